@@ -1,0 +1,100 @@
+# Set-up and checks of snstat; `make help` lists the targets.
+
+# Any Python >= 3.11; another one: make PYTHON=python3.12 demo
+PYTHON ?= python3
+# The environment at the lower bounds of the dependencies is built with the oldest Python.
+PYTHON_MINIMUM ?= python3.11
+
+VENV := .venv
+MINIMUM := .venv-minimum
+PIP_INSTALL := -m pip --disable-pip-version-check --quiet install
+# --group (PEP 735) came with this version, and the one inside a fresh environment may be older.
+NEW_PIP := --upgrade "pip>=25.1"
+# What has a target of its own is not part of the suite.
+SUITE := not (peers or packaging or examples or docs)
+PYTEST := -m pytest --ignore=tests/peers
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
+	test-docs test-wheel test-minimum test-peers clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
+		| while IFS='|' read -r target text; do printf '%-14s %s\n' "$$target" "$$text"; done
+
+demo: install ## install snstat into .venv and show a first result
+	$(VENV)/bin/snstat propagate --depth 64
+
+install: $(VENV)/.stamp-run ## make .venv with snstat and what it needs to run
+
+develop: $(VENV)/.stamp-dev ## make .venv with the development tools too
+
+test: lint types test-jit test-nojit test-examples test-docs test-wheel ## every check but test-minimum and test-peers
+
+lint: develop ## ruff: rules and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: develop ## rewrite the sources as ruff wants them
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+types: develop ## mypy, strict, on the package
+	$(VENV)/bin/mypy
+
+test-jit: develop ## the suite, kernels compiled
+	$(VENV)/bin/python $(PYTEST) -m "$(SUITE)"
+
+test-nojit: develop ## the suite, kernels as plain Python, measuring coverage
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/coverage run $(PYTEST) -m "$(SUITE)"
+	$(VENV)/bin/coverage report
+
+test-examples: develop ## the scripts of examples/
+	$(VENV)/bin/python $(PYTEST) -m examples
+
+test-docs: develop ## the commands of the README and the help texts
+	$(VENV)/bin/python $(PYTEST) -m docs
+
+test-wheel: develop ## build the wheel, install it elsewhere, run it there
+	$(VENV)/bin/python $(PYTEST) -m packaging
+
+test-minimum: $(MINIMUM)/.stamp ## the suite at the lower bounds of the dependencies
+# Old releases meet newer companions here, and their warnings are not ours to mend.
+	$(MINIMUM)/bin/python $(PYTEST) -m "$(SUITE)" -W default
+
+test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
+	$(VENV)/bin/python -m pytest -m peers tests/peers
+
+clean: ## remove the environments and everything built
+	rm -rf $(VENV) $(MINIMUM) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find snstat tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps keep a repeated make from installing again; pyproject.toml renews them.
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "snstat needs Python 3.11 or newer, but $(PYTHON) is" \
+		"$$($(PYTHON) --version 2>&1 | tail -n 1); try: make PYTHON=python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP_INSTALL) $(NEW_PIP)
+	@touch $@
+
+$(VENV)/.stamp-run: $(VENV)/.stamp-venv pyproject.toml
+	$(VENV)/bin/python $(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
+	$(VENV)/bin/python $(PIP_INSTALL) --group dev --editable .
+	@touch $(VENV)/.stamp-run $@
+
+$(VENV)/.stamp-peers: $(VENV)/.stamp-dev
+	$(VENV)/bin/python $(PIP_INSTALL) --group peers
+	@touch $@
+
+$(MINIMUM)/.stamp: pyproject.toml tests/packaging/lower_bounds.py
+	$(PYTHON_MINIMUM) -m venv --clear $(MINIMUM)
+	$(MINIMUM)/bin/python $(PIP_INSTALL) $(NEW_PIP)
+	$(MINIMUM)/bin/python tests/packaging/lower_bounds.py > $(MINIMUM)/lower-bounds.txt
+	$(MINIMUM)/bin/python $(PIP_INSTALL) --constraint $(MINIMUM)/lower-bounds.txt \
+		--group test --editable .
+	@touch $@

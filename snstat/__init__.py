@@ -1,0 +1,66 @@
+"""Activation statistics of deep networks: theory beside simulation, layer by layer.
+
+Importing this package is cheap: numpy, numba, scipy and matplotlib load when first needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snstat.activations import ACTIVATIONS as activations
+    from snstat.propagation import propagate
+    from snstat.saved import load, load_all, save
+    from snstat.stack import Stack
+    from snstat.theory.fixed_points import fixed_points
+    from snstat.theory.maps import correlation_map, ensemble_map, gradient_growth, unit_map
+    from snstat.theory.solve import solve_selu
+
+__version__ = "0.1.0"
+
+# Public name → (module, name there).
+_PUBLIC = {
+    "Stack": ("snstat.stack", "Stack"),
+    "activations": ("snstat.activations", "ACTIVATIONS"),
+    "correlation_map": ("snstat.theory.maps", "correlation_map"),
+    "ensemble_map": ("snstat.theory.maps", "ensemble_map"),
+    "fixed_points": ("snstat.theory.fixed_points", "fixed_points"),
+    "gradient_growth": ("snstat.theory.maps", "gradient_growth"),
+    "load": ("snstat.saved", "load"),
+    "load_all": ("snstat.saved", "load_all"),
+    "propagate": ("snstat.propagation", "propagate"),
+    "save": ("snstat.saved", "save"),
+    "solve_selu": ("snstat.theory.solve", "solve_selu"),
+    "unit_map": ("snstat.theory.maps", "unit_map"),
+}
+
+__all__ = [
+    "Stack",
+    "__version__",
+    "activations",
+    "correlation_map",
+    "ensemble_map",
+    "fixed_points",
+    "gradient_growth",
+    "load",
+    "load_all",
+    "propagate",
+    "save",
+    "solve_selu",
+    "unit_map",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'snstat' has no attribute {name!r}")
+    module, attribute = _PUBLIC[name]
+    value = getattr(import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

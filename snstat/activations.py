@@ -1,0 +1,318 @@
+"""The activations: one table from name to function, derivative, structure and citation.
+
+Formulas are written so that no argument, ±inf included, gives a NaN: the exponential of a branch
+is evaluated on arguments clipped to that branch, never multiplied by a mask (0·inf is NaN).
+At a kink the derivative is what PyTorch's backward pass uses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Elementwise = Callable[[FloatArray], FloatArray]
+
+# Klambauer et al., arXiv:1706.02515: (mean, variance) = (0, 1) is a fixed point.
+ALPHA = 1.6732632423543772848170429916717
+LAMBDA = 1.0507009873554804934193349852946
+LEAKY_SLOPE = 0.01
+
+# Beyond these arguments exp(-|x|) and exp(-x²/2) have underflowed to 0.
+_EXPONENTIAL_RANGE = 800.0
+_GAUSSIAN_RANGE = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class Asymptote:
+    """A horizontal asymptote: its `level` and `residual(x)` = φ(x) − level, not cancelling."""
+
+    level: float
+    residual: Elementwise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activation:
+    """One activation function.
+
+    `function` and `derivative` map float64 arrays to float64 arrays of the same shape. `kinks`
+    are the points where φ is not analytic, `flat` the closed intervals on which φ' is 0.
+    `left` and `right` are the horizontal asymptotes, None where there is none. `pole_distance`
+    is the distance from the real line to the nearest singularity of φ (infinity: entire; it has
+    no meaning where there are kinks). `slopes` are the limits of φ' at −∞ and +∞.
+    """
+
+    name: str
+    formula: str
+    citation: str
+    function: Elementwise
+    derivative: Elementwise
+    kinks: tuple[float, ...] = ()
+    flat: tuple[tuple[float, float], ...] = ()
+    left: Asymptote | None = None
+    right: Asymptote | None = None
+    pole_distance: float = math.inf
+    slopes: tuple[float, float] = (0.0, 0.0)
+    odd: bool = False
+    default_init: str = "lecun_normal"
+
+    def __call__(self, x: npt.ArrayLike) -> FloatArray:
+        """Return φ(x), same shape as `x`."""
+        return self.function(np.asarray(x, dtype=np.float64))
+
+
+def _coerced(function: Elementwise) -> Elementwise:
+    """Return `function` accepting whatever numpy can turn into a float64 array."""
+
+    def elementwise(x: npt.ArrayLike) -> FloatArray:
+        result: FloatArray = function(np.asarray(x, dtype=np.float64))
+        return result[()]  # a scalar in gives a scalar out
+
+    elementwise.__doc__ = function.__doc__
+    return elementwise
+
+
+def _expit(x: FloatArray) -> FloatArray:
+    from scipy.special import expit
+
+    result: FloatArray = expit(x)
+    return result
+
+
+def _ndtr(x: FloatArray) -> FloatArray:
+    from scipy.special import ndtr
+
+    result: FloatArray = ndtr(x)
+    return result
+
+
+def _erf(x: FloatArray) -> FloatArray:
+    from scipy.special import erf
+
+    result: FloatArray = erf(x)
+    return result
+
+
+def _erfc(x: FloatArray) -> FloatArray:
+    from scipy.special import erfc
+
+    result: FloatArray = erfc(x)
+    return result
+
+
+def selu_with(alpha: float, scale: float, name: str = "selu", citation: str = "") -> Activation:
+    """Return SELU with other parameters: scale·x for x > 0, scale·alpha·(eˣ − 1) otherwise."""
+    floor = scale * alpha
+
+    def function(x: FloatArray) -> FloatArray:
+        return np.where(x > 0, scale * x, floor * np.expm1(np.minimum(x, 0.0)))
+
+    def derivative(x: FloatArray) -> FloatArray:
+        return np.where(x > 0, scale, floor * np.exp(np.minimum(x, 0.0)))
+
+    def residual(x: FloatArray) -> FloatArray:
+        return np.where(x > 0, scale * x + floor, floor * np.exp(np.minimum(x, 0.0)))
+
+    return Activation(
+        name,
+        f"{scale:.6g}·(x if x > 0 else {alpha:.6g}·(exp(x) − 1))",
+        citation or "Klambauer et al., arXiv:1706.02515",
+        _coerced(function),
+        _coerced(derivative),
+        kinks=(0.0,),
+        left=Asymptote(-floor, residual),
+        slopes=(0.0, scale),
+    )
+
+
+def _relu(x: FloatArray) -> FloatArray:
+    return np.maximum(x, 0.0)
+
+
+def _relu_derivative(x: FloatArray) -> FloatArray:
+    return np.where(x > 0, 1.0, 0.0)
+
+
+def _leaky_relu(x: FloatArray) -> FloatArray:
+    return np.where(x > 0, x, LEAKY_SLOPE * x)
+
+
+def _leaky_relu_derivative(x: FloatArray) -> FloatArray:
+    return np.where(x > 0, 1.0, LEAKY_SLOPE)
+
+
+def _normal_density(x: FloatArray) -> FloatArray:
+    x = np.clip(x, -_GAUSSIAN_RANGE, _GAUSSIAN_RANGE)
+    density: FloatArray = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+    return density
+
+
+def _gelu(x: FloatArray) -> FloatArray:
+    return np.maximum(x, -_GAUSSIAN_RANGE) * _ndtr(x)
+
+
+def _gelu_derivative(x: FloatArray) -> FloatArray:
+    bounded = np.clip(x, -_GAUSSIAN_RANGE, _GAUSSIAN_RANGE)
+    return _ndtr(x) + bounded * _normal_density(x)
+
+
+def _silu(x: FloatArray) -> FloatArray:
+    return np.maximum(x, -_EXPONENTIAL_RANGE) * _expit(x)
+
+
+def _silu_derivative(x: FloatArray) -> FloatArray:
+    bounded = np.clip(x, -_EXPONENTIAL_RANGE, _EXPONENTIAL_RANGE)
+    return _expit(x) * (1.0 + bounded * _expit(-x))
+
+
+def _tanh_derivative(x: FloatArray) -> FloatArray:
+    doubled = 2.0 * np.clip(x, -_EXPONENTIAL_RANGE, _EXPONENTIAL_RANGE)
+    return 4.0 * _expit(doubled) * _expit(-doubled)
+
+
+def _tanh_above_left(x: FloatArray) -> FloatArray:
+    return 2.0 * _expit(2.0 * np.clip(x, -_EXPONENTIAL_RANGE, _EXPONENTIAL_RANGE))
+
+
+def _sigmoid_derivative(x: FloatArray) -> FloatArray:
+    return _expit(x) * _expit(-x)
+
+
+def _softplus(x: FloatArray) -> FloatArray:
+    return np.logaddexp(0.0, x)
+
+
+def _erf_derivative(x: FloatArray) -> FloatArray:
+    x = np.clip(x, -_GAUSSIAN_RANGE, _GAUSSIAN_RANGE)
+    derivative: FloatArray = 2.0 / math.sqrt(math.pi) * np.exp(-x * x)
+    return derivative
+
+
+def _hard_tanh(x: FloatArray) -> FloatArray:
+    return np.clip(x, -1.0, 1.0)
+
+
+def _hard_tanh_derivative(x: FloatArray) -> FloatArray:
+    return np.where(np.abs(x) < 1.0, 1.0, 0.0)
+
+
+def _identity(x: FloatArray) -> FloatArray:
+    return x.copy()
+
+
+_MEAN_FIELD = "Poole et al., arXiv:1606.05340"
+
+_ENTRIES = (
+    selu_with(ALPHA, LAMBDA),
+    Activation(
+        "relu",
+        "max(x, 0)",
+        "Nair, Hinton, Rectified linear units improve restricted Boltzmann machines (2010)",
+        _coerced(_relu),
+        _coerced(_relu_derivative),
+        kinks=(0.0,),
+        flat=((-math.inf, 0.0),),
+        left=Asymptote(0.0, _relu),
+        slopes=(0.0, 1.0),
+        default_init="he_normal",
+    ),
+    Activation(
+        "leaky_relu",
+        "x if x > 0 else 0.01·x",
+        "Maas, Hannun, Ng, Rectifier nonlinearities improve acoustic models (2013)",
+        _coerced(_leaky_relu),
+        _coerced(_leaky_relu_derivative),
+        kinks=(0.0,),
+        slopes=(LEAKY_SLOPE, 1.0),
+        default_init="he_normal",
+    ),
+    selu_with(1.0, 1.0, "elu", "Clevert, Unterthiner, Hochreiter, arXiv:1511.07289"),
+    Activation(
+        "gelu",
+        "x·Φ(x), Φ the normal distribution function",
+        "Hendrycks, Gimpel, arXiv:1606.08415",
+        _coerced(_gelu),
+        _coerced(_gelu_derivative),
+        left=Asymptote(0.0, _gelu),
+        slopes=(0.0, 1.0),
+    ),
+    Activation(
+        "silu",
+        "x/(1 + exp(−x))",
+        "Elfwing, Uchibe, Doya, arXiv:1702.03118",
+        _coerced(_silu),
+        _coerced(_silu_derivative),
+        left=Asymptote(0.0, _silu),
+        slopes=(0.0, 1.0),
+        pole_distance=math.pi,
+    ),
+    Activation(
+        "tanh",
+        "tanh(x)",
+        "LeCun, Bottou, Orr, Müller, Efficient BackProp (1998)",
+        _coerced(np.tanh),
+        _coerced(_tanh_derivative),
+        left=Asymptote(-1.0, _tanh_above_left),
+        right=Asymptote(1.0, lambda x: -_tanh_above_left(-x)),
+        pole_distance=math.pi / 2.0,
+        odd=True,
+    ),
+    Activation(
+        "sigmoid",
+        "1/(1 + exp(−x))",
+        "Rumelhart, Hinton, Williams, Learning representations by back-propagating errors (1986)",
+        _coerced(_expit),
+        _coerced(_sigmoid_derivative),
+        left=Asymptote(0.0, _expit),
+        right=Asymptote(1.0, lambda x: -_expit(-x)),
+        pole_distance=math.pi,
+    ),
+    Activation(
+        "softplus",
+        "log(1 + exp(x))",
+        "Dugas et al., Incorporating second-order functional knowledge (2001)",
+        _coerced(_softplus),
+        _coerced(_expit),
+        left=Asymptote(0.0, _softplus),
+        slopes=(0.0, 1.0),
+        pole_distance=math.pi,
+    ),
+    Activation(
+        "erf",
+        "erf(x) = 2/√π ∫₀ˣ exp(−t²) dt",
+        "Williams, Computing with infinite networks (1997)",
+        _coerced(_erf),
+        _coerced(_erf_derivative),
+        left=Asymptote(-1.0, lambda x: _erfc(-x)),
+        right=Asymptote(1.0, lambda x: -_erfc(x)),
+        odd=True,
+    ),
+    Activation(
+        "hard_tanh",
+        "min(max(x, −1), 1)",
+        "Collobert, Large scale machine learning (2004)",
+        _coerced(_hard_tanh),
+        _coerced(_hard_tanh_derivative),
+        kinks=(-1.0, 1.0),
+        flat=((-math.inf, -1.0), (1.0, math.inf)),
+        left=Asymptote(-1.0, lambda x: np.clip(x + 1.0, 0.0, 2.0)),
+        right=Asymptote(1.0, lambda x: np.clip(x - 1.0, -2.0, 0.0)),
+        odd=True,
+    ),
+    Activation(
+        "identity",
+        "x",
+        _MEAN_FIELD,
+        _coerced(_identity),
+        _coerced(np.ones_like),
+        slopes=(1.0, 1.0),
+        odd=True,
+    ),
+)
+
+ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

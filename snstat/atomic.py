@@ -1,0 +1,64 @@
+"""Output files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+from snstat.errors import OutputFileError
+
+
+@contextlib.contextmanager
+def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open `path` for writing; it appears, or changes, only if the block ends without an error.
+
+    The text goes to a temporary file in the same folder, which is renamed over `path` at the end
+    and removed on any error. A path that exists and is no regular file (a pipe, /dev/null) is
+    written directly. Raises OutputFileError at once where writing cannot succeed.
+    """
+    name = os.path.realpath(os.fspath(path))
+    mode, encoding = ("wb", None) if binary else ("w", "utf-8")
+    newline = None if binary else ""
+    try:
+        status = os.stat(name) if os.path.exists(name) else None
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise OutputFileError(path, "is a directory", "give the name of a file")
+        if status is not None and not stat.S_ISREG(status.st_mode):
+            with open(name, mode, encoding=encoding, newline=newline) as file:
+                yield file
+            return
+        if status is not None and not os.access(name, os.W_OK):
+            raise OutputFileError(path, "is not writable")
+        folder, base = os.path.split(name)
+        descriptor, temporary = tempfile.mkstemp(
+            prefix=f".{base[:64]}.", suffix=".part", dir=folder
+        )
+    except OSError as error:
+        raise OutputFileError(path, error.strerror or str(error)) from None
+    try:
+        with open(descriptor, mode, encoding=encoding, newline=newline) as file:
+            yield file
+        os.chmod(temporary, stat.S_IMODE(status.st_mode) if status else 0o666 & ~_umask())
+        os.replace(temporary, name)
+    except OSError as error:
+        _remove(temporary)
+        raise OutputFileError(path, error.strerror or str(error)) from None
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)

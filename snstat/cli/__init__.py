@@ -1,0 +1,94 @@
+"""The command line: one short file per command, errors and exit codes in one place.
+
+Commands are imported when they are invoked, so `snstat --help` costs little more than click.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from snstat import __version__
+from snstat.errors import SnstatError
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+# Name → what `snstat --help` says of it; the command is `command` in snstat.cli.<name>.
+COMMANDS = {
+    "propagate": "Simulate random stacks and report every layer beside its theory.",
+    "fixedpoint": "Find and describe the fixed points of the mean and variance maps.",
+    "plot": "Draw trajectories, maps, histograms or correlations to a file.",
+    "schema": "Print the JSON Schema of a result.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the names in the order of the help text."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"snstat.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: snstat propagate --depth 64",
+)
+@click.version_option(__version__, prog_name="snstat")
+@click.pass_context
+def group(ctx: click.Context) -> None:
+    """Tell whether the signal survives a stack, forward and backward.
+
+    Activation statistics of deep networks, layer by layer: what theory predicts beside what a
+    simulated random network does.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors become one line on standard error."""
+    try:
+        code = group.main(
+            None if arguments is None else list(arguments),
+            prog_name="snstat",
+            standalone_mode=False,
+        )
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except click.ClickException as error:
+        _complain(error.format_message())
+        return BAD_INPUT
+    except (SnstatError, MemoryError) as error:
+        _complain(str(error) or "out of memory; use a smaller --width, --batch or --trials")
+        return BAD_INPUT
+    return code if isinstance(code, int) else OK
+
+
+def _complain(message: str) -> None:
+    click.echo(f"snstat: error: {' '.join(message.split())}", err=True)
+
+
+def main() -> NoReturn:
+    """Run the program and exit."""
+    sys.exit(run())

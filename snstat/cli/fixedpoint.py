@@ -1,0 +1,203 @@
+"""`snstat fixedpoint`: where mean and variance converge to, and what happens there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import click
+
+from snstat.cli.options import (
+    DEFAULT_DEPTH,
+    Function,
+    activation_option,
+    apply,
+    bias_std_option,
+    layers_option,
+    output_options,
+    weight_gain_option,
+)
+from snstat.cli.output import STDOUT, render, text_output
+from snstat.errors import InvalidValueError
+from snstat.report.selection import LayerSelection, parse_layers
+from snstat.results import FixedPointReport, TheoremResult
+from snstat.stack import MAX_DEPTH, integer
+
+EXAMPLES = """\b
+Examples:
+  snstat fixedpoint
+  snstat fixedpoint -a tanh --weight-gain 1.5 --bias-std 0.05
+  snstat fixedpoint --map unit --weight-sum 0.05 --weight-square-sum 1.05
+  snstat fixedpoint --target-mean 0 --target-variance 2
+  snstat fixedpoint --from 0.5 3 --depth 32
+  snstat fixedpoint --theorems"""
+
+OPTIONS = [
+    activation_option,
+    click.option(
+        "--map",
+        "map_name",
+        type=click.Choice(["ensemble", "unit"]),
+        show_default="unit with --weight-sum, --weight-square-sum or a target, else ensemble",
+        help="Random weights (mean field), or one unit with given weights (the SNN paper).",
+    ),
+    weight_gain_option,
+    bias_std_option,
+    click.option(
+        "--weight-sum",
+        type=float,
+        metavar="OMEGA",
+        show_default="0",
+        help="Sum of the unit's weights (unit map).",
+    ),
+    click.option(
+        "--weight-square-sum",
+        type=float,
+        metavar="TAU",
+        show_default="1",
+        help="Sum of their squares (unit map).",
+    ),
+    click.option(
+        "--target-mean",
+        type=float,
+        metavar="M",
+        help="Solve SELU's alpha and lambda for this fixed point (unit map).",
+    ),
+    click.option("--target-variance", type=float, metavar="V", help="See --target-mean."),
+    click.option(
+        "--from",
+        "start",
+        type=float,
+        nargs=2,
+        metavar="MEAN VARIANCE",
+        help="Also list the trajectory of the map from this point.",
+    ),
+    click.option(
+        "-d",
+        "--depth",
+        type=int,
+        default=DEFAULT_DEPTH,
+        show_default=True,
+        metavar="N",
+        help="Steps of the trajectory, and layers over which gradient growth is told.",
+    ),
+    click.option(
+        "--theorems",
+        is_flag=True,
+        help="Verify the theorem domains of the SNN paper instead.",
+    ),
+]
+
+
+def fixedpoint_options(function: Function) -> Function:
+    """Add the options of this command alone."""
+    return apply(function, OPTIONS)
+
+
+@click.command(epilog=EXAMPLES)
+@fixedpoint_options
+@output_options
+@layers_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    activations: Sequence[str],
+    map_name: str | None,
+    weight_gain: float | None,
+    bias_std: float | None,
+    weight_sum: float | None,
+    weight_square_sum: float | None,
+    target_mean: float | None,
+    target_variance: float | None,
+    start: tuple[float, float] | None,
+    depth: int,
+    theorems: bool,
+    form: str,
+    output: str | None,
+    layers: str,
+) -> None:
+    """Find the fixed points of the mean and variance maps, with stability, gradient growth,
+    correlations and depth scales; solve SELU for a target; verify the SNN paper's theorems.
+    """
+    from snstat.theory.fixed_points import analyse
+    from snstat.theory.theorems import verify_theorems
+
+    selection = parse_layers(layers) if _given(ctx, "layers") else None
+    depth = integer("depth", depth, 1, MAX_DEPTH)
+    if theorems:
+        _refuse_beside_theorems(ctx)
+    with text_output(output) as write:
+        if theorems:
+            results = verify_theorems()
+            write(theorem_pieces(results, form, file=output not in (None, STDOUT)))
+            return
+        reports = [
+            analyse(
+                activation,
+                map=map_name,
+                weight_gain=weight_gain,
+                bias_std=bias_std,
+                weight_sum=weight_sum,
+                weight_square_sum=weight_square_sum,
+                target_mean=target_mean,
+                target_variance=target_variance,
+                start=start,
+                depth=depth,
+            )
+            for activation in dict.fromkeys(activations)
+        ]
+        write(report_pieces(reports, form, selection, depth, file=output not in (None, STDOUT)))
+
+
+def _given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def _refuse_beside_theorems(ctx: click.Context) -> None:
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if name not in {"theorems", "form", "output"} and _given(ctx, name):
+            raise InvalidValueError(
+                max(parameter.opts, key=len),
+                ctx.params[name],
+                "left out with --theorems",
+                "the theorems fix the map and its domains",
+            )
+
+
+def report_pieces(
+    reports: Sequence[FixedPointReport],
+    form: str,
+    selection: LayerSelection | None,
+    depth: int,
+    *,
+    file: bool,
+) -> Iterable[str]:
+    """Return the fixed points in the form asked for, in pieces."""
+    from snstat.report.fixedpoint import print_fixed_points
+    from snstat.report.fixedpoint_text import fixed_points_to_csv, fixed_points_to_markdown
+    from snstat.saved import reports_to_json
+
+    if form == "json":
+        return [reports_to_json(reports)]
+    if form == "csv":
+        return fixed_points_to_csv(reports)
+    if form == "markdown":
+        return [fixed_points_to_markdown(reports, selection, depth)]
+    return [
+        render(lambda console: print_fixed_points(reports, console, selection, depth), file=file)
+    ]
+
+
+def theorem_pieces(results: Sequence[TheoremResult], form: str, *, file: bool) -> Iterable[str]:
+    """Return the verified theorems in the form asked for, in pieces."""
+    from snstat.report.fixedpoint import print_theorems
+    from snstat.report.fixedpoint_text import theorems_to_csv, theorems_to_markdown
+    from snstat.saved import reports_to_json
+
+    if form == "json":
+        return [reports_to_json([], results)]
+    if form == "csv":
+        return theorems_to_csv(results)
+    if form == "markdown":
+        return [theorems_to_markdown(results)]
+    return [render(lambda console: print_theorems(results, console), file=file)]

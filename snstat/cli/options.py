@@ -1,0 +1,185 @@
+"""The options that several commands share, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from snstat.activations import ACTIVATIONS
+from snstat.propagation import DEFAULT_WIDTH, DTYPES, SAMPLERS
+from snstat.stack import INITIALISERS
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Decorator = Callable[[Function], Function]
+
+ACTIVATION = click.Choice(list(ACTIVATIONS))
+FORMATS = ("table", "json", "csv", "markdown")
+DEFAULT_DEPTH = 64
+
+
+def apply(function: Function, options: Sequence[Decorator[Any]]) -> Function:
+    """Return `function` with `options`, listed in help in the order given."""
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+activation_option = click.option(
+    "-a",
+    "--activation",
+    "activations",
+    type=ACTIVATION,
+    multiple=True,
+    default=("selu",),
+    show_default="selu",
+    metavar="NAME",
+    help=f"Activation, repeatable, one run for each: {', '.join(ACTIVATIONS)}.",
+)
+weight_gain_option = click.option(
+    "--weight-gain",
+    type=float,
+    metavar="G",
+    show_default="from --init",
+    help="Weights have variance G²/fan_in whatever the scheme.",
+)
+bias_std_option = click.option(
+    "--bias-std",
+    type=float,
+    metavar="S",
+    show_default="0, or from --init torch_default",
+    help="Biases are N(0, S²).",
+)
+
+
+def stack_options(function: Function) -> Function:
+    """Add the options that say what the network is and how it is sampled."""
+    return apply(
+        function,
+        [
+            activation_option,
+            click.option(
+                "-d",
+                "--depth",
+                type=int,
+                default=DEFAULT_DEPTH,
+                show_default=True,
+                metavar="N",
+                help="Layers.",
+            ),
+            click.option(
+                "-w",
+                "--width",
+                type=int,
+                default=DEFAULT_WIDTH,
+                show_default=True,
+                metavar="N",
+                help="Units in every layer, the input included.",
+            ),
+            click.option(
+                "--init",
+                type=click.Choice(list(INITIALISERS)),
+                metavar="NAME",
+                show_default="he_normal for relu and leaky_relu, else lecun_normal",
+                help=f"Initialiser: {', '.join(INITIALISERS)}.",
+            ),
+            weight_gain_option,
+            bias_std_option,
+            click.option(
+                "-b",
+                "--batch",
+                type=int,
+                metavar="N",
+                show_default="64, or all of fewer samples in a file",
+                help="Samples per trial.",
+            ),
+            click.option(
+                "-t",
+                "--trials",
+                type=int,
+                default=8,
+                show_default=True,
+                metavar="N",
+                help="Independent networks.",
+            ),
+            click.option(
+                "--inputs",
+                default="normal",
+                show_default=True,
+                metavar="KIND",
+                help="normal, uniform, or a .npy/.npz file of shape (samples, width).",
+            ),
+            click.option(
+                "--input-mean",
+                type=float,
+                metavar="M",
+                show_default="0",
+                help="Mean of the drawn inputs.",
+            ),
+            click.option(
+                "--input-std",
+                type=float,
+                metavar="S",
+                show_default="1",
+                help="Standard deviation of the drawn inputs.",
+            ),
+            click.option(
+                "-s",
+                "--seed",
+                type=int,
+                default=0,
+                show_default=True,
+                metavar="N",
+                help="Reproduces everything.",
+            ),
+            click.option(
+                "--dtype",
+                type=click.Choice(DTYPES),
+                default="float32",
+                show_default=True,
+                help="Precision of the simulated network; statistics are always float64.",
+            ),
+            click.option(
+                "--sampler",
+                type=click.Choice(SAMPLERS),
+                default="auto",
+                show_default=True,
+                help="How the network is sampled.",
+            ),
+        ],
+    )
+
+
+def output_options(function: Function) -> Function:
+    """Add the options that say in what form the result goes where."""
+    return apply(
+        function,
+        [
+            click.option(
+                "-f",
+                "--format",
+                "form",
+                type=click.Choice(FORMATS),
+                default="table",
+                show_default=True,
+                help="Form of the result.",
+            ),
+            output_option,
+        ],
+    )
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write there instead of standard output ('-').",
+)
+layers_option = click.option(
+    "--layers",
+    default="log",
+    show_default=True,
+    metavar="WHICH",
+    help="Rows of table and markdown: log, all, or a list such as 0,1,8,64.",
+)

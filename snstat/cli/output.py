@@ -1,0 +1,169 @@
+"""Where results, progress and notices go, and what a closed pipe or a full disk means."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from snstat.atomic import whole_file
+from snstat.errors import OutputFileError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STDOUT = "-"
+# A run shorter than this needs no progress bar.
+PATIENCE_SECONDS = 1.0
+
+
+# Takes the pieces of a result.
+Sink = Callable[[Iterable[str]], None]
+
+
+@contextmanager
+def text_output(path: str | None) -> Iterator[Sink]:
+    """Open the place that -o names before the long run starts, and yield a writer to it.
+
+    A file appears whole or not at all. A reader that closes the pipe early ends the program
+    quietly.
+    """
+    if path is None or path == STDOUT:
+        yield write_stdout
+        return
+    with whole_file(path) as file:
+
+        def write(pieces: Iterable[str]) -> None:
+            file.writelines(pieces)
+
+        yield write
+
+
+def write_stdout(pieces: Iterable[str]) -> None:
+    """Write text to standard output, replacing what its encoding cannot express."""
+    stream = sys.stdout
+    encoding = stream.encoding or "utf-8"
+
+    def write() -> None:
+        for piece in pieces:
+            stream.write(piece.encode(encoding, "replace").decode(encoding))
+        stream.flush()
+
+    _guarded(write)
+
+
+def write_stdout_binary(write: Callable[[IO[bytes]], None]) -> None:
+    """Call `write` with standard output as a binary stream."""
+
+    def write_and_flush() -> None:
+        write(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+    _guarded(write_and_flush)
+
+
+def _guarded(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except BrokenPipeError:
+        # The reader has seen enough. Nothing more may be flushed there at exit.
+        _discard_stdout()
+        raise click.exceptions.Exit(0) from None
+    except OSError as error:
+        _discard_stdout()
+        raise OutputFileError("standard output", error.strerror or str(error)) from None
+
+
+def _discard_stdout() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def render(draw: Callable[[Console], Any], *, file: bool) -> str:
+    """Return what `draw` prints to a console like standard output, or to a file.
+
+    Nothing is written here, so that every write to standard output fails in one place.
+    """
+    from rich.console import Console
+
+    if file:
+        # A file has no terminal: wide enough for everything, no colour.
+        buffer = _Buffer("utf-8", terminal=False)
+        console = Console(file=buffer, width=120, no_color=True, highlight=False)
+    else:
+        buffer = _Buffer(sys.stdout.encoding or "utf-8", terminal=sys.stdout.isatty())
+        console = Console(file=buffer, highlight=False)
+    draw(console)
+    return buffer.getvalue()
+
+
+class _Buffer(io.StringIO):
+    """Text in memory that passes for a file of some encoding, or for a terminal."""
+
+    def __init__(self, encoding: str, *, terminal: bool) -> None:
+        super().__init__()
+        self._encoding, self._terminal = encoding, terminal
+
+    @property
+    def encoding(self) -> str:
+        """The encoding that the text will be written in."""
+        return self._encoding
+
+    def isatty(self) -> bool:
+        """Return whether this stands for a terminal."""
+        return self._terminal
+
+
+@contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | None]:
+    """Yield a function to call with the work done so far, or None without a terminal.
+
+    The bar appears on standard error once the run has taken about a second.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("layers × trials"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = progress.add_task(title, total=total)
+    began = time.monotonic()
+
+    def update(done: int) -> None:
+        progress.update(task, completed=done)
+        if not progress.live.is_started and time.monotonic() - began > PATIENCE_SECONDS:
+            progress.start()
+
+    try:
+        yield update
+    finally:
+        progress.stop()
+
+
+def notice(message: str) -> None:
+    """Say something on standard error that is no error."""
+    click.echo(f"snstat: {message}", err=True)

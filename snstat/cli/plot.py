@@ -1,0 +1,240 @@
+"""`snstat plot`: draw a saved run, or one made on the spot, to a picture file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from snstat.atomic import whole_file
+from snstat.cli.options import layers_option, output_option, stack_options
+from snstat.cli.output import STDOUT, notice, write_stdout_binary
+from snstat.cli.propagate import simulate_all
+from snstat.errors import InvalidValueError
+from snstat.report.selection import parse_layers
+
+if TYPE_CHECKING:
+    from snstat.propagation import Plan
+    from snstat.results import Run
+
+KINDS = ("trajectory", "map", "histogram", "correlation")
+FORMATS = ("png", "svg", "pdf")
+STYLES = ("light", "dark")
+# Options that do not say what the network is.
+OWN_OPTIONS = {
+    "saved",
+    "kind",
+    "output",
+    "form",
+    "style",
+    "weight_sum",
+    "weight_square_sum",
+    "layers",
+}
+
+EXAMPLES = """\b
+Examples:
+  snstat plot -o trajectory.png
+  snstat plot -a selu -a relu -a tanh --kind trajectory -o compare.svg
+  snstat plot --kind map -o map.pdf
+  snstat propagate -f json | snstat plot - -o run.png
+  snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("saved", required=False, metavar="[RUN.json | -]")
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    default="trajectory",
+    show_default=True,
+    help="What to draw.",
+)
+@output_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    show_default="from the name of FILE",
+    help="Format of the picture.",
+)
+@click.option(
+    "--style", type=click.Choice(STYLES), default="light", show_default=True, help="Colours."
+)
+@click.option(
+    "--weight-sum",
+    type=float,
+    metavar="OMEGA",
+    show_default="0",
+    help="Sum of a unit's weights (map only).",
+)
+@click.option(
+    "--weight-square-sum",
+    type=float,
+    metavar="TAU",
+    show_default="1",
+    help="Sum of their squares (map only).",
+)
+@layers_option
+@stack_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    saved: str | None,
+    kind: str,
+    output: str | None,
+    form: str | None,
+    style: str,
+    weight_sum: float | None,
+    weight_square_sum: float | None,
+    layers: str,
+    activations: Sequence[str],
+    **options: Any,
+) -> None:
+    """Draw a saved result of `snstat propagate`, or a run with the same options made now.
+
+    trajectory: mean and variance over depth with theory and target. map: the unit map on the
+    (mean, variance) plane. histogram: activation densities layer by layer. correlation: the
+    correlation map with its fixed points.
+    """
+    form = picture_format(output, form)
+    if kind != "map":
+        for name, value in (
+            ("--weight-sum", weight_sum),
+            ("--weight-square-sum", weight_square_sum),
+        ):
+            if value is not None:
+                raise InvalidValueError(name, value, "left out", "it belongs to --kind map")
+    if saved is not None:
+        refuse_stack_options(ctx)
+    request = _Request(saved, list(dict.fromkeys(activations)), options)
+    if output == STDOUT:
+        figure = draw(request, kind, style, layers, weight_sum, weight_square_sum)
+        write_stdout_binary(lambda file: _save(figure, file, form))
+    elif output is not None:
+        with whole_file(output, binary=True) as file:
+            figure = draw(request, kind, style, layers, weight_sum, weight_square_sum)
+            _save(figure, file, form)
+    if request.partial:
+        ctx.exit(130)
+
+
+def picture_format(output: str | None, form: str | None) -> str:
+    """Return the format of the picture, from --format or from the name of the file."""
+    if output is None:
+        raise click.UsageError(
+            "nowhere to draw; add -o FILE.png (or .svg, .pdf), or -o - --format png"
+        )
+    suffix = PurePath(output).suffix.lower().removeprefix(".")
+    if output == STDOUT:
+        if form is None:
+            raise click.UsageError("-o - needs --format png, svg or pdf")
+        return form
+    if form is None:
+        if suffix not in FORMATS:
+            raise InvalidValueError("output", output, "named .png, .svg or .pdf", "or add --format")
+        return suffix
+    if suffix in FORMATS and suffix != form:
+        raise InvalidValueError("--format", form, f"that of the file, {suffix}", "leave it out")
+    return form
+
+
+def refuse_stack_options(ctx: click.Context) -> None:
+    """Raise InvalidValueError if an option would describe another network than the saved one."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and name not in OWN_OPTIONS:
+            option = max(parameter.opts, key=len)
+            raise InvalidValueError(
+                option, ctx.params[name], "left out with a saved run", "the file says what it was"
+            )
+
+
+class _Request:
+    """Which networks to draw: those of a saved file, or the ones that options describe."""
+
+    def __init__(self, saved: str | None, activations: list[str], options: dict[str, Any]) -> None:
+        self.saved, self.activations, self.options = saved, activations, options
+        self.partial = False
+
+    def plans(self) -> list[Plan]:
+        """Return the plans of the networks, without simulating anything."""
+        from snstat.propagation import Plan
+        from snstat.saved import load_all
+
+        if self.saved is not None:
+            return [Plan.of(run) for run in load_all(self.saved)]
+        return [Plan.build(activation, **self.options) for activation in self.activations]
+
+    def runs(self) -> list[Run]:
+        """Return the runs, simulated now unless they were saved."""
+        from snstat.saved import load_all
+
+        if self.saved is not None:
+            return load_all(self.saved)
+        runs = simulate_all(self.activations, self.options)
+        self.partial = any(run.partial for run in runs)
+        return runs
+
+
+def draw(
+    request: _Request,
+    kind: str,
+    style: str,
+    layers: str,
+    weight_sum: float | None,
+    weight_square_sum: float | None,
+) -> Any:
+    """Return the figure asked for."""
+    from snstat.report import figures
+
+    if kind == "trajectory":
+        return figures.draw_trajectory(request.runs(), style)
+    if kind == "correlation":
+        from snstat.theory.pictures import correlation_curve
+
+        curves = [
+            correlation_curve(
+                plan.stack.activation,
+                weight_gain=plan.stack.hidden_gain,
+                bias_std=plan.stack.hidden_bias_std,
+            )
+            for plan in request.plans()
+        ]
+        return figures.draw_correlation(curves, style)
+    plan = single(request.plans(), kind)
+    if kind == "map":
+        from snstat.theory.pictures import map_field
+
+        field = map_field(
+            plan.stack.activation,
+            weight_sum=0.0 if weight_sum is None else weight_sum,
+            weight_square_sum=1.0 if weight_square_sum is None else weight_square_sum,
+        )
+        return figures.draw_map(field, style)
+    from snstat.engine.warmup import compile_kernels
+
+    rows = parse_layers(layers).rows(plan.stack.depth)
+    compile_kernels(plan.dtype, notice)
+    return figures.draw_histogram(plan.densities(rows), style)
+
+
+def single(plans: list[Plan], kind: str) -> Plan:
+    """Return the one plan, or raise InvalidValueError when several activations were asked for."""
+    if len(plans) > 1:
+        names = " ".join(plan.stack.activation for plan in plans)
+        raise InvalidValueError(
+            "activation", names, f"one activation with --kind {kind}", "draw them one by one"
+        )
+    return plans[0]
+
+
+def _save(figure: Any, file: Any, form: str) -> None:
+    from snstat.report.figures import save_figure
+
+    save_figure(figure, file, form)

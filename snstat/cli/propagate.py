@@ -1,0 +1,82 @@
+"""`snstat propagate`: simulate random stacks and report every layer beside its theory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from snstat.cli.options import layers_option, output_options, stack_options
+from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output
+from snstat.report.selection import LayerSelection, parse_layers
+
+if TYPE_CHECKING:
+    from snstat.results import Run
+
+EXAMPLES = """\b
+Examples:
+  snstat propagate --depth 64
+  snstat propagate -a selu -a relu -a tanh --width 512
+  snstat propagate --init torch_default --layers 0,1,2,4,8
+  snstat propagate --inputs data.npy --format json -o run.json"""
+
+
+@click.command(epilog=EXAMPLES)
+@stack_options
+@output_options
+@layers_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    activations: Sequence[str],
+    form: str,
+    output: str | None,
+    layers: str,
+    **options: Any,
+) -> None:
+    """Push random inputs through random networks and report, layer by layer, what arrives.
+
+    Each statistic is estimated over independent trials, with its standard error, and set beside
+    the prediction of mean-field theory at infinite width.
+    """
+    selection = parse_layers(layers)
+    selection.rows(options["depth"])
+    with text_output(output) as write:
+        runs = simulate_all(activations, options)
+        write(pieces(runs, form, selection, file=output not in (None, STDOUT)))
+    if any(run.partial for run in runs):
+        ctx.exit(130)
+
+
+def simulate_all(activations: Sequence[str], options: dict[str, Any]) -> list[Run]:
+    """Run each activation with the same options, with progress, up to the first interrupt."""
+    from snstat.engine.warmup import compile_kernels
+    from snstat.propagation import propagate
+
+    compile_kernels(options["dtype"], notice)
+    runs: list[Run] = []
+    for activation in dict.fromkeys(activations):
+        with progress_bar(activation, options["depth"] * options["trials"]) as progress:
+            runs.append(propagate(activation, progress=progress, **options))
+        if runs[-1].partial:
+            break
+    return runs
+
+
+def pieces(
+    runs: Sequence[Run], form: str, selection: LayerSelection, *, file: bool
+) -> Iterable[str]:
+    """Return the result in the form asked for, in pieces."""
+    from snstat.report.table import print_runs
+    from snstat.report.text import runs_to_csv, runs_to_markdown
+    from snstat.saved import runs_to_json
+
+    if form == "json":
+        return runs_to_json(runs)
+    if form == "csv":
+        return runs_to_csv(runs)
+    if form == "markdown":
+        return [runs_to_markdown(runs, selection)]
+    return [render(lambda console: print_runs(runs, console, selection), file=file)]

@@ -1,0 +1,19 @@
+"""`snstat schema`: print the JSON Schema of a result."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import click
+
+from snstat.cli.output import write_stdout
+
+SCHEMAS = {"propagation": "propagation-1.json", "fixedpoint": "fixedpoint-1.json"}
+
+
+@click.command()
+@click.argument("name", type=click.Choice(list(SCHEMAS)), default="propagation")
+def command(name: str) -> None:
+    """Print the JSON Schema (2020-12) of a result: propagation (the default) or fixedpoint."""
+    text = files("snstat").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
+    write_stdout([text])

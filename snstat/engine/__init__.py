@@ -1,0 +1,1 @@
+"""Simulation: counter-based random numbers, jitted kernels, samplers, the loop over depth."""

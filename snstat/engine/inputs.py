@@ -1,0 +1,217 @@
+"""Where layer 0 comes from: drawn inputs, or a user's own data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.engine.sampling import draw_inputs
+from snstat.errors import InvalidValueError
+from snstat.results import InputMoments
+
+DRAWN = ("normal", "uniform")
+# Kurtosis of the drawn inputs.
+KURTOSIS = {"normal": 3.0, "uniform": 1.8}
+# Data are read in blocks of rows of about this many values (64 MiB as float64).
+BLOCK_VALUES = 2**23
+DEFAULT_BATCH = 64
+
+
+class Inputs(Protocol):
+    """Layer 0 of a run: `label` for the record, the shape of a batch, the moments of layer 0."""
+
+    @property
+    def label(self) -> str:
+        """What the record calls them."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Units of the input layer."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Samples of a trial."""
+        ...
+
+    @property
+    def parameters(self) -> tuple[float | None, float | None]:
+        """Mean and standard deviation asked for, None for data."""
+        ...
+
+    def moments(self) -> InputMoments:
+        """Return what the statistics of layer 0 average to."""
+        ...
+
+    def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
+        """Return the batch of one trial, (width, batch), units by rows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnInputs:
+    """Independent inputs of one mean and standard deviation; `label` names the distribution."""
+
+    label: str
+    width: int
+    batch: int
+    mean: float
+    std: float
+
+    @property
+    def parameters(self) -> tuple[float | None, float | None]:
+        """The mean and standard deviation asked for."""
+        return self.mean, self.std
+
+    def moments(self) -> InputMoments:
+        """Return the moments of the distribution; the cosine is its limit at infinite width."""
+        variance = self.std**2
+        second_moment = variance + self.mean**2
+        return InputMoments(
+            mean=self.mean,
+            variance=variance,
+            second_moment=second_moment,
+            variance_over_batch=variance * (1.0 - 1.0 / self.batch),
+            variance_over_units=variance,
+            cosine=self.mean**2 / second_moment if second_moment > 0 else math.nan,
+            kurtosis=KURTOSIS[self.label] if variance > 0 else math.nan,
+        )
+
+    def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
+        """Return the batch of one trial, (width, batch)."""
+        return draw_inputs(
+            self.label,
+            self.width,
+            self.batch,
+            self.mean,
+            self.std,
+            trial=trial,
+            seed=seed,
+            dtype=dtype,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DataInputs:
+    """A user's own data, (samples, width), of any real dtype, possibly memory-mapped.
+
+    Every trial takes all samples if `batch` is their number, otherwise its own random subset.
+    """
+
+    label: str
+    data: npt.NDArray[Any]
+    batch: int
+
+    @property
+    def width(self) -> int:
+        """Units of the input layer."""
+        return int(self.data.shape[1])
+
+    @property
+    def parameters(self) -> tuple[float | None, float | None]:
+        """Nothing: data are what they are."""
+        return None, None
+
+    def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
+        """Return the batch of one trial, (width, batch)."""
+        samples = self.data.shape[0]
+        chosen: Any = slice(None)
+        if self.batch < samples:
+            generator = np.random.Generator(np.random.Philox(key=[seed, trial]))
+            # Sorted, so that a memory-mapped file is read from front to back.
+            chosen = np.sort(generator.choice(samples, self.batch, replace=False, shuffle=False))
+        with np.errstate(over="ignore"):  # what leaves the range of dtype is reported as layer 0
+            return np.ascontiguousarray(self.data[chosen].T, dtype=dtype)
+
+    def moments(self) -> InputMoments:
+        """Return what the statistics of a random batch of these data average to.
+
+        Each is the data's own value, corrected for drawing `batch` of them without replacement
+        where that matters. Two passes over the data in blocks of rows; raises InvalidValueError
+        at the first value that is not finite.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._moments()
+
+    def _moments(self) -> InputMoments:
+        samples, width = self.data.shape
+        step = max(1, BLOCK_VALUES // width)
+        unit_sum, resultant = np.zeros(width), np.zeros(width)
+        row_means, square, over_units = np.empty(samples), 0.0, 0.0
+        nonzero = True
+        for first in range(0, samples, step):
+            block = np.asarray(self.data[first : first + step], dtype=np.float64)
+            require_finite(block, first)
+            means = block.mean(axis=1)
+            row_means[first : first + step] = means
+            unit_sum += block.sum(axis=0)
+            norms = np.linalg.norm(block, axis=1)
+            nonzero = nonzero and bool((norms > 0).all())
+            if nonzero:
+                resultant += (block / norms[:, None]).sum(axis=0)
+            square += float((block * block).sum())
+            over_units += float(((block - means[:, None]) ** 2).sum())
+        mean = float(row_means.mean())
+        over_batch = second = fourth = 0.0
+        for first in range(0, samples, step):
+            block = np.asarray(self.data[first : first + step], dtype=np.float64)
+            deviation = (block - mean) ** 2
+            second += float(deviation.sum())
+            fourth += float((deviation * deviation).sum())
+            over_batch += float(((block - unit_sum / samples) ** 2).sum())
+        size = samples * width
+        # Variance of a subset's mean, drawn without replacement from a finite population.
+        drawn = (samples - self.batch) / max(samples - 1, 1) / self.batch
+        unbiased = samples / max(samples - 1, 1) * (self.batch - 1) / self.batch
+        cosine = math.nan
+        if nonzero and samples > 1:
+            cosine = (float(resultant @ resultant) - samples) / (samples * (samples - 1))
+        whole = self.batch == samples
+        return InputMoments(
+            mean=mean,
+            variance=second / size - drawn * float(row_means.var()),
+            second_moment=square / size,
+            variance_over_batch=over_batch / size * unbiased,
+            variance_over_units=over_units / size,
+            cosine=cosine,
+            kurtosis=fourth / second * (size / second) if whole and second > 0 else math.nan,
+        )
+
+
+def require_finite(block: npt.NDArray[np.float64], first_row: int) -> None:
+    """Raise InvalidValueError naming the first value of `block` (rows, width) not finite."""
+    bad = np.argwhere(~np.isfinite(block))
+    if bad.size:
+        row, column = bad[0]
+        raise InvalidValueError(
+            f"inputs[{first_row + row}, {column}]",
+            float(block[row, column]),
+            "finite",
+            "remove or replace missing values first",
+        )
+
+
+def check_data(data: npt.NDArray[Any], label: str, batch: int | None) -> DataInputs:
+    """Return `data` as inputs, or raise InvalidValueError saying what is wrong with its shape or
+    dtype. `batch` defaults to 64 or the number of samples, whichever is less."""
+    if data.dtype.kind not in "fiub":
+        raise InvalidValueError(
+            "dtype of inputs", str(data.dtype), "a real number type", "convert to float32"
+        )
+    if data.ndim != 2:
+        raise InvalidValueError(
+            "shape of inputs", data.shape, "(samples, width)", "reshape to two dimensions"
+        )
+    if 0 in data.shape:
+        raise InvalidValueError("shape of inputs", data.shape, "at least one sample and one unit")
+    samples = data.shape[0]
+    if batch is not None and batch > samples:
+        raise InvalidValueError(
+            "batch", batch, f"at most {samples}, the samples in the data", "use a smaller --batch"
+        )
+    return DataInputs(label, data, min(samples, DEFAULT_BATCH) if batch is None else batch)

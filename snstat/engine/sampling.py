@@ -1,0 +1,85 @@
+"""The weights, biases and inputs of a simulated network, as the kernels draw them.
+
+For tests, comparisons with other frameworks, and anyone who wants the very network that a run
+simulated: every value is a function of (seed, trial, layer, purpose, position) alone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.engine import kernels
+from snstat.stack import DenseLayer, Stack
+
+# A tile of this many weights stays in the level-2 cache while it is multiplied.
+TILE_VALUES = 2**18
+
+
+def tile_rows(fan_in: int, fan_out: int) -> int:
+    """Return how many rows of W are drawn at once: a function of the shape alone, so that
+    results do not depend on the number of threads."""
+    return min(fan_out, max(16, TILE_VALUES // fan_in))
+
+
+def weight_scale(layer: DenseLayer) -> float:
+    """Return what the kernels call scale: the standard deviation of a weight, or for orthogonal
+    weights the factor on the corner of Q that gives weights the variance square_gain/fan_in."""
+    if layer.distribution == "orthogonal":
+        return math.sqrt(layer.square_gain * max(layer.fan_in, layer.fan_out) / layer.fan_in)
+    return math.sqrt(layer.square_gain / layer.fan_in)
+
+
+def draw_weights(
+    stack: Stack, index: int, *, trial: int = 0, seed: int = 0, dtype: str = "float32"
+) -> npt.NDArray[np.floating]:
+    """Return the weights (fan_out, fan_in) of layer `index` (1..depth) as a run draws them."""
+    layer = stack.layer(index)
+    scale = weight_scale(layer)
+    weights = np.empty((layer.fan_out, layer.fan_in), dtype)
+    key = np.uint64(seed)
+    if layer.distribution == "orthogonal":
+        stop = np.zeros(1, np.uint8)
+        basis = np.eye(layer.fan_in, dtype=dtype)
+        kernels.orthogonal(basis, weights, scale, index, trial, key, stop)
+    else:
+        uniform = layer.distribution == "uniform"
+        kernels.draw_rows(weights, 0, uniform, scale, kernels.WEIGHTS, index, trial, key)
+    return weights
+
+
+def draw_biases(
+    stack: Stack, index: int, *, trial: int = 0, seed: int = 0, dtype: str = "float32"
+) -> npt.NDArray[np.floating]:
+    """Return the biases (fan_out,) of layer `index` (1..depth) as a run draws them."""
+    layer = stack.layer(index)
+    biases = np.zeros((1, layer.fan_out), dtype)
+    if layer.bias_std > 0:
+        uniform = layer.bias_distribution == "uniform"
+        key = np.uint64(seed)
+        kernels.draw_rows(biases, 0, uniform, layer.bias_std, kernels.BIASES, index, trial, key)
+    row: npt.NDArray[np.floating] = biases[0]
+    return row
+
+
+def draw_inputs(
+    kind: str,
+    width: int,
+    batch: int,
+    mean: float,
+    std: float,
+    *,
+    trial: int = 0,
+    seed: int = 0,
+    dtype: str = "float32",
+) -> npt.NDArray[np.floating]:
+    """Return inputs (width, batch), units by rows, independent with this mean and deviation.
+
+    `kind` is "normal" or "uniform".
+    """
+    x = np.empty((width, batch), dtype)
+    kernels.draw_rows(x, 0, kind == "uniform", std, kernels.INPUTS, 0, trial, np.uint64(seed))
+    x += x.dtype.type(mean)
+    return x

@@ -1,0 +1,32 @@
+"""Compiling the kernels before they are needed, and saying so when it takes long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+NOTICE_AFTER_SECONDS = 1.5
+
+
+def compile_kernels(dtype: str, notice: Callable[[str], None] | None = None) -> None:
+    """Make the kernels for `dtype` ready: load them from numba's cache, or compile them.
+
+    `notice` is called once if this takes more than a moment, as it does only the first time
+    after installation.
+    """
+    timer = None
+    if notice is not None:
+        message = f"compiling the {dtype} kernels, once; later runs start at once"
+        timer = threading.Timer(NOTICE_AFTER_SECONDS, notice, [message])
+        timer.daemon = True
+        timer.start()
+    try:
+        from snstat.engine.inputs import DrawnInputs
+        from snstat.engine.simulate import simulate
+        from snstat.stack import Stack
+
+        stack = Stack.build(depth=1, width=1)
+        simulate(stack, DrawnInputs("normal", 1, 1, 0.0, 1.0), trials=1, seed=0, dtype=dtype)
+    finally:
+        if timer is not None:
+            timer.cancel()

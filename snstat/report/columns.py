@@ -1,0 +1,138 @@
+"""The columns of a run's table, as aligned text: what the terminal, markdown and HTML share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.report.numbers import Notation, alike, quantity, score
+
+if TYPE_CHECKING:
+    from snstat.results import BoolArray, FloatArray, Run, Statistic
+
+# Beyond this many standard errors an estimate and its theory disagree.
+SUSPICIOUS = 3.0
+MARK = "!"
+NOT_FINITE = "not finite"
+# A squared mean below this share of the second moment leaves the latter without news.
+NEGLIGIBLE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `header`, the `cells` (rows,) and the rows whose z is `suspicious`.
+
+    Columns of one `group`, a statistic, stand close together; `words` are set to the left;
+    `style` is rich's.
+    """
+
+    header: str
+    cells: tuple[str, ...]
+    group: str
+    suspicious: frozenset[int] = frozenset()
+    words: bool = False
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which columns to show and how: `parts` maps a statistic to "e"stimate, "t"heory and "z"."""
+
+    notation: Notation
+    parts: tuple[tuple[str, str], ...]
+
+
+def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
+    """Return the columns of `layout` for the layers `rows`, the layer numbers first."""
+    columns = [Column("layer", tuple(str(layer) for layer in rows), "layer")]
+    chosen = np.array(rows, dtype=np.intp)
+    finite = run.finite[chosen]
+    for name, parts in layout.parts:
+        statistic = run.statistics.get(name)
+        if statistic is not None:
+            columns += _statistic_columns(name, statistic, chosen, finite, parts, layout.notation)
+    return columns
+
+
+def rows_of(run: Run, requested: Sequence[int]) -> list[int]:
+    """Return the layers of `requested` that `run` holds, and its last one if it is partial."""
+    last = len(run.finite) - 1
+    rows = {layer for layer in requested if layer <= last}
+    if run.partial and last >= 0:
+        rows.add(last)
+    return sorted(rows)
+
+
+def has_news(run: Run, name: str) -> bool:
+    """Return whether a further statistic says something that mean, variance and cosine do not."""
+    if name not in run.statistics:
+        return False
+    values = run.statistics[name].estimate
+    known = np.isfinite(values)
+    if name == "second_moment":
+        variance = run.statistics["variance"].estimate
+        known &= np.isfinite(variance)
+        return bool(np.any(values[known] - variance[known] > NEGLIGIBLE * values[known]))
+    return bool(np.any(values[known] > 0))
+
+
+def _statistic_columns(
+    name: str,
+    statistic: Statistic,
+    rows: npt.NDArray[np.intp],
+    finite: BoolArray,
+    parts: str,
+    notation: Notation,
+) -> list[Column]:
+    """Return the columns of one statistic for the layers `rows`."""
+    estimate, stderr = statistic.estimate[rows], statistic.stderr[rows]
+    theory, z = statistic.theory[rows], statistic.z[rows]
+    title = name.replace("_", " ")
+    columns = []
+    if "e" in parts:
+        cells = [
+            quantity(*pair, notation) if np.isfinite(pair[0]) or whole else NOT_FINITE
+            for pair, whole in zip(_pairs(estimate, stderr), finite.tolist(), strict=True)
+        ]
+        columns.append(Column(title, tuple(_aligned(cells, notation)), name))
+    if "t" in parts and np.isfinite(theory).any():
+        triples = zip(theory.tolist(), estimate.tolist(), stderr.tolist(), strict=True)
+        predicted = tuple(alike(*triple) for triple in triples)
+        columns.append(Column("theory", predicted, name, style="dim"))
+    if "z" in parts and np.isfinite(z).any():
+        beyond = frozenset(np.flatnonzero(np.abs(z) > SUSPICIOUS).tolist())
+        # The mark stands in a column of its own, so that the numbers stay aligned.
+        space = " " if beyond else ""
+        marked = [
+            score(value) + (MARK if row in beyond else space if np.isfinite(value) else "")
+            for row, value in enumerate(z.tolist())
+        ]
+        columns.append(Column("z" + space, tuple(marked), name, beyond))
+    return columns
+
+
+def _pairs(first: FloatArray, second: FloatArray) -> list[tuple[float, float]]:
+    return list(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def _aligned(cells: Sequence[str], notation: Notation) -> list[str]:
+    """Return right-justified cells padded so that their errors start in one column.
+
+    Cells with an exponent are aligned among themselves: side by side with plain ones they would
+    only widen the column.
+    """
+    longest = {False: 0, True: 0}
+    tails = []
+    for cell in cells:
+        _, separator, tail = cell.rpartition(notation.value)
+        tails.append(tail if separator else None)
+        if separator:
+            longest["e" in tail] = max(longest["e" in tail], len(tail))
+    return [
+        cell if tail is None else cell + " " * (longest["e" in tail] - len(tail))
+        for cell, tail in zip(cells, tails, strict=True)
+    ]

@@ -1,0 +1,61 @@
+"""Several runs side by side, one row each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snstat.report.columns import NOT_FINITE, Column, Layout
+from snstat.report.numbers import Notation, factor, quantity
+from snstat.report.words import display_name
+
+if TYPE_CHECKING:
+    from snstat.results import Run
+
+
+def comparison_columns(runs: Sequence[Run], layout: Layout) -> list[Column]:
+    """Return a row for each run: statistics of its last layer, and what theory says of it.
+
+    The statistics are those of `layout`, estimates only; a column that no run fills is left out.
+    """
+    outlooks = [run.outlook for run in runs]
+    growth = [
+        ""
+        if outlook is None or outlook.gradient_factor is None
+        else factor(outlook.gradient_factor)
+        for outlook in outlooks
+    ]
+    columns = [
+        Column(
+            "activation",
+            tuple(display_name(run.stack.activation) for run in runs),
+            "name",
+            words=True,
+        ),
+        *(
+            Column(name, tuple(_last(run, name, layout.notation) for run in runs), name)
+            for name, _ in layout.parts
+        ),
+        Column(
+            "signal",
+            tuple("" if entry is None else entry.kind for entry in outlooks),
+            "signal",
+            words=True,
+        ),
+        Column("gradient²", tuple(growth), "gradient"),
+    ]
+    return [column for column in columns if any(column.cells)]
+
+
+def _last(run: Run, name: str, notation: Notation) -> str:
+    """Return a statistic of the last layer."""
+    statistic = run.statistics.get(name)
+    if statistic is None or not len(run.finite):
+        return ""
+    estimate = float(statistic.estimate[-1])
+    if math.isnan(estimate) and not np.asarray(run.finite)[-1]:
+        return NOT_FINITE
+    return quantity(estimate, float(statistic.stderr[-1]), notation)

@@ -1,0 +1,24 @@
+"""Results as figures fit for a paper; matplotlib is imported when one is drawn.
+
+`draw_*` take records and return a `matplotlib.figure.Figure`; `save_figure` writes one, the same
+bytes every time.
+"""
+
+from __future__ import annotations
+
+from snstat.report.figures.correlation import draw_correlation
+from snstat.report.figures.histogram import draw_histogram
+from snstat.report.figures.map_field import draw_map
+from snstat.report.figures.saving import FORMATS, save_figure
+from snstat.report.figures.style import STYLES
+from snstat.report.figures.trajectory import draw_trajectory
+
+__all__ = [
+    "FORMATS",
+    "STYLES",
+    "draw_correlation",
+    "draw_histogram",
+    "draw_map",
+    "draw_trajectory",
+    "save_figure",
+]

@@ -1,0 +1,204 @@
+"""The unit map as a field of arrows, after figure 2 of the SNN paper (arXiv:1706.02515)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.report.figures.style import WIDTH, Style, drawing, dress, settle, style_named
+from snstat.report.words import display_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from snstat.results import FloatArray, MapField
+
+# About how many arrows stand along each axis, and an arrow's length in inches.
+ARROWS = 18
+ARROW_LENGTH = 0.17
+TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def draw_map(field: MapField, style: str = "light") -> Figure:
+    """Return the arrow field of `field` with nullclines, trajectories, fixed points and domain.
+
+    Arrows show the direction of one layer's step as it appears on the page; their shade shows
+    its length. Raises UnknownNameError for an unknown style.
+    """
+    from matplotlib.figure import Figure
+
+    look = style_named(style)
+    with drawing(look):
+        figure = Figure(figsize=(WIDTH, 5.0))
+        axes = figure.subplots()
+        axes.set_xlim(field.means[0], field.means[-1])
+        axes.set_ylim(field.variances[0], field.variances[-1])
+        axes.set_xlabel("activation mean")
+        axes.set_ylabel("activation variance")
+        axes.set_title(
+            f"{display_name(field.activation)} unit map, weight sum {field.weight_sum:g}, "
+            f"weight square sum {field.weight_square_sum:g}"
+        )
+        dress(axes, look)
+        _draw_arrows(figure, axes, field, look)
+        _draw_nullclines(axes, field, look)
+        _draw_trajectories(axes, field, look)
+        _draw_marks(axes, field, look)
+        _legend(figure, field, look)
+        settle(figure)
+    return figure
+
+
+def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> None:
+    """Draw unit arrows along the steps, shaded by the logarithm of their length."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    rows, columns = (_spread(len(array)) for array in (field.variances, field.means))
+    step_mean = (field.new_mean - field.means)[np.ix_(rows, columns)]
+    step_variance = (field.new_variance - field.variances[:, np.newaxis])[np.ix_(rows, columns)]
+    # Directions as they look on the page, where the axes have different scales.
+    across = step_mean / np.ptp(field.means)
+    up = step_variance / np.ptp(field.variances)
+    length = np.hypot(across, up)
+    unit = np.where(length > 0, length, 1.0)
+    shade = LinearSegmentedColormap.from_list("steps", [_blend(look, 0.22), _blend(look, 0.85)])
+    aspect = _page_aspect(figure)
+    run, rise = across * aspect / unit, up / unit
+    norm = np.hypot(run, rise)
+    norm = np.where(norm > 0, norm, 1.0)
+    shades = np.log10(np.maximum(length, 1e-3))
+    arrows = axes.quiver(
+        field.means[columns],
+        field.variances[rows],
+        run / norm * (length > 0),
+        rise / norm * (length > 0),
+        shades,
+        cmap=shade,
+        angles="uv",
+        pivot="mid",
+        scale_units="inches",
+        scale=1 / ARROW_LENGTH,
+        width=0.0024,
+        headwidth=4.5,
+        headlength=5.0,
+        zorder=1.5,
+    )
+    bar = figure.colorbar(arrows, ax=axes, pad=0.02, aspect=30, shrink=0.8)
+    bar.set_label("length of one step, as a share of the plane")
+    ticks = [tick for tick in TICKS if shades.min() <= np.log10(tick) <= shades.max()]
+    bar.set_ticks(np.log10(ticks).tolist(), labels=[f"{tick:g}" for tick in ticks])
+    bar.outline.set_visible(False)
+
+
+def _draw_nullclines(axes: Axes, field: MapField, look: Style) -> None:
+    """Draw where the mean, and where the variance, stays as it is."""
+    residuals = (
+        (field.new_mean - field.means, look.second, "dashed"),
+        (field.new_variance - field.variances[:, np.newaxis], look.accent, "dashdot"),
+    )
+    for residual, color, line in residuals:
+        if np.nanmin(residual) < 0 < np.nanmax(residual):
+            axes.contour(
+                field.means,
+                field.variances,
+                residual,
+                levels=[0.0],
+                colors=[color],
+                linestyles=[line],
+                linewidths=1.6,
+                zorder=2,
+            )
+
+
+def _draw_trajectories(axes: Axes, field: MapField, look: Style) -> None:
+    """Draw each trajectory with a dot for every layer, a larger open one at its start."""
+    for path in field.trajectories:
+        axes.plot(path[:, 0], path[:, 1], "-o", color=look.ink, linewidth=1.0, markersize=2.2)
+        axes.plot(
+            path[:1, 0], path[:1, 1], "o", color=look.ink, markerfacecolor=look.ground, markersize=5
+        )
+
+
+def _draw_marks(axes: Axes, field: MapField, look: Style) -> None:
+    """Outline theorem 1's domain and mark the fixed points: filled when stable."""
+    from matplotlib.patches import Rectangle
+
+    if field.domain is not None:
+        left, right, low, high = field.domain
+        axes.add_patch(
+            Rectangle(
+                (left, low), right - left, high - low, fill=False, edgecolor=look.ink,
+                linewidth=1.4, linestyle=(0, (1, 1.2)), zorder=3,
+            )
+        )  # fmt: skip
+    for point in field.fixed_points:
+        axes.plot(
+            [point.mean],
+            [point.variance],
+            marker="*",
+            markersize=13,
+            color=look.cycle[2],
+            markerfacecolor=look.cycle[2] if point.stable else look.ground,
+            markeredgecolor=look.ink,
+            markeredgewidth=0.8,
+            zorder=4,
+        )
+
+
+def _legend(figure: Figure, field: MapField, look: Style) -> None:
+    """Put the legend above the plane."""
+    from matplotlib.lines import Line2D
+
+    star: dict[str, Any] = {
+        "linestyle": "",
+        "marker": "*",
+        "markersize": 11,
+        "markeredgecolor": look.ink,
+    }
+    handles = [
+        Line2D([], [], color=look.second, linestyle="dashed", label="mean′ = mean"),
+        Line2D([], [], color=look.accent, linestyle="dashdot", label="variance′ = variance"),
+    ]
+    if any(point.stable for point in field.fixed_points):
+        handles.append(Line2D([], [], color=look.cycle[2], label="stable fixed point", **star))
+    if any(not point.stable for point in field.fixed_points):
+        handles.append(
+            Line2D([], [], color=look.cycle[2], markerfacecolor=look.ground,
+                   label="unstable fixed point", **star)
+        )  # fmt: skip
+    if len(field.trajectories):
+        handles.append(
+            Line2D([], [], color=look.ink, marker="o", markersize=2.5, linewidth=1.0,
+                   label="trajectory")
+        )  # fmt: skip
+    if field.domain is not None:
+        handles.append(
+            Line2D([], [], color=look.ink, linestyle=(0, (1, 1.2)), linewidth=1.4,
+                   label="theorem 1's domain")
+        )  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+
+
+def _spread(points: int) -> npt.NDArray[np.intp]:
+    """Return about `ARROWS` evenly spaced indices away from the edges."""
+    step = max(points // ARROWS, 1)
+    return np.arange(step // 2, points, step)
+
+
+def _page_aspect(figure: Figure) -> float:
+    """Return about how much wider than high the plane is on the page."""
+    width, height = figure.get_size_inches()
+    return float(0.78 * width / (0.8 * height))
+
+
+def _blend(look: Style, share: float) -> tuple[float, float, float]:
+    """Return ink mixed into the ground."""
+    from matplotlib.colors import to_rgb
+
+    mixed: FloatArray = share * np.array(to_rgb(look.ink)) + (1 - share) * np.array(
+        to_rgb(look.ground)
+    )
+    return (float(mixed[0]), float(mixed[1]), float(mixed[2]))

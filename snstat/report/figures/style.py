@@ -1,0 +1,106 @@
+"""How every figure looks: a colour-blind-safe palette, on light or dark ground."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from snstat.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 6.8  # inches: the text width of most journals' two columns
+DOTS_PER_INCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Colours of one style: `cycle` tells series apart, the others have fixed meanings."""
+
+    ground: str
+    ink: str
+    faint: str
+    accent: str
+    second: str
+    cycle: tuple[str, ...]
+
+
+# Okabe and Ito, Color Universal Design (2008), without the yellow that is lost on white; black
+# and grey give way to light ones on dark ground.
+_CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_DARK_CYCLE = ("#56B4E9", "#E69F00", "#2FC79A", "#E39CC5", "#F0E442", "#FF7F3F")
+
+STYLES = {
+    "light": Style("#ffffff", "#1a1a1a", "#8c8c8c", "#D55E00", "#0072B2", (*_CYCLE, "#000000")),
+    "dark": Style("#14171a", "#e8e8e8", "#8f969c", "#E69F00", "#56B4E9", (*_DARK_CYCLE, "#ffffff")),
+}
+# Told apart in grey too.
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+
+
+def style_named(name: str) -> Style:
+    """Return the style called `name`; raise UnknownNameError if there is none."""
+    if name not in STYLES:
+        raise UnknownNameError("style", name, STYLES)
+    return STYLES[name]
+
+
+@contextmanager
+def drawing(style: Style) -> Iterator[None]:
+    """Set matplotlib's parameters within the block, over its defaults and not the user's own."""
+    import matplotlib as mpl
+
+    parameters: dict[Any, Any] = {
+        "figure.facecolor": style.ground,
+        "savefig.facecolor": style.ground,
+        "figure.dpi": 100,
+        "savefig.dpi": DOTS_PER_INCH,
+        "figure.constrained_layout.use": True,
+        "axes.facecolor": style.ground,
+        "axes.edgecolor": style.ink,
+        "axes.labelcolor": style.ink,
+        "axes.titlecolor": style.ink,
+        "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": 10,
+        "axes.labelsize": 9.5,
+        "axes.grid": False,
+        "font.size": 9,
+        "font.family": "DejaVu Sans",
+        "text.color": style.ink,
+        "xtick.color": style.ink,
+        "ytick.color": style.ink,
+        "xtick.labelsize": 8.5,
+        "ytick.labelsize": 8.5,
+        "legend.fontsize": 8.5,
+        "legend.frameon": False,
+        "lines.linewidth": 1.5,
+        "lines.markersize": 4,
+    }
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(parameters)
+        yield
+
+
+def settle(figure: Figure) -> None:
+    """Arrange the figure and keep the arrangement.
+
+    Constrained layout moves a little with every draw; a figure saved twice is to be the same.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def dress(axes: Axes, style: Style) -> None:
+    """Colour the ticks, and draw a grid that stays behind the data."""
+    # Ticks are made when the figure is saved, outside `drawing`, so they must be told.
+    axes.tick_params(which="both", colors=style.ink, labelsize=8.5)
+    axes.grid(visible=True, color=style.faint, alpha=0.22, linewidth=0.6)
+    axes.set_axisbelow(True)

@@ -1,0 +1,198 @@
+"""Moments over depth: simulation with its error band, theory, and the target (0, 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.report.figures.style import (
+    DASHES,
+    MARKERS,
+    WIDTH,
+    Style,
+    drawing,
+    dress,
+    settle,
+    style_named,
+)
+from snstat.report.words import display_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from snstat.results import FloatArray, Run
+
+TARGETS = {"mean": 0.0, "variance": 1.0}
+DOTTED = (0, (1, 2))
+# A range of more than this many-fold is drawn on a logarithmic axis.
+WIDE = 30.0
+# Stacks deeper than this get a logarithmic layer axis.
+DEEP = 300
+# About how many layers carry a marker, and the most points that a curve is drawn with.
+MARKED = 14
+POINTS = 2000
+
+
+def draw_trajectory(runs: Sequence[Run], style: str = "light") -> Figure:
+    """Return mean, variance and, where measured, cosine over depth, all `runs` overlaid.
+
+    Markers with ±1 standard error bars and a band are simulation, lines are theory. Raises
+    UnknownNameError for an unknown style.
+    """
+    from matplotlib.figure import Figure
+
+    look = style_named(style)
+    names = ["mean", "variance"]
+    if any(np.isfinite(run.statistics["cosine"].estimate).any() for run in runs):
+        names.append("cosine")
+    with drawing(look):
+        figure = Figure(figsize=(WIDTH, 1.75 * len(names) + 0.8))
+        panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+        for name, axes in zip(names, panels, strict=True):
+            _draw_panel(axes, runs, name, look)
+        panels[-1].set_xlabel("layer")
+        _legend(figure, runs, look)
+        if max(len(run.finite) for run in runs) > DEEP:
+            # Linear from 0 to 1, so that the input has its place on a logarithmic axis.
+            panels[-1].set_xscale("symlog", linthresh=1.0)
+        panels[-1].set_xlim(left=0 if len(runs[0].finite) > DEEP else None)
+        settle(figure)
+    return figure
+
+
+def _draw_panel(axes: Axes, runs: Sequence[Run], name: str, look: Style) -> None:
+    """Draw one statistic of every run."""
+    axes.set_ylabel({"cosine": "cosine of\ntwo inputs"}.get(name, f"activation\n{name}"))
+    dress(axes, look)
+    if name in TARGETS:
+        axes.axhline(TARGETS[name], color=look.ink, linewidth=0.9, linestyle=DOTTED, zorder=1.5)
+    for number, run in enumerate(runs):
+        _draw_run(axes, run, name, number, look)
+    _set_scale(axes, runs, name)
+
+
+def _draw_run(axes: Axes, run: Run, name: str, number: int, look: Style) -> None:
+    """Draw one statistic of one run: theory as a line, simulation as a band and markers."""
+    statistic = run.statistics[name]
+    layers = _thinned(len(run.finite))
+    color = look.cycle[number % len(look.cycle)]
+    estimate, stderr = statistic.estimate[layers], np.nan_to_num(statistic.stderr[layers])
+    axes.fill_between(
+        layers, estimate - stderr, estimate + stderr, color=color, alpha=0.3, linewidth=0
+    )
+    axes.plot(
+        layers,
+        statistic.theory[layers],
+        color=color,
+        linestyle=DASHES[number % len(DASHES)],
+        zorder=2.5,
+    )
+    marked = _marked(layers, number)
+    axes.errorbar(
+        layers[marked],
+        estimate[marked],
+        yerr=stderr[marked],
+        fmt=MARKERS[number % len(MARKERS)],
+        color=color,
+        markerfacecolor=look.ground,
+        markeredgewidth=1.1,
+        elinewidth=1.0,
+        capsize=0,
+        zorder=3,
+    )
+
+
+def _set_scale(axes: Axes, runs: Sequence[Run], name: str) -> None:
+    """Choose a scale that shows the values: logarithmic where they span decades."""
+    if name == "cosine":
+        low = min(0.0, *(float(np.nanmin(_shown(run, name))) for run in runs if _any(run, name)))
+        axes.set_ylim(low - 0.05, 1.05)
+        return
+    values = np.concatenate([_shown(run, name) for run in runs])
+    values = np.abs(values[np.isfinite(values)])
+    if not values.size:
+        return
+    if name == "variance":
+        positive = values[values > 0]
+        if positive.size and positive.max() > WIDE * positive.min():
+            axes.set_yscale("log")
+        else:
+            _include(axes, 0.9, 1.1)
+    elif values.max() > WIDE:
+        axes.set_yscale("symlog", linthresh=1.0)
+    else:
+        _include(axes, -0.05, 0.05)
+
+
+def _include(axes: Axes, low: float, high: float) -> None:
+    """Widen the axis to hold [low, high]: noise about the target is not to fill the panel."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, low), max(top, high))
+
+
+def _shown(run: Run, name: str) -> FloatArray:
+    statistic = run.statistics[name]
+    return np.concatenate([statistic.estimate, statistic.theory])
+
+
+def _any(run: Run, name: str) -> bool:
+    return bool(np.isfinite(_shown(run, name)).any())
+
+
+def _thinned(layers: int) -> npt.NDArray[np.intp]:
+    """Return at most about `POINTS` layers, log-spaced in deep stacks as the axis is."""
+    if layers <= POINTS:
+        return np.arange(layers)
+    return np.unique(np.append(0, np.geomspace(1, layers - 1, POINTS).astype(np.intp)))
+
+
+def _marked(layers: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.intp]:
+    """Return which of `layers` carry a marker of run `number`: evenly spaced on the axis.
+
+    Staggered, so that markers of runs that coincide stand beside each other.
+    """
+    last = int(layers[-1])
+    shift = number % 3 / 3
+    if last >= DEEP:
+        wanted = np.geomspace(1, last, MARKED) ** (1 - shift / MARKED)
+        return np.unique(np.append(0, np.searchsorted(layers, wanted)))
+    step = max(last // MARKED, 1)
+    return np.unique(np.append(0, np.arange(int(step * shift), last + 1, step)))
+
+
+def _legend(figure: Figure, runs: Sequence[Run], look: Style) -> None:
+    """Put the legend above the panels, where no data can be."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=look.cycle[number % len(look.cycle)],
+            linestyle=DASHES[number % len(DASHES)],
+            marker=MARKERS[number % len(MARKERS)],
+            markerfacecolor=look.ground,
+            label=_label(run, runs),
+        )
+        for number, run in enumerate(runs)
+    ]
+    handles += [
+        Line2D([], [], color=look.ink, linestyle="", marker="o", markerfacecolor=look.ground,
+               label="simulation ± 1 s.e."),
+        Line2D([], [], color=look.ink, label="theory"),
+        Line2D([], [], color=look.ink, linewidth=0.9, linestyle=DOTTED, label="target (0, 1)"),
+    ]  # fmt: skip
+    columns = len(handles) if len(handles) <= 5 else math.ceil(len(handles) / 2)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+
+
+def _label(run: Run, runs: Sequence[Run]) -> str:
+    """Return the activation, and the initialiser where the runs differ in it."""
+    name = display_name(run.stack.activation)
+    same = len({other.stack.activation for other in runs}) == len(runs)
+    return name if same else f"{name}, {run.stack.init}, width {run.stack.width}"

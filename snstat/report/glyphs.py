@@ -1,0 +1,93 @@
+"""What the terminal can show: text in its encoding, and bars drawn from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from snstat.results import FloatArray
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+LETTERS = "_.:-=+*#"
+# Where a value overflowed or is not a number.
+BROKEN = "!"
+# A line that moves by less than this factor is drawn flat, not blown up to the full height.
+LEAST_SPAN = np.log(2.0)
+
+_PLAIN = str.maketrans(
+    {
+        "±": "+/-",
+        "×": "x",
+        "·": "-",
+        "–": "-",
+        "−": "-",
+        "≥": ">=",
+        "≤": "<=",
+        "σ": "s",
+        "²": "^2",
+        "→": "->",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The characters a console can show: all of Unicode, or ASCII only."""
+
+    ascii_only: bool = False
+
+    @classmethod
+    def of(cls, console: Console) -> Glyphs:
+        """Return the glyphs of `console`: ASCII on legacy Windows and outside UTF-8."""
+        return cls(console.legacy_windows or console.options.ascii_only)
+
+    def text(self, text: str) -> str:
+        """Return `text` in these characters, with control characters spelled out."""
+        shown = text
+        if not text.isprintable():
+            shown = "".join(
+                letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+                for letter in text
+            )
+        if not self.ascii_only:
+            return shown
+        return shown.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
+
+    def bars(self, values: FloatArray, cells: int) -> str:
+        """Return positive `values` (points,) as at most `cells` bars, on a logarithmic scale.
+
+        Neighbours that share a bar are averaged; a bar holding a value that is not finite is
+        "!". Zeros are drawn as the smallest positive value.
+        """
+        if not len(values):
+            return ""
+        levels = LETTERS if self.ascii_only else BLOCKS
+        positive = values[np.isfinite(values) & (values > 0)]
+        if not len(positive):
+            return "".join(
+                levels[0] if np.isfinite(part).all() else BROKEN for part in _split(values, cells)
+            )
+        logs = np.log(np.maximum(values, positive.min()))
+        low, high = float(np.log(positive.min())), float(np.log(positive.max()))
+        slack = max(LEAST_SPAN - (high - low), 0.0) / 2
+        low, high = low - slack, high + slack
+        bars = []
+        for part in _split(logs, cells):
+            height = float(part.mean())
+            if not np.isfinite(height):
+                bars.append(BROKEN)
+                continue
+            # Rounding to nearest keeps a steady line at one level in spite of rounding noise.
+            bars.append(levels[round((height - low) / (high - low) * (len(levels) - 1))])
+        return "".join(bars)
+
+
+def _split(values: FloatArray, cells: int) -> list[FloatArray]:
+    """Return `values` cut into at most `cells` runs, long and short ones evenly mixed."""
+    count = min(cells, len(values))
+    return np.split(values, np.arange(1, count) * len(values) // count)

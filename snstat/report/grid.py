@@ -1,0 +1,74 @@
+"""Columns of text drawn at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from snstat.report.columns import Column
+    from snstat.report.glyphs import Glyphs
+
+BETWEEN_COLUMNS = 1
+BETWEEN_GROUPS = 2
+
+
+def shown(columns: Sequence[Column], glyphs: Glyphs) -> list[Column]:
+    """Return the columns in the characters that the console can show."""
+    return [
+        replace(
+            column,
+            header=glyphs.text(column.header),
+            cells=tuple(glyphs.text(cell) for cell in column.cells),
+        )
+        for column in columns
+    ]
+
+
+def width_of(columns: Sequence[Column]) -> int:
+    """Return how many cells wide the columns are when nothing wraps."""
+    return sum(_widths(columns)) + sum(_gaps(columns))
+
+
+def print_columns(columns: Sequence[Column], console: Console) -> None:
+    """Print aligned columns under their headers; in too narrow a console, lines wrap.
+
+    Every line is printed as it is made: a rich Table would hold and measure all of them, which
+    takes minutes where a hundred thousand layers are asked for.
+    """
+    gaps, widths = _gaps(columns), _widths(columns)
+    places = list(zip(columns, gaps, widths, strict=True))
+    header = "".join(_padded(column, column.header, gap, width) for column, gap, width in places)
+    console.print(Text(header.rstrip(), style="bold"), soft_wrap=True)
+    for row in range(len(columns[0].cells)):
+        line = Text()
+        for column, gap, width in places:
+            style = "bold red" if row in column.suspicious else column.style
+            line.append(_padded(column, column.cells[row], gap, width), style)
+        line.rstrip()
+        console.print(line, soft_wrap=True)
+
+
+def _padded(column: Column, cell: str, gap: int, width: int) -> str:
+    """Return `cell` at its place within its column; numbers stand to the right, words left."""
+    room = " " * (width - cell_len(cell))
+    return " " * gap + (cell + room if column.words else room + cell)
+
+
+def _gaps(columns: Sequence[Column]) -> list[int]:
+    """Return the space before each column: more where a new group begins."""
+    gaps = [0]
+    for before, after in pairwise(columns):
+        gaps.append(BETWEEN_COLUMNS if before.group == after.group else BETWEEN_GROUPS)
+    return gaps
+
+
+def _widths(columns: Sequence[Column]) -> list[int]:
+    return [max(map(cell_len, (column.header, *column.cells))) for column in columns]

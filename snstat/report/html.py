@@ -1,0 +1,56 @@
+"""A run as HTML, for notebooks: the table of the terminal, with no script and no outside file."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from snstat.report.columns import columns_of, rows_of
+from snstat.report.glyphs import Glyphs
+from snstat.report.selection import LOG
+from snstat.report.text import PAGE, titled
+from snstat.report.words import conclusions, simulation_words, stack_words
+
+if TYPE_CHECKING:
+    from snstat.report.columns import Column
+    from snstat.results import Run
+
+BARS = 64
+CELL = "text-align: right; font-variant-numeric: tabular-nums"
+
+
+def run_to_html(run: Run) -> str:
+    """Return `run` as an HTML fragment: title, table of layers 0, 1, 2, 4, ..., conclusions."""
+    glyphs = Glyphs()
+    rows = rows_of(run, LOG.rows(run.stack.depth))
+    lines = [
+        '<div class="snstat-run">',
+        f"<p><strong>{_safe(stack_words(run.stack))}</strong><br>",
+        f"{_safe(simulation_words(run.simulation))}</p>",
+    ]
+    if rows:
+        bars = glyphs.bars(run.statistics["variance"].estimate, BARS)
+        lines += [
+            *_table(titled(columns_of(run, rows, PAGE))),
+            f"<p>variance over depth <code>{bars}</code></p>",
+        ]
+    lines += ["<ul>", *(f"<li>{_safe(text)}</li>" for text in conclusions(run)), "</ul>", "</div>"]
+    return "\n".join(lines)
+
+
+def _table(columns: list[Column]) -> list[str]:
+    """Return the lines of a table; a suspicious z is bold as well as marked."""
+    heads = "".join(f'<th style="{CELL}">{_safe(column.header)}</th>' for column in columns)
+    lines = ["<table>", f"<thead><tr>{heads}</tr></thead>", "<tbody>"]
+    for row in range(len(columns[0].cells)):
+        cells = ""
+        for column in columns:
+            text = _safe(column.cells[row])
+            strong = f"<strong>{text}</strong>" if row in column.suspicious else text
+            cells += f'<td style="{CELL}">{strong}</td>'
+        lines.append(f"<tr>{cells}</tr>")
+    return [*lines, "</tbody>", "</table>"]
+
+
+def _safe(text: str) -> str:
+    return escape(Glyphs().text(text))

@@ -1,0 +1,147 @@
+"""The table of `snstat propagate` at a terminal: as much as the width holds, never cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.text import Text
+
+from snstat.report.columns import (
+    MARK,
+    SUSPICIOUS,
+    Column,
+    Layout,
+    columns_of,
+    has_news,
+    rows_of,
+)
+from snstat.report.comparison import comparison_columns
+from snstat.report.glyphs import Glyphs
+from snstat.report.grid import print_columns, shown, width_of
+from snstat.report.numbers import Notation, plain
+from snstat.report.selection import LOG, LayerSelection
+from snstat.report.words import conclusions, simulation_words, stack_words
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from snstat.results import Run
+
+BASE = (("mean", "etz"), ("variance", "etz"))
+# What follows mean and variance, richest first; a statistic without news is left out.
+EXTRAS = (
+    (("cosine", "etz"), ("second_moment", "et"), ("dead_fraction", "e")),
+    (("cosine", "etz"), ("dead_fraction", "e")),
+    (("cosine", "et"), ("dead_fraction", "e")),
+    (("cosine", "et"),),
+    (("cosine", "e"),),
+)
+# For three-digit exponents in 80 columns, and for narrower consoles.
+NARROW = (
+    (("mean", "et"), ("variance", "etz"), ("cosine", "e")),
+    (("mean", "e"), ("variance", "etz"), ("cosine", "e")),
+    (("mean", "etz"), ("variance", "etz")),
+    (("mean", "et"), ("variance", "et")),
+    (("mean", "e"), ("variance", "e")),
+    (("variance", "e"),),
+)
+# The statistics of the comparison, richest first.
+COMPARED = (("mean", "variance", "cosine"), ("variance", "cosine"), ("variance",))
+# Rows enough to tell most layouts that do not fit.
+SAMPLE_ROWS = 256
+
+CONCISE_NOTE = "1.0023(41) stands for 1.0023 ± 0.0041, one standard error."
+SUSPICIOUS_NOTE = f"{MARK} estimate and theory differ by over {SUSPICIOUS:g} standard errors."
+
+
+def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = LOG) -> None:
+    """Print one table for each run, and a comparison below when there are several.
+
+    Each table has the richest layout that fits `console`. Raises InvalidValueError when a
+    selected layer is beyond a stack's depth.
+    """
+    glyphs = Glyphs.of(console)
+    chosen = [rows_of(run, layers.rows(run.stack.depth)) for run in runs]
+    explained = False
+    for position, (run, rows) in enumerate(zip(runs, chosen, strict=True)):
+        layout, columns = _fitted(run, rows, glyphs, console.width)
+        if position:
+            console.print()
+        _print_run(run, columns, glyphs, console)
+        if layout.notation is Notation.CONCISE and not explained:
+            console.print(Text(glyphs.text(CONCISE_NOTE), style="dim"))
+            explained = True
+    if len(runs) > 1:
+        layout, columns = _comparison(runs, glyphs, console.width)
+        console.print()
+        console.print(Text("Side by side, at the last layer", style="bold"))
+        print_columns(columns, console)
+        if layout.notation is Notation.CONCISE and not explained:
+            console.print(Text(glyphs.text(CONCISE_NOTE), style="dim"))
+
+
+def _print_run(run: Run, columns: Sequence[Column], glyphs: Glyphs, console: Console) -> None:
+    """Print one run: its title, its table, the variance as bars, and what it means."""
+    console.print(Text(glyphs.text(stack_words(run.stack)), style="bold"))
+    console.print(Text(glyphs.text(simulation_words(run.simulation)), style="dim"))
+    console.print()
+    if columns[0].cells:
+        print_columns(columns, console)
+        console.print()
+        console.print(_variance_line(run, glyphs, console.width))
+    if any(column.suspicious for column in columns):
+        console.print(Text(SUSPICIOUS_NOTE, style="dim"))
+    for sentence in conclusions(run):
+        alarming = sentence.startswith(("Not finite", "Interrupted", "Inputs collapse"))
+        mark = f"{MARK} " if alarming else ""
+        console.print(Text(glyphs.text(mark + sentence), style="bold yellow" if alarming else ""))
+
+
+def _layouts(run: Run) -> Iterator[Layout]:
+    """Yield layouts, the most readable and richest first."""
+    for notation, extras in product(Notation, EXTRAS):
+        kept = tuple(part for part in extras if part[0] == "cosine" or has_news(run, part[0]))
+        yield Layout(notation, BASE + kept)
+    for parts in NARROW:
+        yield Layout(Notation.CONCISE, parts)
+
+
+def _fitted(
+    run: Run, rows: Sequence[int], glyphs: Glyphs, width: int
+) -> tuple[Layout, list[Column]]:
+    """Return the first layout in which the layers `rows` fit `width`, with its columns."""
+    # A layout that is too wide for some of the rows is too wide for all of them, and a few rows
+    # tell so much sooner.
+    some = rows[:: len(rows) // SAMPLE_ROWS + 1]
+    layout = Layout(Notation.CONCISE, ())
+    for layout in _layouts(run):
+        if width_of(shown(columns_of(run, some, layout), glyphs)) <= width:
+            columns = shown(columns_of(run, rows, layout), glyphs)
+            if width_of(columns) <= width:
+                return layout, columns
+    return layout, shown(columns_of(run, rows, layout), glyphs)
+
+
+def _comparison(runs: Sequence[Run], glyphs: Glyphs, width: int) -> tuple[Layout, list[Column]]:
+    """Return the comparison of the runs with as many columns as `width` holds."""
+    layout, columns = Layout(Notation.CONCISE, ()), []
+    for names, notation in product(COMPARED, Notation):
+        layout = Layout(notation, tuple((name, "e") for name in names))
+        columns = shown(comparison_columns(runs, layout), glyphs)
+        if width_of(columns) <= width:
+            break
+    return layout, columns
+
+
+def _variance_line(run: Run, glyphs: Glyphs, width: int) -> Text:
+    """Return the variance over depth as bars, with its range."""
+    values = run.statistics["variance"].estimate
+    known = values[np.isfinite(values)]
+    label, limits = "variance ", ""
+    if known.size:
+        limits = f" {plain(float(known.min()), 3)} to {plain(float(known.max()), 3)}"
+    cells = max(width - len(label) - len(limits), 1)
+    return Text(label + glyphs.bars(values, min(cells, 64)) + limits)

@@ -1,0 +1,137 @@
+"""Runs as text formats: CSV carries everything in full precision, markdown what the table shows."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snstat.report.columns import Layout, columns_of, rows_of
+from snstat.report.comparison import comparison_columns
+from snstat.report.numbers import Notation
+from snstat.report.selection import LOG, LayerSelection
+from snstat.report.words import conclusions, simulation_words, stack_words
+from snstat.results import STATISTICS
+
+if TYPE_CHECKING:
+    from snstat.report.columns import Column
+    from snstat.results import FloatArray, Run
+
+PAGE = Layout(Notation.SPACED, (("mean", "etz"), ("variance", "etz"), ("cosine", "etz")))
+
+
+class _LastLine:
+    """A file for `csv.writer` that keeps only the line just written, so that lines stream."""
+
+    def __init__(self) -> None:
+        self.line = ""
+
+    def write(self, line: str) -> int:
+        """Keep `line`."""
+        self.line = line
+        return len(line)
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield `rows` as lines of CSV, each with its line feed.
+
+    Floats keep full precision, booleans are true or false, and what is missing (None, NaN) or
+    infinite is empty.
+    """
+    sink = _LastLine()
+    writer = csv.writer(sink, lineterminator="\n")
+    for row in rows:
+        writer.writerow([_field(value) for value in row])
+        yield sink.line
+
+
+def markdown_table(columns: Sequence[Column]) -> str:
+    """Return columns as a markdown table."""
+    rules = [":---" if column.words else "---:" for column in columns]
+    lines = [[column.header for column in columns], rules]
+    lines += [list(row) for row in zip(*(column.cells for column in columns), strict=True)]
+    return "".join("| " + " | ".join(escaped(cell) for cell in line) + " |\n" for line in lines)
+
+
+def escaped(text: str) -> str:
+    """Return `text` on one line, safe in a cell of a markdown table and in its prose."""
+    flat = " ".join(text.split())
+    for letter in "\\|`*_<[":
+        flat = flat.replace(letter, "\\" + letter)
+    return flat
+
+
+def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
+    """Yield all layers of `runs` as lines of CSV, a header first.
+
+    The columns are activation, layer, finite, and for every statistic its estimate (by the
+    statistic's name), `_stderr`, `_theory` and `_z`.
+    """
+    return csv_lines(_csv_rows(runs))
+
+
+def runs_to_markdown(runs: Sequence[Run], layers: LayerSelection = LOG) -> str:
+    """Return `runs` as markdown: a heading, a table and the conclusions for each.
+
+    Raises InvalidValueError when a selected layer is beyond a stack's depth.
+    """
+    parts = []
+    for run in runs:
+        rows = rows_of(run, layers.rows(run.stack.depth))
+        part = f"### {escaped(stack_words(run.stack))}\n\n"
+        part += f"{escaped(simulation_words(run.simulation))}\n\n"
+        if rows:
+            part += markdown_table(titled(columns_of(run, rows, PAGE))) + "\n"
+        part += "".join(f"- {escaped(sentence)}\n" for sentence in conclusions(run))
+        parts.append(part.rstrip("\n") + "\n")
+    if len(runs) > 1:
+        table = markdown_table(comparison_columns(runs, PAGE))
+        parts.append(f"### Side by side, at the last layer\n\n{table}")
+    return "\n".join(parts)
+
+
+def titled(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns with headers that name their statistic, and without alignment."""
+    result = []
+    for column in columns:
+        name = column.group.replace("_", " ")
+        header = column.header.strip()
+        if header in {"theory", "z"}:
+            header = f"{name} {header}"
+        elif header != "layer":
+            header = f"{name} ± stderr"
+        result.append(replace(column, header=header, cells=tuple(map(str.strip, column.cells))))
+    return result
+
+
+def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
+    """Yield the header and then one row for every layer of every run."""
+    header = ["activation", "layer", "finite"]
+    for name in STATISTICS:
+        header += [name, f"{name}_stderr", f"{name}_theory", f"{name}_z"]
+    yield header
+    for run in runs:
+        columns: list[FloatArray | None] = []
+        for name in STATISTICS:
+            found = run.statistics.get(name)
+            if found is None:
+                columns += [None] * 4
+            else:
+                columns += [found.estimate, found.stderr, found.theory, found.z]
+        for layer, finite in enumerate(run.finite.tolist()):
+            numbers = [None if column is None else float(column[layer]) for column in columns]
+            yield [run.stack.activation, layer, finite, *numbers]
+
+
+def _field(value: object) -> object:
+    """Return what stands in a CSV field for `value`."""
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        # float() because numpy's scalars, which are floats too, spell out their type.
+        return repr(float(value)) if math.isfinite(value) else ""
+    return "" if value is None else value

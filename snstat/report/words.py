@@ -1,0 +1,145 @@
+"""A run in sentences: what the stack is, and what a person should make of it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snstat.report.numbers import factor, plain
+
+if TYPE_CHECKING:
+    from snstat.results import Outlook, Run, Simulation, StackSummary
+
+NAMES = {
+    "selu": "SELU",
+    "relu": "ReLU",
+    "leaky_relu": "leaky ReLU",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "hard_tanh": "hard tanh",
+}
+# Gradients within this factor of 1 over the whole stack have kept their size.
+STEADY = 1.005
+# Inputs collapse when any two are this alike, having lost nine tenths of their difference.
+ALIKE = 0.9
+LOST = 0.1
+
+
+def display_name(activation: str) -> str:
+    """Return an activation's name as the literature writes it."""
+    return NAMES.get(activation, activation)
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 layer", "64 layers", "100,000 layers"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def stack_words(stack: StackSummary) -> str:
+    """Return the stack on one line: "SELU · 64 layers of 1024 · lecun_normal (gain 1)"."""
+    parts = [display_name(stack.activation), f"{count(stack.depth, 'layer')} of {stack.width}"]
+    if stack.input_width != stack.width:
+        parts.append(f"inputs of {stack.input_width}")
+    bias = f", bias std {stack.bias_std:.4g}" if stack.bias_std else ""
+    parts.append(f"{stack.init} (gain {stack.weight_gain:.4g}{bias})")
+    return " · ".join(parts)
+
+
+def simulation_words(simulation: Simulation) -> str:
+    """Return the sampling on one line: "8 trials × batch 64 · float32, dense, seed 0"."""
+    sampling = f"{simulation.dtype}, {simulation.sampler}, seed {simulation.seed}"
+    parts = [f"{count(simulation.trials, 'trial')} × batch {simulation.batch}", sampling]
+    moments = (simulation.input_mean, simulation.input_std)
+    if simulation.inputs != "normal" or moments not in ((0.0, 1.0), (None, None)):
+        inputs = f"inputs {simulation.inputs}"
+        if simulation.input_mean is not None and simulation.input_std is not None:
+            inputs += f" (mean {simulation.input_mean:.4g}, std {simulation.input_std:.4g})"
+        parts.append(inputs)
+    return " · ".join(parts)
+
+
+def conclusions(run: Run) -> list[str]:
+    """Return the sentences that stand below a run's table, most urgent first."""
+    sentences = [interruption(run), broken_layers(run)]
+    if run.outlook is not None:
+        sentences += [limit_sentence(run.outlook), gradient_sentence(run)]
+    sentences.append(collapse_sentence(run))
+    return [sentence for sentence in sentences if sentence]
+
+
+def interruption(run: Run) -> str:
+    """Return what a partial run holds, or nothing for a complete one."""
+    if not run.partial:
+        return ""
+    last = len(run.finite) - 1
+    if last < 0:
+        return "Interrupted before every trial had completed a layer."
+    return f"Interrupted: layers 0–{last} of {run.stack.depth}, which every trial completed."
+
+
+def broken_layers(run: Run) -> str:
+    """Return which layers are not finite, or nothing when all are."""
+    first = run.first_nonfinite
+    if first is None:
+        return ""
+    bad = int(np.count_nonzero(~run.finite))
+    if bad == len(run.finite) - first:
+        return f"Not finite from layer {first} on ({bad} of {len(run.finite)} layers)."
+    return f"Not finite: {bad} of {len(run.finite)} layers, the first of them layer {first}."
+
+
+def limit_sentence(outlook: Outlook) -> str:
+    """Return where theory says the forward signal goes."""
+    rate = outlook.rate
+    if outlook.kind == "converges" and outlook.mean is not None and outlook.variance is not None:
+        speed = "" if rate is None else f" (rate {rate:.3f} per layer)"
+        return (
+            f"Converges to mean {_limit(outlook.mean)}, variance {_limit(outlook.variance)}{speed}."
+        )
+    if outlook.kind == "vanishes":
+        speed = "" if rate is None else f", ×{rate:.3g} per layer in the limit"
+        return f"Vanishes{speed} (theory): raise the weight gain."
+    if outlook.kind == "explodes":
+        speed = "" if rate is None else f", ×{rate:.3g} per layer in the limit"
+        return f"Explodes{speed} (theory): lower the weight gain."
+    if outlook.kind == "neutral":
+        return "Neutral: any second moment is kept, and nothing corrects a drift (theory)."
+    return "Drifts: the signal settles at no fixed point (theory)."
+
+
+def gradient_sentence(run: Run) -> str:
+    """Return how squared gradients change from the last layer back to the input, by theory."""
+    total = None if run.outlook is None else run.outlook.gradient_factor
+    if total is None:
+        return ""
+    over = f"over {count(run.stack.depth, 'layer')} (theory)"
+    if total == 0 or math.isinf(total):
+        return f"Squared gradients {'overflow' if total else 'vanish'} {over}."
+    if 1 / STEADY < total < STEADY:
+        return f"Squared gradients keep their size {over}."
+    return f"Squared gradients {'grow' if total > 1 else 'shrink'} {factor(total)} {over}."
+
+
+def collapse_sentence(run: Run) -> str:
+    """Return a warning when the stack makes all inputs alike, or nothing."""
+    cosine = run.statistics.get("cosine")
+    if cosine is None:
+        return ""
+    values = np.where(np.isfinite(cosine.theory), cosine.theory, cosine.estimate)
+    known = np.flatnonzero(np.isfinite(values))
+    if known.size < 2:
+        return ""
+    first, last = float(values[known[0]]), int(known[-1])
+    final = float(values[last])
+    if final < ALIKE or 1 - final > LOST * (1 - first):
+        return ""
+    shown = "1" if 1 - final < 5e-7 else f"{final:.{max(2, math.ceil(-math.log10(1 - final)))}f}"
+    return f"Inputs collapse: any two have cosine {shown} at layer {last}."
+
+
+def _limit(value: float) -> str:
+    """Return a limit with three decimals where that shows it, else with an exponent."""
+    return f"{value + 0.0:.3f}" if value == 0 or 0.01 <= abs(value) < 1e5 else plain(value, 4)

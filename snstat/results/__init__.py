@@ -1,0 +1,65 @@
+"""Frozen records of what was predicted and measured: the one thing every stage of snstat shares.
+
+Arrays over layers have shape (layers,), entry l belonging to layer l, layer 0 being the input.
+NaN in an array and None in a scalar mean "missing"; neither is ever written as a number.
+"""
+
+from __future__ import annotations
+
+from snstat.results.base import (
+    BoolArray,
+    FloatArray,
+    Record,
+    optional,
+)
+from snstat.results.fixedpoint import (
+    FIXEDPOINT_SCHEMA,
+    CorrelationFixedPoint,
+    FixedPoint,
+    FixedPointReport,
+    TheoremResult,
+)
+from snstat.results.pictures import (
+    CorrelationCurve,
+    Densities,
+    MapField,
+)
+from snstat.results.run import (
+    PROPAGATION_SCHEMA,
+    STATISTICS,
+    Estimate,
+    InputMoments,
+    Layer,
+    Layers,
+    Outlook,
+    Run,
+    Simulation,
+    StackSummary,
+    Statistic,
+)
+
+__all__ = [
+    "FIXEDPOINT_SCHEMA",
+    "PROPAGATION_SCHEMA",
+    "STATISTICS",
+    "BoolArray",
+    "CorrelationCurve",
+    "CorrelationFixedPoint",
+    "Densities",
+    "Estimate",
+    "FixedPoint",
+    "FixedPointReport",
+    "FloatArray",
+    "InputMoments",
+    "Layer",
+    "Layers",
+    "MapField",
+    "Outlook",
+    "Record",
+    "Run",
+    "Simulation",
+    "StackSummary",
+    "Statistic",
+    "TheoremResult",
+    "optional",
+]

@@ -1,0 +1,36 @@
+"""What all records share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+
+
+class Record:
+    """A dataclass that also reads like a mapping: `record["mean"]`, `dict(record)`."""
+
+    __slots__ = ()
+
+    def keys(self) -> list[str]:
+        """Return the names of the fields."""
+        return [entry.name for entry in fields(self)]  # type: ignore[arg-type]  # children are dataclasses
+
+    def __getitem__(self, key: str) -> Any:
+        """Return the field called `key`; KeyError if there is none."""
+        if key not in self.keys():
+            raise KeyError(key)
+        return getattr(self, key)
+
+
+def optional(value: float) -> float | None:
+    """Return `value` as a plain float, or None if it is not finite."""
+    value = float(value)
+    return value if math.isfinite(value) else None

@@ -1,0 +1,210 @@
+"""Records of `snstat propagate`: what was predicted and measured, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, overload
+
+import numpy as np
+
+from snstat.results.base import BoolArray, FloatArray, Record, optional
+
+PROPAGATION_SCHEMA = "snstat.propagation/1"
+
+# The statistics of one layer in the order in which they are reported (see the README for the
+# definition of each).
+STATISTICS = (
+    "mean",
+    "variance",
+    "second_moment",
+    "variance_over_batch",
+    "variance_over_units",
+    "cosine",
+    "kurtosis",
+    "dead_fraction",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StackSummary(Record):
+    """What the network is. `weight_gain` is G of the square layers (weight variance G²/fan_in)."""
+
+    activation: str
+    depth: int
+    width: int
+    input_width: int
+    init: str
+    weight_gain: float
+    bias_std: float
+
+
+@dataclass(frozen=True, slots=True)
+class InputMoments(Record):
+    """What the statistics of layer 0 average to; NaN where undefined or unknown.
+
+    `cosine` is the mean over pairs of different samples at infinite width.
+    """
+
+    mean: float
+    variance: float
+    second_moment: float
+    variance_over_batch: float
+    variance_over_units: float
+    cosine: float
+    kurtosis: float
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation(Record):
+    """How the network was sampled. `inputs` is "normal", "uniform" or the path of a data file;
+    `input_mean` and `input_std` are those of drawn inputs, None for a data file."""
+
+    batch: int
+    trials: int
+    seed: int
+    dtype: str
+    sampler: str
+    inputs: str
+    input_mean: float | None
+    input_std: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate(Record):
+    """One statistic of one layer. None where missing."""
+
+    estimate: float | None
+    stderr: float | None
+    theory: float | None
+    z: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistic(Record):
+    """One statistic of every layer; each array has shape (layers,), NaN where missing."""
+
+    estimate: FloatArray
+    stderr: FloatArray
+    theory: FloatArray
+
+    @property
+    def z(self) -> FloatArray:
+        """(estimate − theory) / stderr, shape (layers,), NaN where that is not a number."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            z = (self.estimate - self.theory) / self.stderr
+        return np.where(np.isfinite(z), z, np.nan)
+
+    def at(self, layer: int) -> Estimate:
+        """Return the four numbers of one layer."""
+        z = math.nan
+        estimate, stderr, theory = (
+            float(array[layer]) for array in (self.estimate, self.stderr, self.theory)
+        )
+        if stderr > 0:
+            z = (estimate - theory) / stderr
+        return Estimate(optional(estimate), optional(stderr), optional(theory), optional(z))
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of a run: `layer.mean.estimate`, `layer.cosine.theory`, ..."""
+
+    layer: int
+    finite: bool
+    statistics: Mapping[str, Estimate]
+
+    def __getattr__(self, name: str) -> Estimate:
+        """Return the statistic called `name`."""
+        try:
+            return self.statistics[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the layer as the JSON form of the contract."""
+        form: dict[str, Any] = {"layer": self.layer, "finite": self.finite}
+        form |= {name: dict(value) for name, value in self.statistics.items()}
+        return form
+
+
+class Layers(Sequence[Layer]):
+    """The layers of a run, made when asked for: a run of 100,000 layers holds arrays only."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __len__(self) -> int:
+        return len(self._run.finite)
+
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Layer]: ...
+    def __getitem__(self, index: int | slice) -> Layer | list[Layer]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        layer = range(len(self))[index]
+        values = {name: column.at(layer) for name, column in self._run.statistics.items()}
+        return Layer(layer, bool(self._run.finite[layer]), MappingProxyType(values))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outlook(Record):
+    """What theory says of the stack as a whole (ensemble map at infinite width).
+
+    `kind` is one of "converges", "vanishes", "explodes", "neutral" (every second moment is a
+    fixed point) or "drifts" (no attracting fixed point is reached). `mean` and `variance` are
+    those of the limit, `rate` the factor by which the distance to it changes per layer,
+    `gradient_growth` χ at the limit, and `gradient_factor` the factor by which the mean squared
+    gradient grows from the last layer back to the input over this depth.
+    """
+
+    kind: str
+    mean: float | None = None
+    variance: float | None = None
+    rate: float | None = None
+    gradient_growth: float | None = None
+    gradient_factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run(Record):
+    """One stack, simulated and predicted.
+
+    `finite` has shape (layers,); `statistics` maps a name of `STATISTICS` to its columns, also
+    reachable as attributes: `run.variance.estimate[64]`. `partial` says that the run was
+    interrupted: only the layers that every trial completed are here.
+    """
+
+    stack: StackSummary
+    simulation: Simulation
+    finite: BoolArray
+    statistics: Mapping[str, Statistic]
+    outlook: Outlook | None = None
+    partial: bool = False
+
+    def __getattr__(self, name: str) -> Statistic:
+        """Return the statistic called `name`."""
+        if name in STATISTICS and name in self.statistics:
+            return self.statistics[name]
+        raise AttributeError(f"a run has no {name!r}")
+
+    @property
+    def layers(self) -> Layers:
+        """The run layer by layer: `run.layers[3].mean.estimate`."""
+        return Layers(self)
+
+    @property
+    def first_nonfinite(self) -> int | None:
+        """The first layer with a value that is not finite, or None."""
+        bad = np.flatnonzero(~self.finite)
+        return int(bad[0]) if bad.size else None
+
+    def _repr_html_(self) -> str:
+        """Return the table as HTML, for notebooks."""
+        from snstat.report.html import run_to_html
+
+        return run_to_html(self)

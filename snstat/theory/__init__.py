@@ -1,0 +1,1 @@
+"""Theory of random networks: Gaussian expectations, maps, fixed points, predictions."""

@@ -1,0 +1,90 @@
+"""Moments of an activation whose pre-activation is N(0, q): one layer of a random network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from snstat.activations import LEAKY_SLOPE, Activation
+from snstat.theory.pairs_numeric import trapezoid
+from snstat.theory.quadrature import FloatArray, composite, gaussian_nodes
+
+# Slope of the negative half of the activations that are linear on either side of 0.
+_HALF_SLOPES = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE, "identity": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class CentredMoments:
+    """For z ~ N(0, q): E φ, Var φ, kurtosis of φ (NaN where its variance is 0) and E[φ'²]."""
+
+    mean: float
+    variance: float
+    kurtosis: float
+    derivative_square: float
+
+    @property
+    def second_moment(self) -> float:
+        """E[φ²]."""
+        return self.mean * self.mean + self.variance
+
+
+def centred_moments(activation: Activation, second_moment: float) -> CentredMoments:
+    """Return the moments of φ(z) for z ~ N(0, `second_moment`), a finite value of at least 0."""
+    if activation.name in _HALF_SLOPES:
+        return _half_linear(_HALF_SLOPES[activation.name], second_moment)
+    std = math.sqrt(second_moment)
+    x, weight = _rule(activation, std)
+    value = activation.function(x)
+    mean = 0.0 if activation.odd else float(weight @ value)
+    spread = value - mean
+    # Scaled before it is squared: tiny and huge signals neither vanish nor overflow.
+    scale = float(np.abs(spread).max())
+    square = (spread / scale) ** 2 if scale > 0 else spread
+    variance = float(weight @ square)
+    fourth = float(weight @ (square * square))
+    slope = activation.derivative(x)
+    return CentredMoments(
+        mean,
+        variance * scale * scale if std > 0 else 0.0,
+        fourth / variance**2 if variance > 0 and std > 0 else math.nan,
+        float(weight @ (slope * slope)),
+    )
+
+
+def _rule(activation: Activation, std: float) -> tuple[FloatArray, FloatArray]:
+    """Return nodes x and weights for expectations over N(0, std²)."""
+    if activation.kinks == (0.0,) and std <= 1.0:
+        z, weight = _half_lines()
+        return z * std, weight
+    rule = trapezoid(activation, std)
+    if rule is not None:
+        return rule
+    nodes = gaussian_nodes(activation, np.zeros(1), np.array([std]))
+    return nodes.x[0], nodes.weight[0]
+
+
+@lru_cache(maxsize=1)
+def _half_lines() -> tuple[FloatArray, FloatArray]:
+    """Return z and weights for functions smooth at the scale of z but for a kink at 0."""
+    z, weight = composite(np.linspace(-9.8, 9.8, 9), 24)
+    weight = weight * np.exp(-0.5 * z * z)
+    return z, weight / weight.sum()
+
+
+def _half_linear(slope: float, second_moment: float) -> CentredMoments:
+    """Return them for x if x > 0 else slope·x in closed form: everything scales with q."""
+    first = (1.0 - slope) / math.sqrt(2.0 * math.pi)
+    second = (1.0 + slope**2) / 2.0
+    third = 2.0 * (1.0 - slope**3) / math.sqrt(2.0 * math.pi)
+    fourth = 1.5 * (1.0 + slope**4)
+    variance = second - first**2
+    central = fourth - 4.0 * first * third + 6.0 * first**2 * second - 3.0 * first**4
+    return CentredMoments(
+        first * math.sqrt(second_moment),
+        variance * second_moment,
+        central / variance**2 if second_moment > 0 else math.nan,
+        second,
+    )

@@ -1,0 +1,56 @@
+"""Fixed points of the correlation map of two inputs at one second moment.
+
+On [0, 1] the map is a power series in c with coefficients of at least 0 (the squared Hermite
+coefficients of φ), so it is convex: besides c = 1 it has at most one fixed point, and has it
+exactly where the slope at 1 exceeds 1 (Poole et al., arXiv:1606.05340; Daniely et al.,
+arXiv:1602.05897).
+"""
+
+from __future__ import annotations
+
+import math
+
+from snstat.activations import Activation
+from snstat.results import CorrelationFixedPoint
+from snstat.theory.centred import centred_moments
+from snstat.theory.linear import MARGINAL, depth_scale
+from snstat.theory.pairs import pair_gap, pair_slope
+
+# The smallest 1 − c at which a fixed point is told from c = 1.
+_NEAREST = 1e-13
+
+
+def correlation_fixed_points(
+    activation: Activation, second_moment: float, weight_gain: float, bias_std: float
+) -> tuple[CorrelationFixedPoint, ...]:
+    """Return the fixed points in [0, 1], ascending, at pre-activation second moment q.
+
+    `second_moment` is positive and a fixed point of q → q'. `stable` means that correlations
+    below (at c = 1) or on both sides approach it, be it slower than exponentially.
+    """
+    square_gain = weight_gain * weight_gain
+
+    def image(misalignment: float) -> float:
+        return square_gain * pair_gap(activation, second_moment, misalignment) / second_moment
+
+    def excess(log_misalignment: float) -> float:
+        misalignment = math.exp(log_misalignment)
+        return math.log(image(misalignment) / misalignment)
+
+    chi = square_gain * centred_moments(activation, second_moment).derivative_square
+    uncorrelated = image(1.0) if square_gain > 0 else 0.0
+    attracting = chi <= 1.0 + MARGINAL and uncorrelated < 1.0 - MARGINAL
+    aligned = CorrelationFixedPoint(1.0, chi, attracting, depth_scale(chi))
+    if chi <= 1.0 + MARGINAL:
+        return (aligned,)
+    if uncorrelated > 1.0 - MARGINAL:
+        misalignment = 1.0
+    elif excess(math.log(_NEAREST)) <= 0:
+        return (aligned,)
+    else:
+        from scipy.optimize import brentq
+
+        misalignment = math.exp(brentq(excess, math.log(_NEAREST), 0.0, xtol=1e-15, rtol=1e-14))
+    slope = square_gain * pair_slope(activation, second_moment, misalignment)
+    stable = slope < 1.0 - MARGINAL
+    return (CorrelationFixedPoint(1.0 - misalignment, slope, stable, depth_scale(slope)), aligned)

@@ -1,0 +1,119 @@
+"""Fixed points of the ensemble map, whose state is one number: q, the pre-activations' E[z²]."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from snstat.activations import Activation
+from snstat.results import FixedPoint
+from snstat.theory.centred import centred_moments
+from snstat.theory.correlation import correlation_fixed_points
+from snstat.theory.expectations import jacobian, one_sided_slopes
+from snstat.theory.linear import fixed_point_record, stable_first
+
+_LOWEST, _HIGHEST = 1e-12, 1e12
+_POINTS = 193
+# |ln(q'/q)| below this is rounding: no sign is read off it.
+_ROUNDING = 2e-14
+
+
+@dataclass(frozen=True, slots=True)
+class EnsembleSearch:
+    """What was found: the fixed points, whether every q is one, whether infinity attracts."""
+
+    fixed_points: tuple[FixedPoint, ...]
+    continuum: bool
+    grows: bool
+
+
+def ensemble_image(activation: Activation, q: float, square_gain: float, bias: float) -> float:
+    """Return q' = G² E[φ(√q z)²] + b²."""
+    return square_gain * centred_moments(activation, q).second_moment + bias * bias
+
+
+def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> EnsembleSearch:
+    """Return every fixed point of q → q' with q = 0 or between 1e-12 and 1e12 (further where gain
+    or bias are extreme), stable ones first.
+
+    ln(q'/q) is scanned on a logarithmic grid, touching points included. Where every q is a fixed
+    point, that with q = 1 represents them.
+    """
+    from scipy.optimize import brentq, minimize_scalar
+
+    square_gain = weight_gain * weight_gain
+
+    def excess(log_q: float) -> float:
+        q = math.exp(log_q)
+        image = ensemble_image(activation, q, square_gain, bias)
+        return math.log(image / q) if image > 0 else -math.inf
+
+    low = bias * bias if 0 < bias * bias < _LOWEST else _LOWEST
+    high = max(_HIGHEST, 1e3 * (square_gain + bias * bias))
+    grid = np.linspace(math.log(low), math.log(high), _POINTS)
+    values = np.array([excess(float(x)) for x in grid])
+    moving = np.abs(values) > _ROUNDING
+    if not moving.any() and bias == 0:
+        return EnsembleSearch((_point(activation, 1.0, weight_gain, bias),), True, False)
+
+    roots: list[float] = []
+    kept = np.flatnonzero(moving)
+    for left, right in pairwise(kept.tolist()):
+        if (values[left] > 0) != (values[right] > 0):
+            roots.append(brentq(excess, grid[left], grid[right], xtol=1e-15, rtol=1e-14))
+    for i in range(1, _POINTS - 1):
+        # A dip towards 0 without a sign change may hide a pair of roots, or touch 0.
+        sign = math.copysign(1.0, values[i])
+        near = np.abs(values[i - 1 : i + 2])
+        same = (values[i - 1 : i + 2] * sign > 0).all()
+        if same and moving[i - 1 : i + 2].all() and near[1] < min(near[0], near[2]):
+            found = minimize_scalar(
+                lambda x, s=sign: s * excess(x),
+                bounds=(grid[i - 1], grid[i + 1]),
+                method="bounded",
+                options={"xatol": 1e-10},
+            )
+            if found.fun < -_ROUNDING:
+                roots += [
+                    brentq(excess, grid[i - 1], found.x, xtol=1e-15, rtol=1e-14),
+                    brentq(excess, found.x, grid[i + 1], xtol=1e-15, rtol=1e-14),
+                ]
+            elif found.fun < _ROUNDING:
+                roots.append(float(found.x))
+    points = [0.0] if bias == 0 and activation.function(np.zeros(1))[0] == 0 else []
+    points += [math.exp(root) for root in sorted(roots)]
+    grows = bool(values[kept[-1]] > 0) if kept.size else bias > 0
+    found = [_point(activation, q, weight_gain, bias) for q in points]
+    return EnsembleSearch(stable_first(found), False, grows)
+
+
+def zero_slope(activation: Activation, square_gain: float) -> float:
+    """Return the limit of q'/q at q = 0 without biases: what happens to very small signals."""
+    left, right = one_sided_slopes(activation, 0.0)
+    return square_gain * float(left**2 + right**2) / 2.0
+
+
+def _point(activation: Activation, q: float, weight_gain: float, bias: float) -> FixedPoint:
+    """Return the record of the fixed point with pre-activation second moment `q`."""
+    square_gain = weight_gain * weight_gain
+    state = centred_moments(activation, q)
+    by_q = jacobian(activation, 0.0, q)[:, 1]
+    with np.errstate(invalid="ignore"):
+        # q = G²(variance + mean²) + b²: ∂q/∂(mean, variance) = G²(2 mean, 1). At q = 0 the mean is
+        # 0 and its column vanishes, whatever the (possibly infinite) slope.
+        by_output = square_gain * np.array([2.0 * state.mean, 1.0])
+        matrix = np.outer(by_q, by_output) if q > 0 else np.outer(by_q, by_output * [0.0, 1.0])
+    matrix = np.where(np.isnan(matrix), 0.0, matrix)
+    # Rank one: the eigenvalues are ∂q'/∂q and 0.
+    slope = float(matrix[0, 0] + matrix[1, 1]) if q > 0 else zero_slope(activation, square_gain)
+    return fixed_point_record(
+        state.mean,
+        state.variance,
+        matrix,
+        (complex(slope), 0j),
+        square_gain * state.derivative_square,
+        correlation_fixed_points(activation, q, weight_gain, bias) if q > 0 else (),
+    )

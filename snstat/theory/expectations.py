@@ -1,0 +1,197 @@
+"""Gaussian expectations of activations: E[φ], Var[φ] and what follows from the same nodes.
+
+For z ~ N(mean, variance). Each function broadcasts its arguments like numpy; scalars give
+floats. Cancellation is avoided twice: φ is taken relative to its horizontal asymptote where it
+is nearly constant there, and second moments are centred in a second pass over the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.activations import Activation, Asymptote
+from snstat.theory.quadrature import FloatArray, Nodes, gaussian_nodes
+
+# Elements evaluated at once: bounds the memory of a call to some tens of megabytes.
+_CHUNK = 256
+# Where the standard deviation is 0, derivatives are limits, taken at this one.
+_LIMIT_STD = 1e-6
+
+Integrand = Callable[[Nodes, FloatArray, FloatArray], tuple[FloatArray, ...]]
+
+
+def moments(
+    activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Return (E[φ(z)], Var[φ(z)]) for z ~ N(mean, variance).
+
+    The error of the mean is below 1e-12 √E[φ²] and that of the variance below 1e-12 relative for
+    |mean| ≤ 10, 0.01 ≤ variance ≤ 50; 1e-10 for |mean| ≤ 50, 1e-6 ≤ variance ≤ 1e4.
+    """
+
+    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
+        centre = nodes.average(value)
+        spread = value - centre[:, None]
+        return level + centre, nodes.average(spread * spread)
+
+    new_mean, new_variance = _integrate(activation, mean, variance, integrand, 2)
+    still = np.asarray(variance) == 0
+    if np.any(still):  # exact, without the rounding of a weighted sum
+        new_mean = np.where(still, activation.function(np.asarray(mean, float)), new_mean)[()]
+        new_variance = np.where(still, 0.0, new_variance)[()]
+    return new_mean, new_variance
+
+
+def second_moment(
+    activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
+) -> FloatArray:
+    """Return E[φ(z)²]."""
+
+    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
+        value = value + level[:, None]
+        return (nodes.average(value * value),)
+
+    return _integrate(activation, mean, variance, integrand, 1)[0]
+
+
+def kurtosis(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike) -> FloatArray:
+    """Return E[(φ − E φ)⁴]/Var[φ]², NaN where the variance of φ is 0."""
+
+    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
+        spread = value - nodes.average(value)[:, None]
+        # Scaled before it is squared, so that tiny and huge variances neither vanish nor overflow.
+        scale = np.abs(spread).max(axis=1, keepdims=True)
+        square = (spread / np.where(scale > 0, scale, 1.0)) ** 2
+        variance = nodes.average(square)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = nodes.average(square * square) / variance**2
+        return (np.where(variance > 0, ratio, np.nan),)
+
+    result = _integrate(activation, mean, variance, integrand, 1)[0]
+    return np.where(np.asarray(variance) > 0, result, np.nan)[()]
+
+
+def derivative_second_moment(
+    activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
+) -> FloatArray:
+    """Return E[φ'(z)²]."""
+
+    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
+        slope = activation.derivative(nodes.x)
+        return (nodes.average(slope * slope),)
+
+    return _integrate(activation, mean, variance, integrand, 1)[0]
+
+
+def derivative_mean(
+    activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
+) -> FloatArray:
+    """Return E[φ'(z)]."""
+
+    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
+        return (nodes.average(activation.derivative(nodes.x)),)
+
+    return _integrate(activation, mean, variance, integrand, 1)[0]
+
+
+def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike) -> FloatArray:
+    """Return ∂(E φ, Var φ)/∂(mean, variance), shape (..., 2, 2), rows first.
+
+    Where the variance is 0 it is the limit from above; at a kink ∂(E φ)/∂variance is then ±inf.
+    By Stein's lemma ∂/∂variance = E[z·φ']/(2·std) needs no second derivative.
+    """
+    mean, variance = np.broadcast_arrays(
+        np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
+    )
+    at_zero = variance <= 0
+    limit = (_LIMIT_STD * (1.0 + np.abs(mean))) ** 2
+    positive = np.where(at_zero, limit, variance)
+
+    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
+        slope = activation.derivative(nodes.x)
+        spread = value - nodes.average(value)[:, None]
+        slope_mean = nodes.average(slope)
+        slope_spread = slope - slope_mean[:, None]
+        tilt = nodes.average(nodes.z * slope_spread)
+        return (
+            slope_mean,
+            tilt,
+            2.0 * nodes.average(spread * slope_spread),
+            nodes.average(spread * nodes.z * slope),
+        )
+
+    a, tilt, c, d = _integrate(activation, mean, positive, integrand, 4)
+    std = np.sqrt(positive)
+    b, d = tilt / (2.0 * std), d / std
+    if np.any(at_zero):
+        # Without variance only the slopes on either side of the mean matter.
+        left, right = one_sided_slopes(activation, mean)
+        linear = (left**2 + right**2) / 2.0 - (right - left) ** 2 / (2.0 * np.pi)
+        bend = np.where(right == left, b, np.copysign(np.inf, right - left))
+        a = np.where(at_zero, (left + right) / 2.0, a)
+        b = np.where(at_zero, bend, b)
+        c = np.where(at_zero, 0.0, c)
+        d = np.where(at_zero, linear, d)
+    return np.stack([np.stack([a, b], axis=-1), np.stack([c, d], axis=-1)], axis=-2)
+
+
+def one_sided_slopes(activation: Activation, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return φ' just below and just above `x`; they differ at a kink only."""
+    x = np.asarray(x, dtype=np.float64)
+    at_kink = np.isin(x, activation.kinks)
+    below, above = np.nextafter(x, -np.inf), np.nextafter(x, np.inf)
+    middle = activation.derivative(x)
+    return (
+        np.where(at_kink, activation.derivative(below), middle),
+        np.where(at_kink, activation.derivative(above), middle),
+    )
+
+
+def _integrate(
+    activation: Activation,
+    mean: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    integrand: Integrand,
+    outputs: int,
+) -> tuple[FloatArray, ...]:
+    """Evaluate `integrand` for every element, in chunks that share range and asymptote."""
+    mean, variance = np.broadcast_arrays(
+        np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
+    )
+    shape = mean.shape
+    mean, std = mean.ravel(), np.sqrt(variance.ravel())
+    results = [np.empty(mean.size) for _ in range(outputs)]
+    with np.errstate(under="ignore"):
+        for index, asymptote in _groups(activation, mean, std):
+            nodes = gaussian_nodes(activation, mean[index], std[index])
+            if asymptote is None:
+                value, level = activation.function(nodes.x), np.zeros(index.size)
+            else:
+                value = asymptote.residual(nodes.x)
+                level = np.full(index.size, asymptote.level)
+            for result, part in zip(results, integrand(nodes, value, level), strict=True):
+                result[index] = part
+    return tuple(result.reshape(shape)[()] for result in results)
+
+
+def _groups(
+    activation: Activation, mean: FloatArray, std: FloatArray
+) -> Iterator[tuple[npt.NDArray[np.intp], Asymptote | None]]:
+    """Yield (indices, asymptote to measure φ from): the one nearest to φ(mean), None being 0."""
+    choices = [None, activation.left, activation.right]
+    distance = np.full((3, mean.size), np.inf)
+    distance[0] = np.abs(activation.function(mean))
+    for row, asymptote in enumerate(choices):
+        if asymptote is not None and asymptote.level != 0:
+            distance[row] = np.abs(asymptote.residual(mean))
+    chosen = np.argmin(distance, axis=0)
+    far = np.abs(mean) >= 8.0 * std
+    small = std <= 0.5
+    key = chosen * 4 + far * 2 + small
+    for value in np.unique(key):
+        index = np.flatnonzero(key == value)
+        for start in range(0, index.size, _CHUNK):
+            yield index[start : start + _CHUNK], choices[value // 4]

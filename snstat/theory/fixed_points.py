@@ -1,0 +1,195 @@
+"""Fixed points of either map, and everything `snstat fixedpoint` reports about them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from snstat.activations import Activation
+from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.results import FixedPoint, FixedPointReport
+from snstat.stack import INITIALISERS, MAX_SCALE, number
+from snstat.theory.ensemble import find_ensemble
+from snstat.theory.maps import activation_named, ensemble_map, unit_map
+from snstat.theory.quadrature import FloatArray
+from snstat.theory.solve import solve_selu
+from snstat.theory.theorems import theorem_domain
+from snstat.theory.unit import find_unit
+
+MAPS = ("ensemble", "unit")
+
+
+def fixed_points(
+    activation: str,
+    *,
+    map: str | None = None,  # noqa: A002  # the word of the contract
+    weight_gain: float | None = None,
+    bias_std: float | None = None,
+    weight_sum: float | None = None,
+    weight_square_sum: float | None = None,
+) -> list[FixedPoint]:
+    """Return the fixed points of the unit or the ensemble map, stable ones first, then by variance.
+
+    `map` is "ensemble" (the default, with `weight_gain`, by default that of the activation's
+    initialiser, and `bias_std`, by default 0) or "unit" (with `weight_sum`, by default 0, and
+    `weight_square_sum`, by default 1, either of which also chooses it). Where every second moment
+    is a fixed point of the ensemble map (ReLU at gain √2), the one with pre-activation second
+    moment 1 stands for them; lines of fixed points of the unit map are left out. `analyse` tells.
+
+    Raises UnknownNameError, and InvalidValueError for bad values or parameters of the other map.
+    """
+    return list(
+        analyse(
+            activation,
+            map=map,
+            weight_gain=weight_gain,
+            bias_std=bias_std,
+            weight_sum=weight_sum,
+            weight_square_sum=weight_square_sum,
+        ).fixed_points
+    )
+
+
+def analyse(
+    activation: str,
+    *,
+    map: str | None = None,  # noqa: A002
+    weight_gain: float | None = None,
+    bias_std: float | None = None,
+    weight_sum: float | None = None,
+    weight_square_sum: float | None = None,
+    target_mean: float | None = None,
+    target_variance: float | None = None,
+    start: tuple[float, float] | None = None,
+    depth: int = 64,
+) -> FixedPointReport:
+    """Return everything about the fixed points of one map: see `fixed_points` for the parameters.
+
+    `target_mean` and `target_variance` (where one is given, by default 0 and 1) ask for the SELU
+    parameters with that fixed point of the unit map; `start` (mean, variance) for the trajectory
+    of `depth` layers from there. Raises as `fixed_points`, `solve_selu` and `trajectory`.
+    """
+    entry = activation_named(activation)
+    chosen, parameters = resolve_map(
+        entry, map, weight_gain, bias_std, weight_sum, weight_square_sum
+    )
+    solved = None
+    if target_mean is not None or target_variance is not None:
+        if activation != "selu":
+            raise InvalidValueError(
+                "activation", activation, "selu", "only its parameters are solved for"
+            )
+        unit_parameters = parameters if chosen == "unit" else {}
+        alpha, scale = solve_selu(
+            0.0 if target_mean is None else target_mean,
+            1.0 if target_variance is None else target_variance,
+            **unit_parameters,
+        )
+        solved = MappingProxyType({"alpha": alpha, "lambda": scale})
+    path = None
+    if start is not None:
+        steps = trajectory(activation, *start, depth, map=chosen, **parameters)
+        path = tuple((float(mean), float(variance)) for mean, variance in steps)
+    domain = None
+    if chosen == "unit":
+        unit = find_unit(entry, **parameters)
+        found, continuum, grows = unit.fixed_points, unit.continuum, unit.grows
+        if activation == "selu":
+            places = [start] if start is not None else [(p.mean, p.variance) for p in found]
+            domains = [theorem_domain(mean, variance, **parameters) for mean, variance in places]
+            domain = next((name for name in domains if name is not None), None)
+    else:
+        search = find_ensemble(entry, parameters["weight_gain"], parameters["bias_std"])
+        found, continuum, grows = search.fixed_points, search.continuum, search.grows
+    return FixedPointReport(
+        activation=activation,
+        map=chosen,
+        parameters=MappingProxyType(parameters),
+        fixed_points=found,
+        continuum=continuum,
+        at_infinity="grows" if grows else "returns",
+        theorem_domain=domain,
+        solved=solved,
+        trajectory=path,
+    )
+
+
+def trajectory(
+    activation: str,
+    mean: float,
+    variance: float,
+    depth: int,
+    *,
+    map: str | None = None,  # noqa: A002
+    weight_gain: float | None = None,
+    bias_std: float | None = None,
+    weight_sum: float | None = None,
+    weight_square_sum: float | None = None,
+) -> FloatArray:
+    """Return (mean, variance) from the start through `depth` layers, shape (depth + 1, 2).
+
+    Rows are NaN once the signal is too large for a double. Raises as `fixed_points`.
+    """
+    chosen, parameters = resolve_map(
+        activation_named(activation), map, weight_gain, bias_std, weight_sum, weight_square_sum
+    )
+    step = unit_map if chosen == "unit" else ensemble_map
+    path = np.full((depth + 1, 2), np.nan)
+    path[0] = number("mean", mean), number("variance", variance, 0.0)
+    for layer in range(depth):
+        try:
+            path[layer + 1] = step(activation, *path[layer].tolist(), **parameters)
+        except InvalidValueError:
+            if layer == 0:
+                raise
+            break
+        if (path[layer + 1] == path[layer]).all():
+            path[layer + 1 :] = path[layer]
+            break
+    return path
+
+
+def resolve_map(
+    activation: Activation,
+    chosen: str | None,
+    weight_gain: float | None,
+    bias_std: float | None,
+    weight_sum: float | None,
+    weight_square_sum: float | None,
+) -> tuple[str, dict[str, float]]:
+    """Return the map meant and its parameters with defaults; raise where they contradict."""
+    of_unit = {"weight_sum": weight_sum, "weight_square_sum": weight_square_sum}
+    of_ensemble = {"weight_gain": weight_gain, "bias_std": bias_std}
+    if chosen is None:
+        chosen = "unit" if _given(of_unit) else "ensemble"
+    if chosen not in MAPS:
+        raise UnknownNameError("map", chosen, MAPS)
+    foreign = _given(of_ensemble if chosen == "unit" else of_unit)
+    if foreign:
+        other = "ensemble" if chosen == "unit" else "unit"
+        value = (of_unit | of_ensemble)[foreign[0]]
+        raise InvalidValueError(
+            foreign[0], value, f"absent with the {chosen} map", f"it belongs to the {other} map"
+        )
+    if chosen == "unit":
+        return chosen, {
+            "weight_sum": 0.0
+            if weight_sum is None
+            else number("weight_sum", weight_sum, -MAX_SCALE, MAX_SCALE),
+            "weight_square_sum": 1.0
+            if weight_square_sum is None
+            else number("weight_square_sum", weight_square_sum, 0.0, MAX_SCALE),
+        }
+    if weight_gain is None:
+        # The default initialisers' gain does not depend on the fan.
+        weight_gain = INITIALISERS[activation.default_init].square_gain(1, 1) ** 0.5
+    return chosen, {
+        "weight_gain": number("weight_gain", weight_gain, 0.0, MAX_SCALE),
+        "bias_std": 0.0 if bias_std is None else number("bias_std", bias_std, 0.0, MAX_SCALE),
+    }
+
+
+def _given(values: Mapping[str, float | None]) -> list[str]:
+    return [name for name, value in values.items() if value is not None]

@@ -1,0 +1,84 @@
+"""Where a stack is going, in one record: the limit of its forward signal and its gradients."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.activations import ACTIVATIONS
+from snstat.results import FixedPoint, Outlook
+from snstat.stack import Stack
+from snstat.theory.ensemble import ensemble_image, find_ensemble, zero_slope
+from snstat.theory.linear import MARGINAL
+from snstat.theory.predict import Prediction
+
+# Second moments this close to a fixed point (relative) count as there.
+_ARRIVED = 1e-9
+
+
+def outlook(stack: Stack, prediction: Prediction) -> Outlook:
+    """Return what becomes of the stack's signal if it were continued, and of its gradients.
+
+    The limit is that of the map of the square layers, approached from the last second moment
+    predicted: q moves in one direction only, to the next fixed point, to 0 or to infinity.
+    """
+    activation = ACTIVATIONS[stack.activation]
+    gain, bias = stack.hidden_gain, stack.hidden_bias_std
+    factor = _exponential(prediction.log_gradient_factor)
+    search = find_ensemble(activation, gain, bias)
+    known = np.flatnonzero(np.isfinite(prediction.pre_second_moment))
+    overflown = known.size == 0 or known[-1] < stack.depth
+    if search.continuum:
+        last = {name: float(prediction.statistics[name][-1]) for name in ("mean", "variance")}
+        growth = search.fixed_points[0].gradient_growth
+        return Outlook("neutral", last["mean"], last["variance"], 1.0, growth, factor)
+    limit = None
+    if not overflown:
+        q = float(prediction.pre_second_moment[-1])
+        rises = ensemble_image(activation, q, gain * gain, bias) > q
+        limit = _limit(search.fixed_points, q, gain * gain, bias * bias, rises=rises)
+    if limit is None:
+        left, right = activation.slopes
+        rate = gain * gain * (left * left + right * right) / 2.0
+        if abs(rate - 1.0) <= MARGINAL and not overflown:
+            return Outlook("drifts", gradient_growth=rate, gradient_factor=factor)
+        return Outlook("explodes", rate=rate, gradient_growth=rate, gradient_factor=factor)
+    if limit.second_moment == 0:
+        rate = zero_slope(activation, gain * gain)
+        exponential = rate if rate < 1.0 - MARGINAL else None
+        return Outlook("vanishes", 0.0, 0.0, exponential, rate, factor)
+    return Outlook(
+        "converges",
+        limit.mean,
+        limit.variance,
+        limit.spectral_radius,
+        limit.gradient_growth,
+        factor,
+    )
+
+
+def _limit(
+    points: tuple[FixedPoint, ...], q: float, square_gain: float, bias_square: float, *, rises: bool
+) -> FixedPoint | None:
+    """Return the fixed point that q is at or moves to, None for infinity."""
+    points = tuple(sorted(points, key=lambda point: point.second_moment))
+    places = [square_gain * point.second_moment + bias_square for point in points]
+    for place, point in zip(places, points, strict=True):
+        if abs(place - q) <= _ARRIVED * place:
+            return point
+    if rises:
+        above = [i for i, place in enumerate(places) if place > q]
+        return points[above[0]] if above else None
+    below = [i for i, place in enumerate(places) if place < q]
+    return points[below[-1]] if below else None
+
+
+def _exponential(logarithm: float) -> float | None:
+    """Return e to the `logarithm`: 0 or infinity out of range, None for NaN."""
+    if math.isnan(logarithm):
+        return None
+    try:
+        return math.exp(logarithm)
+    except OverflowError:
+        return math.inf

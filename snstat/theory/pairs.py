@@ -1,0 +1,128 @@
+"""Pairs of inputs: how far apart an activation leaves two correlated Gaussians.
+
+For jointly Gaussian z₁, z₂ of mean 0, second moment q each and correlation c, everything follows
+from two expectations, given as functions of q and of 1 − c, so that nearly aligned inputs keep
+their relative precision:
+
+    gap   = E[φ(z₁)²] − E[φ(z₁)φ(z₂)] = ½ E[(φ(z₁) − φ(z₂))²]   (a mean of squares: no cancellation)
+    slope = E[φ'(z₁)φ'(z₂)] = −∂gap/∂(qc)                        (Price's theorem)
+
+Closed forms: Cho, Saul 2009 (ReLU), Williams 1997 (erf).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from snstat.activations import ACTIVATIONS, ALPHA, LAMBDA, LEAKY_SLOPE, Activation
+from snstat.theory.pairs_numeric import numeric_gap, numeric_slope
+from snstat.theory.pairs_polar import (
+    angle_of,
+    elu_gap,
+    elu_slope,
+    hard_tanh_gap,
+    hard_tanh_slope,
+)
+
+# From this standard deviation on, an activation is its asymptotes to a relative 1/std.
+_ASYMPTOTIC_STD = 1e12
+
+# (q, 1 − c) → expectation
+Kernel = Callable[[float, float], float]
+
+
+def pair_gap(activation: Activation, second_moment: float, misalignment: float) -> float:
+    """Return ½E[(φ(z₁) − φ(z₂))²] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
+    if second_moment == 0 or misalignment == 0:
+        return 0.0
+    if max(activation.slopes) > 0 and second_moment > _ASYMPTOTIC_STD**2:
+        left, right = activation.slopes
+        return right * right * _leaky_gap(left / right)(second_moment, misalignment)
+    kernels = _KERNELS.get(activation.name)
+    if kernels is None or ACTIVATIONS.get(activation.name) is not activation:
+        return numeric_gap(activation, second_moment, misalignment)
+    return kernels[0](second_moment, misalignment)
+
+
+def pair_slope(activation: Activation, second_moment: float, misalignment: float) -> float:
+    """Return E[φ'(z₁)φ'(z₂)] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
+    if max(activation.slopes) > 0 and second_moment > _ASYMPTOTIC_STD**2:
+        left, right = activation.slopes
+        return right * right * _leaky_slope(left / right)(second_moment, misalignment)
+    kernels = _KERNELS.get(activation.name)
+    if kernels is None or ACTIVATIONS.get(activation.name) is not activation:
+        return numeric_slope(activation, second_moment, misalignment)
+    return kernels[1](second_moment, misalignment)
+
+
+def _angle_minus_sine(angle: float) -> float:
+    """Return θ − sin θ without cancellation."""
+    if angle > 0.5:
+        return angle - math.sin(angle)
+    square = angle * angle
+    total = 0.0
+    for k in (17, 15, 13, 11, 9, 7, 5, 3):  # Horner form of Σ (−1)ᵏ θ²ᵏ⁺¹/(2k+1)!
+        total = (1.0 - total) * square / (k * (k - 1))
+    return total * angle
+
+
+def _leaky_gap(slope: float) -> Kernel:
+    def gap(second_moment: float, misalignment: float) -> float:
+        angle = angle_of(misalignment)
+        linear = 0.5 * (1.0 + slope * slope) * misalignment
+        # E[φφ] = q((1+a²)c/2 + (1−a)²(sin θ − θc)/(2π)), and θc − sin θ = (θ − sin θ) − θ(1−c).
+        bend = (1.0 - slope) ** 2 / (2.0 * math.pi)
+        return second_moment * (linear + bend * (_angle_minus_sine(angle) - angle * misalignment))
+
+    return gap
+
+
+def _leaky_slope(slope: float) -> Kernel:
+    def kernel(second_moment: float, misalignment: float) -> float:
+        angle = angle_of(misalignment)
+        same = (1.0 + slope * slope) * (math.pi - angle) / (2.0 * math.pi)
+        return same + slope * angle / math.pi
+
+    return kernel
+
+
+def _erf_gap(second_moment: float, misalignment: float) -> float:
+    # (2/π)(asin A − asin B), A = 2q/(1+2q), B = cA, as one arctangent.
+    first = 2.0 / (1.0 / second_moment + 2.0)
+    second = first * (1.0 - misalignment)
+    square_gap = first * first * misalignment * (2.0 - misalignment)
+    first_cosine = math.sqrt(1.0 + 4.0 * second_moment) / (1.0 + 2.0 * second_moment)
+    second_cosine = math.sqrt(first_cosine * first_cosine + square_gap)
+    if second > 0:
+        sine = square_gap / (first * second_cosine + second * first_cosine)
+    else:
+        sine = first * second_cosine - second * first_cosine
+    return 2.0 / math.pi * math.atan2(sine, first_cosine * second_cosine + first * second)
+
+
+def _erf_slope(second_moment: float, misalignment: float) -> float:
+    spread = second_moment * second_moment * misalignment * (2.0 - misalignment)
+    return 4.0 / math.pi / math.sqrt(1.0 + 4.0 * second_moment + 4.0 * spread)
+
+
+def _identity_gap(second_moment: float, misalignment: float) -> float:
+    return second_moment * misalignment
+
+
+def _identity_slope(second_moment: float, misalignment: float) -> float:
+    return 1.0
+
+
+_KERNELS: Mapping[str, tuple[Kernel, Kernel]] = MappingProxyType(
+    {
+        "selu": (elu_gap(ALPHA, LAMBDA), elu_slope(ALPHA, LAMBDA)),
+        "elu": (elu_gap(1.0, 1.0), elu_slope(1.0, 1.0)),
+        "relu": (_leaky_gap(0.0), _leaky_slope(0.0)),
+        "leaky_relu": (_leaky_gap(LEAKY_SLOPE), _leaky_slope(LEAKY_SLOPE)),
+        "erf": (_erf_gap, _erf_slope),
+        "hard_tanh": (hard_tanh_gap, hard_tanh_slope),
+        "identity": (_identity_gap, _identity_slope),
+    }
+)

@@ -1,0 +1,120 @@
+"""What the pictures of the maps show: the unit map on a grid, the correlation map as a curve."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.errors import InvalidValueError
+from snstat.results import CorrelationCurve, FixedPoint, MapField
+from snstat.theory.correlation import correlation_fixed_points
+from snstat.theory.ensemble import ensemble_image
+from snstat.theory.fixed_points import fixed_points, trajectory
+from snstat.theory.maps import activation_named, correlation_map, unit_map
+from snstat.theory.quadrature import FloatArray
+from snstat.theory.theorems import theorem_domain
+
+Interval = tuple[float, float]
+
+# Theorem 1 of the SNN paper: mean and variance of its domain.
+_DOMAIN = (-0.1, 0.1, 0.8, 1.5)
+_STEPS = 40
+
+
+def map_field(
+    activation: str = "selu",
+    *,
+    weight_sum: float = 0.0,
+    weight_square_sum: float = 1.0,
+    mean_range: Interval | None = None,
+    variance_range: Interval | None = None,
+    columns: int = 25,
+    rows: int = 25,
+) -> MapField:
+    """Return the unit map on a `rows` × `columns` grid with its fixed points in view.
+
+    The ranges default to the surroundings of the stable fixed point of positive variance, or to
+    means in [-1, 1] and variances in [0, 2] where there is none. Trajectories start at the corners
+    and the middles of the edges. `domain` is that of theorem 1, for SELU with weights within it.
+    Raises as `unit_map`, and InvalidValueError for an empty range.
+    """
+    weights = {"weight_sum": weight_sum, "weight_square_sum": weight_square_sum}
+    points = fixed_points(activation, map="unit", **weights)
+    default_mean, default_variance = _surroundings(points)
+    mean_range, variance_range = mean_range or default_mean, variance_range or default_variance
+    for name, interval in (("mean_range", mean_range), ("variance_range", variance_range)):
+        if not interval[0] < interval[1]:
+            raise InvalidValueError(name, interval, "(low, high) with low < high")
+    means, variances = np.linspace(*mean_range, columns), np.linspace(*variance_range, rows)
+    new_mean, new_variance = unit_map(activation, means[None, :], variances[:, None], **weights)
+    inside = theorem_domain(0.0, 1.0, **weights) == "1" and activation == "selu"
+    return MapField(
+        activation,
+        weight_sum,
+        weight_square_sum,
+        means,
+        variances,
+        new_mean,
+        new_variance,
+        tuple(points),
+        tuple(
+            trajectory(activation, mean, variance, _STEPS, map="unit", **weights)
+            for mean, variance in _starts(means, variances)
+        ),
+        _DOMAIN if inside else None,
+    )
+
+
+def _surroundings(points: list[FixedPoint]) -> tuple[Interval, Interval]:
+    for point in points:
+        if point.stable and point.variance > 0:
+            reach = 0.25 * math.sqrt(point.variance)
+            return (
+                (point.mean - reach, point.mean + reach),
+                (0.5 * point.variance, 1.75 * point.variance),
+            )
+    return (-1.0, 1.0), (0.0, 2.0)
+
+
+def _starts(means: FloatArray, variances: FloatArray) -> list[tuple[float, float]]:
+    """Return the corners and the middles of the edges of the grid."""
+    left, middle, right = means[0], (means[0] + means[-1]) / 2.0, means[-1]
+    low, centre, high = variances[0], (variances[0] + variances[-1]) / 2.0, variances[-1]
+    places = [(left, low), (middle, low), (right, low), (left, centre), (right, centre)]
+    places += [(left, high), (middle, high), (right, high)]
+    return [(float(mean), float(variance)) for mean, variance in places]
+
+
+def correlation_curve(
+    activation: str,
+    *,
+    weight_gain: float = 1.0,
+    bias_std: float = 0.0,
+    second_moment: float | None = None,
+    points: int = 201,
+) -> CorrelationCurve:
+    """Return the correlation map on [-1, 1] at one second moment q of the pre-activations.
+
+    q defaults to that of a fixed point, a stable one if there is one, and to 1 where there is
+    none but 0. Correlations' fixed points are listed where q is one. Raises as `correlation_map`.
+    """
+    entry = activation_named(activation)
+    parameters = {"weight_gain": weight_gain, "bias_std": bias_std}
+    if second_moment is None:
+        found = fixed_points(activation, map="ensemble", **parameters)
+        places = [weight_gain**2 * point.second_moment + bias_std**2 for point in found]
+        second_moment = next((place for place in places if place > 0), 1.0)
+    correlations = np.linspace(-1.0, 1.0, points)
+    images = correlation_map(activation, correlations, second_moment, **parameters)
+    image = ensemble_image(entry, second_moment, weight_gain**2, bias_std)
+    settled = second_moment > 0 and math.isclose(image, second_moment, rel_tol=1e-9)
+    return CorrelationCurve(
+        activation,
+        weight_gain,
+        bias_std,
+        second_moment,
+        correlations,
+        images,
+        correlation_fixed_points(entry, second_moment, weight_gain, bias_std) if settled else (),
+    )

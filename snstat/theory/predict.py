@@ -1,0 +1,147 @@
+"""What the ensemble map predicts for every layer of a stack, at infinite width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from snstat.activations import ACTIVATIONS
+from snstat.results import STATISTICS, InputMoments
+from snstat.stack import Stack
+from snstat.theory.dead import dead_fraction
+from snstat.theory.dense import DenseStep, dense_step
+from snstat.theory.quadrature import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """Theory of a stack; every array has shape (depth + 1,), NaN where there is none.
+
+    `statistics` maps each name of `results.STATISTICS` to its values. `pre_second_moment` and
+    `misalignment` are q and 1 − c of the pre-activations, `growth` is χ = G²·E[φ'²] of the layer;
+    all three are NaN at layer 0. `log_gradient` is the natural logarithm of the mean square of
+    ∂L/∂(pre-activation), at layer 0 of the input, over the same at the last layer.
+    `log_gradient_factor` is the same from the input to the last layer's *output*.
+    """
+
+    statistics: Mapping[str, FloatArray]
+    pre_second_moment: FloatArray
+    misalignment: FloatArray
+    growth: FloatArray
+    log_gradient: FloatArray
+    log_gradient_factor: float
+
+
+def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
+    """Return what a batch of `batch` samples with the moments `inputs` becomes, layer by layer.
+
+    Evaluation stops once the state repeats to rounding, so that depth costs little. Where the
+    signal is no longer a finite number, all further theory is NaN.
+    """
+    steps, settled = _follow(stack, batch, inputs)
+    # Layer l shows step `index[l − 1]`; a settled state stays, an overflown one has no theory.
+    index = np.minimum(np.arange(stack.depth), len(steps) - 1)
+    known = np.arange(1, stack.depth + 1) <= (stack.depth if settled else len(steps))
+
+    def column(value: Callable[[DenseStep], float], at_input: float = math.nan) -> FloatArray:
+        array = np.full(stack.depth + 1, math.nan)
+        array[0] = at_input
+        if steps:
+            array[1:] = np.where(known, np.array([value(step) for step in steps])[index], math.nan)
+        return array
+
+    second_moment = column(lambda step: step.second_moment, inputs.second_moment)
+    gap = column(lambda step: step.gap)
+    cosine = column(_cosine, inputs.cosine)
+    variance = column(lambda step: step.moments.variance, inputs.variance)
+    over_batch = (1.0 - 1.0 / batch) * gap
+    over_batch[0] = inputs.variance_over_batch
+    over_units = variance.copy()
+    over_units[0] = inputs.variance_over_units
+    q, misalignment = column(lambda step: step.pre_second_moment), column(lambda s: s.misalignment)
+    columns = {
+        "mean": column(lambda step: step.moments.mean, inputs.mean),
+        "variance": variance,
+        "second_moment": second_moment,
+        "variance_over_batch": over_batch,
+        "variance_over_units": over_units,
+        "cosine": cosine if batch > 1 else np.full_like(cosine, math.nan),
+        "kurtosis": column(lambda step: step.moments.kurtosis, inputs.kurtosis),
+        "dead_fraction": _dead(stack, batch, q, misalignment),
+    }
+    growth = column(lambda step: step.growth)
+    log_gradient, log_factor = _log_gradient(stack, column(lambda s: s.moments.derivative_square))
+    return Prediction(
+        MappingProxyType({name: columns[name] for name in STATISTICS}),
+        q,
+        misalignment,
+        growth,
+        log_gradient,
+        log_factor,
+    )
+
+
+def _follow(stack: Stack, batch: int, inputs: InputMoments) -> tuple[list[DenseStep], bool]:
+    """Return the steps until the state overflows or repeats, and whether it was the latter."""
+    steps: list[DenseStep] = []
+    second_moment, gap = inputs.second_moment, _input_gap(batch, inputs)
+    repeated = stack.layer(2)
+    for number in range(1, stack.depth + 1):
+        layer = stack.layer(1) if number == 1 else repeated
+        # Only equal layers can repeat a state.
+        previous = steps[-1] if number > 2 else None
+        step = dense_step(layer, second_moment, gap, previous)
+        if step is None:
+            return steps, False
+        if step is previous:
+            return steps, True
+        steps.append(step)
+        second_moment, gap = step.second_moment, step.gap
+    return steps, False
+
+
+def _input_gap(batch: int, inputs: InputMoments) -> float:
+    """Return E[x²] − E[x x'] of the input, from the statistic that resolves it best."""
+    if batch == 1 or math.isnan(inputs.cosine):
+        return 0.0
+    from_cosine = inputs.second_moment * (1.0 - inputs.cosine)
+    from_variance = inputs.variance_over_batch * batch / (batch - 1)
+    # Equal unless samples differ in length, up to the rounding of a cosine near 1.
+    rounding = 1e-12 * inputs.second_moment
+    return from_variance if abs(from_cosine - from_variance) <= rounding else from_cosine
+
+
+def _cosine(step: DenseStep) -> float:
+    total = step.second_moment
+    return 1.0 - step.gap / total if total > 0 else math.nan
+
+
+def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> FloatArray:
+    dead = np.full(q.size, math.nan)
+    known = np.flatnonzero(np.isfinite(q))
+    if known.size:
+        activation = ACTIVATIONS[stack.activation]
+        dead[known] = dead_fraction(activation, q[known], misalignment[known], batch)
+    return dead
+
+
+def _log_gradient(stack: Stack, derivative_square: FloatArray) -> tuple[FloatArray, float]:
+    """Return ln(g_l/g_depth) of the mean square gradients g, and the same to the output.
+
+    δ_l = φ'(z_l) ∘ W_{l+1}ᵀ δ_{l+1} gives g_l = G²(fan_out/fan_in)·E[φ'(z_l)²]·g_{l+1}; the input
+    has no φ'.
+    """
+    first, repeated = stack.layer(1), stack.layer(2)
+    with np.errstate(divide="ignore"):
+        log_slope = np.log(derivative_square)
+        log_first = float(np.log(first.square_gain * first.fan_out / first.fan_in))
+        log_gain = float(np.log(repeated.square_gain))
+    result = np.zeros(stack.depth + 1)
+    factors = log_slope[1:-1] + log_gain  # of layers 1 … depth − 1
+    result[1:-1] = np.cumsum(factors[::-1])[::-1]
+    result[0] = result[1] + log_first
+    return result, float(result[0] + log_slope[-1])

@@ -1,0 +1,113 @@
+"""Nodes and weights for Gaussian expectations of activations.
+
+Composite Gauss–Legendre quadrature in the standardised variable z, with panel edges at the kinks
+of the activation and graded around 0 in x, where the smooth activations bend. Unlike
+Gauss–Hermite it is indifferent to kinks and to large variances.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.activations import Activation
+
+FloatArray = npt.NDArray[np.float64]
+
+_POINTS_PER_PANEL = 20
+# Half-range and panel count in z. The density has fallen to 1e-41 at the end of the core and to
+# the smallest positive double at the end of the wide range.
+_CORE_RANGE, _CORE_PANELS = 13.75, 22
+_WIDE_RANGE, _WIDE_PANELS = 38.5, 56
+# From this |mean|/std on, everything an activation does at its kink may lie in the far tail.
+_TAIL_RATIO = 8.0
+# A panel this many decay lengths 1/|z| long follows exp(−z²/2) beyond a kink at z to rounding.
+_DECAY_LENGTHS, _TAIL_PANELS, _TAIL_START = 5.0, 6, 10.0
+# Poles of tanh lie π/2 from the origin: panels grow in proportion to the distance from 0.
+_GRADED = (0.0, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0, 36.0)
+# Below this standard deviation the panels in z are finer in x than the graded ones.
+_SMALL_STD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Quadrature nodes, each array (elements, nodes): x = mean + std·z, and weights that sum to
+    1 along the last axis."""
+
+    x: FloatArray
+    z: FloatArray
+    weight: FloatArray
+
+    def average(self, values: FloatArray) -> FloatArray:
+        """Return the expectation of `values` (elements, nodes), shape (elements,)."""
+        result: FloatArray = np.einsum("en,en->e", self.weight, values)
+        return result
+
+
+@lru_cache(maxsize=4)
+def legendre(points: int) -> tuple[FloatArray, FloatArray]:
+    """Return nodes and weights of Gauss–Legendre quadrature on [0, 1], each (points,)."""
+    node, weight = np.polynomial.legendre.leggauss(points)
+    return (node + 1.0) / 2.0, weight / 2.0
+
+
+def gaussian_nodes(activation: Activation, mean: FloatArray, std: FloatArray) -> Nodes:
+    """Return nodes for expectations over N(mean, std²); `mean` and `std` are (elements,)."""
+    safe_std = np.where(std > 0, std, 1.0)
+    wide = bool(np.any(np.abs(mean) >= _TAIL_RATIO * safe_std))
+    z, x = _edges(activation, mean[:, None], safe_std[:, None], wide=wide)
+    order = np.argsort(z, axis=1)
+    z, x = np.take_along_axis(z, order, axis=1), np.take_along_axis(x, order, axis=1)
+    t, weight = legendre(_POINTS_PER_PANEL)
+    count = mean.size
+    width = np.diff(z, axis=1)[:, :, None]
+    z = (z[:, :-1, None] + width * t).reshape(count, -1)
+    x = (x[:, :-1, None] + np.diff(x, axis=1)[:, :, None] * t).reshape(count, -1)
+    density = np.exp(-0.5 * z * z) * (width * weight).reshape(count, -1)
+    density /= density.sum(axis=1, keepdims=True)
+    return Nodes(np.where(std[:, None] > 0, x, mean[:, None]), z, density)
+
+
+def _edges(
+    activation: Activation, mean: FloatArray, std: FloatArray, *, wide: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Return panel edges in z and, measured from the nearest special point, in x."""
+    limit, panels = (_WIDE_RANGE, _WIDE_PANELS) if wide else (_CORE_RANGE, _CORE_PANELS)
+    grid = np.linspace(-limit, limit, panels + 1)
+    smooth_edges = not activation.kinks and math.isfinite(activation.pole_distance)
+    special = list(activation.kinks)
+    if smooth_edges or activation.left is not None:
+        special += [edge * sign for edge in _GRADED for sign in (-1.0, 1.0)]
+    if np.all(std <= _SMALL_STD):
+        special = list(activation.kinks)
+    points = np.array(sorted(set(special)))
+    with np.errstate(over="ignore"):
+        at = (points - mean) / std
+    inside = np.abs(at) < limit
+    clipped = np.clip(at, -limit, limit)
+    parts_z = [np.broadcast_to(grid, (mean.size, grid.size)), clipped]
+    parts_x = [mean + std * grid, np.where(inside, points, mean + std * clipped)]
+    if wide:
+        for kink in activation.kinks:
+            with np.errstate(over="ignore"):
+                start = np.clip((kink - mean) / std, -limit, limit)
+            far = np.maximum(np.abs(start), _TAIL_START)
+            step = np.sign(start) * _DECAY_LENGTHS / far * np.arange(1.0, _TAIL_PANELS + 1.0)
+            offset = np.clip(start + step, -limit, limit) - start
+            beyond = np.abs((kink - mean) / std) < limit
+            parts_z.append(start + offset)
+            parts_x.append(np.where(beyond, kink, mean + std * start) + std * offset)
+    return np.concatenate(parts_z, axis=1), np.concatenate(parts_x, axis=1)
+
+
+def composite(edges: FloatArray, points: int) -> tuple[FloatArray, FloatArray]:
+    """Return Gauss–Legendre nodes and weights, each (..., panels·points), on panels between
+    `edges` (..., panels + 1)."""
+    t, weight = legendre(points)
+    width = np.diff(edges)[..., None]
+    shape = (*edges.shape[:-1], -1)
+    return (edges[..., :-1, None] + width * t).reshape(shape), (width * weight).reshape(shape)

@@ -1,0 +1,223 @@
+"""Fixed points of the unit map, searched on the whole (mean, variance) half-plane."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.activations import Activation
+from snstat.results import FixedPoint
+from snstat.theory.expectations import derivative_second_moment, jacobian, moments
+from snstat.theory.linear import fixed_point_record, stable_first
+from snstat.theory.quadrature import FloatArray
+
+# The grid: means ±sinh-spaced up to 1e4, logarithms of the variance from 1e-10 to 1e8.
+_MEAN_REACH, _MEAN_POINTS = math.asinh(1e4), 75
+_LOG_VARIANCES = np.linspace(math.log(1e-10), math.log(1e8), 70)
+_LINE_POINTS = 20_001
+_ROUNDING = 2e-14
+# A fixed point is isolated where det(J − 1) is not 0; less than this is none or a line of them.
+_ISOLATED = 1e-9
+_SAME = 1e-7
+# How far along a suspected line of fixed points to look, relative to the variance.
+_EXCURSION = 0.1
+_NEWTON_STEPS, _CONVERGED = 40, 1e-11
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSearch:
+    """Isolated fixed points, whether others form a line, whether infinity attracts."""
+
+    fixed_points: tuple[FixedPoint, ...]
+    continuum: bool
+    grows: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    activation: Activation
+    weight_sum: float
+    weight_square_sum: float
+
+    def image(self, mean: npt.ArrayLike, variance: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        mean, variance = np.asarray(mean), np.asarray(variance)
+        return moments(self.activation, mean * self.weight_sum, variance * self.weight_square_sum)
+
+    def jacobian(self, mean: npt.ArrayLike, variance: npt.ArrayLike) -> FloatArray:
+        """Return ∂(mean', variance')/∂(mean, variance), (..., 2, 2)."""
+        mean, variance = np.asarray(mean), np.asarray(variance)
+        inner = jacobian(self.activation, mean * self.weight_sum, variance * self.weight_square_sum)
+        scale = np.array([self.weight_sum, self.weight_square_sum])
+        # Where a factor is 0, so is the column, be its slope infinite.
+        return np.where(scale == 0, 0.0, inner * np.where(scale == 0, 1.0, scale))
+
+
+def find_unit(activation: Activation, weight_sum: float, weight_square_sum: float) -> UnitSearch:
+    """Return the isolated fixed points with |mean| up to 1e4, stable ones first.
+
+    Variance 0 is searched on its own line; elsewhere every cell of a grid in which both residuals
+    change sign, or nearly do, starts a Newton iteration.
+    """
+    unit = _Unit(activation, weight_sum, weight_square_sum)
+    still, line = _without_variance(unit)
+    found = [(mean, 0.0) for mean in still]
+    continuum = line
+    with np.errstate(all="ignore"):  # steps out of range are dropped
+        candidates = _newton(unit, *_starts(unit))
+    for point in candidates:
+        if not any(_close(point, other) for other in found):
+            found.append(point)
+    isolated = []
+    for mean, variance in found:
+        matrix = unit.jacobian(mean, variance)
+        if not np.isfinite(matrix).all():
+            isolated.append((mean, variance))
+            continue
+        if _on_line(unit, mean, variance, matrix):
+            continuum = True
+        else:
+            isolated.append((mean, variance))
+    points = [_record(unit, mean, variance) for mean, variance in isolated]
+    return UnitSearch(stable_first(points), continuum, _grows(unit))
+
+
+def _without_variance(unit: _Unit) -> tuple[list[float], bool]:
+    """Return the means with φ(ω mean) = mean, and whether some of them form a line."""
+    from scipy.optimize import brentq
+
+    def excess(mean: float) -> float:
+        return float(unit.activation.function(np.array([mean * unit.weight_sum]))[0]) - mean
+
+    means = np.sinh(np.linspace(-_MEAN_REACH, _MEAN_REACH, _LINE_POINTS))
+    values = unit.activation.function(means * unit.weight_sum) - means
+    moving = np.abs(values) > _ROUNDING * np.abs(means)
+    moving[_LINE_POINTS // 2] = values[_LINE_POINTS // 2] != 0
+    kept = np.flatnonzero(moving)
+    # Far from 0 many activations equal their asymptote to rounding: that is no line.
+    near = (np.abs(means) > 0.5) & (np.abs(means) < 2.0)
+    line = bool((~moving & near).any())
+    roots = []
+    for left, right in pairwise(kept.tolist()):
+        if right - left > 3:  # a run of fixed points, no root
+            continue
+        if (values[left] > 0) != (values[right] > 0):
+            root = brentq(excess, means[left], means[right], xtol=1e-15, rtol=1e-14)
+            roots.append(0.0 if excess(0.0) == 0 and abs(root) < 1e-9 else root)
+    return roots, line
+
+
+def _starts(unit: _Unit) -> tuple[FloatArray, FloatArray]:
+    """Return starting points, mean and log variance, each (starts,): centres of promising cells."""
+    means = np.sinh(np.linspace(-_MEAN_REACH, _MEAN_REACH, _MEAN_POINTS))
+    if unit.weight_square_sum == 0:
+        return np.empty(0), np.empty(0)
+    grid_mean, grid_log = np.meshgrid(means, _LOG_VARIANCES, indexing="ij")
+    image_mean, image_variance = unit.image(grid_mean, np.exp(grid_log))
+    by_mean = image_mean - grid_mean
+    with np.errstate(divide="ignore"):
+        by_log = np.log(image_variance) - grid_log
+    rows, columns = np.nonzero(_changes(by_mean) & _changes(by_log))
+    return (
+        (means[rows] + means[rows + 1]) / 2.0,
+        (_LOG_VARIANCES[columns] + _LOG_VARIANCES[columns + 1]) / 2.0,
+    )
+
+
+def _changes(values: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which cells of a grid, or their neighbours, hold both signs."""
+    corners = np.stack([values[:-1, :-1], values[1:, :-1], values[:-1, 1:], values[1:, 1:]])
+    mixed = (corners.min(axis=0) <= 0) & (corners.max(axis=0) >= 0)
+    # One cell more on every side: level lines curve within a cell.
+    wide = np.pad(mixed, 1)
+    result: npt.NDArray[np.bool_] = np.logical_or.reduce(
+        [
+            wide[1 + i : wide.shape[0] - 1 + i, 1 + j : wide.shape[1] - 1 + j]
+            for i in (-1, 0, 1)
+            for j in (-1, 0, 1)
+        ]
+    )
+    return result
+
+
+def _newton(unit: _Unit, mean: FloatArray, log_variance: FloatArray) -> list[tuple[float, float]]:
+    """Return where damped Newton steps in (mean, log variance) from all the starts converge."""
+    done: list[tuple[float, float]] = []
+    for _ in range(_NEWTON_STEPS if mean.size else 0):
+        variance = np.exp(log_variance)
+        image_mean, image_variance = unit.image(mean, variance)
+        usable = image_variance > 0
+        image_variance = np.where(usable, image_variance, 1.0)
+        residual = np.stack([image_mean - mean, np.log(image_variance) - log_variance], axis=-1)
+        matrix = unit.jacobian(mean, variance)
+        matrix[:, :, 1] *= variance[:, None]
+        matrix[:, 1, :] /= image_variance[:, None]
+        matrix = np.eye(2) - matrix
+        determinant = np.linalg.det(matrix)
+        usable &= np.abs(determinant) > _ISOLATED
+        matrix[~usable] = np.eye(2)
+        step = np.linalg.solve(matrix, residual[:, :, None])[:, :, 0]
+        limit = np.stack([1.0 + np.abs(mean), np.full(mean.size, 2.0)], axis=-1)
+        step *= np.min(np.minimum(1.0, limit / np.maximum(np.abs(step), 1e-300)), axis=1)[:, None]
+        scale = np.sqrt(mean * mean + variance)
+        error = np.maximum(np.abs(step[:, 0]) / scale, np.abs(step[:, 1]))
+        mean, log_variance = mean + step[:, 0], log_variance + step[:, 1]
+        converged = usable & (error < _CONVERGED)
+        done += zip(mean[converged].tolist(), np.exp(log_variance[converged]).tolist(), strict=True)
+        inside = (np.abs(mean) < 1e5) & (np.abs(log_variance) < 30.0)
+        going = usable & inside & ~converged
+        mean, log_variance = mean[going], log_variance[going]
+    return done
+
+
+def _close(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    scale = math.sqrt(first[0] ** 2 + first[1]) + 1e-12
+    apart: float = max(abs(first[0] - second[0]), abs(math.sqrt(first[1]) - math.sqrt(second[1])))
+    return apart < _SAME * scale
+
+
+def _on_line(unit: _Unit, mean: float, variance: float, matrix: FloatArray) -> bool:
+    """Return whether the fixed points go on in the direction that the Jacobian leaves alone."""
+    if abs(np.linalg.det(matrix - np.eye(2))) > _ISOLATED:
+        return False
+    direction = np.linalg.svd(matrix - np.eye(2))[2][1]
+    direction *= _EXCURSION * math.copysign(1.0, direction[1])
+    other_mean = mean + direction[0] * (1.0 + abs(mean))
+    other_variance = max(variance + direction[1] * (variance or 1.0), 0.0)
+    image_mean, image_variance = unit.image(other_mean, other_variance)
+    error: float = max(
+        abs(float(image_mean) - other_mean), abs(float(image_variance) - other_variance)
+    )
+    return error < _ISOLATED
+
+
+def _record(unit: _Unit, mean: float, variance: float) -> FixedPoint:
+    matrix = unit.jacobian(mean, variance)
+    if np.isfinite(matrix).all():
+        first, second = (complex(value) for value in np.linalg.eigvals(matrix))
+    else:  # variance 0 at a kink: the mean does not feed the variance, the matrix is triangular
+        first, second = complex(matrix[0, 0]), complex(matrix[1, 1])
+    growth = unit.weight_square_sum * float(
+        derivative_second_moment(
+            unit.activation, mean * unit.weight_sum, variance * unit.weight_square_sum
+        )
+    )
+    return fixed_point_record(mean, variance, matrix, (first, second), growth)
+
+
+def _grows(unit: _Unit) -> bool:
+    """Return whether some very large signal is larger after 30 layers."""
+    size = 1e8
+    for start in ((size, 0.0), (-size, 0.0), (0.0, size**2), (size, size**2)):
+        mean, variance = start
+        for _ in range(30):
+            mean, variance = (float(value) for value in unit.image(mean, variance))
+            norm = math.hypot(mean, math.sqrt(variance))
+            if not 1e-100 < norm < 1e60:
+                break
+        if norm > size * (1.0 + 1e-9):
+            return True
+    return False

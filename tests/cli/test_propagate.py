@@ -1,0 +1,265 @@
+"""`snstat propagate` as its users call it: right, wrong, and interrupted."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.cli import run
+from snstat.results import STATISTICS
+
+SMALL = ["propagate", "--depth", "3", "--width", "12", "--batch", "4", "--trials", "2"]
+
+
+def call(capsys, *arguments):
+    code = run([*arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def fails(capsys, *arguments):
+    """Run a command that must fail: return its one line of complaint."""
+    code, out, err = call(capsys, *arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("snstat: error: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_json_is_the_contract(capsys):
+    code, out, err = call(capsys, *SMALL, "-a", "relu", "-a", "tanh", "--format", "json")
+    assert (code, err) == (0, "")
+    document = json.loads(out)
+    assert document["schema"] == "snstat.propagation/1"
+    assert document["version"] == snstat.__version__
+    assert [entry["stack"]["activation"] for entry in document["runs"]] == ["relu", "tanh"]
+    assert [entry["stack"]["init"] for entry in document["runs"]] == ["he_normal", "lecun_normal"]
+    first = document["runs"][0]
+    assert first["stack"]["weight_gain"] == pytest.approx(2**0.5, rel=1e-15)
+    assert first["simulation"] == {
+        "batch": 4,
+        "trials": 2,
+        "seed": 0,
+        "dtype": "float32",
+        "sampler": "dense",
+        "inputs": "normal",
+        "input_mean": 0.0,
+        "input_std": 1.0,
+    }
+    assert [layer["layer"] for layer in first["layers"]] == [0, 1, 2, 3]
+    for layer in first["layers"]:
+        assert set(layer) == {"layer", "finite", *STATISTICS}
+        for name in STATISTICS:
+            assert set(layer[name]) == {"estimate", "stderr", "theory", "z"}
+    last = first["layers"][3]["variance"]
+    assert last["z"] == pytest.approx((last["estimate"] - last["theory"]) / last["stderr"])
+
+
+def test_the_table_is_the_default_and_says_what_to_think(capsys):
+    code, out, _ = call(capsys, *SMALL, "--layers", "all")
+    assert code == 0
+    assert "SELU" in out
+    assert "Squared gradients grow" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_csv_carries_every_layer_and_markdown_is_a_table(capsys):
+    _, out, _ = call(capsys, *SMALL, "-f", "csv")
+    rows = list(csv.DictReader(out.splitlines()))
+    assert [row["layer"] for row in rows] == ["0", "1", "2", "3"]
+    assert float(rows[3]["variance_theory"]) == pytest.approx(1.0, abs=1e-12)
+    _, out, _ = call(capsys, *SMALL, "-f", "markdown", "--layers", "0,3")
+    assert sum(line.startswith("|") for line in out.splitlines()) == 4
+
+
+def test_output_goes_to_a_file_whole(capsys, tmp_path):
+    path = tmp_path / "run.json"
+    code, out, _ = call(capsys, *SMALL, "-f", "json", "-o", str(path))
+    assert (code, out) == (0, "")
+    loaded = snstat.load(path)
+    direct = snstat.propagate("selu", 3, width=12, batch=4, trials=2)
+    for name in STATISTICS:
+        for key in ("estimate", "stderr", "theory", "z"):
+            np.testing.assert_array_equal(
+                loaded.statistics[name][key] if key != "z" else loaded.statistics[name].z,
+                direct.statistics[name][key] if key != "z" else direct.statistics[name].z,
+            )
+    assert loaded.stack == direct.stack
+    assert loaded.simulation == direct.simulation
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--depth", "0"], ["depth", "0", "from 1"]),
+        (["--depth", "-1"], ["depth", "-1"]),
+        (["--depth", "1000000000000"], ["depth", "1000000000000"]),
+        (["--width", "0"], ["width", "0"]),
+        (["--batch", "0"], ["batch", "0"]),
+        (["--trials", "0"], ["trials", "0"]),
+        (["--seed", "-1"], ["seed", "-1"]),
+        (["--weight-gain", "nan"], ["weight_gain", "nan", "finite"]),
+        (["--weight-gain", "-1"], ["weight_gain", "-1.0", "from 0"]),
+        (["--bias-std", "inf"], ["bias_std", "inf"]),
+        (["--input-std", "-2"], ["input_std", "-2.0"]),
+        (["--activation", "swish"], ["swish"]),
+        (["--init", "xavier"], ["xavier"]),
+        (["--layers", "0,99"], ["99", "3"]),
+        (["--layers", "few"], ["few"]),
+        (["--inputs", "missing.npy"], ["missing.npy", "no such file"]),
+        (["--depth", "ten"], ["ten"]),
+        (["--frobnicate"], ["--frobnicate"]),
+        (["-o", "no/such/folder/file"], ["no/such/folder/file"]),
+        (["-o", "."], ["directory"]),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_two(capsys, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    complaint = fails(capsys, *SMALL, *arguments)
+    for word in words:
+        assert word in complaint
+    assert list(tmp_path.iterdir()) == []
+
+
+def bad_files(folder):
+    """Write files that cannot be inputs: name → words of the complaint."""
+    np.save(folder / "vector.npy", np.zeros(3))
+    np.save(folder / "cube.npy", np.zeros((2, 2, 2)))
+    np.save(folder / "none.npy", np.zeros((0, 4)))
+    np.save(folder / "nan.npy", np.array([[1.0, 2.0], [3.0, np.nan]]))
+    np.save(folder / "complex.npy", np.zeros((2, 2), complex))
+    np.save(folder / "text.npy", np.array([["a", "b"]]))
+    np.save(folder / "object.npy", np.array([[None, 1]], dtype=object), allow_pickle=True)
+    np.savez(folder / "two.npz", a=np.zeros((2, 2)), b=np.zeros((2, 2)))
+    np.savez(folder / "object.npz", np.array([[None, 1]], dtype=object))
+    (folder / "empty.npy").touch()
+    (folder / "folder.npy").mkdir()
+    (folder / "junk.npy").write_bytes(b"not numpy at all")
+    (folder / "short.npy").write_bytes((folder / "cube.npy").read_bytes()[:-9])
+    (folder / "short.npz").write_bytes((folder / "two.npz").read_bytes()[:60])
+    return {
+        "vector.npy": "(samples, width)",
+        "cube.npy": "(samples, width)",
+        "none.npy": "at least one sample",
+        "nan.npy": "inputs[1, 1]",
+        "complex.npy": "real number",
+        "text.npy": "real number",
+        "object.npy": "never unpickled",
+        "two.npz": "a, b",
+        "object.npz": "never unpickled",
+        "empty.npy": "empty",
+        "folder.npy": "directory",
+        "junk.npy": "numpy",
+        "short.npy": "numpy",
+        "short.npz": "numpy",
+    }
+
+
+def test_files_that_cannot_be_inputs_each_say_why(capsys, tmp_path):
+    for name, words in bad_files(tmp_path).items():
+        complaint = fails(capsys, *SMALL[:-4], "--inputs", str(tmp_path / name))
+        assert words in complaint, name
+    np.save(tmp_path / "fine.npy", np.ones((3, 5)))
+    assert "at most 3" in fails(
+        capsys, *SMALL, "--batch", "4", "--inputs", str(tmp_path / "fine.npy")
+    )
+    assert "input_mean" in fails(
+        capsys, *SMALL[:-4], "--input-mean", "1", "--inputs", str(tmp_path / "fine.npy")
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint16", "bool"])
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_a_data_file_is_the_input_layer(capsys, tmp_path, dtype, suffix):
+    data = np.random.default_rng(1).integers(0, 2, (6, 5)).astype(dtype)
+    data[:, 0] = 1
+    path = tmp_path / f"data.{suffix}"
+    (np.save if suffix == "npy" else np.savez)(path, data)
+    code, out, _ = call(capsys, *SMALL[:5], "--trials", "2", "--inputs", str(path), "-f", "json")
+    assert code == 0
+    document = json.loads(out)["runs"][0]
+    assert document["stack"]["input_width"] == 5
+    assert document["simulation"]["inputs"] == str(path)
+    assert document["simulation"]["batch"] == 6
+    assert document["simulation"]["input_mean"] is None
+    layer = document["layers"][0]
+    assert layer["mean"]["estimate"] == pytest.approx(data.astype(float).mean())
+    assert layer["mean"]["theory"] == pytest.approx(data.astype(float).mean())
+    assert layer["mean"]["z"] is None
+
+
+def test_nothing_non_finite_is_written_as_a_number(capsys):
+    code, out, _ = call(capsys, *SMALL, "-a", "identity", "--weight-gain", "1e30", "-f", "json")
+    assert code == 0
+    layers = json.loads(out, parse_constant=pytest.fail)["runs"][0]["layers"]
+    assert [layer["finite"] for layer in layers] == [True, True, False, False]
+    assert layers[2]["mean"]["estimate"] is None
+    code, out, _ = call(capsys, *SMALL, "-a", "identity", "--weight-gain", "1e30")
+    assert "layer 2" in out
+
+
+def test_one_trial_has_no_standard_error(capsys):
+    _, out, _ = call(capsys, *SMALL, "--trials", "1", "-f", "json")
+    layer = json.loads(out)["runs"][0]["layers"][2]
+    assert layer["mean"]["stderr"] is None
+    assert layer["mean"]["z"] is None
+
+
+def test_the_same_seed_gives_the_same_bytes(capsys):
+    first = call(capsys, *SMALL, "-f", "json")
+    assert first == call(capsys, *SMALL, "-f", "json")
+    assert first != call(capsys, *SMALL, "-f", "json", "--seed", "1")
+
+
+def program(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "snstat", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "0"},
+        **options,
+    )
+
+
+def test_ctrl_c_prints_the_finished_layers_and_exits_with_130():
+    arguments = ["--depth", "1000000", "--width", "128", "--batch", "4", "-f", "json"]
+    process = program("propagate", *arguments)
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    document = json.loads(out)["runs"][0]
+    assert document["partial"] is True
+    assert 1 < len(document["layers"]) < 1_000_001
+
+
+def test_a_closed_pipe_is_no_error():
+    with program("propagate", "--depth", "3000", "--width", "4", "-f", "csv") as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 0
+
+
+def test_a_full_device_is_one_line_and_exit_code_two():
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "snstat", *SMALL], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 2
+    assert result.stderr.startswith("snstat: error: standard output: No space left")
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,181 @@
+"""Activations, statistics and layers against plain twins."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.activations import ACTIVATIONS
+from snstat.engine import kernels, sampling
+from snstat.engine.simulate import live_range
+from snstat.results import STATISTICS
+from snstat.stack import INITIALISERS, Stack
+from tests.engine import oracle
+
+DTYPES = ["float32", "float64"]
+KEEP_GOING = np.zeros(1, np.uint8)
+
+
+def test_the_table_of_codes_is_the_table_of_activations():
+    assert list(kernels.CODES) == list(ACTIVATIONS)
+    assert sorted(kernels.CODES.values()) == list(range(len(ACTIVATIONS)))
+    assert len(STATISTICS) == kernels.STATISTIC_COUNT
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_equal_their_numpy_form(name, dtype):
+    edge = [0.0, -0.0, 1.0, -1.0, 800.0, -800.0, 1e30, -1e30, math.inf, -math.inf, math.nan]
+    x = np.concatenate([edge, np.linspace(-12, 12, 97)]).astype(dtype).reshape(-1, 4)
+    out = np.empty_like(x)
+    kernels.activate(kernels.CODES[name], x, out)
+    with np.errstate(invalid="ignore"):
+        expected = ACTIVATIONS[name](x)
+    # The kernel computes in float64 and rounds once; libm and numpy differ by a few ulps, and
+    # erfc of a rounded −x/√2 by x² of them.
+    tolerance = np.finfo(dtype).eps * (1 if dtype == "float32" else 200)
+    np.testing.assert_allclose(out, expected.astype(dtype), rtol=tolerance, atol=1e-300)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (6, 1), (7, 3), (16, 8)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_statistics_equal_their_definitions(shape, dtype):
+    x = np.random.default_rng(3).normal(0.5, 2.0, shape).astype(dtype)
+    out = np.empty(len(STATISTICS))
+    assert kernels.measure(x, 0.25, out)
+    expected = oracle.statistics(x.T, 0.25)
+    for name, value in zip(STATISTICS, out, strict=True):
+        # Sums of at most 128 terms of order 10 in float64.
+        np.testing.assert_allclose(value, expected[name], rtol=1e-13, atol=1e-14, err_msg=name)
+
+
+def test_statistics_do_not_cancel():
+    x = 1e4 + np.random.default_rng(4).normal(0.0, 1e-3, (50, 6))
+    out = np.empty(len(STATISTICS))
+    kernels.measure(x, 0.0, out)
+    exact = np.array([[float(v) for v in row] for row in x - 1e4])  # exact: Sterbenz
+    np.testing.assert_allclose(
+        out[1], exact.var(), rtol=1e-9
+    )  # 1e4² eps / 1e-6 if it cancelled: 1e-2
+    np.testing.assert_allclose(out[3], exact.var(axis=1).mean(), rtol=1e-9)
+
+
+def test_undefined_statistics_are_missing_and_not_zero():
+    out = np.empty(len(STATISTICS))
+    assert kernels.measure(np.zeros((4, 3)), 1.0, out)
+    known = dict(zip(STATISTICS, out, strict=True))
+    assert math.isnan(known["cosine"])
+    assert math.isnan(known["kurtosis"])
+    assert known["variance"] == known["mean"] == 0.0
+    assert kernels.measure(np.ones((4, 1)), 1.0, out)
+    assert math.isnan(out[STATISTICS.index("cosine")])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_noticed_and_leaves_no_number(bad):
+    for position in (0, 7, 14):
+        x = np.ones((5, 3), np.float32)
+        x.flat[position] = bad
+        out = np.zeros(len(STATISTICS))
+        assert not kernels.measure(x, 0.0, out)
+        assert np.isnan(out).all()
+
+
+def test_dead_units_are_those_without_a_live_sample():
+    z = np.array([[-1.0, -2.0], [-1.0, 0.5], [0.0, -1.0], [3.0, 4.0]])
+    assert kernels.dead_units(z, *live_range("relu")) == 2  # rows 0 and 2: relu'(0) = 0
+    assert kernels.dead_units(z, *live_range("hard_tanh")) == 2  # rows 0 and 3
+    assert kernels.dead_units(z, *live_range("tanh")) == 0
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("input_width", [9, 24, 40])
+@pytest.mark.parametrize("init", INITIALISERS)
+def test_a_layer_multiplies_by_the_weights_that_can_be_drawn(init, input_width, dtype):
+    stack = Stack.build("identity", 1, 24, init=init, input_width=input_width)
+    weights = sampling.draw_weights(stack, 1, trial=2, seed=5, dtype=dtype)
+    x = sampling.draw_inputs("normal", input_width, 6, 0.0, 1.0, trial=2, seed=5, dtype=dtype)
+    z = np.empty((24, 6), dtype)
+    scale = sampling.weight_scale(stack.layer(1))
+    key = np.uint64(5)
+    if init == "orthogonal":
+        kernels.orthogonal(x, z, scale, 1, 2, key, KEEP_GOING)
+    else:
+        uniform = stack.layer(1).distribution == "uniform"
+        tile = np.empty(7 * input_width, dtype)  # 24 rows are three tiles of 7 and one of 3
+        kernels.dense(x, z, tile, uniform, scale, 1, 2, key, KEEP_GOING)
+    exact = weights.astype(np.float64) @ x.astype(np.float64)
+    # A sum of `input_width` products of order 1, through up to that many reflectors.
+    bound = 4 * input_width * np.finfo(dtype).eps
+    np.testing.assert_allclose(z, exact, atol=bound)
+
+
+@pytest.mark.parametrize(
+    ("fan_in", "fan_out"), [(40, 40), (70, 40), (40, 70), (1, 1), (1, 4), (4, 1)]
+)
+def test_orthogonal_weights_are_orthogonal_with_the_contract_variance(fan_in, fan_out):
+    stack = Stack.build(
+        depth=1, width=fan_out, init="orthogonal", weight_gain=1.5, input_width=fan_in
+    )
+    weights = sampling.draw_weights(stack, 1, dtype="float64")
+    gram = weights @ weights.T if fan_out <= fan_in else weights.T @ weights
+    scale = 1.5**2 * max(fan_in, fan_out) / fan_in
+    np.testing.assert_allclose(gram, scale * np.eye(len(gram)), atol=1e-12)
+    # All singular values equal fixes the mean square of a weight: gain²/fan_in, exactly.
+    np.testing.assert_allclose((weights**2).mean(), 1.5**2 / fan_in, rtol=1e-12)
+
+
+def test_orthogonal_weights_are_haar():
+    """Entries and traces of Haar matrices have known moments (Diaconis, Shahshahani 1994)."""
+    n, trials = 5, 600
+    stack = Stack.build(depth=1, width=n, init="orthogonal")
+    draws = np.array(
+        [sampling.draw_weights(stack, 1, trial=t, dtype="float64") for t in range(trials)]
+    )
+    z_bound = 5.0
+    traces = np.trace(draws, axis1=1, axis2=2)
+    squares = np.trace(draws @ draws, axis1=1, axis2=2)
+    # E tr Q = 0, E (tr Q)² = 1, E tr Q² = 1 for the orthogonal group.
+    for sample, expected in ((traces, 0.0), (traces**2, 1.0), (squares, 1.0)):
+        assert abs(sample.mean() - expected) < z_bound * sample.std() / math.sqrt(trials)
+    # Every entry has mean 0, variance 1/n, fourth moment 3/(n (n + 2)).
+    for power, expected in ((1, 0.0), (2, 1 / n), (4, 3 / (n * (n + 2)))):
+        sample = draws**power
+        z = (sample.mean(axis=0) - expected) / (sample.std(axis=0) / math.sqrt(trials))
+        assert np.abs(z).max() < z_bound
+    determinants = np.linalg.det(draws)
+    assert abs(determinants.mean()) < z_bound / math.sqrt(trials)
+
+
+def test_weights_of_each_initialiser_have_its_distribution():
+    width = 40
+    for name, scheme in INITIALISERS.items():
+        if scheme.distribution == "orthogonal":
+            continue
+        stack = Stack.build(depth=1, width=width, init=name)
+        weights = sampling.draw_weights(stack, 1, dtype="float64")
+        variance = scheme.square_gain(width, width) / width
+        # Var of x²: 2 variance² (normal), 4/5 variance² (uniform).
+        excess = 2.0 if scheme.distribution == "normal" else 0.8
+        z = ((weights**2).mean() / variance - 1) * width / math.sqrt(excess)
+        assert abs(z) < 5, name
+        edge = np.abs(weights).max() / math.sqrt(variance)
+        assert (edge <= math.sqrt(3.0)) == (scheme.distribution == "uniform"), name
+
+
+def test_torch_default_biases_are_uniform_on_one_over_root_fan_in():
+    stack = Stack.build(depth=1, width=600, init="torch_default", input_width=50)
+    biases = sampling.draw_biases(stack, 1)
+    bound = 1 / math.sqrt(50)
+    assert np.abs(biases).max() <= bound
+    z = ((biases.astype(float) ** 2).mean() * 3 / bound**2 - 1) * math.sqrt(600 / 0.8)
+    assert abs(z) < 5
+
+
+def test_a_stop_flag_ends_a_layer_between_tiles():
+    x, z = np.ones((4, 2)), np.full((8, 2), 7.0)
+    stop = np.ones(1, np.uint8)
+    kernels.dense(x, z, np.empty(4), False, 1.0, 1, 0, np.uint64(0), stop)
+    assert (z == 7.0).all()

@@ -1,0 +1,200 @@
+"""The loop over depth and trials: equal to a plain network, reproducible, interruptible."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.activations import ACTIVATIONS
+from snstat.engine import simulate as module
+from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.engine.sampling import draw_biases, draw_weights
+from snstat.engine.simulate import live_range, simulate
+from snstat.results import STATISTICS
+from snstat.stack import INITIALISERS, Stack
+from tests.engine import oracle
+
+
+def drawn(stack, batch=5, mean=0.0, std=1.0):
+    return DrawnInputs("normal", stack.input_width, batch, mean, std)
+
+
+def run(stack, inputs=None, *, trials=3, seed=0, dtype="float32", **options):
+    inputs = inputs or drawn(stack)
+    return simulate(stack, inputs, trials=trials, seed=seed, dtype=dtype, **options)
+
+
+def plain_network(stack, inputs, trial, seed):
+    """The same network by numpy in float64: statistics of each layer."""
+    x = inputs.sample(trial, seed, "float64").T
+    results = [oracle.statistics(x, math.nan)]
+    low, high = live_range(stack.activation)
+    for index in range(1, stack.depth + 1):
+        weights = draw_weights(stack, index, trial=trial, seed=seed, dtype="float64")
+        biases = draw_biases(stack, index, trial=trial, seed=seed, dtype="float64")
+        z = x @ weights.T + biases
+        x = ACTIVATIONS[stack.activation](z)
+        dead = np.mean(((z <= low) | (z >= high)).all(axis=0))
+        results.append(oracle.statistics(x, dead))
+    return results
+
+
+@pytest.mark.parametrize(
+    ("activation", "init", "bias_std"),
+    [
+        ("selu", "lecun_normal", None),
+        ("relu", "he_uniform", 0.3),
+        ("tanh", "orthogonal", 0.1),
+        ("gelu", "torch_default", None),
+        ("hard_tanh", "glorot_uniform", 0.5),
+    ],
+)
+def test_a_run_is_the_network_that_its_weights_make(activation, init, bias_std):
+    stack = Stack.build(activation, 4, 12, init=init, bias_std=bias_std, input_width=7)
+    inputs = DrawnInputs("uniform", 7, 5, 0.2, 1.1)
+    measured = run(stack, inputs, dtype="float64", seed=11)
+    trials = [plain_network(stack, inputs, trial, 11) for trial in range(3)]
+    for layer in range(5):
+        for column, name in enumerate(STATISTICS):
+            values = np.array([trial[layer][name] for trial in trials])
+            # Four layers of float64 rounding, amplified by at most a few units each.
+            np.testing.assert_allclose(
+                measured.estimate[layer, column], values.mean(), rtol=1e-11, atol=1e-12
+            )
+            np.testing.assert_allclose(
+                measured.stderr[layer, column],
+                values.std(ddof=1) / math.sqrt(3),
+                rtol=1e-9,
+                atol=1e-12,
+            )
+
+
+def same(a, b):
+    np.testing.assert_array_equal(a.estimate, b.estimate)
+    np.testing.assert_array_equal(a.stderr, b.stderr)
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+def test_results_do_not_depend_on_threads_or_blocks(init, monkeypatch):
+    stack = Stack.build(depth=9, width=20, init=init)
+    one = run(stack, threads=1)
+    same(one, run(stack, threads=3))
+    monkeypatch.setattr(module, "BLOCK_SECONDS", 0.0)
+    same(one, run(stack, threads=2))
+
+
+def test_the_seed_decides_and_trials_extend():
+    stack = Stack.build(depth=3, width=10)
+    same(run(stack), run(stack))
+    other = run(stack, seed=1)
+    assert (other.estimate[1:, 0] != run(stack).estimate[1:, 0]).all()
+    assert np.isnan(run(stack, trials=1).stderr).all()
+
+
+@pytest.mark.parametrize(("width", "batch"), [(1, 1), (1, 4), (3, 1), (5, 9)])
+def test_degenerate_shapes_work(width, batch):
+    stack = Stack.build(depth=2, width=width)
+    measured = run(stack, drawn(stack, batch))
+    assert measured.finite.all()
+    assert len(measured.finite) == 3
+    assert np.isfinite(measured.estimate[:, STATISTICS.index("mean")]).all()
+
+
+def test_zero_and_identical_inputs():
+    stack = Stack.build("relu", 2, 8)
+    zero = run(stack, DataInputs("zero", np.zeros((4, 8)), 4))
+    assert (zero.estimate[:, STATISTICS.index("second_moment")] == 0).all()
+    assert np.isnan(zero.estimate[:, STATISTICS.index("cosine")]).all()
+    same_rows = np.tile(np.random.default_rng(0).normal(size=8), (4, 1))
+    identical = run(stack, DataInputs("same", same_rows, 4))
+    cosine = identical.estimate[:, STATISTICS.index("cosine")]
+    np.testing.assert_allclose(cosine, 1.0, rtol=1e-12)
+    assert (identical.estimate[:, STATISTICS.index("variance_over_batch")] == 0).all()
+
+
+def test_an_overflow_is_found_at_its_layer_and_everything_after_is_missing():
+    stack = Stack.build("relu", 9, 6, weight_gain=1e9)
+    measured = run(stack)
+    first = int(np.flatnonzero(~measured.finite)[0])
+    # 38 decades of float32 at 9 decades a layer.
+    assert first in (4, 5)
+    assert not measured.finite[first:].any()
+    assert np.isnan(measured.estimate[first:]).all()
+    assert np.isfinite(measured.estimate[:first, 0]).all()
+
+
+def test_inputs_that_are_not_finite_in_the_network_dtype_are_layer_zero():
+    stack = Stack.build(depth=2, width=3)
+    measured = run(stack, DataInputs("huge", np.full((2, 3), 1e300), 2))
+    assert not measured.finite.any()
+
+
+def test_an_interrupt_returns_the_layers_that_all_trials_completed():
+    stack = Stack.build(depth=50_000, width=4)
+    calls = []
+
+    def interrupt(done):
+        calls.append(done)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    measured = run(stack, progress=interrupt)
+    assert measured.interrupted
+    layers = len(measured.finite)
+    assert 1 <= layers < 50_001
+    assert measured.estimate.shape == (layers, len(STATISTICS))
+    assert measured.finite.all()
+    short = run(Stack.build(depth=layers - 1, width=4)) if layers > 1 else None
+    if short is not None:
+        np.testing.assert_array_equal(short.estimate, measured.estimate)
+
+
+def test_progress_counts_every_layer_of_every_trial():
+    seen = []
+    run(Stack.build(depth=5, width=4), trials=2, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 10
+
+
+@pytest.mark.parametrize("init", INITIALISERS)
+def test_every_initialiser_keeps_its_variance_at_the_first_layer(init):
+    stack = Stack.build("identity", 1, 64, init=init)
+    measured = run(stack, drawn(stack, 16), trials=8)
+    layer = stack.layer(1)
+    expected = layer.square_gain + layer.bias_std**2
+    column = STATISTICS.index("second_moment")
+    # 64 · 16 values, correlated through weights and inputs: at least 8 · 16 independent ones.
+    assert abs(measured.estimate[1, column] / expected - 1) < 5 * math.sqrt(2 / 128)
+
+
+def test_a_subset_of_the_data_is_drawn_anew_for_each_trial():
+    data = np.arange(40, dtype=np.int64).reshape(20, 2)
+    inputs = DataInputs("data", data, 6)
+    one, two = inputs.sample(0, 3, "float32"), inputs.sample(1, 3, "float32")
+    assert one.shape == (2, 6)
+    assert not np.array_equal(one, two)
+    np.testing.assert_array_equal(one, inputs.sample(0, 3, "float32"))
+    np.testing.assert_array_equal(one[1] - one[0], 1.0)  # whole rows
+    everything = DataInputs("data", data, 20).sample(0, 3, "float64")
+    np.testing.assert_array_equal(everything, data.T)
+
+
+def test_moments_of_data_are_what_random_batches_average_to():
+    data = np.random.default_rng(7).normal(0.3, 1.0, (9, 5)) * np.arange(1, 10)[:, None]
+    whole = DataInputs("data", data, 9).moments()
+    expected = oracle.statistics(data, math.nan)
+    for name in STATISTICS[:-1]:
+        np.testing.assert_allclose(whole[name], expected[name], rtol=1e-12, err_msg=name)
+    batches = 4000
+    inputs = DataInputs("data", data, 4)
+    samples = [
+        oracle.statistics(inputs.sample(t, 0, "float64").T, math.nan) for t in range(batches)
+    ]
+    moments = inputs.moments()
+    for name in STATISTICS[:6]:
+        values = np.array([sample[name] for sample in samples])
+        z = (values.mean() - moments[name]) / (values.std() / math.sqrt(batches))
+        assert abs(z) < 5, name
+    assert math.isnan(moments.kurtosis)

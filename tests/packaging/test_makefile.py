@@ -1,0 +1,55 @@
+"""The Makefile's promises that need no installing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+MAKEFILE = (CHECKOUT / "Makefile").read_text("utf-8")
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # An outer make must not pass its own flags on.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def test_help_lists_every_target() -> None:
+    listed = {line.split()[0] for line in make("help").stdout.splitlines()}
+    phony = re.search(r"^\.PHONY:((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
+    assert phony is not None
+    assert listed == set(phony[1].replace("\\\n", " ").split())
+
+
+@pytest.mark.parametrize("program", ["no-such-python", "old-python"])
+def test_a_python_that_will_not_do_gets_one_clear_line(program: str, tmp_path: Path) -> None:
+    old = tmp_path / "old-python"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.10.13\nexit 1\n', "utf-8")
+    old.chmod(0o755)
+    python = str(old) if program == "old-python" else program
+    result = make("install", f"PYTHON={python}", f"VENV={tmp_path / 'environment'}")
+    first, *rest = result.stderr.splitlines()
+    assert first.startswith(f"snstat needs Python 3.11 or newer, but {python} is ")
+    assert first.endswith("try: make PYTHON=python3.11")
+    assert len(rest) == 1  # make's own "*** Error"
+    assert result.returncode != 0
+    assert not (tmp_path / "environment").exists()
+
+
+def test_everything_but_the_large_downloads_is_in_make_test() -> None:
+    checks = set(re.findall(r"^(lint|types|test-[a-z]+):", MAKEFILE, re.MULTILINE))
+    (prerequisites,) = re.findall(r"^test: ([^#]*)", MAKEFILE, re.MULTILINE)
+    assert checks - set(prerequisites.split()) == {"test-minimum", "test-peers"}

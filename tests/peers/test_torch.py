@@ -1,0 +1,122 @@
+"""The same weights and inputs in snstat and in PyTorch give the same statistics.
+
+`sampling.draw_*` hand out the very network that a run simulates; PyTorch runs it in the same
+precision, and the two differ by rounding only.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from snstat.activations import ACTIVATIONS
+from snstat.engine.inputs import DrawnInputs
+from snstat.engine.sampling import draw_biases, draw_weights
+from snstat.engine.simulate import simulate
+from snstat.results import STATISTICS
+from snstat.stack import INITIALISERS, Stack
+from tests.engine import oracle
+
+pytestmark = pytest.mark.peers
+
+TORCH = {
+    "selu": functional.selu,
+    "relu": functional.relu,
+    "leaky_relu": functional.leaky_relu,
+    "elu": functional.elu,
+    "gelu": functional.gelu,
+    "silu": functional.silu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "softplus": functional.softplus,
+    "erf": torch.erf,
+    "hard_tanh": functional.hardtanh,
+    "identity": torch.nn.Identity(),
+}
+DEPTH, WIDTH, INPUT_WIDTH, BATCH, SEED = 8, 96, 60, 7, 3
+
+
+def torch_statistics(stack, inputs, dtype):
+    """Per-layer statistics of trial 0, computed by PyTorch and the definitions."""
+    x = torch.from_numpy(inputs.sample(0, SEED, dtype).T.copy())
+    results = [oracle.statistics(x.numpy(), math.nan)]
+    for index in range(1, stack.depth + 1):
+        weights = torch.from_numpy(draw_weights(stack, index, seed=SEED, dtype=dtype))
+        biases = torch.from_numpy(draw_biases(stack, index, seed=SEED, dtype=dtype))
+        z = functional.linear(x, weights, biases).requires_grad_()
+        x = TORCH[stack.activation](z)
+        (slope,) = torch.autograd.grad(x.sum(), z)
+        # Where PyTorch's own derivative underflows or rounds to 0 there is no dead unit yet.
+        dead = (slope == 0).all(dim=0).double().mean().item()
+        x = x.detach()
+        results.append(oracle.statistics(x.numpy(), dead))
+    return results
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("activation", "init"),
+    [(name, None) for name in ACTIVATIONS] + [("selu", name) for name in INITIALISERS],
+)
+def test_statistics_equal_pytorch(activation, init, dtype):
+    stack = Stack.build(activation, DEPTH, WIDTH, init=init, bias_std=0.1, input_width=INPUT_WIDTH)
+    inputs = DrawnInputs("normal", INPUT_WIDTH, BATCH, 0.1, 1.2)
+    measured = simulate(stack, inputs, trials=1, seed=SEED, dtype=dtype)
+    expected = torch_statistics(stack, inputs, dtype)
+    # A product of `WIDTH` terms rounds by up to WIDTH·eps of its size, and errors pass through
+    # DEPTH layers whose slopes average about 1; averages over thousands of values gain back far
+    # more than the factor 4 allows for statistics of second order.
+    tolerance = 4 * WIDTH * np.finfo(dtype).eps
+    if init == "orthogonal":
+        # WIDTH reflectors stand in for one product on the other side.
+        tolerance *= 4
+    for layer in range(DEPTH + 1):
+        for column, name in enumerate(STATISTICS):
+            got, want = measured.estimate[layer, column], expected[layer][name]
+            scale = (
+                max(abs(want), math.sqrt(expected[layer]["second_moment"]))
+                if name == "mean"
+                else abs(want)
+            )
+            if name == "cosine":
+                scale = 1.0
+            assert np.isnan(got) == np.isnan(want), (layer, name)
+            assert np.isnan(want) or abs(got - want) <= tolerance * scale, (layer, name, got, want)
+
+
+def test_derivatives_equal_autograd():
+    x = torch.cat(
+        [
+            torch.linspace(-12, 12, 2001, dtype=torch.float64),
+            torch.tensor([0.0, 1.0, -1.0], dtype=torch.float64),
+        ]
+    )
+    for name, activation in ACTIVATIONS.items():
+        z = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(TORCH[name](z).sum(), z)
+        # 1 − tanh² and its like lose absolute, not relative, precision in the tails.
+        np.testing.assert_allclose(
+            activation.derivative(x.numpy()), slope.numpy(), rtol=1e-12, atol=2e-15, err_msg=name
+        )
+
+
+def test_torch_default_is_what_torch_linear_draws():
+    """Edges and variance of weights and biases of torch.nn.Linear are those of `torch_default`."""
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(50, 4000)
+    stack = Stack.build(depth=1, width=4000, init="torch_default", input_width=50)
+    ours = {"weight": draw_weights(stack, 1), "bias": draw_biases(stack, 1)}
+    for name, values in ours.items():
+        theirs = getattr(linear, name).detach().numpy()
+        bound = 1 / math.sqrt(50)
+        for sample in (theirs, values):
+            assert np.abs(sample).max() <= bound
+            # Uniform: the mean square is bound²/3, with relative standard error √(4/5)/√n.
+            z = ((sample.astype(float) ** 2).mean() * 3 / bound**2 - 1) * math.sqrt(
+                sample.size / 0.8
+            )
+            assert abs(z) < 5

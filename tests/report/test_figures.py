@@ -1,0 +1,280 @@
+"""Figures: the data is on them, they are labelled, and the same input gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from snstat.errors import UnknownNameError
+from snstat.report.figures import (
+    STYLES,
+    draw_correlation,
+    draw_histogram,
+    draw_map,
+    draw_trajectory,
+    save_figure,
+)
+from tests.report.builders import make_curves, make_densities, make_field, make_report, make_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
+ROOT = Path(__file__).parents[2]
+DRAWINGS: dict[str, Callable[[str], Figure]] = {
+    "trajectory": lambda style: draw_trajectory([make_run(), make_run("tanh", growth=0.5)], style),
+    "map": lambda style: draw_map(make_field(), style),
+    "histogram": lambda style: draw_histogram(make_densities(), style),
+    "correlation": lambda style: draw_correlation(make_curves(), style),
+}
+
+
+def bytes_of(figure: Figure, form: str) -> bytes:
+    buffer = io.BytesIO()
+    save_figure(figure, buffer, form)
+    return buffer.getvalue()
+
+
+def words_of(figure: Figure) -> set[str]:
+    from matplotlib.text import Text
+
+    return {text.get_text() for text in figure.findobj(Text) if text.get_text()}
+
+
+@pytest.mark.parametrize(
+    ("form", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")]
+)
+def test_formats(form: str, magic: bytes, tmp_path: Path) -> None:
+    path = tmp_path / f"figure.{form}"
+    figure = draw_correlation(make_curves())
+    save_figure(figure, path, form)
+    assert path.read_bytes().startswith(magic)
+    assert path.read_bytes() == bytes_of(figure, form)
+
+
+HASHES = """
+from tests.report.test_figures import hashes
+print(*hashes(), sep="\\n")
+"""
+
+
+def hashes() -> list[str]:
+    """Return a line with the hash of every drawing in the vector formats, and of one PNG."""
+    lines = []
+    for name, draw in DRAWINGS.items():
+        figure = draw("light")
+        for form in ("svg", "pdf", "png") if name == "correlation" else ("svg", "pdf"):
+            digest = hashlib.sha256(bytes_of(figure, form)).hexdigest()
+            lines.append(f"{name} {form} {digest}")
+    return lines
+
+
+def test_bytes_are_the_same_in_another_process_on_another_day(tmp_path: Path) -> None:
+    # Another hash seed, another date, and a user's own matplotlib settings.
+    (tmp_path / "matplotlibrc").write_text("font.size: 20\naxes.grid: True\nsvg.fonttype: none\n")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONHASHSEED": "123",
+        "SOURCE_DATE_EPOCH": "86400",
+        "MATPLOTLIBRC": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", HASHES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == hashes()
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_both_styles_are_the_same_picture_in_other_colours(name: str) -> None:
+    from matplotlib.colors import to_hex
+
+    light, dark = (DRAWINGS[name](style) for style in ("light", "dark"))
+    assert words_of(light) == words_of(dark)
+    for figure, style in ((light, "light"), (dark, "dark")):
+        assert to_hex(figure.get_facecolor()) == STYLES[style].ground.lower()
+        for axes in figure.axes:
+            for label in axes.get_xticklabels() + axes.get_yticklabels():
+                # Every written tick stands out from the ground.
+                assert not label.get_text() or to_hex(label.get_color()) == STYLES[style].ink
+    assert bytes_of(light, "svg") != bytes_of(dark, "svg")
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_nothing_leaves_the_page(name: str) -> None:
+    figure = DRAWINGS[name]("light")
+    inches = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    # A pixel of slack at the resolution of the screen.
+    assert min(inches.x0, inches.y0) >= -0.01
+    assert inches.x1 <= width + 0.01
+    assert inches.y1 <= height + 0.01
+
+
+def test_an_unknown_style_or_format_is_named_with_those_there_are() -> None:
+    with pytest.raises(UnknownNameError, match="dark, light"):
+        draw_trajectory([make_run()], "drak")
+    with pytest.raises(UnknownNameError, match="pdf, png, svg"):
+        save_figure(draw_correlation(make_curves()), io.BytesIO(), "jpg")
+
+
+def test_trajectory_shows_simulation_theory_and_target() -> None:
+    runs = [make_run(), make_run("gelu", drift=0.1, seed=1)]
+    figure = draw_trajectory(runs)
+    mean, variance, cosine = figure.axes
+    assert [axes.get_ylabel().replace("\n", " ") for axes in figure.axes] == [
+        "activation mean", "activation variance", "cosine of two inputs",
+    ]  # fmt: skip
+    assert cosine.get_xlabel() == "layer"
+    for axes, name, target in ((mean, "mean", 0.0), (variance, "variance", 1.0)):
+        lines = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+        assert any(len(line) == 2 and set(line) == {target} for line in lines)
+        for run in runs:
+            statistic = run.statistics[name]
+            assert any(np.array_equal(line, statistic.theory) for line in lines)
+            band = [collection.get_paths()[0].vertices for collection in axes.collections]
+            top = (statistic.estimate + statistic.stderr)[30]
+            assert any(np.isclose(vertices, [30.0, top]).all(axis=1).any() for vertices in band)
+    assert {"SELU", "GELU", "theory", "simulation ± 1 s.e.", "target (0, 1)"} <= words_of(figure)
+
+
+def test_runs_are_told_apart_without_colour() -> None:
+    figure = draw_trajectory([make_run(name) for name in ("selu", "relu", "tanh")])
+    (legend,) = figure.legends
+    lines = legend.get_lines()[:3]
+    assert len({line.get_marker() for line in lines}) == 3
+    assert len({str(line._dash_pattern) for line in lines}) == 3
+
+
+def test_scales_follow_the_data() -> None:
+    steady = draw_trajectory([make_run()])
+    assert [axes.get_yscale() for axes in steady.axes] == ["linear"] * 3
+    low, high = steady.axes[1].get_ylim()
+    assert low <= 0.9
+    assert high >= 1.1
+    wild = draw_trajectory([make_run(growth=1.7, drift=0.3, nonfinite_from=40)])
+    assert [axes.get_yscale() for axes in wild.axes] == ["symlog", "log", "linear"]
+    deep = draw_trajectory([make_run(depth=100_000)])
+    assert deep.axes[0].get_xscale() == "symlog"
+    assert max(len(line.get_xdata()) for line in deep.axes[0].lines) <= 2001
+
+
+def test_runs_of_one_activation_are_told_apart_by_their_stack() -> None:
+    figure = draw_trajectory([make_run(), make_run(width=64)])
+    assert "SELU, lecun_normal, width 64" in words_of(figure)
+
+
+def test_a_run_that_is_missing_everything_still_draws() -> None:
+    run = make_run(nonfinite_from=0)
+    empty = {
+        name: replace(value, theory=np.full_like(value.theory, np.nan))
+        for name, value in run.statistics.items()
+    }
+    figure = draw_trajectory([replace(run, statistics=empty)])
+    assert len(figure.axes) == 2
+
+
+def test_map_shows_arrows_nullclines_paths_and_domain() -> None:
+    from matplotlib.contour import QuadContourSet
+    from matplotlib.patches import Rectangle
+    from matplotlib.quiver import Quiver
+
+    field = make_field()
+    axes = draw_map(field).axes[0]
+    (arrows,) = [item for item in axes.collections if isinstance(item, Quiver)]
+    # The fake map pulls every mean toward (nearly) 0 and every variance toward 1.
+    outside = np.abs(arrows.X) > 0.3
+    assert (np.sign(arrows.U[outside]) == -np.sign(arrows.X[outside])).all()
+    away = np.abs(arrows.Y - 1) > 0.3
+    assert (np.sign(arrows.V[away]) == -np.sign(arrows.Y[away] - 1)).all()
+    nullclines = [item for item in axes.collections if isinstance(item, QuadContourSet)]
+    assert len(nullclines) == 2
+    # mean' = mean where 0.98 mean = 0.09 (variance - 1), up to the grid's interpolation, which
+    # is exact for a linear residual.
+    vertices = nullclines[0].get_paths()[0].vertices
+    assert np.allclose(0.98 * vertices[:, 0], 0.09 * (vertices[:, 1] - 1), atol=1e-12)
+    (outline,) = [item for item in axes.patches if isinstance(item, Rectangle)]
+    assert outline.get_bbox().bounds == pytest.approx((-0.1, 0.8, 0.2, 0.7))
+    paths = [np.asarray(line.get_xydata()) for line in axes.lines]
+    assert all(any(np.array_equal(path, line) for line in paths) for path in field.trajectories)
+    assert any(line.shape == (1, 2) and tuple(line[0]) == (0.0, 1.0) for line in paths)
+
+
+def test_map_without_extras() -> None:
+    (point,) = make_report().fixed_points
+    field = make_field(
+        trajectories=(), domain=None, fixed_points=(replace(point, stable=False),),
+        new_mean=np.full((51, 49), 3.0), new_variance=np.full((51, 49), 5.0),
+    )  # fmt: skip
+    figure = draw_map(field)
+    words = words_of(figure)
+    assert "unstable fixed point" in words
+    assert words.isdisjoint({"stable fixed point", "trajectory", "theorem 1's domain"})
+
+
+@pytest.mark.parametrize("growth", [1.0, 1.3])
+def test_histogram_has_a_ridge_for_every_layer(growth: float) -> None:
+    from matplotlib.patches import StepPatch
+
+    densities = make_densities(growth=growth)
+    axes = draw_histogram(densities).axes[0]
+    outlines = [item for item in axes.patches if isinstance(item, StepPatch)]
+    baselines = sorted({float(item.get_data().baseline) for item in outlines}, reverse=True)
+    assert baselines == [-float(row) for row in range(8)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        str(layer) for layer in densities.layers
+    ]
+    # 1.3**64 in variance cannot share an axis; equal variances keep the activation's own units.
+    own_units = axes.get_xlabel() == "activation"
+    assert own_units == (growth == 1.0)
+    assert len(axes.lines) == 8
+    # The Gaussian peaks at the layer's mean, in units of the axis.
+    for row, line in enumerate(axes.lines):
+        x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
+        wanted = densities.mean[row] if own_units else 0.0
+        step = x[1] - x[0]
+        assert x[y.argmax()] == pytest.approx(wanted, abs=step)
+
+
+def test_histogram_of_an_overflowed_layer_says_so() -> None:
+    densities = make_densities()
+    broken = densities.density.copy()
+    broken[3] = np.nan
+    assert "not finite" in words_of(draw_histogram(replace(densities, density=broken)))
+    still = replace(densities, variance=np.zeros(8))
+    assert len(draw_histogram(still).axes[0].lines) == 0
+
+
+def test_correlation_fixed_points_are_filled_when_stable() -> None:
+    curves = make_curves()
+    figure = draw_correlation(curves)
+    axes = figure.axes[0]
+    ground = STYLES["light"].ground
+    marks = {
+        (round(float(line.get_xdata()[0]), 6), line.get_markerfacecolor() != ground)
+        for line in axes.lines
+        if len(line.get_xdata()) == 1
+    }
+    assert marks == {(0.25, True), (1.0, False)}
+    lines = [np.asarray(line.get_xydata()) for line in axes.lines]
+    assert any(np.array_equal(line, [[0, 0], [1, 1]]) for line in lines)
+    for curve in curves:
+        wanted = np.column_stack([curve.correlations, curve.images])
+        assert any(np.array_equal(line, wanted) for line in lines)
+    assert axes.get_xlim() == axes.get_ylim()
+    assert "tanh\ngain 1.5, bias std 0.1\nq = 0.7" in words_of(figure)

@@ -1,0 +1,41 @@
+"""`--layers`: what is accepted, which rows it gives, and errors that say what to write."""
+
+from __future__ import annotations
+
+import pytest
+
+from snstat.errors import InvalidValueError
+from snstat.report.selection import parse_layers
+
+
+@pytest.mark.parametrize(
+    ("text", "depth", "rows"),
+    [
+        ("log", 64, [0, 1, 2, 4, 8, 16, 32, 64]),
+        ("log", 70, [0, 1, 2, 4, 8, 16, 32, 64, 70]),
+        ("log", 1, [0, 1]),
+        ("log", 0, [0]),
+        ("LOG", 3, [0, 1, 2, 3]),
+        ("all", 3, [0, 1, 2, 3]),
+        ("0,1,8,64", 64, [0, 1, 8, 64]),
+        (" 8, 1,8 ", 64, [1, 8]),
+        ("5", 5, [5]),
+    ],
+)
+def test_rows(text: str, depth: int, rows: list[int]) -> None:
+    assert parse_layers(text).rows(depth) == rows
+
+
+@pytest.mark.parametrize("text", ["", "some", "1,,2", "-1", "1.5", "0-8", "٣", "1_0", "9" * 5000])
+def test_anything_else_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="0,1,8,64") as caught:
+        parse_layers(text)
+    assert caught.value.name == "layers"
+    assert caught.value.value == text
+
+
+def test_a_layer_beyond_the_depth_is_named_with_the_bound() -> None:
+    with pytest.raises(InvalidValueError, match="65") as caught:
+        parse_layers("0,65").rows(64)
+    assert caught.value.value == 65
+    assert "64" in caught.value.bound

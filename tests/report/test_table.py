@@ -1,0 +1,256 @@
+"""The table: nothing wraps or is cut at 80 and 120 columns, and every alarm is a mark too."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from snstat.report.selection import parse_layers
+from snstat.report.table import print_runs
+from snstat.results import Outlook, Run, Statistic
+from tests.report.builders import make_run
+
+EXPLODES = Outlook("explodes", rate=1.73, gradient_factor=1.9e15)
+VANISHES = Outlook("vanishes", rate=0.5, gradient_factor=0.0012)
+
+CASES = {
+    "usual": [make_run()],
+    "explodes": [
+        make_run("relu", growth=1.73, drift=0.3, cosine=0.99, nonfinite_from=41, outlook=EXPLODES)
+    ],
+    "vanishes": [make_run("tanh", growth=0.5, completed=37, outlook=VANISHES)],
+    "one trial": [make_run(trials=1)],
+    "deep": [make_run(depth=100_000, width=64)],
+    "huge": [make_run("leaky_relu", depth=900, growth=2.0, outlook=EXPLODES)],
+    "drift": [make_run("softplus", growth=1.1, drift=0.4)],
+    "negative": [make_run(growth=0.2, depth=200, outlook=VANISHES)],
+}
+CASES["several"] = [runs[0] for name, runs in CASES.items() if name != "deep"]
+
+
+def show(runs: list[Run], width: int = 80, layers: str = "log", encoding: str = "utf-8") -> str:
+    """Return what is printed on a plain console of `width` columns."""
+    buffer = io.BytesIO()
+    with io.TextIOWrapper(buffer, encoding=encoding, write_through=True) as stream:
+        print_runs(runs, Console(file=stream, width=width), parse_layers(layers))
+        return buffer.getvalue().decode(encoding)
+
+
+def table_of(text: str) -> list[str]:
+    """Return the lines of the first table, its header first."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.lstrip().startswith("layer"))
+    return lines[start : lines.index("", start)]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_wraps_or_is_cut(case: str, width: int) -> None:
+    text = show(CASES[case], width)
+    assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "…" not in text
+    rows = parse_layers("log").rows(CASES[case][0].stack.depth)
+    held = [row for row in rows if row < len(CASES[case][0].finite)]
+    shown = [int(line.split()[0]) for line in table_of(text)[1:]]
+    assert shown == sorted({*held, len(CASES[case][0].finite) - 1})
+    for column in ("mean", "theory", "variance", "cosine"):
+        assert column in table_of(text)[0], text
+
+
+@pytest.mark.parametrize("width", [20, 40, 60])
+def test_a_narrow_console_loses_columns_before_it_wraps(width: int) -> None:
+    table = table_of(show(CASES["usual"], width))
+    assert max(map(cell_len, table)) <= width
+    assert "variance" in table[0]
+
+
+def test_a_wider_console_shows_more() -> None:
+    narrow, wide = (table_of(show(CASES["usual"], width))[0] for width in (80, 120))
+    assert (narrow.count("theory"), wide.count("theory")) == (2, 3)
+    header = table_of(show(CASES["drift"], 160))[0]
+    assert "second moment" in header
+
+
+def test_numbers_are_those_of_the_record_rounded_to_their_error() -> None:
+    run = with_variance(make_run(), layer=64, estimate=1.00234, stderr=0.0041, theory=1.0)
+    # z = 0.00234 / 0.0041 = 0.57
+    assert "1.0023±0.0041 1.0000 +0.6" in table_of(show([run]))[-1]
+
+
+def test_missing_is_empty_and_never_zero() -> None:
+    nan = float("nan")
+    run = with_variance(make_run(), layer=64, estimate=1.5, stderr=nan, theory=nan)
+    line = table_of(show([run]))[-1]
+    assert "1.5000" in line
+    # mean ± stderr, theory, z; variance alone; cosine: a layer number and five numbers.
+    assert len(line.split()) == 6, line
+
+
+def test_far_scores_are_marked_without_colour() -> None:
+    run = with_variance(make_run(), layer=64, estimate=1.1, stderr=0.01, theory=1.0)
+    text = show([run])
+    assert "+10.0!" in table_of(text)[-1]
+    assert "! estimate and theory differ by over 3 standard errors." in text
+    assert "!" not in show(CASES["usual"])
+    colourful = io.StringIO()
+    console = Console(file=colourful, width=80, force_terminal=True, color_system="standard")
+    print_runs([run], console)
+    assert "\x1b[1;31m" in colourful.getvalue()
+
+
+def test_layers_that_are_not_finite_are_named_with_the_first() -> None:
+    text = show(CASES["explodes"])
+    assert table_of(text)[-1].count("not finite") == 3
+    assert "! Not finite from layer 41 on (24 of 65 layers)." in text
+    run = make_run()
+    finite = run.finite.copy()
+    finite[[7, 9]] = False
+    assert "Not finite: 2 of 65 layers, the first of them layer 7." in show(
+        [replace(run, finite=finite)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (make_run(), "Converges to mean 0.000, variance 1.000 (rate 0.783 per layer)."),
+        (make_run(), "Squared gradients grow ×83 over 64 layers (theory)."),
+        (CASES["vanishes"][0], "Vanishes, ×0.5 per layer in the limit (theory)"),
+        (CASES["vanishes"][0], "Squared gradients shrink ×0.0012 over 64 layers (theory)."),
+        (CASES["explodes"][0], "Explodes, ×1.73 per layer in the limit (theory)"),
+        (CASES["explodes"][0], "! Inputs collapse: any two have cosine 0.97 at layer 64."),
+        (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "Neutral: "),
+        (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "gradients keep their size"),
+        (make_run(outlook=Outlook("drifts", gradient_factor=float("inf"))), "Drifts: "),
+        (make_run(outlook=Outlook("drifts", gradient_factor=float("inf"))), "overflow over 64"),
+        (make_run(outlook=Outlook("vanishes", gradient_factor=0.0)), "gradients vanish over 64"),
+        (CASES["vanishes"][0], "! Interrupted: layers 0–37 of 64, which every trial completed."),
+    ],
+)
+def test_sentences_below_the_table(run: Run, sentence: str) -> None:
+    assert sentence in show([run])
+
+
+def test_alike_inputs_that_the_stack_did_not_make_alike_are_no_collapse() -> None:
+    run = make_run()
+    same = Statistic(*(np.full(65, value) for value in (0.95, 0.01, 0.95)))
+    run = replace(run, statistics={**run.statistics, "cosine": same})
+    assert "collapse" not in show([run])
+
+
+def test_an_interruption_before_any_layer() -> None:
+    text = show([make_run(completed=-1)])
+    assert "Interrupted before every trial had completed a layer." in text
+    assert "layer  " not in text
+
+
+def test_a_partial_run_shows_the_chosen_layers_it_has_and_its_last() -> None:
+    table = table_of(show(CASES["vanishes"], layers="0,8,64"))
+    assert [line.split()[0] for line in table[1:]] == ["0", "8", "37"]
+
+
+def test_several_runs_are_compared_at_the_end() -> None:
+    text = show([make_run(), CASES["explodes"][0]])
+    summary = text[text.index("Side by side") :].splitlines()
+    assert summary[1].split()[0] == "activation"
+    assert [line.split()[0] for line in summary[2:4]] == ["SELU", "ReLU"]
+    assert "×1.9e+15" in summary[3]
+    assert "Side by side" not in show([make_run()])
+
+
+@pytest.mark.parametrize(
+    ("stack", "simulation", "words"),
+    [
+        ({"input_width": 784}, {}, "64 layers of 1024 · inputs of 784 · lecun_normal"),
+        ({"bias_std": 0.1}, {}, "(gain 1, bias std 0.1)"),
+        ({"depth": 1}, {"trials": 1}, "SELU · 1 layer of 1024"),
+        ({}, {"trials": 1}, "1 trial × batch 64"),
+        ({}, {"input_std": 2.0}, "inputs normal (mean 0, std 2)"),
+        ({}, {"inputs": "uniform"}, "inputs uniform (mean 0, std 1)"),
+        ({}, {"inputs": "d.npy", "input_mean": None, "input_std": None}, "seed 0 · inputs d.npy"),
+    ],
+)
+def test_the_title_says_what_is_not_usual(
+    stack: dict[str, Any], simulation: dict[str, Any], words: str
+) -> None:
+    run = make_run(depth=1)
+    run = replace(
+        run,
+        stack=replace(run.stack, **{"depth": 64, **stack}),
+        simulation=replace(run.simulation, **simulation),
+        partial=True,
+    )
+    assert words in show([run])
+    assert "inputs" not in show(CASES["usual"])
+
+
+def test_what_was_not_measured_or_predicted_is_left_out() -> None:
+    run = make_run()
+    rest = {name: value for name, value in run.statistics.items() if name != "cosine"}
+    bare = replace(run, statistics=rest, outlook=None)
+    text = show([bare, bare])
+    assert "cosine" not in table_of(text)[0]
+    assert "theory)" not in text
+    summary = text[text.index("Side by side") :].splitlines()
+    assert summary[1].split() == ["activation", "mean", "variance"]
+
+
+def test_the_narrow_notation_is_explained_once() -> None:
+    note = "1.0023(41) stands for 1.0023 ± 0.0041, one standard error."
+    for runs in ([make_run()], [make_run()] * 2, CASES["several"]):
+        seen = set()
+        for width in (70, 75, 80, 82, 84, 86, 90, 120, 200):
+            text = show(runs, width)
+            # A digit right before and after a parenthesis is that notation and nothing else.
+            used = bool(re.search(r"\d\(\d", text.replace(note, "")))
+            assert text.count(note) == used, text
+            seen.add(used)
+        assert seen == {True, False}
+
+
+def test_bars_follow_the_variance() -> None:
+    rising = next(line for line in show(CASES["explodes"]).splitlines() if "▁" in line)
+    bars = rising.split()[1]
+    heights = ["▁▂▃▄▅▆▇█".index(bar) for bar in bars if bar != "!"]
+    assert heights == sorted(heights)
+    assert (heights[0], heights[-1]) == (0, 7)
+    # 24 of 65 layers overflowed, shown in as many bars as fit: the share is kept.
+    assert bars.count("!") / len(bars) == pytest.approx(24 / 65, abs=1 / len(bars))
+    steady = make_run()
+    flat = Statistic(np.ones(65), np.zeros(65), np.ones(65))
+    text = show([replace(steady, statistics={**steady.statistics, "variance": flat})])
+    line = next(line for line in text.splitlines() if line.startswith("variance "))
+    assert len(set(line.split()[1])) == 1
+    zeros = replace(
+        steady, statistics={**steady.statistics, "variance": Statistic(*np.zeros((3, 65)))}
+    )
+    assert "▁▁▁" in show([zeros])
+
+
+def test_a_console_without_unicode_gets_plain_characters() -> None:
+    text = show([make_run(inputs="größe.npy"), CASES["vanishes"][0]], encoding="ascii")
+    assert "+/-" in text
+    assert "gr\\xf6\\xdfe.npy" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_control_characters_of_a_path_are_spelled_out() -> None:
+    assert "a\\x1b[31m\\n.npy" in show([make_run(inputs="a\x1b[31m\n.npy")])
+
+
+def with_variance(run: Run, *, layer: int, estimate: float, stderr: float, theory: float) -> Run:
+    """Return `run` with another variance in one layer."""
+    arrays = []
+    old = run.statistics["variance"]
+    for array, value in ((old.estimate, estimate), (old.stderr, stderr), (old.theory, theory)):
+        changed = array.copy()
+        changed[layer] = value
+        arrays.append(changed)
+    return replace(run, statistics={**run.statistics, "variance": Statistic(*arrays)})

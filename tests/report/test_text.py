@@ -1,0 +1,125 @@
+"""CSV carries everything exactly, markdown and HTML show what the table shows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from snstat.report.html import run_to_html
+from snstat.report.selection import parse_layers
+from snstat.report.text import runs_to_csv, runs_to_markdown
+from snstat.results import STATISTICS
+from tests.report.builders import make_run
+
+
+def test_csv_reads_back_exactly() -> None:
+    runs = [make_run(depth=5), make_run("relu", depth=3, growth=2.0, nonfinite_from=2)]
+    rows = list(csv.DictReader(io.StringIO("".join(runs_to_csv(runs)))))
+    assert [(row["activation"], int(row["layer"])) for row in rows] == [
+        *(("selu", layer) for layer in range(6)),
+        *(("relu", layer) for layer in range(4)),
+    ]
+    assert [row["finite"] for row in rows[6:]] == ["true", "true", "false", "false"]
+    for row, layer in zip(rows, [*runs[0].layers, *runs[1].layers], strict=True):
+        for name in STATISTICS:
+            for suffix, value in zip(
+                ("", "_stderr", "_theory", "_z"), dict(layer.statistics[name]).values(), strict=True
+            ):
+                text = row[name + suffix]
+                assert text == "" if value is None else float(text) == value, (layer, name)
+
+
+def test_csv_leaves_a_statistic_that_was_not_measured_empty() -> None:
+    run = make_run(depth=1)
+    rest = {name: run.statistics[name] for name in STATISTICS if name != "kurtosis"}
+    (row, _) = csv.DictReader(runs_to_csv([replace(run, statistics=rest)]))
+    assert (row["kurtosis"], row["kurtosis_z"]) == ("", "")
+    assert row["dead_fraction"] == "0.0"
+
+
+def test_csv_streams() -> None:
+    lines = runs_to_csv([make_run(depth=100_000)])
+    assert next(lines).startswith("activation,layer,finite,mean,mean_stderr,")
+    assert next(lines).startswith("selu,0,true,")
+
+
+def test_markdown_shows_the_rows_and_the_conclusions() -> None:
+    text = runs_to_markdown([make_run()], parse_layers("0,64"))
+    table = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    assert table[0][:4] == ["layer", "mean ± stderr", "mean theory", "mean z"]
+    assert [row[0] for row in table[2:]] == ["0", "64"]
+    assert {len(row) for row in table} == {len(table[0])}
+    assert "- Squared gradients grow ×83 over 64 layers (theory)." in text
+    assert text.startswith("### SELU · 64 layers of 1024")
+    assert "Side by side" in runs_to_markdown([make_run(), make_run("tanh")])
+
+
+def test_markdown_escapes_what_would_break_it() -> None:
+    text = runs_to_markdown([make_run(inputs="a|b_<i>.npy")])
+    assert r"a\|b\_\<i>.npy" in text
+
+
+class _Tags(HTMLParser):
+    """Checks that tags nest, and collects the text of cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.cells: list[str] = []
+
+    def handle_starttag(self, tag: str, _attributes: object) -> None:
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "td" in self.open:
+            self.cells.append(data)
+
+
+def test_html_is_well_formed_and_escapes() -> None:
+    page = run_to_html(make_run(inputs="<script>alert(1)</script>", nonfinite_from=33))
+    tags = _Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert "<script" not in page
+    assert tags.cells[0] == "0"
+    assert tags.cells.count("not finite") == 3
+    assert "Not finite from layer 33 on" in page
+
+
+def test_html_marks_a_far_score_in_bold() -> None:
+    run = make_run()
+    changed = {**run.statistics}
+    changed["mean"] = replace(changed["mean"], estimate=changed["mean"].theory + 1.0)
+    page = run_to_html(replace(run, statistics=changed))
+    assert "!</strong>" in page
+    assert "<strong>+" not in run_to_html(make_run())
+
+
+def test_a_run_draws_itself_in_a_notebook() -> None:
+    run = make_run()
+    assert run._repr_html_() == run_to_html(run)
+
+
+def test_a_run_without_layers_has_no_table() -> None:
+    run = make_run(completed=-1)
+    assert "<table>" not in run_to_html(run)
+    assert "| layer" not in runs_to_markdown([run])
+
+
+@pytest.mark.parametrize("name", ["second_moment", "dead_fraction"])
+def test_statistics_missing_everywhere_are_no_news(name: str) -> None:
+    from snstat.report.columns import has_news
+
+    run = make_run()
+    unknown = replace(run.statistics[name], estimate=np.full(65, np.nan))
+    assert not has_news(replace(run, statistics={**run.statistics, name: unknown}), name)
+    assert not has_news(replace(run, statistics={}), name)

@@ -1,0 +1,196 @@
+"""The arrows between the parts of snstat, kept by reading the imports of every file.
+
+cli -> report, checks -> engine, theory -> activations, stack -> errors; `results` is known to all
+and knows nobody.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(__file__).parents[1] / "snstat"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# Part of snstat -> the parts that it may import; `propagation` joins theory to simulation.
+ARROWS = {
+    "errors": set(),
+    "results": set(),
+    "activations": {"errors"},
+    "stack": {"errors", "activations"},
+    "theory": {"errors", "results", "activations", "stack"},
+    "engine": {"errors", "results", "activations", "stack"},
+    "checks": {"errors", "results", "activations", "stack", "theory", "engine"},
+    "report": {"errors", "results"},
+    "propagation": {"errors", "results", "activations", "stack", "theory", "engine"},
+    "saved": {"errors", "results", "atomic"},
+    "atomic": {"errors"},
+}
+TOP = {"__init__", "__main__", "cli"}
+
+# The notebook view of a result is drawn by the report, on demand.
+EXCEPTIONS = {("results", "report")}
+
+# Third-party package -> the parts that may import it. Others may be imported anywhere.
+OWNERS = {
+    "click": {"cli"},
+    "rich": {"cli", "report"},
+    "matplotlib": {"report"},
+    "numba": {"engine"},
+    "threadpoolctl": {"engine"},
+}
+
+HEAVY = ("numba", "scipy", "matplotlib")
+
+
+class Import(NamedTuple):
+    """One imported module: where, its dotted name, and whether it waits inside a function."""
+
+    path: Path
+    line: int
+    module: str
+    lazy: bool
+
+    @property
+    def part(self) -> str:
+        return part_of(self.path)
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(PACKAGE.parent)}:{self.line} imports {self.module}"
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def names_of(node: ast.stmt, path: Path) -> list[str]:
+    """Return the absolute dotted names that an import statement may load."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = node.module or ""
+    if node.level:
+        package = ["snstat", *path.relative_to(PACKAGE).parent.parts]
+        base = ".".join([*package[: len(package) - node.level + 1], *filter(None, [base])])
+    if base == "snstat":  # from snstat import errors
+        return [f"snstat.{alias.name}" for alias in node.names]
+    return [base]
+
+
+def imports_of(path: Path, source: str) -> Iterator[Import]:
+    """Yield every import of a file; those for type checkers count, and never load anything."""
+
+    def visit(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import | ast.ImportFrom):
+                for module in names_of(child, path):
+                    yield Import(path, child.lineno, module, lazy)
+            waits = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) or (
+                isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            )
+            yield from visit(child, lazy=lazy or waits)
+
+    return visit(ast.parse(source), lazy=False)
+
+
+def breaches(path: Path, source: str) -> Iterator[str]:
+    """Yield every import of a file that goes against the arrows."""
+    for entry in imports_of(path, source):
+        top, _, rest = entry.module.partition(".")
+        if top == "snstat":
+            target = rest.partition(".")[0] or "__init__"
+            if entry.part in TOP | {target} or rest == "__version__":
+                continue
+            if entry.part not in ARROWS:
+                yield f"{entry}: give the part {entry.part!r} its place in ARROWS"
+            elif target not in ARROWS[entry.part] and (entry.part, target) not in EXCEPTIONS:
+                yield f"{entry}: {entry.part} may know {sorted(ARROWS[entry.part])} only"
+        elif top in OWNERS and entry.part not in OWNERS[top]:
+            yield f"{entry}: only {sorted(OWNERS[top])} may import {top}"
+        elif top == "matplotlib" and not entry.lazy:
+            yield f"{entry}: matplotlib is imported inside the function that draws"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_follow_the_arrows(path: Path) -> None:
+    assert list(breaches(path, path.read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("theory/maps.py", "from snstat.engine.kernels import selu"),
+        ("theory/maps.py", "from ..engine import kernels"),
+        ("theory/maps.py", "from snstat import engine"),
+        ("report/table.py", "from snstat.theory import maps"),
+        ("report/table.py", "from snstat.stack import Stack"),
+        ("report/figures/map.py", "import matplotlib"),
+        ("report/figures/map.py", "from matplotlib.figure import Figure"),
+        ("report/table.py", "def show():\n    from click import echo"),
+        ("engine/loop.py", "import rich.progress"),
+        ("engine/loop.py", "def run():\n    import snstat.cli.progress"),
+        ("theory/pairs.py", "import numba as nb"),
+        ("theory/pairs.py", "if TYPE_CHECKING:\n    from snstat.engine.inputs import Inputs"),
+        ("errors.py", "from .results import Run"),
+        ("stray.py", "from snstat.errors import SnstatError"),
+    ],
+)
+def test_a_breach_is_seen(file: str, source: str) -> None:
+    assert list(breaches(PACKAGE / file, source))
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("cli/plot.py", "import click, rich\nfrom snstat.engine import loop"),
+        ("report/figures/map.py", "def draw():\n    from matplotlib.figure import Figure"),
+        ("report/table.py", "from ..results import Run\nfrom .words import title"),
+        ("report/t.py", "if TYPE_CHECKING:\n    from matplotlib.figure import Figure"),
+        ("saved.py", "from snstat import __version__"),
+        ("theory/maps.py", "import numpy as np\nfrom snstat.activations import ACTIVATIONS"),
+    ],
+)
+def test_what_is_allowed_passes(file: str, source: str) -> None:
+    assert list(breaches(PACKAGE / file, source)) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import snstat",
+        "import sys; sys.argv = ['snstat', '--help']; from snstat.cli import main; main()",
+    ],
+    ids=["import", "help"],
+)
+def test_start_loads_nothing_heavy(statement: str) -> None:
+    # Modules are listed at exit, because --help ends in SystemExit.
+    program = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print([n for n in {HEAVY!r} if n in sys.modules], "
+        "file=sys.stderr))\n" + statement
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert result.stderr.splitlines()[-1] == "[]"
+
+
+def test_files_are_short() -> None:
+    # About 300 lines. Kernels stay beside the functions that they call, because numba's cache
+    # does not notice a callee that changed in another file.
+    allowed = {"engine/kernels.py": 600}
+    lengths = {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in SOURCES
+    }
+    too_long = {name: n for name, n in lengths.items() if n > allowed.get(name, 350)}
+    assert too_long == {}

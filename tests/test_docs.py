@@ -1,0 +1,248 @@
+"""The README is run, and what it and `--help` say is true.
+
+Fenced blocks of the README: `sh` is run as a script, `console` line by line after `$ `, `python`
+is executed, all in one scratch folder and in the order of the page. `make` targets need only
+exist. A block under `<!-- not run: reason -->` is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from snstat.cli import group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.docs
+
+CHECKOUT = Path(__file__).parents[1]
+README = CHECKOUT / "README.md"
+
+BLOCK = re.compile(
+    r"(?P<skip><!-- not run: \S[^>]* -->\n+)?^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+# Any failure fails the block; make targets must exist, but are not made.
+SHELL = """
+set -eu
+make() { command make -C {checkout} --dry-run "$@" > /dev/null; }
+"""
+
+# Option -> default, as the public contract has it.
+NETWORK_DEFAULTS = {
+    "--activation": "selu",
+    "--depth": 64,
+    "--width": 1024,
+    "--bias-std": 0,
+    "--batch": 64,
+    "--trials": 8,
+    "--inputs": "normal",
+    "--input-mean": 0,
+    "--input-std": 1,
+    "--seed": 0,
+    "--dtype": "float32",
+    "--sampler": "auto",
+    "--format": "table",
+    "--layers": "log",
+}
+
+
+class Block(NamedTuple):
+    """One fenced block: its language, its text, and whether it is to be run."""
+
+    language: str
+    text: str
+    skipped: bool
+
+
+def blocks(page: str) -> list[Block]:
+    return [
+        Block(found["language"], found["text"], found["skip"] is not None)
+        for found in BLOCK.finditer(page)
+    ]
+
+
+def script_of(block: Block) -> str | None:
+    """Return the shell script that a block stands for, None where it is none."""
+    if block.language in {"sh", "bash"}:
+        return block.text
+    if block.language == "console":
+        commands = re.findall(r"^\$ ((?:.*\\\n)*.*)$", block.text, re.MULTILINE)
+        return "\n".join(commands)
+    if block.language == "python":
+        return f"{shlex.quote(sys.executable)} -W error - <<'PROGRAM'\n{block.text}PROGRAM\n"
+    return None
+
+
+def run_script(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    programs = Path(sys.executable).parent
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    prelude = SHELL.replace("{checkout}", shlex.quote(str(CHECKOUT)))
+    return subprocess.run(
+        ["bash", "-c", prelude + script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def options_of(command: click.Command) -> Iterator[click.Option]:
+    return (parameter for parameter in command.params if isinstance(parameter, click.Option))
+
+
+@pytest.fixture(scope="module")
+def commands() -> dict[str, click.Command]:
+    """Return every command of snstat by name, the program itself as ""."""
+    context = click.Context(group)
+    found: dict[str, click.Command] = {"": group}
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        found[name] = command
+    return found
+
+
+def test_readme_runs(tmp_path: Path) -> None:
+    scripts = [
+        (block, script)
+        for block in blocks(README.read_text("utf-8"))
+        if not block.skipped and (script := script_of(block)) is not None
+    ]
+    assert any("snstat propagate" in script for _, script in scripts)
+    for block, script in scripts:
+        result = run_script(script, tmp_path)
+        assert result.returncode == 0, f"{block.text}\n{result.stdout}\n{result.stderr}"
+        assert "Traceback" not in result.stderr
+
+
+def test_readme_names_every_command(commands: dict[str, click.Command]) -> None:
+    page = README.read_text("utf-8")
+    assert [name for name in commands if f"snstat {name}".strip() not in page] == []
+
+
+def test_readme_names_only_options_that_exist(commands: dict[str, click.Command]) -> None:
+    # Only `snstat` lines: pip, make and git have options of their own.
+    known = {"--help", "--version"}
+    for command in commands.values():
+        for option in options_of(command):
+            known.update(option.opts, option.secondary_opts)
+    used = set()
+    for line in README.read_text("utf-8").splitlines():
+        if "snstat " in line:
+            used.update(re.findall(r"(?<![\w-])--[a-z][a-z-]*", line))
+    assert used - known == set()
+
+
+def test_every_option_is_explained(commands: dict[str, click.Command]) -> None:
+    silent = [
+        f"{name} {option.opts[-1]}"
+        for name, command in commands.items()
+        for option in options_of(command)
+        if not (option.help or option.hidden)
+    ]
+    assert silent == []
+    assert [name for name, command in commands.items() if not command.help] == []
+
+
+def test_help_is_the_same_by_both_names(commands: dict[str, click.Command]) -> None:
+    for name, command in commands.items():
+        words = shlex.split(name)
+        long, short = (
+            subprocess.run(
+                [sys.executable, "-m", "snstat", *words, flag],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            ).stdout
+            for flag in ("--help", "-h")
+        )
+        assert long == short
+        assert f"snstat {name}".strip() in long
+        for option in options_of(command):
+            assert option.hidden or max(option.opts, key=len) in long
+
+
+def test_help_states_the_defaults() -> None:
+    result = CliRunner().invoke(group, ["propagate", "--help"])
+    text = " ".join(result.output.split())
+    unstated = []
+    for name, default in NETWORK_DEFAULTS.items():
+        # The entry of an option reaches to the end of the default that it states.
+        _, _, entry = text.partition(f"{name} ")
+        stated = re.search(r"\[default: \(?(.*?)\)?\]", entry)
+        if stated is None or not re.match(rf"{default}(\.0)?(,|$)", stated[1]):
+            unstated.append(name)
+    assert unstated == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left_out"),
+    [
+        ("--width 8", ["depth", "batch", "trials", "seed", "dtype", "inputs", "activation"]),
+        ("--width 8", ["input-mean", "input-std", "bias-std"]),
+        ("--depth 1 --batch 2 --trials 1", ["width"]),
+    ],
+)
+def test_a_run_follows_the_stated_defaults(arguments: str, left_out: list[str]) -> None:
+    result = CliRunner().invoke(group, ["propagate", *arguments.split(), "-f", "json"])
+    (document,) = json.loads(result.stdout)["runs"]
+    used = document["stack"] | document["simulation"]
+    expected = {name: NETWORK_DEFAULTS[f"--{name}"] for name in left_out}
+    assert {name: used[name.replace("-", "_")] for name in left_out} == expected
+
+
+PAGE = """
+```sh
+echo one > file
+make {target}
+```
+<!-- not run: needs a network -->
+
+```sh
+exit 7
+```
+```console
+$ cat file | \\
+  grep one
+one
+```
+```python
+print(open("file").read())
+```
+```text
+not a script
+```
+"""
+
+
+def test_blocks_are_found_and_run(tmp_path: Path) -> None:
+    found = blocks(PAGE.replace("{target}", "demo"))
+    assert [block.skipped for block in found] == [False, True, False, False, False]
+    codes = [
+        run_script(script, tmp_path).returncode for block in found if (script := script_of(block))
+    ]
+    assert codes == [0, 7, 0, 0]
+    assert script_of(found[-1]) is None
+
+
+def test_a_missing_make_target_fails_its_block(tmp_path: Path) -> None:
+    block = blocks(PAGE.replace("{target}", "no-such-target"))[0]
+    assert run_script(block.text, tmp_path).returncode != 0

@@ -1,0 +1,257 @@
+"""The JSON Schemas: valid themselves, in step with the records, strict where it matters."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import fields
+from importlib import resources
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from snstat import cli, results
+
+NAMES = ("propagation-1", "fixedpoint-1")
+
+
+def schema(name: str) -> dict[str, Any]:
+    text = resources.files("snstat").joinpath("schemas", f"{name}.json").read_text("utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def errors(document: object, name: str) -> list[str]:
+    return [error.message for error in Draft202012Validator(schema(name)).iter_errors(document)]
+
+
+NUMBERS = {"estimate": 0.5, "stderr": None, "theory": None, "z": None}
+PROPAGATION: dict[str, Any] = {
+    "schema": "snstat.propagation/1",
+    "version": "0.1.0",
+    "runs": [
+        {
+            "stack": {
+                "activation": "selu",
+                "depth": 64,
+                "width": 1024,
+                "input_width": 1024,
+                "init": "lecun_normal",
+                "weight_gain": 1.0,
+                "bias_std": 0.0,
+            },
+            "simulation": {
+                "batch": 64,
+                "trials": 8,
+                "seed": 0,
+                "dtype": "float32",
+                "sampler": "dense",
+                "inputs": "normal",
+                "input_mean": 0.0,
+                "input_std": 1.0,
+            },
+            "partial": False,
+            "outlook": {
+                "kind": "converges",
+                "mean": 0.0,
+                "variance": 1.0,
+                "rate": 0.782648,
+                "gradient_growth": 1.071575,
+                "gradient_factor": 83.4,
+            },
+            "layers": [
+                {"layer": layer, "finite": True} | dict.fromkeys(results.STATISTICS, NUMBERS)
+                for layer in range(2)
+            ],
+        }
+    ],
+}
+COORDINATES = ("mean", "weight_sum", "variance", "weight_square_sum")
+FIXEDPOINT: dict[str, Any] = {
+    "schema": "snstat.fixedpoint/1",
+    "version": "0.1.0",
+    "runs": [
+        {
+            "activation": "selu",
+            "map": "ensemble",
+            "weight_gain": 1.0,
+            "bias_std": 0.0,
+            "continuum": False,
+            "at_infinity": "returns",
+            "fixed_points": [
+                {
+                    "mean": 0.0,
+                    "variance": 1.0,
+                    "second_moment": 1.0,
+                    "stable": True,
+                    "jacobian": [[0.0, 0.0888], [0.0, 0.7826]],
+                    "eigenvalues": [[0.7826, 0.0], [0.0, 0.0]],
+                    "spectral_norm": 0.7877,
+                    "spectral_radius": 0.7826,
+                    "depth_scale": 4.08,
+                    "gradient_growth": 1.0716,
+                    "correlations": [
+                        {"value": 0.0, "slope": 0.97, "stable": True, "depth_scale": None}
+                    ],
+                }
+            ],
+        },
+        {
+            "activation": "selu",
+            "map": "unit",
+            "weight_sum": 0.0,
+            "weight_square_sum": 1.0,
+            "theorem_domain": 1,
+            "continuum": False,
+            "at_infinity": "returns",
+            "fixed_points": [],
+            "solved": {"alpha": 1.67, "lambda": 1.05},
+            "trajectory": [[0.0, 1.0], [None, None]],
+        },
+    ],
+    "theorems": [
+        {
+            "name": "theorem 1",
+            "claim": "the map stays in the domain",
+            "domain": {name: [-0.1, 0.1] for name in COORDINATES},
+            "extremes": {"mean": {"value": 0.03, "where": dict.fromkeys(COORDINATES, 0.1)}},
+            "points": 1000,
+            "holds": True,
+        }
+    ],
+}
+EXAMPLES = {"propagation-1": PROPAGATION, "fixedpoint-1": FIXEDPOINT}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_is_valid_and_takes_its_example(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    assert errors(EXAMPLES[name], name) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "constant"),
+    [
+        ("propagation-1", results.PROPAGATION_SCHEMA),
+        ("fixedpoint-1", results.FIXEDPOINT_SCHEMA),
+    ],
+)
+def test_schema_is_called_as_in_results(name: str, constant: str) -> None:
+    assert schema(name)["properties"]["schema"]["const"] == constant
+    assert schema(name)["title"] == constant
+
+
+@pytest.mark.parametrize(
+    ("name", "definition", "record"),
+    [
+        ("propagation-1", "stack", results.StackSummary),
+        ("propagation-1", "simulation", results.Simulation),
+        ("propagation-1", "statistic", results.Estimate),
+        ("propagation-1", "outlook", results.Outlook),
+        ("fixedpoint-1", "fixed_point", results.FixedPoint),
+        ("fixedpoint-1", "correlation", results.CorrelationFixedPoint),
+        ("fixedpoint-1", "theorem", results.TheoremResult),
+    ],
+)
+def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: type) -> None:
+    part = schema(name)["$defs"][definition]
+    expected = {field.name for field in fields(record)}
+    assert set(part["properties"]) == expected
+    assert set(part["required"]) == expected
+
+
+def test_every_statistic_is_required() -> None:
+    layer = schema("propagation-1")["$defs"]["layer"]
+    assert set(layer["required"]) == {"layer", "finite", *results.STATISTICS}
+    assert set(layer["properties"]) == {*layer["required"], "gradient"}
+
+
+def spoiled(document: dict[str, Any], path: tuple[str | int, ...], value: object) -> object:
+    """Return a copy with the value at `path` replaced."""
+    document = copy.deepcopy(document)
+    place: Any = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return document
+
+
+RUN = ("runs", 0)
+UNIT = ("runs", 1)
+POINT = ("runs", 0, "fixed_points", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("propagation-1", ("schema",), "snstat.propagation/2"),
+        ("propagation-1", ("runs",), []),
+        ("propagation-1", ("extra",), 1),
+        ("propagation-1", (*RUN, "extra"), 1),
+        ("propagation-1", (*RUN, "partial"), None),
+        ("propagation-1", (*RUN, "outlook", "kind"), "explode"),
+        ("propagation-1", (*RUN, "outlook", "variance"), -1.0),
+        ("propagation-1", (*RUN, "stack", "depth"), 1.5),
+        ("propagation-1", (*RUN, "stack", "weight_gain"), None),
+        ("propagation-1", (*RUN, "simulation", "sampler"), "auto"),
+        ("propagation-1", (*RUN, "simulation", "input_std"), -1.0),
+        ("propagation-1", (*RUN, "layers", 0, "mean"), 0.0),
+        ("propagation-1", (*RUN, "layers", 0, "finite"), 1),
+        ("propagation-1", (*RUN, "layers", 0, "mean", "estimate"), "NaN"),
+        ("propagation-1", (*RUN, "layers", 0, "mean", "stderr"), -0.1),
+        ("propagation-1", (*RUN, "layers", 0, "mean", "error"), 0.1),
+        ("fixedpoint-1", (*RUN, "map"), "unit"),
+        ("fixedpoint-1", (*RUN, "weight_sum"), 0.0),
+        ("fixedpoint-1", (*RUN, "theorem_domain"), None),
+        ("fixedpoint-1", (*UNIT, "theorem_domain"), "1"),
+        ("fixedpoint-1", (*UNIT, "weight_gain"), 1.0),
+        ("fixedpoint-1", (*UNIT, "solved"), {"alpha": 1.0}),
+        ("fixedpoint-1", (*UNIT, "trajectory", 0), [0.0]),
+        ("fixedpoint-1", (*UNIT, "trajectory", 0), [0.0, 1.0, 2.0]),
+        ("fixedpoint-1", (*POINT, "variance"), -1.0),
+        ("fixedpoint-1", (*POINT, "jacobian"), [[1.0, 2.0]]),
+        ("fixedpoint-1", (*POINT, "eigenvalues", 0), 0.78),
+        ("fixedpoint-1", (*POINT, "correlations", 0, "value"), 1.5),
+        ("fixedpoint-1", ("theorems", 0, "extremes"), {"mean": [0.03, {}]}),
+    ],
+)
+def test_a_wrong_value_is_refused(name: str, path: tuple[str | int, ...], value: object) -> None:
+    assert errors(spoiled(EXAMPLES[name], path, value), name)
+
+
+def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Run a command and parse what it prints; NaN and Infinity are refused."""
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is not JSON")
+
+    code = cli.run([*arguments.split(), "--format", "json"])
+    printed = capfd.readouterr()
+    assert code == 0, printed.err
+    document: dict[str, Any] = json.loads(printed.out, parse_constant=refuse)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("propagation-1", "propagate -a selu -a relu -d 3 -w 16 -b 4 -t 2"),
+        ("propagation-1", "propagate -d 2 -w 8 -b 2 -t 1 --weight-gain 1e30"),
+        ("fixedpoint-1", "fixedpoint -a selu -a relu"),
+        ("fixedpoint-1", "fixedpoint --map unit --weight-sum 0 --weight-square-sum 1"),
+        ("fixedpoint-1", "fixedpoint --target-mean 0 --target-variance 2"),
+        ("fixedpoint-1", "fixedpoint --from 0.1 1.2 --depth 5"),
+    ],
+)
+def test_the_commands_write_what_the_schema_says(
+    name: str, arguments: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert errors(output_of(arguments, capfd), name) == []
+
+
+@pytest.mark.slow
+def test_theorems_are_written_as_the_schema_says(capfd: pytest.CaptureFixture[str]) -> None:
+    document = output_of("fixedpoint --theorems", capfd)
+    assert errors(document, "fixedpoint-1") == []
+    assert len(document["theorems"]) == 4

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from snstat.activations import ACTIVATIONS, selu_with
+from tests.theory.oracle import DERIVATIVES, FUNCTIONS, KINKS
+
+ORDER = [
+    "selu",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "silu",
+    "tanh",
+    "sigmoid",
+    "softplus",
+    "erf",
+    "hard_tanh",
+    "identity",
+]
+POINTS = [x + 1e-3 for x in np.linspace(-30, 30, 41)] + [1e-12, -1e-12, 1e-300]
+EXTREME = np.array([-np.inf, -1e308, -800.0, -38.5, -0.0, 0.0, 38.5, 800.0, 1e308, np.inf])
+# Where the backward pass of PyTorch takes one side of a kink.
+AT_KINKS = {
+    "selu": {0.0: 1.6732632423543772 * 1.0507009873554805},
+    "relu": {0.0: 0.0},
+    "leaky_relu": {0.0: 0.01},
+    "elu": {0.0: 1.0},
+    "hard_tanh": {-1.0: 0.0, 1.0: 0.0},
+}
+
+
+def test_the_table_has_every_activation_in_order():
+    assert list(ACTIVATIONS) == ORDER
+    assert all(name == entry.name and entry.citation for name, entry in ACTIVATIONS.items())
+
+
+@pytest.mark.parametrize("name", ORDER)
+@pytest.mark.parametrize("part", ["function", "derivative"])
+def test_values(name, part):
+    oracle = (FUNCTIONS if part == "function" else DERIVATIVES)[name]
+    with mp.workdps(40):
+        expected = np.array([float(oracle(mp.mpf(x))) for x in POINTS])
+    # Special functions keep a few units in the last place; arguments near 30 in exp lose 30 ulp,
+    # those of exp(−x²/2) x²/2 = 450, each by half an ulp of x² at least: 450·5e-16.
+    np.testing.assert_allclose(
+        getattr(ACTIVATIONS[name], part)(POINTS), expected, rtol=2.5e-13, atol=1e-300
+    )
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_extreme_arguments_give_limits_without_warnings(name):
+    entry = ACTIVATIONS[name]
+    assert not np.isnan(entry(EXTREME)).any()
+    derivative = entry.derivative(EXTREME)
+    assert np.isfinite(derivative).all()
+    assert derivative[0] == pytest.approx(entry.slopes[0], abs=1e-300)
+    assert derivative[-1] == pytest.approx(entry.slopes[1], abs=1e-300)
+
+
+@pytest.mark.parametrize("name", [n for n in ORDER if ACTIVATIONS[n].left])
+def test_residuals_resolve_what_the_function_cannot(name):
+    entry = ACTIVATIONS[name]
+    for asymptote, side in ((entry.left, -1.0), (entry.right, 1.0)):
+        if asymptote is None:
+            continue
+        for x in (0.0, 0.3 * side, 4.0 * side, 25.0 * side):
+            with mp.workdps(400):
+                # SELU's level is −λα of doubles: rounded to one, it differs in the last place.
+                exact = FUNCTIONS[name](mp.mpf(x))
+                level = FUNCTIONS[name](mp.mpf(side) * 2000) if name != "gelu" else 0
+                expected = float(exact - (0 if abs(level) < mp.mpf(10) ** -300 else level))
+            assert float(asymptote.residual(np.array(x))) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("name", AT_KINKS)
+def test_derivatives_at_kinks_follow_pytorch(name):
+    assert set(AT_KINKS[name]) == set(ACTIVATIONS[name].kinks)
+    for kink, slope in AT_KINKS[name].items():
+        assert float(ACTIVATIONS[name].derivative(kink)) == pytest.approx(slope, rel=1e-15)
+        assert kink in KINKS
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_structure_is_what_the_function_has(name):
+    entry = ACTIVATIONS[name]
+    x = np.linspace(0.1, 20, 100)
+    assert entry.odd == np.array_equal(entry(-x), -entry(x))
+    for low, high in entry.flat:
+        inside = np.clip(np.linspace(-30, 30, 61), low, high)
+        assert not entry.derivative(inside).any()
+    assert entry.default_init == ("he_normal" if "relu" in name else "lecun_normal")
+
+
+def test_scalars_lists_and_integers_are_accepted():
+    assert ACTIVATIONS["relu"](3) == 3.0
+    assert ACTIVATIONS["relu"]([[-1, 2]]).tolist() == [[0.0, 2.0]]
+    assert ACTIVATIONS["tanh"].derivative(0) == 1.0
+
+
+def test_selu_with_other_parameters():
+    other = selu_with(2.0, 3.0)
+    assert other([1.0, -math.inf]).tolist() == [3.0, -6.0]
+    assert other.derivative([1.0, 0.0]).tolist() == [3.0, 6.0]

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import snstat
+from snstat.activations import ACTIVATIONS
+from snstat.errors import InvalidValueError, UnknownNameError
+
+
+@given(st.sampled_from(sorted(ACTIVATIONS)), st.floats(1e-6, 1e6))
+def test_both_maps_agree_where_the_mean_is_0(name, variance):
+    unit = snstat.unit_map(name, 0.0, variance, weight_square_sum=1.7**2)
+    ensemble = snstat.ensemble_map(name, 0.0, variance, weight_gain=1.7)
+    # 1.7² rounds the same way in both; the variance is multiplied in another order.
+    assert unit[1] == pytest.approx(ensemble[1], rel=1e-13)
+
+
+def test_the_unit_map_uses_sum_and_square_sum():
+    mean, variance = snstat.unit_map("identity", 2.0, 3.0, weight_sum=-0.5, weight_square_sum=4.0)
+    assert (mean, variance) == (pytest.approx(-1.0, rel=1e-15), pytest.approx(12.0, rel=1e-14))
+
+
+def test_the_ensemble_map_uses_the_second_moment():
+    mean, variance = snstat.ensemble_map("identity", 2.0, 3.0, weight_gain=0.5, bias_std=0.25)
+    assert mean == pytest.approx(0.0, abs=1e-15)
+    assert variance == pytest.approx(0.25 * 7 + 0.0625, rel=1e-14)
+
+
+def test_maps_broadcast():
+    mean, variance = snstat.unit_map("selu", np.zeros((2, 1)), [1.0, 2.0, 3.0])
+    assert mean.shape == variance.shape == (2, 3)
+    images = snstat.correlation_map("tanh", [0.0, 0.5], [[1.0], [2.0]])
+    assert images.shape == (2, 2)
+    assert snstat.gradient_growth("selu", [1.0, 2.0], weight_gain=2.0).shape == (2,)
+
+
+def test_selu_at_its_fixed_point():
+    assert snstat.gradient_growth("selu", 1.0) == pytest.approx(1.071575, abs=5e-7)
+    step = 1e-5
+    slope = np.diff(snstat.correlation_map("selu", [-step, step], 1.0))[0] / (2 * step)
+    assert slope == pytest.approx(0.97068, abs=5e-6)
+
+
+def test_correlations_of_the_identity_and_of_biases():
+    c = np.linspace(-1, 1, 9)
+    np.testing.assert_allclose(snstat.correlation_map("identity", c, 2.0), c, atol=1e-15)
+    # A bias shared by both inputs: c' = (q c + b²)/(q + b²).
+    np.testing.assert_allclose(
+        snstat.correlation_map("identity", c, 2.0, bias_std=1.0), (2 * c + 1) / 3, atol=1e-15
+    )
+    assert math.isnan(snstat.correlation_map("tanh", 0.5, 0.0))
+
+
+@given(
+    st.sampled_from([n for n, a in ACTIVATIONS.items() if a.odd]),
+    st.floats(0, 1),
+    st.floats(1e-3, 1e2),
+)
+def test_correlations_of_odd_functions_are_odd(name, correlation, q):
+    plus = snstat.correlation_map(name, correlation, q)
+    minus = snstat.correlation_map(name, -correlation, q)
+    assert plus == pytest.approx(-minus, abs=1e-12)
+
+
+@given(st.sampled_from(sorted(ACTIVATIONS)), st.floats(1e-3, 1e2))
+def test_correlation_maps_are_convex_from_0_to_1(name, q):
+    images = snstat.correlation_map(name, np.linspace(0, 1, 9), q)
+    # Second differences of values known to 1e-13.
+    assert (np.diff(images, 2) > -1e-12).all()
+    assert images[-1] == pytest.approx(1.0, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "value"),
+    [
+        (lambda: snstat.unit_map("selu", math.nan, 1.0), "mean", math.nan),
+        (lambda: snstat.unit_map("selu", 0.0, [1.0, -2.0]), "variance", -2.0),
+        (lambda: snstat.unit_map("selu", "x", 1.0), "mean", math.nan),
+        (
+            lambda: snstat.unit_map("selu", 0.0, 1.0, weight_square_sum=-1.0),
+            "weight_square_sum",
+            -1.0,
+        ),
+        (lambda: snstat.unit_map("selu", 1e200, 1.0, weight_sum=1.0), "mean of the", 1e200),
+        (lambda: snstat.ensemble_map("selu", 1e200, 1.0), "variance of the", math.inf),
+        (lambda: snstat.ensemble_map("selu", 0.0, 1.0, weight_gain=-1.0), "weight_gain", -1.0),
+        (lambda: snstat.ensemble_map("selu", 0.0, 1.0, bias_std=-1.0), "bias_std", -1.0),
+        (lambda: snstat.correlation_map("selu", 1.1, 1.0), "correlation", 1.1),
+        (lambda: snstat.correlation_map("selu", 0.1, -1.0), "second_moment", -1.0),
+        (lambda: snstat.gradient_growth("selu", math.inf), "second_moment", math.inf),
+    ],
+)
+def test_bad_values_are_named(call, name, value):
+    with pytest.raises(InvalidValueError) as caught:
+        call()
+    assert caught.value.name.startswith(name)
+    assert caught.value.value == value or math.isnan(value)
+
+
+def test_unknown_activations_are_named_with_a_suggestion():
+    with pytest.raises(UnknownNameError, match="did you mean 'selu'"):
+        snstat.unit_map("sellu", 0.0, 1.0)

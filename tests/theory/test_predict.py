@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import math
+import time
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from snstat.activations import ACTIVATIONS
+from snstat.results import STATISTICS, InputMoments
+from snstat.stack import Stack
+from snstat.theory.dead import dead_fraction
+from snstat.theory.maps import correlation_map, ensemble_map
+from snstat.theory.outlook import outlook
+from snstat.theory.predict import predict
+
+
+def drawn(mean=0.0, std=1.0, batch=64):
+    """Return the moments of independent normal inputs."""
+    second = mean**2 + std**2
+    return InputMoments(
+        mean=mean,
+        variance=std**2,
+        second_moment=second,
+        variance_over_batch=std**2 * (1 - 1 / batch),
+        variance_over_units=std**2,
+        cosine=mean**2 / second if second else math.nan,
+        kurtosis=3.0 if std else math.nan,
+    )
+
+
+def test_layer_0_is_the_input():
+    statistics = predict(Stack.build(depth=3), 64, drawn(0.5, 2.0)).statistics
+    assert list(statistics) == list(STATISTICS)
+    assert {name: values[0] for name, values in statistics.items() if name != "dead_fraction"} == {
+        name: getattr(drawn(0.5, 2.0), name) for name in STATISTICS if name != "dead_fraction"
+    }
+    assert math.isnan(statistics["dead_fraction"][0])
+
+
+def test_he_relu_keeps_the_second_moment_while_inputs_become_alike():
+    depth, batch = 64, 16
+    found = predict(Stack.build("relu", depth), batch, drawn(batch=batch)).statistics
+    cosine = mp.mpf(0)
+    for layer in range(1, depth + 1):
+        angle = mp.acos(cosine)
+        # Cho, Saul 2009, normalised: also the cosine of the outputs, the next correlation.
+        cosine = (mp.sin(angle) + (mp.pi - angle) * mp.cos(angle)) / mp.pi
+        # Rounding of each layer adds up: 64 layers of a few units in the last place.
+        assert found["second_moment"][layer] == pytest.approx(1.0, rel=1e-13)
+        assert found["cosine"][layer] == pytest.approx(float(cosine), rel=1e-13)
+        # 1 − cosine loses 1e-16/0.008 in the oracle-free direction.
+        assert found["variance_over_batch"][layer] == pytest.approx(
+            float(1 - cosine) * (1 - 1 / batch), rel=1e-12
+        )
+    assert found["mean"][5] == pytest.approx(1 / math.sqrt(math.pi), rel=1e-14)
+    assert found["variance"][5] == pytest.approx(1 - 1 / math.pi, rel=1e-14)
+    assert found["variance_over_units"][5] == found["variance"][5]
+    # Of a half-normal with a point mass: E(φ−m)⁴/var² from moments 1/√2π, 1/2, 2/√2π, 3/2.
+    m, second, third, fourth = 1 / math.sqrt(2 * math.pi), 0.5, 2 / math.sqrt(2 * math.pi), 1.5
+    central = fourth - 4 * m * third + 6 * m**2 * second - 3 * m**4
+    assert found["kurtosis"][9] == pytest.approx(central / (second - m**2) ** 2, rel=1e-13)
+
+
+def test_erf_follows_its_closed_form_with_biases_and_a_mean():
+    gain, bias = 1.7, 0.3
+    stack = Stack.build("erf", 12, weight_gain=gain, bias_std=bias)
+    prediction = predict(stack, 8, drawn(0.4, 0.9, batch=8))
+    second, product = mp.mpf(0.4) ** 2 + mp.mpf(0.9) ** 2, mp.mpf(0.4) ** 2
+    for layer in range(1, 13):
+        q, overlap = (mp.mpf(gain) ** 2 * x + mp.mpf(bias) ** 2 for x in (second, product))
+        second, product = (2 / mp.pi * mp.asin(2 * x / (1 + 2 * q)) for x in (q, overlap))
+        growth = mp.mpf(gain) ** 2 * 4 / mp.pi / mp.sqrt(1 + 4 * q)
+        statistics = prediction.statistics
+        assert prediction.pre_second_moment[layer] == pytest.approx(float(q), rel=1e-13)
+        assert prediction.misalignment[layer] == pytest.approx(float(1 - overlap / q), rel=1e-12)
+        assert statistics["second_moment"][layer] == pytest.approx(float(second), rel=1e-13)
+        assert statistics["cosine"][layer] == pytest.approx(float(product / second), rel=1e-12)
+        assert prediction.growth[layer] == pytest.approx(float(growth), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_steps_are_the_public_maps(name):
+    prediction = predict(Stack.build(name, 3, weight_gain=1.2, bias_std=0.2), 8, drawn(0.3, 1.1))
+    q, misalignment = prediction.pre_second_moment, prediction.misalignment
+    statistics = prediction.statistics
+    for layer in (1, 2):
+        mean, variance = ensemble_map(
+            name,
+            statistics["mean"][layer - 1],
+            statistics["variance"][layer - 1],
+            weight_gain=1.2,
+            bias_std=0.2,
+        )
+        assert statistics["mean"][layer] == pytest.approx(float(mean), rel=1e-12, abs=1e-15)
+        assert statistics["variance"][layer] == pytest.approx(float(variance), rel=1e-12)
+        image = correlation_map(
+            name, 1 - misalignment[layer], q[layer], weight_gain=1.2, bias_std=0.2
+        )
+        assert 1 - misalignment[layer + 1] == pytest.approx(float(image), rel=1e-12, abs=1e-15)
+
+
+def test_gradients_multiply_backward():
+    stack = Stack.build("tanh", 5, 30, input_width=90, weight_gain=1.3)
+    prediction = predict(stack, 4, drawn(batch=4))
+    growth = prediction.growth
+    assert math.isnan(growth[0])
+    assert prediction.log_gradient[5] == 0.0
+    for layer in range(1, 5):
+        expected = math.log(np.prod(growth[layer:5]))
+        assert prediction.log_gradient[layer] == pytest.approx(expected, rel=1e-13)
+    # At the input: G²·fan_out/fan_in, without a derivative of φ.
+    step = math.log(1.3**2 * 30 / 90)
+    assert prediction.log_gradient[0] == pytest.approx(prediction.log_gradient[1] + step, rel=1e-13)
+    # To the output of the last layer there is one derivative more.
+    slope = growth[5] / 1.3**2
+    assert prediction.log_gradient_factor == pytest.approx(
+        prediction.log_gradient[0] + math.log(slope), rel=1e-13
+    )
+
+
+def test_selu_gradients_grow_83_fold_over_64_layers():
+    stack = Stack.build("selu", 64)
+    found = outlook(stack, predict(stack, 64, drawn()))
+    assert found.kind == "converges"
+    assert found.mean == pytest.approx(0, abs=1e-15)
+    assert found.variance == pytest.approx(1, rel=1e-14)
+    assert found.rate == pytest.approx(0.782648, abs=5e-7)
+    # 64 factors of χ = 1.071575 of THEORY.md: its last digit times 64.
+    assert found.gradient_factor == pytest.approx(1.071575**64, rel=64 * 5e-7)
+
+
+def test_one_sample_has_no_cosine():
+    statistics = predict(Stack.build("relu", 4), 1, drawn(batch=1)).statistics
+    assert np.isnan(statistics["cosine"]).all()
+    assert (statistics["variance_over_batch"] == 0).all()
+    assert statistics["dead_fraction"][1:] == pytest.approx(0.5, abs=1e-14)
+
+
+def test_no_signal_is_no_theory_of_shape():
+    statistics = predict(Stack.build("tanh", 3), 8, drawn(std=0.0)).statistics
+    assert (statistics["second_moment"] == 0).all()
+    assert np.isnan(statistics["cosine"]).all()
+    assert np.isnan(statistics["kurtosis"]).all()
+    only_bias = predict(Stack.build("tanh", 3, bias_std=0.5), 8, drawn(std=0.0)).statistics
+    assert only_bias["cosine"][1:] == pytest.approx(1.0, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", ["selu", "identity", "softplus"])
+def test_overflow_ends_theory_quietly(name):
+    stack = Stack.build(name, 400, weight_gain=30.0)
+    prediction = predict(stack, 8, drawn())
+    values = prediction.statistics["second_moment"]
+    last = int(np.flatnonzero(np.isfinite(values))[-1])
+    assert 50 < last < 400
+    assert np.isnan(values[last + 1 :]).all()
+    for column in prediction.statistics.values():
+        assert not np.isinf(column).any()
+    assert outlook(stack, prediction).kind == "explodes"
+
+
+def test_underflow_is_quiet():
+    for name in ("tanh", "selu", "relu", "gelu"):
+        stack = Stack.build(name, 400, weight_gain=0.01)
+        values = predict(stack, 8, drawn()).statistics["second_moment"]
+        assert np.isfinite(values).all()
+        assert values[-1] < 1e-300
+        assert outlook(stack, predict(stack, 8, drawn())).kind == "vanishes"
+
+
+def test_aligned_inputs_keep_their_relative_precision():
+    # 1 − cosine of the input is 1e-12: rounding of the cosine itself would leave four digits.
+    mean, std = 1.0, 1e-6
+    prediction = predict(Stack.build("identity", 3, weight_gain=1.0), 64, drawn(mean, std))
+    expected = std**2 / (mean**2 + std**2)
+    assert prediction.misalignment[1:] == pytest.approx([expected] * 3, rel=1e-12)
+
+
+def test_a_repeated_state_costs_nothing():
+    stack = Stack.build("selu", 10**5)
+    start = time.perf_counter()
+    values = predict(stack, 64, drawn(0.3, 0.9)).statistics["second_moment"]
+    # Measured 0.3 s; evaluating every layer would take 20.
+    assert time.perf_counter() - start < 8
+    assert values.shape == (10**5 + 1,)
+    assert values[-1] == pytest.approx(1, rel=1e-14)
+
+
+def test_dead_units_against_orthants():
+    relu, hard_tanh = ACTIVATIONS["relu"], ACTIVATIONS["hard_tanh"]
+    q = np.array([1.0, 4.0, 9.0, 1e-3, 1.0])
+    misalignment = np.array([1.0, 0.5, 1e-3, 1e-9, 0.0])
+    # Two Gaussians of correlation c are both negative with probability 1/4 + asin(c)/2π, three
+    # with 1/8 + 3·asin(c)/4π.
+    angle = np.arcsin(1 - misalignment)
+    assert dead_fraction(relu, q, misalignment, 2) == pytest.approx(
+        0.25 + angle / (2 * np.pi), rel=1e-9
+    )
+    assert dead_fraction(relu, q, misalignment, 3) == pytest.approx(
+        0.125 + 3 * angle / (4 * np.pi), rel=1e-9
+    )
+    assert dead_fraction(relu, q[:1], misalignment[:1], 64) == pytest.approx(0.5**64, rel=1e-12)
+    outside = np.array([math.erfc(1 / math.sqrt(2 * value)) for value in q])
+    assert dead_fraction(hard_tanh, q, misalignment, 1) == pytest.approx(outside, rel=1e-12)
+    assert dead_fraction(hard_tanh, q[:1], misalignment[:1], 5) == pytest.approx(
+        outside[:1] ** 5, rel=1e-12
+    )
+    # Identical samples die together.
+    assert dead_fraction(hard_tanh, q[-1:], misalignment[-1:], 1000) == pytest.approx(
+        outside[-1:], rel=1e-6
+    )
+
+
+def test_dead_units_of_large_batches_against_a_plain_sum():
+    t = np.linspace(-12, 12, 400_001)
+    from scipy.special import ndtr
+
+    for misalignment, batch in ((0.5, 64), (0.9, 100_000), (0.01, 7)):
+        c = 1 - misalignment
+        plain = (
+            np.exp(-t * t / 2)
+            / math.sqrt(2 * math.pi)
+            * ndtr(-t * math.sqrt(c / misalignment)) ** batch
+        )
+        found = dead_fraction(ACTIVATIONS["relu"], np.ones(1), np.array([misalignment]), batch)
+        assert found == pytest.approx(plain.sum() * (t[1] - t[0]), rel=1e-8)
+
+
+def test_dead_units_without_theory():
+    relu, tanh = ACTIVATIONS["relu"], ACTIVATIONS["tanh"]
+    negative = np.array([1.3, np.nan])
+    assert np.isnan(dead_fraction(relu, np.ones(2), negative, 4)).all()
+    assert dead_fraction(tanh, np.ones(2), negative, 4).tolist() == [0.0, 0.0]
+    # Without any signal ReLU's derivative is that at 0.
+    assert dead_fraction(relu, np.zeros(1), np.zeros(1), 4).tolist() == [1.0]
+    assert dead_fraction(ACTIVATIONS["hard_tanh"], np.zeros(1), np.zeros(1), 4).tolist() == [0.0]
+
+
+OUTLOOKS = {
+    ("relu", None): "neutral",
+    ("leaky_relu", None): "explodes",
+    ("tanh", None): "vanishes",
+    ("tanh", 1.5): "converges",
+    ("selu", 1.5): "explodes",
+    ("gelu", 1.0): "vanishes",
+    ("softplus", math.sqrt(2)): "drifts",
+    ("identity", 1.0): "neutral",
+}
+
+
+@pytest.mark.parametrize(("name", "gain"), OUTLOOKS)
+def test_outlooks(name, gain):
+    stack = Stack.build(name, 32, weight_gain=gain)
+    prediction = predict(stack, 8, drawn())
+    found = outlook(stack, prediction)
+    assert found.kind == OUTLOOKS[name, gain]
+    assert found.gradient_factor == pytest.approx(math.exp(prediction.log_gradient_factor))
+    if found.kind == "converges":
+        deep = predict(Stack.build(name, 3000, weight_gain=gain), 8, drawn()).statistics
+        assert found.variance == pytest.approx(deep["variance"][-1], rel=1e-12)

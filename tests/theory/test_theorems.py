@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.theory.theorems import COORDINATES, theorem_domain, verify_theorems
+
+
+@pytest.fixture(scope="module")
+def results():
+    return {result.name: result for result in verify_theorems()}
+
+
+def test_every_theorem_holds(results):
+    assert list(results) == ["theorem 1", "theorem 2", "theorem 3a", "theorem 3b"]
+    assert all(result.holds for result in results.values())
+    assert all(result.points > 4000 for result in results.values())
+
+
+def value_at(name, where):
+    """Return the quantity `name` at a point, by the public map and finite differences."""
+    mean, weight_sum, variance, square_sum = (where[key] for key in COORDINATES)
+
+    def image(mean, variance):
+        weights = {"weight_sum": weight_sum, "weight_square_sum": square_sum}
+        return np.array(snstat.unit_map("selu", mean, variance, **weights))
+
+    if name.endswith("new_mean"):
+        return image(mean, variance)[0]
+    if name.endswith("new_variance"):
+        return image(mean, variance)[1]
+    if name.endswith("change_of_variance"):
+        return image(mean, variance)[1] - variance
+    h = 1e-5
+    columns = [
+        (image(mean + h, variance) - image(mean - h, variance)) / (2 * h),
+        (image(mean, variance + h) - image(mean, variance - h)) / (2 * h),
+    ]
+    return np.linalg.norm(np.stack(columns, axis=1), 2)
+
+
+def test_extremes_are_what_is_found_there(results):
+    for result in results.values():
+        for name, (value, where) in result.extremes.items():
+            # Central differences are good to h² = 1e-10.
+            assert value == pytest.approx(value_at(name, where), rel=1e-8)
+
+
+def test_no_random_point_is_more_extreme(results):
+    random = np.random.default_rng(5)
+    for result in results.values():
+        low, high = np.array([result.domain[key] for key in COORDINATES]).T
+        points = low + (high - low) * random.random((60, 4))
+        # Half of them at corners, where these functions like to be extreme.
+        points[:30] = np.where(random.random((30, 4)) < 0.5, low, high)
+        for name, (value, _) in result.extremes.items():
+            sign = -1.0 if name.startswith("smallest") else 1.0
+            for point in points:
+                found = value_at(name, dict(zip(COORDINATES, point, strict=True)))
+                assert sign * found <= sign * value + 1e-8
+
+
+def test_claims_follow_from_the_extremes(results):
+    first = {name: value for name, (value, _) in results["theorem 1"].extremes.items()}
+    assert first["smallest_new_mean"] > -0.1
+    assert first["largest_new_mean"] < 0.1
+    assert first["smallest_new_variance"] > 0.8
+    assert first["largest_new_variance"] < 1.5
+    assert first["largest_singular_value"] < 1
+    assert results["theorem 2"].extremes["largest_change_of_variance"][0] < 0
+    for name in ("theorem 3a", "theorem 3b"):
+        assert results[name].extremes["smallest_change_of_variance"][0] > 0
+
+
+def test_domains_by_point():
+    weights = {"weight_sum": 0.0, "weight_square_sum": 1.0}
+    assert theorem_domain(0.0, 1.0, **weights) == "1"
+    assert theorem_domain(0.9, 5.0, **weights) == "2"
+    assert theorem_domain(0.0, 0.1, **weights) == "3"
+    assert theorem_domain(0.0, 0.2, **weights) == "3"
+    assert theorem_domain(0.0, 0.2, weight_sum=0.0, weight_square_sum=0.85) is None
+    assert theorem_domain(0.2, 1.0, **weights) is None
