@@ -78,7 +78,7 @@ def test_the_bias_halves_as_the_width_doubles():
     biases, errors = [], []
     widths = (16, 32, 64)
     for width in widths:
-        run = propagate("selu", 6, width=width, trials=40_000, batch=2, seed=width)
+        run = propagate("selu", 6, width=width, trials=20_000, batch=2, seed=width)
         biases.append(run.second_moment.estimate[6] - run.second_moment.theory[6])
         errors.append(run.second_moment.stderr[6])
     for k in (0, 1):

@@ -114,7 +114,7 @@ class _Buffer(io.StringIO):
         self._encoding, self._terminal = encoding, terminal
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override]  # typeshed thinks it can be set
         """The encoding that the text will be written in."""
         return self._encoding
 

@@ -33,6 +33,8 @@ BLOCK_SECONDS = 0.1
 # Per-trial statistics of a block are held until it is reduced; at most this many numbers.
 BLOCK_VALUES = 2**21
 POLL_SECONDS = 0.05
+# Tasks that the trials of a block are dealt into.
+SHARES = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,8 +162,9 @@ def simulate(
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         try:
             values = np.empty((trials, 1, len(STATISTICS)))
-            starts = [pool.submit(network.begin, t, values[t, 0]) for t in range(trials)]
-            finite = np.array([start.result() for start in starts])
+            finite = np.array(
+                list(pool.map(lambda t: network.begin(t, values[t, 0]), range(trials)))
+            )
             blocks.append(_reduce(values, finite[:, None]))
             first, length = 1, 1
             while first <= stack.depth and not interrupted:
@@ -195,9 +198,12 @@ def _run_block(
     progress: Callable[[int], None] | None,
 ) -> bool:
     """Run one block of layers of every trial; return whether it was interrupted."""
-    pending = {
-        pool.submit(network.advance, t, first, values[t], flags[t]) for t in range(len(values))
-    }
+
+    def advance(share: range) -> None:
+        for t in share:
+            network.advance(t, first, values[t], flags[t])
+
+    pending = {pool.submit(advance, share) for share in shares(len(values))}
     interrupted = False
     while pending:
         try:
@@ -211,6 +217,13 @@ def _run_block(
             network.stop[0] = 1
             interrupted = True
     return interrupted
+
+
+def shares(trials: int) -> list[range]:
+    """Return the trials in at most `SHARES` runs: a task of the pool costs as much as a small
+    layer, and thousands of pending tasks far more."""
+    size = -(-trials // SHARES)
+    return [range(first, min(first + size, trials)) for first in range(0, trials, size)]
 
 
 def _reduce(values: FloatArray, finite: BoolArray) -> tuple[FloatArray, FloatArray, BoolArray]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-NOTICE_AFTER_SECONDS = 1.5
+# Loading compiled kernels from the cache takes well under a second, compiling them many.
+NOTICE_AFTER_SECONDS = 3.0
 
 
 def compile_kernels(dtype: str, notice: Callable[[str], None] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ from snstat.report.numbers import Notation, alike, quantity, score
 if TYPE_CHECKING:
     from snstat.results import BoolArray, FloatArray, Run, Statistic
 
-# Beyond this many standard errors an estimate and its theory disagree.
-SUSPICIOUS = 3.0
+# A z as far out as this happens by chance once in a thousand times.
+CHANCE = 1e-3
 MARK = "!"
 NOT_FINITE = "not finite"
 # A squared mean below this share of the second moment leaves the latter without news.
@@ -51,11 +52,25 @@ def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     columns = [Column("layer", tuple(str(layer) for layer in rows), "layer")]
     chosen = np.array(rows, dtype=np.intp)
     finite = run.finite[chosen]
+    suspicious = suspicious_from(run.simulation.trials)
     for name, parts in layout.parts:
         statistic = run.statistics.get(name)
         if statistic is not None:
-            columns += _statistic_columns(name, statistic, chosen, finite, parts, layout.notation)
+            columns += _statistic_columns(
+                name, statistic, chosen, finite, parts, layout.notation, suspicious=suspicious
+            )
     return columns
+
+
+def suspicious_from(trials: int) -> float:
+    """Return the |z| that chance exceeds once in a thousand times.
+
+    z of `trials` trials follows Student's t with one degree of freedom fewer, whose tails are far
+    heavier than a normal's for few trials.
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(trials - 1, 1.0 - CHANCE / 2)) if trials > 1 else math.inf
 
 
 def rows_of(run: Run, requested: Sequence[int]) -> list[int]:
@@ -87,6 +102,8 @@ def _statistic_columns(
     finite: BoolArray,
     parts: str,
     notation: Notation,
+    *,
+    suspicious: float,
 ) -> list[Column]:
     """Return the columns of one statistic for the layers `rows`."""
     estimate, stderr = statistic.estimate[rows], statistic.stderr[rows]
@@ -104,7 +121,7 @@ def _statistic_columns(
         predicted = tuple(alike(*triple) for triple in triples)
         columns.append(Column("theory", predicted, name, style="dim"))
     if "z" in parts and np.isfinite(z).any():
-        beyond = frozenset(np.flatnonzero(np.abs(z) > SUSPICIOUS).tolist())
+        beyond = frozenset(np.flatnonzero(np.abs(z) > suspicious).tolist())
         # The mark stands in a column of its own, so that the numbers stay aligned.
         space = " " if beyond else ""
         marked = [

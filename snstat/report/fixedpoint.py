@@ -113,7 +113,11 @@ def summary(report: FixedPointReport) -> list[str]:
     """Return what is true of the map as a whole."""
     sentences = []
     if report.continuum:
-        sentences.append("Every second moment is a fixed point: the map keeps what it is given.")
+        sentences.append(
+            "Every second moment is a fixed point: the map keeps what it is given."
+            if report.map == "ensemble"
+            else "Fixed points form a line or a region; only those that stand alone are listed."
+        )
     elif not report.fixed_points:
         sentences.append("No finite fixed point.")
     elif len(report.fixed_points) > 1:

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from snstat.report.columns import (
     MARK,
-    SUSPICIOUS,
     Column,
     Layout,
     columns_of,
@@ -54,7 +53,7 @@ COMPARED = (("mean", "variance", "cosine"), ("variance", "cosine"), ("variance",
 SAMPLE_ROWS = 256
 
 CONCISE_NOTE = "1.0023(41) stands for 1.0023 ± 0.0041, one standard error."
-SUSPICIOUS_NOTE = f"{MARK} estimate and theory differ by over {SUSPICIOUS:g} standard errors."
+SUSPICIOUS_NOTE = f"{MARK} farther from theory than chance goes once in a thousand times."
 
 
 def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = LOG) -> None:

@@ -25,7 +25,8 @@ _WIDEST_STRIP, _POLE_MARGIN = 8.0, 0.85
 # More nodes than this and the conditional method is the faster one.
 _MOST_NODES, _MOST_LINE_NODES = 40_000, 500
 # Below this half-difference φ(x+h) − φ(x−h) is integrated from φ' instead: no cancellation.
-_SMALL_DIFFERENCE, _DIFFERENCE_POINTS = 0.1, 4
+# n points are exact to (difference/2)²ⁿ times a derivative: (bound, points), finest first.
+_DIFFERENCES = ((1e-4, 2), (0.1, 4))
 # An entire activation such as erf or Φ grows like exp(y²) off the real line: an effective strip.
 _ENTIRE_STRIP = 1.2
 # A kink blurred over less than this counts as sharp.
@@ -80,8 +81,9 @@ def numeric_gap(activation: Activation, second_moment: float, misalignment: floa
     if tensor is None:
         return _conditional_gap(activation, second_moment, misalignment)
     shared, half, weight_shared, weight_half = tensor
-    if half[-1] < _SMALL_DIFFERENCE:
-        t, weight_t = legendre(_DIFFERENCE_POINTS)
+    points = next((count for bound, count in _DIFFERENCES if half[-1] < bound), None)
+    if points is not None:
+        t, weight_t = legendre(points)
         difference = np.zeros((shared.size, half.size))
         for node, weight in zip(2.0 * t - 1.0, 2.0 * weight_t, strict=True):
             difference += weight * activation.derivative(shared[:, None] + node * half)

@@ -7,7 +7,6 @@ Gauss–Hermite it is indifferent to kinks and to large variances.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -78,13 +77,10 @@ def _edges(
     """Return panel edges in z and, measured from the nearest special point, in x."""
     limit, panels = (_WIDE_RANGE, _WIDE_PANELS) if wide else (_CORE_RANGE, _CORE_PANELS)
     grid = np.linspace(-limit, limit, panels + 1)
-    smooth_edges = not activation.kinks and math.isfinite(activation.pole_distance)
-    special = list(activation.kinks)
-    if smooth_edges or activation.left is not None:
-        special += [edge * sign for edge in _GRADED for sign in (-1.0, 1.0)]
-    if np.all(std <= _SMALL_STD):
-        special = list(activation.kinks)
-    points = np.array(sorted(set(special)))
+    special = set(activation.kinks)
+    if np.any(std > _SMALL_STD):
+        special |= {edge * sign for edge in _GRADED for sign in (-1.0, 1.0)}
+    points = np.array(sorted(special))
     with np.errstate(over="ignore"):
         at = (points - mean) / std
     inside = np.abs(at) < limit

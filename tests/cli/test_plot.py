@@ -54,7 +54,7 @@ def test_a_run_is_read_from_standard_input(capsys, tmp_path, saved, monkeypatch)
     assert piped.read_bytes() == direct.read_bytes()
 
 
-def test_standard_output_takes_the_picture(tmp_path, saved):
+def test_standard_output_takes_the_picture(saved):
     command = [sys.executable, "-m", "snstat", "plot", str(saved), "-o", "-", "--format", "svg"]
     result = subprocess.run(command, capture_output=True)
     assert (result.returncode, result.stderr) == (0, b"")

@@ -75,17 +75,21 @@ def test_statistics_equal_pytorch(activation, init, dtype):
         # WIDTH reflectors stand in for one product on the other side.
         tolerance *= 4
     for layer in range(DEPTH + 1):
+        rms = math.sqrt(expected[layer]["second_moment"])
+        deviation = math.sqrt(expected[layer]["variance"])
         for column, name in enumerate(STATISTICS):
             got, want = measured.estimate[layer, column], expected[layer][name]
-            scale = (
-                max(abs(want), math.sqrt(expected[layer]["second_moment"]))
-                if name == "mean"
-                else abs(want)
-            )
-            if name == "cosine":
-                scale = 1.0
+            # Values carry errors δ = tolerance·rms. A mean moves by δ, a variance v by 2 √v δ, a
+            # ratio to the deviation by δ/deviation of itself.
+            scale = {
+                "mean": rms,
+                "second_moment": rms * rms,
+                "cosine": 1.0,
+                "kurtosis": abs(want) * rms / deviation,
+                "dead_fraction": 0.0,
+            }.get(name, math.sqrt(abs(want)) * rms)
             assert np.isnan(got) == np.isnan(want), (layer, name)
-            assert np.isnan(want) or abs(got - want) <= tolerance * scale, (layer, name, got, want)
+            assert np.isnan(want) or abs(got - want) <= tolerance * scale, (layer, name)
 
 
 def test_derivatives_equal_autograd():

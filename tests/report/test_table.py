@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from snstat.report.columns import suspicious_from
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
 from snstat.results import Outlook, Run, Statistic
@@ -97,7 +99,7 @@ def test_far_scores_are_marked_without_colour() -> None:
     run = with_variance(make_run(), layer=64, estimate=1.1, stderr=0.01, theory=1.0)
     text = show([run])
     assert "+10.0!" in table_of(text)[-1]
-    assert "! estimate and theory differ by over 3 standard errors." in text
+    assert "! farther from theory than chance goes once in a thousand times." in text
     assert "!" not in show(CASES["usual"])
     colourful = io.StringIO()
     console = Console(file=colourful, width=80, force_terminal=True, color_system="standard")
@@ -254,3 +256,11 @@ def with_variance(run: Run, *, layer: int, estimate: float, stderr: float, theor
         changed[layer] = value
         arrays.append(changed)
     return replace(run, statistics={**run.statistics, "variance": Statistic(*arrays)})
+
+
+def test_few_trials_need_a_larger_score_to_be_suspicious():
+    # Two-sided 0.1 % quantiles of Student's t with 7 and 1 degrees of freedom, and the normal's.
+    assert suspicious_from(8) == pytest.approx(5.4079, abs=1e-4)
+    assert suspicious_from(2) == pytest.approx(636.62, abs=1e-2)
+    assert suspicious_from(10**6) == pytest.approx(3.2905, abs=1e-4)
+    assert suspicious_from(1) == math.inf

@@ -10,18 +10,8 @@ from snstat.activations import ACTIVATIONS, selu_with
 from tests.theory.oracle import DERIVATIVES, FUNCTIONS, KINKS
 
 ORDER = [
-    "selu",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "gelu",
-    "silu",
-    "tanh",
-    "sigmoid",
-    "softplus",
-    "erf",
-    "hard_tanh",
-    "identity",
+    *("selu", "relu", "leaky_relu", "elu", "gelu", "silu"),
+    *("tanh", "sigmoid", "softplus", "erf", "hard_tanh", "identity"),
 ]
 POINTS = [x + 1e-3 for x in np.linspace(-30, 30, 41)] + [1e-12, -1e-12, 1e-300]
 EXTREME = np.array([-np.inf, -1e308, -800.0, -38.5, -0.0, 0.0, 38.5, 800.0, 1e308, np.inf])

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 
 import snstat
 from snstat.activations import ACTIVATIONS, ALPHA, LAMBDA, selu_with
@@ -102,7 +103,7 @@ def test_jacobians_are_those_of_the_map(name, parameters):
         matrix = np.stack(columns, axis=1)
         # Rounding 1e-16/1e-6 and h²: far below 1e-8.
         np.testing.assert_allclose(point.jacobian, matrix, atol=1e-8)
-        expected = sorted(np.linalg.eigvals(matrix), key=abs)[-1]
+        expected = max(np.linalg.eigvals(matrix), key=abs)
         assert point.spectral_radius == pytest.approx(abs(expected), abs=1e-7)
         assert point.spectral_norm == pytest.approx(np.linalg.norm(matrix, 2), abs=1e-7)
         assert point.stable == (abs(expected) < 1)
@@ -195,7 +196,7 @@ def test_keywords_choose_the_map_or_contradict():
         "weight_sum": 0.0,
         "weight_square_sum": 1.0,
     }
-    with pytest.raises(InvalidValueError, match="weight_sum is 0.5, but must be absent"):
+    with pytest.raises(InvalidValueError, match=r"weight_sum is 0\.5, but must be absent"):
         fixed_points("selu", map="ensemble", weight_sum=0.5)
     with pytest.raises(InvalidValueError, match="bias_std"):
         fixed_points("selu", weight_sum=0.5, bias_std=0.1)
@@ -293,8 +294,10 @@ def test_the_picture_of_the_unit_map():
     image = snstat.unit_map("selu", field.means[3], field.variances[4])
     assert (field.new_mean[4, 3], field.new_variance[4, 3]) == pytest.approx(image, rel=1e-13)
     assert field.domain == (-0.1, 0.1, 0.8, 1.5)
-    assert field.means[0] < -0.1 < 0.1 < field.means[-1]
-    assert field.variances[0] < 0.8 < 1.5 < field.variances[-1]
+    assert field.means[0] < -0.1
+    assert field.means[-1] > 0.1
+    assert field.variances[0] < 0.8
+    assert field.variances[-1] > 1.5
     assert field.fixed_points[0].variance == pytest.approx(1)
     assert all(path[-1] == pytest.approx([0, 1], abs=1e-3) for path in field.trajectories)
     assert map_field("relu", columns=3, rows=3).domain is None
@@ -327,3 +330,25 @@ def test_correlation_fixed_points_inside():
     )
     assert inside.slope == pytest.approx(float(np.diff(ends)[0]) / (2 * step), rel=1e-8)
     assert (inside.stable, one.stable) == (True, False)
+
+
+def test_two_fixed_points_about_to_merge():
+    """GELU at gain 1.6: 0 attracts, a point repels; biases up to a critical size leave two."""
+    gain = 1.6
+
+    def room(q):
+        mean, variance = moments(ACTIVATIONS["gelu"], 0.0, q)
+        return float(q - gain**2 * (variance + mean**2))
+
+    best = minimize_scalar(lambda q: -room(q), bounds=(0.01, 5.0), options={"xatol": 1e-12})
+    critical = -best.fun
+    # Close to the critical bias the two are √(1e-6) apart, far below the spacing of any scan.
+    near, far = fixed_points("gelu", weight_gain=gain, bias_std=math.sqrt(critical * (1 - 1e-6)))
+    assert (near.stable, far.stable) == (True, False)
+    assert 0 < far.second_moment - near.second_moment < 0.01
+    for point in (near, far):
+        q = gain**2 * point.second_moment + critical * (1 - 1e-6)
+        assert room(q) == pytest.approx(critical * (1 - 1e-6), rel=1e-12)
+    assert not fixed_points("gelu", weight_gain=gain, bias_std=math.sqrt(critical * (1 + 1e-6)))
+    (point,) = fixed_points("gelu", weight_gain=gain, bias_std=math.sqrt(critical))[:1]
+    assert point.spectral_radius == pytest.approx(1.0, abs=1e-3)

@@ -10,7 +10,9 @@ import pytest
 from snstat.activations import ACTIVATIONS
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
+from snstat.theory.centred import centred_moments
 from snstat.theory.dead import dead_fraction
+from snstat.theory.expectations import derivative_second_moment, kurtosis, moments
 from snstat.theory.maps import correlation_map, ensemble_map
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import predict
@@ -99,6 +101,22 @@ def test_steps_are_the_public_maps(name):
             name, 1 - misalignment[layer], q[layer], weight_gain=1.2, bias_std=0.2
         )
         assert 1 - misalignment[layer + 1] == pytest.approx(float(image), rel=1e-12, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("q", [1e-8, 0.04, 0.999, 1.001, 30.0, 1e4])
+def test_centred_moments_are_the_general_ones(name, q):
+    entry = ACTIVATIONS[name]
+    found = centred_moments(entry, q)
+    mean, variance = moments(entry, 0.0, q)
+    # Sigmoid at q = 1e-8 varies by 2.5e-5 about 1/2: rounding leaves 1e-16/2.5e-5 per node.
+    assert found.mean == pytest.approx(float(mean), rel=1e-13, abs=1e-14 * math.sqrt(variance))
+    assert found.variance == pytest.approx(float(variance), rel=1e-11)
+    assert found.kurtosis == pytest.approx(float(kurtosis(entry, 0.0, q)), rel=2e-11)
+    assert found.derivative_square == pytest.approx(
+        float(derivative_second_moment(entry, 0.0, q)), rel=1e-13
+    )
+    assert found.second_moment == found.variance + found.mean**2
 
 
 def test_gradients_multiply_backward():
