@@ -4,9 +4,8 @@ Klambauer et al., arXiv:1706.02515, figure 2: for SELU with weight sum 0 and wei
 arrows lead from each (mean, variance) toward its image one layer on; all end at (0, 1).
 """
 
-from snstat.theory.pictures import map_field
-
 from snstat.report.figures import draw_map, save_figure
+from snstat.theory.pictures import map_field
 
 field = map_field("selu", weight_sum=0.0, weight_square_sum=1.0)
 save_figure(draw_map(field), "figure2.png", "png")
