@@ -40,11 +40,12 @@ class Asymptote:
 class Activation:
     """One activation function.
 
-    `function` and `derivative` map float64 arrays to float64 arrays of the same shape. `kinks`
-    are the points where φ is not analytic, `flat` the closed intervals on which φ' is 0.
-    `left` and `right` are the horizontal asymptotes, None where there is none. `pole_distance`
-    is the distance from the real line to the nearest singularity of φ (infinity: entire; it has
-    no meaning where there are kinks). `slopes` are the limits of φ' at −∞ and +∞.
+    `function`, `derivative` and `curvature` (φ'' off the kinks) map float64 arrays to float64
+    arrays of the same shape. `kinks` are the points where φ is not analytic, `flat` the closed
+    intervals on which φ' is 0. `left` and `right` are the horizontal asymptotes, None where there
+    is none. `pole_distance` is the distance from the real line to the nearest singularity of φ
+    (infinity: entire; it has no meaning where there are kinks). `slopes` are the limits of φ' at
+    −∞ and +∞.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Activation:
     citation: str
     function: Elementwise
     derivative: Elementwise
+    curvature: Elementwise = np.zeros_like
     kinks: tuple[float, ...] = ()
     flat: tuple[tuple[float, float], ...] = ()
     left: Asymptote | None = None
@@ -115,6 +117,9 @@ def selu_with(alpha: float, scale: float, name: str = "selu", citation: str = ""
     def derivative(x: FloatArray) -> FloatArray:
         return np.where(x > 0, scale, floor * np.exp(np.minimum(x, 0.0)))
 
+    def curvature(x: FloatArray) -> FloatArray:
+        return np.where(x > 0, 0.0, floor * np.exp(np.minimum(x, 0.0)))
+
     def residual(x: FloatArray) -> FloatArray:
         return np.where(x > 0, scale * x + floor, floor * np.exp(np.minimum(x, 0.0)))
 
@@ -124,6 +129,7 @@ def selu_with(alpha: float, scale: float, name: str = "selu", citation: str = ""
         citation or "Klambauer et al., arXiv:1706.02515",
         _coerced(function),
         _coerced(derivative),
+        _coerced(curvature),
         kinks=(0.0,),
         left=Asymptote(-floor, residual),
         slopes=(0.0, scale),
@@ -161,6 +167,11 @@ def _gelu_derivative(x: FloatArray) -> FloatArray:
     return _ndtr(x) + bounded * _normal_density(x)
 
 
+def _gelu_curvature(x: FloatArray) -> FloatArray:
+    x = np.clip(x, -_GAUSSIAN_RANGE, _GAUSSIAN_RANGE)
+    return (2.0 - x * x) * _normal_density(x)
+
+
 def _silu(x: FloatArray) -> FloatArray:
     return np.maximum(x, -_EXPONENTIAL_RANGE) * _expit(x)
 
@@ -168,6 +179,11 @@ def _silu(x: FloatArray) -> FloatArray:
 def _silu_derivative(x: FloatArray) -> FloatArray:
     bounded = np.clip(x, -_EXPONENTIAL_RANGE, _EXPONENTIAL_RANGE)
     return _expit(x) * (1.0 + bounded * _expit(-x))
+
+
+def _silu_curvature(x: FloatArray) -> FloatArray:
+    bounded = np.clip(x, -_EXPONENTIAL_RANGE, _EXPONENTIAL_RANGE)
+    return _sigmoid_derivative(x) * (2.0 - bounded * np.tanh(bounded / 2.0))
 
 
 def _tanh_derivative(x: FloatArray) -> FloatArray:
@@ -238,6 +254,7 @@ _ENTRIES = (
         "Hendrycks, Gimpel, arXiv:1606.08415",
         _coerced(_gelu),
         _coerced(_gelu_derivative),
+        _coerced(_gelu_curvature),
         left=Asymptote(0.0, _gelu),
         slopes=(0.0, 1.0),
     ),
@@ -247,6 +264,7 @@ _ENTRIES = (
         "Elfwing, Uchibe, Doya, arXiv:1702.03118",
         _coerced(_silu),
         _coerced(_silu_derivative),
+        _coerced(_silu_curvature),
         left=Asymptote(0.0, _silu),
         slopes=(0.0, 1.0),
         pole_distance=math.pi,
@@ -257,6 +275,7 @@ _ENTRIES = (
         "LeCun, Bottou, Orr, Müller, Efficient BackProp (1998)",
         _coerced(np.tanh),
         _coerced(_tanh_derivative),
+        _coerced(lambda x: -2.0 * np.tanh(x) * _tanh_derivative(x)),
         left=Asymptote(-1.0, _tanh_above_left),
         right=Asymptote(1.0, lambda x: -_tanh_above_left(-x)),
         pole_distance=math.pi / 2.0,
@@ -268,6 +287,7 @@ _ENTRIES = (
         "Rumelhart, Hinton, Williams, Learning representations by back-propagating errors (1986)",
         _coerced(_expit),
         _coerced(_sigmoid_derivative),
+        _coerced(lambda x: -np.tanh(x / 2.0) * _sigmoid_derivative(x)),
         left=Asymptote(0.0, _expit),
         right=Asymptote(1.0, lambda x: -_expit(-x)),
         pole_distance=math.pi,
@@ -278,6 +298,7 @@ _ENTRIES = (
         "Dugas et al., Incorporating second-order functional knowledge (2001)",
         _coerced(_softplus),
         _coerced(_expit),
+        _coerced(_sigmoid_derivative),
         left=Asymptote(0.0, _softplus),
         slopes=(0.0, 1.0),
         pole_distance=math.pi,
@@ -288,6 +309,7 @@ _ENTRIES = (
         "Williams, Computing with infinite networks (1997)",
         _coerced(_erf),
         _coerced(_erf_derivative),
+        _coerced(lambda x: -2.0 * np.clip(x, -1e3, 1e3) * _erf_derivative(x)),
         left=Asymptote(-1.0, lambda x: _erfc(-x)),
         right=Asymptote(1.0, lambda x: -_erfc(x)),
         odd=True,

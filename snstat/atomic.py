@@ -20,15 +20,16 @@ def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterato
     and removed on any error. A path that exists and is no regular file (a pipe, /dev/null) is
     written directly. Raises OutputFileError at once where writing cannot succeed.
     """
-    name = os.path.realpath(os.fspath(path))
+    given = os.fspath(path)
+    name = os.path.realpath(given)
     mode, encoding = ("wb", None) if binary else ("w", "utf-8")
     newline = None if binary else ""
     try:
-        status = os.stat(name) if os.path.exists(name) else None
+        status = os.stat(given) if os.path.exists(given) else None
         if status is not None and stat.S_ISDIR(status.st_mode):
             raise OutputFileError(path, "is a directory", "give the name of a file")
         if status is not None and not stat.S_ISREG(status.st_mode):
-            with open(name, mode, encoding=encoding, newline=newline) as file:
+            with open(given, mode, encoding=encoding, newline=newline) as file:
                 yield file
             return
         if status is not None and not os.access(name, os.W_OK):

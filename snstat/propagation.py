@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.errors import InvalidValueError
 from snstat.results import (
     STATISTICS,
     Densities,
@@ -20,7 +21,7 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
-from snstat.stack import MAX_SCALE, Stack, integer, number
+from snstat.stack import MAX_SCALE, Stack, integer, known, number
 
 if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
@@ -145,15 +146,16 @@ class Plan:
         """Return the plan for the arguments of `propagate`, or raise what is wrong with them."""
         trials = integer("trials", trials, 1, MAX_TRIALS)
         seed = integer("seed", seed, 0, MAX_SEED)
-        if dtype not in DTYPES:
-            raise UnknownNameError("dtype", dtype, DTYPES)
-        if sampler not in SAMPLERS:
-            raise UnknownNameError("sampler", sampler, SAMPLERS)
+        dtype = getattr(dtype, "__name__", dtype)  # numpy.float32 as well as "float32"
+        known("dtype", dtype, DTYPES)
+        known("sampler", sampler, SAMPLERS)
         stack = Stack.build(
             activation, depth, width, init=init, weight_gain=weight_gain, bias_std=bias_std
         )
         source = _resolve_inputs(inputs, stack.width, batch, input_mean, input_std)
-        return cls(replace(stack, input_width=source.width), source, trials, seed, dtype)
+        plan = cls(replace(stack, input_width=source.width), source, trials, seed, dtype)
+        plan.require_memory()
+        return plan
 
     @classmethod
     def of(cls, run: Run) -> Plan:
@@ -177,6 +179,21 @@ class Plan:
             seed=simulation.seed,
             dtype=simulation.dtype,
         )
+
+    def require_memory(self) -> None:
+        """Raise InvalidValueError if the activations of all trials cannot fit in memory."""
+        units = max(self.stack.width, self.stack.input_width)
+        needed = self.trials * self.inputs.batch * units * np.dtype(self.dtype).itemsize
+        # Statistics of every layer, and about as much again for theory and the record.
+        needed += 400 * self.stack.depth
+        available = physical_memory()
+        if needed > available:
+            raise InvalidValueError(
+                "memory needed",
+                f"{needed / 2**30:,.0f} GiB",
+                f"at most {available / 2**30:,.0f} GiB, what this machine has",
+                "use a smaller --width, --batch, --trials or --depth",
+            )
 
     @property
     def summary(self) -> StackSummary:
@@ -243,6 +260,14 @@ class Plan:
         )
 
 
+def physical_memory() -> float:
+    """Return the bytes of memory of this machine, infinity where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
 def _resolve_inputs(
     inputs: str | os.PathLike[str] | npt.NDArray[Any],
     width: int,
@@ -265,6 +290,6 @@ def _resolve_inputs(
             raise InvalidValueError(
                 name, value, "left out with data of your own", "it describes drawn inputs only"
             )
-    if isinstance(inputs, np.ndarray):
-        return check_data(inputs, "array", batch)
-    return check_data(open_array(inputs), os.fspath(inputs), batch)
+    if isinstance(inputs, str | os.PathLike):
+        return check_data(open_array(inputs), os.fspath(inputs), batch)
+    return check_data(np.asarray(inputs), "array", batch)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -129,12 +129,10 @@ class Stack:
         `init` defaults to what the activation's literature uses (`Activation.default_init`),
         `input_width` to `width`. Raises UnknownNameError and InvalidValueError.
         """
-        if activation not in ACTIVATIONS:
-            raise UnknownNameError("activation", activation, ACTIVATIONS)
+        known("activation", activation, ACTIVATIONS)
         if init is None:
             init = ACTIVATIONS[activation].default_init
-        if init not in INITIALISERS:
-            raise UnknownNameError("init", init, INITIALISERS)
+        known("init", init, INITIALISERS)
         width = integer("width", width, 1, MAX_WIDTH)
         return cls(
             activation,
@@ -185,6 +183,12 @@ class Stack:
     def hidden_bias_std(self) -> float:
         """Standard deviation of the biases of the square layers."""
         return self.layer(2).bias_std
+
+
+def known(name: str, value: object, names: Collection[str]) -> None:
+    """Raise UnknownNameError unless `value` is one of `names`."""
+    if not isinstance(value, str) or value not in names:
+        raise UnknownNameError(name, value, names)
 
 
 def integer(name: str, value: object, low: int, high: int) -> int:

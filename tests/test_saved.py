@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -127,6 +129,11 @@ def test_missing_files_and_folders(tmp_path):
 def test_numbers_that_are_not_finite_become_null():
     values = {"a": math.nan, "b": [math.inf, 1.0], "c": np.array([[math.nan, 2.0]])}
     assert plain(values) == {"a": None, "b": [None, 1.0], "c": [[None, 2.0]]}
+
+
+def test_a_run_can_be_copied_and_pickled(run):
+    for again in (copy.deepcopy(run), pickle.loads(pickle.dumps(run))):  # noqa: S301  # our own bytes
+        assert "".join(runs_to_json([again])) == "".join(runs_to_json([run]))
 
 
 def test_records_read_like_mappings_and_like_objects(run):

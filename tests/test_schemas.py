@@ -94,6 +94,7 @@ FIXEDPOINT: dict[str, Any] = {
                     "correlations": [
                         {"value": 0.0, "slope": 0.97, "stable": True, "depth_scale": None}
                     ],
+                    "correlation_continuum": False,
                 }
             ],
         },
@@ -209,7 +210,9 @@ POINT = ("runs", 0, "fixed_points", 0)
         ("fixedpoint-1", (*UNIT, "solved"), {"alpha": 1.0}),
         ("fixedpoint-1", (*UNIT, "trajectory", 0), [0.0]),
         ("fixedpoint-1", (*UNIT, "trajectory", 0), [0.0, 1.0, 2.0]),
+        ("fixedpoint-1", (*RUN, "at_infinity"), "stays"),
         ("fixedpoint-1", (*POINT, "variance"), -1.0),
+        ("fixedpoint-1", (*POINT, "correlation_continuum"), None),
         ("fixedpoint-1", (*POINT, "jacobian"), [[1.0, 2.0]]),
         ("fixedpoint-1", (*POINT, "eigenvalues", 0), 0.78),
         ("fixedpoint-1", (*POINT, "correlations", 0, "value"), 1.5),
@@ -238,7 +241,8 @@ def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, An
     [
         ("propagation-1", "propagate -a selu -a relu -d 3 -w 16 -b 4 -t 2"),
         ("propagation-1", "propagate -d 2 -w 8 -b 2 -t 1 --weight-gain 1e30"),
-        ("fixedpoint-1", "fixedpoint -a selu -a relu"),
+        ("propagation-1", "propagate -d 2 -w 8 -b 2 -t 1 --input-std 0"),
+        ("fixedpoint-1", "fixedpoint -a selu -a relu -a identity"),
         ("fixedpoint-1", "fixedpoint --map unit --weight-sum 0 --weight-square-sum 1"),
         ("fixedpoint-1", "fixedpoint --target-mean 0 --target-variance 2"),
         ("fixedpoint-1", "fixedpoint --from 0.1 1.2 --depth 5"),

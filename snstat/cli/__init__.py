@@ -5,6 +5,8 @@ Commands are imported when they are invoked, so `snstat --help` costs little mor
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -24,6 +26,9 @@ COMMANDS = {
     "plot": "Draw trajectories, maps, histograms or correlations to a file.",
     "schema": "Print the JSON Schema of a result.",
 }
+
+
+version_option = click.version_option(__version__, prog_name="snstat")
 
 
 class LazyGroup(click.Group):
@@ -52,7 +57,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: snstat propagate --depth 64",
 )
-@click.version_option(__version__, prog_name="snstat")
+@version_option
 @click.pass_context
 def group(ctx: click.Context) -> None:
     """Tell whether the signal survives a stack, forward and backward.
@@ -66,6 +71,8 @@ def group(ctx: click.Context) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; errors become one line on standard error."""
+    if sys.stderr is None:
+        sys.stderr = io.StringIO()  # closed by the caller: nobody listens
     try:
         code = group.main(
             None if arguments is None else list(arguments),
@@ -79,8 +86,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         _complain(error.format_message())
         return BAD_INPUT
-    except (SnstatError, MemoryError) as error:
-        _complain(str(error) or "out of memory; use a smaller --width, --batch or --trials")
+    except SnstatError as error:
+        _complain(str(error))
+        return BAD_INPUT
+    except MemoryError:
+        _complain("out of memory; use a smaller --width, --batch or --trials")
+        return BAD_INPUT
+    except Exception as error:
+        # A defect: still one line, unless its finder asks for more.
+        if os.environ.get("SNSTAT_DEBUG"):
+            raise
+        _complain(f"internal error ({type(error).__name__}: {error}); SNSTAT_DEBUG=1 shows where")
         return BAD_INPUT
     return code if isinstance(code, int) else OK
 

@@ -6,18 +6,16 @@ from collections.abc import Iterable, Sequence
 
 import click
 
+from snstat.cli import version_option
 from snstat.cli.options import (
     DEFAULT_DEPTH,
     Function,
     activation_option,
     apply,
-    bias_std_option,
     layers_option,
     output_options,
-    weight_gain_option,
 )
 from snstat.cli.output import STDOUT, render, text_output
-from snstat.errors import InvalidValueError
 from snstat.report.selection import LayerSelection, parse_layers
 from snstat.results import FixedPointReport, TheoremResult
 from snstat.stack import MAX_DEPTH, integer
@@ -40,8 +38,20 @@ OPTIONS = [
         show_default="unit with --weight-sum, --weight-square-sum or a target, else ensemble",
         help="Random weights (mean field), or one unit with given weights (the SNN paper).",
     ),
-    weight_gain_option,
-    bias_std_option,
+    click.option(
+        "--weight-gain",
+        type=float,
+        metavar="G",
+        show_default="1.414 for relu and leaky_relu, else 1",
+        help="Weights have variance G²/fan_in (ensemble map).",
+    ),
+    click.option(
+        "--bias-std",
+        type=float,
+        metavar="S",
+        show_default="0",
+        help="Biases are N(0, S²) (ensemble map).",
+    ),
     click.option(
         "--weight-sum",
         type=float,
@@ -60,7 +70,8 @@ OPTIONS = [
         "--target-mean",
         type=float,
         metavar="M",
-        help="Solve SELU's alpha and lambda for this fixed point (unit map).",
+        help="Solve SELU's alpha and lambda for the fixed point (M, V) of the unit map; one of the"
+        " two alone leaves the other at 0 or 1.",
     ),
     click.option("--target-variance", type=float, metavar="V", help="See --target-mean."),
     click.option(
@@ -97,6 +108,7 @@ def fixedpoint_options(function: Function) -> Function:
 @fixedpoint_options
 @output_options
 @layers_option
+@version_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -125,6 +137,8 @@ def command(
     depth = integer("depth", depth, 1, MAX_DEPTH)
     if theorems:
         _refuse_beside_theorems(ctx)
+    elif selection is not None and start is None:
+        raise click.UsageError("--layers chooses rows of a trajectory; add --from MEAN VARIANCE")
     with text_output(output) as write:
         if theorems:
             results = verify_theorems()
@@ -156,11 +170,9 @@ def _refuse_beside_theorems(ctx: click.Context) -> None:
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if name not in {"theorems", "form", "output"} and _given(ctx, name):
-            raise InvalidValueError(
-                max(parameter.opts, key=len),
-                ctx.params[name],
-                "left out with --theorems",
-                "the theorems fix the map and its domains",
+            raise click.UsageError(
+                f"{max(parameter.opts, key=len)} has no place beside --theorems: the theorems fix"
+                " the map and its domains; leave it out"
             )
 
 

@@ -37,20 +37,6 @@ activation_option = click.option(
     metavar="NAME",
     help=f"Activation, repeatable, one run for each: {', '.join(ACTIVATIONS)}.",
 )
-weight_gain_option = click.option(
-    "--weight-gain",
-    type=float,
-    metavar="G",
-    show_default="from --init",
-    help="Weights have variance G²/fan_in whatever the scheme.",
-)
-bias_std_option = click.option(
-    "--bias-std",
-    type=float,
-    metavar="S",
-    show_default="0, or from --init torch_default",
-    help="Biases are N(0, S²).",
-)
 
 
 def stack_options(function: Function) -> Function:
@@ -84,8 +70,20 @@ def stack_options(function: Function) -> Function:
                 show_default="he_normal for relu and leaky_relu, else lecun_normal",
                 help=f"Initialiser: {', '.join(INITIALISERS)}.",
             ),
-            weight_gain_option,
-            bias_std_option,
+            click.option(
+                "--weight-gain",
+                type=float,
+                metavar="G",
+                show_default="from --init",
+                help="Weights have variance G²/fan_in whatever the scheme.",
+            ),
+            click.option(
+                "--bias-std",
+                type=float,
+                metavar="S",
+                show_default="0, or from --init torch_default",
+                help="Biases are N(0, S²).",
+            ),
             click.option(
                 "-b",
                 "--batch",

@@ -47,20 +47,35 @@ def text_output(path: str | None) -> Iterator[Sink]:
 
 
 def write_stdout(pieces: Iterable[str]) -> None:
-    """Write text to standard output, replacing what its encoding cannot express."""
+    """Write text to standard output, in ASCII where its encoding cannot express it."""
     stream = sys.stdout
+    if stream is None:
+        raise OutputFileError("standard output", "is closed", "use -o FILE")
     encoding = stream.encoding or "utf-8"
 
     def write() -> None:
         for piece in pieces:
-            stream.write(piece.encode(encoding, "replace").decode(encoding))
+            stream.write(expressible(piece, encoding))
         stream.flush()
 
     _guarded(write)
 
 
+def expressible(text: str, encoding: str) -> str:
+    """Return `text`, spelled in ASCII if `encoding` cannot express it."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        from snstat.report.glyphs import ascii_text
+
+        return ascii_text(text)
+    return text
+
+
 def write_stdout_binary(write: Callable[[IO[bytes]], None]) -> None:
     """Call `write` with standard output as a binary stream."""
+    if sys.stdout is None:
+        raise OutputFileError("standard output", "is closed", "use -o FILE")
 
     def write_and_flush() -> None:
         write(sys.stdout.buffer)
@@ -100,7 +115,8 @@ def render(draw: Callable[[Console], Any], *, file: bool) -> str:
         buffer = _Buffer("utf-8", terminal=False)
         console = Console(file=buffer, width=120, no_color=True, highlight=False)
     else:
-        buffer = _Buffer(sys.stdout.encoding or "utf-8", terminal=sys.stdout.isatty())
+        stream = sys.stdout or _Buffer("utf-8", terminal=False)
+        buffer = _Buffer(stream.encoding or "utf-8", terminal=stream.isatty())
         console = Console(file=buffer, highlight=False)
     draw(console)
     return buffer.getvalue()

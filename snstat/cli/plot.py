@@ -10,7 +10,8 @@ import click
 from click.core import ParameterSource
 
 from snstat.atomic import whole_file
-from snstat.cli.options import layers_option, output_option, stack_options
+from snstat.cli import version_option
+from snstat.cli.options import output_option, stack_options
 from snstat.cli.output import STDOUT, notice, write_stdout_binary
 from snstat.cli.propagate import simulate_all
 from snstat.errors import InvalidValueError
@@ -78,8 +79,15 @@ Examples:
     show_default="1",
     help="Sum of their squares (map only).",
 )
-@layers_option
+@click.option(
+    "--layers",
+    default="log",
+    show_default=True,
+    metavar="WHICH",
+    help="Ridges of a histogram: log, all, or a list such as 0,1,8,64.",
+)
 @stack_options
+@version_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -150,8 +158,8 @@ def refuse_stack_options(ctx: click.Context) -> None:
         given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and name not in OWN_OPTIONS:
             option = max(parameter.opts, key=len)
-            raise InvalidValueError(
-                option, ctx.params[name], "left out with a saved run", "the file says what it was"
+            raise click.UsageError(
+                f"{option} has no place beside a saved run: the file says what it was; leave it out"
             )
 
 
@@ -221,7 +229,11 @@ def draw(
 
     rows = parse_layers(layers).rows(plan.stack.depth)
     compile_kernels(plan.dtype, notice)
-    return figures.draw_histogram(plan.densities(rows), style)
+    densities = plan.densities(rows)
+    if len(densities.layers) < len(rows):
+        gone = rows[len(densities.layers)]
+        notice(f"layer {gone} is not finite: it and all after it are left out")
+    return figures.draw_histogram(densities, style)
 
 
 def single(plans: list[Plan], kind: str) -> Plan:

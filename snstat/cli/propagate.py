@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from snstat.cli import version_option
 from snstat.cli.options import layers_option, output_options, stack_options
 from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output
 from snstat.report.selection import LayerSelection, parse_layers
 
 if TYPE_CHECKING:
+    from snstat.propagation import Plan
     from snstat.results import Run
+
+# Samples whose second moments spread by more than this share are not of one length.
+UNEQUAL = 0.1
 
 EXAMPLES = """\b
 Examples:
@@ -26,6 +31,7 @@ Examples:
 @stack_options
 @output_options
 @layers_option
+@version_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -53,16 +59,29 @@ def command(
 def simulate_all(activations: Sequence[str], options: dict[str, Any]) -> list[Run]:
     """Run each activation with the same options, with progress, up to the first interrupt."""
     from snstat.engine.warmup import compile_kernels
-    from snstat.propagation import propagate
+    from snstat.propagation import Plan
 
-    compile_kernels(options["dtype"], notice)
     runs: list[Run] = []
     for activation in dict.fromkeys(activations):
+        plan = Plan.build(activation, **options)
+        if not runs:
+            compile_kernels(plan.dtype, notice)
+            warn_of_unequal_lengths(plan)
         with progress_bar(activation, options["depth"] * options["trials"]) as progress:
-            runs.append(propagate(activation, progress=progress, **options))
+            runs.append(plan.run(progress))
         if runs[-1].partial:
             break
     return runs
+
+
+def warn_of_unequal_lengths(plan: Plan) -> None:
+    """Say so where theory, which knows one length for all samples, cannot be right for the data."""
+    spread = plan.inputs.unequal_lengths()
+    if spread > UNEQUAL:
+        notice(
+            f"samples differ in length (their second moments by ±{spread:.0%}), but theory takes"
+            " each as the average: z tells of that too"
+        )
 
 
 def pieces(

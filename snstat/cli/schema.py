@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import click
 
+from snstat.cli import version_option
 from snstat.cli.output import write_stdout
 
 SCHEMAS = {"propagation": "propagation-1.json", "fixedpoint": "fixedpoint-1.json"}
@@ -13,6 +14,7 @@ SCHEMAS = {"propagation": "propagation-1.json", "fixedpoint": "fixedpoint-1.json
 
 @click.command()
 @click.argument("name", type=click.Choice(list(SCHEMAS)), default="propagation")
+@version_option
 def command(name: str) -> None:
     """Print the JSON Schema (2020-12) of a result: propagation (the default) or fixedpoint."""
     text = files("snstat").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")

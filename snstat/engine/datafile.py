@@ -24,6 +24,8 @@ def open_array(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     missing, a directory, empty, damaged, not of numpy's formats, or would need unpickling.
     """
     name = os.fspath(path)
+    if not name:
+        raise InputFileError("inputs", "no file name", "give normal, uniform, or a .npy file")
     if Path(name).is_dir():
         raise InputFileError(name, "is a directory", "give a .npy or .npz file")
     if not Path(name).exists():

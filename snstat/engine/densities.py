@@ -73,10 +73,13 @@ def _histogram(
     states: Sequence[npt.NDArray[np.floating]],
 ) -> tuple[FloatArray, FloatArray, float, float]:
     """Return edges (bins + 1,), density (bins,), mean and variance of all values together."""
+    # float64: the square of a large float32 overflows. That of a float64 may still.
+    states = [state.astype(np.float64) for state in states]
     size = sum(state.size for state in states)
-    mean = sum(float(state.sum(dtype=np.float64)) for state in states) / size
-    variance = sum(float(((state - mean) ** 2).sum(dtype=np.float64)) for state in states) / size
-    deviation = math.sqrt(variance)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = sum(float(state.sum()) for state in states) / size
+        variance = sum(float(((state - mean) ** 2).sum()) for state in states) / size
+    deviation = math.sqrt(variance) if math.isfinite(variance) else math.inf
     low = max(mean - SPAN * deviation, min(float(state.min()) for state in states))
     high = min(mean + SPAN * deviation, max(float(state.max()) for state in states))
     if not high > low:

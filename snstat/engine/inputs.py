@@ -44,6 +44,10 @@ class Inputs(Protocol):
         """Mean and standard deviation asked for, None for data."""
         ...
 
+    def unequal_lengths(self) -> float:
+        """Return the relative standard deviation of the samples' second moments."""
+        ...
+
     def moments(self) -> InputMoments:
         """Return what the statistics of layer 0 average to."""
         ...
@@ -67,6 +71,10 @@ class DrawnInputs:
     def parameters(self) -> tuple[float | None, float | None]:
         """The mean and standard deviation asked for."""
         return self.mean, self.std
+
+    def unequal_lengths(self) -> float:
+        """Return 0: at infinite width all samples have one length."""
+        return 0.0
 
     def moments(self) -> InputMoments:
         """Return the moments of the distribution; the cosine is its limit at infinite width."""
@@ -127,6 +135,19 @@ class DataInputs:
             chosen = np.sort(generator.choice(samples, self.batch, replace=False, shuffle=False))
         with np.errstate(over="ignore"):  # what leaves the range of dtype is reported as layer 0
             return np.ascontiguousarray(self.data[chosen].T, dtype=dtype)
+
+    def unequal_lengths(self) -> float:
+        """Return the relative standard deviation of the samples' second moments."""
+        samples, width = self.data.shape
+        step = max(1, BLOCK_VALUES // width)
+        seconds = np.concatenate(
+            [
+                np.mean(np.asarray(self.data[first : first + step], dtype=np.float64) ** 2, axis=1)
+                for first in range(0, samples, step)
+            ]
+        )
+        mean = float(seconds.mean())
+        return float(seconds.std()) / mean if mean > 0 else 0.0
 
     def moments(self) -> InputMoments:
         """Return what the statistics of a random batch of these data average to.
@@ -200,9 +221,8 @@ def check_data(data: npt.NDArray[Any], label: str, batch: int | None) -> DataInp
     """Return `data` as inputs, or raise InvalidValueError saying what is wrong with its shape or
     dtype. `batch` defaults to 64 or the number of samples, whichever is less."""
     if data.dtype.kind not in "fiub":
-        raise InvalidValueError(
-            "dtype of inputs", str(data.dtype), "a real number type", "convert to float32"
-        )
+        kind = "structured" if data.dtype.names else str(data.dtype)
+        raise InvalidValueError("dtype of inputs", kind, "a real number type", "convert to float32")
     if data.ndim != 2:
         raise InvalidValueError(
             "shape of inputs", data.shape, "(samples, width)", "reshape to two dimensions"

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, shown
+from snstat.report.grid import print_columns, print_wrapped, shown, width_of
 from snstat.report.numbers import exact
 from snstat.report.sayings import (
     correlation_words,
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 # A trajectory this short is shown whole.
 SHORT = 20
-INDENT = "  "
+INDENT = 2
+GAP = 2
 COORDINATES = ("mean", "weight_sum", "variance", "weight_square_sum")
 
 
@@ -55,7 +56,14 @@ def print_fixed_points(
         for number, point in enumerate(report.fixed_points, start=1):
             title = "Fixed point" if len(report.fixed_points) == 1 else f"Fixed point {number}"
             console.print()
-            _print_point(title, point, depth, glyphs, console)
+            stability = stability_words(point, continuum=report.continuum)
+            _print_point(
+                title,
+                point,
+                (stability, gradient_words(point.gradient_growth, depth)),
+                glyphs,
+                console,
+            )
         if report.trajectory is not None:
             console.print()
             console.print(Text("Trajectory", style="bold"))
@@ -130,45 +138,70 @@ def summary(report: FixedPointReport) -> list[str]:
 
 
 def _print_point(
-    title: str, point: FixedPoint, depth: int, glyphs: Glyphs, console: Console
+    title: str, point: FixedPoint, sentences: Sequence[str], glyphs: Glyphs, console: Console
 ) -> None:
-    """Print one fixed point."""
+    """Print one fixed point: what is said of it, its numbers and its correlations."""
     place = f"{title}: mean {exact(point.mean)}, variance {exact(point.variance)}"
     if point.second_moment == 0:
         place += " (the signal is gone)"
     console.print(Text(glyphs.text(place), style="bold"))
-    for sentence in (stability_words(point), gradient_words(point.gradient_growth, depth)):
-        console.print(Text(glyphs.text(INDENT + sentence)))
-    _print_pairs(_pairs(point), glyphs, console)
+    for sentence in sentences:
+        print_wrapped(glyphs.text(sentence), console, INDENT)
+    _print_pairs(_pairs(point), console)
     if point.correlations:
-        console.print(Text(f"{INDENT}Correlation of two inputs"))
-        print_columns(shown(_correlation_columns(point), glyphs), console)
+        print_wrapped("Correlation of two inputs", console, INDENT)
+        _print_correlations(point, glyphs, console)
 
 
-def _pairs(point: FixedPoint) -> list[tuple[str, str]]:
-    """Return the numbers of a fixed point with their names."""
-    rows = [" ".join(f"{exact(entry):>12}" for entry in row) for row in point.jacobian]
+def _pairs(point: FixedPoint) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the numbers of a fixed point, in lines, with their names."""
+    entries = [[exact(entry) for entry in row] for row in point.jacobian]
+    widths = [max(map(len, column)) for column in zip(*entries, strict=True)]
+    rows = tuple(
+        "  ".join(f"{entry:>{width}}" for entry, width in zip(row, widths, strict=True))
+        for row in entries
+    )
     eigenvalues = ", ".join(
         exact(real) if imaginary == 0 else f"{exact(real)} {imaginary:+.6g}i"
         for real, imaginary in point.eigenvalues
     )
     return [
-        ("second moment", exact(point.second_moment)),
-        ("Jacobian", rows[0]),
-        ("", rows[1]),
-        ("eigenvalues", eigenvalues),
-        ("spectral norm", exact(point.spectral_norm)),
-        ("spectral radius", exact(point.spectral_radius)),
-        ("gradient growth", exact(point.gradient_growth)),
+        ("second moment", (exact(point.second_moment),)),
+        ("Jacobian", rows),
+        ("eigenvalues", (eigenvalues,)),
+        ("spectral norm", (exact(point.spectral_norm),)),
+        ("spectral radius", (exact(point.spectral_radius),)),
+        ("gradient growth", (exact(point.gradient_growth),)),
     ]
 
 
-def _print_pairs(pairs: Sequence[tuple[str, str]], glyphs: Glyphs, console: Console) -> None:
+def _print_pairs(pairs: Sequence[tuple[str, tuple[str, ...]]], console: Console) -> None:
+    """Print names beside their numbers, or above them where the console is too narrow."""
     width = max(len(name) for name, _ in pairs)
-    for name, value in pairs:
-        line = Text(f"{INDENT}{name:<{width}}  ", style="dim")
-        line.append(glyphs.text(value), style="not dim")
-        console.print(line)
+    longest = max(len(line) for _, lines in pairs for line in lines)
+    stacked = INDENT + width + GAP + longest > console.width
+    for name, lines in pairs:
+        if stacked:
+            console.print(Text(" " * INDENT + name, style="dim"))
+            for value in lines:
+                print_wrapped(value, console, 2 * INDENT)
+            continue
+        for label, value in zip((name, *[""] * (len(lines) - 1)), lines, strict=True):
+            line = Text(" " * INDENT + f"{label:<{width}}" + " " * GAP, style="dim")
+            line.append(value, style="not dim")
+            console.print(line)
+
+
+def _print_correlations(point: FixedPoint, glyphs: Glyphs, console: Console) -> None:
+    """Print a table, or where the console is too narrow for it, a few lines for each entry."""
+    columns = shown(_correlation_columns(point), glyphs)
+    if width_of(columns) <= console.width:
+        print_columns(columns, console)
+        return
+    for entry in point.correlations:
+        numbers = f"value {exact(entry.value)}, slope {exact(entry.slope)}"
+        print_wrapped(numbers, console, 2 * INDENT)
+        print_wrapped(glyphs.text(correlation_words(entry)), console, 3 * INDENT)
 
 
 def _correlation_columns(point: FixedPoint) -> list[Column]:

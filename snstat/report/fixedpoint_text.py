@@ -140,7 +140,8 @@ def _report_markdown(report: FixedPointReport, layers: LayerSelection | None, de
     for number, point in enumerate(report.fixed_points, start=1):
         name = f"Fixed point {number}" if many else "Fixed point"
         lines.append(
-            f"{name}: {stability_words(point)}; {gradient_words(point.gradient_growth, depth)}."
+            f"{name}: {stability_words(point, continuum=report.continuum)}; "
+            f"{gradient_words(point.gradient_growth, depth)}."
         )
     text = f"### {escaped(heading(report))}\n\n" + "".join(f"- {escaped(line)}\n" for line in lines)
     tables = []

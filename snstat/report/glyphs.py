@@ -28,11 +28,31 @@ _PLAIN = str.maketrans(
         "−": "-",
         "≥": ">=",
         "≤": "<=",
-        "σ": "s",
         "²": "^2",
+        "√": "sqrt",
+        "′": "'",
+        "∞": "infinity",
+        "…": "...",
         "→": "->",
+        "α": "alpha",
+        "λ": "lambda",
+        "μ": "mu",
+        "ν": "nu",
+        "σ": "sigma",
+        "τ": "tau",
+        "χ": "chi",
+        "ω": "omega",
+        **dict(zip(BLOCKS, LETTERS, strict=True)),
     }
 )
+
+
+def ascii_text(text: str) -> str:
+    """Return `text` in ASCII: ± as +/-, × as x, λ as lambda, and escapes for the rest.
+
+    Lines stay lines, so that whole documents can be passed.
+    """
+    return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +74,7 @@ class Glyphs:
                 letter if letter.isprintable() else letter.encode("unicode_escape").decode()
                 for letter in text
             )
-        if not self.ascii_only:
-            return shown
-        return shown.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
+        return ascii_text(shown) if self.ascii_only else shown
 
     def bars(self, values: FloatArray, cells: int) -> str:
         """Return positive `values` (points,) as at most `cells` bars, on a logarithmic scale.

@@ -56,6 +56,13 @@ def print_columns(columns: Sequence[Column], console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
+def print_wrapped(text: str, console: Console, indent: int = 0, style: str = "") -> None:
+    """Print `text`, broken between words where the console ends, every line indented alike."""
+    for line in Text(text).wrap(console, max(console.width - indent, 1)):
+        line.rstrip()
+        console.print(Text(" " * indent + line.plain, style=style), soft_wrap=True)
+
+
 def _padded(column: Column, cell: str, gap: int, width: int) -> str:
     """Return `cell` at its place within its column; numbers stand to the right, words left."""
     room = " " * (width - cell_len(cell))

@@ -16,6 +16,8 @@ LARGE_ERROR = 99.5
 # Digits kept of an estimate however small its error, and of one that has no error.
 MOST_DIGITS = 7
 PLAIN_DIGITS = 5
+# Digits of a prediction so far above its estimate that no format can serve both.
+APART_DIGITS = 4
 
 
 class Notation(Enum):
@@ -64,11 +66,15 @@ def quantity(estimate: float, stderr: float, notation: Notation = Notation.SPACE
 def alike(value: float, estimate: float, stderr: float) -> str:
     """Return `value` (a prediction) with the digits that `quantity` gives to its estimate.
 
-    Where the two differ too much to share a format, or there is no error, it has its own.
+    Where the two differ too much to share a format, or there is no error, it has its own; without
+    an error, what is below the last digit of the estimate is 0.
     """
     if not math.isfinite(value):
         return ""
     if not (math.isfinite(estimate) and math.isfinite(stderr) and stderr > 0):
+        unseen = 0.5 * 10.0 ** (1 - PLAIN_DIGITS)
+        if math.isfinite(estimate) and abs(value) < unseen * (abs(estimate) or 1.0):
+            return "0"
         return plain(value)
     power = _power(estimate, stderr)
     decimals = _decimals(estimate, stderr, power)
@@ -76,10 +82,15 @@ def alike(value: float, estimate: float, stderr: float) -> str:
         if value == 0:
             return "0"
         own = exponent_of(value)
+        # One power more may come from rounding: 9.99 counts as 10.
+        if own > power + 1:
+            return plain(value, APART_DIGITS)
         digits = min(max(own - power + decimals, 1), MOST_DIGITS - 1)
         return f"{value:.{digits}e}"
     if abs(value) >= LARGE:
         return f"{value:.2e}"
+    if value != 0:
+        decimals = min(decimals, max(MOST_DIGITS - 1 - exponent_of(value), 0))
     return _scaled(value, 0, decimals)
 
 
@@ -96,8 +107,13 @@ def plain(value: float, digits: int = PLAIN_DIGITS) -> str:
 
 
 def exact(value: float, digits: int = 6) -> str:
-    """Return a computed number with `digits` significant digits and no idle zeros."""
-    return f"{value + 0.0:.{digits}g}" if math.isfinite(value) else ""
+    """Return a computed number with `digits` significant digits and no idle zeros.
+
+    Infinity is a result here, such as a slope where a map starts vertically: "infinite".
+    """
+    if math.isinf(value):
+        return "infinite" if value > 0 else "-infinite"
+    return "" if math.isnan(value) else f"{value + 0.0:.{digits}g}"
 
 
 def factor(value: float) -> str:

@@ -24,11 +24,18 @@ def heading(report: FixedPointReport) -> str:
     return f"{display_name(report.activation)} · {report.map} map · {values}"
 
 
-def stability_words(point: FixedPoint) -> str:
-    """Return what happens to a small perturbation of the moments."""
+def stability_words(point: FixedPoint, *, continuum: bool = False) -> str:
+    """Return what happens to a small perturbation of the moments.
+
+    At a spectral radius of 1 higher orders decide, which `stable` then tells; in a `continuum` of
+    fixed points nothing does.
+    """
     radius = point.spectral_radius
-    if abs(radius - 1) < MARGINAL:
+    if abs(radius - 1) < MARGINAL and continuum and not point.stable:
         return "neutral: perturbations neither shrink nor grow at first order"
+    if abs(radius - 1) < MARGINAL:
+        verb = "shrink" if point.stable else "grow"
+        return f"neutral at first order: perturbations {verb} slower than exponentially"
     if point.stable and radius < MARGINAL:
         return "stable: perturbations vanish within one layer"
     if point.stable:
@@ -78,6 +85,8 @@ def infinity_words(at_infinity: str) -> str:
         return "Large enough signals grow without bound."
     if at_infinity == "returns":
         return "Large signals come back: infinity repels."
+    if at_infinity == "keeps":
+        return "Large signals keep their size."
     return f"Large signals: {at_infinity}."
 
 

@@ -41,8 +41,9 @@ EXTRAS = (
 # For three-digit exponents in 80 columns, and for narrower consoles.
 NARROW = (
     (("mean", "et"), ("variance", "etz"), ("cosine", "e")),
-    (("mean", "e"), ("variance", "etz"), ("cosine", "e")),
+    (("mean", "et"), ("variance", "et"), ("cosine", "e")),
     (("mean", "etz"), ("variance", "etz")),
+    (("mean", "et"), ("variance", "etz")),
     (("mean", "et"), ("variance", "et")),
     (("mean", "e"), ("variance", "e")),
     (("variance", "e"),),
@@ -51,6 +52,10 @@ NARROW = (
 COMPARED = (("mean", "variance", "cosine"), ("variance", "cosine"), ("variance",))
 # Rows enough to tell most layouts that do not fit.
 SAMPLE_ROWS = 256
+
+# The fewest bars that tell a shape; with less room they get a line of their own.
+FEWEST_BARS = 8
+MOST_BARS = 64
 
 CONCISE_NOTE = "1.0023(41) stands for 1.0023 ± 0.0041, one standard error."
 SUSPICIOUS_NOTE = f"{MARK} farther from theory than chance goes once in a thousand times."
@@ -69,7 +74,7 @@ def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = L
         layout, columns = _fitted(run, rows, glyphs, console.width)
         if position:
             console.print()
-        _print_run(run, columns, glyphs, console)
+        _print_run(run, columns, lost(run, layout), glyphs, console)
         if layout.notation is Notation.CONCISE and not explained:
             console.print(Text(glyphs.text(CONCISE_NOTE), style="dim"))
             explained = True
@@ -82,7 +87,27 @@ def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = L
             console.print(Text(glyphs.text(CONCISE_NOTE), style="dim"))
 
 
-def _print_run(run: Run, columns: Sequence[Column], glyphs: Glyphs, console: Console) -> None:
+def lost(run: Run, layout: Layout) -> list[str]:
+    """Return which columns of mean, variance and cosine a narrow `layout` does without."""
+    parts = dict(layout.parts)
+    held = [name for name, _ in BASE if name in parts]
+    predicted = [name for name in held if np.isfinite(run.statistics[name].theory).any()]
+    without = [name for name in predicted if "t" not in parts[name]]
+    scored = [name for name in held if np.isfinite(run.statistics[name].z).any()]
+    missing = ["mean"] if "mean" not in parts else []
+    if without:
+        missing.append("theory" if without == predicted else f"theory of the {without[0]}")
+    if scored and not any("z" in parts[name] for name in scored):
+        missing.append("z")
+    cosine = run.statistics.get("cosine")
+    if cosine is not None and "cosine" not in parts and np.isfinite(cosine.estimate).any():
+        missing.append("cosine")
+    return missing
+
+
+def _print_run(
+    run: Run, columns: Sequence[Column], missing: Sequence[str], glyphs: Glyphs, console: Console
+) -> None:
     """Print one run: its title, its table, the variance as bars, and what it means."""
     console.print(Text(glyphs.text(stack_words(run.stack)), style="bold"))
     console.print(Text(glyphs.text(simulation_words(run.simulation)), style="dim"))
@@ -91,6 +116,10 @@ def _print_run(run: Run, columns: Sequence[Column], glyphs: Glyphs, console: Con
         print_columns(columns, console)
         console.print()
         console.print(_variance_line(run, glyphs, console.width))
+        if missing:
+            *first, last = missing
+            names = f"{', '.join(first)} and {last}" if first else last
+            console.print(Text(f"Widen the terminal for {names}.", style="dim"))
     if any(column.suspicious for column in columns):
         console.print(Text(SUSPICIOUS_NOTE, style="dim"))
     for sentence in conclusions(run):
@@ -142,5 +171,8 @@ def _variance_line(run: Run, glyphs: Glyphs, width: int) -> Text:
     label, limits = "variance ", ""
     if known.size:
         limits = f" {plain(float(known.min()), 3)} to {plain(float(known.max()), 3)}"
-    cells = max(width - len(label) - len(limits), 1)
-    return Text(label + glyphs.bars(values, min(cells, 64)) + limits)
+    cells = width - len(label) - len(limits)
+    if cells < FEWEST_BARS:
+        bars = glyphs.bars(values, max(min(width, MOST_BARS), 1))
+        return Text(f"{label.strip()}{limits}\n{bars}")
+    return Text(label + glyphs.bars(values, min(cells, MOST_BARS)) + limits)

@@ -105,6 +105,8 @@ def limit_sentence(outlook: Outlook) -> str:
     if outlook.kind == "explodes":
         speed = "" if rate is None else f", ×{rate:.3g} per layer in the limit"
         return f"Explodes{speed} (theory): lower the weight gain."
+    if outlook.kind == "silent":
+        return "Silent: the inputs are zero and no bias adds to them."
     if outlook.kind == "neutral":
         return "Neutral: any second moment is kept, and nothing corrects a drift (theory)."
     return "Drifts: the signal settles at no fixed point (theory)."
@@ -137,7 +139,8 @@ def collapse_sentence(run: Run) -> str:
     if final < ALIKE or 1 - final > LOST * (1 - first):
         return ""
     shown = "1" if 1 - final < 5e-7 else f"{final:.{max(2, math.ceil(-math.log10(1 - final)))}f}"
-    return f"Inputs collapse: any two have cosine {shown} at layer {last}."
+    source = " (theory)" if math.isfinite(cosine.theory[last]) else ""
+    return f"Inputs collapse: any two have cosine {shown} at layer {last}{source}."
 
 
 def _limit(value: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ class Record:
     def keys(self) -> list[str]:
         """Return the names of the fields."""
         return [entry.name for entry in fields(self)]  # type: ignore[arg-type]  # children are dataclasses
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle by the values of the fields, read-only mappings as dictionaries."""
+        values = (getattr(self, key) for key in self.keys())
+        plain = (dict(value) if isinstance(value, MappingProxyType) else value for value in values)
+        return type(self), tuple(plain)
 
     def __getitem__(self, key: str) -> Any:
         """Return the field called `key`; KeyError if there is none."""

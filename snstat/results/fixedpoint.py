@@ -29,7 +29,10 @@ class FixedPoint(Record):
 
     `jacobian` is ∂(mean', variance')/∂(mean, variance), rows first; `eigenvalues` are
     [real, imaginary] pairs by decreasing modulus; `stable` is True when the spectral radius is
-    below 1; `depth_scale` is −1/ln(spectral radius) layers (None: infinite).
+    below 1, or is 1 within rounding and the map still moves every nearby point towards this one,
+    slower than exponentially; `depth_scale` is −1/ln(spectral radius) layers (None: infinite).
+    `correlation_continuum` is True where every correlation is fixed (linear activations without
+    biases); `correlations` then holds both ends, 0 and 1.
     """
 
     mean: float
@@ -43,6 +46,7 @@ class FixedPoint(Record):
     depth_scale: float | None
     gradient_growth: float
     correlations: tuple[CorrelationFixedPoint, ...] = ()
+    correlation_continuum: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,10 @@ class FixedPointReport(Record):
 
     `map` is "ensemble" or "unit"; `parameters` are weight_gain and bias_std, or weight_sum and
     weight_square_sum. `continuum` is True when every second moment is a fixed point.
-    `at_infinity` says what large signals do: "grows" (infinity attracts) or "returns".
-    `solved` holds alpha and lambda when a target was given, `trajectory` pairs (mean, variance).
+    `at_infinity` says what large signals do: "grows" (infinity attracts), "returns", or "keeps"
+    where fixed points of a continuum are arbitrarily large. `solved` holds alpha and lambda when
+    a target was given: all else is then of the SELU with these. `trajectory` holds pairs (mean,
+    variance). `theorem_domain` is for SELU's own alpha and lambda only.
     """
 
     activation: str

@@ -156,7 +156,8 @@ class Outlook(Record):
     """What theory says of the stack as a whole (ensemble map at infinite width).
 
     `kind` is one of "converges", "vanishes", "explodes", "neutral" (every second moment is a
-    fixed point) or "drifts" (no attracting fixed point is reached). `mean` and `variance` are
+    fixed point), "drifts" (no attracting fixed point is reached) or "silent" (inputs and biases
+    are 0, and so is every layer: no rate and no gradients are told). `mean` and `variance` are
     those of the limit, `rate` the factor by which the distance to it changes per layer,
     `gradient_growth` χ at the limit, and `gradient_factor` the factor by which the mean squared
     gradient grows from the last layer back to the input over this depth.

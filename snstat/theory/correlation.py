@@ -13,7 +13,7 @@ import math
 from snstat.activations import Activation
 from snstat.results import CorrelationFixedPoint
 from snstat.theory.centred import centred_moments
-from snstat.theory.linear import MARGINAL, depth_scale
+from snstat.theory.linear import MARGINAL, depth_scale, is_neutral, neat
 from snstat.theory.pairs import pair_gap, pair_slope
 
 # The smallest 1 − c at which a fixed point is told from c = 1.
@@ -21,14 +21,23 @@ _NEAREST = 1e-13
 
 
 def correlation_fixed_points(
-    activation: Activation, second_moment: float, weight_gain: float, bias_std: float
+    activation: Activation,
+    second_moment: float,
+    weight_gain: float,
+    bias_std: float,
+    next_second_moment: float | None = None,
 ) -> tuple[CorrelationFixedPoint, ...]:
     """Return the fixed points in [0, 1], ascending, at pre-activation second moment q.
 
-    `second_moment` is positive and a fixed point of q → q'. `stable` means that correlations
-    below (at c = 1) or on both sides approach it, be it slower than exponentially.
+    `second_moment` is positive; so is `next_second_moment`, that of the next layer, which is left
+    out at a fixed point of q → q'. `stable` means that correlations below (at c = 1) or on both
+    sides approach it, be it slower than exponentially. Where every correlation is fixed, 0 and 1
+    stand for all.
     """
     square_gain = weight_gain * weight_gain
+    if next_second_moment is not None:
+        # q' is divided by instead of q.
+        square_gain *= second_moment / next_second_moment
 
     def image(misalignment: float) -> float:
         return square_gain * pair_gap(activation, second_moment, misalignment) / second_moment
@@ -40,7 +49,9 @@ def correlation_fixed_points(
     chi = square_gain * centred_moments(activation, second_moment).derivative_square
     uncorrelated = image(1.0) if square_gain > 0 else 0.0
     attracting = chi <= 1.0 + MARGINAL and uncorrelated < 1.0 - MARGINAL
-    aligned = CorrelationFixedPoint(1.0, chi, attracting, depth_scale(chi))
+    aligned = CorrelationFixedPoint(1.0, neat(chi), attracting, depth_scale(chi))
+    if is_neutral(chi) and is_neutral(uncorrelated):
+        return (CorrelationFixedPoint(0.0, 1.0, False, None), aligned)
     if chi <= 1.0 + MARGINAL:
         return (aligned,)
     if uncorrelated > 1.0 - MARGINAL:
@@ -53,4 +64,13 @@ def correlation_fixed_points(
         misalignment = math.exp(brentq(excess, math.log(_NEAREST), 0.0, xtol=1e-15, rtol=1e-14))
     slope = square_gain * pair_slope(activation, second_moment, misalignment)
     stable = slope < 1.0 - MARGINAL
-    return (CorrelationFixedPoint(1.0 - misalignment, slope, stable, depth_scale(slope)), aligned)
+    inside = CorrelationFixedPoint(
+        neat(1.0 - misalignment), neat(slope), stable, depth_scale(slope)
+    )
+    return (inside, aligned)
+
+
+def every_correlation_fixed(points: tuple[CorrelationFixedPoint, ...]) -> bool:
+    """Return whether `points` stand for all of [0, 1]: a convex map through (0, 0) and (1, 1)
+    with slope 1 there is the identity."""
+    return len(points) == 2 and points[0].value == 0.0 and is_neutral(points[1].slope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ import numpy as np
 from snstat.activations import Activation
 from snstat.results import FixedPoint
 from snstat.theory.centred import centred_moments
-from snstat.theory.correlation import correlation_fixed_points
+from snstat.theory.correlation import correlation_fixed_points, every_correlation_fixed
 from snstat.theory.expectations import jacobian, one_sided_slopes
 from snstat.theory.linear import fixed_point_record, stable_first
 
@@ -23,11 +24,12 @@ _ROUNDING = 2e-14
 
 @dataclass(frozen=True, slots=True)
 class EnsembleSearch:
-    """What was found: the fixed points, whether every q is one, whether infinity attracts."""
+    """What was found: the fixed points, whether every q is one, what infinity does: "grows"
+    (attracts), "returns" or "keeps"."""
 
     fixed_points: tuple[FixedPoint, ...]
     continuum: bool
-    grows: bool
+    at_infinity: str
 
 
 def ensemble_image(activation: Activation, q: float, square_gain: float, bias: float) -> float:
@@ -57,7 +59,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
     values = np.array([excess(float(x)) for x in grid])
     moving = np.abs(values) > _ROUNDING
     if not moving.any() and bias == 0:
-        return EnsembleSearch((_point(activation, 1.0, weight_gain, bias),), True, False)
+        return EnsembleSearch((_point(activation, 1.0, weight_gain, bias),), True, "keeps")
 
     roots: list[float] = []
     kept = np.flatnonzero(moving)
@@ -84,10 +86,23 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
             elif found.fun < _ROUNDING:
                 roots.append(float(found.x))
     points = [0.0] if bias == 0 and activation.function(np.zeros(1))[0] == 0 else []
-    points += [math.exp(root) for root in sorted(roots)]
+    points += [_rounded(math.exp(root), excess) for root in sorted(roots)]
     grows = bool(values[kept[-1]] > 0) if kept.size else bias > 0
-    found = [_point(activation, q, weight_gain, bias) for q in points]
-    return EnsembleSearch(stable_first(found), False, grows)
+    found = []
+    for q in points:
+        # The nearest places on either side at which the map moves at all.
+        log_q = math.log(q) if q > 0 else -math.inf
+        rises_below = (values[kept[grid[kept] < log_q]] > 0)[-1:]
+        falls_above = (values[kept[grid[kept] > log_q]] < 0)[:1]
+        approached = bool(rises_below.all() and falls_above.all())
+        found.append(_point(activation, q, weight_gain, bias, approached=approached))
+    return EnsembleSearch(stable_first(found), False, "grows" if grows else "returns")
+
+
+def _rounded(q: float, excess: Callable[[float], float]) -> float:
+    """Return `q`, or the number of 12 digits nearest to it if that is as good a root."""
+    short = float(f"{q:.12g}")
+    return short if abs(excess(math.log(short))) <= _ROUNDING else q
 
 
 def zero_slope(activation: Activation, square_gain: float) -> float:
@@ -96,8 +111,11 @@ def zero_slope(activation: Activation, square_gain: float) -> float:
     return square_gain * float(left**2 + right**2) / 2.0
 
 
-def _point(activation: Activation, q: float, weight_gain: float, bias: float) -> FixedPoint:
-    """Return the record of the fixed point with pre-activation second moment `q`."""
+def _point(
+    activation: Activation, q: float, weight_gain: float, bias: float, *, approached: bool = False
+) -> FixedPoint:
+    """Return the record of the fixed point with pre-activation second moment `q`; `approached`
+    tells whether the map moves q nearby towards it."""
     square_gain = weight_gain * weight_gain
     state = centred_moments(activation, q)
     by_q = jacobian(activation, 0.0, q)[:, 1]
@@ -109,11 +127,14 @@ def _point(activation: Activation, q: float, weight_gain: float, bias: float) ->
     matrix = np.where(np.isnan(matrix), 0.0, matrix)
     # Rank one: the eigenvalues are ∂q'/∂q and 0.
     slope = float(matrix[0, 0] + matrix[1, 1]) if q > 0 else zero_slope(activation, square_gain)
+    correlations = correlation_fixed_points(activation, q, weight_gain, bias) if q > 0 else ()
     return fixed_point_record(
         state.mean,
         state.variance,
         matrix,
         (complex(slope), 0j),
         square_gain * state.derivative_square,
-        correlation_fixed_points(activation, q, weight_gain, bias) if q > 0 else (),
+        correlations,
+        slowly_attracting=approached,
+        correlation_continuum=every_correlation_fixed(correlations),
     )

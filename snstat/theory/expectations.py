@@ -12,13 +12,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activations import Activation, Asymptote
+from snstat.activations import Activation, Asymptote, Elementwise
 from snstat.theory.quadrature import FloatArray, Nodes, gaussian_nodes
 
 # Elements evaluated at once: bounds the memory of a call to some tens of megabytes.
 _CHUNK = 256
-# Where the standard deviation is 0, derivatives are limits, taken at this one.
-_LIMIT_STD = 1e-6
 
 Integrand = Callable[[Nodes, FloatArray, FloatArray], tuple[FloatArray, ...]]
 
@@ -107,8 +105,7 @@ def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
         np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     )
     at_zero = variance <= 0
-    limit = (_LIMIT_STD * (1.0 + np.abs(mean))) ** 2
-    positive = np.where(at_zero, limit, variance)
+    positive = np.where(at_zero, 1.0, variance)
 
     def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
         slope = activation.derivative(nodes.x)
@@ -127,10 +124,11 @@ def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
     std = np.sqrt(positive)
     b, d = tilt / (2.0 * std), d / std
     if np.any(at_zero):
-        # Without variance only the slopes on either side of the mean matter.
+        # Without variance only slopes and curvatures on either side of the mean matter.
         left, right = one_sided_slopes(activation, mean)
+        below, above = _one_sided(activation, activation.curvature, mean)
         linear = (left**2 + right**2) / 2.0 - (right - left) ** 2 / (2.0 * np.pi)
-        bend = np.where(right == left, b, np.copysign(np.inf, right - left))
+        bend = np.where(right == left, (below + above) / 4.0, np.copysign(np.inf, right - left))
         a = np.where(at_zero, (left + right) / 2.0, a)
         b = np.where(at_zero, bend, b)
         c = np.where(at_zero, 0.0, c)
@@ -140,14 +138,17 @@ def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
 
 def one_sided_slopes(activation: Activation, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Return φ' just below and just above `x`; they differ at a kink only."""
-    x = np.asarray(x, dtype=np.float64)
+    return _one_sided(activation, activation.derivative, np.asarray(x, dtype=np.float64))
+
+
+def _one_sided(
+    activation: Activation, function: Elementwise, x: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the limits of φ' or φ'' from below and from above at `x`."""
     at_kink = np.isin(x, activation.kinks)
     below, above = np.nextafter(x, -np.inf), np.nextafter(x, np.inf)
-    middle = activation.derivative(x)
-    return (
-        np.where(at_kink, activation.derivative(below), middle),
-        np.where(at_kink, activation.derivative(above), middle),
-    )
+    middle = function(x)
+    return np.where(at_kink, function(below), middle), np.where(at_kink, function(above), middle)
 
 
 def _integrate(

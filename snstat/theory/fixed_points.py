@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activations import Activation
+from snstat.activations import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.results import FixedPoint, FixedPointReport
 from snstat.stack import INITIALISERS, MAX_SCALE, number
-from snstat.theory.ensemble import find_ensemble
-from snstat.theory.maps import activation_named, ensemble_map, unit_map
+from snstat.theory.ensemble import EnsembleSearch, find_ensemble
+from snstat.theory.maps import activation_named, ensemble_moments, unit_moments
 from snstat.theory.quadrature import FloatArray
 from snstat.theory.solve import solve_selu
 from snstat.theory.theorems import theorem_domain
-from snstat.theory.unit import find_unit
+from snstat.theory.unit import UnitSearch, find_unit
 
 MAPS = ("ensemble", "unit")
 
@@ -67,53 +68,73 @@ def analyse(
 ) -> FixedPointReport:
     """Return everything about the fixed points of one map: see `fixed_points` for the parameters.
 
-    `target_mean` and `target_variance` (where one is given, by default 0 and 1) ask for the SELU
-    parameters with that fixed point of the unit map; `start` (mean, variance) for the trajectory
-    of `depth` layers from there. Raises as `fixed_points`, `solve_selu` and `trajectory`.
+    `target_mean` and `target_variance` (where only one is given, 0 and 1 stand for the other) ask
+    for the SELU parameters with that fixed point of the unit map; the report is then that of the
+    SELU with these parameters. `start` (mean, variance) asks for the trajectory of `depth` layers
+    from there. Raises as `fixed_points`, `solve_selu` and `trajectory`, and InvalidValueError for
+    a target of another activation or of the ensemble map.
     """
     entry = activation_named(activation)
+    targeted = target_mean is not None or target_variance is not None
+    if targeted:
+        map = _map_of_target(activation, map)  # noqa: A001
     chosen, parameters = resolve_map(
         entry, map, weight_gain, bias_std, weight_sum, weight_square_sum
     )
     solved = None
-    if target_mean is not None or target_variance is not None:
-        if activation != "selu":
-            raise InvalidValueError(
-                "activation", activation, "selu", "only its parameters are solved for"
-            )
-        unit_parameters = parameters if chosen == "unit" else {}
+    if targeted:
         alpha, scale = solve_selu(
             0.0 if target_mean is None else target_mean,
             1.0 if target_variance is None else target_variance,
-            **unit_parameters,
+            **parameters,
         )
         solved = MappingProxyType({"alpha": alpha, "lambda": scale})
+        if not (_same(alpha, ALPHA) and _same(scale, LAMBDA)):
+            entry = selu_with(alpha, scale)
     path = None
     if start is not None:
-        steps = trajectory(activation, *start, depth, map=chosen, **parameters)
+        steps = _follow(entry, chosen, parameters, *start, depth)
         path = tuple((float(mean), float(variance)) for mean, variance in steps)
     domain = None
+    search: UnitSearch | EnsembleSearch
     if chosen == "unit":
-        unit = find_unit(entry, **parameters)
-        found, continuum, grows = unit.fixed_points, unit.continuum, unit.grows
-        if activation == "selu":
+        search = find_unit(entry, **parameters)
+        if entry is ACTIVATIONS["selu"]:
+            found = search.fixed_points
             places = [start] if start is not None else [(p.mean, p.variance) for p in found]
             domains = [theorem_domain(mean, variance, **parameters) for mean, variance in places]
             domain = next((name for name in domains if name is not None), None)
     else:
         search = find_ensemble(entry, parameters["weight_gain"], parameters["bias_std"])
-        found, continuum, grows = search.fixed_points, search.continuum, search.grows
     return FixedPointReport(
         activation=activation,
         map=chosen,
         parameters=MappingProxyType(parameters),
-        fixed_points=found,
-        continuum=continuum,
-        at_infinity="grows" if grows else "returns",
+        fixed_points=search.fixed_points,
+        continuum=search.continuum,
+        at_infinity=search.at_infinity,
         theorem_domain=domain,
         solved=solved,
         trajectory=path,
     )
+
+
+def _map_of_target(activation: str, chosen: str | None) -> str:
+    """Return "unit", the map of every target; raise for others and for other activations."""
+    if activation != "selu":
+        raise InvalidValueError(
+            "activation", activation, "selu", "only its parameters are solved for"
+        )
+    if chosen == "ensemble":
+        raise InvalidValueError(
+            "map", chosen, "unit, or left out, with a target", "the unit map is solved for"
+        )
+    return "unit" if chosen is None else chosen
+
+
+def _same(solved: float, known: float) -> bool:
+    """Return whether a solved parameter is SELU's own, to the accuracy of solving."""
+    return math.isclose(solved, known, rel_tol=1e-13)
 
 
 def trajectory(
@@ -132,15 +153,27 @@ def trajectory(
 
     Rows are NaN once the signal is too large for a double. Raises as `fixed_points`.
     """
+    entry = activation_named(activation)
     chosen, parameters = resolve_map(
-        activation_named(activation), map, weight_gain, bias_std, weight_sum, weight_square_sum
+        entry, map, weight_gain, bias_std, weight_sum, weight_square_sum
     )
-    step = unit_map if chosen == "unit" else ensemble_map
+    return _follow(entry, chosen, parameters, mean, variance, depth)
+
+
+def _follow(
+    entry: Activation,
+    chosen: str,
+    parameters: Mapping[str, float],
+    mean: float,
+    variance: float,
+    depth: int,
+) -> FloatArray:
+    step = unit_moments if chosen == "unit" else ensemble_moments
     path = np.full((depth + 1, 2), np.nan)
     path[0] = number("mean", mean), number("variance", variance, 0.0)
     for layer in range(depth):
         try:
-            path[layer + 1] = step(activation, *path[layer].tolist(), **parameters)
+            path[layer + 1] = step(entry, *path[layer].tolist(), **parameters)
         except InvalidValueError:
             if layer == 0:
                 raise

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from snstat.activations import ACTIVATIONS, Activation
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.stack import number
 from snstat.theory.expectations import derivative_second_moment, moments
 from snstat.theory.pairs import pair_gap
 from snstat.theory.quadrature import FloatArray
@@ -35,24 +34,35 @@ def unit_map(
     mean: npt.ArrayLike,
     variance: npt.ArrayLike,
     *,
-    weight_sum: float = 0.0,
-    weight_square_sum: float = 1.0,
+    weight_sum: npt.ArrayLike = 0.0,
+    weight_square_sum: npt.ArrayLike = 1.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Return (mean, variance) after one layer of the unit map.
 
-    `mean` and `variance` of the inputs broadcast like numpy arrays; scalars give floats. Raises
-    UnknownNameError, and InvalidValueError for values that are not finite, a variance or square
-    sum below 0, or pre-activations too large to be squared.
+    `mean` and `variance` of the inputs, `weight_sum` and `weight_square_sum` broadcast like numpy
+    arrays, to the shape of both results; scalars give floats. Raises UnknownNameError, and
+    InvalidValueError for values that are not finite, a variance or square sum below 0, or
+    pre-activations too large to be squared.
     Source: Klambauer et al., arXiv:1706.02515, equations 4 and 5.
     """
-    entry = activation_named(activation)
-    weight_sum = number("weight_sum", weight_sum)
-    weight_square_sum = number("weight_square_sum", weight_square_sum, 0.0)
+    return unit_moments(activation_named(activation), mean, variance, weight_sum, weight_square_sum)
+
+
+def unit_moments(
+    activation: Activation,
+    mean: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    weight_sum: npt.ArrayLike,
+    weight_square_sum: npt.ArrayLike,
+) -> tuple[FloatArray, FloatArray]:
+    """Return what `unit_map` does, for any activation, listed or not."""
+    weight_sum = _finite("weight_sum", weight_sum)
+    weight_square_sum = _finite("weight_square_sum", weight_square_sum, 0.0)
     mean, variance = _finite("mean", mean), _finite("variance", variance, 0.0)
     with np.errstate(over="ignore"):
         pre_mean, pre_variance = mean * weight_sum, variance * weight_square_sum
     require_bounded(pre_mean, pre_variance)
-    return moments(entry, pre_mean, pre_variance)
+    return moments(activation, pre_mean, pre_variance)
 
 
 def ensemble_map(
@@ -60,22 +70,33 @@ def ensemble_map(
     mean: npt.ArrayLike,
     variance: npt.ArrayLike,
     *,
-    weight_gain: float = 1.0,
-    bias_std: float = 0.0,
+    weight_gain: npt.ArrayLike = 1.0,
+    bias_std: npt.ArrayLike = 0.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Return (mean, variance) after one layer of the ensemble map.
 
-    Arguments broadcast and errors are raised as in `unit_map`.
+    `mean`, `variance`, `weight_gain` and `bias_std` broadcast and errors are raised as in
+    `unit_map`.
     Source: Poole et al., arXiv:1606.05340, with the mean beside the second moment.
     """
-    entry = activation_named(activation)
-    weight_gain = number("weight_gain", weight_gain, 0.0)
-    bias_std = number("bias_std", bias_std, 0.0)
+    return ensemble_moments(activation_named(activation), mean, variance, weight_gain, bias_std)
+
+
+def ensemble_moments(
+    activation: Activation,
+    mean: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    weight_gain: npt.ArrayLike,
+    bias_std: npt.ArrayLike,
+) -> tuple[FloatArray, FloatArray]:
+    """Return what `ensemble_map` does, for any activation, listed or not."""
+    weight_gain = _finite("weight_gain", weight_gain, 0.0)
+    bias_std = _finite("bias_std", bias_std, 0.0)
     mean, variance = _finite("mean", mean), _finite("variance", variance, 0.0)
     with np.errstate(over="ignore"):
         q = np.square(weight_gain) * (variance + np.square(mean)) + np.square(bias_std)
     require_bounded(np.zeros(()), q)
-    return moments(entry, 0.0, q)
+    return moments(activation, 0.0, q)
 
 
 def correlation_map(
@@ -83,45 +104,51 @@ def correlation_map(
     correlation: npt.ArrayLike,
     second_moment: npt.ArrayLike,
     *,
-    weight_gain: float = 1.0,
-    bias_std: float = 0.0,
+    weight_gain: npt.ArrayLike = 1.0,
+    bias_std: npt.ArrayLike = 0.0,
 ) -> FloatArray:
     """Return the correlation of the next pre-activations of two inputs.
 
     `correlation` of their pre-activations is in [-1, 1] and `second_moment` (of each) at least 0;
-    they broadcast. NaN where the next pre-activations are 0. Errors as in `unit_map`.
+    they, `weight_gain` and `bias_std` broadcast to the shape of the result. NaN where the next
+    pre-activations are 0. Errors as in `unit_map`.
     Source: Poole et al., arXiv:1606.05340, equation 5.
     """
     entry = activation_named(activation)
-    square_gain = number("weight_gain", weight_gain, 0.0) ** 2
-    bias_square = number("bias_std", bias_std, 0.0) ** 2
-    correlations, seconds = np.broadcast_arrays(
-        _finite("correlation", correlation, -1.0, 1.0), _finite("second_moment", second_moment, 0.0)
+    correlations, seconds, gains, biases = np.broadcast_arrays(
+        _finite("correlation", correlation, -1.0, 1.0),
+        _finite("second_moment", second_moment, 0.0),
+        _finite("weight_gain", weight_gain, 0.0),
+        _finite("bias_std", bias_std, 0.0),
     )
     require_bounded(np.zeros(()), seconds)
     result = np.empty(correlations.shape)
     for index in np.ndindex(result.shape):
         c, q = float(correlations[index]), float(seconds[index])
+        square_gain = float(gains[index]) ** 2
         mean, variance = moments(entry, 0.0, q)
-        image = square_gain * (variance + mean * mean) + bias_square
+        image = square_gain * (variance + mean * mean) + float(biases[index]) ** 2
         gap = square_gain * pair_gap(entry, q, 1.0 - c)
         result[index] = 1.0 - gap / image if image > 0 else math.nan
     return result[()]
 
 
 def gradient_growth(
-    activation: str, second_moment: npt.ArrayLike, *, weight_gain: float = 1.0
+    activation: str, second_moment: npt.ArrayLike, *, weight_gain: npt.ArrayLike = 1.0
 ) -> FloatArray:
     """Return χ = G² E[φ'(√q z)²]: the factor by which the mean squared gradient changes per layer
-    going backward, at pre-activation second moment q. Errors as in `unit_map`.
+    going backward, at pre-activation second moment q.
+
+    `second_moment` and `weight_gain` broadcast; errors as in `unit_map`.
 
     Source: Schoenholz et al., arXiv:1611.01232.
     """
     entry = activation_named(activation)
-    square_gain = number("weight_gain", weight_gain, 0.0) ** 2
+    square_gain = np.square(_finite("weight_gain", weight_gain, 0.0))
     q = _finite("second_moment", second_moment, 0.0)
     require_bounded(np.zeros(()), q)
-    return square_gain * derivative_second_moment(entry, 0.0, q)
+    growth: FloatArray = square_gain * derivative_second_moment(entry, 0.0, q)
+    return growth
 
 
 def _finite(

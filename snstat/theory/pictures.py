@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from snstat.errors import InvalidValueError
-from snstat.results import CorrelationCurve, FixedPoint, MapField
+from snstat.results import CorrelationCurve, CorrelationFixedPoint, FixedPoint, MapField
 from snstat.theory.correlation import correlation_fixed_points
 from snstat.theory.ensemble import ensemble_image
 from snstat.theory.fixed_points import fixed_points, trajectory
@@ -97,7 +97,8 @@ def correlation_curve(
     """Return the correlation map on [-1, 1] at one second moment q of the pre-activations.
 
     q defaults to that of a fixed point, a stable one if there is one, and to 1 where there is
-    none but 0. Correlations' fixed points are listed where q is one. Raises as `correlation_map`.
+    none but 0. The fixed points are those of this map of correlations, whether q is one of q → q'
+    or not; there are none where no signal is left. Raises as `correlation_map`.
     """
     entry = activation_named(activation)
     parameters = {"weight_gain": weight_gain, "bias_std": bias_std}
@@ -108,7 +109,12 @@ def correlation_curve(
     correlations = np.linspace(-1.0, 1.0, points)
     images = correlation_map(activation, correlations, second_moment, **parameters)
     image = ensemble_image(entry, second_moment, weight_gain**2, bias_std)
-    settled = second_moment > 0 and math.isclose(image, second_moment, rel_tol=1e-9)
+    points_here: tuple[CorrelationFixedPoint, ...] = ()
+    if second_moment > 0 and image > 0:
+        settled = math.isclose(image, second_moment, rel_tol=1e-9)
+        points_here = correlation_fixed_points(
+            entry, second_moment, weight_gain, bias_std, None if settled else image
+        )
     return CorrelationCurve(
         activation,
         weight_gain,
@@ -116,5 +122,5 @@ def correlation_curve(
         second_moment,
         correlations,
         images,
-        correlation_fixed_points(entry, second_moment, weight_gain, bias_std) if settled else (),
+        points_here,
     )

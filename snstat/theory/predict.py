@@ -14,6 +14,7 @@ from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.dead import dead_fraction
 from snstat.theory.dense import DenseStep, dense_step
+from snstat.theory.linear import without_noise
 from snstat.theory.quadrature import FloatArray
 
 
@@ -64,7 +65,7 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     over_units[0] = inputs.variance_over_units
     q, misalignment = column(lambda step: step.pre_second_moment), column(lambda s: s.misalignment)
     columns = {
-        "mean": column(lambda step: step.moments.mean, inputs.mean),
+        "mean": column(_mean, inputs.mean),
         "variance": variance,
         "second_moment": second_moment,
         "variance_over_batch": over_batch,
@@ -115,9 +116,13 @@ def _input_gap(batch: int, inputs: InputMoments) -> float:
     return from_variance if abs(from_cosine - from_variance) <= rounding else from_cosine
 
 
+def _mean(step: DenseStep) -> float:
+    return without_noise(step.moments.mean, math.sqrt(step.second_moment))
+
+
 def _cosine(step: DenseStep) -> float:
     total = step.second_moment
-    return 1.0 - step.gap / total if total > 0 else math.nan
+    return without_noise(1.0 - step.gap / total, 1.0) if total > 0 else math.nan
 
 
 def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> FloatArray:

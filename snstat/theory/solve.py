@@ -33,6 +33,7 @@ _DIP = Activation(
     "Klambauer et al., arXiv:1706.02515",
     _dip,
     _dip_derivative,
+    _dip_derivative,
     kinks=(0.0,),
     left=Asymptote(1.0, _dip_residual),
 )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from snstat.activations import Activation
 from snstat.results import FixedPoint
 from snstat.theory.expectations import derivative_second_moment, jacobian, moments
-from snstat.theory.linear import fixed_point_record, stable_first
+from snstat.theory.linear import fixed_point_record, is_neutral, stable_first
 from snstat.theory.quadrature import FloatArray
 
 # The grid: means ±sinh-spaced up to 1e4, logarithms of the variance from 1e-10 to 1e8.
@@ -26,15 +26,20 @@ _SAME = 1e-7
 # How far along a suspected line of fixed points to look, relative to the variance.
 _EXCURSION = 0.1
 _NEWTON_STEPS, _CONVERGED = 40, 1e-11
+# Neutral points: how far from them to look, in how many layers, and what counts as motion.
+_REACHES, _SETTLING, _MOVES = (0.01, 0.1, 0.5), 6, 1e-9
+# Distances below this, against the first, have arrived.
+_NOISE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class UnitSearch:
-    """Isolated fixed points, whether others form a line, whether infinity attracts."""
+    """Isolated fixed points, whether others form a line, what infinity does: "grows" (attracts),
+    "returns" or "keeps"."""
 
     fixed_points: tuple[FixedPoint, ...]
     continuum: bool
-    grows: bool
+    at_infinity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,8 @@ def find_unit(activation: Activation, weight_sum: float, weight_square_sum: floa
             continuum = True
         else:
             isolated.append((mean, variance))
-    points = [_record(unit, mean, variance) for mean, variance in isolated]
-    return UnitSearch(stable_first(points), continuum, _grows(unit))
+    points = [_record(unit, *_rounded(unit, *point)) for point in isolated]
+    return UnitSearch(stable_first(points), continuum, _at_infinity(unit, continuum=continuum))
 
 
 def _without_variance(unit: _Unit) -> tuple[list[float], bool]:
@@ -194,6 +199,21 @@ def _on_line(unit: _Unit, mean: float, variance: float, matrix: FloatArray) -> b
     return error < _ISOLATED
 
 
+def _rounded(unit: _Unit, mean: float, variance: float) -> tuple[float, float]:
+    """Return the point, or that of 12 digits nearest to it if it is as good a fixed point."""
+    scale = math.hypot(mean, math.sqrt(variance))
+    short_mean, short_variance = float(f"{mean:.12g}"), float(f"{variance:.12g}")
+    if abs(mean) <= _ROUNDING * scale:
+        short_mean = 0.0
+    for point in ((short_mean, short_variance), (short_mean, variance)):
+        image_mean, image_variance = unit.image(*point)
+        error = abs(float(image_mean) - point[0]) / (scale or 1.0)
+        spread_error = abs(float(image_variance) - point[1]) / (variance or 1.0)
+        if max(error, spread_error) <= _ROUNDING:
+            return point
+    return mean, variance
+
+
 def _record(unit: _Unit, mean: float, variance: float) -> FixedPoint:
     matrix = unit.jacobian(mean, variance)
     if np.isfinite(matrix).all():
@@ -205,12 +225,40 @@ def _record(unit: _Unit, mean: float, variance: float) -> FixedPoint:
             unit.activation, mean * unit.weight_sum, variance * unit.weight_square_sum
         )
     )
-    return fixed_point_record(mean, variance, matrix, (first, second), growth)
+    neutral = is_neutral(max(abs(first), abs(second)))
+    approached = neutral and _approached(unit, mean, variance)
+    return fixed_point_record(
+        mean, variance, matrix, (first, second), growth, slowly_attracting=approached
+    )
 
 
-def _grows(unit: _Unit) -> bool:
-    """Return whether some very large signal is larger after 30 layers."""
-    size = 1e8
+def _approached(unit: _Unit, mean: float, variance: float) -> bool:
+    """Return whether nearby points come closer, the nearest ones on which rounding does not
+    decide; equally far ones do not."""
+    std = math.sqrt(variance)
+    size = math.hypot(mean, std) or 1.0
+    signs = np.array([(m, s) for m in (-1, 0, 1) for s in (-1, 0, 1) if (m, s) != (0, 0)])
+    if variance == 0:
+        signs = signs[signs[:, 1] >= 0]
+    for reach in _REACHES:
+        at_mean, at_std = mean + reach * size * signs[:, 0], std + reach * size * signs[:, 1]
+        distances = []
+        for _ in range(_SETTLING + 1):
+            for _ in range(_SETTLING):
+                at_mean, at_variance = unit.image(at_mean, at_std**2)
+                at_std = np.sqrt(at_variance)
+            distances.append(np.hypot(at_mean - mean, at_std - std))
+        # Settled: what is left moves along the neutral direction.
+        first, last = distances[0], distances[-1]
+        if (np.abs(last - first) > _MOVES * first).any():
+            return bool((last <= first * (1.0 - _MOVES) + _NOISE * reach * size).all())
+    return False
+
+
+def _at_infinity(unit: _Unit, *, continuum: bool) -> str:
+    """Return what 30 layers do to very large signals: "grows" if any is larger, "keeps" if any
+    of a continuum is as large, else "returns"."""
+    size, kept = 1e8, False
     for start in ((size, 0.0), (-size, 0.0), (0.0, size**2), (size, size**2)):
         mean, variance = start
         for _ in range(30):
@@ -218,6 +266,7 @@ def _grows(unit: _Unit) -> bool:
             norm = math.hypot(mean, math.sqrt(variance))
             if not 1e-100 < norm < 1e60:
                 break
-        if norm > size * (1.0 + 1e-9):
-            return True
-    return False
+        if norm > math.hypot(start[0], math.sqrt(start[1])) * (1.0 + 1e-9):
+            return "grows"
+        kept |= norm > size * (1.0 - 1e-9)
+    return "keeps" if kept and continuum else "returns"

@@ -263,3 +263,48 @@ def test_a_full_device_is_one_line_and_exit_code_two():
     assert result.returncode == 2
     assert result.stderr.startswith("snstat: error: standard output: No space left")
     assert result.stderr.count("\n") == 1
+
+
+def test_absurd_sizes_are_refused_before_anything_is_allocated(capsys):
+    for size in (["-w", "200000000", "-b", "200000000"], ["-d", "1000000000", "-t", "1"]):
+        assert "GiB" in fails(capsys, "propagate", *size)
+    assert "no file name" in fails(capsys, *SMALL, "--inputs", "")
+
+
+def test_samples_of_unequal_length_are_told(capsys, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(6, 400))
+    for scales, told in ((np.ones(6), False), (np.arange(1, 7), True)):
+        np.save(tmp_path / "x.npy", rows * scales[:, None])
+        _, _, err = call(capsys, *SMALL[:5], "--inputs", str(tmp_path / "x.npy"), "-f", "csv")
+        assert ("differ in length" in err) == told
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_closed_streams_are_no_traceback(closed):
+    command = f"{sys.executable} -m snstat {' '.join(SMALL)} {closed}>&-"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in result.stderr
+    if closed == 1:
+        assert result.returncode == 2
+        assert "standard output: is closed" in result.stderr
+    else:
+        assert result.returncode == 0
+        assert "SELU" in result.stdout
+
+
+def test_version_everywhere(capsys):
+    for command in ([], ["propagate"], ["fixedpoint"], ["plot"], ["schema"]):
+        code, out, _ = call(capsys, *command, "--version")
+        assert code == 0
+        assert out == f"snstat, version {snstat.__version__}\n"
+
+
+def test_a_defect_is_one_line(capsys, monkeypatch):
+    def broken(*_arguments, **_options):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("snstat.propagation.Plan.run", broken)
+    assert "internal error (ZeroDivisionError: oops)" in fails(capsys, *SMALL)
+    monkeypatch.setenv("SNSTAT_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        run([*SMALL])

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from snstat.report.figures import (
     draw_trajectory,
     save_figure,
 )
+from snstat.report.figures.ticks import shade_ticks, signed_ticks
 from tests.report.builders import make_curves, make_densities, make_field, make_report, make_run
 
 if TYPE_CHECKING:
@@ -174,6 +176,62 @@ def test_scales_follow_the_data() -> None:
     assert max(len(line.get_xdata()) for line in deep.axes[0].lines) <= 2001
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (-1.0, 3e41, [0.0, 1e9, 1e18, 1e27, 1e36]),
+        (-2e8, 2e8, [-1e8, -1e4, 0.0, 1e4, 1e8]),
+        (-1.0, 50.0, [-1.0, 0.0, 1.0, 10.0]),
+    ],
+)
+def test_ticks_of_many_decades_do_not_crowd(low: float, high: float, wanted: list[float]) -> None:
+    assert signed_ticks(low, high) == wanted
+
+
+def labels_along(figure: Figure, number: int, axis: int) -> list[tuple[float, float]]:
+    """Return where the tick labels of one axis begin and end on the page, in order."""
+    figure.draw_without_rendering()
+    axes = figure.axes[number]
+    low, high = axes.get_ylim() if axis else axes.get_xlim()
+    ticks = axes.get_yticklabels() if axis else axes.get_xticklabels()
+    boxes = [
+        label.get_window_extent()
+        for label in ticks
+        if label.get_text() and low <= label.get_position()[axis] <= high
+    ]
+    return sorted((box.y0, box.y1) if axis else (box.x0, box.x1) for box in boxes)
+
+
+def test_labels_of_an_exploding_mean_keep_apart() -> None:
+    figure = draw_trajectory([make_run("relu", depth=128, growth=4.5, drift=0.3)])
+    spans = labels_along(figure, 0, 1)
+    assert len(spans) >= 4
+    assert all(before[1] < after[0] for before, after in pairwise(spans))
+
+
+def test_trajectory_marks_where_a_run_breaks_off() -> None:
+    runs = [make_run("relu", growth=2.0, nonfinite_from=41), make_run("tanh", completed=37)]
+    figure = draw_trajectory(runs)
+    assert {"not finite from layer 41", "interrupted at layer 37 of 64"} <= words_of(figure)
+    for axes in figure.axes:
+        upright = {
+            float(line.get_xdata()[0])
+            for line in axes.lines
+            if len(line.get_xdata()) == 2 and len(set(line.get_xdata())) == 1
+        }
+        assert upright == {41.0, 37.0}
+    assert not any("layer " in word for word in words_of(draw_trajectory([make_run()])))
+
+
+def test_a_run_interrupted_before_any_layer_still_draws() -> None:
+    assert len(draw_trajectory([make_run(completed=-1)]).axes) == 2
+
+
+def test_layers_are_whole_numbers() -> None:
+    axes = draw_trajectory([make_run(depth=1)]).axes[-1]
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
 def test_runs_of_one_activation_are_told_apart_by_their_stack() -> None:
     figure = draw_trajectory([make_run(), make_run(width=64)])
     assert "SELU, lecun_normal, width 64" in words_of(figure)
@@ -227,6 +285,24 @@ def test_map_without_extras() -> None:
     assert words.isdisjoint({"stable fixed point", "trajectory", "theorem 1's domain"})
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(-3.0, 0.0), (-3.0, 30.0), (-0.5, 0.1), (29.9, 30.6), (-3.0, 300.0)]
+)
+def test_shades_have_a_few_round_ticks(low: float, high: float) -> None:
+    ticks = shade_ticks(low, high)
+    assert 1 <= len(ticks) <= 5
+    assert all(low <= np.log10(tick) <= high for tick in ticks)
+    assert all(float(f"{tick:.0e}") == pytest.approx(tick, rel=1e-12) for tick in ticks)
+
+
+def test_the_map_lists_only_fixed_points_within_its_frame() -> None:
+    (point,) = make_report().fixed_points
+    outside = replace(point, variance=5.0, stable=False)
+    figure = draw_map(make_field(fixed_points=(point, outside)))
+    assert "stable fixed point" in words_of(figure)
+    assert "unstable fixed point" not in words_of(figure)
+
+
 @pytest.mark.parametrize("growth", [1.0, 1.3])
 def test_histogram_has_a_ridge_for_every_layer(growth: float) -> None:
     from matplotlib.patches import StepPatch
@@ -258,6 +334,26 @@ def test_histogram_of_an_overflowed_layer_says_so() -> None:
     assert "not finite" in words_of(draw_histogram(replace(densities, density=broken)))
     still = replace(densities, variance=np.zeros(8))
     assert len(draw_histogram(still).axes[0].lines) == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_histogram_of_a_variance_beyond_any_float_says_so() -> None:
+    densities = make_densities(growth=1.3)
+    edges, variance = densities.edges.copy(), densities.variance.copy()
+    edges[-1], variance[-1] = edges[-1] * 1e160, np.inf
+    figure = draw_histogram(replace(densities, edges=edges, variance=variance))
+    assert "variance not finite" in words_of(figure)
+    assert "SELU, lecun_normal (gain 1), width 1024" in words_of(figure)
+
+
+def test_a_fixed_point_at_correlation_one_is_drawn_at_the_corner() -> None:
+    (relu, _) = make_curves()
+    attracting = replace(relu.fixed_points[0], stable=True)
+    axes = draw_correlation([replace(relu, fixed_points=(attracting,))]).axes[0]
+    (mark,) = [line for line in axes.lines if len(line.get_xdata()) == 1]
+    assert (float(mark.get_xdata()[0]), float(mark.get_ydata()[0])) == (1.0, 1.0)
+    assert not mark.get_clip_on()
+    assert mark.get_markerfacecolor() != STYLES["light"].ground
 
 
 def test_correlation_fixed_points_are_filled_when_stable() -> None:

@@ -105,7 +105,14 @@ def test_none_many_zero_and_infinity_are_said(report: FixedPointReport, sentence
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"spectral_radius": 1.0, "stable": False}, "neutral: perturbations neither"),
+        (
+            {"spectral_radius": 1.0, "stable": False},
+            "neutral at first order: perturbations grow slower than exponentially",
+        ),
+        (
+            {"spectral_radius": 1.0, "stable": True, "depth_scale": None},
+            "neutral at first order: perturbations shrink slower than exponentially",
+        ),
         ({"spectral_radius": 0.0, "depth_scale": 0.0}, "vanish within one layer"),
         ({"spectral_radius": 1.5, "stable": False}, "unstable: perturbations grow ×1.5 per layer"),
         ({"depth_scale": None}, "stable: perturbations shrink ×0.783 per layer"),
@@ -114,6 +121,36 @@ def test_none_many_zero_and_infinity_are_said(report: FixedPointReport, sentence
 )
 def test_stability(changes: dict[str, object], words: str) -> None:
     assert words in stability_words(replace(POINT, **changes))  # type: ignore[arg-type]
+
+
+def test_in_a_continuum_nothing_shrinks_or_grows() -> None:
+    point = replace(POINT, spectral_radius=1.0, stable=False)
+    report = make_report(fixed_points=(point,), continuum=True)
+    words = "neutral: perturbations neither shrink nor grow at first order"
+    assert words in show(report)
+    assert words in fixed_points_to_markdown([report])
+
+
+def test_infinite_slopes_are_said() -> None:
+    steep = replace(POINT, jacobian=((0.0, -math.inf), (0.0, 2.0)), spectral_norm=math.inf)
+    lines = show(make_report(fixed_points=(steep,))).splitlines()
+    (norm,) = [line for line in lines if "spectral norm" in line]
+    assert norm.split() == ["spectral", "norm", "infinite"]
+    (jacobian,) = [line for line in lines if "Jacobian" in line]
+    assert jacobian.split() == ["Jacobian", "0", "-infinite"]
+
+
+@pytest.mark.parametrize("width", [24, 30, 40, 60])
+def test_a_narrow_console_stacks_what_does_not_fit_side_by_side(width: int) -> None:
+    lines = show(make_report(), width=width).splitlines()
+    assert max(cell_len(line.rstrip()) for line in lines) <= width
+    # Both rows of the Jacobian stay whole lines.
+    pairs = [line.split()[-2:] for line in lines]
+    assert ["0", "0.0888348"] in pairs
+    assert ["0", "0.782648"] in pairs
+    # What belongs to a fixed point is indented, broken lines too.
+    start = next(i for i, line in enumerate(lines) if "stable: perturbations" in line)
+    assert all(line.startswith("  ") for line in lines[start:] if width < 60 and line)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +181,7 @@ def test_correlations(point: CorrelationFixedPoint, words: str) -> None:
 
 
 def test_other_words_about_infinity_are_passed_on() -> None:
+    assert infinity_words("keeps") == "Large signals keep their size."
     assert infinity_words("oscillates") == "Large signals: oscillates."
 
 

@@ -90,6 +90,15 @@ def test_theory_has_the_digits_of_its_estimate(estimate: float, stderr: float) -
         (0.25, math.nan, math.nan, "0.25000"),
         (0.25, 0.3, 0.0, "0.25000"),
         (math.nan, 0.3, 0.1, ""),
+        # Far above an estimate that needs an exponent: its own four digits.
+        (0.68169, 7.1e-14, 5.3e-14, "0.6817"),
+        # No more than seven digits, however small the error of the estimate.
+        (0.68169011, 1e-3, 1e-9, "0.6816901"),
+        # Without an error: 0 below the fifth digit of the estimate, 0.0038142.
+        (1e-17, 0.0038142, math.nan, "0"),
+        (1e-7, 0.0038142, math.nan, "0"),
+        (3e-7, 0.0038142, math.nan, "3.000e-07"),
+        (1e-17, 0.0, 0.0, "0"),
     ],
 )
 def test_theory_beside_an_estimate(value: float, estimate: float, stderr: float, text: str) -> None:
@@ -117,5 +126,7 @@ def test_plain_and_exact() -> None:
         "0", "1.0000", "1.235e+05", "10.000", "2.500e-07", "",
     ]  # fmt: skip
     assert exact(-0.0) == "0"
-    assert exact(math.inf) == ""
+    assert [exact(value) for value in (math.inf, -math.inf, math.nan)] == [
+        "infinite", "-infinite", "",
+    ]  # fmt: skip
     assert factor(math.nan) == ""

@@ -127,7 +127,8 @@ def test_layers_that_are_not_finite_are_named_with_the_first() -> None:
         (CASES["vanishes"][0], "Vanishes, ×0.5 per layer in the limit (theory)"),
         (CASES["vanishes"][0], "Squared gradients shrink ×0.0012 over 64 layers (theory)."),
         (CASES["explodes"][0], "Explodes, ×1.73 per layer in the limit (theory)"),
-        (CASES["explodes"][0], "! Inputs collapse: any two have cosine 0.97 at layer 64."),
+        (CASES["explodes"][0], "! Inputs collapse: any two have cosine 0.97 at layer 64 (theory)."),
+        (make_run(outlook=Outlook("silent")), "Silent: the inputs are zero and no bias adds"),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "Neutral: "),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "gradients keep their size"),
         (make_run(outlook=Outlook("drifts", gradient_factor=float("inf"))), "Drifts: "),
@@ -145,6 +146,60 @@ def test_alike_inputs_that_the_stack_did_not_make_alike_are_no_collapse() -> Non
     same = Statistic(*(np.full(65, value) for value in (0.95, 0.01, 0.95)))
     run = replace(run, statistics={**run.statistics, "cosine": same})
     assert "collapse" not in show([run])
+
+
+def test_no_gradient_is_told_of_where_theory_has_none() -> None:
+    assert "gradients" not in show([make_run(outlook=Outlook("silent"))])
+
+
+def test_a_collapse_without_theory_is_told_from_the_estimate() -> None:
+    run = CASES["explodes"][0]
+    cosine = run.statistics["cosine"]
+    unknown = replace(cosine, theory=np.full_like(cosine.theory, np.nan))
+    text = show([replace(run, statistics={**run.statistics, "cosine": unknown})])
+    # The last estimate is that of layer 40: 0.99 * 40 / 41 = 0.966, with an error of 0.0006.
+    assert "any two have cosine 0.97 at layer 40." in text
+
+
+@pytest.mark.parametrize(
+    ("width", "names"),
+    [(40, "theory, z and cosine"), (20, "mean, theory, z and cosine"), (80, None)],
+)
+def test_a_narrow_console_says_what_it_leaves_out(width: int, names: str | None) -> None:
+    words = " ".join(show(CASES["usual"], width).split())
+    if names is None:
+        assert "Widen" not in words
+    else:
+        assert f"Widen the terminal for {names}." in words
+
+
+def test_what_is_not_there_is_not_missed() -> None:
+    run = make_run(trials=1)
+    unknown = {
+        name: replace(value, theory=np.full_like(value.theory, np.nan))
+        for name, value in run.statistics.items()
+        if name != "cosine"
+    }
+    assert "Widen" not in show([replace(run, statistics=unknown)], 40)
+
+
+def test_theory_of_the_mean_outlives_the_cosine() -> None:
+    """A gone signal beside a theory of order 1: the widest numbers that a table meets."""
+    run = make_run("relu", depth=3000, growth=0.9)
+    changed = dict(run.statistics)
+    for name, value in (("mean", 0.5642), ("variance", 0.68169)):
+        changed[name] = replace(changed[name], theory=np.full(3001, value))
+    table = table_of(show([replace(run, statistics=changed)]))
+    assert table[0].split()[:3] == ["layer", "mean", "theory"]
+    assert "0.6817" in table[-1].split()
+
+
+def test_bars_keep_a_line_of_their_own_in_a_narrow_console() -> None:
+    lines = show(CASES["usual"], 20).splitlines()
+    bars = [line for line in lines if "▄" in line or "▅" in line]
+    assert len(bars) == 1
+    assert set(bars[0].strip()) <= set("▁▂▃▄▅▆▇█")
+    assert len(bars[0].strip()) == 20
 
 
 def test_an_interruption_before_any_layer() -> None:

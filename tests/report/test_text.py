@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from snstat.report.glyphs import ascii_text
 from snstat.report.html import run_to_html
 from snstat.report.selection import parse_layers
 from snstat.report.text import runs_to_csv, runs_to_markdown
@@ -62,6 +63,18 @@ def test_markdown_shows_the_rows_and_the_conclusions() -> None:
 def test_markdown_escapes_what_would_break_it() -> None:
     text = runs_to_markdown([make_run(inputs="a|b_<i>.npy")])
     assert r"a\|b\_\<i>.npy" in text
+
+
+def test_a_document_in_ascii_keeps_its_lines() -> None:
+    text = runs_to_markdown([make_run(inputs="größe.npy")])
+    plain = ascii_text(text)
+    assert plain.isascii()
+    assert "?" not in plain
+    assert len(plain.splitlines()) == len(text.splitlines())
+    assert "mean +/- stderr" in plain
+    assert "8 trials x batch 64 - float32" in plain
+    assert "gr\\xf6\\xdfe.npy" in plain
+    assert ascii_text("gradient² × λ′ ▁█") == "gradient^2 x lambda' _#"
 
 
 class _Tags(HTMLParser):

@@ -44,6 +44,15 @@ def test_values(name, part):
 
 
 @pytest.mark.parametrize("name", ORDER)
+def test_curvatures_are_the_slopes_of_the_derivative(name):
+    entry, x, h = ACTIVATIONS[name], np.linspace(-4.9, 4.9, 38), 1e-5
+    differences = (entry.derivative(x + h) - entry.derivative(x - h)) / (2 * h)
+    # Of order h² = 1e-10, and rounding of 1e-16/1e-5; no x is within h of a kink.
+    np.testing.assert_allclose(entry.curvature(x), differences, atol=2e-9)
+    assert np.isfinite(entry.curvature(EXTREME)).all()
+
+
+@pytest.mark.parametrize("name", ORDER)
 def test_extreme_arguments_give_limits_without_warnings(name):
     entry = ACTIVATIONS[name]
     assert not np.isnan(entry(EXTREME)).any()

@@ -39,6 +39,23 @@ def test_maps_broadcast():
     assert snstat.gradient_growth("selu", [1.0, 2.0], weight_gain=2.0).shape == (2,)
 
 
+def test_weights_and_biases_broadcast_too():
+    gains, biases = np.array([0.5, 1.0, 2.0]), np.array([[0.0], [0.3]])
+    calls = {
+        "ensemble": lambda g, b: snstat.ensemble_map("gelu", 0.2, 1.1, weight_gain=g, bias_std=b),
+        "unit": lambda g, b: snstat.unit_map("gelu", 0.2, 1.1, weight_sum=b, weight_square_sum=g),
+        "correlation": lambda g, b: snstat.correlation_map(
+            "gelu", 0.4, 1.1, weight_gain=g, bias_std=b
+        ),
+        "growth": lambda g, b: snstat.gradient_growth("gelu", 1.1 + b, weight_gain=g),
+    }
+    for call in calls.values():
+        single = [[call(float(g), float(b)) for g in gains] for b in biases[:, 0]]
+        joint = np.moveaxis(np.array(call(gains, biases)), (-2, -1), (0, 1))
+        # Another order of summation.
+        np.testing.assert_allclose(joint, np.array(single), rtol=1e-13)
+
+
 def test_selu_at_its_fixed_point():
     assert snstat.gradient_growth("selu", 1.0) == pytest.approx(1.071575, abs=5e-7)
     step = 1e-5

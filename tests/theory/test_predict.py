@@ -149,6 +149,37 @@ def test_selu_gradients_grow_83_fold_over_64_layers():
     assert found.gradient_factor == pytest.approx(1.071575**64, rel=64 * 5e-7)
 
 
+def test_rounding_is_not_told_as_numbers():
+    statistics = predict(Stack.build("selu", 2000), 64, drawn()).statistics
+    assert not statistics["mean"].any()
+    assert not statistics["cosine"].any()
+    # Where they are not 0 they keep their digits.
+    biased = predict(Stack.build("selu", 8, bias_std=1e-6), 64, drawn()).statistics
+    assert (biased["cosine"][1:] > 0).all()
+
+
+def test_huge_inputs_come_from_infinity():
+    for name, kind in (("selu", "converges"), ("tanh", "vanishes"), ("relu", "neutral")):
+        stack = Stack.build(name, 8)
+        assert outlook(stack, predict(stack, 8, drawn(std=1e150))).kind == kind
+    stack = Stack.build("selu", 8, weight_gain=1.5)
+    found = outlook(stack, predict(stack, 8, drawn(std=1e150)))
+    assert (found.kind, found.rate > 1) == ("explodes", True)
+
+
+def test_silence_is_not_called_vanishing():
+    for name, gain in (("selu", 1.5), ("relu", None), ("tanh", 1.0)):
+        stack = Stack.build(name, 8, weight_gain=gain)
+        found = outlook(stack, predict(stack, 8, drawn(std=0.0)))
+        assert (found.kind, found.mean, found.variance) == ("silent", 0.0, 0.0)
+        assert found.rate is found.gradient_growth is found.gradient_factor is None
+    for stack in (Stack.build("sigmoid", 8), Stack.build("tanh", 8, bias_std=0.1)):
+        assert outlook(stack, predict(stack, 8, drawn(std=0.0))).kind == "converges"
+    stack = Stack.build("selu", 8, weight_gain=0.0)
+    found = outlook(stack, predict(stack, 8, drawn()))
+    assert (found.kind, found.rate, found.gradient_growth) == ("vanishes", 0.0, 0.0)
+
+
 def test_one_sample_has_no_cosine():
     statistics = predict(Stack.build("relu", 4), 1, drawn(batch=1)).statistics
     assert np.isnan(statistics["cosine"]).all()

@@ -54,7 +54,9 @@ def draw_histogram(densities: Densities, style: str = "light") -> Figure:
         axes.set_xlabel("(activation − mean) / standard deviation" if scaled else "activation")
         stack = densities.stack
         axes.set_title(
-            f"{display_name(stack.activation)}, {stack.init}, width {stack.width}", loc="left"
+            f"{display_name(stack.activation)}, {stack.init} (gain {stack.weight_gain:.4g}), "
+            f"width {stack.width}",
+            loc="left",
         )
         _legend(figure, look)
         settle(figure)
@@ -69,6 +71,10 @@ def _draw_ridge(
     edges, density = densities.edges[row], densities.density[row]
     if not np.isfinite(density).all() or not np.isfinite(edges).all():
         axes.text(0.0, -row + 0.1, "not finite", color=look.accent, transform=axes.transData)
+        return
+    if not math.isfinite(mean) or not math.isfinite(std):
+        # Finite activations beyond 1e154 have a variance beyond any float.
+        axes.text(0.0, -row + 0.1, "variance not finite", color=look.accent)
         return
     if scaled and std > 0:
         edges, density, mean, std = (edges - mean) / std, density * std, 0.0, 1.0
@@ -94,7 +100,7 @@ def _draw_ridge(
 def _scales_differ(densities: Densities) -> bool:
     """Return whether one axis in the activations' own units would hide some layers."""
     known = densities.variance[np.isfinite(densities.variance) & (densities.variance > 0)]
-    return bool(known.size and known.max() > 9.0 * known.min())
+    return bool(known.size and known.max() / 9.0 > known.min())
 
 
 def _typical_height(densities: Densities, *, scaled: bool) -> float:

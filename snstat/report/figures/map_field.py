@@ -8,18 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.report.figures.style import WIDTH, Style, drawing, dress, settle, style_named
+from snstat.report.figures.ticks import shade_ticks
 from snstat.report.words import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from snstat.results import FloatArray, MapField
+    from snstat.results import FixedPoint, FloatArray, MapField
 
 # About how many arrows stand along each axis, and an arrow's length in inches.
 ARROWS = 18
 ARROW_LENGTH = 0.17
-TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def draw_map(field: MapField, style: str = "light") -> Figure:
@@ -88,7 +88,8 @@ def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> No
     )
     bar = figure.colorbar(arrows, ax=axes, pad=0.02, aspect=30, shrink=0.8)
     bar.set_label("length of one step, as a share of the plane")
-    ticks = [tick for tick in TICKS if shades.min() <= np.log10(tick) <= shades.max()]
+    known = shades[np.isfinite(shades)]
+    ticks = shade_ticks(float(known.min()), float(known.max())) if known.size else []
     bar.set_ticks(np.log10(ticks).tolist(), labels=[f"{tick:g}" for tick in ticks])
     bar.outline.set_visible(False)
 
@@ -134,7 +135,7 @@ def _draw_marks(axes: Axes, field: MapField, look: Style) -> None:
                 linewidth=1.4, linestyle=(0, (1, 1.2)), zorder=3,
             )
         )  # fmt: skip
-    for point in field.fixed_points:
+    for point in _in_frame(field):
         axes.plot(
             [point.mean],
             [point.variance],
@@ -162,9 +163,9 @@ def _legend(figure: Figure, field: MapField, look: Style) -> None:
         Line2D([], [], color=look.second, linestyle="dashed", label="mean′ = mean"),
         Line2D([], [], color=look.accent, linestyle="dashdot", label="variance′ = variance"),
     ]
-    if any(point.stable for point in field.fixed_points):
+    if any(point.stable for point in _in_frame(field)):
         handles.append(Line2D([], [], color=look.cycle[2], label="stable fixed point", **star))
-    if any(not point.stable for point in field.fixed_points):
+    if any(not point.stable for point in _in_frame(field)):
         handles.append(
             Line2D([], [], color=look.cycle[2], markerfacecolor=look.ground,
                    label="unstable fixed point", **star)
@@ -180,6 +181,16 @@ def _legend(figure: Figure, field: MapField, look: Style) -> None:
                    label="theorem 1's domain")
         )  # fmt: skip
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
+
+
+def _in_frame(field: MapField) -> list[FixedPoint]:
+    """Return the fixed points that the plane holds."""
+    (left, right), (low, high) = field.means[[0, -1]], field.variances[[0, -1]]
+    return [
+        point
+        for point in field.fixed_points
+        if left <= point.mean <= right and low <= point.variance <= high
+    ]
 
 
 def _spread(points: int) -> npt.NDArray[np.intp]:

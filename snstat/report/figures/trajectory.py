@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
+from snstat.report.figures.ticks import set_signed_ticks
 from snstat.report.words import display_name
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 TARGETS = {"mean": 0.0, "variance": 1.0}
 DOTTED = (0, (1, 2))
+# Lines where a run broke off: values that are not finite, or an interruption.
+BROKEN = (0, (6, 2))
+CUT = (0, (6, 2, 1, 2))
 # A range of more than this many-fold is drawn on a logarithmic axis.
 WIDE = 30.0
 # Stacks deeper than this get a logarithmic layer axis.
@@ -41,7 +45,8 @@ POINTS = 2000
 def draw_trajectory(runs: Sequence[Run], style: str = "light") -> Figure:
     """Return mean, variance and, where measured, cosine over depth, all `runs` overlaid.
 
-    Markers with ±1 standard error bars and a band are simulation, lines are theory. Raises
+    Markers with ±1 standard error bars and a band are simulation, lines are theory; a thin
+    vertical line stands where a run stopped being finite or was interrupted. Raises
     UnknownNameError for an unknown style.
     """
     from matplotlib.figure import Figure
@@ -60,6 +65,8 @@ def draw_trajectory(runs: Sequence[Run], style: str = "light") -> Figure:
         if max(len(run.finite) for run in runs) > DEEP:
             # Linear from 0 to 1, so that the input has its place on a logarithmic axis.
             panels[-1].set_xscale("symlog", linthresh=1.0)
+        else:
+            panels[-1].xaxis.get_major_locator().set_params(integer=True)
         panels[-1].set_xlim(left=0 if len(runs[0].finite) > DEEP else None)
         settle(figure)
     return figure
@@ -72,7 +79,11 @@ def _draw_panel(axes: Axes, runs: Sequence[Run], name: str, look: Style) -> None
     if name in TARGETS:
         axes.axhline(TARGETS[name], color=look.ink, linewidth=0.9, linestyle=DOTTED, zorder=1.5)
     for number, run in enumerate(runs):
-        _draw_run(axes, run, name, number, look)
+        if len(run.finite):
+            _draw_run(axes, run, name, number, look)
+        for layer, line, _ in _ends(run):
+            color = look.cycle[number % len(look.cycle)]
+            axes.axvline(layer, color=color, linewidth=0.8, linestyle=line, zorder=1.4)
     _set_scale(axes, runs, name)
 
 
@@ -114,9 +125,11 @@ def _set_scale(axes: Axes, runs: Sequence[Run], name: str) -> None:
         axes.set_ylim(low - 0.05, 1.05)
         return
     values = np.concatenate([_shown(run, name) for run in runs])
-    values = np.abs(values[np.isfinite(values)])
+    values = values[np.isfinite(values)]
     if not values.size:
         return
+    low, high = float(values.min()), float(values.max())
+    values = np.abs(values)
     if name == "variance":
         positive = values[values > 0]
         if positive.size and positive.max() > WIDE * positive.min():
@@ -125,8 +138,26 @@ def _set_scale(axes: Axes, runs: Sequence[Run], name: str) -> None:
             _include(axes, 0.9, 1.1)
     elif values.max() > WIDE:
         axes.set_yscale("symlog", linthresh=1.0)
+        # An error bar that crosses zero would reach as far down as the values reach up.
+        if low >= -1.0:
+            axes.set_ylim(bottom=-1.0)
+        if high <= 1.0:
+            axes.set_ylim(top=1.0)
+        set_signed_ticks(axes)
     else:
         _include(axes, -0.05, 0.05)
+
+
+def _ends(run: Run) -> list[tuple[int, Any, str]]:
+    """Return where a run stopped being finite or was interrupted: layer, dashes and words."""
+    ends: list[tuple[int, Any, str]] = []
+    if run.first_nonfinite is not None:
+        layer = run.first_nonfinite
+        ends.append((layer, BROKEN, f"not finite from layer {layer}"))
+    if run.partial:
+        last = max(len(run.finite) - 1, 0)
+        ends.append((last, CUT, f"interrupted at layer {last} of {run.stack.depth}"))
+    return ends
 
 
 def _include(axes: Axes, low: float, high: float) -> None:
@@ -187,7 +218,16 @@ def _legend(figure: Figure, runs: Sequence[Run], look: Style) -> None:
         Line2D([], [], color=look.ink, label="theory"),
         Line2D([], [], color=look.ink, linewidth=0.9, linestyle=DOTTED, label="target (0, 1)"),
     ]  # fmt: skip
-    columns = len(handles) if len(handles) <= 5 else math.ceil(len(handles) / 2)
+    for number, run in enumerate(runs):
+        color = look.cycle[number % len(look.cycle)]
+        handles += [
+            Line2D([], [], color=color, linewidth=0.8, linestyle=line, label=words)
+            for _, line, words in _ends(run)
+        ]
+    marked = any(_ends(run) for run in runs)
+    most = 3 if marked else 5
+    columns = len(handles) if len(handles) <= most else math.ceil(len(handles) / 2)
+    columns = min(columns, most) if marked else columns
     figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.errors import InvalidValueError
+from snstat.theory.fixed_points import fixed_points
+from snstat.theory.pictures import correlation_curve, map_field
+
+
+def test_the_picture_of_the_unit_map():
+    field = map_field("selu", columns=7, rows=5)
+    assert field.new_mean.shape == field.new_variance.shape == (5, 7)
+    image = snstat.unit_map("selu", field.means[3], field.variances[4])
+    assert (field.new_mean[4, 3], field.new_variance[4, 3]) == pytest.approx(image, rel=1e-13)
+    assert field.domain == (-0.1, 0.1, 0.8, 1.5)
+    assert field.means[0] < -0.1
+    assert field.means[-1] > 0.1
+    assert field.variances[0] < 0.8
+    assert field.variances[-1] > 1.5
+    assert field.fixed_points[0].variance == pytest.approx(1)
+    assert all(path[-1] == pytest.approx([0, 1], abs=1e-3) for path in field.trajectories)
+    assert map_field("relu", columns=3, rows=3).domain is None
+    assert map_field("selu", weight_square_sum=2.0, columns=3, rows=3).domain is None
+    with pytest.raises(InvalidValueError, match="mean_range"):
+        map_field("selu", mean_range=(1.0, 1.0))
+
+
+def test_the_picture_of_the_correlation_map():
+    curve = correlation_curve("tanh", weight_gain=1.5, points=5)
+    (point,) = [p for p in fixed_points("tanh", weight_gain=1.5) if p.variance > 0]
+    assert curve.second_moment == pytest.approx(1.5**2 * point.second_moment, rel=1e-13)
+    assert curve.correlations.tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert curve.images[[0, 2, 4]] == pytest.approx([-1, 0, 1], abs=1e-14)
+    assert [p.value for p in curve.fixed_points] == [0.0, 1.0]
+    # Where q is no fixed point, correlations have theirs all the same.
+    for name, parameters in (
+        ("relu", {"weight_gain": 3.0}),
+        ("tanh", {"weight_gain": 1.0}),
+        ("erf", {"weight_gain": 3.0, "bias_std": 0.3, "second_moment": 2.0}),
+    ):
+        curve = correlation_curve(name, points=2001, **parameters)
+        above = curve.images[999:-1] > curve.correlations[999:-1] + 1e-15
+        # From just below 0 on; correlation 1 itself is one more.
+        crossings = int(np.count_nonzero(above[1:] != above[:-1])) + 1
+        assert len(curve.fixed_points) == crossings
+        assert curve.fixed_points[-1].value == 1.0
+        for fixed in curve.fixed_points:
+            nearby = np.interp(fixed.value, curve.correlations, curve.images)
+            # Linear interpolation over steps of 1e-3.
+            assert nearby == pytest.approx(fixed.value, abs=1e-6)
+    assert correlation_curve("tanh", weight_gain=0.0, second_moment=1.0).fixed_points == ()
+    assert correlation_curve("tanh", weight_gain=0.5, points=3).second_moment == 1.0
