@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from snstat.activations import ACTIVATIONS as activations
+    from snstat.activation import ACTIVATIONS as activations
     from snstat.propagation import propagate
     from snstat.saved import load, load_all, save
     from snstat.stack import Stack
@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 # Public name → (module, name there).
 _PUBLIC = {
     "Stack": ("snstat.stack", "Stack"),
-    "activations": ("snstat.activations", "ACTIVATIONS"),
+    "activations": ("snstat.activation", "ACTIVATIONS"),
     "correlation_map": ("snstat.theory.maps", "correlation_map"),
     "ensemble_map": ("snstat.theory.maps", "ensemble_map"),
     "fixed_points": ("snstat.theory.fixed_points", "fixed_points"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.errors import InvalidValueError, UnknownNameError
 
 Distribution = Literal["normal", "uniform", "orthogonal"]

@@ -24,13 +24,13 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 ARROWS = {
     "errors": set(),
     "results": set(),
-    "activations": {"errors"},
-    "stack": {"errors", "activations"},
-    "theory": {"errors", "results", "activations", "stack"},
-    "engine": {"errors", "results", "activations", "stack"},
-    "checks": {"errors", "results", "activations", "stack", "theory", "engine"},
+    "activation": {"errors"},
+    "stack": {"errors", "activation"},
+    "theory": {"errors", "results", "activation", "stack"},
+    "engine": {"errors", "results", "activation", "stack"},
+    "checks": {"errors", "results", "activation", "stack", "theory", "engine"},
     "report": {"errors", "results"},
-    "propagation": {"errors", "results", "activations", "stack", "theory", "engine"},
+    "propagation": {"errors", "results", "activation", "stack", "theory", "engine"},
     "saved": {"errors", "results", "atomic"},
     "atomic": {"errors"},
 }
@@ -156,7 +156,7 @@ def test_a_breach_is_seen(file: str, source: str) -> None:
         ("report/table.py", "from ..results import Run\nfrom .words import title"),
         ("report/t.py", "if TYPE_CHECKING:\n    from matplotlib.figure import Figure"),
         ("saved.py", "from snstat import __version__"),
-        ("theory/maps.py", "import numpy as np\nfrom snstat.activations import ACTIVATIONS"),
+        ("theory/maps.py", "import numpy as np\nfrom snstat.activation import ACTIVATIONS"),
     ],
 )
 def test_what_is_allowed_passes(file: str, source: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from numba import config
 from scipy import stats
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.propagation import propagate
 from snstat.stack import INITIALISERS
 

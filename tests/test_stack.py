@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 
 import snstat
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.stack import INITIALISERS, Stack
 
@@ -86,3 +88,13 @@ def test_the_public_names_exist_and_no_others():
     assert set(snstat.__all__) <= set(dir(snstat))
     with pytest.raises(AttributeError):
         _ = snstat.median
+
+
+def test_the_mapping_of_activations_is_no_module():
+    """No submodule may be called like a public name: importing it would take the name's place."""
+    program = (
+        "import snstat, types; snstat.ensemble_map('selu', 0, 1); snstat.propagate(depth=1, width=2);"
+        "assert snstat.activations['selu'](0.0) == 0;"
+        "assert not [n for n in snstat.__all__ if isinstance(getattr(snstat, n), types.ModuleType)]"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

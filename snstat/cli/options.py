@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.propagation import DEFAULT_WIDTH, DTYPES, SAMPLERS
 from snstat.stack import INITIALISERS
 

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.engine import kernels
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampling import tile_rows, weight_scale

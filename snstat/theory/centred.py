@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from snstat.activations import LEAKY_SLOPE, Activation
+from snstat.activation import LEAKY_SLOPE, Activation
 from snstat.theory.pairs_numeric import trapezoid
 from snstat.theory.quadrature import FloatArray, composite, gaussian_nodes
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from snstat.activations import Activation
+from snstat.activation import Activation
 from snstat.results import CorrelationFixedPoint
 from snstat.theory.centred import centred_moments
 from snstat.theory.linear import MARGINAL, depth_scale, is_neutral, neat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activations import Activation
+from snstat.activation import Activation
 from snstat.theory.quadrature import FloatArray, composite
 
 _RANGE, _POINTS = 9.8, 12

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.stack import DenseLayer
 from snstat.theory.centred import CentredMoments, centred_moments
 from snstat.theory.pairs import pair_gap

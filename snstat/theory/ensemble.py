@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from snstat.activations import Activation
+from snstat.activation import Activation
 from snstat.results import FixedPoint
 from snstat.theory.centred import centred_moments
 from snstat.theory.correlation import correlation_fixed_points, every_correlation_fixed

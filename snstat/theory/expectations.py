@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activations import Activation, Asymptote, Elementwise
+from snstat.activation import Activation, Asymptote, Elementwise
 from snstat.theory.quadrature import FloatArray, Nodes, gaussian_nodes
 
 # Elements evaluated at once: bounds the memory of a call to some tens of megabytes.

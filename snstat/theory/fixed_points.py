@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activations import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
+from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.results import FixedPoint, FixedPointReport
 from snstat.stack import INITIALISERS, MAX_SCALE, number

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activations import ACTIVATIONS, Activation
+from snstat.activation import ACTIVATIONS, Activation
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.theory.expectations import derivative_second_moment, moments
 from snstat.theory.pairs import pair_gap

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.results import FixedPoint, Outlook
 from snstat.stack import Stack
 from snstat.theory.ensemble import ensemble_image, find_ensemble, zero_slope

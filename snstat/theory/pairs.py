@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from snstat.activations import ACTIVATIONS, ALPHA, LAMBDA, LEAKY_SLOPE, Activation
+from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, LEAKY_SLOPE, Activation
 from snstat.theory.pairs_numeric import numeric_gap, numeric_slope
 from snstat.theory.pairs_polar import (
     angle_of,

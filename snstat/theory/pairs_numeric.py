@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from snstat.activations import Activation
+from snstat.activation import Activation
 from snstat.theory.expectations import derivative_mean, moments
 from snstat.theory.quadrature import FloatArray, composite, legendre
 

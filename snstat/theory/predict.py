@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.dead import dead_fraction

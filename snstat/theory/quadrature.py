@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activations import Activation
+from snstat.activation import Activation
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from snstat.activations import ACTIVATIONS, Activation, Asymptote
+from snstat.activation import ACTIVATIONS, Activation, Asymptote
 from snstat.errors import InvalidValueError, NoSolutionError
 from snstat.stack import number
 from snstat.theory.expectations import moments, second_moment

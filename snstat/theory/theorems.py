@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.results import TheoremResult
 from snstat.theory.expectations import jacobian, moments
 from snstat.theory.quadrature import FloatArray

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activations import Activation
+from snstat.activation import Activation
 from snstat.results import FixedPoint
 from snstat.theory.expectations import derivative_second_moment, jacobian, moments
 from snstat.theory.linear import fixed_point_record, is_neutral, stable_first

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.engine import kernels, sampling
 from snstat.engine.simulate import live_range
 from snstat.results import STATISTICS

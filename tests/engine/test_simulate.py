@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.engine import simulate as module
 from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.engine.sampling import draw_biases, draw_weights

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import DrawnInputs
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate

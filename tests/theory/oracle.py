@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import mpmath as mp
 
-from snstat.activations import ALPHA, LAMBDA, LEAKY_SLOPE
+from snstat.activation import ALPHA, LAMBDA, LEAKY_SLOPE
 
 Function = Callable[[mp.mpf], mp.mpf]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mpmath as mp
 
-from snstat.activations import ALPHA, LAMBDA
+from snstat.activation import ALPHA, LAMBDA
 from tests.theory.oracle import FUNCTIONS
 
 

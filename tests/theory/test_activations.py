@@ -6,7 +6,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from snstat.activations import ACTIVATIONS, selu_with
+from snstat.activation import ACTIVATIONS, selu_with
 from tests.theory.oracle import DERIVATIVES, FUNCTIONS, KINKS
 
 ORDER = [

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import snstat
-from snstat.activations import ACTIVATIONS, ALPHA, selu_with
+from snstat.activation import ACTIVATIONS, ALPHA, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.theory.expectations import jacobian, moments
 from snstat.theory.fixed_points import analyse, fixed_points, trajectory

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import snstat
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.errors import InvalidValueError, UnknownNameError
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snstat.activations import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
+from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
 from snstat.theory.pairs import pair_gap, pair_slope
 from tests.theory.pair_oracle import piecewise_gap, smooth_gap
 

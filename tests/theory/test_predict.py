@@ -7,7 +7,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from snstat.activations import ACTIVATIONS
+from snstat.activation import ACTIVATIONS
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.centred import centred_moments

@@ -5,7 +5,7 @@ import math
 import pytest
 
 import snstat
-from snstat.activations import ALPHA, LAMBDA, selu_with
+from snstat.activation import ALPHA, LAMBDA, selu_with
 from snstat.errors import InvalidValueError, NoSolutionError
 from snstat.theory.expectations import moments
 from snstat.theory.fixed_points import analyse
