@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
 
 DTYPES = ("float32", "float64")
-SAMPLERS = ("auto", "dense")
+SAMPLERS = ("auto", "dense", "matrix-free")
 DEFAULT_WIDTH = 1024
 MAX_BATCH = 2**28
 MAX_TRIALS = 10**7
 MAX_SEED = 2**64 - 1
+MAX_THREADS = 4096
 
 
 def propagate(
@@ -49,6 +50,7 @@ def propagate(
     seed: int = 0,
     dtype: str = "float32",
     sampler: str = "auto",
+    threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Run:
     """Push inputs through random networks and report every layer, theory beside simulation.
@@ -79,7 +81,10 @@ def propagate(
     dtype : str
         "float32" or "float64" of the simulated network; statistics are always float64.
     sampler : str
-        "auto" or "dense".
+        "dense" draws all weights; "matrix-free" simulates the same network without them, exactly
+        in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.
+    threads : int, optional
+        By default the cores this process may use. Results do not depend on it beyond rounding.
     progress : callable, optional
         Called now and then with the number of (layer, trial) pairs finished.
 
@@ -109,6 +114,7 @@ def propagate(
         seed=seed,
         dtype=dtype,
         sampler=sampler,
+        threads=threads,
     )
     return plan.run(progress)
 
@@ -122,6 +128,8 @@ class Plan:
     trials: int
     seed: int
     dtype: str
+    sampler: str
+    threads: int | None
 
     @classmethod
     def build(
@@ -141,6 +149,7 @@ class Plan:
         seed: int = 0,
         dtype: str = "float32",
         sampler: str = "auto",
+        threads: int | None = None,
     ) -> Plan:
         """Return the plan for the arguments of `propagate`, or raise what is wrong with them."""
         trials = integer("trials", trials, 1, MAX_TRIALS)
@@ -149,11 +158,17 @@ class Plan:
             raise UnknownNameError("dtype", dtype, DTYPES)
         if sampler not in SAMPLERS:
             raise UnknownNameError("sampler", sampler, SAMPLERS)
+        from snstat.engine.samplers import choose_sampler
+
         stack = Stack.build(
             activation, depth, width, init=init, weight_gain=weight_gain, bias_std=bias_std
         )
         source = _resolve_inputs(inputs, stack.width, batch, input_mean, input_std)
-        return cls(replace(stack, input_width=source.width), source, trials, seed, dtype)
+        stack = replace(stack, input_width=source.width)
+        chosen = choose_sampler(stack, source.batch, sampler)
+        if threads is not None:
+            threads = integer("threads", threads, 1, MAX_THREADS)
+        return cls(stack, source, trials, seed, dtype, chosen, threads)
 
     @classmethod
     def of(cls, run: Run) -> Plan:
@@ -176,6 +191,7 @@ class Plan:
             input_std=simulation.input_std,
             seed=simulation.seed,
             dtype=simulation.dtype,
+            sampler=simulation.sampler,
         )
 
     @property
@@ -206,6 +222,8 @@ class Plan:
             trials=self.trials,
             seed=self.seed,
             dtype=self.dtype,
+            sampler=self.sampler,
+            threads=self.threads,
             progress=progress,
         )
         statistics = {
@@ -220,7 +238,14 @@ class Plan:
         return Run(
             stack=self.summary,
             simulation=Simulation(
-                source.batch, self.trials, self.seed, self.dtype, "dense", source.label, mean, std
+                source.batch,
+                self.trials,
+                self.seed,
+                self.dtype,
+                self.sampler,
+                source.label,
+                mean,
+                std,
             ),
             finite=measured.finite,
             statistics=MappingProxyType(statistics),

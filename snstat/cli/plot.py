@@ -220,7 +220,7 @@ def draw(
     from snstat.engine.warmup import compile_kernels
 
     rows = parse_layers(layers).rows(plan.stack.depth)
-    compile_kernels(plan.dtype, notice)
+    compile_kernels(plan.dtype, "dense", notice)
     return figures.draw_histogram(plan.densities(rows), style)
 
 

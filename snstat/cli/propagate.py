@@ -53,13 +53,14 @@ def command(
 def simulate_all(activations: Sequence[str], options: dict[str, Any]) -> list[Run]:
     """Run each activation with the same options, with progress, up to the first interrupt."""
     from snstat.engine.warmup import compile_kernels
-    from snstat.propagation import propagate
+    from snstat.propagation import Plan
 
-    compile_kernels(options["dtype"], notice)
     runs: list[Run] = []
     for activation in dict.fromkeys(activations):
+        plan = Plan.build(activation, **options)
+        compile_kernels(plan.dtype, plan.sampler, notice)
         with progress_bar(activation, options["depth"] * options["trials"]) as progress:
-            runs.append(propagate(activation, progress=progress, **options))
+            runs.append(plan.run(progress))
         if runs[-1].partial:
             break
     return runs

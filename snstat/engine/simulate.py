@@ -15,15 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 import numpy as np
-import numpy.typing as npt
 
-from snstat.activations import ACTIVATIONS
-from snstat.engine import kernels
 from snstat.engine.inputs import Inputs
-from snstat.engine.sampling import tile_rows, weight_scale
+from snstat.engine.samplers import SAMPLERS, Sampler, choose_sampler
 from snstat.results import STATISTICS, BoolArray, FloatArray
 from snstat.stack import Stack
 
@@ -48,97 +44,6 @@ class Measured:
     interrupted: bool
 
 
-@dataclass(slots=True, eq=False)
-class _Trial:
-    """One trial: its number, its activations (units, batch), and whether they are finite."""
-
-    number: int
-    state: npt.NDArray[np.floating]
-    finite: bool
-
-
-@dataclass(slots=True, eq=False)
-class _Scratch:
-    """What one thread needs beside the state: pre-activations and a tile of weights."""
-
-    z: npt.NDArray[np.floating]
-    tile: npt.NDArray[np.floating]
-
-
-class Network:
-    """The stack as the kernels want it, the trials, and the flags to talk to running kernels."""
-
-    def __init__(
-        self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
-    ) -> None:
-        self.stack, self.inputs, self.seed, self.dtype = stack, inputs, seed, dtype
-        self.done = np.zeros(trials, np.int64)
-        self.stop = np.zeros(1, np.uint8)
-        self.live = np.array(live_range(stack.activation))
-        self.scratch: SimpleQueue[_Scratch] = SimpleQueue()
-        self.trials = [_Trial(t, np.empty((0, 0), dtype), True) for t in range(trials)]
-        for _ in range(threads):
-            self._add_scratch()
-
-    def _add_scratch(self) -> None:
-        """Make scratch space for one more thread."""
-        fan_in, width = max(self.inputs.width, self.stack.width), self.stack.width
-        drawn = self.stack.layer(1).distribution != "orthogonal"
-        rows = tile_rows(fan_in, width) if drawn else 0
-        self.scratch.put(
-            _Scratch(
-                np.empty((width, self.inputs.batch), self.dtype),
-                np.empty(rows * fan_in, self.dtype),
-            )
-        )
-
-    def begin(self, number: int, out: FloatArray) -> bool:
-        """Draw the inputs of one trial and measure layer 0; return whether all are finite."""
-        state = self.inputs.sample(number, self.seed, self.dtype)
-        finite = bool(kernels.measure(state, math.nan, out))
-        self.trials[number] = _Trial(number, state, finite)
-        return finite
-
-    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run layers first..first+len(out)−1 of one trial."""
-        trial, stack = self.trials[number], self.stack
-        if not trial.finite:
-            out[:] = math.nan
-            finite[:] = False
-            self.done[number] += len(out)
-            return
-        leading, later = stack.layer(first), stack.layer(max(first, 2))
-        source = trial.state
-        if first == 1 and source.shape[0] != stack.width:
-            trial.state = np.empty((stack.width, source.shape[1]), self.dtype)
-        scratch = self.scratch.get()
-        try:
-            # Overflow is a result here; only kernels run as plain Python would warn of it.
-            with np.errstate(over="ignore", invalid="ignore"):
-                kernels.forward(
-                    kernels.CODES[stack.activation],
-                    kernels.DISTRIBUTIONS[leading.distribution],
-                    first,
-                    source,
-                    trial.state,
-                    scratch.z,
-                    scratch.tile,
-                    np.array([weight_scale(leading), weight_scale(later)]),
-                    np.array([leading.bias_std, later.bias_std]),
-                    leading.bias_distribution == "uniform",
-                    self.live,
-                    number,
-                    np.uint64(self.seed),
-                    out,
-                    finite,
-                    self.done[number : number + 1],
-                    self.stop,
-                )
-        finally:
-            self.scratch.put(scratch)
-        trial.finite = bool(finite[-1])
-
-
 def simulate(
     stack: Stack,
     inputs: Inputs,
@@ -146,20 +51,22 @@ def simulate(
     trials: int,
     seed: int,
     dtype: str,
+    sampler: str = "auto",
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Measured:
     """Simulate `trials` independent networks and measure every layer.
 
-    `threads` defaults to the cores this process may use. `progress` is called now and then with
+    `sampler` is "auto", "dense" or "matrix-free". `threads` defaults to the cores this process may use. `progress` is called now and then with
     the number of (layer, trial) pairs finished. An interrupt (KeyboardInterrupt) ends the run
     early: the layers that every trial completed are returned, marked.
     """
-    threads = min(threads or available_cores(), trials)
-    network = Network(stack, inputs, trials, seed, dtype, threads)
+    threads = threads or available_cores()
+    chosen = SAMPLERS[choose_sampler(stack, inputs.batch, sampler)]
+    network = chosen(stack, inputs, trials, seed, dtype, threads)
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
     interrupted = False
-    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             values = np.empty((trials, 1, len(STATISTICS)))
             finite = np.array(
@@ -191,7 +98,7 @@ def simulate(
 
 def _run_block(
     pool: ThreadPoolExecutor,
-    network: Network,
+    network: Sampler,
     first: int,
     values: FloatArray,
     flags: BoolArray,
@@ -237,17 +144,6 @@ def _reduce(values: FloatArray, finite: BoolArray) -> tuple[FloatArray, FloatArr
         if trials > 1:
             stderr = values.std(axis=0, ddof=1) / math.sqrt(trials)
     return estimate, stderr, np.asarray(finite.all(axis=0))
-
-
-def live_range(activation: str) -> tuple[float, float]:
-    """Return (low, high): the derivative is nonzero only strictly between them."""
-    low, high = -math.inf, math.inf
-    for start, end in ACTIVATIONS[activation].flat:
-        if start == -math.inf:
-            low = end
-        else:
-            high = start
-    return low, high
 
 
 def available_cores() -> int:
