@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +14,10 @@ import numpy.typing as npt
 
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.results import (
+    GRADIENT,
     STATISTICS,
     Densities,
+    FloatArray,
     Run,
     Simulation,
     StackSummary,
@@ -51,6 +54,7 @@ def propagate(
     dtype: str = "float32",
     sampler: str = "auto",
     threads: int | None = None,
+    backward: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Run:
     """Push inputs through random networks and report every layer, theory beside simulation.
@@ -85,6 +89,8 @@ def propagate(
         in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.
     threads : int, optional
         By default the cores this process may use. Results do not depend on it beyond rounding.
+    backward : bool
+        Measure `gradient` too.
     progress : callable, optional
         Called now and then with the number of (layer, trial) pairs finished.
 
@@ -115,6 +121,7 @@ def propagate(
         dtype=dtype,
         sampler=sampler,
         threads=threads,
+        backward=backward,
     )
     return plan.run(progress)
 
@@ -130,6 +137,7 @@ class Plan:
     dtype: str
     sampler: str
     threads: int | None
+    backward: bool
 
     @classmethod
     def build(
@@ -150,6 +158,7 @@ class Plan:
         dtype: str = "float32",
         sampler: str = "auto",
         threads: int | None = None,
+        backward: bool = False,
     ) -> Plan:
         """Return the plan for the arguments of `propagate`, or raise what is wrong with them."""
         trials = integer("trials", trials, 1, MAX_TRIALS)
@@ -168,7 +177,7 @@ class Plan:
         chosen = choose_sampler(stack, source.batch, sampler)
         if threads is not None:
             threads = integer("threads", threads, 1, MAX_THREADS)
-        return cls(stack, source, trials, seed, dtype, chosen, threads)
+        return cls(stack, source, trials, seed, dtype, chosen, threads, backward)
 
     @classmethod
     def of(cls, run: Run) -> Plan:
@@ -192,6 +201,7 @@ class Plan:
             seed=simulation.seed,
             dtype=simulation.dtype,
             sampler=simulation.sampler,
+            backward=GRADIENT in run.statistics,
         )
 
     @property
@@ -224,6 +234,7 @@ class Plan:
             dtype=self.dtype,
             sampler=self.sampler,
             threads=self.threads,
+            backward=self.backward,
             progress=progress,
         )
         statistics = {
@@ -234,6 +245,10 @@ class Plan:
             )
             for column, name in enumerate(STATISTICS)
         }
+        if measured.log_gradient is not None:
+            statistics[GRADIENT] = gradient_statistic(
+                measured.log_gradient, prediction.log_gradient
+            )
         mean, std = source.parameters
         return Run(
             stack=self.summary,
@@ -266,6 +281,17 @@ class Plan:
             seed=self.seed,
             dtype=self.dtype,
         )
+
+
+def gradient_statistic(log_gradient: FloatArray, log_theory: FloatArray) -> Statistic:
+    """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory."""
+    trials = len(log_gradient)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = log_gradient.mean(axis=0)
+        stderr = np.full_like(mean, math.nan)
+        if trials > 1:
+            stderr = log_gradient.std(axis=0, ddof=1) / math.sqrt(trials)
+        return Statistic(np.exp(mean), stderr, np.exp(log_theory), logarithmic=True)
 
 
 def _resolve_inputs(

@@ -20,6 +20,7 @@ from snstat.atomic import whole_file
 from snstat.errors import InputFileError
 from snstat.results import (
     FIXEDPOINT_SCHEMA,
+    GRADIENT,
     PROPAGATION_SCHEMA,
     STATISTICS,
     FixedPointReport,
@@ -178,9 +179,11 @@ def _run(form: dict[str, Any]) -> Run:
             *(
                 np.array([_number(layer[name][key]) for layer in layers], dtype=np.float64)
                 for key in ("estimate", "stderr", "theory")
-            )
+            ),
+            logarithmic=name == GRADIENT,
         )
-        for name in STATISTICS
+        for name in (*STATISTICS, GRADIENT)
+        if name in layers[0]
     }
     return Run(
         stack=_record(StackSummary, form["stack"]),

@@ -149,6 +149,12 @@ def stack_options(function: Function) -> Function:
                 " cheaper one that is exact.",
             ),
             click.option(
+                "--backward/--no-backward",
+                default=False,
+                show_default=True,
+                help="Measure gradient too, in a second pass.",
+            ),
+            click.option(
                 "--threads",
                 type=int,
                 metavar="N",

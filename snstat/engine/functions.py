@@ -31,6 +31,8 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_LAMBDA = 1.0507009873554804934193349852946
 LEAKY_SLOPE = 0.01
 SQRT_HALF = math.sqrt(0.5)
+INVERSE_ROOT_PI = 1.0 / math.sqrt(math.pi)
+INVERSE_ROOT_2PI = SQRT_HALF * INVERSE_ROOT_PI
 
 i32, f32, f64 = np.int32, np.float32, np.float64
 ZERO, ONE, TWO = f32(0), f32(1), f32(2)
@@ -251,3 +253,84 @@ def activate_double(code, z, x):
     else:
         for i in range(n):
             target[i] = source[i]
+
+
+def scale_by_derivative(code, z, h):
+    """Multiply `h` by the derivative of the activation `code` at `z`; both (rows, columns)."""
+    kernel = scale_by_derivative_single if z.itemsize == 4 else scale_by_derivative_double
+    kernel(code, z, h)
+
+
+@overload(scale_by_derivative)
+def _scale_by_derivative(code, z, h):
+    # Chosen by type, so that a kernel compiles one of the two.
+    single = z.dtype == types.float32
+    kernel = scale_by_derivative_single if single else scale_by_derivative_double
+
+    def call(code, z, h):
+        kernel(code, z, h)
+
+    return call
+
+
+@jit
+def derivative(code, x):
+    """Return φ'(x) in float64; at a kink what PyTorch's backward pass uses."""
+    if code == SELU:
+        return SELU_LAMBDA if x > 0.0 else SELU_LAMBDA * SELU_ALPHA * math.exp(x)
+    if code == RELU:
+        return 1.0 if x > 0.0 else 0.0
+    if code == LEAKY_RELU:
+        return 1.0 if x > 0.0 else LEAKY_SLOPE
+    if code == ELU:
+        return 1.0 if x > 0.0 else math.exp(x)
+    if code == GELU:
+        if x < -40.0:
+            return 0.0
+        return 0.5 * math.erfc(-x * SQRT_HALF) + x * math.exp(-0.5 * x * x) * INVERSE_ROOT_2PI
+    if code == SILU:
+        s = sigmoid(x)
+        return 0.0 if x < -800.0 else s * (1.0 + x * sigmoid(-x))
+    if code == TANH:
+        # sech², without the cancellation of 1 − tanh².
+        e = math.exp(-2.0 * abs(x))
+        return 4.0 * e / ((1.0 + e) * (1.0 + e))
+    if code == SIGMOID:
+        return sigmoid(x) * sigmoid(-x)
+    if code == SOFTPLUS:
+        return sigmoid(x)
+    if code == ERF:
+        return 2.0 * INVERSE_ROOT_PI * math.exp(-x * x)
+    if code == HARD_TANH:
+        return 1.0 if -1.0 < x < 1.0 else 0.0
+    return 1.0
+
+
+@jit
+def scale_by_derivative_double(code, z, h):
+    """Multiply float64 `h` by the derivative at `z`."""
+    source, target = z.reshape(z.size), h.reshape(h.size)
+    for i in range(source.size):
+        target[i] *= derivative(code, source[i])
+
+
+@jit
+def scale_by_derivative_single(code, z, h):
+    """Multiply float32 `h` by the derivative at `z`: the common activations vectorise."""
+    source, target = z.reshape(z.size), h.reshape(h.size)
+    n = source.size
+    if code == SELU:
+        for i in range(n):
+            v = source[i]
+            slope = f32(SELU_LAMBDA * SELU_ALPHA) * exp_single(min(v, ZERO))
+            target[i] *= f32(SELU_LAMBDA) if v > ZERO else slope
+    elif code == RELU:
+        for i in range(n):
+            target[i] = target[i] if source[i] > ZERO else ZERO
+    elif code == TANH:
+        for i in range(n):
+            e = exp_single(-TWO * abs(source[i]))
+            target[i] *= f32(4) * e / ((ONE + e) * (ONE + e))
+    else:
+        for i in range(n):
+            target[i] = f32(target[i] * derivative(code, f64(source[i])))

@@ -236,6 +236,23 @@ def begin(source, out, gram):
 
 
 @jit
+def frame_root(fan_in, fan_out, layer, trial, key, sample, batch):
+    """Return the Cholesky factor of Ξ Ξᵀ over the columns of an orthogonal layer's frame."""
+    frame, root = np.zeros((batch, batch)), np.empty((batch, batch))
+    total = max(fan_in, fan_out)
+    tile = tile_width(fan_out)
+    xi = np.empty((batch, tile), sample.dtype)
+    for first in range(0, total, tile):
+        draw_rows(xi, first // tile * batch, False, 1.0, WEIGHTS, layer, trial, key)
+        wide = xi.astype(np.float64)
+        wide[:, min(tile, total - first) :] = 0.0
+        add_gram(wide, frame)
+    mirror(frame)
+    cholesky(frame, root)
+    return root
+
+
+@jit
 def factor(gram, square_scale, square_bias, orthogonal, fan_in, fan_out, layer, trial, key, sample):
     """Return the matrix F (batch, batch) in the dtype of `sample` with Z = F Ξ, biases of
     orthogonal layers apart.
@@ -248,18 +265,7 @@ def factor(gram, square_scale, square_bias, orthogonal, fan_in, fan_out, layer, 
         cholesky(square_scale * gram + square_bias, lower)
         return lower.astype(sample.dtype)
     cholesky(square_scale * gram, lower)
-    frame = np.zeros((batch, batch))
-    total = max(fan_in, fan_out)
-    tile = tile_width(fan_out)
-    xi = np.empty((batch, tile), sample.dtype)
-    for first in range(0, total, tile):
-        draw_rows(xi, first // tile * batch, False, 1.0, WEIGHTS, layer, trial, key)
-        wide = xi.astype(np.float64)
-        wide[:, min(tile, total - first) :] = 0.0
-        add_gram(wide, frame)
-    mirror(frame)
-    root = np.empty((batch, batch))
-    cholesky(frame, root)
+    root = frame_root(fan_in, fan_out, layer, trial, key, sample, batch)
     return np.dot(lower, np.linalg.inv(root)).astype(sample.dtype)
 
 

@@ -16,7 +16,7 @@ from numba.extending import overload
 from snstat.engine.jit import inlined, jit
 
 # What the numbers are for: a part of the counter.
-WEIGHTS, BIASES, INPUTS, READOUT, NOISE = 0, 1, 2, 3, 4
+WEIGHTS, BIASES, INPUTS, READOUT, NOISE, BIAS_NOISE = 0, 1, 2, 3, 4, 5
 
 u32, u64, i32 = np.uint32, np.uint64, np.int32
 f32, f64 = np.float32, np.float64

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from snstat.activations import ACTIVATIONS
 from snstat.engine import kernels, matrix_free
 from snstat.engine.functions import CODES
+from snstat.engine.gradients import dense_gradient, free_gradient
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampling import tile_rows, weight_scale
 from snstat.errors import InvalidValueError
@@ -40,6 +41,10 @@ class Sampler(Protocol):
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
         """Run layers first..first+len(out)−1 of one trial: `out` (layers, statistics)."""
+        ...
+
+    def gradient(self, number: int) -> FloatArray:
+        """Return ln of the mean square gradients of one trial over the last, (depth + 1,)."""
         ...
 
 
@@ -73,6 +78,7 @@ class DenseSampler(_Shared):
     """Weights are drawn, a tile at a time, and multiplied."""
 
     name = "dense"
+    distributions = kernels.DISTRIBUTIONS
 
     def __init__(
         self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
@@ -130,6 +136,11 @@ class DenseSampler(_Shared):
         self.alive[number] = finite[-1]
 
 
+    def gradient(self, number: int) -> FloatArray:
+        """Return ln of the mean square gradients of one trial: see gradients.dense_gradient."""
+        return dense_gradient(self, number)
+
+
 class MatrixFreeSampler(_Shared):
     """No weight is drawn: the state of a trial is the Gram matrix of its activations.
 
@@ -143,7 +154,7 @@ class MatrixFreeSampler(_Shared):
     ) -> None:
         super().__init__(stack, inputs, trials, seed, dtype)
         batch = inputs.batch
-        self.states = np.empty((trials, batch, batch))
+        self.states = [np.empty((batch, batch)) for _ in range(trials)]
         self.orthogonal = stack.layer(1).distribution == "orthogonal"
         self.sample = np.empty(0, self.dtype)
         tiles = -(-stack.width // matrix_free.tile_width(stack.width))
@@ -187,6 +198,10 @@ class MatrixFreeSampler(_Shared):
                     self.stop,
                 )
         self.alive[number] = finite[-1]
+
+    def gradient(self, number: int) -> FloatArray:
+        """Return ln of the mean square gradients of one trial: see gradients.free_gradient."""
+        return free_gradient(self, number)
 
     def _advance_together(
         self,

@@ -36,12 +36,17 @@ SHARES = 64
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """What a simulation measured: `estimate` and `stderr` (layers, statistics), `finite`
-    (layers,), over layers 0..; fewer than depth + 1 if it was interrupted."""
+    (layers,), over layers 0..; fewer than depth + 1 if it was interrupted.
+
+    `log_gradient` (trials, layers) is ln of the mean square gradient over that of the last layer,
+    None where it was not asked for or the run was interrupted.
+    """
 
     estimate: FloatArray
     stderr: FloatArray
     finite: BoolArray
     interrupted: bool
+    log_gradient: FloatArray | None = None
 
 
 def simulate(
@@ -53,19 +58,22 @@ def simulate(
     dtype: str,
     sampler: str = "auto",
     threads: int | None = None,
+    backward: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Measured:
     """Simulate `trials` independent networks and measure every layer.
 
     `sampler` is "auto", "dense" or "matrix-free". `threads` defaults to the cores this process may use. `progress` is called now and then with
     the number of (layer, trial) pairs finished. An interrupt (KeyboardInterrupt) ends the run
-    early: the layers that every trial completed are returned, marked.
+    early: the layers that every trial completed are returned, marked. `backward` measures
+    gradients too, in a second pass.
     """
     threads = threads or available_cores()
     chosen = SAMPLERS[choose_sampler(stack, inputs.batch, sampler)]
     network = chosen(stack, inputs, trials, seed, dtype, threads)
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
     interrupted = False
+    log_gradient = None
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             values = np.empty((trials, 1, len(STATISTICS)))
@@ -85,6 +93,8 @@ def simulate(
                 first += length
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
+            if backward and not interrupted:
+                log_gradient = np.array(list(pool.map(network.gradient, range(trials))))
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True
@@ -93,7 +103,7 @@ def simulate(
     estimate, stderr, layer_finite = (
         np.concatenate(column) for column in zip(*blocks, strict=True)
     )
-    return Measured(estimate, stderr, layer_finite, interrupted)
+    return Measured(estimate, stderr, layer_finite, interrupted, log_gradient)
 
 
 def _run_block(

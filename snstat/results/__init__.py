@@ -25,6 +25,7 @@ from snstat.results.pictures import (
     MapField,
 )
 from snstat.results.run import (
+    GRADIENT,
     PROPAGATION_SCHEMA,
     STATISTICS,
     Estimate,
@@ -39,6 +40,7 @@ from snstat.results.run import (
 )
 
 __all__ = [
+    "GRADIENT",
     "FIXEDPOINT_SCHEMA",
     "PROPAGATION_SCHEMA",
     "STATISTICS",
