@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from snstat.errors import InvalidValueError
 from snstat.results import (
+    GRADIENT,
     STATISTICS,
     Densities,
+    FloatArray,
     Run,
     Simulation,
     StackSummary,
@@ -27,11 +29,12 @@ if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
 
 DTYPES = ("float32", "float64")
-SAMPLERS = ("auto", "dense")
+SAMPLERS = ("auto", "dense", "matrix-free")
 DEFAULT_WIDTH = 1024
 MAX_BATCH = 2**28
 MAX_TRIALS = 10**7
 MAX_SEED = 2**64 - 1
+MAX_THREADS = 4096
 
 
 def propagate(
@@ -50,6 +53,8 @@ def propagate(
     seed: int = 0,
     dtype: str = "float32",
     sampler: str = "auto",
+    threads: int | None = None,
+    backward: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Run:
     """Push inputs through random networks and report every layer, theory beside simulation.
@@ -80,7 +85,12 @@ def propagate(
     dtype : str
         "float32" or "float64" of the simulated network; statistics are always float64.
     sampler : str
-        "auto" or "dense".
+        "dense" draws all weights; "matrix-free" simulates the same network without them, exactly
+        in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.
+    threads : int, optional
+        By default the cores this process may use. Results do not depend on it beyond rounding.
+    backward : bool
+        Measure `gradient` too.
     progress : callable, optional
         Called now and then with the number of (layer, trial) pairs finished.
 
@@ -110,6 +120,8 @@ def propagate(
         seed=seed,
         dtype=dtype,
         sampler=sampler,
+        threads=threads,
+        backward=backward,
     )
     return plan.run(progress)
 
@@ -123,6 +135,9 @@ class Plan:
     trials: int
     seed: int
     dtype: str
+    sampler: str
+    threads: int | None
+    backward: bool
 
     @classmethod
     def build(
@@ -142,10 +157,14 @@ class Plan:
         seed: int = 0,
         dtype: str = "float32",
         sampler: str = "auto",
+        threads: int | None = None,
+        backward: bool = False,
     ) -> Plan:
         """Return the plan for the arguments of `propagate`, or raise what is wrong with them."""
         trials = integer("trials", trials, 1, MAX_TRIALS)
         seed = integer("seed", seed, 0, MAX_SEED)
+        from snstat.engine.samplers import choose_sampler
+
         dtype = getattr(dtype, "__name__", dtype)  # numpy.float32 as well as "float32"
         known("dtype", dtype, DTYPES)
         known("sampler", sampler, SAMPLERS)
@@ -153,7 +172,11 @@ class Plan:
             activation, depth, width, init=init, weight_gain=weight_gain, bias_std=bias_std
         )
         source = _resolve_inputs(inputs, stack.width, batch, input_mean, input_std)
-        plan = cls(replace(stack, input_width=source.width), source, trials, seed, dtype)
+        stack = replace(stack, input_width=source.width)
+        chosen = choose_sampler(stack, source.batch, sampler)
+        if threads is not None:
+            threads = integer("threads", threads, 1, MAX_THREADS)
+        plan = cls(stack, source, trials, seed, dtype, chosen, threads, backward)
         plan.require_memory()
         return plan
 
@@ -178,6 +201,8 @@ class Plan:
             input_std=simulation.input_std,
             seed=simulation.seed,
             dtype=simulation.dtype,
+            sampler=simulation.sampler,
+            backward=GRADIENT in run.statistics,
         )
 
     def require_memory(self) -> None:
@@ -223,6 +248,9 @@ class Plan:
             trials=self.trials,
             seed=self.seed,
             dtype=self.dtype,
+            sampler=self.sampler,
+            threads=self.threads,
+            backward=self.backward,
             progress=progress,
         )
         statistics = {
@@ -233,11 +261,22 @@ class Plan:
             )
             for column, name in enumerate(STATISTICS)
         }
+        if measured.log_gradient is not None:
+            statistics[GRADIENT] = gradient_statistic(
+                measured.log_gradient, prediction.log_gradient
+            )
         mean, std = source.parameters
         return Run(
             stack=self.summary,
             simulation=Simulation(
-                source.batch, self.trials, self.seed, self.dtype, "dense", source.label, mean, std
+                source.batch,
+                self.trials,
+                self.seed,
+                self.dtype,
+                self.sampler,
+                source.label,
+                mean,
+                std,
             ),
             finite=measured.finite,
             statistics=MappingProxyType(statistics),
@@ -266,6 +305,17 @@ def physical_memory() -> float:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         return math.inf
+
+
+def gradient_statistic(log_gradient: FloatArray, log_theory: FloatArray) -> Statistic:
+    """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory."""
+    trials = len(log_gradient)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = log_gradient.mean(axis=0)
+        stderr = np.full_like(mean, math.nan)
+        if trials > 1:
+            stderr = log_gradient.std(axis=0, ddof=1) / math.sqrt(trials)
+        return Statistic(np.exp(mean), stderr, np.exp(log_theory), logarithmic=True)
 
 
 def _resolve_inputs(

@@ -20,6 +20,7 @@ from snstat.atomic import whole_file
 from snstat.errors import InputFileError
 from snstat.results import (
     FIXEDPOINT_SCHEMA,
+    GRADIENT,
     PROPAGATION_SCHEMA,
     STATISTICS,
     FixedPointReport,
@@ -174,14 +175,11 @@ def _run(form: dict[str, Any]) -> Run:
     if [layer["layer"] for layer in layers] != list(range(len(layers))):
         raise ValueError("layers are not numbered 0, 1, 2, ...")
     statistics = {
-        name: Statistic(
-            *(
-                np.array([_number(layer[name][key]) for layer in layers], dtype=np.float64)
-                for key in ("estimate", "stderr", "theory")
-            )
-        )
-        for name in STATISTICS
+        name: _statistic(name, layers) for name in (*STATISTICS, GRADIENT) if name in layers[0]
     }
+    missing = [name for name in STATISTICS if name not in statistics]
+    if missing:
+        raise KeyError(missing[0])
     return Run(
         stack=_record(StackSummary, form["stack"]),
         simulation=_record(Simulation, form["simulation"]),
@@ -190,6 +188,14 @@ def _run(form: dict[str, Any]) -> Run:
         outlook=_record(Outlook, form["outlook"]) if form.get("outlook") is not None else None,
         partial=bool(form.get("partial", False)),
     )
+
+
+def _statistic(name: str, layers: list[dict[str, Any]]) -> Statistic:
+    estimate, stderr, theory = (
+        np.array([_number(layer[name][key]) for layer in layers], dtype=np.float64)
+        for key in ("estimate", "stderr", "theory")
+    )
+    return Statistic(estimate, stderr, theory, logarithmic=name == GRADIENT)
 
 
 def _number(value: Any) -> float:

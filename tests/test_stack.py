@@ -93,7 +93,8 @@ def test_the_public_names_exist_and_no_others():
 def test_the_mapping_of_activations_is_no_module():
     """No submodule may be called like a public name: importing it would take the name's place."""
     program = (
-        "import snstat, types; snstat.ensemble_map('selu', 0, 1); snstat.propagate(depth=1, width=2);"
+        "import snstat, types; snstat.ensemble_map('selu', 0, 1);"
+        "snstat.propagate(depth=1, width=2);"
         "assert snstat.activations['selu'](0.0) == 0;"
         "assert not [n for n in snstat.__all__ if isinstance(getattr(snstat, n), types.ModuleType)]"
     )

@@ -143,7 +143,21 @@ def stack_options(function: Function) -> Function:
                 type=click.Choice(SAMPLERS),
                 default="auto",
                 show_default=True,
-                help="How the network is sampled.",
+                help="Draw all weights, or simulate the same network without them; auto takes the"
+                " cheaper one that is exact.",
+            ),
+            click.option(
+                "--backward/--no-backward",
+                default=False,
+                show_default=True,
+                help="Measure gradient too, in a second pass.",
+            ),
+            click.option(
+                "--threads",
+                type=int,
+                metavar="N",
+                show_default="the cores this process may use",
+                help="Threads; results do not depend on them beyond rounding.",
             ),
         ],
     )

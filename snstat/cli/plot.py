@@ -228,7 +228,7 @@ def draw(
     from snstat.engine.warmup import compile_kernels
 
     rows = parse_layers(layers).rows(plan.stack.depth)
-    compile_kernels(plan.dtype, notice)
+    compile_kernels(plan.dtype, "dense", notice)
     densities = plan.densities(rows)
     if len(densities.layers) < len(rows):
         gone = rows[len(densities.layers)]

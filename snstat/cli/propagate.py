@@ -65,8 +65,8 @@ def simulate_all(activations: Sequence[str], options: dict[str, Any]) -> list[Ru
     for activation in dict.fromkeys(activations):
         plan = Plan.build(activation, **options)
         if not runs:
-            compile_kernels(plan.dtype, notice)
             warn_of_unequal_lengths(plan)
+        compile_kernels(plan.dtype, plan.sampler, notice)
         with progress_bar(activation, options["depth"] * options["trials"]) as progress:
             runs.append(plan.run(progress))
         if runs[-1].partial:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.inputs import Inputs
-from snstat.engine.simulate import Network, available_cores, one_blas_thread
+from snstat.engine.samplers import DenseSampler
+from snstat.engine.simulate import available_cores, one_blas_thread
 from snstat.results import STATISTICS, Densities, FloatArray, StackSummary
 from snstat.stack import Stack
 
@@ -31,11 +32,11 @@ def densities(
 ) -> Densities:
     """Return the densities of the activations at `layers` (ascending), all trials pooled.
 
-    Layers from the first non-finite one on are left out. The network is the one that a run with
-    these arguments simulates.
+    Layers from the first non-finite one on are left out. Weights are drawn, whatever the sampler
+    of a run: the same network, or one equal in distribution.
     """
     threads = min(available_cores(), trials)
-    network = Network(stack, inputs, trials, seed, dtype, threads)
+    network = DenseSampler(stack, inputs, trials, seed, dtype, threads)
     rows = []
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         scratch = np.empty((trials, len(STATISTICS)))
@@ -57,7 +58,7 @@ def densities(
                 reached = layer
             if not all(finite):
                 break
-            rows.append((layer, *_histogram([trial.state for trial in network.trials])))
+            rows.append((layer, *_histogram(network.states)))
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), ()]
     return Densities(
         summary,

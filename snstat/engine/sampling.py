@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from snstat.engine import kernels
+from snstat.engine.kernels import dense, random
 from snstat.stack import DenseLayer, Stack
 
 # A tile of this many weights stays in the level-2 cache while it is multiplied.
@@ -43,10 +43,10 @@ def draw_weights(
     if layer.distribution == "orthogonal":
         stop = np.zeros(1, np.uint8)
         basis = np.eye(layer.fan_in, dtype=dtype)
-        kernels.orthogonal(basis, weights, scale, index, trial, key, stop)
+        dense.orthogonal(basis, weights, scale, index, trial, key, stop)
     else:
         uniform = layer.distribution == "uniform"
-        kernels.draw_rows(weights, 0, uniform, scale, kernels.WEIGHTS, index, trial, key)
+        random.draw_rows(weights, 0, uniform, scale, random.WEIGHTS, index, trial, key)
     return weights
 
 
@@ -59,7 +59,7 @@ def draw_biases(
     if layer.bias_std > 0:
         uniform = layer.bias_distribution == "uniform"
         key = np.uint64(seed)
-        kernels.draw_rows(biases, 0, uniform, layer.bias_std, kernels.BIASES, index, trial, key)
+        random.draw_rows(biases, 0, uniform, layer.bias_std, random.BIASES, index, trial, key)
     row: npt.NDArray[np.floating] = biases[0]
     return row
 
@@ -80,6 +80,6 @@ def draw_inputs(
     `kind` is "normal" or "uniform".
     """
     x = np.empty((width, batch), dtype)
-    kernels.draw_rows(x, 0, kind == "uniform", std, kernels.INPUTS, 0, trial, np.uint64(seed))
+    random.draw_rows(x, 0, kind == "uniform", std, random.INPUTS, 0, trial, np.uint64(seed))
     x += x.dtype.type(mean)
     return x

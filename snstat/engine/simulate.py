@@ -15,15 +15,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 import numpy as np
-import numpy.typing as npt
 
-from snstat.activation import ACTIVATIONS
-from snstat.engine import kernels
 from snstat.engine.inputs import Inputs
-from snstat.engine.sampling import tile_rows, weight_scale
+from snstat.engine.samplers import SAMPLERS, Sampler, choose_sampler
 from snstat.results import STATISTICS, BoolArray, FloatArray
 from snstat.stack import Stack
 
@@ -40,103 +36,17 @@ SHARES = 64
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """What a simulation measured: `estimate` and `stderr` (layers, statistics), `finite`
-    (layers,), over layers 0..; fewer than depth + 1 if it was interrupted."""
+    (layers,), over layers 0..; fewer than depth + 1 if it was interrupted.
+
+    `log_gradient` (trials, layers) is ln of the mean square gradient over that of the last layer,
+    None where it was not asked for or the run was interrupted.
+    """
 
     estimate: FloatArray
     stderr: FloatArray
     finite: BoolArray
     interrupted: bool
-
-
-@dataclass(slots=True, eq=False)
-class _Trial:
-    """One trial: its number, its activations (units, batch), and whether they are finite."""
-
-    number: int
-    state: npt.NDArray[np.floating]
-    finite: bool
-
-
-@dataclass(slots=True, eq=False)
-class _Scratch:
-    """What one thread needs beside the state: pre-activations and a tile of weights."""
-
-    z: npt.NDArray[np.floating]
-    tile: npt.NDArray[np.floating]
-
-
-class Network:
-    """The stack as the kernels want it, the trials, and the flags to talk to running kernels."""
-
-    def __init__(
-        self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
-    ) -> None:
-        self.stack, self.inputs, self.seed, self.dtype = stack, inputs, seed, dtype
-        self.done = np.zeros(trials, np.int64)
-        self.stop = np.zeros(1, np.uint8)
-        self.live = np.array(live_range(stack.activation))
-        self.scratch: SimpleQueue[_Scratch] = SimpleQueue()
-        self.trials = [_Trial(t, np.empty((0, 0), dtype), True) for t in range(trials)]
-        for _ in range(threads):
-            self._add_scratch()
-
-    def _add_scratch(self) -> None:
-        """Make scratch space for one more thread."""
-        fan_in, width = max(self.inputs.width, self.stack.width), self.stack.width
-        drawn = self.stack.layer(1).distribution != "orthogonal"
-        rows = tile_rows(fan_in, width) if drawn else 0
-        self.scratch.put(
-            _Scratch(
-                np.empty((width, self.inputs.batch), self.dtype),
-                np.empty(rows * fan_in, self.dtype),
-            )
-        )
-
-    def begin(self, number: int, out: FloatArray) -> bool:
-        """Draw the inputs of one trial and measure layer 0; return whether all are finite."""
-        state = self.inputs.sample(number, self.seed, self.dtype)
-        finite = bool(kernels.measure(state, math.nan, out))
-        self.trials[number] = _Trial(number, state, finite)
-        return finite
-
-    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run layers first..first+len(out)−1 of one trial."""
-        trial, stack = self.trials[number], self.stack
-        if not trial.finite:
-            out[:] = math.nan
-            finite[:] = False
-            self.done[number] += len(out)
-            return
-        leading, later = stack.layer(first), stack.layer(max(first, 2))
-        source = trial.state
-        if first == 1 and source.shape[0] != stack.width:
-            trial.state = np.empty((stack.width, source.shape[1]), self.dtype)
-        scratch = self.scratch.get()
-        try:
-            # Overflow is a result here; only kernels run as plain Python would warn of it.
-            with np.errstate(over="ignore", invalid="ignore"):
-                kernels.forward(
-                    kernels.CODES[stack.activation],
-                    kernels.DISTRIBUTIONS[leading.distribution],
-                    first,
-                    source,
-                    trial.state,
-                    scratch.z,
-                    scratch.tile,
-                    np.array([weight_scale(leading), weight_scale(later)]),
-                    np.array([leading.bias_std, later.bias_std]),
-                    leading.bias_distribution == "uniform",
-                    self.live,
-                    number,
-                    np.uint64(self.seed),
-                    out,
-                    finite,
-                    self.done[number : number + 1],
-                    self.stop,
-                )
-        finally:
-            self.scratch.put(scratch)
-        trial.finite = bool(finite[-1])
+    log_gradient: FloatArray | None = None
 
 
 def simulate(
@@ -146,20 +56,25 @@ def simulate(
     trials: int,
     seed: int,
     dtype: str,
+    sampler: str = "auto",
     threads: int | None = None,
+    backward: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Measured:
     """Simulate `trials` independent networks and measure every layer.
 
-    `threads` defaults to the cores this process may use. `progress` is called now and then with
-    the number of (layer, trial) pairs finished. An interrupt (KeyboardInterrupt) ends the run
-    early: the layers that every trial completed are returned, marked.
+    `sampler` is "auto", "dense" or "matrix-free". `threads` defaults to the cores this process
+    may use. `progress` is called now and then with the number of (layer, trial) pairs finished.
+    `backward` measures gradients too, in a second pass. An interrupt (KeyboardInterrupt) ends the
+    run early: the layers that every trial completed are returned, marked.
     """
-    threads = min(threads or available_cores(), trials)
-    network = Network(stack, inputs, trials, seed, dtype, threads)
+    threads = threads or available_cores()
+    chosen = SAMPLERS[choose_sampler(stack, inputs.batch, sampler)]
+    network = chosen(stack, inputs, trials, seed, dtype, threads)
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
     interrupted = False
-    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+    log_gradient = None
+    with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             values = np.empty((trials, 1, len(STATISTICS)))
             finite = np.array(
@@ -178,6 +93,8 @@ def simulate(
                 first += length
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
+            if backward and not interrupted:
+                log_gradient = np.array(list(pool.map(network.gradient, range(trials))))
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True
@@ -186,12 +103,12 @@ def simulate(
     estimate, stderr, layer_finite = (
         np.concatenate(column) for column in zip(*blocks, strict=True)
     )
-    return Measured(estimate, stderr, layer_finite, interrupted)
+    return Measured(estimate, stderr, layer_finite, interrupted, log_gradient)
 
 
 def _run_block(
     pool: ThreadPoolExecutor,
-    network: Network,
+    network: Sampler,
     first: int,
     values: FloatArray,
     flags: BoolArray,
@@ -237,17 +154,6 @@ def _reduce(values: FloatArray, finite: BoolArray) -> tuple[FloatArray, FloatArr
         if trials > 1:
             stderr = values.std(axis=0, ddof=1) / math.sqrt(trials)
     return estimate, stderr, np.asarray(finite.all(axis=0))
-
-
-def live_range(activation: str) -> tuple[float, float]:
-    """Return (low, high): the derivative is nonzero only strictly between them."""
-    low, high = -math.inf, math.inf
-    for start, end in ACTIVATIONS[activation].flat:
-        if start == -math.inf:
-            low = end
-        else:
-            high = start
-    return low, high
 
 
 def available_cores() -> int:

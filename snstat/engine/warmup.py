@@ -9,8 +9,8 @@ from collections.abc import Callable
 NOTICE_AFTER_SECONDS = 3.0
 
 
-def compile_kernels(dtype: str, notice: Callable[[str], None] | None = None) -> None:
-    """Make the kernels for `dtype` ready: load them from numba's cache, or compile them.
+def compile_kernels(dtype: str, sampler: str, notice: Callable[[str], None] | None = None) -> None:
+    """Make the kernels for `dtype` and `sampler` ready: from numba's cache, or by compiling.
 
     `notice` is called once if this takes more than a moment, as it does only the first time
     after installation.
@@ -26,8 +26,9 @@ def compile_kernels(dtype: str, notice: Callable[[str], None] | None = None) -> 
         from snstat.engine.simulate import simulate
         from snstat.stack import Stack
 
-        stack = Stack.build(depth=1, width=1)
-        simulate(stack, DrawnInputs("normal", 1, 1, 0.0, 1.0), trials=1, seed=0, dtype=dtype)
+        stack = Stack.build(depth=1, width=2)
+        inputs = DrawnInputs("normal", 2, 1, 0.0, 1.0)
+        simulate(stack, inputs, trials=1, seed=0, dtype=dtype, sampler=sampler)
     finally:
         if timer is not None:
             timer.cancel()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.report.numbers import Notation, alike, quantity, score
+from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
     from snstat.results import BoolArray, FloatArray, Run, Statistic
@@ -88,6 +89,8 @@ def has_news(run: Run, name: str) -> bool:
         return False
     values = run.statistics[name].estimate
     known = np.isfinite(values)
+    if name == GRADIENT:
+        return True
     if name == "second_moment":
         variance = run.statistics["variance"].estimate
         known &= np.isfinite(variance)
@@ -106,7 +109,7 @@ def _statistic_columns(
     suspicious: float,
 ) -> list[Column]:
     """Return the columns of one statistic for the layers `rows`."""
-    estimate, stderr = statistic.estimate[rows], statistic.stderr[rows]
+    estimate, stderr = statistic.estimate[rows], statistic.error[rows]
     theory, z = statistic.theory[rows], statistic.z[rows]
     title = name.replace("_", " ")
     columns = []

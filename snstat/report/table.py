@@ -23,6 +23,7 @@ from snstat.report.grid import print_columns, shown, width_of
 from snstat.report.numbers import Notation, plain
 from snstat.report.selection import LOG, LayerSelection
 from snstat.report.words import conclusions, simulation_words, stack_words
+from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +38,14 @@ EXTRAS = (
     (("cosine", "et"), ("dead_fraction", "e")),
     (("cosine", "et"),),
     (("cosine", "e"),),
+)
+# The same where gradients were asked for: they come first.
+BACKWARD_EXTRAS = (
+    (("gradient", "etz"), ("cosine", "etz"), ("dead_fraction", "e")),
+    (("gradient", "etz"), ("cosine", "et")),
+    (("gradient", "et"), ("cosine", "e")),
+    (("gradient", "et"),),
+    (("gradient", "e"),),
 )
 # For three-digit exponents in 80 columns, and for narrower consoles.
 NARROW = (
@@ -130,7 +139,8 @@ def _print_run(
 
 def _layouts(run: Run) -> Iterator[Layout]:
     """Yield layouts, the most readable and richest first."""
-    for notation, extras in product(Notation, EXTRAS):
+    choices = BACKWARD_EXTRAS if GRADIENT in run.statistics else EXTRAS
+    for notation, extras in product(Notation, choices):
         kept = tuple(part for part in extras if part[0] == "cosine" or has_news(run, part[0]))
         yield Layout(notation, BASE + kept)
     for parts in NARROW:

@@ -15,13 +15,16 @@ from snstat.report.comparison import comparison_columns
 from snstat.report.numbers import Notation
 from snstat.report.selection import LOG, LayerSelection
 from snstat.report.words import conclusions, simulation_words, stack_words
-from snstat.results import STATISTICS
+from snstat.results import GRADIENT, STATISTICS
 
 if TYPE_CHECKING:
     from snstat.report.columns import Column
     from snstat.results import FloatArray, Run
 
-PAGE = Layout(Notation.SPACED, (("mean", "etz"), ("variance", "etz"), ("cosine", "etz")))
+PAGE = Layout(
+    Notation.SPACED,
+    (("mean", "etz"), ("variance", "etz"), ("cosine", "etz"), ("gradient", "etz")),
+)
 
 
 class _LastLine:
@@ -110,13 +113,16 @@ def titled(columns: Sequence[Column]) -> list[Column]:
 
 def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     """Yield the header and then one row for every layer of every run."""
+    names = [*STATISTICS]
+    if any(GRADIENT in run.statistics for run in runs):
+        names.append(GRADIENT)
     header = ["activation", "layer", "finite"]
-    for name in STATISTICS:
+    for name in names:
         header += [name, f"{name}_stderr", f"{name}_theory", f"{name}_z"]
     yield header
     for run in runs:
         columns: list[FloatArray | None] = []
-        for name in STATISTICS:
+        for name in names:
             found = run.statistics.get(name)
             if found is None:
                 columns += [None] * 4

@@ -25,6 +25,7 @@ from snstat.results.pictures import (
     MapField,
 )
 from snstat.results.run import (
+    GRADIENT,
     PROPAGATION_SCHEMA,
     STATISTICS,
     Estimate,
@@ -40,6 +41,7 @@ from snstat.results.run import (
 
 __all__ = [
     "FIXEDPOINT_SCHEMA",
+    "GRADIENT",
     "PROPAGATION_SCHEMA",
     "STATISTICS",
     "BoolArray",

@@ -12,6 +12,9 @@ import numpy as np
 
 from snstat.results.base import BoolArray, FloatArray, Record, optional
 
+# Measured only where asked for, with --backward.
+GRADIENT = "gradient"
+
 PROPAGATION_SCHEMA = "snstat.propagation/1"
 
 # The statistics of one layer in the order in which they are reported (see the README for the
@@ -84,27 +87,42 @@ class Estimate(Record):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statistic(Record):
-    """One statistic of every layer; each array has shape (layers,), NaN where missing."""
+    """One statistic of every layer; each array has shape (layers,), NaN where missing.
+
+    Where `logarithmic`, `estimate` is the geometric mean over trials and `stderr` the standard
+    error of its natural logarithm, in which z is reckoned too.
+    """
 
     estimate: FloatArray
     stderr: FloatArray
     theory: FloatArray
+    logarithmic: bool = False
 
     @property
     def z(self) -> FloatArray:
         """(estimate − theory) / stderr, shape (layers,), NaN where that is not a number."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            z = (self.estimate - self.theory) / self.stderr
+            if self.logarithmic:
+                z = (np.log(self.estimate) - np.log(self.theory)) / self.stderr
+            else:
+                z = (self.estimate - self.theory) / self.stderr
         return np.where(np.isfinite(z), z, np.nan)
+
+    @property
+    def error(self) -> FloatArray:
+        """One standard error in the units of `estimate`, shape (layers,)."""
+        return self.estimate * self.stderr if self.logarithmic else self.stderr
 
     def at(self, layer: int) -> Estimate:
         """Return the four numbers of one layer."""
-        z = math.nan
         estimate, stderr, theory = (
             float(array[layer]) for array in (self.estimate, self.stderr, self.theory)
         )
-        if stderr > 0:
+        z = math.nan
+        if stderr > 0 and not self.logarithmic:
             z = (estimate - theory) / stderr
+        elif stderr > 0 and min(estimate, theory) > 0:
+            z = (math.log(estimate) - math.log(theory)) / stderr
         return Estimate(optional(estimate), optional(stderr), optional(theory), optional(z))
 
 
@@ -189,7 +207,7 @@ class Run(Record):
 
     def __getattr__(self, name: str) -> Statistic:
         """Return the statistic called `name`."""
-        if name in STATISTICS and name in self.statistics:
+        if name in (*STATISTICS, GRADIENT) and name in self.statistics:
             return self.statistics[name]
         raise AttributeError(f"a run has no {name!r}")
 

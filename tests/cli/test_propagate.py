@@ -52,7 +52,7 @@ def test_json_is_the_contract(capsys):
         "trials": 2,
         "seed": 0,
         "dtype": "float32",
-        "sampler": "dense",
+        "sampler": "matrix-free",
         "inputs": "normal",
         "input_mean": 0.0,
         "input_std": 1.0,

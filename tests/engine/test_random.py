@@ -9,7 +9,7 @@ import pytest
 from numba import config
 from scipy import stats
 
-from snstat.engine import kernels
+from snstat.engine.kernels import random
 from tests.engine import oracle
 
 # Values drawn by the statistical tests: fewer where kernels run as plain Python. Every bound
@@ -24,7 +24,7 @@ Z = stats.norm.isf(ALARM / 2)
 def draw(rows, columns, *, uniform=False, scale=1.0, first=0, key=1, dtype=np.float32, **stream):
     out = np.empty((rows, columns), dtype)
     where = {"purpose": 0, "layer": 0, "trial": 0} | stream
-    kernels.draw_rows(
+    random.draw_rows(
         out, first, uniform, scale, where["purpose"], where["layer"], where["trial"], np.uint64(key)
     )
     return out
@@ -48,7 +48,7 @@ def draw(rows, columns, *, uniform=False, scale=1.0, first=0, key=1, dtype=np.fl
 )
 def test_philox_gives_the_known_answers_of_random123(counter, key, answer):
     arguments = [np.uint64(word) for word in (*counter, *key)]
-    assert tuple(int(word) for word in kernels.philox_call(*arguments)) == answer
+    assert tuple(int(word) for word in random.philox_call(*arguments)) == answer
     assert oracle.philox(counter, key) == answer
 
 

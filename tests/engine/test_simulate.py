@@ -10,8 +10,9 @@ import pytest
 from snstat.activation import ACTIVATIONS
 from snstat.engine import simulate as module
 from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.engine.samplers import live_range
 from snstat.engine.sampling import draw_biases, draw_weights
-from snstat.engine.simulate import live_range, simulate
+from snstat.engine.simulate import simulate
 from snstat.results import STATISTICS
 from snstat.stack import INITIALISERS, Stack
 from tests.engine import oracle
@@ -21,9 +22,10 @@ def drawn(stack, batch=5, mean=0.0, std=1.0):
     return DrawnInputs("normal", stack.input_width, batch, mean, std)
 
 
-def run(stack, inputs=None, *, trials=3, seed=0, dtype="float32", **options):
+def run(stack, inputs=None, *, trials=3, seed=0, dtype="float32", sampler="dense", **options):
     inputs = inputs or drawn(stack)
-    return simulate(stack, inputs, trials=trials, seed=seed, dtype=dtype, **options)
+    options |= {"seed": seed, "dtype": dtype, "sampler": sampler}
+    return simulate(stack, inputs, trials=trials, **options)
 
 
 def plain_network(stack, inputs, trial, seed):

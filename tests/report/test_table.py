@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 import re
@@ -16,6 +17,7 @@ from rich.console import Console
 from snstat.report.columns import suspicious_from
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
+from snstat.report.text import runs_to_csv, runs_to_markdown
 from snstat.results import Outlook, Run, Statistic
 from tests.report.builders import make_run
 
@@ -319,3 +321,23 @@ def test_few_trials_need_a_larger_score_to_be_suspicious():
     assert suspicious_from(2) == pytest.approx(636.62, abs=1e-2)
     assert suspicious_from(10**6) == pytest.approx(3.2905, abs=1e-4)
     assert suspicious_from(1) == math.inf
+
+
+def test_gradients_come_first_where_they_were_asked_for():
+    run = make_run("selu", depth=8)
+    logs = np.linspace(np.log(1.7), 0.0, 9)
+    errors = np.full(9, 0.02)
+    column = Statistic(np.exp(logs), errors, np.exp(1.01 * logs), logarithmic=True)
+    backward = replace(run, statistics={**run.statistics, "gradient": column})
+    text = show([backward])
+    assert "gradient" in text
+    # One standard error of the logarithm, 0.02, is 2 % of the estimate.
+    assert "1.700" in text
+    assert "0.034" in text or "(34)" in text
+    np.testing.assert_allclose(column.error, column.estimate * 0.02)
+    assert max(map(cell_len, text.splitlines())) <= 80
+    for line in csv.DictReader(runs_to_csv([backward])):
+        assert float(line["gradient_z"]) == pytest.approx(
+            -0.01 * logs[int(line["layer"])] / 0.02, abs=1e-9
+        )
+    assert "gradient ± stderr" in runs_to_markdown([backward])

@@ -21,6 +21,7 @@ from snstat.report.figures.style import (
 )
 from snstat.report.figures.ticks import set_signed_ticks
 from snstat.report.words import display_name
+from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from snstat.results import FloatArray, Run
 
+LABELS = {"cosine": "cosine of\ntwo inputs", GRADIENT: "squared gradient\nover the last"}
 TARGETS = {"mean": 0.0, "variance": 1.0}
 DOTTED = (0, (1, 2))
 # Lines where a run broke off: values that are not finite, or an interruption.
@@ -43,7 +45,7 @@ POINTS = 2000
 
 
 def draw_trajectory(runs: Sequence[Run], style: str = "light") -> Figure:
-    """Return mean, variance and, where measured, cosine over depth, all `runs` overlaid.
+    """Return mean, variance and, where measured, cosine and gradient over depth, all overlaid.
 
     Markers with ±1 standard error bars and a band are simulation, lines are theory; a thin
     vertical line stands where a run stopped being finite or was interrupted. Raises
@@ -55,6 +57,8 @@ def draw_trajectory(runs: Sequence[Run], style: str = "light") -> Figure:
     names = ["mean", "variance"]
     if any(np.isfinite(run.statistics["cosine"].estimate).any() for run in runs):
         names.append("cosine")
+    if any(GRADIENT in run.statistics for run in runs):
+        names.append(GRADIENT)
     with drawing(look):
         figure = Figure(figsize=(WIDTH, 1.75 * len(names) + 0.8))
         panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
@@ -74,12 +78,12 @@ def draw_trajectory(runs: Sequence[Run], style: str = "light") -> Figure:
 
 def _draw_panel(axes: Axes, runs: Sequence[Run], name: str, look: Style) -> None:
     """Draw one statistic of every run."""
-    axes.set_ylabel({"cosine": "cosine of\ntwo inputs"}.get(name, f"activation\n{name}"))
+    axes.set_ylabel(LABELS.get(name, f"activation\n{name}"))
     dress(axes, look)
     if name in TARGETS:
         axes.axhline(TARGETS[name], color=look.ink, linewidth=0.9, linestyle=DOTTED, zorder=1.5)
     for number, run in enumerate(runs):
-        if len(run.finite):
+        if len(run.finite) and name in run.statistics:
             _draw_run(axes, run, name, number, look)
         for layer, line, _ in _ends(run):
             color = look.cycle[number % len(look.cycle)]
@@ -92,7 +96,7 @@ def _draw_run(axes: Axes, run: Run, name: str, number: int, look: Style) -> None
     statistic = run.statistics[name]
     layers = _thinned(len(run.finite))
     color = look.cycle[number % len(look.cycle)]
-    estimate, stderr = statistic.estimate[layers], np.nan_to_num(statistic.stderr[layers])
+    estimate, stderr = statistic.estimate[layers], np.nan_to_num(statistic.error[layers])
     axes.fill_between(
         layers, estimate - stderr, estimate + stderr, color=color, alpha=0.3, linewidth=0
     )
@@ -124,13 +128,13 @@ def _set_scale(axes: Axes, runs: Sequence[Run], name: str) -> None:
         low = min(0.0, *(float(np.nanmin(_shown(run, name))) for run in runs if _any(run, name)))
         axes.set_ylim(low - 0.05, 1.05)
         return
-    values = np.concatenate([_shown(run, name) for run in runs])
+    values = np.concatenate([_shown(run, name) for run in runs if name in run.statistics])
     values = values[np.isfinite(values)]
     if not values.size:
         return
     low, high = float(values.min()), float(values.max())
     values = np.abs(values)
-    if name == "variance":
+    if name in {"variance", GRADIENT}:
         positive = values[values > 0]
         if positive.size and positive.max() > WIDE * positive.min():
             axes.set_yscale("log")

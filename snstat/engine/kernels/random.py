@@ -1,0 +1,190 @@
+"""The random numbers: counter-based, so that any block of any matrix can be drawn again anywhere.
+
+Philox4x32-10 (Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC'11):
+four 32-bit words are a function of a 128-bit counter (index, purpose, layer, trial) and a 64-bit
+key (the seed). Streams cannot overlap. Normals are made by Box–Muller.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from snstat.engine.kernels.jit import inlined, jit
+
+# What the numbers are for: a part of the counter.
+WEIGHTS, BIASES, INPUTS, READOUT, NOISE, BIAS_NOISE = 0, 1, 2, 3, 4, 5
+
+u32, u64, i32 = np.uint32, np.uint64, np.int32
+f32, f64 = np.float32, np.float64
+MASK = u64(0xFFFFFFFF)
+HIGH = u64(32)
+MULTIPLIER_0, MULTIPLIER_1 = u64(0xD2511F53), u64(0xCD9E8D57)
+WEYL_0, WEYL_1 = u64(0x9E3779B9), u64(0xBB67AE85)
+PURPOSE_SHIFT = u64(24)
+
+
+@inlined
+def philox(c0, c1, c2, c3, k0, k1):
+    """Return the four 32-bit words (held in uint64) of one counter."""
+    for _ in range(10):
+        product_0 = MULTIPLIER_0 * c0
+        product_1 = MULTIPLIER_1 * c2
+        c0, c1 = (product_1 >> HIGH) ^ c1 ^ k0, product_1 & MASK
+        c2, c3 = (product_0 >> HIGH) ^ c3 ^ k1, product_0 & MASK
+        k0, k1 = (k0 + WEYL_0) & MASK, (k1 + WEYL_1) & MASK
+    return c0, c1, c2, c3
+
+
+@jit
+def philox_call(c0, c1, c2, c3, k0, k1):
+    """Return what `philox` returns, compiled once: for loops that cannot be vectorised anyway."""
+    return philox(c0, c1, c2, c3, k0, k1)
+
+
+@jit
+def normal_pair(a, b, scale):
+    """Return two float32 normals of standard deviation `scale` from two words (Box–Muller).
+
+    log, sin and cos are the single-precision polynomials of Cephes (Moshier), branch-free so
+    that LLVM vectorises them. |x| reaches sqrt(2 ln 2^33) = 6.76 standard deviations.
+    """
+    uniform = f32(f32(a) + f32(0.5)) * f32(2.0**-32)
+    bits = np.float32(uniform).view(np.int32)
+    exponent = i32(i32(bits - i32(0x3F3504F3)) >> i32(23))
+    m = np.int32(bits - i32(exponent << i32(23))).view(np.float32) - f32(1)
+    y = f32(7.0376836292e-2)
+    y = y * m + f32(-1.1514610310e-1)
+    y = y * m + f32(1.1676998740e-1)
+    y = y * m + f32(-1.2420140846e-1)
+    y = y * m + f32(1.4249322787e-1)
+    y = y * m + f32(-1.6668057665e-1)
+    y = y * m + f32(2.0000714765e-1)
+    y = y * m + f32(-2.4999993993e-1)
+    y = y * m + f32(3.3333331174e-1)
+    square = m * m
+    log = y * m * square - f32(0.5) * square + m + f32(exponent) * f32(0.693147180559945)
+    radius = scale * f32(math.sqrt(max(f32(-2) * log, f32(0))))
+    # The low 30 bits are an angle in [-pi/4, pi/4); the top two choose the quarter circle.
+    word = u32(b)
+    angle = f32(np.uint32(word << u32(2)).view(np.int32)) * f32(math.pi / 4 * 2.0**-31)
+    t = angle * angle
+    sine = angle + angle * t * (
+        f32(-1.6666654611e-1) + t * (f32(8.3321608736e-3) + t * f32(-1.9515295891e-4))
+    )
+    cosine = (
+        f32(1)
+        - f32(0.5) * t
+        + t
+        * t
+        * (
+            f32(4.166664568298827e-2)
+            + t * (f32(-1.388731625493765e-3) + t * f32(2.443315711809948e-5))
+        )
+    )
+    sign = u32(word & u32(0x80000000))
+    cosine = np.uint32(np.float32(cosine).view(np.uint32) ^ sign).view(np.float32)
+    swap = word & u32(0x40000000)
+    return (
+        radius * (sine if swap != 0 else cosine),
+        radius * (cosine if swap != 0 else sine),
+    )
+
+
+@jit
+def normal_pair_double(a, b, c, d, scale):
+    """Return two float64 normals of standard deviation `scale` from four words."""
+    uniform = (f64(a) * 2.0**-32 + f64(b) * 2.0**-64) + 2.0**-65
+    radius = scale * math.sqrt(-2.0 * math.log(min(uniform, 1.0)))
+    angle = (f64(c) + f64(d) * 2.0**-32) * (2.0 * math.pi * 2.0**-32)
+    return radius * math.cos(angle), radius * math.sin(angle)
+
+
+@jit
+def symmetric(word, step):
+    """Return a float32 uniform on (−2^31 step, 2^31 step) from one word."""
+    return (f32(np.uint32(word).view(np.int32)) + f32(0.5)) * step
+
+
+def draw_rows(out, first_row, uniform, scale, purpose, layer, trial, key):
+    """Fill `out` (rows, columns) with rows `first_row`... of a random matrix.
+
+    Value (row, column) is a function of (row, column, columns, dtype, purpose, layer, trial,
+    key) alone. `scale` is the standard deviation; `uniform` chooses that distribution over the
+    normal. A row is made of blocks, one counter each, of four float32 or two float64 values;
+    value k of a block goes to column k·blocks + block, and the surplus is dropped.
+    """
+    draw = draw_rows_single if out.itemsize == 4 else draw_rows_double
+    draw(out, first_row, uniform, scale, purpose, layer, trial, key)
+
+
+@overload(draw_rows)
+def _draw_rows(out, first_row, uniform, scale, purpose, layer, trial, key):
+    # Chosen by type, so that a kernel compiles one of the two.
+    draw = draw_rows_single if out.dtype == types.float32 else draw_rows_double
+
+    def call(out, first_row, uniform, scale, purpose, layer, trial, key):
+        draw(out, first_row, uniform, scale, purpose, layer, trial, key)
+
+    return call
+
+
+@jit
+def draw_rows_single(out, first_row, uniform, scale, purpose, layer, trial, key):
+    """Draw float32 rows: see draw_rows."""
+    rows, columns = out.shape
+    n = (columns + 3) // 4
+    # Words first, values second: two simple loops vectorise better than one long one.
+    words = np.empty(4 * n, np.uint32)
+    padded = np.empty(4 * n, out.dtype)
+    c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
+    k0, k1 = u64(key) & MASK, u64(key) >> HIGH
+    deviation = f32(scale)
+    step = f32(scale * math.sqrt(3.0) * 2.0**-31)
+    for i in range(rows):
+        start = u64(first_row + i) * u64(n)
+        for j in range(n):
+            index = start + u64(j)
+            a, b, c, d = philox(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
+            words[j], words[n + j], words[2 * n + j], words[3 * n + j] = (
+                u32(a),
+                u32(b),
+                u32(c),
+                u32(d),
+            )
+        row = out[i] if padded.size == columns else padded
+        if uniform:
+            for j in range(4 * n):
+                row[j] = symmetric(words[j], step)
+        else:
+            for j in range(n):
+                row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
+            for j in range(2 * n, 3 * n):
+                row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
+        if padded.size != columns:
+            out[i, :] = padded[:columns]
+
+
+@jit
+def draw_rows_double(out, first_row, uniform, scale, purpose, layer, trial, key):
+    """Draw float64 rows: see draw_rows."""
+    rows, columns = out.shape
+    n = (columns + 1) // 2
+    padded = np.empty(2 * n, out.dtype)
+    c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
+    k0, k1 = u64(key) & MASK, u64(key) >> HIGH
+    half_width = scale * math.sqrt(3.0)
+    for i in range(rows):
+        start = u64(first_row + i) * u64(n)
+        for j in range(n):
+            index = start + u64(j)
+            a, b, c, d = philox_call(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
+            if uniform:
+                padded[j] = half_width * (f64(a) * 2.0**-31 + f64(b) * 2.0**-63 - 1.0)
+                padded[n + j] = half_width * (f64(c) * 2.0**-31 + f64(d) * 2.0**-63 - 1.0)
+            else:
+                padded[j], padded[n + j] = normal_pair_double(a, b, c, d, scale)
+        out[i, :] = padded[:columns]

@@ -1,0 +1,213 @@
+"""The matrix-free sampler is exact in distribution, and its factorisation keeps its precision."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+import pytest
+from numba import config
+from scipy import stats
+
+from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.engine.kernels import matrix_free
+from snstat.engine.samplers import SAMPLERS, choose_sampler
+from snstat.engine.simulate import one_blas_thread, simulate
+from snstat.errors import InvalidValueError
+from snstat.results import STATISTICS
+from snstat.stack import Stack
+
+# More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
+TRIALS = int(os.environ.get("SNSTAT_TRIALS", "150" if config.DISABLE_JIT else "2000"))
+# Probability that an exact sampler fails one test. The draws are seeded.
+ALARM = 1e-4
+SECOND_MOMENT, COSINE = STATISTICS.index("second_moment"), STATISTICS.index("cosine")
+
+
+def per_trial(name, stack, inputs, trials, seed=0, dtype="float32"):
+    """Statistics of every trial: (trials, layers, statistics)."""
+    sampler = SAMPLERS[name](stack, inputs, trials, seed, dtype, 1)
+    values = np.empty((trials, stack.depth + 1, len(STATISTICS)))
+    finite = np.empty(stack.depth, np.bool_)
+    with one_blas_thread():
+        for t in range(trials):
+            sampler.begin(t, values[t, 0])
+            sampler.advance(t, 1, values[t, 1:], finite)
+            assert finite.all()
+    return values
+
+
+CASES = [
+    # width, batch, activation, init, bias, input width
+    (12, 4, "selu", "lecun_normal", None, 12),
+    (12, 12, "tanh", "lecun_normal", 0.3, 12),
+    (24, 7, "relu", "he_normal", 0.2, 17),
+    (48, 4, "gelu", "lecun_normal", None, 48),
+    (12, 4, "selu", "orthogonal", None, 12),
+    (24, 6, "relu", "orthogonal", 0.2, 17),
+    (24, 6, "tanh", "orthogonal", None, 40),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "batch", "activation", "init", "bias", "inputs"), CASES)
+def test_both_samplers_draw_from_one_distribution(width, batch, activation, init, bias, inputs):
+    """Mean, spread and law of log second moment and cosine agree at every layer."""
+    depth = 2 if config.DISABLE_JIT else 6
+    stack = Stack.build(activation, depth, width, init=init, bias_std=bias, input_width=inputs)
+    source = DrawnInputs("normal", inputs, batch, 0.2, 1.0)
+    # Independent seeds: the samplers share the drawn inputs of one seed.
+    dense = per_trial("dense", stack, source, TRIALS, seed=1)
+    free = per_trial("matrix-free", stack, source, TRIALS, seed=2)
+    comparisons = depth * 2 * 3
+    bound = stats.norm.isf(ALARM / comparisons / 2)
+    for layer in range(1, depth + 1):
+        for column in (SECOND_MOMENT, COSINE):
+            a, b = dense[:, layer, column], free[:, layer, column]
+            if column == SECOND_MOMENT:
+                a, b = np.log(a), np.log(b)
+            z = (a.mean() - b.mean()) / math.hypot(a.std(), b.std()) * math.sqrt(TRIALS)
+            assert abs(z) < bound, (layer, column, "mean")
+            # The variance of a sample variance is (m4 − m2²)/n.
+            squares = [(x - x.mean()) ** 2 for x in (a, b)]
+            z = (squares[0].mean() - squares[1].mean()) / math.hypot(*(s.std() for s in squares))
+            assert abs(z) * math.sqrt(TRIALS) < bound, (layer, column, "spread")
+            assert stats.ks_2samp(a, b).pvalue > ALARM / comparisons, (layer, column, "law")
+
+
+def test_every_statistic_is_the_one_of_the_same_activations():
+    """One layer by hand: F Ξ from the kernel's own factor and normals, measured by definition."""
+    from snstat.activation import ACTIVATIONS
+    from snstat.engine.kernels.random import WEIGHTS, draw_rows
+    from tests.engine import oracle
+
+    width, batch = 300, 5  # two tiles, the second of them part full
+    stack = Stack.build("relu", 1, width, bias_std=0.3)
+    inputs = DrawnInputs("normal", width, batch, 0.1, 1.0)
+    measured = per_trial("matrix-free", stack, inputs, 1, seed=9, dtype="float64")[0, 1]
+    x = inputs.sample(0, 9, "float64")
+    gram = np.linalg.cholesky(2.0 / width * x.T @ x + 0.09)
+    tiles = np.empty((2, batch, matrix_free.TILE))
+    for number in range(2):
+        draw_rows(tiles[number], number * batch, False, 1.0, WEIGHTS, 1, 0, np.uint64(9))
+    z = gram @ np.concatenate(tiles, axis=1)[:, :width]
+    expected = oracle.statistics(ACTIVATIONS["relu"](z), (z <= 0).all(axis=0).mean())
+    for name, value in zip(STATISTICS, measured, strict=True):
+        # Cholesky of a well-conditioned matrix and sums of 1,500 terms in float64.
+        np.testing.assert_allclose(value, expected[name], rtol=1e-11, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("n", [1, 5, 32, 33, 100])
+def test_cholesky_equals_lapack(n):
+    rng = np.random.default_rng(n)
+    a = rng.normal(size=(n, 2 * n))
+    k = a @ a.T
+    lower = np.empty((n, n))
+    matrix_free.cholesky(k, lower)
+    np.testing.assert_allclose(lower, np.linalg.cholesky(k), rtol=1e-10, atol=1e-10)
+
+
+def test_cholesky_of_a_rank_deficient_matrix():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(70, 9))
+    a[40] = a[3]
+    k = a @ a.T
+    lower = np.empty_like(k)
+    matrix_free.cholesky(k, lower)
+    # Nine pivots are kept; the rest of the matrix is reproduced to rounding of its size.
+    assert np.count_nonzero(np.diag(lower)) == 9
+    np.testing.assert_allclose(lower @ lower.T, k, atol=1e-11 * np.abs(k).max())
+    np.testing.assert_allclose(lower[40], lower[3], atol=1e-12 * np.abs(lower).max())
+    matrix_free.cholesky(np.zeros((4, 4)), lower[:4, :4].copy())
+
+
+def test_products_leave_out_nothing_below_the_diagonal():
+    rng = np.random.default_rng(1)
+    lower, x = np.tril(rng.normal(size=(150, 150))), rng.normal(size=(150, 16))
+    out = np.empty_like(x)
+    matrix_free.triangular_product(lower, x, out)
+    np.testing.assert_allclose(out, lower @ x, atol=1e-12)
+    gram = np.zeros((150, 150))
+    matrix_free.add_gram(x, gram)
+    matrix_free.mirror(gram)
+    np.testing.assert_allclose(gram, x @ x.T, atol=1e-12)
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand layers need compiled kernels")
+def test_one_minus_cosine_is_resolved_where_inputs_collapse():
+    """ReLU at depth 1,000: 1 − cosine falls to about 1e-5, and follows theory to its own size."""
+    from snstat.propagation import propagate
+
+    run = propagate("relu", 1000, width=512, batch=8, trials=16, sampler="matrix-free")
+    apart, theory = 1 - run.cosine.estimate[1000], 1 - run.cosine.theory[1000]
+    assert 1e-6 < theory < 1e-4
+    assert apart == pytest.approx(theory, rel=0.5)  # depth/width is 2: networks differ widely
+    dense = propagate("relu", 1000, width=512, batch=8, trials=16, sampler="dense", seed=5)
+    error = math.hypot(run.cosine.stderr[1000], dense.cosine.stderr[1000])
+    assert abs(run.cosine.estimate[1000] - dense.cosine.estimate[1000]) < 5 * error
+
+
+def test_identical_samples_stay_identical():
+    rows = np.random.default_rng(2).normal(size=(3, 40))
+    data = rows[[0, 1, 0, 2, 1]]
+    stack = Stack.build("relu", 5, 40)
+    inputs = DataInputs("data", data[[0, 2]], 2)
+    cosine = per_trial("matrix-free", stack, inputs, 3)[:, :, COSINE]
+    np.testing.assert_allclose(cosine, 1.0, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("width", "batch"), [(1, 1), (2, 1), (5, 5), (4, 9)])
+def test_degenerate_shapes_work(width, batch):
+    stack = Stack.build(depth=3, width=width)
+    measured = simulate(
+        stack,
+        DrawnInputs("normal", width, batch, 0.0, 1.0),
+        trials=2,
+        seed=0,
+        dtype="float32",
+        sampler="matrix-free",
+    )
+    assert measured.finite.all()
+    assert np.isfinite(measured.estimate[:, 0]).all()
+
+
+def test_zero_inputs_and_overflow():
+    stack = Stack.build("relu", 6, 16, weight_gain=1e9)
+    options = {"trials": 2, "seed": 0, "dtype": "float32", "sampler": "matrix-free"}
+    zero = simulate(stack, DataInputs("zero", np.zeros((3, 16)), 3), **options)
+    assert (zero.estimate[:, SECOND_MOMENT] == 0).all()
+    measured = simulate(stack, DrawnInputs("normal", 16, 3, 0.0, 1.0), **options)
+    first = int(np.flatnonzero(~measured.finite)[0])
+    assert first in {4, 5}
+    assert np.isnan(measured.estimate[first:]).all()
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+def test_threads_change_rounding_only(init):
+    width = 64 if config.DISABLE_JIT else 5000
+    stack = Stack.build("relu", 3, width, init=init, bias_std=0.1)
+    inputs = DrawnInputs("normal", width, 6, 0.0, 1.0)
+    options = {"trials": 1, "seed": 3, "dtype": "float32", "sampler": "matrix-free"}
+    one = simulate(stack, inputs, threads=1, **options)
+    for threads in (2, 3):
+        many = simulate(stack, inputs, threads=threads, **options)
+        # Sums in another order: float64 rounding, which may move a float32 by one place.
+        np.testing.assert_allclose(many.estimate, one.estimate, rtol=1e-6, atol=1e-7)
+
+
+def test_auto_takes_the_cheaper_exact_sampler():
+    wide, batch = Stack.build(width=512), 64
+    assert choose_sampler(wide, batch, "auto") == "matrix-free"
+    assert choose_sampler(wide, 300, "auto") == "dense"
+    assert choose_sampler(Stack.build(width=512, init="orthogonal"), batch, "auto") == "matrix-free"
+    assert choose_sampler(Stack.build(width=512, init="lecun_uniform"), batch, "auto") == "dense"
+    assert choose_sampler(Stack.build(width=512, init="torch_default"), batch, "auto") == "dense"
+    assert choose_sampler(wide, batch, "dense") == "dense"
+    assert choose_sampler(wide, 600, "matrix-free") == "matrix-free"
+    for stack, samples in (
+        (Stack.build(width=512, init="torch_default"), batch),
+        (Stack.build(width=32, init="orthogonal"), batch),
+    ):
+        with pytest.raises(InvalidValueError, match="matrix-free"):
+            choose_sampler(stack, samples, "matrix-free")
