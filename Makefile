@@ -14,6 +14,9 @@ NEW_PIP := --upgrade "pip>=25.1"
 SUITE := not (peers or packaging or examples or docs)
 PYTEST := -m pytest --ignore=tests/peers
 
+# Two at a time: kernels use both cores only now and then.
+SUITES := test-jit test-nojit test-wheel test-docs test-examples
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
@@ -30,7 +33,8 @@ install: $(VENV)/.stamp-run ## make .venv with snstat and what it needs to run
 
 develop: $(VENV)/.stamp-dev ## make .venv with the development tools too
 
-test: lint types test-jit test-nojit test-examples test-docs test-wheel ## every check but test-minimum and test-peers
+test: lint types ## every check but the next two
+	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SUITES)
 
 lint: develop ## ruff: rules and format
 	$(VENV)/bin/ruff check .

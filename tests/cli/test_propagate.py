@@ -247,11 +247,13 @@ def test_a_long_compilation_is_told_once(capsys, monkeypatch):
 
 
 def test_ctrl_c_prints_the_finished_layers_and_exits_with_130():
-    arguments = ["--depth", "1000000", "--width", "128", "--batch", "4", "-f", "json"]
-    process = program("propagate", *arguments)
-    time.sleep(8)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    arguments = ["--width", "128", "--batch", "4", "-f", "json"]
+    with program("propagate", "--depth", "1", *arguments) as compiled:
+        compiled.communicate(timeout=240)
+    with program("propagate", "--depth", "1000000", *arguments) as process:
+        time.sleep(8)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     document = json.loads(out)["runs"][0]

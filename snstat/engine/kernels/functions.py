@@ -8,7 +8,11 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels import random
+from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.random import LN2, log1p_near_zero
+
+calls_into(__file__, random)
 
 SELU, RELU, LEAKY_RELU, ELU, GELU, SILU = 0, 1, 2, 3, 4, 5
 TANH, SIGMOID, SOFTPLUS, ERF, HARD_TANH, IDENTITY = 6, 7, 8, 9, 10, 11
@@ -36,7 +40,6 @@ INVERSE_ROOT_2PI = SQRT_HALF * INVERSE_ROOT_PI
 
 i32, f32, f64 = np.int32, np.float32, np.float64
 ZERO, ONE, TWO = f32(0), f32(1), f32(2)
-LN2 = f32(math.log(2.0))
 
 
 # Evaluated in float64 and rounded to the network's dtype by the assignment.
@@ -127,20 +130,10 @@ def exp_single(x):
 
 @jit
 def log1p_single(x):
-    """Return ln(1 + x) for float32 x in [0, 1], by the polynomial of Cephes on [√½ − 1, √2 − 1]."""
+    """Return ln(1 + x) for float32 x in [0, 1]."""
     halved = x > f32(0.41421356)
     m = (x - ONE) * f32(0.5) if halved else x
-    y = f32(7.0376836292e-2)
-    y = y * m + f32(-1.1514610310e-1)
-    y = y * m + f32(1.1676998740e-1)
-    y = y * m + f32(-1.2420140846e-1)
-    y = y * m + f32(1.4249322787e-1)
-    y = y * m + f32(-1.6668057665e-1)
-    y = y * m + f32(2.0000714765e-1)
-    y = y * m + f32(-2.4999993993e-1)
-    y = y * m + f32(3.3333331174e-1)
-    square = m * m
-    return y * m * square - f32(0.5) * square + m + (LN2 if halved else ZERO)
+    return log1p_near_zero(m) + (LN2 if halved else ZERO)
 
 
 @jit

@@ -25,6 +25,7 @@ HIGH = u64(32)
 MULTIPLIER_0, MULTIPLIER_1 = u64(0xD2511F53), u64(0xCD9E8D57)
 WEYL_0, WEYL_1 = u64(0x9E3779B9), u64(0xBB67AE85)
 PURPOSE_SHIFT = u64(24)
+LN2 = f32(math.log(2.0))
 
 
 @inlined
@@ -46,16 +47,8 @@ def philox_call(c0, c1, c2, c3, k0, k1):
 
 
 @jit
-def normal_pair(a, b, scale):
-    """Return two float32 normals of standard deviation `scale` from two words (Box–Muller).
-
-    log, sin and cos are the single-precision polynomials of Cephes (Moshier), branch-free so
-    that LLVM vectorises them. |x| reaches sqrt(2 ln 2^33) = 6.76 standard deviations.
-    """
-    uniform = f32(f32(a) + f32(0.5)) * f32(2.0**-32)
-    bits = np.float32(uniform).view(np.int32)
-    exponent = i32(i32(bits - i32(0x3F3504F3)) >> i32(23))
-    m = np.int32(bits - i32(exponent << i32(23))).view(np.float32) - f32(1)
+def log1p_near_zero(m):
+    """Return ln(1 + m) for float32 m in [√½ − 1, √2 − 1], by the polynomial of Cephes (Moshier)."""
     y = f32(7.0376836292e-2)
     y = y * m + f32(-1.1514610310e-1)
     y = y * m + f32(1.1676998740e-1)
@@ -66,7 +59,21 @@ def normal_pair(a, b, scale):
     y = y * m + f32(-2.4999993993e-1)
     y = y * m + f32(3.3333331174e-1)
     square = m * m
-    log = y * m * square - f32(0.5) * square + m + f32(exponent) * f32(0.693147180559945)
+    return y * m * square - f32(0.5) * square + m
+
+
+@jit
+def normal_pair(a, b, scale):
+    """Return two float32 normals of standard deviation `scale` from two words (Box–Muller).
+
+    log, sin and cos are the single-precision polynomials of Cephes (Moshier), branch-free so
+    that LLVM vectorises them. |x| reaches sqrt(2 ln 2^33) = 6.76 standard deviations.
+    """
+    uniform = f32(f32(a) + f32(0.5)) * f32(2.0**-32)
+    bits = np.float32(uniform).view(np.int32)
+    exponent = i32(i32(bits - i32(0x3F3504F3)) >> i32(23))
+    m = np.int32(bits - i32(exponent << i32(23))).view(np.float32) - f32(1)
+    log = log1p_near_zero(m) + f32(exponent) * LN2
     radius = scale * f32(math.sqrt(max(f32(-2) * log, f32(0))))
     # The low 30 bits are an angle in [-pi/4, pi/4); the top two choose the quarter circle.
     word = u32(b)
