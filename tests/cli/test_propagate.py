@@ -250,12 +250,16 @@ def test_ctrl_c_prints_the_finished_layers_and_exits_with_130():
     arguments = ["--width", "128", "--batch", "4", "-f", "json"]
     with program("propagate", "--depth", "1", *arguments) as compiled:
         compiled.communicate(timeout=240)
-    with program("propagate", "--depth", "1000000", *arguments) as process:
-        time.sleep(8)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "Traceback" not in err
+    # On a busy machine a program may take long to come to its first layer.
+    for patience in (6, 20, 60):
+        with program("propagate", "--depth", "1000000", *arguments) as process:
+            time.sleep(patience)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, err
+        assert "Traceback" not in err
+        if out:
+            break
     document = json.loads(out)["runs"][0]
     assert document["partial"] is True
     assert 1 < len(document["layers"]) < 1_000_001
