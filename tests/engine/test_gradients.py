@@ -21,7 +21,7 @@ from snstat.propagation import propagate
 from snstat.stack import INITIALISERS, Stack
 
 # More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
-TRIALS = int(os.environ.get("SNSTAT_TRIALS", "60" if config.DISABLE_JIT else "2000"))
+TRIALS = int(os.environ.get("SNSTAT_TRIALS", "12" if config.DISABLE_JIT else "2000"))
 ALARM = 1e-4
 
 

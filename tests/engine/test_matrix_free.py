@@ -19,7 +19,7 @@ from snstat.results import STATISTICS
 from snstat.stack import Stack
 
 # More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
-TRIALS = int(os.environ.get("SNSTAT_TRIALS", "150" if config.DISABLE_JIT else "2000"))
+TRIALS = int(os.environ.get("SNSTAT_TRIALS", "30" if config.DISABLE_JIT else "2000"))
 # Probability that an exact sampler fails one test. The draws are seeded.
 ALARM = 1e-4
 SECOND_MOMENT, COSINE = STATISTICS.index("second_moment"), STATISTICS.index("cosine")

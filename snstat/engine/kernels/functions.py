@@ -99,9 +99,10 @@ def exponential_parts(x):
     """Return (2^k, p) with exp(x) = 2^k (1 + p) for float32 x ≤ 0, to 2 units of the last place.
 
     The polynomial of Cephes (Moshier) on |r| ≤ ln 2/2. Below −87, where exp leaves the normal
-    range of float32, x is taken as −87.
+    range of float32, x is taken as −87; p is NaN where x is.
     """
-    y = max(x, f32(-87))
+    # NaN becomes −87 here and NaN again below: a conversion to an integer must not see it.
+    y = x if x >= f32(-87) else f32(-87)
     k = f32(math.floor(y * f32(1.4426950408889634) + f32(0.5)))
     r = (y - k * f32(0.693359375)) - k * f32(-2.12194440e-4)
     p = f32(1.9875691500e-4)
@@ -111,7 +112,7 @@ def exponential_parts(x):
     p = p * r + f32(1.6666665459e-1)
     p = p * r + f32(5.0000001201e-1)
     scale = np.int32(i32(i32(k) + i32(127)) << i32(23)).view(np.float32)
-    return scale, p * r * r + r
+    return scale, p * r * r + r if x == x else x  # noqa: PLR0124
 
 
 @jit
