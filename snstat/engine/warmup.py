@@ -28,7 +28,10 @@ def compile_kernels(dtype: str, sampler: str, notice: Callable[[str], None] | No
 
         stack = Stack.build(depth=1, width=2)
         inputs = DrawnInputs("normal", 2, 1, 0.0, 1.0)
-        simulate(stack, inputs, trials=1, seed=0, dtype=dtype, sampler=sampler)
+        measured = simulate(stack, inputs, trials=1, seed=0, dtype=dtype, sampler=sampler)
+        if measured.interrupted:
+            # Of this run nothing is wanted; the interrupt was meant for the one to come.
+            raise KeyboardInterrupt
     finally:
         if timer is not None:
             timer.cancel()

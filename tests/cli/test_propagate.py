@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 
 import snstat
 from snstat.cli import run
+from snstat.engine import simulate
 from snstat.results import STATISTICS
 
 SMALL = ["propagate", "--depth", "3", "--width", "12", "--batch", "4", "--trials", "2"]
@@ -246,8 +248,20 @@ def test_a_long_compilation_is_told_once(capsys, monkeypatch):
     assert err.count("compiling the float32 kernels") == 1
 
 
+def test_an_interrupt_while_compiling_is_not_lost(capsys, monkeypatch):
+    real = simulate.simulate
+
+    def interrupted(*arguments, **options):
+        return replace(real(*arguments, **options), interrupted=True)
+
+    monkeypatch.setattr(simulate, "simulate", interrupted)
+    code, out, _ = call(capsys, *SMALL)
+    assert (code, out) == (130, "")
+
+
 def test_ctrl_c_prints_the_finished_layers_and_exits_with_130():
-    arguments = ["--width", "128", "--batch", "4", "-f", "json"]
+    # Slow layers, so that what is printed in the end is short.
+    arguments = ["--width", "1024", "--sampler", "dense", "-t", "2", "-f", "json"]
     with program("propagate", "--depth", "1", *arguments) as compiled:
         compiled.communicate(timeout=240)
     # On a busy machine a program may take long to come to its first layer.
