@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from snstat.engine.dense_sampler import DenseSampler
 from snstat.engine.inputs import Inputs
-from snstat.engine.samplers import DenseSampler
 from snstat.engine.simulate import available_cores, one_blas_thread
 from snstat.results import STATISTICS, Densities, FloatArray, StackSummary
 from snstat.stack import Stack
