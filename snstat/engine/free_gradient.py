@@ -35,7 +35,7 @@ def free_gradient(
     matrices, small = np.zeros((3, batch, batch), dtype), np.zeros((4, batch, batch))
     scratch = (
         np.zeros((2, batch, batch)),
-        np.zeros((2, batch, batch)),
+        np.zeros((2, batch, batch)) if sampler.orthogonal else None,
         np.empty(batch),
         np.zeros((KEPT, tiles, batch, tile), dtype),
         np.empty((tiles, tile), dtype),
@@ -49,7 +49,6 @@ def free_gradient(
         sampler.together(
             matrix_free_backward.backward,
             sampler.code,
-            sampler.orthogonal,
             first,
             grams,
             source,

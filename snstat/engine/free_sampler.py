@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from snstat.engine.free_gradient import free_gradient
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, moments
 from snstat.engine.kernels.team import new_team
@@ -55,8 +54,11 @@ class MatrixFreeSampler(Shared):
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial: see Sampler."""
         source = self.inputs.sample(number, self.seed, self.dtype.name)
-        self.alive[number] = matrix_free.begin(source, out, self.grams[number])
-        self.controls[number][matrix_free.CENTRED] = self.dtype.itemsize == 4
+        control = self.controls[number]
+        # Of inputs nothing is known yet: their Gram matrix is gathered as all inputs allow.
+        control[matrix_free.CENTRED] = False
+        self.alive[number] = matrix_free.begin(source, control, out, self.grams[number])
+        control[matrix_free.CENTRED] = self.dtype.itemsize == 4
         return bool(self.alive[number])
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
@@ -70,7 +72,7 @@ class MatrixFreeSampler(Shared):
             matrix_free.forward,
             self.controls[number],
             self.code,
-            self.orthogonal,
+            np.empty((2, batch, batch)) if self.orthogonal else None,
             first,
             self.grams[number],
             np.empty((batch, batch)),
@@ -109,6 +111,8 @@ class MatrixFreeSampler(Shared):
 
     def gradient(self, number: int) -> FloatArray:
         """Return ln of the mean square gradients of one trial: see gradients.free_gradient."""
+        from snstat.engine.free_gradient import free_gradient
+
         return free_gradient(self, number)
 
     def remember(self) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from snstat.engine.dense_sampler import DenseSampler
-from snstat.engine.free_sampler import MatrixFreeSampler
+from snstat.engine.inputs import Inputs
+from snstat.engine.sampler import Sampler
 from snstat.errors import InvalidValueError
 from snstat.stack import Stack
 
-SAMPLERS: dict[str, type[DenseSampler | MatrixFreeSampler]] = {
-    sampler.name: sampler for sampler in (DenseSampler, MatrixFreeSampler)
-}
+
+def make_sampler(
+    name: str, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
+) -> Sampler:
+    """Return the sampler `name`, "dense" or "matrix-free"; kernels of the other are not loaded."""
+    if name == "dense":
+        from snstat.engine.dense_sampler import DenseSampler
+
+        return DenseSampler(stack, inputs, trials, seed, dtype, threads)
+    from snstat.engine.free_sampler import MatrixFreeSampler
+
+    return MatrixFreeSampler(stack, inputs, trials, seed, dtype, threads)
 
 
 def choose_sampler(stack: Stack, batch: int, asked: str) -> str:

@@ -14,7 +14,7 @@ from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import DrawnInputs
 from snstat.engine.kernels import dense, functions
 from snstat.engine.kernels.random import READOUT, draw_rows
-from snstat.engine.samplers import SAMPLERS
+from snstat.engine.samplers import make_sampler
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
 from snstat.engine.simulate import one_blas_thread
 from snstat.propagation import propagate
@@ -27,7 +27,7 @@ ALARM = 1e-4
 
 def gradients(name, stack, inputs, trials, seed, dtype="float32"):
     """Log mean square gradients over the last layer's: (trials, layers)."""
-    sampler = SAMPLERS[name](stack, inputs, trials, seed, dtype, 1)
+    sampler = make_sampler(name, stack, inputs, trials, seed, dtype, 1)
     with one_blas_thread():
         return np.array([sampler.gradient(t) for t in range(trials)])
 

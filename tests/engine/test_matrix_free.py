@@ -12,7 +12,7 @@ from scipy import stats
 
 from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.engine.kernels import matrix_free
-from snstat.engine.samplers import SAMPLERS, choose_sampler
+from snstat.engine.samplers import choose_sampler, make_sampler
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.errors import InvalidValueError
 from snstat.results import STATISTICS
@@ -27,7 +27,7 @@ SECOND_MOMENT, COSINE = STATISTICS.index("second_moment"), STATISTICS.index("cos
 
 def per_trial(name, stack, inputs, trials, seed=0, dtype="float32"):
     """Statistics of every trial: (trials, layers, statistics)."""
-    sampler = SAMPLERS[name](stack, inputs, trials, seed, dtype, 1)
+    sampler = make_sampler(name, stack, inputs, trials, seed, dtype, 1)
     values = np.empty((trials, stack.depth + 1, len(STATISTICS)))
     finite = np.empty(stack.depth, np.bool_)
     with one_blas_thread():

@@ -7,26 +7,62 @@ has a numpy body for the suite that runs without the JIT.
 
 from __future__ import annotations
 
+import ctypes
+import importlib.machinery
+import importlib.util
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
+from pathlib import Path
+
 import llvmlite.binding
 import numpy as np
+import scipy
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import get_cython_function_address, intrinsic, overload
+from numba.extending import intrinsic, overload
 
 from snstat.engine.kernels.jit import jit
 
 ROUTINES = {
-    "scipy.linalg.cython_blas": (
-        "sgemm", "dgemm", "strmm", "dtrmm", "ssyrk", "dsyrk", "dtrsm",
-    ),
-    "scipy.linalg.cython_lapack": ("dpotrf",),
-}  # fmt: skip
+    "cython_blas": ("sgemm", "dgemm", "strmm", "dtrmm", "ssyrk", "dsyrk", "dtrsm"),
+    "cython_lapack": ("dpotrf",),
+}
+
+
+def _capsules(name):
+    """Return what scipy.linalg.`name` exports to Cython, a mapping of names to capsules.
+
+    The module is loaded alone: the rest of scipy.linalg takes longer to import than a run takes.
+    """
+    full = f"scipy.linalg.{name}"
+    try:
+        folder = Path(scipy.__file__).parent / "linalg"
+        paths = (folder / f"{name}{ending}" for ending in EXTENSION_SUFFIXES)
+        loader = ExtensionFileLoader(full, str(next(path for path in paths if path.is_file())))
+        spec = importlib.machinery.ModuleSpec(full, loader, origin=loader.path)
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    except (ImportError, StopIteration):
+        module = importlib.import_module(full)
+    return module.__pyx_capi__
+
+
+def _address(capsule):
+    """Return the address that a capsule holds."""
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype = ctypes.c_char_p
+    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+
+
 # Compiled kernels name the routines, and every process says anew where they are: an address would
 # not survive in numba's cache.
 for _module, _names in ROUTINES.items():
+    _exported = _capsules(_module)
     for _name in _names:
-        llvmlite.binding.add_symbol(f"snstat_{_name}", get_cython_function_address(_module, _name))
+        llvmlite.binding.add_symbol(f"snstat_{_name}", _address(_exported[_name]))
 
 i32, u8 = np.int32, np.uint8
 NO, TRANSPOSE, UPPER, LEFT, RIGHT = (u8(ord(letter)) for letter in "NTULR")
@@ -192,6 +228,14 @@ def _solve_right(matrix, lower, transposed):
         ))  # fmt: skip
 
     return call
+
+
+@jit
+def copy(source, target):
+    """Copy `source` to `target`, (rows, columns): slice assignment takes seconds to compile."""
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] = source[i, j]
 
 
 @jit

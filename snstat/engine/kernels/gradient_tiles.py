@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.engine.kernels import blas, functions, random
-from snstat.engine.kernels.blas import add_product, add_square, lower_times, multiply
+from snstat.engine.kernels.blas import add_product, add_square, copy, lower_times, multiply
 from snstat.engine.kernels.functions import activate, scale_by_derivative
 from snstat.engine.kernels.jit import calls_into, jit
 from snstat.engine.kernels.random import BIASES, NOISE, READOUT, WEIGHTS, draw_rows
@@ -76,11 +76,13 @@ def first_pass(
             return
         xi, z, x = kept[NORMALS, number], kept[PREACTIVATIONS, number], kept[DIFFERENCES, number]
         draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
-        z[:] = xi
+        copy(xi, z)
         lower_times(matrix, z)
         if orthogonal and bias_std > 0.0:
             draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
-            z += bias
+            for row in z:
+                for j in range(tile):
+                    row[j] += bias[0, j]
         if noisy:
             count = min(tile, units - number * tile)
             activate(code, z, x)
@@ -135,7 +137,9 @@ def second_pass(
         h, z = kept[GRADIENTS, number], kept[PREACTIVATIONS, number]
         if readout:
             draw_rows(weights, number, False, 1.0, READOUT, layer, trial, key)
-            h[:] = weights
+            for row in h:
+                for j in range(tile):
+                    row[j] = weights[0, j]
         else:
             lower_times(b, h)
             multiply(a, kept[DIFFERENCES, number], 1.0, h)

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from snstat.engine.kernels import blas, factor, functions, moments, random, team
-from snstat.engine.kernels.blas import add_square, lower_times
+from snstat.engine.kernels.blas import add_square, copy, lower_times
 from snstat.engine.kernels.factor import cholesky, divide_right, trusted
 from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import calls_into, jit
@@ -59,8 +59,9 @@ def count_tiles(units):
 
 
 @jit
-def begin(source, out, gram):
+def begin(source, control, out, gram):
     """Measure inputs `source` (units, batch) as layer 0: statistics to `out`, Gram to `gram`."""
+    centred = control[CENTRED] != 0
     units, batch = source.shape
     tile = tile_width(units)
     sums, samples = np.zeros(SUMS), np.zeros((SAMPLE_SUMS, batch))
@@ -73,9 +74,9 @@ def begin(source, out, gram):
         for j in range(count):
             for a in range(batch):
                 x[a, j] = source[first + j, a]
-        if not absorb(x, count, sums, samples, spare, product, wide, squares, False):
+        if not absorb(x, count, sums, samples, spare, product, wide, squares, centred):
             return False
-    finish_gram(sums, samples, squares, False, gram)
+    finish_gram(sums, samples, squares, centred, gram)
     conclude(units, sums, samples, gram, math.nan, out)
     return True
 
@@ -123,29 +124,29 @@ def framed(lower, squares, root, matrix):
     cholesky(squares[0], root)
     quotient = lower.copy()
     divide_right(quotient, root, False)
-    matrix[:] = quotient
+    copy(quotient, matrix)
 
 
 @jit
 def make_matrix(
-    member, team, orthogonal, total, lower, layer, trial, key, xi, wide, squares, root, matrix,
-    stop,
-):  # fmt: skip
+    member, team, roots, total, lower, layer, trial, key, xi, wide, squares, matrix, stop
+):
     """Write to `matrix` what maps normals to the pre-activations of a layer, from its `lower`.
 
     An orthogonal layer has a frame of `total` columns: every member sums its tiles of Ξ Ξᵀ to
-    squares[member], and T goes to `root`. `xi` and `wide` are as in frame_tiles.
+    squares[member], and T goes to `roots` (2, batch, batch), for even and odd layers. `xi` and
+    `wide` are as in frame_tiles. Without a frame `roots` is None, and numba compiles nothing of it.
     """
     members, leads = team.size // STRIDE, member == 0
-    if orthogonal:
+    if roots is not None:
         count = (total + xi.shape[1] - 1) // xi.shape[1]
         mine, end = count * member // members, count * (member + 1) // members
         frame_tiles(mine, end, total, layer, trial, key, xi, wide, squares[member], stop)
         meet(team, member)
         if leads:
-            framed(lower, squares, root, matrix)
+            framed(lower, squares, roots[layer % 2], matrix)
     elif leads:
-        matrix[:] = lower
+        copy(lower, matrix)
     meet(team, member)
 
 
@@ -157,7 +158,9 @@ def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, z):
     lower_times(matrix, z)
     if orthogonal and bias_std > 0.0:
         draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
-        z += bias
+        for row in z:
+            for j in range(z.shape[1]):
+                row[j] += bias[0, j]
 
 
 @jit
@@ -222,7 +225,7 @@ def finish_layer(
 
 @jit
 def forward(
-    member, team, control, code, orthogonal, first, gram, lower, matrix, fan_in, units,
+    member, team, control, code, roots, first, gram, lower, matrix, fan_in, units,
     square_scales, square_biases, live, trial, key, tiles, wide, product, sums, samples, squares,
     whole, history, out, finite, done, stop,
 ):  # fmt: skip
@@ -232,17 +235,17 @@ def forward(
     leads. `gram` (batch, batch) is X Xᵀ of the layer before and becomes that of the last. `lower`
     (float64) and `matrix` (the network's type) are (batch, batch) scratch. `square_scales` and
     `square_biases` (2,) are the variances of weights (of Q's factor for orthogonal ones) and
-    biases of the first layer and the others. Scratch with a first axis of members: `tiles`
+    biases of the first layer and the others. `roots` (2, batch, batch) is scratch for orthogonal
+    layers, None for Gaussian ones. Scratch with a first axis of members: `tiles`
     (…, 2, batch, tile), `wide` (…, batch, tile), `product`, `squares` (…, batch, batch), `sums`
     (…, SUMS), `samples` (…, SAMPLE_SUMS, batch), `whole` (…,). `history` (depth or 0, batch, batch)
     receives X Xᵀ of the layer before each. The rest is as in dense.forward.
     """
     members, leads = team.size // STRIDE, member == 0
-    batch = gram.shape[0]
     count, narrow = count_tiles(units), matrix.itemsize == 4
     mine, end = count * member // members, count * (member + 1) // members
     z, x = tiles[member, 0], tiles[member, 1]
-    root = np.empty((batch, batch))
+    orthogonal = roots is not None
     if leads:
         covariance_factor(gram, square_scales[0], square_biases[0], orthogonal, lower)
     i = 0
@@ -250,13 +253,13 @@ def forward(
         layer = first + i
         which = min(i, 1)
         if leads and history.shape[0] > 0:
-            history[layer - 1] = gram
+            copy(gram, history[layer - 1])
         # A layer that is gathered again is made by the same matrix; `lower` is then the next one's.
         if control[VERDICT] != AGAIN:
             total = max(fan_in if i == 0 else units, units)
             make_matrix(
-                member, team, orthogonal, total, lower, layer, trial, key, z, wide[member], squares,
-                root, matrix, stop,
+                member, team, roots, total, lower, layer, trial, key, z, wide[member], squares,
+                matrix, stop,
             )  # fmt: skip
         whole[member] = run_tiles(
             code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end, live,

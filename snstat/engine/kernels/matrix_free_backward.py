@@ -21,7 +21,7 @@ import math
 import numpy as np
 
 from snstat.engine.kernels import blas, factor, gradient_tiles, matrix_free, random, team
-from snstat.engine.kernels.blas import mirror, multiply
+from snstat.engine.kernels.blas import copy, mirror, multiply
 from snstat.engine.kernels.factor import cholesky, divide_right
 from snstat.engine.kernels.gradient_tiles import (
     GRADIENTS,
@@ -53,7 +53,7 @@ def turn(square, along, cross, own, lower, root, spread, projected):
     multiply(along, along.T.copy(), 0.0, part)
     rest = square - part
     cholesky(rest, spread)
-    projected[:] = cross
+    copy(cross, projected)
     divide_right(projected, lower, True)
     multiply(projected, projected.T.copy(), 0.0, part)
     rest = own - part
@@ -131,29 +131,30 @@ def normalise(gradient, overlap, size):
 
 @jit
 def make_coefficients(
-    member, team, orthogonal, layer, trial, key, square_scale, square_bias, lower, root, small,
-    cross, own, a, b, sums,
+    member, team, roots, layer, trial, key, square_scale, square_bias, lower, small, cross, own, a,
+    b, sums,
 ):  # fmt: skip
     """Write A, B and the sums of A's rows for the gradient of the activations below `layer`.
 
     Every member does its rows; the frames of an orthogonal layer are the leader's. `small` is as
-    in backward, `lower` and `root` are the layer's factors.
+    in backward, `lower` is the layer's factor, `roots` is as in backward.
     """
     members, batch = team.size // STRIDE, lower.shape[0]
     square, along, spread, projected = small[0], small[1], small[2], small[3]
     above, below = batch * member // members, batch * (member + 1) // members
     scale = math.sqrt(square_scale)
-    if not orthogonal:
+    if roots is not None:
+        if member == 0:
+            join(cross)
+            join(own)
+            mirror(own[0])
+            cross[0] *= scale
+            turn(square, along, cross[0], own[0], lower, roots[layer % 2], spread, projected)
+    else:
         project(
             cross[:, above:below], above, scale, math.sqrt(square_bias), layer, trial, key, lower,
             projected[above:below],
         )  # fmt: skip
-    elif member == 0:
-        join(cross)
-        join(own)
-        mirror(own[0])
-        cross[0] *= scale
-        turn(square, along, cross[0], own[0], lower, root, spread, projected)
     meet(team, member)
     combine(
         along[above:below], spread[above:below], projected, lower, square_scale, a[above:below],
@@ -164,7 +165,7 @@ def make_coefficients(
 
 @jit
 def backward(
-    member, team, code, orthogonal, first, grams, source, units, depth, square_scales,
+    member, team, code, first, grams, source, units, depth, square_scales,
     square_biases, trial, key, matrices, small, factors, roots, sums, kept, centres, wide, product,
     cross, own, gradient, overlap, result, gradients, verdict, stop,
 ):  # fmt: skip
@@ -172,15 +173,16 @@ def backward(
 
     Every member of `team` runs this with its own number; member 0 leads. `grams` (count, batch,
     batch) holds X Xᵀ of the layers first−1…. `small` (4, batch, batch): H Hᵀ, H Ξᵀ and C of the
-    layer above, which one call leaves to the next, and E Q̃; `factors`, `roots` (2, batch,
-    batch): of K and of Ξ Ξᵀ, of even and odd layers. Scratch: `matrices` (3, batch, batch) of the
-    network's type, `sums` (batch,), `kept` (KEPT, tiles, batch, tile), `centres` (tiles, tile),
-    `verdict` (1,), and with a first axis of members `wide` (…, batch, tile, float64), `product`,
-    `cross`, `own`, `gradient`, `overlap` (…, batch, batch). `source` (fan_in, batch) is layer 0.
-    `result` (depth + 1,) receives the logarithm of the mean square gradient of each layer over
-    that of the layer above, `gradients` (depth + 1 or 0, batch, batch) H Hᵀ at mean square 1.
+    layer above, which one call leaves to the next, and E Q̃; `factors`, `roots` (2, batch, batch):
+    of K and of Ξ Ξᵀ, of even and odd layers (`roots` is None for Gaussian ones). Scratch:
+    `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT, tiles, batch,
+    tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members `wide` (…,
+    batch, tile, float64), `product`, `cross`, `own`, `gradient`, `overlap` (…, batch, batch).
+    `source` (fan_in, batch) is layer 0. `result` (depth + 1,) receives the logarithm of the mean
+    square gradient of each layer over that of the layer above, `gradients` (depth + 1 or 0, batch,
+    batch) H Hᵀ at mean square 1.
     """
-    members, leads = team.size // STRIDE, member == 0
+    members, leads, orthogonal = team.size // STRIDE, member == 0, roots is not None
     # Who factorises the next covariance while the leader joins the sums.
     prepares = member == members - 1
     batch, tile = kept.shape[2], kept.shape[3]
@@ -204,8 +206,8 @@ def backward(
         if layer > 0:
             larger = max(source.shape[0] if layer == 1 else units, units)
             make_matrix(
-                member, team, orthogonal, larger, factors[layer % 2], layer, trial, key,
-                kept[GRADIENTS, member], wide[member], cross, roots[layer % 2], matrix, stop,
+                member, team, roots, larger, factors[layer % 2], layer, trial, key,
+                kept[GRADIENTS, member], wide[member], cross, matrix, stop,
             )  # fmt: skip
             first_pass(
                 code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end,
@@ -220,9 +222,9 @@ def backward(
         meet(team, member)
         if layer < depth:
             make_coefficients(
-                member, team, orthogonal, layer + 1, trial, key, square_scales[upper],
-                square_biases[upper], factors[(layer + 1) % 2], roots[(layer + 1) % 2], small,
-                cross, own, a, b, sums,
+                member, team, roots, layer + 1, trial, key,
+                square_scales[upper], square_biases[upper], factors[(layer + 1) % 2], small, cross,
+                own, a, b, sums,
             )  # fmt: skip
         width = source.shape[0] if layer == 0 else units
         second_pass(
@@ -234,13 +236,14 @@ def backward(
         if leads:
             join(gradient)
             join(overlap)
-            square[:], along[:] = gradient[0], overlap[0]
+            copy(gradient[0], square)
+            copy(overlap[0], along)
             mirror(square)
             result[layer] = normalise(square, along, f64(width) * f64(batch))
             if not orthogonal:
                 cholesky(square, spread)
             if gradients.shape[0] > 0:
-                gradients[layer] = square
+                copy(square, gradients[layer])
             # Told by one, so that all go or all stay.
             verdict[0] = stop[0]
         if prepares and layer > first:

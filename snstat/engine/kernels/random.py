@@ -172,7 +172,8 @@ def draw_rows_single(out, first_row, uniform, scale, purpose, layer, trial, key)
             for j in range(2 * n, 3 * n):
                 row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
         if padded.size != columns:
-            out[i, :] = padded[:columns]
+            for j in range(columns):
+                out[i, j] = padded[j]
 
 
 @jit
@@ -194,4 +195,5 @@ def draw_rows_double(out, first_row, uniform, scale, purpose, layer, trial, key)
                 padded[n + j] = half_width * (f64(c) * 2.0**-31 + f64(d) * 2.0**-63 - 1.0)
             else:
                 padded[j], padded[n + j] = normal_pair_double(a, b, c, d, scale)
-        out[i, :] = padded[:columns]
+        for j in range(columns):
+            out[i, j] = padded[j]
