@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from snstat.plan import DEFAULT_WIDTH, Plan
 from snstat.results import Run
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def propagate(
