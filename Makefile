@@ -72,7 +72,7 @@ test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 
 bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write docs/benchmarks.md
 	@$(VENV)/bin/python -c 'import torch' 2>/dev/null || echo \
-		"PyTorch is not installed, so its columns stay empty; make test-peers installs it" >&2
+		"PyTorch is not installed, so its lines are left out; make test-peers installs it" >&2
 	mkdir -p build
 	$(VENV)/bin/python -m pytest -m bench tests/benchmarks/test_rows.py \
 		--benchmark-json=build/benchmarks.json

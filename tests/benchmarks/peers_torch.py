@@ -26,7 +26,7 @@ def statistics(x, highest, flat_below=FLAT_BELOW):
     batch, width = x.shape
     samples, units = x.mean(1), x.mean(0)
     mean = samples.mean().item()
-    directions = torch.mv(x.t(), torch.linalg.vector_norm(x, dim=1).reciprocal_())
+    directions = torch.linalg.vector_norm(x, dim=1).reciprocal_() @ x
     squares = (x - mean).square_()
     variance = squares.mean().item()
     flat = squares.view(-1)
