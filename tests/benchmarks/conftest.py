@@ -11,6 +11,9 @@ import pytest
 
 from snstat.engine.simulate import available_cores
 
+# Taken before anything is measured: what other programs do to the machine.
+LOAD = os.getloadavg()[0]
+
 
 def processor() -> str:
     """Return the name of the processor as the system gives it."""
@@ -39,6 +42,6 @@ def pytest_benchmark_update_machine_info(machine_info):
     machine_info["snstat"] = {
         "processor": processor(),
         "cores": available_cores(),
-        "load": os.getloadavg()[0],
+        "load": LOAD,
         "versions": versions(),
     }
