@@ -10,144 +10,25 @@ from __future__ import annotations
 import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from queue import SimpleQueue
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activation import ACTIVATIONS
-from snstat.engine.gradients import dense_gradient, free_gradient
+from snstat.engine.dense_sampler import DenseSampler
+from snstat.engine.gradients import free_gradient
 from snstat.engine.inputs import Inputs
-from snstat.engine.kernels import dense, matrix_free
-from snstat.engine.kernels.functions import CODES
-from snstat.engine.sampling import tile_rows, weight_scale
+from snstat.engine.kernels import matrix_free
+from snstat.engine.sampling import weight_scale
+from snstat.engine.shared import Shared
 from snstat.errors import InvalidValueError
 from snstat.results import BoolArray, FloatArray
-from snstat.stack import DenseLayer, Stack
+from snstat.stack import Stack
 
 # Fewer tiles than this to a thread cost more to hand out than to run.
 MIN_TILES = 4
 
 
-class Sampler(Protocol):
-    """What the loop over depth asks of a sampler."""
-
-    stack: Stack
-    inputs: Inputs
-    seed: int
-    key: np.uint64
-    dtype: np.dtype[np.floating]
-    states: list[npt.NDArray[np.floating]]
-    done: npt.NDArray[np.int64]
-    stop: npt.NDArray[np.uint8]
-
-    def begin(self, number: int, out: FloatArray) -> bool:
-        """Make layer 0 of a trial and measure it to `out` (statistics,); return if it is finite."""
-        ...
-
-    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run layers first..first+len(out)−1 of one trial: `out` (layers, statistics)."""
-        ...
-
-    def gradient(self, number: int) -> FloatArray:
-        """Return ln of the mean square gradients of one trial over the last, (depth + 1,)."""
-        ...
-
-
-class _Shared:
-    """What both samplers keep: the stack, flags to talk to running kernels, finished trials."""
-
-    def __init__(self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str) -> None:
-        self.stack, self.inputs, self.dtype = stack, inputs, np.dtype(dtype)
-        self.seed, self.key = seed, np.uint64(seed)
-        self.done = np.zeros(trials, np.int64)
-        self.stop = np.zeros(1, np.uint8)
-        self.alive = np.ones(trials, np.bool_)
-        self.code = CODES[stack.activation]
-        self.live = np.array(live_range(stack.activation))
-
-    def skip(self, number: int, out: FloatArray, finite: BoolArray) -> bool:
-        """Fill the layers of a trial that is no longer finite; return whether it is not."""
-        if self.alive[number]:
-            return False
-        out[:] = math.nan
-        finite[:] = False
-        self.done[number] += len(out)
-        return True
-
-    def layers_from(self, first: int) -> tuple[DenseLayer, DenseLayer]:
-        """Return layer `first` and the one that all layers after it equal."""
-        return self.stack.layer(first), self.stack.layer(max(first, 2))
-
-
-class DenseSampler(_Shared):
-    """Weights are drawn, a tile at a time, and multiplied."""
-
-    name = "dense"
-    distributions = dense.DISTRIBUTIONS
-
-    def __init__(
-        self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
-    ) -> None:
-        super().__init__(stack, inputs, trials, seed, dtype)
-        self.states: list[npt.NDArray[np.floating]] = [np.empty((0, 0), self.dtype)] * trials
-        # Pre-activations and a tile of weights, for each thread.
-        self.scratch: SimpleQueue[tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]]
-        self.scratch = SimpleQueue()
-        fan_in, width = max(inputs.width, stack.width), stack.width
-        drawn = stack.layer(1).distribution != "orthogonal"
-        for _ in range(threads):
-            tile = np.empty(tile_rows(fan_in, width) * fan_in if drawn else 0, self.dtype)
-            self.scratch.put((np.empty((width, inputs.batch), self.dtype), tile))
-
-    def begin(self, number: int, out: FloatArray) -> bool:
-        """Make layer 0 of a trial: see Sampler."""
-        self.states[number] = self.inputs.sample(number, self.seed, self.dtype.name)
-        self.alive[number] = dense.measure(self.states[number], math.nan, out)
-        return bool(self.alive[number])
-
-    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial: see Sampler."""
-        if self.skip(number, out, finite):
-            return
-        leading, later = self.layers_from(first)
-        source = self.states[number]
-        if first == 1 and source.shape[0] != self.stack.width:
-            self.states[number] = np.empty((self.stack.width, source.shape[1]), self.dtype)
-        z, tile = self.scratch.get()
-        try:
-            # Overflow is a result here; only kernels run as plain Python would warn of it.
-            with np.errstate(over="ignore", invalid="ignore"):
-                dense.forward(
-                    self.code,
-                    dense.DISTRIBUTIONS[leading.distribution],
-                    first,
-                    source,
-                    self.states[number],
-                    z,
-                    tile,
-                    np.array([weight_scale(leading), weight_scale(later)]),
-                    np.array([leading.bias_std, later.bias_std]),
-                    leading.bias_distribution == "uniform",
-                    self.live,
-                    number,
-                    self.key,
-                    out,
-                    finite,
-                    self.done[number : number + 1],
-                    self.stop,
-                )
-        finally:
-            self.scratch.put((z, tile))
-        self.alive[number] = finite[-1]
-
-    def gradient(self, number: int) -> FloatArray:
-        """Return ln of the mean square gradients of one trial: see gradients.dense_gradient."""
-        return dense_gradient(self, number)
-
-
-class MatrixFreeSampler(_Shared):
+class MatrixFreeSampler(Shared):
     """No weight is drawn: the state of a trial is the Gram matrix of its activations.
 
     Exact for Gaussian and Haar-orthogonal weights and Gaussian biases: see kernels/matrix_free.py.
@@ -304,14 +185,3 @@ def matrix_free_obstacle(stack: Stack, batch: int) -> str:
     if layer.distribution == "orthogonal" and batch > min(stack.width, stack.input_width):
         return f"with orthogonal weights and a batch of {batch} beyond the width"
     return ""
-
-
-def live_range(activation: str) -> tuple[float, float]:
-    """Return (low, high): the derivative is nonzero only strictly between them."""
-    low, high = -math.inf, math.inf
-    for start, end in ACTIVATIONS[activation].flat:
-        if start == -math.inf:
-            low = end
-        else:
-            high = start
-    return low, high

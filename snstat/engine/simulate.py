@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.engine.inputs import Inputs
-from snstat.engine.samplers import SAMPLERS, Sampler, choose_sampler
+from snstat.engine.samplers import SAMPLERS, choose_sampler
+from snstat.engine.shared import Sampler
 from snstat.results import STATISTICS, BoolArray, FloatArray
 from snstat.stack import Stack
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 # Loading compiled kernels from the cache takes well under a second, compiling them many.
 NOTICE_AFTER_SECONDS = 3.0
@@ -26,12 +27,14 @@ def compile_kernels(dtype: str, sampler: str, notice: Callable[[str], None] | No
         from snstat.engine.simulate import simulate
         from snstat.stack import Stack
 
-        stack = Stack.build(depth=1, width=2)
-        inputs = DrawnInputs("normal", 2, 1, 0.0, 1.0)
-        measured = simulate(stack, inputs, trials=1, seed=0, dtype=dtype, sampler=sampler)
-        if measured.interrupted:
-            # Of this run nothing is wanted; the interrupt was meant for the one to come.
-            raise KeyboardInterrupt
+        options: dict[str, Any] = {"trials": 1, "seed": 0, "dtype": dtype, "sampler": sampler}
+        # One network of a single block, and one whose blocks two threads share.
+        for width, threads in ((2, 1), (1024, 2)):
+            inputs = DrawnInputs("normal", width, 1, 0.0, 1.0)
+            stack = Stack.build(depth=1, width=width)
+            if simulate(stack, inputs, **options, threads=threads).interrupted:
+                # Of this run nothing is wanted; the interrupt was meant for the one to come.
+                raise KeyboardInterrupt
     finally:
         if timer is not None:
             timer.cancel()

@@ -12,7 +12,7 @@ from scipy import stats
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import DrawnInputs
-from snstat.engine.kernels import dense, matrix_free_backward
+from snstat.engine.kernels import matrix_free_backward, orthogonal
 from snstat.engine.kernels.random import READOUT, draw_rows
 from snstat.engine.samplers import SAMPLERS
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
@@ -73,7 +73,9 @@ def test_orthogonal_matrices_and_their_transposes():
         weights = draw_weights(stack, 1, dtype="float64")
         out = np.zeros((fan_in, fan_out))
         scale = weight_scale(stack.layer(1))
-        dense.orthogonal_transposed(np.eye(fan_out), out, scale, 1, 0, np.uint64(0), keep_going)
+        orthogonal.orthogonal_transposed(
+            np.eye(fan_out), out, scale, 1, 0, np.uint64(0), keep_going
+        )
         np.testing.assert_allclose(out, weights.T, atol=1e-13)
 
 
