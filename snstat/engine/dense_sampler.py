@@ -22,6 +22,8 @@ from snstat.stack import Stack
 
 # A tile of fewer weights costs more to hand to another thread than to draw and multiply.
 SPREAD_VALUES = 2**16
+# Elementwise work on fewer activations is done before other threads have heard of it.
+SPREAD_ELEMENTS = 2**20
 # With so many trials to a thread it matters little if they end at different times.
 EVEN_ENOUGH = 8
 
@@ -113,18 +115,18 @@ class DenseSampler(Shared):
     def activate(self, z: State) -> State:
         """Return the activations of `z`, same shape."""
         x = np.empty_like(z)
-        self._each_block(2, lambda a, b: functions.activate(self.code, z[a:b], x[a:b]))
+        self._each_part(2, lambda a, b: functions.activate(self.code, z[a:b], x[a:b]))
         return x
 
     def scale_by_derivative(self, z: State, h: State) -> float:
         """Multiply `h` by φ'(z), scale it to mean square 1, and return the mean square it had."""
-        sums = self._each_block(
+        sums = self._each_part(
             2, lambda a, b: dense_backward.into_preactivations(self.code, z[a:b], h[a:b])
         )
         square = float(sum(sums)) / h.size
         if square > 0:
             factor = self.dtype.type(1.0 / math.sqrt(square))
-            self._each_block(2, lambda a, b: dense_backward.rescale(h[a:b], factor))
+            self._each_part(2, lambda a, b: dense_backward.rescale(h[a:b], factor))
         return square
 
     def through_weights(self, number: int, layer: int, h: State, out: State) -> None:
@@ -220,7 +222,7 @@ class DenseSampler(Shared):
         if self.stop[0] or min(dead) < 0:
             return False
         mean, squares, alive = statistics.centre(sums, width, centres)
-        self._each_block(
+        self._each_part(
             layer,
             lambda a, b: statistics.second_pass(
                 target[a:b], unit_mean[a:b], mean, centres, powers[a // step]
@@ -251,18 +253,25 @@ class DenseSampler(Shared):
         finally:
             self.scratch.put(scratch)
 
+    def _blocks(self, layer: int) -> list[tuple[int, int]]:
+        """Return the first and last+1 unit of every block of a layer."""
+        step, width = self._step(layer), self.stack.width
+        return [(a, min(a + step, width)) for a in range(0, width, step)]
+
     def _step(self, layer: int) -> int:
         """Return how many units of a layer make a block."""
         return int(self.rows[0 if layer == 1 else 1])
 
+    def _each_part(self, layer: int, task: Callable[[int, int], Result]) -> list[Result]:
+        """Do what _each_block does for elementwise work: in this thread if that is soonest."""
+        if self.stack.width * self.inputs.batch >= SPREAD_ELEMENTS:
+            return self._each_block(layer, task)
+        return [task(a, b) for a, b in self._blocks(layer)]
+
     def _each_block(self, layer: int, task: Callable[[int, int], Result]) -> list[Result]:
         """Call `task` with the first and last+1 unit of every block of a layer, in any thread."""
-        step, width = self._step(layer), self.stack.width
-
-        def run(block: int) -> Result:
-            return task(block * step, min((block + 1) * step, width))
-
-        return self._each(-(-width // step), run)
+        blocks = self._blocks(layer)
+        return self._each(len(blocks), lambda block: task(*blocks[block]))
 
     def _each(self, count: int, task: Callable[[int], Result]) -> list[Result]:
         """Return the results of `task` for 0..count−1, in order; after a stop it may do nothing."""

@@ -25,6 +25,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(sampling, "TILE_VALUES", 1)
     monkeypatch.setattr(sampling, "MIN_ROWS", 7)
     monkeypatch.setattr(dense_sampler, "SPREAD_VALUES", 0)
+    monkeypatch.setattr(dense_sampler, "SPREAD_ELEMENTS", 0)
 
 
 def build(init, depth=DEPTH, activation="selu"):
