@@ -93,7 +93,10 @@ class DenseSampler(Shared):
     # ------------------------------------------------------------------- steps of the way back
 
     def preactivate(self, number: int, layer: int, x: State) -> State:
-        """Return the pre-activations (width, batch) of a layer fed with `x` (fan_in, batch)."""
+        """Return the pre-activations (width, batch) of a layer fed with `x` (fan_in, batch).
+
+        After a stop they are not all there.
+        """
         z = np.empty((self.stack.width, x.shape[1]), self.dtype)
         biases = self._biases(number, layer)
         spec = self.stack.layer(layer)
@@ -104,6 +107,8 @@ class DenseSampler(Shared):
             return z
 
         def run(a: int, b: int) -> None:
+            if self.stop[0]:
+                return
             with self._borrowed() as (_, tile):
                 dense.preactivations(
                     x, z[a:b], a, tile, uniform, scale, biases, layer, number, self.key

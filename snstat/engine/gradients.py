@@ -160,6 +160,8 @@ def _preactivations_backward(sampler: DenseSampler, number: int) -> Iterator[tup
             if segment:
                 x = sampler.activate(segment[-1])
             segment.append(sampler.preactivate(number, layer, x))
+            if sampler.stop[0]:
+                return
         for offset in range(len(segment) - 1, -1, -1):
             if sampler.stop[0]:
                 return

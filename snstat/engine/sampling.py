@@ -19,6 +19,8 @@ from snstat.stack import DenseLayer, Stack
 TILE_VALUES = 2**20
 # A product of fewer rows spends its time on packing.
 MIN_ROWS = 128
+# ... unless a tile of them would be larger than this (32 MiB in float32).
+MOST_VALUES = 2**23
 # Blocks that a layer is cut into where tiles may be smaller, so that threads have work.
 BLOCKS = 8
 
@@ -26,8 +28,8 @@ BLOCKS = 8
 def tile_rows(fan_in: int, fan_out: int) -> int:
     """Return how many rows of W are drawn at once: a function of the shape alone, so that
     results do not depend on the number of threads."""
-    rows = min(TILE_VALUES // fan_in, -(-fan_out // BLOCKS))
-    return min(fan_out, max(MIN_ROWS, rows))
+    rows = max(MIN_ROWS, min(TILE_VALUES // fan_in, -(-fan_out // BLOCKS)))
+    return min(fan_out, rows, max(16, MOST_VALUES // fan_in))
 
 
 def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:

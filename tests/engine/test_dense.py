@@ -133,6 +133,37 @@ def test_a_stopped_way_back_has_no_gradient(init):
     assert np.isnan(network.gradient(0)).all()
 
 
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+@pytest.mark.usefixtures("small_blocks")
+def test_the_way_back_can_be_stopped_at_any_layer(init, monkeypatch):
+    network = sampler(build(init, depth=9))
+    layers = []
+    preactivate = network.preactivate
+
+    def stop_at_the_second(number, layer, x):
+        layers.append(layer)
+        network.stop[0] = len(layers) == 2
+        return preactivate(number, layer, x)
+
+    monkeypatch.setattr(network, "preactivate", stop_at_the_second)
+    assert np.isnan(network.gradient(0)).all()
+    assert layers == [7, 8]  # in the segment 7, 8, 9
+
+
+def test_tiles_have_bounds():
+    for fan_in, fan_out in (
+        (1, 1),
+        (3, 100),
+        (4096, 4096),
+        (10**5, 4096),
+        (10**8, 10),
+        (50, 10**6),
+    ):
+        rows = sampling.tile_rows(fan_in, fan_out)
+        assert min(16, fan_out) <= rows <= fan_out
+        assert rows * fan_in <= max(sampling.MOST_VALUES, 16 * fan_in)
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_run_leaves_the_users_data_alone(order, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_SECONDS", 0.0)
