@@ -15,8 +15,8 @@ import numpy.typing as npt
 from snstat.engine.gradients import dense_gradient
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, statistics
+from snstat.engine.sampler import Shared
 from snstat.engine.sampling import strip_blocks, tile_rows, weight_scale
-from snstat.engine.shared import Shared
 from snstat.results import BoolArray, FloatArray
 from snstat.stack import Stack
 

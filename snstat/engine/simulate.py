@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.engine.inputs import Inputs
+from snstat.engine.sampler import Sampler
 from snstat.engine.samplers import SAMPLERS, choose_sampler
-from snstat.engine.shared import Sampler
 from snstat.results import STATISTICS, BoolArray, FloatArray
 from snstat.stack import Stack
 
@@ -72,6 +72,8 @@ def simulate(
     threads = threads or available_cores()
     chosen = SAMPLERS[choose_sampler(stack, inputs.batch, sampler)]
     network = chosen(stack, inputs, trials, seed, dtype, threads)
+    if backward:
+        network.remember()
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
     interrupted = False
     log_gradient = None

@@ -12,7 +12,7 @@ from scipy import stats
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import DrawnInputs
-from snstat.engine.kernels import matrix_free_backward, orthogonal
+from snstat.engine.kernels import orthogonal
 from snstat.engine.kernels.random import READOUT, draw_rows
 from snstat.engine.samplers import SAMPLERS
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
@@ -107,19 +107,6 @@ def test_both_samplers_draw_gradients_from_one_distribution(
         z = (squares[0].mean() - squares[1].mean()) / math.hypot(*(s.std() for s in squares))
         assert abs(z) * math.sqrt(TRIALS) < bound, (layer, "spread")
         assert stats.ks_2samp(a, b).pvalue > ALARM / depth, (layer, "law")
-
-
-def test_triangular_division_skips_zero_pivots():
-    rng = np.random.default_rng(0)
-    lower = np.tril(rng.normal(size=(6, 6))) + 3 * np.eye(6)
-    matrix = rng.normal(size=(6, 6))
-    right = matrix_free_backward.divide_right(matrix, lower)
-    np.testing.assert_allclose(right @ lower, matrix, atol=1e-12)
-    transposed = matrix_free_backward.divide_right_transposed(matrix, lower)
-    np.testing.assert_allclose(transposed @ lower.T, matrix, atol=1e-12)
-    lower[:, 2] = 0.0
-    assert (matrix_free_backward.divide_right(matrix, lower)[:, 2] == 0).all()
-    assert (matrix_free_backward.divide_right_transposed(matrix, lower)[:, 2] == 0).all()
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="networks of 1024 units need compiled kernels")

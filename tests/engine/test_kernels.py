@@ -10,7 +10,7 @@ import pytest
 from snstat.activation import ACTIVATIONS
 from snstat.engine import sampling
 from snstat.engine.kernels import dense, functions, orthogonal, statistics
-from snstat.engine.shared import live_range
+from snstat.engine.sampler import live_range
 from snstat.results import STATISTICS
 from snstat.stack import INITIALISERS, Stack
 from tests.engine import oracle

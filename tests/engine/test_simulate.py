@@ -10,8 +10,8 @@ import pytest
 from snstat.activation import ACTIVATIONS
 from snstat.engine import simulate as module
 from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.engine.sampler import live_range
 from snstat.engine.sampling import draw_biases, draw_weights
-from snstat.engine.shared import live_range
 from snstat.engine.simulate import simulate
 from snstat.results import STATISTICS
 from snstat.stack import INITIALISERS, Stack

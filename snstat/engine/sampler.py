@@ -1,12 +1,11 @@
-"""What every sampler is and holds: its stack, and flags to talk to running kernels."""
+"""What the loop over depth asks of a sampler, and what both samplers keep."""
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import Inputs
@@ -16,16 +15,19 @@ from snstat.stack import DenseLayer, Stack
 
 
 class Sampler(Protocol):
-    """What the loop over depth asks of a sampler."""
+    """What the loop over depth asks of a sampler.
+
+    A sampler holds what its trials share and the state of each. `begin` and `advance` write
+    statistics and carry a trial on, so that the loop need not know which sampler it drives.
+    """
 
     stack: Stack
-    inputs: Inputs
-    seed: int
-    key: np.uint64
-    dtype: np.dtype[np.floating]
-    states: list[npt.NDArray[np.floating]]
-    done: npt.NDArray[np.int64]
-    stop: npt.NDArray[np.uint8]
+    done: Any
+    stop: Any
+
+    def remember(self) -> None:
+        """Say, before anything runs, that gradients will be asked for."""
+        ...
 
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial and measure it to `out` (statistics,); return if it is finite."""
@@ -51,6 +53,9 @@ class Shared:
         self.alive = np.ones(trials, np.bool_)
         self.code = CODES[stack.activation]
         self.live = np.array(live_range(stack.activation))
+
+    def remember(self) -> None:
+        """Keep nothing: see Sampler."""
 
     def skip(self, number: int, out: FloatArray, finite: BoolArray) -> bool:
         """Fill the layers of a trial that is no longer finite; return whether it is not."""
