@@ -9,6 +9,7 @@ import numpy as np
 
 from snstat.engine.kernels import matrix_free_backward
 from snstat.engine.kernels.gradient_tiles import KEPT
+from snstat.engine.sampler import over_last
 from snstat.engine.sampling import weight_scale
 from snstat.results import FloatArray
 
@@ -23,7 +24,7 @@ def free_gradient(
 
     Layer l ≥ 1: of the pre-activations, layer 0: of the input. NaN where the run is not finite or
     was stopped, −inf where a gradient is 0. `gradients` (depth + 1, batch, batch) receives H Hᵀ of
-    every layer, scaled to mean square 1.
+    every layer, to a factor.
     """
     stack, batch, members, tile = sampler.stack, sampler.batch, sampler.members, sampler.tile
     depth, units, dtype = stack.depth, stack.width, sampler.dtype
@@ -43,9 +44,12 @@ def free_gradient(
         np.empty(shape, dtype),
         *(np.empty(shape) for _ in range(4)),
     )
-    steps = np.full(depth + 1, math.nan)
+    missing = np.full(depth + 1, math.nan)
+    steps = missing.copy()
     verdict = np.zeros(1, np.uint8)
     for first, grams in sampler.history(number):
+        if not sampler.alive[number]:
+            return missing
         sampler.together(
             matrix_free_backward.backward,
             sampler.code,
@@ -67,8 +71,6 @@ def free_gradient(
             sampler.stop,
         )
         if verdict[0] or sampler.stop[0]:
-            return np.full(depth + 1, math.nan)
+            return missing
     # Each step is against the layer above, the last against the read-out.
-    result: FloatArray = np.cumsum(steps[::-1])[::-1]
-    result -= result[-1]
-    return result
+    return over_last(np.cumsum(steps[::-1])[::-1])

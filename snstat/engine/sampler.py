@@ -80,3 +80,10 @@ def live_range(activation: str) -> tuple[float, float]:
         else:
             high = start
     return low, high
+
+
+def over_last(logarithms: FloatArray) -> FloatArray:
+    """Return `logarithms` (layers,) less the last; NaN where that is −inf: nothing over nothing."""
+    with np.errstate(invalid="ignore"):
+        result: FloatArray = logarithms - logarithms[-1]
+    return result
