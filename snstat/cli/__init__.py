@@ -112,4 +112,19 @@ def main() -> NoReturn:
     """Run the program and exit."""
     # Imports make a million objects and no garbage; looking for it took a sixth of a short run.
     gc.set_threshold(*COLLECT_AFTER)
-    sys.exit(run())
+    leave(run())
+
+
+def leave(code: int) -> NoReturn:
+    """Exit at once: taking the interpreter down object by object takes half as long as a run.
+
+    All files are closed by now. Where the standard streams cannot be flushed, the usual way out
+    tells of it.
+    """
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        sys.exit(code)
+    os._exit(code)
