@@ -40,6 +40,7 @@ def free_gradient(
         np.empty(batch),
         np.zeros((KEPT, tiles, batch, tile), dtype),
         np.empty((tiles, tile), dtype),
+        np.empty((members, batch, tile), dtype),
         np.empty((members, batch, tile)),
         np.empty(shape, dtype),
         *(np.empty(shape) for _ in range(4)),

@@ -10,8 +10,8 @@ from snstat.engine.kernels.jit import jit
 
 
 @jit
-def lower_times(lower, x):
-    blas.lower_times(lower, x)
+def lower_times(lower, x, out):
+    blas.lower_times(lower, x, out)
 
 
 @jit
@@ -45,30 +45,34 @@ def draw(request):
     return lambda *shape: rng.normal(size=shape).astype(request.param)
 
 
-def close(got, want):
-    # Sums of at most 60 products of normals: 60 eps of their size, with room for the largest.
-    tolerance = 60 * np.finfo(got.dtype).eps * 10
+def close(got, want, terms):
+    # Sums of products of normals: each of the `terms` rounds by eps of a partial sum of about
+    # √terms, and ten of those deviations leave room for the largest of some 10⁵ entries.
+    tolerance = 10 * terms * np.finfo(got.dtype).eps
     np.testing.assert_allclose(got, want, rtol=0, atol=tolerance)
 
 
-def test_products(draw):
-    lower, x, h, a = draw(37, 37), draw(37, 53), draw(11, 53), draw(11, 37)
+# The larger one is beyond what is multiplied in strips of rows.
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (37, 53), (300, 256)])
+def test_products(draw, n, columns):
+    lower, x, h, a = np.tril(draw(n, n)), draw(n, columns), draw(11, columns), draw(11, n)
+    count = max(1, columns - 13)
     for keep in (0.0, 1.0):
-        out = draw(11, 53)
+        out = draw(11, columns)
         want = a @ x + keep * out
         multiply(a, x, keep, out)
-        close(out, want)
-        out = draw(11, 37)
-        want = h[:, :41] @ x[:, :41].T + keep * out
-        add_product(h, x, 41, keep, out)
-        close(out, want)
-        out = draw(37, 37)
-        want = np.tril(x[:, :40] @ x[:, :40].T + keep * out) + np.triu(out, 1)
-        add_square(x, 40, keep, out)
-        close(out, want)
-    want = np.tril(lower) @ x
-    lower_times(lower, x)
-    close(x, want)
+        close(out, want, n)
+        out = draw(11, n)
+        want = h[:, :count] @ x[:, :count].T + keep * out
+        add_product(h, x, count, keep, out)
+        close(out, want, count)
+        out = draw(n, n)
+        want = x[:, :count] @ x[:, :count].T + keep * out
+        add_square(x, count, keep, out)
+        close(np.tril(out), np.tril(want), count)
+    out = draw(n, columns)
+    lower_times(lower, x, out)
+    close(out, lower @ x, n)
 
 
 def test_a_factor_and_division_by_it():

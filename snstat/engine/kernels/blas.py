@@ -92,6 +92,13 @@ def routine(name):
     return call
 
 
+# What OpenBLAS multiplies by its kernels for small matrices, and where it has good ones.
+STRIP_WORK = 2**18
+WIDE_VECTORS = all(
+    llvmlite.binding.get_host_cpu_features().get(f"avx512{part}", False)
+    for part in ("f", "bw", "cd", "dq", "vl")
+)
+
 sgemm, dgemm, strmm, dtrmm = (routine(name) for name in ("sgemm", "dgemm", "strmm", "dtrmm"))
 ssyrk, dsyrk, dtrsm, dpotrf = (routine(name) for name in ("ssyrk", "dsyrk", "dtrsm", "dpotrf"))
 
@@ -101,20 +108,43 @@ def of_type(array, single, double):
     return (single, np.float32) if array.dtype == types.float32 else (double, np.float64)
 
 
-def lower_times(lower, x):
-    """x = lower · x in place: `lower` (n, n), not read above its diagonal; `x` (n, columns)."""
-    x[:] = np.tril(lower) @ x
+@jit
+def strip(n, columns):
+    """Return how many rows of a triangle (n, n) are done at once, 0 for all.
+
+    For a few rows OpenBLAS has AVX-512 kernels that pack nothing, up to a size, and a triangle in
+    strips of rows comes out 1.2 to 1.8 times faster than its own triangular and symmetric products.
+    """
+    rows = 8 if 8 * n * columns <= STRIP_WORK else 4
+    return rows if WIDE_VECTORS and rows * n * columns <= STRIP_WORK else 0
+
+
+def lower_times(lower, x, out):
+    """Out = lower · x: `lower` (n, n), zero above its diagonal; `x`, `out` (n, columns)."""
+    out[:] = lower @ x
 
 
 @overload(lower_times)
-def _lower_times(lower, x):
-    trmm, real = of_type(x, strmm, dtrmm)
+def _lower_times(lower, x, out):
+    gemm, real = of_type(x, sgemm, dgemm)
+    trmm, _ = of_type(x, strmm, dtrmm)
 
-    def call(lower, x):
+    def call(lower, x, out):
         n, columns = x.shape
-        trmm((
-            RIGHT, UPPER, NO, NO, i32(columns), i32(n), real(1), lower, i32(n), x, i32(columns),
-        ))  # fmt: skip
+        step = strip(n, columns)
+        if step == 0:
+            copy(x, out)
+            trmm((
+                RIGHT, UPPER, NO, NO, i32(columns), i32(n), real(1), lower, i32(n), out,
+                i32(columns),
+            ))  # fmt: skip
+            return
+        for first in range(0, n, step):
+            last = min(first + step, n)
+            gemm((
+                NO, NO, i32(columns), i32(last - first), i32(last), real(1), x, i32(columns),
+                lower[first:], i32(n), real(0), out[first:], i32(columns),
+            ))  # fmt: skip
 
     return call
 
@@ -122,23 +152,32 @@ def _lower_times(lower, x):
 def add_square(x, count, keep, out):
     """Lower triangle of out = keep · out + x xᵀ, over the first `count` columns of `x`.
 
-    `x` (n, columns), `out` (n, n) of one dtype; what is above the diagonal is not touched.
+    `x` (n, columns), `out` (n, n) of one dtype; what is above the diagonal is left undefined.
     """
     part = x[:, :count]
-    lower = np.tril_indices(len(x))
-    square = part @ part.T
-    out[lower] = square[lower] + (keep * out[lower] if keep else 0)
+    out[:] = part @ part.T + (keep * out if keep else 0)
 
 
 @overload(add_square)
 def _add_square(x, count, keep, out):
-    syrk, real = of_type(x, ssyrk, dsyrk)
+    gemm, real = of_type(x, sgemm, dgemm)
+    syrk, _ = of_type(x, ssyrk, dsyrk)
 
     def call(x, count, keep, out):
         n, columns = x.shape
-        syrk((
-            UPPER, TRANSPOSE, i32(n), i32(count), real(1), x, i32(columns), real(keep), out, i32(n),
-        ))  # fmt: skip
+        step = strip(n, count)
+        if step == 0:
+            syrk((
+                UPPER, TRANSPOSE, i32(n), i32(count), real(1), x, i32(columns), real(keep), out,
+                i32(n),
+            ))  # fmt: skip
+            return
+        for first in range(0, n, step):
+            last = min(first + step, n)
+            gemm((
+                TRANSPOSE, NO, i32(last), i32(last - first), i32(count), real(1), x, i32(columns),
+                x[first:], i32(columns), real(keep), out[first:], i32(n),
+            ))  # fmt: skip
 
     return call
 

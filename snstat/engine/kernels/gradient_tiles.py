@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from snstat.engine.kernels import blas, functions, random
-from snstat.engine.kernels.blas import add_product, add_square, copy, lower_times, multiply
+from snstat.engine.kernels import blas, functions, matrix_free, random
+from snstat.engine.kernels.blas import add_product, add_square, lower_times, multiply
 from snstat.engine.kernels.functions import activate, scale_by_derivative
 from snstat.engine.kernels.jit import calls_into, jit
-from snstat.engine.kernels.random import BIASES, NOISE, READOUT, WEIGHTS, draw_rows
+from snstat.engine.kernels.matrix_free import make_tile
+from snstat.engine.kernels.random import NOISE, READOUT, draw_rows
 
-calls_into(__file__, blas, functions, random)
+calls_into(__file__, blas, functions, matrix_free, random)
 
 f64 = np.float64
 # What is kept of a layer's tiles between its two passes: (KEPT, tiles, batch, tile).
@@ -68,21 +69,14 @@ def first_pass(
     centres, product, cross, own, stop,
 ):  # fmt: skip
     """Make tiles `first`..`last`−1 of a layer again, and the noise of the layer above on them."""
-    batch, tile = kept.shape[2], kept.shape[3]
+    tile = kept.shape[3]
     bias = np.empty((1, tile), matrix.dtype)
     cross[:], own[:] = 0.0, 0.0
     for number in range(first, last):
         if stop[0]:
             return
         xi, z, x = kept[NORMALS, number], kept[PREACTIVATIONS, number], kept[DIFFERENCES, number]
-        draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
-        copy(xi, z)
-        lower_times(matrix, z)
-        if orthogonal and bias_std > 0.0:
-            draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
-            for row in z:
-                for j in range(tile):
-                    row[j] += bias[0, j]
+        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z)
         if noisy:
             count = min(tile, units - number * tile)
             activate(code, z, x)
@@ -119,13 +113,13 @@ def first_pass_of_inputs(
 
 @jit
 def second_pass(
-    code, a, b, sums, units, first, last, layer, readout, trial, key, kept, centres, product,
+    code, a, b, sums, units, first, last, layer, readout, trial, key, kept, centres, h, product,
     gradient, overlap, stop,
 ):  # fmt: skip
     """Add H Hᵀ to `gradient` (lower triangle) and H Ξᵀ to `overlap` over tiles of a layer.
 
     H = (A X + B E) φ'(Z); for the last layer (`readout`) r φ'(Z) with one normal r a unit; at
-    layer 0 A X + B E. `sums` (batch,) are the sums of the rows of A.
+    layer 0 A X + B E. `sums` (batch,) are the sums of the rows of A; `h` (batch, tile) is scratch.
     """
     batch, tile = kept.shape[2], kept.shape[3]
     weights = np.empty((1, tile), a.dtype)
@@ -134,14 +128,14 @@ def second_pass(
         if stop[0]:
             return
         count = min(tile, units - number * tile)
-        h, z = kept[GRADIENTS, number], kept[PREACTIVATIONS, number]
+        z = kept[PREACTIVATIONS, number]
         if readout:
             draw_rows(weights, number, False, 1.0, READOUT, layer, trial, key)
             for row in h:
                 for j in range(tile):
                     row[j] = weights[0, j]
         else:
-            lower_times(b, h)
+            lower_times(b, kept[GRADIENTS, number], h)
             multiply(a, kept[DIFFERENCES, number], 1.0, h)
             for r in range(batch):
                 for j in range(count):

@@ -151,11 +151,12 @@ def make_matrix(
 
 
 @jit
-def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, z):
-    """Write the pre-activations of a tile to `z` (batch, tile); `bias` (1, tile) is scratch."""
+def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z):
+    """Write the normals of a tile to `xi` and its pre-activations to `z`, both (batch, tile);
+    `bias` (1, tile) is scratch."""
     batch = z.shape[0]
-    draw_rows(z, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
-    lower_times(matrix, z)
+    draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
+    lower_times(matrix, xi, z)
     if orthogonal and bias_std > 0.0:
         draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
         for row in z:
@@ -180,7 +181,7 @@ def run_tiles(
     for number in range(first, last):
         if stop[0]:
             return True
-        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, z)
+        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, x, z)
         count = min(tile, units - number * tile)
         if live[0] > -math.inf or live[1] < math.inf:
             sums[DEAD] += count_dead(z, count, live[0], live[1])

@@ -165,9 +165,9 @@ def make_coefficients(
 
 @jit
 def backward(
-    member, team, code, first, grams, source, units, depth, square_scales,
-    square_biases, trial, key, matrices, small, factors, roots, sums, kept, centres, wide, product,
-    cross, own, gradient, overlap, result, gradients, verdict, stop,
+    member, team, code, first, grams, source, units, depth, square_scales, square_biases, trial,
+    key, matrices, small, factors, roots, sums, kept, centres, tiles, wide, product, cross, own,
+    gradient, overlap, result, gradients, verdict, stop,
 ):  # fmt: skip
     """Go from layer first+count−1 down to `first`, count being the length of `grams`.
 
@@ -176,11 +176,11 @@ def backward(
     layer above, which one call leaves to the next, and E Q̃; `factors`, `roots` (2, batch, batch):
     of K and of Ξ Ξᵀ, of even and odd layers (`roots` is None for Gaussian ones). Scratch:
     `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT, tiles, batch,
-    tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members `wide` (…,
-    batch, tile, float64), `product`, `cross`, `own`, `gradient`, `overlap` (…, batch, batch).
-    `source` (fan_in, batch) is layer 0. `result` (depth + 1,) receives the logarithm of the mean
-    square gradient of each layer over that of the layer above, `gradients` (depth + 1 or 0, batch,
-    batch) H Hᵀ at mean square 1.
+    tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members `tiles`,
+    `wide` (…, batch, tile; the latter float64), `product`, `cross`, `own`, `gradient`, `overlap`
+    (…, batch, batch). `source` (fan_in, batch) is layer 0. `result` (depth + 1,) receives the
+    logarithm of the mean square gradient of each layer over that of the layer above, `gradients`
+    (depth + 1 or 0, batch, batch) H Hᵀ at mean square 1.
     """
     members, leads, orthogonal = team.size // STRIDE, member == 0, roots is not None
     # Who factorises the next covariance while the leader joins the sums.
@@ -229,8 +229,8 @@ def backward(
         width = source.shape[0] if layer == 0 else units
         second_pass(
             code, a, b, sums, width, mine, min(end, (width + tile - 1) // tile), layer,
-            layer == depth, trial, key, kept, centres, product[member], gradient[member],
-            overlap[member], stop,
+            layer == depth, trial, key, kept, centres, tiles[member], product[member],
+            gradient[member], overlap[member], stop,
         )  # fmt: skip
         meet(team, member)
         if leads:
