@@ -55,7 +55,7 @@ def semidefinite(k, lower):
 def cholesky(k, lower):
     """Write to `lower` what `semidefinite` does: by LAPACK where no pivot is near rounding."""
     n = k.shape[0]
-    info = np.zeros(1, np.int32)
+    info = np.empty(1, np.int32)
     for i in range(n):
         for j in range(i):
             lower[i, j] = k[i, j]
@@ -77,7 +77,9 @@ def trusted(lower, scale, spread, units):
     was multiplied with.
     """
     n = lower.shape[0]
-    mean = spread.sum() / (n * units)
+    mean = 0.0
+    for i in range(n):
+        mean += spread[i] / n / units
     if not CENTRED_LOW < mean < CENTRED_HIGH:
         return False
     doubtful = 0

@@ -18,7 +18,12 @@ def jit(function, fastmath=FAST):
 
     Division follows IEEE 754: a check for zero would keep loops from being vectorised.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+    options = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": fastmath,
+        "no_cfunc_wrapper": True,  # nobody calls kernels from C
+    }
     try:
         return njit(function, cache=True, **options)
     except RuntimeError:  # no writable place for the cache

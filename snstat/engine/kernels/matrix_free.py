@@ -64,11 +64,11 @@ def begin(source, control, out, gram):
     centred = control[CENTRED] != 0
     units, batch = source.shape
     tile = tile_width(units)
-    sums, samples = np.zeros(SUMS), np.zeros((SAMPLE_SUMS, batch))
-    x, spare = np.zeros((batch, tile), source.dtype), np.empty((batch, tile), source.dtype)
+    sums, samples = np.empty(SUMS), np.empty((SAMPLE_SUMS, batch))
+    x, spare = np.empty((batch, tile), source.dtype), np.empty((batch, tile), source.dtype)
     product, wide = np.empty((batch, batch), source.dtype), np.empty((batch, tile))
-    squares = np.zeros((batch, batch))
-    out[:] = math.nan
+    squares = np.empty((batch, batch))
+    sums[:], samples[:], squares[:], out[:] = 0.0, 0.0, 0.0, math.nan
     for first in range(0, units, tile):
         count = min(tile, units - first)
         for j in range(count):
@@ -270,7 +270,10 @@ def forward(
         meet(team, member)
         if leads:
             control[VERDICT] = END
-            if stop[0] == 0 and whole.all():
+            lost = 0
+            for flag in whole:
+                lost += not flag
+            if stop[0] == 0 and lost == 0:
                 control[VERDICT] = finish_layer(
                     units, square_scales[1], square_biases[1], orthogonal, narrow, sums, samples,
                     squares, gram, lower, control, out[i],

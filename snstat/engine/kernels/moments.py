@@ -34,11 +34,16 @@ FIRST, SECOND, SPREAD, CROSS, SAMPLE_SUMS = 0, 1, 2, 3, 4
 @jit
 def count_dead(z, units, low, high):
     """Return how many of the first `units` columns of `z` have no value between the bounds."""
-    live = np.zeros(units, np.uint8)
+    live = np.empty(units, np.uint8)
+    for j in range(units):
+        live[j] = 0
     for row in z:
         for j in range(units):
             live[j] |= (row[j] > low) & (row[j] < high)
-    return units - live.sum()
+    dead = 0
+    for j in range(units):
+        dead += live[j] == 0
+    return dead
 
 
 @jit
@@ -51,13 +56,14 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     scratch. Returns False if a value is not finite.
     """
     batch = x.shape[0]
-    largest = np.finfo(x.dtype).max
     bad = 0
-    centre = np.zeros(units, x.dtype)
+    centre = np.empty(units, x.dtype)
+    for j in range(units):
+        centre[j] = 0
     for a in range(batch):
         row = x[a]
         for j in range(units):
-            bad += not abs(row[j]) <= largest
+            bad += row[j] - row[j] != 0  # infinity and NaN leave NaN
             centre[j] += row[j]
     if bad > 0:
         return False
@@ -156,9 +162,14 @@ def conclude(units, sums, samples, gram, dead_fraction, out):
     """Write the statistics of a layer of `units` units to `out` (8,) from its sums."""
     batch = gram.shape[0]
     size = f64(units) * f64(batch)
+    first = second = spread = 0.0
+    for a in range(batch):
+        first += samples[FIRST, a]
+        second += samples[SECOND, a]
+        spread += samples[SPREAD, a]
     # Powers about the shift, moved to the mean: the shift is so close to it that nothing cancels.
-    delta = samples[FIRST].sum() / size
-    second = samples[SECOND].sum() / size
+    delta = first / size
+    second /= size
     third = sums[POWER_3] / size
     fourth = sums[POWER_4] / size
     variance = max(second - delta * delta, 0.0)
@@ -172,7 +183,7 @@ def conclude(units, sums, samples, gram, dead_fraction, out):
         mean = samples[FIRST, a] / units
         over_units += max(samples[SECOND, a] / units - mean * mean, 0.0)
     out[2] = trace / size
-    out[3] = samples[SPREAD].sum() / size
+    out[3] = spread / size
     out[4] = over_units / batch
     out[5] = math.nan
     if alive and batch > 1:
