@@ -91,7 +91,7 @@ class Plan:
         )
         source = _resolve_inputs(inputs, stack.width, batch, input_mean, input_std)
         stack = replace(stack, input_width=source.width)
-        chosen = choose_sampler(stack, source.batch, sampler)
+        chosen = choose_sampler(stack, source.batch, sampler, backward=backward)
         if threads is not None:
             threads = integer("threads", threads, 1, MAX_THREADS)
         plan = cls(stack, source, trials, seed, dtype, chosen, threads, backward)

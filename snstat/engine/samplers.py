@@ -21,12 +21,14 @@ def make_sampler(
     return MatrixFreeSampler(stack, inputs, trials, seed, dtype, threads)
 
 
-def choose_sampler(stack: Stack, batch: int, asked: str) -> str:
+def choose_sampler(stack: Stack, batch: int, asked: str, *, backward: bool = False) -> str:
     """Return the sampler to use: the one `asked` for, or for "auto" the cheaper exact one.
+
+    `backward` says that gradients are wanted too.
 
     Raises InvalidValueError where matrix-free is asked for and not exact.
     """
-    obstacle = matrix_free_obstacle(stack, batch)
+    obstacle = matrix_free_obstacle(stack, batch, backward=backward)
     if asked == "matrix-free" and obstacle:
         raise InvalidValueError("sampler", asked, f"dense {obstacle}", "use --sampler auto")
     if asked != "auto":
@@ -36,7 +38,7 @@ def choose_sampler(stack: Stack, batch: int, asked: str) -> str:
     return "matrix-free" if cheaper and not obstacle else "dense"
 
 
-def matrix_free_obstacle(stack: Stack, batch: int) -> str:
+def matrix_free_obstacle(stack: Stack, batch: int, *, backward: bool = False) -> str:
     """Return why a stack cannot be sampled exactly without its weights, or ""."""
     layer = stack.layer(1)
     if layer.distribution not in {"normal", "orthogonal"}:
@@ -45,4 +47,6 @@ def matrix_free_obstacle(stack: Stack, batch: int) -> str:
         return f"with {stack.init}, whose biases are not Gaussian"
     if layer.distribution == "orthogonal" and batch > min(stack.width, stack.input_width):
         return f"with orthogonal weights and a batch of {batch} beyond the width"
+    if layer.distribution == "orthogonal" and backward and 2 * batch > stack.width:
+        return f"with orthogonal weights, gradients and a batch of {batch} beyond half the width"
     return ""

@@ -72,7 +72,7 @@ def simulate(
     run early: the layers that every trial completed are returned, marked.
     """
     threads = threads or available_cores()
-    chosen = choose_sampler(stack, inputs.batch, sampler)
+    chosen = choose_sampler(stack, inputs.batch, sampler, backward=backward)
     network = make_sampler(chosen, stack, inputs, trials, seed, dtype, threads)
     if backward:
         network.remember()

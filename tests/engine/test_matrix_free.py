@@ -174,6 +174,12 @@ def test_auto_takes_the_cheaper_exact_sampler():
     assert choose_sampler(Stack.build(width=512, init="torch_default"), batch, "auto") == "dense"
     assert choose_sampler(wide, batch, "dense") == "dense"
     assert choose_sampler(wide, 600, "matrix-free") == "matrix-free"
+    # The way back through a frame needs twice the batch in dimensions.
+    turned = Stack.build(width=100, init="orthogonal")
+    assert choose_sampler(turned, 51, "matrix-free") == "matrix-free"
+    assert choose_sampler(turned, 50, "matrix-free", backward=True) == "matrix-free"
+    with pytest.raises(InvalidValueError, match="beyond half the width"):
+        choose_sampler(turned, 51, "matrix-free", backward=True)
     for stack, samples in (
         (Stack.build(width=512, init="torch_default"), batch),
         (Stack.build(width=32, init="orthogonal"), batch),
