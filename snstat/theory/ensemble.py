@@ -11,7 +11,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.results import FixedPoint
-from snstat.theory.centred import centred_moments
+from snstat.theory.centred import centred_moments, second_moments
 from snstat.theory.correlation import correlation_fixed_points, every_correlation_fixed
 from snstat.theory.expectations import jacobian, one_sided_slopes
 from snstat.theory.linear import fixed_point_record, stable_first
@@ -54,7 +54,9 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
     low = bias * bias if 0 < bias * bias < _LOWEST else _LOWEST
     high = max(_HIGHEST, 1e3 * (square_gain + bias * bias))
     grid = np.linspace(math.log(low), math.log(high), _POINTS)
-    values = np.array([excess(float(x)) for x in grid])
+    images = square_gain * second_moments(activation, np.exp(grid)) + bias * bias
+    with np.errstate(divide="ignore"):
+        values = np.log(images / np.exp(grid))
     moving = np.abs(values) > _ROUNDING
     if not moving.any() and bias == 0:
         return EnsembleSearch((_point(activation, 1.0, weight_gain, bias),), True, "keeps")

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snstat.activation import ACTIVATIONS
+from snstat.theory.centred import centred_moments, second_moments
 from snstat.theory.expectations import (
     derivative_mean,
     derivative_second_moment,
@@ -199,3 +200,11 @@ def test_arguments_broadcast_and_scalars_stay_scalars():
         [float(moments(ACTIVATIONS["tanh"], m, 0.04)[1]) for m in many[::99]],
         rtol=1e-12,
     )
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_second_moments_of_many_points_are_those_of_each(name):
+    q = np.geomspace(1e-12, 1e12, 49)
+    expected = [centred_moments(ACTIVATIONS[name], float(point)).second_moment for point in q]
+    # The same nodes; sums of a few hundred positive terms in another order.
+    np.testing.assert_allclose(second_moments(ACTIVATIONS[name], q), expected, rtol=1e-14)
