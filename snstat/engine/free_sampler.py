@@ -21,7 +21,7 @@ from snstat.stack import Stack
 # Multiplications of a layer below which another thread costs more than it brings.
 MIN_WORK = 2**18
 # All trials together may keep this much for the way back.
-HISTORY_BYTES = 2**28
+HISTORY_BYTES = 2**26
 
 
 class MatrixFreeSampler(Shared):
