@@ -168,16 +168,14 @@ def test_what_is_allowed_passes(file: str, source: str) -> None:
     "statement",
     [
         "import snstat",
-        "import sys; sys.argv = ['snstat', '--help']; from snstat.cli import main; main()",
+        "from snstat.cli import run; run(['--help'])",
     ],
     ids=["import", "help"],
 )
 def test_start_loads_nothing_heavy(statement: str) -> None:
-    # Modules are listed at exit, because --help ends in SystemExit.
     program = (
-        "import atexit, sys\n"
-        f"atexit.register(lambda: print([n for n in {HEAVY!r} if n in sys.modules], "
-        "file=sys.stderr))\n" + statement
+        f"import sys\n{statement}\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60

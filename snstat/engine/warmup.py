@@ -22,6 +22,10 @@ def compile_kernels(
     `notice` is called once if this takes more than a moment, as it does only the first time
     after installation.
     """
+    from numba import config
+
+    if config.DISABLE_JIT:
+        return
     timer = None
     if notice is not None:
         message = f"compiling the {dtype} kernels, once; later runs start at once"

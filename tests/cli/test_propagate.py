@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import config
 
 import snstat
 from snstat.cli import run
@@ -241,6 +242,10 @@ def complaints(err):
     return [line for line in err.splitlines() if "compiling the" not in line]
 
 
+compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+
+
+@compiled
 def test_a_long_compilation_is_told_once(capsys, monkeypatch):
     monkeypatch.setattr("snstat.engine.warmup.NOTICE_AFTER_SECONDS", 0.0)
     code, _, err = call(capsys, *SMALL, "-a", "selu")
@@ -248,6 +253,7 @@ def test_a_long_compilation_is_told_once(capsys, monkeypatch):
     assert err.count("compiling the float32 kernels") == 1
 
 
+@compiled
 def test_an_interrupt_while_compiling_is_not_lost(capsys, monkeypatch):
     real = simulate.simulate
 

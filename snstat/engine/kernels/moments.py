@@ -56,14 +56,14 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     scratch. Returns False if a value is not finite.
     """
     batch = x.shape[0]
-    bad = 0
+    bad, infinity = 0, x.dtype.type(math.inf)
     centre = np.empty(units, x.dtype)
     for j in range(units):
         centre[j] = 0
     for a in range(batch):
         row = x[a]
         for j in range(units):
-            bad += row[j] - row[j] != 0  # infinity and NaN leave NaN
+            bad += not abs(row[j]) < infinity
             centre[j] += row[j]
     if bad > 0:
         return False
