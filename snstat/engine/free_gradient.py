@@ -33,15 +33,16 @@ def free_gradient(
     shape = (members, batch, batch)
     # An orthogonal layer of unequal sides has noise in the larger of the two.
     tiles = max(members, -(-max(units, source.shape[0]) // tile))
-    matrices, small = np.zeros((3, batch, batch), dtype), np.zeros((4, batch, batch))
+    matrices, small = np.zeros((3, batch, batch), dtype), np.zeros((5, batch, batch))
     scratch = (
         np.zeros((2, batch, batch)),
         np.zeros((2, batch, batch)) if sampler.orthogonal else None,
+        np.zeros(2, np.int64),
         np.empty(batch),
         np.zeros((KEPT, tiles, batch, tile), dtype),
         np.empty((tiles, tile), dtype),
         np.empty((members, batch, tile), dtype),
-        np.empty((members, batch, tile)),
+        np.empty((members, 2, batch, tile)),
         np.empty(shape, dtype),
         *(np.empty(shape) for _ in range(4)),
     )

@@ -24,7 +24,7 @@ def compile_kernels(
     """
     from numba import config
 
-    if config.DISABLE_JIT:
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]  # read from the environment
         return
     timer = None
     if notice is not None:

@@ -14,7 +14,7 @@ def test_the_factor_equals_lapack(function, n):
     a = np.random.default_rng(n).normal(size=(n, 2 * n))
     k = a @ a.T
     lower = np.empty((n, n))
-    function(k, lower)
+    function(k, lower, factor.RANK_TOLERANCE)
     np.testing.assert_allclose(lower, np.linalg.cholesky(k), rtol=1e-10, atol=1e-10)
 
 
@@ -24,13 +24,13 @@ def test_the_factor_of_a_rank_deficient_matrix():
     a[40] = a[3]
     k = a @ a.T
     lower = np.empty_like(k)
-    factor.cholesky(k, lower)
+    factor.cholesky(k, lower, factor.RANK_TOLERANCE)
     # Nine pivots are kept; the rest of the matrix is reproduced to rounding of its size.
     assert np.count_nonzero(np.diag(lower)) == 9
     np.testing.assert_allclose(lower @ lower.T, k, atol=1e-11 * np.abs(k).max())
     np.testing.assert_allclose(lower[40], lower[3], atol=1e-12 * np.abs(lower).max())
     zero = np.full((4, 4), np.nan)
-    factor.cholesky(np.zeros((4, 4)), zero)
+    factor.cholesky(np.zeros((4, 4)), zero, factor.RANK_TOLERANCE)
     assert (zero == 0).all()
 
 
@@ -60,7 +60,7 @@ def factor_of(x, scale=1.0):
     """Factor of scale · x xᵀ and the squared distances from the mean sample, by numpy."""
     k = scale * (x @ x.T)
     lower = np.empty_like(k)
-    factor.cholesky(k, lower)
+    factor.cholesky(k, lower, factor.RANK_TOLERANCE)
     return lower, scale, ((x - x.mean(axis=0)) ** 2).sum(axis=1), x.shape[1]
 
 

@@ -141,6 +141,74 @@ def test_both_samplers_draw_gradients_from_one_distribution(
             assert stats.ks_2samp(a, b).pvalue > ALARM / comparisons, (layer, what, "law")
 
 
+# What makes the covariance of a layer singular, or nearly: depth, a batch near the width, samples
+# that repeat others or are zero, one sample, tiny signals.
+HARD = [
+    # activation, gain, init, width, batch, depth, data
+    ("relu", None, None, 64, 60, 6, None),
+    ("relu", None, None, 64, 60, 40, None),
+    ("tanh", 0.9, None, 64, 32, 80, None),
+    ("identity", None, None, 128, 32, 100, None),
+    ("gelu", None, None, 128, 64, 30, None),
+    ("selu", None, None, 64, 64, 6, None),
+    ("tanh", None, None, 48, 1, 6, None),
+    ("tanh", 1.5, None, 48, 6, 12, "repeated"),
+    ("selu", None, None, 48, 6, 6, "zero"),
+    ("tanh", None, "orthogonal", 48, 6, 6, "repeated"),
+    ("selu", None, "orthogonal", 48, 6, 6, "zero"),
+]
+
+
+def hard_inputs(width, batch, data):
+    if data is None:
+        return DrawnInputs("normal", width, batch, 0.0, 1.0)
+    rows = np.random.default_rng(1).normal(size=(batch, width))
+    rows[1] = rows[0] if data == "repeated" else 0.0
+    return DataInputs(data, rows, batch)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of deep networks need the compiler")
+@pytest.mark.parametrize(("activation", "gain", "init", "width", "batch", "depth", "data"), HARD)
+def test_gradients_agree_where_covariances_are_nearly_singular(
+    activation, gain, init, width, batch, depth, data, monkeypatch
+):
+    trials = 400
+    stack = Stack.build(activation, depth, width, weight_gain=gain, init=init)
+    inputs = hard_inputs(width, batch, data)
+    options = {"trials": trials, "dtype": "float32", "backward": True}
+    dense = simulate(stack, inputs, sampler="dense", seed=1, **options).log_gradient
+    free = simulate(stack, inputs, sampler="matrix-free", seed=2, **options).log_gradient
+    bound = stats.norm.isf(ALARM / (2 * depth) / 2)
+    a, b = dense[:, :-1], free[:, :-1]
+    spread = np.hypot(a.std(axis=0), b.std(axis=0))
+    z = (a.mean(axis=0) - b.mean(axis=0)) / spread * math.sqrt(trials)
+    assert np.abs(z).max() < bound
+    squares = [(x - x.mean(axis=0)) ** 2 for x in (a, b)]
+    spread = np.hypot(*(square.std(axis=0) for square in squares))
+    z = (squares[0].mean(axis=0) - squares[1].mean(axis=0)) / spread * math.sqrt(trials)
+    assert np.abs(z).max() < bound
+    # Gram matrices made again on the way back are those that the way on has kept.
+    monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
+    options["trials"] = 3
+    again = simulate(stack, inputs, sampler="matrix-free", seed=2, **options).log_gradient
+    np.testing.assert_array_equal(again, free[:3])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("data", [None, "repeated", "zero"])
+def test_an_orthogonal_network_without_activation_keeps_every_gradient(data, dtype):
+    """An isometry: the gradient is 1 at every layer, whatever the inputs."""
+    stack = Stack.build("identity", 3, 32, init="orthogonal")
+    for sampler in ("dense", "matrix-free"):
+        found = simulate(
+            stack, hard_inputs(32, 6, data), trials=2, seed=0, dtype=dtype, sampler=sampler,
+            backward=True,
+        ).log_gradient  # fmt: skip
+        # Three products, each of sums of 32 terms.
+        np.testing.assert_allclose(found, 0.0, atol=3 * 32 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
 def test_the_way_back_is_the_same_however_much_is_kept(init, monkeypatch):
     """Gram matrices kept on the way on, or made again by segments; one thread or three."""

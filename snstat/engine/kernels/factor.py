@@ -12,8 +12,12 @@ from snstat.engine.kernels.jit import calls_into, jit
 
 calls_into(__file__, blas)
 
-# A pivot this small against its diagonal is rounding: the sample is a combination of others.
-RANK_TOLERANCE = 1e-14
+# A pivot this small against its diagonal counts as none: the sample is a combination of others.
+# Rounding is 1e-16 of the diagonal, so that a pivot that counts is known to five digits, and the
+# way back may divide by it.
+RANK_TOLERANCE = 1e-11
+# The same for a matrix that was gathered by float32 products, whose rounding is 1e-7.
+NARROW_TOLERANCE = 1e-6
 # A pivot is the squared distance of a sample from the span of those before it. The centred
 # product has rounding of about 1e-7 |d|², d being the distance from the mean sample; a pivot above
 # this share of |d|² is right to about one part in ten thousand.
@@ -23,10 +27,11 @@ CENTRED_LOW, CENTRED_HIGH = 1e-24, 1e24
 
 
 @jit
-def semidefinite(k, lower):
+def semidefinite(k, lower, tolerance):
     """Write to `lower` the Cholesky factor of the positive semidefinite `k` (n, n), both float64.
 
-    Columns whose pivot is rounding are zero, so that identical samples stay identical.
+    Columns whose pivot is less than `tolerance` of the diagonal are zero, so that identical samples
+    stay identical, and rounding is never divided by.
     """
     n = k.shape[0]
     # Row j of `upper` is column j of the factor.
@@ -34,7 +39,7 @@ def semidefinite(k, lower):
     for j in range(n):
         row = upper[j]
         pivot = row[j]
-        if pivot > RANK_TOLERANCE * k[j, j]:
+        if pivot > tolerance * k[j, j]:
             scale = 1.0 / math.sqrt(pivot)
             for c in range(j, n):
                 row[c] *= scale
@@ -52,7 +57,7 @@ def semidefinite(k, lower):
 
 
 @jit
-def cholesky(k, lower):
+def cholesky(k, lower, tolerance):
     """Write to `lower` what `semidefinite` does: by LAPACK where no pivot is near rounding."""
     n = k.shape[0]
     info = np.empty(1, np.int32)
@@ -64,9 +69,9 @@ def cholesky(k, lower):
     factorise(lower, info)
     sound = info[0] == 0
     for i in range(n):
-        sound &= lower[i, i] * lower[i, i] > RANK_TOLERANCE * k[i, i]
+        sound &= lower[i, i] * lower[i, i] > tolerance * k[i, i]
     if not sound:
-        semidefinite(k, lower)
+        semidefinite(k, lower, tolerance)
 
 
 @jit
@@ -87,6 +92,26 @@ def trusted(lower, scale, spread, units):
         # Written so that NaN is doubtful too.
         doubtful += not lower[i, i] * lower[i, i] > CENTRED_PIVOT * scale * spread[i]
     return doubtful == 0
+
+
+@jit
+def benign(lower, gram, scale, units):
+    """Return what `trusted` does, for the factor `lower` of scale · `gram` (biases may be added).
+
+    The distances from the mean sample are those that the Gram matrix tells.
+    """
+    n = gram.shape[0]
+    means, spread = np.empty(n), np.empty(n)
+    total = 0.0
+    for a in range(n):
+        row = 0.0
+        for b in range(n):
+            row += gram[a, b]
+        means[a] = row / n
+        total += row / n / n
+    for a in range(n):
+        spread[a] = gram[a, a] - 2.0 * means[a] + total
+    return trusted(lower, scale, spread, units)
 
 
 @jit

@@ -27,29 +27,41 @@ def split(x, units, centre):
     """Set `centre` (tile,) to the mean of each unit over the batch and subtract it from `x`."""
     batch = x.shape[0]
     centre[:] = 0
+    inverse = x.dtype.type(1.0 / batch)
     for a in range(batch):
         for j in range(units):
-            centre[j] += x[a, j]
-    inverse = x.dtype.type(1.0 / batch)
-    for j in range(units):
-        centre[j] *= inverse
+            centre[j] += inverse * x[a, j]
     for a in range(batch):
         for j in range(units):
             x[a, j] -= centre[j]
 
 
 @jit
-def add_noise(d, centre, units, total, number, layer, trial, key, orthogonal, noise, product,
-              cross, own):  # fmt: skip
+def widen(x, units, wide):
+    """Copy the first `units` columns of `x` to `wide`, both (batch, tile), the latter float64."""
+    for a in range(x.shape[0]):
+        for j in range(units):
+            wide[a, j] = f64(x[a, j])
+
+
+@jit
+def add_noise(x, centre, units, total, number, layer, trial, key, orthogonal, exact, noise, wide,
+              product, cross, own):  # fmt: skip
     """Draw the noise E of a tile and add E Xᵀ to `cross`, and E Eᵀ to `own` if `orthogonal`.
 
-    X is `d` (batch, tile) + `centre` (tile,) over `units` columns and 0 from there to `total`:
-    inputs collapse where d is small, and then E Xᵀ must not lose it.
+    X is `x` (batch, tile) over `units` columns and 0 from there to `total`. Unless `exact`, its
+    mean over the batch is split off to `centre` (tile,), for inputs collapse where differences are
+    small; `exact` takes a float64 product instead. `wide` (2, batch, tile) is scratch for it.
     """
-    batch = d.shape[0]
+    batch = x.shape[0]
     draw_rows(noise, number * batch, False, 1.0, NOISE, layer, trial, key)
-    if units > 0:
-        add_product(noise, d, units, 0.0, product)
+    if exact and units > 0:
+        widen(noise, units, wide[0])
+        widen(x, units, wide[1])
+        add_product(wide[0], wide[1], units, 1.0, cross)
+    elif units > 0:
+        split(x, units, centre)
+        add_product(noise, x, units, 0.0, product)
         for a in range(batch):
             common = 0.0
             for j in range(units):
@@ -65,8 +77,8 @@ def add_noise(d, centre, units, total, number, layer, trial, key, orthogonal, no
 
 @jit
 def first_pass(
-    code, matrix, orthogonal, bias_std, units, first, last, noisy, layer, trial, key, kept,
-    centres, product, cross, own, stop,
+    code, matrix, orthogonal, bias_std, units, first, last, noisy, layer, trial, key, exact, kept,
+    centres, wide, product, cross, own, stop,
 ):  # fmt: skip
     """Make tiles `first`..`last`−1 of a layer again, and the noise of the layer above on them."""
     tile = kept.shape[3]
@@ -80,17 +92,17 @@ def first_pass(
         if noisy:
             count = min(tile, units - number * tile)
             activate(code, z, x)
-            split(x, count, centres[number])
             add_noise(
-                x, centres[number], count, count, number, layer, trial, key, orthogonal,
-                kept[GRADIENTS, number], product, cross, own,
+                x, centres[number], count, count, number, layer, trial, key, orthogonal, exact,
+                kept[GRADIENTS, number], wide, product, cross, own,
             )  # fmt: skip
 
 
 @jit
 def first_pass_of_inputs(
-    source, total, first, last, orthogonal, trial, key, kept, centres, product, cross, own, stop
-):
+    source, total, first, last, orthogonal, trial, key, exact, kept, centres, wide, product, cross,
+    own, stop,
+):  # fmt: skip
     """Do what first_pass does for layer 0, `source` (units, batch); the noise of an orthogonal
     layer lives in `total` dimensions, of which the inputs fill the first."""
     units, batch = source.shape
@@ -104,22 +116,23 @@ def first_pass_of_inputs(
         for j in range(count):
             for a in range(batch):
                 x[a, j] = source[number * tile + j, a]
-        split(x, count, centres[number])
         add_noise(
             x, centres[number], count, min(tile, total - number * tile), number, 0, trial, key,
-            orthogonal, kept[GRADIENTS, number], product, cross, own,
+            orthogonal, exact, kept[GRADIENTS, number], wide, product, cross, own,
         )  # fmt: skip
 
 
 @jit
 def second_pass(
-    code, a, b, sums, units, first, last, layer, readout, trial, key, kept, centres, h, product,
-    gradient, overlap, stop,
+    code, a, b, fine, sums, units, first, last, layer, readout, trial, key, exact, kept, centres, h,
+    wide, product, gradient, overlap, careful, stop,
 ):  # fmt: skip
     """Add H Hᵀ to `gradient` (lower triangle) and H Ξᵀ to `overlap` over tiles of a layer.
 
     H = (A X + B E) φ'(Z); for the last layer (`readout`) r φ'(Z) with one normal r a unit; at
-    layer 0 A X + B E. `sums` (batch,) are the sums of the rows of A; `h` (batch, tile) is scratch.
+    layer 0 A X + B E. `sums` (batch,) are the sums of the rows of A, `fine` is A in float64, for a
+    product that is `exact`; `careful` gathers H Hᵀ in float64. `h` (batch, tile) and `wide` (2,
+    batch, tile) are scratch.
     """
     batch, tile = kept.shape[2], kept.shape[3]
     weights = np.empty((1, tile), a.dtype)
@@ -136,16 +149,27 @@ def second_pass(
                     row[j] = weights[0, j]
         else:
             lower_times(b, kept[GRADIENTS, number], h)
-            multiply(a, kept[DIFFERENCES, number], 1.0, h)
-            for r in range(batch):
-                for j in range(count):
-                    h[r, j] += sums[r] * centres[number, j]
+            if exact:
+                widen(kept[DIFFERENCES, number], tile, wide[1])
+                multiply(fine, wide[1], 0.0, wide[0])
+                for r in range(batch):
+                    for j in range(count):
+                        h[r, j] += wide[0, r, j]
+            else:
+                multiply(a, kept[DIFFERENCES, number], 1.0, h)
+                for r in range(batch):
+                    for j in range(count):
+                        h[r, j] += sums[r] * centres[number, j]
         if layer > 0:
             scale_by_derivative(code, z, h)
             add_product(h, kept[NORMALS, number], count, 0.0, product)
             for r in range(batch):
                 for c in range(batch):
                     overlap[r, c] += f64(product[r, c])
+        if careful:
+            widen(h, count, wide[0])
+            add_square(wide[0], count, 1.0, gradient)
+            continue
         add_square(h, count, 0.0, product)
         for r in range(batch):
             for c in range(r + 1):

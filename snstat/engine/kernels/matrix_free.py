@@ -17,7 +17,7 @@ import numpy as np
 
 from snstat.engine.kernels import blas, factor, functions, moments, random, team
 from snstat.engine.kernels.blas import add_square, copy, lower_times
-from snstat.engine.kernels.factor import cholesky, divide_right, trusted
+from snstat.engine.kernels.factor import RANK_TOLERANCE, cholesky, divide_right, trusted
 from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import calls_into, jit
 from snstat.engine.kernels.moments import (
@@ -109,7 +109,7 @@ def covariance_factor(gram, square_scale, square_bias, orthogonal, lower):
     for a in range(batch):
         for b in range(batch):
             k[a, b] = square_scale * gram[a, b] + bias
-    cholesky(k, lower)
+    cholesky(k, lower, RANK_TOLERANCE)
 
 
 @jit
@@ -121,7 +121,7 @@ def framed(lower, squares, root, matrix):
         for a in range(batch):
             for b in range(a + 1):
                 squares[0, a, b] += squares[member, a, b]
-    cholesky(squares[0], root)
+    cholesky(squares[0], root, RANK_TOLERANCE)
     quotient = lower.copy()
     divide_right(quotient, root, False)
     copy(quotient, matrix)
@@ -253,10 +253,11 @@ def forward(
     while i < out.shape[0]:
         layer = first + i
         which = min(i, 1)
-        if leads and history.shape[0] > 0:
-            copy(gram, history[layer - 1])
-        # A layer that is gathered again is made by the same matrix; `lower` is then the next one's.
+        # A layer that is gathered again is made by the same matrix; `lower` is then the next one's,
+        # and `gram` what was not precise enough.
         if control[VERDICT] != AGAIN:
+            if leads and history.shape[0] > 0:
+                copy(gram, history[layer - 1])
             total = max(fan_in if i == 0 else units, units)
             make_matrix(
                 member, team, roots, total, lower, layer, trial, key, z, wide[member], squares,

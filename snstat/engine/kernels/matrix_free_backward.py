@@ -22,7 +22,13 @@ import numpy as np
 
 from snstat.engine.kernels import blas, factor, gradient_tiles, matrix_free, random, team
 from snstat.engine.kernels.blas import copy, mirror, multiply
-from snstat.engine.kernels.factor import cholesky, divide_right
+from snstat.engine.kernels.factor import (
+    NARROW_TOLERANCE,
+    RANK_TOLERANCE,
+    benign,
+    cholesky,
+    divide_right,
+)
 from snstat.engine.kernels.gradient_tiles import (
     GRADIENTS,
     first_pass,
@@ -40,24 +46,28 @@ f64 = np.float64
 
 
 @jit
-def turn(square, along, cross, own, lower, root, spread, projected):
+def turn(square, along, cross, own, lower, root, tolerance, spread, projected):
     """Do for an orthogonal layer what its frames ask for, so that `combine` can go on.
 
     `square` = H Hᵀ, `along` = H Ξᵀ (becomes H U), `cross` = E Xᵀ, `own` = E Eᵀ, `lower` the factor
-    of K, `root` that of Ξ Ξᵀ; `spread` receives C with C F, F a frame off Q, and `projected` E Q.
-    All (batch, batch) float64.
+    of K, `root` that of Ξ Ξᵀ, `tolerance` that of a pivot; `spread` receives C with C F, F a frame
+    off Q, and `projected` E Q. All (batch, batch) float64.
     """
     batch = square.shape[0]
     part = np.empty((batch, batch))
     divide_right(along, root, True)
+    for j in range(batch):
+        if lower[j, j] == 0.0:
+            # A sample that depends on others has used no direction of its own.
+            along[:, j] = 0.0
     multiply(along, along.T.copy(), 0.0, part)
     rest = square - part
-    cholesky(rest, spread)
+    cholesky(rest, spread, tolerance)
     copy(cross, projected)
     divide_right(projected, lower, True)
     multiply(projected, projected.T.copy(), 0.0, part)
     rest = own - part
-    cholesky(rest, part)
+    cholesky(rest, part, tolerance)
     divide_right(spread, part, False)
 
 
@@ -82,8 +92,8 @@ def project(cross, first, scale, bias, layer, trial, key, lower, projected):
 
 
 @jit
-def combine(along, spread, projected, lower, square_scale, a, b, sums):
-    """Write rows of A, B and the sums of A's rows, with ∂L/∂X = A X + B E.
+def combine(along, spread, projected, lower, square_scale, a, b, fine, sums):
+    """Write rows of A (and as float64 of `fine`), B and A's sums, with ∂L/∂X = A X + B E.
 
     `along` = H Ξᵀ (of frames: H U), `spread` = C, both (rows, batch), `projected` = E Q̃ (batch,
     batch), `lower` the factor of K; all float64.
@@ -102,6 +112,7 @@ def combine(along, spread, projected, lower, square_scale, a, b, sums):
             entry = square_scale * quotient[i, j]
             total += entry
             a[i, j] = entry
+            fine[i, j] = entry
             b[i, j] = scale * spread[i, j]
         sums[i] = total
 
@@ -131,8 +142,8 @@ def normalise(gradient, overlap, size):
 
 @jit
 def make_coefficients(
-    member, team, roots, layer, trial, key, square_scale, square_bias, lower, small, cross, own, a,
-    b, sums,
+    member, team, roots, tolerance, layer, trial, key, square_scale, square_bias, lower, small,
+    cross, own, a, b, sums,
 ):  # fmt: skip
     """Write A, B and the sums of A's rows for the gradient of the activations below `layer`.
 
@@ -140,7 +151,7 @@ def make_coefficients(
     in backward, `lower` is the layer's factor, `roots` is as in backward.
     """
     members, batch = team.size // STRIDE, lower.shape[0]
-    square, along, spread, projected = small[0], small[1], small[2], small[3]
+    square, along, spread, projected, fine = small[0], small[1], small[2], small[3], small[4]
     above, below = batch * member // members, batch * (member + 1) // members
     scale = math.sqrt(square_scale)
     if roots is not None:
@@ -149,7 +160,10 @@ def make_coefficients(
             join(own)
             mirror(own[0])
             cross[0] *= scale
-            turn(square, along, cross[0], own[0], lower, roots[layer % 2], spread, projected)
+            turn(
+                square, along, cross[0], own[0], lower, roots[layer % 2], tolerance, spread,
+                projected,
+            )  # fmt: skip
     else:
         project(
             cross[:, above:below], above, scale, math.sqrt(square_bias), layer, trial, key, lower,
@@ -158,29 +172,40 @@ def make_coefficients(
     meet(team, member)
     combine(
         along[above:below], spread[above:below], projected, lower, square_scale, a[above:below],
-        b[above:below], sums[above:below],
+        b[above:below], fine[above:below], sums[above:below],
     )  # fmt: skip
     meet(team, member)
 
 
 @jit
+def prepare(gram, layer, square_scales, square_biases, units, orthogonal, factors, exact, sample):
+    """Factorise K of a layer from `gram` = X Xᵀ of what it is fed, and tell if products with that
+    have to be exact; `sample` is an array of the network's type."""
+    which, place = min(layer - 1, 1), layer % 2
+    scale = square_scales[which]
+    covariance_factor(gram, scale, square_biases[which], orthogonal, factors[place])
+    exact[place] = sample.itemsize == 4 and not benign(factors[place], gram, scale, units)
+
+
+@jit
 def backward(
     member, team, code, first, grams, source, units, depth, square_scales, square_biases, trial,
-    key, matrices, small, factors, roots, sums, kept, centres, tiles, wide, product, cross, own,
-    gradient, overlap, result, gradients, verdict, stop,
+    key, matrices, small, factors, roots, exact, sums, kept, centres, tiles, wide, product, cross,
+    own, gradient, overlap, result, gradients, verdict, stop,
 ):  # fmt: skip
     """Go from layer first+count−1 down to `first`, count being the length of `grams`.
 
     Every member of `team` runs this with its own number; member 0 leads. `grams` (count, batch,
-    batch) holds X Xᵀ of the layers first−1…. `small` (4, batch, batch): H Hᵀ, H Ξᵀ and C of the
-    layer above, which one call leaves to the next, and E Q̃; `factors`, `roots` (2, batch, batch):
-    of K and of Ξ Ξᵀ, of even and odd layers (`roots` is None for Gaussian ones). Scratch:
+    batch) holds X Xᵀ of the layers first−1…. `small` (5, batch, batch): H Hᵀ, H Ξᵀ and C of the
+    layer above, which one call leaves to the next, E Q̃ and A; `factors`, `roots` (2, batch, batch):
+    of K and of Ξ Ξᵀ, of even and odd layers (`roots` is None for Gaussian ones); `exact` (2,):
+    whether float32 products with what such a layer is fed would lose too much. Scratch:
     `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT, tiles, batch,
-    tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members `tiles`,
-    `wide` (…, batch, tile; the latter float64), `product`, `cross`, `own`, `gradient`, `overlap`
-    (…, batch, batch). `source` (fan_in, batch) is layer 0. `result` (depth + 1,) receives the
-    logarithm of the mean square gradient of each layer over that of the layer above, `gradients`
-    (depth + 1 or 0, batch, batch) H Hᵀ at mean square 1.
+    tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members `tiles`
+    (…, batch, tile), `wide` (…, 2, batch, tile, float64), `product`, `cross`, `own`, `gradient`,
+    `overlap` (…, batch, batch). `source` (fan_in, batch) is layer 0. `result` (depth + 1,) receives
+    the logarithm of the mean square gradient of each layer over that of the layer above,
+    `gradients` (depth + 1 or 0, batch, batch) H Hᵀ at mean square 1.
     """
     members, leads, orthogonal = team.size // STRIDE, member == 0, roots is not None
     # Who factorises the next covariance while the leader joins the sums.
@@ -188,13 +213,11 @@ def backward(
     batch, tile = kept.shape[2], kept.shape[3]
     matrix, a, b = matrices[0], matrices[1], matrices[2]
     square, along, spread = small[0], small[1], small[2]
+    tolerance = NARROW_TOLERANCE if matrix.itemsize == 4 else RANK_TOLERANCE
     top = first + grams.shape[0] - 1
     if leads:
-        which = min(top - 1, 1)
-        covariance_factor(
-            grams[top - first], square_scales[which], square_biases[which], orthogonal,
-            factors[top % 2],
-        )  # fmt: skip
+        prepare(grams[top - first], top, square_scales, square_biases, units, orthogonal,
+                factors, exact, a)  # fmt: skip
     for layer in range(top, (0 if first == 1 else first) - 1, -1):
         which, upper = min(max(layer - 1, 0), 1), min(layer, 1)
         # The noise of an orthogonal layer 1 meets the inputs in the larger of its two dimensions.
@@ -203,34 +226,37 @@ def backward(
             total = max(source.shape[0], units) if orthogonal else source.shape[0]
         count = (total + tile - 1) // tile
         mine, end = count * member // members, count * (member + 1) // members
+        # What this layer feeds to the one above, and what it is fed: where samples are nearly
+        # dependent, so are their gradients.
+        fed, careful = exact[(layer + 1) % 2], layer > 0 and exact[layer % 2] != 0
         if layer > 0:
             larger = max(source.shape[0] if layer == 1 else units, units)
             make_matrix(
                 member, team, roots, larger, factors[layer % 2], layer, trial, key,
-                kept[GRADIENTS, member], wide[member], cross, matrix, stop,
+                kept[GRADIENTS, member], wide[member, 0], cross, matrix, stop,
             )  # fmt: skip
             first_pass(
                 code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end,
-                layer < depth, layer, trial, key, kept, centres, product[member], cross[member],
-                own[member], stop,
+                layer < depth, layer, trial, key, fed != 0, kept, centres, wide[member],
+                product[member], cross[member], own[member], stop,
             )  # fmt: skip
         else:
             first_pass_of_inputs(
-                source, total, mine, end, orthogonal, trial, key, kept, centres,
-                product[member], cross[member], own[member], stop,
+                source, total, mine, end, orthogonal, trial, key, fed != 0, kept, centres,
+                wide[member], product[member], cross[member], own[member], stop,
             )  # fmt: skip
         meet(team, member)
         if layer < depth:
             make_coefficients(
-                member, team, roots, layer + 1, trial, key,
+                member, team, roots, tolerance, layer + 1, trial, key,
                 square_scales[upper], square_biases[upper], factors[(layer + 1) % 2], small, cross,
                 own, a, b, sums,
             )  # fmt: skip
         width = source.shape[0] if layer == 0 else units
         second_pass(
-            code, a, b, sums, width, mine, min(end, (width + tile - 1) // tile), layer,
-            layer == depth, trial, key, kept, centres, tiles[member], product[member],
-            gradient[member], overlap[member], stop,
+            code, a, b, small[4], sums, width, mine, min(end, (width + tile - 1) // tile), layer,
+            layer == depth, trial, key, fed != 0, kept, centres, tiles[member], wide[member],
+            product[member], gradient[member], overlap[member], careful, stop,
         )  # fmt: skip
         meet(team, member)
         if leads:
@@ -241,17 +267,14 @@ def backward(
             mirror(square)
             result[layer] = normalise(square, along, f64(width) * f64(batch))
             if not orthogonal:
-                cholesky(square, spread)
+                cholesky(square, spread, RANK_TOLERANCE if careful else tolerance)
             if gradients.shape[0] > 0:
                 copy(square, gradients[layer])
             # Told by one, so that all go or all stay.
             verdict[0] = stop[0]
         if prepares and layer > first:
-            which = min(layer - 2, 1)
-            covariance_factor(
-                grams[layer - 1 - first], square_scales[which], square_biases[which], orthogonal,
-                factors[(layer - 1) % 2],
-            )  # fmt: skip
+            prepare(grams[layer - 1 - first], layer - 1, square_scales, square_biases, units,
+                    orthogonal, factors, exact, a)  # fmt: skip
         meet(team, member)
         if verdict[0]:
             return

@@ -60,17 +60,16 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     centre = np.empty(units, x.dtype)
     for j in range(units):
         centre[j] = 0
+    inverse = x.dtype.type(1.0 / batch)
     for a in range(batch):
         row = x[a]
         for j in range(units):
             bad += not abs(row[j]) < infinity
-            centre[j] += row[j]
+            centre[j] += inverse * row[j]  # a sum before division could overflow
     if bad > 0:
         return False
-    inverse = x.dtype.type(1.0 / batch)
     total = 0.0
     for j in range(units):
-        centre[j] *= inverse
         total += f64(centre[j])
     if sums[VALUES] == 0.0:
         sums[SHIFT] = total / units
