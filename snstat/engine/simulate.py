@@ -29,6 +29,8 @@ from snstat.stack import Stack
 BLOCK_SECONDS = 0.1
 # What a core manages in a second, all told: a guess at the low end, for the first block only.
 MULTIPLICATIONS = 1e10
+# A standard error below this share of its estimate is rounding of float64 sums.
+ROUNDING = 1e-14
 # Per-trial statistics of a block are held until it is reduced; at most this many numbers.
 BLOCK_VALUES = 2**21
 POLL_SECONDS = 0.05
@@ -165,6 +167,8 @@ def _reduce(values: FloatArray, finite: BoolArray) -> tuple[FloatArray, FloatArr
         stderr = np.full_like(estimate, math.nan)
         if trials > 1:
             stderr = values.std(axis=0, ddof=1) / math.sqrt(trials)
+            # Trials that share a value, as they share a file's inputs, differ by rounding at most.
+            stderr[stderr <= ROUNDING * np.abs(estimate)] = 0.0
     return estimate, stderr, np.asarray(finite.all(axis=0))
 
 

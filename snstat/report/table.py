@@ -57,6 +57,14 @@ NARROW = (
     (("mean", "e"), ("variance", "e")),
     (("variance", "e"),),
 )
+# The same where gradients were asked for.
+BACKWARD_NARROW = (
+    (("mean", "et"), ("variance", "et"), ("gradient", "et")),
+    (("mean", "e"), ("variance", "e"), ("gradient", "et")),
+    (("mean", "e"), ("variance", "e"), ("gradient", "e")),
+    (("variance", "e"), ("gradient", "e")),
+    (("gradient", "e"),),
+)
 # The statistics of the comparison, richest first.
 COMPARED = (("mean", "variance", "cosine"), ("variance", "cosine"), ("variance",))
 # Rows enough to tell most layouts that do not fit.
@@ -103,7 +111,7 @@ def lost(run: Run, layout: Layout) -> list[str]:
     predicted = [name for name in held if np.isfinite(run.statistics[name].theory).any()]
     without = [name for name in predicted if "t" not in parts[name]]
     scored = [name for name in held if np.isfinite(run.statistics[name].z).any()]
-    missing = ["mean"] if "mean" not in parts else []
+    missing = [name for name in ("mean", "variance") if name not in parts]
     if without:
         missing.append("theory" if without == predicted else f"theory of the {without[0]}")
     if scored and not any("z" in parts[name] for name in scored):
@@ -143,7 +151,7 @@ def _layouts(run: Run) -> Iterator[Layout]:
     for notation, extras in product(Notation, choices):
         kept = tuple(part for part in extras if part[0] == "cosine" or has_news(run, part[0]))
         yield Layout(notation, BASE + kept)
-    for parts in NARROW:
+    for parts in BACKWARD_NARROW if GRADIENT in run.statistics else NARROW:
         yield Layout(Notation.CONCISE, parts)
 
 

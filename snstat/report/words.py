@@ -77,7 +77,8 @@ def interruption(run: Run) -> str:
     last = len(run.finite) - 1
     if last < 0:
         return "Interrupted before every trial had completed a layer."
-    return f"Interrupted: layers 0–{last} of {run.stack.depth}, which every trial completed."
+    whole = f"Interrupted: layers 0–{last} of {run.stack.depth}, which every trial completed"
+    return f"{whole}, without gradients." if last == run.stack.depth else f"{whole}."
 
 
 def broken_layers(run: Run) -> str:

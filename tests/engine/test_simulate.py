@@ -200,3 +200,16 @@ def test_moments_of_data_are_what_random_batches_average_to():
         z = (values.mean() - moments[name]) / (values.std() / math.sqrt(batches))
         assert abs(z) < 5, name
     assert math.isnan(moments.kurtosis)
+
+
+def test_trials_that_share_their_inputs_have_no_error_of_rounding():
+    data = np.random.default_rng(0).normal(3.0, 1.0, (6, 64))
+    measured = simulate(
+        Stack.build(depth=1, width=64),
+        DataInputs("data", data, 6),
+        trials=3,
+        seed=0,
+        dtype="float32",
+    )
+    assert (measured.stderr[0, : STATISTICS.index("kurtosis")] == 0).all()
+    assert (measured.stderr[1, : STATISTICS.index("kurtosis")] > 0).all()
