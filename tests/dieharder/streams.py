@@ -59,11 +59,11 @@ def chunks(
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write raw random words to standard output.")
     parser.add_argument("stream", choices=STREAMS)
-    parser.add_argument("--seed", type=int, default=0, help="the first key [default: 0]")
+    parser.add_argument("--first", type=int, default=0, help="the block to begin with [default: 0]")
     arguments = parser.parse_args()
     # The reader decides when it is enough.
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        for words in chunks(arguments.stream, seed=arguments.seed):
+        for words in chunks(arguments.stream, first=arguments.first):
             sys.stdout.buffer.write(words)
             sys.stdout.buffer.flush()
     # Python would flush once more at exit, and complain.
