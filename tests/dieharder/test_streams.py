@@ -14,6 +14,7 @@ import pytest
 from snstat.engine.kernels import random
 from tests.dieharder.report import Result, results
 from tests.dieharder.streams import STREAMS, chunks
+from tests.dieharder.weak import p_values
 from tests.engine import oracle
 
 CHECKOUT = Path(__file__).parents[2]
@@ -81,9 +82,18 @@ REPORT = """
 def test_a_report_is_read_and_a_doubtful_test_repeated_with_more_samples():
     sums, lagged = results(REPORT)
     assert sums == Result("diehard_sums", 0, 100, 4e-8, "FAILED")
-    assert sums.options == ("-d", "diehard_sums", "-p", "1000", "-k", "1")
+    assert sums.options == ("-d", "diehard_sums", "-p", "500", "-k", "1")
     assert lagged.assessment == "WEAK"
-    assert lagged.options == ("-d", "rgb_lagged_sum", "-n", "6", "-p", "1000", "-k", "1")
+    assert lagged.options == ("-d", "rgb_lagged_sum", "-n", "6", "-p", "500", "-k", "1")
+
+
+def test_p_values_are_those_of_dieharder():
+    # Printed by `dieharder -g 200 -d sts_monobit -p 10 -D 511 -D 65536` of the stream one-key.
+    samples = """0.15104885 0.23404077 0.25726064 0.55026775 0.69098460
+                 0.76355285 0.77039202 0.92250708 0.96087263 0.99276021"""
+    (found,) = p_values(np.array([samples.split()], dtype=float))
+    # Eight digits of the samples.
+    np.testing.assert_allclose(found, 0.55425064, rtol=0, atol=1e-6)
 
 
 def test_without_dieharder_one_line_says_so(tmp_path):
