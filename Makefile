@@ -11,7 +11,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check --quiet install
 # --group (PEP 735) came with this version, and the one inside a fresh environment may be older.
 NEW_PIP := --upgrade "pip>=25.1"
 # What has a target of its own is not part of the suite.
-SUITE := not (peers or packaging or examples or docs)
+SUITE := not (peers or packaging or examples or docs or bench)
 PYTEST := -m pytest --ignore=tests/peers
 
 # Two at a time: kernels use both cores only now and then.
@@ -20,7 +20,7 @@ SUITES := test-jit test-nojit test-wheel test-docs test-examples
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
-	test-docs test-wheel test-minimum test-peers test-random clean
+	test-docs test-wheel test-minimum test-peers test-random bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -73,6 +73,14 @@ test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report
 
+bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write docs/benchmarks.md
+	@$(VENV)/bin/python -c 'import torch' 2>/dev/null || echo \
+		"PyTorch is not installed, so its lines are left out; make test-peers installs it" >&2
+	mkdir -p build
+	$(VENV)/bin/python -m pytest -m bench tests/benchmarks/test_rows.py \
+		--benchmark-json=build/benchmarks.json
+	$(VENV)/bin/python -m tests.benchmarks.table build/benchmarks.json docs/benchmarks.md README.md
+
 clean: ## remove the environments and everything built
 	rm -rf $(VENV) $(MINIMUM) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find snstat tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -96,6 +104,10 @@ $(VENV)/.stamp-dev: $(VENV)/.stamp-venv pyproject.toml
 
 $(VENV)/.stamp-peers: $(VENV)/.stamp-dev
 	$(VENV)/bin/python $(PIP_INSTALL) --group peers
+	@touch $@
+
+$(VENV)/.stamp-bench: $(VENV)/.stamp-dev
+	$(VENV)/bin/python $(PIP_INSTALL) --group bench
 	@touch $@
 
 $(MINIMUM)/.stamp: pyproject.toml tests/packaging/lower_bounds.py

@@ -13,8 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# PyTorch is large and installed by `make test-peers` only.
-collect_ignore = [] if find_spec("torch") else ["peers"]
+# PyTorch is large and installed by `make test-peers` only, pytest-benchmark by `make bench`.
+NEEDS = {"torch": "peers", "pytest_benchmark": "benchmarks/test_rows.py"}
+collect_ignore = [path for module, path in NEEDS.items() if not find_spec(module)]
 
 # Derandomised: the same examples in every run. No deadline: the first example may compile.
 hypothesis.settings.register_profile(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1] / "snstat"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# Part of snstat -> the parts that it may import; `propagation` joins theory to simulation.
+# Part of snstat -> the parts that it may import; `plan` joins theory to simulation.
 ARROWS = {
     "errors": set(),
     "results": set(),
@@ -30,7 +30,8 @@ ARROWS = {
     "engine": {"errors", "results", "activation", "stack"},
     "checks": {"errors", "results", "activation", "stack", "theory", "engine"},
     "report": {"errors", "results"},
-    "propagation": {"errors", "results", "activation", "stack", "theory", "engine"},
+    "plan": {"errors", "results", "activation", "stack", "theory", "engine"},
+    "propagation": {"results", "plan"},
     "saved": {"errors", "results", "atomic"},
     "atomic": {"errors"},
 }

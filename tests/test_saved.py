@@ -12,7 +12,7 @@ import pytest
 
 import snstat
 from snstat.errors import InputFileError
-from snstat.propagation import Plan
+from snstat.plan import Plan
 from snstat.results import STATISTICS
 from snstat.saved import plain, runs_to_json
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from snstat.activation import ACTIVATIONS
-from snstat.propagation import DEFAULT_WIDTH, DTYPES, SAMPLERS
+from snstat.plan import DEFAULT_WIDTH, DTYPES, SAMPLERS
 from snstat.stack import INITIALISERS
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -18,7 +18,7 @@ from snstat.errors import InvalidValueError
 from snstat.report.selection import parse_layers
 
 if TYPE_CHECKING:
-    from snstat.propagation import Plan
+    from snstat.plan import Plan
     from snstat.results import Run
 
 KINDS = ("trajectory", "map", "histogram", "correlation")
@@ -172,7 +172,7 @@ class _Request:
 
     def plans(self) -> list[Plan]:
         """Return the plans of the networks, without simulating anything."""
-        from snstat.propagation import Plan
+        from snstat.plan import Plan
         from snstat.saved import load_all
 
         if self.saved is not None:
@@ -228,7 +228,7 @@ def draw(
     from snstat.engine.warmup import compile_kernels
 
     rows = parse_layers(layers).rows(plan.stack.depth)
-    compile_kernels(plan.dtype, "dense", notice)
+    compile_kernels(plan.stack.init, plan.dtype, "dense", notice=notice)
     densities = plan.densities(rows)
     if len(densities.layers) < len(rows):
         gone = rows[len(densities.layers)]

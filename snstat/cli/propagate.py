@@ -13,7 +13,7 @@ from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output
 from snstat.report.selection import LayerSelection, parse_layers
 
 if TYPE_CHECKING:
-    from snstat.propagation import Plan
+    from snstat.plan import Plan
     from snstat.results import Run
 
 # Samples whose second moments spread by more than this share are not of one length.
@@ -59,14 +59,16 @@ def command(
 def simulate_all(activations: Sequence[str], options: dict[str, Any]) -> list[Run]:
     """Run each activation with the same options, with progress, up to the first interrupt."""
     from snstat.engine.warmup import compile_kernels
-    from snstat.propagation import Plan
+    from snstat.plan import Plan
 
     runs: list[Run] = []
     for activation in dict.fromkeys(activations):
         plan = Plan.build(activation, **options)
         if not runs:
             warn_of_unequal_lengths(plan)
-        compile_kernels(plan.dtype, plan.sampler, notice)
+        compile_kernels(
+            plan.stack.init, plan.dtype, plan.sampler, backward=plan.backward, notice=notice
+        )
         with progress_bar(activation, options["depth"] * options["trials"]) as progress:
             runs.append(plan.run(progress))
         if runs[-1].partial:

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from snstat.engine.dense_sampler import DenseSampler
 from snstat.engine.inputs import Inputs
-from snstat.engine.samplers import DenseSampler
 from snstat.engine.simulate import available_cores, one_blas_thread
 from snstat.results import STATISTICS, Densities, FloatArray, StackSummary
 from snstat.stack import Stack
@@ -35,10 +35,10 @@ def densities(
     Layers from the first non-finite one on are left out. Weights are drawn, whatever the sampler
     of a run: the same network, or one equal in distribution.
     """
-    threads = min(available_cores(), trials)
+    threads = available_cores()
     network = DenseSampler(stack, inputs, trials, seed, dtype, threads)
     rows = []
-    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         scratch = np.empty((trials, len(STATISTICS)))
         finite = list(pool.map(lambda t: network.begin(t, scratch[t]), range(trials)))
         reached = 0

@@ -134,7 +134,8 @@ class DataInputs:
             # Sorted, so that a memory-mapped file is read from front to back.
             chosen = np.sort(generator.choice(samples, self.batch, replace=False, shuffle=False))
         with np.errstate(over="ignore"):  # what leaves the range of dtype is reported as layer 0
-            return np.ascontiguousarray(self.data[chosen].T, dtype=dtype)
+            # A copy in every case: samplers write to it.
+            return np.array(self.data[chosen].T, dtype=dtype, order="C")
 
     def unequal_lengths(self) -> float:
         """Return the relative standard deviation of the samples' second moments."""

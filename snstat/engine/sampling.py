@@ -11,17 +11,30 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from snstat.engine.kernels import dense, random
+from snstat.engine.kernels import orthogonal, random
 from snstat.stack import DenseLayer, Stack
 
-# A tile of this many weights stays in the level-2 cache while it is multiplied.
-TILE_VALUES = 2**18
+# A tile of this many weights (4 MiB in float32) stays in the level-3 cache while it is multiplied.
+# One that fits level 2 loses more than it gains: BLAS packs the activations anew for every tile.
+TILE_VALUES = 2**20
+# A product of fewer rows spends its time on packing.
+MIN_ROWS = 128
+# ... unless a tile of them would be larger than this (32 MiB in float32).
+MOST_VALUES = 2**23
+# Blocks that a layer is cut into where tiles may be smaller, so that threads have work.
+BLOCKS = 8
 
 
 def tile_rows(fan_in: int, fan_out: int) -> int:
     """Return how many rows of W are drawn at once: a function of the shape alone, so that
     results do not depend on the number of threads."""
-    return min(fan_out, max(16, TILE_VALUES // fan_in))
+    rows = max(MIN_ROWS, min(TILE_VALUES // fan_in, -(-fan_out // BLOCKS)))
+    return min(fan_out, rows, max(16, MOST_VALUES // fan_in))
+
+
+def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:
+    """Return how many columns of W are drawn at once, in random blocks of `values` numbers."""
+    return -(-min(tile_rows(fan_out, fan_in), fan_in) // values)
 
 
 def weight_scale(layer: DenseLayer) -> float:
@@ -43,7 +56,7 @@ def draw_weights(
     if layer.distribution == "orthogonal":
         stop = np.zeros(1, np.uint8)
         basis = np.eye(layer.fan_in, dtype=dtype)
-        dense.orthogonal(basis, weights, scale, index, trial, key, stop)
+        orthogonal.orthogonal(basis, weights, scale, index, trial, key, stop)
     else:
         uniform = layer.distribution == "uniform"
         random.draw_rows(weights, 0, uniform, scale, random.WEIGHTS, index, trial, key)

@@ -19,13 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.engine.inputs import Inputs
-from snstat.engine.samplers import SAMPLERS, Sampler, choose_sampler
+from snstat.engine.sampler import Sampler
+from snstat.engine.samplers import choose_sampler, make_sampler
 from snstat.results import STATISTICS, BoolArray, FloatArray
 from snstat.stack import Stack
 
 # A block of layers grows until it takes about this long: short enough that an interrupt leaves
 # no trial far ahead of the others, long enough that handing out tasks costs nothing.
 BLOCK_SECONDS = 0.1
+# What a core manages in a second, all told: a guess at the low end, for the first block only.
+MULTIPLICATIONS = 1e10
 # Per-trial statistics of a block are held until it is reduced; at most this many numbers.
 BLOCK_VALUES = 2**21
 POLL_SECONDS = 0.05
@@ -69,8 +72,10 @@ def simulate(
     run early: the layers that every trial completed are returned, marked.
     """
     threads = threads or available_cores()
-    chosen = SAMPLERS[choose_sampler(stack, inputs.batch, sampler)]
-    network = chosen(stack, inputs, trials, seed, dtype, threads)
+    chosen = choose_sampler(stack, inputs.batch, sampler)
+    network = make_sampler(chosen, stack, inputs, trials, seed, dtype, threads)
+    if backward:
+        network.remember()
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
     interrupted = False
     log_gradient = None
@@ -81,7 +86,7 @@ def simulate(
                 list(pool.map(lambda t: network.begin(t, values[t, 0]), range(trials)))
             )
             blocks.append(_reduce(values, finite[:, None]))
-            first, length = 1, 1
+            first, length = 1, _first_length(stack, inputs, trials, chosen, threads)
             while first <= stack.depth and not interrupted:
                 length = min(length, stack.depth + 1 - first)
                 began = time.perf_counter()
@@ -136,6 +141,13 @@ def _run_block(
     return interrupted
 
 
+def _first_length(stack: Stack, inputs: Inputs, trials: int, sampler: str, threads: int) -> int:
+    """Return how many layers make a block at first: by the multiplications that they cost."""
+    other = stack.width if sampler == "dense" else inputs.batch
+    work = float(inputs.batch) * stack.width * other * -(-trials // threads)
+    return max(1, min(int(BLOCK_SECONDS * MULTIPLICATIONS / work), BLOCK_VALUES // (trials * 8)))
+
+
 def shares(trials: int) -> list[range]:
     """Return the trials in at most `SHARES` runs: a task of the pool costs as much as a small
     layer, and thousands of pending tasks far more."""
@@ -166,8 +178,9 @@ def available_cores() -> int:
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Hold BLAS to one thread inside the block, whatever the environment says, then restore it."""
-    import scipy.linalg  # noqa: F401  # loads the BLAS that the kernels call
     from threadpoolctl import threadpool_limits
+
+    from snstat.engine.kernels import blas  # noqa: F401  # loads the library that is to be held
 
     with threadpool_limits(1, "blas"):
         yield

@@ -9,8 +9,15 @@ from collections.abc import Callable
 NOTICE_AFTER_SECONDS = 3.0
 
 
-def compile_kernels(dtype: str, sampler: str, notice: Callable[[str], None] | None = None) -> None:
-    """Make the kernels for `dtype` and `sampler` ready: from numba's cache, or by compiling.
+def compile_kernels(
+    init: str,
+    dtype: str,
+    sampler: str,
+    *,
+    backward: bool = False,
+    notice: Callable[[str], None] | None = None,
+) -> None:
+    """Make the kernels of a run ready: from numba's cache, or by compiling.
 
     `notice` is called once if this takes more than a moment, as it does only the first time
     after installation.
@@ -26,12 +33,21 @@ def compile_kernels(dtype: str, sampler: str, notice: Callable[[str], None] | No
         from snstat.engine.simulate import simulate
         from snstat.stack import Stack
 
-        stack = Stack.build(depth=1, width=2)
-        inputs = DrawnInputs("normal", 2, 1, 0.0, 1.0)
-        measured = simulate(stack, inputs, trials=1, seed=0, dtype=dtype, sampler=sampler)
-        if measured.interrupted:
-            # Of this run nothing is wanted; the interrupt was meant for the one to come.
-            raise KeyboardInterrupt
+        # One network of a single block, and a dense one whose blocks two threads share.
+        for width, threads in ((2, 1), (1024, 2)) if sampler == "dense" else ((2, 1),):
+            measured = simulate(
+                Stack.build(depth=1, width=width, init=init),
+                DrawnInputs("normal", width, 1, 0.0, 1.0),
+                trials=1,
+                seed=0,
+                dtype=dtype,
+                sampler=sampler,
+                threads=threads,
+                backward=backward,
+            )
+            if measured.interrupted:
+                # Of this run nothing is wanted; the interrupt was meant for the one to come.
+                raise KeyboardInterrupt
     finally:
         if timer is not None:
             timer.cancel()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # A z as far out as this happens by chance once in a thousand times.
 CHANCE = 1e-3
+# Beyond this many degrees of freedom the sums of Student's t are long.
+MANY = 400
 MARK = "!"
 NOT_FINITE = "not finite"
 # A squared mean below this share of the second moment leaves the latter without news.
@@ -53,25 +55,44 @@ def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     columns = [Column("layer", tuple(str(layer) for layer in rows), "layer")]
     chosen = np.array(rows, dtype=np.intp)
     finite = run.finite[chosen]
-    suspicious = suspicious_from(run.simulation.trials)
+    trials = run.simulation.trials
     for name, parts in layout.parts:
         statistic = run.statistics.get(name)
         if statistic is not None:
             columns += _statistic_columns(
-                name, statistic, chosen, finite, parts, layout.notation, suspicious=suspicious
+                name, statistic, chosen, finite, parts, layout.notation, trials=trials
             )
     return columns
 
 
-def suspicious_from(trials: int) -> float:
-    """Return the |z| that chance exceeds once in a thousand times.
+def chance_of(z: float, trials: int) -> float:
+    """Return how likely chance makes |z| this large or larger.
 
     z of `trials` trials follows Student's t with one degree of freedom fewer, whose tails are far
-    heavier than a normal's for few trials.
+    heavier than a normal's for few trials. Its sums for whole degrees of freedom (Abramowitz,
+    Stegun, 26.7.3 and 26.7.4) are short where trials are few; scipy, which takes longer to import
+    than a run takes, does the rest.
     """
-    from scipy.special import stdtrit
+    freedom = trials - 1
+    if freedom > MANY or not math.isfinite(z):
+        from scipy.special import stdtr
 
-    return float(stdtrit(trials - 1, 1.0 - CHANCE / 2)) if trials > 1 else math.inf
+        return 2.0 * float(stdtr(freedom, -abs(z)))
+    angle = math.atan2(abs(z), math.sqrt(freedom))
+    sine, square = math.sin(angle), math.cos(angle) ** 2
+    odd = freedom % 2
+    term, total = (math.cos(angle), 0.0) if odd else (1.0, 0.0)
+    for k in range(freedom // 2):
+        total += term
+        term *= square * (2 * k + 1 + odd) / (2 * k + 2 + odd)
+    inside = 2.0 / math.pi * (angle + sine * total) if odd else sine * total
+    return max(1.0 - inside, 0.0)
+
+
+def suspicious_rows(z: FloatArray, trials: int) -> frozenset[int]:
+    """Return where |z| is more than chance explains once in a thousand times, z (rows,)."""
+    known = [row for row, value in enumerate(z.tolist()) if not math.isnan(value)]
+    return frozenset(row for row in known if chance_of(float(z[row]), trials) < CHANCE)
 
 
 def rows_of(run: Run, requested: Sequence[int]) -> list[int]:
@@ -106,7 +127,7 @@ def _statistic_columns(
     parts: str,
     notation: Notation,
     *,
-    suspicious: float,
+    trials: int,
 ) -> list[Column]:
     """Return the columns of one statistic for the layers `rows`."""
     estimate, stderr = statistic.estimate[rows], statistic.error[rows]
@@ -124,7 +145,7 @@ def _statistic_columns(
         predicted = tuple(alike(*triple) for triple in triples)
         columns.append(Column("theory", predicted, name, style="dim"))
     if "z" in parts and np.isfinite(z).any():
-        beyond = frozenset(np.flatnonzero(np.abs(z) > suspicious).tolist())
+        beyond = suspicious_rows(z, trials)
         # The mark stands in a column of its own, so that the numbers stay aligned.
         space = " " if beyond else ""
         marked = [

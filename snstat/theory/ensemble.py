@@ -44,8 +44,6 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
     ln(q'/q) is scanned on a logarithmic grid, touching points included. Where every q is a fixed
     point, that with q = 1 represents them.
     """
-    from scipy.optimize import brentq, minimize_scalar
-
     square_gain = weight_gain * weight_gain
 
     def excess(log_q: float) -> float:
@@ -64,14 +62,21 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
     roots: list[float] = []
     kept = np.flatnonzero(moving)
     for left, right in pairwise(kept.tolist()):
-        if (values[left] > 0) != (values[right] > 0):
-            roots.append(brentq(excess, grid[left], grid[right], xtol=1e-15, rtol=1e-14))
+        if (values[left] > 0) == (values[right] > 0):
+            continue
+        if right - left == 2:
+            # The grid has met the root, as well as rounding lets anybody tell.
+            roots.append(float(grid[left + 1]))
+        else:
+            roots.append(_root(excess, grid[left], grid[right]))
     for i in range(1, _POINTS - 1):
         # A dip towards 0 without a sign change may hide a pair of roots, or touch 0.
         sign = math.copysign(1.0, values[i])
         near = np.abs(values[i - 1 : i + 2])
         same = (values[i - 1 : i + 2] * sign > 0).all()
         if same and moving[i - 1 : i + 2].all() and near[1] < min(near[0], near[2]):
+            from scipy.optimize import minimize_scalar
+
             found = minimize_scalar(
                 lambda x, s=sign: s * excess(x),
                 bounds=(grid[i - 1], grid[i + 1]),
@@ -80,8 +85,8 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
             )
             if found.fun < -_ROUNDING:
                 roots += [
-                    brentq(excess, grid[i - 1], found.x, xtol=1e-15, rtol=1e-14),
-                    brentq(excess, found.x, grid[i + 1], xtol=1e-15, rtol=1e-14),
+                    _root(excess, grid[i - 1], found.x),
+                    _root(excess, found.x, grid[i + 1]),
                 ]
             elif found.fun < _ROUNDING:
                 roots.append(float(found.x))
@@ -97,6 +102,13 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
         approached = bool(rises_below.all() and falls_above.all())
         found.append(_point(activation, q, weight_gain, bias, approached=approached))
     return EnsembleSearch(stable_first(found), False, "grows" if grows else "returns")
+
+
+def _root(excess: Callable[[float], float], low: float, high: float) -> float:
+    """Return where `excess` changes sign; scipy.optimize is slow to import and often not needed."""
+    from scipy.optimize import brentq
+
+    return float(brentq(excess, low, high, xtol=1e-15, rtol=1e-14))
 
 
 def _rounded(q: float, excess: Callable[[float], float]) -> float:

@@ -335,7 +335,7 @@ def test_a_defect_is_one_line(capsys, monkeypatch):
     def broken(*_arguments, **_options):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("snstat.propagation.Plan.run", broken)
+    monkeypatch.setattr("snstat.plan.Plan.run", broken)
     assert "internal error (ZeroDivisionError: oops)" in fails(capsys, *SMALL)
     monkeypatch.setenv("SNSTAT_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):

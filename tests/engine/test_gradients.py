@@ -11,12 +11,15 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DrawnInputs
-from snstat.engine.kernels import dense, functions, matrix_free_backward
+from snstat.engine import free_sampler
+from snstat.engine.free_gradient import free_gradient
+from snstat.engine.gradients import dense_gradient
+from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.engine.kernels import orthogonal
 from snstat.engine.kernels.random import READOUT, draw_rows
-from snstat.engine.samplers import SAMPLERS
+from snstat.engine.samplers import make_sampler
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
-from snstat.engine.simulate import one_blas_thread
+from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.propagation import propagate
 from snstat.stack import INITIALISERS, Stack
 
@@ -27,7 +30,7 @@ ALARM = 1e-4
 
 def gradients(name, stack, inputs, trials, seed, dtype="float32"):
     """Log mean square gradients over the last layer's: (trials, layers)."""
-    sampler = SAMPLERS[name](stack, inputs, trials, seed, dtype, 1)
+    sampler = make_sampler(name, stack, inputs, trials, seed, dtype, 1)
     with one_blas_thread():
         return np.array([sampler.gradient(t) for t in range(trials)])
 
@@ -66,20 +69,6 @@ def test_the_dense_pass_is_the_chain_rule(activation, init):
     np.testing.assert_allclose(got, plain_gradient(stack, inputs, 4), atol=1e-11)
 
 
-def test_derivative_kernels_equal_their_numpy_form():
-    x = np.concatenate([np.linspace(-12, 12, 97), [-800.0, 800.0, -50.0]]).reshape(-1, 4)
-    for name, activation in ACTIVATIONS.items():
-        for dtype in (np.float32, np.float64):
-            z, h = x.astype(dtype), np.ones_like(x, dtype)
-            functions.scale_by_derivative(functions.CODES[name], z, h)
-            expected = activation.derivative(z.astype(np.float64))
-            # A polynomial and a few roundings; exp(x) below −87 is taken as 1.6e-38 in float32.
-            # erfc(−x/√2) cancels against x·ϕ(x) for gelu.
-            tolerance = np.finfo(dtype).eps * (8 if dtype is np.float32 else 400)
-            floor = 1e-36 if dtype is np.float32 else 1e-16
-            np.testing.assert_allclose(h, expected, rtol=tolerance, atol=floor, err_msg=name)
-
-
 def test_orthogonal_matrices_and_their_transposes():
     keep_going = np.zeros(1, np.uint8)
     for fan_in, fan_out in ((40, 40), (70, 40), (40, 70), (1, 3)):
@@ -87,17 +76,41 @@ def test_orthogonal_matrices_and_their_transposes():
         weights = draw_weights(stack, 1, dtype="float64")
         out = np.zeros((fan_in, fan_out))
         scale = weight_scale(stack.layer(1))
-        dense.orthogonal_transposed(np.eye(fan_out), out, scale, 1, 0, np.uint64(0), keep_going)
+        orthogonal.orthogonal_transposed(
+            np.eye(fan_out), out, scale, 1, 0, np.uint64(0), keep_going
+        )
         np.testing.assert_allclose(out, weights.T, atol=1e-13)
 
 
 CASES = [
+    # width, batch, activation, init, bias, input width
     (12, 4, "selu", "lecun_normal", None, 12),
     (12, 12, "tanh", "lecun_normal", 0.3, 12),
     (24, 7, "relu", "he_normal", 0.2, 17),
+    (48, 48, "silu", "lecun_normal", None, 48),
+    (48, 16, "gelu", "lecun_normal", 0.1, 48),
     (12, 4, "selu", "orthogonal", None, 12),
-    (24, 6, "relu", "orthogonal", 0.2, 24),
+    (24, 6, "relu", "orthogonal", 0.2, 17),
+    (24, 6, "tanh", "orthogonal", None, 40),
 ]
+
+
+def gradients_with_cosines(name, stack, inputs, seed):
+    """Log mean square gradients over the last layer's, and the mean cosine between the gradients
+    of different samples: (trials, layers, 2)."""
+    sampler = make_sampler(name, stack, inputs, TRIALS, seed, "float32", 1)
+    function = dense_gradient if name == "dense" else free_gradient
+    batch, layers = inputs.batch, stack.depth + 1
+    values, squares = np.empty((TRIALS, layers, 2)), np.empty((layers, batch, batch))
+    off = ~np.eye(batch, dtype=bool)
+    with one_blas_thread():
+        for t in range(TRIALS):
+            values[t, :, 0] = function(sampler, t, squares)
+            lengths = np.sqrt(np.diagonal(squares, axis1=1, axis2=2))
+            # Without a live unit a sample has no gradient, and no direction: cosine 0 with others.
+            products = np.maximum(lengths[:, :, None] * lengths[:, None], np.finfo(float).tiny)
+            values[t, :, 1] = (squares / products)[:, off].mean(axis=1)
+    return values
 
 
 @pytest.mark.slow
@@ -105,33 +118,70 @@ CASES = [
 def test_both_samplers_draw_gradients_from_one_distribution(
     width, batch, activation, init, bias, inputs
 ):
+    """Mean, spread and law of log gradients and of cosines of gradients agree at every layer."""
     depth = 2 if config.DISABLE_JIT else 6
     stack = Stack.build(activation, depth, width, init=init, bias_std=bias, input_width=inputs)
     source = DrawnInputs("normal", inputs, batch, 0.2, 1.0)
-    dense = gradients("dense", stack, source, TRIALS, 1)
-    free = gradients("matrix-free", stack, source, TRIALS, 2)
-    bound = stats.norm.isf(ALARM / (2 * depth) / 2)
-    for layer in range(depth):
-        a, b = dense[:, layer], free[:, layer]
-        z = (a.mean() - b.mean()) / math.hypot(a.std(), b.std()) * math.sqrt(TRIALS)
-        assert abs(z) < bound, (layer, "mean")
-        squares = [(x - x.mean()) ** 2 for x in (a, b)]
-        z = (squares[0].mean() - squares[1].mean()) / math.hypot(*(s.std() for s in squares))
-        assert abs(z) * math.sqrt(TRIALS) < bound, (layer, "spread")
-        assert stats.ks_2samp(a, b).pvalue > ALARM / depth, (layer, "law")
+    dense = gradients_with_cosines("dense", stack, source, 1)
+    free = gradients_with_cosines("matrix-free", stack, source, 2)
+    comparisons = 3 * (2 * depth + 1)
+    bound = stats.norm.isf(ALARM / comparisons / 2)
+    for layer in range(depth + 1):
+        for column, what in enumerate(("log gradient", "cosine")):
+            a, b = dense[:, layer, column], free[:, layer, column]
+            if layer == depth and what == "log gradient":
+                assert (a == 0).all()
+                assert (b == 0).all()
+                continue
+            z = (a.mean() - b.mean()) / math.hypot(a.std(), b.std()) * math.sqrt(TRIALS)
+            assert abs(z) < bound, (layer, what, "mean")
+            squares = [(x - x.mean()) ** 2 for x in (a, b)]
+            z = (squares[0].mean() - squares[1].mean()) / math.hypot(*(s.std() for s in squares))
+            assert abs(z) * math.sqrt(TRIALS) < bound, (layer, what, "spread")
+            assert stats.ks_2samp(a, b).pvalue > ALARM / comparisons, (layer, what, "law")
 
 
-def test_triangular_division_skips_zero_pivots():
-    rng = np.random.default_rng(0)
-    lower = np.tril(rng.normal(size=(6, 6))) + 3 * np.eye(6)
-    matrix = rng.normal(size=(6, 6))
-    right = matrix_free_backward.divide_right(matrix, lower)
-    np.testing.assert_allclose(right @ lower, matrix, atol=1e-12)
-    transposed = matrix_free_backward.divide_right_transposed(matrix, lower)
-    np.testing.assert_allclose(transposed @ lower.T, matrix, atol=1e-12)
-    lower[:, 2] = 0.0
-    assert (matrix_free_backward.divide_right(matrix, lower)[:, 2] == 0).all()
-    assert (matrix_free_backward.divide_right_transposed(matrix, lower)[:, 2] == 0).all()
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+def test_the_way_back_is_the_same_however_much_is_kept(init, monkeypatch):
+    """Gram matrices kept on the way on, or made again by segments; one thread or three."""
+    width = 64 if config.DISABLE_JIT else 1500
+    stack = Stack.build("selu", 7, width, init=init, bias_std=0.1, input_width=width - 7)
+    inputs = DrawnInputs("normal", width - 7, 16, 0.1, 1.0)
+    options = {"trials": 1, "seed": 3, "dtype": "float32", "sampler": "matrix-free"}
+    kept = simulate(stack, inputs, threads=1, backward=True, **options).log_gradient
+    shared = simulate(stack, inputs, threads=3, backward=True, **options).log_gradient
+    monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
+    made_again = simulate(stack, inputs, threads=1, backward=True, **options).log_gradient
+    np.testing.assert_array_equal(kept, made_again)
+    # Sums in another order: float32 products of 16 rows, through seven layers.
+    np.testing.assert_allclose(shared, kept, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+def test_degenerate_inputs_have_gradients_or_none(sampler):
+    """All zero, identical samples, one sample, one unit; and a network that overflows."""
+    options = {"trials": 2, "seed": 0, "dtype": "float32", "sampler": sampler, "backward": True}
+    rng = np.random.default_rng(4)
+    row = rng.normal(size=(1, 16))
+    for data in (np.zeros((3, 16)), np.repeat(row, 3, axis=0), row):
+        for activation in ("selu", "relu", "tanh"):
+            stack = Stack.build(activation, 4, 16)
+            found = simulate(stack, DataInputs("data", data, len(data)), **options).log_gradient
+            # ReLU of nothing has no gradient at all: 0 over 0.
+            none = activation == "relu" and not data.any()
+            assert np.isfinite(found).all() != none, activation
+            if len(data) == 3 and data.any():
+                single = DataInputs("data", row, 1)
+                # Identical samples are one sample: the dense sampler draws the same networks.
+                alone = simulate(stack, single, **options).log_gradient
+                if sampler == "dense":
+                    np.testing.assert_allclose(found, alone, rtol=0, atol=1e-5)
+    tiny = simulate(Stack.build("selu", 3, 1), DrawnInputs("normal", 1, 1, 0.0, 1.0), **options)
+    assert np.isfinite(tiny.log_gradient).all()
+    wild = Stack.build("relu", 6, 16, weight_gain=1e9)
+    lost = simulate(wild, DrawnInputs("normal", 16, 3, 0.0, 1.0), **options)
+    assert not lost.finite.all()
+    assert np.isnan(lost.log_gradient).all()
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="networks of 1024 units need compiled kernels")

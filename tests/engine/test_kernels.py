@@ -1,4 +1,4 @@
-"""Activations, statistics and layers against plain twins."""
+"""Statistics and layers against plain twins."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine import sampling
-from snstat.engine.kernels import dense, functions
-from snstat.engine.samplers import live_range
+from snstat.engine.kernels import dense, functions, orthogonal, statistics
+from snstat.engine.sampler import live_range
 from snstat.results import STATISTICS
 from snstat.stack import INITIALISERS, Stack
 from tests.engine import oracle
@@ -22,24 +22,25 @@ KEEP_GOING = np.zeros(1, np.uint8)
 def test_the_table_of_codes_is_the_table_of_activations():
     assert list(functions.CODES) == list(ACTIVATIONS)
     assert sorted(functions.CODES.values()) == list(range(len(ACTIVATIONS)))
-    assert len(STATISTICS) == dense.STATISTIC_COUNT
+    assert len(STATISTICS) == statistics.STATISTIC_COUNT
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_activations_equal_their_numpy_form(name, dtype):
-    edge = [0.0, -0.0, 1.0, -1.0, 800.0, -800.0, 1e30, -1e30, math.inf, -math.inf, math.nan]
-    x = np.concatenate([edge, np.linspace(-12, 12, 97)]).astype(dtype).reshape(-1, 4)
-    out = np.empty_like(x)
-    functions.activate(functions.CODES[name], x, out)
-    with np.errstate(invalid="ignore"):
-        expected = ACTIVATIONS[name](x)
-    # float32: a polynomial and up to three more roundings, and exp(x) below −87, where it leaves
-    # the normal range, is taken as exp(−87) = 1.6e-38, times |x| < 103 for silu. float64: libm and
-    # numpy differ by a few ulps, and erfc of a rounded −x/√2 by x² of them.
-    tolerance = np.finfo(dtype).eps * (4 if dtype == "float32" else 200)
-    floor = 2e-36 if dtype == "float32" else 1e-300
-    np.testing.assert_allclose(out, expected.astype(dtype), rtol=tolerance, atol=floor)
+def test_statistics_of_blocks_are_those_of_the_whole(dtype):
+    x = np.random.default_rng(5).normal(0.5, 2.0, (11, 6)).astype(dtype)
+    whole, out = np.empty(len(STATISTICS)), np.empty(len(STATISTICS))
+    statistics.measure(x, 0.25, whole)
+    unit_mean, sums = np.empty(11), np.empty((3, statistics.SAMPLE_SUMS, 6))
+    centres, powers = np.empty((2, 6)), np.empty((3, statistics.POWERS))
+    blocks = [slice(0, 4), slice(4, 8), slice(8, 11)]
+    for number, block in enumerate(blocks):
+        assert statistics.first_pass(x[block], unit_mean[block], sums[number])
+    mean, squares, alive = statistics.centre(sums, 11, centres)
+    for number, block in enumerate(blocks):
+        statistics.second_pass(x[block], unit_mean[block], mean, centres, powers[number])
+    statistics.conclude(11, 6, mean, squares, alive, powers, 0.25, out)
+    # 66 terms of order 10, added in another order.
+    np.testing.assert_allclose(out, whole, rtol=1e-13)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (6, 1), (7, 3), (16, 8)])
@@ -47,7 +48,7 @@ def test_activations_equal_their_numpy_form(name, dtype):
 def test_statistics_equal_their_definitions(shape, dtype):
     x = np.random.default_rng(3).normal(0.5, 2.0, shape).astype(dtype)
     out = np.empty(len(STATISTICS))
-    assert dense.measure(x, 0.25, out)
+    assert statistics.measure(x, 0.25, out)
     expected = oracle.statistics(x.T, 0.25)
     for name, value in zip(STATISTICS, out, strict=True):
         # Sums of at most 128 terms of order 10 in float64.
@@ -57,7 +58,7 @@ def test_statistics_equal_their_definitions(shape, dtype):
 def test_statistics_do_not_cancel():
     x = 1e4 + np.random.default_rng(4).normal(0.0, 1e-3, (50, 6))
     out = np.empty(len(STATISTICS))
-    dense.measure(x, 0.0, out)
+    statistics.measure(x, 0.0, out)
     exact = np.array([[float(v) for v in row] for row in x - 1e4])  # exact: Sterbenz
     np.testing.assert_allclose(
         out[1], exact.var(), rtol=1e-9
@@ -67,12 +68,12 @@ def test_statistics_do_not_cancel():
 
 def test_undefined_statistics_are_missing_and_not_zero():
     out = np.empty(len(STATISTICS))
-    assert dense.measure(np.zeros((4, 3)), 1.0, out)
+    assert statistics.measure(np.zeros((4, 3)), 1.0, out)
     known = dict(zip(STATISTICS, out, strict=True))
     assert math.isnan(known["cosine"])
     assert math.isnan(known["kurtosis"])
     assert known["variance"] == known["mean"] == 0.0
-    assert dense.measure(np.ones((4, 1)), 1.0, out)
+    assert statistics.measure(np.ones((4, 1)), 1.0, out)
     assert math.isnan(out[STATISTICS.index("cosine")])
 
 
@@ -82,15 +83,15 @@ def test_what_is_not_finite_is_noticed_and_leaves_no_number(bad):
         x = np.ones((5, 3), np.float32)
         x.flat[position] = bad
         out = np.zeros(len(STATISTICS))
-        assert not dense.measure(x, 0.0, out)
+        assert not statistics.measure(x, 0.0, out)
         assert np.isnan(out).all()
 
 
 def test_dead_units_are_those_without_a_live_sample():
     z = np.array([[-1.0, -2.0], [-1.0, 0.5], [0.0, -1.0], [3.0, 4.0]])
-    assert dense.dead_units(z, *live_range("relu")) == 2  # rows 0 and 2: relu'(0) = 0
-    assert dense.dead_units(z, *live_range("hard_tanh")) == 2  # rows 0 and 3
-    assert dense.dead_units(z, *live_range("tanh")) == 0
+    assert statistics.dead_units(z, *live_range("relu")) == 2  # rows 0 and 2: relu'(0) = 0
+    assert statistics.dead_units(z, *live_range("hard_tanh")) == 2  # rows 0 and 3
+    assert statistics.dead_units(z, *live_range("tanh")) == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -104,11 +105,13 @@ def test_a_layer_multiplies_by_the_weights_that_can_be_drawn(init, input_width, 
     scale = sampling.weight_scale(stack.layer(1))
     key = np.uint64(5)
     if init == "orthogonal":
-        dense.orthogonal(x, z, scale, 1, 2, key, KEEP_GOING)
+        orthogonal.orthogonal(x, z, scale, 1, 2, key, KEEP_GOING)
     else:
         uniform = stack.layer(1).distribution == "uniform"
-        tile = np.empty(7 * input_width, dtype)  # 24 rows are three tiles of 7 and one of 3
-        dense.dense(x, z, tile, uniform, scale, 1, 2, key, KEEP_GOING)
+        tile, none = np.empty(7 * input_width, dtype), np.empty((1, 0), dtype)
+        for first in (0, 7, 14, 21):
+            part = z[first : first + 7]
+            dense.preactivations(x, part, first, tile, uniform, scale, none, 1, 2, key)
     exact = weights.astype(np.float64) @ x.astype(np.float64)
     # A sum of `input_width` products of order 1, through up to that many reflectors.
     bound = 4 * input_width * np.finfo(dtype).eps
@@ -175,10 +178,3 @@ def test_torch_default_biases_are_uniform_on_one_over_root_fan_in():
     assert np.abs(biases).max() <= bound
     z = ((biases.astype(float) ** 2).mean() * 3 / bound**2 - 1) * math.sqrt(600 / 0.8)
     assert abs(z) < 5
-
-
-def test_a_stop_flag_ends_a_layer_between_tiles():
-    x, z = np.ones((4, 2)), np.full((8, 2), 7.0)
-    stop = np.ones(1, np.uint8)
-    dense.dense(x, z, np.empty(4), False, 1.0, 1, 0, np.uint64(0), stop)
-    assert (z == 7.0).all()

@@ -175,3 +175,23 @@ def test_box_muller_is_accurate_to_the_last_places():
     sine, cosine = box_muller.angle_error(step)
     assert sine < 3.0
     assert cosine < 2.0
+
+
+@pytest.mark.parametrize("uniform", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("columns", [1, 4, 37, 128])
+def test_strips_hold_the_columns_of_the_rows(columns, dtype, uniform):
+    rows, values = 5, 16 // np.dtype(dtype).itemsize
+    whole = np.empty((rows, columns), dtype)
+    stream = (uniform, 1.5, random.WEIGHTS, 3, 1, np.uint64(9))
+    random.draw_rows(whole, 0, *stream)
+    blocks = -(-columns // values)
+    for first in range(0, blocks, 6):
+        count = min(6, blocks - first)
+        strip = np.empty((rows, values * count), dtype)
+        random.draw_strip(strip, columns, first, *stream)
+        for k in range(values):
+            start = k * blocks + first
+            expected = whole[:, start : min(start + count, columns)]
+            got = strip[:, k * count : k * count + expected.shape[1]]
+            np.testing.assert_array_equal(got, expected)

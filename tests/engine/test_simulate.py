@@ -10,7 +10,7 @@ import pytest
 from snstat.activation import ACTIVATIONS
 from snstat.engine import simulate as module
 from snstat.engine.inputs import DataInputs, DrawnInputs
-from snstat.engine.samplers import live_range
+from snstat.engine.sampler import live_range
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
 from snstat.results import STATISTICS

@@ -1,4 +1,4 @@
-"""The same weights and inputs in snstat and in PyTorch give the same statistics.
+"""The same weights and inputs in snstat and in PyTorch give the same statistics and gradients.
 
 `sampling.draw_*` hand out the very network that a run simulates; PyTorch runs it in the same
 precision, and the two differ by rounding only.
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import DrawnInputs
+from snstat.engine.kernels.random import READOUT, draw_rows
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
 from snstat.results import STATISTICS
@@ -57,11 +58,47 @@ def torch_statistics(stack, inputs, dtype):
     return results
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
+def torch_log_gradient(stack, inputs, dtype):
+    """Log mean square gradients of layers 0..depth over the last's, by autograd."""
+    x = torch.from_numpy(inputs.sample(0, SEED, dtype).T.copy()).requires_grad_()
+    nodes = [x]
+    for index in range(1, stack.depth + 1):
+        weights = torch.from_numpy(draw_weights(stack, index, seed=SEED, dtype=dtype))
+        biases = torch.from_numpy(draw_biases(stack, index, seed=SEED, dtype=dtype))
+        nodes.append(functional.linear(x, weights, biases))
+        x = TORCH[stack.activation](nodes[-1])
+    read_out = np.empty((1, stack.width), dtype)
+    draw_rows(read_out, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(SEED))
+    # Samples do not meet, so the gradient of the sum is that of each.
+    loss = (x @ torch.from_numpy(read_out[0])).sum()
+    squares = [g.double().square().mean().item() for g in torch.autograd.grad(loss, nodes)]
+    return np.log(squares) - math.log(squares[-1])
+
+
+NETWORKS = pytest.mark.parametrize(
     ("activation", "init"),
     [(name, None) for name in ACTIVATIONS] + [("selu", name) for name in INITIALISERS],
 )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@NETWORKS
+def test_gradients_equal_autograd(activation, init, dtype):
+    stack = Stack.build(activation, DEPTH, WIDTH, init=init, bias_std=0.1, input_width=INPUT_WIDTH)
+    inputs = DrawnInputs("normal", INPUT_WIDTH, BATCH, 0.1, 1.2)
+    measured = simulate(
+        stack, inputs, trials=1, seed=SEED, dtype=dtype, sampler="dense", backward=True
+    )
+    # A product of WIDTH terms (or as many reflectors) rounds by √WIDTH·eps of its size, and DEPTH
+    # of them there, which move slopes (φ'' is of order 1), and back by √(2·DEPTH) as much. ln of
+    # a square doubles that, and the other side rounds too.
+    tolerance = 4 * math.sqrt(2 * DEPTH * WIDTH) * np.finfo(dtype).eps
+    expected = torch_log_gradient(stack, inputs, dtype)
+    np.testing.assert_allclose(measured.log_gradient[0], expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@NETWORKS
 def test_statistics_equal_pytorch(activation, init, dtype):
     stack = Stack.build(activation, DEPTH, WIDTH, init=init, bias_std=0.1, input_width=INPUT_WIDTH)
     inputs = DrawnInputs("normal", INPUT_WIDTH, BATCH, 0.1, 1.2)

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from scipy import stats
 
-from snstat.report.columns import suspicious_from
+from snstat.report.columns import chance_of, suspicious_rows
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
@@ -316,11 +317,20 @@ def with_variance(run: Run, *, layer: int, estimate: float, stderr: float, theor
 
 
 def test_few_trials_need_a_larger_score_to_be_suspicious():
-    # Two-sided 0.1 % quantiles of Student's t with 7 and 1 degrees of freedom, and the normal's.
-    assert suspicious_from(8) == pytest.approx(5.4079, abs=1e-4)
-    assert suspicious_from(2) == pytest.approx(636.62, abs=1e-2)
-    assert suspicious_from(10**6) == pytest.approx(3.2905, abs=1e-4)
-    assert suspicious_from(1) == math.inf
+    for trials, quantile in ((8, 5.4079), (2, 636.62), (10**6, 3.2905)):
+        assert suspicious_rows(np.array([quantile * 1.001, np.nan, -2 * quantile]), trials) == {
+            0,
+            2,
+        }
+        assert suspicious_rows(np.array([quantile * 0.999, 0.0]), trials) == set()
+
+
+@pytest.mark.parametrize("trials", [2, 3, 4, 5, 8, 9, 64, 400, 401, 402, 5000])
+def test_the_chance_of_a_score_is_student_s_t(trials):
+    for z in (0.0, 0.3, -1.0, 2.5, 5.0, 40.0, math.inf):
+        # Sums of up to 200 terms, and a difference from 1.
+        expected = 2.0 * stats.t.sf(abs(z), trials - 1)
+        assert chance_of(z, trials) == pytest.approx(expected, rel=1e-9, abs=1e-13)
 
 
 def test_gradients_come_first_where_they_were_asked_for():

@@ -1,29 +1,20 @@
 """The backward pass of the dense sampler: weights are drawn again from their counters.
 
 Arrays hold units by rows, (units, batch), as in dense.py. Gradients are scaled to mean square 1
-at every layer, so that no depth overflows; the caller adds the logarithms.
+at every layer, so that no depth overflows; the caller adds the logarithms. A layer is made in
+blocks of units (columns of its weights), which may be run by different threads.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from snstat.engine.kernels import dense as forward_kernels
 from snstat.engine.kernels import functions, random
-from snstat.engine.kernels.dense import (
-    ORTHOGONAL,
-    UNIFORM,
-    dense,
-    orthogonal,
-    orthogonal_transposed,
-)
 from snstat.engine.kernels.functions import scale_by_derivative
 from snstat.engine.kernels.jit import calls_into, jit
-from snstat.engine.kernels.random import BIASES, READOUT, WEIGHTS, draw_rows
+from snstat.engine.kernels.random import READOUT, WEIGHTS, copy, draw_rows, draw_strip
 
-calls_into(__file__, forward_kernels, functions, random)
+calls_into(__file__, functions, random)
 
 f64 = np.float64
 
@@ -38,56 +29,47 @@ def read_out(h, layer, trial, key):
 
 
 @jit
-def preactivations(
-    distribution, x, z, tile, scale, bias_std, uniform_bias, layer, trial, key, stop
-):
-    """Write the pre-activations of a layer fed with `x` (fan_in, batch) to `z` (units, batch)."""
-    if distribution == ORTHOGONAL:
-        orthogonal(x, z, scale, layer, trial, key, stop)
-    else:
-        dense(x, z, tile, distribution == UNIFORM, scale, layer, trial, key, stop)
-    if bias_std > 0.0:
-        bias = np.empty((1, z.shape[0]), z.dtype)
-        draw_rows(bias, 0, uniform_bias, bias_std, BIASES, layer, trial, key)
-        for unit in range(z.shape[0]):
-            z[unit] += bias[0, unit]
-
-
-@jit
-def mean_square(h):
-    """Return the mean of h² in float64."""
+def sum_of_squares(h):
+    """Return the sum of h² in float64."""
     total = 0.0
     for row in h:
-        for value in row:
-            total += f64(value) * f64(value)
-    return total / f64(h.size)
+        for j in range(row.size):
+            total += f64(row[j]) * f64(row[j])
+    return total
 
 
 @jit
 def into_preactivations(code, z, h):
-    """Multiply `h` by φ'(z), scale it to mean square 1, and return the mean square it had."""
+    """Multiply `h` by φ'(z), both (rows, batch), and return the sum of its squares."""
     scale_by_derivative(code, z, h)
-    square = mean_square(h)
-    if square > 0.0:
-        factor = 1.0 / math.sqrt(square)
-        for row in h:
-            for j in range(row.size):
-                row[j] = factor * row[j]
-    return square
+    return sum_of_squares(h)
 
 
 @jit
-def through_weights(distribution, h, out, tile, scale, layer, trial, key, stop):
-    """Out = Wᵀ h: `h` (fan_out, batch), `out` (fan_in, batch) of zeros, W drawn in tiles."""
-    fan_in, fan_out = out.shape[0], h.shape[0]
-    if distribution == ORTHOGONAL:
-        orthogonal_transposed(h, out, scale, layer, trial, key, stop)
+def rescale(h, factor):
+    """Multiply `h` (rows, batch) by `factor`."""
+    for row in h:
+        for j in range(row.size):
+            row[j] = factor * row[j]
+
+
+@jit
+def through_weights(h, out, first, count, tile, uniform, scale, layer, trial, key, stop):
+    """Write some rows of Wᵀ h to `out` (fan_in, batch): `h` (fan_out, batch).
+
+    They are those of the columns of W in its random blocks `first`..first+count−1 (see
+    random.draw_rows), drawn in `tile`, scratch of at least fan_out · count · (values of a block).
+    """
+    if stop[0]:
         return
-    rows = tile.size // fan_in
-    for first in range(0, fan_out, rows):
-        if stop[0]:
-            return
-        count = min(rows, fan_out - first)
-        block = tile[: count * fan_in].reshape(count, fan_in)
-        draw_rows(block, first, distribution == UNIFORM, scale, WEIGHTS, layer, trial, key)
-        out += np.dot(block.T, h[first : first + count])
+    fan_in, fan_out = out.shape[0], h.shape[0]
+    values = 16 // out.itemsize
+    blocks = (fan_in + values - 1) // values
+    strip = tile[: fan_out * count * values].reshape(fan_out, count * values)
+    draw_strip(strip, fan_in, first, uniform, scale, WEIGHTS, layer, trial, key)
+    rows = np.dot(strip.T, h)
+    for k in range(values):
+        for j in range(count):
+            column = k * blocks + first + j
+            if column < fan_in:
+                copy(rows[k * count + j], out[column])

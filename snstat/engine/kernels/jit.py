@@ -13,15 +13,21 @@ FAST = {"contract", "reassoc", "nsz"}
 inlined = njit(inline="always")
 
 
-def jit(function):
+def jit(function, fastmath=FAST):
     """Compile without the GIL, cached on disk where a cache can be written.
 
     Division follows IEEE 754: a check for zero would keep loops from being vectorised.
     """
+    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
     try:
-        return njit(function, cache=True, nogil=True, error_model="numpy", fastmath=FAST)
+        return njit(function, cache=True, **options)
     except RuntimeError:  # no writable place for the cache
-        return njit(function, nogil=True, error_model="numpy", fastmath=FAST)
+        return njit(function, **options)
+
+
+def elementwise(function):
+    """Compile a function that adds nothing up, so that the order of operations can stay."""
+    return jit(function, {"contract"})
 
 
 def calls_into(caller: str, *callees: ModuleType) -> None:

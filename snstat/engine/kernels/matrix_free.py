@@ -15,334 +15,274 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels import functions, random
+from snstat.engine.kernels import blas, factor, functions, moments, random, team
+from snstat.engine.kernels.blas import add_square, copy, lower_times
+from snstat.engine.kernels.factor import cholesky, divide_right, trusted
 from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.moments import (
+    DEAD,
+    SAMPLE_SUMS,
+    SPREAD,
+    SUMS,
+    absorb,
+    conclude,
+    count_dead,
+    finish_gram,
+    merge,
+)
 from snstat.engine.kernels.random import BIASES, WEIGHTS, draw_rows
+from snstat.engine.kernels.team import STRIDE, meet
 
-calls_into(__file__, functions, random)
+calls_into(__file__, blas, factor, functions, moments, random, team)
 
 f64 = np.float64
 # Units made at once: a tile of a few hundred samples stays in the level-2 cache.
 TILE = 256
-# Rows of a triangular product done at once: half of the square is left out, in steps of this.
-BLOCK = 64
-# Columns of a Cholesky factor made at once.
-PANEL = 32
-# A pivot this small against its diagonal is rounding: the sample is a combination of others.
-RANK_TOLERANCE = 1e-14
-# Sums over units: value of the shift, four powers about it, the spread over the batch, dead units.
-SHIFT, POWER_1, POWER_2, POWER_3, POWER_4, OVER_BATCH, DEAD, SUMS = 0, 1, 2, 3, 4, 5, 6, 7
+# What the leader of a team tells the others: VERDICT, and whether the next layer's Gram matrix is
+# to be gathered centred (see moments.py), which is part of the state of a trial.
+VERDICT, CENTRED, CONTROLS = 0, 1, 2
+NEXT, AGAIN, END = 0, 1, 2
 
 
 @jit
 def tile_width(units):
     """Return how many units a tile holds: a function of the shape alone."""
-    return min(TILE, (units + 15) // 16 * 16)
+    return min(TILE, (units + 31) // 32 * 16)
 
 
 @jit
-def cholesky(k, lower):
-    """Write to `lower` the lower triangular factor of the positive semidefinite `k` (n, n).
-
-    Both float64. Columns whose pivot is rounding are zero, so that identical samples stay
-    identical; the rest is the textbook algorithm by panels of columns.
-    """
-    n = k.shape[0]
-    lower[:] = 0.0
-    for first in range(0, n, PANEL):
-        last = min(first + PANEL, n)
-        # One row of `panel` is one column of the factor.
-        panel = k[first:, first:last].T.copy()
-        if first > 0:
-            left = np.ascontiguousarray(lower[first:, :first])
-            panel -= np.dot(left[: last - first], left.T)
-        for j in range(last - first):
-            row = panel[j]
-            for i in range(j):
-                factor = panel[i, j]
-                for c in range(j, n - first):
-                    row[c] -= factor * panel[i, c]
-            pivot = row[j]
-            if pivot > RANK_TOLERANCE * k[first + j, first + j]:
-                scale = 1.0 / math.sqrt(pivot)
-                for c in range(j, n - first):
-                    row[c] *= scale
-            else:
-                row[j:] = 0.0
-        for j in range(last - first):
-            for c in range(j, n - first):
-                lower[first + c, first + j] = panel[j, c]
+def count_tiles(units):
+    """Return how many tiles hold `units` units."""
+    tile = tile_width(units)
+    return (units + tile - 1) // tile
 
 
 @jit
-def triangular_product(lower, x, out):
-    """Out = lower · x, leaving out the zeros above the diagonal by blocks of rows.
-
-    `lower` (n, n), `x` and `out` (n, columns), of one dtype.
-    """
-    n = lower.shape[0]
-    for first in range(0, n, BLOCK):
-        last = min(first + BLOCK, n)
-        np.dot(np.ascontiguousarray(lower[first:last, :last]), x[:last], out[first:last])
-
-
-@jit
-def add_gram(x, gram):
-    """Add x xᵀ to the lower blocks of `gram` (n, n); `x` (n, columns) is float64."""
-    n = x.shape[0]
-    for first in range(0, n, BLOCK):
-        last = min(first + BLOCK, n)
-        gram[first:last, :last] += np.dot(x[first:last], x[:last].T)
-
-
-@jit
-def mirror(gram):
-    """Copy the lower triangle of `gram` to the upper one."""
-    for i in range(gram.shape[0]):
-        for j in range(i):
-            gram[j, i] = gram[i, j]
-
-
-@jit
-def count_dead(z, units, low, high):
-    """Return how many of the first `units` columns of `z` have no value between the bounds."""
-    live = np.zeros(units, np.uint8)
-    for row in z:
-        for j in range(units):
-            live[j] |= (row[j] > low) & (row[j] < high)
-    return units - live.sum()
-
-
-@jit
-def absorb(x, units, first, sums, sample_sums, wide, gram):
-    """Add the first `units` columns of a tile `x` (batch, tile) to the sums of its layer.
-
-    `sums` (SUMS,) and `sample_sums` (3, batch): shift, sum and sum of squares about it of each
-    sample; `first` sets the shifts. `wide` (batch, tile) is float64 scratch. Returns False if a
-    value is not finite.
-    """
-    batch, tile = x.shape
-    largest = np.finfo(x.dtype).max
-    finite = True
-    centre = np.zeros(units)
-    for a in range(batch):
-        row, target = x[a], wide[a]
-        for j in range(units):
-            value = f64(row[j])
-            finite &= abs(row[j]) <= largest
-            target[j] = value
-            centre[j] += value
-        for j in range(units, tile):
-            target[j] = 0.0
-    if not finite:
-        return False
-    if first:
-        for a in range(batch):
-            total = 0.0
-            for j in range(units):
-                total += wide[a, j]
-            sample_sums[0, a] = total / units
-        sums[SHIFT] = sample_sums[0].mean()
-    shift = sums[SHIFT]
-    s1 = s2 = s3 = s4 = spread = 0.0
-    for j in range(units):
-        centre[j] /= batch
-    for a in range(batch):
-        row = wide[a]
-        own = sample_sums[0, a]
-        t1 = t2 = 0.0
-        for j in range(units):
-            value = row[j]
-            d = value - shift
-            square = d * d
-            s1 += d
-            s2 += square
-            s3 += square * d
-            s4 += square * square
-            e = value - own
-            t1 += e
-            t2 += e * e
-            c = value - centre[j]
-            spread += c * c
-        sample_sums[1, a] += t1
-        sample_sums[2, a] += t2
-    sums[POWER_1] += s1
-    sums[POWER_2] += s2
-    sums[POWER_3] += s3
-    sums[POWER_4] += s4
-    sums[OVER_BATCH] += spread
-    add_gram(wide, gram)
-    return True
-
-
-@jit
-def conclude(units, sums, sample_sums, gram, dead_fraction, out):
-    """Write the statistics of a layer of `units` units to `out` (8,) from its sums."""
-    batch = gram.shape[0]
-    size = f64(units) * f64(batch)
-    out[:] = math.nan
-    # Powers about the shift, moved to the mean: the shift is so close to it that nothing cancels.
-    delta = sums[POWER_1] / size
-    second = sums[POWER_2] / size
-    third = sums[POWER_3] / size
-    fourth = sums[POWER_4] / size
-    variance = max(second - delta * delta, 0.0)
-    out[0] = sums[SHIFT] + delta
-    out[1] = variance
-    trace = 0.0
-    over_units = 0.0
-    alive = True
-    for a in range(batch):
-        trace += gram[a, a]
-        alive &= gram[a, a] > 0.0
-        mean = sample_sums[1, a] / units
-        over_units += max(sample_sums[2, a] / units - mean * mean, 0.0)
-    out[2] = trace / size
-    out[3] = sums[OVER_BATCH] / size
-    out[4] = over_units / batch
-    if alive and batch > 1:
-        # 1 − cosine, which keeps its precision where inputs have become alike.
-        apart = 0.0
-        for a in range(batch):
-            for b in range(a):
-                lengths = math.sqrt(gram[a, a] * gram[b, b])
-                apart += (lengths - gram[a, b]) / lengths
-        out[5] = 1.0 - 2.0 * apart / (f64(batch) * (batch - 1))
-    if variance > 0.0:
-        central = fourth - 4.0 * delta * third + 6.0 * delta**2 * second - 3.0 * delta**4
-        out[6] = central / variance / variance
-    out[7] = dead_fraction
-
-
-@jit
-def begin(source, out, gram):
+def begin(source, control, out, gram):
     """Measure inputs `source` (units, batch) as layer 0: statistics to `out`, Gram to `gram`."""
+    centred = control[CENTRED] != 0
     units, batch = source.shape
     tile = tile_width(units)
-    sums, sample_sums = np.zeros(SUMS), np.zeros((3, batch))
-    x = np.zeros((batch, tile), source.dtype)
-    wide = np.empty((batch, tile))
-    gram[:] = 0.0
+    sums, samples = np.zeros(SUMS), np.zeros((SAMPLE_SUMS, batch))
+    x, spare = np.zeros((batch, tile), source.dtype), np.empty((batch, tile), source.dtype)
+    product, wide = np.empty((batch, batch), source.dtype), np.empty((batch, tile))
+    squares = np.zeros((batch, batch))
     out[:] = math.nan
     for first in range(0, units, tile):
         count = min(tile, units - first)
-        x[:, :count] = source[first : first + count].T
-        if not absorb(x, count, first == 0, sums, sample_sums, wide, gram):
+        for j in range(count):
+            for a in range(batch):
+                x[a, j] = source[first + j, a]
+        if not absorb(x, count, sums, samples, spare, product, wide, squares, centred):
             return False
-    mirror(gram)
-    conclude(units, sums, sample_sums, gram, math.nan, out)
+    finish_gram(sums, samples, squares, centred, gram)
+    conclude(units, sums, samples, gram, math.nan, out)
     return True
 
 
 @jit
-def frame_root(fan_in, fan_out, layer, trial, key, sample, batch):
-    """Return the Cholesky factor of Ξ Ξᵀ over the columns of an orthogonal layer's frame."""
-    frame, root = np.zeros((batch, batch)), np.empty((batch, batch))
-    total = max(fan_in, fan_out)
-    tile = tile_width(fan_out)
-    xi = np.empty((batch, tile), sample.dtype)
-    for first in range(0, total, tile):
-        draw_rows(xi, first // tile * batch, False, 1.0, WEIGHTS, layer, trial, key)
-        wide = xi.astype(np.float64)
-        wide[:, min(tile, total - first) :] = 0.0
-        add_gram(wide, frame)
-    mirror(frame)
-    cholesky(frame, root)
-    return root
+def frame_tiles(first, last, total, layer, trial, key, xi, wide, squares, stop):
+    """Add Ξ Ξᵀ over tiles `first`..`last`−1 of the `total` columns of an orthogonal layer's frame
+    to the lower triangle of `squares`; `xi` and `wide` (batch, tile) are scratch."""
+    batch, tile = xi.shape
+    squares[:] = 0.0
+    for number in range(first, last):
+        if stop[0]:
+            return
+        draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
+        for a in range(batch):
+            for j in range(tile):
+                wide[a, j] = f64(xi[a, j])
+        add_square(wide, min(tile, total - number * tile), 1.0, squares)
 
 
 @jit
-def factor(gram, square_scale, square_bias, orthogonal, fan_in, fan_out, layer, trial, key, sample):
-    """Return the matrix F (batch, batch) in the dtype of `sample` with Z = F Ξ, biases of
-    orthogonal layers apart.
+def covariance_factor(gram, square_scale, square_bias, orthogonal, lower):
+    """Write to `lower` the factor of K from `gram` = X Xᵀ, all (batch, batch) float64.
 
-    `gram` (batch, batch) is X Xᵀ of the layer before.
+    Orthogonal layers add their biases apart.
     """
     batch = gram.shape[0]
-    lower = np.empty((batch, batch))
-    if not orthogonal:
-        cholesky(square_scale * gram + square_bias, lower)
-        return lower.astype(sample.dtype)
-    cholesky(square_scale * gram, lower)
-    root = frame_root(fan_in, fan_out, layer, trial, key, sample, batch)
-    return np.dot(lower, np.linalg.inv(root)).astype(sample.dtype)
+    k = np.empty((batch, batch))
+    bias = 0.0 if orthogonal else square_bias
+    for a in range(batch):
+        for b in range(batch):
+            k[a, b] = square_scale * gram[a, b] + bias
+    cholesky(k, lower)
+
+
+@jit
+def framed(lower, squares, root, matrix):
+    """Write lower · T⁻¹ to `matrix`, with T Tᵀ = Ξ Ξᵀ the sum of `squares` (members, batch, batch,
+    lower triangles), and T to `root`."""
+    batch = lower.shape[0]
+    for member in range(1, squares.shape[0]):
+        for a in range(batch):
+            for b in range(a + 1):
+                squares[0, a, b] += squares[member, a, b]
+    cholesky(squares[0], root)
+    quotient = lower.copy()
+    divide_right(quotient, root, False)
+    copy(quotient, matrix)
+
+
+@jit
+def make_matrix(
+    member, team, roots, total, lower, layer, trial, key, xi, wide, squares, matrix, stop
+):
+    """Write to `matrix` what maps normals to the pre-activations of a layer, from its `lower`.
+
+    An orthogonal layer has a frame of `total` columns: every member sums its tiles of Ξ Ξᵀ to
+    squares[member], and T goes to `roots` (2, batch, batch), for even and odd layers. `xi` and
+    `wide` are as in frame_tiles. Without a frame `roots` is None, and numba compiles nothing of it.
+    """
+    members, leads = team.size // STRIDE, member == 0
+    if roots is not None:
+        count = (total + xi.shape[1] - 1) // xi.shape[1]
+        mine, end = count * member // members, count * (member + 1) // members
+        frame_tiles(mine, end, total, layer, trial, key, xi, wide, squares[member], stop)
+        meet(team, member)
+        if leads:
+            framed(lower, squares, roots[layer % 2], matrix)
+    elif leads:
+        copy(lower, matrix)
+    meet(team, member)
+
+
+@jit
+def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, z):
+    """Write the pre-activations of a tile to `z` (batch, tile); `bias` (1, tile) is scratch."""
+    batch = z.shape[0]
+    draw_rows(z, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
+    lower_times(matrix, z)
+    if orthogonal and bias_std > 0.0:
+        draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
+        for row in z:
+            for j in range(z.shape[1]):
+                row[j] += bias[0, j]
 
 
 @jit
 def run_tiles(
-    code, matrix, orthogonal, bias_std, units, first, last, live, layer, trial, key,
-    sums, sample_sums, gram, stop,
+    code, matrix, orthogonal, bias_std, units, first, last, live, layer, trial, key, centred,
+    z, x, wide, product, sums, samples, squares, stop,
 ):  # fmt: skip
     """Make, measure and forget the tiles `first`..`last`−1 of a layer of `units` units.
 
     `matrix` (batch, batch) maps normals to pre-activations; it is triangular, and holds the
-    biases, unless weights are `orthogonal`. Tile 0 sets the shifts of the sums. Returns False if
-    a value is not finite.
+    biases, unless weights are `orthogonal`. `z`, `x`, `wide` (batch, tile) and `product` are
+    scratch; the rest is as in moments.absorb. Returns False if a value is not finite.
     """
-    batch = matrix.shape[0]
-    tile = tile_width(units)
-    xi = np.empty((batch, tile), matrix.dtype)
-    z = np.empty((batch, tile), matrix.dtype)
-    bias = np.empty((1, tile), matrix.dtype)
-    wide = np.empty((batch, tile))
+    tile = z.shape[1]
+    bias = np.empty((1, tile), z.dtype)
+    sums[:], samples[:], squares[:] = 0.0, 0.0, 0.0
     for number in range(first, last):
         if stop[0]:
             return True
-        draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
-        if orthogonal:
-            np.dot(matrix, xi, z)
-            if bias_std > 0.0:
-                draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
-                z += bias
-        else:
-            triangular_product(matrix, xi, z)
+        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, z)
         count = min(tile, units - number * tile)
         if live[0] > -math.inf or live[1] < math.inf:
             sums[DEAD] += count_dead(z, count, live[0], live[1])
-        activate(code, z, xi)
-        if not absorb(xi, count, number == 0, sums, sample_sums, wide, gram):
+        activate(code, z, x)
+        if not absorb(x, count, sums, samples, z, product, wide, squares, centred):
             return False
     return True
 
 
 @jit
+def finish_layer(
+    units, square_scale, square_bias, orthogonal, narrow, sums, samples, squares, gram, lower,
+    control, out,
+):  # fmt: skip
+    """Join what the members have gathered: `gram` and `lower` for the next layer, statistics to
+    `out` (8,). Returns NEXT, AGAIN (the centred product was not precise enough) or END (overflow).
+
+    `square_scale` and `square_bias` are the next layer's; `narrow` says the network is float32.
+    """
+    batch = gram.shape[0]
+    centred = control[CENTRED] != 0
+    for member in range(1, squares.shape[0]):
+        merge(sums, samples, squares, member)
+    finish_gram(sums[0], samples[0], squares[0], centred, gram)
+    trace = 0.0
+    for a in range(batch):
+        trace += gram[a, a]
+    if math.isfinite(trace):
+        covariance_factor(gram, square_scale, square_bias, orthogonal, lower)
+        good = narrow and trusted(lower, square_scale, samples[0, SPREAD], units)
+    else:
+        good = False
+    if centred and not good:
+        control[CENTRED] = 0
+        return AGAIN
+    control[CENTRED] = good
+    if not math.isfinite(trace):
+        return END
+    conclude(units, sums[0], samples[0], gram, sums[0, DEAD] / units, out)
+    return NEXT
+
+
+@jit
 def forward(
-    code, orthogonal, first, gram, fan_in, units, sample, square_scales, square_biases,
-    live, trial, key, out, finite, done, stop,
+    member, team, control, code, roots, first, gram, lower, matrix, fan_in, units,
+    square_scales, square_biases, live, trial, key, tiles, wide, product, sums, samples, squares,
+    whole, history, out, finite, done, stop,
 ):  # fmt: skip
     """Run layers first..first+count−1 of one trial; count is the number of rows of `out`.
 
-    `gram` (batch, batch) is X Xᵀ of the layer before and becomes that of the last. `sample` is an
-    empty array of the network's dtype; `square_scales` and `square_biases` (2,) are the variances
-    of weights (of Q's factor for orthogonal ones) and biases of the first layer and the others.
-    The rest is as in dense.forward.
+    Every member of `team` (team.py) runs this with its own number, on the same arrays; member 0
+    leads. `gram` (batch, batch) is X Xᵀ of the layer before and becomes that of the last. `lower`
+    (float64) and `matrix` (the network's type) are (batch, batch) scratch. `square_scales` and
+    `square_biases` (2,) are the variances of weights (of Q's factor for orthogonal ones) and
+    biases of the first layer and the others. `roots` (2, batch, batch) is scratch for orthogonal
+    layers, None for Gaussian ones. Scratch with a first axis of members: `tiles`
+    (…, 2, batch, tile), `wide` (…, batch, tile), `product`, `squares` (…, batch, batch), `sums`
+    (…, SUMS), `samples` (…, SAMPLE_SUMS, batch), `whole` (…,). `history` (depth or 0, batch, batch)
+    receives X Xᵀ of the layer before each. The rest is as in dense.forward.
     """
-    batch = gram.shape[0]
-    tiles = (units + tile_width(units) - 1) // tile_width(units)
-    for i in range(out.shape[0]):
+    members, leads = team.size // STRIDE, member == 0
+    count, narrow = count_tiles(units), matrix.itemsize == 4
+    mine, end = count * member // members, count * (member + 1) // members
+    z, x = tiles[member, 0], tiles[member, 1]
+    orthogonal = roots is not None
+    if leads:
+        covariance_factor(gram, square_scales[0], square_biases[0], orthogonal, lower)
+    i = 0
+    while i < out.shape[0]:
         layer = first + i
         which = min(i, 1)
-        inputs = fan_in if i == 0 else units
-        matrix = factor(
-            gram, square_scales[which], square_biases[which], orthogonal, inputs, units,
-            layer, trial, key, sample,
+        if leads and history.shape[0] > 0:
+            copy(gram, history[layer - 1])
+        # A layer that is gathered again is made by the same matrix; `lower` is then the next one's.
+        if control[VERDICT] != AGAIN:
+            total = max(fan_in if i == 0 else units, units)
+            make_matrix(
+                member, team, roots, total, lower, layer, trial, key, z, wide[member], squares,
+                matrix, stop,
+            )  # fmt: skip
+        whole[member] = run_tiles(
+            code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end, live,
+            layer, trial, key, control[CENTRED] != 0, z, x, wide[member], product[member],
+            sums[member], samples[member], squares[member], stop,
         )  # fmt: skip
-        sums, sample_sums = np.zeros(SUMS), np.zeros((3, batch))
-        gram[:] = 0.0
-        finite[i] = run_tiles(
-            code, matrix, orthogonal, math.sqrt(square_biases[which]), units, 0, tiles, live,
-            layer, trial, key, sums, sample_sums, gram, stop,
-        )  # fmt: skip
-        if stop[0]:
+        meet(team, member)
+        if leads:
+            control[VERDICT] = END
+            if stop[0] == 0 and whole.all():
+                control[VERDICT] = finish_layer(
+                    units, square_scales[1], square_biases[1], orthogonal, narrow, sums, samples,
+                    squares, gram, lower, control, out[i],
+                )  # fmt: skip
+            if control[VERDICT] == NEXT:
+                finite[i] = True
+                done[0] += 1
+            elif control[VERDICT] == END and stop[0] == 0:
+                # Nothing after a non-finite layer can be finite or informative.
+                finite[i:] = False
+                out[i:] = math.nan
+                done[0] += out.shape[0] - i
+        meet(team, member)
+        if control[VERDICT] == END:
             return
-        done[0] += 1
-        out[i] = math.nan
-        if not finite[i]:
-            for later in range(i + 1, out.shape[0]):
-                finite[later] = False
-                out[later] = math.nan
-            done[0] += out.shape[0] - i - 1
-            return
-        mirror(gram)
-        conclude(units, sums, sample_sums, gram, sums[DEAD] / units, out[i])
+        i += control[VERDICT] == NEXT

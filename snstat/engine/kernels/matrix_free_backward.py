@@ -7,11 +7,10 @@ downstream, so that for H = ∂L/∂Z
     H W̃ = (H Ξᵀ) Q̃ᵀ + C E (1 − Q̃ Q̃ᵀ),   C Cᵀ = H Hᵀ, E standard normal,
 
 exactly, at every width and depth: each weight matrix is met once forward and once backward. The
-gradient of the activations is then A X + B E for two small matrices, and Ξ, E and X are made again
-tile by tile from their counters. Gradients are scaled to mean square 1 at every layer and the
-logarithms added, so that no depth overflows.
+gradient of the activations is then A X + B E for two small matrices. Gradients are scaled to mean
+square 1 at every layer and the logarithms added, so that no depth overflows.
 
-Haar-orthogonal layers (square): with frames U = (T⁻¹ Ξ)ᵀ and Q, O maps span Q to span U and the
+Haar-orthogonal layers: with frames U = (T⁻¹ Ξ)ᵀ and Q, O maps span Q to span U and the
 complements to each other uniformly.
 """
 
@@ -21,186 +20,238 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels import functions, matrix_free, random
-from snstat.engine.kernels.functions import activate, scale_by_derivative
-from snstat.engine.kernels.jit import calls_into, jit
-from snstat.engine.kernels.matrix_free import (
-    add_gram,
-    cholesky,
-    mirror,
-    tile_width,
-    triangular_product,
+from snstat.engine.kernels import blas, factor, gradient_tiles, matrix_free, random, team
+from snstat.engine.kernels.blas import copy, mirror, multiply
+from snstat.engine.kernels.factor import cholesky, divide_right
+from snstat.engine.kernels.gradient_tiles import (
+    GRADIENTS,
+    first_pass,
+    first_pass_of_inputs,
+    second_pass,
 )
-from snstat.engine.kernels.random import BIAS_NOISE, BIASES, NOISE, READOUT, WEIGHTS, draw_rows
+from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.matrix_free import covariance_factor, make_matrix
+from snstat.engine.kernels.random import BIAS_NOISE, draw_rows
+from snstat.engine.kernels.team import STRIDE, meet
 
-calls_into(__file__, functions, random, matrix_free)
+calls_into(__file__, blas, factor, gradient_tiles, matrix_free, random, team)
 
 f64 = np.float64
 
 
 @jit
-def divide_right(matrix, lower):
-    """Return matrix · lower⁻¹, `lower` (n, n) triangular; zero pivots give zero columns."""
-    n = lower.shape[0]
-    result = matrix.copy()
-    for j in range(n - 1, -1, -1):
-        if lower[j, j] == 0.0:
-            result[:, j] = 0.0
-            continue
-        for r in range(result.shape[0]):
-            total = result[r, j]
-            for i in range(j + 1, n):
-                total -= result[r, i] * lower[i, j]
-            result[r, j] = total / lower[j, j]
-    return result
+def turn(square, along, cross, own, lower, root, spread, projected):
+    """Do for an orthogonal layer what its frames ask for, so that `combine` can go on.
 
-
-@jit
-def divide_right_transposed(matrix, lower):
-    """Return matrix · lower⁻ᵀ, `lower` (n, n) triangular; zero pivots give zero columns."""
-    n = lower.shape[0]
-    result = matrix.copy()
-    for j in range(n):
-        if lower[j, j] == 0.0:
-            result[:, j] = 0.0
-            continue
-        for r in range(result.shape[0]):
-            total = result[r, j]
-            for i in range(j):
-                total -= result[r, i] * lower[j, i]
-            result[r, j] = total / lower[j, j]
-    return result
-
-
-@jit
-def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, xi, z):
-    """Draw again the normals `xi` of a tile and its pre-activations `z`, both (batch, tile)."""
-    batch, tile = xi.shape
-    draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
-    if orthogonal:
-        np.dot(matrix, xi, z)
-        if bias_std > 0.0:
-            bias = np.empty((1, tile), xi.dtype)
-            draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
-            z += bias
-    else:
-        triangular_product(matrix, xi, z)
-
-
-@jit
-def gradient_tiles(
-    code, matrix, orthogonal, bias_std, readout, a, b, units, layer, trial, key, gram, overlap
-):
-    """Sum H Hᵀ to `gram` and H Ξᵀ to `overlap` (batch, batch, float64) over a layer's tiles.
-
-    H = (A X + B E) φ'(Z), or for the last layer (`readout`) r φ'(Z) with one normal r a unit.
+    `square` = H Hᵀ, `along` = H Ξᵀ (becomes H U), `cross` = E Xᵀ, `own` = E Eᵀ, `lower` the factor
+    of K, `root` that of Ξ Ξᵀ; `spread` receives C with C F, F a frame off Q, and `projected` E Q.
+    All (batch, batch) float64.
     """
-    batch = matrix.shape[0]
-    tile = tile_width(units)
-    xi, z = np.empty((batch, tile), matrix.dtype), np.empty((batch, tile), matrix.dtype)
-    x, h = np.empty((batch, tile), matrix.dtype), np.empty((batch, tile), matrix.dtype)
-    noise, weights = np.empty((batch, tile), matrix.dtype), np.empty((1, tile), matrix.dtype)
-    gram[:] = 0.0
-    overlap[:] = 0.0
-    for number in range((units + tile - 1) // tile):
-        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, xi, z)
-        if readout:
-            draw_rows(weights, number, False, 1.0, READOUT, layer, trial, key)
-            h[:] = weights
-        else:
-            activate(code, z, x)
-            draw_rows(noise, number * batch, False, 1.0, NOISE, layer, trial, key)
-            np.dot(a, x, h)
-            h += np.dot(b, noise)
-        scale_by_derivative(code, z, h)
-        h[:, min(tile, units - number * tile) :] = 0
-        wide = h.astype(np.float64)
-        add_gram(wide, gram)
-        overlap += np.dot(wide, xi.astype(np.float64).T)
-    mirror(gram)
+    batch = square.shape[0]
+    part = np.empty((batch, batch))
+    divide_right(along, root, True)
+    multiply(along, along.T.copy(), 0.0, part)
+    rest = square - part
+    cholesky(rest, spread)
+    copy(cross, projected)
+    divide_right(projected, lower, True)
+    multiply(projected, projected.T.copy(), 0.0, part)
+    rest = own - part
+    cholesky(rest, part)
+    divide_right(spread, part, False)
 
 
 @jit
-def noise_tiles(code, matrix, orthogonal, bias_std, units, layer, trial, key, cross, own):
-    """Sum E Xᵀ to `cross` and E Eᵀ to `own` (batch, batch, float64) over a layer's tiles."""
-    batch = matrix.shape[0]
-    tile = tile_width(units)
-    xi, z = np.empty((batch, tile), matrix.dtype), np.empty((batch, tile), matrix.dtype)
-    x, noise = np.empty((batch, tile), matrix.dtype), np.empty((batch, tile), matrix.dtype)
-    cross[:] = 0.0
-    own[:] = 0.0
-    for number in range((units + tile - 1) // tile):
-        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, xi, z)
-        activate(code, z, x)
-        draw_rows(noise, number * batch, False, 1.0, NOISE, layer, trial, key)
-        noise[:, min(tile, units - number * tile) :] = 0
-        wide = noise.astype(np.float64)
-        cross += np.dot(wide, x.astype(np.float64).T)
-        add_gram(wide, own)
-    mirror(own)
-
-
-@jit
-def noise_of_inputs(source, trial, key, cross, own):
-    """Sum E Xᵀ and E Eᵀ over the units of the inputs `source` (units, batch)."""
-    units, batch = source.shape
-    tile = tile_width(units)
-    noise = np.empty((batch, tile), source.dtype)
-    cross[:] = 0.0
-    own[:] = 0.0
-    for number in range((units + tile - 1) // tile):
-        count = min(tile, units - number * tile)
-        draw_rows(noise, number * batch, False, 1.0, NOISE, 0, trial, key)
-        noise[:, count:] = 0
-        wide = noise.astype(np.float64)
-        part = source[number * tile : number * tile + count].astype(np.float64)
-        cross += np.dot(np.ascontiguousarray(wide[:, :count]), part)
-        add_gram(wide, own)
-    mirror(own)
-
-
-@jit
-def coefficients(
-    gram, gradient, overlap, cross, own, square_scale, square_bias, orthogonal, root, layer,
-    trial, key,
-):  # fmt: skip
-    """Return A and B with ∂L/∂X = A X + B E, for X of the layer before `layer`; all float64.
-
-    `gram` = X Xᵀ, `gradient` = H Hᵀ, `overlap` = H Ξᵀ, `cross` = E Xᵀ, `own` = E Eᵀ; `root` is
-    the Cholesky factor of Ξ Ξᵀ (orthogonal layers).
-    """
-    batch = gram.shape[0]
-    lower, spread = np.empty((batch, batch)), np.empty((batch, batch))
-    scale = math.sqrt(square_scale)
-    if orthogonal:
-        cholesky(gram, lower)
-        turned = divide_right_transposed(overlap, root)  # H U
-        cholesky(gradient - np.dot(turned, turned.T), spread)
-        projected = divide_right_transposed(cross, lower)  # E Q
-        frame = np.empty((batch, batch))
-        cholesky(own - np.dot(projected, projected.T), frame)
-        b = divide_right(spread, frame)
-        a = divide_right(turned - np.dot(b, projected), lower)
-        return scale * a, scale * b
-    cholesky(square_scale * gram + square_bias, lower)
-    cholesky(gradient, spread)
-    projected = scale * cross
-    if square_bias > 0.0:
+def project(cross, first, scale, bias, layer, trial, key, lower, projected):
+    """Write E Q̃ = E X̃ᵀ L⁻ᵀ to `projected` (rows, batch), from row `first` on; `cross` (members,
+    rows, batch) adds up to E Xᵀ."""
+    rows, batch = projected.shape
+    projected[:] = 0.0
+    for part in cross:
+        for i in range(rows):
+            for j in range(batch):
+                projected[i, j] += scale * part[i, j]
+    if bias > 0.0:
+        # The last column of X̃ is `bias` for every sample, and E has a column for it.
         extra = np.empty((1, batch), np.float64)
-        draw_rows(extra, 0, False, math.sqrt(square_bias), BIAS_NOISE, layer, trial, key)
-        for i in range(batch):
-            projected[i] += extra[0, i]
-    projected = divide_right_transposed(projected, lower)  # E Q̃
-    a = divide_right(overlap - np.dot(spread, projected), lower)
-    return square_scale * a, scale * spread
+        draw_rows(extra, 0, False, bias, BIAS_NOISE, layer, trial, key)
+        for i in range(rows):
+            for j in range(batch):
+                projected[i, j] += extra[0, first + i]
+    divide_right(projected, lower, True)
 
 
 @jit
-def trace_of_inputs(a, b, gram, cross, own):
-    """Return the sum of squares of A X + B E from the Gram matrices of X and E."""
+def combine(along, spread, projected, lower, square_scale, a, b, sums):
+    """Write rows of A, B and the sums of A's rows, with ∂L/∂X = A X + B E.
+
+    `along` = H Ξᵀ (of frames: H U), `spread` = C, both (rows, batch), `projected` = E Q̃ (batch,
+    batch), `lower` the factor of K; all float64.
+    """
+    rows, batch = along.shape
+    quotient = np.empty((rows, batch))
+    multiply(spread, projected, 0.0, quotient)
+    for i in range(rows):
+        for j in range(batch):
+            quotient[i, j] = along[i, j] - quotient[i, j]
+    divide_right(quotient, lower, False)
+    scale = math.sqrt(square_scale)
+    for i in range(rows):
+        total = 0.0
+        for j in range(batch):
+            entry = square_scale * quotient[i, j]
+            total += entry
+            a[i, j] = entry
+            b[i, j] = scale * spread[i, j]
+        sums[i] = total
+
+
+@jit
+def join(parts):
+    """Add parts[1:] (members, batch, batch) to the first."""
+    for member in range(1, parts.shape[0]):
+        parts[0] += parts[member]
+
+
+@jit
+def normalise(gradient, overlap, size):
+    """Scale H to mean square 1 over its `size` values; return the logarithm of what it was."""
     total = 0.0
-    mixed = np.dot(np.dot(b, cross), a.T)
-    first, second = np.dot(np.dot(a, gram), a.T), np.dot(np.dot(b, own), b.T)
-    for i in range(a.shape[0]):
-        total += first[i, i] + second[i, i] + 2.0 * mixed[i, i]
-    return total
+    for a in range(gradient.shape[0]):
+        total += gradient[a, a]
+    square = total / size
+    if square == 0.0:
+        return -math.inf
+    if not (square > 0.0 and math.isfinite(square)):
+        return math.nan
+    gradient /= square
+    overlap /= math.sqrt(square)
+    return math.log(square)
+
+
+@jit
+def make_coefficients(
+    member, team, roots, layer, trial, key, square_scale, square_bias, lower, small, cross, own, a,
+    b, sums,
+):  # fmt: skip
+    """Write A, B and the sums of A's rows for the gradient of the activations below `layer`.
+
+    Every member does its rows; the frames of an orthogonal layer are the leader's. `small` is as
+    in backward, `lower` is the layer's factor, `roots` is as in backward.
+    """
+    members, batch = team.size // STRIDE, lower.shape[0]
+    square, along, spread, projected = small[0], small[1], small[2], small[3]
+    above, below = batch * member // members, batch * (member + 1) // members
+    scale = math.sqrt(square_scale)
+    if roots is not None:
+        if member == 0:
+            join(cross)
+            join(own)
+            mirror(own[0])
+            cross[0] *= scale
+            turn(square, along, cross[0], own[0], lower, roots[layer % 2], spread, projected)
+    else:
+        project(
+            cross[:, above:below], above, scale, math.sqrt(square_bias), layer, trial, key, lower,
+            projected[above:below],
+        )  # fmt: skip
+    meet(team, member)
+    combine(
+        along[above:below], spread[above:below], projected, lower, square_scale, a[above:below],
+        b[above:below], sums[above:below],
+    )  # fmt: skip
+    meet(team, member)
+
+
+@jit
+def backward(
+    member, team, code, first, grams, source, units, depth, square_scales,
+    square_biases, trial, key, matrices, small, factors, roots, sums, kept, centres, wide, product,
+    cross, own, gradient, overlap, result, gradients, verdict, stop,
+):  # fmt: skip
+    """Go from layer first+count−1 down to `first`, count being the length of `grams`.
+
+    Every member of `team` runs this with its own number; member 0 leads. `grams` (count, batch,
+    batch) holds X Xᵀ of the layers first−1…. `small` (4, batch, batch): H Hᵀ, H Ξᵀ and C of the
+    layer above, which one call leaves to the next, and E Q̃; `factors`, `roots` (2, batch, batch):
+    of K and of Ξ Ξᵀ, of even and odd layers (`roots` is None for Gaussian ones). Scratch:
+    `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT, tiles, batch,
+    tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members `wide` (…,
+    batch, tile, float64), `product`, `cross`, `own`, `gradient`, `overlap` (…, batch, batch).
+    `source` (fan_in, batch) is layer 0. `result` (depth + 1,) receives the logarithm of the mean
+    square gradient of each layer over that of the layer above, `gradients` (depth + 1 or 0, batch,
+    batch) H Hᵀ at mean square 1.
+    """
+    members, leads, orthogonal = team.size // STRIDE, member == 0, roots is not None
+    # Who factorises the next covariance while the leader joins the sums.
+    prepares = member == members - 1
+    batch, tile = kept.shape[2], kept.shape[3]
+    matrix, a, b = matrices[0], matrices[1], matrices[2]
+    square, along, spread = small[0], small[1], small[2]
+    top = first + grams.shape[0] - 1
+    if leads:
+        which = min(top - 1, 1)
+        covariance_factor(
+            grams[top - first], square_scales[which], square_biases[which], orthogonal,
+            factors[top % 2],
+        )  # fmt: skip
+    for layer in range(top, (0 if first == 1 else first) - 1, -1):
+        which, upper = min(max(layer - 1, 0), 1), min(layer, 1)
+        # The noise of an orthogonal layer 1 meets the inputs in the larger of its two dimensions.
+        total = units
+        if layer == 0:
+            total = max(source.shape[0], units) if orthogonal else source.shape[0]
+        count = (total + tile - 1) // tile
+        mine, end = count * member // members, count * (member + 1) // members
+        if layer > 0:
+            larger = max(source.shape[0] if layer == 1 else units, units)
+            make_matrix(
+                member, team, roots, larger, factors[layer % 2], layer, trial, key,
+                kept[GRADIENTS, member], wide[member], cross, matrix, stop,
+            )  # fmt: skip
+            first_pass(
+                code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end,
+                layer < depth, layer, trial, key, kept, centres, product[member], cross[member],
+                own[member], stop,
+            )  # fmt: skip
+        else:
+            first_pass_of_inputs(
+                source, total, mine, end, orthogonal, trial, key, kept, centres,
+                product[member], cross[member], own[member], stop,
+            )  # fmt: skip
+        meet(team, member)
+        if layer < depth:
+            make_coefficients(
+                member, team, roots, layer + 1, trial, key,
+                square_scales[upper], square_biases[upper], factors[(layer + 1) % 2], small, cross,
+                own, a, b, sums,
+            )  # fmt: skip
+        width = source.shape[0] if layer == 0 else units
+        second_pass(
+            code, a, b, sums, width, mine, min(end, (width + tile - 1) // tile), layer,
+            layer == depth, trial, key, kept, centres, product[member], gradient[member],
+            overlap[member], stop,
+        )  # fmt: skip
+        meet(team, member)
+        if leads:
+            join(gradient)
+            join(overlap)
+            copy(gradient[0], square)
+            copy(overlap[0], along)
+            mirror(square)
+            result[layer] = normalise(square, along, f64(width) * f64(batch))
+            if not orthogonal:
+                cholesky(square, spread)
+            if gradients.shape[0] > 0:
+                copy(square, gradients[layer])
+            # Told by one, so that all go or all stay.
+            verdict[0] = stop[0]
+        if prepares and layer > first:
+            which = min(layer - 2, 1)
+            covariance_factor(
+                grams[layer - 1 - first], square_scales[which], square_biases[which], orthogonal,
+                factors[(layer - 1) % 2],
+            )  # fmt: skip
+        meet(team, member)
+        if verdict[0]:
+            return

@@ -116,6 +116,50 @@ def symmetric(word, step):
     return (f32(np.uint32(word).view(np.int32)) + f32(0.5)) * step
 
 
+@jit
+def copy(source, target):
+    """Copy as many values as `target` has; assigning slices would take 2 s to compile."""
+    for j in range(target.size):
+        target[j] = source[j]
+
+
+@inlined
+def fill_single(row, words, start, uniform, deviation, step, c1, c2, c3, k0, k1):
+    """Write the float32 values of the blocks `start`... to `row` (4·blocks): see draw_rows.
+
+    `words` (4·blocks) is scratch: words first, values second, because two simple loops vectorise
+    better than one long one.
+    """
+    n = words.size // 4
+    for j in range(n):
+        index = start + u64(j)
+        a, b, c, d = philox(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
+        words[j], words[n + j], words[2 * n + j], words[3 * n + j] = u32(a), u32(b), u32(c), u32(d)
+    if uniform:
+        for j in range(4 * n):
+            row[j] = symmetric(words[j], step)
+    else:
+        for j in range(n):
+            row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
+        for j in range(2 * n, 3 * n):
+            row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
+
+
+@jit
+def fill_double(row, start, uniform, scale, c1, c2, c3, k0, k1):
+    """Write the float64 values of the blocks `start`... to `row` (2·blocks): see draw_rows."""
+    n = row.size // 2
+    half_width = scale * math.sqrt(3.0)
+    for j in range(n):
+        index = start + u64(j)
+        a, b, c, d = philox_call(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
+        if uniform:
+            row[j] = half_width * (f64(a) * 2.0**-31 + f64(b) * 2.0**-63 - 1.0)
+            row[n + j] = half_width * (f64(c) * 2.0**-31 + f64(d) * 2.0**-63 - 1.0)
+        else:
+            row[j], row[n + j] = normal_pair_double(a, b, c, d, scale)
+
+
 def draw_rows(out, first_row, uniform, scale, purpose, layer, trial, key):
     """Fill `out` (rows, columns) with rows `first_row`... of a random matrix.
 
@@ -144,7 +188,6 @@ def draw_rows_single(out, first_row, uniform, scale, purpose, layer, trial, key)
     """Draw float32 rows: see draw_rows."""
     rows, columns = out.shape
     n = (columns + 3) // 4
-    # Words first, values second: two simple loops vectorise better than one long one.
     words = np.empty(4 * n, np.uint32)
     padded = np.empty(4 * n, out.dtype)
     c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
@@ -153,26 +196,10 @@ def draw_rows_single(out, first_row, uniform, scale, purpose, layer, trial, key)
     step = f32(scale * math.sqrt(3.0) * 2.0**-31)
     for i in range(rows):
         start = u64(first_row + i) * u64(n)
-        for j in range(n):
-            index = start + u64(j)
-            a, b, c, d = philox(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
-            words[j], words[n + j], words[2 * n + j], words[3 * n + j] = (
-                u32(a),
-                u32(b),
-                u32(c),
-                u32(d),
-            )
         row = out[i] if padded.size == columns else padded
-        if uniform:
-            for j in range(4 * n):
-                row[j] = symmetric(words[j], step)
-        else:
-            for j in range(n):
-                row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
-            for j in range(2 * n, 3 * n):
-                row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
+        fill_single(row, words, start, uniform, deviation, step, c1, c2, c3, k0, k1)
         if padded.size != columns:
-            out[i, :] = padded[:columns]
+            copy(padded, out[i])
 
 
 @jit
@@ -183,15 +210,52 @@ def draw_rows_double(out, first_row, uniform, scale, purpose, layer, trial, key)
     padded = np.empty(2 * n, out.dtype)
     c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
     k0, k1 = u64(key) & MASK, u64(key) >> HIGH
-    half_width = scale * math.sqrt(3.0)
     for i in range(rows):
         start = u64(first_row + i) * u64(n)
-        for j in range(n):
-            index = start + u64(j)
-            a, b, c, d = philox_call(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
-            if uniform:
-                padded[j] = half_width * (f64(a) * 2.0**-31 + f64(b) * 2.0**-63 - 1.0)
-                padded[n + j] = half_width * (f64(c) * 2.0**-31 + f64(d) * 2.0**-63 - 1.0)
-            else:
-                padded[j], padded[n + j] = normal_pair_double(a, b, c, d, scale)
-        out[i, :] = padded[:columns]
+        fill_double(padded, start, uniform, scale, c1, c2, c3, k0, k1)
+        copy(padded, out[i])
+
+
+def draw_strip(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+    """Fill `out` (rows, values·blocks) with some blocks of all rows of what draw_rows draws.
+
+    The matrix has so many `columns`; value k of block `first_block` + j goes to column
+    k·blocks + j of `out`. A block has four float32 or two float64 values.
+    """
+    draw = draw_strip_single if out.itemsize == 4 else draw_strip_double
+    draw(out, columns, first_block, uniform, scale, purpose, layer, trial, key)
+
+
+@overload(draw_strip)
+def _draw_strip(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+    draw = draw_strip_single if out.dtype == types.float32 else draw_strip_double
+
+    def call(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+        draw(out, columns, first_block, uniform, scale, purpose, layer, trial, key)
+
+    return call
+
+
+@jit
+def draw_strip_single(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+    """Draw float32 blocks of all rows: see draw_strip."""
+    n = (columns + 3) // 4
+    words = np.empty(out.shape[1], np.uint32)
+    c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
+    k0, k1 = u64(key) & MASK, u64(key) >> HIGH
+    deviation = f32(scale)
+    step = f32(scale * math.sqrt(3.0) * 2.0**-31)
+    for i in range(out.shape[0]):
+        start = u64(i) * u64(n) + u64(first_block)
+        fill_single(out[i], words, start, uniform, deviation, step, c1, c2, c3, k0, k1)
+
+
+@jit
+def draw_strip_double(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+    """Draw float64 blocks of all rows: see draw_strip."""
+    n = (columns + 1) // 2
+    c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
+    k0, k1 = u64(key) & MASK, u64(key) >> HIGH
+    for i in range(out.shape[0]):
+        start = u64(i) * u64(n) + u64(first_block)
+        fill_double(out[i], start, uniform, scale, c1, c2, c3, k0, k1)

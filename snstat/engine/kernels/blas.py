@@ -1,0 +1,246 @@
+"""The BLAS and LAPACK routines of scipy that numba does not offer, called from kernels.
+
+They know of symmetry and triangles, halve the work, and write in place. Matrices are in C order;
+a matrix in C order is its transpose to Fortran, so that "lower" here is 'U' there. Every function
+has a numpy body for the suite that runs without the JIT.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+import importlib.util
+from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
+from pathlib import Path
+
+import llvmlite.binding
+import numpy as np
+import scipy
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from snstat.engine.kernels.jit import jit
+
+ROUTINES = {
+    "cython_blas": ("sgemm", "dgemm", "strmm", "dtrmm", "ssyrk", "dsyrk", "dtrsm"),
+    "cython_lapack": ("dpotrf",),
+}
+
+
+def _capsules(name):
+    """Return what scipy.linalg.`name` exports to Cython, a mapping of names to capsules.
+
+    The module is loaded alone: the rest of scipy.linalg takes longer to import than a run takes.
+    """
+    full = f"scipy.linalg.{name}"
+    try:
+        folder = Path(scipy.__file__).parent / "linalg"
+        paths = (folder / f"{name}{ending}" for ending in EXTENSION_SUFFIXES)
+        loader = ExtensionFileLoader(full, str(next(path for path in paths if path.is_file())))
+        spec = importlib.machinery.ModuleSpec(full, loader, origin=loader.path)
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    except (ImportError, StopIteration):
+        module = importlib.import_module(full)
+    return module.__pyx_capi__
+
+
+def _address(capsule):
+    """Return the address that a capsule holds."""
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype = ctypes.c_char_p
+    api.PyCapsule_GetName.argtypes = [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+
+
+# Compiled kernels name the routines, and every process says anew where they are: an address would
+# not survive in numba's cache.
+for _module, _names in ROUTINES.items():
+    _exported = _capsules(_module)
+    for _name in _names:
+        llvmlite.binding.add_symbol(f"snstat_{_name}", _address(_exported[_name]))
+
+i32, u8 = np.int32, np.uint8
+NO, TRANSPOSE, UPPER, LEFT, RIGHT = (u8(ord(letter)) for letter in "NTULR")
+
+
+def routine(name):
+    """Return what calls the Fortran routine `name` with one tuple of arrays and scalars."""
+
+    @intrinsic
+    def call(_context, arguments):
+        def generate(context, builder, signature, values):
+            pointers = []
+            parts = cgutils.unpack_tuple(builder, values[0])
+            for kind, value in zip(signature.args[0].types, parts, strict=True):
+                if isinstance(kind, types.Array):
+                    pointer = context.make_array(kind)(context, builder, value).data
+                else:
+                    pointer = cgutils.alloca_once_value(builder, value)
+                pointers.append(builder.bitcast(pointer, cgutils.voidptr_t))
+            kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t] * len(pointers))
+            function = cgutils.get_or_insert_function(builder.module, kind, f"snstat_{name}")
+            builder.call(function, pointers)
+            return context.get_dummy_value()
+
+        return types.void(arguments), generate
+
+    return call
+
+
+sgemm, dgemm, strmm, dtrmm = (routine(name) for name in ("sgemm", "dgemm", "strmm", "dtrmm"))
+ssyrk, dsyrk, dtrsm, dpotrf = (routine(name) for name in ("ssyrk", "dsyrk", "dtrsm", "dpotrf"))
+
+
+def of_type(array, single, double):
+    """Return the routine and the scalar type for a numba array type."""
+    return (single, np.float32) if array.dtype == types.float32 else (double, np.float64)
+
+
+def lower_times(lower, x):
+    """x = lower · x in place: `lower` (n, n), not read above its diagonal; `x` (n, columns)."""
+    x[:] = np.tril(lower) @ x
+
+
+@overload(lower_times)
+def _lower_times(lower, x):
+    trmm, real = of_type(x, strmm, dtrmm)
+
+    def call(lower, x):
+        n, columns = x.shape
+        trmm((
+            RIGHT, UPPER, NO, NO, i32(columns), i32(n), real(1), lower, i32(n), x, i32(columns),
+        ))  # fmt: skip
+
+    return call
+
+
+def add_square(x, count, keep, out):
+    """Lower triangle of out = keep · out + x xᵀ, over the first `count` columns of `x`.
+
+    `x` (n, columns), `out` (n, n) of one dtype; what is above the diagonal is not touched.
+    """
+    part = x[:, :count]
+    lower = np.tril_indices(len(x))
+    square = part @ part.T
+    out[lower] = square[lower] + (keep * out[lower] if keep else 0)
+
+
+@overload(add_square)
+def _add_square(x, count, keep, out):
+    syrk, real = of_type(x, ssyrk, dsyrk)
+
+    def call(x, count, keep, out):
+        n, columns = x.shape
+        syrk((
+            UPPER, TRANSPOSE, i32(n), i32(count), real(1), x, i32(columns), real(keep), out, i32(n),
+        ))  # fmt: skip
+
+    return call
+
+
+def multiply(a, x, keep, out):
+    """Out = keep · out + a · x: `a` (m, n), `x` (n, columns), `out` (m, columns), of one dtype."""
+    out[:] = a @ x + (keep * out if keep else 0)
+
+
+@overload(multiply)
+def _multiply(a, x, keep, out):
+    gemm, real = of_type(x, sgemm, dgemm)
+
+    def call(a, x, keep, out):
+        m, n = a.shape
+        columns = x.shape[1]
+        gemm((
+            NO, NO, i32(columns), i32(m), i32(n), real(1), x, i32(columns), a, i32(n),
+            real(keep), out, i32(columns),
+        ))  # fmt: skip
+
+    return call
+
+
+def add_product(h, x, count, keep, out):
+    """Out = keep · out + h xᵀ over the first `count` columns: `h` (m, columns), `x` (n, columns),
+    `out` (m, n), of one dtype."""
+    out[:] = h[:, :count] @ x[:, :count].T + (keep * out if keep else 0)
+
+
+@overload(add_product)
+def _add_product(h, x, count, keep, out):
+    gemm, real = of_type(x, sgemm, dgemm)
+
+    def call(h, x, count, keep, out):
+        m, n = out.shape
+        columns = x.shape[1]
+        gemm((
+            TRANSPOSE, NO, i32(n), i32(m), i32(count), real(1), x, i32(columns), h, i32(columns),
+            real(keep), out, i32(n),
+        ))  # fmt: skip
+
+    return call
+
+
+def factorise(k, info):
+    """Replace the lower triangle of `k` (n, n, float64) by its Cholesky factor.
+
+    `info` (1,) receives 0, or where a pivot is not positive its number from 1.
+    """
+    try:
+        factor = np.linalg.cholesky(k)
+    except np.linalg.LinAlgError:
+        info[0] = 1
+    else:
+        lower = np.tril_indices(len(k))
+        k[lower] = factor[lower]
+        info[0] = 0
+
+
+@overload(factorise)
+def _factorise(k, info):
+    def call(k, info):
+        n = k.shape[0]
+        dpotrf((UPPER, i32(n), k, i32(n), info))
+
+    return call
+
+
+def solve_right(matrix, lower, transposed):
+    """Matrix = matrix · lower⁻¹ (lower⁻ᵀ if `transposed`) in place, both float64.
+
+    `matrix` (m, n), `lower` (n, n), not read above its diagonal, without zeros on it.
+    """
+    triangle = np.tril(lower)
+    matrix[:] = np.linalg.solve(triangle if transposed else triangle.T, matrix.T).T
+
+
+@overload(solve_right)
+def _solve_right(matrix, lower, transposed):
+    def call(matrix, lower, transposed):
+        # Fortran sees op(lowerᵀ) · X = matrixᵀ.
+        m, n = matrix.shape
+        operation = TRANSPOSE if transposed else NO
+        dtrsm((
+            LEFT, UPPER, operation, NO, i32(n), i32(m), 1.0, lower, i32(n), matrix, i32(n),
+        ))  # fmt: skip
+
+    return call
+
+
+@jit
+def copy(source, target):
+    """Copy `source` to `target`, (rows, columns): slice assignment takes seconds to compile."""
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] = source[i, j]
+
+
+@jit
+def mirror(matrix):
+    """Copy the lower triangle of `matrix` (n, n) to the upper one."""
+    for i in range(matrix.shape[0]):
+        for j in range(i):
+            matrix[j, i] = matrix[i, j]

@@ -1,0 +1,112 @@
+"""Cholesky factors of covariance matrices, and whether their precision can be trusted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.engine.kernels import blas
+from snstat.engine.kernels.blas import factorise, solve_right
+from snstat.engine.kernels.jit import calls_into, jit
+
+calls_into(__file__, blas)
+
+# A pivot this small against its diagonal is rounding: the sample is a combination of others.
+RANK_TOLERANCE = 1e-14
+# A pivot is the squared distance of a sample from the span of those before it. The centred
+# product has rounding of about 1e-7 |d|², d being the distance from the mean sample; a pivot above
+# this share of |d|² is right to about one part in ten thousand.
+CENTRED_PIVOT = 1e-3
+# float32 products of d neither overflow nor underflow while the mean of d² lies between these.
+CENTRED_LOW, CENTRED_HIGH = 1e-24, 1e24
+
+
+@jit
+def semidefinite(k, lower):
+    """Write to `lower` the Cholesky factor of the positive semidefinite `k` (n, n), both float64.
+
+    Columns whose pivot is rounding are zero, so that identical samples stay identical.
+    """
+    n = k.shape[0]
+    # Row j of `upper` is column j of the factor.
+    upper = k.copy()
+    for j in range(n):
+        row = upper[j]
+        pivot = row[j]
+        if pivot > RANK_TOLERANCE * k[j, j]:
+            scale = 1.0 / math.sqrt(pivot)
+            for c in range(j, n):
+                row[c] *= scale
+        else:
+            row[j:] = 0.0
+        for i in range(j + 1, n):
+            share, other = row[i], upper[i]
+            for c in range(i, n):
+                other[c] -= share * row[c]
+    for j in range(n):
+        for c in range(j):
+            lower[j, c] = upper[c, j]
+            lower[c, j] = 0.0
+        lower[j, j] = upper[j, j]
+
+
+@jit
+def cholesky(k, lower):
+    """Write to `lower` what `semidefinite` does: by LAPACK where no pivot is near rounding."""
+    n = k.shape[0]
+    info = np.zeros(1, np.int32)
+    for i in range(n):
+        for j in range(i):
+            lower[i, j] = k[i, j]
+            lower[j, i] = 0.0
+        lower[i, i] = k[i, i]
+    factorise(lower, info)
+    sound = info[0] == 0
+    for i in range(n):
+        sound &= lower[i, i] * lower[i, i] > RANK_TOLERANCE * k[i, i]
+    if not sound:
+        semidefinite(k, lower)
+
+
+@jit
+def trusted(lower, scale, spread, units):
+    """Return whether a centred float32 product was precise enough for the factor `lower` (n, n).
+
+    `spread` (n,) is the sum of d² of each sample over `units` units, `scale` what the Gram matrix
+    was multiplied with.
+    """
+    n = lower.shape[0]
+    mean = spread.sum() / (n * units)
+    if not CENTRED_LOW < mean < CENTRED_HIGH:
+        return False
+    doubtful = 0
+    for i in range(n):
+        # Written so that NaN is doubtful too.
+        doubtful += not lower[i, i] * lower[i, i] > CENTRED_PIVOT * scale * spread[i]
+    return doubtful == 0
+
+
+@jit
+def divide_right(matrix, lower, transposed):
+    """Matrix = matrix · lower⁻¹ (lower⁻ᵀ if `transposed`); zero pivots give zero columns.
+
+    `matrix` (m, n) and the lower triangular `lower` (n, n) are float64.
+    """
+    n = lower.shape[0]
+    zeros = 0
+    for i in range(n):
+        zeros += lower[i, i] == 0.0
+    if zeros == 0:
+        solve_right(matrix, lower, transposed)
+        return
+    for step in range(n):
+        j = step if transposed else n - 1 - step
+        for r in range(matrix.shape[0]):
+            total = matrix[r, j]
+            if lower[j, j] == 0.0:
+                matrix[r, j] = 0.0
+                continue
+            for i in range(j) if transposed else range(j + 1, n):
+                total -= matrix[r, i] * (lower[j, i] if transposed else lower[i, j])
+            matrix[r, j] = total / lower[j, j]

@@ -1,0 +1,158 @@
+"""The two passes over the tiles of a layer on the way back (see matrix_free_backward.py).
+
+The first makes the layer again and the noise of the weights above it, the second the gradients.
+What the first has made is kept for the second, so memory grows with the width and not the depth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snstat.engine.kernels import blas, functions, random
+from snstat.engine.kernels.blas import add_product, add_square, copy, lower_times, multiply
+from snstat.engine.kernels.functions import activate, scale_by_derivative
+from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.random import BIASES, NOISE, READOUT, WEIGHTS, draw_rows
+
+calls_into(__file__, blas, functions, random)
+
+f64 = np.float64
+# What is kept of a layer's tiles between its two passes: (KEPT, tiles, batch, tile).
+NORMALS, PREACTIVATIONS, DIFFERENCES, GRADIENTS, KEPT = 0, 1, 2, 3, 4
+
+
+@jit
+def split(x, units, centre):
+    """Set `centre` (tile,) to the mean of each unit over the batch and subtract it from `x`."""
+    batch = x.shape[0]
+    centre[:] = 0
+    for a in range(batch):
+        for j in range(units):
+            centre[j] += x[a, j]
+    inverse = x.dtype.type(1.0 / batch)
+    for j in range(units):
+        centre[j] *= inverse
+    for a in range(batch):
+        for j in range(units):
+            x[a, j] -= centre[j]
+
+
+@jit
+def add_noise(d, centre, units, total, number, layer, trial, key, orthogonal, noise, product,
+              cross, own):  # fmt: skip
+    """Draw the noise E of a tile and add E Xᵀ to `cross`, and E Eᵀ to `own` if `orthogonal`.
+
+    X is `d` (batch, tile) + `centre` (tile,) over `units` columns and 0 from there to `total`:
+    inputs collapse where d is small, and then E Xᵀ must not lose it.
+    """
+    batch = d.shape[0]
+    draw_rows(noise, number * batch, False, 1.0, NOISE, layer, trial, key)
+    if units > 0:
+        add_product(noise, d, units, 0.0, product)
+        for a in range(batch):
+            common = 0.0
+            for j in range(units):
+                common += f64(noise[a, j]) * f64(centre[j])
+            for b in range(batch):
+                cross[a, b] += f64(product[a, b]) + common
+    if orthogonal:
+        add_square(noise, total, 0.0, product)
+        for a in range(batch):
+            for b in range(a + 1):
+                own[a, b] += f64(product[a, b])
+
+
+@jit
+def first_pass(
+    code, matrix, orthogonal, bias_std, units, first, last, noisy, layer, trial, key, kept,
+    centres, product, cross, own, stop,
+):  # fmt: skip
+    """Make tiles `first`..`last`−1 of a layer again, and the noise of the layer above on them."""
+    batch, tile = kept.shape[2], kept.shape[3]
+    bias = np.empty((1, tile), matrix.dtype)
+    cross[:], own[:] = 0.0, 0.0
+    for number in range(first, last):
+        if stop[0]:
+            return
+        xi, z, x = kept[NORMALS, number], kept[PREACTIVATIONS, number], kept[DIFFERENCES, number]
+        draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
+        copy(xi, z)
+        lower_times(matrix, z)
+        if orthogonal and bias_std > 0.0:
+            draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
+            for row in z:
+                for j in range(tile):
+                    row[j] += bias[0, j]
+        if noisy:
+            count = min(tile, units - number * tile)
+            activate(code, z, x)
+            split(x, count, centres[number])
+            add_noise(
+                x, centres[number], count, count, number, layer, trial, key, orthogonal,
+                kept[GRADIENTS, number], product, cross, own,
+            )  # fmt: skip
+
+
+@jit
+def first_pass_of_inputs(
+    source, total, first, last, orthogonal, trial, key, kept, centres, product, cross, own, stop
+):
+    """Do what first_pass does for layer 0, `source` (units, batch); the noise of an orthogonal
+    layer lives in `total` dimensions, of which the inputs fill the first."""
+    units, batch = source.shape
+    tile = kept.shape[3]
+    cross[:], own[:] = 0.0, 0.0
+    for number in range(first, last):
+        if stop[0]:
+            return
+        x = kept[DIFFERENCES, number]
+        count = max(0, min(tile, units - number * tile))
+        for j in range(count):
+            for a in range(batch):
+                x[a, j] = source[number * tile + j, a]
+        split(x, count, centres[number])
+        add_noise(
+            x, centres[number], count, min(tile, total - number * tile), number, 0, trial, key,
+            orthogonal, kept[GRADIENTS, number], product, cross, own,
+        )  # fmt: skip
+
+
+@jit
+def second_pass(
+    code, a, b, sums, units, first, last, layer, readout, trial, key, kept, centres, product,
+    gradient, overlap, stop,
+):  # fmt: skip
+    """Add H Hᵀ to `gradient` (lower triangle) and H Ξᵀ to `overlap` over tiles of a layer.
+
+    H = (A X + B E) φ'(Z); for the last layer (`readout`) r φ'(Z) with one normal r a unit; at
+    layer 0 A X + B E. `sums` (batch,) are the sums of the rows of A.
+    """
+    batch, tile = kept.shape[2], kept.shape[3]
+    weights = np.empty((1, tile), a.dtype)
+    gradient[:], overlap[:] = 0.0, 0.0
+    for number in range(first, last):
+        if stop[0]:
+            return
+        count = min(tile, units - number * tile)
+        h, z = kept[GRADIENTS, number], kept[PREACTIVATIONS, number]
+        if readout:
+            draw_rows(weights, number, False, 1.0, READOUT, layer, trial, key)
+            for row in h:
+                for j in range(tile):
+                    row[j] = weights[0, j]
+        else:
+            lower_times(b, h)
+            multiply(a, kept[DIFFERENCES, number], 1.0, h)
+            for r in range(batch):
+                for j in range(count):
+                    h[r, j] += sums[r] * centres[number, j]
+        if layer > 0:
+            scale_by_derivative(code, z, h)
+            add_product(h, kept[NORMALS, number], count, 0.0, product)
+            for r in range(batch):
+                for c in range(batch):
+                    overlap[r, c] += f64(product[r, c])
+        add_square(h, count, 0.0, product)
+        for r in range(batch):
+            for c in range(r + 1):
+                gradient[r, c] += f64(product[r, c])

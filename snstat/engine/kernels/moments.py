@@ -1,0 +1,190 @@
+"""Statistics of a layer, gathered tile by tile, and the Gram matrix of its samples.
+
+A tile is (batch, units). Sums run in float64 about a shift near the mean, so that nothing cancels.
+The Gram matrix of a float32 network is gathered in one of two ways:
+
+- centred: with c_j the mean of unit j over the batch and d = x − c, the Gram matrix is
+  |c|² + c·d_a + c·d_b + d_a·d_b. The last is a float32 product, the others are float64. Where
+  inputs collapse d is small, and its rounding with it: 1 − cosine keeps its relative precision.
+- direct: a float64 product of x. Twice as slow, and right for all inputs.
+
+Which of the two is precise enough shows in the factorisation: see factor.py.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.engine.kernels import blas
+from snstat.engine.kernels.blas import add_square, mirror
+from snstat.engine.kernels.jit import calls_into, jit
+
+calls_into(__file__, blas)
+
+f32, f64 = np.float32, np.float64
+# Sums over the tiles of one member of a team: the shift, third and fourth powers about it, units
+# without a live value, the sum of c², and the number of values.
+SHIFT, POWER_3, POWER_4, DEAD, CENTRES, VALUES, SUMS = 0, 1, 2, 3, 4, 5, 6
+# Sums for each sample: x and its square about the shift, d², c·d.
+FIRST, SECOND, SPREAD, CROSS, SAMPLE_SUMS = 0, 1, 2, 3, 4
+
+
+@jit
+def count_dead(z, units, low, high):
+    """Return how many of the first `units` columns of `z` have no value between the bounds."""
+    live = np.zeros(units, np.uint8)
+    for row in z:
+        for j in range(units):
+            live[j] |= (row[j] > low) & (row[j] < high)
+    return units - live.sum()
+
+
+@jit
+def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
+    """Add the first `units` columns of a tile `x` (batch, tile) to the sums of its layer.
+
+    `sums` (SUMS,), `samples` (SAMPLE_SUMS, batch) and `squares` (batch, batch, lower triangle)
+    are the layer's so far; the tile that finds no values sets the shift. `spare` (batch, tile),
+    `product` (batch, batch) of x's type and `wide` (batch, tile, float64; empty if `centred`) are
+    scratch. Returns False if a value is not finite.
+    """
+    batch = x.shape[0]
+    largest = np.finfo(x.dtype).max
+    bad = 0
+    centre = np.zeros(units, x.dtype)
+    for a in range(batch):
+        row = x[a]
+        for j in range(units):
+            bad += not abs(row[j]) <= largest
+            centre[j] += row[j]
+    if bad > 0:
+        return False
+    inverse = x.dtype.type(1.0 / batch)
+    total = 0.0
+    for j in range(units):
+        centre[j] *= inverse
+        total += f64(centre[j])
+    if sums[VALUES] == 0.0:
+        sums[SHIFT] = total / units
+    sums[VALUES] += f64(units) * f64(batch)
+    shift = sums[SHIFT]
+    third = fourth = 0.0
+    for a in range(batch):
+        row, difference = x[a], spare[a]
+        first = second = spread = cross = 0.0
+        for j in range(units):
+            value = f64(row[j])
+            v = value - shift
+            square = v * v
+            first += v
+            second += square
+            third += square * v
+            fourth += square * square
+            c = f64(centre[j])
+            d = value - c
+            difference[j] = d
+            spread += d * d
+            cross += c * d
+        samples[FIRST, a] += first
+        samples[SECOND, a] += second
+        samples[SPREAD, a] += spread
+        samples[CROSS, a] += cross
+    sums[POWER_3] += third
+    sums[POWER_4] += fourth
+    if centred:
+        for j in range(units):
+            sums[CENTRES] += f64(centre[j]) * f64(centre[j])
+        add_square(spare, units, 0.0, product)
+        for a in range(batch):
+            for b in range(a + 1):
+                squares[a, b] += f64(product[a, b])
+    else:
+        for a in range(batch):
+            for j in range(units):
+                wide[a, j] = f64(x[a, j])
+        add_square(wide, units, 1.0, squares)
+    return True
+
+
+@jit
+def merge(sums, samples, squares, number):
+    """Add the sums of member `number` of a team to those of member 0.
+
+    `sums` (members, SUMS), `samples` (members, SAMPLE_SUMS, batch), `squares` (members, batch,
+    batch). Powers are moved from one shift to the other by the binomial formula.
+    """
+    batch = squares.shape[1]
+    move = sums[number, SHIFT] - sums[0, SHIFT]
+    each = sums[number, VALUES] / batch
+    first = second = 0.0
+    for a in range(batch):
+        one, two = samples[number, FIRST, a], samples[number, SECOND, a]
+        first += one
+        second += two
+        samples[0, FIRST, a] += one + each * move
+        samples[0, SECOND, a] += two + 2.0 * move * one + each * move * move
+        samples[0, SPREAD, a] += samples[number, SPREAD, a]
+        samples[0, CROSS, a] += samples[number, CROSS, a]
+        for b in range(a + 1):
+            squares[0, a, b] += squares[number, a, b]
+    third, values = sums[number, POWER_3], sums[number, VALUES]
+    sums[0, POWER_3] += third + 3.0 * move * second + 3.0 * move**2 * first + values * move**3
+    sums[0, POWER_4] += (
+        sums[number, POWER_4] + 4.0 * move * third + 6.0 * move**2 * second
+        + 4.0 * move**3 * first + values * move**4
+    )  # fmt: skip
+    for column in (DEAD, CENTRES, VALUES):
+        sums[0, column] += sums[number, column]
+
+
+@jit
+def finish_gram(sums, samples, squares, centred, gram):
+    """Write the Gram matrix (batch, batch) of a layer to `gram` from its sums."""
+    batch = gram.shape[0]
+    for a in range(batch):
+        for b in range(a + 1):
+            gram[a, b] = squares[a, b]
+            if centred:
+                gram[a, b] += sums[CENTRES] + samples[CROSS, a] + samples[CROSS, b]
+    mirror(gram)
+
+
+@jit
+def conclude(units, sums, samples, gram, dead_fraction, out):
+    """Write the statistics of a layer of `units` units to `out` (8,) from its sums."""
+    batch = gram.shape[0]
+    size = f64(units) * f64(batch)
+    # Powers about the shift, moved to the mean: the shift is so close to it that nothing cancels.
+    delta = samples[FIRST].sum() / size
+    second = samples[SECOND].sum() / size
+    third = sums[POWER_3] / size
+    fourth = sums[POWER_4] / size
+    variance = max(second - delta * delta, 0.0)
+    out[0] = sums[SHIFT] + delta
+    out[1] = variance
+    trace = over_units = 0.0
+    alive = True
+    for a in range(batch):
+        trace += gram[a, a]
+        alive &= gram[a, a] > 0.0
+        mean = samples[FIRST, a] / units
+        over_units += max(samples[SECOND, a] / units - mean * mean, 0.0)
+    out[2] = trace / size
+    out[3] = samples[SPREAD].sum() / size
+    out[4] = over_units / batch
+    out[5] = math.nan
+    if alive and batch > 1:
+        # 1 − cosine, which keeps its precision where inputs have become alike.
+        apart = 0.0
+        for a in range(batch):
+            for b in range(a):
+                lengths = math.sqrt(gram[a, a] * gram[b, b])
+                apart += (lengths - gram[a, b]) / lengths
+        out[5] = 1.0 - 2.0 * apart / (f64(batch) * (batch - 1))
+    out[6] = math.nan
+    if variance > 0.0:
+        central = fourth - 4.0 * delta * third + 6.0 * delta**2 * second - 3.0 * delta**4
+        out[6] = central / variance / variance
+    out[7] = dead_fraction

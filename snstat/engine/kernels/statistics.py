@@ -1,0 +1,154 @@
+"""The statistics of a layer, in two passes over blocks of its units.
+
+Activations are float32 or float64 and lie units by rows, `(units, batch)`; sums are float64. The
+first pass gives means, the second everything about them, so that nothing cancels. Blocks may be
+summed by different threads: what they leave is added up in one order.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.engine.kernels.jit import jit
+
+# Columns of the statistics array, in the order of results.STATISTICS.
+STATISTIC_COUNT = 8
+# What the second pass sums: squares and fourth powers about the mean, squares about the unit's and
+# the sample's, and squares of the units' part in the sum of normalised samples.
+SECOND, FOURTH, OVER_BATCH, OVER_UNITS, RESULTANT, POWERS = 0, 1, 2, 3, 4, 5
+# What the first pass leaves of each sample: sum and sum of squares.
+SAMPLE_SUMS = 2
+
+f64 = np.float64
+
+
+@jit
+def dead_units(z, low, high):
+    """Return the number of rows of `z` (units, batch) with no value strictly between the bounds."""
+    dead = 0
+    for i in range(z.shape[0]):
+        live = 0
+        row = z[i]
+        for j in range(row.size):
+            live += (row[j] > low) & (row[j] < high)
+        dead += live == 0
+    return dead
+
+
+@jit
+def first_pass(x, unit_mean, sample_sums):
+    """Write the means of the rows of `x` (units, batch) to `unit_mean` (units,), and sums over
+    them to `sample_sums` (SAMPLE_SUMS, batch); return whether all values are finite.
+    """
+    units, batch = x.shape
+    sums, squares = sample_sums[0], sample_sums[1]
+    largest = f64(np.finfo(x.dtype).max)
+    sample_sums[:] = 0.0
+    finite = 0
+    for i in range(units):
+        row = x[i]
+        total = 0.0
+        for j in range(batch):
+            value = f64(row[j])
+            finite += int(abs(value) <= largest)
+            total += value
+            sums[j] += value
+            squares[j] += value * value
+        unit_mean[i] = total / batch
+    return finite == x.size
+
+
+@jit
+def centre(sample_sums, units, centres):
+    """Add up the first pass: return the mean, the sum of squares, and if no sample is all 0.
+
+    `sample_sums` (blocks, SAMPLE_SUMS, batch); `centres` (2, batch) receives the mean of each
+    sample and its inverse length, 0 where that is infinite.
+    """
+    batch = centres.shape[1]
+    total = squares = 0.0
+    alive = True
+    for j in range(batch):
+        first = second = 0.0
+        for block in range(sample_sums.shape[0]):
+            first += sample_sums[block, 0, j]
+            second += sample_sums[block, 1, j]
+        centres[0, j] = first / units
+        centres[1, j] = 1.0 / math.sqrt(second) if second > 0.0 else 0.0
+        alive &= second > 0.0
+        total += first
+        squares += second
+    return total / (f64(units) * f64(batch)), squares, alive
+
+
+@jit
+def second_pass(x, unit_mean, mean, centres, powers):
+    """Write the sums about the means of the rows of `x` (units, batch) to `powers` (POWERS,)."""
+    units, batch = x.shape
+    sample_mean, scale = centres[0], centres[1]
+    second = fourth = over_batch = over_units = resultant = 0.0
+    for i in range(units):
+        row = x[i]
+        own_mean = unit_mean[i]
+        direction = 0.0
+        for j in range(batch):
+            value = f64(row[j])
+            square = (value - mean) * (value - mean)
+            second += square
+            fourth += square * square
+            over_batch += (value - own_mean) * (value - own_mean)
+            over_units += (value - sample_mean[j]) * (value - sample_mean[j])
+            direction += value * scale[j]
+        resultant += direction * direction
+    powers[SECOND], powers[FOURTH] = second, fourth
+    powers[OVER_BATCH], powers[OVER_UNITS] = over_batch, over_units
+    powers[RESULTANT] = resultant
+
+
+@jit
+def conclude(units, batch, mean, squares, alive, powers, dead_fraction, out):
+    """Write the statistics of a layer to `out` (8,) from its sums; `powers` (blocks, POWERS).
+
+    An undefined statistic (the cosine of one sample or of a zero vector, the kurtosis of a
+    constant) is NaN.
+    """
+    size = f64(units) * f64(batch)
+    second = powers[:, SECOND].sum()
+    out[:] = math.nan
+    out[0] = mean
+    out[1] = second / size
+    out[2] = squares / size
+    out[3] = powers[:, OVER_BATCH].sum() / size
+    out[4] = powers[:, OVER_UNITS].sum() / size
+    if alive and batch > 1:
+        # |sum of unit vectors|² = batch + batch (batch − 1) · mean cosine
+        out[5] = (powers[:, RESULTANT].sum() - batch) / (f64(batch) * (batch - 1))
+    if second > 0.0:
+        out[6] = powers[:, FOURTH].sum() / second * (size / second)
+    out[7] = dead_fraction
+
+
+@jit
+def give_up(i, out, finite, done):
+    """Mark layer `i` and all after it as not finite: nothing there can be informative."""
+    for later in range(i, out.shape[0]):
+        finite[later] = False
+        out[later] = math.nan
+    done[0] += out.shape[0] - i
+
+
+@jit
+def measure(x, dead_fraction, out):
+    """Write the statistics of `x` (units, batch) to `out` (8,); return False if x is not finite."""
+    units, batch = x.shape
+    unit_mean, sample_sums = np.empty(units), np.empty((1, SAMPLE_SUMS, batch))
+    centres, powers = np.empty((2, batch)), np.empty((1, POWERS))
+    out[:] = math.nan
+    if not first_pass(x, unit_mean, sample_sums[0]):
+        return False
+    mean, squares, alive = centre(sample_sums, units, centres)
+    second_pass(x, unit_mean, mean, centres, powers[0])
+    conclude(units, batch, mean, squares, alive, powers, dead_fraction, out)
+    return True

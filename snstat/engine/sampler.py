@@ -1,0 +1,89 @@
+"""What the loop over depth asks of a sampler, and what both samplers keep."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import numpy as np
+
+from snstat.activation import ACTIVATIONS
+from snstat.engine.inputs import Inputs
+from snstat.engine.kernels.functions import CODES
+from snstat.results import BoolArray, FloatArray
+from snstat.stack import DenseLayer, Stack
+
+
+class Sampler(Protocol):
+    """What the loop over depth asks of a sampler.
+
+    A sampler holds what its trials share and the state of each. `begin` and `advance` write
+    statistics and carry a trial on, so that the loop need not know which sampler it drives.
+    """
+
+    stack: Stack
+    done: Any
+    stop: Any
+
+    def remember(self) -> None:
+        """Say, before anything runs, that gradients will be asked for."""
+        ...
+
+    def begin(self, number: int, out: FloatArray) -> bool:
+        """Make layer 0 of a trial and measure it to `out` (statistics,); return if it is finite."""
+        ...
+
+    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
+        """Run layers first..first+len(out)−1 of one trial: `out` (layers, statistics)."""
+        ...
+
+    def gradient(self, number: int) -> FloatArray:
+        """Return ln of the mean square gradients of one trial over the last, (depth + 1,)."""
+        ...
+
+
+class Shared:
+    """What both samplers keep: the stack, flags to talk to running kernels, finished trials."""
+
+    def __init__(self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str) -> None:
+        self.stack, self.inputs, self.dtype = stack, inputs, np.dtype(dtype)
+        self.seed, self.key = seed, np.uint64(seed)
+        self.done = np.zeros(trials, np.int64)
+        self.stop = np.zeros(1, np.uint8)
+        self.alive = np.ones(trials, np.bool_)
+        self.code = CODES[stack.activation]
+        self.live = np.array(live_range(stack.activation))
+
+    def remember(self) -> None:
+        """Keep nothing: see Sampler."""
+
+    def skip(self, number: int, out: FloatArray, finite: BoolArray) -> bool:
+        """Fill the layers of a trial that is no longer finite; return whether it is not."""
+        if self.alive[number]:
+            return False
+        out[:] = math.nan
+        finite[:] = False
+        self.done[number] += len(out)
+        return True
+
+    def layers_from(self, first: int) -> tuple[DenseLayer, DenseLayer]:
+        """Return layer `first` and the one that all layers after it equal."""
+        return self.stack.layer(first), self.stack.layer(max(first, 2))
+
+
+def live_range(activation: str) -> tuple[float, float]:
+    """Return (low, high): the derivative is nonzero only strictly between them."""
+    low, high = -math.inf, math.inf
+    for start, end in ACTIVATIONS[activation].flat:
+        if start == -math.inf:
+            low = end
+        else:
+            high = start
+    return low, high
+
+
+def over_last(logarithms: FloatArray) -> FloatArray:
+    """Return `logarithms` (layers,) less the last; NaN where that is −inf: nothing over nothing."""
+    with np.errstate(invalid="ignore"):
+        result: FloatArray = logarithms - logarithms[-1]
+    return result

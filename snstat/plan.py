@@ -1,0 +1,288 @@
+"""A request, validated, and what carries it out: simulate, predict, put both into one record."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.errors import InvalidValueError
+from snstat.results import (
+    GRADIENT,
+    STATISTICS,
+    Densities,
+    FloatArray,
+    InputMoments,
+    Outlook,
+    Run,
+    Simulation,
+    StackSummary,
+    Statistic,
+)
+from snstat.stack import MAX_SCALE, Stack, integer, known, number
+
+if TYPE_CHECKING:
+    from snstat.engine.inputs import Inputs
+    from snstat.theory.predict import Prediction
+
+T = TypeVar("T")
+
+DTYPES = ("float32", "float64")
+SAMPLERS = ("auto", "dense", "matrix-free")
+DEFAULT_WIDTH = 1024
+MAX_BATCH = 2**28
+MAX_TRIALS = 10**7
+MAX_SEED = 2**64 - 1
+MAX_THREADS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A validated request: which stack, fed with what, simulated how often."""
+
+    stack: Stack
+    inputs: Inputs
+    trials: int
+    seed: int
+    dtype: str
+    sampler: str
+    threads: int | None
+    backward: bool
+
+    @classmethod
+    def build(
+        cls,
+        activation: str,
+        depth: int,
+        *,
+        width: int = DEFAULT_WIDTH,
+        init: str | None = None,
+        weight_gain: float | None = None,
+        bias_std: float | None = None,
+        batch: int | None = None,
+        trials: int = 8,
+        inputs: str | os.PathLike[str] | npt.NDArray[Any] = "normal",
+        input_mean: float | None = None,
+        input_std: float | None = None,
+        seed: int = 0,
+        dtype: str = "float32",
+        sampler: str = "auto",
+        threads: int | None = None,
+        backward: bool = False,
+    ) -> Plan:
+        """Return the plan for the arguments of `propagate`, or raise what is wrong with them."""
+        trials = integer("trials", trials, 1, MAX_TRIALS)
+        seed = integer("seed", seed, 0, MAX_SEED)
+        from snstat.engine.samplers import choose_sampler
+
+        dtype = getattr(dtype, "__name__", dtype)  # numpy.float32 as well as "float32"
+        known("dtype", dtype, DTYPES)
+        known("sampler", sampler, SAMPLERS)
+        stack = Stack.build(
+            activation, depth, width, init=init, weight_gain=weight_gain, bias_std=bias_std
+        )
+        source = _resolve_inputs(inputs, stack.width, batch, input_mean, input_std)
+        stack = replace(stack, input_width=source.width)
+        chosen = choose_sampler(stack, source.batch, sampler)
+        if threads is not None:
+            threads = integer("threads", threads, 1, MAX_THREADS)
+        plan = cls(stack, source, trials, seed, dtype, chosen, threads, backward)
+        plan.require_memory()
+        return plan
+
+    @classmethod
+    def of(cls, run: Run) -> Plan:
+        """Return the plan that `run` carried out, so that it can be simulated again."""
+        stack, simulation = run.stack, run.simulation
+        own = Stack.build(stack.activation, stack.depth, stack.width, init=stack.init)
+        return cls.build(
+            stack.activation,
+            stack.depth,
+            width=stack.width,
+            init=stack.init,
+            # Left to the initialiser where it says the same: only then do biases keep its
+            # distribution and a first layer of another fan-in its own gain.
+            weight_gain=None if stack.weight_gain == own.hidden_gain else stack.weight_gain,
+            bias_std=None if stack.bias_std == own.hidden_bias_std else stack.bias_std,
+            batch=simulation.batch,
+            trials=simulation.trials,
+            inputs=simulation.inputs,
+            input_mean=simulation.input_mean,
+            input_std=simulation.input_std,
+            seed=simulation.seed,
+            dtype=simulation.dtype,
+            sampler=simulation.sampler,
+            backward=GRADIENT in run.statistics,
+        )
+
+    def require_memory(self) -> None:
+        """Raise InvalidValueError if the activations of all trials cannot fit in memory."""
+        units = max(self.stack.width, self.stack.input_width)
+        needed = self.trials * self.inputs.batch * units * np.dtype(self.dtype).itemsize
+        # Statistics of every layer, and about as much again for theory and the record.
+        needed += 400 * self.stack.depth
+        available = physical_memory()
+        if needed > available:
+            raise InvalidValueError(
+                "memory needed",
+                f"{needed / 2**30:,.0f} GiB",
+                f"at most {available / 2**30:,.0f} GiB, what this machine has",
+                "use a smaller --width, --batch, --trials or --depth",
+            )
+
+    @property
+    def summary(self) -> StackSummary:
+        """The stack as results describe it."""
+        stack = self.stack
+        return StackSummary(
+            stack.activation,
+            stack.depth,
+            stack.width,
+            stack.input_width,
+            stack.init,
+            stack.hidden_gain,
+            stack.hidden_bias_std,
+        )
+
+    def run(self, progress: Callable[[int], None] | None = None) -> Run:
+        """Predict and simulate; see `propagate`."""
+        from snstat.engine.simulate import simulate
+
+        source = self.inputs
+        moments = source.moments()  # which reads data to the end, and may object to them
+        theory = aside(lambda: self.predict(moments))
+        measured = simulate(
+            self.stack,
+            source,
+            trials=self.trials,
+            seed=self.seed,
+            dtype=self.dtype,
+            sampler=self.sampler,
+            threads=self.threads,
+            backward=self.backward,
+            progress=progress,
+        )
+        prediction, outlook = theory()
+        statistics = {
+            name: Statistic(
+                np.ascontiguousarray(measured.estimate[:, column]),
+                np.ascontiguousarray(measured.stderr[:, column]),
+                prediction.statistics[name][: len(measured.finite)],
+            )
+            for column, name in enumerate(STATISTICS)
+        }
+        if measured.log_gradient is not None:
+            statistics[GRADIENT] = gradient_statistic(
+                measured.log_gradient, prediction.log_gradient
+            )
+        mean, std = source.parameters
+        return Run(
+            stack=self.summary,
+            simulation=Simulation(
+                source.batch,
+                self.trials,
+                self.seed,
+                self.dtype,
+                self.sampler,
+                source.label,
+                mean,
+                std,
+            ),
+            finite=measured.finite,
+            statistics=MappingProxyType(statistics),
+            outlook=outlook,
+            partial=measured.interrupted,
+        )
+
+    def predict(self, moments: InputMoments) -> tuple[Prediction, Outlook]:
+        """Return what theory says of every layer, and of the stack as a whole."""
+        from snstat.theory.outlook import outlook
+        from snstat.theory.predict import predict
+
+        prediction = predict(self.stack, self.inputs.batch, moments)
+        return prediction, outlook(self.stack, prediction)
+
+    def densities(self, layers: Sequence[int]) -> Densities:
+        """Simulate again and return the densities of the activations at `layers`, ascending."""
+        from snstat.engine.densities import densities
+
+        return densities(
+            self.stack,
+            self.summary,
+            self.inputs,
+            layers,
+            trials=self.trials,
+            seed=self.seed,
+            dtype=self.dtype,
+        )
+
+
+def aside(work: Callable[[], T]) -> Callable[[], T]:
+    """Start `work` in a thread of its own; what is returned waits for its result or its error.
+
+    The thread is a daemon: an interrupted program does not wait for it.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised again where the result is wanted
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future.result
+
+
+def physical_memory() -> float:
+    """Return the bytes of memory of this machine, infinity where it does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
+
+
+def gradient_statistic(log_gradient: FloatArray, log_theory: FloatArray) -> Statistic:
+    """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory."""
+    trials = len(log_gradient)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = log_gradient.mean(axis=0)
+        stderr = np.full_like(mean, math.nan)
+        if trials > 1:
+            stderr = log_gradient.std(axis=0, ddof=1) / math.sqrt(trials)
+        return Statistic(np.exp(mean), stderr, np.exp(log_theory), logarithmic=True)
+
+
+def _resolve_inputs(
+    inputs: str | os.PathLike[str] | npt.NDArray[Any],
+    width: int,
+    batch: int | None,
+    mean: float | None,
+    std: float | None,
+) -> Inputs:
+    """Return where layer 0 comes from, validated."""
+    from snstat.engine.datafile import open_array
+    from snstat.engine.inputs import DEFAULT_BATCH, DRAWN, DrawnInputs, check_data
+
+    if batch is not None:
+        batch = integer("batch", batch, 1, MAX_BATCH)
+    if isinstance(inputs, str) and inputs in DRAWN:
+        mean = number("input_mean", 0.0 if mean is None else mean, -MAX_SCALE, MAX_SCALE)
+        std = number("input_std", 1.0 if std is None else std, 0.0, MAX_SCALE)
+        return DrawnInputs(inputs, width, DEFAULT_BATCH if batch is None else batch, mean, std)
+    for name, value in (("input_mean", mean), ("input_std", std)):
+        if value is not None:
+            raise InvalidValueError(
+                name, value, "left out with data of your own", "it describes drawn inputs only"
+            )
+    if isinstance(inputs, str | os.PathLike):
+        return check_data(open_array(inputs), os.fspath(inputs), batch)
+    return check_data(np.asarray(inputs), "array", batch)

@@ -1,0 +1,113 @@
+"""The loop over depth that a competent user of PyTorch writes: SELU, LeCun-normal weights, float32.
+
+Each function returns a program that carries one batch through a number of layers and gives the
+contract's statistics of layers 1.. in the order of `snstat.results.STATISTICS`. Buffers and inputs
+are made beforehand, which favours the peer.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch.nn import functional
+
+# No stretch of SELU is flat. A unit is dead where the activation is, for every sample.
+FLAT_BELOW = -math.inf
+
+
+@torch.no_grad()
+def statistics(x, highest, flat_below=FLAT_BELOW):
+    """Measure x (batch, width); `highest` (width,) is each unit's largest pre-activation.
+
+    PyTorch adds pairwise, so that sums of float32 are good to some units of its precision; float64
+    would double the time of every one.
+    """
+    batch, width = x.shape
+    samples, units = x.mean(1), x.mean(0)
+    mean = samples.mean().item()
+    directions = torch.linalg.vector_norm(x, dim=1).reciprocal_() @ x
+    squares = (x - mean).square_()
+    variance = squares.mean().item()
+    flat = squares.view(-1)
+    return (
+        mean,
+        variance,
+        variance + mean * mean,
+        # The variance of all values is that within groups and that between their means.
+        variance - units.var(correction=0).item(),
+        variance - samples.var(correction=0).item(),
+        (torch.dot(directions, directions).item() - batch) / (batch * (batch - 1)),
+        torch.dot(flat, flat).item() / x.numel() / variance**2,
+        torch.count_nonzero(highest <= flat_below).item() / width,
+    )
+
+
+def forward(width, batch, *, inputs=None, weights=None):
+    """Make a forward pass: `run(layers)` returns (layers, statistics).
+
+    `inputs` (batch, width) and `weights(layer)` (fan_in, fan_out) stand in for drawn ones.
+    """
+    source = torch.randn(batch, width) if inputs is None else inputs
+    buffer = torch.zeros(width, width)
+    z, other = torch.empty_like(source), torch.empty_like(source)
+    scale = 1 / math.sqrt(width)
+
+    def draw(_layer):
+        return buffer.normal_(0, scale)
+
+    draw = weights or draw
+
+    @torch.no_grad()
+    def run(layers):
+        x, free, spare = source, z, other
+        rows = []
+        for layer in range(1, layers + 1):
+            torch.mm(x, draw(layer), out=free)
+            highest = free.amax(0)
+            x, free, spare = functional.selu(free, inplace=True), spare, free
+            rows.append(statistics(x, highest))
+        return torch.tensor(rows, dtype=torch.float64).numpy()
+
+    return run
+
+
+def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None):
+    """Make a forward pass and one of autograd: `run()` returns (layers, statistics) and the mean
+    square gradients (layers + 1,) over that of the last layer.
+
+    L is the sum of the last layer times a random `read_out` (batch, width).
+    """
+    source = torch.randn(batch, width) if inputs is None else inputs.clone()
+    source.requires_grad_()
+    out = torch.randn(batch, width) if read_out is None else read_out
+    scale = 1 / math.sqrt(width)
+    # Tensors of their own: autograd refuses one whose base was written to since.
+    kept = [torch.zeros(width, width) for _ in range(layers)]
+
+    def draw(layer):
+        return kept[layer - 1].normal_(0, scale)
+
+    draw = weights or draw
+
+    def run():
+        rows, squares = [], []
+
+        def note(gradient):
+            flat = gradient.reshape(-1)
+            squares.append(torch.dot(flat, flat).item())
+
+        source.grad = None
+        x = source
+        for layer in range(1, layers + 1):
+            z = torch.mm(x, draw(layer))
+            z.register_hook(note)
+            x = functional.selu(z)
+            rows.append(statistics(x.detach(), z.detach().amax(0)))
+        # The gradient of L with respect to the last layer is the read-out itself.
+        x.backward(out)
+        note(source.grad)
+        gradient = torch.tensor(squares[::-1], dtype=torch.float64).numpy()
+        return torch.tensor(rows, dtype=torch.float64).numpy(), gradient / gradient[-1]
+
+    return run

@@ -1,0 +1,40 @@
+"""Timing things in turn, so that whatever the machine does to one it does to the others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+# Idle threads of OpenBLAS and OpenMP spin for some 25 ms before they sleep; until then they would
+# take a core from whoever comes next.
+PAUSE_SECONDS = 0.1
+
+
+def measure(
+    benchmark, ours: Callable[[], object], others: Mapping[str, Callable[[], float]], rounds: int
+) -> None:
+    """Time `ours`, warm already, with pytest-benchmark, and before each of its rounds every other.
+
+    `others` return seconds; they are kept in the benchmark's `extra_info["seconds"]`.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in others}
+
+    def take_turns() -> None:
+        for name, other in others.items():
+            time.sleep(PAUSE_SECONDS)
+            seconds[name].append(other())
+        time.sleep(PAUSE_SECONDS)
+
+    benchmark.extra_info["seconds"] = seconds
+    benchmark.pedantic(ours, setup=take_turns, rounds=rounds)
+
+
+def timed(program: Callable[[], object], share: float = 1.0) -> Callable[[], float]:
+    """Return what times `program`, which does this share of the work, as if it did all."""
+
+    def run() -> float:
+        start = time.perf_counter()
+        program()
+        return (time.perf_counter() - start) / share
+
+    return run

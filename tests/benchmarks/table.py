@@ -1,0 +1,165 @@
+"""Writes what pytest-benchmark recorded as markdown: `table.py RECORD PAGE README`.
+
+The page gets every row, the README those with something to reach, between two comments.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.benchmarks import cases
+from tests.benchmarks.cases import Network, Process
+
+BEGIN, END = "<!-- benchmarks: written by make bench -->", "<!-- end of benchmarks -->"
+NONE = "—"
+Row = TypeVar("Row", Network, Process)
+RUNS = {
+    "forward": "forward",
+    "backward": "forward and backward",
+    "propagate": "`snstat.propagate`, theory included",
+}
+NETWORK_HEAD = ("network", "snstat", "beside", "takes", "times faster", "to reach", "of the floor")
+PROCESS_HEAD = ("process", "takes", "beside", "takes", "ratio", "to reach")
+NOTES = """\
+Networks are SELU with LeCun-normal weights in float32; every program measures the eight statistics
+of every layer. The weights are drawn by `normal_` in PyTorch and `standard_normal` in numpy; each
+program has all cores. Times are medians of {rounds} rounds or more, in which the programs take
+turns; ratios are medians of those within a round, with the lowest and the highest.
+
+The floor is what the machine needs for the symmetric rank-k and the triangular product of every
+layer in BLAS alone, and to write the normals once at the bandwidth of its memory; for a backward
+pass, twice that. "Of the floor" is snstat's time over it.
+"""
+FEWER = "¹ ran fewer layers; times per layer are what is compared."
+
+
+def seconds(value: float) -> str:
+    """Return a time to three digits."""
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if value * factor >= 1 or unit == "µs":
+            return f"{number(value * factor)} {unit}"
+    raise AssertionError
+
+
+def number(value: float) -> str:
+    """Return a positive number to three digits, whole from 100 on."""
+    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:,.{decimals}f}"
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> str:
+    """Return the median of the ratios within each round, with the lowest and the highest."""
+    ratios = [a / b for a, b in zip(over, under, strict=True)]
+    return f"{number(statistics.median(ratios))} ({number(min(ratios))}–{number(max(ratios))})"
+
+
+def named(table: Sequence[Row], name: str) -> Row:
+    """Return the row of that name."""
+    return next(row for row in table if row.name == name)
+
+
+def line(*cells: str) -> str:
+    """Return one line of a markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def head(names: Sequence[str]) -> list[str]:
+    """Return the first two lines of a markdown table."""
+    return [line(*names), line(*("---" for _ in names))]
+
+
+def work(network: Network) -> str:
+    """Say what a network is."""
+    shape = f"width {network.width:,}, batch {network.batch}, {network.depth:,} layers"
+    extras = [RUNS[network.runs]]
+    if network.trials > 1:
+        extras.append(f"{network.trials} trials")
+    if network.sampler == "dense":
+        extras.append("weights drawn")
+    return ", ".join([shape, *extras])
+
+
+def network_lines(record: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """Yield a line for each peer of a network, and whether it has something to reach."""
+    network = named(cases.NETWORKS, record["extra_info"]["network"])
+    ours, others = record["stats"]["data"], record["extra_info"]["seconds"]
+    name, own = work(network), seconds(statistics.median(ours))
+    floor = ratio(ours, others["floor"]) if "floor" in others else NONE
+    for peer, (layers, times) in network.peers.items():
+        if peer in others:
+            fewer = layers < network.depth * network.trials
+            takes = seconds(statistics.median(others[peer])) + (" ¹" if fewer else "")
+            reach = NONE if times is None else f"≥ {times:,}"
+            cells = (name, own, peer, takes, ratio(others[peer], ours), reach, floor)
+            yield line(*cells), times is not None
+    if network.of_floor is not None:
+        takes = seconds(statistics.median(others["floor"]))
+        reach = f"≤ {network.of_floor} of the floor"
+        yield line(name, own, "floor", takes, NONE, reach, floor), True
+
+
+def process_line(record: dict[str, Any]) -> str:
+    """Return the line of a process, or of another thing measured in one of its own."""
+    extra, ours = record["extra_info"], record["stats"]["data"]
+    own = seconds(statistics.median(ours))
+    if "process" in extra:
+        process = named(cases.PROCESSES, extra["process"])
+        beside = extra["seconds"]["beside"]
+        takes = seconds(statistics.median(beside))
+        program, other, reach = f"`{process.program}`", f"`{process.beside}`", f"< {process.below}"
+        return line(program, own, other, takes, ratio(ours, beside), reach)
+    if "arrays" in extra:
+        what = f"peak memory, width {cases.MEMORY_WIDTH:,}, batch {cases.MEMORY_BATCH}"
+        arrays, reach = number(extra["arrays"]), f"≤ {cases.MEMORY_BELOW}"
+        return line(what, NONE, "one float32 array of batch × width", NONE, arrays, reach)
+    if "pairs" in extra:
+        told, free = zip(*extra["pairs"], strict=True)
+        takes = [seconds(statistics.median(values)) for values in (told, free)]
+        variables = " ".join(f"{name}={value}" for name, value in cases.THREAD_VARIABLES.items())
+        return line(
+            f"default run, `{variables}`",
+            takes[0],
+            "no variable set",
+            takes[1],
+            ratio(told, free),
+            "about 1",
+        )
+    reach = f"< {cases.COMPILE_BELOW:.0f} s"
+    return line("first run, kernels compiled", own, NONE, NONE, NONE, reach)
+
+
+def machine(record: dict[str, Any]) -> str:
+    """Return the sentence that says where and when."""
+    found = record["machine_info"]["snstat"]
+    versions = ", ".join(f"{name} {value}" for name, value in found["versions"].items())
+    where = f"{found['processor']}, {found['cores']} cores, load {found['load']:.1f} at the start"
+    return f"Measured on {record['datetime'][:10]}: {where}; {versions}."
+
+
+def write(record: dict[str, Any], page: Path, readme: Path) -> None:
+    """Write the page, and the README's part of it."""
+    networks = [r for r in record["benchmarks"] if "network" in r["extra_info"]]
+    others = [r for r in record["benchmarks"] if "network" not in r["extra_info"]]
+    rows = [row for r in networks for row in network_lines(r)]
+    rounds = min((len(r["stats"]["data"]) for r in networks), default=0)
+    where = machine(record)
+    parts = ["# Benchmarks", "", "Written by `make bench`.", where, ""]
+    parts += [*head(NETWORK_HEAD), *(text for text, _ in rows), "", FEWER, ""]
+    parts += [*head(PROCESS_HEAD), *map(process_line, others), "", NOTES.format(rounds=rounds)]
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("\n".join(parts), "utf-8")
+    before, rest = readme.read_text("utf-8").split(BEGIN)
+    _, after = rest.split(END)
+    quote = [BEGIN, "", *head(NETWORK_HEAD), *(text for text, wanted in rows if wanted)]
+    quote += ["", FEWER, where, "", END]
+    readme.write_text(before + "\n".join(quote) + after, "utf-8")
+
+
+if __name__ == "__main__":
+    source, page_path, readme_path = map(Path, sys.argv[1:])
+    write(json.loads(source.read_text("utf-8")), page_path, readme_path)

@@ -1,0 +1,176 @@
+"""The dense sampler in blocks: no number depends on which thread made which block."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numba import config
+
+from snstat.engine import dense_sampler, sampling
+from snstat.engine import simulate as module
+from snstat.engine.dense_sampler import DenseSampler
+from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.engine.kernels import dense, statistics
+from snstat.engine.simulate import simulate
+from snstat.stack import INITIALISERS, Stack
+
+# Plain Python takes milliseconds for a weight matrix.
+WIDTH, INPUT_WIDTH, BATCH = (20, 13, 3) if config.DISABLE_JIT else (40, 23, 5)
+DEPTH = 2 if config.DISABLE_JIT else 4
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Several blocks to a layer, the last one short, worth a thread each."""
+    monkeypatch.setattr(sampling, "TILE_VALUES", 1)
+    monkeypatch.setattr(sampling, "MIN_ROWS", 7)
+    monkeypatch.setattr(dense_sampler, "SPREAD_VALUES", 0)
+    monkeypatch.setattr(dense_sampler, "SPREAD_ELEMENTS", 0)
+
+
+def build(init, depth=DEPTH, activation="selu"):
+    return Stack.build(activation, depth, WIDTH, init=init, bias_std=0.2, input_width=INPUT_WIDTH)
+
+
+def run(stack, threads, trials, **options):
+    inputs = DrawnInputs("normal", INPUT_WIDTH, BATCH, 0.1, 1.0)
+    options = {"seed": 3, "dtype": "float32", "sampler": "dense", **options}
+    return simulate(stack, inputs, trials=trials, threads=threads, **options)
+
+
+def sampler(stack, trials=1, threads=2):
+    inputs = DrawnInputs("normal", stack.input_width, BATCH, 0.0, 1.0)
+    return DenseSampler(stack, inputs, trials, 0, "float32", threads)
+
+
+@pytest.mark.parametrize("trials", [1, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("init", INITIALISERS)
+@pytest.mark.usefixtures("small_blocks")
+def test_no_result_depends_on_the_number_of_threads(init, dtype, trials):
+    stack = build(init)
+    one = run(stack, 1, trials, dtype=dtype, backward=True)
+    for threads in (2, 5):
+        other = run(stack, threads, trials, dtype=dtype, backward=True)
+        np.testing.assert_array_equal(one.estimate, other.estimate)
+        np.testing.assert_array_equal(one.stderr, other.stderr)
+        np.testing.assert_array_equal(one.log_gradient, other.log_gradient)
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "torch_default", "orthogonal"])
+def test_blocks_change_rounding_only(init, request):
+    stack = build(init, activation="gelu")
+    whole = run(stack, 1, 2, dtype="float64", backward=True)
+    request.getfixturevalue("small_blocks")
+    cut = run(stack, 2, 2, dtype="float64", backward=True)
+    # A few layers of float64 rounding.
+    np.testing.assert_allclose(cut.estimate, whole.estimate, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(cut.log_gradient, whole.log_gradient, atol=1e-11)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_threads_share_a_trial_only_where_trials_leave_them_idle():
+    stack = build("lecun_normal")
+    assert sampler(stack, trials=1, threads=2).pool is not None
+    assert sampler(stack, trials=3, threads=2).pool is not None
+    for trials, threads in ((1, 1), (2, 2), (4, 2), (17, 2)):
+        assert sampler(stack, trials, threads).pool is None
+
+
+def test_small_layers_are_not_cut_for_threads():
+    assert sampler(Stack.build(depth=2, width=128)).pool is None
+    assert sampler(Stack.build(depth=2, width=1024)).pool is not None
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_an_overflow_ends_a_trial_whose_blocks_are_spread():
+    stack = Stack.build("relu", 9, WIDTH, weight_gain=1e9, input_width=INPUT_WIDTH)
+    one, two = run(stack, 1, 1, backward=True), run(stack, 2, 1, backward=True)
+    assert not one.finite.all()
+    np.testing.assert_array_equal(one.finite, two.finite)
+    np.testing.assert_array_equal(one.estimate, two.estimate)
+    assert np.isnan(one.log_gradient).all()
+    assert np.isnan(two.log_gradient).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.usefixtures("small_blocks")
+def test_an_interrupt_returns_the_layers_that_were_completed(threads):
+    calls = []
+
+    def interrupt(done):
+        calls.append(done)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    measured = run(build("lecun_normal", depth=20_000), threads, 1, progress=interrupt)
+    assert measured.interrupted
+    layers = len(measured.finite)
+    assert 1 <= layers < 20_001
+    assert measured.finite.all()
+    short = run(build("lecun_normal", depth=max(1, layers - 1)), threads, 1)
+    np.testing.assert_array_equal(short.estimate[:layers], measured.estimate)
+
+
+def test_a_stop_flag_ends_a_layer_between_blocks():
+    x, z, target = np.ones((4, 2)), np.full((3, 2), 7.0), np.full((3, 2), 8.0)
+    stop, key = np.ones(1, np.uint8), np.uint64(0)
+    sums, none = np.zeros((statistics.SAMPLE_SUMS, 2)), np.empty((1, 0))
+    live = np.array([-np.inf, np.inf])
+    dense.run_block(
+        0, x, z, 0, np.empty(12), False, 1.0, none, 1, 0, key, target, live, np.empty(3), sums,
+        stop,
+    )  # fmt: skip
+    assert (z == 7.0).all()
+    assert (target == 8.0).all()
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+@pytest.mark.usefixtures("small_blocks")
+def test_a_stopped_way_back_has_no_gradient(init):
+    network = sampler(build(init))
+    network.stop[0] = 1
+    assert np.isnan(network.gradient(0)).all()
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+@pytest.mark.usefixtures("small_blocks")
+def test_the_way_back_can_be_stopped_at_any_layer(init, monkeypatch):
+    network = sampler(build(init, depth=9))
+    layers = []
+    preactivate = network.preactivate
+
+    def stop_at_the_second(number, layer, x):
+        layers.append(layer)
+        network.stop[0] = len(layers) == 2
+        return preactivate(number, layer, x)
+
+    monkeypatch.setattr(network, "preactivate", stop_at_the_second)
+    assert np.isnan(network.gradient(0)).all()
+    assert layers == [7, 8]  # in the segment 7, 8, 9
+
+
+def test_tiles_have_bounds():
+    for fan_in, fan_out in (
+        (1, 1),
+        (3, 100),
+        (4096, 4096),
+        (10**5, 4096),
+        (10**8, 10),
+        (50, 10**6),
+    ):
+        rows = sampling.tile_rows(fan_in, fan_out)
+        assert min(16, fan_out) <= rows <= fan_out
+        assert rows * fan_in <= max(sampling.MOST_VALUES, 16 * fan_in)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_run_leaves_the_users_data_alone(order, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_SECONDS", 0.0)
+    for shape in ((3, 8), (1, 8)):
+        data = np.asarray(np.random.default_rng(1).normal(size=shape), np.float32, order=order)
+        before = data.copy()
+        stack = Stack.build(depth=4, width=8)
+        inputs = DataInputs("data", data, shape[0])
+        simulate(stack, inputs, trials=2, seed=0, dtype="float32", sampler="dense", backward=True)
+        np.testing.assert_array_equal(data, before)

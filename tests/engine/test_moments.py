@@ -1,0 +1,101 @@
+"""Statistics gathered tile by tile, and the Gram matrix, against their definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.engine.kernels import moments
+from snstat.engine.kernels.moments import SAMPLE_SUMS, SUMS
+from snstat.results import STATISTICS
+from tests.engine import oracle
+
+TILE = 16
+
+
+def gather(x, centred, members=1):
+    """Statistics and Gram matrix of `x` (batch, units) by tiles shared out to members."""
+    batch, units = x.shape
+    sums, samples = np.zeros((members, SUMS)), np.zeros((members, SAMPLE_SUMS, batch))
+    squares = np.zeros((members, batch, batch))
+    spare, product = np.empty((batch, TILE), x.dtype), np.empty((batch, batch), x.dtype)
+    wide = np.empty((batch, TILE))
+    starts = range(0, units, TILE)
+    for number, first in enumerate(starts):
+        tile = np.zeros((batch, TILE), x.dtype)
+        count = min(TILE, units - first)
+        tile[:, :count] = x[:, first : first + count]
+        member = number * members // len(starts)
+        assert moments.absorb(
+            tile, count, sums[member], samples[member], spare, product, wide, squares[member],
+            centred,
+        )  # fmt: skip
+    for member in range(1, members):
+        moments.merge(sums, samples, squares, member)
+    gram, out = np.empty((batch, batch)), np.empty(len(STATISTICS))
+    moments.finish_gram(sums[0], samples[0], squares[0], centred, gram)
+    moments.conclude(units, sums[0], samples[0], gram, 0.25, out)
+    return gram, out
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+@pytest.mark.parametrize("centred", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_tiles_and_members_add_up_to_the_definitions(dtype, centred, members):
+    x = np.random.default_rng(3).normal(0.5, 2.0, (7, 3 * TILE - 5)).astype(dtype)
+    # Members see different means, and so different shifts.
+    x[:, TILE:] += dtype == "float32"
+    gram, out = gather(x, centred, members)
+    exact = x.astype(np.float64)
+    # A float32 product of 16 terms of size up to 50 rounds each by 2^-24; `direct` does not.
+    rounding = 16 * 50 * 2.0**-24 if centred and dtype == "float32" else 1e-12
+    np.testing.assert_allclose(gram, exact @ exact.T, rtol=1e-13, atol=3 * rounding)
+    expected = oracle.statistics(x, 0.25)
+    for name, value in zip(STATISTICS, out, strict=True):
+        loose = name in {"second_moment", "cosine"}
+        tolerance = rounding if loose else 1e-6 if name == "variance_over_batch" else 1e-12
+        np.testing.assert_allclose(value, expected[name], rtol=tolerance, atol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-6, 1e-8])
+def test_a_centred_product_resolves_one_minus_cosine(apart):
+    """Inputs that have collapsed: 1 − cosine keeps its relative precision, in float32 products."""
+    rng = np.random.default_rng(5)
+    common, own = rng.normal(size=400), rng.normal(size=(6, 400))
+    x = (common + math.sqrt(apart) * own).astype(np.float32)
+    exact = 1 - oracle.statistics(x, 0.0)["cosine"]
+    assert exact == pytest.approx(apart, rel=0.2)
+    gram, out = gather(x, centred=True)
+    # Differences of float32 values are exact; squaring and summing them rounds by 2^-24 each.
+    # The rest is float64: 2^-53 of the cosine, far below 1e-8.
+    assert 1 - out[STATISTICS.index("cosine")] == pytest.approx(exact, rel=1e-5)
+    wide = x.astype(np.float64)
+    distances = np.diag(gram)[:, None] + np.diag(gram) - 2 * gram
+    expected = ((wide[:, None] - wide) ** 2).sum(axis=-1)
+    np.testing.assert_allclose(distances, expected, rtol=1e-5, atol=1e-10)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_noticed(bad):
+    x = np.ones((3, TILE), np.float32)
+    x[1, 4] = bad
+    assert not moments.absorb(
+        x, TILE, np.zeros(SUMS), np.zeros((SAMPLE_SUMS, 3)), np.empty_like(x),
+        np.empty((3, 3), np.float32), np.empty((3, TILE)), np.zeros((3, 3)), True,
+    )  # fmt: skip
+    # Beyond the units that count nothing is looked at.
+    x[:, 4] = 1.0
+    x[1, TILE - 1] = bad
+    assert moments.absorb(
+        x, TILE - 1, np.zeros(SUMS), np.zeros((SAMPLE_SUMS, 3)), np.empty_like(x),
+        np.empty((3, 3), np.float32), np.empty((3, TILE)), np.zeros((3, 3)), True,
+    )  # fmt: skip
+
+
+def test_dead_units_are_those_without_a_live_sample():
+    z = np.array([[-1.0, -2.0, 0.0, 3.0], [-1.0, 0.5, -1.0, 4.0]])
+    assert moments.count_dead(z, 4, 0.0, math.inf) == 2
+    assert moments.count_dead(z, 4, -1.0, 1.0) == 2
+    assert moments.count_dead(z, 2, 0.0, math.inf) == 1
