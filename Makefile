@@ -20,7 +20,7 @@ SUITES := test-jit test-nojit test-wheel test-docs test-examples
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
-	test-docs test-wheel test-minimum test-peers bench clean
+	test-docs test-wheel test-minimum test-peers test-random bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -33,7 +33,7 @@ install: $(VENV)/.stamp-run ## make .venv with snstat and what it needs to run
 
 develop: $(VENV)/.stamp-dev ## make .venv with the development tools too
 
-test: lint types ## every check but the next two
+test: lint types ## every check but test-minimum, test-peers and test-random
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SUITES)
 
 lint: develop ## ruff: rules and format
@@ -69,6 +69,9 @@ test-minimum: $(MINIMUM)/.stamp ## the suite at the lower bounds of the dependen
 
 test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 	$(VENV)/bin/python -m pytest -m peers tests/peers
+
+test-random: develop ## dieharder on the random generator (Debian package; hours)
+	$(VENV)/bin/python -m tests.dieharder.report
 
 bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write docs/benchmarks.md
 	@$(VENV)/bin/python -c 'import torch' 2>/dev/null || echo \
