@@ -184,8 +184,7 @@ def test_start_loads_nothing_heavy(statement: str) -> None:
 
 
 def test_files_are_short() -> None:
-    # About 300 lines. Kernels stay beside the functions that they call, because numba's cache
-    # does not notice a callee that changed in another file.
+    # About 300 lines.
     allowed: dict[str, int] = {}
     lengths = {
         path.relative_to(PACKAGE).as_posix(): len(path.read_text(encoding="utf-8").splitlines())

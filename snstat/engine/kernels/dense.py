@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snstat.engine.kernels import functions, random, statistics
 from snstat.engine.kernels.functions import activate
-from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.random import BIASES, WEIGHTS, draw_rows
 from snstat.engine.kernels.statistics import (
     POWERS,
@@ -23,8 +22,6 @@ from snstat.engine.kernels.statistics import (
     give_up,
     second_pass,
 )
-
-calls_into(__file__, functions, random, statistics)
 
 
 @jit

@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from snstat.engine.kernels import functions, random
 from snstat.engine.kernels.functions import scale_by_derivative
-from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.random import READOUT, WEIGHTS, copy, draw_rows, draw_strip
-
-calls_into(__file__, functions, random)
 
 f64 = np.float64
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snstat.engine.kernels import random
-from snstat.engine.kernels.jit import calls_into, elementwise
+from snstat.engine.kernels.jit import elementwise
 from snstat.engine.kernels.random import LN2, log1p_near_zero
-
-calls_into(__file__, random)
 
 i32, f32 = np.int32, np.float32
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)

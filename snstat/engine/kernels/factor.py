@@ -6,11 +6,8 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels import blas
 from snstat.engine.kernels.blas import factorise, solve_right
-from snstat.engine.kernels.jit import calls_into, jit
-
-calls_into(__file__, blas)
+from snstat.engine.kernels.jit import jit
 
 # A pivot this small against its diagonal counts as none: the sample is a combination of others.
 # Rounding is 1e-16 of the diagonal, so that a pivot that counts is known to five digits, and the

@@ -5,13 +5,9 @@ from __future__ import annotations
 from numba import types
 from numba.extending import overload
 
-from snstat.engine.kernels import codes, functions_double, functions_single
 from snstat.engine.kernels.codes import CODES
 from snstat.engine.kernels.functions_double import activate_double, scale_by_derivative_double
 from snstat.engine.kernels.functions_single import activate_single, scale_by_derivative_single
-from snstat.engine.kernels.jit import calls_into
-
-calls_into(__file__, codes, functions_double, functions_single)
 
 __all__ = ["CODES", "activate", "scale_by_derivative"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from snstat.engine.kernels import codes
 from snstat.engine.kernels.codes import (
     ELU,
     ERF,
@@ -21,9 +20,7 @@ from snstat.engine.kernels.codes import (
     SOFTPLUS,
     TANH,
 )
-from snstat.engine.kernels.jit import calls_into, jit
-
-calls_into(__file__, codes)
+from snstat.engine.kernels.jit import jit
 
 SQRT_HALF = math.sqrt(0.5)
 INVERSE_ROOT_PI = 1.0 / math.sqrt(math.pi)

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from snstat.engine.kernels import blas, functions, matrix_free, random
 from snstat.engine.kernels.blas import add_product, add_square, lower_times, multiply
 from snstat.engine.kernels.functions import activate, scale_by_derivative
-from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.matrix_free import make_tile
 from snstat.engine.kernels.random import NOISE, READOUT, draw_rows
-
-calls_into(__file__, blas, functions, matrix_free, random)
 
 f64 = np.float64
 # What is kept of a layer's tiles between its two passes: (KEPT, tiles, batch, tile).

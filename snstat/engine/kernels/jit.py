@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 from pathlib import Path
-from types import ModuleType
 
-from numba import njit
+from numba import config, njit
 
 # No "nnan"/"ninf": kernels must see non-finite values. No "arcp"/"afn": results stay portable.
 FAST = {"contract", "reassoc", "nsz"}
 inlined = njit(inline="always")
+
+
+def _hash_of_kernels():
+    """Return a hash of all files of kernels, this one included."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+# Numba keeps what it has compiled under the hash of a kernel's own file, and does not notice that a
+# callee in another has changed. Kernels call one another across files, so they share one stamp.
+STAMP = _hash_of_kernels()
 
 
 def jit(function, fastmath=FAST):
@@ -25,23 +37,14 @@ def jit(function, fastmath=FAST):
         "no_cfunc_wrapper": True,  # nobody calls kernels from C
     }
     try:
-        return njit(function, cache=True, **options)
+        kernel = njit(function, cache=True, **options)
     except RuntimeError:  # no writable place for the cache
         return njit(function, **options)
+    if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # read from the environment
+        kernel._cache._cache_file._source_stamp = STAMP  # noqa: SLF001  # numba offers no other way
+    return kernel
 
 
 def elementwise(function):
     """Compile a function that adds nothing up, so that the order of operations can stay."""
     return jit(function, {"contract"})
-
-
-def calls_into(caller: str, *callees: ModuleType) -> None:
-    """Say that the kernels in the file `caller` call those of the modules `callees`.
-
-    Numba's cache looks at the time stamp of a kernel's own file only and does not notice a
-    changed callee in another. If a callee's file is newer, the caller's is made as new.
-    """
-    with contextlib.suppress(OSError):
-        newest = max(Path(str(module.__file__)).stat().st_mtime for module in callees)
-        if newest > Path(caller).stat().st_mtime:
-            Path(caller).touch()

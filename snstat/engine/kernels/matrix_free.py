@@ -15,11 +15,10 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels import blas, factor, functions, moments, random, team
 from snstat.engine.kernels.blas import add_square, copy, lower_times
 from snstat.engine.kernels.factor import RANK_TOLERANCE, cholesky, divide_right, trusted
 from snstat.engine.kernels.functions import activate
-from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.moments import (
     DEAD,
     SAMPLE_SUMS,
@@ -33,8 +32,6 @@ from snstat.engine.kernels.moments import (
 )
 from snstat.engine.kernels.random import BIASES, WEIGHTS, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
-
-calls_into(__file__, blas, factor, functions, moments, random, team)
 
 f64 = np.float64
 # Units made at once: a tile of a few hundred samples stays in the level-2 cache.

@@ -20,7 +20,6 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels import blas, factor, gradient_tiles, matrix_free, random, team
 from snstat.engine.kernels.blas import copy, mirror, multiply
 from snstat.engine.kernels.factor import (
     NARROW_TOLERANCE,
@@ -35,12 +34,10 @@ from snstat.engine.kernels.gradient_tiles import (
     first_pass_of_inputs,
     second_pass,
 )
-from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.matrix_free import covariance_factor, make_matrix
 from snstat.engine.kernels.random import BIAS_NOISE, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
-
-calls_into(__file__, blas, factor, gradient_tiles, matrix_free, random, team)
 
 f64 = np.float64
 

@@ -17,11 +17,8 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels import blas
 from snstat.engine.kernels.blas import add_square, mirror
-from snstat.engine.kernels.jit import calls_into, jit
-
-calls_into(__file__, blas)
+from snstat.engine.kernels.jit import jit
 
 f32, f64 = np.float32, np.float64
 # Sums over the tiles of one member of a team: the shift, third and fourth powers about it, units

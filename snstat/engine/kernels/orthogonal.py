@@ -9,14 +9,11 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels import dense, functions, random, statistics
 from snstat.engine.kernels.dense import add_biases, draw_biases
 from snstat.engine.kernels.functions import activate
-from snstat.engine.kernels.jit import calls_into, jit
+from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.random import WEIGHTS, draw_rows
 from snstat.engine.kernels.statistics import dead_units, give_up, measure
-
-calls_into(__file__, dense, functions, random, statistics)
 
 # Reflectors applied together; beyond this the triangular factor costs more than the larger matrix
 # product saves.

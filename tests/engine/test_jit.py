@@ -1,0 +1,48 @@
+"""The cache of compiled kernels notices a change in any of their files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numba import config
+
+import snstat
+
+PROGRAM = """
+import numpy as np
+from snstat.engine.kernels import matrix_free
+lower = np.empty((2, 2))
+gram = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-8]])
+matrix_free.covariance_factor(gram, 1.0, 0.0, False, lower)
+print(lower[1, 1] > 0, sum(matrix_free.covariance_factor.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+def test_a_changed_callee_in_another_file_is_compiled_again(tmp_path):
+    shutil.copytree(
+        Path(snstat.__file__).parent,
+        tmp_path / "snstat",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    environment = os.environ | {
+        "PYTHONPATH": str(tmp_path),
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+    }
+
+    def run():
+        command = [sys.executable, "-c", PROGRAM]
+        return subprocess.check_output(command, env=environment, text=True, cwd=tmp_path).split()
+
+    assert run() == ["True", "0"]
+    assert run() == ["True", "1"]
+    factor = tmp_path / "snstat" / "engine" / "kernels" / "factor.py"
+    changed = factor.read_text("utf-8").replace("RANK_TOLERANCE = 1e-11", "RANK_TOLERANCE = 1e-7")
+    factor.write_text(changed, "utf-8")
+    # The caller's own file is as it was.
+    assert run() == ["False", "0"]
