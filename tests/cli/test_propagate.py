@@ -233,6 +233,8 @@ def program(*arguments, **options):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"NUMBA_DISABLE_JIT": "0"},
+        # A suite in the background inherits a shell's order to ignore Ctrl-C, and passes it on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads
         **options,
     )
 
