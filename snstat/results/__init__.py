@@ -12,6 +12,13 @@ from snstat.results.base import (
     Record,
     optional,
 )
+from snstat.results.check import (
+    CHECK_SCHEMA,
+    VERDICTS,
+    Check,
+    Finding,
+    Source,
+)
 from snstat.results.fixedpoint import (
     FIXEDPOINT_SCHEMA,
     CorrelationFixedPoint,
@@ -40,15 +47,19 @@ from snstat.results.run import (
 )
 
 __all__ = [
+    "CHECK_SCHEMA",
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
     "PROPAGATION_SCHEMA",
     "STATISTICS",
+    "VERDICTS",
     "BoolArray",
+    "Check",
     "CorrelationCurve",
     "CorrelationFixedPoint",
     "Densities",
     "Estimate",
+    "Finding",
     "FixedPoint",
     "FixedPointReport",
     "FloatArray",
@@ -60,6 +71,7 @@ __all__ = [
     "Record",
     "Run",
     "Simulation",
+    "Source",
     "StackSummary",
     "Statistic",
     "TheoremResult",
