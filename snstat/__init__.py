@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snstat.activation import ACTIVATIONS as activations
+    from snstat.checking import check
     from snstat.propagation import propagate
     from snstat.saved import load, load_all, save
     from snstat.stack import Stack
@@ -23,6 +24,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Stack": ("snstat.stack", "Stack"),
     "activations": ("snstat.activation", "ACTIVATIONS"),
+    "check": ("snstat.checking", "check"),
     "correlation_map": ("snstat.theory.maps", "correlation_map"),
     "ensemble_map": ("snstat.theory.maps", "ensemble_map"),
     "fixed_points": ("snstat.theory.fixed_points", "fixed_points"),
@@ -39,6 +41,7 @@ __all__ = [
     "Stack",
     "__version__",
     "activations",
+    "check",
     "correlation_map",
     "ensemble_map",
     "fixed_points",

@@ -101,27 +101,7 @@ class Plan:
     @classmethod
     def of(cls, run: Run) -> Plan:
         """Return the plan that `run` carried out, so that it can be simulated again."""
-        stack, simulation = run.stack, run.simulation
-        own = Stack.build(stack.activation, stack.depth, stack.width, init=stack.init)
-        return cls.build(
-            stack.activation,
-            stack.depth,
-            width=stack.width,
-            init=stack.init,
-            # Left to the initialiser where it says the same: only then do biases keep its
-            # distribution and a first layer of another fan-in its own gain.
-            weight_gain=None if stack.weight_gain == own.hidden_gain else stack.weight_gain,
-            bias_std=None if stack.bias_std == own.hidden_bias_std else stack.bias_std,
-            batch=simulation.batch,
-            trials=simulation.trials,
-            inputs=simulation.inputs,
-            input_mean=simulation.input_mean,
-            input_std=simulation.input_std,
-            seed=simulation.seed,
-            dtype=simulation.dtype,
-            sampler=simulation.sampler,
-            backward=GRADIENT in run.statistics,
-        )
+        return cls.build(**options_of(run))
 
     def require_memory(self) -> None:
         """Raise InvalidValueError if the activations of all trials cannot fit in memory."""
@@ -223,6 +203,40 @@ class Plan:
             seed=self.seed,
             dtype=self.dtype,
         )
+
+
+def options_of(run: Run) -> dict[str, Any]:
+    """Return the arguments of `propagate` that describe what `run` carried out."""
+    stack, simulation = run.stack, run.simulation
+    own = Stack.build(stack.activation, stack.depth, stack.width, init=stack.init)
+    return {
+        "activation": stack.activation,
+        "depth": stack.depth,
+        "width": stack.width,
+        "init": stack.init,
+        # Left to the initialiser where it says the same: only then do biases keep its
+        # distribution and a first layer of another fan-in its own gain.
+        "weight_gain": None if stack.weight_gain == own.hidden_gain else stack.weight_gain,
+        "bias_std": None if stack.bias_std == own.hidden_bias_std else stack.bias_std,
+        "batch": simulation.batch,
+        "trials": simulation.trials,
+        "inputs": simulation.inputs,
+        "input_mean": simulation.input_mean,
+        "input_std": simulation.input_std,
+        "seed": simulation.seed,
+        "dtype": simulation.dtype,
+        "sampler": simulation.sampler,
+        "backward": GRADIENT in run.statistics,
+    }
+
+
+def stack_of(run: Run) -> Stack:
+    """Return the stack of `run`, without opening its inputs."""
+    options = options_of(run)
+    names = ("activation", "depth", "width", "init", "weight_gain", "bias_std")
+    return Stack.build(
+        **{name: options[name] for name in names}, input_width=run.stack.input_width
+    )
 
 
 def aside(work: Callable[[], T]) -> Callable[[], T]:

@@ -53,9 +53,14 @@ def _dump(value: Any) -> str:
     return json.dumps(plain(value), allow_nan=False)
 
 
-def runs_to_json(runs: Sequence[Run]) -> Iterator[str]:
-    """Yield the JSON document of `runs` in pieces, one line per layer."""
-    yield f'{{"schema": {_dump(PROPAGATION_SCHEMA)}, "version": {_dump(__version__)}, "runs": ['
+def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the JSON document of `runs` in pieces, one line per layer.
+
+    `names` are those of the checks whose baselines these are, if they are.
+    """
+    named = f', "names": {_dump(list(names))}' if names else ""
+    yield f'{{"schema": {_dump(PROPAGATION_SCHEMA)}, "version": {_dump(__version__)}{named}'
+    yield ', "runs": ['
     for number, run in enumerate(runs):
         head = {
             "stack": run.stack,
@@ -124,6 +129,17 @@ def load_all(path: str | os.PathLike[str]) -> list[Run]:
 
     Raises InputFileError for a file that is missing, damaged, or of another schema.
     """
+    return _load(path)[0]
+
+
+def load_named(path: str | os.PathLike[str]) -> dict[str, Run]:
+    """Return the runs of a baseline by the names of their checks, those of `snstat propagate` by
+    their activations; raises what `load_all` raises."""
+    runs, names = _load(path)
+    return dict(zip(names or [run.stack.activation for run in runs], runs, strict=True))
+
+
+def _load(path: str | os.PathLike[str]) -> tuple[list[Run], list[str]]:
     name = os.fspath(path)
     try:
         text = _read(name)
@@ -136,7 +152,8 @@ def load_all(path: str | os.PathLike[str]) -> list[Run]:
             name, f"is not JSON ({reason})", "save one with: snstat propagate -f json -o FILE"
         ) from None
     try:
-        return _runs(form)
+        runs = _runs(form)
+        return runs, _names(form, len(runs))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise InputFileError(
             name,
@@ -166,6 +183,15 @@ def _runs(form: Any) -> list[Run]:
     if not runs:
         raise ValueError("it holds no run")
     return runs
+
+
+def _names(form: dict[str, Any], count: int) -> list[str]:
+    names = form.get("names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"names are {names!r}")
+    if names and (len(names) != count or len(set(names)) != count):
+        raise ValueError(f"{len(set(names))} names of {count} runs")
+    return names
 
 
 def _run(form: dict[str, Any]) -> Run:

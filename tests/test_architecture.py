@@ -32,6 +32,8 @@ ARROWS = {
     "report": {"errors", "results"},
     "plan": {"errors", "results", "activation", "stack", "theory", "engine"},
     "propagation": {"results", "plan"},
+    "checking": {"errors", "results", "plan", "saved", "checks"},
+    "testing": {"results", "checking"},
     "saved": {"errors", "results", "atomic"},
     "atomic": {"errors"},
 }

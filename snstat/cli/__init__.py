@@ -26,6 +26,7 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "propagate": "Simulate random stacks and report every layer beside its theory.",
     "fixedpoint": "Find and describe the fixed points of the mean and variance maps.",
+    "check": "Judge stacks by rules and baselines: verdict, remedies, exit code.",
     "plot": "Draw trajectories, maps, histograms or correlations to a file.",
     "schema": "Print the JSON Schema of a result.",
 }

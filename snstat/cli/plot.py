@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +118,7 @@ def command(
             if value is not None:
                 raise InvalidValueError(name, value, "left out", "it belongs to --kind map")
     if saved is not None:
-        refuse_stack_options(ctx)
+        refuse_stack_options(ctx, OWN_OPTIONS)
     request = _Request(saved, list(dict.fromkeys(activations)), options)
     if output == STDOUT:
         figure = draw(request, kind, style, layers, weight_sum, weight_square_sum)
@@ -151,12 +151,13 @@ def picture_format(output: str | None, form: str | None) -> str:
     return form
 
 
-def refuse_stack_options(ctx: click.Context) -> None:
-    """Raise InvalidValueError if an option would describe another network than the saved one."""
+def refuse_stack_options(ctx: click.Context, own: Collection[str]) -> None:
+    """Raise UsageError if an option, other than the command's `own`, describes a network beside
+    the saved one."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
         given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
-        if given and name not in OWN_OPTIONS:
+        if given and name not in own:
             option = max(parameter.opts, key=len)
             raise click.UsageError(
                 f"{option} has no place beside a saved run: the file says what it was; leave it out"

@@ -1,0 +1,1 @@
+"""Rules, verdicts and baselines: a run, judged."""

@@ -1,0 +1,118 @@
+"""Do gradients survive the way back? SN201 and SN202."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from snstat.checks.case import Case
+from snstat.checks.remedies import at_most, gains
+from snstat.checks.rule import Broken, Remedy, Rule
+from snstat.results import GRADIENT, FloatArray
+
+
+def gradients_vanish(case: Case) -> Broken | None:
+    """Return how much squared gradients shrink from the last layer to the input."""
+    logs = _logarithms(case)
+    return _changed(case, logs, logs < -_allowed(case), "shrink", "below", -1)
+
+
+def gradients_explode(case: Case) -> Broken | None:
+    """Return how much squared gradients grow from the last layer to the input."""
+    logs = _logarithms(case)
+    return _changed(case, logs, logs > _allowed(case), "grow", "above", 1)
+
+
+def _allowed(case: Case) -> float:
+    """Return the bound of |ln| of the change."""
+    return case.bounds.gradient_decades * math.log(10.0)
+
+
+def _logarithms(case: Case) -> FloatArray:
+    """Return ln of the mean square gradients over the last, (depth + 1,): theory, else seen."""
+    seen = np.full(case.depth + 1, math.nan)
+    if case.run is not None and GRADIENT in case.run.statistics:
+        estimate = case.run.statistics[GRADIENT].estimate
+        with np.errstate(divide="ignore"):
+            seen[: len(estimate)] = np.log(estimate)
+    return np.where(np.isnan(case.gradients), seen, case.gradients)
+
+
+def _changed(
+    case: Case, logs: FloatArray, bad: np.ndarray, verb: str, side: str, sign: int
+) -> Broken | None:
+    if not bad.any():
+        return None
+    crossing = int(np.flatnonzero(bad)[-1])  # the nearest to the last layer
+    # Where the input itself is within bounds again, the worst layer is what counts.
+    layer = 0 if bad[0] else int(np.nanargmax(sign * logs))
+    decades = case.bounds.gradient_decades
+    value, bound = _power(logs[layer]), _power(sign * _allowed(case))
+    away = case.depth - crossing
+    text = (
+        f"squared gradients {verb} ×{_scientific(logs[layer])} from layer {case.depth} back to"
+        f" layer {layer}{_beside(case, layer)}, {side} 10^{sign * decades:g}, crossed"
+        f" {away:,} {'layer' if away == 1 else 'layers'} from the end"
+    )
+    return Broken(layer, value, bound, text)
+
+
+def _beside(case: Case, layer: int) -> str:
+    theory = not math.isnan(float(case.gradients[layer]))
+    if case.run is None or GRADIENT not in case.run.statistics:
+        return " (theory)" if theory else ""
+    seen = float(case.run.statistics[GRADIENT].estimate[layer])
+    return f" (theory; seen ×{seen:.3g})" if theory else " (seen)"
+
+
+def _power(logarithm: float) -> float | None:
+    """Return e to the `logarithm`, None out of a float's range."""
+    try:
+        value = math.exp(logarithm)
+    except OverflowError:
+        return None
+    return value if value > 0 else None
+
+
+def _scientific(logarithm: float) -> str:
+    """Return e to the `logarithm` as text, however large or small."""
+    value = _power(logarithm)
+    if value is not None:
+        return f"{value:.3g}"
+    if math.isinf(logarithm):
+        return "0" if logarithm < 0 else "infinity"
+    return f"10^{logarithm / math.log(10.0):.0f}"
+
+
+def _shorter(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Rule's
+    """Yield as many layers as the bound allows."""
+    logs, allowed = case.gradients, _allowed(case)
+    within = np.flatnonzero(np.abs(logs) <= allowed)
+    # Layers from the end that are within the bound; a shorter stack begins elsewhere, so a few
+    # fewer may be what holds.
+    longest = case.depth - int(within[0]) if within.size else 0
+    for depth in dict.fromkeys((longest, longest - 1, longest - 2, int(0.9 * longest))):
+        if 1 <= depth < case.depth:
+            yield at_most(case, depth)
+
+
+RULES = (
+    Rule(
+        "SN201",
+        "gradient-vanishing",
+        "squared gradients shrink by more than --gradient-decades over the stack",
+        gradients_vanish,
+        "gradient-vanishing",
+        (gains, _shorter),
+    ),
+    Rule(
+        "SN202",
+        "gradient-exploding",
+        "squared gradients grow by more than --gradient-decades over the stack",
+        gradients_explode,
+        "gradient-exploding",
+        (gains, _shorter),
+    ),
+)

@@ -1,0 +1,173 @@
+"""Has a stack changed? Two runs compared layer by layer, statistic by statistic.
+
+Two runs of one stack with independent seeds differ by chance. Each estimate is a mean over few
+trials with its own standard error, so the difference over √(s₁² + s₂²) follows Student's t with
+the degrees of freedom of Welch and Satterthwaite. All comparisons of a check are allowed one false
+alarm together (Bonferroni: right however layers and statistics depend on each other), and a
+difference below the smallest effect of interest is none, however certain.
+
+Welch, The generalization of "Student's" problem (1947); Satterthwaite (1946).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from snstat.checks.rule import Broken
+from snstat.errors import InvalidValueError
+from snstat.results import BoolArray, FloatArray, Run, Statistic
+
+# Probability that two runs of one stack are told apart.
+FALSE_ALARM = 0.005
+# Differences below this share of the scale are rounding of sums, where nothing else varies.
+ROUNDING = 1e-9
+# Shares and cosines have a scale of their own: 1.
+ABSOLUTE = frozenset({"cosine", "dead_fraction"})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Difference:
+    """How two runs differ in one statistic, layer by layer: arrays (layers,).
+
+    `effect` is the difference over the scale of the statistic, `chance` the probability that
+    chance alone makes it as large, NaN where there is nothing to compare.
+    """
+
+    name: str
+    effect: FloatArray
+    chance: FloatArray
+
+
+def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
+    """Return the first layer at which `run` and `baseline`, of independent seeds, part."""
+    for simulation, name in ((run.simulation, "trials"), (baseline.simulation, "baseline trials")):
+        if simulation.trials < 2:
+            raise InvalidValueError(
+                name, simulation.trials, "at least 2 to tell change from chance", "use more --trials"
+            )
+    found = _finite_only_once(run, baseline)
+    if found is not None:
+        return found
+    differences = list(differences_of(run, baseline))
+    comparisons = sum(int(np.count_nonzero(~np.isnan(entry.chance))) for entry in differences)
+    if comparisons == 0:
+        return None
+    level = FALSE_ALARM / comparisons
+    parted: list[tuple[int, float, Difference]] = []
+    for entry in differences:
+        with np.errstate(invalid="ignore"):
+            bad = np.flatnonzero((entry.chance < level) & (np.abs(entry.effect) > min_effect))
+        if bad.size:
+            layer = int(bad[0])
+            parted.append((layer, float(entry.chance[layer]), entry))
+    if not parted:
+        return None
+    layer, chance, entry = min(parted, key=lambda item: item[:2])
+    return _told(run, baseline, layer, chance, entry, comparisons)
+
+
+def identical(run: Run, baseline: Run) -> Broken | None:
+    """Return the first layer at which `run` and `baseline`, of the same seed, are not equal to the
+    last bit."""
+    found = _finite_only_once(run, baseline)
+    if found is not None:
+        return found
+    parted = []
+    for name, mine, theirs in _shared(run, baseline):
+        both = min(len(mine.estimate), len(theirs.estimate))
+        first, second = mine.estimate[:both], theirs.estimate[:both]
+        bad = np.flatnonzero((first != second) & ~(np.isnan(first) & np.isnan(second)))
+        if bad.size:
+            parted.append((int(bad[0]), name, float(first[bad[0]]), float(second[bad[0]])))
+    if not parted:
+        return None
+    layer, name, value, was = min(parted, key=lambda item: item[0])
+    text = (
+        f"not the same to the last bit from layer {layer} on: {name.replace('_', ' ')} {value!r},"
+        f" in the baseline {was!r}"
+    )
+    return Broken(layer, value, was, text)
+
+
+def differences_of(run: Run, baseline: Run) -> Iterator[Difference]:
+    """Yield how the runs differ in each statistic that both have, over the layers of both."""
+    for name, mine, theirs in _shared(run, baseline):
+        both = min(len(mine.estimate), len(theirs.estimate))
+        first, second = mine.estimate[:both], theirs.estimate[:both]
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            if mine.logarithmic:
+                first, second = np.log(first), np.log(second)
+            difference = first - second
+            effect = difference / _scale(name, second, baseline, logarithmic=mine.logarithmic)
+        trials = run.simulation.trials, baseline.simulation.trials
+        chance = welch(difference, mine.stderr[:both], theirs.stderr[:both], *trials)
+        # Where nothing varies, no chance is involved.
+        still = (mine.stderr[:both] == 0.0) & (theirs.stderr[:both] == 0.0)
+        certain = np.where(np.abs(effect) > ROUNDING, 0.0, 1.0)
+        chance = np.where(still & ~np.isnan(effect), certain, chance)
+        yield Difference(name, effect, chance)
+
+
+def welch(
+    difference: FloatArray, stderr: FloatArray, other: FloatArray, trials: int, others: int
+) -> FloatArray:
+    """Return the two-sided probability of `difference` (layers,) between means with standard
+    errors `stderr` and `other` over `trials` and `others` trials; NaN where both are 0."""
+    from scipy.special import stdtr
+
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        square, other_square = stderr**2, other**2
+        total = square + other_square
+        share = square / total  # of the variance; scaled so, tiny errors do not underflow
+        freedom = 1.0 / (share**2 / (trials - 1) + (1.0 - share) ** 2 / (others - 1))
+        result: FloatArray = 2.0 * stdtr(freedom, -np.abs(difference) / np.sqrt(total))
+    return result
+
+
+def _shared(run: Run, baseline: Run) -> Iterator[tuple[str, Statistic, Statistic]]:
+    for name, mine in run.statistics.items():
+        if name in baseline.statistics:
+            yield name, mine, baseline.statistics[name]
+
+
+def _scale(name: str, value: FloatArray, baseline: Run, *, logarithmic: bool) -> FloatArray:
+    """Return what a difference of a statistic is measured by, (layers,)."""
+    if logarithmic or name in ABSOLUTE:
+        return np.ones_like(value)
+    if name == "mean":
+        return np.sqrt(baseline.statistics["second_moment"].estimate[: len(value)])
+    return np.abs(value)
+
+
+def _finite_only_once(run: Run, baseline: Run) -> Broken | None:
+    both = min(len(run.finite), len(baseline.finite))
+    differ: BoolArray = run.finite[:both] != baseline.finite[:both]
+    if not differ.any():
+        return None
+    layer = int(np.flatnonzero(differ)[0])
+    now, then = ("finite", "was not") if run.finite[layer] else ("not finite", "was")
+    return Broken(layer, None, None, f"layer {layer} is {now}, and {then} in the baseline")
+
+
+def _told(
+    run: Run, baseline: Run, layer: int, chance: float, entry: Difference, comparisons: int
+) -> Broken:
+    mine, theirs = run.statistics[entry.name], baseline.statistics[entry.name]
+    value, was = float(mine.estimate[layer]), float(theirs.estimate[layer])
+    effect = float(entry.effect[layer])
+    likely = "beyond chance" if chance == 0 else f"p = {min(1.0, chance * comparisons):.1g}"
+    # Relative to something else than the statistic itself, a percentage would mislead.
+    size = "" if entry.name in {*ABSOLUTE, "mean"} else f", {math.expm1(effect):+.1%}" if (
+        mine.logarithmic
+    ) else f", {effect:+.1%}"
+    text = (
+        f"parts from the baseline at layer {layer}: {entry.name.replace('_', ' ')}"
+        f" {value:.4g}±{float(mine.error[layer]):.1g}, was"
+        f" {was:.4g}±{float(theirs.error[layer]):.1g}{size} ({likely} over {comparisons:,}"
+        f" comparisons)"
+    )
+    return Broken(layer, value, was, text)

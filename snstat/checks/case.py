@@ -1,0 +1,114 @@
+"""What a rule looks at: one stack, what theory says of it, and what was seen of it, if anything."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from snstat.activation import ACTIVATIONS, Activation
+from snstat.checks.bounds import Bounds
+from snstat.results import FloatArray, InputMoments, Outlook, Run
+from snstat.stack import DenseLayer, Stack
+from snstat.theory.finite_width import FiniteWidth, finite_width
+from snstat.theory.outlook import outlook
+from snstat.theory.predict import Prediction, predict
+
+
+@dataclass(frozen=True)
+class Case:
+    """One stack to judge. `run` is None for a stack that is only thought of, as a remedy.
+
+    Theory goes on to the depth limit of the bounds; what was seen ends with the stack.
+    """
+
+    stack: Stack
+    batch: int
+    inputs: InputMoments
+    bounds: Bounds
+    run: Run | None = None
+
+    def changed(self, **changes: Any) -> Case:
+        """Return the same case with another `weight_gain`, `depth` or `width`, not yet run."""
+        wider = changes.get("width", self.stack.width)
+        if self.stack.input_width == self.stack.width:
+            changes["input_width"] = wider
+        bounds = self.bounds
+        if "depth" in changes:
+            # Fewer layers are offered where more would break a rule: no limit beyond them.
+            bounds = replace(bounds, depth_limit=None)
+        return Case(replace(self.stack, **changes), self.batch, self.inputs, bounds)
+
+    @property
+    def depth(self) -> int:
+        """Layers of the stack."""
+        return self.stack.depth
+
+    @property
+    def limit(self) -> int:
+        """The layer up to which the signal has to survive, at least the last."""
+        return max(self.depth, self.bounds.depth_limit or 0)
+
+    @property
+    def activation(self) -> Activation:
+        """The activation of all layers."""
+        return ACTIVATIONS[self.stack.activation]
+
+    @property
+    def layer(self) -> DenseLayer:
+        """One of the square layers."""
+        return self.stack.layer(2)
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """Theory of the layers 0..limit."""
+        return predict(replace(self.stack, depth=self.limit), self.batch, self.inputs)
+
+    @cached_property
+    def gradients(self) -> FloatArray:
+        """ln of the mean square gradients over that of the last layer, (depth + 1,), by theory."""
+        if self.limit == self.depth:
+            return self.prediction.log_gradient
+        return predict(self.stack, self.batch, self.inputs).log_gradient
+
+    @cached_property
+    def finite(self) -> FiniteWidth:
+        """Theory of the layers 0..limit to first order in 1/width."""
+        stack = replace(self.stack, depth=self.limit)
+        return finite_width(stack, self.batch, self.inputs, self.prediction)
+
+    @cached_property
+    def outlook(self) -> Outlook:
+        """What becomes of the signal if the stack went on for ever."""
+        return outlook(replace(self.stack, depth=self.limit), self.prediction)
+
+    def predicted(self, name: str) -> FloatArray:
+        """Return theory of a statistic, (limit + 1,), NaN where there is none."""
+        return self.prediction.statistics[name]
+
+    def seen(self, name: str) -> FloatArray:
+        """Return the estimates of a statistic, (limit + 1,), NaN where nothing was seen."""
+        values = np.full(self.limit + 1, math.nan)
+        if self.run is not None and name in self.run.statistics:
+            estimate = self.run.statistics[name].estimate
+            values[: len(estimate)] = estimate
+        return values
+
+    def known(self, name: str) -> FloatArray:
+        """Return theory of a statistic, and where there is none what was seen."""
+        theory = self.predicted(name)
+        return np.where(np.isnan(theory), self.seen(name), theory)
+
+    def beside(self, name: str, layer: int) -> str:
+        """Return how a value of `known` came about, in brackets: "theory; seen 0.99±0.01"."""
+        theory = not math.isnan(float(self.predicted(name)[layer]))
+        words = ["theory"] if theory else []
+        value = float(self.seen(name)[layer])
+        if self.run is not None and not math.isnan(value):
+            error = float(self.run.statistics[name].error[layer])
+            spread = "" if math.isnan(error) else f"±{error:.1g}"
+            words.append(f"seen {value:.4g}{spread}" if theory else f"seen, {spread or '1 trial'}")
+        return f" ({'; '.join(words)})" if words else ""

@@ -1,0 +1,125 @@
+"""Do theory and simulation agree, and how much do networks differ? SN501 and SN502."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.checks.case import Case
+from snstat.checks.remedies import fewer_layers, wider
+from snstat.checks.rule import Broken, Remedy, Rule
+from snstat.results import GRADIENT, FloatArray
+
+# Probability that a stack without fault is accused of SN501.
+FALSE_ALARM = 0.005
+
+
+def disagrees(case: Case) -> Broken | None:
+    """Return where an estimate is farther from its expectation than chance and the neglected
+    terms of second order explain."""
+    run = case.run
+    if run is None or run.simulation.trials < 2:
+        return None
+    chances: dict[str, FloatArray] = {}
+    for name in _judged(case):
+        statistic = run.statistics[name]
+        estimate, expected = statistic.estimate, statistic.expected
+        slack = case.finite.residual[name][: len(estimate)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if statistic.logarithmic:
+                estimate, expected = np.log(estimate), np.log(expected)
+            beyond = np.maximum(np.abs(estimate - expected) - slack, 0.0) / statistic.stderr
+        chances[name] = _tail(beyond, run.simulation.trials)
+    comparisons = sum(int(np.count_nonzero(~np.isnan(chance))) for chance in chances.values())
+    bad = [
+        (int(np.flatnonzero(chance < FALSE_ALARM / comparisons)[0]), name)
+        for name, chance in chances.items()
+        if (chance < FALSE_ALARM / max(comparisons, 1)).any()
+    ]
+    if not bad:
+        return None
+    layer, name = min(bad)
+    statistic = run.statistics[name]
+    value, expected_value = float(statistic.estimate[layer]), float(statistic.expected[layer])
+    text = (
+        f"theory and simulation disagree at layer {layer}: {name.replace('_', ' ')} {value:.4g} ±"
+        f" {float(statistic.error[layer]):.1g}, expected {expected_value:.4g}"
+        f" (p = {min(1.0, float(chances[name][layer]) * comparisons):.1g} over {comparisons:,}"
+        " comparisons)"
+    )
+    return Broken(layer, value, expected_value, text)
+
+
+def _tail(z: FloatArray, trials: int) -> FloatArray:
+    """Return the two-sided probability of |z| (layers,) over `trials` trials, NaN where z is."""
+    from scipy.special import stdtr
+
+    result: FloatArray = np.where(np.isfinite(z), 2.0 * stdtr(trials - 1, -np.abs(z)), math.nan)
+    return result
+
+
+def _judged(case: Case) -> list[str]:
+    """Return the statistics of the run that theory knows to first order in 1/width."""
+    if case.run is None:
+        return []
+    return [
+        name
+        for name, statistic in case.run.statistics.items()
+        if np.isfinite(statistic.expected[1:]).any()
+    ]
+
+
+def left_out(case: Case) -> list[str]:
+    """Return notes on what SN501 could not judge."""
+    if case.run is None:
+        return []
+    if case.run.simulation.trials < 2:
+        return ["SN501 not judged: chance cannot be told from fewer than 2 trials"]
+    judged = _judged(case)
+    missing = [name for name in case.run.statistics if name not in judged]
+    if not missing:
+        return []
+    names = ", ".join(name.replace("_", " ") for name in missing)
+    why = "not known to first order in 1/width for this stack"
+    return [f"SN501 leaves out {names}: {why}"]
+
+
+def too_narrow(case: Case) -> Broken | None:
+    """Return the layer from which networks differ more than their bound."""
+    fluctuation, bound = case.finite.fluctuation, case.bounds.fluctuation_max
+    bad = np.flatnonzero(fluctuation > bound)
+    if not bad.size:
+        return None
+    layer, last = int(bad[0]), int(np.flatnonzero(~np.isnan(fluctuation))[-1])
+    value = float(fluctuation[last])
+    text = (
+        f"networks differ: the log second moment of one sample varies with standard deviation"
+        f" {value:.3g} at layer {last} (theory), above {bound:.3g} from layer {layer} on"
+    )
+    return Broken(layer, value, bound, text)
+
+
+def _again(case: Case, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # a Rule's signature
+    trials = 4 * case.run.simulation.trials if case.run is not None else 32
+    return [Remedy(f"run again with --seed 1 --trials {trials} to tell chance from a fault", None)]
+
+
+RULES = (
+    Rule(
+        "SN501",
+        "theory-mismatch",
+        "simulation and theory, to first order in 1/width, disagree beyond chance",
+        disagrees,
+        None,
+        (_again,),
+    ),
+    Rule(
+        "SN502",
+        "too-narrow",
+        "networks drawn alike differ too much: the width is too small for the depth",
+        too_narrow,
+        None,
+        (wider, fewer_layers),
+    ),
+)

@@ -1,0 +1,160 @@
+"""Does the forward signal survive, and does it reach its target? SN101 to SN104, and SN601."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.checks.case import Case
+from snstat.checks.remedies import fewer_layers, gains, more_layers
+from snstat.checks.rule import Broken, Rule
+from snstat.results import FloatArray
+
+# Square sums of weights in the domain of the SNN paper's theorem 1, arXiv:1706.02515.
+THEOREM_1 = (0.95, 1.1)
+# Standard errors beyond which an estimate is outside its tolerance whatever chance did.
+CERTAIN = 6.0
+
+
+def vanishes(case: Case) -> Broken | None:
+    """Return where the second moment falls below its bound."""
+    second = case.known("second_moment")
+    low, _ = case.bounds.second_moment_range(float(second[0]))
+    if case.outlook.kind == "silent":
+        return Broken(0, 0.0, None, "the inputs are zero and no bias adds to them")
+    return _outside(case, second, second < low, low, "signal vanishes", "below")
+
+
+def explodes(case: Case) -> Broken | None:
+    """Return where the second moment exceeds its bound."""
+    second = case.known("second_moment")
+    _, high = case.bounds.second_moment_range(float(second[0]))
+    beyond = second > high
+    if case.outlook.kind == "explodes":
+        # Theory ends where squares overflow: the next layer is beyond any bound.
+        missing = np.isnan(second)
+        beyond |= missing & (np.cumsum(missing) == 1)
+    return _outside(case, second, beyond, high, "signal explodes", "above")
+
+
+def _outside(
+    case: Case, second: FloatArray, bad: np.ndarray, bound: float, what: str, side: str
+) -> Broken | None:
+    if not bad.any():
+        return None
+    layer = int(np.flatnonzero(bad)[0])
+    value = float(second[layer])
+    shown = "beyond any float" if math.isnan(value) else f"{value:.3g}"
+    later = f", past the {case.depth} layers of the stack" if layer > case.depth else ""
+    text = (
+        f"the {what}: second moment {shown} at layer {layer}{later}{case.beside('second_moment', layer)},"
+        f" {side} {bound:.3g}"
+    )
+    return Broken(layer, None if math.isnan(value) else value, bound, text)
+
+
+def misses_target(case: Case) -> Broken | None:
+    """Return how the stack is still off its target, unless its limit is off it: see elsewhere."""
+    target = case.bounds.target(case.stack.activation)
+    if target is None or converges_elsewhere(case) is not None:
+        return None
+    layer = min(case.bounds.target_layer or case.depth, case.depth)
+    tolerance = case.bounds.target_tolerance
+    scale = math.sqrt(target[1]) if target[1] > 0 else 1.0
+    goal = f"the target ({target[0]:g}, {target[1]:g})"
+    for name, wanted, unit in (("mean", target[0], scale), ("variance", target[1], scale**2)):
+        value, source = float(case.predicted(name)[layer]), "theory"
+        if not abs(value - wanted) > tolerance * unit and case.run is not None:
+            seen = float(case.seen(name)[layer])
+            statistic = case.run.statistics[name]
+            error = float(statistic.stderr[layer]) if layer < len(statistic.stderr) else math.nan
+            if abs(seen - wanted) > tolerance * unit + CERTAIN * error:
+                value, source = seen, "seen"
+        if math.isnan(value) or abs(value - wanted) > tolerance * unit:
+            text = (
+                f"not at {goal} by layer {layer}: {name} {value:.4g} ({source}),"
+                f" off by more than {tolerance:g} of its scale"
+            )
+            return Broken(layer, value, wanted, text)
+    return None
+
+
+def converges_elsewhere(case: Case) -> Broken | None:
+    """Return the limit of a stack that converges, but not to its target."""
+    target = case.bounds.target(case.stack.activation)
+    mean, variance = case.outlook.mean, case.outlook.variance
+    if target is None or mean is None or variance is None or case.outlook.kind == "neutral":
+        return None
+    scale = math.sqrt(target[1]) if target[1] > 0 else 1.0
+    tolerance = case.bounds.target_tolerance
+    if abs(mean - target[0]) <= tolerance * scale and abs(variance - target[1]) <= (
+        tolerance * scale**2
+    ):
+        return None
+    text = (
+        f"converges to mean {mean:.4g}, variance {variance:.4g} (theory), not to the target"
+        f" ({target[0]:g}, {target[1]:g})"
+    )
+    return Broken(case.depth, variance, target[1], text)
+
+
+def leaves_theorems(case: Case) -> Broken | None:
+    """Return the square sum of SELU's weights where theorem 1 does not cover it."""
+    if case.stack.activation != "selu":
+        return None
+    square = case.layer.square_gain
+    low, high = THEOREM_1
+    if low <= square <= high:
+        return None
+    text = (
+        f"weights have square sum {square:.4g} ({case.stack.init}), outside the {low:g} to"
+        f" {high:g} for which the SNN paper's theorem 1 is proven"
+    )
+    return Broken(None, square, low if square < low else high, text)
+
+
+RULES = (
+    Rule(
+        "SN101",
+        "signal-vanishes",
+        "the second moment falls below its bound, here or before --depth-limit",
+        vanishes,
+        "vanishing",
+        (gains, fewer_layers),
+    ),
+    Rule(
+        "SN102",
+        "signal-explodes",
+        "the second moment exceeds its bound, here or before --depth-limit",
+        explodes,
+        "exploding",
+        (gains, fewer_layers),
+    ),
+    Rule(
+        "SN103",
+        "target-missed",
+        "mean or variance is off the target at the last layer (or --target-layer)",
+        misses_target,
+        None,
+        (gains, more_layers),
+    ),
+    Rule(
+        "SN104",
+        "wrong-fixed-point",
+        "mean and variance converge, but not to the target",
+        converges_elsewhere,
+        None,
+        (gains,),
+    ),
+)
+DOMAIN_RULES = (
+    Rule(
+        "SN601",
+        "outside-theorems",
+        "SELU's weights leave the domain of the SNN paper's theorem 1",
+        leaves_theorems,
+        None,
+        (gains,),
+    ),
+)

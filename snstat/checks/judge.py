@@ -1,0 +1,77 @@
+"""From a case to its verdict and findings, each with a remedy that was tried out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from snstat.checks.case import Case
+from snstat.checks.forward import converges_elsewhere
+from snstat.checks.rule import Broken, Rule
+from snstat.checks.rules import RULES
+from snstat.results import VERDICTS, Finding
+
+# What the SNN paper promises: the limit is within this of mean 0 and variance 1.
+NORMALIZED = 0.1
+
+
+def judge(case: Case, codes: Collection[str]) -> tuple[str, list[Finding]]:
+    """Return the verdict on a case, and the findings of the rules `codes`.
+
+    The verdict is of all rules, ignored ones included: what is ignored is not thereby fine.
+    """
+    broken = look(case)
+    findings = [
+        finding(RULES[code], case, how, set(broken))
+        for code, how in broken.items()
+        if code in codes
+    ]
+    return verdict(case, broken), findings
+
+
+def look(case: Case) -> dict[str, Broken]:
+    """Return how each rule is broken that is, by code."""
+    found = {code: rule.look(case) for code, rule in RULES.items()}
+    return {code: broken for code, broken in found.items() if broken is not None}
+
+
+def verdict(case: Case, broken: dict[str, Broken]) -> str:
+    """Return the gravest verdict of the broken rules, or what a sound stack is."""
+    named = {how.verdict or RULES[code].verdict for code, how in broken.items()}
+    grave = [name for name in VERDICTS if name in named]
+    if grave:
+        return grave[0]
+    outlook = case.outlook
+    normal = (
+        outlook.kind == "converges"
+        and outlook.mean is not None
+        and outlook.variance is not None
+        and abs(outlook.mean) <= NORMALIZED
+        and abs(outlook.variance - 1.0) <= NORMALIZED
+        and converges_elsewhere(case) is None
+    )
+    return "self-normalizing" if normal else "stable"
+
+
+def finding(rule: Rule, case: Case, how: Broken, codes: set[str]) -> Finding:
+    """Return the finding of a broken rule; `codes` are all that are broken."""
+    remedy = remedy_for(rule, case, how, codes)
+    message = f"{how.text}; {remedy}" if remedy else how.text
+    return Finding(rule.code, rule.name, how.layer, how.value, how.bound, message, remedy)
+
+
+def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
+    """Return a remedy after which this rule holds and no other is newly broken, or nothing.
+
+    Of the first family that has one: the first after which no rule is broken, else the first.
+    """
+    for family in rule.families:
+        partial = ""
+        for remedy in family(case, how):
+            left = set(look(remedy.case)) if remedy.case is not None else set()
+            if not left:
+                return remedy.words
+            if not partial and rule.code not in left and left < codes:
+                partial = remedy.words
+        if partial:
+            return partial
+    return ""

@@ -1,0 +1,134 @@
+"""Do all numbers fit their format? SN001."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from snstat.checks.case import Case
+from snstat.checks.remedies import fewer_layers, gains
+from snstat.checks.rule import Broken, Rule
+from snstat.results import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFormat:
+    """The largest finite value of a format and the smallest above 0, subnormal ones included."""
+
+    largest: float
+    smallest: float
+
+
+NON_FINITE = "non-finite"
+
+# fmt: off
+FORMATS: Mapping[str, NumberFormat] = MappingProxyType({
+    "float16":  NumberFormat((2.0 - 2.0**-10) * 2.0**15, 2.0**-24),
+    "bfloat16": NumberFormat((2.0 - 2.0**-7) * 2.0**127, 2.0**-133),
+    "float32":  NumberFormat((2.0 - 2.0**-23) * 2.0**127, 2.0**-149),
+})
+# fmt: on
+
+
+def leaves_range(case: Case) -> Broken | None:
+    """Return where a value is not finite, or an activation or gradient leaves the format."""
+    name = case.bounds.number_format
+    form = FORMATS[name]
+    found = [
+        *_seen_nonfinite(case),
+        *_activations(case, name, form),
+        *_gradients(case, name, form),
+    ]
+    return min(found, key=lambda broken: broken.layer or 0) if found else None
+
+
+def _seen_nonfinite(case: Case) -> list[Broken]:
+    if case.run is None or case.run.first_nonfinite is None:
+        return []
+    layer = case.run.first_nonfinite
+    largest = _largest(case)
+    expected = float(largest[layer])
+    words = (
+        "theory has no finite value there"
+        if math.isnan(expected)
+        else f"largest predicted {expected:.2g}"
+    )
+    text = f"activations are not finite from layer {layer} on (seen; {words})"
+    return [Broken(layer, None, None, text, NON_FINITE)]
+
+
+def _largest(case: Case) -> FloatArray:
+    """Return about the largest activation of a batch, (limit + 1,), by theory.
+
+    The largest of N normals of variance q is about √(2 q ln N); NaN where q is too large.
+    """
+    samples = 2.0 * max(case.batch * case.stack.width, 2)
+    edge = np.sqrt(2.0 * math.log(samples) * case.prediction.pre_second_moment)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.maximum(*(np.abs(case.activation(sign * edge)) for sign in (-1.0, 1.0)))
+
+
+def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
+    found = []
+    largest, root = _largest(case), np.sqrt(case.known("second_moment"))
+    high = np.flatnonzero(largest > form.largest)
+    if high.size:
+        layer = int(high[0])
+        value = float(largest[layer])
+        text = (
+            f"{name} overflows at layer {layer}: largest activation about {value:.2g} (theory"
+            f"{_seen_root(case, layer)}), above {form.largest:.6g}"
+        )
+        found.append(Broken(layer, value, form.largest, text, NON_FINITE))
+    low = np.flatnonzero((root < form.smallest) & (root[0] > 0))
+    if low.size:
+        layer = int(low[0])
+        value = float(root[layer])
+        text = (
+            f"{name} underflows at layer {layer}: root mean square of activations {value:.2g}"
+            f" (theory{_seen_root(case, layer)}), below {form.smallest:.2g}"
+        )
+        found.append(Broken(layer, value, form.smallest, text))
+    return found
+
+
+def _seen_root(case: Case, layer: int) -> str:
+    seen = float(case.seen("second_moment")[layer])
+    return "" if math.isnan(seen) else f"; root mean square seen {math.sqrt(max(seen, 0.0)):.2g}"
+
+
+def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
+    """Gradients by their root mean square over that of the last layer, whose scale is 1."""
+    root = 0.5 * case.gradients
+    low, high = math.log(form.smallest), math.log(form.largest)
+    bad = np.flatnonzero((root < low) | (root > high))
+    if not bad.size:
+        return []
+    layer = int(bad[-1])
+    verb = "underflow" if root[layer] < low else "overflow"
+    bound = form.smallest if root[layer] < low else form.largest
+    with np.errstate(over="ignore"):
+        value = float(np.exp(root[layer]))
+    text = (
+        f"{name} gradients {verb} at layer {layer}: {value:.2g} of the last layer's root mean"
+        f" square (theory), beyond {bound:.2g}"
+    )
+    verdict = NON_FINITE if verb == "overflow" else None
+    return [Broken(layer, value if 0 < value < math.inf else None, bound, text, verdict)]
+
+
+RULES = (
+    Rule(
+        "SN001",
+        "not-representable",
+        "an activation or gradient is not finite, or leaves the range of --number-format",
+        leaves_range,
+        # Only of what overflows: what underflows is judged by how it came to that.
+        None,
+        (gains, fewer_layers),
+    ),
+)

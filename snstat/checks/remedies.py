@@ -1,0 +1,149 @@
+"""What to try: other gains, fewer layers, wider layers. Whether it helps is tried out elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from snstat.checks.case import Case
+from snstat.checks.rule import Broken, Remedy
+from snstat.stack import MAX_WIDTH
+from snstat.theory.centred import centred_moments
+
+# Second moments of pre-activations among which the best gain is looked for.
+PLACES = np.exp(np.linspace(math.log(0.01), math.log(100.0), 81))
+# A signal beyond these has gone wherever it goes.
+GONE = 1e6
+# A width is not raised by one for this share of it.
+ROUNDING = 1e-12
+# Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
+# so many layers.
+LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 40, 1000
+
+
+def gains(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
+    """Yield gains that hold the signal over the whole stack."""
+    for remedy, layers in _gains_and_layers(case):
+        if layers >= case.limit:
+            yield remedy
+
+
+def fewer_layers(case: Case, broken: Broken) -> Iterator[Remedy]:
+    """Yield the layers before the one that breaks a rule, alone or with another gain, the longest
+    stack first."""
+    from snstat.checks.judge import look  # which tries remedies out, and so imports this module
+
+    found = []
+    if broken.layer is not None and broken.layer > 1:
+        found.append((broken.layer - 1, at_most(case, broken.layer - 1)))
+    for remedy, layers in _gains_and_layers(case):
+        if remedy.case is not None and layers > 0:
+            shorter = at_most(remedy.case, min(layers, case.limit))
+            ends = [how.layer for how in look(shorter.case).values() if how.layer is not None]
+            depth = min([layers + 1, *ends]) - 1
+            if depth > 0:
+                shorter = at_most(remedy.case, depth)
+                found.append((depth, Remedy(f"{remedy.words} and {shorter.words}", shorter.case)))
+    for _, remedy in sorted(found, key=lambda entry: -entry[0]):
+        yield remedy
+
+
+def _gains_and_layers(case: Case) -> list[tuple[Remedy, int]]:
+    """Return other gains, each with the layers over which the second moment stays in bounds."""
+    now = f"{case.stack.hidden_gain:.4g}"
+    found = {}
+    for gain in _holding_gains(case):
+        # Four digits are easy to type; where depth asks for more, all of them.
+        for words in (f"{gain:.4g}", repr(gain)):
+            if f"{gain:.4g}" != now and words not in found:
+                changed = case.changed(weight_gain=float(words))
+                layers = survival(changed)
+                found[words] = Remedy(f"use --weight-gain {words} (now {now})", changed), layers
+                if layers >= case.limit:
+                    break
+    return list(found.values())
+
+
+def survival(case: Case) -> int:
+    """Return over how many layers, up to the limit, the second moment stays in its bounds.
+
+    Cheap: of all theory, it follows the second moment only.
+    """
+    second = case.inputs.second_moment
+    low, high = case.bounds.second_moment_range(second)
+    layer, previous = case.stack.layer(1), math.nan
+    for number in range(1, case.limit + 1):
+        q = layer.square_gain * second + layer.bias_std**2
+        if number > 1 and math.isclose(q, previous, rel_tol=1e-15):
+            return case.limit
+        second, previous = centred_moments(case.activation, q).second_moment, q
+        if not low <= second <= high:
+            return number - 1
+        layer = case.layer
+    return case.limit
+
+
+def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+    """Yield more layers: the signal may only need time to get where it goes."""
+    for factor in (2, 4, 8, 16):
+        depth = factor * case.depth
+        yield Remedy(f"at least {depth:,} layers (now {case.depth:,})", case.changed(depth=depth))
+
+
+def at_most(case: Case, depth: int) -> Remedy:
+    """Return the remedy of a stack of `depth` layers."""
+    layers = "1 layer" if depth == 1 else f"{depth:,} layers"
+    return Remedy(f"at most {layers} (now {case.limit:,})", case.changed(depth=depth))
+
+
+def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
+    """Yield widths at which networks differ less: the variance between them falls as 1/width."""
+    if broken.value is None or broken.bound is None or not 0 < broken.bound < broken.value:
+        return
+    share = (broken.value / broken.bound) ** 2
+    for margin in (1.0, 1.05, 1.5):
+        least = case.stack.width * share * margin
+        if least <= MAX_WIDTH:
+            width = math.ceil(least * (1.0 - ROUNDING))
+            now = case.stack.width
+            yield Remedy(f"width ≥ {width:,} (now {now:,})", case.changed(width=width))
+
+
+def _holding_gains(case: Case) -> Iterator[float]:
+    """Yield G with G² E[φ²] + b² = q for some q: what the second moment then stays at.
+
+    The last one is tuned to the depth: where every fixed point repels, as for GELU, it keeps the
+    signal longest.
+    """
+    if case.bounds.target(case.stack.activation) == (0.0, 1.0):
+        yield 1.0
+    bias = case.layer.bias_std**2
+    found: list[tuple[float, float]] = []
+    for q in (1.0, *PLACES.tolist()):
+        state = centred_moments(case.activation, q)
+        if q > bias and state.second_moment > 0:
+            square = (q - bias) / state.second_moment
+            change = math.log(max(square * state.derivative_square, 1e-300))
+            found.append((abs(change), math.sqrt(square)))
+    if found:
+        yield found[0][1]
+        yield min(found)[1]
+    yield _tuned_gain(case)
+
+
+def _tuned_gain(case: Case) -> float:
+    """Return the gain after which the last second moment is the input's."""
+    start = case.inputs.second_moment
+    low, high = math.log(LEAST_GAIN), math.log(MOST_GAIN)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        square, second = math.exp(2.0 * middle), start
+        for _ in range(min(case.limit, FOLLOWED)):
+            q = square * second + case.layer.bias_std**2
+            second = centred_moments(case.activation, q).second_moment
+            if not start / GONE < second < start * GONE:
+                break
+        low, high = (low, middle) if second > start else (middle, high)
+    return math.exp(0.5 * (low + high))

@@ -1,0 +1,65 @@
+"""All rules, by code, and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from types import MappingProxyType
+
+from snstat.checks import backward, chance, forward, numbers, pairs, units
+from snstat.checks.rule import Rule
+from snstat.errors import UnknownNameError
+
+# The comparison with a baseline looks at two runs and is no look at a case: see baseline.py.
+BASELINE_CODE, BASELINE_NAME = "SN701", "baseline-drift"
+BASELINE_SUMMARY = "the stack differs from its baseline beyond chance and --min-effect"
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        rule.code: rule
+        for rule in (
+            *numbers.RULES,
+            *forward.RULES,
+            *backward.RULES,
+            *pairs.RULES,
+            *units.RULES,
+            *chance.RULES,
+            *forward.DOMAIN_RULES,
+        )
+    }
+)
+CODES = (*RULES, BASELINE_CODE)
+
+
+def choose(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[str]:
+    """Return the codes of the rules to apply: those of `select` (all, if empty) less `ignore`.
+
+    Either lists codes, names of rules, or beginnings of codes: "SN1" is every rule from SN101 to
+    SN199. Raises UnknownNameError for what is none of these.
+    """
+    chosen = set().union(*(_matching("select", entry) for entry in select)) or set(CODES)
+    return frozenset(chosen.difference(*(_matching("ignore", entry) for entry in ignore)))
+
+
+def _matching(option: str, entry: str) -> set[str]:
+    text = entry.strip()
+    found = {code for code in CODES if text and code.startswith(text.upper())}
+    found |= {code for code, name, _ in catalogue() if name == text.lower()}
+    if not found:
+        raise UnknownNameError(option, entry, CODES)
+    return found
+
+
+def catalogue() -> list[tuple[str, str, str]]:
+    """Return (code, name, summary) of every rule."""
+    rows = [(rule.code, rule.name, rule.summary) for rule in RULES.values()]
+    return [*rows, (BASELINE_CODE, BASELINE_NAME, BASELINE_SUMMARY)]
+
+
+def explanation(code: str) -> str:
+    """Return the page of a rule, as markdown; UnknownNameError if there is no such rule."""
+    codes = sorted(_matching("explain", code)) if code.strip() else []
+    if len(codes) != 1:
+        raise UnknownNameError("explain", code, CODES)
+    page = files("snstat.checks").joinpath("pages", f"{codes[0]}.md")
+    return page.read_text(encoding="utf-8")

@@ -1,0 +1,267 @@
+"""`snstat check`: a verdict on a stack, with an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from snstat.atomic import whole_file
+from snstat.checks.bounds import NUMBER_FORMATS
+from snstat.cli import version_option
+from snstat.cli.options import apply, output_option, stack_options
+from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, write_stdout
+from snstat.cli.plot import refuse_stack_options
+from snstat.errors import InvalidValueError, SnstatError
+
+if TYPE_CHECKING:
+    from snstat.checking import Request
+    from snstat.results import Check, Run
+
+FORMATS = ("table", "json", "junit", "github", "markdown")
+# Options that hold for a configuration and for a saved run as they hold for one stack.
+OVERALL = {
+    "saved",
+    "config",
+    "form",
+    "output",
+    "select",
+    "ignore",
+    "baseline",
+    "write_baseline",
+    "same_seed",
+    "min_effect",
+}
+EXAMPLES = """\b
+Examples:
+  snstat check
+  snstat check -a relu --depth 128 --ignore SN301
+  snstat check --write-baseline base.json
+  snstat check --baseline base.json --weight-gain 1.02
+  snstat check run.json --baseline base.json --format markdown
+  snstat check --explain SN202"""
+
+
+def bound_options(function: Any) -> Any:
+    """Add the bounds of the rules."""
+    number = {"type": float, "metavar": "X"}
+    options: list[tuple[str, Any, str, str]] = [
+        ("--depth-limit", {"type": int, "metavar": "N"}, "the depth",
+         "Layers that the forward signal has to survive."),
+        ("--second-moment-min", number, "0.01",
+         "Least second moment, times the smaller of 1 and the input's."),
+        ("--second-moment-max", number, "100",
+         "Largest second moment, times the larger of 1 and the input's."),
+        ("--target-mean", number, "0 for selu", "Mean to be reached."),
+        ("--target-variance", number, "1 for selu", "Variance to be reached."),
+        ("--target-tolerance", number, "0.1", "Distance allowed, in units of the target."),
+        ("--target-layer", {"type": int, "metavar": "N"}, "the last",
+         "Layer by which the target is to be reached."),
+        ("--gradient-decades", number, "6",
+         "Powers of ten that squared gradients may grow or shrink by."),
+        ("--cosine-max", number, "0.98", "Cosine at which inputs count as alike."),
+        ("--separation-max", number, "1.1", "Factor per layer by which inputs may separate."),
+        ("--dead-max", number, "0.5", "Share of units that may be dead."),
+        ("--saturated-max", number, "0.5", "Share of units that may be saturated."),
+        ("--fluctuation-max", number, "1",
+         "Standard deviation between networks of the log second moment."),
+        ("--min-effect", number, "0.01", "Smallest relative difference from a baseline."),
+    ]  # fmt: skip
+    return apply(
+        function,
+        [
+            click.option(
+                "--number-format",
+                type=click.Choice(NUMBER_FORMATS),
+                show_default="float32",
+                help="Format whose range numbers must not leave.",
+            ),
+            *(
+                click.option(name, show_default=default, help=text, **kind)
+                for name, kind, default, text in options
+            ),
+        ],
+    )
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("saved", required=False, metavar="[RUN.json | -]")
+@click.option("--select", multiple=True, metavar="CODE", help="Only these rules, or SN2 for all 2xx.")
+@click.option("--ignore", multiple=True, metavar="CODE", help="Without these rules.")
+@click.option("--list-rules", is_flag=True, help="List the rules and exit.")
+@click.option("--explain", metavar="CODE", help="Explain a rule and exit.")
+@click.option("--baseline", metavar="FILE", help="Compare with this run, layer by layer.")
+@click.option("--write-baseline", metavar="FILE", help="Save what was run, to compare with later.")
+@click.option("--same-seed", is_flag=True, help="The baseline's own networks, equal to the last bit.")
+@click.option("--config", metavar="FILE", help="Run the checks of this pyproject.toml or snstat.toml.")
+@click.option(
+    "-f",
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Form of the result.",
+)
+@output_option
+@bound_options
+@stack_options
+@version_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    saved: str | None,
+    list_rules: bool,
+    explain: str | None,
+    write_baseline: str | None,
+    config: str | None,
+    form: str,
+    output: str | None,
+    **options: Any,
+) -> None:
+    """Judge a stack: a verdict on top, every rule that it breaks, and what to try.
+
+    Without options that describe a stack, the checks of snstat.toml or of [tool.snstat.check] in
+    pyproject.toml are run, from this folder or the nearest above it; where there are none, the
+    default stack is checked. The exit code is 1 if a check fails.
+    """
+    if list_rules or explain is not None:
+        write_stdout([_about_rules(explain)])
+        return
+    given = {
+        name: value
+        for name, value in options.items()
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    requests = _requests(ctx, saved, config, given)
+    with ExitStack() as files:
+        write = files.enter_context(text_output(output))
+        kept = files.enter_context(whole_file(write_baseline)) if write_baseline else None
+        checks, runs = [], []
+        for request, run in _carried_out(requests):
+            if run.partial:
+                notice("interrupted: a part of a run is not judged")
+                ctx.exit(130)
+            runs.append(run)
+            checks.append(_located(request, lambda request=request, run=run: request.judge(run)))
+        write(_pieces(checks, form, file=output not in (None, STDOUT)))
+        if kept is not None:
+            from snstat.saved import runs_to_json
+
+            kept.writelines(runs_to_json(runs, [check.name for check in checks]))
+    if not all(check.passed for check in checks):
+        ctx.exit(1)
+
+
+def _requests(
+    ctx: click.Context, saved: str | None, config: str | None, given: dict[str, Any]
+) -> list[tuple[Request, Run | None]]:
+    """Return what is to be judged: a saved run, the checks of a configuration, or one stack."""
+    from snstat.checking import DEFAULT_NAME, Request
+
+    stack = [name for name in given if name not in OVERALL]
+    if saved is not None:
+        from snstat.saved import load_named
+
+        if config is not None:
+            raise InvalidValueError("--config", config, "left out beside a saved run")
+        refuse_stack_options(ctx, OVERALL | set(_bound_names()))
+        runs = load_named(saved)
+        names = [DEFAULT_NAME] if len(runs) == 1 else list(runs)
+        return [
+            (Request.build(given, name=name, saved=run), run)
+            for name, run in zip(names, runs.values(), strict=True)
+        ]
+    if config is not None and stack:
+        raise InvalidValueError(
+            "--config", config, f"left out beside --{stack[0].replace('_', '-')}",
+            "put the option into the file",
+        )  # fmt: skip
+    if not stack:
+        from snstat.checks.config import find_config, load_config, located
+
+        path = Path(config) if config is not None else find_config(Path.cwd())
+        if path is not None:
+            requests = []
+            for declared in load_config(path):
+                try:
+                    request = Request.build(
+                        {**declared.options, **given}, name=declared.name, source=declared.source
+                    )
+                except SnstatError as error:
+                    raise located(declared.source, declared.name, error) from None
+                requests.append((request, None))
+            return requests
+    activations = list(dict.fromkeys(given.pop("activations", ())))
+    if len(activations) < 2:
+        single = {"activation": activations[0]} if activations else {}
+        return [(Request.build(given | single), None)]
+    return [
+        (Request.build(given | {"activation": name}, name=name), None) for name in activations
+    ]
+
+
+def _carried_out(
+    requests: Sequence[tuple[Request, Run | None]],
+) -> Iterator[tuple[Request, Run]]:
+    """Yield each request with its run, simulated now unless it was saved."""
+    for request, run in requests:
+        if run is not None:
+            yield request, run
+        elif request.plan is not None:
+            from snstat.engine.warmup import compile_kernels
+
+            plan = request.plan
+            compile_kernels(
+                plan.stack.init, plan.dtype, plan.sampler, backward=plan.backward, notice=notice
+            )
+            with progress_bar(request.name, plan.stack.depth * plan.trials) as progress:
+                yield request, plan.run(progress)
+
+
+def _located(request: Request, work: Any) -> Check:
+    """Return what `work` does; an error names the place of the check, if it has one."""
+    try:
+        result: Check = work()
+    except SnstatError as error:
+        if request.source is None:
+            raise
+        from snstat.checks.config import located
+
+        raise located(request.source, request.name, error) from None
+    return result
+
+
+def _bound_names() -> tuple[str, ...]:
+    from snstat.checking import BOUNDS
+
+    return BOUNDS
+
+
+def _pieces(checks: Sequence[Check], form: str, *, file: bool) -> list[str]:
+    """Return the result in the form asked for."""
+    if form == "json":
+        from snstat.saved_checks import checks_to_json
+
+        return [checks_to_json(checks)]
+    from snstat.report import check_formats
+
+    if form == "table":
+        return [render(lambda console: check_formats.print_checks(checks, console), file=file)]
+    return [check_formats.TEXT[form](checks)]
+
+
+def _about_rules(code: str | None) -> str:
+    """Return the page of the rule `code`, or the list of all rules."""
+    from snstat.checks.rules import catalogue, explanation
+    from snstat.report import check_formats
+
+    if code is not None:
+        page = explanation(code)
+        return render(lambda console: check_formats.print_page(page, console), file=False)
+    return render(lambda console: check_formats.print_rules(catalogue(), console), file=False)

@@ -1,0 +1,46 @@
+"""For the tests of a project of your own: `assert_propagates`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from snstat.checking import check
+from snstat.results import Check
+
+__all__ = ["assert_propagates"]
+
+
+def assert_propagates(
+    activation: str | None = None,
+    depth: int | None = None,
+    *,
+    baseline: str | os.PathLike[str] | None = None,
+    same_seed: bool = False,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    name: str = "default",
+    **options: Any,
+) -> Check:
+    """Raise AssertionError, in the words of `snstat check`, unless a stack passes its check.
+
+    The arguments are those of `snstat.check`; what is wrong with one raises SnstatError. Returns
+    the check that passed.
+    """
+    __tracebackhide__ = True
+    result = check(
+        activation,
+        depth,
+        baseline=baseline,
+        same_seed=same_seed,
+        select=select,
+        ignore=ignore,
+        name=name,
+        **options,
+    )
+    if not result.passed:
+        lines = [f"{result.name}: {result.verdict}"]
+        lines += [f"{found.code} {found.name}: {found.message}" for found in result.findings]
+        raise AssertionError("\n".join(lines))
+    return result

@@ -1,0 +1,48 @@
+"""Cases for the tests of rules: stacks that were never run, and the plain loops beside them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.activation import ACTIVATIONS
+from snstat.checks.bounds import Bounds
+from snstat.checks.case import Case
+from snstat.checks.judge import judge
+from snstat.checks.rules import CODES
+from snstat.engine.inputs import DrawnInputs
+from snstat.stack import Stack
+
+# Halfway between, so that a kink or a jump at 0 costs an error of second order in the step only.
+NODES = 1e-3 * (np.arange(-12000, 12000) + 0.5)
+WEIGHTS = np.exp(-0.5 * NODES * NODES) / np.exp(-0.5 * NODES * NODES).sum()
+
+
+def case(activation, depth=64, *, batch=64, mean=0.0, std=1.0, bounds=None, **stack):
+    """Return the case of a stack with drawn inputs."""
+    built = Stack.build(activation, depth, **stack)
+    inputs = DrawnInputs("normal", built.width, batch, mean, std)
+    return Case(built, batch, inputs.moments(), Bounds.build(**(bounds or {})))
+
+
+def judged(*arguments, codes=CODES, **options):
+    """Return the verdict on a stack and its findings by code."""
+    verdict, findings = judge(case(*arguments, **options), frozenset(codes))
+    return verdict, {finding.code: finding for finding in findings}
+
+
+def mean_of(function, q):
+    """E[function(√q z)] by the trapezoidal rule."""
+    return float(WEIGHTS @ function(math.sqrt(q) * NODES))
+
+
+def second_moments(activation, gain, depth, start=1.0, bias=0.0):
+    """E[φ²] of layers 0..depth, and q of layers 1..depth, by a plain loop."""
+    function, second, seconds, places = ACTIVATIONS[activation].function, start, [start], []
+    for _ in range(depth):
+        q = gain**2 * second + bias**2
+        second = mean_of(lambda x: function(x) ** 2, q)
+        seconds.append(second)
+        places.append(q)
+    return np.array(seconds), np.array(places)

@@ -1,0 +1,308 @@
+"""The rules, each against a plain loop over layers."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from snstat.activation import ACTIVATIONS
+from snstat.checks.bounds import Bounds
+from snstat.checks.judge import look
+from snstat.checks.numbers import FORMATS
+from snstat.checks.pairs import separation
+from snstat.checks.rules import CODES, RULES, catalogue, choose, explanation
+from snstat.checks.units import saturated_share
+from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.results import VERDICTS
+from tests.checks.cases import case, judged, mean_of, second_moments
+
+# activation, depth, options -> verdict, codes
+JUDGEMENTS = [
+    ("selu", 64, {}, "self-normalizing", set()),
+    ("selu", 512, {}, "gradient-exploding", {"SN202"}),
+    ("relu", 16, {}, "stable", set()),
+    ("relu", 64, {}, "collapsed", {"SN301"}),
+    ("relu", 30, {"weight_gain": 2.0}, "exploding", {"SN102", "SN202"}),
+    ("relu", 600, {"weight_gain": 2.0}, "non-finite", {"SN001", "SN102", "SN202", "SN301"}),
+    ("tanh", 64, {}, "vanishing", {"SN101"}),
+    ("tanh", 64, {"weight_gain": 1.5}, "chaotic", {"SN302"}),
+    ("tanh", 64, {"weight_gain": 20.0}, "chaotic", {"SN202", "SN302", "SN401"}),
+    ("tanh", 20, {}, "stable", set()),
+    ("gelu", 64, {}, "vanishing", {"SN101", "SN201"}),
+    ("sigmoid", 4, {}, "collapsed", {"SN301"}),
+    ("selu", 64, {"weight_gain": 0.75}, "stable", {"SN104", "SN601"}),
+    ("selu", 64, {"init": "he_normal"}, "exploding", {"SN102", "SN103", "SN601"}),
+    (
+        "selu",
+        64,
+        {"init": "torch_default"},
+        "vanishing",
+        {"SN101", "SN104", "SN201", "SN301", "SN601"},
+    ),
+    ("identity", 64, {}, "stable", set()),
+]
+
+
+@pytest.mark.parametrize(("activation", "depth", "options", "verdict", "codes"), JUDGEMENTS)
+def test_verdict_and_codes(activation, depth, options, verdict, codes):
+    seen, findings = judged(activation, depth, **options, width=2**20)
+    assert (seen, set(findings)) == (verdict, codes)
+
+
+def test_a_deep_selu_stack_is_never_fine_however_much_is_ignored():
+    verdict, findings = judged("selu", 512, codes=choose(ignore=["SN2"]))
+    assert (verdict, findings) == ("gradient-exploding", {})
+
+
+@pytest.mark.parametrize("activation", ["tanh", "elu", "gelu"])
+def test_a_vanishing_signal_is_named_at_its_first_layer(activation):
+    finding = judged(activation, 64)[1]["SN101"]
+    seconds, _ = second_moments(activation, 1.0, 64)
+    layer = int(np.flatnonzero(seconds < 0.01)[0])
+    assert finding.layer == layer
+    assert finding.value == pytest.approx(seconds[layer], rel=1e-9)
+    assert finding.bound == 0.01
+
+
+def test_an_exploding_signal_is_named_at_its_first_layer():
+    finding = judged("selu", 64, init="he_normal")[1]["SN102"]
+    seconds, _ = second_moments("selu", math.sqrt(2.0), 64)
+    layer = int(np.flatnonzero(seconds > 100.0)[0])
+    # The trapezoidal rule meets the kink of SELU with an error of second order in its step.
+    assert (finding.layer, finding.value) == (layer, pytest.approx(seconds[layer], rel=1e-5))
+
+
+def test_large_and_small_inputs_set_their_own_scale():
+    # ReLU keeps any scale: only a change of it is a fault.
+    for std in (1e-3, 30.0):
+        assert judged("relu", 16, std=std)[0] == "stable"
+    # SELU draws any input to its fixed point, and that is no fault either.
+    assert judged("selu", 64, std=30.0)[0] == "self-normalizing"
+
+
+def test_a_signal_that_dies_beyond_the_stack_is_found_by_the_depth_limit():
+    assert judged("tanh", 20)[1] == {}
+    finding = judged("tanh", 20, bounds={"depth_limit": 64})[1]["SN101"]
+    seconds, _ = second_moments("tanh", 1.0, 64)
+    assert finding.layer == int(np.flatnonzero(seconds < 0.01)[0])
+    assert "past the 20 layers of the stack" in finding.message
+
+
+def test_a_silent_network_is_said_to_be_silent():
+    finding = judged("relu", 8, std=0.0)[1]["SN101"]
+    assert (finding.layer, finding.value) == (0, 0.0)
+
+
+@pytest.mark.parametrize(("activation", "gain"), [("selu", 1.0), ("tanh", 2.0), ("sigmoid", 1.0)])
+def test_gradients_are_the_product_of_the_slopes(activation, gain):
+    depth = 150
+    _, places = second_moments(activation, gain, depth)
+    slope = ACTIVATIONS[activation].derivative
+    # φ' at the input is missing, as is the last layer's, which the read-out feeds.
+    logs = [math.log(gain**2 * mean_of(lambda x: slope(x) ** 2, q)) for q in places[:-1]]
+    total = sum(logs) + math.log(gain**2)
+    code = "SN202" if total > 0 else "SN201"
+    finding = judged(activation, depth, weight_gain=gain)[1][code]
+    assert finding.layer == 0
+    assert math.log(finding.value) == pytest.approx(total, rel=1e-4)
+    assert finding.bound == pytest.approx(1e6 if total > 0 else 1e-6)
+
+
+def test_the_crossing_of_the_gradients_bound_is_counted_from_the_end():
+    finding = judged("selu", 512)[1]["SN202"]
+    chi = mean_of(lambda x: ACTIVATIONS["selu"].derivative(x) ** 2, 1.0)
+    layers = math.ceil(6.0 * math.log(10.0) / math.log(chi))
+    assert f"crossed {layers} layers from the end" in finding.message
+
+
+def test_relu_collapses_where_the_arc_cosine_kernel_says():
+    # Cho, Saul 2009: cos θ' = (sin θ + (π − θ) cos θ)/π.
+    cosine, layer = 0.0, 0
+    while cosine < 0.98:
+        angle = math.acos(cosine)
+        cosine = (math.sin(angle) + (math.pi - angle) * math.cos(angle)) / math.pi
+        layer += 1
+    finding = judged("relu", 64)[1]["SN301"]
+    assert (finding.layer, finding.value) == (layer, pytest.approx(cosine, rel=1e-12))
+
+
+def test_inputs_alike_from_the_start_may_lose_only_a_share_of_their_difference():
+    # Cosine 0.99 at the input: mean² / (mean² + variance).
+    mean = math.sqrt(0.99 / 0.01)
+    assert "SN301" not in judged("identity", 8, mean=mean)[1]
+    assert "SN301" not in judged("relu", 64, mean=mean)[1]
+    finding = judged("relu", 64, mean=mean, bounds={"cosine_max": 0.6})[1]["SN301"]
+    assert finding.bound == pytest.approx(1.0 - 0.4 * 0.01)
+
+
+@pytest.mark.parametrize("gain", [1.2, 1.5, 3.0])
+def test_separation_is_the_slope_of_the_correlation_map_at_one(gain):
+    factors = separation(case("tanh", 40, weight_gain=gain))
+    seconds, places = second_moments("tanh", gain, 41)
+    slope = ACTIVATIONS["tanh"].derivative
+    for layer in (1, 5, 40):
+        q, following = places[layer - 1], gain**2 * seconds[layer]
+        expected = gain**2 * mean_of(lambda x: slope(x) ** 2, q) * q / following
+        assert factors[layer] == pytest.approx(expected, rel=1e-9)
+
+
+def test_saturated_units_of_tanh_are_counted():
+    # 1 − tanh² < 0.01 where |z| > artanh(√0.99), z ~ N(0, q).
+    edge = math.atanh(math.sqrt(0.99))
+    q = np.array([0.5, 4.0, 100.0, math.nan])
+    expected = [math.erfc(edge / math.sqrt(2.0 * value)) for value in q[:3]]
+    # Counted among 4,001 quantiles.
+    assert saturated_share(ACTIVATIONS["tanh"], q)[:3] == pytest.approx(expected, abs=1 / 4001)
+    assert math.isnan(saturated_share(ACTIVATIONS["tanh"], q)[3])
+
+
+def test_dead_units_are_counted():
+    finding = judged("hard_tanh", 4, weight_gain=20.0, batch=1)[1]["SN401"]
+    # One sample: a unit is dead where |z| > 1.
+    assert finding.value == pytest.approx(math.erfc(1.0 / math.sqrt(2.0 * 400.0)), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_number_formats_are_those_of_numpy(name):
+    if name == "bfloat16":
+        assert np.log2(FORMATS[name].smallest) == -133
+        assert FORMATS[name].largest == pytest.approx(3.3895313892515355e38, rel=1e-15)
+        return
+    info = np.finfo(name)
+    assert FORMATS[name].largest == float(info.max)
+    assert FORMATS[name].smallest == float(info.smallest_subnormal)
+
+
+def test_overflow_of_float16_comes_long_before_that_of_float32():
+    narrow = judged("relu", 100, weight_gain=2.0, bounds={"number_format": "float16"})
+    wide = judged("relu", 100, weight_gain=2.0)
+    # √(2 q ln 2N) > 65504 with q = 4·2^(l−1): the largest of N = 64·1024 normals.
+    edge = 65504.0**2 / (2.0 * math.log(2 * 64 * 1024))
+    layer = math.floor(math.log2(edge / 4.0)) + 2
+    assert narrow[1]["SN001"].layer == layer
+    assert narrow[0] == "non-finite"
+    assert "SN001" not in wide[1]
+
+
+def test_underflow_is_found_and_does_not_hide_that_the_signal_vanished():
+    verdict, findings = judged("gelu", 64, bounds={"number_format": "float16"})
+    assert "underflows" in findings["SN001"].message
+    assert verdict == "vanishing"
+
+
+def test_a_target_not_reached_yet_is_told_from_one_that_never_is():
+    findings = judged("selu", 3, std=8.0)[1]
+    assert "SN103" in findings
+    assert "SN104" not in findings
+    assert "at least" in findings["SN103"].remedy
+    findings = judged("selu", 64, weight_gain=0.9)[1]
+    assert "SN104" in findings
+    assert "SN103" not in findings
+
+
+def test_a_target_of_ones_own():
+    target = {"target_mean": 0.0, "target_variance": 2.0}
+    finding = judged("selu", 64, bounds=target)[1]["SN104"]
+    assert finding.bound == 2.0
+    assert judged("relu", 16, bounds={"target_mean": 0.5642, "target_variance": 0.6817})[1] == {}
+
+
+def test_the_domain_of_theorem_one():
+    for gain, inside in ((0.974, False), (0.975, True), (1.048, True), (1.05, False)):
+        assert ("SN601" not in judged("selu", 64, weight_gain=gain)[1]) == inside
+    assert "SN601" not in judged("relu", 16)[1]
+
+
+def test_narrow_networks_differ():
+    # ReLU: every layer adds κ/n = 5/n to the variance of the log second moment, the input 2/n.
+    finding = judged("relu", 32, width=64)[1]["SN502"]
+    variance = 2.0 / 64 + 5.0 / 64 * np.arange(33)
+    assert finding.layer == int(np.flatnonzero(np.sqrt(variance) > 1.0)[0])
+    assert finding.value == pytest.approx(math.sqrt(variance[-1]), rel=1e-6)
+    width = int(re.search(r"width ≥ ([\d,]+)", finding.remedy)[1].replace(",", ""))
+    assert width == math.ceil(2.0 + 5.0 * 32)
+
+
+# What to try -> how to do it.
+GAIN = re.compile(r"--weight-gain (\S+)")
+MOST = re.compile(r"at most ([\d,]+) layers?")
+WIDTH = re.compile(r"width ≥ ([\d,]+)")
+LEAST = re.compile(r"at least ([\d,]+) layers")
+
+
+@pytest.mark.parametrize(("activation", "depth", "options", "verdict", "codes"), JUDGEMENTS)
+def test_every_remedy_mends_what_it_was_given_for(activation, depth, options, verdict, codes):
+    findings = judged(activation, depth, **options, width=512)[1]
+    for code, finding in findings.items():
+        assert finding.remedy, finding
+        assert finding.message.endswith("; " + finding.remedy)
+        changes = {}
+        for pattern, name, kind in (
+            (GAIN, "weight_gain", float),
+            (MOST, "depth", int),
+            (LEAST, "depth", int),
+            (WIDTH, "width", int),
+        ):
+            found = pattern.search(finding.remedy)
+            if found:
+                changes[name] = kind(found[1].replace(",", ""))
+        assert changes, finding.remedy
+        changed = {"width": 512, **options, "depth": depth, **changes}
+        left = look(case(activation, **changed))
+        assert code not in left
+        assert set(left) < set(findings)
+
+
+def test_every_rule_has_a_page_and_a_known_verdict():
+    for code, name, summary in catalogue():
+        page = explanation(code)
+        assert page.startswith(f"# {code} {name}\n")
+        for part in ("**Why it matters.**", "**What is compared.**", "**How to fix it.**", "Source"):
+            assert part in page
+        assert summary[0].islower() or summary.startswith("SELU")
+        assert summary.isprintable()
+    assert {rule.verdict for rule in RULES.values()} - {None} <= set(VERDICTS)
+
+
+def test_rules_are_chosen_by_code_name_or_beginning():
+    assert choose() == frozenset(CODES)
+    assert choose(["SN1"]) == {"SN101", "SN102", "SN103", "SN104"}
+    assert choose(["sn202", "inputs-collapse"]) == {"SN202", "SN301"}
+    assert choose(["SN1"], ["SN10"]) == frozenset()
+    assert "SN501" not in choose(ignore=["SN501"])
+    for entry in ("SN9", "", "vanishing", "202"):
+        with pytest.raises(UnknownNameError):
+            choose([entry])
+    with pytest.raises(UnknownNameError, match="SN201"):
+        explanation("SN2")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"number_format": "float8"},
+        {"depth_limit": 0},
+        {"depth_limit": 1.5},
+        {"second_moment_min": -1.0},
+        {"second_moment_min": 2.0, "second_moment_max": 1.0},
+        {"second_moment_max": math.inf},
+        {"target_mean": 0.0},
+        {"target_variance": 1.0},
+        {"target_mean": 0.0, "target_variance": -1.0},
+        {"target_layer": 0},
+        {"gradient_decades": math.nan},
+        {"gradient_decades": 400.0},
+        {"cosine_max": 1.5},
+        {"separation_max": 0.5},
+        {"dead_max": 2.0},
+        {"saturated_max": "many"},
+        {"fluctuation_max": -1.0},
+        {"min_effect": -0.1},
+    ],
+)
+def test_bounds_out_of_range_are_refused(values):
+    with pytest.raises(InvalidValueError, match="must be"):
+        Bounds.build(**values)
