@@ -33,6 +33,7 @@ ARROWS = {
     "plan": {"errors", "results", "activation", "stack", "theory", "engine"},
     "propagation": {"results", "plan"},
     "saved": {"errors", "results", "atomic"},
+    "saved_checks": {"results", "saved"},
     "atomic": {"errors"},
 }
 TOP = {"__init__", "__main__", "cli"}
