@@ -7,14 +7,14 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snstat import __version__
 from snstat.results import Check, Finding, Simulation, Source, StackSummary
 from snstat.saved_checks import checks_to_json
 from tests.report.builders import make_check, make_checks, make_finding
-from tests.report.strategies import checks
+from tests.report.strategies import checks, hostile_checks
 from tests.test_schemas import errors
 
 
@@ -76,6 +76,7 @@ def test_what_is_not_finite_is_null(value: float | None) -> None:
 
 
 @given(st.lists(checks(), max_size=3))
+@example(hostile_checks())
 def test_any_check_reads_back(drawn: list[Check]) -> None:
     document = read(checks_to_json(drawn))
     assert errors(document, "check-1") == []

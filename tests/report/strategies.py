@@ -8,12 +8,14 @@ from snstat.results import Check, Source
 from tests.report.builders import make_check, make_finding
 
 # What some format takes for its own, what none can print, and a byte of a path that is no UTF-8.
-AWKWARD = "\\|`*_<>[](){}&~:;,.=%#!@$\"' \r\n\t\0\x1b\x85\xa0\u2028\ud800\udcff\ufffeé漢\u0301"
-texts = st.text(
-    st.sampled_from(AWKWARD) | st.characters(exclude_categories=()), max_size=40
-) | st.sampled_from(
-    ["::error::x", "a::b", "%0A%25", "##[add-mask]x", "]]>", "<!-- x -->", "&amp;", "# x #", "~x~"]
+FRAGMENTS = (
+    *"|\\:;,.%#!@$\"' \r\n\t\0\x1b\x85\xa0\u2028\ud800\udcff\ufffeé漢\u0301",
+    *("*a*", "__a__", "`a`", "~~a~~", "[a](b)", "![a](b)", "<b>", "<!-- a -->", "&amp;", "&#65;"),
+    *("::", "::error::a", "%0A", "%25", "%3A", "##[add-mask]a", "]]>", "a=b", "# a #", "- a"),
 )
+# All of them in a few words, so that no format misses one by chance.
+HOSTILE = tuple(" a ".join(FRAGMENTS[start::4]) for start in range(4))
+texts = st.lists(st.sampled_from(FRAGMENTS) | st.text(max_size=8), max_size=6).map("".join)
 some_text = texts.filter(bool)
 
 
@@ -32,3 +34,17 @@ def checks(draw: st.DrawFn) -> Check:
         baseline=draw(st.none() | some_text),
         source=draw(st.sampled_from([None, source])),
     )
+
+
+def hostile_checks() -> list[Check]:
+    """Return checks that hold all fragments in every place, for explicit examples."""
+    return [
+        make_check(
+            make_finding(message=f"{text}; {text}", remedy=text),
+            name=text,
+            notes=(text,),
+            baseline=text,
+            source=Source(text, 1),
+        )
+        for text in HOSTILE
+    ]

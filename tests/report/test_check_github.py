@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snstat.report.check_github import checks_to_github
 from snstat.results import Check
 from tests.report.builders import make_check, make_checks
-from tests.report.strategies import checks
+from tests.report.strategies import checks, hostile_checks
 
 DATA = {"%0D": "\r", "%0A": "\n"}
 PROPERTY = DATA | {"%3A": ":", "%2C": ","}
@@ -63,6 +63,7 @@ def test_the_summary_is_no_command_whatever_the_names() -> None:
 
 
 @given(st.lists(checks(), max_size=3))
+@example(hostile_checks())
 def test_any_words_stay_one_line_and_read_back(drawn: list[Check]) -> None:
     *lines, summary = lines_of(checks_to_github(drawn))
     expected = []

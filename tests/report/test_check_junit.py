@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snstat.report.check_junit import checks_to_junit
 from snstat.results import Check
 from tests.report.builders import make_check, make_checks
-from tests.report.strategies import checks
+from tests.report.strategies import checks, hostile_checks
 
 
 def cases(report: str) -> list[ET.Element]:
@@ -92,6 +92,7 @@ def test_no_checks_are_an_empty_suite() -> None:
 
 
 @given(st.lists(checks(), min_size=1, max_size=3, unique_by=lambda check: check.name))
+@example(hostile_checks())
 def test_any_words_read_back(drawn: list[Check]) -> None:
     report = checks_to_junit(drawn)
     assert report.startswith('<?xml version="1.0" encoding="UTF-8"?>\n')

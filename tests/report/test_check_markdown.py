@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -12,7 +12,7 @@ from snstat.report.check_markdown import checks_to_markdown
 from snstat.report.glyphs import Glyphs
 from snstat.results import Check
 from tests.report.builders import make_check, make_checks
-from tests.report.strategies import checks
+from tests.report.strategies import checks, hostile_checks
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -81,6 +81,7 @@ def test_one_check_is_not_counted() -> None:
 
 
 @given(st.lists(checks(), min_size=1, max_size=3))
+@example(hostile_checks())
 def test_any_words_are_text_and_keep_their_cell(drawn: list[Check]) -> None:
     headings, rows, items = read(checks_to_markdown(drawn))
     assert {len(row) for row in rows} == {4}

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -16,7 +16,7 @@ from snstat.report.check_words import circumstances, complaint
 from snstat.report.glyphs import Glyphs
 from snstat.results import Check, Source
 from tests.report.builders import make_check, make_checks, make_finding
-from tests.report.strategies import checks
+from tests.report.strategies import checks, hostile_checks
 
 
 def show(checks: Sequence[Check], width: int = 80, encoding: str = "utf-8") -> str:
@@ -80,6 +80,7 @@ def test_nothing_is_cut_or_too_wide(width: int) -> None:
 
 
 @given(st.lists(checks(), min_size=1, max_size=3), st.integers(40, 200))
+@example(hostile_checks(), 40)
 def test_any_words_are_shown_whole(drawn: list[Check], width: int) -> None:
     text = show(drawn, width)
     assert max(map(cell_len, text.split("\n"))) <= width
@@ -90,6 +91,7 @@ def test_any_words_are_shown_whole(drawn: list[Check], width: int) -> None:
 
 
 @given(st.lists(checks(), min_size=1, max_size=2))
+@example(hostile_checks())
 def test_a_console_without_unicode_gets_ascii(drawn: list[Check]) -> None:
     assert show(drawn, encoding="ascii").isascii()
 
