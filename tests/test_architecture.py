@@ -35,6 +35,7 @@ ARROWS = {
     "checking": {"errors", "results", "plan", "saved", "checks"},
     "testing": {"results", "checking"},
     "saved": {"errors", "results", "atomic"},
+    "saved_checks": {"results", "saved"},
     "atomic": {"errors"},
 }
 TOP = {"__init__", "__main__", "cli"}

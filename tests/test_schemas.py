@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from snstat import cli, results
 
-NAMES = ("propagation-1", "fixedpoint-1")
+NAMES = ("propagation-1", "fixedpoint-1", "check-1")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -122,7 +122,54 @@ FIXEDPOINT: dict[str, Any] = {
         }
     ],
 }
-EXAMPLES = {"propagation-1": PROPAGATION, "fixedpoint-1": FIXEDPOINT}
+JUDGED = {name: PROPAGATION["runs"][0][name] for name in ("stack", "simulation")}
+CHECK: dict[str, Any] = {
+    "schema": "snstat.check/1",
+    "version": "0.1.0",
+    "passed": False,
+    "checks": [
+        {
+            "name": "default",
+            "verdict": "gradient-exploding",
+            "passed": False,
+            "findings": [
+                {
+                    "code": "SN202",
+                    "name": "gradient-exploding",
+                    "layer": 0,
+                    "value": 1.9e15,
+                    "bound": 1e6,
+                    "message": "squared gradients grow: use at most 199 layers",
+                    "remedy": "use at most 199 layers",
+                },
+                {
+                    "code": "SN001",
+                    "name": "non-finite",
+                    "layer": None,
+                    "value": None,
+                    "bound": None,
+                    "message": "not finite",
+                    "remedy": "",
+                },
+            ],
+            **JUDGED,
+            "notes": ["SN501 leaves out kurtosis"],
+            "baseline": "base.json",
+            "source": {"path": "pyproject.toml", "line": 1},
+        },
+        {
+            "name": "other",
+            "verdict": "stable",
+            "passed": True,
+            "findings": [],
+            **JUDGED,
+            "notes": [],
+            "baseline": None,
+            "source": None,
+        },
+    ],
+}
+EXAMPLES = {"propagation-1": PROPAGATION, "fixedpoint-1": FIXEDPOINT, "check-1": CHECK}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -136,6 +183,7 @@ def test_schema_is_valid_and_takes_its_example(name: str) -> None:
     [
         ("propagation-1", results.PROPAGATION_SCHEMA),
         ("fixedpoint-1", results.FIXEDPOINT_SCHEMA),
+        ("check-1", results.CHECK_SCHEMA),
     ],
 )
 def test_schema_is_called_as_in_results(name: str, constant: str) -> None:
@@ -153,6 +201,8 @@ def test_schema_is_called_as_in_results(name: str, constant: str) -> None:
         ("fixedpoint-1", "fixed_point", results.FixedPoint),
         ("fixedpoint-1", "correlation", results.CorrelationFixedPoint),
         ("fixedpoint-1", "theorem", results.TheoremResult),
+        ("check-1", "finding", results.Finding),
+        ("check-1", "source", results.Source),
     ],
 )
 def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: type) -> None:
@@ -160,6 +210,19 @@ def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: t
     expected = {field.name for field in fields(record)}
     assert set(part["properties"]) == expected
     assert set(part["required"]) == expected
+
+
+def test_a_check_is_its_record_and_whether_it_passed() -> None:
+    part = schema("check-1")["$defs"]["check"]
+    assert set(part["properties"]) == {*(field.name for field in fields(results.Check)), "passed"}
+    assert set(part["required"]) == set(part["properties"])
+    assert part["properties"]["verdict"]["enum"] == list(results.VERDICTS)
+
+
+@pytest.mark.parametrize("definition", ["stack", "simulation"])
+def test_stacks_are_told_alike_in_runs_and_checks(definition: str) -> None:
+    run, check = (schema(name)["$defs"][definition] for name in ("propagation-1", "check-1"))
+    assert check == run
 
 
 def test_every_statistic_is_required() -> None:
@@ -181,6 +244,9 @@ def spoiled(document: dict[str, Any], path: tuple[str | int, ...], value: object
 RUN = ("runs", 0)
 UNIT = ("runs", 1)
 POINT = ("runs", 0, "fixed_points", 0)
+FAILED = ("checks", 0)
+PASSED = ("checks", 1)
+FINDING = (*FAILED, "findings", 0)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +283,21 @@ POINT = ("runs", 0, "fixed_points", 0)
         ("fixedpoint-1", (*POINT, "eigenvalues", 0), 0.78),
         ("fixedpoint-1", (*POINT, "correlations", 0, "value"), 1.5),
         ("fixedpoint-1", ("theorems", 0, "extremes"), {"mean": [0.03, {}]}),
+        ("check-1", ("passed",), None),
+        ("check-1", ("extra",), 1),
+        ("check-1", (*FAILED, "extra"), 1),
+        ("check-1", (*FAILED, "passed"), True),
+        ("check-1", (*PASSED, "passed"), False),
+        ("check-1", (*FAILED, "verdict"), "fine"),
+        ("check-1", (*FAILED, "notes"), None),
+        ("check-1", (*FAILED, "source"), "pyproject.toml"),
+        ("check-1", (*FAILED, "source", "line"), 0),
+        ("check-1", (*FAILED, "stack", "depth"), 0),
+        ("check-1", (*FINDING, "code"), "202"),
+        ("check-1", (*FINDING, "layer"), -1),
+        ("check-1", (*FINDING, "value"), "NaN"),
+        ("check-1", (*FINDING, "message"), ""),
+        ("check-1", (*FINDING, "remedy"), None),
     ],
 )
 def test_a_wrong_value_is_refused(name: str, path: tuple[str | int, ...], value: object) -> None:

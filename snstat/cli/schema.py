@@ -9,13 +9,17 @@ import click
 from snstat.cli import version_option
 from snstat.cli.output import write_stdout
 
-SCHEMAS = {"propagation": "propagation-1.json", "fixedpoint": "fixedpoint-1.json"}
+SCHEMAS = {
+    "propagation": "propagation-1.json",
+    "fixedpoint": "fixedpoint-1.json",
+    "check": "check-1.json",
+}
 
 
 @click.command()
 @click.argument("name", type=click.Choice(list(SCHEMAS)), default="propagation")
 @version_option
 def command(name: str) -> None:
-    """Print the JSON Schema (2020-12) of a result: propagation (the default) or fixedpoint."""
+    """Print the JSON Schema (2020-12) of a result: propagation (default), fixedpoint or check."""
     text = files("snstat").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
     write_stdout([text])

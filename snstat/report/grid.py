@@ -63,6 +63,17 @@ def print_wrapped(text: str, console: Console, indent: int = 0, style: str = "")
         console.print(Text(" " * indent + line.plain, style=style), soft_wrap=True)
 
 
+def print_labelled(
+    label: str, body: Text, console: Console, *, indent: int = 0, style: str = ""
+) -> None:
+    """Print `label` in its style and `body` to the right of it, where further lines begin too."""
+    margin = " " * indent + label
+    for line in body.wrap(console, max(console.width - cell_len(margin), 1)):
+        line.rstrip()
+        console.print(Text.assemble((margin, style), line), soft_wrap=True)
+        margin = " " * cell_len(margin)
+
+
 def _padded(column: Column, cell: str, gap: int, width: int) -> str:
     """Return `cell` at its place within its column; numbers stand to the right, words left."""
     room = " " * (width - cell_len(cell))

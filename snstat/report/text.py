@@ -63,7 +63,7 @@ def markdown_table(columns: Sequence[Column]) -> str:
 def escaped(text: str) -> str:
     """Return `text` on one line, safe in a cell of a markdown table and in its prose."""
     flat = " ".join(text.split())
-    for letter in "\\|`*_<[":
+    for letter in "\\|`*_<[&~":
         flat = flat.replace(letter, "\\" + letter)
     return flat
 

@@ -97,7 +97,7 @@ def test_options_beside_a_saved_run_are_refused(capsys, tmp_path, saved):
 
 
 def test_schemas_are_printed(capsys):
-    for name in ("propagation", "fixedpoint"):
+    for name in ("propagation", "fixedpoint", "check"):
         code, out, _ = call(capsys, "schema", name)
         assert code == 0
         assert json.loads(out)["title"] == f"snstat.{name}/1"

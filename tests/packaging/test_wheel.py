@@ -27,6 +27,7 @@ SHIPPED = (
     "snstat/py.typed",
     "snstat/schemas/propagation-1.json",
     "snstat/schemas/fixedpoint-1.json",
+    "snstat/schemas/check-1.json",
 )
 
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from snstat.results import (
     STATISTICS,
+    Check,
     CorrelationCurve,
     CorrelationFixedPoint,
     Densities,
+    Finding,
     FixedPoint,
     FixedPointReport,
     FloatArray,
@@ -19,6 +21,7 @@ from snstat.results import (
     Outlook,
     Run,
     Simulation,
+    Source,
     StackSummary,
     Statistic,
     TheoremResult,
@@ -82,6 +85,55 @@ def make_run(
     if outlook is None:
         outlook = Outlook("converges", 0.0, 1.0, 0.782648, 1.071575, 1.071575 ** min(depth, 9000))
     return Run(stack, simulation, finite[:end], statistics, outlook, completed is not None)
+
+
+def make_finding(**changes: Any) -> Finding:
+    """Return what rule SN202 says of a deep stack of SELU, with `changes` to its fields."""
+    remedy = "use at most 199 layers, or --weight-gain 0.966 (now 1)"
+    finding = Finding(
+        code="SN202",
+        name="gradient-exploding",
+        layer=313,
+        value=1.9e15,
+        bound=1e6,
+        message="squared gradients grow ×1.9e+15 from the last layer back to the input, and pass"
+        f" the bound of ×1e+06 at layer 313: {remedy}",
+        remedy=remedy,
+    )
+    return replace(finding, **changes)
+
+
+def make_check(*findings: Finding, **changes: Any) -> Check:
+    """Return the check of a deep stack of SELU, failed if there are `findings`."""
+    run = make_run(depth=512)
+    check = Check(
+        name="default",
+        verdict="gradient-exploding" if findings else "self-normalizing",
+        findings=findings,
+        stack=run.stack,
+        simulation=run.simulation,
+    )
+    return replace(check, **changes)
+
+
+def make_checks() -> list[Check]:
+    """Return checks of every kind: failed twice over, passed with a note, and plainly passed."""
+    collapse = make_finding(
+        code="SN301",
+        name="inputs-collapse",
+        layer=38,
+        value=0.9991,
+        bound=0.999,
+        message="inputs collapse: any two have cosine 0.9991 at layer 38, at or above the bound"
+        " 0.999; no weight gain or depth was found that would help",
+        remedy="",
+    )
+    note = "SN501 leaves out kurtosis: what it is at finite width is not known"
+    return [
+        make_check(make_finding(), collapse, source=Source("pyproject.toml", 41), notes=(note,)),
+        make_check(name="encoder", baseline="base.json", notes=(note,)),
+        make_check(name="head", verdict="stable", source=Source("pyproject.toml", 57)),
+    ]
 
 
 def make_report(**changes: Any) -> FixedPointReport:

@@ -61,8 +61,8 @@ def test_markdown_shows_the_rows_and_the_conclusions() -> None:
 
 
 def test_markdown_escapes_what_would_break_it() -> None:
-    text = runs_to_markdown([make_run(inputs="a|b_<i>.npy")])
-    assert r"a\|b\_\<i>.npy" in text
+    text = runs_to_markdown([make_run(inputs="a|b_<i>&c~d~.npy")])
+    assert r"a\|b\_\<i>\&c\~d\~.npy" in text
 
 
 def test_a_document_in_ascii_keeps_its_lines() -> None:

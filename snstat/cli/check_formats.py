@@ -1,0 +1,33 @@
+"""The forms in which `snstat check` tells its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from snstat.cli.output import render
+
+if TYPE_CHECKING:
+    from snstat.results import Check
+
+TABLE = "table"
+# Name → module and function of checks that returns the text; imported when asked for.
+TEXTS = {
+    "json": ("snstat.saved_checks", "checks_to_json"),
+    "junit": ("snstat.report.check_junit", "checks_to_junit"),
+    "github": ("snstat.report.check_github", "checks_to_github"),
+    "markdown": ("snstat.report.check_markdown", "checks_to_markdown"),
+}
+FORMATS = (TABLE, *TEXTS)
+
+
+def formatted(checks: Sequence[Check], form: str, *, file: bool) -> str:
+    """Return `checks` in one of `FORMATS`; the table is drawn for standard output or a `file`."""
+    if form == TABLE:
+        from snstat.report.check_table import print_checks
+
+        return render(lambda console: print_checks(checks, console), file=file)
+    module, name = TEXTS[form]
+    export: Callable[[Sequence[Check]], str] = getattr(import_module(module), name)
+    return export(checks)

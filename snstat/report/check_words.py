@@ -1,0 +1,63 @@
+"""A check in words, shared by every form in which it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from snstat.report.words import count, simulation_words, stack_words
+
+if TYPE_CHECKING:
+    from snstat.results import Check, Finding
+
+# What may stand between what is wrong and what to try.
+SEPARATORS = " ,;:."
+
+
+def headline(check: Check) -> str:
+    """Return "default: gradient-exploding"."""
+    return f"{check.name}: {check.verdict}"
+
+
+def outcome(check: Check) -> str:
+    """Return "passed" or "failed"."""
+    return "passed" if check.passed else "failed"
+
+
+def tally(checks: Sequence[Check]) -> str:
+    """Return "2 of 3 checks passed"."""
+    passed = sum(check.passed for check in checks)
+    return f"{passed:,} of {count(len(checks), 'check')} passed"
+
+
+def rule_words(finding: Finding) -> str:
+    """Return "SN202 gradient-exploding"."""
+    return f"{finding.code} {finding.name}"
+
+
+def place(finding: Finding) -> str:
+    """Return "layer 17", or nothing where the finding has no layer."""
+    return "" if finding.layer is None else f"layer {finding.layer}"
+
+
+def finding_words(finding: Finding) -> str:
+    """Return the finding on one line: "SN202 gradient-exploding, layer 17: ...; use ..."."""
+    head = ", ".join(filter(None, (rule_words(finding), place(finding))))
+    return f"{head}: {finding.message}"
+
+
+def complaint(finding: Finding) -> str:
+    """Return the message without the remedy that it ends in."""
+    if not finding.remedy or not finding.message.endswith(finding.remedy):
+        return finding.message
+    return finding.message.removesuffix(finding.remedy).rstrip(SEPARATORS)
+
+
+def circumstances(check: Check) -> list[str]:
+    """Return what was judged and how, a line each: stack, sampling, baseline and source."""
+    lines = [stack_words(check.stack), simulation_words(check.simulation)]
+    if check.baseline is not None:
+        lines.append(f"compared with {check.baseline}")
+    if check.source is not None:
+        lines.append(f"declared at {check.source.path}:{check.source.line}")
+    return lines
