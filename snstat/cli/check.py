@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from snstat.atomic import whole_file
 from snstat.checks.bounds import NUMBER_FORMATS
 from snstat.cli import version_option
+from snstat.cli.check_formats import FORMATS, TABLE, formatted
 from snstat.cli.options import apply, output_option, stack_options
 from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, write_stdout
 from snstat.cli.plot import refuse_stack_options
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from snstat.checking import Request
     from snstat.results import Check, Run
 
-FORMATS = ("table", "json", "junit", "github", "markdown")
 # Options that hold for a configuration and for a saved run as they hold for one stack.
 OVERALL = {
     "saved",
@@ -103,7 +103,7 @@ def bound_options(function: Any) -> Any:
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    default="table",
+    default=TABLE,
     show_default=True,
     help="Form of the result.",
 )
@@ -149,7 +149,7 @@ def command(
                 ctx.exit(130)
             runs.append(run)
             checks.append(_located(request, lambda request=request, run=run: request.judge(run)))
-        write(_pieces(checks, form, file=output not in (None, STDOUT)))
+        write([formatted(checks, form, file=output not in (None, STDOUT))])
         if kept is not None:
             from snstat.saved import runs_to_json
 
@@ -243,25 +243,12 @@ def _bound_names() -> tuple[str, ...]:
     return BOUNDS
 
 
-def _pieces(checks: Sequence[Check], form: str, *, file: bool) -> list[str]:
-    """Return the result in the form asked for."""
-    if form == "json":
-        from snstat.saved_checks import checks_to_json
-
-        return [checks_to_json(checks)]
-    from snstat.report import check_formats
-
-    if form == "table":
-        return [render(lambda console: check_formats.print_checks(checks, console), file=file)]
-    return [check_formats.TEXT[form](checks)]
-
-
 def _about_rules(code: str | None) -> str:
     """Return the page of the rule `code`, or the list of all rules."""
     from snstat.checks.rules import catalogue, explanation
-    from snstat.report import check_formats
+    from snstat.report.rules import print_page, print_rules
 
     if code is not None:
         page = explanation(code)
-        return render(lambda console: check_formats.print_page(page, console), file=False)
-    return render(lambda console: check_formats.print_rules(catalogue(), console), file=False)
+        return render(lambda console: print_page(page, console), file=False)
+    return render(lambda console: print_rules(catalogue(), console), file=False)

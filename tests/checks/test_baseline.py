@@ -1,0 +1,145 @@
+"""Comparisons with a baseline: against scipy's Welch test, and against chance itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from scipy.stats import binom, ttest_ind
+
+from snstat.checks.baseline import FALSE_ALARM, compare, differences_of, identical, welch
+from snstat.errors import InvalidValueError
+from snstat.results import STATISTICS, Statistic
+from tests.checks.runs import TYPICAL, sampled
+
+MIN_EFFECT = 0.01
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(7)
+
+
+def with_statistic(run, name, **arrays):
+    changed = dict(run.statistics) | {name: replace(run.statistics[name], **arrays)}
+    return replace(run, statistics=MappingProxyType(changed))
+
+
+@pytest.mark.parametrize(("trials", "others"), [(2, 2), (8, 8), (3, 40), (8, 1000)])
+def test_welch_is_scipys(random, trials, others):
+    first = random.standard_normal((trials, 50))
+    second = 3.0 * random.standard_normal((others, 50)) + 1.0
+    expected = ttest_ind(first, second, equal_var=False).pvalue
+    errors = [values.std(axis=0, ddof=1) / np.sqrt(len(values)) for values in (first, second)]
+    difference = first.mean(axis=0) - second.mean(axis=0)
+    assert welch(difference, *errors, trials, others) == pytest.approx(expected, rel=1e-9)
+
+
+def test_welch_of_tiny_and_huge_errors_keeps_its_precision():
+    tiny = welch(np.array([3e-200]), np.array([1e-200]), np.array([1e-200]), 8, 8)
+    assert tiny == pytest.approx(welch(np.array([3.0]), np.array([1.0]), np.array([1.0]), 8, 8))
+
+
+def test_two_runs_of_one_stack_are_rarely_told_apart(random):
+    repetitions = 400
+    alarms = sum(
+        compare(sampled(random), sampled(random), 0.0) is not None for _ in range(repetitions)
+    )
+    # Independent layers and statistics: Bonferroni's bound is nearly met.
+    assert alarms <= binom.ppf(1.0 - 1e-6, repetitions, FALSE_ALARM)
+
+
+def test_a_change_is_found_where_it_begins(random):
+    factors = np.where(np.arange(20) >= 5, 1.2, 1.0)
+    broken = compare(sampled(random, scale={"variance": factors}), sampled(random), MIN_EFFECT)
+    assert broken.layer == 5
+    assert broken.value == pytest.approx(1.2, abs=0.03)
+    assert broken.bound == pytest.approx(1.0, abs=0.03)
+    assert "layer 5: variance" in broken.text
+    assert "+2" in broken.text or "+19" in broken.text
+
+
+def test_what_is_certain_but_small_is_no_change(random):
+    scale = {"variance": 1.005 * np.ones(20)}
+    run = sampled(random, spread=1e-5, scale=scale)
+    baseline = sampled(random, spread=1e-5)
+    assert compare(run, baseline, MIN_EFFECT) is None
+    assert compare(run, baseline, 0.001) is not None
+
+
+def test_the_mean_is_measured_by_its_root_mean_square(random):
+    run, baseline = sampled(random, spread=1e-6), sampled(random, spread=1e-6)
+    moved = run.statistics["mean"].estimate + 0.008
+    # A hundredth of the root mean square, a twelfth of the mean.
+    assert compare(with_statistic(run, "mean", estimate=moved), baseline, MIN_EFFECT) is None
+    moved += 0.01
+    assert compare(with_statistic(run, "mean", estimate=moved), baseline, MIN_EFFECT) is not None
+
+
+def test_values_that_do_not_vary_are_compared_as_they_are(random):
+    run, baseline = sampled(random), sampled(random)
+    still = np.zeros(20)
+    exact = {"dead_fraction": Statistic(still, still, np.full(20, np.nan))}
+    run = replace(run, statistics=MappingProxyType(dict(run.statistics) | exact))
+    baseline = replace(baseline, statistics=MappingProxyType(dict(baseline.statistics) | exact))
+    assert compare(run, baseline, MIN_EFFECT) is None
+    dead = still.copy()
+    dead[7] = 0.3
+    broken = compare(with_statistic(run, "dead_fraction", estimate=dead), baseline, MIN_EFFECT)
+    assert (broken.layer, broken.value) == (7, 0.3)
+    assert "beyond chance" in broken.text
+
+
+def test_a_layer_that_is_finite_in_one_run_only_parts_them(random):
+    finite = np.arange(20) < 12
+    broken = compare(sampled(random, finite=finite), sampled(random), MIN_EFFECT)
+    assert (broken.layer, broken.text) == (12, "layer 12 is not finite, and was in the baseline")
+    broken = compare(sampled(random), sampled(random, finite=finite), MIN_EFFECT)
+    assert broken.text == "layer 12 is finite, and was not in the baseline"
+
+
+def test_stacks_of_other_depths_are_compared_where_both_have_layers(random):
+    assert compare(sampled(random, layers=20), sampled(random, layers=12), MIN_EFFECT) is None
+    differences = list(differences_of(sampled(random, layers=20), sampled(random, layers=12)))
+    assert {len(entry.chance) for entry in differences} == {12}
+    assert [entry.name for entry in differences] == list(STATISTICS)
+
+
+def test_one_trial_is_not_enough_to_tell(random):
+    with np.errstate(invalid="ignore"):
+        one = replace(sampled(random), simulation=replace(sampled(random).simulation, trials=1))
+    with pytest.raises(InvalidValueError, match="at least 2"):
+        compare(one, sampled(random), MIN_EFFECT)
+    with pytest.raises(InvalidValueError, match="baseline trials"):
+        compare(sampled(random), one, MIN_EFFECT)
+
+
+def test_gradients_are_compared_by_their_logarithms(random):
+    run, baseline = sampled(random), sampled(random)
+    layers = np.arange(20)
+    gradient = Statistic(
+        np.exp(0.1 * layers), np.full(20, 1e-4), np.full(20, np.nan), logarithmic=True
+    )
+    grown = replace(gradient, estimate=np.where(layers == 3, 1.05, 1.0) * gradient.estimate)
+    run = replace(run, statistics=MappingProxyType(dict(run.statistics) | {"gradient": grown}))
+    baseline = replace(
+        baseline, statistics=MappingProxyType(dict(baseline.statistics) | {"gradient": gradient})
+    )
+    broken = compare(run, baseline, MIN_EFFECT)
+    assert broken.layer == 3
+    assert "+5.0%" in broken.text
+    # One of the runs measured none: then nothing is compared.
+    assert compare(run, sampled(random), MIN_EFFECT) is None
+
+
+def test_the_same_seed_is_compared_to_the_last_bit(random):
+    run = sampled(random)
+    assert identical(run, run) is None
+    moved = run.statistics["kurtosis"].estimate.copy()
+    moved[4] = np.nextafter(moved[4], 2.0 * moved[4])
+    broken = identical(with_statistic(run, "kurtosis", estimate=moved), run)
+    assert broken.layer == 4
+    assert repr(float(moved[4])) in broken.text
+    assert TYPICAL["kurtosis"] == pytest.approx(broken.bound, rel=0.05)
