@@ -31,6 +31,7 @@ from snstat.stack import MAX_SCALE, Stack, integer, known, number
 
 if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
+    from snstat.theory.finite_width import FiniteWidth
     from snstat.theory.predict import Prediction
 
 T = TypeVar("T")
@@ -150,18 +151,19 @@ class Plan:
             backward=self.backward,
             progress=progress,
         )
-        prediction, outlook = theory()
+        prediction, corrected, outlook = theory()
         statistics = {
             name: Statistic(
                 np.ascontiguousarray(measured.estimate[:, column]),
                 np.ascontiguousarray(measured.stderr[:, column]),
                 prediction.statistics[name][: len(measured.finite)],
+                corrected.expected[name][: len(measured.finite)],
             )
             for column, name in enumerate(STATISTICS)
         }
         if measured.log_gradient is not None:
             statistics[GRADIENT] = gradient_statistic(
-                measured.log_gradient, prediction.log_gradient
+                measured.log_gradient, prediction.log_gradient, corrected.log_gradient
             )
         mean, std = source.parameters
         return Run(
@@ -182,13 +184,17 @@ class Plan:
             partial=measured.interrupted,
         )
 
-    def predict(self, moments: InputMoments) -> tuple[Prediction, Outlook]:
-        """Return what theory says of every layer, and of the stack as a whole."""
+    def predict(self, moments: InputMoments) -> tuple[Prediction, FiniteWidth, Outlook]:
+        """Return what theory says of every layer, at infinite width and at this one, and of the
+        stack as a whole."""
+        from snstat.theory.finite_width import finite_width
         from snstat.theory.outlook import outlook
         from snstat.theory.predict import predict
 
-        prediction = predict(self.stack, self.inputs.batch, moments)
-        return prediction, outlook(self.stack, prediction)
+        batch = self.inputs.batch
+        prediction = predict(self.stack, batch, moments)
+        corrected = finite_width(self.stack, batch, moments, prediction, backward=self.backward)
+        return prediction, corrected, outlook(self.stack, prediction)
 
     def densities(self, layers: Sequence[int]) -> Densities:
         """Simulate again and return the densities of the activations at `layers`, ascending."""
@@ -264,15 +270,20 @@ def physical_memory() -> float:
         return math.inf
 
 
-def gradient_statistic(log_gradient: FloatArray, log_theory: FloatArray) -> Statistic:
-    """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory."""
+def gradient_statistic(
+    log_gradient: FloatArray, log_theory: FloatArray, log_expected: FloatArray
+) -> Statistic:
+    """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory at
+    infinite width and at this one."""
     trials = len(log_gradient)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = log_gradient.mean(axis=0)
         stderr = np.full_like(mean, math.nan)
         if trials > 1:
             stderr = log_gradient.std(axis=0, ddof=1) / math.sqrt(trials)
-        return Statistic(np.exp(mean), stderr, np.exp(log_theory), logarithmic=True)
+        return Statistic(
+            np.exp(mean), stderr, np.exp(log_theory), np.exp(log_expected), logarithmic=True
+        )
 
 
 def _resolve_inputs(

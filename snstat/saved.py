@@ -221,7 +221,9 @@ def _statistic(name: str, layers: list[dict[str, Any]]) -> Statistic:
         np.array([_number(layer[name][key]) for layer in layers], dtype=np.float64)
         for key in ("estimate", "stderr", "theory")
     )
-    return Statistic(estimate, stderr, theory, logarithmic=name == GRADIENT)
+    # Files of before it was written have none.
+    expected = np.array([_number(layer[name].get("expected")) for layer in layers], np.float64)
+    return Statistic(estimate, stderr, theory, expected, logarithmic=name == GRADIENT)
 
 
 def _number(value: Any) -> float:

@@ -35,11 +35,22 @@ def test_a_saved_run_comes_back_exactly(run, tmp_path):
     assert dict(loaded.outlook) == dict(run.outlook)
     np.testing.assert_array_equal(loaded.finite, run.finite)
     for name in STATISTICS:
-        for column in ("estimate", "stderr", "theory", "z"):
+        for column in ("estimate", "stderr", "theory", "expected", "z"):
             np.testing.assert_array_equal(
                 getattr(loaded.statistics[name], column), getattr(run.statistics[name], column)
             )
     assert "".join(runs_to_json([loaded])) == "".join(runs_to_json([run]))
+
+
+def test_files_of_before_finite_width_theory_are_read(run, document, tmp_path):
+    for layer in document["runs"][0]["layers"]:
+        for name in STATISTICS:
+            del layer[name]["expected"]
+    loaded = snstat.load(write(tmp_path / "old.json", json.dumps(document)))
+    mean = loaded.statistics["mean"]
+    assert np.isnan(mean.expected).all()
+    # z is then against infinite width.
+    np.testing.assert_array_equal(mean.z, (mean.estimate - mean.theory) / mean.stderr)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,17 @@ class DrawnInputs:
             variance_over_units=variance,
             cosine=self.mean**2 / second_moment if second_moment > 0 else math.nan,
             kurtosis=KURTOSIS[self.label] if variance > 0 else math.nan,
+            length_variance=self._length_variance(),
+            drawn=True,
         )
+
+    def _length_variance(self) -> float:
+        """Return Var(x²)/(width·E[x²]²), of values x symmetric about their mean."""
+        variance, square = self.std**2, self.mean**2
+        if variance == 0:
+            return 0.0
+        spread = (KURTOSIS[self.label] - 1.0) + 4.0 * square / variance
+        return spread / (1.0 + square / variance) ** 2 / self.width
 
     def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
         """Return the batch of one trial, (width, batch)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -48,7 +48,9 @@ class StackSummary(Record):
 class InputMoments(Record):
     """What the statistics of layer 0 average to; NaN where undefined or unknown.
 
-    `cosine` is the mean over pairs of different samples at infinite width.
+    `cosine` is the mean over pairs of different samples at infinite width. `length_variance` is
+    the variance of one sample's second moment relative to its mean squared (0 for data of equal
+    length, NaN for others), `drawn` tells samples of independent units from data.
     """
 
     mean: float
@@ -58,6 +60,8 @@ class InputMoments(Record):
     variance_over_units: float
     cosine: float
     kurtosis: float
+    length_variance: float = math.nan
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Estimate(Record):
     estimate: float | None
     stderr: float | None
     theory: float | None
+    expected: float | None
     z: float | None
 
 
@@ -89,23 +94,35 @@ class Estimate(Record):
 class Statistic(Record):
     """One statistic of every layer; each array has shape (layers,), NaN where missing.
 
-    Where `logarithmic`, `estimate` is the geometric mean over trials and `stderr` the standard
-    error of its natural logarithm, in which z is reckoned too.
+    `theory` is that of infinite width, `expected` what theory expects at the width simulated, to
+    first order in 1/width; left out, nothing is known of it. Where `logarithmic`, `estimate` is
+    the geometric mean over trials and `stderr` the standard error of its natural logarithm, in
+    which z is reckoned too.
     """
 
     estimate: FloatArray
     stderr: FloatArray
     theory: FloatArray
+    expected: FloatArray = field(default_factory=lambda: np.array(math.nan))
     logarithmic: bool = False
+
+    def __post_init__(self) -> None:
+        """Give `expected` the shape of the others."""
+        object.__setattr__(self, "expected", np.broadcast_to(self.expected, self.theory.shape))
+
+    @property
+    def reference(self) -> FloatArray:
+        """What z compares with: `expected` where it is known, `theory` elsewhere, (layers,)."""
+        return np.where(np.isfinite(self.expected), self.expected, self.theory)
 
     @property
     def z(self) -> FloatArray:
-        """(estimate − theory) / stderr, shape (layers,), NaN where that is not a number."""
+        """(estimate − reference) / stderr, shape (layers,), NaN where that is not a number."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if self.logarithmic:
-                z = (np.log(self.estimate) - np.log(self.theory)) / self.stderr
+                z = (np.log(self.estimate) - np.log(self.reference)) / self.stderr
             else:
-                z = (self.estimate - self.theory) / self.stderr
+                z = (self.estimate - self.reference) / self.stderr
         return np.where(np.isfinite(z), z, np.nan)
 
     @property
@@ -114,16 +131,18 @@ class Statistic(Record):
         return self.estimate * self.stderr if self.logarithmic else self.stderr
 
     def at(self, layer: int) -> Estimate:
-        """Return the four numbers of one layer."""
-        estimate, stderr, theory = (
-            float(array[layer]) for array in (self.estimate, self.stderr, self.theory)
+        """Return the five numbers of one layer."""
+        estimate, stderr, theory, expected = (
+            float(array[layer])
+            for array in (self.estimate, self.stderr, self.theory, self.expected)
         )
+        reference = expected if math.isfinite(expected) else theory
         z = math.nan
         if stderr > 0 and not self.logarithmic:
-            z = (estimate - theory) / stderr
-        elif stderr > 0 and min(estimate, theory) > 0:
-            z = (math.log(estimate) - math.log(theory)) / stderr
-        return Estimate(optional(estimate), optional(stderr), optional(theory), optional(z))
+            z = (estimate - reference) / stderr
+        elif stderr > 0 and min(estimate, reference) > 0:
+            z = (math.log(estimate) - math.log(reference)) / stderr
+        return Estimate(*(optional(value) for value in (estimate, stderr, theory, expected, z)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def centred_moments(activation: Activation, second_moment: float) -> CentredMome
     std = math.sqrt(second_moment)
     if activation.name == "hard_tanh" and 0 < std <= 1.0:
         return _hard_tanh(std)
-    x, weight = _rule(activation, std)
+    x, weight = rule(activation, std)
     value = activation.function(x)
     mean = 0.0 if activation.odd else float(weight @ value)
     spread = value - mean
@@ -74,7 +74,7 @@ def second_moments(activation: Activation, q: FloatArray) -> FloatArray:
     return result
 
 
-def _rule(activation: Activation, std: float) -> tuple[FloatArray, FloatArray]:
+def rule(activation: Activation, std: float) -> tuple[FloatArray, FloatArray]:
     """Return nodes x and weights for expectations over N(0, std²)."""
     if activation.kinks == (0.0,) and std <= 1.0:
         z, weight = _half_lines()

@@ -280,7 +280,7 @@ def test_the_statistic_is_a_geometric_mean_with_z_in_logarithms():
     layer = run.layers[0].gradient
     assert layer.estimate == pytest.approx(math.exp(logs[:, 0].mean()), rel=1e-12)
     assert layer.stderr == pytest.approx(logs[:, 0].std(ddof=1) / math.sqrt(5), rel=1e-12)
-    assert layer.z == pytest.approx(math.log(layer.estimate / layer.theory) / layer.stderr)
+    assert layer.z == pytest.approx(math.log(layer.estimate / layer.expected) / layer.stderr)
     assert run.gradient.z[0] == pytest.approx(layer.z)
     with pytest.raises(AttributeError):
         _ = propagate("selu", 2, width=4, trials=2).gradient

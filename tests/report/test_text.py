@@ -29,7 +29,9 @@ def test_csv_reads_back_exactly() -> None:
     for row, layer in zip(rows, [*runs[0].layers, *runs[1].layers], strict=True):
         for name in STATISTICS:
             for suffix, value in zip(
-                ("", "_stderr", "_theory", "_z"), dict(layer.statistics[name]).values(), strict=True
+                ("", "_stderr", "_theory", "_expected", "_z"),
+                dict(layer.statistics[name]).values(),
+                strict=True,
             ):
                 text = row[name + suffix]
                 assert text == "" if value is None else float(text) == value, (layer, name)
