@@ -14,9 +14,10 @@ from snstat.checks.case import Case
 from snstat.checks.chance import left_out
 from snstat.checks.judge import judge
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
+from snstat.engine.inputs import DRAWN, DrawnInputs
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.plan import Plan, options_of, stack_of
-from snstat.results import Check, Finding, InputMoments, Run, Source
+from snstat.results import STATISTICS, Check, Finding, InputMoments, Run, Source
 from snstat.saved import load_named
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
@@ -68,8 +69,8 @@ class Request:
         label = None if path is None else os.fspath(path)
         return cls(name, plan, bounds, codes, baseline, label, same_seed, source)
 
-    def judge(self, run: Run) -> Check:
-        """Return the verdict on a complete `run`, and what is wrong with it."""
+    def case(self, run: Run) -> Case:
+        """Return what the rules look at: theory and bounds beside a complete `run`."""
         if run.partial:
             raise InvalidValueError(
                 "run", "partial", "complete to be judged", "run it again to its end"
@@ -78,7 +79,11 @@ class Request:
             stack, inputs = stack_of(run), _input_moments(run)
         else:
             stack, inputs = self.plan.stack, self.plan.inputs.moments()
-        case = Case(stack, run.simulation.batch, inputs, self.bounds, run)
+        return Case(stack, run.simulation.batch, inputs, self.bounds, run)
+
+    def judge(self, run: Run) -> Check:
+        """Return the verdict on a complete `run`, and what is wrong with it."""
+        case = self.case(run)
         verdict, findings = judge(case, self.codes)
         notes = left_out(case) if "SN501" in self.codes else []
         if self.baseline is not None:
@@ -215,13 +220,22 @@ def _plan(given: dict[str, Any], baseline: Run | None, *, same_seed: bool) -> Pl
 
 
 def _input_moments(run: Run) -> InputMoments:
-    """Return what layer 0 of a saved run averages to: its theory, and where that is missing what
-    was seen."""
+    """Return what layer 0 of a saved run averages to: of data, its theory, and where that is
+    missing what was seen."""
+    simulation = run.simulation
+    if simulation.inputs in DRAWN:
+        mean, std = simulation.input_mean or 0.0, simulation.input_std
+        return DrawnInputs(
+            simulation.inputs,
+            run.stack.input_width,
+            simulation.batch,
+            mean,
+            1.0 if std is None else std,
+        ).moments()
     values = {}
-    for entry in fields(InputMoments):
-        statistic = run.statistics[entry.name]
-        theory = float(statistic.theory[0])
-        values[entry.name] = float(statistic.estimate[0]) if math.isnan(theory) else theory
+    for name in [entry.name for entry in fields(InputMoments) if entry.name in STATISTICS]:
+        theory = float(run.statistics[name].theory[0])
+        values[name] = float(run.statistics[name].estimate[0]) if math.isnan(theory) else theory
     return InputMoments(**values)
 
 

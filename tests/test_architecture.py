@@ -32,7 +32,7 @@ ARROWS = {
     "report": {"errors", "results"},
     "plan": {"errors", "results", "activation", "stack", "theory", "engine"},
     "propagation": {"results", "plan"},
-    "checking": {"errors", "results", "plan", "saved", "checks"},
+    "checking": {"errors", "results", "engine", "plan", "saved", "checks"},
     "testing": {"results", "checking"},
     "saved": {"errors", "results", "atomic"},
     "saved_checks": {"results", "saved"},

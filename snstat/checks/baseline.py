@@ -119,12 +119,11 @@ def welch(
     errors `stderr` and `other` over `trials` and `others` trials; NaN where both are 0."""
     from scipy.special import stdtr
 
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        square, other_square = stderr**2, other**2
-        total = square + other_square
-        share = square / total  # of the variance; scaled so, tiny errors do not underflow
+    total = np.hypot(stderr, other)  # squares of tiny errors would underflow
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = (stderr / total) ** 2  # of the variance
         freedom = 1.0 / (share**2 / (trials - 1) + (1.0 - share) ** 2 / (others - 1))
-        result: FloatArray = 2.0 * stdtr(freedom, -np.abs(difference) / np.sqrt(total))
+        result: FloatArray = 2.0 * stdtr(freedom, -np.abs(difference) / total)
     return result
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from snstat.activation import ACTIVATIONS, Activation
 from snstat.checks.bounds import Bounds
-from snstat.results import FloatArray, InputMoments, Outlook, Run
+from snstat.results import GRADIENT, FloatArray, InputMoments, Outlook, Run
 from snstat.stack import DenseLayer, Stack
-from snstat.theory.finite_width import FiniteWidth, finite_width
+from snstat.theory.finite_width import finite_width
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict
 
@@ -33,14 +33,16 @@ class Case:
 
     def changed(self, **changes: Any) -> Case:
         """Return the same case with another `weight_gain`, `depth` or `width`, not yet run."""
-        wider = changes.get("width", self.stack.width)
-        if self.stack.input_width == self.stack.width:
-            changes["input_width"] = wider
-        bounds = self.bounds
+        inputs, bounds = self.inputs, self.bounds
+        if "width" in changes and self.stack.input_width == self.stack.width:
+            changes["input_width"] = changes["width"]
+            # Lengths of drawn samples vary as 1/width.
+            share = self.stack.width / changes["width"]
+            inputs = replace(inputs, length_variance=inputs.length_variance * share)
         if "depth" in changes:
             # Fewer layers are offered where more would break a rule: no limit beyond them.
             bounds = replace(bounds, depth_limit=None)
-        return Case(replace(self.stack, **changes), self.batch, self.inputs, bounds)
+        return Case(replace(self.stack, **changes), self.batch, inputs, bounds)
 
     @property
     def depth(self) -> int:
@@ -75,10 +77,18 @@ class Case:
         return predict(self.stack, self.batch, self.inputs).log_gradient
 
     @cached_property
-    def finite(self) -> FiniteWidth:
-        """Theory of the layers 0..limit to first order in 1/width."""
+    def fluctuation(self) -> FloatArray:
+        """Standard deviation between networks of the log second moment, (limit + 1,)."""
         stack = replace(self.stack, depth=self.limit)
-        return finite_width(stack, self.batch, self.inputs, self.prediction)
+        return finite_width(stack, self.batch, self.inputs, self.prediction).fluctuation
+
+    def neglected(self) -> dict[str, FloatArray]:
+        """Return what theory to first order in 1/width neglects of each statistic of the run,
+        (depth + 1,), of the gradient in its logarithm."""
+        prediction = predict(self.stack, self.batch, self.inputs)
+        backward = self.run is not None and GRADIENT in self.run.statistics
+        finite = finite_width(self.stack, self.batch, self.inputs, prediction, backward=backward)
+        return {**finite.residual, GRADIENT: finite.log_gradient_residual}
 
     @cached_property
     def outlook(self) -> Outlook:

@@ -9,7 +9,7 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.remedies import fewer_layers, wider
 from snstat.checks.rule import Broken, Remedy, Rule
-from snstat.results import GRADIENT, FloatArray
+from snstat.results import FloatArray
 
 # Probability that a stack without fault is accused of SN501.
 FALSE_ALARM = 0.005
@@ -22,10 +22,11 @@ def disagrees(case: Case) -> Broken | None:
     if run is None or run.simulation.trials < 2:
         return None
     chances: dict[str, FloatArray] = {}
+    neglected = case.neglected()
     for name in _judged(case):
         statistic = run.statistics[name]
         estimate, expected = statistic.estimate, statistic.expected
-        slack = case.finite.residual[name][: len(estimate)]
+        slack = neglected[name][: len(estimate)]
         with np.errstate(divide="ignore", invalid="ignore"):
             if statistic.logarithmic:
                 estimate, expected = np.log(estimate), np.log(expected)
@@ -87,7 +88,7 @@ def left_out(case: Case) -> list[str]:
 
 def too_narrow(case: Case) -> Broken | None:
     """Return the layer from which networks differ more than their bound."""
-    fluctuation, bound = case.finite.fluctuation, case.bounds.fluctuation_max
+    fluctuation, bound = case.fluctuation, case.bounds.fluctuation_max
     bad = np.flatnonzero(fluctuation > bound)
     if not bad.size:
         return None

@@ -16,8 +16,6 @@ from snstat.theory.centred import centred_moments
 PLACES = np.exp(np.linspace(math.log(0.01), math.log(100.0), 81))
 # A signal beyond these has gone wherever it goes.
 GONE = 1e6
-# A width is not raised by one for this share of it.
-ROUNDING = 1e-12
 # Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
 # so many layers.
 LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 40, 1000
@@ -102,13 +100,11 @@ def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
     """Yield widths at which networks differ less: the variance between them falls as 1/width."""
     if broken.value is None or broken.bound is None or not 0 < broken.bound < broken.value:
         return
-    share = (broken.value / broken.bound) ** 2
-    for margin in (1.0, 1.05, 1.5):
-        least = case.stack.width * share * margin
-        if least <= MAX_WIDTH:
-            width = math.ceil(least * (1.0 - ROUNDING))
-            now = case.stack.width
-            yield Remedy(f"width ≥ {width:,} (now {now:,})", case.changed(width=width))
+    least = case.stack.width * (broken.value / broken.bound) ** 2
+    for width in (least, 1.0 + least, 1.05 * least, 1.5 * least):
+        if width <= MAX_WIDTH:
+            units, now = math.ceil(width), case.stack.width
+            yield Remedy(f"width ≥ {units:,} (now {now:,})", case.changed(width=units))
 
 
 def _holding_gains(case: Case) -> Iterator[float]:

@@ -178,10 +178,12 @@ def _requests(
             for name, run in zip(names, runs.values(), strict=True)
         ]
     if config is not None and stack:
+        option = next(
+            max(entry.opts, key=len) for entry in ctx.command.params if entry.name == stack[0]
+        )
         raise InvalidValueError(
-            "--config", config, f"left out beside --{stack[0].replace('_', '-')}",
-            "put the option into the file",
-        )  # fmt: skip
+            "--config", config, f"left out beside {option}", "put the option into the file"
+        )
     if not stack:
         from snstat.checks.config import find_config, load_config, located
 

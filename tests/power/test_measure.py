@@ -1,0 +1,32 @@
+"""The harness of false alarms and power, in small; `make power` runs it in full."""
+
+from __future__ import annotations
+
+import pytest
+from numba import config
+from scipy.stats import binom
+
+from tests.power import measure
+
+
+def test_the_bound_is_clopper_and_pearsons():
+    # 3/n and a little: what no event in n repetitions leaves likely.
+    assert measure.upper_bound(0, 1000) == pytest.approx(1.0 - 0.05**1e-3)
+    assert measure.upper_bound(5, 5) == 1.0
+    rate = measure.upper_bound(7, 300)
+    assert binom.cdf(7, 300, rate) == pytest.approx(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="dozens of networks need compiled kernels")
+def test_slips_are_found_and_steady_stacks_are_not_accused(monkeypatch):
+    few = {"depth": 16, "width": 256}
+    steady = [(name, {**few, **options}) for name, options in measure.STEADY[:2]]
+    monkeypatch.setattr(measure, "STEADY", steady)
+    slips = [measure.Slip(s.name, {**few, **s.before}, {**few, **s.after}) for s in measure.SLIPS]
+    monkeypatch.setattr(measure, "SLIPS", slips)
+    rows = list(measure.false_alarms(10))
+    # Of 20 checks two alarms have probability 0.005.
+    assert sum(int(row.split("|")[column].split()[0]) for row in rows for column in (3, 4)) < 2
+    for line in measure.misses(2):
+        assert line.split("|")[3].strip() == "0", line
