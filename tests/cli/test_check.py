@@ -1,0 +1,289 @@
+"""`snstat check` from the outside: verdicts, exit codes, files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from numba import config
+
+from snstat import cli
+from snstat.checks.rules import CODES
+
+SMALL = ["check", "--depth", "8", "--width", "32", "--batch", "4", "--trials", "4"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    # The checkout may declare checks of its own.
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+def call(capsys, *arguments):
+    code = cli.run([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def document(capsys, *arguments, expected=(0, 1)):
+    code, out, _ = call(capsys, *arguments, "-f", "json")
+    assert code in expected
+    form = json.loads(out)
+    assert code == (0 if form["passed"] else 1)
+    return form
+
+
+def codes(form, number=0):
+    return {finding["code"] for finding in form["checks"][number]["findings"]}
+
+
+def test_a_sound_stack_passes(capsys):
+    code, out, _ = call(capsys, *SMALL)
+    assert code == 0
+    assert out.splitlines()[0].startswith("default: self-normalizing")
+
+
+def test_a_deep_selu_stack_fails_for_its_gradients(capsys):
+    form = document(capsys, *SMALL, "--depth", "512", "--width", "64")
+    check = form["checks"][0]
+    assert (check["verdict"], check["passed"]) == ("gradient-exploding", False)
+    finding = next(entry for entry in check["findings"] if entry["code"] == "SN202")
+    assert finding["layer"] == 0
+    assert finding["value"] == pytest.approx(2.2e15, rel=0.01)
+    assert finding["bound"] == pytest.approx(1e6)
+    assert finding["message"].endswith(finding["remedy"])
+
+
+def test_several_activations_are_several_checks(capsys):
+    form = document(capsys, *SMALL, "-a", "selu", "-a", "relu", "-a", "sigmoid")
+    assert [check["name"] for check in form["checks"]] == ["selu", "relu", "sigmoid"]
+    assert form["checks"][2]["verdict"] == "collapsed"
+
+
+def test_rules_are_selected_and_ignored_and_the_verdict_stays(capsys):
+    bad = [*SMALL, "-a", "gelu"]
+    assert codes(document(capsys, *bad)) == {"SN101"}
+    ignored = document(capsys, *bad, "--ignore", "SN1")
+    assert ignored["checks"][0]["verdict"] == "vanishing"
+    assert ignored["passed"]
+    assert document(capsys, *bad, "--select", "SN202")["passed"]
+
+
+def test_bounds_are_options(capsys):
+    assert document(capsys, *SMALL)["passed"]
+    strict = document(capsys, *SMALL, "--gradient-decades", "0.1")
+    assert codes(strict) == {"SN202"}
+    assert codes(document(capsys, *SMALL, "--target-mean", 1, "--target-variance", 3)) == {"SN104"}
+
+
+def test_a_saved_run_is_judged_without_simulating(capsys, monkeypatch):
+    call(capsys, "propagate", *SMALL[1:], "-a", "gelu", "-f", "json", "-o", "run.json")
+    direct = document(capsys, *SMALL, "-a", "gelu")
+    monkeypatch.setattr("snstat.engine.simulate.simulate", None)
+    saved = document(capsys, "check", "run.json")
+    assert saved["checks"][0]["findings"] == direct["checks"][0]["findings"]
+    code, _, err = call(capsys, "check", "run.json", "--depth", "3")
+    assert code == 2
+    assert "--depth" in err
+
+
+def test_a_saved_run_of_several_is_several_checks(capsys):
+    call(capsys, "propagate", *SMALL[1:], "-a", "gelu", "-a", "selu", "-f", "json", "-o", "two.json")
+    form = document(capsys, "check", "two.json")
+    assert [(check["name"], check["passed"]) for check in form["checks"]] == [
+        ("gelu", False),
+        ("selu", True),
+    ]
+
+
+def test_an_unchanged_stack_keeps_to_its_baseline_and_a_changed_one_does_not(capsys):
+    assert call(capsys, *SMALL, "--write-baseline", "base.json")[0] == 0
+    # What is not given is as it was: the same stack, another seed.
+    form = document(capsys, "check", "--baseline", "base.json")
+    assert form["passed"]
+    assert form["checks"][0]["stack"]["width"] == 32
+    assert form["checks"][0]["simulation"]["seed"] != 0
+    assert form["checks"][0]["baseline"] == "base.json"
+    changed = document(capsys, "check", "--baseline", "base.json", "--weight-gain", "1.5")
+    assert "SN701" in codes(changed)
+    assert any("weight gain is 1.5, was 1.0" in note for note in changed["checks"][0]["notes"])
+
+
+def test_the_same_seed_is_equal_to_the_last_bit(capsys):
+    call(capsys, *SMALL, "--write-baseline", "base.json")
+    form = document(capsys, "check", "--baseline", "base.json", "--same-seed")
+    assert form["passed"]
+    assert form["checks"][0]["simulation"]["seed"] == 0
+    changed = ["--weight-gain", "1.0000001"]
+    form = document(capsys, "check", "--baseline", "base.json", "--same-seed", *changed)
+    assert codes(form) == {"SN701"}
+    code, _, err = call(capsys, *SMALL, "--same-seed")
+    assert (code, "baseline" in err) == (2, True)
+    code, _, err = call(capsys, "check", "--baseline", "base.json", "--same-seed", "-s", "3")
+    assert (code, "0, as in the baseline" in err) == (2, True)
+
+
+def test_two_saved_runs_are_compared(capsys):
+    for seed, gain, name in ((1, 1.0, "a"), (2, 1.0, "b"), (3, 1.5, "c")):
+        call(capsys, "propagate", *SMALL[1:], "-s", seed, "--weight-gain", gain, "-f", "json",
+             "-o", f"{name}.json")  # fmt: skip
+    assert "SN701" not in codes(document(capsys, "check", "a.json", "--baseline", "b.json"))
+    assert "SN701" in codes(document(capsys, "check", "c.json", "--baseline", "b.json"))
+
+
+@pytest.mark.parametrize("content", [None, "", "{", '{"schema": "other"}', "\x00\xff"])
+def test_a_missing_or_damaged_baseline_is_bad_input(capsys, content):
+    if content is not None:
+        Path("base.json").write_text(content, encoding="utf-8")
+    code, out, err = call(capsys, *SMALL, "--baseline", "base.json")
+    assert (code, out) == (2, "")
+    assert err.startswith("snstat: error: base.json: ")
+    assert len(err.splitlines()) == 1
+
+
+CONFIG = """\
+[tool.snstat.check]
+depth = 8
+width = 32
+batch = 4
+trials = 4
+
+[tool.snstat.check.sound]
+activation = "selu"
+
+[tool.snstat.check.broken]
+activation = "gelu"
+ignore = ["SN2"]
+"""
+
+
+def test_a_configuration_is_found_and_all_its_checks_are_run(capsys, monkeypatch):
+    Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
+    Path("below").mkdir()
+    monkeypatch.chdir("below")
+    form = document(capsys, "check")
+    assert [check["name"] for check in form["checks"]] == ["sound", "broken"]
+    assert [check["verdict"] for check in form["checks"]] == ["self-normalizing", "vanishing"]
+    assert form["checks"][1]["source"]["line"] == 10
+    _, out, _ = call(capsys, "check", "-f", "github")
+    assert re.search(r"^::error file=[^,]*pyproject.toml,line=10,title=SN101", out, re.MULTILINE)
+    # Options that describe one stack are one check, and no configuration.
+    assert len(document(capsys, *SMALL)["checks"]) == 1
+    code, _, err = call(capsys, *SMALL, "--config", "../pyproject.toml")
+    assert (code, "--depth" in err) == (2, True)
+
+
+def test_a_configuration_has_baselines_by_name(capsys):
+    Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
+    call(capsys, "check", "--write-baseline", "base.json")
+    assert set(json.loads(Path("base.json").read_text())["names"]) == {"sound", "broken"}
+    form = document(capsys, "check", "--baseline", "base.json", "--select", "SN701")
+    assert form["passed"]
+    text = CONFIG.replace("sound", "renamed")
+    Path("pyproject.toml").write_text(text, encoding="utf-8")
+    code, _, err = call(capsys, "check", "--baseline", "base.json")
+    assert code == 2
+    assert "'renamed'" in err
+    assert "sound, broken" in err
+
+
+def test_a_mistake_in_a_configuration_names_its_line(capsys):
+    Path("pyproject.toml").write_text(CONFIG + 'depht = 3\n', encoding="utf-8")
+    code, out, err = call(capsys, "check")
+    assert (code, out) == (2, "")
+    assert "depht" in err
+    assert "depth" in err
+    Path("pyproject.toml").write_text(CONFIG + "width = 0\n", encoding="utf-8")
+    code, _, err = call(capsys, "check")
+    assert code == 2
+    assert "pyproject.toml" in err
+    assert "broken" in err
+    assert "width is 0" in err
+
+
+def test_rules_are_listed_and_explained(capsys):
+    code, out, _ = call(capsys, "check", "--list-rules")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("SN")] == list(CODES)
+    for rule in CODES:
+        code, out, _ = call(capsys, "check", "--explain", rule)
+        assert (code, rule in out) == (0, True)
+    code, _, err = call(capsys, "check", "--explain", "SN999")
+    assert (code, "SN999" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--gradient-decades", "nan"], ["gradient_decades", "nan", "0 to 300"]),
+        (["--target-mean", "0"], ["target_variance", "pair"]),
+        (["--select", "SN9"], ["select", "SN9", "SN101"]),
+        (["--number-format", "float8"], ["float16"]),
+        (["--trials", "1", "--baseline", "base.json"], ["trials", "at least 2"]),
+        (["--depth", "0"], ["depth", "0"]),
+        (["--depth-limit", "0"], ["depth_limit", "0"]),
+        (["--config", "nothing.toml"], ["--config"]),
+        (["--output", "missing/file"], ["missing/file"]),
+        (["--write-baseline", "missing/file"], ["missing/file"]),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(capsys, arguments, words):
+    call(capsys, *SMALL, "--write-baseline", "base.json")
+    before = sorted(os.listdir())
+    code, out, err = call(capsys, *SMALL, *arguments)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    for word in words:
+        assert word in err
+    assert sorted(os.listdir()) == before
+
+
+def test_files_are_written_whole(capsys):
+    Path("out.xml").write_text("before", encoding="utf-8")
+    code, out, _ = call(capsys, *SMALL, "-f", "junit", "-o", "out.xml")
+    assert (code, out) == (0, "")
+    assert Path("out.xml").read_text(encoding="utf-8").startswith("<?xml")
+    assert not [name for name in os.listdir() if name.endswith(".part")]
+
+
+def test_two_checks_that_write_one_baseline_at_once_do_no_harm():
+    arguments = [*SMALL, "--write-baseline", "base.json"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "snstat", *arguments, "--seed", str(seed)],
+            stdout=subprocess.DEVNULL,
+        )
+        for seed in range(4)
+    ]
+    assert [process.wait(timeout=240) for process in processes] == [0] * 4
+    document = json.loads(Path("base.json").read_text(encoding="utf-8"))
+    assert document["runs"][0]["simulation"]["seed"] in range(4)
+    assert sorted(os.listdir()) == [".git", "base.json"]
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="one interrupted program is enough")
+def test_ctrl_c_gives_no_verdict_and_leaves_no_file():
+    arguments = ["--depth", "1000000", "--width", "512", "--sampler", "dense", "-t", "2"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "snstat", "check", *arguments, "--write-baseline", "base.json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A suite in the background inherits a shell's order to ignore Ctrl-C, and passes it on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads
+    ) as process:
+        time.sleep(8)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert os.listdir() == [".git"]
