@@ -218,7 +218,7 @@ def test_markdown_has_a_table_for_each_kind() -> None:
     text = fixed_points_to_markdown([UNIT, make_report()])
     assert text.count("| mean | variance | second moment |") == 2
     assert text.count("| layer | mean | variance |") == 1
-    assert "stable: inputs decorrelate toward 0.000 within ~34 layers" in text
+    assert r"stable: inputs decorrelate toward 0.000 within \~34 layers" in text
 
 
 def test_theorems_say_whether_they_hold_and_where_the_extremes_are() -> None:
