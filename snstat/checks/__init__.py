@@ -1,0 +1,1 @@
+"""Verdicts on stacks: rules, baselines, and the configuration that declares checks."""
