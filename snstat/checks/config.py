@@ -7,87 +7,25 @@ them. A section without tables is one check, called "default".
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from snstat.checks.config_keys import KEYS, dashed, read_options, shown, unknown_key
 from snstat.checks.toml_file import TomlFile
 from snstat.checks.toml_lines import Lines
-from snstat.errors import InputFileError, SnstatError, UnknownNameError
+from snstat.errors import InputFileError, SnstatError
 from snstat.results import Source
+
+__all__ = ["KEYS", "Declared", "find_config", "load_config", "located"]
 
 PYPROJECT, OWN = "pyproject.toml", "snstat.toml"
 DEFAULT_NAME = "default"
 MAX_CHECKS = 1000
 MAX_NAME = 100
-MAX_TEXT = 4096
-_SOUND_TEXT = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{MAX_TEXT}}}")
-# TOML promises 64 bits; seeds go to the end of the unsigned ones.
-MAX_INTEGER = 2**64 - 1
-# Values of `inputs` that are not files.
-DRAWN_INPUTS = ("normal", "uniform")
-
-
-class Kind(Enum):
-    """What the value of a key must be, in words."""
-
-    TEXT = "a string"
-    INTEGER = "a whole number of at most 64 bits"
-    NUMBER = "a finite number"
-    FLAG = "true or false"
-    TEXTS = "a list of strings"
-    FILE = "a file name"
-    INPUTS = "normal, uniform or a file name"
-
-
-KEYS: Mapping[str, Kind] = MappingProxyType(
-    {
-        # The stack, and how it is sampled.
-        "activation": Kind.TEXT,
-        "depth": Kind.INTEGER,
-        "width": Kind.INTEGER,
-        "init": Kind.TEXT,
-        "weight-gain": Kind.NUMBER,
-        "bias-std": Kind.NUMBER,
-        "batch": Kind.INTEGER,
-        "trials": Kind.INTEGER,
-        "inputs": Kind.INPUTS,
-        "input-mean": Kind.NUMBER,
-        "input-std": Kind.NUMBER,
-        "seed": Kind.INTEGER,
-        "dtype": Kind.TEXT,
-        "sampler": Kind.TEXT,
-        "backward": Kind.FLAG,
-        "threads": Kind.INTEGER,
-        # Rules and their bounds.
-        "select": Kind.TEXTS,
-        "ignore": Kind.TEXTS,
-        "number-format": Kind.TEXT,
-        "depth-limit": Kind.INTEGER,
-        "second-moment-min": Kind.NUMBER,
-        "second-moment-max": Kind.NUMBER,
-        "target-mean": Kind.NUMBER,
-        "target-variance": Kind.NUMBER,
-        "target-tolerance": Kind.NUMBER,
-        "target-layer": Kind.INTEGER,
-        "gradient-decades": Kind.NUMBER,
-        "cosine-max": Kind.NUMBER,
-        "separation-max": Kind.NUMBER,
-        "dead-max": Kind.NUMBER,
-        "saturated-max": Kind.NUMBER,
-        "fluctuation-max": Kind.NUMBER,
-        # What the stack is compared with.
-        "baseline": Kind.FILE,
-        "same-seed": Kind.FLAG,
-        "min-effect": Kind.NUMBER,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +118,14 @@ class _Section(NamedTuple):
             for other in table if depth == len(keys) else ():
                 if other != key:
                     place = f"{path}:{lines.of((*keys[:-1], other))}"
-                    raise _unknown(place, other, [key], f"checks go under [{'.'.join(keys)}]")
+                    raise unknown_key(place, other, [key], f"checks go under [{'.'.join(keys)}]")
             if key not in table:
                 return None
             table = table[key]
             if not isinstance(table, dict):
                 raise InputFileError(
                     f"{path}:{lines.of(keys[:depth])}",
-                    f"{key} is {_shown(table)}, but must be a table",
+                    f"{key} is {shown(table)}, but must be a table",
                     f"write [{'.'.join(keys)}]",
                 )
         return cls(path, keys, table, lines)
@@ -197,14 +135,16 @@ class _Section(NamedTuple):
         tables = {
             key: value
             for key, value in self.table.items()
-            if isinstance(value, dict) and _dashed(key) not in KEYS
+            if isinstance(value, dict) and dashed(key) not in KEYS
         }
         own = {key: value for key, value in self.table.items() if key not in tables}
         defaults = self._options((), own)
         if len(tables) > MAX_CHECKS:
             line = self.lines.of((*self.keys, list(tables)[MAX_CHECKS]))
             raise InputFileError(
-                f"{self.path}:{line}", f"check number {MAX_CHECKS + 1}", f"declare {MAX_CHECKS}"
+                f"{self.path}:{line}",
+                f"check number {MAX_CHECKS + 1}",
+                f"declare at most {MAX_CHECKS}",
             )
         if not tables:
             source = Source(str(self.path), self.lines.of(self.keys))
@@ -216,60 +156,12 @@ class _Section(NamedTuple):
             yield Declared(name, MappingProxyType(options), source)
 
     def _options(self, within: tuple[str, ...], table: dict[str, Any]) -> dict[str, Any]:
-        """Return the options that `table` gives, the table of the check `within` names."""
-        options: dict[str, Any] = {}
-        for key, value in table.items():
-            place = f"{self.path}:{self.lines.of((*self.keys, *within, key))}"
-            kind = KEYS.get(_dashed(key))
-            if kind is None:
-                advice = ""
-                if not within and isinstance(value, list) and value and isinstance(value[0], dict):
-                    advice = "a check is a table in single brackets"
-                raise _unknown(place, key, KEYS, advice)
-            option = key.replace("-", "_")
-            if option in options:
-                raise InputFileError(
-                    place, f"{_dashed(key)} is given twice, with dashes and with underscores"
-                )
-            if not _fits(kind, value):
-                raise InputFileError(place, f"{key} is {_shown(value)}, but must be {kind.value}")
-            _require_sound_text(place, key, value)
-            options[option] = self._converted(kind, value)
-        return options
+        """Return the options that `table` gives, the table of the check that `within` names."""
 
-    def _converted(self, kind: Kind, value: Any) -> Any:
-        if kind is Kind.NUMBER:
-            return float(value)
-        if kind is Kind.TEXTS:
-            return tuple(value)
-        if kind is Kind.FILE or (kind is Kind.INPUTS and value not in DRAWN_INPUTS):
-            return str(self.path.parent / value)
-        return value
+        def place(key: str) -> str:
+            return f"{self.path}:{self.lines.of((*self.keys, *within, key))}"
 
-
-def _fits(kind: Kind, value: object) -> bool:
-    """Say whether `value` is of `kind`; true and false are no numbers."""
-    if kind is Kind.FLAG:
-        return isinstance(value, bool)
-    if kind is Kind.INTEGER:
-        return type(value) is int and abs(value) <= MAX_INTEGER
-    if kind is Kind.NUMBER:
-        if isinstance(value, float):
-            return math.isfinite(value)
-        return type(value) is int and abs(value) <= MAX_INTEGER
-    if kind is Kind.TEXTS:
-        return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-    return isinstance(value, str)
-
-
-def _require_sound_text(place: str, key: str, value: object) -> None:
-    for text in value if isinstance(value, list) else [value]:
-        if isinstance(text, str) and not _SOUND_TEXT.fullmatch(text):
-            raise InputFileError(
-                place,
-                f"{key} holds {_shown(text)}, but a string here has"
-                f" 1 to {MAX_TEXT} characters, none of them a control character",
-            )
+        return read_options(table, place, self.path.parent)
 
 
 def _require_name(source: Source, name: str) -> None:
@@ -277,30 +169,6 @@ def _require_name(source: Source, name: str) -> None:
         return
     raise InputFileError(
         f"{source.path}:{source.line}",
-        f"a check is called {_shown(name)}",
+        f"a check is called {shown(name)}",
         f"a name has 1 to {MAX_NAME} printable characters",
     )
-
-
-def _unknown(
-    place: str, key: str, known: Mapping[str, Kind] | list[str], advice: str
-) -> InputFileError:
-    suggestions = UnknownNameError("key", _dashed(key), known).suggestions
-    if suggestions:
-        remedy = f"did you mean {suggestions[0]!r}?"
-    else:
-        remedy = advice or "valid keys are " + ", ".join(known)
-    return InputFileError(place, f"unknown key {_shown(key)}", remedy)
-
-
-def _dashed(key: str) -> str:
-    return key.replace("_", "-")
-
-
-def _shown(value: object) -> str:
-    """Return `value` for a message, on one short line."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits; a deep nest
-        return f"a {type(value).__name__} too long to show"
-    return text if len(text) <= 60 else f"{text[:40]}…{text[-19:]}"
