@@ -1,0 +1,174 @@
+"""The configuration of `snstat check`: named checks in pyproject.toml or snstat.toml.
+
+In pyproject.toml the section is `[tool.snstat.check]`, in any other file `[check]`. Its own keys
+are defaults for all checks; each table in it is a check, named by its key, whose keys override
+them. A section without tables is one check, called "default".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from snstat.checks.config_keys import KEYS, dashed, read_options, shown, unknown_key
+from snstat.checks.toml_file import TomlFile
+from snstat.checks.toml_lines import Lines
+from snstat.errors import InputFileError, SnstatError
+from snstat.results import Source
+
+__all__ = ["KEYS", "Declared", "find_config", "load_config", "located"]
+
+PYPROJECT, OWN = "pyproject.toml", "snstat.toml"
+DEFAULT_NAME = "default"
+MAX_CHECKS = 1000
+MAX_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A check as its file declares it.
+
+    `options` maps keys of KEYS, with underscores, to values of their kind: defaults of the section
+    included, lists as tuples, files relative to the configuration joined to its folder. Whether
+    values are within their bounds is for those to say who take them (see `located`).
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    source: Source
+
+
+def find_config(folder: str | os.PathLike[str]) -> Path | None:
+    """Return the configuration of `folder`, None where there is none.
+
+    That is the first of this folder and its parents which has a section for checks in a
+    pyproject.toml or a snstat.toml; the search ends with the root of a repository (a folder with a
+    `.git`) or of the file system. A file in `folder` itself is named relative to it.
+
+    Raises InputFileError where both files have one, and for a file on the way that is damaged.
+    """
+    start = Path(folder)
+    try:
+        parents = start.resolve().parents
+    except (OSError, RuntimeError, ValueError) as error:  # it is gone, or a loop of links
+        raise InputFileError(repr(os.fspath(folder)), f"is no folder ({error})") from None
+    for place in (start, *parents):
+        found = [path for path in (place / PYPROJECT, place / OWN) if _declares_checks(path)]
+        if len(found) > 1:
+            raise InputFileError(
+                found[0], f"declares checks, and so does {found[1]}", "keep them in one of the two"
+            )
+        if found:
+            return found[0]
+        if os.path.lexists(place / ".git"):
+            return None
+    return None
+
+
+def load_config(path: str | os.PathLike[str]) -> list[Declared]:
+    """Return the checks that the file at `path` declares, in its order.
+
+    Raises InputFileError for a file that cannot be read or has no section for checks, for a key
+    that is unknown or given twice, and for a value that is not of its kind.
+    """
+    config = _Section.read(Path(path))
+    if config is None:
+        raise InputFileError(
+            os.fspath(path), f"has no [{'.'.join(_place(Path(path)))}]", "declare a check there"
+        )
+    return list(config.checks())
+
+
+def located(source: Source, name: str, error: SnstatError) -> InputFileError:
+    """Return `error` of the check called `name` with the place where it was declared."""
+    return InputFileError(f"{source.path}:{source.line}", f"check {name!r}: {error}")
+
+
+def _declares_checks(path: Path) -> bool:
+    # os.path.isfile is False, not an error, where a folder may not be searched.
+    return os.path.isfile(path) and _Section.read(path) is not None  # noqa: PTH113
+
+
+def _place(path: Path) -> tuple[str, ...]:
+    """Return the keys that lead to the section in the file at `path`."""
+    return ("tool", "snstat", "check") if path.name == PYPROJECT else ("check",)
+
+
+class _Section(NamedTuple):
+    """The section for checks of one file."""
+
+    path: Path
+    keys: tuple[str, ...]  # that lead to it
+    table: dict[str, Any]
+    lines: Lines
+
+    @classmethod
+    def read(cls, path: Path) -> _Section | None:
+        """Return the section of the file at `path`, None if it has none."""
+        file = TomlFile.read(path)
+        keys = _place(path)
+        lines = file.lines(keys[:-1])
+        table: Any = file.root
+        for depth, key in enumerate(keys, start=1):
+            # What stands beside the section is ours too, but for other tools' tables.
+            for other in table if depth == len(keys) else ():
+                if other != key:
+                    place = f"{path}:{lines.of((*keys[:-1], other))}"
+                    raise unknown_key(place, other, [key], f"checks go under [{'.'.join(keys)}]")
+            if key not in table:
+                return None
+            table = table[key]
+            if not isinstance(table, dict):
+                raise InputFileError(
+                    f"{path}:{lines.of(keys[:depth])}",
+                    f"{key} is {shown(table)}, but must be a table",
+                    f"write [{'.'.join(keys)}]",
+                )
+        return cls(path, keys, table, lines)
+
+    def checks(self) -> Iterator[Declared]:
+        """Yield the checks."""
+        tables = {
+            key: value
+            for key, value in self.table.items()
+            if isinstance(value, dict) and dashed(key) not in KEYS
+        }
+        own = {key: value for key, value in self.table.items() if key not in tables}
+        defaults = self._options((), own)
+        if len(tables) > MAX_CHECKS:
+            line = self.lines.of((*self.keys, list(tables)[MAX_CHECKS]))
+            raise InputFileError(
+                f"{self.path}:{line}",
+                f"check number {MAX_CHECKS + 1}",
+                f"declare at most {MAX_CHECKS}",
+            )
+        if not tables:
+            source = Source(str(self.path), self.lines.of(self.keys))
+            yield Declared(DEFAULT_NAME, MappingProxyType(defaults), source)
+        for name, table in tables.items():
+            source = Source(str(self.path), self.lines.of((*self.keys, name)))
+            _require_name(source, name)
+            options = defaults | self._options((name,), table)
+            yield Declared(name, MappingProxyType(options), source)
+
+    def _options(self, within: tuple[str, ...], table: dict[str, Any]) -> dict[str, Any]:
+        """Return the options that `table` gives, the table of the check that `within` names."""
+
+        def place(key: str) -> str:
+            return f"{self.path}:{self.lines.of((*self.keys, *within, key))}"
+
+        return read_options(table, place, self.path.parent)
+
+
+def _require_name(source: Source, name: str) -> None:
+    if name.strip() and len(name) <= MAX_NAME and name.isprintable():
+        return
+    raise InputFileError(
+        f"{source.path}:{source.line}",
+        f"a check is called {shown(name)}",
+        f"a name has 1 to {MAX_NAME} printable characters",
+    )
