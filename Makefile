@@ -20,7 +20,7 @@ SUITES := test-jit test-nojit test-wheel test-docs test-examples
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
-	test-docs test-wheel test-minimum test-peers test-random bench clean
+	test-docs test-wheel test-minimum test-peers test-random bench power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -80,6 +80,9 @@ bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write doc
 	$(VENV)/bin/python -m pytest -m bench tests/benchmarks/test_rows.py \
 		--benchmark-json=build/benchmarks.json
 	$(VENV)/bin/python -m tests.benchmarks.table build/benchmarks.json docs/benchmarks.md README.md
+
+power: develop ## measure false alarms and power of snstat check, write docs/check-power.md
+	$(VENV)/bin/python -m tests.power.measure
 
 clean: ## remove the environments and everything built
 	rm -rf $(VENV) $(MINIMUM) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
