@@ -2,7 +2,7 @@
 
 In pyproject.toml the section is `[tool.snstat.check]`, in any other file `[check]`. Its own keys
 are defaults for all checks; each table in it is a check, named by its key, whose keys override
-them. A section without tables is one check, called "default".
+them. A section without tables is one check, called "default". No check may have the name of a key.
 """
 
 from __future__ import annotations

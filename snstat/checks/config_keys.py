@@ -102,7 +102,10 @@ def read_options(
                 "keep one of them",
             )
         if not _fits(kind, value):
-            raise InputFileError(place(key), f"{key} is {shown(value)}, but must be {kind.value}")
+            remedy = "a check needs another name" if isinstance(value, dict) else ""
+            raise InputFileError(
+                place(key), f"{key} is {shown(value)}, but must be {kind.value}", remedy
+            )
         for text in value if kind is Kind.TEXTS else [value]:
             if isinstance(text, str) and not _SOUND_TEXT.fullmatch(text):
                 raise InputFileError(

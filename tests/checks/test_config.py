@@ -197,7 +197,8 @@ def test_wrong_types(write, key):
         path = write(f"[check]\n\n{key} = {value}\n")
         text = complaint(path)
         assert text.startswith(f"{path}:3: {key} is ")
-        assert text.endswith(f"but must be {kind.value}")
+        another = "; a check needs another name" if value[0] == "{" else ""
+        assert text.endswith(f"but must be {kind.value}{another}")
 
 
 def test_the_value_is_named(write):
@@ -293,7 +294,12 @@ def test_a_key_like_no_other_gets_the_list(write):
             3,
             "weight-gain is given twice, with a dash and with an underscore; keep one of them",
         ),
-        ("snstat.toml", "[check.depth]\n", 1, "depth is {}, but must be a whole number"),
+        (
+            "snstat.toml",
+            "[check.inputs]\n",
+            1,
+            "inputs is {}, but must be normal, uniform or a file name; a check needs another name",
+        ),
     ],
 )
 def test_wrong_structure(write, name, text, line, expected):
