@@ -49,7 +49,7 @@ def _changed(
     # Where the input itself is within bounds again, the worst layer is what counts.
     layer = 0 if bad[0] else int(np.nanargmax(sign * logs))
     decades = case.bounds.gradient_decades
-    value, bound = _power(logs[layer]), _power(sign * _allowed(case))
+    value, bound = _power(logs[layer]), 10.0 ** (sign * decades)
     away = case.depth - crossing
     text = (
         f"squared gradients {verb} ×{_scientific(logs[layer])} from layer {case.depth} back to"
@@ -90,9 +90,9 @@ def _shorter(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  #
     """Yield as many layers as the bound allows."""
     logs, allowed = case.gradients, _allowed(case)
     within = np.flatnonzero(np.abs(logs) <= allowed)
-    # Layers from the end that are within the bound; a shorter stack begins elsewhere, so a few
-    # fewer may be what holds.
-    longest = case.depth - int(within[0]) if within.size else 0
+    # Layers from the end that are within the bound, and the input, which costs next to nothing; a
+    # shorter stack begins elsewhere, so a few fewer may be what holds.
+    longest = case.depth - int(within[0]) + 1 if within.size else 0
     for depth in dict.fromkeys((longest, longest - 1, longest - 2, int(0.9 * longest))):
         if 1 <= depth < case.depth:
             yield at_most(case, depth)

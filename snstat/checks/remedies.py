@@ -18,7 +18,7 @@ PLACES = np.exp(np.linspace(math.log(0.01), math.log(100.0), 81))
 GONE = 1e6
 # Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
 # so many layers.
-LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 40, 1000
+LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 1000
 
 
 def gains(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
@@ -135,11 +135,11 @@ def _tuned_gain(case: Case) -> float:
     low, high = math.log(LEAST_GAIN), math.log(MOST_GAIN)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        square, second = math.exp(2.0 * middle), start
+        square, second, previous = math.exp(2.0 * middle), start, math.nan
         for _ in range(min(case.limit, FOLLOWED)):
             q = square * second + case.layer.bias_std**2
-            second = centred_moments(case.activation, q).second_moment
-            if not start / GONE < second < start * GONE:
+            second, previous = centred_moments(case.activation, q).second_moment, second
+            if not start / GONE < second < start * GONE or math.isclose(second, previous):
                 break
         low, high = (low, middle) if second > start else (middle, high)
     return math.exp(0.5 * (low + high))

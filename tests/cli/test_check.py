@@ -48,7 +48,7 @@ def codes(form, number=0):
 def test_a_sound_stack_passes(capsys):
     code, out, _ = call(capsys, *SMALL)
     assert code == 0
-    assert out.splitlines()[0].startswith("default: self-normalizing")
+    assert out.splitlines()[0].startswith("passed default: self-normalizing")
 
 
 def test_a_deep_selu_stack_fails_for_its_gradients(capsys):
@@ -69,7 +69,7 @@ def test_several_activations_are_several_checks(capsys):
 
 
 def test_rules_are_selected_and_ignored_and_the_verdict_stays(capsys):
-    bad = [*SMALL, "-a", "gelu"]
+    bad = [*SMALL, "-a", "gelu", "--fluctuation-max", "9"]
     assert codes(document(capsys, *bad)) == {"SN101"}
     ignored = document(capsys, *bad, "--ignore", "SN1")
     assert ignored["checks"][0]["verdict"] == "vanishing"
