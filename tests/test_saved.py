@@ -42,7 +42,7 @@ def test_a_saved_run_comes_back_exactly(run, tmp_path):
     assert "".join(runs_to_json([loaded])) == "".join(runs_to_json([run]))
 
 
-def test_files_of_before_finite_width_theory_are_read(run, document, tmp_path):
+def test_files_of_before_finite_width_theory_are_read(document, tmp_path):
     for layer in document["runs"][0]["layers"]:
         for name in STATISTICS:
             del layer[name]["expected"]

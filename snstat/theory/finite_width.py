@@ -12,34 +12,35 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.finite_width_gradient import expected_log_gradient
-from snstat.theory.fluctuations import Fluctuations, Moments, follow
+from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
+from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 from snstat.theory.quadrature import FloatArray
-
-# First order is no longer trusted where the relative variance of q, or the variance between the
-# log gradients of a batch, exceeds this.
-LARGEST_VARIANCE = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FiniteWidth:
     """First-order theory of a stack; every array has shape (depth + 1,), NaN where not known.
 
-    `expected` maps each name of `results.STATISTICS` to what a trial's value averages to.
-    `log_gradient` is the expected logarithm of `gradient`, NaN where not asked for.
-    `fluctuation` is the standard deviation, between networks, of the logarithm of one sample's
-    second moment.
+    `expected` maps each name of `results.STATISTICS` to what a trial's value averages to,
+    `residual` to the size of what that neglects, of order 1/width². `log_gradient` is the
+    expected logarithm of `gradient` and `log_gradient_residual` its residual, NaN where not
+    asked for. `fluctuation` is the standard deviation, between networks, of the logarithm of one
+    sample's second moment, to first order however large, infinite beyond 2.
     """
 
     expected: Mapping[str, FloatArray]
+    residual: Mapping[str, FloatArray]
     fluctuation: FloatArray
     log_gradient: FloatArray
+    log_gradient_residual: FloatArray
 
 
 def finite_width(
@@ -50,26 +51,80 @@ def finite_width(
     *,
     backward: bool = False,
 ) -> FiniteWidth:
-    """Return the first-order theory of what `prediction` tells at infinite width."""
-    moments = Moments(stack, prediction, pairs=batch > 1, backward=backward)
-    fluctuations = follow(stack, inputs, prediction, moments)
-    known = int(np.isfinite(fluctuations.variance).sum())
-    expected = {name: np.full(stack.depth + 1, math.nan) for name in STATISTICS}
-    expected |= _beyond_input(stack, batch, prediction, fluctuations, moments, known)
+    """Return the first-order theory of what `prediction` tells at infinite width.
+
+    Known of all layers are mean, second moment, variance and variance over units, and the
+    gradient for Gaussian weights; of the input everything that is exact.
+    """
+    moments = Moments(stack, prediction, backward=backward)
+    fluctuations = follow(stack, batch, inputs, prediction, moments)
+    forward = _Columns.of(moments, int(np.isfinite(fluctuations.variance).sum()))
     trusted = fluctuations.variance <= LARGEST_VARIANCE
-    for name, value in _input(stack, batch, inputs).items():
-        expected[name] = np.where(trusted, expected[name], math.nan)
-        expected[name][0] = value
-    slope = moments.column(lambda m: m.forward.square[0], known)
-    held = 2.0 * fluctuations.pinned * (slope * fluctuations.share) ** 2
-    fourth = moments.column(lambda m: m.forward.fourth, known)
-    square = (fourth - 1.0 - held) / stack.width + slope**2 * fluctuations.variance
-    square[0] = inputs.length_variance
-    log_gradient = np.full(stack.depth + 1, math.nan)
+    found = _beyond_input(stack, batch, prediction, fluctuations, forward)
+    expected, residual = {}, {}
+    for name, exact in _input(stack, batch, inputs).items():
+        unknown = np.full(stack.depth + 1, math.nan)
+        columns = found.get(name, (unknown, unknown))
+        expected[name], residual[name] = (np.where(trusted, c, math.nan) for c in columns)
+        expected[name][0] = exact
+        residual[name][0] = 0.0 if math.isfinite(exact) else math.nan
+    log_gradient, log_residual = np.full((2, stack.depth + 1), math.nan)
     if backward:
-        added, spread = expected_log_gradient(stack, batch, fluctuations, moments)
+        added, log_residual = expected_log_gradient(stack, batch, fluctuations, moments)
         log_gradient = prediction.log_gradient + added
-    return FiniteWidth(MappingProxyType(expected), np.sqrt(square), log_gradient)
+    return FiniteWidth(
+        MappingProxyType(expected),
+        MappingProxyType(residual),
+        _fluctuation(stack, inputs, fluctuations, forward),
+        log_gradient,
+        log_residual,
+    )
+
+
+class _Columns(NamedTuple):
+    """Numbers of `ForwardMoments` of every layer, each (depth + 1,), NaN where not known."""
+
+    fourth: FloatArray
+    slope: FloatArray
+    curvature: FloatArray
+    roughness: FloatArray
+    mean_slope: FloatArray
+    mean_curvature: FloatArray
+    mean_roughness: FloatArray
+
+    @classmethod
+    def of(cls, moments: Moments, known: int) -> _Columns:
+        """Return those of layers 1..`known`."""
+        columns = np.full((len(cls._fields), moments.q.size), math.nan)
+        _, first, place = np.unique(
+            moments.q[1 : known + 1], return_index=True, return_inverse=True
+        )
+        table = np.full((len(cls._fields), first.size), math.nan)
+        for number, layer in enumerate((first + 1).tolist()):
+            found = moments.forward(layer)
+            if found is not None:
+                square, mean = found.square, found.mean
+                table[:, number] = (
+                    found.fourth,
+                    *(square.slope, square.curvature, square.roughness),
+                    *(mean.slope, mean.curvature, mean.roughness),
+                )
+        columns[:, 1 : known + 1] = table[:, place]
+        return cls(*columns)
+
+
+def _fluctuation(
+    stack: Stack, inputs: InputMoments, fluctuations: Fluctuations, forward: _Columns
+) -> FloatArray:
+    """Return the standard deviation of ln of one sample's second moment, (depth + 1,)."""
+    held = 2.0 * fluctuations.pinned * (forward.slope * fluctuations.share) ** 2
+    square = (forward.fourth - 1.0 - held) / stack.width
+    square += forward.slope**2 * fluctuations.variance
+    square[0] = inputs.length_variance
+    endless = np.flatnonzero(fluctuations.variance > ENDLESS)
+    square[endless[0] if endless.size else square.size :] = math.inf
+    # Lengths that do not fluctuate may do so by less than nothing, for rounding.
+    return np.sqrt(np.maximum(square, 0.0))
 
 
 def _beyond_input(
@@ -77,25 +132,22 @@ def _beyond_input(
     batch: int,
     prediction: Prediction,
     fluctuations: Fluctuations,
-    moments: Moments,
-    known: int,
-) -> dict[str, FloatArray]:
-    """Return the statistics that are known, of layers 1 and on."""
+    forward: _Columns,
+) -> dict[str, tuple[FloatArray, FloatArray]]:
+    """Return expectation and residual of the statistics that are known, of layers 1 and on."""
     theory = prediction.statistics
-    slope, curvature, mean_slope, mean_curvature = (
-        moments.column(value, known)
-        for value in (
-            lambda m: m.forward.square[0],
-            lambda m: m.forward.square[1],
-            lambda m: m.forward.mean[0],
-            lambda m: m.forward.mean[1],
-        )
-    )
+    mean, square = theory["mean"], theory["second_moment"]
     spread = fluctuations.variance + fluctuations.shape
-    square_shift = slope * fluctuations.bias + 0.5 * curvature * spread
-    square_shift *= theory["second_moment"]
-    mean_shift = mean_slope * fluctuations.bias + 0.5 * mean_curvature * spread
-    centred_shift = square_shift - 2.0 * theory["mean"] * mean_shift
+    size = (fluctuations.variance + np.abs(fluctuations.shape)) ** 2
+    square_shift = square * (forward.slope * fluctuations.bias + 0.5 * forward.curvature * spread)
+    square_error = square * (
+        np.abs(forward.slope) * fluctuations.residual + forward.roughness * size
+    )
+    mean_slope = forward.mean_slope
+    mean_shift = mean_slope * fluctuations.bias + 0.5 * forward.mean_curvature * spread
+    mean_error = np.abs(mean_slope) * fluctuations.residual + forward.mean_roughness * size
+    centred_shift = square_shift - 2.0 * mean * mean_shift
+    centred_error = square_error + 2.0 * np.abs(mean) * mean_error + mean_shift**2
     # The variance of the mean over units, of one sample and between two of them.
     held = 2.0 * fluctuations.pinned * mean_slope**2
     own = (theory["variance"] - held * fluctuations.share**2) / stack.width
@@ -107,11 +159,13 @@ def _beyond_input(
         between = (covariance - held * aligned**2) / stack.width
         between += mean_slope**2 * fluctuations.pair
         pooled = own / batch + (1.0 - 1.0 / batch) * between
+    # Neglected in a variance that is itself of first order: that times the relative variance.
+    again = own * np.sqrt(size)
     return {
-        "mean": theory["mean"] + mean_shift,
-        "variance": theory["variance"] + centred_shift - pooled,
-        "second_moment": theory["second_moment"] + square_shift,
-        "variance_over_units": theory["variance"] + centred_shift - own,
+        "mean": (mean + mean_shift, mean_error),
+        "variance": (theory["variance"] + centred_shift - pooled, centred_error + again),
+        "second_moment": (square + square_shift, square_error),
+        "variance_over_units": (theory["variance"] + centred_shift - own, centred_error + again),
     }
 
 

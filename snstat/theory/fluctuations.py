@@ -8,25 +8,31 @@ q, the rest is the biases'; χ = q∂E[φ²]/E[φ²], ψ = φ/√E[φ²]):
     bias                 b' = λ(χ b + ½ q²∂²E[φ²]/E[φ²] (r + k))
 
 k, a third of the fourth cumulant of a pre-activation over q², stands for weights that are not
-Gaussian. Derived in docs/finite-width.md.
+Gaussian. What is neglected, of order 1/n², is carried along as a bound on the bias,
+
+    residual             e' = λ(|χ| e + ρ(E[φ²]) (r + |k|)²),
+
+with the roughness ρ of `layer_moments.Derivatives`. Derived in docs/finite-width.md.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from snstat.activation import ACTIVATIONS
 from snstat.results import InputMoments
 from snstat.stack import DenseLayer, Stack
-from snstat.theory.layer_moments import LayerMoments, layer_moments
+from snstat.theory.layer_moments import ForwardMoments, Moments
 from snstat.theory.predict import Prediction
 from snstat.theory.quadrature import FloatArray
 
+# First order is no longer trusted where r exceeds this.
+LARGEST_VARIANCE = 0.5
+# Networks differ by orders of magnitude: nothing is followed further.
+ENDLESS = 4.0
 # Fourth cumulant over squared variance of a uniform distribution.
 _UNIFORM_EXCESS = -1.2
 # With a larger share of uniform biases in q, pre-activations are not nearly Gaussian.
@@ -39,109 +45,124 @@ _SETTLED = 1e-15
 class Fluctuations:
     """Of the pre-activations of every layer; each array (depth + 1,), NaN where unknown.
 
-    `share` λ, `variance` r, `pair` s, `bias` b and `shape` k as above. `pinned` is 0 for
-    independent weights; orthogonal ones keep lengths and angles, and the part of the squares
-    that is linear in them does not fluctuate at all: 1 for a square matrix.
+    `share` λ, `variance` r, `pair` s, `bias` b, `shape` k and `residual` e as above. `pinned` is
+    0 for independent weights; orthogonal ones keep lengths and angles, and the part of the
+    squares that is linear in them does not fluctuate at all: 1 for a square matrix.
     """
 
     share: FloatArray
+    pinned: FloatArray
     variance: FloatArray
     pair: FloatArray
     bias: FloatArray
     shape: FloatArray
-    pinned: FloatArray
+    residual: FloatArray
 
 
-class Moments:
-    """The moments of every layer of a stack, each distinct one evaluated once, on demand."""
+class _Before(NamedTuple):
+    """Of the pre-activations of a layer: the columns of `Fluctuations` that are carried along."""
 
-    def __init__(self, stack: Stack, prediction: Prediction, *, pairs: bool, backward: bool):
-        self._activation = ACTIVATIONS[stack.activation]
-        self._q, self._misalignment = prediction.pre_second_moment, prediction.misalignment
-        self._pairs, self._backward = pairs, backward
-        moved = (np.diff(self._q) != 0) | (np.diff(self._misalignment) != 0)
-        fresh = np.concatenate([[True], moved])
-        # A layer shows the state of layer `first[layer]`, the first of a run of equal ones.
-        self.first = np.maximum.accumulate(np.where(fresh, np.arange(fresh.size), 0))
-        self._known: dict[int, LayerMoments | None] = {}
+    variance: float
+    pair: float
+    bias: float
+    shape: float
+    residual: float
 
-    def __getitem__(self, layer: int) -> LayerMoments | None:
-        first = int(self.first[layer])
-        if first not in self._known:
-            q = float(self._q[first])
-            self._known[first] = (
-                layer_moments(
-                    self._activation,
-                    q,
-                    float(self._misalignment[first]),
-                    pairs=self._pairs,
-                    backward=self._backward,
-                )
-                if math.isfinite(q)
-                else None
-            )
-        return self._known[first]
 
-    def column(self, value: Callable[[LayerMoments], float], known: int) -> FloatArray:
-        """Return `value` of layers 1..`known`, NaN elsewhere, shape (depth + 1,)."""
-        result = np.full(self.first.size, math.nan)
-        firsts, place = np.unique(self.first[1 : known + 1], return_inverse=True)
-        found = (self[layer] for layer in firsts.tolist())
-        values = [math.nan if moments is None else value(moments) for moments in found]
-        result[1 : known + 1] = np.array(values)[place]
-        return result
+class _After(NamedTuple):
+    """Of the second moment of its activations, relative; `fourth` is E[x⁴]/E[x²]²."""
+
+    variance: float
+    pair: float
+    bias: float
+    residual: float
+    fourth: float
 
 
 def follow(
-    stack: Stack, inputs: InputMoments, prediction: Prediction, moments: Moments
+    stack: Stack, batch: int, inputs: InputMoments, prediction: Prediction, moments: Moments
 ) -> Fluctuations:
     """Return the fluctuations of the pre-activations of every layer.
 
-    Where something is not known (see `_shape` and `InputMoments`) the arrays are NaN from there
-    on.
+    Where something is not known (see `_shape` and `InputMoments`) its arrays are NaN from there
+    on: `pair` where first order is no longer trusted, all where r is beyond `ENDLESS`.
     """
-    count = stack.depth + 1
     share, pinned = _shares(stack, prediction)
-    variance, pair, bias, shape = np.full((4, count), math.nan)
-    aligned = 1.0 - prediction.misalignment - (1.0 - share)
-    # Of layer 0: one sample's second moment, relative, and its fourth moment.
-    known = math.isfinite(inputs.length_variance)
-    inherited = inputs.length_variance if known else 0.0
-    fourth = 1.0 + stack.input_width * inherited if inputs.drawn else math.nan
-    inherited_pair = 0.0 if inputs.drawn else math.nan
-    inherited_bias = 0.0 if known else math.nan
-    state = (math.nan,) * 4
-    for number in range(1, count):
-        layer = stack.layer(1) if number == 1 else repeated if number > 2 else stack.layer(2)
-        if number == 2:
-            repeated = layer
+    columns = np.full((len(_Before._fields), stack.depth + 1), math.nan)
+    layer, repeated = stack.layer(1), stack.layer(2)
+    after, before = _input(stack, inputs), _Before(*[math.nan] * len(_Before._fields))
+    settled = _last_motion(moments)
+    for number in range(1, stack.depth + 1):
         weight = float(share[number])
-        previous, state = (
-            state,
-            (
-                weight * weight * inherited,
-                weight * weight * inherited_pair,
-                weight * inherited_bias,
-                _shape(layer, weight, fourth),
-            ),
+        previous, before = before, _through_weights(layer, weight, after)
+        columns[:, number] = before
+        forward = moments.forward(number)
+        if forward is None or before.variance > ENDLESS:
+            break
+        if number > settled and number > 2 and _same(before, previous):
+            columns[:, number:] = np.array(before)[:, None]
+            break
+        squares = forward.fourth
+        if batch > 1:
+            known = before.variance <= LARGEST_VARIANCE
+            pair = moments.pair(number) if known else None
+            squares = math.nan if pair is None else pair.square
+        # Second moments of one sample and of two, over q, that orthogonal weights hold.
+        held = 2.0 * float(pinned[number]) * forward.square.slope**2
+        aligned = weight - float(prediction.misalignment[number])
+        after = _through_activation(
+            forward,
+            before,
+            (forward.fourth - 1.0 - held * weight**2) / layer.fan_out,
+            (squares - 1.0 - held * aligned**2) / layer.fan_out,
         )
-        variance[number], pair[number], bias[number], shape[number] = state
-        here = moments[number]
-        if here is None:
-            break
-        if number > 2 and moments.first[number] == moments.first[-1] and _same(state, previous):
-            for array, value in zip((variance, pair, bias, shape), state, strict=True):
-                array[number:] = value
-            break
-        forward, units = here.forward, layer.fan_out
-        slope, curvature = forward.square
-        held = 2.0 * float(pinned[number]) * slope * slope
-        inherited = (forward.fourth - 1.0 - held * weight**2) / units + slope * slope * state[0]
-        inherited_pair = (forward.pair - 1.0 - held * float(aligned[number]) ** 2) / units
-        inherited_pair += slope * slope * state[1]
-        inherited_bias = slope * state[2] + 0.5 * curvature * (state[0] + state[3])
-        fourth = forward.fourth
-    return Fluctuations(share, variance, pair, bias, shape, pinned)
+        layer = repeated
+    return Fluctuations(share, pinned, *columns)
+
+
+def _last_motion(moments: Moments) -> int:
+    """Return the last layer whose state is not that of the layer before."""
+    moved = (np.diff(moments.q) != 0) | (np.diff(moments.misalignment) != 0)
+    return int(np.flatnonzero(moved)[-1]) + 1
+
+
+def _input(stack: Stack, inputs: InputMoments) -> _After:
+    """Return the state of layer 0."""
+    known = math.isfinite(inputs.length_variance)
+    variance = inputs.length_variance if known else 0.0
+    return _After(
+        variance,
+        0.0 if inputs.drawn else math.nan,
+        0.0 if known else math.nan,
+        0.0,
+        1.0 + stack.input_width * variance if inputs.drawn else math.nan,
+    )
+
+
+def _through_weights(layer: DenseLayer, share: float, after: _After) -> _Before:
+    return _Before(
+        share * share * after.variance,
+        share * share * after.pair,
+        share * after.bias,
+        _shape(layer, share, after.fourth),
+        share * after.residual,
+    )
+
+
+def _through_activation(
+    forward: ForwardMoments, before: _Before, fresh: float, fresh_pair: float
+) -> _After:
+    """`fresh` and `fresh_pair` are what the units of this layer add of their own."""
+    square = forward.square
+    spread = before.variance + before.shape
+    size = (before.variance + abs(before.shape)) ** 2
+    return _After(
+        fresh + square.slope**2 * before.variance,
+        fresh_pair + square.slope**2 * before.pair,
+        square.slope * before.bias + 0.5 * square.curvature * spread,
+        abs(square.slope) * before.residual + square.roughness * size,
+        forward.fourth,
+    )
 
 
 def _shares(stack: Stack, prediction: Prediction) -> tuple[FloatArray, FloatArray]:
@@ -179,7 +200,7 @@ def _shape(layer: DenseLayer, share: float, fourth: float) -> float:
     return biases
 
 
-def _same(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
+def _same(first: _Before, second: _Before) -> bool:
     return all(
         abs(a - b) <= _SETTLED * abs(a) or (math.isnan(a) and math.isnan(b))
         for a, b in zip(first, second, strict=True)

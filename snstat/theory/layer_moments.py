@@ -1,11 +1,12 @@
-"""The Gaussian expectations of one layer from which fluctuations and biases follow.
+"""The Gaussian expectations of each layer from which fluctuations and biases follow.
 
 All are relative: ψ = φ/√E[φ²], ẑ = z/√q, so that signals of any size are treated alike. Derivatives
 by q need no derivative of φ: for z ~ N(0, q),
 
     q ∂E[f]/∂q = ½E[f He₂(ẑ)],   q² ∂²E[f]/∂q² = ¼E[f He₄(ẑ)],
 
-with the Hermite polynomials He₂ = ẑ² − 1 and He₄ = ẑ⁴ − 6ẑ² + 3.
+with the Hermite polynomials He₂ = ẑ² − 1 and He₄ = ẑ⁴ − 6ẑ² + 3; third and fourth derivatives
+likewise.
 """
 
 from __future__ import annotations
@@ -15,63 +16,105 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snstat.activation import Activation
+from snstat.activation import ACTIVATIONS, Activation
+from snstat.stack import Stack
 from snstat.theory.centred import rule
-from snstat.theory.pair_moments import PairNodes, pair_nodes
+from snstat.theory.pair_moments import PairMoments, PairTable
+from snstat.theory.predict import Prediction
+from snstat.theory.quadrature import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Derivatives:
+    """Of an expectation by q: `slope` q∂ and `curvature` q²∂². `roughness`, times the squared
+    relative variance of q, bounds what an expansion to first order in that variance neglects."""
+
+    slope: float
+    curvature: float
+    roughness: float
 
 
 @dataclass(frozen=True, slots=True)
 class ForwardMoments:
-    """Of one layer's activations: `square` and `mean` are (q∂, q²∂²) of E[φ²]/E[φ²] and of E[φ];
-    `fourth` is E[ψ⁴] and `pair` E[ψ₁²ψ₂²] for two samples."""
+    """Of one layer's activations: derivatives of E[φ²] (over E[φ²]) and of E[φ]; `rms` is √E[φ²]
+    and `fourth` E[ψ⁴]."""
 
-    square: tuple[float, float]
-    mean: tuple[float, float]
+    square: Derivatives
+    mean: Derivatives
+    rms: float
     fourth: float
-    pair: float
 
 
 @dataclass(frozen=True, slots=True)
 class BackwardMoments:
-    """Of one layer's derivatives, with D = E[φ'²].
+    """Of one layer's slopes, with D = E[φ'²]: derivatives of ln D, `rms` √D, `fourth` E[φ'⁴]/D²,
+    `tilt` E[φ'²ẑ²]/D, `lean` E[ψφ'ẑ]²/D and `joint` E[φ'²ψ²]/D."""
 
-    `log_slope` is (q∂, q²∂²) of ln D; `fourth` E[φ'⁴]/D²; `tilt` E[φ'²ẑ²]/D; `lean`
-    E[ψφ'ẑ]²/D; `joint` E[φ'²ψ²]/D. For two samples: `pair_slope` E[φ'₁φ'₂]/D, `pair_fourth`
-    E[φ'₁²φ'₂²]/D², `pair_joint` E[φ'₁²ψ₂²]/D.
-    """
-
-    log_slope: tuple[float, float]
+    log_slope: Derivatives
+    rms: float
     fourth: float
     tilt: float
     lean: float
     joint: float
-    pair_slope: float
-    pair_fourth: float
-    pair_joint: float
 
 
-@dataclass(frozen=True, slots=True)
-class LayerMoments:
-    """What first-order theory needs of one layer; `backward` is None where not asked for."""
-
-    forward: ForwardMoments
-    backward: BackwardMoments | None
+# Without any pre-activation every sample of every network is the same.
+_STILL = Derivatives(0.0, 0.0, 0.0)
+_SILENT = ForwardMoments(_STILL, _STILL, 0.0, 1.0)
 
 
-# A layer without any pre-activation: every sample of every network is the same.
-SILENT = ForwardMoments((0.0, 0.0), (0.0, 0.0), 1.0, 1.0)
+class Moments:
+    """The moments of every layer of a stack, each distinct one evaluated once, on demand.
 
-
-def layer_moments(
-    activation: Activation, q: float, misalignment: float, *, pairs: bool, backward: bool
-) -> LayerMoments | None:
-    """Return them at pre-activation second moment `q` and 1 − c = `misalignment`.
-
-    Without `pairs` the moments of two samples are those of one sample twice. None where signal or
-    derivative vanish altogether.
+    None stands for what is not known: the layer is not a finite number, or signal or slope vanish
+    altogether.
     """
+
+    def __init__(self, stack: Stack, prediction: Prediction, *, backward: bool) -> None:
+        self._activation = ACTIVATIONS[stack.activation]
+        self._backward = backward
+        self.q = prediction.pre_second_moment
+        self.misalignment = prediction.misalignment
+        self._one: dict[float, tuple[ForwardMoments, BackwardMoments | None] | None] = {}
+        self._pairs: dict[float, PairTable] = {}
+
+    def forward(self, layer: int) -> ForwardMoments | None:
+        """Return the moments of one sample's activations."""
+        found = self._of_one(float(self.q[layer]))
+        return found and found[0]
+
+    def backward(self, layer: int) -> BackwardMoments | None:
+        """Return the moments of one sample's slopes; None too where they were not asked for."""
+        found = self._of_one(float(self.q[layer]))
+        return found and found[1]
+
+    def pair(self, layer: int) -> PairMoments | None:
+        """Return the moments of two samples."""
+        q = float(self.q[layer])
+        found = self._of_one(q)
+        if found is None:
+            return None
+        if found[0] is _SILENT:
+            return PairMoments(1.0)
+        if q not in self._pairs:
+            slope = 0.0 if found[1] is None else found[1].rms
+            self._pairs[q] = PairTable(self._activation, q, found[0].rms, slope)
+        return self._pairs[q].at(float(self.misalignment[layer]))
+
+    def _of_one(self, q: float) -> tuple[ForwardMoments, BackwardMoments | None] | None:
+        if not math.isfinite(q):
+            return None
+        if q not in self._one:
+            self._one[q] = one_sample(self._activation, q, backward=self._backward)
+        return self._one[q]
+
+
+def one_sample(
+    activation: Activation, q: float, *, backward: bool
+) -> tuple[ForwardMoments, BackwardMoments | None] | None:
+    """Return the moments at pre-activation second moment `q`, those of slopes if `backward`."""
     if q == 0:
-        return None if backward else LayerMoments(SILENT, None)
+        return _SILENT, None
     std = math.sqrt(q)
     x, weight = rule(activation, std)
     value, z = activation.function(x), x / std
@@ -80,51 +123,52 @@ def layer_moments(
         return None
     rms = largest * math.sqrt(float(weight @ (value / largest) ** 2))
     square = (value / rms) ** 2
-    second = weight * (z * z - 1.0) / 2.0
-    fourth = weight * (z * z * (z * z - 6.0) + 3.0) / 4.0
-    nodes = pair_nodes(activation, q, misalignment) if pairs else None
-    kurtosis = float(weight @ (square * square))
-    pair = kurtosis if nodes is None else _squares(activation, nodes, rms)
+    by_q = _by_q(z, weight)
     forward = ForwardMoments(
-        (float(second @ square), float(fourth @ square)),
-        (float(second @ value), float(fourth @ value)),
-        kurtosis,
-        pair,
+        _derivatives(by_q @ square),
+        _derivatives(by_q @ value),
+        rms,
+        float(weight @ (square * square)),
     )
     if not backward:
-        return LayerMoments(forward, None)
+        return forward, None
     slope = activation.derivative(x)
-    size = float(weight @ (slope * slope))
-    if not size > 0:
-        return None
-    slope = slope / math.sqrt(size)
+    slope_rms = math.sqrt(float(weight @ (slope * slope)))
+    if not slope_rms > 0:
+        return forward, None
+    slope = slope / slope_rms
     power = slope * slope
-    first = float(second @ power)
-    quartic, joint = float(weight @ (power * power)), float(weight @ (power * square))
-    pair_slope, pair_fourth, pair_joint = 1.0, quartic, joint
-    if nodes is not None:
-        outer = activation.derivative(nodes.first) / math.sqrt(size)
-        inner = activation.derivative(nodes.second) / math.sqrt(size)
-        pair_slope = nodes.average(outer, inner)
-        pair_fourth = nodes.average(outer**2, inner**2)
-        pair_joint = nodes.average((activation.function(nodes.first) / rms) ** 2, inner**2)
-    return LayerMoments(
-        forward,
-        BackwardMoments(
-            (first, float(fourth @ power) - first * first),
-            quartic,
-            float(weight @ (power * z * z)),
-            float(weight @ (value / rms * slope * z)) ** 2,
-            joint,
-            pair_slope,
-            pair_fourth,
-            pair_joint,
-        ),
+    of_power = _derivatives(by_q @ power)
+    log_slope = Derivatives(
+        of_power.slope,
+        of_power.curvature - of_power.slope**2,
+        of_power.roughness + 0.5 * of_power.slope**2,
+    )
+    return forward, BackwardMoments(
+        log_slope,
+        slope_rms,
+        float(weight @ (power * power)),
+        float(weight @ (power * z * z)),
+        float(weight @ (value / rms * slope * z)) ** 2,
+        float(weight @ (power * square)),
     )
 
 
-def _squares(activation: Activation, nodes: PairNodes, rms: float) -> float:
-    return nodes.average(
-        (activation.function(nodes.first) / rms) ** 2,
-        (activation.function(nodes.second) / rms) ** 2,
-    )
+def _by_q(z: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return rows that take values at nodes ẑ to q∂, q²∂², q³∂³, q⁴∂⁴ of their expectation."""
+    s = z * z
+    second = s - 1.0
+    fourth = (s - 6.0) * s + 3.0
+    sixth = ((s - 15.0) * s + 45.0) * s - 15.0
+    eighth = (((s - 28.0) * s + 210.0) * s - 420.0) * s + 105.0
+    rows: FloatArray = weight * np.stack([second / 2.0, fourth / 4.0, sixth / 8.0, eighth / 16.0])
+    return rows
+
+
+def _derivatives(by_q: FloatArray) -> Derivatives:
+    """Return the record of derivatives 1 to 4, weighted for the roughness as Taylor's series
+    weights them with a third moment of q of three and a fourth of three squared variances; half
+    of that, because their signs alternate."""
+    slope, curvature, third, fourth = by_q.tolist()
+    rough = 0.5 * (abs(curvature) + abs(third)) + 0.125 * abs(fourth)
+    return Derivatives(slope, curvature, 0.5 * rough)
