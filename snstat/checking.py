@@ -232,7 +232,7 @@ def _input_moments(run: Run) -> InputMoments:
             mean,
             1.0 if std is None else std,
         ).moments()
-    values = {}
+    values: dict[str, Any] = {}
     for name in [entry.name for entry in fields(InputMoments) if entry.name in STATISTICS]:
         theory = float(run.statistics[name].theory[0])
         values[name] = float(run.statistics[name].estimate[0]) if math.isnan(theory) else theory

@@ -240,9 +240,7 @@ def stack_of(run: Run) -> Stack:
     """Return the stack of `run`, without opening its inputs."""
     options = options_of(run)
     names = ("activation", "depth", "width", "init", "weight_gain", "bias_std")
-    return Stack.build(
-        **{name: options[name] for name in names}, input_width=run.stack.input_width
-    )
+    return Stack.build(**{name: options[name] for name in names}, input_width=run.stack.input_width)
 
 
 def aside(work: Callable[[], T]) -> Callable[[], T]:

@@ -47,7 +47,10 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
     for simulation, name in ((run.simulation, "trials"), (baseline.simulation, "baseline trials")):
         if simulation.trials < 2:
             raise InvalidValueError(
-                name, simulation.trials, "at least 2 to tell change from chance", "use more --trials"
+                name,
+                simulation.trials,
+                "at least 2 to tell change from chance",
+                "use more --trials",
             )
     found = _finite_only_once(run, baseline)
     if found is not None:
@@ -160,9 +163,9 @@ def _told(
     effect = float(entry.effect[layer])
     likely = "beyond chance" if chance == 0 else f"p = {min(1.0, chance * comparisons):.1g}"
     # Relative to something else than the statistic itself, a percentage would mislead.
-    size = "" if entry.name in {*ABSOLUTE, "mean"} else f", {math.expm1(effect):+.1%}" if (
-        mine.logarithmic
-    ) else f", {effect:+.1%}"
+    size = ""
+    if entry.name not in {*ABSOLUTE, "mean"}:
+        size = f", {math.expm1(effect) if mine.logarithmic else effect:+.1%}"
     text = (
         f"parts from the baseline at layer {layer}: {entry.name.replace('_', ' ')}"
         f" {value:.4g}±{float(mine.error[layer]):.1g}, was"

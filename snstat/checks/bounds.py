@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -79,8 +80,9 @@ def _number_format(name: str, value: object) -> object:
     return value
 
 
+Check = Callable[[str, object], object]
 # fmt: off
-_RANGES = {
+_RANGES: Mapping[str, Check] = {
     "number_format": _number_format,
     "depth_limit": lambda name, value: integer(name, value, 1, MAX_DEPTH),
     "second_moment_min": lambda name, value: number(name, value, 0.0, MAX_SCALE),

@@ -71,7 +71,7 @@ class Case:
 
     @cached_property
     def gradients(self) -> FloatArray:
-        """ln of the mean square gradients over that of the last layer, (depth + 1,), by theory."""
+        """Ln of the mean square gradients over that of the last layer, (depth + 1,), by theory."""
         if self.limit == self.depth:
             return self.prediction.log_gradient
         return predict(self.stack, self.batch, self.inputs).log_gradient

@@ -48,8 +48,8 @@ def _outside(
     shown = "beyond any float" if math.isnan(value) else f"{value:.3g}"
     later = f", past the {case.depth} layers of the stack" if layer > case.depth else ""
     text = (
-        f"the {what}: second moment {shown} at layer {layer}{later}{case.beside('second_moment', layer)},"
-        f" {side} {bound:.3g}"
+        f"the {what}: second moment {shown} at layer {layer}{later}"
+        f"{case.beside('second_moment', layer)}, {side} {bound:.3g}"
     )
     return Broken(layer, None if math.isnan(value) else value, bound, text)
 

@@ -38,8 +38,8 @@ def fewer_layers(case: Case, broken: Broken) -> Iterator[Remedy]:
         found.append((broken.layer - 1, at_most(case, broken.layer - 1)))
     for remedy, layers in _gains_and_layers(case):
         if remedy.case is not None and layers > 0:
-            shorter = at_most(remedy.case, min(layers, case.limit))
-            ends = [how.layer for how in look(shorter.case).values() if how.layer is not None]
+            shortened = remedy.case.changed(depth=min(layers, case.limit))
+            ends = [how.layer for how in look(shortened).values() if how.layer is not None]
             depth = min([layers + 1, *ends]) - 1
             if depth > 0:
                 shorter = at_most(remedy.case, depth)

@@ -90,14 +90,20 @@ def bound_options(function: Any) -> Any:
 
 @click.command(epilog=EXAMPLES)
 @click.argument("saved", required=False, metavar="[RUN.json | -]")
-@click.option("--select", multiple=True, metavar="CODE", help="Only these rules, or SN2 for all 2xx.")
+@click.option(
+    "--select", multiple=True, metavar="CODE", help="Only these rules, or SN2 for all 2xx."
+)
 @click.option("--ignore", multiple=True, metavar="CODE", help="Without these rules.")
 @click.option("--list-rules", is_flag=True, help="List the rules and exit.")
 @click.option("--explain", metavar="CODE", help="Explain a rule and exit.")
 @click.option("--baseline", metavar="FILE", help="Compare with this run, layer by layer.")
 @click.option("--write-baseline", metavar="FILE", help="Save what was run, to compare with later.")
-@click.option("--same-seed", is_flag=True, help="The baseline's own networks, equal to the last bit.")
-@click.option("--config", metavar="FILE", help="Run the checks of this pyproject.toml or snstat.toml.")
+@click.option(
+    "--same-seed", is_flag=True, help="The baseline's own networks, equal to the last bit."
+)
+@click.option(
+    "--config", metavar="FILE", help="Run the checks of this pyproject.toml or snstat.toml."
+)
 @click.option(
     "-f",
     "--format",
@@ -189,7 +195,7 @@ def _requests(
 
         path = Path(config) if config is not None else find_config(Path.cwd())
         if path is not None:
-            requests = []
+            requests: list[tuple[Request, Run | None]] = []
             for declared in load_config(path):
                 try:
                     request = Request.build(
@@ -203,9 +209,7 @@ def _requests(
     if len(activations) < 2:
         single = {"activation": activations[0]} if activations else {}
         return [(Request.build(given | single), None)]
-    return [
-        (Request.build(given | {"activation": name}, name=name), None) for name in activations
-    ]
+    return [(Request.build(given | {"activation": name}, name=name), None) for name in activations]
 
 
 def _carried_out(

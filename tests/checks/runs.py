@@ -8,8 +8,16 @@ import numpy as np
 
 from snstat.results import STATISTICS, Run, Simulation, StackSummary, Statistic
 
-TYPICAL = {"mean": 0.1, "variance": 1.0, "second_moment": 1.01, "variance_over_batch": 0.9,
-           "variance_over_units": 0.95, "cosine": 0.2, "kurtosis": 3.0, "dead_fraction": 0.0}  # fmt: skip
+TYPICAL = {
+    "mean": 0.1,
+    "variance": 1.0,
+    "second_moment": 1.01,
+    "variance_over_batch": 0.9,
+    "variance_over_units": 0.95,
+    "cosine": 0.2,
+    "kurtosis": 3.0,
+    "dead_fraction": 0.0,
+}
 
 
 def sampled(random, layers=20, trials=8, spread=0.01, scale=None, finite=None, seed=0):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -25,6 +24,10 @@ def elsewhere(tmp_path, monkeypatch):
     # The checkout may declare checks of its own.
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
+
+
+def listing():
+    return sorted(path.name for path in Path().iterdir())
 
 
 def call(capsys, *arguments):
@@ -96,7 +99,9 @@ def test_a_saved_run_is_judged_without_simulating(capsys, monkeypatch):
 
 
 def test_a_saved_run_of_several_is_several_checks(capsys):
-    call(capsys, "propagate", *SMALL[1:], "-a", "gelu", "-a", "selu", "-f", "json", "-o", "two.json")
+    call(
+        capsys, "propagate", *SMALL[1:], "-a", "gelu", "-a", "selu", "-f", "json", "-o", "two.json"
+    )
     form = document(capsys, "check", "two.json")
     assert [(check["name"], check["passed"]) for check in form["checks"]] == [
         ("gelu", False),
@@ -196,7 +201,7 @@ def test_a_configuration_has_baselines_by_name(capsys):
 
 
 def test_a_mistake_in_a_configuration_names_its_line(capsys):
-    Path("pyproject.toml").write_text(CONFIG + 'depht = 3\n', encoding="utf-8")
+    Path("pyproject.toml").write_text(CONFIG + "depht = 3\n", encoding="utf-8")
     code, out, err = call(capsys, "check")
     assert (code, out) == (2, "")
     assert "depht" in err
@@ -237,13 +242,13 @@ def test_rules_are_listed_and_explained(capsys):
 )
 def test_bad_input_is_one_line_and_nothing_is_written(capsys, arguments, words):
     call(capsys, *SMALL, "--write-baseline", "base.json")
-    before = sorted(os.listdir())
+    before = listing()
     code, out, err = call(capsys, *SMALL, *arguments)
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     for word in words:
         assert word in err
-    assert sorted(os.listdir()) == before
+    assert listing() == before
 
 
 def test_files_are_written_whole(capsys):
@@ -251,7 +256,7 @@ def test_files_are_written_whole(capsys):
     code, out, _ = call(capsys, *SMALL, "-f", "junit", "-o", "out.xml")
     assert (code, out) == (0, "")
     assert Path("out.xml").read_text(encoding="utf-8").startswith("<?xml")
-    assert not [name for name in os.listdir() if name.endswith(".part")]
+    assert not [name for name in listing() if name.endswith(".part")]
 
 
 def test_two_checks_that_write_one_baseline_at_once_do_no_harm():
@@ -266,7 +271,7 @@ def test_two_checks_that_write_one_baseline_at_once_do_no_harm():
     assert [process.wait(timeout=240) for process in processes] == [0] * 4
     document = json.loads(Path("base.json").read_text(encoding="utf-8"))
     assert document["runs"][0]["simulation"]["seed"] in range(4)
-    assert sorted(os.listdir()) == [".git", "base.json"]
+    assert listing() == [".git", "base.json"]
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="one interrupted program is enough")
@@ -286,4 +291,4 @@ def test_ctrl_c_gives_no_verdict_and_leaves_no_file():
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err
-    assert os.listdir() == [".git"]
+    assert listing() == [".git"]

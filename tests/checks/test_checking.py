@@ -1,0 +1,116 @@
+"""`snstat.check` and `snstat.testing.assert_propagates`, as a test of somebody's own calls them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.checking import Request
+from snstat.checks.chance import disagrees
+from snstat.errors import InputFileError, InvalidValueError, UnknownNameError
+from snstat.saved import load_named
+from snstat.testing import assert_propagates
+
+SMALL = {"depth": 6, "width": 32, "batch": 4, "trials": 4}
+
+
+def test_a_sound_stack_passes_and_says_what_it_is():
+    result = assert_propagates("selu", **SMALL)
+    assert (result.passed, result.verdict, result.findings) == (True, "self-normalizing", ())
+    assert result == snstat.check("selu", **SMALL)
+
+
+def test_a_broken_stack_raises_the_words_of_the_command():
+    with pytest.raises(AssertionError) as caught:
+        assert_propagates("sigmoid", **SMALL, name="gate")
+    result = snstat.check("sigmoid", **SMALL)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "gate: collapsed"
+    assert lines[1:] == [f"{entry.code} {entry.name}: {entry.message}" for entry in result.findings]
+    assert_propagates("sigmoid", **SMALL, ignore=[entry.code for entry in result.findings])
+
+
+def test_mistakes_are_errors_and_no_failed_tests():
+    with pytest.raises(InvalidValueError):
+        assert_propagates("selu", depth=0)
+    with pytest.raises(UnknownNameError):
+        snstat.check("sleu")
+    with pytest.raises(UnknownNameError):
+        snstat.check("selu", **SMALL, select=["SN9"])
+    with pytest.raises(TypeError):
+        snstat.check("selu", **SMALL, gradient_decade=3)
+    with pytest.raises(InputFileError):
+        snstat.check("selu", **SMALL, baseline="nowhere.json")
+
+
+def test_data_of_ones_own_are_judged():
+    data = np.random.default_rng(3).standard_normal((16, 32))
+    result = snstat.check("selu", **SMALL, inputs=data)
+    assert result.passed
+    assert any(note.startswith("SN501 leaves out") for note in result.notes)
+
+
+def test_a_baseline_made_from_an_array_cannot_be_run_again_from_its_name(tmp_path):
+    data = np.random.default_rng(3).standard_normal((16, 32))
+    path = tmp_path / "base.json"
+    snstat.save(snstat.propagate("selu", **SMALL, inputs=data), path)
+    with pytest.raises(InvalidValueError, match="array in memory"):
+        snstat.check(baseline=path)
+    assert snstat.check(baseline=path, inputs=data).passed
+
+
+def test_what_a_baseline_does_not_say_is_not_invented(tmp_path):
+    path = tmp_path / "base.json"
+    options = {**SMALL, "init": "torch_default", "activation": "tanh", "input_std": 2.0}
+    snstat.save(snstat.propagate(**options), path)
+    again = snstat.check(baseline=path, select=["SN7"])
+    assert again.passed
+    before = load_named(path)["tanh"]
+    assert again.stack == before.stack
+    assert again.simulation == replace(before.simulation, seed=again.simulation.seed)
+    with pytest.raises(InputFileError, match="no baseline of the check 'other', only of tanh"):
+        snstat.check(baseline=path, name="other")
+
+
+def test_a_single_trial_is_judged_by_theory_alone():
+    result = snstat.check("selu", **{**SMALL, "trials": 1})
+    assert result.passed
+    assert result.notes == ("SN501 not judged: chance cannot be told from fewer than 2 trials",)
+
+
+def test_partial_runs_are_not_judged():
+    run = snstat.propagate("selu", **SMALL)
+    request = Request.build({}, saved=run)
+    assert request.judge(run).passed
+    with pytest.raises(InvalidValueError, match="partial"):
+        request.judge(replace(run, partial=True))
+
+
+def moved(run, name, layer, errors):
+    """The run with an estimate moved by so many standard errors."""
+    statistic = run.statistics[name]
+    estimate = statistic.estimate.copy()
+    estimate[layer] = statistic.reference[layer] + errors * statistic.stderr[layer]
+    changed = dict(run.statistics) | {name: replace(statistic, estimate=estimate)}
+    return replace(run, statistics=MappingProxyType(changed))
+
+
+def test_theory_and_simulation_that_part_are_told(tmp_path):
+    run = snstat.propagate("selu", depth=6, width=1024, trials=8)
+    case = Request.build({}, saved=run).case
+    assert disagrees(case(run)) is None
+    # Student's t of 7 degrees of freedom exceeds 60 with probability 1e-10.
+    broken = disagrees(case(moved(run, "mean", 3, 60.0)))
+    assert broken.layer == 3
+    assert "layer 3: mean" in broken.text
+    # What is not known to first order is not judged, however far it is out.
+    assert disagrees(case(moved(run, "cosine", 3, 60.0))) is None
+    snstat.save(moved(run, "mean", 3, 60.0), tmp_path / "run.json")
+    saved = snstat.load(tmp_path / "run.json")
+    judged = Request.build({}, saved=saved).judge(saved)
+    assert [finding.code for finding in judged.findings] == ["SN501"]
+    assert judged.findings[0].remedy.startswith("run again with --seed")
