@@ -25,7 +25,7 @@ def test_slips_are_found_and_steady_stacks_are_not_accused(monkeypatch):
     monkeypatch.setattr(measure, "STEADY", steady)
     slips = [measure.Slip(s.name, {**few, **s.before}, {**few, **s.after}) for s in measure.SLIPS]
     monkeypatch.setattr(measure, "SLIPS", slips)
-    rows = list(measure.false_alarms(10))
+    rows = list(measure.false_alarms(10, 10))
     # Of 20 checks two alarms have probability 0.005.
     assert sum(int(row.split("|")[column].split()[0]) for row in rows for column in (3, 4)) < 2
     for line in measure.misses(2):
