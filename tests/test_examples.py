@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,21 @@ def test_example(name, tmp_path):
         assert answer in result.stdout
     for picture in PICTURES.get(name, ()):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_checks_of_the_examples_pass(tmp_path):
+    shutil.copytree(EXAMPLES / "check", tmp_path / "check")
+    for command in (["-m", "snstat", "check"], ["-m", "pytest", "-q", "test_signal.py"]):
+        result = subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path / "check",
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+    hooks = (EXAMPLES.parent / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    for text in (hooks, (EXAMPLES / "check" / "pre-commit-config.yaml").read_text("utf-8")):
+        assert "entry: snstat check" in text
+    workflow = (EXAMPLES / "check" / "github-workflow.yml").read_text("utf-8")
+    assert "run: snstat check --format github" in workflow

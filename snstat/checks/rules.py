@@ -35,13 +35,15 @@ def choose(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[
     """Return the codes of the rules to apply: those of `select` (all, if empty) less `ignore`.
 
     Either lists codes, names of rules, or beginnings of codes: "SN1" is every rule from SN101 to
-    SN199. Raises UnknownNameError for what is none of these.
+    SN199, "SN1,SN202" one more. Raises UnknownNameError for what is none of these.
     """
     chosen = set().union(*(_matching("select", entry) for entry in select)) or set(CODES)
     return frozenset(chosen.difference(*(_matching("ignore", entry) for entry in ignore)))
 
 
 def _matching(option: str, entry: str) -> set[str]:
+    if "," in entry:
+        return set().union(*(_matching(option, part) for part in entry.split(",")))
     text = entry.strip()
     found = {code for code in CODES if text and code.startswith(text.upper())}
     found |= {code for code, name, _ in catalogue() if name == text.lower()}

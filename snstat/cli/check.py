@@ -193,7 +193,7 @@ def _requests(
     if not stack:
         from snstat.checks.config import find_config, load_config, located
 
-        path = Path(config) if config is not None else find_config(Path.cwd())
+        path = Path(config) if config is not None else find_config(Path())
         if path is not None:
             requests: list[tuple[Request, Run | None]] = []
             for declared in load_config(path):

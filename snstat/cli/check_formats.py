@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snstat.cli.output import render
@@ -28,6 +31,20 @@ def formatted(checks: Sequence[Check], form: str, *, file: bool) -> str:
         from snstat.report.check_table import print_checks
 
         return render(lambda console: print_checks(checks, console), file=file)
+    if form == "github":
+        checks = [_within_workspace(check) for check in checks]
     module, name = TEXTS[form]
     export: Callable[[Sequence[Check]], str] = getattr(import_module(module), name)
     return export(checks)
+
+
+def _within_workspace(check: Check) -> Check:
+    """Return `check` with its source as annotations need it: relative to the repository's root."""
+    workspace = os.environ.get("GITHUB_WORKSPACE")
+    if check.source is None or not workspace:
+        return check
+    path, root = Path(check.source.path).resolve(), Path(workspace).resolve()
+    if not path.is_relative_to(root):
+        return check
+    source = replace(check.source, path=path.relative_to(root).as_posix())
+    return replace(check, source=source)

@@ -186,6 +186,18 @@ def test_a_configuration_is_found_and_all_its_checks_are_run(capsys, monkeypatch
     assert (code, "--depth" in err) == (2, True)
 
 
+def test_annotations_name_the_file_from_the_root_of_the_repository(capsys, monkeypatch, tmp_path):
+    Path("sub").mkdir()
+    monkeypatch.chdir("sub")
+    Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    _, out, _ = call(capsys, "check", "-f", "github")
+    assert "::error file=sub/pyproject.toml,line=10," in out
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "elsewhere"))
+    _, out, _ = call(capsys, "check", "-f", "github")
+    assert "::error file=pyproject.toml,line=10," in out
+
+
 def test_a_configuration_has_baselines_by_name(capsys):
     Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
     call(capsys, "check", "--write-baseline", "base.json")
