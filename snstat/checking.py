@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from snstat.checks.baseline import compare, identical
+from snstat.checks.baseline import compare, identical, require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import left_out
@@ -67,6 +67,8 @@ class Request:
                 "same_seed", same_seed, "given with a baseline", "it means the baseline's seed"
             )
         plan = None if saved is not None else _plan(given, baseline, same_seed=same_seed)
+        if plan is not None and baseline is not None and not same_seed:
+            require_trials("trials", plan.trials)  # before anything runs
         label = None if path is None else os.fspath(path)
         return cls(name, plan, bounds, codes, baseline, label, same_seed, source)
 

@@ -44,14 +44,8 @@ class Difference:
 
 def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
     """Return the first layer at which `run` and `baseline`, of independent seeds, part."""
-    for simulation, name in ((run.simulation, "trials"), (baseline.simulation, "baseline trials")):
-        if simulation.trials < 2:
-            raise InvalidValueError(
-                name,
-                simulation.trials,
-                "at least 2 to tell change from chance",
-                "use more --trials",
-            )
+    require_trials("trials", run.simulation.trials)
+    require_trials("baseline trials", baseline.simulation.trials)
     found = _finite_only_once(run, baseline)
     if found is not None:
         return found
@@ -71,6 +65,14 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
         return None
     layer, chance, entry = min(parted, key=lambda item: item[:2])
     return _told(run, baseline, layer, chance, entry, comparisons)
+
+
+def require_trials(name: str, trials: int) -> None:
+    """Raise InvalidValueError unless `trials` are enough to compare."""
+    if trials < 2:
+        raise InvalidValueError(
+            name, trials, "at least 2 to tell change from chance", "use more --trials"
+        )
 
 
 def identical(run: Run, baseline: Run) -> Broken | None:

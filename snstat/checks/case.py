@@ -32,7 +32,8 @@ class Case:
     run: Run | None = None
 
     def changed(self, **changes: Any) -> Case:
-        """Return the same case with another `weight_gain`, `depth` or `width`, not yet run."""
+        """Return the same case with another `weight_gain`, `bias_std`, `depth` or `width`, not yet
+        run."""
         inputs, bounds = self.inputs, self.bounds
         if "width" in changes and self.stack.input_width == self.stack.width:
             changes["input_width"] = changes["width"]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.remedies import fewer_layers, gains, more_layers
+from snstat.checks.remedies import fewer_layers, gains, more_layers, without_biases
 from snstat.checks.rule import Broken, Rule
 from snstat.results import FloatArray
 
@@ -121,7 +121,7 @@ RULES = (
         "the second moment falls below its bound, here or before --depth-limit",
         vanishes,
         "vanishing",
-        (gains, fewer_layers),
+        (gains, without_biases, fewer_layers),
     ),
     Rule(
         "SN102",
@@ -129,7 +129,7 @@ RULES = (
         "the second moment exceeds its bound, here or before --depth-limit",
         explodes,
         "exploding",
-        (gains, fewer_layers),
+        (gains, without_biases, fewer_layers),
     ),
     Rule(
         "SN103",
@@ -137,7 +137,7 @@ RULES = (
         "mean or variance is off the target at the last layer (or --target-layer)",
         misses_target,
         None,
-        (gains, more_layers),
+        (gains, without_biases, more_layers),
     ),
     Rule(
         "SN104",
@@ -145,7 +145,7 @@ RULES = (
         "mean and variance converge, but not to the target",
         converges_elsewhere,
         None,
-        (gains,),
+        (gains, without_biases),
     ),
 )
 DOMAIN_RULES = (

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.remedies import fewer_layers, gains
+from snstat.checks.remedies import fewer_layers, gains, without_biases
 from snstat.checks.rule import Broken, Rule
 from snstat.results import FloatArray
 
@@ -69,7 +69,7 @@ RULES = (
         "the cosine between different inputs reaches its bound",
         collapses,
         "collapsed",
-        (gains, fewer_layers),
+        (gains, without_biases, fewer_layers),
     ),
     Rule(
         "SN302",

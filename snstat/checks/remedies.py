@@ -28,6 +28,13 @@ def gains(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a 
             yield remedy
 
 
+def without_biases(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+    """Yield the stack without its biases."""
+    if case.layer.bias_std > 0:
+        now = f"{case.layer.bias_std:.4g}"
+        yield Remedy(f"use --bias-std 0 (now {now})", case.changed(bias_std=0.0))
+
+
 def fewer_layers(case: Case, broken: Broken) -> Iterator[Remedy]:
     """Yield the layers before the one that breaks a rule, alone or with another gain, the longest
     stack first."""

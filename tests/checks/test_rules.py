@@ -203,6 +203,11 @@ def test_a_target_not_reached_yet_is_told_from_one_that_never_is():
     assert "SN103" not in findings
 
 
+def test_biases_that_move_the_fixed_point_are_to_be_left_out():
+    finding = judged("selu", 64, bias_std=0.3)[1]["SN104"]
+    assert finding.remedy == "use --bias-std 0 (now 0.3)"
+
+
 def test_a_target_of_ones_own():
     target = {"target_mean": 0.0, "target_variance": 2.0}
     finding = judged("selu", 64, bounds=target)[1]["SN104"]
