@@ -4,7 +4,8 @@ Going back from the last layer, one sample's g_l = g_{l+1}·r_l with r_l = G² E
 A is how far the gradient δ of a layer lies along its pre-activations z, (δ·z)²/(|δ|²q), U is
 q ∂ln g_l/∂q_l, V the variance of ln g_l and C its covariance between two samples, whose gradients
 Wᵀδ have correlation ρ. The mean over a batch of B adds ½(1 − 1/B)(V − C) to the expected
-logarithm. Derived in docs/finite-width.md.
+logarithm. Orthogonal weights keep lengths and angles of δ too: of a square matrix (`kept` 1), the
+part of squares that is linear in them does not fluctuate. Derived in docs/finite-width.md.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snstat.stack import Stack
-from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
+from snstat.stack import DenseLayer, Stack
+from snstat.theory.fluctuations import LARGEST_VARIANCE, UNIFORM_EXCESS, Fluctuations
 from snstat.theory.layer_moments import Moments
 from snstat.theory.quadrature import FloatArray
 
@@ -33,6 +34,7 @@ class _Way:
     spread: float = 0.0  # V − C
     residual: float = 0.0
     tilt: float = 1.0  # A of the layer above; 1 adds nothing, as for the fresh read-out
+    own_tilt: float = 1.0  # of A, what each unit has by itself
     pull: float = 0.0  # U of the layer above
     correlation: float = 1.0  # ρ of Wᵀδ, 1 for the read-out, which all samples share
 
@@ -46,19 +48,21 @@ def expected_log_gradient(
     depth = stack.depth
     added, residual, spread = np.full((3, depth + 1), math.nan)
     way = _Way()
-    if stack.layer(1).distribution == "normal":
-        for number in range(depth, 0, -1):
-            units = stack.layer(number).fan_out
-            if not _step_back(way, number, units, fluctuations, moments, pairs=batch > 1):
-                break
-            added[number], residual[number], spread[number] = way.mean, way.residual, way.spread
-            if way.spread > LARGEST_SPREAD:
-                break
-        else:
-            units, share = stack.input_width, float(fluctuations.share[1])
-            added[0] = way.mean + ((way.tilt - 1.0) * share - 1.0) / units
-            residual[0] = way.residual + NEGLECTED * (2.0 / units) ** 2
-            spread[0] = way.spread + 2.0 * (1.0 - way.correlation**2) / units
+    for number in range(depth, 0, -1):
+        if not _step_back(way, number, stack, fluctuations, moments, pairs=batch > 1):
+            break
+        added[number], residual[number], spread[number] = way.mean, way.residual, way.spread
+        if way.spread > LARGEST_SPREAD:
+            break
+    else:
+        first = stack.layer(1)
+        units, share = first.fan_in, float(fluctuations.share[1])
+        free = (1.0 - _kept(first)) / units
+        # As in `_step_back`, φ being the identity and φ' 1.
+        along = _alignment(way, first) * share
+        added[0] = way.mean + (along - 1.0) * free
+        residual[0] = way.residual + NEGLECTED * (2.0 * free) ** 2
+        spread[0] = way.spread + 2.0 * (1.0 - way.correlation**2) * free
     added += 0.5 * (1.0 - 1.0 / batch) * spread
     residual += NEGLECTED * spread**2
     added = np.where(spread <= LARGEST_SPREAD, added - added[depth], math.nan)
@@ -68,10 +72,22 @@ def expected_log_gradient(
     return added, np.abs(residual)
 
 
+def _kept(layer: DenseLayer) -> float:
+    """Return the share of a gradient's square that orthogonal weights keep on its way down."""
+    larger = max(layer.fan_in, layer.fan_out)
+    return layer.fan_in / larger if layer.distribution == "orthogonal" else 0.0
+
+
+def _alignment(way: _Way, above: DenseLayer) -> float:
+    """Return A − 1 of the layer above; weights that are not Gaussian know of z less, or more."""
+    excess = UNIFORM_EXCESS if above.distribution == "uniform" else 0.0
+    return way.tilt - 1.0 + 0.5 * excess * (way.own_tilt - 1.0)
+
+
 def _step_back(
     way: _Way,
     number: int,
-    units: int,
+    stack: Stack,
     fluctuations: Fluctuations,
     moments: Moments,
     *,
@@ -79,42 +95,49 @@ def _step_back(
 ) -> bool:
     """Take `way` from the layer above to layer `number`; return False where that is unknown."""
     forward, back = moments.forward(number), moments.backward(number)
-    variance = float(fluctuations.variance[number])
+    variance, shape = float(fluctuations.variance[number]), float(fluctuations.shape[number])
     if forward is None or back is None or not variance <= LARGEST_VARIANCE:
         return False
-    last = number + 1 == fluctuations.share.size
-    above = 0.0 if last else float(fluctuations.share[number + 1])
-    slope = back.log_slope.slope
-    noise = (3.0 * back.fourth - 1.0) / units
-    through = way.pull * above
-    crossing = through * forward.square.slope * slope
-    # The share of the gradient that follows x, and its square, A being nearly a χ² itself.
-    along = above * back.joint / units
+    units, last, above = stack.width, number == stack.depth, stack.layer(number + 1)
+    share, kept = float(fluctuations.share[number]), 0.0 if last else _kept(above)
+    share_above = 0.0 if last else float(fluctuations.share[number + 1])
+    slope, squared_slope = back.log_slope.slope, forward.square.slope
+    through = way.pull * share_above
+    crossing = through * squared_slope * slope
+    held = 2.0 * float(fluctuations.pinned[number]) * slope
+    noise = (3.0 * back.fourth - 1.0 - 2.0 * kept - held * slope * share**2) / units
+    # How much of the gradient follows x, and the square of that, A being nearly a χ² itself.
+    along = share_above * (back.joint - kept) / units
     along_square = (3.0 * way.tilt**2 - 2.0 * way.tilt + 1.0) * along**2
     way.mean += (
         slope * float(fluctuations.bias[number])
         + 0.5 * back.log_slope.curvature * variance
-        + (way.tilt - 1.0) * along
+        + 0.5 * (back.log_slope.curvature + slope * slope) * shape  # of D, not of its logarithm
+        + _alignment(way, above) * along
         - 0.5 * noise
     )
     way.residual += (
-        NEGLECTED * noise**2
+        NEGLECTED * ((3.0 * back.fourth - 1.0) / units) ** 2
         + 0.5 * along_square
         + abs(slope) * float(fluctuations.residual[number])
-        + back.log_slope.roughness * variance * variance
+        + back.log_slope.roughness * (variance + abs(shape)) ** 2
     )
     if pairs:
         two = moments.pair(number)
         if two is None:
             return False
-        both = (two.fourth * (1.0 + 2.0 * way.correlation**2) - 1.0) / units
+        aligned = share - float(moments.misalignment[number])
+        both = two.fourth * (1.0 + 2.0 * way.correlation**2) - 1.0
+        both = (both - 2.0 * kept * way.correlation**2 - held * slope * aligned**2) / units
+        joint = back.joint - two.joint - held * squared_slope * (share**2 - aligned**2)
         # V − C, of which every term is that of one sample less that of two.
         way.spread += (
             (slope * slope + 2.0 * crossing) * (variance - float(fluctuations.pair[number]))
             + (noise - both)
-            + 2.0 * through * (back.joint - two.joint) / units
+            + 2.0 * through * joint / units
         )
         way.correlation *= two.slope
-    way.tilt = back.tilt + (way.tilt - 1.0) * above * back.lean
-    way.pull = slope + through * forward.square.slope
+    way.tilt = back.tilt + (way.tilt - 1.0) * share_above * back.lean
+    way.own_tilt = back.tilt
+    way.pull = slope + through * squared_slope
     return True

@@ -34,7 +34,7 @@ LARGEST_VARIANCE = 0.5
 # Networks differ by orders of magnitude: nothing is followed further.
 ENDLESS = 4.0
 # Fourth cumulant over squared variance of a uniform distribution.
-_UNIFORM_EXCESS = -1.2
+UNIFORM_EXCESS = -1.2
 # With a larger share of uniform biases in q, pre-activations are not nearly Gaussian.
 _LARGEST_UNIFORM_SHARE = 0.25
 # Differences of this size, relative to the state, are rounding.
@@ -190,11 +190,11 @@ def _shape(layer: DenseLayer, share: float, fourth: float) -> float:
     if layer.bias_distribution == "uniform" and layer.bias_std > 0:
         if rest > _LARGEST_UNIFORM_SHARE:
             return math.nan
-        biases = _UNIFORM_EXCESS / 3.0 * rest * rest
+        biases = UNIFORM_EXCESS / 3.0 * rest * rest
     else:
         biases = 0.0
     if layer.distribution == "uniform":
-        return _UNIFORM_EXCESS / 3.0 * share * share * fourth / layer.fan_in + biases
+        return UNIFORM_EXCESS / 3.0 * share * share * fourth / layer.fan_in + biases
     if layer.distribution == "orthogonal":
         return -2.0 * share * share / max(layer.fan_in, layer.fan_out) + biases
     return biases
