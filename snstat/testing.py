@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from typing import Any
 
 from snstat.checking import check
@@ -13,15 +11,7 @@ __all__ = ["assert_propagates"]
 
 
 def assert_propagates(
-    activation: str | None = None,
-    depth: int | None = None,
-    *,
-    baseline: str | os.PathLike[str] | None = None,
-    same_seed: bool = False,
-    select: Iterable[str] = (),
-    ignore: Iterable[str] = (),
-    name: str = "default",
-    **options: Any,
+    activation: str | None = None, depth: int | None = None, **options: Any
 ) -> Check:
     """Raise AssertionError, in the words of `snstat check`, unless a stack passes its check.
 
@@ -29,16 +19,7 @@ def assert_propagates(
     the check that passed.
     """
     __tracebackhide__ = True
-    result = check(
-        activation,
-        depth,
-        baseline=baseline,
-        same_seed=same_seed,
-        select=select,
-        ignore=ignore,
-        name=name,
-        **options,
-    )
+    result = check(activation, depth, **options)
     if not result.passed:
         lines = [f"{result.name}: {result.verdict}"]
         lines += [f"{found.code} {found.name}: {found.message}" for found in result.findings]

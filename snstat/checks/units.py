@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -44,39 +45,36 @@ def saturated_share(activation: Activation, q: FloatArray) -> FloatArray:
 
 def too_few_alive(case: Case) -> Broken | None:
     """Return where dead units, or saturated ones, exceed their share."""
-    candidates = [_dead(case)]
+    dead, share = case.known("dead_fraction"), np.full(case.limit + 1, math.nan)
     if saturates(case.activation):
-        candidates.append(_saturated(case))
-    found = [broken for broken in candidates if broken is not None]
-    return min(found, key=lambda broken: broken.layer or 0) if found else None
-
-
-def _dead(case: Case) -> Broken | None:
-    dead, bound = case.known("dead_fraction"), case.bounds.dead_max
-    bad = np.flatnonzero(dead > bound)
-    if not bad.size:
-        return None
-    layer = int(bad[0])
-    value = float(dead[layer])
-    text = (
-        f"{value:.1%} of the units of layer {layer} are dead for all {case.batch} samples"
-        f"{case.beside('dead_fraction', layer)}, more than {bound:.4g}"
+        share = saturated_share(case.activation, case.prediction.pre_second_moment)
+    found = [
+        _beyond(
+            dead,
+            case.bounds.dead_max,
+            lambda layer: f"dead for all {case.batch} samples{case.beside('dead_fraction', layer)}",
+        ),
+        _beyond(
+            share,
+            case.bounds.saturated_max,
+            lambda _: f"saturated (theory: slope below {SATURATED:.0%} of the steepest)",
+        ),
+    ]
+    return min(
+        (broken for broken in found if broken is not None),
+        key=lambda broken: broken.layer or 0,
+        default=None,
     )
-    return Broken(layer, value, bound, text)
 
 
-def _saturated(case: Case) -> Broken | None:
-    share = saturated_share(case.activation, case.prediction.pre_second_moment)
-    bound = case.bounds.saturated_max
+def _beyond(share: FloatArray, bound: float, what: Callable[[int], str]) -> Broken | None:
+    """Return the first layer at which a share of the units (layers,) exceeds its bound."""
     bad = np.flatnonzero(share > bound)
     if not bad.size:
         return None
     layer = int(bad[0])
     value = float(share[layer])
-    text = (
-        f"{value:.1%} of the units of layer {layer} are saturated (theory: slope below"
-        f" {SATURATED:.0%} of the steepest), more than {bound:.4g}"
-    )
+    text = f"{value:.1%} of the units of layer {layer} are {what(layer)}, more than {bound:.4g}"
     return Broken(layer, value, bound, text)
 
 
