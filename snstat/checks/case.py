@@ -18,9 +18,9 @@ from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
-    """One stack to judge. `run` is None for a stack that is only thought of, as a remedy.
+    """One stack to judge, known by its identity. `run` is None for a stack that is only thought of, as a remedy.
 
     Theory goes on to the depth limit of the bounds; what was seen ends with the stack.
     """

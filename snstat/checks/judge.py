@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
 from snstat.checks.case import Case
 from snstat.checks.forward import converges_elsewhere
@@ -28,6 +29,8 @@ def judge(case: Case, codes: Collection[str]) -> tuple[str, list[Finding]]:
     return verdict(case, broken), findings
 
 
+# The findings of a case try out the same remedies.
+@lru_cache(maxsize=64)
 def look(case: Case) -> dict[str, Broken]:
     """Return how each rule is broken that is, by code."""
     found = {code: rule.look(case) for code, rule in RULES.items()}

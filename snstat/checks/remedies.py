@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -55,7 +56,9 @@ def fewer_layers(case: Case, broken: Broken) -> Iterator[Remedy]:
         yield remedy
 
 
-def _gains_and_layers(case: Case) -> list[tuple[Remedy, int]]:
+# All findings of a case ask for them.
+@lru_cache(maxsize=8)
+def _gains_and_layers(case: Case) -> tuple[tuple[Remedy, int], ...]:
     """Return other gains, each with the layers over which the second moment stays in bounds."""
     now = f"{case.stack.hidden_gain:.4g}"
     found = {}
@@ -68,7 +71,7 @@ def _gains_and_layers(case: Case) -> list[tuple[Remedy, int]]:
                 found[words] = Remedy(f"use --weight-gain {words} (now {now})", changed), layers
                 if layers >= case.limit:
                     break
-    return list(found.values())
+    return tuple(found.values())
 
 
 def survival(case: Case) -> int:
