@@ -19,6 +19,8 @@ KURTOSIS = {"normal": 3.0, "uniform": 1.8}
 # Data are read in blocks of rows of about this many values (64 MiB as float64).
 BLOCK_VALUES = 2**23
 DEFAULT_BATCH = 64
+# Samples whose lengths differ by no more than this share, rounding of float16 at most, are equal.
+EQUAL = 1e-3
 
 
 class Inputs(Protocol):
@@ -174,7 +176,7 @@ class DataInputs:
         samples, width = self.data.shape
         step = max(1, BLOCK_VALUES // width)
         unit_sum, resultant = np.zeros(width), np.zeros(width)
-        row_means, square, over_units = np.empty(samples), 0.0, 0.0
+        row_means, row_norms, square, over_units = np.empty(samples), np.empty(samples), 0.0, 0.0
         nonzero = True
         for first in range(0, samples, step):
             block = np.asarray(self.data[first : first + step], dtype=np.float64)
@@ -183,6 +185,7 @@ class DataInputs:
             row_means[first : first + step] = means
             unit_sum += block.sum(axis=0)
             norms = np.linalg.norm(block, axis=1)
+            row_norms[first : first + step] = norms
             nonzero = nonzero and bool((norms > 0).all())
             if nonzero:
                 resultant += (block / norms[:, None]).sum(axis=0)
@@ -212,6 +215,7 @@ class DataInputs:
             variance_over_units=over_units / size,
             cosine=cosine,
             kurtosis=fourth / second * (size / second) if whole and second > 0 else math.nan,
+            length_variance=0.0 if np.ptp(row_norms) <= EQUAL * row_norms.max() else math.nan,
         )
 
 

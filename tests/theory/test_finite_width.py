@@ -1,0 +1,249 @@
+"""First-order theory: its expectations against quadrature, its recursions where they are known."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+
+from snstat.activation import ACTIVATIONS
+from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.propagation import propagate
+from snstat.stack import Stack
+from snstat.theory.finite_width import finite_width
+from snstat.theory.layer_moments import one_sample
+from snstat.theory.pair_moments import PairTable, pair_nodes
+from snstat.theory.pairs import pair_gap, pair_slope
+from snstat.theory.predict import predict
+
+Z = np.linspace(-12.0, 12.0, 96_001)
+WEIGHT = np.exp(-0.5 * Z * Z)
+WEIGHT /= WEIGHT.sum()
+
+
+def average(function, q):
+    """E[f(√q z)] by the trapezoidal rule, to about 1e-8 where f has a kink."""
+    return float(WEIGHT @ function(math.sqrt(q) * Z))
+
+
+def theory(stack, batch=8, *, source=None, backward=True):
+    inputs = source or DrawnInputs("normal", stack.input_width, batch, 0.0, 1.0)
+    moments = inputs.moments()
+    prediction = predict(stack, inputs.batch, moments)
+    return prediction, finite_width(stack, inputs.batch, moments, prediction, backward=backward)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("q", [0.04, 1.0, 9.0])
+def test_derivatives_are_those_of_the_expectations(name, q):
+    activation = ACTIVATIONS[name]
+    forward, backward = one_sample(activation, q, backward=True)
+
+    def square(x):
+        return activation(x) ** 2
+
+    def slope(x):
+        return activation.derivative(x) ** 2
+
+    step = 0.02
+    size = average(square, q)
+    for function, found, scale in (
+        (square, forward.square, size),
+        (activation, forward.mean, 1.0),
+        (slope, backward.log_slope, 1.0),
+    ):
+        values = [average(function, q * (1.0 + k * step)) for k in (-1.0, 0.0, 1.0)]
+        if name == "hard_tanh" and function is slope:  # which jumps between points of the grid
+            values = [math.erf((2.0 * q * (1.0 + k * step)) ** -0.5) for k in (-1.0, 0.0, 1.0)]
+        if function is slope:
+            values = [math.log(value) for value in values]
+        first = (values[2] - values[0]) / (2.0 * step) / scale
+        second = (values[2] - 2.0 * values[1] + values[0]) / step**2 / scale
+        # Differences to second order in the step, of expectations exact to about 1e-8.
+        assert found.slope == pytest.approx(first, abs=2e-3)
+        assert found.curvature == pytest.approx(second, abs=5e-3)
+    assert forward.rms**2 == pytest.approx(size, rel=1e-6)
+    fourth = average(lambda x: activation(x) ** 4, q)
+    assert forward.fourth == pytest.approx(fourth / size**2, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_pairs_are_those_of_the_closed_forms(name):
+    activation = ACTIVATIONS[name]
+    for q in (1e-6, 0.1, 1.0, 30.0):
+        size = average(lambda x: activation(x) ** 2, q)
+        slope = average(lambda x: activation.derivative(x) ** 2, q)
+        for misalignment in (1e-8, 1e-3, 0.3, 1.0, 1.7, 2.0):
+            nodes = pair_nodes(activation, q, misalignment)
+            product = nodes.average(activation(nodes.first), activation(nodes.second))
+            assert product / size == pytest.approx(
+                1.0 - pair_gap(activation, q, misalignment) / size, abs=1e-5
+            )
+            found = nodes.average(
+                activation.derivative(nodes.first), activation.derivative(nodes.second)
+            )
+            expected = pair_slope(activation, q, misalignment)
+            assert found / slope == pytest.approx(expected / slope, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "hard_tanh", "selu"])
+def test_creeping_correlations_are_interpolated(name):
+    activation = ACTIVATIONS[name]
+    forward, backward = one_sample(activation, 1.0, backward=True)
+    creeping = PairTable(activation, 1.0, forward.rms, backward.rms)
+    for misalignment in np.geomspace(1.2, 1e-5, 60):
+        fresh = PairTable(activation, 1.0, forward.rms, backward.rms).at(misalignment)
+        found = creeping.at(misalignment)
+        for part in ("square", "slope", "fourth", "joint"):
+            # The grid's cubics, near a jump of φ' an order less.
+            assert getattr(found, part) == pytest.approx(getattr(fresh, part), rel=2e-5), part
+    assert len(creeping._grid) < 110
+
+
+def test_relu_in_closed_form():
+    """F = q/2: no bias of the second moment, κ = 5, everything homogeneous in √q."""
+    n, depth = 1024, 40
+    prediction, found = theory(Stack.build("relu", depth, n))
+    layer = np.arange(depth + 1)
+    r = np.where(layer > 0, (2.0 + 5.0 * (layer - 1)) / n, np.nan)
+    np.testing.assert_allclose(found.fluctuation, np.sqrt((2.0 + 5.0 * layer) / n), rtol=1e-9)
+    np.testing.assert_allclose(found.expected["second_moment"], 1.0, rtol=1e-12)
+    # E√(1+x) = 1 − r/8.
+    np.testing.assert_allclose(
+        found.expected["mean"][1:], (1.0 - r[1:] / 8.0) / math.sqrt(math.pi), rtol=1e-9
+    )
+    mean_square = prediction.statistics["mean"][1:] ** 2
+    spread = (1.0 - mean_square) / n + mean_square * r[1:] / 4.0
+    shift = 2.0 * mean_square * r[1:] / 8.0
+    np.testing.assert_allclose(
+        found.expected["variance_over_units"][1:],
+        1.0 - mean_square + shift - spread,
+        rtol=1e-9,
+    )
+
+
+def test_linear_networks_are_products_of_chi_squares():
+    """E ln(χ²ₙ/n) = −1/n to first order; a batch follows one sample, its gradients being one."""
+    n, depth = 200, 12
+    for batch in (1, 7):
+        prediction, found = theory(Stack.build("identity", depth, n, input_width=50), batch)
+        layer = np.arange(depth + 1)
+        below = np.where(layer == 0, (depth - 1) / n + 1 / 50, (depth - layer) / n)
+        np.testing.assert_allclose(found.log_gradient - prediction.log_gradient, -below, atol=1e-9)
+        fluctuation = np.where(layer == 0, 2 / 50, 2 / 50 + 2.0 * layer / n)
+        np.testing.assert_allclose(found.fluctuation**2, fluctuation, rtol=1e-9)
+
+
+def test_orthogonal_linear_networks_keep_everything():
+    n, depth, batch = 64, 9, 4
+    stack = Stack.build("identity", depth, n, init="orthogonal")
+    prediction, found = theory(stack, batch)
+    np.testing.assert_allclose(found.fluctuation, math.sqrt(2.0 / n), rtol=1e-9)
+    np.testing.assert_allclose(found.expected["second_moment"], 1.0, rtol=1e-12)
+    np.testing.assert_allclose(found.log_gradient, prediction.log_gradient, atol=1e-9)
+    # The mean over units of a rotated vector is that of any direction.
+    np.testing.assert_allclose(found.expected["variance_over_units"], 1.0 - 1.0 / n, rtol=1e-9)
+    np.testing.assert_allclose(found.expected["variance"], 1.0 - 1.0 / (n * batch), rtol=1e-9)
+
+
+@pytest.mark.parametrize("label", ["normal", "uniform"])
+def test_the_input_is_exact(label):
+    """Moments of the input by numpy, to four and a half standard errors."""
+    n, batch, mean, std = 12, 3, 0.6, 1.4
+    source = DrawnInputs(label, n, batch, mean, std)
+    _, found = theory(Stack.build("selu", 2, n), source=source)
+    draws = [source.sample(trial, 0, "float64") for trial in range(4000)]
+    for name, value in (
+        ("mean", [x.mean() for x in draws]),
+        ("second_moment", [(x**2).mean() for x in draws]),
+        ("variance", [x.var() for x in draws]),
+        ("variance_over_batch", [x.var(axis=1).mean() for x in draws]),
+        ("variance_over_units", [x.var(axis=0).mean() for x in draws]),
+    ):
+        error = np.std(value) / math.sqrt(len(value))
+        assert abs(np.mean(value) - found.expected[name][0]) < 4.5 * error, name
+    assert math.isnan(found.expected["cosine"][0])
+    squares = np.array([(x**2).mean(axis=0) for x in draws]).ravel()
+    relative = squares.var() / squares.mean() ** 2
+    assert source.moments().length_variance == pytest.approx(relative, rel=0.1)
+
+
+def test_what_is_not_known_is_missing():
+    _, found = theory(Stack.build("selu", 3, 64))
+    for name in ("variance_over_batch", "cosine", "kurtosis", "dead_fraction"):
+        assert np.isnan(found.expected[name][1:]).all()
+    # ReLU: r passes 0.5 beyond layer 7 of width 64; how much networks differ is told further.
+    _, deep = theory(Stack.build("relu", 400, 64))
+    assert np.isfinite(deep.expected["mean"][6])
+    assert np.isnan(deep.expected["mean"][8:]).all()
+    assert np.isnan(deep.log_gradient[:-1]).all()
+    assert deep.log_gradient[-1] == 0.0
+    assert np.isfinite(deep.fluctuation[40])
+    assert np.isinf(deep.fluctuation[-1])
+    assert not np.isnan(deep.fluctuation).any()
+    # Gradients were not asked for.
+    assert np.isnan(theory(Stack.build("selu", 3, 64), backward=False)[1].log_gradient).all()
+    # Most of a small pre-activation is a uniform bias.
+    _, torch = theory(Stack.build("gelu", 20, 256, init="torch_default"))
+    assert np.isfinite(torch.expected["mean"][2])
+    assert np.isnan(torch.expected["mean"][-1])
+    _, silent = theory(Stack.build("sigmoid", 3, 64, weight_gain=0.0), backward=False)
+    np.testing.assert_array_equal(silent.expected["mean"][1:], 0.5)
+    np.testing.assert_array_equal(silent.fluctuation[1:], 0.0)
+
+
+def test_data_are_followed_where_their_lengths_are_equal():
+    stack = Stack.build("selu", 4, 64, input_width=32)
+    rows = np.random.default_rng(0).normal(size=(6, 32))
+    unequal = DataInputs("data", rows, 6)
+    _, found = theory(stack, source=unequal)
+    assert np.isfinite(found.expected["kurtosis"][0])
+    assert np.isnan(found.expected["mean"][1:]).all()
+    assert np.isfinite(found.fluctuation[1:]).all()
+    rows /= np.sqrt((rows**2).mean(axis=1, keepdims=True))
+    _, found = theory(stack, source=DataInputs("data", rows, 6))
+    assert np.isfinite(found.expected["mean"]).all()
+    # Nothing fluctuates in the first pre-activations: E[φ²] is exact.
+    assert found.expected["second_moment"][1] == pytest.approx(
+        predict(stack, 6, DataInputs("data", rows, 6).moments()).statistics["second_moment"][1]
+    )
+    assert np.isnan(found.expected["variance"][1:]).all()
+    assert np.isnan(found.log_gradient[:-1]).all()
+
+
+@pytest.mark.parametrize("q", [1e-200, 1e200])
+def test_signals_of_any_size_are_treated_alike(q):
+    for name in ("relu", "identity", "leaky_relu"):
+        small, _ = one_sample(ACTIVATIONS[name], q, backward=False)
+        unit, _ = one_sample(ACTIVATIONS[name], 1.0, backward=False)
+        assert small.fourth == pytest.approx(unit.fourth, rel=1e-6)
+        assert small.square.slope == pytest.approx(1.0, rel=1e-6)
+        assert small.square.curvature == pytest.approx(0.0, abs=1e-6)
+
+
+def test_depth_costs_little():
+    """Distinct layers are evaluated once: 100,000 of them, where the state settles."""
+    for name in ("selu", "relu"):
+        stack = Stack.build(name, 100_000, 256)
+        moments = DrawnInputs("normal", 256, 16, 0.0, 1.0).moments()
+        prediction = predict(stack, 16, moments)
+        start = time.perf_counter()
+        finite_width(stack, 16, moments, prediction, backward=True)
+        # Some 20 ms; bounded for a busy machine.
+        assert time.perf_counter() - start < 2.0, name
+
+
+def test_a_run_has_z_against_what_is_expected():
+    run = propagate("selu", 3, width=16, batch=4, trials=5, backward=True)
+    column = run.variance
+    np.testing.assert_allclose(column.z, (column.estimate - column.expected) / column.stderr)
+    assert (column.expected < column.theory).all()
+    # Not known: against infinite width.
+    cosine = run.cosine
+    np.testing.assert_allclose(cosine.z, (cosine.estimate - cosine.theory) / cosine.stderr)
+    assert run.layers[2].cosine.expected is None
+    assert run.layers[2].variance.expected == column.expected[2]
+    assert run.gradient.expected[3] == 1.0
+    assert run.gradient.expected[0] != run.gradient.theory[0]

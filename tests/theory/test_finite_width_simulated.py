@@ -1,0 +1,173 @@
+"""First-order theory against simulated networks: z is normal, the rest falls as 1/width²."""
+
+from __future__ import annotations
+
+import math
+import os
+from itertools import product
+
+import numpy as np
+import pytest
+from numba import config
+from scipy import stats
+
+from snstat.activation import ACTIVATIONS
+from snstat.engine.inputs import DrawnInputs
+from snstat.engine.simulate import simulate
+from snstat.results import STATISTICS
+from snstat.stack import Stack
+from snstat.theory.finite_width import finite_width
+from snstat.theory.predict import predict
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks: compiled kernels"),
+]
+
+# The full number: SNSTAT_TRIALS=10000 make test-jit
+TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
+ALARM = 1e-4
+KNOWN = ("mean", "second_moment", "variance", "variance_over_units")
+GRADIENT = "log gradient"
+# ReLU-like networks of 64 units differ too much for first order from about six layers on.
+DEPTHS = {"selu": 12, "tanh": 12, "relu": 4, "gelu": 3}
+
+
+class Measured:
+    """Estimates of a simulation and both theories: each {statistic: (layers,)}."""
+
+    def __init__(self, activation, depth, width, *, batch=8, seed=0, sampler="auto", **options):
+        shape = {k: options.pop(k) for k in ("input_mean", "label", "trials") if k in options}
+        self.stack = Stack.build(activation, depth, width, **options)
+        inputs = DrawnInputs(
+            shape.get("label", "normal"),
+            self.stack.input_width,
+            batch,
+            shape.get("input_mean", 0.0),
+            1.0,
+        )
+        moments = inputs.moments()
+        prediction = predict(self.stack, batch, moments)
+        found = finite_width(self.stack, batch, moments, prediction, backward=True)
+        trials = shape.get("trials", TRIALS)
+        result = simulate(
+            self.stack, inputs, trials=trials, seed=seed, dtype="float32", sampler=sampler,
+            backward=True,
+        )  # fmt: skip
+        logs = result.log_gradient
+        self.estimate = {n: result.estimate[:, STATISTICS.index(n)] for n in KNOWN}
+        self.stderr = {n: result.stderr[:, STATISTICS.index(n)] for n in KNOWN}
+        self.estimate[GRADIENT] = logs.mean(axis=0)
+        self.stderr[GRADIENT] = logs.std(axis=0, ddof=1) / math.sqrt(trials)
+        self.theory = {n: prediction.statistics[n] for n in KNOWN}
+        self.theory[GRADIENT] = prediction.log_gradient
+        self.expected = {n: found.expected[n] for n in KNOWN} | {GRADIENT: found.log_gradient}
+        self.residual = {n: found.residual[n] for n in KNOWN}
+        self.residual[GRADIENT] = found.log_gradient_residual
+
+    def z(self, name, against):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (self.estimate[name] - against[name]) / self.stderr[name]
+
+    def excess(self, name):
+        """Standard errors by which an estimate lies beyond `expected` and its residual."""
+        error = np.abs(self.estimate[name] - self.expected[name]) - self.residual[name]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return error / self.stderr[name]
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """Independent runs at width 64: every activation, by both samplers, of two batches."""
+    cases = product(DEPTHS, ("dense", "matrix-free"), (1, 8))
+    return {
+        (name, sampler, batch): Measured(
+            name, DEPTHS[name], 64, batch=batch, sampler=sampler, seed=seed
+        )
+        for seed, (name, sampler, batch) in enumerate(cases)
+    }
+
+
+@pytest.mark.parametrize("name", [*KNOWN, GRADIENT])
+def test_z_scores_are_standard_normal_at_width_64(runs, name):
+    """Squared z of independent runs, layer by layer from the end that all runs have in common."""
+    deep = -1 if name != GRADIENT else 0
+    for offset in range(4):
+        layers = {key: (run.stack.depth - offset if deep else offset) for key, run in runs.items()}
+        corrected = np.array([run.z(name, run.expected)[layers[k]] for k, run in runs.items()])
+        plain = np.array([run.z(name, run.theory)[layers[k]] for k, run in runs.items()])
+        if name == GRADIENT:
+            # One run has its last layer there, where the gradient is 1.
+            finite = np.isfinite(corrected)
+            corrected, plain = corrected[finite], plain[finite]
+        assert np.isfinite(corrected).all()
+        total = (corrected**2).sum()
+        assert stats.chi2.sf(total, corrected.size) > ALARM / 20, (offset, corrected)
+        assert stats.kstest(corrected, "norm").pvalue > ALARM / 20, (offset, corrected)
+        # And without the correction they are not: the test has the power to tell.
+        assert stats.chi2.sf((plain**2).sum(), plain.size) < 1e-9 or name == "mean", plain
+    if name == "mean":
+        assert stats.chi2.sf((plain**2).sum(), plain.size) < 1e-3 or TRIALS < 10_000
+
+
+def test_every_layer_of_every_run_agrees(runs):
+    scores = [run.excess(name) for run in runs.values() for name in (*KNOWN, GRADIENT)]
+    known = np.concatenate(scores)
+    known = known[np.isfinite(known)]
+    assert known.size > 600
+    assert known.max() < stats.norm.isf(ALARM / known.size / 2)
+
+
+def check_excess(run):
+    """Every statistic of every layer is as expected, up to its residual and chance."""
+    for name in (*KNOWN, GRADIENT):
+        excess = run.excess(name)
+        known = excess[np.isfinite(excess)]
+        # The gradient of the last layer has no error.
+        assert known.size == run.stack.depth + (name != GRADIENT), name
+        assert known.max() < stats.norm.isf(ALARM / 50), (name, excess)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_residual_bounds_what_is_neglected(activation):
+    for width, depth in ((24, 2), (48, 3)):
+        check_excess(Measured(activation, depth, width, batch=4, seed=width))
+
+
+OTHERS = [
+    ("selu", {"init": "lecun_uniform"}),
+    ("tanh", {"init": "lecun_uniform", "weight_gain": 1.8, "batch": 1}),
+    ("softplus", {"init": "glorot_uniform", "label": "uniform", "input_mean": 0.5}),
+    ("selu", {"init": "torch_default"}),
+    ("selu", {"init": "orthogonal"}),
+    ("relu", {"init": "orthogonal"}),
+    ("tanh", {"init": "orthogonal", "weight_gain": 1.5, "input_width": 50}),
+    ("tanh", {"init": "orthogonal", "bias_std": 0.3, "input_width": 20}),
+    ("gelu", {"init": "orthogonal", "bias_std": 0.5, "input_mean": 0.5}),
+    ("selu", {"bias_std": 0.4, "input_width": 20, "label": "uniform", "input_mean": 0.7}),
+]
+
+
+@pytest.mark.parametrize(("activation", "options"), OTHERS)
+def test_other_weights_inputs_and_shapes(activation, options):
+    check_excess(Measured(activation, 4, 32, seed=3, **{"batch": 4, **options}))
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "softplus"])
+def test_what_remains_falls_as_one_over_width_squared(activation, monkeypatch):
+    """The log gradient of the input, where the second order is largest: trusted or not."""
+    for module in ("fluctuations", "finite_width_gradient"):
+        monkeypatch.setattr(f"snstat.theory.{module}.LARGEST_VARIANCE", 1.0)
+    monkeypatch.setattr("snstat.theory.finite_width_gradient.LARGEST_SPREAD", 1.0)
+    errors, plain, sigmas = [], [], []
+    for width, trials in ((16, 8 * TRIALS), (32, 16 * TRIALS)):
+        run = Measured(activation, 3, width, batch=4, seed=width, trials=trials)
+        errors.append(run.estimate[GRADIENT][0] - run.expected[GRADIENT][0])
+        plain.append(run.estimate[GRADIENT][0] - run.theory[GRADIENT][0])
+        sigmas.append(run.stderr[GRADIENT][0])
+    sigma = math.hypot(sigmas[0] / 4.0, sigmas[1]) * stats.norm.isf(ALARM)
+    assert abs(errors[0]) > 4.0 * sigmas[0]
+    # A quarter, to a third order in 1/width that is no larger than half of the second.
+    assert abs(errors[1] - errors[0] / 4.0) < sigma + 0.5 * abs(errors[0]) / 4.0
+    assert abs(plain[1] - plain[0] / 2.0) < sigma + 0.5 * abs(errors[0])
+    assert abs(plain[1]) > 4.0 * abs(errors[1]) - sigma
