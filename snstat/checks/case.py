@@ -20,9 +20,10 @@ from snstat.theory.predict import Prediction, predict
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One stack to judge, known by its identity. `run` is None for a stack that is only thought of, as a remedy.
+    """One stack to judge, known by its identity.
 
-    Theory goes on to the depth limit of the bounds; what was seen ends with the stack.
+    `run` is None for a stack that is only thought of, as a remedy. Theory goes on to the depth
+    limit of the bounds; what was seen ends with the stack.
     """
 
     stack: Stack
