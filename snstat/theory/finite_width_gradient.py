@@ -21,7 +21,7 @@ from snstat.theory.layer_moments import Moments
 from snstat.theory.quadrature import FloatArray
 
 # First order is no longer trusted where the samples' log gradients differ by a larger variance.
-LARGEST_SPREAD = 0.5
+LARGEST_SPREAD = 1.0
 # The neglected cumulants of a logarithm over its squared variance, at most; as measured.
 NEGLECTED = 0.3
 

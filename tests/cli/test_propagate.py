@@ -64,9 +64,9 @@ def test_json_is_the_contract(capsys):
     for layer in first["layers"]:
         assert set(layer) == {"layer", "finite", *STATISTICS}
         for name in STATISTICS:
-            assert set(layer[name]) == {"estimate", "stderr", "theory", "z"}
+            assert set(layer[name]) == {"estimate", "stderr", "theory", "expected", "z"}
     last = first["layers"][3]["variance"]
-    assert last["z"] == pytest.approx((last["estimate"] - last["theory"]) / last["stderr"])
+    assert last["z"] == pytest.approx((last["estimate"] - last["expected"]) / last["stderr"])
 
 
 def test_the_table_is_the_default_and_says_what_to_think(capsys):
@@ -93,7 +93,7 @@ def test_output_goes_to_a_file_whole(capsys, tmp_path):
     loaded = snstat.load(path)
     direct = snstat.propagate("selu", 3, width=12, batch=4, trials=2)
     for name in STATISTICS:
-        for key in ("estimate", "stderr", "theory", "z"):
+        for key in ("estimate", "stderr", "theory", "expected", "z"):
             np.testing.assert_array_equal(
                 loaded.statistics[name][key] if key != "z" else loaded.statistics[name].z,
                 direct.statistics[name][key] if key != "z" else direct.statistics[name].z,

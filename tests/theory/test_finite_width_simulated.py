@@ -29,8 +29,9 @@ TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
 ALARM = 1e-4
 KNOWN = ("mean", "second_moment", "variance", "variance_over_units")
 GRADIENT = "log gradient"
+SMOOTH = ("selu", "tanh")
 # ReLU-like networks of 64 units differ too much for first order from about six layers on.
-DEPTHS = {"selu": 12, "tanh": 12, "relu": 4, "gelu": 3}
+DEPTHS = {"selu": 10, "tanh": 10, "relu": 4, "gelu": 3}
 
 
 class Measured:
@@ -90,24 +91,30 @@ def runs():
 
 @pytest.mark.parametrize("name", [*KNOWN, GRADIENT])
 def test_z_scores_are_standard_normal_at_width_64(runs, name):
-    """Squared z of independent runs, layer by layer from the end that all runs have in common."""
-    deep = -1 if name != GRADIENT else 0
-    for offset in range(4):
-        layers = {key: (run.stack.depth - offset if deep else offset) for key, run in runs.items()}
-        corrected = np.array([run.z(name, run.expected)[layers[k]] for k, run in runs.items()])
-        plain = np.array([run.z(name, run.theory)[layers[k]] for k, run in runs.items()])
-        if name == GRADIENT:
-            # One run has its last layer there, where the gradient is 1.
-            finite = np.isfinite(corrected)
-            corrected, plain = corrected[finite], plain[finite]
+    """z of independent runs, of the last layers or, for gradients, the first.
+
+    The gradients of ReLU and GELU are left to the tests below: ten thousand trials see their
+    second order, as many as 6 standard errors.
+    """
+    chosen = [
+        run for (activation, *_), run in runs.items() if name != GRADIENT or activation in SMOOTH
+    ]
+    for offset in range(3):
+        corrected, plain = (
+            np.array(
+                [
+                    run.z(name, against(run))[offset if name == GRADIENT else -1 - offset]
+                    for run in chosen
+                ]
+            )
+            for against in (lambda run: run.expected, lambda run: run.theory)
+        )
         assert np.isfinite(corrected).all()
-        total = (corrected**2).sum()
-        assert stats.chi2.sf(total, corrected.size) > ALARM / 20, (offset, corrected)
-        assert stats.kstest(corrected, "norm").pvalue > ALARM / 20, (offset, corrected)
-        # And without the correction they are not: the test has the power to tell.
-        assert stats.chi2.sf((plain**2).sum(), plain.size) < 1e-9 or name == "mean", plain
-    if name == "mean":
-        assert stats.chi2.sf((plain**2).sum(), plain.size) < 1e-3 or TRIALS < 10_000
+        assert stats.chi2.sf((corrected**2).sum(), corrected.size) > ALARM / 15, corrected
+        assert stats.kstest(corrected, "norm").pvalue > ALARM / 15, corrected
+        # Without the correction they are not. The mean of odd or centred activations has no bias.
+        plain_chance = stats.chi2.sf((plain**2).sum(), plain.size)
+        assert plain_chance < (1e-9 if name != "mean" else 1e-3), plain
 
 
 def test_every_layer_of_every_run_agrees(runs):
@@ -158,7 +165,7 @@ def test_what_remains_falls_as_one_over_width_squared(activation, monkeypatch):
     """The log gradient of the input, where the second order is largest: trusted or not."""
     for module in ("fluctuations", "finite_width_gradient"):
         monkeypatch.setattr(f"snstat.theory.{module}.LARGEST_VARIANCE", 1.0)
-    monkeypatch.setattr("snstat.theory.finite_width_gradient.LARGEST_SPREAD", 1.0)
+    monkeypatch.setattr("snstat.theory.finite_width_gradient.LARGEST_SPREAD", 2.0)
     errors, plain, sigmas = [], [], []
     for width, trials in ((16, 8 * TRIALS), (32, 16 * TRIALS)):
         run = Measured(activation, 3, width, batch=4, seed=width, trials=trials)
