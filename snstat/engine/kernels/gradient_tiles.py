@@ -80,7 +80,9 @@ def first_pass(
     """Make tiles `first`..`last`−1 of a layer again, and the noise of the layer above on them."""
     tile = kept.shape[3]
     bias = np.empty((1, tile), matrix.dtype)
-    cross[:], own[:] = 0.0, 0.0
+    cross[:] = 0.0
+    if orthogonal:
+        own[:] = 0.0
     for number in range(first, last):
         if stop[0]:
             return
@@ -104,7 +106,9 @@ def first_pass_of_inputs(
     layer lives in `total` dimensions, of which the inputs fill the first."""
     units, batch = source.shape
     tile = kept.shape[3]
-    cross[:], own[:] = 0.0, 0.0
+    cross[:] = 0.0
+    if orthogonal:
+        own[:] = 0.0
     for number in range(first, last):
         if stop[0]:
             return
