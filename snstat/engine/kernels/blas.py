@@ -92,7 +92,7 @@ def routine(name):
     return call
 
 
-# OpenBLAS has AVX-512 kernels for small matrices that pack nothing: up to this many multiplications,
+# OpenBLAS has AVX-512 kernels for small matrices that pack nothing: up to so many multiplications,
 # and for x yᵀ up to so many results and from so long a sum.
 SMALL_WORK, SMALL_RESULT, SMALL_SUM = 10**6, 1200, 32
 STRIP = 4

@@ -27,8 +27,8 @@ CENTRED_LOW, CENTRED_HIGH = 1e-24, 1e24
 def semidefinite(k, lower, tolerance):
     """Write to `lower` the Cholesky factor of the positive semidefinite `k` (n, n), both float64.
 
-    `k` is not read above its diagonal. Columns whose pivot is less than `tolerance` of the diagonal are zero, so that identical samples
-    stay identical, and rounding is never divided by.
+    `k` is not read above its diagonal. Columns whose pivot is less than `tolerance` of the diagonal
+    are zero, so that identical samples stay identical, and rounding is never divided by.
     """
     n = k.shape[0]
     # Row j of `upper` is column j of the factor.

@@ -248,6 +248,7 @@ def forward(
     orthogonal = roots is not None
     if leads:
         covariance_factor(gram, square_scales[0], square_biases[0], orthogonal, lower)
+    meet(team, member)
     i = 0
     while i < out.shape[0]:
         layer = first + i

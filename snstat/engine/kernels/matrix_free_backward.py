@@ -217,8 +217,8 @@ def make_coefficients(
     above = equal_work(batch, member / members)
     below = equal_work(batch, (member + 1) / members)
     combine(
-        along[above:below], spread[above:below], above, projected, lower, square_scale, a[above:below],
-        b[above:below], fine[above:below], sums[above:below],
+        along[above:below], spread[above:below], above, projected, lower, square_scale,
+        a[above:below], b[above:below], fine[above:below], sums[above:below],
     )  # fmt: skip
     meet(team, member)
 
@@ -291,7 +291,8 @@ def backward(
             make_coefficients(
                 member, team, roots, RANK_TOLERANCE if fed and not orthogonal else tolerance,
                 layer + 1, trial, key, square_scales[over], square_biases[over],
-                upper if layer == top else factors[layer + 1 - first], small, cross, own, a, b, sums,
+                upper if layer == top else factors[layer + 1 - first], small, cross, own, a, b,
+                sums,
             )  # fmt: skip
         width = source.shape[0] if layer == 0 else units
         second_pass(
