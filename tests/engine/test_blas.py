@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snstat.engine.kernels import blas
+from snstat.engine.kernels import blas, division
 from snstat.engine.kernels.jit import jit
 
 
@@ -36,7 +36,7 @@ def factorise(k, info):
 
 @jit
 def solve_right(matrix, lower, transposed):
-    blas.solve_right(matrix, lower, transposed)
+    division.solve_right(matrix, lower, transposed)
 
 
 @pytest.fixture(params=["float32", "float64"])

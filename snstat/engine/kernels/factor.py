@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels.blas import factorise, solve_right
+from snstat.engine.kernels.blas import factorise
+from snstat.engine.kernels.division import solve_right
 from snstat.engine.kernels.jit import jit
 
 # A pivot this small against its diagonal counts as none: the sample is a combination of others.

@@ -32,6 +32,7 @@ from snstat.engine.kernels.gradient_tiles import (
     GRADIENTS,
     first_pass,
     first_pass_of_inputs,
+    gather,
     second_pass,
 )
 from snstat.engine.kernels.jit import jit
@@ -128,42 +129,6 @@ def join(parts):
     """Add parts[1:] (members, batch, batch) to the first."""
     for member in range(1, parts.shape[0]):
         parts[0] += parts[member]
-
-
-@jit
-def gather(gradient, overlap, first, last, size, square, along):
-    """Write rows `first`..`last`−1 of H Hᵀ (lower triangle) to `square` and of H Ξᵀ to `along`.
-
-    Both add up from `gradient` and `overlap` (members, batch, batch); H is scaled to mean square 1
-    over its `size` values, and the logarithm of what it was is returned.
-    """
-    members, batch = gradient.shape[0], gradient.shape[1]
-    total = 0.0
-    for member in range(members):
-        for i in range(batch):
-            total += gradient[member, i, i]
-    mean = total / size
-    logarithm = -math.inf if mean == 0.0 else math.nan
-    if mean > 0.0 and math.isfinite(mean):
-        logarithm = math.log(mean)
-    else:
-        mean = 1.0
-    scale = 1.0 / math.sqrt(mean)
-    for i in range(first, last):
-        for j in range(i + 1):
-            square[i, j] = gradient[0, i, j]
-        for j in range(batch):
-            along[i, j] = overlap[0, i, j]
-        for member in range(1, members):
-            for j in range(i + 1):
-                square[i, j] += gradient[member, i, j]
-            for j in range(batch):
-                along[i, j] += overlap[member, i, j]
-        for j in range(i + 1):
-            square[i, j] /= mean
-        for j in range(batch):
-            along[i, j] *= scale
-    return logarithm
 
 
 @jit
