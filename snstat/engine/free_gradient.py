@@ -35,9 +35,8 @@ def free_gradient(
     tiles = max(members, -(-max(units, source.shape[0]) // tile))
     matrices, small = np.zeros((3, batch, batch), dtype), np.zeros((5, batch, batch))
     scratch = (
-        np.zeros((2, batch, batch)),
+        np.zeros((batch, batch)),
         np.zeros((2, batch, batch)) if sampler.orthogonal else None,
-        np.zeros(2, np.int64),
         np.empty(batch),
         np.zeros((KEPT, tiles, batch, tile), dtype),
         np.empty((tiles, tile), dtype),
@@ -49,14 +48,14 @@ def free_gradient(
     missing = np.full(depth + 1, math.nan)
     steps = missing.copy()
     verdict = np.zeros(1, np.uint8)
-    for first, grams in sampler.history(number):
+    for first, factors in sampler.history(number):
         if not sampler.alive[number]:
             return missing
         sampler.together(
             matrix_free_backward.backward,
             sampler.code,
             first,
-            grams,
+            factors,
             source,
             units,
             depth,

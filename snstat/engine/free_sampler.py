@@ -40,7 +40,7 @@ class MatrixFreeSampler(Shared):
         # The state of a trial: X Xᵀ, and how the next one is to be gathered.
         self.grams = [np.empty((self.batch, self.batch)) for _ in range(trials)]
         self.controls = [np.zeros(matrix_free.CONTROLS, np.int64) for _ in range(trials)]
-        # X Xᵀ of the layers before each, for the way back; empty where memory does not allow it.
+        # The factors of all layers, for the way back; empty where memory does not allow it.
         self.histories: list[FloatArray] = []
         self.orthogonal = stack.layer(1).distribution == "orthogonal"
         self.tile = int(matrix_free.tile_width(stack.width))
@@ -63,6 +63,18 @@ class MatrixFreeSampler(Shared):
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
         """Run some layers of one trial: see Sampler."""
+        factors = self.histories[number][first - 1 :] if self.histories else None
+        self.run(number, first, out, finite, factors)
+
+    def run(
+        self,
+        number: int,
+        first: int,
+        out: FloatArray,
+        finite: BoolArray,
+        factors: FloatArray | None = None,
+    ) -> None:
+        """Do what `advance` does; `factors` (layers, batch, batch) receives those of K."""
         if self.skip(number, out, finite):
             return
         leading, later = self.layers_from(first)
@@ -91,7 +103,7 @@ class MatrixFreeSampler(Shared):
             np.empty((members, moments.SAMPLE_SUMS, batch)),
             np.empty(shape),
             np.empty(members, np.bool_),
-            self.histories[number] if self.histories else np.empty((0, batch, batch)),
+            np.empty((0, batch, batch)) if factors is None else factors,
             out,
             finite,
             self.done[number : number + 1],
@@ -123,7 +135,7 @@ class MatrixFreeSampler(Shared):
             self.histories = [np.empty(shape) for _ in self.grams]
 
     def history(self, number: int) -> Iterator[tuple[int, FloatArray]]:
-        """Yield (first, X Xᵀ of layers first−1…) by segments of layers, the last one first.
+        """Yield (first, factors of layers first…) by segments of layers, the last one first.
 
         Where the forward pass has not kept them, the trial runs again and leaves a state every
         √depth layers, from which a segment is made once more, so memory grows as √depth.
@@ -144,12 +156,9 @@ class MatrixFreeSampler(Shared):
             first = 1 + segment * step
             count = min(step, depth + 1 - first)
             self.grams[number][:], self.controls[number][:] = marks[segment]
-            grams = np.empty((count, self.batch, self.batch))
-            for i in range(count):
-                grams[i] = self.grams[number]
-                if i < count - 1:
-                    self.advance(number, first + i, scratch[:1], finite[:1])
-            yield first, grams
+            factors = np.empty((count, self.batch, self.batch))
+            self.run(number, first, scratch[:count], finite[:count], factors)
+            yield first, factors
 
 
 def _quietly(kernel: Any, team: Any, arguments: tuple[Any, ...], member: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snstat.engine.kernels import blas
+from snstat.engine.kernels import blas, division
 from snstat.engine.kernels.jit import jit
 
 
@@ -36,7 +36,7 @@ def factorise(k, info):
 
 @jit
 def solve_right(matrix, lower, transposed):
-    blas.solve_right(matrix, lower, transposed)
+    division.solve_right(matrix, lower, transposed)
 
 
 @pytest.fixture(params=["float32", "float64"])
@@ -53,7 +53,7 @@ def close(got, want, terms):
 
 
 # The larger one is beyond what is multiplied in strips of rows.
-@pytest.mark.parametrize(("n", "columns"), [(1, 1), (37, 53), (300, 256)])
+@pytest.mark.parametrize(("n", "columns"), [(1, 1), (37, 53), (256, 128), (310, 900)])
 def test_products(draw, n, columns):
     lower, x, h, a = np.tril(draw(n, n)), draw(n, columns), draw(11, columns), draw(11, n)
     count = max(1, columns - 13)
@@ -75,9 +75,11 @@ def test_products(draw, n, columns):
     close(out, lower @ x, n)
 
 
-def test_a_factor_and_division_by_it():
+# The larger one is divided by in blocks.
+@pytest.mark.parametrize("n", [9, 75])
+def test_a_factor_and_division_by_it(n):
     rng = np.random.default_rng(8)
-    a = rng.normal(size=(9, 20))
+    a = rng.normal(size=(n, 2 * n + 2))
     k = a @ a.T
     lower, info = k.copy(), np.full(1, 7, np.int32)
     factorise(lower, info)
@@ -85,7 +87,7 @@ def test_a_factor_and_division_by_it():
     np.testing.assert_allclose(np.tril(lower), np.linalg.cholesky(k), rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(np.triu(lower, 1), np.triu(k, 1))
     for transposed in (False, True):
-        matrix = rng.normal(size=(4, 9))
+        matrix = rng.normal(size=(21, n))
         quotient = matrix.copy()
         solve_right(quotient, lower, transposed)
         triangle = np.tril(lower)

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels.blas import factorise, solve_right
+from snstat.engine.kernels.blas import factorise
+from snstat.engine.kernels.division import solve_right
 from snstat.engine.kernels.jit import jit
 
 # A pivot this small against its diagonal counts as none: the sample is a combination of others.
@@ -27,12 +28,15 @@ CENTRED_LOW, CENTRED_HIGH = 1e-24, 1e24
 def semidefinite(k, lower, tolerance):
     """Write to `lower` the Cholesky factor of the positive semidefinite `k` (n, n), both float64.
 
-    Columns whose pivot is less than `tolerance` of the diagonal are zero, so that identical samples
-    stay identical, and rounding is never divided by.
+    `k` is not read above its diagonal. Columns whose pivot is less than `tolerance` of the diagonal
+    are zero, so that identical samples stay identical, and rounding is never divided by.
     """
     n = k.shape[0]
     # Row j of `upper` is column j of the factor.
-    upper = k.copy()
+    upper = np.empty((n, n))
+    for j in range(n):
+        for c in range(j, n):
+            upper[j, c] = k[c, j]
     for j in range(n):
         row = upper[j]
         pivot = row[j]
@@ -59,10 +63,10 @@ def cholesky(k, lower, tolerance):
     n = k.shape[0]
     info = np.empty(1, np.int32)
     for i in range(n):
-        for j in range(i):
+        for j in range(i + 1):
             lower[i, j] = k[i, j]
-            lower[j, i] = 0.0
-        lower[i, i] = k[i, i]
+        for j in range(i + 1, n):
+            lower[i, j] = 0.0
     factorise(lower, info)
     sound = info[0] == 0
     for i in range(n):
@@ -92,22 +96,23 @@ def trusted(lower, scale, spread, units):
 
 
 @jit
-def benign(lower, gram, scale, units):
-    """Return what `trusted` does, for the factor `lower` of scale · `gram` (biases may be added).
+def benign(lower, scale, units):
+    """Return what `trusted` does, with the distances from the mean sample that `lower` tells.
 
-    The distances from the mean sample are those that the Gram matrix tells.
+    It is the factor of `scale` times a Gram matrix, to which biases may have been added.
     """
-    n = gram.shape[0]
-    means, spread = np.empty(n), np.empty(n)
-    total = 0.0
+    n = lower.shape[0]
+    mean, spread = np.empty(n), np.empty(n)
+    for j in range(n):
+        mean[j] = 0.0
     for a in range(n):
-        row = 0.0
-        for b in range(n):
-            row += gram[a, b]
-        means[a] = row / n
-        total += row / n / n
+        for j in range(a + 1):
+            mean[j] += lower[a, j] / n
     for a in range(n):
-        spread[a] = gram[a, a] - 2.0 * means[a] + total
+        total = 0.0
+        for j in range(n):
+            total += (lower[a, j] - mean[j]) ** 2
+        spread[a] = total / scale
     return trusted(lower, scale, spread, units)
 
 

@@ -6,6 +6,8 @@ What the first has made is kept for the second, so memory grows with the width a
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from snstat.engine.kernels.blas import add_product, add_square, lower_times, multiply
@@ -80,7 +82,9 @@ def first_pass(
     """Make tiles `first`..`last`−1 of a layer again, and the noise of the layer above on them."""
     tile = kept.shape[3]
     bias = np.empty((1, tile), matrix.dtype)
-    cross[:], own[:] = 0.0, 0.0
+    cross[:] = 0.0
+    if orthogonal:
+        own[:] = 0.0
     for number in range(first, last):
         if stop[0]:
             return
@@ -104,7 +108,9 @@ def first_pass_of_inputs(
     layer lives in `total` dimensions, of which the inputs fill the first."""
     units, batch = source.shape
     tile = kept.shape[3]
-    cross[:], own[:] = 0.0, 0.0
+    cross[:] = 0.0
+    if orthogonal:
+        own[:] = 0.0
     for number in range(first, last):
         if stop[0]:
             return
@@ -171,3 +177,39 @@ def second_pass(
         for r in range(batch):
             for c in range(r + 1):
                 gradient[r, c] += f64(product[r, c])
+
+
+@jit
+def gather(gradient, overlap, first, last, size, square, along):
+    """Write rows `first`..`last`−1 of H Hᵀ (lower triangle) to `square` and of H Ξᵀ to `along`.
+
+    Both add up from `gradient` and `overlap` (members, batch, batch); H is scaled to mean square 1
+    over its `size` values, and the logarithm of what it was is returned.
+    """
+    members, batch = gradient.shape[0], gradient.shape[1]
+    total = 0.0
+    for member in range(members):
+        for i in range(batch):
+            total += gradient[member, i, i]
+    mean = total / size
+    logarithm = -math.inf if mean == 0.0 else math.nan
+    if mean > 0.0 and math.isfinite(mean):
+        logarithm = math.log(mean)
+    else:
+        mean = 1.0
+    scale = 1.0 / math.sqrt(mean)
+    for i in range(first, last):
+        for j in range(i + 1):
+            square[i, j] = gradient[0, i, j]
+        for j in range(batch):
+            along[i, j] = overlap[0, i, j]
+        for member in range(1, members):
+            for j in range(i + 1):
+                square[i, j] += gradient[member, i, j]
+            for j in range(batch):
+                along[i, j] += overlap[member, i, j]
+        for j in range(i + 1):
+            square[i, j] /= mean
+        for j in range(batch):
+            along[i, j] *= scale
+    return logarithm

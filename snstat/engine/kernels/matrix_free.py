@@ -142,8 +142,10 @@ def make_matrix(
         meet(team, member)
         if leads:
             framed(lower, squares, roots[layer % 2], matrix)
-    elif leads:
-        copy(lower, matrix)
+    else:
+        batch = lower.shape[0]
+        above, below = batch * member // members, batch * (member + 1) // members
+        copy(lower[above:below], matrix[above:below])
     meet(team, member)
 
 
@@ -236,8 +238,8 @@ def forward(
     biases of the first layer and the others. `roots` (2, batch, batch) is scratch for orthogonal
     layers, None for Gaussian ones. Scratch with a first axis of members: `tiles`
     (…, 2, batch, tile), `wide` (…, batch, tile), `product`, `squares` (…, batch, batch), `sums`
-    (…, SUMS), `samples` (…, SAMPLE_SUMS, batch), `whole` (…,). `history` (depth or 0, batch, batch)
-    receives X Xᵀ of the layer before each. The rest is as in dense.forward.
+    (…, SUMS), `samples` (…, SAMPLE_SUMS, batch), `whole` (…,). `history` (count or 0, batch, batch)
+    receives the factor of K of each layer. The rest is as in dense.forward.
     """
     members, leads = team.size // STRIDE, member == 0
     count, narrow = count_tiles(units), matrix.itemsize == 4
@@ -246,6 +248,7 @@ def forward(
     orthogonal = roots is not None
     if leads:
         covariance_factor(gram, square_scales[0], square_biases[0], orthogonal, lower)
+    meet(team, member)
     i = 0
     while i < out.shape[0]:
         layer = first + i
@@ -254,7 +257,7 @@ def forward(
         # and `gram` what was not precise enough.
         if control[VERDICT] != AGAIN:
             if leads and history.shape[0] > 0:
-                copy(gram, history[layer - 1])
+                copy(lower, history[i])
             total = max(fan_in if i == 0 else units, units)
             make_matrix(
                 member, team, roots, total, lower, layer, trial, key, z, wide[member], squares,

@@ -32,14 +32,19 @@ from snstat.engine.kernels.gradient_tiles import (
     GRADIENTS,
     first_pass,
     first_pass_of_inputs,
+    gather,
     second_pass,
 )
 from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.matrix_free import covariance_factor, make_matrix
+from snstat.engine.kernels.matrix_free import make_matrix
 from snstat.engine.kernels.random import BIAS_NOISE, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
 
 f64 = np.float64
+# Rows of the triangular C multiplied at once.
+ROWS = 32
+# A Cholesky factor takes as long as the division of so many rows, as a share of the batch.
+FACTOR_SHARE = 0.6
 
 
 @jit
@@ -89,15 +94,20 @@ def project(cross, first, scale, bias, layer, trial, key, lower, projected):
 
 
 @jit
-def combine(along, spread, projected, lower, square_scale, a, b, fine, sums):
+def combine(along, spread, first, projected, lower, square_scale, a, b, fine, sums):
     """Write rows of A (and as float64 of `fine`), B and A's sums, with ∂L/∂X = A X + B E.
 
-    `along` = H Ξᵀ (of frames: H U), `spread` = C, both (rows, batch), `projected` = E Q̃ (batch,
-    batch), `lower` the factor of K; all float64.
+    `along` = H Ξᵀ (of frames: H U), `spread` = C, both (rows, batch) from row `first` on,
+    `projected` = E Q̃ (batch, batch), `lower` the factor of K; all float64.
     """
     rows, batch = along.shape
     quotient = np.empty((rows, batch))
-    multiply(spread, projected, 0.0, quotient)
+    for start in range(0, rows, ROWS):
+        end = min(start + ROWS, rows)
+        # C is triangular, so that these rows end here.
+        length = first + end
+        part = spread[start:end, :length].copy()
+        multiply(part, projected[:length], 0.0, quotient[start:end])
     for i in range(rows):
         for j in range(batch):
             quotient[i, j] = along[i, j] - quotient[i, j]
@@ -122,19 +132,12 @@ def join(parts):
 
 
 @jit
-def normalise(gradient, overlap, size):
-    """Scale H to mean square 1 over its `size` values; return the logarithm of what it was."""
-    total = 0.0
-    for a in range(gradient.shape[0]):
-        total += gradient[a, a]
-    square = total / size
-    if square == 0.0:
-        return -math.inf
-    if not (square > 0.0 and math.isfinite(square)):
-        return math.nan
-    gradient /= square
-    overlap /= math.sqrt(square)
-    return math.log(square)
+def equal_work(batch, share):
+    """Return the row up to which a `share` of the work of `combine` is done.
+
+    Row i takes i columns of C, and its division as many as half the batch.
+    """
+    return int(batch * (math.sqrt(1.0 + 8.0 * share) - 1.0) / 2.0)
 
 
 @jit
@@ -144,12 +147,12 @@ def make_coefficients(
 ):  # fmt: skip
     """Write A, B and the sums of A's rows for the gradient of the activations below `layer`.
 
-    Every member does its rows; the frames of an orthogonal layer are the leader's. `small` is as
-    in backward, `lower` is the layer's factor, `roots` is as in backward.
+    Every member does its rows; the frames of an orthogonal layer are the leader's, and so is the
+    factor of H Hᵀ. `tolerance` is that of its pivots. `small` is as in backward, `lower` is the
+    layer's factor, `roots` is as in backward.
     """
     members, batch = team.size // STRIDE, lower.shape[0]
     square, along, spread, projected, fine = small[0], small[1], small[2], small[3], small[4]
-    above, below = batch * member // members, batch * (member + 1) // members
     scale = math.sqrt(square_scale)
     if roots is not None:
         if member == 0:
@@ -162,116 +165,119 @@ def make_coefficients(
                 projected,
             )  # fmt: skip
     else:
+        if member == 0:
+            cholesky(square, spread, tolerance)
+        # Who factorises has as many rows less.
+        spared = FACTOR_SHARE * batch
+        share = max((batch + spared) / members - spared, 0.0)
+        above, below = 0, int(share)
+        if member > 0:
+            rest = (batch - below) * (member - 1) // (members - 1)
+            above, below = below + rest, below + (batch - below) * member // (members - 1)
         project(
             cross[:, above:below], above, scale, math.sqrt(square_bias), layer, trial, key, lower,
             projected[above:below],
         )  # fmt: skip
     meet(team, member)
+    above = equal_work(batch, member / members)
+    below = equal_work(batch, (member + 1) / members)
     combine(
-        along[above:below], spread[above:below], projected, lower, square_scale, a[above:below],
-        b[above:below], fine[above:below], sums[above:below],
+        along[above:below], spread[above:below], above, projected, lower, square_scale,
+        a[above:below], b[above:below], fine[above:below], sums[above:below],
     )  # fmt: skip
     meet(team, member)
 
 
 @jit
-def prepare(gram, layer, square_scales, square_biases, units, orthogonal, factors, exact, sample):
-    """Factorise K of a layer from `gram` = X Xᵀ of what it is fed, and tell if products with that
-    have to be exact; `sample` is an array of the network's type."""
-    which, place = min(layer - 1, 1), layer % 2
-    scale = square_scales[which]
-    covariance_factor(gram, scale, square_biases[which], orthogonal, factors[place])
-    exact[place] = sample.itemsize == 4 and not benign(factors[place], gram, scale, units)
+def delicate(lower, square_scale, units, sample):
+    """Return whether products with what a layer is fed have to be exact, `lower` being the factor
+    of its K; `sample` is an array of the network's type."""
+    return sample.itemsize == 4 and not benign(lower, square_scale, units)
 
 
 @jit
 def backward(
-    member, team, code, first, grams, source, units, depth, square_scales, square_biases, trial,
-    key, matrices, small, factors, roots, exact, sums, kept, centres, tiles, wide, product, cross,
-    own, gradient, overlap, result, gradients, verdict, stop,
+    member, team, code, first, factors, source, units, depth, square_scales, square_biases, trial,
+    key, matrices, small, upper, roots, sums, kept, centres, tiles, wide, product, cross, own,
+    gradient, overlap, result, gradients, verdict, stop,
 ):  # fmt: skip
-    """Go from layer first+count−1 down to `first`, count being the length of `grams`.
+    """Go from layer first+count−1 down to `first`, count being the length of `factors`.
 
-    Every member of `team` runs this with its own number; member 0 leads. `grams` (count, batch,
-    batch) holds X Xᵀ of the layers first−1…. `small` (5, batch, batch): H Hᵀ, H Ξᵀ and C of the
-    layer above, which one call leaves to the next, E Q̃ and A; `factors`, `roots` (2, batch, batch):
-    of K and of Ξ Ξᵀ, of even and odd layers (`roots` is None for Gaussian ones); `exact` (2,):
-    whether float32 products with what such a layer is fed would lose too much. Scratch:
-    `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT, tiles, batch,
-    tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members `tiles`
-    (…, batch, tile), `wide` (…, 2, batch, tile, float64), `product`, `cross`, `own`, `gradient`,
-    `overlap` (…, batch, batch). `source` (fan_in, batch) is layer 0. `result` (depth + 1,) receives
-    the logarithm of the mean square gradient of each layer over that of the layer above,
-    `gradients` (depth + 1 or 0, batch, batch) H Hᵀ at mean square 1.
+    Every member of `team` runs this with its own number; member 0 leads. `factors` (count, batch,
+    batch) holds those of K of the layers first…. `small` (5, batch, batch): H Hᵀ and H Ξᵀ of the
+    layer above, and `upper` its factor, which one call leaves to the next; then C, E Q̃ and A.
+    `roots` (2, batch, batch): the factors of Ξ Ξᵀ, of even and odd layers (None for Gaussian ones).
+    Scratch: `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT,
+    tiles, batch, tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members
+    `tiles` (…, batch, tile), `wide` (…, 2, batch, tile, float64), `product`, `cross`, `own`,
+    `gradient`, `overlap` (…, batch, batch). `source` (fan_in, batch) is layer 0. `result`
+    (depth + 1,) receives the logarithm of the mean square gradient of each layer over that of the
+    layer above, `gradients` (depth + 1 or 0, batch, batch) H Hᵀ at mean square 1.
     """
     members, leads, orthogonal = team.size // STRIDE, member == 0, roots is not None
-    # Who factorises the next covariance while the leader joins the sums.
-    prepares = member == members - 1
     batch, tile = kept.shape[2], kept.shape[3]
     matrix, a, b = matrices[0], matrices[1], matrices[2]
-    square, along, spread = small[0], small[1], small[2]
+    square, along = small[0], small[1]
+    above, below = batch * member // members, batch * (member + 1) // members
     tolerance = NARROW_TOLERANCE if matrix.itemsize == 4 else RANK_TOLERANCE
-    top = first + grams.shape[0] - 1
-    if leads:
-        prepare(grams[top - first], top, square_scales, square_biases, units, orthogonal,
-                factors, exact, a)  # fmt: skip
+    top = first + factors.shape[0] - 1
+    # What a layer feeds to the one above is `fed`, what it is fed `careful`: where samples are
+    # nearly dependent, so are their gradients.
+    careful = top < depth and delicate(upper, square_scales[1], units, a)
     for layer in range(top, (0 if first == 1 else first) - 1, -1):
-        which, upper = min(max(layer - 1, 0), 1), min(layer, 1)
+        which, over = min(max(layer - 1, 0), 1), min(layer, 1)
+        lower = factors[max(layer - first, 0)]
+        fed = careful
+        careful = layer > 0 and delicate(lower, square_scales[which], units, a)
         # The noise of an orthogonal layer 1 meets the inputs in the larger of its two dimensions.
         total = units
         if layer == 0:
             total = max(source.shape[0], units) if orthogonal else source.shape[0]
         count = (total + tile - 1) // tile
         mine, end = count * member // members, count * (member + 1) // members
-        # What this layer feeds to the one above, and what it is fed: where samples are nearly
-        # dependent, so are their gradients.
-        fed, careful = exact[(layer + 1) % 2], layer > 0 and exact[layer % 2] != 0
         if layer > 0:
             larger = max(source.shape[0] if layer == 1 else units, units)
             make_matrix(
-                member, team, roots, larger, factors[layer % 2], layer, trial, key,
-                kept[GRADIENTS, member], wide[member, 0], cross, matrix, stop,
+                member, team, roots, larger, lower, layer, trial, key, kept[GRADIENTS, member],
+                wide[member, 0], cross, matrix, stop,
             )  # fmt: skip
             first_pass(
                 code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end,
-                layer < depth, layer, trial, key, fed != 0, kept, centres, wide[member],
+                layer < depth, layer, trial, key, fed, kept, centres, wide[member],
                 product[member], cross[member], own[member], stop,
             )  # fmt: skip
         else:
             first_pass_of_inputs(
-                source, total, mine, end, orthogonal, trial, key, fed != 0, kept, centres,
+                source, total, mine, end, orthogonal, trial, key, fed, kept, centres,
                 wide[member], product[member], cross[member], own[member], stop,
             )  # fmt: skip
         meet(team, member)
         if layer < depth:
             make_coefficients(
-                member, team, roots, tolerance, layer + 1, trial, key,
-                square_scales[upper], square_biases[upper], factors[(layer + 1) % 2], small, cross,
-                own, a, b, sums,
+                member, team, roots, RANK_TOLERANCE if fed and not orthogonal else tolerance,
+                layer + 1, trial, key, square_scales[over], square_biases[over],
+                upper if layer == top else factors[layer + 1 - first], small, cross, own, a, b,
+                sums,
             )  # fmt: skip
         width = source.shape[0] if layer == 0 else units
         second_pass(
             code, a, b, small[4], sums, width, mine, min(end, (width + tile - 1) // tile), layer,
-            layer == depth, trial, key, fed != 0, kept, centres, tiles[member], wide[member],
+            layer == depth, trial, key, fed, kept, centres, tiles[member], wide[member],
             product[member], gradient[member], overlap[member], careful, stop,
         )  # fmt: skip
         meet(team, member)
+        logarithm = gather(
+            gradient, overlap, above, below, f64(width) * f64(batch), square, along
+        )  # fmt: skip
         if leads:
-            join(gradient)
-            join(overlap)
-            copy(gradient[0], square)
-            copy(overlap[0], along)
-            mirror(square)
-            result[layer] = normalise(square, along, f64(width) * f64(batch))
-            if not orthogonal:
-                cholesky(square, spread, RANK_TOLERANCE if careful else tolerance)
-            if gradients.shape[0] > 0:
-                copy(square, gradients[layer])
+            result[layer] = logarithm
             # Told by one, so that all go or all stay.
             verdict[0] = stop[0]
-        if prepares and layer > first:
-            prepare(grams[layer - 1 - first], layer - 1, square_scales, square_biases, units,
-                    orthogonal, factors, exact, a)  # fmt: skip
         meet(team, member)
+        if leads and gradients.shape[0] > 0:
+            copy(square, gradients[layer])
+            mirror(gradients[layer])
         if verdict[0]:
             return
+    if leads:
+        copy(factors[0], upper)

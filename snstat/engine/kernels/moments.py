@@ -44,6 +44,16 @@ def count_dead(z, units, low, high):
 
 
 @jit
+def all_finite(x, units):
+    """Return whether the first `units` columns of `x` hold finite values only."""
+    bad = 0
+    for row in x:
+        for j in range(units):
+            bad += not abs(row[j]) < math.inf
+    return bad == 0
+
+
+@jit
 def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     """Add the first `units` columns of a tile `x` (batch, tile) to the sums of its layer.
 
@@ -53,21 +63,22 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     scratch. Returns False if a value is not finite.
     """
     batch = x.shape[0]
-    bad, infinity = 0, x.dtype.type(math.inf)
-    centre = np.empty(units, x.dtype)
+    centre, wide_centre = np.empty(units, x.dtype), np.empty(units)
     for j in range(units):
         centre[j] = 0
     inverse = x.dtype.type(1.0 / batch)
     for a in range(batch):
         row = x[a]
         for j in range(units):
-            bad += not abs(row[j]) < infinity
             centre[j] += inverse * row[j]  # a sum before division could overflow
-    if bad > 0:
-        return False
-    total = 0.0
+    bad, total = 0, 0.0
     for j in range(units):
-        total += f64(centre[j])
+        wide_centre[j] = f64(centre[j])
+        total += wide_centre[j]
+        bad += not abs(centre[j]) < math.inf
+    # A mean may round up to infinity where values are near the largest number.
+    if bad > 0 and not all_finite(x, units):
+        return False
     if sums[VALUES] == 0.0:
         sums[SHIFT] = total / units
     sums[VALUES] += f64(units) * f64(batch)
@@ -84,7 +95,7 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
             second += square
             third += square * v
             fourth += square * square
-            c = f64(centre[j])
+            c = wide_centre[j]
             d = value - c
             difference[j] = d
             spread += d * d
@@ -97,7 +108,7 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     sums[POWER_4] += fourth
     if centred:
         for j in range(units):
-            sums[CENTRES] += f64(centre[j]) * f64(centre[j])
+            sums[CENTRES] += wide_centre[j] * wide_centre[j]
         add_square(spare, units, 0.0, product)
         for a in range(batch):
             for b in range(a + 1):
