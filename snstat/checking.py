@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any
 
 from snstat.checks.baseline import compare, identical, require_trials
@@ -13,6 +15,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import left_out
 from snstat.checks.judge import judge
+from snstat.checks.notes import not_judged, unlike
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
 from snstat.engine.inputs import DRAWN, DrawnInputs
 from snstat.errors import InputFileError, InvalidValueError
@@ -22,6 +25,7 @@ from snstat.saved import load_named
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
 DEFAULT_NAME = "default"
+DEFAULTS = {"activation": "selu", "depth": 64}
 # Added to a seed, modulo 2⁶⁴, for a run that is to be independent of its baseline: seeds are keys,
 # and the streams of any two keys are.
 OTHER_SEED = 1
@@ -66,7 +70,18 @@ class Request:
             raise InvalidValueError(
                 "same_seed", same_seed, "given with a baseline", "it means the baseline's seed"
             )
-        plan = None if saved is not None else _plan(given, baseline, same_seed=same_seed)
+        plan = None
+        if saved is None:
+            # A configuration says what it wants; a command line, what it wants changed.
+            before = {}
+            if baseline is not None and source is None:
+                before = _inherited(baseline, given, same_seed=same_seed)
+            if baseline is not None:
+                given["seed"] = _seed(given, baseline, same_seed=same_seed)
+            plan = _plan(DEFAULTS | before | given)
+        stack = saved.stack if saved is not None else plan.stack if plan is not None else None
+        if stack is not None:
+            _require_layers(bounds, stack.depth)
         if plan is not None and baseline is not None and not same_seed:
             require_trials("trials", plan.trials)  # before anything runs
         label = None if path is None else os.fspath(path)
@@ -89,8 +104,11 @@ class Request:
         case = self.case(run)
         verdict, findings = judge(case, self.codes)
         notes = left_out(case) if "SN501" in self.codes else []
+        notes += not_judged(case)
         if self.baseline is not None:
-            notes += _unlike(run, self.baseline)
+            notes += unlike(run, self.baseline)
+            if not self.same_seed and run.simulation.seed == self.baseline.simulation.seed:
+                notes.append("same seed as the baseline: the draws are not independent")
             if BASELINE_CODE in self.codes:
                 findings += self._drift(run, self.baseline)
         return Check(
@@ -106,6 +124,14 @@ class Request:
 
     def _drift(self, run: Run, baseline: Run) -> list[Finding]:
         if self.same_seed:
+            for key in ("seed", "trials", "batch", "dtype"):
+                if run.simulation[key] != baseline.simulation[key]:
+                    raise InvalidValueError(
+                        key,
+                        run.simulation[key],
+                        f"{baseline.simulation[key]}, as in the baseline",
+                        "only then are the networks the same",
+                    )
             how = identical(run, baseline)
         else:
             how = compare(run, baseline, self.bounds.min_effect)
@@ -169,8 +195,8 @@ def check(
             "depth": depth,
             "baseline": baseline,
             "same_seed": same_seed,
-            "select": tuple(select),
-            "ignore": tuple(ignore),
+            "select": (select,) if isinstance(select, str) else tuple(select),
+            "ignore": (ignore,) if isinstance(ignore, str) else tuple(ignore),
             **options,
         },
         name=name,
@@ -198,28 +224,46 @@ def find_baseline(path: str | os.PathLike[str], name: str) -> Run:
     )
 
 
-def _plan(given: dict[str, Any], baseline: Run | None, *, same_seed: bool) -> Plan:
-    """Return the plan of the options of a stack, the baseline's where they are not given."""
-    options: dict[str, Any] = {"activation": "selu", "depth": 64}
-    if baseline is not None:
-        options |= options_of(baseline)
-        if "inputs" in given:
-            # They bring their own number of samples and moments.
-            options |= {"batch": None, "input_mean": None, "input_std": None}
-        elif options["inputs"] == "array":
-            raise InvalidValueError(
-                "inputs", "array", "given again", "the baseline was made from an array in memory"
-            )
-        if same_seed and given.get("seed", options["seed"]) != options["seed"]:
-            raise InvalidValueError(
-                "seed", given["seed"], f"{options['seed']}, as in the baseline", "leave it out"
-            )
-        if not same_seed and given.get("seed", options["seed"]) == options["seed"]:
-            given["seed"] = (options["seed"] + OTHER_SEED) % 2**64
-        # Chosen again: another stack may need the other sampler.
-        if not same_seed:
-            options["sampler"] = "auto"
-    return Plan.build(**(options | given))
+def _plan(options: dict[str, Any]) -> Plan:
+    """Return the plan of `options`; TypeError for one that does not exist."""
+    known = inspect.signature(Plan.build).parameters
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, [*known, *BOUNDS], n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"check has no argument {name!r}{hint}")
+    return Plan.build(**options)
+
+
+def _inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> dict[str, Any]:
+    """Return the options of a stack that is as in the baseline, but for what is `given`."""
+    options = options_of(baseline)
+    if "inputs" in given:
+        # They bring their own number of samples and moments.
+        options |= {"batch": None, "input_mean": None, "input_std": None}
+    elif options["inputs"] == "array":
+        raise InvalidValueError(
+            "inputs", "array", "given again", "the baseline was made from an array in memory"
+        )
+    # Another stack may need the other sampler; the same networks need the same.
+    return options if same_seed else options | {"sampler": "auto"}
+
+
+def _seed(given: Mapping[str, Any], baseline: Run, *, same_seed: bool) -> int:
+    """Return the baseline's seed, or one that is not."""
+    own: int = baseline.simulation.seed
+    wanted: int = given.get("seed", own)
+    if same_seed and wanted != own:
+        raise InvalidValueError("seed", wanted, f"{own}, as in the baseline", "leave it out")
+    return wanted if same_seed or wanted != own else (own + OTHER_SEED) % 2**64
+
+
+def _require_layers(bounds: Bounds, depth: int) -> None:
+    """Raise InvalidValueError for layers that a stack of `depth` does not have."""
+    if bounds.target_layer is not None and bounds.target_layer > depth:
+        raise InvalidValueError("target_layer", bounds.target_layer, f"at most {depth}, the depth")
+    if bounds.depth_limit is not None and bounds.depth_limit < depth:
+        raise InvalidValueError("depth_limit", bounds.depth_limit, f"at least {depth}, the depth")
 
 
 def _input_moments(run: Run) -> InputMoments:
@@ -240,19 +284,3 @@ def _input_moments(run: Run) -> InputMoments:
         theory = float(run.statistics[name].theory[0])
         values[name] = float(run.statistics[name].estimate[0]) if math.isnan(theory) else theory
     return InputMoments(**values)
-
-
-def _unlike(run: Run, baseline: Run) -> list[str]:
-    """Return in words how the stack itself differs from the baseline's."""
-    told = []
-    parts: Sequence[tuple[Any, Any]] = (
-        (run.stack, baseline.stack),
-        (run.simulation, baseline.simulation),
-    )
-    for mine, theirs in parts:
-        told += [
-            f"{key.replace('_', ' ')} is {mine[key]}, was {theirs[key]}"
-            for key in mine.keys()  # noqa: SIM118  # a Record is no dict
-            if mine[key] != theirs[key] and key not in {"seed", "sampler"}
-        ]
-    return [f"not the stack of the baseline: {'; '.join(told)}"] if told else []

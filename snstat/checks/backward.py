@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.remedies import at_most, gains
+from snstat.checks.remedies import at_most, fewer_layers, gains, without_biases
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import GRADIENT, FloatArray
 
@@ -37,7 +37,9 @@ def _logarithms(case: Case) -> FloatArray:
         estimate = case.run.statistics[GRADIENT].estimate
         with np.errstate(divide="ignore"):
             seen[: len(estimate)] = np.log(estimate)
-    return np.where(np.isnan(case.gradients), seen, case.gradients)
+    if case.theory_holds:
+        return np.where(np.isnan(case.gradients), seen, case.gradients)
+    return np.where(np.isnan(seen), case.gradients, seen)
 
 
 def _changed(
@@ -64,7 +66,7 @@ def _beside(case: Case, layer: int) -> str:
     if case.run is None or GRADIENT not in case.run.statistics:
         return " (theory)" if theory else ""
     seen = float(case.run.statistics[GRADIENT].estimate[layer])
-    return f" (theory; seen ×{seen:.3g})" if theory else " (seen)"
+    return f" (theory; seen ×{seen:.3g})" if theory and case.theory_holds else " (seen)"
 
 
 def _power(logarithm: float) -> float | None:
@@ -105,7 +107,7 @@ RULES = (
         "squared gradients shrink by more than --gradient-decades over the stack",
         gradients_vanish,
         "gradient-vanishing",
-        (gains, _shorter),
+        (gains, without_biases, _shorter, fewer_layers),
     ),
     Rule(
         "SN202",
@@ -113,6 +115,6 @@ RULES = (
         "squared gradients grow by more than --gradient-decades over the stack",
         gradients_explode,
         "gradient-exploding",
-        (gains, _shorter),
+        (gains, without_biases, _shorter, fewer_layers),
     ),
 )

@@ -2,7 +2,8 @@
 
 Two runs of one stack with independent seeds differ by chance. Each estimate is a mean over few
 trials with its own standard error, so the difference over √(s₁² + s₂²) follows Student's t with
-the degrees of freedom of Welch and Satterthwaite. All comparisons of a check are allowed one false
+the degrees of freedom of Welch and Satterthwaite, fewer where the numbers of trials differ. All
+comparisons of a check are allowed one false
 alarm together (Bonferroni: right however layers and statistics depend on each other), and a
 difference below the smallest effect of interest is none, however certain.
 
@@ -25,6 +26,8 @@ from snstat.results import BoolArray, FloatArray, Run, Statistic
 FALSE_ALARM = 0.005
 # Differences below this share of the scale are rounding of sums, where nothing else varies.
 ROUNDING = 1e-9
+# How many times more trials on one side leave Satterthwaite's degrees of freedom any use.
+MUCH = 4
 # Shares and cosines have a scale of their own: 1.
 ABSOLUTE = frozenset({"cosine", "dead_fraction"})
 
@@ -63,7 +66,8 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
             parted.append((layer, float(entry.chance[layer]), entry))
     if not parted:
         return None
-    layer, chance, entry = min(parted, key=lambda item: item[:2])
+    # Where several statistics part at one layer, the one that has moved most.
+    layer, chance, entry = min(parted, key=lambda item: (item[0], -abs(item[2].effect[item[0]])))
     return _told(run, baseline, layer, chance, entry, comparisons)
 
 
@@ -121,13 +125,23 @@ def welch(
     difference: FloatArray, stderr: FloatArray, other: FloatArray, trials: int, others: int
 ) -> FloatArray:
     """Return the two-sided probability of `difference` (layers,) between means with standard
-    errors `stderr` and `other` over `trials` and `others` trials; NaN where both are 0."""
+    errors `stderr` and `other` over `trials` and `others` trials; NaN where both are 0.
+
+    Satterthwaite's degrees of freedom are estimates, and far too many where the standard error of
+    the fewer trials happens to be small: far out in the tails that is what counts. So they are at
+    most those of a test with the fewer trials on both sides, and where numbers differ by more than
+    MUCH, of the fewer trials alone. For equal variances no level is then exceeded.
+    """
     from scipy.special import stdtr
 
     total = np.hypot(stderr, other)  # squares of tiny errors would underflow
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (stderr / total) ** 2  # of the variance
         freedom = 1.0 / (share**2 / (trials - 1) + (1.0 - share) ** 2 / (others - 1))
+        fewer, more = sorted((trials, others))
+        if fewer < more:
+            sides = 2.0 if more <= MUCH * fewer else 1.0
+            freedom = np.minimum(freedom, sides * (fewer - 1))
         result: FloatArray = 2.0 * stdtr(freedom, -np.abs(difference) / total)
     return result
 
@@ -165,13 +179,13 @@ def _told(
     effect = float(entry.effect[layer])
     likely = "beyond chance" if chance == 0 else f"p = {min(1.0, chance * comparisons):.1g}"
     # Relative to something else than the statistic itself, a percentage would mislead.
-    size = ""
-    if entry.name not in {*ABSOLUTE, "mean"}:
-        size = f", {math.expm1(effect) if mine.logarithmic else effect:+.1%}"
+    size = f"{math.expm1(effect) if mine.logarithmic else effect:+.1%}"
+    if entry.name in {*ABSOLUTE, "mean"}:
+        size = f"{value - was:+.2g}"
     text = (
         f"parts from the baseline at layer {layer}: {entry.name.replace('_', ' ')}"
         f" {value:.4g}±{float(mine.error[layer]):.1g}, was"
-        f" {was:.4g}±{float(theirs.error[layer]):.1g}{size} ({likely} over {comparisons:,}"
+        f" {was:.4g}±{float(theirs.error[layer]):.1g}, {size} ({likely} over {comparisons:,}"
         f" comparisons)"
     )
     return Broken(layer, value, was, text)

@@ -26,7 +26,7 @@ class Bounds:
 
     number_format: str = "float32"
     depth_limit: int | None = None
-    second_moment_min: float = 0.01
+    second_moment_min: float = 0.005
     second_moment_max: float = 100.0
     target_mean: float | None = None
     target_variance: float | None = None

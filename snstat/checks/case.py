@@ -109,18 +109,31 @@ class Case:
             values[: len(estimate)] = estimate
         return values
 
+    @property
+    def theory_holds(self) -> bool:
+        """Whether the inputs are what theory takes them for: samples of one length."""
+        return self.inputs.drawn or self.inputs.length_variance == 0.0
+
     def known(self, name: str) -> FloatArray:
-        """Return theory of a statistic, and where there is none what was seen."""
-        theory = self.predicted(name)
-        return np.where(np.isnan(theory), self.seen(name), theory)
+        """Return theory of a statistic, and where there is none what was seen; the other way round
+        for samples of unequal length, each of which goes its own way."""
+        first, second = self.predicted(name), self.seen(name)
+        if not self.theory_holds:
+            first, second = second, first
+        return np.where(np.isnan(first), second, first)
 
     def beside(self, name: str, layer: int) -> str:
         """Return how a value of `known` came about, in brackets: "theory; seen 0.99±0.01"."""
-        theory = not math.isnan(float(self.predicted(name)[layer]))
-        words = ["theory"] if theory else []
-        value = float(self.seen(name)[layer])
+        words = []
+        theory, value = float(self.predicted(name)[layer]), float(self.seen(name)[layer])
+        if not math.isnan(theory):
+            words.append(
+                "theory" if self.theory_holds or math.isnan(value) else f"theory {theory:.4g}"
+            )
         if self.run is not None and not math.isnan(value):
             error = float(self.run.statistics[name].error[layer])
             spread = "" if math.isnan(error) else f"±{error:.1g}"
-            words.append(f"seen {value:.4g}{spread}" if theory else f"seen, {spread or '1 trial'}")
+            words.append(f"seen {value:.4g}{spread}")
+        if not self.theory_holds:
+            words.reverse()
         return f" ({'; '.join(words)})" if words else ""

@@ -11,6 +11,8 @@ from snstat.checks.remedies import fewer_layers, wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import FloatArray
 
+# First-order theory says of standard deviations beyond this only that they are.
+TELLING = 2.0
 # Probability that a stack without fault is accused of SN501.
 FALSE_ALARM = 0.005
 
@@ -92,11 +94,14 @@ def too_narrow(case: Case) -> Broken | None:
     bad = np.flatnonzero(fluctuation > bound)
     if not bad.size:
         return None
-    layer, last = int(bad[0]), int(np.flatnonzero(~np.isnan(fluctuation))[-1])
-    value = float(fluctuation[last])
+    layer, most = int(bad[0]), int(np.nanargmax(fluctuation))
+    value = float(fluctuation[most])
+    shown = f"{value:.3g}"
+    if math.isinf(value):
+        value, shown = max(bound, TELLING), f"more than {TELLING:g}"
     text = (
         f"networks differ: the log second moment of one sample varies with standard deviation"
-        f" {value:.3g} at layer {last} (theory), above {bound:.3g} from layer {layer} on"
+        f" {shown} at layer {most} (theory), above {bound:.3g} from layer {layer} on"
     )
     return Broken(layer, value, bound, text)
 

@@ -9,7 +9,9 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.remedies import fewer_layers, gains, without_biases
 from snstat.checks.rule import Broken, Rule
-from snstat.results import FloatArray
+
+# From a hundredth to all: 1 − cosine is of the order of 1.
+APART = 100.0
 
 
 def collapses(case: Case) -> Broken | None:
@@ -34,32 +36,23 @@ def collapses(case: Case) -> Broken | None:
     return Broken(layer, value, bound, text)
 
 
-def separation(case: Case) -> FloatArray:
-    """Return the factor by which each layer multiplies 1 − cosine of nearly equal inputs,
-    (limit + 1,), NaN where unknown: the slope of the correlation map at 1."""
-    q = case.prediction.pre_second_moment
-    following = case.layer.square_gain * case.predicted("second_moment") + case.layer.bias_std**2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(following > 0, case.prediction.growth * q / following, np.nan)
-
-
 def separates(case: Case) -> Broken | None:
-    """Return the layer from which on nearby inputs separate faster than the bound."""
-    factors, bound = separation(case), case.bounds.separation_max
-    known = np.flatnonzero(~np.isnan(factors))
-    if not known.size or not factors[known[-1]] > bound:
+    """Return after how many layers nearby inputs have separated, where they do so within the stack.
+
+    Where the second moment settles, each layer multiplies the distance 1 − cosine of nearly equal
+    inputs by χ = G² E[φ'²], the slope of the correlation map at 1.
+    """
+    rate, bound = case.outlook.gradient_growth, case.bounds.separation_max
+    if case.outlook.kind != "converges" or rate is None or not rate > bound:
         return None
-    calm = known[factors[known] <= bound]
-    layer = int(calm[-1]) + 1 if calm.size else int(known[0])
-    value = float(factors[known[-1]])
-    # 1 − cosine of a hundredth has become of the order of 1.
-    layers = math.ceil(math.log(100.0) / math.log(value))
+    layers = math.ceil(math.log(APART) / math.log(rate))
+    if layers > case.limit:
+        return None
     text = (
-        f"chaotic phase from layer {layer}: each layer pulls nearby inputs ×{value:.4g} apart"
-        f" (theory), above {bound:.4g}; a difference of 1% is total after about"
-        f" {layers} {'layer' if layers == 1 else 'layers'}"
+        f"chaotic phase: each layer pulls nearby inputs ×{rate:.4g} apart (theory), above"
+        f" {bound:.4g}; a difference of 1% is total by layer {layers}"
     )
-    return Broken(layer, value, bound, text)
+    return Broken(layers, rate, bound, text)
 
 
 RULES = (
@@ -74,7 +67,7 @@ RULES = (
     Rule(
         "SN302",
         "inputs-separate",
-        "nearby inputs separate faster than --separation-max per layer (chaotic phase)",
+        "nearby inputs separate within the stack, by more than --separation-max per layer",
         separates,
         "chaotic",
         (gains,),

@@ -20,6 +20,7 @@ GONE = 1e6
 # Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
 # so many layers.
 LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 1000
+LEAST_PLACE, MOST_PLACE = 1e-6, 1e6
 
 
 def gains(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
@@ -37,23 +38,41 @@ def without_biases(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG
 
 
 def fewer_layers(case: Case, broken: Broken) -> Iterator[Remedy]:
-    """Yield the layers before the one that breaks a rule, alone or with another gain, the longest
-    stack first."""
+    """Yield fewer layers, alone or with another gain, the longest stack first: those before the
+    one that breaks this rule, and those before any rule is broken."""
     from snstat.checks.judge import look  # which tries remedies out, and so imports this module
 
-    found = []
-    if broken.layer is not None and broken.layer > 1:
-        found.append((broken.layer - 1, at_most(case, broken.layer - 1)))
-    for remedy, layers in _gains_and_layers(case):
-        if remedy.case is not None and layers > 0:
-            shortened = remedy.case.changed(depth=min(layers, case.limit))
-            ends = [how.layer for how in look(shortened).values() if how.layer is not None]
-            depth = min([layers + 1, *ends]) - 1
-            if depth > 0:
-                shorter = at_most(remedy.case, depth)
-                found.append((depth, Remedy(f"{remedy.words} and {shorter.words}", shorter.case)))
+    layers = [broken.layer, *(how.layer for how in look(case).values())]
+    depths = sorted({layer - 1 for layer in layers if layer is not None and layer > 1})
+    found = [(depth, at_most(case, depth)) for depth in depths[:1] + depths[-1:]]
+    found += _shortened_with_gains(case)
     for _, remedy in sorted(found, key=lambda entry: -entry[0]):
         yield remedy
+
+
+@lru_cache(maxsize=8)
+def _shortened_with_gains(case: Case) -> tuple[tuple[int, Remedy], ...]:
+    """Return other gains with as many layers as break no rule."""
+    from snstat.checks.judge import look
+
+    found = []
+    for remedy, layers in _gains_and_layers(case):
+        depth = min(layers, case.limit)
+        while remedy.case is not None and depth > 0:
+            shorter = at_most(remedy.case, depth)
+            ends = (
+                [how.layer for how in look(shorter.case).values() if how.layer]
+                if (shorter.case)
+                else []
+            )
+            if not ends:
+                words = (
+                    f"{remedy.words} and {shorter.words}" if depth < case.limit else remedy.words
+                )
+                found.append((depth, Remedy(words, shorter.case)))
+                break
+            depth = min([depth, *ends]) - 1
+    return tuple(found)
 
 
 # All findings of a case ask for them.
@@ -111,7 +130,8 @@ def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
     if broken.value is None or broken.bound is None or not 0 < broken.bound < broken.value:
         return
     least = case.stack.width * (broken.value / broken.bound) ** 2
-    for width in (least, 1.0 + least, 1.05 * least, 1.5 * least):
+    # What is more than can be told starts from what it is more than.
+    for width in (least, 1.0 + least, 1.05 * least, *(1.5**n * least for n in range(1, 10))):
         if width <= MAX_WIDTH:
             units, now = math.ceil(width), case.stack.width
             yield Remedy(f"width ≥ {units:,} (now {now:,})", case.changed(width=units))
@@ -123,8 +143,9 @@ def _holding_gains(case: Case) -> Iterator[float]:
     The last one is tuned to the depth: where every fixed point repels, as for GELU, it keeps the
     signal longest.
     """
-    if case.bounds.target(case.stack.activation) == (0.0, 1.0):
-        yield 1.0
+    target = case.bounds.target(case.stack.activation)
+    if target is not None:
+        yield from _gain_of_target(case, *target)
     bias = case.layer.bias_std**2
     found: list[tuple[float, float]] = []
     for q in (1.0, *PLACES.tolist()):
@@ -137,6 +158,20 @@ def _holding_gains(case: Case) -> Iterator[float]:
         yield found[0][1]
         yield min(found)[1]
     yield _tuned_gain(case)
+
+
+def _gain_of_target(case: Case, mean: float, variance: float) -> Iterator[float]:
+    """Yield the gain at which the target's second moment is a fixed point, if there is one."""
+    wanted = variance + mean * mean
+    low, high = math.log(LEAST_PLACE), math.log(MOST_PLACE)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        second = centred_moments(case.activation, math.exp(middle)).second_moment
+        low, high = (low, middle) if second > wanted else (middle, high)
+    q = float(f"{math.exp(0.5 * (low + high)):.8g}")
+    square = (q - case.layer.bias_std**2) / wanted if wanted > 0 else 0.0
+    if square > 0:
+        yield math.sqrt(square)
 
 
 def _tuned_gain(case: Case) -> float:

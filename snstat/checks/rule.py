@@ -39,8 +39,7 @@ class Rule:
     """One rule. `verdict` is the one that it leads to, if any.
 
     `look` returns None where the rule holds or cannot be applied; it has to work for a case that
-    was never run, so that remedies can be tried out. `families` of remedies are tried in turn, the
-    next one only where the one before has none that helps.
+    was never run, so that remedies can be tried out; `families` of them, the mildest first.
     """
 
     code: str

@@ -23,7 +23,21 @@ if TYPE_CHECKING:
     from snstat.checking import Request
     from snstat.results import Check, Run
 
-# Options that hold for a configuration and for a saved run as they hold for one stack.
+# Options that say which stack: beside them no configuration is looked at.
+STACK = {
+    "activations",
+    "depth",
+    "width",
+    "init",
+    "weight_gain",
+    "bias_std",
+    "batch",
+    "inputs",
+    "input_mean",
+    "input_std",
+    "dtype",
+}
+# Options that hold for a saved run too, beside the bounds.
 OVERALL = {
     "saved",
     "config",
@@ -34,7 +48,6 @@ OVERALL = {
     "baseline",
     "write_baseline",
     "same_seed",
-    "min_effect",
 }
 EXAMPLES = """\b
 Examples:
@@ -52,7 +65,7 @@ def bound_options(function: Any) -> Any:
     options: list[tuple[str, Any, str, str]] = [
         ("--depth-limit", {"type": int, "metavar": "N"}, "the depth",
          "Layers that the forward signal has to survive."),
-        ("--second-moment-min", number, "0.01",
+        ("--second-moment-min", number, "0.005",
          "Least second moment, times the smaller of 1 and the input's."),
         ("--second-moment-max", number, "100",
          "Largest second moment, times the larger of 1 and the input's."),
@@ -132,8 +145,9 @@ def command(
 ) -> None:
     """Judge a stack: a verdict on top, every rule that it breaks, and what to try.
 
-    Without options that describe a stack, the checks of snstat.toml or of [tool.snstat.check] in
-    pyproject.toml are run, from this folder or the nearest above it; where there are none, the
+    Without options that describe a stack (those from --activation to --input-std, and --dtype),
+    the checks of snstat.toml or of [tool.snstat.check] in pyproject.toml are run, from this folder
+    or the nearest above it, and other options hold for all of them; where there are none, the
     default stack is checked. The exit code is 1 if a check fails.
     """
     if list_rules or explain is not None:
@@ -144,7 +158,8 @@ def command(
         for name, value in options.items()
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
-    requests = _requests(ctx, saved, config, given)
+    _require_places(output, write_baseline)
+    requests = _requests(ctx, saved, config, given, write_baseline)
     with ExitStack() as files:
         write = files.enter_context(text_output(output))
         kept = files.enter_context(whole_file(write_baseline)) if write_baseline else None
@@ -165,12 +180,16 @@ def command(
 
 
 def _requests(
-    ctx: click.Context, saved: str | None, config: str | None, given: dict[str, Any]
+    ctx: click.Context,
+    saved: str | None,
+    config: str | None,
+    given: dict[str, Any],
+    write_baseline: str | None,
 ) -> list[tuple[Request, Run | None]]:
     """Return what is to be judged: a saved run, the checks of a configuration, or one stack."""
     from snstat.checking import DEFAULT_NAME, Request
 
-    stack = [name for name in given if name not in OVERALL]
+    stack = [name for name in given if name in STACK]
     if saved is not None:
         from snstat.saved import load_named
 
@@ -191,25 +210,46 @@ def _requests(
             "--config", config, f"left out beside {option}", "put the option into the file"
         )
     if not stack:
-        from snstat.checks.config import find_config, load_config, located
+        from snstat.checks.config import find_config
 
         path = Path(config) if config is not None else find_config(Path())
         if path is not None:
-            requests: list[tuple[Request, Run | None]] = []
-            for declared in load_config(path):
-                try:
-                    request = Request.build(
-                        {**declared.options, **given}, name=declared.name, source=declared.source
-                    )
-                except SnstatError as error:
-                    raise located(declared.source, declared.name, error) from None
-                requests.append((request, None))
-            return requests
+            return [(request, None) for request in _declared(path, given, write_baseline)]
     activations = list(dict.fromkeys(given.pop("activations", ())))
     if len(activations) < 2:
         single = {"activation": activations[0]} if activations else {}
         return [(Request.build(given | single), None)]
     return [(Request.build(given | {"activation": name}, name=name), None) for name in activations]
+
+
+def _declared(path: Path, given: dict[str, Any], write_baseline: str | None) -> Iterator[Request]:
+    """Yield the checks that a configuration declares, with the options `given` for all of them."""
+    from snstat.checking import Request
+    from snstat.checks.config import load_config, located
+
+    for declared in load_config(path):
+        options = {**declared.options, **given}
+        # What is about to be replaced is not compared with, and need not exist yet.
+        if write_baseline is not None and "baseline" in options:
+            replaced = Path(options["baseline"]).resolve() == Path(write_baseline).resolve()
+            if replaced:
+                options = {key: options[key] for key in options if key != "baseline"}
+        try:
+            yield Request.build(options, name=declared.name, source=declared.source)
+        except SnstatError as error:
+            raise located(declared.source, declared.name, error) from None
+
+
+def _require_places(output: str | None, write_baseline: str | None) -> None:
+    """Raise InvalidValueError unless result and baseline have places of their own."""
+    if write_baseline == STDOUT:
+        raise InvalidValueError("--write-baseline", STDOUT, "the name of a file")
+    if output not in (None, STDOUT) and write_baseline is not None:
+        same = Path(str(output)).resolve() == Path(write_baseline).resolve()
+        if same:
+            raise InvalidValueError(
+                "--write-baseline", write_baseline, "another file than --output", "rename one"
+            )
 
 
 def _carried_out(

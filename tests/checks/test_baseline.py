@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 import pytest
-from scipy.stats import binom, ttest_ind
+from scipy.stats import binom, norm, ttest_ind
 
 from snstat.checks.baseline import FALSE_ALARM, compare, differences_of, identical, welch
 from snstat.errors import InvalidValueError
@@ -27,14 +28,38 @@ def with_statistic(run, name, **arrays):
     return replace(run, statistics=MappingProxyType(changed))
 
 
-@pytest.mark.parametrize(("trials", "others"), [(2, 2), (8, 8), (3, 40), (8, 1000)])
-def test_welch_is_scipys(random, trials, others):
+def both(random, trials, others, spread=3.0):
     first = random.standard_normal((trials, 50))
-    second = 3.0 * random.standard_normal((others, 50)) + 1.0
-    expected = ttest_ind(first, second, equal_var=False).pvalue
+    second = spread * random.standard_normal((others, 50)) + 1.0
     errors = [values.std(axis=0, ddof=1) / np.sqrt(len(values)) for values in (first, second)]
     difference = first.mean(axis=0) - second.mean(axis=0)
-    assert welch(difference, *errors, trials, others) == pytest.approx(expected, rel=1e-9)
+    ours = welch(difference, *errors, trials, others)
+    return ours, ttest_ind(first, second, equal_var=False).pvalue
+
+
+@pytest.mark.parametrize("trials", [2, 3, 8, 40])
+def test_welch_is_scipys(random, trials):
+    ours, scipys = both(random, trials, trials)
+    assert ours == pytest.approx(scipys, rel=1e-9)
+
+
+@pytest.mark.parametrize(("trials", "others"), [(2, 8), (4, 64), (8, 16), (8, 1000)])
+def test_unequal_trials_are_judged_with_fewer_degrees_of_freedom(random, trials, others):
+    ours, scipys = both(random, trials, others)
+    assert (ours >= scipys * (1.0 - 1e-9)).all()
+    # P(|t| > t*) of equal normal variances, averaged over what the standard errors happen to be.
+    level, draws = 1e-5, 200_000
+    errors = [
+        np.sqrt(random.chisquare(count - 1, draws) / (count - 1) / count)
+        for count in (trials, others)
+    ]
+    low, high = np.zeros(draws), np.full(draws, 1e6)
+    for _ in range(60):
+        middle = np.sqrt((low + 1e-9) * high)
+        beyond = welch(middle, *errors, trials, others) > level
+        low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
+    rate = 2.0 * norm.sf(high / math.sqrt(1.0 / trials + 1.0 / others)).mean()
+    assert rate <= level
 
 
 def test_welch_of_tiny_and_huge_errors_keeps_its_precision():

@@ -31,6 +31,7 @@ def test_a_broken_stack_raises_the_words_of_the_command():
     lines = str(caught.value).splitlines()
     assert lines[0] == "gate: collapsed"
     assert lines[1:] == [f"{entry.code} {entry.name}: {entry.message}" for entry in result.findings]
+    assert_propagates("sigmoid", **SMALL, select="SN6")
     assert_propagates("sigmoid", **SMALL, ignore=[entry.code for entry in result.findings])
 
 
@@ -41,7 +42,7 @@ def test_mistakes_are_errors_and_no_failed_tests():
         snstat.check("sleu")
     with pytest.raises(UnknownNameError):
         snstat.check("selu", **SMALL, select=["SN9"])
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="did you mean 'gradient_decades'"):
         snstat.check("selu", **SMALL, gradient_decade=3)
     with pytest.raises(InputFileError):
         snstat.check("selu", **SMALL, baseline="nowhere.json")

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from numba import config
 
@@ -247,6 +248,10 @@ def test_rules_are_listed_and_explained(capsys):
         (["--trials", "1", "--baseline", "base.json"], ["trials", "at least 2"]),
         (["--depth", "0"], ["depth", "0"]),
         (["--depth-limit", "0"], ["depth_limit", "0"]),
+        (["--depth-limit", "7"], ["depth_limit", "7", "at least 8"]),
+        (["--target-layer", "9"], ["target_layer", "9", "at most 8"]),
+        (["--write-baseline", "-"], ["--write-baseline", "name of a file"]),
+        (["-o", "new.txt", "--write-baseline", "./new.txt"], ["another file"]),
         (["--config", "nothing.toml"], ["--config"]),
         (["--output", "missing/file"], ["missing/file"]),
         (["--write-baseline", "missing/file"], ["missing/file"]),
@@ -304,3 +309,58 @@ def test_ctrl_c_gives_no_verdict_and_leaves_no_file():
     assert out == ""
     assert "Traceback" not in err
     assert listing() == [".git"]
+
+
+def test_a_configuration_is_not_changed_by_its_baseline(capsys):
+    text = CONFIG + 'weight-gain = 1.5\nbaseline = "base.json"\n'
+    Path("pyproject.toml").write_text(text, encoding="utf-8")
+    # The file that is about to be written need not exist.
+    call(capsys, "check", "--write-baseline", "base.json")
+    assert document(capsys, "check", "--select", "SN7")["passed"]
+    Path("pyproject.toml").write_text(text.replace("weight-gain = 1.5\n", ""), encoding="utf-8")
+    form = document(capsys, "check", "--select", "SN7")
+    assert form["checks"][1]["stack"]["weight_gain"] == 1.0
+    assert codes(form, 1) == {"SN701"}
+    # Accepting the change is not stopped by it.
+    assert call(capsys, "check", "--select", "SN7", "--write-baseline", "base.json")[0] == 0
+    assert document(capsys, "check", "--select", "SN7")["passed"]
+
+
+def test_bounds_and_sampling_hold_for_all_declared_checks(capsys):
+    Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
+    form = document(capsys, "check", "--gradient-decades", "0.1", "-t", "3", "--seed", "5")
+    assert [check["simulation"]["trials"] for check in form["checks"]] == [3, 3]
+    assert [check["simulation"]["seed"] for check in form["checks"]] == [5, 5]
+    assert "SN202" in codes(form, 0)
+
+
+def test_the_same_seed_needs_the_same_sampling(capsys):
+    for seed in ("0", "9"):
+        call(capsys, "propagate", *SMALL[1:], "-s", seed, "-f", "json", "-o", f"{seed}.json")
+    code, _, err = call(capsys, "check", "9.json", "--baseline", "0.json", "--same-seed")
+    assert (code, "seed is 9, but must be 0" in err) == (2, True)
+    form = document(capsys, "check", "0.json", "--baseline", "0.json")
+    assert any("not independent" in note for note in form["checks"][0]["notes"])
+
+
+def test_samples_of_unequal_length_are_judged_by_what_was_seen(capsys):
+    random = np.random.default_rng(0)
+    lengths = np.exp(1.5 * random.standard_normal((64, 1)))
+    data = random.standard_normal((64, 64)) * lengths
+    np.save("uneven.npy", data / np.sqrt((data**2).mean()))
+    options = ["check", "--inputs", "uneven.npy", "-a", "gelu", "-d", "16", "-w", "64"]
+    form = document(capsys, *options, "--select", "SN1")
+    finding = next(entry for entry in form["checks"][0]["findings"] if entry["code"] == "SN101")
+    assert "(seen" in finding["message"]
+    run = json.loads(call(capsys, "propagate", *options[1:], "-f", "json")[1])["runs"][0]
+    seen = run["layers"][finding["layer"]]["second_moment"]["estimate"]
+    assert finding["value"] == pytest.approx(seen, rel=1e-6)
+    assert any("differ in length" in note for note in form["checks"][0]["notes"])
+
+
+def test_one_sample_or_inputs_all_alike_leave_collapse_unjudged(capsys):
+    for name, data in (("one", np.ones((1, 32))), ("alike", np.ones((4, 32)))):
+        np.save(f"{name}.npy", data)
+        options = ["check", "-d", "4", "-t", "2", "-w", "32", "--inputs", f"{name}.npy"]
+        notes = document(capsys, *options)["checks"][0]["notes"]
+        assert any(note.startswith("SN301 not judged") for note in notes)
