@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from snstat.checks.case import Case
+from snstat.checks.pairs import comparable
 from snstat.results import Run
 
 
@@ -12,7 +13,7 @@ def not_judged(case: Case) -> list[str]:
     """Return notes on what the inputs leave out of reach."""
     notes = []
     cosine = float(case.known("cosine")[0])
-    if math.isnan(cosine) or cosine >= 1.0:
+    if not comparable(cosine):
         what = "there is one sample" if case.batch == 1 else "all inputs are alike"
         what = "a sample is zero" if math.isnan(cosine) and case.batch > 1 else what
         notes.append(f"SN301 not judged: {what}")

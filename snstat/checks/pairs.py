@@ -10,8 +10,15 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import fewer_layers, gains, without_biases
 from snstat.checks.rule import Broken, Rule
 
+# Inputs are the same where 1 − cosine is rounding.
+SAME = 1e-12
 # From a hundredth to all: 1 − cosine is of the order of 1.
 APART = 100.0
+
+
+def comparable(cosine: float) -> bool:
+    """Return whether inputs with this `cosine` have a difference to lose, beyond rounding."""
+    return 1.0 - cosine > SAME
 
 
 def collapses(case: Case) -> Broken | None:
@@ -21,7 +28,7 @@ def collapses(case: Case) -> Broken | None:
     difference 1 − cosine that is left.
     """
     cosine = case.known("cosine")
-    if math.isnan(cosine[0]) or cosine[0] >= 1.0:
+    if not comparable(float(cosine[0])):
         return None
     bound = 1.0 - (1.0 - case.bounds.cosine_max) * (1.0 - max(float(cosine[0]), 0.0))
     bad = np.flatnonzero(cosine[1:] >= bound)

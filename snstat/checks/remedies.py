@@ -144,6 +144,8 @@ def _holding_gains(case: Case) -> Iterator[float]:
     signal longest.
     """
     target = case.bounds.target(case.stack.activation)
+    if target == (0.0, 1.0):
+        yield 1.0  # exactly, but for biases that come with the initialiser
     if target is not None:
         yield from _gain_of_target(case, *target)
     bias = case.layer.bias_std**2

@@ -312,12 +312,12 @@ def test_ctrl_c_gives_no_verdict_and_leaves_no_file():
 
 
 def test_a_configuration_is_not_changed_by_its_baseline(capsys):
-    text = CONFIG + 'weight-gain = 1.5\nbaseline = "base.json"\n'
+    text = CONFIG + 'weight-gain = 4.0\ntrials = 16\nbaseline = "base.json"\n'
     Path("pyproject.toml").write_text(text, encoding="utf-8")
     # The file that is about to be written need not exist.
     call(capsys, "check", "--write-baseline", "base.json")
     assert document(capsys, "check", "--select", "SN7")["passed"]
-    Path("pyproject.toml").write_text(text.replace("weight-gain = 1.5\n", ""), encoding="utf-8")
+    Path("pyproject.toml").write_text(text.replace("weight-gain = 4.0\n", ""), encoding="utf-8")
     form = document(capsys, "check", "--select", "SN7")
     assert form["checks"][1]["stack"]["weight_gain"] == 1.0
     assert codes(form, 1) == {"SN701"}
