@@ -30,10 +30,12 @@ ARROWS = {
     "engine": {"errors", "results", "activation", "stack"},
     "checks": {"errors", "results", "activation", "stack", "theory", "engine"},
     "report": {"errors", "results"},
-    "plan": {"errors", "results", "activation", "stack", "theory", "engine"},
+    "plan": {"errors", "results", "activation", "stack", "theory", "engine", "memory"},
     "propagation": {"results", "plan"},
-    "saved": {"errors", "results", "atomic"},
+    "run_form": {"errors", "results", "activation", "stack"},
+    "saved": {"errors", "results", "run_form", "atomic", "memory"},
     "atomic": {"errors"},
+    "memory": {"errors"},
 }
 TOP = {"__init__", "__main__", "cli"}
 
