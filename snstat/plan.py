@@ -221,7 +221,8 @@ class Plan:
 
         # All activations of a layer at once, in float64, and what is made of them.
         pooled = self.trials * self.inputs.batch * max(self.stack.width, self.inputs.width)
-        require_memory(self._footprint("dense") + 3 * 8 * pooled, LESS)
+        statistics = self.trials * layers[-1] * 9 * len(STATISTICS)
+        require_memory(self._footprint("dense") + 3 * 8 * pooled + statistics, LESS)
         return densities(
             self.stack,
             self.summary,

@@ -118,8 +118,13 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
         np.array([_number(f"{name}.{key}", entry_of(name, form, key)) for form in forms])
         for key in ("estimate", "stderr", "theory")
     )
-    if (stderr < 0).any():
-        raise FormError(f"{name}.stderr is {stderr.min()}, but must be at least 0")
+    signless = {"stderr": stderr}
+    if name == GRADIENT:  # a geometric mean
+        signless |= {"estimate": estimate, "theory": theory}
+    for key, values in signless.items():
+        if (values < 0).any():
+            low = float(np.nanmin(values))
+            raise FormError(f"{name}.{key} is {low:g}, but must be at least 0")
     return Statistic(estimate, stderr, theory, logarithmic=name == GRADIENT)
 
 

@@ -159,7 +159,7 @@ def _read(name: str) -> bytes:
 
 
 def _head(read: Callable[[int], bytes]) -> bytes:
-    """Read in pieces: a device may have no end. What begins as no JSON object is read no further."""
+    """Read in pieces, for a device may have no end, and no further where no JSON object begins."""
     pieces: list[bytes] = []
     size = 0
     while size <= MOST_BYTES and (piece := read(min(PIECE_BYTES, MOST_BYTES + 1 - size))):

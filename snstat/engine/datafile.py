@@ -75,7 +75,8 @@ def _failures(name: str) -> Iterator[None]:
         raise InputFileError(name, str(error), REMEDY) from None
     except OSError as error:
         raise InputFileError(name, error.strerror or str(error)) from None
-    except Exception as error:  # zipfile, zlib and the header's parser raise what they stumble on
+    # zipfile, zlib and the parser of headers raise whatever they stumble on.
+    except Exception as error:  # noqa: BLE001
         words = str(error).splitlines()
         reason = f"is not a readable numpy file ({words[0] if words else type(error).__name__})"
         raise InputFileError(name, reason, REMEDY) from None
@@ -137,6 +138,8 @@ def _member(archive: ZipFile) -> ZipInfo:
     if len(members) != 1 and PREFERRED_NAME not in members:
         held = printable(", ".join(members), MOST_HELD) or "nothing"
         raise InputFileError(
-            archive.filename or "", f"holds {held}", f"keep one array, or call one {PREFERRED_NAME!r}"
+            archive.filename or "",
+            f"holds {held}",
+            f"keep one array, or call one {PREFERRED_NAME!r}",
         )
     return members[PREFERRED_NAME] if PREFERRED_NAME in members else next(iter(members.values()))

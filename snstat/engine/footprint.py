@@ -63,14 +63,16 @@ def _matrix_free(
     stack: Stack, inputs: Inputs, trials: int, size: int, threads: int, *, backward: bool
 ) -> float:
     """Return what the matrix-free sampler keeps: Gram matrices."""
-    square, running = inputs.batch**2, min(threads, trials)
+    square, running = float(inputs.batch) ** 2, min(threads, trials)
     # See MatrixFreeSampler.advance: shared by the trials under way.
     members = max(1, threads // trials)
     needed = trials * square * DOUBLE + running * square * (3 * DOUBLE + size)
     needed += running * members * square * (DOUBLE + size)
     if backward:
         states = running * (2 * math.isqrt(stack.depth) + 1) * square * DOUBLE
-        needed += states + running * square * (9 * DOUBLE + 3 * size + members * (4 * DOUBLE + size))
+        needed += states + running * square * (
+            9 * DOUBLE + 3 * size + members * (4 * DOUBLE + size)
+        )
         needed += running * 4 * max(stack.width, inputs.width) * inputs.batch * size
     return needed
 
