@@ -99,7 +99,10 @@ def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
     # Later versions differ from the second in the encoding of the names of fields.
     first = version == (1, 0)
     read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    try:
+        shape, fortran, dtype = read(file)
+    except (MemoryError, RecursionError):  # of Python's parser, for want of a deeper stack
+        raise DamagedError("has a header nested too deeply") from None
     if dtype.hasobject:
         raise DamagedError("holds Python objects, which are never unpickled")
     if any(isinstance(side, bool) or side < 0 for side in shape):

@@ -34,8 +34,8 @@ def footprint(
     size = np.dtype(dtype).itemsize
     running = min(threads, trials)
     units = max(stack.width, inputs.width)
-    # Layer 0 as it is drawn or read, and once more while it is measured.
-    drawn = running * units * inputs.batch * (size + DOUBLE)
+    # Layer 0 as it is drawn or read.
+    drawn = running * units * inputs.batch * size
     own = _dense if sampler == "dense" else _matrix_free
     needed = drawn + own(stack, inputs, trials, size, threads, backward=backward)
     needed += trials * BYTES_PER_TRIAL + stack.depth * BYTES_PER_LAYER
@@ -47,12 +47,13 @@ def footprint(
 def _dense(
     stack: Stack, inputs: Inputs, trials: int, size: int, threads: int, *, backward: bool
 ) -> float:
-    """Return what the dense sampler keeps: a state for each trial, tiles for each thread."""
+    """Return what the dense sampler keeps: a state for each trial, a spare for each under way, and
+    a tile for each thread."""
     units, running = max(stack.width, inputs.width), min(threads, trials)
     state = units * inputs.batch * size
     # See sampling.tile_rows.
     tile = min(stack.width * units, max(MOST_VALUES, MIN_ROWS * units))
-    needed = trials * state + running * 2 * state + threads * (state + tile * size)
+    needed = (trials + running) * state + threads * tile * size
     if backward:
         # States between segments, pre-activations of one, and gradients.
         needed += running * (2 * math.isqrt(stack.depth) + 4) * state
@@ -63,7 +64,8 @@ def _matrix_free(
     stack: Stack, inputs: Inputs, trials: int, size: int, threads: int, *, backward: bool
 ) -> float:
     """Return what the matrix-free sampler keeps: Gram matrices."""
-    square, running = float(inputs.batch) ** 2, min(threads, trials)
+    square: float = inputs.batch**2
+    running = min(threads, trials)
     # See MatrixFreeSampler.advance: shared by the trials under way.
     members = max(1, threads // trials)
     needed = trials * square * DOUBLE + running * square * (3 * DOUBLE + size)
@@ -81,7 +83,7 @@ def _reading(inputs: Inputs) -> float:
     """Return what the moments of a user's data need: see DataInputs."""
     if not isinstance(inputs, DataInputs):
         return 0.0
-    samples, width = inputs.data.shape
+    samples, width = (float(side) for side in inputs.data.shape)
     block = min(samples * width, max(BLOCK_VALUES, width))
     # Sums by unit, numbers by sample and their order, a block and what is made of it.
     return DOUBLE * (3.0 * width + 4.0 * samples + 4.0 * block)
