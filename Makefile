@@ -20,7 +20,7 @@ SUITES := test-jit test-nojit test-wheel test-docs test-examples
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
-	test-docs test-wheel test-minimum test-peers test-random bench power clean
+	test-docs test-wheel test-minimum test-peers test-random fuzz bench power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -72,6 +72,13 @@ test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report
+
+# How many damaged files each reader is fed, and which: another FUZZ_FIRST gives others.
+FUZZ ?= 4000
+FUZZ_FIRST ?= 0
+fuzz: develop ## 10,000 and more damaged files for every command; minutes
+	SNSTAT_FUZZ=$(FUZZ) SNSTAT_FUZZ_FIRST=$(FUZZ_FIRST) SNSTAT_FUZZ_FOLDER=build/fuzz \
+		$(VENV)/bin/python -m pytest -s tests/robustness/test_fuzz.py
 
 bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write docs/benchmarks.md
 	@$(VENV)/bin/python -c 'import torch' 2>/dev/null || echo \

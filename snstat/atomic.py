@@ -11,6 +11,9 @@ from typing import IO, Any
 
 from snstat.errors import OutputFileError
 
+# Temporary files that exist now, for who must leave without unwinding.
+_unfinished: set[str] = set()
+
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterator[IO[Any]]:
@@ -38,6 +41,7 @@ def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterato
         descriptor, temporary = tempfile.mkstemp(
             prefix=f".{base[:64]}.", suffix=".part", dir=folder
         )
+        _unfinished.add(temporary)
     except OSError as error:
         raise OutputFileError(path, error.strerror or str(error)) from None
     try:
@@ -45,6 +49,7 @@ def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterato
             yield file
         os.chmod(temporary, stat.S_IMODE(status.st_mode) if status else 0o666 & ~_umask())
         os.replace(temporary, name)
+        _unfinished.discard(temporary)
     except OSError as error:
         _remove(temporary)
         raise OutputFileError(path, error.strerror or str(error)) from None
@@ -60,6 +65,13 @@ def _umask() -> int:
     return mask
 
 
+def remove_unfinished() -> None:
+    """Remove the temporary files of all blocks that have not ended."""
+    for path in tuple(_unfinished):
+        _remove(path)
+
+
 def _remove(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
+    _unfinished.discard(path)

@@ -7,6 +7,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from reprlib import Repr
+
+# What a message quotes of a value, of a file's name, and of another program's complaint.
+MOST_QUOTED = 100
+MOST_OF_A_PATH = 200
+MOST_OF_A_REASON = 300
+
+# Looks at a few elements only, of whatever size the value is.
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = MOST_QUOTED
+
+
+def printable(text: str, most: int) -> str:
+    """Return `text` as one line of at most `most` characters that no terminal obeys.
+
+    White space becomes single blanks, control characters escapes; of a longer text the middle is
+    left out.
+    """
+    if len(text) > most:
+        text = f"{text[: most * 2 // 3]}...{text[-(most // 3) + 3 :]}"
+    text = " ".join(text.split())
+    if text.isprintable():
+        return text
+    letters = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable("".join(letters), most)
+
+
+def quoted(value: object) -> str:
+    """Return `value` as a message quotes it: its repr, printable and short."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # an int of more digits than Python writes out
+        text = f"a {type(value).__name__} of thousands of digits"
+    return printable(text, MOST_QUOTED)
 
 
 class SnstatError(Exception):
@@ -22,7 +56,7 @@ class InvalidValueError(SnstatError, ValueError):
     def __init__(self, name: str, value: object, bound: str, remedy: str = "") -> None:
         self.name, self.value, self.bound, self.remedy = name, value, bound, remedy
         advice = f"; {remedy}" if remedy else ""
-        super().__init__(f"{name} is {value!r}, but must be {bound}{advice}")
+        super().__init__(f"{name} is {quoted(value)}, but must be {bound}{advice}")
 
 
 class UnknownNameError(InvalidValueError):
@@ -30,7 +64,9 @@ class UnknownNameError(InvalidValueError):
 
     def __init__(self, name: str, value: object, known: Iterable[str]) -> None:
         self.known = sorted(known)
-        self.suggestions = get_close_matches(str(value), self.known, n=1, cutoff=0.5)
+        # Nothing long is a slip of the fingers, and comparing it takes long.
+        word = value if isinstance(value, str) and len(value) <= MOST_QUOTED else ""
+        self.suggestions = get_close_matches(word, self.known, n=1, cutoff=0.5)
         hint = f"did you mean {self.suggestions[0]!r}?" if self.suggestions else ""
         super().__init__(name, value, "one of " + ", ".join(self.known), hint)
 
@@ -41,7 +77,8 @@ class InputFileError(SnstatError):
     def __init__(self, path: object, reason: str, remedy: str = "") -> None:
         self.path, self.reason, self.remedy = path, reason, remedy
         advice = f"; {remedy}" if remedy else ""
-        super().__init__(f"{path}: {reason}{advice}")
+        where = printable(str(path), MOST_OF_A_PATH)
+        super().__init__(f"{where}: {printable(reason, MOST_OF_A_REASON)}{advice}")
 
 
 class OutputFileError(InputFileError):

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.errors import InvalidValueError
+from snstat.memory import require_memory
 from snstat.results import (
     GRADIENT,
     STATISTICS,
@@ -43,6 +44,7 @@ MAX_BATCH = 2**28
 MAX_TRIALS = 10**7
 MAX_SEED = 2**64 - 1
 MAX_THREADS = 4096
+LESS = "use a smaller --width, --batch, --trials, --threads or --depth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +107,22 @@ class Plan:
         return cls.build(**options_of(run))
 
     def require_memory(self) -> None:
-        """Raise InvalidValueError if the activations of all trials cannot fit in memory."""
-        units = max(self.stack.width, self.stack.input_width)
-        needed = self.trials * self.inputs.batch * units * np.dtype(self.dtype).itemsize
-        # Statistics of every layer, and about as much again for theory and the record.
-        needed += 400 * self.stack.depth
-        available = physical_memory()
-        if needed > available:
-            raise InvalidValueError(
-                "memory needed",
-                f"{needed / 2**30:,.0f} GiB",
-                f"at most {available / 2**30:,.0f} GiB, what this machine has",
-                "use a smaller --width, --batch, --trials or --depth",
-            )
+        """Raise InvalidValueError if the simulation cannot fit in memory."""
+        require_memory(self._footprint(self.sampler), LESS)
+
+    def _footprint(self, sampler: str) -> float:
+        from snstat.engine.footprint import footprint
+        from snstat.engine.simulate import available_cores
+
+        return footprint(
+            self.stack,
+            self.inputs,
+            trials=self.trials,
+            dtype=self.dtype,
+            sampler=sampler,
+            threads=self.threads or available_cores(),
+            backward=self.backward,
+        )
 
     @property
     def summary(self) -> StackSummary:
@@ -200,6 +205,10 @@ class Plan:
         """Simulate again and return the densities of the activations at `layers`, ascending."""
         from snstat.engine.densities import densities
 
+        # All activations of a layer at once, in float64, and what is made of them.
+        pooled = self.trials * self.inputs.batch * max(self.stack.width, self.inputs.width)
+        statistics = self.trials * layers[-1] * 9 * len(STATISTICS)
+        require_memory(self._footprint("dense") + 3 * 8 * pooled + statistics, LESS)
         return densities(
             self.stack,
             self.summary,
@@ -258,14 +267,6 @@ def aside(work: Callable[[], T]) -> Callable[[], T]:
 
     threading.Thread(target=run, daemon=True).start()
     return future.result
-
-
-def physical_memory() -> float:
-    """Return the bytes of memory of this machine, infinity where it does not tell."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return math.inf
 
 
 def gradient_statistic(

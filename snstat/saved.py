@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn
 
 import numpy as np
 
 from snstat import __version__
 from snstat.atomic import whole_file
-from snstat.errors import InputFileError
+from snstat.errors import InputFileError, quoted
+from snstat.memory import physical_memory
 from snstat.results import (
     FIXEDPOINT_SCHEMA,
-    GRADIENT,
     PROPAGATION_SCHEMA,
-    STATISTICS,
     FixedPointReport,
-    Outlook,
     Record,
     Run,
-    Simulation,
-    StackSummary,
-    Statistic,
     TheoremResult,
 )
+from snstat.run_form import FormError, list_of, parse_run
+
+# A file of about a million layers. It is read in pieces of PIECE_BYTES.
+MOST_BYTES = 2**30
+PIECE_BYTES = 2**20
+SAVE_ONE = "save one with: snstat propagate -f json -o FILE"
+NESTED = "nested too deeply"
 
 
 def plain(value: Any) -> Any:
@@ -127,7 +127,8 @@ def load(path: str | os.PathLike[str]) -> Run:
 def load_all(path: str | os.PathLike[str]) -> list[Run]:
     """Return all runs saved in a JSON file of `snstat propagate` ("-" reads standard input).
 
-    Raises InputFileError for a file that is missing, damaged, or of another schema.
+    Raises InputFileError for a file that is missing, larger than `MOST_BYTES`, damaged, or of
+    another schema.
     """
     return _load(path)[0]
 
@@ -142,118 +143,78 @@ def load_named(path: str | os.PathLike[str]) -> dict[str, Run]:
 def _load(path: str | os.PathLike[str]) -> tuple[list[Run], list[str]]:
     name = os.fspath(path)
     try:
-        text = _read(name)
-        form = json.loads(text)
+        data = _read(name)
     except OSError as error:
         raise InputFileError(name, error.strerror or str(error)) from None
+    except ValueError as error:  # such as a path with a null character
+        raise InputFileError(name, str(error)) from None
+    if len(data) > MOST_BYTES:
+        raise InputFileError(name, f"is larger than {MOST_BYTES:,} bytes", "save fewer layers")
+    _require_memory(name, data)
+    try:
+        form = json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "nested too deeply"
-        raise InputFileError(
-            name, f"is not JSON ({reason})", "save one with: snstat propagate -f json -o FILE"
-        ) from None
+        reason = str(error).splitlines()[0] if isinstance(error, ValueError) else NESTED
+        raise InputFileError(name, f"is not JSON ({reason})", SAVE_ONE) from None
     try:
         runs = _runs(form)
         return runs, _names(form, len(runs))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise InputFileError(
-            name,
-            f"is not a {PROPAGATION_SCHEMA} file ({_complaint(error)})",
-            "save one with: snstat propagate -f json -o FILE",
-        ) from None
+    except ValueError as error:
+        reason = f"is not a {PROPAGATION_SCHEMA} file ({error})"
+        raise InputFileError(name, reason, SAVE_ONE) from None
 
 
-def _read(name: str) -> str:
+def _read(name: str) -> bytes:
+    """Return what is in a file, or its first MOST_BYTES + 1 bytes."""
     if name != "-":
-        return Path(name).read_text(encoding="utf-8")
+        with Path(name).open("rb") as file:
+            return _head(file.read)
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None:
-        return sys.stdin.read()
-    return io.TextIOWrapper(stream, encoding="utf-8").read()
+        return _head(lambda size: sys.stdin.read(size).encode("utf-8", "surrogatepass"))
+    return _head(stream.read)
 
 
-def _complaint(error: Exception) -> str:
-    return f"no {error}" if isinstance(error, KeyError) else str(error)
+def _head(read: Callable[[int], bytes]) -> bytes:
+    """Read in pieces, for a device may have no end, and no further where no JSON object begins."""
+    pieces: list[bytes] = []
+    size = 0
+    while size <= MOST_BYTES and (piece := read(min(PIECE_BYTES, MOST_BYTES + 1 - size))):
+        pieces.append(piece)
+        size += len(piece)
+        if len(pieces) == 1 and not piece.lstrip(b" \t\r\n").startswith(b"{"):
+            break
+    return b"".join(pieces)
+
+
+def _require_memory(name: str, data: bytes) -> None:
+    """Raise InputFileError if what is in `data` may need more memory than this machine has."""
+    # Objects and lists, each entry of them, and numbers or short texts in it, as Python keeps them.
+    needed = 250 * data.count(b"{") + 90 * data.count(b"[") + 60 * data.count(b",") + 2 * len(data)
+    available = physical_memory()
+    if needed > available:
+        reason = f"may need {needed / 2**30:,.0f} GiB of memory, of {available / 2**30:,.0f} GiB"
+        raise InputFileError(name, reason, "save fewer layers")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def _runs(form: Any) -> list[Run]:
     if not isinstance(form, dict) or form.get("schema") != PROPAGATION_SCHEMA:
         seen = form.get("schema") if isinstance(form, dict) else type(form).__name__
-        raise ValueError(f"its schema is {seen!r}")
-    runs = [_run(entry) for entry in form["runs"]]
+        raise FormError(f"its schema is {quoted(seen)}")
+    runs = [parse_run(entry) for entry in list_of("runs", form)]
     if not runs:
-        raise ValueError("it holds no run")
+        raise FormError("it holds no run")
     return runs
 
 
 def _names(form: dict[str, Any], count: int) -> list[str]:
     names = form.get("names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"names are {names!r}")
+        raise FormError(f"names are {quoted(names)}, but must be a list of texts")
     if names and (len(names) != count or len(set(names)) != count):
-        raise ValueError(f"{len(set(names))} names of {count} runs")
+        raise FormError(f"{len(set(names))} names of {count} runs")
     return names
-
-
-def _run(form: dict[str, Any]) -> Run:
-    layers = form["layers"]
-    if not layers:
-        raise ValueError("a run without layers")
-    if [layer["layer"] for layer in layers] != list(range(len(layers))):
-        raise ValueError("layers are not numbered 0, 1, 2, ...")
-    statistics = {
-        name: _statistic(name, layers) for name in (*STATISTICS, GRADIENT) if name in layers[0]
-    }
-    missing = [name for name in STATISTICS if name not in statistics]
-    if missing:
-        raise KeyError(missing[0])
-    return Run(
-        stack=_record(StackSummary, form["stack"]),
-        simulation=_record(Simulation, form["simulation"]),
-        finite=np.array([bool(layer["finite"]) for layer in layers]),
-        statistics=MappingProxyType(statistics),
-        outlook=_record(Outlook, form["outlook"]) if form.get("outlook") is not None else None,
-        partial=bool(form.get("partial", False)),
-    )
-
-
-def _statistic(name: str, layers: list[dict[str, Any]]) -> Statistic:
-    estimate, stderr, theory = (
-        np.array([_number(layer[name][key]) for layer in layers], dtype=np.float64)
-        for key in ("estimate", "stderr", "theory")
-    )
-    # Files of before it was written have none.
-    expected = np.array([_number(layer[name].get("expected")) for layer in layers], np.float64)
-    return Statistic(estimate, stderr, theory, expected, logarithmic=name == GRADIENT)
-
-
-def _number(value: Any) -> float:
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r} where a number belongs")
-    return float(value)
-
-
-# What a field's annotation allows in JSON.
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "float | None": (int, float, type(None)),
-}
-
-
-RecordType = TypeVar("RecordType", bound=Record)
-
-
-def _record(kind: type[RecordType], form: dict[str, Any]) -> RecordType:
-    values: dict[str, Any] = {}
-    for entry in fields(kind):  # type: ignore[arg-type]  # children of Record are dataclasses
-        value: Any = form[entry.name]
-        allowed = _TYPES[cast("str", entry.type)]
-        if isinstance(value, bool) or not isinstance(value, allowed):
-            raise TypeError(f"{entry.name} is {value!r}")
-        values[entry.name] = (
-            float(value) if float in allowed and isinstance(value, int | float) else value
-        )
-    return kind(**values)

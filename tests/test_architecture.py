@@ -30,13 +30,15 @@ ARROWS = {
     "engine": {"errors", "results", "activation", "stack"},
     "checks": {"errors", "results", "activation", "stack", "theory", "engine"},
     "report": {"errors", "results"},
-    "plan": {"errors", "results", "activation", "stack", "theory", "engine"},
+    "plan": {"errors", "results", "activation", "stack", "theory", "engine", "memory"},
     "propagation": {"results", "plan"},
     "checking": {"errors", "results", "engine", "plan", "saved", "checks"},
     "testing": {"results", "checking"},
-    "saved": {"errors", "results", "atomic"},
+    "run_form": {"errors", "results", "activation", "stack"},
+    "saved": {"errors", "results", "run_form", "atomic", "memory"},
     "saved_checks": {"results", "saved"},
     "atomic": {"errors"},
+    "memory": {"errors"},
 }
 TOP = {"__init__", "__main__", "cli"}
 

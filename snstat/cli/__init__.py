@@ -5,21 +5,26 @@ Commands are imported when they are invoked, so `snstat --help` costs little mor
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from snstat import __version__
-from snstat.errors import SnstatError
+from snstat.cli.signals import discard_stdout, end_cleanly
+from snstat.errors import SnstatError, printable
 
 # New objects before a search for garbage, and searches before more thorough ones.
 COLLECT_AFTER = (100_000, 50, 100)
+# Set by a shell that asks what a word may go on with.
+COMPLETION = "_SNSTAT_COMPLETE"
+MOST_OF_A_COMPLAINT = 700
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 # Name → what `snstat --help` says of it; the command is `command` in snstat.cli.<name>.
@@ -78,20 +83,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
     if sys.stderr is None:
         sys.stderr = io.StringIO()  # closed by the caller: nobody listens
     try:
-        code = group.main(
-            None if arguments is None else list(arguments),
-            prog_name="snstat",
-            standalone_mode=False,
-        )
-    except click.exceptions.Abort:
-        return INTERRUPTED
+        code = _invoke(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:
+        with contextlib.suppress(OSError):
+            if sys.stderr.isatty():
+                click.echo(err=True)  # ends the line on which the terminal shows ^C
         return INTERRUPTED
     except click.ClickException as error:
         _complain(error.format_message())
         return BAD_INPUT
     except SnstatError as error:
         _complain(str(error))
+        return BAD_INPUT
+    except BrokenPipeError:
+        # Only help and version are written past snstat.cli.output.
+        discard_stdout()
+        return OK
+    except OSError as error:
+        discard_stdout()
+        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
         return BAD_INPUT
     except MemoryError:
         _complain("out of memory; use a smaller --width, --batch or --trials")
@@ -105,14 +115,27 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else OK
 
 
+def _invoke(arguments: list[str]) -> Any:
+    """Run the command that `arguments` name; unlike click's own `main`, let every error pass."""
+    if COMPLETION in os.environ:
+        group.main(prog_name="snstat")  # answers the shell, and leaves
+    try:
+        with group.make_context("snstat", arguments) as ctx:
+            return group.invoke(ctx)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+
+
 def _complain(message: str) -> None:
-    click.echo(f"snstat: error: {' '.join(message.split())}", err=True)
+    with contextlib.suppress(OSError):  # nobody listens: the exit code says it too
+        click.echo(f"snstat: error: {printable(message, MOST_OF_A_COMPLAINT)}", err=True)
 
 
 def main() -> NoReturn:
     """Run the program and exit."""
     # Imports make a million objects and no garbage; looking for it took a sixth of a short run.
     gc.set_threshold(*COLLECT_AFTER)
+    end_cleanly()
     leave(run())
 
 

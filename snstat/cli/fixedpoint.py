@@ -130,11 +130,13 @@ def command(
     """Find the fixed points of the mean and variance maps, with stability, gradient growth,
     correlations and depth scales; solve SELU for a target; verify the SNN paper's theorems.
     """
-    from snstat.theory.fixed_points import analyse
+    from snstat.theory.fixed_points import MAX_STEPS, analyse
     from snstat.theory.theorems import verify_theorems
 
     selection = parse_layers(layers) if _given(ctx, "layers") else None
-    depth = integer("depth", depth, 1, MAX_DEPTH)
+    depth = integer("depth", depth, 1, MAX_DEPTH if start is None else MAX_STEPS)
+    if selection is not None:
+        selection.require_within(depth)
     if theorems:
         _refuse_beside_theorems(ctx)
     elif selection is not None and start is None:

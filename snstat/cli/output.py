@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from snstat.atomic import whole_file
-from snstat.errors import OutputFileError
+from snstat.cli.signals import discard_stdout
+from snstat.errors import OutputFileError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STDOUT = "-"
 # A run shorter than this needs no progress bar.
 PATIENCE_SECONDS = 1.0
+MOST_OF_A_NOTICE = 500
 
 
 # Takes the pieces of a result.
@@ -89,18 +90,11 @@ def _guarded(write: Callable[[], None]) -> None:
         write()
     except BrokenPipeError:
         # The reader has seen enough. Nothing more may be flushed there at exit.
-        _discard_stdout()
+        discard_stdout()
         raise click.exceptions.Exit(0) from None
     except OSError as error:
-        _discard_stdout()
+        discard_stdout()
         raise OutputFileError("standard output", error.strerror or str(error)) from None
-
-
-def _discard_stdout() -> None:
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
 
 
 def render(draw: Callable[[Console], Any], *, file: bool) -> str:
@@ -181,5 +175,6 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | Non
 
 
 def notice(message: str) -> None:
-    """Say something on standard error that is no error."""
-    click.echo(f"snstat: {message}", err=True)
+    """Say something on standard error that is no error; where nobody listens, say nothing."""
+    with contextlib.suppress(OSError):
+        click.echo(f"snstat: {printable(message, MOST_OF_A_NOTICE)}", err=True)

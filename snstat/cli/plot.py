@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.core import ParameterSource
@@ -12,14 +12,10 @@ from click.core import ParameterSource
 from snstat.atomic import whole_file
 from snstat.cli import version_option
 from snstat.cli.options import output_option, stack_options
-from snstat.cli.output import STDOUT, notice, write_stdout_binary
-from snstat.cli.propagate import simulate_all
+from snstat.cli.output import STDOUT, write_stdout_binary
+from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
 from snstat.report.selection import parse_layers
-
-if TYPE_CHECKING:
-    from snstat.plan import Plan
-    from snstat.results import Run
 
 KINDS = ("trajectory", "map", "histogram", "correlation")
 FORMATS = ("png", "svg", "pdf")
@@ -119,15 +115,15 @@ def command(
                 raise InvalidValueError(name, value, "left out", "it belongs to --kind map")
     if saved is not None:
         refuse_stack_options(ctx, OWN_OPTIONS)
-    request = _Request(saved, list(dict.fromkeys(activations)), options)
+    subject = Subject(saved, list(dict.fromkeys(activations)), options)
     if output == STDOUT:
-        figure = draw(request, kind, style, layers, weight_sum, weight_square_sum)
+        figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)
         write_stdout_binary(lambda file: _save(figure, file, form))
     elif output is not None:
         with whole_file(output, binary=True) as file:
-            figure = draw(request, kind, style, layers, weight_sum, weight_square_sum)
+            figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)
             _save(figure, file, form)
-    if request.partial:
+    if subject.partial:
         ctx.exit(130)
 
 
@@ -164,35 +160,8 @@ def refuse_stack_options(ctx: click.Context, own: Collection[str]) -> None:
             )
 
 
-class _Request:
-    """Which networks to draw: those of a saved file, or the ones that options describe."""
-
-    def __init__(self, saved: str | None, activations: list[str], options: dict[str, Any]) -> None:
-        self.saved, self.activations, self.options = saved, activations, options
-        self.partial = False
-
-    def plans(self) -> list[Plan]:
-        """Return the plans of the networks, without simulating anything."""
-        from snstat.plan import Plan
-        from snstat.saved import load_all
-
-        if self.saved is not None:
-            return [Plan.of(run) for run in load_all(self.saved)]
-        return [Plan.build(activation, **self.options) for activation in self.activations]
-
-    def runs(self) -> list[Run]:
-        """Return the runs, simulated now unless they were saved."""
-        from snstat.saved import load_all
-
-        if self.saved is not None:
-            return load_all(self.saved)
-        runs = simulate_all(self.activations, self.options)
-        self.partial = any(run.partial for run in runs)
-        return runs
-
-
 def draw(
-    request: _Request,
+    subject: Subject,
     kind: str,
     style: str,
     layers: str,
@@ -203,48 +172,28 @@ def draw(
     from snstat.report import figures
 
     if kind == "trajectory":
-        return figures.draw_trajectory(request.runs(), style)
+        return figures.draw_trajectory(subject.runs(), style)
     if kind == "correlation":
         from snstat.theory.pictures import correlation_curve
 
         curves = [
             correlation_curve(
-                plan.stack.activation,
-                weight_gain=plan.stack.hidden_gain,
-                bias_std=plan.stack.hidden_bias_std,
+                stack.activation, weight_gain=stack.weight_gain, bias_std=stack.bias_std
             )
-            for plan in request.plans()
+            for stack in subject.stacks()
         ]
         return figures.draw_correlation(curves, style)
-    plan = single(request.plans(), kind)
+    stack = subject.stack(kind)
     if kind == "map":
         from snstat.theory.pictures import map_field
 
         field = map_field(
-            plan.stack.activation,
+            stack.activation,
             weight_sum=0.0 if weight_sum is None else weight_sum,
             weight_square_sum=1.0 if weight_square_sum is None else weight_square_sum,
         )
         return figures.draw_map(field, style)
-    from snstat.engine.warmup import compile_kernels
-
-    rows = parse_layers(layers).rows(plan.stack.depth)
-    compile_kernels(plan.stack.init, plan.dtype, "dense", notice=notice)
-    densities = plan.densities(rows)
-    if len(densities.layers) < len(rows):
-        gone = rows[len(densities.layers)]
-        notice(f"layer {gone} is not finite: it and all after it are left out")
-    return figures.draw_histogram(densities, style)
-
-
-def single(plans: list[Plan], kind: str) -> Plan:
-    """Return the one plan, or raise InvalidValueError when several activations were asked for."""
-    if len(plans) > 1:
-        names = " ".join(plan.stack.activation for plan in plans)
-        raise InvalidValueError(
-            "activation", names, f"one activation with --kind {kind}", "draw them one by one"
-        )
-    return plans[0]
+    return figures.draw_histogram(subject.densities(parse_layers(layers)), style)
 
 
 def _save(figure: Any, file: Any, form: str) -> None:

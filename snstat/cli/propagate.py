@@ -11,6 +11,7 @@ from snstat.cli import version_option
 from snstat.cli.options import layers_option, output_options, stack_options
 from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output
 from snstat.report.selection import LayerSelection, parse_layers
+from snstat.stack import MAX_DEPTH, integer
 
 if TYPE_CHECKING:
     from snstat.plan import Plan
@@ -48,7 +49,7 @@ def command(
     the prediction of mean-field theory at infinite width.
     """
     selection = parse_layers(layers)
-    selection.rows(options["depth"])
+    selection.require_within(integer("depth", options["depth"], 1, MAX_DEPTH))
     with text_output(output) as write:
         runs = simulate_all(activations, options)
         write(pieces(runs, form, selection, file=output not in (None, STDOUT)))

@@ -1,69 +1,148 @@
-"""Reading a user's .npy or .npz file: memory-mapped where the format allows, never unpickled."""
+"""Reading a user's .npy or .npz file: memory-mapped where the format allows, never unpickled.
+
+A header is believed only as far as the size of the file bears it out: nothing is allocated before.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-import zlib
-from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile, is_zipfile
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from snstat.errors import InputFileError
+from snstat.errors import InputFileError, printable
 
 # What an array inside an .npz is called when there are several.
 PREFERRED_NAME = "inputs"
+NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK"
+# An .npz is unpacked into memory: beyond this size only if it is no more than so many times as
+# large as its file. Measurements pack 1- to 10-fold, files made to fill a memory 1000-fold.
+UNPACKED_BYTES = 2**24
+UNPACKED_RATIO = 32
+MOST_HELD = 200
+NOT_NUMPY = "is neither .npy nor .npz"
+REMEDY = "write it with numpy.save"
 
 
 def open_array(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """Return the array in a .npy (memory-mapped) or .npz (read) file.
 
     An .npz must hold one array, or one called "inputs". Raises InputFileError for a file that is
-    missing, a directory, empty, damaged, not of numpy's formats, or would need unpickling.
+    missing, no regular file, empty, damaged, not of numpy's formats, or would need unpickling.
     """
     name = os.fspath(path)
     if not name:
         raise InputFileError("inputs", "no file name", "give normal, uniform, or a .npy file")
-    if Path(name).is_dir():
-        raise InputFileError(name, "is a directory", "give a .npy or .npz file")
-    if not Path(name).exists():
-        raise InputFileError(name, "no such file", "give a .npy or .npz file")
+    with _failures(name):
+        _require_regular(name)
+        with open(name, "rb") as file:  # noqa: PTH123  # a name may be bytes that are no text
+            magic = file.read(len(NPY_MAGIC))
+            file.seek(0)
+            if magic == NPY_MAGIC:
+                dtype, shape, order = _header(file)
+                start = file.tell()
+                _require_bytes(dtype, shape, os.fstat(file.fileno()).st_size - start)
+                if 0 in shape:  # which cannot be mapped
+                    return np.empty(shape, dtype)
+                return np.memmap(name, dtype, "r", start, shape, order)
+            if magic.startswith(ZIP_MAGIC):
+                return _packed(file)
+        raise DamagedError("is empty" if not magic else NOT_NUMPY)
+
+
+class DamagedError(Exception):
+    """What is wrong with a file, in words that follow its name."""
+
+
+@contextmanager
+def _failures(name: str) -> Iterator[None]:
+    """Turn whatever goes wrong with the file in the block into an InputFileError."""
     try:
-        if is_zipfile(name):
-            return _member(name)
-        return np.lib.format.open_memmap(name, mode="r")
+        # numpy warns of headers that Python 2 wrote, and the parser of odd numbers in them.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except InputFileError:
+        raise
+    except DamagedError as error:
+        raise InputFileError(name, str(error), REMEDY) from None
     except OSError as error:
         raise InputFileError(name, error.strerror or str(error)) from None
-    except (
-        ValueError,
-        EOFError,
-        KeyError,
-        BadZipFile,
-        zlib.error,
-        MemoryError,
-        OverflowError,
-    ) as error:
-        raise InputFileError(name, _reason(error), "write it with numpy.save") from None
+    # zipfile, zlib and the parser of headers raise whatever they stumble on.
+    except Exception as error:  # noqa: BLE001
+        words = str(error).splitlines()
+        reason = f"is not a readable numpy file ({words[0] if words else type(error).__name__})"
+        raise InputFileError(name, reason, REMEDY) from None
 
 
-def _member(name: str) -> npt.NDArray[Any]:
-    with np.load(name, allow_pickle=False) as archive:
-        names = list(archive.files)
-        if len(names) != 1 and PREFERRED_NAME not in names:
-            held = ", ".join(names) or "nothing"
-            raise InputFileError(
-                name, f"holds {held}", f"keep one array, or call one {PREFERRED_NAME!r}"
+def _require_regular(name: str) -> None:
+    """Raise InputFileError for what is missing, or has no size: opening a pipe may wait forever."""
+    try:
+        mode = os.stat(name).st_mode  # noqa: PTH116
+    except FileNotFoundError:
+        raise InputFileError(name, "no such file", "give a .npy or .npz file") from None
+    if not stat.S_ISREG(mode):
+        kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise InputFileError(name, f"is {kind}", "give a .npy or .npz file")
+
+
+def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
+    """Read the header of a .npy file: dtype, shape and order ("C" or "F")."""
+    version = np.lib.format.read_magic(file)
+    # Later versions differ from the second in the encoding of the names of fields.
+    first = version == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+    try:
+        shape, fortran, dtype = read(file)
+    except (MemoryError, RecursionError):  # of Python's parser, for want of a deeper stack
+        raise DamagedError("has a header nested too deeply") from None
+    if dtype.hasobject:
+        raise DamagedError("holds Python objects, which are never unpickled")
+    if any(isinstance(side, bool) or side < 0 for side in shape):
+        raise DamagedError(f"claims the shape {printable(str(shape), MOST_HELD)}")
+    return dtype, shape, "F" if fortran else "C"
+
+
+def _require_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], held: int) -> None:
+    """Raise unless an array of this dtype and shape fits in the bytes that there are."""
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > held:
+        what = printable(f"{dtype} of shape {shape}", MOST_HELD)
+        raise DamagedError(f"claims {what} but holds {max(held, 0):,} bytes: it was cut short")
+
+
+def _packed(file: IO[bytes]) -> npt.NDArray[Any]:
+    """Return the array in an .npz file."""
+    with ZipFile(file) as archive:
+        member = _member(archive)
+        limit = max(UNPACKED_BYTES, UNPACKED_RATIO * os.fstat(file.fileno()).st_size)
+        if member.file_size > limit:
+            raise DamagedError(
+                f"unpacks to {member.file_size / 2**20:,.0f} MiB, but packed arrays may have at"
+                f" most {limit / 2**20:,.0f} MiB, {UNPACKED_RATIO} times the file"
             )
-        array = archive[PREFERRED_NAME if PREFERRED_NAME in names else names[0]]
-    return np.asarray(array)
+        with archive.open(member) as stream:
+            dtype, shape, _ = _header(stream)
+            _require_bytes(dtype, shape, member.file_size - stream.tell())
+        with archive.open(member) as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-def _reason(error: Exception) -> str:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if "EOF: reading magic string, expected 8 bytes got 0" in text:
-        return "is empty"
-    if "pickle" in text or "Python objects" in text or "hasobject" in text:
-        return "holds Python objects, which are never unpickled"
-    return f"is not a readable numpy file ({text})"
+def _member(archive: ZipFile) -> ZipInfo:
+    """Return the entry of the array to use."""
+    members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    if len(members) != 1 and PREFERRED_NAME not in members:
+        held = printable(", ".join(members), MOST_HELD) or "nothing"
+        raise InputFileError(
+            archive.filename or "",
+            f"holds {held}",
+            f"keep one array, or call one {PREFERRED_NAME!r}",
+        )
+    return members[PREFERRED_NAME] if PREFERRED_NAME in members else next(iter(members.values()))

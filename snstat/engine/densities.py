@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -37,28 +37,15 @@ def densities(
     """
     threads = available_cores()
     network = DenseSampler(stack, inputs, trials, seed, dtype, threads)
-    rows = []
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
-        scratch = np.empty((trials, len(STATISTICS)))
-        finite = list(pool.map(lambda t: network.begin(t, scratch[t]), range(trials)))
-        reached = 0
-        for layer in layers:
-            count = layer - reached
-            if count > 0:
-                values = np.empty((trials, count, len(STATISTICS)))
-                flags = np.zeros((trials, count), np.bool_)
-                first = reached + 1
-                list(
-                    pool.map(
-                        lambda t, v=values, f=flags, n=first: network.advance(t, n, v[t], f[t]),
-                        range(trials),
-                    )
-                )
-                finite = list(flags[:, -1])
-                reached = layer
-            if not all(finite):
-                break
-            rows.append((layer, *_histogram(network.states)))
+        try:
+            rows = [
+                (layer, *_histogram(network.states))
+                for layer in _reached(network, pool, layers, trials)
+            ]
+        except BaseException:
+            network.stop[0] = 1  # the pool waits for what still runs
+            raise
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), ()]
     return Densities(
         summary,
@@ -68,6 +55,32 @@ def densities(
         np.array(columns[3], dtype=np.float64),
         np.array(columns[4], dtype=np.float64),
     )
+
+
+def _reached(
+    network: DenseSampler, pool: ThreadPoolExecutor, layers: Sequence[int], trials: int
+) -> Iterator[int]:
+    """Bring all trials to one of `layers` after the other, as long as all are finite."""
+    scratch = np.empty((trials, len(STATISTICS)))
+    finite = list(pool.map(lambda t: network.begin(t, scratch[t]), range(trials)))
+    reached = 0
+    for layer in layers:
+        count = layer - reached
+        if count > 0:
+            values = np.empty((trials, count, len(STATISTICS)))
+            flags = np.zeros((trials, count), np.bool_)
+            first = reached + 1
+            list(
+                pool.map(
+                    lambda t, v=values, f=flags, n=first: network.advance(t, n, v[t], f[t]),
+                    range(trials),
+                )
+            )
+            finite = list(flags[:, -1])
+            reached = layer
+        if not all(finite):
+            return
+        yield layer
 
 
 def _histogram(

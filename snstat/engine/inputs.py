@@ -153,14 +153,16 @@ class DataInputs:
         """Return the relative standard deviation of the samples' second moments."""
         samples, width = self.data.shape
         step = max(1, BLOCK_VALUES // width)
-        seconds = np.concatenate(
-            [
-                np.mean(np.asarray(self.data[first : first + step], dtype=np.float64) ** 2, axis=1)
-                for first in range(0, samples, step)
-            ]
-        )
-        mean = float(seconds.mean())
-        return float(seconds.std()) / mean if mean > 0 else 0.0
+        # Where a square overflows, or a value is not finite, `moments` has its say.
+        with np.errstate(over="ignore", invalid="ignore"):
+            seconds = np.concatenate(
+                [
+                    np.mean(self.data[first : first + step].astype(np.float64) ** 2, axis=1)
+                    for first in range(0, samples, step)
+                ]
+            )
+            mean, std = float(seconds.mean()), float(seconds.std())
+        return std / mean if mean > 0 and std < math.inf else 0.0
 
     def moments(self) -> InputMoments:
         """Return what the statistics of a random batch of these data average to.

@@ -105,6 +105,9 @@ def simulate(
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True
+        except BaseException:
+            network.stop[0] = 1  # the pool waits for what still runs
+            raise
     if not blocks:
         raise KeyboardInterrupt
     estimate, stderr, layer_finite = (

@@ -19,21 +19,25 @@ class LayerSelection:
     kind: Literal["log", "all", "list"]
     layers: tuple[int, ...] = ()
 
+    def require_within(self, depth: int) -> None:
+        """Raise InvalidValueError when a listed layer is beyond `depth`."""
+        if self.layers and self.layers[-1] > depth:
+            raise InvalidValueError(
+                "layers",
+                self.layers[-1],
+                f"at most the depth, {depth}",
+                "ask for a layer that exists, or for a deeper stack",
+            )
+
     def rows(self, depth: int) -> list[int]:
         """Return the layers of a stack of `depth` layers, ascending.
 
         Raises InvalidValueError when a listed layer is beyond `depth`.
         """
+        self.require_within(depth)
         if self.kind == "all":
             return list(range(depth + 1))
         if self.kind == "list":
-            if self.layers[-1] > depth:
-                raise InvalidValueError(
-                    "layers",
-                    self.layers[-1],
-                    f"at most the depth, {depth}",
-                    "ask for a layer that exists, or for a deeper stack",
-                )
             return list(self.layers)
         powers = [1 << exponent for exponent in range(depth.bit_length())]
         return sorted({0, *(layer for layer in powers if layer <= depth), depth})

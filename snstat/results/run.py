@@ -128,7 +128,8 @@ class Statistic(Record):
     @property
     def error(self) -> FloatArray:
         """One standard error in the units of `estimate`, shape (layers,)."""
-        return self.estimate * self.stderr if self.logarithmic else self.stderr
+        with np.errstate(over="ignore", under="ignore"):
+            return self.estimate * self.stderr if self.logarithmic else self.stderr
 
     def at(self, layer: int) -> Estimate:
         """Return the five numbers of one layer."""

@@ -54,8 +54,8 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
     low = bias * bias if 0 < bias * bias < _LOWEST else _LOWEST
     high = max(_HIGHEST, 1e3 * (square_gain + bias * bias))
     grid = np.linspace(math.log(low), math.log(high), _POINTS)
-    images = square_gain * second_moments(activation, np.exp(grid)) + bias * bias
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
+        images = square_gain * second_moments(activation, np.exp(grid)) + bias * bias
         values = np.log(images / np.exp(grid))
     moving = np.abs(values) > _ROUNDING
     if not moving.any() and bias == 0:

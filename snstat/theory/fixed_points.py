@@ -11,7 +11,7 @@ import numpy as np
 from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.results import FixedPoint, FixedPointReport
-from snstat.stack import INITIALISERS, MAX_SCALE, number
+from snstat.stack import INITIALISERS, MAX_SCALE, integer, number
 from snstat.theory.ensemble import EnsembleSearch, find_ensemble
 from snstat.theory.maps import activation_named, ensemble_moments, unit_moments
 from snstat.theory.quadrature import FloatArray
@@ -20,6 +20,8 @@ from snstat.theory.theorems import theorem_domain
 from snstat.theory.unit import UnitSearch, find_unit
 
 MAPS = ("ensemble", "unit")
+# A trajectory is listed to its end, two numbers a layer.
+MAX_STEPS = 10**6
 
 
 def fixed_points(
@@ -169,6 +171,7 @@ def _follow(
     depth: int,
 ) -> FloatArray:
     step = unit_moments if chosen == "unit" else ensemble_moments
+    depth = integer("depth of a trajectory", depth, 0, MAX_STEPS)
     path = np.full((depth + 1, 2), np.nan)
     path[0] = number("mean", mean), number("variance", variance, 0.0)
     for layer in range(depth):

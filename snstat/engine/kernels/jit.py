@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -41,8 +42,20 @@ def jit(function, fastmath=FAST):
     except RuntimeError:  # no writable place for the cache
         return njit(function, **options)
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # read from the environment
-        kernel._cache._cache_file._source_stamp = STAMP  # noqa: SLF001  # numba offers no other way
+        cache = kernel._cache  # noqa: SLF001  # numba offers no other way
+        cache._cache_file._source_stamp = STAMP  # noqa: SLF001
+        cache.save_overload = _if_possible(cache.save_overload)
     return kernel
+
+
+def _if_possible(save):
+    """Let a full disk cost the next run its time, and not this one its result."""
+
+    def save_if_possible(signature, data):
+        with contextlib.suppress(OSError):
+            save(signature, data)
+
+    return save_if_possible
 
 
 def elementwise(function):

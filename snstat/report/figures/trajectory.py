@@ -39,6 +39,8 @@ CUT = (0, (6, 2, 1, 2))
 WIDE = 30.0
 # Stacks deeper than this get a logarithmic layer axis.
 DEEP = 300
+# Larger numbers are drawn as this one: axes reckon with powers beyond those that they show.
+LARGEST = 1e200
 # About how many layers carry a marker, and the most points that a curve is drawn with.
 MARKED = 14
 POINTS = 2000
@@ -96,13 +98,14 @@ def _draw_run(axes: Axes, run: Run, name: str, number: int, look: Style) -> None
     statistic = run.statistics[name]
     layers = _thinned(len(run.finite))
     color = look.cycle[number % len(look.cycle)]
-    estimate, stderr = statistic.estimate[layers], np.nan_to_num(statistic.error[layers])
+    estimate = _drawable(statistic.estimate[layers])
+    stderr = _drawable(np.nan_to_num(statistic.error[layers]))
     axes.fill_between(
         layers, estimate - stderr, estimate + stderr, color=color, alpha=0.3, linewidth=0
     )
     axes.plot(
         layers,
-        statistic.theory[layers],
+        _drawable(statistic.theory[layers]),
         color=color,
         linestyle=DASHES[number % len(DASHES)],
         zorder=2.5,
@@ -172,7 +175,11 @@ def _include(axes: Axes, low: float, high: float) -> None:
 
 def _shown(run: Run, name: str) -> FloatArray:
     statistic = run.statistics[name]
-    return np.concatenate([statistic.estimate, statistic.theory])
+    return _drawable(np.concatenate([statistic.estimate, statistic.theory]))
+
+
+def _drawable(values: FloatArray) -> FloatArray:
+    return np.clip(values, -LARGEST, LARGEST)
 
 
 def _any(run: Run, name: str) -> bool:

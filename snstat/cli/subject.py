@@ -1,0 +1,118 @@
+"""What `snstat plot` draws: saved runs, or networks that options describe."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from snstat.cli.output import notice
+from snstat.cli.propagate import simulate_all
+from snstat.errors import InputFileError, InvalidValueError
+
+if TYPE_CHECKING:
+    from snstat.plan import Plan
+    from snstat.report.selection import LayerSelection
+    from snstat.results import Densities, Run, StackSummary
+
+# Curves in one picture.
+MOST_RUNS = 50
+# Multiplications that a saved run may ask for when it is simulated again, about how many minutes
+# of a core they take, and how many of them take as long as to draw a weight; values of a layer.
+MOST_WORK_AGAIN, MINUTES, DRAW = 10**12, 3, 16
+MOST_VALUES_AGAIN = 2**25
+
+
+class Subject:
+    """Which networks to draw: those of a saved file, or the ones that options describe."""
+
+    def __init__(self, saved: str | None, activations: list[str], options: dict[str, Any]) -> None:
+        self.saved, self.activations, self.options = saved, activations, options
+        self.partial = False
+        self._loaded: list[Run] = []
+
+    def loaded(self, saved: str) -> list[Run]:
+        """Return the saved runs; what came through a pipe can be read once only."""
+        from snstat.saved import load_all
+
+        if not self._loaded:
+            self._loaded = load_all(saved)
+            if len(self._loaded) > MOST_RUNS:
+                reason = f"holds {len(self._loaded)} runs, but a picture at most {MOST_RUNS}"
+                raise InputFileError(saved, reason, "save fewer")
+        return self._loaded
+
+    def stacks(self) -> list[StackSummary]:
+        """Return what the networks are, without simulating anything."""
+        from snstat.plan import Plan
+
+        if self.saved is not None:
+            return [run.stack for run in self.loaded(self.saved)]
+        return [Plan.build(activation, **self.options).summary for activation in self.activations]
+
+    def stack(self, kind: str) -> StackSummary:
+        """Return what the one network is; raise InvalidValueError when there are several."""
+        stacks = self.stacks()
+        if len(stacks) > 1:
+            names = " ".join(stack.activation for stack in stacks)
+            raise InvalidValueError(
+                "activation", names, f"one activation with --kind {kind}", "draw them one by one"
+            )
+        return stacks[0]
+
+    def densities(self, selection: LayerSelection) -> Densities:
+        """Simulate the one network, as far as it was, and return its densities."""
+        from snstat.engine.warmup import compile_kernels
+        from snstat.plan import Plan
+
+        if self.saved is None:
+            activation, *_ = self.activations
+            plan = Plan.build(activation, **self.options)
+            rows = selection.rows(plan.stack.depth)
+        else:
+            run, *_ = self.runs()
+            rows = selection.rows(len(run.finite) - 1)
+            plan = _plan_again(self.saved, run, rows[-1])
+        compile_kernels(plan.stack.init, plan.dtype, "dense", notice=notice)
+        densities = plan.densities(rows)
+        if not len(densities.layers):
+            raise InvalidValueError(
+                "activations", f"not finite from layer {rows[0]} on", "finite", "scale them down"
+            )
+        if len(densities.layers) < len(rows):
+            gone = rows[len(densities.layers)]
+            notice(f"layer {gone} is not finite: it and all after it are left out")
+        return densities
+
+    def runs(self) -> list[Run]:
+        """Return the runs, simulated now unless they were saved."""
+        if self.saved is not None:
+            return self.loaded(self.saved)
+        runs = simulate_all(self.activations, self.options)
+        self.partial = any(run.partial for run in runs)
+        return runs
+
+
+def _plan_again(saved: str, run: Run, last: int) -> Plan:
+    """Return the plan to simulate a saved run again up to layer `last`.
+
+    Raises InputFileError where that is impossible, or where the word of a file is not enough for
+    so long a simulation.
+    """
+    from snstat.plan import Plan
+
+    try:
+        plan = Plan.of(run)
+    except InvalidValueError as error:
+        raise InputFileError(saved, f"cannot be simulated again: {error}") from None
+    stack = plan.stack
+    units = max(stack.width, stack.input_width)
+    values = plan.trials * plan.inputs.batch * units
+    work = (values + plan.trials * units * DRAW) * last * stack.width
+    if work > MOST_WORK_AGAIN or values > MOST_VALUES_AGAIN:
+        minutes = math.ceil(work / MOST_WORK_AGAIN * MINUTES)
+        reason = (
+            f"to simulate it again may take {minutes:,} minutes of a core"
+            f" and {values * 24 / 2**30:,.1f} GiB of memory"
+        )
+        raise InputFileError(saved, reason, "give its options instead of the file")
+    return plan

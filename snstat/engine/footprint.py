@@ -1,0 +1,89 @@
+"""How much memory a simulation needs, reckoned before anything is allocated.
+
+To within some tens of MiB that libraries keep beside them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.engine.inputs import BLOCK_VALUES, DataInputs, Inputs
+from snstat.engine.sampling import MIN_ROWS, MOST_VALUES
+from snstat.stack import Stack
+
+# A trial's objects, and its statistics of one layer while they are reduced.
+BYTES_PER_TRIAL = 2500
+# Estimate, error and theory of every statistic, and about as much again while they are made.
+BYTES_PER_LAYER = 1000
+DOUBLE = 8
+
+
+def footprint(
+    stack: Stack,
+    inputs: Inputs,
+    *,
+    trials: int,
+    dtype: str,
+    sampler: str,
+    threads: int,
+    backward: bool,
+) -> float:
+    """Return the bytes that `simulate` needs with these arguments, `sampler` not being "auto"."""
+    size = np.dtype(dtype).itemsize
+    running = min(threads, trials)
+    units = max(stack.width, inputs.width)
+    # Layer 0 as it is drawn or read.
+    drawn = running * units * inputs.batch * size
+    own = _dense if sampler == "dense" else _matrix_free
+    needed = drawn + own(stack, inputs, trials, size, threads, backward=backward)
+    needed += trials * BYTES_PER_TRIAL + stack.depth * BYTES_PER_LAYER
+    if backward:
+        needed += 2 * trials * stack.depth * DOUBLE
+    return needed + _reading(inputs)
+
+
+def _dense(
+    stack: Stack, inputs: Inputs, trials: int, size: int, threads: int, *, backward: bool
+) -> float:
+    """Return what the dense sampler keeps: a state for each trial, a spare for each under way, and
+    a tile for each thread."""
+    units, running = max(stack.width, inputs.width), min(threads, trials)
+    state = units * inputs.batch * size
+    # See sampling.tile_rows.
+    tile = min(stack.width * units, max(MOST_VALUES, MIN_ROWS * units))
+    needed = (trials + running) * state + threads * tile * size
+    if backward:
+        # States between segments, pre-activations of one, and gradients.
+        needed += running * (2 * math.isqrt(stack.depth) + 4) * state
+    return needed
+
+
+def _matrix_free(
+    stack: Stack, inputs: Inputs, trials: int, size: int, threads: int, *, backward: bool
+) -> float:
+    """Return what the matrix-free sampler keeps: Gram matrices."""
+    square: float = inputs.batch**2
+    running = min(threads, trials)
+    # See MatrixFreeSampler.advance: shared by the trials under way.
+    members = max(1, threads // trials)
+    needed = trials * square * DOUBLE + running * square * (3 * DOUBLE + size)
+    needed += running * members * square * (DOUBLE + size)
+    if backward:
+        states = running * (2 * math.isqrt(stack.depth) + 1) * square * DOUBLE
+        needed += states + running * square * (
+            9 * DOUBLE + 3 * size + members * (4 * DOUBLE + size)
+        )
+        needed += running * 4 * max(stack.width, inputs.width) * inputs.batch * size
+    return needed
+
+
+def _reading(inputs: Inputs) -> float:
+    """Return what the moments of a user's data need: see DataInputs."""
+    if not isinstance(inputs, DataInputs):
+        return 0.0
+    samples, width = (float(side) for side in inputs.data.shape)
+    block = min(samples * width, max(BLOCK_VALUES, width))
+    # Sums by unit, numbers by sample and their order, a block and what is made of it.
+    return DOUBLE * (3.0 * width + 4.0 * samples + 4.0 * block)

@@ -1,0 +1,194 @@
+"""A run from its JSON form: every value is looked at before anything relies on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from snstat.activation import ACTIVATIONS
+from snstat.errors import quoted
+from snstat.results import (
+    GRADIENT,
+    STATISTICS,
+    Outlook,
+    Run,
+    Simulation,
+    StackSummary,
+    Statistic,
+)
+from snstat.stack import INITIALISERS, MAX_DEPTH, MAX_SCALE, MAX_WIDTH, integer, known, number
+
+# No path is longer on any system.
+LONGEST_PATH = 4096
+
+Reader = Callable[[str, Any], Any]
+
+
+class FormError(ValueError):
+    """A JSON form that no run has."""
+
+
+def parse_run(form: Any) -> Run:
+    """Return the run that `form` describes: the parsed JSON object of one run.
+
+    Keys that are not known are passed over. Raises FormError, and InvalidValueError for a value
+    out of its bounds.
+    """
+    entries = entries_of("a run", form)
+    stack = StackSummary(**_read("stack", entries, STACK))
+    simulation = Simulation(**_read("simulation", entries, SIMULATION))
+    partial = _flag("partial", entries.get("partial", False))
+    layers = list_of("layers", entries)
+    _require_layers(stack.depth, len(layers), partial=partial)
+    rows = [entries_of(f"layer {number}", layer) for number, layer in enumerate(layers)]
+    for expected, row in enumerate(rows):
+        seen = entry_of(f"layer {expected}", row, "layer")
+        if seen != expected or isinstance(seen, bool | float):
+            raise FormError("layers are not numbered 0, 1, 2, ...")
+    measured = [name for name in (*STATISTICS, GRADIENT) if name in STATISTICS or name in rows[0]]
+    outlook = entries.get("outlook")
+    return Run(
+        stack=stack,
+        simulation=simulation,
+        finite=np.array([_flag("finite", entry_of("a layer", row, "finite")) for row in rows]),
+        statistics=MappingProxyType({name: _statistic(name, rows) for name in measured}),
+        outlook=None if outlook is None else Outlook(**_read("outlook", entries, OUTLOOK)),
+        partial=partial,
+    )
+
+
+def _require_layers(depth: int, count: int, *, partial: bool) -> None:
+    """Raise FormError unless a run of `depth` layers can hold this many, the input included."""
+    if count == 0:
+        raise FormError("a run without layers")
+    if count > depth + 1 or (count < depth + 1 and not partial):
+        raise FormError(f"depth is {depth}, but there are layers 0 to {count - 1}")
+
+
+def entries_of(what: str, form: Any) -> dict[str, Any]:
+    """Return `form`, a JSON object."""
+    if not isinstance(form, dict):
+        raise FormError(f"{what} is {quoted(form)}, but must be an object")
+    return form
+
+
+def list_of(key: str, form: dict[str, Any]) -> list[Any]:
+    """Return the JSON array under `key`."""
+    value = entry_of("it", form, key)
+    if not isinstance(value, list):
+        raise FormError(f"{key} is {quoted(value)}, but must be a list")
+    return value
+
+
+def entry_of(what: str, form: dict[str, Any], key: str) -> Any:
+    """Return what stands under `key`."""
+    if key not in form:
+        raise FormError(f"{what} has no {key!r}")
+    return form[key]
+
+
+def _read(name: str, form: dict[str, Any], readers: dict[str, Reader]) -> dict[str, Any]:
+    """Return the values of the object under `name`, each as its reader returns it."""
+    entries = entries_of(name, entry_of("a run", form, name))
+    return {key: read(key, entry_of(name, entries, key)) for key, read in readers.items()}
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise FormError(f"{name} is {quoted(value)}, but must be true or false")
+    return value
+
+
+def _number(name: str, value: Any) -> float:
+    """Return a finite number, NaN for null."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FormError(f"{name} is {quoted(value)}, but must be a number or null")
+    return number(name, value)
+
+
+def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
+    forms = [entries_of(name, entry_of(f"layer {i}", row, name)) for i, row in enumerate(rows)]
+    estimate, stderr, theory = (
+        np.array([_number(f"{name}.{key}", entry_of(name, form, key)) for form in forms])
+        for key in ("estimate", "stderr", "theory")
+    )
+    # Files of before it was written have none.
+    expected = np.array([_number(f"{name}.expected", form.get("expected")) for form in forms])
+    signless = {"stderr": stderr}
+    if name == GRADIENT:  # a geometric mean
+        signless |= {"estimate": estimate, "theory": theory, "expected": expected}
+    for key, values in signless.items():
+        if (values < 0).any():
+            low = float(np.nanmin(values))
+            raise FormError(f"{name}.{key} is {low:g}, but must be at least 0")
+    return Statistic(estimate, stderr, theory, expected, logarithmic=name == GRADIENT)
+
+
+# ------------------------------------------------------------------------ readers of one value
+
+
+def _whole(low: int, high: int) -> Reader:
+    return lambda name, value: integer(name, value, low, high)
+
+
+def _real(low: float, high: float = math.inf) -> Reader:
+    def read(name: str, value: Any) -> float:
+        if isinstance(value, str | bool):  # float() would take them
+            raise FormError(f"{name} is {quoted(value)}, but must be a number")
+        return number(name, value, low, high)
+
+    return read
+
+
+def _or_null(read: Reader) -> Reader:
+    return lambda name, value: None if value is None else read(name, value)
+
+
+def _one_of(*names: str) -> Reader:
+    def read(name: str, value: Any) -> str:
+        known(name, value, names)
+        return str(value)
+
+    return read
+
+
+def _path(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_PATH or "\0" in value:
+        raise FormError(f"{name} is {quoted(value)}, but must be a name or a path")
+    return value
+
+
+STACK: dict[str, Reader] = {
+    "activation": _one_of(*ACTIVATIONS),
+    "depth": _whole(1, MAX_DEPTH),
+    "width": _whole(1, MAX_WIDTH),
+    "input_width": _whole(1, MAX_WIDTH),
+    "init": _one_of(*INITIALISERS),
+    "weight_gain": _real(0.0, MAX_SCALE),
+    "bias_std": _real(0.0, MAX_SCALE),
+}
+# Bounds of the widest sort: whether a run can be simulated again is for those to say who do it.
+SIMULATION: dict[str, Reader] = {
+    "batch": _whole(1, 2**63),
+    "trials": _whole(1, 2**63),
+    "seed": _whole(0, 2**64 - 1),
+    "dtype": _one_of("float32", "float64"),
+    "sampler": _one_of("dense", "matrix-free"),
+    "inputs": _path,
+    "input_mean": _or_null(_real(-math.inf)),
+    "input_std": _or_null(_real(0.0)),
+}
+OUTLOOK: dict[str, Reader] = {
+    "kind": _one_of("converges", "vanishes", "silent", "explodes", "neutral", "drifts"),
+    "mean": _or_null(_real(-math.inf)),
+    "variance": _or_null(_real(0.0)),
+    "rate": _or_null(_real(-math.inf)),
+    "gradient_growth": _or_null(_real(0.0)),
+    "gradient_factor": _or_null(_real(0.0)),
+}

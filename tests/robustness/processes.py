@@ -1,0 +1,109 @@
+"""The program as a process of its own, in conditions that the tests choose."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numba import config
+
+# CAP_DAC_OVERRIDE lets root write where permissions forbid it; PR_CAPBSET_DROP takes it away.
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+
+SMALL = ("-d", "3", "-w", "8", "-b", "4", "-t", "2")
+# Every command in every form that it can write, results of a few kilobytes.
+FORMS = ("table", "json", "csv", "markdown")
+WRITERS = {
+    "help": ("--help",),
+    "version": ("--version",),
+    "help of a command": ("propagate", "--help"),
+    "schema": ("schema",),
+    **{f"propagate {form}": ("propagate", *SMALL, "-f", form) for form in FORMS},
+    **{f"fixedpoint {form}": ("fixedpoint", "-f", form) for form in FORMS},
+    **{
+        f"plot {form}": ("plot", *SMALL, "-o", "-", "--format", form)
+        for form in ("png", "svg", "pdf")
+    },
+}
+# The same, to a file.
+FILE_WRITERS = {
+    **{f"propagate {form}": ("propagate", *SMALL, "-f", form) for form in FORMS},
+    **{f"fixedpoint {form}": ("fixedpoint", "-f", form) for form in FORMS},
+    **{f"plot {form}": ("plot", *SMALL, "--format", form) for form in ("png", "svg", "pdf")},
+}
+compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="takes long uncompiled")
+
+
+def start(
+    *arguments: str,
+    prepare: Callable[[], None] | None = None,
+    program: tuple[str, ...] = ("-m", "snstat"),
+    **options: Any,
+) -> Any:
+    """Start the program; `prepare` runs in the child before it."""
+
+    def before() -> None:
+        # A suite in the background inherits a shell's order to ignore Ctrl-C, and passes it on.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if prepare is not None:
+            prepare()
+
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.Popen(
+        [sys.executable, *program, *arguments],
+        preexec_fn=before,  # noqa: PLW1509  # no threads
+        **options,
+    )
+
+
+def finish(*arguments: str, **options: Any) -> tuple[int, bytes, str]:
+    """Run the program to its end: return code, output, and errors but the notice of compiling."""
+    with start(*arguments, **options) as process:
+        out, err = process.communicate(timeout=240)
+    return process.returncode, out or b"", lines_of(err or b"")
+
+
+def lines_of(err: bytes) -> str:
+    """Return standard error without the notice that kernels are being compiled."""
+    lines = err.decode().splitlines(keepends=True)
+    return "".join(line for line in lines if "compiling the" not in line)
+
+
+def one_complaint(err: str) -> str:
+    """Return the one line that is all of standard error."""
+    assert err.startswith("snstat: error: ")
+    assert err.count("\n") == 1
+    assert "internal error" not in err
+    return err
+
+
+def obey_permissions() -> None:
+    """Take from root, in this process and what it becomes, the right to write anywhere."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+
+
+def limit_files(size: int) -> Callable[[], None]:
+    """Return what limits every file of a process to `size` bytes, as a full disk would."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def limit_memory(size: int) -> Callable[[], None]:
+    """Return what limits the data of a process to `size` bytes."""
+    return lambda: resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return everything in a folder, hidden files too."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

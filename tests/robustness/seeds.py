@@ -1,0 +1,55 @@
+"""Valid files of every format that a command reads: what mutations start from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+
+import snstat
+from snstat.saved import runs_to_json
+
+
+def saved_runs() -> Iterator[bytes]:
+    """Yield JSON documents of `snstat propagate`: plain, with gradients, broken off, of data."""
+    small = {"width": 4, "batch": 3, "trials": 2}
+    plain = snstat.propagate("selu", 2, **small)
+    backward = snstat.propagate("relu", 2, backward=True, dtype="float64", **small)
+    broken = snstat.propagate("identity", 3, weight_gain=1e30, **small)
+    biased = snstat.propagate("tanh", 1, init="torch_default", inputs="uniform", **small)
+    for runs in ([plain], [backward], [broken], [biased], [plain, backward]):
+        yield "".join(runs_to_json(runs)).encode()
+
+
+def _array() -> np.ndarray:
+    return np.random.default_rng(5).normal(size=(6, 5)).astype(np.float32)
+
+
+def npy_files() -> Iterator[bytes]:
+    """Yield .npy files: orders of bytes and of axes, kinds of numbers, versions of the format."""
+    array = _array()
+    for entry in (
+        array,
+        np.asfortranarray(array),
+        array.astype(">f8"),
+        array.astype(np.float16),
+        (array > 0).astype(np.uint8),
+        array > 0,
+    ):
+        file = io.BytesIO()
+        np.save(file, entry)
+        yield file.getvalue()
+    for version in ((2, 0), (3, 0)):
+        file = io.BytesIO()
+        np.lib.format.write_array(file, array, version)
+        yield file.getvalue()
+
+
+def npz_files() -> Iterator[bytes]:
+    """Yield .npz files: stored and packed, with one array and with several."""
+    for save in (np.savez, np.savez_compressed):
+        for arrays in ({"x": _array()}, {"inputs": _array(), "labels": np.arange(6)}):
+            file = io.BytesIO()
+            save(file, **arrays)
+            yield file.getvalue()

@@ -1,0 +1,155 @@
+"""What is fuzzed: a format, files to start from, ways to damage them, and who reads the result.
+
+A new format is a new entry of `TARGETS`, a new command a line in one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib import resources
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from rich.console import Console
+
+import snstat
+from snstat.errors import SnstatError
+from snstat.report.html import run_to_html
+from snstat.report.table import print_runs
+from snstat.report.text import runs_to_csv, runs_to_markdown
+from snstat.saved import runs_to_json
+from tests.robustness import json_mutations, numpy_mutations, seeds
+from tests.robustness.mutations import Mutation, several
+
+# Stands for the damaged file, and for a picture to draw.
+FILE, PICTURE = "@file@", "@picture@"
+# A file that unpickling one of the damaged files would create, in the folder of the run.
+CANARY = "canary"
+
+
+@dataclass(frozen=True)
+class Command:
+    """Arguments of snstat that read a file; every one in `each` damaged files meets them."""
+
+    each: int
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One format. `mutations` are chosen from at random, so a name said twice comes twice as often;
+    `examine` reads the file by the Python API and raises AssertionError if the result is wrong."""
+
+    suffix: str
+    seeds: Callable[[], Iterator[bytes]]
+    mutations: tuple[Mutation, ...]
+    commands: tuple[Command, ...]
+    examine: Callable[[Path], None]
+
+
+@cache
+def _validator() -> Any:
+    text = resources.files("snstat").joinpath("schemas", "propagation-1.json").read_text("utf-8")
+    return Draft202012Validator(json.loads(text))
+
+
+def examine_saved(path: Path) -> None:
+    """What is taken for saved runs can be written again, as the schema says, and shown."""
+    try:
+        runs = snstat.load_all(path)
+    except SnstatError:
+        return
+    again = "".join(runs_to_json(runs))
+    _validator().validate(json.loads(again, parse_constant=_no_constant))
+    for run in runs:
+        assert len(run.finite) <= run.stack.depth + 1 <= 10**9 + 1
+        assert run.partial or len(run.finite) == run.stack.depth + 1
+        run_to_html(run)
+    runs_to_markdown(runs)
+    assert "".join(runs_to_csv(runs))
+    console = Console(file=io.StringIO(), width=100)
+    print_runs(runs, console)
+    path.with_suffix(".again").write_text(again, "utf-8")
+    assert "".join(runs_to_json(snstat.load_all(path.with_suffix(".again")))) == again
+
+
+def _no_constant(constant: str) -> None:
+    raise AssertionError(f"{constant} was written")
+
+
+def examine_data(path: Path) -> None:
+    """What is taken for inputs gives a run of finite layer 0; other errors are snstat's own."""
+    try:
+        run = snstat.propagate("relu", 1, width=3, batch=1, trials=1, inputs=path)
+    except SnstatError:
+        return
+    assert len(run.finite) == 2
+
+
+def in_folder(mutation: Callable[..., bytes], random: Random, data: bytes) -> bytes:
+    """Make a file that betrays unpickling in the folder of the run."""
+    return mutation(random, data, Path.cwd() / CANARY)
+
+
+def _packed(random: Random, data: bytes) -> bytes:
+    return numpy_mutations.pack(random, several(random, data))
+
+
+SMALL = ("-d", "1", "-w", "3", "-t", "1")
+PROPAGATE = ("propagate", *SMALL, "--inputs", FILE)
+READ_DATA = (
+    Command(1, (*PROPAGATE, "-f", "csv")),
+    Command(9, (*PROPAGATE, "-f", "table", "--dtype", "float64")),
+    Command(7, (*PROPAGATE, "-f", "json", "--sampler", "dense", "-b", "2")),
+    Command(8, (*PROPAGATE, "-f", "markdown", "--backward", "-b", "1")),
+    Command(40, ("plot", *SMALL, "--inputs", FILE, "-o", PICTURE, "--format", "svg")),
+    Command(45, ("plot", *SMALL, "--inputs", FILE, "--kind", "histogram", "-o", PICTURE)),
+)
+unpickle = partial(in_folder, numpy_mutations.unpickle_me)
+
+TARGETS = {
+    "saved": Target(
+        "json",
+        seeds.saved_runs,
+        (
+            *[json_mutations.mutate_form] * 4,
+            json_mutations.repeat_key,
+            *[several] * 3,
+            unpickle,
+        ),
+        (
+            Command(9, ("plot", FILE, "-o", PICTURE, "--format", "svg")),
+            Command(11, ("plot", FILE, "--kind", "histogram", "-o", PICTURE)),
+            Command(1, ("plot", FILE, "--kind", "correlation", "-o", PICTURE)),
+            Command(31, ("plot", FILE, "--kind", "map", "--style", "dark", "-o", PICTURE)),
+        ),
+        examine_saved,
+    ),
+    "npy": Target(
+        "npy",
+        seeds.npy_files,
+        (*[several] * 3, *[numpy_mutations.lie] * 3, unpickle),
+        READ_DATA,
+        examine_data,
+    ),
+    "npz": Target(
+        "npz",
+        seeds.npz_files,
+        (
+            *[several] * 4,
+            *[numpy_mutations.packed_lie] * 2,
+            *[numpy_mutations.misdirect] * 2,
+            _packed,
+            numpy_mutations.bomb,
+            unpickle,
+        ),
+        READ_DATA,
+        examine_data,
+    ),
+}

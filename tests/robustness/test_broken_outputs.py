@@ -1,0 +1,153 @@
+"""Where results cannot go: closed pipes, full disks, folders without permission."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.robustness.processes import (
+    FILE_WRITERS,
+    SMALL,
+    WRITERS,
+    compiled,
+    contents,
+    finish,
+    limit_files,
+    obey_permissions,
+    one_complaint,
+)
+
+pytestmark = compiled
+WITH_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+# One command of each kind: all forms of a result are written by the same code.
+SOME_FILES = ("propagate json", "fixedpoint table", "plot png", "plot svg")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_closed_pipe_is_no_error(name):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        code, _, err = finish(*WRITERS[name], stdout=writer)
+    finally:
+        os.close(writer)
+    assert (code, err) == (0, "")
+
+
+@WITH_FULL
+@pytest.mark.parametrize("name", ["help", "schema", *SOME_FILES])
+def test_a_full_device_is_one_line(name):
+    with Path("/dev/full").open("wb") as full:
+        code, _, err = finish(*WRITERS[name], stdout=full)
+    assert code == 2
+    assert "No space left" in one_complaint(err)
+
+
+@WITH_FULL
+def test_nobody_listens_to_errors():
+    """Where standard error is closed or full, the exit code still tells."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with Path("/dev/full").open("wb") as full:
+        for stream in (writer, full):
+            assert finish("propagate", "-d", "0", stderr=stream)[0] == 2
+            assert finish("--frobnicate", stderr=stream)[0] == 2
+            code, out, _ = finish("propagate", *SMALL, "-f", "csv", stderr=stream)
+            assert code == 0
+            assert out.startswith(b"activation")
+    os.close(writer)
+
+
+@pytest.mark.parametrize("name", SOME_FILES)
+@pytest.mark.parametrize("before", [None, b"of before"], ids=["new", "there"])
+def test_a_full_disk_leaves_no_half_file(tmp_path, name, before):
+    """No file may grow beyond 100 bytes, as on a disk with so much left."""
+    path = tmp_path / "out"
+    if before is not None:
+        path.write_bytes(before)
+    code, out, err = finish(*FILE_WRITERS[name], "-o", str(path), prepare=limit_files(100))
+    assert (code, out) == (2, b"")
+    assert f"{path}: File too large" in one_complaint(err)
+    assert contents(tmp_path) == ({} if before is None else {"out": before})
+
+
+def test_a_full_disk_costs_the_cache_and_not_the_result(tmp_path):
+    """Kernels are compiled, cannot be kept, and run."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    arguments = ("propagate", "-d", "1", "-w", "2", "-b", "2", "-t", "1", "-f", "csv")
+    code, out, err = finish(*arguments, prepare=limit_files(100), env=environment)
+    assert (code, err) == (0, "")
+    assert out.count(b"\n") == 3
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root may write")
+@pytest.mark.parametrize("name", SOME_FILES)
+def test_a_folder_without_permission_is_one_line(tmp_path, name):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "there").write_bytes(b"of before")
+    folder.chmod(0o555)
+    try:
+        for file in ("new", "there"):
+            path = folder / file
+            code, out, err = finish(*FILE_WRITERS[name], "-o", str(path), prepare=obey_permissions)
+            assert (code, out) == (2, b"")
+            assert "Permission denied" in one_complaint(err)
+            assert contents(folder) == {"there": b"of before"}
+    finally:
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [(".", "is a directory"), ("no/such/folder/out", "No such file"), ("file/out", "Not a dir")],
+)
+@pytest.mark.parametrize("name", SOME_FILES)
+def test_a_place_that_cannot_be_is_one_line(tmp_path, name, place, words):
+    (tmp_path / "file").write_bytes(b"of before")
+    code, _, err = finish(*FILE_WRITERS[name], "-o", place, cwd=tmp_path)
+    assert code == 2
+    assert words in one_complaint(err)
+    assert contents(tmp_path) == {"file": b"of before"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("propagate", *SMALL, "--inputs", "missing.npy"),
+        ("propagate", *SMALL, "--weight-gain", "nan"),
+        ("fixedpoint", "--target-variance", "-1"),
+        ("plot", "missing.json", "--format", "png"),
+        ("plot", *SMALL, "--kind", "histogram", "--layers", "99", "--format", "png"),
+    ],
+    ids=lambda arguments: arguments[-2] if arguments else None,
+)
+def test_a_run_that_fails_leaves_the_file_of_before(tmp_path, arguments):
+    (tmp_path / "out").write_bytes(b"of before")
+    code, out, err = finish(*arguments, "-o", "out", cwd=tmp_path)
+    assert (code, out) == (2, b"")
+    one_complaint(err)
+    assert contents(tmp_path) == {"out": b"of before"}
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+def test_a_name_that_is_no_text_is_told_and_written(tmp_path, form):
+    """File names are bytes: these are not UTF-8, and hold what a terminal obeys."""
+    name = os.fsdecode(b"\xff\x1b[31m\n.npy")
+    with open(tmp_path / name, "wb") as file:  # noqa: PTH123
+        np.save(file, np.ones((2, 3), np.float32))
+    arguments = ("propagate", "-d", "1", "-w", "3", "-t", "1", "--inputs", name, "-f", form)
+    code, out, err = finish(*arguments, cwd=tmp_path)
+    assert (code, err) == (0, "")
+    assert b"\x1b" not in out
+    code, _, err = finish(*arguments, "-o", name, cwd=tmp_path)
+    assert (code, err) == (0, "")
+    assert b"\x1b" not in (tmp_path / name).read_bytes()
+    code, _, err = finish("propagate", *SMALL, "--inputs", name, "--batch", "9", cwd=tmp_path)
+    assert code == 2
+    assert one_complaint(err)[:-1].isprintable()

@@ -1,0 +1,107 @@
+"""Signals end the program at once, with the code that their sender expects and no half file."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+
+from tests.robustness.processes import compiled, contents, lines_of, start
+
+# Runs that would take hours, one for every loop that a signal may meet.
+LONG = {
+    "dense": ("propagate", "-d", "1000000", "-w", "1024", "--sampler", "dense", "-t", "2"),
+    "matrix-free": ("propagate", "-d", "1000000", "-w", "4096", "-t", "2"),
+    "backward": ("propagate", "-d", "20000", "-w", "256", "-b", "128", "-t", "2", "--backward"),
+    "histogram": ("plot", "--kind", "histogram", "-d", "1000000", "-w", "1024", "-t", "2"),
+    "theorems": ("fixedpoint", "--theorems", "-f", "csv"),
+}
+# Moments at which the start of a short run is interrupted.
+STEPS, LAST_SECONDS = 40, 1.2
+pytestmark = [pytest.mark.slow, compiled]
+
+
+def unfinished(folder, process):
+    """Wait until a run has opened its file and is well under way; return the file's name."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if parts := list(folder.glob(".*.part")):
+            time.sleep(2.0)
+            return parts[0].name
+        time.sleep(0.02)
+    pytest.fail(f"no file was begun: {process.communicate()}")
+
+
+def interrupt(folder, arguments, number):
+    """Send a signal to a run under way: return its code, its errors and how long it took to end."""
+    with start(*arguments, "-o", str(folder / "out.png")) as process:
+        assert unfinished(folder, process).startswith(".out.png.")
+        began = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        return process.returncode, lines_of(err), time.monotonic() - began
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize("name", LONG)
+def test_a_terminated_run_dies_of_the_signal_and_leaves_nothing(tmp_path, name, number):
+    (tmp_path / "other").write_text("stays")
+    code, err, seconds = interrupt(tmp_path, LONG[name], number)
+    assert code == -number
+    assert err == ""
+    assert seconds < 10
+    assert contents(tmp_path) == {"other": b"stays"}
+
+
+def test_a_terminated_run_leaves_the_file_of_before(tmp_path):
+    (tmp_path / "out.png").write_text("of before")
+    code, _, _ = interrupt(tmp_path, LONG["dense"], signal.SIGTERM)
+    assert code == -signal.SIGTERM
+    assert contents(tmp_path) == {"out.png": b"of before"}
+
+
+@pytest.mark.parametrize("name", ["dense", "matrix-free"])
+def test_an_interrupted_run_writes_what_it_has_whole(tmp_path, name):
+    code, err, _ = interrupt(tmp_path, (*LONG[name], "-f", "json"), signal.SIGINT)
+    assert (code, err) == (130, "")
+    assert list(contents(tmp_path)) == ["out.png"]
+    run = json.loads((tmp_path / "out.png").read_bytes())["runs"][0]
+    assert run["partial"] is True
+    assert len(run["layers"]) > 1
+
+
+@pytest.mark.parametrize("name", ["histogram", "theorems"])
+def test_an_interrupt_with_nothing_to_show_leaves_nothing(tmp_path, name):
+    code, err, seconds = interrupt(tmp_path, LONG[name], signal.SIGINT)
+    assert (code, err) == (130, "")
+    assert seconds < 20
+    assert contents(tmp_path) == {}
+
+
+def test_an_ignored_hangup_stays_ignored(tmp_path):
+    """As nohup has it."""
+    ignore = {"prepare": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
+    with start(*LONG["dense"], "-o", str(tmp_path / "out"), **ignore) as process:
+        unfinished(tmp_path, process)
+        process.send_signal(signal.SIGHUP)
+        time.sleep(1.0)
+        assert process.poll() is None
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_an_interrupt_at_any_moment_is_no_traceback(tmp_path):
+    """From the program's first line to its last layer. Before that, the signal meets Python."""
+    program = "import snstat.__main__ as program; print('ready', flush=True); program.main()"
+    arguments = ("propagate", "-d", "3000", "-w", "64", "-f", "csv")
+    for step in range(STEPS):
+        with start(*arguments, program=("-c", program), cwd=tmp_path) as process:
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(LAST_SECONDS * step / STEPS)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode in {0, 130}, err
+        assert lines_of(err) == "", step
