@@ -28,10 +28,12 @@ def printable(text: str, most: int) -> str:
     if len(text) > most:
         text = f"{text[: most * 2 // 3]}...{text[-(most // 3) + 3 :]}"
     text = " ".join(text.split())
-    if text.isprintable():
-        return text
-    letters = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return printable("".join(letters), most)
+    return text if text.isprintable() else printable(escaped(text), most)
+
+
+def escaped(text: str) -> str:
+    """Return `text` with escapes for all that a terminal may obey or cannot show."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def quoted(value: object) -> str:
@@ -77,7 +79,7 @@ class InputFileError(SnstatError):
     def __init__(self, path: object, reason: str, remedy: str = "") -> None:
         self.path, self.reason, self.remedy = path, reason, remedy
         advice = f"; {remedy}" if remedy else ""
-        where = printable(str(path), MOST_OF_A_PATH)
+        where = printable(escaped(str(path)), MOST_OF_A_PATH)
         super().__init__(f"{where}: {printable(reason, MOST_OF_A_REASON)}{advice}")
 
 

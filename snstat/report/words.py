@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snstat.errors import MOST_OF_A_PATH, printable
+from snstat.errors import escaped
 from snstat.report.numbers import factor, plain
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def simulation_words(simulation: Simulation) -> str:
     moments = (simulation.input_mean, simulation.input_std)
     if simulation.inputs != "normal" or moments not in ((0.0, 1.0), (None, None)):
         # The name of a file may hold anything, a terminal's commands included.
-        inputs = f"inputs {printable(simulation.inputs, MOST_OF_A_PATH)}"
+        inputs = f"inputs {escaped(simulation.inputs)}"
         if simulation.input_mean is not None and simulation.input_std is not None:
             inputs += f" (mean {simulation.input_mean:.4g}, std {simulation.input_std:.4g})"
         parts.append(inputs)

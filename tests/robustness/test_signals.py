@@ -10,13 +10,13 @@ import pytest
 
 from tests.robustness.processes import compiled, contents, lines_of, start
 
-# Runs that would take hours, one for every loop that a signal may meet.
+# Runs that would take hours, or half a minute at least, one for every loop that a signal may meet.
 LONG = {
     "dense": ("propagate", "-d", "1000000", "-w", "1024", "--sampler", "dense", "-t", "2"),
     "matrix-free": ("propagate", "-d", "1000000", "-w", "4096", "-t", "2"),
     "backward": ("propagate", "-d", "20000", "-w", "256", "-b", "128", "-t", "2", "--backward"),
     "histogram": ("plot", "--kind", "histogram", "-d", "1000000", "-w", "1024", "-t", "2"),
-    "theorems": ("fixedpoint", "--theorems", "-f", "csv"),
+    "trajectory": ("fixedpoint", "-a", "tanh", "-a", "gelu", "--from", "1", "3", "-d", "1000000"),
 }
 # Moments at which the start of a short run is interrupted.
 STEPS, LAST_SECONDS = 40, 1.2
@@ -72,7 +72,7 @@ def test_an_interrupted_run_writes_what_it_has_whole(tmp_path, name):
     assert len(run["layers"]) > 1
 
 
-@pytest.mark.parametrize("name", ["histogram", "theorems"])
+@pytest.mark.parametrize("name", ["histogram", "trajectory"])
 def test_an_interrupt_with_nothing_to_show_leaves_nothing(tmp_path, name):
     code, err, seconds = interrupt(tmp_path, LONG[name], signal.SIGINT)
     assert (code, err) == (130, "")
