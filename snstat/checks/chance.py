@@ -29,7 +29,7 @@ def disagrees(case: Case) -> Broken | None:
         statistic = run.statistics[name]
         estimate, expected = statistic.estimate, statistic.expected
         slack = neglected[name][: len(estimate)]
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if statistic.logarithmic:
                 estimate, expected = np.log(estimate), np.log(expected)
             beyond = np.maximum(np.abs(estimate - expected) - slack, 0.0) / statistic.stderr

@@ -12,6 +12,7 @@ from snstat.checks.case import Case
 from snstat.checks.rule import Broken, Remedy
 from snstat.stack import MAX_WIDTH
 from snstat.theory.centred import centred_moments
+from snstat.theory.dense import LARGEST_SECOND_MOMENT
 
 # Second moments of pre-activations among which the best gain is looked for.
 PLACES = np.exp(np.linspace(math.log(0.01), math.log(100.0), 81))
@@ -103,6 +104,8 @@ def survival(case: Case) -> int:
     layer, previous = case.stack.layer(1), math.nan
     for number in range(1, case.limit + 1):
         q = layer.square_gain * second + layer.bias_std**2
+        if not q <= LARGEST_SECOND_MOMENT:
+            return number - 1
         if number > 1 and math.isclose(q, previous, rel_tol=1e-15):
             return case.limit
         second, previous = centred_moments(case.activation, q).second_moment, q

@@ -28,5 +28,5 @@ def test_slips_are_found_and_steady_stacks_are_not_accused(monkeypatch):
     rows = list(measure.false_alarms(10, 10))
     # Of 20 checks two alarms have probability 0.005.
     assert sum(int(row.split("|")[column].split()[0]) for row in rows for column in (3, 4)) < 2
-    for line in measure.misses(2):
+    for line in measure.misses(2, 2):
         assert line.split("|")[3].strip() == "0", line

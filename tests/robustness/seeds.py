@@ -53,3 +53,13 @@ def npz_files() -> Iterator[bytes]:
             file = io.BytesIO()
             save(file, **arrays)
             yield file.getvalue()
+
+
+def configurations() -> Iterator[bytes]:
+    """Yield configurations of `snstat check`, as small as can be simulated."""
+    small = "depth = 2\nwidth = 3\nbatch = 2\ntrials = 2\n"
+    yield f"[check]\n{small}".encode()
+    yield f"[check]\n{small}\n[check.one]\nactivation = 'relu'\n[check.\"two\"]\nseed=1".encode()
+    target = "target-mean = 0.0\ntarget-variance=1\n"
+    yield f"[check]\n{small}ignore = ['SN1', 'SN202']\n{target}".encode()
+    yield f"[check]\n{small}[check.a]\nnumber_format='float16' # é\nbackward = true\n".encode()

@@ -19,12 +19,13 @@ from jsonschema import Draft202012Validator
 from rich.console import Console
 
 import snstat
+from snstat.checks.config import load_config
 from snstat.errors import SnstatError
 from snstat.report.html import run_to_html
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
 from snstat.saved import runs_to_json
-from tests.robustness import json_mutations, numpy_mutations, seeds
+from tests.robustness import json_mutations, numpy_mutations, seeds, toml_mutations
 from tests.robustness.mutations import Mutation, several
 
 # Stands for the damaged file, and for a picture to draw.
@@ -92,6 +93,16 @@ def examine_data(path: Path) -> None:
     assert len(run.finite) == 2
 
 
+def examine_configuration(path: Path) -> None:
+    """What is taken for a configuration names its checks and their lines."""
+    try:
+        declared = load_config(path)
+    except SnstatError:
+        return
+    lines = path.read_text("utf-8").count("\n") + 1
+    assert all(entry.name and 1 <= entry.source.line <= lines for entry in declared)
+
+
 def in_folder(mutation: Callable[..., bytes], random: Random, data: bytes) -> bytes:
     """Make a file that betrays unpickling in the folder of the run."""
     return mutation(random, data, Path.cwd() / CANARY)
@@ -102,6 +113,8 @@ def _packed(random: Random, data: bytes) -> bytes:
 
 
 SMALL = ("-d", "1", "-w", "3", "-t", "1")
+# As small as can be, whatever a baseline says.
+CHECKED = ("-d", "1", "-w", "3", "-t", "2", "-b", "2", "--inputs", "normal", "--seed", "1")
 PROPAGATE = ("propagate", *SMALL, "--inputs", FILE)
 READ_DATA = (
     Command(1, (*PROPAGATE, "-f", "csv")),
@@ -128,8 +141,18 @@ TARGETS = {
             Command(11, ("plot", FILE, "--kind", "histogram", "-o", PICTURE)),
             Command(1, ("plot", FILE, "--kind", "correlation", "-o", PICTURE)),
             Command(31, ("plot", FILE, "--kind", "map", "--style", "dark", "-o", PICTURE)),
+            Command(1, ("check", FILE, "-f", "json")),
+            Command(3, ("check", *CHECKED, "--baseline", FILE)),
+            Command(5, ("check", FILE, "--baseline", FILE, "-f", "junit")),
         ),
         examine_saved,
+    ),
+    "toml": Target(
+        "toml",
+        seeds.configurations,
+        (several, toml_mutations.exchange, toml_mutations.exchange),
+        (Command(1, ("check", "--config", FILE, "-f", "github")),),
+        examine_configuration,
     ),
     "npy": Target(
         "npy",
