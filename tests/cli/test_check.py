@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -364,3 +365,13 @@ def test_one_sample_or_inputs_all_alike_leave_collapse_unjudged(capsys):
         options = ["check", "-d", "4", "-t", "2", "-w", "32", "--inputs", f"{name}.npy"]
         notes = document(capsys, *options)["checks"][0]["notes"]
         assert any(note.startswith("SN301 not judged") for note in notes)
+
+
+def test_a_reader_that_has_seen_enough_does_not_change_the_verdict():
+    arguments = [*SMALL, "-a", "gelu", "--write-baseline", "base.json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        process = subprocess.run([sys.executable, "-m", "snstat", *arguments], stdout=closed)
+    assert process.returncode == 1
+    assert json.loads(Path("base.json").read_text(encoding="utf-8"))["names"] == ["default"]

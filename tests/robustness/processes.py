@@ -21,6 +21,9 @@ PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 SMALL = ("-d", "3", "-w", "8", "-b", "4", "-t", "2")
 # Every command in every form that it can write, results of a few kilobytes.
 FORMS = ("table", "json", "csv", "markdown")
+CHECK_FORMS = ("table", "json", "junit", "github", "markdown")
+# Networks as small as these differ more than a check allows by default.
+CALM = ("--fluctuation-max", "9")
 WRITERS = {
     "help": ("--help",),
     "version": ("--version",),
@@ -32,12 +35,16 @@ WRITERS = {
         f"plot {form}": ("plot", *SMALL, "-o", "-", "--format", form)
         for form in ("png", "svg", "pdf")
     },
+    **{f"check {form}": ("check", *SMALL, *CALM, "-f", form) for form in CHECK_FORMS},
+    "rules": ("check", "--list-rules"),
+    "a rule": ("check", "--explain", "SN202"),
 }
 # The same, to a file.
 FILE_WRITERS = {
     **{f"propagate {form}": ("propagate", *SMALL, "-f", form) for form in FORMS},
     **{f"fixedpoint {form}": ("fixedpoint", "-f", form) for form in FORMS},
     **{f"plot {form}": ("plot", *SMALL, "--format", form) for form in ("png", "svg", "pdf")},
+    **{f"check {form}": ("check", *SMALL, *CALM, "-f", form) for form in CHECK_FORMS},
 }
 compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="takes long uncompiled")
 

@@ -29,6 +29,7 @@ WHOLE = ("0", "-1", "1000000000000", "9" * 400, "nan", "inf", "1.5", "")
 REAL = ("nan", "inf", "-inf", "1e400", "1e+200", "", "one")
 COMMANDS = {
     "propagate": ("propagate",),
+    "check": ("check",),
     "plot": ("plot", "-o", "picture.png"),
     "histogram": ("plot", "-o", "picture.png", "--kind", "histogram"),
     "correlation": ("plot", "-o", "picture.png", "--kind", "correlation"),
