@@ -61,7 +61,7 @@ class Bounds:
             )
         if ("target_mean" in checked) != ("target_variance" in checked):
             missing = "target_mean" if "target_variance" in checked else "target_variance"
-            raise InvalidValueError(missing, None, "given with its companion", "a target is a pair")
+            raise InvalidValueError(missing, "not given", "given too", "a target is a pair")
         return cls(**checked)
 
     def second_moment_range(self, start: float) -> tuple[float, float]:

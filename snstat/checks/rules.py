@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from snstat.checks import backward, chance, forward, numbers, pairs, units
 from snstat.checks.rule import Rule
-from snstat.errors import UnknownNameError
+from snstat.errors import InvalidValueError, UnknownNameError
 
 # The comparison with a baseline looks at two runs and is no look at a case: see baseline.py.
 BASELINE_CODE, BASELINE_NAME = "SN701", "baseline-drift"
@@ -48,7 +48,7 @@ def _matching(option: str, entry: str) -> set[str]:
     found = {code for code in CODES if text and code.startswith(text.upper())}
     found |= {code for code, name, _ in catalogue() if name == text.lower()}
     if not found:
-        raise UnknownNameError(option, entry, CODES)
+        raise UnknownNameError(option, entry, [*CODES, *(name for _, name, _ in catalogue())])
     return found
 
 
@@ -62,6 +62,8 @@ def explanation(code: str) -> str:
     """Return the page of a rule, as markdown; UnknownNameError if there is no such rule."""
     codes = sorted(_matching("explain", code)) if code.strip() else []
     if len(codes) != 1:
-        raise UnknownNameError("explain", code, CODES)
+        raise InvalidValueError(
+            "explain", code, f"one rule, not {', '.join(codes) or 'none'}", "give one code"
+        )
     page = files("snstat.checks").joinpath("pages", f"{codes[0]}.md")
     return page.read_text(encoding="utf-8")

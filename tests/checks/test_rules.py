@@ -291,8 +291,9 @@ def test_rules_are_chosen_by_code_name_or_beginning():
     for entry in ("SN9", "", "vanishing", "202", "SN1,"):
         with pytest.raises(UnknownNameError):
             choose([entry])
-    with pytest.raises(UnknownNameError, match="SN201"):
-        explanation("SN2")
+    for code in ("SN2", ""):
+        with pytest.raises(InvalidValueError, match="one rule"):
+            explanation(code)
 
 
 @pytest.mark.parametrize(
