@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numba import config
 
 from snstat import cli
 from snstat.checks.rules import CODES
@@ -290,26 +287,6 @@ def test_two_checks_that_write_one_baseline_at_once_do_no_harm():
     document = json.loads(Path("base.json").read_text(encoding="utf-8"))
     assert document["runs"][0]["simulation"]["seed"] in range(4)
     assert listing() == [".git", "base.json"]
-
-
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="one interrupted program is enough")
-def test_ctrl_c_gives_no_verdict_and_leaves_no_file():
-    arguments = ["--depth", "1000000", "--width", "512", "--sampler", "dense", "-t", "2"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "snstat", "check", *arguments, "--write-baseline", "base.json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A suite in the background inherits a shell's order to ignore Ctrl-C, and passes it on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads
-    ) as process:
-        time.sleep(8)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert out == ""
-    assert "Traceback" not in err
-    assert listing() == [".git"]
 
 
 def test_a_configuration_is_not_changed_by_its_baseline(capsys):

@@ -16,13 +16,14 @@ from tests.robustness import fuzzing, numpy_mutations
 from tests.robustness.targets import TARGETS
 
 CHECKOUT = Path(__file__).parents[2]
-# Damaged files of each target: uncompiled kernels take their time.
-FILES = int(os.environ.get("SNSTAT_FUZZ", "30" if config.DISABLE_JIT else "100"))
+# Damaged files of each target.
+FILES = int(os.environ.get("SNSTAT_FUZZ", "50"))
 # Where the sequence of damaged files begins; another number gives others.
 FIRST = int(os.environ.get("SNSTAT_FUZZ_FIRST", "0"))
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="uncompiled kernels take their time")
 @pytest.mark.parametrize("name", TARGETS)
 def test_damaged_files_are_one_line_or_valid(tmp_path, name):
     """Never a traceback, nothing unpickled, 10 s and 1 GiB at most for each."""
@@ -64,9 +65,10 @@ def test_the_fuzzer_sees_what_is_wrong():
 
 def test_damaged_files_are_the_same_in_every_run():
     for name, target in TARGETS.items():
-        seeds = [b'{"a": [1, 2]}', b'{"b": {"c": 3}}']
-        if target.suffix != "json":
-            seeds = [numpy_mutations.npy("{}", bytes(9))]
+        seeds = {
+            "json": [b'{"a": [1, 2]}', b'{"b": {"c": 3}}'],
+            "toml": [b"[check]\ndepth = 2\nwidth = 3\n"],
+        }.get(target.suffix, [numpy_mutations.npy("{}", bytes(9))])
         first, second = (
             [fuzzing.damaged(target, name, number, seeds) for number in range(10)] for _ in range(2)
         )

@@ -20,7 +20,7 @@ LONG = {
     "trajectory": ("fixedpoint", "-a", "tanh", "-a", "gelu", "--from", "1", "3", "-d", "1000000"),
 }
 # Moments at which the start of a short run is interrupted.
-STEPS, LAST_SECONDS = 40, 1.2
+STEPS, LAST_SECONDS = 12, 1.2
 pytestmark = [pytest.mark.slow, compiled]
 
 
