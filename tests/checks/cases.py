@@ -15,7 +15,7 @@ from snstat.engine.inputs import DrawnInputs
 from snstat.stack import Stack
 
 # Halfway between, so that a kink or a jump at 0 costs an error of second order in the step only.
-NODES = 1e-3 * (np.arange(-12000, 12000) + 0.5)
+NODES = 2e-3 * (np.arange(-6000, 6000) + 0.5)
 WEIGHTS = np.exp(-0.5 * NODES * NODES) / np.exp(-0.5 * NODES * NODES).sum()
 
 
@@ -26,10 +26,16 @@ def case(activation, depth=64, *, batch=64, mean=0.0, std=1.0, bounds=None, **st
     return Case(built, batch, inputs.moments(), Bounds.build(**(bounds or {})))
 
 
+JUDGED = {}
+
+
 def judged(*arguments, codes=CODES, **options):
     """Return the verdict on a stack and its findings by code."""
-    verdict, findings = judge(case(*arguments, **options), frozenset(codes))
-    return verdict, {finding.code: finding for finding in findings}
+    key = repr((arguments, sorted(codes), options))
+    if key not in JUDGED:
+        verdict, findings = judge(case(*arguments, **options), frozenset(codes))
+        JUDGED[key] = verdict, {finding.code: finding for finding in findings}
+    return JUDGED[key]
 
 
 def mean_of(function, q):

@@ -47,7 +47,7 @@ JUDGEMENTS = [
 
 @pytest.mark.parametrize(("activation", "depth", "options", "verdict", "codes"), JUDGEMENTS)
 def test_verdict_and_codes(activation, depth, options, verdict, codes):
-    seen, findings = judged(activation, depth, **options, width=2**20)
+    seen, findings = judged(activation, depth, **options, width=2**14)
     assert (seen, set(findings)) == (verdict, codes)
 
 
@@ -244,7 +244,7 @@ LEAST = re.compile(r"at least ([\d,]+) layers")
 
 @pytest.mark.parametrize(("activation", "depth", "options"), [entry[:3] for entry in JUDGEMENTS])
 def test_every_remedy_mends_what_it_was_given_for(activation, depth, options):
-    findings = judged(activation, depth, **options, width=512)[1]
+    findings = judged(activation, depth, **options, width=2**14)[1]
     for code, finding in findings.items():
         assert finding.remedy, finding
         assert finding.message.endswith("; " + finding.remedy)
@@ -259,7 +259,7 @@ def test_every_remedy_mends_what_it_was_given_for(activation, depth, options):
             if found:
                 changes[name] = kind(found[1].replace(",", ""))
         assert changes, finding.remedy
-        changed = {"width": 512, **options, "depth": depth, **changes}
+        changed = {"width": 2**14, **options, "depth": depth, **changes}
         left = look(case(activation, **changed))
         assert code not in left
         assert set(left) < set(findings)

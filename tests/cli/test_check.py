@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import config
 
 from snstat import cli
 from snstat.checks.rules import CODES
 
+LONG = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="takes long uncompiled")
 SMALL = ["check", "--depth", "8", "--width", "32", "--batch", "4", "--trials", "4"]
 
 
@@ -53,6 +55,7 @@ def test_a_sound_stack_passes(capsys):
     assert out.splitlines()[0].startswith("passed default: self-normalizing")
 
 
+@LONG
 def test_a_deep_selu_stack_fails_for_its_gradients(capsys):
     form = document(capsys, *SMALL, "--depth", "512", "--width", "64")
     check = form["checks"][0]
@@ -321,6 +324,7 @@ def test_the_same_seed_needs_the_same_sampling(capsys):
     assert any("not independent" in note for note in form["checks"][0]["notes"])
 
 
+@LONG
 def test_samples_of_unequal_length_are_judged_by_what_was_seen(capsys):
     random = np.random.default_rng(0)
     lengths = np.exp(1.5 * random.standard_normal((64, 1)))

@@ -45,8 +45,11 @@ def interrupt(folder, arguments, number):
         return process.returncode, lines_of(err), time.monotonic() - began
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [*((name, signal.SIGTERM) for name in LONG), ("dense", signal.SIGHUP)],
+    ids=str,
+)
 def test_a_terminated_run_dies_of_the_signal_and_leaves_nothing(tmp_path, name, number):
     (tmp_path / "other").write_text("stays")
     code, err, seconds = interrupt(tmp_path, LONG[name], number)

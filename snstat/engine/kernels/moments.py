@@ -71,9 +71,12 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
         row = x[a]
         for j in range(units):
             centre[j] += inverse * row[j]  # a sum before division could overflow
-    bad, total = 0, 0.0
+    # No loop both stores and sums: where two arrays happen to lie side by side, LLVM takes the loop
+    # one value at a time, and sums in another order.
     for j in range(units):
         wide_centre[j] = f64(centre[j])
+    bad, total = 0, 0.0
+    for j in range(units):
         total += wide_centre[j]
         bad += not abs(centre[j]) < math.inf
     # A mean may round up to infinity where values are near the largest number.
@@ -86,6 +89,8 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     third = fourth = 0.0
     for a in range(batch):
         row, difference = x[a], spare[a]
+        for j in range(units):
+            difference[j] = f64(row[j]) - wide_centre[j]
         first = second = spread = cross = 0.0
         for j in range(units):
             value = f64(row[j])
@@ -97,7 +102,6 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
             fourth += square * square
             c = wide_centre[j]
             d = value - c
-            difference[j] = d
             spread += d * d
             cross += c * d
         samples[FIRST, a] += first

@@ -135,7 +135,11 @@ def check_excess(run):
         assert known.max() < stats.norm.isf(ALARM / 50), (name, excess)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+# The long look takes every activation, and every odd shape.
+FULL = "SNSTAT_TRIALS" in os.environ
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS if FULL else ["selu", "relu", "sigmoid"])
 def test_the_residual_bounds_what_is_neglected(activation):
     for width, depth in ((24, 2), (48, 3)):
         check_excess(Measured(activation, depth, width, batch=4, seed=width))
@@ -155,7 +159,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("activation", "options"), OTHERS)
+@pytest.mark.parametrize(("activation", "options"), OTHERS if FULL else OTHERS[::3])
 def test_other_weights_inputs_and_shapes(activation, options):
     check_excess(Measured(activation, 4, 32, seed=3, **{"batch": 4, **options}))
 
