@@ -88,9 +88,12 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     if low.size:
         layer = int(low[0])
         value = float(root[layer])
+        # `known` has told which of the two it is.
+        theory = case.theory_holds or math.isnan(float(case.seen("second_moment")[layer]))
+        source = f"theory{_seen_root(case, layer)}" if theory else "seen"
         text = (
             f"{name} underflows at layer {layer}: root mean square of activations {value:.2g}"
-            f" (theory{_seen_root(case, layer)}), below {form.smallest:.2g}"
+            f" ({source}), below {form.smallest:.2g}"
         )
         found.append(Broken(layer, value, form.smallest, text))
     return found
