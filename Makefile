@@ -13,8 +13,6 @@ NEW_PIP := --upgrade "pip>=25.1"
 # What has a target of its own is not part of the suite.
 SUITE := not (peers or packaging or examples or docs or bench)
 PYTEST := -m pytest --ignore=tests/peers
-# Compiled or not is the same to them: they run once, in test-nojit, and in test-minimum.
-NO_KERNELS := --ignore=tests/theory --ignore=tests/report --ignore-glob='tests/checks/test_*config*'
 
 # Two at a time: kernels use both cores only now and then.
 SUITES := test-jit test-nojit test-wheel test-docs test-examples
@@ -49,8 +47,8 @@ format: develop ## rewrite the sources as ruff wants them
 types: develop ## mypy, strict, on the package
 	$(VENV)/bin/mypy
 
-test-jit: develop ## the suite, kernels compiled (but for what meets no kernel: see test-nojit)
-	$(VENV)/bin/python $(PYTEST) $(NO_KERNELS) -m "$(SUITE)"
+test-jit: develop ## the suite, kernels compiled
+	$(VENV)/bin/python $(PYTEST) -m "$(SUITE)"
 
 test-nojit: develop ## the suite, kernels as plain Python, measuring coverage
 	NUMBA_DISABLE_JIT=1 $(VENV)/bin/coverage run $(PYTEST) -m "$(SUITE)"

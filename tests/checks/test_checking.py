@@ -101,7 +101,7 @@ def moved(run, name, layer, errors):
 
 
 def test_theory_and_simulation_that_part_are_told(tmp_path):
-    run = snstat.propagate("selu", depth=6, width=1024, trials=8)
+    run = snstat.propagate("selu", depth=6, width=64, batch=8, trials=8)
     case = Request.build({}, saved=run).case
     assert disagrees(case(run)) is None
     # Student's t of 7 degrees of freedom exceeds 60 with probability 1e-10.

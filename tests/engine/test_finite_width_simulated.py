@@ -26,6 +26,9 @@ pytestmark = [
 
 # The full number: SNSTAT_TRIALS=10000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
+# It takes every activation, and every odd shape too.
+FULL = "SNSTAT_TRIALS" in os.environ
+SAMPLED = [("matrix-free", 1), ("matrix-free", 8), ("dense", 8)] + [("dense", 1)] * FULL
 ALARM = 1e-4
 KNOWN = ("mean", "second_moment", "variance", "variance_over_units")
 GRADIENT = "log gradient"
@@ -80,12 +83,12 @@ class Measured:
 @pytest.fixture(scope="module")
 def runs():
     """Independent runs at width 64: every activation, by both samplers, of two batches."""
-    cases = product(DEPTHS, ("dense", "matrix-free"), (1, 8))
+    cases = product(DEPTHS, SAMPLED)
     return {
         (name, sampler, batch): Measured(
             name, DEPTHS[name], 64, batch=batch, sampler=sampler, seed=seed
         )
-        for seed, (name, sampler, batch) in enumerate(cases)
+        for seed, (name, (sampler, batch)) in enumerate(cases)
     }
 
 
@@ -121,7 +124,7 @@ def test_every_layer_of_every_run_agrees(runs):
     scores = [run.excess(name) for run in runs.values() for name in (*KNOWN, GRADIENT)]
     known = np.concatenate(scores)
     known = known[np.isfinite(known)]
-    assert known.size > 600
+    assert known.size > 450
     assert known.max() < stats.norm.isf(ALARM / known.size / 2)
 
 
@@ -133,10 +136,6 @@ def check_excess(run):
         # The gradient of the last layer has no error.
         assert known.size == run.stack.depth + (name != GRADIENT), name
         assert known.max() < stats.norm.isf(ALARM / 50), (name, excess)
-
-
-# The long look takes every activation, and every odd shape.
-FULL = "SNSTAT_TRIALS" in os.environ
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS if FULL else ["selu", "relu", "sigmoid"])
@@ -164,7 +163,7 @@ def test_other_weights_inputs_and_shapes(activation, options):
     check_excess(Measured(activation, 4, 32, seed=3, **{"batch": 4, **options}))
 
 
-@pytest.mark.parametrize("activation", ["relu", "softplus"])
+@pytest.mark.parametrize("activation", ["relu", "softplus"] if FULL else ["relu"])
 def test_what_remains_falls_as_one_over_width_squared(activation, monkeypatch):
     """The log gradient of the input, where the second order is largest: trusted or not."""
     for module in ("fluctuations", "finite_width_gradient"):

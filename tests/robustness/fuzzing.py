@@ -116,9 +116,9 @@ def main(name: str, first: int, count: int, folder: Path) -> int:
     # Compiles what no cache holds, in its own time.
     path.write_bytes(seeds[0])
     list(problems(target, 0, path))
-    for seed in seeds:
+    for number, seed in enumerate(seeds):
         path.write_bytes(seed)
-        for found in problems(target, 0, path):
+        for found in problems(target, number, path):
             raise AssertionError(f"a seed: {found}")
     limit_memory()
     failed = 0

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from numba import config
 
+from snstat.cli import run
+
 # CAP_DAC_OVERRIDE lets root write where permissions forbid it; PR_CAPBSET_DROP takes it away.
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
@@ -77,6 +79,13 @@ def finish(*arguments: str, **options: Any) -> tuple[int, bytes, str]:
     with start(*arguments, **options) as process:
         out, err = process.communicate(timeout=240)
     return process.returncode, out or b"", lines_of(err or b"")
+
+
+def call(capsysbinary: Any, *arguments: str) -> tuple[int, bytes, str]:
+    """Run the program in this process: return what `finish` does, much sooner."""
+    code = run(arguments)
+    out, err = capsysbinary.readouterr()
+    return code, out, lines_of(err)
 
 
 def lines_of(err: bytes) -> str:

@@ -13,6 +13,7 @@ from tests.robustness.processes import (
     FILE_WRITERS,
     SMALL,
     WRITERS,
+    call,
     compiled,
     contents,
     finish,
@@ -25,9 +26,10 @@ pytestmark = compiled
 WITH_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 # One command of each kind: all forms of a result are written by the same code.
 SOME_FILES = ("propagate json", "fixedpoint table", "plot png", "plot svg")
+SOME = ("help", "schema", "rules", "check table", *SOME_FILES)
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", SOME)
 def test_a_closed_pipe_is_no_error(name):
     reader, writer = os.pipe()
     os.close(reader)
@@ -39,7 +41,7 @@ def test_a_closed_pipe_is_no_error(name):
 
 
 @WITH_FULL
-@pytest.mark.parametrize("name", ["help", "schema", *SOME_FILES])
+@pytest.mark.parametrize("name", SOME)
 def test_a_full_device_is_one_line(name):
     with Path("/dev/full").open("wb") as full:
         code, _, err = finish(*WRITERS[name], stdout=full)
@@ -108,9 +110,12 @@ def test_a_folder_without_permission_is_one_line(tmp_path, name):
     [(".", "is a directory"), ("no/such/folder/out", "No such file"), ("file/out", "Not a dir")],
 )
 @pytest.mark.parametrize("name", SOME_FILES)
-def test_a_place_that_cannot_be_is_one_line(tmp_path, name, place, words):
-    (tmp_path / "file").write_bytes(b"of before")
-    code, _, err = finish(*FILE_WRITERS[name], "-o", place, cwd=tmp_path)
+def test_a_place_that_cannot_be_is_one_line(
+    capsysbinary, monkeypatch, tmp_path, name, place, words
+):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_bytes(b"of before")
+    code, _, err = call(capsysbinary, *FILE_WRITERS[name], "-o", place)
     assert code == 2
     assert words in one_complaint(err)
     assert contents(tmp_path) == {"file": b"of before"}
@@ -127,27 +132,29 @@ def test_a_place_that_cannot_be_is_one_line(tmp_path, name, place, words):
     ],
     ids=lambda arguments: arguments[-2] if arguments else None,
 )
-def test_a_run_that_fails_leaves_the_file_of_before(tmp_path, arguments):
-    (tmp_path / "out").write_bytes(b"of before")
-    code, out, err = finish(*arguments, "-o", "out", cwd=tmp_path)
+def test_a_run_that_fails_leaves_the_file_of_before(capsysbinary, monkeypatch, tmp_path, arguments):
+    monkeypatch.chdir(tmp_path)
+    Path("out").write_bytes(b"of before")
+    code, out, err = call(capsysbinary, *arguments, "-o", "out")
     assert (code, out) == (2, b"")
     one_complaint(err)
     assert contents(tmp_path) == {"out": b"of before"}
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
-def test_a_name_that_is_no_text_is_told_and_written(tmp_path, form):
+def test_a_name_that_is_no_text_is_told_and_written(capsysbinary, monkeypatch, tmp_path, form):
     """File names are bytes: these are not UTF-8, and hold what a terminal obeys."""
     name = os.fsdecode(b"\xff\x1b[31m\n.npy")
-    with open(tmp_path / name, "wb") as file:  # noqa: PTH123
+    monkeypatch.chdir(tmp_path)
+    with open(name, "wb") as file:  # noqa: PTH123
         np.save(file, np.ones((2, 3), np.float32))
     arguments = ("propagate", "-d", "1", "-w", "3", "-t", "1", "--inputs", name, "-f", form)
-    code, out, err = finish(*arguments, cwd=tmp_path)
+    code, out, err = call(capsysbinary, *arguments)
     assert (code, err) == (0, "")
     assert b"\x1b" not in out
-    code, _, err = finish(*arguments, "-o", name, cwd=tmp_path)
+    code, _, err = call(capsysbinary, *arguments, "-o", name)
     assert (code, err) == (0, "")
-    assert b"\x1b" not in (tmp_path / name).read_bytes()
-    code, _, err = finish("propagate", *SMALL, "--inputs", name, "--batch", "9", cwd=tmp_path)
+    assert b"\x1b" not in Path(name).read_bytes()
+    code, _, err = call(capsysbinary, "propagate", *SMALL, "--inputs", name, "--batch", "9")
     assert code == 2
     assert one_complaint(err)[:-1].isprintable()

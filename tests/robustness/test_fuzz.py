@@ -17,7 +17,7 @@ from tests.robustness.targets import TARGETS
 
 CHECKOUT = Path(__file__).parents[2]
 # Damaged files of each target.
-FILES = int(os.environ.get("SNSTAT_FUZZ", "50"))
+FILES = int(os.environ.get("SNSTAT_FUZZ", "30"))
 # Where the sequence of damaged files begins; another number gives others.
 FIRST = int(os.environ.get("SNSTAT_FUZZ_FIRST", "0"))
 

@@ -24,21 +24,21 @@ STEPS, LAST_SECONDS = 12, 1.2
 pytestmark = [pytest.mark.slow, compiled]
 
 
-def unfinished(folder, process):
-    """Wait until a run has opened its file and is well under way; return the file's name."""
+def unfinished(folder, process, seconds):
+    """Wait until a run has opened its file, and `seconds` longer; return the file's name."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if parts := list(folder.glob(".*.part")):
-            time.sleep(2.0)
+            time.sleep(seconds)
             return parts[0].name
         time.sleep(0.02)
     pytest.fail(f"no file was begun: {process.communicate()}")
 
 
-def interrupt(folder, arguments, number):
+def interrupt(folder, arguments, number, seconds=1.0):
     """Send a signal to a run under way: return its code, its errors and how long it took to end."""
     with start(*arguments, "-o", str(folder / "out.png")) as process:
-        assert unfinished(folder, process).startswith(".out.png.")
+        assert unfinished(folder, process, seconds).startswith(".out.png.")
         began = time.monotonic()
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
@@ -68,7 +68,8 @@ def test_a_terminated_run_leaves_the_file_of_before(tmp_path):
 
 @pytest.mark.parametrize("name", ["dense", "matrix-free"])
 def test_an_interrupted_run_writes_what_it_has_whole(tmp_path, name):
-    code, err, _ = interrupt(tmp_path, (*LONG[name], "-f", "json"), signal.SIGINT)
+    # Long enough to have a layer of every trial.
+    code, err, _ = interrupt(tmp_path, (*LONG[name], "-f", "json"), signal.SIGINT, 2.0)
     assert (code, err) == (130, "")
     assert list(contents(tmp_path)) == ["out.png"]
     run = json.loads((tmp_path / "out.png").read_bytes())["runs"][0]
@@ -89,7 +90,7 @@ def test_an_ignored_hangup_stays_ignored(tmp_path):
     """As nohup has it."""
     ignore = {"prepare": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
     with start(*LONG["dense"], "-o", str(tmp_path / "out"), **ignore) as process:
-        unfinished(tmp_path, process)
+        unfinished(tmp_path, process, 1.0)
         process.send_signal(signal.SIGHUP)
         time.sleep(1.0)
         assert process.poll() is None
