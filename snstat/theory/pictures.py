@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -115,6 +116,11 @@ def correlation_curve(
         points_here = correlation_fixed_points(
             entry, second_moment, weight_gain, bias_std, None if settled else image
         )
+        if entry.odd and bias_std == 0:
+            # The map is odd, and so are its fixed points; no other map has any below 0, because
+            # the terms of its series in c are not negative.
+            below = [replace(point, value=-point.value) for point in points_here if point.value > 0]
+            points_here = (*reversed(below), *points_here)
     return CorrelationCurve(
         activation,
         weight_gain,

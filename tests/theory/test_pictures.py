@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,8 @@ def test_the_picture_of_the_correlation_map():
     assert curve.second_moment == pytest.approx(1.5**2 * point.second_moment, rel=1e-13)
     assert curve.correlations.tolist() == [-1, -0.5, 0, 0.5, 1]
     assert curve.images[[0, 2, 4]] == pytest.approx([-1, 0, 1], abs=1e-14)
-    assert [p.value for p in curve.fixed_points] == [0.0, 1.0]
+    assert [p.value for p in curve.fixed_points] == [-1.0, 0.0, 1.0]
+    assert [p.stable for p in curve.fixed_points] == [False, True, False]
     # Where q is no fixed point, correlations have theirs all the same.
     for name, parameters in (
         ("relu", {"weight_gain": 3.0}),
@@ -44,7 +47,8 @@ def test_the_picture_of_the_correlation_map():
         above = curve.images[999:-1] > curve.correlations[999:-1] + 1e-15
         # From just below 0 on; correlation 1 itself is one more.
         crossings = int(np.count_nonzero(above[1:] != above[:-1])) + 1
-        assert len(curve.fixed_points) == crossings
+        assert sum(fixed.value >= 0 for fixed in curve.fixed_points) == crossings
+        assert (curve.fixed_points[0].value == -1) == math.isclose(curve.images[0], -1)
         assert curve.fixed_points[-1].value == 1.0
         for fixed in curve.fixed_points:
             nearby = np.interp(fixed.value, curve.correlations, curve.images)

@@ -33,7 +33,7 @@ def draw_correlation(curves: Sequence[CorrelationCurve], style: str = "light") -
 
     look = style_named(style)
     with drawing(look):
-        figure = Figure(figsize=(WIDTH, 4.7))
+        figure = Figure(figsize=(WIDTH, 4.7), layout="compressed")
         axes = figure.subplots()
         dress(axes, look)
         low = min(0.0, *(float(curve.correlations[0]) for curve in curves))
@@ -64,10 +64,12 @@ def draw_correlation(curves: Sequence[CorrelationCurve], style: str = "light") -
         handles += [
             Line2D([], [], color=look.faint, linewidth=1.0, label="unchanged"),
             Line2D([], [], label="stable", **dot),
-            Line2D([], [], label="unstable", markerfacecolor=look.ground, **dot),
+            Line2D([], [], label="not stable", markerfacecolor=look.ground, **dot),
         ]
-        axes.set_xlim(low, 1)
-        axes.set_ylim(low, 1)
+        # Marks in the corners keep clear of the frame and its labels.
+        room = 0.04 * (1 - low)
+        axes.set_xlim(low - room, 1 + room)
+        axes.set_ylim(low - room, 1 + room)
         axes.set_box_aspect(1)
         axes.set_xlabel("correlation of two inputs' pre-activations")
         axes.set_ylabel("their correlation one layer later")

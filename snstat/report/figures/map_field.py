@@ -118,8 +118,16 @@ def _draw_trajectories(axes: Axes, field: MapField, look: Style) -> None:
     """Draw each trajectory with a dot for every layer, a larger open one at its start."""
     for path in field.trajectories:
         axes.plot(path[:, 0], path[:, 1], "-o", color=look.ink, linewidth=1.0, markersize=2.2)
+        # Many a start lies on the frame, and is to be seen whole.
         axes.plot(
-            path[:1, 0], path[:1, 1], "o", color=look.ink, markerfacecolor=look.ground, markersize=5
+            path[:1, 0],
+            path[:1, 1],
+            "o",
+            color=look.ink,
+            markerfacecolor=look.ground,
+            markersize=5,
+            clip_on=False,
+            zorder=3,
         )
 
 
