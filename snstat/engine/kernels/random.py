@@ -117,6 +117,16 @@ def symmetric(word, step):
 
 
 @jit
+def symmetric_double(a, b, step):
+    """Return a float64 uniform on [−2^31 step, 2^31 step) from two words.
+
+    Without a difference from 1, which compilers may fuse with the product, or not: every kernel
+    is to draw the same bits.
+    """
+    return (f64(a) - 2.0**31 + f64(b) * 2.0**-32) * step
+
+
+@jit
 def copy(source, target):
     """Copy as many values as `target` has; assigning slices would take 2 s to compile."""
     for j in range(target.size):
@@ -149,13 +159,13 @@ def fill_single(row, words, start, uniform, deviation, step, c1, c2, c3, k0, k1)
 def fill_double(row, start, uniform, scale, c1, c2, c3, k0, k1):
     """Write the float64 values of the blocks `start`... to `row` (2·blocks): see draw_rows."""
     n = row.size // 2
-    half_width = scale * math.sqrt(3.0)
+    step = scale * math.sqrt(3.0) * 2.0**-31
     for j in range(n):
         index = start + u64(j)
         a, b, c, d = philox_call(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
         if uniform:
-            row[j] = half_width * (f64(a) * 2.0**-31 + f64(b) * 2.0**-63 - 1.0)
-            row[n + j] = half_width * (f64(c) * 2.0**-31 + f64(d) * 2.0**-63 - 1.0)
+            row[j] = symmetric_double(a, b, step)
+            row[n + j] = symmetric_double(c, d, step)
         else:
             row[j], row[n + j] = normal_pair_double(a, b, c, d, scale)
 
