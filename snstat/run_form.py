@@ -121,6 +121,8 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
     # Files of before it was written have none.
     expected = np.array([_number(f"{name}.expected", form.get("expected")) for form in forms])
     signless = {"stderr": stderr}
+    if name == "second_moment":
+        signless |= {"estimate": estimate}
     if name == GRADIENT:  # a geometric mean
         signless |= {"estimate": estimate, "theory": theory, "expected": expected}
     for key, values in signless.items():

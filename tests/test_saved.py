@@ -115,6 +115,8 @@ def test_damaged_files_say_so(tmp_path, text, words):
         lambda run: run["layers"][1].pop("mean"),
         lambda run: run["layers"][1]["mean"].update(estimate="zero"),
         lambda run: run["layers"][1]["mean"].update(estimate=True),
+        lambda run: run["layers"][1]["mean"].update(stderr=-0.1),
+        lambda run: run["layers"][1]["second_moment"].update(estimate=-0.1),
         lambda run: run["stack"].pop("width"),
         lambda run: run["stack"].update(width="wide"),
         lambda run: run["simulation"].update(trials=2.5),
