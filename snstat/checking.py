@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
+
 from snstat.checks.baseline import compare, identical, require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
@@ -99,6 +101,8 @@ class Request:
             stack, inputs = self.plan.stack, self.plan.inputs.moments()
         return Case(stack, run.simulation.batch, inputs, self.bounds, run)
 
+    # A saved run holds any numbers, and what overflows is judged as infinite.
+    @np.errstate(over="ignore", divide="ignore", invalid="ignore")
     def judge(self, run: Run) -> Check:
         """Return the verdict on a complete `run`, and what is wrong with it."""
         case = self.case(run)

@@ -115,3 +115,12 @@ def test_theory_and_simulation_that_part_are_told(tmp_path):
     judged = Request.build({}, saved=saved).judge(saved)
     assert [finding.code for finding in judged.findings] == ["SN501"]
     assert judged.findings[0].remedy.startswith("run again with --seed")
+
+
+def test_numbers_that_overflow_are_judged_and_not_warned_of(tmp_path):
+    run = snstat.propagate("selu", **SMALL)
+    snstat.save(run, tmp_path / "base.json")
+    huge = replace(run.statistics["mean"], estimate=np.full(7, 1e308))
+    changed = replace(run, statistics=MappingProxyType(dict(run.statistics) | {"mean": huge}))
+    request = Request.build({"baseline": tmp_path / "base.json"}, saved=changed)
+    assert "SN701" in {finding.code for finding in request.judge(changed).findings}
