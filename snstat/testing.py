@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from snstat.checking import check
+from snstat.report.check_words import headline, rule_words
 from snstat.results import Check
 
 __all__ = ["assert_propagates"]
@@ -21,7 +22,7 @@ def assert_propagates(
     __tracebackhide__ = True
     result = check(activation, depth, **options)
     if not result.passed:
-        lines = [f"{result.name}: {result.verdict}"]
-        lines += [f"{found.code} {found.name}: {found.message}" for found in result.findings]
+        lines = [headline(result)]
+        lines += [f"{rule_words(found)}: {found.message}" for found in result.findings]
         raise AssertionError("\n".join(lines))
     return result

@@ -33,7 +33,7 @@ ARROWS = {
     "plan": {"errors", "results", "activation", "stack", "theory", "engine", "memory"},
     "propagation": {"results", "plan"},
     "checking": {"errors", "results", "engine", "plan", "saved", "checks"},
-    "testing": {"results", "checking"},
+    "testing": {"results", "checking", "report"},
     "run_form": {"errors", "results", "activation", "stack"},
     "saved": {"errors", "results", "run_form", "atomic", "memory"},
     "saved_checks": {"results", "saved"},

@@ -74,7 +74,7 @@ def _judged(case: Case) -> list[str]:
 
 
 def left_out(case: Case) -> list[str]:
-    """Return notes on what SN501 could not judge."""
+    """Return notes on what SN501 could not judge; its page says why."""
     if case.run is None:
         return []
     if case.run.simulation.trials < 2:
@@ -84,8 +84,7 @@ def left_out(case: Case) -> list[str]:
     if not missing:
         return []
     names = ", ".join(name.replace("_", " ") for name in missing)
-    why = "not known to first order in 1/width for this stack"
-    return [f"SN501 leaves out {names}: {why}"]
+    return [f"SN501 leaves out {names}"]
 
 
 def too_narrow(case: Case) -> Broken | None:

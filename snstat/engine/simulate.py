@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -84,9 +85,7 @@ def simulate(
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             values = np.empty((trials, 1, len(STATISTICS)))
-            finite = np.array(
-                list(pool.map(lambda t: network.begin(t, values[t, 0]), range(trials)))
-            )
+            finite = _each_trial(pool, trials, lambda t: network.begin(t, values[t, 0]))
             blocks.append(_reduce(values, finite[:, None]))
             first, length = 1, _first_length(stack, inputs, trials, chosen, threads)
             while first <= stack.depth and not interrupted:
@@ -101,7 +100,7 @@ def simulate(
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
             if backward and not interrupted:
-                log_gradient = np.array(list(pool.map(network.gradient, range(trials))))
+                log_gradient = _each_trial(pool, trials, network.gradient)
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True
@@ -114,6 +113,12 @@ def simulate(
         np.concatenate(column) for column in zip(*blocks, strict=True)
     )
     return Measured(estimate, stderr, layer_finite, interrupted, log_gradient)
+
+
+def _each_trial(pool: ThreadPoolExecutor, trials: int, task: Callable[[int], Any]) -> Any:
+    """Return what `task` returns for every trial, in order, as an array."""
+    done = pool.map(lambda share: [task(t) for t in share], shares(trials))
+    return np.array([result for share in done for result in share])
 
 
 def _run_block(

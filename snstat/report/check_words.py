@@ -10,13 +10,17 @@ from snstat.report.words import count, simulation_words, stack_words
 if TYPE_CHECKING:
     from snstat.results import Check, Finding
 
+# The verdicts that blame nothing.
+SOUND = ("stable", "self-normalizing")
 # What may stand between what is wrong and what to try.
 SEPARATORS = " ,;:."
 
 
 def headline(check: Check) -> str:
-    """Return "default: gradient-exploding"."""
-    return f"{check.name}: {check.verdict}"
+    """Return "default: gradient-exploding", or "default: stable, but breaks SN104, SN701"."""
+    codes = dict.fromkeys(finding.code for finding in check.findings)
+    but = f", but breaks {', '.join(codes)}" if codes and check.verdict in SOUND else ""
+    return f"{check.name}: {check.verdict}{but}"
 
 
 def outcome(check: Check) -> str:

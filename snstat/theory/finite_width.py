@@ -43,6 +43,8 @@ class FiniteWidth:
     log_gradient_residual: FloatArray
 
 
+# Where second moments overflow nothing is known, as their differences say.
+@np.errstate(over="ignore", invalid="ignore")
 def finite_width(
     stack: Stack,
     batch: int,

@@ -128,7 +128,7 @@ def make_checks() -> list[Check]:
         " 0.999; no weight gain or depth was found that would help",
         remedy="",
     )
-    note = "SN501 leaves out kurtosis: what it is at finite width is not known"
+    note = "SN501 leaves out kurtosis"
     return [
         make_check(make_finding(), collapse, source=Source("pyproject.toml", 41), notes=(note,)),
         make_check(name="encoder", baseline="base.json", notes=(note,)),

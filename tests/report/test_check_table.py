@@ -53,7 +53,7 @@ def test_the_report_reads_from_the_verdict_down() -> None:
         "  SN301 inputs-collapse, layer 38: inputs collapse: any two have cosine 0.9991",
         "        at layer 38, at or above the bound 0.999; no weight gain or depth was",
         "        found that would help",
-        "  note: SN501 leaves out kurtosis: what it is at finite width is not known",
+        "  note: SN501 leaves out kurtosis",
     ]
 
 

@@ -151,7 +151,7 @@ TARGETS = {
         "toml",
         seeds.configurations,
         (several, toml_mutations.exchange, toml_mutations.exchange),
-        (Command(1, ("check", "--config", FILE, "-f", "github")),),
+        (Command(1, ("check", "--config", FILE, "--trials", "2", "-f", "github")),),
         examine_configuration,
     ),
     "npy": Target(

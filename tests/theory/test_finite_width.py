@@ -194,6 +194,13 @@ def test_what_is_not_known_is_missing():
     np.testing.assert_array_equal(silent.fluctuation[1:], 0.0)
 
 
+def test_of_inputs_whose_squares_overflow_nothing_is_known():
+    data = np.array([[1e200, 1.0, 2.0], [-1.0, 1e200, 3.0], [0.0, 1.0, 1.0]])
+    _, found = theory(Stack.build("selu", 2, 3), source=DataInputs("data", data, 3))
+    for name in ("second_moment", "variance"):
+        assert not np.isfinite(found.expected[name]).any()
+
+
 def test_data_are_followed_where_their_lengths_are_equal():
     stack = Stack.build("selu", 4, 64, input_width=32)
     rows = np.random.default_rng(0).normal(size=(6, 32))
