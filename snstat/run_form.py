@@ -183,8 +183,8 @@ SIMULATION: dict[str, Reader] = {
     "dtype": _one_of("float32", "float64"),
     "sampler": _one_of("dense", "matrix-free"),
     "inputs": _path,
-    "input_mean": _or_null(_real(-math.inf)),
-    "input_std": _or_null(_real(0.0)),
+    "input_mean": _or_null(_real(-MAX_SCALE, MAX_SCALE)),
+    "input_std": _or_null(_real(0.0, MAX_SCALE)),
 }
 OUTLOOK: dict[str, Reader] = {
     "kind": _one_of("converges", "vanishes", "silent", "explodes", "neutral", "drifts"),

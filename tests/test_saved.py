@@ -120,6 +120,7 @@ def test_damaged_files_say_so(tmp_path, text, words):
         lambda run: run["stack"].pop("width"),
         lambda run: run["stack"].update(width="wide"),
         lambda run: run["simulation"].update(trials=2.5),
+        lambda run: run["simulation"].update(input_std=1e200),
         lambda run: run.pop("simulation"),
     ],
 )

@@ -100,6 +100,15 @@ def test_a_saved_run_is_judged_without_simulating(capsys, monkeypatch):
     assert "--depth" in err
 
 
+def test_a_part_of_a_saved_run_is_not_judged(capsys):
+    call(capsys, "propagate", *SMALL[1:], "-f", "json", "-o", "run.json")
+    text = Path("run.json").read_text(encoding="utf-8")
+    Path("run.json").write_text(text.replace('"partial": false', '"partial": true'), "utf-8")
+    code, out, err = call(capsys, "check", "run.json")
+    assert (code, out) == (2, "")
+    assert "partial" in err
+
+
 def test_a_saved_run_of_several_is_several_checks(capsys):
     call(
         capsys, "propagate", *SMALL[1:], "-a", "gelu", "-a", "selu", "-f", "json", "-o", "two.json"
