@@ -106,6 +106,14 @@ def limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
+def compile_kernels() -> None:
+    """Compile what no cache holds and a damaged file may ask for, in its own time."""
+    small = ["propagate", "-d", "1", "-w", "4", "-b", "2", "-t", "1", "--backward"]
+    for init in ("lecun_normal", "orthogonal"):
+        for sampler in ("dense", "matrix-free"):
+            call([*small, "--init", init, "--sampler", sampler])
+
+
 def main(name: str, first: int, count: int, folder: Path) -> int:
     """Run, and return how many files were not taken as they should."""
     target = TARGETS[name]
@@ -113,7 +121,7 @@ def main(name: str, first: int, count: int, folder: Path) -> int:
     warmup.NOTICE_AFTER_SECONDS = 3600.0
     seeds = list(target.seeds())
     path = folder / f"damaged.{target.suffix}"
-    # Compiles what no cache holds, in its own time.
+    compile_kernels()
     path.write_bytes(seeds[0])
     list(problems(target, 0, path))
     for number, seed in enumerate(seeds):
