@@ -76,7 +76,7 @@ test-random: develop ## dieharder on the random generator (Debian package; hours
 # How many damaged files each reader is fed, and which: another FUZZ_FIRST gives others.
 FUZZ ?= 4000
 FUZZ_FIRST ?= 0
-fuzz: develop ## 12,000 damaged files for the commands that read one; minutes
+fuzz: develop ## 16,000 damaged files for the commands that read one; ten minutes
 	SNSTAT_FUZZ=$(FUZZ) SNSTAT_FUZZ_FIRST=$(FUZZ_FIRST) SNSTAT_FUZZ_FOLDER=build/fuzz \
 		$(VENV)/bin/python -m pytest -s tests/robustness/test_fuzz.py
 

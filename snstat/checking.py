@@ -21,6 +21,7 @@ from snstat.checks.notes import not_judged, unlike
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
 from snstat.engine.inputs import DRAWN, DrawnInputs
 from snstat.errors import InputFileError, InvalidValueError
+from snstat.memory import require_memory
 from snstat.plan import Plan, options_of, stack_of
 from snstat.results import STATISTICS, Check, Finding, InputMoments, Run, Source
 from snstat.saved import load_named
@@ -31,6 +32,11 @@ DEFAULTS = {"activation": "selu", "depth": 64}
 # Added to a seed, modulo 2⁶⁴, for a run that is to be independent of its baseline: seeds are keys,
 # and the streams of any two keys are.
 OTHER_SEED = 1
+# What theory keeps of a layer that is only thought of.
+BYTES_PER_LAYER = 1000
+
+# What reads the runs of a baseline file, by the names of their checks.
+Reader = Callable[[str], dict[str, Run]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +63,19 @@ class Request:
         name: str = DEFAULT_NAME,
         source: Source | None = None,
         saved: Run | None = None,
+        read: Reader = load_named,
     ) -> Request:
         """Return the request of `options`: those of `check` that were given, by name.
 
-        With a baseline, what is not given is as it was there. A `saved` run leaves no choice of
-        the stack. Raises what is wrong with them.
+        With a baseline, what is not given is as it was there; `read` returns the runs of its file.
+        A `saved` run leaves no choice of the stack. Raises what is wrong with them.
         """
         given = {key: value for key, value in options.items() if value is not None}
         bounds = Bounds.build(**{key: given.pop(key) for key in BOUNDS if key in given})
         codes = choose(given.pop("select", ()), given.pop("ignore", ()))
         path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
-        baseline = None if path is None else find_baseline(path, name)
+        activation = given.get("activation") if saved is None else saved.stack.activation
+        baseline = None if path is None else find_baseline(path, name, activation, read)
         if same_seed and baseline is None:
             raise InvalidValueError(
                 "same_seed", same_seed, "given with a baseline", "it means the baseline's seed"
@@ -84,8 +92,11 @@ class Request:
         stack = saved.stack if saved is not None else plan.stack if plan is not None else None
         if stack is not None:
             _require_layers(bounds, stack.depth)
-        if plan is not None and baseline is not None and not same_seed:
-            require_trials("trials", plan.trials)  # before anything runs
+        if baseline is not None and not same_seed and BASELINE_CODE in codes:
+            # Before anything runs.
+            require_trials("trials of the baseline", baseline.simulation.trials)
+            if plan is not None:
+                require_trials("trials", plan.trials)
         label = None if path is None else os.fspath(path)
         return cls(name, plan, bounds, codes, baseline, label, same_seed, source)
 
@@ -128,7 +139,7 @@ class Request:
 
     def _drift(self, run: Run, baseline: Run) -> list[Finding]:
         if self.same_seed:
-            for key in ("seed", "trials", "batch", "dtype"):
+            for key in ("seed", "trials", "batch", "dtype", "sampler"):
                 if run.simulation[key] != baseline.simulation[key]:
                     raise InvalidValueError(
                         key,
@@ -212,20 +223,29 @@ def check(
     return request.judge(run)
 
 
-def find_baseline(path: str | os.PathLike[str], name: str) -> Run:
-    """Return the run of the check `name` in a baseline file, or the only run there is.
+def find_baseline(
+    path: str | os.PathLike[str],
+    name: str,
+    activation: str | None = None,
+    read: Reader = load_named,
+) -> Run:
+    """Return the run of the check `name` in a baseline file; a check without a name of its own is
+    that of its activation, or the only run there is.
 
     Raises InputFileError for a file that is missing or damaged, or has no such run.
     """
-    runs = load_named(path)
+    runs = read(os.fspath(path))
     if name in runs:
         return runs[name]
-    if len(runs) == 1 and name == DEFAULT_NAME:
-        return next(iter(runs.values()))
+    remedy = "write it again"
+    if name == DEFAULT_NAME:
+        if activation in runs:
+            return runs[activation]
+        if len(runs) == 1:
+            return next(iter(runs.values()))
+        remedy = "choose one with --activation, or write it again"
     known = ", ".join(runs)
-    raise InputFileError(
-        path, f"has no baseline of the check {name!r}, only of {known}", "write it again"
-    )
+    raise InputFileError(path, f"has no baseline of the check {name!r}, only of {known}", remedy)
 
 
 def _plan(options: dict[str, Any]) -> Plan:
@@ -268,6 +288,8 @@ def _require_layers(bounds: Bounds, depth: int) -> None:
         raise InvalidValueError("target_layer", bounds.target_layer, f"at most {depth}, the depth")
     if bounds.depth_limit is not None and bounds.depth_limit < depth:
         raise InvalidValueError("depth_limit", bounds.depth_limit, f"at least {depth}, the depth")
+    if bounds.depth_limit is not None:
+        require_memory(float(bounds.depth_limit) * BYTES_PER_LAYER, "use a smaller --depth-limit")
 
 
 def _input_moments(run: Run) -> InputMoments:
@@ -287,4 +309,8 @@ def _input_moments(run: Run) -> InputMoments:
     for name in [entry.name for entry in fields(InputMoments) if entry.name in STATISTICS]:
         theory = float(run.statistics[name].theory[0])
         values[name] = float(run.statistics[name].estimate[0]) if math.isnan(theory) else theory
+    # Of samples that differ in length nothing was expected.
+    expected = run.statistics["second_moment"].expected[1:2]
+    if np.isfinite(expected).all():
+        values["length_variance"] = 0.0
     return InputMoments(**values)

@@ -135,9 +135,19 @@ def load_all(path: str | os.PathLike[str]) -> list[Run]:
 
 def load_named(path: str | os.PathLike[str]) -> dict[str, Run]:
     """Return the runs of a baseline by the names of their checks, those of `snstat propagate` by
-    their activations; raises what `load_all` raises."""
+    their activations, numbered from the second of one activation on; raises what `load_all`
+    raises."""
     runs, names = _load(path)
-    return dict(zip(names or [run.stack.activation for run in runs], runs, strict=True))
+    if names:
+        return dict(zip(names, runs, strict=True))
+    named: dict[str, Run] = {}
+    for run in runs:
+        name, seen = run.stack.activation, 1
+        while name in named:
+            seen += 1
+            name = f"{run.stack.activation} {seen}"
+        named[name] = run
+    return named
 
 
 def _load(path: str | os.PathLike[str]) -> tuple[list[Run], list[str]]:

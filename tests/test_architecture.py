@@ -32,7 +32,7 @@ ARROWS = {
     "report": {"errors", "results"},
     "plan": {"errors", "results", "activation", "stack", "theory", "engine", "memory"},
     "propagation": {"results", "plan"},
-    "checking": {"errors", "results", "engine", "plan", "saved", "checks"},
+    "checking": {"errors", "results", "engine", "plan", "saved", "checks", "memory"},
     "testing": {"results", "checking", "report"},
     "run_form": {"errors", "results", "activation", "stack"},
     "saved": {"errors", "results", "run_form", "atomic", "memory"},

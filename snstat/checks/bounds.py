@@ -12,6 +12,8 @@ from snstat.stack import MAX_DEPTH, MAX_SCALE, integer, known, number
 NUMBER_FORMATS = ("float16", "bfloat16", "float32")
 # Decades of a squared gradient beyond these are beyond a float64.
 MAX_DECADES = 300.0
+# First-order theory says of standard deviations beyond this only that they are.
+MAX_FLUCTUATION = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ _RANGES: Mapping[str, Check] = {
     "separation_max": lambda name, value: number(name, value, 1.0, MAX_SCALE),
     "dead_max": lambda name, value: number(name, value, 0.0, 1.0),
     "saturated_max": lambda name, value: number(name, value, 0.0, 1.0),
-    "fluctuation_max": lambda name, value: number(name, value, 0.0, MAX_SCALE),
+    "fluctuation_max": lambda name, value: number(name, value, 0.0, MAX_FLUCTUATION),
     "min_effect": lambda name, value: number(name, value, 0.0, MAX_SCALE),
 }
 # fmt: on

@@ -46,6 +46,11 @@ class Case:
             bounds = replace(bounds, depth_limit=None)
         return Case(replace(self.stack, **changes), self.batch, inputs, bounds)
 
+    @cached_property
+    def thought(self) -> Case:
+        """The same case by theory alone, as remedies are tried out."""
+        return self if self.run is None else replace(self, run=None)
+
     @property
     def depth(self) -> int:
         """Layers of the stack."""

@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 
+from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
 from snstat.checks.remedies import fewer_layers, wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import FloatArray
 
-# First-order theory says of standard deviations beyond this only that they are.
-TELLING = 2.0
 # Probability that a stack without fault is accused of SN501.
 FALSE_ALARM = 0.005
 
@@ -35,10 +34,11 @@ def disagrees(case: Case) -> Broken | None:
             beyond = np.maximum(np.abs(estimate - expected) - slack, 0.0) / statistic.stderr
         chances[name] = _tail(beyond, run.simulation.trials)
     comparisons = sum(int(np.count_nonzero(~np.isnan(chance))) for chance in chances.values())
+    level = FALSE_ALARM / max(comparisons, 1)
     bad = [
-        (int(np.flatnonzero(chance < FALSE_ALARM / comparisons)[0]), name)
+        (int(np.flatnonzero(chance < level)[0]), name)
         for name, chance in chances.items()
-        if (chance < FALSE_ALARM / max(comparisons, 1)).any()
+        if (chance < level).any()
     ]
     if not bad:
         return None
@@ -79,12 +79,18 @@ def left_out(case: Case) -> list[str]:
         return []
     if case.run.simulation.trials < 2:
         return ["SN501 not judged: chance cannot be told from fewer than 2 trials"]
-    judged = _judged(case)
-    missing = [name for name in case.run.statistics if name not in judged]
-    if not missing:
-        return []
-    names = ", ".join(name.replace("_", " ") for name in missing)
-    return [f"SN501 leaves out {names}"]
+    groups: dict[str, list[str]] = {}
+    for name, statistic in case.run.statistics.items():
+        known = np.isfinite(statistic.expected[1:])
+        layers = 1 + np.flatnonzero(known)
+        if known.all():
+            continue
+        where = ""
+        if layers.size:  # gradients are known from the last layer back, others from the first on
+            where = f" below layer {layers[0]}" if known[-1] else f" beyond layer {layers[-1]}"
+        groups.setdefault(where, []).append(name.replace("_", " "))
+    listed = "; ".join(", ".join(names) + where for where, names in groups.items())
+    return [f"SN501 leaves out {listed}"] if groups else []
 
 
 def too_narrow(case: Case) -> Broken | None:
@@ -97,7 +103,7 @@ def too_narrow(case: Case) -> Broken | None:
     value = float(fluctuation[most])
     shown = f"{value:.3g}"
     if math.isinf(value):
-        value, shown = max(bound, TELLING), f"more than {TELLING:g}"
+        value, shown = MAX_FLUCTUATION, f"more than {MAX_FLUCTUATION:g}"
     text = (
         f"networks differ: the log second moment of one sample varies with standard deviation"
         f" {shown} at layer {most} (theory), above {bound:.3g} from layer {layer} on"
@@ -106,8 +112,12 @@ def too_narrow(case: Case) -> Broken | None:
 
 
 def _again(case: Case, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # a Rule's signature
-    trials = 4 * case.run.simulation.trials if case.run is not None else 32
-    return [Remedy(f"run again with --seed 1 --trials {trials} to tell chance from a fault", None)]
+    if case.run is None:
+        return []
+    sampling = case.run.simulation
+    seed, trials = (sampling.seed + 1) % 2**64, 4 * sampling.trials
+    words = f"run again with --seed {seed} --trials {trials} to tell chance from a fault"
+    return [Remedy(words, None)]
 
 
 RULES = (

@@ -66,13 +66,17 @@ def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
     """Return the first remedy after which no rule is broken, else the first after which this one
     holds and no other is newly broken, or nothing.
 
-    Remedies are tried out by theory, so what is left may not be that networks differ too much for
-    theory to say anything of one of them.
+    Remedies are tried out by theory, so that has to find the rule broken without them, and what is
+    left may not be that networks differ too much for theory to say anything of one of them.
     """
     partial = ""
     for family in rule.families:
         for remedy in family(case, how):
-            left = set(look(remedy.case)) if remedy.case is not None else set()
+            if remedy.case is None:
+                return remedy.words
+            if rule.code not in look(case.thought):
+                return ""
+            left = set(look(remedy.case))
             if not left:
                 return remedy.words
             mends = rule.code not in left and left < codes and TOO_NARROW not in left

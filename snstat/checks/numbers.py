@@ -43,7 +43,8 @@ def leaves_range(case: Case) -> Broken | None:
         *_activations(case, name, form),
         *_gradients(case, name, form),
     ]
-    return min(found, key=lambda broken: broken.layer or 0) if found else None
+    # What overflows is graver than what underflows before it.
+    return min(found, key=lambda how: (how.verdict is None, how.layer or 0), default=None)
 
 
 def _seen_nonfinite(case: Case) -> list[Broken]:
@@ -74,7 +75,9 @@ def _largest(case: Case) -> FloatArray:
 
 def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     found = []
-    largest, root = _largest(case), np.sqrt(case.known("second_moment"))
+    root = np.sqrt(case.known("second_moment"))
+    largest = _largest(case)
+    largest[0] = root[0]  # at least: nothing more is known of inputs
     high = np.flatnonzero(largest > form.largest)
     if high.size:
         layer = int(high[0])

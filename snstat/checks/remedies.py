@@ -22,6 +22,8 @@ GONE = 1e6
 # so many layers.
 LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 1000
 LEAST_PLACE, MOST_PLACE = 1e-6, 1e6
+# Deeper stacks are not tried out.
+MOST_LAYERS = 2**20
 
 
 def gains(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
@@ -58,19 +60,15 @@ def _shortened_with_gains(case: Case) -> tuple[tuple[int, Remedy], ...]:
 
     found = []
     for remedy, layers in _gains_and_layers(case):
-        depth = min(layers, case.limit)
-        while remedy.case is not None and depth > 0:
-            shorter = at_most(remedy.case, depth)
-            ends = (
-                [how.layer for how in look(shorter.case).values() if how.layer]
-                if (shorter.case)
-                else []
-            )
+        depth, changed = min(layers, case.limit), remedy.case
+        while changed is not None and depth > 0:
+            shorter = changed.changed(depth=depth)
+            ends = [how.layer for how in look(shorter).values() if how.layer]
             if not ends:
-                words = (
-                    f"{remedy.words} and {shorter.words}" if depth < case.limit else remedy.words
-                )
-                found.append((depth, Remedy(words, shorter.case)))
+                words = remedy.words
+                if depth < case.limit:
+                    words += f" and {_at_most_words(case, depth)}"
+                found.append((depth, Remedy(words, shorter)))
                 break
             depth = min([depth, *ends]) - 1
     return tuple(found)
@@ -119,13 +117,20 @@ def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
     """Yield more layers: the signal may only need time to get where it goes."""
     for factor in (2, 4, 8, 16):
         depth = factor * case.depth
-        yield Remedy(f"at least {depth:,} layers (now {case.depth:,})", case.changed(depth=depth))
+        if depth <= MOST_LAYERS:
+            words = f"at least {depth:,} layers (now {case.depth:,})"
+            yield Remedy(words, case.changed(depth=depth))
 
 
 def at_most(case: Case, depth: int) -> Remedy:
     """Return the remedy of a stack of `depth` layers."""
+    return Remedy(_at_most_words(case, depth), case.changed(depth=depth))
+
+
+def _at_most_words(case: Case, depth: int) -> str:
     layers = "1 layer" if depth == 1 else f"{depth:,} layers"
-    return Remedy(f"at most {layers} (now {case.limit:,})", case.changed(depth=depth))
+    limit = f", --depth-limit {case.limit}" if case.limit > case.depth else ""
+    return f"at most {layers} (now {case.depth:,}{limit})"
 
 
 def wider(case: Case, broken: Broken) -> Iterator[Remedy]:

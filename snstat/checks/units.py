@@ -17,6 +17,8 @@ from snstat.results import FloatArray
 SATURATED = 0.01
 # Quantiles of the pre-activations among which the saturated ones are counted.
 QUANTILES = 4001
+# Of a share by theory; one half exactly is what ReLU leaves of a single sample.
+ROUNDING = 1e-9
 
 
 def saturates(activation: Activation) -> bool:
@@ -69,7 +71,7 @@ def too_few_alive(case: Case) -> Broken | None:
 
 def _beyond(share: FloatArray, bound: float, what: Callable[[int], str]) -> Broken | None:
     """Return the first layer at which a share of the units (layers,) exceeds its bound."""
-    bad = np.flatnonzero(share > bound)
+    bad = np.flatnonzero(share > bound + ROUNDING)
     if not bad.size:
         return None
     layer = int(bad[0])

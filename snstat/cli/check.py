@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,44 +13,17 @@ import click
 from click.core import ParameterSource
 
 from snstat.atomic import whole_file
-from snstat.checks.bounds import NUMBER_FORMATS
 from snstat.cli import version_option
 from snstat.cli.check_formats import FORMATS, TABLE, formatted
-from snstat.cli.options import apply, output_option, stack_options
+from snstat.cli.check_options import OVERALL, STACK, bound_options, require_alone
+from snstat.cli.options import output_option, refuse_stack_options, stack_options
 from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, write_stdout
-from snstat.cli.plot import refuse_stack_options
 from snstat.errors import InvalidValueError, SnstatError
 
 if TYPE_CHECKING:
-    from snstat.checking import Request
-    from snstat.results import Check, Run
+    from snstat.checking import Reader, Request
+    from snstat.results import Run
 
-# Options that say which stack: beside them no configuration is looked at.
-STACK = {
-    "activations",
-    "depth",
-    "width",
-    "init",
-    "weight_gain",
-    "bias_std",
-    "batch",
-    "inputs",
-    "input_mean",
-    "input_std",
-    "dtype",
-}
-# Options that hold for a saved run too, beside the bounds.
-OVERALL = {
-    "saved",
-    "config",
-    "form",
-    "output",
-    "select",
-    "ignore",
-    "baseline",
-    "write_baseline",
-    "same_seed",
-}
 EXAMPLES = """\b
 Examples:
   snstat check
@@ -57,48 +32,6 @@ Examples:
   snstat check --baseline base.json --weight-gain 1.02
   snstat check run.json --baseline base.json --format markdown
   snstat check --explain SN202"""
-
-
-def bound_options(function: Any) -> Any:
-    """Add the bounds of the rules."""
-    number = {"type": float, "metavar": "X"}
-    options: list[tuple[str, Any, str, str]] = [
-        ("--depth-limit", {"type": int, "metavar": "N"}, "the depth",
-         "Layers that the forward signal has to survive."),
-        ("--second-moment-min", number, "0.005",
-         "Least second moment, times the smaller of 1 and the input's."),
-        ("--second-moment-max", number, "100",
-         "Largest second moment, times the larger of 1 and the input's."),
-        ("--target-mean", number, "0 for selu", "Mean to be reached."),
-        ("--target-variance", number, "1 for selu", "Variance to be reached."),
-        ("--target-tolerance", number, "0.1", "Distance allowed, in units of the target."),
-        ("--target-layer", {"type": int, "metavar": "N"}, "the last",
-         "Layer by which the target is to be reached."),
-        ("--gradient-decades", number, "6",
-         "Powers of ten that squared gradients may grow or shrink by."),
-        ("--cosine-max", number, "0.98", "Cosine at which inputs count as alike."),
-        ("--separation-max", number, "1.1", "Factor per layer by which inputs may separate."),
-        ("--dead-max", number, "0.5", "Share of units that may be dead."),
-        ("--saturated-max", number, "0.5", "Share of units that may be saturated."),
-        ("--fluctuation-max", number, "1",
-         "Standard deviation between networks of the log second moment."),
-        ("--min-effect", number, "0.01", "Smallest relative difference from a baseline."),
-    ]  # fmt: skip
-    return apply(
-        function,
-        [
-            click.option(
-                "--number-format",
-                type=click.Choice(NUMBER_FORMATS),
-                show_default="float32",
-                help="Format whose range numbers must not leave.",
-            ),
-            *(
-                click.option(name, show_default=default, help=text, **kind)
-                for name, kind, default, text in options
-            ),
-        ],
-    )
 
 
 @click.command(epilog=EXAMPLES)
@@ -150,14 +83,15 @@ def command(
     or the nearest above it, and other options hold for all of them; where there are none, the
     default stack is checked. The exit code is 1 if a check fails.
     """
-    if list_rules or explain is not None:
-        write_stdout([_about_rules(explain)])
-        return
     given = {
         name: value
         for name, value in options.items()
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
+    if list_rules or explain is not None:
+        require_alone(ctx, "list_rules" if list_rules else "explain")
+        write_stdout([_about_rules(explain)])
+        return
     _require_places(output, write_baseline)
     requests = _requests(ctx, saved, config, given, write_baseline)
     with ExitStack() as files:
@@ -169,17 +103,19 @@ def command(
                 notice("interrupted: a part of a run is not judged")
                 ctx.exit(130)
             runs.append(run)
-            checks.append(_located(request, lambda request=request, run=run: request.judge(run)))
+            with _located(request):
+                checks.append(request.judge(run))
+        if kept is not None:
+            from snstat.saved import runs_to_json
+
+            kept.writelines(runs_to_json(runs, [check.name for check in checks]))
+            kept.flush()  # a full disk is told before the verdict
         try:
             write([formatted(checks, form, file=output not in (None, STDOUT))])
         except click.exceptions.Exit as seen_enough:
             # A reader that closes the pipe changes neither the verdict nor the baseline.
             if seen_enough.exit_code != 0:
                 raise
-        if kept is not None:
-            from snstat.saved import runs_to_json
-
-            kept.writelines(runs_to_json(runs, [check.name for check in checks]))
     if not all(check.passed for check in checks):
         ctx.exit(1)
 
@@ -192,19 +128,22 @@ def _requests(
     write_baseline: str | None,
 ) -> list[tuple[Request, Run | None]]:
     """Return what is to be judged: a saved run, the checks of a configuration, or one stack."""
-    from snstat.checking import DEFAULT_NAME, Request
+    from snstat.checking import BOUNDS, DEFAULT_NAME, Request
+    from snstat.checks.rules import BASELINE_CODE
+    from snstat.saved import load_named
 
     stack = [name for name in given if name in STACK]
+    read = cache(load_named)  # standard input can be read once
+    if write_baseline is not None and same_file(given.get("baseline"), write_baseline):
+        given = given | {"ignore": (*given.get("ignore", ()), BASELINE_CODE)}
     if saved is not None:
-        from snstat.saved import load_named
-
         if config is not None:
             raise InvalidValueError("--config", config, "left out beside a saved run")
-        refuse_stack_options(ctx, OVERALL | set(_bound_names()))
-        runs = load_named(saved)
+        refuse_stack_options(ctx, OVERALL | set(BOUNDS))
+        runs = read(saved)
         names = [DEFAULT_NAME] if len(runs) == 1 else list(runs)
         return [
-            (Request.build(given, name=name, saved=run), run)
+            (Request.build(given, name=name, saved=run, read=read), run)
             for name, run in zip(names, runs.values(), strict=True)
         ]
     if config is not None and stack:
@@ -219,15 +158,20 @@ def _requests(
 
         path = Path(config) if config is not None else find_config(Path())
         if path is not None:
-            return [(request, None) for request in _declared(path, given, write_baseline)]
+            return [(request, None) for request in _declared(path, given, write_baseline, read)]
     activations = list(dict.fromkeys(given.pop("activations", ())))
     if len(activations) < 2:
         single = {"activation": activations[0]} if activations else {}
-        return [(Request.build(given | single), None)]
-    return [(Request.build(given | {"activation": name}, name=name), None) for name in activations]
+        return [(Request.build(given | single, read=read), None)]
+    return [
+        (Request.build(given | {"activation": name}, name=name, read=read), None)
+        for name in activations
+    ]
 
 
-def _declared(path: Path, given: dict[str, Any], write_baseline: str | None) -> Iterator[Request]:
+def _declared(
+    path: Path, given: dict[str, Any], write_baseline: str | None, read: Reader
+) -> Iterator[Request]:
     """Yield the checks that a configuration declares, with the options `given` for all of them."""
     from snstat.checking import Request
     from snstat.checks.config import load_config, located
@@ -235,12 +179,10 @@ def _declared(path: Path, given: dict[str, Any], write_baseline: str | None) -> 
     for declared in load_config(path):
         options = {**declared.options, **given}
         # What is about to be replaced is not compared with, and need not exist yet.
-        if write_baseline is not None and "baseline" in options:
-            replaced = Path(options["baseline"]).resolve() == Path(write_baseline).resolve()
-            if replaced:
-                options = {key: options[key] for key in options if key != "baseline"}
+        if write_baseline is not None and same_file(options.get("baseline"), write_baseline):
+            options = {key: options[key] for key in options if key != "baseline"}
         try:
-            yield Request.build(options, name=declared.name, source=declared.source)
+            yield Request.build(options, name=declared.name, source=declared.source, read=read)
         except SnstatError as error:
             raise located(declared.source, declared.name, error) from None
 
@@ -249,12 +191,15 @@ def _require_places(output: str | None, write_baseline: str | None) -> None:
     """Raise InvalidValueError unless result and baseline have places of their own."""
     if write_baseline == STDOUT:
         raise InvalidValueError("--write-baseline", STDOUT, "the name of a file")
-    if output not in (None, STDOUT) and write_baseline is not None:
-        same = Path(str(output)).resolve() == Path(write_baseline).resolve()
-        if same:
-            raise InvalidValueError(
-                "--write-baseline", write_baseline, "another file than --output", "rename one"
-            )
+    if output != STDOUT and write_baseline is not None and same_file(output, write_baseline):
+        raise InvalidValueError(
+            "--write-baseline", write_baseline, "another file than --output", "rename one"
+        )
+
+
+def same_file(path: str | None, other: str) -> bool:
+    """Return whether two names are of one file, whether it exists or not."""
+    return path is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
 def _carried_out(
@@ -271,27 +216,25 @@ def _carried_out(
             compile_kernels(
                 plan.stack.init, plan.dtype, plan.sampler, backward=plan.backward, notice=notice
             )
-            with progress_bar(request.name, plan.stack.depth * plan.trials) as progress:
-                yield request, plan.run(progress)
+            with (
+                _located(request),
+                progress_bar(request.name, plan.stack.depth * plan.trials) as progress,
+            ):
+                simulated = plan.run(progress)
+            yield request, simulated
 
 
-def _located(request: Request, work: Any) -> Check:
-    """Return what `work` does; an error names the place of the check, if it has one."""
+@contextmanager
+def _located(request: Request) -> Iterator[None]:
+    """Let an error name the place of the check, if it has one."""
     try:
-        result: Check = work()
+        yield
     except SnstatError as error:
         if request.source is None:
             raise
         from snstat.checks.config import located
 
         raise located(request.source, request.name, error) from None
-    return result
-
-
-def _bound_names() -> tuple[str, ...]:
-    from snstat.checking import BOUNDS
-
-    return BOUNDS
 
 
 def _about_rules(code: str | None) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from snstat.activation import ACTIVATIONS
 from snstat.plan import DEFAULT_WIDTH, DTYPES, SAMPLERS
@@ -195,3 +196,16 @@ layers_option = click.option(
     metavar="WHICH",
     help="Rows of table and markdown: log, all, or a list such as 0,1,8,64.",
 )
+
+
+def refuse_stack_options(ctx: click.Context, own: Collection[str]) -> None:
+    """Raise UsageError if an option, other than the command's `own`, describes a network beside
+    the saved one."""
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+        if given and name not in own:
+            option = max(parameter.opts, key=len)
+            raise click.UsageError(
+                f"{option} has no place beside a saved run: the file says what it was; leave it out"
+            )

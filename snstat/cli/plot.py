@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from snstat.atomic import whole_file
 from snstat.cli import version_option
-from snstat.cli.options import output_option, stack_options
+from snstat.cli.options import output_option, refuse_stack_options, stack_options
 from snstat.cli.output import STDOUT, write_stdout_binary
 from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
@@ -145,19 +144,6 @@ def picture_format(output: str | None, form: str | None) -> str:
     if suffix in FORMATS and suffix != form:
         raise InvalidValueError("--format", form, f"that of the file, {suffix}", "leave it out")
     return form
-
-
-def refuse_stack_options(ctx: click.Context, own: Collection[str]) -> None:
-    """Raise UsageError if an option, other than the command's `own`, describes a network beside
-    the saved one."""
-    for parameter in ctx.command.params:
-        name = parameter.name or ""
-        given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
-        if given and name not in own:
-            option = max(parameter.opts, key=len)
-            raise click.UsageError(
-                f"{option} has no place beside a saved run: the file says what it was; leave it out"
-            )
 
 
 def draw(

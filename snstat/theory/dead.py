@@ -67,7 +67,8 @@ def _chunk(
     chance = _conditional(bounds, t * shared, own)
     dead: FloatArray = np.einsum("en,en->e", weight, chance**batch)
     at_rest = float(activation.derivative(np.zeros(1))[0] == 0)
-    dead = np.where(moving, dead, at_rest)
+    # A share: rounding may take the sum over all samples past the whole.
+    dead = np.where(moving, np.clip(dead, 0.0, 1.0), at_rest)
     unknown = ~usable | (negative[:, 0] & (batch > 1))
     return np.where(unknown, np.nan, dead)
 

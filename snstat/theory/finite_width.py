@@ -55,8 +55,8 @@ def finite_width(
 ) -> FiniteWidth:
     """Return the first-order theory of what `prediction` tells at infinite width.
 
-    Known of all layers are mean, second moment, variance and variance over units, and the
-    gradient for Gaussian weights; of the input everything that is exact.
+    Known of all layers are mean, second moment, variance, variance over units and the gradient;
+    of the input everything that is exact.
     """
     moments = Moments(stack, prediction, backward=backward)
     fluctuations = follow(stack, batch, inputs, prediction, moments)

@@ -101,7 +101,7 @@ def moved(run, name, layer, errors):
 
 
 def test_theory_and_simulation_that_part_are_told(tmp_path):
-    run = snstat.propagate("selu", depth=6, width=64, batch=8, trials=8)
+    run = snstat.propagate("selu", depth=6, width=64, batch=8, trials=8, seed=4)
     case = Request.build({}, saved=run).case
     assert disagrees(case(run)) is None
     # Student's t of 7 degrees of freedom exceeds 60 with probability 1e-10.
@@ -114,7 +114,61 @@ def test_theory_and_simulation_that_part_are_told(tmp_path):
     saved = snstat.load(tmp_path / "run.json")
     judged = Request.build({}, saved=saved).judge(saved)
     assert [finding.code for finding in judged.findings] == ["SN501"]
-    assert judged.findings[0].remedy.startswith("run again with --seed")
+    # Another seed: the same one would draw the same networks again.
+    assert judged.findings[0].remedy.startswith("run again with --seed 5 --trials 32")
+
+
+def test_what_is_left_out_is_named_with_its_layers():
+    result = snstat.check("relu", **{**SMALL, "depth": 12})
+    note = next(note for note in result.notes if note.startswith("SN501"))
+    assert note == (
+        "SN501 leaves out mean, variance, second moment, variance over units beyond layer 3;"
+        " variance over batch, cosine, kurtosis, dead fraction"
+    )
+
+
+def uneven(rows=16, width=64):
+    """Rows of log-normal length, of mean square 1 over all."""
+    random = np.random.default_rng(0)
+    data = random.standard_normal((rows, width)) * np.exp(random.standard_normal((rows, 1)))
+    return data / np.sqrt((data**2).mean())
+
+
+def test_samples_of_unequal_length_have_no_remedy_that_theory_cannot_try():
+    options = {"depth": 16, "width": 64, "inputs": uneven(), "target_layer": 2}
+    result = snstat.check("selu", **options, select=["SN103"])
+    (finding,) = result.findings
+    assert "seen" in finding.message
+    assert finding.remedy == ""
+    # Where theory alone would miss the target, and what was seen does not, nothing is wrong.
+    assert snstat.check("selu", **options, target_tolerance=0.6, select=["SN103"]).passed
+
+
+def test_a_saved_run_of_data_is_judged_as_a_fresh_one(tmp_path):
+    data = np.random.default_rng(3).choice([-1.0, 1.0], (16, 32))
+    options = {**SMALL, "inputs": data}
+    snstat.save(snstat.propagate("selu", **options), tmp_path / "run.json")
+    saved = snstat.load(tmp_path / "run.json")
+    judged = Request.build({}, saved=saved).judge(saved)
+    assert judged.notes == snstat.check("selu", **options).notes
+    assert not any("length" in note for note in judged.notes)
+
+
+def test_the_same_networks_are_of_the_same_sampler(tmp_path):
+    snstat.save(snstat.propagate("selu", **SMALL, sampler="dense"), tmp_path / "base.json")
+    base = {"baseline": tmp_path / "base.json", "same_seed": True}
+    assert snstat.check(**base).passed
+    with pytest.raises(InvalidValueError, match="sampler is 'matrix-free'"):
+        snstat.check(**base, sampler="matrix-free")
+
+
+def test_a_baseline_of_one_trial_is_refused_before_anything_runs(tmp_path, monkeypatch):
+    snstat.save(snstat.propagate("selu", **{**SMALL, "trials": 1}), tmp_path / "base.json")
+    base = {**SMALL, "baseline": tmp_path / "base.json"}
+    assert snstat.check("selu", **{**base, "trials": 1}, ignore=["SN701"]).passed
+    monkeypatch.setattr("snstat.plan.Plan.run", None)
+    with pytest.raises(InvalidValueError, match="trials of the baseline"):
+        snstat.check("selu", **base)
 
 
 def test_numbers_that_overflow_are_judged_and_not_warned_of(tmp_path):

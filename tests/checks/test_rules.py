@@ -42,6 +42,8 @@ JUDGEMENTS = [
         {"SN101", "SN104", "SN201", "SN301", "SN601"},
     ),
     ("identity", 64, {}, "stable", set()),
+    # Exactly half of its units are dead to a single sample, which is not more than half.
+    ("relu", 8, {"batch": 1}, "stable", set()),
 ]
 
 
@@ -126,6 +128,26 @@ def test_relu_collapses_where_the_arc_cosine_kernel_says():
         layer += 1
     finding = judged("relu", 64)[1]["SN301"]
     assert (finding.layer, finding.value) == (layer, pytest.approx(cosine, rel=1e-12))
+
+
+def test_an_overflow_is_told_before_an_earlier_underflow():
+    # Activations approach 5925/√(1 − 0.81) = 13,593, five times which float16 holds but not more.
+    options = {"weight_gain": 0.9, "bias_std": 5925.0, "bounds": {"number_format": "float16"}}
+    for depth in (100, 170):
+        verdict, findings = judged("identity", depth, **options)
+        assert verdict == "non-finite"
+        assert "overflows at layer 21" in findings["SN001"].message
+        assert findings["SN001"].layer == 21
+
+
+def test_inputs_that_the_format_cannot_hold_are_told():
+    finding = judged("tanh", 8, std=1e6, bounds={"number_format": "float16"})[1]["SN001"]
+    assert (finding.layer, finding.value) == (0, pytest.approx(1e6))
+
+
+def test_fewer_layers_are_fewer_than_the_stack_has():
+    finding = judged("selu", 512, bounds={"depth_limit": 1000})[1]["SN202"]
+    assert finding.remedy == "at most 200 layers (now 512, --depth-limit 1000)"
 
 
 def test_inputs_alike_from_the_start_may_lose_only_a_share_of_their_difference():
@@ -316,6 +338,7 @@ def test_rules_are_chosen_by_code_name_or_beginning():
         {"dead_max": 2.0},
         {"saturated_max": "many"},
         {"fluctuation_max": -1.0},
+        {"fluctuation_max": 2.5},
         {"min_effect": -0.1},
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -74,7 +76,7 @@ def test_several_activations_are_several_checks(capsys):
 
 
 def test_rules_are_selected_and_ignored_and_the_verdict_stays(capsys):
-    bad = [*SMALL, "-a", "gelu", "--fluctuation-max", "9"]
+    bad = [*SMALL, "-a", "gelu", "--fluctuation-max", "2"]
     assert codes(document(capsys, *bad)) == {"SN101"}
     ignored = document(capsys, *bad, "--ignore", "SN1")
     assert ignored["checks"][0]["verdict"] == "vanishing"
@@ -153,6 +155,43 @@ def test_two_saved_runs_are_compared(capsys):
              "-o", f"{name}.json")  # fmt: skip
     assert "SN701" not in codes(document(capsys, "check", "a.json", "--baseline", "b.json"))
     assert "SN701" in codes(document(capsys, "check", "c.json", "--baseline", "b.json"))
+
+
+def test_a_check_without_a_name_has_the_baseline_of_its_activation(capsys, monkeypatch):
+    call(capsys, *SMALL, "-a", "selu", "-a", "relu", "--write-baseline", "two.json")
+    select = ["--select", "SN7"]
+    assert document(capsys, "check", "-a", "relu", "--baseline", "two.json", *select)["passed"]
+    call(capsys, "propagate", *SMALL[1:], "-a", "relu", "-s", 5, "-f", "json", "-o", "relu.json")
+    assert document(capsys, "check", "relu.json", "--baseline", "two.json", *select)["passed"]
+    code, _, err = call(capsys, "check", "-d", 3, "--baseline", "two.json")
+    assert (code, "choose one with --activation" in err) == (2, True)
+    # Standard input is read once, however many checks it is for.
+    both = ["check", "-a", "selu", "-a", "relu", "--baseline", "-"]
+    file = io.TextIOWrapper(io.BytesIO(Path("two.json").read_bytes()))
+    monkeypatch.setattr("sys.stdin", file)
+    assert document(capsys, *both, *select)["passed"]
+
+
+def test_saved_runs_of_one_activation_are_all_judged(capsys):
+    for gain in ("1.0", "1.5"):
+        call(capsys, "propagate", *SMALL[1:], "--weight-gain", gain, "-f", "json",
+             "-o", f"{gain}.json")  # fmt: skip
+    first, second = (json.loads(Path(f"{gain}.json").read_text()) for gain in ("1.0", "1.5"))
+    first["runs"] += second["runs"]
+    Path("both.json").write_text(json.dumps(first), encoding="utf-8")
+    form = document(capsys, "check", "both.json")
+    assert [(check["name"], check["passed"]) for check in form["checks"]] == [
+        ("selu", True),
+        ("selu 2", False),
+    ]
+
+
+def test_a_baseline_that_is_replaced_is_not_compared_with(capsys):
+    call(capsys, *SMALL, "--write-baseline", "base.json")
+    same = ["--baseline", "base.json", "--write-baseline", "./base.json"]
+    assert "SN701" not in codes(document(capsys, "check", *same, "--weight-gain", "1.5"))
+    saved = json.loads(Path("base.json").read_text(encoding="utf-8"))["runs"][0]
+    assert (saved["stack"]["weight_gain"], saved["stack"]["width"]) == (1.5, 32)
 
 
 @pytest.mark.parametrize("content", [None, "", "{", '{"schema": "other"}', "\x00\xff"])
@@ -237,6 +276,17 @@ def test_a_mistake_in_a_configuration_names_its_line(capsys):
     assert "width is 0" in err
 
 
+def test_what_goes_wrong_in_a_declared_check_names_its_line(capsys):
+    data = np.ones((4, 32))
+    data[1, 2] = math.nan
+    np.save("holes.npy", data)
+    Path("pyproject.toml").write_text(CONFIG + 'inputs = "holes.npy"\n', encoding="utf-8")
+    code, out, err = call(capsys, "check")
+    assert (code, out) == (2, "")
+    assert re.search(r"pyproject.toml:\d+", err)
+    assert "inputs[1, 2] is nan" in err
+
+
 def test_rules_are_listed_and_explained(capsys):
     code, out, _ = call(capsys, "check", "--list-rules")
     assert code == 0
@@ -244,6 +294,9 @@ def test_rules_are_listed_and_explained(capsys):
     for rule in CODES:
         code, out, _ = call(capsys, "check", "--explain", rule)
         assert (code, rule in out) == (0, True)
+    for others in (["--list-rules"], ["-f", "json"], ["--depth", "3"], ["run.json"]):
+        code, out, err = call(capsys, "check", "--explain", "SN101", *others)
+        assert (code, out, "left out beside" in err) == (2, "", True)
     code, _, err = call(capsys, "check", "--explain", "SN999")
     assert (code, "SN999" in err) == (2, True)
 
@@ -276,6 +329,13 @@ def test_bad_input_is_one_line_and_nothing_is_written(capsys, arguments, words):
     for word in words:
         assert word in err
     assert listing() == before
+
+
+def test_links_in_a_circle_are_written_over(capsys):
+    Path("one").symlink_to("two")
+    Path("two").symlink_to("one")
+    assert call(capsys, *SMALL, "--write-baseline", "one", "-o", "out.txt")[0] == 0
+    assert json.loads(Path("one").read_text(encoding="utf-8"))["runs"]
 
 
 def test_files_are_written_whole(capsys):

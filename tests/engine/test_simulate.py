@@ -213,3 +213,20 @@ def test_trials_that_share_their_inputs_have_no_error_of_rounding():
     )
     assert (measured.stderr[0, : STATISTICS.index("kurtosis")] == 0).all()
     assert (measured.stderr[1, : STATISTICS.index("kurtosis")] > 0).all()
+
+
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+def test_where_squares_overflow_nothing_is_finite(sampler):
+    """Activations of 1e178 are numbers, but not their second moments, and nothing follows."""
+    stack = Stack.build("identity", 8, 16, weight_gain=1e30)
+    found = simulate(
+        stack, DrawnInputs("normal", 16, 4, 0.0, 1.0), trials=2, seed=0, dtype="float64",
+        sampler=sampler,
+    )  # fmt: skip
+    assert found.finite.tolist() == [True] * 6 + [False] * 3
+    assert np.isnan(found.estimate[6:]).all()
+    huge = simulate(
+        stack, DataInputs("data", np.full((3, 16), 1e300), 3), trials=2, seed=0, dtype="float64",
+        sampler=sampler,
+    )  # fmt: skip
+    assert not huge.finite.any()

@@ -118,6 +118,7 @@ BEYOND_MEMORY = [
     ("propagate", "-w", "200000000", "--dtype", "float64", "-t", "10000000"),
     ("plot", "-o", "x.png", "--kind", "histogram", "-b", "100000000", "-w", "1000000"),
     ("plot", "-o", "x.png", "--kind", "histogram", "-d", "1000000000"),
+    ("check", "-d", "4", "-w", "8", "--depth-limit", "1000000000"),
 ]
 
 

@@ -24,12 +24,9 @@ from tests.robustness.processes import (
 
 pytestmark = compiled
 WITH_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-# One command of each kind: all forms of a result are written by the same code.
-SOME_FILES = ("propagate json", "fixedpoint table", "plot png", "plot svg")
-SOME = ("help", "schema", "rules", "check table", *SOME_FILES)
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", WRITERS)
 def test_a_closed_pipe_is_no_error(name):
     reader, writer = os.pipe()
     os.close(reader)
@@ -41,7 +38,7 @@ def test_a_closed_pipe_is_no_error(name):
 
 
 @WITH_FULL
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", WRITERS)
 def test_a_full_device_is_one_line(name):
     with Path("/dev/full").open("wb") as full:
         code, _, err = finish(*WRITERS[name], stdout=full)
@@ -64,14 +61,14 @@ def test_nobody_listens_to_errors():
     os.close(writer)
 
 
-@pytest.mark.parametrize("name", SOME_FILES)
+@pytest.mark.parametrize("name", FILE_WRITERS)
 @pytest.mark.parametrize("before", [None, b"of before"], ids=["new", "there"])
 def test_a_full_disk_leaves_no_half_file(tmp_path, name, before):
     """No file may grow beyond 100 bytes, as on a disk with so much left."""
     path = tmp_path / "out"
     if before is not None:
         path.write_bytes(before)
-    code, out, err = finish(*FILE_WRITERS[name], "-o", str(path), prepare=limit_files(100))
+    code, out, err = finish(*FILE_WRITERS[name], str(path), prepare=limit_files(100))
     assert (code, out) == (2, b"")
     assert f"{path}: File too large" in one_complaint(err)
     assert contents(tmp_path) == ({} if before is None else {"out": before})
@@ -88,7 +85,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_result(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root may write")
-@pytest.mark.parametrize("name", SOME_FILES)
+@pytest.mark.parametrize("name", FILE_WRITERS)
 def test_a_folder_without_permission_is_one_line(tmp_path, name):
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -97,7 +94,7 @@ def test_a_folder_without_permission_is_one_line(tmp_path, name):
     try:
         for file in ("new", "there"):
             path = folder / file
-            code, out, err = finish(*FILE_WRITERS[name], "-o", str(path), prepare=obey_permissions)
+            code, out, err = finish(*FILE_WRITERS[name], str(path), prepare=obey_permissions)
             assert (code, out) == (2, b"")
             assert "Permission denied" in one_complaint(err)
             assert contents(folder) == {"there": b"of before"}
@@ -109,13 +106,13 @@ def test_a_folder_without_permission_is_one_line(tmp_path, name):
     ("place", "words"),
     [(".", "is a directory"), ("no/such/folder/out", "No such file"), ("file/out", "Not a dir")],
 )
-@pytest.mark.parametrize("name", SOME_FILES)
+@pytest.mark.parametrize("name", FILE_WRITERS)
 def test_a_place_that_cannot_be_is_one_line(
     capsysbinary, monkeypatch, tmp_path, name, place, words
 ):
     monkeypatch.chdir(tmp_path)
     Path("file").write_bytes(b"of before")
-    code, _, err = call(capsysbinary, *FILE_WRITERS[name], "-o", place)
+    code, _, err = call(capsysbinary, *FILE_WRITERS[name], place)
     assert code == 2
     assert words in one_complaint(err)
     assert contents(tmp_path) == {"file": b"of before"}

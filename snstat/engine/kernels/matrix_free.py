@@ -74,6 +74,11 @@ def begin(source, control, out, gram):
         if not absorb(x, count, sums, samples, spare, product, wide, squares, centred):
             return False
     finish_gram(sums, samples, squares, centred, gram)
+    trace = 0.0
+    for a in range(batch):
+        trace += gram[a, a]
+    if not math.isfinite(trace):
+        return False
     conclude(units, sums, samples, gram, math.nan, out)
     return True
 
@@ -98,15 +103,19 @@ def frame_tiles(first, last, total, layer, trial, key, xi, wide, squares, stop):
 def covariance_factor(gram, square_scale, square_bias, orthogonal, lower):
     """Write to `lower` the factor of K from `gram` = X Xᵀ, all (batch, batch) float64.
 
-    Orthogonal layers add their biases apart.
+    Orthogonal layers add their biases apart. NaN where K overflows: so is then the layer.
     """
     batch = gram.shape[0]
-    k = np.empty((batch, batch))
+    k, trace = np.empty((batch, batch)), 0.0
     bias = 0.0 if orthogonal else square_bias
     for a in range(batch):
         for b in range(batch):
             k[a, b] = square_scale * gram[a, b] + bias
-    cholesky(k, lower, RANK_TOLERANCE)
+        trace += k[a, a]
+    if math.isfinite(trace):
+        cholesky(k, lower, RANK_TOLERANCE)
+    else:
+        lower[:] = math.nan
 
 
 @jit

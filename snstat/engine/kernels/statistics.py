@@ -40,7 +40,8 @@ def dead_units(z, low, high):
 @jit
 def first_pass(x, unit_mean, sample_sums):
     """Write the means of the rows of `x` (units, batch) to `unit_mean` (units,), and sums over
-    them to `sample_sums` (SAMPLE_SUMS, batch); return whether all values are finite.
+    them to `sample_sums` (SAMPLE_SUMS, batch); return whether all values and the sum of their
+    squares are finite.
     """
     units, batch = x.shape
     sums, squares = sample_sums[0], sample_sums[1]
@@ -57,7 +58,10 @@ def first_pass(x, unit_mean, sample_sums):
             sums[j] += value
             squares[j] += value * value
         unit_mean[i] = total / batch
-    return finite == x.size
+    total = 0.0
+    for j in range(batch):
+        total += squares[j]
+    return finite == x.size and math.isfinite(total)
 
 
 @jit
