@@ -33,8 +33,10 @@ turns; ratios are medians of those within a round, with the lowest and the highe
 
 The floor is what the machine needs for the symmetric rank-k and the triangular product of every
 layer in BLAS alone, and to write the normals once at the bandwidth of its memory; for a backward
-pass, twice that. "Of the floor" is snstat's time over it.
+pass, twice that. "Of the floor" is snstat's time over it. [speed.md](speed.md) says where the time
+goes, and why some rows are out of reach.
 """
+MISSED = " (not reached)"
 FEWER = "¹ ran fewer layers; times per layer are what is compared."
 
 
@@ -55,7 +57,12 @@ def number(value: float) -> str:
 def ratio(over: Sequence[float], under: Sequence[float]) -> str:
     """Return the median of the ratios within each round, with the lowest and the highest."""
     ratios = [a / b for a, b in zip(over, under, strict=True)]
-    return f"{number(statistics.median(ratios))} ({number(min(ratios))}–{number(max(ratios))})"
+    return f"{number(middle(over, under))} ({number(min(ratios))}–{number(max(ratios))})"
+
+
+def middle(over: Sequence[float], under: Sequence[float]) -> float:
+    """Return the median of the ratios within each round."""
+    return statistics.median(a / b for a, b in zip(over, under, strict=True))
 
 
 def named(table: Sequence[Row], name: str) -> Row:
@@ -95,6 +102,8 @@ def network_lines(record: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             fewer = layers < network.depth * network.trials
             takes = seconds(statistics.median(others[peer])) + (" ¹" if fewer else "")
             reach = NONE if times is None else f"≥ {times:,}"
+            if times is not None and middle(others[peer], ours) < times:
+                reach += MISSED
             cells = (name, own, peer, takes, ratio(others[peer], ours), reach, floor)
             yield line(*cells), times is not None
     if network.of_floor is not None:

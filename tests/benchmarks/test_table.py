@@ -44,6 +44,8 @@ def test_a_network_has_a_line_for_each_peer_that_was_measured():
     )
     assert numpy.endswith("| numpy | 20.0 s ¹ | 200 (200–200) | — | 2.00 (2.00–2.00) |")
     assert (wanted, also_wanted) == (True, False)
+    slow = record_of("wide", [0.2], torch=[9.0])
+    assert "| 45.0 (45.0–45.0) | ≥ 80 (not reached) |" in next(iter(table.network_lines(slow)))[0]
     without = record_of("wide", [0.1], numpy=[20.0], floor=[0.05])
     assert [text for text, _ in table.network_lines(without)] == [numpy]
 
