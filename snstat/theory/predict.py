@@ -90,18 +90,19 @@ def _follow(stack: Stack, batch: int, inputs: InputMoments) -> tuple[list[DenseS
     """Return the steps until the state overflows or repeats, and whether it was the latter."""
     steps: list[DenseStep] = []
     second_moment, gap = inputs.second_moment, _input_gap(batch, inputs)
+    silent = inputs.silent
     repeated = stack.layer(2)
     for number in range(1, stack.depth + 1):
         layer = stack.layer(1) if number == 1 else repeated
         # Only equal layers can repeat a state.
         previous = steps[-1] if number > 2 else None
-        step = dense_step(layer, second_moment, gap, previous)
+        step = dense_step(layer, second_moment, gap, previous, silent=silent)
         if step is None:
             return steps, False
         if step is previous:
             return steps, True
         steps.append(step)
-        second_moment, gap = step.second_moment, step.gap
+        second_moment, gap, silent = step.second_moment, step.gap, step.silent
     return steps, False
 
 
@@ -138,13 +139,15 @@ def _log_gradient(stack: Stack, derivative_square: FloatArray) -> tuple[FloatArr
     """Return ln(g_l/g_depth) of the mean square gradients g, and the same to the output.
 
     δ_l = φ'(z_l) ∘ W_{l+1}ᵀ δ_{l+1} gives g_l = G²(fan_out/fan_in)·E[φ'(z_l)²]·g_{l+1}; the input
-    has no φ'.
+    has no φ'. NaN where that of the last layer is 0: nothing over nothing.
     """
     first, repeated = stack.layer(1), stack.layer(2)
     with np.errstate(divide="ignore"):
         log_slope = np.log(derivative_square)
         log_first = float(np.log(first.square_gain * first.fan_out / first.fan_in))
         log_gain = float(np.log(repeated.square_gain))
+    if log_slope[-1] == -math.inf:
+        return np.full(stack.depth + 1, math.nan), math.nan
     result = np.zeros(stack.depth + 1)
     factors = log_slope[1:-1] + log_gain  # of layers 1 … depth − 1
     result[1:-1] = np.cumsum(factors[::-1])[::-1]

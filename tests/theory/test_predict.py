@@ -138,6 +138,35 @@ def test_gradients_multiply_backward():
     )
 
 
+# φ'(0), where left and right differ what PyTorch's backward pass takes.
+AT_REST = {"relu": 0.0, "leaky_relu": 0.01, "selu": 1.0507009873554805 * 1.6732632423543773}
+
+
+@pytest.mark.parametrize("name", AT_REST)
+def test_gradients_of_silence_have_the_slope_at_0(name):
+    gain, slope = 1.3, AT_REST[name]
+    stack = Stack.build(name, 3, 30, input_width=90, weight_gain=gain)
+    prediction = predict(stack, 4, drawn(std=0.0, batch=4))
+    growth = gain**2 * slope**2
+    assert prediction.growth[1:] == pytest.approx([growth] * 3, rel=1e-14)
+    if slope == 0:  # nothing reaches even the last layer
+        assert np.isnan(prediction.log_gradient).all()
+        return
+    expected = [growth**2 * gain**2 * 30 / 90, growth**2, growth, 1.0]
+    assert np.exp(prediction.log_gradient) == pytest.approx(expected, rel=1e-13)
+
+
+def test_signals_too_small_to_be_squared_are_not_silence():
+    stack = Stack.build("leaky_relu", 400, weight_gain=0.01)
+    prediction = predict(stack, 8, drawn())
+    assert prediction.pre_second_moment[-1] == 0
+    # (1 + 0.01²)/2 at any size.
+    assert prediction.growth[1:] == pytest.approx([1e-4 * 0.50005] * 400, rel=1e-13)
+    # Silenced by their weights they are.
+    stack = Stack.build("leaky_relu", 3, weight_gain=0.0)
+    assert predict(stack, 8, drawn()).log_gradient_factor == -math.inf
+
+
 def test_selu_gradients_grow_83_fold_over_64_layers():
     stack = Stack.build("selu", 64)
     found = outlook(stack, predict(stack, 64, drawn()))
