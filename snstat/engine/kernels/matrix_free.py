@@ -57,7 +57,10 @@ def count_tiles(units):
 
 @jit
 def begin(source, control, out, gram):
-    """Measure inputs `source` (units, batch) as layer 0: statistics to `out`, Gram to `gram`."""
+    """Measure inputs `source` (units, batch) as layer 0: statistics to `out`, Gram to `gram`.
+
+    Returns False if a value, or the sum of squares that all layers follow from, is not finite.
+    """
     centred = control[CENTRED] != 0
     units, batch = source.shape
     tile = tile_width(units)
@@ -74,6 +77,11 @@ def begin(source, control, out, gram):
         if not absorb(x, count, sums, samples, spare, product, wide, squares, centred):
             return False
     finish_gram(sums, samples, squares, centred, gram)
+    trace = 0.0
+    for a in range(batch):
+        trace += gram[a, a]
+    if not math.isfinite(trace):
+        return False
     conclude(units, sums, samples, gram, math.nan, out)
     return True
 
