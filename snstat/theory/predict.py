@@ -58,6 +58,8 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     second_moment = column(lambda step: step.second_moment, inputs.second_moment)
     gap = column(lambda step: step.gap)
     cosine = column(_cosine, inputs.cosine)
+    if batch == 1 or _stays_zero(stack, inputs):
+        cosine[:] = math.nan
     variance = column(lambda step: step.moments.variance, inputs.variance)
     over_batch = (1.0 - 1.0 / batch) * gap
     over_batch[0] = inputs.variance_over_batch
@@ -70,7 +72,7 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
         "second_moment": second_moment,
         "variance_over_batch": over_batch,
         "variance_over_units": over_units,
-        "cosine": cosine if batch > 1 else np.full_like(cosine, math.nan),
+        "cosine": cosine,
         "kurtosis": column(lambda step: step.moments.kurtosis, inputs.kurtosis),
         "dead_fraction": _dead(stack, batch, q, misalignment),
     }
@@ -108,13 +110,21 @@ def _follow(stack: Stack, batch: int, inputs: InputMoments) -> tuple[list[DenseS
 
 def _input_gap(batch: int, inputs: InputMoments) -> float:
     """Return E[x²] − E[x x'] of the input, from the statistic that resolves it best."""
-    if batch == 1 or math.isnan(inputs.cosine):
+    if batch == 1:
         return 0.0
-    from_cosine = inputs.second_moment * (1.0 - inputs.cosine)
     from_variance = inputs.variance_over_batch * batch / (batch - 1)
+    if math.isnan(inputs.cosine):  # a sample is 0, which has a product with others, but no angle
+        return 0.0 if math.isnan(from_variance) else from_variance
+    from_cosine = inputs.second_moment * (1.0 - inputs.cosine)
     # Equal unless samples differ in length, up to the rounding of a cosine near 1.
     rounding = 1e-12 * inputs.second_moment
     return from_variance if abs(from_cosine - from_variance) <= rounding else from_cosine
+
+
+def _stays_zero(stack: Stack, inputs: InputMoments) -> bool:
+    """Return whether a sample is 0 in every layer: without biases, where φ(0) = 0."""
+    at_rest = float(ACTIVATIONS[stack.activation].function(np.zeros(())))
+    return math.isnan(inputs.cosine) and stack.layer(1).bias_std == 0 and at_rest == 0
 
 
 def _mean(step: DenseStep) -> float:

@@ -116,6 +116,18 @@ def test_zero_and_identical_inputs():
     assert (identical.estimate[:, STATISTICS.index("variance_over_batch")] == 0).all()
 
 
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+def test_a_zero_sample_has_no_cosine_until_biases_move_it(sampler, bias):
+    rows = np.random.default_rng(0).normal(size=(4, 8))
+    rows[1] = 0.0
+    stack = Stack.build("tanh", 2, 8, bias_std=bias)
+    measured = run(stack, DataInputs("rows", rows, 4), sampler=sampler)
+    missing = np.isnan(measured.estimate[:, STATISTICS.index("cosine")])
+    assert missing.tolist() == [True, bias == 0, bias == 0]
+    assert np.isfinite(measured.estimate[:, STATISTICS.index("variance_over_batch")]).all()
+
+
 def test_an_overflow_is_found_at_its_layer_and_everything_after_is_missing():
     stack = Stack.build("relu", 9, 6, weight_gain=1e9)
     measured = run(stack)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS
+from snstat.engine.inputs import DataInputs
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.centred import centred_moments
@@ -214,6 +215,34 @@ def test_one_sample_has_no_cosine():
     assert np.isnan(statistics["cosine"]).all()
     assert (statistics["variance_over_batch"] == 0).all()
     assert statistics["dead_fraction"][1:] == pytest.approx(0.5, abs=1e-14)
+
+
+def with_a_zero_row():
+    """Return rows of one length but for one of zeros, and the mean product of different rows."""
+    rows = np.random.default_rng(5).normal(size=(6, 50))
+    rows *= np.sqrt(50) / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows[2] = 0.0
+    products = rows @ rows.T / 50
+    return DataInputs("rows", rows, 6), (products.sum() - np.trace(products)) / 30
+
+
+def test_a_zero_sample_has_no_cosine_but_a_distance():
+    inputs, product = with_a_zero_row()
+    moments, second = inputs.moments(), 5 / 6
+    assert math.isnan(moments.cosine)
+    statistics = predict(Stack.build("identity", 3, weight_gain=1.0), 6, moments).statistics
+    assert np.isnan(statistics["cosine"]).all()
+    # The identity keeps every product of two samples.
+    gap = (second - product) * (1 - 1 / 6)
+    assert statistics["variance_over_batch"] == pytest.approx([gap] * 4, rel=1e-12)
+    # Biases, or a φ(0) of its own, make it like the others.
+    for name, bias in (("identity", 0.5), ("sigmoid", 0.0)):
+        stack = Stack.build(name, 3, weight_gain=1.0, bias_std=bias)
+        cosine = predict(stack, 6, moments).statistics["cosine"]
+        assert math.isnan(cosine[0])
+        assert np.isfinite(cosine[1:]).all()
+        if bias:
+            assert cosine[1] == pytest.approx((product + 0.25) / (second + 0.25), rel=1e-12)
 
 
 def test_no_signal_is_no_theory_of_shape():
