@@ -54,6 +54,8 @@ def propagate(
     inputs : str, path or array
         "normal", "uniform", the path of a .npy or .npz file, or an array (samples, width).
         When there are more samples than `batch`, every trial takes its own random subset.
+        A sample of zeros has no angle with others: `cosine` is then missing (NaN), in every layer
+        of a network without biases.
     input_mean, input_std : float, optional
         Of drawn inputs: 0 and 1.
     seed : int

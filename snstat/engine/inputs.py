@@ -21,6 +21,8 @@ BLOCK_VALUES = 2**23
 DEFAULT_BATCH = 64
 # Samples whose lengths differ by no more than this share, rounding of float16 at most, are equal.
 EQUAL = 1e-3
+# Powers below this have lost digits to underflow: their ratios mean nothing.
+LEAST_POWER = float(np.finfo(np.float64).tiny)
 
 
 class Inputs(Protocol):
@@ -82,25 +84,30 @@ class DrawnInputs:
         """Return the moments of the distribution; the cosine is its limit at infinite width."""
         variance = self.std**2
         second_moment = variance + self.mean**2
+        # Ratios of scales, not of their squares, which may be too small for a number.
+        ratio = self.std / self.mean if self.mean else math.inf
+        silent = self.std == 0 and self.mean == 0
         return InputMoments(
             mean=self.mean,
             variance=variance,
             second_moment=second_moment,
             variance_over_batch=variance * (1.0 - 1.0 / self.batch),
             variance_over_units=variance,
-            cosine=self.mean**2 / second_moment if second_moment > 0 else math.nan,
-            kurtosis=KURTOSIS[self.label] if variance > 0 else math.nan,
+            cosine=math.nan if silent else 1.0 / (1.0 + ratio * ratio),
+            kurtosis=KURTOSIS[self.label] if self.std > 0 else math.nan,
             length_variance=self._length_variance(),
             drawn=True,
         )
 
     def _length_variance(self) -> float:
         """Return Var(x²)/(width·E[x²]²), of values x symmetric about their mean."""
-        variance, square = self.std**2, self.mean**2
-        if variance == 0:
+        if self.std == 0:
             return 0.0
-        spread = (KURTOSIS[self.label] - 1.0) + 4.0 * square / variance
-        return spread / (1.0 + square / variance) ** 2 / self.width
+        ratio = self.mean / self.std
+        square = ratio * ratio
+        spread = (KURTOSIS[self.label] - 1.0) + 4.0 * square
+        # Divided twice: the square of the sum may overflow.
+        return spread / (1.0 + square) / (1.0 + square) / self.width
 
     def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
         """Return the batch of one trial, (width, batch)."""
@@ -186,11 +193,14 @@ class DataInputs:
             means = block.mean(axis=1)
             row_means[first : first + step] = means
             unit_sum += block.sum(axis=0)
-            norms = np.linalg.norm(block, axis=1)
-            row_norms[first : first + step] = norms
-            nonzero = nonzero and bool((norms > 0).all())
+            # Lengths from rows scaled to 1, so that no square overflows or underflows.
+            largest = np.abs(block).max(axis=1)
+            nonzero = nonzero and bool((largest > 0).all())
+            rows = block / np.where(largest > 0, largest, 1.0)[:, None]
+            norms = np.linalg.norm(rows, axis=1)
+            row_norms[first : first + step] = largest * norms
             if nonzero:
-                resultant += (block / norms[:, None]).sum(axis=0)
+                resultant += (rows / norms[:, None]).sum(axis=0)
             square += float((block * block).sum())
             over_units += float(((block - means[:, None]) ** 2).sum())
         mean = float(row_means.mean())
@@ -208,7 +218,8 @@ class DataInputs:
         cosine = math.nan
         if nonzero and samples > 1:
             cosine = (float(resultant @ resultant) - samples) / (samples * (samples - 1))
-        whole = self.batch == samples
+        # Of a random subset the kurtosis is no average of anything simple.
+        known = self.batch == samples and size * LEAST_POWER <= fourth < math.inf
         return InputMoments(
             mean=mean,
             variance=second / size - drawn * float(row_means.var()),
@@ -216,7 +227,7 @@ class DataInputs:
             variance_over_batch=over_batch / size * unbiased,
             variance_over_units=over_units / size,
             cosine=cosine,
-            kurtosis=fourth / second * (size / second) if whole and second > 0 else math.nan,
+            kurtosis=fourth / second * (size / second) if known else math.nan,
             length_variance=0.0 if np.ptp(row_norms) <= EQUAL * row_norms.max() else math.nan,
         )
 

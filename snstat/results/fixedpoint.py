@@ -30,9 +30,10 @@ class FixedPoint(Record):
     `jacobian` is ∂(mean', variance')/∂(mean, variance), rows first; `eigenvalues` are
     [real, imaginary] pairs by decreasing modulus; `stable` is True when the spectral radius is
     below 1, or is 1 within rounding and the map still moves every nearby point towards this one,
-    slower than exponentially; `depth_scale` is −1/ln(spectral radius) layers (None: infinite).
-    `correlation_continuum` is True where every correlation is fixed (linear activations without
-    biases); `correlations` then holds both ends, 0 and 1.
+    slower than exponentially; `gradient_growth` and `jacobian` at variance 0 are limits for small
+    signals, not what φ' happens to be at a kink; `depth_scale` is −1/ln(spectral radius) layers
+    (None: infinite). `correlation_continuum` is True where every correlation is fixed (linear
+    activations without biases); `correlations` then holds both ends, 0 and 1.
     """
 
     mean: float

@@ -63,6 +63,11 @@ class InputMoments(Record):
     length_variance: float = math.nan
     drawn: bool = False
 
+    @property
+    def silent(self) -> bool:
+        """Whether every input is exactly 0, not only too small to be squared."""
+        return self.second_moment == 0 and self.mean == 0 and not self.length_variance > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Simulation(Record):

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from snstat.activation import LEAKY_SLOPE, Activation
+from snstat.theory.expectations import one_sided_slopes
 from snstat.theory.pairs_numeric import trapezoid
 from snstat.theory.quadrature import FloatArray, composite, gaussian_nodes
 
@@ -18,7 +19,8 @@ _HALF_SLOPES = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE, "identity": 1.0}
 
 @dataclass(frozen=True, slots=True)
 class CentredMoments:
-    """For z ~ N(0, q): E φ, Var φ, kurtosis of φ (NaN where its variance is 0) and E[φ'²]."""
+    """For z ~ N(0, q): E φ, Var φ, kurtosis of φ (NaN where its variance is 0) and E[φ'²], at
+    q = 0 its limit for small q: at a kink of φ the mean of both sides."""
 
     mean: float
     variance: float
@@ -47,11 +49,14 @@ def centred_moments(activation: Activation, second_moment: float) -> CentredMome
     square = (spread / scale) ** 2 if scale > 0 else spread
     variance = float(weight @ square)
     fourth = float(weight @ (square * square))
+    if std == 0:
+        left, right = one_sided_slopes(activation, 0.0)
+        return CentredMoments(mean, 0.0, math.nan, float(left * left + right * right) / 2.0)
     slope = activation.derivative(x)
     return CentredMoments(
         mean,
-        variance * scale * scale if std > 0 else 0.0,
-        fourth / variance**2 if variance > 0 and std > 0 else math.nan,
+        variance * scale * scale,
+        fourth / variance**2 if variance > 0 else math.nan,
         float(weight @ (slope * slope)),
     )
 

@@ -7,7 +7,9 @@ instead of the correlation, so that inputs that become alike keep their relative
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from snstat.activation import ACTIVATIONS
 from snstat.stack import DenseLayer
@@ -22,13 +24,17 @@ _ROUNDING = 4.0
 
 @dataclass(frozen=True, slots=True)
 class DenseStep:
-    """One layer: q and 1 − c of its pre-activations, then the moments of its activations."""
+    """One layer: q and 1 − c of its pre-activations, then the moments of its activations.
+
+    `silent` tells that every activation is exactly 0, in networks of any width.
+    """
 
     pre_second_moment: float
     misalignment: float
     moments: CentredMoments
     gap: float
     growth: float
+    silent: bool
 
     @property
     def second_moment(self) -> float:
@@ -37,12 +43,17 @@ class DenseStep:
 
 
 def dense_step(
-    layer: DenseLayer, second_moment: float, gap: float, previous: DenseStep | None = None
+    layer: DenseLayer,
+    second_moment: float,
+    gap: float,
+    previous: DenseStep | None = None,
+    *,
+    silent: bool = False,
 ) -> DenseStep | None:
     """Return the state after `layer`, None where it is no longer a finite number.
 
-    `second_moment` and `gap` describe the layer before. `previous`, the step of an equal layer,
-    is returned itself where the state has not moved beyond rounding.
+    `second_moment` and `gap` describe the layer before, as does `silent`. `previous`, the
+    step of an equal layer, is returned itself where the state has not moved beyond rounding.
     """
     q = layer.square_gain * second_moment + layer.bias_std**2
     if not q <= LARGEST_SECOND_MOMENT:
@@ -56,6 +67,11 @@ def dense_step(
             return previous
     if moments is None:
         moments = centred_moments(activation, q)
+    # A q that is 0 because it underflows stands for small signals, without a word of their own.
+    still = (silent or layer.square_gain == 0) and layer.bias_std == 0
+    if still:
+        at_rest = float(activation.derivative(np.zeros(()))) ** 2
+        moments = replace(moments, derivative_square=at_rest)
     # Uncorrelated inputs of an odd activation stay so to the last bit.
     exact = activation.odd and misalignment == 1.0
     return DenseStep(
@@ -64,6 +80,7 @@ def dense_step(
         moments,
         moments.second_moment if exact else pair_gap(activation, q, misalignment),
         layer.square_gain * moments.derivative_square,
+        still and moments.second_moment == 0,
     )
 
 

@@ -139,6 +139,9 @@ def gradient_growth(
     """Return χ = G² E[φ'(√q z)²]: the factor by which the mean squared gradient changes per layer
     going backward, at pre-activation second moment q.
 
+    At q = 0 it is that of a network at rest, G²φ'(0)² with the φ'(0) of backpropagation; at a
+    kink (SELU, ReLU, leaky ReLU) small signals have another, which `fixed_points` reports.
+
     `second_moment` and `weight_gain` broadcast; errors as in `unit_map`.
 
     Source: Schoenholz et al., arXiv:1611.01232.

@@ -58,6 +58,8 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     second_moment = column(lambda step: step.second_moment, inputs.second_moment)
     gap = column(lambda step: step.gap)
     cosine = column(_cosine, inputs.cosine)
+    if batch == 1 or _stays_zero(stack, inputs):
+        cosine[:] = math.nan
     variance = column(lambda step: step.moments.variance, inputs.variance)
     over_batch = (1.0 - 1.0 / batch) * gap
     over_batch[0] = inputs.variance_over_batch
@@ -70,7 +72,7 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
         "second_moment": second_moment,
         "variance_over_batch": over_batch,
         "variance_over_units": over_units,
-        "cosine": cosine if batch > 1 else np.full_like(cosine, math.nan),
+        "cosine": cosine,
         "kurtosis": column(lambda step: step.moments.kurtosis, inputs.kurtosis),
         "dead_fraction": _dead(stack, batch, q, misalignment),
     }
@@ -90,30 +92,39 @@ def _follow(stack: Stack, batch: int, inputs: InputMoments) -> tuple[list[DenseS
     """Return the steps until the state overflows or repeats, and whether it was the latter."""
     steps: list[DenseStep] = []
     second_moment, gap = inputs.second_moment, _input_gap(batch, inputs)
+    silent = inputs.silent
     repeated = stack.layer(2)
     for number in range(1, stack.depth + 1):
         layer = stack.layer(1) if number == 1 else repeated
         # Only equal layers can repeat a state.
         previous = steps[-1] if number > 2 else None
-        step = dense_step(layer, second_moment, gap, previous)
+        step = dense_step(layer, second_moment, gap, previous, silent=silent)
         if step is None:
             return steps, False
         if step is previous:
             return steps, True
         steps.append(step)
-        second_moment, gap = step.second_moment, step.gap
+        second_moment, gap, silent = step.second_moment, step.gap, step.silent
     return steps, False
 
 
 def _input_gap(batch: int, inputs: InputMoments) -> float:
     """Return E[x²] − E[x x'] of the input, from the statistic that resolves it best."""
-    if batch == 1 or math.isnan(inputs.cosine):
+    if batch == 1:
         return 0.0
-    from_cosine = inputs.second_moment * (1.0 - inputs.cosine)
     from_variance = inputs.variance_over_batch * batch / (batch - 1)
+    if math.isnan(inputs.cosine):  # a sample is 0, which has a product with others, but no angle
+        return 0.0 if math.isnan(from_variance) else from_variance
+    from_cosine = inputs.second_moment * (1.0 - inputs.cosine)
     # Equal unless samples differ in length, up to the rounding of a cosine near 1.
     rounding = 1e-12 * inputs.second_moment
     return from_variance if abs(from_cosine - from_variance) <= rounding else from_cosine
+
+
+def _stays_zero(stack: Stack, inputs: InputMoments) -> bool:
+    """Return whether a sample is 0 in every layer: without biases, where φ(0) = 0."""
+    at_rest = float(ACTIVATIONS[stack.activation].function(np.zeros(())))
+    return math.isnan(inputs.cosine) and stack.layer(1).bias_std == 0 and at_rest == 0
 
 
 def _mean(step: DenseStep) -> float:
@@ -138,13 +149,15 @@ def _log_gradient(stack: Stack, derivative_square: FloatArray) -> tuple[FloatArr
     """Return ln(g_l/g_depth) of the mean square gradients g, and the same to the output.
 
     δ_l = φ'(z_l) ∘ W_{l+1}ᵀ δ_{l+1} gives g_l = G²(fan_out/fan_in)·E[φ'(z_l)²]·g_{l+1}; the input
-    has no φ'.
+    has no φ'. NaN where that of the last layer is 0: nothing over nothing.
     """
     first, repeated = stack.layer(1), stack.layer(2)
     with np.errstate(divide="ignore"):
         log_slope = np.log(derivative_square)
         log_first = float(np.log(first.square_gain * first.fan_out / first.fan_in))
         log_gain = float(np.log(repeated.square_gain))
+    if log_slope[-1] == -math.inf:
+        return np.full(stack.depth + 1, math.nan), math.nan
     result = np.zeros(stack.depth + 1)
     factors = log_slope[1:-1] + log_gain  # of layers 1 … depth − 1
     result[1:-1] = np.cumsum(factors[::-1])[::-1]

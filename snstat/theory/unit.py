@@ -11,7 +11,12 @@ import numpy.typing as npt
 
 from snstat.activation import Activation
 from snstat.results import FixedPoint
-from snstat.theory.expectations import derivative_second_moment, jacobian, moments
+from snstat.theory.expectations import (
+    derivative_second_moment,
+    jacobian,
+    moments,
+    one_sided_slopes,
+)
 from snstat.theory.linear import fixed_point_record, is_neutral, stable_first
 from snstat.theory.quadrature import FloatArray
 
@@ -59,6 +64,15 @@ class _Unit:
         scale = np.array([self.weight_sum, self.weight_square_sum])
         # Where a factor is 0, so is the column, be its slope infinite.
         return np.where(scale == 0, 0.0, inner * np.where(scale == 0, 1.0, scale))
+
+    def gradient_growth(self, mean: float, variance: float) -> float:
+        """Return τ E[φ'(z)²], at variance 0 its limit from above, as the Jacobian is."""
+        pre_mean, pre_variance = mean * self.weight_sum, variance * self.weight_square_sum
+        if pre_variance == 0:
+            left, right = one_sided_slopes(self.activation, pre_mean)
+            return self.weight_square_sum * float(left * left + right * right) / 2.0
+        square = derivative_second_moment(self.activation, pre_mean, pre_variance)
+        return self.weight_square_sum * float(square)
 
 
 def find_unit(activation: Activation, weight_sum: float, weight_square_sum: float) -> UnitSearch:
@@ -220,11 +234,7 @@ def _record(unit: _Unit, mean: float, variance: float) -> FixedPoint:
         first, second = (complex(value) for value in np.linalg.eigvals(matrix))
     else:  # variance 0 at a kink: the mean does not feed the variance, the matrix is triangular
         first, second = complex(matrix[0, 0]), complex(matrix[1, 1])
-    growth = unit.weight_square_sum * float(
-        derivative_second_moment(
-            unit.activation, mean * unit.weight_sum, variance * unit.weight_square_sum
-        )
-    )
+    growth = unit.gradient_growth(mean, variance)
     neutral = is_neutral(max(abs(first), abs(second)))
     approached = neutral and _approached(unit, mean, variance)
     return fixed_point_record(

@@ -286,3 +286,23 @@ def test_the_statistic_is_a_geometric_mean_with_z_in_logarithms():
     assert run.gradient.z[0] == pytest.approx(layer.z)
     with pytest.raises(AttributeError):
         _ = propagate("selu", 2, width=4, trials=2).gradient
+
+
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "selu"])
+def test_gradients_of_silent_networks_are_those_of_theory(activation, sampler):
+    width, trials = 64, 60
+    run = propagate(
+        activation, 3, width=width, batch=4, input_std=0.0, trials=trials, sampler=sampler,
+        backward=True,
+    )  # fmt: skip
+    found = run.statistics["gradient"]
+    if activation == "relu":
+        assert np.isnan(found.estimate).all()
+        assert np.isnan(found.theory).all()
+        return
+    # Each weight matrix adds −Var/2 ≈ −1/width to the mean logarithm at finite width.
+    bias = np.array([3, 2, 1]) / width
+    error = np.log(found.estimate[:3]) - np.log(found.theory[:3])
+    bound = stats.t.isf(ALARM / 6, trials - 1) * found.stderr[:3]
+    assert (np.abs(error) < bound + 2 * bias).all()

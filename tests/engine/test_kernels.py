@@ -77,6 +77,21 @@ def test_undefined_statistics_are_missing_and_not_zero():
     assert math.isnan(out[STATISTICS.index("cosine")])
 
 
+@pytest.mark.parametrize("power", [-320, -170, -160, -153, -90, -60, 60, 90, 153, 154, 160, 300])
+def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
+    x = np.random.default_rng(6).normal(0.5, 1.0, (8, 4))
+    out = np.empty(len(STATISTICS))
+    with np.errstate(over="ignore", under="ignore"):  # as plain Python
+        assert statistics.measure(x * 10.0**power, 0.0, out)
+    found = dict(zip(STATISTICS, out, strict=True))
+    exact = oracle.statistics(x.T, 0.0)  # which no scale changes
+    # Squares and fourth powers of 1e±308 at most are numbers.
+    for name, reach in (("cosine", 153), ("kurtosis", 75)):
+        assert math.isfinite(found[name]) == (abs(power) <= reach), name
+        if abs(power) <= reach:
+            assert found[name] == pytest.approx(exact[name], rel=1e-12)
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_what_is_not_finite_is_noticed_and_leaves_no_number(bad):
     for position in (0, 7, 14):

@@ -59,6 +59,20 @@ def test_tiles_and_members_add_up_to_the_definitions(dtype, centred, members):
         np.testing.assert_allclose(value, expected[name], rtol=tolerance, atol=1e-13, err_msg=name)
 
 
+@pytest.mark.parametrize("power", [-320, -170, -160, -90, -78, -60, 60, 75, 90, 154, 160, 300])
+def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
+    x = np.random.default_rng(6).normal(0.5, 1.0, (4, TILE))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # as plain Python
+        _, out = gather(x * 10.0**power, centred=False)
+    found = dict(zip(STATISTICS, out, strict=True))
+    exact = oracle.statistics(x, 0.0)  # which no scale changes
+    for name in ("cosine", "kurtosis"):
+        # Products of two squares, of 1e±308 at most, are numbers.
+        assert math.isfinite(found[name]) == (abs(power) <= 75), name
+        if abs(power) <= 75:
+            assert found[name] == pytest.approx(exact[name], rel=1e-12)
+
+
 @pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-6, 1e-8])
 def test_a_centred_product_resolves_one_minus_cosine(apart):
     """Inputs that have collapsed: 1 − cosine keeps its relative precision, in float32 products."""

@@ -116,6 +116,18 @@ def test_zero_and_identical_inputs():
     assert (identical.estimate[:, STATISTICS.index("variance_over_batch")] == 0).all()
 
 
+@pytest.mark.parametrize("bias", [0.0, 0.5])
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+def test_a_zero_sample_has_no_cosine_until_biases_move_it(sampler, bias):
+    rows = np.random.default_rng(0).normal(size=(4, 8))
+    rows[1] = 0.0
+    stack = Stack.build("tanh", 2, 8, bias_std=bias)
+    measured = run(stack, DataInputs("rows", rows, 4), sampler=sampler)
+    missing = np.isnan(measured.estimate[:, STATISTICS.index("cosine")])
+    assert missing.tolist() == [True, bias == 0, bias == 0]
+    assert np.isfinite(measured.estimate[:, STATISTICS.index("variance_over_batch")]).all()
+
+
 def test_an_overflow_is_found_at_its_layer_and_everything_after_is_missing():
     stack = Stack.build("relu", 9, 6, weight_gain=1e9)
     measured = run(stack)
@@ -200,6 +212,49 @@ def test_moments_of_data_are_what_random_batches_average_to():
         z = (values.mean() - moments[name]) / (values.std() / math.sqrt(batches))
         assert abs(z) < 5, name
     assert math.isnan(moments.kurtosis)
+
+
+@pytest.mark.parametrize("power", [-300, -160, -90, 90, 154, 300])
+def test_moments_of_data_of_any_scale_are_right_or_missing(power):
+    data = np.random.default_rng(8).normal(0.5, 1.0, (4, 6))
+    exact = oracle.statistics(data, math.nan)
+    found = DataInputs("data", data * 10.0**power, 4).moments()
+    assert found.cosine == pytest.approx(exact["cosine"], rel=1e-12)
+    # Their fourth powers are no numbers.
+    assert not math.isfinite(found.kurtosis)
+    assert found.mean == pytest.approx(exact["mean"] * 10.0**power, rel=1e-12)
+    alike = DataInputs("data", np.full((3, 4), 10.0**power), 3).moments()
+    assert alike.cosine == pytest.approx(1.0, rel=1e-15)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e-90, 1e90])
+def test_moments_of_drawn_inputs_of_any_scale(scale):
+    found = DrawnInputs("normal", 5, 4, scale, 2 * scale).moments()
+    assert found.cosine == pytest.approx(1 / 5, rel=1e-15)  # m²/(m² + 4m²)
+    assert found.kurtosis == 3.0
+    # Var(x²) = 2s⁴ + 4m²s² = 48m⁴, of 5 units and against (m² + s²)² = 25m⁴.
+    assert found.length_variance == pytest.approx(48 / 25 / 5, rel=1e-14)
+    assert not found.silent
+    assert DrawnInputs("normal", 5, 4, 0.0, scale).moments().cosine == 0.0
+    assert not DrawnInputs("normal", 5, 4, 0.0, scale).moments().silent
+    assert DrawnInputs("normal", 5, 4, 0.0, 0.0).moments().silent
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # kernels as plain Python warn
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+@pytest.mark.parametrize("power", [-160, 154, 300])
+def test_no_cosine_is_made_up_where_squares_are_no_numbers(power, sampler):
+    data = np.full((3, 4), 10.0**power)
+    measured = run(
+        Stack.build(depth=1, width=8, input_width=4),
+        DataInputs("data", data, 3),
+        dtype="float64",
+        sampler=sampler,
+    )
+    assert np.isnan(measured.estimate[0, STATISTICS.index("cosine")])
+    if power > 0 and sampler == "matrix-free":
+        # All follows from sums of squares: without them there is no layer 1.
+        assert not measured.finite.any()
 
 
 def test_trials_that_share_their_inputs_have_no_error_of_rounding():

@@ -172,6 +172,39 @@ def test_limits_at_variance_0_are_exact(name):
     assert silu.jacobian == ((0.0, 2.25), (0.0, 2.25))
 
 
+# Limits of E[φ'(z)²] for small z of either sign: the mean of both sides' squares.
+SMALL_SLOPES = {
+    "selu": (1.0507009873554805**2 + 1.7580993408473766**2) / 2,
+    "elu": 1.0,
+    "relu": 0.5,
+    "leaky_relu": 0.50005,
+    "tanh": 1.0,
+    "gelu": 0.25,
+}
+
+
+@pytest.mark.parametrize("name", SMALL_SLOPES)
+def test_gradient_growth_at_0_is_that_of_small_signals(name):
+    expected = 0.81 * SMALL_SLOPES[name]
+    (zero,) = (p for p in fixed_points(name, weight_gain=0.9) if p.variance == 0)
+    assert zero.gradient_growth == pytest.approx(expected, rel=1e-14)
+    # The second moment of small signals changes by as much.
+    assert zero.spectral_radius == pytest.approx(expected, rel=1e-14)
+    near = snstat.gradient_growth(name, 1e-12, weight_gain=0.9)
+    assert zero.gradient_growth == pytest.approx(float(near), rel=1e-5)
+    unit = fixed_points(name, weight_sum=0.0, weight_square_sum=0.81)
+    (zero,) = (p for p in unit if p.variance == 0)
+    assert zero.gradient_growth == pytest.approx(expected, rel=1e-14)
+
+
+def test_gradient_growth_without_variance_beside_a_mean():
+    # erf(1.2 m) = m at a mean where φ is smooth.
+    found = [p for p in fixed_points("erf", weight_sum=1.2) if p.variance == 0 and p.mean > 0]
+    (point,) = found
+    slope = 2 / math.sqrt(math.pi) * math.exp(-((1.2 * point.mean) ** 2))
+    assert point.gradient_growth == pytest.approx(slope**2, rel=1e-12)
+
+
 def test_nothing_but_rounding_is_rounded():
     assert math.copysign(1.0, without_noise(-1e-16, 1.0)) == 1.0
     assert without_noise(-1e-16, 1e-10) == -1e-16

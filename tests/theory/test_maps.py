@@ -58,6 +58,11 @@ def test_weights_and_biases_broadcast_too():
 
 def test_selu_at_its_fixed_point():
     assert snstat.gradient_growth("selu", 1.0) == pytest.approx(1.071575, abs=5e-7)
+    # At rest backpropagation takes the left slope; small signals see both.
+    left, right = 1.7580993408473766, 1.0507009873554805
+    assert snstat.gradient_growth("selu", 0.0) == pytest.approx(left**2, rel=1e-14)
+    both = (left**2 + right**2) / 2
+    assert snstat.gradient_growth("selu", 1e-300) == pytest.approx(both, rel=1e-13)
     step = 1e-5
     slope = np.diff(snstat.correlation_map("selu", [-step, step], 1.0))[0] / (2 * step)
     assert slope == pytest.approx(0.97068, abs=5e-6)

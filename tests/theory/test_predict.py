@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS
+from snstat.engine.inputs import DataInputs
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.centred import centred_moments
@@ -138,6 +139,35 @@ def test_gradients_multiply_backward():
     )
 
 
+# φ'(0), where left and right differ what PyTorch's backward pass takes.
+AT_REST = {"relu": 0.0, "leaky_relu": 0.01, "selu": 1.0507009873554805 * 1.6732632423543773}
+
+
+@pytest.mark.parametrize("name", AT_REST)
+def test_gradients_of_silence_have_the_slope_at_0(name):
+    gain, slope = 1.3, AT_REST[name]
+    stack = Stack.build(name, 3, 30, input_width=90, weight_gain=gain)
+    prediction = predict(stack, 4, drawn(std=0.0, batch=4))
+    growth = gain**2 * slope**2
+    assert prediction.growth[1:] == pytest.approx([growth] * 3, rel=1e-14)
+    if slope == 0:  # nothing reaches even the last layer
+        assert np.isnan(prediction.log_gradient).all()
+        return
+    expected = [growth**2 * gain**2 * 30 / 90, growth**2, growth, 1.0]
+    assert np.exp(prediction.log_gradient) == pytest.approx(expected, rel=1e-13)
+
+
+def test_signals_too_small_to_be_squared_are_not_silence():
+    stack = Stack.build("leaky_relu", 400, weight_gain=0.01)
+    prediction = predict(stack, 8, drawn())
+    assert prediction.pre_second_moment[-1] == 0
+    # (1 + 0.01²)/2 at any size.
+    assert prediction.growth[1:] == pytest.approx([1e-4 * 0.50005] * 400, rel=1e-13)
+    # Silenced by their weights they are.
+    stack = Stack.build("leaky_relu", 3, weight_gain=0.0)
+    assert predict(stack, 8, drawn()).log_gradient_factor == -math.inf
+
+
 def test_selu_gradients_grow_83_fold_over_64_layers():
     stack = Stack.build("selu", 64)
     found = outlook(stack, predict(stack, 64, drawn()))
@@ -185,6 +215,34 @@ def test_one_sample_has_no_cosine():
     assert np.isnan(statistics["cosine"]).all()
     assert (statistics["variance_over_batch"] == 0).all()
     assert statistics["dead_fraction"][1:] == pytest.approx(0.5, abs=1e-14)
+
+
+def with_a_zero_row():
+    """Return rows of one length but for one of zeros, and the mean product of different rows."""
+    rows = np.random.default_rng(5).normal(size=(6, 50))
+    rows *= np.sqrt(50) / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows[2] = 0.0
+    products = rows @ rows.T / 50
+    return DataInputs("rows", rows, 6), (products.sum() - np.trace(products)) / 30
+
+
+def test_a_zero_sample_has_no_cosine_but_a_distance():
+    inputs, product = with_a_zero_row()
+    moments, second = inputs.moments(), 5 / 6
+    assert math.isnan(moments.cosine)
+    statistics = predict(Stack.build("identity", 3, weight_gain=1.0), 6, moments).statistics
+    assert np.isnan(statistics["cosine"]).all()
+    # The identity keeps every product of two samples.
+    gap = (second - product) * (1 - 1 / 6)
+    assert statistics["variance_over_batch"] == pytest.approx([gap] * 4, rel=1e-12)
+    # Biases, or a φ(0) of its own, make it like the others.
+    for name, bias in (("identity", 0.5), ("sigmoid", 0.0)):
+        stack = Stack.build(name, 3, weight_gain=1.0, bias_std=bias)
+        cosine = predict(stack, 6, moments).statistics["cosine"]
+        assert math.isnan(cosine[0])
+        assert np.isfinite(cosine[1:]).all()
+        if bias:
+            assert cosine[1] == pytest.approx((product + 0.25) / (second + 0.25), rel=1e-12)
 
 
 def test_no_signal_is_no_theory_of_shape():

@@ -57,7 +57,10 @@ def count_tiles(units):
 
 @jit
 def begin(source, control, out, gram):
-    """Measure inputs `source` (units, batch) as layer 0: statistics to `out`, Gram to `gram`."""
+    """Measure inputs `source` (units, batch) as layer 0: statistics to `out`, Gram to `gram`.
+
+    Returns False if a value, or the sum of squares that all layers follow from, is not finite.
+    """
     centred = control[CENTRED] != 0
     units, batch = source.shape
     tile = tile_width(units)

@@ -26,6 +26,9 @@ f32, f64 = np.float32, np.float64
 SHIFT, POWER_3, POWER_4, DEAD, CENTRES, VALUES, SUMS = 0, 1, 2, 3, 4, 5, 6
 # Sums for each sample: x and its square about the shift, d², c·d.
 FIRST, SECOND, SPREAD, CROSS, SAMPLE_SUMS = 0, 1, 2, 3, 4
+# Of numbers from the one to the other the product is a number of full precision.
+LEAST_FACTOR = math.sqrt(np.finfo(f64).tiny)
+LARGEST_FACTOR = math.sqrt(np.finfo(f64).max)
 
 
 @jit
@@ -170,7 +173,11 @@ def finish_gram(sums, samples, squares, centred, gram):
 
 @jit
 def conclude(units, sums, samples, gram, dead_fraction, out):
-    """Write the statistics of a layer of `units` units to `out` (8,) from its sums."""
+    """Write the statistics of a layer of `units` units to `out` (8,) from its sums.
+
+    NaN where undefined, as in statistics.conclude, and where products of squares overflow or
+    underflow.
+    """
     batch = gram.shape[0]
     size = f64(units) * f64(batch)
     first = second = spread = 0.0
@@ -190,7 +197,7 @@ def conclude(units, sums, samples, gram, dead_fraction, out):
     alive = True
     for a in range(batch):
         trace += gram[a, a]
-        alive &= gram[a, a] > 0.0
+        alive &= LEAST_FACTOR <= gram[a, a] <= LARGEST_FACTOR
         mean = samples[FIRST, a] / units
         over_units += max(samples[SECOND, a] / units - mean * mean, 0.0)
     out[2] = trace / size
@@ -206,7 +213,7 @@ def conclude(units, sums, samples, gram, dead_fraction, out):
                 apart += (lengths - gram[a, b]) / lengths
         out[5] = 1.0 - 2.0 * apart / (f64(batch) * (batch - 1))
     out[6] = math.nan
-    if variance > 0.0:
+    if LEAST_FACTOR <= variance <= LARGEST_FACTOR:
         central = fourth - 4.0 * delta * third + 6.0 * delta**2 * second - 3.0 * delta**4
         out[6] = central / variance / variance
     out[7] = dead_fraction

@@ -22,6 +22,8 @@ SECOND, FOURTH, OVER_BATCH, OVER_UNITS, RESULTANT, POWERS = 0, 1, 2, 3, 4, 5
 SAMPLE_SUMS = 2
 
 f64 = np.float64
+# Squares below this are rounded to multiples of 5e-324, or to 0: ratios of them mean nothing.
+LEAST_SQUARE, LARGEST_SQUARE = float(np.finfo(f64).tiny), float(np.finfo(f64).max)
 
 
 @jit
@@ -66,7 +68,8 @@ def first_pass(x, unit_mean, sample_sums):
 
 @jit
 def centre(sample_sums, units, centres):
-    """Add up the first pass: return the mean, the sum of squares, and if no sample is all 0.
+    """Add up the first pass: return the mean, the sum of squares, and if all samples have a length
+    that is a number: not of 0, of squares that underflow, or overflow.
 
     `sample_sums` (blocks, SAMPLE_SUMS, batch); `centres` (2, batch) receives the mean of each
     sample and its inverse length, 0 where that is infinite.
@@ -81,7 +84,7 @@ def centre(sample_sums, units, centres):
             second += sample_sums[block, 1, j]
         centres[0, j] = first / units
         centres[1, j] = 1.0 / math.sqrt(second) if second > 0.0 else 0.0
-        alive &= second > 0.0
+        alive &= units * LEAST_SQUARE <= second <= LARGEST_SQUARE
         total += first
         squares += second
     return total / (f64(units) * f64(batch)), squares, alive
@@ -116,7 +119,7 @@ def conclude(units, batch, mean, squares, alive, powers, dead_fraction, out):
     """Write the statistics of a layer to `out` (8,) from its sums; `powers` (blocks, POWERS).
 
     An undefined statistic (the cosine of one sample or of a zero vector, the kurtosis of a
-    constant) is NaN.
+    constant) is NaN, as is one of powers that overflow or underflow.
     """
     size = f64(units) * f64(batch)
     second = powers[:, SECOND].sum()
@@ -129,8 +132,9 @@ def conclude(units, batch, mean, squares, alive, powers, dead_fraction, out):
     if alive and batch > 1:
         # |sum of unit vectors|² = batch + batch (batch − 1) · mean cosine
         out[5] = (powers[:, RESULTANT].sum() - batch) / (f64(batch) * (batch - 1))
-    if second > 0.0:
-        out[6] = powers[:, FOURTH].sum() / second * (size / second)
+    fourth = powers[:, FOURTH].sum()
+    if second > 0.0 and size * LEAST_SQUARE <= fourth <= LARGEST_SQUARE:
+        out[6] = fourth / second * (size / second)
     out[7] = dead_fraction
 
 
