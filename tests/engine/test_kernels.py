@@ -82,7 +82,8 @@ def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
     x = np.random.default_rng(6).normal(0.5, 1.0, (8, 4))
     out = np.empty(len(STATISTICS))
     with np.errstate(over="ignore", under="ignore"):  # as plain Python
-        assert statistics.measure(x * 10.0**power, 0.0, out)
+        # Where the squares overflow, the layer is not finite.
+        assert statistics.measure(x * 10.0**power, 0.0, out) == (power < 154)
     found = dict(zip(STATISTICS, out, strict=True))
     exact = oracle.statistics(x.T, 0.0)  # which no scale changes
     # Squares and fourth powers of 1e±308 at most are numbers.

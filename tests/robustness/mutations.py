@@ -11,7 +11,7 @@ Mutation = Callable[[Random, bytes], bytes]
 # Numbers that break what forgets a bound: signs, powers of two and their neighbours, beyond int64,
 # beyond double, beyond what Python parses.
 EXTREMES = (
-    b"0", b"-1", b"1", b"255", b"256", b"65536", b"2147483647", b"-2147483648", b"4294967296",
+    b"0", b"-1", b"1", b"255", b"256", b"2147483647", b"-2147483648", b"4294967296",
     b"9223372036854775807", b"9223372036854775808", b"1" + b"0" * 12, b"1" + b"0" * 400,
     b"9" * 5000, b"0.5", b"-0.0", b"1e-320", b"1e308", b"-1e308", b"1e400", b"-1e400",
     b"1e999999999", b"NaN", b"Infinity", b"-Infinity", b"nan", b"inf", b"0x10", b"1_000", b"00",
