@@ -31,6 +31,10 @@ OWN_OPTIONS = {
     "weight_square_sum",
     "layers",
 }
+BESIDE_SAVED = "beside a saved run: the file says what it was"
+MAP_ALONE = (
+    "with --kind map: the unit map has no network, only --weight-sum and --weight-square-sum"
+)
 
 EXAMPLES = """\b
 Examples:
@@ -115,6 +119,8 @@ def command(
                 raise InvalidValueError(name, value, "left out", "it belongs to --kind map")
     if saved is not None:
         refuse_stack_options(ctx, OWN_OPTIONS)
+    elif kind == "map":
+        refuse_stack_options(ctx, OWN_OPTIONS | {"activations"}, MAP_ALONE)
     subject = Subject(saved, list(dict.fromkeys(activations)), options)
     if output == STDOUT:
         figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)
@@ -147,17 +153,17 @@ def picture_format(output: str | None, form: str | None) -> str:
     return form
 
 
-def refuse_stack_options(ctx: click.Context, own: Collection[str]) -> None:
-    """Raise UsageError if an option, other than the command's `own`, describes a network beside
-    the saved one."""
+def refuse_stack_options(
+    ctx: click.Context, own: Collection[str], where: str = BESIDE_SAVED
+) -> None:
+    """Raise UsageError if an option, other than the command's `own`, describes a network where it
+    has no place."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
         given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and name not in own:
             option = max(parameter.opts, key=len)
-            raise click.UsageError(
-                f"{option} has no place beside a saved run: the file says what it was; leave it out"
-            )
+            raise click.UsageError(f"{option} has no place {where}; leave it out")
 
 
 def draw(

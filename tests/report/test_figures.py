@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from snstat.results import FloatArray
+
 ROOT = Path(__file__).parents[2]
 DRAWINGS: dict[str, Callable[[str], Figure]] = {
     "trajectory": lambda style: draw_trajectory([make_run(), make_run("tanh", growth=0.5)], style),
@@ -340,6 +342,46 @@ def test_map_without_extras() -> None:
     words = words_of(figure)
     assert "unstable fixed point" in words
     assert words.isdisjoint({"stable fixed point", "trajectory", "theorem 1's domain"})
+
+
+def noisy(values: FloatArray) -> FloatArray:
+    """Return `values` with the rounding that a map has."""
+    rounding: FloatArray = np.random.default_rng(0).uniform(-4e-16, 4e-16, values.shape)
+    return values + rounding
+
+
+def test_no_nullcline_is_drawn_where_the_whole_plane_is_on_it() -> None:
+    from matplotlib.contour import QuadContourSet
+
+    field = make_field()
+    still = np.broadcast_to(field.variances[:, np.newaxis], field.new_variance.shape)
+    figure = draw_map(replace(field, new_variance=noisy(still)))
+    lines = [item for item in figure.axes[0].collections if isinstance(item, QuadContourSet)]
+    assert len(lines) == 1
+    assert "variance′ = variance everywhere" in words_of(figure)
+    assert "variance′ = variance" not in words_of(figure)
+
+
+def test_no_arrow_is_drawn_where_nothing_moves() -> None:
+    from matplotlib.quiver import Quiver
+
+    field = make_field()
+    mean, variance = np.meshgrid(field.means, field.variances)
+    moves = mean > 0
+    half = replace(
+        field,
+        new_mean=noisy(mean),
+        new_variance=np.where(moves, 0.5 * variance, noisy(variance)),
+    )
+    axes = draw_map(half).axes[0]
+    (arrows,) = [item for item in axes.collections if isinstance(item, Quiver)]
+    shown = ~np.ma.getmaskarray(np.ma.masked_invalid(arrows.U)) & ~arrows.Umask
+    assert shown.any()
+    assert (shown == (arrows.X > 0)).all()
+    figure = draw_map(replace(field, new_mean=noisy(mean), new_variance=noisy(variance)))
+    assert not figure.axes[0].collections
+    assert len(figure.axes) == 1  # no bar of shades
+    assert {"mean′ = mean everywhere", "variance′ = variance everywhere"} <= words_of(figure)
 
 
 @pytest.mark.parametrize(
