@@ -116,6 +116,8 @@ def test_none_many_zero_and_infinity_are_said(report: FixedPointReport, sentence
         ({"spectral_radius": 0.0, "depth_scale": 0.0}, "vanish within one layer"),
         ({"spectral_radius": 1.5, "stable": False}, "unstable: perturbations grow ×1.5 per layer"),
         ({"depth_scale": None}, "stable: perturbations shrink ×0.783 per layer"),
+        ({"spectral_radius": 1.0001, "stable": False}, "perturbations grow ×1.0001 per layer"),
+        ({"spectral_radius": 0.99999988}, "perturbations shrink ×0.9999999 per layer"),
         ({"depth_scale": 1.0}, "(by e in 1 layer)"),
     ],
 )
@@ -160,6 +162,7 @@ def test_a_narrow_console_stacks_what_does_not_fit_side_by_side(width: int) -> N
         (0.0, "vanish within one layer"),
         (0.5, "shrink ×0.5 per layer backward: ×5.4e-20 over 64 layers"),
         (1.0004, "grow ×1.0004 per layer backward: ×1.03 over 64 layers"),
+        (1.00000001, "grow ×1.00000001 per layer backward: ×1.000001 over 64 layers"),
         (1e30, "beyond any float over 64 layers"),
     ],
 )

@@ -144,6 +144,33 @@ def test_sentences_below_the_table(run: Run, sentence: str) -> None:
     assert sentence in show([run])
 
 
+def growing(rate: float, depth: int = 64) -> Run:
+    """Return a run with the outlook of a signal that changes by `rate` per layer, as it does."""
+    kind = "explodes" if rate > 1 else "vanishes"
+    return make_run(depth=depth, growth=rate, outlook=Outlook(kind, rate=rate))
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (growing(1.0001), "Nearly neutral: ×1.0001 per layer, ×1.006 over 64 layers (theory)."),
+        (growing(0.99999), "Nearly neutral: ×0.99999 per layer, ×0.9994 over 64 layers (theory)."),
+        (growing(1.0001, 1000), "Explodes, ×1.0001 per layer in the limit (theory): lower the"),
+        (growing(0.9986), "Nearly neutral: ×0.999 per layer, ×0.9142 over 64 layers (theory)."),
+        (growing(0.9984), "Vanishes, ×0.998 per layer in the limit (theory): raise the"),
+        # What the limit keeps, the layers before it have lost.
+        (replace(growing(0.9), outlook=Outlook("vanishes", rate=0.9999)), "Vanishes, ×0.9999 per"),
+        (replace(growing(1e3), outlook=Outlook("explodes", rate=1e300)), "Explodes, ×1.0e+300 per"),
+        (
+            make_run(outlook=Outlook("converges", 0.0, 1.0, 0.99996)),
+            "Converges to mean 0.000, variance 1.000 (rate 0.99996 per layer).",
+        ),
+    ],
+)
+def test_a_factor_is_told_from_one(run: Run, sentence: str) -> None:
+    assert sentence in show([run], width=120)
+
+
 def test_alike_inputs_that_the_stack_did_not_make_alike_are_no_collapse() -> None:
     run = make_run()
     same = Statistic(*(np.full(65, value) for value in (0.95, 0.01, 0.95)))
