@@ -9,7 +9,7 @@ from rich.text import Text
 
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_wrapped, shown, width_of
+from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
 from snstat.report.numbers import exact
 from snstat.report.sayings import (
     correlation_words,
@@ -50,7 +50,7 @@ def print_fixed_points(
     for position, report in enumerate(reports):
         if position:
             console.print()
-        console.print(Text(glyphs.text(heading(report)), style="bold"))
+        print_parts(heading(report), glyphs, console, style="bold")
         for sentence in summary(report):
             console.print(Text(glyphs.text(sentence)))
         for number, point in enumerate(report.fixed_points, start=1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,6 +41,12 @@ def display_name(activation: str) -> str:
 def count(number: int, noun: str) -> str:
     """Return "1 layer", "64 layers", "100,000 layers"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return "mean", "mean and z", "mean, variance and z"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def stack_words(stack: StackSummary) -> str:
