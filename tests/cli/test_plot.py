@@ -81,6 +81,7 @@ def test_standard_output_takes_the_picture(saved):
         (["-o", "p.png", "--kind", "map", "--depth", "64"], "--depth"),
         (["-o", "p.png", "--kind", "map", "--no-backward"], "--backward"),
         (["--kind", "histogram", "--layers", "0,99", "-d", "3", "-o", "p.png"], "99"),
+        (["--kind", "histogram", "--layers", "all", "-d", "101", "-o", "p.png"], "at most 101"),
         (["-o", "no/such/picture.png"], "no/such/picture.png"),
         (["-o", "picture.png", "--depth", "0"], "depth"),
     ],

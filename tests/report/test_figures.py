@@ -25,6 +25,7 @@ from snstat.report.figures import (
     draw_trajectory,
     save_figure,
 )
+from snstat.report.figures.histogram import MOST_RIDGES
 from snstat.report.figures.ticks import power_ticks, shade_ticks, signed_ticks
 from tests.report.builders import make_curves, make_densities, make_field, make_report, make_run
 
@@ -424,6 +425,18 @@ def test_histogram_has_a_ridge_for_every_layer(growth: float) -> None:
         wanted = densities.mean[row] if own_units else 0.0
         step = x[1] - x[0]
         assert x[y.argmax()] == pytest.approx(wanted, abs=step)
+
+
+@pytest.mark.parametrize("count", [1, 8, 14, 41, MOST_RIDGES])
+def test_labels_of_the_ridges_keep_apart(count: int) -> None:
+    densities = make_densities()
+    rows = np.arange(count) % 8
+    parts = {name: densities[name][rows] for name in ("edges", "density", "mean", "variance")}
+    figure = draw_histogram(replace(densities, layers=np.arange(count) + 10, **parts))
+    spans = labels_along(figure, 0, 1)
+    assert len(spans) == count
+    assert all(before[1] < after[0] for before, after in pairwise(spans))
+    assert figure.get_size_inches()[1] <= 21
 
 
 def test_histogram_of_an_overflowed_layer_says_so() -> None:
