@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from snstat.report.sayings import (
 )
 from snstat.report.selection import parse_layers
 from snstat.results import CorrelationFixedPoint, FixedPointReport
+from snstat.saved import reports_to_json
 from tests.report.builders import make_report, make_theorem
 
 (POINT,) = make_report().fixed_points
@@ -237,3 +239,27 @@ def test_theorems_say_whether_they_hold_and_where_the_extremes_are() -> None:
     rows = list(csv.DictReader(theorems_to_csv([broken])))
     assert [row["holds"] for row in rows] == ["false"] * 3
     assert float(rows[0]["value"]) == -0.03106521
+
+
+@pytest.mark.parametrize("width", [24, 40, 60])
+def test_theorems_fit_a_narrow_console(width: int) -> None:
+    buffer = io.StringIO()
+    print_theorems([make_theorem(), make_theorem(holds=False)], Console(file=buffer, width=width))
+    lines = buffer.getvalue().splitlines()
+    assert max(map(cell_len, lines)) <= width
+    assert not any(line.endswith(" ") for line in lines)
+    text = " ".join(buffer.getvalue().split())
+    assert (
+        "largest singular value value 0.989753, mean -0.1, weight sum 0.1, variance 1.5,"
+        " square sum 1.1" in text
+    )
+    assert "domain to mean 0.1, weight sum 0.1, variance 1.5, square sum 1.1" in text
+
+
+def test_where_an_extreme_value_stands_is_told_without_rounding() -> None:
+    bound = math.nextafter(0.9, 1)
+    result = make_theorem(extremes={"largest_new_mean": (0.1, {"weight_square_sum": bound})})
+    (row,) = csv.DictReader(theorems_to_csv([result]))
+    assert row["weight_square_sum"] == "0.9"
+    form = json.loads(reports_to_json([], [result]))["theorems"][0]
+    assert form["extremes"]["largest_new_mean"]["where"] == {"weight_square_sum": 0.9}
