@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
-from snstat.errors import OutputFileError
+from snstat.errors import OutputFileError, quoted
 
 # Temporary files that exist now, for who must leave without unwinding.
 _unfinished: set[str] = set()
@@ -24,6 +24,8 @@ def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterato
     written directly. Raises OutputFileError at once where writing cannot succeed.
     """
     given = os.fspath(path)
+    if not given:
+        raise OutputFileError(quoted(given), "the name is empty", "give the name of a file")
     name = os.path.realpath(given)
     mode, encoding = ("wb", None) if binary else ("w", "utf-8")
     newline = None if binary else ""

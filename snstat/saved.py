@@ -15,7 +15,7 @@ import numpy as np
 
 from snstat import __version__
 from snstat.atomic import whole_file
-from snstat.errors import InputFileError, quoted
+from snstat.errors import InputFileError, InvalidValueError, quoted
 from snstat.memory import physical_memory
 from snstat.results import (
     FIXEDPOINT_SCHEMA,
@@ -100,15 +100,25 @@ def reports_to_json(
 def _theorem(result: TheoremResult) -> dict[str, Any]:
     form: dict[str, Any] = plain(result)
     form["extremes"] = {
-        name: {"value": value, "where": where} for name, (value, where) in form["extremes"].items()
+        name: {"value": value, "where": result.place(name)}
+        for name, (value, _) in form["extremes"].items()
     }
     return form
 
 
-def save(run: Run, path: str | os.PathLike[str]) -> None:
-    """Write `run` to a JSON file that `load` reads back; the file appears whole or not at all."""
+def save(run: Run | Sequence[Run], path: str | os.PathLike[str]) -> None:
+    """Write a run to a JSON file that `load` reads back, or several for `load_all`.
+
+    The file appears whole or not at all. Raises InvalidValueError for what is no run, or for
+    none, and OutputFileError where the file cannot be written.
+    """
+    runs: Any = [run] if isinstance(run, Run) else run
+    if not isinstance(runs, Sequence) or not runs or not all(isinstance(r, Run) for r in runs):
+        raise InvalidValueError(
+            "run", run, "a run or a list of them", "make one with snstat.propagate"
+        )
     with whole_file(path) as file:
-        file.writelines(runs_to_json([run]))
+        file.writelines(runs_to_json(runs))
 
 
 def load(path: str | os.PathLike[str]) -> Run:

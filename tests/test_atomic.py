@@ -62,6 +62,13 @@ def test_places_that_cannot_be_written_fail_before_the_block(tmp_path):
             pytest.fail("the block must not run")
 
 
+def test_an_empty_name_is_called_empty(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputFileError, match="'': the name is empty"), whole_file(""):
+        pytest.fail("the block must not run")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_full_disk_is_an_output_error(tmp_path):
     path = tmp_path / "out.txt"
     with pytest.raises(OutputFileError, match="No space"), whole_file(path):

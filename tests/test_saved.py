@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat.errors import InputFileError
+from snstat.errors import InputFileError, InvalidValueError
 from snstat.plan import Plan
 from snstat.results import STATISTICS
 from snstat.saved import plain, runs_to_json
@@ -40,6 +40,23 @@ def test_a_saved_run_comes_back_exactly(run, tmp_path):
                 getattr(loaded.statistics[name], column), getattr(run.statistics[name], column)
             )
     assert "".join(runs_to_json([loaded])) == "".join(runs_to_json([run]))
+
+
+def test_several_runs_come_back_in_order(run, tmp_path):
+    path = tmp_path / "runs.json"
+    other = snstat.propagate("tanh", 2, width=5, batch=2, trials=2)
+    for several in ([run, other], (run, other)):
+        snstat.save(several, path)
+        assert [loaded.stack for loaded in snstat.load_all(path)] == [run.stack, other.stack]
+    snstat.save([run], path)
+    assert snstat.load(path).stack == run.stack
+
+
+@pytest.mark.parametrize("value", [[], None, 3, "run", [3], {"a": 1}])
+def test_what_is_no_run_is_not_saved(value, tmp_path):
+    with pytest.raises(InvalidValueError, match="a run or a list of them"):
+        snstat.save(value, tmp_path / "runs.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_of_before_finite_width_theory_are_read(document, tmp_path):

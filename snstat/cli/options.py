@@ -18,6 +18,7 @@ Decorator = Callable[[Function], Function]
 ACTIVATION = click.Choice(list(ACTIVATIONS))
 FORMATS = ("table", "json", "csv", "markdown")
 DEFAULT_DEPTH = 64
+BESIDE_SAVED = "beside a saved run: the file says what it was"
 
 
 def apply(function: Function, options: Sequence[Decorator[Any]]) -> Function:
@@ -198,14 +199,14 @@ layers_option = click.option(
 )
 
 
-def refuse_stack_options(ctx: click.Context, own: Collection[str]) -> None:
-    """Raise UsageError if an option, other than the command's `own`, describes a network beside
-    the saved one."""
+def refuse_stack_options(
+    ctx: click.Context, own: Collection[str], where: str = BESIDE_SAVED
+) -> None:
+    """Raise UsageError if an option, other than the command's `own`, describes a network where it
+    has no place."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
         given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and name not in own:
             option = max(parameter.opts, key=len)
-            raise click.UsageError(
-                f"{option} has no place beside a saved run: the file says what it was; leave it out"
-            )
+            raise click.UsageError(f"{option} has no place {where}; leave it out")

@@ -30,6 +30,9 @@ OWN_OPTIONS = {
     "weight_square_sum",
     "layers",
 }
+MAP_ALONE = (
+    "with --kind map: the unit map has no network, only --weight-sum and --weight-square-sum"
+)
 
 EXAMPLES = """\b
 Examples:
@@ -114,6 +117,8 @@ def command(
                 raise InvalidValueError(name, value, "left out", "it belongs to --kind map")
     if saved is not None:
         refuse_stack_options(ctx, OWN_OPTIONS)
+    elif kind == "map":
+        refuse_stack_options(ctx, OWN_OPTIONS | {"activations"}, MAP_ALONE)
     subject = Subject(saved, list(dict.fromkeys(activations)), options)
     if output == STDOUT:
         figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)

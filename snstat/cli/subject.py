@@ -67,10 +67,10 @@ class Subject:
         if self.saved is None:
             activation, *_ = self.activations
             plan = Plan.build(activation, **self.options)
-            rows = selection.rows(plan.stack.depth)
+            rows = _ridges(selection, plan.stack.depth)
         else:
             run, *_ = self.runs()
-            rows = selection.rows(len(run.finite) - 1)
+            rows = _ridges(selection, len(run.finite) - 1)
             plan = _plan_again(self.saved, run, rows[-1])
         compile_kernels(plan.stack.init, plan.dtype, "dense", notice=notice)
         densities = plan.densities(rows)
@@ -90,6 +90,21 @@ class Subject:
         runs = simulate_all(self.activations, self.options)
         self.partial = any(run.partial for run in runs)
         return runs
+
+
+def _ridges(selection: LayerSelection, depth: int) -> list[int]:
+    """Return the layers of a histogram; raise InvalidValueError for more than a picture shows."""
+    from snstat.report.figures.histogram import MOST_RIDGES
+
+    rows = selection.rows(depth)
+    if len(rows) > MOST_RIDGES:
+        raise InvalidValueError(
+            "number of layers in a histogram",
+            len(rows),
+            f"at most {MOST_RIDGES}",
+            "choose with --layers log, or a list such as 0,1,8,64",
+        )
+    return rows
 
 
 def _plan_again(saved: str, run: Run, last: int) -> Plan:

@@ -16,7 +16,7 @@ from snstat.report.check_words import (
     tally,
 )
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_labelled, print_wrapped
+from snstat.report.grid import print_labelled, print_parts, print_wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,9 +49,9 @@ def _print_check(check: Check, glyphs: Glyphs, console: Console) -> None:
         f"{MARKS[result]} ", Text(glyphs.text(headline(check)), "bold"), console, style=style
     )
     stack, *others = circumstances(check)
-    print_wrapped(glyphs.text(stack), console, INDENT)
+    print_parts(stack, glyphs, console, INDENT)
     for line in others:
-        print_wrapped(glyphs.text(line), console, INDENT, "dim")
+        print_parts(line, glyphs, console, INDENT, "dim")
     for finding in check.findings:
         _print_finding(finding, glyphs, console)
     for note in check.notes:

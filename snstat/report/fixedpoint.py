@@ -9,7 +9,7 @@ from rich.text import Text
 
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_wrapped, shown, width_of
+from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
 from snstat.report.numbers import exact
 from snstat.report.sayings import (
     correlation_words,
@@ -50,7 +50,7 @@ def print_fixed_points(
     for position, report in enumerate(reports):
         if position:
             console.print()
-        console.print(Text(glyphs.text(heading(report)), style="bold"))
+        print_parts(heading(report), glyphs, console, style="bold")
         for sentence in summary(report):
             console.print(Text(glyphs.text(sentence)))
         for number, point in enumerate(report.fixed_points, start=1):
@@ -77,9 +77,9 @@ def print_theorems(results: Sequence[TheoremResult], console: Console) -> None:
         if position:
             console.print()
         title = theorem_title(result)
-        console.print(Text(glyphs.text(title), style="bold" if result.holds else "bold red"))
-        console.print(Text(glyphs.text(result.claim)))
-        print_columns(shown(theorem_columns(result), glyphs), console)
+        print_wrapped(glyphs.text(title), console, style="bold" if result.holds else "bold red")
+        print_wrapped(glyphs.text(result.claim), console)
+        _print_extremes(shown(theorem_columns(result), glyphs), console)
 
 
 def theorem_title(result: TheoremResult) -> str:
@@ -202,6 +202,20 @@ def _print_correlations(point: FixedPoint, glyphs: Glyphs, console: Console) -> 
         numbers = f"value {exact(entry.value)}, slope {exact(entry.slope)}"
         print_wrapped(numbers, console, 2 * INDENT)
         print_wrapped(glyphs.text(correlation_words(entry)), console, 3 * INDENT)
+
+
+def _print_extremes(columns: Sequence[Column], console: Console) -> None:
+    """Print a table, or where the console is too narrow for it, a few lines for each row."""
+    if width_of(columns) <= console.width:
+        print_columns(columns, console)
+        return
+    names, *numbers = columns
+    for row, name in enumerate(names.cells):
+        print_wrapped(name, console, INDENT)
+        entries = [
+            f"{column.header} {column.cells[row]}" for column in numbers if column.cells[row]
+        ]
+        print_wrapped(", ".join(entries), console, 2 * INDENT)
 
 
 def _correlation_columns(point: FixedPoint) -> list[Column]:

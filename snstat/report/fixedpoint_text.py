@@ -84,7 +84,8 @@ def theorems_to_csv(results: Sequence[TheoremResult]) -> Iterator[str]:
     """Yield the extreme values of each theorem as lines of CSV, a header first."""
     rows: list[Sequence[object]] = [THEOREM_CSV_COLUMNS]
     for result in results:
-        for quantity, (value, where) in result.extremes.items():
+        for quantity, (value, _) in result.extremes.items():
+            where = result.place(quantity)
             place = [where.get(name) for name in THEOREM_CSV_COLUMNS[5:]]
             rows.append([result.name, result.holds, result.points, quantity, value, *place])
     return csv_lines(rows)

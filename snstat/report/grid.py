@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BETWEEN_COLUMNS = 1
 BETWEEN_GROUPS = 2
+# Between the parts of a title.
+SEPARATOR = " · "
 
 
 def shown(columns: Sequence[Column], glyphs: Glyphs) -> list[Column]:
@@ -61,6 +63,24 @@ def print_wrapped(text: str, console: Console, indent: int = 0, style: str = "")
     for line in Text(text).wrap(console, max(console.width - indent, 1)):
         line.rstrip()
         console.print(Text(" " * indent + line.plain, style=style), soft_wrap=True)
+
+
+def print_parts(
+    text: str, glyphs: Glyphs, console: Console, indent: int = 0, style: str = ""
+) -> None:
+    """Print `text` in the characters of `glyphs`, broken after a " · " where the console ends,
+    every line indented alike; what has no room on a line of its own is broken between words."""
+    room = max(console.width - indent, 1)
+    *parts, last = map(glyphs.text, text.split(SEPARATOR))
+    dot = glyphs.text(SEPARATOR)
+    line = ""
+    for part in (*(part + dot for part in parts), last):
+        # The blank after a dot needs no room at the end of a line.
+        if line and cell_len((line + part).rstrip()) > room:
+            print_wrapped(line.rstrip(), console, indent, style)
+            line = ""
+        line += part
+    print_wrapped(line, console, indent, style)
 
 
 def print_labelled(

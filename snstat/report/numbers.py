@@ -117,14 +117,23 @@ def exact(value: float, digits: int = 6) -> str:
 
 
 def factor(value: float) -> str:
-    """Return a multiplier in words' precision: "×83", "×1.07", "×0.012", "×1.9e+15"."""
+    """Return a multiplier in words' precision: "×83", "×1.07", "×0.012", "×1.9e+15", and with as
+    many digits as it takes to tell it from 1: "×1.0001"."""
     if not math.isfinite(value):
         return ""
     if 100 <= value < LARGE:
         return f"×{value:.0f}"
     if value == 0 or SMALL <= value < LARGE:
-        return f"×{float(f'{value:.2g}' if value >= 10 or value < 0.1 else f'{value:.3g}'):g}"
+        few = value >= 10 or value < 0.1
+        return f"×{float(f'{value:.2g}'):g}" if few else f"×{beside_one(value, 3)}"
     return f"×{value:.1e}"
+
+
+def beside_one(value: float, digits: int) -> str:
+    """Return `value` with `digits` significant digits, or as many as tell it from 1."""
+    while value != 1 and float(f"{value:.{digits}g}") == 1:
+        digits += 1
+    return f"{value:.{digits}g}"
 
 
 def score(z: float) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from snstat.report.numbers import exact, factor
+from snstat.report.numbers import beside_one, exact, factor
 from snstat.report.words import STEADY, count, display_name
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def gradient_words(growth: float, depth: int) -> str:
         return "squared gradients keep their size going backward"
     verb = "grow" if growth > 1 else "shrink"
     digits = 3 if 1 / STEADY < growth < STEADY else 1
-    each = f"×{growth:.{3 + digits}g}"
+    each = f"×{beside_one(growth, 3 + digits)}"
     try:
         total = growth**depth
     except OverflowError:

@@ -19,10 +19,10 @@ from snstat.report.columns import (
 )
 from snstat.report.comparison import comparison_columns
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, shown, width_of
+from snstat.report.grid import print_columns, print_parts, shown, width_of
 from snstat.report.numbers import Notation, plain
 from snstat.report.selection import LOG, LayerSelection
-from snstat.report.words import conclusions, simulation_words, stack_words
+from snstat.report.words import conclusions, listed, simulation_words, stack_words
 from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ BACKWARD_EXTRAS = (
     (("gradient", "etz"), ("cosine", "etz"), ("dead_fraction", "e")),
     (("gradient", "etz"), ("cosine", "et")),
     (("gradient", "et"), ("cosine", "e")),
-    (("gradient", "et"),),
-    (("gradient", "e"),),
 )
 # For three-digit exponents in 80 columns, and for narrower consoles.
 NARROW = (
@@ -59,6 +57,13 @@ NARROW = (
 )
 # The same where gradients were asked for.
 BACKWARD_NARROW = (
+    (("mean", "etz"), ("variance", "etz"), ("gradient", "e"), ("cosine", "e")),
+    (("mean", "et"), ("variance", "etz"), ("gradient", "e"), ("cosine", "e")),
+    (("mean", "et"), ("variance", "et"), ("gradient", "e"), ("cosine", "e")),
+    (("mean", "etz"), ("variance", "etz"), ("gradient", "et")),
+    (("mean", "etz"), ("variance", "etz"), ("gradient", "e")),
+    (("mean", "et"), ("variance", "etz"), ("gradient", "et")),
+    (("mean", "et"), ("variance", "etz"), ("gradient", "e")),
     (("mean", "et"), ("variance", "et"), ("gradient", "et")),
     (("mean", "e"), ("variance", "e"), ("gradient", "et")),
     (("mean", "e"), ("variance", "e"), ("gradient", "e")),
@@ -105,17 +110,19 @@ def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = L
 
 
 def lost(run: Run, layout: Layout) -> list[str]:
-    """Return which columns of mean, variance and cosine a narrow `layout` does without."""
+    """Return which columns of mean, variance, gradient and cosine a narrow `layout` lacks."""
     parts = dict(layout.parts)
     held = [name for name, _ in BASE if name in parts]
-    predicted = [name for name in held if np.isfinite(run.statistics[name].theory).any()]
+    foretold = [name for name in (*held, GRADIENT) if name in parts]
+    predicted = [name for name in foretold if np.isfinite(run.statistics[name].theory).any()]
     without = [name for name in predicted if "t" not in parts[name]]
     scored = [name for name in held if np.isfinite(run.statistics[name].z).any()]
+    unscored = [name for name in scored if "z" not in parts[name]]
     missing = [name for name in ("mean", "variance") if name not in parts]
     if without:
-        missing.append("theory" if without == predicted else f"theory of the {without[0]}")
-    if scored and not any("z" in parts[name] for name in scored):
-        missing.append("z")
+        missing.append("theory" if without == predicted else f"theory of {listed(without)}")
+    if unscored:
+        missing.append("z" if unscored == scored else f"z of {listed(unscored)}")
     cosine = run.statistics.get("cosine")
     if cosine is not None and "cosine" not in parts and np.isfinite(cosine.estimate).any():
         missing.append("cosine")
@@ -126,17 +133,15 @@ def _print_run(
     run: Run, columns: Sequence[Column], missing: Sequence[str], glyphs: Glyphs, console: Console
 ) -> None:
     """Print one run: its title, its table, the variance as bars, and what it means."""
-    console.print(Text(glyphs.text(stack_words(run.stack)), style="bold"))
-    console.print(Text(glyphs.text(simulation_words(run.simulation)), style="dim"))
+    print_parts(stack_words(run.stack), glyphs, console, style="bold")
+    print_parts(simulation_words(run.simulation), glyphs, console, style="dim")
     console.print()
     if columns[0].cells:
         print_columns(columns, console)
         console.print()
         console.print(_variance_line(run, glyphs, console.width))
         if missing:
-            *first, last = missing
-            names = f"{', '.join(first)} and {last}" if first else last
-            console.print(Text(f"Widen the terminal for {names}.", style="dim"))
+            console.print(Text(f"Widen the terminal for {listed(missing)}.", style="dim"))
     if any(column.suspicious for column in columns):
         console.print(Text(SUSPICIOUS_NOTE, style="dim"))
     for sentence in conclusions(run):

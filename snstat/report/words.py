@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from snstat.errors import escaped
-from snstat.report.numbers import factor, plain
+from snstat.report.numbers import beside_one, factor, plain
 
 if TYPE_CHECKING:
-    from snstat.results import Outlook, Run, Simulation, StackSummary
+    from snstat.results import Run, Simulation, StackSummary
 
 NAMES = {
     "selu": "SELU",
@@ -24,6 +25,9 @@ NAMES = {
 }
 # Gradients within this factor of 1 over the whole stack have kept their size.
 STEADY = 1.005
+# A signal within this factor of its size over the whole stack needs no other gain.
+NEUTRAL = 1.1
+ADVICE = {"vanishes": ("Vanishes", "raise"), "explodes": ("Explodes", "lower")}
 # Inputs collapse when any two are this alike, having lost nine tenths of their difference.
 ALIKE = 0.9
 LOST = 0.1
@@ -37,6 +41,12 @@ def display_name(activation: str) -> str:
 def count(number: int, noun: str) -> str:
     """Return "1 layer", "64 layers", "100,000 layers"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return "mean", "mean and z", "mean, variance and z"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def stack_words(stack: StackSummary) -> str:
@@ -67,7 +77,7 @@ def conclusions(run: Run) -> list[str]:
     """Return the sentences that stand below a run's table, most urgent first."""
     sentences = [interruption(run), broken_layers(run)]
     if run.outlook is not None:
-        sentences += [limit_sentence(run.outlook), gradient_sentence(run)]
+        sentences += [limit_sentence(run), gradient_sentence(run)]
     sentences.append(collapse_sentence(run))
     return [sentence for sentence in sentences if sentence]
 
@@ -94,20 +104,25 @@ def broken_layers(run: Run) -> str:
     return f"Not finite: {bad} of {len(run.finite)} layers, the first of them layer {first}."
 
 
-def limit_sentence(outlook: Outlook) -> str:
+def limit_sentence(run: Run) -> str:
     """Return where theory says the forward signal goes."""
+    outlook = run.outlook
+    if outlook is None:
+        return ""
     rate = outlook.rate
     if outlook.kind == "converges" and outlook.mean is not None and outlook.variance is not None:
-        speed = "" if rate is None else f" (rate {rate:.3f} per layer)"
+        speed = "" if rate is None else f" (rate {_rate(rate)} per layer)"
         return (
             f"Converges to mean {_limit(outlook.mean)}, variance {_limit(outlook.variance)}{speed}."
         )
-    if outlook.kind == "vanishes":
-        speed = "" if rate is None else f", ×{rate:.3g} per layer in the limit"
-        return f"Vanishes{speed} (theory): raise the weight gain."
-    if outlook.kind == "explodes":
-        speed = "" if rate is None else f", ×{rate:.3g} per layer in the limit"
-        return f"Explodes{speed} (theory): lower the weight gain."
+    if outlook.kind in {"vanishes", "explodes"}:
+        if rate is not None and _nearly_neutral(run, rate):
+            total = f"×{beside_one(rate**run.stack.depth, 4)}"
+            over = f"over {count(run.stack.depth, 'layer')}"
+            return f"Nearly neutral: {factor(rate)} per layer, {total} {over} (theory)."
+        speed = "" if rate is None else f", {factor(rate)} per layer in the limit"
+        word, advice = ADVICE[outlook.kind]
+        return f"{word}{speed} (theory): {advice} the weight gain."
     if outlook.kind == "silent":
         return "Silent: the inputs are zero and no bias adds to them."
     if outlook.kind == "neutral":
@@ -144,6 +159,23 @@ def collapse_sentence(run: Run) -> str:
     shown = "1" if 1 - final < 5e-7 else f"{final:.{max(2, math.ceil(-math.log10(1 - final)))}f}"
     source = " (theory)" if math.isfinite(cosine.theory[last]) else ""
     return f"Inputs collapse: any two have cosine {shown} at layer {last}{source}."
+
+
+def _nearly_neutral(run: Run, rate: float) -> bool:
+    """Return whether the whole stack keeps its signal's size, by the limit's `rate` as by theory
+    for the layers that it has: far from the limit they may change faster."""
+    if rate <= 0 or run.stack.depth * abs(math.log(rate)) > math.log(NEUTRAL):
+        return False
+    moments = run.statistics["second_moment"].theory[1:]
+    if not moments.size:
+        return True
+    first, last = float(moments[0]), float(moments[-1])
+    return first / NEUTRAL <= last <= first * NEUTRAL
+
+
+def _rate(rate: float) -> str:
+    """Return a rate with three decimals, or as many as tell it from 1."""
+    return f"{rate:.3f}" if f"{rate:.3f}" != "1.000" else beside_one(rate, 4)
 
 
 def _limit(value: float) -> str:

@@ -85,3 +85,9 @@ class TheoremResult(Record):
     extremes: Mapping[str, tuple[float, Mapping[str, float]]]
     points: int
     holds: bool
+
+    def place(self, quantity: str) -> dict[str, float]:
+        """Return where the extreme value of `quantity` stands, without the rounding of the grid:
+        to 15 digits, which hold the bounds of every domain."""
+        _, where = self.extremes[quantity]
+        return {name: float(f"{value:.15g}") for name, value in where.items()}

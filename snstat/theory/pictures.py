@@ -21,6 +21,8 @@ Interval = tuple[float, float]
 # Theorem 1 of the SNN paper: mean and variance of its domain.
 _DOMAIN = (-0.1, 0.1, 0.8, 1.5)
 _STEPS = 40
+# What a window shows beyond a fixed point that it was widened to, as a share of its width.
+_MARGIN = 0.08
 
 
 def map_field(
@@ -36,13 +38,14 @@ def map_field(
     """Return the unit map on a `rows` × `columns` grid with its fixed points in view.
 
     The ranges default to the surroundings of the stable fixed point of positive variance, or to
-    means in [-1, 1] and variances in [0, 2] where there is none. Trajectories start at the corners
+    means in [-1, 1] and variances in [0, 2] where there is none, widened to all other fixed points
+    but (0, 0), where no signal is left. Trajectories start at the corners
     and the middles of the edges. `domain` is that of theorem 1, for SELU with weights within it.
     Raises as `unit_map`, and InvalidValueError for an empty range.
     """
     weights = {"weight_sum": weight_sum, "weight_square_sum": weight_square_sum}
     points = fixed_points(activation, map="unit", **weights)
-    default_mean, default_variance = _surroundings(points)
+    default_mean, default_variance = _window(points)
     mean_range, variance_range = mean_range or default_mean, variance_range or default_variance
     for name, interval in (("mean_range", mean_range), ("variance_range", variance_range)):
         if not interval[0] < interval[1]:
@@ -64,6 +67,24 @@ def map_field(
             for mean, variance in _starts(means, variances)
         ),
         _DOMAIN if inside else None,
+    )
+
+
+def _window(points: list[FixedPoint]) -> tuple[Interval, Interval]:
+    """Return the ranges of mean and variance that show the fixed points `points`."""
+    mean_range, variance_range = _surroundings(points)
+    signals = [point for point in points if point.second_moment > 0]
+    low, high = _widened(variance_range, [point.variance for point in signals])
+    return _widened(mean_range, [point.mean for point in signals]), (max(low, 0.0), high)
+
+
+def _widened(interval: Interval, values: list[float]) -> Interval:
+    """Return `interval`, on either side as it is or a little beyond the outermost of `values`."""
+    low, high = min(*interval, *values), max(*interval, *values)
+    margin = _MARGIN * (high - low)
+    return (
+        interval[0] if low == interval[0] else low - margin,
+        interval[1] if high == interval[1] else high + margin,
     )
 
 

@@ -13,6 +13,8 @@ from snstat.cli import run
 from snstat.cli.plot import KINDS
 
 SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
+# The unit map has no network.
+SMALL_OF = {kind: [] if kind == "map" else SMALL for kind in KINDS}
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
 
@@ -26,7 +28,7 @@ def call(capsys, *arguments):
 @pytest.mark.parametrize("form", MAGIC)
 def test_every_kind_in_every_format(capsys, tmp_path, kind, form):
     path = tmp_path / f"picture.{form}"
-    assert call(capsys, "plot", "--kind", kind, *SMALL, "-o", str(path)) == (0, "", "")
+    assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(path)) == (0, "", "")
     assert path.read_bytes().startswith(MAGIC[form])
     assert list(tmp_path.iterdir()) == [path]
 
@@ -41,7 +43,7 @@ def saved(capsys, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_run_gives_the_bytes_of_a_fresh_one(capsys, tmp_path, saved, kind):
     fresh, again = tmp_path / "fresh.svg", tmp_path / "again.svg"
-    assert call(capsys, "plot", "--kind", kind, *SMALL, "-o", str(fresh))[0] == 0
+    assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(fresh))[0] == 0
     assert call(capsys, "plot", str(saved), "--kind", kind, "-o", str(again))[0] == 0
     assert fresh.read_bytes() == again.read_bytes()
 
@@ -74,7 +76,12 @@ def test_standard_output_takes_the_picture(saved):
         ([".", "-o", "picture.png"], "directory"),
         (["-a", "relu", "-a", "selu", "--kind", "map", "-o", "picture.png"], "relu selu"),
         (["-o", "picture.png", "--weight-sum", "1"], "--weight-sum"),
+        (["-o", "p.png", "--kind", "map", "--weight-gain", "2"], "--weight-gain has no place"),
+        (["-o", "p.png", "--kind", "map", "--inputs", "none.npy"], "--weight-square-sum"),
+        (["-o", "p.png", "--kind", "map", "--depth", "64"], "--depth"),
+        (["-o", "p.png", "--kind", "map", "--no-backward"], "--backward"),
         (["--kind", "histogram", "--layers", "0,99", "-d", "3", "-o", "p.png"], "99"),
+        (["--kind", "histogram", "--layers", "all", "-d", "101", "-o", "p.png"], "at most 101"),
         (["-o", "no/such/picture.png"], "no/such/picture.png"),
         (["-o", "picture.png", "--depth", "0"], "depth"),
     ],

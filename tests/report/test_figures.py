@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import snstat
 from snstat.errors import UnknownNameError
 from snstat.report.figures import (
     STYLES,
@@ -24,13 +25,16 @@ from snstat.report.figures import (
     draw_trajectory,
     save_figure,
 )
-from snstat.report.figures.ticks import shade_ticks, signed_ticks
+from snstat.report.figures.histogram import MOST_RIDGES
+from snstat.report.figures.ticks import power_ticks, shade_ticks, signed_ticks
 from tests.report.builders import make_curves, make_densities, make_field, make_report, make_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.figure import Figure
+
+    from snstat.results import FloatArray
 
 ROOT = Path(__file__).parents[2]
 DRAWINGS: dict[str, Callable[[str], Figure]] = {
@@ -188,6 +192,18 @@ def test_ticks_of_many_decades_do_not_crowd(low: float, high: float, wanted: lis
     assert signed_ticks(low, high) == wanted
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (0.9, 2e239, [1.0, 1e48, 1e96, 1e144, 1e192]),
+        (3e-300, 1e290, [1e-236, 1e-118, 1.0, 1e118, 1e236]),
+        (0.5, 700.0, [1.0, 10.0, 100.0]),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis(low: float, high: float, wanted: list[float]) -> None:
+    assert power_ticks(low, high) == wanted
+
+
 def labels_along(figure: Figure, number: int, axis: int) -> list[tuple[float, float]]:
     """Return where the tick labels of one axis begin and end on the page, in order."""
     figure.draw_without_rendering()
@@ -207,6 +223,50 @@ def test_labels_of_an_exploding_mean_keep_apart() -> None:
     spans = labels_along(figure, 0, 1)
     assert len(spans) >= 4
     assert all(before[1] < after[0] for before, after in pairwise(spans))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("lowest", [1.0, 1e-300, 5e-324])
+@pytest.mark.parametrize("highest", [1e150, 2e239, 1e289, 1.7e308])
+def test_no_curve_shows_a_value_that_it_does_not_have(lowest: float, highest: float) -> None:
+    run = make_run()
+    values = 10.0 ** np.linspace(np.log10(lowest), np.log10(highest), 65)
+    huge = {
+        name: replace(run.statistics[name], estimate=values, stderr=values / 9, theory=values)
+        for name in ("mean", "variance")
+    }
+    figure = draw_trajectory([replace(run, statistics={**run.statistics, **huge})])
+    assert bytes_of(figure, "png").startswith(b"\x89PNG")
+    for axes in figure.axes[:2]:
+        curves = [np.asarray(line.get_ydata()) for line in axes.lines]
+        (theory,) = [curve for curve in curves if len(curve) == len(values)]
+        shown = np.isfinite(theory)
+        assert (theory[shown] == values[shown]).all()
+        assert shown.sum() > 60
+        assert axes.get_ylim()[1] >= theory[shown].max()
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("count", [1, 3, 8, 10, 12])
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_legend_of_any_number_of_runs_is_on_the_page(
+    style: str, count: int, broken: bool
+) -> None:
+    ends = [30 + number if broken else None for number in range(count)]
+    runs = [
+        make_run(name, nonfinite_from=end)
+        for name, end in zip(snstat.activations, ends, strict=False)
+    ]
+    figure = draw_trajectory(runs, style)
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert box.y1 <= figure.bbox.height
+    top = figure.axes[0].get_window_extent()
+    assert box.y0 > top.y1
+    assert top.height > figure.dpi
+    assert len(legend.get_texts()) == count + 3 + count * broken
 
 
 def test_trajectory_marks_where_a_run_breaks_off() -> None:
@@ -285,6 +345,46 @@ def test_map_without_extras() -> None:
     assert words.isdisjoint({"stable fixed point", "trajectory", "theorem 1's domain"})
 
 
+def noisy(values: FloatArray) -> FloatArray:
+    """Return `values` with the rounding that a map has."""
+    rounding: FloatArray = np.random.default_rng(0).uniform(-4e-16, 4e-16, values.shape)
+    return values + rounding
+
+
+def test_no_nullcline_is_drawn_where_the_whole_plane_is_on_it() -> None:
+    from matplotlib.contour import QuadContourSet
+
+    field = make_field()
+    still = np.broadcast_to(field.variances[:, np.newaxis], field.new_variance.shape)
+    figure = draw_map(replace(field, new_variance=noisy(still)))
+    lines = [item for item in figure.axes[0].collections if isinstance(item, QuadContourSet)]
+    assert len(lines) == 1
+    assert "variance′ = variance everywhere" in words_of(figure)
+    assert "variance′ = variance" not in words_of(figure)
+
+
+def test_no_arrow_is_drawn_where_nothing_moves() -> None:
+    from matplotlib.quiver import Quiver
+
+    field = make_field()
+    mean, variance = np.meshgrid(field.means, field.variances)
+    moves = mean > 0
+    half = replace(
+        field,
+        new_mean=noisy(mean),
+        new_variance=np.where(moves, 0.5 * variance, noisy(variance)),
+    )
+    axes = draw_map(half).axes[0]
+    (arrows,) = [item for item in axes.collections if isinstance(item, Quiver)]
+    shown = ~np.ma.getmaskarray(np.ma.masked_invalid(arrows.U)) & ~arrows.Umask
+    assert shown.any()
+    assert (shown == (arrows.X > 0)).all()
+    figure = draw_map(replace(field, new_mean=noisy(mean), new_variance=noisy(variance)))
+    assert not figure.axes[0].collections
+    assert len(figure.axes) == 1  # no bar of shades
+    assert {"mean′ = mean everywhere", "variance′ = variance everywhere"} <= words_of(figure)
+
+
 @pytest.mark.parametrize(
     ("low", "high"), [(-3.0, 0.0), (-3.0, 30.0), (-0.5, 0.1), (29.9, 30.6), (-3.0, 300.0)]
 )
@@ -325,6 +425,18 @@ def test_histogram_has_a_ridge_for_every_layer(growth: float) -> None:
         wanted = densities.mean[row] if own_units else 0.0
         step = x[1] - x[0]
         assert x[y.argmax()] == pytest.approx(wanted, abs=step)
+
+
+@pytest.mark.parametrize("count", [1, 8, 14, 41, MOST_RIDGES])
+def test_labels_of_the_ridges_keep_apart(count: int) -> None:
+    densities = make_densities()
+    rows = np.arange(count) % 8
+    parts = {name: densities[name][rows] for name in ("edges", "density", "mean", "variance")}
+    figure = draw_histogram(replace(densities, layers=np.arange(count) + 10, **parts))
+    spans = labels_along(figure, 0, 1)
+    assert len(spans) == count
+    assert all(before[1] < after[0] for before, after in pairwise(spans))
+    assert figure.get_size_inches()[1] <= 21
 
 
 def test_histogram_of_an_overflowed_layer_says_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from dataclasses import replace
 
@@ -26,6 +27,7 @@ from snstat.report.sayings import (
 )
 from snstat.report.selection import parse_layers
 from snstat.results import CorrelationFixedPoint, FixedPointReport
+from snstat.saved import reports_to_json
 from tests.report.builders import make_report, make_theorem
 
 (POINT,) = make_report().fixed_points
@@ -116,6 +118,8 @@ def test_none_many_zero_and_infinity_are_said(report: FixedPointReport, sentence
         ({"spectral_radius": 0.0, "depth_scale": 0.0}, "vanish within one layer"),
         ({"spectral_radius": 1.5, "stable": False}, "unstable: perturbations grow ×1.5 per layer"),
         ({"depth_scale": None}, "stable: perturbations shrink ×0.783 per layer"),
+        ({"spectral_radius": 1.0001, "stable": False}, "perturbations grow ×1.0001 per layer"),
+        ({"spectral_radius": 0.99999988}, "perturbations shrink ×0.9999999 per layer"),
         ({"depth_scale": 1.0}, "(by e in 1 layer)"),
     ],
 )
@@ -160,6 +164,7 @@ def test_a_narrow_console_stacks_what_does_not_fit_side_by_side(width: int) -> N
         (0.0, "vanish within one layer"),
         (0.5, "shrink ×0.5 per layer backward: ×5.4e-20 over 64 layers"),
         (1.0004, "grow ×1.0004 per layer backward: ×1.03 over 64 layers"),
+        (1.00000001, "grow ×1.00000001 per layer backward: ×1.000001 over 64 layers"),
         (1e30, "beyond any float over 64 layers"),
     ],
 )
@@ -234,3 +239,27 @@ def test_theorems_say_whether_they_hold_and_where_the_extremes_are() -> None:
     rows = list(csv.DictReader(theorems_to_csv([broken])))
     assert [row["holds"] for row in rows] == ["false"] * 3
     assert float(rows[0]["value"]) == -0.03106521
+
+
+@pytest.mark.parametrize("width", [24, 40, 60])
+def test_theorems_fit_a_narrow_console(width: int) -> None:
+    buffer = io.StringIO()
+    print_theorems([make_theorem(), make_theorem(holds=False)], Console(file=buffer, width=width))
+    lines = buffer.getvalue().splitlines()
+    assert max(map(cell_len, lines)) <= width
+    assert not any(line.endswith(" ") for line in lines)
+    text = " ".join(buffer.getvalue().split())
+    assert (
+        "largest singular value value 0.989753, mean -0.1, weight sum 0.1, variance 1.5,"
+        " square sum 1.1" in text
+    )
+    assert "domain to mean 0.1, weight sum 0.1, variance 1.5, square sum 1.1" in text
+
+
+def test_where_an_extreme_value_stands_is_told_without_rounding() -> None:
+    bound = math.nextafter(0.9, 1)
+    result = make_theorem(extremes={"largest_new_mean": (0.1, {"weight_square_sum": bound})})
+    (row,) = csv.DictReader(theorems_to_csv([result]))
+    assert row["weight_square_sum"] == "0.9"
+    form = json.loads(reports_to_json([], [result]))["theorems"][0]
+    assert form["extremes"]["largest_new_mean"]["where"] == {"weight_square_sum": 0.9}

@@ -107,8 +107,12 @@ def test_theory_beside_an_estimate(value: float, estimate: float, stderr: float,
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(83.4, "×83"), (1.0716, "×1.07"), (0.012, "×0.012"), (834.0, "×834"), (1.9e15, "×1.9e+15")],
-)
+    [
+        (83.4, "×83"), (1.0716, "×1.07"), (0.012, "×0.012"), (834.0, "×834"), (1.9e15, "×1.9e+15"),
+        (1.0, "×1"), (1.0001, "×1.0001"), (1.00012, "×1.0001"), (0.99999988, "×0.9999999"),
+        (0.998, "×0.998"), (math.nextafter(1, 0), "×0.9999999999999999"),
+    ],
+)  # fmt: skip
 def test_factor(value: float, text: str) -> None:
     assert factor(value) == text
 

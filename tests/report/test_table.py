@@ -98,6 +98,20 @@ def test_missing_is_empty_and_never_zero() -> None:
     assert len(line.split()) == 6, line
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_the_title_breaks_between_its_parts(encoding: str) -> None:
+    run = make_run()
+    small = replace(run, simulation=replace(run.simulation, input_std=1e-6, sampler="matrix-free"))
+    lines = show([small], encoding=encoding).splitlines()
+    dot = "·" if encoding == "utf-8" else "-"
+    assert lines[0] == f"SELU {dot} 64 layers of 1024 {dot} lecun_normal (gain 1)"
+    assert lines[1].endswith(f" {dot} float32, matrix-free, seed 0 {dot}")
+    assert lines[2:4] == ["inputs normal (mean 0, std 1e-06)", ""]
+    narrow = show([small], 26, encoding=encoding).splitlines()
+    assert narrow[:2] == [f"SELU {dot} 64 layers of 1024 {dot}", "lecun_normal (gain 1)"]
+    assert max(map(len, narrow)) <= 26
+
+
 def test_far_scores_are_marked_without_colour() -> None:
     run = with_variance(make_run(), layer=64, estimate=1.1, stderr=0.01, theory=1.0)
     text = show([run])
@@ -144,6 +158,33 @@ def test_sentences_below_the_table(run: Run, sentence: str) -> None:
     assert sentence in show([run])
 
 
+def growing(rate: float, depth: int = 64) -> Run:
+    """Return a run with the outlook of a signal that changes by `rate` per layer, as it does."""
+    kind = "explodes" if rate > 1 else "vanishes"
+    return make_run(depth=depth, growth=rate, outlook=Outlook(kind, rate=rate))
+
+
+@pytest.mark.parametrize(
+    ("run", "sentence"),
+    [
+        (growing(1.0001), "Nearly neutral: ×1.0001 per layer, ×1.006 over 64 layers (theory)."),
+        (growing(0.99999), "Nearly neutral: ×0.99999 per layer, ×0.9994 over 64 layers (theory)."),
+        (growing(1.0001, 1000), "Explodes, ×1.0001 per layer in the limit (theory): lower the"),
+        (growing(0.9986), "Nearly neutral: ×0.999 per layer, ×0.9142 over 64 layers (theory)."),
+        (growing(0.9984), "Vanishes, ×0.998 per layer in the limit (theory): raise the"),
+        # What the limit keeps, the layers before it have lost.
+        (replace(growing(0.9), outlook=Outlook("vanishes", rate=0.9999)), "Vanishes, ×0.9999 per"),
+        (replace(growing(1e3), outlook=Outlook("explodes", rate=1e300)), "Explodes, ×1.0e+300 per"),
+        (
+            make_run(outlook=Outlook("converges", 0.0, 1.0, 0.99996)),
+            "Converges to mean 0.000, variance 1.000 (rate 0.99996 per layer).",
+        ),
+    ],
+)
+def test_a_factor_is_told_from_one(run: Run, sentence: str) -> None:
+    assert sentence in show([run], width=120)
+
+
 def test_alike_inputs_that_the_stack_did_not_make_alike_are_no_collapse() -> None:
     run = make_run()
     same = Statistic(*(np.full(65, value) for value in (0.95, 0.01, 0.95)))
@@ -174,6 +215,49 @@ def test_a_narrow_console_says_what_it_leaves_out(width: int, names: str | None)
         assert "Widen" not in words
     else:
         assert f"Widen the terminal for {names}." in words
+
+
+def backward(scale: float = 1.0) -> Run:
+    """Return a run with gradients, which grow by 1.07 per layer backward; `scale` as that of the
+    input."""
+    run = make_run()
+    growth = 1.07 ** np.arange(64, -1, -1.0)
+    gradient = Statistic(
+        growth * 1.08 / scale, np.full(65, 0.022), growth / scale, logarithmic=True
+    )
+    scales = {"mean": scale, "variance": scale**2, "second_moment": scale**2}
+    changed = {
+        name: replace(value, **{
+            part: value[part] * scales.get(name, 1.0) for part in ("estimate", "stderr", "theory")
+        })
+        for name, value in run.statistics.items()
+    }  # fmt: skip
+    return replace(run, statistics=changed | {"gradient": gradient})
+
+
+@pytest.mark.parametrize("width", range(70, 111))
+def test_notation_is_compacted_before_the_cosine_is_left_out(width: int) -> None:
+    text = show([backward()], width)
+    header = table_of(text)[0].split()
+    assert max(map(len, text.splitlines())) <= width
+    if width >= 76:
+        assert "cosine" in header
+    assert header.count("theory") >= 2
+    # Wider notation is for consoles that hold every column in it.
+    if "(" not in table_of(text)[-1]:
+        assert header.count("theory") >= 3
+        assert header.count("z") >= 2
+
+
+def test_tiny_numbers_keep_z_and_say_which_is_left_out() -> None:
+    run = backward(1e-6)
+    for width, scores, missing in (
+        (80, 2, "theory of gradient and cosine"),
+        (75, 1, "theory of gradient, z of mean and cosine"),
+    ):
+        text = show([run], width)
+        assert table_of(text)[0].split().count("z") == scores
+        assert f"Widen the terminal for {missing}." in text
 
 
 def test_what_is_not_there_is_not_missed() -> None:

@@ -29,6 +29,30 @@ def test_the_picture_of_the_unit_map():
         map_field("selu", mean_range=(1.0, 1.0))
 
 
+@pytest.mark.parametrize(
+    ("activation", "weight_sum", "weight_square_sum"),
+    [("selu", 1.0, 3.0), ("tanh", 2.0, 3.0), ("tanh", 2.0, 1.0), ("sigmoid", 0.0, 1.0)],
+)
+def test_the_window_holds_all_fixed_points(activation, weight_sum, weight_square_sum):
+    weights = {"weight_sum": weight_sum, "weight_square_sum": weight_square_sum}
+    field = map_field(activation, columns=3, rows=3, **weights)
+    points = [point for point in field.fixed_points if point.second_moment > 0]
+    assert len(points) == {"selu": 2, "sigmoid": 1}.get(activation, len(points)) > 0
+    for point in points:
+        assert field.means[0] < point.mean < field.means[-1]
+        assert field.variances[0] <= point.variance < field.variances[-1]
+
+
+def test_the_window_stays_where_it_shows_them():
+    # The star of figure 2 stands alone: (0, 0), where SELU's map is at rest too, is far outside.
+    field = map_field("selu", columns=3, rows=3)
+    assert field.means.tolist() == pytest.approx([-0.25, 0.0, 0.25], abs=1e-15)
+    assert field.variances.tolist() == pytest.approx([0.5, 1.125, 1.75])
+    field = map_field("sigmoid", columns=3, rows=3)
+    assert field.means.tolist() == [-1.0, 0.0, 1.0]
+    assert field.variances.tolist() == [0.0, 1.0, 2.0]
+
+
 def test_the_picture_of_the_correlation_map():
     curve = correlation_curve("tanh", weight_gain=1.5, points=5)
     (point,) = [p for p in fixed_points("tanh", weight_gain=1.5) if p.variance > 0]

@@ -22,6 +22,12 @@ TALLEST_SHARE = 0.95
 # flatten all the rest.
 TALLEST = 1.25
 GAUSSIAN_POINTS = 301
+# Inches for each ridge, at most and at least, and the height that a figure outgrows only where its
+# ridges need it.
+ROOMY, TIGHT = 0.55, 0.19
+PAGE = 9.0
+# The input and 100 layers: a picture of 20 inches.
+MOST_RIDGES = 101
 
 
 def draw_histogram(densities: Densities, style: str = "light") -> Figure:
@@ -37,11 +43,12 @@ def draw_histogram(densities: Densities, style: str = "light") -> Figure:
     count = len(densities.layers)
     scaled = _scales_differ(densities)
     with drawing(look):
-        figure = Figure(figsize=(WIDTH, min(1.4 + 0.55 * count, 9.0)))
+        height = max(min(1.4 + ROOMY * count, PAGE), 1.4 + TIGHT * count)
+        figure = Figure(figsize=(WIDTH, height))
         axes = figure.subplots()
-        height = _typical_height(densities, scaled=scaled)
+        typical = _typical_height(densities, scaled=scaled)
         for row in range(count):
-            _draw_ridge(axes, densities, row, look, height, scaled=scaled)
+            _draw_ridge(axes, densities, row, look, typical, scaled=scaled)
         dress(axes, look)
         axes.grid(visible=False, axis="y")
         axes.set_yticks(

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # About how many arrows stand along each axis, and an arrow's length in inches.
 ARROWS = 18
 ARROW_LENGTH = 0.17
+# Steps below this share of the largest coordinate are rounding of the map: nothing moves there.
+ROUNDING = 1e-12
+# Lines of the nullclines of mean and variance.
+NULLCLINES: tuple[Any, ...] = ("dashed", "dashdot")
 
 
 def draw_map(field: MapField, style: str = "light") -> Figure:
@@ -57,24 +61,25 @@ def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> No
     from matplotlib.colors import LinearSegmentedColormap
 
     rows, columns = (_spread(len(array)) for array in (field.variances, field.means))
-    step_mean = (field.new_mean - field.means)[np.ix_(rows, columns)]
-    step_variance = (field.new_variance - field.variances[:, np.newaxis])[np.ix_(rows, columns)]
+    step_mean, step_variance = (step[np.ix_(rows, columns)] for step in _steps(field))
     # Directions as they look on the page, where the axes have different scales.
     across = step_mean / np.ptp(field.means)
     up = step_variance / np.ptp(field.variances)
     length = np.hypot(across, up)
-    unit = np.where(length > 0, length, 1.0)
+    if not (length > 0).any():
+        return
+    # Where nothing moves is no arrow, and no number.
+    length[length == 0] = np.nan
     shade = LinearSegmentedColormap.from_list("steps", [_blend(look, 0.22), _blend(look, 0.85)])
     aspect = _page_aspect(figure)
-    run, rise = across * aspect / unit, up / unit
+    run, rise = across * aspect / length, up / length
     norm = np.hypot(run, rise)
-    norm = np.where(norm > 0, norm, 1.0)
     shades = np.log10(np.maximum(length, 1e-3))
     arrows = axes.quiver(
         field.means[columns],
         field.variances[rows],
-        run / norm * (length > 0),
-        rise / norm * (length > 0),
+        run / norm,
+        rise / norm,
         shades,
         cmap=shade,
         angles="uv",
@@ -96,22 +101,34 @@ def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> No
 
 def _draw_nullclines(axes: Axes, field: MapField, look: Style) -> None:
     """Draw where the mean, and where the variance, stays as it is."""
-    residuals = (
-        (field.new_mean - field.means, look.second, "dashed"),
-        (field.new_variance - field.variances[:, np.newaxis], look.accent, "dashdot"),
-    )
-    for residual, color, line in residuals:
-        if np.nanmin(residual) < 0 < np.nanmax(residual):
+    for step, color, line in zip(
+        _steps(field), (look.second, look.accent), NULLCLINES, strict=True
+    ):
+        if _crosses(step):
             axes.contour(
                 field.means,
                 field.variances,
-                residual,
+                step,
                 levels=[0.0],
                 colors=[color],
                 linestyles=[line],
                 linewidths=1.6,
                 zorder=2,
             )
+
+
+def _steps(field: MapField) -> tuple[FloatArray, FloatArray]:
+    """Return how far one layer moves mean and variance, each (rows, columns), 0 for rounding."""
+    step_mean = field.new_mean - field.means
+    step_variance = field.new_variance - field.variances[:, np.newaxis]
+    for step, coordinates in ((step_mean, field.means), (step_variance, field.variances)):
+        step[np.abs(step) <= ROUNDING * np.abs(coordinates).max()] = 0.0
+    return step_mean, step_variance
+
+
+def _crosses(step: FloatArray) -> bool:
+    """Return whether a coordinate rises in one part of the plane and falls in another."""
+    return bool(np.nanmin(step) < 0 < np.nanmax(step))
 
 
 def _draw_trajectories(axes: Axes, field: MapField, look: Style) -> None:
@@ -153,6 +170,7 @@ def _draw_marks(axes: Axes, field: MapField, look: Style) -> None:
             markerfacecolor=look.cycle[2] if point.stable else look.ground,
             markeredgecolor=look.ink,
             markeredgewidth=0.8,
+            clip_on=False,
             zorder=4,
         )
 
@@ -167,10 +185,14 @@ def _legend(figure: Figure, field: MapField, look: Style) -> None:
         "markersize": 11,
         "markeredgecolor": look.ink,
     }
-    handles = [
-        Line2D([], [], color=look.second, linestyle="dashed", label="mean′ = mean"),
-        Line2D([], [], color=look.accent, linestyle="dashdot", label="variance′ = variance"),
-    ]
+    handles = []
+    for name, step, color, line in zip(
+        ("mean", "variance"), _steps(field), (look.second, look.accent), NULLCLINES, strict=True
+    ):
+        if _crosses(step):
+            handles.append(Line2D([], [], color=color, linestyle=line, label=f"{name}′ = {name}"))
+        elif not step.any():
+            handles.append(Line2D([], [], linestyle="", label=f"{name}′ = {name} everywhere"))
     if any(point.stable for point in _in_frame(field)):
         handles.append(Line2D([], [], color=look.cycle[2], label="stable fixed point", **star))
     if any(not point.stable for point in _in_frame(field)):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from snstat.errors import UnknownNameError
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH = 6.8  # inches: the text width of most journals' two columns
 DOTS_PER_INCH = 200
+LEGEND_WIDTH = 0.95  # of the width of the page, at most
+LEGEND_HEIGHT = 0.5  # inches that a figure's height allows for: two rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,22 @@ def drawing(style: Style) -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(parameters)
         yield
+
+
+def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+    """Put the legend above all axes, in as few rows as its words and the page's width allow.
+
+    The page grows by the rows that it has no room for.
+    """
+    for rows in range(1, len(handles) + 1):
+        columns = math.ceil(len(handles) / rows)
+        legend = figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+        box = legend.get_window_extent()
+        if box.width <= LEGEND_WIDTH * figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + max(box.height / figure.dpi - LEGEND_HEIGHT, 0.0))
 
 
 def settle(figure: Figure) -> None:

@@ -31,6 +31,21 @@ def set_signed_ticks(axes: Axes) -> None:
     axes.set_yticks([], minor=True)
 
 
+def power_ticks(low: float, high: float) -> list[float]:
+    """Return powers of ten within [low, high] of a logarithmic axis, multiples of one step."""
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    step = max(math.ceil((last - first) / MOST), 1)
+    return [10.0**power for power in range(-(-first // step) * step, last + 1, step)]
+
+
+def set_power_ticks(axes: Axes) -> None:
+    """Give the logarithmic y axis of `axes` its ticks; matplotlib reckons with one beyond either
+    end, which may be beyond any float."""
+    ticks = power_ticks(*axes.get_ylim())
+    axes.set_yticks(ticks, [_signed_label(tick) for tick in ticks])
+    axes.set_yticks([], minor=True)
+
+
 def shade_ticks(low: float, high: float) -> list[float]:
     """Return at most `MOST` round numbers between 10**low and 10**high."""
     first, last = math.floor(low), math.ceil(high)

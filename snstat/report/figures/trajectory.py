@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,11 @@ from snstat.report.figures.style import (
     Style,
     drawing,
     dress,
+    place_legend,
     settle,
     style_named,
 )
-from snstat.report.figures.ticks import set_signed_ticks
+from snstat.report.figures.ticks import set_power_ticks, set_signed_ticks
 from snstat.report.words import display_name
 from snstat.results import GRADIENT
 
@@ -39,8 +39,11 @@ CUT = (0, (6, 2, 1, 2))
 WIDE = 30.0
 # Stacks deeper than this get a logarithmic layer axis.
 DEEP = 300
-# Larger numbers are drawn as this one: axes reckon with powers beyond those that they show.
-LARGEST = 1e200
+# Curves end where numbers are larger, and beyond HUGE an axis ends near its data: axes reckon with
+# powers beyond those that they show.
+LARGEST = 1e290
+HUGE = 1e150
+SLIGHT = 0.02
 # About how many layers carry a marker, and the most points that a curve is drawn with.
 MARKED = 14
 POINTS = 2000
@@ -99,7 +102,8 @@ def _draw_run(axes: Axes, run: Run, name: str, number: int, look: Style) -> None
     layers = _thinned(len(run.finite))
     color = look.cycle[number % len(look.cycle)]
     estimate = _drawable(statistic.estimate[layers])
-    stderr = _drawable(np.nan_to_num(statistic.error[layers]))
+    # An error beyond all that is drawn reaches the end of the axis.
+    stderr = np.minimum(np.nan_to_num(statistic.error[layers]), LARGEST)
     axes.fill_between(
         layers, estimate - stderr, estimate + stderr, color=color, alpha=0.3, linewidth=0
     )
@@ -137,10 +141,16 @@ def _set_scale(axes: Axes, runs: Sequence[Run], name: str) -> None:
         return
     low, high = float(values.min()), float(values.max())
     values = np.abs(values)
+    if values.max() > HUGE:
+        axes.margins(y=SLIGHT)
     if name in {"variance", GRADIENT}:
         positive = values[values > 0]
         if positive.size and positive.max() > WIDE * positive.min():
+            if positive.min() < 1 / LARGEST:
+                axes.set_ylim(bottom=positive.min())
             axes.set_yscale("log")
+            if values.max() > HUGE:
+                set_power_ticks(axes)
         else:
             _include(axes, 0.9, 1.1)
     elif values.max() > WIDE:
@@ -179,7 +189,8 @@ def _shown(run: Run, name: str) -> FloatArray:
 
 
 def _drawable(values: FloatArray) -> FloatArray:
-    return np.clip(values, -LARGEST, LARGEST)
+    """Return `values` with NaN, which is not drawn, where they are larger than axes can show."""
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
 def _any(run: Run, name: str) -> bool:
@@ -235,11 +246,7 @@ def _legend(figure: Figure, runs: Sequence[Run], look: Style) -> None:
             Line2D([], [], color=color, linewidth=0.8, linestyle=line, label=words)
             for _, line, words in _ends(run)
         ]
-    marked = any(_ends(run) for run in runs)
-    most = 3 if marked else 5
-    columns = len(handles) if len(handles) <= most else math.ceil(len(handles) / 2)
-    columns = min(columns, most) if marked else columns
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+    place_legend(figure, handles)
 
 
 def _label(run: Run, runs: Sequence[Run]) -> str:
