@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,8 @@ def simulate_all(activations: Sequence[str], options: dict[str, Any]) -> list[Ru
         )
         with progress_bar(activation, options["depth"] * options["trials"]) as progress:
             runs.append(plan.run(progress))
+        if len(runs) == 1:
+            warn_of_zeros(runs[0])
         if runs[-1].partial:
             break
     return runs
@@ -84,6 +87,15 @@ def warn_of_unequal_lengths(plan: Plan) -> None:
         notice(
             f"samples differ in length (their second moments by ±{spread:.0%}), but theory takes"
             " each as the average: z tells of that too"
+        )
+
+
+def warn_of_zeros(run: Run) -> None:
+    """Say so where a sample of zeros leaves no cosine between inputs."""
+    known = {name: float(run.statistics[name].theory[0]) for name in ("second_moment", "cosine")}
+    if run.simulation.batch > 1 and known["second_moment"] > 0 and math.isnan(known["cosine"]):
+        notice(
+            "a sample is all zeros, and has no cosine with others: none is given while it stays so"
         )
 
 

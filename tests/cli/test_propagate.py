@@ -322,6 +322,15 @@ def test_samples_of_unequal_length_are_told(capsys, tmp_path):
         assert ("differ in length" in err) == told
 
 
+def test_a_sample_of_zeros_is_told(capsys, tmp_path):
+    rows = np.random.default_rng(0).choice([-1.0, 1.0], size=(4, 32))
+    for zeros in (0, 1):
+        rows[:zeros] = 0.0
+        np.save(tmp_path / "x.npy", rows)
+        _, _, err = call(capsys, *SMALL[:5], "--inputs", str(tmp_path / "x.npy"), "-f", "csv")
+        assert ("all zeros" in err) == bool(zeros)
+
+
 @pytest.mark.parametrize("closed", [1, 2])
 def test_closed_streams_are_no_traceback(closed):
     command = f"{sys.executable} -m snstat {' '.join(SMALL)} {closed}>&-"
