@@ -15,7 +15,7 @@ import numpy.typing as npt
 from snstat.engine.gradients import dense_gradient
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, statistics
-from snstat.engine.sampler import Shared
+from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import strip_blocks, tile_rows, weight_scale
 from snstat.results import BoolArray, FloatArray
 from snstat.stack import Stack
@@ -73,7 +73,8 @@ class DenseSampler(Shared):
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial: see Sampler."""
         self.states[number] = self.inputs.sample(number, self.seed, self.dtype.name)
-        self.alive[number] = statistics.measure(self.states[number], math.nan, out)
+        with quiet():
+            self.alive[number] = statistics.measure(self.states[number], math.nan, out)
         return bool(self.alive[number])
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
@@ -252,8 +253,7 @@ class DenseSampler(Shared):
         """Lend a thread its scratch (z, tile)."""
         scratch = self.scratch.get()
         try:
-            # Overflow is a result here; only kernels run as plain Python would warn of it.
-            with np.errstate(over="ignore", invalid="ignore"):
+            with quiet():
                 yield scratch
         finally:
             self.scratch.put(scratch)

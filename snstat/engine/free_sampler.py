@@ -13,7 +13,7 @@ import numpy as np
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, moments
 from snstat.engine.kernels.team import new_team
-from snstat.engine.sampler import Shared
+from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import weight_scale
 from snstat.results import STATISTICS, BoolArray, FloatArray
 from snstat.stack import Stack
@@ -57,7 +57,8 @@ class MatrixFreeSampler(Shared):
         control = self.controls[number]
         # Of inputs nothing is known yet: their Gram matrix is gathered as all inputs allow.
         control[matrix_free.CENTRED] = False
-        self.alive[number] = matrix_free.begin(source, control, out, self.grams[number])
+        with quiet():
+            self.alive[number] = matrix_free.begin(source, control, out, self.grams[number])
         control[matrix_free.CENTRED] = self.dtype.itemsize == 4
         return bool(self.alive[number])
 
@@ -162,6 +163,5 @@ class MatrixFreeSampler(Shared):
 
 
 def _quietly(kernel: Any, team: Any, arguments: tuple[Any, ...], member: int) -> None:
-    # Overflow is a result here; only kernels run as plain Python would warn of it.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with quiet():
         kernel(member, team, *arguments)

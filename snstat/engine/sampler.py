@@ -42,6 +42,12 @@ class Sampler(Protocol):
         ...
 
 
+def quiet() -> np.errstate:
+    """Return what keeps numpy quiet: overflow is a result, and only kernels that run as plain
+    Python would warn of it."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
 class Shared:
     """What both samplers keep: the stack, flags to talk to running kernels, finished trials."""
 
