@@ -225,7 +225,7 @@ def test_labels_of_an_exploding_mean_keep_apart() -> None:
     assert all(before[1] < after[0] for before, after in pairwise(spans))
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("lowest", [1.0, 1e-300, 5e-324])
 @pytest.mark.parametrize("highest", [1e150, 2e239, 1e289, 1.7e308])
 def test_no_curve_shows_a_value_that_it_does_not_have(lowest: float, highest: float) -> None:
@@ -448,7 +448,7 @@ def test_histogram_of_an_overflowed_layer_says_so() -> None:
     assert len(draw_histogram(still).axes[0].lines) == 0
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_histogram_of_a_variance_beyond_any_float_says_so() -> None:
     densities = make_densities(growth=1.3)
     edges, variance = densities.edges.copy(), densities.variance.copy()
