@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
+
 from snstat.errors import UnknownNameError
 from snstat.report.figures.style import DOTS_PER_INCH
 
@@ -35,7 +37,7 @@ def save_figure(figure: Figure, target: str | Path | IO[bytes], format: str) -> 
         "pdf.fonttype": 42,
         "pdf.compression": 6,
     }
-    with mpl.rc_context():
+    with mpl.rc_context(), np.errstate(over="ignore"):  # as in `drawing`
         # Nothing of the user's own configuration may change the bytes.
         mpl.rcdefaults()
         mpl.rcParams.update(parameters)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from snstat.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -87,7 +89,8 @@ def drawing(style: Style) -> Iterator[None]:
         "lines.linewidth": 1.5,
         "lines.markersize": 4,
     }
-    with mpl.rc_context():
+    # Axes reckon with powers beyond those that they show, which may be beyond any float.
+    with mpl.rc_context(), np.errstate(over="ignore"):
         mpl.rcdefaults()
         mpl.rcParams.update(parameters)
         yield

@@ -149,7 +149,7 @@ def _set_scale(axes: Axes, runs: Sequence[Run], name: str) -> None:
             if positive.min() < 1 / LARGEST:
                 axes.set_ylim(bottom=positive.min())
             axes.set_yscale("log")
-            if values.max() > HUGE:
+            if values.max() > HUGE or positive.min() < 1 / HUGE:
                 set_power_ticks(axes)
         else:
             _include(axes, 0.9, 1.1)
