@@ -23,11 +23,10 @@ from snstat.engine.inputs import DRAWN, DrawnInputs
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.memory import require_memory
 from snstat.plan import Plan, options_of, stack_of
-from snstat.results import STATISTICS, Check, Finding, InputMoments, Run, Source
+from snstat.results import DEFAULT_NAME, STATISTICS, Check, Finding, InputMoments, Run, Source
 from snstat.saved import load_named
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
-DEFAULT_NAME = "default"
 DEFAULTS = {"activation": "selu", "depth": 64}
 # Added to a seed, modulo 2⁶⁴, for a run that is to be independent of its baseline: seeds are keys,
 # and the streams of any two keys are.

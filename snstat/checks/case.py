@@ -77,11 +77,16 @@ class Case:
         return predict(replace(self.stack, depth=self.limit), self.batch, self.inputs)
 
     @cached_property
+    def own_prediction(self) -> Prediction:
+        """Theory of the layers 0..depth."""
+        if self.limit == self.depth:
+            return self.prediction
+        return predict(self.stack, self.batch, self.inputs)
+
+    @property
     def gradients(self) -> FloatArray:
         """Ln of the mean square gradients over that of the last layer, (depth + 1,), by theory."""
-        if self.limit == self.depth:
-            return self.prediction.log_gradient
-        return predict(self.stack, self.batch, self.inputs).log_gradient
+        return self.own_prediction.log_gradient
 
     @cached_property
     def fluctuation(self) -> FloatArray:
@@ -92,7 +97,7 @@ class Case:
     def neglected(self) -> dict[str, FloatArray]:
         """Return what theory to first order in 1/width neglects of each statistic of the run,
         (depth + 1,), of the gradient in its logarithm."""
-        prediction = predict(self.stack, self.batch, self.inputs)
+        prediction = self.own_prediction
         backward = self.run is not None and GRADIENT in self.run.statistics
         finite = finite_width(self.stack, self.batch, self.inputs, prediction, backward=backward)
         return {**finite.residual, GRADIENT: finite.log_gradient_residual}

@@ -18,12 +18,11 @@ from snstat.checks.config_keys import KEYS, dashed, read_options, shown, unknown
 from snstat.checks.toml_file import TomlFile
 from snstat.checks.toml_lines import Lines
 from snstat.errors import InputFileError, SnstatError
-from snstat.results import Source
+from snstat.results import DEFAULT_NAME, Source
 
 __all__ = ["KEYS", "Declared", "find_config", "load_config", "located"]
 
 PYPROJECT, OWN = "pyproject.toml", "snstat.toml"
-DEFAULT_NAME = "default"
 MAX_CHECKS = 1000
 MAX_NAME = 100
 

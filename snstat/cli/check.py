@@ -15,8 +15,8 @@ from click.core import ParameterSource
 from snstat.atomic import whole_file
 from snstat.cli import version_option
 from snstat.cli.check_formats import FORMATS, TABLE, formatted
-from snstat.cli.check_options import OVERALL, STACK, bound_options, require_alone
-from snstat.cli.options import output_option, refuse_stack_options, stack_options
+from snstat.cli.check_options import OVERALL, STACK, bound_options
+from snstat.cli.options import output_option, refuse_others, stack_options
 from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, write_stdout
 from snstat.errors import InvalidValueError, SnstatError
 
@@ -89,7 +89,8 @@ def command(
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
     }
     if list_rules or explain is not None:
-        require_alone(ctx, "list_rules" if list_rules else "explain")
+        what = "list_rules" if list_rules else "explain"
+        refuse_others(ctx, {what}, f"beside --{what.replace('_', '-')}")
         write_stdout([_about_rules(explain)])
         return
     _require_places(output, write_baseline)
@@ -128,8 +129,9 @@ def _requests(
     write_baseline: str | None,
 ) -> list[tuple[Request, Run | None]]:
     """Return what is to be judged: a saved run, the checks of a configuration, or one stack."""
-    from snstat.checking import BOUNDS, DEFAULT_NAME, Request
+    from snstat.checking import BOUNDS, Request
     from snstat.checks.rules import BASELINE_CODE
+    from snstat.results import DEFAULT_NAME
     from snstat.saved import load_named
 
     stack = [name for name in given if name in STACK]
@@ -139,7 +141,7 @@ def _requests(
     if saved is not None:
         if config is not None:
             raise InvalidValueError("--config", config, "left out beside a saved run")
-        refuse_stack_options(ctx, OVERALL | set(BOUNDS))
+        refuse_others(ctx, OVERALL | set(BOUNDS))
         runs = read(saved)
         names = [DEFAULT_NAME] if len(runs) == 1 else list(runs)
         return [

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from snstat.checks.bounds import NUMBER_FORMATS
 from snstat.cli.options import apply
-from snstat.errors import InvalidValueError
 
 # Options that say which stack: beside them no configuration is looked at.
 STACK = {
@@ -79,13 +77,3 @@ def bound_options(function: Any) -> Any:
             ),
         ],
     )
-
-
-def require_alone(ctx: click.Context, what: str) -> None:
-    """Raise InvalidValueError if an option is given that what is only told about would ignore."""
-    for option in ctx.command.params:
-        name = option.name or ""
-        source = ctx.get_parameter_source(name)
-        if name != what and source not in (None, ParameterSource.DEFAULT):
-            given, alone = option.opts[0], f"--{what.replace('_', '-')}"
-            raise InvalidValueError(given, ctx.params[name], f"left out beside {alone}")

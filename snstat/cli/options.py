@@ -199,11 +199,8 @@ layers_option = click.option(
 )
 
 
-def refuse_stack_options(
-    ctx: click.Context, own: Collection[str], where: str = BESIDE_SAVED
-) -> None:
-    """Raise UsageError if an option, other than the command's `own`, describes a network where it
-    has no place."""
+def refuse_others(ctx: click.Context, own: Collection[str], where: str = BESIDE_SAVED) -> None:
+    """Raise UsageError if an option other than `own` is given where it would be ignored."""
     for parameter in ctx.command.params:
         name = parameter.name or ""
         given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT

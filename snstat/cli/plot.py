@@ -10,7 +10,7 @@ import click
 
 from snstat.atomic import whole_file
 from snstat.cli import version_option
-from snstat.cli.options import output_option, refuse_stack_options, stack_options
+from snstat.cli.options import output_option, refuse_others, stack_options
 from snstat.cli.output import STDOUT, write_stdout_binary
 from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
@@ -116,9 +116,9 @@ def command(
             if value is not None:
                 raise InvalidValueError(name, value, "left out", "it belongs to --kind map")
     if saved is not None:
-        refuse_stack_options(ctx, OWN_OPTIONS)
+        refuse_others(ctx, OWN_OPTIONS)
     elif kind == "map":
-        refuse_stack_options(ctx, OWN_OPTIONS | {"activations"}, MAP_ALONE)
+        refuse_others(ctx, OWN_OPTIONS | {"activations"}, MAP_ALONE)
     subject = Subject(saved, list(dict.fromkeys(activations)), options)
     if output == STDOUT:
         figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)

@@ -14,6 +14,7 @@ from snstat.results.base import (
 )
 from snstat.results.check import (
     CHECK_SCHEMA,
+    DEFAULT_NAME,
     VERDICTS,
     Check,
     Finding,
@@ -48,6 +49,7 @@ from snstat.results.run import (
 
 __all__ = [
     "CHECK_SCHEMA",
+    "DEFAULT_NAME",
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
     "PROPAGATION_SCHEMA",

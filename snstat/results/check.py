@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from snstat.results.base import Record
 from snstat.results.run import Simulation, StackSummary
 
+# The check of a stack that nobody has named.
+DEFAULT_NAME = "default"
 CHECK_SCHEMA = "snstat.check/1"
 
 # What a verdict can be, gravest first; the last two are those of a stack without findings.

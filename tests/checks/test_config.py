@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from snstat.checks.config import (
-    DEFAULT_NAME,
     MAX_CHECKS,
     MAX_NAME,
     Declared,
@@ -21,7 +20,7 @@ from snstat.checks.config_keys import DRAWN_INPUTS, KEYS, MAX_INTEGER, MAX_TEXT,
 from snstat.checks.toml_file import MAX_BYTES
 from snstat.engine.inputs import DRAWN
 from snstat.errors import InputFileError, InvalidValueError
-from snstat.results import Source
+from snstat.results import DEFAULT_NAME, Source
 
 # A value of each kind, and some that are not.
 GOOD = {
