@@ -163,12 +163,16 @@ class Plan:
                 np.ascontiguousarray(measured.stderr[:, column]),
                 prediction.statistics[name][: len(measured.finite)],
                 corrected.expected[name][: len(measured.finite)],
+                corrected.residual[name][: len(measured.finite)],
             )
             for column, name in enumerate(STATISTICS)
         }
         if measured.log_gradient is not None:
             statistics[GRADIENT] = gradient_statistic(
-                measured.log_gradient, prediction.log_gradient, corrected.log_gradient
+                measured.log_gradient,
+                prediction.log_gradient,
+                corrected.log_gradient,
+                corrected.log_gradient_residual,
             )
         mean, std = source.parameters
         return Run(
@@ -270,10 +274,13 @@ def aside(work: Callable[[], T]) -> Callable[[], T]:
 
 
 def gradient_statistic(
-    log_gradient: FloatArray, log_theory: FloatArray, log_expected: FloatArray
+    log_gradient: FloatArray,
+    log_theory: FloatArray,
+    log_expected: FloatArray,
+    log_neglected: FloatArray,
 ) -> Statistic:
     """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory at
-    infinite width and at this one."""
+    infinite width and at this one, and what the latter neglects."""
     trials = len(log_gradient)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = log_gradient.mean(axis=0)
@@ -281,7 +288,12 @@ def gradient_statistic(
         if trials > 1:
             stderr = log_gradient.std(axis=0, ddof=1) / math.sqrt(trials)
         return Statistic(
-            np.exp(mean), stderr, np.exp(log_theory), np.exp(log_expected), logarithmic=True
+            np.exp(mean),
+            stderr,
+            np.exp(log_theory),
+            np.exp(log_expected),
+            log_neglected,
+            logarithmic=True,
         )
 
 

@@ -118,9 +118,12 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
         np.array([_number(f"{name}.{key}", entry_of(name, form, key)) for form in forms])
         for key in ("estimate", "stderr", "theory")
     )
-    # Files of before it was written have none.
-    expected = np.array([_number(f"{name}.expected", form.get("expected")) for form in forms])
-    signless = {"stderr": stderr}
+    # Files of before they were written have none.
+    expected, neglected = (
+        np.array([_number(f"{name}.{key}", form.get(key)) for form in forms])
+        for key in ("expected", "neglected")
+    )
+    signless = {"stderr": stderr, "neglected": neglected}
     if name == "second_moment":
         signless |= {"estimate": estimate}
     if name == GRADIENT:  # a geometric mean
@@ -129,7 +132,7 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
         if (values < 0).any():
             low = float(np.nanmin(values))
             raise FormError(f"{name}.{key} is {low:g}, but must be at least 0")
-    return Statistic(estimate, stderr, theory, expected, logarithmic=name == GRADIENT)
+    return Statistic(estimate, stderr, theory, expected, neglected, logarithmic=name == GRADIENT)
 
 
 # ------------------------------------------------------------------------ readers of one value

@@ -35,7 +35,7 @@ def test_a_saved_run_comes_back_exactly(run, tmp_path):
     assert dict(loaded.outlook) == dict(run.outlook)
     np.testing.assert_array_equal(loaded.finite, run.finite)
     for name in STATISTICS:
-        for column in ("estimate", "stderr", "theory", "expected", "z"):
+        for column in ("estimate", "stderr", "theory", "expected", "neglected", "z"):
             np.testing.assert_array_equal(
                 getattr(loaded.statistics[name], column), getattr(run.statistics[name], column)
             )

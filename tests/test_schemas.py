@@ -26,7 +26,14 @@ def errors(document: object, name: str) -> list[str]:
     return [error.message for error in Draft202012Validator(schema(name)).iter_errors(document)]
 
 
-NUMBERS = {"estimate": 0.5, "stderr": None, "theory": None, "expected": None, "z": None}
+NUMBERS = {
+    "estimate": 0.5,
+    "stderr": None,
+    "theory": None,
+    "expected": None,
+    "neglected": None,
+    "z": None,
+}
 PROPAGATION: dict[str, Any] = {
     "schema": "snstat.propagation/1",
     "version": "0.1.0",

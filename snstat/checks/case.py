@@ -11,7 +11,7 @@ import numpy as np
 
 from snstat.activation import ACTIVATIONS, Activation
 from snstat.checks.bounds import Bounds
-from snstat.results import GRADIENT, FloatArray, InputMoments, Outlook, Run
+from snstat.results import FloatArray, InputMoments, Outlook, Run
 from snstat.stack import DenseLayer, Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.outlook import outlook
@@ -93,14 +93,6 @@ class Case:
         """Standard deviation between networks of the log second moment, (limit + 1,)."""
         stack = replace(self.stack, depth=self.limit)
         return finite_width(stack, self.batch, self.inputs, self.prediction).fluctuation
-
-    def neglected(self) -> dict[str, FloatArray]:
-        """Return what theory to first order in 1/width neglects of each statistic of the run,
-        (depth + 1,), of the gradient in its logarithm."""
-        prediction = self.own_prediction
-        backward = self.run is not None and GRADIENT in self.run.statistics
-        finite = finite_width(self.stack, self.batch, self.inputs, prediction, backward=backward)
-        return {**finite.residual, GRADIENT: finite.log_gradient_residual}
 
     @cached_property
     def outlook(self) -> Outlook:

@@ -10,7 +10,7 @@ from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
 from snstat.checks.remedies import fewer_layers, wider
 from snstat.checks.rule import Broken, Remedy, Rule
-from snstat.results import FloatArray
+from snstat.results import BoolArray, FloatArray, Statistic
 
 # Probability that a stack without fault is accused of SN501.
 FALSE_ALARM = 0.005
@@ -23,16 +23,8 @@ def disagrees(case: Case) -> Broken | None:
     if run is None or run.simulation.trials < 2:
         return None
     chances: dict[str, FloatArray] = {}
-    neglected = case.neglected()
     for name in _judged(case):
-        statistic = run.statistics[name]
-        estimate, expected = statistic.estimate, statistic.expected
-        slack = neglected[name][: len(estimate)]
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            if statistic.logarithmic:
-                estimate, expected = np.log(estimate), np.log(expected)
-            beyond = np.maximum(np.abs(estimate - expected) - slack, 0.0) / statistic.stderr
-        chances[name] = _tail(beyond, run.simulation.trials)
+        chances[name] = _tail(run.statistics[name].excess, run.simulation.trials)
     comparisons = sum(int(np.count_nonzero(~np.isnan(chance))) for chance in chances.values())
     level = FALSE_ALARM / max(comparisons, 1)
     bad = [
@@ -66,11 +58,13 @@ def _judged(case: Case) -> list[str]:
     """Return the statistics of the run that theory knows to first order in 1/width."""
     if case.run is None:
         return []
-    return [
-        name
-        for name, statistic in case.run.statistics.items()
-        if np.isfinite(statistic.expected[1:]).any()
-    ]
+    return [name for name, statistic in case.run.statistics.items() if _known(statistic).any()]
+
+
+def _known(statistic: Statistic) -> BoolArray:
+    """Return of which layers beyond the input theory is known, and how good it is."""
+    known: BoolArray = np.isfinite(statistic.expected[1:] + statistic.neglected[1:])
+    return known
 
 
 def left_out(case: Case) -> list[str]:
@@ -81,7 +75,7 @@ def left_out(case: Case) -> list[str]:
         return ["SN501 not judged: chance cannot be told from fewer than 2 trials"]
     groups: dict[str, list[str]] = {}
     for name, statistic in case.run.statistics.items():
-        known = np.isfinite(statistic.expected[1:])
+        known = _known(statistic)
         layers = 1 + np.flatnonzero(known)
         if known.all():
             continue

@@ -21,6 +21,8 @@ CHANCE = 1e-3
 # Beyond this many degrees of freedom the sums of Student's t are long.
 MANY = 400
 MARK = "!"
+# Theory itself may be as far off: beyond its first order in 1/width, or at infinite width.
+DOUBT = "?"
 NOT_FINITE = "not finite"
 # A squared mean below this share of the second moment leaves the latter without news.
 NEGLIGIBLE = 0.01
@@ -28,7 +30,8 @@ NEGLIGIBLE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `header`, the `cells` (rows,) and the rows whose z is `suspicious`.
+    """One column: `header`, the `cells` (rows,) and the rows whose z is `suspicious`, or
+    `doubtful` where so narrow a network may explain it.
 
     Columns of one `group`, a statistic, stand close together; `words` are set to the left;
     `style` is rich's.
@@ -38,6 +41,7 @@ class Column:
     cells: tuple[str, ...]
     group: str
     suspicious: frozenset[int] = frozenset()
+    doubtful: frozenset[int] = frozenset()
     words: bool = False
     style: str = ""
 
@@ -146,13 +150,16 @@ def _statistic_columns(
         columns.append(Column("theory", predicted, name, style="dim"))
     if "z" in parts and np.isfinite(z).any():
         beyond = suspicious_rows(z, trials)
+        suspicious = beyond & suspicious_rows(statistic.excess[rows], trials)
+        marks = dict.fromkeys(beyond, DOUBT) | dict.fromkeys(suspicious, MARK)
         # The mark stands in a column of its own, so that the numbers stay aligned.
         space = " " if beyond else ""
         marked = [
-            score(value) + (MARK if row in beyond else space if np.isfinite(value) else "")
+            score(value) + (marks.get(row, space) if np.isfinite(value) else "")
             for row, value in enumerate(z.tolist())
         ]
-        columns.append(Column("z" + space, tuple(marked), name, beyond))
+        header = "z" + space
+        columns.append(Column(header, tuple(marked), name, suspicious, beyond - suspicious))
     return columns
 
 

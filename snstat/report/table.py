@@ -10,6 +10,7 @@ import numpy as np
 from rich.text import Text
 
 from snstat.report.columns import (
+    DOUBT,
     MARK,
     Column,
     Layout,
@@ -81,6 +82,7 @@ MOST_BARS = 64
 
 CONCISE_NOTE = "1.0023(41) stands for 1.0023 ± 0.0041, one standard error."
 SUSPICIOUS_NOTE = f"{MARK} farther from theory than chance goes once in a thousand times."
+DOUBTFUL_NOTE = f"{DOUBT} as far, but theory may be off by as much: so narrow a network adds to it."
 
 
 def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = LOG) -> None:
@@ -144,6 +146,8 @@ def _print_run(
             console.print(Text(f"Widen the terminal for {listed(missing)}.", style="dim"))
     if any(column.suspicious for column in columns):
         console.print(Text(SUSPICIOUS_NOTE, style="dim"))
+    if any(column.doubtful for column in columns):
+        console.print(Text(DOUBTFUL_NOTE, style="dim"))
     for sentence in conclusions(run):
         alarming = sentence.startswith(("Not finite", "Interrupted", "Inputs collapse"))
         mark = f"{MARK} " if alarming else ""

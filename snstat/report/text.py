@@ -25,6 +25,8 @@ PAGE = Layout(
     Notation.SPACED,
     (("mean", "etz"), ("variance", "etz"), ("cosine", "etz"), ("gradient", "etz")),
 )
+# What follows an estimate in CSV.
+PARTS = ("stderr", "theory", "expected", "neglected", "z")
 
 
 class _LastLine:
@@ -72,7 +74,7 @@ def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
     """Yield all layers of `runs` as lines of CSV, a header first.
 
     The columns are activation, layer, finite, and for every statistic its estimate (by the
-    statistic's name), `_stderr`, `_theory`, `_expected` and `_z`.
+    statistic's name), `_stderr`, `_theory`, `_expected`, `_neglected` and `_z`.
     """
     return csv_lines(_csv_rows(runs))
 
@@ -118,16 +120,16 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
         names.append(GRADIENT)
     header = ["activation", "layer", "finite"]
     for name in names:
-        header += [name, *(f"{name}_{part}" for part in ("stderr", "theory", "expected", "z"))]
+        header += [name, *(f"{name}_{part}" for part in PARTS)]
     yield header
     for run in runs:
         columns: list[FloatArray | None] = []
         for name in names:
             found = run.statistics.get(name)
             if found is None:
-                columns += [None] * 5
+                columns += [None] * (1 + len(PARTS))
             else:
-                columns += [found.estimate, found.stderr, found.theory, found.expected, found.z]
+                columns += [found.estimate, *(getattr(found, part) for part in PARTS)]
         for layer, finite in enumerate(run.finite.tolist()):
             numbers = [None if column is None else float(column[layer]) for column in columns]
             yield [run.stack.activation, layer, finite, *numbers]

@@ -92,6 +92,7 @@ class Estimate(Record):
     stderr: float | None
     theory: float | None
     expected: float | None
+    neglected: float | None
     z: float | None
 
 
@@ -100,20 +101,23 @@ class Statistic(Record):
     """One statistic of every layer; each array has shape (layers,), NaN where missing.
 
     `theory` is that of infinite width, `expected` what theory expects at the width simulated, to
-    first order in 1/width; left out, nothing is known of it. Where `logarithmic`, `estimate` is
-    the geometric mean over trials and `stderr` the standard error of its natural logarithm, in
-    which z is reckoned too.
+    first order in 1/width, and `neglected` the size of what that leaves out; left out, nothing is
+    known of them. Where `logarithmic`, `estimate` is the geometric mean over trials and `stderr`
+    the standard error of its natural logarithm, in which `neglected` and z are reckoned too.
     """
 
     estimate: FloatArray
     stderr: FloatArray
     theory: FloatArray
     expected: FloatArray = field(default_factory=lambda: np.array(math.nan))
+    neglected: FloatArray = field(default_factory=lambda: np.array(math.nan))
     logarithmic: bool = False
 
     def __post_init__(self) -> None:
-        """Give `expected` the shape of the others."""
-        object.__setattr__(self, "expected", np.broadcast_to(self.expected, self.theory.shape))
+        """Give `expected` and `neglected` the shape of the others."""
+        for name in ("expected", "neglected"):
+            array = np.broadcast_to(getattr(self, name), self.theory.shape)
+            object.__setattr__(self, name, array)
 
     @property
     def reference(self) -> FloatArray:
@@ -124,11 +128,23 @@ class Statistic(Record):
     def z(self) -> FloatArray:
         """(estimate − reference) / stderr, shape (layers,), NaN where that is not a number."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            if self.logarithmic:
-                z = (np.log(self.estimate) - np.log(self.reference)) / self.stderr
-            else:
-                z = (self.estimate - self.reference) / self.stderr
+            z = self._beyond(self.reference) / self.stderr
         return np.where(np.isfinite(z), z, np.nan)
+
+    @property
+    def excess(self) -> FloatArray:
+        """Standard errors by which `estimate` lies farther from `expected` than `neglected`,
+        shape (layers,), 0 where it does not and NaN where one of them is not known."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            distance = np.abs(self._beyond(self.expected)) - self.neglected
+            excess: FloatArray = np.maximum(distance, 0.0) / self.stderr
+        return excess
+
+    def _beyond(self, reference: FloatArray) -> FloatArray:
+        """Return the estimate less `reference`, or the logarithms of both, (layers,)."""
+        if self.logarithmic:
+            return np.log(self.estimate) - np.log(reference)
+        return self.estimate - reference
 
     @property
     def error(self) -> FloatArray:
@@ -137,10 +153,10 @@ class Statistic(Record):
             return self.estimate * self.stderr if self.logarithmic else self.stderr
 
     def at(self, layer: int) -> Estimate:
-        """Return the five numbers of one layer."""
-        estimate, stderr, theory, expected = (
+        """Return the numbers of one layer."""
+        estimate, stderr, theory, expected, neglected = (
             float(array[layer])
-            for array in (self.estimate, self.stderr, self.theory, self.expected)
+            for array in (self.estimate, self.stderr, self.theory, self.expected, self.neglected)
         )
         reference = expected if math.isfinite(expected) else theory
         z = math.nan
@@ -148,7 +164,8 @@ class Statistic(Record):
             z = (estimate - reference) / stderr
         elif stderr > 0 and min(estimate, reference) > 0:
             z = (math.log(estimate) - math.log(reference)) / stderr
-        return Estimate(*(optional(value) for value in (estimate, stderr, theory, expected, z)))
+        found = (estimate, stderr, theory, expected, neglected, z)
+        return Estimate(*(optional(value) for value in found))
 
 
 @dataclass(frozen=True, slots=True)

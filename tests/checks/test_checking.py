@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -114,6 +115,12 @@ def test_theory_and_simulation_that_part_are_told(tmp_path):
     saved = snstat.load(tmp_path / "run.json")
     judged = Request.build({}, saved=saved).judge(saved)
     assert [finding.code for finding in judged.findings] == ["SN501"]
+    # Within what theory neglects, and so far beyond it.
+    mean = run.statistics["mean"]
+    for errors, found in ((0.0, None), (60.0, 3)):
+        apart = (errors + 1.0) * mean.stderr[3] + mean.neglected[3]
+        broken = disagrees(case(moved(run, "mean", 3, apart / mean.stderr[3])))
+        assert (broken and broken.layer) == found
     # Another seed: the same one would draw the same networks again.
     assert judged.findings[0].remedy.startswith("run again with --seed 5 --trials 32")
 
@@ -125,6 +132,19 @@ def test_what_is_left_out_is_named_with_its_layers():
         "SN501 leaves out mean, variance, second moment, variance over units beyond layer 3;"
         " variance over batch, cosine, kurtosis, dead fraction"
     )
+
+
+def test_runs_saved_before_theory_told_its_own_error_are_not_judged_by_it(tmp_path):
+    run = snstat.propagate("selu", depth=3, width=64, batch=8, trials=8)
+    snstat.save(run, tmp_path / "run.json")
+    document = json.loads((tmp_path / "run.json").read_text())
+    for layer in document["runs"][0]["layers"]:
+        for statistic in run.statistics:
+            del layer[statistic]["neglected"]
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    saved = snstat.load(tmp_path / "run.json")
+    result = Request.build({}, saved=saved).judge(saved)
+    assert any(note.startswith("SN501 leaves out mean, variance, second") for note in result.notes)
 
 
 def uneven(rows=16, width=64):

@@ -64,7 +64,14 @@ def test_json_is_the_contract(capsys):
     for layer in first["layers"]:
         assert set(layer) == {"layer", "finite", *STATISTICS}
         for name in STATISTICS:
-            assert set(layer[name]) == {"estimate", "stderr", "theory", "expected", "z"}
+            assert set(layer[name]) == {
+                "estimate",
+                "stderr",
+                "theory",
+                "expected",
+                "neglected",
+                "z",
+            }
     early, last = (first["layers"][layer]["variance"] for layer in (1, 3))
     assert early["z"] == pytest.approx((early["estimate"] - early["expected"]) / early["stderr"])
     # Three layers of twelve ReLUs: too narrow for theory of this width.
@@ -96,7 +103,7 @@ def test_output_goes_to_a_file_whole(capsys, tmp_path):
     loaded = snstat.load(path)
     direct = snstat.propagate("selu", 3, width=12, batch=4, trials=2)
     for name in STATISTICS:
-        for key in ("estimate", "stderr", "theory", "expected", "z"):
+        for key in ("estimate", "stderr", "theory", "expected", "neglected", "z"):
             np.testing.assert_array_equal(
                 loaded.statistics[name][key] if key != "z" else loaded.statistics[name].z,
                 direct.statistics[name][key] if key != "z" else direct.statistics[name].z,

@@ -16,6 +16,7 @@ from rich.console import Console
 from scipy import stats
 
 from snstat.report.columns import chance_of, suspicious_rows
+from snstat.report.html import run_to_html
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
@@ -113,15 +114,32 @@ def test_the_title_breaks_between_its_parts(encoding: str) -> None:
 
 
 def test_far_scores_are_marked_without_colour() -> None:
-    run = with_variance(make_run(), layer=64, estimate=1.1, stderr=0.01, theory=1.0)
+    far = with_variance(make_run(), layer=64, estimate=1.1, stderr=0.01, theory=1.0)
+    run = foretold(far, neglected=0.01)
     text = show([run])
     assert "+10.0!" in table_of(text)[-1]
     assert "! farther from theory than chance goes once in a thousand times." in text
+    assert "?" not in text
     assert "!" not in show(CASES["usual"])
     colourful = io.StringIO()
     console = Console(file=colourful, width=80, force_terminal=True, color_system="standard")
     print_runs([run], console)
     assert "\x1b[1;31m" in colourful.getvalue()
+
+
+@pytest.mark.parametrize("neglected", [0.06, None])
+def test_far_scores_that_theory_itself_may_explain_are_told_from_others(
+    neglected: float | None,
+) -> None:
+    # 0.1 away: 4 standard errors beyond 0.06, which 8 trials do once in two hundred times.
+    run = with_variance(make_run(), layer=64, estimate=1.1, stderr=0.01, theory=1.0)
+    if neglected is not None:
+        run = foretold(run, neglected)
+    text = show([run])
+    assert "+10.0?" in table_of(text)[-1]
+    assert "? as far, but" in text
+    assert "!" not in text
+    assert "<strong>+" not in run_to_html(run)
 
 
 def test_layers_that_are_not_finite_are_named_with_the_first() -> None:
@@ -387,6 +405,13 @@ def test_a_console_without_unicode_gets_plain_characters() -> None:
 
 def test_control_characters_of_a_path_are_spelled_out() -> None:
     assert "a\\x1b[31m\\n.npy" in show([make_run(inputs="a\x1b[31m\n.npy")])
+
+
+def foretold(run: Run, neglected: float) -> Run:
+    """Return `run` with a variance that theory knows at this width too, but for `neglected`."""
+    old = run.statistics["variance"]
+    known = replace(old, expected=old.theory, neglected=np.full_like(old.theory, neglected))
+    return replace(run, statistics={**run.statistics, "variance": known})
 
 
 def with_variance(run: Run, *, layer: int, estimate: float, stderr: float, theory: float) -> Run:

@@ -29,7 +29,7 @@ def test_csv_reads_back_exactly() -> None:
     for row, layer in zip(rows, [*runs[0].layers, *runs[1].layers], strict=True):
         for name in STATISTICS:
             for suffix, value in zip(
-                ("", "_stderr", "_theory", "_expected", "_z"),
+                ("", "_stderr", "_theory", "_expected", "_neglected", "_z"),
                 dict(layer.statistics[name]).values(),
                 strict=True,
             ):
@@ -113,7 +113,10 @@ def test_html_is_well_formed_and_escapes() -> None:
 def test_html_marks_a_far_score_in_bold() -> None:
     run = make_run()
     changed = {**run.statistics}
-    changed["mean"] = replace(changed["mean"], estimate=changed["mean"].theory + 1.0)
+    theory = changed["mean"].theory
+    changed["mean"] = replace(
+        changed["mean"], estimate=theory + 1.0, expected=theory, neglected=np.zeros_like(theory)
+    )
     page = run_to_html(replace(run, statistics=changed))
     assert "!</strong>" in page
     assert "<strong>+" not in run_to_html(make_run())
