@@ -35,9 +35,9 @@ def unfinished(folder, process, seconds):
     pytest.fail(f"no file was begun: {process.communicate()}")
 
 
-def interrupt(folder, arguments, number, seconds=1.0):
+def interrupt(folder, arguments, number, seconds=1.0, option="-o"):
     """Send a signal to a run under way: return its code, its errors and how long it took to end."""
-    with start(*arguments, "-o", str(folder / "out.png")) as process:
+    with start(*arguments, option, str(folder / "out.png")) as process:
         assert unfinished(folder, process, seconds).startswith(".out.png.")
         began = time.monotonic()
         process.send_signal(number)
@@ -63,6 +63,16 @@ def test_a_terminated_run_leaves_the_file_of_before(tmp_path):
     (tmp_path / "out.png").write_text("of before")
     code, _, _ = interrupt(tmp_path, LONG["dense"], signal.SIGTERM)
     assert code == -signal.SIGTERM
+    assert contents(tmp_path) == {"out.png": b"of before"}
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)]
+)
+def test_a_baseline_that_is_not_finished_leaves_the_one_of_before(tmp_path, number, code):
+    (tmp_path / "out.png").write_text("of before")
+    ended, _, _ = interrupt(tmp_path, LONG["check"], number, option="--write-baseline")
+    assert ended == code
     assert contents(tmp_path) == {"out.png": b"of before"}
 
 
