@@ -20,7 +20,7 @@ from snstat.report.columns import (
 )
 from snstat.report.comparison import comparison_columns
 from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_parts, shown, width_of
+from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
 from snstat.report.numbers import Notation, plain
 from snstat.report.selection import LOG, LayerSelection
 from snstat.report.words import conclusions, listed, simulation_words, stack_words
@@ -100,7 +100,7 @@ def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = L
             console.print()
         _print_run(run, columns, lost(run, layout), glyphs, console)
         if layout.notation is Notation.CONCISE and not explained:
-            console.print(Text(glyphs.text(CONCISE_NOTE), style="dim"))
+            print_wrapped(glyphs.text(CONCISE_NOTE), console, style="dim")
             explained = True
     if len(runs) > 1:
         layout, columns = _comparison(runs, glyphs, console.width)
@@ -108,7 +108,7 @@ def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = L
         console.print(Text("Side by side, at the last layer", style="bold"))
         print_columns(columns, console)
         if layout.notation is Notation.CONCISE and not explained:
-            console.print(Text(glyphs.text(CONCISE_NOTE), style="dim"))
+            print_wrapped(glyphs.text(CONCISE_NOTE), console, style="dim")
 
 
 def lost(run: Run, layout: Layout) -> list[str]:
@@ -141,17 +141,18 @@ def _print_run(
     if columns[0].cells:
         print_columns(columns, console)
         console.print()
-        console.print(_variance_line(run, glyphs, console.width))
+        print_wrapped(_variance_line(run, glyphs, console.width), console)
         if missing:
-            console.print(Text(f"Widen the terminal for {listed(missing)}.", style="dim"))
+            print_wrapped(f"Widen the terminal for {listed(missing)}.", console, style="dim")
     if any(column.suspicious for column in columns):
-        console.print(Text(SUSPICIOUS_NOTE, style="dim"))
+        print_wrapped(SUSPICIOUS_NOTE, console, style="dim")
     if any(column.doubtful for column in columns):
-        console.print(Text(DOUBTFUL_NOTE, style="dim"))
+        print_wrapped(DOUBTFUL_NOTE, console, style="dim")
     for sentence in conclusions(run):
         alarming = sentence.startswith(("Not finite", "Interrupted", "Inputs collapse"))
         mark = f"{MARK} " if alarming else ""
-        console.print(Text(glyphs.text(mark + sentence), style="bold yellow" if alarming else ""))
+        style = "bold yellow" if alarming else ""
+        print_wrapped(glyphs.text(mark + sentence), console, style=style)
 
 
 def _layouts(run: Run) -> Iterator[Layout]:
@@ -191,7 +192,7 @@ def _comparison(runs: Sequence[Run], glyphs: Glyphs, width: int) -> tuple[Layout
     return layout, columns
 
 
-def _variance_line(run: Run, glyphs: Glyphs, width: int) -> Text:
+def _variance_line(run: Run, glyphs: Glyphs, width: int) -> str:
     """Return the variance over depth as bars, with its range."""
     values = run.statistics["variance"].estimate
     known = values[np.isfinite(values)]
@@ -201,5 +202,5 @@ def _variance_line(run: Run, glyphs: Glyphs, width: int) -> Text:
     cells = width - len(label) - len(limits)
     if cells < FEWEST_BARS:
         bars = glyphs.bars(values, max(min(width, MOST_BARS), 1))
-        return Text(f"{label.strip()}{limits}\n{bars}")
-    return Text(label + glyphs.bars(values, min(cells, MOST_BARS)) + limits)
+        return f"{label.strip()}{limits}\n{bars}"
+    return label + glyphs.bars(values, min(cells, MOST_BARS)) + limits

@@ -228,7 +228,9 @@ def test_a_collapse_without_theory_is_told_from_the_estimate() -> None:
     [(40, "theory, z and cosine"), (20, "mean, theory, z and cosine"), (80, None)],
 )
 def test_a_narrow_console_says_what_it_leaves_out(width: int, names: str | None) -> None:
-    words = " ".join(show(CASES["usual"], width).split())
+    text = show(CASES["usual"], width)
+    assert not re.search(" $", text, re.MULTILINE)
+    words = " ".join(text.split())
     if names is None:
         assert "Widen" not in words
     else:
