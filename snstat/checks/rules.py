@@ -35,10 +35,16 @@ def choose(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[
     """Return the codes of the rules to apply: those of `select` (all, if empty) less `ignore`.
 
     Either lists codes, names of rules, or beginnings of codes: "SN1" is every rule from SN101 to
-    SN199, "SN1,SN202" one more. Raises UnknownNameError for what is none of these.
+    SN199, "SN1,SN202" one more. Raises UnknownNameError for what is none of these, and
+    InvalidValueError where no rule is left.
     """
     chosen = set().union(*(_matching("select", entry) for entry in select)) or set(CODES)
-    return frozenset(chosen.difference(*(_matching("ignore", entry) for entry in ignore)))
+    ignored = list(ignore)
+    left = frozenset(chosen.difference(*(_matching("ignore", entry) for entry in ignored)))
+    if not left:
+        what = "something that select leaves" if chosen != set(CODES) else "not all rules"
+        raise InvalidValueError("ignore", ", ".join(ignored), what, "no rule is left to check")
+    return left
 
 
 def _matching(option: str, entry: str) -> set[str]:

@@ -21,7 +21,7 @@ CHANCE = 1e-3
 # Beyond this many degrees of freedom the sums of Student's t are long.
 MANY = 400
 MARK = "!"
-# Theory itself may be as far off: beyond its first order in 1/width, or at infinite width.
+# Theory itself may be as far off, beyond its first order in 1/width, or is of infinite width only.
 DOUBT = "?"
 NOT_FINITE = "not finite"
 # A squared mean below this share of the second moment leaves the latter without news.
@@ -31,7 +31,7 @@ NEGLIGIBLE = 0.01
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: `header`, the `cells` (rows,) and the rows whose z is `suspicious`, or
-    `doubtful` where so narrow a network may explain it.
+    `doubtful` where theory itself may be as far off.
 
     Columns of one `group`, a statistic, stand close together; `words` are set to the left;
     `style` is rich's.

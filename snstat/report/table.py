@@ -82,7 +82,7 @@ MOST_BARS = 64
 
 CONCISE_NOTE = "1.0023(41) stands for 1.0023 ± 0.0041, one standard error."
 SUSPICIOUS_NOTE = f"{MARK} farther from theory than chance goes once in a thousand times."
-DOUBTFUL_NOTE = f"{DOUBT} as far, but theory may be off by as much: so narrow a network adds to it."
+DOUBTFUL_NOTE = f"{DOUBT} as far, but theory may be off by as much, or is of infinite width only."
 
 
 def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = LOG) -> None:

@@ -20,8 +20,11 @@ from snstat.theory.fluctuations import LARGEST_VARIANCE, UNIFORM_EXCESS, Fluctua
 from snstat.theory.layer_moments import Moments
 from snstat.theory.quadrature import FloatArray
 
-# First order is no longer trusted where the samples' log gradients differ by a larger variance.
+# First order is no longer trusted where the samples' log gradients differ by a larger variance,
 LARGEST_SPREAD = 1.0
+# or where the square of what weights know of the signal moves the logarithm by more: ReLU and GELU
+# show it first, for their slopes and values are large together.
+LARGEST_SQUARE = 1e-3
 # The neglected cumulants of a logarithm over its squared variance, at most; as measured.
 NEGLECTED = 0.3
 
@@ -33,6 +36,7 @@ class _Way:
     mean: float = 0.0  # E ln g of one sample beyond infinite width
     spread: float = 0.0  # V − C
     residual: float = 0.0
+    square: float = 0.0  # the part of it that comes of following x
     tilt: float = 1.0  # A of the layer above; 1 adds nothing, as for the fresh read-out
     own_tilt: float = 1.0  # of A, what each unit has by itself
     pull: float = 0.0  # U of the layer above
@@ -49,7 +53,8 @@ def expected_log_gradient(
     added, residual, spread = np.full((3, depth + 1), math.nan)
     way = _Way()
     for number in range(depth, 0, -1):
-        if not _step_back(way, number, stack, fluctuations, moments, pairs=batch > 1):
+        known = _step_back(way, number, stack, fluctuations, moments, pairs=batch > 1)
+        if not known or way.square > LARGEST_SQUARE:
             break
         added[number], residual[number], spread[number] = way.mean, way.residual, way.spread
         if way.spread > LARGEST_SPREAD:
@@ -116,6 +121,7 @@ def _step_back(
         + _alignment(way, above) * along
         - 0.5 * noise
     )
+    way.square += 0.5 * along_square
     way.residual += (
         NEGLECTED * ((3.0 * back.fourth - 1.0) / units) ** 2
         + 0.5 * along_square

@@ -308,7 +308,10 @@ def test_rules_are_chosen_by_code_name_or_beginning():
     assert choose(["SN1"]) == {"SN101", "SN102", "SN103", "SN104"}
     assert choose(["sn202", "inputs-collapse"]) == {"SN202", "SN301"}
     assert choose(["SN202, SN3"]) == {"SN202", "SN301", "SN302"}
-    assert choose(["SN1"], ["SN10"]) == frozenset()
+    assert choose(["SN1"], ["SN104"]) == {"SN101", "SN102", "SN103"}
+    for select in (["SN1"], []):
+        with pytest.raises(InvalidValueError, match="no rule is left to check"):
+            choose(select, ["SN10", "SN"])
     assert "SN501" not in choose(ignore=["SN501"])
     for entry in ("SN9", "", "vanishing", "202", "SN1,"):
         with pytest.raises(UnknownNameError):
