@@ -57,6 +57,18 @@ def test_no_result_depends_on_the_number_of_threads(init, dtype, trials):
         np.testing.assert_array_equal(one.log_gradient, other.log_gradient)
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="layers of a size that threads share")
+def test_sums_of_whole_layers_do_not_depend_on_the_number_of_threads():
+    """Kernels compiled into one another may add up otherwise than those that Python calls."""
+    stack = Stack.build("selu", 4, 1000)
+    inputs = DrawnInputs("normal", 1000, 64, 0.0, 1.0)
+    one, three = (
+        simulate(stack, inputs, trials=8, seed=0, dtype="float32", sampler="dense", threads=threads)
+        for threads in (1, 3)
+    )
+    np.testing.assert_array_equal(one.estimate, three.estimate)
+
+
 @pytest.mark.parametrize("init", ["lecun_normal", "torch_default", "orthogonal"])
 def test_blocks_change_rounding_only(init, request):
     stack = build(init, activation="gelu")

@@ -21,6 +21,15 @@ def _hash_of_kernels():
     return digest.hexdigest()
 
 
+def in_order(function):
+    """Compile as `jit` does, but add up in the order that is written.
+
+    Where sums may be reordered, what is compiled into another kernel may differ in the last bit
+    from the same function called from Python.
+    """
+    return jit(function, fastmath=False)
+
+
 # Numba keeps what it has compiled under the hash of a kernel's own file, and does not notice that a
 # callee in another has changed. Kernels call one another across files, so they share one stamp.
 STAMP = _hash_of_kernels()
