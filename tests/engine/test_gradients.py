@@ -271,11 +271,11 @@ def test_gradients_follow_theory(activation, sampler):
 
 
 def test_the_statistic_is_a_geometric_mean_with_z_in_logarithms():
-    run = propagate("selu", 3, width=16, batch=4, trials=5, backward=True)
+    run = propagate("selu", 3, width=32, batch=4, trials=5, backward=True)
     logs = gradients(
         run.simulation.sampler,
-        Stack.build("selu", 3, 16),
-        DrawnInputs("normal", 16, 4, 0.0, 1.0),
+        Stack.build("selu", 3, 32),
+        DrawnInputs("normal", 32, 4, 0.0, 1.0),
         5,
         0,
     )
