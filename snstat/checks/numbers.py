@@ -12,7 +12,7 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.remedies import fewer_layers, gains
 from snstat.checks.rule import Broken, Rule
-from snstat.results import FloatArray
+from snstat.results import GRADIENT, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +115,16 @@ def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     if not bad.size:
         return []
     layer = int(bad[-1])
-    verb = "underflow" if root[layer] < low else "overflow"
-    bound = form.smallest if root[layer] < low else form.largest
+    under = bool(root[layer] < low)
+    verb, side = ("underflow", "below") if under else ("overflow", "above")
+    bound = form.smallest if under else form.largest
     with np.errstate(over="ignore"):
         value = float(np.exp(root[layer]))
+    seen = float(case.seen(GRADIENT)[layer])
+    measured = "" if math.isnan(seen) else f"; seen {math.sqrt(seen):.2g}"
     text = (
         f"{name} gradients {verb} at layer {layer}: {value:.2g} of the last layer's root mean"
-        f" square (theory), beyond {bound:.2g}"
+        f" square (theory{measured}), {side} {bound:.2g}"
     )
     verdict = NON_FINITE if verb == "overflow" else None
     return [Broken(layer, value if 0 < value < math.inf else None, bound, text, verdict)]

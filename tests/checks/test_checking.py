@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -198,3 +199,17 @@ def test_numbers_that_overflow_are_judged_and_not_warned_of(tmp_path):
     changed = replace(run, statistics=MappingProxyType(dict(run.statistics) | {"mean": huge}))
     request = Request.build({"baseline": tmp_path / "base.json"}, saved=changed)
     assert "SN701" in {finding.code for finding in request.judge(changed).findings}
+
+
+def test_gradients_beyond_a_format_are_told_as_predicted_and_as_seen():
+    stack = {"depth": 20, "width": 64, "weight_gain": 0.5, "number_format": "float16"}
+    told = snstat.check("relu", **stack, batch=4, trials=4, backward=True, select=["SN001"])
+    [finding] = told.findings
+    predicted, seen = re.search(
+        r"gradients underflow at layer 3: (\S+) of .* \(theory; seen (\S+)\), below 6e-08",
+        finding.message,
+    ).groups()
+    # Twenty layers of 64 differ by some tens of per cent.
+    assert float(seen) == pytest.approx(float(predicted), rel=0.9)
+    unseen = snstat.check("relu", **stack, batch=4, trials=4, select=["SN001"])
+    assert "(theory), below 6e-08" in unseen.findings[0].message
