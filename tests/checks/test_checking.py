@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from types import MappingProxyType
@@ -209,7 +210,8 @@ def test_gradients_beyond_a_format_are_told_as_predicted_and_as_seen():
         r"gradients underflow at layer 3: (\S+) of .* \(theory; seen (\S+)\), below 6e-08",
         finding.message,
     ).groups()
-    # Twenty layers of 64 differ by some tens of per cent.
-    assert float(seen) == pytest.approx(float(predicted), rel=0.9)
+    # ln g of 17 layers of 64 ReLUs varies by 5/64 each; its mean over 4 trials by a quarter of it.
+    spread = 0.5 * math.sqrt(17 * 5 / 64 / 4)
+    assert abs(math.log(float(seen) / float(predicted))) < 4.0 * spread
     unseen = snstat.check("relu", **stack, batch=4, trials=4, select=["SN001"])
     assert "(theory), below 6e-08" in unseen.findings[0].message
