@@ -1,4 +1,5 @@
-"""First-order theory against simulated networks: z is normal, the rest falls as 1/width²."""
+"""First-order theory against simulated networks: z is normal, and the gradient's rest falls as
+1/width². That of the other statistics does so in tests/theory/test_finite_width_rate.py."""
 
 from __future__ import annotations
 
