@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.remedies import at_most, fewer_layers, gains, without_biases
+from snstat.checks.remedies import HOLDING, change
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import GRADIENT, FloatArray
 
@@ -97,7 +97,7 @@ def _shorter(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  #
     longest = case.depth - int(within[0]) + 1 if within.size else 0
     for depth in dict.fromkeys((longest, longest - 1, longest - 2, int(0.9 * longest))):
         if 1 <= depth < case.depth:
-            yield at_most(case, depth)
+            yield change(case, depth=depth)
 
 
 RULES = (
@@ -107,7 +107,7 @@ RULES = (
         "squared gradients shrink by more than --gradient-decades over the stack",
         gradients_vanish,
         "gradient-vanishing",
-        (gains, without_biases, _shorter, fewer_layers),
+        (*HOLDING, _shorter),
     ),
     Rule(
         "SN202",
@@ -115,6 +115,6 @@ RULES = (
         "squared gradients grow by more than --gradient-decades over the stack",
         gradients_explode,
         "gradient-exploding",
-        (gains, without_biases, _shorter, fewer_layers),
+        (*HOLDING, _shorter),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -31,11 +32,14 @@ class Case:
     inputs: InputMoments
     bounds: Bounds
     run: Run | None = None
+    _longer: Case | None = None
 
     def changed(self, **changes: Any) -> Case:
-        """Return the same case with another `weight_gain`, `bias_std`, `depth` or `width`, not yet
-        run."""
-        inputs, bounds = self.inputs, self.bounds
+        """Return the same case with another `weight_gain`, `bias_std`, `depth` or `width`, other
+        moments of the `inputs` or another `number_format`, not yet run."""
+        # A shorter stack is the beginning of this one.
+        longer = self._longer or self if changes.keys() == {"depth"} else None
+        inputs, bounds = changes.pop("inputs", self.inputs), self.bounds
         if "width" in changes and self.stack.input_width == self.stack.width:
             changes["input_width"] = changes["width"]
             # Lengths of drawn samples vary as 1/width.
@@ -44,7 +48,9 @@ class Case:
         if "depth" in changes:
             # Fewer layers are offered where more would break a rule: no limit beyond them.
             bounds = replace(bounds, depth_limit=None)
-        return Case(replace(self.stack, **changes), self.batch, inputs, bounds)
+        if "number_format" in changes:
+            bounds = replace(bounds, number_format=changes.pop("number_format"))
+        return Case(replace(self.stack, **changes), self.batch, inputs, bounds, None, longer)
 
     @cached_property
     def thought(self) -> Case:
@@ -91,8 +97,17 @@ class Case:
     @cached_property
     def fluctuation(self) -> FloatArray:
         """Standard deviation between networks of the log second moment, (limit + 1,)."""
+        if self._longer is not None and self.limit <= self._longer.limit:
+            return self._longer.fluctuation[: self.limit + 1]
         stack = replace(self.stack, depth=self.limit)
-        return finite_width(stack, self.batch, self.inputs, self.prediction).fluctuation
+        # Of one sample: what pairs of them do takes longer, and is not asked for.
+        return finite_width(stack, 1, self.inputs, self.prediction).fluctuation
+
+    @cached_property
+    def expected(self) -> Mapping[str, FloatArray]:
+        """Theory of the statistics at the width of the stack, (limit + 1,), NaN where unknown."""
+        stack = replace(self.stack, depth=self.limit)
+        return finite_width(stack, self.batch, self.inputs, self.prediction).expected
 
     @cached_property
     def outlook(self) -> Outlook:

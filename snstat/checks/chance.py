@@ -8,7 +8,7 @@ import numpy as np
 
 from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
-from snstat.checks.remedies import fewer_layers, wider
+from snstat.checks.remedies import wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import BoolArray, FloatArray, Statistic
 
@@ -129,6 +129,6 @@ RULES = (
         "networks drawn alike differ too much: the width is too small for the depth",
         too_narrow,
         None,
-        (wider, fewer_layers),
+        (wider,),
     ),
 )

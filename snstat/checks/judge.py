@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import lru_cache
+from itertools import chain
 
 from snstat.checks.case import Case
+from snstat.checks.look import look
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
+from snstat.checks.several import TOO_NARROW, last_resorts
 from snstat.results import VERDICTS, Finding
 
-TOO_NARROW = "SN502"
 # What the SNN paper promises: the limit is within this of mean 0 and variance 1.
 NORMALIZED = 0.1
 
@@ -27,14 +28,6 @@ def judge(case: Case, codes: Collection[str]) -> tuple[str, list[Finding]]:
         if code in codes
     ]
     return verdict(case, broken), findings
-
-
-# The findings of a case try out the same remedies.
-@lru_cache(maxsize=64)
-def look(case: Case) -> dict[str, Broken]:
-    """Return how each rule is broken that is, by code."""
-    found = {code: rule.look(case) for code, rule in RULES.items()}
-    return {code: broken for code, broken in found.items() if broken is not None}
 
 
 def verdict(case: Case, broken: dict[str, Broken]) -> str:
@@ -66,20 +59,22 @@ def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
     """Return the first remedy after which no rule is broken, else the first after which this one
     holds and no other is newly broken, or nothing.
 
-    Remedies are tried out by theory, so that has to find the rule broken without them, and what is
-    left may not be that networks differ too much for theory to say anything of one of them.
+    Remedies are tried out by theory, so that has to find the rule broken without them (unless the
+    remedy has been tried in another way), and what is left may not be that networks differ too much
+    for theory to say anything of one of them.
     """
     partial = ""
-    for family in rule.families:
-        for remedy in family(case, how):
-            if remedy.case is None:
-                return remedy.words
-            if rule.code not in look(case.thought):
-                return ""
-            left = set(look(remedy.case))
-            if not left:
-                return remedy.words
-            mends = rule.code not in left and left < codes and TOO_NARROW not in left
-            if mends and not partial:
-                partial = remedy.words
+    foreseen = rule.code in look(case.thought)
+    families = (*rule.families, last_resorts) if foreseen else rule.families
+    for remedy in chain.from_iterable(family(case, how) for family in families):
+        if remedy.case is None:
+            return remedy.words
+        if not (foreseen or remedy.tried):
+            continue
+        left = set(look(remedy.case))
+        if not left:
+            return remedy.words
+        mends = rule.code not in left and left < codes and TOO_NARROW not in left
+        if mends and not partial:
+            partial = remedy.words
     return partial

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.remedies import fewer_layers, gains
+from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, Rule
 from snstat.results import GRADIENT, FloatArray
 
@@ -138,6 +138,6 @@ RULES = (
         leaves_range,
         # Only of what overflows: what underflows is judged by how it came to that.
         None,
-        (gains, fewer_layers),
+        (gains, standard_inputs, wider_format),
     ),
 )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.remedies import fewer_layers, gains, without_biases
+from snstat.checks.remedies import HOLDING
 from snstat.checks.rule import Broken, Rule
 
 # Inputs are the same where 1 − cosine is rounding.
@@ -69,7 +69,7 @@ RULES = (
         "the cosine between different inputs reaches its bound",
         collapses,
         "collapsed",
-        (gains, without_biases, fewer_layers),
+        HOLDING,
     ),
     Rule(
         "SN302",
@@ -77,6 +77,6 @@ RULES = (
         "nearby inputs separate within the stack, by more than --separation-max per layer",
         separates,
         "chaotic",
-        (gains,),
+        HOLDING,
     ),
 )

@@ -1,116 +1,118 @@
-"""What to try: other gains, fewer layers, wider layers. Whether it helps is tried out elsewhere."""
+"""What to try, one thing at a time. Whether it helps is tried out elsewhere."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import lru_cache
-
-import numpy as np
+from dataclasses import replace
+from typing import Any
 
 from snstat.checks.case import Case
+from snstat.checks.gains import holding_gains
 from snstat.checks.rule import Broken, Remedy
+from snstat.results import InputMoments
 from snstat.stack import MAX_WIDTH
-from snstat.theory.centred import centred_moments
-from snstat.theory.dense import LARGEST_SECOND_MOMENT
 
-# Second moments of pre-activations among which the best gain is looked for.
-PLACES = np.exp(np.linspace(math.log(0.01), math.log(100.0), 81))
-# A signal beyond these has gone wherever it goes.
-GONE = 1e6
-# Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
-# so many layers.
-LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 1000
-LEAST_PLACE, MOST_PLACE = 1e-6, 1e6
 # Deeper stacks are not tried out.
 MOST_LAYERS = 2**20
+# Drawn inputs are normal unless asked otherwise.
+NORMAL_KURTOSIS = 3.0
+
+
+def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
+    """Return the remedy that makes `changes` (see `Case.changed`) to a case.
+
+    Its layers are the most that there may be, or the least (`at_least`).
+    """
+    changed = case.changed(**changes)
+    old, new = case.stack, changed.stack
+    options, shape = [], []
+    if new.weight_gain != old.weight_gain and new.weight_gain is not None:
+        text = f"{new.weight_gain:.4g}"
+        text = text if float(text) == new.weight_gain else repr(new.weight_gain)
+        options.append(f"--weight-gain {text} (now {old.hidden_gain:.4g})")
+    if changed.layer.bias_std != case.layer.bias_std:
+        options.append(f"--bias-std {changed.layer.bias_std:.4g} (now {case.layer.bias_std:.4g})")
+    if changed.inputs is not case.inputs and "inputs" in changes:
+        options += _inputs_words(case.inputs, changed.inputs)
+    if changed.bounds.number_format != case.bounds.number_format:
+        formats = f"{changed.bounds.number_format} (now {case.bounds.number_format})"
+        options.append(f"--number-format {formats}")
+    if "depth" in changes:
+        shape.append(_layers_words(case, new.depth, "least" if at_least else "most"))
+    if new.width != old.width:
+        shape.append(f"width ≥ {new.width:,} (now {old.width:,})")
+    parts = options + shape
+    words = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
+    return Remedy(f"use {words}" if options else words, changed)
+
+
+def _inputs_words(old: InputMoments, new: InputMoments) -> list[str]:
+    if not new.drawn:
+        return [f"inputs scaled by {math.sqrt(new.second_moment / old.second_moment):.4g}"]
+    words = []
+    if new.mean != old.mean:
+        words.append(f"--input-mean {new.mean:g} (now {old.mean:.4g})")
+    if new.variance != old.variance:
+        words.append(f"--input-std {math.sqrt(new.variance):g} (now {math.sqrt(old.variance):.4g})")
+    return words
+
+
+def _layers_words(case: Case, depth: int, bound: str) -> str:
+    layers = "1 layer" if depth == 1 else f"{depth:,} layers"
+    limit = f", --depth-limit {case.limit}" if case.limit > case.depth else ""
+    return f"at {bound} {layers} (now {case.depth:,}{limit})"
 
 
 def gains(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
     """Yield gains that hold the signal over the whole stack."""
-    for remedy, layers in _gains_and_layers(case):
+    for gain, layers in holding_gains(case):
         if layers >= case.limit:
-            yield remedy
+            yield change(case, weight_gain=gain)
 
 
 def without_biases(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
     """Yield the stack without its biases."""
     if case.layer.bias_std > 0:
-        now = f"{case.layer.bias_std:.4g}"
-        yield Remedy(f"use --bias-std 0 (now {now})", case.changed(bias_std=0.0))
+        yield change(case, bias_std=0.0)
 
 
-def fewer_layers(case: Case, broken: Broken) -> Iterator[Remedy]:
-    """Yield fewer layers, alone or with another gain, the longest stack first: those before the
-    one that breaks this rule, and those before any rule is broken."""
-    from snstat.checks.judge import look  # which tries remedies out, and so imports this module
-
-    layers = [broken.layer, *(how.layer for how in look(case).values())]
-    depths = sorted({layer - 1 for layer in layers if layer is not None and layer > 1})
-    found = [(depth, at_most(case, depth)) for depth in depths[:1] + depths[-1:]]
-    found += _shortened_with_gains(case)
-    for _, remedy in sorted(found, key=lambda entry: -entry[0]):
-        yield remedy
+def standard_inputs(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+    """Yield the stack with inputs of mean 0 and variance 1, or data scaled to second moment 1."""
+    inputs = standard(case)
+    if inputs is not None:
+        yield change(case, inputs=inputs)
 
 
-@lru_cache(maxsize=8)
-def _shortened_with_gains(case: Case) -> tuple[tuple[int, Remedy], ...]:
-    """Return other gains with as many layers as break no rule."""
-    from snstat.checks.judge import look
-
-    found = []
-    for remedy, layers in _gains_and_layers(case):
-        depth, changed = min(layers, case.limit), remedy.case
-        while changed is not None and depth > 0:
-            shorter = changed.changed(depth=depth)
-            ends = [how.layer for how in look(shorter).values() if how.layer]
-            if not ends:
-                words = remedy.words
-                if depth < case.limit:
-                    words += f" and {_at_most_words(case, depth)}"
-                found.append((depth, Remedy(words, shorter)))
-                break
-            depth = min([depth, *ends]) - 1
-    return tuple(found)
-
-
-# All findings of a case ask for them.
-@lru_cache(maxsize=8)
-def _gains_and_layers(case: Case) -> tuple[tuple[Remedy, int], ...]:
-    """Return other gains, each with the layers over which the second moment stays in bounds."""
-    now = f"{case.stack.hidden_gain:.4g}"
-    found = {}
-    for gain in _holding_gains(case):
-        # Four digits are easy to type; where depth asks for more, all of them.
-        for words in (f"{gain:.4g}", repr(gain)):
-            if f"{gain:.4g}" != now and words not in found:
-                changed = case.changed(weight_gain=float(words))
-                layers = survival(changed)
-                found[words] = Remedy(f"use --weight-gain {words} (now {now})", changed), layers
-                if layers >= case.limit:
-                    break
-    return tuple(found.values())
-
-
-def survival(case: Case) -> int:
-    """Return over how many layers, up to the limit, the second moment stays in its bounds.
-
-    Cheap: of all theory, it follows the second moment only.
-    """
-    second = case.inputs.second_moment
-    low, high = case.bounds.second_moment_range(second)
-    layer, previous = case.stack.layer(1), math.nan
-    for number in range(1, case.limit + 1):
-        q = layer.square_gain * second + layer.bias_std**2
-        if not q <= LARGEST_SECOND_MOMENT:
-            return number - 1
-        if number > 1 and math.isclose(q, previous, rel_tol=1e-15):
-            return case.limit
-        second, previous = centred_moments(case.activation, q).second_moment, q
-        if not low <= second <= high:
-            return number - 1
-        layer = case.layer
-    return case.limit
+def standard(case: Case) -> InputMoments | None:
+    """Return the moments of standard inputs, None where the inputs are such already."""
+    old = case.inputs
+    if old.drawn:
+        kurtosis = NORMAL_KURTOSIS if math.isnan(old.kurtosis) else old.kurtosis
+        new = InputMoments(
+            mean=0.0,
+            variance=1.0,
+            second_moment=1.0,
+            variance_over_batch=1.0 - 1.0 / case.batch,
+            variance_over_units=1.0,
+            cosine=0.0,
+            kurtosis=kurtosis,
+            length_variance=(kurtosis - 1.0) / case.stack.input_width,
+            drawn=True,
+        )
+        return None if (old.mean, old.variance) == (0.0, 1.0) else new
+    square = old.second_moment
+    # Data are told apart from their standard by what is more than rounding.
+    if not 0 < square < math.inf or math.isclose(square, 1.0, rel_tol=1e-3):
+        return None
+    return replace(
+        old,
+        mean=old.mean / math.sqrt(square),
+        variance=old.variance / square,
+        second_moment=1.0,
+        variance_over_batch=old.variance_over_batch / square,
+        variance_over_units=old.variance_over_units / square,
+    )
 
 
 def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
@@ -118,19 +120,14 @@ def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
     for factor in (2, 4, 8, 16):
         depth = factor * case.depth
         if depth <= MOST_LAYERS:
-            words = f"at least {depth:,} layers (now {case.depth:,})"
-            yield Remedy(words, case.changed(depth=depth))
+            yield change(case, depth=depth, at_least=True)
 
 
-def at_most(case: Case, depth: int) -> Remedy:
-    """Return the remedy of a stack of `depth` layers."""
-    return Remedy(_at_most_words(case, depth), case.changed(depth=depth))
-
-
-def _at_most_words(case: Case, depth: int) -> str:
-    layers = "1 layer" if depth == 1 else f"{depth:,} layers"
-    limit = f", --depth-limit {case.limit}" if case.limit > case.depth else ""
-    return f"at most {layers} (now {case.depth:,}{limit})"
+def wider_format(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+    """Yield formats of a wider range than the one chosen."""
+    for name in ("bfloat16", "float32"):
+        if case.bounds.number_format == "float16":
+            yield change(case, number_format=name)
 
 
 def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
@@ -141,60 +138,8 @@ def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
     # What is more than can be told starts from what it is more than.
     for width in (least, 1.0 + least, 1.05 * least, *(1.5**n * least for n in range(1, 10))):
         if width <= MAX_WIDTH:
-            units, now = math.ceil(width), case.stack.width
-            yield Remedy(f"width ≥ {units:,} (now {now:,})", case.changed(width=units))
+            yield change(case, width=math.ceil(width))
 
 
-def _holding_gains(case: Case) -> Iterator[float]:
-    """Yield G with G² E[φ²] + b² = q for some q: what the second moment then stays at.
-
-    The last one is tuned to the depth: where every fixed point repels, as for GELU, it keeps the
-    signal longest.
-    """
-    target = case.bounds.target(case.stack.activation)
-    if target == (0.0, 1.0):
-        yield 1.0  # exactly, but for biases that come with the initialiser
-    if target is not None:
-        yield from _gain_of_target(case, *target)
-    bias = case.layer.bias_std**2
-    found: list[tuple[float, float]] = []
-    for q in (1.0, *PLACES.tolist()):
-        state = centred_moments(case.activation, q)
-        if q > bias and state.second_moment > 0:
-            square = (q - bias) / state.second_moment
-            change = math.log(max(square * state.derivative_square, 1e-300))
-            found.append((abs(change), math.sqrt(square)))
-    if found:
-        yield found[0][1]
-        yield min(found)[1]
-    yield _tuned_gain(case)
-
-
-def _gain_of_target(case: Case, mean: float, variance: float) -> Iterator[float]:
-    """Yield the gain at which the target's second moment is a fixed point, if there is one."""
-    wanted = variance + mean * mean
-    low, high = math.log(LEAST_PLACE), math.log(MOST_PLACE)
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        second = centred_moments(case.activation, math.exp(middle)).second_moment
-        low, high = (low, middle) if second > wanted else (middle, high)
-    q = float(f"{math.exp(0.5 * (low + high)):.8g}")
-    square = (q - case.layer.bias_std**2) / wanted if wanted > 0 else 0.0
-    if square > 0:
-        yield math.sqrt(square)
-
-
-def _tuned_gain(case: Case) -> float:
-    """Return the gain after which the last second moment is the input's."""
-    start = case.inputs.second_moment
-    low, high = math.log(LEAST_GAIN), math.log(MOST_GAIN)
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        square, second, previous = math.exp(2.0 * middle), start, math.nan
-        for _ in range(min(case.limit, FOLLOWED)):
-            q = square * second + case.layer.bias_std**2
-            second, previous = centred_moments(case.activation, q).second_moment, second
-            if not start / GONE < second < start * GONE or math.isclose(second, previous):
-                break
-        low, high = (low, middle) if second > start else (middle, high)
-    return math.exp(0.5 * (low + high))
+# What mends most rules, the mildest first.
+HOLDING = (gains, without_biases, standard_inputs)

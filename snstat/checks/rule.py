@@ -24,10 +24,15 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """Something to try, in words, and the case that it leads to (None: it cannot be computed)."""
+    """Something to try, in words, and the case that it leads to (None: it cannot be computed).
+
+    `tried` tells that who offers it has seen that it mends the rule, as rules alone do not see it
+    of a case that was never run.
+    """
 
     words: str
     case: Case | None
+    tried: bool = False
 
 
 # A family of remedies: what to try for a broken rule, best first.

@@ -9,7 +9,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.checks.case import Case
-from snstat.checks.remedies import fewer_layers, gains, without_biases
+from snstat.checks.remedies import HOLDING
 from snstat.checks.rule import Broken, Rule
 from snstat.results import FloatArray
 
@@ -87,6 +87,6 @@ RULES = (
         "too many units are dead for the whole batch, or saturated",
         too_few_alive,
         None,
-        (gains, without_biases, fewer_layers),
+        HOLDING,
     ),
 )

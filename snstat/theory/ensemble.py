@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +38,7 @@ def ensemble_image(activation: Activation, q: float, square_gain: float, bias: f
     return square_gain * centred_moments(activation, q).second_moment + bias * bias
 
 
+@lru_cache(maxsize=32)
 def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> EnsembleSearch:
     """Return every fixed point of q → q' with q = 0 or between 1e-12 and 1e12 (further where gain
     or bias are extreme), stable ones first.

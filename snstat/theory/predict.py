@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
 
 from snstat.activation import ACTIVATIONS
 from snstat.results import STATISTICS, InputMoments
-from snstat.stack import Stack
+from snstat.stack import DenseLayer, Stack
 from snstat.theory.dead import dead_fraction
 from snstat.theory.dense import DenseStep, dense_step
 from snstat.theory.linear import without_noise
 from snstat.theory.quadrature import FloatArray
+
+# The steps of deeper stacks are not kept for others.
+KEPT = 2**14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,22 +94,46 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
 
 def _follow(stack: Stack, batch: int, inputs: InputMoments) -> tuple[list[DenseStep], bool]:
     """Return the steps until the state overflows or repeats, and whether it was the latter."""
-    steps: list[DenseStep] = []
-    second_moment, gap = inputs.second_moment, _input_gap(batch, inputs)
-    silent = inputs.silent
-    repeated = stack.layer(2)
-    for number in range(1, stack.depth + 1):
-        layer = stack.layer(1) if number == 1 else repeated
-        # Only equal layers can repeat a state.
-        previous = steps[-1] if number > 2 else None
-        step = dense_step(layer, second_moment, gap, previous, silent=silent)
-        if step is None:
-            return steps, False
-        if step is previous:
-            return steps, True
-        steps.append(step)
-        second_moment, gap, silent = step.second_moment, step.gap, step.silent
-    return steps, False
+    begin = _begin if stack.depth <= KEPT else _Chain
+    state = (inputs.second_moment, _input_gap(batch, inputs), inputs.silent)
+    return begin(stack.layer(1), stack.layer(2), *state).until(stack.depth)
+
+
+class _Chain:
+    """The steps of one stack, as far as anybody asked for them."""
+
+    def __init__(
+        self,
+        first: DenseLayer,
+        repeated: DenseLayer,
+        second_moment: float,
+        gap: float,
+        silent: bool,  # noqa: FBT001  # a key of a cache
+    ) -> None:
+        self._layers = first, repeated
+        self._state = second_moment, gap, silent
+        self._steps: list[DenseStep] = []
+        self._ended = self._settled = False
+
+    def until(self, depth: int) -> tuple[list[DenseStep], bool]:
+        """Return the steps up to `depth` layers, and whether the state repeats before that."""
+        steps = self._steps
+        while len(steps) < depth and not self._ended:
+            second_moment, gap, silent = self._state
+            layer = self._layers[min(len(steps), 1)]
+            # Only equal layers can repeat a state.
+            previous = steps[-1] if len(steps) > 1 else None
+            step = dense_step(layer, second_moment, gap, previous, silent=silent)
+            self._settled = step is not None and step is previous
+            self._ended = step is None or self._settled
+            if step is not None and not self._settled:
+                steps.append(step)
+                self._state = step.second_moment, step.gap, step.silent
+        return steps[:depth], self._settled and len(steps) < depth
+
+
+# Stacks that differ in depth only begin alike.
+_begin = lru_cache(maxsize=16)(_Chain)
 
 
 def _input_gap(batch: int, inputs: InputMoments) -> float:

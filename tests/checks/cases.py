@@ -26,6 +26,34 @@ def case(activation, depth=64, *, batch=64, mean=0.0, std=1.0, bounds=None, **st
     return Case(built, batch, inputs.moments(), Bounds.build(**(bounds or {})))
 
 
+# activation, depth, options -> verdict, codes
+JUDGEMENTS = [
+    ("selu", 64, {}, "self-normalizing", set()),
+    ("selu", 512, {}, "gradient-exploding", {"SN202"}),
+    ("relu", 16, {}, "stable", set()),
+    ("relu", 64, {}, "collapsed", {"SN301"}),
+    ("relu", 30, {"weight_gain": 2.0}, "exploding", {"SN102", "SN202"}),
+    ("relu", 600, {"weight_gain": 2.0}, "non-finite", {"SN001", "SN102", "SN202", "SN301"}),
+    ("tanh", 64, {}, "stable", set()),
+    ("tanh", 64, {"weight_gain": 1.5}, "chaotic", {"SN302"}),
+    ("tanh", 64, {"weight_gain": 20.0}, "chaotic", {"SN202", "SN302", "SN401"}),
+    ("tanh", 20, {}, "stable", set()),
+    ("gelu", 64, {}, "vanishing", {"SN101", "SN201"}),
+    ("sigmoid", 4, {}, "collapsed", {"SN301"}),
+    ("selu", 64, {"weight_gain": 0.75}, "stable", {"SN104", "SN601"}),
+    ("selu", 64, {"init": "he_normal"}, "exploding", {"SN102", "SN103", "SN601"}),
+    (
+        "selu",
+        64,
+        {"init": "torch_default"},
+        "vanishing",
+        {"SN101", "SN104", "SN201", "SN301", "SN601"},
+    ),
+    ("identity", 64, {}, "stable", set()),
+    # Exactly half of its units are dead to a single sample, which is not more than half.
+    ("relu", 8, {"batch": 1}, "stable", set()),
+]
+
 JUDGED = {}
 
 

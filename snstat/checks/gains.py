@@ -1,0 +1,116 @@
+"""Gains that hold a signal: at a fixed point, at a target, or over the depth of a stack."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from snstat.checks.case import Case
+from snstat.theory.centred import centred_moments
+from snstat.theory.dense import LARGEST_SECOND_MOMENT
+
+# Second moments of pre-activations among which the best gain is looked for.
+PLACES = np.exp(np.linspace(math.log(0.01), math.log(100.0), 81))
+# A signal beyond these has gone wherever it goes.
+GONE = 1e6
+# Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
+# so many layers.
+LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 1000
+LEAST_PLACE, MOST_PLACE = 1e-6, 1e6
+
+
+# All findings of a case ask for them.
+@lru_cache(maxsize=32)
+def holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
+    """Return other gains, each with the layers over which the second moment stays in bounds.
+
+    Four digits are easy to type; where depth asks for more, all of them.
+    """
+    now = f"{case.stack.hidden_gain:.4g}"
+    found: dict[float, int] = {}
+    for exact in _gains(case):
+        for gain in (float(f"{exact:.4g}"), exact):
+            if f"{exact:.4g}" != now and gain not in found:
+                found[gain] = survival(case.changed(weight_gain=gain))
+                if found[gain] >= case.limit:
+                    break
+    return tuple(found.items())
+
+
+def survival(case: Case) -> int:
+    """Return over how many layers, up to the limit, the second moment stays in its bounds.
+
+    Cheap: of all theory, it follows the second moment only.
+    """
+    second = case.inputs.second_moment
+    low, high = case.bounds.second_moment_range(second)
+    layer, previous = case.stack.layer(1), math.nan
+    for number in range(1, case.limit + 1):
+        q = layer.square_gain * second + layer.bias_std**2
+        if not q <= LARGEST_SECOND_MOMENT:
+            return number - 1
+        if number > 1 and math.isclose(q, previous, rel_tol=1e-15):
+            return case.limit
+        second, previous = centred_moments(case.activation, q).second_moment, q
+        if not low <= second <= high:
+            return number - 1
+        layer = case.layer
+    return case.limit
+
+
+def _gains(case: Case) -> Iterator[float]:
+    """Yield G with G² E[φ²] + b² = q for some q: what the second moment then stays at.
+
+    The last one is tuned to the depth: where every fixed point repels, as for GELU, it keeps the
+    signal longest.
+    """
+    target = case.bounds.target(case.stack.activation)
+    if target == (0.0, 1.0):
+        yield 1.0  # exactly, but for biases that come with the initialiser
+    if target is not None:
+        yield from _gain_of_target(case, *target)
+    bias = case.layer.bias_std**2
+    found: list[tuple[float, float]] = []
+    for q in (1.0, *PLACES.tolist()):
+        state = centred_moments(case.activation, q)
+        if q > bias and state.second_moment > 0:
+            square = (q - bias) / state.second_moment
+            change = math.log(max(square * state.derivative_square, 1e-300))
+            found.append((abs(change), math.sqrt(square)))
+    if found:
+        yield found[0][1]
+        yield min(found)[1]
+    yield _tuned_gain(case)
+
+
+def _gain_of_target(case: Case, mean: float, variance: float) -> Iterator[float]:
+    """Yield the gain at which the target's second moment is a fixed point, if there is one."""
+    wanted = variance + mean * mean
+    low, high = math.log(LEAST_PLACE), math.log(MOST_PLACE)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        second = centred_moments(case.activation, math.exp(middle)).second_moment
+        low, high = (low, middle) if second > wanted else (middle, high)
+    q = float(f"{math.exp(0.5 * (low + high)):.8g}")
+    square = (q - case.layer.bias_std**2) / wanted if wanted > 0 else 0.0
+    if square > 0:
+        yield math.sqrt(square)
+
+
+def _tuned_gain(case: Case) -> float:
+    """Return the gain after which the last second moment is the input's."""
+    start = case.inputs.second_moment
+    low, high = math.log(LEAST_GAIN), math.log(MOST_GAIN)
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        square, second, previous = math.exp(2.0 * middle), start, math.nan
+        for _ in range(min(case.limit, FOLLOWED)):
+            q = square * second + case.layer.bias_std**2
+            second, previous = centred_moments(case.activation, q).second_moment, second
+            if not start / GONE < second < start * GONE or math.isclose(second, previous):
+                break
+        low, high = (low, middle) if second > start else (middle, high)
+    return math.exp(0.5 * (low + high))

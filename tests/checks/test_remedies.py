@@ -1,0 +1,159 @@
+"""Remedies: what a message says to try mends what it was said for."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from snstat.checks.bounds import Bounds
+from snstat.checks.case import Case
+from snstat.checks.judge import judge
+from snstat.checks.look import look
+from snstat.checks.rules import CODES
+from snstat.results import InputMoments
+from snstat.stack import Stack
+from tests.checks.cases import JUDGEMENTS, case, judged
+
+# What to try -> what it changes. The first group is the new value.
+CHANGES = {
+    "weight_gain": r"--weight-gain (\S+) \(now",
+    "bias_std": r"--bias-std (\S+) \(now",
+    "mean": r"--input-mean (\S+) \(now",
+    "std": r"--input-std (\S+) \(now",
+    "number_format": r"--number-format (\S+) \(now",
+    "depth": r"at (?:most|least) ([\d,]+) layers? \(now",
+    "width": r"width ≥ ([\d,]+) \(now",
+}
+
+
+def parsed(remedy):
+    """What a remedy asks to change, read from its words alone."""
+    found = {name: re.search(pattern, remedy) for name, pattern in CHANGES.items()}
+    texts = {name: match[1].replace(",", "") for name, match in found.items() if match}
+    # Every part of it is understood.
+    assert remedy.count("(now ") == len(texts) > 0, remedy
+    return {
+        name: text
+        if name == "number_format"
+        else (int, float)[name not in {"depth", "width"}](text)
+        for name, text in texts.items()
+    }
+
+
+def remade(activation, depth, options, changes):
+    """The case as a user would start it after the changes."""
+    changes = dict(changes)
+    bounds = dict(options.get("bounds", {}))
+    if "number_format" in changes:
+        bounds["number_format"] = changes.pop("number_format")
+    if "depth" in changes:
+        bounds.pop("depth_limit", None)
+    return case(activation, **{**options, "depth": depth, **changes, "bounds": bounds})
+
+
+def check_mends(activation, depth, options):
+    """All findings but those of an unreachable target have a remedy that mends them."""
+    findings = judged(activation, depth, **options)[1]
+    assert findings
+    for code, finding in findings.items():
+        assert finding.remedy, finding
+        assert finding.message.endswith("; " + finding.remedy)
+        left = look(remade(activation, depth, options, parsed(finding.remedy)))
+        assert code not in left, finding
+        assert set(left) < set(findings), finding
+
+
+BROKEN = [entry[:3] for entry in JUDGEMENTS if entry[4]]
+
+
+@pytest.mark.parametrize(("activation", "depth", "options"), BROKEN)
+def test_every_remedy_mends_what_it_was_given_for(activation, depth, options):
+    check_mends(activation, depth, {**options, "width": 2**14})
+
+
+# Several things are wrong at once, or inputs are, or the format, or networks are narrow.
+SEVERAL = [
+    ("selu", 40, {"width": 64, "batch": 8, "weight_gain": 1.1, "bias_std": 0.5, "std": 10.0}),
+    ("selu", 40, {"weight_gain": 0.353, "std": 1e4}),
+    ("selu", 512, {"width": 16, "batch": 8, "std": 0.001, "bias_std": 0.5}),
+    ("selu", 4, {"mean": 3.0, "init": "torch_default", "bounds": {"depth_limit": 100}}),
+    ("relu", 200, {"weight_gain": 3.0, "width": 64}),
+    ("tanh", 20, {"batch": 1, "std": 1e4, "mean": 3.0, "weight_gain": 1.44, "bias_std": 0.5}),
+    ("hard_tanh", 40, {"width": 4096, "batch": 8, "std": 3.0, "weight_gain": 2.18}),
+    ("hard_tanh", 20, {"batch": 1, "mean": 3.0}),
+    ("sigmoid", 4, {"width": 128, "std": 1e-3, "bias_std": 0.3}),
+    ("erf", 64, {"width": 16, "init": "glorot_normal", "bias_std": 0.05, "std": 1e4}),
+    ("tanh", 4, {"std": 0.0}),
+    ("relu", 4, {"std": 1e5, "batch": 8, "bounds": {"number_format": "float16"}}),
+    ("identity", 20, {"width": 16, "weight_gain": 1.3, "bias_std": 1.0}),
+]
+
+
+@pytest.mark.parametrize(("activation", "depth", "options"), SEVERAL)
+def test_stacks_with_several_faults_have_remedies_too(activation, depth, options):
+    check_mends(activation, depth, options)
+
+
+def test_a_remedy_of_several_changes_needs_each_of_them():
+    counted = 0
+    for activation, depth, options in SEVERAL:
+        for finding in judged(activation, depth, **options)[1].values():
+            changes = parsed(finding.remedy)
+            if look(remade(activation, depth, options, changes)):
+                continue  # mends this rule only
+            for name in list(changes) * (len(changes) > 1):
+                # Mean and spread of the inputs are changed together.
+                rest = {key: value for key, value in changes.items() if key != name}
+                if not {"mean", "std"} <= changes.keys() or name not in {"mean", "std"}:
+                    assert look(remade(activation, depth, options, rest)), (finding, name)
+                    counted += 1
+    assert counted > 10
+
+
+def test_as_many_layers_are_left_as_hold_with_another_gain():
+    options = {"weight_gain": 3.0, "width": 64}
+    changes = parsed(judged("relu", 200, **options)[1]["SN001"].remedy)
+    assert changes.keys() == {"weight_gain", "depth"}
+    for more, sound in ((0, True), (1, False)):
+        longer = {**changes, "depth": changes["depth"] + more}
+        assert bool(look(remade("relu", 200, options, longer))) != sound
+
+
+def test_a_target_out_of_reach_has_no_remedy_and_does_not_keep_others_from_theirs():
+    # The mean of erf is 0 whatever is done; a gain that ends the chaos is to be had.
+    options = {"weight_gain": 2.0, "bounds": {"target_mean": 0.5, "target_variance": 0.5}}
+    findings = judged("erf", 64, **options)[1]
+    assert set(findings) == {"SN104", "SN202", "SN302"}
+    assert not findings["SN104"].remedy
+    assert findings["SN104"].message.endswith("not to the target (0.5, 0.5)")
+    for code in ("SN202", "SN302"):
+        changes = parsed(findings[code].remedy)
+        left = set(look(remade("erf", 64, options, changes)))
+        assert code not in left
+        assert left < set(findings)
+
+
+@pytest.mark.parametrize("factor", [20.0, 1e5])
+def test_data_of_another_scale_are_to_be_scaled(factor):
+    square = factor**2
+    data = InputMoments(0.0, square, square, 0.9 * square, square, 0.1, 3.0, 0.0, drawn=False)
+    stack = Stack.build("tanh", 20)
+    findings = judge(Case(stack, 10, data, Bounds.build()), frozenset(CODES))[1]
+    assert findings[-1].code == "SN401"
+    assert {finding.remedy for finding in findings} == {findings[0].remedy}
+    factor = re.fullmatch(r"use inputs scaled by (\S+)", findings[0].remedy)[1]
+    square *= float(factor) ** 2
+    assert square == pytest.approx(1.0, rel=1e-3)
+    scaled = InputMoments(0.0, square, square, 0.9 * square, square, 0.1, 3.0, 0.0, drawn=False)
+    assert not look(Case(stack, 10, scaled, Bounds.build()))
+
+
+def test_fewer_layers_are_fewer_than_the_stack_has():
+    finding = judged("selu", 512, bounds={"depth_limit": 1000})[1]["SN202"]
+    assert finding.remedy == "at most 200 layers (now 512, --depth-limit 1000)"
+
+
+def test_biases_that_move_the_fixed_point_are_to_be_left_out():
+    finding = judged("selu", 64, bias_std=0.3)[1]["SN104"]
+    assert finding.remedy == "use --bias-std 0 (now 0.3)"
