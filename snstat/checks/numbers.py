@@ -12,7 +12,7 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, Rule
-from snstat.results import GRADIENT, FloatArray
+from snstat.results import GRADIENT, BoolArray, FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,73 +38,103 @@ def leaves_range(case: Case) -> Broken | None:
     """Return where a value is not finite, or an activation or gradient leaves the format."""
     name = case.bounds.number_format
     form = FORMATS[name]
-    found = [
-        *_seen_nonfinite(case),
-        *_activations(case, name, form),
-        *_gradients(case, name, form),
-    ]
-    # What overflows is graver than what underflows before it.
-    return min(found, key=lambda how: (how.verdict is None, how.layer or 0), default=None)
+    forward = [*_seen_nonfinite(case), *_activations(case, name, form)]
+    forward.sort(key=lambda how: how.layer or 0)
+    # What overflows is graver than what underflows before it, and gradients come after activations.
+    return min(
+        [*forward, *_gradients(case, name, form)], key=lambda how: how.verdict is None, default=None
+    )
 
 
 def _seen_nonfinite(case: Case) -> list[Broken]:
     if case.run is None or case.run.first_nonfinite is None:
         return []
-    layer = case.run.first_nonfinite
-    largest = _largest(case)
-    expected = float(largest[layer])
-    words = (
-        "theory has no finite value there"
-        if math.isnan(expected)
-        else f"largest predicted {expected:.2g}"
-    )
-    text = f"activations are not finite from layer {layer} on (seen; {words})"
+    layer, dtype = case.run.first_nonfinite, case.run.simulation.dtype
+    largest = _largest(case, case.prediction.pre_second_moment)
+    # Theory that ends is beyond all formats.
+    beyond = np.flatnonzero(~(largest[: case.depth + 1] <= np.finfo(dtype).max))
+    if beyond.size and beyond[0] == layer:
+        words = "as predicted"
+    elif beyond.size:
+        words = f"predicted from layer {beyond[0]} on"
+    else:
+        words = f"not predicted, largest {largest[layer]:.2g}"
+    text = f"activations are not finite in {dtype} from layer {layer} on (seen; {words})"
     return [Broken(layer, None, None, text, NON_FINITE)]
 
 
-def _largest(case: Case) -> FloatArray:
-    """Return about the largest activation of a batch, (limit + 1,), by theory.
+def _largest(case: Case, q: FloatArray) -> FloatArray:
+    """Return about the largest activation of a batch for pre-activations N(0, q), both (layers,).
 
-    The largest of N normals of variance q is about √(2 q ln N); NaN where q is too large.
+    The largest of N normals is about √(2 q ln 2N). Of layer 0, and where q is too large, nothing
+    is known: the root mean square at least and NaN.
     """
     samples = 2.0 * max(case.batch * case.stack.width, 2)
-    edge = np.sqrt(2.0 * math.log(samples) * case.prediction.pre_second_moment)
+    edge = np.sqrt(2.0 * math.log(samples) * q)
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.maximum(*(np.abs(case.activation(sign * edge)) for sign in (-1.0, 1.0)))
+        largest: FloatArray = np.maximum(
+            *(np.abs(case.activation(sign * edge)) for sign in (-1.0, 1.0))
+        )
+    largest[0] = math.sqrt(case.inputs.second_moment)
+    return largest
 
 
 def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     found = []
-    root = np.sqrt(case.known("second_moment"))
-    largest = _largest(case)
-    largest[0] = root[0]  # at least: nothing more is known of inputs
+    seen = case.seen("second_moment")
+    largest = _largest(case, case.prediction.pre_second_moment)
     high = np.flatnonzero(largest > form.largest)
     if high.size:
         layer = int(high[0])
         value = float(largest[layer])
+        from_seen = _largest(case, _pre_activations(case, seen))
+        if case.run is not None and case.run.first_nonfinite is not None:
+            from_seen[case.run.first_nonfinite : case.depth + 1] = math.inf
+        also = _seen(from_seen, layer, from_seen > form.largest, "from second moments seen")
         text = (
-            f"{name} overflows at layer {layer}: largest activation about {value:.2g} (theory"
-            f"{_seen_root(case, layer)}), above {form.largest:.6g}"
+            f"{name} overflows at layer {layer}: largest activation about {value:.2g}"
+            f" (theory{also}), above {form.largest:.6g}"
         )
         found.append(Broken(layer, value, form.largest, text, NON_FINITE))
+    root = np.sqrt(case.known("second_moment"))
     low = np.flatnonzero((root < form.smallest) & (root[0] > 0))
     if low.size:
         layer = int(low[0])
         value = float(root[layer])
         # `known` has told which of the two it is.
-        theory = case.theory_holds or math.isnan(float(case.seen("second_moment")[layer]))
-        source = f"theory{_seen_root(case, layer)}" if theory else "seen"
+        theory = case.theory_holds or math.isnan(float(seen[layer]))
+        roots = np.sqrt(np.maximum(seen, 0.0))
+        also = _seen(roots, layer, roots < form.smallest, "seen")
         text = (
             f"{name} underflows at layer {layer}: root mean square of activations {value:.2g}"
-            f" ({source}), below {form.smallest:.2g}"
+            f" ({f'theory{also}' if theory else 'seen'}), below {form.smallest:.2g}"
         )
         found.append(Broken(layer, value, form.smallest, text))
     return found
 
 
-def _seen_root(case: Case, layer: int) -> str:
-    seen = float(case.seen("second_moment")[layer])
-    return "" if math.isnan(seen) else f"; root mean square seen {math.sqrt(max(seen, 0.0)):.2g}"
+def _pre_activations(case: Case, second_moment: FloatArray) -> FloatArray:
+    """Return q of every layer from the second moments of those before, NaN for the input."""
+    q = np.full(len(second_moment), math.nan)
+    for part, layer in ((slice(1, 2), case.stack.layer(1)), (slice(2, None), case.layer)):
+        before = second_moment[part.start - 1 : -1][: q[part].size]
+        q[part] = layer.square_gain * before + layer.bias_std**2
+    return q
+
+
+def _seen(seen: FloatArray, layer: int, out: BoolArray, words: str, *, back: bool = False) -> str:
+    """Return how a value predicted to be out of range from `layer` on (`back` to the input) was
+    seen there, and from which layer on it was `out`, both (layers,), if from another."""
+    value = float(seen[layer])
+    if math.isnan(value):
+        return ""
+    text = "; seen not finite" if math.isinf(value) else f"; {words} {value:.2g}"
+    where = np.flatnonzero(out)
+    if not where.size:
+        return f"{text}, in range"
+    crossed = int(where[-1 if back else 0])
+    side = "back" if back else "on"
+    return text if crossed == layer else f"{text}, out of range from layer {crossed} {side}"
 
 
 def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
@@ -120,11 +150,11 @@ def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     bound = form.smallest if under else form.largest
     with np.errstate(over="ignore"):
         value = float(np.exp(root[layer]))
-    seen = float(case.seen(GRADIENT)[layer])
-    measured = "" if math.isnan(seen) else f"; seen {math.sqrt(seen):.2g}"
+    seen = np.sqrt(case.seen(GRADIENT)[: case.depth + 1])
+    also = _seen(seen, layer, seen < bound if under else seen > bound, "seen", back=True)
     text = (
         f"{name} gradients {verb} at layer {layer}: {value:.2g} of the last layer's root mean"
-        f" square (theory{measured}), {side} {bound:.2g}"
+        f" square (theory{also}), {side} {bound:.2g}"
     )
     verdict = NON_FINITE if verb == "overflow" else None
     return [Broken(layer, value if 0 < value < math.inf else None, bound, text, verdict)]

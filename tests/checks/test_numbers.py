@@ -1,0 +1,133 @@
+"""SN001 tells where numbers leave their format: as predicted and as seen."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from snstat.checks.numbers import leaves_range
+from snstat.results import GRADIENT, Run, Simulation, StackSummary, Statistic
+from tests.checks.cases import case
+
+WIDTH, BATCH = 64, 16
+
+
+def seen(
+    depth, factor, *, number_format="float32", finite=None, gain=2.0, std=1.0, gradients=False
+):
+    """A ReLU stack, whose second moments are gain²/2 to the power of the layer, and a run that saw
+    them `factor` times as large, finite up to a layer."""
+    made = case(
+        "relu",
+        depth,
+        width=WIDTH,
+        batch=BATCH,
+        std=std,
+        weight_gain=gain,
+        bounds={"number_format": number_format},
+    )
+    layers = np.arange(depth + 1)
+    missing = np.full(depth + 1, math.nan)
+    values = {"second_moment": std**2 * factor * (gain**2 / 2.0) ** layers}
+    values["second_moment"][0] = std**2
+    if gradients:
+        values[GRADIENT] = factor * (gain**2 / 2.0) ** (depth - layers)
+    ends = np.ones(depth + 1, np.bool_)
+    if finite is not None:
+        ends[finite + 1 :] = False
+        values["second_moment"][finite + 1 :] = math.nan
+    run = Run(
+        StackSummary("relu", depth, WIDTH, WIDTH, "he_normal", gain, 0.0),
+        Simulation(BATCH, 8, 0, "float32", "matrix-free", "normal", 0.0, 1.0),
+        ends,
+        MappingProxyType(
+            {name: Statistic(value, 0.01 * value, missing) for name, value in values.items()}
+        ),
+    )
+    return replace(made, run=run)
+
+
+def first_beyond(bound, factor=1.0):
+    """The first layer of which √(2 q ln 2N) exceeds the bound, and that: q doubles each layer."""
+    layer = 2
+    while True:
+        # q of the layer is 4 times the second moment before.
+        largest = math.sqrt(2.0 * math.log(2 * WIDTH * BATCH) * 4.0 * factor * 2.0 ** (layer - 1))
+        if largest > bound:
+            return layer, largest
+        layer += 1
+
+
+def test_the_largest_activation_seen_is_estimated_as_the_predicted_one():
+    layer, largest = first_beyond(65504.0)
+    for factor, where in ((1.0, ""), (0.25, f", out of range from layer {layer + 2} on")):
+        how = leaves_range(seen(layer + 5, factor, number_format="float16"))
+        text = (
+            rf"float16 overflows at layer {layer}: largest activation about (\S+) \(theory; from"
+            rf" second moments seen (\S+){where}\), above 65504"
+        )
+        found = re.fullmatch(text, how.text)
+        assert found, how.text
+        assert how.layer == layer
+        assert how.value == pytest.approx(largest)
+        assert float(found[1]) == pytest.approx(largest, rel=0.05)
+        # To two digits: the amplitude of a factor of the square.
+        assert float(found[2]) == pytest.approx(math.sqrt(factor) * largest, rel=0.05)
+    short = leaves_range(seen(layer + 1, 0.25, number_format="float16"))
+    assert re.search(r"seen \S+, in range\), above", short.text)
+    assert first_beyond(65504.0, 0.25)[0] == layer + 2
+
+
+def test_an_infinity_that_was_seen_is_told_with_the_layer_predicted():
+    layer, _ = first_beyond(float(np.finfo(np.float32).max))
+    for first, words in (
+        (layer - 3, f"predicted from layer {layer} on"),
+        (layer, "as predicted"),
+    ):
+        how = leaves_range(seen(layer + 5, 1.0, finite=first - 1))
+        assert (how.layer, how.verdict) == (first, "non-finite")
+        start = f"activations are not finite in float32 from layer {first} on (seen; "
+        assert how.text == f"{start}{words})"
+    # Later than predicted: the prediction comes first.
+    how = leaves_range(seen(layer + 5, 0.01, finite=layer + 1))
+    assert how.layer == layer
+    assert f"out of range from layer {layer + 2} on)" in how.text
+    how = leaves_range(seen(8, 1.0, finite=5))
+    assert re.fullmatch(
+        r"activations are not finite in float32 from layer 6 on"
+        r" \(seen; not predicted, largest \S+\)",
+        how.text,
+    )
+
+
+def test_underflow_is_told_with_the_layer_at_which_it_was_seen():
+    # Second moments halve each layer: √(2^-l) < 2^-24 from layer 49 on.
+    for factor, where in ((1.0, ""), (0.25, ", out of range from layer 47 on")):
+        how = leaves_range(seen(60, factor, gain=1.0, number_format="float16"))
+        assert how.layer == 49
+        value = math.sqrt(factor * 2.0**-49)
+        assert f"(theory; seen {value:.2g}{where}), below 6e-08" in how.text
+
+
+def test_gradients_are_told_from_the_end():
+    # Squares halve each layer back: 2^-(60 - l) < 2^-48 for layer 11 and before; activations start
+    # at 2^10 and do not get there.
+    for factor, where in ((1.0, ""), (4.0, ", out of range from layer 9 back")):
+        how = leaves_range(
+            seen(60, factor, gain=1.0, number_format="float16", std=2.0**10, gradients=True)
+        )
+        assert how.layer == 11
+        assert how.value == pytest.approx(2.0**-24.5)
+        value = math.sqrt(factor) * 2.0**-24.5
+        assert f"underflow at layer 11: {2.0**-24.5:.2g} of" in how.text
+        assert f"(theory; seen {value:.2g}{where}), below 6e-08" in how.text
+
+
+def test_an_overflow_of_activations_is_told_before_one_of_gradients():
+    how = leaves_range(seen(60, 1.0, number_format="float16", gradients=True))
+    assert how.text.startswith("float16 overflows at layer")
