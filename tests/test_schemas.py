@@ -262,6 +262,8 @@ FINDING = (*FAILED, "findings", 0)
         ("propagation-1", ("schema",), "snstat.propagation/2"),
         ("propagation-1", ("runs",), []),
         ("propagation-1", ("extra",), 1),
+        ("propagation-1", ("names",), []),
+        ("propagation-1", ("names",), ["one", "one"]),
         ("propagation-1", (*RUN, "extra"), 1),
         ("propagation-1", (*RUN, "partial"), None),
         ("propagation-1", (*RUN, "outlook", "kind"), "explode"),

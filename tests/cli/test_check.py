@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from jsonschema import Draft202012Validator
 from numba import config
 
 from snstat import cli
@@ -251,7 +252,10 @@ def test_annotations_name_the_file_from_the_root_of_the_repository(capsys, monke
 def test_a_configuration_has_baselines_by_name(capsys):
     Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
     call(capsys, "check", "--write-baseline", "base.json")
-    assert set(json.loads(Path("base.json").read_text())["names"]) == {"sound", "broken"}
+    base = json.loads(Path("base.json").read_text())
+    assert set(base["names"]) == {"sound", "broken"}
+    schema = json.loads(call(capsys, "schema", "propagation")[1])
+    Draft202012Validator(schema).validate(base)
     form = document(capsys, "check", "--baseline", "base.json", "--select", "SN701")
     assert form["passed"]
     text = CONFIG.replace("sound", "renamed")
