@@ -114,20 +114,19 @@ def print_runs(runs: Sequence[Run], console: Console, layers: LayerSelection = L
 def lost(run: Run, layout: Layout) -> list[str]:
     """Return which columns of mean, variance, gradient and cosine a narrow `layout` lacks."""
     parts = dict(layout.parts)
-    held = [name for name, _ in BASE if name in parts]
-    foretold = [name for name in (*held, GRADIENT) if name in parts]
-    predicted = [name for name in foretold if np.isfinite(run.statistics[name].theory).any()]
+    held = [name for name in (*dict(BASE), GRADIENT) if name in parts]
+    predicted = [name for name in held if np.isfinite(run.statistics[name].theory).any()]
     without = [name for name in predicted if "t" not in parts[name]]
     scored = [name for name in held if np.isfinite(run.statistics[name].z).any()]
     unscored = [name for name in scored if "z" not in parts[name]]
     missing = [name for name in ("mean", "variance") if name not in parts]
+    cosine = run.statistics.get("cosine")
+    if cosine is not None and "cosine" not in parts and np.isfinite(cosine.estimate).any():
+        missing.append("cosine")
     if without:
         missing.append("theory" if without == predicted else f"theory of {listed(without)}")
     if unscored:
         missing.append("z" if unscored == scored else f"z of {listed(unscored)}")
-    cosine = run.statistics.get("cosine")
-    if cosine is not None and "cosine" not in parts and np.isfinite(cosine.estimate).any():
-        missing.append("cosine")
     return missing
 
 

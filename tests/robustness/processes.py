@@ -55,9 +55,9 @@ def start(
     """Start the program; `prepare` runs in the child before it."""
 
     def before() -> None:
-        # A suite in the background inherits a shell's order to ignore Ctrl-C, and passes it on.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # A suite in the background, or under nohup, inherits orders to ignore these.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         if prepare is not None:
             prepare()
 
