@@ -13,8 +13,8 @@ from snstat.checks.remedies import (
     HOLDING,
     change,
     gains,
-    more_layers,
     standard_inputs,
+    with_biases,
     without_biases,
 )
 from snstat.checks.rule import Broken, Remedy, Rule
@@ -23,6 +23,8 @@ from snstat.stack import MAX_WIDTH
 
 # Square sums of weights in the domain of the SNN paper's theorem 1, arXiv:1706.02515.
 THEOREM_1 = (0.95, 1.1)
+# Deeper stacks are not tried out.
+MOST_LAYERS = 2**20
 # Standard errors beyond which an estimate is outside its tolerance whatever chance did.
 CERTAIN = 6.0
 
@@ -138,6 +140,24 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
         wide *= 2
 
 
+def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
+    """Yield the least more layers with which the target is reached: it may only take time."""
+
+    def at_target(depth: int) -> bool:
+        return misses_target(case.changed(depth=depth)) is None
+
+    few = case.depth
+    for factor in (2, 4, 8, 16):
+        many = factor * case.depth
+        if many <= MOST_LAYERS and at_target(many):
+            while many - few > 1:
+                middle = (few + many) // 2
+                few, many = (few, middle) if at_target(middle) else (middle, many)
+            yield change(case, depth=many, at_least=True)
+            return
+        few = many
+
+
 def converges_elsewhere(case: Case) -> Broken | None:
     """Return the limit of a stack that converges, but not to its target."""
     target = case.bounds.target(case.stack.activation)
@@ -176,7 +196,7 @@ RULES = (
         "the second moment falls below its bound, here or before --depth-limit",
         vanishes,
         "vanishing",
-        HOLDING,
+        (*HOLDING, with_biases),
     ),
     Rule(
         "SN102",

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from itertools import chain
 
 from snstat.checks.case import Case
-from snstat.checks.look import look
+from snstat.checks.look import look, soon_broken
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
@@ -70,6 +70,9 @@ def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
         if remedy.case is None:
             return remedy.words
         if not (foreseen or remedy.tried):
+            continue
+        soon = soon_broken(remedy.case)
+        if rule.code in soon or not soon <= codes or (soon and partial):
             continue
         left = set(look(remedy.case))
         if not left:

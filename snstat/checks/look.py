@@ -9,6 +9,11 @@ from snstat.checks.case import Case
 from snstat.checks.rule import Broken
 from snstat.checks.rules import RULES
 
+# Rules of any one layer from the first on: whatever comes after it, they stay broken.
+LASTING = ("SN101", "SN102", "SN301", "SN401", "SN502")
+# Layers to look at before all.
+BEGINNINGS = (16, 128)
+
 
 # The findings of a case try out the same remedies.
 @lru_cache(maxsize=64)
@@ -18,6 +23,22 @@ def look(case: Case) -> dict[str, Broken]:
     return {code: broken for code, broken in found.items() if broken is not None}
 
 
+def soon_broken(case: Case) -> set[str]:
+    """Return rules that the first layers break already, and so the whole stack does.
+
+    Others may be broken too: this is to tell early what a look at all layers takes long for.
+    """
+    for depth in BEGINNINGS:
+        if depth < case.limit:
+            beginning = case.changed(depth=depth)
+            found = {code for code in LASTING if RULES[code].look(beginning) is not None}
+            if found:
+                return found
+    return set()
+
+
 def sound(case: Case, ignored: Collection[str] = ()) -> bool:
     """Return whether no rule is broken but those `ignored`, which is told by the first that is."""
+    if soon_broken(case).difference(ignored):
+        return False
     return all(rule.look(case) is None for code, rule in RULES.items() if code not in ignored)

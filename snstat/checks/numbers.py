@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.remedies import gains, standard_inputs, wider_format
-from snstat.checks.rule import Broken, Rule
+from snstat.checks.chance import too_narrow
+from snstat.checks.remedies import gains, standard_inputs, wider, wider_format
+from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import GRADIENT, BoolArray, FloatArray
 
 
@@ -83,27 +84,45 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     found = []
     seen = case.seen("second_moment")
     largest = _largest(case, case.prediction.pre_second_moment)
+    from_seen = _largest(case, _pre_activations(case, seen))
+    if case.run is not None and case.run.first_nonfinite is not None:
+        from_seen[case.run.first_nonfinite : case.depth + 1] = math.inf
     high = np.flatnonzero(largest > form.largest)
+    # An infinity that was seen is told of elsewhere.
+    only_seen = np.flatnonzero((from_seen > form.largest) & np.isfinite(from_seen))
+    if only_seen.size and not high.size:
+        layer = int(only_seen[0])
+        value = float(from_seen[layer])
+        text = (
+            f"{name} overflows at layer {layer}: largest activation about {value:.2g}"
+            f" (from second moments seen; theory {largest[layer]:.2g}), above {form.largest:.6g}"
+        )
+        found.append(Broken(layer, value, form.largest, text, NON_FINITE))
     if high.size:
         layer = int(high[0])
         value = float(largest[layer])
-        from_seen = _largest(case, _pre_activations(case, seen))
-        if case.run is not None and case.run.first_nonfinite is not None:
-            from_seen[case.run.first_nonfinite : case.depth + 1] = math.inf
         also = _seen(from_seen, layer, from_seen > form.largest, "from second moments seen")
         text = (
             f"{name} overflows at layer {layer}: largest activation about {value:.2g}"
             f" (theory{also}), above {form.largest:.6g}"
         )
         found.append(Broken(layer, value, form.largest, text, NON_FINITE))
-    root = np.sqrt(case.known("second_moment"))
+    root, roots = np.sqrt(case.known("second_moment")), np.sqrt(np.maximum(seen, 0.0))
     low = np.flatnonzero((root < form.smallest) & (root[0] > 0))
+    only_seen = np.flatnonzero((roots < form.smallest) & (root[0] > 0))
+    if only_seen.size and not low.size:
+        layer = int(only_seen[0])
+        value = float(roots[layer])
+        text = (
+            f"{name} underflows at layer {layer}: root mean square of activations {value:.2g}"
+            f" (seen; theory {root[layer]:.2g}), below {form.smallest:.2g}"
+        )
+        found.append(Broken(layer, value, form.smallest, text))
     if low.size:
         layer = int(low[0])
         value = float(root[layer])
         # `known` has told which of the two it is.
         theory = case.theory_holds or math.isnan(float(seen[layer]))
-        roots = np.sqrt(np.maximum(seen, 0.0))
         also = _seen(roots, layer, roots < form.smallest, "seen")
         text = (
             f"{name} underflows at layer {layer}: root mean square of activations {value:.2g}"
@@ -141,23 +160,38 @@ def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     """Gradients by their root mean square over that of the last layer, whose scale is 1."""
     root = 0.5 * case.gradients
     low, high = math.log(form.smallest), math.log(form.largest)
+    seen = np.sqrt(case.seen(GRADIENT)[: case.depth + 1])
+    with np.errstate(divide="ignore"):
+        seen_root = np.log(seen)
     bad = np.flatnonzero((root < low) | (root > high))
+    theory = bool(bad.size)
+    if not theory:
+        bad = np.flatnonzero((seen_root < low) | (seen_root > high))
     if not bad.size:
         return []
     layer = int(bad[-1])
-    under = bool(root[layer] < low)
+    under = bool((root if theory else seen_root)[layer] < low)
     verb, side = ("underflow", "below") if under else ("overflow", "above")
     bound = form.smallest if under else form.largest
     with np.errstate(over="ignore"):
-        value = float(np.exp(root[layer]))
-    seen = np.sqrt(case.seen(GRADIENT)[: case.depth + 1])
+        predicted = float(np.exp(root[layer]))
+    value = predicted if theory else float(seen[layer])
     also = _seen(seen, layer, seen < bound if under else seen > bound, "seen", back=True)
+    source = f"theory{also}" if theory else f"seen; theory {predicted:.2g}"
     text = (
         f"{name} gradients {verb} at layer {layer}: {value:.2g} of the last layer's root mean"
-        f" square (theory{also}), {side} {bound:.2g}"
+        f" square ({source}), {side} {bound:.2g}"
     )
     verdict = NON_FINITE if verb == "overflow" else None
     return [Broken(layer, value if 0 < value < math.inf else None, bound, text, verdict)]
+
+
+def _steadier(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
+    """Yield widths at which networks differ so little that none strays where theory does not go."""
+    narrow = too_narrow(case)
+    if narrow is not None:
+        for remedy in wider(case, narrow):
+            yield replace(remedy, tried=True)
 
 
 RULES = (
@@ -168,6 +202,6 @@ RULES = (
         leaves_range,
         # Only of what overflows: what underflows is judged by how it came to that.
         None,
-        (gains, standard_inputs, wider_format),
+        (gains, standard_inputs, wider_format, _steadier),
     ),
 )

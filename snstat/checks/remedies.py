@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains
 from snstat.checks.rule import Broken, Remedy
 from snstat.results import InputMoments
 from snstat.stack import MAX_WIDTH
 
-# Deeper stacks are not tried out.
-MOST_LAYERS = 2**20
 # Drawn inputs are normal unless asked otherwise.
 NORMAL_KURTOSIS = 3.0
 
@@ -77,31 +78,43 @@ def without_biases(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG
         yield change(case, bias_std=0.0)
 
 
+def with_biases(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+    """Yield biases, for a signal that is zero without them."""
+    if case.outlook.kind == "silent":
+        for std in (0.1, 0.5, 1.0):
+            yield change(case, bias_std=std)
+
+
 def standard_inputs(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
-    """Yield the stack with inputs of mean 0 and variance 1, or data scaled to second moment 1."""
+    """Yield the stack with standard inputs, or with data scaled to their second moment."""
     inputs = standard(case)
     if inputs is not None:
         yield change(case, inputs=inputs)
 
 
 def standard(case: Case) -> InputMoments | None:
-    """Return the moments of standard inputs, None where the inputs are such already."""
+    """Return the moments of inputs of mean 0 and variance 1, or of the target's second moment if
+    there is one; data are only scaled. None where the inputs are such already."""
     old = case.inputs
+    mean, variance = case.bounds.target(case.stack.activation) or (0.0, 1.0)
+    wanted = float(f"{math.sqrt(mean**2 + variance):.4g}") ** 2
+    if not wanted > 0:
+        return None
     if old.drawn:
         kurtosis = NORMAL_KURTOSIS if math.isnan(old.kurtosis) else old.kurtosis
         new = InputMoments(
             mean=0.0,
-            variance=1.0,
-            second_moment=1.0,
-            variance_over_batch=1.0 - 1.0 / case.batch,
-            variance_over_units=1.0,
+            variance=wanted,
+            second_moment=wanted,
+            variance_over_batch=wanted * (1.0 - 1.0 / case.batch),
+            variance_over_units=wanted,
             cosine=0.0,
             kurtosis=kurtosis,
             length_variance=(kurtosis - 1.0) / case.stack.input_width,
             drawn=True,
         )
-        return None if (old.mean, old.variance) == (0.0, 1.0) else new
-    square = old.second_moment
+        return None if (old.mean, old.variance) == (0.0, wanted) else new
+    square = old.second_moment / wanted
     # Data are told apart from their standard by what is more than rounding.
     if not 0 < square < math.inf or math.isclose(square, 1.0, rel_tol=1e-3):
         return None
@@ -109,18 +122,10 @@ def standard(case: Case) -> InputMoments | None:
         old,
         mean=old.mean / math.sqrt(square),
         variance=old.variance / square,
-        second_moment=1.0,
+        second_moment=wanted,
         variance_over_batch=old.variance_over_batch / square,
         variance_over_units=old.variance_over_units / square,
     )
-
-
-def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
-    """Yield more layers: the signal may only need time to get where it goes."""
-    for factor in (2, 4, 8, 16):
-        depth = factor * case.depth
-        if depth <= MOST_LAYERS:
-            yield change(case, depth=depth, at_least=True)
 
 
 def wider_format(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
@@ -134,8 +139,12 @@ def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
     """Yield widths at which networks differ less: the variance between them falls as 1/width."""
     if broken.value is None or broken.bound is None or not 0 < broken.bound < broken.value:
         return
-    least = case.stack.width * (broken.value / broken.bound) ** 2
-    # What is more than can be told starts from what it is more than.
+    start, value = case, broken.value
+    # What is more than can be told is told of wider networks.
+    while value >= MAX_FLUCTUATION and 4 * start.stack.width <= MAX_WIDTH:
+        start = start.changed(width=4 * start.stack.width)
+        value = min(float(np.nanmax(start.fluctuation)), MAX_FLUCTUATION)
+    least = max(start.stack.width * (value / broken.bound) ** 2, 1.0 + case.stack.width)
     for width in (least, 1.0 + least, 1.05 * least, *(1.5**n * least for n in range(1, 10))):
         if width <= MAX_WIDTH:
             yield change(case, width=math.ceil(width))

@@ -9,13 +9,16 @@ from typing import Any
 
 from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains, survival
-from snstat.checks.look import look, sound
+from snstat.checks.look import look, soon_broken, sound
 from snstat.checks.remedies import change, standard, wider
 from snstat.checks.rule import Broken, Remedy
+from snstat.stack import MAX_WIDTH
 
 TOO_NARROW = "SN502"
 # A target that no stack of this kind can reach is no reason to leave all else as it is.
 TARGET = frozenset({"SN103", "SN104"})
+# Where less than this share of the layers is left, a wider network is looked at too.
+FEW, WIDER = 8, 64
 Changes = dict[str, Any]
 
 
@@ -43,13 +46,15 @@ def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, 
     best = next(chain.from_iterable(_whole(case, changes, ignored) for changes in candidates), None)
     most = case.limit
     if best is None:
-        most = 0
-        for changes in candidates:
-            # What is left as it is may well stay so, if only there are fewer layers.
-            if most and len(changes) > 1:
-                break
-            for depth in _shortened(case, changes, ignored, more_than=most):
-                most, best = depth, changes
+        most, best = _most(case, candidates, ignored)
+        if most < case.limit // FEW:
+            # More of them may be left of a wider network.
+            widest = min(WIDER * case.stack.width, MAX_WIDTH)
+            wide = [{**changes, "width": widest} for changes in candidates]
+            depth, changes = _most(case, wide, ignored)
+            if changes is not None and depth > FEW * most:
+                most, best = depth, _narrowed(case, {**changes, "depth": depth}, ignored)
+                best.pop("depth")
     if best is None:
         return ()
     shorter: Changes = {} if most == case.limit else {"depth": most}
@@ -60,6 +65,30 @@ def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, 
     return (change(case, **best, **shorter),)
 
 
+def _most(
+    case: Case, candidates: list[Changes], ignored: frozenset[str]
+) -> tuple[int, Changes | None]:
+    """Return the most layers that any of the changes leaves of a sound stack, and which it is."""
+    most, best = 0, None
+    for changes in candidates:
+        # What is left as it is may well stay so, if only there are fewer layers.
+        if most and not changes.keys() <= {"weight_gain", "width"}:
+            break
+        for depth in _shortened(case, changes, ignored, more_than=most):
+            most, best = depth, changes
+    return most, best
+
+
+def _narrowed(case: Case, changes: Changes, ignored: frozenset[str]) -> Changes:
+    """Return changes that leave a sound stack with about the least width of which they do."""
+    narrow, wide = case.stack.width, changes["width"]
+    while wide - narrow > max(wide // 16, 1):
+        middle = (narrow + wide) // 2
+        holds = sound(case.changed(**{**changes, "width": middle}), ignored)
+        narrow, wide = (narrow, middle) if holds else (middle, wide)
+    return {**changes, "width": wide}
+
+
 def _candidates(case: Case) -> list[Changes]:
     """Return what to try: other gains, then the same without biases and with standard inputs."""
     plain: Changes = {}
@@ -68,26 +97,36 @@ def _candidates(case: Case) -> list[Changes]:
     inputs = standard(case)
     if inputs is not None:
         plain["inputs"] = inputs
+    starts = [{}, *({name: value} for name, value in plain.items())]
+    if len(plain) > 1:
+        starts.append(plain)
     found = []
-    for start in ({}, plain) if plain else ({},):
+    for start in starts:
         base = case.changed(**start)
         found.append(start)
         found += [{**start, "weight_gain": gain} for gain, _ in holding_gains(base)]
     return found
 
 
+def _widths(changed: Case, ignored: frozenset[str]) -> Iterator[int]:
+    """Yield widths with which a case breaks no rule, if all that it breaks is the one of widths."""
+    broken = look(changed)
+    if broken.keys() - ignored == {TOO_NARROW}:
+        for remedy in wider(changed, broken[TOO_NARROW]):
+            if remedy.case is not None and sound(remedy.case, ignored):
+                yield remedy.case.stack.width
+
+
 def _whole(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
     """Yield `changes`, with a larger width if need be, if all layers then break no rule."""
     changed = case.changed(**changes)
-    if survival(changed) < case.limit:
+    if survival(changed) < case.limit or soon_broken(changed) - ignored - {TOO_NARROW}:
         return
-    broken = look(changed)
-    if broken.keys() <= ignored:
+    if look(changed).keys() <= ignored:
         yield changes
-    elif broken.keys() - ignored == {TOO_NARROW}:
-        for remedy in wider(changed, broken[TOO_NARROW]):
-            if remedy.case is not None and sound(remedy.case, ignored):
-                yield {**changes, "width": remedy.case.stack.width}
+    else:
+        for width in _widths(changed, ignored):
+            yield {**changes, "width": width}
 
 
 def _shortened(

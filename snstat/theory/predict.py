@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
@@ -100,7 +101,7 @@ def _follow(stack: Stack, batch: int, inputs: InputMoments) -> tuple[list[DenseS
 
 
 class _Chain:
-    """The steps of one stack, as far as anybody asked for them."""
+    """The steps of one stack, as far as anybody asked for them, in whatever thread."""
 
     def __init__(
         self,
@@ -111,25 +112,34 @@ class _Chain:
         silent: bool,  # noqa: FBT001  # a key of a cache
     ) -> None:
         self._layers = first, repeated
-        self._state = second_moment, gap, silent
+        self._input = second_moment, gap, silent
         self._steps: list[DenseStep] = []
-        self._ended = self._settled = False
+        self._settled: bool | None = None  # None: not at the end yet
+        self._lock = Lock()
 
     def until(self, depth: int) -> tuple[list[DenseStep], bool]:
         """Return the steps up to `depth` layers, and whether the state repeats before that."""
+        with self._lock:
+            while len(self._steps) < depth and self._settled is None:
+                self._advance()
+            return self._steps[:depth], len(self._steps) < depth and bool(self._settled)
+
+    def _advance(self) -> None:
+        """Add a step, which is one change of state: an interrupt leaves all or nothing of it."""
         steps = self._steps
-        while len(steps) < depth and not self._ended:
-            second_moment, gap, silent = self._state
-            layer = self._layers[min(len(steps), 1)]
-            # Only equal layers can repeat a state.
-            previous = steps[-1] if len(steps) > 1 else None
-            step = dense_step(layer, second_moment, gap, previous, silent=silent)
-            self._settled = step is not None and step is previous
-            self._ended = step is None or self._settled
-            if step is not None and not self._settled:
-                steps.append(step)
-                self._state = step.second_moment, step.gap, step.silent
-        return steps[:depth], self._settled and len(steps) < depth
+        last = steps[-1] if steps else None
+        state = self._input if last is None else (last.second_moment, last.gap, last.silent)
+        second_moment, gap, silent = state
+        layer = self._layers[min(len(steps), 1)]
+        # Only equal layers can repeat a state.
+        previous = last if len(steps) > 1 else None
+        step = dense_step(layer, second_moment, gap, previous, silent=silent)
+        if step is None:
+            self._settled = False
+        elif step is previous:
+            self._settled = True
+        else:
+            steps.append(step)
 
 
 # Stacks that differ in depth only begin alike.

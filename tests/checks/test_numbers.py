@@ -131,3 +131,23 @@ def test_gradients_are_told_from_the_end():
 def test_an_overflow_of_activations_is_told_before_one_of_gradients():
     how = leaves_range(seen(60, 1.0, number_format="float16", gradients=True))
     assert how.text.startswith("float16 overflows at layer")
+
+
+def test_what_was_seen_counts_where_theory_stays_in_range():
+    # A gain of √2: theory keeps 1 in every layer.
+    keeping = {"gain": math.sqrt(2.0), "number_format": "float16"}
+    how = leaves_range(seen(20, 2.0**-50, **keeping))
+    assert (how.layer, how.verdict) == (1, None)
+    assert f"{2.0**-25:.2g} (seen; theory 1), below 6e-08" in how.text
+    how = leaves_range(seen(20, 2.0**30, **keeping))
+    assert (how.layer, how.verdict) == (2, "non-finite")
+    assert re.search(r"\(from second moments seen; theory \S+\), above 65504", how.text)
+    wide = seen(20, 1.0, gradients=True, **keeping)
+    small = replace(wide.run.statistics[GRADIENT], estimate=np.geomspace(2.0**-60, 1.0, 21))
+    statistics = MappingProxyType(dict(wide.run.statistics) | {GRADIENT: small})
+    how = leaves_range(replace(wide, run=replace(wide.run, statistics=statistics)))
+    # 2^(-3(20 - l)) < 2^-48 below layer 4.
+    assert how.layer == 3
+    assert f"gradients underflow at layer 3: {2.0**-25.5:.2g} of" in how.text
+    assert "(seen; theory 1)" in how.text
+    assert leaves_range(seen(20, 1.0, gradients=True, **keeping)) is None

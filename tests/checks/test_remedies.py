@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +91,11 @@ SEVERAL = [
     ("tanh", 4, {"std": 0.0}),
     ("relu", 4, {"std": 1e5, "batch": 8, "bounds": {"number_format": "float16"}}),
     ("identity", 20, {"width": 16, "weight_gain": 1.3, "bias_std": 1.0}),
+    ("identity", 300, {"width": 2, "batch": 8}),
+    ("relu", 100, {"width": 4, "batch": 8}),
+    ("silu", 60, {"width": 8, "batch": 8}),
+    ("identity", 4, {"bounds": {"target_mean": 0.0, "target_variance": 4.0}}),
+    ("relu", 4, {"bounds": {"target_mean": 0.8, "target_variance": 1.36}}),
 ]
 
 
@@ -120,6 +127,22 @@ def test_as_many_layers_are_left_as_hold_with_another_gain():
     for more, sound in ((0, True), (1, False)):
         longer = {**changes, "depth": changes["depth"] + more}
         assert bool(look(remade("relu", 200, options, longer))) != sound
+
+
+def test_no_more_layers_are_asked_for_than_the_target_takes():
+    changes = parsed(judged("selu", 3, std=8.0)[1]["SN103"].remedy)
+    assert changes.keys() == {"depth"}
+    for fewer, reached in ((0, True), (1, False)):
+        shorter = {"depth": changes["depth"] - fewer}
+        assert ("SN103" not in look(remade("selu", 3, {"std": 8.0}, shorter))) == reached
+
+
+def test_zeros_need_biases():
+    data = InputMoments(0.0, 0.0, 0.0, 0.0, 0.0, math.nan, math.nan, 0.0, drawn=False)
+    stack = Stack.build("tanh", 4)
+    (finding,) = judge(Case(stack, 10, data, Bounds.build()), frozenset(CODES))[1]
+    assert (finding.code, parsed(finding.remedy)) == ("SN101", {"bias_std": 0.1})
+    assert not look(Case(replace(stack, bias_std=0.1), 10, data, Bounds.build()))
 
 
 def test_a_target_out_of_reach_has_no_remedy_and_does_not_keep_others_from_theirs():

@@ -1,4 +1,5 @@
-"""What first-order theory neglects falls as 1/width², for all statistics that it knows.
+"""What first-order theory neglects of the mean, the second moment and the variances falls as
+1/width². Of the gradient: tests/engine/test_finite_width_simulated.py.
 
 Simulated in plain numpy. What a layer does beyond what its input says of it averages to nothing,
 so the estimates are freed of it: that leaves noise of the order of 1/width, not of its root, and

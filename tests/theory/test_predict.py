@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import mpmath as mp
 import numpy as np
@@ -366,3 +368,24 @@ def test_outlooks(name, gain):
     if found.kind == "converges":
         deep = predict(Stack.build(name, 3000, weight_gain=gain), 8, drawn()).statistics
         assert found.variance == pytest.approx(deep["variance"][-1], rel=1e-12)
+
+
+def test_threads_that_ask_for_the_same_stack_get_the_same_theory():
+    depths = [5, 60, 17, 200] * 2
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        # Fresh gains, so that nothing is there before.
+        for gain in (1.401, 1.402, 1.403):
+            stacks = [Stack.build("relu", depth, 64, weight_gain=gain) for depth in depths]
+
+            def ends(stacks=stacks):
+                return [predict(stack, 8, drawn(batch=8)).pre_second_moment[-1] for stack in stacks]
+
+            with ThreadPoolExecutor(4) as pool:
+                found = [future.result() for future in [pool.submit(ends) for _ in range(4)]]
+            expected = [gain**2 * (gain**2 / 2.0) ** (depth - 1) for depth in depths]
+            for one in found:
+                assert one == pytest.approx(expected, rel=1e-12)
+    finally:
+        sys.setswitchinterval(interval)
