@@ -67,8 +67,8 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
 def _largest(case: Case, q: FloatArray) -> FloatArray:
     """Return about the largest activation of a batch for pre-activations N(0, q), both (layers,).
 
-    The largest of N normals is about √(2 q ln 2N). Of layer 0, and where q is too large, nothing
-    is known: the root mean square at least and NaN.
+    The largest of N normals is about √(2 q ln 2N), NaN where q is too large. Of layer 0 it is that
+    of data, else the root mean square at least.
     """
     samples = 2.0 * max(case.batch * case.stack.width, 2)
     edge = np.sqrt(2.0 * math.log(samples) * q)
@@ -76,7 +76,8 @@ def _largest(case: Case, q: FloatArray) -> FloatArray:
         largest: FloatArray = np.maximum(
             *(np.abs(case.activation(sign * edge)) for sign in (-1.0, 1.0))
         )
-    largest[0] = math.sqrt(case.inputs.second_moment)
+    known = case.inputs.largest
+    largest[0] = math.sqrt(case.inputs.second_moment) if math.isnan(known) else known
     return largest
 
 
@@ -102,10 +103,11 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
         layer = int(high[0])
         value = float(largest[layer])
         also = _seen(from_seen, layer, from_seen > form.largest, "from second moments seen")
-        text = (
-            f"{name} overflows at layer {layer}: largest activation about {value:.2g}"
-            f" (theory{also}), above {form.largest:.6g}"
-        )
+        what = f"largest activation about {value:.2g} (theory{also})"
+        if layer == 0:
+            known = "root mean square" if math.isnan(case.inputs.largest) else "largest"
+            what = f"{known} of the inputs {value:.2g}"
+        text = f"{name} overflows at layer {layer}: {what}, above {form.largest:.6g}"
         found.append(Broken(layer, value, form.largest, text, NON_FINITE))
     root, roots = np.sqrt(case.known("second_moment")), np.sqrt(np.maximum(seen, 0.0))
     low = np.flatnonzero((root < form.smallest) & (root[0] > 0))

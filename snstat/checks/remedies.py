@@ -125,6 +125,7 @@ def standard(case: Case) -> InputMoments | None:
         second_moment=wanted,
         variance_over_batch=old.variance_over_batch / square,
         variance_over_units=old.variance_over_units / square,
+        largest=old.largest / math.sqrt(square),
     )
 
 

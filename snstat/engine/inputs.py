@@ -186,7 +186,7 @@ class DataInputs:
         step = max(1, BLOCK_VALUES // width)
         unit_sum, resultant = np.zeros(width), np.zeros(width)
         row_means, row_norms, square, over_units = np.empty(samples), np.empty(samples), 0.0, 0.0
-        nonzero = True
+        nonzero, most = True, 0.0
         for first in range(0, samples, step):
             block = np.asarray(self.data[first : first + step], dtype=np.float64)
             require_finite(block, first)
@@ -196,6 +196,7 @@ class DataInputs:
             # Lengths from rows scaled to 1, so that no square overflows or underflows.
             largest = np.abs(block).max(axis=1)
             nonzero = nonzero and bool((largest > 0).all())
+            most = max(most, float(largest.max()))
             rows = block / np.where(largest > 0, largest, 1.0)[:, None]
             norms = np.linalg.norm(rows, axis=1)
             row_norms[first : first + step] = largest * norms
@@ -229,6 +230,7 @@ class DataInputs:
             cosine=cosine,
             kurtosis=fourth / second * (size / second) if known else math.nan,
             length_variance=0.0 if np.ptp(row_norms) <= EQUAL * row_norms.max() else math.nan,
+            largest=most,
         )
 
 

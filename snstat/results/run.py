@@ -50,7 +50,8 @@ class InputMoments(Record):
 
     `cosine` is the mean over pairs of different samples at infinite width. `length_variance` is
     the variance of one sample's second moment relative to its mean squared (0 for data of equal
-    length, NaN for others), `drawn` tells samples of independent units from data.
+    length, NaN for others), `drawn` tells samples of independent units from data. `largest` is the
+    largest absolute value of data, NaN where not known.
     """
 
     mean: float
@@ -62,6 +63,7 @@ class InputMoments(Record):
     kurtosis: float
     length_variance: float = math.nan
     drawn: bool = False
+    largest: float = math.nan
 
     @property
     def silent(self) -> bool:

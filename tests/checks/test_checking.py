@@ -68,6 +68,19 @@ def test_what_narrow_networks_miss_of_their_target_is_mended_by_width():
     assert bias > 0.1 * 15 / 16 - 4.0 * error - abs(second)
 
 
+def test_one_value_of_data_that_a_format_cannot_hold_is_found():
+    data = np.random.default_rng(3).standard_normal((16, 32))
+    data[5, 7] = -1e5
+    options = {**SMALL, "inputs": data, "select": ["SN001"]}
+    assert snstat.check("relu", **options).passed
+    (finding,) = snstat.check("relu", **options, number_format="float16").findings
+    assert (finding.layer, finding.value) == (0, 1e5)
+    assert "overflows at layer 0: largest of the inputs 1e+05, above 65504" in finding.message
+    factor = float(re.fullmatch(r"use inputs scaled by (\S+)", finding.remedy)[1])
+    scaled = {**options, "inputs": factor * data}
+    assert snstat.check("relu", **scaled, number_format="float16").passed
+
+
 def test_data_of_ones_own_are_judged():
     data = np.random.default_rng(3).standard_normal((16, 32))
     result = snstat.check("selu", **SMALL, inputs=data)
