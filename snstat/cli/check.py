@@ -22,6 +22,7 @@ from snstat.errors import InvalidValueError, SnstatError
 
 if TYPE_CHECKING:
     from snstat.checking import Reader, Request
+    from snstat.checks.config import Declared
     from snstat.results import Run
 
 EXAMPLES = """\b
@@ -178,15 +179,22 @@ def _declared(
     from snstat.checking import Request
     from snstat.checks.config import load_config, located
 
-    for declared in load_config(path):
-        options = {**declared.options, **given}
+    def request(declared: Declared, options: dict[str, Any]) -> Request:
         # What is about to be replaced is not compared with, and need not exist yet.
         if write_baseline is not None and same_file(options.get("baseline"), write_baseline):
             options = {key: options[key] for key in options if key != "baseline"}
+        return Request.build(options, name=declared.name, source=declared.source, read=read)
+
+    for declared in load_config(path):
         try:
-            yield Request.build(options, name=declared.name, source=declared.source, read=read)
+            yield request(declared, {**declared.options, **given})
         except SnstatError as error:
-            raise located(declared.source, declared.name, error) from None
+            try:
+                request(declared, dict(declared.options))
+            except SnstatError:
+                raise located(declared.source, declared.name, error) from None
+            # Without the command line nothing is wrong with the file.
+            raise
 
 
 def _require_places(output: str | None, write_baseline: str | None) -> None:

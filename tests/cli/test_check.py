@@ -249,6 +249,17 @@ def test_annotations_name_the_file_from_the_root_of_the_repository(capsys, monke
     assert "::error file=pyproject.toml,line=10," in out
 
 
+def test_what_the_command_line_has_wrong_is_not_laid_on_the_file(capsys):
+    Path("snstat.toml").write_text("[check.a]\ndepth = 4\nwidth = 32\n", encoding="utf-8")
+    for arguments, value in ((["--select", "SN9"], "'SN9'"), (["--depth-limit", "0"], "0")):
+        code, _, err = call(capsys, "check", *arguments)
+        assert code == 2
+        assert value in err
+        assert "snstat.toml" not in err
+    Path("snstat.toml").write_text("[check.a]\ndepth = 0\n", encoding="utf-8")
+    assert "snstat.toml:1: check 'a': depth is 0" in call(capsys, "check", "-t", "3")[2]
+
+
 def test_a_configuration_has_baselines_by_name(capsys):
     Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
     call(capsys, "check", "--write-baseline", "base.json")
