@@ -90,7 +90,7 @@ def _narrowed(case: Case, changes: Changes, ignored: frozenset[str]) -> Changes:
 
 
 def _candidates(case: Case) -> list[Changes]:
-    """Return what to try: other gains, then the same without biases and with standard inputs."""
+    """Return what to try: other gains, then the same without biases, with standard inputs, both."""
     plain: Changes = {}
     if case.layer.bias_std > 0:
         plain["bias_std"] = 0.0
