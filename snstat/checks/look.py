@@ -9,8 +9,9 @@ from snstat.checks.case import Case
 from snstat.checks.rule import Broken
 from snstat.checks.rules import RULES
 
-# Rules of any one layer from the first on: whatever comes after it, they stay broken.
-LASTING = ("SN101", "SN102", "SN301", "SN401", "SN502")
+# Rules of any one layer, which stay broken whatever comes after it, and of the weights or of the
+# limit: q moves one way, so that all beginnings have one limit.
+LASTING = ("SN101", "SN102", "SN301", "SN401", "SN502", "SN104", "SN601")
 # Layers to look at before all.
 BEGINNINGS = (16, 128)
 

@@ -11,7 +11,7 @@ import pytest
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.judge import judge
-from snstat.checks.look import look
+from snstat.checks.look import look, soon_broken
 from snstat.checks.rules import CODES
 from snstat.results import InputMoments
 from snstat.stack import Stack
@@ -102,6 +102,16 @@ SEVERAL = [
 @pytest.mark.parametrize(("activation", "depth", "options"), SEVERAL)
 def test_stacks_with_several_faults_have_remedies_too(activation, depth, options):
     check_mends(activation, depth, options)
+
+
+def test_what_the_first_layers_break_is_broken_by_the_whole_stack():
+    early = 0
+    for activation, depth, options in [*BROKEN, *SEVERAL][::3]:
+        made = case(activation, depth, **options)
+        soon = soon_broken(made)
+        assert soon <= set(look(made))
+        early += bool(soon)
+    assert early > 2
 
 
 def test_a_remedy_of_several_changes_needs_each_of_them():
