@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -88,50 +88,57 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     from_seen = _largest(case, _pre_activations(case, seen))
     if case.run is not None and case.run.first_nonfinite is not None:
         from_seen[case.run.first_nonfinite : case.depth + 1] = math.inf
-    high = np.flatnonzero(largest > form.largest)
-    # An infinity that was seen is told of elsewhere.
-    only_seen = np.flatnonzero((from_seen > form.largest) & np.isfinite(from_seen))
-    if only_seen.size and not high.size:
-        layer = int(only_seen[0])
-        value = float(from_seen[layer])
-        text = (
-            f"{name} overflows at layer {layer}: largest activation about {value:.2g}"
-            f" (from second moments seen; theory {largest[layer]:.2g}), above {form.largest:.6g}"
-        )
-        found.append(Broken(layer, value, form.largest, text, NON_FINITE))
-    if high.size:
-        layer = int(high[0])
-        value = float(largest[layer])
-        also = _seen(from_seen, layer, from_seen > form.largest, "from second moments seen")
-        what = f"largest activation about {value:.2g} (theory{also})"
+    high = _crossing(
+        case, largest, from_seen, lambda x: x > form.largest, "from second moments seen"
+    )
+    if high is not None:
+        layer, value, source = high
+        what = f"largest activation about {value:.2g} ({source})"
         if layer == 0:
             known = "root mean square" if math.isnan(case.inputs.largest) else "largest"
             what = f"{known} of the inputs {value:.2g}"
         text = f"{name} overflows at layer {layer}: {what}, above {form.largest:.6g}"
         found.append(Broken(layer, value, form.largest, text, NON_FINITE))
-    root, roots = np.sqrt(case.known("second_moment")), np.sqrt(np.maximum(seen, 0.0))
-    low = np.flatnonzero((root < form.smallest) & (root[0] > 0))
-    only_seen = np.flatnonzero((roots < form.smallest) & (root[0] > 0))
-    if only_seen.size and not low.size:
-        layer = int(only_seen[0])
-        value = float(roots[layer])
+    root, seen_root = np.sqrt(case.predicted("second_moment")), np.sqrt(np.maximum(seen, 0.0))
+    low = _crossing(case, root, seen_root, lambda x: x < form.smallest, "seen")
+    if low is not None and not case.inputs.silent:
+        layer, value, source = low
         text = (
             f"{name} underflows at layer {layer}: root mean square of activations {value:.2g}"
-            f" (seen; theory {root[layer]:.2g}), below {form.smallest:.2g}"
-        )
-        found.append(Broken(layer, value, form.smallest, text))
-    if low.size:
-        layer = int(low[0])
-        value = float(root[layer])
-        # `known` has told which of the two it is.
-        theory = case.theory_holds or math.isnan(float(seen[layer]))
-        also = _seen(roots, layer, roots < form.smallest, "seen")
-        text = (
-            f"{name} underflows at layer {layer}: root mean square of activations {value:.2g}"
-            f" ({f'theory{also}' if theory else 'seen'}), below {form.smallest:.2g}"
+            f" ({source}), below {form.smallest:.2g}"
         )
         found.append(Broken(layer, value, form.smallest, text))
     return found
+
+
+def _crossing(
+    case: Case,
+    predicted: FloatArray,
+    seen: FloatArray,
+    out: Callable[[FloatArray], BoolArray],
+    words: str,
+    *,
+    back: bool = False,
+) -> tuple[int, float, str] | None:
+    """Return where values (layers,) are first `out` of range, on the way `back` if asked for: the
+    layer, the value there, and its source with what the other one tells.
+
+    Predicted ones come first, and where theory does not hold those seen; an infinity that was seen
+    is told of elsewhere.
+    """
+    end = -1 if back else 0
+    if not case.theory_holds:
+        predicted = np.where(np.isnan(seen), predicted, math.nan)
+    where = np.flatnonzero(out(predicted))
+    if where.size:
+        layer = int(where[end])
+        return layer, float(predicted[layer]), "theory" + _seen(seen, layer, out(seen), words, end)
+    where = np.flatnonzero(out(seen) & np.isfinite(seen))
+    if not where.size:
+        return None
+    layer = int(where[end])
+    theory = "" if math.isnan(predicted[layer]) else f"; theory {predicted[layer]:.2g}"
+    return layer, float(seen[layer]), words + theory
 
 
 def _pre_activations(case: Case, second_moment: FloatArray) -> FloatArray:
@@ -143,9 +150,10 @@ def _pre_activations(case: Case, second_moment: FloatArray) -> FloatArray:
     return q
 
 
-def _seen(seen: FloatArray, layer: int, out: BoolArray, words: str, *, back: bool = False) -> str:
-    """Return how a value predicted to be out of range from `layer` on (`back` to the input) was
-    seen there, and from which layer on it was `out`, both (layers,), if from another."""
+def _seen(seen: FloatArray, layer: int, out: BoolArray, words: str, end: int) -> str:
+    """Return how a value predicted to be out of range at `layer` was seen there, and from which
+    layer on it was `out`, both (layers,), if from another: the first for `end` 0, the last for
+    -1."""
     value = float(seen[layer])
     if math.isnan(value):
         return ""
@@ -153,38 +161,29 @@ def _seen(seen: FloatArray, layer: int, out: BoolArray, words: str, *, back: boo
     where = np.flatnonzero(out)
     if not where.size:
         return f"{text}, in range"
-    crossed = int(where[-1 if back else 0])
-    side = "back" if back else "on"
+    crossed, side = int(where[end]), "back" if end else "on"
     return text if crossed == layer else f"{text}, out of range from layer {crossed} {side}"
 
 
 def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     """Gradients by their root mean square over that of the last layer, whose scale is 1."""
-    root = 0.5 * case.gradients
-    low, high = math.log(form.smallest), math.log(form.largest)
     seen = np.sqrt(case.seen(GRADIENT)[: case.depth + 1])
-    with np.errstate(divide="ignore"):
-        seen_root = np.log(seen)
-    bad = np.flatnonzero((root < low) | (root > high))
-    theory = bool(bad.size)
-    if not theory:
-        bad = np.flatnonzero((seen_root < low) | (seen_root > high))
-    if not bad.size:
+    with np.errstate(over="ignore"):
+        root = np.exp(0.5 * case.gradients)
+    crossing = _crossing(
+        case, root, seen, lambda x: (x < form.smallest) | (x > form.largest), "seen", back=True
+    )
+    if crossing is None:
         return []
-    layer = int(bad[-1])
-    under = bool((root if theory else seen_root)[layer] < low)
+    layer, value, source = crossing
+    under = value < form.smallest
     verb, side = ("underflow", "below") if under else ("overflow", "above")
     bound = form.smallest if under else form.largest
-    with np.errstate(over="ignore"):
-        predicted = float(np.exp(root[layer]))
-    value = predicted if theory else float(seen[layer])
-    also = _seen(seen, layer, seen < bound if under else seen > bound, "seen", back=True)
-    source = f"theory{also}" if theory else f"seen; theory {predicted:.2g}"
     text = (
         f"{name} gradients {verb} at layer {layer}: {value:.2g} of the last layer's root mean"
         f" square ({source}), {side} {bound:.2g}"
     )
-    verdict = NON_FINITE if verb == "overflow" else None
+    verdict = None if under else NON_FINITE
     return [Broken(layer, value if 0 < value < math.inf else None, bound, text, verdict)]
 
 

@@ -138,7 +138,7 @@ def wider_format(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG00
 
 def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
     """Yield widths at which networks differ less: the variance between them falls as 1/width."""
-    if broken.value is None or broken.bound is None or not 0 < broken.bound < broken.value:
+    if broken.value is None or broken.bound is None or not 0 < broken.bound <= broken.value:
         return
     start, value = case, broken.value
     # What is more than can be told is told of wider networks.

@@ -74,7 +74,8 @@ def _most(
         # What is left as it is may well stay so, if only there are fewer layers.
         if most and not changes.keys() <= {"weight_gain", "width"}:
             break
-        for depth in _shortened(case, changes, ignored, more_than=most):
+        depth = _shortened(case, changes, ignored, more_than=most)
+        if depth:
             most, best = depth, changes
     return most, best
 
@@ -129,10 +130,9 @@ def _whole(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Ch
             yield {**changes, "width": width}
 
 
-def _shortened(
-    case: Case, changes: Changes, ignored: frozenset[str], more_than: int
-) -> Iterator[int]:
-    """Yield the most layers, more than `more_than`, with which a case so changed breaks no rule.
+def _shortened(case: Case, changes: Changes, ignored: frozenset[str], more_than: int) -> int:
+    """Return the most layers, more than `more_than`, with which a case so changed breaks no rule, 0
+    for none.
 
     It is looked for by halving: what holds for a stack mostly holds for a shorter one.
     """
@@ -145,8 +145,9 @@ def _shortened(
     depth = beyond - 1
     while depth > more_than and not holds(depth):
         beyond, depth = depth, depth // 2
-    if depth > more_than:
-        while beyond - depth > 1:
-            middle = (depth + beyond) // 2
-            depth, beyond = (middle, beyond) if holds(middle) else (depth, middle)
-        yield depth
+    if depth <= more_than:
+        return 0
+    while beyond - depth > 1:
+        middle = (depth + beyond) // 2
+        depth, beyond = (middle, beyond) if holds(middle) else (depth, middle)
+    return depth
