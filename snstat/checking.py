@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -113,10 +113,11 @@ class Request:
 
     # A saved run holds any numbers, and what overflows is judged as infinite.
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-    def judge(self, run: Run) -> Check:
-        """Return the verdict on a complete `run`, and what is wrong with it."""
+    def judge(self, run: Run, *, remedies: bool = True) -> Check:
+        """Return the verdict on a complete `run`, and what is wrong with it; without `remedies`,
+        which take longer to find, nothing is said of what to try."""
         case = self.case(run)
-        verdict, findings = judge(case, self.codes)
+        verdict, findings = judge(case, self.codes, remedies=remedies)
         notes = left_out(case) if "SN501" in self.codes else []
         notes += not_judged(case)
         if self.baseline is not None:
@@ -156,6 +157,18 @@ class Request:
         return [
             Finding(BASELINE_CODE, BASELINE_NAME, how.layer, how.value, how.bound, message, remedy)
         ]
+
+
+def verdict_on(run: Run, plan: Plan | None = None) -> Check | None:
+    """Return the verdict on `run` by every rule and its default bound, without remedies.
+
+    `plan` is what `run` carried out, where it is at hand: a saved run says less of its data. None
+    for a partial run, which cannot be judged.
+    """
+    if run.partial:
+        return None
+    request = Request.build({}, saved=run)
+    return replace(request, plan=plan).judge(run, remedies=False)
 
 
 def check(

@@ -33,6 +33,7 @@ ARROWS = {
     "plan": {"errors", "results", "activation", "stack", "theory", "engine", "memory"},
     "propagation": {"results", "plan"},
     "checking": {"errors", "results", "engine", "plan", "saved", "checks", "memory"},
+    "display": {"errors", "results", "checking", "report"},
     "testing": {"results", "checking", "report"},
     "run_form": {"errors", "results", "activation", "stack"},
     "saved": {"errors", "results", "run_form", "atomic", "memory"},
@@ -42,13 +43,13 @@ ARROWS = {
 }
 TOP = {"__init__", "__main__", "cli"}
 
-# The notebook view of a result is drawn by the report, on demand.
-EXCEPTIONS = {("results", "report")}
+# How a result shows itself in Python is made by the report and the rules, on demand.
+EXCEPTIONS = {("results", "display")}
 
 # Third-party package -> the parts that may import it. Others may be imported anywhere.
 OWNERS = {
     "click": {"cli"},
-    "rich": {"cli", "report"},
+    "rich": {"cli", "display", "report"},
     "matplotlib": {"report"},
     "numba": {"engine"},
     "threadpoolctl": {"engine"},

@@ -16,14 +16,17 @@ from snstat.results import VERDICTS, Finding
 NORMALIZED = 0.1
 
 
-def judge(case: Case, codes: Collection[str]) -> tuple[str, list[Finding]]:
-    """Return the verdict on a case, and the findings of the rules `codes`.
+def judge(
+    case: Case, codes: Collection[str], *, remedies: bool = True
+) -> tuple[str, list[Finding]]:
+    """Return the verdict on a case, and the findings of the rules `codes`, with or without what
+    to try.
 
     The verdict is of all rules, ignored ones included: what is ignored is not thereby fine.
     """
     broken = look(case)
     findings = [
-        finding(RULES[code], case, how, set(broken))
+        finding(RULES[code], case, how, set(broken), remedies=remedies)
         for code, how in broken.items()
         if code in codes
     ]
@@ -48,9 +51,11 @@ def verdict(case: Case, broken: dict[str, Broken]) -> str:
     return "self-normalizing" if normal else "stable"
 
 
-def finding(rule: Rule, case: Case, how: Broken, codes: set[str]) -> Finding:
+def finding(
+    rule: Rule, case: Case, how: Broken, codes: set[str], *, remedies: bool = True
+) -> Finding:
     """Return the finding of a broken rule; `codes` are all that are broken."""
-    remedy = remedy_for(rule, case, how, codes)
+    remedy = remedy_for(rule, case, how, codes) if remedies else ""
     message = f"{how.text}; {remedy}" if remedy else how.text
     return Finding(rule.code, rule.name, how.layer, how.value, how.bound, message, remedy)
 

@@ -205,6 +205,12 @@ layers_option = click.option(
     metavar="WHICH",
     help="Rows of table and markdown: log, all, or a list such as 0,1,8,64.",
 )
+columns_option = click.option(
+    "--columns",
+    metavar="NAMES",
+    show_default="what fits",
+    help="Statistics of table and markdown: all, or a list such as mean,cosine,kurtosis.",
+)
 
 
 def refuse_others(ctx: click.Context, own: Collection[str], where: str = BESIDE_SAVED) -> None:

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from snstat.cli import version_option
-from snstat.cli.options import layers_option, output_options, stack_options
+from snstat.cli.options import columns_option, layers_option, output_options, stack_options
 from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output
+from snstat.report.layouts import parse_columns
 from snstat.report.selection import LayerSelection, parse_layers
 from snstat.stack import MAX_DEPTH, integer
 
 if TYPE_CHECKING:
     from snstat.plan import Plan
-    from snstat.results import Run
+    from snstat.results import Check, Run
 
 # Samples whose second moments spread by more than this share are not of one length.
 UNEQUAL = 0.1
+
+# The forms that tell the verdict in words.
+WORDS = ("table", "markdown")
 
 EXAMPLES = """\b
 Examples:
@@ -33,6 +37,7 @@ Examples:
 @stack_options
 @output_options
 @layers_option
+@columns_option
 @version_option
 @click.pass_context
 def command(
@@ -42,6 +47,7 @@ def command(
     form: str,
     output: str | None,
     layers: str,
+    columns: str | None,
     **options: Any,
 ) -> None:
     """Push random inputs through random networks and report, layer by layer, what arrives.
@@ -50,16 +56,24 @@ def command(
     the prediction of mean-field theory at infinite width.
     """
     selection = parse_layers(layers)
+    chosen = () if columns is None else parse_columns(columns)
     selection.require_within(integer("depth", options["depth"], 1, MAX_DEPTH))
     with text_output(output) as write:
-        runs = simulate_all(activations, options)
-        write(pieces(runs, form, selection, file=output not in (None, STDOUT)))
+        checks: list[Check | None] = []
+        runs = simulate_all(activations, options, checks if form in WORDS else None)
+        file = output not in (None, STDOUT)
+        write(pieces(runs, form, selection, chosen, checks, file=file))
     if any(run.partial for run in runs):
         ctx.exit(130)
 
 
-def simulate_all(activations: Sequence[str], options: dict[str, Any]) -> list[Run]:
-    """Run each activation with the same options, with progress, up to the first interrupt."""
+def simulate_all(
+    activations: Sequence[str], options: dict[str, Any], checks: list[Check | None] | None = None
+) -> list[Run]:
+    """Run each activation with the same options, with progress, up to the first interrupt.
+
+    `checks` receives the verdict on each run.
+    """
     from snstat.engine.warmup import compile_kernels
     from snstat.plan import Plan
 
@@ -73,6 +87,10 @@ def simulate_all(activations: Sequence[str], options: dict[str, Any]) -> list[Ru
         )
         with progress_bar(activation, options["depth"] * options["trials"]) as progress:
             runs.append(plan.run(progress))
+        if checks is not None:
+            from snstat.checking import verdict_on
+
+            checks.append(verdict_on(runs[-1], plan))
         if len(runs) == 1:
             warn_of_zeros(runs[0])
         if runs[-1].partial:
@@ -100,7 +118,13 @@ def warn_of_zeros(run: Run) -> None:
 
 
 def pieces(
-    runs: Sequence[Run], form: str, selection: LayerSelection, *, file: bool
+    runs: Sequence[Run],
+    form: str,
+    selection: LayerSelection,
+    columns: Sequence[str],
+    checks: Sequence[Check | None],
+    *,
+    file: bool,
 ) -> Iterable[str]:
     """Return the result in the form asked for, in pieces."""
     from snstat.report.table import print_runs
@@ -112,5 +136,7 @@ def pieces(
     if form == "csv":
         return runs_to_csv(runs)
     if form == "markdown":
-        return [runs_to_markdown(runs, selection)]
-    return [render(lambda console: print_runs(runs, console, selection), file=file)]
+        return [runs_to_markdown(runs, selection, columns, checks)]
+    return [
+        render(lambda console: print_runs(runs, console, selection, columns, checks), file=file)
+    ]

@@ -18,9 +18,14 @@ SEPARATORS = " ,;:."
 
 def headline(check: Check) -> str:
     """Return "default: gradient-exploding", or "default: stable, but breaks SN104, SN701"."""
+    return f"{check.name}: {verdict_words(check)}"
+
+
+def verdict_words(check: Check) -> str:
+    """Return "gradient-exploding", or "stable, but breaks SN104, SN701"."""
     codes = dict.fromkeys(finding.code for finding in check.findings)
     but = f", but breaks {', '.join(codes)}" if codes and check.verdict in SOUND else ""
-    return f"{check.name}: {check.verdict}{but}"
+    return f"{check.verdict}{but}"
 
 
 def outcome(check: Check) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,8 @@ MANY = 400
 MARK = "!"
 # Theory itself may be as far off, beyond its first order in 1/width, or is of infinite width only.
 DOUBT = "?"
+# A prediction of infinite width, among those of the width simulated.
+INFINITE = "*"
 NOT_FINITE = "not finite"
 # A squared mean below this share of the second moment leaves the latter without news.
 NEGLIGIBLE = 0.01
@@ -60,11 +62,19 @@ def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     chosen = np.array(rows, dtype=np.intp)
     finite = run.finite[chosen]
     trials = run.simulation.trials
+    marked = any(np.isfinite(statistic.expected).any() for statistic in run.statistics.values())
     for name, parts in layout.parts:
         statistic = run.statistics.get(name)
         if statistic is not None:
             columns += _statistic_columns(
-                name, statistic, chosen, finite, parts, layout.notation, trials=trials
+                name,
+                statistic,
+                chosen,
+                finite,
+                parts,
+                layout.notation,
+                trials=trials,
+                marked=marked,
             )
     return columns
 
@@ -123,6 +133,18 @@ def has_news(run: Run, name: str) -> bool:
     return bool(np.any(values[known] > 0))
 
 
+def flagged(statistic: Statistic, rows: Sequence[int], trials: int) -> frozenset[int]:
+    """Return which of `rows` lie farther from theory than chance and first order explain."""
+    chosen = np.array(rows, dtype=np.intp)
+    far = suspicious_rows(statistic.z[chosen], trials)
+    return far & suspicious_rows(statistic.excess[chosen], trials)
+
+
+def infinite_width(statistic: Statistic) -> BoolArray:
+    """Return where a prediction is that of infinite width only, (layers,)."""
+    return np.isfinite(statistic.theory) & ~np.isfinite(statistic.expected)
+
+
 def _statistic_columns(
     name: str,
     statistic: Statistic,
@@ -132,35 +154,48 @@ def _statistic_columns(
     notation: Notation,
     *,
     trials: int,
+    marked: bool,
 ) -> list[Column]:
-    """Return the columns of one statistic for the layers `rows`."""
+    """Return the columns of one statistic for the layers `rows`.
+
+    A score that chance does not explain is marked, on the last of the columns where z itself has
+    none. `marked` says that predictions of infinite width are, beside those of the width.
+    """
     estimate, stderr = statistic.estimate[rows], statistic.error[rows]
-    theory, z = statistic.theory[rows], statistic.z[rows]
-    title = name.replace("_", " ")
+    theory, z = statistic.reference[rows], statistic.z[rows]
     columns = []
     if "e" in parts:
         cells = [
             quantity(*pair, notation) if np.isfinite(pair[0]) or whole else NOT_FINITE
             for pair, whole in zip(_pairs(estimate, stderr), finite.tolist(), strict=True)
         ]
+        title = name.replace("_", " ")
         columns.append(Column(title, tuple(_aligned(cells, notation)), name))
     if "t" in parts and np.isfinite(theory).any():
         triples = zip(theory.tolist(), estimate.tolist(), stderr.tolist(), strict=True)
-        predicted = tuple(alike(*triple) for triple in triples)
-        columns.append(Column("theory", predicted, name, style="dim"))
+        predicted = [alike(*triple) for triple in triples]
+        limit = frozenset(np.flatnonzero(infinite_width(statistic)[rows]).tolist())
+        column = Column("theory", tuple(predicted), name, style="dim")
+        if marked and limit:
+            column = _with_marks(column, dict.fromkeys(limit, INFINITE))
+        columns.append(column)
     if "z" in parts and np.isfinite(z).any():
-        beyond = suspicious_rows(z, trials)
-        suspicious = beyond & suspicious_rows(statistic.excess[rows], trials)
+        columns.append(Column("z", tuple(map(score, z.tolist())), name))
+    beyond = suspicious_rows(z, trials)
+    if beyond and columns:
+        suspicious = flagged(statistic, rows.tolist(), trials)
         marks = dict.fromkeys(beyond, DOUBT) | dict.fromkeys(suspicious, MARK)
-        # The mark stands in a column of its own, so that the numbers stay aligned.
-        space = " " if beyond else ""
-        marked = [
-            score(value) + (marks.get(row, space) if np.isfinite(value) else "")
-            for row, value in enumerate(z.tolist())
-        ]
-        header = "z" + space
-        columns.append(Column(header, tuple(marked), name, suspicious, beyond - suspicious))
+        columns[-1] = replace(
+            _with_marks(columns[-1], marks), suspicious=suspicious, doubtful=beyond - suspicious
+        )
     return columns
+
+
+def _with_marks(column: Column, marks: Mapping[int, str]) -> Column:
+    """Return `column` with marks behind the cells of some rows, in a place of their own, so that
+    the numbers stay aligned."""
+    cells = [cell + (marks.get(row, " ") if cell else "") for row, cell in enumerate(column.cells)]
+    return replace(column, header=column.header + " ", cells=tuple(cells))
 
 
 def _pairs(first: FloatArray, second: FloatArray) -> list[tuple[float, float]]:

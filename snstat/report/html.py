@@ -7,34 +7,40 @@ from typing import TYPE_CHECKING
 
 from snstat.report.columns import columns_of, rows_of
 from snstat.report.glyphs import Glyphs
+from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG
 from snstat.report.text import PAGE, titled
-from snstat.report.words import conclusions, simulation_words, stack_words
+from snstat.report.words import simulation_words, stack_words
 
 if TYPE_CHECKING:
     from snstat.report.columns import Column
-    from snstat.results import Run
+    from snstat.results import Check, Run
 
 BARS = 64
 CELL = "text-align: right; font-variant-numeric: tabular-nums"
 
 
-def run_to_html(run: Run) -> str:
-    """Return `run` as an HTML fragment: title, table of layers 0, 1, 2, 4, ..., conclusions."""
+def run_to_html(run: Run, check: Check | None = None) -> str:
+    """Return `run` as an HTML fragment: title, the verdict `check`, table of layers 0, 1, 2, 4,
+    ..."""
     glyphs = Glyphs()
     rows = rows_of(run, LOG.rows(run.stack.depth))
     lines = [
         '<div class="snstat-run">',
         f"<p><strong>{_safe(stack_words(run.stack))}</strong><br>",
         f"{_safe(simulation_words(run.simulation))}</p>",
+        "<ul>",
+        *(f"<li>{_safe(sentence.text)}</li>" for sentence in opening(run, check)),
+        "</ul>",
     ]
     if rows:
         bars = glyphs.bars(run.statistics["variance"].estimate, BARS)
         lines += [
+            f"<p>{_safe(theory_words(run))}</p>",
             *_table(titled(columns_of(run, rows, PAGE))),
             f"<p>variance over depth <code>{bars}</code></p>",
         ]
-    lines += ["<ul>", *(f"<li>{_safe(text)}</li>" for text in conclusions(run)), "</ul>", "</div>"]
+    lines.append("</div>")
     return "\n".join(lines)
 
 

@@ -12,14 +12,16 @@ import numpy as np
 
 from snstat.report.columns import Layout, columns_of, rows_of
 from snstat.report.comparison import comparison_columns
+from snstat.report.layouts import measured
 from snstat.report.numbers import Notation
+from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, LayerSelection
-from snstat.report.words import conclusions, simulation_words, stack_words
+from snstat.report.words import simulation_words, stack_words
 from snstat.results import GRADIENT, STATISTICS
 
 if TYPE_CHECKING:
     from snstat.report.columns import Column
-    from snstat.results import FloatArray, Run
+    from snstat.results import Check, FloatArray, Run
 
 PAGE = Layout(
     Notation.SPACED,
@@ -79,24 +81,40 @@ def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
     return csv_lines(_csv_rows(runs))
 
 
-def runs_to_markdown(runs: Sequence[Run], layers: LayerSelection = LOG) -> str:
-    """Return `runs` as markdown: a heading, a table and the conclusions for each.
+def runs_to_markdown(
+    runs: Sequence[Run],
+    layers: LayerSelection = LOG,
+    columns: Sequence[str] = (),
+    checks: Sequence[Check | None] = (),
+) -> str:
+    """Return `runs` as markdown: for each a heading, the verdict and a table.
 
-    Raises InvalidValueError when a selected layer is beyond a stack's depth.
+    `columns` are the statistics to show, `checks` the verdicts on the runs. Raises
+    InvalidValueError when a selected layer is beyond a stack's depth, or none of `columns` was
+    measured.
     """
     parts = []
-    for run in runs:
+    for run, check in zip(runs, checks or [None] * len(runs), strict=True):
         rows = rows_of(run, layers.rows(run.stack.depth))
         part = f"### {escaped(stack_words(run.stack))}\n\n"
         part += f"{escaped(simulation_words(run.simulation))}\n\n"
+        for sentence in opening(run, check):
+            part += f"{'  ' * sentence.indent}- {escaped(sentence.text)}\n"
         if rows:
-            part += markdown_table(titled(columns_of(run, rows, PAGE))) + "\n"
-        part += "".join(f"- {escaped(sentence)}\n" for sentence in conclusions(run))
+            table = markdown_table(titled(columns_of(run, rows, page_layout(run, columns))))
+            part += f"\n{escaped(theory_words(run))}\n\n{table}"
         parts.append(part.rstrip("\n") + "\n")
     if len(runs) > 1:
         table = markdown_table(comparison_columns(runs, PAGE))
         parts.append(f"### Side by side, at the last layer\n\n{table}")
     return "\n".join(parts)
+
+
+def page_layout(run: Run, columns: Sequence[str] = ()) -> Layout:
+    """Return the layout of a page, which has room for all that was asked for."""
+    if not columns:
+        return PAGE
+    return Layout(PAGE.notation, tuple((name, "etz") for name in measured(run, columns)))
 
 
 def titled(columns: Sequence[Column]) -> list[Column]:

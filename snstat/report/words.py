@@ -27,10 +27,6 @@ NAMES = {
 STEADY = 1.005
 # A signal within this factor of its size over the whole stack needs no other gain.
 NEUTRAL = 1.1
-ADVICE = {"vanishes": ("Vanishes", "raise"), "explodes": ("Explodes", "lower")}
-# Inputs collapse when any two are this alike, having lost nine tenths of their difference.
-ALIKE = 0.9
-LOST = 0.1
 
 
 def display_name(activation: str) -> str:
@@ -73,15 +69,6 @@ def simulation_words(simulation: Simulation) -> str:
     return " · ".join(parts)
 
 
-def conclusions(run: Run) -> list[str]:
-    """Return the sentences that stand below a run's table, most urgent first."""
-    sentences = [interruption(run), broken_layers(run)]
-    if run.outlook is not None:
-        sentences += [limit_sentence(run), gradient_sentence(run)]
-    sentences.append(collapse_sentence(run))
-    return [sentence for sentence in sentences if sentence]
-
-
 def interruption(run: Run) -> str:
     """Return what a partial run holds, or nothing for a complete one."""
     if not run.partial:
@@ -120,9 +107,8 @@ def limit_sentence(run: Run) -> str:
             total = f"×{beside_one(rate**run.stack.depth, 4)}"
             over = f"over {count(run.stack.depth, 'layer')}"
             return f"Nearly neutral: {factor(rate)} per layer, {total} {over} (theory)."
-        speed = "" if rate is None else f", {factor(rate)} per layer in the limit"
-        word, advice = ADVICE[outlook.kind]
-        return f"{word}{speed} (theory): {advice} the weight gain."
+        speed = "" if rate is None else f", {factor(rate)} per layer"
+        return f"In the limit of depth the signal {outlook.kind}{speed} (theory)."
     if outlook.kind == "silent":
         return "Silent: the inputs are zero and no bias adds to them."
     if outlook.kind == "neutral":
@@ -141,24 +127,6 @@ def gradient_sentence(run: Run) -> str:
     if 1 / STEADY < total < STEADY:
         return f"Squared gradients keep their size {over}."
     return f"Squared gradients {'grow' if total > 1 else 'shrink'} {factor(total)} {over}."
-
-
-def collapse_sentence(run: Run) -> str:
-    """Return a warning when the stack makes all inputs alike, or nothing."""
-    cosine = run.statistics.get("cosine")
-    if cosine is None:
-        return ""
-    values = np.where(np.isfinite(cosine.theory), cosine.theory, cosine.estimate)
-    known = np.flatnonzero(np.isfinite(values))
-    if known.size < 2:
-        return ""
-    first, last = float(values[known[0]]), int(known[-1])
-    final = float(values[last])
-    if final < ALIKE or 1 - final > LOST * (1 - first):
-        return ""
-    shown = "1" if 1 - final < 5e-7 else f"{final:.{max(2, math.ceil(-math.log10(1 - final)))}f}"
-    source = " (theory)" if math.isfinite(cosine.theory[last]) else ""
-    return f"Inputs collapse: any two have cosine {shown} at layer {last}{source}."
 
 
 def _nearly_neutral(run: Run, rate: float) -> bool:

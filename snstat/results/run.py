@@ -266,8 +266,28 @@ class Run(Record):
         bad = np.flatnonzero(~self.finite)
         return int(bad[0]) if bad.size else None
 
+    def __dir__(self) -> list[str]:
+        """Return the attributes, the statistics among them, for completion at a prompt."""
+        return sorted({*object.__dir__(self), *self.statistics})
+
+    def __repr__(self) -> str:
+        """Return the table of `snstat propagate`, with the verdict above it."""
+        from snstat.display import run_text
+
+        return run_text(self)
+
+    def to_frame(self) -> Any:
+        """Return the run as a pandas DataFrame in long form, a row for each statistic and layer.
+
+        The columns are layer, statistic, finite, estimate, stderr, theory, expected, neglected
+        and z; NaN where missing. Raises SnstatError without pandas.
+        """
+        from snstat.display import run_frame
+
+        return run_frame(self)
+
     def _repr_html_(self) -> str:
         """Return the table as HTML, for notebooks."""
-        from snstat.report.html import run_to_html
+        from snstat.display import run_html
 
-        return run_to_html(self)
+        return run_html(self)

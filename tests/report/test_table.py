@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +16,15 @@ from rich.cells import cell_len
 from rich.console import Console
 from scipy import stats
 
+from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.columns import chance_of, suspicious_rows
 from snstat.report.html import run_to_html
+from snstat.report.layouts import parse_columns
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
-from snstat.results import Outlook, Run, Statistic
-from tests.report.builders import make_run
+from snstat.results import STATISTICS, Check, Outlook, Run, Statistic
+from tests.report.builders import make_check, make_finding, make_run
 
 EXPLODES = Outlook("explodes", rate=1.73, gradient_factor=1.9e15)
 VANISHES = Outlook("vanishes", rate=0.5, gradient_factor=0.0012)
@@ -41,18 +44,25 @@ CASES = {
 CASES["several"] = [runs[0] for name, runs in CASES.items() if name != "deep"]
 
 
-def show(runs: list[Run], width: int = 80, layers: str = "log", encoding: str = "utf-8") -> str:
+def show(
+    runs: list[Run],
+    width: int = 80,
+    layers: str = "log",
+    encoding: str = "utf-8",
+    columns: Sequence[str] = (),
+    checks: Sequence[Check] = (),
+) -> str:
     """Return what is printed on a plain console of `width` columns."""
     buffer = io.BytesIO()
     with io.TextIOWrapper(buffer, encoding=encoding, write_through=True) as stream:
-        print_runs(runs, Console(file=stream, width=width), parse_layers(layers))
+        print_runs(runs, Console(file=stream, width=width), parse_layers(layers), columns, checks)
         return buffer.getvalue().decode(encoding)
 
 
 def table_of(text: str) -> list[str]:
     """Return the lines of the first table, its header first."""
     lines = text.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.lstrip().startswith("layer"))
+    start = next(i for i, line in enumerate(lines) if re.match(r" *layer +[a-z]", line))
     return lines[start : lines.index("", start)]
 
 
@@ -107,7 +117,7 @@ def test_the_title_breaks_between_its_parts(encoding: str) -> None:
     dot = "·" if encoding == "utf-8" else "-"
     assert lines[0] == f"SELU {dot} 64 layers of 1024 {dot} lecun_normal (gain 1)"
     assert lines[1].endswith(f" {dot} float32, matrix-free, seed 0 {dot}")
-    assert lines[2:4] == ["inputs normal (mean 0, std 1e-06)", ""]
+    assert lines[2] == "inputs normal (mean 0, std 1e-06)"
     narrow = show([small], 26, encoding=encoding).splitlines()
     assert narrow[:2] == [f"SELU {dot} 64 layers of 1024 {dot}", "lecun_normal (gain 1)"]
     assert max(map(len, narrow)) <= 26
@@ -159,10 +169,12 @@ def test_layers_that_are_not_finite_are_named_with_the_first() -> None:
     [
         (make_run(), "Converges to mean 0.000, variance 1.000 (rate 0.783 per layer)."),
         (make_run(), "Squared gradients grow ×83 over 64 layers (theory)."),
-        (CASES["vanishes"][0], "Vanishes, ×0.5 per layer in the limit (theory)"),
+        (
+            CASES["vanishes"][0],
+            "In the limit of depth the signal vanishes, ×0.5 per layer (theory).",
+        ),
         (CASES["vanishes"][0], "Squared gradients shrink ×0.0012 over 64 layers (theory)."),
-        (CASES["explodes"][0], "Explodes, ×1.73 per layer in the limit (theory)"),
-        (CASES["explodes"][0], "! Inputs collapse: any two have cosine 0.97 at layer 64 (theory)."),
+        (CASES["explodes"][0], "the signal explodes, ×1.73 per layer (theory)."),
         (make_run(outlook=Outlook("silent")), "Silent: the inputs are zero and no bias adds"),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "Neutral: "),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "gradients keep their size"),
@@ -172,8 +184,11 @@ def test_layers_that_are_not_finite_are_named_with_the_first() -> None:
         (CASES["vanishes"][0], "! Interrupted: layers 0–37 of 64, which every trial completed."),
     ],
 )
-def test_sentences_below_the_table(run: Run, sentence: str) -> None:
-    assert sentence in show([run])
+def test_sentences_above_the_table(run: Run, sentence: str) -> None:
+    text = show([run], width=120)
+    assert sentence in text
+    if "layer  " in text:
+        assert text.index(sentence) < text.index("\nlayer  ")
 
 
 def growing(rate: float, depth: int = 64) -> Run:
@@ -187,12 +202,18 @@ def growing(rate: float, depth: int = 64) -> Run:
     [
         (growing(1.0001), "Nearly neutral: ×1.0001 per layer, ×1.006 over 64 layers (theory)."),
         (growing(0.99999), "Nearly neutral: ×0.99999 per layer, ×0.9994 over 64 layers (theory)."),
-        (growing(1.0001, 1000), "Explodes, ×1.0001 per layer in the limit (theory): lower the"),
+        (growing(1.0001, 1000), "In the limit of depth the signal explodes, ×1.0001 per layer"),
         (growing(0.9986), "Nearly neutral: ×0.999 per layer, ×0.9142 over 64 layers (theory)."),
-        (growing(0.9984), "Vanishes, ×0.998 per layer in the limit (theory): raise the"),
+        (growing(0.9984), "In the limit of depth the signal vanishes, ×0.998 per layer"),
         # What the limit keeps, the layers before it have lost.
-        (replace(growing(0.9), outlook=Outlook("vanishes", rate=0.9999)), "Vanishes, ×0.9999 per"),
-        (replace(growing(1e3), outlook=Outlook("explodes", rate=1e300)), "Explodes, ×1.0e+300 per"),
+        (
+            replace(growing(0.9), outlook=Outlook("vanishes", rate=0.9999)),
+            "the signal vanishes, ×0.9999 per",
+        ),
+        (
+            replace(growing(1e3), outlook=Outlook("explodes", rate=1e300)),
+            "explodes, ×1.0e+300 per",
+        ),
         (
             make_run(outlook=Outlook("converges", 0.0, 1.0, 0.99996)),
             "Converges to mean 0.000, variance 1.000 (rate 0.99996 per layer).",
@@ -203,38 +224,97 @@ def test_a_factor_is_told_from_one(run: Run, sentence: str) -> None:
     assert sentence in show([run], width=120)
 
 
-def test_alike_inputs_that_the_stack_did_not_make_alike_are_no_collapse() -> None:
-    run = make_run()
-    same = Statistic(*(np.full(65, value) for value in (0.95, 0.01, 0.95)))
-    run = replace(run, statistics={**run.statistics, "cosine": same})
-    assert "collapse" not in show([run])
-
-
 def test_no_gradient_is_told_of_where_theory_has_none() -> None:
     assert "gradients" not in show([make_run(outlook=Outlook("silent"))])
 
 
-def test_a_collapse_without_theory_is_told_from_the_estimate() -> None:
-    run = CASES["explodes"][0]
-    cosine = run.statistics["cosine"]
-    unknown = replace(cosine, theory=np.full_like(cosine.theory, np.nan))
-    text = show([replace(run, statistics={**run.statistics, "cosine": unknown})])
-    # The last estimate is that of layer 40: 0.99 * 40 / 41 = 0.966, with an error of 0.0006.
-    assert "any two have cosine 0.97 at layer 40." in text
+def test_the_verdict_comes_first_with_every_broken_rule() -> None:
+    finding = make_finding()
+    check = make_check(finding)
+    run = make_run(depth=512)
+    for width in (80, 120):
+        lines = show([run], width, checks=[check]).splitlines()
+        assert lines[2] == "! Verdict: gradient-exploding"
+        assert lines[3].startswith("  SN202 gradient-exploding, layer 313: squared gradients grow")
+        assert max(map(cell_len, lines)) <= width
+    assert "Verdict: self-normalizing" in show([run], checks=[make_check()]).splitlines()
+    assert "- Verdict: gradient-exploding" in runs_to_markdown([run], checks=[check])
+    assert "<li>Verdict: gradient-exploding</li>" in run_to_html(run, check)
+
+
+def test_the_number_beside_an_estimate_is_the_one_that_z_was_computed_with() -> None:
+    run = with_variance(make_run(), layer=64, estimate=0.819, stderr=0.039, theory=1.0)
+    old = run.statistics["variance"]
+    expected = np.full_like(old.theory, np.nan)
+    expected[8:] = 0.901
+    run = replace(run, statistics={**run.statistics, "variance": replace(old, expected=expected)})
+    text = show([run], 120)
+    assert "theory: first order at width 1,024; * infinite width" in text
+    # (0.819 - 0.901) / 0.039 = -2.1
+    assert re.search(r"0\.819 ± 0\.039 +0\.901 +-2\.1", table_of(text)[-1])
+    for line in table_of(text)[1:]:
+        layer = int(line.split()[0])
+        cells = line.split(" ± ")[2].split()
+        assert cells[1].endswith("*") == (layer < 8), line
+    assert "theory: infinite width\n" in show([make_run()])
+
+
+def test_a_flag_outlives_its_column() -> None:
+    far = make_run()
+    old = far.statistics["cosine"]
+    estimate = old.estimate.copy()
+    estimate[64] = 0.1
+    known = replace(old, estimate=estimate, expected=old.theory, neglected=np.zeros(65))
+    run = replace(far, statistics={**far.statistics, "cosine": known})
+    z = f"{run.statistics['cosine'].z[64]:+.0f}"
+    wide = show([run], 160)
+    assert re.search(rf"{re.escape(z)}(\.\d)?!", table_of(wide)[-1])
+    narrow = show([run], 80)
+    assert table_of(narrow)[-1].endswith("!")
+    assert "! farther from theory" in narrow
+    narrowest = " ".join(show([run], 40).split())
+    assert f"! cosine is {z}" in narrowest
+    assert "standard errors from theory at layer 64; --columns cosine shows it." in narrowest
+
+
+def test_columns_asked_for_are_all_there_in_several_tables_if_need_be() -> None:
+    run = make_run()
+    names = parse_columns("all")
+    for width in (60, 80, 120, 400):
+        text = show([run], width, columns=names)
+        assert max(map(cell_len, text.splitlines())) <= width
+        headers = [line for line in text.splitlines() if re.match(r" *layer +[a-z]", line)]
+        found = " ".join(headers)
+        # Nothing varies of the dead fraction, so it has no z.
+        assert found.count(" z") + 1 == found.count("theory") == len(STATISTICS)
+        for name in STATISTICS:
+            assert name.replace("_", " ") in found
+        assert (len(headers) == 1) == (width == 400)
+        assert "Not shown" not in text
+    assert "kurtosis ± stderr" in runs_to_markdown([run], columns=("kurtosis",))
+    with pytest.raises(InvalidValueError, match="add --backward"):
+        show([run], columns=("gradient",))
+    with pytest.raises(UnknownNameError, match="did you mean 'cosine'"):
+        parse_columns("cosin")
 
 
 @pytest.mark.parametrize(
     ("width", "names"),
-    [(40, "cosine, theory and z"), (20, "mean, cosine, theory and z"), (80, None)],
+    [
+        (40, "cosine; theory and z of mean and variance"),
+        (20, "mean and cosine; theory and z of variance"),
+        (80, "theory and z of cosine"),
+        (160, None),
+    ],
 )
 def test_a_narrow_console_says_what_it_leaves_out(width: int, names: str | None) -> None:
     text = show(CASES["usual"], width)
     assert not re.search(" $", text, re.MULTILINE)
     words = " ".join(text.split())
     if names is None:
-        assert "Widen" not in words
+        assert "Not shown" not in words
     else:
-        assert f"Widen the terminal for {names}." in words
+        assert f"Not shown: {names}. Widen the terminal, or ask with --columns." in words
 
 
 def backward(scale: float = 1.0) -> Run:
@@ -272,12 +352,12 @@ def test_notation_is_compacted_before_the_cosine_is_left_out(width: int) -> None
 def test_tiny_numbers_keep_z_and_say_which_is_left_out() -> None:
     run = backward(1e-6)
     for width, scores, missing in (
-        (80, 2, "cosine, theory of gradient and z of gradient"),
-        (75, 1, "cosine, theory of gradient and z of mean and gradient"),
+        (80, 2, "cosine; theory and z of gradient"),
+        (75, 1, "cosine; theory and z of gradient; z of mean"),
     ):
         text = show([run], width)
         assert table_of(text)[0].split().count("z") == scores
-        assert f"Widen the terminal for {missing}." in " ".join(text.split())
+        assert f"Not shown: {missing}. Widen" in " ".join(text.split())
 
 
 def test_what_is_not_there_is_not_missed() -> None:
@@ -287,7 +367,7 @@ def test_what_is_not_there_is_not_missed() -> None:
         for name, value in run.statistics.items()
         if name != "cosine"
     }
-    assert "Widen" not in show([replace(run, statistics=unknown)], 40)
+    assert "theory" not in show([replace(run, statistics=unknown)], 20).split("Not shown")[-1]
 
 
 def test_theory_of_the_mean_outlives_the_cosine() -> None:

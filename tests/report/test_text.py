@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from snstat.checking import verdict_on
 from snstat.report.glyphs import ascii_text
 from snstat.report.html import run_to_html
 from snstat.report.selection import parse_layers
@@ -124,7 +125,10 @@ def test_html_marks_a_far_score_in_bold() -> None:
 
 def test_a_run_draws_itself_in_a_notebook() -> None:
     run = make_run()
-    assert run._repr_html_() == run_to_html(run)
+    assert run._repr_html_() == run_to_html(run, verdict_on(run))
+    assert repr(run).startswith("SELU · 64 layers of 1024")
+    assert "Verdict: self-normalizing" in repr(run)
+    assert {"mean", "cosine", "to_frame"} <= set(dir(run))
 
 
 def test_a_run_without_layers_has_no_table() -> None:

@@ -1,0 +1,63 @@
+"""How a result shows itself to a person in Python: table, notebook page, picture, data frame."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from snstat.checking import verdict_on
+from snstat.errors import SnstatError
+from snstat.results import Check, Run
+
+# A prompt without a terminal, such as that of a notebook's log.
+DEFAULT_COLUMNS = 80
+
+
+def run_text(run: Run) -> str:
+    """Return the table of `snstat propagate`, as wide as the terminal, without colour."""
+    import io
+    import shutil
+
+    from rich.console import Console
+
+    from snstat.report.table import print_runs
+
+    width = shutil.get_terminal_size((DEFAULT_COLUMNS, 24)).columns
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=width, no_color=True, highlight=False)
+    print_runs([run], console, checks=[_verdict(run)])
+    return buffer.getvalue().rstrip("\n")
+
+
+def run_html(run: Run) -> str:
+    """Return the table as HTML, for notebooks."""
+    from snstat.report.html import run_to_html
+
+    return run_to_html(run, _verdict(run))
+
+
+def run_frame(run: Run) -> Any:
+    """Return `run` as a pandas DataFrame in long form: see `snstat.results.Run.to_frame`."""
+    try:
+        import pandas as pd
+    except ImportError:
+        raise SnstatError(
+            "to_frame needs pandas, which is not installed; run pip install pandas"
+        ) from None
+    rows = []
+    for name, statistic in run.statistics.items():
+        for layer, finite in enumerate(run.finite.tolist()):
+            entry = statistic.at(layer)
+            numbers = {
+                key: math.nan if value is None else value for key, value in dict(entry).items()
+            }
+            rows.append({"layer": layer, "statistic": name, "finite": finite, **numbers})
+    return pd.DataFrame(rows)
+
+
+def _verdict(run: Run) -> Check | None:
+    """Return the verdict on `run`, None where what was saved does not allow one."""
+    try:
+        return verdict_on(run)
+    except SnstatError:
+        return None

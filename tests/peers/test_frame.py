@@ -1,0 +1,26 @@
+"""A run as a pandas DataFrame: every number of the record, in long form."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+import snstat
+
+pd = pytest.importorskip("pandas")
+pytestmark = pytest.mark.peers
+
+
+def test_a_frame_holds_every_number_of_the_record():
+    run = snstat.propagate("relu", depth=3, width=16, batch=4, trials=2, backward=True)
+    frame = run.to_frame()
+    assert list(frame.columns[:4]) == ["layer", "statistic", "finite", "estimate"]
+    assert len(frame) == len(run.statistics) * 4
+    for row in frame.to_dict("records"):
+        entry = run.layers[row["layer"]].statistics[row["statistic"]]
+        for key, value in dict(entry).items():
+            expected = math.nan if value is None else value
+            assert row[key] == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
+    wide = frame.pivot_table(index="layer", columns="statistic", values="estimate")
+    assert wide.loc[3, "variance"] == run.variance.estimate[3]
