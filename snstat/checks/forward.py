@@ -67,9 +67,9 @@ def _outside(
 
 
 def misses_target(case: Case) -> Broken | None:
-    """Return how the stack is still off its target, unless its limit is off it: see elsewhere."""
+    """Return how the stack is off its target at the layer by which it is to be there."""
     target = case.bounds.target(case.stack.activation)
-    if target is None or converges_elsewhere(case) is not None:
+    if target is None:
         return None
     layer = _target_layer(case)
     goal = f"the target ({target[0]:g}, {target[1]:g})"
