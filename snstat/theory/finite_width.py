@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snstat.activation import ACTIVATIONS
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.finite_width_gradient import expected_log_gradient
@@ -23,6 +24,7 @@ from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, 
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 from snstat.theory.quadrature import FloatArray
+from snstat.theory.silence import always_half, dead_with_silence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +72,8 @@ def finite_width(
         expected[name], residual[name] = (np.where(trusted, c, math.nan) for c in columns)
         expected[name][0] = exact
         residual[name][0] = 0.0 if math.isfinite(exact) else math.nan
+    dead = _dead(stack, batch, prediction, expected["dead_fraction"], residual["dead_fraction"])
+    expected["dead_fraction"], residual["dead_fraction"] = dead
     log_gradient, log_residual = np.full((2, stack.depth + 1), math.nan)
     if backward:
         added, log_residual = expected_log_gradient(stack, batch, fluctuations, moments)
@@ -81,6 +85,17 @@ def finite_width(
         log_gradient,
         log_residual,
     )
+
+
+def _dead(
+    stack: Stack, batch: int, prediction: Prediction, dead: FloatArray, neglected: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the expected dead fraction, and what it neglects, of networks of which some are
+    silent; `dead` and `neglected` are those of networks that are not."""
+    if batch == 1 and always_half(ACTIVATIONS[stack.activation]):
+        known = np.isfinite(prediction.pre_second_moment)
+        dead, neglected = np.where(known, 0.5, math.nan), np.where(known, 0.0, math.nan)
+    return dead_with_silence(stack, batch, prediction, dead, neglected)
 
 
 class _Columns(NamedTuple):

@@ -1,0 +1,113 @@
+"""How likely a whole layer outputs 0 for every sample, after which nothing comes back.
+
+A unit of a layer of width n is 0 for a whole batch with probability D (the orthant probability of
+`dead`). Given the activations before it, the units of a layer are independent, so that all of them
+are 0 with probability Dⁿ, and layers 1 to l bring about silence with probability 1 − Π(1 − Dⁿ).
+
+With one sample D is 1/2 for ReLU, whatever the network: the formula is exact. With more samples it
+is that of infinite width, where samples become alike more slowly than in a narrow network: too
+low. One sample alone is 0 at least as often as all of them are, so that 1 − Π(1 − 2⁻ⁿ) is a bound
+from above.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snstat.activation import ACTIVATIONS, Activation
+from snstat.stack import Stack
+from snstat.theory.dead import dead_fraction
+from snstat.theory.predict import Prediction
+from snstat.theory.quadrature import FloatArray
+
+# Probabilities that differ by less than this are not told apart.
+NEGLIGIBLE = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Silence:
+    """Probabilities that some layer up to this one outputs 0 for every sample.
+
+    Both are arrays (depth + 1,): `share` that of wide layers, exact for one sample of ReLU, NaN
+    where theory is missing, and `most` a bound from above at any width. `lasting` tells whether
+    all later layers are then 0 too: without biases, where φ(0) = 0. Elsewhere all samples are
+    alike from there on.
+    """
+
+    share: FloatArray
+    most: FloatArray
+    lasting: bool
+
+
+def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
+    """Return how likely networks of `stack` have fallen silent for a batch of `batch` samples.
+
+    `prediction` is theory of at least the layers of the stack. Both probabilities are 0 for
+    activations that are nowhere exactly 0 but at single points.
+    """
+    activation = ACTIVATIONS[stack.activation]
+    resting = _where_zero(activation)
+    at_zero = float(activation.function(np.zeros(())))
+    biased = stack.layer(1).bias_std > 0 or stack.layer(2).bias_std > 0
+    lasting = not biased and at_zero == 0
+    nothing = np.zeros(stack.depth + 1)
+    if not resting:
+        return Silence(nothing, nothing, lasting)
+    widths = np.full(stack.depth + 1, math.inf)
+    widths[1], widths[2:] = stack.layer(1).fan_out, stack.layer(2).fan_out
+    q = prediction.pre_second_moment[: stack.depth + 1]
+    misalignment = prediction.misalignment[: stack.depth + 1]
+    units = dead_fraction(replace(activation, flat=resting), q, misalignment, batch)
+    units[0] = 0.0
+    # A half-line that does not reach past 0 holds at most half of any symmetric distribution.
+    one_sided = all(high <= 0 for _, high in resting) or all(low >= 0 for low, _ in resting)
+    return Silence(
+        _accumulated(units, widths),
+        _accumulated(np.where(np.isinf(widths), 0.0, 0.5 if one_sided else 1.0), widths),
+        lasting,
+    )
+
+
+def dead_with_silence(
+    stack: Stack, batch: int, prediction: Prediction, dead: FloatArray, neglected: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the expected dead fraction and what it neglects, networks that are silent included.
+
+    `dead` and `neglected`, both (depth + 1,), are those of a network whose layer before still
+    speaks. In a silent network all units are dead where φ'(0) is 0 and none where it is not. NaN
+    where silence does not last, which is of importance to narrow networks only.
+    """
+    found = silence(stack, batch, prediction)
+    before, most = (np.concatenate([[0.0], array[:-1]]) for array in (found.share, found.most))
+    at_rest = float(ACTIVATIONS[stack.activation].derivative(np.zeros(())) == 0)
+    expected = dead + before * (at_rest - dead)
+    error = neglected + np.maximum(most - before, 0.0) * np.abs(at_rest - dead)
+    if not found.lasting:
+        unknown = most > NEGLIGIBLE
+        expected, error = (np.where(unknown, math.nan, array) for array in (dead, neglected))
+    return expected, error
+
+
+def always_half(activation: Activation) -> bool:
+    """Return whether a unit is dead for one sample with probability 1/2, whatever the network."""
+    return activation.flat in (((-math.inf, 0.0),), ((0.0, math.inf),))
+
+
+def _where_zero(activation: Activation) -> tuple[tuple[float, float], ...]:
+    """Return the flat intervals on which φ is 0."""
+    found = []
+    for low, high in activation.flat:
+        inside = high - 1.0 if low == -math.inf else low + 1.0 if high == math.inf else low
+        if float(activation.function(np.array(inside))) == 0:
+            found.append((low, high))
+    return tuple(found)
+
+
+def _accumulated(units: FloatArray, widths: FloatArray) -> FloatArray:
+    """Return 1 − Π(1 − units^width) over layers up to each, (depth + 1,)."""
+    with np.errstate(divide="ignore", under="ignore"):
+        gone: FloatArray = -np.expm1(np.cumsum(np.log1p(-(units**widths))))
+    return gone + 0.0

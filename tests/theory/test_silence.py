@@ -1,0 +1,116 @@
+"""Networks in which a whole layer is dead, against exact probabilities and plain simulation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from snstat.engine.inputs import DrawnInputs
+from snstat.stack import Stack
+from snstat.theory.finite_width import finite_width
+from snstat.theory.predict import predict
+from snstat.theory.silence import dead_with_silence, silence
+
+
+def theory(stack, batch):
+    inputs = DrawnInputs("normal", stack.input_width, batch, 0.0, 1.0).moments()
+    prediction = predict(stack, batch, inputs)
+    return inputs, prediction, silence(stack, batch, prediction)
+
+
+def simulated(width, depth, batch, networks, seed=0):
+    """Return per network and layer 1..depth the share of dead units, (networks, depth)."""
+    random = np.random.default_rng(seed)
+    x = random.standard_normal((networks, batch, width))
+    dead = np.empty((networks, depth))
+    for layer in range(depth):
+        z = x @ random.standard_normal((networks, width, width))
+        dead[:, layer] = 1.0 - (z > 0).any(axis=1).mean(axis=1)
+        x = np.maximum(z, 0.0)
+    return dead
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_one_sample_of_relu_is_exact(width):
+    stack = Stack.build("relu", 12, width)
+    inputs, prediction, found = theory(stack, 1)
+    exact = 1.0 - (1.0 - 0.5**width) ** np.arange(13)
+    np.testing.assert_allclose(found.share, exact, rtol=1e-12)
+    np.testing.assert_allclose(found.most, exact, rtol=1e-12)
+    assert found.lasting
+    first_order = finite_width(stack, 1, inputs, prediction)
+    expected = first_order.expected["dead_fraction"]
+    np.testing.assert_allclose(first_order.residual["dead_fraction"][1:], 0.0, atol=1e-15)
+    networks = 4000
+    dead = simulated(width, 12, 1, networks)
+    # Four standard errors of a share; all layers are seen in the same networks.
+    for layer in (1, 2, 12):
+        silent = (dead[:, layer - 1] == 1.0).mean()
+        error = math.sqrt(exact[layer] * (1.0 - exact[layer]) / networks)
+        assert abs(silent - exact[layer]) < 4.0 * error
+        error = dead[:, layer - 1].std() / math.sqrt(networks)
+        assert abs(dead[:, layer - 1].mean() - expected[layer]) < 4.0 * error
+
+
+@pytest.mark.parametrize(("width", "batch"), [(2, 64), (4, 4)])
+def test_of_batches_the_truth_lies_between_both(width, batch):
+    _, _, found = theory(Stack.build("relu", 10, width), batch)
+    silent = (simulated(width, 10, batch, 2000) == 1.0).mean(axis=0)
+    # Four standard errors; of what was never seen, chances above 5/2000 are excluded.
+    error = 4.0 * np.sqrt(silent * (1.0 - silent) / 2000) + 5.0 / 2000
+    assert (found.share[1:] <= silent + error).all()
+    assert (found.most[1:] >= silent - error).all()
+    # The bound is near, for samples of narrow networks are soon alike.
+    assert found.most[-1] - silent[-1] < 0.2
+
+
+def test_widths_and_layers_count_each():
+    """An input of another width is no layer; by hand, from the orthant probability."""
+    stack = Stack.build("relu", 3, 6, input_width=40)
+    _, prediction, found = theory(stack, 4)
+    dead = prediction.statistics["dead_fraction"]
+    alive = 1.0
+    for layer in (1, 2, 3):
+        alive *= 1.0 - float(dead[layer]) ** 6
+        assert found.share[layer] == pytest.approx(1.0 - alive, rel=1e-9)
+    assert found.share[0] == found.most[0] == 0.0
+
+
+def test_nothing_falls_silent_that_is_nowhere_zero():
+    for name in ("selu", "tanh", "hard_tanh", "identity"):
+        _, _, found = theory(Stack.build(name, 4, 2), 8)
+        assert not found.share.any()
+        assert not found.most.any()
+
+
+def test_wide_networks_keep_their_theory():
+    stack = Stack.build("relu", 50, 1024)
+    _, prediction, _ = theory(stack, 16)
+    dead = prediction.statistics["dead_fraction"]
+    nothing = np.zeros(51)
+    expected, error = dead_with_silence(stack, 16, prediction, dead, nothing)
+    np.testing.assert_array_equal(expected[1:], dead[1:])
+    np.testing.assert_allclose(error[1:], 0.0, atol=1e-300)  # 2⁻¹⁰²⁴ a layer
+
+
+def test_what_comes_back_from_silence_is_not_told():
+    """Biases wake a dead layer up: which units die then is not known of narrow networks."""
+    narrow, wide = (Stack.build("relu", 5, width, bias_std=0.5) for width in (2, 256))
+    for stack, known in ((narrow, False), (wide, True)):
+        _, prediction, found = theory(stack, 1)
+        assert not found.lasting
+        dead = prediction.statistics["dead_fraction"]
+        expected, _ = dead_with_silence(stack, 1, prediction, dead, 0.0 * dead)
+        assert np.isfinite(expected[1:]).all() == known
+
+
+def test_theory_that_ends_leaves_the_bound():
+    stack = Stack.build("relu", 300, 4, weight_gain=1e3)
+    _, _, found = theory(stack, 1)
+    assert np.isnan(found.share[-1])
+    assert found.most[-1] == pytest.approx(1.0 - (1.0 - 1.0 / 16.0) ** 300)
+    deeper = theory(replace(stack, depth=10), 1)[2]
+    np.testing.assert_array_equal(deeper.share, found.share[:11])
