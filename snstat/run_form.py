@@ -20,7 +20,8 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
-from snstat.stack import INITIALISERS, MAX_DEPTH, MAX_SCALE, MAX_WIDTH, integer, known, number
+from snstat.stack import INITIALISERS, MAX_SCALE, integer, known, number
+from snstat.widths import MAX_DEPTH, MAX_WIDTH
 
 # No path is longer on any system.
 LONGEST_PATH = 4096

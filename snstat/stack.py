@@ -1,7 +1,8 @@
-"""What the network is: a uniform dense stack, its initialiser, and their validation.
+"""What the network is: a dense stack, its initialiser, and their validation.
 
 Layer 0 is the input; layer l (1..depth) is activation l. Layer l computes
-``phi(W x + b)`` with ``W`` of shape (fan_out, fan_in).
+``phi(W x + b)`` with ``W`` of shape (fan_out, fan_in). All layers have one width and one activation
+unless `widths` and `last` say otherwise; nothing here costs more for more layers of equal width.
 """
 
 from __future__ import annotations
@@ -9,19 +10,26 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 from snstat.activation import ACTIVATIONS
 from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.widths import (
+    MAX_DEPTH,
+    MAX_WIDTH,
+    Runs,
+    end_of_run,
+    joined,
+    parse_widths,
+    shortened,
+    width_at,
+    write_widths,
+)
 
 Distribution = Literal["normal", "uniform", "orthogonal"]
 
-# Index arithmetic of the random-number counters allows 2**56 weights per layer; anything near
-# these bounds is far beyond memory and time, and is refused before anything is allocated.
-MAX_WIDTH = 2**28
-MAX_DEPTH = 10**9
 # Squares of gains and standard deviations must stay finite.
 MAX_SCALE = 1e100
 
@@ -97,11 +105,30 @@ class DenseLayer:
     bias_std: float
 
 
+DEFAULT_DEPTH, DEFAULT_WIDTH = 64, 1024
+# What `--last linear` stands for.
+LINEAR = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Layers first..first+count−1 of equal fan_out and activation: `leading` is the first of them,
+    `later` what all others are (or would be)."""
+
+    first: int
+    count: int
+    leading: DenseLayer
+    later: DenseLayer
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A uniform dense stack. Build it with `Stack.build`, which validates and fills defaults.
+    """A dense stack. Build it with `Stack.build`, which validates and fills defaults.
 
-    `weight_gain` and `bias_std` are None where the initialiser decides.
+    `weight_gain` and `bias_std` are None where the initialiser decides. `runs` are the (units,
+    layers) of stacks whose layers differ in width, of which `width` is the largest; empty where all
+    layers have `width` units. `last` is the activation of the last layer, None where it is that of
+    the others. Two stacks are equal if and only if all their layers are.
     """
 
     activation: str
@@ -111,53 +138,137 @@ class Stack:
     init: str
     weight_gain: float | None
     bias_std: float | None
+    runs: Runs = ()
+    last: str | None = None
 
     @classmethod
     def build(
         cls,
         activation: str = "selu",
-        depth: int = 64,
-        width: int = 1024,
+        depth: int | None = None,
+        width: int | None = None,
         *,
         init: str | None = None,
         weight_gain: float | None = None,
         bias_std: float | None = None,
         input_width: int | None = None,
+        widths: object = None,
+        last: str | None = None,
     ) -> Stack:
         """Return a validated stack.
 
-        `init` defaults to what the activation's literature uses (`Activation.default_init`),
-        `input_width` to `width`. Raises UnknownNameError and InvalidValueError.
+        `depth` defaults to 64 and `width` to 1024; `widths`, the units of the input and of each
+        layer (see `widths.parse_widths`), stands instead of both and of `input_width`. `init`
+        defaults to what the activation's literature uses (`Activation.default_init`), `input_width`
+        to `width`. `last` is the activation of the last layer: "linear" for none. Raises
+        UnknownNameError and InvalidValueError.
         """
         known("activation", activation, ACTIVATIONS)
+        if last is not None:
+            last = LINEAR if last == "linear" else last
+            known("last", last, ACTIVATIONS)
         if init is None:
             init = ACTIVATIONS[activation].default_init
         known("init", init, INITIALISERS)
-        width = integer("width", width, 1, MAX_WIDTH)
-        return cls(
+        runs: Runs = ()
+        if widths is not None:
+            given = {"depth": depth, "width": width, "input_width": input_width}
+            for name, value in given.items():
+                if value is not None:
+                    bound = "left out beside widths, which give the units of every layer"
+                    raise InvalidValueError(name, value, bound)
+            input_width, runs = parse_widths(widths)
+        else:
+            width = integer("width", DEFAULT_WIDTH if width is None else width, 1, MAX_WIDTH)
+            depth = integer("depth", DEFAULT_DEPTH if depth is None else depth, 1, MAX_DEPTH)
+            if input_width is None:
+                input_width = width
+            runs = ((width, depth),)
+        stack = cls(
             activation,
-            integer("depth", depth, 1, MAX_DEPTH),
-            width,
-            width if input_width is None else integer("input width", input_width, 1, MAX_WIDTH),
+            0,
+            0,
+            integer("input width", input_width, 1, MAX_WIDTH),
             init,
             None if weight_gain is None else number("weight_gain", weight_gain, 0.0, MAX_SCALE),
             None if bias_std is None else number("bias_std", bias_std, 0.0, MAX_SCALE),
+            last=last,
+        )
+        return stack._of_runs(runs)
+
+    def _of_runs(self, runs: Runs) -> Stack:
+        """Return this stack with layers of these widths, in the one form that equal stacks have."""
+        runs = joined(runs)
+        depth, activation, last = sum(times for _, times in runs), self.activation, self.last
+        if last is not None and depth == 1:
+            activation = last
+        return replace(
+            self,
+            activation=activation,
+            depth=depth,
+            width=max(units for units, _ in runs),
+            runs=runs if len(runs) > 1 else (),
+            last=None if last == activation else last,
         )
 
+    def of_depth(self, depth: int) -> Stack:
+        """Return the stack of the first `depth` layers, `last` being the last of those.
+
+        Layers beyond those that there are have the width of the last hidden one.
+        """
+        if depth == self.depth:
+            return self
+        if not self.runs:
+            return self._of_runs(((self.width, depth),))
+        if depth > self.depth:
+            return self._of_runs((*self.runs, (self.square.fan_out, depth - self.depth)))
+        return self._of_runs(shortened(self.runs, depth))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all layers after the first are equal."""
+        return not self.runs and self.last is None
+
+    @property
+    def widths(self) -> str | None:
+        """The units of the input and of each layer as `build` takes them, None if of one width."""
+        return write_widths(self.input_width, self.runs) if self.runs else None
+
+    def width_of(self, index: int) -> int:
+        """Return the units of layer `index` (0..depth), 0 being the input."""
+        if index == 0:
+            return self.input_width
+        return width_at(self.runs, index) if self.runs else self.width
+
+    def activation_of(self, index: int) -> str:
+        """Return the name of the activation of layer `index` (1..depth)."""
+        return self.last if self.last is not None and index == self.depth else self.activation
+
     def layer(self, index: int) -> DenseLayer:
-        """Return layer `index` (1..depth)."""
+        """Return layer `index` (1..depth); beyond them the layers with which it would go on."""
+        if index > self.depth:
+            return self.square
+        fan_in, fan_out = self.width_of(index - 1), self.width_of(index)
+        return self._between(fan_in, fan_out, self.activation_of(index))
+
+    @property
+    def square(self) -> DenseLayer:
+        """The layer with which the stack would go on: as wide as its last hidden one is."""
+        units = self.width_of(self.depth - 1 if self.last is not None else self.depth)
+        return self._between(units, units, self.activation)
+
+    def _between(self, fan_in: int, fan_out: int, activation: str) -> DenseLayer:
         scheme = INITIALISERS[self.init]
-        fan_in = self.input_width if index == 1 else self.width
         if self.weight_gain is None:
-            square_gain = scheme.square_gain(fan_in, self.width)
+            square_gain = scheme.square_gain(fan_in, fan_out)
         else:
             square_gain = self.weight_gain**2
         own_bias = self.bias_std is None and scheme.bias_square_gain > 0
         bias_std = math.sqrt(scheme.bias_square_gain / fan_in) if own_bias else self.bias_std
         return DenseLayer(
-            self.activation,
+            activation,
             fan_in,
-            self.width,
+            fan_out,
             scheme.distribution,
             square_gain,
             "uniform" if own_bias else "normal",
@@ -166,23 +277,44 @@ class Stack:
 
     def layers(self) -> Iterator[DenseLayer]:
         """Yield layers 1..depth."""
-        if self.depth >= 1:
-            yield self.layer(1)
-        repeated = self.layer(2)
-        for _ in range(2, self.depth + 1):
-            yield repeated
+        for stretch in self.stretches():
+            yield stretch.leading
+            for _ in range(1, stretch.count):
+                yield stretch.later
+
+    def stretches(self, first: int = 1, count: int | None = None) -> Iterator[Stretch]:
+        """Yield layers first..first+count−1 (to the last one) as stretches of equal fan_out and
+        activation: one for a uniform stack, whatever its depth."""
+        end = self.depth if count is None else first + count - 1
+        while first <= end:
+            stop = min(end_of_run(self.runs, first), end) if self.runs else end
+            if self.last is not None and first < self.depth:
+                stop = min(stop, self.depth - 1)
+            leading = self.layer(first)
+            units = leading.fan_out
+            later = self._between(units, units, leading.activation)
+            yield Stretch(first, stop - first + 1, leading, later)
+            first = stop + 1
+
+    def segments(self) -> Iterator[tuple[int, int, DenseLayer]]:
+        """Yield (first, count, layer) of the longest runs of equal layers, from first to last."""
+        for stretch in self.stretches():
+            if stretch.leading == stretch.later:
+                yield stretch.first, stretch.count, stretch.later
+                continue
+            yield stretch.first, 1, stretch.leading
+            if stretch.count > 1:
+                yield stretch.first + 1, stretch.count - 1, stretch.later
 
     @property
     def hidden_gain(self) -> float:
         """G of the square layers: weights have variance G²/fan_in."""
-        return (
-            math.sqrt(self.layer(2).square_gain) if self.weight_gain is None else self.weight_gain
-        )
+        return math.sqrt(self.square.square_gain) if self.weight_gain is None else self.weight_gain
 
     @property
     def hidden_bias_std(self) -> float:
         """Standard deviation of the biases of the square layers."""
-        return self.layer(2).bias_std
+        return self.square.bias_std
 
 
 def known(name: str, value: object, names: Collection[str]) -> None:

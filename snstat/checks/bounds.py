@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from snstat.errors import InvalidValueError
-from snstat.stack import MAX_DEPTH, MAX_SCALE, integer, known, number
+from snstat.stack import MAX_SCALE, integer, known, number
+from snstat.widths import MAX_DEPTH
 
 NUMBER_FORMATS = ("float16", "bfloat16", "float32")
 # Decades of a squared gradient beyond these are beyond a float64.

@@ -19,7 +19,7 @@ from snstat.checks.remedies import (
 )
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import FloatArray
-from snstat.stack import MAX_WIDTH
+from snstat.widths import MAX_WIDTH
 
 # Square sums of weights in the domain of the SNN paper's theorem 1, arXiv:1706.02515.
 THEOREM_1 = (0.95, 1.1)

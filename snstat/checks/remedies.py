@@ -14,7 +14,7 @@ from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains
 from snstat.checks.rule import Broken, Remedy
 from snstat.results import InputMoments
-from snstat.stack import MAX_WIDTH
+from snstat.widths import MAX_WIDTH
 
 # Drawn inputs are normal unless asked otherwise.
 NORMAL_KURTOSIS = 3.0

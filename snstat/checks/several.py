@@ -12,7 +12,7 @@ from snstat.checks.gains import holding_gains, survival
 from snstat.checks.look import look, soon_broken, sound
 from snstat.checks.remedies import change, standard, wider
 from snstat.checks.rule import Broken, Remedy
-from snstat.stack import MAX_WIDTH
+from snstat.widths import MAX_WIDTH
 
 TOO_NARROW = "SN502"
 # A target that no stack of this kind can reach is no reason to leave all else as it is.

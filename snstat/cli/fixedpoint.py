@@ -18,7 +18,8 @@ from snstat.cli.options import (
 from snstat.cli.output import STDOUT, render, text_output
 from snstat.report.selection import LayerSelection, parse_layers
 from snstat.results import FixedPointReport, TheoremResult
-from snstat.stack import MAX_DEPTH, integer
+from snstat.stack import integer
+from snstat.widths import MAX_DEPTH
 
 EXAMPLES = """\b
 Examples:

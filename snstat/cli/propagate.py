@@ -13,7 +13,8 @@ from snstat.cli.options import columns_option, layers_option, output_options, st
 from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output
 from snstat.report.layouts import parse_columns
 from snstat.report.selection import LayerSelection, parse_layers
-from snstat.stack import MAX_DEPTH, integer
+from snstat.stack import integer
+from snstat.widths import MAX_DEPTH
 
 if TYPE_CHECKING:
     from snstat.plan import Plan

@@ -19,6 +19,7 @@ import numpy as np
 from snstat.activation import ACTIVATIONS
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
+from snstat.theory.by_layer import units
 from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
 from snstat.theory.layer_moments import Moments
@@ -113,9 +114,8 @@ class _Columns(NamedTuple):
     def of(cls, moments: Moments, known: int) -> _Columns:
         """Return those of layers 1..`known`."""
         columns = np.full((len(cls._fields), moments.q.size), math.nan)
-        _, first, place = np.unique(
-            moments.q[1 : known + 1], return_index=True, return_inverse=True
-        )
+        states = moments.states[1 : known + 1]
+        _, first, place = np.unique(states, return_index=True, return_inverse=True)
         table = np.full((len(cls._fields), first.size), math.nan)
         for number, layer in enumerate((first + 1).tolist()):
             found = moments.forward(layer)
@@ -135,7 +135,7 @@ def _fluctuation(
 ) -> FloatArray:
     """Return the standard deviation of ln of one sample's second moment, (depth + 1,)."""
     held = 2.0 * fluctuations.pinned * (forward.slope * fluctuations.share) ** 2
-    square = (forward.fourth - 1.0 - held) / stack.width
+    square = (forward.fourth - 1.0 - held) / units(stack)
     square += forward.slope**2 * fluctuations.variance
     square[0] = inputs.length_variance
     endless = np.flatnonzero(fluctuations.variance > ENDLESS)
@@ -166,14 +166,14 @@ def _beyond_input(
     centred_shift = square_shift - 2.0 * mean * mean_shift
     centred_error = square_error + 2.0 * np.abs(mean) * mean_error + mean_shift**2
     # The variance of the mean over units, of one sample and between two of them.
-    held = 2.0 * fluctuations.pinned * mean_slope**2
-    own = (theory["variance"] - held * fluctuations.share**2) / stack.width
+    held, width = 2.0 * fluctuations.pinned * mean_slope**2, units(stack)
+    own = (theory["variance"] - held * fluctuations.share**2) / width
     own += mean_slope**2 * fluctuations.variance
     pooled = own
     if batch > 1:
         aligned = fluctuations.share - prediction.misalignment
         covariance = theory["variance"] - theory["variance_over_batch"] * batch / (batch - 1.0)
-        between = (covariance - held * aligned**2) / stack.width
+        between = (covariance - held * aligned**2) / width
         between += mean_slope**2 * fluctuations.pair
         pooled = own / batch + (1.0 - 1.0 / batch) * between
     # Neglected in a variance that is itself of first order: that times the relative variance.
@@ -189,10 +189,10 @@ def _beyond_input(
 def _input(stack: Stack, batch: int, inputs: InputMoments) -> dict[str, float]:
     """Return what the statistics of layer 0 average to, exactly; NaN where that is not known."""
     exact = dict(inputs)
-    units = stack.input_width
+    width = stack.input_width
     if inputs.drawn:
-        exact["variance"] = inputs.variance * (1.0 - 1.0 / (units * batch))
-        exact["variance_over_units"] = inputs.variance * (1.0 - 1.0 / units)
+        exact["variance"] = inputs.variance * (1.0 - 1.0 / (width * batch))
+        exact["variance_over_units"] = inputs.variance * (1.0 - 1.0 / width)
         exact["kurtosis"] = math.nan
         if inputs.mean != 0 and inputs.variance > 0:
             exact["cosine"] = math.nan

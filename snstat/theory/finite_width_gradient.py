@@ -103,7 +103,8 @@ def _step_back(
     variance, shape = float(fluctuations.variance[number]), float(fluctuations.shape[number])
     if forward is None or back is None or not variance <= LARGEST_VARIANCE:
         return False
-    units, last, above = stack.width, number == stack.depth, stack.layer(number + 1)
+    units, above = stack.width_of(number), stack.layer(number + 1)
+    last = number == stack.depth
     share, kept = float(fluctuations.share[number]), 0.0 if last else _kept(above)
     share_above = 0.0 if last else float(fluctuations.share[number + 1])
     slope, squared_slope = back.log_slope.slope, forward.square.slope

@@ -89,41 +89,43 @@ def follow(
     """
     share, pinned = _shares(stack, prediction)
     columns = np.full((len(_Before._fields), stack.depth + 1), math.nan)
-    layer, repeated = stack.layer(1), stack.layer(2)
-    after, before = _input(stack, inputs), _Before(*[math.nan] * len(_Before._fields))
-    settled = _last_motion(moments)
-    for number in range(1, stack.depth + 1):
-        weight = float(share[number])
-        previous, before = before, _through_weights(layer, weight, after)
-        columns[:, number] = before
-        forward = moments.forward(number)
-        if forward is None or before.variance > ENDLESS:
-            break
-        if number > settled and number > 2 and _same(before, previous):
-            columns[:, number:] = np.array(before)[:, None]
-            break
-        squares = forward.fourth
-        if batch > 1:
-            known = before.variance <= LARGEST_VARIANCE
-            pair = moments.pair(number) if known else None
-            squares = math.nan if pair is None else pair.square
-        # Second moments of one sample and of two, over q, that orthogonal weights hold.
-        held = 2.0 * float(pinned[number]) * forward.square.slope**2
-        aligned = weight - float(prediction.misalignment[number])
-        after = _through_activation(
-            forward,
-            before,
-            (forward.fourth - 1.0 - held * weight**2) / layer.fan_out,
-            (squares - 1.0 - held * aligned**2) / layer.fan_out,
-        )
-        layer = repeated
+    after = _input(stack, inputs)
+    for first, count, layer in stack.segments():
+        before, end = _Before(*[math.nan] * len(_Before._fields)), first + count
+        settled = _last_motion(moments, first, end)
+        for number in range(first, end):
+            weight = float(share[number])
+            previous, before = before, _through_weights(layer, weight, after)
+            columns[:, number] = before
+            forward = moments.forward(number)
+            if forward is None or before.variance > ENDLESS:
+                return Fluctuations(share, pinned, *columns)
+            squares = forward.fourth
+            if batch > 1:
+                known = before.variance <= LARGEST_VARIANCE
+                pair = moments.pair(number) if known else None
+                squares = math.nan if pair is None else pair.square
+            # Second moments of one sample and of two, over q, that orthogonal weights hold.
+            held = 2.0 * float(pinned[number]) * forward.square.slope**2
+            aligned = weight - float(prediction.misalignment[number])
+            after = _through_activation(
+                forward,
+                before,
+                (forward.fourth - 1.0 - held * weight**2) / layer.fan_out,
+                (squares - 1.0 - held * aligned**2) / layer.fan_out,
+            )
+            if number > settled and _same(before, previous):
+                columns[:, number:end] = np.array(before)[:, None]
+                break
     return Fluctuations(share, pinned, *columns)
 
 
-def _last_motion(moments: Moments) -> int:
-    """Return the last layer whose state is not that of the layer before."""
-    moved = (np.diff(moments.q) != 0) | (np.diff(moments.misalignment) != 0)
-    return int(np.flatnonzero(moved)[-1]) + 1
+def _last_motion(moments: Moments, first: int, end: int) -> int:
+    """Return the last of the equal layers first..end−1 whose state is not that of the one
+    before."""
+    moved = np.diff(moments.q[first:end]) != 0
+    moved |= np.diff(moments.misalignment[first:end]) != 0
+    return first + (int(np.flatnonzero(moved)[-1]) + 1 if moved.any() else 0)
 
 
 def _input(stack: Stack, inputs: InputMoments) -> _After:
@@ -169,11 +171,10 @@ def _shares(stack: Stack, prediction: Prediction) -> tuple[FloatArray, FloatArra
     """Return the share of the weights in q, and what orthogonal weights pin, of every layer."""
     share, pinned = np.full((2, stack.depth + 1), math.nan)
     second_moment, q = prediction.statistics["second_moment"], prediction.pre_second_moment
-    repeated = stack.layer(2)
-    for part, layer in ((slice(1, 2), stack.layer(1)), (slice(2, None), repeated)):
-        before = slice(part.start - 1, None if part.stop is None else part.stop - 1)
+    for first, count, layer in stack.segments():
+        part = slice(first, first + count)
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = layer.square_gain * second_moment[before][: q[part].size] / q[part]
+            ratio = layer.square_gain * second_moment[first - 1 : part.stop - 1] / q[part]
         share[part] = np.where(q[part] == 0, 0.0, ratio)
         larger = max(layer.fan_in, layer.fan_out)
         pinned[part] = layer.fan_out / larger if layer.distribution == "orthogonal" else 0.0

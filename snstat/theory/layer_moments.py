@@ -71,42 +71,61 @@ class Moments:
     """
 
     def __init__(self, stack: Stack, prediction: Prediction, *, backward: bool) -> None:
-        self._activation = ACTIVATIONS[stack.activation]
+        self._stack = stack
         self._backward = backward
         self.q = prediction.pre_second_moment
         self.misalignment = prediction.misalignment
-        self._one: dict[float, tuple[ForwardMoments, BackwardMoments | None] | None] = {}
-        self._pairs: dict[float, PairTable] = {}
+        self._one: dict[
+            tuple[str, float], tuple[ForwardMoments, BackwardMoments | None] | None
+        ] = {}
+        self._pairs: dict[tuple[str, float], PairTable] = {}
 
     def forward(self, layer: int) -> ForwardMoments | None:
         """Return the moments of one sample's activations."""
-        found = self._of_one(float(self.q[layer]))
+        found = self._of_one(self._state(layer))
         return found and found[0]
 
     def backward(self, layer: int) -> BackwardMoments | None:
         """Return the moments of one sample's slopes; None too where they were not asked for."""
-        found = self._of_one(float(self.q[layer]))
+        found = self._of_one(self._state(layer))
         return found and found[1]
 
     def pair(self, layer: int) -> PairMoments | None:
         """Return the moments of two samples."""
-        q = float(self.q[layer])
-        found = self._of_one(q)
+        state = self._state(layer)
+        found = self._of_one(state)
         if found is None:
             return None
         if found[0] is _SILENT:
             return PairMoments(1.0)
-        if q not in self._pairs:
+        if state not in self._pairs:
+            name, q = state
             slope = 0.0 if found[1] is None else found[1].rms
-            self._pairs[q] = PairTable(self._activation, q, found[0].rms, slope)
-        return self._pairs[q].at(float(self.misalignment[layer]))
+            self._pairs[state] = PairTable(ACTIVATIONS[name], q, found[0].rms, slope)
+        return self._pairs[state].at(float(self.misalignment[layer]))
 
-    def _of_one(self, q: float) -> tuple[ForwardMoments, BackwardMoments | None] | None:
+    @property
+    def states(self) -> FloatArray:
+        """A number of every layer, (depth + 1,), equal where the moments of one sample are."""
+        if self._stack.last is None:
+            return self.q
+        states = self.q.copy()
+        states[-1] = -1.0 - states[-1]  # another activation
+        return states
+
+    def _state(self, layer: int) -> tuple[str, float]:
+        """Return what the moments of one sample depend on: the activation and q."""
+        return self._stack.activation_of(layer), float(self.q[layer])
+
+    def _of_one(
+        self, state: tuple[str, float]
+    ) -> tuple[ForwardMoments, BackwardMoments | None] | None:
+        name, q = state
         if not math.isfinite(q):
             return None
-        if q not in self._one:
-            self._one[q] = one_sample(self._activation, q, backward=self._backward)
-        return self._one[q]
+        if state not in self._one:
+            self._one[state] = one_sample(ACTIVATIONS[name], q, backward=self._backward)
+        return self._one[state]
 
 
 def one_sample(

@@ -10,10 +10,12 @@ from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from snstat.activation import ACTIVATIONS
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import DenseLayer, Stack
+from snstat.theory.by_layer import by_layer
 from snstat.theory.dead import dead_fraction
 from snstat.theory.dense import DenseStep, dense_step
 from snstat.theory.linear import without_noise
@@ -48,17 +50,11 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     Evaluation stops once the state repeats to rounding, so that depth costs little. Where the
     signal is no longer a finite number, all further theory is NaN.
     """
-    steps, settled = _follow(stack, batch, inputs)
-    # Layer l shows step `index[l − 1]`; a settled state stays, an overflown one has no theory.
-    index = np.minimum(np.arange(stack.depth), len(steps) - 1)
-    known = np.arange(1, stack.depth + 1) <= (stack.depth if settled else len(steps))
+    steps, index = _follow(stack, batch, inputs)
 
     def column(value: Callable[[DenseStep], float], at_input: float = math.nan) -> FloatArray:
-        array = np.full(stack.depth + 1, math.nan)
-        array[0] = at_input
-        if steps:
-            array[1:] = np.where(known, np.array([value(step) for step in steps])[index], math.nan)
-        return array
+        table = np.array([*(value(step) for step in steps), math.nan])
+        return np.concatenate([[at_input], table[index]])
 
     second_moment = column(lambda step: step.second_moment, inputs.second_moment)
     gap = column(lambda step: step.gap)
@@ -93,25 +89,39 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     )
 
 
-def _follow(stack: Stack, batch: int, inputs: InputMoments) -> tuple[list[DenseStep], bool]:
-    """Return the steps until the state overflows or repeats, and whether it was the latter."""
+def _follow(
+    stack: Stack, batch: int, inputs: InputMoments
+) -> tuple[list[DenseStep], npt.NDArray[np.intp]]:
+    """Return the steps that differ, and which of them is that of layers 1..depth, (depth,): −1
+    from where the state overflows on."""
     begin = _begin if stack.depth <= KEPT else _Chain
     state = (inputs.second_moment, _input_gap(batch, inputs), inputs.silent)
-    return begin(stack.layer(1), stack.layer(2), *state).until(stack.depth)
+    found: list[DenseStep] = []
+    index = np.full(stack.depth, -1)
+    for first, count, layer in stack.segments():
+        steps, settled = begin(layer, *state).until(count)
+        known = count if settled else len(steps)
+        places = np.minimum(np.arange(known), len(steps) - 1)
+        index[first - 1 : first - 1 + known] = len(found) + places
+        found += steps
+        if known < count:
+            break
+        last = steps[-1]
+        state = (last.second_moment, last.gap, last.silent)
+    return found, index
 
 
 class _Chain:
-    """The steps of one stack, as far as anybody asked for them, in whatever thread."""
+    """The steps of equal layers, as far as anybody asked for them, in whatever thread."""
 
     def __init__(
         self,
-        first: DenseLayer,
-        repeated: DenseLayer,
+        layer: DenseLayer,
         second_moment: float,
         gap: float,
         silent: bool,  # noqa: FBT001  # a key of a cache
     ) -> None:
-        self._layers = first, repeated
+        self._layer = layer
         self._input = second_moment, gap, silent
         self._steps: list[DenseStep] = []
         self._settled: bool | None = None  # None: not at the end yet
@@ -127,13 +137,12 @@ class _Chain:
     def _advance(self) -> None:
         """Add a step, which is one change of state: an interrupt leaves all or nothing of it."""
         steps = self._steps
-        last = steps[-1] if steps else None
-        state = self._input if last is None else (last.second_moment, last.gap, last.silent)
+        previous = steps[-1] if steps else None
+        state = self._input
+        if previous is not None:
+            state = (previous.second_moment, previous.gap, previous.silent)
         second_moment, gap, silent = state
-        layer = self._layers[min(len(steps), 1)]
-        # Only equal layers can repeat a state.
-        previous = last if len(steps) > 1 else None
-        step = dense_step(layer, second_moment, gap, previous, silent=silent)
+        step = dense_step(self._layer, second_moment, gap, previous, silent=silent)
         if step is None:
             self._settled = False
         elif step is previous:
@@ -143,7 +152,7 @@ class _Chain:
 
 
 # Stacks that differ in depth only begin alike.
-_begin = lru_cache(maxsize=16)(_Chain)
+_begin = lru_cache(maxsize=64)(_Chain)
 
 
 def _input_gap(batch: int, inputs: InputMoments) -> float:
@@ -176,10 +185,12 @@ def _cosine(step: DenseStep) -> float:
 
 def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> FloatArray:
     dead = np.full(q.size, math.nan)
-    known = np.flatnonzero(np.isfinite(q))
-    if known.size:
-        activation = ACTIVATIONS[stack.activation]
-        dead[known] = dead_fraction(activation, q[known], misalignment[known], batch)
+    end = stack.depth + 1 if stack.last is None else stack.depth
+    for name, part in ((stack.activation, slice(0, end)), (stack.last, slice(end, None))):
+        known = part.start + np.flatnonzero(np.isfinite(q[part]))
+        if known.size and name is not None:
+            found = dead_fraction(ACTIVATIONS[name], q[known], misalignment[known], batch)
+            dead[known] = found
     return dead
 
 
@@ -189,15 +200,13 @@ def _log_gradient(stack: Stack, derivative_square: FloatArray) -> tuple[FloatArr
     δ_l = φ'(z_l) ∘ W_{l+1}ᵀ δ_{l+1} gives g_l = G²(fan_out/fan_in)·E[φ'(z_l)²]·g_{l+1}; the input
     has no φ'. NaN where that of the last layer is 0: nothing over nothing.
     """
-    first, repeated = stack.layer(1), stack.layer(2)
+    ratio = by_layer(stack, lambda layer: layer.square_gain * layer.fan_out / layer.fan_in)
     with np.errstate(divide="ignore"):
-        log_slope = np.log(derivative_square)
-        log_first = float(np.log(first.square_gain * first.fan_out / first.fan_in))
-        log_gain = float(np.log(repeated.square_gain))
+        log_slope, log_gain = np.log(derivative_square), np.log(ratio)
     if log_slope[-1] == -math.inf:
         return np.full(stack.depth + 1, math.nan), math.nan
     result = np.zeros(stack.depth + 1)
-    factors = log_slope[1:-1] + log_gain  # of layers 1 … depth − 1
+    factors = log_slope[1:-1] + log_gain[2:]  # of layers 1 … depth − 1
     result[1:-1] = np.cumsum(factors[::-1])[::-1]
-    result[0] = result[1] + log_first
+    result[0] = result[1] + log_gain[1]
     return result, float(result[0] + log_slope[-1])

@@ -1,0 +1,26 @@
+"""Numbers of every layer as arrays: made once for each run of equal layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from snstat.stack import DenseLayer, Stack
+from snstat.theory.quadrature import FloatArray
+
+
+def by_layer(
+    stack: Stack, value: Callable[[DenseLayer], float], at_input: float = math.nan
+) -> FloatArray:
+    """Return `value` of layers 1..depth, (depth + 1,), with `at_input` for layer 0."""
+    column = np.full(stack.depth + 1, at_input)
+    for first, count, layer in stack.segments():
+        column[first : first + count] = value(layer)
+    return column
+
+
+def units(stack: Stack) -> FloatArray:
+    """Return the units of every layer, (depth + 1,), the input included."""
+    return by_layer(stack, lambda layer: layer.fan_out, stack.input_width)

@@ -1,0 +1,118 @@
+"""The widths of a stack's layers, written "784,512*3,10": parsed, validated, and written again.
+
+Runs of equal widths are kept as (units, layers), so that depth costs nothing.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import accumulate, groupby
+
+from snstat.errors import InvalidValueError
+
+Runs = tuple[tuple[int, int], ...]
+
+MAX_WIDTH = 2**28
+MAX_DEPTH = 10**9
+# Every run is a step of its own, in theory and simulation.
+MAX_RUNS = 10_000
+FORM = "units of the input and of each layer, such as 784,512*3,10"
+_ENTRY = re.compile(r"\s*([0-9_]+)\s*(?:\*\s*([0-9_]+)\s*)?")
+_SHOWN = 60
+
+
+def parse_widths(widths: object) -> tuple[int, Runs]:
+    """Return the units of the input and the runs (units, layers) of the layers after it.
+
+    `widths` is a text such as "784,512*3,10", where `512*3` stands for 512,512,512, or a sequence
+    of whole numbers. Raises InvalidValueError for anything else, for no layer at all, and for what
+    is beyond MAX_WIDTH, MAX_DEPTH or MAX_RUNS.
+    """
+    if isinstance(widths, str):
+        entries = [_entry(entry, widths) for entry in widths.split(",")]
+    elif isinstance(widths, Sequence) or hasattr(widths, "__array__"):
+        entries = [(_whole(entry, widths), 1) for entry in widths]  # type: ignore[attr-defined]
+    else:
+        raise _error(widths, FORM)
+    runs = joined(entries)
+    if not runs or sum(times for _, times in runs) < 2:
+        raise _error(widths, "units of the input and of at least one layer", FORM)
+    depth = sum(times for _, times in runs) - 1
+    if depth > MAX_DEPTH:
+        raise _error(widths, f"at most {MAX_DEPTH:,} layers")
+    if len(runs) > MAX_RUNS:
+        raise _error(widths, f"at most {MAX_RUNS:,} changes of width")
+    (first, times), *others = runs
+    return first, tuple(([(first, times - 1)] if times > 1 else []) + others)
+
+
+def write_widths(inputs: int, runs: Iterable[tuple[int, int]]) -> str:
+    """Return the text of which `parse_widths` makes `inputs` and `runs`."""
+    entries = joined([(inputs, 1), *runs])
+    return ",".join(str(units) if times == 1 else f"{units}*{times}" for units, times in entries)
+
+
+def joined(runs: Iterable[tuple[int, int]]) -> Runs:
+    """Return `runs` with neighbours of equal width made one."""
+    groups = groupby(runs, key=lambda run: run[0])
+    return tuple((units, sum(times for _, times in group)) for units, group in groups)
+
+
+def width_at(runs: Runs, index: int) -> int:
+    """Return the units of layer `index` (1..depth), beyond that of the last."""
+    return runs[min(bisect_left(_ends(runs), index), len(runs) - 1)][0]
+
+
+def end_of_run(runs: Runs, index: int) -> int:
+    """Return the last layer of the run that layer `index` (1..depth) is in."""
+    ends = _ends(runs)
+    return ends[bisect_left(ends, index)]
+
+
+def shortened(runs: Runs, depth: int) -> Runs:
+    """Return the runs of the first `depth` layers, which are not more than there are."""
+    last = bisect_left(_ends(runs), depth)
+    begun = _ends(runs)[last - 1] if last else 0
+    return (*runs[:last], (runs[last][0], depth - begun))
+
+
+@lru_cache(maxsize=16)
+def _ends(runs: Runs) -> tuple[int, ...]:
+    """Return the last layer of every run."""
+    return tuple(accumulate(times for _, times in runs))
+
+
+def _entry(text: str, widths: object) -> tuple[int, int]:
+    match = _ENTRY.fullmatch(text)
+    if match is None:
+        raise _error(widths, FORM, f"{text.strip() or text!r} is no number of units")
+    units, times = (int(group or 1) for group in match.groups())
+    if not 1 <= times <= MAX_DEPTH + 1:
+        raise _error(widths, f"repetitions from 1 to {MAX_DEPTH:,}", f"one is {times}")
+    return _bounded(units, widths), times
+
+
+def _whole(value: object, widths: object) -> int:
+    try:
+        units = operator.index(value)  # type: ignore[arg-type]  # a TypeError is the answer here
+    except TypeError:
+        raise _error(widths, FORM, f"{value!r} is no number of units") from None
+    if isinstance(value, bool):
+        raise _error(widths, FORM, f"{value!r} is no number of units")
+    return _bounded(units, widths)
+
+
+def _bounded(units: int, widths: object) -> int:
+    if not 1 <= units <= MAX_WIDTH:
+        raise _error(widths, f"units from 1 to {MAX_WIDTH:,}", f"one is {units}")
+    return units
+
+
+def _error(widths: object, bound: str, remedy: str = "") -> InvalidValueError:
+    text = str(widths)
+    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return InvalidValueError("widths", text, bound, remedy)
