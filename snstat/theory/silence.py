@@ -13,12 +13,14 @@ from above.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snstat.activation import ACTIVATIONS, Activation
 from snstat.stack import Stack
+from snstat.theory.by_layer import by_layer, units
 from snstat.theory.dead import dead_fraction
 from snstat.theory.predict import Prediction
 from snstat.theory.quadrature import FloatArray
@@ -48,26 +50,21 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
     `prediction` is theory of at least the layers of the stack. Both probabilities are 0 for
     activations that are nowhere exactly 0 but at single points.
     """
-    activation = ACTIVATIONS[stack.activation]
-    resting = _where_zero(activation)
-    at_zero = float(activation.function(np.zeros(())))
-    biased = stack.layer(1).bias_std > 0 or stack.layer(2).bias_std > 0
-    lasting = not biased and at_zero == 0
-    nothing = np.zeros(stack.depth + 1)
-    if not resting:
-        return Silence(nothing, nothing, lasting)
-    widths = np.full(stack.depth + 1, math.inf)
-    widths[1], widths[2:] = stack.layer(1).fan_out, stack.layer(2).fan_out
-    q = prediction.pre_second_moment[: stack.depth + 1]
-    misalignment = prediction.misalignment[: stack.depth + 1]
-    units = dead_fraction(replace(activation, flat=resting), q, misalignment, batch)
-    units[0] = 0.0
-    # A half-line that does not reach past 0 holds at most half of any symmetric distribution.
-    one_sided = all(high <= 0 for _, high in resting) or all(low >= 0 for low, _ in resting)
+    at_zero = float(ACTIVATIONS[stack.activation].function(np.zeros(())))
+    biased = bool(np.nansum(by_layer(stack, lambda layer: layer.bias_std)) > 0)
+    all_units, most = np.zeros((2, stack.depth + 1))
+    for activation, layers in _activations(stack):
+        resting = _where_zero(activation)
+        if resting:
+            zero = replace(activation, flat=resting)
+            q, misalignment = prediction.pre_second_moment[layers], prediction.misalignment[layers]
+            all_units[layers] = dead_fraction(zero, q, misalignment, batch)
+            # A half-line that ends at 0 holds half of any symmetric distribution, others less.
+            half = all(high <= 0 for _, high in resting) or all(low >= 0 for low, _ in resting)
+            most[layers] = 0.5 if half else 1.0
+    widths = units(stack)
     return Silence(
-        _accumulated(units, widths),
-        _accumulated(np.where(np.isinf(widths), 0.0, 0.5 if one_sided else 1.0), widths),
-        lasting,
+        _accumulated(all_units, widths), _accumulated(most, widths), not biased and at_zero == 0
     )
 
 
@@ -82,7 +79,9 @@ def dead_with_silence(
     """
     found = silence(stack, batch, prediction)
     before, most = (np.concatenate([[0.0], array[:-1]]) for array in (found.share, found.most))
-    at_rest = float(ACTIVATIONS[stack.activation].derivative(np.zeros(())) == 0)
+    at_rest = np.zeros(stack.depth + 1)
+    for activation, layers in _activations(stack):
+        at_rest[layers] = float(activation.derivative(np.zeros(())) == 0)
     expected = dead + before * (at_rest - dead)
     error = neglected + np.maximum(most - before, 0.0) * np.abs(at_rest - dead)
     if not found.lasting:
@@ -94,6 +93,14 @@ def dead_with_silence(
 def always_half(activation: Activation) -> bool:
     """Return whether a unit is dead for one sample with probability 1/2, whatever the network."""
     return activation.flat in (((-math.inf, 0.0),), ((0.0, math.inf),))
+
+
+def _activations(stack: Stack) -> Iterator[tuple[Activation, slice]]:
+    """Yield the activations of a stack, each with its layers beyond the input."""
+    end = stack.depth + 1 if stack.last is None else stack.depth
+    yield ACTIVATIONS[stack.activation], slice(1, end)
+    if stack.last is not None:
+        yield ACTIVATIONS[stack.last], slice(end, end + 1)
 
 
 def _where_zero(activation: Activation) -> tuple[tuple[float, float], ...]:

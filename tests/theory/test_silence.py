@@ -114,3 +114,14 @@ def test_theory_that_ends_leaves_the_bound():
     assert found.most[-1] == pytest.approx(1.0 - (1.0 - 1.0 / 16.0) ** 300)
     deeper = theory(replace(stack, depth=10), 1)[2]
     np.testing.assert_array_equal(deeper.share, found.share[:11])
+
+
+def test_a_linear_layer_at_the_end_is_never_dead():
+    funnel = Stack.build("relu", widths="4,3*6,2", last="linear")
+    _, prediction, found = theory(funnel, 1)
+    alive = (1.0 - 0.5**3) ** np.arange(7)
+    np.testing.assert_allclose(found.share, 1.0 - np.append(alive, alive[-1]), rtol=1e-12)
+    dead = prediction.statistics["dead_fraction"]
+    expected, _ = dead_with_silence(funnel, 1, prediction, dead, 0.0 * dead)
+    assert expected[-1] == 0.0
+    assert expected[-2] == pytest.approx(1.0 - 0.5 * alive[-2])
