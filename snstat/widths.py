@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import accumulate, groupby
 
-from snstat.errors import InvalidValueError
+import numpy as np
+
+from snstat.errors import InvalidValueError, quoted
 
 Runs = tuple[tuple[int, int], ...]
 
@@ -21,7 +23,7 @@ MAX_DEPTH = 10**9
 # Every run is a step of its own, in theory and simulation.
 MAX_RUNS = 10_000
 FORM = "units of the input and of each layer, such as 784,512*3,10"
-_ENTRY = re.compile(r"\s*([0-9_]+)\s*(?:\*\s*([0-9_]+)\s*)?")
+_ENTRY = re.compile(r"\s*([0-9]{1,20})\s*(?:\*\s*([0-9]{1,20})\s*)?")
 _SHOWN = 60
 
 
@@ -34,8 +36,8 @@ def parse_widths(widths: object) -> tuple[int, Runs]:
     """
     if isinstance(widths, str):
         entries = [_entry(entry, widths) for entry in widths.split(",")]
-    elif isinstance(widths, Sequence) or hasattr(widths, "__array__"):
-        entries = [(_whole(entry, widths), 1) for entry in widths]  # type: ignore[attr-defined]
+    elif isinstance(widths, Sequence | np.ndarray) and not isinstance(widths, bytes):
+        entries = [(_whole(entry, widths), 1) for entry in widths]
     else:
         raise _error(widths, FORM)
     runs = joined(entries)
@@ -89,7 +91,7 @@ def _ends(runs: Runs) -> tuple[int, ...]:
 def _entry(text: str, widths: object) -> tuple[int, int]:
     match = _ENTRY.fullmatch(text)
     if match is None:
-        raise _error(widths, FORM, f"{text.strip() or text!r} is no number of units")
+        raise _error(widths, FORM, f"{quoted(text.strip() or text)} is no number of units")
     units, times = (int(group or 1) for group in match.groups())
     if not 1 <= times <= MAX_DEPTH + 1:
         raise _error(widths, f"repetitions from 1 to {MAX_DEPTH:,}", f"one is {times}")
@@ -100,9 +102,9 @@ def _whole(value: object, widths: object) -> int:
     try:
         units = operator.index(value)  # type: ignore[arg-type]  # a TypeError is the answer here
     except TypeError:
-        raise _error(widths, FORM, f"{value!r} is no number of units") from None
+        raise _error(widths, FORM, f"{quoted(value)} is no number of units") from None
     if isinstance(value, bool):
-        raise _error(widths, FORM, f"{value!r} is no number of units")
+        raise _error(widths, FORM, f"{quoted(value)} is no number of units")
     return _bounded(units, widths)
 
 

@@ -18,7 +18,7 @@ from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, 
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import strip_blocks, tile_rows, weight_scale
 from snstat.results import BoolArray, FloatArray
-from snstat.stack import Stack
+from snstat.stack import DenseLayer, Stack, Stretch
 
 # A tile of fewer weights costs more to hand to another thread than to draw and multiply.
 SPREAD_VALUES = 2**16
@@ -41,34 +41,29 @@ class DenseSampler(Shared):
         self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
     ) -> None:
         super().__init__(stack, inputs, trials, seed, dtype)
-        width, batch = stack.width, inputs.batch
+        batch = inputs.batch
         self.states: list[State] = [np.empty((0, 0), self.dtype)] * trials
-        self.orthogonal = stack.layer(1).distribution == "orthogonal"
+        self.orthogonal = stack.square.distribution == "orthogonal"
         # Numbers that one counter gives: see random.draw_rows.
         self.values = 16 // self.dtype.itemsize
-        fan_ins = (inputs.width, width)
-        # Units of a block; the reflectors of an orthogonal matrix know no blocks of rows.
-        self.rows = np.array(
-            [width if self.orthogonal else tile_rows(fan_in, width) for fan_in in fan_ins]
-        )
-        tiles = self.rows * fan_ins
+        kinds = {layer for _, _, layer in stack.segments()}
         uneven = trials % threads != 0 and trials < EVEN_ENOUGH * threads
-        blocks = -(-width // int(self.rows[1]))
-        spread = uneven and blocks > 1 and tiles[1] >= SPREAD_VALUES
+        spread = uneven and any(
+            self.rows_of(layer) < layer.fan_out
+            and self.rows_of(layer) * layer.fan_in >= SPREAD_VALUES
+            for layer in kinds
+        )
         self.pool = ThreadPoolExecutor(threads) if spread else None
-        strips = [
-            strip_blocks(fan_in, width, self.values) * self.values * width for fan_in in fan_ins
-        ]
-        size = 0 if self.orthogonal else max(int(tiles.max()), *strips)
+        size = 0 if self.orthogonal else max(self._tile_values(layer) for layer in kinds)
         # Pre-activations of a block and a tile of weights, for each thread; activations of a
         # layer, for each trial under way.
         self.scratch: SimpleQueue[tuple[State, State]] = SimpleQueue()
         self.spares: SimpleQueue[State] = SimpleQueue()
         for _ in range(threads):
-            z = np.empty((int(self.rows.max()), batch), self.dtype)
+            z = np.empty((max(self.rows_of(layer) for layer in kinds), batch), self.dtype)
             self.scratch.put((z, np.empty(size, self.dtype)))
         for _ in range(min(threads, trials)):
-            self.spares.put(np.empty((width, batch), self.dtype))
+            self.spares.put(np.empty((stack.width, batch), self.dtype))
 
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial: see Sampler."""
@@ -79,13 +74,9 @@ class DenseSampler(Shared):
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
         """Run some layers of one trial: see Sampler."""
-        if self.skip(number, out, finite):
-            return
-        if self.pool is None:
-            self._advance_alone(number, first, out, finite)
-        else:
-            self._advance_together(number, first, out, finite)
-        self.alive[number] = finite[-1]
+        run = self._run_alone if self.pool is None else self._run_together
+        for stretch, values, flags in self.stretches(number, first, out, finite):
+            run(number, stretch, values, flags)
 
     def gradient(self, number: int) -> FloatArray:
         """Return ln of the mean square gradients of one trial: see gradients.dense_gradient."""
@@ -98,9 +89,8 @@ class DenseSampler(Shared):
 
         After a stop they are not all there.
         """
-        z = np.empty((self.stack.width, x.shape[1]), self.dtype)
-        biases = self._biases(number, layer)
-        spec = self.stack.layer(layer)
+        spec, biases = self.stack.layer(layer), self._biases(number, layer)
+        z = np.empty((spec.fan_out, x.shape[1]), self.dtype)
         uniform, scale = spec.distribution == "uniform", weight_scale(spec)
         if self.orthogonal:
             orthogonal.orthogonal(x, z, scale, layer, number, self.key, self.stop)
@@ -118,21 +108,22 @@ class DenseSampler(Shared):
         self._each_block(layer, run)
         return z
 
-    def activate(self, z: State) -> State:
-        """Return the activations of `z`, same shape."""
-        x = np.empty_like(z)
-        self._each_part(2, lambda a, b: functions.activate(self.code, z[a:b], x[a:b]))
+    def activate(self, layer: int, z: State) -> State:
+        """Return the activations of the pre-activations `z` of a layer, same shape."""
+        x, code = np.empty_like(z), self.code_of(layer)
+        self._each_part(layer, lambda a, b: functions.activate(code, z[a:b], x[a:b]))
         return x
 
-    def scale_by_derivative(self, z: State, h: State) -> float:
+    def scale_by_derivative(self, layer: int, z: State, h: State) -> float:
         """Multiply `h` by φ'(z), scale it to mean square 1, and return the mean square it had."""
+        code = self.code_of(layer)
         sums = self._each_part(
-            2, lambda a, b: dense_backward.into_preactivations(self.code, z[a:b], h[a:b])
+            layer, lambda a, b: dense_backward.into_preactivations(code, z[a:b], h[a:b])
         )
         square = float(sum(sums)) / h.size
         if square > 0:
             factor = self.dtype.type(1.0 / math.sqrt(square))
-            self._each_part(2, lambda a, b: dense_backward.rescale(h[a:b], factor))
+            self._each_part(layer, lambda a, b: dense_backward.rescale(h[a:b], factor))
         return square
 
     def through_weights(self, number: int, layer: int, h: State, out: State) -> None:
@@ -166,37 +157,39 @@ class DenseSampler(Shared):
 
     # ------------------------------------------------------------------------------- the way on
 
-    def _advance_alone(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
+    def _run_alone(self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray) -> None:
         """Run some layers of one trial in this thread, without coming back in between."""
-        leading, later = self.layers_from(first)
-        source, spare = self.states[number], self.spares.get()
+        first, leading, later = stretch.first, stretch.leading, stretch.later
+        code, live = self.codes[later.activation], self.lives[later.activation]
+        source, spare = self.states[number], self._spare(later.fan_out)
         state = source if source.shape == spare.shape else np.empty_like(spare)
         scales = np.array([weight_scale(leading), weight_scale(later)])
         bias_stds = np.array([leading.bias_std, later.bias_std])
         rest = (
-            leading.bias_distribution == "uniform", self.live, number, self.key, out, finite,
+            leading.bias_distribution == "uniform", live, number, self.key, out, finite,
             self.done[number : number + 1], self.stop,
         )  # fmt: skip
         with self._borrowed() as (z, tile):
             head = (first, source, spare, state, z)
             if self.orthogonal:
-                orthogonal.forward(self.code, *head, scales, bias_stds, *rest)
+                head = (*head[:-1], z[: later.fan_out])
+                orthogonal.forward(code, *head, scales, bias_stds, *rest)
             else:
                 uniform = leading.distribution == "uniform"
-                rows = self.rows[[min(first, 2) - 1, 1]]
-                dense.forward(self.code, uniform, *head, tile, rows, scales, bias_stds, *rest)
+                rows = np.array([self.rows_of(leading), self.rows_of(later)])
+                dense.forward(code, uniform, *head, tile, rows, scales, bias_stds, *rest)
         if len(out) % 2 == 1:
             spare, state = state, spare
         self.states[number] = state
         self.spares.put(spare)
 
-    def _advance_together(
-        self, number: int, first: int, out: FloatArray, finite: BoolArray
+    def _run_together(
+        self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray
     ) -> None:
         """Do what dense.forward does, with the blocks of a layer spread over threads."""
         for i in range(len(out)):
-            source, target = self.states[number], self.spares.get()
-            finite[i] = self._layer(number, first + i, source, target, out[i])
+            source, target = self.states[number], self._spare(stretch.later.fan_out)
+            finite[i] = self._layer(number, stretch.first + i, source, target, out[i])
             self.states[number] = target
             self.spares.put(source if source.shape == target.shape else np.empty_like(target))
             if self.stop[0]:
@@ -215,12 +208,13 @@ class DenseSampler(Shared):
         centres, powers = np.empty((2, batch)), np.empty((len(sums), statistics.POWERS))
         spec, biases = self.stack.layer(layer), self._biases(number, layer)
         uniform, scale = spec.distribution == "uniform", weight_scale(spec)
+        code, live = self.codes[spec.activation], self.lives[spec.activation]
 
         def run(a: int, b: int) -> int:
             with self._borrowed() as (z, tile):
                 count: int = dense.run_block(
-                    self.code, x, z[: b - a], a, tile, uniform, scale, biases, layer, number,
-                    self.key, target[a:b], self.live, unit_mean[a:b], sums[a // step], self.stop,
+                    code, x, z[: b - a], a, tile, uniform, scale, biases, layer, number,
+                    self.key, target[a:b], live, unit_mean[a:b], sums[a // step], self.stop,
                 )  # fmt: skip
             return count
 
@@ -258,18 +252,37 @@ class DenseSampler(Shared):
         finally:
             self.scratch.put(scratch)
 
+    def _spare(self, width: int) -> State:
+        """Return room for the activations of a layer, (width, batch)."""
+        spare = self.spares.get()
+        return spare if len(spare) == width else np.empty((width, self.inputs.batch), self.dtype)
+
+    def rows_of(self, layer: DenseLayer) -> int:
+        """Return how many units of a layer make a block; the reflectors of an orthogonal matrix
+        know no blocks of rows."""
+        return layer.fan_out if self.orthogonal else tile_rows(layer.fan_in, layer.fan_out)
+
+    def _tile_values(self, layer: DenseLayer) -> int:
+        """Return how many weights of a layer are drawn at once, on the way on and back."""
+        strip = strip_blocks(layer.fan_in, layer.fan_out, self.values) * self.values
+        return max(self.rows_of(layer) * layer.fan_in, strip * layer.fan_out)
+
+    def code_of(self, layer: int) -> int:
+        """Return the number of the activation of a layer."""
+        return self.codes[self.stack.activation_of(layer)]
+
     def _blocks(self, layer: int) -> list[tuple[int, int]]:
         """Return the first and last+1 unit of every block of a layer."""
-        step, width = self._step(layer), self.stack.width
+        step, width = self._step(layer), self.stack.width_of(layer)
         return [(a, min(a + step, width)) for a in range(0, width, step)]
 
     def _step(self, layer: int) -> int:
         """Return how many units of a layer make a block."""
-        return int(self.rows[0 if layer == 1 else 1])
+        return self.rows_of(self.stack.layer(layer))
 
     def _each_part(self, layer: int, task: Callable[[int, int], Result]) -> list[Result]:
         """Do what _each_block does for elementwise work: in this thread if that is soonest."""
-        if self.stack.width * self.inputs.batch >= SPREAD_ELEMENTS:
+        if self.stack.width_of(layer) * self.inputs.batch >= SPREAD_ELEMENTS:
             return self._each_block(layer, task)
         return [task(a, b) for a, b in self._blocks(layer)]
 

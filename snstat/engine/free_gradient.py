@@ -26,7 +26,8 @@ def free_gradient(
     was stopped, −inf where a gradient is 0. `gradients` (depth + 1, batch, batch) receives H Hᵀ of
     every layer, to a factor.
     """
-    stack, batch, members, tile = sampler.stack, sampler.batch, sampler.members, sampler.tile
+    stack, batch, members = sampler.stack, sampler.batch, sampler.members
+    tile = sampler.tile_of(stack.square)
     depth, units, dtype = stack.depth, stack.width, sampler.dtype
     source = sampler.inputs.sample(number, sampler.seed, dtype.name)
     layers = stack.layer(1), stack.layer(2)
@@ -53,7 +54,7 @@ def free_gradient(
             return missing
         sampler.together(
             matrix_free_backward.backward,
-            sampler.code,
+            sampler.codes[stack.activation],
             first,
             factors,
             source,

@@ -16,7 +16,7 @@ from snstat.engine.kernels.team import new_team
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import weight_scale
 from snstat.results import STATISTICS, BoolArray, FloatArray
-from snstat.stack import Stack
+from snstat.stack import DenseLayer, Stack, Stretch
 
 # Multiplications of a layer below which another thread costs more than it brings.
 MIN_WORK = 2**18
@@ -42,8 +42,7 @@ class MatrixFreeSampler(Shared):
         self.controls = [np.zeros(matrix_free.CONTROLS, np.int64) for _ in range(trials)]
         # The factors of all layers, for the way back; empty where memory does not allow it.
         self.histories: list[FloatArray] = []
-        self.orthogonal = stack.layer(1).distribution == "orthogonal"
-        self.tile = int(matrix_free.tile_width(stack.width))
+        self.orthogonal = stack.square.distribution == "orthogonal"
         # Threads that trials leave idle share the tiles of one.
         work = self.batch**2 * stack.width // MIN_WORK
         tiles = int(matrix_free.count_tiles(stack.width))
@@ -76,29 +75,40 @@ class MatrixFreeSampler(Shared):
         factors: FloatArray | None = None,
     ) -> None:
         """Do what `advance` does; `factors` (layers, batch, batch) receives those of K."""
-        if self.skip(number, out, finite):
-            return
-        leading, later = self.layers_from(first)
-        batch, members = self.batch, self.members
+        for stretch, values, flags in self.stretches(number, first, out, finite):
+            begin = stretch.first - first
+            kept = None if factors is None else factors[begin : begin + stretch.count]
+            self._run_stretch(number, stretch, values, flags, kept)
+
+    def _run_stretch(
+        self,
+        number: int,
+        stretch: Stretch,
+        out: FloatArray,
+        finite: BoolArray,
+        factors: FloatArray | None,
+    ) -> None:
+        leading, later = stretch.leading, stretch.later
+        batch, members, tile = self.batch, self.members, self.tile_of(later)
         shape = (members, batch, batch)
         self.together(
             matrix_free.forward,
             self.controls[number],
-            self.code,
+            self.codes[later.activation],
             np.empty((2, batch, batch)) if self.orthogonal else None,
-            first,
+            stretch.first,
             self.grams[number],
             np.empty((batch, batch)),
             np.empty((batch, batch), self.dtype),
             leading.fan_in,
-            self.stack.width,
+            later.fan_out,
             np.array([weight_scale(leading) ** 2, weight_scale(later) ** 2]),
             np.array([leading.bias_std**2, later.bias_std**2]),
-            self.live,
+            self.lives[later.activation],
             number,
             self.key,
-            np.empty((members, 2, batch, self.tile), self.dtype),
-            np.empty((members, batch, self.tile)),
+            np.empty((members, 2, batch, tile), self.dtype),
+            np.empty((members, batch, tile)),
             np.empty(shape, self.dtype),
             np.empty((members, moments.SUMS)),
             np.empty((members, moments.SAMPLE_SUMS, batch)),
@@ -110,7 +120,10 @@ class MatrixFreeSampler(Shared):
             self.done[number : number + 1],
             self.stop,
         )
-        self.alive[number] = finite[-1]
+
+    def tile_of(self, layer: DenseLayer) -> int:
+        """Return how many units of a layer make a tile."""
+        return int(matrix_free.tile_width(layer.fan_out))
 
     def together(self, kernel: Any, *arguments: Any) -> None:
         """Run a kernel on every member of a team; this thread leads."""

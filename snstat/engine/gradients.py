@@ -38,11 +38,11 @@ def dense_gradient(
     """
     stack, key, batch = sampler.stack, sampler.key, sampler.inputs.batch
     result = np.full(stack.depth + 1, math.nan)
-    h = np.empty((stack.width, batch), sampler.dtype)
+    h = np.empty((stack.width_of(stack.depth), batch), sampler.dtype)
     dense_backward.read_out(h, stack.depth, number, key)
     total = 0.0
     for layer, z in _preactivations_backward(sampler, number):
-        square = sampler.scale_by_derivative(z, h)
+        square = sampler.scale_by_derivative(layer, z, h)
         total += _log(square)
         result[layer] = total
         _square(h, gradients, layer)
@@ -84,7 +84,7 @@ def _preactivations_backward(sampler: DenseSampler, number: int) -> Iterator[tup
         segment: list[State] = []
         for layer in range(first, min(first + step, depth + 1)):
             if segment:
-                x = sampler.activate(segment[-1])
+                x = sampler.activate(layer - 1, segment[-1])
             segment.append(sampler.preactivate(number, layer, x))
             if sampler.stop[0]:
                 return

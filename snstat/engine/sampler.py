@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels.functions import CODES
 from snstat.results import BoolArray, FloatArray
-from snstat.stack import DenseLayer, Stack
+from snstat.stack import Stack, Stretch
 
 
 class Sampler(Protocol):
@@ -57,8 +58,8 @@ class Shared:
         self.done = np.zeros(trials, np.int64)
         self.stop = np.zeros(1, np.uint8)
         self.alive = np.ones(trials, np.bool_)
-        self.code = CODES[stack.activation]
-        self.live = np.array(live_range(stack.activation))
+        self.codes = {name: CODES[name] for name in (stack.activation, stack.last) if name}
+        self.lives = {name: np.array(live_range(name)) for name in self.codes}
 
     def remember(self) -> None:
         """Keep nothing: see Sampler."""
@@ -72,9 +73,20 @@ class Shared:
         self.done[number] += len(out)
         return True
 
-    def layers_from(self, first: int) -> tuple[DenseLayer, DenseLayer]:
-        """Return layer `first` and the one that all layers after it equal."""
-        return self.stack.layer(first), self.stack.layer(max(first, 2))
+    def stretches(
+        self, number: int, first: int, out: FloatArray, finite: BoolArray
+    ) -> Iterator[tuple[Stretch, FloatArray, BoolArray]]:
+        """Yield the layers first..first+len(out)−1 of a trial for a kernel to run, those of one
+        width and activation at a time, each time with their part of `out` and `finite`. Layers
+        after one that is not finite are filled."""
+        for stretch in self.stack.stretches(first, len(out)):
+            if self.stop[0]:
+                return
+            begin = stretch.first - first
+            part = slice(begin, begin + stretch.count)
+            if not self.skip(number, out[part], finite[part]):
+                yield stretch, out[part], finite[part]
+                self.alive[number] = finite[part][-1]
 
 
 def live_range(activation: str) -> tuple[float, float]:

@@ -33,20 +33,26 @@ def choose_sampler(stack: Stack, batch: int, asked: str, *, backward: bool = Fal
         raise InvalidValueError("sampler", asked, f"dense {obstacle}", "use --sampler auto")
     if asked != "auto":
         return asked
-    # Work per layer: 3 batch² width against 2 batch width² multiplications, and the draws.
-    cheaper = 2 * batch <= min(stack.width, stack.input_width)
+    # Work of a layer: 3 batch² fan_out against 2 batch fan_in fan_out multiplications, and draws.
+    if stack.runs:
+        sides = [(n * layer.fan_out, layer.fan_in) for _, n, layer in stack.segments()]
+        cheaper = sum(2 * batch * units for units, _ in sides) <= sum(a * b for a, b in sides)
+    else:
+        cheaper = 2 * batch <= min(stack.width, stack.input_width)
     return "matrix-free" if cheaper and not obstacle else "dense"
 
 
 def matrix_free_obstacle(stack: Stack, batch: int, *, backward: bool = False) -> str:
     """Return why a stack cannot be sampled exactly without its weights, or ""."""
-    layer = stack.layer(1)
+    layer, narrowest = stack.layer(1), stack.width
+    if stack.runs:
+        narrowest = min(units for units, _ in stack.runs)
     if layer.distribution not in {"normal", "orthogonal"}:
         return f"with {stack.init}, whose weights are neither Gaussian nor orthogonal"
     if layer.bias_std > 0 and layer.bias_distribution != "normal":
         return f"with {stack.init}, whose biases are not Gaussian"
-    if layer.distribution == "orthogonal" and batch > min(stack.width, stack.input_width):
+    if layer.distribution == "orthogonal" and batch > min(narrowest, stack.input_width):
         return f"with orthogonal weights and a batch of {batch} beyond the width"
-    if layer.distribution == "orthogonal" and backward and 2 * batch > stack.width:
+    if layer.distribution == "orthogonal" and backward and 2 * batch > narrowest:
         return f"with orthogonal weights, gradients and a batch of {batch} beyond half the width"
     return ""

@@ -15,7 +15,7 @@ def by_layer(
     stack: Stack, value: Callable[[DenseLayer], float], at_input: float = math.nan
 ) -> FloatArray:
     """Return `value` of layers 1..depth, (depth + 1,), with `at_input` for layer 0."""
-    column = np.full(stack.depth + 1, at_input)
+    column = np.full(stack.depth + 1, float(at_input))
     for first, count, layer in stack.segments():
         column[first : first + count] = value(layer)
     return column

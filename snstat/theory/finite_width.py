@@ -93,9 +93,12 @@ def _dead(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the expected dead fraction, and what it neglects, of networks of which some are
     silent; `dead` and `neglected` are those of networks that are not."""
-    if batch == 1 and stack.last is None and always_half(ACTIVATIONS[stack.activation]):
+    if batch == 1 and always_half(ACTIVATIONS[stack.activation]):
         known = np.isfinite(prediction.pre_second_moment)
-        dead, neglected = np.where(known, 0.5, math.nan), np.where(known, 0.0, math.nan)
+        half = np.where(known, 0.5, math.nan)
+        if stack.last is not None:  # such as a linear one, whose units never are
+            half[-1] = prediction.statistics["dead_fraction"][-1]
+        dead, neglected = half, np.where(known, 0.0, math.nan)
     return dead_with_silence(stack, batch, prediction, dead, neglected)
 
 

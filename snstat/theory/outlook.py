@@ -21,13 +21,15 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook:
     """Return what becomes of the stack's signal if it were continued, and of its gradients.
 
     The limit is that of the map of the square layers, approached from the last second moment
-    predicted: q moves in one direction only, to the next fixed point, to 0 or to infinity. Inputs
-    too large for a prediction are where q comes from infinity.
+    predicted (before a last layer of another activation): q moves in one direction only, to the
+    next fixed point, to 0 or to infinity. Inputs too large for a prediction are where q comes from
+    infinity.
     """
     activation = ACTIVATIONS[stack.activation]
     gain, bias = stack.hidden_gain, stack.hidden_bias_std
     factor = _exponential(prediction.log_gradient_factor)
     search = find_ensemble(activation, gain, bias)
+    hidden = stack.depth if stack.last is None else stack.depth - 1
     known = np.flatnonzero(np.isfinite(prediction.pre_second_moment))
     overflown = known.size == 0 or known[-1] < stack.depth
     if prediction.statistics["second_moment"][0] == 0 and prediction.pre_second_moment[-1] == 0:
@@ -35,13 +37,15 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook:
         if zero and bias == 0:
             return Outlook("silent", 0.0, 0.0)
     if search.continuum:
-        last = {name: float(prediction.statistics[name][-1]) for name in ("mean", "variance")}
+        last = {name: float(prediction.statistics[name][hidden]) for name in ("mean", "variance")}
         growth = search.fixed_points[0].gradient_growth
         return Outlook("neutral", last["mean"], last["variance"], 1.0, growth, factor)
     if overflown:
         q, rises = math.inf, search.at_infinity == "grows"
     else:
-        q = float(prediction.pre_second_moment[-1])
+        q = float(prediction.pre_second_moment[hidden])
+        if stack.layer(hidden) != stack.square:
+            q = gain * gain * float(prediction.statistics["second_moment"][hidden]) + bias * bias
         rises = ensemble_image(activation, q, gain * gain, bias) > q
     limit = _limit(search.fixed_points, q, gain * gain, bias * bias, rises=rises)
     if limit is None:
