@@ -12,11 +12,18 @@ import numpy as np
 
 from snstat.activation import ACTIVATIONS, Activation
 from snstat.checks.bounds import Bounds
-from snstat.results import FloatArray, InputMoments, Outlook, Run
+from snstat.checks.certainty import share_strays, strays
+from snstat.results import BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.stack import DenseLayer, Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict
+from snstat.theory.silence import silence
+
+# So many units are never all 0: with one sample, as half of them are, once in 2⁶⁴ layers.
+WIDE = 64
+# Statistics between 0 and 1 of which few values are possible.
+SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +117,14 @@ class Case:
         return finite_width(stack, self.batch, self.inputs, self.prediction).expected
 
     @cached_property
+    def silent(self) -> FloatArray:
+        """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
+        stack = replace(self.stack, depth=self.limit)
+        if min(stretch.leading.fan_out for stretch in stack.stretches()) >= WIDE:
+            return np.zeros(self.limit + 1)
+        return silence(stack, self.batch, self.prediction).share
+
+    @cached_property
     def outlook(self) -> Outlook:
         """What becomes of the signal if the stack went on for ever."""
         return outlook(replace(self.stack, depth=self.limit), self.prediction)
@@ -131,26 +146,40 @@ class Case:
         """Whether the inputs are what theory takes them for: samples of one length."""
         return self.inputs.drawn or self.inputs.length_variance == 0.0
 
+    def judges_seen(self, name: str) -> BoolArray:
+        """Return of which layers, (limit + 1,), what was seen of a statistic is judged.
+
+        Those are the layers where theory is not known, or does not hold, or where the estimate
+        leaves it by more than its error allows.
+        """
+        theory, seen = self.predicted(name), self.seen(name)
+        there: BoolArray = ~np.isnan(seen)
+        if self.run is None or not there.any() or not self.theory_holds:
+            return there
+        stderr = np.full(self.limit + 1, math.nan)
+        measured = self.run.statistics[name].stderr
+        stderr[: len(measured)] = measured
+        leaves = share_strays if name in SHARES else strays
+        far = leaves(seen, stderr, theory, self.run.simulation.trials)
+        return there & (np.isnan(theory) | far)
+
     def known(self, name: str) -> FloatArray:
-        """Return theory of a statistic, and where there is none what was seen; the other way round
-        for samples of unequal length, each of which goes its own way."""
-        first, second = self.predicted(name), self.seen(name)
-        if not self.theory_holds:
-            first, second = second, first
-        return np.where(np.isnan(first), second, first)
+        """Return what is judged of a statistic, (limit + 1,): theory, or what was seen (see
+        `judges_seen`), NaN where there is neither."""
+        return np.where(self.judges_seen(name), self.seen(name), self.predicted(name))
 
     def beside(self, name: str, layer: int) -> str:
-        """Return how a value of `known` came about, in brackets: "theory; seen 0.99±0.01"."""
+        """Return how a value of `known` came about, in brackets, what is judged first:
+        "theory; seen 0.99±0.01" or "seen 0.92±0.05; theory 0.17"."""
         words = []
         theory, value = float(self.predicted(name)[layer]), float(self.seen(name)[layer])
+        from_seen = bool(self.judges_seen(name)[layer])
         if not math.isnan(theory):
-            words.append(
-                "theory" if self.theory_holds or math.isnan(value) else f"theory {theory:.4g}"
-            )
+            words.append(f"theory {theory:.4g}" if from_seen else "theory")
         if self.run is not None and not math.isnan(value):
             error = float(self.run.statistics[name].error[layer])
             spread = "" if math.isnan(error) else f"±{error:.1g}"
             words.append(f"seen {value:.4g}{spread}")
-        if not self.theory_holds:
+        if from_seen:
             words.reverse()
         return f" ({'; '.join(words)})" if words else ""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
-from snstat.checks.remedies import wider
+from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import BoolArray, FloatArray, Statistic
 
@@ -103,6 +105,21 @@ def too_narrow(case: Case) -> Broken | None:
         f" {shown} at layer {most} (theory), above {bound:.3g} from layer {layer} on"
     )
     return Broken(layer, value, bound, text)
+
+
+def steadier(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
+    """Yield widths at which networks differ so little that none strays where theory does not go."""
+    narrow = too_narrow(case)
+    if narrow is not None:
+        for remedy in wider(case, narrow):
+            yield replace(remedy, tried=True)
+
+
+def before(case: Case, broken: Broken) -> Iterator[Remedy]:
+    """Yield the layers before the one that broke a rule by what was seen: those were seen too."""
+    layer = broken.layer
+    if layer is not None and 1 < layer <= case.depth:
+        yield replace(change(case, depth=layer - 1), tried=True)
 
 
 def _again(case: Case, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # a Rule's signature

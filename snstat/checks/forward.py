@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from snstat.checks.case import Case
+from snstat.checks.certainty import certain
 from snstat.checks.remedies import (
     HOLDING,
     change,
@@ -18,6 +19,7 @@ from snstat.checks.remedies import (
     without_biases,
 )
 from snstat.checks.rule import Broken, Remedy, Rule
+from snstat.checks.units import dying
 from snstat.results import FloatArray
 from snstat.widths import MAX_WIDTH
 
@@ -25,13 +27,12 @@ from snstat.widths import MAX_WIDTH
 THEOREM_1 = (0.95, 1.1)
 # Deeper stacks are not tried out.
 MOST_LAYERS = 2**20
-# Standard errors beyond which an estimate is outside its tolerance whatever chance did.
-CERTAIN = 6.0
 
 
 def vanishes(case: Case) -> Broken | None:
     """Return where the second moment falls below its bound."""
-    second = case.known("second_moment")
+    # The mean over networks of which most are dead says nothing of a signal that fades: see SN401.
+    second = case.predicted("second_moment") if dying(case) else case.known("second_moment")
     low, _ = case.bounds.second_moment_range(float(second[0]))
     if case.outlook.kind == "silent":
         return Broken(0, 0.0, None, "the inputs are zero and no bias adds to them")
@@ -110,7 +111,7 @@ def _looks(
         # One trial has no error to tell chance by.
         if not math.isnan(error):
             source = " (seen)" if case.theory_holds else case.beside(name, layer)
-            yield seen, tolerance + CERTAIN * error, source
+            yield seen, tolerance + certain(case.run.simulation.trials) * error, source
 
 
 def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's

@@ -7,6 +7,7 @@ from itertools import chain
 from types import MappingProxyType
 
 from snstat.checks.case import Case
+from snstat.checks.chance import before, steadier
 from snstat.checks.look import look, soon_broken
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
@@ -16,6 +17,8 @@ from snstat.results import VERDICTS, Finding
 # A finding that another one says better, and the other: a stack that is off its target for ever
 # is off it at its last layer too. Only the report leaves it out, where the other is in it.
 SAID_BETTER = MappingProxyType({"SN103": "SN104"})
+# Rules of any one layer: where one is broken by what was seen, the layers before were sound.
+PREFIXED = frozenset({"SN101", "SN102", "SN301", "SN401"})
 # What the SNN paper promises: the limit is within this of mean 0 and variance 1.
 NORMALIZED = 0.1
 
@@ -75,7 +78,11 @@ def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
     """
     partial = ""
     foreseen = rule.code in look(case.thought)
-    families = (*rule.families, last_resorts) if foreseen else rule.families
+    families = [*rule.families, steadier]
+    if foreseen:
+        families.append(last_resorts)
+    elif rule.code in PREFIXED:
+        families.append(before)
     for remedy in chain.from_iterable(family(case, how) for family in families):
         if remedy.case is None:
             return remedy.words

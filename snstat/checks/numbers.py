@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 
 from snstat.checks.case import Case
-from snstat.checks.chance import too_narrow
-from snstat.checks.remedies import gains, standard_inputs, wider, wider_format
-from snstat.checks.rule import Broken, Remedy, Rule
+from snstat.checks.remedies import gains, standard_inputs, wider_format
+from snstat.checks.rule import Broken, Rule
 from snstat.results import GRADIENT, BoolArray, FloatArray
 
 
@@ -99,7 +98,8 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
             what = f"{known} of the inputs {value:.2g}"
         text = f"{name} overflows at layer {layer}: {what}, above {form.largest:.6g}"
         found.append(Broken(layer, value, form.largest, text, NON_FINITE))
-    root, seen_root = np.sqrt(case.predicted("second_moment")), np.sqrt(np.maximum(seen, 0.0))
+    root = np.sqrt(case.predicted("second_moment"))
+    seen_root = np.sqrt(np.maximum(_signals(case, seen, form), 0.0))
     low = _crossing(case, root, seen_root, lambda x: x < form.smallest, "seen")
     if low is not None and not case.inputs.silent:
         layer, value, source = low
@@ -109,6 +109,14 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
         )
         found.append(Broken(layer, value, form.smallest, text))
     return found
+
+
+def _signals(case: Case, seen: FloatArray, form: NumberFormat) -> FloatArray:
+    """Return the second moments seen (layers,), NaN where exact zeros come from the activation of
+    pre-activations that the format holds: those networks are dead, and no number is too small."""
+    q = _pre_activations(case, seen)
+    dead = (seen == 0) & (np.sqrt(q) > form.smallest)
+    return np.where(np.logical_or.accumulate(dead), math.nan, seen)
 
 
 def _crossing(
@@ -168,6 +176,7 @@ def _seen(seen: FloatArray, layer: int, out: BoolArray, words: str, end: int) ->
 def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     """Gradients by their root mean square over that of the last layer, whose scale is 1."""
     seen = np.sqrt(case.seen(GRADIENT)[: case.depth + 1])
+    seen[seen == 0] = math.nan  # what is too small comes before: zeros are those of dead units
     with np.errstate(over="ignore"):
         root = np.exp(0.5 * case.gradients)
     crossing = _crossing(
@@ -187,14 +196,6 @@ def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     return [Broken(layer, value if 0 < value < math.inf else None, bound, text, verdict)]
 
 
-def _steadier(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
-    """Yield widths at which networks differ so little that none strays where theory does not go."""
-    narrow = too_narrow(case)
-    if narrow is not None:
-        for remedy in wider(case, narrow):
-            yield replace(remedy, tried=True)
-
-
 RULES = (
     Rule(
         "SN001",
@@ -203,6 +204,6 @@ RULES = (
         leaves_range,
         # Only of what overflows: what underflows is judged by how it came to that.
         None,
-        (gains, standard_inputs, wider_format, _steadier),
+        (gains, standard_inputs, wider_format),
     ),
 )

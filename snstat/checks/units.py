@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -45,38 +46,77 @@ def saturated_share(activation: Activation, q: FloatArray) -> FloatArray:
     return np.array(shares)[index]
 
 
+def dead_networks(case: Case) -> FloatArray:
+    """Return the share of networks that give one output for every input from a layer on,
+    (limit + 1,): by theory, and where more units are dead than theory says, by what was seen.
+
+    In a dead network all units are dead, in others about as many as theory says.
+    """
+    units = case.predicted("dead_fraction")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        beyond = (case.seen("dead_fraction") - units) / (1.0 - units)
+    seen = np.where(case.judges_seen("dead_fraction"), beyond, math.nan)
+    share: FloatArray = np.fmax(case.silent, seen)
+    return share
+
+
+def dying(case: Case) -> bool:
+    """Return whether more networks die within the stack than there may be dead units."""
+    return bool((dead_networks(case) > case.bounds.dead_max).any())
+
+
 def too_few_alive(case: Case) -> Broken | None:
-    """Return where dead units, or saturated ones, exceed their share."""
+    """Return where dead units, or saturated ones, or dead networks, exceed their share."""
     dead, share = case.known("dead_fraction"), np.full(case.limit + 1, math.nan)
     if saturates(case.activation):
         share = saturated_share(case.activation, case.prediction.pre_second_moment)
+    bounds, networks = case.bounds, dead_networks(case)
     found = [
         _beyond(
             dead,
-            case.bounds.dead_max,
-            lambda layer: f"dead for all {case.batch} samples{case.beside('dead_fraction', layer)}",
+            bounds.dead_max,
+            lambda layer: (
+                f"of the units of layer {layer} are dead for all {case.batch} samples"
+                f"{case.beside('dead_fraction', layer)}"
+            ),
         ),
         _beyond(
             share,
-            case.bounds.saturated_max,
-            lambda _: f"saturated (theory: slope below {SATURATED:.0%} of the steepest)",
+            bounds.saturated_max,
+            lambda layer: (
+                f"of the units of layer {layer} are saturated (theory: slope below"
+                f" {SATURATED:.0%} of the steepest)"
+            ),
+        ),
+        _beyond(
+            networks,
+            bounds.dead_max,
+            lambda layer: (
+                f"of the networks give one output for every input from layer {layer} on"
+                f" ({'theory' if case.silent[layer] == networks[layer] else 'by dead units seen'})"
+            ),
         ),
     ]
-    return min(
+    first = min(
         (broken for broken in found if broken is not None),
         key=lambda broken: broken.layer or 0,
         default=None,
     )
+    if first is None or found[2] is None:
+        return first
+    if first is not found[2]:
+        first = replace(first, text=f"{first.text}; {found[2].text}")
+    return replace(first, verdict="collapsed")
 
 
 def _beyond(share: FloatArray, bound: float, what: Callable[[int], str]) -> Broken | None:
-    """Return the first layer at which a share of the units (layers,) exceeds its bound."""
+    """Return the first layer at which a share (layers,) of `what` exceeds its bound."""
     bad = np.flatnonzero(share > bound + ROUNDING)
     if not bad.size:
         return None
     layer = int(bad[0])
     value = float(share[layer])
-    text = f"{value:.1%} of the units of layer {layer} are {what(layer)}, more than {bound:.4g}"
+    text = f"{value:.1%} {what(layer)}, more than {bound:.4g}"
     return Broken(layer, value, bound, text)
 
 
@@ -84,7 +124,7 @@ RULES = (
     Rule(
         "SN401",
         "units-dead",
-        "too many units are dead for the whole batch, or saturated",
+        "too many units are dead for the whole batch or saturated, or whole networks are dead",
         too_few_alive,
         None,
         HOLDING,

@@ -1,0 +1,60 @@
+"""Whether an estimate leaves theory by more than its error allows.
+
+Theory does not depend on chance, so rules judge it wherever it describes the networks that were
+simulated. Where an estimate is certainly elsewhere, as in networks so narrow that they die, rules
+judge the estimate. Chance decides that once in ten thousand layers at most.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.results import BoolArray, FloatArray
+
+# Standard errors, of infinitely many trials, beyond which an estimate is elsewhere.
+LEAST = 6.0
+# Probability with which fewer trials may be so far off.
+CHANCE = 1e-4
+# Relative differences below this are rounding of sums, where nothing varies.
+ROUNDING = 1e-6
+
+
+def certain(trials: int) -> float:
+    """Return how many standard errors over `trials` trials are more than chance: Student's t with
+    trials − 1 degrees of freedom, infinity for one trial."""
+    from scipy.special import stdtrit
+
+    if trials < 2:
+        return math.inf
+    return max(LEAST, float(stdtrit(trials - 1, 1.0 - 0.5 * CHANCE)))
+
+
+def strays(estimate: FloatArray, stderr: FloatArray, theory: FloatArray, trials: int) -> BoolArray:
+    """Return of which layers an estimate over `trials` is certainly not `theory`; all (layers,).
+
+    Where trials agree to the last bit, any difference beyond rounding counts.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        away = np.abs(estimate - theory)
+        rounding = ROUNDING * np.maximum(np.abs(estimate), np.abs(theory))
+        allowed = np.where(stderr == 0, rounding, np.maximum(certain(trials) * stderr, rounding))
+        far: BoolArray = (away > allowed) & (trials > 1)
+    return far
+
+
+def share_strays(
+    estimate: FloatArray, stderr: FloatArray, theory: FloatArray, trials: int
+) -> BoolArray:
+    """Return the same of a share between 0 and 1, whose trials agree by chance too.
+
+    The mean of n such shares is on one side of s ≠ p with probability exp(−n KL(s‖p)) at most,
+    where p is its expectation, whatever the distribution (Hoeffding 1963, theorem 1).
+    """
+    from scipy.special import rel_entr
+
+    inside = np.clip(theory, 0.0, 1.0)
+    entropy = rel_entr(estimate, inside) + rel_entr(1.0 - estimate, 1.0 - inside)
+    unlikely: BoolArray = trials * entropy > math.log(2.0 / CHANCE)
+    return unlikely | (strays(estimate, stderr, theory, trials) & (stderr > 0))

@@ -1,0 +1,94 @@
+"""Estimates that leave theory, and the networks that they tell of: dead ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from snstat import check, propagate
+from snstat.checking import Request
+from snstat.checks.certainty import CHANCE, certain, share_strays, strays
+from snstat.checks.rules import RULES
+from snstat.checks.units import dead_networks
+
+DEAD = {"activation": "relu", "width": 2, "trials": 8}
+
+
+@pytest.mark.parametrize("trials", [2, 3, 8, 100])
+def test_few_trials_are_certain_as_seldom_as_chance_allows(trials):
+    assert certain(trials) >= 6.0
+    assert 2.0 * stats.t.sf(certain(trials), trials - 1) <= CHANCE * (1 + 1e-9)
+    assert certain(1) == math.inf
+
+
+@pytest.mark.parametrize("trials", [2, 8, 64])
+@pytest.mark.parametrize("share", [0.01, 0.171, 0.5, 0.9])
+def test_a_share_of_dead_networks_strays_no_more_often_than_chance_allows(trials, share):
+    # The worst distribution: all or nothing, whose sums are binomial, exactly.
+    counts = np.arange(trials + 1)
+    mean = counts / trials
+    stderr = np.zeros(trials + 1)  # without the part that Student's t has
+    far = share_strays(mean, stderr, np.full(trials + 1, share), trials)
+    assert stats.binom.pmf(counts, trials, share)[far].sum() <= CHANCE
+    if trials == 64:
+        assert far[[0, -1]].any()
+
+
+def test_values_that_never_vary_stray_where_they_differ_at_all():
+    zero = np.zeros(3)
+    estimate, theory = np.array([1.0, 1.0, math.nan]), np.array([1.0 + 1e-9, 1.01, 1.0])
+    assert strays(estimate, zero, theory, 8).tolist() == [False, True, False]
+    assert not strays(estimate, np.full(3, math.nan), theory, 1).any()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_networks_that_die_are_never_called_stable(seed):
+    # Of 10 layers of 2 units 88.8 % of the networks are dead: 3 or more of 8 are alive in one of
+    # 500 runs, and then SN502 still tells of them.
+    found = check(depth=10, seed=seed, ignore=["SN502"], **DEAD)
+    assert found.verdict == "collapsed"
+    assert [finding.code for finding in found.findings] == ["SN401"]
+    assert "one output for every input" in found.findings[0].message
+    assert "width ≥" in found.findings[0].remedy
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backward", [False, True])
+def test_zeros_of_dead_networks_are_no_underflow(dtype, backward):
+    found = check(depth=20, dtype=dtype, backward=backward, select=["SN001", "SN401"], **DEAD)
+    assert found.verdict == "collapsed"
+    assert [finding.code for finding in found.findings] == ["SN401"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_signal_that_underflows_to_zero_is_not_called_dead(dtype):
+    run = propagate("relu", 16, width=64, trials=4, batch=8, weight_gain=1e-12, dtype=dtype)
+    case = Request.build({}, saved=run).case(run)
+    broken = RULES["SN001"].look(case)
+    # Root mean squares 1e-12^l/√2^l: below 1.4e-45 from layer 4 on.
+    assert broken.layer == 4
+    assert "underflows" in broken.text
+
+
+def test_one_sample_kills_as_many_networks_as_the_product_says():
+    run = propagate("relu", 10, width=2, batch=1, trials=2)
+    case = Request.build({}, saved=run).case(run)
+    assert dead_networks(case)[1:] == pytest.approx(1 - (1 - 0.25) ** np.arange(1, 11))
+
+
+def test_wide_networks_are_judged_by_theory_and_not_by_chance():
+    run = propagate("relu", 30, width=512, batch=16, trials=8)
+    case = Request.build({}, saved=run).case(run)
+    for name in ("second_moment", "cosine", "dead_fraction"):
+        assert case.known(name)[1:] == pytest.approx(case.predicted(name)[1:], nan_ok=True)
+    assert not dead_networks(case)[1:].any()
+
+
+def test_what_is_judged_is_told_first():
+    found = check(depth=10, select=["SN401"], **DEAD).findings[0]
+    assert "(seen 0." in found.message
+    assert "; theory 0." in found.message
+    assert found.value > 0.5
