@@ -5,7 +5,8 @@ Every message names the value seen, the bound it broke and what to try.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from reprlib import Repr
 
@@ -45,8 +46,31 @@ def quoted(value: object) -> str:
     return printable(text, MOST_QUOTED)
 
 
+# Writes the name of an argument, which Python calls `weight_gain`, for who reads the message.
+Spelling = Callable[[str], str]
+# Names of arguments inside a sentence: as flags, or with an underscore.
+_ARGUMENT = re.compile(r"(?<![\w-])--([a-z][a-z-]*)|(?<![\w./-])([a-z]+(?:_[a-z]+)+)(?![\w./-])")
+
+
+def python_spelling(name: str) -> str:
+    """Return the name of an argument as Python has it."""
+    return name
+
+
+def spelled(text: str, spell: Spelling) -> str:
+    """Return `text` with the names of arguments in it as `spell` writes them."""
+    return _ARGUMENT.sub(lambda found: spell((found[1] or found[2]).replace("-", "_")), text)
+
+
 class SnstatError(Exception):
-    """Base of every error that snstat raises on purpose."""
+    """Base of every error that snstat raises on purpose.
+
+    The message names arguments as Python does: `weight_gain`.
+    """
+
+    def told(self, spell: Spelling) -> str:  # noqa: ARG002  # those that name arguments do more
+        """Return the message with names of arguments as `spell` writes them: `--weight-gain`."""
+        return str(self)
 
 
 class InvalidValueError(SnstatError, ValueError):
@@ -57,18 +81,26 @@ class InvalidValueError(SnstatError, ValueError):
 
     def __init__(self, name: str, value: object, bound: str, remedy: str = "") -> None:
         self.name, self.value, self.bound, self.remedy = name, value, bound, remedy
-        advice = f"; {remedy}" if remedy else ""
-        super().__init__(f"{name} is {quoted(value)}, but must be {bound}{advice}")
+        super().__init__(self.told(python_spelling))
+
+    def told(self, spell: Spelling) -> str:
+        """Return the message with names of arguments as `spell` writes them."""
+        name = spell(self.name) if self.name.isidentifier() else spelled(self.name, spell)
+        advice = f"; {spelled(self.remedy, spell)}" if self.remedy else ""
+        return f"{name} is {quoted(self.value)}, but must be {spelled(self.bound, spell)}{advice}"
 
 
 class UnknownNameError(InvalidValueError):
     """A name that is not in a table, with the nearest ones that are (`suggestions`)."""
 
-    def __init__(self, name: str, value: object, known: Iterable[str]) -> None:
+    def __init__(
+        self, name: str, value: object, known: Iterable[str], aliases: Iterable[str] = ()
+    ) -> None:
         self.known = sorted(known)
         # Nothing long is a slip of the fingers, and comparing it takes long.
         word = value if isinstance(value, str) and len(value) <= MOST_QUOTED else ""
-        self.suggestions = get_close_matches(word, self.known, n=1, cutoff=0.5)
+        names = [*self.known, *aliases]
+        self.suggestions = get_close_matches(word.lower(), names, n=1, cutoff=0.5)
         hint = f"did you mean {self.suggestions[0]!r}?" if self.suggestions else ""
         super().__init__(name, value, "one of " + ", ".join(self.known), hint)
 
@@ -78,9 +110,13 @@ class InputFileError(SnstatError):
 
     def __init__(self, path: object, reason: str, remedy: str = "") -> None:
         self.path, self.reason, self.remedy = path, reason, remedy
-        advice = f"; {remedy}" if remedy else ""
-        where = printable(escaped(str(path)), MOST_OF_A_PATH)
-        super().__init__(f"{where}: {printable(reason, MOST_OF_A_REASON)}{advice}")
+        super().__init__(self.told(python_spelling))
+
+    def told(self, spell: Spelling) -> str:
+        """Return the message with names of arguments in the remedy as `spell` writes them."""
+        advice = f"; {spelled(self.remedy, spell)}" if self.remedy else ""
+        where = printable(escaped(str(self.path)), MOST_OF_A_PATH)
+        return f"{where}: {printable(self.reason, MOST_OF_A_REASON)}{advice}"
 
 
 class OutputFileError(InputFileError):

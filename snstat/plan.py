@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from snstat.errors import InvalidValueError
 from snstat.memory import require_memory
+from snstat.names import known
 from snstat.results import (
     GRADIENT,
     STATISTICS,
@@ -28,7 +29,7 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
-from snstat.stack import MAX_SCALE, Stack, integer, known, number
+from snstat.stack import MAX_SCALE, Stack, integer, number
 
 if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
@@ -86,9 +87,9 @@ class Plan:
         seed = integer("seed", seed, 0, MAX_SEED)
         from snstat.engine.samplers import choose_sampler
 
-        dtype = getattr(dtype, "__name__", dtype)  # numpy.float32 as well as "float32"
-        known("dtype", dtype, DTYPES)
-        known("sampler", sampler, SAMPLERS)
+        # numpy.float32 and numpy.dtype("float32") as well as "float32"
+        dtype = known("dtype", getattr(dtype, "__name__", getattr(dtype, "name", dtype)), DTYPES)
+        sampler = known("sampler", sampler, SAMPLERS)
         stack = Stack.build(
             activation, depth, width, init=init, weight_gain=weight_gain, bias_std=bias_std
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from snstat.activation import ACTIVATIONS
 from snstat.errors import quoted
+from snstat.names import known
 from snstat.results import (
     GRADIENT,
     STATISTICS,
@@ -20,7 +21,7 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
-from snstat.stack import INITIALISERS, MAX_SCALE, integer, known, number
+from snstat.stack import INITIALISERS, MAX_SCALE, integer, number
 from snstat.widths import MAX_DEPTH, MAX_WIDTH
 
 # No path is longer on any system.
@@ -158,8 +159,7 @@ def _or_null(read: Reader) -> Reader:
 
 def _one_of(*names: str) -> Reader:
     def read(name: str, value: Any) -> str:
-        known(name, value, names)
-        return str(value)
+        return known(name, value, names)
 
     return read
 

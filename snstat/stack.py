@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 from snstat.activation import ACTIVATIONS
-from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.errors import InvalidValueError
+from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES, known
 from snstat.widths import (
     MAX_DEPTH,
     MAX_WIDTH,
@@ -163,13 +164,12 @@ class Stack:
         to `width`. `last` is the activation of the last layer: "linear" for none. Raises
         UnknownNameError and InvalidValueError.
         """
-        known("activation", activation, ACTIVATIONS)
+        activation = known("activation", activation, ACTIVATIONS, ACTIVATION_ALIASES)
         if last is not None:
-            last = LINEAR if last == "linear" else last
-            known("last", last, ACTIVATIONS)
+            last = known("last", last, ACTIVATIONS, ACTIVATION_ALIASES)
         if init is None:
             init = ACTIVATIONS[activation].default_init
-        known("init", init, INITIALISERS)
+        init = known("init", init, INITIALISERS, INIT_ALIASES)
         runs: Runs = ()
         if widths is not None:
             given = {"depth": depth, "width": width, "input_width": input_width}
@@ -315,12 +315,6 @@ class Stack:
     def hidden_bias_std(self) -> float:
         """Standard deviation of the biases of the square layers."""
         return self.square.bias_std
-
-
-def known(name: str, value: object, names: Collection[str]) -> None:
-    """Raise UnknownNameError unless `value` is one of `names`."""
-    if not isinstance(value, str) or value not in names:
-        raise UnknownNameError(name, value, names)
 
 
 def integer(name: str, value: object, low: int, high: int) -> int:

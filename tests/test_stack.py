@@ -76,7 +76,7 @@ def test_unknown_names_come_with_the_nearest_known_one():
         snstat.propagate("sellu", 2)
     assert caught.value.suggestions == ["selu"]
     with pytest.raises(UnknownNameError, match="lecun_normal"):
-        Stack.build(init="lecun-normal")
+        Stack.build(init="lecun_gaussian")
     for options in ({"dtype": "float16"}, {"sampler": "sparse"}):
         with pytest.raises(UnknownNameError):
             snstat.propagate(depth=1, **options)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from snstat.errors import InvalidValueError
-from snstat.stack import MAX_SCALE, integer, known, number
+from snstat.names import known
+from snstat.stack import MAX_SCALE, integer, number
 from snstat.widths import MAX_DEPTH
 
 NUMBER_FORMATS = ("float16", "bfloat16", "float32")
@@ -79,8 +80,7 @@ class Bounds:
 
 
 def _number_format(name: str, value: object) -> object:
-    known(name, value, NUMBER_FORMATS)
-    return value
+    return known(name, value, NUMBER_FORMATS)
 
 
 Check = Callable[[str, object], object]

@@ -84,7 +84,12 @@ def load_config(path: str | os.PathLike[str]) -> list[Declared]:
 
 def located(source: Source, name: str, error: SnstatError) -> InputFileError:
     """Return `error` of the check called `name` with the place where it was declared."""
-    return InputFileError(f"{source.path}:{source.line}", f"check {name!r}: {error}")
+    return InputFileError(f"{source.path}:{source.line}", f"check {name!r}: {error.told(_key)}")
+
+
+def _key(name: str) -> str:
+    """Return an argument as the configuration spells it, if it is one of its keys."""
+    return dashed(name) if dashed(name) in KEYS else name
 
 
 def _declares_checks(path: Path) -> bool:

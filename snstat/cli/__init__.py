@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 import click
 
 from snstat import __version__
+from snstat.cli.output import Verbosity
 from snstat.cli.signals import discard_stdout, end_cleanly
-from snstat.errors import SnstatError, printable
+from snstat.errors import SnstatError, Spelling, UnknownNameError, printable
 
 # New objects before a search for garbage, and searches before more thorough ones.
 COLLECT_AFTER = (100_000, 50, 100)
@@ -49,10 +50,19 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import and return a command, or None."""
+        cmd_name = cmd_name.lower()
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"snstat.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names; tell the nearest if there is none."""
+        if args and not args[0].startswith("-") and args[0].lower() not in COMMANDS:
+            raise UnknownNameError("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands without importing them."""
@@ -82,8 +92,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; errors become one line on standard error."""
     if sys.stderr is None:
         sys.stderr = io.StringIO()  # closed by the caller: nobody listens
+    Verbosity.level = 0
+    typed = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = _invoke(sys.argv[1:] if arguments is None else list(arguments))
+        code = _invoke(typed)
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):
             if sys.stderr.isatty():
@@ -93,7 +105,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(error.format_message())
         return BAD_INPUT
     except SnstatError as error:
-        _complain(str(error))
+        _complain(error.told(flags(typed)))
         return BAD_INPUT
     except BrokenPipeError:
         # Only help and version are written past snstat.cli.output.
@@ -124,6 +136,25 @@ def _invoke(arguments: list[str]) -> Any:
             return group.invoke(ctx)
     except click.exceptions.Exit as done:
         return done.exit_code
+
+
+def flags(typed: Sequence[str]) -> Spelling:
+    """Return what writes the name of an argument as the flag that was `typed`: --weight-gain, or
+    -d for --depth; other names stay as they are."""
+    name = next((word for word in typed if not word.startswith("-")), "")
+    command = group.get_command(click.Context(group), name)
+    options = {}
+    for parameter in [] if command is None else command.params:
+        if isinstance(parameter, click.Option):
+            long = max(parameter.opts, key=len)
+            options[long.lstrip("-").replace("-", "_")] = (long, min(parameter.opts, key=len))
+
+    def spell(argument: str) -> str:
+        long, short = options.get(argument, (argument, argument))
+        letters = [word for word in typed if word.startswith(short) and not word.startswith("--")]
+        return short if letters and not any(word.startswith(long) for word in typed) else long
+
+    return spell
 
 
 def _complain(message: str) -> None:

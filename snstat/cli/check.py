@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,14 +13,18 @@ from click.core import ParameterSource
 from snstat.atomic import whole_file
 from snstat.cli import version_option
 from snstat.cli.check_formats import FORMATS, TABLE, formatted
-from snstat.cli.check_options import OVERALL, STACK, bound_options
-from snstat.cli.options import output_option, refuse_others, stack_options
-from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, write_stdout
+from snstat.cli.check_options import bound_options, check_options, check_output_options
+from snstat.cli.formats import format_for
+from snstat.cli.options import refuse_others, stack_options
+from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, write_stdout, wrote
+from snstat.cli.parameters import File
+from snstat.cli.requests import Requests, same_file
 from snstat.errors import InvalidValueError, SnstatError
+from snstat.report.check_words import tally
+from snstat.report.words import count
 
 if TYPE_CHECKING:
-    from snstat.checking import Reader, Request
-    from snstat.checks.config import Declared
+    from snstat.checking import Request
     from snstat.results import Run
 
 EXAMPLES = """\b
@@ -36,33 +38,11 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("saved", required=False, metavar="[RUN.json | -]")
-@click.option(
-    "--select", multiple=True, metavar="CODE", help="Only these rules, or SN2 for all 2xx."
-)
-@click.option("--ignore", multiple=True, metavar="CODE", help="Without these rules.")
-@click.option("--list-rules", is_flag=True, help="List the rules and exit.")
-@click.option("--explain", metavar="CODE", help="Explain a rule and exit.")
-@click.option("--baseline", metavar="FILE", help="Compare with this run, layer by layer.")
-@click.option("--write-baseline", metavar="FILE", help="Save what was run, to compare with later.")
-@click.option(
-    "--same-seed", is_flag=True, help="The baseline's own networks, equal to the last bit."
-)
-@click.option(
-    "--config", metavar="FILE", help="Run the checks of this pyproject.toml or snstat.toml."
-)
-@click.option(
-    "-f",
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default=TABLE,
-    show_default=True,
-    help="Form of the result.",
-)
-@output_option
+@click.argument("saved", required=False, type=File(), metavar="[RUN.json | -]")
+@check_options
 @bound_options
 @stack_options
+@check_output_options
 @version_option
 @click.pass_context
 def command(
@@ -73,8 +53,9 @@ def command(
     explain: str | None,
     write_baseline: str | None,
     config: str | None,
-    form: str,
+    form: str | None,
     output: str | None,
+    only: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Judge a stack: a verdict on top, every rule that it breaks, and what to try.
@@ -82,8 +63,10 @@ def command(
     Without options that describe a stack (those from --activation to --input-std, and --dtype),
     the checks of snstat.toml or of [tool.snstat.check] in pyproject.toml are run, from this folder
     or the nearest above it, and other options hold for all of them; where there are none, the
-    default stack is checked. The exit code is 1 if a check fails.
+    default stack is checked. An option with several values, repeated or with commas, makes a check
+    for each: --weight-gain 1,1.5,2. The exit code is 1 if a check fails.
     """
+    form = format_for(output, form, FORMATS) or TABLE
     given = {
         name: value
         for name, value in options.items()
@@ -95,11 +78,12 @@ def command(
         write_stdout([_about_rules(explain)])
         return
     _require_places(output, write_baseline)
-    requests = _requests(ctx, saved, config, given, write_baseline)
+    requests = Requests(ctx, saved, config, given, write_baseline, only).all()
     with ExitStack() as files:
         write = files.enter_context(text_output(output))
         kept = files.enter_context(whole_file(write_baseline)) if write_baseline else None
-        checks, runs = [], []
+        checks, runs, seconds = [], [], []
+        began = time.perf_counter()
         for request, run in _carried_out(requests):
             if run.partial and request.plan is not None:
                 notice("interrupted: a part of a run is not judged")
@@ -107,94 +91,24 @@ def command(
             runs.append(run)
             with _located(request):
                 checks.append(request.judge(run))
+            seconds.append(time.perf_counter() - began)
+            notice(f"{request.name}: {checks[-1].verdict}, {seconds[-1]:.2f} s", level=1)
+            began = time.perf_counter()
         if kept is not None:
             from snstat.saved import runs_to_json
 
             kept.writelines(runs_to_json(runs, [check.name for check in checks]))
             kept.flush()  # a full disk is told before the verdict
         try:
-            write([formatted(checks, form, file=output not in (None, STDOUT))])
+            write([formatted(checks, form, seconds, file=output not in (None, STDOUT))])
         except click.exceptions.Exit as seen_enough:
             # A reader that closes the pipe changes neither the verdict nor the baseline.
             if seen_enough.exit_code != 0:
                 raise
+    wrote(write_baseline, f"baseline of {count(len(runs), 'check')}")
+    wrote(output, tally(checks))
     if not all(check.passed for check in checks):
         ctx.exit(1)
-
-
-def _requests(
-    ctx: click.Context,
-    saved: str | None,
-    config: str | None,
-    given: dict[str, Any],
-    write_baseline: str | None,
-) -> list[tuple[Request, Run | None]]:
-    """Return what is to be judged: a saved run, the checks of a configuration, or one stack."""
-    from snstat.checking import BOUNDS, Request
-    from snstat.checks.rules import BASELINE_CODE
-    from snstat.results import DEFAULT_NAME
-    from snstat.saved import load_named
-
-    stack = [name for name in given if name in STACK]
-    read = cache(load_named)  # standard input can be read once
-    if write_baseline is not None and same_file(given.get("baseline"), write_baseline):
-        given = given | {"ignore": (*given.get("ignore", ()), BASELINE_CODE)}
-    if saved is not None:
-        if config is not None:
-            raise InvalidValueError("--config", config, "left out beside a saved run")
-        refuse_others(ctx, OVERALL | set(BOUNDS))
-        runs = read(saved)
-        names = [DEFAULT_NAME] if len(runs) == 1 else list(runs)
-        return [
-            (Request.build(given, name=name, saved=run, read=read), run)
-            for name, run in zip(names, runs.values(), strict=True)
-        ]
-    if config is not None and stack:
-        option = next(
-            max(entry.opts, key=len) for entry in ctx.command.params if entry.name == stack[0]
-        )
-        raise InvalidValueError(
-            "--config", config, f"left out beside {option}", "put the option into the file"
-        )
-    if not stack:
-        from snstat.checks.config import find_config
-
-        path = Path(config) if config is not None else find_config(Path())
-        if path is not None:
-            return [(request, None) for request in _declared(path, given, write_baseline, read)]
-    activations = list(dict.fromkeys(given.pop("activations", ())))
-    if len(activations) < 2:
-        single = {"activation": activations[0]} if activations else {}
-        return [(Request.build(given | single, read=read), None)]
-    return [
-        (Request.build(given | {"activation": name}, name=name, read=read), None)
-        for name in activations
-    ]
-
-
-def _declared(
-    path: Path, given: dict[str, Any], write_baseline: str | None, read: Reader
-) -> Iterator[Request]:
-    """Yield the checks that a configuration declares, with the options `given` for all of them."""
-    from snstat.checking import Request
-    from snstat.checks.config import load_config, located
-
-    def request(declared: Declared, options: dict[str, Any]) -> Request:
-        # What is about to be replaced is not compared with, and need not exist yet.
-        if write_baseline is not None and same_file(options.get("baseline"), write_baseline):
-            options = {key: options[key] for key in options if key != "baseline"}
-        return Request.build(options, name=declared.name, source=declared.source, read=read)
-
-    for declared in load_config(path):
-        try:
-            yield request(declared, {**declared.options, **given})
-        except SnstatError as error:
-            try:
-                request(declared, dict(declared.options))
-            except SnstatError:
-                raise located(declared.source, declared.name, error) from None
-            # Without the command line nothing is wrong with the file.
-            raise
 
 
 def _require_places(output: str | None, write_baseline: str | None) -> None:
@@ -205,11 +119,6 @@ def _require_places(output: str | None, write_baseline: str | None) -> None:
         raise InvalidValueError(
             "--write-baseline", write_baseline, "another file than --output", "rename one"
         )
-
-
-def same_file(path: str | None, other: str) -> bool:
-    """Return whether two names are of one file, whether it exists or not."""
-    return path is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
 def _carried_out(

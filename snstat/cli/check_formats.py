@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snstat.cli.output import render
+from snstat.cli.output import Verbosity, render
 
 if TYPE_CHECKING:
     from snstat.results import Check
@@ -25,17 +25,23 @@ TEXTS = {
 FORMATS = (TABLE, *TEXTS)
 
 
-def formatted(checks: Sequence[Check], form: str, *, file: bool) -> str:
-    """Return `checks` in one of `FORMATS`; the table is drawn for standard output or a `file`."""
+def formatted(
+    checks: Sequence[Check], form: str, seconds: Sequence[float] | None = None, *, file: bool
+) -> str:
+    """Return `checks`, and how many `seconds` each took, in one of `FORMATS`; the table is drawn
+    for standard output or a `file`."""
     if form == TABLE:
         from snstat.report.check_table import print_checks
 
-        return render(lambda console: print_checks(checks, console), file=file)
+        shown = checks
+        if Verbosity.level < 0:
+            shown = [check for check in checks if not check.passed]
+        return render(lambda console: print_checks(shown, console), file=file)
     if form == "github":
         checks = [_within_workspace(check) for check in checks]
     module, name = TEXTS[form]
-    export: Callable[[Sequence[Check]], str] = getattr(import_module(module), name)
-    return export(checks)
+    export: Callable[..., str] = getattr(import_module(module), name)
+    return export(checks, seconds) if form == "junit" else export(checks)
 
 
 def _within_workspace(check: Check) -> Check:

@@ -2,16 +2,65 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from snstat.checks.bounds import NUMBER_FORMATS
-from snstat.cli.options import apply
+from snstat.cli.check_formats import FORMATS
+from snstat.cli.options import (
+    REAL,
+    VERBOSITY_OPTIONS,
+    WHOLE,
+    Decorator,
+    apply,
+    format_option,
+    output_option,
+    several_option,
+)
+from snstat.cli.parameters import File, Name, Type, begins
+from snstat.errors import SnstatError
+
+
+class Code(Type):
+    """Codes of rules, separated by commas."""
+
+    name = "code"
+
+    def completions(self, incomplete: str) -> list[CompletionItem]:
+        """Return the codes that go on from what stands behind the last comma."""
+        from snstat.checks.rules import catalogue
+
+        before, comma, last = incomplete.rpartition(",")
+        return [
+            CompletionItem(before + comma + code, help=summary)
+            for code, _, summary in catalogue()
+            if code.startswith(last.upper())
+        ]
+
+
+class CheckName(Type):
+    """The name of a check that a configuration declares."""
+
+    name = "check"
+
+    def completions(self, incomplete: str) -> list[CompletionItem]:
+        """Return the names of this folder's configuration that go on from what is typed."""
+        from snstat.checks.config import find_config, load_config
+
+        try:
+            path = find_config(Path())
+            declared = [] if path is None else load_config(path)
+        except SnstatError:
+            return []
+        return begins([check.name for check in declared], incomplete)
+
 
 # Options that say which stack: beside them no configuration is looked at.
 STACK = {
-    "activations",
+    "activation",
     "depth",
     "width",
     "init",
@@ -29,6 +78,7 @@ OVERALL = {
     "config",
     "form",
     "output",
+    "only",
     "select",
     "ignore",
     "baseline",
@@ -37,11 +87,69 @@ OVERALL = {
 }
 
 
+# Options that take lists, which are no several runs.
+LISTS = ("select", "ignore")
+
+CHECK_OPTIONS: list[Decorator[Any]] = [
+    click.option(
+        "--select",
+        type=Code(),
+        multiple=True,
+        metavar="CODE",
+        help="Only these rules, or SN2 for all 2xx.",
+    ),
+    click.option(
+        "--ignore", type=Code(), multiple=True, metavar="CODE", help="Without these rules."
+    ),
+    click.option(
+        "--only",
+        type=CheckName(),
+        multiple=True,
+        metavar="NAME",
+        help="Only the checks of these names.",
+    ),
+    click.option(
+        "--baseline",
+        type=File(),
+        metavar="FILE",
+        help="Compare with this run, layer by layer.",
+    ),
+    click.option(
+        "--write-baseline",
+        type=File(),
+        metavar="FILE",
+        help="Save what was run, to compare with later.",
+    ),
+    click.option(
+        "--same-seed", is_flag=True, help="The baseline's own networks, equal to the last bit."
+    ),
+    click.option(
+        "--config",
+        type=File(),
+        metavar="FILE",
+        help="Run the checks of this pyproject.toml or snstat.toml.",
+    ),
+    click.option("--list-rules", is_flag=True, help="List the rules and exit."),
+    click.option("--explain", type=Code(), metavar="CODE", help="Explain a rule and exit."),
+]
+
+
+def check_options(function: Any) -> Any:
+    """Add the options that say what is checked, and against what."""
+    return apply(function, CHECK_OPTIONS, group="Checks")
+
+
+def check_output_options(function: Any) -> Any:
+    """Add the options that say in what form the result goes where."""
+    options = [format_option(FORMATS), output_option, *VERBOSITY_OPTIONS]
+    return apply(function, options, group="Output")
+
+
 def bound_options(function: Any) -> Any:
     """Add the bounds of the rules."""
-    number = {"type": float, "metavar": "X"}
+    number = {"type": REAL, "metavar": "X"}
     options: list[tuple[str, Any, str, str]] = [
-        ("--depth-limit", {"type": int, "metavar": "N"}, "the depth",
+        ("--depth-limit", {"type": WHOLE, "metavar": "N"}, "the depth",
          "Layers that the forward signal has to survive."),
         ("--second-moment-min", number, "0.005",
          "Least second moment, times the smaller of 1 and the input's."),
@@ -50,7 +158,7 @@ def bound_options(function: Any) -> Any:
         ("--target-mean", number, "0 for selu", "Mean to be reached."),
         ("--target-variance", number, "1 for selu", "Variance to be reached."),
         ("--target-tolerance", number, "0.1", "Distance allowed, in units of the target."),
-        ("--target-layer", {"type": int, "metavar": "N"}, "the last",
+        ("--target-layer", {"type": WHOLE, "metavar": "N"}, "the last",
          "Layer by which the target is to be reached."),
         ("--gradient-decades", number, "6",
          "Powers of ten that squared gradients may grow or shrink by."),
@@ -65,15 +173,16 @@ def bound_options(function: Any) -> Any:
     return apply(
         function,
         [
-            click.option(
+            several_option(
                 "--number-format",
-                type=click.Choice(NUMBER_FORMATS),
+                type=Name(NUMBER_FORMATS),
                 show_default="float32",
                 help="Format whose range numbers must not leave.",
             ),
             *(
-                click.option(name, show_default=default, help=text, **kind)
+                several_option(name, show_default=default, help=text, **kind)
                 for name, kind, default, text in options
             ),
         ],
+        group="Bounds",
     )

@@ -7,15 +7,21 @@ from collections.abc import Iterable, Sequence
 import click
 
 from snstat.cli import version_option
+from snstat.cli.formats import format_for
 from snstat.cli.options import (
     DEFAULT_DEPTH,
+    FORMATS,
+    REAL,
+    WHOLE,
     Function,
     activation_option,
     apply,
     layers_option,
     output_options,
+    refuse_others,
 )
-from snstat.cli.output import STDOUT, render, text_output
+from snstat.cli.output import STDOUT, render, text_output, wrote
+from snstat.cli.parameters import Name
 from snstat.report.selection import LayerSelection, parse_layers
 from snstat.results import FixedPointReport, TheoremResult
 from snstat.stack import integer
@@ -35,50 +41,50 @@ OPTIONS = [
     click.option(
         "--map",
         "map_name",
-        type=click.Choice(["ensemble", "unit"]),
+        type=Name(("ensemble", "unit")),
         show_default="unit with --weight-sum, --weight-square-sum or a target, else ensemble",
         help="Random weights (mean field), or one unit with given weights (the SNN paper).",
     ),
     click.option(
         "--weight-gain",
-        type=float,
+        type=REAL,
         metavar="G",
         show_default="1.414 for relu and leaky_relu, else 1",
         help="Weights have variance G²/fan_in (ensemble map).",
     ),
     click.option(
         "--bias-std",
-        type=float,
+        type=REAL,
         metavar="S",
         show_default="0",
         help="Biases are N(0, S²) (ensemble map).",
     ),
     click.option(
         "--weight-sum",
-        type=float,
+        type=REAL,
         metavar="OMEGA",
         show_default="0",
         help="Sum of the unit's weights (unit map).",
     ),
     click.option(
         "--weight-square-sum",
-        type=float,
+        type=REAL,
         metavar="TAU",
         show_default="1",
         help="Sum of their squares (unit map).",
     ),
     click.option(
         "--target-mean",
-        type=float,
+        type=REAL,
         metavar="M",
         help="Solve SELU's alpha and lambda for the fixed point (M, V) of the unit map; one of the"
         " two alone leaves the other at 0 or 1.",
     ),
-    click.option("--target-variance", type=float, metavar="V", help="See --target-mean."),
+    click.option("--target-variance", type=REAL, metavar="V", help="See --target-mean."),
     click.option(
         "--from",
         "start",
-        type=float,
+        type=REAL,
         nargs=2,
         metavar="MEAN VARIANCE",
         help="Also list the trajectory of the map from this point.",
@@ -86,7 +92,7 @@ OPTIONS = [
     click.option(
         "-d",
         "--depth",
-        type=int,
+        type=WHOLE,
         default=DEFAULT_DEPTH,
         show_default=True,
         metavar="N",
@@ -98,6 +104,9 @@ OPTIONS = [
         help="Verify the theorem domains of the SNN paper instead.",
     ),
 ]
+
+
+BESIDE_THEOREMS = "beside --theorems: the theorems fix the map and its domains"
 
 
 def fixedpoint_options(function: Function) -> Function:
@@ -113,7 +122,7 @@ def fixedpoint_options(function: Function) -> Function:
 @click.pass_context
 def command(
     ctx: click.Context,
-    activations: Sequence[str],
+    activation: Sequence[str],
     map_name: str | None,
     weight_gain: float | None,
     bias_std: float | None,
@@ -124,7 +133,7 @@ def command(
     start: tuple[float, float] | None,
     depth: int,
     theorems: bool,
-    form: str,
+    form: str | None,
     output: str | None,
     layers: str,
 ) -> None:
@@ -134,49 +143,41 @@ def command(
     from snstat.theory.fixed_points import MAX_STEPS, analyse
     from snstat.theory.theorems import verify_theorems
 
+    form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers) if _given(ctx, "layers") else None
     depth = integer("depth", depth, 1, MAX_DEPTH if start is None else MAX_STEPS)
     if selection is not None:
         selection.require_within(depth)
     if theorems:
-        _refuse_beside_theorems(ctx)
+        refuse_others(ctx, {"theorems", "form", "output"}, BESIDE_THEOREMS)
     elif selection is not None and start is None:
         raise click.UsageError("--layers chooses rows of a trajectory; add --from MEAN VARIANCE")
     with text_output(output) as write:
         if theorems:
             results = verify_theorems()
             write(theorem_pieces(results, form, file=output not in (None, STDOUT)))
-            return
-        reports = [
-            analyse(
-                activation,
-                map=map_name,
-                weight_gain=weight_gain,
-                bias_std=bias_std,
-                weight_sum=weight_sum,
-                weight_square_sum=weight_square_sum,
-                target_mean=target_mean,
-                target_variance=target_variance,
-                start=start,
-                depth=depth,
-            )
-            for activation in dict.fromkeys(activations)
-        ]
-        write(report_pieces(reports, form, selection, depth, file=output not in (None, STDOUT)))
+        else:
+            reports = [
+                analyse(
+                    name,
+                    map=map_name,
+                    weight_gain=weight_gain,
+                    bias_std=bias_std,
+                    weight_sum=weight_sum,
+                    weight_square_sum=weight_square_sum,
+                    target_mean=target_mean,
+                    target_variance=target_variance,
+                    start=start,
+                    depth=depth,
+                )
+                for name in activation
+            ]
+            write(report_pieces(reports, form, selection, depth, file=output not in (None, STDOUT)))
+    wrote(output, f"{'theorems' if theorems else 'fixed points'} as {form}")
 
 
 def _given(ctx: click.Context, name: str) -> bool:
     return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-
-
-def _refuse_beside_theorems(ctx: click.Context) -> None:
-    for parameter in ctx.command.params:
-        name = parameter.name or ""
-        if name not in {"theorems", "form", "output"} and _given(ctx, name):
-            raise click.UsageError(
-                f"{max(parameter.opts, key=len)} has no place beside --theorems: the theorems fix"
-                " the map and its domains; leave it out"
-            )
 
 
 def report_pieces(

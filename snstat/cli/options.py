@@ -9,13 +9,19 @@ import click
 from click.core import ParameterSource
 
 from snstat.activation import ACTIVATIONS
+from snstat.cli.formats import FROM_NAME
+from snstat.cli.output import Verbosity
+from snstat.cli.parameters import File, Layers, Name, Real, Several, Whole
+from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES
 from snstat.plan import DEFAULT_WIDTH, DTYPES, SAMPLERS
 from snstat.stack import INITIALISERS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
-ACTIVATION = click.Choice(list(ACTIVATIONS))
+ACTIVATION = Name(ACTIVATIONS, ACTIVATION_ALIASES)
+WHOLE, REAL = Whole(), Real()
+DRAWN_INPUTS = ("normal", "uniform")
 FORMATS = ("table", "json", "csv", "markdown")
 DEFAULT_DEPTH = 64
 BESIDE_SAVED = "beside a saved run: the file says what it was"
@@ -32,57 +38,60 @@ def apply(
     return function
 
 
-activation_option = click.option(
+def several_option(*names: str, **settings: Any) -> Decorator[Any]:
+    """Return an option that takes several values, each for a run of its own."""
+    return click.option(*names, cls=Several, **settings)
+
+
+activation_option = several_option(
     "-a",
     "--activation",
-    "activations",
     type=ACTIVATION,
-    multiple=True,
     default=("selu",),
     show_default="selu",
     metavar="NAME",
-    help=f"Activation, repeatable, one run for each: {', '.join(ACTIVATIONS)}.",
+    help=f"Activation: {', '.join(ACTIVATIONS)}.",
 )
 
 
 # What the network is.
 NETWORK_OPTIONS: list[Decorator[Any]] = [
     activation_option,
-    click.option(
+    several_option(
         "-d",
         "--depth",
-        type=int,
-        default=DEFAULT_DEPTH,
-        show_default=True,
+        type=WHOLE,
+        default=(DEFAULT_DEPTH,),
+        show_default=str(DEFAULT_DEPTH),
         metavar="N",
         help="Layers.",
     ),
-    click.option(
+    several_option(
         "-w",
         "--width",
-        type=int,
-        default=DEFAULT_WIDTH,
-        show_default=True,
+        type=WHOLE,
+        default=(DEFAULT_WIDTH,),
+        show_default=str(DEFAULT_WIDTH),
         metavar="N",
         help="Units in every layer, the input included.",
     ),
-    click.option(
+    several_option(
         "--init",
-        type=click.Choice(list(INITIALISERS)),
+        type=Name(INITIALISERS, INIT_ALIASES),
         metavar="NAME",
         show_default="he_normal for relu and leaky_relu, else lecun_normal",
         help=f"Initialiser: {', '.join(INITIALISERS)}.",
     ),
-    click.option(
+    several_option(
         "--weight-gain",
-        type=float,
+        type=REAL,
         metavar="G",
         show_default="from --init",
         help="Weights have variance G²/fan_in whatever the scheme.",
     ),
-    click.option(
+    several_option(
         "--bias-std",
-        type=float,
+        type=REAL,
         metavar="S",
         show_default="0, or from --init torch_default",
         help="Biases are N(0, S²).",
@@ -90,65 +99,66 @@ NETWORK_OPTIONS: list[Decorator[Any]] = [
 ]
 # How it is simulated, and what it is fed with.
 SAMPLING_OPTIONS: list[Decorator[Any]] = [
-    click.option(
+    several_option(
         "-b",
         "--batch",
-        type=int,
+        type=WHOLE,
         metavar="N",
         show_default="64, or all of fewer samples in a file",
         help="Samples per trial.",
     ),
-    click.option(
+    several_option(
         "-t",
         "--trials",
-        type=int,
-        default=8,
-        show_default=True,
+        type=WHOLE,
+        default=(8,),
+        show_default="8",
         metavar="N",
         help="Independent networks.",
     ),
-    click.option(
+    several_option(
         "-s",
         "--seed",
-        type=int,
-        default=0,
-        show_default=True,
+        type=WHOLE,
+        default=(0,),
+        show_default="0",
         metavar="N",
         help="Reproduces everything.",
     ),
-    click.option(
+    several_option(
         "--inputs",
-        default="normal",
-        show_default=True,
+        type=File(DRAWN_INPUTS),
+        default=("normal",),
+        show_default="normal",
         metavar="KIND",
         help="normal, uniform, or a .npy/.npz file of shape (samples, width).",
     ),
-    click.option(
+    several_option(
         "--input-mean",
-        type=float,
+        type=REAL,
         metavar="M",
         show_default="0",
         help="Mean of the drawn inputs.",
     ),
-    click.option(
+    several_option(
         "--input-std",
-        type=float,
+        type=REAL,
         metavar="S",
         show_default="1",
         help="Standard deviation of the drawn inputs.",
     ),
-    click.option(
+    several_option(
         "--dtype",
-        type=click.Choice(DTYPES),
-        default="float32",
-        show_default=True,
+        type=Name(DTYPES),
+        default=("float32",),
+        show_default="float32",
         help="Precision of the simulated network; statistics are always float64.",
     ),
-    click.option(
+    several_option(
         "--sampler",
-        type=click.Choice(SAMPLERS),
-        default="auto",
-        show_default=True,
+        type=Name(SAMPLERS),
+        default=("auto",),
+        show_default="auto",
         help="Draw all weights, or simulate the same network without them; auto takes the"
         " cheaper one that is exact.",
     ),
@@ -160,7 +170,7 @@ SAMPLING_OPTIONS: list[Decorator[Any]] = [
     ),
     click.option(
         "--threads",
-        type=int,
+        type=WHOLE,
         metavar="N",
         show_default="the cores this process may use",
         help="Threads; results do not depend on them beyond rounding.",
@@ -173,44 +183,91 @@ def stack_options(function: Function) -> Function:
     return apply(apply(function, SAMPLING_OPTIONS, "Sampling"), NETWORK_OPTIONS, "Network")
 
 
-def output_options(function: Function) -> Function:
-    """Add the options that say in what form the result goes where."""
-    return apply(
-        function,
-        [
-            click.option(
-                "-f",
-                "--format",
-                "form",
-                type=click.Choice(FORMATS),
-                default="table",
-                show_default=True,
-                help="Form of the result.",
-            ),
-            output_option,
-        ],
+def format_option(forms: Sequence[str], default: str = FROM_NAME) -> Decorator[Any]:
+    """Return the option that says in which of `forms` the result is written."""
+    return click.option(
+        "-f",
+        "--format",
+        "form",
+        type=Name(forms),
+        show_default=default,
+        help="Form of the result.",
     )
 
 
 output_option = click.option(
     "-o",
     "--output",
+    type=File(),
     metavar="FILE",
     help="Write there instead of standard output ('-').",
 )
-layers_option = click.option(
-    "--layers",
-    default="log",
-    show_default=True,
-    metavar="WHICH",
-    help="Rows of table and markdown: log, all, or a list such as 0,1,8,64.",
-)
-columns_option = click.option(
-    "--columns",
-    metavar="NAMES",
-    show_default="what fits",
-    help="Statistics of table and markdown: all, or a list such as mean,cosine,kurtosis.",
-)
+
+
+def _verbosity(_ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Set how much is said."""
+    if not value:
+        return
+    level = -1 if parameter.name == "quiet" else 1
+    if Verbosity.level == -level:
+        raise click.UsageError("--quiet and --verbose exclude each other; leave one out")
+    Verbosity.level = level
+
+
+VERBOSITY_OPTIONS: list[Decorator[Any]] = [
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_verbosity,
+        help="Say less: no notices and no progress.",
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=_verbosity,
+        help="Say more, on standard error: what is run, and how long it takes.",
+    ),
+]
+
+
+def verbosity_options(function: Function) -> Function:
+    """Add the options that say how much is said."""
+    return apply(function, VERBOSITY_OPTIONS, group="Output")
+
+
+def output_options(function: Function) -> Function:
+    """Add the options that say in what form the result goes where."""
+    return apply(
+        function, [format_option(FORMATS), output_option, *VERBOSITY_OPTIONS], group="Output"
+    )
+
+
+def layers_option(function: Function) -> Function:
+    """Add the option that says which layers are shown."""
+    option = click.option(
+        "--layers",
+        type=Layers(),
+        default="log",
+        show_default=True,
+        metavar="WHICH",
+        help="Rows of table and markdown: log, all, or numbers and ranges such as 0,1,8-16,last.",
+    )
+    return apply(function, [option], group="Output")
+
+
+def columns_option(function: Function) -> Function:
+    """Add the option that says which statistics are shown."""
+    option = click.option(
+        "--columns",
+        metavar="NAMES",
+        show_default="what fits",
+        help="Statistics of table and markdown: all, or a list such as mean,cosine,kurtosis.",
+    )
+    return apply(function, [option], group="Output")
 
 
 def refuse_others(ctx: click.Context, own: Collection[str], where: str = BESIDE_SAVED) -> None:
@@ -218,6 +275,6 @@ def refuse_others(ctx: click.Context, own: Collection[str], where: str = BESIDE_
     for parameter in ctx.command.params:
         name = parameter.name or ""
         given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
-        if given and name not in own:
+        if given and parameter.expose_value and name not in own:
             option = max(parameter.opts, key=len)
             raise click.UsageError(f"{option} has no place {where}; leave it out")

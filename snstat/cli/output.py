@@ -47,6 +47,12 @@ def text_output(path: str | None) -> Iterator[Sink]:
         yield write
 
 
+def wrote(path: str | None, what: str) -> None:
+    """Say that the file of -o is written, and what is in it."""
+    if path is not None and path != STDOUT:
+        notice(f"wrote {path}: {what}")
+
+
 def write_stdout(pieces: Iterable[str]) -> None:
     """Write text to standard output, in ASCII where its encoding cannot express it."""
     stream = sys.stdout
@@ -139,7 +145,7 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | Non
 
     The bar appears on standard error once the run has taken about a second.
     """
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or Verbosity.level < 0:
         yield None
         return
     from rich.console import Console
@@ -174,7 +180,18 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | Non
         progress.stop()
 
 
-def notice(message: str) -> None:
-    """Say something on standard error that is no error; where nobody listens, say nothing."""
+class Verbosity:
+    """How much is said on standard error beside errors: -1 nothing, 0 what matters, 1 more."""
+
+    level = 0
+
+
+def notice(message: str, level: int = 0) -> None:
+    """Say something on standard error that is no error; where nobody listens, say nothing.
+
+    `level` is the verbosity from which on it is said.
+    """
+    if Verbosity.level < level:
+        return
     with contextlib.suppress(OSError):
         click.echo(f"snstat: {printable(message, MOST_OF_A_NOTICE)}", err=True)

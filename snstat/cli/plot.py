@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 import click
 
 from snstat.atomic import whole_file
 from snstat.cli import version_option
-from snstat.cli.options import output_option, refuse_others, stack_options
-from snstat.cli.output import STDOUT, write_stdout_binary
+from snstat.cli.formats import PICTURES as FORMATS
+from snstat.cli.formats import format_for
+from snstat.cli.options import (
+    REAL,
+    output_option,
+    refuse_others,
+    stack_options,
+    verbosity_options,
+)
+from snstat.cli.output import STDOUT, write_stdout_binary, wrote
+from snstat.cli.parameters import File, Layers, Name
 from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
 from snstat.report.selection import parse_layers
 
 KINDS = ("trajectory", "map", "histogram", "correlation")
-FORMATS = ("png", "svg", "pdf")
 STYLES = ("light", "dark")
 # Options that do not say what the network is.
 OWN_OPTIONS = {
@@ -44,10 +50,10 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("saved", required=False, metavar="[RUN.json | -]")
+@click.argument("saved", nargs=-1, type=File(), metavar="[RUN.json ... | -]")
 @click.option(
     "--kind",
-    type=click.Choice(KINDS),
+    type=Name(KINDS),
     default="trajectory",
     show_default=True,
     help="What to draw.",
@@ -56,41 +62,41 @@ Examples:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMATS),
+    type=Name(FORMATS),
     show_default="from the name of FILE",
     help="Format of the picture.",
 )
-@click.option(
-    "--style", type=click.Choice(STYLES), default="light", show_default=True, help="Colours."
-)
+@click.option("--style", type=Name(STYLES), default="light", show_default=True, help="Colours.")
 @click.option(
     "--weight-sum",
-    type=float,
+    type=REAL,
     metavar="OMEGA",
     show_default="0",
     help="Sum of a unit's weights (map only).",
 )
 @click.option(
     "--weight-square-sum",
-    type=float,
+    type=REAL,
     metavar="TAU",
     show_default="1",
     help="Sum of their squares (map only).",
 )
 @click.option(
     "--layers",
+    type=Layers(),
     default="log",
     show_default=True,
     metavar="WHICH",
-    help="Ridges of a histogram: log, all, or a list such as 0,1,8,64.",
+    help="Ridges of a histogram: log, all, or numbers and ranges such as 0,1,8-16,last.",
 )
 @stack_options
+@verbosity_options
 @version_option
 @click.pass_context
 def command(
     ctx: click.Context,
     /,
-    saved: str | None,
+    saved: tuple[str, ...],
     kind: str,
     output: str | None,
     form: str | None,
@@ -98,7 +104,6 @@ def command(
     weight_sum: float | None,
     weight_square_sum: float | None,
     layers: str,
-    activations: Sequence[str],
     **options: Any,
 ) -> None:
     """Draw a saved result of `snstat propagate`, or a run with the same options made now.
@@ -115,11 +120,11 @@ def command(
         ):
             if value is not None:
                 raise InvalidValueError(name, value, "left out", "it belongs to --kind map")
-    if saved is not None:
+    if saved:
         refuse_others(ctx, OWN_OPTIONS)
     elif kind == "map":
-        refuse_others(ctx, OWN_OPTIONS | {"activations"}, MAP_ALONE)
-    subject = Subject(saved, list(dict.fromkeys(activations)), options)
+        refuse_others(ctx, OWN_OPTIONS | {"activation"}, MAP_ALONE)
+    subject = Subject(saved, options)
     if output == STDOUT:
         figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)
         write_stdout_binary(lambda file: _save(figure, file, form))
@@ -127,6 +132,7 @@ def command(
         with whole_file(output, binary=True) as file:
             figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)
             _save(figure, file, form)
+        wrote(output, f"{kind}, {form}" + (", of a partial run" if subject.partial else ""))
     if subject.partial:
         ctx.exit(130)
 
@@ -137,18 +143,12 @@ def picture_format(output: str | None, form: str | None) -> str:
         raise click.UsageError(
             "nowhere to draw; add -o FILE.png (or .svg, .pdf), or -o - --format png"
         )
-    suffix = PurePath(output).suffix.lower().removeprefix(".")
-    if output == STDOUT:
-        if form is None:
-            raise click.UsageError("-o - needs --format png, svg or pdf")
-        return form
-    if form is None:
-        if suffix not in FORMATS:
-            raise InvalidValueError("output", output, "named .png, .svg or .pdf", "or add --format")
-        return suffix
-    if suffix in FORMATS and suffix != form:
-        raise InvalidValueError("--format", form, f"that of the file, {suffix}", "leave it out")
-    return form
+    chosen = format_for(output, form, FORMATS)
+    if chosen is None and output == STDOUT:
+        raise click.UsageError("-o - needs --format png, svg or pdf")
+    if chosen is None:
+        raise InvalidValueError("output", output, "named .png, .svg or .pdf", "or add --format")
+    return chosen
 
 
 def draw(

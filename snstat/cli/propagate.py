@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from snstat.cli import version_option
-from snstat.cli.options import columns_option, layers_option, output_options, stack_options
-from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output
+from snstat.cli.formats import format_for
+from snstat.cli.options import (
+    FORMATS,
+    columns_option,
+    layers_option,
+    output_options,
+    stack_options,
+)
+from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, wrote
+from snstat.cli.variants import Variant, variants
 from snstat.report.layouts import parse_columns
 from snstat.report.selection import LayerSelection, parse_layers
-from snstat.stack import integer
-from snstat.widths import MAX_DEPTH
+from snstat.report.words import count
 
 if TYPE_CHECKING:
     from snstat.plan import Plan
@@ -44,8 +52,7 @@ Examples:
 def command(
     ctx: click.Context,
     /,
-    activations: Sequence[str],
-    form: str,
+    form: str | None,
     output: str | None,
     layers: str,
     columns: str | None,
@@ -54,40 +61,57 @@ def command(
     """Push random inputs through random networks and report, layer by layer, what arrives.
 
     Each statistic is estimated over independent trials, with its standard error, and set beside
-    the prediction of mean-field theory at infinite width.
+    the prediction of mean-field theory at infinite width. An option with several values, repeated
+    or with commas, makes a run for each: --weight-gain 1,1.5,2.
     """
+    form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers)
     chosen = () if columns is None else parse_columns(columns)
-    selection.require_within(integer("depth", options["depth"], 1, MAX_DEPTH))
+    planned = plans(variants(options))
+    for _, plan in planned:
+        selection.require_within(plan.stack.depth)
     with text_output(output) as write:
         checks: list[Check | None] = []
-        runs = simulate_all(activations, options, checks if form in WORDS else None)
+        runs = simulate_all(planned, checks if form in WORDS else None)
         file = output not in (None, STDOUT)
         write(pieces(runs, form, selection, chosen, checks, file=file))
+    wrote(output, contents(runs))
     if any(run.partial for run in runs):
         ctx.exit(130)
 
 
+def plans(wanted: Sequence[Variant]) -> list[tuple[str, Plan]]:
+    """Return the plan of each run with the name to show beside its progress; every one is looked
+    at before the first is carried out."""
+    from snstat.plan import Plan
+
+    return [
+        (variant.name or variant.options["activation"], Plan.build(**variant.options))
+        for variant in wanted
+    ]
+
+
 def simulate_all(
-    activations: Sequence[str], options: dict[str, Any], checks: list[Check | None] | None = None
+    planned: Sequence[tuple[str, Plan]], checks: list[Check | None] | None = None
 ) -> list[Run]:
-    """Run each activation with the same options, with progress, up to the first interrupt.
+    """Carry out each plan, with progress, up to the first interrupt.
 
     `checks` receives the verdict on each run.
     """
     from snstat.engine.warmup import compile_kernels
-    from snstat.plan import Plan
 
     runs: list[Run] = []
-    for activation in dict.fromkeys(activations):
-        plan = Plan.build(activation, **options)
+    for name, plan in planned:
         if not runs:
             warn_of_unequal_lengths(plan)
         compile_kernels(
             plan.stack.init, plan.dtype, plan.sampler, backward=plan.backward, notice=notice
         )
-        with progress_bar(activation, options["depth"] * options["trials"]) as progress:
+        began = time.perf_counter()
+        with progress_bar(name, plan.stack.depth * plan.trials) as progress:
             runs.append(plan.run(progress))
+        took = time.perf_counter() - began
+        notice(f"{name}: {plan.sampler} sampler, {took:.2f} s", level=1)
         if checks is not None:
             from snstat.checking import verdict_on
 
@@ -97,6 +121,15 @@ def simulate_all(
         if runs[-1].partial:
             break
     return runs
+
+
+def contents(runs: Sequence[Run]) -> str:
+    """Return what a file of `runs` holds: "2 runs", "layers 0 to 7 of 64, marked partial"."""
+    if not runs[-1].partial:
+        return count(len(runs), "run")
+    *whole, last = runs
+    before = f"{count(len(whole), 'run')} and " if whole else ""
+    return f"{before}layers 0 to {len(last.finite) - 1} of {last.stack.depth}, marked partial"
 
 
 def warn_of_unequal_lengths(plan: Plan) -> None:

@@ -8,6 +8,7 @@ import click
 
 from snstat.cli import version_option
 from snstat.cli.output import write_stdout
+from snstat.cli.parameters import Name
 
 SCHEMAS = {
     "propagation": "propagation-1.json",
@@ -17,7 +18,7 @@ SCHEMAS = {
 
 
 @click.command()
-@click.argument("name", type=click.Choice(list(SCHEMAS)), default="propagation")
+@click.argument("name", type=Name(SCHEMAS), default="propagation")
 @version_option
 def command(name: str) -> None:
     """Print the JSON Schema (2020-12) of a result: propagation (default), fixedpoint or check."""

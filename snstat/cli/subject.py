@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from snstat.cli.output import notice
-from snstat.cli.propagate import simulate_all
+from snstat.cli.propagate import plans, simulate_all
+from snstat.cli.variants import variants
 from snstat.errors import InputFileError, InvalidValueError
 
 if TYPE_CHECKING:
@@ -25,37 +27,42 @@ MOST_VALUES_AGAIN = 2**25
 class Subject:
     """Which networks to draw: those of a saved file, or the ones that options describe."""
 
-    def __init__(self, saved: str | None, activations: list[str], options: dict[str, Any]) -> None:
-        self.saved, self.activations, self.options = saved, activations, options
+    def __init__(self, saved: Sequence[str], options: dict[str, Any]) -> None:
+        self.saved = saved
+        self.wanted = [] if saved else variants(options)
+        if len(self.wanted) > MOST_RUNS:
+            raise InvalidValueError(
+                "number of runs", len(self.wanted), f"at most {MOST_RUNS} in a picture"
+            )
         self.partial = False
         self._loaded: list[Run] = []
 
-    def loaded(self, saved: str) -> list[Run]:
+    def loaded(self) -> list[Run]:
         """Return the saved runs; what came through a pipe can be read once only."""
         from snstat.saved import load_all
 
         if not self._loaded:
-            self._loaded = load_all(saved)
-            if len(self._loaded) > MOST_RUNS:
-                reason = f"holds {len(self._loaded)} runs, but a picture at most {MOST_RUNS}"
-                raise InputFileError(saved, reason, "save fewer")
+            for path in self.saved:
+                self._loaded += load_all(path)
+                if len(self._loaded) > MOST_RUNS:
+                    reason = f"makes {len(self._loaded)} runs, but a picture holds {MOST_RUNS}"
+                    raise InputFileError(path, reason, "save fewer")
         return self._loaded
 
     def stacks(self) -> list[StackSummary]:
         """Return what the networks are, without simulating anything."""
         from snstat.plan import Plan
 
-        if self.saved is not None:
-            return [run.stack for run in self.loaded(self.saved)]
-        return [Plan.build(activation, **self.options).summary for activation in self.activations]
+        if self.saved:
+            return [run.stack for run in self.loaded()]
+        return [Plan.build(**variant.options).summary for variant in self.wanted]
 
     def stack(self, kind: str) -> StackSummary:
         """Return what the one network is; raise InvalidValueError when there are several."""
         stacks = self.stacks()
         if len(stacks) > 1:
-            names = " ".join(stack.activation for stack in stacks)
             raise InvalidValueError(
-                "activation", names, f"one activation with --kind {kind}", "draw them one by one"
+                "number of runs", len(stacks), f"1 with --kind {kind}", "draw them one by one"
             )
         return stacks[0]
 
@@ -64,14 +71,13 @@ class Subject:
         from snstat.engine.warmup import compile_kernels
         from snstat.plan import Plan
 
-        if self.saved is None:
-            activation, *_ = self.activations
-            plan = Plan.build(activation, **self.options)
+        if not self.saved:
+            plan = Plan.build(**self.wanted[0].options)
             rows = _ridges(selection, plan.stack.depth)
         else:
             run, *_ = self.runs()
             rows = _ridges(selection, len(run.finite) - 1)
-            plan = _plan_again(self.saved, run, rows[-1])
+            plan = _plan_again(self.saved[0], run, rows[-1])
         compile_kernels(plan.stack.init, plan.dtype, "dense", notice=notice)
         densities = plan.densities(rows)
         if not len(densities.layers):
@@ -85,9 +91,9 @@ class Subject:
 
     def runs(self) -> list[Run]:
         """Return the runs, simulated now unless they were saved."""
-        if self.saved is not None:
-            return self.loaded(self.saved)
-        runs = simulate_all(self.activations, self.options)
+        if self.saved:
+            return self.loaded()
+        runs = simulate_all(plans(self.wanted))
         self.partial = any(run.partial for run in runs)
         return runs
 

@@ -3,8 +3,8 @@
 There is no standard, so this keeps to what all readers share. A check is one test case whether it
 passes or fails, under the same name, so that its history can be followed; all findings stand in
 one `failure`, because Jenkins reads the first only; and its text holds everything, because GitLab
-shows that and not the attributes. The file and line of a check stand in the text too: as
-attributes of a test case they are refused by the schema of Jenkins' xUnit plug-in.
+shows that and not the attributes. Time, file and line are attributes of the test case, as pytest
+and GitLab have them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,26 @@ _ILLEGAL = re.compile("[^\t\n\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 CLASS = "snstat.check"
 
 
-def checks_to_junit(checks: Sequence[Check]) -> str:
-    """Return the report, in ASCII: it is right whatever encoding it is written in."""
+def checks_to_junit(checks: Sequence[Check], seconds: Sequence[float] | None = None) -> str:
+    """Return the report, in ASCII: it is right whatever encoding it is written in.
+
+    `seconds` are those that each check took.
+    """
+    took: Sequence[float | None] = [None] * len(checks) if seconds is None else seconds
     failures = sum(not check.passed for check in checks)
     counts = {"tests": f"{len(checks)}", "failures": f"{failures}", "errors": "0"}
+    if seconds is not None:
+        counts["time"] = f"{sum(seconds):.3f}"
     root = ET.Element("testsuites", counts)
     suite = ET.SubElement(root, "testsuite", {"name": "snstat"} | counts | {"skipped": "0"})
-    for check, name in zip(checks, _distinct(check.name for check in checks), strict=True):
+    names = _distinct(check.name for check in checks)
+    for check, name, time in zip(checks, names, took, strict=True):
         case = ET.SubElement(suite, "testcase", classname=CLASS, name=_legal(name))
+        if time is not None:
+            case.set("time", f"{time:.3f}")
+        if check.source is not None:
+            case.set("file", _legal(check.source.path))
+            case.set("line", f"{check.source.line}")
         about = [*circumstances(check), *(f"note: {note}" for note in check.notes)]
         if check.passed:
             ET.SubElement(case, "system-out").text = _legal("\n".join((check.verdict, *about)))

@@ -1,30 +1,37 @@
-"""Which layers a table shows: every power of two, all of them, or a list."""
+"""Which layers a table shows: every power of two, all of them, or a list with ranges."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from snstat.errors import InvalidValueError
+
+# Eighteen digits are far beyond any depth, and int() is slow or refuses at thousands of them.
+_ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
+# A layer of a selection: its number, None for the last one.
+End = int | None
 
 
 @dataclass(frozen=True, slots=True)
 class LayerSelection:
     """A choice of layers, made before the depth is known.
 
-    `kind` is "log" (0, 1, 2, 4, 8, ... and the last), "all" or "list"; `layers` are the numbers
-    of a list, ascending and without repetition, and empty otherwise.
+    `kind` is "log" (0, 1, 2, 4, 8, ... and the last), "all" or "list"; `spans` are the first and
+    last layers of the ranges of a list, None standing for the last layer of a stack.
     """
 
     kind: Literal["log", "all", "list"]
-    layers: tuple[int, ...] = ()
+    spans: tuple[tuple[End, End], ...] = ()
 
     def require_within(self, depth: int) -> None:
         """Raise InvalidValueError when a listed layer is beyond `depth`."""
-        if self.layers and self.layers[-1] > depth:
+        beyond = [end for span in self.spans for end in span if end is not None and end > depth]
+        if beyond:
             raise InvalidValueError(
                 "layers",
-                self.layers[-1],
+                max(beyond),
                 f"at most the depth, {depth}",
                 "ask for a layer that exists, or for a deeper stack",
             )
@@ -38,7 +45,8 @@ class LayerSelection:
         if self.kind == "all":
             return list(range(depth + 1))
         if self.kind == "list":
-            return list(self.layers)
+            ends = [tuple(depth if end is None else end for end in span) for span in self.spans]
+            return sorted({layer for first, last in ends for layer in range(first, last + 1)})
         powers = [1 << exponent for exponent in range(depth.bit_length())]
         return sorted({0, *(layer for layer in powers if layer <= depth), depth})
 
@@ -48,7 +56,7 @@ ALL = LayerSelection("all")
 
 
 def parse_layers(text: str) -> LayerSelection:
-    """Return the selection that `text` names: "log", "all", or a list such as "0,1,8,64".
+    """Return the selection that `text` names: "log", "all", or a list such as "0,1,8-16,last".
 
     Raises InvalidValueError for anything else.
     """
@@ -57,13 +65,25 @@ def parse_layers(text: str) -> LayerSelection:
         return LOG
     if word == "all":
         return ALL
-    items = [item.strip() for item in word.split(",")]
-    # Eighteen digits are far beyond any depth, and int() is slow or refuses at thousands of them.
-    if not all(item.isascii() and item.isdecimal() and len(item) <= 18 for item in items):
-        raise InvalidValueError(
-            "layers",
-            text,
-            "log, all, or whole numbers from 0 separated by commas",
-            "write for example 0,1,8,64",
+    spans = []
+    for item in word.split(","):
+        found = _ITEM.fullmatch(item.strip())
+        if found is None:
+            raise InvalidValueError(
+                "layers",
+                text,
+                "log, all, or numbers from 0, ranges and last, separated by commas",
+                "write for example 0,1,8-16,last",
+            )
+        first, last = (
+            None if end == "last" else int(end) for end in (found[1], found[2] or found[1])
         )
-    return LayerSelection("list", tuple(sorted({int(item) for item in items})))
+        if last is not None and (first is None or first > last):
+            raise InvalidValueError(
+                "layers",
+                text,
+                "ranges from a lower to a higher layer",
+                f"turn {item.strip()} round",
+            )
+        spans.append((first, last))
+    return LayerSelection("list", tuple(spans))

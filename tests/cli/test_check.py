@@ -60,7 +60,7 @@ def test_a_sound_stack_passes(capsys):
 
 @LONG
 def test_a_deep_selu_stack_fails_for_its_gradients(capsys):
-    form = document(capsys, *SMALL, "--depth", "512", "--width", "64")
+    form = document(capsys, "check", "-d", "512", "-w", "64", "-b", "4", "-t", "4")
     check = form["checks"][0]
     assert (check["verdict"], check["passed"]) == ("gradient-exploding", False)
     finding = next(entry for entry in check["findings"] if entry["code"] == "SN202")
@@ -320,15 +320,15 @@ def test_rules_are_listed_and_explained(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--gradient-decades", "nan"], ["gradient_decades", "nan", "0 to 300"]),
-        (["--target-mean", "0"], ["target_variance", "pair"]),
+        (["--gradient-decades", "nan"], ["--gradient-decades", "nan", "0 to 300"]),
+        (["--target-mean", "0"], ["--target-variance", "pair"]),
         (["--select", "SN9"], ["select", "SN9", "SN101"]),
         (["--number-format", "float8"], ["float16"]),
         (["--trials", "1", "--baseline", "base.json"], ["trials", "at least 2"]),
         (["--depth", "0"], ["depth", "0"]),
-        (["--depth-limit", "0"], ["depth_limit", "0"]),
-        (["--depth-limit", "7"], ["depth_limit", "7", "at least 8"]),
-        (["--target-layer", "9"], ["target_layer", "9", "at most 8"]),
+        (["--depth-limit", "0"], ["--depth-limit", "0"]),
+        (["--depth-limit", "7"], ["--depth-limit", "7", "at least 8"]),
+        (["--target-layer", "9"], ["--target-layer", "9", "at most 8"]),
         (["--write-baseline", "-"], ["--write-baseline", "name of a file"]),
         (["-o", "new.txt", "--write-baseline", "./new.txt"], ["another file"]),
         (["--config", "nothing.toml"], ["--config"]),

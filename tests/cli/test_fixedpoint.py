@@ -98,8 +98,8 @@ def test_words_tables_and_theorems(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--map", "unit", "--weight-gain", "1"], "weight_gain"),
-        (["--map", "ensemble", "--weight-sum", "1"], "weight_sum"),
+        (["--map", "unit", "--weight-gain", "1"], "--weight-gain"),
+        (["--map", "ensemble", "--weight-sum", "1"], "--weight-sum"),
         (["--target-mean", "0", "-a", "relu"], "relu"),
         (["--target-variance", "-1"], "-1.0"),
         (["--target-mean", "nan"], "nan"),

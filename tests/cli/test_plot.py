@@ -28,7 +28,8 @@ def call(capsys, *arguments):
 @pytest.mark.parametrize("form", MAGIC)
 def test_every_kind_in_every_format(capsys, tmp_path, kind, form):
     path = tmp_path / f"picture.{form}"
-    assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(path)) == (0, "", "")
+    told = call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(path))
+    assert told == (0, "", f"snstat: wrote {path}: {kind}, {form}\n")
     assert path.read_bytes().startswith(MAGIC[form])
     assert list(tmp_path.iterdir()) == [path]
 
@@ -74,7 +75,7 @@ def test_standard_output_takes_the_picture(saved):
         (["-o", "picture.png", "--format", "svg"], "svg"),
         (["missing.json", "-o", "picture.png"], "missing.json"),
         ([".", "-o", "picture.png"], "directory"),
-        (["-a", "relu", "-a", "selu", "--kind", "map", "-o", "picture.png"], "relu selu"),
+        (["-a", "relu", "-a", "selu", "--kind", "map", "-o", "picture.png"], "number of runs is 2"),
         (["-o", "picture.png", "--weight-sum", "1"], "--weight-sum"),
         (["-o", "p.png", "--kind", "map", "--weight-gain", "2"], "--weight-gain has no place"),
         (["-o", "p.png", "--kind", "map", "--inputs", "none.npy"], "--weight-square-sum"),

@@ -123,11 +123,11 @@ def test_output_goes_to_a_file_whole(capsys, tmp_path):
         (["--batch", "0"], ["batch", "0"]),
         (["--trials", "0"], ["trials", "0"]),
         (["--seed", "-1"], ["seed", "-1"]),
-        (["--weight-gain", "nan"], ["weight_gain", "nan", "finite"]),
-        (["--weight-gain", "-1"], ["weight_gain", "-1.0", "from 0"]),
-        (["--bias-std", "inf"], ["bias_std", "inf"]),
-        (["--input-std", "-2"], ["input_std", "-2.0"]),
-        (["--activation", "swish"], ["swish"]),
+        (["--weight-gain", "nan"], ["--weight-gain", "nan", "finite"]),
+        (["--weight-gain", "-1"], ["--weight-gain", "-1.0", "from 0"]),
+        (["--bias-std", "inf"], ["--bias-std", "inf"]),
+        (["--input-std", "-2"], ["--input-std", "-2.0"]),
+        (["--activation", "swsh"], ["--activation", "swsh", "'swish'"]),
         (["--init", "xavier"], ["xavier"]),
         (["--layers", "0,99"], ["99", "3"]),
         (["--layers", "few"], ["few"]),
@@ -188,7 +188,7 @@ def test_files_that_cannot_be_inputs_each_say_why(capsys, tmp_path):
     assert "at most 3" in fails(
         capsys, *SMALL, "--batch", "4", "--inputs", str(tmp_path / "fine.npy")
     )
-    assert "input_mean" in fails(
+    assert "--input-mean" in fails(
         capsys, *SMALL[:-4], "--input-mean", "1", "--inputs", str(tmp_path / "fine.npy")
     )
 
@@ -224,7 +224,7 @@ def test_nothing_non_finite_is_written_as_a_number(capsys):
 
 
 def test_one_trial_has_no_standard_error(capsys):
-    _, out, _ = call(capsys, *SMALL, "--trials", "1", "-f", "json")
+    _, out, _ = call(capsys, *SMALL[:-1], "1", "-f", "json")
     layer = json.loads(out)["runs"][0]["layers"][2]
     assert layer["mean"]["stderr"] is None
     assert layer["mean"]["z"] is None

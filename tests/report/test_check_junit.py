@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -67,17 +68,26 @@ def test_a_check_is_one_case_whether_it_passes_or_fails() -> None:
     assert "compared with base.json" in (output.text or "")
 
 
-def test_no_attribute_is_one_that_strict_readers_refuse() -> None:
+def test_attributes_are_those_that_readers_know() -> None:
     allowed = {
         "testsuites": {"name", "time", "tests", "failures", "errors"},
-        "testsuite": {"name", "tests", "failures", "errors", "skipped"},
-        "testcase": {"name", "time", "classname", "group"},
+        "testsuite": {"name", "time", "tests", "failures", "errors", "skipped"},
+        "testcase": {"name", "time", "classname", "file", "line"},
         "failure": {"type", "message"},
         "system-out": set(),
     }
-    root = ET.fromstring(checks_to_junit(make_checks()))  # noqa: S314  # our own report
+    made = make_checks()
+    report = checks_to_junit(made, [0.25 * number for number in range(len(made))])
+    root = ET.fromstring(report)  # noqa: S314  # our own report
     for element in root.iter():
         assert set(element.attrib) <= allowed[element.tag]
+    total = 0.25 * len(made) * (len(made) - 1) / 2
+    assert float(root.get("time", "nan")) == pytest.approx(total, abs=5e-4)
+    for number, (check, case) in enumerate(zip(made, cases(report), strict=True)):
+        assert float(case.get("time", "nan")) == pytest.approx(0.25 * number, abs=5e-4)
+        source = check.source
+        place = (None, None) if source is None else (source.path, str(source.line))
+        assert (case.get("file"), case.get("line")) == place
 
 
 def test_repeated_names_are_told_apart() -> None:

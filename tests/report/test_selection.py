@@ -20,15 +20,21 @@ from snstat.report.selection import parse_layers
         ("0,1,8,64", 64, [0, 1, 8, 64]),
         (" 8, 1,8 ", 64, [1, 8]),
         ("5", 5, [5]),
+        ("0,2-4,last", 9, [0, 2, 3, 4, 9]),
+        ("last", 7, [7]),
+        ("Last, 6 - last", 8, [6, 7, 8]),
+        ("3-3", 4, [3]),
     ],
 )
 def test_rows(text: str, depth: int, rows: list[int]) -> None:
     assert parse_layers(text).rows(depth) == rows
 
 
-@pytest.mark.parametrize("text", ["", "some", "1,,2", "-1", "1.5", "0-8", "٣", "1_0", "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "some", "1,,2", "-1", "1.5", "٣", "1_0", "9" * 5000, "1-", "-last"]
+)
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(InvalidValueError, match="0,1,8,64") as caught:
+    with pytest.raises(InvalidValueError, match="0,1,8-16,last") as caught:
         parse_layers(text)
     assert caught.value.name == "layers"
     assert caught.value.value == text
@@ -39,3 +45,14 @@ def test_a_layer_beyond_the_depth_is_named_with_the_bound() -> None:
         parse_layers("0,65").rows(64)
     assert caught.value.value == 65
     assert "64" in caught.value.bound
+
+
+@pytest.mark.parametrize("text", ["4-2", "last-3"])
+def test_a_range_that_runs_backward_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"turn {text} round"):
+        parse_layers(text)
+
+
+def test_a_range_beyond_the_depth_is_refused_before_it_is_counted_out() -> None:
+    with pytest.raises(InvalidValueError, match="999999999999999999"):
+        parse_layers("0-999999999999999999").rows(64)

@@ -1,0 +1,110 @@
+"""Numbers as people write them: 1e3, 2/3, sqrt(2), 2**64 - 1."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable
+
+from snstat.errors import InvalidValueError
+
+Number = int | float
+
+# No number needs more; it bounds the parser's work and the digits of integers.
+MOST_LETTERS = 200
+# Whole powers are exact up to so many bits, floats beyond.
+MOST_BITS = 1024
+EXAMPLES = "write for example 1.5, 1e-3, 2/3 or sqrt(2)"
+WHOLE_EXAMPLES = "write for example 64, 1e3 or 2**10"
+
+
+def _power(base: Number, exponent: Number) -> Number:
+    """Return a power: exact where it is a whole number of bounded size, real in any case."""
+    exact = isinstance(base, int) and isinstance(exponent, int) and exponent >= 0
+    if exact and int(base).bit_length() * exponent <= MOST_BITS:
+        power: int = int(base) ** int(exponent)
+        return power
+    return math.pow(base, exponent)
+
+
+_BINARY: dict[type[ast.operator], Callable[[Number, Number], Number]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Pow: _power,
+}
+_UNARY: dict[type[ast.unaryop], Callable[[Number], Number]] = {
+    ast.UAdd: operator.pos,
+    ast.USub: operator.neg,
+}
+_FUNCTIONS: dict[str, Callable[[Number], Number]] = {"sqrt": math.sqrt}
+
+
+def real(name: str, text: str) -> float:
+    """Return the number that `text` is: a decimal, or arithmetic on decimals.
+
+    Operators are ``+ - * / // **``, parentheses and ``sqrt``. "inf" and "nan" are numbers here;
+    bounds are for the caller. Raises InvalidValueError for an argument called `name`.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return float(_evaluate(text))
+    except (ValueError, ArithmeticError) as error:
+        raise InvalidValueError(name, text, "a number", _remedy(error, EXAMPLES)) from None
+
+
+def whole(name: str, text: str) -> int:
+    """Return the whole number that `text` is, as `real` reads it: 1e3 is 1000, exactly.
+
+    Raises InvalidValueError for an argument called `name`.
+    """
+    if len(text) <= MOST_LETTERS:
+        try:
+            return int(text)
+        except ValueError:
+            pass
+    remedy = WHOLE_EXAMPLES
+    try:
+        value = _evaluate(text)
+        if value == int(value):
+            return int(value)
+    except (ValueError, ArithmeticError) as error:
+        remedy = _remedy(error, WHOLE_EXAMPLES)
+    raise InvalidValueError(name, text, "a whole number", remedy)
+
+
+def _remedy(error: Exception, examples: str) -> str:
+    return "it divides by zero" if isinstance(error, ZeroDivisionError) else examples
+
+
+def _evaluate(text: str) -> Number:
+    """Return the value of an arithmetic expression.
+
+    Raises ValueError for anything else, ArithmeticError for a result that is no number.
+    """
+    if len(text) > MOST_LETTERS:
+        raise ValueError("too long")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError("no arithmetic") from error
+    return _value(tree.body)
+
+
+def _value(node: ast.expr) -> Number:
+    match node:
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+            return value
+        case ast.UnaryOp() if type(node.op) in _UNARY:
+            return _UNARY[type(node.op)](_value(node.operand))
+        case ast.BinOp() if type(node.op) in _BINARY:
+            return _BINARY[type(node.op)](_value(node.left), _value(node.right))
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](_value(argument))
+    raise ValueError("no arithmetic")

@@ -1,0 +1,173 @@
+"""What `snstat check` judges: a saved run, the checks of a configuration, or stacks of options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snstat.cli.check_options import LISTS, OVERALL, STACK
+from snstat.cli.options import refuse_others
+from snstat.cli.variants import Variant, variants
+from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
+
+if TYPE_CHECKING:
+    import click
+
+    from snstat.checking import Request
+    from snstat.checks.config import Declared
+    from snstat.results import Run
+
+
+class Requests:
+    """The checks that a command line asks for, made of its arguments."""
+
+    def __init__(
+        self,
+        ctx: click.Context,
+        saved: str | None,
+        config: str | None,
+        given: dict[str, Any],
+        write_baseline: str | None,
+        only: Sequence[str],
+    ) -> None:
+        from snstat.saved import load_named
+
+        self.ctx, self.saved, self.config, self.given = ctx, saved, config, given
+        self.write_baseline, self.only = write_baseline, only
+        self.read = cache(load_named)  # standard input can be read once
+
+    def all(self) -> list[tuple[Request, Run | None]]:
+        """Return each check, with its run if that was saved."""
+        from snstat.checks.rules import BASELINE_CODE
+
+        stack = [name for name in self.given if name in STACK]
+        if self._replaced(self.given.get("baseline")):
+            self.given["ignore"] = (*self.given.get("ignore", ()), BASELINE_CODE)
+        if self.saved is not None:
+            return self._of_saved(self.saved)
+        if self.config is not None and stack:
+            option = next(
+                max(entry.opts, key=len)
+                for entry in self.ctx.command.params
+                if entry.name == stack[0]
+            )
+            raise InvalidValueError(
+                "--config", self.config, f"left out beside {option}", "put the option into the file"
+            )
+        if not stack:
+            from snstat.checks.config import find_config, load_config
+
+            path = Path(self.config) if self.config is not None else find_config(Path())
+            if path is not None:
+                declared = load_config(path)
+                names = kept([entry.name for entry in declared], self.only)
+                return [
+                    (self._of_declared(entry, variant), None)
+                    for entry in declared
+                    if entry.name in names
+                    for variant in self._variants()
+                ]
+        return self._of_options()
+
+    def _variants(self) -> list[Variant]:
+        lists = {name: (self.given[name],) for name in LISTS if name in self.given}
+        return variants(self.given | lists)
+
+    def _of_saved(self, path: str) -> list[tuple[Request, Run | None]]:
+        from snstat.checking import BOUNDS, Request
+        from snstat.results import DEFAULT_NAME
+
+        if self.config is not None:
+            raise InvalidValueError("--config", self.config, "left out beside a saved run")
+        refuse_others(self.ctx, OVERALL | set(BOUNDS))
+        runs = self.read(path)
+        names = kept(list(runs), self.only)
+        return [
+            (
+                Request.build(
+                    variant.options,
+                    name=_joined(DEFAULT_NAME if len(runs) == 1 else name, variant),
+                    saved=run,
+                    read=self.read,
+                ),
+                run,
+            )
+            for name, run in runs.items()
+            if name in names
+            for variant in self._variants()
+        ]
+
+    def _of_options(self) -> list[tuple[Request, Run | None]]:
+        from snstat.checking import Request
+        from snstat.results import DEFAULT_NAME
+
+        found = self._variants()
+        named = {variant.name or DEFAULT_NAME: variant for variant in found}
+        names = kept(list(named), self.only)
+        baseline = self.given.get("baseline")
+        requests: list[tuple[Request, Run | None]] = []
+        for name, variant in named.items():
+            if name not in names:
+                continue
+            # Several stacks beside one baseline are each compared with the run that is there.
+            known = baseline is None or set(variant.differ) <= {"activation"}
+            lookup = name if known or name in self.read(baseline) else DEFAULT_NAME
+            request = Request.build(variant.options, name=lookup, read=self.read)
+            requests.append((replace(request, name=name), None))
+        return requests
+
+    def _of_declared(self, declared: Declared, variant: Variant) -> Request:
+        """Return a check of the configuration, with the options of the command line."""
+        from snstat.checking import Request
+        from snstat.checks.config import located
+
+        def request(options: dict[str, Any]) -> Request:
+            # What is about to be replaced is not compared with, and need not exist yet.
+            if self._replaced(options.get("baseline")):
+                options = {key: options[key] for key in options if key != "baseline"}
+            made = Request.build(
+                options, name=declared.name, source=declared.source, read=self.read
+            )
+            return replace(made, name=_joined(declared.name, variant))
+
+        try:
+            return request({**declared.options, **variant.options})
+        except SnstatError as error:
+            try:
+                request(dict(declared.options))
+            except SnstatError:
+                raise located(declared.source, declared.name, error) from None
+            # Without the command line nothing is wrong with the file.
+            raise
+
+    def _replaced(self, baseline: str | None) -> bool:
+        """Return whether the baseline is the file that is going to be written."""
+        return self.write_baseline is not None and same_file(baseline, self.write_baseline)
+
+
+def kept(names: Sequence[str], only: Sequence[str]) -> set[str]:
+    """Return which of the checks called `names` to run: those of `only`, all if that is empty.
+
+    Raises UnknownNameError for a name that no check has.
+    """
+    found: set[str] = set()
+    for entry in only:
+        for word in [entry] if entry in names else entry.split(","):
+            same = {name for name in names if name.casefold() == word.strip().casefold()}
+            if not same:
+                raise UnknownNameError("only", word.strip(), names)
+            found |= same
+    return found or set(names)
+
+
+def same_file(path: str | None, other: str) -> bool:
+    """Return whether two names are of one file, whether it exists or not."""
+    return path is not None and os.path.realpath(path) == os.path.realpath(other)
+
+
+def _joined(name: str, variant: Variant) -> str:
+    return ", ".join(filter(None, (name, variant.name)))

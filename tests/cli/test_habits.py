@@ -1,0 +1,295 @@
+"""Habits of users: numbers, names, files and several values as they write them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+from snstat.cli import run
+
+TINY = ["-d", "2", "-w", "8", "-b", "4", "-t", "2"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    # The checkout may declare checks of its own.
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+def call(capsys, *arguments):
+    code = run([*arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def stacks(capsys, *arguments):
+    code, out, _ = call(capsys, *arguments, "-f", "json")
+    assert code == 0
+    return [entry["stack"] for entry in json.loads(out)["runs"]]
+
+
+# Numbers and names
+
+
+def test_numbers_are_written_as_people_do(capsys):
+    options = ["-d", "2**1", "-w", "1e1", "--weight-gain", "sqrt(2)", "--bias-std", "2/3"]
+    (stack,) = stacks(capsys, "propagate", *options, "-b", "4", "-t", "2e0")
+    assert (stack["depth"], stack["width"]) == (2, 10)
+    assert stack["weight_gain"] == math.sqrt(2)
+    assert stack["bias_std"] == pytest.approx(2 / 3, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("option", "typed", "meant"),
+    [
+        ("--activation", "ReLU", ("activation", "relu")),
+        ("--activation", "Leaky-ReLU", ("activation", "leaky_relu")),
+        ("--activation", "swish", ("activation", "silu")),
+        ("--activation", "Linear", ("activation", "identity")),
+        ("--init", "kaiming_uniform", ("init", "he_uniform")),
+        ("--init", "Xavier-Normal", ("init", "glorot_normal")),
+        ("--init", "LECUN_NORMAL", ("init", "lecun_normal")),
+    ],
+)
+def test_names_match_whatever_their_case_and_by_alias(capsys, option, typed, meant):
+    (stack,) = stacks(capsys, "propagate", *TINY, option, typed)
+    key, value = meant
+    assert stack[key] == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag", "near"),
+    [
+        (["propagate", "--activation", "sellu"], "--activation", "'selu'"),
+        (["propagate", "-a", "sellu"], "-a", "'selu'"),
+        (["propagate", "--init", "kaiming_norml"], "--init", "'kaiming_normal'"),
+        (["propagate", "--sampler", "dens"], "--sampler", "'dense'"),
+        (["propagate", "--dtype", "float23"], "--dtype", "'float32'"),
+        (["propagate", "--format", "jsn"], "--format", "'json'"),
+        (["plot", "--kind", "hist", "-o", "p.png"], "--kind", "'histogram'"),
+        (["plot", "--style", "drak", "-o", "p.png"], "--style", "'dark'"),
+        (["check", "--number-format", "flaot16"], "--number-format", "'float16'"),
+        (["fixedpoint", "--map", "unti"], "--map", "'unit'"),
+        (["schema", "propagatoin"], "name", "'propagation'"),
+        (["propagat"], "command", "'propagate'"),
+    ],
+)
+def test_every_choice_tells_the_nearest(capsys, arguments, flag, near):
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"snstat: error: {flag} is ")
+    assert err.endswith(f"did you mean {near}?\n")
+
+
+def test_an_option_that_does_not_exist_has_a_near_one(capsys):
+    code, _, err = call(capsys, "propagate", "--wieght-gain", "1")
+    assert code == 2
+    assert "--weight-gain" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (["--weight-gain", "-1"], "--weight-gain is -1.0, but"),
+        (["--depth", "0"], "--depth is 0, but"),
+        (["-d", "0"], "-d is 0, but"),
+        (["-d0"], "-d is 0, but"),
+        (["--input-std", "x"], "--input-std is 'x', but"),
+        (["--width=1.5"], "--width is '1.5', but"),
+        (["--layers", "2-1"], "--layers is '2-1', but"),
+    ],
+)
+def test_errors_name_the_flag_as_it_was_typed(capsys, arguments, start):
+    code, _, err = call(capsys, "propagate", *arguments)
+    assert code == 2
+    assert err.startswith(f"snstat: error: {start}")
+
+
+def test_errors_name_the_key_in_a_configuration(capsys):
+    Path("snstat.toml").write_text("[check]\nweight-gain = -1.0\n", encoding="utf-8")
+    code, _, err = call(capsys, "check")
+    assert code == 2
+    assert "weight-gain is -1.0" in err
+    assert "--weight-gain" not in err
+
+
+# Files
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "begins"),
+    [
+        ("propagate", "run.json", '{"schema": "snstat.propagation'),
+        ("propagate", "run.CSV", "activation,"),
+        ("propagate", "run.md", "#"),
+        ("propagate", "run.txt", "SELU"),
+        ("check", "run.xml", "<?xml"),
+        ("check", "run.json", '{\n "schema": "snstat.check'),
+        ("check", "run.md", "### snstat check"),
+        ("plot", "run.svg", "<?xml"),
+        ("fixedpoint", "run.json", '{\n "schema": "snstat.fixedpoint'),
+        ("fixedpoint", "run.csv", ""),
+    ],
+)
+def test_the_name_of_the_file_decides_the_format(capsys, command, name, begins):
+    options = [] if command == "fixedpoint" else TINY
+    code, out, err = call(capsys, command, *options, "-o", name)
+    assert (code, out) == (0, "")
+    assert err.startswith(f"snstat: wrote {name}: ")
+    assert Path(name).read_text(encoding="utf-8").lstrip().lower().startswith(begins.lower())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["propagate", "-f", "csv", "-o", "run.json"], "csv"),
+        (["check", "-f", "table", "-o", "run.xml"], "junit"),
+        (["fixedpoint", "-f", "json", "-o", "run.md"], "markdown"),
+        (["plot", "--format", "pdf", "-o", "run.svg"], "svg"),
+        (["propagate", "-o", "run.png"], "snstat plot"),
+        (["propagate", "-o", "run.xml"], ".json, .csv, .md"),
+        (["plot", "-o", "run.json"], ".png, .svg, .pdf"),
+    ],
+)
+def test_a_name_that_contradicts_the_format_is_refused(capsys, arguments, words):
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert words in err
+    assert not list(Path().glob("run*"))
+
+
+def test_a_partial_run_is_told_as_such(capsys, monkeypatch):
+    from dataclasses import replace
+
+    from snstat.engine import simulate
+
+    real = simulate.simulate
+
+    def interrupted(*arguments, **options):
+        measured = real(*arguments, **options)
+        if arguments[0].width != 8:  # kernels being compiled
+            return measured
+        kept = {name: getattr(measured, name)[:2] for name in ("estimate", "stderr", "finite")}
+        return replace(measured, interrupted=True, **kept)
+
+    monkeypatch.setattr(simulate, "simulate", interrupted)
+    code, _, err = call(capsys, "propagate", *TINY, "-o", "run.json")
+    assert code == 130
+    assert err.endswith("snstat: wrote run.json: layers 0 to 1 of 2, marked partial\n")
+    assert json.loads(Path("run.json").read_text(encoding="utf-8"))["runs"][0]["partial"]
+
+
+def test_quiet_says_nothing_and_verbose_says_more(capsys):
+    assert call(capsys, "propagate", *TINY, "-q", "-o", "run.json") == (0, "", "")
+    _, _, err = call(capsys, "propagate", *TINY, "-v", "-o", "run.json")
+    assert "sampler" in err
+    assert call(capsys, "check", *TINY, "-q", "--select", "SN1") == (0, "", "")
+    code, _, err = call(capsys, "check", *TINY, "-q", "-v")
+    assert (code, err.count("\n")) == (2, 1)
+    # The next command is as talkative as ever.
+    assert call(capsys, "propagate", *TINY, "-o", "run.json")[2]
+
+
+# Several runs
+
+
+def test_values_with_commas_or_repeated_are_several_runs(capsys):
+    found = stacks(capsys, "propagate", *TINY, "-a", "relu,selu", "--weight-gain", "1,1.5")
+    assert [(stack["activation"], stack["weight_gain"]) for stack in found] == [
+        ("relu", 1.0),
+        ("relu", 1.5),
+        ("selu", 1.0),
+        ("selu", 1.5),
+    ]
+    repeated = ["--init", "he_normal", "--init", "he_uniform,kaiming_normal"]
+    found = stacks(capsys, "propagate", *TINY, *repeated)
+    assert [stack["init"] for stack in found] == ["he_normal", "he_uniform"]
+
+
+def test_every_run_is_looked_at_before_the_first_is_carried_out(capsys, monkeypatch):
+    monkeypatch.setattr("snstat.plan.Plan.run", None)
+    code, _, err = call(capsys, "propagate", "-d", "2", "--width", "8,0", "-t", "2")
+    assert code == 2
+    assert "--width is 0" in err
+    code, _, err = call(capsys, "propagate", "--seed", ",".join(map(str, range(1001))))
+    assert code == 2
+    assert "at most 1,000" in err
+
+
+def test_a_comma_in_the_name_of_a_file_separates_nothing(capsys):
+    rows = np.random.default_rng(0).standard_normal((6, 8))
+    for name in ("a,b.npy", "a", "b.npy"):
+        with Path(name).open("wb") as file:
+            np.save(file, rows)
+    for given, names in (("a,b.npy", ["a,b.npy"]), ("a,./b.npy", ["a", "./b.npy"])):
+        _, out, _ = call(capsys, "propagate", "-d", "2", "-w", "8", "--inputs", given, "-f", "json")
+        seen = [entry["simulation"]["inputs"] for entry in json.loads(out)["runs"]]
+        assert seen == names
+
+
+def test_several_values_are_several_checks(capsys):
+    code, out, _ = call(
+        capsys, "check", *TINY, "--weight-gain", "1,20", "--select", "SN102", "-f", "json"
+    )
+    form = json.loads(out)
+    assert code == 1
+    assert [check["name"] for check in form["checks"]] == ["weight-gain 1", "weight-gain 20"]
+    assert [check["passed"] for check in form["checks"]] == [True, False]
+    # So are several values of a bound.
+    _, out, _ = call(capsys, "check", *TINY, "--second-moment-max", "1e9,1.0001", "-f", "json")
+    assert len(json.loads(out)["checks"]) == 2
+
+
+def test_several_checks_are_compared_with_the_one_run_of_a_baseline(capsys):
+    call(capsys, "check", *TINY[:-1], "8", "-q", "--write-baseline", "base.json")
+    options = ["--baseline", "base.json", "--weight-gain", "1,3", "--select", "SN701"]
+    _, out, _ = call(capsys, "check", *options, "-f", "json")
+    assert [check["passed"] for check in json.loads(out)["checks"]] == [True, False]
+
+
+CONFIG = """[check]
+depth = 2
+width = 8
+batch = 4
+trials = 2
+select = ["SN1"]
+[check.first]
+activation = "relu"
+[check.second]
+weight-gain = 50.0
+"""
+
+
+def test_only_the_checks_that_are_named_are_run(capsys):
+    Path("snstat.toml").write_text(CONFIG, encoding="utf-8")
+    assert call(capsys, "check")[0] == 1
+    code, out, _ = call(capsys, "check", "--only", "First", "-f", "json")
+    assert code == 0
+    assert [check["name"] for check in json.loads(out)["checks"]] == ["first"]
+    code, _, err = call(capsys, "check", "--only", "secnd")
+    assert code == 2
+    assert "did you mean 'second'" in err
+
+
+def test_the_report_has_time_file_and_line(capsys):
+    Path("snstat.toml").write_text(CONFIG, encoding="utf-8")
+    call(capsys, "check", "-o", "report.xml")
+    cases = ET.parse("report.xml").findall(".//testcase")  # noqa: S314  # our own report
+    assert [case.get("file") for case in cases] == ["snstat.toml"] * 2
+    assert [case.get("line") for case in cases] == ["7", "9"]
+    assert all(0 < float(case.get("time")) < 600 for case in cases)
+
+
+@pytest.mark.parametrize("kind", ["trajectory", "correlation"])
+def test_several_files_make_one_picture(capsys, kind):
+    for name, gain in (("a", "1"), ("b", "1.5")):
+        call(capsys, "propagate", *TINY, "--weight-gain", gain, "-o", f"{name}.json")
+    code, _, err = call(capsys, "plot", "a.json", "b.json", "--kind", kind, "-o", "both.svg")
+    assert (code, err) == (0, f"snstat: wrote both.svg: {kind}, svg\n")
