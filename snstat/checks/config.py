@@ -46,16 +46,18 @@ def find_config(folder: str | os.PathLike[str]) -> Path | None:
 
     That is the first of this folder and its parents which has a section for checks in a
     pyproject.toml or a snstat.toml; the search ends with the root of a repository (a folder with a
-    `.git`) or of the file system. A file in `folder` itself is named relative to it.
+    `.git`) or of the file system. It is named relative to a relative `folder`.
 
-    Raises InputFileError where both files have one, and for a file on the way that is damaged.
+    Raises InputFileError where both files have one, and for anything of these names on the way that
+    cannot be read: damaged, no plain file, a link to nothing.
     """
     start = Path(folder)
     try:
-        parents = start.resolve().parents
+        real = start.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # it is gone, or a loop of links
         raise InputFileError(repr(os.fspath(folder)), f"is no folder ({error})") from None
-    for place in (start, *parents):
+    above = real.parents if start.is_absolute() else [start / up for up in _upward(real)]
+    for place in (start, *above):
         found = [path for path in (place / PYPROJECT, place / OWN) if _declares_checks(path)]
         if len(found) > 1:
             raise InputFileError(
@@ -66,6 +68,12 @@ def find_config(folder: str | os.PathLike[str]) -> Path | None:
         if os.path.lexists(place / ".git"):
             return None
     return None
+
+
+def _upward(folder: Path) -> Iterator[Path]:
+    """Yield "..", "../..", as far as there are folders above."""
+    for number in range(1, len(folder.parents) + 1):
+        yield Path(*[os.pardir] * number)
 
 
 def load_config(path: str | os.PathLike[str]) -> list[Declared]:
@@ -93,8 +101,9 @@ def _key(name: str) -> str:
 
 
 def _declares_checks(path: Path) -> bool:
-    # os.path.isfile is False, not an error, where a folder may not be searched.
-    return os.path.isfile(path) and _Section.read(path) is not None  # noqa: PTH113
+    # What is there is read, whatever it is: a link to nothing is not no configuration.
+    # os.path.lexists is False, not an error, where a folder may not be searched.
+    return os.path.lexists(path) and _Section.read(path) is not None
 
 
 def _place(path: Path) -> tuple[str, ...]:

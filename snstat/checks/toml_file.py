@@ -67,6 +67,9 @@ def _text(path: str | os.PathLike[str]) -> str:
         with Path(name).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
+        if Path(name).is_symlink():
+            reason, remedy = "is a link to a file that does not exist", "mend or remove the link"
+            raise InputFileError(name, reason, remedy) from None
         raise InputFileError(name, "no such file") from None
     except OSError as error:
         raise InputFileError(name, error.strerror or str(error)) from None

@@ -405,8 +405,9 @@ def test_places_that_are_no_files(tmp_path):
 def test_a_pipe_is_not_waited_for(repository):
     pipe = repository / "snstat.toml"
     os.mkfifo(pipe)
-    assert complaint(pipe) == f"{pipe}: is not a plain file; give a TOML file"
-    assert find_config(repository) is None
+    told = f"{pipe}: is not a plain file; give a TOML file"
+    assert complaint(pipe) == told
+    assert complaint(repository, load=find_config) == told
 
 
 @pytest.mark.skipif(
@@ -474,13 +475,35 @@ def test_a_file_in_the_folder_is_named_relative_to_it(write, repository, monkeyp
     monkeypatch.chdir(repository)
     assert find_config(".") == Path("snstat.toml")
     monkeypatch.chdir("a")
-    assert find_config(".") == path
+    assert find_config(".") == Path("..", "snstat.toml")
+    assert find_config(repository / "a") == path
 
 
-def test_folders_called_like_a_file(repository):
-    (repository / "pyproject.toml").mkdir()
-    (repository / "snstat.toml").mkdir()
-    assert find_config(repository) is None
+@pytest.mark.parametrize("name", ["pyproject.toml", "snstat.toml"])
+def test_what_is_found_but_cannot_be_read_is_not_passed_over(repository, name):
+    below = repository / "a"
+    below.mkdir()
+    path = repository / name
+    path.mkdir()
+    for folder in (repository, below):
+        assert complaint(folder, load=find_config) == f"{path}: is a directory; give a TOML file"
+    path.rmdir()
+    path.symlink_to("nowhere")
+    for folder in (repository, below):
+        assert complaint(folder, load=find_config) == (
+            f"{path}: is a link to a file that does not exist; mend or remove the link"
+        )
+    path.unlink()
+    path.symlink_to(path)
+    assert "symbolic links" in complaint(below, load=find_config)
+    path.unlink()
+    path.symlink_to("/dev/null")
+    assert complaint(below, load=find_config) == f"{path}: is not a plain file; give a TOML file"
+    # A link to a file is one.
+    path.unlink()
+    (repository / "other.toml").write_text("[check]\n", "utf-8")
+    path.symlink_to("other.toml")
+    assert (find_config(below) is None) == (name == "pyproject.toml")
 
 
 def test_a_folder_that_is_none():
