@@ -25,6 +25,7 @@ from snstat.memory import require_memory
 from snstat.plan import Plan, options_of, stack_of
 from snstat.results import DEFAULT_NAME, STATISTICS, Check, Finding, InputMoments, Run, Source
 from snstat.saved import load_named
+from snstat.stack import Stack
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
 DEFAULTS = {"activation": "selu", "depth": 64}
@@ -88,9 +89,9 @@ class Request:
             if baseline is not None:
                 given["seed"] = _seed(given, baseline, same_seed=same_seed)
             plan = _plan(DEFAULTS | before | given)
-        stack = saved.stack if saved is not None else plan.stack if plan is not None else None
+        stack = stack_of(saved) if saved is not None else plan.stack if plan is not None else None
         if stack is not None:
-            _require_layers(bounds, stack.depth)
+            _require_layers(bounds, stack)
         if baseline is not None and not same_seed and BASELINE_CODE in codes:
             # Before anything runs.
             require_trials("trials of the baseline", baseline.simulation.trials)
@@ -294,12 +295,16 @@ def _seed(given: Mapping[str, Any], baseline: Run, *, same_seed: bool) -> int:
     return wanted if same_seed or wanted != own else (own + OTHER_SEED) % 2**64
 
 
-def _require_layers(bounds: Bounds, depth: int) -> None:
-    """Raise InvalidValueError for layers that a stack of `depth` does not have."""
+def _require_layers(bounds: Bounds, stack: Stack) -> None:
+    """Raise InvalidValueError for layers that a stack does not have."""
+    depth = stack.depth
     if bounds.target_layer is not None and bounds.target_layer > depth:
         raise InvalidValueError("target_layer", bounds.target_layer, f"at most {depth}, the depth")
     if bounds.depth_limit is not None and bounds.depth_limit < depth:
         raise InvalidValueError("depth_limit", bounds.depth_limit, f"at least {depth}, the depth")
+    if bounds.depth_limit is not None and bounds.depth_limit > depth and not stack.uniform:
+        why = "beyond the layers that widths and last describe nothing is known"
+        raise InvalidValueError("depth_limit", bounds.depth_limit, f"{depth}, the depth", why)
     if bounds.depth_limit is not None:
         require_memory(float(bounds.depth_limit) * BYTES_PER_LAYER, "use a smaller --depth-limit")
 

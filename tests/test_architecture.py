@@ -35,7 +35,7 @@ ARROWS = {
     "report": {"errors", "results"},
     "plan": {"errors", "names", "results", "activation", "stack", "theory", "engine", "memory"},
     "propagation": {"results", "plan"},
-    "checking": {"errors", "results", "engine", "plan", "saved", "checks", "memory"},
+    "checking": {"errors", "results", "stack", "engine", "plan", "saved", "checks", "memory"},
     "display": {"errors", "results", "checking", "report"},
     "testing": {"results", "checking", "report"},
     "run_form": {"errors", "names", "results", "activation", "stack", "widths"},

@@ -44,20 +44,23 @@ class Case:
     def changed(self, **changes: Any) -> Case:
         """Return the same case with another `weight_gain`, `bias_std`, `depth` or `width`, other
         moments of the `inputs` or another `number_format`, not yet run."""
-        # A shorter stack is the beginning of this one.
-        longer = self._longer or self if changes.keys() == {"depth"} else None
+        # A shorter stack is the beginning of this one, but for a last layer unlike the others.
+        beginning = changes.keys() == {"depth"} and self.stack.last is None
+        longer = self._longer or self if beginning else None
         inputs, bounds = changes.pop("inputs", self.inputs), self.bounds
         if "width" in changes and self.stack.input_width == self.stack.width:
             changes["input_width"] = changes["width"]
             # Lengths of drawn samples vary as 1/width.
             share = self.stack.width / changes["width"]
             inputs = replace(inputs, length_variance=inputs.length_variance * share)
+        stack = self.stack
         if "depth" in changes:
             # Fewer layers are offered where more would break a rule: no limit beyond them.
             bounds = replace(bounds, depth_limit=None)
+            stack = stack.of_depth(changes.pop("depth"))
         if "number_format" in changes:
             bounds = replace(bounds, number_format=changes.pop("number_format"))
-        return Case(replace(self.stack, **changes), self.batch, inputs, bounds, None, longer)
+        return Case(replace(stack, **changes), self.batch, inputs, bounds, None, longer)
 
     @cached_property
     def thought(self) -> Case:
@@ -75,19 +78,24 @@ class Case:
         return max(self.depth, self.bounds.depth_limit or 0)
 
     @property
+    def whole(self) -> Stack:
+        """The stack up to the limit."""
+        return self.stack.of_depth(self.limit)
+
+    @property
     def activation(self) -> Activation:
-        """The activation of all layers."""
+        """The activation of all layers, or of all but the last one."""
         return ACTIVATIONS[self.stack.activation]
 
     @property
     def layer(self) -> DenseLayer:
         """One of the square layers."""
-        return self.stack.layer(2)
+        return self.stack.square
 
     @cached_property
     def prediction(self) -> Prediction:
         """Theory of the layers 0..limit."""
-        return predict(replace(self.stack, depth=self.limit), self.batch, self.inputs)
+        return predict(self.whole, self.batch, self.inputs)
 
     @cached_property
     def own_prediction(self) -> Prediction:
@@ -106,28 +114,25 @@ class Case:
         """Standard deviation between networks of the log second moment, (limit + 1,)."""
         if self._longer is not None and self.limit <= self._longer.limit:
             return self._longer.fluctuation[: self.limit + 1]
-        stack = replace(self.stack, depth=self.limit)
         # Of one sample: what pairs of them do takes longer, and is not asked for.
-        return finite_width(stack, 1, self.inputs, self.prediction).fluctuation
+        return finite_width(self.whole, 1, self.inputs, self.prediction).fluctuation
 
     @cached_property
     def expected(self) -> Mapping[str, FloatArray]:
         """Theory of the statistics at the width of the stack, (limit + 1,), NaN where unknown."""
-        stack = replace(self.stack, depth=self.limit)
-        return finite_width(stack, self.batch, self.inputs, self.prediction).expected
+        return finite_width(self.whole, self.batch, self.inputs, self.prediction).expected
 
     @cached_property
     def silent(self) -> FloatArray:
         """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
-        stack = replace(self.stack, depth=self.limit)
-        if min(stretch.leading.fan_out for stretch in stack.stretches()) >= WIDE:
+        if min(stretch.leading.fan_out for stretch in self.whole.stretches()) >= WIDE:
             return np.zeros(self.limit + 1)
-        return silence(stack, self.batch, self.prediction).share
+        return silence(self.whole, self.batch, self.prediction).share
 
     @cached_property
     def outlook(self) -> Outlook:
         """What becomes of the signal if the stack went on for ever."""
-        return outlook(replace(self.stack, depth=self.limit), self.prediction)
+        return outlook(self.whole, self.prediction)
 
     def predicted(self, name: str) -> FloatArray:
         """Return theory of a statistic, (limit + 1,), NaN where there is none."""

@@ -118,7 +118,9 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
     """Yield widths at which theory to first order in 1/width is at the target, where that of
     infinite width is and what was seen is not."""
     target = case.bounds.target(case.stack.activation)
-    if target is None or not case.theory_holds or misses_target(case.thought) is not None:
+    if case.stack.runs or target is None or not case.theory_holds:
+        return
+    if misses_target(case.thought) is not None:
         return
     layer, goals = _target_layer(case), _goals(case, target)
 
@@ -179,15 +181,20 @@ def leaves_theorems(case: Case) -> Broken | None:
     """Return the square sum of SELU's weights where theorem 1 does not cover it."""
     if case.stack.activation != "selu":
         return None
-    square = case.layer.square_gain
     low, high = THEOREM_1
-    if low <= square <= high:
-        return None
-    text = (
-        f"weights have square sum {square:.4g} ({case.stack.init}), outside the {low:g} to"
-        f" {high:g} for which the SNN paper's theorem 1 is proven"
-    )
-    return Broken(None, square, low if square < low else high, text)
+    layers: list[tuple[int | None, float]] = [(None, case.layer.square_gain)]
+    if case.stack.runs:  # each has weights of its own
+        hidden = (part for part in case.stack.segments() if part[2].activation == "selu")
+        layers = [(first, layer.square_gain) for first, _, layer in hidden]
+    for number, square in layers:
+        if not low <= square <= high:
+            of = "" if number is None else f" of layer {number}"
+            text = (
+                f"weights{of} have square sum {square:.4g} ({case.stack.init}), outside the"
+                f" {low:g} to {high:g} for which the SNN paper's theorem 1 is proven"
+            )
+            return Broken(number, square, low if square < low else high, text)
+    return None
 
 
 RULES = (

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from snstat.activation import ACTIVATIONS
 from snstat.checks.case import Case
 from snstat.theory.centred import centred_moments
 from snstat.theory.dense import LARGEST_SECOND_MOMENT
@@ -47,17 +48,17 @@ def survival(case: Case) -> int:
     """
     second = case.inputs.second_moment
     low, high = case.bounds.second_moment_range(second)
-    layer, previous = case.stack.layer(1), math.nan
-    for number in range(1, case.limit + 1):
-        q = layer.square_gain * second + layer.bias_std**2
-        if not q <= LARGEST_SECOND_MOMENT:
-            return number - 1
-        if number > 1 and math.isclose(q, previous, rel_tol=1e-15):
-            return case.limit
-        second, previous = centred_moments(case.activation, q).second_moment, q
-        if not low <= second <= high:
-            return number - 1
-        layer = case.layer
+    for first, count, layer in case.whole.segments():
+        activation, previous = ACTIVATIONS[layer.activation], math.nan
+        for number in range(first, first + count):
+            q = layer.square_gain * second + layer.bias_std**2
+            if not q <= LARGEST_SECOND_MOMENT:
+                return number - 1
+            if math.isclose(q, previous, rel_tol=1e-15):
+                break
+            second, previous = centred_moments(activation, q).second_moment, q
+            if not low <= second <= high:
+                return number - 1
     return case.limit
 
 

@@ -9,10 +9,12 @@ from types import MappingProxyType
 
 import numpy as np
 
+from snstat.activation import ACTIVATIONS
 from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, Rule
 from snstat.results import GRADIENT, BoolArray, FloatArray
+from snstat.theory.by_layer import units
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,14 @@ def _largest(case: Case, q: FloatArray) -> FloatArray:
     The largest of N normals is about √(2 q ln 2N), NaN where q is too large. Of layer 0 it is that
     of data, else the root mean square at least.
     """
-    samples = 2.0 * max(case.batch * case.stack.width, 2)
-    edge = np.sqrt(2.0 * math.log(samples) * q)
+    samples = 2.0 * np.maximum(case.batch * units(case.whole), 2.0)
+    edge = np.sqrt(2.0 * np.log(samples) * q)
+    largest = np.full(len(q), math.nan)
     with np.errstate(over="ignore", invalid="ignore"):
-        largest: FloatArray = np.maximum(
-            *(np.abs(case.activation(sign * edge)) for sign in (-1.0, 1.0))
-        )
+        for first, count, layer in case.whole.segments():
+            part, activation = slice(first, first + count), ACTIVATIONS[layer.activation]
+            ends = (np.abs(activation(sign * edge[part])) for sign in (-1.0, 1.0))
+            largest[part] = np.maximum(*ends)
     known = case.inputs.largest
     largest[0] = math.sqrt(case.inputs.second_moment) if math.isnan(known) else known
     return largest
@@ -152,9 +156,9 @@ def _crossing(
 def _pre_activations(case: Case, second_moment: FloatArray) -> FloatArray:
     """Return q of every layer from the second moments of those before, NaN for the input."""
     q = np.full(len(second_moment), math.nan)
-    for part, layer in ((slice(1, 2), case.stack.layer(1)), (slice(2, None), case.layer)):
-        before = second_moment[part.start - 1 : -1][: q[part].size]
-        q[part] = layer.square_gain * before + layer.bias_std**2
+    for first, count, layer in case.whole.segments():
+        before = second_moment[first - 1 : first + count - 1]
+        q[first : first + count] = layer.square_gain * before + layer.bias_std**2
     return q
 
 

@@ -137,7 +137,12 @@ def wider_format(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG00
 
 
 def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
-    """Yield widths at which networks differ less: the variance between them falls as 1/width."""
+    """Yield widths at which networks differ less: the variance between them falls as 1/width.
+
+    None of stacks whose layers differ in width: which of them to widen is for a person to say.
+    """
+    if case.stack.runs:
+        return
     if broken.value is None or broken.bound is None or not 0 < broken.bound <= broken.value:
         return
     start, value = case, broken.value

@@ -47,7 +47,7 @@ def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, 
     most = case.limit
     if best is None:
         most, best = _most(case, candidates, ignored)
-        if most < case.limit // FEW:
+        if most < case.limit // FEW and not case.stack.runs:
             # More of them may be left of a wider network.
             widest = min(WIDER * case.stack.width, MAX_WIDTH)
             wide = [{**changes, "width": widest} for changes in candidates]

@@ -70,6 +70,8 @@ def too_few_alive(case: Case) -> Broken | None:
     dead, share = case.known("dead_fraction"), np.full(case.limit + 1, math.nan)
     if saturates(case.activation):
         share = saturated_share(case.activation, case.prediction.pre_second_moment)
+        if case.stack.last is not None:
+            share[-1] = math.nan
     bounds, networks = case.bounds, dead_networks(case)
     found = [
         _beyond(
