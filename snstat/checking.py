@@ -278,6 +278,7 @@ def _inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> d
     if "inputs" in given:
         # They bring their own number of samples and moments.
         options |= {"batch": None, "input_mean": None, "input_std": None}
+        options |= {"standardize": False, "flatten": False}
     elif options["inputs"] == "array":
         raise InvalidValueError(
             "inputs", "array", "given again", "the baseline was made from an array in memory"

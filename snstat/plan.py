@@ -76,6 +76,8 @@ class Plan:
         inputs: str | os.PathLike[str] | npt.NDArray[Any] = "normal",
         input_mean: float | None = None,
         input_std: float | None = None,
+        standardize: bool = False,
+        flatten: bool = False,
         seed: int = 0,
         dtype: str = "float32",
         sampler: str = "auto",
@@ -93,7 +95,8 @@ class Plan:
         stack = Stack.build(
             activation, depth, width, init=init, weight_gain=weight_gain, bias_std=bias_std
         )
-        source = _resolve_inputs(inputs, stack.width, batch, input_mean, input_std)
+        prepared = {"standardize": bool(standardize), "flatten": bool(flatten)}
+        source = _resolve_inputs(inputs, stack.width, batch, input_mean, input_std, prepared)
         stack = replace(stack, input_width=source.width)
         chosen = choose_sampler(stack, source.batch, sampler, backward=backward)
         if threads is not None:
@@ -187,6 +190,7 @@ class Plan:
                 source.label,
                 mean,
                 std,
+                **source.prepared,
             ),
             finite=measured.finite,
             statistics=MappingProxyType(statistics),
@@ -243,6 +247,8 @@ def options_of(run: Run) -> dict[str, Any]:
         "inputs": simulation.inputs,
         "input_mean": simulation.input_mean,
         "input_std": simulation.input_std,
+        "standardize": simulation.standardize,
+        "flatten": simulation.flatten,
         "seed": simulation.seed,
         "dtype": simulation.dtype,
         "sampler": simulation.sampler,
@@ -304,6 +310,7 @@ def _resolve_inputs(
     batch: int | None,
     mean: float | None,
     std: float | None,
+    prepared: dict[str, bool],
 ) -> Inputs:
     """Return where layer 0 comes from, validated."""
     from snstat.engine.datafile import open_array
@@ -314,6 +321,11 @@ def _resolve_inputs(
     if isinstance(inputs, str) and inputs in DRAWN:
         mean = number("input_mean", 0.0 if mean is None else mean, -MAX_SCALE, MAX_SCALE)
         std = number("input_std", 1.0 if std is None else std, 0.0, MAX_SCALE)
+        for name, asked in prepared.items():
+            if asked:
+                raise InvalidValueError(
+                    name, asked, "left out with drawn inputs", "it is for data of your own"
+                )
         return DrawnInputs(inputs, width, DEFAULT_BATCH if batch is None else batch, mean, std)
     for name, value in (("input_mean", mean), ("input_std", std)):
         if value is not None:
@@ -321,5 +333,5 @@ def _resolve_inputs(
                 name, value, "left out with data of your own", "it describes drawn inputs only"
             )
     if isinstance(inputs, str | os.PathLike):
-        return check_data(open_array(inputs), os.fspath(inputs), batch)
-    return check_data(np.asarray(inputs), "array", batch)
+        return check_data(open_array(inputs), os.fspath(inputs), batch, **prepared)
+    return check_data(np.asarray(inputs), "array", batch, **prepared)

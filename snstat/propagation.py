@@ -26,6 +26,8 @@ def propagate(
     inputs: str | os.PathLike[str] | npt.NDArray[Any] = "normal",
     input_mean: float | None = None,
     input_std: float | None = None,
+    standardize: bool = False,
+    flatten: bool = False,
     seed: int = 0,
     dtype: str = "float32",
     sampler: str = "auto",
@@ -58,6 +60,10 @@ def propagate(
         of a network without biases.
     input_mean, input_std : float, optional
         Of drawn inputs: 0 and 1.
+    standardize : bool
+        Of data: subtract the mean and divide by the standard deviation of the whole file.
+    flatten : bool
+        Make samples of more than one axis, such as images, vectors.
     seed : int
         Reproduces everything.
     dtype : str
@@ -95,6 +101,8 @@ def propagate(
         inputs=inputs,
         input_mean=input_mean,
         input_std=input_std,
+        standardize=standardize,
+        flatten=flatten,
         seed=seed,
         dtype=dtype,
         sampler=sampler,

@@ -42,7 +42,10 @@ def parse_run(form: Any) -> Run:
     """
     entries = entries_of("a run", form)
     stack = StackSummary(**_read("stack", entries, STACK))
-    simulation = Simulation(**_read("simulation", entries, SIMULATION))
+    sampling = entries_of("simulation", entry_of("a run", entries, "simulation"))
+    values = _read("simulation", entries, SIMULATION)
+    values |= {name: _flag(name, sampling.get(name, False)) for name in PREPARED}
+    simulation = Simulation(**values)
     partial = _flag("partial", entries.get("partial", False))
     layers = list_of("layers", entries)
     _require_layers(stack.depth, len(layers), partial=partial)
@@ -190,6 +193,8 @@ SIMULATION: dict[str, Reader] = {
     "input_mean": _or_null(_real(-MAX_SCALE, MAX_SCALE)),
     "input_std": _or_null(_real(0.0, MAX_SCALE)),
 }
+# Keys that files saved before do not have: their data were taken as they are.
+PREPARED = ("standardize", "flatten")
 OUTLOOK: dict[str, Reader] = {
     "kind": _one_of("converges", "vanishes", "silent", "explodes", "neutral", "drifts"),
     "mean": _or_null(_real(-math.inf)),

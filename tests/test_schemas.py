@@ -57,6 +57,8 @@ PROPAGATION: dict[str, Any] = {
                 "inputs": "normal",
                 "input_mean": 0.0,
                 "input_std": 1.0,
+                "standardize": False,
+                "flatten": False,
             },
             "partial": False,
             "outlook": {

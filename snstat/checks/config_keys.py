@@ -46,6 +46,8 @@ KEYS: Mapping[str, Kind] = MappingProxyType(
         "inputs": Kind.INPUTS,
         "input-mean": Kind.NUMBER,
         "input-std": Kind.NUMBER,
+        "standardize": Kind.FLAG,
+        "flatten": Kind.FLAG,
         "seed": Kind.INTEGER,
         "dtype": Kind.TEXT,
         "sampler": Kind.TEXT,

@@ -70,6 +70,8 @@ STACK = {
     "inputs",
     "input_mean",
     "input_std",
+    "standardize",
+    "flatten",
     "dtype",
 }
 # Options that hold for a saved run too, beside the bounds.

@@ -147,6 +147,16 @@ SAMPLING_OPTIONS: list[Decorator[Any]] = [
         show_default="1",
         help="Standard deviation of the drawn inputs.",
     ),
+    click.option(
+        "--standardize",
+        is_flag=True,
+        help="Of data: subtract the mean and divide by the standard deviation of the whole file.",
+    ),
+    click.option(
+        "--flatten",
+        is_flag=True,
+        help="Of data: make samples of more than one axis, such as images, vectors.",
+    ),
     several_option(
         "--dtype",
         type=Name(DTYPES),

@@ -83,7 +83,7 @@ def _reading(inputs: Inputs) -> float:
     """Return what the moments of a user's data need: see DataInputs."""
     if not isinstance(inputs, DataInputs):
         return 0.0
-    samples, width = (float(side) for side in inputs.data.shape)
+    samples, width = float(inputs.data.shape[0]), float(inputs.width)
     block = min(samples * width, max(BLOCK_VALUES, width))
     # Sums by unit, numbers by sample and their order, a block and what is made of it.
     return DOUBLE * (3.0 * width + 4.0 * samples + 4.0 * block)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,6 +48,11 @@ class Inputs(Protocol):
         """Mean and standard deviation asked for, None for data."""
         ...
 
+    @property
+    def prepared(self) -> dict[str, bool]:
+        """What was done to data: whether they were standardized, and flattened."""
+        ...
+
     def unequal_lengths(self) -> float:
         """Return the relative standard deviation of the samples' second moments."""
         ...
@@ -75,6 +80,11 @@ class DrawnInputs:
     def parameters(self) -> tuple[float | None, float | None]:
         """The mean and standard deviation asked for."""
         return self.mean, self.std
+
+    @property
+    def prepared(self) -> dict[str, bool]:
+        """Nothing was done to them."""
+        return {"standardize": False, "flatten": False}
 
     def unequal_lengths(self) -> float:
         """Return 0: at infinite width all samples have one length."""
@@ -125,24 +135,70 @@ class DrawnInputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataInputs:
-    """A user's own data, (samples, width), of any real dtype, possibly memory-mapped.
+    """A user's own data, (samples, …), of any real dtype, possibly memory-mapped.
 
-    Every trial takes all samples if `batch` is their number, otherwise its own random subset.
+    Samples of more than one axis are flattened, row by row. Every value x enters the network as
+    (x − `centre`)/`scale`: see `standardized`. Every trial takes all samples if `batch` is their
+    number, otherwise its own random subset.
     """
 
     label: str
     data: npt.NDArray[Any]
     batch: int
+    centre: float = 0.0
+    scale: float | None = None
 
     @property
     def width(self) -> int:
         """Units of the input layer."""
-        return int(self.data.shape[1])
+        return math.prod(self.data.shape[1:])
+
+    def rows(self, chosen: Any) -> npt.NDArray[np.float64]:
+        """Return the `chosen` samples as they enter the network, (samples, width)."""
+        part = np.asarray(self.data[chosen], dtype=np.float64)
+        part = part.reshape(len(part), self.width)
+        return part if self.scale is None else (part - self.centre) / self.scale
+
+    def standardized(self) -> DataInputs:
+        """Return the same data less the mean of the whole file, over its standard deviation.
+
+        Two passes over the data in blocks of rows. Raises InvalidValueError for data that have no
+        spread, and at the first value that is not finite.
+        """
+        plain = replace(self, centre=0.0, scale=None)
+        samples = self.data.shape[0]
+        step = max(1, BLOCK_VALUES // self.width)
+        total, low, high = 0.0, math.inf, -math.inf
+        for first in range(0, samples, step):
+            block = plain.rows(slice(first, first + step))
+            require_finite(block, first)
+            # A share of the mean: the sum of all may overflow.
+            total += float((block / (samples * self.width)).sum())
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+        centre = min(max(total, low), high)
+        largest = max(high - centre, centre - low)
+        if not 0 < largest < math.inf:
+            raise InvalidValueError(
+                "inputs",
+                f"data of which all values are {low:g}" if low == high else "too far apart",
+                "values of some spread, to be standardized",
+                "leave --standardize out",
+            )
+        square = 0.0
+        for first in range(0, samples, step):
+            block = (plain.rows(slice(first, first + step)) - centre) / largest
+            square += float((block * block).sum()) / (samples * self.width)
+        return replace(self, centre=centre, scale=largest * math.sqrt(square))
 
     @property
     def parameters(self) -> tuple[float | None, float | None]:
         """Nothing: data are what they are."""
         return None, None
+
+    @property
+    def prepared(self) -> dict[str, bool]:
+        """Whether they are standardized, and flattened."""
+        return {"standardize": self.scale is not None, "flatten": self.data.ndim > 2}
 
     def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
         """Return the batch of one trial, (width, batch)."""
@@ -154,17 +210,20 @@ class DataInputs:
             chosen = np.sort(generator.choice(samples, self.batch, replace=False, shuffle=False))
         with np.errstate(over="ignore"):  # what leaves the range of dtype is reported as layer 0
             # A copy in every case: samplers write to it.
-            return np.array(self.data[chosen].T, dtype=dtype, order="C")
+            if self.scale is None:
+                part = self.data[chosen]
+                return np.array(part.reshape(len(part), self.width).T, dtype=dtype, order="C")
+            return np.array(self.rows(chosen).T, dtype=dtype, order="C")
 
     def unequal_lengths(self) -> float:
         """Return the relative standard deviation of the samples' second moments."""
-        samples, width = self.data.shape
+        samples, width = self.data.shape[0], self.width
         step = max(1, BLOCK_VALUES // width)
         # Where a square overflows, or a value is not finite, `moments` has its say.
         with np.errstate(over="ignore", invalid="ignore"):
             seconds = np.concatenate(
                 [
-                    np.mean(self.data[first : first + step].astype(np.float64) ** 2, axis=1)
+                    np.mean(self.rows(slice(first, first + step)) ** 2, axis=1)
                     for first in range(0, samples, step)
                 ]
             )
@@ -182,13 +241,13 @@ class DataInputs:
             return self._moments()
 
     def _moments(self) -> InputMoments:
-        samples, width = self.data.shape
+        samples, width = self.data.shape[0], self.width
         step = max(1, BLOCK_VALUES // width)
         unit_sum, resultant = np.zeros(width), np.zeros(width)
         row_means, row_norms, square, over_units = np.empty(samples), np.empty(samples), 0.0, 0.0
         nonzero, most = True, 0.0
         for first in range(0, samples, step):
-            block = np.asarray(self.data[first : first + step], dtype=np.float64)
+            block = self.rows(slice(first, first + step))
             require_finite(block, first)
             means = block.mean(axis=1)
             row_means[first : first + step] = means
@@ -207,7 +266,7 @@ class DataInputs:
         mean = float(row_means.mean())
         over_batch = second = fourth = 0.0
         for first in range(0, samples, step):
-            block = np.asarray(self.data[first : first + step], dtype=np.float64)
+            block = self.rows(slice(first, first + step))
             deviation = (block - mean) ** 2
             second += float(deviation.sum())
             fourth += float((deviation * deviation).sum())
@@ -247,16 +306,24 @@ def require_finite(block: npt.NDArray[np.float64], first_row: int) -> None:
         )
 
 
-def check_data(data: npt.NDArray[Any], label: str, batch: int | None) -> DataInputs:
+def check_data(
+    data: npt.NDArray[Any],
+    label: str,
+    batch: int | None,
+    *,
+    standardize: bool = False,
+    flatten: bool = False,
+) -> DataInputs:
     """Return `data` as inputs, or raise InvalidValueError saying what is wrong with its shape or
     dtype. `batch` defaults to 64 or the number of samples, whichever is less."""
     if data.dtype.kind not in "fiub":
         kind = "structured" if data.dtype.names else str(data.dtype)
         raise InvalidValueError("dtype of inputs", kind, "a real number type", "convert to float32")
-    if data.ndim != 2:
-        raise InvalidValueError(
-            "shape of inputs", data.shape, "(samples, width)", "reshape to two dimensions"
-        )
+    if data.ndim != 2 and not (flatten and data.ndim > 2):
+        remedy = "reshape to two dimensions"
+        if data.ndim > 2:
+            remedy = "use --flatten to make every sample a vector"
+        raise InvalidValueError("shape of inputs", data.shape, "(samples, width)", remedy)
     if 0 in data.shape:
         raise InvalidValueError("shape of inputs", data.shape, "at least one sample and one unit")
     samples = data.shape[0]
@@ -264,4 +331,5 @@ def check_data(data: npt.NDArray[Any], label: str, batch: int | None) -> DataInp
         raise InvalidValueError(
             "batch", batch, f"at most {samples}, the samples in the data", "use a smaller --batch"
         )
-    return DataInputs(label, data, min(samples, DEFAULT_BATCH) if batch is None else batch)
+    found = DataInputs(label, data, min(samples, DEFAULT_BATCH) if batch is None else batch)
+    return found.standardized() if standardize else found

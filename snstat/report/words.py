@@ -65,6 +65,10 @@ def simulation_words(simulation: Simulation) -> str:
         inputs = f"inputs {escaped(simulation.inputs)}"
         if simulation.input_mean is not None and simulation.input_std is not None:
             inputs += f" (mean {simulation.input_mean:.4g}, std {simulation.input_std:.4g})"
+        if simulation.standardize:
+            inputs += ", standardized"
+        if simulation.flatten:
+            inputs += ", flattened"
         parts.append(inputs)
     return " · ".join(parts)
 

@@ -74,7 +74,9 @@ class InputMoments(Record):
 @dataclass(frozen=True, slots=True)
 class Simulation(Record):
     """How the network was sampled. `inputs` is "normal", "uniform" or the path of a data file;
-    `input_mean` and `input_std` are those of drawn inputs, None for a data file."""
+    `input_mean` and `input_std` are those of drawn inputs, None for a data file. `standardize` says
+    that the mean of the whole file was subtracted and its standard deviation divided by, `flatten`
+    that samples of more than one axis were made vectors."""
 
     batch: int
     trials: int
@@ -84,6 +86,8 @@ class Simulation(Record):
     inputs: str
     input_mean: float | None
     input_std: float | None
+    standardize: bool = False
+    flatten: bool = False
 
 
 @dataclass(frozen=True, slots=True)

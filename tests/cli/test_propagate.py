@@ -59,6 +59,8 @@ def test_json_is_the_contract(capsys):
         "inputs": "normal",
         "input_mean": 0.0,
         "input_std": 1.0,
+        "standardize": False,
+        "flatten": False,
     }
     assert [layer["layer"] for layer in first["layers"]] == [0, 1, 2, 3]
     for layer in first["layers"]:
