@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from snstat.checking import verdict_on
+import numpy as np
+
+from snstat.checking import Request, verdict_on
 from snstat.errors import SnstatError
 from snstat.results import Check, Run
+
+if TYPE_CHECKING:
+    from snstat.checks.case import Case
+    from snstat.report.figures import Options
 
 # A prompt without a terminal, such as that of a notebook's log.
 DEFAULT_COLUMNS = 80
@@ -53,6 +60,29 @@ def run_frame(run: Run) -> Any:
             }
             rows.append({"layer": layer, "statistic": name, "finite": finite, **numbers})
     return pd.DataFrame(rows)
+
+
+def trajectory_options(runs: Sequence[Run], **others: Any) -> Options:
+    """Return how to draw `runs`, with what the record itself does not hold: the gradient by theory
+    and the target of each. `others` are fields of `Options`."""
+    from snstat.report.figures import Options
+
+    cases = [_case(run) for run in runs]
+    with np.errstate(over="ignore"):
+        gradients = [None if case is None else np.exp(case.gradients) for case in cases]
+    targets = [
+        None if case is None else case.bounds.target(run.stack.activation)
+        for case, run in zip(cases, runs, strict=True)
+    ]
+    return Options(gradients=gradients, targets=targets, **others)
+
+
+def _case(run: Run) -> Case | None:
+    """Return what the rules look at, None for a run that they cannot judge."""
+    try:
+        return Request.build({}, saved=run).case(run)
+    except SnstatError:
+        return None
 
 
 def _verdict(run: Run) -> Check | None:

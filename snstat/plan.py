@@ -142,6 +142,23 @@ class Plan:
             stack.hidden_bias_std,
         )
 
+    @property
+    def simulation(self) -> Simulation:
+        """How the network is sampled, as results describe it."""
+        source = self.inputs
+        mean, std = source.parameters
+        return Simulation(
+            source.batch,
+            self.trials,
+            self.seed,
+            self.dtype,
+            self.sampler,
+            source.label,
+            mean,
+            std,
+            **source.prepared,
+        )
+
     def run(self, progress: Callable[[int], None] | None = None) -> Run:
         """Predict and simulate; see `propagate`."""
         from snstat.engine.simulate import simulate
@@ -178,20 +195,9 @@ class Plan:
                 corrected.log_gradient,
                 corrected.log_gradient_residual,
             )
-        mean, std = source.parameters
         return Run(
             stack=self.summary,
-            simulation=Simulation(
-                source.batch,
-                self.trials,
-                self.seed,
-                self.dtype,
-                self.sampler,
-                source.label,
-                mean,
-                std,
-                **source.prepared,
-            ),
+            simulation=self.simulation,
             finite=measured.finite,
             statistics=MappingProxyType(statistics),
             outlook=outlook,
@@ -211,22 +217,25 @@ class Plan:
         return prediction, corrected, outlook(self.stack, prediction)
 
     def densities(self, layers: Sequence[int]) -> Densities:
-        """Simulate again and return the densities of the activations at `layers`, ascending."""
+        """Simulate again and return the densities of the activations at `layers`, ascending, with
+        their law at infinite width."""
+        from snstat.densities import atoms_of, beside_law
         from snstat.engine.densities import densities
 
         # All activations of a layer at once, in float64, and what is made of them.
         pooled = self.trials * self.inputs.batch * max(self.stack.width, self.inputs.width)
         statistics = self.trials * layers[-1] * 9 * len(STATISTICS)
         require_memory(self._footprint("dense") + 3 * 8 * pooled + statistics, LESS)
-        return densities(
+        found = densities(
             self.stack,
-            self.summary,
             self.inputs,
             layers,
+            lambda layer: atoms_of(self.stack, layer),
             trials=self.trials,
             seed=self.seed,
             dtype=self.dtype,
         )
+        return beside_law(self, found)
 
 
 def options_of(run: Run) -> dict[str, Any]:

@@ -163,7 +163,10 @@ def draw(
     from snstat.report import figures
 
     if kind == "trajectory":
-        return figures.draw_trajectory(subject.runs(), style)
+        from snstat.display import trajectory_options
+
+        runs = subject.runs()
+        return figures.draw_trajectory(runs, style, trajectory_options(runs))
     if kind == "correlation":
         from snstat.theory.pictures import correlation_curve
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from snstat.engine.dense_sampler import DenseSampler
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores, one_blas_thread
-from snstat.results import STATISTICS, Densities, FloatArray, StackSummary
+from snstat.results import STATISTICS, FloatArray
 from snstat.stack import Stack
 
 BINS = 160
@@ -20,41 +21,46 @@ BINS = 160
 SPAN = 6.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """The activations of one layer, all trials pooled: bin `edges` (bins + 1,), `density` (bins,)
+    of what is at no atom, `mean` and `variance` of all, and the `shares` (atoms,) at the atoms."""
+
+    layer: int
+    edges: FloatArray
+    density: FloatArray
+    mean: float
+    variance: float
+    shares: FloatArray
+
+
 def densities(
     stack: Stack,
-    summary: StackSummary,
     inputs: Inputs,
     layers: Sequence[int],
+    atoms: Callable[[int], Sequence[float]],
     *,
     trials: int,
     seed: int,
     dtype: str,
-) -> Densities:
+) -> list[Histogram]:
     """Return the densities of the activations at `layers` (ascending), all trials pooled.
 
-    Layers from the first non-finite one on are left out. Weights are drawn, whatever the sampler
-    of a run: the same network, or one equal in distribution.
+    `atoms` gives the values that activations of a layer take on whole intervals, which are counted
+    by themselves. Layers from the first non-finite one on are left out. Weights are drawn, whatever
+    the sampler of a run: the same network, or one equal in distribution.
     """
     threads = available_cores()
     network = DenseSampler(stack, inputs, trials, seed, dtype, threads)
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
-            rows = [
-                (layer, *_histogram(network.states))
+            return [
+                _histogram(layer, network.states, atoms(layer))
                 for layer in _reached(network, pool, layers, trials)
             ]
         except BaseException:
             network.stop[0] = 1  # the pool waits for what still runs
             raise
-    columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), ()]
-    return Densities(
-        summary,
-        np.array(columns[0], dtype=np.int64),
-        np.array(columns[1]).reshape(len(rows), BINS + 1),
-        np.array(columns[2]).reshape(len(rows), BINS),
-        np.array(columns[3], dtype=np.float64),
-        np.array(columns[4], dtype=np.float64),
-    )
 
 
 def _reached(
@@ -84,24 +90,30 @@ def _reached(
 
 
 def _histogram(
-    states: Sequence[npt.NDArray[np.floating]],
-) -> tuple[FloatArray, FloatArray, float, float]:
-    """Return edges (bins + 1,), density (bins,), mean and variance of all values together."""
-    # float64: the square of a large float32 overflows. That of a float64 may still.
-    states = [state.astype(np.float64) for state in states]
+    layer: int, states: Sequence[npt.NDArray[np.floating]], atoms: Sequence[float]
+) -> Histogram:
+    """Return the histogram of all values together, those equal to one of `atoms` apart."""
     size = sum(state.size for state in states)
+    shares = np.array(
+        [sum(int((state == state.dtype.type(atom)).sum()) for state in states) for atom in atoms]
+    )
+    # float64: the square of a large float32 overflows. That of a float64 may still.
+    wide = [state.astype(np.float64).ravel() for state in states]
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = sum(float(state.sum()) for state in states) / size
-        variance = sum(float(((state - mean) ** 2).sum()) for state in states) / size
+        mean = sum(float(state.sum()) for state in wide) / size
+        variance = sum(float(((state - mean) ** 2).sum()) for state in wide) / size
     deviation = math.sqrt(variance) if math.isfinite(variance) else math.inf
-    low = max(mean - SPAN * deviation, min(float(state.min()) for state in states))
-    high = min(mean + SPAN * deviation, max(float(state.max()) for state in states))
+    low = max(mean - SPAN * deviation, min(float(state.min()) for state in wide))
+    high = min(mean + SPAN * deviation, max(float(state.max()) for state in wide))
     if not high > low:
         # A constant layer: one narrow bar around it.
         half_width = max(abs(mean), 1.0) * 1e-3
         low, high = mean - half_width, mean + half_width
     edges = np.linspace(low, high, BINS + 1)
     counts = np.zeros(BINS)
-    for state in states:
-        counts += np.histogram(state, edges)[0]
-    return edges, counts / size / np.diff(edges), mean, variance
+    for state, own in zip(wide, states, strict=True):
+        free = np.ones(state.size, np.bool_)
+        for atom in atoms:
+            free &= own.ravel() != own.dtype.type(atom)
+        counts += np.histogram(state[free], edges)[0]
+    return Histogram(layer, edges, counts / size / np.diff(edges), mean, variance, shares / size)

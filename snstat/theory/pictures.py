@@ -1,4 +1,4 @@
-"""What the pictures of the maps show: the unit map on a grid, the correlation map as a curve."""
+"""What the pictures of the maps show: moments on a grid, the correlation map as a curve."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from snstat.errors import InvalidValueError
 from snstat.results import CorrelationCurve, CorrelationFixedPoint, FixedPoint, MapField
 from snstat.theory.correlation import correlation_fixed_points
 from snstat.theory.ensemble import ensemble_image
-from snstat.theory.fixed_points import fixed_points, trajectory
-from snstat.theory.maps import activation_named, correlation_map, unit_map
+from snstat.theory.fixed_points import fixed_points, resolve_map, trajectory
+from snstat.theory.maps import activation_named, correlation_map, ensemble_map, unit_map
 from snstat.theory.quadrature import FloatArray
 from snstat.theory.theorems import theorem_domain
 
@@ -28,42 +28,56 @@ _MARGIN = 0.08
 def map_field(
     activation: str = "selu",
     *,
-    weight_sum: float = 0.0,
-    weight_square_sum: float = 1.0,
+    map: str | None = None,  # noqa: A002
+    weight_gain: float | None = None,
+    bias_std: float | None = None,
+    weight_sum: float | None = None,
+    weight_square_sum: float | None = None,
     mean_range: Interval | None = None,
     variance_range: Interval | None = None,
     columns: int = 25,
     rows: int = 25,
 ) -> MapField:
-    """Return the unit map on a `rows` × `columns` grid with its fixed points in view.
+    """Return a map on a `rows` × `columns` grid with its fixed points in view.
 
+    `map` is "unit", which takes `weight_sum` (0) and `weight_square_sum` (1), or "ensemble", which
+    takes `weight_gain` (that of the activation's default initialiser) and `bias_std` (0); the unit
+    map where neither says which.
     The ranges default to the surroundings of the stable fixed point of positive variance, or to
     means in [-1, 1] and variances in [0, 2] where there is none, widened to all other fixed points
-    but (0, 0), where no signal is left. Trajectories start at the corners
-    and the middles of the edges. `domain` is that of theorem 1, for SELU with weights within it.
-    Raises as `unit_map`, and InvalidValueError for an empty range.
+    but (0, 0), where no signal is left. Trajectories start at the corners and the middles of the
+    edges. `domain` is that of theorem 1, for the unit map of SELU with weights within it.
+    Raises as `fixed_points`, and InvalidValueError for an empty range.
     """
-    weights = {"weight_sum": weight_sum, "weight_square_sum": weight_square_sum}
-    points = fixed_points(activation, map="unit", **weights)
+    entry = activation_named(activation)
+    if map is None:
+        map = "unit" if weight_gain is None and bias_std is None else "ensemble"  # noqa: A001
+    chosen, parameters = resolve_map(
+        entry, map, weight_gain, bias_std, weight_sum, weight_square_sum
+    )
+    points = fixed_points(activation, map=chosen, **parameters)
     default_mean, default_variance = _window(points)
     mean_range, variance_range = mean_range or default_mean, variance_range or default_variance
     for name, interval in (("mean_range", mean_range), ("variance_range", variance_range)):
         if not interval[0] < interval[1]:
             raise InvalidValueError(name, interval, "(low, high) with low < high")
     means, variances = np.linspace(*mean_range, columns), np.linspace(*variance_range, rows)
-    new_mean, new_variance = unit_map(activation, means[None, :], variances[:, None], **weights)
-    inside = theorem_domain(0.0, 1.0, **weights) == "1" and activation == "selu"
+    step = unit_map if chosen == "unit" else ensemble_map
+    new_mean, new_variance = step(activation, means[None, :], variances[:, None], **parameters)
+    inside = (
+        chosen == "unit" and activation == "selu" and theorem_domain(0.0, 1.0, **parameters) == "1"
+    )
     return MapField(
         activation,
-        weight_sum,
-        weight_square_sum,
+        chosen,
+        parameters,
         means,
         variances,
         new_mean,
         new_variance,
         tuple(points),
         tuple(
-            trajectory(activation, mean, variance, _STEPS, map="unit", **weights)
+            trajectory(activation, mean, variance, _STEPS, map=chosen, **parameters)
             for mean, variance in _starts(means, variances)
         ),
         _DOMAIN if inside else None,

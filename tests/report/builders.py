@@ -202,8 +202,8 @@ def make_field(**changes: Any) -> MapField:
         paths.append(np.array(path))
     field = MapField(
         activation="selu",
-        weight_sum=0.0,
-        weight_square_sum=1.0,
+        map="unit",
+        parameters={"weight_sum": 0.0, "weight_square_sum": 1.0},
         means=means,
         variances=variances,
         new_mean=new_mean,
@@ -219,7 +219,7 @@ def make_densities(*, growth: float = 1.0, bins: int = 80) -> Densities:
     """Return the densities of a skewed variable whose variance changes by `growth` per layer."""
     generator = np.random.default_rng(1)
     layers = np.array([0, 1, 2, 4, 8, 16, 32, 64])
-    edges, density, mean, variance = [], [], [], []
+    edges, density, mean, variance, law = [], [], [], [], []
     for layer in layers:
         draws = generator.standard_normal(20_000)
         skewed = np.where(draws > 0, 1.05 * draws, 1.76 * np.expm1(draws)) if layer else draws
@@ -229,13 +229,20 @@ def make_densities(*, growth: float = 1.0, bins: int = 80) -> Densities:
         density.append(heights)
         mean.append(values.mean())
         variance.append(values.var())
+        law.append(np.full(bins, np.nan))
+    run = make_run()
     return Densities(
-        make_run().stack,
+        run.stack,
+        run.simulation,
         layers,
         np.array(edges),
         np.array(density),
         np.array(mean),
         np.array(variance),
+        np.array(law),
+        np.zeros(0),
+        np.zeros((len(layers), 0)),
+        np.zeros((len(layers), 0)),
     )
 
 

@@ -11,11 +11,12 @@ from snstat.report.figures.histogram import draw_histogram
 from snstat.report.figures.map_field import draw_map
 from snstat.report.figures.saving import FORMATS, save_figure
 from snstat.report.figures.style import STYLES
-from snstat.report.figures.trajectory import draw_trajectory
+from snstat.report.figures.trajectory import Options, draw_trajectory
 
 __all__ = [
     "FORMATS",
     "STYLES",
+    "Options",
     "draw_correlation",
     "draw_histogram",
     "draw_map",

@@ -5,77 +5,163 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from snstat.report.figures.series import Series, series_of
 from snstat.report.figures.style import (
-    DASHES,
-    MARKERS,
     WIDTH,
+    Style,
     drawing,
     dress,
+    page,
+    place_legend,
     settle,
     style_named,
 )
 from snstat.report.words import display_name
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from snstat.results import CorrelationCurve
 
+# More curves than these get axes of their own, so many side by side, each so many inches high.
+MOST_OVERLAID = 7
+ACROSS = 4
+SMALL = 2.2
+# Points: a marker, and how far apart markers of one fixed point stand.
+MARK, APART = 7.0, 8.0
+# Fixed points this close stand at one place.
+SAME = 1e-6
 
-def draw_correlation(curves: Sequence[CorrelationCurve], style: str = "light") -> Figure:
+
+def draw_correlation(
+    curves: Sequence[CorrelationCurve],
+    style: str = "light",
+    size: tuple[float, float] | None = None,
+) -> Figure:
     """Return the correlation of two inputs after one layer over that before it.
 
-    Fixed points are filled when stable, open when not. Raises UnknownNameError for an unknown
-    style.
+    Fixed points are filled when stable, open when not; those of several curves at one place stand
+    side by side across the diagonal. More than seven curves are drawn on axes of their own.
+    `size` is (width, height) in inches. Raises UnknownNameError for an unknown style.
     """
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
     look = style_named(style)
+    looks = series_of([curve.activation for curve in curves], look)
+    low = min(0.0, *(float(curve.correlations[0]) for curve in curves))
     with drawing(look):
-        figure = Figure(figsize=(WIDTH, 4.7), layout="compressed")
-        axes = figure.subplots()
-        dress(axes, look)
-        low = min(0.0, *(float(curve.correlations[0]) for curve in curves))
-        axes.plot([low, 1], [low, 1], color=look.faint, linewidth=1.0, zorder=1.5)
-        handles = []
-        for number, curve in enumerate(curves):
-            color = look.cycle[number % len(look.cycle)]
-            line = DASHES[number % len(DASHES)]
-            marker = MARKERS[number % len(MARKERS)]
-            axes.plot(curve.correlations, curve.images, color=color, linestyle=line, zorder=2)
-            # Of fixed points that coincide, later ones are smaller and stand inside.
-            for point in curve.fixed_points:
-                axes.plot(
-                    [point.value],
-                    [point.value],
-                    marker=marker,
-                    markersize=7 + 4 * (len(curves) - 1 - number),
-                    color=color,
-                    markerfacecolor=color if point.stable else look.ground,
-                    markeredgewidth=1.4,
-                    clip_on=False,
-                    zorder=3,
-                )
-            handles.append(
-                Line2D([], [], color=color, linestyle=line, marker=marker, label=_label(curve))
-            )
-        dot: dict[str, Any] = {"linestyle": "", "marker": "o", "color": look.ink, "markersize": 6}
-        handles += [
-            Line2D([], [], color=look.faint, linewidth=1.0, label="unchanged"),
-            Line2D([], [], label="stable", **dot),
-            Line2D([], [], label="not stable", markerfacecolor=look.ground, **dot),
-        ]
-        # Marks in the corners keep clear of the frame and its labels.
-        room = 0.04 * (1 - low)
-        axes.set_xlim(low - room, 1 + room)
-        axes.set_ylim(low - room, 1 + room)
-        axes.set_box_aspect(1)
-        axes.set_xlabel("correlation of two inputs' pre-activations")
-        axes.set_ylabel("their correlation one layer later")
-        figure.legend(handles=handles, loc="outside right center")
+        if len(curves) <= MOST_OVERLAID:
+            figure = page(WIDTH, 4.9, size)
+            figure.set_layout_engine("compressed")
+            axes = figure.subplots()
+            _draw(axes, curves, looks, low, look)
+            axes.set_xlabel("correlation of two inputs' pre-activations")
+            axes.set_ylabel("their correlation one layer later")
+            handles = [*_names(curves, looks), *_meanings(look)]
+            figure.legend(handles=handles, loc="outside right center")
+        else:
+            figure = _small_multiples(curves, looks, low, look, size)
         settle(figure)
     return figure
+
+
+def _small_multiples(
+    curves: Sequence[CorrelationCurve],
+    looks: Sequence[Series],
+    low: float,
+    look: Style,
+    size: tuple[float, float] | None,
+) -> Figure:
+    """Return a figure with axes of its own for each curve."""
+    rows = -(-len(curves) // ACROSS)
+    figure = page(WIDTH * 1.2, rows * SMALL + 0.7, size)
+    grid = figure.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False)
+    for axes, curve, series in zip(grid.flat, curves, looks, strict=False):
+        _draw(axes, [curve], [series], low, look)
+        axes.set_title(_label(curve), color=series.color, fontsize=7.5)
+    for axes in grid.flat[len(curves) :]:
+        axes.set_visible(False)
+    figure.supxlabel("correlation of two inputs' pre-activations", fontsize=9.5)
+    figure.supylabel("their correlation one layer later", fontsize=9.5)
+    place_legend(figure, _meanings(look), grow=size is None)
+    return figure
+
+
+def _draw(
+    axes: Axes,
+    curves: Sequence[CorrelationCurve],
+    looks: Sequence[Series],
+    low: float,
+    look: Style,
+) -> None:
+    """Draw curves with their fixed points, and the diagonal."""
+    dress(axes, look)
+    axes.plot([low, 1], [low, 1], color=look.faint, linewidth=1.0, zorder=1.5)
+    places: list[list[tuple[float, bool, Series]]] = []
+    for curve, series in zip(curves, looks, strict=True):
+        axes.plot(
+            curve.correlations, curve.images, color=series.color, linestyle=series.line, zorder=2
+        )
+        for point in curve.fixed_points:
+            mark = (point.value, point.stable, series)
+            near = [place for place in places if abs(place[0][0] - point.value) <= SAME]
+            if near:
+                near[0].append(mark)
+            else:
+                places.append([mark])
+    # Marks in the corners keep clear of the frame and its labels.
+    room = 0.05 * (1 - low)
+    axes.set_xlim(low - room, 1 + room)
+    axes.set_ylim(low - room, 1 + room)
+    axes.set_box_aspect(1)
+    for place in places:
+        _draw_marks(axes, place, look)
+
+
+def _draw_marks(axes: Axes, place: Sequence[tuple[float, bool, Series]], look: Style) -> None:
+    """Draw the fixed points of one place, in a row across the diagonal."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # noqa: S101  # for the type checker
+    for position, (value, stable, series) in enumerate(place):
+        shift = (position - (len(place) - 1) / 2) * APART / 72 / 2**0.5
+        axes.plot(
+            [value],
+            [value],
+            marker=series.marker,
+            markersize=MARK,
+            color=series.color,
+            markerfacecolor=series.color if stable else look.ground,
+            markeredgewidth=1.4,
+            clip_on=False,
+            zorder=3,
+            transform=axes.transData + ScaledTranslation(shift, -shift, figure.dpi_scale_trans),
+        )
+
+
+def _names(curves: Sequence[CorrelationCurve], looks: Sequence[Series]) -> list[Any]:
+    """Return a legend's entry for each curve."""
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D(
+            [], [], color=series.color, linestyle=series.line, marker=series.marker,
+            label=_label(curve),
+        )
+        for curve, series in zip(curves, looks, strict=True)
+    ]  # fmt: skip
+
+
+def _meanings(look: Style) -> list[Any]:
+    """Return a legend's entries for what holds of every curve."""
+    from matplotlib.lines import Line2D
+
+    dot: dict[str, Any] = {"linestyle": "", "marker": "o", "color": look.ink, "markersize": 6}
+    return [
+        Line2D([], [], color=look.faint, linewidth=1.0, label="unchanged"),
+        Line2D([], [], label="stable", **dot),
+        Line2D([], [], label="not stable", markerfacecolor=look.ground, **dot),
+    ]
 
 
 def _label(curve: CorrelationCurve) -> str:

@@ -1,4 +1,4 @@
-"""Activation densities layer by layer, as ridges beside Gaussians of the same moments."""
+"""Activation densities layer by layer, as ridges beside their law at infinite width."""
 
 from __future__ import annotations
 
@@ -7,48 +7,64 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snstat.report.figures.style import WIDTH, Style, drawing, dress, settle, style_named
-from snstat.report.words import display_name
+from snstat.report.figures.ridge import GAUSSIAN_DASHES, LAW_WIDTH, Scale, draw_ridge
+from snstat.report.figures.style import (
+    WIDTH,
+    Style,
+    drawing,
+    dress,
+    page,
+    place_caption,
+    place_legend,
+    settle,
+    style_named,
+)
+from snstat.report.words import display_name, simulation_words, stack_words
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from snstat.results import Densities, FloatArray
 
-# A ridge stays below its neighbour's baseline: it rises over at most this share of the distance.
-TALLEST_SHARE = 0.95
-# Taller peaks are cut here, in units of the typical one: a spike at zero, such as ReLU's, would
-# flatten all the rest.
-TALLEST = 1.25
-GAUSSIAN_POINTS = 301
 # Inches for each ridge, at most and at least, and the height that a figure outgrows only where its
 # ridges need it.
 ROOMY, TIGHT = 0.55, 0.19
 PAGE = 9.0
 # The input and 100 layers: a picture of 20 inches.
 MOST_RIDGES = 101
+# Variances that differ by more than this factor cannot share an axis.
+APART = 9.0
 
 
-def draw_histogram(densities: Densities, style: str = "light") -> Figure:
+def draw_histogram(
+    densities: Densities,
+    style: str = "light",
+    *,
+    caption: bool = True,
+    size: tuple[float, float] | None = None,
+) -> Figure:
     """Return one ridge for every layer of `densities`, the first at the top.
 
-    Filled ridges are the measured densities, lines the Gaussian of the same mean and variance;
-    every ridge is drawn over its own standard deviations where scales differ widely. Raises
+    Filled ridges are the measured densities, solid lines the law of the activations at infinite
+    width and dashed ones, where that is not known, the Gaussian of the measured mean and variance.
+    A value with a probability of its own, such as ReLU's 0, is a stem whose height is that
+    probability: measured as a marker, by the law as a bar across. Where scales differ widely every
+    ridge is drawn over its own standard deviations. `size` is (width, height) in inches. Raises
     UnknownNameError for an unknown style.
     """
-    from matplotlib.figure import Figure
-
     look = style_named(style)
     count = len(densities.layers)
-    scaled = _scales_differ(densities)
+    scale = Scale(
+        own=_scales_differ(densities),
+        typical=_typical_height(densities, scaled=_scales_differ(densities)),
+    )
     with drawing(look):
-        height = max(min(1.4 + ROOMY * count, PAGE), 1.4 + TIGHT * count)
-        figure = Figure(figsize=(WIDTH, height))
+        height = max(min(1.6 + ROOMY * count, PAGE), 1.6 + TIGHT * count)
+        figure = page(WIDTH, height, size)
         axes = figure.subplots()
-        typical = _typical_height(densities, scaled=scaled)
-        for row in range(count):
-            _draw_ridge(axes, densities, row, look, typical, scaled=scaled)
+        drawn = {
+            kind for row in range(count) for kind in draw_ridge(axes, densities, row, look, scale)
+        }
         dress(axes, look)
         axes.grid(visible=False, axis="y")
         axes.set_yticks(
@@ -58,56 +74,20 @@ def draw_histogram(densities: Densities, style: str = "light") -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set_ylabel("layer")
-        axes.set_xlabel("(activation − mean) / standard deviation" if scaled else "activation")
-        stack = densities.stack
-        axes.set_title(
-            f"{display_name(stack.activation)}, {stack.init} (gain {stack.weight_gain:.4g}), "
-            f"width {stack.width}",
-            loc="left",
-        )
-        _legend(figure, look)
+        axes.set_xlabel("(activation − mean) / standard deviation" if scale.own else "activation")
+        axes.set_title(display_name(densities.stack.activation), loc="left")
+        _legend(figure, look, drawn, grow=size is None)
+        if caption:
+            words = f"{stack_words(densities.stack)} · {simulation_words(densities.simulation)}"
+            place_caption(figure, words, look)
         settle(figure)
     return figure
-
-
-def _draw_ridge(
-    axes: Axes, densities: Densities, row: int, look: Style, height: float, *, scaled: bool
-) -> None:
-    """Draw the density of one layer above its baseline, and its Gaussian."""
-    mean, std = float(densities.mean[row]), math.sqrt(max(float(densities.variance[row]), 0.0))
-    edges, density = densities.edges[row], densities.density[row]
-    if not np.isfinite(density).all() or not np.isfinite(edges).all():
-        axes.text(0.0, -row + 0.1, "not finite", color=look.accent, transform=axes.transData)
-        return
-    if not math.isfinite(mean) or not math.isfinite(std):
-        # Finite activations beyond 1e154 have a variance beyond any float.
-        axes.text(0.0, -row + 0.1, "variance not finite", color=look.accent)
-        return
-    if scaled and std > 0:
-        edges, density, mean, std = (edges - mean) / std, density * std, 0.0, 1.0
-    color = look.cycle[0]
-    order = 2 + row * 0.01
-    tops = -row + np.minimum(density / height, TALLEST) * TALLEST_SHARE / TALLEST
-    axes.stairs(tops, edges, baseline=-row, fill=True, color=look.ground, zorder=order)
-    axes.stairs(tops, edges, baseline=-row, fill=True, color=color, alpha=0.45, zorder=order)
-    axes.stairs(tops, edges, baseline=-row, color=color, linewidth=0.9, zorder=order + 0.002)
-    if std > 0:
-        x = np.linspace(mean - 4 * std, mean + 4 * std, GAUSSIAN_POINTS)
-        gaussian = np.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
-        axes.plot(
-            x,
-            -row + np.minimum(gaussian / height, TALLEST) * TALLEST_SHARE / TALLEST,
-            color=look.accent,
-            linewidth=1.2,
-            linestyle=(0, (4, 1.5)),
-            zorder=order + 0.004,
-        )
 
 
 def _scales_differ(densities: Densities) -> bool:
     """Return whether one axis in the activations' own units would hide some layers."""
     known = densities.variance[np.isfinite(densities.variance) & (densities.variance > 0)]
-    return bool(known.size and known.max() / 9.0 > known.min())
+    return bool(known.size and known.max() / APART > known.min())
 
 
 def _typical_height(densities: Densities, *, scaled: bool) -> float:
@@ -119,16 +99,20 @@ def _typical_height(densities: Densities, *, scaled: bool) -> float:
     return float(np.median(1 / np.sqrt(2 * math.pi * known))) if known.size else 1.0
 
 
-def _legend(figure: Figure, look: Style) -> None:
+def _legend(figure: Figure, look: Style, drawn: set[str], *, grow: bool) -> None:
+    """Put above the ridges what of their parts was drawn."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    figure.legend(
-        handles=[
-            Patch(facecolor=look.cycle[0], alpha=0.6, label="simulation"),
-            Line2D([], [], color=look.accent, linestyle=(0, (4, 1.5)), linewidth=1.2,
-                   label="Gaussian of the same mean and variance"),
-        ],
-        loc="outside upper center",
-        ncols=2,
-    )  # fmt: skip
+    entries = {
+        "simulation": Patch(facecolor=look.cycle[0], alpha=0.6, label="simulation"),
+        "law": Line2D([], [], color=look.accent, linewidth=LAW_WIDTH,
+                      label="theory at infinite width"),
+        "gaussian": Line2D([], [], color=look.accent, linestyle=GAUSSIAN_DASHES,
+                           linewidth=LAW_WIDTH, label="Gaussian of the same mean and variance"),
+        "atom": Line2D([], [], color=look.ink, marker="o", markerfacecolor=look.ground,
+                       linewidth=1.0, label="probability of a single value"),
+        "cut": Line2D([], [], color=look.ink, marker="^", linestyle="", markersize=4,
+                      label="cut here: higher than the page"),
+    }  # fmt: skip
+    place_legend(figure, [entries[kind] for kind in entries if kind in drawn], grow=grow)

@@ -1,4 +1,4 @@
-"""The unit map as a field of arrows, after figure 2 of the SNN paper (arXiv:1706.02515)."""
+"""A map of mean and variance as arrows, after figure 2 of the SNN paper (arXiv:1706.02515)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from snstat.report.figures.style import WIDTH, Style, drawing, dress, settle, style_named
+from snstat.report.figures.style import (
+    WIDTH,
+    Style,
+    drawing,
+    dress,
+    page,
+    settle,
+    style_named,
+)
 from snstat.report.figures.ticks import shade_ticks
 from snstat.report.words import display_name
 
@@ -26,26 +34,26 @@ ROUNDING = 1e-12
 NULLCLINES: tuple[Any, ...] = ("dashed", "dashdot")
 
 
-def draw_map(field: MapField, style: str = "light") -> Figure:
+def draw_map(
+    field: MapField, style: str = "light", size: tuple[float, float] | None = None
+) -> Figure:
     """Return the arrow field of `field` with nullclines, trajectories, fixed points and domain.
 
     Arrows show the direction of one layer's step as it appears on the page; their shade shows
-    its length. Raises UnknownNameError for an unknown style.
+    its length. `size` is (width, height) in inches. Raises UnknownNameError for an unknown style.
     """
-    from matplotlib.figure import Figure
-
     look = style_named(style)
     with drawing(look):
-        figure = Figure(figsize=(WIDTH, 5.0))
+        figure = page(WIDTH, 5.0, size)
         axes = figure.subplots()
         axes.set_xlim(field.means[0], field.means[-1])
         axes.set_ylim(field.variances[0], field.variances[-1])
         axes.set_xlabel("activation mean")
         axes.set_ylabel("activation variance")
-        axes.set_title(
-            f"{display_name(field.activation)} unit map, weight sum {field.weight_sum:g}, "
-            f"weight square sum {field.weight_square_sum:g}"
+        parameters = ", ".join(
+            f"{name.replace('_', ' ')} {value:.4g}" for name, value in field.parameters.items()
         )
+        axes.set_title(f"{display_name(field.activation)} {field.map} map, {parameters}")
         dress(axes, look)
         _draw_arrows(figure, axes, field, look)
         _draw_nullclines(axes, field, look)
@@ -226,7 +234,7 @@ def _in_frame(field: MapField) -> list[FixedPoint]:
 def _spread(points: int) -> npt.NDArray[np.intp]:
     """Return about `ARROWS` evenly spaced indices away from the edges."""
     step = max(points // ARROWS, 1)
-    return np.arange(step // 2, points, step)
+    return np.arange(max(step // 2, 1), points - 1, step)
 
 
 def _page_aspect(figure: Figure) -> float:

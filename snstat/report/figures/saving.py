@@ -19,13 +19,23 @@ FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": "snstat"},
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": "snstat", "Producer": "snstat"},
 }
+# Where each format keeps a description.
+DESCRIPTIONS = {"png": "Description", "svg": "Description", "pdf": "Subject"}
 
 
-def save_figure(figure: Figure, target: str | Path | IO[bytes], format: str) -> None:  # noqa: A002
+def save_figure(
+    figure: Figure,
+    target: str | Path | IO[bytes],
+    format: str,  # noqa: A002
+    *,
+    dpi: float = DOTS_PER_INCH,
+    description: str = "",
+) -> None:
     """Write `figure` to `target`, a path or a binary file, as "png", "svg" or "pdf".
 
-    Raises UnknownNameError for another format. Fonts are embedded as outlines of their own in
-    PDF (type 42) and drawn as paths in SVG, so that text looks the same everywhere.
+    `dpi` is the resolution of a PNG, dots per inch; `description`, such as the command that made
+    the figure, goes into the file's metadata. Fonts are embedded in PDF (type 42); in SVG text
+    stays text. Raises UnknownNameError for another format.
     """
     import matplotlib as mpl
 
@@ -33,10 +43,13 @@ def save_figure(figure: Figure, target: str | Path | IO[bytes], format: str) -> 
         raise UnknownNameError("format", format, FORMATS)
     parameters: dict[Any, Any] = {
         "svg.hashsalt": "snstat",
-        "svg.fonttype": "path",
+        "svg.fonttype": "none",
         "pdf.fonttype": 42,
         "pdf.compression": 6,
     }
+    metadata = dict(FORMATS[format])
+    if description:
+        metadata[DESCRIPTIONS[format]] = description
     with mpl.rc_context(), np.errstate(over="ignore"):  # as in `drawing`
         # Nothing of the user's own configuration may change the bytes.
         mpl.rcdefaults()
@@ -44,7 +57,7 @@ def save_figure(figure: Figure, target: str | Path | IO[bytes], format: str) -> 
         figure.savefig(
             target,
             format=format,
-            dpi=DOTS_PER_INCH,
-            metadata=FORMATS[format],
+            dpi=dpi,
+            metadata=metadata,
             facecolor=figure.get_facecolor(),
         )

@@ -1,8 +1,9 @@
-"""How every figure looks: a colour-blind-safe palette, on light or dark ground."""
+"""How every figure looks: a colour-blind-safe palette, on light or dark ground, and its page."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 WIDTH = 6.8  # inches: the text width of most journals' two columns
 DOTS_PER_INCH = 200
 LEGEND_WIDTH = 0.95  # of the width of the page, at most
+# Points, and characters of that size to the inch.
+CAPTION_SIZE, CAPTION_CHARACTERS = 6.5, 17
 LEGEND_HEIGHT = 0.5  # inches that a figure's height allows for: two rows
 
 
@@ -44,9 +47,6 @@ STYLES = {
     "light": Style("#ffffff", "#1a1a1a", "#8c8c8c", "#D55E00", "#0072B2", (*_CYCLE, "#000000")),
     "dark": Style("#14171a", "#e8e8e8", "#8f969c", "#E69F00", "#56B4E9", (*_DARK_CYCLE, "#ffffff")),
 }
-# Told apart in grey too.
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 
 def style_named(name: str) -> Style:
@@ -85,6 +85,7 @@ def drawing(style: Style) -> Iterator[None]:
         "xtick.labelsize": 8.5,
         "ytick.labelsize": 8.5,
         "legend.fontsize": 8.5,
+        "svg.fonttype": "none",
         "legend.frameon": False,
         "lines.linewidth": 1.5,
         "lines.markersize": 4,
@@ -96,10 +97,17 @@ def drawing(style: Style) -> Iterator[None]:
         yield
 
 
-def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
+def page(width: float, height: float, size: tuple[float, float] | None) -> Figure:
+    """Return a figure of `size` (width, height) in inches, or of the size given first."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size or (width, height))
+
+
+def place_legend(figure: Figure, handles: Sequence[Artist], *, grow: bool = True) -> None:
     """Put the legend above all axes, in as few rows as its words and the page's width allow.
 
-    The page grows by the rows that it has no room for.
+    The page grows by the rows that it has no room for, unless its size was asked for.
     """
     for rows in range(1, len(handles) + 1):
         columns = math.ceil(len(handles) / rows)
@@ -108,8 +116,23 @@ def place_legend(figure: Figure, handles: Sequence[Artist]) -> None:
         if box.width <= LEGEND_WIDTH * figure.bbox.width or columns == 1:
             break
         legend.remove()
-    width, height = figure.get_size_inches()
-    figure.set_size_inches(width, height + max(box.height / figure.dpi - LEGEND_HEIGHT, 0.0))
+    if grow:
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + max(box.height / figure.dpi - LEGEND_HEIGHT, 0.0))
+
+
+def place_caption(figure: Figure, text: str, style: Style) -> None:
+    """Put a small caption at the foot of the page, wrapped to its width."""
+    if not text:
+        return
+    characters = int(figure.get_size_inches()[0] * CAPTION_CHARACTERS)
+    figure.supxlabel(
+        textwrap.fill(text, characters),
+        fontsize=CAPTION_SIZE,
+        color=style.faint,
+        x=0.01,
+        horizontalalignment="left",
+    )
 
 
 def settle(figure: Figure) -> None:

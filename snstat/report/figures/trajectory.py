@@ -1,26 +1,34 @@
-"""Moments over depth: simulation with its error band, theory, and the target (0, 1)."""
+"""Statistics over depth: simulation beside theory, all runs overlaid or each on its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from snstat.report.figures.captions import run_caption, run_labels
+from snstat.report.figures.panel import (
+    DOTTED,
+    ENDS,
+    Drawn,
+    draw_panel,
+    draw_residuals,
+    ends,
+    set_layers,
+)
+from snstat.report.figures.series import series_of
 from snstat.report.figures.style import (
-    DASHES,
-    MARKERS,
     WIDTH,
     Style,
     drawing,
-    dress,
+    page,
+    place_caption,
     place_legend,
     settle,
     style_named,
 )
-from snstat.report.figures.ticks import set_power_ticks, set_signed_ticks
-from snstat.report.words import display_name
 from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
@@ -29,228 +37,181 @@ if TYPE_CHECKING:
 
     from snstat.results import FloatArray, Run
 
-LABELS = {"cosine": "cosine of\ntwo inputs", GRADIENT: "squared gradient\nover the last"}
-TARGETS = {"mean": 0.0, "variance": 1.0}
-DOTTED = (0, (1, 2))
-# Lines where a run broke off: values that are not finite, or an interruption.
-BROKEN = (0, (6, 2))
-CUT = (0, (6, 2, 1, 2))
-# A range of more than this many-fold is drawn on a logarithmic axis.
-WIDE = 30.0
-# Stacks deeper than this get a logarithmic layer axis.
-DEEP = 300
-# Curves end where numbers are larger, and beyond HUGE an axis ends near its data: axes reckon with
-# powers beyond those that they show.
-LARGEST = 1e290
-HUGE = 1e150
-SLIGHT = 0.02
-# About how many layers carry a marker, and the most points that a curve is drawn with.
-MARKED = 14
-POINTS = 2000
+# More runs than these are drawn each on its own axes, so many side by side.
+MOST_OVERLAID = 7
+ACROSS = 4
+# Inches: of a panel, of its residual strip, of a small one, and of what else stands on the page.
+PANEL, STRIP, SMALL, REST = 1.75, 0.65, 1.15, 0.8
 
 
-def draw_trajectory(runs: Sequence[Run], style: str = "light") -> Figure:
-    """Return mean, variance and, where measured, cosine and gradient over depth, all overlaid.
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How trajectories are drawn.
 
-    Markers with ±1 standard error bars and a band are simulation, lines are theory; a thin
-    vertical line stands where a run stopped being finite or was interrupted. Raises
-    UnknownNameError for an unknown style.
+    `gradients` holds for each run the gradient by theory (layers,), drawn where it was not
+    measured; `targets` its target (mean, variance) or None; `residuals` adds a strip of z below
+    each panel; `caption` tells the network at the foot; `size` is (width, height) in inches;
+    `statistics` names the panels, by default mean, variance and what is known besides of cosine
+    and gradient.
     """
-    from matplotlib.figure import Figure
 
-    look = style_named(style)
-    names = ["mean", "variance"]
-    if any(np.isfinite(run.statistics["cosine"].estimate).any() for run in runs):
-        names.append("cosine")
-    if any(GRADIENT in run.statistics for run in runs):
-        names.append(GRADIENT)
+    gradients: Sequence[FloatArray | None] = ()
+    targets: Sequence[tuple[float, float] | None] = ()
+    residuals: bool = False
+    caption: bool = True
+    size: tuple[float, float] | None = None
+    statistics: Sequence[str] = ()
+
+
+def draw_trajectory(
+    runs: Sequence[Run], style: str = "light", options: Options | None = None
+) -> Figure:
+    """Return mean, variance and, where known, cosine and gradient over depth.
+
+    Markers with ±1 standard error bars and a band are simulation, lines are the theory that z was
+    computed with; a thin vertical line stands where a run stopped being finite or was interrupted.
+    More than seven runs are drawn on axes of their own. Raises UnknownNameError for an unknown
+    style.
+    """
+    look, options = style_named(style), options or Options()
+    drawn = drawables(runs, look, options)
+    names = list(options.statistics) or shown_statistics(drawn)
+    small = len(drawn) > MOST_OVERLAID
     with drawing(look):
-        figure = Figure(figsize=(WIDTH, 1.75 * len(names) + 0.8))
-        panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
-        for name, axes in zip(names, panels, strict=True):
-            _draw_panel(axes, runs, name, look)
-        panels[-1].set_xlabel("layer")
-        _legend(figure, runs, look)
-        if max(len(run.finite) for run in runs) > DEEP:
-            # Linear from 0 to 1, so that the input has its place on a logarithmic axis.
-            panels[-1].set_xscale("symlog", linthresh=1.0)
-        else:
-            panels[-1].xaxis.get_major_locator().set_params(integer=True)
-        panels[-1].set_xlim(left=0 if len(runs[0].finite) > DEEP else None)
+        figure = (_small_multiples if small else _overlaid)(drawn, names, look, options)
+        _legend(figure, drawn, look, options, named=not small)
+        if options.caption:
+            place_caption(figure, run_caption(runs), look)
         settle(figure)
     return figure
 
 
-def _draw_panel(axes: Axes, runs: Sequence[Run], name: str, look: Style) -> None:
-    """Draw one statistic of every run."""
-    axes.set_ylabel(LABELS.get(name, f"activation\n{name}"))
-    dress(axes, look)
-    if name in TARGETS:
-        axes.axhline(TARGETS[name], color=look.ink, linewidth=0.9, linestyle=DOTTED, zorder=1.5)
-    for number, run in enumerate(runs):
-        if len(run.finite) and name in run.statistics:
-            _draw_run(axes, run, name, number, look)
-        for layer, line, _ in _ends(run):
-            color = look.cycle[number % len(look.cycle)]
-            axes.axvline(layer, color=color, linewidth=0.8, linestyle=line, zorder=1.4)
-    _set_scale(axes, runs, name)
+def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]:
+    """Return the runs with their looks, labels, gradients and targets."""
+    looks = series_of([run.stack.activation for run in runs], look)
+    nothing: list[Any] = [None] * len(runs)
+    return [
+        Drawn(*parts)
+        for parts in zip(
+            runs,
+            looks,
+            run_labels(runs),
+            options.gradients or nothing,
+            options.targets or nothing,
+            strict=True,
+        )
+    ]
 
 
-def _draw_run(axes: Axes, run: Run, name: str, number: int, look: Style) -> None:
-    """Draw one statistic of one run: theory as a line, simulation as a band and markers."""
-    statistic = run.statistics[name]
-    layers = _thinned(len(run.finite))
-    color = look.cycle[number % len(look.cycle)]
-    estimate = _drawable(statistic.estimate[layers])
-    # An error beyond all that is drawn reaches the end of the axis.
-    stderr = np.minimum(np.nan_to_num(statistic.error[layers]), LARGEST)
-    axes.fill_between(
-        layers, estimate - stderr, estimate + stderr, color=color, alpha=0.3, linewidth=0
-    )
-    axes.plot(
-        layers,
-        _drawable(statistic.theory[layers]),
-        color=color,
-        linestyle=DASHES[number % len(DASHES)],
-        zorder=2.5,
-    )
-    marked = _marked(layers, number)
-    axes.errorbar(
-        layers[marked],
-        estimate[marked],
-        yerr=stderr[marked],
-        fmt=MARKERS[number % len(MARKERS)],
-        color=color,
-        markerfacecolor=look.ground,
-        markeredgewidth=1.1,
-        elinewidth=1.0,
-        capsize=0,
-        zorder=3,
-    )
+def shown_statistics(drawn: Sequence[Drawn]) -> list[str]:
+    """Return mean, variance and what is known besides of cosine and gradient."""
+    names = ["mean", "variance"]
+    for name in ("cosine", GRADIENT):
+        found = [entry.statistic(name) for entry in drawn]
+        if any(
+            statistic is not None and (np.isfinite(statistic.estimate).any() or name == GRADIENT)
+            for statistic in found
+        ):
+            names.append(name)
+    return names
 
 
-def _set_scale(axes: Axes, runs: Sequence[Run], name: str) -> None:
-    """Choose a scale that shows the values: logarithmic where they span decades."""
-    if name == "cosine":
-        low = min(0.0, *(float(np.nanmin(_shown(run, name))) for run in runs if _any(run, name)))
-        axes.set_ylim(low - 0.05, 1.05)
+def _overlaid(
+    drawn: Sequence[Drawn], names: Sequence[str], look: Style, options: Options
+) -> Figure:
+    """Return a panel for each statistic, which all runs share."""
+    heights = [PANEL, STRIP] * len(names) if options.residuals else [PANEL] * len(names)
+    figure = page(WIDTH, sum(heights) + REST, options.size)
+    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[
+        :, 0
+    ]
+    each = 2 if options.residuals else 1
+    for row, name in enumerate(names):
+        draw_panel(panels[each * row], drawn, name, look)
+        if options.residuals:
+            draw_residuals(panels[each * row + 1], drawn, name, look)
+    panels[-1].set_xlabel("layer")
+    set_layers(panels[-1], _longest(drawn))
+    return figure
+
+
+def _small_multiples(
+    drawn: Sequence[Drawn], names: Sequence[str], look: Style, options: Options
+) -> Figure:
+    """Return a column of panels for each run, some columns side by side, on common axes."""
+    bands = -(-len(drawn) // ACROSS)
+    each = len(names)
+    figure = page(WIDTH * 1.25, bands * each * SMALL + REST, options.size)
+    grid = figure.subplots(bands * each, ACROSS, sharex=True, squeeze=False)
+    for name_row, name in enumerate(names):
+        row_axes: list[Axes] = []
+        for number, entry in enumerate(drawn):
+            band, column = divmod(number, ACROSS)
+            axes = grid[band * each + name_row, column]
+            draw_panel(axes, [entry], name, look)
+            row_axes.append(axes)
+            if column:
+                axes.set_ylabel("")
+            if name_row == 0:
+                axes.set_title(entry.label, color=entry.series.color, fontsize=9)
+        _share(row_axes)
+    for axes in grid.flat:
+        if not axes.has_data():
+            axes.set_visible(False)
+    for axes in grid[-1]:
+        axes.set_xlabel("layer")
+    set_layers(grid[-1, 0], _longest(drawn))
+    return figure
+
+
+def _share(panels: Sequence[Axes]) -> None:
+    """Give all panels of a statistic one scale, where they have one kind of scale."""
+    if len({axes.get_yscale() for axes in panels}) > 1:
         return
-    values = np.concatenate([_shown(run, name) for run in runs if name in run.statistics])
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return
-    low, high = float(values.min()), float(values.max())
-    values = np.abs(values)
-    if values.max() > HUGE:
-        axes.margins(y=SLIGHT)
-    if name in {"variance", GRADIENT}:
-        positive = values[values > 0]
-        if positive.size and positive.max() > WIDE * positive.min():
-            if positive.min() < 1 / LARGEST:
-                axes.set_ylim(bottom=positive.min())
-            axes.set_yscale("log")
-            if values.max() > HUGE or positive.min() < 1 / HUGE:
-                set_power_ticks(axes)
-        else:
-            _include(axes, 0.9, 1.1)
-    elif values.max() > WIDE:
-        axes.set_yscale("symlog", linthresh=1.0)
-        # An error bar that crosses zero would reach as far down as the values reach up.
-        if low >= -1.0:
-            axes.set_ylim(bottom=-1.0)
-        if high <= 1.0:
-            axes.set_ylim(top=1.0)
-        set_signed_ticks(axes)
-    else:
-        _include(axes, -0.05, 0.05)
+    limits = np.array([axes.get_ylim() for axes in panels])
+    for axes in panels:
+        axes.set_ylim(float(limits[:, 0].min()), float(limits[:, 1].max()))
 
 
-def _ends(run: Run) -> list[tuple[int, Any, str]]:
-    """Return where a run stopped being finite or was interrupted: layer, dashes and words."""
-    ends: list[tuple[int, Any, str]] = []
-    if run.first_nonfinite is not None:
-        layer = run.first_nonfinite
-        ends.append((layer, BROKEN, f"not finite from layer {layer}"))
-    if run.partial:
-        last = max(len(run.finite) - 1, 0)
-        ends.append((last, CUT, f"interrupted at layer {last} of {run.stack.depth}"))
-    return ends
+def _longest(drawn: Sequence[Drawn]) -> int:
+    return max(len(entry.run.finite) for entry in drawn)
 
 
-def _include(axes: Axes, low: float, high: float) -> None:
-    """Widen the axis to hold [low, high]: noise about the target is not to fill the panel."""
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(min(bottom, low), max(top, high))
-
-
-def _shown(run: Run, name: str) -> FloatArray:
-    statistic = run.statistics[name]
-    return _drawable(np.concatenate([statistic.estimate, statistic.theory]))
-
-
-def _drawable(values: FloatArray) -> FloatArray:
-    """Return `values` with NaN, which is not drawn, where they are larger than axes can show."""
-    return np.where(np.abs(values) <= LARGEST, values, np.nan)
-
-
-def _any(run: Run, name: str) -> bool:
-    return bool(np.isfinite(_shown(run, name)).any())
-
-
-def _thinned(layers: int) -> npt.NDArray[np.intp]:
-    """Return at most about `POINTS` layers, log-spaced in deep stacks as the axis is."""
-    if layers <= POINTS:
-        return np.arange(layers)
-    return np.unique(np.append(0, np.geomspace(1, layers - 1, POINTS).astype(np.intp)))
-
-
-def _marked(layers: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.intp]:
-    """Return which of `layers` carry a marker of run `number`: evenly spaced on the axis.
-
-    Staggered, so that markers of runs that coincide stand beside each other.
-    """
-    last = int(layers[-1])
-    shift = number % 3 / 3
-    if last >= DEEP:
-        wanted = np.geomspace(1, last, MARKED) ** (1 - shift / MARKED)
-        return np.unique(np.append(0, np.searchsorted(layers, wanted)))
-    step = max(last // MARKED, 1)
-    return np.unique(np.append(0, np.arange(int(step * shift), last + 1, step)))
-
-
-def _legend(figure: Figure, runs: Sequence[Run], look: Style) -> None:
+def _legend(
+    figure: Figure, drawn: Sequence[Drawn], look: Style, options: Options, *, named: bool
+) -> None:
     """Put the legend above the panels, where no data can be."""
     from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=look.cycle[number % len(look.cycle)],
-            linestyle=DASHES[number % len(DASHES)],
-            marker=MARKERS[number % len(MARKERS)],
-            markerfacecolor=look.ground,
-            label=_label(run, runs),
-        )
-        for number, run in enumerate(runs)
-    ]
+    handles = []
+    if named:
+        handles = [
+            Line2D(
+                [],
+                [],
+                color=entry.series.color,
+                linestyle=entry.series.line,
+                marker=entry.series.marker,
+                markerfacecolor=look.ground,
+                label=entry.label,
+            )
+            for entry in drawn
+        ]
     handles += [
         Line2D([], [], color=look.ink, linestyle="", marker="o", markerfacecolor=look.ground,
                label="simulation ± 1 s.e."),
         Line2D([], [], color=look.ink, label="theory"),
-        Line2D([], [], color=look.ink, linewidth=0.9, linestyle=DOTTED, label="target (0, 1)"),
     ]  # fmt: skip
-    for number, run in enumerate(runs):
-        color = look.cycle[number % len(look.cycle)]
-        handles += [
-            Line2D([], [], color=color, linewidth=0.8, linestyle=line, label=words)
-            for _, line, words in _ends(run)
-        ]
-    place_legend(figure, handles)
-
-
-def _label(run: Run, runs: Sequence[Run]) -> str:
-    """Return the activation, and the initialiser where the runs differ in it."""
-    name = display_name(run.stack.activation)
-    same = len({other.stack.activation for other in runs}) == len(runs)
-    return name if same else f"{name}, {run.stack.init}, width {run.stack.width}"
+    for target in dict.fromkeys(entry.target for entry in drawn if entry.target is not None):
+        words = f"target ({target[0]:g}, {target[1]:g})"
+        handles.append(Line2D([], [], color=look.ink, linewidth=0.9, linestyle=DOTTED, label=words))
+    if named:
+        marks = [(entry.series.color, *end[1:]) for entry in drawn for end in ends(entry.run)]
+    else:
+        found = {end[1] for entry in drawn for end in ends(entry.run)}
+        marks = [(look.ink, line, words) for line, words in ENDS.items() if line in found]
+    handles += [
+        Line2D([], [], color=color, linewidth=0.8, linestyle=line, label=words)
+        for color, line, words in marks
+    ]
+    place_legend(figure, handles, grow=options.size is None)

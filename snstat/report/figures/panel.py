@@ -1,0 +1,239 @@
+"""One statistic over depth on its own axes: simulation with its error band, theory, the target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.report.figures.style import Style, dress
+from snstat.report.figures.ticks import set_power_ticks, set_signed_ticks
+from snstat.results import GRADIENT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from snstat.report.figures.series import Series
+    from snstat.results import FloatArray, Run, Statistic
+
+LABELS = {
+    "mean": "activation\nmean",
+    "variance": "activation\nvariance",
+    "cosine": "cosine of\ntwo inputs",
+    GRADIENT: "squared gradient\nover the last",
+}
+DOTTED = (0, (1, 2))
+# Lines where a run broke off: values that are not finite, or an interruption.
+BROKEN = (0, (6, 2))
+CUT = (0, (6, 2, 1, 2))
+ENDS = {BROKEN: "not finite from here", CUT: "interrupted here"}
+# A range of more than this many-fold is drawn on a logarithmic axis.
+WIDE = 30.0
+# Stacks deeper than this get a logarithmic layer axis.
+DEEP = 300
+# Curves end where numbers are larger, and beyond HUGE an axis ends near its data: axes reckon with
+# powers beyond those that they show.
+LARGEST = 1e290
+HUGE = 1e150
+SLIGHT = 0.02
+# About how many layers carry a marker, and the most points that a curve is drawn with.
+MARKED = 14
+POINTS = 2000
+# The residual strip reaches at least this many standard errors.
+LEAST_RESIDUAL = 3.5
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A run to draw: its look, its `gradient` by theory (layers,) where none was measured, and its
+    target (mean, variance), if it has one."""
+
+    run: Run
+    series: Series
+    label: str
+    gradient: FloatArray | None = None
+    target: tuple[float, float] | None = None
+
+    def statistic(self, name: str) -> Statistic | None:
+        """Return a statistic of the run, the gradient by theory alone if it was not measured."""
+        from snstat.results import Statistic
+
+        found = self.run.statistics.get(name)
+        if found is None and name == GRADIENT and self.gradient is not None:
+            nothing = np.full_like(self.gradient, np.nan)
+            found = Statistic(nothing, nothing, self.gradient, logarithmic=True)
+        return found
+
+    def goal(self, name: str) -> float | None:
+        """Return the target of a statistic."""
+        if self.target is None or name not in {"mean", "variance"}:
+            return None
+        return self.target[name == "variance"]
+
+
+def draw_panel(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -> None:
+    """Draw one statistic of every run."""
+    axes.set_ylabel(LABELS.get(name, name.replace("_", " ")))
+    dress(axes, look)
+    for goal in {entry.goal(name) for entry in drawn} - {None}:
+        assert goal is not None  # noqa: S101  # for the type checker
+        axes.axhline(goal, color=look.ink, linewidth=0.9, linestyle=DOTTED, zorder=1.5)
+    for number, entry in enumerate(drawn):
+        if entry.statistic(name) is not None:
+            _draw_run(axes, entry, name, number, look)
+        for layer, line, _ in ends(entry.run):
+            axes.axvline(layer, color=entry.series.color, linewidth=0.8, linestyle=line, zorder=1.4)
+    _set_scale(axes, drawn, name)
+
+
+def draw_residuals(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -> None:
+    """Draw (estimate − theory) / standard error of one statistic of every run, z of the table."""
+    dress(axes, look)
+    axes.set_ylabel("z")
+    for level, width in ((0.0, 0.8), (-2.0, 0.5), (2.0, 0.5)):
+        axes.axhline(level, color=look.faint, linewidth=width, zorder=1.5)
+    reach = LEAST_RESIDUAL
+    for number, entry in enumerate(drawn):
+        statistic = entry.statistic(name)
+        if statistic is None or not len(entry.run.finite):
+            continue
+        layers = thinned(len(statistic.theory))
+        marked = layers[_marked(layers, number)]
+        z = statistic.z[marked]
+        known = np.abs(z[np.isfinite(z)])
+        reach = max(reach, *(1.1 * known).tolist()) if known.size else reach
+        axes.plot(
+            marked, z, entry.series.marker, color=entry.series.color,
+            markerfacecolor=look.ground, markeredgewidth=1.0, markersize=3,
+        )  # fmt: skip
+    axes.set_ylim(-reach, reach)
+
+
+def set_layers(axes: Axes, layers: int) -> None:
+    """Give an axis of `layers` layers, the input included, its scale."""
+    if layers > DEEP:
+        # Linear from 0 to 1, so that the input has its place on a logarithmic axis.
+        axes.set_xscale("symlog", linthresh=1.0)
+        axes.set_xlim(left=0)
+    else:
+        axes.locator_params(axis="x", integer=True)
+
+
+def ends(run: Run) -> list[tuple[int, Any, str]]:
+    """Return where a run stopped being finite or was interrupted: layer, dashes and words."""
+    found: list[tuple[int, Any, str]] = []
+    if run.first_nonfinite is not None:
+        layer = run.first_nonfinite
+        found.append((layer, BROKEN, f"not finite from layer {layer}"))
+    if run.partial:
+        last = max(len(run.finite) - 1, 0)
+        found.append((last, CUT, f"interrupted at layer {last} of {run.stack.depth}"))
+    return found
+
+
+def thinned(layers: int) -> npt.NDArray[np.intp]:
+    """Return at most about `POINTS` layers, log-spaced in deep stacks as the axis is."""
+    if layers <= POINTS:
+        return np.arange(layers)
+    return np.unique(np.append(0, np.geomspace(1, layers - 1, POINTS).astype(np.intp)))
+
+
+def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> None:
+    """Draw one statistic of one run: theory as a line, simulation as a band and markers."""
+    statistic, series = entry.statistic(name), entry.series
+    if statistic is None or not len(statistic.theory):
+        return
+    layers = thinned(len(statistic.theory))
+    estimate = _drawable(statistic.estimate[layers])
+    axes.plot(
+        layers, _drawable(statistic.reference[layers]), color=series.color, linestyle=series.line,
+        zorder=2.5,
+    )  # fmt: skip
+    if not np.isfinite(estimate).any():
+        return
+    # An error beyond all that is drawn reaches the end of the axis.
+    stderr = np.minimum(np.nan_to_num(statistic.error[layers]), LARGEST)
+    axes.fill_between(
+        layers, estimate - stderr, estimate + stderr, color=series.color, alpha=0.3, linewidth=0
+    )
+    marked = _marked(layers, number)
+    axes.errorbar(
+        layers[marked],
+        estimate[marked],
+        yerr=stderr[marked],
+        fmt=series.marker,
+        color=series.color,
+        markerfacecolor=look.ground,
+        markeredgewidth=1.1,
+        elinewidth=1.0,
+        capsize=0,
+        zorder=3,
+    )
+
+
+def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:
+    """Choose a scale that shows the values: logarithmic where they span decades."""
+    found = [statistic for entry in drawn if (statistic := entry.statistic(name)) is not None]
+    values = np.concatenate([_shown(statistic) for statistic in found] or [np.empty(0)])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return
+    low, high = float(values.min()), float(values.max())
+    if name == "cosine":
+        axes.set_ylim(min(0.0, low) - 0.05, 1.05)
+        return
+    values = np.abs(values)
+    if values.max() > HUGE:
+        axes.margins(y=SLIGHT)
+    if low >= 0 and name != "mean":
+        positive = values[values > 0]
+        if positive.size and positive.max() > WIDE * positive.min():
+            if positive.min() < 1 / LARGEST:
+                axes.set_ylim(bottom=positive.min())
+            axes.set_yscale("log")
+            if values.max() > HUGE or positive.min() < 1 / HUGE:
+                set_power_ticks(axes)
+        else:
+            _include(axes, 0.9, 1.1)
+    elif values.max() > WIDE:
+        axes.set_yscale("symlog", linthresh=1.0)
+        # An error bar that crosses zero would reach as far down as the values reach up.
+        if low >= -1.0:
+            axes.set_ylim(bottom=-1.0)
+        if high <= 1.0:
+            axes.set_ylim(top=1.0)
+        set_signed_ticks(axes)
+    else:
+        _include(axes, -0.05, 0.05)
+
+
+def _include(axes: Axes, low: float, high: float) -> None:
+    """Widen the axis to hold [low, high]: noise about the target is not to fill the panel."""
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, low), max(top, high))
+
+
+def _shown(statistic: Statistic) -> FloatArray:
+    return _drawable(np.concatenate([statistic.estimate, statistic.reference]))
+
+
+def _drawable(values: FloatArray) -> FloatArray:
+    """Return `values` with NaN, which is not drawn, where they are larger than axes can show."""
+    return np.where(np.abs(values) <= LARGEST, values, np.nan)
+
+
+def _marked(layers: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.intp]:
+    """Return which of `layers` carry a marker of run `number`: evenly spaced on the axis.
+
+    Staggered, so that markers of runs that coincide stand beside each other.
+    """
+    last = int(layers[-1])
+    shift = number % 3 / 3
+    if last >= DEEP:
+        wanted = np.geomspace(1, last, MARKED) ** (1 - shift / MARKED)
+        return np.unique(np.append(0, np.searchsorted(layers, wanted)))
+    step = max(last // MARKED, 1)
+    return np.unique(np.append(0, np.arange(int(step * shift), last + 1, step)))

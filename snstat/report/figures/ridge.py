@@ -1,0 +1,120 @@
+"""One layer's density above its baseline, with its law and the values that it is cut at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from snstat.report.figures.style import Style
+    from snstat.results import Densities, FloatArray
+
+# A ridge stays below its neighbour's baseline: it rises over at most this share of the distance.
+TALLEST_SHARE = 0.95
+# Taller peaks are cut here, in units of the typical one, and marked.
+TALLEST = 1.25
+GAUSSIAN_POINTS = 301
+GAUSSIAN_DASHES = (0, (4, 1.5))
+LAW_WIDTH = 1.2
+# The height of a stem whose probability is 1.
+STEM = 0.9
+# Smaller probabilities are not written beside their stems.
+LEAST_SHARE = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How ridges are scaled: each over its `own` standard deviations, and the density that counts
+    as `typical`."""
+
+    own: bool
+    typical: float
+
+    def heights(self, density: FloatArray) -> FloatArray:
+        """Return how high densities rise above the baseline, cut at the tallest."""
+        return np.minimum(density / self.typical, TALLEST) * TALLEST_SHARE / TALLEST
+
+
+def draw_ridge(
+    axes: Axes, densities: Densities, row: int, look: Style, scale: Scale
+) -> Iterator[str]:
+    """Draw one layer of `densities`, and yield what was drawn: "simulation", "law", "gaussian",
+    "atom" and "cut"."""
+    mean, std = float(densities.mean[row]), math.sqrt(max(float(densities.variance[row]), 0.0))
+    edges, density, law = densities.edges[row], densities.density[row], densities.law[row]
+    if not np.isfinite(density).all() or not np.isfinite(edges).all():
+        axes.text(0.0, -row + 0.1, "not finite", color=look.accent, transform=axes.transData)
+        return
+    if not math.isfinite(mean) or not math.isfinite(std):
+        # Finite activations beyond 1e154 have a variance beyond any float.
+        axes.text(0.0, -row + 0.1, "variance not finite", color=look.accent)
+        return
+    shift, unit = (mean, std) if scale.own and std > 0 else (0.0, 1.0)
+    edges, density, law = (edges - shift) / unit, density * unit, law * unit
+    color, order = look.cycle[0], 2 + row * 0.01
+    tops = -row + scale.heights(density)
+    axes.stairs(tops, edges, baseline=-row, fill=True, color=look.ground, zorder=order)
+    axes.stairs(tops, edges, baseline=-row, fill=True, color=color, alpha=0.45, zorder=order)
+    axes.stairs(tops, edges, baseline=-row, color=color, linewidth=0.9, zorder=order + 0.002)
+    yield "simulation"
+    middles = (edges[1:] + edges[:-1]) / 2
+    cut = density > TALLEST * scale.typical
+    if np.isfinite(law).all():
+        axes.plot(middles, -row + scale.heights(law), color=look.accent, linewidth=LAW_WIDTH,
+                  zorder=order + 0.004)  # fmt: skip
+        cut |= law > TALLEST * scale.typical
+        yield "law"
+    elif std > 0:
+        _draw_gaussian(axes, (mean - shift) / unit, std / unit, row, look, scale)
+        yield "gaussian"
+    if cut.any():
+        top = -row + TALLEST_SHARE
+        place = float(middles[cut][len(middles[cut]) // 2])
+        axes.plot([place], [top], "^", color=look.ink, markersize=4, zorder=order + 0.005)
+        yield "cut"
+    for number, atom in enumerate(densities.atoms.tolist()):
+        if math.isfinite(densities.atom_shares[row, number]):
+            _draw_atom(axes, densities, row, number, (atom - shift) / unit, look)
+            yield "atom"
+
+
+def _draw_gaussian(
+    axes: Axes, mean: float, std: float, row: int, look: Style, scale: Scale
+) -> None:
+    """Draw the Gaussian of a mean and a standard deviation."""
+    x = np.linspace(mean - 4 * std, mean + 4 * std, GAUSSIAN_POINTS)
+    gaussian = np.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
+    axes.plot(
+        x, -row + scale.heights(gaussian), color=look.accent, linewidth=LAW_WIDTH,
+        linestyle=GAUSSIAN_DASHES, zorder=2 + row * 0.01 + 0.004,
+    )  # fmt: skip
+
+
+def _draw_atom(
+    axes: Axes, densities: Densities, row: int, number: int, place: float, look: Style
+) -> None:
+    """Draw a stem as high as the probability of one value, and what theory says of it."""
+    share = float(densities.atom_shares[row, number])
+    chance = float(densities.atom_law[row, number])
+    order = 2 + row * 0.01 + 0.006
+    axes.plot([place, place], [-row, -row + STEM * share], color=look.ink, linewidth=1.0,
+              zorder=order)  # fmt: skip
+    axes.plot([place], [-row + STEM * share], "o", color=look.ink, markersize=3.5,
+              markerfacecolor=look.ground, zorder=order + 0.001, clip_on=False)  # fmt: skip
+    if math.isfinite(chance):
+        axes.plot(
+            [place], [-row + STEM * chance], "_", color=look.accent, markersize=12,
+            markeredgewidth=1.6, zorder=order, clip_on=False,
+        )  # fmt: skip
+    if share < LEAST_SHARE:
+        return
+    axes.annotate(
+        f"{share:.2f}", (place, -row + STEM * share), xytext=(5, -2), textcoords="offset points",
+        fontsize=6.5, color=look.ink, zorder=order + 0.001,
+    )  # fmt: skip
