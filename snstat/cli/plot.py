@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -12,85 +13,138 @@ from snstat.cli.formats import PICTURES as FORMATS
 from snstat.cli.formats import format_for
 from snstat.cli.options import (
     REAL,
+    VERBOSITY_OPTIONS,
+    apply,
     output_option,
-    refuse_others,
     stack_options,
-    verbosity_options,
 )
 from snstat.cli.output import STDOUT, write_stdout_binary, wrote
 from snstat.cli.parameters import File, Layers, Name
+from snstat.cli.picture import (
+    KINDS,
+    MAPS,
+    Size,
+    command_words,
+    draw,
+    require_options,
+    require_pixels,
+)
 from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
-from snstat.report.selection import parse_layers
 
-KINDS = ("trajectory", "map", "histogram", "correlation")
+Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
-# Options that do not say what the network is.
-OWN_OPTIONS = {
-    "saved",
-    "kind",
-    "output",
-    "form",
-    "style",
-    "weight_sum",
-    "weight_square_sum",
-    "layers",
-}
-MAP_ALONE = (
-    "with --kind map: the unit map has no network, only --weight-sum and --weight-square-sum"
-)
 
 EXAMPLES = """\b
 Examples:
   snstat plot -o trajectory.png
   snstat plot -a selu -a relu -a tanh --kind trajectory -o compare.svg
   snstat plot --kind map -o map.pdf
+  snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
   snstat propagate -f json | snstat plot - -o run.png
   snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
 
 
+def picture_options(function: Function) -> Function:
+    """Add the options that say what is drawn, and how."""
+    return apply(
+        function,
+        [
+            click.option(
+                "--kind",
+                type=Name(KINDS),
+                default="trajectory",
+                show_default=True,
+                help="What to draw.",
+            ),
+            click.option(
+                "--map",
+                "chosen_map",
+                type=Name(MAPS),
+                default="unit",
+                show_default=True,
+                help="The map of --kind map: of one unit with given weights, or of random weights.",
+            ),
+            click.option(
+                "--weight-sum",
+                type=REAL,
+                metavar="OMEGA",
+                show_default="0",
+                help="Sum of a unit's weights (unit map only).",
+            ),
+            click.option(
+                "--weight-square-sum",
+                type=REAL,
+                metavar="TAU",
+                show_default="1",
+                help="Sum of their squares (unit map only).",
+            ),
+            click.option(
+                "--layers",
+                type=Layers(),
+                default="log",
+                show_default=True,
+                metavar="WHICH",
+                help="Ridges of a histogram: log, all, or numbers and ranges such as"
+                " 0,1,8-16,last.",
+            ),
+            click.option(
+                "--residuals/--no-residuals",
+                default=False,
+                show_default=True,
+                help="A strip of z, (estimate - theory)/standard error, below each panel of a"
+                " trajectory.",
+            ),
+            click.option(
+                "--caption/--no-caption",
+                default=True,
+                show_default=True,
+                help="Tell network, trials and seed at the foot.",
+            ),
+            click.option(
+                "--style",
+                type=Name(STYLES),
+                default="light",
+                show_default=True,
+                help="Colours.",
+            ),
+            click.option(
+                "--size",
+                type=Size(),
+                metavar="WxH",
+                show_default="what the picture needs",
+                help="Width and height in inches, such as 6.8x4.",
+            ),
+            click.option(
+                "--dpi",
+                type=REAL,
+                default=200.0,
+                show_default=True,
+                metavar="N",
+                help="Dots per inch of a PNG.",
+            ),
+        ],
+        "Picture",
+    )
+
+
+def picture_output_options(function: Function) -> Function:
+    """Add the options that say where the picture goes, in which format."""
+    form = click.option(
+        "--format",
+        "form",
+        type=Name(FORMATS),
+        show_default="from the name of FILE",
+        help="Format of the picture.",
+    )
+    return apply(function, [output_option, form, *VERBOSITY_OPTIONS], "Output")
+
+
 @click.command(epilog=EXAMPLES)
 @click.argument("saved", nargs=-1, type=File(), metavar="[RUN.json ... | -]")
-@click.option(
-    "--kind",
-    type=Name(KINDS),
-    default="trajectory",
-    show_default=True,
-    help="What to draw.",
-)
-@output_option
-@click.option(
-    "--format",
-    "form",
-    type=Name(FORMATS),
-    show_default="from the name of FILE",
-    help="Format of the picture.",
-)
-@click.option("--style", type=Name(STYLES), default="light", show_default=True, help="Colours.")
-@click.option(
-    "--weight-sum",
-    type=REAL,
-    metavar="OMEGA",
-    show_default="0",
-    help="Sum of a unit's weights (map only).",
-)
-@click.option(
-    "--weight-square-sum",
-    type=REAL,
-    metavar="TAU",
-    show_default="1",
-    help="Sum of their squares (map only).",
-)
-@click.option(
-    "--layers",
-    type=Layers(),
-    default="log",
-    show_default=True,
-    metavar="WHICH",
-    help="Ridges of a histogram: log, all, or numbers and ranges such as 0,1,8-16,last.",
-)
+@picture_options
+@picture_output_options
 @stack_options
-@verbosity_options
 @version_option
 @click.pass_context
 def command(
@@ -100,38 +154,49 @@ def command(
     kind: str,
     output: str | None,
     form: str | None,
+    dpi: float,
+    chosen_map: str,
     style: str,
     weight_sum: float | None,
     weight_square_sum: float | None,
     layers: str,
+    residuals: bool,
+    caption: bool,
+    size: tuple[float, float] | None,
     **options: Any,
 ) -> None:
     """Draw a saved result of `snstat propagate`, or a run with the same options made now.
 
-    trajectory: mean and variance over depth with theory and target. map: the unit map on the
-    (mean, variance) plane. histogram: activation densities layer by layer. correlation: the
-    correlation map with its fixed points.
+    trajectory: statistics over depth with theory and target. map: the unit or the ensemble map on
+    the (mean, variance) plane. histogram: activation densities layer by layer beside their law.
+    correlation: the correlation map with its fixed points.
     """
     form = picture_format(output, form)
-    if kind != "map":
-        for name, value in (
-            ("--weight-sum", weight_sum),
-            ("--weight-square-sum", weight_square_sum),
-        ):
-            if value is not None:
-                raise InvalidValueError(name, value, "left out", "it belongs to --kind map")
-    if saved:
-        refuse_others(ctx, OWN_OPTIONS)
-    elif kind == "map":
-        refuse_others(ctx, OWN_OPTIONS | {"activation"}, MAP_ALONE)
+    require_options(ctx, kind, chosen_map, saved=bool(saved))
+    require_pixels(size, dpi)
     subject = Subject(saved, options)
+
+    def figure() -> Any:
+        return draw(
+            subject,
+            kind,
+            style=style,
+            layers=layers,
+            chosen_map=chosen_map,
+            weight_sum=weight_sum,
+            weight_square_sum=weight_square_sum,
+            residuals=residuals,
+            caption=caption,
+            size=size,
+        )
+
+    words = command_words(ctx)
     if output == STDOUT:
-        figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)
-        write_stdout_binary(lambda file: _save(figure, file, form))
+        drawn = figure()
+        write_stdout_binary(lambda file: _save(drawn, file, form, dpi, words))
     elif output is not None:
         with whole_file(output, binary=True) as file:
-            figure = draw(subject, kind, style, layers, weight_sum, weight_square_sum)
-            _save(figure, file, form)
+            _save(figure(), file, form, dpi, words)
         wrote(output, f"{kind}, {form}" + (", of a partial run" if subject.partial else ""))
     if subject.partial:
         ctx.exit(130)
@@ -151,46 +216,7 @@ def picture_format(output: str | None, form: str | None) -> str:
     return chosen
 
 
-def draw(
-    subject: Subject,
-    kind: str,
-    style: str,
-    layers: str,
-    weight_sum: float | None,
-    weight_square_sum: float | None,
-) -> Any:
-    """Return the figure asked for."""
-    from snstat.report import figures
-
-    if kind == "trajectory":
-        from snstat.display import trajectory_options
-
-        runs = subject.runs()
-        return figures.draw_trajectory(runs, style, trajectory_options(runs))
-    if kind == "correlation":
-        from snstat.theory.pictures import correlation_curve
-
-        curves = [
-            correlation_curve(
-                stack.activation, weight_gain=stack.weight_gain, bias_std=stack.bias_std
-            )
-            for stack in subject.stacks()
-        ]
-        return figures.draw_correlation(curves, style)
-    stack = subject.stack(kind)
-    if kind == "map":
-        from snstat.theory.pictures import map_field
-
-        field = map_field(
-            stack.activation,
-            weight_sum=0.0 if weight_sum is None else weight_sum,
-            weight_square_sum=1.0 if weight_square_sum is None else weight_square_sum,
-        )
-        return figures.draw_map(field, style)
-    return figures.draw_histogram(subject.densities(parse_layers(layers)), style)
-
-
-def _save(figure: Any, file: Any, form: str) -> None:
+def _save(figure: Any, file: Any, form: str, dpi: float, words: str) -> None:
     from snstat.report.figures import save_figure
 
-    save_figure(figure, file, form)
+    save_figure(figure, file, form, dpi=dpi, description=words)

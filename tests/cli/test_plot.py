@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -13,8 +14,8 @@ from snstat.cli import run
 from snstat.cli.plot import KINDS
 
 SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
-# The unit map has no network.
-SMALL_OF = {kind: [] if kind == "map" else SMALL for kind in KINDS}
+# Maps have no network, and correlations no sampling.
+SMALL_OF = {kind: [] if kind in {"map", "correlation"} else SMALL for kind in KINDS}
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
 
@@ -34,6 +35,11 @@ def test_every_kind_in_every_format(capsys, tmp_path, kind, form):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def picture(path):
+    """Return an SVG without the command that made it."""
+    return re.sub(r"<dc:description>.*?</dc:description>", "", path.read_text(), flags=re.DOTALL)
+
+
 @pytest.fixture
 def saved(capsys, tmp_path):
     path = tmp_path / "run.json"
@@ -46,15 +52,15 @@ def test_a_saved_run_gives_the_bytes_of_a_fresh_one(capsys, tmp_path, saved, kin
     fresh, again = tmp_path / "fresh.svg", tmp_path / "again.svg"
     assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(fresh))[0] == 0
     assert call(capsys, "plot", str(saved), "--kind", kind, "-o", str(again))[0] == 0
-    assert fresh.read_bytes() == again.read_bytes()
+    assert picture(fresh) == picture(again)
 
 
 def test_a_run_is_read_from_standard_input(capsys, tmp_path, saved, monkeypatch):
-    direct, piped = tmp_path / "direct.png", tmp_path / "piped.png"
+    direct, piped = tmp_path / "direct.svg", tmp_path / "piped.svg"
     call(capsys, "plot", str(saved), "-o", str(direct))
     monkeypatch.setattr(sys, "stdin", io.StringIO(saved.read_text()))
     assert call(capsys, "plot", "-", "-o", str(piped))[0] == 0
-    assert piped.read_bytes() == direct.read_bytes()
+    assert picture(piped) == picture(direct)
 
 
 def test_standard_output_takes_the_picture(saved):
@@ -83,6 +89,19 @@ def test_standard_output_takes_the_picture(saved):
         (["-o", "p.png", "--kind", "map", "--no-backward"], "--backward"),
         (["--kind", "histogram", "--layers", "0,99", "-d", "3", "-o", "p.png"], "99"),
         (["--kind", "histogram", "--layers", "all", "-d", "101", "-o", "p.png"], "at most 101"),
+        (["-o", "p.png", "--kind", "correlation", "--depth", "9"], "--depth"),
+        (["-o", "p.png", "--kind", "correlation", "--residuals"], "--residuals"),
+        (["-o", "p.png", "--kind", "histogram", "--backward"], "--backward"),
+        (["-o", "p.png", "--layers", "0,1"], "--layers"),
+        (["-o", "p.png", "--map", "ensemble"], "--map"),
+        (
+            ["-o", "p.png", "--kind", "map", "--map", "ensemble", "--weight-sum", "1"],
+            "--weight-sum",
+        ),
+        (["-o", "p.png", "--size", "6"], "6.8x4"),
+        (["-o", "p.png", "--size", "0x4"], "1 to 100 inches"),
+        (["-o", "p.png", "--dpi", "0"], "20 to 2400"),
+        (["-o", "p.png", "--size", "100x100", "--dpi", "2400"], "400,000,000 pixels"),
         (["-o", "no/such/picture.png"], "no/such/picture.png"),
         (["-o", "picture.png", "--depth", "0"], "depth"),
     ],
@@ -102,6 +121,29 @@ def test_options_beside_a_saved_run_are_refused(capsys, tmp_path, saved):
     code, _, err = call(capsys, "plot", str(saved), "--depth", "9", "-o", out)
     assert code == 2
     assert "--depth" in err
+
+
+def test_size_resolution_and_command_are_those_asked_for(capsys, tmp_path):
+    path = tmp_path / "small.png"
+    words = ["plot", *SMALL, "--residuals", "--no-caption", "--size", "5x4.5", "--dpi", "60"]
+    assert call(capsys, *words, "-o", str(path))[0] == 0
+    data = path.read_bytes()
+    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (300, 270)
+    command = (
+        b"snstat plot --residuals --no-caption --size 5x4.5 --dpi 60.0 --depth 4 --width 16"
+        b" --batch 4 --trials 2"
+    )
+    assert command in data
+    again = tmp_path / "again.png"
+    assert call(capsys, *words, "-o", str(again))[0] == 0
+    assert again.read_bytes() == data
+
+
+def test_the_ensemble_map_has_a_picture_too(capsys, tmp_path):
+    path = tmp_path / "map.svg"
+    words = ["--kind", "map", "--map", "ensemble", "-a", "tanh", "--weight-gain", "1.5"]
+    assert call(capsys, "plot", *words, "--bias-std", "0.1", "-o", str(path))[0] == 0
+    assert "tanh ensemble map, weight gain 1.5, bias std 0.1" in path.read_text()
 
 
 def test_schemas_are_printed(capsys):
