@@ -28,7 +28,6 @@ from snstat.saved import load_named
 from snstat.stack import Stack
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
-DEFAULTS = {"activation": "selu", "depth": 64}
 # Added to a seed, modulo 2⁶⁴, for a run that is to be independent of its baseline: seeds are keys,
 # and the streams of any two keys are.
 OTHER_SEED = 1
@@ -88,7 +87,7 @@ class Request:
                 before = _inherited(baseline, given, same_seed=same_seed)
             if baseline is not None:
                 given["seed"] = _seed(given, baseline, same_seed=same_seed)
-            plan = _plan(DEFAULTS | before | given)
+            plan = _plan(before | given)
         stack = stack_of(saved) if saved is not None else plan.stack if plan is not None else None
         if stack is not None:
             _require_layers(bounds, stack)
@@ -283,6 +282,8 @@ def _inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> d
         raise InvalidValueError(
             "inputs", "array", "given again", "the baseline was made from an array in memory"
         )
+    if "widths" in given:
+        options |= {"depth": None, "width": None}
     # Another stack may need the other sampler; the same networks need the same.
     return options if same_seed else options | {"sampler": "auto"}
 

@@ -40,7 +40,6 @@ T = TypeVar("T")
 
 DTYPES = ("float32", "float64")
 SAMPLERS = ("auto", "dense", "matrix-free")
-DEFAULT_WIDTH = 1024
 MAX_BATCH = 2**28
 MAX_TRIALS = 10**7
 MAX_SEED = 2**64 - 1
@@ -64,10 +63,12 @@ class Plan:
     @classmethod
     def build(
         cls,
-        activation: str,
-        depth: int,
+        activation: str = "selu",
+        depth: int | None = None,
         *,
-        width: int = DEFAULT_WIDTH,
+        width: int | None = None,
+        widths: str | Sequence[int] | None = None,
+        last: str | None = None,
         init: str | None = None,
         weight_gain: float | None = None,
         bias_std: float | None = None,
@@ -93,10 +94,20 @@ class Plan:
         dtype = known("dtype", getattr(dtype, "__name__", getattr(dtype, "name", dtype)), DTYPES)
         sampler = known("sampler", sampler, SAMPLERS)
         stack = Stack.build(
-            activation, depth, width, init=init, weight_gain=weight_gain, bias_std=bias_std
+            activation,
+            depth,
+            width,
+            widths=widths,
+            last=last,
+            init=init,
+            weight_gain=weight_gain,
+            bias_std=bias_std,
         )
         prepared = {"standardize": bool(standardize), "flatten": bool(flatten)}
-        source = _resolve_inputs(inputs, stack.width, batch, input_mean, input_std, prepared)
+        source = _resolve_inputs(inputs, stack.input_width, batch, input_mean, input_std, prepared)
+        if widths is not None and source.width != stack.input_width:
+            bound = f"as wide as the inputs at first: {source.width}"
+            raise InvalidValueError("widths", widths, bound, f"begin with {source.width}")
         stack = replace(stack, input_width=source.width)
         chosen = choose_sampler(stack, source.batch, sampler, backward=backward)
         if threads is not None:

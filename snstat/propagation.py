@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from snstat.plan import DEFAULT_WIDTH, Plan
+from snstat.plan import Plan
 from snstat.results import Run
 
 if TYPE_CHECKING:
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 def propagate(
     activation: str = "selu",
-    depth: int = 64,
+    depth: int | None = None,
     *,
-    width: int = DEFAULT_WIDTH,
+    width: int | None = None,
+    widths: str | Sequence[int] | None = None,
+    last: str | None = None,
     init: str | None = None,
     weight_gain: float | None = None,
     bias_std: float | None = None,
@@ -42,7 +44,13 @@ def propagate(
     activation : str
         A name of `snstat.activations`.
     depth, width : int
-        Layers, and units in every layer.
+        Layers, and units in every layer, the input included: 64 and 1024.
+    widths : str or sequence of int, optional
+        Units of the input and of each layer, instead of both: "784,512*3,10" or
+        [784, 512, 512, 512, 10].
+    last : str, optional
+        Activation of the last layer: "linear" for a read-out without one. By default that of the
+        other layers.
     init : str, optional
         Initialiser; by default what the activation's literature uses.
     weight_gain : float, optional
@@ -93,6 +101,8 @@ def propagate(
         activation,
         depth,
         width=width,
+        widths=widths,
+        last=last,
         init=init,
         weight_gain=weight_gain,
         bias_std=bias_std,

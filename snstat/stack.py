@@ -175,7 +175,7 @@ class Stack:
             given = {"depth": depth, "width": width, "input_width": input_width}
             for name, value in given.items():
                 if value is not None:
-                    bound = "left out beside widths, which give the units of every layer"
+                    bound = "left out beside --widths, which gives the units of every layer"
                     raise InvalidValueError(name, value, bound)
             input_width, runs = parse_widths(widths)
         else:

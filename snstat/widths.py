@@ -14,6 +14,7 @@ from itertools import accumulate, groupby
 
 import numpy as np
 
+from snstat.arithmetic import whole
 from snstat.errors import InvalidValueError, quoted
 
 Runs = tuple[tuple[int, int], ...]
@@ -23,16 +24,17 @@ MAX_DEPTH = 10**9
 # Every run is a step of its own, in theory and simulation.
 MAX_RUNS = 10_000
 FORM = "units of the input and of each layer, such as 784,512*3,10"
-_ENTRY = re.compile(r"\s*([0-9]{1,20})\s*(?:\*\s*([0-9]{1,20})\s*)?")
+# Not the power of 2**10.
+_TIMES = re.compile(r"(?<!\*)\*(?!\*)")
 _SHOWN = 60
 
 
 def parse_widths(widths: object) -> tuple[int, Runs]:
     """Return the units of the input and the runs (units, layers) of the layers after it.
 
-    `widths` is a text such as "784,512*3,10", where `512*3` stands for 512,512,512, or a sequence
-    of whole numbers. Raises InvalidValueError for anything else, for no layer at all, and for what
-    is beyond MAX_WIDTH, MAX_DEPTH or MAX_RUNS.
+    `widths` is a text such as "784,512*3,10", where `512*3` stands for 512,512,512 and numbers may
+    be written 1e3 or 2**10, or a sequence of whole numbers. Raises InvalidValueError for anything
+    else, for no layer at all, and for what is beyond MAX_WIDTH, MAX_DEPTH or MAX_RUNS.
     """
     if isinstance(widths, str):
         entries = [_entry(entry, widths) for entry in widths.split(",")]
@@ -89,13 +91,13 @@ def _ends(runs: Runs) -> tuple[int, ...]:
 
 
 def _entry(text: str, widths: object) -> tuple[int, int]:
-    match = _ENTRY.fullmatch(text)
-    if match is None:
-        raise _error(widths, FORM, f"{quoted(text.strip() or text)} is no number of units")
-    units, times = (int(group or 1) for group in match.groups())
-    if not 1 <= times <= MAX_DEPTH + 1:
-        raise _error(widths, f"repetitions from 1 to {MAX_DEPTH:,}", f"one is {times}")
-    return _bounded(units, widths), times
+    units, *times = _TIMES.split(text.strip())
+    if not units or len(times) > 1:
+        raise _error(widths, FORM, f"{quoted(text)} is no number of units")
+    repeated = whole("widths", times[0]) if times else 1
+    if not 1 <= repeated <= MAX_DEPTH + 1:
+        raise _error(widths, f"repetitions from 1 to {MAX_DEPTH:,}", f"one is {quoted(repeated)}")
+    return _bounded(whole("widths", units), widths), repeated
 
 
 def _whole(value: object, widths: object) -> int:
@@ -110,7 +112,7 @@ def _whole(value: object, widths: object) -> int:
 
 def _bounded(units: int, widths: object) -> int:
     if not 1 <= units <= MAX_WIDTH:
-        raise _error(widths, f"units from 1 to {MAX_WIDTH:,}", f"one is {units}")
+        raise _error(widths, f"units from 1 to {MAX_WIDTH:,}", f"one is {quoted(units)}")
     return units
 
 

@@ -27,7 +27,7 @@ ARROWS = {
     "names": {"errors"},
     "arithmetic": {"errors"},
     "activation": {"errors", "names"},
-    "widths": {"errors"},
+    "widths": {"errors", "arithmetic"},
     "stack": {"errors", "names", "activation", "widths"},
     "theory": {"errors", "results", "activation", "stack"},
     "engine": {"errors", "results", "activation", "stack"},

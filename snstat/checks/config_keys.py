@@ -30,6 +30,7 @@ class Kind(Enum):
     TEXTS = "a list of strings"
     FILE = "a file name"
     INPUTS = "normal, uniform or a file name"
+    WIDTHS = "a string such as '784,512*3,10' or a list of whole numbers"
 
 
 KEYS: Mapping[str, Kind] = MappingProxyType(
@@ -38,6 +39,8 @@ KEYS: Mapping[str, Kind] = MappingProxyType(
         "activation": Kind.TEXT,
         "depth": Kind.INTEGER,
         "width": Kind.INTEGER,
+        "widths": Kind.WIDTHS,
+        "last": Kind.TEXT,
         "init": Kind.TEXT,
         "weight-gain": Kind.NUMBER,
         "bias-std": Kind.NUMBER,
@@ -155,13 +158,15 @@ def _fits(kind: Kind, value: object) -> bool:
         return type(value) is int and abs(value) <= MAX_INTEGER
     if kind is Kind.TEXTS:
         return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+    if kind is Kind.WIDTHS and isinstance(value, list):
+        return all(type(entry) is int and abs(entry) <= MAX_INTEGER for entry in value)
     return isinstance(value, str)
 
 
 def _converted(kind: Kind, value: Any, folder: Path) -> Any:
     if kind is Kind.NUMBER:
         return float(value)
-    if kind is Kind.TEXTS:
+    if isinstance(value, list):
         return tuple(value)
     if kind is Kind.FILE or (kind is Kind.INPUTS and value not in DRAWN_INPUTS):
         return str(folder / value)

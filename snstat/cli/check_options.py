@@ -63,6 +63,8 @@ STACK = {
     "activation",
     "depth",
     "width",
+    "widths",
+    "last",
     "init",
     "weight_gain",
     "bias_std",

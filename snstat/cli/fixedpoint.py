@@ -9,7 +9,6 @@ import click
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
 from snstat.cli.options import (
-    DEFAULT_DEPTH,
     FORMATS,
     REAL,
     WHOLE,
@@ -24,7 +23,7 @@ from snstat.cli.output import STDOUT, render, text_output, wrote
 from snstat.cli.parameters import Name
 from snstat.report.selection import LayerSelection, parse_layers
 from snstat.results import FixedPointReport, TheoremResult
-from snstat.stack import integer
+from snstat.stack import DEFAULT_DEPTH, integer
 from snstat.widths import MAX_DEPTH
 
 EXAMPLES = """\b

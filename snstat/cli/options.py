@@ -11,10 +11,10 @@ from click.core import ParameterSource
 from snstat.activation import ACTIVATIONS
 from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
-from snstat.cli.parameters import File, Layers, Name, Real, Several, Whole
+from snstat.cli.parameters import File, Layers, Name, Real, Several, Whole, Widths
 from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES
-from snstat.plan import DEFAULT_WIDTH, DTYPES, SAMPLERS
-from snstat.stack import INITIALISERS
+from snstat.plan import DTYPES, SAMPLERS
+from snstat.stack import DEFAULT_DEPTH, DEFAULT_WIDTH, INITIALISERS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -23,7 +23,6 @@ ACTIVATION = Name(ACTIVATIONS, ACTIVATION_ALIASES)
 WHOLE, REAL = Whole(), Real()
 DRAWN_INPUTS = ("normal", "uniform")
 FORMATS = ("table", "json", "csv", "markdown")
-DEFAULT_DEPTH = 64
 BESIDE_SAVED = "beside a saved run: the file says what it was"
 
 
@@ -61,7 +60,6 @@ NETWORK_OPTIONS: list[Decorator[Any]] = [
         "-d",
         "--depth",
         type=WHOLE,
-        default=(DEFAULT_DEPTH,),
         show_default=str(DEFAULT_DEPTH),
         metavar="N",
         help="Layers.",
@@ -70,10 +68,25 @@ NETWORK_OPTIONS: list[Decorator[Any]] = [
         "-w",
         "--width",
         type=WHOLE,
-        default=(DEFAULT_WIDTH,),
         show_default=str(DEFAULT_WIDTH),
         metavar="N",
         help="Units in every layer, the input included.",
+    ),
+    several_option(
+        "--widths",
+        type=Widths(),
+        commas=False,
+        metavar="N,N,…",
+        show_default="depth and width",
+        help="Units of the input and of each layer, instead of depth and width: 784,512*3,10, where"
+        " 512*3 stands for three layers of 512.",
+    ),
+    several_option(
+        "--last",
+        type=ACTIVATION,
+        metavar="NAME",
+        show_default="as the other layers",
+        help="Activation of the last layer: linear for a read-out without one.",
     ),
     several_option(
         "--init",

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from snstat.arithmetic import real, whole
 from snstat.names import known
+from snstat.widths import parse_widths, write_widths
 
 
 def keyword(parameter: click.Parameter | None) -> str:
@@ -63,6 +64,16 @@ class Real(Type):
     def read(self, name: str, text: str) -> float:
         """Return the number."""
         return real(name, text)
+
+
+class Widths(Type):
+    """Units of the input and of each layer: 784,512*3,10."""
+
+    name = "widths"
+
+    def read(self, name: str, text: str) -> str:  # noqa: ARG002  # a Type's signature
+        """Return the same in the form in which it is shown."""
+        return write_widths(*parse_widths(text))
 
 
 class Name(Type):

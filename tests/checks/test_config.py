@@ -31,6 +31,7 @@ GOOD = {
     Kind.TEXTS: ["[]", '["SN101"]', '["SN1", "SN2"]'],
     Kind.FILE: ['"base.json"'],
     Kind.INPUTS: ['"normal"', '"uniform"', '"x.npy"'],
+    Kind.WIDTHS: ['"784,512*3,10"', "[784, 512, 10]", "[]"],
 }
 NEVER = [
     "1979-05-27",
@@ -52,6 +53,14 @@ BAD = {
     Kind.TEXTS: ['"SN101"', "true", "3", '["SN1", 2]', *NEVER],
     Kind.FILE: ["3", "true", "[]", *NEVER],
     Kind.INPUTS: ["3", "true", "[]", *NEVER],
+    Kind.WIDTHS: [
+        "3",
+        "true",
+        "[3, 0.5]",
+        '["3"]',
+        "[true]",
+        *(text for text in NEVER if text != "[1]"),
+    ],
 }
 
 
@@ -158,7 +167,7 @@ def test_every_key_in_both_spellings(write, key):
             path = write(f"[check.a]\n{spelling} = {value}\n")
             [declared] = load_config(path)
             parsed = tomllib.loads(f"x = {value}")["x"]
-            if KEYS[key] is Kind.TEXTS:
+            if isinstance(parsed, list):
                 parsed = tuple(parsed)
             if key == "baseline" or parsed == "x.npy":
                 parsed = str(path.parent / parsed)
