@@ -37,6 +37,9 @@ _PUBLIC = {
     "unit_map": ("snstat.theory.maps", "unit_map"),
 }
 
+# Modules that need no import of their own.
+_MODULES = ("plot", "testing")
+
 __all__ = [
     "Stack",
     "__version__",
@@ -57,6 +60,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used (PEP 562)."""
+    if name in _MODULES:
+        return import_module(f"snstat.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'snstat' has no attribute {name!r}")
     module, attribute = _PUBLIC[name]
@@ -66,4 +71,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

@@ -48,6 +48,7 @@ ARROWS = {
     "checking": {"errors", "results", "stack", "engine", "plan", "saved", "checks", "memory"},
     "densities": {"results", "activation", "stack", "theory", "engine", "plan"},
     "display": {"errors", "results", "checking", "checks", "report"},
+    "plot": {"errors", "results", "plan", "theory", "report", "display"},
     "testing": {"results", "checking", "report"},
     "run_form": {"errors", "names", "results", "activation", "stack", "widths"},
     "saved": {"errors", "results", "run_form", "atomic", "memory"},
@@ -58,13 +59,13 @@ ARROWS = {
 TOP = {"__init__", "__main__", "cli"}
 
 # How a result shows itself in Python is made by the report and the rules, on demand.
-EXCEPTIONS = {("results", "display")}
+EXCEPTIONS = {("results", "display"), ("results", "plot")}
 
 # Third-party package -> the parts that may import it. Others may be imported anywhere.
 OWNERS = {
     "click": {"cli"},
     "rich": {"cli", "display", "report"},
-    "matplotlib": {"report"},
+    "matplotlib": {"plot", "report"},
     "numba": {"engine"},
     "threadpoolctl": {"engine"},
 }

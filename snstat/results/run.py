@@ -280,6 +280,18 @@ class Run(Record):
 
         return run_text(self)
 
+    def plot(self, kind: str = "trajectory", ax: Any = None) -> Any:
+        """Draw the run and return matplotlib axes.
+
+        `kind` is "trajectory" (mean, variance and what else is known, an array of axes),
+        "histogram" (the network is simulated again), or the name of a statistic. With `ax` one
+        statistic is drawn there, the variance for "trajectory". Raises SnstatError for an unknown
+        kind.
+        """
+        from snstat.plot import run_plot
+
+        return run_plot(self, kind, ax)
+
     def to_frame(self) -> Any:
         """Return the run as a pandas DataFrame in long form, a row for each statistic and layer.
 

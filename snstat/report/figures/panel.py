@@ -25,6 +25,10 @@ LABELS = {
     "cosine": "cosine of\ntwo inputs",
     GRADIENT: "squared gradient\nover the last",
 }
+# Between 0 and 1.
+SHARES = ("dead_fraction", "saturated_fraction", "zero_samples")
+# Panels that show 1 whatever the values: noise about it is not to fill them.
+ABOUT_ONE = ("variance", "second_moment", GRADIENT)
 DOTTED = (0, (1, 2))
 # Lines where a run broke off: values that are not finite, or an interruption.
 BROKEN = (0, (6, 2))
@@ -182,7 +186,7 @@ def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:
     if not values.size:
         return
     low, high = float(values.min()), float(values.max())
-    if name == "cosine":
+    if name == "cosine" or name in SHARES:
         axes.set_ylim(min(0.0, low) - 0.05, 1.05)
         return
     values = np.abs(values)
@@ -196,7 +200,7 @@ def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:
             axes.set_yscale("log")
             if values.max() > HUGE or positive.min() < 1 / HUGE:
                 set_power_ticks(axes)
-        else:
+        elif name in ABOUT_ONE:
             _include(axes, 0.9, 1.1)
     elif values.max() > WIDE:
         axes.set_yscale("symlog", linthresh=1.0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 WIDTH = 6.8  # inches: the text width of most journals' two columns
 DOTS_PER_INCH = 200
 LEGEND_WIDTH = 0.95  # of the width of the page, at most
+# What makes a figure, if not matplotlib's own class: one of pyplot's, for example.
+new_figure: ContextVar[Callable[..., Figure] | None] = ContextVar("new_figure", default=None)
 # Points, and characters of that size to the inch.
 CAPTION_SIZE, CAPTION_CHARACTERS = 6.5, 17
 LEGEND_HEIGHT = 0.5  # inches that a figure's height allows for: two rows
@@ -101,7 +104,8 @@ def page(width: float, height: float, size: tuple[float, float] | None) -> Figur
     """Return a figure of `size` (width, height) in inches, or of the size given first."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=size or (width, height))
+    make = new_figure.get() or Figure
+    return make(figsize=size or (width, height))
 
 
 def place_legend(figure: Figure, handles: Sequence[Artist], *, grow: bool = True) -> None:

@@ -1,0 +1,162 @@
+"""The pictures of `snstat plot` in Python: each function returns matplotlib axes.
+
+Figures belong to `matplotlib.pyplot`, so that a notebook shows them and `plt.show()` does
+elsewhere; with `ax`, one statistic is drawn on axes of your own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snstat.display import trajectory_options
+from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.plan import Plan
+from snstat.results import GRADIENT, STATISTICS, Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TRAJECTORY = "trajectory"
+HISTOGRAM = "histogram"
+KINDS = (TRAJECTORY, HISTOGRAM, *STATISTICS, GRADIENT)
+
+
+def trajectory(
+    *runs: Run,
+    statistics: Sequence[str] = (),
+    residuals: bool = False,
+    caption: bool = True,
+    style: str = "light",
+    size: tuple[float, float] | None = None,
+) -> list[Axes]:
+    """Draw statistics of `runs` over depth and return the axes, one for each statistic.
+
+    Parameters
+    ----------
+    *runs
+        What `snstat.propagate` or `snstat.load` returns; more than seven get axes of their own.
+    statistics
+        Names of statistics; by default mean, variance and what is known of cosine and gradient.
+    residuals
+        Add axes with z, (estimate − theory)/standard error, below each.
+    caption
+        Tell network, trials and seed at the foot.
+    style
+        "light" or "dark".
+    size
+        Width and height in inches.
+
+    Raises
+    ------
+    snstat.errors.SnstatError
+        For an unknown statistic or style, or no run at all.
+    """
+    from snstat.report import figures
+
+    if not runs:
+        raise InvalidValueError("number of runs", 0, "at least 1")
+    for name in statistics:
+        _known(name, (*STATISTICS, GRADIENT))
+    options = trajectory_options(
+        runs, statistics=tuple(statistics), residuals=residuals, caption=caption, size=size
+    )
+    with _in_pyplot():
+        return list(figures.draw_trajectory(runs, style, options).axes)
+
+
+def statistic(name: str, *runs: Run, ax: Axes, style: str = "light") -> Axes:
+    """Draw one statistic of `runs` over depth on `ax`, and return it.
+
+    Raises as `trajectory`.
+    """
+    from snstat.report.figures.panel import draw_panel, set_layers
+    from snstat.report.figures.style import style_named
+    from snstat.report.figures.trajectory import drawables
+
+    _known(name, (*STATISTICS, GRADIENT))
+    look = style_named(style)
+    drawn = drawables(runs, look, trajectory_options(runs))
+    draw_panel(ax, drawn, name, look)
+    set_layers(ax, max(len(run.finite) for run in runs))
+    ax.set_xlabel("layer")
+    return ax
+
+
+def histogram(run: Run, layers: Sequence[int] | None = None, *, style: str = "light") -> Axes:
+    """Simulate the network of `run` again, draw the densities of its activations and return the
+    axes.
+
+    `layers` are ascending; by default 0, 1, 2, 4, 8, ... and the last. Raises SnstatError for a run
+    that cannot be made again.
+    """
+    from snstat.report import figures
+    from snstat.report.selection import LOG
+
+    chosen = LOG.rows(len(run.finite) - 1) if layers is None else sorted(layers)
+    densities = Plan.of(run).densities(chosen)
+    with _in_pyplot():
+        return figures.draw_histogram(densities, style).axes[0]
+
+
+def correlation(
+    activation: str, *, weight_gain: float = 1.0, bias_std: float = 0.0, style: str = "light"
+) -> Axes:
+    """Draw the correlation map with its fixed points and return the axes.
+
+    Raises as `snstat.correlation_map`.
+    """
+    from snstat.report import figures
+    from snstat.theory.pictures import correlation_curve
+
+    curve = correlation_curve(activation, weight_gain=weight_gain, bias_std=bias_std)
+    with _in_pyplot():
+        return figures.draw_correlation([curve], style).axes[0]
+
+
+def moment_map(activation: str = "selu", *, style: str = "light", **parameters: Any) -> Axes:
+    """Draw a map of mean and variance as a field of arrows and return the axes.
+
+    `parameters` are those of `snstat.theory.pictures.map_field`: map, weight_gain, bias_std,
+    weight_sum, weight_square_sum, mean_range, variance_range. Raises as `snstat.fixed_points`.
+    """
+    from snstat.report import figures
+    from snstat.theory.pictures import map_field
+
+    field = map_field(activation, **parameters)
+    with _in_pyplot():
+        return figures.draw_map(field, style).axes[0]
+
+
+def run_plot(run: Run, kind: str = TRAJECTORY, ax: Axes | None = None) -> Any:
+    """Draw a run: see `snstat.results.Run.plot`."""
+    _known(kind, KINDS)
+    if ax is not None:
+        return statistic("variance" if kind == TRAJECTORY else kind, run, ax=ax)
+    if kind == HISTOGRAM:
+        return histogram(run)
+    if kind == TRAJECTORY:
+        return np.array(trajectory(run), dtype=object)
+    return trajectory(run, statistics=(kind,))[0]
+
+
+def _known(name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        raise UnknownNameError("kind", name, names)
+
+
+@contextmanager
+def _in_pyplot() -> Iterator[None]:
+    """Make figures within the block belong to pyplot."""
+    import matplotlib.pyplot as plt
+
+    from snstat.report.figures.style import new_figure
+
+    token = new_figure.set(plt.figure)
+    try:
+        yield
+    finally:
+        new_figure.reset(token)
