@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from snstat.background import aside
 from snstat.errors import InvalidValueError
 from snstat.memory import require_memory
 from snstat.names import known
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
     from snstat.theory.finite_width import FiniteWidth
     from snstat.theory.predict import Prediction
-
-T = TypeVar("T")
 
 DTYPES = ("float32", "float64")
 SAMPLERS = ("auto", "dense", "matrix-free")
@@ -281,23 +278,6 @@ def stack_of(run: Run) -> Stack:
     options = options_of(run)
     names = ("activation", "depth", "width", "init", "weight_gain", "bias_std")
     return Stack.build(**{name: options[name] for name in names}, input_width=run.stack.input_width)
-
-
-def aside(work: Callable[[], T]) -> Callable[[], T]:
-    """Start `work` in a thread of its own; what is returned waits for its result or its error.
-
-    The thread is a daemon: an interrupted program does not wait for it.
-    """
-    future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # raised again where the result is wanted
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future.result
 
 
 def gradient_statistic(

@@ -33,7 +33,9 @@ ARROWS = {
     "engine": {"errors", "results", "activation", "stack"},
     "checks": {"errors", "names", "results", "activation", "stack", "widths", "theory", "engine"},
     "report": {"errors", "results"},
+    "background": set(),
     "plan": {
+        "background",
         "errors",
         "names",
         "results",

@@ -1,0 +1,27 @@
+"""Work that goes on in a thread of its own while something else is done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def aside(work: Callable[[], T]) -> Callable[[], T]:
+    """Start `work` in a thread of its own; what is returned waits for its result or its error.
+
+    The thread is a daemon: an interrupted program does not wait for it.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # raised again where the result is wanted
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future.result
