@@ -33,10 +33,8 @@ def formatted(
     if form == TABLE:
         from snstat.report.check_table import print_checks
 
-        shown = checks
-        if Verbosity.level < 0:
-            shown = [check for check in checks if not check.passed]
-        return render(lambda console: print_checks(shown, console), file=file)
+        quiet = Verbosity.level < 0
+        return render(lambda console: print_checks(checks, console, quiet=quiet), file=file)
     if form == "github":
         checks = [_within_workspace(check) for check in checks]
     module, name = TEXTS[form]

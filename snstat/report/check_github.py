@@ -32,7 +32,9 @@ def _lines(checks: Sequence[Check]) -> Iterator[str]:
         for note in check.notes:
             yield _command("notice", check, f"snstat check ({check.name})", note)
     passed = ", ".join(f"{check.name} ({check.verdict})" for check in checks if check.passed)
-    yield _line(f"snstat: {tally(checks)}" + (f": {passed}" if passed else ""))
+    failed = ", ".join(f"{check.name} ({check.verdict})" for check in checks if not check.passed)
+    line = f"snstat: {tally(checks)}" + (f": {passed}" if passed else "")
+    yield _line(line + (f"; failed: {failed}" if failed else ""))
 
 
 def _command(kind: str, check: Check, title: str, message: str) -> str:

@@ -13,7 +13,7 @@ from snstat.report.check_words import (
     headline,
     outcome,
     place,
-    tally,
+    summary,
 )
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import print_labelled, print_parts, print_wrapped
@@ -29,17 +29,21 @@ MARKS = {"passed": "passed", "failed": "FAILED"}
 COLOURS = {"passed": "green", "failed": "red"}
 
 
-def print_checks(checks: Sequence[Check], console: Console) -> None:
-    """Print each check, and below several how many passed. Lines wrap; nothing is cut."""
+def print_checks(checks: Sequence[Check], console: Console, *, quiet: bool = False) -> None:
+    """Print each check, and below several how many passed and which failed; if `quiet`, those that
+    failed alone, and nothing where all passed. Lines wrap; nothing is cut."""
     glyphs = Glyphs.of(console)
-    for position, check in enumerate(checks):
+    if quiet and all(check.passed for check in checks):
+        return
+    shown = [check for check in checks if not (quiet and check.passed)]
+    for position, check in enumerate(shown):
         if position:
             console.print()
         _print_check(check, glyphs, console)
     if len(checks) > 1:
         console.print()
         colour = COLOURS["passed" if all(check.passed for check in checks) else "failed"]
-        print_wrapped(f"{tally(checks)}.", console, style=f"bold {colour}")
+        print_wrapped(glyphs.text(f"{summary(checks)}."), console, style=f"bold {colour}")
 
 
 def _print_check(check: Check, glyphs: Glyphs, console: Console) -> None:

@@ -39,6 +39,12 @@ def tally(checks: Sequence[Check]) -> str:
     return f"{passed:,} of {count(len(checks), 'check')} passed"
 
 
+def summary(checks: Sequence[Check]) -> str:
+    """Return "2 of 3 checks passed; failed: relu"."""
+    failed = [check.name for check in checks if not check.passed]
+    return tally(checks) + (f"; failed: {', '.join(failed)}" if failed else "")
+
+
 def rule_words(finding: Finding) -> str:
     """Return "SN202 gradient-exploding"."""
     return f"{finding.code} {finding.name}"

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.report.columns import NOT_FINITE, Column, Layout
+from snstat.report.differences import differences
 from snstat.report.numbers import Notation, factor, quantity
-from snstat.report.words import display_name
 
 if TYPE_CHECKING:
     from snstat.results import Run
 
 
 def comparison_columns(runs: Sequence[Run], layout: Layout) -> list[Column]:
-    """Return a row for each run: statistics of its last layer, and what theory says of it.
+    """Return a row for each run: what tells it from the others, statistics of its last layer, and
+    what theory says of it.
 
     The statistics are those of `layout`, estimates only; a column that no run fills is left out.
     """
@@ -29,12 +30,7 @@ def comparison_columns(runs: Sequence[Run], layout: Layout) -> list[Column]:
         for outlook in outlooks
     ]
     columns = [
-        Column(
-            "activation",
-            tuple(display_name(run.stack.activation) for run in runs),
-            "name",
-            words=True,
-        ),
+        *(Column(name, words, "name", words=True) for name, words in differences(runs).items()),
         *(
             Column(name, tuple(_last(run, name, layout.notation) for run in runs), name)
             for name, _ in layout.parts

@@ -53,7 +53,10 @@ def test_findings_annotate_the_line_that_declares_the_check() -> None:
     assert second.startswith("::error file=pyproject.toml,line=41,title=SN301 inputs-collapse (")
     assert note.startswith("::notice file=pyproject.toml,line=41,title=snstat check (default)::SN5")
     assert other.startswith("::notice title=snstat check (encoder)::SN501 leaves out")
-    assert summary == "snstat: 2 of 3 checks passed: encoder (self-normalizing), head (stable)"
+    assert summary == (
+        "snstat: 2 of 3 checks passed: encoder (self-normalizing), head (stable);"
+        " failed: default (gradient-exploding)"
+    )
 
 
 def test_the_summary_is_no_command_whatever_the_names() -> None:

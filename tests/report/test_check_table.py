@@ -59,7 +59,7 @@ def test_the_report_reads_from_the_verdict_down() -> None:
 
 def test_several_checks_are_counted_at_the_end() -> None:
     lines = show(make_checks()).splitlines()
-    assert lines[-2:] == ["", "2 of 3 checks passed."]
+    assert lines[-2:] == ["", "2 of 3 checks passed; failed: default."]
     assert [line for line in lines if line.startswith(("FAILED", "passed"))] == [
         "FAILED default: gradient-exploding",
         "passed encoder: self-normalizing",
@@ -137,3 +137,16 @@ def test_colour_follows_the_terminal_and_its_settings(monkeypatch: pytest.Monkey
 def test_control_characters_of_a_path_are_spelled_out() -> None:
     check = make_check(source=Source("a\x1b[31m\n.toml", 3))
     assert "declared at a\\x1b[31m\\n.toml:3" in show([check])
+
+
+def test_quiet_tells_of_failed_checks_alone() -> None:
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=80, no_color=True)
+    print_checks(make_checks(), console, quiet=True)
+    text = buffer.getvalue()
+    assert text.startswith("FAILED default")
+    assert "passed encoder" not in text
+    assert text.endswith("2 of 3 checks passed; failed: default.\n")
+    passed = [check for check in make_checks() if check.passed]
+    print_checks(passed, console, quiet=True)
+    assert buffer.getvalue() == text

@@ -299,7 +299,7 @@ def test_layers_are_whole_numbers() -> None:
 
 def test_runs_of_one_activation_are_told_apart_by_their_stack() -> None:
     figure = draw_trajectory([make_run(), make_run(width=64)])
-    assert {"SELU, 64 layers of 1024", "SELU, 64 layers of 64"} <= words_of(figure)
+    assert {"SELU, width 1024", "SELU, width 64"} <= words_of(figure)
 
 
 def test_a_run_that_is_missing_everything_still_draws() -> None:

@@ -292,7 +292,7 @@ def test_columns_asked_for_are_all_there_in_several_tables_if_need_be() -> None:
         assert (len(headers) == 1) == (width == 400)
         assert "Not shown" not in text
     assert "kurtosis ± stderr" in runs_to_markdown([run], columns=("kurtosis",))
-    with pytest.raises(InvalidValueError, match="add --backward"):
+    with pytest.raises(InvalidValueError, match="add backward"):
         show([run], columns=("gradient",))
     with pytest.raises(UnknownNameError, match="did you mean 'cosine'"):
         parse_columns("cosin")
@@ -443,7 +443,7 @@ def test_what_was_not_measured_or_predicted_is_left_out() -> None:
     assert "cosine" not in table_of(text)[0]
     assert "theory)" not in text
     summary = text[text.index("Side by side") :].splitlines()
-    assert summary[1].split() == ["activation", "mean", "variance"]
+    assert summary[1].split() == ["run", "mean", "variance"]
 
 
 def test_the_narrow_notation_is_explained_once() -> None:

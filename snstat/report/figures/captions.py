@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from snstat.report.differences import differences, labels
 from snstat.report.grid import SEPARATOR
 from snstat.report.words import display_name, simulation_words, stack_words
 
@@ -27,15 +28,13 @@ def run_caption(runs: Sequence[Run]) -> str:
 
 
 def run_labels(runs: Sequence[Run]) -> list[str]:
-    """Return a name for each run that tells it from the others: its activation, and as much of
-    the rest of its description as differs."""
-    names = [display_name(run.stack.activation) for run in runs]
-    if len(set(names)) == len(names):
+    """Return a name for each run that tells it from the others: its activation, and what else
+    differs."""
+    names = labels(runs)
+    if "activation" in differences(runs):
         return names
-    common = set(run_caption(runs).split(SEPARATOR))
-    labels = []
-    for name, run in zip(names, runs, strict=True):
-        parts = [*stack_words(run.stack).split(SEPARATOR)[1:]]
-        parts += simulation_words(run.simulation).split(SEPARATOR)
-        labels.append(", ".join([name, *(part for part in parts if part not in common)]))
-    return labels
+    activations = [display_name(run.stack.activation) for run in runs]
+    return [
+        activation if name == activation else f"{activation}, {name}"
+        for activation, name in zip(activations, names, strict=True)
+    ]

@@ -1,0 +1,51 @@
+"""Runs are told apart by what differs, and by no more than that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from snstat.report.differences import differences, labels
+from snstat.results import Run
+from tests.report.builders import make_run
+
+
+def make(activation: str = "selu", seed: int = 0, **stack: Any) -> Run:
+    run = make_run(activation, 4)
+    described = replace(run.stack, activation=activation, **stack)
+    return replace(run, stack=described, simulation=replace(run.simulation, seed=seed))
+
+
+def test_what_follows_from_the_activation_is_not_told() -> None:
+    runs = [make("selu"), make("relu", init="he_normal", weight_gain=2**0.5)]
+    assert labels(runs) == ["SELU", "ReLU"]
+
+
+def test_what_differs_on_its_own_is_told() -> None:
+    runs = [make(weight_gain=1.0), make(weight_gain=1.5)]
+    assert labels(runs) == ["gain 1", "gain 1.5"]
+    runs = [make(depth=4, width=8), make(depth=5, width=16), make(depth=6, width=16)]
+    assert labels(runs) == ["layers 4, width 8", "layers 5, width 16", "layers 6, width 16"]
+    assert differences([make(seed=0), make(seed=1)]) == {"seed": ("0", "1")}
+
+
+def test_a_grid_of_options_is_told_by_all_of_them() -> None:
+    runs = [make(name, weight_gain=gain) for name in ("selu", "relu") for gain in (1.0, 1.5)]
+    assert labels(runs) == ["SELU, gain 1", "SELU, gain 1.5", "ReLU, gain 1", "ReLU, gain 1.5"]
+
+
+def test_initialisers_and_their_gains_are_told_by_the_initialiser() -> None:
+    runs = [make(init="he_normal", weight_gain=2**0.5), make(init="lecun_normal")]
+    assert labels(runs) == ["he_normal", "lecun_normal"]
+
+
+def test_runs_described_alike_are_numbered() -> None:
+    assert labels([make(), make()]) == ["run 1", "run 2"]
+    assert labels([make(), make("relu"), make()]) == ["SELU, run 1", "ReLU, run 2", "SELU, run 3"]
+    assert labels([make()]) == ["SELU"]
+
+
+def test_names_of_files_obey_no_terminal() -> None:
+    run = make()
+    runs = [run, replace(run, simulation=replace(run.simulation, inputs="\x1b[31m.npy"))]
+    assert "\x1b" not in "".join(labels(runs))
