@@ -232,7 +232,12 @@ class Stack:
     @property
     def widths(self) -> str | None:
         """The units of the input and of each layer as `build` takes them, None if of one width."""
-        return write_widths(self.input_width, self.runs) if self.runs else None
+        return self.written_widths if self.runs else None
+
+    @property
+    def written_widths(self) -> str:
+        """The units of the input and of each layer as `build` takes them: "784,512*3,10"."""
+        return write_widths(self.input_width, self.runs or ((self.width, self.depth),))
 
     def width_of(self, index: int) -> int:
         """Return the units of layer `index` (0..depth), 0 being the input."""

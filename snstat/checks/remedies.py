@@ -16,6 +16,8 @@ from snstat.checks.rule import Broken, Remedy
 from snstat.results import InputMoments
 from snstat.widths import MAX_WIDTH
 
+# Longer lists of widths are not written out: fewer layers are so many of the first ones.
+LONGEST_WIDTHS = 60
 # Drawn inputs are normal unless asked otherwise.
 NORMAL_KURTOSIS = 3.0
 
@@ -39,7 +41,9 @@ def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
     if changed.bounds.number_format != case.bounds.number_format:
         formats = f"{changed.bounds.number_format} (now {case.bounds.number_format})"
         options.append(f"--number-format {formats}")
-    if "depth" in changes:
+    if "depth" in changes and len(new.written_widths) <= LONGEST_WIDTHS and old.runs:
+        options.append(f"--widths {new.written_widths} (now {old.widths})")
+    elif "depth" in changes:
         shape.append(_layers_words(case, new.depth, "least" if at_least else "most"))
     if new.width != old.width:
         shape.append(f"width ≥ {new.width:,} (now {old.width:,})")
