@@ -19,10 +19,11 @@ from snstat.checks.chance import left_out
 from snstat.checks.judge import judge
 from snstat.checks.notes import not_judged, unlike
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
+from snstat.description import stack_of
 from snstat.engine.inputs import DRAWN, DrawnInputs
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.memory import require_memory
-from snstat.plan import Plan, options_of, stack_of
+from snstat.plan import Plan, options_of
 from snstat.results import DEFAULT_NAME, STATISTICS, Check, Finding, InputMoments, Run, Source
 from snstat.saved import load_named
 from snstat.stack import Stack
@@ -88,7 +89,9 @@ class Request:
             if baseline is not None:
                 given["seed"] = _seed(given, baseline, same_seed=same_seed)
             plan = _plan(before | given)
-        stack = stack_of(saved) if saved is not None else plan.stack if plan is not None else None
+        stack = None if plan is None else plan.stack
+        if saved is not None:
+            stack = stack_of(saved.stack)
         if stack is not None:
             _require_layers(bounds, stack)
         if baseline is not None and not same_seed and BASELINE_CODE in codes:
@@ -106,7 +109,7 @@ class Request:
                 "run", "partial", "complete to be judged", "run it again to its end"
             )
         if self.plan is None:
-            stack, inputs = stack_of(run), _input_moments(run)
+            stack, inputs = stack_of(run.stack), _input_moments(run)
         else:
             stack, inputs = self.plan.stack, self.plan.inputs.moments()
         return Case(stack, run.simulation.batch, inputs, self.bounds, run)
@@ -274,6 +277,8 @@ def _plan(options: dict[str, Any]) -> Plan:
 def _inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> dict[str, Any]:
     """Return the options of a stack that is as in the baseline, but for what is `given`."""
     options = options_of(baseline)
+    if {"weight_gain", "weight_std"} & given.keys():  # which replace each other
+        options |= {"weight_gain": None, "weight_std": None}
     if "inputs" in given:
         # They bring their own number of samples and moments.
         options |= {"batch": None, "input_mean": None, "input_std": None}
@@ -284,6 +289,8 @@ def _inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> d
         )
     if "widths" in given:
         options |= {"depth": None, "width": None}
+    elif {"depth", "width"} & given.keys() and baseline.stack.widths is not None:
+        options |= {"widths": None, "depth": baseline.stack.depth, "width": baseline.stack.width}
     # Another stack may need the other sampler; the same networks need the same.
     return options if same_seed else options | {"sampler": "auto"}
 

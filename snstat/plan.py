@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.background import aside
+from snstat.description import settings_of, summary_of
 from snstat.errors import InvalidValueError
 from snstat.memory import require_memory
 from snstat.names import known
@@ -68,6 +69,7 @@ class Plan:
         last: str | None = None,
         init: str | None = None,
         weight_gain: float | None = None,
+        weight_std: float | None = None,
         bias_std: float | None = None,
         batch: int | None = None,
         trials: int = 8,
@@ -98,6 +100,7 @@ class Plan:
             last=last,
             init=init,
             weight_gain=weight_gain,
+            weight_std=weight_std,
             bias_std=bias_std,
         )
         prepared = {"standardize": bool(standardize), "flatten": bool(flatten)}
@@ -115,8 +118,17 @@ class Plan:
 
     @classmethod
     def of(cls, run: Run) -> Plan:
-        """Return the plan that `run` carried out, so that it can be simulated again."""
-        return cls.build(**options_of(run))
+        """Return the plan that `run` carried out, so that it can be simulated again.
+
+        Raises InvalidValueError where its data are no longer what they were.
+        """
+        plan = cls.build(**options_of(run))
+        was = run.simulation.inputs_digest
+        if was is not None and plan.inputs.digest() != was:
+            raise InvalidValueError(
+                "inputs", run.simulation.inputs, "the data of the run", "their content has changed"
+            )
+        return plan
 
     def require_memory(self) -> None:
         """Raise InvalidValueError if the simulation cannot fit in memory."""
@@ -139,16 +151,7 @@ class Plan:
     @property
     def summary(self) -> StackSummary:
         """The stack as results describe it."""
-        stack = self.stack
-        return StackSummary(
-            stack.activation,
-            stack.depth,
-            stack.width,
-            stack.input_width,
-            stack.init,
-            stack.hidden_gain,
-            stack.hidden_bias_std,
-        )
+        return summary_of(self.stack)
 
     @property
     def simulation(self) -> Simulation:
@@ -164,7 +167,8 @@ class Plan:
             source.label,
             mean,
             std,
-            **source.prepared,
+            standardize=source.prepared["standardize"],
+            flatten=source.prepared["flatten"],
         )
 
     def run(self, progress: Callable[[int], None] | None = None) -> Run:
@@ -173,7 +177,7 @@ class Plan:
 
         source = self.inputs
         moments = source.moments()  # which reads data to the end, and may object to them
-        theory = aside(lambda: self.predict(moments))
+        theory, digest = aside(lambda: self.predict(moments)), aside(source.digest)
         measured = simulate(
             self.stack,
             source,
@@ -205,7 +209,7 @@ class Plan:
             )
         return Run(
             stack=self.summary,
-            simulation=self.simulation,
+            simulation=replace(self.simulation, inputs_digest=digest()),
             finite=measured.finite,
             statistics=MappingProxyType(statistics),
             outlook=outlook,
@@ -248,17 +252,8 @@ class Plan:
 
 def options_of(run: Run) -> dict[str, Any]:
     """Return the arguments of `propagate` that describe what `run` carried out."""
-    stack, simulation = run.stack, run.simulation
-    own = Stack.build(stack.activation, stack.depth, stack.width, init=stack.init)
-    return {
-        "activation": stack.activation,
-        "depth": stack.depth,
-        "width": stack.width,
-        "init": stack.init,
-        # Left to the initialiser where it says the same: only then do biases keep its
-        # distribution and a first layer of another fan-in its own gain.
-        "weight_gain": None if stack.weight_gain == own.hidden_gain else stack.weight_gain,
-        "bias_std": None if stack.bias_std == own.hidden_bias_std else stack.bias_std,
+    simulation = run.simulation
+    return settings_of(run.stack) | {
         "batch": simulation.batch,
         "trials": simulation.trials,
         "inputs": simulation.inputs,
@@ -271,13 +266,6 @@ def options_of(run: Run) -> dict[str, Any]:
         "sampler": simulation.sampler,
         "backward": GRADIENT in run.statistics,
     }
-
-
-def stack_of(run: Run) -> Stack:
-    """Return the stack of `run`, without opening its inputs."""
-    options = options_of(run)
-    names = ("activation", "depth", "width", "init", "weight_gain", "bias_std")
-    return Stack.build(**{name: options[name] for name in names}, input_width=run.stack.input_width)
 
 
 def gradient_statistic(

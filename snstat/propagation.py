@@ -22,6 +22,7 @@ def propagate(
     last: str | None = None,
     init: str | None = None,
     weight_gain: float | None = None,
+    weight_std: float | None = None,
     bias_std: float | None = None,
     batch: int | None = None,
     trials: int = 8,
@@ -55,6 +56,8 @@ def propagate(
         Initialiser; by default what the activation's literature uses.
     weight_gain : float, optional
         G: weights have variance G²/fan_in. By default the initialiser's.
+    weight_std : float, optional
+        Weights have this standard deviation, instead of a gain.
     bias_std : float, optional
         Biases are N(0, bias_std²). By default the initialiser's (0 but for torch_default).
     batch : int, optional
@@ -105,6 +108,7 @@ def propagate(
         last=last,
         init=init,
         weight_gain=weight_gain,
+        weight_std=weight_std,
         bias_std=bias_std,
         batch=batch,
         trials=trials,

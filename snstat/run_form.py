@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
@@ -10,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from snstat.activation import ACTIVATIONS
+from snstat.description import SETTINGS, summary_of
 from snstat.errors import quoted
+from snstat.initialisers import INITIALISERS
 from snstat.names import known
 from snstat.results import (
     GRADIENT,
+    PROPAGATION_SCHEMA,
     STATISTICS,
     Outlook,
     Run,
@@ -21,11 +25,15 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
-from snstat.stack import INITIALISERS, MAX_SCALE, integer, number
+from snstat.stack import MAX_SCALE, Stack, integer, number
 from snstat.widths import MAX_DEPTH, MAX_WIDTH
 
 # No path is longer on any system.
 LONGEST_PATH = 4096
+
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
+# Numbers that follow from others agree to the rounding of a few operations, on any machine.
+AGREE = 1e-12
 
 Reader = Callable[[str, Any], Any]
 
@@ -34,18 +42,16 @@ class FormError(ValueError):
     """A JSON form that no run has."""
 
 
-def parse_run(form: Any) -> Run:
-    """Return the run that `form` describes: the parsed JSON object of one run.
+def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
+    """Return the run that `form` describes: the parsed JSON object of one run, by `schema`.
 
     Keys that are not known are passed over. Raises FormError, and InvalidValueError for a value
     out of its bounds.
     """
     entries = entries_of("a run", form)
-    stack = StackSummary(**_read("stack", entries, STACK))
-    sampling = entries_of("simulation", entry_of("a run", entries, "simulation"))
-    values = _read("simulation", entries, SIMULATION)
-    values |= {name: _flag(name, sampling.get(name, False)) for name in PREPARED}
-    simulation = Simulation(**values)
+    stack = _stack(entries, schema)
+    later = {} if schema != PROPAGATION_SCHEMA else LATER_SIMULATION
+    simulation = Simulation(**_read("simulation", entries, SIMULATION | later))
     partial = _flag("partial", entries.get("partial", False))
     layers = list_of("layers", entries)
     _require_layers(stack.depth, len(layers), partial=partial)
@@ -64,6 +70,38 @@ def parse_run(form: Any) -> Run:
         outlook=None if outlook is None else Outlook(**_read("outlook", entries, OUTLOOK)),
         partial=partial,
     )
+
+
+def _stack(entries: dict[str, Any], schema: str) -> StackSummary:
+    """Return the description of a stack, made anew: what a file says beside it has to agree."""
+    if schema != PROPAGATION_SCHEMA:
+        return _stack_of_schema_1(_read("stack", entries, STACK))
+    values = _read("stack", entries, STACK | LATER_STACK)
+    given = values["given"]
+    if (values["weight_std"] is not None) != ("weight_std" in given):
+        raise FormError("weight_std is a number if and only if it is among the given")
+    names: tuple[str, ...] = ("activation", "init", "widths", "last")
+    if values["widths"] is None:
+        names += ("depth", "width", "input_width")
+    settings = {name: values[name] for name in names}
+    settings |= {name: values[name] for name in SETTINGS if name in given}
+    summary = summary_of(Stack.build(**settings))
+    for name in ("depth", "width", "input_width", "weight_gain", "bias_std"):
+        if not math.isclose(values[name], summary[name], rel_tol=AGREE, abs_tol=0.0):
+            raise FormError(f"{name} is {values[name]:g}, but the others make it {summary[name]:g}")
+    return summary
+
+
+def _stack_of_schema_1(values: dict[str, Any]) -> StackSummary:
+    """Return the description of a stack that does not say what was given: what differs from the
+    initialiser's own."""
+    settings = {name: values[name] for name in ("activation", "depth", "width", "init")}
+    own = Stack.build(**settings)
+    if values["weight_gain"] != own.hidden_gain:
+        settings["weight_gain"] = values["weight_gain"]
+    if values["bias_std"] != own.hidden_bias_std:
+        settings["bias_std"] = values["bias_std"]
+    return summary_of(Stack.build(**settings, input_width=values["input_width"]))
 
 
 def _require_layers(depth: int, count: int, *, partial: bool) -> None:
@@ -173,14 +211,47 @@ def _path(name: str, value: Any) -> str:
     return value
 
 
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise FormError(f"{name} is {quoted(value)}, but must be a text")
+    return value
+
+
+def _digest(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not DIGEST.fullmatch(value):
+        raise FormError(f"{name} is {quoted(value)}, but must be sha256: and 64 hexadecimal digits")
+    return value
+
+
+def _names(name: str, value: Any) -> tuple[str, ...]:
+    found = value if isinstance(value, list) else [value]
+    if not isinstance(value, list) or not all(entry in SETTINGS for entry in found):
+        raise FormError(f"{name} is {quoted(value)}, but must be a list of {', '.join(SETTINGS)}")
+    return tuple(entry for entry in SETTINGS if entry in found)
+
+
 STACK: dict[str, Reader] = {
     "activation": _one_of(*ACTIVATIONS),
     "depth": _whole(1, MAX_DEPTH),
     "width": _whole(1, MAX_WIDTH),
     "input_width": _whole(1, MAX_WIDTH),
     "init": _one_of(*INITIALISERS),
-    "weight_gain": _real(0.0, MAX_SCALE),
+    # That of a standard deviation is as many times as large as the root of the width.
+    "weight_gain": _real(0.0, MAX_SCALE * MAX_WIDTH**0.5),
     "bias_std": _real(0.0, MAX_SCALE),
+}
+# What schema 2 has beside that of schema 1.
+LATER_STACK: dict[str, Reader] = {
+    "weight_std": _or_null(_real(0.0, MAX_SCALE)),
+    "widths": _or_null(_text),
+    "last": _or_null(_one_of(*ACTIVATIONS)),
+    "given": _names,
+}
+LATER_SIMULATION: dict[str, Reader] = {
+    "inputs_digest": _or_null(_digest),
+    "standardize": _flag,
+    "flatten": _flag,
+    "train": _flag,
 }
 # Bounds of the widest sort: whether a run can be simulated again is for those to say who do it.
 SIMULATION: dict[str, Reader] = {
@@ -193,8 +264,6 @@ SIMULATION: dict[str, Reader] = {
     "input_mean": _or_null(_real(-MAX_SCALE, MAX_SCALE)),
     "input_std": _or_null(_real(0.0, MAX_SCALE)),
 }
-# Keys that files saved before do not have: their data were taken as they are.
-PREPARED = ("standardize", "flatten")
 OUTLOOK: dict[str, Reader] = {
     "kind": _one_of("converges", "vanishes", "silent", "explodes", "neutral", "drifts"),
     "mean": _or_null(_real(-math.inf)),

@@ -18,6 +18,7 @@ from snstat.atomic import whole_file
 from snstat.errors import InputFileError, InvalidValueError, quoted
 from snstat.memory import physical_memory
 from snstat.results import (
+    EARLIER_SCHEMAS,
     FIXEDPOINT_SCHEMA,
     PROPAGATION_SCHEMA,
     FixedPointReport,
@@ -222,10 +223,10 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _runs(form: Any) -> list[Run]:
-    if not isinstance(form, dict) or form.get("schema") != PROPAGATION_SCHEMA:
-        seen = form.get("schema") if isinstance(form, dict) else type(form).__name__
+    seen = form.get("schema") if isinstance(form, dict) else type(form).__name__
+    if seen not in (PROPAGATION_SCHEMA, *EARLIER_SCHEMAS):
         raise FormError(f"its schema is {quoted(seen)}")
-    runs = [parse_run(entry) for entry in list_of("runs", form)]
+    runs = [parse_run(entry, seen) for entry in list_of("runs", form)]
     if not runs:
         raise FormError("it holds no run")
     return runs

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Literal
 
 from snstat.activation import ACTIVATIONS
 from snstat.errors import InvalidValueError
+from snstat.initialisers import INITIALISERS, Distribution
 from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES, known
 from snstat.widths import (
     MAX_DEPTH,
@@ -29,64 +29,8 @@ from snstat.widths import (
     write_widths,
 )
 
-Distribution = Literal["normal", "uniform", "orthogonal"]
-
 # Squares of gains and standard deviations must stay finite.
 MAX_SCALE = 1e100
-
-
-@dataclass(frozen=True, slots=True)
-class Initialiser:
-    """How one layer's weights are drawn.
-
-    `square_gain(fan_in, fan_out)` is G², weights having variance G²/fan_in; `bias_variance` of
-    the uniform biases that come with the scheme is `bias_square_gain`/fan_in.
-    """
-
-    name: str
-    distribution: Distribution
-    square_gain: Callable[[int, int], float]
-    citation: str
-    bias_square_gain: float = 0.0
-
-
-def _lecun(_fan_in: int, _fan_out: int) -> float:
-    return 1.0
-
-
-def _he(_fan_in: int, _fan_out: int) -> float:
-    return 2.0
-
-
-def _glorot(fan_in: int, fan_out: int) -> float:
-    return 2.0 * fan_in / (fan_in + fan_out)
-
-
-def _third(_fan_in: int, _fan_out: int) -> float:
-    return 1.0 / 3.0
-
-
-_LECUN = "LeCun, Bottou, Orr, Müller, Efficient BackProp (1998)"
-_HE = "He, Zhang, Ren, Sun, Delving Deep into Rectifiers, arXiv:1502.01852"
-_GLOROT = "Glorot, Bengio, Understanding the difficulty of training deep networks (2010)"
-_SAXE = "Saxe, McClelland, Ganguli, Exact solutions to nonlinear dynamics, arXiv:1312.6120"
-_TORCH = "torch.nn.Linear: weights and biases uniform on ±1/√fan_in"
-
-INITIALISERS: Mapping[str, Initialiser] = MappingProxyType(
-    {
-        entry.name: entry
-        for entry in (
-            Initialiser("lecun_normal", "normal", _lecun, _LECUN),
-            Initialiser("lecun_uniform", "uniform", _lecun, _LECUN),
-            Initialiser("he_normal", "normal", _he, _HE),
-            Initialiser("he_uniform", "uniform", _he, _HE),
-            Initialiser("glorot_normal", "normal", _glorot, _GLOROT),
-            Initialiser("glorot_uniform", "uniform", _glorot, _GLOROT),
-            Initialiser("orthogonal", "orthogonal", _lecun, _SAXE),
-            Initialiser("torch_default", "uniform", _third, _TORCH, bias_square_gain=1.0 / 3.0),
-        )
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +70,8 @@ class Stretch:
 class Stack:
     """A dense stack. Build it with `Stack.build`, which validates and fills defaults.
 
-    `weight_gain` and `bias_std` are None where the initialiser decides. `runs` are the (units,
+    `weight_gain`, `weight_std` and `bias_std` are None where the initialiser decides; at most one
+    of the first two is given. `runs` are the (units,
     layers) of stacks whose layers differ in width, of which `width` is the largest; empty where all
     layers have `width` units. `last` is the activation of the last layer, None where it is that of
     the others. Two stacks are equal if and only if all their layers are.
@@ -141,6 +86,7 @@ class Stack:
     bias_std: float | None
     runs: Runs = ()
     last: str | None = None
+    weight_std: float | None = None
 
     @classmethod
     def build(
@@ -151,6 +97,7 @@ class Stack:
         *,
         init: str | None = None,
         weight_gain: float | None = None,
+        weight_std: float | None = None,
         bias_std: float | None = None,
         input_width: int | None = None,
         widths: object = None,
@@ -170,6 +117,10 @@ class Stack:
         if init is None:
             init = ACTIVATIONS[activation].default_init
         init = known("init", init, INITIALISERS, INIT_ALIASES)
+        if weight_gain is not None and weight_std is not None:
+            raise InvalidValueError(
+                "weight_std", weight_std, "left out beside weight_gain", "give one of them"
+            )
         runs: Runs = ()
         if widths is not None:
             given = {"depth": depth, "width": width, "input_width": input_width}
@@ -193,6 +144,9 @@ class Stack:
             None if weight_gain is None else number("weight_gain", weight_gain, 0.0, MAX_SCALE),
             None if bias_std is None else number("bias_std", bias_std, 0.0, MAX_SCALE),
             last=last,
+            weight_std=None
+            if weight_std is None
+            else number("weight_std", weight_std, 0.0, MAX_SCALE),
         )
         return stack._of_runs(runs)
 
@@ -264,10 +218,12 @@ class Stack:
 
     def _between(self, fan_in: int, fan_out: int, activation: str) -> DenseLayer:
         scheme = INITIALISERS[self.init]
-        if self.weight_gain is None:
-            square_gain = scheme.square_gain(fan_in, fan_out)
-        else:
+        if self.weight_std is not None:
+            square_gain = fan_in * self.weight_std**2
+        elif self.weight_gain is not None:
             square_gain = self.weight_gain**2
+        else:
+            square_gain = scheme.square_gain(fan_in, fan_out)
         own_bias = self.bias_std is None and scheme.bias_square_gain > 0
         bias_std = math.sqrt(scheme.bias_square_gain / fan_in) if own_bias else self.bias_std
         return DenseLayer(
@@ -314,7 +270,9 @@ class Stack:
     @property
     def hidden_gain(self) -> float:
         """G of the square layers: weights have variance G²/fan_in."""
-        return math.sqrt(self.square.square_gain) if self.weight_gain is None else self.weight_gain
+        if self.weight_gain is not None:
+            return self.weight_gain
+        return math.sqrt(self.square.square_gain)
 
     @property
     def hidden_bias_std(self) -> float:

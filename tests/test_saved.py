@@ -112,9 +112,9 @@ def write(path, text):
         ("[]", "schema is 'list'"),
         ("{}", "schema is None"),
         ('{"schema": "snstat.fixedpoint/1"}', "snstat.fixedpoint/1"),
-        ('{"schema": "snstat.propagation/1"}', "no 'runs'"),
-        ('{"schema": "snstat.propagation/1", "runs": []}', "no run"),
-        ('{"schema": "snstat.propagation/1", "runs": [3]}', "not a snstat.propagation/1"),
+        ('{"schema": "snstat.propagation/2"}', "no 'runs'"),
+        ('{"schema": "snstat.propagation/2", "runs": []}', "no run"),
+        ('{"schema": "snstat.propagation/2", "runs": [3]}', "not a snstat.propagation/2"),
     ],
 )
 def test_damaged_files_say_so(tmp_path, text, words):

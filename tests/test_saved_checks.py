@@ -32,12 +32,12 @@ def record_of(form: dict[str, Any]) -> Check:
     """Return the record that a check was written from."""
     form = dict(form)
     assert form.pop("passed") is (form["findings"] == [])
-    source = form["source"]
+    source, stack = form["source"], form["stack"]
     return Check(
         **form
         | {
             "findings": tuple(Finding(**finding) for finding in form["findings"]),
-            "stack": StackSummary(**form["stack"]),
+            "stack": StackSummary(**stack | {"given": tuple(stack["given"]), "drawn": ()}),
             "simulation": Simulation(**form["simulation"]),
             "notes": tuple(form["notes"]),
             "source": None if source is None else Source(**source),

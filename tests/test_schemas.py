@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from snstat import cli, results
 
-NAMES = ("propagation-1", "fixedpoint-1", "check-1")
+NAMES = ("propagation-2", "fixedpoint-1", "check-1")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -35,7 +35,7 @@ NUMBERS = {
     "z": None,
 }
 PROPAGATION: dict[str, Any] = {
-    "schema": "snstat.propagation/1",
+    "schema": "snstat.propagation/2",
     "version": "0.1.0",
     "runs": [
         {
@@ -47,6 +47,22 @@ PROPAGATION: dict[str, Any] = {
                 "init": "lecun_normal",
                 "weight_gain": 1.0,
                 "bias_std": 0.0,
+                "weight_std": None,
+                "widths": None,
+                "last": None,
+                "given": [],
+                "drawn": [
+                    {
+                        "first": 1,
+                        "last": 64,
+                        "units": 1024,
+                        "activation": "selu",
+                        "weights": "normal",
+                        "weight_std": 0.03125,
+                        "biases": "zero",
+                        "bias_std": 0.0,
+                    }
+                ],
             },
             "simulation": {
                 "batch": 64,
@@ -59,6 +75,8 @@ PROPAGATION: dict[str, Any] = {
                 "input_std": 1.0,
                 "standardize": False,
                 "flatten": False,
+                "inputs_digest": None,
+                "train": True,
             },
             "partial": False,
             "outlook": {
@@ -70,8 +88,19 @@ PROPAGATION: dict[str, Any] = {
                 "gradient_factor": 83.4,
             },
             "layers": [
-                {"layer": layer, "finite": True} | dict.fromkeys(results.STATISTICS, NUMBERS)
-                for layer in range(2)
+                {
+                    "layer": layer,
+                    "name": name,
+                    "kind": kind,
+                    "shape": [1024],
+                    "sampler": sampler,
+                    "finite": True,
+                }
+                | dict.fromkeys(results.STATISTICS, NUMBERS)
+                for layer, name, kind, sampler in (
+                    (0, "input", "input", None),
+                    (1, "1", "dense", "dense"),
+                )
             ],
         }
     ],
@@ -178,7 +207,7 @@ CHECK: dict[str, Any] = {
         },
     ],
 }
-EXAMPLES = {"propagation-1": PROPAGATION, "fixedpoint-1": FIXEDPOINT, "check-1": CHECK}
+EXAMPLES = {"propagation-2": PROPAGATION, "fixedpoint-1": FIXEDPOINT, "check-1": CHECK}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -190,7 +219,7 @@ def test_schema_is_valid_and_takes_its_example(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "constant"),
     [
-        ("propagation-1", results.PROPAGATION_SCHEMA),
+        ("propagation-2", results.PROPAGATION_SCHEMA),
         ("fixedpoint-1", results.FIXEDPOINT_SCHEMA),
         ("check-1", results.CHECK_SCHEMA),
     ],
@@ -203,10 +232,11 @@ def test_schema_is_called_as_in_results(name: str, constant: str) -> None:
 @pytest.mark.parametrize(
     ("name", "definition", "record"),
     [
-        ("propagation-1", "stack", results.StackSummary),
-        ("propagation-1", "simulation", results.Simulation),
-        ("propagation-1", "statistic", results.Estimate),
-        ("propagation-1", "outlook", results.Outlook),
+        ("propagation-2", "stack", results.StackSummary),
+        ("propagation-2", "drawn", results.DrawnLayers),
+        ("propagation-2", "simulation", results.Simulation),
+        ("propagation-2", "statistic", results.Estimate),
+        ("propagation-2", "outlook", results.Outlook),
         ("fixedpoint-1", "fixed_point", results.FixedPoint),
         ("fixedpoint-1", "correlation", results.CorrelationFixedPoint),
         ("fixedpoint-1", "theorem", results.TheoremResult),
@@ -228,15 +258,16 @@ def test_a_check_is_its_record_and_whether_it_passed() -> None:
     assert part["properties"]["verdict"]["enum"] == list(results.VERDICTS)
 
 
-@pytest.mark.parametrize("definition", ["stack", "simulation"])
+@pytest.mark.parametrize("definition", ["stack", "drawn", "simulation"])
 def test_stacks_are_told_alike_in_runs_and_checks(definition: str) -> None:
-    run, check = (schema(name)["$defs"][definition] for name in ("propagation-1", "check-1"))
+    run, check = (schema(name)["$defs"][definition] for name in ("propagation-2", "check-1"))
     assert check == run
 
 
 def test_every_statistic_is_required() -> None:
-    layer = schema("propagation-1")["$defs"]["layer"]
-    assert set(layer["required"]) == {"layer", "finite", *results.STATISTICS}
+    layer = schema("propagation-2")["$defs"]["layer"]
+    own = {"layer", "name", "kind", "shape", "sampler", "finite"}
+    assert set(layer["required"]) == {*own, *results.STATISTICS}
     assert set(layer["properties"]) == {*layer["required"], "gradient"}
 
 
@@ -261,24 +292,28 @@ FINDING = (*FAILED, "findings", 0)
 @pytest.mark.parametrize(
     ("name", "path", "value"),
     [
-        ("propagation-1", ("schema",), "snstat.propagation/2"),
-        ("propagation-1", ("runs",), []),
-        ("propagation-1", ("extra",), 1),
-        ("propagation-1", ("names",), []),
-        ("propagation-1", ("names",), ["one", "one"]),
-        ("propagation-1", (*RUN, "extra"), 1),
-        ("propagation-1", (*RUN, "partial"), None),
-        ("propagation-1", (*RUN, "outlook", "kind"), "explode"),
-        ("propagation-1", (*RUN, "outlook", "variance"), -1.0),
-        ("propagation-1", (*RUN, "stack", "depth"), 1.5),
-        ("propagation-1", (*RUN, "stack", "weight_gain"), None),
-        ("propagation-1", (*RUN, "simulation", "sampler"), "auto"),
-        ("propagation-1", (*RUN, "simulation", "input_std"), -1.0),
-        ("propagation-1", (*RUN, "layers", 0, "mean"), 0.0),
-        ("propagation-1", (*RUN, "layers", 0, "finite"), 1),
-        ("propagation-1", (*RUN, "layers", 0, "mean", "estimate"), "NaN"),
-        ("propagation-1", (*RUN, "layers", 0, "mean", "stderr"), -0.1),
-        ("propagation-1", (*RUN, "layers", 0, "mean", "error"), 0.1),
+        ("propagation-2", ("schema",), "snstat.propagation/1"),
+        ("propagation-2", ("runs",), []),
+        ("propagation-2", ("extra",), 1),
+        ("propagation-2", ("names",), []),
+        ("propagation-2", ("names",), ["one", "one"]),
+        ("propagation-2", (*RUN, "extra"), 1),
+        ("propagation-2", (*RUN, "partial"), None),
+        ("propagation-2", (*RUN, "outlook", "kind"), "explode"),
+        ("propagation-2", (*RUN, "outlook", "variance"), -1.0),
+        ("propagation-2", (*RUN, "stack", "depth"), 1.5),
+        ("propagation-2", (*RUN, "stack", "weight_gain"), None),
+        ("propagation-2", (*RUN, "stack", "given"), ["depth"]),
+        ("propagation-2", (*RUN, "stack", "drawn", 0, "biases"), "none"),
+        ("propagation-2", (*RUN, "simulation", "sampler"), "auto"),
+        ("propagation-2", (*RUN, "simulation", "inputs_digest"), "sha256:0"),
+        ("propagation-2", (*RUN, "layers", 1, "shape"), []),
+        ("propagation-2", (*RUN, "simulation", "input_std"), -1.0),
+        ("propagation-2", (*RUN, "layers", 0, "mean"), 0.0),
+        ("propagation-2", (*RUN, "layers", 0, "finite"), 1),
+        ("propagation-2", (*RUN, "layers", 0, "mean", "estimate"), "NaN"),
+        ("propagation-2", (*RUN, "layers", 0, "mean", "stderr"), -0.1),
+        ("propagation-2", (*RUN, "layers", 0, "mean", "error"), 0.1),
         ("fixedpoint-1", (*RUN, "map"), "unit"),
         ("fixedpoint-1", (*RUN, "weight_sum"), 0.0),
         ("fixedpoint-1", (*RUN, "theorem_domain"), None),
@@ -331,9 +366,9 @@ def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, An
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("propagation-1", "propagate -a selu -a relu -d 3 -w 16 -b 4 -t 2"),
-        ("propagation-1", "propagate -d 2 -w 8 -b 2 -t 1 --weight-gain 1e30"),
-        ("propagation-1", "propagate -d 2 -w 8 -b 2 -t 1 --input-std 0"),
+        ("propagation-2", "propagate -a selu -a relu -d 3 -w 16 -b 4 -t 2"),
+        ("propagation-2", "propagate -d 2 -w 8 -b 2 -t 1 --weight-gain 1e30"),
+        ("propagation-2", "propagate -d 2 -w 8 -b 2 -t 1 --input-std 0"),
         ("fixedpoint-1", "fixedpoint -a selu -a relu -a identity"),
         ("fixedpoint-1", "fixedpoint --map unit --weight-sum 0 --weight-square-sum 1"),
         ("fixedpoint-1", "fixedpoint --target-mean 0 --target-variance 2"),

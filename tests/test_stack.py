@@ -11,7 +11,8 @@ import pytest
 import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.stack import INITIALISERS, Stack
+from snstat.initialisers import INITIALISERS
+from snstat.stack import Stack
 
 
 def test_defaults_follow_the_literature():

@@ -48,6 +48,8 @@ class Case:
         beginning = changes.keys() == {"depth"} and self.stack.last is None
         longer = self._longer or self if beginning else None
         inputs, bounds = changes.pop("inputs", self.inputs), self.bounds
+        if "weight_gain" in changes:
+            changes["weight_std"] = None
         if "width" in changes and self.stack.input_width == self.stack.width:
             changes["input_width"] = changes["width"]
             # Lengths of drawn samples vary as 1/width.

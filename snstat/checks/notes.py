@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from snstat.checks.case import Case
 from snstat.checks.pairs import comparable
-from snstat.results import Run
+from snstat.errors import escaped
+from snstat.results import Record, Run, Simulation, StackSummary
+
+# What differs between any two runs, and what is told in other words.
+NOT_TOLD = {"seed", "sampler", "drawn", "given", "inputs_digest"}
 
 
 def not_judged(case: Case) -> list[str]:
@@ -26,18 +31,38 @@ def not_judged(case: Case) -> list[str]:
     return notes
 
 
+def _drawn_otherwise(mine: StackSummary, theirs: StackSummary) -> Iterator[str]:
+    """Yield how the draws of two stacks differ that are called alike."""
+    for now, was in zip(mine.drawn, theirs.drawn, strict=False):
+        for key in ("weights", "weight_std", "biases", "bias_std"):
+            if now[key] != was[key]:
+                what = key.replace("_", " ")
+                yield f"in layer {now.first} {what} is {now[key]}, was {was[key]}"
+
+
+def _other_content(mine: Simulation, theirs: Simulation) -> bool:
+    """Return whether data of one name are known to differ."""
+    digests = mine.inputs_digest, theirs.inputs_digest
+    return mine.inputs == theirs.inputs and None not in digests and digests[0] != digests[1]
+
+
 def unlike(run: Run, baseline: Run) -> list[str]:
     """Return in words how the stack and the sampling differ from the baseline's."""
     notes = []
-    for title, mine, theirs in (
-        ("not the stack of the baseline", run.stack, baseline.stack),
-        ("not sampled as the baseline was", run.simulation, baseline.simulation),
-    ):
-        told = [
-            f"{key.replace('_', ' ')} is {mine[key]}, was {theirs[key]}"
-            for key in mine.keys()  # noqa: SIM118  # a Record is no dict
-            if mine[key] != theirs[key] and key not in {"seed", "sampler"}
-        ]
-        if told:
-            notes.append(f"{title}: {'; '.join(told)}")
+    if run.stack != baseline.stack:
+        told = list(_fields(run.stack, baseline.stack))
+        told = told or list(_drawn_otherwise(run.stack, baseline.stack))
+        notes.append(f"not the stack of the baseline: {'; '.join(told)}")
+    told = list(_fields(run.simulation, baseline.simulation))
+    if _other_content(run.simulation, baseline.simulation):
+        told.append(f"the content of {escaped(run.simulation.inputs)} is not what it was")
+    if told:
+        notes.append(f"not sampled as the baseline was: {'; '.join(told)}")
     return notes
+
+
+def _fields(mine: Record, theirs: Record) -> Iterator[str]:
+    """Yield which fields of two records differ."""
+    for key in mine.keys():  # noqa: SIM118  # a Record is no dict
+        if mine[key] != theirs[key] and key not in NOT_TOLD:
+            yield f"{key.replace('_', ' ')} is {mine[key]}, was {theirs[key]}"

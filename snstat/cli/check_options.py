@@ -67,6 +67,7 @@ STACK = {
     "last",
     "init",
     "weight_gain",
+    "weight_std",
     "bias_std",
     "batch",
     "inputs",

@@ -12,9 +12,10 @@ from snstat.activation import ACTIVATIONS
 from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
 from snstat.cli.parameters import File, Layers, Name, Real, Several, Whole, Widths
+from snstat.initialisers import INITIALISERS
 from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES
 from snstat.plan import DTYPES, SAMPLERS
-from snstat.stack import DEFAULT_DEPTH, DEFAULT_WIDTH, INITIALISERS
+from snstat.stack import DEFAULT_DEPTH, DEFAULT_WIDTH
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
@@ -101,6 +102,12 @@ NETWORK_OPTIONS: list[Decorator[Any]] = [
         metavar="G",
         show_default="from --init",
         help="Weights have variance G²/fan_in whatever the scheme.",
+    ),
+    several_option(
+        "--weight-std",
+        type=REAL,
+        metavar="S",
+        help="Weights have standard deviation S, instead of a gain.",
     ),
     several_option(
         "--bias-std",

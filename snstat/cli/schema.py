@@ -11,7 +11,7 @@ from snstat.cli.output import write_stdout
 from snstat.cli.parameters import Name
 
 SCHEMAS = {
-    "propagation": "propagation-1.json",
+    "propagation": "propagation-2.json",
     "fixedpoint": "fixedpoint-1.json",
     "check": "check-1.json",
 }

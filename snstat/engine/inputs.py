@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from snstat.engine.digest import digest_of
 from snstat.engine.sampling import draw_inputs
 from snstat.errors import InvalidValueError
 from snstat.results import InputMoments
@@ -61,6 +62,10 @@ class Inputs(Protocol):
         """Return what the statistics of layer 0 average to."""
         ...
 
+    def digest(self) -> str | None:
+        """Return what tells the content of data from that of others, None for drawn inputs."""
+        ...
+
     def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
         """Return the batch of one trial, (width, batch), units by rows."""
         ...
@@ -85,6 +90,9 @@ class DrawnInputs:
     def prepared(self) -> dict[str, bool]:
         """Nothing was done to them."""
         return {"standardize": False, "flatten": False}
+
+    def digest(self) -> None:
+        """Return nothing: the parameters say all there is."""
 
     def unequal_lengths(self) -> float:
         """Return 0: at infinite width all samples have one length."""
@@ -214,6 +222,10 @@ class DataInputs:
                 part = self.data[chosen]
                 return np.array(part.reshape(len(part), self.width).T, dtype=dtype, order="C")
             return np.array(self.rows(chosen).T, dtype=dtype, order="C")
+
+    def digest(self) -> str:
+        """Return what tells the values that enter the network from others: see digest_of."""
+        return digest_of(self.rows, self.data.shape[0], self.width)
 
     def unequal_lengths(self) -> float:
         """Return the relative standard deviation of the samples' second moments."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from decimal import ROUND_DOWN, Decimal, localcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,8 @@ NAMES = {
     "silu": "SiLU",
     "hard_tanh": "hard tanh",
 }
+# Characters of a digest that tell data apart well enough: "sha256:" and eight digits.
+DIGEST_SHOWN = 15
 # Gradients within this factor of 1 over the whole stack have kept their size.
 STEADY = 1.005
 # A signal within this factor of its size over the whole stack needs no other gain.
@@ -47,12 +50,66 @@ def listed(names: Sequence[str]) -> str:
 
 def stack_words(stack: StackSummary) -> str:
     """Return the stack on one line: "SELU · 64 layers of 1024 · lecun_normal (gain 1)"."""
-    parts = [display_name(stack.activation), f"{count(stack.depth, 'layer')} of {stack.width}"]
-    if stack.input_width != stack.width:
+    last = "" if stack.last is None else f", last layer {display_name(stack.last)}"
+    parts = [display_name(stack.activation) + last]
+    if stack.widths is not None:
+        parts.append(f"widths {stack.widths}")
+    else:
+        parts.append(f"{count(stack.depth, 'layer')} of {stack.width}")
+    if stack.widths is None and stack.input_width != stack.width:
         parts.append(f"inputs of {stack.input_width}")
-    bias = f", bias std {stack.bias_std:.4g}" if stack.bias_std else ""
-    parts.append(f"{stack.init} (gain {stack.weight_gain:.4g}{bias})")
+    parts.append(f"{stack.init} ({', '.join(_draws_words(stack))})")
     return " · ".join(parts)
+
+
+def _draws_words(stack: StackSummary) -> Iterator[str]:
+    """Yield what the layers draw: given values with all their digits, those of the initialiser
+    with four, and dots where there are more; so that different stacks never read the same."""
+    if "weight_std" in stack.given and stack.weight_std is not None:
+        yield f"weight std {exact(stack.weight_std)}"
+    elif "weight_gain" in stack.given or not stack.drawn:
+        yield f"gain {exact(stack.weight_gain)}"
+    else:
+        yield from _own_gains(stack)
+    if stack.drawn and stack.drawn[-1].biases == "uniform":
+        stds = [layers.bias_std for layers in stack.drawn]
+        spread = "" if stack.widths is None else f"{dotted(min(stds))} to "
+        yield f"uniform biases of std {spread}{dotted(max(stds) if spread else stds[-1])}"
+    elif stack.bias_std:
+        yield f"bias std {exact(stack.bias_std)}"
+
+
+def _own_gains(stack: StackSummary) -> Iterator[str]:
+    """Yield the gains that the initialiser gives the layers, those of the square ones first."""
+    fan_ins = [stack.units(layers.first - 1) for layers in stack.drawn]
+    gains = [
+        layers.weight_std * math.sqrt(fan_in)
+        for layers, fan_in in zip(stack.drawn, fan_ins, strict=True)
+    ]
+    alike = all(math.isclose(gain, stack.weight_gain, rel_tol=1e-12) for gain in gains)
+    if alike or stack.depth == 1:
+        yield f"gain {dotted(stack.weight_gain if alike else gains[0])}"
+    elif stack.widths is None:
+        yield f"gain {dotted(stack.weight_gain)}"
+        yield f"first layer {dotted(gains[0])}"
+    else:
+        yield f"gains {dotted(min(gains))} to {dotted(max(gains))}"
+
+
+def exact(value: float) -> str:
+    """Return `value` with four digits, or as many as it takes to read it back."""
+    text = f"{value:.4g}"
+    return text if float(text) == value else repr(value)
+
+
+def dotted(value: float) -> str:
+    """Return `value` with at most four digits, and dots where it has more: "1", "1.414…"."""
+    text = f"{value:.4g}"
+    if math.isclose(float(text), value, rel_tol=1e-12):
+        return text
+    # Digits before dots are those of the number, not rounded.
+    with localcontext(rounding=ROUND_DOWN, prec=4):
+        return f"{float(+Decimal(value)):.4g}…"
 
 
 def simulation_words(simulation: Simulation) -> str:
@@ -64,7 +121,9 @@ def simulation_words(simulation: Simulation) -> str:
         # The name of a file may hold anything, a terminal's commands included.
         inputs = f"inputs {escaped(simulation.inputs)}"
         if simulation.input_mean is not None and simulation.input_std is not None:
-            inputs += f" (mean {simulation.input_mean:.4g}, std {simulation.input_std:.4g})"
+            inputs += f" (mean {exact(simulation.input_mean)}, std {exact(simulation.input_std)})"
+        if simulation.inputs_digest is not None:
+            inputs += f" ({simulation.inputs_digest[:DIGEST_SHOWN]}…)"
         if simulation.standardize:
             inputs += ", standardized"
         if simulation.flatten:

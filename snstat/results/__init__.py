@@ -27,12 +27,14 @@ from snstat.results.fixedpoint import (
     FixedPointReport,
     TheoremResult,
 )
+from snstat.results.network import DrawnLayers, Simulation, StackSummary
 from snstat.results.pictures import (
     CorrelationCurve,
     Densities,
     MapField,
 )
 from snstat.results.run import (
+    EARLIER_SCHEMAS,
     GRADIENT,
     PROPAGATION_SCHEMA,
     STATISTICS,
@@ -42,14 +44,13 @@ from snstat.results.run import (
     Layers,
     Outlook,
     Run,
-    Simulation,
-    StackSummary,
     Statistic,
 )
 
 __all__ = [
     "CHECK_SCHEMA",
     "DEFAULT_NAME",
+    "EARLIER_SCHEMAS",
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
     "PROPAGATION_SCHEMA",
@@ -60,6 +61,7 @@ __all__ = [
     "CorrelationCurve",
     "CorrelationFixedPoint",
     "Densities",
+    "DrawnLayers",
     "Estimate",
     "Finding",
     "FixedPoint",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snstat.results.base import Record
-from snstat.results.run import Simulation, StackSummary
+from snstat.results.network import Simulation, StackSummary
 
 # The check of a stack that nobody has named.
 DEFAULT_NAME = "default"

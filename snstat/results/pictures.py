@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from snstat.results.base import FloatArray, IntArray, Record
 from snstat.results.fixedpoint import CorrelationFixedPoint, FixedPoint
-from snstat.results.run import Simulation, StackSummary
+from snstat.results.network import Simulation, StackSummary
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,11 +11,14 @@ from typing import Any, overload
 import numpy as np
 
 from snstat.results.base import BoolArray, FloatArray, Record, optional
+from snstat.results.network import Simulation, StackSummary
 
 # Measured only where asked for, with --backward.
 GRADIENT = "gradient"
 
-PROPAGATION_SCHEMA = "snstat.propagation/1"
+PROPAGATION_SCHEMA = "snstat.propagation/2"
+# Files of these are read too.
+EARLIER_SCHEMAS = ("snstat.propagation/1",)
 
 # The statistics of one layer in the order in which they are reported (see the README for the
 # definition of each).
@@ -29,19 +32,6 @@ STATISTICS = (
     "kurtosis",
     "dead_fraction",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class StackSummary(Record):
-    """What the network is. `weight_gain` is G of the square layers (weight variance G²/fan_in)."""
-
-    activation: str
-    depth: int
-    width: int
-    input_width: int
-    init: str
-    weight_gain: float
-    bias_std: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,25 +59,6 @@ class InputMoments(Record):
     def silent(self) -> bool:
         """Whether every input is exactly 0, not only too small to be squared."""
         return self.second_moment == 0 and self.mean == 0 and not self.length_variance > 0
-
-
-@dataclass(frozen=True, slots=True)
-class Simulation(Record):
-    """How the network was sampled. `inputs` is "normal", "uniform" or the path of a data file;
-    `input_mean` and `input_std` are those of drawn inputs, None for a data file. `standardize` says
-    that the mean of the whole file was subtracted and its standard deviation divided by, `flatten`
-    that samples of more than one axis were made vectors."""
-
-    batch: int
-    trials: int
-    seed: int
-    dtype: str
-    sampler: str
-    inputs: str
-    input_mean: float | None
-    input_std: float | None
-    standardize: bool = False
-    flatten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +147,19 @@ class Statistic(Record):
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer of a run: `layer.mean.estimate`, `layer.cosine.theory`, ..."""
+    """One layer of a run: `layer.mean.estimate`, `layer.cosine.theory`, ...
+
+    `name` is "input" or the number of the layer, `kind` "input" or "dense", `shape` its units,
+    `sampler` what sampled it, None for the input.
+    """
 
     layer: int
     finite: bool
     statistics: Mapping[str, Estimate]
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    sampler: str | None
 
     def __getattr__(self, name: str) -> Estimate:
         """Return the statistic called `name`."""
@@ -191,7 +170,14 @@ class Layer:
 
     def to_json(self) -> dict[str, Any]:
         """Return the layer as the JSON form of the contract."""
-        form: dict[str, Any] = {"layer": self.layer, "finite": self.finite}
+        form: dict[str, Any] = {
+            "layer": self.layer,
+            "name": self.name,
+            "kind": self.kind,
+            "shape": list(self.shape),
+            "sampler": self.sampler,
+            "finite": self.finite,
+        }
         form |= {name: dict(value) for name, value in self.statistics.items()}
         return form
 
@@ -214,7 +200,15 @@ class Layers(Sequence[Layer]):
             return [self[i] for i in range(*index.indices(len(self)))]
         layer = range(len(self))[index]
         values = {name: column.at(layer) for name, column in self._run.statistics.items()}
-        return Layer(layer, bool(self._run.finite[layer]), MappingProxyType(values))
+        return Layer(
+            layer,
+            bool(self._run.finite[layer]),
+            MappingProxyType(values),
+            name=str(layer) if layer else "input",
+            kind="dense" if layer else "input",
+            shape=(self._run.stack.units(layer),),
+            sampler=self._run.simulation.sampler if layer else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

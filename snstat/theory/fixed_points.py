@@ -10,8 +10,9 @@ import numpy as np
 
 from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.initialisers import INITIALISERS
 from snstat.results import FixedPoint, FixedPointReport
-from snstat.stack import INITIALISERS, MAX_SCALE, integer, number
+from snstat.stack import MAX_SCALE, integer, number
 from snstat.theory.ensemble import EnsembleSearch, find_ensemble
 from snstat.theory.maps import activation_named, ensemble_moments, unit_moments
 from snstat.theory.quadrature import FloatArray

@@ -44,7 +44,7 @@ def test_json_is_the_contract(capsys):
     code, out, err = call(capsys, *SMALL, "-a", "relu", "-a", "tanh", "--format", "json")
     assert (code, err) == (0, "")
     document = json.loads(out)
-    assert document["schema"] == "snstat.propagation/1"
+    assert document["schema"] == "snstat.propagation/2"
     assert document["version"] == snstat.__version__
     assert [entry["stack"]["activation"] for entry in document["runs"]] == ["relu", "tanh"]
     assert [entry["stack"]["init"] for entry in document["runs"]] == ["he_normal", "lecun_normal"]
@@ -61,10 +61,12 @@ def test_json_is_the_contract(capsys):
         "input_std": 1.0,
         "standardize": False,
         "flatten": False,
+        "inputs_digest": None,
+        "train": True,
     }
     assert [layer["layer"] for layer in first["layers"]] == [0, 1, 2, 3]
     for layer in first["layers"]:
-        assert set(layer) == {"layer", "finite", *STATISTICS}
+        assert set(layer) == {"layer", "name", "kind", "shape", "sampler", "finite", *STATISTICS}
         for name in STATISTICS:
             assert set(layer[name]) == {
                 "estimate",

@@ -12,7 +12,8 @@ from snstat.engine.dense_sampler import DenseSampler
 from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.engine.kernels import dense, statistics
 from snstat.engine.simulate import simulate
-from snstat.stack import INITIALISERS, Stack
+from snstat.initialisers import INITIALISERS
+from snstat.stack import Stack
 
 # Plain Python takes milliseconds for a weight matrix.
 WIDTH, INPUT_WIDTH, BATCH = (20, 13, 3) if config.DISABLE_JIT else (40, 23, 5)

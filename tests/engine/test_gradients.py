@@ -20,8 +20,9 @@ from snstat.engine.kernels.random import READOUT, draw_rows
 from snstat.engine.samplers import make_sampler
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
 from snstat.engine.simulate import one_blas_thread, simulate
+from snstat.initialisers import INITIALISERS
 from snstat.propagation import propagate
-from snstat.stack import INITIALISERS, Stack
+from snstat.stack import Stack
 
 # More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "12" if config.DISABLE_JIT else "2000"))

@@ -11,8 +11,9 @@ from snstat.activation import ACTIVATIONS
 from snstat.engine import sampling
 from snstat.engine.kernels import dense, functions, orthogonal, statistics
 from snstat.engine.sampler import live_range
+from snstat.initialisers import INITIALISERS
 from snstat.results import STATISTICS
-from snstat.stack import INITIALISERS, Stack
+from snstat.stack import Stack
 from tests.engine import oracle
 
 DTYPES = ["float32", "float64"]

@@ -13,8 +13,9 @@ from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.engine.sampler import live_range
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
+from snstat.initialisers import INITIALISERS
 from snstat.results import STATISTICS
-from snstat.stack import INITIALISERS, Stack
+from snstat.stack import Stack
 from tests.engine import oracle
 
 

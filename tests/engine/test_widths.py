@@ -18,8 +18,9 @@ from snstat.engine.kernels.random import WEIGHTS, draw_rows
 from snstat.engine.samplers import choose_sampler, make_sampler
 from snstat.engine.sampling import draw_biases, draw_inputs, draw_weights
 from snstat.engine.simulate import one_blas_thread, simulate
+from snstat.initialisers import INITIALISERS
 from snstat.results import STATISTICS
-from snstat.stack import INITIALISERS, Stack
+from snstat.stack import Stack
 from tests.engine import oracle
 
 SEED, BATCH = 5, 6

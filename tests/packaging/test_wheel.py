@@ -25,7 +25,7 @@ CHECKOUT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
 SHIPPED = (
     "snstat/py.typed",
-    "snstat/schemas/propagation-1.json",
+    "snstat/schemas/propagation-2.json",
     "snstat/schemas/fixedpoint-1.json",
     "snstat/schemas/check-1.json",
 )

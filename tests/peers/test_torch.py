@@ -18,8 +18,9 @@ from snstat.engine.inputs import DrawnInputs
 from snstat.engine.kernels.random import READOUT, draw_rows
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
+from snstat.initialisers import INITIALISERS
 from snstat.results import STATISTICS
-from snstat.stack import INITIALISERS, Stack
+from snstat.stack import Stack
 from tests.engine import oracle
 
 pytestmark = pytest.mark.peers

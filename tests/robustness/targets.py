@@ -56,7 +56,7 @@ class Target:
 
 @cache
 def _validator() -> Any:
-    text = resources.files("snstat").joinpath("schemas", "propagation-1.json").read_text("utf-8")
+    text = resources.files("snstat").joinpath("schemas", "propagation-2.json").read_text("utf-8")
     return Draft202012Validator(json.loads(text))
 
 

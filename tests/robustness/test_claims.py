@@ -48,7 +48,7 @@ def liars(folder: Path) -> dict[str, str]:
         file.write(npy(header((2**40, 1), "|u1"), b""))
         file.truncate(2**40 + 200)
     with (folder / "sparse.json").open("wb") as file:
-        file.write(b'{"schema": "snstat.propagation/1"')
+        file.write(b'{"schema": "snstat.propagation/2"')
         file.truncate(2**40)
     with (folder / "empty.json").open("wb") as file:
         file.truncate(2**40)

@@ -1,0 +1,64 @@
+"""How weights are drawn: one table from the name of a scheme to its distribution and gain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+Distribution = Literal["normal", "uniform", "orthogonal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Initialiser:
+    """How one layer's weights are drawn.
+
+    `square_gain(fan_in, fan_out)` is G², weights having variance G²/fan_in; `bias_variance` of
+    the uniform biases that come with the scheme is `bias_square_gain`/fan_in.
+    """
+
+    name: str
+    distribution: Distribution
+    square_gain: Callable[[int, int], float]
+    citation: str
+    bias_square_gain: float = 0.0
+
+
+def _lecun(_fan_in: int, _fan_out: int) -> float:
+    return 1.0
+
+
+def _he(_fan_in: int, _fan_out: int) -> float:
+    return 2.0
+
+
+def _glorot(fan_in: int, fan_out: int) -> float:
+    return 2.0 * fan_in / (fan_in + fan_out)
+
+
+def _third(_fan_in: int, _fan_out: int) -> float:
+    return 1.0 / 3.0
+
+
+_LECUN = "LeCun, Bottou, Orr, Müller, Efficient BackProp (1998)"
+_HE = "He, Zhang, Ren, Sun, Delving Deep into Rectifiers, arXiv:1502.01852"
+_GLOROT = "Glorot, Bengio, Understanding the difficulty of training deep networks (2010)"
+_SAXE = "Saxe, McClelland, Ganguli, Exact solutions to nonlinear dynamics, arXiv:1312.6120"
+_TORCH = "torch.nn.Linear: weights and biases uniform on ±1/√fan_in"
+
+INITIALISERS: Mapping[str, Initialiser] = MappingProxyType(
+    {
+        entry.name: entry
+        for entry in (
+            Initialiser("lecun_normal", "normal", _lecun, _LECUN),
+            Initialiser("lecun_uniform", "uniform", _lecun, _LECUN),
+            Initialiser("he_normal", "normal", _he, _HE),
+            Initialiser("he_uniform", "uniform", _he, _HE),
+            Initialiser("glorot_normal", "normal", _glorot, _GLOROT),
+            Initialiser("glorot_uniform", "uniform", _glorot, _GLOROT),
+            Initialiser("orthogonal", "orthogonal", _lecun, _SAXE),
+            Initialiser("torch_default", "uniform", _third, _TORCH, bias_square_gain=1.0 / 3.0),
+        )
+    }
+)
