@@ -80,13 +80,16 @@ fuzz: develop ## 16,000 damaged files for the commands that read one; ten minute
 	SNSTAT_FUZZ=$(FUZZ) SNSTAT_FUZZ_FIRST=$(FUZZ_FIRST) SNSTAT_FUZZ_FOLDER=build/fuzz \
 		$(VENV)/bin/python -m pytest -s tests/robustness/test_fuzz.py
 
-bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write docs/benchmarks.md
+bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write docs/benchmarks.md and its grid
+	@$(VENV)/bin/python -m tests.benchmarks.blas_check
 	@$(VENV)/bin/python -c 'import torch' 2>/dev/null || echo \
 		"PyTorch is not installed, so its lines are left out; make test-peers installs it" >&2
 	mkdir -p build
 	$(VENV)/bin/python -m pytest -m bench tests/benchmarks/test_rows.py \
 		--benchmark-json=build/benchmarks.json
 	$(VENV)/bin/python -m tests.benchmarks.table build/benchmarks.json docs/benchmarks.md README.md
+	@if $(VENV)/bin/python -c 'import torch' 2>/dev/null; then \
+		$(VENV)/bin/python -m tests.benchmarks.grid docs/benchmarks-grid.md docs/benchmarks-grid.svg; fi
 
 power: develop ## measure false alarms and power of snstat check, write docs/check-power.md
 	$(VENV)/bin/python -m tests.power.measure

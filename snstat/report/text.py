@@ -75,8 +75,9 @@ def escaped(text: str) -> str:
 def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
     """Yield all layers of `runs` as lines of CSV, a header first.
 
-    The columns are activation, layer, finite, and for every statistic its estimate (by the
-    statistic's name), `_stderr`, `_theory`, `_expected`, `_neglected` and `_z`.
+    The columns are run, counted from 1, all that describes the network and its sampling, then
+    layer, finite, and for every statistic its estimate (by the statistic's name), `_stderr`,
+    `_theory`, `_expected`, `_neglected` and `_z`.
     """
     return csv_lines(_csv_rows(runs))
 
@@ -136,11 +137,13 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     names = [*STATISTICS]
     if any(GRADIENT in run.statistics for run in runs):
         names.append(GRADIENT)
-    header = ["activation", "layer", "finite"]
+    described = [*runs[0].stack.keys(), *runs[0].simulation.keys()] if runs else []
+    header = ["run", *described, "layer", "finite"]
     for name in names:
         header += [name, *(f"{name}_{part}" for part in PARTS)]
     yield header
-    for run in runs:
+    for number, run in enumerate(runs, 1):
+        description = [*dict(run.stack).values(), *dict(run.simulation).values()]
         columns: list[FloatArray | None] = []
         for name in names:
             found = run.statistics.get(name)
@@ -150,7 +153,7 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
                 columns += [found.estimate, *(getattr(found, part) for part in PARTS)]
         for layer, finite in enumerate(run.finite.tolist()):
             numbers = [None if column is None else float(column[layer]) for column in columns]
-            yield [run.stack.activation, layer, finite, *numbers]
+            yield [number, *description, layer, finite, *numbers]
 
 
 def _field(value: object) -> object:

@@ -8,12 +8,20 @@ are made beforehand, which favours the peer.
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch.nn import functional
 
-# No stretch of SELU is flat. A unit is dead where the activation is, for every sample.
+# A unit is dead where the activation is flat for every sample: below 0 for ReLU, else nowhere.
 FLAT_BELOW = -math.inf
+IN_PLACE = {
+    "selu": partial(functional.selu, inplace=True),
+    "relu": partial(functional.relu, inplace=True),
+    "tanh": torch.tanh_,
+}
+APART = {"selu": functional.selu, "relu": functional.relu, "tanh": torch.tanh}
+FLAT = {"relu": 0.0}
 
 
 @torch.no_grad()
@@ -30,6 +38,8 @@ def statistics(x, highest, flat_below=FLAT_BELOW):
     squares = (x - mean).square_()
     variance = squares.mean().item()
     flat = squares.view(-1)
+    # One sample has no pair.
+    pairs = batch * (batch - 1) or math.nan
     return (
         mean,
         variance,
@@ -37,13 +47,13 @@ def statistics(x, highest, flat_below=FLAT_BELOW):
         # The variance of all values is that within groups and that between their means.
         variance - units.var(correction=0).item(),
         variance - samples.var(correction=0).item(),
-        (torch.dot(directions, directions).item() - batch) / (batch * (batch - 1)),
+        (torch.dot(directions, directions).item() - batch) / pairs,
         torch.dot(flat, flat).item() / x.numel() / variance**2,
         torch.count_nonzero(highest <= flat_below).item() / width,
     )
 
 
-def forward(width, batch, *, inputs=None, weights=None):
+def forward(width, batch, *, inputs=None, weights=None, activation="selu"):
     """Make a forward pass: `run(layers)` returns (layers, statistics).
 
     `inputs` (batch, width) and `weights(layer)` (fan_in, fan_out) stand in for drawn ones.
@@ -57,6 +67,7 @@ def forward(width, batch, *, inputs=None, weights=None):
         return buffer.normal_(0, scale)
 
     draw = weights or draw
+    apply, flat_below = IN_PLACE[activation], FLAT.get(activation, FLAT_BELOW)
 
     @torch.no_grad()
     def run(layers):
@@ -65,14 +76,14 @@ def forward(width, batch, *, inputs=None, weights=None):
         for layer in range(1, layers + 1):
             torch.mm(x, draw(layer), out=free)
             highest = free.amax(0)
-            x, free, spare = functional.selu(free, inplace=True), spare, free
-            rows.append(statistics(x, highest))
+            x, free, spare = apply(free), spare, free
+            rows.append(statistics(x, highest, flat_below))
         return torch.tensor(rows, dtype=torch.float64).numpy()
 
     return run
 
 
-def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None):
+def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None, activation="selu"):
     """Make a forward pass and one of autograd: `run()` returns (layers, statistics) and the mean
     square gradients (layers + 1,) over that of the last layer.
 
@@ -89,6 +100,7 @@ def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None):
         return kept[layer - 1].normal_(0, scale)
 
     draw = weights or draw
+    apply, flat_below = APART[activation], FLAT.get(activation, FLAT_BELOW)
 
     def run():
         rows, squares = [], []
@@ -102,8 +114,8 @@ def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None):
         for layer in range(1, layers + 1):
             z = torch.mm(x, draw(layer))
             z.register_hook(note)
-            x = functional.selu(z)
-            rows.append(statistics(x.detach(), z.detach().amax(0)))
+            x = apply(z)
+            rows.append(statistics(x.detach(), z.detach().amax(0), flat_below))
         # The gradient of L with respect to the last layer is the read-out itself.
         x.backward(out)
         note(source.grad)

@@ -26,6 +26,11 @@ def test_csv_reads_back_exactly() -> None:
         *(("selu", layer) for layer in range(6)),
         *(("relu", layer) for layer in range(4)),
     ]
+    assert [row["run"] for row in rows] == ["1"] * 6 + ["2"] * 4
+    for row, run in zip(rows, [runs[0]] * 6 + [runs[1]] * 4, strict=True):
+        for key, value in (*dict(run.stack).items(), *dict(run.simulation).items()):
+            shown = str(value).lower() if isinstance(value, bool) else str(value)
+            assert row[key] == ("" if value is None else shown), key
     assert [row["finite"] for row in rows[6:]] == ["true", "true", "false", "false"]
     for row, layer in zip(rows, [*runs[0].layers, *runs[1].layers], strict=True):
         for name in STATISTICS:
@@ -48,8 +53,9 @@ def test_csv_leaves_a_statistic_that_was_not_measured_empty() -> None:
 
 def test_csv_streams() -> None:
     lines = runs_to_csv([make_run(depth=100_000)])
-    assert next(lines).startswith("activation,layer,finite,mean,mean_stderr,")
-    assert next(lines).startswith("selu,0,true,")
+    header = next(lines)
+    assert ",layer,finite,mean,mean_stderr," in header
+    assert next(lines).startswith("1,selu,100000,1024,")
 
 
 def test_markdown_shows_the_rows_and_the_conclusions() -> None:

@@ -1,0 +1,158 @@
+"""snstat beside PyTorch on a grid of shapes: `grid.py PAGE PICTURE`, part of `make bench`.
+
+Every cell is a whole call of one trial with all statistics on both sides; the programs take turns. A peer that would take long runs fewer layers, and times per layer are compared.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from snstat.engine.inputs import DrawnInputs
+from snstat.engine.simulate import simulate
+from snstat.stack import Stack
+from tests.benchmarks.side_by_side import PAUSE_SECONDS, timed
+
+WIDTHS = (16, 64, 256, 1024, 4096)
+BATCHES = (1, 8, 64, 256, 1024)
+ACTIVATIONS = ("selu", "relu", "tanh")
+WAYS = ("forward", "both ways")
+# Layers of a run, and of one whose layers take more than LARGE multiplications.
+DEPTH, FEW, LARGE = 64, 8, 1e9
+ROUNDS = 5
+# Multiplications of a peer's run; a slower one runs fewer layers, at least this many.
+PEER_WORK, LEAST_LAYERS = 2e10, 2
+
+
+class Cell(NamedTuple):
+    """One shape, and how many times as long as snstat PyTorch took, a ratio for each round."""
+
+    activation: str
+    way: str
+    width: int
+    batch: int
+    ratios: tuple[float, ...]
+    seconds: float
+
+    @property
+    def ratio(self) -> float:
+        """The median ratio."""
+        return statistics.median(self.ratios)
+
+
+def measure(activation: str, way: str, width: int, batch: int) -> Cell:
+    """Measure one cell."""
+    from tests.benchmarks import peers_torch
+
+    depth = DEPTH if float(batch) * width * width <= LARGE else FEW
+    ours = partial(
+        simulate,
+        Stack.build(activation, depth=depth, width=width),
+        DrawnInputs("normal", width, batch, 0.0, 1.0),
+        trials=1,
+        seed=0,
+        dtype="float32",
+        backward=way != "forward",
+    )
+    work = 2.0 * batch * width * width + 20.0 * width * width
+    layers = int(max(LEAST_LAYERS, min(depth, PEER_WORK / work)))
+    if way == "forward":
+        program = partial(peers_torch.forward(width, batch, activation=activation), layers)
+    else:
+        program = peers_torch.backward(width, batch, layers, activation=activation)
+    peer, own = timed(program, layers / depth), timed(ours)
+    own()
+    peer()
+    pairs = []
+    for _ in range(ROUNDS):
+        time.sleep(PAUSE_SECONDS)
+        theirs = peer()
+        time.sleep(PAUSE_SECONDS)
+        pairs.append((theirs, own()))
+    ratios = tuple(theirs / mine for theirs, mine in pairs)
+    return Cell(activation, way, width, batch, ratios, statistics.median(b for _, b in pairs))
+
+
+def page(cells: list[Cell], picture: str) -> str:
+    """Return the markdown page."""
+    slowest = min(cells, key=lambda cell: cell.ratio)
+    where = f"{slowest.activation}, {slowest.way}, width {slowest.width}, batch {slowest.batch}"
+    text = f"""\
+# snstat beside PyTorch, shape by shape
+
+Written by `make bench`: how many times as long as snstat PyTorch takes for one trial of {DEPTH} layers
+({FEW} where a layer takes more than 10⁹ multiplications), both with every statistic. Each number is
+the median of {ROUNDS} rounds, in which the two take turns. The lowest is {slowest.ratio:.2f} ({where}).
+
+![Heat map of the ratios]({picture})
+"""
+    lines = text.splitlines()
+    for activation, way in product(ACTIVATIONS, WAYS):
+        lines += [f"**{activation}, {way}**", ""]
+        lines.append("| width | " + " | ".join(f"batch {batch}" for batch in BATCHES) + " |")
+        lines.append("| ---: |" + " ---: |" * len(BATCHES))
+        for width in WIDTHS:
+            row = [
+                f"{cell.ratio:.3g}"
+                for batch in BATCHES
+                for cell in cells
+                if cell[:4] == (activation, way, width, batch)
+            ]
+            lines.append(f"| {width} | " + " | ".join(row) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def draw(cells: list[Cell], path: Path) -> None:
+    """Draw the heat map."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 5.4), layout="constrained")
+    panels = figure.subplots(len(WAYS), len(ACTIVATIONS), sharex=True, sharey=True)
+    for (row, way), (column, activation) in product(enumerate(WAYS), enumerate(ACTIVATIONS)):
+        axes = panels[row, column]
+        values = np.array(
+            [
+                [
+                    next(
+                        cell.ratio for cell in cells if cell[:4] == (activation, way, width, batch)
+                    )
+                    for batch in BATCHES
+                ]
+                for width in WIDTHS
+            ]
+        )
+        image = axes.imshow(values, norm=LogNorm(0.1, 1000.0), cmap="RdBu", origin="lower")
+        for place, value in np.ndenumerate(values):
+            dark = value > 100 or value < 0.3
+            axes.text(place[1], place[0], f"{value:.2g}" if value < 100 else f"{value:.0f}",
+                      ha="center", va="center", fontsize=8, color="w" if dark else "k")  # fmt: skip
+        axes.set_xticks(range(len(BATCHES)), [str(batch) for batch in BATCHES])
+        axes.set_yticks(range(len(WIDTHS)), [str(width) for width in WIDTHS])
+        axes.set_title(f"{activation}, {way}", fontsize=10)
+        if row == len(WAYS) - 1:
+            axes.set_xlabel("batch")
+        if column == 0:
+            axes.set_ylabel("width")
+    figure.colorbar(image, ax=panels, label="time of PyTorch / time of snstat", shrink=0.8)
+    figure.savefig(path, metadata={"Date": None, "Creator": "snstat"})
+
+
+if __name__ == "__main__":
+    target, drawing = map(Path, sys.argv[1:])
+    found = []
+    for shape in product(ACTIVATIONS, WAYS, WIDTHS, BATCHES):
+        found.append(measure(*shape))
+        cell = found[-1]
+        words = f"{cell.activation} {cell.way} {cell.width} x {cell.batch}: {cell.ratio:.3g}"
+        sys.stderr.write(f"{words} ({cell.seconds * 1e3:.3g} ms)\n")
+    draw(found, drawing)
+    target.write_text(page(found, drawing.name), "utf-8")
