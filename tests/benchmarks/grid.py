@@ -1,6 +1,7 @@
 """snstat beside PyTorch on a grid of shapes: `grid.py PAGE PICTURE`, part of `make bench`.
 
-Every cell is a whole call of one trial with all statistics on both sides; the programs take turns. A peer that would take long runs fewer layers, and times per layer are compared.
+Every cell is a whole call of one trial with all statistics on both sides; the programs take turns.
+A peer that would take long runs fewer layers, and times per layer are compared.
 """
 
 from __future__ import annotations
@@ -87,9 +88,10 @@ def page(cells: list[Cell], picture: str) -> str:
     text = f"""\
 # snstat beside PyTorch, shape by shape
 
-Written by `make bench`: how many times as long as snstat PyTorch takes for one trial of {DEPTH} layers
-({FEW} where a layer takes more than 10⁹ multiplications), both with every statistic. Each number is
-the median of {ROUNDS} rounds, in which the two take turns. The lowest is {slowest.ratio:.2f} ({where}).
+Written by `make bench`: how many times as long as snstat PyTorch takes for one trial of {DEPTH}
+layers ({FEW} where a layer takes more than 10⁹ multiplications), both with every statistic. Each
+number is the median of {ROUNDS} rounds, in which the two take turns. The lowest is
+{slowest.ratio:.2f} ({where}).
 
 ![Heat map of the ratios]({picture})
 """
