@@ -14,8 +14,10 @@ Distribution = Literal["normal", "uniform", "orthogonal"]
 class Initialiser:
     """How one layer's weights are drawn.
 
-    `square_gain(fan_in, fan_out)` is G², weights having variance G²/fan_in; `bias_variance` of
-    the uniform biases that come with the scheme is `bias_square_gain`/fan_in.
+    `square_gain(fan_in, fan_out)` is G², weights having variance G²/fan_in; the variance of the
+    uniform biases that come with the scheme is `bias_square_gain`/fan_in. Orthogonal weights have
+    orthonormal rows or columns, whichever are fewer, as torch.nn.init.orthogonal_ draws them: where
+    there are more units than inputs, G² is fan_in/fan_out.
     """
 
     name: str
@@ -31,6 +33,12 @@ def _lecun(_fan_in: int, _fan_out: int) -> float:
 
 def _he(_fan_in: int, _fan_out: int) -> float:
     return 2.0
+
+
+def _saxe(fan_in: int, fan_out: int) -> float:
+    # A matrix with orthonormal rows or columns, whichever are fewer: its entries have variance
+    # 1/max(fan_in, fan_out).
+    return fan_in / max(fan_in, fan_out)
 
 
 def _glorot(fan_in: int, fan_out: int) -> float:
@@ -57,7 +65,7 @@ INITIALISERS: Mapping[str, Initialiser] = MappingProxyType(
             Initialiser("he_uniform", "uniform", _he, _HE),
             Initialiser("glorot_normal", "normal", _glorot, _GLOROT),
             Initialiser("glorot_uniform", "uniform", _glorot, _GLOROT),
-            Initialiser("orthogonal", "orthogonal", _lecun, _SAXE),
+            Initialiser("orthogonal", "orthogonal", _saxe, _SAXE),
             Initialiser("torch_default", "uniform", _third, _TORCH, bias_square_gain=1.0 / 3.0),
         )
     }

@@ -55,7 +55,8 @@ def propagate(
     init : str, optional
         Initialiser; by default what the activation's literature uses.
     weight_gain : float, optional
-        G: weights have variance G²/fan_in. By default the initialiser's.
+        G: weights have variance G²/fan_in; an orthogonal matrix is multiplied by G. By default the
+        initialiser's.
     weight_std : float, optional
         Weights have this standard deviation, instead of a gain.
     bias_std : float, optional

@@ -222,6 +222,8 @@ class Stack:
             square_gain = fan_in * self.weight_std**2
         elif self.weight_gain is not None:
             square_gain = self.weight_gain**2
+            if scheme.distribution == "orthogonal":  # the gain multiplies the matrix
+                square_gain *= scheme.square_gain(fan_in, fan_out)
         else:
             square_gain = scheme.square_gain(fan_in, fan_out)
         own_bias = self.bias_std is None and scheme.bias_square_gain > 0

@@ -47,6 +47,17 @@ def test_square_gains(init, first, later):
     assert {layer.square_gain for layer in explicit.layers()} == {2.25}
 
 
+@pytest.mark.parametrize(("fan_in", "fan_out"), [(17, 64), (64, 17), (30, 30)])
+def test_orthogonal_layers_have_as_many_directions_as_their_smaller_side(fan_in, fan_out):
+    for gain in (None, 1.0, 1.5):
+        stack = Stack.build(
+            depth=1, width=fan_out, init="orthogonal", weight_gain=gain, input_width=fan_in
+        )
+        # The squares of min(fan_in, fan_out) singular values, shared by all entries.
+        square = (gain or 1.0) ** 2 * min(fan_in, fan_out) / (fan_in * fan_out)
+        assert stack.layer(1).square_gain == pytest.approx(square * fan_in, rel=1e-15)
+
+
 def test_torch_default_biases_give_way_to_an_explicit_deviation():
     own = Stack.build(depth=2, width=12, init="torch_default", input_width=3)
     assert [layer.bias_distribution for layer in own.layers()] == ["uniform", "uniform"]

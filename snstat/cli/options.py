@@ -101,7 +101,8 @@ NETWORK_OPTIONS: list[Decorator[Any]] = [
         type=REAL,
         metavar="G",
         show_default="from --init",
-        help="Weights have variance G²/fan_in whatever the scheme.",
+        help="Weights have variance G²/fan_in whatever the scheme; an orthogonal matrix is"
+        " multiplied by G.",
     ),
     several_option(
         "--weight-std",

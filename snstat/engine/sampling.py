@@ -39,7 +39,7 @@ def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:
 
 def weight_scale(layer: DenseLayer) -> float:
     """Return what the kernels call scale: the standard deviation of a weight, or for orthogonal
-    weights the factor on the corner of Q that gives weights the variance square_gain/fan_in."""
+    weights, which have orthonormal rows or columns, the factor on the whole."""
     if layer.distribution == "orthogonal":
         return math.sqrt(layer.square_gain * max(layer.fan_in, layer.fan_out) / layer.fan_in)
     return math.sqrt(layer.square_gain / layer.fan_in)

@@ -82,9 +82,11 @@ def _draws_words(stack: StackSummary) -> Iterator[str]:
 def _own_gains(stack: StackSummary) -> Iterator[str]:
     """Yield the gains that the initialiser gives the layers, those of the square ones first."""
     fan_ins = [stack.units(layers.first - 1) for layers in stack.drawn]
+    # An orthogonal matrix has gain 1 if its rows or columns, whichever are fewer, have length 1.
+    sides = [layers.units if stack.init == "orthogonal" else 1 for layers in stack.drawn]
     gains = [
-        layers.weight_std * math.sqrt(fan_in)
-        for layers, fan_in in zip(stack.drawn, fan_ins, strict=True)
+        layers.weight_std * math.sqrt(max(fan_in, side))
+        for layers, fan_in, side in zip(stack.drawn, fan_ins, sides, strict=True)
     ]
     alike = all(math.isclose(gain, stack.weight_gain, rel_tol=1e-12) for gain in gains)
     if alike or stack.depth == 1:

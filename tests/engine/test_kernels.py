@@ -138,16 +138,22 @@ def test_a_layer_multiplies_by_the_weights_that_can_be_drawn(init, input_width, 
 @pytest.mark.parametrize(
     ("fan_in", "fan_out"), [(40, 40), (70, 40), (40, 70), (1, 1), (1, 4), (4, 1)]
 )
-def test_orthogonal_weights_are_orthogonal_with_the_contract_variance(fan_in, fan_out):
+def test_orthogonal_weights_have_orthonormal_rows_or_columns_times_the_gain(fan_in, fan_out):
     stack = Stack.build(
         depth=1, width=fan_out, init="orthogonal", weight_gain=1.5, input_width=fan_in
     )
     weights = sampling.draw_weights(stack, 1, dtype="float64")
     gram = weights @ weights.T if fan_out <= fan_in else weights.T @ weights
-    scale = 1.5**2 * max(fan_in, fan_out) / fan_in
-    np.testing.assert_allclose(gram, scale * np.eye(len(gram)), atol=1e-12)
-    # All singular values equal fixes the mean square of a weight: gain²/fan_in, exactly.
-    np.testing.assert_allclose((weights**2).mean(), 1.5**2 / fan_in, rtol=1e-12)
+    np.testing.assert_allclose(gram, 1.5**2 * np.eye(len(gram)), atol=1e-12)
+    # All singular values equal fixes the mean square of a weight, exactly.
+    np.testing.assert_allclose((weights**2).mean(), 1.5**2 / max(fan_in, fan_out), rtol=1e-12)
+    variance = stack.layer(1).square_gain / fan_in
+    np.testing.assert_allclose(variance, 1.5**2 / max(fan_in, fan_out), rtol=1e-14)
+    asked = Stack.build(
+        depth=1, width=fan_out, init="orthogonal", weight_std=0.3, input_width=fan_in
+    )
+    weights = sampling.draw_weights(asked, 1, dtype="float64")
+    np.testing.assert_allclose((weights**2).mean(), 0.3**2, rtol=1e-12)
 
 
 def test_orthogonal_weights_are_haar():

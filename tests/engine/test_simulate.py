@@ -288,3 +288,23 @@ def test_where_squares_overflow_nothing_is_finite(sampler):
         sampler=sampler,
     )  # fmt: skip
     assert not huge.finite.any()
+
+
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+@pytest.mark.parametrize("gain", [None, 1.5])
+def test_an_orthogonal_layer_of_more_units_than_inputs_keeps_every_length(sampler, gain):
+    """17 → 64: the second moment is 17/64 of that of the inputs, in every network, as predicted."""
+    from snstat.propagation import propagate
+
+    data = np.random.default_rng(0).normal(size=(64, 17))
+    run = propagate(
+        "identity", 1, width=64, init="orthogonal", weight_gain=gain, inputs=data, batch=8,
+        trials=3, dtype="float64", sampler=sampler, backward=True,
+    )  # fmt: skip
+    share = (gain or 1.0) ** 2 * 17 / 64
+    second = run.second_moment
+    # Of each batch, not of all data: the ratio is exact for every one.
+    np.testing.assert_allclose(second.estimate[1], share * second.estimate[0], rtol=1e-12)
+    np.testing.assert_allclose(second.theory[1], share * second.theory[0], rtol=1e-12)
+    # Lengths of gradients are not: a 64-vector keeps 17 of its directions.
+    assert abs(run.gradient.z[0]) < 5

@@ -146,6 +146,31 @@ def test_derivatives_equal_autograd():
         )
 
 
+@pytest.mark.parametrize(("fan_in", "fan_out"), [(17, 64), (64, 17), (40, 40)])
+@pytest.mark.parametrize("gain", [1.0, 1.5])
+def test_orthogonal_is_what_torch_draws(fan_in, fan_out, gain):
+    """Gram matrix, variance and fourth moment of the weights, and what a layer makes of inputs."""
+    torch.manual_seed(0)
+    theirs = torch.empty(fan_out, fan_in, dtype=torch.float64)
+    torch.nn.init.orthogonal_(theirs, gain=gain)
+    stack = Stack.build(
+        depth=1, width=fan_out, init="orthogonal", weight_gain=gain, input_width=fan_in
+    )
+    ours = draw_weights(stack, 1, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(fan_in, 200))
+    grams, seconds, fourths = [], [], []
+    for weights in (ours, theirs.numpy()):
+        grams.append(weights @ weights.T if fan_out < fan_in else weights.T @ weights)
+        seconds.append(np.mean((weights @ x) ** 2) / np.mean(x**2))
+        fourths.append(np.mean(weights**4) / np.mean(weights**2) ** 2)
+    np.testing.assert_allclose(grams[0], grams[1], atol=1e-12)
+    # Isometries onto more units; onto fewer, a share that fluctuates by √(2/(3,400 values)).
+    expected = gain**2 * fan_in / max(fan_in, fan_out)
+    np.testing.assert_allclose(seconds, expected, rtol=1e-12 if fan_out >= fan_in else 0.1)
+    # 3 (1 + O(1/n)), with standard error √(96/1088) = 0.3 or less.
+    assert abs(fourths[0] - fourths[1]) < 5 * 0.3 * math.sqrt(2)
+
+
 def test_torch_default_is_what_torch_linear_draws():
     """Edges and variance of weights and biases of torch.nn.Linear are those of `torch_default`."""
     torch.manual_seed(0)
