@@ -23,10 +23,9 @@ def not_judged(case: Case) -> list[str]:
         what = "a sample is zero" if math.isnan(cosine) and case.batch > 1 else what
         notes.append(f"SN301 not judged: {what}")
     if not case.theory_holds:
-        differ = "may differ" if math.isnan(case.inputs.length_variance) else "differ"
         notes.append(
-            f"samples {differ} in length, and theory takes each as the average: where something was"
-            " seen, that is judged instead"
+            "the norms of the samples are not known, and theory takes each as the average: where"
+            " something was seen, that is judged instead"
         )
     return notes
 

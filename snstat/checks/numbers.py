@@ -52,7 +52,7 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
     if case.run is None or case.run.first_nonfinite is None:
         return []
     layer, dtype = case.run.first_nonfinite, case.run.simulation.dtype
-    largest = _largest(case, case.prediction.pre_second_moment)
+    largest = _largest_predicted(case)
     # Theory that ends is beyond all formats.
     beyond = np.flatnonzero(~(largest[: case.depth + 1] <= np.finfo(dtype).max))
     if beyond.size and beyond[0] == layer:
@@ -65,14 +65,14 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
     return [Broken(layer, None, None, text, NON_FINITE)]
 
 
-def _largest(case: Case, q: FloatArray) -> FloatArray:
+def _largest(case: Case, q: FloatArray, samples: float | None = None) -> FloatArray:
     """Return about the largest activation of a batch for pre-activations N(0, q), both (layers,).
 
     The largest of N normals is about √(2 q ln 2N), NaN where q is too large. Of layer 0 it is that
-    of data, else the root mean square at least.
+    of data, else the root mean square at least. `samples` are those of the batch.
     """
-    samples = 2.0 * np.maximum(case.batch * units(case.whole), 2.0)
-    edge = np.sqrt(2.0 * np.log(samples) * q)
+    values = 2.0 * np.maximum((case.batch if samples is None else samples) * units(case.whole), 2.0)
+    edge = np.sqrt(2.0 * np.log(values) * q)
     largest = np.full(len(q), math.nan)
     with np.errstate(over="ignore", invalid="ignore"):
         for first, count, layer in case.whole.segments():
@@ -84,10 +84,24 @@ def _largest(case: Case, q: FloatArray) -> FloatArray:
     return largest
 
 
+def _largest_predicted(case: Case) -> FloatArray:
+    """Return about the largest activation by theory, (layers,): of samples that differ in norm,
+    that of the largest one or of as many smaller ones as a batch holds."""
+    shares = case.prediction.shares
+    largest: FloatArray = np.max(
+        [
+            _largest(case, q, max(share * case.batch, 1.0))
+            for q, share in zip(case.prediction.sample_second_moment.T, shares, strict=True)
+        ],
+        axis=0,
+    )
+    return largest
+
+
 def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     found = []
     seen = case.seen("second_moment")
-    largest = _largest(case, case.prediction.pre_second_moment)
+    largest = _largest_predicted(case)
     from_seen = _largest(case, _pre_activations(case, seen))
     if case.run is not None and case.run.first_nonfinite is not None:
         from_seen[case.run.first_nonfinite : case.depth + 1] = math.inf

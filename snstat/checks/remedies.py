@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,15 +121,7 @@ def standard(case: Case) -> InputMoments | None:
     # Data are told apart from their standard by what is more than rounding.
     if not 0 < square < math.inf or math.isclose(square, 1.0, rel_tol=1e-3):
         return None
-    return replace(
-        old,
-        mean=old.mean / math.sqrt(square),
-        variance=old.variance / square,
-        second_moment=wanted,
-        variance_over_batch=old.variance_over_batch / square,
-        variance_over_units=old.variance_over_units / square,
-        largest=old.largest / math.sqrt(square),
-    )
+    return old.scaled(square)
 
 
 def wider_format(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above

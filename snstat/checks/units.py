@@ -8,42 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from snstat.activation import Activation
 from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING
 from snstat.checks.rule import Broken, Rule
 from snstat.results import FloatArray
+from snstat.theory.saturation import SATURATED, saturated_by_layer
 
-# A unit whose derivative is below this share of the largest is saturated.
-SATURATED = 0.01
-# Quantiles of the pre-activations among which the saturated ones are counted.
-QUANTILES = 4001
 # Of a share by theory; one half exactly is what ReLU leaves of a single sample.
 ROUNDING = 1e-9
-
-
-def saturates(activation: Activation) -> bool:
-    """Return whether the activation is flat at both ends."""
-    return activation.slopes == (0.0, 0.0)
-
-
-def saturated_share(activation: Activation, q: FloatArray) -> FloatArray:
-    """Return the share of units whose derivative is below a hundredth of the largest, for
-    pre-activations N(0, q), q an array (layers,), NaN where q is."""
-    from scipy.special import ndtri
-
-    normal = ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)
-    largest = np.abs(activation.derivative(np.linspace(-6.0, 6.0, 2401))).max()
-    values, index = np.unique(q, return_inverse=True)  # a settled stack repeats one q
-    shares = [
-        math.nan
-        if math.isnan(value)
-        else float(
-            np.mean(np.abs(activation.derivative(math.sqrt(value) * normal)) < SATURATED * largest)
-        )
-        for value in values.tolist()
-    ]
-    return np.array(shares)[index]
 
 
 def dead_networks(case: Case) -> FloatArray:
@@ -67,11 +39,8 @@ def dying(case: Case) -> bool:
 
 def too_few_alive(case: Case) -> Broken | None:
     """Return where dead units, or saturated ones, or dead networks, exceed their share."""
-    dead, share = case.known("dead_fraction"), np.full(case.limit + 1, math.nan)
-    if saturates(case.activation):
-        share = saturated_share(case.activation, case.prediction.pre_second_moment)
-        if case.stack.last is not None:
-            share[-1] = math.nan
+    dead = case.known("dead_fraction")
+    share = saturated_by_layer(case.whole, case.prediction)
     bounds, networks = case.bounds, dead_networks(case)
     found = [
         _beyond(

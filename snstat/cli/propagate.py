@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from snstat.plan import Plan
     from snstat.results import Check, Run
 
-# Samples whose second moments spread by more than this share are not of one length.
-UNEQUAL = 0.1
 
 # The forms that tell the verdict in words.
 WORDS = ("table", "markdown")
@@ -102,8 +100,6 @@ def simulate_all(
 
     runs: list[Run] = []
     for name, plan in planned:
-        if not runs:
-            warn_of_unequal_lengths(plan)
         compile_kernels(
             plan.stack.init, plan.dtype, plan.sampler, backward=plan.backward, notice=notice
         )
@@ -130,16 +126,6 @@ def contents(runs: Sequence[Run]) -> str:
     *whole, last = runs
     before = f"{count(len(whole), 'run')} and " if whole else ""
     return f"{before}layers 0 to {len(last.finite) - 1} of {last.stack.depth}, marked partial"
-
-
-def warn_of_unequal_lengths(plan: Plan) -> None:
-    """Say so where theory, which knows one length for all samples, cannot be right for the data."""
-    spread = plan.inputs.unequal_lengths()
-    if spread > UNEQUAL:
-        notice(
-            f"samples differ in length (their second moments by ±{spread:.0%}), but theory takes"
-            " each as the average: z tells of that too"
-        )
 
 
 def warn_of_zeros(run: Run) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.digest import digest_of
+from snstat.engine.norms import classify, norm_classes
 from snstat.engine.sampling import draw_inputs
 from snstat.errors import InvalidValueError
 from snstat.results import InputMoments
@@ -54,10 +55,6 @@ class Inputs(Protocol):
         """What was done to data: whether they were standardized, and flattened."""
         ...
 
-    def unequal_lengths(self) -> float:
-        """Return the relative standard deviation of the samples' second moments."""
-        ...
-
     def moments(self) -> InputMoments:
         """Return what the statistics of layer 0 average to."""
         ...
@@ -93,10 +90,6 @@ class DrawnInputs:
 
     def digest(self) -> None:
         """Return nothing: the parameters say all there is."""
-
-    def unequal_lengths(self) -> float:
-        """Return 0: at infinite width all samples have one length."""
-        return 0.0
 
     def moments(self) -> InputMoments:
         """Return the moments of the distribution; the cosine is its limit at infinite width."""
@@ -227,21 +220,6 @@ class DataInputs:
         """Return what tells the values that enter the network from others: see digest_of."""
         return digest_of(self.rows, self.data.shape[0], self.width)
 
-    def unequal_lengths(self) -> float:
-        """Return the relative standard deviation of the samples' second moments."""
-        samples, width = self.data.shape[0], self.width
-        step = max(1, BLOCK_VALUES // width)
-        # Where a square overflows, or a value is not finite, `moments` has its say.
-        with np.errstate(over="ignore", invalid="ignore"):
-            seconds = np.concatenate(
-                [
-                    np.mean(self.rows(slice(first, first + step)) ** 2, axis=1)
-                    for first in range(0, samples, step)
-                ]
-            )
-            mean, std = float(seconds.mean()), float(seconds.std())
-        return std / mean if mean > 0 and std < math.inf else 0.0
-
     def moments(self) -> InputMoments:
         """Return what the statistics of a random batch of these data average to.
 
@@ -276,6 +254,11 @@ class DataInputs:
             square += float((block * block).sum())
             over_units += float(((block - means[:, None]) ** 2).sum())
         mean = float(row_means.mean())
+        equal = bool(np.ptp(row_norms) <= EQUAL * row_norms.max())
+        seconds = row_norms * row_norms / width
+        # Squares that overflow have no theory.
+        labels = None if equal or not np.isfinite(seconds).all() else classify(seconds)
+        resultants = np.zeros((0 if labels is None else int(labels.max()) + 1, width))
         over_batch = second = fourth = 0.0
         for first in range(0, samples, step):
             block = self.rows(slice(first, first + step))
@@ -283,6 +266,11 @@ class DataInputs:
             second += float(deviation.sum())
             fourth += float((deviation * deviation).sum())
             over_batch += float(((block - unit_sum / samples) ** 2).sum())
+            if labels is not None:
+                norms = row_norms[first : first + step, None]
+                rows = block / np.where(norms > 0, norms, 1.0)
+                for label in np.unique(labels[first : first + step]):
+                    resultants[label] += rows[labels[first : first + step] == label].sum(axis=0)
         size = samples * width
         # Variance of a subset's mean, drawn without replacement from a finite population.
         drawn = (samples - self.batch) / max(samples - 1, 1) / self.batch
@@ -300,8 +288,9 @@ class DataInputs:
             variance_over_units=over_units / size,
             cosine=cosine,
             kurtosis=fourth / second * (size / second) if known else math.nan,
-            length_variance=0.0 if np.ptp(row_norms) <= EQUAL * row_norms.max() else math.nan,
+            length_variance=0.0 if equal else math.nan,
             largest=most,
+            norms=None if labels is None else norm_classes(seconds, labels, resultants),
         )
 
 

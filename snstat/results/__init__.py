@@ -28,6 +28,7 @@ from snstat.results.fixedpoint import (
     TheoremResult,
 )
 from snstat.results.network import DrawnLayers, Simulation, StackSummary
+from snstat.results.norms import NormClasses
 from snstat.results.pictures import (
     CorrelationCurve,
     Densities,
@@ -71,6 +72,7 @@ __all__ = [
     "Layer",
     "Layers",
     "MapField",
+    "NormClasses",
     "Outlook",
     "Record",
     "Run",

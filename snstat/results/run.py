@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from snstat.results.base import BoolArray, FloatArray, Record, optional
 from snstat.results.network import Simulation, StackSummary
+from snstat.results.norms import NormClasses
 
 # Measured only where asked for, with --backward.
 GRADIENT = "gradient"
@@ -41,7 +42,8 @@ class InputMoments(Record):
     `cosine` is the mean over pairs of different samples at infinite width. `length_variance` is
     the variance of one sample's second moment relative to its mean squared (0 for data of equal
     length, NaN for others), `drawn` tells samples of independent units from data. `largest` is the
-    largest absolute value of data, NaN where not known.
+    largest absolute value of data, NaN where not known. `norms` are the classes of data whose
+    samples differ in norm, None for others.
     """
 
     mean: float
@@ -54,6 +56,20 @@ class InputMoments(Record):
     length_variance: float = math.nan
     drawn: bool = False
     largest: float = math.nan
+    norms: NormClasses | None = None
+
+    def scaled(self, square: float) -> InputMoments:
+        """Return the moments of inputs divided by √`square`."""
+        return replace(
+            self,
+            mean=self.mean / math.sqrt(square),
+            variance=self.variance / square,
+            second_moment=self.second_moment / square,
+            variance_over_batch=self.variance_over_batch / square,
+            variance_over_units=self.variance_over_units / square,
+            largest=self.largest / math.sqrt(square),
+            norms=None if self.norms is None else self.norms.scaled(square),
+        )
 
     @property
     def silent(self) -> bool:

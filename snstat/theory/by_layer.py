@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -24,3 +24,11 @@ def by_layer(
 def units(stack: Stack) -> FloatArray:
     """Return the units of every layer, (depth + 1,), the input included."""
     return by_layer(stack, lambda layer: layer.fan_out, stack.input_width)
+
+
+def activations_of(stack: Stack) -> Iterator[tuple[str, slice]]:
+    """Yield the names of the activations of a stack, each with its layers beyond the input."""
+    end = stack.depth + 1 if stack.last is None else stack.depth
+    yield stack.activation, slice(1, end)
+    if stack.last is not None:
+        yield stack.last, slice(end, end + 1)

@@ -20,12 +20,13 @@ _HALF_SLOPES = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE, "identity": 1.0}
 @dataclass(frozen=True, slots=True)
 class CentredMoments:
     """For z ~ N(0, q): E φ, Var φ, kurtosis of φ (NaN where its variance is 0) and E[φ'²], at
-    q = 0 its limit for small q: at a kink of φ the mean of both sides."""
+    q = 0 its limit for small q: at a kink of φ the mean of both sides; `skewness` as kurtosis."""
 
     mean: float
     variance: float
     kurtosis: float
     derivative_square: float
+    skewness: float = math.nan
 
     @property
     def second_moment(self) -> float:
@@ -58,6 +59,7 @@ def centred_moments(activation: Activation, second_moment: float) -> CentredMome
         variance * scale * scale,
         fourth / variance**2 if variance > 0 else math.nan,
         float(weight @ (slope * slope)),
+        float(weight @ (square * spread)) / scale / variance**1.5 if variance > 0 else math.nan,
     )
 
 
@@ -107,11 +109,13 @@ def _half_linear(slope: float, second_moment: float) -> CentredMoments:
     fourth = 1.5 * (1.0 + slope**4)
     variance = second - first**2
     central = fourth - 4.0 * first * third + 6.0 * first**2 * second - 3.0 * first**4
+    skew = third - 3.0 * first * second + 2.0 * first**3
     return CentredMoments(
         first * math.sqrt(second_moment),
         variance * second_moment,
         central / variance**2 if second_moment > 0 else math.nan,
         second,
+        skew / variance**1.5 if second_moment > 0 else math.nan,
     )
 
 
@@ -122,4 +126,4 @@ def _hard_tanh(std: float) -> CentredMoments:
     density = math.sqrt(2.0 / math.pi) * math.exp(-0.5 * edge * edge)
     second = inside - edge * density + edge * edge * outside
     fourth = 3.0 * inside - edge * (edge * edge + 3.0) * density + edge**4 * outside
-    return CentredMoments(0.0, std * std * second, fourth / second**2, inside)
+    return CentredMoments(0.0, std * std * second, fourth / second**2, inside, 0.0)

@@ -13,9 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import ACTIVATIONS
-from snstat.results import STATISTICS, InputMoments
+from snstat.results import STATISTICS, InputMoments, NormClasses
 from snstat.stack import DenseLayer, Stack
-from snstat.theory.by_layer import by_layer
+from snstat.theory.by_layer import activations_of, by_layer
+from snstat.theory.classes import (
+    ClassStates,
+    PairStates,
+    average_of_logs,
+    follow_classes,
+    follow_pairs,
+    pooled,
+)
 from snstat.theory.dead import dead_fraction
 from snstat.theory.dense import DenseStep, dense_step
 from snstat.theory.linear import without_noise
@@ -23,6 +31,8 @@ from snstat.theory.quadrature import FloatArray
 
 # The steps of deeper stacks are not kept for others.
 KEPT = 2**14
+# Second moments that differ by less, relatively, are one.
+_ONE_SIZE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +44,9 @@ class Prediction:
     all three are NaN at layer 0. `log_gradient` is the natural logarithm of the mean square of
     ∂L/∂(pre-activation), at layer 0 of the input, over the same at the last layer.
     `log_gradient_factor` is the same from the input to the last layer's *output*.
+    `sample_second_moment` (depth + 1, classes) is q of samples by their norm, of which there are
+    `shares` (classes,): one class but for data whose samples differ in norm; the last one is then
+    the largest sample, counted elsewhere.
     """
 
     statistics: Mapping[str, FloatArray]
@@ -42,6 +55,8 @@ class Prediction:
     growth: FloatArray
     log_gradient: FloatArray
     log_gradient_factor: float
+    sample_second_moment: FloatArray
+    shares: FloatArray
 
 
 def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
@@ -50,42 +65,108 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     Evaluation stops once the state repeats to rounding, so that depth costs little. Where the
     signal is no longer a finite number, all further theory is NaN.
     """
+    if inputs.norms is not None:
+        return _of_classes(stack, batch, inputs, inputs.norms)
     steps, index = _follow(stack, batch, inputs)
 
     def column(value: Callable[[DenseStep], float], at_input: float = math.nan) -> FloatArray:
         table = np.array([*(value(step) for step in steps), math.nan])
         return np.concatenate([[at_input], table[index]])
 
-    second_moment = column(lambda step: step.second_moment, inputs.second_moment)
-    gap = column(lambda step: step.gap)
-    cosine = column(_cosine, inputs.cosine)
+    cosine = column(_cosine)
     if batch == 1 or _stays_zero(stack, inputs):
         cosine[:] = math.nan
-    variance = column(lambda step: step.moments.variance, inputs.variance)
-    over_batch = (1.0 - 1.0 / batch) * gap
-    over_batch[0] = inputs.variance_over_batch
-    over_units = variance.copy()
-    over_units[0] = inputs.variance_over_units
+    variance = column(lambda step: step.moments.variance)
     q, misalignment = column(lambda step: step.pre_second_moment), column(lambda s: s.misalignment)
     columns = {
-        "mean": column(_mean, inputs.mean),
+        "mean": column(_mean),
         "variance": variance,
-        "second_moment": second_moment,
-        "variance_over_batch": over_batch,
-        "variance_over_units": over_units,
+        "second_moment": column(lambda step: step.second_moment),
+        "variance_over_batch": (1.0 - 1.0 / batch) * column(lambda step: step.gap),
+        "variance_over_units": variance.copy(),
         "cosine": cosine,
-        "kurtosis": column(lambda step: step.moments.kurtosis, inputs.kurtosis),
+        "kurtosis": column(lambda step: step.moments.kurtosis),
         "dead_fraction": _dead(stack, batch, q, misalignment),
     }
-    growth = column(lambda step: step.growth)
-    log_gradient, log_factor = _log_gradient(stack, column(lambda s: s.moments.derivative_square))
+    slopes = column(lambda step: step.moments.derivative_square)[:, None]
+    return _prediction(
+        stack, inputs, columns, misalignment, q=q[:, None], slopes=slopes, shares=np.ones(1)
+    )
+
+
+def _of_classes(stack: Stack, batch: int, inputs: InputMoments, norms: NormClasses) -> Prediction:
+    """Return theory of samples that differ in norm, each class of which goes its own way."""
+    states = follow_classes(stack, norms)
+    columns = pooled(states, norms.samples, batch)
+    unknown = np.full(stack.depth + 1, math.nan)
+    pairs = PairStates(unknown, 0.0 * columns["second_moment"], unknown.copy())
+    if batch > 1:
+        pairs = follow_pairs(stack, norms, states)
+    columns["variance_over_batch"] = (1.0 - 1.0 / batch) * pairs.gap
+    columns["cosine"] = pairs.cosine
+    columns["dead_fraction"] = _dead_of_classes(stack, batch, norms, states, pairs.misalignment)
+    return _prediction(
+        stack,
+        inputs,
+        columns,
+        pairs.misalignment,
+        q=states.q,
+        slopes=states.derivative_square,
+        shares=states.shares,
+    )
+
+
+def _dead_of_classes(
+    stack: Stack, batch: int, norms: NormClasses, states: ClassStates, misalignment: FloatArray
+) -> FloatArray:
+    """Return the share of dead units of every layer, NaN where it depends on the size of samples:
+    unless flat parts are half-lines from 0, or all samples have one size."""
+    counted = states.q[:, states.shares > 0]
+    low, high = counted.min(axis=1), counted.max(axis=1)
+    q = states.q @ states.shares
+    # At 0 ReLU is flat: a sample of zeros kills no unit and saves none.
+    zeros = norms.count[0] if norms.second_moment[0] == 0 else 0
+    dead = _dead(stack, batch, q, misalignment)
+    if zeros and batch == norms.samples:
+        dead = np.where(low == 0, _dead(stack, max(batch - zeros, 1), q, misalignment), dead)
+    for name, layers in activations_of(stack):
+        activation = ACTIVATIONS[name]
+        flat = activation.flat
+        scale_free = all(abs(end) in {0.0, math.inf} for part in flat for end in part)
+        at_rest = float(activation.derivative(np.zeros(()))) == 0
+        usable = (low[layers] > 0) | (at_rest and batch == norms.samples)
+        one_size = high[layers] - low[layers] <= _ONE_SIZE * high[layers]
+        known = not flat or (one_size | (scale_free & usable))
+        dead[layers] = np.where(known, dead[layers], math.nan)
+    return dead
+
+
+def _prediction(
+    stack: Stack,
+    inputs: InputMoments,
+    columns: Mapping[str, FloatArray],
+    misalignment: FloatArray,
+    *,
+    q: FloatArray,
+    slopes: FloatArray,
+    shares: FloatArray,
+) -> Prediction:
+    """Return the record of what is known of layers 1 and on; q and E[φ'²] are (depth + 1,
+    classes)."""
+    for name, column in columns.items():
+        if name != "dead_fraction" and not (name == "cosine" and np.isnan(column).all()):
+            column[0] = inputs[name]
+    growth = by_layer(stack, lambda layer: layer.square_gain) * (slopes @ shares)
+    log_gradient, log_factor = _log_gradient(stack, slopes, shares)
     return Prediction(
         MappingProxyType({name: columns[name] for name in STATISTICS}),
-        q,
+        q @ shares,
         misalignment,
         growth,
         log_gradient,
         log_factor,
+        q,
+        shares,
     )
 
 
@@ -185,28 +266,32 @@ def _cosine(step: DenseStep) -> float:
 
 def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> FloatArray:
     dead = np.full(q.size, math.nan)
-    end = stack.depth + 1 if stack.last is None else stack.depth
-    for name, part in ((stack.activation, slice(0, end)), (stack.last, slice(end, None))):
+    for name, part in activations_of(stack):
         known = part.start + np.flatnonzero(np.isfinite(q[part]))
-        if known.size and name is not None:
+        if known.size:
             found = dead_fraction(ACTIVATIONS[name], q[known], misalignment[known], batch)
             dead[known] = found
     return dead
 
 
-def _log_gradient(stack: Stack, derivative_square: FloatArray) -> tuple[FloatArray, float]:
+def _log_gradient(
+    stack: Stack, derivative_square: FloatArray, shares: FloatArray
+) -> tuple[FloatArray, float]:
     """Return ln(g_l/g_depth) of the mean square gradients g, and the same to the output.
 
-    δ_l = φ'(z_l) ∘ W_{l+1}ᵀ δ_{l+1} gives g_l = G²(fan_out/fan_in)·E[φ'(z_l)²]·g_{l+1}; the input
-    has no φ'. NaN where that of the last layer is 0: nothing over nothing.
+    δ_l = φ'(z_l) ∘ W_{l+1}ᵀ δ_{l+1} gives g_l = G²(fan_out/fan_in)·E[φ'(z_l)²]·g_{l+1} for one
+    sample; the input has no φ'. `derivative_square` is (depth + 1, classes): g is the average over
+    them.
+    NaN where that of the last layer is 0: nothing over nothing.
     """
     ratio = by_layer(stack, lambda layer: layer.square_gain * layer.fan_out / layer.fan_in)
-    with np.errstate(divide="ignore"):
-        log_slope, log_gain = np.log(derivative_square), np.log(ratio)
-    if log_slope[-1] == -math.inf:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_slope, log_gain = np.log(derivative_square), np.log(ratio)[:, None]
+    own = np.zeros_like(log_slope)  # ln g over that of the output
+    own[0], own[1:] = log_gain[1], log_slope[1:]
+    own[1:-1] += log_gain[2:]
+    own = np.cumsum(own[::-1], axis=0)[::-1]
+    result = average_of_logs(own, shares)
+    if result[-1] == -math.inf:
         return np.full(stack.depth + 1, math.nan), math.nan
-    result = np.zeros(stack.depth + 1)
-    factors = log_slope[1:-1] + log_gain[2:]  # of layers 1 … depth − 1
-    result[1:-1] = np.cumsum(factors[::-1])[::-1]
-    result[0] = result[1] + log_gain[1]
-    return result, float(result[0] + log_slope[-1])
+    return result - result[-1], float(result[0])

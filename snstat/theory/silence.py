@@ -13,14 +13,13 @@ from above.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from snstat.activation import ACTIVATIONS, Activation
 from snstat.stack import Stack
-from snstat.theory.by_layer import by_layer, units
+from snstat.theory.by_layer import activations_of, by_layer, units
 from snstat.theory.dead import dead_fraction
 from snstat.theory.predict import Prediction
 from snstat.theory.quadrature import FloatArray
@@ -53,7 +52,8 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
     at_zero = float(ACTIVATIONS[stack.activation].function(np.zeros(())))
     biased = bool(np.nansum(by_layer(stack, lambda layer: layer.bias_std)) > 0)
     all_units, most = np.zeros((2, stack.depth + 1))
-    for activation, layers in _activations(stack):
+    for name, layers in activations_of(stack):
+        activation = ACTIVATIONS[name]
         resting = _where_zero(activation)
         if resting:
             zero = replace(activation, flat=resting)
@@ -80,8 +80,8 @@ def dead_with_silence(
     found = silence(stack, batch, prediction)
     before, most = (np.concatenate([[0.0], array[:-1]]) for array in (found.share, found.most))
     at_rest = np.zeros(stack.depth + 1)
-    for activation, layers in _activations(stack):
-        at_rest[layers] = float(activation.derivative(np.zeros(())) == 0)
+    for name, layers in activations_of(stack):
+        at_rest[layers] = float(ACTIVATIONS[name].derivative(np.zeros(())) == 0)
     expected = dead + before * (at_rest - dead)
     error = neglected + np.maximum(most - before, 0.0) * np.abs(at_rest - dead)
     if not found.lasting:
@@ -93,14 +93,6 @@ def dead_with_silence(
 def always_half(activation: Activation) -> bool:
     """Return whether a unit is dead for one sample with probability 1/2, whatever the network."""
     return activation.flat in (((-math.inf, 0.0),), ((0.0, math.inf),))
-
-
-def _activations(stack: Stack) -> Iterator[tuple[Activation, slice]]:
-    """Yield the activations of a stack, each with its layers beyond the input."""
-    end = stack.depth + 1 if stack.last is None else stack.depth
-    yield ACTIVATIONS[stack.activation], slice(1, end)
-    if stack.last is not None:
-        yield ACTIVATIONS[stack.last], slice(end, end + 1)
 
 
 def _where_zero(activation: Activation) -> tuple[tuple[float, float], ...]:

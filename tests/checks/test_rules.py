@@ -12,7 +12,6 @@ from snstat.activation import ACTIVATIONS
 from snstat.checks.bounds import Bounds
 from snstat.checks.numbers import FORMATS
 from snstat.checks.rules import CODES, RULES, catalogue, choose, explanation
-from snstat.checks.units import saturated_share
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.results import VERDICTS
 from tests.checks.cases import JUDGEMENTS, judged, mean_of, second_moments
@@ -139,16 +138,6 @@ def test_separation_is_the_slope_of_the_correlation_map_at_one(gain):
 
 def test_a_signal_on_its_way_to_calm_is_not_called_chaotic():
     assert "SN302" not in judged("selu", 2, std=3.0)[1]
-
-
-def test_saturated_units_of_tanh_are_counted():
-    # 1 − tanh² < 0.01 where |z| > artanh(√0.99), z ~ N(0, q).
-    edge = math.atanh(math.sqrt(0.99))
-    q = np.array([0.5, 4.0, 100.0, math.nan])
-    expected = [math.erfc(edge / math.sqrt(2.0 * value)) for value in q[:3]]
-    # Counted among 4,001 quantiles.
-    assert saturated_share(ACTIVATIONS["tanh"], q)[:3] == pytest.approx(expected, abs=1 / 4001)
-    assert math.isnan(saturated_share(ACTIVATIONS["tanh"], q)[3])
 
 
 def test_dead_units_are_counted():

@@ -410,19 +410,32 @@ def test_the_same_seed_needs_the_same_sampling(capsys):
 
 
 @LONG
-def test_samples_of_unequal_length_are_judged_by_what_was_seen(capsys):
+def test_data_are_judged_by_the_norm_of_each_sample(capsys):
+    """5 % of the rows are 60 times as large: few units are saturated, and gradients survive."""
     random = np.random.default_rng(0)
-    lengths = np.exp(1.5 * random.standard_normal((64, 1)))
-    data = random.standard_normal((64, 64)) * lengths
-    np.save("uneven.npy", data / np.sqrt((data**2).mean()))
-    options = ["check", "--inputs", "uneven.npy", "-a", "gelu", "-d", "16", "-w", "64"]
-    form = document(capsys, *options, "--select", "SN1")
-    finding = next(entry for entry in form["checks"][0]["findings"] if entry["code"] == "SN101")
-    assert "(seen" in finding["message"]
-    run = json.loads(call(capsys, "propagate", *options[1:], "-f", "json")[1])["runs"][0]
-    seen = run["layers"][finding["layer"]]["second_moment"]["estimate"]
-    assert finding["value"] == pytest.approx(seen, rel=1e-6)
-    assert any("differ in length" in note for note in form["checks"][0]["notes"])
+    heavy = random.normal(size=(1000, 30))
+    heavy[::20] *= 60.0
+    np.save("heavy.npy", heavy)
+    options = ["check", "-a", "tanh", "-d", "4", "--inputs", "heavy.npy", "-b", "1000", "-t", "4"]
+    form = document(capsys, *options, "--select", "SN401", "--saturated-max", "0.01")
+    finding = form["checks"][0]["findings"][0]
+    # Of q = 1 0.28 % are beyond arcosh 10, of q = 3600 96 %: 0.95·0.0028 + 0.05·0.96 = 5.1 %.
+    assert finding["value"] == pytest.approx(0.0517, abs=0.002)
+    assert document(capsys, *options, "--select", "SN401")["checks"][0]["findings"] == []
+    assert not any("norm" in note for note in form["checks"][0]["notes"])
+    form = document(capsys, *options, "--select", "SN201", "--gradient-decades", "0.1")
+    assert 0.15 < form["checks"][0]["findings"][0]["value"] < 0.3
+
+
+@LONG
+def test_the_largest_sample_decides_what_overflows(capsys):
+    outlier = np.ones((100, 64))
+    outlier[3] = 50_000.0
+    np.save("outlier.npy", outlier)
+    options = ["check", "-a", "relu", "-d", "1", "--inputs", "outlier.npy", "-t", "2"]
+    code, out, _ = call(capsys, *options, "--number-format", "float16")
+    assert code == 1
+    assert "float16 overflows at layer 1" in out
 
 
 def test_one_sample_or_inputs_all_alike_leave_collapse_unjudged(capsys):

@@ -233,18 +233,22 @@ def test_a_zero_sample_has_no_cosine_but_a_distance():
     moments, second = inputs.moments(), 5 / 6
     assert math.isnan(moments.cosine)
     statistics = predict(Stack.build("identity", 3, weight_gain=1.0), 6, moments).statistics
-    assert np.isnan(statistics["cosine"]).all()
+    # Left out of the pairs, of which 20 of 30 are then left.
+    assert statistics["cosine"][1:] == pytest.approx(product * 30 / 20, rel=1e-12)
     # The identity keeps every product of two samples.
     gap = (second - product) * (1 - 1 / 6)
     assert statistics["variance_over_batch"] == pytest.approx([gap] * 4, rel=1e-12)
-    # Biases, or a φ(0) of its own, make it like the others.
+    # Biases, or a φ(0) of its own, give it an angle.
     for name, bias in (("identity", 0.5), ("sigmoid", 0.0)):
         stack = Stack.build(name, 3, weight_gain=1.0, bias_std=bias)
         cosine = predict(stack, 6, moments).statistics["cosine"]
         assert math.isnan(cosine[0])
         assert np.isfinite(cosine[1:]).all()
         if bias:
-            assert cosine[1] == pytest.approx((product + 0.25) / (second + 0.25), rel=1e-12)
+            others = (product * 30 / 20 + 0.25) / 1.25
+            with_zero = 0.25 / math.sqrt(0.25 * 1.25)
+            # To 1e-8: the other rows are equal to rounding of their norms only.
+            assert cosine[1] == pytest.approx((20 * others + 10 * with_zero) / 30, rel=1e-8)
 
 
 def test_no_signal_is_no_theory_of_shape():
