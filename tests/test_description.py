@@ -159,7 +159,7 @@ def test_words_tell_gains_apart():
     assert words(weight_gain=1.00001).endswith("he_normal (gain 1.00001)")
     funnel = summary_of(Stack.build("relu", init="glorot_normal", widths="8,4,5", last="tanh"))
     funnel_words = stack_words(funnel)
-    assert funnel_words.startswith("ReLU, last layer tanh · widths 8,4,5 · ")
+    assert funnel_words.startswith("ReLU · 2 layers: 8 → 4 → 5 · last layer tanh · ")
     assert funnel_words.endswith("glorot_normal (gains 0.9428… to 1.154…)")
     assert words(weight_std=0.1).endswith("he_normal (weight std 0.1)")
     glorot = words(init="glorot_normal", inputs=narrow)

@@ -51,5 +51,6 @@ def theory_words(run: Run) -> str:
     limit = any(infinite_width(column).any() for column in columns)
     if not expected:
         return "theory: infinite width" if limit else ""
-    words = f"theory: first order at width {run.stack.width:,}"
+    width = f"width {run.stack.width:,}" if run.stack.widths is None else "these widths"
+    words = f"theory: first order at {width}"
     return f"{words}; {INFINITE} infinite width" if limit else words

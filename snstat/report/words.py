@@ -49,15 +49,21 @@ def listed(names: Sequence[str]) -> str:
 
 
 def stack_words(stack: StackSummary) -> str:
-    """Return the stack on one line: "SELU · 64 layers of 1024 · lecun_normal (gain 1)"."""
-    last = "" if stack.last is None else f", last layer {display_name(stack.last)}"
-    parts = [display_name(stack.activation) + last]
+    """Return the stack on one line: "SELU · 64 layers of 1024 · lecun_normal (gain 1)".
+
+    Where layers differ: "ReLU · 4 layers: 784 → 512 ×3 → 10 · linear read-out · …".
+    """
+    layers = count(stack.depth, "layer")
+    parts = [display_name(stack.activation)]
     if stack.widths is not None:
-        parts.append(f"widths {stack.widths}")
+        parts.append(f"{layers}: {stack.widths.replace(',', ' → ').replace('*', ' ×')}")
     else:
-        parts.append(f"{count(stack.depth, 'layer')} of {stack.width}")
+        parts.append(f"{layers} of {stack.width}")
     if stack.widths is None and stack.input_width != stack.width:
         parts.append(f"inputs of {stack.input_width}")
+    if stack.last is not None:
+        linear = stack.last == "identity"
+        parts.append("linear read-out" if linear else f"last layer {display_name(stack.last)}")
     parts.append(f"{stack.init} ({', '.join(_draws_words(stack))})")
     return " · ".join(parts)
 
