@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from snstat import __version__
+from snstat.cli.help import Explained
 from snstat.cli.output import Verbosity
 from snstat.cli.signals import discard_stdout, end_cleanly
 from snstat.errors import SnstatError, Spelling, UnknownNameError, printable
@@ -41,7 +42,7 @@ COMMANDS = {
 version_option = click.version_option(__version__, prog_name="snstat")
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Explained, click.Group):
     """A group that knows its commands by name and imports one when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
@@ -64,6 +65,19 @@ class LazyGroup(click.Group):
             raise UnknownNameError("command", args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 
+    def more(self, ctx: click.Context) -> str:  # noqa: ARG002  # as in the parent
+        """Return where a reader of the short help finds more."""
+        return "snstat COMMAND -h names the options of a command, --help explains them."
+
+    def format_names(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        self.format_commands(ctx, formatter)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, then the options."""
+        self.format_commands(ctx, formatter)
+        super().format_options(ctx, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
@@ -73,7 +87,6 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: snstat propagate --depth 64",
 )
 @version_option
@@ -83,6 +96,8 @@ def group(ctx: click.Context) -> None:
 
     Activation statistics of deep networks, layer by layer: what theory predicts beside what a
     simulated random network does.
+
+    Numbers may be written 1e3, 2/3 or sqrt(2); names match whatever their case.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

@@ -15,6 +15,7 @@ from snstat.cli import version_option
 from snstat.cli.check_formats import FORMATS, TABLE, formatted
 from snstat.cli.check_options import bound_options, check_options, check_output_options
 from snstat.cli.formats import format_for
+from snstat.cli.help import Explained
 from snstat.cli.options import refuse_others, stack_options
 from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, write_stdout, wrote
 from snstat.cli.parameters import File
@@ -37,7 +38,7 @@ Examples:
   snstat check --explain SN202"""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(cls=Explained, epilog=EXAMPLES)
 @click.argument("saved", required=False, type=File(), metavar="[RUN.json | -]")
 @check_options
 @bound_options

@@ -8,6 +8,7 @@ import click
 
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
+from snstat.cli.help import Explained
 from snstat.cli.options import (
     FORMATS,
     REAL,
@@ -110,10 +111,10 @@ BESIDE_THEOREMS = "beside --theorems: the theorems fix the map and its domains"
 
 def fixedpoint_options(function: Function) -> Function:
     """Add the options of this command alone."""
-    return apply(function, OPTIONS)
+    return apply(function, OPTIONS, group="Map")
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(cls=Explained, epilog=EXAMPLES)
 @fixedpoint_options
 @output_options
 @layers_option

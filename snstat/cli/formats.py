@@ -20,7 +20,7 @@ SUFFIXES = {
     ".pdf": "pdf",
 }
 PICTURES = ("png", "svg", "pdf")
-FROM_NAME = "from the name of the file, else table"
+FROM_NAME = "table, or as the name of the file says"
 
 
 def format_for(output: str | None, form: str | None, forms: Collection[str]) -> str | None:

@@ -11,6 +11,7 @@ from snstat.atomic import whole_file
 from snstat.cli import version_option
 from snstat.cli.formats import PICTURES as FORMATS
 from snstat.cli.formats import format_for
+from snstat.cli.help import Explained
 from snstat.cli.options import (
     REAL,
     VERBOSITY_OPTIONS,
@@ -140,7 +141,7 @@ def picture_output_options(function: Function) -> Function:
     return apply(function, [output_option, form, *VERBOSITY_OPTIONS], "Output")
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(cls=Explained, epilog=EXAMPLES)
 @click.argument("saved", nargs=-1, type=File(), metavar="[RUN.json ... | -]")
 @picture_options
 @picture_output_options

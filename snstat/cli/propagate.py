@@ -11,6 +11,7 @@ import click
 
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
+from snstat.cli.help import Explained
 from snstat.cli.options import (
     FORMATS,
     columns_option,
@@ -40,7 +41,7 @@ Examples:
   snstat propagate --inputs data.npy --format json -o run.json"""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(cls=Explained, epilog=EXAMPLES)
 @stack_options
 @output_options
 @layers_option

@@ -7,6 +7,7 @@ from importlib.resources import files
 import click
 
 from snstat.cli import version_option
+from snstat.cli.help import Explained
 from snstat.cli.output import write_stdout
 from snstat.cli.parameters import Name
 
@@ -17,7 +18,7 @@ SCHEMAS = {
 }
 
 
-@click.command()
+@click.command(cls=Explained)
 @click.argument("name", type=Name(SCHEMAS), default="propagation")
 @version_option
 def command(name: str) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from snstat.results import Run
 
 # Fields in the order in which they tell runs apart; others follow as the records have them.
-ORDER = ("activation", "widths", "depth", "width", "last", "init", "weight_gain", "weight_std",
+ORDER = ("activation", "widths", "depth", "width", "last", "init", "weight_std", "weight_gain",
          "bias_std", "inputs", "input_mean", "input_std")  # fmt: skip
 # Field → the fields that it may follow from: where one of them differs, it is told only if runs
 # would look alike without it.
@@ -22,12 +22,17 @@ FOLLOWS: Mapping[str, set[str]] = {
     "init": {"activation"},
     "weight_gain": {"activation", "init", "weight_std"},
     "bias_std": {"init"},
+    "given": {"activation", "init", "weight_gain", "weight_std", "bias_std"},
+    "inputs_digest": {"inputs", "standardize", "flatten"},
     "input_width": {"widths", "width", "inputs"},
     "batch": {"inputs"},
     "input_mean": {"inputs"},
     "input_std": {"inputs"},
     "sampler": {"activation", "widths", "width", "init", "batch", "dtype", "inputs"},
 }
+# What follows from the others layer by layer.
+SPELLED_OUT = "drawn"
+DIGITS_OF_A_DIGEST = 15
 # Values that need no name beside them.
 PLAIN = {"activation", "init", "inputs", "dtype", "sampler"}
 SHORT = {"weight_gain": "gain", "depth": "layers"}
@@ -42,7 +47,7 @@ def differences(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
     the fields before it leave runs alike; one that differs on its own always is.
     """
     described = [{**dict(run.stack), **dict(run.simulation)} for run in runs]
-    names = [*ORDER, *(name for name in described[0] if name not in ORDER)]
+    names = [*ORDER, *(name for name in described[0] if name not in (*ORDER, SPELLED_OUT))]
     found: dict[str, tuple[str, ...]] = {}
     differ: set[str] = set()
     for name in names:
@@ -80,8 +85,12 @@ def _groups(columns: Sequence[tuple[str, ...]]) -> int:
 def _words(name: str, value: Any) -> str:
     if name == "activation" or (name == "last" and value is not None):
         return display_name(str(value))
-    if value is None:
+    if value is None or value == ():
         return "—"
+    if isinstance(value, tuple):
+        return ", ".join(str(entry).replace("_", " ") for entry in value)
+    if name == "inputs_digest":
+        return str(value)[:DIGITS_OF_A_DIGEST]
     if isinstance(value, float):
         return f"{value:.6g}"
     return escaped(str(value))

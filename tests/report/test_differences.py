@@ -49,3 +49,19 @@ def test_names_of_files_obey_no_terminal() -> None:
     run = make()
     runs = [run, replace(run, simulation=replace(run.simulation, inputs="\x1b[31m.npy"))]
     assert "\x1b" not in "".join(labels(runs))
+
+
+def test_a_setting_given_is_told_from_the_same_left_out() -> None:
+    runs = [make(given=("weight_gain",)), make()]
+    assert labels(runs) == ["given weight gain", "given —"]
+    runs = [make(given=("weight_gain",), weight_gain=1.5), make()]
+    assert labels(runs) == ["gain 1.5", "gain 1"]
+
+
+def test_files_of_one_name_are_told_by_their_content() -> None:
+    runs = []
+    for digest in ("sha256:0123456789abcdef", "sha256:fedcba9876543210"):
+        run = make()
+        described = replace(run.simulation, inputs="x.npy", inputs_digest=digest)
+        runs.append(replace(run, simulation=described))
+    assert labels(runs) == ["inputs digest sha256:01234567", "inputs digest sha256:fedcba98"]

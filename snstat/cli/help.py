@@ -1,0 +1,95 @@
+"""Help: -h names the options, --help explains them, both in groups and as wide as the terminal."""
+
+from __future__ import annotations
+
+import re
+from textwrap import wrap
+from typing import Any
+
+import click
+
+# Lines longer than this are hard to read, however wide the terminal is.
+WIDEST = 110
+OTHER = "Other"
+# The groups of all commands, in the order in which they are listed.
+ORDER = ("Picture", "Map", "Checks", "Network", "Sampling", "Bounds", "Output", OTHER)
+# What click makes of a default in words: brackets in brackets.
+_WORDS = re.compile(r"\[default: \((.*?)\)\]$")
+
+
+def _show(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Print the help that was asked for, and exit."""
+    if value and not ctx.resilient_parsing:
+        command = ctx.command
+        text = command.get_help(ctx)
+        if parameter.name == "h" and isinstance(command, Explained):
+            text = command.get_short_help(ctx)
+        click.echo(text, color=ctx.color)
+        ctx.exit()
+
+
+def _help_option(name: str, words: str) -> click.Option:
+    return click.Option(
+        [name], is_flag=True, is_eager=True, expose_value=False, callback=_show, help=words
+    )
+
+
+class Explained(click.Command):
+    """A command with a short and a whole help."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        settings["add_help_option"] = False
+        settings["context_settings"] = {"max_content_width": WIDEST}
+        super().__init__(*args, **settings)
+        self.help_options = [
+            _help_option("-h", "Name the options and exit."),
+            _help_option("--help", "Explain everything and exit."),
+        ]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return all parameters, those of help last."""
+        return [*super().get_params(ctx), *self.help_options]
+
+    def get_short_help(self, ctx: click.Context) -> str:
+        """Return what -h prints."""
+        formatter = ctx.make_formatter()
+        self.format_usage(ctx, formatter)
+        first, *_ = (self.help or "").split("\n\n")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(" ".join(first.split()))
+        self.format_names(ctx, formatter)
+        self.format_epilog(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text(self.more(ctx))
+        return formatter.getvalue().rstrip("\n")
+
+    def more(self, ctx: click.Context) -> str:
+        """Return where a reader of the short help finds more."""
+        return f"{ctx.command_path} --help explains every option."
+
+    def format_names(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names of the options, group by group."""
+        for group, options in self._groups(ctx):
+            names = ", ".join("/".join(option.opts[:2]) for option in options)
+            with formatter.section(group):
+                indent = " " * formatter.current_indent
+                width = formatter.width - formatter.current_indent
+                for line in wrap(names, width, break_on_hyphens=False, break_long_words=False):
+                    formatter.write(f"{indent}{line}\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what the options mean, group by group."""
+        for group, options in self._groups(ctx):
+            records = filter(None, (option.get_help_record(ctx) for option in options))
+            words = [(name, _WORDS.sub(r"[default: \1]", text)) for name, text in records]
+            with formatter.section(group):
+                formatter.write_dl(words)
+
+    def _groups(self, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
+        """Return the groups and their options."""
+        groups: dict[str, list[click.Option]] = {}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                groups.setdefault(getattr(parameter, "group", OTHER), []).append(parameter)
+        return sorted(groups.items(), key=lambda entry: ORDER.index(entry[0]))
