@@ -126,7 +126,7 @@ def test_errors_name_the_key_in_a_configuration(capsys):
     ("command", "name", "begins"),
     [
         ("propagate", "run.json", '{"schema": "snstat.propagation'),
-        ("propagate", "run.CSV", "activation,"),
+        ("propagate", "run.CSV", "run,"),
         ("propagate", "run.md", "#"),
         ("propagate", "run.txt", "SELU"),
         ("check", "run.xml", "<?xml"),
