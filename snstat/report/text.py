@@ -137,13 +137,13 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     names = [*STATISTICS]
     if any(GRADIENT in run.statistics for run in runs):
         names.append(GRADIENT)
-    described = [*runs[0].stack.keys(), *runs[0].simulation.keys()] if runs else []
+    described = [*_description(runs[0])] if runs else []
     header = ["run", *described, "layer", "finite"]
     for name in names:
         header += [name, *(f"{name}_{part}" for part in PARTS)]
     yield header
     for number, run in enumerate(runs, 1):
-        description = [*dict(run.stack).values(), *dict(run.simulation).values()]
+        description = [*_description(run).values()]
         columns: list[FloatArray | None] = []
         for name in names:
             found = run.statistics.get(name)
@@ -156,6 +156,13 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
             yield [number, *description, layer, finite, *numbers]
 
 
+def _description(run: Run) -> dict[str, object]:
+    """Return what a row says of its network: all but what follows from it layer by layer."""
+    described = {**dict(run.stack), **dict(run.simulation)}
+    del described["drawn"]
+    return described
+
+
 def _field(value: object) -> object:
     """Return what stands in a CSV field for `value`."""
     if isinstance(value, bool | np.bool_):
@@ -163,4 +170,6 @@ def _field(value: object) -> object:
     if isinstance(value, float):
         # float() because numpy's scalars, which are floats too, spell out their type.
         return repr(float(value)) if math.isfinite(value) else ""
+    if isinstance(value, tuple):
+        return " ".join(map(str, value))
     return "" if value is None else value
