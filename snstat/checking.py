@@ -335,8 +335,10 @@ def _input_moments(run: Run) -> InputMoments:
     for name in [entry.name for entry in fields(InputMoments) if entry.name in STATISTICS]:
         theory = float(run.statistics[name].theory[0])
         values[name] = float(run.statistics[name].estimate[0]) if math.isnan(theory) else theory
-    # Of samples that differ in length nothing was expected.
-    expected = run.statistics["second_moment"].expected[1:2]
-    if np.isfinite(expected).all():
+    if run.data is not None:
+        values["largest"], values["norms"] = run.data.largest, run.data.norms
+        values["length_variance"] = 0.0 if run.data.norms is None else math.nan
+    # Runs of before: of samples that differ in norm nothing was expected.
+    elif np.isfinite(run.statistics["second_moment"].expected[1:2]).all():
         values["length_variance"] = 0.0
     return InputMoments(**values)

@@ -20,6 +20,7 @@ from snstat.names import known
 from snstat.results import (
     GRADIENT,
     STATISTICS,
+    DataSummary,
     Densities,
     FloatArray,
     InputMoments,
@@ -214,6 +215,7 @@ class Plan:
             statistics=MappingProxyType(statistics),
             outlook=outlook,
             partial=measured.interrupted,
+            data=None if moments.drawn else DataSummary(moments.largest, moments.norms),
         )
 
     def predict(self, moments: InputMoments) -> tuple[Prediction, FiniteWidth, Outlook]:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from snstat.activation import ACTIVATIONS
+from snstat.data_form import parse_data
 from snstat.description import SETTINGS, summary_of
 from snstat.errors import quoted
+from snstat.form import FormError, entries_of, entry_of, list_of, number_of
 from snstat.initialisers import INITIALISERS
 from snstat.names import known
 from snstat.results import (
@@ -36,10 +38,6 @@ DIGEST = re.compile("sha256:[0-9a-f]{64}")
 AGREE = 1e-12
 
 Reader = Callable[[str, Any], Any]
-
-
-class FormError(ValueError):
-    """A JSON form that no run has."""
 
 
 def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
@@ -69,6 +67,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         statistics=MappingProxyType({name: _statistic(name, rows) for name in measured}),
         outlook=None if outlook is None else Outlook(**_read("outlook", entries, OUTLOOK)),
         partial=partial,
+        data=parse_data(entries.get("data"), simulation.batch),
     )
 
 
@@ -112,28 +111,6 @@ def _require_layers(depth: int, count: int, *, partial: bool) -> None:
         raise FormError(f"depth is {depth}, but there are layers 0 to {count - 1}")
 
 
-def entries_of(what: str, form: Any) -> dict[str, Any]:
-    """Return `form`, a JSON object."""
-    if not isinstance(form, dict):
-        raise FormError(f"{what} is {quoted(form)}, but must be an object")
-    return form
-
-
-def list_of(key: str, form: dict[str, Any]) -> list[Any]:
-    """Return the JSON array under `key`."""
-    value = entry_of("it", form, key)
-    if not isinstance(value, list):
-        raise FormError(f"{key} is {quoted(value)}, but must be a list")
-    return value
-
-
-def entry_of(what: str, form: dict[str, Any], key: str) -> Any:
-    """Return what stands under `key`."""
-    if key not in form:
-        raise FormError(f"{what} has no {key!r}")
-    return form[key]
-
-
 def _read(name: str, form: dict[str, Any], readers: dict[str, Reader]) -> dict[str, Any]:
     """Return the values of the object under `name`, each as its reader returns it."""
     entries = entries_of(name, entry_of("a run", form, name))
@@ -146,24 +123,15 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
-def _number(name: str, value: Any) -> float:
-    """Return a finite number, NaN for null."""
-    if value is None:
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FormError(f"{name} is {quoted(value)}, but must be a number or null")
-    return number(name, value)
-
-
 def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
     forms = [entries_of(name, entry_of(f"layer {i}", row, name)) for i, row in enumerate(rows)]
     estimate, stderr, theory = (
-        np.array([_number(f"{name}.{key}", entry_of(name, form, key)) for form in forms])
+        np.array([number_of(f"{name}.{key}", entry_of(name, form, key)) for form in forms])
         for key in ("estimate", "stderr", "theory")
     )
     # Files of before they were written have none.
     expected, neglected = (
-        np.array([_number(f"{name}.{key}", form.get(key)) for form in forms])
+        np.array([number_of(f"{name}.{key}", form.get(key)) for form in forms])
         for key in ("expected", "neglected")
     )
     signless = {"stderr": stderr, "neglected": neglected}

@@ -16,6 +16,7 @@ import numpy as np
 from snstat import __version__
 from snstat.atomic import whole_file
 from snstat.errors import InputFileError, InvalidValueError, quoted
+from snstat.form import FormError, list_of
 from snstat.memory import physical_memory
 from snstat.results import (
     EARLIER_SCHEMAS,
@@ -26,7 +27,7 @@ from snstat.results import (
     Run,
     TheoremResult,
 )
-from snstat.run_form import FormError, list_of, parse_run
+from snstat.run_form import parse_run
 
 # A file of about a million layers. It is read in pieces of PIECE_BYTES.
 MOST_BYTES = 2**30
@@ -69,6 +70,8 @@ def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str
             "partial": run.partial,
             "outlook": run.outlook,
         }
+        if run.data is not None:
+            head["data"] = run.data
         yield ("\n" if number == 0 else ",\n") + _dump(head)[:-1] + ', "layers": ['
         for layer in run.layers:
             yield ("\n" if layer.layer == 0 else ",\n") + _dump(layer.to_json())

@@ -28,7 +28,7 @@ from snstat.results.fixedpoint import (
     TheoremResult,
 )
 from snstat.results.network import DrawnLayers, Simulation, StackSummary
-from snstat.results.norms import NormClasses
+from snstat.results.norms import DataSummary, NormClasses
 from snstat.results.pictures import (
     CorrelationCurve,
     Densities,
@@ -61,6 +61,7 @@ __all__ = [
     "Check",
     "CorrelationCurve",
     "CorrelationFixedPoint",
+    "DataSummary",
     "Densities",
     "DrawnLayers",
     "Estimate",

@@ -31,3 +31,12 @@ class NormClasses(Record):
         """Return the classes of samples divided by √`square`."""
         seconds = tuple(value / square for value in self.second_moment)
         return replace(self, second_moment=seconds, largest=self.largest / square)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSummary(Record):
+    """What theory needs to know of data beside the statistics of layer 0: the `largest` absolute
+    value, and the classes of samples, None where all have one norm."""
+
+    largest: float
+    norms: NormClasses | None

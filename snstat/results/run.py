@@ -12,7 +12,7 @@ import numpy as np
 
 from snstat.results.base import BoolArray, FloatArray, Record, optional
 from snstat.results.network import Simulation, StackSummary
-from snstat.results.norms import NormClasses
+from snstat.results.norms import DataSummary, NormClasses
 
 # Measured only where asked for, with --backward.
 GRADIENT = "gradient"
@@ -253,7 +253,8 @@ class Run(Record):
 
     `finite` has shape (layers,); `statistics` maps a name of `STATISTICS` to its columns, also
     reachable as attributes: `run.variance.estimate[64]`. `partial` says that the run was
-    interrupted: only the layers that every trial completed are here.
+    interrupted: only the layers that every trial completed are here. `data` describes samples of
+    the user's own, None for drawn inputs and runs saved before it was written.
     """
 
     stack: StackSummary
@@ -262,6 +263,7 @@ class Run(Record):
     statistics: Mapping[str, Statistic]
     outlook: Outlook | None = None
     partial: bool = False
+    data: DataSummary | None = None
 
     def __getattr__(self, name: str) -> Statistic:
         """Return the statistic called `name`."""

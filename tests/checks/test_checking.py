@@ -186,7 +186,21 @@ def test_a_saved_run_of_data_is_judged_as_a_fresh_one(tmp_path):
     saved = snstat.load(tmp_path / "run.json")
     judged = Request.build({}, saved=saved).judge(saved)
     assert judged.notes == snstat.check("selu", **options).notes
-    assert not any("length" in note for note in judged.notes)
+    assert not any("norm" in note for note in judged.notes)
+
+
+def test_a_saved_run_of_samples_of_unequal_norm_is_judged_as_a_fresh_one(tmp_path):
+    data = np.random.default_rng(3).normal(size=(16, 32)) * np.logspace(-1, 1, 16)[:, None]
+    data[4] = 0.0
+    options = {**SMALL, "inputs": data, "number_format": "float16", "saturated_max": 0.01}
+    fresh = snstat.check("tanh", **options)
+    snstat.save(snstat.propagate("tanh", **SMALL, inputs=data), tmp_path / "run.json")
+    saved = snstat.load(tmp_path / "run.json")
+    bounds = {key: options[key] for key in ("number_format", "saturated_max")}
+    judged = Request.build(bounds, saved=saved).judge(saved)
+    assert judged.findings == fresh.findings
+    assert judged.notes == fresh.notes
+    assert {finding.code for finding in judged.findings} >= {"SN401"}
 
 
 def test_the_same_networks_are_of_the_same_sampler(tmp_path):
