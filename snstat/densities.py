@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.results import Densities, FloatArray
 from snstat.stack import Stack
 from snstat.theory.law import atom_probabilities, atom_values, input_density, law_density
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def atoms_of(stack: Stack, layer: int) -> tuple[float, ...]:
     """Return the values that the activations of a layer take with a probability of their own."""
-    return () if layer == 0 else atom_values(ACTIVATIONS[stack.activation_of(layer)])
+    return () if layer == 0 else atom_values(resolve(stack.activation_of(layer)))
 
 
 def beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
@@ -36,7 +36,7 @@ def beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
         if entry.layer == 0:
             laws[row] = _input_law(plan, entry.edges)
         elif math.isfinite(q[entry.layer]):
-            activation = ACTIVATIONS[stack.activation_of(entry.layer)]
+            activation = resolve(stack.activation_of(entry.layer))
             own = [atoms.index(atom) for atom in atom_values(activation)]
             shares[row, own] = entry.shares
             chances[row, own] = atom_probabilities(activation, float(q[entry.layer]))

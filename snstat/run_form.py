@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.data_form import parse_data
 from snstat.description import SETTINGS, summary_of
 from snstat.errors import quoted
@@ -173,6 +173,10 @@ def _one_of(*names: str) -> Reader:
     return read
 
 
+def _activation(name: str, value: Any) -> str:
+    return resolve(value, name).name
+
+
 def _path(name: str, value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_PATH or "\0" in value:
         raise FormError(f"{name} is {quoted(value)}, but must be a name or a path")
@@ -199,7 +203,7 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
 
 
 STACK: dict[str, Reader] = {
-    "activation": _one_of(*ACTIVATIONS),
+    "activation": _activation,
     "depth": _whole(1, MAX_DEPTH),
     "width": _whole(1, MAX_WIDTH),
     "input_width": _whole(1, MAX_WIDTH),
@@ -212,7 +216,7 @@ STACK: dict[str, Reader] = {
 LATER_STACK: dict[str, Reader] = {
     "weight_std": _or_null(_real(0.0, MAX_SCALE)),
     "widths": _or_null(_text),
-    "last": _or_null(_one_of(*ACTIVATIONS)),
+    "last": _or_null(_activation),
     "given": _names,
 }
 LATER_SIMULATION: dict[str, Reader] = {

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.errors import InvalidValueError
 from snstat.initialisers import INITIALISERS, Distribution
-from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES, known
+from snstat.names import INIT_ALIASES, known
 from snstat.widths import (
     MAX_DEPTH,
     MAX_WIDTH,
@@ -111,11 +111,11 @@ class Stack:
         to `width`. `last` is the activation of the last layer: "linear" for none. Raises
         UnknownNameError and InvalidValueError.
         """
-        activation = known("activation", activation, ACTIVATIONS, ACTIVATION_ALIASES)
+        phi = resolve(activation)
         if last is not None:
-            last = known("last", last, ACTIVATIONS, ACTIVATION_ALIASES)
+            last = resolve(last, "last").name
         if init is None:
-            init = ACTIVATIONS[activation].default_init
+            init = phi.default_init
         init = known("init", init, INITIALISERS, INIT_ALIASES)
         if weight_gain is not None and weight_std is not None:
             raise InvalidValueError(
@@ -136,7 +136,7 @@ class Stack:
                 input_width = width
             runs = ((width, depth),)
         stack = cls(
-            activation,
+            phi.name,
             0,
             0,
             integer("input width", input_width, 1, MAX_WIDTH),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS, Activation
+from snstat.activation import Activation, resolve
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import share_strays, strays
 from snstat.results import BoolArray, FloatArray, InputMoments, Outlook, Run
@@ -87,7 +87,7 @@ class Case:
     @property
     def activation(self) -> Activation:
         """The activation of all layers, or of all but the last one."""
-        return ACTIVATIONS[self.stack.activation]
+        return resolve(self.stack.activation)
 
     @property
     def layer(self) -> DenseLayer:

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.checks.case import Case
 from snstat.theory.centred import centred_moments
 from snstat.theory.dense import LARGEST_SECOND_MOMENT
@@ -49,7 +49,7 @@ def survival(case: Case) -> int:
     second = case.inputs.second_moment
     low, high = case.bounds.second_moment_range(second)
     for first, count, layer in case.whole.segments():
-        activation, previous = ACTIVATIONS[layer.activation], math.nan
+        activation, previous = resolve(layer.activation), math.nan
         for number in range(first, first + count):
             q = layer.square_gain * second + layer.bias_std**2
             if not q <= LARGEST_SECOND_MOMENT:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, Rule
@@ -76,7 +76,7 @@ def _largest(case: Case, q: FloatArray, samples: float | None = None) -> FloatAr
     largest = np.full(len(q), math.nan)
     with np.errstate(over="ignore", invalid="ignore"):
         for first, count, layer in case.whole.segments():
-            part, activation = slice(first, first + count), ACTIVATIONS[layer.activation]
+            part, activation = slice(first, first + count), resolve(layer.activation)
             ends = (np.abs(activation(sign * edge[part])) for sign in (-1.0, 1.0))
             largest[part] = np.maximum(*ends)
     known = case.inputs.largest

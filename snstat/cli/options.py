@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from snstat.activation import ACTIVATIONS
 from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
-from snstat.cli.parameters import File, Layers, Name, Real, Several, Whole, Widths
+from snstat.cli.parameters import ActivationName, File, Layers, Name, Real, Several, Whole, Widths
 from snstat.initialisers import INITIALISERS
 from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES
 from snstat.plan import DTYPES, SAMPLERS
@@ -20,7 +20,7 @@ from snstat.stack import DEFAULT_DEPTH, DEFAULT_WIDTH
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
-ACTIVATION = Name(ACTIVATIONS, ACTIVATION_ALIASES)
+ACTIVATION = ActivationName(ACTIVATIONS, ACTIVATION_ALIASES)
 WHOLE, REAL = Whole(), Real()
 DRAWN_INPUTS = ("normal", "uniform")
 FORMATS = ("table", "json", "csv", "markdown")

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from snstat.activation import resolve
 from snstat.arithmetic import real, whole
 from snstat.names import known
 from snstat.widths import parse_widths, write_widths
@@ -95,6 +96,14 @@ class Name(Type):
     def completions(self, incomplete: str) -> list[CompletionItem]:
         """Return the names that go on from what is typed."""
         return begins(self.names, incomplete)
+
+
+class ActivationName(Name):
+    """An activation: a name of the table, or an alias, with its parameter after a colon."""
+
+    def read(self, name: str, text: str) -> str:
+        """Return the name as it is shown."""
+        return resolve(text, name).name
 
 
 class File(Type):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels.functions import CODES
 from snstat.results import BoolArray, FloatArray
@@ -92,7 +92,7 @@ class Shared:
 def live_range(activation: str) -> tuple[float, float]:
     """Return (low, high): the derivative is nonzero only strictly between them."""
     low, high = -math.inf, math.inf
-    for start, end in ACTIVATIONS[activation].flat:
+    for start, end in resolve(activation).flat:
         if start == -math.inf:
             low = end
         else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS, Activation
+from snstat.activation import Activation, resolve
 from snstat.results import NormClasses
 from snstat.stack import DenseLayer, Stack
 from snstat.theory.centred import CentredMoments, centred_moments
@@ -68,7 +68,7 @@ def follow_classes(stack: Stack, norms: NormClasses) -> ClassStates:
         for number in range(first, first + count):
             q = layer.square_gain * seconds + layer.bias_std**2
             q[~(q <= LARGEST_SECOND_MOMENT)] = math.nan
-            columns[:, number] = _of_layer(ACTIVATIONS[layer.activation], q)
+            columns[:, number] = _of_layer(resolve(layer.activation), q)
             mean, variance = columns[1:3, number]
             seconds = mean * mean + variance
             still = np.isnan(q) | (np.abs(q - previous) <= _SETTLED * q)
@@ -140,7 +140,7 @@ def follow_pairs(stack: Stack, norms: NormClasses, states: ClassStates) -> PairS
             q = states.q[number, :-1]
             aligned = _through_weights(layer, second, q, apart)
             second, before = states.second_moment[number, :-1], apart
-            apart = apart_after(ACTIVATIONS[layer.activation], q, aligned, second)
+            apart = apart_after(resolve(layer.activation), q, aligned, second)
             root = np.sqrt(second)
             product = np.outer(root, root)
             gaps = 0.5 * np.subtract.outer(root, root) ** 2 + product * apart

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.stack import DenseLayer
 from snstat.theory.centred import CentredMoments, centred_moments
 from snstat.theory.pairs import pair_gap
@@ -59,7 +59,7 @@ def dense_step(
     if not q <= LARGEST_SECOND_MOMENT:
         return None
     misalignment = min(layer.square_gain * gap / q, 2.0) if q > 0 else 0.0
-    activation = ACTIVATIONS[layer.activation]
+    activation = resolve(layer.activation)
     moments = None
     if previous is not None and _same(q, previous.pre_second_moment):
         q, moments = previous.pre_second_moment, previous.moments

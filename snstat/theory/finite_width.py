@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.by_layer import units
@@ -93,7 +93,7 @@ def _dead(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the expected dead fraction, and what it neglects, of networks of which some are
     silent; `dead` and `neglected` are those of networks that are not."""
-    if batch == 1 and always_half(ACTIVATIONS[stack.activation]):
+    if batch == 1 and always_half(resolve(stack.activation)):
         known = np.isfinite(prediction.pre_second_moment)
         half = np.where(known, 0.5, math.nan)
         if stack.last is not None:  # such as a linear one, whose units never are

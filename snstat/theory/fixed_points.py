@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
+from snstat.activation import ALPHA, LAMBDA, Activation, resolve, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.initialisers import INITIALISERS
 from snstat.results import FixedPoint, FixedPointReport
 from snstat.stack import MAX_SCALE, integer, number
 from snstat.theory.ensemble import EnsembleSearch, find_ensemble
-from snstat.theory.maps import activation_named, ensemble_moments, unit_moments
+from snstat.theory.maps import ensemble_moments, unit_moments
 from snstat.theory.quadrature import FloatArray
 from snstat.theory.solve import solve_selu
 from snstat.theory.theorems import theorem_domain
@@ -77,10 +77,10 @@ def analyse(
     from there. Raises as `fixed_points`, `solve_selu` and `trajectory`, and InvalidValueError for
     a target of another activation or of the ensemble map.
     """
-    entry = activation_named(activation)
+    entry = resolve(activation)
     targeted = target_mean is not None or target_variance is not None
     if targeted:
-        map = _map_of_target(activation, map)  # noqa: A001
+        map = _map_of_target(entry.name, map)  # noqa: A001
     chosen, parameters = resolve_map(
         entry, map, weight_gain, bias_std, weight_sum, weight_square_sum
     )
@@ -102,7 +102,7 @@ def analyse(
     search: UnitSearch | EnsembleSearch
     if chosen == "unit":
         search = find_unit(entry, **parameters)
-        if entry is ACTIVATIONS["selu"]:
+        if entry is resolve("selu"):
             found = search.fixed_points
             places = [start] if start is not None else [(p.mean, p.variance) for p in found]
             domains = [theorem_domain(mean, variance, **parameters) for mean, variance in places]
@@ -110,7 +110,7 @@ def analyse(
     else:
         search = find_ensemble(entry, parameters["weight_gain"], parameters["bias_std"])
     return FixedPointReport(
-        activation=activation,
+        activation=entry.name,
         map=chosen,
         parameters=MappingProxyType(parameters),
         fixed_points=search.fixed_points,
@@ -156,7 +156,7 @@ def trajectory(
 
     Rows are NaN once the signal is too large for a double. Raises as `fixed_points`.
     """
-    entry = activation_named(activation)
+    entry = resolve(activation)
     chosen, parameters = resolve_map(
         entry, map, weight_gain, bias_std, weight_sum, weight_square_sum
     )

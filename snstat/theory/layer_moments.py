@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS, Activation
+from snstat.activation import Activation, resolve
 from snstat.stack import Stack
 from snstat.theory.centred import rule
 from snstat.theory.pair_moments import PairMoments, PairTable
@@ -101,7 +101,7 @@ class Moments:
         if state not in self._pairs:
             name, q = state
             slope = 0.0 if found[1] is None else found[1].rms
-            self._pairs[state] = PairTable(ACTIVATIONS[name], q, found[0].rms, slope)
+            self._pairs[state] = PairTable(resolve(name), q, found[0].rms, slope)
         return self._pairs[state].at(float(self.misalignment[layer]))
 
     @property
@@ -124,7 +124,7 @@ class Moments:
         if not math.isfinite(q):
             return None
         if state not in self._one:
-            self._one[state] = one_sample(ACTIVATIONS[name], q, backward=self._backward)
+            self._one[state] = one_sample(resolve(name), q, backward=self._backward)
         return self._one[state]
 
 

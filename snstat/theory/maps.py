@@ -12,21 +12,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activation import ACTIVATIONS, Activation
-from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.activation import Activation, resolve
+from snstat.errors import InvalidValueError
 from snstat.theory.expectations import derivative_second_moment, moments
 from snstat.theory.pairs import pair_gap
 from snstat.theory.quadrature import FloatArray
 
 # Pre-activations beyond this cannot be squared in double precision.
 LARGEST_MEAN, LARGEST_VARIANCE = 1e140, 1e280
-
-
-def activation_named(name: str) -> Activation:
-    """Return the activation called `name`; raise UnknownNameError if there is none."""
-    if name not in ACTIVATIONS:
-        raise UnknownNameError("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
 
 
 def unit_map(
@@ -45,7 +38,7 @@ def unit_map(
     pre-activations too large to be squared.
     Source: Klambauer et al., arXiv:1706.02515, equations 4 and 5.
     """
-    return unit_moments(activation_named(activation), mean, variance, weight_sum, weight_square_sum)
+    return unit_moments(resolve(activation), mean, variance, weight_sum, weight_square_sum)
 
 
 def unit_moments(
@@ -79,7 +72,7 @@ def ensemble_map(
     `unit_map`.
     Source: Poole et al., arXiv:1606.05340, with the mean beside the second moment.
     """
-    return ensemble_moments(activation_named(activation), mean, variance, weight_gain, bias_std)
+    return ensemble_moments(resolve(activation), mean, variance, weight_gain, bias_std)
 
 
 def ensemble_moments(
@@ -114,7 +107,7 @@ def correlation_map(
     pre-activations are 0. Errors as in `unit_map`.
     Source: Poole et al., arXiv:1606.05340, equation 5.
     """
-    entry = activation_named(activation)
+    entry = resolve(activation)
     correlations, seconds, gains, biases = np.broadcast_arrays(
         _finite("correlation", correlation, -1.0, 1.0),
         _finite("second_moment", second_moment, 0.0),
@@ -146,7 +139,7 @@ def gradient_growth(
 
     Source: Schoenholz et al., arXiv:1611.01232.
     """
-    entry = activation_named(activation)
+    entry = resolve(activation)
     square_gain = np.square(_finite("weight_gain", weight_gain, 0.0))
     q = _finite("second_moment", second_moment, 0.0)
     require_bounded(np.zeros(()), q)

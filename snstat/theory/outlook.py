@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.results import FixedPoint, Outlook
 from snstat.stack import Stack
 from snstat.theory.ensemble import ensemble_image, find_ensemble, zero_slope
@@ -25,7 +25,7 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook:
     next fixed point, to 0 or to infinity. Inputs too large for a prediction are where q comes from
     infinity.
     """
-    activation = ACTIVATIONS[stack.activation]
+    activation = resolve(stack.activation)
     gain, bias = stack.hidden_gain, stack.hidden_bias_std
     factor = _exponential(prediction.log_gradient_factor)
     search = find_ensemble(activation, gain, bias)

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from snstat.activation import resolve
 from snstat.errors import InvalidValueError
 from snstat.results import CorrelationCurve, CorrelationFixedPoint, FixedPoint, MapField
 from snstat.theory.correlation import correlation_fixed_points
 from snstat.theory.ensemble import ensemble_image
 from snstat.theory.fixed_points import fixed_points, resolve_map, trajectory
-from snstat.theory.maps import activation_named, correlation_map, ensemble_map, unit_map
+from snstat.theory.maps import correlation_map, ensemble_map, unit_map
 from snstat.theory.quadrature import FloatArray
 from snstat.theory.theorems import theorem_domain
 
@@ -49,7 +50,7 @@ def map_field(
     edges. `domain` is that of theorem 1, for the unit map of SELU with weights within it.
     Raises as `fixed_points`, and InvalidValueError for an empty range.
     """
-    entry = activation_named(activation)
+    entry = resolve(activation)
     if map is None:
         map = "unit" if weight_gain is None and bias_std is None else "ensemble"  # noqa: A001
     chosen, parameters = resolve_map(
@@ -65,10 +66,10 @@ def map_field(
     step = unit_map if chosen == "unit" else ensemble_map
     new_mean, new_variance = step(activation, means[None, :], variances[:, None], **parameters)
     inside = (
-        chosen == "unit" and activation == "selu" and theorem_domain(0.0, 1.0, **parameters) == "1"
+        chosen == "unit" and entry.name == "selu" and theorem_domain(0.0, 1.0, **parameters) == "1"
     )
     return MapField(
-        activation,
+        entry.name,
         chosen,
         parameters,
         means,
@@ -136,7 +137,7 @@ def correlation_curve(
     none but 0. The fixed points are those of this map of correlations, whether q is one of q → q'
     or not; there are none where no signal is left. Raises as `correlation_map`.
     """
-    entry = activation_named(activation)
+    entry = resolve(activation)
     parameters = {"weight_gain": weight_gain, "bias_std": bias_std}
     if second_moment is None:
         found = fixed_points(activation, map="ensemble", **parameters)
@@ -157,7 +158,7 @@ def correlation_curve(
             below = [replace(point, value=-point.value) for point in points_here if point.value > 0]
             points_here = (*reversed(below), *points_here)
     return CorrelationCurve(
-        activation,
+        entry.name,
         weight_gain,
         bias_std,
         second_moment,

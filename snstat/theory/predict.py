@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.results import STATISTICS, InputMoments, NormClasses
 from snstat.stack import DenseLayer, Stack
 from snstat.theory.by_layer import activations_of, by_layer
@@ -130,7 +130,7 @@ def _dead_of_classes(
     if zeros and batch == norms.samples:
         dead = np.where(low == 0, _dead(stack, max(batch - zeros, 1), q, misalignment), dead)
     for name, layers in activations_of(stack):
-        activation = ACTIVATIONS[name]
+        activation = resolve(name)
         flat = activation.flat
         scale_free = all(abs(end) in {0.0, math.inf} for part in flat for end in part)
         at_rest = float(activation.derivative(np.zeros(()))) == 0
@@ -251,7 +251,7 @@ def _input_gap(batch: int, inputs: InputMoments) -> float:
 
 def _stays_zero(stack: Stack, inputs: InputMoments) -> bool:
     """Return whether a sample is 0 in every layer: without biases, where φ(0) = 0."""
-    at_rest = float(ACTIVATIONS[stack.activation].function(np.zeros(())))
+    at_rest = float(resolve(stack.activation).function(np.zeros(())))
     return math.isnan(inputs.cosine) and stack.layer(1).bias_std == 0 and at_rest == 0
 
 
@@ -269,7 +269,7 @@ def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> 
     for name, part in activations_of(stack):
         known = part.start + np.flatnonzero(np.isfinite(q[part]))
         if known.size:
-            found = dead_fraction(ACTIVATIONS[name], q[known], misalignment[known], batch)
+            found = dead_fraction(resolve(name), q[known], misalignment[known], batch)
             dead[known] = found
     return dead
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS, Activation
+from snstat.activation import Activation, resolve
 from snstat.stack import Stack
 from snstat.theory.by_layer import activations_of
 from snstat.theory.predict import Prediction
@@ -49,7 +49,7 @@ def saturated_by_layer(stack: Stack, prediction: Prediction) -> FloatArray:
     share = np.full(stack.depth + 1, math.nan)
     for name, layers in activations_of(stack):
         q = prediction.sample_second_moment[layers]
-        share[layers] = saturated_fraction(ACTIVATIONS[name], q) @ prediction.shares
+        share[layers] = saturated_fraction(resolve(name), q) @ prediction.shares
     return share
 
 

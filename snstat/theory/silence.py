@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS, Activation
+from snstat.activation import Activation, resolve
 from snstat.stack import Stack
 from snstat.theory.by_layer import activations_of, by_layer, units
 from snstat.theory.dead import dead_fraction
@@ -49,11 +49,11 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
     `prediction` is theory of at least the layers of the stack. Both probabilities are 0 for
     activations that are nowhere exactly 0 but at single points.
     """
-    at_zero = float(ACTIVATIONS[stack.activation].function(np.zeros(())))
+    at_zero = float(resolve(stack.activation).function(np.zeros(())))
     biased = bool(np.nansum(by_layer(stack, lambda layer: layer.bias_std)) > 0)
     all_units, most = np.zeros((2, stack.depth + 1))
     for name, layers in activations_of(stack):
-        activation = ACTIVATIONS[name]
+        activation = resolve(name)
         resting = _where_zero(activation)
         if resting:
             zero = replace(activation, flat=resting)
@@ -81,7 +81,7 @@ def dead_with_silence(
     before, most = (np.concatenate([[0.0], array[:-1]]) for array in (found.share, found.most))
     at_rest = np.zeros(stack.depth + 1)
     for name, layers in activations_of(stack):
-        at_rest[layers] = float(ACTIVATIONS[name].derivative(np.zeros(())) == 0)
+        at_rest[layers] = float(resolve(name).derivative(np.zeros(())) == 0)
     expected = dead + before * (at_rest - dead)
     error = neglected + np.maximum(most - before, 0.0) * np.abs(at_rest - dead)
     if not found.lasting:

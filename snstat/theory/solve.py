@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS, Activation, Asymptote
+from snstat.activation import Activation, Asymptote, resolve
 from snstat.errors import InvalidValueError, NoSolutionError
 from snstat.stack import number
 from snstat.theory.expectations import moments, second_moment
@@ -69,8 +69,8 @@ def solve_selu(
             f"weight_square_sum is {weight_square_sum:g}: units without variance in their "
             "pre-activations have none in their output; raise it above 0"
         )
-    positive = float(moments(ACTIVATIONS["relu"], pre_mean, pre_variance)[0])
-    positive_square = float(second_moment(ACTIVATIONS["relu"], pre_mean, pre_variance))
+    positive = float(moments(resolve("relu"), pre_mean, pre_variance)[0])
+    positive_square = float(second_moment(resolve("relu"), pre_mean, pre_variance))
     dip = float(moments(_DIP, pre_mean, pre_variance)[0])
     dip_square = float(second_moment(_DIP, pre_mean, pre_variance))
     if positive_square == 0 or dip_square == 0:

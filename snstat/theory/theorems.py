@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import resolve
 from snstat.results import TheoremResult
 from snstat.theory.expectations import jacobian, moments
 from snstat.theory.quadrature import FloatArray
@@ -41,7 +41,7 @@ class _Theorem:
 
 
 def _image(points: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return moments(ACTIVATIONS["selu"], points[:, 0] * points[:, 1], points[:, 2] * points[:, 3])
+    return moments(resolve("selu"), points[:, 0] * points[:, 1], points[:, 2] * points[:, 3])
 
 
 def _new_mean(points: FloatArray) -> FloatArray:
@@ -58,7 +58,7 @@ def _variance_change(points: FloatArray) -> FloatArray:
 
 def _singular_value(points: FloatArray) -> FloatArray:
     """Return the largest singular value of ∂(mean', variance')/∂(mean, variance)."""
-    matrix = jacobian(ACTIVATIONS["selu"], points[:, 0] * points[:, 1], points[:, 2] * points[:, 3])
+    matrix = jacobian(resolve("selu"), points[:, 0] * points[:, 1], points[:, 2] * points[:, 3])
     matrix = matrix * points[:, None, [1, 3]]
     return np.asarray(np.linalg.svd(matrix, compute_uv=False)[:, 0], dtype=np.float64)
 

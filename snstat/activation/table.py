@@ -8,15 +8,12 @@ At a kink the derivative is what PyTorch's backward pass uses.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-Elementwise = Callable[[FloatArray], FloatArray]
+from snstat.activation.base import Activation, Asymptote, FloatArray, coerced
 
 # Klambauer et al., arXiv:1706.02515: (mean, variance) = (0, 1) is a fixed point.
 ALPHA = 1.6732632423543772848170429916717
@@ -26,57 +23,6 @@ LEAKY_SLOPE = 0.01
 # Beyond these arguments exp(-|x|) and exp(-x²/2) have underflowed to 0.
 _EXPONENTIAL_RANGE = 800.0
 _GAUSSIAN_RANGE = 40.0
-
-
-@dataclass(frozen=True, slots=True)
-class Asymptote:
-    """A horizontal asymptote: its `level` and `residual(x)` = φ(x) − level, not cancelling."""
-
-    level: float
-    residual: Elementwise
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Activation:
-    """One activation function.
-
-    `function`, `derivative` and `curvature` (φ'' off the kinks) map float64 arrays to float64
-    arrays of the same shape. `kinks` are the points where φ is not analytic, `flat` the closed
-    intervals on which φ' is 0. `left` and `right` are the horizontal asymptotes, None where there
-    is none. `pole_distance` is the distance from the real line to the nearest singularity of φ
-    (infinity: entire; it has no meaning where there are kinks). `slopes` are the limits of φ' at
-    −∞ and +∞.
-    """
-
-    name: str
-    formula: str
-    citation: str
-    function: Elementwise
-    derivative: Elementwise
-    curvature: Elementwise = np.zeros_like
-    kinks: tuple[float, ...] = ()
-    flat: tuple[tuple[float, float], ...] = ()
-    left: Asymptote | None = None
-    right: Asymptote | None = None
-    pole_distance: float = math.inf
-    slopes: tuple[float, float] = (0.0, 0.0)
-    odd: bool = False
-    default_init: str = "lecun_normal"
-
-    def __call__(self, x: npt.ArrayLike) -> FloatArray:
-        """Return φ(x), same shape as `x`."""
-        return self.function(np.asarray(x, dtype=np.float64))
-
-
-def _coerced(function: Elementwise) -> Elementwise:
-    """Return `function` accepting whatever numpy can turn into a float64 array."""
-
-    def elementwise(x: npt.ArrayLike) -> FloatArray:
-        result: FloatArray = function(np.asarray(x, dtype=np.float64))
-        return result[()]  # a scalar in gives a scalar out
-
-    elementwise.__doc__ = function.__doc__
-    return elementwise
 
 
 def _expit(x: FloatArray) -> FloatArray:
@@ -127,9 +73,9 @@ def selu_with(alpha: float, scale: float, name: str = "selu", citation: str = ""
         name,
         f"{scale:.6g}·(x if x > 0 else {alpha:.6g}·(exp(x) − 1))",
         citation or "Klambauer et al., arXiv:1706.02515",
-        _coerced(function),
-        _coerced(derivative),
-        _coerced(curvature),
+        coerced(function),
+        coerced(derivative),
+        coerced(curvature),
         kinks=(0.0,),
         left=Asymptote(-floor, residual),
         slopes=(0.0, scale),
@@ -229,8 +175,8 @@ _ENTRIES = (
         "relu",
         "max(x, 0)",
         "Nair, Hinton, Rectified linear units improve restricted Boltzmann machines (2010)",
-        _coerced(_relu),
-        _coerced(_relu_derivative),
+        coerced(_relu),
+        coerced(_relu_derivative),
         kinks=(0.0,),
         flat=((-math.inf, 0.0),),
         left=Asymptote(0.0, _relu),
@@ -241,8 +187,8 @@ _ENTRIES = (
         "leaky_relu",
         "x if x > 0 else 0.01·x",
         "Maas, Hannun, Ng, Rectifier nonlinearities improve acoustic models (2013)",
-        _coerced(_leaky_relu),
-        _coerced(_leaky_relu_derivative),
+        coerced(_leaky_relu),
+        coerced(_leaky_relu_derivative),
         kinks=(0.0,),
         slopes=(LEAKY_SLOPE, 1.0),
         default_init="he_normal",
@@ -252,9 +198,9 @@ _ENTRIES = (
         "gelu",
         "x·Φ(x), Φ the normal distribution function",
         "Hendrycks, Gimpel, arXiv:1606.08415",
-        _coerced(_gelu),
-        _coerced(_gelu_derivative),
-        _coerced(_gelu_curvature),
+        coerced(_gelu),
+        coerced(_gelu_derivative),
+        coerced(_gelu_curvature),
         left=Asymptote(0.0, _gelu),
         slopes=(0.0, 1.0),
     ),
@@ -262,9 +208,9 @@ _ENTRIES = (
         "silu",
         "x/(1 + exp(−x))",
         "Elfwing, Uchibe, Doya, arXiv:1702.03118",
-        _coerced(_silu),
-        _coerced(_silu_derivative),
-        _coerced(_silu_curvature),
+        coerced(_silu),
+        coerced(_silu_derivative),
+        coerced(_silu_curvature),
         left=Asymptote(0.0, _silu),
         slopes=(0.0, 1.0),
         pole_distance=math.pi,
@@ -273,9 +219,9 @@ _ENTRIES = (
         "tanh",
         "tanh(x)",
         "LeCun, Bottou, Orr, Müller, Efficient BackProp (1998)",
-        _coerced(np.tanh),
-        _coerced(_tanh_derivative),
-        _coerced(lambda x: -2.0 * np.tanh(x) * _tanh_derivative(x)),
+        coerced(np.tanh),
+        coerced(_tanh_derivative),
+        coerced(lambda x: -2.0 * np.tanh(x) * _tanh_derivative(x)),
         left=Asymptote(-1.0, _tanh_above_left),
         right=Asymptote(1.0, lambda x: -_tanh_above_left(-x)),
         pole_distance=math.pi / 2.0,
@@ -285,9 +231,9 @@ _ENTRIES = (
         "sigmoid",
         "1/(1 + exp(−x))",
         "Rumelhart, Hinton, Williams, Learning representations by back-propagating errors (1986)",
-        _coerced(_expit),
-        _coerced(_sigmoid_derivative),
-        _coerced(lambda x: -np.tanh(x / 2.0) * _sigmoid_derivative(x)),
+        coerced(_expit),
+        coerced(_sigmoid_derivative),
+        coerced(lambda x: -np.tanh(x / 2.0) * _sigmoid_derivative(x)),
         left=Asymptote(0.0, _expit),
         right=Asymptote(1.0, lambda x: -_expit(-x)),
         pole_distance=math.pi,
@@ -296,9 +242,9 @@ _ENTRIES = (
         "softplus",
         "log(1 + exp(x))",
         "Dugas et al., Incorporating second-order functional knowledge (2001)",
-        _coerced(_softplus),
-        _coerced(_expit),
-        _coerced(_sigmoid_derivative),
+        coerced(_softplus),
+        coerced(_expit),
+        coerced(_sigmoid_derivative),
         left=Asymptote(0.0, _softplus),
         slopes=(0.0, 1.0),
         pole_distance=math.pi,
@@ -307,9 +253,9 @@ _ENTRIES = (
         "erf",
         "erf(x) = 2/√π ∫₀ˣ exp(−t²) dt",
         "Williams, Computing with infinite networks (1997)",
-        _coerced(_erf),
-        _coerced(_erf_derivative),
-        _coerced(lambda x: -2.0 * np.clip(x, -1e3, 1e3) * _erf_derivative(x)),
+        coerced(_erf),
+        coerced(_erf_derivative),
+        coerced(lambda x: -2.0 * np.clip(x, -1e3, 1e3) * _erf_derivative(x)),
         left=Asymptote(-1.0, lambda x: _erfc(-x)),
         right=Asymptote(1.0, lambda x: -_erfc(x)),
         odd=True,
@@ -318,8 +264,8 @@ _ENTRIES = (
         "hard_tanh",
         "min(max(x, −1), 1)",
         "Collobert, Large scale machine learning (2004)",
-        _coerced(_hard_tanh),
-        _coerced(_hard_tanh_derivative),
+        coerced(_hard_tanh),
+        coerced(_hard_tanh_derivative),
         kinks=(-1.0, 1.0),
         flat=((-math.inf, -1.0), (1.0, math.inf)),
         left=Asymptote(-1.0, lambda x: np.clip(x + 1.0, 0.0, 2.0)),
@@ -330,8 +276,8 @@ _ENTRIES = (
         "identity",
         "x",
         _MEAN_FIELD,
-        _coerced(_identity),
-        _coerced(np.ones_like),
+        coerced(_identity),
+        coerced(np.ones_like),
         slopes=(1.0, 1.0),
         odd=True,
     ),

@@ -1,0 +1,64 @@
+"""What an activation is: its function, derivative, structure and citation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+Elementwise = Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Asymptote:
+    """A horizontal asymptote: its `level` and `residual(x)` = φ(x) − level, not cancelling."""
+
+    level: float
+    residual: Elementwise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Activation:
+    """One activation function.
+
+    `function`, `derivative` and `curvature` (φ'' off the kinks) map float64 arrays to float64
+    arrays of the same shape. `kinks` are the points where φ is not analytic, `flat` the closed
+    intervals on which φ' is 0. `left` and `right` are the horizontal asymptotes, None where there
+    is none. `pole_distance` is the distance from the real line to the nearest singularity of φ
+    (infinity: entire; it has no meaning where there are kinks). `slopes` are the limits of φ' at
+    −∞ and +∞.
+    """
+
+    name: str
+    formula: str
+    citation: str
+    function: Elementwise
+    derivative: Elementwise
+    curvature: Elementwise = np.zeros_like
+    kinks: tuple[float, ...] = ()
+    flat: tuple[tuple[float, float], ...] = ()
+    left: Asymptote | None = None
+    right: Asymptote | None = None
+    pole_distance: float = math.inf
+    slopes: tuple[float, float] = (0.0, 0.0)
+    odd: bool = False
+    default_init: str = "lecun_normal"
+
+    def __call__(self, x: npt.ArrayLike) -> FloatArray:
+        """Return φ(x), same shape as `x`."""
+        return self.function(np.asarray(x, dtype=np.float64))
+
+
+def coerced(function: Elementwise) -> Elementwise:
+    """Return `function` accepting whatever numpy can turn into a float64 array."""
+
+    def elementwise(x: npt.ArrayLike) -> FloatArray:
+        result: FloatArray = function(np.asarray(x, dtype=np.float64))
+        return result[()]  # a scalar in gives a scalar out
+
+    elementwise.__doc__ = function.__doc__
+    return elementwise
