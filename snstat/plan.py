@@ -303,6 +303,7 @@ def _resolve_inputs(
     prepared: dict[str, bool],
 ) -> Inputs:
     """Return where layer 0 comes from, validated."""
+    from snstat.engine.arrays import as_array
     from snstat.engine.datafile import open_array
     from snstat.engine.inputs import DEFAULT_BATCH, DRAWN, DrawnInputs, check_data
 
@@ -324,4 +325,4 @@ def _resolve_inputs(
             )
     if isinstance(inputs, str | os.PathLike):
         return check_data(open_array(inputs), os.fspath(inputs), batch, **prepared)
-    return check_data(np.asarray(inputs), "array", batch, **prepared)
+    return check_data(as_array(inputs), "array", batch, **prepared)

@@ -9,15 +9,16 @@ import math
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import IO, Any
 from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import numpy.typing as npt
 
-from snstat.errors import InputFileError, printable
+from snstat.errors import InputFileError, printable, quoted
 
 # What an array inside an .npz is called when there are several.
 PREFERRED_NAME = "inputs"
@@ -29,22 +30,27 @@ UNPACKED_RATIO = 32
 MOST_HELD = 200
 NOT_NUMPY = "is neither .npy nor .npz"
 REMEDY = "write it with numpy.save"
+PLAIN = "save numbers: numpy.save(FILE, array.astype(float))"
 
 
 def open_array(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """Return the array in a .npy (memory-mapped) or .npz (read) file.
 
-    An .npz must hold one array, or one called "inputs". Raises InputFileError for a file that is
-    missing, no regular file, empty, damaged, not of numpy's formats, or would need unpickling.
+    An .npz must hold one array, or one called "inputs"; "FILE.npz:name" asks for another. Raises
+    InputFileError for a file that is missing, no regular file, empty, damaged, not of numpy's
+    formats, or would need unpickling.
     """
     name = os.fspath(path)
     if not name:
         raise InputFileError("inputs", "no file name", "give normal, uniform, or a .npy file")
+    name, member = _split(name)
     with _failures(name):
         _require_regular(name)
         with open(name, "rb") as file:  # noqa: PTH123  # a name may be bytes that are no text
             magic = file.read(len(NPY_MAGIC))
             file.seek(0)
+            if member is not None and not magic.startswith(ZIP_MAGIC):
+                raise DamagedError(f"is no .npz, which alone holds arrays such as {member!r}")
             if magic == NPY_MAGIC:
                 dtype, shape, order = _header(file)
                 start = file.tell()
@@ -53,12 +59,25 @@ def open_array(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
                     return np.empty(shape, dtype)
                 return np.memmap(name, dtype, "r", start, shape, order)
             if magic.startswith(ZIP_MAGIC):
-                return _packed(file)
+                return _packed(file, member)
         raise DamagedError("is empty" if not magic else NOT_NUMPY)
 
 
+def _split(name: Any) -> tuple[Any, str | None]:
+    """Return the file and the array in it that "FILE.npz:name" asks for, None where it is a file
+    of that name or asks for none."""
+    if not isinstance(name, str) or os.path.lexists(name):
+        return name, None
+    file, colon, member = name.rpartition(":")
+    return (file, member) if colon and member and os.path.lexists(file) else (name, None)
+
+
 class DamagedError(Exception):
-    """What is wrong with a file, in words that follow its name."""
+    """What is wrong with a file, in words that follow its name, and what to do about it."""
+
+    def __init__(self, reason: str, remedy: str = REMEDY) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 @contextmanager
@@ -72,7 +91,7 @@ def _failures(name: str) -> Iterator[None]:
     except InputFileError:
         raise
     except DamagedError as error:
-        raise InputFileError(name, str(error), REMEDY) from None
+        raise InputFileError(name, str(error), error.remedy) from None
     except OSError as error:
         raise InputFileError(name, error.strerror or str(error)) from None
     # zipfile, zlib and the parser of headers raise whatever they stumble on.
@@ -104,7 +123,7 @@ def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
     except (MemoryError, RecursionError):  # of Python's parser, for want of a deeper stack
         raise DamagedError("has a header nested too deeply") from None
     if dtype.hasobject:
-        raise DamagedError("holds Python objects, which are never unpickled")
+        raise DamagedError("holds Python objects, which are never unpickled", PLAIN)
     if any(isinstance(side, bool) or side < 0 for side in shape):
         raise DamagedError(f"claims the shape {printable(str(shape), MOST_HELD)}")
     return dtype, shape, "F" if fortran else "C"
@@ -118,10 +137,10 @@ def _require_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], held: int) -> N
         raise DamagedError(f"claims {what} but holds {max(held, 0):,} bytes: it was cut short")
 
 
-def _packed(file: IO[bytes]) -> npt.NDArray[Any]:
-    """Return the array in an .npz file."""
+def _packed(file: IO[bytes], wanted: str | None) -> npt.NDArray[Any]:
+    """Return the array in an .npz file, the one called `wanted` where that is not None."""
     with ZipFile(file) as archive:
-        member = _member(archive)
+        member = _member(archive, wanted)
         limit = max(UNPACKED_BYTES, UNPACKED_RATIO * os.fstat(file.fileno()).st_size)
         if member.file_size > limit:
             raise DamagedError(
@@ -135,14 +154,31 @@ def _packed(file: IO[bytes]) -> npt.NDArray[Any]:
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
 
-def _member(archive: ZipFile) -> ZipInfo:
+def _choose(name: str, members: Iterable[str]) -> str:
+    """Return how to choose one of several arrays."""
+    first = next(iter(members), None)
+    if first is None:
+        return f"save an array in it with numpy.savez(FILE, {PREFERRED_NAME}=...)"
+    return f"choose one, such as {printable(f'{name}:{first}', MOST_HELD)}"
+
+
+def _member(archive: ZipFile, wanted: str | None) -> ZipInfo:
     """Return the entry of the array to use."""
     members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+    if wanted is not None:
+        if wanted not in members:
+            held = printable(", ".join(members), MOST_HELD) or "nothing"
+            near = get_close_matches(wanted[:MOST_HELD], members, n=1)
+            remedy = f"did you mean {near[0]!r}?" if near else "choose one of them"
+            raise InputFileError(
+                archive.filename or "", f"holds no {quoted(wanted)}, but {held}", remedy
+            )
+        return members[wanted]
     if len(members) != 1 and PREFERRED_NAME not in members:
         held = printable(", ".join(members), MOST_HELD) or "nothing"
         raise InputFileError(
             archive.filename or "",
             f"holds {held}",
-            f"keep one array, or call one {PREFERRED_NAME!r}",
+            _choose(archive.filename or "", members),
         )
     return members[PREFERRED_NAME] if PREFERRED_NAME in members else next(iter(members.values()))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from snstat.engine.arrays import require_real
 from snstat.engine.digest import digest_of
 from snstat.engine.norms import classify, norm_classes
 from snstat.engine.sampling import draw_inputs
@@ -317,9 +318,7 @@ def check_data(
 ) -> DataInputs:
     """Return `data` as inputs, or raise InvalidValueError saying what is wrong with its shape or
     dtype. `batch` defaults to 64 or the number of samples, whichever is less."""
-    if data.dtype.kind not in "fiub":
-        kind = "structured" if data.dtype.names else str(data.dtype)
-        raise InvalidValueError("dtype of inputs", kind, "a real number type", "convert to float32")
+    data = require_real(data)
     if data.ndim != 2 and not (flatten and data.ndim > 2):
         remedy = "reshape to two dimensions"
         if data.ndim > 2:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import DrawnInputs
 from snstat.engine.kernels.random import READOUT, draw_rows
@@ -187,3 +188,33 @@ def test_torch_default_is_what_torch_linear_draws():
                 sample.size / 0.8
             )
             assert abs(z) < 5
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "float8_e4m3fn",
+        "int8",
+        "uint8",
+        "int64",
+        "bool",
+    ],
+)
+def test_tensors_of_any_real_type_are_data(dtype):
+    values = torch.randn(6, 4).to(getattr(torch, dtype))
+    run = snstat.propagate("selu", 1, width=4, trials=2, inputs=values, dtype="float64")
+    assert run.mean.estimate[0] == pytest.approx(float(values.double().mean()), rel=1e-12)
+
+
+def test_tensors_of_other_kinds_are_data_or_say_why():
+    leaf = torch.randn(6, 4, requires_grad=True)
+    for values in (leaf, leaf * 2, leaf.t().contiguous().t(), leaf.to_sparse(), list(leaf)):
+        run = snstat.propagate("selu", 1, width=4, trials=2, inputs=values)
+        assert np.isfinite(run.mean.estimate[0])
+    for values in (torch.randn(6, 4, device="meta"), torch.randn(6, 4) + 1j, "x.pt"):
+        with pytest.raises(snstat.errors.SnstatError):
+            snstat.propagate("selu", 1, width=4, trials=2, inputs=values)

@@ -1,0 +1,130 @@
+"""What a caller gives as data, as an array of real numbers, or what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.errors import InvalidValueError
+
+# Kind of a dtype → what it holds, and the cure.
+CURES = {
+    "c": ("complex numbers", "take the real part, the imaginary part or the absolute value"),
+    "O": (
+        "Python objects",
+        "replace what is missing or no number, then convert with .astype(float)",
+    ),
+    "S": ("text", "convert the text to numbers with .astype(float)"),
+    "U": ("text", "convert the text to numbers with .astype(float)"),
+    "T": ("text", "convert the text to numbers with .astype(float)"),
+    "M": ("dates", "convert them to numbers first, such as days since the first"),
+    "m": ("time spans", "divide by a unit first, such as numpy.timedelta64(1, 's')"),
+    "V": ("raw bytes", "save or view them as float32"),
+}
+STRUCTURED = (
+    "named fields",
+    "make columns of them with numpy.lib.recfunctions.structured_to_unstructured",
+)
+
+
+def as_array(value: Any) -> npt.NDArray[Any]:
+    """Return data given in Python as an array: an array of numpy, of another library, or lists.
+
+    Tensors of PyTorch are detached, and of types that numpy lacks (bfloat16, float8) widened to
+    float32. Masked arrays with nothing masked are taken for what they hold. Raises
+    InvalidValueError for masked values, rows of unequal lengths, sparse arrays, and whatever is no
+    array at all.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        return _unmasked(value)
+    if _is_tensor(value):
+        return _of_tensor(value)
+    if hasattr(value, "toarray"):
+        raise InvalidValueError(
+            "inputs", f"a sparse {type(value).__name__}", "a dense array", "give inputs.toarray()"
+        )
+    if isinstance(value, list | tuple) and value and _is_tensor(value[0]):
+        value = [_of_tensor(row) if _is_tensor(row) else row for row in value]
+    try:
+        return np.asarray(value)
+    # Whatever a caller's own object raises.
+    except Exception as error:  # noqa: BLE001
+        raise _no_array(value, error) from None
+
+
+def require_real(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return `data` with a dtype of real numbers that numpy computes with.
+
+    Raises InvalidValueError, with the cure, for all others.
+    """
+    if data.dtype.kind in "fiub":
+        return data
+    if data.dtype.kind == "V" and not data.dtype.names and data.dtype.name[:1] in "bfiu":
+        try:
+            return data.astype(np.float32)  # such as bfloat16 of other libraries
+        except (TypeError, ValueError):
+            pass
+    what, cure = STRUCTURED if data.dtype.names else CURES.get(data.dtype.kind, CURES["O"])
+    raise InvalidValueError("dtype of inputs", f"{what} ({data.dtype})", "a real number type", cure)
+
+
+def _unmasked(value: np.ma.MaskedArray[Any, Any]) -> npt.NDArray[Any]:
+    mask = np.ma.getmaskarray(value)
+    count = int(np.count_nonzero(mask))
+    if count:
+        raise InvalidValueError(
+            "inputs",
+            f"masked in {count:,} of {mask.size:,} values",
+            "data without masked values",
+            "fill them with inputs.filled(0), or leave their rows out with"
+            " numpy.ma.compress_rows(inputs)",
+        )
+    return np.asarray(value.data)
+
+
+def _is_tensor(value: Any) -> bool:
+    """Return whether `value` behaves as a tensor of PyTorch, which need not be installed."""
+    return hasattr(value, "detach") and hasattr(value, "numpy")
+
+
+def _of_tensor(value: Any) -> npt.NDArray[Any]:
+    """Return what a tensor of PyTorch holds, without importing PyTorch."""
+    try:
+        tensor = value.detach().cpu()
+        if "sparse" in str(getattr(tensor, "layout", "")):
+            tensor = tensor.to_dense()
+        try:
+            return np.asarray(tensor.numpy(force=True))
+        except TypeError:  # of a type that numpy lacks
+            return np.asarray(tensor.float().numpy(force=True))
+    except Exception as error:  # noqa: BLE001  # as above
+        raise InvalidValueError(
+            "inputs",
+            f"a tensor of {getattr(value, 'dtype', 'unknown type')}",
+            "a tensor that can be read",
+            f"convert it with .float() ({type(error).__name__})",
+        ) from None
+
+
+def _no_array(value: Any, error: Exception) -> InvalidValueError:
+    """Return what is wrong with `value`, of which numpy makes no array."""
+    if isinstance(value, list | tuple):
+        lengths = [len(row) if hasattr(row, "__len__") else None for row in value]
+        odd = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)
+        if odd is not None:
+            words = [
+                "no list" if n is None else f"of {n:,} values" for n in (lengths[0], lengths[odd])
+            ]
+            return InvalidValueError(
+                "inputs",
+                f"rows of unequal lengths: row 0 is {words[0]}, row {odd} {words[1]}",
+                "rows of one length",
+                "pad or cut them",
+            )
+    return InvalidValueError(
+        "inputs",
+        f"a {type(value).__name__} that numpy cannot read ({type(error).__name__})",
+        "an array of shape (samples, width)",
+    )
