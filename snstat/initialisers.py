@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-Distribution = Literal["normal", "uniform", "orthogonal"]
+Distribution = Literal["normal", "uniform", "truncated_normal", "orthogonal"]
+
+# Standard deviation of a standard normal cut at ±2: √(1 − 4 ϕ(2)/P(|z| < 2)).
+TRUNCATED_STD = 0.87962566103423975
+# Fourth cumulant over squared variance of the weights.
+EXCESS: Mapping[str, float] = MappingProxyType(
+    {"normal": 0.0, "uniform": -1.2, "truncated_normal": -0.63446328287035049, "orthogonal": 0.0}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ def _third(_fan_in: int, _fan_out: int) -> float:
 _LECUN = "LeCun, Bottou, Orr, Müller, Efficient BackProp (1998)"
 _HE = "He, Zhang, Ren, Sun, Delving Deep into Rectifiers, arXiv:1502.01852"
 _GLOROT = "Glorot, Bengio, Understanding the difficulty of training deep networks (2010)"
+_KERAS = "cut at two standard deviations and rescaled to its variance, as Keras and JAX draw it"
 _SAXE = "Saxe, McClelland, Ganguli, Exact solutions to nonlinear dynamics, arXiv:1312.6120"
 _TORCH = "torch.nn.Linear: weights and biases uniform on ±1/√fan_in"
 
@@ -65,6 +73,9 @@ INITIALISERS: Mapping[str, Initialiser] = MappingProxyType(
             Initialiser("he_uniform", "uniform", _he, _HE),
             Initialiser("glorot_normal", "normal", _glorot, _GLOROT),
             Initialiser("glorot_uniform", "uniform", _glorot, _GLOROT),
+            Initialiser("lecun_truncated", "truncated_normal", _lecun, f"{_LECUN}; {_KERAS}"),
+            Initialiser("he_truncated", "truncated_normal", _he, f"{_HE}; {_KERAS}"),
+            Initialiser("glorot_truncated", "truncated_normal", _glorot, f"{_GLOROT}; {_KERAS}"),
             Initialiser("orthogonal", "orthogonal", _saxe, _SAXE),
             Initialiser("torch_default", "uniform", _third, _TORCH, bias_square_gain=1.0 / 3.0),
         )

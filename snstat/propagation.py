@@ -58,7 +58,8 @@ def propagate(
         G: weights have variance G²/fan_in; an orthogonal matrix is multiplied by G. By default the
         initialiser's.
     weight_std : float, optional
-        Weights have this standard deviation, instead of a gain.
+        Weights have this standard deviation, instead of a gain; truncated ones are cut at two of
+        it and not rescaled, so that theirs is 0.88 of it.
     bias_std : float, optional
         Biases are N(0, bias_std²). By default the initialiser's (0 but for torch_default).
     batch : int, optional

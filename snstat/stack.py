@@ -15,7 +15,7 @@ from typing import Literal
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
-from snstat.initialisers import INITIALISERS, Distribution
+from snstat.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
 from snstat.names import INIT_ALIASES, known
 from snstat.widths import (
     MAX_DEPTH,
@@ -220,6 +220,8 @@ class Stack:
         scheme = INITIALISERS[self.init]
         if self.weight_std is not None:
             square_gain = fan_in * self.weight_std**2
+            if scheme.distribution == "truncated_normal":  # cut, and not rescaled
+                square_gain *= TRUNCATED_STD**2
         elif self.weight_gain is not None:
             square_gain = self.weight_gain**2
             if scheme.distribution == "orthogonal":  # the gain multiplies the matrix

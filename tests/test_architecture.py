@@ -31,7 +31,7 @@ ARROWS = {
     "initialisers": set(),
     "stack": {"errors", "names", "activation", "initialisers", "widths"},
     "theory": {"errors", "results", "activation", "initialisers", "stack"},
-    "engine": {"errors", "results", "activation", "stack"},
+    "engine": {"errors", "results", "activation", "initialisers", "stack"},
     "checks": {"errors", "names", "results", "activation", "stack", "widths", "theory", "engine"},
     "report": {"errors", "results"},
     "background": set(),

@@ -108,7 +108,8 @@ NETWORK_OPTIONS: list[Decorator[Any]] = [
         "--weight-std",
         type=REAL,
         metavar="S",
-        help="Weights have standard deviation S, instead of a gain.",
+        help="Weights have standard deviation S, instead of a gain; truncated ones are cut at two"
+        " of it and not rescaled, as Keras' TruncatedNormal(stddev=S).",
     ),
     several_option(
         "--bias-std",

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from snstat.engine.gradients import dense_gradient
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, statistics
+from snstat.engine.kernels.random import LAWS
 from snstat.engine.sampler import Shared, quiet
-from snstat.engine.sampling import strip_blocks, tile_rows, weight_scale
+from snstat.engine.sampling import strip_blocks, tile_rows, weight_law, weight_scale
 from snstat.results import BoolArray, FloatArray
 from snstat.stack import DenseLayer, Stack, Stretch
 
@@ -91,7 +92,7 @@ class DenseSampler(Shared):
         """
         spec, biases = self.stack.layer(layer), self._biases(number, layer)
         z = np.empty((spec.fan_out, x.shape[1]), self.dtype)
-        uniform, scale = spec.distribution == "uniform", weight_scale(spec)
+        law, scale = weight_law(spec), weight_scale(spec)
         if self.orthogonal:
             orthogonal.orthogonal(x, z, scale, layer, number, self.key, self.stop)
             dense.add_biases(z, 0, biases)
@@ -102,7 +103,7 @@ class DenseSampler(Shared):
                 return
             with self._borrowed() as (_, tile):
                 dense.preactivations(
-                    x, z[a:b], a, tile, uniform, scale, biases, layer, number, self.key
+                    x, z[a:b], a, tile, law, scale, biases, layer, number, self.key
                 )
 
         self._each_block(layer, run)
@@ -145,7 +146,7 @@ class DenseSampler(Shared):
                     first,
                     min(step, total - first),
                     tile,
-                    spec.distribution == "uniform",
+                    weight_law(spec),
                     scale,
                     layer,
                     number,
@@ -166,7 +167,7 @@ class DenseSampler(Shared):
         scales = np.array([weight_scale(leading), weight_scale(later)])
         bias_stds = np.array([leading.bias_std, later.bias_std])
         rest = (
-            leading.bias_distribution == "uniform", live, number, self.key, out, finite,
+            LAWS[leading.bias_distribution], live, number, self.key, out, finite,
             self.done[number : number + 1], self.stop,
         )  # fmt: skip
         with self._borrowed() as (z, tile):
@@ -175,9 +176,9 @@ class DenseSampler(Shared):
                 head = (*head[:-1], z[: later.fan_out])
                 orthogonal.forward(code, *head, scales, bias_stds, *rest)
             else:
-                uniform = leading.distribution == "uniform"
+                law = weight_law(leading)
                 rows = np.array([self.rows_of(leading), self.rows_of(later)])
-                dense.forward(code, uniform, *head, tile, rows, scales, bias_stds, *rest)
+                dense.forward(code, law, *head, tile, rows, scales, bias_stds, *rest)
         if len(out) % 2 == 1:
             spare, state = state, spare
         self.states[number] = state
@@ -207,13 +208,13 @@ class DenseSampler(Shared):
         sums = np.empty((-(-width // step), statistics.SAMPLE_SUMS, batch))
         centres, powers = np.empty((2, batch)), np.empty((len(sums), statistics.POWERS))
         spec, biases = self.stack.layer(layer), self._biases(number, layer)
-        uniform, scale = spec.distribution == "uniform", weight_scale(spec)
+        law, scale = weight_law(spec), weight_scale(spec)
         code, live = self.codes[spec.activation], self.lives[spec.activation]
 
         def run(a: int, b: int) -> int:
             with self._borrowed() as (z, tile):
                 count: int = dense.run_block(
-                    code, x, z[: b - a], a, tile, uniform, scale, biases, layer, number,
+                    code, x, z[: b - a], a, tile, law, scale, biases, layer, number,
                     self.key, target[a:b], live, unit_mean[a:b], sums[a // step], self.stop,
                 )  # fmt: skip
             return count
@@ -234,9 +235,9 @@ class DenseSampler(Shared):
     def _biases(self, number: int, layer: int) -> State:
         """Return the biases of a layer (1, width), or (1, 0) where there are none."""
         spec = self.stack.layer(layer)
-        uniform = spec.bias_distribution == "uniform"
+        law = LAWS[spec.bias_distribution]
         biases: State = dense.draw_biases(
-            spec.fan_out, spec.bias_std, uniform, layer, number, self.key, self.states[number]
+            spec.fan_out, spec.bias_std, law, layer, number, self.key, self.states[number]
         )
         return biases
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.kernels import orthogonal, random
+from snstat.initialisers import TRUNCATED_STD
 from snstat.stack import DenseLayer, Stack
 
 # A tile of this many weights (4 MiB in float32) stays in the level-3 cache while it is multiplied.
@@ -38,11 +39,18 @@ def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:
 
 
 def weight_scale(layer: DenseLayer) -> float:
-    """Return what the kernels call scale: the standard deviation of a weight, or for orthogonal
-    weights, which have orthonormal rows or columns, the factor on the whole."""
+    """Return what the kernels call scale: the standard deviation of a weight, of truncated normals
+    before they are cut, or for orthogonal weights, which have orthonormal rows or columns, the
+    factor on the whole."""
     if layer.distribution == "orthogonal":
         return math.sqrt(layer.square_gain * max(layer.fan_in, layer.fan_out) / layer.fan_in)
-    return math.sqrt(layer.square_gain / layer.fan_in)
+    std = math.sqrt(layer.square_gain / layer.fan_in)
+    return std / TRUNCATED_STD if layer.distribution == "truncated_normal" else std
+
+
+def weight_law(layer: DenseLayer) -> int:
+    """Return what the kernels call law; orthogonal weights are made of normal numbers."""
+    return random.LAWS.get(layer.distribution, random.NORMAL)
 
 
 def draw_weights(
@@ -58,8 +66,7 @@ def draw_weights(
         basis = np.eye(layer.fan_in, dtype=dtype)
         orthogonal.orthogonal(basis, weights, scale, index, trial, key, stop)
     else:
-        uniform = layer.distribution == "uniform"
-        random.draw_rows(weights, 0, uniform, scale, random.WEIGHTS, index, trial, key)
+        random.draw_rows(weights, 0, weight_law(layer), scale, random.WEIGHTS, index, trial, key)
     return weights
 
 
@@ -70,9 +77,8 @@ def draw_biases(
     layer = stack.layer(index)
     biases = np.zeros((1, layer.fan_out), dtype)
     if layer.bias_std > 0:
-        uniform = layer.bias_distribution == "uniform"
-        key = np.uint64(seed)
-        random.draw_rows(biases, 0, uniform, layer.bias_std, random.BIASES, index, trial, key)
+        key, law = np.uint64(seed), random.LAWS[layer.bias_distribution]
+        random.draw_rows(biases, 0, law, layer.bias_std, random.BIASES, index, trial, key)
     row: npt.NDArray[np.floating] = biases[0]
     return row
 
@@ -93,6 +99,6 @@ def draw_inputs(
     `kind` is "normal" or "uniform".
     """
     x = np.empty((width, batch), dtype)
-    random.draw_rows(x, 0, kind == "uniform", std, random.INPUTS, 0, trial, np.uint64(seed))
+    random.draw_rows(x, 0, random.LAWS[kind], std, random.INPUTS, 0, trial, np.uint64(seed))
     x += x.dtype.type(mean)
     return x

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from snstat.initialisers import EXCESS
 from snstat.stack import DenseLayer, Stack
-from snstat.theory.fluctuations import LARGEST_VARIANCE, UNIFORM_EXCESS, Fluctuations
+from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
 from snstat.theory.layer_moments import Moments
 from snstat.theory.quadrature import FloatArray
 
@@ -85,7 +86,7 @@ def _kept(layer: DenseLayer) -> float:
 
 def _alignment(way: _Way, above: DenseLayer) -> float:
     """Return A − 1 of the layer above; weights that are not Gaussian know of z less, or more."""
-    excess = UNIFORM_EXCESS if above.distribution == "uniform" else 0.0
+    excess = EXCESS[above.distribution]
     return way.tilt - 1.0 + 0.5 * excess * (way.own_tilt - 1.0)
 
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snstat.initialisers import EXCESS
 from snstat.results import InputMoments
 from snstat.stack import DenseLayer, Stack
 from snstat.theory.layer_moments import ForwardMoments, Moments
@@ -33,8 +34,6 @@ from snstat.theory.quadrature import FloatArray
 LARGEST_VARIANCE = 0.5
 # Networks differ by orders of magnitude: nothing is followed further.
 ENDLESS = 4.0
-# Fourth cumulant over squared variance of a uniform distribution.
-UNIFORM_EXCESS = -1.2
 # With a larger share of uniform biases in q, pre-activations are not nearly Gaussian.
 _LARGEST_UNIFORM_SHARE = 0.25
 # Differences of this size, relative to the state, are rounding.
@@ -184,21 +183,21 @@ def _shares(stack: Stack, prediction: Prediction) -> tuple[FloatArray, FloatArra
 def _shape(layer: DenseLayer, share: float, fourth: float) -> float:
     """Return κ₄/(3q²) of a pre-activation given its inputs, whose E[x⁴]/E[x²]² is `fourth`.
 
-    Sums of independent cumulants for uniform weights and biases; for orthogonal weights that of a
-    coordinate of a vector uniform on a sphere. NaN where it is not small.
+    Sums of independent cumulants for weights that are not Gaussian and uniform biases; for
+    orthogonal weights that of a coordinate of a vector uniform on a sphere. NaN where it is not
+    small.
     """
     rest = 1.0 - share
     if layer.bias_distribution == "uniform" and layer.bias_std > 0:
         if rest > _LARGEST_UNIFORM_SHARE:
             return math.nan
-        biases = UNIFORM_EXCESS / 3.0 * rest * rest
+        biases = EXCESS["uniform"] / 3.0 * rest * rest
     else:
         biases = 0.0
-    if layer.distribution == "uniform":
-        return UNIFORM_EXCESS / 3.0 * share * share * fourth / layer.fan_in + biases
     if layer.distribution == "orthogonal":
         return -2.0 * share * share / max(layer.fan_in, layer.fan_out) + biases
-    return biases
+    excess = EXCESS[layer.distribution]
+    return excess / 3.0 * share * share * fourth / layer.fan_in + biases if excess else biases
 
 
 def _same(first: _Before, second: _Before) -> bool:

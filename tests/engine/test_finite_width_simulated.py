@@ -165,6 +165,9 @@ OTHERS = [
     ("tanh", {"init": "orthogonal", "bias_std": 0.3, "input_width": 20}),
     ("gelu", {"init": "orthogonal", "bias_std": 0.5, "input_mean": 0.5}),
     ("selu", {"bias_std": 0.4, "input_width": 20, "label": "uniform", "input_mean": 0.7}),
+    ("relu", {"init": "he_truncated"}),
+    ("tanh", {"init": "glorot_truncated", "weight_std": 0.3}),
+    ("selu", {"init": "lecun_truncated"}),
 ]
 
 

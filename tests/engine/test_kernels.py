@@ -11,7 +11,7 @@ from snstat.activation import ACTIVATIONS
 from snstat.engine import sampling
 from snstat.engine.kernels import dense, functions, orthogonal, statistics
 from snstat.engine.sampler import live_range
-from snstat.initialisers import INITIALISERS
+from snstat.initialisers import EXCESS, INITIALISERS
 from snstat.results import STATISTICS
 from snstat.stack import Stack
 from tests.engine import oracle
@@ -124,11 +124,11 @@ def test_a_layer_multiplies_by_the_weights_that_can_be_drawn(init, input_width, 
     if init == "orthogonal":
         orthogonal.orthogonal(x, z, scale, 1, 2, key, KEEP_GOING)
     else:
-        uniform = stack.layer(1).distribution == "uniform"
+        law = sampling.weight_law(stack.layer(1))
         tile, none = np.empty(7 * input_width, dtype), np.empty((1, 0), dtype)
         for first in (0, 7, 14, 21):
             part = z[first : first + 7]
-            dense.preactivations(x, part, first, tile, uniform, scale, none, 1, 2, key)
+            dense.preactivations(x, part, first, tile, law, scale, none, 1, 2, key)
     exact = weights.astype(np.float64) @ x.astype(np.float64)
     # A sum of `input_width` products of order 1, through up to that many reflectors.
     bound = 4 * input_width * np.finfo(dtype).eps
@@ -186,8 +186,8 @@ def test_weights_of_each_initialiser_have_its_distribution():
         stack = Stack.build(depth=1, width=width, init=name)
         weights = sampling.draw_weights(stack, 1, dtype="float64")
         variance = scheme.square_gain(width, width) / width
-        # Var of x²: 2 variance² (normal), 4/5 variance² (uniform).
-        excess = 2.0 if scheme.distribution == "normal" else 0.8
+        # Var of x² over variance²: 2 for normals, 4/5 for uniforms, the excess kurtosis less.
+        excess = 2.0 + EXCESS[scheme.distribution]
         z = ((weights**2).mean() / variance - 1) * width / math.sqrt(excess)
         assert abs(z) < 5, name
         edge = np.abs(weights).max() / math.sqrt(variance)

@@ -11,6 +11,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch.nn import functional
 
 import snstat
@@ -170,6 +171,21 @@ def test_orthogonal_is_what_torch_draws(fan_in, fan_out, gain):
     np.testing.assert_allclose(seconds, expected, rtol=1e-12 if fan_out >= fan_in else 0.1)
     # 3 (1 + O(1/n)), with standard error √(96/1088) = 0.3 or less.
     assert abs(fourths[0] - fourths[1]) < 5 * 0.3 * math.sqrt(2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_truncated_weights_are_what_torch_draws_between_two_deviations(dtype):
+    torch.manual_seed(0)
+    theirs = torch.empty(300, 200, dtype=getattr(torch, dtype))
+    torch.nn.init.trunc_normal_(theirs, std=0.02, a=-0.04, b=0.04)
+    stack = Stack.build(
+        depth=1, width=300, init="lecun_truncated", weight_std=0.02, input_width=200
+    )
+    ours = draw_weights(stack, 1, dtype=dtype)
+    assert stats.ks_2samp(ours.ravel(), theirs.numpy().ravel()).pvalue > 1e-5
+    # Mean squares of 60,000 values of excess kurtosis −0.63 each.
+    ratio = np.mean(ours.astype(float) ** 2) / theirs.double().square().mean().item()
+    assert abs(ratio - 1) < 5 * math.sqrt(2 * 1.37 / 60_000)
 
 
 def test_torch_default_is_what_torch_linear_draws():

@@ -25,13 +25,13 @@ from snstat.engine.kernels.statistics import (
 
 
 @jit
-def draw_biases(units, std, uniform, layer, trial, key, sample):
+def draw_biases(units, std, law, layer, trial, key, sample):
     """Return the biases of a layer (1, units), or (1, 0) where there are none.
 
     `sample` is any array of the network's dtype.
     """
     biases = np.empty((1, units if std > 0.0 else 0), sample.dtype)
-    draw_rows(biases, 0, uniform, std, BIASES, layer, trial, key)
+    draw_rows(biases, 0, law, std, BIASES, layer, trial, key)
     return biases
 
 
@@ -46,7 +46,7 @@ def add_biases(z, first, biases):
 
 
 @jit
-def preactivations(x, z, first, tile, uniform, scale, biases, layer, trial, key):
+def preactivations(x, z, first, tile, law, scale, biases, layer, trial, key):
     """Write to `z` (rows, batch) the rows `first`... of W x + b, with W drawn in `tile`.
 
     `x` (fan_in, batch), `tile` scratch of at least rows · fan_in values, `biases` (1, units) or
@@ -54,7 +54,7 @@ def preactivations(x, z, first, tile, uniform, scale, biases, layer, trial, key)
     """
     rows, fan_in = z.shape[0], x.shape[0]
     weights = tile[: rows * fan_in].reshape(rows, fan_in)
-    draw_rows(weights, first, uniform, scale, WEIGHTS, layer, trial, key)
+    draw_rows(weights, first, law, scale, WEIGHTS, layer, trial, key)
     np.dot(weights, x, z)
     add_biases(z, first, biases)
 
@@ -74,7 +74,7 @@ def finish_block(code, z, x, live, unit_mean, sample_sums):
 
 @jit
 def run_block(
-    code, x, z, first, tile, uniform, scale, biases, layer, trial, key, target, live, unit_mean,
+    code, x, z, first, tile, law, scale, biases, layer, trial, key, target, live, unit_mean,
     sample_sums, stop,
 ):  # fmt: skip
     """Make the units `first`... of a layer fed with `x`: activations to `target` (rows, batch).
@@ -84,13 +84,13 @@ def run_block(
     """
     if stop[0]:
         return 0
-    preactivations(x, z, first, tile, uniform, scale, biases, layer, trial, key)
+    preactivations(x, z, first, tile, law, scale, biases, layer, trial, key)
     return finish_block(code, z, target, live, unit_mean, sample_sums)
 
 
 @jit
 def forward(
-    code, uniform, first, source, spare, state, z, tile, rows, scales, bias_stds, uniform_bias,
+    code, law, first, source, spare, state, z, tile, rows, scales, bias_stds, bias_law,
     live, trial, key, out, finite, done, stop,
 ):  # fmt: skip
     """Run layers first..first+count−1 of one trial; count is the number of rows of `out`.
@@ -111,7 +111,7 @@ def forward(
         layer, which = first + i, min(i, 1)
         x = source if i == 0 else (spare if i % 2 == 1 else state)
         target = spare if i % 2 == 0 else state
-        biases = draw_biases(width, bias_stds[which], uniform_bias, layer, trial, key, z)
+        biases = draw_biases(width, bias_stds[which], bias_law, layer, trial, key, z)
         step = rows[which]
         blocks = (width + step - 1) // step
         dead = 0
@@ -119,7 +119,7 @@ def forward(
         for block in range(blocks):
             a, b = block * step, min((block + 1) * step, width)
             count = run_block(
-                code, x, z[: b - a], a, tile, uniform, scales[which], biases, layer, trial, key,
+                code, x, z[: b - a], a, tile, law, scales[which], biases, layer, trial, key,
                 target[a:b], live, unit_mean[a:b], all_sums[block], stop,
             )  # fmt: skip
             finite[i] &= count >= 0

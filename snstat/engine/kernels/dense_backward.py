@@ -11,7 +11,7 @@ import numpy as np
 
 from snstat.engine.kernels.functions import scale_by_derivative
 from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.random import READOUT, WEIGHTS, copy, draw_rows, draw_strip
+from snstat.engine.kernels.random import NORMAL, READOUT, WEIGHTS, copy, draw_rows, draw_strip
 
 f64 = np.float64
 
@@ -20,7 +20,7 @@ f64 = np.float64
 def read_out(h, layer, trial, key):
     """Set `h` (units, batch) to ∂L/∂x of a random linear read-out: one normal a unit."""
     weights = np.empty((1, h.shape[0]), h.dtype)
-    draw_rows(weights, 0, False, 1.0, READOUT, layer, trial, key)
+    draw_rows(weights, 0, NORMAL, 1.0, READOUT, layer, trial, key)
     for unit in range(h.shape[0]):
         h[unit] = weights[0, unit]
 
@@ -51,7 +51,7 @@ def rescale(h, factor):
 
 
 @jit
-def through_weights(h, out, first, count, tile, uniform, scale, layer, trial, key, stop):
+def through_weights(h, out, first, count, tile, law, scale, layer, trial, key, stop):
     """Write some rows of Wᵀ h to `out` (fan_in, batch): `h` (fan_out, batch).
 
     They are those of the columns of W in its random blocks `first`..first+count−1 (see
@@ -63,7 +63,7 @@ def through_weights(h, out, first, count, tile, uniform, scale, layer, trial, ke
     values = 16 // out.itemsize
     blocks = (fan_in + values - 1) // values
     strip = tile[: fan_out * count * values].reshape(fan_out, count * values)
-    draw_strip(strip, fan_in, first, uniform, scale, WEIGHTS, layer, trial, key)
+    draw_strip(strip, fan_in, first, law, scale, WEIGHTS, layer, trial, key)
     rows = np.dot(strip.T, h)
     for k in range(values):
         for j in range(count):

@@ -14,7 +14,7 @@ from snstat.engine.kernels.blas import add_product, add_square, lower_times, mul
 from snstat.engine.kernels.functions import activate, scale_by_derivative
 from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.matrix_free import make_tile
-from snstat.engine.kernels.random import NOISE, READOUT, draw_rows
+from snstat.engine.kernels.random import NOISE, NORMAL, READOUT, draw_rows
 
 f64 = np.float64
 # What is kept of a layer's tiles between its two passes: (KEPT, tiles, batch, tile).
@@ -53,7 +53,7 @@ def add_noise(x, centre, units, total, number, layer, trial, key, orthogonal, ex
     small; `exact` takes a float64 product instead. `wide` (2, batch, tile) is scratch for it.
     """
     batch = x.shape[0]
-    draw_rows(noise, number * batch, False, 1.0, NOISE, layer, trial, key)
+    draw_rows(noise, number * batch, NORMAL, 1.0, NOISE, layer, trial, key)
     if exact and units > 0:
         widen(noise, units, wide[0])
         widen(x, units, wide[1])
@@ -146,7 +146,7 @@ def second_pass(
         count = min(tile, units - number * tile)
         z = kept[PREACTIVATIONS, number]
         if readout:
-            draw_rows(weights, number, False, 1.0, READOUT, layer, trial, key)
+            draw_rows(weights, number, NORMAL, 1.0, READOUT, layer, trial, key)
             for row in h:
                 for j in range(tile):
                     row[j] = weights[0, j]

@@ -30,7 +30,7 @@ from snstat.engine.kernels.moments import (
     finish_gram,
     merge,
 )
-from snstat.engine.kernels.random import BIASES, WEIGHTS, draw_rows
+from snstat.engine.kernels.random import BIASES, NORMAL, WEIGHTS, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
 
 f64 = np.float64
@@ -95,7 +95,7 @@ def frame_tiles(first, last, total, layer, trial, key, xi, wide, squares, stop):
     for number in range(first, last):
         if stop[0]:
             return
-        draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
+        draw_rows(xi, number * batch, NORMAL, 1.0, WEIGHTS, layer, trial, key)
         for a in range(batch):
             for j in range(tile):
                 wide[a, j] = f64(xi[a, j])
@@ -166,10 +166,10 @@ def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi,
     """Write the normals of a tile to `xi` and its pre-activations to `z`, both (batch, tile);
     `bias` (1, tile) is scratch."""
     batch = z.shape[0]
-    draw_rows(xi, number * batch, False, 1.0, WEIGHTS, layer, trial, key)
+    draw_rows(xi, number * batch, NORMAL, 1.0, WEIGHTS, layer, trial, key)
     lower_times(matrix, xi, z)
     if orthogonal and bias_std > 0.0:
-        draw_rows(bias, number, False, bias_std, BIASES, layer, trial, key)
+        draw_rows(bias, number, NORMAL, bias_std, BIASES, layer, trial, key)
         for row in z:
             for j in range(z.shape[1]):
                 row[j] += bias[0, j]

@@ -37,7 +37,7 @@ from snstat.engine.kernels.gradient_tiles import (
 )
 from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.matrix_free import make_matrix
-from snstat.engine.kernels.random import BIAS_NOISE, draw_rows
+from snstat.engine.kernels.random import BIAS_NOISE, NORMAL, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
 
 f64 = np.float64
@@ -86,7 +86,7 @@ def project(cross, first, scale, bias, layer, trial, key, lower, projected):
     if bias > 0.0:
         # The last column of X̃ is `bias` for every sample, and E has a column for it.
         extra = np.empty((1, batch), np.float64)
-        draw_rows(extra, 0, False, bias, BIAS_NOISE, layer, trial, key)
+        draw_rows(extra, 0, NORMAL, bias, BIAS_NOISE, layer, trial, key)
         for i in range(rows):
             for j in range(batch):
                 projected[i, j] += extra[0, first + i]

@@ -12,7 +12,7 @@ import numpy as np
 from snstat.engine.kernels.dense import add_biases, draw_biases
 from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.random import WEIGHTS, draw_rows
+from snstat.engine.kernels.random import NORMAL, WEIGHTS, draw_rows
 from snstat.engine.kernels.statistics import dead_units, give_up, measure
 
 # Reflectors applied together; beyond this the triangular factor costs more than the larger matrix
@@ -27,7 +27,7 @@ def reflector_signs(signs, n, layer, trial, key, dtype_of):
     """Write to `signs` (fan_in,) the sign that each reflector's vector is given."""
     row = np.empty((1, n), dtype_of.dtype)
     for k in range(signs.size):
-        draw_rows(row, k, False, 1.0, WEIGHTS, layer, trial, key)
+        draw_rows(row, k, NORMAL, 1.0, WEIGHTS, layer, trial, key)
         signs[k] = -1.0 if row[0, k] >= 0 else 1.0
 
 
@@ -38,7 +38,7 @@ def reflector_block(v, factor, first, signs, layer, trial, key):
     Their product is I − vᵀ · factor · v (forward compact WY: Schreiber, Van Loan 1989).
     """
     size, n = v.shape
-    draw_rows(v, first, False, 1.0, WEIGHTS, layer, trial, key)
+    draw_rows(v, first, NORMAL, 1.0, WEIGHTS, layer, trial, key)
     factor[:] = 0
     for i in range(size):
         k = first + i
@@ -122,7 +122,7 @@ def orthogonal_transposed(h, out, gain, layer, trial, key, stop):
 
 @jit
 def forward(
-    code, first, source, spare, state, z, scales, bias_stds, uniform_bias, live, trial, key, out,
+    code, first, source, spare, state, z, scales, bias_stds, bias_law, live, trial, key, out,
     finite, done, stop,
 ):  # fmt: skip
     """Run some layers of one trial: see dense.forward; `scales` multiply Q, `z` (width, batch)."""
@@ -134,7 +134,7 @@ def forward(
         orthogonal(x, z, scales[which], layer, trial, key, stop)
         if stop[0]:
             return
-        add_biases(z, 0, draw_biases(width, bias_stds[which], uniform_bias, layer, trial, key, z))
+        add_biases(z, 0, draw_biases(width, bias_stds[which], bias_law, layer, trial, key, z))
         activate(code, z, target)
         finite[i] = measure(target, dead_units(z, live[0], live[1]) / width, out[i])
         if not finite[i]:

@@ -14,9 +14,14 @@ from numba import types
 from numba.extending import overload
 
 from snstat.engine.kernels.jit import inlined, jit
+from snstat.engine.kernels.truncated import cut_normal, cut_normal_double
 
 # What the numbers are for: a part of the counter.
 WEIGHTS, BIASES, INPUTS, READOUT, NOISE, BIAS_NOISE = 0, 1, 2, 3, 4, 5
+
+# How they are distributed.
+NORMAL, UNIFORM, TRUNCATED = 0, 1, 2
+LAWS = {"normal": NORMAL, "uniform": UNIFORM, "truncated_normal": TRUNCATED}
 
 u32, u64, i32 = np.uint32, np.uint64, np.int32
 f32, f64 = np.float32, np.float64
@@ -134,7 +139,7 @@ def copy(source, target):
 
 
 @inlined
-def fill_single(row, words, start, uniform, deviation, step, c1, c2, c3, k0, k1):
+def fill_single(row, words, start, law, deviation, step, c1, c2, c3, k0, k1):
     """Write the float32 values of the blocks `start`... to `row` (4·blocks): see draw_rows.
 
     `words` (4·blocks) is scratch: words first, values second, because two simple loops vectorise
@@ -145,9 +150,12 @@ def fill_single(row, words, start, uniform, deviation, step, c1, c2, c3, k0, k1)
         index = start + u64(j)
         a, b, c, d = philox(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
         words[j], words[n + j], words[2 * n + j], words[3 * n + j] = u32(a), u32(b), u32(c), u32(d)
-    if uniform:
+    if law == UNIFORM:
         for j in range(4 * n):
             row[j] = symmetric(words[j], step)
+    elif law == TRUNCATED:
+        for j in range(4 * n):
+            row[j] = cut_normal(words[j], deviation)
     else:
         for j in range(n):
             row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
@@ -156,45 +164,49 @@ def fill_single(row, words, start, uniform, deviation, step, c1, c2, c3, k0, k1)
 
 
 @jit
-def fill_double(row, start, uniform, scale, c1, c2, c3, k0, k1):
+def fill_double(row, start, law, scale, c1, c2, c3, k0, k1):
     """Write the float64 values of the blocks `start`... to `row` (2·blocks): see draw_rows."""
     n = row.size // 2
     step = scale * math.sqrt(3.0) * 2.0**-31
     for j in range(n):
         index = start + u64(j)
         a, b, c, d = philox_call(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
-        if uniform:
+        if law == UNIFORM:
             row[j] = symmetric_double(a, b, step)
             row[n + j] = symmetric_double(c, d, step)
+        elif law == TRUNCATED:
+            row[j] = cut_normal_double(a, b, scale)
+            row[n + j] = cut_normal_double(c, d, scale)
         else:
             row[j], row[n + j] = normal_pair_double(a, b, c, d, scale)
 
 
-def draw_rows(out, first_row, uniform, scale, purpose, layer, trial, key):
+def draw_rows(out, first_row, law, scale, purpose, layer, trial, key):
     """Fill `out` (rows, columns) with rows `first_row`... of a random matrix.
 
     Value (row, column) is a function of (row, column, columns, dtype, purpose, layer, trial,
-    key) alone. `scale` is the standard deviation; `uniform` chooses that distribution over the
-    normal. A row is made of blocks, one counter each, of four float32 or two float64 values;
-    value k of a block goes to column k·blocks + block, and the surplus is dropped.
+    key) alone. `scale` is the standard deviation, and `law` the distribution: NORMAL, UNIFORM or
+    TRUNCATED, a normal of that deviation cut at two of them. A row is made of blocks, one counter
+    each, of four float32 or two float64 values; value k of a block goes to column
+    k·blocks + block, and the surplus is dropped.
     """
     draw = draw_rows_single if out.itemsize == 4 else draw_rows_double
-    draw(out, first_row, uniform, scale, purpose, layer, trial, key)
+    draw(out, first_row, law, scale, purpose, layer, trial, key)
 
 
 @overload(draw_rows)
-def _draw_rows(out, first_row, uniform, scale, purpose, layer, trial, key):
+def _draw_rows(out, first_row, law, scale, purpose, layer, trial, key):
     # Chosen by type, so that a kernel compiles one of the two.
     draw = draw_rows_single if out.dtype == types.float32 else draw_rows_double
 
-    def call(out, first_row, uniform, scale, purpose, layer, trial, key):
-        draw(out, first_row, uniform, scale, purpose, layer, trial, key)
+    def call(out, first_row, law, scale, purpose, layer, trial, key):
+        draw(out, first_row, law, scale, purpose, layer, trial, key)
 
     return call
 
 
 @jit
-def draw_rows_single(out, first_row, uniform, scale, purpose, layer, trial, key):
+def draw_rows_single(out, first_row, law, scale, purpose, layer, trial, key):
     """Draw float32 rows: see draw_rows."""
     rows, columns = out.shape
     n = (columns + 3) // 4
@@ -207,13 +219,13 @@ def draw_rows_single(out, first_row, uniform, scale, purpose, layer, trial, key)
     for i in range(rows):
         start = u64(first_row + i) * u64(n)
         row = out[i] if padded.size == columns else padded
-        fill_single(row, words, start, uniform, deviation, step, c1, c2, c3, k0, k1)
+        fill_single(row, words, start, law, deviation, step, c1, c2, c3, k0, k1)
         if padded.size != columns:
             copy(padded, out[i])
 
 
 @jit
-def draw_rows_double(out, first_row, uniform, scale, purpose, layer, trial, key):
+def draw_rows_double(out, first_row, law, scale, purpose, layer, trial, key):
     """Draw float64 rows: see draw_rows."""
     rows, columns = out.shape
     n = (columns + 1) // 2
@@ -222,32 +234,32 @@ def draw_rows_double(out, first_row, uniform, scale, purpose, layer, trial, key)
     k0, k1 = u64(key) & MASK, u64(key) >> HIGH
     for i in range(rows):
         start = u64(first_row + i) * u64(n)
-        fill_double(padded, start, uniform, scale, c1, c2, c3, k0, k1)
+        fill_double(padded, start, law, scale, c1, c2, c3, k0, k1)
         copy(padded, out[i])
 
 
-def draw_strip(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+def draw_strip(out, columns, first_block, law, scale, purpose, layer, trial, key):
     """Fill `out` (rows, values·blocks) with some blocks of all rows of what draw_rows draws.
 
     The matrix has so many `columns`; value k of block `first_block` + j goes to column
     k·blocks + j of `out`. A block has four float32 or two float64 values.
     """
     draw = draw_strip_single if out.itemsize == 4 else draw_strip_double
-    draw(out, columns, first_block, uniform, scale, purpose, layer, trial, key)
+    draw(out, columns, first_block, law, scale, purpose, layer, trial, key)
 
 
 @overload(draw_strip)
-def _draw_strip(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+def _draw_strip(out, columns, first_block, law, scale, purpose, layer, trial, key):
     draw = draw_strip_single if out.dtype == types.float32 else draw_strip_double
 
-    def call(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
-        draw(out, columns, first_block, uniform, scale, purpose, layer, trial, key)
+    def call(out, columns, first_block, law, scale, purpose, layer, trial, key):
+        draw(out, columns, first_block, law, scale, purpose, layer, trial, key)
 
     return call
 
 
 @jit
-def draw_strip_single(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+def draw_strip_single(out, columns, first_block, law, scale, purpose, layer, trial, key):
     """Draw float32 blocks of all rows: see draw_strip."""
     n = (columns + 3) // 4
     words = np.empty(out.shape[1], np.uint32)
@@ -257,15 +269,15 @@ def draw_strip_single(out, columns, first_block, uniform, scale, purpose, layer,
     step = f32(scale * math.sqrt(3.0) * 2.0**-31)
     for i in range(out.shape[0]):
         start = u64(i) * u64(n) + u64(first_block)
-        fill_single(out[i], words, start, uniform, deviation, step, c1, c2, c3, k0, k1)
+        fill_single(out[i], words, start, law, deviation, step, c1, c2, c3, k0, k1)
 
 
 @jit
-def draw_strip_double(out, columns, first_block, uniform, scale, purpose, layer, trial, key):
+def draw_strip_double(out, columns, first_block, law, scale, purpose, layer, trial, key):
     """Draw float64 blocks of all rows: see draw_strip."""
     n = (columns + 1) // 2
     c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
     k0, k1 = u64(key) & MASK, u64(key) >> HIGH
     for i in range(out.shape[0]):
         start = u64(i) * u64(n) + u64(first_block)
-        fill_double(out[i], start, uniform, scale, c1, c2, c3, k0, k1)
+        fill_double(out[i], start, law, scale, c1, c2, c3, k0, k1)
