@@ -20,7 +20,7 @@ SUITES := test-jit test-nojit types test-wheel test-docs test-examples
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
-	test-docs test-wheel test-minimum test-peers test-random fuzz bench power clean
+	outputs test-docs test-wheel test-minimum test-peers test-random fuzz bench power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -60,6 +60,9 @@ test-examples: develop ## the scripts of examples/
 test-docs: develop ## the commands of the README and the help texts
 	$(VENV)/bin/python $(PYTEST) -m docs
 
+outputs: develop ## run README.md and docs/ and rewrite the outputs that they show
+	$(VENV)/bin/python -m tests.docs_blocks README.md docs/*.md
+
 test-wheel: develop ## build the wheel, install it elsewhere, run it there
 	$(VENV)/bin/python $(PYTEST) -m packaging
 
@@ -87,7 +90,7 @@ bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write doc
 	mkdir -p build
 	$(VENV)/bin/python -m pytest -m bench tests/benchmarks/test_rows.py \
 		--benchmark-json=build/benchmarks.json
-	$(VENV)/bin/python -m tests.benchmarks.table build/benchmarks.json docs/benchmarks.md README.md
+	$(VENV)/bin/python -m tests.benchmarks.table build/benchmarks.json docs/benchmarks.md
 	@if $(VENV)/bin/python -c 'import torch' 2>/dev/null; then \
 		$(VENV)/bin/python -m tests.benchmarks.grid docs/benchmarks-grid.md docs/benchmarks-grid.svg; fi
 

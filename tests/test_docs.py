@@ -1,26 +1,21 @@
-"""The README is run, and what it and `--help` say is true.
-
-Fenced blocks of the README: `sh` is run as a script, `console` line by line after `$ `, `python`
-is executed, all in one scratch folder and in the order of the page. `make` targets need only
-exist. A block under `<!-- not run: reason -->` is left out.
-"""
+"""The README and the pages of docs/ are run, and what they and `--help` say is true."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from snstat.cli import group
+from tests.docs_blocks import blocks, run_script, script_of, shown, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,17 +24,6 @@ pytestmark = pytest.mark.docs
 
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"
-
-BLOCK = re.compile(
-    r"(?P<skip><!-- not run: \S[^>]* -->\n+)?^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-
-# Any failure fails the block; make targets must exist, but are not made.
-SHELL = """
-set -eu
-make() { command make -C {checkout} --dry-run "$@" > /dev/null; }
-"""
 
 # Option -> default, as the public contract has it.
 NETWORK_DEFAULTS = {
@@ -60,49 +44,6 @@ NETWORK_DEFAULTS = {
 }
 
 
-class Block(NamedTuple):
-    """One fenced block: its language, its text, and whether it is to be run."""
-
-    language: str
-    text: str
-    skipped: bool
-
-
-def blocks(page: str) -> list[Block]:
-    return [
-        Block(found["language"], found["text"], found["skip"] is not None)
-        for found in BLOCK.finditer(page)
-    ]
-
-
-def script_of(block: Block) -> str | None:
-    """Return the shell script that a block stands for, None where it is none."""
-    if block.language in {"sh", "bash"}:
-        return block.text
-    if block.language == "console":
-        commands = re.findall(r"^\$ ((?:.*\\\n)*.*)$", block.text, re.MULTILINE)
-        return "\n".join(commands)
-    if block.language == "python":
-        return f"{shlex.quote(sys.executable)} -W error - <<'PROGRAM'\n{block.text}PROGRAM\n"
-    return None
-
-
-def run_script(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    programs = Path(sys.executable).parent
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
-    environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    prelude = SHELL.replace("{checkout}", shlex.quote(str(CHECKOUT)))
-    return subprocess.run(
-        ["bash", "-c", prelude + script],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
 def options_of(command: click.Command) -> Iterator[click.Option]:
     return (parameter for parameter in command.params if isinstance(parameter, click.Option))
 
@@ -119,17 +60,23 @@ def commands() -> dict[str, click.Command]:
     return found
 
 
-def test_readme_runs(tmp_path: Path) -> None:
-    scripts = [
+PAGES = [README, *sorted((CHECKOUT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pages_run_and_show_what_is_printed(page: Path, tmp_path: Path) -> None:
+    found = [
         (block, script)
-        for block in blocks(README.read_text("utf-8"))
+        for block in blocks(page.read_text("utf-8"))
         if not block.skipped and (script := script_of(block)) is not None
     ]
-    assert any("snstat propagate" in script for _, script in scripts)
-    for block, script in scripts:
+    assert page != README or any("snstat propagate" in script for _, script in found)
+    for block, script in found:
         result = run_script(script, tmp_path)
         assert result.returncode == 0, f"{block.text}\n{result.stdout}\n{result.stderr}"
         assert "Traceback" not in result.stderr
+        if block.language == "console":
+            assert words(shown(block, result.stdout)) == words(block.text)
 
 
 def test_readme_names_every_command(commands: dict[str, click.Command]) -> None:

@@ -1,7 +1,4 @@
-"""Writes what pytest-benchmark recorded as markdown: `table.py RECORD PAGE README`.
-
-The page gets every row, the README those with something to reach, between two comments.
-"""
+"""Writes what pytest-benchmark recorded as markdown: `table.py RECORD PAGE`."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from typing import Any, TypeVar
 from tests.benchmarks import cases
 from tests.benchmarks.cases import Network, Process
 
-BEGIN, END = "<!-- benchmarks: written by make bench -->", "<!-- end of benchmarks -->"
 NONE = "—"
 Row = TypeVar("Row", Network, Process)
 RUNS = {
@@ -91,8 +87,8 @@ def work(network: Network) -> str:
     return ", ".join([shape, *extras])
 
 
-def network_lines(record: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    """Yield a line for each peer of a network, and whether it has something to reach."""
+def network_lines(record: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each peer of a network."""
     network = named(cases.NETWORKS, record["extra_info"]["network"])
     ours, others = record["stats"]["data"], record["extra_info"]["seconds"]
     name, own = work(network), seconds(statistics.median(ours))
@@ -105,11 +101,11 @@ def network_lines(record: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             if times is not None and middle(others[peer], ours) < times:
                 reach += MISSED
             cells = (name, own, peer, takes, ratio(others[peer], ours), reach, floor)
-            yield line(*cells), times is not None
+            yield line(*cells)
     if network.of_floor is not None:
         takes = seconds(statistics.median(others["floor"]))
         reach = f"≤ {network.of_floor} of the floor"
-        yield line(name, own, "floor", takes, NONE, reach, floor), True
+        yield line(name, own, "floor", takes, NONE, reach, floor)
 
 
 def process_line(record: dict[str, Any]) -> str:
@@ -150,25 +146,19 @@ def machine(record: dict[str, Any]) -> str:
     return f"Measured on {record['datetime'][:10]}: {where}; {versions}."
 
 
-def write(record: dict[str, Any], page: Path, readme: Path) -> None:
-    """Write the page, and the README's part of it."""
+def write(record: dict[str, Any], page: Path) -> None:
+    """Write the page."""
     networks = [r for r in record["benchmarks"] if "network" in r["extra_info"]]
     others = [r for r in record["benchmarks"] if "network" not in r["extra_info"]]
     rows = [row for r in networks for row in network_lines(r)]
     rounds = min((len(r["stats"]["data"]) for r in networks), default=0)
-    where = machine(record)
-    parts = ["# Benchmarks", "", "Written by `make bench`.", where, ""]
-    parts += [*head(NETWORK_HEAD), *(text for text, _ in rows), "", FEWER, ""]
+    parts = ["# Benchmarks", "", "Written by `make bench`.", machine(record), ""]
+    parts += [*head(NETWORK_HEAD), *rows, "", FEWER, ""]
     parts += [*head(PROCESS_HEAD), *map(process_line, others), "", NOTES.format(rounds=rounds)]
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("\n".join(parts), "utf-8")
-    before, rest = readme.read_text("utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    quote = [BEGIN, "", *head(NETWORK_HEAD), *(text for text, wanted in rows if wanted)]
-    quote += ["", FEWER, where, "", END]
-    readme.write_text(before + "\n".join(quote) + after, "utf-8")
 
 
 if __name__ == "__main__":
-    source, page_path, readme_path = map(Path, sys.argv[1:])
-    write(json.loads(source.read_text("utf-8")), page_path, readme_path)
+    source, page_path = map(Path, sys.argv[1:])
+    write(json.loads(source.read_text("utf-8")), page_path)

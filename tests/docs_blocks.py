@@ -1,0 +1,123 @@
+"""The fenced blocks of a page: which are run, how, and what a console block shows.
+
+`sh` is run as a script, `console` line by line after `$ `, `python` is executed, all in one scratch
+folder and in the order of the page. `make` targets need only exist. A block under
+`<!-- not run: reason -->` is left out. `python -m tests.docs_blocks README.md ...` runs the pages
+and rewrites what their console blocks show.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+CHECKOUT = Path(__file__).parents[1]
+BLOCK = re.compile(
+    r"(?P<skip><!-- not run: \S[^>]* -->\n+)?^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
+# Any failure fails the block; make targets must exist, but are not made.
+SHELL = """
+set -eu
+make() { command make -C {checkout} --dry-run "$@" > /dev/null; }
+"""
+# Printed between the outputs of a block's commands.
+MARK = "-- next command --"
+# A number with its sign, error and exponent, or a bar of a picture in characters.
+NUMBER = re.compile(r"[-+×(]*\d[\d.,]*(?:e[-+]?\d+)?(?:[±(][\d.]+\)?)?(?:e[-+]?\d+)?%?")
+BARS = re.compile("[▁▂▃▄▅▆▇█]+")
+# Begins the line that explains the narrowest notation.
+NOTATION = "stands for"
+# What a number's last digit may turn on or off.
+FLAGS = re.compile(r"[!?*]")
+
+
+class Block(NamedTuple):
+    """One fenced block: its language, its text, whether it is to be run, and where its text is."""
+
+    language: str
+    text: str
+    skipped: bool
+    span: tuple[int, int] = (0, 0)
+
+
+def blocks(page: str) -> list[Block]:
+    """Return the fenced blocks of a page."""
+    return [
+        Block(found["language"], found["text"], found["skip"] is not None, found.span("text"))
+        for found in BLOCK.finditer(page)
+    ]
+
+
+def script_of(block: Block) -> str | None:
+    """Return the shell script that a block stands for, None where it is none."""
+    if block.language in {"sh", "bash"}:
+        return block.text
+    if block.language == "console":
+        return f"\necho '{MARK}'\n".join(COMMAND.findall(block.text))
+    if block.language == "python":
+        return f"{shlex.quote(sys.executable)} -W error - <<'PROGRAM'\n{block.text}PROGRAM\n"
+    return None
+
+
+def run_script(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script as a reader of the page would, in a terminal of 80 columns."""
+    programs = Path(sys.executable).parent
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    environment["COLUMNS"] = "80"
+    prelude = SHELL.replace("{checkout}", shlex.quote(str(CHECKOUT)))
+    return subprocess.run(
+        ["bash", "-c", prelude + script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def shown(block: Block, output: str) -> str:
+    """Return the text of a console block whose commands printed `output`."""
+    commands = COMMAND.findall(block.text)
+    parts = output.split(f"{MARK}\n")
+    return "".join(f"$ {command}\n{part}" for command, part in zip(commands, parts, strict=True))
+
+
+def words(text: str) -> list[str]:
+    """Return the lines of a console block without its numbers, whose last digits may differ
+    between machines, and without what hangs on them: widths, bars and flags."""
+    bare = BARS.sub("▄", FLAGS.sub("", NUMBER.sub("#", text.replace(" ± ", "±"))))
+    lines = [" ".join(line.split()) for line in bare.splitlines()]
+    return [line for line in lines if line and NOTATION not in line]
+
+
+def rewritten(page: str, folder: Path) -> str:
+    """Run a page and return it with what its console blocks show now."""
+    result, last = [], 0
+    for block in blocks(page):
+        script = None if block.skipped else script_of(block)
+        if script is None:
+            continue
+        done = run_script(script, folder)
+        if done.returncode:
+            raise SystemExit(f"{block.text}\n{done.stdout}\n{done.stderr}")
+        if block.language == "console":
+            result += [page[last : block.span[0]], shown(block, done.stdout)]
+            last = block.span[1]
+    return "".join([*result, page[last:]])
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        path = Path(name)
+        with tempfile.TemporaryDirectory() as scratch:
+            path.write_text(rewritten(path.read_text("utf-8"), Path(scratch)), "utf-8")
