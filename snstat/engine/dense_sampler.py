@@ -80,7 +80,7 @@ class DenseSampler(Shared):
             run(number, stretch, values, flags)
 
     def gradient(self, number: int) -> FloatArray:
-        """Return ln of the mean square gradients of one trial: see gradients.dense_gradient."""
+        """Return ln of the squared gradients of one trial: see gradients.dense_gradient."""
         return dense_gradient(self, number)
 
     # ------------------------------------------------------------------- steps of the way back
@@ -115,17 +115,19 @@ class DenseSampler(Shared):
         self._each_part(layer, lambda a, b: functions.activate(code, z[a:b], x[a:b]))
         return x
 
-    def scale_by_derivative(self, layer: int, z: State, h: State) -> float:
-        """Multiply `h` by φ'(z), scale it to mean square 1, and return the mean square it had."""
+    def scale_by_derivative(self, layer: int, z: State, h: State) -> tuple[float, float]:
+        """Multiply `h` by φ'(z) and scale it to mean square 1; return the sum of squares that it
+        had at first, and the mean square between the two."""
         code = self.code_of(layer)
         sums = self._each_part(
             layer, lambda a, b: dense_backward.into_preactivations(code, z[a:b], h[a:b])
         )
-        square = float(sum(sums)) / h.size
+        before, after = (float(sum(column)) for column in zip(*sums, strict=True))
+        square = after / h.size
         if square > 0:
             factor = self.dtype.type(1.0 / math.sqrt(square))
             self._each_part(layer, lambda a, b: dense_backward.rescale(h[a:b], factor))
-        return square
+        return before, square
 
     def through_weights(self, number: int, layer: int, h: State, out: State) -> None:
         """Write Wᵀ h to `out` (fan_in, batch); `h` (width, batch)."""

@@ -1,4 +1,4 @@
-"""The mean square gradients of a matrix-free trial (see kernels/matrix_free_backward.py)."""
+"""The squared gradients of a matrix-free trial (see kernels/matrix_free_backward.py)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 def free_gradient(
     sampler: MatrixFreeSampler, number: int, gradients: FloatArray | None = None
 ) -> FloatArray:
-    """Return ln of the mean square gradient of layers 0..depth over that of the last, (depth+1,).
+    """Return ln of the squared norm of ∂L/∂(layer output) over that of the last, (depth + 1,).
 
-    Layer l ≥ 1: of the pre-activations, layer 0: of the input. NaN where the run is not finite or
-    was stopped, −inf where a gradient is 0. `gradients` (depth + 1, batch, batch) receives H Hᵀ of
-    every layer, to a factor.
+    L is a linear read-out of the last layer, with one normal for each unit and sample. NaN where
+    the run is not finite or was stopped, −inf where a gradient is 0. `gradients` (depth + 1, batch,
+    batch) receives H Hᵀ of H = ∂L/∂(pre-activation) of every layer, at layer 0 of the input, to a
+    factor.
     """
     stack, batch, members = sampler.stack, sampler.batch, sampler.members
     tile = sampler.tile_of(stack.square)
@@ -43,11 +44,12 @@ def free_gradient(
         np.empty((tiles, tile), dtype),
         np.empty((members, batch, tile), dtype),
         np.empty((members, 2, batch, tile)),
+        np.empty(members),
         np.empty(shape, dtype),
         *(np.empty(shape) for _ in range(4)),
     )
     missing = np.full(depth + 1, math.nan)
-    steps = missing.copy()
+    result = np.full((matrix_free_backward.RESULTS, depth + 1), math.nan)
     verdict = np.zeros(1, np.uint8)
     for first, factors in sampler.history(number):
         if not sampler.alive[number]:
@@ -67,12 +69,15 @@ def free_gradient(
             matrices,
             small,
             *scratch,
-            steps,
+            result,
             np.empty((0, batch, batch)) if gradients is None else gradients,
             verdict,
             sampler.stop,
         )
         if verdict[0] or sampler.stop[0]:
             return missing
-    # Each step is against the layer above, the last against the read-out.
-    return over_last(np.cumsum(steps[::-1])[::-1])
+    steps = result[matrix_free_backward.STEP]
+    outputs = result[matrix_free_backward.OUTPUT]
+    # Both are over H of the layer above.
+    outputs[:-1] += np.cumsum(steps[:0:-1])[::-1]
+    return over_last(outputs)

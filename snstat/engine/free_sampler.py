@@ -136,7 +136,7 @@ class MatrixFreeSampler(Shared):
             task.result()
 
     def gradient(self, number: int) -> FloatArray:
-        """Return ln of the mean square gradients of one trial: see gradients.free_gradient."""
+        """Return ln of the squared gradients of one trial: see free_gradient.free_gradient."""
         from snstat.engine.free_gradient import free_gradient
 
         return free_gradient(self, number)

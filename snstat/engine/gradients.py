@@ -1,4 +1,4 @@
-"""The mean square gradient of every layer, by going back through a trial that went forward.
+"""The squared gradient of every layer, by going back through a trial that went forward.
 
 Nothing of the forward pass is kept but a state every √depth layers; a segment between two of them
 is made again when the way back reaches it, so memory grows as √depth.
@@ -30,11 +30,12 @@ def _log(square: float) -> float:
 def dense_gradient(
     sampler: DenseSampler, number: int, gradients: FloatArray | None = None
 ) -> FloatArray:
-    """Return ln of the mean square gradient of layers 0..depth over that of the last, (depth+1,).
+    """Return ln of the squared norm of ∂L/∂(layer output) over that of the last, (depth + 1,).
 
-    Layer l ≥ 1: of the pre-activations, layer 0: of the input. NaN where the run is not finite or
-    was stopped, −inf where a gradient is 0. Weights are drawn again from their counters.
-    `gradients` (depth + 1, batch, batch) receives H Hᵀ of every layer, to a factor.
+    L is a linear read-out of the last layer, with one normal for each unit and sample. NaN where
+    the run is not finite or was stopped, −inf where a gradient is 0. Weights are drawn again from
+    their counters. `gradients` (depth + 1, batch, batch) receives H Hᵀ of H = ∂L/∂(pre-activation)
+    of every layer, at layer 0 of the input, to a factor.
     """
     stack, key, batch = sampler.stack, sampler.key, sampler.inputs.batch
     result = np.full(stack.depth + 1, math.nan)
@@ -42,9 +43,9 @@ def dense_gradient(
     dense_backward.read_out(h, stack.depth, number, key)
     total = 0.0
     for layer, z in _preactivations_backward(sampler, number):
-        square = sampler.scale_by_derivative(layer, z, h)
+        of_output, square = sampler.scale_by_derivative(layer, z, h)
+        result[layer] = total + _log(of_output)
         total += _log(square)
-        result[layer] = total
         _square(h, gradients, layer)
         below = np.zeros((stack.layer(layer).fan_in, batch), sampler.dtype)
         if square > 0:
@@ -53,7 +54,7 @@ def dense_gradient(
     if sampler.stop[0] or not sampler.alive[number]:
         return np.full_like(result, math.nan)
     _square(h, gradients, 0)
-    result[0] = total + _log(dense_backward.sum_of_squares(h) / h.size)
+    result[0] = total + _log(dense_backward.sum_of_squares(h))
     return over_last(result)
 
 

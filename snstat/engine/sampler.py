@@ -39,7 +39,7 @@ class Sampler(Protocol):
         ...
 
     def gradient(self, number: int) -> FloatArray:
-        """Return ln of the mean square gradients of one trial over the last, (depth + 1,)."""
+        """Return ln of the squared gradients of one trial over the last, (depth + 1,)."""
         ...
 
 

@@ -235,8 +235,8 @@ class Outlook(Record):
     fixed point), "drifts" (no attracting fixed point is reached) or "silent" (inputs and biases
     are 0, and so is every layer: no rate and no gradients are told). `mean` and `variance` are
     those of the limit, `rate` the factor by which the distance to it changes per layer,
-    `gradient_growth` χ at the limit, and `gradient_factor` the factor by which the mean squared
-    gradient grows from the last layer back to the input over this depth.
+    `gradient_growth` χ at the limit, and `gradient_factor` the theory of
+    `gradient` at layer 0: the factor by which it grows from the last layer back to the input.
     """
 
     kind: str

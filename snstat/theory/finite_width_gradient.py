@@ -1,10 +1,11 @@
-"""The expected logarithm of the mean square gradients, to first order in 1/width.
+"""The expected logarithm of the squared gradients, to first order in 1/width.
 
-Going back from the last layer, one sample's g_l = g_{l+1}·r_l with r_l = G² E[φ'²](1 + noise):
-A is how far the gradient δ of a layer lies along its pre-activations z, (δ·z)²/(|δ|²q), U is
-q ∂ln g_l/∂q_l, V the variance of ln g_l and C its covariance between two samples, whose gradients
-Wᵀδ have correlation ρ. The mean over a batch of B adds ½(1 − 1/B)(V − C) to the expected
-logarithm. Orthogonal weights keep lengths and angles of δ too: of a square matrix (`kept` 1), the
+Going back from the last layer, one sample's pre-activation gradient δ_l = φ'(z_l) ∘ Wᵀδ_{l+1} has
+|δ_l|² = |δ_{l+1}|²·r_l with r_l = G² E[φ'²](1 + noise): A is how far δ lies along the
+pre-activations z, (δ·z)²/(|δ|²q), U is q ∂ln|δ_l|²/∂q_l, V the variance of ln|δ_l|² and C its
+covariance between two samples, whose read-outs and so gradients are independent. The gradient of
+the output of layer l is Wᵀδ_{l+1}, as if φ' were 1. The mean over a batch of B adds
+½(1 − 1/B)(V − C) to the expected logarithm. Orthogonal weights keep lengths and angles of δ too: of a square matrix (`kept` 1), the
 part of squares that is linear in them does not fluctuate. Derived in docs/finite-width.md.
 """
 
@@ -32,16 +33,15 @@ NEGLECTED = 0.3
 
 @dataclass(slots=True)
 class _Way:
-    """The state of the way back: at layer l, of everything from l to the last."""
+    """The state of the way back: at layer l, of δ_l."""
 
-    mean: float = 0.0  # E ln g of one sample beyond infinite width
+    mean: float = 0.0  # E ln|δ|² of one sample beyond infinite width
     spread: float = 0.0  # V − C
     residual: float = 0.0
     square: float = 0.0  # the part of it that comes of following x
     tilt: float = 1.0  # A of the layer above; 1 adds nothing, as for the fresh read-out
     own_tilt: float = 1.0  # of A, what each unit has by itself
     pull: float = 0.0  # U of the layer above
-    correlation: float = 1.0  # ρ of Wᵀδ, 1 for the read-out, which all samples share
 
 
 def expected_log_gradient(
@@ -52,23 +52,21 @@ def expected_log_gradient(
     """
     depth = stack.depth
     added, residual, spread = np.full((3, depth + 1), math.nan)
+    # The read-out: a mean of `fan_out` squares, independent for every sample.
+    noise = 2.0 / stack.layer(depth).fan_out
+    added[depth], residual[depth], spread[depth] = -0.5 * noise, NEGLECTED * noise**2, noise
     way = _Way()
     for number in range(depth, 0, -1):
         known = _step_back(way, number, stack, fluctuations, moments, pairs=batch > 1)
-        if not known or way.square > LARGEST_SQUARE:
+        if not known or way.square > LARGEST_SQUARE or way.spread > LARGEST_SPREAD:
             break
-        added[number], residual[number], spread[number] = way.mean, way.residual, way.spread
-        if way.spread > LARGEST_SPREAD:
-            break
-    else:
-        first = stack.layer(1)
-        units, share = first.fan_in, float(fluctuations.share[1])
-        free = (1.0 - _kept(first)) / units
+        layer, share = stack.layer(number), float(fluctuations.share[number])
+        free = (1.0 - _kept(layer)) / layer.fan_in
         # As in `_step_back`, φ being the identity and φ' 1.
-        along = _alignment(way, first) * share
-        added[0] = way.mean + (along - 1.0) * free
-        residual[0] = way.residual + NEGLECTED * (2.0 * free) ** 2
-        spread[0] = way.spread + 2.0 * (1.0 - way.correlation**2) * free
+        along = _alignment(way, layer) * share
+        added[number - 1] = way.mean + (along - 1.0) * free
+        residual[number - 1] = way.residual + NEGLECTED * (2.0 * free) ** 2
+        spread[number - 1] = way.spread + 2.0 * free
     added += 0.5 * (1.0 - 1.0 / batch) * spread
     residual += NEGLECTED * spread**2
     added = np.where(spread <= LARGEST_SPREAD, added - added[depth], math.nan)
@@ -135,8 +133,7 @@ def _step_back(
         if two is None:
             return False
         aligned = share - float(moments.misalignment[number])
-        both = two.fourth * (1.0 + 2.0 * way.correlation**2) - 1.0
-        both = (both - 2.0 * kept * way.correlation**2 - held * slope * aligned**2) / units
+        both = (two.fourth - 1.0 - held * slope * aligned**2) / units
         joint = back.joint - two.joint - held * squared_slope * (share**2 - aligned**2)
         # V − C, of which every term is that of one sample less that of two.
         way.spread += (
@@ -144,7 +141,6 @@ def _step_back(
             + (noise - both)
             + 2.0 * through * joint / units
         )
-        way.correlation *= two.slope
     way.tilt = back.tilt + (way.tilt - 1.0) * share_above * back.lean
     way.own_tilt = back.tilt
     way.pull = slope + through * squared_slope

@@ -27,7 +27,7 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook:
     """
     activation = resolve(stack.activation)
     gain, bias = stack.hidden_gain, stack.hidden_bias_std
-    factor = _exponential(prediction.log_gradient_factor)
+    factor = _exponential(float(prediction.log_gradient[0]))
     search = find_ensemble(activation, gain, bias)
     hidden = stack.depth if stack.last is None else stack.depth - 1
     known = np.flatnonzero(np.isfinite(prediction.pre_second_moment))

@@ -38,11 +38,9 @@ _FEW = 4
 @dataclass(frozen=True, slots=True)
 class PairMoments:
     """Of the activations and slopes of two samples, ψ = φ/√E[φ²] and D = E[φ'²]: `square`
-    E[ψ₁²ψ₂²], `slope` E[φ'₁φ'₂]/D, `fourth` E[φ'₁²φ'₂²]/D², `joint` E[φ'₁²ψ₂²]/D. NaN where not
-    asked for."""
+    E[ψ₁²ψ₂²], `fourth` E[φ'₁²φ'₂²]/D², `joint` E[φ'₁²ψ₂²]/D. NaN where not asked for."""
 
     square: float
-    slope: float = math.nan
     fourth: float = math.nan
     joint: float = math.nan
 
@@ -125,7 +123,7 @@ class PairTable:
             -(t + 1.0) * t * (t - 2.0) / 2.0,
             (t + 1.0) * t * (t - 1.0) / 6.0,
         )
-        total = np.zeros(4)
+        total = np.zeros(3)
         for number, weight in enumerate(weights, first - 1):
             if number not in self._grid:
                 self._grid[number] = self._evaluate(math.exp(number * _SPACING))
@@ -136,13 +134,11 @@ class PairTable:
         nodes = pair_nodes(self._activation, self._q, misalignment)
         first = (self._activation.function(nodes.first) / self._rms) ** 2
         second = (self._activation.function(nodes.second) / self._rms) ** 2
-        result = np.full(4, math.nan)
+        result = np.full(3, math.nan)
         result[0] = nodes.average(first, second)
         if self._slope_rms > 0:
-            outer = self._activation.derivative(nodes.first) / self._slope_rms
-            inner = self._activation.derivative(nodes.second) / self._slope_rms
+            outer = (self._activation.derivative(nodes.first) / self._slope_rms) ** 2
+            inner = (self._activation.derivative(nodes.second) / self._slope_rms) ** 2
             result[1] = nodes.average(outer, inner)
-            inner *= inner
-            result[2] = nodes.average(outer * outer, inner)
-            result[3] = nodes.average(first, inner)
+            result[2] = nodes.average(first, inner)
         return result

@@ -41,9 +41,8 @@ class Prediction:
 
     `statistics` maps each name of `results.STATISTICS` to its values. `pre_second_moment` and
     `misalignment` are q and 1 − c of the pre-activations, `growth` is χ = G²·E[φ'²] of the layer;
-    all three are NaN at layer 0. `log_gradient` is the natural logarithm of the mean square of
-    ∂L/∂(pre-activation), at layer 0 of the input, over the same at the last layer.
-    `log_gradient_factor` is the same from the input to the last layer's *output*.
+    all three are NaN at layer 0. `log_gradient` is the natural logarithm of the squared norm of
+    ∂L/∂(layer output) over the same at the last layer.
     `sample_second_moment` (depth + 1, classes) is q of samples by their norm, of which there are
     `shares` (classes,): one class but for data whose samples differ in norm; the last one is then
     the largest sample, counted elsewhere.
@@ -54,7 +53,6 @@ class Prediction:
     misalignment: FloatArray
     growth: FloatArray
     log_gradient: FloatArray
-    log_gradient_factor: float
     sample_second_moment: FloatArray
     shares: FloatArray
 
@@ -157,14 +155,12 @@ def _prediction(
         if name != "dead_fraction" and not (name == "cosine" and np.isnan(column).all()):
             column[0] = inputs[name]
     growth = by_layer(stack, lambda layer: layer.square_gain) * (slopes @ shares)
-    log_gradient, log_factor = _log_gradient(stack, slopes, shares)
     return Prediction(
         MappingProxyType({name: columns[name] for name in STATISTICS}),
         q @ shares,
         misalignment,
         growth,
-        log_gradient,
-        log_factor,
+        _log_gradient(stack, slopes, shares),
         q,
         shares,
     )
@@ -276,22 +272,15 @@ def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> 
 
 def _log_gradient(
     stack: Stack, derivative_square: FloatArray, shares: FloatArray
-) -> tuple[FloatArray, float]:
-    """Return ln(g_l/g_depth) of the mean square gradients g, and the same to the output.
+) -> FloatArray:
+    """Return ln(g_l/g_depth) of the squared norms g of the gradients of layer outputs.
 
-    δ_l = φ'(z_l) ∘ W_{l+1}ᵀ δ_{l+1} gives g_l = G²(fan_out/fan_in)·E[φ'(z_l)²]·g_{l+1} for one
-    sample; the input has no φ'. `derivative_square` is (depth + 1, classes): g is the average over
-    them.
-    NaN where that of the last layer is 0: nothing over nothing.
+    They are γ_{l−1} = W_lᵀ (φ'(z_l) ∘ γ_l), so that g_{l−1} = G_l² E[φ'(z_l)²] g_l for one sample,
+    whatever the widths. `derivative_square` is (depth + 1, classes): g is the average over them.
     """
-    ratio = by_layer(stack, lambda layer: layer.square_gain * layer.fan_out / layer.fan_in)
+    square_gain = by_layer(stack, lambda layer: layer.square_gain)
+    own = np.zeros_like(derivative_square)  # ln g of each class
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_slope, log_gain = np.log(derivative_square), np.log(ratio)[:, None]
-    own = np.zeros_like(log_slope)  # ln g over that of the output
-    own[0], own[1:] = log_gain[1], log_slope[1:]
-    own[1:-1] += log_gain[2:]
-    own = np.cumsum(own[::-1], axis=0)[::-1]
-    result = average_of_logs(own, shares)
-    if result[-1] == -math.inf:
-        return np.full(stack.depth + 1, math.nan), math.nan
-    return result - result[-1], float(result[0])
+        factors = np.log(derivative_square[1:]) + np.log(square_gain[1:, None])
+    own[:-1] = np.cumsum(factors[::-1], axis=0)[::-1]
+    return average_of_logs(own, shares)

@@ -30,7 +30,7 @@ ALARM = 1e-4
 
 
 def gradients(name, stack, inputs, trials, seed, dtype="float32"):
-    """Log mean square gradients over the last layer's: (trials, layers)."""
+    """Log squared gradients over the last layer's: (trials, layers)."""
     sampler = make_sampler(name, stack, inputs, trials, seed, dtype, 1)
     with one_blas_thread():
         return np.array([sampler.gradient(t) for t in range(trials)])
@@ -46,15 +46,12 @@ def plain_gradient(stack, inputs, seed):
         z = weights[-1] @ x + draw_biases(stack, index, seed=seed, dtype="float64")[:, None]
         x, slope = activation(z), activation.derivative(z)
         slopes.append(slope)
-    read_out = np.empty((1, stack.width))
-    draw_rows(read_out, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(seed))
-    h = slopes[-1] * read_out.T
-    squares = [(h**2).mean()]
+    g = np.empty_like(x)
+    draw_rows(g, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(seed))
+    squares = [(g**2).sum(axis=0).mean()]
     for index in range(stack.depth - 1, -1, -1):
-        h = weights[index].T @ h
-        if index > 0:
-            h *= slopes[index - 1]
-        squares.append((h**2).mean())
+        g = weights[index].T @ (slopes[index] * g)
+        squares.append((g**2).sum(axis=0).mean())
     return np.log(squares[::-1]) - math.log(squares[0])
 
 
@@ -99,8 +96,8 @@ if config.DISABLE_JIT:
 
 
 def gradients_with_cosines(name, stack, inputs, seed):
-    """Log mean square gradients over the last layer's, and the mean cosine between the gradients
-    of different samples: (trials, layers, 2)."""
+    """Log squared gradients over the last layer's, and the mean cosine between the pre-activation
+    gradients of different samples: (trials, layers, 2)."""
     sampler = make_sampler(name, stack, inputs, TRIALS, seed, "float32", 1)
     function = dense_gradient if name == "dense" else free_gradient
     batch, layers = inputs.batch, stack.depth + 1
@@ -238,15 +235,17 @@ def test_degenerate_inputs_have_gradients_or_none(sampler):
         for activation in ("selu", "relu", "tanh"):
             stack = Stack.build(activation, 4, 16)
             found = simulate(stack, DataInputs("data", data, len(data)), **options).log_gradient
-            # ReLU of nothing has no gradient at all: 0 over 0.
+            assert (found[:, -1] == 0).all()
+            # No gradient passes the ReLU of nothing.
             none = activation == "relu" and not data.any()
-            assert np.isfinite(found).all() != none, activation
+            assert (np.isneginf if none else np.isfinite)(found[:, :-1]).all(), activation
             if len(data) == 3 and data.any():
                 single = DataInputs("data", row, 1)
                 # Identical samples are one sample: the dense sampler draws the same networks.
                 alone = simulate(stack, single, **options).log_gradient
-                if sampler == "dense":
-                    np.testing.assert_allclose(found, alone, rtol=0, atol=1e-5)
+                if sampler == "dense" and activation == "selu":
+                    # Each has a read-out of its own: not equal, but nothing is lost.
+                    assert (np.abs(found - alone) < 3).all()
     tiny = simulate(Stack.build("selu", 3, 1), DrawnInputs("normal", 1, 1, 0.0, 1.0), **options)
     assert np.isfinite(tiny.log_gradient).all()
     wild = Stack.build("relu", 6, 16, weight_gain=1e9)
@@ -299,8 +298,9 @@ def test_gradients_of_silent_networks_are_those_of_theory(activation, sampler):
     )  # fmt: skip
     found = run.statistics["gradient"]
     if activation == "relu":
-        assert np.isnan(found.estimate).all()
-        assert np.isnan(found.theory).all()
+        # No gradient passes: 0 of that of the last layer.
+        for values in (found.estimate, found.theory):
+            np.testing.assert_array_equal(values, [0, 0, 0, 1])
         return
     # Each weight matrix adds −Var/2 ≈ −1/width to the mean logarithm at finite width.
     bias = np.array([3, 2, 1]) / width

@@ -128,17 +128,22 @@ def test_gradients_multiply_backward():
     growth = prediction.growth
     assert math.isnan(growth[0])
     assert prediction.log_gradient[5] == 0.0
-    for layer in range(1, 5):
-        expected = math.log(np.prod(growth[layer:5]))
+    for layer in range(5):
+        # From layer l + 1 on: a squared norm passes the wider input as it passes the others.
+        expected = math.log(np.prod(growth[layer + 1 :]))
         assert prediction.log_gradient[layer] == pytest.approx(expected, rel=1e-13)
-    # At the input: G²·fan_out/fan_in, without a derivative of φ.
-    step = math.log(1.3**2 * 30 / 90)
-    assert prediction.log_gradient[0] == pytest.approx(prediction.log_gradient[1] + step, rel=1e-13)
-    # To the output of the last layer there is one derivative more.
-    slope = growth[5] / 1.3**2
-    assert prediction.log_gradient_factor == pytest.approx(
-        prediction.log_gradient[0] + math.log(slope), rel=1e-13
-    )
+
+
+def test_the_gradient_of_one_layer_is_that_of_its_slope():
+    """Inputs of deviation 13, tanh: E[(1 − tanh²)²] by a plain sum, 0.041."""
+    stack = Stack.build("tanh", 1)
+    prediction = predict(stack, 64, drawn(std=13.0))
+    z = np.linspace(-200.0, 200.0, 400_001)
+    weight = np.exp(-0.5 * (z / 13.0) ** 2) / (13.0 * math.sqrt(2.0 * math.pi)) * (z[1] - z[0])
+    # The trapezoidal sum of an analytic function that vanishes at both ends.
+    expected = float(((1.0 - np.tanh(z) ** 2) ** 2 * weight).sum())
+    assert np.exp(prediction.log_gradient) == pytest.approx([expected, 1.0], rel=1e-12)
+    assert outlook(stack, prediction).gradient_factor == pytest.approx(expected, rel=1e-12)
 
 
 # φ'(0), where left and right differ what PyTorch's backward pass takes.
@@ -152,10 +157,7 @@ def test_gradients_of_silence_have_the_slope_at_0(name):
     prediction = predict(stack, 4, drawn(std=0.0, batch=4))
     growth = gain**2 * slope**2
     assert prediction.growth[1:] == pytest.approx([growth] * 3, rel=1e-14)
-    if slope == 0:  # nothing reaches even the last layer
-        assert np.isnan(prediction.log_gradient).all()
-        return
-    expected = [growth**2 * gain**2 * 30 / 90, growth**2, growth, 1.0]
+    expected = [growth**3, growth**2, growth, 1.0]
     assert np.exp(prediction.log_gradient) == pytest.approx(expected, rel=1e-13)
 
 
@@ -167,7 +169,7 @@ def test_signals_too_small_to_be_squared_are_not_silence():
     assert prediction.growth[1:] == pytest.approx([1e-4 * 0.50005] * 400, rel=1e-13)
     # Silenced by their weights they are.
     stack = Stack.build("leaky_relu", 3, weight_gain=0.0)
-    assert predict(stack, 8, drawn()).log_gradient_factor == -math.inf
+    assert predict(stack, 8, drawn()).log_gradient[0] == -math.inf
 
 
 def test_selu_gradients_grow_83_fold_over_64_layers():
@@ -368,7 +370,7 @@ def test_outlooks(name, gain):
     prediction = predict(stack, 8, drawn())
     found = outlook(stack, prediction)
     assert found.kind == OUTLOOKS[name, gain]
-    assert found.gradient_factor == pytest.approx(math.exp(prediction.log_gradient_factor))
+    assert found.gradient_factor == pytest.approx(math.exp(prediction.log_gradient[0]))
     if found.kind == "converges":
         deep = predict(Stack.build(name, 3000, weight_gain=gain), 8, drawn()).statistics
         assert found.variance == pytest.approx(deep["variance"][-1], rel=1e-12)

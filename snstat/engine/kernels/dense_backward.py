@@ -1,7 +1,7 @@
 """The backward pass of the dense sampler: weights are drawn again from their counters.
 
-Arrays hold units by rows, (units, batch), as in dense.py. Gradients are scaled to mean square 1
-at every layer, so that no depth overflows; the caller adds the logarithms. A layer is made in
+Arrays hold units by rows, (units, batch), as in dense.py. Gradients of pre-activations are scaled
+to mean square 1 at every layer, so that no depth overflows; the caller adds the logarithms. A layer is made in
 blocks of units (columns of its weights), which may be run by different threads.
 """
 
@@ -18,11 +18,8 @@ f64 = np.float64
 
 @jit
 def read_out(h, layer, trial, key):
-    """Set `h` (units, batch) to ∂L/∂x of a random linear read-out: one normal a unit."""
-    weights = np.empty((1, h.shape[0]), h.dtype)
-    draw_rows(weights, 0, NORMAL, 1.0, READOUT, layer, trial, key)
-    for unit in range(h.shape[0]):
-        h[unit] = weights[0, unit]
+    """Set `h` (units, batch) to ∂L/∂x of a random linear read-out: one normal a value."""
+    draw_rows(h, 0, NORMAL, 1.0, READOUT, layer, trial, key)
 
 
 @jit
@@ -37,9 +34,10 @@ def sum_of_squares(h):
 
 @jit
 def into_preactivations(code, z, h):
-    """Multiply `h` by φ'(z), both (rows, batch), and return the sum of its squares."""
+    """Multiply `h` by φ'(z), both (rows, batch); return its sums of squares before and after."""
+    before = sum_of_squares(h)
     scale_by_derivative(code, z, h)
-    return sum_of_squares(h)
+    return before, sum_of_squares(h)
 
 
 @jit

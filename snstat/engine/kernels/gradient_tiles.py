@@ -132,24 +132,22 @@ def second_pass(
 ):  # fmt: skip
     """Add H Hᵀ to `gradient` (lower triangle) and H Ξᵀ to `overlap` over tiles of a layer.
 
-    H = (A X + B E) φ'(Z); for the last layer (`readout`) r φ'(Z) with one normal r a unit; at
-    layer 0 A X + B E. `sums` (batch,) are the sums of the rows of A, `fine` is A in float64, for a
-    product that is `exact`; `careful` gathers H Hᵀ in float64. `h` (batch, tile) and `wide` (2,
-    batch, tile) are scratch.
+    Returns the sum of squares of the layer's output gradient G, over these tiles. G = A X + B E;
+    of the last layer (`readout`) it is one normal for each unit and sample. H = G φ'(Z), at layer
+    0 G. `sums` (batch,) are the sums of the rows of A, `fine` is A in float64, for a product that
+    is `exact`; `careful` gathers H Hᵀ in float64. `h` (batch, tile) and `wide` (2, batch, tile)
+    are scratch.
     """
     batch, tile = kept.shape[2], kept.shape[3]
-    weights = np.empty((1, tile), a.dtype)
     gradient[:], overlap[:] = 0.0, 0.0
+    total = 0.0
     for number in range(first, last):
         if stop[0]:
-            return
+            break
         count = min(tile, units - number * tile)
         z = kept[PREACTIVATIONS, number]
         if readout:
-            draw_rows(weights, number, NORMAL, 1.0, READOUT, layer, trial, key)
-            for row in h:
-                for j in range(tile):
-                    row[j] = weights[0, j]
+            draw_rows(h, number * batch, NORMAL, 1.0, READOUT, layer, trial, key)
         else:
             lower_times(b, kept[GRADIENTS, number], h)
             if exact:
@@ -163,6 +161,7 @@ def second_pass(
                 for r in range(batch):
                     for j in range(count):
                         h[r, j] += sums[r] * centres[number, j]
+        total += sum_of_squares(h, count)
         if layer > 0:
             scale_by_derivative(code, z, h)
             add_product(h, kept[NORMALS, number], count, 0.0, product)
@@ -177,6 +176,17 @@ def second_pass(
         for r in range(batch):
             for c in range(r + 1):
                 gradient[r, c] += f64(product[r, c])
+    return total
+
+
+@jit
+def sum_of_squares(h, units):
+    """Return the sum of squares of the first `units` columns of `h`, in float64."""
+    total = 0.0
+    for row in h:
+        for j in range(units):
+            total += f64(row[j]) * f64(row[j])
+    return total
 
 
 @jit

@@ -7,8 +7,8 @@ downstream, so that for H = ∂L/∂Z
     H W̃ = (H Ξᵀ) Q̃ᵀ + C E (1 − Q̃ Q̃ᵀ),   C Cᵀ = H Hᵀ, E standard normal,
 
 exactly, at every width and depth: each weight matrix is met once forward and once backward. The
-gradient of the activations is then A X + B E for two small matrices. Gradients are scaled to mean
-square 1 at every layer and the logarithms added, so that no depth overflows.
+gradient of the activations is then A X + B E for two small matrices. H is scaled to mean square 1
+at every layer and the logarithms added, so that no depth overflows.
 
 Haar-orthogonal layers: with frames U = (T⁻¹ Ξ)ᵀ and Q, O maps span Q to span U and the
 complements to each other uniformly.
@@ -41,6 +41,9 @@ from snstat.engine.kernels.random import BIAS_NOISE, NORMAL, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
 
 f64 = np.float64
+# Rows of the result: ln of the squared norm of a layer's output gradient, and of the mean square of
+# H, both where H of the layer above has mean square 1.
+OUTPUT, STEP, RESULTS = 0, 1, 2
 # Rows of the triangular C multiplied at once.
 ROWS = 32
 # A Cholesky factor takes as long as the division of so many rows, as a share of the batch.
@@ -198,8 +201,8 @@ def delicate(lower, square_scale, units, sample):
 @jit
 def backward(
     member, team, code, first, factors, source, units, depth, square_scales, square_biases, trial,
-    key, matrices, small, upper, roots, sums, kept, centres, tiles, wide, product, cross, own,
-    gradient, overlap, result, gradients, verdict, stop,
+    key, matrices, small, upper, roots, sums, kept, centres, tiles, wide, norms, product, cross,
+    own, gradient, overlap, result, gradients, verdict, stop,
 ):  # fmt: skip
     """Go from layer first+count−1 down to `first`, count being the length of `factors`.
 
@@ -209,10 +212,10 @@ def backward(
     `roots` (2, batch, batch): the factors of Ξ Ξᵀ, of even and odd layers (None for Gaussian ones).
     Scratch: `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT,
     tiles, batch, tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members
-    `tiles` (…, batch, tile), `wide` (…, 2, batch, tile, float64), `product`, `cross`, `own`,
-    `gradient`, `overlap` (…, batch, batch). `source` (fan_in, batch) is layer 0. `result`
-    (depth + 1,) receives the logarithm of the mean square gradient of each layer over that of the
-    layer above, `gradients` (depth + 1 or 0, batch, batch) H Hᵀ at mean square 1.
+    `tiles` (…, batch, tile), `wide` (…, 2, batch, tile, float64), `norms` (…,), `product`, `cross`,
+    `own`, `gradient`, `overlap` (…, batch, batch). `source` (fan_in, batch) is layer 0. `result`
+    (RESULTS, depth + 1) receives the logarithms of each layer, `gradients` (depth + 1 or 0, batch,
+    batch) H Hᵀ at mean square 1.
     """
     members, leads, orthogonal = team.size // STRIDE, member == 0, roots is not None
     batch, tile = kept.shape[2], kept.shape[3]
@@ -260,7 +263,7 @@ def backward(
                 sums,
             )  # fmt: skip
         width = source.shape[0] if layer == 0 else units
-        second_pass(
+        norms[member] = second_pass(
             code, a, b, small[4], sums, width, mine, min(end, (width + tile - 1) // tile), layer,
             layer == depth, trial, key, fed, kept, centres, tiles[member], wide[member],
             product[member], gradient[member], overlap[member], careful, stop,
@@ -270,7 +273,9 @@ def backward(
             gradient, overlap, above, below, f64(width) * f64(batch), square, along
         )  # fmt: skip
         if leads:
-            result[layer] = logarithm
+            result[STEP, layer] = logarithm
+            norm = norms.sum()
+            result[OUTPUT, layer] = -math.inf if norm == 0.0 else math.log(norm)
             # Told by one, so that all go or all stay.
             verdict[0] = stop[0]
         meet(team, member)
