@@ -58,7 +58,10 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         seen = entry_of(f"layer {expected}", row, "layer")
         if seen != expected or isinstance(seen, bool | float):
             raise FormError("layers are not numbered 0, 1, 2, ...")
-    measured = [name for name in (*STATISTICS, GRADIENT) if name in STATISTICS or name in rows[0]]
+    measured = list(STATISTICS)
+    # The gradient of schema 1 was that of pre-activations, another quantity.
+    if GRADIENT in rows[0] and schema == PROPAGATION_SCHEMA:
+        measured.append(GRADIENT)
     outlook = entries.get("outlook")
     return Run(
         stack=stack,

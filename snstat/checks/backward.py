@@ -31,7 +31,7 @@ def _allowed(case: Case) -> float:
 
 
 def _logarithms(case: Case) -> FloatArray:
-    """Return ln of the mean square gradients over the last, (depth + 1,): theory, else seen."""
+    """Return ln of the squared gradients over the last, (depth + 1,): theory, else seen."""
     seen = np.full(case.depth + 1, math.nan)
     if case.run is not None and GRADIENT in case.run.statistics:
         estimate = case.run.statistics[GRADIENT].estimate

@@ -108,7 +108,7 @@ class Case:
 
     @property
     def gradients(self) -> FloatArray:
-        """Ln of the mean square gradients over that of the last layer, (depth + 1,), by theory."""
+        """Ln of the squared gradients over that of the last layer, (depth + 1,), by theory."""
         return self.own_prediction.log_gradient
 
     @cached_property

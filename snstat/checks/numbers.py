@@ -193,10 +193,12 @@ def _seen(seen: FloatArray, layer: int, out: BoolArray, words: str, end: int) ->
 
 def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     """Gradients by their root mean square over that of the last layer, whose scale is 1."""
-    seen = np.sqrt(case.seen(GRADIENT)[: case.depth + 1])
+    # From squared norms to those of a unit.
+    share = units(case.stack)[-1] / units(case.stack)
+    seen = np.sqrt(case.seen(GRADIENT)[: case.depth + 1] * share)
     seen[seen == 0] = math.nan  # what is too small comes before: zeros are those of dead units
     with np.errstate(over="ignore"):
-        root = np.exp(0.5 * case.gradients)
+        root = np.exp(0.5 * (case.gradients + np.log(share)))
     crossing = _crossing(
         case, root, seen, lambda x: (x < form.smallest) | (x > form.largest), "seen", back=True
     )

@@ -109,7 +109,7 @@ def test_z_scores_are_standard_normal_at_width_64(runs, name):
             for run in runs.values()
             if len(layers := run.layers(name)) > offset
         ]
-        # Of gradients GELU's are not known, and of ReLU's those of one layer.
+        # Of gradients GELU's are known in one layer, and ReLU's in two.
         assert len(chosen) >= (len(runs) if name != GRADIENT else 2 * len(SAMPLED))
         corrected, plain = (
             np.array([run.z(name, against(run))[layer] for run, layer in chosen])
