@@ -44,7 +44,7 @@ class Measured:
     """What a simulation measured: `estimate` and `stderr` (layers, statistics), `finite`
     (layers,), over layers 0..; fewer than depth + 1 if it was interrupted.
 
-    `log_gradient` (trials, layers) is ln of the mean square gradient over that of the last layer,
+    `log_gradient` (trials, layers) is ln of the squared gradient over that of the last layer,
     None where it was not asked for or the run was interrupted.
     """
 

@@ -5,8 +5,9 @@ Going back from the last layer, one sample's pre-activation gradient δ_l = φ'(
 pre-activations z, (δ·z)²/(|δ|²q), U is q ∂ln|δ_l|²/∂q_l, V the variance of ln|δ_l|² and C its
 covariance between two samples, whose read-outs and so gradients are independent. The gradient of
 the output of layer l is Wᵀδ_{l+1}, as if φ' were 1. The mean over a batch of B adds
-½(1 − 1/B)(V − C) to the expected logarithm. Orthogonal weights keep lengths and angles of δ too: of a square matrix (`kept` 1), the
-part of squares that is linear in them does not fluctuate. Derived in docs/finite-width.md.
+½(1 − 1/B)(V − C) to the expected logarithm. Orthogonal weights keep lengths and angles of δ too:
+of a square matrix (`kept` 1), the part of squares that is linear in them does not fluctuate.
+Derived in docs/finite-width.md.
 """
 
 from __future__ import annotations

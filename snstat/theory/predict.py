@@ -270,9 +270,7 @@ def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> 
     return dead
 
 
-def _log_gradient(
-    stack: Stack, derivative_square: FloatArray, shares: FloatArray
-) -> FloatArray:
+def _log_gradient(stack: Stack, derivative_square: FloatArray, shares: FloatArray) -> FloatArray:
     """Return ln(g_l/g_depth) of the squared norms g of the gradients of layer outputs.
 
     They are γ_{l−1} = W_lᵀ (φ'(z_l) ∘ γ_l), so that g_{l−1} = G_l² E[φ'(z_l)²] g_l for one sample,

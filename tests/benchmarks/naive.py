@@ -55,13 +55,13 @@ def assert_statistics(rows):
 
 
 def assert_gradients(gradients):
-    """Compare a peer's mean square gradients of layers 0.. with the chain rule's."""
+    """Compare a peer's squared gradients of layers 0.. with the chain rule's."""
     h = NETWORK.read_out.astype(np.float64)
     squares = []
     for layer in range(LAYERS, 0, -1):
+        squares.append((h**2).mean())
         z, _ = states()[layer - 1]
         h = h * ACTIVATIONS["selu"].derivative(z)
-        squares.append((h**2).mean())
         h = h @ NETWORK.weights(layer).astype(np.float64).T
     squares.append((h**2).mean())
     np.testing.assert_allclose(gradients, np.array(squares[::-1]) / squares[0], rtol=TOLERANCE)

@@ -82,8 +82,8 @@ def forward(width, batch, *, inputs=None, weights=None):
 
 
 def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None):
-    """Make a forward and a backward pass: `run()` returns (layers, statistics) and the mean square
-    gradients (layers + 1,) over that of the last layer.
+    """Make a forward and a backward pass: `run()` returns (layers, statistics) and the squared
+    gradients (layers + 1,) of layer outputs over that of the last.
 
     L is the sum of the last layer times a random `read_out` (batch, width).
     """
@@ -110,10 +110,10 @@ def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None):
         h = out
         squares = np.empty(layers + 1)
         for layer in range(layers, 0, -1):
+            squares[layer] = np.vdot(h, h)
             x = states[layer]
             # SELU's slope from its value: λ, or λα exp(z) = φ(z) + λα.
             h = h * np.where(x > 0, np.float32(LAMBDA), x + np.float32(LAMBDA * ALPHA))
-            squares[layer] = np.vdot(h, h)
             h = h @ used[layer - 1].T
             h *= scale
         squares[0] = np.vdot(h, h)

@@ -84,8 +84,8 @@ def forward(width, batch, *, inputs=None, weights=None, activation="selu"):
 
 
 def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None, activation="selu"):
-    """Make a forward pass and one of autograd: `run()` returns (layers, statistics) and the mean
-    square gradients (layers + 1,) over that of the last layer.
+    """Make a forward pass and one of autograd: `run()` returns (layers, statistics) and the
+    squared gradients (layers + 1,) of layer outputs over that of the last.
 
     L is the sum of the last layer times a random `read_out` (batch, width).
     """
@@ -113,8 +113,8 @@ def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None, 
         x = source
         for layer in range(1, layers + 1):
             z = torch.mm(x, draw(layer))
-            z.register_hook(note)
             x = apply(z)
+            x.register_hook(note)
             rows.append(statistics(x.detach(), z.detach().amax(0), flat_below))
         # The gradient of L with respect to the last layer is the read-out itself.
         x.backward(out)

@@ -157,7 +157,7 @@ def test_gradients_average_over_samples():
             slopes[layer, column] = ((1.0 - x * x) ** 2) @ density
             q = (x * x) @ density
     output = np.prod(slopes, axis=0).mean()
-    assert prediction.log_gradient_factor == pytest.approx(math.log(output), abs=1e-6)
+    assert prediction.log_gradient[0] == pytest.approx(math.log(output), abs=1e-6)
 
 
 def test_saturated_units_by_sample():
@@ -211,8 +211,8 @@ def test_zeros_stay_at_rest():
     prediction = predict(stack, 2, DataInputs("rows", rows, 2).moments())
     alone = predict(stack, 1, DataInputs("rows", rows[1:], 1).moments())
     slope = float(ACTIVATIONS["selu"].derivative(np.zeros(1))[0]) ** 2
-    both = (math.exp(alone.log_gradient_factor) + slope**3) / 2.0
-    assert prediction.log_gradient_factor == pytest.approx(math.log(both), rel=1e-12)
+    both = (math.exp(alone.log_gradient[0]) + slope**3) / 2.0
+    assert prediction.log_gradient[0] == pytest.approx(math.log(both), rel=1e-12)
 
 
 def test_layers_after_all_classes_have_settled_cost_nothing(monkeypatch):

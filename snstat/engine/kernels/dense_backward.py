@@ -1,8 +1,8 @@
 """The backward pass of the dense sampler: weights are drawn again from their counters.
 
 Arrays hold units by rows, (units, batch), as in dense.py. Gradients of pre-activations are scaled
-to mean square 1 at every layer, so that no depth overflows; the caller adds the logarithms. A layer is made in
-blocks of units (columns of its weights), which may be run by different threads.
+to mean square 1 at every layer, so that no depth overflows; the caller adds the logarithms. A layer
+is made in blocks of units (columns of its weights), which may be run by different threads.
 """
 
 from __future__ import annotations
