@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from threading import Lock
-from types import MappingProxyType
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import resolve
 from snstat.results import STATISTICS, InputMoments, NormClasses
-from snstat.stack import DenseLayer, Stack
+from snstat.stack import Stack
 from snstat.theory.by_layer import activations_of, by_layer
+from snstat.theory.chain import Chain, begin
 from snstat.theory.classes import (
     ClassStates,
     PairStates,
@@ -25,7 +24,7 @@ from snstat.theory.classes import (
     pooled,
 )
 from snstat.theory.dead import dead_fraction
-from snstat.theory.dense import DenseStep, dense_step
+from snstat.theory.dense import DenseStep
 from snstat.theory.linear import without_noise
 from snstat.theory.quadrature import FloatArray
 
@@ -35,7 +34,38 @@ KEPT = 2**14
 _ONE_SIZE = 1e-9
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Statistics(Mapping[str, FloatArray]):
+    """The columns of statistics by name; those that need pairs of samples are made when first
+    asked for."""
+
+    def __init__(
+        self,
+        inputs: InputMoments,
+        columns: Mapping[str, FloatArray],
+        later: Mapping[str, Callable[[], FloatArray]],
+    ) -> None:
+        self._inputs, self._later = inputs, dict(later)
+        self._columns = {name: self._whole(name, column) for name, column in columns.items()}
+
+    def _whole(self, name: str, column: FloatArray) -> FloatArray:
+        """Return the column with what is known of layer 0."""
+        if name != "dead_fraction" and not (name == "cosine" and np.isnan(column).all()):
+            column[0] = self._inputs[name]
+        return column
+
+    def __getitem__(self, name: str) -> FloatArray:
+        if name not in self._columns and name in self._later:
+            self._columns[name] = self._whole(name, self._later[name]())
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(STATISTICS)
+
+    def __len__(self) -> int:
+        return len(STATISTICS)
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """Theory of a stack; every array has shape (depth + 1,), NaN where there is none.
 
@@ -45,16 +75,22 @@ class Prediction:
     ∂L/∂(layer output) over the same at the last layer.
     `sample_second_moment` (depth + 1, classes) is q of samples by their norm, of which there are
     `shares` (classes,): one class but for data whose samples differ in norm; the last one is then
-    the largest sample, counted elsewhere.
+    the largest sample, counted elsewhere. What needs pairs of samples, `misalignment` and some of
+    the statistics, is computed when it is first asked for.
     """
 
-    statistics: Mapping[str, FloatArray]
+    statistics: Statistics
     pre_second_moment: FloatArray
-    misalignment: FloatArray
+    pairs: Callable[[], PairStates]
     growth: FloatArray
     log_gradient: FloatArray
     sample_second_moment: FloatArray
     shares: FloatArray
+
+    @property
+    def misalignment(self) -> FloatArray:
+        """1 − c of the pre-activations, (depth + 1,)."""
+        return self.pairs().misalignment
 
 
 def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
@@ -65,30 +101,40 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     """
     if inputs.norms is not None:
         return _of_classes(stack, batch, inputs, inputs.norms)
-    steps, index = _follow(stack, batch, inputs)
+    chains = _chains(stack, inputs)
+    steps, index = _sizes(stack, chains)
 
-    def column(value: Callable[[DenseStep], float], at_input: float = math.nan) -> FloatArray:
-        table = np.array([*(value(step) for step in steps), math.nan])
-        return np.concatenate([[at_input], table[index]])
+    def column(value: Callable[[DenseStep], float]) -> FloatArray:
+        table = np.array([math.nan, *(value(step) for step in steps)])
+        return table[index]
 
-    cosine = column(_cosine)
-    if batch == 1 or _stays_zero(stack, inputs):
-        cosine[:] = math.nan
-    variance = column(lambda step: step.moments.variance)
-    q, misalignment = column(lambda step: step.pre_second_moment), column(lambda s: s.misalignment)
+    @cache
+    def pairs() -> PairStates:
+        return _pairs(stack, chains, _input_gap(batch, inputs))
+
+    q, variance = column(lambda step: step.pre_second_moment), column(lambda s: s.moments.variance)
     columns = {
         "mean": column(_mean),
         "variance": variance,
         "second_moment": column(lambda step: step.second_moment),
-        "variance_over_batch": (1.0 - 1.0 / batch) * column(lambda step: step.gap),
         "variance_over_units": variance.copy(),
-        "cosine": cosine,
         "kurtosis": column(lambda step: step.moments.kurtosis),
-        "dead_fraction": _dead(stack, batch, q, misalignment),
+    }
+
+    alone = batch == 1 or _stays_zero(stack, inputs)
+    later = {
+        "variance_over_batch": lambda: (1.0 - 1.0 / batch) * pairs().gap,
+        "cosine": lambda: pairs().cosine * (math.nan if alone else 1.0),
+        "dead_fraction": lambda: _dead(stack, batch, q, pairs().misalignment),
     }
     slopes = column(lambda step: step.moments.derivative_square)[:, None]
     return _prediction(
-        stack, inputs, columns, misalignment, q=q[:, None], slopes=slopes, shares=np.ones(1)
+        stack,
+        Statistics(inputs, columns, later),
+        pairs,
+        q=q[:, None],
+        slopes=slopes,
+        shares=np.ones(1),
     )
 
 
@@ -96,18 +142,25 @@ def _of_classes(stack: Stack, batch: int, inputs: InputMoments, norms: NormClass
     """Return theory of samples that differ in norm, each class of which goes its own way."""
     states = follow_classes(stack, norms)
     columns = pooled(states, norms.samples, batch)
-    unknown = np.full(stack.depth + 1, math.nan)
-    pairs = PairStates(unknown, 0.0 * columns["second_moment"], unknown.copy())
-    if batch > 1:
-        pairs = follow_pairs(stack, norms, states)
-    columns["variance_over_batch"] = (1.0 - 1.0 / batch) * pairs.gap
-    columns["cosine"] = pairs.cosine
-    columns["dead_fraction"] = _dead_of_classes(stack, batch, norms, states, pairs.misalignment)
+
+    @cache
+    def pairs() -> PairStates:
+        if batch > 1:
+            return follow_pairs(stack, norms, states)
+        unknown = np.full(stack.depth + 1, math.nan)
+        return PairStates(unknown, 0.0 * columns["second_moment"], unknown.copy())
+
+    later = {
+        "variance_over_batch": lambda: (1.0 - 1.0 / batch) * pairs().gap,
+        "cosine": lambda: 1.0 * pairs().cosine,
+        "dead_fraction": lambda: _dead_of_classes(
+            stack, batch, norms, states, pairs().misalignment
+        ),
+    }
     return _prediction(
         stack,
-        inputs,
-        columns,
-        pairs.misalignment,
+        Statistics(inputs, columns, later),
+        pairs,
         q=states.q,
         slopes=states.derivative_square,
         shares=states.shares,
@@ -141,95 +194,63 @@ def _dead_of_classes(
 
 def _prediction(
     stack: Stack,
-    inputs: InputMoments,
-    columns: Mapping[str, FloatArray],
-    misalignment: FloatArray,
+    statistics: Statistics,
+    pairs: Callable[[], PairStates],
     *,
     q: FloatArray,
     slopes: FloatArray,
     shares: FloatArray,
 ) -> Prediction:
-    """Return the record of what is known of layers 1 and on; q and E[φ'²] are (depth + 1,
-    classes)."""
-    for name, column in columns.items():
-        if name != "dead_fraction" and not (name == "cosine" and np.isnan(column).all()):
-            column[0] = inputs[name]
+    """Return the record of what is known; q and E[φ'²] are (depth + 1, classes)."""
     growth = by_layer(stack, lambda layer: layer.square_gain) * (slopes @ shares)
-    return Prediction(
-        MappingProxyType({name: columns[name] for name in STATISTICS}),
-        q @ shares,
-        misalignment,
-        growth,
-        _log_gradient(stack, slopes, shares),
-        q,
-        shares,
-    )
+    logs = _log_gradient(stack, slopes, shares)
+    return Prediction(statistics, q @ shares, pairs, growth, logs, q, shares)
 
 
-def _follow(
-    stack: Stack, batch: int, inputs: InputMoments
-) -> tuple[list[DenseStep], npt.NDArray[np.intp]]:
-    """Return the steps that differ, and which of them is that of layers 1..depth, (depth,): −1
-    from where the state overflows on."""
-    begin = _begin if stack.depth <= KEPT else _Chain
-    state = (inputs.second_moment, _input_gap(batch, inputs), inputs.silent)
-    found: list[DenseStep] = []
-    index = np.full(stack.depth, -1)
+def _chains(stack: Stack, inputs: InputMoments) -> list[tuple[int, int, Chain]]:
+    """Return (first layer, layers, chain) of equal layers, as far as the state is finite."""
+    second_moment, silent = inputs.second_moment, inputs.silent
+    found = []
     for first, count, layer in stack.segments():
-        steps, settled = begin(layer, *state).until(count)
+        chain = begin(layer, second_moment, silent=silent, kept=stack.depth <= KEPT)
+        found.append((first, count, chain))
+        steps, settled = chain.until(count)
+        if not settled and len(steps) < count:
+            break
+        second_moment, silent = steps[-1].second_moment, steps[-1].silent
+    return found
+
+
+def _sizes(
+    stack: Stack, chains: list[tuple[int, int, Chain]]
+) -> tuple[list[DenseStep], npt.NDArray[np.intp]]:
+    """Return the steps that differ, and which of them, counted from 1, is that of layers
+    0..depth, (depth + 1,): 0 of the input, and from where the state overflows on."""
+    found: list[DenseStep] = []
+    index = np.zeros(stack.depth + 1, dtype=np.intp)
+    for first, count, chain in chains:
+        steps, settled = chain.until(count)
         known = count if settled else len(steps)
         places = np.minimum(np.arange(known), len(steps) - 1)
-        index[first - 1 : first - 1 + known] = len(found) + places
+        index[first : first + known] = 1 + len(found) + places
         found += steps
-        if known < count:
-            break
-        last = steps[-1]
-        state = (last.second_moment, last.gap, last.silent)
     return found, index
 
 
-class _Chain:
-    """The steps of equal layers, as far as anybody asked for them, in whatever thread."""
-
-    def __init__(
-        self,
-        layer: DenseLayer,
-        second_moment: float,
-        gap: float,
-        silent: bool,  # noqa: FBT001  # a key of a cache
-    ) -> None:
-        self._layer = layer
-        self._input = second_moment, gap, silent
-        self._steps: list[DenseStep] = []
-        self._settled: bool | None = None  # None: not at the end yet
-        self._lock = Lock()
-
-    def until(self, depth: int) -> tuple[list[DenseStep], bool]:
-        """Return the steps up to `depth` layers, and whether the state repeats before that."""
-        with self._lock:
-            while len(self._steps) < depth and self._settled is None:
-                self._advance()
-            return self._steps[:depth], len(self._steps) < depth and bool(self._settled)
-
-    def _advance(self) -> None:
-        """Add a step, which is one change of state: an interrupt leaves all or nothing of it."""
-        steps = self._steps
-        previous = steps[-1] if steps else None
-        state = self._input
-        if previous is not None:
-            state = (previous.second_moment, previous.gap, previous.silent)
-        second_moment, gap, silent = state
-        step = dense_step(self._layer, second_moment, gap, previous, silent=silent)
-        if step is None:
-            self._settled = False
-        elif step is previous:
-            self._settled = True
-        else:
-            steps.append(step)
-
-
-# Stacks that differ in depth only begin alike.
-_begin = lru_cache(maxsize=64)(_Chain)
+def _pairs(stack: Stack, chains: list[tuple[int, int, Chain]], gap: float) -> PairStates:
+    """Return what becomes of two samples that begin with this `gap`."""
+    columns = np.full((3, stack.depth + 1), math.nan)
+    for first, count, chain in chains:
+        steps = chain.pairs(gap).until(count)
+        sizes, settled = chain.until(count)
+        if not steps:
+            break
+        known = count if settled else len(sizes)
+        places = np.minimum(np.arange(known), len(steps) - 1)
+        table = np.array([(step.misalignment, step.gap, step.cosine) for step in steps])
+        columns[:, first : first + known] = table[places].T
+        gap = steps[-1].gap
+    return PairStates(*columns)
 
 
 def _input_gap(batch: int, inputs: InputMoments) -> float:
@@ -253,11 +274,6 @@ def _stays_zero(stack: Stack, inputs: InputMoments) -> bool:
 
 def _mean(step: DenseStep) -> float:
     return without_noise(step.moments.mean, math.sqrt(step.second_moment))
-
-
-def _cosine(step: DenseStep) -> float:
-    total = step.second_moment
-    return without_noise(1.0 - step.gap / total, 1.0) if total > 0 else math.nan
 
 
 def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> FloatArray:

@@ -47,25 +47,30 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
     """Return how likely networks of `stack` have fallen silent for a batch of `batch` samples.
 
     `prediction` is theory of at least the layers of the stack. Both probabilities are 0 for
-    activations that are nowhere exactly 0 but at single points.
+    activations that are nowhere exactly 0 but at single points, and `share` is where `most` is
+    negligible.
     """
     at_zero = float(resolve(stack.activation).function(np.zeros(())))
     biased = bool(np.nansum(by_layer(stack, lambda layer: layer.bias_std)) > 0)
-    all_units, most = np.zeros((2, stack.depth + 1))
+    lasting = not biased and at_zero == 0
+    half, widths = np.zeros(stack.depth + 1), units(stack)
+    for name, layers in activations_of(stack):
+        resting = _where_zero(resolve(name))
+        # A half-line that ends at 0 holds half of any symmetric distribution, others less.
+        one_sided = all(high <= 0 for _, high in resting) or all(low >= 0 for low, _ in resting)
+        half[layers] = (0.5 if one_sided else 1.0) if resting else 0.0
+    most = _accumulated(half, widths)
+    if most[-1] <= NEGLIGIBLE:
+        return Silence(np.zeros(stack.depth + 1), most, lasting)
+    dead = np.zeros(stack.depth + 1)
     for name, layers in activations_of(stack):
         activation = resolve(name)
         resting = _where_zero(activation)
         if resting:
             zero = replace(activation, flat=resting)
             q, misalignment = prediction.pre_second_moment[layers], prediction.misalignment[layers]
-            all_units[layers] = dead_fraction(zero, q, misalignment, batch)
-            # A half-line that ends at 0 holds half of any symmetric distribution, others less.
-            half = all(high <= 0 for _, high in resting) or all(low >= 0 for low, _ in resting)
-            most[layers] = 0.5 if half else 1.0
-    widths = units(stack)
-    return Silence(
-        _accumulated(all_units, widths), _accumulated(most, widths), not biased and at_zero == 0
-    )
+            dead[layers] = dead_fraction(zero, q, misalignment, batch)
+    return Silence(_accumulated(dead, widths), most, lasting)
 
 
 def dead_with_silence(

@@ -237,6 +237,7 @@ def test_depth_costs_little():
         stack = Stack.build(name, 100_000, 256)
         moments = DrawnInputs("normal", 256, 16, 0.0, 1.0).moments()
         prediction = predict(stack, 16, moments)
+        assert prediction.misalignment.shape == (100_001,)  # which takes its own time
         start = time.perf_counter()
         finite_width(stack, 16, moments, prediction, backward=True)
         # Some 20 ms; bounded for a busy machine.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pkgutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -395,3 +396,41 @@ def test_threads_that_ask_for_the_same_stack_get_the_same_theory():
                 assert one == pytest.approx(expected, rel=1e-12)
     finally:
         sys.setswitchinterval(interval)
+
+
+def counted(monkeypatch, target, into):
+    """Count the calls of the function at `target`."""
+    original = pkgutil.resolve_name(target)
+
+    def call(*arguments, **options):
+        into.append(arguments)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(target, call)
+
+
+def test_one_sample_needs_no_pairs(monkeypatch):
+    """Pairs are computed when a statistic of them is asked for, and then once."""
+    calls = []
+    counted(monkeypatch, "snstat.theory.dense.pair_gap", calls)
+    # Gains that no other test has: chains are kept.
+    prediction = predict(Stack.build("tanh", 10, weight_gain=1.2345), 8, drawn(0.3))
+    for name in ("mean", "variance", "second_moment", "variance_over_units", "kurtosis"):
+        assert np.isfinite(prediction.statistics[name]).all()
+    assert np.isfinite(prediction.log_gradient).all()
+    assert list(prediction.statistics) == list(STATISTICS)
+    assert calls == []
+    assert np.isfinite(prediction.statistics["cosine"]).all()
+    assert np.isfinite(prediction.misalignment[1:]).all()
+    assert len(calls) == 10
+
+
+def test_stacks_alike_at_infinite_width_are_followed_once(monkeypatch):
+    calls = []
+    counted(monkeypatch, "snstat.theory.dense.centred_moments", calls)
+    for width in (16, 64, 1024):
+        for init in ("lecun_normal", "lecun_uniform"):
+            stack = Stack.build("tanh", 10, width, weight_gain=1.2346, init=init)
+            found = predict(stack, 8, drawn(0.3)).statistics["variance"]
+            assert np.isfinite(found).all()
+    assert len(calls) == 10

@@ -1,0 +1,108 @@
+"""The states of equal layers one after another, as far as anybody asks for them.
+
+Sizes and angles are followed apart: what one sample is enough for never computes pairs.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import Lock
+
+from snstat.stack import DenseLayer
+from snstat.theory.dense import DenseStep, PairStep, dense_step, pair_step
+
+# Pairs of so many gaps of the input are kept for one chain.
+_KEPT_PAIRS = 4
+
+
+class Chain:
+    """Steps of equal layers after a state, in whatever thread: the first as the state overflows
+    or repeats is the end."""
+
+    def __init__(
+        self,
+        layer: DenseLayer,
+        second_moment: float,
+        silent: bool,  # noqa: FBT001  # a key of a cache
+    ) -> None:
+        self.layer = layer
+        self._input = second_moment, silent
+        self._steps: list[DenseStep] = []
+        self._settled: bool | None = None  # None: not at the end yet
+        self._pairs: dict[float, PairChain] = {}
+        self._lock = Lock()
+
+    def until(self, depth: int) -> tuple[list[DenseStep], bool]:
+        """Return the steps up to `depth` layers, and whether the state repeats before that."""
+        with self._lock:
+            while len(self._steps) < depth and self._settled is None:
+                self._advance()
+            return self._steps[:depth], len(self._steps) < depth and bool(self._settled)
+
+    def pairs(self, gap: float) -> PairChain:
+        """Return the same layers for two samples that begin with this `gap`."""
+        with self._lock:
+            if gap not in self._pairs:
+                if len(self._pairs) >= _KEPT_PAIRS:
+                    del self._pairs[next(iter(self._pairs))]
+                self._pairs[gap] = PairChain(self, gap)
+            return self._pairs[gap]
+
+    def _advance(self) -> None:
+        """Add a step, which is one change of state: an interrupt leaves all or nothing of it."""
+        steps = self._steps
+        previous = steps[-1] if steps else None
+        second_moment, silent = self._input
+        if previous is not None:
+            second_moment, silent = previous.second_moment, previous.silent
+        step = dense_step(self.layer, second_moment, previous, silent=silent)
+        if step is None:
+            self._settled = False
+        elif step is previous:
+            self._settled = True
+        else:
+            steps.append(step)
+
+
+class PairChain:
+    """The steps of two samples along a chain."""
+
+    def __init__(self, chain: Chain, gap: float) -> None:
+        self._chain, self._gap = chain, gap
+        self._steps: list[PairStep] = []
+        self._settled = False
+        self._lock = Lock()
+
+    def until(self, depth: int) -> list[PairStep]:
+        """Return the steps up to `depth` layers: fewer where the state overflows or repeats."""
+        sizes, settled = self._chain.until(depth)
+        with self._lock:
+            steps = self._steps
+            while len(steps) < depth and not self._settled:
+                number = len(steps)
+                if number >= len(sizes) and not (settled and sizes):
+                    break
+                size = sizes[min(number, len(sizes) - 1)]
+                repeated = steps[-1] if number >= len(sizes) else None
+                gap = steps[-1].gap if steps else self._gap
+                step = pair_step(self._chain.layer, size, gap, repeated)
+                if step is repeated:
+                    self._settled = True
+                else:
+                    steps.append(step)
+            return steps[:depth]
+
+
+# Stacks that differ in depth only begin alike, and those that differ in width are one in the limit.
+_begin = lru_cache(maxsize=64)(Chain)
+
+
+def begin(layer: DenseLayer, second_moment: float, *, silent: bool, kept: bool) -> Chain:
+    """Return the chain of layers equal to `layer`, of a cache where it is to be `kept`.
+
+    Units and the shape of distributions are of no importance at infinite width.
+    """
+    alike = DenseLayer(
+        layer.activation, 1, 1, "normal", layer.square_gain, "normal", layer.bias_std
+    )
+    return _begin(alike, second_moment, silent) if kept else Chain(alike, second_moment, silent)
