@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,10 @@ from snstat.theory.silence import silence
 
 # So many units are never all 0: with one sample, as half of them are, once in 2⁶⁴ layers.
 WIDE = 64
+# Cases made from another one that are kept.
+KEPT = 64
+# Statistics that more than one sample is needed for.
+PAIRS = frozenset({"variance_over_batch", "cosine", "dead_fraction"})
 # Statistics between 0 and 1 of which few values are possible.
 SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
 
@@ -40,10 +44,20 @@ class Case:
     bounds: Bounds
     run: Run | None = None
     _longer: Case | None = None
+    _made: dict[Hashable, Case] = field(default_factory=dict, repr=False)
 
     def changed(self, **changes: Any) -> Case:
         """Return the same case with another `weight_gain`, `bias_std`, `depth` or `width`, other
         moments of the `inputs` or another `number_format`, not yet run."""
+        # Several findings try out the same changes.
+        key = tuple(sorted(changes.items()))
+        if key not in self._made:
+            if len(self._made) >= KEPT:
+                del self._made[next(iter(self._made))]
+            self._made[key] = self._changed(changes)
+        return self._made[key]
+
+    def _changed(self, changes: dict[str, Any]) -> Case:
         # A shorter stack is the beginning of this one, but for a last layer unlike the others.
         beginning = changes.keys() == {"depth"} and self.stack.last is None
         longer = self._longer or self if beginning else None
@@ -67,7 +81,7 @@ class Case:
     @cached_property
     def thought(self) -> Case:
         """The same case by theory alone, as remedies are tried out."""
-        return self if self.run is None else replace(self, run=None)
+        return self if self.run is None else replace(self, run=None, _made={})
 
     @property
     def depth(self) -> int:
@@ -100,11 +114,18 @@ class Case:
         return predict(self.whole, self.batch, self.inputs)
 
     @cached_property
-    def own_prediction(self) -> Prediction:
-        """Theory of the layers 0..depth."""
-        if self.limit == self.depth:
+    def alone(self) -> Prediction:
+        """Theory of the layers 0..limit that one sample is enough for: pairs take far longer."""
+        if self.batch == 1 or "prediction" in self.__dict__:
             return self.prediction
-        return predict(self.stack, self.batch, self.inputs)
+        return predict(self.whole, 1, self.inputs)
+
+    @cached_property
+    def own_prediction(self) -> Prediction:
+        """Theory of the layers 0..depth that one sample is enough for."""
+        if self.limit == self.depth:
+            return self.alone
+        return predict(self.stack, 1, self.inputs)
 
     @property
     def gradients(self) -> FloatArray:
@@ -114,10 +135,11 @@ class Case:
     @cached_property
     def fluctuation(self) -> FloatArray:
         """Standard deviation between networks of the log second moment, (limit + 1,)."""
-        if self._longer is not None and self.limit <= self._longer.limit:
-            return self._longer.fluctuation[: self.limit + 1]
-        # Of one sample: what pairs of them do takes longer, and is not asked for.
-        return finite_width(self.whole, 1, self.inputs, self.prediction).fluctuation
+        longer = self._longer
+        # Only if somebody has asked for it: the whole of a deep stack takes far longer.
+        if longer is not None and "fluctuation" in longer.__dict__ and self.limit <= longer.limit:
+            return longer.fluctuation[: self.limit + 1]
+        return finite_width(self.whole, 1, self.inputs, self.alone).fluctuation
 
     @cached_property
     def expected(self) -> Mapping[str, FloatArray]:
@@ -127,18 +149,20 @@ class Case:
     @cached_property
     def silent(self) -> FloatArray:
         """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
-        if min(stretch.leading.fan_out for stretch in self.whole.stretches()) >= WIDE:
+        narrowest = min(stretch.leading.fan_out for stretch in self.whole.stretches())
+        if not self.activation.flat or narrowest >= WIDE:
             return np.zeros(self.limit + 1)
         return silence(self.whole, self.batch, self.prediction).share
 
     @cached_property
     def outlook(self) -> Outlook:
         """What becomes of the signal if the stack went on for ever."""
-        return outlook(self.whole, self.prediction)
+        return outlook(self.whole, self.alone)
 
     def predicted(self, name: str) -> FloatArray:
         """Return theory of a statistic, (limit + 1,), NaN where there is none."""
-        return self.prediction.statistics[name]
+        pairs = name in PAIRS and (name != "dead_fraction" or self.activation.flat)
+        return (self.prediction if pairs else self.alone).statistics[name]
 
     def seen(self, name: str) -> FloatArray:
         """Return the estimates of a statistic, (limit + 1,), NaN where nothing was seen."""

@@ -87,11 +87,11 @@ def _largest(case: Case, q: FloatArray, samples: float | None = None) -> FloatAr
 def _largest_predicted(case: Case) -> FloatArray:
     """Return about the largest activation by theory, (layers,): of samples that differ in norm,
     that of the largest one or of as many smaller ones as a batch holds."""
-    shares = case.prediction.shares
+    shares = case.alone.shares
     largest: FloatArray = np.max(
         [
             _largest(case, q, max(share * case.batch, 1.0))
-            for q, share in zip(case.prediction.sample_second_moment.T, shares, strict=True)
+            for q, share in zip(case.alone.sample_second_moment.T, shares, strict=True)
         ],
         axis=0,
     )

@@ -40,7 +40,7 @@ def dying(case: Case) -> bool:
 def too_few_alive(case: Case) -> Broken | None:
     """Return where dead units, or saturated ones, or dead networks, exceed their share."""
     dead = case.known("dead_fraction")
-    share = saturated_by_layer(case.whole, case.prediction)
+    share = saturated_by_layer(case.whole, case.alone)
     bounds, networks = case.bounds, dead_networks(case)
     found = [
         _beyond(
