@@ -20,7 +20,7 @@ from snstat.checks.judge import judge
 from snstat.checks.notes import not_judged, unlike
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
 from snstat.description import stack_of
-from snstat.engine.inputs import DRAWN, DrawnInputs
+from snstat.engine.inputs import DRAWN, DataInputs, DrawnInputs
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.memory import require_memory
 from snstat.plan import Plan, options_of
@@ -112,7 +112,14 @@ class Request:
             stack, inputs = stack_of(run.stack), _input_moments(run)
         else:
             stack, inputs = self.plan.stack, self.plan.inputs.moments()
-        return Case(stack, run.simulation.batch, inputs, self.bounds, run)
+        batch = run.simulation.batch
+        return Case(stack, batch, inputs, self.bounds, run, self._standardized)
+
+    def _standardized(self) -> InputMoments | None:
+        """Return the moments of the data standardized; None for a saved run, which has no data."""
+        if self.plan is None or not isinstance(self.plan.inputs, DataInputs):
+            return None
+        return self.plan.inputs.standardized().moments()
 
     # A saved run holds any numbers, and what overflows is judged as infinite.
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")

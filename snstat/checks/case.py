@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -43,6 +43,10 @@ class Case:
     inputs: InputMoments
     bounds: Bounds
     run: Run | None = None
+    # Returns the moments of the same data standardized, None where they cannot be had.
+    standardized: Callable[[], InputMoments | None] = lambda: None
+    # What rules found, by code: see `look`.
+    findings: dict[str, Any] = field(default_factory=dict, repr=False)
     _longer: Case | None = None
     _made: dict[Hashable, Case] = field(default_factory=dict, repr=False)
 
@@ -76,12 +80,21 @@ class Case:
             stack = stack.of_depth(changes.pop("depth"))
         if "number_format" in changes:
             bounds = replace(bounds, number_format=changes.pop("number_format"))
-        return Case(replace(stack, **changes), self.batch, inputs, bounds, None, longer)
+        return replace(
+            self,
+            stack=replace(stack, **changes),
+            inputs=inputs,
+            bounds=bounds,
+            run=None,
+            findings={},
+            _longer=longer,
+            _made={},
+        )
 
     @cached_property
     def thought(self) -> Case:
         """The same case by theory alone, as remedies are tried out."""
-        return self if self.run is None else replace(self, run=None, _made={})
+        return self if self.run is None else replace(self, run=None, findings={}, _made={})
 
     @property
     def depth(self) -> int:

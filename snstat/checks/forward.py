@@ -15,13 +15,13 @@ from snstat.checks.remedies import (
     change,
     gains,
     standard_inputs,
+    widest,
     with_biases,
     without_biases,
 )
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.checks.units import dying
 from snstat.results import FloatArray
-from snstat.widths import MAX_WIDTH
 
 # Square sums of weights in the domain of the SNN paper's theorem 1, arXiv:1706.02515.
 THEOREM_1 = (0.95, 1.1)
@@ -133,12 +133,15 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
 
     narrow = case.stack.width
     wide = 2 * narrow
-    while wide <= MAX_WIDTH and not at_target(wide):
+    most = widest(case)
+    while wide <= most and not at_target(wide):
         narrow, wide = wide, 2 * wide
+    if wide > most:
+        return
     while wide - narrow > max(wide // 16, 1):
         middle = (narrow + wide) // 2
         narrow, wide = (narrow, middle) if at_target(middle) else (middle, wide)
-    while wide <= MAX_WIDTH:
+    while wide <= most:
         yield replace(change(case, width=wide), tried=True)
         wide *= 2
 
@@ -222,7 +225,7 @@ RULES = (
         "mean or variance is off the target at the last layer (or --target-layer)",
         misses_target,
         None,
-        (wide_enough, gains, without_biases, more_layers, standard_inputs),
+        (standard_inputs, wide_enough, gains, without_biases, more_layers),
     ),
     Rule(
         "SN104",

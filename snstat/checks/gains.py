@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -13,13 +13,17 @@ from snstat.checks.case import Case
 from snstat.theory.centred import centred_moments
 from snstat.theory.dense import LARGEST_SECOND_MOMENT
 
-# Second moments of pre-activations among which the best gain is looked for.
+# Second moments of pre-activations among which the best gain is looked for, and some to try where
+# that does not help: as of sigmoid, whose slope is best where most units are saturated.
 PLACES = np.exp(np.linspace(math.log(0.01), math.log(100.0), 81))
+OTHER_PLACES = (0.1, 0.3, 3.0, 10.0, 30.0)
 # A signal beyond these has gone wherever it goes.
 GONE = 1e6
 # Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
 # so many layers.
-LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 1000
+LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 500
+# After so many layers a signal has gone most of its way, and the fixed point tells the rest.
+SETTLED = 256
 LEAST_PLACE, MOST_PLACE = 1e-6, 1e6
 
 
@@ -32,12 +36,19 @@ def holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
     """
     now = f"{case.stack.hidden_gain:.4g}"
     found: dict[float, int] = {}
-    for exact in _gains(case):
-        for gain in (float(f"{exact:.4g}"), exact):
-            if f"{exact:.4g}" != now and gain not in found:
-                found[gain] = survival(case.changed(weight_gain=gain))
-                if found[gain] >= case.limit:
-                    break
+
+    def follow(gains: Iterable[float]) -> None:
+        for exact in gains:
+            for gain in (float(f"{exact:.4g}"), exact):
+                if f"{exact:.4g}" != now and gain not in found:
+                    found[gain] = survival(case.changed(weight_gain=gain))
+                    if found[gain] >= case.limit:
+                        break
+
+    follow(_gains(case))
+    # Tuned to the depth: where every fixed point repels, as for GELU, it keeps the signal longest.
+    if not any(layers >= case.limit for layers in found.values()):
+        follow([_tuned_gain(case)])
     return tuple(found.items())
 
 
@@ -59,15 +70,24 @@ def survival(case: Case) -> int:
             second, previous = centred_moments(activation, q).second_moment, q
             if not low <= second <= high:
                 return number - 1
+            if number - first == SETTLED:
+                # q moves one way: what its limit keeps within bounds is never beyond them.
+                limit = _limit(case.changed(depth=number))
+                if low <= limit <= high:
+                    break
     return case.limit
 
 
-def _gains(case: Case) -> Iterator[float]:
-    """Yield G with G² E[φ²] + b² = q for some q: what the second moment then stays at.
+def _limit(case: Case) -> float:
+    """Return the second moment that the signal approaches, NaN if it does not."""
+    outlook = case.outlook
+    if outlook.mean is None or outlook.variance is None:
+        return math.nan
+    return outlook.mean**2 + outlook.variance
 
-    The last one is tuned to the depth: where every fixed point repels, as for GELU, it keeps the
-    signal longest.
-    """
+
+def _gains(case: Case) -> Iterator[float]:
+    """Yield G with G² E[φ²] + b² = q for some q: what the second moment then stays at."""
     target = case.bounds.target(case.stack.activation)
     if target == (0.0, 1.0):
         yield 1.0  # exactly, but for biases that come with the initialiser
@@ -75,7 +95,7 @@ def _gains(case: Case) -> Iterator[float]:
         yield from _gain_of_target(case, *target)
     bias = case.layer.bias_std**2
     found: list[tuple[float, float]] = []
-    for q in (1.0, *PLACES.tolist()):
+    for q in (1.0, *OTHER_PLACES, *PLACES.tolist()):
         state = centred_moments(case.activation, q)
         if q > bias and state.second_moment > 0:
             square = (q - bias) / state.second_moment
@@ -84,7 +104,8 @@ def _gains(case: Case) -> Iterator[float]:
     if found:
         yield found[0][1]
         yield min(found)[1]
-    yield _tuned_gain(case)
+        # The nearest to χ = 1 first.
+        yield from (gain for _, gain in sorted(found[1 : 1 + len(OTHER_PLACES)]))
 
 
 def _gain_of_target(case: Case, mean: float, variance: float) -> Iterator[float]:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from snstat.checks.case import Case
 from snstat.checks.chance import before, steadier
-from snstat.checks.look import look, soon_broken
+from snstat.checks.look import broken_within, look, looked
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
@@ -77,7 +77,7 @@ def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
     for theory to say anything of one of them.
     """
     partial = ""
-    foreseen = rule.code in look(case.thought)
+    foreseen = looked(case.thought, rule.code) is not None
     families = [*rule.families, steadier]
     if foreseen:
         families.append(last_resorts)
@@ -88,13 +88,9 @@ def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
             return remedy.words
         if not (foreseen or remedy.tried):
             continue
-        soon = soon_broken(remedy.case)
-        if rule.code in soon or not soon <= codes or (soon and partial):
-            continue
-        left = set(look(remedy.case))
-        if not left:
+        left = broken_within(remedy.case, () if partial else codes - {rule.code, TOO_NARROW})
+        if left is not None and not left:
             return remedy.words
-        mends = rule.code not in left and left < codes and TOO_NARROW not in left
-        if mends and not partial:
+        if left is not None:
             partial = remedy.words
     return partial

@@ -3,44 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import lru_cache
 
 from snstat.checks.case import Case
 from snstat.checks.rule import Broken
 from snstat.checks.rules import RULES
 
 # Rules of any one layer, which stay broken whatever comes after it, and of the weights or of the
-# limit: q moves one way, so that all beginnings have one limit.
-# Those that need no pairs of samples come first: they are quickly told.
+# limit: q moves one way, so that all beginnings have one limit. Those that need no pairs of samples
+# come first: they are quickly told.
 LASTING = ("SN601", "SN101", "SN102", "SN104", "SN502", "SN401", "SN301")
 # Layers to look at before all.
 BEGINNINGS = (16, 128)
+# All rules, those that take longest last.
+ORDER = tuple(sorted(RULES, key=lambda code: (code in {"SN301", "SN401", "SN501"}, code)))
 
 
-# The findings of a case try out the same remedies.
-@lru_cache(maxsize=64)
+def looked(case: Case, code: str) -> Broken | None:
+    """Return how a rule is broken, None if it is not. A case is looked at once."""
+    if code not in case.findings:
+        case.findings[code] = RULES[code].look(case)
+    found: Broken | None = case.findings[code]
+    return found
+
+
 def look(case: Case) -> dict[str, Broken]:
     """Return how each rule is broken that is, by code."""
-    found = {code: rule.look(case) for code, rule in RULES.items()}
+    found = {code: looked(case, code) for code in RULES}
     return {code: broken for code, broken in found.items() if broken is not None}
 
 
-def soon_broken(case: Case) -> set[str]:
-    """Return rules that the first layers break already, and so the whole stack does.
+def broken_within(case: Case, allowed: Collection[str] = ()) -> set[str] | None:
+    """Return which rules are broken, or None as soon as one is that is not `allowed`.
 
-    Others may be broken too: this is to tell early what a look at all layers takes long for.
+    What the first layers break the whole stack does: they are looked at before all.
     """
     for depth in BEGINNINGS:
         if depth < case.limit:
             beginning = case.changed(depth=depth)
-            found = {code for code in LASTING if RULES[code].look(beginning) is not None}
-            if found:
-                return found
-    return set()
+            for code in LASTING:
+                if code not in allowed and looked(beginning, code) is not None:
+                    return None
+    found = set()
+    for code in ORDER:
+        if looked(case, code) is not None:
+            if code not in allowed:
+                return None
+            found.add(code)
+    return found
 
 
 def sound(case: Case, ignored: Collection[str] = ()) -> bool:
     """Return whether no rule is broken but those `ignored`, which is told by the first that is."""
-    if soon_broken(case).difference(ignored):
-        return False
-    return all(rule.look(case) is None for code, rule in RULES.items() if code not in ignored)
+    return broken_within(case, ignored) is not None

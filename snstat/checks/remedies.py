@@ -13,12 +13,16 @@ from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains
 from snstat.checks.rule import Broken, Remedy
 from snstat.results import InputMoments
-from snstat.widths import MAX_WIDTH
 
 # Longer lists of widths are not written out: fewer layers are so many of the first ones.
 LONGEST_WIDTHS = 60
 # Drawn inputs are normal unless asked otherwise.
 NORMAL_KURTOSIS = 3.0
+# Wider networks than these are no advice, but of very narrow ones.
+MUCH_WIDER, MOST_WIDTH, USUAL_WIDTH = 4, 65_536, 256
+STANDARD = (0.0, 1.0)
+# Data are told apart from their standard by what is more than rounding.
+NEARLY = 1e-3
 
 
 def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
@@ -52,6 +56,8 @@ def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
 
 
 def _inputs_words(old: InputMoments, new: InputMoments) -> list[str]:
+    if not new.drawn and new.mean == 0.0 and new.variance == 1.0:
+        return ["--standardize"]
     if not new.drawn:
         return [f"inputs scaled by {math.sqrt(new.second_moment / old.second_moment):.4g}"]
     words = []
@@ -97,9 +103,11 @@ def standard_inputs(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: AR
 
 def standard(case: Case) -> InputMoments | None:
     """Return the moments of inputs of mean 0 and variance 1, or of the target's second moment if
-    there is one; data are only scaled. None where the inputs are such already."""
+    there is another; data are then only scaled. None where the inputs are such already."""
     old = case.inputs
-    mean, variance = case.bounds.target(case.stack.activation) or (0.0, 1.0)
+    mean, variance = case.bounds.target(case.stack.activation) or STANDARD
+    if not old.drawn and (mean, variance) == STANDARD:
+        return _standardized(case)
     wanted = float(f"{math.sqrt(mean**2 + variance):.4g}") ** 2
     if not wanted > 0:
         return None
@@ -118,10 +126,32 @@ def standard(case: Case) -> InputMoments | None:
         )
         return None if (old.mean, old.variance) == (0.0, wanted) else new
     square = old.second_moment / wanted
-    # Data are told apart from their standard by what is more than rounding.
-    if not 0 < square < math.inf or math.isclose(square, 1.0, rel_tol=1e-3):
+    if not 0 < square < math.inf or math.isclose(square, 1.0, rel_tol=NEARLY):
         return None
     return old.scaled(square)
+
+
+def _standardized(case: Case) -> InputMoments | None:
+    """Return the moments of the data standardized: exactly, or of a saved run, whose data are not
+    at hand, as if all samples had one length."""
+    old = case.inputs
+    standard = math.isclose(old.variance, 1.0, rel_tol=NEARLY) and abs(old.mean) <= NEARLY
+    if standard or not 0 < old.variance < math.inf:
+        return None
+    exact = case.standardized()
+    if exact is not None:
+        return replace(exact, mean=0.0, variance=1.0)  # but for rounding
+    gap = old.variance_over_batch / old.variance * case.batch / max(case.batch - 1, 1)
+    return replace(
+        old,
+        mean=0.0,
+        variance=1.0,
+        second_moment=1.0,
+        variance_over_batch=old.variance_over_batch / old.variance,
+        variance_over_units=old.variance_over_units / old.variance,
+        cosine=math.nan if math.isnan(old.cosine) else 1.0 - gap,
+        largest=(old.largest + abs(old.mean)) / math.sqrt(old.variance),
+    )
 
 
 def wider_format(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
@@ -140,16 +170,22 @@ def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
         return
     if broken.value is None or broken.bound is None or not 0 < broken.bound <= broken.value:
         return
-    start, value = case, broken.value
+    start, value, most = case, broken.value, widest(case)
     # What is more than can be told is told of wider networks.
-    while value >= MAX_FLUCTUATION and 4 * start.stack.width <= MAX_WIDTH:
+    while value >= MAX_FLUCTUATION and 4 * start.stack.width <= 4 * most:
         start = start.changed(width=4 * start.stack.width)
         value = min(float(np.nanmax(start.fluctuation)), MAX_FLUCTUATION)
     least = max(start.stack.width * (value / broken.bound) ** 2, 1.0 + case.stack.width)
-    for width in (least, 1.0 + least, 1.05 * least, *(1.5**n * least for n in range(1, 10))):
-        if width <= MAX_WIDTH:
+    for width in (least, 1.0 + least, *(1.5**n * least for n in range(1, 8))):
+        if width <= most:
             yield change(case, width=math.ceil(width))
 
 
+def widest(case: Case) -> int:
+    """Return the largest width that is any use as advice: so many times the present one, or what
+    is nothing unusual."""
+    return min(max(MUCH_WIDER * case.stack.width, USUAL_WIDTH), MOST_WIDTH)
+
+
 # What mends most rules, the mildest first.
-HOLDING = (gains, without_biases, standard_inputs)
+HOLDING = (standard_inputs, gains, without_biases)

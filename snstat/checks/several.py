@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains, survival
-from snstat.checks.look import look, soon_broken, sound
-from snstat.checks.remedies import change, standard, wider
+from snstat.checks.look import broken_within, look, looked, sound
+from snstat.checks.remedies import change, standard, wider, widest
 from snstat.checks.rule import Broken, Remedy
-from snstat.widths import MAX_WIDTH
 
 TOO_NARROW = "SN502"
 # A target that no stack of this kind can reach is no reason to leave all else as it is.
 TARGET = frozenset({"SN103", "SN104"})
 # Where less than this share of the layers is left, a wider network is looked at too.
-FEW, WIDER = 8, 64
+FEW = 8
+# Of so many other gains, those that keep the signal longest, fewer layers are tried.
+PROMISING = 4
+# Rules that tell the layer before which they hold.
+LAYERED = ("SN101", "SN102", "SN502", "SN302", "SN401", "SN301")
 Changes = dict[str, Any]
 
 
@@ -30,7 +34,16 @@ def last_resorts(case: Case, broken: Broken) -> Iterator[Remedy]:
     found = [change(case, depth=depth) for depth in dict.fromkeys(depths[:1] + depths[-1:])]
     target = TARGET.intersection(look(case))
     found += several(case) or (several(case, target) if target else ())
-    yield from sorted(found, key=lambda remedy: -remedy.case.limit if remedy.case else 0)
+    found.sort(key=lambda remedy: -remedy.case.limit if remedy.case else 0)
+    yield from (_or_normalise(case, remedy) for remedy in found)
+
+
+def _or_normalise(case: Case, remedy: Remedy) -> Remedy:
+    """Return `remedy` with what else there is where it leaves fewer layers."""
+    if remedy.case is None or remedy.case.limit >= case.limit:
+        return remedy
+    words = f"no gain keeps {case.limit:,} layers of this width stable: {remedy.words}"
+    return replace(remedy, words=f"{words}, or normalise between layers")
 
 
 # All findings of a case ask for it.
@@ -47,10 +60,10 @@ def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, 
     most = case.limit
     if best is None:
         most, best = _most(case, candidates, ignored)
-        if most < case.limit // FEW and not case.stack.runs:
+        units = widest(case)
+        if most < case.limit // FEW and not case.stack.runs and units > case.stack.width:
             # More of them may be left of a wider network.
-            widest = min(WIDER * case.stack.width, MAX_WIDTH)
-            wide = [{**changes, "width": widest} for changes in candidates]
+            wide = [{**changes, "width": units} for changes in candidates]
             depth, changes = _most(case, wide, ignored)
             if changes is not None and depth > FEW * most:
                 most, best = depth, _narrowed(case, {**changes, "depth": depth}, ignored)
@@ -70,7 +83,12 @@ def _most(
 ) -> tuple[int, Changes | None]:
     """Return the most layers that any of the changes leaves of a sound stack, and which it is."""
     most, best = 0, None
-    for changes in candidates:
+    lasting = {id(changes): survival(case.changed(**changes)) for changes in candidates}
+    plain = [entry for entry in candidates if entry.keys() <= {"weight_gain", "width"}]
+    others = [entry for entry in candidates if entry not in plain]
+    for group in (plain, others):
+        group.sort(key=lambda changes: -lasting[id(changes)])
+    for changes in plain[:PROMISING] + others[:PROMISING]:
         # What is left as it is may well stay so, if only there are fewer layers.
         if most and not changes.keys() <= {"weight_gain", "width"}:
             break
@@ -111,9 +129,9 @@ def _candidates(case: Case) -> list[Changes]:
 
 def _widths(changed: Case, ignored: frozenset[str]) -> Iterator[int]:
     """Yield widths with which a case breaks no rule, if all that it breaks is the one of widths."""
-    broken = look(changed)
-    if broken.keys() - ignored == {TOO_NARROW}:
-        for remedy in wider(changed, broken[TOO_NARROW]):
+    narrow = looked(changed, TOO_NARROW)
+    if narrow is not None and sound(changed, ignored | {TOO_NARROW}):
+        for remedy in wider(changed, narrow):
             if remedy.case is not None and sound(remedy.case, ignored):
                 yield remedy.case.stack.width
 
@@ -121,11 +139,12 @@ def _widths(changed: Case, ignored: frozenset[str]) -> Iterator[int]:
 def _whole(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
     """Yield `changes`, with a larger width if need be, if all layers then break no rule."""
     changed = case.changed(**changes)
-    if survival(changed) < case.limit or soon_broken(changed) - ignored - {TOO_NARROW}:
+    if survival(changed) < case.limit:
         return
-    if look(changed).keys() <= ignored:
+    broken = broken_within(changed, ignored | {TOO_NARROW})
+    if broken is not None and broken <= ignored:
         yield changes
-    else:
+    elif broken is not None:
         for width in _widths(changed, ignored):
             yield {**changes, "width": width}
 
@@ -134,20 +153,27 @@ def _shortened(case: Case, changes: Changes, ignored: frozenset[str], more_than:
     """Return the most layers, more than `more_than`, with which a case so changed breaks no rule, 0
     for none.
 
-    It is looked for by halving: what holds for a stack mostly holds for a shorter one.
+    Rules that tell the layer where they are first broken say how many may be left. Else it is
+    looked for by halving: what holds for a stack mostly holds for a shorter one.
     """
     beyond = min(survival(case.changed(**changes)) + 1, case.limit)
     longest = case.changed(**changes, depth=beyond)
-
-    def holds(depth: int) -> bool:
-        return sound(longest.changed(depth=depth), ignored)
-
     depth = beyond - 1
-    while depth > more_than and not holds(depth):
-        beyond, depth = depth, depth // 2
+    while depth > more_than:
+        shorter = longest.changed(depth=depth)
+        told = [looked(shorter, code) for code in LAYERED if code not in ignored]
+        layers = [how.layer for how in told if how is not None and how.layer is not None]
+        if layers:
+            beyond = min([*layers, depth])
+            depth = beyond - 1
+        elif sound(shorter, ignored):
+            break
+        else:
+            beyond, depth = depth, depth // 2
     if depth <= more_than:
         return 0
     while beyond - depth > 1:
         middle = (depth + beyond) // 2
-        depth, beyond = (middle, beyond) if holds(middle) else (depth, middle)
+        holds = sound(longest.changed(depth=middle), ignored)
+        depth, beyond = (middle, beyond) if holds else (depth, middle)
     return depth
