@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -112,14 +113,11 @@ class Request:
             stack, inputs = stack_of(run.stack), _input_moments(run)
         else:
             stack, inputs = self.plan.stack, self.plan.inputs.moments()
-        batch = run.simulation.batch
-        return Case(stack, batch, inputs, self.bounds, run, self._standardized)
-
-    def _standardized(self) -> InputMoments | None:
-        """Return the moments of the data standardized; None for a saved run, which has no data."""
-        if self.plan is None or not isinstance(self.plan.inputs, DataInputs):
-            return None
-        return self.plan.inputs.standardized().moments()
+        standardized = Case.standardized
+        if self.plan is not None and isinstance(self.plan.inputs, DataInputs):
+            # The file is read once, and only for a remedy.
+            standardized = cache(self.plan.inputs.standardized_moments)
+        return Case(stack, run.simulation.batch, inputs, self.bounds, run, standardized)
 
     # A saved run holds any numbers, and what overflows is judged as infinite.
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")

@@ -129,7 +129,8 @@ class Case:
     @cached_property
     def alone(self) -> Prediction:
         """Theory of the layers 0..limit that one sample is enough for: pairs take far longer."""
-        if self.batch == 1 or "prediction" in self.__dict__:
+        # Of samples that differ in norm, what they pool to depends on how many there are.
+        if self.batch == 1 or self.inputs.norms is not None or "prediction" in self.__dict__:
             return self.prediction
         return predict(self.whole, 1, self.inputs)
 

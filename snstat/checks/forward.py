@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from snstat.checks.remedies import (
     HOLDING,
     change,
     gains,
+    standard,
     standard_inputs,
     widest,
     with_biases,
@@ -147,12 +149,19 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
 
 
 def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
-    """Yield the least more layers with which the target is reached: it may only take time."""
+    """Yield the least more layers with which the target is reached, from standard inputs where
+    these are not, else from these: it may only take time."""
     if case.stack.runs:
         return
+    inputs = standard(case)
+    if inputs is not None:
+        yield from _least_layers(case, {"inputs": inputs})
+    yield from _least_layers(case, {})
 
+
+def _least_layers(case: Case, changes: dict[str, Any]) -> Iterator[Remedy]:
     def at_target(depth: int) -> bool:
-        return misses_target(case.changed(depth=depth)) is None
+        return misses_target(case.changed(**changes, depth=depth)) is None
 
     few = case.depth
     for factor in (2, 4, 8, 16):
@@ -161,7 +170,7 @@ def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
             while many - few > 1:
                 middle = (few + many) // 2
                 few, many = (few, middle) if at_target(middle) else (middle, many)
-            yield change(case, depth=many, at_least=True)
+            yield change(case, **changes, depth=many, at_least=True)
             return
         few = many
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -142,15 +143,15 @@ def _standardized(case: Case) -> InputMoments | None:
     if exact is not None:
         return replace(exact, mean=0.0, variance=1.0)  # but for rounding
     gap = old.variance_over_batch / old.variance * case.batch / max(case.batch - 1, 1)
+    centred = old.mean**2 <= NEARLY * old.variance
     return replace(
-        old,
+        old.scaled(old.variance),
         mean=0.0,
         variance=1.0,
         second_moment=1.0,
-        variance_over_batch=old.variance_over_batch / old.variance,
-        variance_over_units=old.variance_over_units / old.variance,
         cosine=math.nan if math.isnan(old.cosine) else 1.0 - gap,
         largest=(old.largest + abs(old.mean)) / math.sqrt(old.variance),
+        norms=old.norms.scaled(old.variance) if centred and old.norms is not None else None,
     )
 
 

@@ -192,6 +192,10 @@ class DataInputs:
             square += float((block * block).sum()) / (samples * self.width)
         return replace(self, centre=centre, scale=largest * math.sqrt(square))
 
+    def standardized_moments(self) -> InputMoments:
+        """Return the moments of the same data standardized."""
+        return self.standardized().moments()
+
     @property
     def parameters(self) -> tuple[float | None, float | None]:
         """Nothing: data are what they are."""

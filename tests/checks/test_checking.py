@@ -76,9 +76,9 @@ def test_one_value_of_data_that_a_format_cannot_hold_is_found():
     (finding,) = snstat.check("relu", **options, number_format="float16").findings
     assert (finding.layer, finding.value) == (0, 1e5)
     assert "overflows at layer 0: largest of the inputs 1e+05, above 65504" in finding.message
-    factor = float(re.fullmatch(r"use inputs scaled by (\S+)", finding.remedy)[1])
-    scaled = {**options, "inputs": factor * data}
-    assert snstat.check("relu", **scaled, number_format="float16").passed
+    assert finding.remedy == "use --standardize"
+    options |= {"standardize": True, "number_format": "float16"}
+    assert snstat.check("relu", **options).passed
 
 
 def test_data_of_ones_own_are_judged():
@@ -198,7 +198,11 @@ def test_a_saved_run_of_samples_of_unequal_norm_is_judged_as_a_fresh_one(tmp_pat
     saved = snstat.load(tmp_path / "run.json")
     bounds = {key: options[key] for key in ("number_format", "saturated_max")}
     judged = Request.build(bounds, saved=saved).judge(saved)
-    assert judged.findings == fresh.findings
+    # But for remedies: the data are not at hand to be standardized.
+    keys = ("code", "layer", "value", "bound")
+    told = [[[finding[key] for key in keys] for finding in found.findings]
+            for found in (judged, fresh)]  # fmt: skip
+    assert told[0] == told[1]
     assert judged.notes == fresh.notes
     assert {finding.code for finding in judged.findings} >= {"SN401"}
 
