@@ -544,6 +544,17 @@ def test_a_picture_shows_the_theory_that_z_was_computed_with() -> None:
     figure = draw_trajectory([replace(run, statistics={**run.statistics, "variance": known})])
     curves = [np.asarray(line.get_ydata()) for line in figure.axes[1].lines]
     assert any(np.array_equal(curve, expected) for curve in curves)
+    # Where only infinite width is known the line is faint, and does not join the other.
+    expected = np.where(np.arange(65) < 40, 0.9, np.nan)
+    known = replace(old, expected=expected)
+    figure = draw_trajectory([replace(run, statistics={**run.statistics, "variance": known})])
+    lines = [line for line in figure.axes[1].lines if len(line.get_xdata()) == 65]
+    assert [line.get_alpha() for line in lines] == [1.0, 0.4]
+    assert np.array_equal(lines[0].get_ydata(), expected, equal_nan=True)
+    assert np.isnan(lines[1].get_ydata()[:40]).all()
+    assert np.array_equal(lines[1].get_ydata()[40:], old.theory[40:])
+    assert "theory at infinite width" in words_of(figure)
+    assert "theory at infinite width" not in words_of(draw_trajectory([run]))
 
 
 def test_the_caption_tells_what_all_runs_share() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from snstat.report.figures.series import Series
-    from snstat.results import FloatArray, Run, Statistic
+    from snstat.results import BoolArray, FloatArray, Run, Statistic
 
 LABELS = {
     "mean": "activation\nmean",
@@ -46,6 +46,8 @@ SLIGHT = 0.02
 # About how many layers carry a marker, and the most points that a curve is drawn with.
 MARKED = 14
 POINTS = 2000
+# Theory of infinite width beside that of the width simulated.
+FAINT = 0.4
 # The residual strip reaches at least this many standard errors.
 LEAST_RESIDUAL = 3.5
 
@@ -152,10 +154,17 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
         return
     layers = thinned(len(statistic.theory))
     estimate = _drawable(statistic.estimate[layers])
-    axes.plot(
-        layers, _drawable(statistic.reference[layers]), color=series.color, linestyle=series.line,
-        zorder=2.5,
-    )  # fmt: skip
+    theory, limit = _drawable(statistic.reference[layers]), only_limit(statistic)[layers]
+    for part, alpha in ((~limit, 1.0), (limit, 1.0 if limit.all() else FAINT)):
+        if part.any():
+            axes.plot(
+                layers,
+                np.where(part, theory, np.nan),
+                color=series.color,
+                linestyle=series.line,
+                alpha=alpha,
+                zorder=2.5,
+            )
     if not np.isfinite(estimate).any():
         return
     # An error beyond all that is drawn reaches the end of the axis.
@@ -176,6 +185,13 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
         capsize=0,
         zorder=3,
     )
+
+
+def only_limit(statistic: Statistic) -> BoolArray:
+    """Return where a prediction is of infinite width, (layers,), of a statistic that has others
+    for the width simulated; everywhere where it has none."""
+    known = np.isfinite(statistic.expected)
+    return ~known if known.any() else np.ones(known.shape, np.bool_)
 
 
 def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:

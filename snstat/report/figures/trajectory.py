@@ -12,10 +12,12 @@ from snstat.report.figures.captions import run_caption, run_labels
 from snstat.report.figures.panel import (
     DOTTED,
     ENDS,
+    FAINT,
     Drawn,
     draw_panel,
     draw_residuals,
     ends,
+    only_limit,
     set_layers,
 )
 from snstat.report.figures.series import series_of
@@ -79,7 +81,7 @@ def draw_trajectory(
     small = len(drawn) > MOST_OVERLAID
     with drawing(look):
         figure = (_small_multiples if small else _overlaid)(drawn, names, look, options)
-        _legend(figure, drawn, look, options, named=not small)
+        _legend(figure, drawn, names, look, options, named=not small)
         if options.caption:
             place_caption(figure, run_caption(runs), look)
         settle(figure)
@@ -177,8 +179,23 @@ def _longest(drawn: Sequence[Drawn]) -> int:
     return max(len(entry.run.finite) for entry in drawn)
 
 
+def _mixed(entry: Drawn, name: str) -> bool:
+    """Return whether theory of a statistic is known for the width in some layers only."""
+    statistic = entry.statistic(name)
+    if statistic is None:
+        return False
+    limit = only_limit(statistic)
+    return bool(not limit.all() and np.isfinite(statistic.theory[limit]).any())
+
+
 def _legend(
-    figure: Figure, drawn: Sequence[Drawn], look: Style, options: Options, *, named: bool
+    figure: Figure,
+    drawn: Sequence[Drawn],
+    names: Sequence[str],
+    look: Style,
+    options: Options,
+    *,
+    named: bool,
 ) -> None:
     """Put the legend above the panels, where no data can be."""
     from matplotlib.lines import Line2D
@@ -202,6 +219,10 @@ def _legend(
                label="simulation ± 1 s.e."),
         Line2D([], [], color=look.ink, label="theory"),
     ]  # fmt: skip
+    if any(_mixed(entry, name) for entry in drawn for name in names):
+        handles.append(
+            Line2D([], [], color=look.ink, alpha=FAINT, label="theory at infinite width")
+        )
     for target in dict.fromkeys(entry.target for entry in drawn if entry.target is not None):
         words = f"target ({target[0]:g}, {target[1]:g})"
         handles.append(Line2D([], [], color=look.ink, linewidth=0.9, linestyle=DOTTED, label=words))
