@@ -1,4 +1,4 @@
-"""Names of tables as people write them: in any case, with dashes or underscores, by an alias."""
+"""Names of tables as people write them: in any case, LeakyReLU or leaky-relu, by an alias."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def known(
 ) -> str:
     """Return which of `names` `value` is.
 
-    `aliases` are other names, in lower case with underscores. Raises UnknownNameError for an
+    `aliases` are other names for some of them: "swish" of "silu". Raises UnknownNameError for an
     argument called `name`, with the nearest name that is known.
     """
     if isinstance(value, str):
         if value in names:
             return value
         word = _plain(value)
-        word = aliases.get(word, word)
+        word = next((_plain(own) for other, own in aliases.items() if _plain(other) == word), word)
         for entry in names:
-            if _plain(entry) == _plain(word):
+            if _plain(entry) == word:
                 return entry
     raise UnknownNameError(name, value, names, aliases)
 
 
 def _plain(text: str) -> str:
-    return text.strip().lower().replace("-", "_")
+    return text.strip().lower().replace("-", "").replace("_", "")

@@ -121,7 +121,7 @@ def save(run: Run | Sequence[Run], path: str | os.PathLike[str]) -> None:
         raise InvalidValueError(
             "run", run, "a run or a list of them", "make one with snstat.propagate"
         )
-    with whole_file(path) as file:
+    with whole_file(_file_name(path)) as file:
         file.writelines(runs_to_json(runs))
 
 
@@ -165,7 +165,7 @@ def load_named(path: str | os.PathLike[str]) -> dict[str, Run]:
 
 
 def _load(path: str | os.PathLike[str]) -> tuple[list[Run], list[str]]:
-    name = os.fspath(path)
+    name = _file_name(path)
     try:
         data = _read(name)
     except OSError as error:
@@ -186,6 +186,12 @@ def _load(path: str | os.PathLike[str]) -> tuple[list[Run], list[str]]:
     except ValueError as error:
         reason = f"is not a {PROPAGATION_SCHEMA} file ({error})"
         raise InputFileError(name, reason, SAVE_ONE) from None
+
+
+def _file_name(path: Any) -> str:
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidValueError("path", path, "the name of a file")
+    return os.fspath(path)
 
 
 def _read(name: str) -> bytes:

@@ -182,3 +182,9 @@ def test_records_read_like_mappings_and_like_objects(run):
         _ = run["median"]
     assert run.first_nonfinite is None
     assert "<table" in run._repr_html_()
+
+
+@pytest.mark.parametrize("path", [3, None, b"x.json", ["x.json"]])
+def test_what_is_no_name_of_a_file_is_told(path):
+    with pytest.raises(InvalidValueError, match="the name of a file"):
+        snstat.load(path)

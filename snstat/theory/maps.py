@@ -52,6 +52,9 @@ def unit_moments(
     weight_sum = _finite("weight_sum", weight_sum)
     weight_square_sum = _finite("weight_square_sum", weight_square_sum, 0.0)
     mean, variance = _finite("mean", mean), _finite("variance", variance, 0.0)
+    _require_together(
+        mean=mean, variance=variance, weight_sum=weight_sum, weight_square_sum=weight_square_sum
+    )
     with np.errstate(over="ignore"):
         pre_mean, pre_variance = mean * weight_sum, variance * weight_square_sum
     require_bounded(pre_mean, pre_variance)
@@ -86,6 +89,7 @@ def ensemble_moments(
     weight_gain = _finite("weight_gain", weight_gain, 0.0)
     bias_std = _finite("bias_std", bias_std, 0.0)
     mean, variance = _finite("mean", mean), _finite("variance", variance, 0.0)
+    _require_together(mean=mean, variance=variance, weight_gain=weight_gain, bias_std=bias_std)
     with np.errstate(over="ignore"):
         q = np.square(weight_gain) * (variance + np.square(mean)) + np.square(bias_std)
     require_bounded(np.zeros(()), q)
@@ -108,12 +112,14 @@ def correlation_map(
     Source: Poole et al., arXiv:1606.05340, equation 5.
     """
     entry = resolve(activation)
-    correlations, seconds, gains, biases = np.broadcast_arrays(
-        _finite("correlation", correlation, -1.0, 1.0),
-        _finite("second_moment", second_moment, 0.0),
-        _finite("weight_gain", weight_gain, 0.0),
-        _finite("bias_std", bias_std, 0.0),
-    )
+    given = {
+        "correlation": _finite("correlation", correlation, -1.0, 1.0),
+        "second_moment": _finite("second_moment", second_moment, 0.0),
+        "weight_gain": _finite("weight_gain", weight_gain, 0.0),
+        "bias_std": _finite("bias_std", bias_std, 0.0),
+    }
+    _require_together(**given)
+    correlations, seconds, gains, biases = np.broadcast_arrays(*given.values())
     require_bounded(np.zeros(()), seconds)
     result = np.empty(correlations.shape)
     for index in np.ndindex(result.shape):
@@ -140,8 +146,10 @@ def gradient_growth(
     Source: Schoenholz et al., arXiv:1611.01232.
     """
     entry = resolve(activation)
-    square_gain = np.square(_finite("weight_gain", weight_gain, 0.0))
+    gain = _finite("weight_gain", weight_gain, 0.0)
     q = _finite("second_moment", second_moment, 0.0)
+    _require_together(weight_gain=gain, second_moment=q)
+    square_gain = np.square(gain)
     require_bounded(np.zeros(()), q)
     growth: FloatArray = square_gain * derivative_second_moment(entry, 0.0, q)
     return growth
@@ -154,14 +162,26 @@ def _finite(
     bound = "finite numbers"
     if low > -math.inf:
         bound += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
+    if np.ma.is_masked(values):
+        raise InvalidValueError(name, "masked in part", bound, "fill or leave out what is masked")
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    # Whatever an array of another library raises, such as a tensor that requires a gradient.
+    except Exception:  # noqa: BLE001
         raise InvalidValueError(name, values, bound) from None
     bad = ~(np.isfinite(array) & (array >= low) & (array <= high))
     if bad.any():
         raise InvalidValueError(name, float(array[bad].flat[0]), bound)
     return array
+
+
+def _require_together(**arrays: FloatArray) -> None:
+    """Raise InvalidValueError unless the shapes of `arrays` broadcast together."""
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items() if array.ndim)
+        raise InvalidValueError("shapes", shapes, "shapes that broadcast together") from None
 
 
 def require_bounded(mean: FloatArray, variance: FloatArray) -> None:

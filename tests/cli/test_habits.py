@@ -50,6 +50,7 @@ def test_numbers_are_written_as_people_do(capsys):
     [
         ("--activation", "ReLU", ("activation", "relu")),
         ("--activation", "Leaky-ReLU", ("activation", "leaky_relu")),
+        ("--activation", "LeakyReLU", ("activation", "leaky_relu")),
         ("--activation", "swish", ("activation", "silu")),
         ("--activation", "Linear", ("activation", "identity")),
         ("--init", "kaiming_uniform", ("init", "he_uniform")),

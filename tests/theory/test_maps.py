@@ -127,3 +127,20 @@ def test_bad_values_are_named(call, name, value):
 def test_unknown_activations_are_named_with_a_suggestion():
     with pytest.raises(UnknownNameError, match="did you mean 'selu'"):
         snstat.unit_map("sellu", 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: snstat.ensemble_map("selu", [0.0, 1.0], [1.0, 2.0, 3.0]),
+        lambda: snstat.unit_map("selu", [0.0, 1.0], 1.0, weight_sum=[0.0] * 3),
+        lambda: snstat.correlation_map("selu", [0.0, 1.0], [1.0] * 3),
+        lambda: snstat.gradient_growth("selu", [1.0, 2.0], weight_gain=[1.0] * 3),
+        lambda: snstat.ensemble_map("selu", [[1.0], [1.0, 2.0]], 1.0),
+        lambda: snstat.ensemble_map("selu", np.ma.masked_array([1.0, 2.0], [True, False]), 1.0),
+    ],
+)
+def test_arrays_that_do_not_go_together_are_refused_in_one_line(call):
+    with pytest.raises(InvalidValueError) as caught:
+        call()
+    assert "\n" not in str(caught.value)
