@@ -6,6 +6,7 @@ Commands are imported when they are invoked, so `snstat --help` costs little mor
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import io
 import os
@@ -27,6 +28,9 @@ COLLECT_AFTER = (100_000, 50, 100)
 # Set by a shell that asks what a word may go on with.
 COMPLETION = "_SNSTAT_COMPLETE"
 MOST_OF_A_COMPLAINT = 700
+OUT_OF_MEMORY = (
+    "out of memory; give the program more of it, or use a smaller --width, --batch or --trials"
+)
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 # Name → what `snstat --help` says of it; the command is `command` in snstat.cli.<name>.
@@ -126,12 +130,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # Only help and version are written past snstat.cli.output.
         discard_stdout()
         return OK
-    except OSError as error:
+    except (ImportError, OSError) as error:
         discard_stdout()
-        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        _complain(_broken(error))
         return BAD_INPUT
     except MemoryError:
-        _complain("out of memory; use a smaller --width, --batch or --trials")
+        _complain(OUT_OF_MEMORY)
         return BAD_INPUT
     except Exception as error:
         # A defect: still one line, unless its finder asks for more.
@@ -151,6 +155,29 @@ def _invoke(arguments: list[str]) -> Any:
             return group.invoke(ctx)
     except click.exceptions.Exit as done:
         return done.exit_code
+
+
+def _broken(error: ImportError | OSError) -> str:
+    """Return what the system would not do."""
+    words = " ".join(str(error).split())
+    library = isinstance(error, ImportError) or "shared object" in words
+    if getattr(error, "errno", None) == errno.ENOMEM or (library and _starved()):
+        return OUT_OF_MEMORY
+    if library:
+        return f"a library cannot be loaded: {words}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror or words}"
+    return f"the system refused: {getattr(error, 'strerror', None) or words}"
+
+
+def _starved() -> bool:
+    """Return whether this process may take only so much memory that libraries hardly fit."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return False
+    limits = [resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return any(limit not in (resource.RLIM_INFINITY, -1) for limit in limits)
 
 
 def flags(typed: Sequence[str]) -> Spelling:

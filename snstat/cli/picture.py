@@ -140,6 +140,8 @@ def draw(
     """Return the figure asked for."""
     from snstat.report import figures
 
+    figures.load_matplotlib()
+
     if kind == "trajectory":
         from snstat.display import trajectory_options
 

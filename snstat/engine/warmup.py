@@ -22,6 +22,9 @@ def compile_kernels(
     `notice` is called once if this takes more than a moment, as it does only the first time
     after installation.
     """
+    from snstat.engine.environment import load_numba
+
+    load_numba()
     from numba import config
 
     if config.DISABLE_JIT:  # type: ignore[attr-defined]  # read from the environment

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from snstat.report.figures.correlation import draw_correlation
 from snstat.report.figures.histogram import draw_histogram
+from snstat.report.figures.loading import load_matplotlib
 from snstat.report.figures.map_field import draw_map
 from snstat.report.figures.saving import FORMATS, save_figure
 from snstat.report.figures.style import STYLES
@@ -21,5 +22,6 @@ __all__ = [
     "draw_histogram",
     "draw_map",
     "draw_trajectory",
+    "load_matplotlib",
     "save_figure",
 ]

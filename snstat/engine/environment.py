@@ -1,0 +1,36 @@
+"""Loading numba, whose settings in the environment may be anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+
+from snstat.errors import InvalidValueError
+
+THREADS = "NUMBA_NUM_THREADS"
+# What numba warns of, with a traceback, where it cannot parse a setting.
+_UNPARSED = re.compile(
+    r"Environment variable '(\w+)' is defined but its associated value '(.*?)' co"
+)
+
+
+def load_numba() -> None:
+    """Import numba; raise InvalidValueError for a setting in the environment that it cannot use."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            import numba  # noqa: F401
+        except ValueError:
+            if THREADS not in os.environ:
+                raise
+            raise _unusable(THREADS, os.environ[THREADS]) from None
+    for warning in told:
+        found = _UNPARSED.match(str(warning.message))
+        if found is not None:
+            raise _unusable(found[1], found[2])
+
+
+def _unusable(name: str, value: str) -> InvalidValueError:
+    bound = "a whole number of at least 1" if name == THREADS else "a value that numba can read"
+    return InvalidValueError(f"{name} in the environment", value, bound, f"unset {name}")
