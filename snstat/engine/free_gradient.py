@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from snstat.results import FloatArray
 
 if TYPE_CHECKING:
     from snstat.engine.free_sampler import MatrixFreeSampler
+    from snstat.stack import Stretch
 
 
 def free_gradient(
@@ -27,19 +28,62 @@ def free_gradient(
     batch) receives H Hᵀ of H = ∂L/∂(pre-activation) of every layer, at layer 0 of the input, to a
     factor.
     """
-    stack, batch, members = sampler.stack, sampler.batch, sampler.members
-    tile = sampler.tile_of(stack.square)
-    depth, units, dtype = stack.depth, stack.width, sampler.dtype
-    source = sampler.inputs.sample(number, sampler.seed, dtype.name)
-    layers = stack.layer(1), stack.layer(2)
-    shape = (members, batch, batch)
-    # An orthogonal layer of unequal sides has noise in the larger of the two.
-    tiles = max(members, -(-max(units, source.shape[0]) // tile))
-    matrices, small = np.zeros((3, batch, batch), dtype), np.zeros((5, batch, batch))
-    scratch = (
+    stack, batch, depth = sampler.stack, sampler.batch, sampler.stack.depth
+    source = sampler.inputs.sample(number, sampler.seed, sampler.dtype.name)
+    state = (
+        np.zeros((3, batch, batch), sampler.dtype),
+        np.zeros((5, batch, batch)),
         np.zeros((batch, batch)),
         np.zeros((2, batch, batch)) if sampler.orthogonal else None,
         np.empty(batch),
+    )
+    missing = np.full(depth + 1, math.nan)
+    result = np.full((matrix_free_backward.RESULTS, depth + 1), math.nan)
+    verdict = np.zeros(1, np.uint8)
+    for first, factors in sampler.history(number):
+        if not sampler.alive[number]:
+            return missing
+        for stretch in reversed(list(stack.stretches(first, len(factors)))):
+            begin, above = stretch.first - first, stack.layer(stretch.first + stretch.count)
+            layers = (stretch.leading, stretch.later, above)
+            sampler.together(
+                matrix_free_backward.backward,
+                sampler.codes[stretch.later.activation],
+                stretch.first,
+                factors[begin : begin + stretch.count],
+                source,
+                np.array([stretch.leading.fan_in, stretch.later.fan_out, above.fan_out]),
+                depth,
+                np.array([weight_scale(layer) ** 2 for layer in layers]),
+                np.array([layer.bias_std**2 for layer in layers]),
+                number,
+                sampler.key,
+                *state,
+                *_scratch(sampler, stretch, above.fan_out),
+                result,
+                np.empty((0, batch, batch)) if gradients is None else gradients,
+                verdict,
+                sampler.stop,
+            )
+            if verdict[0] or sampler.stop[0]:
+                return missing
+    steps = result[matrix_free_backward.STEP]
+    outputs = result[matrix_free_backward.OUTPUT]
+    # Both are over H of the layer above.
+    outputs[:-1] += np.cumsum(steps[:0:-1])[::-1]
+    return over_last(outputs)
+
+
+def _scratch(sampler: MatrixFreeSampler, stretch: Stretch, units_above: int) -> tuple[Any, ...]:
+    """Return the scratch of `matrix_free_backward.backward` whose size the widths decide."""
+    batch, members, dtype = sampler.batch, sampler.members, sampler.dtype
+    tile, shape = sampler.tile_of(stretch.later), (members, batch, batch)
+    # An orthogonal layer of unequal sides has noise in the larger of the two.
+    units = max(stretch.later.fan_out, units_above)
+    if stretch.first == 1:
+        units = max(units, stretch.leading.fan_in)
+    tiles = max(members, -(-units // tile))
+    return (
         np.zeros((KEPT, tiles, batch, tile), dtype),
         np.empty((tiles, tile), dtype),
         np.empty((members, batch, tile), dtype),
@@ -48,36 +92,3 @@ def free_gradient(
         np.empty(shape, dtype),
         *(np.empty(shape) for _ in range(4)),
     )
-    missing = np.full(depth + 1, math.nan)
-    result = np.full((matrix_free_backward.RESULTS, depth + 1), math.nan)
-    verdict = np.zeros(1, np.uint8)
-    for first, factors in sampler.history(number):
-        if not sampler.alive[number]:
-            return missing
-        sampler.together(
-            matrix_free_backward.backward,
-            sampler.codes[stack.activation],
-            first,
-            factors,
-            source,
-            units,
-            depth,
-            np.array([weight_scale(layer) ** 2 for layer in layers]),
-            np.array([layer.bias_std**2 for layer in layers]),
-            number,
-            sampler.key,
-            matrices,
-            small,
-            *scratch,
-            result,
-            np.empty((0, batch, batch)) if gradients is None else gradients,
-            verdict,
-            sampler.stop,
-        )
-        if verdict[0] or sampler.stop[0]:
-            return missing
-    steps = result[matrix_free_backward.STEP]
-    outputs = result[matrix_free_backward.OUTPUT]
-    # Both are over H of the layer above.
-    outputs[:-1] += np.cumsum(steps[:0:-1])[::-1]
-    return over_last(outputs)

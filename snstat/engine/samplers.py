@@ -47,8 +47,6 @@ def matrix_free_obstacle(stack: Stack, batch: int, *, backward: bool = False) ->
     layer, narrowest = stack.layer(1), stack.width
     if stack.runs:
         narrowest = min(units for units, _ in stack.runs)
-    if backward and not stack.uniform:
-        return "where layers differ and gradients are wanted"
     if layer.distribution not in {"normal", "orthogonal"}:
         return f"with {stack.init}, whose weights are neither Gaussian nor orthogonal"
     if layer.bias_std > 0 and layer.bias_distribution != "normal":

@@ -76,10 +76,11 @@ def add_noise(x, centre, units, total, number, layer, trial, key, orthogonal, ex
 
 @jit
 def first_pass(
-    code, matrix, orthogonal, bias_std, units, first, last, noisy, layer, trial, key, exact, kept,
-    centres, wide, product, cross, own, stop,
+    code, matrix, orthogonal, bias_std, units, total, first, last, noisy, layer, trial, key, exact,
+    kept, centres, wide, product, cross, own, stop,
 ):  # fmt: skip
-    """Make tiles `first`..`last`−1 of a layer again, and the noise of the layer above on them."""
+    """Make tiles `first`..`last`−1 of a layer of `units` again, and the noise of the layer above
+    on them, which lives in `total` dimensions: those beyond the units meet zeros."""
     tile = kept.shape[3]
     bias = np.empty((1, tile), matrix.dtype)
     cross[:] = 0.0
@@ -89,13 +90,14 @@ def first_pass(
         if stop[0]:
             return
         xi, z, x = kept[NORMALS, number], kept[PREACTIVATIONS, number], kept[DIFFERENCES, number]
-        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z)
+        count = max(0, min(tile, units - number * tile))
+        if count > 0:
+            make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z)
         if noisy:
-            count = min(tile, units - number * tile)
             activate(code, z, x)
             add_noise(
-                x, centres[number], count, count, number, layer, trial, key, orthogonal, exact,
-                kept[GRADIENTS, number], wide, product, cross, own,
+                x, centres[number], count, min(tile, total - number * tile), number, layer, trial,
+                key, orthogonal, exact, kept[GRADIENTS, number], wide, product, cross, own,
             )  # fmt: skip
 
 

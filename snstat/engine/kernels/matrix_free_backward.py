@@ -44,6 +44,8 @@ f64 = np.float64
 # Rows of the result: ln of the squared norm of a layer's output gradient, and of the mean square of
 # H, both where H of the layer above has mean square 1.
 OUTPUT, STEP, RESULTS = 0, 1, 2
+# Which layers variances and sizes are of.
+FIRST, OTHERS, ABOVE = 0, 1, 2
 # Rows of the triangular C multiplied at once.
 ROWS = 32
 # A Cholesky factor takes as long as the division of so many rows, as a share of the batch.
@@ -200,16 +202,20 @@ def delicate(lower, square_scale, units, sample):
 
 @jit
 def backward(
-    member, team, code, first, factors, source, units, depth, square_scales, square_biases, trial,
+    member, team, code, first, factors, source, sizes, depth, square_scales, square_biases, trial,
     key, matrices, small, upper, roots, sums, kept, centres, tiles, wide, norms, product, cross,
     own, gradient, overlap, result, gradients, verdict, stop,
 ):  # fmt: skip
     """Go from layer first+count−1 down to `first`, count being the length of `factors`.
 
-    Every member of `team` runs this with its own number; member 0 leads. `factors` (count, batch,
-    batch) holds those of K of the layers first…. `small` (5, batch, batch): H Hᵀ and H Ξᵀ of the
-    layer above, and `upper` its factor, which one call leaves to the next; then C, E Q̃ and A.
-    `roots` (2, batch, batch): the factors of Ξ Ξᵀ, of even and odd layers (None for Gaussian ones).
+    Every member of `team` runs this with its own number; member 0 leads. `sizes` (3,) are the
+    fan_in of layer `first`, the units of all these layers, and those of the layer above them.
+    `square_scales` and `square_biases` (3,) are the variances of weights (of Q's factor for
+    orthogonal ones) and biases of the first layer, of the others, and of the layer above them.
+    `factors` (count, batch, batch) holds those of K of the layers first…. `small` (5, batch,
+    batch): H Hᵀ and H Ξᵀ of the layer above, and `upper` its factor, which one call leaves to the
+    next; then C, E Q̃ and A. `roots` (2, batch, batch): the factors of Ξ Ξᵀ, of even and odd layers
+    (None for Gaussian ones).
     Scratch: `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT,
     tiles, batch, tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members
     `tiles` (…, batch, tile), `wide` (…, 2, batch, tile, float64), `norms` (…,), `product`, `cross`,
@@ -219,6 +225,7 @@ def backward(
     """
     members, leads, orthogonal = team.size // STRIDE, member == 0, roots is not None
     batch, tile = kept.shape[2], kept.shape[3]
+    fan_in, units, units_above = sizes[0], sizes[1], sizes[2]
     matrix, a, b = matrices[0], matrices[1], matrices[2]
     square, along = small[0], small[1]
     above, below = batch * member // members, batch * (member + 1) // members
@@ -226,26 +233,28 @@ def backward(
     top = first + factors.shape[0] - 1
     # What a layer feeds to the one above is `fed`, what it is fed `careful`: where samples are
     # nearly dependent, so are their gradients.
-    careful = top < depth and delicate(upper, square_scales[1], units, a)
+    careful = top < depth and delicate(upper, square_scales[ABOVE], units, a)
     for layer in range(top, (0 if first == 1 else first) - 1, -1):
-        which, over = min(max(layer - 1, 0), 1), min(layer, 1)
+        which = FIRST if layer <= first else OTHERS
+        over = ABOVE if layer == top else (FIRST if layer < first else OTHERS)
         lower = factors[max(layer - first, 0)]
         fed = careful
         careful = layer > 0 and delicate(lower, square_scales[which], units, a)
-        # The noise of an orthogonal layer 1 meets the inputs in the larger of its two dimensions.
-        total = units
-        if layer == 0:
-            total = max(source.shape[0], units) if orthogonal else source.shape[0]
+        width = source.shape[0] if layer == 0 else units
+        total = width
+        if orthogonal:
+            # The noise of a layer that is not square lives in the larger of its two dimensions.
+            total = max(width, units_above if layer == top else units)
         count = (total + tile - 1) // tile
         mine, end = count * member // members, count * (member + 1) // members
         if layer > 0:
-            larger = max(source.shape[0] if layer == 1 else units, units)
+            larger = max(fan_in if layer == first else units, units)
             make_matrix(
                 member, team, roots, larger, lower, layer, trial, key, kept[GRADIENTS, member],
                 wide[member, 0], cross, matrix, stop,
             )  # fmt: skip
             first_pass(
-                code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end,
+                code, matrix, orthogonal, math.sqrt(square_biases[which]), units, total, mine, end,
                 layer < depth, layer, trial, key, fed, kept, centres, wide[member],
                 product[member], cross[member], own[member], stop,
             )  # fmt: skip
@@ -262,7 +271,6 @@ def backward(
                 upper if layer == top else factors[layer + 1 - first], small, cross, own, a, b,
                 sums,
             )  # fmt: skip
-        width = source.shape[0] if layer == 0 else units
         norms[member] = second_pass(
             code, a, b, small[4], sums, width, mine, min(end, (width + tile - 1) // tile), layer,
             layer == depth, trial, key, fed, kept, centres, tiles[member], wide[member],

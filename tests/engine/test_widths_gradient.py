@@ -1,0 +1,127 @@
+"""The way back through stacks whose layers differ in width or activation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numba import config
+from scipy import stats
+
+from snstat.activation import ACTIVATIONS
+from snstat.engine import dense_sampler, free_sampler, sampling
+from snstat.engine.inputs import DrawnInputs
+from snstat.engine.kernels.random import READOUT, draw_rows
+from snstat.engine.samplers import make_sampler
+from snstat.engine.sampling import draw_biases, draw_weights
+from snstat.engine.simulate import one_blas_thread
+from snstat.initialisers import INITIALISERS
+from snstat.results import STATISTICS
+from snstat.stack import Stack
+
+WIDTHS = ["19,23*2,7,7,30,4", "3,40*3", "9,1,12", "14*4,20"]
+ALARM = 1e-4
+TRIALS = 20 if config.DISABLE_JIT else 3000
+
+
+def build(widths, activation="tanh", **options):
+    return Stack.build(activation, widths=widths, **{"bias_std": 0.3, "last": "linear"} | options)
+
+
+def gradients(name, stack, batch, trials, seed, dtype="float32", threads=1):
+    """Log squared gradients over the last layer's: (trials, layers)."""
+    inputs = DrawnInputs("normal", stack.input_width, batch, 0.2, 1.0)
+    sampler = make_sampler(name, stack, inputs, trials, seed, dtype, threads)
+    sampler.remember()
+    with one_blas_thread():
+        found = []
+        for t in range(trials):
+            values = np.empty((stack.depth + 1, len(STATISTICS)))
+            finite = np.empty(stack.depth, np.bool_)
+            sampler.begin(t, values[0])
+            sampler.advance(t, 1, values[1:], finite)
+            found.append(sampler.gradient(t))
+    return np.array(found)
+
+
+def chain_rule(stack, batch, seed):
+    """The same by numpy in float64, with all matrices at hand."""
+    inputs = DrawnInputs("normal", stack.input_width, batch, 0.2, 1.0)
+    x = inputs.sample(0, seed, "float64")
+    weights, slopes = [], []
+    for index, layer in enumerate(stack.layers(), start=1):
+        weights.append(draw_weights(stack, index, seed=seed, dtype="float64"))
+        z = weights[-1] @ x + draw_biases(stack, index, seed=seed, dtype="float64")[:, None]
+        activation = ACTIVATIONS[layer.activation]
+        x = activation.function(z)
+        slopes.append(activation.derivative(z))
+    g = np.empty_like(x)
+    draw_rows(g, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(seed))
+    squares = [(g**2).sum(axis=0).mean()]
+    for index in range(stack.depth - 1, -1, -1):
+        g = weights[index].T @ (slopes[index] * g)
+        squares.append((g**2).sum(axis=0).mean())
+    return np.log(squares[::-1]) - math.log(squares[0])
+
+
+@pytest.mark.parametrize("init", INITIALISERS)
+@pytest.mark.parametrize("widths", WIDTHS)
+def test_the_dense_pass_is_the_chain_rule(widths, init):
+    stack = build(widths, "gelu", init=init)
+    got = gradients("dense", stack, 5, 1, 4, "float64")[0]
+    # A few layers of float64 rounding.
+    np.testing.assert_allclose(got, chain_rule(stack, 5, 4), atol=1e-11)
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+def test_the_dense_pass_does_not_depend_on_threads(init, monkeypatch):
+    stack = build(WIDTHS[0], init=init)
+    one = gradients("dense", stack, 5, 1, 4)
+    monkeypatch.setattr(sampling, "TILE_VALUES", 1)
+    monkeypatch.setattr(sampling, "MIN_ROWS", 7)
+    cut = gradients("dense", stack, 5, 1, 4)
+    monkeypatch.setattr(dense_sampler, "SPREAD_VALUES", 0)
+    monkeypatch.setattr(dense_sampler, "SPREAD_ELEMENTS", 0)
+    np.testing.assert_array_equal(gradients("dense", stack, 5, 1, 4, threads=3), cut)
+    # float32 sums in another order.
+    np.testing.assert_allclose(cut, one, atol=1e-5)
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+def test_a_way_back_in_segments_is_that_of_factors_that_were_kept(init, monkeypatch):
+    """Segments of √depth layers begin in the middle of layers of equal width."""
+    stack = build("9,13*3,8*6,13*2,10", init=init)
+    kept = gradients("matrix-free", stack, 4, 2, 1, "float64")
+    monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
+    np.testing.assert_array_equal(gradients("matrix-free", stack, 4, 2, 1, "float64"), kept)
+    three = gradients("matrix-free", stack, 4, 1, 1, "float64", threads=3)
+    np.testing.assert_allclose(three[0], kept[0], atol=1e-9)
+
+
+CASES = [
+    ("19,23*2,7,7,30,4", "tanh", "glorot_normal", 6),
+    ("12,20,3,20,5", "selu", "lecun_normal", 6),  # fewer units than samples on the way
+    ("8,16*2,9,30,7", "tanh", "orthogonal", 3),
+    ("300,20,280,16", "selu", "orthogonal", 5),  # tiles of noise beyond the units
+    ("20,270,12", "gelu", "lecun_normal", 5),
+]
+
+
+@pytest.mark.parametrize(("widths", "activation", "init", "batch"), CASES)
+def test_both_samplers_draw_gradients_from_one_distribution(widths, activation, init, batch):
+    """Mean and law of the log gradients of every layer, over independent networks."""
+    stack = build(widths, activation, init=init)
+    trials = TRIALS // 15 if stack.width > 100 else TRIALS
+    dense = gradients("dense", stack, batch, trials, 1)
+    free = gradients("matrix-free", stack, batch, trials, 2)
+    bound = stats.norm.isf(ALARM / stack.depth / 4)
+    for layer in range(stack.depth):
+        a, b = dense[:, layer], free[:, layer]
+        if a.std() < 1e-5:
+            # Orthogonal rows keep a gradient's length, to the rounding of float32.
+            np.testing.assert_allclose(b, a.mean(), atol=1e-5)
+            continue
+        z = (a.mean() - b.mean()) / math.hypot(a.std(), b.std()) * math.sqrt(trials)
+        assert abs(z) < bound, (layer, z)
+        assert stats.ks_2samp(a, b).pvalue > ALARM / stack.depth / 2, layer
