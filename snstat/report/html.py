@@ -35,9 +35,10 @@ def run_to_html(run: Run, check: Check | None = None) -> str:
     ]
     if rows:
         bars = glyphs.bars(run.statistics["variance"].estimate, BARS)
+        columns = columns_of(run, rows, PAGE)
         lines += [
-            f"<p>{_safe(theory_words(run))}</p>",
-            *_table(titled(columns_of(run, rows, PAGE))),
+            f"<p>{_safe(theory_words(run, columns))}</p>",
+            *_table(titled(columns)),
             f"<p>variance over depth <code>{bars}</code></p>",
         ]
     lines.append("</div>")

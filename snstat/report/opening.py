@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from snstat.report.check_words import complaint, place, rule_words, verdict_words
-from snstat.report.columns import INFINITE, infinite_width
+from snstat.report.columns import INFINITE, Column
 from snstat.report.words import broken_layers, gradient_sentence, interruption, limit_sentence
 
 if TYPE_CHECKING:
@@ -44,13 +45,17 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
     return sentences + [Sentence(text) for text in facts if text]
 
 
-def theory_words(run: Run) -> str:
-    """Return which theory stands beside the estimates, or nothing where there is none."""
-    columns = run.statistics.values()
-    expected = any(np.isfinite(column.expected).any() for column in columns)
-    limit = any(infinite_width(column).any() for column in columns)
-    if not expected:
-        return "theory: infinite width" if limit else ""
-    width = f"width {run.stack.width:,}" if run.stack.widths is None else "these widths"
-    words = f"theory: first order at {width}"
-    return f"{words}; {INFINITE} infinite width" if limit else words
+def theory_words(run: Run, columns: Sequence[Column]) -> str:
+    """Return which theory stands in `columns`, those of a table of `run`, or nothing where there
+    is none."""
+    shown = [column for column in columns if column.header.strip() == "theory"]
+    if not any(cell.strip() for column in shown for cell in column.cells):
+        return ""
+    marks = any(cell.rstrip().endswith(INFINITE) for column in shown for cell in column.cells)
+    known = any(np.isfinite(run.statistics[column.group].expected).any() for column in shown)
+    if not known:
+        return "theory: infinite width"
+    uniform = run.stack.widths is None
+    where = f"at width {run.stack.width:,}" if uniform else "at these widths"
+    words = f"theory: first order {where}"
+    return f"{words}; {INFINITE} infinite width" if marks else words

@@ -100,7 +100,8 @@ def _print_run(
         print_wrapped(glyphs.text(mark + sentence.text), console, indent, style)
     if not blocks[0][0].cells:
         return
-    words = theory_words(run)
+    every = [column for columns in blocks for column in columns]
+    words = theory_words(run, every)
     if words:
         print_wrapped(glyphs.text(words), console, style="dim")
     for columns in blocks:
@@ -108,7 +109,6 @@ def _print_run(
         print_columns(columns, console)
     console.print()
     print_wrapped(_variance_line(run, glyphs, console.width), console)
-    every = [column for columns in blocks for column in columns]
     if any(column.suspicious for column in every):
         print_wrapped(SUSPICIOUS_NOTE, console, style="dim")
     if any(column.doubtful for column in every):

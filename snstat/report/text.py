@@ -102,8 +102,8 @@ def runs_to_markdown(
         for sentence in opening(run, check):
             part += f"{'  ' * sentence.indent}- {escaped(sentence.text)}\n"
         if rows:
-            table = markdown_table(titled(columns_of(run, rows, page_layout(run, columns))))
-            part += f"\n{escaped(theory_words(run))}\n\n{table}"
+            shown = columns_of(run, rows, page_layout(run, columns))
+            part += f"\n{escaped(theory_words(run, shown))}\n\n{markdown_table(titled(shown))}"
         parts.append(part.rstrip("\n") + "\n")
     if len(runs) > 1:
         table = markdown_table(comparison_columns(runs, PAGE))

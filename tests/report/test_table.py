@@ -257,6 +257,13 @@ def test_the_number_beside_an_estimate_is_the_one_that_z_was_computed_with() -> 
         cells = line.split(" ± ")[2].split()
         assert cells[1].endswith("*") == (layer < 8), line
     assert "theory: infinite width\n" in show([make_run()])
+    # No mark is explained that the columns do not have.
+    assert "theory: first order at width 1,024\n" in show(
+        [run], layers="8,64", columns=("variance",)
+    )
+    assert "theory:" not in show([run], 20)
+    funnel = replace(run, stack=replace(run.stack, widths="8,4*64"))
+    assert "theory: first order at these widths;" in show([funnel], 120)
 
 
 def test_a_flag_outlives_its_column() -> None:
