@@ -18,10 +18,13 @@ from snstat.errors import OutputFileError, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 STDOUT = "-"
 # A run shorter than this needs no progress bar.
 PATIENCE_SECONDS = 1.0
+# Where there is no terminal, reading is told of once it has taken so long.
+LONG_SECONDS = 5.0
 MOST_OF_A_NOTICE = 500
 
 
@@ -139,45 +142,92 @@ class _Buffer(io.StringIO):
         return self._terminal
 
 
+class Bar:
+    """A bar on standard error, which appears once the work has taken about a second."""
+
+    def __init__(self, title: str, total: float, told: str) -> None:
+        self.title, self.total, self.told = title, total, told
+        self.began, self.stopped = time.monotonic(), False
+        self._progress: Progress | None = None
+
+    def update(self, done: float) -> None:
+        """Show how much is done, if that is worth it by now."""
+        if self.stopped or time.monotonic() - self.began < PATIENCE_SECONDS:
+            return
+        if self._progress is None:
+            self._progress = self._started()
+        self._progress.update(self._progress.task_ids[0], completed=done)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self.stopped = True
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def _started(self) -> Progress:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn(self.told),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        progress.add_task(self.title, total=self.total)
+        progress.start()
+        return progress
+
+
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | None]:
-    """Yield a function to call with the work done so far, or None without a terminal.
+    """Yield a function to call with the work done so far, or None without a terminal."""
+    with reading_bar() as reading:
+        if not shows_progress():
+            yield None
+            return
+        bar = Bar(title, total, "{task.completed:.0f}/{task.total:.0f} layers × trials")
 
-    The bar appears on standard error once the run has taken about a second.
-    """
-    if not sys.stderr.isatty() or Verbosity.level < 0:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+        def update(done: int) -> None:
+            reading.stop()  # one bar at a time
+            bar.update(done)
 
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("layers × trials"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    task = progress.add_task(title, total=total)
-    began = time.monotonic()
+        try:
+            yield update
+        finally:
+            bar.stop()
 
-    def update(done: int) -> None:
-        progress.update(task, completed=done)
-        if not progress.live.is_started and time.monotonic() - began > PATIENCE_SECONDS:
-            progress.start()
+
+@contextmanager
+def reading_bar() -> Iterator[Bar]:
+    """Show how far data have been read in the block; without a terminal say once that it takes
+    long."""
+    from snstat.engine.reading import listening
+
+    bar = Bar("reading data", 1.0, "{task.percentage:.0f} %")
+    told = False
+
+    def listen(share: float) -> None:
+        nonlocal told
+        if shows_progress():
+            bar.update(share)
+        elif not told and time.monotonic() - bar.began > LONG_SECONDS:
+            told = True
+            notice(f"reading data takes long: {share:.0%} of a pass after {LONG_SECONDS:.0f} s")
 
     try:
-        yield update
+        with listening(listen):
+            yield bar
     finally:
-        progress.stop()
+        bar.stop()
+
+
+def shows_progress() -> bool:
+    """Return whether somebody looks on and wants to."""
+    return sys.stderr.isatty() and Verbosity.level >= 0
 
 
 class Verbosity:

@@ -19,7 +19,7 @@ from snstat.cli.options import (
     output_options,
     stack_options,
 )
-from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, wrote
+from snstat.cli.output import STDOUT, notice, progress_bar, reading_bar, render, text_output, wrote
 from snstat.cli.variants import Variant, variants
 from snstat.report.layouts import parse_columns
 from snstat.report.selection import LayerSelection, parse_layers
@@ -84,10 +84,11 @@ def plans(wanted: Sequence[Variant]) -> list[tuple[str, Plan]]:
     at before the first is carried out."""
     from snstat.plan import Plan
 
-    return [
-        (variant.name or variant.options["activation"], Plan.build(**variant.options))
-        for variant in wanted
-    ]
+    with reading_bar():  # data are read to be standardized
+        return [
+            (variant.name or variant.options["activation"], Plan.build(**variant.options))
+            for variant in wanted
+        ]
 
 
 def simulate_all(

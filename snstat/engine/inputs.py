@@ -12,6 +12,7 @@ import numpy.typing as npt
 from snstat.engine.arrays import require_real
 from snstat.engine.digest import digest_of
 from snstat.engine.norms import classify, norm_classes
+from snstat.engine.reading import tell
 from snstat.engine.sampling import draw_inputs
 from snstat.errors import InvalidValueError
 from snstat.results import InputMoments
@@ -157,6 +158,8 @@ class DataInputs:
 
     def rows(self, chosen: Any) -> npt.NDArray[np.float64]:
         """Return the `chosen` samples as they enter the network, (samples, width)."""
+        if isinstance(chosen, slice) and chosen.stop is not None:
+            tell(min(1.0, chosen.stop / len(self.data)))
         part = np.asarray(self.data[chosen], dtype=np.float64)
         part = part.reshape(len(part), self.width)
         return part if self.scale is None else (part - self.centre) / self.scale
