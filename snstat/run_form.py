@@ -27,6 +27,7 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
+from snstat.run_bounds import require_possible
 from snstat.stack import MAX_SCALE, Stack, integer, number
 from snstat.widths import MAX_DEPTH, MAX_WIDTH
 
@@ -62,12 +63,14 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     # The gradient of schema 1 was that of pre-activations, another quantity.
     if GRADIENT in rows[0] and schema == PROPAGATION_SCHEMA:
         measured.append(GRADIENT)
+    statistics = {name: _statistic(name, rows) for name in measured}
+    require_possible(statistics, simulation)
     outlook = entries.get("outlook")
     return Run(
         stack=stack,
         simulation=simulation,
         finite=np.array([_flag("finite", entry_of("a layer", row, "finite")) for row in rows]),
-        statistics=MappingProxyType({name: _statistic(name, rows) for name in measured}),
+        statistics=MappingProxyType(statistics),
         outlook=None if outlook is None else Outlook(**_read("outlook", entries, OUTLOOK)),
         partial=partial,
         data=parse_data(entries.get("data"), simulation.batch),
@@ -137,15 +140,6 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
         np.array([number_of(f"{name}.{key}", form.get(key)) for form in forms])
         for key in ("expected", "neglected")
     )
-    signless = {"stderr": stderr, "neglected": neglected}
-    if name == "second_moment":
-        signless |= {"estimate": estimate}
-    if name == GRADIENT:  # a geometric mean
-        signless |= {"estimate": estimate, "theory": theory, "expected": expected}
-    for key, values in signless.items():
-        if (values < 0).any():
-            low = float(np.nanmin(values))
-            raise FormError(f"{name}.{key} is {low:g}, but must be at least 0")
     return Statistic(estimate, stderr, theory, expected, neglected, logarithmic=name == GRADIENT)
 
 

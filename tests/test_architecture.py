@@ -67,7 +67,9 @@ ARROWS = {
     "testing": {"results", "checking", "report"},
     "form": {"errors", "stack"},
     "data_form": {"errors", "results", "form", "stack"},
+    "run_bounds": {"form", "results"},
     "run_form": {
+        "run_bounds",
         "form",
         "data_form",
         "errors",

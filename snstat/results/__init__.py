@@ -34,6 +34,7 @@ from snstat.results.pictures import (
     Densities,
     MapField,
 )
+from snstat.results.ranges import RANGES, ROUNDING, within
 from snstat.results.run import (
     EARLIER_SCHEMAS,
     GRADIENT,
@@ -55,6 +56,8 @@ __all__ = [
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
     "PROPAGATION_SCHEMA",
+    "RANGES",
+    "ROUNDING",
     "STATISTICS",
     "VERDICTS",
     "BoolArray",
@@ -83,4 +86,5 @@ __all__ = [
     "Statistic",
     "TheoremResult",
     "optional",
+    "within",
 ]

@@ -121,7 +121,8 @@ def _half_linear(slope: float, second_moment: float) -> CentredMoments:
 
 def _hard_tanh(std: float) -> CentredMoments:
     """Return them for the clipped z in closed form, free of cancellation for std up to 1."""
-    edge = 1.0 / std
+    # Beyond 50 deviations nothing is clipped, and the powers of more would overflow.
+    edge = min(1.0 / std, 50.0)
     inside, outside = math.erf(edge / math.sqrt(2.0)), math.erfc(edge / math.sqrt(2.0))
     density = math.sqrt(2.0 / math.pi) * math.exp(-0.5 * edge * edge)
     second = inside - edge * density + edge * edge * outside

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.results import STATISTICS, InputMoments
+from snstat.results import STATISTICS, InputMoments, within
 from snstat.stack import Stack
 from snstat.theory.by_layer import units
 from snstat.theory.finite_width_gradient import expected_log_gradient
@@ -70,7 +70,10 @@ def finite_width(
     for name, exact in _input(stack, batch, inputs).items():
         unknown = np.full(stack.depth + 1, math.nan)
         columns = found.get(name, (unknown, unknown))
-        expected[name], residual[name] = (np.where(trusted, c, math.nan) for c in columns)
+        # What no network can have says that first order is not enough.
+        low, high = within(name)
+        known = trusted & (columns[0] >= low) & (columns[0] <= high)
+        expected[name], residual[name] = (np.where(known, c, math.nan) for c in columns)
         expected[name][0] = exact
         residual[name][0] = 0.0 if math.isfinite(exact) else math.nan
     dead = _dead(stack, batch, prediction, expected["dead_fraction"], residual["dead_fraction"])

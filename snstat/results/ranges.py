@@ -1,0 +1,36 @@
+"""What the definition of a statistic allows it to be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# Least and largest value of each statistic of one layer, whatever the network. A kurtosis is at
+# least 1, for a mean of squares is no less than the square of a mean.
+RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "mean": (-math.inf, math.inf),
+        "variance": (0.0, math.inf),
+        "second_moment": (0.0, math.inf),
+        "variance_over_batch": (0.0, math.inf),
+        "variance_over_units": (0.0, math.inf),
+        "cosine": (-1.0, 1.0),
+        "kurtosis": (1.0, math.inf),
+        "dead_fraction": (0.0, 1.0),
+        "saturated_fraction": (0.0, 1.0),
+        "zero_samples": (0.0, 1.0),
+        "largest": (0.0, math.inf),
+        "gradient": (0.0, math.inf),
+    }
+)
+ANYTHING = (-math.inf, math.inf)
+# Statistics of float32 networks are reckoned in float64, from products in float32 at most: four
+# bits more than such a product rounds, relative to the size of the numbers that it is made of.
+ROUNDING = 2.0**-20
+
+
+def within(name: str) -> tuple[float, float]:
+    """Return the least and the largest value of a statistic, with room for rounding."""
+    low, high = RANGES.get(name, ANYTHING)
+    return low - ROUNDING * abs(low), high + ROUNDING * abs(high)
