@@ -17,7 +17,8 @@ PARTS = (
     ("variance_over_batch", "variance"),
     ("variance_over_units", "variance"),
 )
-LEAST = float(np.finfo(np.float64).tiny)
+# The square of the smallest normal float32: smaller activations have lost digits.
+LEAST = float(np.finfo(np.float32).tiny) ** 2
 
 
 def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation) -> None:
@@ -45,7 +46,7 @@ def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation
 def _require_consistent(statistics: Mapping[str, Statistic]) -> None:
     """Raise FormError where one estimate contradicts another of the same layer."""
     second = statistics["second_moment"].estimate
-    # Squares of small numbers have lost digits to underflow, or are 0.
+    # Small numbers, and their squares, have lost digits to underflow, or are 0.
     slack = ROUNDING * second + LEAST
     for name, whole in PARTS:
         part, all_of_it = statistics[name].estimate, statistics[whole].estimate
