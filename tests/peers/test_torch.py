@@ -52,7 +52,7 @@ def torch_statistics(stack, inputs, dtype):
         weights = torch.from_numpy(draw_weights(stack, index, seed=SEED, dtype=dtype))
         biases = torch.from_numpy(draw_biases(stack, index, seed=SEED, dtype=dtype))
         z = functional.linear(x, weights, biases).requires_grad_()
-        x = TORCH[stack.activation](z)
+        x = TORCH[stack.activation_of(index)](z)
         (slope,) = torch.autograd.grad(x.sum(), z)
         # Where PyTorch's own derivative underflows or rounds to 0 there is no dead unit yet.
         dead = (slope == 0).all(dim=0).double().mean().item()
@@ -68,9 +68,9 @@ def torch_log_gradient(stack, inputs, dtype):
     for index in range(1, stack.depth + 1):
         weights = torch.from_numpy(draw_weights(stack, index, seed=SEED, dtype=dtype))
         biases = torch.from_numpy(draw_biases(stack, index, seed=SEED, dtype=dtype))
-        x = TORCH[stack.activation](functional.linear(x, weights, biases))
+        x = TORCH[stack.activation_of(index)](functional.linear(x, weights, biases))
         nodes.append(x)
-    read_out = np.empty((stack.width, BATCH), dtype)
+    read_out = np.empty((stack.width_of(stack.depth), BATCH), dtype)
     draw_rows(read_out, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(SEED))
     # Samples do not meet, so the gradient of the sum is that of each.
     loss = (x * torch.from_numpy(read_out.T)).sum()
@@ -100,6 +100,32 @@ def test_gradients_equal_autograd(activation, init, dtype):
     tolerance = 4 * math.sqrt(2 * DEPTH * WIDTH) * np.finfo(dtype).eps
     expected = torch_log_gradient(stack, inputs, dtype)
     np.testing.assert_allclose(measured.log_gradient[0], expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("init", ["he_normal", "glorot_uniform", "orthogonal", "torch_default"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "gelu"])
+def test_funnels_with_a_linear_read_out_equal_torch(activation, init, dtype):
+    """Forward and backward, with the widths 60, 96, 96, 96, 30, 120 and 10."""
+    stack = Stack.build(
+        activation, widths="60,96*3,30,120,10", last="linear", init=init, bias_std=0.1
+    )
+    inputs = DrawnInputs("normal", INPUT_WIDTH, BATCH, 0.1, 1.2)
+    measured = simulate(
+        stack, inputs, trials=1, seed=SEED, dtype=dtype, sampler="dense", backward=True
+    )
+    # As above, with six layers of at most 120 terms.
+    tolerance = 4 * math.sqrt(2 * 6 * 120) * np.finfo(dtype).eps
+    expected = torch_log_gradient(stack, inputs, dtype)
+    np.testing.assert_allclose(measured.log_gradient[0], expected, rtol=0, atol=tolerance)
+    for values, theirs in zip(
+        measured.estimate, torch_statistics(stack, inputs, dtype), strict=True
+    ):
+        for column, name in enumerate(STATISTICS):
+            if name in theirs:
+                np.testing.assert_allclose(
+                    values[column], theirs[name], rtol=10 * tolerance, atol=tolerance, err_msg=name
+                )
 
 
 def backward_of_randn_like(width, depth, batch):
