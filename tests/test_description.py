@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 import snstat
 from snstat import cli
+from snstat.activation import ACTIVATIONS
 from snstat.description import stack_of, summary_of
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.initialisers import INITIALISERS
 from snstat.plan import Plan
-from snstat.report.words import simulation_words, stack_words
+from snstat.report.words import STEADY_GAINS, simulation_words, stack_words
 from snstat.results import Run
 from snstat.saved import runs_to_json
 from snstat.stack import Stack
@@ -247,6 +248,23 @@ def as_schema_1(run: Run) -> dict[str, Any]:
         for key in ("name", "kind", "shape", "sampler"):
             del layer[key]
     return form
+
+
+@pytest.mark.parametrize(("activation", "gain"), STEADY_GAINS.items())
+def test_the_heading_names_the_gain_that_would_hold(activation, gain):
+    """GELU and SiLU vanish with every initialiser; the gain named keeps a second moment of 1."""
+    told = f"{gain:g} would keep a second moment of 1"
+    assert told in stack_words(Plan.build(activation, 2, width=8).summary)
+    assert told not in stack_words(Plan.build(activation, 2, width=8, weight_gain=gain).summary)
+    assert "would keep" not in stack_words(Plan.build("tanh", 2, width=8).summary)
+    # E[φ(G z)²] by Gauss–Hermite quadrature, to four digits of G.
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    values = ACTIVATIONS[activation](gain * nodes) ** 2
+    assert (values @ weights) / weights.sum() == pytest.approx(1.0, abs=2 * 5e-4 / gain * 1.2)
+    kept = snstat.propagate(activation, 8, width=16, batch=2, trials=2, weight_gain=gain)
+    lost = snstat.propagate(activation, 8, width=16, batch=2, trials=2)
+    assert kept.second_moment.theory[8] == pytest.approx(1.0, abs=0.01)
+    assert lost.second_moment.theory[8] < 1e-3
 
 
 @pytest.mark.parametrize("settings", [{}, {"init": "torch_default"}, {"weight_gain": 1.5}])

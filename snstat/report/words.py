@@ -24,6 +24,9 @@ NAMES = {
     "silu": "SiLU",
     "hard_tanh": "hard tanh",
 }
+# Activations for which no initialiser keeps the signal, and the gain G that does where the second
+# moment is 1: E[φ(G z)²] = 1. That fixed point repels, so that depth and width limit its use.
+STEADY_GAINS = {"gelu": 1.468, "silu": 1.559}
 # Characters of a digest that tell data apart well enough: "sha256:" and eight digits.
 DIGEST_SHOWN = 15
 # Gradients within this factor of 1 over the whole stack have kept their size.
@@ -77,6 +80,8 @@ def _draws_words(stack: StackSummary) -> Iterator[str]:
         yield f"gain {exact(stack.weight_gain)}"
     else:
         yield from _own_gains(stack)
+        if stack.activation in STEADY_GAINS:
+            yield f"{STEADY_GAINS[stack.activation]:g} would keep a second moment of 1"
     if stack.drawn and stack.drawn[-1].biases == "uniform":
         stds = [layers.bias_std for layers in stack.drawn]
         spread = "" if stack.widths is None else f"{dotted(min(stds))} to "
