@@ -129,17 +129,14 @@ class Case:
     @cached_property
     def alone(self) -> Prediction:
         """Theory of the layers 0..limit that one sample is enough for: pairs take far longer."""
-        # Of samples that differ in norm, what they pool to depends on how many there are.
-        if self.batch == 1 or self.inputs.norms is not None or "prediction" in self.__dict__:
-            return self.prediction
-        return predict(self.whole, 1, self.inputs)
+        return self.prediction.alone
 
     @cached_property
     def own_prediction(self) -> Prediction:
         """Theory of the layers 0..depth that one sample is enough for."""
         if self.limit == self.depth:
             return self.alone
-        return predict(self.stack, 1, self.inputs)
+        return predict(self.stack, self.batch, self.inputs).alone
 
     @property
     def gradients(self) -> FloatArray:

@@ -63,6 +63,11 @@ def centred_moments(activation: Activation, second_moment: float) -> CentredMome
     )
 
 
+def closed_form(activation: Activation) -> bool:
+    """Return whether the moments of `activation` are a formula, at any size of signals."""
+    return activation.name in _HALF_SLOPES
+
+
 def second_moments(activation: Activation, q: FloatArray) -> FloatArray:
     """Return E[φ(z)²] for z ~ N(0, q), an array (points,) at once: what a scan of the map asks for.
 

@@ -9,10 +9,17 @@ from functools import lru_cache
 from threading import Lock
 
 from snstat.stack import DenseLayer
+from snstat.theory.centred import centred_moments
 from snstat.theory.dense import DenseStep, PairStep, dense_step, pair_step
+from snstat.theory.tabulated import tabulated_moments
 
 # Pairs of so many gaps of the input are kept for one chain.
 _KEPT_PAIRS = 4
+# Of stacks up to these depths the steps are kept for others: of many such stacks, of few.
+_MANY_KEPT, _FEW_KEPT = 2**14, 2**17
+# Layers whose moments are evaluated themselves. Where the state still moves then, it creeps, and
+# tables pay.
+_DIRECT = 256
 
 
 class Chain:
@@ -55,7 +62,8 @@ class Chain:
         second_moment, silent = self._input
         if previous is not None:
             second_moment, silent = previous.second_moment, previous.silent
-        step = dense_step(self.layer, second_moment, previous, silent=silent)
+        moments_at = centred_moments if len(steps) < _DIRECT else tabulated_moments
+        step = dense_step(self.layer, second_moment, previous, silent=silent, moments_at=moments_at)
         if step is None:
             self._settled = False
         elif step is previous:
@@ -95,14 +103,17 @@ class PairChain:
 
 # Stacks that differ in depth only begin alike, and those that differ in width are one in the limit.
 _begin = lru_cache(maxsize=64)(Chain)
+_begin_deep = lru_cache(maxsize=4)(Chain)
 
 
-def begin(layer: DenseLayer, second_moment: float, *, silent: bool, kept: bool) -> Chain:
-    """Return the chain of layers equal to `layer`, of a cache where it is to be `kept`.
+def begin(layer: DenseLayer, second_moment: float, *, silent: bool, depth: int) -> Chain:
+    """Return the chain of layers equal to `layer` in a stack of `depth`, kept for others unless
+    that is too deep.
 
     Units and the shape of distributions are of no importance at infinite width.
     """
     alike = DenseLayer(
         layer.activation, 1, 1, "normal", layer.square_gain, "normal", layer.bias_std
     )
-    return _begin(alike, second_moment, silent) if kept else Chain(alike, second_moment, silent)
+    kept = _begin if depth <= _MANY_KEPT else _begin_deep if depth <= _FEW_KEPT else Chain
+    return kept(alike, second_moment, silent)

@@ -7,11 +7,12 @@ instead of the correlation, so that inputs that become alike keep their relative
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from snstat.activation import resolve
+from snstat.activation import Activation, resolve
 from snstat.stack import DenseLayer
 from snstat.theory.centred import CentredMoments, centred_moments
 from snstat.theory.linear import without_noise
@@ -57,11 +58,13 @@ def dense_step(
     previous: DenseStep | None = None,
     *,
     silent: bool = False,
+    moments_at: Callable[[Activation, float], CentredMoments] = centred_moments,
 ) -> DenseStep | None:
     """Return the state after `layer`, None where it is no longer a finite number.
 
     `second_moment` describes the layer before, as does `silent`. `previous`, the step of an equal
-    layer, is returned itself where the state has not moved beyond rounding.
+    layer, is returned itself where the state has not moved beyond rounding. `moments_at` evaluates
+    the moments.
     """
     q = layer.square_gain * second_moment + layer.bias_std**2
     if not q <= LARGEST_SECOND_MOMENT:
@@ -69,7 +72,7 @@ def dense_step(
     if previous is not None and _same(q, previous.pre_second_moment):
         return previous
     activation = resolve(layer.activation)
-    moments = centred_moments(activation, q)
+    moments = moments_at(activation, q)
     # A q that is 0 because it underflows stands for small signals, without a word of their own.
     still = (silent or layer.square_gain == 0) and layer.bias_std == 0
     if still:

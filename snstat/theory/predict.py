@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,6 @@ from snstat.theory.dense import DenseStep
 from snstat.theory.linear import without_noise
 from snstat.theory.quadrature import FloatArray
 
-# The steps of deeper stacks are not kept for others.
-KEPT = 2**14
 # Second moments that differ by less, relatively, are one.
 _ONE_SIZE = 1e-9
 
@@ -92,6 +90,13 @@ class Prediction:
         """1 − c of the pre-activations, (depth + 1,)."""
         return self.pairs().misalignment
 
+    @cached_property
+    def alone(self) -> Prediction:
+        """The same for what looks at one sample: its pairs are of a sample with itself."""
+        size = self.pre_second_moment.size
+        nothing = PairStates(np.zeros(size), np.zeros(size), np.ones(size))
+        return replace(self, pairs=lambda: nothing)
+
 
 def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     """Return what a batch of `batch` samples with the moments `inputs` becomes, layer by layer.
@@ -122,10 +127,12 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     }
 
     alone = batch == 1 or _stays_zero(stack, inputs)
+    # Which units of other activations die needs no pairs to tell: none.
+    flat = any(resolve(name).flat for name, _ in activations_of(stack))
     later = {
         "variance_over_batch": lambda: (1.0 - 1.0 / batch) * pairs().gap,
         "cosine": lambda: pairs().cosine * (math.nan if alone else 1.0),
-        "dead_fraction": lambda: _dead(stack, batch, q, pairs().misalignment),
+        "dead_fraction": lambda: _dead(stack, batch, q, pairs().misalignment if flat else 0.0 * q),
     }
     slopes = column(lambda step: step.moments.derivative_square)[:, None]
     return _prediction(
@@ -212,7 +219,7 @@ def _chains(stack: Stack, inputs: InputMoments) -> list[tuple[int, int, Chain]]:
     second_moment, silent = inputs.second_moment, inputs.silent
     found = []
     for first, count, layer in stack.segments():
-        chain = begin(layer, second_moment, silent=silent, kept=stack.depth <= KEPT)
+        chain = begin(layer, second_moment, silent=silent, depth=stack.depth)
         found.append((first, count, chain))
         steps, settled = chain.until(count)
         if not settled and len(steps) < count:
