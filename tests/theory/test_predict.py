@@ -427,7 +427,7 @@ def test_one_sample_needs_no_pairs(monkeypatch):
 
 def test_stacks_alike_at_infinite_width_are_followed_once(monkeypatch):
     calls = []
-    counted(monkeypatch, "snstat.theory.dense.centred_moments", calls)
+    counted(monkeypatch, "snstat.theory.chain.centred_moments", calls)
     for width in (16, 64, 1024):
         for init in ("lecun_normal", "lecun_uniform"):
             stack = Stack.build("tanh", 10, width, weight_gain=1.2346, init=init)
