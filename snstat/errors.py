@@ -99,8 +99,9 @@ class UnknownNameError(InvalidValueError):
         self.known = sorted(known)
         # Nothing long is a slip of the fingers, and comparing it takes long.
         word = value if isinstance(value, str) and len(value) <= MOST_QUOTED else ""
-        names = [*self.known, *aliases]
-        self.suggestions = get_close_matches(word.lower(), names, n=1, cutoff=0.5)
+        names = {entry.lower(): entry for entry in (*aliases, *self.known)}
+        near = get_close_matches(word.lower(), names, n=1, cutoff=0.5)
+        self.suggestions = [names[entry] for entry in near]
         hint = f"did you mean {self.suggestions[0]!r}?" if self.suggestions else ""
         super().__init__(name, value, "one of " + ", ".join(self.known), hint)
 

@@ -198,7 +198,7 @@ def command(
     elif output is not None:
         with whole_file(output, binary=True) as file:
             _save(figure(), file, form, dpi, words)
-        wrote(output, f"{kind}, {form}" + (", of a partial run" if subject.partial else ""))
+        wrote(output, f"{kind}, {form}{subject.told}")
     if subject.partial:
         ctx.exit(130)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from snstat.cli.output import notice
-from snstat.cli.propagate import plans, simulate_all
+from snstat.cli.propagate import contents, plans, simulate_all
 from snstat.cli.variants import variants
 from snstat.errors import InputFileError, InvalidValueError
 
@@ -35,6 +35,7 @@ class Subject:
                 "number of runs", len(self.wanted), f"at most {MOST_RUNS} in a picture"
             )
         self.partial = False
+        self.told = ""  # what there is to say of what was simulated
         self._loaded: list[Run] = []
 
     def loaded(self) -> list[Run]:
@@ -95,6 +96,7 @@ class Subject:
             return self.loaded()
         runs = simulate_all(plans(self.wanted))
         self.partial = any(run.partial for run in runs)
+        self.told = f", {contents(runs)}" if self.partial else ""
         return runs
 
 

@@ -77,6 +77,9 @@ def test_names_match_whatever_their_case_and_by_alias(capsys, option, typed, mea
         (["plot", "--style", "drak", "-o", "p.png"], "--style", "'dark'"),
         (["check", "--number-format", "flaot16"], "--number-format", "'float16'"),
         (["fixedpoint", "--map", "unti"], "--map", "'unit'"),
+        (["check", "--select", "sn1011"], "--select", "'SN101'"),
+        (["check", "--explain", "SN2O2"], "--explain", "'SN202'"),
+        (["propagate", "--columns", "varience"], "--columns", "'variance'"),
         (["schema", "propagatoin"], "name", "'propagation'"),
         (["propagat"], "command", "'propagate'"),
     ],
@@ -185,6 +188,9 @@ def test_a_partial_run_is_told_as_such(capsys, monkeypatch):
     assert code == 130
     assert err.endswith("snstat: wrote run.json: layers 0 to 1 of 2, marked partial\n")
     assert json.loads(Path("run.json").read_text(encoding="utf-8"))["runs"][0]["partial"]
+    code, _, err = call(capsys, "plot", *TINY, "-o", "run.svg")
+    assert code == 130
+    assert err.endswith("wrote run.svg: trajectory, svg, layers 0 to 1 of 2, marked partial\n")
 
 
 def test_quiet_says_nothing_and_verbose_says_more(capsys):

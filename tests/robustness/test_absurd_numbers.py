@@ -102,6 +102,8 @@ def test_an_absurd_number_is_refused_at_once(refused, name):
         assert (code, out) == (2, ""), (option, value)
         complaint = one_complaint(err)
         assert len(complaint) < 500
+        if f"{option} has no place with --kind" in complaint:  # whatever its value
+            continue
         unread = ("must be a whole number;", "must be a number;")  # what is no number at all
         assert bound in complaint or any(words in complaint for words in unread)
         # 1e400 is infinite before anybody sees it.
