@@ -15,7 +15,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import share_strays, strays
 from snstat.results import BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.stack import DenseLayer, Stack
-from snstat.theory.finite_width import finite_width
+from snstat.theory.finite_width import FiniteWidth, finite_width
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict
 from snstat.theory.silence import silence
@@ -153,9 +153,14 @@ class Case:
         return finite_width(self.whole, 1, self.inputs, self.alone).fluctuation
 
     @cached_property
+    def corrected(self) -> FiniteWidth:
+        """Theory of the layers 0..limit at the width of the stack."""
+        return finite_width(self.whole, self.batch, self.inputs, self.prediction)
+
+    @property
     def expected(self) -> Mapping[str, FloatArray]:
         """Theory of the statistics at the width of the stack, (limit + 1,), NaN where unknown."""
-        return finite_width(self.whole, self.batch, self.inputs, self.prediction).expected
+        return self.corrected.expected
 
     @cached_property
     def silent(self) -> FloatArray:

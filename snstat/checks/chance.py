@@ -12,10 +12,13 @@ from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
 from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, Rule
-from snstat.results import BoolArray, FloatArray, Statistic
+from snstat.results import BoolArray, FloatArray, Run, Statistic
+from snstat.theory.by_layer import units
 
 # Probability that a stack without fault is accused of SN501.
 FALSE_ALARM = 0.005
+# Statistics in proportion to the squares of the signal.
+SCALES = frozenset({"variance", "second_moment", "variance_over_batch", "variance_over_units"})
 
 
 def disagrees(case: Case) -> Broken | None:
@@ -24,16 +27,13 @@ def disagrees(case: Case) -> Broken | None:
     run = case.run
     if run is None or run.simulation.trials < 2:
         return None
-    chances: dict[str, FloatArray] = {}
-    for name in _judged(case):
-        chances[name] = _tail(run.statistics[name].excess, run.simulation.trials)
-    comparisons = sum(int(np.count_nonzero(~np.isnan(chance))) for chance in chances.values())
-    level = FALSE_ALARM / max(comparisons, 1)
-    bad = [
-        (int(np.flatnonzero(chance < level)[0]), name)
-        for name, chance in chances.items()
-        if (chance < level).any()
-    ]
+    trials = run.simulation.trials
+    unknown = np.zeros(case.depth + 1)
+    chances, comparisons, bad = _unlikely(case, run, unknown)
+    if bad:
+        # What theory knows of the errors takes a moment, and is asked only where it counts.
+        least = case.corrected.trial_fluctuation[: case.depth + 1] / math.sqrt(trials)
+        chances, comparisons, bad = _unlikely(case, run, np.nan_to_num(least, posinf=0.0))
     if not bad:
         return None
     layer, name = min(bad)
@@ -46,6 +46,83 @@ def disagrees(case: Case) -> Broken | None:
         " comparisons)"
     )
     return Broken(layer, value, expected_value, text)
+
+
+def _unlikely(
+    case: Case, run: Run, least: FloatArray
+) -> tuple[dict[str, FloatArray], int, list[tuple[int, str]]]:
+    """Return how likely each statistic is, how many comparisons that makes, and which layers of
+    which statistics are too unlikely; `least` (layers,) as in `chance_of`."""
+    chances = {
+        name: chance_of(case, name, run.statistics[name], run.simulation.trials, least)
+        for name in _judged(case)
+    }
+    comparisons = sum(int(np.count_nonzero(~np.isnan(chance))) for chance in chances.values())
+    level = FALSE_ALARM / max(comparisons, 1)
+    bad = [
+        (int(np.flatnonzero(chance < level)[0]), name)
+        for name, chance in chances.items()
+        if (chance < level).any()
+    ]
+    return chances, comparisons, bad
+
+
+def chance_of(
+    case: Case, name: str, statistic: Statistic, trials: int, least: FloatArray
+) -> FloatArray:
+    """Return the probability that chance alone takes a statistic as far from its expectation,
+    (layers,), NaN where there is nothing to compare.
+
+    Second moments multiply from layer to layer: in narrow networks they are nearly log-normal, and
+    a mean that is too low comes with a standard error that is too small. So logarithms are
+    compared, and the error of what is too low is at least what theory says of it to first order:
+    `least` (layers,) is that of the second moment, relative to it.
+    """
+    if name in SCALES:
+        z = _log_excess(statistic)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = statistic.stderr / statistic.estimate
+            low = statistic.estimate < statistic.expected
+            z /= np.where(low, np.maximum(relative, least), relative)
+        return _tail(np.where(statistic.stderr > 0, z, statistic.excess), trials)
+    if name == "mean":
+        # It goes as the root of the second moment.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = 0.5 * np.abs(statistic.expected) * least
+            low = np.abs(statistic.estimate) < np.abs(statistic.expected)
+            error = np.where(low, np.maximum(statistic.stderr, own), statistic.stderr)
+            z = statistic.excess * (statistic.stderr / error)
+        return _tail(np.where(statistic.stderr > 0, z, statistic.excess), trials)
+    if name == "dead_fraction":
+        return np.fmax(_tail(statistic.excess, trials), _of_counts(case, statistic, trials))
+    return _tail(statistic.excess, trials)
+
+
+def _log_excess(statistic: Statistic) -> FloatArray:
+    """Return by how much the logarithm of an estimate is farther from that of its expectation than
+    `neglected` explains, (layers,), 0 where it is not."""
+    estimate, expected, neglected = statistic.estimate, statistic.expected, statistic.neglected
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        above = np.log(estimate) - np.log(expected + neglected)
+        below = np.log(np.maximum(expected - neglected, 0.0)) - np.log(estimate)
+        excess: FloatArray = np.maximum(np.maximum(above, below), 0.0)
+    return excess
+
+
+def _of_counts(case: Case, statistic: Statistic, trials: int) -> FloatArray:
+    """Return a bound of the probability of so many dead units among those of all trials, as if
+    they died each by itself: few of them are far from normal (Hoeffding 1963, theorem 1)."""
+    from scipy.special import rel_entr
+
+    expected = statistic.expected
+    off = statistic.neglected * np.sign(statistic.estimate - expected)
+    nearest = np.clip(expected + off, 0.0, 1.0)
+    within = np.abs(statistic.estimate - expected) <= statistic.neglected
+    entropy = rel_entr(statistic.estimate, nearest)
+    entropy += rel_entr(1.0 - statistic.estimate, 1.0 - nearest)
+    counted = units(case.stack) * trials
+    bound: FloatArray = np.where(within, 1.0, np.minimum(2.0 * np.exp(-counted * entropy), 1.0))
+    return np.where(np.isnan(statistic.excess), math.nan, bound)
 
 
 def _tail(z: FloatArray, trials: int) -> FloatArray:

@@ -36,12 +36,14 @@ class FiniteWidth:
     `residual` to the size of what that neglects, of order 1/width². `log_gradient` is the
     expected logarithm of `gradient` and `log_gradient_residual` its residual, NaN where not
     asked for. `fluctuation` is the standard deviation, between networks, of the logarithm of one
-    sample's second moment, to first order however large, infinite beyond 2.
+    sample's second moment, to first order however large, infinite beyond 2. `trial_fluctuation` is
+    at most the same of the mean over the batch of a trial.
     """
 
     expected: Mapping[str, FloatArray]
     residual: Mapping[str, FloatArray]
     fluctuation: FloatArray
+    trial_fluctuation: FloatArray
     log_gradient: FloatArray
     log_gradient_residual: FloatArray
 
@@ -86,6 +88,7 @@ def finite_width(
         MappingProxyType(expected),
         MappingProxyType(residual),
         _fluctuation(stack, inputs, fluctuations, forward),
+        _fluctuation(stack, inputs, fluctuations, forward, batch),
         log_gradient,
         log_residual,
     )
@@ -137,13 +140,20 @@ class _Columns(NamedTuple):
 
 
 def _fluctuation(
-    stack: Stack, inputs: InputMoments, fluctuations: Fluctuations, forward: _Columns
+    stack: Stack,
+    inputs: InputMoments,
+    fluctuations: Fluctuations,
+    forward: _Columns,
+    batch: int = 1,
 ) -> FloatArray:
-    """Return the standard deviation of ln of one sample's second moment, (depth + 1,)."""
+    """Return the standard deviation of ln of one sample's second moment, (depth + 1,), or what that
+    of the mean over `batch` samples is at least."""
     held = 2.0 * fluctuations.pinned * (forward.slope * fluctuations.share) ** 2
-    square = (forward.fourth - 1.0 - held) / units(stack)
-    square += forward.slope**2 * fluctuations.variance
-    square[0] = inputs.length_variance
+    # What the units of one layer add is taken for independent from sample to sample.
+    square = (forward.fourth - 1.0 - held) / units(stack) / batch
+    shared = np.nan_to_num(fluctuations.pair) if batch > 1 else 0.0
+    square += forward.slope**2 * (shared + (fluctuations.variance - shared) / batch)
+    square[0] = inputs.length_variance / batch
     endless = np.flatnonzero(fluctuations.variance > ENDLESS)
     square[endless[0] if endless.size else square.size :] = math.inf
     # Lengths that do not fluctuate may do so by less than nothing, for rounding.
