@@ -25,10 +25,13 @@ from snstat.checks.baseline import compare
 from snstat.checks.bounds import Bounds
 from snstat.checks.chance import disagrees
 from snstat.results import Run
+from tests.power.narrow import NARROW, alarms
 
 REPETITIONS = (1000, 300)
 # As many times the checks of the default tell a power of 99.5 % from one below 99 %.
 MORE_OF_CLOSE = 3
+# Of narrow ones, which take milliseconds.
+MORE_OF_NARROW = 3
 PAGE = Path(__file__).parents[2] / "docs" / "check-power.md"
 # A bound that holds with this probability.
 CONFIDENCE = 0.95
@@ -118,6 +121,14 @@ def false_alarms(of_default: int, of_others: int) -> Iterator[str]:
         yield row([name, f"{repetitions:,}", *cells])
 
 
+def narrow_alarms(repetitions: int) -> Iterator[str]:
+    """Yield a row for each narrow stack that did not change."""
+    for name, options in NARROW:
+        count = alarms(options, repetitions)
+        cell = f"{count} (≤ {upper_bound(count, repetitions):.1%})"
+        yield row([name, f"{repetitions:,}", cell])
+
+
 def misses(of_close: int, of_others: int) -> Iterator[str]:
     """Yield a row for each change."""
     seeds = Seeds()
@@ -147,6 +158,10 @@ def page(of_default: int, of_others: int) -> Iterator[str]:
     yield row(["stack", "checks", "SN701 (baseline)", "SN501 (theory)"])
     yield row(["---", "---:", "---:", "---:"])
     yield from false_alarms(of_default, of_others)
+    yield "\n### Narrow networks and small batches\n\nTrials are skewed there.\n\n"
+    yield row(["stack", "checks", "SN501 (theory)"])
+    yield row(["---", "---:", "---:"])
+    yield from narrow_alarms(MORE_OF_NARROW * of_default)
     yield "\n## Power\n\nRuns of changed stacks, each compared with one from before the change.\n\n"
     yield row(["change", "checks", "missed", "power"])
     yield row(["---", "---:", "---:", "---:"])

@@ -1,0 +1,76 @@
+"""False alarms of SN501 in narrow networks and small batches, by thousands of runs.
+
+Theory of a stack does not depend on the seed: it is worked out once, and only the simulation is
+repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from snstat.checks.bounds import Bounds
+from snstat.checks.case import Case
+from snstat.checks.chance import disagrees
+from snstat.engine.simulate import simulate
+from snstat.plan import Plan, gradient_statistic
+from snstat.results import GRADIENT, STATISTICS, Run
+
+# Stacks whose trials are few, skewed, or both.
+NARROW: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("identity, 3 layers of 8, batch 1, 16 trials",
+     {"activation": "identity", "depth": 3, "width": 8, "batch": 1, "trials": 16}),
+    ("identity, 6 layers of 16, batch 1",
+     {"activation": "identity", "depth": 6, "width": 16, "batch": 1}),
+    ("ReLU, 4 layers of 8, batch 2",
+     {"activation": "relu", "depth": 4, "width": 8, "batch": 2}),
+    ("ReLU, 8 layers of 32, batch 1",
+     {"activation": "relu", "depth": 8, "width": 32, "batch": 1}),
+    ("tanh, 8 layers of 16, batch 4",
+     {"activation": "tanh", "depth": 8, "width": 16, "batch": 4}),
+    ("SELU, 8 layers of 16, batch 2, 4 trials",
+     {"activation": "selu", "depth": 8, "width": 16, "batch": 2, "trials": 4}),
+    ("ReLU with gradients, 4 layers of 64, batch 4, 3 trials",
+     {"activation": "relu", "depth": 4, "width": 64, "batch": 4, "trials": 3, "backward": True}),
+)  # fmt: skip
+
+
+def alarms(options: Mapping[str, Any], repetitions: int, seed: int = 1) -> int:
+    """Return how many of so many runs, of the seeds from `seed` on, SN501 accuses."""
+    plan = Plan.build(**options, threads=1)
+    moments = plan.inputs.moments()
+    theory, corrected, _ = plan.predict(moments)
+    first = plan.run()
+    found = 0
+    for number in range(seed, seed + repetitions):
+        measured = simulate(
+            plan.stack,
+            plan.inputs,
+            trials=plan.trials,
+            seed=number,
+            dtype=plan.dtype,
+            sampler=plan.sampler,
+            threads=1,
+            backward=plan.backward,
+        )
+        statistics = {
+            name: replace(
+                first.statistics[name],
+                estimate=measured.estimate[:, column].copy(),
+                stderr=measured.stderr[:, column].copy(),
+            )
+            for column, name in enumerate(STATISTICS)
+        }
+        if measured.log_gradient is not None:
+            statistics[GRADIENT] = gradient_statistic(
+                measured.log_gradient,
+                theory.log_gradient,
+                corrected.log_gradient,
+                corrected.log_gradient_residual,
+            )
+        run = Run(first.stack, first.simulation, measured.finite, MappingProxyType(statistics))
+        case = Case(plan.stack, plan.inputs.batch, moments, Bounds(), run)
+        found += disagrees(case) is not None
+    return found
