@@ -71,6 +71,10 @@ def test_each_layer_follows_from_the_one_before(options):
         for name, value in expected.items():
             assert found.statistics[name][number] == pytest.approx(value, abs=2e-4), (name, number)
         assert found.growth[number] == pytest.approx(layer.square_gain * gradient[-1], rel=2e-3)
+    # Squared gradients of layer outputs: each layer multiplies by its own G² E[φ'²].
+    factors = [layer.square_gain * d for layer, d in zip(stack.layers(), gradient, strict=True)]
+    logs = np.append(np.cumsum(np.log(factors[::-1]))[::-1], 0.0)
+    np.testing.assert_allclose(found.log_gradient, logs, atol=2e-3 * stack.depth)
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks: compiled kernels")
@@ -91,6 +95,26 @@ def test_first_order_theory_is_what_networks_average_to(options):
         assert (excess < 4.5).all(), (name, excess)
         compared += int(known.sum())
     assert compared >= 4 * stack.depth
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand networks: compiled kernels")
+@pytest.mark.parametrize("options", STACKS, ids=lambda o: o.get("widths", "uniform"))
+def test_first_order_theory_of_gradients_is_what_networks_average_to(options):
+    """As above, for the mean logarithm of a thousand networks, where it is known."""
+    stack = Stack.build(**options)
+    inputs, moments, prediction = theory(stack)
+    found = finite_width(stack, inputs.batch, moments, prediction, backward=True)
+    measured = simulate(stack, inputs, trials=1000, seed=3, dtype="float32", backward=True)
+    logs = measured.log_gradient[:, :-1]
+    expected, neglected = found.log_gradient[:-1], found.log_gradient_residual[:-1]
+    known = np.isfinite(expected)
+    assert known[-1]
+    error = logs.std(axis=0, ddof=1) / math.sqrt(len(logs))
+    excess = (np.abs(logs.mean(axis=0) - expected) - neglected)[known] / error[known]
+    assert (excess < 4.5).all(), excess
+    # A thousand networks tell it from infinite width.
+    z = (logs.mean(axis=0) - prediction.log_gradient[:-1]) / error
+    assert np.abs(z).max() > 2.5
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks: compiled kernels")
