@@ -43,6 +43,7 @@ KEYS: Mapping[str, Kind] = MappingProxyType(
         "last": Kind.TEXT,
         "init": Kind.TEXT,
         "weight-gain": Kind.NUMBER,
+        "weight-std": Kind.NUMBER,
         "bias-std": Kind.NUMBER,
         "batch": Kind.INTEGER,
         "trials": Kind.INTEGER,

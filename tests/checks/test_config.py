@@ -103,6 +103,8 @@ def test_section_without_tables_is_one_check(write):
         Declared(DEFAULT_NAME, {"depth": 3, "weight_gain": 1.0}, Source(str(path), 2))
     ]
     assert isinstance(load_config(path)[0].options["weight_gain"], float)
+    path = write("[check]\ninit = 'he_truncated'\nweight-std = 0.02\n")
+    assert load_config(path)[0].options == {"init": "he_truncated", "weight_std": 0.02}
 
 
 def test_empty_section_is_one_check(write):
