@@ -12,7 +12,7 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING
 from snstat.checks.rule import Broken, Rule
 from snstat.results import FloatArray
-from snstat.theory.saturation import SATURATED, saturated_by_layer
+from snstat.theory.saturation import SATURATED
 
 # Of a share by theory; one half exactly is what ReLU leaves of a single sample.
 ROUNDING = 1e-9
@@ -40,7 +40,7 @@ def dying(case: Case) -> bool:
 def too_few_alive(case: Case) -> Broken | None:
     """Return where dead units, or saturated ones, or dead networks, exceed their share."""
     dead = case.known("dead_fraction")
-    share = saturated_by_layer(case.whole, case.alone)
+    share = case.predicted("saturated_fraction")
     bounds, networks = case.bounds, dead_networks(case)
     found = [
         _beyond(

@@ -27,6 +27,7 @@ from snstat.theory.dead import dead_fraction
 from snstat.theory.dense import DenseStep
 from snstat.theory.linear import without_noise
 from snstat.theory.quadrature import FloatArray
+from snstat.theory.saturation import saturated_by_layer
 
 # Second moments that differ by less, relatively, are one.
 _ONE_SIZE = 1e-9
@@ -47,7 +48,8 @@ class Statistics(Mapping[str, FloatArray]):
 
     def _whole(self, name: str, column: FloatArray) -> FloatArray:
         """Return the column with what is known of layer 0."""
-        if name != "dead_fraction" and not (name == "cosine" and np.isnan(column).all()):
+        silent_cosine = name == "cosine" and np.isnan(column).all()
+        if name in self._inputs.keys() and not silent_cosine:  # noqa: SIM118  # no dict
             column[0] = self._inputs[name]
         return column
 
@@ -57,10 +59,10 @@ class Statistics(Mapping[str, FloatArray]):
         return self._columns[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(STATISTICS)
+        return iter(dict.fromkeys((*STATISTICS, *self._later)))
 
     def __len__(self) -> int:
-        return len(STATISTICS)
+        return len({*STATISTICS, *self._later})
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,12 +131,13 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     alone = batch == 1 or _stays_zero(stack, inputs)
     # Which units of other activations die needs no pairs to tell: none.
     flat = any(resolve(name).flat for name, _ in activations_of(stack))
-    later = {
+    later: dict[str, Callable[[], FloatArray]] = {
         "variance_over_batch": lambda: (1.0 - 1.0 / batch) * pairs().gap,
         "cosine": lambda: pairs().cosine * (math.nan if alone else 1.0),
         "dead_fraction": lambda: _dead(stack, batch, q, pairs().misalignment if flat else 0.0 * q),
     }
     slopes = column(lambda step: step.moments.derivative_square)[:, None]
+    later |= _of_samples(stack, inputs, q[:, None], np.ones(1))
     return _prediction(
         stack,
         Statistics(inputs, columns, later),
@@ -157,13 +160,14 @@ def _of_classes(stack: Stack, batch: int, inputs: InputMoments, norms: NormClass
         unknown = np.full(stack.depth + 1, math.nan)
         return PairStates(unknown, 0.0 * columns["second_moment"], unknown.copy())
 
-    later = {
+    later: dict[str, Callable[[], FloatArray]] = {
         "variance_over_batch": lambda: (1.0 - 1.0 / batch) * pairs().gap,
         "cosine": lambda: 1.0 * pairs().cosine,
         "dead_fraction": lambda: _dead_of_classes(
             stack, batch, norms, states, pairs().misalignment
         ),
     }
+    later |= _of_samples(stack, inputs, states.q, states.shares)
     return _prediction(
         stack,
         Statistics(inputs, columns, later),
@@ -172,6 +176,31 @@ def _of_classes(stack: Stack, batch: int, inputs: InputMoments, norms: NormClass
         slopes=states.derivative_square,
         shares=states.shares,
     )
+
+
+def _of_samples(
+    stack: Stack, inputs: InputMoments, q: FloatArray, shares: FloatArray
+) -> dict[str, Callable[[], FloatArray]]:
+    """Return what tells the shares of saturated units and of samples that are 0; q is (depth + 1,
+    classes)."""
+    norms, zeros = inputs.norms, float(inputs.silent)
+    if norms is not None and norms.second_moment[0] == 0:
+        zeros = norms.count[0] / norms.samples
+
+    def zero_samples() -> FloatArray:
+        share = np.full(stack.depth + 1, zeros)
+        biases = by_layer(stack, lambda layer: layer.bias_std, 0.0)
+        for name, layers in activations_of(stack):
+            if float(resolve(name).function(np.zeros(()))) != 0:
+                share[layers] = 0.0
+        # What has left 0 does not come back to it.
+        share[np.cumsum((share == 0) | (biases > 0)) > 0] = 0.0
+        return share
+
+    return {
+        "saturated_fraction": lambda: saturated_by_layer(stack, q, shares),
+        "zero_samples": zero_samples,
+    }
 
 
 def _dead_of_classes(

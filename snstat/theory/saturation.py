@@ -10,7 +10,6 @@ import numpy as np
 from snstat.activation import Activation, resolve
 from snstat.stack import Stack
 from snstat.theory.by_layer import activations_of
-from snstat.theory.predict import Prediction
 from snstat.theory.quadrature import FloatArray
 
 # A unit whose derivative is below this share of the largest is saturated.
@@ -44,13 +43,13 @@ def saturated_fraction(activation: Activation, second_moment: FloatArray) -> Flo
     return np.where(std > 0, share, np.where(std == 0, float(at_rest), math.nan))
 
 
-def saturated_by_layer(stack: Stack, prediction: Prediction) -> FloatArray:
-    """Return the share of saturated units of every layer, (depth + 1,), NaN where not known."""
-    share = np.full(stack.depth + 1, math.nan)
+def saturated_by_layer(stack: Stack, second_moment: FloatArray, shares: FloatArray) -> FloatArray:
+    """Return the share of saturated units of every layer, (depth + 1,), NaN where not known: the
+    average by `shares` (classes,) over samples with q = `second_moment` (depth + 1, classes)."""
+    found = np.full(stack.depth + 1, math.nan)
     for name, layers in activations_of(stack):
-        q = prediction.sample_second_moment[layers]
-        share[layers] = saturated_fraction(resolve(name), q) @ prediction.shares
-    return share
+        found[layers] = saturated_fraction(resolve(name), second_moment[layers]) @ shares
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DataInputs
+from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.stack import Stack
 from snstat.theory.cross import apart_after, homogeneous
 from snstat.theory.predict import predict
-from snstat.theory.saturation import saturated_by_layer, saturated_fraction
+from snstat.theory.saturation import saturated_fraction
 
 # A fine midpoint rule on ±9: exact to rounding for what is smooth, to 1e-6 at a kink.
 STEP = 0.004
@@ -164,7 +164,7 @@ def test_saturated_units_by_sample():
     heavy = np.concatenate([np.full(95, 1.0), np.full(5, 60.0)])
     stack = Stack.build("tanh", 2, 50, last="linear", input_width=24)
     prediction = predict(stack, 100, DataInputs("rows", scaled_rows(heavy), 100).moments())
-    found = saturated_by_layer(stack, prediction)
+    found = prediction.statistics["saturated_fraction"]
     # sech²x is a hundredth at x = arcosh 10.
     edge = math.acosh(10.0)
     shares = [math.erfc(edge / scale / math.sqrt(2.0)) for scale in (1.0, 60.0)]
@@ -229,3 +229,23 @@ def test_layers_after_all_classes_have_settled_cost_nothing(monkeypatch):
     assert len(calls) < 200
     assert found["variance"][-1] == pytest.approx(found["variance"][-2], rel=1e-15)
     assert found["cosine"][-1] == pytest.approx(1.0, abs=1e-12)
+
+
+def test_samples_of_zeros_are_counted_while_they_stay_so():
+    rows = scaled_rows([1.0, 2.0, 3.0, 4.0])
+    rows[1] = 0.0
+    moments = DataInputs("rows", rows, 4).moments()
+    for name, options, expected in (
+        ("relu", {}, [0.25, 0.25, 0.25]),
+        ("relu", {"bias_std": 0.1}, [0.25, 0.0, 0.0]),
+        ("sigmoid", {}, [0.25, 0.0, 0.0]),
+        ("relu", {"last": "sigmoid"}, [0.25, 0.25, 0.0]),
+    ):
+        stack = Stack.build(name, 2, 50, input_width=24, **options)
+        found = predict(stack, 4, moments).statistics["zero_samples"]
+        assert found.tolist() == expected, (name, options)
+    drawn = DrawnInputs("normal", 24, 4, 0.0, 1.0).moments()
+    assert not predict(Stack.build("relu", 2, 24), 4, drawn).statistics["zero_samples"].any()
+    silent = DrawnInputs("normal", 24, 4, 0.0, 0.0).moments()
+    found = predict(Stack.build("relu", 2, 24), 4, silent).statistics["zero_samples"]
+    assert found.tolist() == [1.0, 1.0, 1.0]

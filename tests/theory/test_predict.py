@@ -38,7 +38,8 @@ def drawn(mean=0.0, std=1.0, batch=64):
 
 def test_layer_0_is_the_input():
     statistics = predict(Stack.build(depth=3), 64, drawn(0.5, 2.0)).statistics
-    assert list(statistics) == list(STATISTICS)
+    assert set(statistics) >= set(STATISTICS)
+    statistics = {name: statistics[name] for name in STATISTICS}
     assert {name: values[0] for name, values in statistics.items() if name != "dead_fraction"} == {
         name: getattr(drawn(0.5, 2.0), name) for name in STATISTICS if name != "dead_fraction"
     }
@@ -418,7 +419,6 @@ def test_one_sample_needs_no_pairs(monkeypatch):
     for name in ("mean", "variance", "second_moment", "variance_over_units", "kurtosis"):
         assert np.isfinite(prediction.statistics[name]).all()
     assert np.isfinite(prediction.log_gradient).all()
-    assert list(prediction.statistics) == list(STATISTICS)
     assert calls == []
     assert np.isfinite(prediction.statistics["cosine"]).all()
     assert np.isfinite(prediction.misalignment[1:]).all()
