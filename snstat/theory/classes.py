@@ -19,9 +19,12 @@ from snstat.theory.centred import CentredMoments, centred_moments
 from snstat.theory.cross import apart_after
 from snstat.theory.dense import LARGEST_SECOND_MOMENT
 from snstat.theory.quadrature import FloatArray
+from snstat.theory.tabulated import tabulated_array
 
 # A relative change of all second moments below this is rounding.
 _SETTLED = 2e-15
+# Layers whose moments are evaluated themselves.
+_DIRECT = 256
 # A change of all cosines below this is rounding.
 _STILL = 4e-15
 
@@ -68,7 +71,7 @@ def follow_classes(stack: Stack, norms: NormClasses) -> ClassStates:
         for number in range(first, first + count):
             q = layer.square_gain * seconds + layer.bias_std**2
             q[~(q <= LARGEST_SECOND_MOMENT)] = math.nan
-            columns[:, number] = _of_layer(resolve(layer.activation), q)
+            columns[:, number] = _of_layer(resolve(layer.activation), q, tables=number > _DIRECT)
             mean, variance = columns[1:3, number]
             seconds = mean * mean + variance
             still = np.isnan(q) | (np.abs(q - previous) <= _SETTLED * q)
@@ -80,10 +83,14 @@ def follow_classes(stack: Stack, norms: NormClasses) -> ClassStates:
     return ClassStates(shares, *columns)
 
 
-def _of_layer(activation: Activation, q: FloatArray) -> FloatArray:
-    """Return q and the moments of φ for every class, (6, classes)."""
+def _of_layer(activation: Activation, q: FloatArray, *, tables: bool) -> FloatArray:
+    """Return q and the moments of φ for every class, (6, classes), from `tables` if there are."""
     found = np.full((6, q.size), math.nan)
     found[0] = q
+    at_once = tabulated_array(activation, q) if tables else None
+    if at_once is not None:
+        found[1:] = at_once
+        return found
     values, place = np.unique(q, return_inverse=True)
     table = [_numbers(activation, float(value)) for value in values]
     found[1:] = np.array(table).T[:, place.ravel()]

@@ -18,6 +18,8 @@ from snstat.theory.pairs import pair_gap
 from snstat.theory.quadrature import FloatArray, composite
 
 _TERMS = 96
+# Of small signals as many terms are all, if they leave no more than rounding.
+_FIRST, _NOTHING = 16, 1e-14
 _RANGE, _POINTS = 9.8, 12
 # Panels halve towards 0, where activations of large pre-activations bend.
 _EDGES = (0.0, *(2.0**-k for k in range(14, 0, -1)), 1.0, 1.8, 2.7, 3.8, 5.1, 7.0, _RANGE)
@@ -83,7 +85,12 @@ def _of_distinct(activation: Activation, q: tuple[float, ...]) -> tuple[FloatArr
     values = activation.function(np.sqrt(q)[:, None] * z)
     weighted = values * weight
     # No BLAS: its threads cost more than products as small as these.
-    return np.einsum("cz,kz->ck", weighted, basis), np.einsum("cz,dz->cd", weighted, values)
+    whole = np.einsum("cz,dz->cd", weighted, values)
+    first = np.einsum("cz,kz->ck", weighted, basis[:_FIRST])
+    left = np.diagonal(whole) - (first * first).sum(axis=1)
+    if (left <= _NOTHING * np.diagonal(whole)).all():
+        return first, whole
+    return np.einsum("cz,kz->ck", weighted, basis), whole
 
 
 @lru_cache(maxsize=1)

@@ -41,6 +41,26 @@ def tabulated_moments(activation: Activation, second_moment: float) -> CentredMo
     return CentredMoments(*(np.cos(angle * _ORDERS) @ coefficients).tolist())
 
 
+def tabulated_array(activation: Activation, second_moment: FloatArray) -> FloatArray | None:
+    """Return mean, variance, skewness, kurtosis and E[φ'²] at every q = `second_moment` (points,),
+    an array (5, points), at once; None where one of them has no table."""
+    inside = (second_moment > _LOWEST) & (second_moment < _HIGHEST)
+    if closed_form(activation) or not inside.all():
+        return None
+    places = np.log(second_moment) / (2.0 * _HALF_WIDTH)
+    numbers = np.floor(places)
+    found = np.empty((5, second_moment.size))
+    for number in np.unique(numbers).tolist():
+        coefficients = _panel(activation, int(number))
+        if coefficients is None:
+            return None
+        here = numbers == number
+        angles = np.arccos(2.0 * (places[here] - number) - 1.0)
+        values = np.einsum("pk,kv->vp", np.cos(np.outer(angles, _ORDERS)), coefficients)
+        found[:, here] = values[[0, 1, 4, 2, 3]]
+    return found
+
+
 @lru_cache(maxsize=512)
 def _panel(activation: Activation, number: int) -> FloatArray | None:
     """Return Chebyshev coefficients (orders, moments) on panel `number`, None where it is not

@@ -215,6 +215,19 @@ def test_zeros_stay_at_rest():
     assert prediction.log_gradient[0] == pytest.approx(math.log(both), rel=1e-12)
 
 
+def test_deep_classes_go_on_by_tables():
+    """Critical tanh: as each class would by itself, followed by quadrature."""
+    rows = scaled_rows([0.5, 1.0, 3.0])
+    stack = Stack.build("tanh", 600, 24, weight_gain=1.0)
+    found = predict(stack, 3, DataInputs("rows", rows, 3).moments())
+    z, density = Z[::5], DENSITY[::5] / DENSITY[::5].sum()
+    for column, second in enumerate((0.25, 1.0, 9.0)):
+        q = second
+        for _ in range(599):
+            q = float(np.tanh(math.sqrt(q) * z) ** 2 @ density)
+        assert found.sample_second_moment[-1, column] == pytest.approx(q, rel=1e-9)
+
+
 def test_layers_after_all_classes_have_settled_cost_nothing(monkeypatch):
     calls = []
 

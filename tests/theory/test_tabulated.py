@@ -13,7 +13,7 @@ from snstat.engine.inputs import DrawnInputs
 from snstat.stack import Stack
 from snstat.theory.centred import centred_moments, closed_form
 from snstat.theory.predict import predict
-from snstat.theory.tabulated import tabulated_moments
+from snstat.theory.tabulated import tabulated_array, tabulated_moments
 from tests.theory.oracle import FUNCTIONS
 
 
@@ -45,6 +45,17 @@ def test_tables_against_mpmath(name):
     found = tabulated_moments(ACTIVATIONS[name], q)
     assert abs(found.mean - float(mean)) <= 1e-12 * math.sqrt(second)
     assert found.variance == pytest.approx(float(second - mean**2), rel=1e-12)
+
+
+def test_many_at_once_are_the_same():
+    q = np.geomspace(0.02, 3e3, 40)
+    found = tabulated_array(ACTIVATIONS["gelu"], q)
+    for number, value in enumerate(q.tolist()):
+        one = tabulated_moments(ACTIVATIONS["gelu"], value)
+        expected = (one.mean, one.variance, one.skewness, one.kurtosis, one.derivative_square)
+        np.testing.assert_allclose(found[:, number], expected, rtol=1e-12)
+    assert tabulated_array(ACTIVATIONS["relu"], q) is None
+    assert tabulated_array(ACTIVATIONS["gelu"], np.array([0.0, 1.0])) is None
 
 
 def test_a_table_is_made_once_a_panel(monkeypatch):
