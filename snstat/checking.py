@@ -18,7 +18,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import left_out
 from snstat.checks.judge import judge
-from snstat.checks.notes import not_judged, unlike
+from snstat.checks.notes import few_trials, not_judged, unlike
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
 from snstat.description import stack_of
 from snstat.engine.inputs import DRAWN, DataInputs, DrawnInputs
@@ -115,19 +115,20 @@ class Request:
             stack, inputs = self.plan.stack, self.plan.inputs.moments()
         standardized = Case.standardized
         if self.plan is not None and isinstance(self.plan.inputs, DataInputs):
-            # The file is read once, and only for a remedy.
-            standardized = cache(self.plan.inputs.standardized_moments)
+            standardized = cache(self.plan.inputs.standardized_moments)  # reads the file once
         return Case(stack, run.simulation.batch, inputs, self.bounds, run, standardized)
 
     # A saved run holds any numbers, and what overflows is judged as infinite.
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")
-    def judge(self, run: Run, *, remedies: bool = True) -> Check:
-        """Return the verdict on a complete `run`, and what is wrong with it; without `remedies`,
-        which take longer to find, nothing is said of what to try."""
-        case = self.case(run)
+    def judge(
+        self, run: Run, *, remedies: bool = True, tick: Callable[[], None] = lambda: None
+    ) -> Check:
+        """Return the verdict on a complete `run`, and what is wrong with it, and what to try unless
+        `remedies` is false. `tick` is called at each look."""
+        case = replace(self.case(run), tick=tick)
         verdict, findings = judge(case, self.codes, remedies=remedies)
         notes = left_out(case) if "SN501" in self.codes else []
-        notes += not_judged(case)
+        notes += [*few_trials(run), *not_judged(case)]
         if self.baseline is not None:
             notes += unlike(run, self.baseline)
             if not self.same_seed and run.simulation.seed == self.baseline.simulation.seed:

@@ -52,10 +52,11 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
     found = _finite_only_once(run, baseline)
     if found is not None:
         return found
+    fewer = _layers_only_once(run, baseline)
     differences = list(differences_of(run, baseline))
     comparisons = sum(int(np.count_nonzero(~np.isnan(entry.chance))) for entry in differences)
     if comparisons == 0:
-        return None
+        return fewer
     level = FALSE_ALARM / comparisons
     parted: list[tuple[int, float, Difference]] = []
     for entry in differences:
@@ -65,7 +66,7 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
             layer = int(bad[0])
             parted.append((layer, float(entry.chance[layer]), entry))
     if not parted:
-        return None
+        return fewer
     # Where several statistics part at one layer, the one that has moved most.
     layer, chance, entry = min(parted, key=lambda item: (item[0], -abs(item[2].effect[item[0]])))
     return _told(run, baseline, layer, chance, entry, comparisons)
@@ -93,7 +94,7 @@ def identical(run: Run, baseline: Run) -> Broken | None:
         if bad.size:
             parted.append((int(bad[0]), name, float(first[bad[0]]), float(second[bad[0]])))
     if not parted:
-        return None
+        return _layers_only_once(run, baseline)
     layer, name, value, was = min(parted, key=lambda item: item[0])
     text = (
         f"not the same to the last bit from layer {layer} on: {name.replace('_', ' ')} {value!r},"
@@ -169,6 +170,17 @@ def _finite_only_once(run: Run, baseline: Run) -> Broken | None:
     layer = int(np.flatnonzero(differ)[0])
     now, then = ("finite", "was not") if run.finite[layer] else ("not finite", "was")
     return Broken(layer, None, None, f"layer {layer} is {now}, and {then} in the baseline")
+
+
+def _layers_only_once(run: Run, baseline: Run) -> Broken | None:
+    """Return how many layers more or fewer a run has than its baseline, which no layer that both
+    have can tell."""
+    now, was = run.stack.depth, baseline.stack.depth
+    if now == was:
+        return None
+    layers = "layer" if now == 1 else "layers"
+    text = f"has {now:,} {layers}, and {was:,} in the baseline; the layers of both agree"
+    return Broken(min(now, was) + 1, float(now), float(was), text)
 
 
 def _told(

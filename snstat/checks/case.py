@@ -45,6 +45,8 @@ class Case:
     run: Run | None = None
     # Returns the moments of the same data standardized, None where they cannot be had.
     standardized: Callable[[], InputMoments | None] = lambda: None
+    # Called before a rule is looked at: a search for remedies is many looks.
+    tick: Callable[[], None] = lambda: None
     # What rules found, by code: see `look`.
     findings: dict[str, Any] = field(default_factory=dict, repr=False)
     _longer: Case | None = None

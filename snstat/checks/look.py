@@ -21,6 +21,7 @@ ORDER = tuple(sorted(RULES, key=lambda code: (code in {"SN301", "SN401", "SN501"
 def looked(case: Case, code: str) -> Broken | None:
     """Return how a rule is broken, None if it is not. A case is looked at once."""
     if code not in case.findings:
+        case.tick()
         case.findings[code] = RULES[code].look(case)
     found: Broken | None = case.findings[code]
     return found

@@ -10,8 +10,18 @@ from snstat.checks.pairs import comparable
 from snstat.errors import escaped
 from snstat.results import Record, Run, Simulation, StackSummary
 
+# With fewer trials Student's t asks for tens of standard errors.
+ENOUGH = 4
 # What differs between any two runs, and what is told in other words.
 NOT_TOLD = {"seed", "sampler", "drawn", "given", "inputs_digest"}
+
+
+def few_trials(run: Run) -> list[str]:
+    """Return a note on what few trials cannot tell."""
+    trials = run.simulation.trials
+    if not 1 < trials < ENOUGH:
+        return []
+    return [f"{trials} trials see little but large differences: use --trials {ENOUGH} or more"]
 
 
 def not_judged(case: Case) -> list[str]:

@@ -17,7 +17,16 @@ from snstat.cli.check_options import bound_options, check_options, check_output_
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
 from snstat.cli.options import refuse_others, stack_options
-from snstat.cli.output import STDOUT, notice, progress_bar, render, text_output, write_stdout, wrote
+from snstat.cli.output import (
+    STDOUT,
+    looking_bar,
+    notice,
+    progress_bar,
+    render,
+    text_output,
+    write_stdout,
+    wrote,
+)
 from snstat.cli.parameters import File
 from snstat.cli.requests import Requests, same_file
 from snstat.errors import InvalidValueError, SnstatError
@@ -90,8 +99,8 @@ def command(
                 notice("interrupted: a part of a run is not judged")
                 ctx.exit(130)
             runs.append(run)
-            with _located(request):
-                checks.append(request.judge(run))
+            with _located(request), looking_bar(f"remedies for {request.name}") as tick:
+                checks.append(request.judge(run, tick=tick))
             seconds.append(time.perf_counter() - began)
             notice(f"{request.name}: {checks[-1].verdict}, {seconds[-1]:.2f} s", level=1)
             began = time.perf_counter()

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -145,7 +146,7 @@ class _Buffer(io.StringIO):
 class Bar:
     """A bar on standard error, which appears once the work has taken about a second."""
 
-    def __init__(self, title: str, total: float, told: str) -> None:
+    def __init__(self, title: str, total: float | None, told: str) -> None:
         self.title, self.total, self.told = title, total, told
         self.began, self.stopped = time.monotonic(), False
         self._progress: Progress | None = None
@@ -199,6 +200,22 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | Non
             yield update
         finally:
             bar.stop()
+
+
+@contextmanager
+def looking_bar(title: str) -> Iterator[Callable[[], None]]:
+    """Yield a function to call at each look of a search whose end nobody knows."""
+    bar, looks = Bar(title, None, "{task.completed:.0f} looks"), count(1)
+
+    def tick() -> None:
+        number = next(looks)
+        if shows_progress():
+            bar.update(number)
+
+    try:
+        yield tick
+    finally:
+        bar.stop()
 
 
 @contextmanager

@@ -126,7 +126,10 @@ def test_a_layer_that_is_finite_in_one_run_only_parts_them(random):
 
 
 def test_stacks_of_other_depths_are_compared_where_both_have_layers(random):
-    assert compare(sampled(random, layers=20), sampled(random, layers=12), MIN_EFFECT) is None
+    for now, was in ((20, 12), (19, 20)):
+        broken = compare(sampled(random, layers=now), sampled(random, layers=was), MIN_EFFECT)
+        assert broken.text.startswith(f"has {now - 1} layers, and {was - 1} in the baseline")
+        assert (broken.layer, broken.value, broken.bound) == (min(now, was), now - 1, was - 1)
     differences = list(differences_of(sampled(random, layers=20), sampled(random, layers=12)))
     assert {len(entry.chance) for entry in differences} == {12}
     assert [entry.name for entry in differences] == list(STATISTICS)

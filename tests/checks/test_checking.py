@@ -247,3 +247,27 @@ def test_gradients_beyond_a_format_are_told_as_predicted_and_as_seen():
     assert abs(math.log(float(seen) / float(predicted))) < 4.0 * spread
     unseen = snstat.check("relu", **stack, batch=4, trials=4, select=["SN001"])
     assert "(theory), below 6e-08" in unseen.findings[0].message
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3, 4])
+def test_few_trials_are_told_to_see_little(trials):
+    notes = snstat.check("relu", 4, width=16, batch=4, trials=trials).notes
+    told = [note for note in notes if "use --trials 4 or more" in note]
+    assert len(told) == (trials in {2, 3})
+
+
+def test_one_layer_fewer_than_the_baseline_is_found(tmp_path):
+    base = tmp_path / "base.json"
+    snstat.save(snstat.propagate("relu", 6, width=16, batch=4), base)
+    options = {"baseline": base, "select": ["SN701"]}
+    assert snstat.check(**options).passed
+    for same_seed in (False, True):
+        (finding,) = snstat.check(depth=5, same_seed=same_seed, **options).findings
+        assert "has 5 layers, and 6 in the baseline" in finding.message
+
+
+def test_a_search_for_remedies_tells_each_look():
+    run = snstat.propagate("relu", 40, width=8, batch=4, trials=2)
+    looks = []
+    Request.build({}, saved=run).judge(run, tick=lambda: looks.append(1))
+    assert len(looks) > 50
