@@ -116,6 +116,8 @@ class Stack:
             last = resolve(last, "last").name
         if init is None:
             init = phi.default_init
+            if weight_gain is None and weight_std is None:
+                weight_gain = phi.default_gain
         init = known("init", init, INITIALISERS, INIT_ALIASES)
         if weight_gain is not None and weight_std is not None:
             raise InvalidValueError(

@@ -26,7 +26,7 @@ ARROWS = {
     "results": set(),
     "names": {"errors"},
     "arithmetic": {"errors"},
-    "activation": {"errors", "names"},
+    "activation": {"errors", "names", "arithmetic"},
     "widths": {"errors", "arithmetic"},
     "initialisers": set(),
     "stack": {"errors", "names", "activation", "initialisers", "widths"},

@@ -1,7 +1,7 @@
 """The activations: one table, and how an entry of it is found by name."""
 
-from snstat.activation.base import Activation, Asymptote, Elementwise
-from snstat.activation.lookup import resolve
+from snstat.activation.base import Activation, Asymptote, Elementwise, Form
+from snstat.activation.lookup import PARAMETERS, resolve
 from snstat.activation.table import ACTIVATIONS, ALPHA, LAMBDA, LEAKY_SLOPE, selu_with
 
 __all__ = [
@@ -9,9 +9,11 @@ __all__ = [
     "ALPHA",
     "LAMBDA",
     "LEAKY_SLOPE",
+    "PARAMETERS",
     "Activation",
     "Asymptote",
     "Elementwise",
+    "Form",
     "resolve",
     "selu_with",
 ]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 Elementwise = Callable[[FloatArray], FloatArray]
+Form = tuple[str, *tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,10 @@ class Activation:
     intervals on which φ' is 0. `left` and `right` are the horizontal asymptotes, None where there
     is none. `pole_distance` is the distance from the real line to the nearest singularity of φ
     (infinity: entire; it has no meaning where there are kinks). `slopes` are the limits of φ' at
-    −∞ and +∞.
+    −∞ and +∞. `bend` is the length in x on which a smooth φ bends, and `tail` says whether it goes
+    on to bend at all larger scales. `form` names the closed forms that theory has for it, with
+    their parameters; `parameters` are those after the colon of the name, all of them.
+    `default_gain` stands in for the gain of `default_init`.
     """
 
     name: str
@@ -47,6 +51,20 @@ class Activation:
     slopes: tuple[float, float] = (0.0, 0.0)
     odd: bool = False
     default_init: str = "lecun_normal"
+    default_gain: float | None = None
+    bend: float = 1.0
+    tail: bool = False
+    form: Form | None = None
+    parameters: tuple[float, ...] = ()
+
+    def formed(self, kind: str) -> tuple[float, ...] | None:
+        """Return the parameters of its closed forms if they are of this kind, else None."""
+        return self.form[1:] if self.form is not None and self.form[0] == kind else None
+
+    @property
+    def family(self) -> str:
+        """The name without the parameters: "leaky_relu" of "leaky_relu:0.2"."""
+        return self.name.partition(":")[0]
 
     def __call__(self, x: npt.ArrayLike) -> FloatArray:
         """Return φ(x), same shape as `x`."""

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 
-from snstat.activation.base import Activation
-from snstat.activation.table import ACTIVATIONS
+import numpy as np
+
+from snstat.activation.base import Activation, Asymptote, Elementwise, FloatArray, Form
+from snstat.activation.sine import sine_with
+from snstat.activation.table import ACTIVATIONS, elu_with, leaky_relu_with
+from snstat.arithmetic import real
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.names import ACTIVATION_ALIASES, known
 
 # What stands between the name of an activation and a parameter of it.
 PARAMETER_MARK = ":"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """The parameter of an activation: what it is called, its bounds, and what makes of it and of
+    a name the activation."""
+
+    name: str
+    low: float
+    high: float
+    build: Callable[[float, str], Activation]
 
 
 def resolve(activation: str | Activation, argument: str = "activation") -> Activation:
@@ -29,9 +47,90 @@ def resolve(activation: str | Activation, argument: str = "activation") -> Activ
 
 @lru_cache(maxsize=256)
 def _resolve(text: str, argument: str) -> Activation:
-    word, mark, parameter = text.partition(PARAMETER_MARK)
+    word, mark, rest = text.partition(PARAMETER_MARK)
     name = known(argument, word, ACTIVATIONS, ACTIVATION_ALIASES)
-    if mark:
+    if not mark:
+        return ACTIVATIONS[name]
+    parameter = PARAMETERS.get(name)
+    if parameter is None:
         bound = f"{name} alone, which takes no parameter"
-        raise InvalidValueError(argument, text, bound, f"leave out {mark}{parameter}")
-    return ACTIVATIONS[name]
+        raise InvalidValueError(argument, text, bound, f"leave out {mark}{rest}")
+    bound = f"{name}{mark}N with {parameter.name} N from {parameter.low:g} to {parameter.high:g}"
+    try:
+        value = real(argument, rest)
+    except InvalidValueError:
+        raise InvalidValueError(argument, text, bound) from None
+    if not parameter.low <= value <= parameter.high:
+        raise InvalidValueError(argument, text, bound)
+    return _of_value(name, value)
+
+
+@lru_cache(maxsize=256)
+def _of_value(name: str, value: float) -> Activation:
+    """Return the activation with a parameter, by the one name that it has."""
+    if name == "leaky_relu" and value in _STRAIGHT:
+        return ACTIVATIONS[_STRAIGHT[value]]
+    if ACTIVATIONS[name].parameters == (value,):
+        return ACTIVATIONS[name]
+    short = f"{value:g}"
+    written = short if float(short) == value else repr(value)
+    return PARAMETERS[name].build(value, f"{name}{PARAMETER_MARK}{written}")
+
+
+def _scaled(base: str, argument: str) -> Callable[[float, str], Activation]:
+    """Return what makes φ(βx)/β of an activation φ, β = 1/N for an `argument` of "1/N"."""
+
+    def build(value: float, name: str) -> Activation:
+        return scaled(ACTIVATIONS[base], value if argument == "N" else 1.0 / value, name, value)
+
+    return build
+
+
+def scaled(entry: Activation, rate: float, name: str, parameter: float) -> Activation:
+    """Return φ(rate·x)/rate of the activation `entry`, φ, its parameter being `parameter`."""
+
+    def within(x: FloatArray) -> FloatArray:
+        with np.errstate(over="ignore"):
+            return rate * x
+
+    def shrunk(function: Elementwise) -> Elementwise:
+        return lambda x: function(within(np.asarray(x, dtype=np.float64))) / rate
+
+    def level(asymptote: Asymptote | None) -> Asymptote | None:
+        if asymptote is None:
+            return None
+        return Asymptote(asymptote.level / rate, shrunk(asymptote.residual))
+
+    bound = entry.formed("clip")
+    form: Form | None = None if bound is None else ("clip", bound[0] / rate)
+    return replace(
+        entry,
+        name=name,
+        formula=f"φ({rate:g}·x)/{rate:g} with φ(x) = {entry.formula}",
+        function=shrunk(entry.function),
+        derivative=lambda x: entry.derivative(within(np.asarray(x, dtype=np.float64))),
+        curvature=lambda x: rate * entry.curvature(within(np.asarray(x, dtype=np.float64))),
+        kinks=tuple(kink / rate for kink in entry.kinks),
+        flat=tuple((low / rate, high / rate) for low, high in entry.flat),
+        left=level(entry.left),
+        right=level(entry.right),
+        pole_distance=entry.pole_distance / rate,
+        bend=entry.bend / rate,
+        form=form,
+        parameters=(parameter,),
+    )
+
+
+# Slopes of a leaky ReLU that is another activation.
+_STRAIGHT = {0.0: "relu", 1.0: "identity"}
+
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
+    {
+        "leaky_relu": Parameter("slope", -1.0, 1.0, leaky_relu_with),
+        "elu": Parameter("alpha", 1e-3, 100.0, elu_with),
+        "silu": Parameter("beta", 1e-3, 1e3, _scaled("silu", "N")),
+        "softplus": Parameter("beta", 1e-3, 1e3, _scaled("softplus", "N")),
+        "hard_tanh": Parameter("bound", 1e-3, 1e3, _scaled("hard_tanh", "1/N")),
+        "sine": Parameter("frequency", 1e-3, 1e4, sine_with),
+    }
+)

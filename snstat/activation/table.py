@@ -14,6 +14,9 @@ from types import MappingProxyType
 import numpy as np
 
 from snstat.activation.base import Activation, Asymptote, FloatArray, coerced
+from snstat.activation.clipped import CLIPPED
+from snstat.activation.sine import sine_with
+from snstat.activation.smooth import SMOOTH
 
 # Klambauer et al., arXiv:1706.02515: (mean, variance) = (0, 1) is a fixed point.
 ALPHA = 1.6732632423543772848170429916717
@@ -53,7 +56,13 @@ def _erfc(x: FloatArray) -> FloatArray:
     return result
 
 
-def selu_with(alpha: float, scale: float, name: str = "selu", citation: str = "") -> Activation:
+def selu_with(
+    alpha: float,
+    scale: float,
+    name: str = "selu",
+    citation: str = "",
+    parameters: tuple[float, ...] = (),
+) -> Activation:
     """Return SELU with other parameters: scale·x for x > 0, scale·alpha·(eˣ − 1) otherwise."""
     floor = scale * alpha
 
@@ -79,6 +88,8 @@ def selu_with(alpha: float, scale: float, name: str = "selu", citation: str = ""
         kinks=(0.0,),
         left=Asymptote(-floor, residual),
         slopes=(0.0, scale),
+        form=("exponential", alpha, scale),
+        parameters=parameters,
     )
 
 
@@ -90,12 +101,31 @@ def _relu_derivative(x: FloatArray) -> FloatArray:
     return np.where(x > 0, 1.0, 0.0)
 
 
-def _leaky_relu(x: FloatArray) -> FloatArray:
-    return np.where(x > 0, x, LEAKY_SLOPE * x)
+def leaky_relu_with(slope: float, name: str = "leaky_relu") -> Activation:
+    """Return x for x > 0, slope·x otherwise; its default gain is that of He et al., equation 15."""
+
+    def function(x: FloatArray) -> FloatArray:
+        return np.where(x > 0, x, slope * x)
+
+    return Activation(
+        name,
+        f"x if x > 0 else {slope:g}·x",
+        "Maas, Hannun, Ng, Rectifier nonlinearities improve acoustic models (2013)",
+        coerced(function),
+        coerced(lambda x: np.where(x > 0, 1.0, slope)),
+        kinks=(0.0,),
+        slopes=(slope, 1.0),
+        default_init="he_normal",
+        default_gain=None if slope == LEAKY_SLOPE else math.sqrt(2.0 / (1.0 + slope * slope)),
+        form=("half_linear", slope),
+        parameters=(slope,),
+    )
 
 
-def _leaky_relu_derivative(x: FloatArray) -> FloatArray:
-    return np.where(x > 0, 1.0, LEAKY_SLOPE)
+def elu_with(alpha: float, name: str = "elu") -> Activation:
+    """Return x for x > 0, alpha·(eˣ − 1) otherwise."""
+    citation = "Clevert, Unterthiner, Hochreiter, arXiv:1511.07289"
+    return selu_with(alpha, 1.0, name, citation, (alpha,))
 
 
 def _normal_density(x: FloatArray) -> FloatArray:
@@ -182,18 +212,10 @@ _ENTRIES = (
         left=Asymptote(0.0, _relu),
         slopes=(0.0, 1.0),
         default_init="he_normal",
+        form=("half_linear", 0.0),
     ),
-    Activation(
-        "leaky_relu",
-        "x if x > 0 else 0.01·x",
-        "Maas, Hannun, Ng, Rectifier nonlinearities improve acoustic models (2013)",
-        coerced(_leaky_relu),
-        coerced(_leaky_relu_derivative),
-        kinks=(0.0,),
-        slopes=(LEAKY_SLOPE, 1.0),
-        default_init="he_normal",
-    ),
-    selu_with(1.0, 1.0, "elu", "Clevert, Unterthiner, Hochreiter, arXiv:1511.07289"),
+    leaky_relu_with(LEAKY_SLOPE),
+    elu_with(1.0),
     Activation(
         "gelu",
         "x·Φ(x), Φ the normal distribution function",
@@ -214,6 +236,7 @@ _ENTRIES = (
         left=Asymptote(0.0, _silu),
         slopes=(0.0, 1.0),
         pole_distance=math.pi,
+        parameters=(1.0,),
     ),
     Activation(
         "tanh",
@@ -248,6 +271,7 @@ _ENTRIES = (
         left=Asymptote(0.0, _softplus),
         slopes=(0.0, 1.0),
         pole_distance=math.pi,
+        parameters=(1.0,),
     ),
     Activation(
         "erf",
@@ -259,6 +283,7 @@ _ENTRIES = (
         left=Asymptote(-1.0, lambda x: _erfc(-x)),
         right=Asymptote(1.0, lambda x: -_erfc(x)),
         odd=True,
+        form=("erf",),
     ),
     Activation(
         "hard_tanh",
@@ -271,6 +296,8 @@ _ENTRIES = (
         left=Asymptote(-1.0, lambda x: np.clip(x + 1.0, 0.0, 2.0)),
         right=Asymptote(1.0, lambda x: np.clip(x - 1.0, -2.0, 0.0)),
         odd=True,
+        form=("clip", 1.0),
+        parameters=(1.0,),
     ),
     Activation(
         "identity",
@@ -280,7 +307,11 @@ _ENTRIES = (
         coerced(np.ones_like),
         slopes=(1.0, 1.0),
         odd=True,
+        form=("half_linear", 1.0),
     ),
+    *SMOOTH,
+    *CLIPPED,
+    sine_with(1.0),
 )
 
 ACTIVATIONS: Mapping[str, Activation] = MappingProxyType({entry.name: entry for entry in _ENTRIES})

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from snstat.engine.gradients import dense_gradient
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, statistics
+from snstat.engine.kernels.codes import Code
 from snstat.engine.kernels.random import LAWS
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import strip_blocks, tile_rows, weight_law, weight_scale
@@ -270,8 +271,8 @@ class DenseSampler(Shared):
         strip = strip_blocks(layer.fan_in, layer.fan_out, self.values) * self.values
         return max(self.rows_of(layer) * layer.fan_in, strip * layer.fan_out)
 
-    def code_of(self, layer: int) -> int:
-        """Return the number of the activation of a layer."""
+    def code_of(self, layer: int) -> Code:
+        """Return what kernels call the activation of a layer."""
         return self.codes[self.stack.activation_of(layer)]
 
     def _blocks(self, layer: int) -> list[tuple[int, int]]:

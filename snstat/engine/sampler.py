@@ -10,7 +10,7 @@ import numpy as np
 
 from snstat.activation import resolve
 from snstat.engine.inputs import Inputs
-from snstat.engine.kernels.functions import CODES
+from snstat.engine.kernels.codes import code_of
 from snstat.results import BoolArray, FloatArray
 from snstat.stack import Stack, Stretch
 
@@ -58,7 +58,8 @@ class Shared:
         self.done = np.zeros(trials, np.int64)
         self.stop = np.zeros(1, np.uint8)
         self.alive = np.ones(trials, np.bool_)
-        self.codes = {name: CODES[name] for name in (stack.activation, stack.last) if name}
+        names = [name for name in (stack.activation, stack.last) if name]
+        self.codes = {name: code_of(name, resolve(name).parameters) for name in names}
         self.lives = {name: np.array(live_range(name)) for name in self.codes}
 
     def remember(self) -> None:

@@ -8,13 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from snstat.activation import LEAKY_SLOPE, Activation
+from snstat.activation import Activation
 from snstat.theory.expectations import one_sided_slopes
 from snstat.theory.pairs_numeric import trapezoid
 from snstat.theory.quadrature import FloatArray, composite, gaussian_nodes
-
-# Slope of the negative half of the activations that are linear on either side of 0.
-_HALF_SLOPES = {"relu": 0.0, "leaky_relu": LEAKY_SLOPE, "identity": 1.0}
+from snstat.theory.sine import sine_centred
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,15 @@ class CentredMoments:
 
 def centred_moments(activation: Activation, second_moment: float) -> CentredMoments:
     """Return the moments of φ(z) for z ~ N(0, `second_moment`), a finite value of at least 0."""
-    if activation.name in _HALF_SLOPES:
-        return _half_linear(_HALF_SLOPES[activation.name], second_moment)
+    half_linear, clip = activation.formed("half_linear"), activation.formed("clip")
+    if half_linear is not None:
+        return _half_linear(half_linear[0], second_moment)
+    sine = activation.formed("sine")
+    if sine is not None:
+        return CentredMoments(0.0, *sine_centred(sine[0], second_moment), 0.0)
     std = math.sqrt(second_moment)
-    if activation.name == "hard_tanh" and 0 < std <= 1.0:
-        return _hard_tanh(std)
+    if clip is not None and 0 < std <= clip[0]:
+        return _clip(clip[0], std)
     x, weight = rule(activation, std)
     value = activation.function(x)
     mean = 0.0 if activation.odd else float(weight @ value)
@@ -73,16 +75,17 @@ def second_moments(activation: Activation, q: FloatArray) -> FloatArray:
 
     Activations with one kink at 0, SELU and ELU, need no rule of their own at each point.
     """
-    if activation.kinks != (0.0,) or activation.name in _HALF_SLOPES:
+    if activation.kinks != (0.0,) or activation.formed("half_linear"):
         return np.array([centred_moments(activation, float(point)).second_moment for point in q])
     std, result = np.sqrt(q), np.empty(len(q))
     near = std <= 1.0
     z, weight = _half_lines()
     value = activation.function(std[near, None] * z)
     result[near] = (value * value) @ weight
-    nodes = gaussian_nodes(activation, np.zeros(int((~near).sum())), std[~near])
-    value = activation.function(nodes.x)
-    result[~near] = (nodes.weight * value * value).sum(axis=1)
+    if not near.all():
+        nodes = gaussian_nodes(activation, np.zeros(int((~near).sum())), std[~near])
+        value = activation.function(nodes.x)
+        result[~near] = (nodes.weight * value * value).sum(axis=1)
     return result
 
 
@@ -124,10 +127,10 @@ def _half_linear(slope: float, second_moment: float) -> CentredMoments:
     )
 
 
-def _hard_tanh(std: float) -> CentredMoments:
-    """Return them for the clipped z in closed form, free of cancellation for std up to 1."""
+def _clip(bound: float, std: float) -> CentredMoments:
+    """Return them for z clipped to ±bound in closed form, free of cancellation for std ≤ bound."""
     # Beyond 50 deviations nothing is clipped, and the powers of more would overflow.
-    edge = min(1.0 / std, 50.0)
+    edge = min(bound / std, 50.0)
     inside, outside = math.erf(edge / math.sqrt(2.0)), math.erfc(edge / math.sqrt(2.0))
     density = math.sqrt(2.0 / math.pi) * math.exp(-0.5 * edge * edge)
     second = inside - edge * density + edge * edge * outside

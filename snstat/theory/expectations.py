@@ -14,9 +14,18 @@ import numpy.typing as npt
 
 from snstat.activation import Activation, Asymptote, Elementwise
 from snstat.theory.quadrature import FloatArray, Nodes, gaussian_nodes
+from snstat.theory.sine import (
+    sine_jacobian,
+    sine_kurtosis,
+    sine_moments,
+    sine_slope_mean,
+    sine_slope_square,
+)
 
 # Elements evaluated at once: bounds the memory of a call to some tens of megabytes.
 _CHUNK = 256
+# From this ω²·variance on, the harmonics of a sine are added up.
+_TURNS = 2.0
 
 Integrand = Callable[[Nodes, FloatArray, FloatArray], tuple[FloatArray, ...]]
 
@@ -29,6 +38,9 @@ def moments(
     The error of the mean is below 1e-12 √E[φ²] and that of the variance below 1e-12 relative for
     |mean| ≤ 10, 0.01 ≤ variance ≤ 50; 1e-10 for |mean| ≤ 50, 1e-6 ≤ variance ≤ 1e4.
     """
+    sine = activation.formed("sine")
+    if sine is not None:
+        return sine_moments(sine[0], *_paired(mean, variance))
 
     def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
         centre = nodes.average(value)
@@ -47,6 +59,10 @@ def second_moment(
     activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
 ) -> FloatArray:
     """Return E[φ(z)²]."""
+    sine = activation.formed("sine")
+    if sine is not None:
+        of_sine, spread = sine_moments(sine[0], *_paired(mean, variance))
+        return (of_sine * of_sine + spread)[()]
 
     def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
         value = value + level[:, None]
@@ -68,7 +84,13 @@ def kurtosis(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
             ratio = nodes.average(square * square) / variance**2
         return (np.where(variance > 0, ratio, np.nan),)
 
-    result = _integrate(activation, mean, variance, integrand, 1)[0]
+    sine = activation.formed("sine")
+    calm = 0.0 if sine is None else np.asarray(variance) * sine[0] ** 2
+    # Nodes are too few for a sine of many turns, whose harmonics do not cancel.
+    near = np.where(np.asarray(calm) > _TURNS, 1.0, variance)
+    result = _integrate(activation, mean, near, integrand, 1)[0]
+    if sine is not None:
+        result = np.where(calm > _TURNS, sine_kurtosis(sine[0], mean, variance), result)
     return np.where(np.asarray(variance) > 0, result, np.nan)[()]
 
 
@@ -76,6 +98,9 @@ def derivative_second_moment(
     activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
 ) -> FloatArray:
     """Return E[φ'(z)²]."""
+    sine = activation.formed("sine")
+    if sine is not None:
+        return sine_slope_square(sine[0], *_paired(mean, variance))
 
     def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
         slope = activation.derivative(nodes.x)
@@ -88,6 +113,9 @@ def derivative_mean(
     activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
 ) -> FloatArray:
     """Return E[φ'(z)]."""
+    sine = activation.formed("sine")
+    if sine is not None:
+        return sine_slope_mean(sine[0], *_paired(mean, variance))
 
     def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
         return (nodes.average(activation.derivative(nodes.x)),)
@@ -104,6 +132,9 @@ def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
     mean, variance = np.broadcast_arrays(
         np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     )
+    sine = activation.formed("sine")
+    if sine is not None:
+        return _matrix(*sine_jacobian(sine[0], mean, variance))
     at_zero = variance <= 0
     positive = np.where(at_zero, 1.0, variance)
 
@@ -133,7 +164,19 @@ def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
         b = np.where(at_zero, bend, b)
         c = np.where(at_zero, 0.0, c)
         d = np.where(at_zero, linear, d)
+    return _matrix(a, b, c, d)
+
+
+def _matrix(a: FloatArray, b: FloatArray, c: FloatArray, d: FloatArray) -> FloatArray:
     return np.stack([np.stack([a, b], axis=-1), np.stack([c, d], axis=-1)], axis=-2)
+
+
+def _paired(mean: npt.ArrayLike, variance: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Return both as float64 arrays of one shape."""
+    first, second = np.broadcast_arrays(
+        np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
+    )
+    return first, second
 
 
 def one_sided_slopes(activation: Activation, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -221,7 +221,9 @@ def resolve_map(
         }
     if weight_gain is None:
         # The default initialisers' gain does not depend on the fan.
-        weight_gain = INITIALISERS[activation.default_init].square_gain(1, 1) ** 0.5
+        weight_gain = activation.default_gain
+        if weight_gain is None:
+            weight_gain = INITIALISERS[activation.default_init].square_gain(1, 1) ** 0.5
     return chosen, {
         "weight_gain": number("weight_gain", weight_gain, 0.0, MAX_SCALE),
         "bias_std": 0.0 if bias_std is None else number("bias_std", bias_std, 0.0, MAX_SCALE),

@@ -15,13 +15,14 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.theory.quadrature import FloatArray, composite
+from snstat.theory.sine import sine_pair_squares, sine_slope
 
 _POINTS = 6
 # Beyond this many standard deviations lies 3e-13 of the weight.
 _RANGE = 7.5
 _GRID = np.linspace(-_RANGE, _RANGE, 8)
 # Where the smooth activations bend, in x: only of importance to large standard deviations.
-_BENDS = (-9.0, -4.5, -2.0, -1.0, 0.0, 1.0, 2.0, 4.5, 9.0)
+_BENDS = np.array([-9.0, -4.5, -2.0, -1.0, 0.0, 1.0, 2.0, 4.5, 9.0])
 _SMALL_STD = 0.5
 # A correlation this near to ±1 is ±1.
 _ALIGNED = 1e-12
@@ -68,8 +69,9 @@ def pair_nodes(activation: Activation, second_moment: float, misalignment: float
     """Return nodes for q = `second_moment` > 0 and 1 − c = `misalignment` in [0, 2]."""
     std, correlation = math.sqrt(second_moment), 1.0 - misalignment
     free = math.sqrt(max(misalignment * (2.0 - misalignment), 0.0))
-    bends = activation.kinks if activation.kinks or std <= _SMALL_STD else _BENDS
-    special = np.array(bends) / std
+    special = np.array(activation.kinks) / std
+    if std > _SMALL_STD * activation.bend and (not activation.kinks or activation.tail):
+        special = np.unique(np.concatenate([special, activation.bend * _BENDS / std]))
     # What z₂ does at a kink, z₁ sees blurred over the free part.
     blurs = [special]
     if _ALIGNED < free < 1.0:
@@ -131,6 +133,9 @@ class PairTable:
         return total
 
     def _evaluate(self, misalignment: float) -> FloatArray:
+        sine = self._activation.formed("sine")
+        if sine is not None:
+            return self._of_sine(sine[0], misalignment)
         nodes = pair_nodes(self._activation, self._q, misalignment)
         first = (self._activation.function(nodes.first) / self._rms) ** 2
         second = (self._activation.function(nodes.second) / self._rms) ** 2
@@ -141,4 +146,18 @@ class PairTable:
             inner = (self._activation.derivative(nodes.second) / self._slope_rms) ** 2
             result[1] = nodes.average(outer, inner)
             result[2] = nodes.average(first, inner)
+        return result
+
+    def _of_sine(self, frequency: float, misalignment: float) -> FloatArray:
+        sines, cosines, mixed = sine_pair_squares(frequency, self._q, misalignment)
+        result = np.full(4, math.nan)
+        result[0] = sines / self._rms**4
+        if self._slope_rms > 0:
+            ratio = (frequency / self._slope_rms) ** 2
+            slope = sine_slope(frequency)(self._q, misalignment)
+            result[1:] = (
+                slope / self._slope_rms**2,
+                cosines * ratio**2,
+                mixed * ratio / self._rms**2,
+            )
         return result

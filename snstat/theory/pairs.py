@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
-from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, LEAKY_SLOPE, Activation
+from snstat.activation import Activation, Form
 from snstat.theory.pairs_numeric import numeric_gap, numeric_slope
 from snstat.theory.pairs_polar import (
     angle_of,
+    clip_gap,
+    clip_slope,
     elu_gap,
     elu_slope,
-    hard_tanh_gap,
-    hard_tanh_slope,
 )
+from snstat.theory.sine import sine_gap, sine_slope
 
 # From this standard deviation on, an activation is its asymptotes to a relative 1/std.
 _ASYMPTOTIC_STD = 1e12
@@ -37,24 +39,22 @@ def pair_gap(activation: Activation, second_moment: float, misalignment: float) 
     """Return ½E[(φ(z₁) − φ(z₂))²] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
     if second_moment == 0 or misalignment == 0:
         return 0.0
-    if max(activation.slopes) > 0 and second_moment > _ASYMPTOTIC_STD**2:
+    if 0 < max(activation.slopes) < math.inf and second_moment > _ASYMPTOTIC_STD**2:
         left, right = activation.slopes
         return right * right * _leaky_gap(left / right)(second_moment, misalignment)
-    kernels = _KERNELS.get(activation.name)
-    if kernels is None or ACTIVATIONS.get(activation.name) is not activation:
+    if activation.form is None:
         return numeric_gap(activation, second_moment, misalignment)
-    return kernels[0](second_moment, misalignment)
+    return _kernels(activation.form)[0](second_moment, misalignment)
 
 
 def pair_slope(activation: Activation, second_moment: float, misalignment: float) -> float:
     """Return E[φ'(z₁)φ'(z₂)] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
-    if max(activation.slopes) > 0 and second_moment > _ASYMPTOTIC_STD**2:
+    if 0 < max(activation.slopes) < math.inf and second_moment > _ASYMPTOTIC_STD**2:
         left, right = activation.slopes
         return right * right * _leaky_slope(left / right)(second_moment, misalignment)
-    kernels = _KERNELS.get(activation.name)
-    if kernels is None or ACTIVATIONS.get(activation.name) is not activation:
+    if activation.form is None:
         return numeric_slope(activation, second_moment, misalignment)
-    return kernels[1](second_moment, misalignment)
+    return _kernels(activation.form)[1](second_moment, misalignment)
 
 
 def _angle_minus_sine(angle: float) -> float:
@@ -107,22 +107,22 @@ def _erf_slope(second_moment: float, misalignment: float) -> float:
     return 4.0 / math.pi / math.sqrt(1.0 + 4.0 * second_moment + 4.0 * spread)
 
 
-def _identity_gap(second_moment: float, misalignment: float) -> float:
-    return second_moment * misalignment
+def _of_constant(first: Kernel, second: Kernel) -> Callable[[], tuple[Kernel, Kernel]]:
+    return lambda: (first, second)
 
 
-def _identity_slope(second_moment: float, misalignment: float) -> float:
-    return 1.0
-
-
-_KERNELS: Mapping[str, tuple[Kernel, Kernel]] = MappingProxyType(
+# Of each form of `Activation.form`, what makes gap and slope of its parameters.
+_FORMS: Mapping[str, Callable[..., tuple[Kernel, Kernel]]] = MappingProxyType(
     {
-        "selu": (elu_gap(ALPHA, LAMBDA), elu_slope(ALPHA, LAMBDA)),
-        "elu": (elu_gap(1.0, 1.0), elu_slope(1.0, 1.0)),
-        "relu": (_leaky_gap(0.0), _leaky_slope(0.0)),
-        "leaky_relu": (_leaky_gap(LEAKY_SLOPE), _leaky_slope(LEAKY_SLOPE)),
-        "erf": (_erf_gap, _erf_slope),
-        "hard_tanh": (hard_tanh_gap, hard_tanh_slope),
-        "identity": (_identity_gap, _identity_slope),
+        "half_linear": lambda slope: (_leaky_gap(slope), _leaky_slope(slope)),
+        "exponential": lambda alpha, scale: (elu_gap(alpha, scale), elu_slope(alpha, scale)),
+        "clip": lambda bound: (clip_gap(bound), clip_slope(bound)),
+        "erf": _of_constant(_erf_gap, _erf_slope),
+        "sine": lambda frequency: (sine_gap(frequency), sine_slope(frequency)),
     }
 )
+
+
+@lru_cache(maxsize=256)
+def _kernels(form: Form) -> tuple[Kernel, Kernel]:
+    return _FORMS[form[0]](*form[1:])

@@ -24,6 +24,8 @@ _LARGEST_STEP = 2.0 * math.pi / math.sqrt(2.0 * 2.0 * _LOG_ACCURACY)
 _WIDEST_STRIP, _POLE_MARGIN = 8.0, 0.85
 # More nodes than this and the conditional method is the faster one.
 _MOST_NODES, _MOST_LINE_NODES = 40_000, 500
+# Harmonics of φ⁴, the highest power asked for.
+_HARMONICS, _MOST_SINE_NODES = 4.0, 2_000_000
 # Below this half-difference φ(x+h) − φ(x−h) is integrated from φ' instead: no cancellation.
 # n points are exact to (difference/2)²ⁿ times a derivative: (bound, points), finest first.
 _DIFFERENCES = ((1e-4, 2), (0.1, 4))
@@ -36,6 +38,11 @@ _OUTER_RANGE, _OUTER_PANELS, _OUTER_POINTS = 9.8, 14, 14
 
 def _step(activation: Activation, scale: float) -> float:
     """Return the step at which exp(−u²/2)·f(scale·u) is integrated to rounding."""
+    sine = activation.formed("sine")
+    if sine is not None:
+        # The transform of a Gaussian times the fourth power of a sine ends at 4ω·scale and √(2·38).
+        reach = _HARMONICS * sine[0] * scale + math.sqrt(2.0 * _LOG_ACCURACY)
+        return 2.0 * math.pi / reach
     pole = min(activation.pole_distance, _ENTIRE_STRIP)
     strip = min(_POLE_MARGIN * pole / max(scale, 1e-300), _WIDEST_STRIP)
     return min(_LARGEST_STEP, 2.0 * math.pi * strip / (_LOG_ACCURACY + 0.5 * strip * strip))
@@ -51,7 +58,8 @@ def _grid(step: float) -> tuple[FloatArray, FloatArray]:
 def trapezoid(activation: Activation, std: float) -> tuple[FloatArray, FloatArray] | None:
     """Return nodes x and weights for expectations over N(0, std²), None where they are too many."""
     step = _step(activation, std)
-    if activation.kinks or _RANGE / step > _MOST_LINE_NODES:
+    most = _MOST_LINE_NODES if activation.formed("sine") is None else _MOST_SINE_NODES
+    if activation.kinks or _RANGE / step > most:
         return None
     node, weight = _grid(step)
     both = np.concatenate([-node[::-1], node]) * std

@@ -109,6 +109,17 @@ def _inside(sine: FloatArray, second_moment: float) -> FloatArray:
     return -np.expm1(-0.5 / (second_moment * np.maximum(sine * sine, 1e-300)))
 
 
+def clip_gap(bound: float) -> Kernel:
+    """Return the gap of min(max(x, −bound), bound)."""
+    square = bound * bound
+    return lambda q, misalignment: square * hard_tanh_gap(q / square, misalignment)
+
+
+def clip_slope(bound: float) -> Kernel:
+    """Return E[φ'(z₁)φ'(z₂)] of the same."""
+    return lambda q, misalignment: hard_tanh_slope(q / (bound * bound), misalignment)
+
+
 def hard_tanh_slope(second_moment: float, misalignment: float) -> float:
     """Return P(|z₁| < 1 and |z₂| < 1): the larger of |cos(ω ± θ/2)| decides, for every ω."""
     angle, std = angle_of(misalignment), math.sqrt(second_moment)

@@ -78,8 +78,9 @@ def _edges(
     limit, panels = (_WIDE_RANGE, _WIDE_PANELS) if wide else (_CORE_RANGE, _CORE_PANELS)
     grid = np.linspace(-limit, limit, panels + 1)
     special = set(activation.kinks)
-    if np.any(std > _SMALL_STD):
-        special |= {edge * sign for edge in _GRADED for sign in (-1.0, 1.0)}
+    if np.any(std > _SMALL_STD * activation.bend):
+        reach = float(np.max(np.abs(mean) + limit * std))
+        special |= {edge * sign for edge in _bends(activation, reach) for sign in (-1.0, 1.0)}
     points = np.array(sorted(special))
     with np.errstate(over="ignore"):
         at = (points - mean) / std
@@ -98,6 +99,14 @@ def _edges(
             parts_z.append(start + offset)
             parts_x.append(np.where(beyond, kink, mean + std * start) + std * offset)
     return np.concatenate(parts_z, axis=1), np.concatenate(parts_x, axis=1)
+
+
+def _bends(activation: Activation, reach: float) -> tuple[float, ...]:
+    """Return points x ≥ 0 between which a smooth activation is a polynomial, nearly."""
+    points = [edge * activation.bend for edge in _GRADED]
+    while activation.tail and points[-1] < reach:
+        points.append(2.0 * points[-1])
+    return tuple(points)
 
 
 def composite(edges: FloatArray, points: int) -> tuple[FloatArray, FloatArray]:

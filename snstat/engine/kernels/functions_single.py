@@ -11,19 +11,32 @@ import math
 import numpy as np
 
 from snstat.engine.kernels.codes import (
+    CLIP,
     ELU,
     ERF,
     GELU,
+    GELU_TANH,
+    HARD_SIGMOID,
+    HARD_SWISH,
     HARD_TANH,
+    LEAKY,
     LEAKY_RELU,
     LEAKY_SLOPE,
+    MISH,
     RELU,
+    RELU6,
+    RELU_SQUARED,
+    SCALED_ELU,
+    SCALED_SILU,
+    SCALED_SOFTPLUS,
     SELU,
     SELU_ALPHA,
     SELU_LAMBDA,
     SIGMOID,
     SILU,
+    SINE,
     SOFTPLUS,
+    SOFTSIGN,
     TANH,
 )
 from snstat.engine.kernels.exponentials import (
@@ -40,11 +53,21 @@ from snstat.engine.kernels.exponentials import (
     mills,
 )
 from snstat.engine.kernels.jit import elementwise
+from snstat.engine.kernels.more_single import (
+    clip_single,
+    cosine_single,
+    gelu_tanh_single,
+    gelu_tanh_slope,
+    mish_single,
+    mish_slope,
+    sine_single,
+)
 
 f32 = np.float32
 # From here on erf rounds to 1, and a Gaussian density times its argument to 0.
 ERF_END, GAUSSIAN_END = f32(4), f32(15)
 INVERSE_ROOT_2PI = f32(1.0 / math.sqrt(2.0 * math.pi))
+THREE, SIX, SIXTH, LARGE = f32(3), f32(6), f32(1.0 / 6.0), f32(1e38)
 
 
 @elementwise
@@ -113,97 +136,200 @@ def erf_single(x):
 
 
 @elementwise
-def activate_single(code, z, x):
+def activate_single(code, z, x):  # noqa: PLR0915  # one loop for each activation
     """Write the activation of `z` to `x`, both (rows, columns) and contiguous."""
     source, target = z.reshape(z.size), x.reshape(x.size)
-    n = source.size
-    if code == SELU:
+    n, number = source.size, code.number
+    if number == SELU:
         for i in range(n):
             v = source[i]
             negative = f32(SELU_LAMBDA * SELU_ALPHA) * expm1_single(-abs(v))
             target[i] = f32(SELU_LAMBDA) * v if v > ZERO else negative
-    elif code == RELU:
+    elif number == RELU:
         for i in range(n):
             # Not max(): it would turn NaN into 0.
             target[i] = ZERO if source[i] <= ZERO else source[i]
-    elif code == LEAKY_RELU:
+    elif number == LEAKY_RELU:
         for i in range(n):
             target[i] = f32(LEAKY_SLOPE) * source[i] if source[i] <= ZERO else source[i]
-    elif code == ELU:
+    elif number == ELU:
         for i in range(n):
             v = source[i]
             negative = expm1_single(-abs(v))
             target[i] = v if v > ZERO else negative
-    elif code == GELU:
+    elif number == GELU:
         for i in range(n):
             target[i] = gelu_single(source[i])
-    elif code == SILU:
+    elif number == SILU:
         for i in range(n):
             v = source[i]
             target[i] = (LOWEST if v < LOWEST else v) * sigmoid_single(v)
-    elif code == TANH:
+    elif number == TANH:
         for i in range(n):
             target[i] = tanh_single(source[i])
-    elif code == SIGMOID:
+    elif number == SIGMOID:
         for i in range(n):
             target[i] = sigmoid_single(source[i])
-    elif code == SOFTPLUS:
+    elif number == SOFTPLUS:
         for i in range(n):
             v = source[i]
             target[i] = (v if v > ZERO else ZERO) + log1p_single(exp_single(-abs(v)))
-    elif code == ERF:
+    elif number == ERF:
         for i in range(n):
             target[i] = erf_single(source[i])
-    elif code == HARD_TANH:
+    elif number == HARD_TANH:
+        for i in range(n):
+            target[i] = clip_single(source[i], -ONE, ONE)
+    elif number == MISH:
+        for i in range(n):
+            target[i] = mish_single(source[i])
+    elif number == GELU_TANH:
+        for i in range(n):
+            target[i] = gelu_tanh_single(source[i])
+    elif number == SOFTSIGN:
+        for i in range(n):
+            v = clip_single(source[i], -LARGE, LARGE)
+            target[i] = v / (ONE + abs(v))
+    elif number == RELU6:
+        for i in range(n):
+            target[i] = clip_single(source[i], ZERO, SIX)
+    elif number == HARD_SIGMOID:
+        for i in range(n):
+            target[i] = clip_single(source[i] + THREE, ZERO, SIX) / SIX
+    elif number == HARD_SWISH:
         for i in range(n):
             v = source[i]
-            target[i] = -ONE if v < -ONE else (ONE if v > ONE else v)
+            share = clip_single(v + THREE, ZERO, SIX) / SIX
+            target[i] = (-THREE if v < -THREE else v) * share
+    elif number == RELU_SQUARED:
+        for i in range(n):
+            v = source[i]
+            target[i] = ZERO if v <= ZERO else v * v
+    elif number == SINE:
+        for i in range(n):
+            target[i] = sine_single(source[i], code.parameter)
+    elif number == LEAKY:
+        slope = f32(code.parameter)
+        for i in range(n):
+            target[i] = slope * source[i] if source[i] <= ZERO else source[i]
+    elif number == SCALED_ELU:
+        floor = f32(code.parameter)
+        for i in range(n):
+            v = source[i]
+            negative = floor * expm1_single(-abs(v))
+            target[i] = v if v > ZERO else negative
+    elif number == SCALED_SILU:
+        rate = f32(code.parameter)
+        for i in range(n):
+            v = source[i] * rate
+            target[i] = (LOWEST if v < LOWEST else v) * sigmoid_single(v) / rate
+    elif number == SCALED_SOFTPLUS:
+        rate = f32(code.parameter)
+        for i in range(n):
+            v = source[i] * rate
+            target[i] = ((v if v > ZERO else ZERO) + log1p_single(exp_single(-abs(v)))) / rate
+    elif number == CLIP:
+        bound = f32(code.parameter)
+        for i in range(n):
+            target[i] = clip_single(source[i], -bound, bound)
     else:
         for i in range(n):
             target[i] = source[i]
 
 
 @elementwise
-def scale_by_derivative_single(code, z, h):
+def scale_by_derivative_single(code, z, h):  # noqa: PLR0915  # one loop for each activation
     """Multiply `h` by the derivative at `z`, both (rows, columns) and contiguous."""
     source, target = z.reshape(z.size), h.reshape(h.size)
-    n = source.size
-    if code == SELU:
+    n, number = source.size, code.number
+    if number == SELU:
         for i in range(n):
             v = source[i]
             slope = f32(SELU_LAMBDA * SELU_ALPHA) * exp_single(-abs(v))
             target[i] *= f32(SELU_LAMBDA) if v > ZERO else slope
-    elif code == RELU:
+    elif number == RELU:
         for i in range(n):
             target[i] = target[i] if source[i] > ZERO else ZERO
-    elif code == LEAKY_RELU:
+    elif number == LEAKY_RELU:
         for i in range(n):
             target[i] *= ONE if source[i] > ZERO else f32(LEAKY_SLOPE)
-    elif code == ELU:
+    elif number == ELU:
         for i in range(n):
             v = source[i]
             slope = exp_single(-abs(v))
             target[i] *= ONE if v > ZERO else slope
-    elif code == GELU:
+    elif number == GELU:
         for i in range(n):
             target[i] *= gelu_slope(source[i])
-    elif code == SILU:
+    elif number == SILU:
         for i in range(n):
             target[i] *= silu_slope(source[i])
-    elif code == TANH:
+    elif number == TANH:
         for i in range(n):
             target[i] *= f32(4) * bell(TWO * source[i])
-    elif code == SIGMOID:
+    elif number == SIGMOID:
         for i in range(n):
             target[i] *= bell(source[i])
-    elif code == SOFTPLUS:
+    elif number == SOFTPLUS:
         for i in range(n):
             target[i] *= sigmoid_single(source[i])
-    elif code == ERF:
+    elif number == ERF:
         for i in range(n):
             a = at_most(abs(source[i]), GAUSSIAN_END)
             target[i] *= f32(2.0 / math.sqrt(math.pi)) * gaussian(a, ONE)
-    elif code == HARD_TANH:
+    elif number == HARD_TANH:
         for i in range(n):
             target[i] = target[i] if abs(source[i]) < ONE else ZERO
+    elif number == MISH:
+        for i in range(n):
+            target[i] *= mish_slope(source[i])
+    elif number == GELU_TANH:
+        for i in range(n):
+            target[i] *= gelu_tanh_slope(source[i])
+    elif number == SOFTSIGN:
+        for i in range(n):
+            q = ONE / (ONE + abs(source[i]))
+            target[i] *= q * q
+    elif number == RELU6:
+        for i in range(n):
+            v = source[i]
+            target[i] = (target[i] if v > ZERO else ZERO) if v < SIX else ZERO
+    elif number == HARD_SIGMOID:
+        for i in range(n):
+            target[i] *= SIXTH if abs(source[i]) < THREE else ZERO
+    elif number == HARD_SWISH:
+        for i in range(n):
+            v = source[i]
+            inside = (v + f32(1.5)) / THREE
+            target[i] *= (inside if v > -THREE else ZERO) if v < THREE else ONE
+    elif number == RELU_SQUARED:
+        for i in range(n):
+            v = source[i]
+            target[i] *= TWO * v if v > ZERO else ZERO
+    elif number == SINE:
+        factor = f32(code.parameter)
+        for i in range(n):
+            target[i] *= factor * cosine_single(source[i], code.parameter)
+    elif number == LEAKY:
+        slope = f32(code.parameter)
+        for i in range(n):
+            target[i] *= ONE if source[i] > ZERO else slope
+    elif number == SCALED_ELU:
+        floor = f32(code.parameter)
+        for i in range(n):
+            v = source[i]
+            slope = floor * exp_single(-abs(v))
+            target[i] *= ONE if v > ZERO else slope
+    elif number == SCALED_SILU:
+        rate = f32(code.parameter)
+        for i in range(n):
+            target[i] *= silu_slope(rate * source[i])
+    elif number == SCALED_SOFTPLUS:
+        rate = f32(code.parameter)
+        for i in range(n):
+            target[i] *= sigmoid_single(rate * source[i])
+    elif number == CLIP:
+        bound = f32(code.parameter)
+        for i in range(n):
+            target[i] = target[i] if abs(source[i]) < bound else ZERO
     # The identity's is 1.
