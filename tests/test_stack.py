@@ -20,8 +20,11 @@ def test_defaults_follow_the_literature():
     assert {name for name, init in defaults.items() if init == "he_normal"} == {
         "relu",
         "leaky_relu",
+        "relu6",
+        "relu_squared",
     }
-    assert set(defaults.values()) == {"he_normal", "lecun_normal"}
+    assert (defaults["softsign"], defaults["sine"]) == ("glorot_uniform", "he_uniform")
+    assert len(set(defaults.values())) == 4
 
 
 @pytest.mark.parametrize(

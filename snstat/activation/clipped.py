@@ -33,6 +33,11 @@ def _relu_squared(x: FloatArray) -> FloatArray:
         return np.maximum(x, 0.0) ** 2
 
 
+def _relu_squared_derivative(x: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore"):
+        return np.where(x > 0.0, 2.0 * x, 0.0)
+
+
 CLIPPED = (
     Activation(
         "relu6",
@@ -74,7 +79,7 @@ CLIPPED = (
         "max(x, 0)²",
         "So et al., Primer, arXiv:2109.08668",
         coerced(_relu_squared),
-        coerced(lambda x: 2.0 * np.clip(x, 0.0, 8e307)),
+        coerced(_relu_squared_derivative),
         coerced(lambda x: np.where(x > 0.0, 2.0, 0.0)),
         kinks=(0.0,),
         flat=((-math.inf, 0.0),),

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import ACTIVATIONS, PARAMETERS
 from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
 from snstat.cli.parameters import ActivationName, File, Layers, Name, Real, Several, Whole, Widths
@@ -50,7 +50,8 @@ activation_option = several_option(
     default=("selu",),
     show_default="selu",
     metavar="NAME",
-    help=f"Activation: {', '.join(ACTIVATIONS)}.",
+    help=f"Activation: {', '.join(ACTIVATIONS)}. A parameter follows a colon, as in "
+    f"leaky_relu:0.2 or sine:30: of {', '.join(PARAMETERS)}.",
 )
 
 

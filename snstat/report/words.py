@@ -23,6 +23,12 @@ NAMES = {
     "gelu": "GELU",
     "silu": "SiLU",
     "hard_tanh": "hard tanh",
+    "mish": "Mish",
+    "gelu_tanh": "GELU (tanh)",
+    "relu6": "ReLU6",
+    "hard_sigmoid": "hard sigmoid",
+    "hard_swish": "hard swish",
+    "relu_squared": "squared ReLU",
 }
 # Activations for which no initialiser keeps the signal, and the gain G that does where the second
 # moment is 1: E[φ(G z)²] = 1. That fixed point repels, so that depth and width limit its use.
@@ -36,8 +42,9 @@ NEUTRAL = 1.1
 
 
 def display_name(activation: str) -> str:
-    """Return an activation's name as the literature writes it."""
-    return NAMES.get(activation, activation)
+    """Return an activation's name as the literature writes it, its parameter behind it."""
+    name, _, parameter = activation.partition(":")
+    return f"{NAMES.get(name, name)} {parameter}".strip()
 
 
 def count(number: int, noun: str) -> str:

@@ -22,7 +22,7 @@ KEEP_GOING = np.zeros(1, np.uint8)
 
 def test_the_table_of_codes_is_the_table_of_activations():
     assert list(functions.CODES) == list(ACTIVATIONS)
-    assert sorted(functions.CODES.values()) == list(range(len(ACTIVATIONS)))
+    assert sorted(code.number for code in functions.CODES.values()) == list(range(len(ACTIVATIONS)))
     assert len(STATISTICS) == statistics.STATISTIC_COUNT
 
 

@@ -33,7 +33,8 @@ def _mish_slope(x: mp.mpf) -> mp.mpf:
 
 def _gelu_tanh_slope(x: mp.mpf) -> mp.mpf:
     inner = mp.sqrt(2 / mp.pi) * (1 + 3 * mp.mpf(0.044715) * x * x)
-    return (1 + mp.tanh(_cubic(x)) + x * mp.sech(_cubic(x)) ** 2 * inner) / 2
+    share = _sigmoid(2 * _cubic(x))
+    return share + 2 * x * inner * share * _sigmoid(-2 * _cubic(x))
 
 
 FUNCTIONS: dict[str, Function] = {
@@ -50,7 +51,7 @@ FUNCTIONS: dict[str, Function] = {
     "hard_tanh": lambda x: min(max(x, mp.mpf(-1)), mp.mpf(1)),
     "identity": lambda x: x,
     "mish": lambda x: x * mp.tanh(mp.log1p(mp.exp(x))),
-    "gelu_tanh": lambda x: x / 2 * (1 + mp.tanh(_cubic(x))),
+    "gelu_tanh": lambda x: x * _sigmoid(2 * _cubic(x)),
     "softsign": lambda x: x / (1 + abs(x)),
     "relu6": lambda x: _clip(x, 0, 6),
     "hard_sigmoid": lambda x: _clip(x + 3, 0, 6) / 6,
