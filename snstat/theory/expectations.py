@@ -90,7 +90,8 @@ def kurtosis(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
     near = np.where(np.asarray(calm) > _TURNS, 1.0, variance)
     result = _integrate(activation, mean, near, integrand, 1)[0]
     if sine is not None:
-        result = np.where(calm > _TURNS, sine_kurtosis(sine[0], mean, variance), result)
+        far = np.where(calm > _TURNS, variance, 1.0 / sine[0] ** 2)
+        result = np.where(calm > _TURNS, sine_kurtosis(sine[0], mean, far), result)
     return np.where(np.asarray(variance) > 0, result, np.nan)[()]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.theory.quadrature import FloatArray, composite
-from snstat.theory.sine import sine_pair_squares, sine_slope
+from snstat.theory.sine import sine_pair_squares
 
 _POINTS = 6
 # Beyond this many standard deviations lies 3e-13 of the weight.
@@ -150,14 +150,9 @@ class PairTable:
 
     def _of_sine(self, frequency: float, misalignment: float) -> FloatArray:
         sines, cosines, mixed = sine_pair_squares(frequency, self._q, misalignment)
-        result = np.full(4, math.nan)
+        result = np.full(3, math.nan)
         result[0] = sines / self._rms**4
         if self._slope_rms > 0:
             ratio = (frequency / self._slope_rms) ** 2
-            slope = sine_slope(frequency)(self._q, misalignment)
-            result[1:] = (
-                slope / self._slope_rms**2,
-                cosines * ratio**2,
-                mixed * ratio / self._rms**2,
-            )
+            result[1:] = cosines * ratio**2, mixed * ratio / self._rms**2
         return result

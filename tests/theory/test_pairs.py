@@ -78,7 +78,7 @@ def test_both_methods_agree(name):
     entry = ACTIVATIONS[name]
     if entry.kinks or name in {"erf", "identity"}:
         fields = {key: getattr(entry, key) for key in entry.__slots__}
-        copy = Activation(**(fields | {"name": "copy"}))
+        copy = Activation(**(fields | {"name": "copy", "form": None}))
         for q in (0.05, 1.0, 300.0):
             for misalignment in (1e-8, 0.1, 1.0, 1.8, 2.0):
                 # x = t + e rounds to 1e-16·x, against differences of √(1 − c) = 1e-4 of it.
