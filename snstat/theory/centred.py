@@ -67,7 +67,7 @@ def centred_moments(activation: Activation, second_moment: float) -> CentredMome
 
 def closed_form(activation: Activation) -> bool:
     """Return whether the moments of `activation` are a formula, at any size of signals."""
-    return activation.name in _HALF_SLOPES
+    return activation.form is not None and activation.form[0] in ("half_linear", "sine")
 
 
 def second_moments(activation: Activation, q: FloatArray) -> FloatArray:
