@@ -67,7 +67,8 @@ def propagate(
     trials : int
         Independent networks.
     inputs : str, path or array
-        "normal", "uniform", the path of a .npy or .npz file, or an array (samples, width).
+        "normal", "uniform", the path of a .npy or .npz file ("FILE.npz:name" chooses an array of
+        several), or an array or tensor (samples, width) of real numbers, without masked values.
         When there are more samples than `batch`, every trial takes its own random subset.
         A sample of zeros has no angle with others: `cosine` is then missing (NaN), in every layer
         of a network without biases.

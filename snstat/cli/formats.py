@@ -41,6 +41,6 @@ def format_for(output: str | None, form: str | None, forms: Collection[str]) -> 
     if named not in forms:
         endings = [suffix for suffix, other in SUFFIXES.items() if other in forms]
         advice = "snstat plot draws pictures" if named in PICTURES else ""
-        bound = f"named {', '.join(endings)}, or without such an ending"
+        bound = f"named {', '.join(endings)}, or by no format of another command"
         raise InvalidValueError("output", output, bound, advice)
     return named

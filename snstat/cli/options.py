@@ -156,7 +156,8 @@ SAMPLING_OPTIONS: list[Decorator[Any]] = [
         default=("normal",),
         show_default="normal",
         metavar="KIND",
-        help="normal, uniform, or a .npy/.npz file of shape (samples, width).",
+        help="normal, uniform, or a file of shape (samples, width): FILE.npy, FILE.npz or"
+        " FILE.npz:name.",
     ),
     several_option(
         "--input-mean",

@@ -37,8 +37,10 @@ def unfinished(folder, process, seconds):
 
 def interrupt(folder, arguments, number, seconds=1.0, option="-o"):
     """Send a signal to a run under way: return its code, its errors and how long it took to end."""
-    with start(*arguments, option, str(folder / "out.png")) as process:
-        assert unfinished(folder, process, seconds).startswith(".out.png.")
+    # The name decides the format, and a picture needs one.
+    name = "out.png" if arguments[0] == "plot" else "out"
+    with start(*arguments, option, str(folder / name)) as process:
+        assert unfinished(folder, process, seconds).startswith(f".{name}.")
         began = time.monotonic()
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
@@ -60,31 +62,33 @@ def test_a_terminated_run_dies_of_the_signal_and_leaves_nothing(tmp_path, name, 
 
 
 def test_a_terminated_run_leaves_the_file_of_before(tmp_path):
-    (tmp_path / "out.png").write_text("of before")
+    (tmp_path / "out").write_text("of before")
     code, _, _ = interrupt(tmp_path, LONG["dense"], signal.SIGTERM)
     assert code == -signal.SIGTERM
-    assert contents(tmp_path) == {"out.png": b"of before"}
+    assert contents(tmp_path) == {"out": b"of before"}
 
 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)]
 )
 def test_a_baseline_that_is_not_finished_leaves_the_one_of_before(tmp_path, number, code):
-    (tmp_path / "out.png").write_text("of before")
+    (tmp_path / "out").write_text("of before")
     ended, _, _ = interrupt(tmp_path, LONG["check"], number, option="--write-baseline")
     assert ended == code
-    assert contents(tmp_path) == {"out.png": b"of before"}
+    assert contents(tmp_path) == {"out": b"of before"}
 
 
 @pytest.mark.parametrize("name", ["dense", "matrix-free"])
 def test_an_interrupted_run_writes_what_it_has_whole(tmp_path, name):
     # Long enough to have a layer of every trial.
     code, err, _ = interrupt(tmp_path, (*LONG[name], "-f", "json"), signal.SIGINT, 2.0)
-    assert (code, err) == (130, "")
-    assert list(contents(tmp_path)) == ["out.png"]
-    run = json.loads((tmp_path / "out.png").read_bytes())["runs"][0]
+    assert list(contents(tmp_path)) == ["out"]
+    run = json.loads((tmp_path / "out").read_bytes())["runs"][0]
     assert run["partial"] is True
-    assert len(run["layers"]) > 1
+    last = len(run["layers"]) - 1
+    assert last > 0
+    told = f"wrote {tmp_path / 'out'}: layers 0 to {last} of 1000000, marked partial"
+    assert (code, err) == (130, f"snstat: {told}\n")
 
 
 @pytest.mark.parametrize("name", ["histogram", "trajectory", "check"])
