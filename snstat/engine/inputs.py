@@ -264,8 +264,9 @@ class DataInputs:
         mean = float(row_means.mean())
         equal = bool(np.ptp(row_norms) <= EQUAL * row_norms.max())
         seconds = row_norms * row_norms / width
-        # Squares that overflow have no theory.
-        labels = None if equal or not np.isfinite(seconds).all() else classify(seconds)
+        # Squares that overflow or underflow have no theory.
+        squared = np.isfinite(seconds).all() and ((seconds > 0) == (row_norms > 0)).all()
+        labels = None if equal or not squared else classify(seconds)
         resultants = np.zeros((0 if labels is None else int(labels.max()) + 1, width))
         over_batch = second = fourth = 0.0
         for first in range(0, samples, step):
