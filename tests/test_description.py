@@ -103,6 +103,33 @@ def test_descriptions_are_equal_if_and_only_if_the_draws_are(one, data):
         assert forms[0] != forms[1]
 
 
+def test_every_pair_of_settings_is_told_apart_by_its_draws():
+    """All settings of the weights and biases at once: one description for each set of draws."""
+    biases = [None, 0.0, 0.5, np.sqrt(1 / 3 / WIDTH)]
+    weights = [{}, *({"weight_gain": gain} for gain in (0.5, 1.0, np.sqrt(2.0)))]
+    weights += [{"weight_std": std} for std in (0.25, 0.125)]
+    found: dict[bytes, Any] = {}
+    words: dict[str, Any] = {}
+    for init in INITIALISERS:
+        for settings_of_weights in weights:
+            for bias_std in biases:
+                for inputs in (4, WIDTH, 64):
+                    stack = Stack.build(
+                        "tanh", 2, WIDTH, init=init, bias_std=bias_std, input_width=inputs,
+                        **settings_of_weights,
+                    )  # fmt: skip
+                    drawn = b"".join(
+                        draw(stack, layer, dtype="float64").tobytes()
+                        for layer in (1, 2)
+                        for draw in (draw_weights, draw_biases)
+                    )
+                    summary = summary_of(stack)
+                    assert found.setdefault(drawn, summary) == summary
+                    assert words.setdefault(stack_words(summary), summary) == summary
+    # As many descriptions as draws.
+    assert len(set(found.values())) == len(found)
+
+
 def part_of(full: dict[str, Any], data: st.DataObject) -> dict[str, Any]:
     names = data.draw(st.lists(st.sampled_from(sorted(full)), max_size=3))
     return {name: full[name] for name in names}
