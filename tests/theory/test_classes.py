@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import ACTIVATIONS, resolve
 from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.stack import Stack
 from snstat.theory.cross import apart_after, homogeneous
@@ -118,6 +118,9 @@ def test_what_a_series_cannot_resolve_is_not_told():
     """tanh of huge pre-activations is a sign, whose series falls off as slowly as k^(−3/2)."""
     q, aligned = np.full(2, 1e8), np.full((2, 2), 1e-3)
     assert np.isnan(apart_after(ACTIVATIONS["tanh"], q, aligned, np.ones(2))).all()
+    # Nodes are too few for what turns thousands of times within a standard deviation.
+    fast = resolve("sine:30")
+    assert np.isnan(apart_after(fast, np.full(2, 1e4), np.ones((2, 2)), np.full(2, 0.5))).all()
     # Uncorrelated ones need no more than the first terms.
     apart = apart_after(ACTIVATIONS["tanh"], q, np.ones((2, 2)), np.ones(2))
     np.testing.assert_allclose(apart, 1.0, atol=1e-12)
