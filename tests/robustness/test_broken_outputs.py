@@ -57,7 +57,7 @@ def test_nobody_listens_to_errors():
             assert finish("--frobnicate", stderr=stream)[0] == 2
             code, out, _ = finish("propagate", *SMALL, "-f", "csv", stderr=stream)
             assert code == 0
-            assert out.startswith(b"activation")
+            assert out.startswith(b"run,activation")
     os.close(writer)
 
 
