@@ -30,7 +30,7 @@ def offered(*words):
         (["prop"], ["propagate"]),
         (["propagate", "-a", "se"], ["selu"]),
         (["propagate", "-a", "SE"], ["selu"]),
-        (["propagate", "--activation", "relu,so"], ["relu,softplus"]),
+        (["propagate", "--activation", "relu,softp"], ["relu,softplus"]),
         (["propagate", "--init", "he_n"], ["he_normal"]),
         (["propagate", "--format", "c"], ["csv"]),
         (["propagate", "--inputs", "uni"], ["uniform"]),
