@@ -19,6 +19,8 @@ from snstat.theory.linear import fixed_point_record, stable_first
 
 _LOWEST, _HIGHEST = 1e-12, 1e12
 _POINTS = 193
+# What comes of no signal, where it is this little, is nothing: squares of it underflow.
+_NOTHING = 1e-290
 # |ln(q'/q)| below this is rounding: no sign is read off it.
 _ROUNDING = 2e-14
 
@@ -53,9 +55,16 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
         image = ensemble_image(activation, q, square_gain, bias)
         return math.log(image / q) if image > 0 else -math.inf
 
-    low = bias * bias if 0 < bias * bias < _LOWEST else _LOWEST
+    # What comes of no signal at all: every image is larger, or nearly so, and so is every root.
+    rest = float(activation.function(np.zeros(1))[0])
+    floor = square_gain * rest * rest + bias * bias
+    low = min(_LOWEST, 0.25 * floor) if floor > _NOTHING else _LOWEST
     high = max(_HIGHEST, 1e3 * (square_gain + bias * bias))
-    grid = np.linspace(math.log(low), math.log(high), _POINTS)
+    grid = np.linspace(math.log(_LOWEST), math.log(high), _POINTS)
+    if low < _LOWEST:
+        # Below, q' is its value at 0 and linear in q: a point a decade is plenty.
+        count = math.ceil(math.log10(_LOWEST / low))
+        grid = np.concatenate([np.linspace(math.log(low), grid[0], count, endpoint=False), grid])
     with np.errstate(divide="ignore", over="ignore"):
         images = square_gain * second_moments(activation, np.exp(grid)) + bias * bias
         values = np.log(images / np.exp(grid))
@@ -73,7 +82,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
             roots.append(float(grid[left + 1]))
         else:
             roots.append(_root(excess, grid[left], grid[right]))
-    for i in range(1, _POINTS - 1):
+    for i in range(1, grid.size - 1):
         # A dip towards 0 without a sign change may hide a pair of roots, or touch 0.
         sign = math.copysign(1.0, values[i])
         near = np.abs(values[i - 1 : i + 2])
@@ -94,7 +103,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
                 ]
             elif found.fun < _ROUNDING:
                 roots.append(float(found.x))
-    points = [0.0] if bias == 0 and activation.function(np.zeros(1))[0] == 0 else []
+    points = [0.0] if floor <= _NOTHING else []
     points += [_rounded(math.exp(root), excess) for root in sorted(roots)]
     grows = bool(values[kept[-1]] > 0) if kept.size else bias > 0
     found = []

@@ -1,0 +1,51 @@
+"""Networks whose signal is nearly that of no input at all: gains and biases far below 1."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.activation import resolve
+from snstat.stack import Stack
+from snstat.theory.ensemble import find_ensemble
+from tests.cli.test_fixedpoint import call
+
+GAINS = (0.0, 1e-100, 1e-6, 0.1)
+BIASES = (0.0, 1e-100, 1e-9, 1e-3)
+NAMES = (*("relu", "sigmoid", "softplus", "hard_sigmoid", "tanh", "softplus:0.25", "sine"),)
+Z = np.linspace(-10.0, 10.0, 2001)
+WEIGHT = np.exp(-0.5 * Z * Z) / np.exp(-0.5 * Z * Z).sum()
+
+
+def limit_of(name, gain, bias):
+    """Return q after a plain iteration of q' = G² E[φ(√q z)²] + b² from q = 1.
+
+    Slopes of the map are at most a few hundredths at these gains, so that 20 layers reach the
+    limit to rounding, or shrink below 1e-30 where it is 0.
+    """
+    activation, q = resolve(name), 1.0
+    for _ in range(20):
+        q = gain * gain * float(WEIGHT @ activation(math.sqrt(q) * Z) ** 2) + bias * bias
+    return q
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stable_point_is_where_a_plain_iteration_ends(name):
+    for gain in GAINS:
+        for bias in BIASES:
+            search = find_ensemble(resolve(name), gain, bias)
+            places = [gain**2 * p.second_moment + bias**2 for p in search.fixed_points if p.stable]
+            expected = limit_of(name, gain, bias)
+            # A grid of 2001 points errs by 1e-5 about a kink.
+            near = [abs(place - expected) <= 1e-4 * expected + 1e-30 for place in places]
+            assert near == [True], (gain, bias, places, expected)
+            assert search.at_infinity == "returns"
+
+
+def test_the_commands_say_so(capsys):
+    code, out, _ = call(capsys, "-a", "sigmoid", "--weight-gain", "1e-6")
+    assert code == 0
+    assert "0.25" in out
+    assert Stack.build("sigmoid", 4, 16, weight_gain=1e-6).hidden_gain == 1e-6
