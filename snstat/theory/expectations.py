@@ -160,7 +160,9 @@ def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
         left, right = one_sided_slopes(activation, mean)
         below, above = _one_sided(activation, activation.curvature, mean)
         linear = (left**2 + right**2) / 2.0 - (right - left) ** 2 / (2.0 * np.pi)
-        bend = np.where(right == left, (below + above) / 4.0, np.copysign(np.inf, right - left))
+        # Beside a kink of φ' alone they differ by the smallest number times φ''.
+        alike = np.abs(right - left) < 1e-300
+        bend = np.where(alike, (below + above) / 4.0, np.copysign(np.inf, right - left))
         a = np.where(at_zero, (left + right) / 2.0, a)
         b = np.where(at_zero, bend, b)
         c = np.where(at_zero, 0.0, c)

@@ -164,8 +164,8 @@ def test_limits_at_variance_0_are_exact(name):
         # Analytic in the variance away from kinks, of order its root at a kink.
         near = jacobian(entry, mean, 1e-8)
         if np.isfinite(matrix).all():
-            # Rounding of 1e-16/1e-4, the next order 1e-4.
-            np.testing.assert_allclose(matrix, near, atol=3e-4)
+            # Rounding of 1e-16/1e-4, the next order 1e-4, of softsign five times that.
+            np.testing.assert_allclose(matrix, near, atol=6e-4)
         else:
             assert abs(near[0, 1]) > 1e2
     (silu,) = fixed_points("silu", weight_gain=3.0)
