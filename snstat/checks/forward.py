@@ -89,7 +89,12 @@ def misses_target(case: Case) -> Broken | None:
 
 
 def _target_layer(case: Case) -> int:
-    return min(case.bounds.target_layer or case.depth, case.depth)
+    """Return the layer by which the target is to be reached: that of the activation's own, the last
+    that has this activation."""
+    bounds, last = case.bounds, case.depth
+    if case.stack.last is not None and bounds.target_mean is None:
+        last -= 1
+    return min(bounds.target_layer or last, case.depth)
 
 
 def _goals(case: Case, target: tuple[float, float]) -> tuple[tuple[str, float, float], ...]:

@@ -96,6 +96,16 @@ def test_theorem_1_is_looked_at_in_every_layer():
     assert "SN601" not in look(case("selu", widths="100*3,10", init="glorot_normal", last="linear"))
 
 
+def test_the_target_of_selu_is_not_asked_of_a_read_out():
+    """Glorot weights give a read-out of 500 → 10 the variance 2·500/510, as they should."""
+    options = {"activation": "selu", "widths": "500*12,10", "init": "glorot_normal"}
+    assert "SN103" not in look(case(last="linear", **options))
+    asked = look(case(last="linear", bounds={"target_layer": 12}, **options))["SN103"]
+    assert (asked.layer, asked.value) == (12, pytest.approx(1000 / 510, rel=1e-3))
+    given = {"target_mean": 0.0, "target_variance": 1.0}
+    assert look(case(last="linear", bounds=given, **options))["SN103"].layer == 12
+
+
 def remedies(judged):
     _, findings = judge(judged, CODES)
     return {finding.code: finding.remedy for finding in findings}
