@@ -26,6 +26,9 @@ from snstat.results import BoolArray, FloatArray, Run, Statistic
 FALSE_ALARM = 0.005
 # Differences below this share of the scale are rounding of sums, where nothing else varies.
 ROUNDING = 1e-9
+# The spread of second moments between trials, and up to which, relative to them, these are nearly
+# normal.
+SPREAD, NORMAL = "spread", 0.1
 # How many times more trials on one side leave Satterthwaite's degrees of freedom any use.
 MUCH = 4
 # Shares and cosines have a scale of their own: 1.
@@ -53,7 +56,7 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
     if found is not None:
         return found
     fewer = _layers_only_once(run, baseline)
-    differences = list(differences_of(run, baseline))
+    differences = [*differences_of(run, baseline), spread_of(run, baseline)]
     comparisons = sum(int(np.count_nonzero(~np.isnan(entry.chance))) for entry in differences)
     if comparisons == 0:
         return fewer
@@ -122,6 +125,30 @@ def differences_of(run: Run, baseline: Run) -> Iterator[Difference]:
         yield Difference(name, effect, chance)
 
 
+def spread_of(run: Run, baseline: Run) -> Difference:
+    """Return how the runs differ in the spread of second moments from trial to trial.
+
+    Weights of equal variance but another distribution leave means as they are, and change by how
+    much networks differ: orthogonal ones keep norms. The ratio of two variances of normal values
+    follows Fisher's F; only spreads so small that second moments are nearly normal are compared.
+    """
+    from scipy.special import fdtr, fdtrc
+
+    mine, theirs = run.statistics["second_moment"], baseline.statistics["second_moment"]
+    both = min(len(mine.estimate), len(theirs.estimate))
+    trials, others = run.simulation.trials, baseline.simulation.trials
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        first = mine.stderr[:both] / mine.estimate[:both] * math.sqrt(trials)
+        second = theirs.stderr[:both] / theirs.estimate[:both] * math.sqrt(others)
+        ratio = (first / second) ** 2
+        chance = np.minimum(
+            fdtr(trials - 1, others - 1, ratio), fdtrc(trials - 1, others - 1, ratio)
+        )
+        normal = (np.minimum(first, second) > ROUNDING) & (np.maximum(first, second) <= NORMAL)
+        effect = np.log(first) - np.log(second)
+    return Difference(SPREAD, effect, np.where(normal, np.minimum(2.0 * chance, 1.0), math.nan))
+
+
 def welch(
     difference: FloatArray, stderr: FloatArray, other: FloatArray, trials: int, others: int
 ) -> FloatArray:
@@ -172,6 +199,21 @@ def _finite_only_once(run: Run, baseline: Run) -> Broken | None:
     return Broken(layer, None, None, f"layer {layer} is {now}, and {then} in the baseline")
 
 
+def _spread_told(run: Run, baseline: Run, layer: int, chance: float, comparisons: int) -> Broken:
+    value, was = (
+        float(some.statistics["second_moment"].stderr[layer])
+        / float(some.statistics["second_moment"].estimate[layer])
+        * math.sqrt(some.simulation.trials)
+        for some in (run, baseline)
+    )
+    text = (
+        f"parts from the baseline at layer {layer}: second moment varies by {value:.3g} of itself"
+        f" from trial to trial, was {was:.3g} (p = {min(1.0, chance * comparisons):.1g} over"
+        f" {comparisons:,} comparisons): are weights of another distribution?"
+    )
+    return Broken(layer, value, was, text)
+
+
 def _layers_only_once(run: Run, baseline: Run) -> Broken | None:
     """Return how many layers more or fewer a run has than its baseline, which no layer that both
     have can tell."""
@@ -186,6 +228,8 @@ def _layers_only_once(run: Run, baseline: Run) -> Broken | None:
 def _told(
     run: Run, baseline: Run, layer: int, chance: float, entry: Difference, comparisons: int
 ) -> Broken:
+    if entry.name == SPREAD:
+        return _spread_told(run, baseline, layer, chance, comparisons)
     mine, theirs = run.statistics[entry.name], baseline.statistics[entry.name]
     value, was = float(mine.estimate[layer]), float(theirs.estimate[layer])
     effect = float(entry.effect[layer])

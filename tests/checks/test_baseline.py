@@ -9,8 +9,16 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from scipy.stats import binom, norm, ttest_ind
+from scipy.stats import f as f_ratio
 
-from snstat.checks.baseline import FALSE_ALARM, compare, differences_of, identical, welch
+from snstat.checks.baseline import (
+    FALSE_ALARM,
+    compare,
+    differences_of,
+    identical,
+    spread_of,
+    welch,
+)
 from snstat.errors import InvalidValueError
 from snstat.results import STATISTICS, Statistic
 from tests.checks.runs import TYPICAL, sampled
@@ -171,3 +179,33 @@ def test_the_same_seed_is_compared_to_the_last_bit(random):
     assert broken.layer == 4
     assert repr(float(moved[4])) in broken.text
     assert TYPICAL["kurtosis"] == pytest.approx(broken.bound, rel=0.05)
+
+
+def test_another_spread_between_networks_is_found(random):
+    run, baseline = sampled(random, trials=16, spread=0.002), sampled(random, trials=16)
+    broken = compare(run, baseline, MIN_EFFECT)
+    assert "varies by 0.00" in broken.text
+    assert "another distribution" in broken.text
+    chance = spread_of(run, baseline).chance
+    for layer in (0, 7, 19):
+        deviations = [some.statistics["second_moment"].stderr[layer] for some in (run, baseline)]
+        means = [some.statistics["second_moment"].estimate[layer] for some in (run, baseline)]
+        ratio = (deviations[0] / means[0] / (deviations[1] / means[1])) ** 2
+        assert chance[layer] == pytest.approx(2.0 * f_ratio.cdf(ratio, 15, 15))
+
+
+def test_spreads_of_one_stack_are_as_likely_as_stated(random):
+    # Log-normal values, as skewed as the largest spread that is compared.
+    values = np.exp(0.09 * random.standard_normal((2, 8, 40_000)))
+    runs = []
+    for part in values:
+        stderr = part.std(axis=0, ddof=1) / math.sqrt(8)
+        statistic = Statistic(part.mean(axis=0), stderr, np.full(40_000, math.nan))
+        runs.append(with_statistic(sampled(random, layers=40_000), "second_moment",
+                                   estimate=statistic.estimate, stderr=stderr))  # fmt: skip
+    chance = spread_of(*runs).chance
+    for level in (1e-2, 1e-3):
+        compared = np.count_nonzero(~np.isnan(chance))
+        # Four standard deviations of a count.
+        bound = compared * level + 4.0 * math.sqrt(compared * level)
+        assert np.count_nonzero(chance < level) <= bound
