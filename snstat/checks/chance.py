@@ -156,7 +156,7 @@ def left_out(case: Case) -> list[str]:
     for name, statistic in case.run.statistics.items():
         known = _known(statistic)
         layers = 1 + np.flatnonzero(known)
-        if known.all():
+        if known.all() or not np.isfinite(statistic.theory[1:]).any():
             continue
         where = ""
         if layers.size:  # gradients are known from the last layer back, others from the first on

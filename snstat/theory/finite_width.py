@@ -19,12 +19,15 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.results import STATISTICS, InputMoments, within
 from snstat.stack import Stack
-from snstat.theory.by_layer import units
+from snstat.theory.by_layer import activations_of, units
+from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
+from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 from snstat.theory.quadrature import FloatArray
+from snstat.theory.ratios import cosine, kurtosis, over_batch
 from snstat.theory.silence import always_half, dead_with_silence
 
 
@@ -60,14 +63,28 @@ def finite_width(
 ) -> FiniteWidth:
     """Return the first-order theory of what `prediction` tells at infinite width.
 
-    Known of all layers are mean, second moment, variance, variance over units and the gradient;
-    of the input everything that is exact.
+    Known are all statistics that theory knows at infinite width, as far as first order is enough;
+    of data as inputs those that need no pairs of samples.
     """
     moments = Moments(stack, prediction, backward=backward)
     fluctuations = follow(stack, batch, inputs, prediction, moments)
     forward = _Columns.of(moments, int(np.isfinite(fluctuations.variance).sum()))
     trusted = fluctuations.variance <= LARGEST_VARIANCE
     found = _beyond_input(stack, batch, prediction, fluctuations, forward)
+    found["kurtosis"] = kurtosis(stack, batch, inputs, moments, fluctuations)
+    if batch == 1:
+        still = np.where(np.isfinite(prediction.pre_second_moment), 0.0, math.nan)
+        found["variance_over_batch"] = still, still
+        gram = None
+    else:
+        gram = follow_gram(stack, inputs, prediction, moments, fluctuations)
+        relative = found["second_moment"][1] / prediction.statistics["second_moment"]
+        relative[0] = 0.0
+        found["cosine"] = cosine(prediction, batch, gram, relative)
+        found["variance_over_batch"] = over_batch(prediction, gram)
+    found["dead_fraction"] = dead_of_batch(
+        stack, batch, inputs, prediction, moments, (fluctuations, gram)
+    )
     expected, residual = {}, {}
     for name, exact in _input(stack, batch, inputs).items():
         unknown = np.full(stack.depth + 1, math.nan)
@@ -76,8 +93,8 @@ def finite_width(
         low, high = within(name)
         known = trusted & (columns[0] >= low) & (columns[0] <= high)
         expected[name], residual[name] = (np.where(known, c, math.nan) for c in columns)
-        expected[name][0] = exact
-        residual[name][0] = 0.0 if math.isfinite(exact) else math.nan
+        at_input = (exact, 0.0) if math.isfinite(exact) else (columns[0][0], columns[1][0])
+        expected[name][0], residual[name][0] = at_input
     dead = _dead(stack, batch, prediction, expected["dead_fraction"], residual["dead_fraction"])
     expected["dead_fraction"], residual["dead_fraction"] = dead
     log_gradient, log_residual = np.full((2, stack.depth + 1), math.nan)
@@ -105,6 +122,10 @@ def _dead(
         if stack.last is not None:  # such as a linear one, whose units never are
             half[-1] = prediction.statistics["dead_fraction"][-1]
         dead, neglected = half, np.where(known, 0.0, math.nan)
+    for name, layers in activations_of(stack):
+        if not resolve(name).flat:
+            known = np.isfinite(prediction.pre_second_moment[layers])
+            dead[layers] = neglected[layers] = np.where(known, 0.0, math.nan)
     return dead_with_silence(stack, batch, prediction, dead, neglected)
 
 

@@ -91,7 +91,7 @@ def follow(
     after = _input(stack, inputs)
     for first, count, layer in stack.segments():
         before, end = _Before(*[math.nan] * len(_Before._fields)), first + count
-        settled = _last_motion(moments, first, end)
+        settled = last_motion(moments, first, end)
         for number in range(first, end):
             weight = float(share[number])
             previous, before = before, _through_weights(layer, weight, after)
@@ -119,7 +119,7 @@ def follow(
     return Fluctuations(share, pinned, *columns)
 
 
-def _last_motion(moments: Moments, first: int, end: int) -> int:
+def last_motion(moments: Moments, first: int, end: int) -> int:
     """Return the last of the equal layers first..end−1 whose state is not that of the one
     before."""
     moved = np.diff(moments.q[first:end]) != 0

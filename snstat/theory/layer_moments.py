@@ -18,20 +18,13 @@ import numpy as np
 
 from snstat.activation import Activation, resolve
 from snstat.stack import Stack
+from snstat.theory.by_q import Derivatives, by_q, derivatives
 from snstat.theory.centred import rule
+from snstat.theory.gram_moments import GramMoments, GramTable
+from snstat.theory.kurtosis_moments import KurtosisMoments, kurtosis_moments
 from snstat.theory.pair_moments import PairMoments, PairTable
 from snstat.theory.predict import Prediction
 from snstat.theory.quadrature import FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class Derivatives:
-    """Of an expectation by q: `slope` q∂ and `curvature` q²∂². `roughness`, times the squared
-    relative variance of q, bounds what an expansion to first order in that variance neglects."""
-
-    slope: float
-    curvature: float
-    roughness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +72,8 @@ class Moments:
             tuple[str, float], tuple[ForwardMoments, BackwardMoments | None] | None
         ] = {}
         self._pairs: dict[tuple[str, float], PairTable] = {}
+        self._grams: dict[tuple[str, float], GramTable] = {}
+        self._fourths: dict[tuple[str, float], KurtosisMoments | None] = {}
 
     def forward(self, layer: int) -> ForwardMoments | None:
         """Return the moments of one sample's activations."""
@@ -103,6 +98,25 @@ class Moments:
             slope = 0.0 if found[1] is None else found[1].rms
             self._pairs[state] = PairTable(resolve(name), q, found[0].rms, slope)
         return self._pairs[state].at(float(self.misalignment[layer]))
+
+    def gram(self, layer: int) -> GramMoments | None:
+        """Return the moments of the Gram matrix of two samples."""
+        state, central = self._state(layer), self.kurtosis(layer)
+        if central is None:
+            return None
+        if state not in self._grams:
+            name, q = state
+            self._grams[state] = GramTable(resolve(name), q, central.mean, central.std)
+        return self._grams[state].gram(float(self.misalignment[layer]))
+
+    def kurtosis(self, layer: int) -> KurtosisMoments | None:
+        """Return the central moments of one sample's activations; None too where all are 0."""
+        state = name, q = self._state(layer)
+        if not 0 < q < math.inf:
+            return None
+        if state not in self._fourths:
+            self._fourths[state] = kurtosis_moments(resolve(name), q)
+        return self._fourths[state]
 
     @property
     def states(self) -> FloatArray:
@@ -142,10 +156,10 @@ def one_sample(
         return None
     rms = largest * math.sqrt(float(weight @ (value / largest) ** 2))
     square = (value / rms) ** 2
-    by_q = _by_q(z, weight)
+    rows = by_q(z, weight)
     forward = ForwardMoments(
-        _derivatives(by_q @ square),
-        _derivatives(by_q @ value),
+        derivatives(rows @ square),
+        derivatives(rows @ value),
         rms,
         float(weight @ (square * square)),
     )
@@ -157,7 +171,7 @@ def one_sample(
         return forward, None
     slope = slope / slope_rms
     power = slope * slope
-    of_power = _derivatives(by_q @ power)
+    of_power = derivatives(rows @ power)
     log_slope = Derivatives(
         of_power.slope,
         of_power.curvature - of_power.slope**2,
@@ -171,23 +185,3 @@ def one_sample(
         float(weight @ (value / rms * slope * z)) ** 2,
         float(weight @ (power * square)),
     )
-
-
-def _by_q(z: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return rows that take values at nodes ẑ to q∂, q²∂², q³∂³, q⁴∂⁴ of their expectation."""
-    s = z * z
-    second = s - 1.0
-    fourth = (s - 6.0) * s + 3.0
-    sixth = ((s - 15.0) * s + 45.0) * s - 15.0
-    eighth = (((s - 28.0) * s + 210.0) * s - 420.0) * s + 105.0
-    rows: FloatArray = weight * np.stack([second / 2.0, fourth / 4.0, sixth / 8.0, eighth / 16.0])
-    return rows
-
-
-def _derivatives(by_q: FloatArray) -> Derivatives:
-    """Return the record of derivatives 1 to 4, weighted for the roughness as Taylor's series
-    weights them with a third moment of q of three and a fourth of three squared variances; half
-    of that, because their signs alternate."""
-    slope, curvature, third, fourth = by_q.tolist()
-    rough = 0.5 * (abs(curvature) + abs(third)) + 0.125 * abs(fourth)
-    return Derivatives(slope, curvature, 0.5 * rough)

@@ -108,12 +108,16 @@ class PairTable:
 
     def at(self, misalignment: float) -> PairMoments:
         """Return the moments at 1 − c = `misalignment`."""
+        return PairMoments(*self.numbers(misalignment).tolist())
+
+    def numbers(self, misalignment: float) -> FloatArray:
+        """Return what `_evaluate` does, interpolated where many correlations are asked for."""
         if misalignment not in self._direct:
             low, high = _INTERPOLATED
             if len(self._direct) >= _FEW and low <= misalignment <= high:
-                return PairMoments(*self._interpolated(misalignment).tolist())
+                return self._interpolated(misalignment)
             self._direct[misalignment] = self._evaluate(misalignment)
-        return PairMoments(*self._direct[misalignment].tolist())
+        return self._direct[misalignment]
 
     def _interpolated(self, misalignment: float) -> FloatArray:
         place = math.log(misalignment) / _SPACING
@@ -125,11 +129,11 @@ class PairTable:
             -(t + 1.0) * t * (t - 2.0) / 2.0,
             (t + 1.0) * t * (t - 1.0) / 6.0,
         )
-        total = np.zeros(3)
-        for number, weight in enumerate(weights, first - 1):
+        for number in range(first - 1, first + 3):
             if number not in self._grid:
                 self._grid[number] = self._evaluate(math.exp(number * _SPACING))
-            total += weight * self._grid[number]
+        nodes = np.array([self._grid[number] for number in range(first - 1, first + 3)])
+        total: FloatArray = np.array(weights) @ nodes
         return total
 
     def _evaluate(self, misalignment: float) -> FloatArray:

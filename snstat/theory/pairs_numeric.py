@@ -19,7 +19,6 @@ from snstat.theory.quadrature import FloatArray, composite, legendre
 # Aliasing of the trapezoidal rule and truncation at the last node are both below exp(−38).
 _LOG_ACCURACY = 38.0
 _RANGE = 8.9
-_LARGEST_STEP = 2.0 * math.pi / math.sqrt(2.0 * 2.0 * _LOG_ACCURACY)
 # Strips wider than this gain nothing against the growth of exp(d²/2); a margin keeps off the pole.
 _WIDEST_STRIP, _POLE_MARGIN = 8.0, 0.85
 # More nodes than this and the conditional method is the faster one.
@@ -38,14 +37,19 @@ _OUTER_RANGE, _OUTER_PANELS, _OUTER_POINTS = 9.8, 14, 14
 
 def _step(activation: Activation, scale: float) -> float:
     """Return the step at which exp(−u²/2)·f(scale·u) is integrated to rounding."""
+    return strip_step(activation, scale, _LOG_ACCURACY)
+
+
+def strip_step(activation: Activation, scale: float, accuracy: float) -> float:
+    """Return the step at which exp(−u²/2)·f(scale·u) is integrated to exp(−`accuracy`)."""
     sine = activation.formed("sine")
     if sine is not None:
-        # The transform of a Gaussian times the fourth power of a sine ends at 4ω·scale and √(2·38).
-        reach = _HARMONICS * sine[0] * scale + math.sqrt(2.0 * _LOG_ACCURACY)
-        return 2.0 * math.pi / reach
+        # The transform of a Gaussian times the fourth power of a sine ends at 4ω·scale and √(2a).
+        return 2.0 * math.pi / (_HARMONICS * sine[0] * scale + math.sqrt(2.0 * accuracy))
     pole = min(activation.pole_distance, _ENTIRE_STRIP)
     strip = min(_POLE_MARGIN * pole / max(scale, 1e-300), _WIDEST_STRIP)
-    return min(_LARGEST_STEP, 2.0 * math.pi * strip / (_LOG_ACCURACY + 0.5 * strip * strip))
+    largest = math.pi / math.sqrt(accuracy)
+    return min(largest, 2.0 * math.pi * strip / (accuracy + 0.5 * strip * strip))
 
 
 def _grid(step: float) -> tuple[FloatArray, FloatArray]:

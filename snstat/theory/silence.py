@@ -67,9 +67,11 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
         activation = resolve(name)
         resting = _where_zero(activation)
         if resting:
-            zero = replace(activation, flat=resting)
-            q, misalignment = prediction.pre_second_moment[layers], prediction.misalignment[layers]
-            dead[layers] = dead_fraction(zero, q, misalignment, batch)
+            dead[layers] = prediction.statistics["dead_fraction"][layers]
+            if resting != activation.flat:
+                zero = replace(activation, flat=resting)
+                q, apart = prediction.pre_second_moment[layers], prediction.misalignment[layers]
+                dead[layers] = dead_fraction(zero, q, apart, batch)
     return Silence(_accumulated(dead, widths), most, lasting)
 
 

@@ -141,8 +141,11 @@ def test_theory_and_simulation_that_part_are_told():
     broken = disagrees(case(moved(run, "mean", 3, 60.0)))
     assert broken.layer == 3
     assert "layer 3: mean" in broken.text
-    # What is not known to first order is not judged, however far it is out.
-    assert disagrees(case(moved(run, "cosine", 3, 60.0))) is None
+    # Every statistic is judged, and what is not known is not, however far it is out.
+    assert disagrees(case(moved(run, "cosine", 3, 60.0))).layer == 3
+    unknown = replace(run.cosine, expected=np.array(math.nan))
+    hidden = replace(run, statistics=MappingProxyType(dict(run.statistics) | {"cosine": unknown}))
+    assert disagrees(case(moved(hidden, "cosine", 3, 60.0))) is None
     wrong = moved(run, "mean", 3, 60.0)
     judged = Request.build({}, saved=wrong).judge(wrong)
     assert [finding.code for finding in judged.findings] == ["SN501"]
@@ -160,9 +163,11 @@ def test_what_is_left_out_is_named_with_its_layers():
     result = snstat.check("relu", **{**SMALL, "depth": 12})
     note = next(note for note in result.notes if note.startswith("SN501"))
     assert note == (
-        "SN501 leaves out mean, variance, second moment, variance over units beyond layer 3;"
-        " variance over batch, cosine, kurtosis, dead fraction"
+        "SN501 leaves out mean, variance, second moment, variance over batch, variance over units,"
+        " cosine beyond layer 3; kurtosis, dead fraction"
     )
+    # Of the default run it leaves out nothing.
+    assert snstat.check("selu", **SMALL).notes == ()
 
 
 def test_runs_saved_before_theory_told_its_own_error_are_not_judged_by_it(tmp_path):

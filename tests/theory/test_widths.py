@@ -91,10 +91,12 @@ def test_first_order_theory_is_what_networks_average_to(options):
         expected, neglected = found.expected[name][1:], found.residual[name][1:]
         estimate, stderr = measured.estimate[1:, column], measured.stderr[1:, column]
         known = np.isfinite(expected)
+        # The dead fraction of activations that are nowhere flat has no error: 0 is 0.
+        known &= (stderr > 0) | (estimate != expected)
         excess = (np.abs(estimate - expected) - neglected)[known] / stderr[known]
         assert (excess < 4.5).all(), (name, excess)
         compared += int(known.sum())
-    assert compared >= 4 * stack.depth
+    assert compared >= 6 * stack.depth
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand networks: compiled kernels")

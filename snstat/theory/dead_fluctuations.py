@@ -1,0 +1,165 @@
+"""The dead fraction of a batch to first order in 1/width.
+
+It depends on the whole Gram matrix of the samples, whose entries fluctuate together. Relative to q,
+with a, b, c, d different samples, their covariances are V(aa,aa), V(aa,bb), V(aa,ab), V(aa,bc),
+V(ab,ab), V(ab,ac) and V(ab,cd), in this order below. The average over a layer of φ_a² responds to
+entry aa by χ, that of φ_aφ_b to aa and bb by A and to ab by C; the units add
+(E[φ_aφ_bφ_cφ_d] − E[φ_aφ_b] E[φ_cφ_d])/n. Derived in docs/finite-width.md.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.activation import resolve
+from snstat.initialisers import EXCESS
+from snstat.results import InputMoments
+from snstat.stack import DenseLayer, Stack
+from snstat.theory.dead_moments import DeadTable, patterns
+from snstat.theory.fluctuations import Fluctuations
+from snstat.theory.gram import GramColumns
+from snstat.theory.gram_moments import GramMoments
+from snstat.theory.layer_moments import Moments
+from snstat.theory.predict import Prediction
+from snstat.theory.quadrature import FloatArray
+
+# Of the five patterns of `dead_moments`, that of each covariance.
+_PATTERN = [0, 2, 1, 3, 2, 3, 4]
+# Larger changes, relative to the dead fraction, are no longer of first order.
+_LARGEST_SHIFT = 0.5
+
+
+def dead_of_batch(
+    stack: Stack,
+    batch: int,
+    inputs: InputMoments,
+    prediction: Prediction,
+    moments: Moments,
+    states: tuple[Fluctuations, GramColumns | None],
+) -> tuple[FloatArray, FloatArray]:
+    """Return expectation and residual of the dead fraction, (depth + 1,), of networks that are not
+    silent; `states` are those of one sample and of two. NaN where a pair of samples is not known
+    or correlated below 0."""
+    fluctuations, gram = states
+    expected, residual = np.full((2, stack.depth + 1), math.nan)
+    if gram is None or not inputs.drawn:
+        return expected, residual
+    theory = prediction.statistics["dead_fraction"]
+    tables: dict[tuple[str, float], DeadTable] = {}
+    products = patterns(_input_moments(inputs))
+    cosine = float(inputs.cosine)
+    covariance = _fresh(products, cosine) / stack.input_width
+    for first, count, layer in stack.segments():
+        activation = resolve(layer.activation)
+        for number in range(first, first + count):
+            found, forward = moments.gram(number), moments.forward(number)
+            misalignment = float(moments.misalignment[number])
+            if found is None or forward is None or not activation.flat or misalignment > 1.0:
+                return expected, residual
+            if not math.isfinite(gram.spread[number]):
+                return expected, residual
+            share = float(fluctuations.share[number])
+            before = share**2 * covariance
+            before[0], before[1] = fluctuations.variance[number], fluctuations.pair[number]
+            aligned = share - misalignment
+            cumulants = _cumulants(before) + _shape(layer, share, aligned, products)
+            # The bias of the product of two samples.
+            product = 0.5 * (1.0 + cosine) * gram.along[number - 1]
+            product -= 0.5 * (1.0 - cosine) * gram.across[number - 1]
+            state = layer.activation, float(moments.q[number])
+            if state not in tables:
+                tables[state] = DeadTable(activation, state[1], forward.rms, batch)
+            numbers = tables[state].numbers(misalignment)
+            products, factors = numbers[:5], numbers[5:]
+            changes = factors * [fluctuations.bias[number], share * product, *cumulants]
+            shift, dead = float(changes.sum()), float(theory[number])
+            if abs(shift) <= _LARGEST_SHIFT * dead:
+                expected[number] = dead + shift
+                residual[number] = abs(shift) * (abs(shift) / dead + 3.0 * gram.spread[number])
+            cosine = float(prediction.statistics["cosine"][number])
+            responses = (forward.square.slope, *_responses(found, misalignment))
+            pinned = float(fluctuations.pinned[number])
+            fresh = _fresh(products, cosine) - pinned * _carry(_wishart(share, aligned), responses)
+            covariance = fresh / layer.fan_out + _carry(before, responses)
+    return expected, residual
+
+
+def _input_moments(inputs: InputMoments) -> tuple[float, float, float, float]:
+    """Return E x to E x⁴ of drawn values over powers of √E[x²]."""
+    size = math.sqrt(inputs.second_moment) or 1.0
+    mean, variance = inputs.mean / size, inputs.variance / size**2
+    fourth = 0.0 if variance == 0 else inputs.kurtosis * variance**2
+    return (
+        mean,
+        mean**2 + variance,
+        mean**3 + 3.0 * mean * variance,
+        mean**4 + 6.0 * mean**2 * variance + fourth,
+    )
+
+
+def _fresh(products: FloatArray, cosine: float) -> FloatArray:
+    """Return covariances of single units."""
+    c = cosine
+    fresh: FloatArray = products[_PATTERN] - np.array([1.0, 1.0, c, c, c * c, c * c, c * c])
+    return fresh
+
+
+def _responses(found: GramMoments, misalignment: float) -> tuple[float, float]:
+    """Return how E φ_aφ_b over E φ² answers to entries aa and ab, relative to q."""
+    by_sum, by_difference = (
+        found.alike * found.along[order] - (1.0 - found.alike) * found.across[order]
+        for order in ((1, 0), (0, 1))
+    )
+    by_sum /= 2.0 - misalignment
+    by_difference /= max(misalignment, 1e-8)
+    return 0.5 * (by_sum + by_difference), by_sum - by_difference
+
+
+def _carry(v: FloatArray, responses: tuple[float, float, float]) -> FloatArray:
+    """Return the covariances of averages over a layer from those of its pre-activations."""
+    x, a, c = responses
+    return np.array(
+        [
+            x * x * v[0],
+            x * x * v[1],
+            x * (a * (v[0] + v[1]) + c * v[2]),
+            x * (2.0 * a * v[1] + c * v[3]),
+            2.0 * a * a * (v[0] + v[1]) + 4.0 * a * c * v[2] + c * c * v[4],
+            a * a * (v[0] + 3.0 * v[1]) + 2.0 * a * c * (v[2] + v[3]) + c * c * v[5],
+            4.0 * a * a * v[1] + 4.0 * a * c * v[3] + c * c * v[6],
+        ]
+    )
+
+
+def _wishart(own: float, aligned: float) -> FloatArray:
+    """Return the covariances of products of Gaussians, of variances `own` and covariance."""
+    square, mixed, both = own * own, own * aligned, aligned * aligned
+    return np.array(
+        [
+            2.0 * square,
+            2.0 * both,
+            2.0 * mixed,
+            2.0 * both,
+            square + both,
+            mixed + both,
+            2.0 * both,
+        ]
+    )
+
+
+def _cumulants(v: FloatArray) -> FloatArray:
+    """Return the fourth cumulants, by pattern, of Gaussians whose Gram matrix fluctuates."""
+    return np.array([3.0 * v[0], 3.0 * v[2], v[1] + 2.0 * v[4], v[3] + 2.0 * v[5], 3.0 * v[6]])
+
+
+def _shape(layer: DenseLayer, share: float, aligned: float, products: FloatArray) -> FloatArray:
+    """Return the fourth cumulants of weights and biases that are not Gaussian, by pattern."""
+    found = np.zeros(5)
+    if layer.bias_distribution == "uniform" and layer.bias_std > 0:
+        found += EXCESS["uniform"] * (1.0 - share) ** 2
+    if layer.distribution == "orthogonal":
+        # The three pairings; the covariances of products hold each of them twice.
+        return found - _cumulants(_wishart(share, aligned)) / max(layer.fan_in, layer.fan_out)
+    return found + EXCESS[layer.distribution] * share**2 / layer.fan_in * products

@@ -1,0 +1,285 @@
+"""How the Gram matrix of two samples fluctuates between networks, layer by layer.
+
+Of the sum and the difference of two samples' pre-activations, in the notation of `gram_moments`,
+δ being the deviation of one network relative to infinite width:
+
+    of P, U    variances V_P, V_U and covariance C; biases b_P, b_U
+    of X       variance V_X over PU; symmetry leaves it no bias and no covariance
+
+An expectation f changes by f_P b_P + f_U b_U + ½f_PP V_P + ½f_UU V_U + f_PU (C + 2V_X), with k
+added to variances for weights that are not Gaussian; averages over the n units of a layer fluctuate
+by (E fg − E f E g)/n + f_i g_j V_ij. Weights carry it on, the share λ of P and all of U. Derived in
+docs/finite-width.md, with the residuals.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from snstat.initialisers import EXCESS
+from snstat.results import InputMoments
+from snstat.stack import DenseLayer, Stack
+from snstat.theory.fluctuations import (
+    LARGEST_VARIANCE,
+    Fluctuations,
+    last_motion,
+)
+from snstat.theory.gram_moments import GramMoments
+from snstat.theory.layer_moments import Moments
+from snstat.theory.predict import Prediction
+from snstat.theory.quadrature import FloatArray
+
+_SETTLED = 1e-15
+
+
+class GramState(NamedTuple):
+    """Of the activations of one layer, relative to infinite width; NaN where not known.
+
+    `along`, `across` are the biases of ½E(φ₁ + φ₂)² and ½E(φ₁ − φ₂)², `first`, `mixed` and
+    `second` their variances and their covariance, `crossed` the variance of ½(φ₁² − φ₂²) over
+    both. `residual` bounds what `across` neglects and `product_residual` the same of E φ₁φ₂, over
+    E φ².
+    """
+
+    along: float
+    across: float
+    first: float
+    mixed: float
+    second: float
+    crossed: float
+    residual: float
+    product_residual: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GramColumns:
+    """The `GramState` of every layer, each array (depth + 1,)."""
+
+    along: FloatArray
+    across: FloatArray
+    first: FloatArray
+    mixed: FloatArray
+    second: FloatArray
+    crossed: FloatArray
+    residual: FloatArray
+    product_residual: FloatArray
+
+    @property
+    def spread(self) -> FloatArray:
+        """The sum of the variances."""
+        return self.first + self.second + self.crossed
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Fourth cumulants of pre-activations, as variances: of P, of U, and of both."""
+
+    first: float
+    second: float
+    mixed: float
+
+
+_UNKNOWN = GramState(*[math.nan] * len(GramState._fields))
+
+
+def follow_gram(
+    stack: Stack,
+    inputs: InputMoments,
+    prediction: Prediction,
+    moments: Moments,
+    fluctuations: Fluctuations,
+) -> GramColumns:
+    """Return the `GramState` of every layer.
+
+    NaN from where something is not known or no longer small: data as inputs, whose pairs differ,
+    and variances beyond `LARGEST_VARIANCE`.
+    """
+    columns = np.full((len(GramState._fields), stack.depth + 1), math.nan)
+    after = _input(stack, inputs)
+    columns[:, 0] = after
+    known, squares = math.isfinite(after.first), _input_squares(inputs)
+    for first, count, layer in stack.segments():
+        if not known:
+            break
+        end, previous = first + count, _UNKNOWN
+        settled = last_motion(moments, first, end)
+        for number in range(first, end):
+            q, misalignment = float(moments.q[number]), float(moments.misalignment[number])
+            share = float(fluctuations.share[number])
+            found = moments.gram(number)
+            trusted = fluctuations.variance[number] <= LARGEST_VARIANCE
+            if found is None or not (trusted and math.isfinite(fluctuations.shape[number])):
+                known = False
+                break
+            # The share of the weights in P.
+            along = 1.0 - 2.0 * layer.bias_std**2 / (q * (2.0 - misalignment))
+            shape = _shape(layer, along, squares)
+            before = after._replace(
+                along=along * after.along,
+                first=along * along * after.first,
+                mixed=along * after.mixed,
+                crossed=along * after.crossed,
+                product_residual=share * after.product_residual,
+            )
+            if not max(before.first, before.second, before.crossed) <= LARGEST_VARIANCE:
+                known = False
+                break
+            after = _activate(
+                found,
+                before,
+                shape,
+                1.0 - misalignment,
+                float(fluctuations.residual[number]),
+                (along, float(fluctuations.pinned[number]), layer.fan_out),
+            )
+            squares = found.squares
+            columns[:, number] = after
+            if number > settled and _same(after, previous):
+                columns[:, number:end] = np.array(after)[:, None]
+                break
+            previous = after
+    return GramColumns(*columns)
+
+
+def _activate(
+    found: GramMoments,
+    before: GramState,
+    shape: _Shape,
+    cosine: float,
+    residual: float,
+    weights: tuple[float, float, int],
+) -> GramState:
+    """Return the state after the activation of `before`, that of the pre-activations.
+
+    `residual` is that of q, `weights` their share in P, what they pin, and the units.
+    """
+    share, pinned, units = weights
+    a, g, tilt = found.along, found.across, found.tilt
+    sum_square, product, difference_square = found.squares
+    held = pinned * 2.0
+    joint = before.mixed + shape.mixed + 2.0 * before.crossed
+
+    def bias(f: dict[tuple[int, int], float]) -> float:
+        return (
+            f[1, 0] * before.along
+            + f[0, 1] * before.across
+            + 0.5 * f[2, 0] * (before.first + shape.first)
+            + 0.5 * f[0, 2] * (before.second + shape.second)
+            + f[1, 1] * joint
+        )
+
+    def covariance(
+        f: dict[tuple[int, int], float], h: dict[tuple[int, int], float], fourth: float
+    ) -> float:
+        kept = held * (f[1, 0] * h[1, 0] * share**2 + f[0, 1] * h[0, 1])
+        return (
+            (fourth - 1.0 - kept) / units
+            + f[1, 0] * h[1, 0] * before.first
+            + f[0, 1] * h[0, 1] * before.second
+            + (f[1, 0] * h[0, 1] + f[0, 1] * h[1, 0]) * before.mixed
+        )
+
+    # Of E φ₁φ₂ over E φ², and how q and the product of pre-activations, over q, enter.
+    both = {order: found.alike * a[order] - (1.0 - found.alike) * g[order] for order in a}
+    near, far = both[1, 0] / (1.0 + cosine), both[0, 1] / max(1.0 - cosine, 1e-300)
+    if cosine == 1.0:  # samples that are one: only their square is left
+        near, far = both[1, 0] + both[0, 1], 0.0
+    leaning = (1.0 - cosine) / (1.0 + cosine)
+    sizes = (
+        math.sqrt(before.first + abs(shape.first)),
+        math.sqrt(before.second + abs(shape.second)),
+        math.sqrt(before.crossed + 0.5 * abs(shape.mixed)),
+    )
+    return GramState(
+        bias(a),
+        bias(g),
+        covariance(a, a, sum_square),
+        covariance(a, g, product),
+        covariance(g, g, difference_square),
+        (product - pinned * share * tilt**2) / units + tilt**2 * before.crossed,
+        abs(2.0 * g[1, 0] / (1.0 + cosine)) * residual
+        + abs(g[0, 1] - g[1, 0] * leaning) * before.residual
+        + _roughness(g, sizes, signed=False),
+        abs(near + far) * residual
+        + abs(near - far) * before.product_residual
+        + _roughness(both, sizes, signed=True),
+    )
+
+
+def _roughness(
+    f: dict[tuple[int, int], float], sizes: tuple[float, float, float], *, signed: bool
+) -> float:
+    """Return the size of the second order of an expectation: derivatives 2 to 4 in all directions,
+    weighted as `layer_moments` does in one. `sizes` are the standard deviations of P, U and X.
+
+    Where `signed`, what the sum and the difference of the samples do in the same way cancels: all
+    of it for uncorrelated samples of an odd activation.
+    """
+    p, u, x = sizes
+    p2, u2, x2 = p * p, u * u, 4.0 * x * x
+    total = p2 + u2 + x * x
+
+    def both(first: float, second: float) -> float:
+        return abs(first + second) if signed else abs(first) + abs(second)
+
+    second = both(f[2, 0] * p2, f[0, 2] * u2) + abs(f[1, 1]) * (2.0 * p * u + x2)
+    third = both(f[3, 0] * p2 * p, f[0, 3] * u2 * u)
+    third += 3.0 * both(f[2, 1] * p2 * u, f[1, 2] * p * u2)
+    third += 3.0 * both(f[2, 1] * p * x2, f[1, 2] * u * x2)
+    fourth = both(f[4, 0] * p2 * p2, f[0, 4] * u2 * u2)
+    fourth += 4.0 * both(f[3, 1] * p2 * p * u, f[1, 3] * p * u2 * u)
+    fourth += 6.0 * both(f[3, 1] * p2 * x2, f[1, 3] * u2 * x2)
+    fourth += abs(f[2, 2]) * (6.0 * p2 * u2 + x2 * x2 + 12.0 * p * u * x2)
+    return 0.5 * (0.5 * (second * total + third * math.sqrt(total)) + 0.125 * fourth)
+
+
+def _input(stack: Stack, inputs: InputMoments) -> GramState:
+    """Return the state of layer 0: of independent units."""
+    if not inputs.drawn:
+        return _UNKNOWN
+    sum_square, product, difference_square = _input_squares(inputs)
+    width = stack.input_width
+    return GramState(
+        0.0,
+        0.0,
+        (sum_square - 1.0) / width,
+        (product - 1.0) / width,
+        (difference_square - 1.0) / width,
+        product / width,
+        0.0,
+        0.0,
+    )
+
+
+def _input_squares(inputs: InputMoments) -> tuple[float, float, float]:
+    """Return E a², E[a g] and E g² of drawn values, symmetric about their mean."""
+    excess = 0.0 if math.isnan(inputs.kurtosis) else inputs.kurtosis - 3.0
+    fixed = 2.0 * inputs.cosine / (1.0 + inputs.cosine)
+    free = 1.0 - fixed
+    fourth, mixed = 3.0 + 0.5 * excess, 1.0 + 0.5 * excess
+    return fixed**2 + 6.0 * fixed * free + fourth * free**2, fixed + free * mixed, fourth
+
+
+def _shape(layer: DenseLayer, share: float, squares: tuple[float, float, float]) -> _Shape:
+    """Return the shape of pre-activations whose inputs have E a², E[a g] and E g² `squares`.
+
+    As `fluctuations` does for one sample, which tells where they are not small.
+    """
+    biases = 0.0
+    if layer.bias_distribution == "uniform":
+        biases = EXCESS["uniform"] / 3.0 * (1.0 - share) ** 2
+    if layer.distribution == "orthogonal":
+        each = -2.0 / max(layer.fan_in, layer.fan_out)
+        return _Shape(each * share**2 + biases, each, each * share)
+    each = EXCESS[layer.distribution] / 3.0 / layer.fan_in
+    return _Shape(
+        each * share**2 * squares[0] + biases, each * squares[2], 3.0 * each * share * squares[1]
+    )
+
+
+def _same(first: GramState, second: GramState) -> bool:
+    return all(abs(a - b) <= _SETTLED * abs(a) for a, b in zip(first, second, strict=True))

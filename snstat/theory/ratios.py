@@ -1,0 +1,175 @@
+"""What the statistics average to that are ratios, or compare samples: to first order in 1/width.
+
+With the state of `gram` after a layer (a and g for ½E(φ₁ ± φ₂)²) and c the cosine of infinite
+width,
+
+    variance over the batch   (1 − 1/B) gap (1 + b_g)
+    cosine                    c + ½(1 − c²)(b_a − b_g − ½V_a + ½V_g − ½c(V_a + V_g − 2C) + cV_x)
+
+because the cosine is tanh of half of ln(a/g), but for lengths that differ. The kurtosis of all
+activations of a layer is expanded in their first four pooled moments. Derived in
+docs/finite-width.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import numpy as np
+
+from snstat.results import InputMoments
+from snstat.stack import Stack
+from snstat.theory.by_layer import units
+from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
+from snstat.theory.gram import GramColumns
+from snstat.theory.kurtosis_moments import KurtosisMoments
+from snstat.theory.layer_moments import Moments
+from snstat.theory.predict import Prediction
+from snstat.theory.quadrature import FloatArray
+
+Columns = tuple[FloatArray, FloatArray]
+# What samples that are alike differ by in float32, relative.
+_ROUNDING = 2.0**-21
+# Larger parts of the kurtosis are no longer of first order.
+_LARGEST_SHIFT = 0.5
+# Kurtosis and sixth moment over the third power of the variance, of drawn inputs.
+_SIXTH = {3.0: 15.0, 1.8: 27.0 / 7.0}
+
+
+def over_batch(prediction: Prediction, state: GramColumns) -> Columns:
+    """Return expectation and residual of the variance over the batch, (depth + 1,)."""
+    theory = prediction.statistics["variance_over_batch"]
+    rounded = prediction.statistics["second_moment"] * _rounding(theory.size)
+    return theory * (1.0 + state.across), theory * state.residual + rounded
+
+
+def _rounding(layers: int) -> FloatArray:
+    """Return how far float32 separates equal samples, squared: a rounding in every layer."""
+    rounded: FloatArray = _ROUNDING**2 * np.arange(layers, dtype=np.float64)
+    return rounded
+
+
+def cosine(
+    prediction: Prediction, batch: int, state: GramColumns, square_error: FloatArray
+) -> Columns:
+    """Return expectation and residual of the cosine; `square_error` is that of the second moment,
+    relative."""
+    theory = prediction.statistics
+    c = theory["cosine"]
+    # 1 − c with all its digits.
+    apart = theory["variance_over_batch"] / (1.0 - 1.0 / batch) / theory["second_moment"]
+    free = apart * (1.0 + c)
+    terms = (
+        state.along - state.across,
+        0.5 * (state.second - state.first),
+        -0.5 * c * (state.first + state.second - 2.0 * state.mixed),
+        c * state.crossed,
+    )
+    carried = np.minimum(
+        state.product_residual + np.abs(c) * square_error,
+        apart * (state.residual + square_error),
+    )
+    # Symmetry between the sum and the difference leaves nothing of any order.
+    leaning = np.abs(terms[0]) + np.abs(terms[1]) + np.abs(c) * state.spread
+    return c + 0.5 * free * (
+        terms[0] + terms[1] + terms[2] + terms[3]
+    ), carried + free * leaning * state.spread + _rounding(c.size)
+
+
+def kurtosis(
+    stack: Stack, batch: int, inputs: InputMoments, moments: Moments, fluctuations: Fluctuations
+) -> Columns:
+    """Return expectation and residual of the kurtosis of every layer, (depth + 1,)."""
+    expected, residual = np.full((2, stack.depth + 1), math.nan)
+    if inputs.drawn and inputs.kurtosis in _SIXTH:
+        expected[0], residual[0] = _of_input(inputs.kurtosis, batch * stack.input_width)
+    state = np.stack(
+        [
+            moments.q,
+            moments.misalignment,
+            moments.states,
+            units(stack),
+            *(getattr(fluctuations, field.name) for field in fields(fluctuations)),
+        ]
+    )
+    # Settled layers are evaluated once.
+    same = (state[:, 1:] == state[:, :-1]) | (np.isnan(state[:, 1:]) & np.isnan(state[:, :-1]))
+    trusted = np.flatnonzero(fluctuations.variance <= LARGEST_VARIANCE)
+    for layer in trusted.tolist():
+        if layer > 1 and same[:, layer - 1].all():
+            expected[layer], residual[layer] = expected[layer - 1], residual[layer - 1]
+        else:
+            units_here = float(state[3, layer])
+            expected[layer], residual[layer] = _of_layer(
+                layer, batch, units_here, moments, fluctuations
+            )
+    return expected, residual
+
+
+def _of_input(kurtosis: float, values: int) -> tuple[float, float]:
+    """Return those of so many independent values of a drawn input."""
+    if kurtosis == 3.0:
+        return 3.0 * (values - 1.0) / (values + 1.0), 0.0
+    sixth = _SIXTH[kurtosis]
+    first = (
+        6.0 / kurtosis - 2.0 + 3.0 * (kurtosis - 1.0) - 2.0 * (sixth - kurtosis) / kurtosis
+    ) / values
+    return kurtosis * (1.0 + first), kurtosis * (10.0 / values) ** 2
+
+
+def _of_layer(
+    layer: int, batch: int, width: float, moments: Moments, fluctuations: Fluctuations
+) -> tuple[float, float]:
+    one = moments.kurtosis(layer)
+    two = moments.gram(layer) if batch > 1 else None
+    if one is None or (two is None and batch > 1):
+        return math.nan, math.nan
+    variance, pair, bias, shape, error, share, pinned = (
+        float(column[layer])
+        for column in (
+            fluctuations.variance,
+            fluctuations.pair,
+            fluctuations.bias,
+            fluctuations.shape,
+            fluctuations.residual,
+            fluctuations.share,
+            fluctuations.pinned,
+        )
+    )
+    m, slopes = one.moments, [by_q.slope for by_q in one.by_q]
+    aligned = share - float(moments.misalignment[layer])
+
+    def covariance(j: int, k: int) -> float:
+        """Of the deviations of the pooled means of y^j and y^k."""
+        both = slopes[j] * slopes[k]
+        own = (m[j + k] - m[j] * m[k] - 2.0 * pinned * share**2 * both) / width + both * variance
+        if two is None:
+            return own
+        fresh = two.powers[j, k] - m[j] * m[k] - 2.0 * pinned * aligned**2 * both
+        return own / batch + (1.0 - 1.0 / batch) * (fresh / width + both * pair)
+
+    def shift(k: int) -> float:
+        return slopes[k] * bias + 0.5 * one.by_q[k].curvature * (variance + shape)
+
+    terms = (
+        shift(4) / m[4] - 4.0 * m[3] / m[4] * shift(1) - 2.0 * shift(2),
+        -4.0 * covariance(1, 3) / m[4],
+        (6.0 / m[4] + 2.0) * covariance(1, 1),
+        3.0 * covariance(2, 2),
+        -2.0 * covariance(2, 4) / m[4],
+        8.0 * m[3] / m[4] * covariance(1, 2),
+    )
+    if not sum(map(abs, terms)) <= _LARGEST_SHIFT:
+        return math.nan, math.nan
+    again = _carried(one, error, (variance + abs(shape)) ** 2) + sum(map(abs, terms)) ** 2
+    return m[4] * (1.0 + sum(terms)), m[4] * again
+
+
+def _carried(one: KurtosisMoments, error: float, size: float) -> float:
+    """Return what the moments neglect of the kurtosis, relative."""
+    factors = (4.0 * abs(one.moments[3]) / one.moments[4], 2.0, 1.0 / one.moments[4])
+    return sum(
+        factor * (abs(by_q.slope) * error + by_q.roughness * size)
+        for factor, by_q in zip(factors, (one.by_q[1], one.by_q[2], one.by_q[4]), strict=True)
+    )
