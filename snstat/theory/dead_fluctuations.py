@@ -17,8 +17,10 @@ from snstat.activation import resolve
 from snstat.initialisers import EXCESS
 from snstat.results import InputMoments
 from snstat.stack import DenseLayer, Stack
+from snstat.theory.by_layer import activations_of
+from snstat.theory.dead import dead_fraction
 from snstat.theory.dead_moments import DeadTable, patterns
-from snstat.theory.fluctuations import Fluctuations
+from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.gram import GramColumns
 from snstat.theory.gram_moments import GramMoments
 from snstat.theory.layer_moments import Moments
@@ -46,20 +48,47 @@ def dead_of_batch(
     expected, residual = np.full((2, stack.depth + 1), math.nan)
     if gram is None or not inputs.drawn:
         return expected, residual
-    theory = prediction.statistics["dead_fraction"]
+    shift = _shifts(stack, batch, inputs, prediction, moments, (fluctuations, gram))
+    known = np.flatnonzero(np.isfinite(shift))
+    dead = np.full(stack.depth + 1, math.nan)
+    for name, layers in activations_of(stack):
+        part = known[(known >= layers.start) & (known < (layers.stop or dead.size))]
+        if part.size:
+            q, misalignment = moments.q[part], moments.misalignment[part]
+            dead[part] = dead_fraction(resolve(name), q, misalignment, batch)
+    size = np.abs(shift)
+    trusted = size <= _LARGEST_SHIFT * dead
+    with np.errstate(divide="ignore", invalid="ignore"):
+        neglected = size * (size / dead + 3.0 * gram.spread)
+    expected[trusted], residual[trusted] = (dead + shift)[trusted], neglected[trusted]
+    return expected, residual
+
+
+def _shifts(
+    stack: Stack,
+    batch: int,
+    inputs: InputMoments,
+    prediction: Prediction,
+    moments: Moments,
+    states: tuple[Fluctuations, GramColumns],
+) -> FloatArray:
+    """Return by how much the dead fraction lies beside that of infinite width, (depth + 1,)."""
+    fluctuations, gram = states
+    shift = np.full(stack.depth + 1, math.nan)
     tables: dict[tuple[str, float], DeadTable] = {}
-    products = patterns(_input_moments(inputs))
-    cosine = float(inputs.cosine)
+    products, cosine = patterns(_input_moments(inputs)), float(inputs.cosine)
+    cosines = prediction.statistics["cosine"]
     covariance = _fresh(products, cosine) / stack.input_width
     for first, count, layer in stack.segments():
-        activation = resolve(layer.activation)
-        for number in range(first, first + count):
+        activation, end = resolve(layer.activation), first + count
+        settled = last_motion(moments, first, end) if activation.flat else first
+        for number in range(first, end):
             found, forward = moments.gram(number), moments.forward(number)
             misalignment = float(moments.misalignment[number])
             if found is None or forward is None or not activation.flat or misalignment > 1.0:
-                return expected, residual
+                return shift
             if not math.isfinite(gram.spread[number]):
-                return expected, residual
+                return shift
             share = float(fluctuations.share[number])
             before = share**2 * covariance
             before[0], before[1] = fluctuations.variance[number], fluctuations.pair[number]
@@ -74,16 +103,16 @@ def dead_of_batch(
             numbers = tables[state].numbers(misalignment)
             products, factors = numbers[:5], numbers[5:]
             changes = factors * [fluctuations.bias[number], share * product, *cumulants]
-            shift, dead = float(changes.sum()), float(theory[number])
-            if abs(shift) <= _LARGEST_SHIFT * dead:
-                expected[number] = dead + shift
-                residual[number] = abs(shift) * (abs(shift) / dead + 3.0 * gram.spread[number])
-            cosine = float(prediction.statistics["cosine"][number])
+            shift[number] = changes.sum()
+            cosine = float(cosines[number])
             responses = (forward.square.slope, *_responses(found, misalignment))
             pinned = float(fluctuations.pinned[number])
             fresh = _fresh(products, cosine) - pinned * _carry(_wishart(share, aligned), responses)
-            covariance = fresh / layer.fan_out + _carry(before, responses)
-    return expected, residual
+            previous, covariance = covariance, fresh / layer.fan_out + _carry(before, responses)
+            if number > settled and np.allclose(previous, covariance, rtol=1e-13, atol=0.0):
+                shift[number:end] = shift[number]
+                break
+    return shift
 
 
 def _input_moments(inputs: InputMoments) -> tuple[float, float, float, float]:

@@ -17,11 +17,12 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.theory.pair_moments import PairTable
-from snstat.theory.quadrature import FloatArray, composite, gaussian_nodes
+from snstat.theory.quadrature import FloatArray, composite
 
 # Patterns of four indices: aaaa, aaab, aabb, aabc, abcd.
 _PATTERNS = (4,), (3, 1), (2, 2), (2, 1, 1), (1, 1, 1, 1)
 _RANGE, _PANELS, _POINTS = 8.0, 12, 6
+_INNER = np.linspace(-_RANGE, _RANGE, 8)
 _REACH = np.array([0.7, 2.0, 4.5, 9.0])
 _NEAREST = 1e-8
 _HERMITE = 4
@@ -53,9 +54,15 @@ class DeadTable(PairTable):
         t, weight = composite(panels, _POINTS)
         weight = weight * np.exp(-0.5 * t * t)
         weight /= weight.sum()
-        nodes = gaussian_nodes(self._activation, std * shared * t, np.full(t.size, std * own))
-        value = self._activation.function(nodes.x) / self._rms
-        powers = [nodes.average(value**k) for k in range(1, 5)]
+        # What is left of a sample given t, split at the kinks.
+        grid = np.broadcast_to(_INNER, (t.size, _INNER.size))
+        at = (np.array(self._activation.kinks) / std - shared * t[:, None]) / own
+        split = np.sort(np.concatenate([grid, np.clip(at, -_RANGE, _RANGE)], axis=1), axis=1)
+        inner, inner_weight = composite(split, _POINTS)
+        inner_weight = inner_weight * np.exp(-0.5 * inner * inner)
+        inner_weight /= inner_weight.sum(axis=1, keepdims=True)
+        value = self._activation.function(std * (shared * t[:, None] + own * inner)) / self._rms
+        powers = [np.einsum("ti,ti->t", inner_weight, value**k) for k in range(1, 5)]
         products = [
             float(weight @ np.prod([powers[k - 1] for k in pattern], axis=0))
             for pattern in _PATTERNS
