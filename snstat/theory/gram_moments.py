@@ -76,13 +76,16 @@ class GramTable(PairTable):
         return GramMoments(along, across, tilt, (first, second, third), alike, powers)
 
     def _evaluate(self, misalignment: float) -> FloatArray:
+        unknown = np.full(2 * len(ORDERS) + 5 + len(_POWERS), math.nan)
         nodes = gram_nodes(self._activation, self._q, misalignment)
+        if nodes is None:
+            return unknown
         p, e, weight = nodes.p, nodes.e, nodes.weight
         one, two = self._activation.function(nodes.first), self._activation.function(nodes.second)
         along, across = one + two, one - two
         scales = [math.sqrt(float(weight @ (part * part))) for part in (along, across)]
         if not 0 < min(scales) <= max(scales) < math.inf:
-            return np.full(2 * len(ORDERS) + 5 + len(_POWERS), math.nan)
+            return unknown
         along, across = along / scales[0], across / scales[1]
         crossed = along * across
         along, across = along * along, across * across

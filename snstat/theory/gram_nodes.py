@@ -39,8 +39,11 @@ class GramNodes(NamedTuple):
     weight: FloatArray
 
 
-def gram_nodes(activation: Activation, second_moment: float, misalignment: float) -> GramNodes:
-    """Return nodes for q = `second_moment` > 0 and 1 − c = `misalignment` in (0, 2)."""
+def gram_nodes(
+    activation: Activation, second_moment: float, misalignment: float
+) -> GramNodes | None:
+    """Return nodes for q = `second_moment` > 0 and 1 − c = `misalignment` in (0, 2), None for
+    a sine of too many periods."""
     shared = math.sqrt(second_moment * (2.0 - misalignment) / 2.0)
     apart = math.sqrt(second_moment * misalignment / 2.0)
     found = None
@@ -51,6 +54,8 @@ def gram_nodes(activation: Activation, second_moment: float, misalignment: float
     if found is not None:
         p, e, weight = found
         return GramNodes(p, e, shared * p + apart * e, shared * p - apart * e, weight)
+    if activation.formed("sine") is not None:
+        return None
     nodes = pair_nodes(activation, second_moment, misalignment)
     first = np.broadcast_to(nodes.first[:, None], nodes.second.shape).ravel()
     second = nodes.second.ravel()
