@@ -19,7 +19,7 @@ from snstat.memory import require_memory
 from snstat.names import known
 from snstat.results import (
     GRADIENT,
-    STATISTICS,
+    MEASURED,
     DataSummary,
     Densities,
     FloatArray,
@@ -191,15 +191,16 @@ class Plan:
             progress=progress,
         )
         prediction, corrected, outlook = theory()
+        unknown = np.full(self.stack.depth + 1, math.nan)
         statistics = {
             name: Statistic(
                 np.ascontiguousarray(measured.estimate[:, column]),
                 np.ascontiguousarray(measured.stderr[:, column]),
-                prediction.statistics[name][: len(measured.finite)],
-                corrected.expected[name][: len(measured.finite)],
-                corrected.residual[name][: len(measured.finite)],
+                prediction.statistics.get(name, unknown)[: len(measured.finite)],
+                corrected.expected.get(name, unknown)[: len(measured.finite)],
+                corrected.residual.get(name, unknown)[: len(measured.finite)],
             )
-            for column, name in enumerate(STATISTICS)
+            for column, name in enumerate(MEASURED)
         }
         if measured.log_gradient is not None:
             statistics[GRADIENT] = gradient_statistic(
@@ -238,7 +239,7 @@ class Plan:
 
         # All activations of a layer at once, in float64, and what is made of them.
         pooled = self.trials * self.inputs.batch * max(self.stack.width, self.inputs.width)
-        statistics = self.trials * layers[-1] * 9 * len(STATISTICS)
+        statistics = self.trials * layers[-1] * 9 * len(MEASURED)
         require_memory(self._footprint("dense") + 3 * 8 * pooled + statistics, LESS)
         found = densities(
             self.stack,

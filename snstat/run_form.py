@@ -18,6 +18,7 @@ from snstat.form import FormError, entries_of, entry_of, list_of, number_of
 from snstat.initialisers import INITIALISERS
 from snstat.names import known
 from snstat.results import (
+    ALSO_MEASURED,
     GRADIENT,
     PROPAGATION_SCHEMA,
     STATISTICS,
@@ -59,7 +60,8 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         seen = entry_of(f"layer {expected}", row, "layer")
         if seen != expected or isinstance(seen, bool | float):
             raise FormError("layers are not numbered 0, 1, 2, ...")
-    measured = list(STATISTICS)
+    # Runs of before they were measured have no more.
+    measured = [*STATISTICS, *(name for name in ALSO_MEASURED if name in rows[0])]
     # The gradient of schema 1 was that of pre-activations, another quantity.
     if GRADIENT in rows[0] and schema == PROPAGATION_SCHEMA:
         measured.append(GRADIENT)

@@ -12,7 +12,7 @@ from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
 from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, Rule
-from snstat.results import BoolArray, FloatArray, Run, Statistic
+from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
 from snstat.theory.by_layer import units
 
 # Probability that a stack without fault is accused of SN501.
@@ -154,6 +154,8 @@ def left_out(case: Case) -> list[str]:
         return ["SN501 not judged: chance cannot be told from fewer than 2 trials"]
     groups: dict[str, list[str]] = {}
     for name, statistic in case.run.statistics.items():
+        if name in ALSO_MEASURED:
+            continue
         known = _known(statistic)
         layers = 1 + np.flatnonzero(known)
         if known.all() or not np.isfinite(statistic.theory[1:]).any():

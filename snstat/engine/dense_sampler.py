@@ -71,7 +71,9 @@ class DenseSampler(Shared):
         """Make layer 0 of a trial: see Sampler."""
         self.states[number] = self.inputs.sample(number, self.seed, self.dtype.name)
         with quiet():
-            self.alive[number] = statistics.measure(self.states[number], math.nan, out)
+            self.alive[number] = statistics.measure(
+                self.states[number], math.nan, math.nan, out
+            )
         return bool(self.alive[number])
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
@@ -214,25 +216,26 @@ class DenseSampler(Shared):
         law, scale = weight_law(spec), weight_scale(spec)
         code, live = self.codes[spec.activation], self.lives[spec.activation]
 
-        def run(a: int, b: int) -> int:
+        def run(a: int, b: int) -> tuple[int, int]:
             with self._borrowed() as (z, tile):
-                count: int = dense.run_block(
+                counts: tuple[int, int] = dense.run_block(
                     code, x, z[: b - a], a, tile, law, scale, biases, layer, number,
                     self.key, target[a:b], live, unit_mean[a:b], sums[a // step], self.stop,
                 )  # fmt: skip
-            return count
+            return counts
 
-        dead = self._each_block(layer, run)
+        dead, flat = zip(*self._each_block(layer, run), strict=True)
         if self.stop[0] or min(dead) < 0:
             return False
-        mean, squares, alive = statistics.centre(sums, width, centres)
+        found = statistics.centre(sums, width, centres)
         self._each_part(
             layer,
             lambda a, b: statistics.second_pass(
-                target[a:b], unit_mean[a:b], mean, centres, powers[a // step]
+                target[a:b], unit_mean[a:b], found[0], centres, powers[a // step]
             ),
         )
-        statistics.conclude(width, batch, mean, squares, alive, powers, sum(dead) / width, out)
+        share = sum(flat) / target.size if live[2] < live[3] else math.nan
+        statistics.conclude(width, batch, found, powers, sum(dead) / width, share, out)
         return True
 
     def _biases(self, number: int, layer: int) -> State:

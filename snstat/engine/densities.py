@@ -13,7 +13,7 @@ import numpy.typing as npt
 from snstat.engine.dense_sampler import DenseSampler
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores, one_blas_thread
-from snstat.results import STATISTICS, FloatArray
+from snstat.results import MEASURED, FloatArray
 from snstat.stack import Stack
 
 BINS = 160
@@ -67,13 +67,13 @@ def _reached(
     network: DenseSampler, pool: ThreadPoolExecutor, layers: Sequence[int], trials: int
 ) -> Iterator[int]:
     """Bring all trials to one of `layers` after the other, as long as all are finite."""
-    scratch = np.empty((trials, len(STATISTICS)))
+    scratch = np.empty((trials, len(MEASURED)))
     finite = list(pool.map(lambda t: network.begin(t, scratch[t]), range(trials)))
     reached = 0
     for layer in layers:
         count = layer - reached
         if count > 0:
-            values = np.empty((trials, count, len(STATISTICS)))
+            values = np.empty((trials, count, len(MEASURED)))
             flags = np.zeros((trials, count), np.bool_)
             first = reached + 1
             list(

@@ -15,7 +15,7 @@ from snstat.engine.kernels import matrix_free, moments
 from snstat.engine.kernels.team import new_team
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import weight_scale
-from snstat.results import STATISTICS, BoolArray, FloatArray
+from snstat.results import MEASURED, BoolArray, FloatArray
 from snstat.stack import DenseLayer, Stack, Stretch
 
 # Multiplications of a layer below which another thread costs more than it brings.
@@ -159,7 +159,7 @@ class MatrixFreeSampler(Shared):
             yield 1, self.histories[number]
             return
         step = max(1, math.isqrt(depth))
-        scratch, finite = np.empty((step, len(STATISTICS))), np.empty(step, np.bool_)
+        scratch, finite = np.empty((step, len(MEASURED))), np.empty(step, np.bool_)
         self.begin(number, scratch[0])
         marks = []
         for first in range(1, depth + 1, step):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from snstat.engine.kernels import dense_backward
 from snstat.engine.sampler import over_last
-from snstat.results import STATISTICS, FloatArray
+from snstat.results import MEASURED, FloatArray
 
 if TYPE_CHECKING:
     from snstat.engine.dense_sampler import DenseSampler
@@ -69,7 +69,7 @@ def _preactivations_backward(sampler: DenseSampler, number: int) -> Iterator[tup
     """Yield (layer, its pre-activations) from the last layer to the first of a finite trial."""
     depth = sampler.stack.depth
     step = max(1, math.isqrt(depth))
-    scratch = np.empty((step, len(STATISTICS)))
+    scratch = np.empty((step, len(MEASURED)))
     finite = np.empty(step, np.bool_)
     sampler.begin(number, scratch[0])
     marks = []

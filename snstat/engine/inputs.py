@@ -243,7 +243,7 @@ class DataInputs:
         step = max(1, BLOCK_VALUES // width)
         unit_sum, resultant = np.zeros(width), np.zeros(width)
         row_means, row_norms, square, over_units = np.empty(samples), np.empty(samples), 0.0, 0.0
-        nonzero, most = True, 0.0
+        counted, most = 0, 0.0
         for first in range(0, samples, step):
             block = self.rows(slice(first, first + step))
             require_finite(block, first)
@@ -252,13 +252,13 @@ class DataInputs:
             unit_sum += block.sum(axis=0)
             # Lengths from rows scaled to 1, so that no square overflows or underflows.
             largest = np.abs(block).max(axis=1)
-            nonzero = nonzero and bool((largest > 0).all())
             most = max(most, float(largest.max()))
             rows = block / np.where(largest > 0, largest, 1.0)[:, None]
             norms = np.linalg.norm(rows, axis=1)
             row_norms[first : first + step] = largest * norms
-            if nonzero:
-                resultant += (rows / norms[:, None]).sum(axis=0)
+            # Samples that are all 0 have no angle.
+            counted += int(np.count_nonzero(norms))
+            resultant += (rows / np.where(norms > 0, norms, 1.0)[:, None]).sum(axis=0)
             square += float((block * block).sum())
             over_units += float(((block - means[:, None]) ** 2).sum())
         mean = float(row_means.mean())
@@ -285,8 +285,8 @@ class DataInputs:
         drawn = (samples - self.batch) / max(samples - 1, 1) / self.batch
         unbiased = samples / max(samples - 1, 1) * (self.batch - 1) / self.batch
         cosine = math.nan
-        if nonzero and samples > 1:
-            cosine = (float(resultant @ resultant) - samples) / (samples * (samples - 1))
+        if counted > 1:
+            cosine = (float(resultant @ resultant) - counted) / (counted * (counted - 1))
         # Of a random subset the kurtosis is no average of anything simple.
         known = self.batch == samples and size * LEAST_POWER <= fourth < math.inf
         return InputMoments(

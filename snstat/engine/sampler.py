@@ -12,6 +12,7 @@ from snstat.activation import resolve
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels.codes import code_of
 from snstat.results import BoolArray, FloatArray
+from snstat.saturated import steep_range
 from snstat.stack import Stack, Stretch
 
 
@@ -60,7 +61,9 @@ class Shared:
         self.alive = np.ones(trials, np.bool_)
         names = [name for name in (stack.activation, stack.last) if name]
         self.codes = {name: code_of(name, resolve(name).parameters) for name in names}
-        self.lives = {name: np.array(live_range(name)) for name in self.codes}
+        self.lives = {
+            name: np.array([*live_range(name), *steep_range(resolve(name))]) for name in names
+        }
 
     def remember(self) -> None:
         """Keep nothing: see Sampler."""

@@ -22,7 +22,7 @@ import numpy as np
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
 from snstat.engine.samplers import choose_sampler, make_sampler
-from snstat.results import STATISTICS, BoolArray, FloatArray
+from snstat.results import MEASURED, BoolArray, FloatArray
 from snstat.stack import Stack
 
 # A block of layers grows until it takes about this long: short enough that an interrupt leaves
@@ -84,14 +84,14 @@ def simulate(
     log_gradient = None
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
-            values = np.empty((trials, 1, len(STATISTICS)))
+            values = np.empty((trials, 1, len(MEASURED)))
             finite = _each_trial(pool, trials, lambda t: network.begin(t, values[t, 0]))
             blocks.append(_reduce(values, finite[:, None]))
             first, length = 1, _first_length(stack, inputs, trials, chosen, threads)
             while first <= stack.depth and not interrupted:
                 length = min(length, stack.depth + 1 - first)
                 began = time.perf_counter()
-                values = np.full((trials, length, len(STATISTICS)), math.nan)
+                values = np.full((trials, length, len(MEASURED)), math.nan)
                 flags = np.zeros((trials, length), np.bool_)
                 interrupted = _run_block(pool, network, first, values, flags, progress)
                 complete = int(network.done.min()) - (first - 1)

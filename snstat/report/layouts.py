@@ -15,7 +15,7 @@ from snstat.report.glyphs import Glyphs
 from snstat.report.grid import shown, width_of
 from snstat.report.numbers import Notation, score
 from snstat.report.words import listed
-from snstat.results import GRADIENT, STATISTICS
+from snstat.results import GRADIENT, MEASURED
 
 if TYPE_CHECKING:
     from snstat.results import Run
@@ -73,7 +73,7 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
     Raises UnknownNameError for a name that is no statistic.
     """
-    names = (*STATISTICS, GRADIENT)
+    names = (*MEASURED, GRADIENT)
     words = [word.strip().lower().replace("-", "_") for word in text.split(",")]
     if words == [ALL_COLUMNS]:
         return names

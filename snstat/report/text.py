@@ -17,7 +17,7 @@ from snstat.report.numbers import Notation
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, LayerSelection
 from snstat.report.words import simulation_words, stack_words
-from snstat.results import GRADIENT, STATISTICS
+from snstat.results import GRADIENT, MEASURED
 
 if TYPE_CHECKING:
     from snstat.report.columns import Column
@@ -134,7 +134,7 @@ def titled(columns: Sequence[Column]) -> list[Column]:
 
 def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     """Yield the header and then one row for every layer of every run."""
-    names = [*STATISTICS]
+    names = [*MEASURED]
     if any(GRADIENT in run.statistics for run in runs):
         names.append(GRADIENT)
     described = [*_description(runs[0])] if runs else []

@@ -36,8 +36,10 @@ from snstat.results.pictures import (
 )
 from snstat.results.ranges import RANGES, ROUNDING, within
 from snstat.results.run import (
+    ALSO_MEASURED,
     EARLIER_SCHEMAS,
     GRADIENT,
+    MEASURED,
     PROPAGATION_SCHEMA,
     STATISTICS,
     Estimate,
@@ -50,11 +52,13 @@ from snstat.results.run import (
 )
 
 __all__ = [
+    "ALSO_MEASURED",
     "CHECK_SCHEMA",
     "DEFAULT_NAME",
     "EARLIER_SCHEMAS",
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
+    "MEASURED",
     "PROPAGATION_SCHEMA",
     "RANGES",
     "ROUNDING",

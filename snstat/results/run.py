@@ -33,6 +33,11 @@ STATISTICS = (
     "kurtosis",
     "dead_fraction",
 )
+# Measured too: the share of samples that are all 0, the share of activations that are saturated (of
+# bounded activations), and the largest absolute activation.
+ALSO_MEASURED = ("zero_samples", "saturated_fraction", "largest")
+# What a sampler measures of every layer, in its order.
+MEASURED = (*STATISTICS, *ALSO_MEASURED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +272,7 @@ class Run(Record):
 
     def __getattr__(self, name: str) -> Statistic:
         """Return the statistic called `name`."""
-        if name in (*STATISTICS, GRADIENT) and name in self.statistics:
+        if name in (*MEASURED, GRADIENT) and name in self.statistics:
             return self.statistics[name]
         raise AttributeError(f"a run has no {name!r}")
 

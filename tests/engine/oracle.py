@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from snstat.activation import resolve
+
 MASK = 0xFFFFFFFF
 
 
@@ -68,14 +70,26 @@ def row_double(row, columns, kind, purpose, layer, trial, seed):
     return values[:columns]
 
 
-def statistics(x, dead_fraction):
+def saturated(name, z):
+    """Share of the pre-activations where the slope is below a hundredth of the steepest."""
+    activation = resolve(name)
+    if activation.left is None or activation.right is None:
+        return math.nan
+    steepest = np.abs(activation.derivative(np.linspace(-20.0, 20.0, 100_001))).max()
+    return (np.abs(activation.derivative(np.asarray(z, np.float64))) < 0.01 * steepest).mean()
+
+
+def statistics(x, dead_fraction, saturated_fraction=math.nan):
     """The contract's statistics of x (batch, width), written as their definitions."""
     x = np.asarray(x, dtype=np.float64)
     batch = len(x)
     with np.errstate(divide="ignore", invalid="ignore"):
         directions = x / np.linalg.norm(x, axis=1, keepdims=True)
         cosines = [
-            directions[a] @ directions[b] for a in range(batch) for b in range(batch) if a != b
+            directions[a] @ directions[b]
+            for a in range(batch)
+            for b in range(batch)
+            if a != b and x[a].any() and x[b].any()
         ]
         kurtosis = ((x - x.mean()) ** 4).mean() / x.var() ** 2
     return {
@@ -87,4 +101,7 @@ def statistics(x, dead_fraction):
         "cosine": np.mean(cosines) if cosines else math.nan,
         "kurtosis": kurtosis,
         "dead_fraction": dead_fraction,
+        "zero_samples": np.mean([not row.any() for row in x]),
+        "saturated_fraction": saturated_fraction,
+        "largest": np.abs(x).max(),
     }

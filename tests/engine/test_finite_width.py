@@ -17,12 +17,12 @@ from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import DrawnInputs
 from snstat.engine.samplers import make_sampler
 from snstat.engine.simulate import one_blas_thread
-from snstat.results import STATISTICS
+from snstat.results import MEASURED
 from snstat.stack import Stack
 
 DEPTH = 6
 TRIALS = 4000
-SECOND_MOMENT = STATISTICS.index("second_moment")
+SECOND_MOMENT = MEASURED.index("second_moment")
 # Probability that an exact sampler fails one test, spread over its layers: two-sided 4.5 sigma.
 ALARM_SIGMAS = 4.5
 
@@ -53,7 +53,7 @@ def predicted(name, square_gain, width):
 def measured(sampler, stack):
     inputs = DrawnInputs("normal", stack.width, 1, 0.0, 1.0)
     network = make_sampler(sampler, stack, inputs, TRIALS, 11, "float32", 1)
-    values, finite = np.empty((TRIALS, DEPTH + 1, len(STATISTICS))), np.empty(DEPTH, np.bool_)
+    values, finite = np.empty((TRIALS, DEPTH + 1, len(MEASURED))), np.empty(DEPTH, np.bool_)
     with one_blas_thread():
         for trial in range(TRIALS):
             network.begin(trial, values[trial, 0])

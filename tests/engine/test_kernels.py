@@ -7,12 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from snstat.activation import ACTIVATIONS
+from snstat.activation import ACTIVATIONS, resolve
 from snstat.engine import sampling
 from snstat.engine.kernels import dense, functions, orthogonal, statistics
 from snstat.engine.sampler import live_range
 from snstat.initialisers import EXCESS, INITIALISERS
-from snstat.results import STATISTICS
+from snstat.results import MEASURED
+from snstat.saturated import steep_range
 from snstat.stack import Stack
 from tests.engine import oracle
 
@@ -23,23 +24,23 @@ KEEP_GOING = np.zeros(1, np.uint8)
 def test_the_table_of_codes_is_the_table_of_activations():
     assert list(functions.CODES) == list(ACTIVATIONS)
     assert sorted(code.number for code in functions.CODES.values()) == list(range(len(ACTIVATIONS)))
-    assert len(STATISTICS) == statistics.STATISTIC_COUNT
+    assert len(MEASURED) == statistics.STATISTIC_COUNT
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_statistics_of_blocks_are_those_of_the_whole(dtype):
     x = np.random.default_rng(5).normal(0.5, 2.0, (11, 6)).astype(dtype)
-    whole, out = np.empty(len(STATISTICS)), np.empty(len(STATISTICS))
-    statistics.measure(x, 0.25, whole)
+    whole, out = np.empty(len(MEASURED)), np.empty(len(MEASURED))
+    statistics.measure(x, 0.25, 0.125, whole)
     unit_mean, sums = np.empty(11), np.empty((3, statistics.SAMPLE_SUMS, 6))
     centres, powers = np.empty((2, 6)), np.empty((3, statistics.POWERS))
     blocks = [slice(0, 4), slice(4, 8), slice(8, 11)]
     for number, block in enumerate(blocks):
         assert statistics.first_pass(x[block], unit_mean[block], sums[number])
-    mean, squares, alive = statistics.centre(sums, 11, centres)
+    found = statistics.centre(sums, 11, centres)
     for number, block in enumerate(blocks):
-        statistics.second_pass(x[block], unit_mean[block], mean, centres, powers[number])
-    statistics.conclude(11, 6, mean, squares, alive, powers, 0.25, out)
+        statistics.second_pass(x[block], unit_mean[block], found[0], centres, powers[number])
+    statistics.conclude(11, 6, found, powers, 0.25, 0.125, out)
     # 66 terms of order 10, added in another order.
     np.testing.assert_allclose(out, whole, rtol=1e-13)
 
@@ -48,18 +49,18 @@ def test_statistics_of_blocks_are_those_of_the_whole(dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_statistics_equal_their_definitions(shape, dtype):
     x = np.random.default_rng(3).normal(0.5, 2.0, shape).astype(dtype)
-    out = np.empty(len(STATISTICS))
-    assert statistics.measure(x, 0.25, out)
-    expected = oracle.statistics(x.T, 0.25)
-    for name, value in zip(STATISTICS, out, strict=True):
+    out = np.empty(len(MEASURED))
+    assert statistics.measure(x, 0.25, 0.125, out)
+    expected = oracle.statistics(x.T, 0.25, 0.125)
+    for name, value in zip(MEASURED, out, strict=True):
         # Sums of at most 128 terms of order 10 in float64.
         np.testing.assert_allclose(value, expected[name], rtol=1e-13, atol=1e-14, err_msg=name)
 
 
 def test_statistics_do_not_cancel():
     x = 1e4 + np.random.default_rng(4).normal(0.0, 1e-3, (50, 6))
-    out = np.empty(len(STATISTICS))
-    statistics.measure(x, 0.0, out)
+    out = np.empty(len(MEASURED))
+    statistics.measure(x, 0.0, math.nan, out)
     exact = np.array([[float(v) for v in row] for row in x - 1e4])  # exact: Sterbenz
     np.testing.assert_allclose(
         out[1], exact.var(), rtol=1e-9
@@ -68,24 +69,47 @@ def test_statistics_do_not_cancel():
 
 
 def test_undefined_statistics_are_missing_and_not_zero():
-    out = np.empty(len(STATISTICS))
-    assert statistics.measure(np.zeros((4, 3)), 1.0, out)
-    known = dict(zip(STATISTICS, out, strict=True))
+    out = np.empty(len(MEASURED))
+    assert statistics.measure(np.zeros((4, 3)), 1.0, math.nan, out)
+    known = dict(zip(MEASURED, out, strict=True))
     assert math.isnan(known["cosine"])
     assert math.isnan(known["kurtosis"])
     assert known["variance"] == known["mean"] == 0.0
-    assert statistics.measure(np.ones((4, 1)), 1.0, out)
-    assert math.isnan(out[STATISTICS.index("cosine")])
+    assert statistics.measure(np.ones((4, 1)), 1.0, math.nan, out)
+    assert math.isnan(out[MEASURED.index("cosine")])
+
+
+def test_samples_that_are_all_0_have_no_angle_and_are_counted():
+    x = np.random.default_rng(7).normal(size=(6, 5))
+    x[:, [1, 4]] = 0.0
+    out = np.empty(len(MEASURED))
+    assert statistics.measure(x, 0.0, math.nan, out)
+    expected = oracle.statistics(x.T, 0.0)
+    for name in ("cosine", "zero_samples", "largest"):
+        assert out[MEASURED.index(name)] == pytest.approx(expected[name], rel=1e-13), name
+    # Of one sample there are no pairs.
+    x[:, :3] = 0.0
+    assert statistics.measure(x, 0.0, math.nan, out)
+    assert math.isnan(out[MEASURED.index("cosine")])
+    assert out[MEASURED.index("zero_samples")] == 0.8
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "hard_tanh", "erf"])
+def test_saturated_values_are_those_of_a_flat_slope(name):
+    z = np.random.default_rng(8).normal(0.0, 4.0, (60, 50))
+    count = statistics.count_outside(z, *steep_range(resolve(name)))
+    assert count / z.size == oracle.saturated(name, z)
+    assert 0.05 < count / z.size < 0.9
 
 
 @pytest.mark.parametrize("power", [-320, -170, -160, -153, -90, -60, 60, 90, 153, 154, 160, 300])
 def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
     x = np.random.default_rng(6).normal(0.5, 1.0, (8, 4))
-    out = np.empty(len(STATISTICS))
+    out = np.empty(len(MEASURED))
     with np.errstate(over="ignore", under="ignore"):  # as plain Python
         # Where the squares overflow, the layer is not finite.
-        assert statistics.measure(x * 10.0**power, 0.0, out) == (power < 154)
-    found = dict(zip(STATISTICS, out, strict=True))
+        assert statistics.measure(x * 10.0**power, 0.0, math.nan, out) == (power < 154)
+    found = dict(zip(MEASURED, out, strict=True))
     exact = oracle.statistics(x.T, 0.0)  # which no scale changes
     # Squares and fourth powers of 1e±308 at most are numbers.
     for name, reach in (("cosine", 153), ("kurtosis", 75)):
@@ -99,8 +123,8 @@ def test_what_is_not_finite_is_noticed_and_leaves_no_number(bad):
     for position in (0, 7, 14):
         x = np.ones((5, 3), np.float32)
         x.flat[position] = bad
-        out = np.zeros(len(STATISTICS))
-        assert not statistics.measure(x, 0.0, out)
+        out = np.zeros(len(MEASURED))
+        assert not statistics.measure(x, 0.0, math.nan, out)
         assert np.isnan(out).all()
 
 

@@ -15,20 +15,20 @@ from snstat.engine.kernels import matrix_free
 from snstat.engine.samplers import choose_sampler, make_sampler
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.errors import InvalidValueError
-from snstat.results import STATISTICS
+from snstat.results import MEASURED
 from snstat.stack import Stack
 
 # More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "30" if config.DISABLE_JIT else "2000"))
 # Probability that an exact sampler fails one test. The draws are seeded.
 ALARM = 1e-4
-SECOND_MOMENT, COSINE = STATISTICS.index("second_moment"), STATISTICS.index("cosine")
+SECOND_MOMENT, COSINE = MEASURED.index("second_moment"), MEASURED.index("cosine")
 
 
 def per_trial(name, stack, inputs, trials, seed=0, dtype="float32"):
     """Statistics of every trial: (trials, layers, statistics)."""
     sampler = make_sampler(name, stack, inputs, trials, seed, dtype, 1)
-    values = np.empty((trials, stack.depth + 1, len(STATISTICS)))
+    values = np.empty((trials, stack.depth + 1, len(MEASURED)))
     finite = np.empty(stack.depth, np.bool_)
     with one_blas_thread():
         for t in range(trials):
@@ -97,10 +97,31 @@ def test_every_statistic_is_the_one_of_the_same_activations(dtype):
     # A well-conditioned factor and sums of 1,500 terms, in float64; a float32 network rounds the
     # factor, the product and the activation, each by 2^-24 of values up to 10.
     tolerance = 1e-11 if dtype == "float64" else 3 * 10 * 2.0**-24
-    for name, value in zip(STATISTICS, measured, strict=True):
+    for name, value in zip(MEASURED, measured, strict=True):
         np.testing.assert_allclose(
             value, expected[name], rtol=tolerance, atol=tolerance / 10, err_msg=name
         )
+
+
+@pytest.mark.parametrize("power", [-163, -250, -300])
+def test_signals_too_small_to_be_squared_are_carried(power):
+    """tanh is the identity there: layers and gradients are those of a linear network, scaled."""
+    rows = np.random.default_rng(2).normal(size=(4, 24))
+    found = {}
+    for name, scale in (("tanh", 10.0**power), ("identity", 1.0)):
+        inputs = DataInputs("rows", rows * scale, 4)
+        found[name] = simulate(
+            Stack.build(name, 5, 24, weight_gain=0.9), inputs, trials=1, seed=3, dtype="float64",
+            sampler="matrix-free", backward=True,
+        )  # fmt: skip
+    small, plain = found["tanh"].estimate, found["identity"].estimate
+    largest = MEASURED.index("largest")
+    # A few layers of float64 rounding.
+    np.testing.assert_allclose(small[:, largest] / 10.0**power, plain[:, largest], rtol=1e-11)
+    np.testing.assert_allclose(small[:, COSINE], plain[:, COSINE], atol=1e-11)
+    np.testing.assert_allclose(
+        found["tanh"].log_gradient, found["identity"].log_gradient, atol=1e-10
+    )
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand layers need compiled kernels")
@@ -124,7 +145,7 @@ def test_identical_samples_stay_identical():
     np.testing.assert_allclose(cosine, 1.0, rtol=0, atol=1e-12)
     # Among others too: the rows of the Gram matrix of samples that are one are one.
     network = make_sampler("matrix-free", stack, DataInputs("data", data, 5), 1, 0, "float32", 1)
-    out, finite = np.empty((5, len(STATISTICS))), np.empty(5, np.bool_)
+    out, finite = np.empty((5, len(MEASURED))), np.empty(5, np.bool_)
     network.begin(0, out[0])
     network.advance(0, 1, out, finite)
     gram = network.grams[0]

@@ -9,7 +9,7 @@ import pytest
 
 from snstat.engine.kernels import moments
 from snstat.engine.kernels.moments import SAMPLE_SUMS, SUMS
-from snstat.results import STATISTICS
+from snstat.results import MEASURED
 from tests.engine import oracle
 
 TILE = 16
@@ -34,9 +34,9 @@ def gather(x, centred, members=1):
         )  # fmt: skip
     for member in range(1, members):
         moments.merge(sums, samples, squares, member)
-    gram, out = np.empty((batch, batch)), np.empty(len(STATISTICS))
+    gram, out = np.empty((batch, batch)), np.empty(len(MEASURED))
     moments.finish_gram(sums[0], samples[0], squares[0], centred, gram)
-    moments.conclude(units, sums[0], samples[0], gram, 0.25, out)
+    moments.conclude(units, sums[0], samples[0], gram, 0.25, 0.125, out)
     return gram, out
 
 
@@ -52,11 +52,23 @@ def test_tiles_and_members_add_up_to_the_definitions(dtype, centred, members):
     # A float32 product of 16 terms of size up to 50 rounds each by 2^-24; `direct` does not.
     rounding = 16 * 50 * 2.0**-24 if centred and dtype == "float32" else 1e-12
     np.testing.assert_allclose(gram, exact @ exact.T, rtol=1e-13, atol=3 * rounding)
-    expected = oracle.statistics(x, 0.25)
-    for name, value in zip(STATISTICS, out, strict=True):
+    expected = oracle.statistics(x, 0.25, 0.125)
+    for name, value in zip(MEASURED, out, strict=True):
         loose = name in {"second_moment", "cosine"}
         tolerance = rounding if loose else 1e-6 if name == "variance_over_batch" else 1e-12
         np.testing.assert_allclose(value, expected[name], rtol=tolerance, atol=1e-13, err_msg=name)
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_samples_that_are_all_0_have_no_angle_and_are_counted(centred):
+    x = np.random.default_rng(7).normal(size=(5, 2 * TILE))
+    x[[1, 4]] = 0.0
+    _, out = gather(x, centred, members=2)
+    expected = oracle.statistics(x, 0.0)
+    for name in ("cosine", "zero_samples", "largest"):
+        assert out[MEASURED.index(name)] == pytest.approx(expected[name], rel=1e-12), name
+    x[:3] = 0.0
+    assert math.isnan(gather(x, centred)[1][MEASURED.index("cosine")])
 
 
 @pytest.mark.parametrize("power", [-320, -170, -160, -90, -78, -60, 60, 75, 90, 154, 160, 300])
@@ -64,7 +76,7 @@ def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
     x = np.random.default_rng(6).normal(0.5, 1.0, (4, TILE))
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # as plain Python
         _, out = gather(x * 10.0**power, centred=False)
-    found = dict(zip(STATISTICS, out, strict=True))
+    found = dict(zip(MEASURED, out, strict=True))
     exact = oracle.statistics(x, 0.0)  # which no scale changes
     for name in ("cosine", "kurtosis"):
         # Products of two squares, of 1e±308 at most, are numbers.
@@ -84,7 +96,7 @@ def test_a_centred_product_resolves_one_minus_cosine(apart):
     gram, out = gather(x, centred=True)
     # Differences of float32 values are exact; squaring and summing them rounds by 2^-24 each.
     # The rest is float64: 2^-53 of the cosine, far below 1e-8.
-    assert 1 - out[STATISTICS.index("cosine")] == pytest.approx(exact, rel=1e-5)
+    assert 1 - out[MEASURED.index("cosine")] == pytest.approx(exact, rel=1e-5)
     wide = x.astype(np.float64)
     distances = np.diag(gram)[:, None] + np.diag(gram) - 2 * gram
     expected = ((wide[:, None] - wide) ** 2).sum(axis=-1)

@@ -12,7 +12,7 @@ from snstat.activation import ACTIVATIONS
 from snstat.engine.inputs import DrawnInputs
 from snstat.engine.samplers import make_sampler
 from snstat.engine.simulate import one_blas_thread, simulate
-from snstat.results import STATISTICS
+from snstat.results import MEASURED, STATISTICS
 from snstat.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.outlook import outlook
@@ -132,7 +132,7 @@ def test_the_spread_between_networks_is_that_of_the_widths_before(options):
     found = finite_width(stack, 1, moments, predict(stack, 1, moments)).fluctuation
     logs = []
     network = make_sampler("matrix-free", stack, inputs, 4000, 9, "float32", 1)
-    values, finite = np.empty((stack.depth + 1, len(STATISTICS))), np.empty(stack.depth, np.bool_)
+    values, finite = np.empty((stack.depth + 1, len(MEASURED))), np.empty(stack.depth, np.bool_)
     with one_blas_thread():
         for trial in range(4000):
             network.begin(trial, values[0])

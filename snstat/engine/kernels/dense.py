@@ -17,6 +17,7 @@ from snstat.engine.kernels.statistics import (
     SAMPLE_SUMS,
     centre,
     conclude,
+    count_outside,
     dead_units,
     first_pass,
     give_up,
@@ -63,13 +64,17 @@ def preactivations(x, z, first, tile, law, scale, biases, layer, trial, key):
 def finish_block(code, z, x, live, unit_mean, sample_sums):
     """Write the activations of `z` to `x`, both (rows, batch), and their first sums.
 
-    Returns the number of dead units, or −1 if an activation is not finite. `live` (2,) bounds the
-    pre-activations whose derivative is not 0; see statistics.first_pass for the sums.
+    Returns the number of dead units, or −1 if an activation is not finite, and of saturated
+    values. `live` (4,) bounds the pre-activations whose derivative is not 0, and those that are
+    not saturated (NaN: none is); see statistics.first_pass for the sums.
     """
     activate(code, z, x)
     if not first_pass(x, unit_mean, sample_sums):
-        return -1
-    return dead_units(z, live[0], live[1])
+        return -1, 0
+    saturated = 0
+    if live[2] < live[3]:
+        saturated = count_outside(z, live[2], live[3])
+    return dead_units(z, live[0], live[1]), saturated
 
 
 @jit
@@ -83,7 +88,7 @@ def run_block(
     nonzero `stop` (1,).
     """
     if stop[0]:
-        return 0
+        return 0, 0
     preactivations(x, z, first, tile, law, scale, biases, layer, trial, key)
     return finish_block(code, z, target, live, unit_mean, sample_sums)
 
@@ -98,8 +103,8 @@ def forward(
     `source` (fan_in, batch) feeds the first of them. Activations go to `spare` and `state` (width,
     batch) in turn, beginning with `spare`; `state` may be `source`. `z` (rows, batch) and `tile`
     are scratch. `rows`, `scales` and `bias_stds` (2,) are the units of a block and the standard
-    deviations of weights and biases, of the first layer and of the others. `live` (2,) bounds the
-    pre-activations whose derivative is not 0. `out` (count, 8) and `finite` (count,) receive the
+    deviations of weights and biases, of the first layer and of the others. `live` (4,) is as in
+    finish_block. `out` (count, 11) and `finite` (count,) receive the
     statistics, `done` (1,) counts finished layers, and a nonzero `stop` (1,) ends the run early.
     """
     width, batch = spare.shape
@@ -114,25 +119,27 @@ def forward(
         biases = draw_biases(width, bias_stds[which], bias_law, layer, trial, key, z)
         step = rows[which]
         blocks = (width + step - 1) // step
-        dead = 0
+        dead = flat = 0
         finite[i] = True
         for block in range(blocks):
             a, b = block * step, min((block + 1) * step, width)
-            count = run_block(
+            count, saturated = run_block(
                 code, x, z[: b - a], a, tile, law, scales[which], biases, layer, trial, key,
                 target[a:b], live, unit_mean[a:b], all_sums[block], stop,
             )  # fmt: skip
             finite[i] &= count >= 0
             dead += count
+            flat += saturated
         if stop[0]:
             return
         if not finite[i]:
             give_up(i, out, finite, done)
             return
         sums, powers = all_sums[:blocks], all_powers[:blocks]
-        mean, squares, alive = centre(sums, width, centres)
+        found = centre(sums, width, centres)
         for block in range(blocks):
             a, b = block * step, min((block + 1) * step, width)
-            second_pass(target[a:b], unit_mean[a:b], mean, centres, powers[block])
-        conclude(width, batch, mean, squares, alive, powers, dead / width, out[i])
+            second_pass(target[a:b], unit_mean[a:b], found[0], centres, powers[block])
+        share = flat / (width * batch) if live[2] < live[3] else np.nan
+        conclude(width, batch, found, powers, dead / width, share, out[i])
         done[0] += 1

@@ -21,12 +21,17 @@ from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.moments import (
     DEAD,
+    EXPONENT,
+    FLAT,
+    LARGEST,
     SAMPLE_SUMS,
     SPREAD,
     SUMS,
     absorb,
     conclude,
     count_dead,
+    count_outside,
+    exponent_of,
     finish_gram,
     merge,
 )
@@ -36,9 +41,10 @@ from snstat.engine.kernels.team import STRIDE, meet
 f64 = np.float64
 # Units made at once: a tile of a few hundred samples stays in the level-2 cache.
 TILE = 256
-# What the leader of a team tells the others: VERDICT, and whether the next layer's Gram matrix is
-# to be gathered centred (see moments.py), which is part of the state of a trial.
-VERDICT, CENTRED, CONTROLS = 0, 1, 2
+# What the leader of a team tells the others: VERDICT, and how the next layer's Gram matrix is to be
+# gathered (see moments.py): centred or not, and the exponent e of what it is divided by, 4ᵉ. They
+# are part of the state of a trial.
+VERDICT, CENTRED, SCALED, CONTROLS = 0, 1, 2, 3
 NEXT, AGAIN, END = 0, 1, 2
 
 
@@ -69,6 +75,14 @@ def begin(source, control, out, gram):
     product, wide = np.empty((batch, batch), source.dtype), np.empty((batch, tile))
     squares = np.empty((batch, batch))
     sums[:], samples[:], squares[:], out[:] = 0.0, 0.0, 0.0, math.nan
+    control[SCALED] = 0
+    if source.itemsize == 8:
+        largest = 0.0
+        for row in source:
+            for a in range(batch):
+                largest = max(largest, abs(row[a]))
+        control[SCALED] = exponent_of(largest, 0)
+    sums[EXPONENT] = control[SCALED]
     for first in range(0, units, tile):
         count = min(tile, units - first)
         for j in range(count):
@@ -82,7 +96,7 @@ def begin(source, control, out, gram):
         trace += gram[a, a]
     if not math.isfinite(trace):
         return False
-    conclude(units, sums, samples, gram, math.nan, out)
+    conclude(units, sums, samples, gram, math.nan, math.nan, out)
     return True
 
 
@@ -103,20 +117,24 @@ def frame_tiles(first, last, total, layer, trial, key, xi, wide, squares, stop):
 
 
 @jit
-def covariance_factor(gram, square_scale, square_bias, orthogonal, lower):
-    """Write to `lower` the factor of K from `gram` = X Xᵀ, all (batch, batch) float64.
+def covariance_factor(gram, exponent, square_scale, square_bias, orthogonal, lower):
+    """Write to `lower` the factor of K from `gram` = X Xᵀ/4ᵉ, all (batch, batch) float64.
 
     Orthogonal layers add their biases apart. NaN where K overflows: so is then the layer.
     """
     batch = gram.shape[0]
     k, trace = np.empty((batch, batch)), 0.0
     bias = 0.0 if orthogonal else square_bias
+    # Beside a bias what is lost of small squares is nothing.
+    own = 2.0 ** (2.0 * exponent) if bias > 0.0 else 1.0
     for a in range(batch):
         for b in range(batch):
-            k[a, b] = square_scale * gram[a, b] + bias
+            k[a, b] = square_scale * (own * gram[a, b]) + bias
         trace += k[a, a]
     if math.isfinite(trace):
         cholesky(k, lower, RANK_TOLERANCE)
+        if exponent != 0 and bias == 0.0:
+            lower *= 2.0**exponent
     else:
         lower[:] = math.nan
 
@@ -177,7 +195,7 @@ def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi,
 
 @jit
 def run_tiles(
-    code, matrix, orthogonal, bias_std, units, first, last, live, layer, trial, key, centred,
+    code, matrix, orthogonal, bias_std, units, first, last, live, layer, trial, key, control,
     z, x, wide, product, sums, samples, squares, stop,
 ):  # fmt: skip
     """Make, measure and forget the tiles `first`..`last`−1 of a layer of `units` units.
@@ -189,6 +207,7 @@ def run_tiles(
     tile = z.shape[1]
     bias = np.empty((1, tile), z.dtype)
     sums[:], samples[:], squares[:] = 0.0, 0.0, 0.0
+    centred, sums[EXPONENT] = control[CENTRED] != 0, control[SCALED]
     for number in range(first, last):
         if stop[0]:
             return True
@@ -196,6 +215,8 @@ def run_tiles(
         count = min(tile, units - number * tile)
         if live[0] > -math.inf or live[1] < math.inf:
             sums[DEAD] += count_dead(z, count, live[0], live[1])
+        if live[2] < live[3]:
+            sums[FLAT] += count_outside(z, count, live[2], live[3])
         activate(code, z, x)
         if not absorb(x, count, sums, samples, z, product, wide, squares, centred):
             return False
@@ -204,24 +225,30 @@ def run_tiles(
 
 @jit
 def finish_layer(
-    units, square_scale, square_bias, orthogonal, narrow, sums, samples, squares, gram, lower,
-    control, out,
+    units, square_scale, square_bias, orthogonal, narrow, saturates, sums, samples, squares, gram,
+    lower, control, out,
 ):  # fmt: skip
     """Join what the members have gathered: `gram` and `lower` for the next layer, statistics to
-    `out` (8,). Returns NEXT, AGAIN (the centred product was not precise enough) or END (overflow).
+    `out` (11,). Returns NEXT, AGAIN (the product was not precise enough) or END (overflow).
 
-    `square_scale` and `square_bias` are the next layer's; `narrow` says the network is float32.
+    `square_scale` and `square_bias` are the next layer's; `narrow` says the network is float32,
+    `saturates` that the activation is bounded.
     """
     batch = gram.shape[0]
     centred = control[CENTRED] != 0
     for member in range(1, squares.shape[0]):
         merge(sums, samples, squares, member)
+    if not narrow:  # squares of float32 numbers are far from underflow
+        exponent = exponent_of(sums[0, LARGEST], control[SCALED])
+        if exponent != control[SCALED]:
+            control[SCALED] = exponent
+            return AGAIN
     finish_gram(sums[0], samples[0], squares[0], centred, gram)
     trace = 0.0
     for a in range(batch):
         trace += gram[a, a]
     if math.isfinite(trace):
-        covariance_factor(gram, square_scale, square_bias, orthogonal, lower)
+        covariance_factor(gram, control[SCALED], square_scale, square_bias, orthogonal, lower)
         good = narrow and trusted(lower, square_scale, samples[0, SPREAD], units)
     else:
         good = False
@@ -231,7 +258,10 @@ def finish_layer(
     control[CENTRED] = good
     if not math.isfinite(trace):
         return END
-    conclude(units, sums[0], samples[0], gram, sums[0, DEAD] / units, out)
+    flat = math.nan
+    if saturates:
+        flat = sums[0, FLAT] / (f64(units) * f64(batch))
+    conclude(units, sums[0], samples[0], gram, sums[0, DEAD] / units, flat, out)
     return NEXT
 
 
@@ -259,7 +289,9 @@ def forward(
     z, x = tiles[member, 0], tiles[member, 1]
     orthogonal = roots is not None
     if leads:
-        covariance_factor(gram, square_scales[0], square_biases[0], orthogonal, lower)
+        covariance_factor(
+            gram, control[SCALED], square_scales[0], square_biases[0], orthogonal, lower
+        )  # fmt: skip
     meet(team, member)
     i = 0
     while i < out.shape[0]:
@@ -277,7 +309,7 @@ def forward(
             )  # fmt: skip
         whole[member] = run_tiles(
             code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end, live,
-            layer, trial, key, control[CENTRED] != 0, z, x, wide[member], product[member],
+            layer, trial, key, control, z, x, wide[member], product[member],
             sums[member], samples[member], squares[member], stop,
         )  # fmt: skip
         meet(team, member)
@@ -288,8 +320,8 @@ def forward(
                 lost += not flag
             if stop[0] == 0 and lost == 0:
                 control[VERDICT] = finish_layer(
-                    units, square_scales[1], square_biases[1], orthogonal, narrow, sums, samples,
-                    squares, gram, lower, control, out[i],
+                    units, square_scales[1], square_biases[1], orthogonal, narrow,
+                    live[2] < live[3], sums, samples, squares, gram, lower, control, out[i],
                 )  # fmt: skip
             if control[VERDICT] == NEXT:
                 finite[i] = True

@@ -22,13 +22,17 @@ from snstat.engine.kernels.jit import jit
 
 f32, f64 = np.float32, np.float64
 # Sums over the tiles of one member of a team: the shift, third and fourth powers about it, units
-# without a live value, the sum of c², and the number of values.
-SHIFT, POWER_3, POWER_4, DEAD, CENTRES, VALUES, SUMS = 0, 1, 2, 3, 4, 5, 6
-# Sums for each sample: x and its square about the shift, d², c·d.
-FIRST, SECOND, SPREAD, CROSS, SAMPLE_SUMS = 0, 1, 2, 3, 4
+# without a live value, the sum of c², the number of values, saturated ones, the largest absolute
+# value, and the binary exponent e of products, which are of x/2ᵉ.
+SHIFT, POWER_3, POWER_4, DEAD, CENTRES, VALUES, FLAT, LARGEST, EXPONENT = 0, 1, 2, 3, 4, 5, 6, 7, 8
+SUMS = 9
+# Sums for each sample: x and its square about the shift, d², c·d, and values that are not 0.
+FIRST, SECOND, SPREAD, CROSS, NONZERO, SAMPLE_SUMS = 0, 1, 2, 3, 4, 5
 # Of numbers from the one to the other the product is a number of full precision.
 LEAST_FACTOR = math.sqrt(np.finfo(f64).tiny)
 LARGEST_FACTOR = math.sqrt(np.finfo(f64).max)
+# Products are scaled where the largest value is below this; of larger ones no square underflows.
+SMALL = 2.0**-256
 
 
 @jit
@@ -44,6 +48,27 @@ def count_dead(z, units, low, high):
     for j in range(units):
         dead += live[j] == 0
     return dead
+
+
+@jit
+def count_outside(z, units, low, high):
+    """Return how many values of the first `units` columns of `z` are not between the bounds."""
+    outside = 0
+    for row in z:
+        for j in range(units):
+            outside += (row[j] < low) | (row[j] > high)
+    return outside
+
+
+@jit
+def exponent_of(largest, exponent):
+    """Return the exponent to scale products by where the largest absolute value is `largest`;
+    that of now, `exponent` ≤ 0, if it serves."""
+    if largest == 0.0 or SMALL <= largest * 2.0**-exponent <= 1.0 / SMALL:
+        return exponent
+    if largest >= SMALL:
+        return 0
+    return max(math.ceil(math.log2(largest)), -1000)
 
 
 @jit
@@ -88,6 +113,7 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     if sums[VALUES] == 0.0:
         sums[SHIFT] = total / units
     sums[VALUES] += f64(units) * f64(batch)
+    measure_sizes(x, units, sums, samples)
     shift = sums[SHIFT]
     third = fourth = 0.0
     for a in range(batch):
@@ -121,11 +147,30 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
             for b in range(a + 1):
                 squares[a, b] += f64(product[a, b])
     else:
+        scale = 2.0 ** -sums[EXPONENT]
         for a in range(batch):
             for j in range(units):
-                wide[a, j] = f64(x[a, j])
+                wide[a, j] = scale * f64(x[a, j])
         add_square(wide, units, 1.0, squares)
     return True
+
+
+@jit
+def measure_sizes(x, units, sums, samples):
+    """Take the largest of the first `units` columns of `x`, and count each sample's nonzero
+    values."""
+    most = np.zeros(units, x.dtype)
+    for a in range(x.shape[0]):
+        row = x[a]
+        nonzero = 0
+        for j in range(units):
+            nonzero += row[j] != 0
+        # By units: a maximum over the row would be taken one value at a time.
+        for j in range(units):
+            most[j] = max(most[j], abs(row[j]))
+        samples[NONZERO, a] += nonzero
+    for j in range(units):
+        sums[LARGEST] = max(sums[LARGEST], f64(most[j]))
 
 
 @jit
@@ -147,6 +192,7 @@ def merge(sums, samples, squares, number):
         samples[0, SECOND, a] += two + 2.0 * move * one + each * move * move
         samples[0, SPREAD, a] += samples[number, SPREAD, a]
         samples[0, CROSS, a] += samples[number, CROSS, a]
+        samples[0, NONZERO, a] += samples[number, NONZERO, a]
         for b in range(a + 1):
             squares[0, a, b] += squares[number, a, b]
     third, values = sums[number, POWER_3], sums[number, VALUES]
@@ -155,13 +201,14 @@ def merge(sums, samples, squares, number):
         sums[number, POWER_4] + 4.0 * move * third + 6.0 * move**2 * second
         + 4.0 * move**3 * first + values * move**4
     )  # fmt: skip
-    for column in (DEAD, CENTRES, VALUES):
+    for column in (DEAD, CENTRES, VALUES, FLAT):
         sums[0, column] += sums[number, column]
+    sums[0, LARGEST] = max(sums[0, LARGEST], sums[number, LARGEST])
 
 
 @jit
 def finish_gram(sums, samples, squares, centred, gram):
-    """Write the Gram matrix (batch, batch) of a layer to `gram` from its sums."""
+    """Write the Gram matrix (batch, batch) of a layer, over 4ᵉ, to `gram` from its sums."""
     batch = gram.shape[0]
     for a in range(batch):
         for b in range(a + 1):
@@ -172,11 +219,11 @@ def finish_gram(sums, samples, squares, centred, gram):
 
 
 @jit
-def conclude(units, sums, samples, gram, dead_fraction, out):
-    """Write the statistics of a layer of `units` units to `out` (8,) from its sums.
+def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out):
+    """Write the statistics of a layer of `units` units to `out` (11,) from its sums.
 
-    NaN where undefined, as in statistics.conclude, and where products of squares overflow or
-    underflow.
+    Samples that are all 0 are left out of the cosine. NaN where undefined, as in
+    statistics.conclude, and where products of squares overflow or underflow.
     """
     batch = gram.shape[0]
     size = f64(units) * f64(batch)
@@ -194,26 +241,34 @@ def conclude(units, sums, samples, gram, dead_fraction, out):
     out[0] = sums[SHIFT] + delta
     out[1] = variance
     trace = over_units = 0.0
-    alive = True
+    alive, counted = True, 0
     for a in range(batch):
         trace += gram[a, a]
-        alive &= LEAST_FACTOR <= gram[a, a] <= LARGEST_FACTOR
+        if samples[NONZERO, a] > 0.0:
+            alive &= LEAST_FACTOR <= gram[a, a] <= LARGEST_FACTOR
+            counted += 1
         mean = samples[FIRST, a] / units
         over_units += max(samples[SECOND, a] / units - mean * mean, 0.0)
-    out[2] = trace / size
+    out[2] = trace * 2.0 ** (2.0 * sums[EXPONENT]) / size
     out[3] = spread / size
     out[4] = over_units / batch
     out[5] = math.nan
-    if alive and batch > 1:
+    if alive and counted > 1:
         # 1 − cosine, which keeps its precision where inputs have become alike.
         apart = 0.0
         for a in range(batch):
+            if samples[NONZERO, a] == 0.0:
+                continue
             for b in range(a):
-                lengths = math.sqrt(gram[a, a] * gram[b, b])
-                apart += (lengths - gram[a, b]) / lengths
-        out[5] = 1.0 - 2.0 * apart / (f64(batch) * (batch - 1))
+                if samples[NONZERO, b] > 0.0:
+                    lengths = math.sqrt(gram[a, a] * gram[b, b])
+                    apart += (lengths - gram[a, b]) / lengths
+        out[5] = 1.0 - 2.0 * apart / (f64(counted) * (counted - 1))
     out[6] = math.nan
     if LEAST_FACTOR <= variance <= LARGEST_FACTOR:
         central = fourth - 4.0 * delta * third + 6.0 * delta**2 * second - 3.0 * delta**4
         out[6] = central / variance / variance
     out[7] = dead_fraction
+    out[8] = (batch - counted) / f64(batch)
+    out[9] = saturated_fraction
+    out[10] = sums[LARGEST]

@@ -13,7 +13,7 @@ from snstat.engine.kernels.dense import add_biases, draw_biases
 from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.random import NORMAL, WEIGHTS, draw_rows
-from snstat.engine.kernels.statistics import dead_units, give_up, measure
+from snstat.engine.kernels.statistics import count_outside, dead_units, give_up, measure
 
 # Reflectors applied together; beyond this the triangular factor costs more than the larger matrix
 # product saves.
@@ -136,7 +136,10 @@ def forward(
             return
         add_biases(z, 0, draw_biases(width, bias_stds[which], bias_law, layer, trial, key, z))
         activate(code, z, target)
-        finite[i] = measure(target, dead_units(z, live[0], live[1]) / width, out[i])
+        flat = np.nan
+        if live[2] < live[3]:
+            flat = count_outside(z, live[2], live[3]) / z.size
+        finite[i] = measure(target, dead_units(z, live[0], live[1]) / width, flat, out[i])
         if not finite[i]:
             give_up(i, out, finite, done)
             return

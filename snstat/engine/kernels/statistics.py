@@ -13,13 +13,13 @@ import numpy as np
 
 from snstat.engine.kernels.jit import in_order, jit
 
-# Columns of the statistics array, in the order of results.STATISTICS.
-STATISTIC_COUNT = 8
+# Columns of the statistics array, in the order of results.MEASURED.
+STATISTIC_COUNT = 11
 # What the second pass sums: squares and fourth powers about the mean, squares about the unit's and
 # the sample's, and squares of the units' part in the sum of normalised samples.
 SECOND, FOURTH, OVER_BATCH, OVER_UNITS, RESULTANT, POWERS = 0, 1, 2, 3, 4, 5
-# What the first pass leaves of each sample: sum and sum of squares.
-SAMPLE_SUMS = 2
+# What the first pass leaves of each sample: sum, sum of squares and largest absolute value.
+SAMPLE_SUMS = 3
 
 f64 = np.float64
 # Squares below this are rounded to multiples of 5e-324, or to 0: ratios of them mean nothing.
@@ -40,13 +40,25 @@ def dead_units(z, low, high):
 
 
 @jit
+def count_outside(z, low, high):
+    """Return the number of values of `z` (units, batch) that are not between the bounds: of
+    saturated units."""
+    outside = 0
+    for i in range(z.shape[0]):
+        row = z[i]
+        for j in range(row.size):
+            outside += (row[j] < low) | (row[j] > high)
+    return outside
+
+
+@jit
 def first_pass(x, unit_mean, sample_sums):
     """Write the means of the rows of `x` (units, batch) to `unit_mean` (units,), and sums over
     them to `sample_sums` (SAMPLE_SUMS, batch); return whether all values and the sum of their
     squares are finite.
     """
     units, batch = x.shape
-    sums, squares = sample_sums[0], sample_sums[1]
+    sums, squares, most = sample_sums[0], sample_sums[1], sample_sums[2]
     largest = f64(np.finfo(x.dtype).max)
     sample_sums[:] = 0.0
     finite = 0
@@ -59,6 +71,8 @@ def first_pass(x, unit_mean, sample_sums):
             total += value
             sums[j] += value
             squares[j] += value * value
+            # By samples: a maximum over the row would be taken one value at a time.
+            most[j] = max(most[j], abs(value))
         unit_mean[i] = total / batch
     total = 0.0
     for j in range(batch):
@@ -68,26 +82,32 @@ def first_pass(x, unit_mean, sample_sums):
 
 @in_order
 def centre(sample_sums, units, centres):
-    """Add up the first pass: return the mean, the sum of squares, and if all samples have a length
-    that is a number: not of 0, of squares that underflow, or overflow.
+    """Add up the first pass: return the mean, the sum of squares, if all samples that are not 0
+    have a length that is a number (no squares underflow or overflow), the samples that are all 0,
+    and the largest absolute value.
 
     `sample_sums` (blocks, SAMPLE_SUMS, batch); `centres` (2, batch) receives the mean of each
     sample and its inverse length, 0 where that is infinite.
     """
     batch = centres.shape[1]
     total = squares = 0.0
-    alive = True
+    alive, zeros, largest = True, 0, 0.0
     for j in range(batch):
-        first = second = 0.0
+        first = second = most = 0.0
         for block in range(sample_sums.shape[0]):
             first += sample_sums[block, 0, j]
             second += sample_sums[block, 1, j]
+            most = max(most, sample_sums[block, 2, j])
         centres[0, j] = first / units
         centres[1, j] = 1.0 / math.sqrt(second) if second > 0.0 else 0.0
-        alive &= units * LEAST_SQUARE <= second <= LARGEST_SQUARE
+        if most > 0.0:
+            alive &= units * LEAST_SQUARE <= second <= LARGEST_SQUARE
+        else:
+            zeros += 1
+        largest = max(largest, most)
         total += first
         squares += second
-    return total / (f64(units) * f64(batch)), squares, alive
+    return total / (f64(units) * f64(batch)), squares, alive, zeros, largest
 
 
 @jit
@@ -129,12 +149,15 @@ def second_pass(x, unit_mean, mean, centres, powers):
 
 
 @in_order
-def conclude(units, batch, mean, squares, alive, powers, dead_fraction, out):
-    """Write the statistics of a layer to `out` (8,) from its sums; `powers` (blocks, POWERS).
+def conclude(units, batch, found, powers, dead_fraction, saturated_fraction, out):
+    """Write the statistics of a layer to `out` (11,) from its sums: `found` by `centre`, and
+    `powers` (blocks, POWERS).
 
-    An undefined statistic (the cosine of one sample or of a zero vector, the kurtosis of a
-    constant) is NaN, as is one of powers that overflow or underflow.
+    Samples that are all 0 have no angle, and are left out of the cosine. An undefined statistic
+    (the cosine where fewer than two samples are left, the kurtosis of a constant) is NaN, as is one
+    of powers that overflow or underflow.
     """
+    mean, squares, alive, zeros, largest = found
     size = f64(units) * f64(batch)
     second = powers[:, SECOND].sum()
     out[:] = math.nan
@@ -143,13 +166,17 @@ def conclude(units, batch, mean, squares, alive, powers, dead_fraction, out):
     out[2] = squares / size
     out[3] = powers[:, OVER_BATCH].sum() / size
     out[4] = powers[:, OVER_UNITS].sum() / size
-    if alive and batch > 1:
-        # |sum of unit vectors|² = batch + batch (batch − 1) · mean cosine
-        out[5] = (powers[:, RESULTANT].sum() - batch) / (f64(batch) * (batch - 1))
+    counted = f64(batch - zeros)
+    if alive and counted > 1.0:
+        # |sum of n unit vectors|² = n + n (n − 1) · mean cosine
+        out[5] = (powers[:, RESULTANT].sum() - counted) / (counted * (counted - 1.0))
     fourth = powers[:, FOURTH].sum()
     if second > 0.0 and size * LEAST_SQUARE <= fourth <= LARGEST_SQUARE:
         out[6] = fourth / second * (size / second)
     out[7] = dead_fraction
+    out[8] = f64(zeros) / f64(batch)
+    out[9] = saturated_fraction
+    out[10] = largest
 
 
 @jit
@@ -162,15 +189,16 @@ def give_up(i, out, finite, done):
 
 
 @jit
-def measure(x, dead_fraction, out):
-    """Write the statistics of `x` (units, batch) to `out` (8,); return False if x is not finite."""
+def measure(x, dead_fraction, saturated_fraction, out):
+    """Write the statistics of `x` (units, batch) to `out` (11,); return False if x is not
+    finite."""
     units, batch = x.shape
     unit_mean, sample_sums = np.empty(units), np.empty((1, SAMPLE_SUMS, batch))
     centres, powers = np.empty((2, batch)), np.empty((1, POWERS))
     out[:] = math.nan
     if not first_pass(x, unit_mean, sample_sums[0]):
         return False
-    mean, squares, alive = centre(sample_sums, units, centres)
-    second_pass(x, unit_mean, mean, centres, powers[0])
-    conclude(units, batch, mean, squares, alive, powers, dead_fraction, out)
+    found = centre(sample_sums, units, centres)
+    second_pass(x, unit_mean, found[0], centres, powers[0])
+    conclude(units, batch, found, powers, dead_fraction, saturated_fraction, out)
     return True

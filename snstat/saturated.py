@@ -1,0 +1,50 @@
+"""Where a bounded activation is saturated: its slope is below a hundredth of the steepest."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from snstat.activation import Activation
+
+# A unit whose derivative is below this share of the largest is saturated.
+SATURATED = 0.01
+# Bounded activations have no slope of importance beyond ±50: that of softsign, which falls off
+# most slowly, is below a hundredth beyond 9.
+_RANGE, _POINTS = 50.0, 20_001
+
+
+def saturates(activation: Activation) -> bool:
+    """Return whether the activation is bounded: level at both ends."""
+    return activation.left is not None and activation.right is not None
+
+
+@lru_cache(maxsize=64)
+def level_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
+    """Return the intervals on which |φ'| is below its hundredth, in order."""
+    x = np.linspace(-_RANGE, _RANGE, _POINTS)
+    slope = np.abs(activation.derivative(x))
+    bound = SATURATED * float(slope.max())
+    level = slope < bound
+    edges = [-math.inf] if level[0] else []
+    for left in np.flatnonzero(level[1:] != level[:-1]).tolist():
+        low, high = float(x[left]), float(x[left + 1])
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            same = (abs(float(activation.derivative(np.array(middle)))) < bound) == level[left]
+            low, high = (middle, high) if same else (low, middle)
+        edges.append(0.5 * (low + high))
+    if level[-1]:
+        edges.append(math.inf)
+    return tuple(zip(edges[::2], edges[1::2], strict=True))
+
+
+def steep_range(activation: Activation) -> tuple[float, float]:
+    """Return (low, high): a unit is saturated outside of them. NaN for activations that are not
+    bounded, or are level in between."""
+    parts = level_parts(activation) if saturates(activation) else ()
+    if len(parts) != 2 or parts[0][0] != -math.inf or parts[1][1] != math.inf:
+        return math.nan, math.nan
+    return parts[0][1], parts[1][0]
