@@ -268,7 +268,8 @@ def test_every_statistic_is_required() -> None:
     layer = schema("propagation-2")["$defs"]["layer"]
     own = {"layer", "name", "kind", "shape", "sampler", "finite"}
     assert set(layer["required"]) == {*own, *results.STATISTICS}
-    assert set(layer["properties"]) == {*layer["required"], "gradient"}
+    also = {*results.ALSO_MEASURED, "gradient"}
+    assert set(layer["properties"]) == {*layer["required"], *also}
 
 
 def spoiled(document: dict[str, Any], path: tuple[str | int, ...], value: object) -> object:

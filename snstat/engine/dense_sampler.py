@@ -71,9 +71,7 @@ class DenseSampler(Shared):
         """Make layer 0 of a trial: see Sampler."""
         self.states[number] = self.inputs.sample(number, self.seed, self.dtype.name)
         with quiet():
-            self.alive[number] = statistics.measure(
-                self.states[number], math.nan, math.nan, out
-            )
+            self.alive[number] = statistics.measure(self.states[number], math.nan, math.nan, out)
         return bool(self.alive[number])
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
