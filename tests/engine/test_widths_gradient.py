@@ -17,7 +17,7 @@ from snstat.engine.samplers import make_sampler
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import one_blas_thread
 from snstat.initialisers import INITIALISERS
-from snstat.results import STATISTICS
+from snstat.results import MEASURED
 from snstat.stack import Stack
 
 WIDTHS = ["19,23*2,7,7,30,4", "3,40*3", "9,1,12", "14*4,20"]
@@ -37,7 +37,7 @@ def gradients(name, stack, batch, trials, seed, dtype="float32", threads=1):
     with one_blas_thread():
         found = []
         for t in range(trials):
-            values = np.empty((stack.depth + 1, len(STATISTICS)))
+            values = np.empty((stack.depth + 1, len(MEASURED)))
             finite = np.empty(stack.depth, np.bool_)
             sampler.begin(t, values[0])
             sampler.advance(t, 1, values[1:], finite)
