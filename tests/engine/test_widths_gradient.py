@@ -112,7 +112,7 @@ CASES = [
 def test_both_samplers_draw_gradients_from_one_distribution(widths, activation, init, batch):
     """Mean and law of the log gradients of every layer, over independent networks."""
     stack = build(widths, activation, init=init)
-    trials = TRIALS // 15 if stack.width > 100 else TRIALS
+    trials = max(TRIALS // 15, 20) if stack.width > 100 else TRIALS
     dense = gradients("dense", stack, batch, trials, 1)
     free = gradients("matrix-free", stack, batch, trials, 2)
     bound = stats.norm.isf(ALARM / stack.depth / 4)
