@@ -32,7 +32,8 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook:
     hidden = stack.depth if stack.last is None else stack.depth - 1
     known = np.flatnonzero(np.isfinite(prediction.pre_second_moment))
     overflown = known.size == 0 or known[-1] < stack.depth
-    if prediction.statistics["second_moment"][0] == 0 and prediction.pre_second_moment[-1] == 0:
+    # Inputs that are 0, not only too small to be squared.
+    if prediction.statistics["zero_samples"][0] == 1 and prediction.pre_second_moment[-1] == 0:
         zero = activation.function(np.zeros(1))[0] == 0
         if zero and bias == 0:
             return Outlook("silent", 0.0, 0.0)
@@ -47,6 +48,8 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook:
         if stack.layer(hidden) != stack.square:
             q = gain * gain * float(prediction.statistics["second_moment"][hidden]) + bias * bias
         rises = ensemble_image(activation, q, gain * gain, bias) > q
+    if q == 0:  # of a signal too small to be squared
+        rises = zero_slope(activation, gain * gain) > 1.0 + MARGINAL
     limit = _limit(search.fixed_points, q, gain * gain, bias * bias, rises=rises)
     if limit is None:
         left, right = activation.slopes
@@ -75,7 +78,7 @@ def _limit(
     points = tuple(sorted(points, key=lambda point: point.second_moment))
     places = [square_gain * point.second_moment + bias_square for point in points]
     for place, point in zip(places, points, strict=True):
-        if abs(place - q) <= _ARRIVED * place:
+        if abs(place - q) <= _ARRIVED * place and not (rises and place == 0):
             return point
     if rises:
         above = [i for i, place in enumerate(places) if place > q]

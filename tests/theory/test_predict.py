@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DataInputs
+from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.results import STATISTICS, InputMoments
 from snstat.stack import Stack
 from snstat.theory.centred import centred_moments
@@ -163,6 +163,19 @@ def test_gradients_of_silence_have_the_slope_at_0(name):
     assert np.exp(prediction.log_gradient) == pytest.approx(expected, rel=1e-13)
 
 
+@pytest.mark.parametrize("std", [1e-300, 1e-170])
+def test_inputs_too_small_to_be_squared_are_not_silent(std):
+    inputs = DrawnInputs("normal", 64, 8, 0.0, std).moments()
+    for name, gain, kind in (
+        ("relu", None, "neutral"),
+        ("relu", 0.5, "vanishes"),
+        ("selu", None, "converges"),
+        ("tanh", 0.9, "vanishes"),
+    ):
+        stack = Stack.build(name, 8, weight_gain=gain)
+        assert outlook(stack, predict(stack, 8, inputs)).kind == kind
+
+
 def test_signals_too_small_to_be_squared_are_not_silence():
     stack = Stack.build("leaky_relu", 400, weight_gain=0.01)
     prediction = predict(stack, 8, drawn())
@@ -232,13 +245,12 @@ def with_a_zero_row():
     return DataInputs("rows", rows, 6), (products.sum() - np.trace(products)) / 30
 
 
-def test_a_zero_sample_has_no_cosine_but_a_distance():
+def test_a_zero_sample_has_no_angle_but_a_distance():
     inputs, product = with_a_zero_row()
     moments, second = inputs.moments(), 5 / 6
-    assert math.isnan(moments.cosine)
     statistics = predict(Stack.build("identity", 3, weight_gain=1.0), 6, moments).statistics
     # Left out of the pairs, of which 20 of 30 are then left.
-    assert statistics["cosine"][1:] == pytest.approx(product * 30 / 20, rel=1e-12)
+    assert statistics["cosine"] == pytest.approx(product * 30 / 20, rel=1e-12)
     # The identity keeps every product of two samples.
     gap = (second - product) * (1 - 1 / 6)
     assert statistics["variance_over_batch"] == pytest.approx([gap] * 4, rel=1e-12)
@@ -246,7 +258,7 @@ def test_a_zero_sample_has_no_cosine_but_a_distance():
     for name, bias in (("identity", 0.5), ("sigmoid", 0.0)):
         stack = Stack.build(name, 3, weight_gain=1.0, bias_std=bias)
         cosine = predict(stack, 6, moments).statistics["cosine"]
-        assert math.isnan(cosine[0])
+        assert cosine[0] == pytest.approx(product * 30 / 20, rel=1e-12)
         assert np.isfinite(cosine[1:]).all()
         if bias:
             others = (product * 30 / 20 + 0.25) / 1.25
