@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.checks.bounds import Bounds
 from snstat.checks.numbers import FORMATS
@@ -266,3 +267,12 @@ def test_rules_are_chosen_by_code_name_or_beginning():
 def test_bounds_out_of_range_are_refused(values):
     with pytest.raises(InvalidValueError, match="must be"):
         Bounds.build(**values)
+
+
+def test_a_sample_of_zeros_does_not_hide_that_inputs_collapse():
+    rows = np.random.default_rng(0).normal(size=(8, 16))
+    rows[0] = 0.0
+    found = snstat.check(
+        "relu", depth=60, width=16, inputs=rows, trials=2, seed=1, select=["SN301"]
+    )
+    assert [finding.code for finding in found.findings] == ["SN301"]
