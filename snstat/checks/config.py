@@ -24,6 +24,8 @@ __all__ = ["KEYS", "Declared", "find_config", "load_config", "located"]
 
 PYPROJECT, OWN = "pyproject.toml", "snstat.toml"
 MAX_CHECKS = 1000
+# Keys that say the same in two ways: a check's own one replaces the other of the defaults.
+CONTRADICT = (("weight_gain", "weight_std"), ("widths", "depth"), ("widths", "width"))
 MAX_NAME = 100
 
 
@@ -93,6 +95,13 @@ def load_config(path: str | os.PathLike[str]) -> list[Declared]:
 def located(source: Source, name: str, error: SnstatError) -> InputFileError:
     """Return `error` of the check called `name` with the place where it was declared."""
     return InputFileError(f"{source.path}:{source.line}", f"check {name!r}: {error.told(_key)}")
+
+
+def overridden(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return `defaults` with the keys of a check, which also replace those that would contradict
+    them."""
+    replaced = {one for pair in CONTRADICT for one, other in (pair, pair[::-1]) if other in own}
+    return {key: value for key, value in defaults.items() if key not in replaced} | own
 
 
 def _key(name: str) -> str:
@@ -165,7 +174,7 @@ class _Section(NamedTuple):
         for name, table in tables.items():
             source = Source(str(self.path), self.lines.of((*self.keys, name)))
             _require_name(source, name)
-            options = defaults | self._options((name,), table)
+            options = overridden(defaults, self._options((name,), table))
             yield Declared(name, MappingProxyType(options), source)
 
     def _options(self, within: tuple[str, ...], table: dict[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,13 @@ NAMES = {
 }
 # Activations for which no initialiser keeps the signal, and the gain G that does where the second
 # moment is 1: E[φ(G z)²] = 1. That fixed point repels, so that depth and width limit its use.
-STEADY_GAINS = {"gelu": 1.468, "silu": 1.559}
+STEADY_GAINS = {
+    "gelu": 1.468,
+    "gelu_tanh": 1.468,
+    "silu": 1.559,
+    "hard_swish": 1.567,
+    "mish": 1.451,
+}
 # Characters of a digest that tell data apart well enough: "sha256:" and eight digits.
 DIGEST_SHOWN = 15
 # Gradients within this factor of 1 over the whole stack have kept their size.

@@ -533,3 +533,20 @@ def test_integers_are_bounded_by_the_largest_seed():
     from snstat.plan import MAX_SEED
 
     assert MAX_INTEGER == MAX_SEED
+
+
+@pytest.mark.parametrize(
+    ("defaults", "own", "left"),
+    [
+        ("weight-gain = 1.5", "weight-std = 0.02", {"weight_std": 0.02}),
+        ("weight-std = 0.02", "weight-gain = 1.5", {"weight_gain": 1.5}),
+        ("depth = 4\nwidth = 8", 'widths = "8,4"', {"widths": "8,4"}),
+        ('widths = "8,4"', "depth = 3", {"depth": 3}),
+        ("depth = 4\nwidth = 8", "depth = 3", {"depth": 3, "width": 8}),
+    ],
+)
+def test_a_key_of_a_check_replaces_what_contradicts_it(tmp_path, defaults, own, left):
+    path = tmp_path / "snstat.toml"
+    path.write_text(f"[check]\n{defaults}\n[check.a]\n{own}\n")
+    (declared,) = load_config(path)
+    assert dict(declared.options) == left
