@@ -96,6 +96,8 @@ def routine(name):
 # and for x yᵀ up to so many results and from so long a sum.
 SMALL_WORK, SMALL_RESULT, SMALL_SUM = 10**6, 1200, 32
 STRIP = 4
+# Rows and columns of a block that is mirrored at once.
+MIRRORED = 16
 WIDE_VECTORS = all(
     llvmlite.binding.get_host_cpu_features().get(f"avx512{part}", False)
     for part in ("f", "bw", "cd", "dq", "vl")
@@ -268,7 +270,12 @@ def copy(source, target):
 
 @jit
 def mirror(matrix):
-    """Copy the lower triangle of `matrix` (n, n) to the upper one."""
-    for i in range(matrix.shape[0]):
-        for j in range(i):
-            matrix[j, i] = matrix[i, j]
+    """Copy the lower triangle of `matrix` (n, n) to the upper one, block by block: columns of a
+    whole matrix would miss the cache at every number."""
+    n = matrix.shape[0]
+    for top in range(0, n, MIRRORED):
+        bottom = min(top + MIRRORED, n)
+        for left in range(0, bottom, MIRRORED):
+            for i in range(top, bottom):
+                for j in range(left, min(left + MIRRORED, i)):
+                    matrix[j, i] = matrix[i, j]

@@ -219,6 +219,29 @@ def finish_gram(sums, samples, squares, centred, gram):
 
 
 @jit
+def misalignment(gram, samples):
+    """Return the sum of 1 − cosine over pairs of samples that are not 0.
+
+    It keeps its precision where inputs have become alike. Norms and their inverses are taken once
+    for each sample, so that the loop over pairs neither divides nor takes roots: the leader of a
+    team runs it while the others wait.
+    """
+    batch = gram.shape[0]
+    norms, inverses = np.zeros(batch), np.zeros(batch)
+    for a in range(batch):
+        if samples[NONZERO, a] > 0.0:
+            norms[a] = math.sqrt(gram[a, a])
+            inverses[a] = 1.0 / norms[a]
+    apart = 0.0
+    for a in range(batch):
+        row, norm, part = gram[a], norms[a], 0.0
+        for b in range(a):
+            part += (norm * norms[b] - row[b]) * inverses[b]
+        apart += part * inverses[a]
+    return apart
+
+
+@jit
 def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out):
     """Write the statistics of a layer of `units` units to `out` (11,) from its sums.
 
@@ -254,16 +277,7 @@ def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out)
     out[4] = over_units / batch
     out[5] = math.nan
     if alive and counted > 1:
-        # 1 − cosine, which keeps its precision where inputs have become alike.
-        apart = 0.0
-        for a in range(batch):
-            if samples[NONZERO, a] == 0.0:
-                continue
-            for b in range(a):
-                if samples[NONZERO, b] > 0.0:
-                    lengths = math.sqrt(gram[a, a] * gram[b, b])
-                    apart += (lengths - gram[a, b]) / lengths
-        out[5] = 1.0 - 2.0 * apart / (f64(counted) * (counted - 1))
+        out[5] = 1.0 - 2.0 * misalignment(gram, samples) / (f64(counted) * (counted - 1))
     out[6] = math.nan
     if LEAST_FACTOR <= variance <= LARGEST_FACTOR:
         central = fourth - 4.0 * delta * third + 6.0 * delta**2 * second - 3.0 * delta**4
