@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activation import resolve
+from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, Rule
@@ -77,11 +77,19 @@ def _largest(case: Case, q: FloatArray, samples: float | None = None) -> FloatAr
     with np.errstate(over="ignore", invalid="ignore"):
         for first, count, layer in case.whole.segments():
             part, activation = slice(first, first + count), resolve(layer.activation)
-            ends = (np.abs(activation(sign * edge[part])) for sign in (-1.0, 1.0))
-            largest[part] = np.maximum(*ends)
+            largest[part] = _highest(activation, edge[part])
     known = case.inputs.largest
     largest[0] = math.sqrt(case.inputs.second_moment) if math.isnan(known) else known
     return largest
+
+
+def _highest(activation: Activation, edge: FloatArray) -> FloatArray:
+    """Return the largest |φ(x)| of all |x| ≤ `edge` (layers,): at an end, but for the sine."""
+    sine = activation.formed("sine")
+    if sine is not None:  # no larger beyond its first crest
+        edge = np.minimum(edge, 0.5 * math.pi / sine[0])
+    highest: FloatArray = np.maximum(np.abs(activation(edge)), np.abs(activation(-edge)))
+    return highest
 
 
 def _largest_predicted(case: Case) -> FloatArray:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from snstat.checks.numbers import leaves_range
+from snstat.checks.numbers import _largest_predicted, leaves_range
 from snstat.results import GRADIENT, Run, Simulation, StackSummary, Statistic
 from tests.checks.cases import case
 
@@ -61,6 +61,15 @@ def first_beyond(bound, factor=1.0):
         if largest > bound:
             return layer, largest
         layer += 1
+
+
+@pytest.mark.parametrize("frequency", [0.1, 1.0, 30.0])
+def test_the_largest_activation_of_a_sine_is_its_crest(frequency):
+    """Not what the sine is at the largest pre-activation, which may be anything."""
+    made = case(f"sine:{frequency:g}", 3, width=WIDTH, batch=BATCH, weight_gain=3.0)
+    edge = math.sqrt(2.0 * math.log(2 * WIDTH * BATCH) * 9.0)
+    expected = 1.0 if frequency * edge > math.pi / 2 else math.sin(frequency * edge)
+    assert _largest_predicted(made)[1] == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_largest_activation_seen_is_estimated_as_the_predicted_one():
