@@ -11,8 +11,8 @@ from snstat.activation import Activation
 
 # A unit whose derivative is below this share of the largest is saturated.
 SATURATED = 0.01
-# Bounded activations have no slope of importance beyond ±50: that of softsign, which falls off
-# most slowly, is below a hundredth beyond 9.
+# Bounded activations have no slope of importance beyond ±50 and twice their kinks: that of
+# softsign, which falls off most slowly, is below a hundredth beyond 9.
 _RANGE, _POINTS = 50.0, 20_001
 
 
@@ -24,7 +24,8 @@ def saturates(activation: Activation) -> bool:
 @lru_cache(maxsize=64)
 def level_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
     """Return the intervals on which |φ'| is below its hundredth, in order."""
-    x = np.linspace(-_RANGE, _RANGE, _POINTS)
+    reach = max([_RANGE, *(2.0 * abs(kink) for kink in activation.kinks)])
+    x = np.linspace(-reach, reach, _POINTS)
     slope = np.abs(activation.derivative(x))
     bound = SATURATED * float(slope.max())
     level = slope < bound

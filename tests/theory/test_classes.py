@@ -181,6 +181,10 @@ def test_saturated_share_of_bounded_activations():
     expected = [0.0, *(math.erfc(1.0 / math.sqrt(2.0 * value)) for value in q[1:4])]
     np.testing.assert_allclose(clipped[:4], expected, rtol=1e-9)
     assert math.isnan(clipped[4])
+    # However wide the slope is.
+    for bound in (0.001, 60.0, 1000.0):
+        wide = saturated_fraction(resolve(f"hard_tanh:{bound:g}"), q[1:4] * bound**2)
+        np.testing.assert_allclose(wide, saturated_fraction(ACTIVATIONS["hard_tanh"], q[1:4]))
     # 1/(4 cosh²(x/2)) is a hundredth of 1/4 at x = 2 arcosh 10.
     sigmoid = saturated_fraction(ACTIVATIONS["sigmoid"], q[1:4])
     edge = 2.0 * math.acosh(10.0)
