@@ -193,8 +193,10 @@ def flags(typed: Sequence[str]) -> Spelling:
 
     def spell(argument: str) -> str:
         long, short = options.get(argument, (argument, argument))
-        letters = [word for word in typed if word.startswith(short) and not word.startswith("--")]
-        return short if letters and not any(word.startswith(long) for word in typed) else long
+        letters = any(word.startswith(short) and not word.startswith("--") for word in typed)
+        # --widths is another flag than --width.
+        whole = any(word.partition("=")[0] == long for word in typed)
+        return short if letters and not whole else long
 
     return spell
 

@@ -107,6 +107,8 @@ def test_an_option_that_does_not_exist_has_a_near_one(capsys):
         (["--input-std", "x"], "--input-std is 'x', but"),
         (["--width=1.5"], "--width is '1.5', but"),
         (["--layers", "2-1"], "--layers is '2-1', but"),
+        (["-w", "4", "--widths", "4,4"], "-w is 4, but"),
+        (["--width=4", "--widths", "4,4"], "--width is 4, but"),
     ],
 )
 def test_errors_name_the_flag_as_it_was_typed(capsys, arguments, start):
