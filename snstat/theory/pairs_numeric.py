@@ -132,7 +132,10 @@ def _shared(
     if std > 0:
         # Near a kink things happen at the width of the rest; near 0, at the unit width of φ.
         rest = max(math.sqrt(own / alignment), _NARROWEST)
-        bends = [(kink / std, rest) for kink in activation.kinks] or [(0.0, max(rest, 1.0 / std))]
+        # With a negative correlation z₂ meets the kinks at their mirror images in t.
+        sides = (1.0,) if misalignment <= 1 else (1.0, -1.0)
+        kinks = {side * kink for kink in activation.kinks for side in sides}
+        bends = [(kink / std, rest) for kink in kinks] or [(0.0, max(rest, 1.0 / std))]
         for centre, width in bends:
             count = max(math.ceil(math.log2(_OUTER_RANGE / width)) + 2, 1)
             near = width * 2.0 ** np.arange(-1.0, count)

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import mpmath as mp
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,21 @@ def test_gap_is_what_mpmath_says(name):
     for _, q, misalignment, gap in rows:
         # Relative at every misalignment: no cancellation down to 1 − c = 1e-12.
         assert pair_gap(ACTIVATIONS[name], q, misalignment) == pytest.approx(float(gap), rel=2e-13)
+
+
+@pytest.mark.parametrize("misalignment", [1.2, 1.9, 1.999, 2.0])
+def test_a_kink_on_one_side_counts_on_both_where_samples_are_opposed(misalignment):
+    """ReLU6 is ReLU less ReLU above 6; a plain sum over z₁ and z₂ to its accuracy."""
+    q, step = 30.0, 0.01
+    z = np.arange(-8.0 + step / 2, 8.0, step)
+    weight = np.exp(-0.5 * z * z) / np.exp(-0.5 * z * z).sum()
+    free = math.sqrt(misalignment * (2.0 - misalignment))
+    first = math.sqrt(q) * z[:, None]
+    second = math.sqrt(q) * ((1.0 - misalignment) * z[:, None] + free * z)
+    entry = ACTIVATIONS["relu6"]
+    gap = 0.5 * weight @ (entry(first) - entry(second)) ** 2 @ weight
+    # A midpoint rule loses h²/24 times the jumps of slopes there, (√q·φ')² of them each.
+    assert pair_gap(entry, q, misalignment) == pytest.approx(gap, abs=q * step**2 / 12.0)
 
 
 def test_the_reference_file_is_what_the_oracle_says():
