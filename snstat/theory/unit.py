@@ -65,6 +65,17 @@ class _Unit:
         # Where a factor is 0, so is the column, be its slope infinite.
         return np.where(scale == 0, 0.0, inner * np.where(scale == 0, 1.0, scale))
 
+    def mean_rate(self, mean: float) -> float:
+        """Return by what the distance to a fixed mean grows in a layer at variance 0, on the side
+        where it grows fastest: the sides of a kink have slopes of their own."""
+        left, right = (float(s) for s in one_sided_slopes(self.activation, mean * self.weight_sum))
+        if self.weight_sum < 0:
+            left, right = right, left
+        below, above = self.weight_sum * left, self.weight_sum * right
+        if below < 0 and above < 0:  # every layer changes sides
+            return math.sqrt(below * above)
+        return max(below, above)
+
     def gradient_growth(self, mean: float, variance: float) -> float:
         """Return τ E[φ'(z)²], at variance 0 its limit from above, as the Jacobian is."""
         pre_mean, pre_variance = mean * self.weight_sum, variance * self.weight_square_sum
@@ -126,6 +137,9 @@ def _without_variance(unit: _Unit) -> tuple[list[float], bool]:
         if (values[left] > 0) != (values[right] > 0):
             root = brentq(excess, means[left], means[right], xtol=1e-15, rtol=1e-14)
             roots.append(0.0 if excess(0.0) == 0 and abs(root) < 1e-9 else root)
+    beside = moving[[_LINE_POINTS // 2 - 1, _LINE_POINTS // 2 + 1]]
+    if excess(0.0) == 0 and 0.0 not in roots and beside.all():
+        roots.append(0.0)  # between two sides that move the same way
     return roots, line
 
 
@@ -234,6 +248,8 @@ def _record(unit: _Unit, mean: float, variance: float) -> FixedPoint:
         first, second = (complex(value) for value in np.linalg.eigvals(matrix))
     else:  # variance 0 at a kink: the mean does not feed the variance, the matrix is triangular
         first, second = complex(matrix[0, 0]), complex(matrix[1, 1])
+        if abs(first) <= 1.0 < (rate := unit.mean_rate(mean)):  # on one of the sides
+            first = complex(rate)
     growth = unit.gradient_growth(mean, variance)
     neutral = is_neutral(max(abs(first), abs(second)))
     approached = neutral and _approached(unit, mean, variance)

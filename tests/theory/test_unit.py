@@ -1,0 +1,87 @@
+"""Fixed points of the unit map at any mean, against quadrature that shares no code with theory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.activation import resolve
+from snstat.theory.unit import find_unit
+
+# (weight sum, weight square sum); the frequency of a sine divides both.
+PARAMETERS = ((1.5, 0.3), (-1.0, 1.5), (-0.4, 6.0))
+NAMES = (
+    *("mish", "softsign", "relu6", "sine", "hard_swish", "relu_squared", "hard_sigmoid"),
+    *("gelu_tanh", "leaky_relu:0.2", "elu:0.5", "silu:4", "hard_tanh:2", "sine:30"),
+)
+NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
+
+
+def image(entry, mean, variance):
+    """Return mean and variance of φ(z), z ~ N(mean, variance), on panels of half a deviation that
+    are cut at the kinks: to rounding for all that bends no faster than a deviation."""
+    grid, std = np.linspace(-9.0, 9.0, 37), math.sqrt(variance)
+    cuts = (np.array(entry.kinks) - mean) / std if std > 0 else grid
+    edges = np.unique(np.concatenate([grid, cuts]).clip(-9.0, 9.0))
+    half, centre = np.diff(edges)[:, None] / 2.0, (edges[1:] + edges[:-1])[:, None] / 2.0
+    z = centre + half * NODES
+    weight = half * NODE_WEIGHTS * np.exp(-0.5 * z * z)
+    weight /= weight.sum()
+    value = entry(mean + std * z)
+    average = float((weight * value).sum())
+    return average, float((weight * (value - average) ** 2).sum())
+
+
+def settled(step, mean, variance):
+    """Return where the map `step` takes a point to rest within 250 layers, else None."""
+    for _ in range(250):
+        before = mean, variance
+        mean, variance = step(mean, variance)
+        if not (abs(mean) < 1e6 and variance < 1e8):
+            return None
+        if abs(mean - before[0]) + abs(variance - before[1]) < 1e-13:
+            return mean, variance
+    return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fixed_points_are_fixed_and_those_that_attract_are_found(name):
+    entry = resolve(name)
+    frequency = (entry.formed("sine") or (1.0,))[0]
+    for weight_sum, weight_square_sum in PARAMETERS:
+        omega, tau = weight_sum / frequency, weight_square_sum / frequency**2
+        search = find_unit(entry, omega, tau)
+
+        def step(mean, variance, omega=omega, tau=tau):
+            return image(entry, mean * omega, variance * tau)
+
+        for point in search.fixed_points:
+            mean, variance = step(point.mean, point.variance)
+            # Newton's method ends within 1e-11 of the scale.
+            scale = math.sqrt(point.second_moment)
+            assert mean == pytest.approx(point.mean, abs=2e-11 * scale)
+            assert variance == pytest.approx(point.variance, abs=2e-11 * scale**2)
+        for start in ((-1.0, 0.1), (3.0, 5.0)):
+            rest = settled(step, *start)
+            if rest is None or search.continuum:
+                continue
+            # A neutral point is still this far away when steps are below 1e-13.
+            near = [np.allclose(rest, (p.mean, p.variance), atol=1e-5) for p in search.fixed_points]
+            assert any(near), (omega, tau, start, rest)
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu:0.2"])
+@pytest.mark.parametrize("weight_sum", [1.2, 1.9, 3.0])
+def test_zero_is_fixed_though_its_sides_move_the_same_way(name, weight_sum):
+    """Below 0 the mean returns, above it grows: fixed, and not stable."""
+    search = find_unit(resolve(name), weight_sum, 0.3)
+    (zero,) = [p for p in search.fixed_points if p.second_moment == 0]
+    assert not zero.stable
+    assert zero.depth_scale is None
+    assert not search.continuum
+    assert image(resolve(name), -1e-3 * weight_sum, 0.0)[0] > -1e-3
+    assert image(resolve(name), 1e-3 * weight_sum, 0.0)[0] > 1e-3
+    opposed = find_unit(resolve(name), -weight_sum, 0.3).fixed_points
+    assert any(p.second_moment == 0 for p in opposed)
