@@ -122,9 +122,9 @@ def differences_of(run: Run, baseline: Run) -> Iterator[Difference]:
             effect = difference / _scale(name, second, baseline, logarithmic=mine.logarithmic)
         trials = run.simulation.trials, baseline.simulation.trials
         chance = welch(difference, mine.stderr[:both], theirs.stderr[:both], *trials)
-        # Where nothing varies, no chance is involved.
+        # Where nothing varies no chance is involved, and what agrees is no comparison.
         still = (mine.stderr[:both] == 0.0) & (theirs.stderr[:both] == 0.0)
-        certain = np.where(np.abs(effect) > ROUNDING, 0.0, 1.0)
+        certain = np.where(np.abs(effect) > ROUNDING, 0.0, math.nan)
         chance = np.where(still & ~np.isnan(effect), certain, chance)
         yield Difference(name, effect, chance)
 

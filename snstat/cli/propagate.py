@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -131,11 +130,12 @@ def contents(runs: Sequence[Run]) -> str:
 
 
 def warn_of_zeros(run: Run) -> None:
-    """Say so where a sample of zeros leaves no cosine between inputs."""
-    known = {name: float(run.statistics[name].theory[0]) for name in ("second_moment", "cosine")}
-    if run.simulation.batch > 1 and known["second_moment"] > 0 and math.isnan(known["cosine"]):
+    """Say so where samples of zeros are left out of the cosine."""
+    share = float(run.statistics["zero_samples"].estimate[0])
+    if run.simulation.batch > 1 and share > 0:
         notice(
-            "a sample is all zeros, and has no cosine with others: none is given while it stays so"
+            f"{share:.1%} of the samples are all zeros: they have no angle, and are left out of"
+            " the cosine"
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snstat.errors import escaped as controls_escaped
 from snstat.report.columns import Layout, columns_of, rows_of
 from snstat.report.comparison import comparison_columns
 from snstat.report.layouts import measured
@@ -170,6 +171,9 @@ def _field(value: object) -> object:
     if isinstance(value, float):
         # float() because numpy's scalars, which are floats too, spell out their type.
         return repr(float(value)) if math.isfinite(value) else ""
+    if isinstance(value, str):
+        # The name of a file may hold what a terminal obeys.
+        return controls_escaped(value)
     if isinstance(value, tuple):
         return " ".join(map(str, value))
     return "" if value is None else value

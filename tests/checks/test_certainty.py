@@ -50,9 +50,11 @@ def test_networks_that_die_are_never_called_stable(seed):
     # 500 runs, and then SN502 still tells of them.
     found = check(depth=10, seed=seed, ignore=["SN502"], **DEAD)
     assert found.verdict == "collapsed"
-    assert [finding.code for finding in found.findings] == ["SN401"]
-    assert "one output for every input" in found.findings[0].message
-    assert "width ≥" in found.findings[0].remedy
+    # Those still alive may have made their inputs alike, which SN301 tells.
+    told = {finding.code: finding for finding in found.findings}
+    assert {"SN401"} <= set(told) <= {"SN301", "SN401"}
+    assert "one output for every input" in told["SN401"].message
+    assert "width ≥" in told["SN401"].remedy
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

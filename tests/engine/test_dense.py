@@ -11,6 +11,7 @@ from snstat.engine import simulate as module
 from snstat.engine.dense_sampler import DenseSampler
 from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.engine.kernels import dense, statistics
+from snstat.engine.kernels.codes import CODES
 from snstat.engine.simulate import simulate
 from snstat.initialisers import INITIALISERS
 from snstat.stack import Stack
@@ -131,8 +132,8 @@ def test_a_stop_flag_ends_a_layer_between_blocks():
     sums, none = np.zeros((statistics.SAMPLE_SUMS, 2)), np.empty((1, 0))
     live = np.array([-np.inf, np.inf])
     dense.run_block(
-        0, x, z, 0, np.empty(12), False, 1.0, none, 1, 0, key, target, live, np.empty(3), sums,
-        stop,
+        CODES["selu"], x, z, 0, np.empty(12), False, 1.0, none, 1, 0, key, target, live,
+        np.empty(3), sums, stop,
     )  # fmt: skip
     assert (z == 7.0).all()
     assert (target == 8.0).all()

@@ -18,7 +18,7 @@ import numpy as np
 from snstat.engine.kernels import matrix_free
 lower = np.empty((2, 2))
 gram = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-8]])
-matrix_free.covariance_factor(gram, 1.0, 0.0, False, lower)
+matrix_free.covariance_factor(gram, 0.0, 1.0, 0.0, False, lower)
 print(lower[1, 1] > 0, sum(matrix_free.covariance_factor.stats.cache_hits.values()))
 """
 

@@ -150,7 +150,9 @@ def test_a_name_that_is_no_text_is_told_and_written(capsysbinary, monkeypatch, t
     assert (code, err) == (0, "")
     assert b"\x1b" not in out
     code, _, err = call(capsysbinary, *arguments, "-o", name)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err.startswith("snstat: wrote ")
+    assert err[:-1].isprintable()
     assert b"\x1b" not in Path(name).read_bytes()
     code, _, err = call(capsysbinary, "propagate", *SMALL, "--inputs", name, "--batch", "9")
     assert code == 2
