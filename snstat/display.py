@@ -58,7 +58,12 @@ def run_frame(run: Run) -> Any:
             numbers = {
                 key: math.nan if value is None else value for key, value in dict(entry).items()
             }
-            rows.append({"layer": layer, "statistic": name, "finite": finite, **numbers})
+            row = {"layer": layer, "statistic": name, "finite": finite, **numbers}
+            if statistic.trials is None:
+                rows.append(row)
+            else:
+                kept = statistic.trials[:, layer].tolist()
+                rows += [row | {"trial": t, "value": value} for t, value in enumerate(kept)]
     return pd.DataFrame(rows)
 
 

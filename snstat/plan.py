@@ -58,6 +58,7 @@ class Plan:
     sampler: str
     threads: int | None
     backward: bool
+    keep_trials: bool = False
 
     @classmethod
     def build(
@@ -84,6 +85,7 @@ class Plan:
         sampler: str = "auto",
         threads: int | None = None,
         backward: bool = False,
+        keep_trials: bool = False,
     ) -> Plan:
         """Return the plan for the arguments of `propagate`, or raise what is wrong with them."""
         trials = integer("trials", trials, 1, MAX_TRIALS)
@@ -113,7 +115,7 @@ class Plan:
         chosen = choose_sampler(stack, source.batch, sampler, backward=backward)
         if threads is not None:
             threads = integer("threads", threads, 1, MAX_THREADS)
-        plan = cls(stack, source, trials, seed, dtype, chosen, threads, backward)
+        plan = cls(stack, source, trials, seed, dtype, chosen, threads, backward, bool(keep_trials))
         plan.require_memory()
         return plan
 
@@ -147,6 +149,7 @@ class Plan:
             sampler=sampler,
             threads=self.threads or available_cores(),
             backward=self.backward,
+            keep_trials=self.keep_trials,
         )
 
     @property
@@ -188,6 +191,7 @@ class Plan:
             sampler=self.sampler,
             threads=self.threads,
             backward=self.backward,
+            keep_trials=self.keep_trials,
             progress=progress,
         )
         prediction, corrected, outlook = theory()
@@ -199,6 +203,7 @@ class Plan:
                 prediction.statistics.get(name, unknown)[: len(measured.finite)],
                 corrected.expected.get(name, unknown)[: len(measured.finite)],
                 corrected.residual.get(name, unknown)[: len(measured.finite)],
+                trials=None if measured.values is None else measured.values[:, :, column],
             )
             for column, name in enumerate(MEASURED)
         }
@@ -208,6 +213,7 @@ class Plan:
                 prediction.log_gradient,
                 corrected.log_gradient,
                 corrected.log_gradient_residual,
+                keep_trials=self.keep_trials,
             )
         return Run(
             stack=self.summary,
@@ -276,6 +282,8 @@ def gradient_statistic(
     log_theory: FloatArray,
     log_expected: FloatArray,
     log_neglected: FloatArray,
+    *,
+    keep_trials: bool = False,
 ) -> Statistic:
     """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory at
     infinite width and at this one, and what the latter neglects."""
@@ -292,6 +300,7 @@ def gradient_statistic(
             np.exp(log_expected),
             log_neglected,
             logarithmic=True,
+            trials=np.exp(log_gradient) if keep_trials else None,
         )
 
 

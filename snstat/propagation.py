@@ -36,6 +36,7 @@ def propagate(
     sampler: str = "auto",
     threads: int | None = None,
     backward: bool = False,
+    keep_trials: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Run:
     """Push inputs through random networks and report every layer, theory beside simulation.
@@ -89,6 +90,8 @@ def propagate(
         By default the cores this process may use. Results do not depend on it beyond rounding.
     backward : bool
         Measure `gradient` too.
+    keep_trials : bool
+        Keep what every trial measured: `run.variance.trials` (trials, layers), and None without.
     progress : callable, optional
         Called now and then with the number of (layer, trial) pairs finished.
 
@@ -125,5 +128,6 @@ def propagate(
         sampler=sampler,
         threads=threads,
         backward=backward,
+        keep_trials=keep_trials,
     )
     return plan.run(progress)

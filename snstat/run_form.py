@@ -30,6 +30,7 @@ from snstat.results import (
 )
 from snstat.run_bounds import require_possible
 from snstat.stack import MAX_SCALE, Stack, integer, number
+from snstat.trials_form import with_trials
 from snstat.widths import MAX_DEPTH, MAX_WIDTH
 
 # No path is longer on any system.
@@ -67,6 +68,8 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         measured.append(GRADIENT)
     statistics = {name: _statistic(name, rows) for name in measured}
     require_possible(statistics, simulation)
+    if entries.get("trials") is not None:
+        statistics = with_trials(entries["trials"], statistics, simulation.trials)
     outlook = entries.get("outlook")
     return Run(
         stack=stack,

@@ -75,8 +75,24 @@ def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str
         yield ("\n" if number == 0 else ",\n") + _dump(head)[:-1] + ', "layers": ['
         for layer in run.layers:
             yield ("\n" if layer.layer == 0 else ",\n") + _dump(layer.to_json())
-        yield "]}"
+        yield "]"
+        yield from _trials(run)
+        yield "}"
     yield "]}\n"
+
+
+def _trials(run: Run) -> Iterator[str]:
+    """Yield what each trial measured, a line for each statistic and trial, if it was kept."""
+    start = ', "trials": {'
+    for name, statistic in run.statistics.items():
+        if statistic.trials is not None:
+            yield f"{start}\n{_dump(name)}: ["
+            for trial, values in enumerate(statistic.trials):
+                yield ("\n" if trial == 0 else ",\n") + _dump(values)
+            yield "]"
+            start = ","
+    if start == ",":
+        yield "}"
 
 
 def reports_to_json(

@@ -69,7 +69,9 @@ ARROWS = {
     "form": {"errors", "stack"},
     "data_form": {"errors", "results", "form", "stack"},
     "run_bounds": {"form", "results"},
+    "trials_form": {"form", "results"},
     "run_form": {
+        "trials_form",
         "run_bounds",
         "form",
         "data_form",

@@ -306,6 +306,16 @@ def columns_option(function: Function) -> Function:
     return apply(function, [option], group="Output")
 
 
+def keep_trials_option(function: Function) -> Function:
+    """Add the option that keeps what every trial measured."""
+    option = click.option(
+        "--keep-trials",
+        is_flag=True,
+        help="Write what every trial measured too: with --format json only.",
+    )
+    return apply(function, [option], group="Output")
+
+
 def refuse_others(ctx: click.Context, own: Collection[str], where: str = BESIDE_SAVED) -> None:
     """Raise UsageError if an option other than `own` is given where it would be ignored."""
     for parameter in ctx.command.params:

@@ -14,6 +14,7 @@ from snstat.cli.help import Explained
 from snstat.cli.options import (
     FORMATS,
     columns_option,
+    keep_trials_option,
     layers_option,
     output_options,
     stack_options,
@@ -45,6 +46,7 @@ Examples:
 @output_options
 @layers_option
 @columns_option
+@keep_trials_option
 @version_option
 @click.pass_context
 def command(
@@ -63,6 +65,8 @@ def command(
     or with commas, makes a run for each: --weight-gain 1,1.5,2.
     """
     form = format_for(output, form, FORMATS) or "table"
+    if options["keep_trials"] and form != "json":
+        raise click.UsageError(f"--keep-trials has no place in a {form}; use it with --format json")
     selection = parse_layers(layers)
     chosen = () if columns is None else parse_columns(columns)
     planned = plans(variants(options))

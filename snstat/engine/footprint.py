@@ -11,6 +11,7 @@ import numpy as np
 
 from snstat.engine.inputs import BLOCK_VALUES, DataInputs, Inputs
 from snstat.engine.sampling import MIN_ROWS, MOST_VALUES
+from snstat.results import MEASURED
 from snstat.stack import Stack
 
 # A trial's objects, and its statistics of one layer while they are reduced.
@@ -29,6 +30,7 @@ def footprint(
     sampler: str,
     threads: int,
     backward: bool,
+    keep_trials: bool = False,
 ) -> float:
     """Return the bytes that `simulate` needs with these arguments, `sampler` not being "auto"."""
     size = np.dtype(dtype).itemsize
@@ -41,6 +43,10 @@ def footprint(
     needed += trials * BYTES_PER_TRIAL + stack.depth * BYTES_PER_LAYER
     if backward:
         needed += 2 * trials * stack.depth * DOUBLE
+    if keep_trials:
+        # Every statistic, in blocks and joined, and the gradient beside its logarithm.
+        numbers = 2 * len(MEASURED) + (1 if backward else 0)
+        needed += numbers * float(trials) * (stack.depth + 1) * DOUBLE
     return needed + _reading(inputs)
 
 

@@ -45,7 +45,8 @@ class Measured:
     (layers,), over layers 0..; fewer than depth + 1 if it was interrupted.
 
     `log_gradient` (trials, layers) is ln of the squared gradient over that of the last layer,
-    None where it was not asked for or the run was interrupted.
+    None where it was not asked for or the run was interrupted. `values` (trials, layers,
+    statistics) is what `estimate` is the mean of, None where it was not to be kept.
     """
 
     estimate: FloatArray
@@ -53,6 +54,7 @@ class Measured:
     finite: BoolArray
     interrupted: bool
     log_gradient: FloatArray | None = None
+    values: FloatArray | None = None
 
 
 def simulate(
@@ -65,13 +67,15 @@ def simulate(
     sampler: str = "auto",
     threads: int | None = None,
     backward: bool = False,
+    keep_trials: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Measured:
     """Simulate `trials` independent networks and measure every layer.
 
     `sampler` is "auto", "dense" or "matrix-free". `threads` defaults to the cores this process
     may use. `progress` is called now and then with the number of (layer, trial) pairs finished.
-    `backward` measures gradients too, in a second pass. An interrupt (KeyboardInterrupt) ends the
+    `backward` measures gradients too, in a second pass; `keep_trials` keeps the values of every
+    trial. An interrupt (KeyboardInterrupt) ends the
     run early: the layers that every trial completed are returned, marked.
     """
     threads = threads or available_cores()
@@ -80,12 +84,15 @@ def simulate(
     if backward:
         network.remember()
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
+    kept: list[FloatArray] = []  # appended first: an interrupt may come between the two
     interrupted = False
     log_gradient = None
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             values = np.empty((trials, 1, len(MEASURED)))
             finite = _each_trial(pool, trials, lambda t: network.begin(t, values[t, 0]))
+            if keep_trials:
+                kept.append(values)
             blocks.append(_reduce(values, finite[:, None]))
             first, length = 1, _first_length(stack, inputs, trials, chosen, threads)
             while first <= stack.depth and not interrupted:
@@ -95,6 +102,8 @@ def simulate(
                 flags = np.zeros((trials, length), np.bool_)
                 interrupted = _run_block(pool, network, first, values, flags, progress)
                 complete = int(network.done.min()) - (first - 1)
+                if keep_trials:
+                    kept.append(values[:, :complete])
                 blocks.append(_reduce(values[:, :complete], flags[:, :complete]))
                 first += length
                 if time.perf_counter() - began < BLOCK_SECONDS:
@@ -112,7 +121,8 @@ def simulate(
     estimate, stderr, layer_finite = (
         np.concatenate(column) for column in zip(*blocks, strict=True)
     )
-    return Measured(estimate, stderr, layer_finite, interrupted, log_gradient)
+    found = np.concatenate(kept[: len(blocks)], axis=1) if keep_trials else None
+    return Measured(estimate, stderr, layer_finite, interrupted, log_gradient, found)
 
 
 def _each_trial(pool: ThreadPoolExecutor, trials: int, task: Callable[[int], Any]) -> Any:

@@ -102,6 +102,8 @@ class Statistic(Record):
     first order in 1/width, and `neglected` the size of what that leaves out; left out, nothing is
     known of them. Where `logarithmic`, `estimate` is the geometric mean over trials and `stderr`
     the standard error of its natural logarithm, in which `neglected` and z are reckoned too.
+    `trials` (trials, layers) is what each trial measured, read-only, and None where it was not
+    kept.
     """
 
     estimate: FloatArray
@@ -110,12 +112,17 @@ class Statistic(Record):
     expected: FloatArray = field(default_factory=lambda: np.array(math.nan))
     neglected: FloatArray = field(default_factory=lambda: np.array(math.nan))
     logarithmic: bool = False
+    trials: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        """Give `expected` and `neglected` the shape of the others."""
+        """Give `expected` and `neglected` the shape of the others; protect `trials`."""
         for name in ("expected", "neglected"):
             array = np.broadcast_to(getattr(self, name), self.theory.shape)
             object.__setattr__(self, name, array)
+        if self.trials is not None:
+            kept = self.trials.view()
+            kept.flags.writeable = False
+            object.__setattr__(self, "trials", kept)
 
     @property
     def reference(self) -> FloatArray:
@@ -313,7 +320,8 @@ class Run(Record):
         """Return the run as a pandas DataFrame in long form, a row for each statistic and layer.
 
         The columns are layer, statistic, finite, estimate, stderr, theory, expected, neglected
-        and z; NaN where missing. Raises SnstatError without pandas.
+        and z; NaN where missing. A run that kept its trials has a row for each trial too, with the
+        columns trial (0, 1, ...) and value beside those. Raises SnstatError without pandas.
         """
         from snstat.display import run_frame
 

@@ -24,3 +24,14 @@ def test_a_frame_holds_every_number_of_the_record():
             assert row[key] == pytest.approx(expected, rel=0, abs=0, nan_ok=True)
     wide = frame.pivot_table(index="layer", columns="statistic", values="estimate")
     assert wide.loc[3, "variance"] == run.variance.estimate[3]
+
+
+def test_a_frame_has_a_row_for_each_trial_that_was_kept():
+    options = {"width": 8, "batch": 4, "trials": 3, "backward": True}
+    run = snstat.propagate("relu", depth=2, keep_trials=True, **options)
+    frame = run.to_frame()
+    assert len(frame) == len(run.statistics) * 3 * 3
+    for row in frame.to_dict("records"):
+        kept = run.statistics[row["statistic"]].trials[row["trial"], row["layer"]]
+        assert row["value"] == pytest.approx(kept, rel=0, abs=0, nan_ok=True)
+    assert "trial" not in snstat.propagate("relu", depth=2, **options).to_frame()
