@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from snstat.activation import Pair, resolve
 from snstat.checks.baseline import compare, identical, require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import left_out
 from snstat.checks.judge import judge
-from snstat.checks.notes import few_trials, not_judged, unlike
+from snstat.checks.notes import few_trials, not_judged, unknown, unlike
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
 from snstat.description import stack_of
 from snstat.engine.inputs import DRAWN, DataInputs, DrawnInputs
@@ -72,6 +73,8 @@ class Request:
         A `saved` run leaves no choice of the stack. Raises what is wrong with them.
         """
         given = {key: value for key, value in options.items() if value is not None}
+        if not isinstance(given.get("activation", ""), str):  # a pair of functions
+            given["activation"] = resolve(given["activation"]).name
         bounds = Bounds.build(**{key: given.pop(key) for key in BOUNDS if key in given})
         codes = choose(given.pop("select", ()), given.pop("ignore", ()))
         path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
@@ -128,7 +131,7 @@ class Request:
         case = replace(self.case(run), tick=tick)
         verdict, findings = judge(case, self.codes, remedies=remedies)
         notes = left_out(case) if "SN501" in self.codes else []
-        notes += [*few_trials(run), *not_judged(case)]
+        notes += [*few_trials(run), *not_judged(case), *unknown(case)]
         if self.baseline is not None:
             notes += unlike(run, self.baseline)
             if not self.same_seed and run.simulation.seed == self.baseline.simulation.seed:
@@ -181,7 +184,7 @@ def verdict_on(run: Run, plan: Plan | None = None) -> Check | None:
 
 
 def check(
-    activation: str | None = None,
+    activation: str | Pair | None = None,
     depth: int | None = None,
     *,
     baseline: str | os.PathLike[str] | None = None,

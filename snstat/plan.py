@@ -33,6 +33,7 @@ from snstat.results import (
 from snstat.stack import MAX_SCALE, Stack, integer, number
 
 if TYPE_CHECKING:
+    from snstat.activation import Pair
     from snstat.engine.inputs import Inputs
     from snstat.theory.finite_width import FiniteWidth
     from snstat.theory.predict import Prediction
@@ -63,12 +64,12 @@ class Plan:
     @classmethod
     def build(
         cls,
-        activation: str = "selu",
+        activation: str | Pair = "selu",
         depth: int | None = None,
         *,
         width: int | None = None,
         widths: str | Sequence[int] | None = None,
-        last: str | None = None,
+        last: str | Pair | None = None,
         init: str | None = None,
         weight_gain: float | None = None,
         weight_std: float | None = None,
@@ -225,7 +226,7 @@ class Plan:
             data=None if moments.drawn else DataSummary(moments.largest, moments.norms),
         )
 
-    def predict(self, moments: InputMoments) -> tuple[Prediction, FiniteWidth, Outlook]:
+    def predict(self, moments: InputMoments) -> tuple[Prediction, FiniteWidth, Outlook | None]:
         """Return what theory says of every layer, at infinite width and at this one, and of the
         stack as a whole."""
         from snstat.theory.finite_width import finite_width

@@ -12,14 +12,16 @@ from snstat.results import Run
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from snstat.activation import Pair
+
 
 def propagate(
-    activation: str = "selu",
+    activation: str | Pair = "selu",
     depth: int | None = None,
     *,
     width: int | None = None,
     widths: str | Sequence[int] | None = None,
-    last: str | None = None,
+    last: str | Pair | None = None,
     init: str | None = None,
     weight_gain: float | None = None,
     weight_std: float | None = None,
@@ -43,8 +45,11 @@ def propagate(
 
     Parameters
     ----------
-    activation : str
-        A name of `snstat.activations`.
+    activation : str or pair of functions
+        A name of `snstat.activations`, or (phi, dphi): two functions that map a numpy array of the
+        pre-activations, (units, batch) of `dtype`, elementwise to φ and to φ′. They are called from
+        several threads. A unit whose dphi is 0 for every sample counts as dead. Theory is NaN where
+        the two are not smooth between a few kinks, or one is not the derivative of the other.
     depth, width : int
         Layers, and units in every layer, the input included: 64 and 1024.
     widths : str or sequence of int, optional

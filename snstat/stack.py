@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from snstat.activation import resolve
+from snstat.activation import Pair, resolve
 from snstat.errors import InvalidValueError
 from snstat.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
 from snstat.names import INIT_ALIASES, known
@@ -91,7 +91,7 @@ class Stack:
     @classmethod
     def build(
         cls,
-        activation: str = "selu",
+        activation: str | Pair = "selu",
         depth: int | None = None,
         width: int | None = None,
         *,
@@ -101,7 +101,7 @@ class Stack:
         bias_std: float | None = None,
         input_width: int | None = None,
         widths: object = None,
-        last: str | None = None,
+        last: str | Pair | None = None,
     ) -> Stack:
         """Return a validated stack.
 

@@ -2,6 +2,7 @@
 
 from snstat.activation.base import Activation, Asymptote, Elementwise, Form
 from snstat.activation.lookup import PARAMETERS, resolve
+from snstat.activation.pair import Pair, checked, require_functions
 from snstat.activation.table import ACTIVATIONS, ALPHA, LAMBDA, LEAKY_SLOPE, selu_with
 
 __all__ = [
@@ -14,6 +15,9 @@ __all__ = [
     "Asymptote",
     "Elementwise",
     "Form",
+    "Pair",
+    "checked",
+    "require_functions",
     "resolve",
     "selu_with",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,10 @@ class Activation:
     −∞ and +∞. `bend` is the length in x on which a smooth φ bends, and `tail` says whether it goes
     on to bend at all larger scales. `form` names the closed forms that theory has for it, with
     their parameters; `parameters` are those after the colon of the name, all of them.
-    `default_gain` stands in for the gain of `default_init`.
+    `default_gain` stands in for the gain of `default_init`. `pair` are the functions of Python that
+    the user gave for φ and φ', which simulation calls; theory knows them within ±`reach`, and
+    `function` and `derivative` are NaN beyond. Where φ' is 0 by rounding alone, |x| is at least
+    `underflow`.
     """
 
     name: str
@@ -56,6 +60,9 @@ class Activation:
     tail: bool = False
     form: Form | None = None
     parameters: tuple[float, ...] = ()
+    pair: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None
+    reach: float = math.inf
+    underflow: float = math.inf
 
     def formed(self, kind: str) -> tuple[float, ...] | None:
         """Return the parameters of its closed forms if they are of this kind, else None."""
@@ -65,6 +72,11 @@ class Activation:
     def family(self) -> str:
         """The name without the parameters: "leaky_relu" of "leaky_relu:0.2"."""
         return self.name.partition(":")[0]
+
+    @property
+    def custom(self) -> bool:
+        """Whether it is a pair of functions of the user's, of which a file knows the name only."""
+        return self.family == "custom"
 
     def __call__(self, x: npt.ArrayLike) -> FloatArray:
         """Return φ(x), same shape as `x`."""

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from snstat.activation.base import Activation, Asymptote, Elementwise, FloatArray, Form
+from snstat.activation.pair import NAME, Pair, PairName, of_name, of_pair
 from snstat.activation.sine import sine_with
 from snstat.activation.table import ACTIVATIONS, elu_with, leaky_relu_with
 from snstat.arithmetic import real
@@ -31,8 +32,9 @@ class Parameter:
     build: Callable[[float, str], Activation]
 
 
-def resolve(activation: str | Activation, argument: str = "activation") -> Activation:
-    """Return the activation that `activation` names; one that is an Activation already stays.
+def resolve(activation: str | Pair | Activation, argument: str = "activation") -> Activation:
+    """Return the activation that `activation` names, or that a pair (φ, φ′) of functions is; one
+    that is an Activation already stays.
 
     Names match whatever their case and by their aliases ("swish" is "silu"); a parameter follows a
     colon. The `name` of what is returned is canonical. Raises UnknownNameError with the nearest
@@ -40,6 +42,10 @@ def resolve(activation: str | Activation, argument: str = "activation") -> Activ
     """
     if isinstance(activation, Activation):
         return activation
+    if isinstance(activation, PairName):
+        return activation.activation
+    if isinstance(activation, tuple | list) or callable(activation):
+        return of_pair(activation, argument)
     if not isinstance(activation, str):
         raise UnknownNameError(argument, activation, ACTIVATIONS, ACTIVATION_ALIASES)
     return ACTIVATIONS.get(activation) or _resolve(activation, argument)
@@ -47,6 +53,8 @@ def resolve(activation: str | Activation, argument: str = "activation") -> Activ
 
 @lru_cache(maxsize=256)
 def _resolve(text: str, argument: str) -> Activation:
+    if NAME.fullmatch(text):
+        return of_name(text)
     word, mark, rest = text.partition(PARAMETER_MARK)
     name = known(argument, word, ACTIVATIONS, ACTIVATION_ALIASES)
     if not mark:

@@ -174,8 +174,8 @@ class Case:
 
     @cached_property
     def outlook(self) -> Outlook:
-        """What becomes of the signal if the stack went on for ever."""
-        return outlook(self.whole, self.alone)
+        """What becomes of the signal if the stack went on for ever; of a kind "unknown" too."""
+        return outlook(self.whole, self.alone) or Outlook("unknown")
 
     def predicted(self, name: str) -> FloatArray:
         """Return theory of a statistic, (limit + 1,), NaN where there is none."""

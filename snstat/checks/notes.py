@@ -49,6 +49,15 @@ def _drawn_otherwise(mine: StackSummary, theirs: StackSummary) -> Iterator[str]:
                 yield f"in layer {now.first} {what} is {now[key]}, was {was[key]}"
 
 
+def unknown(case: Case) -> list[str]:
+    """Return in words that theory does not know the activation everywhere."""
+    if case.outlook.kind != "unknown":
+        return []
+    reach = case.activation.reach
+    what = f"beyond ±{reach:g}" if reach else "its functions"
+    return [f"theory does not know {what} of {case.stack.activation}: what was seen is judged"]
+
+
 def _other_content(mine: Simulation, theirs: Simulation) -> bool:
     """Return whether data of one name are known to differ."""
     digests = mine.inputs_digest, theirs.inputs_digest

@@ -193,7 +193,12 @@ class DenseSampler(Shared):
         """Do what dense.forward does, with the blocks of a layer spread over threads."""
         for i in range(len(out)):
             source, target = self.states[number], self._spare(stretch.later.fan_out)
-            finite[i] = self._layer(number, stretch.first + i, source, target, out[i])
+            try:
+                finite[i] = self._layer(number, stretch.first + i, source, target, out[i])
+            except BaseException:
+                self.stop[0] = 1
+                self.spares.put(target)  # another trial waits for it
+                raise
             self.states[number] = target
             self.spares.put(source if source.shape == target.shape else np.empty_like(target))
             if self.stop[0]:

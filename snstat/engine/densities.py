@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from snstat.engine.dense_sampler import DenseSampler
 from snstat.engine.inputs import Inputs
+from snstat.engine.samplers import make_sampler
 from snstat.engine.simulate import available_cores, one_blas_thread
 from snstat.results import MEASURED, FloatArray
 from snstat.stack import Stack
@@ -51,7 +52,8 @@ def densities(
     the sampler of a run: the same network, or one equal in distribution.
     """
     threads = available_cores()
-    network = DenseSampler(stack, inputs, trials, seed, dtype, threads)
+    network = make_sampler("dense", stack, inputs, trials, seed, dtype, threads)
+    assert isinstance(network, DenseSampler)  # noqa: S101  # for the type checker
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             return [

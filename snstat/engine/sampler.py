@@ -60,7 +60,8 @@ class Shared:
         self.stop = np.zeros(1, np.uint8)
         self.alive = np.ones(trials, np.bool_)
         names = [name for name in (stack.activation, stack.last) if name]
-        self.codes = {name: code_of(name, resolve(name).parameters) for name in names}
+        listed = [name for name in names if not resolve(name).custom]
+        self.codes = {name: code_of(name, resolve(name).parameters) for name in listed}
         self.lives = {
             name: np.array([*live_range(name), *steep_range(resolve(name))]) for name in names
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snstat.activation import require_functions, resolve
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
 from snstat.errors import InvalidValueError
@@ -12,6 +13,10 @@ def make_sampler(
     name: str, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
 ) -> Sampler:
     """Return the sampler `name`, "dense" or "matrix-free"; kernels of the other are not loaded."""
+    if name == "dense" and _custom(stack):
+        from snstat.engine.pair_sampler import PairSampler
+
+        return PairSampler(stack, inputs, trials, seed, dtype, threads)
     if name == "dense":
         from snstat.engine.dense_sampler import DenseSampler
 
@@ -26,8 +31,11 @@ def choose_sampler(stack: Stack, batch: int, asked: str, *, backward: bool = Fal
 
     `backward` says that gradients are wanted too.
 
-    Raises InvalidValueError where matrix-free is asked for and not exact.
+    Raises InvalidValueError where matrix-free is asked for and not exact, and for a pair of
+    functions of which only the name is known.
     """
+    for name in filter(None, (stack.activation, stack.last)):
+        require_functions(resolve(name))
     obstacle = matrix_free_obstacle(stack, batch, backward=backward)
     if asked == "matrix-free" and obstacle:
         raise InvalidValueError("sampler", asked, f"dense {obstacle}", "use --sampler auto")
@@ -44,6 +52,8 @@ def choose_sampler(stack: Stack, batch: int, asked: str, *, backward: bool = Fal
 
 def matrix_free_obstacle(stack: Stack, batch: int, *, backward: bool = False) -> str:
     """Return why a stack cannot be sampled exactly without its weights, or ""."""
+    if _custom(stack):
+        return "with an activation that is a pair of functions"
     layer, narrowest = stack.layer(1), stack.width
     if stack.runs:
         narrowest = min(units for units, _ in stack.runs)
@@ -56,3 +66,8 @@ def matrix_free_obstacle(stack: Stack, batch: int, *, backward: bool = False) ->
     if layer.distribution == "orthogonal" and backward and 2 * batch > narrowest:
         return f"with orthogonal weights, gradients and a batch of {batch} beyond half the width"
     return ""
+
+
+def _custom(stack: Stack) -> bool:
+    """Return whether an activation of the stack is a pair of functions of Python."""
+    return any(resolve(name).custom for name in (stack.activation, stack.last) if name)

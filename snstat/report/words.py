@@ -48,8 +48,11 @@ NEUTRAL = 1.1
 
 
 def display_name(activation: str) -> str:
-    """Return an activation's name as the literature writes it, its parameter behind it."""
+    """Return an activation's name as the literature writes it, its parameter behind it; that of a
+    pair of functions stays."""
     name, _, parameter = activation.partition(":")
+    if name == "custom":
+        return activation
     return f"{NAMES.get(name, name)} {parameter}".strip()
 
 

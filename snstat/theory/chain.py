@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from threading import Lock
 
+from snstat.activation import resolve
 from snstat.stack import DenseLayer
 from snstat.theory.centred import centred_moments
 from snstat.theory.dense import DenseStep, PairStep, dense_step, pair_step
@@ -115,5 +116,7 @@ def begin(layer: DenseLayer, second_moment: float, *, silent: bool, depth: int) 
     alike = DenseLayer(
         layer.activation, 1, 1, "normal", layer.square_gain, "normal", layer.bias_std
     )
+    if resolve(layer.activation).custom:  # a name read from a file has no functions
+        return Chain(alike, second_moment, silent)
     kept = _begin if depth <= _MANY_KEPT else _begin_deep if depth <= _FEW_KEPT else Chain
     return kept(alike, second_moment, silent)

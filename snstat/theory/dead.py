@@ -15,6 +15,8 @@ _REACH = np.array([0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0])
 # A transition narrower than this counts as sharp.
 _NARROWEST = 1e-9
 _CHUNK = 512
+# So many standard deviations from 0 is one pre-activation in two million.
+_RARE = 5.0
 
 
 def dead_fraction(
@@ -24,10 +26,13 @@ def dead_fraction(
 
     `second_moment` and `misalignment` = 1 − correlation are (layers,). Given what the samples
     share, z_a = √(qc)·t + √(q(1−c))·ε_a are independent: one integral over t. NaN where the
-    correlation is negative and no such representation exists for the batch.
+    correlation is negative and no such representation exists for the batch, and where `is_told`
+    says so.
     """
+    if activation.custom:
+        second_moment = np.where(is_told(activation, second_moment), second_moment, np.nan)
     if not activation.flat:
-        return np.zeros(second_moment.size)
+        return 0.0 * second_moment
     pairs, inverse = np.unique(
         np.stack([second_moment, misalignment]), axis=1, return_inverse=True, equal_nan=False
     )
@@ -36,6 +41,14 @@ def dead_fraction(
         chunk = pairs[:, start : start + _CHUNK]
         result[start : start + _CHUNK] = _chunk(activation, chunk[0], chunk[1], batch)
     return result[inverse.ravel()]
+
+
+def is_told(activation: Activation, second_moment: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return at which q, an array, φ' is 0 on the flat parts only: not where φ' of functions of the
+    user's own is rounded to 0."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        told: npt.NDArray[np.bool_] = _RARE * np.sqrt(second_moment) <= activation.underflow
+    return told
 
 
 def _chunk(

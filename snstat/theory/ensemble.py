@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from snstat.activation import Activation
+from snstat.activation import Activation, require_functions
+from snstat.errors import InvalidValueError
 from snstat.results import FixedPoint
 from snstat.theory.centred import centred_moments, second_moments
 from snstat.theory.correlation import correlation_fixed_points, every_correlation_fixed
@@ -19,6 +20,8 @@ from snstat.theory.linear import fixed_point_record, stable_first
 
 _LOWEST, _HIGHEST = 1e-12, 1e12
 _POINTS = 193
+# The farthest that activations are asked for at the largest q.
+_REACH = 1.375e7
 # What comes of no signal, where it is this little, is nothing: squares of it underflow.
 _NOTHING = 1e-290
 # |ln(q'/q)| below this is rounding: no sign is read off it.
@@ -46,8 +49,10 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
     or bias are extreme), stable ones first.
 
     ln(q'/q) is scanned on a logarithmic grid, touching points included. Where every q is a fixed
-    point, that with q = 1 represents them.
+    point, that with q = 1 represents them. Raises InvalidValueError for an activation that is not
+    known at all these q.
     """
+    require_functions(activation)
     square_gain = weight_gain * weight_gain
 
     def excess(log_q: float) -> float:
@@ -68,6 +73,8 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
     with np.errstate(divide="ignore", over="ignore"):
         images = square_gain * second_moments(activation, np.exp(grid)) + bias * bias
         values = np.log(images / np.exp(grid))
+    if activation.reach < math.inf and np.isnan(values).any():
+        raise _unknown(activation)
     moving = np.abs(values) > _ROUNDING
     if not moving.any() and bias == 0:
         return EnsembleSearch((_point(activation, 1.0, weight_gain, bias),), True, "keeps")
@@ -115,6 +122,15 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
         approached = bool(rises_below.all() and falls_above.all())
         found.append(_point(activation, q, weight_gain, bias, approached=approached))
     return EnsembleSearch(stable_first(found), False, "grows" if grows else "returns")
+
+
+def _unknown(activation: Activation) -> InvalidValueError:
+    return InvalidValueError(
+        "activation",
+        f"{activation.name}, known as far as ±{activation.reach:g}",
+        f"known to theory as far as ±{_REACH:g}",
+        "write phi and dphi so that neither overflows nor jumps there",
+    )
 
 
 def _root(excess: Callable[[float], float], low: float, high: float) -> float:

@@ -20,6 +20,7 @@ from snstat.activation import resolve
 from snstat.results import STATISTICS, InputMoments, within
 from snstat.stack import Stack
 from snstat.theory.by_layer import activations_of, units
+from snstat.theory.dead import is_told
 from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
@@ -124,7 +125,8 @@ def _dead(
         dead, neglected = half, np.where(known, 0.0, math.nan)
     for name, layers in activations_of(stack):
         if not resolve(name).flat:
-            known = np.isfinite(prediction.pre_second_moment[layers])
+            q = prediction.pre_second_moment[layers]
+            known = np.isfinite(q) & is_told(resolve(name), q)
             dead[layers] = neglected[layers] = np.where(known, 0.0, math.nan)
     return dead_with_silence(stack, batch, prediction, dead, neglected)
 

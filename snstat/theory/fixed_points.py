@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activation import ALPHA, LAMBDA, Activation, resolve, selu_with
+from snstat.activation import ALPHA, LAMBDA, Activation, Pair, resolve, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.initialisers import INITIALISERS
 from snstat.results import FixedPoint, FixedPointReport
@@ -26,7 +26,7 @@ MAX_STEPS = 10**6
 
 
 def fixed_points(
-    activation: str,
+    activation: str | Pair,
     *,
     map: str | None = None,  # noqa: A002  # the word of the contract
     weight_gain: float | None = None,
@@ -57,7 +57,7 @@ def fixed_points(
 
 
 def analyse(
-    activation: str,
+    activation: str | Pair,
     *,
     map: str | None = None,  # noqa: A002
     weight_gain: float | None = None,
@@ -141,7 +141,7 @@ def _same(solved: float, known: float) -> bool:
 
 
 def trajectory(
-    activation: str,
+    activation: str | Pair,
     mean: float,
     variance: float,
     depth: int,

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activation import Activation, resolve
+from snstat.activation import Activation, Pair, resolve
 from snstat.errors import InvalidValueError
 from snstat.theory.expectations import derivative_second_moment, moments
 from snstat.theory.pairs import pair_gap
@@ -20,10 +20,12 @@ from snstat.theory.quadrature import FloatArray
 
 # Pre-activations beyond this cannot be squared in double precision.
 LARGEST_MEAN, LARGEST_VARIANCE = 1e140, 1e280
+# A variance below this share of the squared mean has lost digits to rounding, to 1e-10 and more.
+_CANCELLED = 1e-12
 
 
 def unit_map(
-    activation: str,
+    activation: str | Pair,
     mean: npt.ArrayLike,
     variance: npt.ArrayLike,
     *,
@@ -58,11 +60,15 @@ def unit_moments(
     with np.errstate(over="ignore"):
         pre_mean, pre_variance = mean * weight_sum, variance * weight_square_sum
     require_bounded(pre_mean, pre_variance)
-    return moments(activation, pre_mean, pre_variance)
+    new_mean, new_variance = moments(activation, pre_mean, pre_variance)
+    if activation.custom:  # nobody says how to subtract the level that it is nearly constant at
+        lost = (pre_variance > 0) & (new_variance < _CANCELLED * np.square(new_mean))
+        new_variance = np.where(lost, math.nan, new_variance)[()]
+    return new_mean, new_variance
 
 
 def ensemble_map(
-    activation: str,
+    activation: str | Pair,
     mean: npt.ArrayLike,
     variance: npt.ArrayLike,
     *,
@@ -97,7 +103,7 @@ def ensemble_moments(
 
 
 def correlation_map(
-    activation: str,
+    activation: str | Pair,
     correlation: npt.ArrayLike,
     second_moment: npt.ArrayLike,
     *,
@@ -133,7 +139,7 @@ def correlation_map(
 
 
 def gradient_growth(
-    activation: str, second_moment: npt.ArrayLike, *, weight_gain: npt.ArrayLike = 1.0
+    activation: str | Pair, second_moment: npt.ArrayLike, *, weight_gain: npt.ArrayLike = 1.0
 ) -> FloatArray:
     """Return χ = G² E[φ'(√q z)²]: the factor by which the mean squared gradient changes per layer
     going backward, at pre-activation second moment q.

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from snstat.activation import resolve
+from snstat.errors import InvalidValueError
 from snstat.results import FixedPoint, Outlook
 from snstat.stack import Stack
 from snstat.theory.ensemble import ensemble_image, find_ensemble, zero_slope
@@ -17,8 +18,9 @@ from snstat.theory.predict import Prediction
 _ARRIVED = 1e-9
 
 
-def outlook(stack: Stack, prediction: Prediction) -> Outlook:
-    """Return what becomes of the stack's signal if it were continued, and of its gradients.
+def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
+    """Return what becomes of the stack's signal if it were continued, and of its gradients; None
+    for an activation that theory does not know at every size of signals.
 
     The limit is that of the map of the square layers, approached from the last second moment
     predicted (before a last layer of another activation): q moves in one direction only, to the
@@ -28,7 +30,10 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook:
     activation = resolve(stack.activation)
     gain, bias = stack.hidden_gain, stack.hidden_bias_std
     factor = _exponential(float(prediction.log_gradient[0]))
-    search = find_ensemble(activation, gain, bias)
+    try:
+        search = find_ensemble(activation, gain, bias)
+    except InvalidValueError:
+        return None
     hidden = stack.depth if stack.last is None else stack.depth - 1
     known = np.flatnonzero(np.isfinite(prediction.pre_second_moment))
     overflown = known.size == 0 or known[-1] < stack.depth

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import Activation
+from snstat.activation.structure import GRADED
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -26,8 +27,6 @@ _WIDE_RANGE, _WIDE_PANELS = 38.5, 56
 _TAIL_RATIO = 8.0
 # A panel this many decay lengths 1/|z| long follows exp(−z²/2) beyond a kink at z to rounding.
 _DECAY_LENGTHS, _TAIL_PANELS, _TAIL_START = 5.0, 6, 10.0
-# Poles of tanh lie π/2 from the origin: panels grow in proportion to the distance from 0.
-_GRADED = (0.0, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0, 36.0)
 # Below this standard deviation the panels in z are finer in x than the graded ones.
 _SMALL_STD = 0.5
 
@@ -103,7 +102,7 @@ def _edges(
 
 def _bends(activation: Activation, reach: float) -> tuple[float, ...]:
     """Return points x ≥ 0 between which a smooth activation is a polynomial, nearly."""
-    points = [edge * activation.bend for edge in _GRADED]
+    points = [edge * activation.bend for edge in GRADED]
     while activation.tail and points[-1] < reach:
         points.append(2.0 * points[-1])
     return tuple(points)

@@ -1,0 +1,168 @@
+"""An activation of the user's own: a pair of Python functions (φ, φ′), and how it is named.
+
+Its name is "custom:NAME:DIGEST": NAME is that of φ in Python, and DIGEST tells the values of both
+functions on a fixed set of points, so that different pairs have different names. A saved run keeps
+the name only; what it names then has no functions and no theory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.activation.base import Activation, FloatArray
+from snstat.activation.structure import Function, structure_of
+from snstat.errors import InvalidValueError
+
+CUSTOM = "custom"
+NAME = re.compile(rf"{CUSTOM}:[A-Za-z0-9_<>.]{{1,60}}:[0-9a-f]{{8}}")
+Pair = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+
+# What the digest is of, to so many decimals: rounding differs from machine to machine.
+_POINTS = np.concatenate([np.linspace(-20.0, 20.0, 161), np.linspace(-3.03, 3.01, 150)])
+_DECIMALS = 6
+_ELEMENTWISE = 1e-5
+WANTED = "two functions (phi, dphi) of a numpy array, which return an array of its shape"
+
+
+class PairName(str):  # noqa: SLOT000  # it has an attribute
+    """The name of an activation that is a pair of functions, with the activation itself.
+
+    Wherever a stack or a record carries the name, `resolve` finds the functions by it.
+    """
+
+    activation: Activation
+
+
+def checked(function: Callable[[Any], Any], word: str, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return what `function`, called `word` in messages, makes of `x`: same shape and dtype.
+
+    Raises InvalidValueError where it raises, or returns what is no array of real numbers of the
+    shape of `x`.
+    """
+    given = x.view()
+    given.flags.writeable = False
+    name = f"the result of {word}"
+    bound = f"an array of real numbers of shape {x.shape}, as it was given"
+    try:
+        with np.errstate(all="ignore"):
+            found = np.asarray(function(given))
+    except Exception as error:  # whatever a user's function raises
+        words = str(error).splitlines()
+        seen = f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
+        raise InvalidValueError(name, seen, bound) from error
+    if found.dtype.kind not in "fiub":
+        raise InvalidValueError(name, f"an array of {found.dtype}", bound)
+    if found.shape != x.shape:
+        seen = f"of shape {found.shape}"
+        cure = "numpy.full_like(x, c) is a constant" if found.ndim == 0 else ""
+        raise InvalidValueError(name, seen, bound, cure)
+    with np.errstate(all="ignore"):
+        return found.astype(x.dtype, copy=False)
+
+
+def of_pair(pair: Any, argument: str = "activation") -> Activation:
+    """Return the activation of a pair (φ, φ′) of functions that map arrays elementwise.
+
+    They are tried on small arrays of both dtypes first. Raises InvalidValueError for what is no
+    such pair, for an argument called `argument`.
+    """
+    if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(map(callable, pair))):
+        raise InvalidValueError(argument, pair, f"a name, or {WANTED}")
+    try:
+        return _of_functions(*pair)
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return _of_functions.__wrapped__(*pair)
+
+
+@lru_cache(maxsize=32)
+def _of_functions(phi: Callable[[Any], Any], dphi: Callable[[Any], Any]) -> Activation:
+    functions = []
+    digest = hashlib.sha256()
+    for function, word in ((phi, "phi"), (dphi, "dphi")):
+        _require_elementwise(function, word)
+        values = checked(function, word, _POINTS)
+        with np.errstate(all="ignore"):
+            digest.update((np.round(values, _DECIMALS) + 0.0).tobytes())
+        functions.append(_in_double(function, word))
+    word = re.sub(r"[^A-Za-z0-9_<>.]", "_", str(getattr(phi, "__name__", "") or "function"))[:60]
+    name = PairName(f"{CUSTOM}:{word}:{digest.hexdigest()[:8]}")
+    found = structure_of(*functions)
+    name.activation = Activation(
+        name,
+        f"the function {word} of Python",
+        "given as a pair of functions",
+        found.within(functions[0]),
+        found.within(functions[1]),
+        _unknown,
+        kinks=found.kinks,
+        flat=found.flat,
+        left=found.left,
+        right=found.right,
+        slopes=found.slopes,
+        bend=found.bend,
+        tail=True,
+        pair=(phi, dphi),
+        reach=found.reach,
+        underflow=found.underflow(lambda x: checked(dphi, "dphi", x)),
+    )
+    return name.activation
+
+
+def of_name(name: str) -> Activation:
+    """Return what is left of a pair in a file that names it: no functions, and no theory."""
+    return Activation(
+        name,
+        "a pair of functions, which a file does not hold",
+        "given as a pair of functions",
+        _unknown,
+        _unknown,
+        _unknown,
+        kinks=(-1.0, 0.0, 1.0),
+        reach=0.0,
+        underflow=0.0,
+    )
+
+
+def require_functions(activation: Activation) -> None:
+    """Raise InvalidValueError for a pair of which only the name is known."""
+    if activation.custom and activation.pair is None:
+        raise InvalidValueError(
+            "activation",
+            activation.name,
+            "one whose functions are known",
+            "a file keeps the name of a pair of functions only: it cannot be drawn again from the"
+            " file alone; call snstat.propagate with the pair",
+        )
+
+
+def _unknown(x: npt.ArrayLike) -> FloatArray:
+    return np.full(np.shape(x), math.nan)
+
+
+def _in_double(function: Callable[[Any], Any], word: str) -> Function:
+    def elementwise(x: FloatArray) -> FloatArray:
+        return checked(function, word, np.atleast_1d(np.asarray(x, np.float64))).reshape(
+            np.shape(x)
+        )
+
+    return elementwise
+
+
+def _require_elementwise(function: Callable[[Any], Any], word: str) -> None:
+    """Raise InvalidValueError unless a value depends on its own argument alone."""
+    for dtype in (np.float32, np.float64):
+        x = np.linspace(-2.1, 2.3, 15, dtype=dtype).reshape(3, 5)
+        whole, part = checked(function, word, x), checked(function, word, x[1:, ::-1].copy())
+        if not np.allclose(whole[1:, ::-1], part, rtol=_ELEMENTWISE, atol=1e-6, equal_nan=True):
+            seen = "other values for the same numbers elsewhere in the array, or in another call"
+            raise InvalidValueError(f"the result of {word}", seen, "elementwise, and not random")
