@@ -93,13 +93,10 @@ class Request:
             if baseline is not None:
                 given["seed"] = _seed(given, baseline, same_seed=same_seed)
             plan = _plan(before | given)
-        stack = None if plan is None else plan.stack
-        if saved is not None:
-            stack = stack_of(saved.stack)
+        stack = plan.stack if plan else stack_of(saved.stack) if saved else None
         if stack is not None:
             _require_layers(bounds, stack)
-        if baseline is not None and not same_seed and BASELINE_CODE in codes:
-            # Before anything runs.
+        if baseline is not None and not same_seed and BASELINE_CODE in codes:  # before any run
             require_trials("trials of the baseline", baseline.simulation.trials)
             if plan is not None:
                 require_trials("trials", plan.trials)

@@ -50,10 +50,11 @@ ARROWS = {
         "memory",
         "densities",
     },
-    "propagation": {"results", "plan"},
+    "propagation": {"results", "activation", "plan"},
     "checking": {
         "errors",
         "results",
+        "activation",
         "stack",
         "engine",
         "description",
