@@ -98,7 +98,12 @@ def test_metadata(wheel: Path) -> None:
     assert metadata["Version"] == __version__
     assert metadata["License-Expression"] == "MIT"
     assert metadata["Requires-Python"] == ">=3.11"
-    assert set(metadata.get_all("Requires-Dist", [])) == set(PROJECT["dependencies"])
+    extras = {
+        f"{entry}; extra == '{extra}'"
+        for extra, entries in PROJECT["optional-dependencies"].items()
+        for entry in entries
+    }
+    assert set(metadata.get_all("Requires-Dist", [])) == {*PROJECT["dependencies"], *extras}
 
 
 def test_sdist_holds_what_the_tests_need(distributions: Path) -> None:
@@ -127,8 +132,8 @@ def test_the_three_commands_run_elsewhere(installed: Path, tmp_path: Path) -> No
     # SELU's defining fixed point, to 12 digits: (mean, variance) = (0, 1).
     assert fixed["runs"][0]["fixed_points"][0]["variance"] == pytest.approx(1, abs=1e-12)
 
-    for kind, content in (("propagation", document), ("fixedpoint", fixed)):
-        schema = json.loads((CHECKOUT / f"snstat/schemas/{kind}-1.json").read_text("utf-8"))
+    for kind, content in (("propagation-2", document), ("fixedpoint-1", fixed)):
+        schema = json.loads((CHECKOUT / f"snstat/schemas/{kind}.json").read_text("utf-8"))
         Draft202012Validator(schema).validate(content)
 
     run(snstat, "plot", "run.json", "--kind", "trajectory", "-o", "run.png", cwd=tmp_path)
