@@ -30,9 +30,12 @@ def test_an_activation_stays_what_it_is():
 def test_what_is_no_name_is_told_with_the_nearest():
     with pytest.raises(UnknownNameError, match=r"last is 'reul'.*did you mean 'relu'"):
         resolve("reul", "last")
-    for value in (3, None, ["relu"], ""):
+    for value in (3, None, ""):
         with pytest.raises(UnknownNameError, match="activation is"):
             resolve(value)
+    # A list may hold a pair of functions; this one does not.
+    with pytest.raises(InvalidValueError, match=r"activation is \['relu'\].*two functions"):
+        resolve(["relu"])
 
 
 def test_an_activation_without_parameters_takes_none():

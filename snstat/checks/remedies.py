@@ -134,7 +134,7 @@ def standard(case: Case) -> InputMoments | None:
 
 def _standardized(case: Case) -> InputMoments | None:
     """Return the moments of the data standardized: exactly, or of a saved run, whose data are not
-    at hand, as if all samples had one length."""
+    at hand, as if all samples had one norm."""
     old = case.inputs
     standard = math.isclose(old.variance, 1.0, rel_tol=NEARLY) and abs(old.mean) <= NEARLY
     if standard or not 0 < old.variance < math.inf:

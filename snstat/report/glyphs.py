@@ -41,6 +41,7 @@ _PLAIN = str.maketrans(
         "σ": "sigma",
         "τ": "tau",
         "χ": "chi",
+        "ξ": "xi",
         "ω": "omega",
         **dict(zip(BLOCKS, LETTERS, strict=True)),
     }

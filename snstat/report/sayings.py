@@ -39,7 +39,9 @@ def stability_words(point: FixedPoint, *, continuum: bool = False) -> str:
     if point.stable and radius < MARGINAL:
         return "stable: perturbations vanish within one layer"
     if point.stable:
-        scale = "" if point.depth_scale is None else f" (by e in {_layers(point.depth_scale)})"
+        scale = (
+            "" if point.depth_scale is None else f" (depth scale ξ = {_layers(point.depth_scale)})"
+        )
         return f"stable: perturbations shrink {factor(radius)} per layer{scale}"
     return f"unstable: perturbations grow {factor(radius)} per layer"
 

@@ -120,7 +120,7 @@ def test_none_many_zero_and_infinity_are_said(report: FixedPointReport, sentence
         ({"depth_scale": None}, "stable: perturbations shrink ×0.783 per layer"),
         ({"spectral_radius": 1.0001, "stable": False}, "perturbations grow ×1.0001 per layer"),
         ({"spectral_radius": 0.99999988}, "perturbations shrink ×0.9999999 per layer"),
-        ({"depth_scale": 1.0}, "(by e in 1 layer)"),
+        ({"depth_scale": 1.0}, "(depth scale ξ = 1 layer)"),
     ],
 )
 def test_stability(changes: dict[str, object], words: str) -> None:
