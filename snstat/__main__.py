@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
+    from types import FrameType
 
 INTERRUPTED = 130  # as snstat.cli has it, which may not be there yet
 
 
+class Interrupts:
+    """Whether an interrupt (Ctrl-C) has arrived."""
+
+    seen = False
+
+
 def main() -> NoReturn:
-    """Run the program and exit: an interrupt during the first imports is no traceback either."""
-    sys.unraisablehook = interrupt_again
+    """Run the program and exit. An interrupt prints no traceback, even during the first imports."""
     try:
+        sys.unraisablehook = report_unraisable
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupt)
         from snstat.cli import main as program
 
         program()
@@ -24,13 +34,21 @@ def main() -> NoReturn:
         sys.exit(INTERRUPTED)
 
 
-def interrupt_again(lost: UnraisableHookArgs) -> None:
-    """Say again, a moment later, an interrupt that Python had nobody to tell: it came while some
-    callback ran, such as those of imports."""
+def report_unraisable(lost: UnraisableHookArgs) -> None:
+    """Handle an exception that Python cannot raise, because a callback or a finaliser raised it.
+
+    A KeyboardInterrupt is raised again a moment later, in the main thread. After an interrupt,
+    errors of finalisers are ignored: their objects may be half built.
+    """
     if issubclass(lost.exc_type, KeyboardInterrupt):
         _thread.start_new_thread(_interrupt_soon, ())
-    else:
+    elif not Interrupts.seen:
         sys.__unraisablehook__(lost)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    Interrupts.seen = True
+    raise KeyboardInterrupt
 
 
 def _interrupt_soon() -> None:

@@ -90,14 +90,14 @@ def command(
     _require_places(output, write_baseline)
     requests = Requests(ctx, saved, config, given, write_baseline, only).all()
     with ExitStack() as files:
+        files.enter_context(_interrupt_reported())
         write = files.enter_context(text_output(output))
         kept = files.enter_context(whole_file(write_baseline)) if write_baseline else None
         checks, runs, seconds = [], [], []
         began = time.perf_counter()
         for request, run in _carried_out(requests):
             if run.partial and request.plan is not None:
-                notice("interrupted: a part of a run is not judged")
-                ctx.exit(130)
+                raise KeyboardInterrupt
             runs.append(run)
             with _located(request), looking_bar(f"remedies for {request.name}") as tick:
                 checks.append(request.judge(run, tick=tick))
@@ -151,6 +151,16 @@ def _carried_out(
             ):
                 simulated = plan.run(progress)
             yield request, simulated
+
+
+@contextmanager
+def _interrupt_reported() -> Iterator[None]:
+    """Say why an interrupted command shows no verdict."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        notice("interrupted: a part of a run is not judged")
+        raise
 
 
 @contextmanager
