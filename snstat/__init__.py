@@ -1,6 +1,6 @@
 """Activation statistics of deep networks: theory beside simulation, layer by layer.
 
-Importing this package is cheap: numpy, numba, scipy and matplotlib load when first needed.
+Importing this package is cheap: numpy, numba, scipy and matplotlib are imported on first use.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
     from types import FrameType
 
-INTERRUPTED = 130  # as snstat.cli has it, which may not be there yet
+INTERRUPTED = 130  # the value in snstat.cli, which may not be imported yet
 
 
 class Interrupts:

@@ -11,16 +11,16 @@ from snstat.errors import InvalidValueError
 
 Number = int | float
 
-# No number needs more; it bounds the parser's work and the digits of integers.
+# The longest text that is parsed. It bounds the parser's work and the digits of integers.
 MOST_LETTERS = 200
-# Whole powers are exact up to so many bits, floats beyond.
+# Powers of whole numbers are exact up to this many bits and floats beyond.
 MOST_BITS = 1024
 EXAMPLES = "write for example 1.5, 1e-3, 2/3 or sqrt(2)"
 WHOLE_EXAMPLES = "write for example 64, 1e3 or 2**10"
 
 
 def _power(base: Number, exponent: Number) -> Number:
-    """Return a power: exact where it is a whole number of bounded size, real in any case."""
+    """Return base**exponent: an exact integer of bounded size, or else a real float."""
     exact = isinstance(base, int) and isinstance(exponent, int) and exponent >= 0
     if exact and int(base).bit_length() * exponent <= MOST_BITS:
         power: int = int(base) ** int(exponent)
@@ -44,10 +44,10 @@ _FUNCTIONS: dict[str, Callable[[Number], Number]] = {"sqrt": math.sqrt}
 
 
 def real(name: str, text: str) -> float:
-    """Return the number that `text` is: a decimal, or arithmetic on decimals.
+    """Return the number written in `text`: a decimal, or arithmetic on decimals.
 
-    Operators are ``+ - * / // **``, parentheses and ``sqrt``. "inf" and "nan" are numbers here;
-    bounds are for the caller. Raises InvalidValueError for an argument called `name`.
+    Operators are ``+ - * / // **``, parentheses and ``sqrt``. "inf" and "nan" are accepted; the
+    caller checks bounds. Raises InvalidValueError, which names the argument `name`.
     """
     try:
         return float(text)
@@ -60,9 +60,9 @@ def real(name: str, text: str) -> float:
 
 
 def whole(name: str, text: str) -> int:
-    """Return the whole number that `text` is, as `real` reads it: 1e3 is 1000, exactly.
+    """Return the whole number written in `text`, in the notation of `real`: 1e3 is exactly 1000.
 
-    Raises InvalidValueError for an argument called `name`.
+    Raises InvalidValueError, which names the argument `name`.
     """
     if len(text) <= MOST_LETTERS:
         try:
@@ -86,7 +86,7 @@ def _remedy(error: Exception, examples: str) -> str:
 def _evaluate(text: str) -> Number:
     """Return the value of an arithmetic expression.
 
-    Raises ValueError for anything else, ArithmeticError for a result that is no number.
+    Raises ValueError for anything else, ArithmeticError for a result that is not a number.
     """
     if len(text) > MOST_LETTERS:
         raise ValueError("too long")

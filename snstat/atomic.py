@@ -11,17 +11,17 @@ from typing import IO, Any
 
 from snstat.errors import OutputFileError, quoted
 
-# Temporary files that exist now, for who must leave without unwinding.
+# Temporary files that exist now. A program that exits without unwinding removes them.
 _unfinished: set[str] = set()
 
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterator[IO[Any]]:
-    """Open `path` for writing; it appears, or changes, only if the block ends without an error.
+    """Open `path` for writing. It appears or changes only if the block ends without an error.
 
     The text goes to a temporary file in the same folder, which is renamed over `path` at the end
-    and removed on any error. A path that exists and is no regular file (a pipe, /dev/null) is
-    written directly. Raises OutputFileError at once where writing cannot succeed.
+    and removed on any error. A path that exists and is not a regular file (a pipe, /dev/null)
+    is written directly. Raises OutputFileError at once if writing cannot succeed.
     """
     given = os.fspath(path)
     if not given:

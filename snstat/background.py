@@ -1,4 +1,4 @@
-"""Work that goes on in a thread of its own while something else is done."""
+"""Work in a background thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def aside(work: Callable[[], T]) -> Callable[[], T]:
-    """Start `work` in a thread of its own; what is returned waits for its result or its error.
+    """Start `work` in a thread; return a function that waits for its result or raises its error.
 
     The thread is a daemon: an interrupted program does not wait for it.
     """
@@ -20,7 +20,7 @@ def aside(work: Callable[[], T]) -> Callable[[], T]:
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # raised again where the result is wanted
+        except BaseException as error:  # noqa: BLE001  # raised again when the result is asked for
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

@@ -1,4 +1,4 @@
-"""What a saved run says of its data, from its JSON form: looked at before it is relied on."""
+"""The record of a run's data, parsed from JSON and validated."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from snstat.stack import integer, number
 # More classes than any version writes.
 MOST_CLASSES = 256
 MOST_SAMPLES = 2**63
-# Means of squares in a file agree to the rounding of their sums.
+# Relative tolerance between means of squares in a file, for the rounding of their sums.
 AGREE = 1e-9
 
 
 def parse_data(form: Any, batch: int) -> DataSummary | None:
-    """Return what `form` says of data of which a trial takes `batch` samples, None for null."""
+    """Return the data record in `form`, None for null. Each trial takes `batch` samples."""
     if form is None:
         return None
     entries = entries_of("data", form)
@@ -37,18 +37,18 @@ def _norms(entries: dict[str, Any], batch: int) -> NormClasses:
     if not 1 <= size <= MOST_CLASSES or any(len(column) != size for column in columns.values()):
         raise FormError(
             f"norms have {', '.join(f'{len(value)} of {name}' for name, value in columns.items())},"
-            f" but must have as many of each, 1 to {MOST_CLASSES}"
+            f" but must have equally many of each, 1 to {MOST_CLASSES}"
         )
     seconds = tuple(_real("second_moment", value, math.inf) for value in columns["second_moment"])
     count = tuple(integer("count", value, 1, MOST_SAMPLES) for value in columns["count"])
     cosine = tuple(_cosines(row, size) for row in columns["cosine"])
     largest = _real("norms.largest", entry_of("norms", entries, "largest"), math.inf)
     if list(seconds) != sorted(seconds):
-        raise FormError("second_moment of norms does not rise from class to class")
+        raise FormError("second_moment of norms does not increase from class to class")
     if largest < seconds[-1] * (1.0 - AGREE):
         raise FormError(f"norms.largest is {largest:g}, but must be at least {seconds[-1]:g}")
     if sum(count) < batch:
-        raise FormError(f"norms are of {sum(count)} samples, but the batch has {batch}")
+        raise FormError(f"norms count {sum(count)} samples, but the batch has {batch}")
     return NormClasses(seconds, count, cosine, largest)
 
 
@@ -63,6 +63,6 @@ def _cosines(row: Any, size: int) -> tuple[float, ...]:
 
 
 def _real(name: str, value: Any, high: float) -> float:
-    if isinstance(value, str | bool):  # float() would take them
+    if isinstance(value, str | bool):  # float() would accept them
         raise FormError(f"{name} is {quoted(value)}, but must be a number")
     return number(name, value, 0.0, high)

@@ -1,4 +1,4 @@
-"""Measured densities of activations beside their law at infinite width."""
+"""Measured densities of activations beside those at infinite width."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def atoms_of(stack: Stack, layer: int) -> tuple[float, ...]:
-    """Return the values that the activations of a layer take with a probability of their own."""
+    """Return the atoms of a layer: values that activations take with positive probability."""
     return () if layer == 0 else atom_values(resolve(stack.activation_of(layer)))
 
 
 def beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
-    """Return the record of `histograms`, the layers of `plan` ascending, with their law."""
+    """Return the record of `histograms` (layers ascending) with densities at infinite width."""
     stack, rows = plan.stack, len(histograms)
     atoms = sorted({atom for entry in histograms for atom in atoms_of(stack, entry.layer)})
     shares, chances = np.full((2, rows, len(atoms)), math.nan)
@@ -58,7 +58,7 @@ def beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
 
 
 def _input_law(plan: Plan, edges: FloatArray) -> FloatArray:
-    """Return the density of drawn inputs; of data nothing is known."""
+    """Return the density of drawn inputs, NaN for data."""
     mean, std = plan.inputs.parameters
     if mean is None or std is None:
         return np.full(len(edges) - 1, math.nan)

@@ -1,4 +1,4 @@
-"""What a stack is, in a record: two stacks have equal records if they draw the same networks."""
+"""The record of a stack. Stacks that draw the same networks have equal records."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from snstat.results import DrawnLayers, StackSummary
 from snstat.stack import DenseLayer, Stack
 
-# Settings that the initialiser decides on where nobody else does.
+# Settings that default to the initialiser's values.
 SETTINGS = ("weight_gain", "weight_std", "bias_std")
 
 
 def summary_of(stack: Stack) -> StackSummary:
-    """Return the stack as results describe it."""
+    """Return the record of `stack`."""
     return StackSummary(
         stack.activation,
         stack.depth,
@@ -33,7 +33,7 @@ def summary_of(stack: Stack) -> StackSummary:
 
 
 def settings_of(summary: StackSummary) -> dict[str, Any]:
-    """Return the arguments of `Stack.build` that describe the stack, but for its input width."""
+    """Return the arguments of `Stack.build` that describe the stack, except its input width."""
     names: tuple[str, ...] = ("activation", "init")
     names += ("depth", "width") if summary.widths is None else ("widths",)
     names += () if summary.last is None else ("last",)
@@ -50,15 +50,15 @@ def stack_of(summary: StackSummary) -> Stack:
 
 
 def _drawn(stack: Stack) -> Iterator[DrawnLayers]:
-    """Yield what the layers draw, equal ones in a row together."""
+    """Yield the distributions of the layers, with consecutive equal layers as one entry."""
     for draws, group in groupby(stack.segments(), key=lambda segment: _draws(segment[2])):
         (first, count, _), *others = group
         yield DrawnLayers(first, first + count + sum(more for _, more, _ in others) - 1, *draws)
 
 
 def _draws(layer: DenseLayer) -> tuple[int, str, str, float, str, float]:
-    """Return units and activation, and the distribution and standard deviation of the weights and
-    of the biases."""
+    """Return units, activation, distribution and standard deviation of the weights, and
+    distribution and standard deviation of the biases."""
     std = math.sqrt(layer.square_gain / layer.fan_in)
     return (
         layer.fan_out,

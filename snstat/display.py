@@ -1,4 +1,4 @@
-"""How a result shows itself to a person in Python: table, notebook page, picture, data frame."""
+"""How Python shows a result: table, notebook HTML, figure, data frame."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from snstat.checks.case import Case
     from snstat.report.figures import Options
 
-# A prompt without a terminal, such as that of a notebook's log.
+# The width of a table without a terminal, as in a notebook's log.
 DEFAULT_COLUMNS = 80
 
 
@@ -44,7 +44,7 @@ def run_html(run: Run) -> str:
 
 
 def run_frame(run: Run) -> Any:
-    """Return `run` as a pandas DataFrame in long form: see `snstat.results.Run.to_frame`."""
+    """Return `run` as a pandas DataFrame in long form; see `snstat.results.Run.to_frame`."""
     try:
         import pandas as pd
     except ImportError:
@@ -68,8 +68,8 @@ def run_frame(run: Run) -> Any:
 
 
 def trajectory_options(runs: Sequence[Run], **others: Any) -> Options:
-    """Return how to draw `runs`, with what the record itself does not hold: the gradient by theory
-    and the target of each. `others` are fields of `Options`."""
+    """Return the options for drawing `runs`, with what their records lack: the theoretical
+    gradient and the target of each run. `others` are further fields of `Options`."""
     from snstat.report.figures import Options
 
     cases = [_case(run) for run in runs]
@@ -83,7 +83,7 @@ def trajectory_options(runs: Sequence[Run], **others: Any) -> Options:
 
 
 def _case(run: Run) -> Case | None:
-    """Return what the rules look at, None for a run that they cannot judge."""
+    """Return the case that the rules judge, None if they cannot judge the run."""
     try:
         return Request.build({}, saved=run).case(run)
     except SnstatError:
@@ -91,7 +91,7 @@ def _case(run: Run) -> Case | None:
 
 
 def _verdict(run: Run) -> Check | None:
-    """Return the verdict on `run`, None where what was saved does not allow one."""
+    """Return the verdict on `run`, None if the saved data do not allow one."""
     try:
         return verdict_on(run)
     except SnstatError:

@@ -1,6 +1,6 @@
-"""What can go wrong, as values: each error carries what a caller needs to recover.
+"""Errors that carry what a caller needs to recover.
 
-Every message names the value seen, the bound it broke and what to try.
+Every message names the value seen, the bound it violates and what to try.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from reprlib import Repr
 
-# What a message quotes of a value, of a file's name, and of another program's complaint.
+# Most characters of a value, of a path and of another program's message in our messages.
 MOST_QUOTED = 100
 MOST_OF_A_PATH = 200
 MOST_OF_A_REASON = 300
 
-# Looks at a few elements only, of whatever size the value is.
+# Reads only a few elements, however large the value is.
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = MOST_QUOTED
 
 
 def printable(text: str, most: int) -> str:
-    """Return `text` as one line of at most `most` characters that no terminal obeys.
+    """Return `text` as one line of at most `most` characters without control characters.
 
-    White space becomes single blanks, control characters escapes; of a longer text the middle is
-    left out.
+    White space becomes single spaces and control characters become escapes. The middle of a longer
+    text is left out.
     """
     if len(text) > most:
         text = f"{text[: most * 2 // 3]}...{text[-(most // 3) + 3 :]}"
@@ -33,7 +33,7 @@ def printable(text: str, most: int) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return `text` with escapes for all that a terminal may obey or cannot show."""
+    """Return `text` with escapes for all characters that are not printable."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -41,35 +41,35 @@ def quoted(value: object) -> str:
     """Return `value` as a message quotes it: its repr, printable and short."""
     try:
         text = _SHORT.repr(value)
-    except ValueError:  # an int of more digits than Python writes out
+    except ValueError:  # an int with more digits than Python prints
         text = f"a {type(value).__name__} of thousands of digits"
     return printable(text, MOST_QUOTED)
 
 
-# Writes the name of an argument, which Python calls `weight_gain`, for who reads the message.
+# Writes the name of an argument (`weight_gain` in Python) for the reader of the message.
 Spelling = Callable[[str], str]
-# Names of arguments inside a sentence: as flags, or with an underscore.
+# Names of arguments in a sentence: flags, or words with an underscore.
 _ARGUMENT = re.compile(r"(?<![\w-])--([a-z][a-z-]*)|(?<![\w./-])([a-z]+(?:_[a-z]+)+)(?![\w./-])")
 
 
 def python_spelling(name: str) -> str:
-    """Return the name of an argument as Python has it."""
+    """Return the name of an argument as Python spells it."""
     return name
 
 
 def spelled(text: str, spell: Spelling) -> str:
-    """Return `text` with the names of arguments in it as `spell` writes them."""
+    """Return `text` with the names of arguments spelled by `spell`."""
     return _ARGUMENT.sub(lambda found: spell((found[1] or found[2]).replace("-", "_")), text)
 
 
 class SnstatError(Exception):
-    """Base of every error that snstat raises on purpose.
+    """Base class of every error that snstat raises on purpose.
 
     The message names arguments as Python does: `weight_gain`.
     """
 
-    def told(self, spell: Spelling) -> str:  # noqa: ARG002  # those that name arguments do more
-        """Return the message with names of arguments as `spell` writes them: `--weight-gain`."""
+    def told(self, spell: Spelling) -> str:  # noqa: ARG002  # subclasses use it
+        """Return the message with arguments spelled by `spell`, for example `--weight-gain`."""
         return str(self)
 
 
@@ -84,7 +84,7 @@ class InvalidValueError(SnstatError, ValueError):
         super().__init__(self.told(python_spelling))
 
     def told(self, spell: Spelling) -> str:
-        """Return the message with names of arguments as `spell` writes them."""
+        """Return the message with names of arguments spelled by `spell`."""
         name = spell(self.name) if self.name.isidentifier() else spelled(self.name, spell)
         advice = f"; {spelled(self.remedy, spell)}" if self.remedy else ""
         return f"{name} is {quoted(self.value)}, but must be {spelled(self.bound, spell)}{advice}"
@@ -97,7 +97,7 @@ class UnknownNameError(InvalidValueError):
         self, name: str, value: object, known: Iterable[str], aliases: Iterable[str] = ()
     ) -> None:
         self.known = sorted(known)
-        # Nothing long is a slip of the fingers, and comparing it takes long.
+        # A long value is not a typing error, and comparing it is slow.
         word = value if isinstance(value, str) and len(value) <= MOST_QUOTED else ""
         names = {entry.lower(): entry for entry in (*aliases, *self.known)}
         near = get_close_matches(word.lower(), names, n=1, cutoff=0.5)
@@ -107,14 +107,14 @@ class UnknownNameError(InvalidValueError):
 
 
 class InputFileError(SnstatError):
-    """A file that cannot be used: `path`, the `reason` it cannot, and a `remedy`."""
+    """A file that cannot be used. Attributes: `path`, `reason` and `remedy`."""
 
     def __init__(self, path: object, reason: str, remedy: str = "") -> None:
         self.path, self.reason, self.remedy = path, reason, remedy
         super().__init__(self.told(python_spelling))
 
     def told(self, spell: Spelling) -> str:
-        """Return the message with names of arguments in the remedy as `spell` writes them."""
+        """Return the message with names of arguments in the remedy spelled by `spell`."""
         advice = f"; {spelled(self.remedy, spell)}" if self.remedy else ""
         where = printable(escaped(str(self.path)), MOST_OF_A_PATH)
         return f"{where}: {printable(self.reason, MOST_OF_A_REASON)}{advice}"
@@ -129,4 +129,4 @@ class NoSolutionError(SnstatError):
 
 
 class NotConvergedError(SnstatError):
-    """A numerical method stopped short of its tolerance."""
+    """A numerical method did not reach its tolerance."""

@@ -1,4 +1,4 @@
-"""Reading JSON forms: what stands where, or what is wrong with it."""
+"""Readers of parsed JSON: they return a value or raise FormError with what is wrong."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from snstat.stack import number
 
 
 class FormError(ValueError):
-    """A JSON form that no run has."""
+    """Parsed JSON that does not describe a run."""
 
 
 def entries_of(what: str, form: Any) -> dict[str, Any]:
-    """Return `form`, a JSON object."""
+    """Return `form` if it is a JSON object."""
     if not isinstance(form, dict):
         raise FormError(f"{what} is {quoted(form)}, but must be an object")
     return form
@@ -29,7 +29,7 @@ def list_of(key: str, form: dict[str, Any]) -> list[Any]:
 
 
 def entry_of(what: str, form: dict[str, Any], key: str) -> Any:
-    """Return what stands under `key`."""
+    """Return the value under `key`."""
     if key not in form:
         raise FormError(f"{what} has no {key!r}")
     return form[key]

@@ -1,4 +1,4 @@
-"""How weights are drawn: one table from the name of a scheme to its distribution and gain."""
+"""Initialisers: one table from the name of a scheme to its distribution and gain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Distribution = Literal["normal", "uniform", "truncated_normal", "orthogonal"]
 
 # Standard deviation of a standard normal cut at ±2: √(1 − 4 ϕ(2)/P(|z| < 2)).
 TRUNCATED_STD = 0.87962566103423975
-# Fourth cumulant over squared variance of the weights.
+# Excess kurtosis of the weights: fourth cumulant over squared variance.
 EXCESS: Mapping[str, float] = MappingProxyType(
     {"normal": 0.0, "uniform": -1.2, "truncated_normal": -0.63446328287035049, "orthogonal": 0.0}
 )
@@ -21,10 +21,10 @@ EXCESS: Mapping[str, float] = MappingProxyType(
 class Initialiser:
     """How one layer's weights are drawn.
 
-    `square_gain(fan_in, fan_out)` is G², weights having variance G²/fan_in; the variance of the
-    uniform biases that come with the scheme is `bias_square_gain`/fan_in. Orthogonal weights have
-    orthonormal rows or columns, whichever are fewer, as torch.nn.init.orthogonal_ draws them: where
-    there are more units than inputs, G² is fan_in/fan_out.
+    `square_gain(fan_in, fan_out)` is G²: weights have variance G²/fan_in. The scheme's own uniform
+    biases have variance `bias_square_gain`/fan_in. Orthogonal weights have orthonormal rows or
+    columns, whichever are fewer, as in torch.nn.init.orthogonal_. With more units than inputs, G²
+    is fan_in/fan_out.
     """
 
     name: str
@@ -43,7 +43,7 @@ def _he(_fan_in: int, _fan_out: int) -> float:
 
 
 def _saxe(fan_in: int, fan_out: int) -> float:
-    # A matrix with orthonormal rows or columns, whichever are fewer: its entries have variance
+    # With orthonormal rows or columns, whichever are fewer, the entries have variance
     # 1/max(fan_in, fan_out).
     return fan_in / max(fan_in, fan_out)
 
@@ -59,7 +59,7 @@ def _third(_fan_in: int, _fan_out: int) -> float:
 _LECUN = "LeCun, Bottou, Orr, Müller, Efficient BackProp (1998)"
 _HE = "He, Zhang, Ren, Sun, Delving Deep into Rectifiers, arXiv:1502.01852"
 _GLOROT = "Glorot, Bengio, Understanding the difficulty of training deep networks (2010)"
-_KERAS = "cut at two standard deviations and rescaled to its variance, as Keras and JAX draw it"
+_KERAS = "cut at two standard deviations and rescaled to its variance, as in Keras and JAX"
 _SAXE = "Saxe, McClelland, Ganguli, Exact solutions to nonlinear dynamics, arXiv:1312.6120"
 _TORCH = "torch.nn.Linear: weights and biases uniform on ±1/√fan_in"
 

@@ -1,4 +1,4 @@
-"""How much memory there is, and what asks for more of it than that."""
+"""The memory of this machine, and a check that work fits into it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from snstat.errors import InvalidValueError
 
 
 def physical_memory() -> float:
-    """Return the bytes of memory of this machine, infinity where it does not tell."""
+    """Return the bytes of memory of this machine, infinity if unknown."""
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
@@ -23,6 +23,6 @@ def require_memory(needed: float, remedy: str) -> None:
         raise InvalidValueError(
             "memory needed",
             f"{needed / 2**30:,.0f} GiB",
-            f"at most {available / 2**30:,.0f} GiB, what this machine has",
+            f"at most {available / 2**30:,.0f} GiB, the memory of this machine",
             remedy,
         )

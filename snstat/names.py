@@ -1,4 +1,4 @@
-"""Names of tables as people write them: in any case, LeakyReLU or leaky-relu, by an alias."""
+"""Look-up of names in any case, with or without hyphens, or by an alias."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from snstat.errors import UnknownNameError
 
-# Names that other frameworks have for ours.
+# Names that other frameworks use.
 ACTIVATION_ALIASES: Mapping[str, str] = MappingProxyType({"swish": "silu", "linear": "identity"})
 INIT_ALIASES: Mapping[str, str] = MappingProxyType(
     {
@@ -22,10 +22,10 @@ NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 def known(
     name: str, value: object, names: Collection[str], aliases: Mapping[str, str] = NO_ALIASES
 ) -> str:
-    """Return which of `names` `value` is.
+    """Return the entry of `names` that `value` means: leaky_relu for LeakyReLU or leaky-relu.
 
-    `aliases` are other names for some of them: "swish" of "silu". Raises UnknownNameError for an
-    argument called `name`, with the nearest name that is known.
+    `aliases` maps other names to them, such as "swish" to "silu". Raises UnknownNameError, which
+    names the argument `name` and suggests the nearest known name.
     """
     if isinstance(value, str):
         if value in names:

@@ -1,4 +1,4 @@
-"""A request, validated, and what carries it out: simulate, predict, put both into one record."""
+"""A validated request and its execution: simulate, predict, put both into one record."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LESS = "use a smaller --width, --batch, --trials, --threads or --depth"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A validated request: which stack, fed with what, simulated how often."""
+    """A validated request: a stack, its inputs, and how it is simulated."""
 
     stack: Stack
     inputs: Inputs
@@ -88,7 +88,7 @@ class Plan:
         backward: bool = False,
         keep_trials: bool = False,
     ) -> Plan:
-        """Return the plan for the arguments of `propagate`, or raise what is wrong with them."""
+        """Return the plan for the arguments of `propagate`. Raises SnstatError for invalid ones."""
         trials = integer("trials", trials, 1, MAX_TRIALS)
         seed = integer("seed", seed, 0, MAX_SEED)
         from snstat.engine.samplers import choose_sampler
@@ -110,8 +110,8 @@ class Plan:
         prepared = {"standardize": bool(standardize), "flatten": bool(flatten)}
         source = _resolve_inputs(inputs, stack.input_width, batch, input_mean, input_std, prepared)
         if widths is not None and source.width != stack.input_width:
-            bound = f"as wide as the inputs at first: {source.width}"
-            raise InvalidValueError("widths", widths, bound, f"begin with {source.width}")
+            bound = f"a list that begins with {source.width}, the width of the inputs"
+            raise InvalidValueError("widths", widths, bound)
         stack = replace(stack, input_width=source.width)
         chosen = choose_sampler(stack, source.batch, sampler, backward=backward)
         if threads is not None:
@@ -122,9 +122,9 @@ class Plan:
 
     @classmethod
     def of(cls, run: Run) -> Plan:
-        """Return the plan that `run` carried out, so that it can be simulated again.
+        """Return the plan of `run`, so that it can be simulated again.
 
-        Raises InvalidValueError where its data are no longer what they were.
+        Raises InvalidValueError if its data have changed.
         """
         plan = cls.build(**options_of(run))
         was = run.simulation.inputs_digest
@@ -155,12 +155,12 @@ class Plan:
 
     @property
     def summary(self) -> StackSummary:
-        """The stack as results describe it."""
+        """The record of the stack."""
         return summary_of(self.stack)
 
     @property
     def simulation(self) -> Simulation:
-        """How the network is sampled, as results describe it."""
+        """The record of how the network is simulated."""
         source = self.inputs
         mean, std = source.parameters
         return Simulation(
@@ -181,7 +181,7 @@ class Plan:
         from snstat.engine.simulate import simulate
 
         source = self.inputs
-        moments = source.moments()  # which reads data to the end, and may object to them
+        moments = source.moments()  # reads all data, and raises if they cannot be used
         theory, digest = aside(lambda: self.predict(moments)), aside(source.digest)
         measured = simulate(
             self.stack,
@@ -227,8 +227,8 @@ class Plan:
         )
 
     def predict(self, moments: InputMoments) -> tuple[Prediction, FiniteWidth, Outlook | None]:
-        """Return what theory says of every layer, at infinite width and at this one, and of the
-        stack as a whole."""
+        """Return what theory predicts for every layer, at infinite width and at this width, and
+        for the stack as a whole."""
         from snstat.theory.finite_width import finite_width
         from snstat.theory.outlook import outlook
         from snstat.theory.predict import predict
@@ -239,12 +239,12 @@ class Plan:
         return prediction, corrected, outlook(self.stack, prediction)
 
     def densities(self, layers: Sequence[int]) -> Densities:
-        """Simulate again and return the densities of the activations at `layers`, ascending, with
-        their law at infinite width."""
+        """Simulate again and return the densities of the activations at `layers` (ascending),
+        with those at infinite width."""
         from snstat.densities import atoms_of, beside_law
         from snstat.engine.densities import densities
 
-        # All activations of a layer at once, in float64, and what is made of them.
+        # All activations of a layer at once, in float64, and arrays computed from them.
         pooled = self.trials * self.inputs.batch * max(self.stack.width, self.inputs.width)
         statistics = self.trials * layers[-1] * 9 * len(MEASURED)
         require_memory(self._footprint("dense") + 3 * 8 * pooled + statistics, LESS)
@@ -261,7 +261,7 @@ class Plan:
 
 
 def options_of(run: Run) -> dict[str, Any]:
-    """Return the arguments of `propagate` that describe what `run` carried out."""
+    """Return the arguments of `propagate` that reproduce `run`."""
     simulation = run.simulation
     return settings_of(run.stack) | {
         "batch": simulation.batch,
@@ -287,7 +287,7 @@ def gradient_statistic(
     keep_trials: bool = False,
 ) -> Statistic:
     """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory at
-    infinite width and at this one, and what the latter neglects."""
+    infinite width and at this width, and the size of the terms that the latter neglects."""
     trials = len(log_gradient)
     with np.errstate(over="ignore", invalid="ignore"):
         mean = log_gradient.mean(axis=0)
@@ -313,7 +313,7 @@ def _resolve_inputs(
     std: float | None,
     prepared: dict[str, bool],
 ) -> Inputs:
-    """Return where layer 0 comes from, validated."""
+    """Return the validated source of layer 0."""
     from snstat.engine.arrays import as_array
     from snstat.engine.datafile import open_array
     from snstat.engine.inputs import DEFAULT_BATCH, DRAWN, DrawnInputs, check_data
@@ -326,13 +326,13 @@ def _resolve_inputs(
         for name, asked in prepared.items():
             if asked:
                 raise InvalidValueError(
-                    name, asked, "left out with drawn inputs", "it is for data of your own"
+                    name, asked, "left out with drawn inputs", "it applies to data of your own only"
                 )
         return DrawnInputs(inputs, width, DEFAULT_BATCH if batch is None else batch, mean, std)
     for name, value in (("input_mean", mean), ("input_std", std)):
         if value is not None:
             raise InvalidValueError(
-                name, value, "left out with data of your own", "it describes drawn inputs only"
+                name, value, "left out with data of your own", "it applies to drawn inputs only"
             )
     if isinstance(inputs, str | os.PathLike):
         return check_data(open_array(inputs), os.fspath(inputs), batch, **prepared)

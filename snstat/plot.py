@@ -1,7 +1,7 @@
-"""The pictures of `snstat plot` in Python: each function returns matplotlib axes.
+"""The figures of `snstat plot` in Python. Each function returns matplotlib axes.
 
-Figures belong to `matplotlib.pyplot`, so that a notebook shows them and `plt.show()` does
-elsewhere; with `ax`, one statistic is drawn on axes of your own.
+Figures belong to `matplotlib.pyplot`: a notebook shows them, and elsewhere `plt.show()` does. With
+`ax`, one statistic is drawn on your own axes.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ def trajectory(
     Parameters
     ----------
     *runs
-        What `snstat.propagate` or `snstat.load` returns; more than seven get axes of their own.
+        Results of `snstat.propagate` or `snstat.load`; more than seven get separate axes.
     statistics
-        Names of statistics; by default mean, variance and what is known of cosine and gradient.
+        Names of statistics; by default mean, variance, and cosine and gradient if known.
     residuals
         Add axes with z, (estimate − theory)/standard error, below each.
     caption
-        Tell network, trials and seed at the foot.
+        Write network, trials and seed below the axes.
     style
         "light" or "dark".
     size
@@ -91,7 +91,7 @@ def histogram(run: Run, layers: Sequence[int] | None = None, *, style: str = "li
     axes.
 
     `layers` are ascending; by default 0, 1, 2, 4, 8, ... and the last. Raises SnstatError for a run
-    that cannot be made again.
+    that cannot be reproduced.
     """
     from snstat.report import figures
     from snstat.report.selection import LOG

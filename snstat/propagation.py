@@ -41,64 +41,64 @@ def propagate(
     keep_trials: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Run:
-    """Push inputs through random networks and report every layer, theory beside simulation.
+    """Propagate inputs through random networks and report every layer, theory beside simulation.
 
     Parameters
     ----------
     activation : str or pair of functions
         A name of `snstat.activations`, or (phi, dphi): two functions that map a numpy array of the
         pre-activations, (units, batch) of `dtype`, elementwise to φ and to φ′. They are called from
-        several threads. A unit whose dphi is 0 for every sample counts as dead. Theory is NaN where
-        the two are not smooth between a few kinks, or one is not the derivative of the other.
+        several threads. A unit whose dphi is 0 for every sample counts as dead. Theory is NaN if
+        phi is not smooth between a few kinks, or if dphi is not its derivative.
     depth, width : int
-        Layers, and units in every layer, the input included: 64 and 1024.
+        Layers, and units in every layer including the input. Defaults: 64 and 1024.
     widths : str or sequence of int, optional
-        Units of the input and of each layer, instead of both: "784,512*3,10" or
+        Units of the input and of each layer, instead of `depth` and `width`: "784,512*3,10" or
         [784, 512, 512, 512, 10].
     last : str, optional
-        Activation of the last layer: "linear" for a read-out without one. By default that of the
+        Activation of the last layer: "linear" for a linear read-out. By default that of the
         other layers.
     init : str, optional
-        Initialiser; by default what the activation's literature uses.
+        Initialiser; by default the one that the activation's literature uses.
     weight_gain : float, optional
         G: weights have variance G²/fan_in; an orthogonal matrix is multiplied by G. By default the
         initialiser's.
     weight_std : float, optional
-        Weights have this standard deviation, instead of a gain; truncated ones are cut at two of
-        it and not rescaled, so that theirs is 0.88 of it.
+        Standard deviation of the weights, instead of a gain. Truncated normals are cut at two
+        standard deviations and not rescaled, so their standard deviation is 0.88 times this.
     bias_std : float, optional
-        Biases are N(0, bias_std²). By default the initialiser's (0 but for torch_default).
+        Biases are N(0, bias_std²). By default the initialiser's (0 except for torch_default).
     batch : int, optional
-        Samples per trial; 64, or all of fewer samples of data.
+        Samples per trial. Default: 64, or all samples if data have fewer.
     trials : int
         Independent networks.
     inputs : str, path or array
-        "normal", "uniform", the path of a .npy or .npz file ("FILE.npz:name" chooses an array of
-        several), or an array or tensor (samples, width) of real numbers, without masked values.
+        "normal", "uniform", the path of a .npy or .npz file ("FILE.npz:name" chooses one of
+        several arrays), or an array or tensor (samples, width) of real numbers without masks.
         When there are more samples than `batch`, every trial takes its own random subset.
-        A sample of zeros has no angle with others: `cosine` is then missing (NaN), in every layer
-        of a network without biases.
+        A sample of zeros has no angle with others: `cosine` is then NaN in every layer of a
+        network without biases.
     input_mean, input_std : float, optional
-        Of drawn inputs: 0 and 1.
+        Mean and standard deviation of drawn inputs. Defaults: 0 and 1.
     standardize : bool
-        Of data: subtract the mean and divide by the standard deviation of the whole file.
+        Subtract from data the mean of the whole file and divide by its standard deviation.
     flatten : bool
-        Make samples of more than one axis, such as images, vectors.
+        Flatten samples of more than one axis, such as images, to vectors.
     seed : int
-        Reproduces everything.
+        Seed of all random numbers: the same seed gives the same run.
     dtype : str
-        "float32" or "float64" of the simulated network; statistics are always float64.
+        Precision of the simulated network, "float32" or "float64". Statistics are always float64.
     sampler : str
         "dense" draws all weights; "matrix-free" simulates the same network without them, exactly
         in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.
     threads : int, optional
-        By default the cores this process may use. Results do not depend on it beyond rounding.
+        By default all cores this process may use. Results do not depend on it beyond rounding.
     backward : bool
         Measure `gradient` too.
     keep_trials : bool
-        Keep what every trial measured: `run.variance.trials` (trials, layers), and None without.
+        Keep the values of every trial in `run.variance.trials` (trials, layers), else None.
     progress : callable, optional
-        Called now and then with the number of (layer, trial) pairs finished.
+        Called from time to time with the number of (layer, trial) pairs finished.
 
     Returns
     -------

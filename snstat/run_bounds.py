@@ -1,4 +1,4 @@
-"""Whether what a saved run holds can be: every statistic by its definition, and one by another."""
+"""Checks that the numbers of a saved run are possible, alone and relative to each other."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from snstat.form import FormError
 from snstat.results import RANGES, ROUNDING, BoolArray, FloatArray, Simulation, Statistic, within
 
-# (part, whole): of any numbers the first is no larger than the second, and so are the means of both
-# over trials. Variance within samples or units is a part of that of all (law of total variance).
+# (part, whole): the part is at most the whole, in every trial and so in the mean over trials.
+# Variance over the batch or over units is at most the variance (law of total variance).
 PARTS = (
     ("variance", "second_moment"),
     ("variance_over_batch", "variance"),
@@ -22,10 +22,10 @@ LEAST = float(np.finfo(np.float32).tiny) ** 2
 
 
 def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation) -> None:
-    """Raise FormError for the first number that no network has.
+    """Raise FormError for the first impossible number.
 
-    Estimates, theory and what is expected at the width simulated lie in the range of the
-    statistic; standard errors are those of means over trials of values in that range.
+    Estimates, theory and expected values at the simulated width lie in the range of the statistic.
+    A standard error is that of a mean over trials of values in that range.
     """
     for name, column in statistics.items():
         low, high = within(name)
@@ -36,9 +36,9 @@ def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation
             values = getattr(column, key)
             _refuse(f"{name}.{key}", values, values < 0, "at least 0")
         if math.isfinite(high - low) and simulation.trials > 1:
-            # Trials of which half lie at either end spread most.
+            # The standard error is largest if half of the trials lie at each end of the range.
             most = (high - low) / 2.0 / math.sqrt(simulation.trials - 1.0)
-            bound = f"at most {most:.4g}, over {simulation.trials:,} trials"
+            bound = f"at most {most:.4g} for {simulation.trials:,} trials"
             _refuse(f"{name}.stderr", column.stderr, column.stderr > most, bound)
     _require_consistent(statistics)
 
@@ -46,7 +46,7 @@ def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation
 def _require_consistent(statistics: Mapping[str, Statistic]) -> None:
     """Raise FormError where one estimate contradicts another of the same layer."""
     second = statistics["second_moment"].estimate
-    # Small numbers, and their squares, have lost digits to underflow, or are 0.
+    # Small numbers and their squares lose digits to underflow, or become 0.
     slack = ROUNDING * second + LEAST
     for name, whole in PARTS:
         part, all_of_it = statistics[name].estimate, statistics[whole].estimate
@@ -54,7 +54,8 @@ def _require_consistent(statistics: Mapping[str, Statistic]) -> None:
         _refuse(f"{name}.estimate", part, part > all_of_it + slack, bound)
     mean = statistics["mean"].estimate
     beyond = np.abs(mean) > np.sqrt(second + LEAST) * (1.0 + ROUNDING)
-    _refuse("mean.estimate", mean, beyond, "at most the root of the second moment of the layer")
+    bound = "at most the square root of the second moment of the layer"
+    _refuse("mean.estimate", mean, beyond, bound)
 
 
 def _refuse(name: str, values: FloatArray, bad: BoolArray, bound: str) -> None:

@@ -1,4 +1,4 @@
-"""A run from its JSON form: every value is looked at before anything relies on it."""
+"""Parsing of a run from JSON, with validation of every value."""
 
 from __future__ import annotations
 
@@ -37,17 +37,16 @@ from snstat.widths import MAX_DEPTH, MAX_WIDTH
 LONGEST_PATH = 4096
 
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
-# Numbers that follow from others agree to the rounding of a few operations, on any machine.
+# Relative tolerance of numbers that follow from others, for rounding on other machines.
 AGREE = 1e-12
 
 Reader = Callable[[str, Any], Any]
 
 
 def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
-    """Return the run that `form` describes: the parsed JSON object of one run, by `schema`.
+    """Return the run that `form` describes, the parsed JSON object of one run under `schema`.
 
-    Keys that are not known are passed over. Raises FormError, and InvalidValueError for a value
-    out of its bounds.
+    Unknown keys are ignored. Raises FormError, and InvalidValueError for a value out of bounds.
     """
     entries = entries_of("a run", form)
     stack = _stack(entries, schema)
@@ -61,9 +60,9 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         seen = entry_of(f"layer {expected}", row, "layer")
         if seen != expected or isinstance(seen, bool | float):
             raise FormError("layers are not numbered 0, 1, 2, ...")
-    # Runs of before they were measured have no more.
+    # Older runs lack the statistics that were added later.
     measured = [*STATISTICS, *(name for name in ALSO_MEASURED if name in rows[0])]
-    # The gradient of schema 1 was that of pre-activations, another quantity.
+    # The gradient of schema 1 is another quantity, that of pre-activations.
     if GRADIENT in rows[0] and schema == PROPAGATION_SCHEMA:
         measured.append(GRADIENT)
     statistics = {name: _statistic(name, rows) for name in measured}
@@ -83,13 +82,13 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
 
 
 def _stack(entries: dict[str, Any], schema: str) -> StackSummary:
-    """Return the description of a stack, made anew: what a file says beside it has to agree."""
+    """Return the record of the stack, built from its settings. Other numbers must agree."""
     if schema != PROPAGATION_SCHEMA:
         return _stack_of_schema_1(_read("stack", entries, STACK))
     values = _read("stack", entries, STACK | LATER_STACK)
     given = values["given"]
     if (values["weight_std"] is not None) != ("weight_std" in given):
-        raise FormError("weight_std is a number if and only if it is among the given")
+        raise FormError("weight_std must be a number if and only if 'given' lists it")
     names: tuple[str, ...] = ("activation", "init", "widths", "last")
     if values["widths"] is None:
         names += ("depth", "width", "input_width")
@@ -98,13 +97,13 @@ def _stack(entries: dict[str, Any], schema: str) -> StackSummary:
     summary = summary_of(Stack.build(**settings))
     for name in ("depth", "width", "input_width", "weight_gain", "bias_std"):
         if not math.isclose(values[name], summary[name], rel_tol=AGREE, abs_tol=0.0):
-            raise FormError(f"{name} is {values[name]:g}, but the others make it {summary[name]:g}")
+            raise FormError(f"{name} is {values[name]:g}, but the settings give {summary[name]:g}")
     return summary
 
 
 def _stack_of_schema_1(values: dict[str, Any]) -> StackSummary:
-    """Return the description of a stack that does not say what was given: what differs from the
-    initialiser's own."""
+    """Return the record of a stack of schema 1, which does not list the given settings: those
+    that differ from the initialiser's."""
     settings = {name: values[name] for name in ("activation", "depth", "width", "init")}
     own = Stack.build(**settings)
     if values["weight_gain"] != own.hidden_gain:
@@ -115,15 +114,15 @@ def _stack_of_schema_1(values: dict[str, Any]) -> StackSummary:
 
 
 def _require_layers(depth: int, count: int, *, partial: bool) -> None:
-    """Raise FormError unless a run of `depth` layers can hold this many, the input included."""
+    """Raise FormError unless a run of `depth` layers can have `count` of them, input included."""
     if count == 0:
-        raise FormError("a run without layers")
+        raise FormError("a run has no layers")
     if count > depth + 1 or (count < depth + 1 and not partial):
         raise FormError(f"depth is {depth}, but there are layers 0 to {count - 1}")
 
 
 def _read(name: str, form: dict[str, Any], readers: dict[str, Reader]) -> dict[str, Any]:
-    """Return the values of the object under `name`, each as its reader returns it."""
+    """Return the values of the object under `name`, each parsed by its reader."""
     entries = entries_of(name, entry_of("a run", form, name))
     return {key: read(key, entry_of(name, entries, key)) for key, read in readers.items()}
 
@@ -140,7 +139,7 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
         np.array([number_of(f"{name}.{key}", entry_of(name, form, key)) for form in forms])
         for key in ("estimate", "stderr", "theory")
     )
-    # Files of before they were written have none.
+    # Older files have neither.
     expected, neglected = (
         np.array([number_of(f"{name}.{key}", form.get(key)) for form in forms])
         for key in ("expected", "neglected")
@@ -157,7 +156,7 @@ def _whole(low: int, high: int) -> Reader:
 
 def _real(low: float, high: float = math.inf) -> Reader:
     def read(name: str, value: Any) -> float:
-        if isinstance(value, str | bool):  # float() would take them
+        if isinstance(value, str | bool):  # float() would accept them
             raise FormError(f"{name} is {quoted(value)}, but must be a number")
         return number(name, value, low, high)
 
@@ -187,7 +186,7 @@ def _path(name: str, value: Any) -> str:
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise FormError(f"{name} is {quoted(value)}, but must be a text")
+        raise FormError(f"{name} is {quoted(value)}, but must be a string")
     return value
 
 
@@ -210,11 +209,11 @@ STACK: dict[str, Reader] = {
     "width": _whole(1, MAX_WIDTH),
     "input_width": _whole(1, MAX_WIDTH),
     "init": _one_of(*INITIALISERS),
-    # That of a standard deviation is as many times as large as the root of the width.
+    # The gain that corresponds to weight_std is weight_std times √fan_in.
     "weight_gain": _real(0.0, MAX_SCALE * MAX_WIDTH**0.5),
     "bias_std": _real(0.0, MAX_SCALE),
 }
-# What schema 2 has beside that of schema 1.
+# Keys that schema 2 adds to schema 1.
 LATER_STACK: dict[str, Reader] = {
     "weight_std": _or_null(_real(0.0, MAX_SCALE)),
     "widths": _or_null(_text),
@@ -227,7 +226,7 @@ LATER_SIMULATION: dict[str, Reader] = {
     "flatten": _flag,
     "train": _flag,
 }
-# Bounds of the widest sort: whether a run can be simulated again is for those to say who do it.
+# Wide bounds: the simulation itself checks whether a run can be repeated.
 SIMULATION: dict[str, Reader] = {
     "batch": _whole(1, 2**63),
     "trials": _whole(1, 2**63),

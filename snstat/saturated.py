@@ -1,4 +1,4 @@
-"""Where a bounded activation is saturated: its slope is below a hundredth of the steepest."""
+"""Where a bounded activation is saturated: |φ'| is below a hundredth of its maximum."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 
 from snstat.activation import Activation
 
-# A unit whose derivative is below this share of the largest is saturated.
+# A unit is saturated if |φ'| is below this fraction of its maximum.
 SATURATED = 0.01
-# Bounded activations have no slope of importance beyond ±50 and twice their kinks: that of
-# softsign, which falls off most slowly, is below a hundredth beyond 9.
+# Bounded activations are saturated beyond ±50 and twice their kinks. The slope of softsign decays
+# most slowly, and is below a hundredth beyond 9.
 _RANGE, _POINTS = 50.0, 20_001
 
 
 def saturates(activation: Activation) -> bool:
-    """Return whether the activation is bounded: level at both ends."""
+    """Return whether the activation is bounded, with horizontal asymptotes at both ends."""
     return activation.left is not None and activation.right is not None
 
 
 @lru_cache(maxsize=64)
 def level_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
-    """Return the intervals on which |φ'| is below its hundredth, in order."""
+    """Return the intervals on which |φ'| is below a hundredth of its maximum, in order."""
     reach = max([_RANGE, *(2.0 * abs(kink) for kink in activation.kinks)])
     x = np.linspace(-reach, reach, _POINTS)
     slope = np.abs(activation.derivative(x))
@@ -43,8 +43,8 @@ def level_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
 
 
 def steep_range(activation: Activation) -> tuple[float, float]:
-    """Return (low, high): a unit is saturated outside of them. NaN for activations that are not
-    bounded, or are level in between."""
+    """Return (low, high): a unit is saturated outside this interval. NaN for activations that
+    are unbounded, or saturated in between too."""
     parts = level_parts(activation) if saturates(activation) else ()
     if len(parts) != 2 or parts[0][0] != -math.inf or parts[1][1] != math.inf:
         return math.nan, math.nan

@@ -1,4 +1,4 @@
-"""Saved results: the JSON form of the contract, written as a stream and read back exactly."""
+"""Saved results: JSON, written as a stream and read back exactly."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from snstat.results import (
 )
 from snstat.run_form import parse_run
 
-# A file of about a million layers. It is read in pieces of PIECE_BYTES.
+# The largest file that is read, about a million layers; it is read in pieces of PIECE_BYTES.
 MOST_BYTES = 2**30
 PIECE_BYTES = 2**20
 SAVE_ONE = "save one with: snstat propagate -f json -o FILE"
@@ -37,7 +37,7 @@ NESTED = "nested too deeply"
 
 
 def plain(value: Any) -> Any:
-    """Return `value` in JSON's types: records as objects, non-finite numbers as None."""
+    """Return `value` in JSON types: records as objects, non-finite numbers as None."""
     if isinstance(value, Record):
         return {key: plain(value[key]) for key in value.keys()}  # noqa: SIM118  # not a dict
     if isinstance(value, dict | MappingProxyType):
@@ -58,7 +58,7 @@ def _dump(value: Any) -> str:
 def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str]:
     """Yield the JSON document of `runs` in pieces, one line per layer.
 
-    `names` are those of the checks whose baselines these are, if they are.
+    `names` are the names of the checks if the runs are baselines.
     """
     named = f', "names": {_dump(list(names))}' if names else ""
     yield f'{{"schema": {_dump(PROPAGATION_SCHEMA)}, "version": {_dump(__version__)}{named}'
@@ -82,7 +82,7 @@ def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str
 
 
 def _trials(run: Run) -> Iterator[str]:
-    """Yield what each trial measured, a line for each statistic and trial, if it was kept."""
+    """Yield the values of each trial, if kept, one line per statistic and trial."""
     start = ', "trials": {'
     for name, statistic in run.statistics.items():
         if statistic.trials is not None:
@@ -129,13 +129,13 @@ def _theorem(result: TheoremResult) -> dict[str, Any]:
 def save(run: Run | Sequence[Run], path: str | os.PathLike[str]) -> None:
     """Write a run to a JSON file that `load` reads back, or several for `load_all`.
 
-    The file appears whole or not at all. Raises InvalidValueError for what is no run, or for
-    none, and OutputFileError where the file cannot be written.
+    The file is written whole or not at all. Raises InvalidValueError if `run` is neither a run nor
+    a list of at least one, and OutputFileError if the file cannot be written.
     """
     runs: Any = [run] if isinstance(run, Run) else run
     if not isinstance(runs, Sequence) or not runs or not all(isinstance(r, Run) for r in runs):
         raise InvalidValueError(
-            "run", run, "a run or a list of them", "make one with snstat.propagate"
+            "run", run, "a run or a list of runs", "make one with snstat.propagate"
         )
     with whole_file(_file_name(path)) as file:
         file.writelines(runs_to_json(runs))
@@ -164,9 +164,11 @@ def load_all(path: str | os.PathLike[str]) -> list[Run]:
 
 
 def load_named(path: str | os.PathLike[str]) -> dict[str, Run]:
-    """Return the runs of a baseline by the names of their checks, those of `snstat propagate` by
-    their activations, numbered from the second of one activation on; raises what `load_all`
-    raises."""
+    """Return the runs of a file by name.
+
+    Runs of a baseline have the names of their checks. Runs of `snstat propagate` have the names of
+    their activations, numbered from the second run of an activation on. Raises as `load_all`.
+    """
     runs, names = _load(path)
     if names:
         return dict(zip(names, runs, strict=True))
@@ -211,7 +213,7 @@ def _file_name(path: Any) -> str:
 
 
 def _read(name: str) -> bytes:
-    """Return what is in a file, or its first MOST_BYTES + 1 bytes."""
+    """Return the content of a file, at most its first MOST_BYTES + 1 bytes."""
     if name != "-":
         with Path(name).open("rb") as file:
             return _head(file.read)
@@ -222,7 +224,7 @@ def _read(name: str) -> bytes:
 
 
 def _head(read: Callable[[int], bytes]) -> bytes:
-    """Read in pieces, for a device may have no end, and no further where no JSON object begins."""
+    """Read in pieces, as a device may be endless, and stop early if it is no JSON object."""
     pieces: list[bytes] = []
     size = 0
     while size <= MOST_BYTES and (piece := read(min(PIECE_BYTES, MOST_BYTES + 1 - size))):
@@ -234,17 +236,20 @@ def _head(read: Callable[[int], bytes]) -> bytes:
 
 
 def _require_memory(name: str, data: bytes) -> None:
-    """Raise InputFileError if what is in `data` may need more memory than this machine has."""
-    # Objects and lists, each entry of them, and numbers or short texts in it, as Python keeps them.
+    """Raise InputFileError if parsing `data` may need more memory than this machine has."""
+    # Bytes that Python needs for objects, lists, their entries (numbers or short strings) and text.
     needed = 250 * data.count(b"{") + 90 * data.count(b"[") + 60 * data.count(b",") + 2 * len(data)
     available = physical_memory()
     if needed > available:
-        reason = f"may need {needed / 2**30:,.0f} GiB of memory, of {available / 2**30:,.0f} GiB"
+        reason = (
+            f"may need {needed / 2**30:,.0f} GiB of memory"
+            f" (this machine has {available / 2**30:,.0f} GiB)"
+        )
         raise InputFileError(name, reason, "save fewer layers")
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _runs(form: Any) -> list[Run]:
@@ -260,7 +265,7 @@ def _runs(form: Any) -> list[Run]:
 def _names(form: dict[str, Any], count: int) -> list[str]:
     names = form.get("names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise FormError(f"names are {quoted(names)}, but must be a list of texts")
+        raise FormError(f"names are {quoted(names)}, but must be a list of strings")
     if names and (len(names) != count or len(set(names)) != count):
-        raise FormError(f"{len(set(names))} names of {count} runs")
+        raise FormError(f"{len(set(names))} names for {count} runs")
     return names

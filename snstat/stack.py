@@ -1,8 +1,8 @@
-"""What the network is: a dense stack, its initialiser, and their validation.
+"""The network: a dense stack with its initialiser, and their validation.
 
 Layer 0 is the input; layer l (1..depth) is activation l. Layer l computes
-``phi(W x + b)`` with ``W`` of shape (fan_out, fan_in). All layers have one width and one activation
-unless `widths` and `last` say otherwise; nothing here costs more for more layers of equal width.
+``phi(W x + b)`` with ``W`` of shape (fan_out, fan_in). All layers have the same width and
+activation unless `widths` or `last` is given. The cost does not grow with layers of equal width.
 """
 
 from __future__ import annotations
@@ -51,14 +51,16 @@ class DenseLayer:
 
 
 DEFAULT_DEPTH, DEFAULT_WIDTH = 64, 1024
-# What `--last linear` stands for.
+# The activation of `--last linear`.
 LINEAR = "identity"
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Layers first..first+count−1 of equal fan_out and activation: `leading` is the first of them,
-    `later` what all others are (or would be)."""
+    """Layers first..first+count−1 of equal fan_out and activation.
+
+    `leading` is the first layer, and `later` describes all others (even if there are none).
+    """
 
     first: int
     count: int
@@ -70,11 +72,10 @@ class Stretch:
 class Stack:
     """A dense stack. Build it with `Stack.build`, which validates and fills defaults.
 
-    `weight_gain`, `weight_std` and `bias_std` are None where the initialiser decides; at most one
-    of the first two is given. `runs` are the (units,
-    layers) of stacks whose layers differ in width, of which `width` is the largest; empty where all
-    layers have `width` units. `last` is the activation of the last layer, None where it is that of
-    the others. Two stacks are equal if and only if all their layers are.
+    `weight_gain`, `weight_std` and `bias_std` are None for the initialiser's values; at most one of
+    the first two is set. If layers differ in width, `runs` lists them as (units, layers) and
+    `width` is the largest; otherwise `runs` is empty. `last` is the activation of the last layer,
+    None if it is that of the others. Two stacks are equal if and only if all their layers are.
     """
 
     activation: str
@@ -105,11 +106,11 @@ class Stack:
     ) -> Stack:
         """Return a validated stack.
 
-        `depth` defaults to 64 and `width` to 1024; `widths`, the units of the input and of each
-        layer (see `widths.parse_widths`), stands instead of both and of `input_width`. `init`
-        defaults to what the activation's literature uses (`Activation.default_init`), `input_width`
-        to `width`. `last` is the activation of the last layer: "linear" for none. Raises
-        UnknownNameError and InvalidValueError.
+        `depth` defaults to 64, `width` to 1024 and `input_width` to `width`. `widths`, the units of
+        the input and of each layer (see `widths.parse_widths`), replaces all three. `init` defaults
+        to what the activation's literature uses (`Activation.default_init`). `last` is the
+        activation of the last layer: "linear" for none. Raises UnknownNameError and
+        InvalidValueError.
         """
         phi = resolve(activation)
         if last is not None:
@@ -121,14 +122,14 @@ class Stack:
         init = known("init", init, INITIALISERS, INIT_ALIASES)
         if weight_gain is not None and weight_std is not None:
             raise InvalidValueError(
-                "weight_std", weight_std, "left out beside weight_gain", "give one of them"
+                "weight_std", weight_std, "left out if weight_gain is given", "give one of them"
             )
         runs: Runs = ()
         if widths is not None:
             given = {"depth": depth, "width": width, "input_width": input_width}
             for name, value in given.items():
                 if value is not None:
-                    bound = "left out beside --widths, which gives the units of every layer"
+                    bound = "left out with --widths, which gives the units of every layer"
                     raise InvalidValueError(name, value, bound)
             input_width, runs = parse_widths(widths)
         else:
@@ -153,7 +154,7 @@ class Stack:
         return stack._of_runs(runs)
 
     def _of_runs(self, runs: Runs) -> Stack:
-        """Return this stack with layers of these widths, in the one form that equal stacks have."""
+        """Return this stack with layers of these widths, in canonical form."""
         runs = joined(runs)
         depth, activation, last = sum(times for _, times in runs), self.activation, self.last
         if last is not None and depth == 1:
@@ -168,9 +169,9 @@ class Stack:
         )
 
     def of_depth(self, depth: int) -> Stack:
-        """Return the stack of the first `depth` layers, `last` being the last of those.
+        """Return this stack with `depth` layers; `last` applies to the last of them.
 
-        Layers beyond those that there are have the width of the last hidden one.
+        Layers beyond the present ones have the width of the last hidden layer.
         """
         if depth == self.depth:
             return self
@@ -187,7 +188,7 @@ class Stack:
 
     @property
     def widths(self) -> str | None:
-        """The units of the input and of each layer as `build` takes them, None if of one width."""
+        """The units of the input and of each layer as `build` takes them, None for one width."""
         return self.written_widths if self.runs else None
 
     @property
@@ -196,7 +197,7 @@ class Stack:
         return write_widths(self.input_width, self.runs or ((self.width, self.depth),))
 
     def width_of(self, index: int) -> int:
-        """Return the units of layer `index` (0..depth), 0 being the input."""
+        """Return the units of layer `index` (0..depth). Layer 0 is the input."""
         if index == 0:
             return self.input_width
         return width_at(self.runs, index) if self.runs else self.width
@@ -206,7 +207,7 @@ class Stack:
         return self.last if self.last is not None and index == self.depth else self.activation
 
     def layer(self, index: int) -> DenseLayer:
-        """Return layer `index` (1..depth); beyond them the layers with which it would go on."""
+        """Return layer `index` (1..depth), or `square` beyond the depth."""
         if index > self.depth:
             return self.square
         fan_in, fan_out = self.width_of(index - 1), self.width_of(index)
@@ -214,7 +215,7 @@ class Stack:
 
     @property
     def square(self) -> DenseLayer:
-        """The layer with which the stack would go on: as wide as its last hidden one is."""
+        """The layer that would continue the stack: square, as wide as the last hidden layer."""
         units = self.width_of(self.depth - 1 if self.last is not None else self.depth)
         return self._between(units, units, self.activation)
 
@@ -250,8 +251,8 @@ class Stack:
                 yield stretch.later
 
     def stretches(self, first: int = 1, count: int | None = None) -> Iterator[Stretch]:
-        """Yield layers first..first+count−1 (to the last one) as stretches of equal fan_out and
-        activation: one for a uniform stack, whatever its depth."""
+        """Yield layers first..first+count−1 (by default to the last) as stretches of equal fan_out
+        and activation. A uniform stack is one stretch, whatever its depth."""
         end = self.depth if count is None else first + count - 1
         while first <= end:
             stop = min(end_of_run(self.runs, first), end) if self.runs else end
@@ -264,7 +265,7 @@ class Stack:
             first = stop + 1
 
     def segments(self) -> Iterator[tuple[int, int, DenseLayer]]:
-        """Yield (first, count, layer) of the longest runs of equal layers, from first to last."""
+        """Yield (first, count, layer) of the longest runs of equal layers, in order."""
         for stretch in self.stretches():
             if stretch.leading == stretch.later:
                 yield stretch.first, stretch.count, stretch.later
@@ -304,7 +305,7 @@ def number(name: str, value: object, low: float = -math.inf, high: float = math.
     if low > -math.inf:
         bound += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
     try:
-        result = float(value)  # type: ignore[arg-type]  # whatever float() refuses is refused here
+        result = float(value)  # type: ignore[arg-type]  # float() raises for what is not a number
     except (TypeError, ValueError, OverflowError):
         raise InvalidValueError(name, value, bound) from None
     if not (math.isfinite(result) and low <= result <= high):

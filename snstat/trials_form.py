@@ -1,4 +1,4 @@
-"""What each trial of a saved run measured, from its JSON form."""
+"""The values of each trial of a saved run, parsed from JSON."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from snstat.form import FormError, entries_of, entry_of, list_of, number_of
 from snstat.results import FloatArray, Statistic, within
 
-# Means of the same numbers, summed in whatever order, agree far better.
+# Relative tolerance. Means of the same numbers, summed in any order, agree far better.
 AGREE = 1e-9
 
 
 def with_trials(
     form: Any, statistics: Mapping[str, Statistic], trials: int
 ) -> dict[str, Statistic]:
-    """Return `statistics` with what each of `trials` trials measured.
+    """Return `statistics` with the values of each of `trials` trials.
 
     `form` maps the name of every statistic to a list of `trials` lists, a number or null for each
-    layer. Raises FormError for another shape, a value that no network has, and an estimate that
-    is not the mean of its trials.
+    layer. Raises FormError for another shape, an impossible value, and an estimate that is
+    not the mean of its trials.
     """
     entries = entries_of("trials", form)
     return {
@@ -50,11 +50,11 @@ def _array(name: str, entries: dict[str, Any], column: Statistic, trials: int) -
 
 
 def _require_mean(label: str, values: FloatArray, column: Statistic) -> None:
-    """Raise FormError where the estimate is not the mean of its trials, both being known."""
+    """Raise FormError where the estimate is not the mean of its trials. NaN is not compared."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         of = np.log(values) if column.logarithmic else values
         told = np.log(column.estimate) if column.logarithmic else column.estimate
         slack = AGREE * np.maximum(np.abs(of).max(axis=0), 1.0 if column.logarithmic else 0.0)
         bad = np.flatnonzero(np.abs(of.mean(axis=0) - told) > slack)
     if bad.size:
-        raise FormError(f"{label} do not have the estimate as their mean in layer {bad[0]}")
+        raise FormError(f"the mean of {label} is not the estimate in layer {bad[0]}")

@@ -1,6 +1,6 @@
 """The widths of a stack's layers, written "784,512*3,10": parsed, validated, and written again.
 
-Runs of equal widths are kept as (units, layers), so that depth costs nothing.
+Runs of equal widths are kept as (units, layers), so that depth is free.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Runs = tuple[tuple[int, int], ...]
 
 MAX_WIDTH = 2**28
 MAX_DEPTH = 10**9
-# Every run is a step of its own, in theory and simulation.
+# Theory and simulation take one step or more for each run.
 MAX_RUNS = 10_000
 FORM = "units of the input and of each layer, such as 784,512*3,10"
-# Not the power of 2**10.
+# A single asterisk, not the ** of 2**10.
 _TIMES = re.compile(r"(?<!\*)\*(?!\*)")
 _SHOWN = 60
 
@@ -32,9 +32,9 @@ _SHOWN = 60
 def parse_widths(widths: object) -> tuple[int, Runs]:
     """Return the units of the input and the runs (units, layers) of the layers after it.
 
-    `widths` is a text such as "784,512*3,10", where `512*3` stands for 512,512,512 and numbers may
-    be written 1e3 or 2**10, or a sequence of whole numbers. Raises InvalidValueError for anything
-    else, for no layer at all, and for what is beyond MAX_WIDTH, MAX_DEPTH or MAX_RUNS.
+    `widths` is a string such as "784,512*3,10" or a sequence of whole numbers. In the string,
+    512*3 means 512,512,512, and a number may be written 1e3 or 2**10. Raises InvalidValueError for
+    anything else, for no layer, and beyond MAX_WIDTH, MAX_DEPTH or MAX_RUNS.
     """
     if isinstance(widths, str):
         entries = [_entry(entry, widths) for entry in widths.split(",")]
@@ -55,30 +55,30 @@ def parse_widths(widths: object) -> tuple[int, Runs]:
 
 
 def write_widths(inputs: int, runs: Iterable[tuple[int, int]]) -> str:
-    """Return the text of which `parse_widths` makes `inputs` and `runs`."""
+    """Return the string that `parse_widths` reads as `inputs` and `runs`."""
     entries = joined([(inputs, 1), *runs])
     return ",".join(str(units) if times == 1 else f"{units}*{times}" for units, times in entries)
 
 
 def joined(runs: Iterable[tuple[int, int]]) -> Runs:
-    """Return `runs` with neighbours of equal width made one."""
+    """Return `runs` with adjacent runs of equal width merged."""
     groups = groupby(runs, key=lambda run: run[0])
     return tuple((units, sum(times for _, times in group)) for units, group in groups)
 
 
 def width_at(runs: Runs, index: int) -> int:
-    """Return the units of layer `index` (1..depth), beyond that of the last."""
+    """Return the units of layer `index` (1..depth), or of the last layer beyond the depth."""
     return runs[min(bisect_left(_ends(runs), index), len(runs) - 1)][0]
 
 
 def end_of_run(runs: Runs, index: int) -> int:
-    """Return the last layer of the run that layer `index` (1..depth) is in."""
+    """Return the last layer of the run that contains layer `index` (1..depth)."""
     ends = _ends(runs)
     return ends[bisect_left(ends, index)]
 
 
 def shortened(runs: Runs, depth: int) -> Runs:
-    """Return the runs of the first `depth` layers, which are not more than there are."""
+    """Return the runs of the first `depth` layers, at most as many as `runs` have."""
     last = bisect_left(_ends(runs), depth)
     begun = _ends(runs)[last - 1] if last else 0
     return (*runs[:last], (runs[last][0], depth - begun))
@@ -93,7 +93,7 @@ def _ends(runs: Runs) -> tuple[int, ...]:
 def _entry(text: str, widths: object) -> tuple[int, int]:
     units, *times = _TIMES.split(text.strip())
     if not units or len(times) > 1:
-        raise _error(widths, FORM, f"{quoted(text)} is no number of units")
+        raise _error(widths, FORM, f"{quoted(text)} is not a number of units")
     repeated = whole("widths", times[0]) if times else 1
     if not 1 <= repeated <= MAX_DEPTH + 1:
         raise _error(widths, f"repetitions from 1 to {MAX_DEPTH:,}", f"one is {quoted(repeated)}")
@@ -104,9 +104,9 @@ def _whole(value: object, widths: object) -> int:
     try:
         units = operator.index(value)  # type: ignore[arg-type]  # a TypeError is the answer here
     except TypeError:
-        raise _error(widths, FORM, f"{quoted(value)} is no number of units") from None
+        raise _error(widths, FORM, f"{quoted(value)} is not a number of units") from None
     if isinstance(value, bool):
-        raise _error(widths, FORM, f"{quoted(value)} is no number of units")
+        raise _error(widths, FORM, f"{quoted(value)} is not a number of units")
     return _bounded(units, widths)
 
 

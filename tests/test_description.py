@@ -244,8 +244,8 @@ def test_a_check_says_that_the_data_of_the_baseline_have_changed(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"weight_gain": 2.0}, "weight_gain is 2, but the others make it 1"),
-        ({"bias_std": 2.0}, "bias_std is 2, but the others make it 0"),
+        ({"weight_gain": 2.0}, "weight_gain is 2, but the settings give 1"),
+        ({"bias_std": 2.0}, "bias_std is 2, but the settings give 0"),
         ({"weight_std": 1.0}, "if and only if"),
         ({"given": ["weight_std"]}, "if and only if"),
         ({"given": ["depth"]}, "must be a list of weight_gain, weight_std, bias_std"),

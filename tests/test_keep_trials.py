@@ -125,7 +125,7 @@ def put(value):
     [
         (put(-1.0), "variance is -1 in trial 1, layer 2, but must be from 0 to inf"),
         (put("x"), "must be a number or null"),
-        (put(7.0), "trials.variance do not have the estimate as their mean in layer 2"),
+        (put(7.0), "the mean of trials.variance is not the estimate in layer 2"),
         (lambda trials: trials.pop("gradient"), "trials has no 'gradient'"),
         (lambda trials: trials["mean"].pop(), "must be 5 lists, each of 5 numbers"),
         (lambda trials: trials["mean"][0].pop(), "must be 5 lists, each of 5 numbers"),

@@ -54,7 +54,7 @@ def test_several_runs_come_back_in_order(run, tmp_path):
 
 @pytest.mark.parametrize("value", [[], None, 3, "run", [3], {"a": 1}])
 def test_what_is_no_run_is_not_saved(value, tmp_path):
-    with pytest.raises(InvalidValueError, match="a run or a list of them"):
+    with pytest.raises(InvalidValueError, match="a run or a list of runs"):
         snstat.save(value, tmp_path / "runs.json")
     assert list(tmp_path.iterdir()) == []
 

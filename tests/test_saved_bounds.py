@@ -70,12 +70,12 @@ def test_every_command_refuses_them(text, tmp_path, capsys):
         ("variance", "neglected", -0.1, "at least 0"),
         # Five values in [−1, 1] have a standard deviation of at most 2·½·√(5/4), and their mean
         # √5 times less: ½.
-        ("cosine", "stderr", 0.51, "at most 0.5, over 5 trials"),
-        ("dead_fraction", "stderr", 0.26, "at most 0.25, over 5 trials"),
+        ("cosine", "stderr", 0.51, "at most 0.5 for 5 trials"),
+        ("dead_fraction", "stderr", 0.26, "at most 0.25 for 5 trials"),
         ("variance", "estimate", 50.0, "at most the second moment"),
         ("variance_over_batch", "estimate", 50.0, "at most the variance"),
         ("variance_over_units", "estimate", 50.0, "at most the variance"),
-        ("mean", "estimate", -50.0, "at most the root of the second moment"),
+        ("mean", "estimate", -50.0, "at most the square root of the second moment"),
     ],
 )
 def test_numbers_that_contradict_one_another_are_refused(text, tmp_path, name, key, value, bound):

@@ -104,7 +104,7 @@ def test_data_must_be_as_wide_as_widths_begin(tmp_path, capsys):
     np.save(path, np.random.default_rng(0).normal(size=(20, 42)))
     invoke(*FUNNEL, "--inputs", str(path))
     line = complaint(capsys, "propagate", "--widths", "13,9", "--inputs", str(path))
-    assert "begin with 42" in line
+    assert "begins with 42" in line
 
 
 def test_a_configuration_takes_text_and_lists(tmp_path):
