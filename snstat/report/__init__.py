@@ -1,4 +1,4 @@
-"""From a result to what a person reads: tables, text formats and figures.
+"""Output of results: tables, text formats and figures.
 
-Everything here is a function of the records of `snstat.results` and of nothing else.
+Everything here depends only on the records of `snstat.results`.
 """

@@ -14,13 +14,13 @@ from snstat.report.glyphs import Glyphs
 if TYPE_CHECKING:
     from snstat.results import Check
 
-# The percent sign comes first, because the others bring more of them.
+# The percent sign comes first, because the other escapes contain it.
 _DATA = (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"))
 _PROPERTY = (*_DATA, (":", "%3A"), (",", "%2C"))
 
 
 def checks_to_github(checks: Sequence[Check]) -> str:
-    """Return an error for each finding, a notice for each note, and a line on what passed."""
+    """Return an error for each finding, a notice for each note, and a summary line."""
     return "".join(_lines(checks))
 
 
@@ -38,7 +38,7 @@ def _lines(checks: Sequence[Check]) -> Iterator[str]:
 
 
 def _command(kind: str, check: Check, title: str, message: str) -> str:
-    """Return one command, which points to where the check was declared if that is known."""
+    """Return one command, with the file and line of the check if they are known."""
     properties = {"title": title}
     if check.source is not None:
         place = {"file": check.source.path, "line": str(check.source.line)}
@@ -48,7 +48,7 @@ def _command(kind: str, check: Check, title: str, message: str) -> str:
 
 
 def _escaped(text: str, escapes: Sequence[tuple[str, str]]) -> str:
-    """Return `text` on one line, in what UTF-8 can write."""
+    """Return `text` on one line, with escapes for what UTF-8 cannot encode."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     for letter, escape in escapes:
         text = text.replace(letter, escape)
@@ -56,5 +56,5 @@ def _escaped(text: str, escapes: Sequence[tuple[str, str]]) -> str:
 
 
 def _line(text: str) -> str:
-    """Return a line of the log that is no command: the runner looks for ##[...] anywhere in it."""
+    """Return a log line that is not a command; the runner looks for ##[...] anywhere in it."""
     return Glyphs().text(text).replace("##[", "## [") + "\n"

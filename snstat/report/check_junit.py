@@ -1,10 +1,10 @@
 """Checks as a JUnit report, which CI systems show among the results of tests.
 
-There is no standard, so this keeps to what all readers share. A check is one test case whether it
-passes or fails, under the same name, so that its history can be followed; all findings stand in
-one `failure`, because Jenkins reads the first only; and its text holds everything, because GitLab
-shows that and not the attributes. Time, file and line are attributes of the test case, as pytest
-and GitLab have them.
+There is no standard, so the report uses only what all readers share. A check is one test case, with
+the same name whether it passes or fails, so that its history can be followed. All findings are in
+one `failure`, because Jenkins reads only the first. Its text holds everything, because GitLab shows
+the text and not the attributes. Time, file and line are attributes of the test case, as in pytest
+and GitLab.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from snstat.report.check_words import circumstances, finding_words, rule_words
 if TYPE_CHECKING:
     from snstat.results import Check
 
-# All that XML 1.0 has no way to write, and the carriage return, which its readers take for a line
+# Characters that XML 1.0 cannot represent, and the carriage return, which parsers turn into a line
 # feed.
 _ILLEGAL = re.compile("[^\t\n\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# Jenkins takes what stands before the last dot for a package.
+# Jenkins takes the part before the last dot as the package.
 CLASS = "snstat.check"
 
 
 def checks_to_junit(checks: Sequence[Check], seconds: Sequence[float] | None = None) -> str:
-    """Return the report, in ASCII: it is right whatever encoding it is written in.
+    """Return the report in ASCII, which is valid in any encoding.
 
-    `seconds` are those that each check took.
+    `seconds` is the duration of each check.
     """
     took: Sequence[float | None] = [None] * len(checks) if seconds is None else seconds
     failures = sum(not check.passed for check in checks)
@@ -59,7 +59,7 @@ def checks_to_junit(checks: Sequence[Check], seconds: Sequence[float] | None = N
 
 
 def _distinct(names: Iterable[str]) -> Iterator[str]:
-    """Yield the names, with a number where one comes again: GitLab passes over repeated names."""
+    """Yield the names, with a number on repeated ones, which GitLab would ignore."""
     seen: set[str] = set()
     for name in names:
         unique, number = name, 1
@@ -71,5 +71,5 @@ def _distinct(names: Iterable[str]) -> Iterator[str]:
 
 
 def _legal(text: str) -> str:
-    r"""Return `text` with what XML cannot hold spelled out, such as \x1b for an escape."""
+    r"""Return `text` with escapes for what XML cannot represent, such as \x1b."""
     return _ILLEGAL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

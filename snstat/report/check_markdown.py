@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def checks_to_markdown(checks: Sequence[Check]) -> str:
-    """Return a heading with the result, a row for each check, and below what was found."""
+    """Return a heading with the result, a table with a row per check, and the findings."""
     result = "passed" if all(check.passed for check in checks) else "failed"
     many = f": {tally(checks)}" if len(checks) > 1 else ""
     parts = [f"### snstat check {result}{many}\n"]

@@ -1,4 +1,4 @@
-"""Checks at a terminal: the verdict first, then the stack, and what was found below."""
+"""Checks at a terminal: verdict, stack, findings and notes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ COLOURS = {"passed": "green", "failed": "red"}
 
 
 def print_checks(checks: Sequence[Check], console: Console, *, quiet: bool = False) -> None:
-    """Print each check, and below several how many passed and which failed; if `quiet`, those that
-    failed alone, and nothing where all passed. Lines wrap; nothing is cut."""
+    """Print each check, and a summary if there are several.
+
+    If `quiet`, print only failed checks, and nothing if all passed. Lines wrap; nothing is cut.
+    """
     glyphs = Glyphs.of(console)
     if quiet and all(check.passed for check in checks):
         return
@@ -65,7 +67,7 @@ def _print_check(check: Check, glyphs: Glyphs, console: Console) -> None:
 
 
 def _print_finding(finding: Finding, glyphs: Glyphs, console: Console) -> None:
-    """Print the code with all else to its right: rule, layer, message, and what to try."""
+    """Print the code and, to its right, rule, layer, message and remedy."""
     code = glyphs.text(f"{finding.code} ")
     where = f", {place(finding)}" if place(finding) else ""
     body = Text(glyphs.text(finding.name), "bold")

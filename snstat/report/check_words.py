@@ -1,4 +1,4 @@
-"""A check in words, shared by every form in which it is told."""
+"""A check in words, shared by all output formats."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from snstat.report.words import count, simulation_words, stack_words
 if TYPE_CHECKING:
     from snstat.results import Check, Finding
 
-# The verdicts that blame nothing.
+# Verdicts that report no problem.
 SOUND = ("stable", "self-normalizing")
-# What may stand between what is wrong and what to try.
+# Characters that may separate the complaint from the remedy.
 SEPARATORS = " ,;:."
 
 
@@ -51,7 +51,7 @@ def rule_words(finding: Finding) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Return "layer 17", or nothing where the finding has no layer."""
+    """Return "layer 17", or an empty string if the finding has no layer."""
     return "" if finding.layer is None else f"layer {finding.layer}"
 
 
@@ -62,14 +62,14 @@ def finding_words(finding: Finding) -> str:
 
 
 def complaint(finding: Finding) -> str:
-    """Return the message without the remedy that it ends in."""
+    """Return the message without the remedy at its end."""
     if not finding.remedy or not finding.message.endswith(finding.remedy):
         return finding.message
     return finding.message.removesuffix(finding.remedy).rstrip(SEPARATORS)
 
 
 def circumstances(check: Check) -> list[str]:
-    """Return what was judged and how, a line each: stack, sampling, baseline and source."""
+    """Return one line each for the stack, sampling, baseline and source."""
     lines = [stack_words(check.stack), simulation_words(check.simulation)]
     if check.baseline is not None:
         lines.append(f"compared with {check.baseline}")

@@ -1,4 +1,4 @@
-"""The columns of a run's table, as aligned text: what the terminal, markdown and HTML share."""
+"""The columns of a run's table as aligned text, for the terminal, markdown and HTML."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from snstat.results import GRADIENT
 if TYPE_CHECKING:
     from snstat.results import BoolArray, FloatArray, Run, Statistic
 
-# A z as far out as this happens by chance once in a thousand times.
+# The p-value of z below which chance does not explain it.
 CHANCE = 1e-3
-# Beyond this many degrees of freedom the sums of Student's t are long.
+# Beyond this many degrees of freedom the sums for Student's t are too long.
 MANY = 400
 MARK = "!"
-# Theory itself may be as far off, beyond its first order in 1/width, or is of infinite width only.
+# Theory may be off by as much beyond first order in 1/width, or is known for infinite width only.
 DOUBT = "?"
-# A prediction of infinite width, among those of the width simulated.
+# A prediction for infinite width among predictions for the simulated width.
 INFINITE = "*"
 NOT_FINITE = "not finite"
-# A squared mean below this share of the second moment leaves the latter without news.
+# With a squared mean below this fraction of it, the second moment is nearly the variance.
 NEGLIGIBLE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `header`, the `cells` (rows,) and the rows whose z is `suspicious`, or
-    `doubtful` where theory itself may be as far off.
+    """One column: `header`, `cells` (rows,) and the rows whose z is `suspicious`, or `doubtful`
+    if theory may be off by as much.
 
-    Columns of one `group`, a statistic, stand close together; `words` are set to the left;
-    `style` is rich's.
+    Columns of one `group`, a statistic, are close together. Columns of `words` are left-aligned.
+    `style` is a style of rich.
     """
 
     header: str
@@ -50,7 +50,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which columns to show and how: `parts` maps a statistic to "e"stimate, "t"heory and "z"."""
+    """The columns of a table: `parts` maps a statistic to "e"stimate, "t"heory and "z"."""
 
     notation: Notation
     parts: tuple[tuple[str, str], ...]
@@ -80,12 +80,12 @@ def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
 
 
 def chance_of(z: float, trials: int) -> float:
-    """Return how likely chance makes |z| this large or larger.
+    """Return the two-sided p-value of `z`.
 
-    z of `trials` trials follows Student's t with one degree of freedom fewer, whose tails are far
-    heavier than a normal's for few trials. Its sums for whole degrees of freedom (Abramowitz,
-    Stegun, 26.7.3 and 26.7.4) are short where trials are few; scipy, which takes longer to import
-    than a run takes, does the rest.
+    z of `trials` trials follows Student's t with trials − 1 degrees of freedom. Its tails are far
+    heavier than a normal's for few trials. Then the sums for whole degrees of freedom (Abramowitz,
+    Stegun, 26.7.3 and 26.7.4) are short. Other cases use scipy, whose import takes longer than a
+    run.
     """
     freedom = trials - 1
     if freedom > MANY or not math.isfinite(z):
@@ -104,7 +104,7 @@ def chance_of(z: float, trials: int) -> float:
 
 
 def suspicious_rows(z: FloatArray, trials: int) -> frozenset[int]:
-    """Return where |z| is more than chance explains once in a thousand times, z (rows,)."""
+    """Return the rows of `z` (rows,) whose p-value is below `CHANCE`."""
     known = [row for row, value in enumerate(z.tolist()) if not math.isnan(value)]
     return frozenset(row for row in known if chance_of(float(z[row]), trials) < CHANCE)
 
@@ -119,7 +119,7 @@ def rows_of(run: Run, requested: Sequence[int]) -> list[int]:
 
 
 def has_news(run: Run, name: str) -> bool:
-    """Return whether a further statistic says something that mean, variance and cosine do not."""
+    """Return whether a statistic adds information to mean, variance and cosine."""
     if name not in run.statistics:
         return False
     values = run.statistics[name].estimate
@@ -134,14 +134,14 @@ def has_news(run: Run, name: str) -> bool:
 
 
 def flagged(statistic: Statistic, rows: Sequence[int], trials: int) -> frozenset[int]:
-    """Return which of `rows` lie farther from theory than chance and first order explain."""
+    """Return the `rows` whose distance from theory exceeds chance and the first order's error."""
     chosen = np.array(rows, dtype=np.intp)
     far = suspicious_rows(statistic.z[chosen], trials)
     return far & suspicious_rows(statistic.excess[chosen], trials)
 
 
 def infinite_width(statistic: Statistic) -> BoolArray:
-    """Return where a prediction is that of infinite width only, (layers,)."""
+    """Return where theory is known for infinite width only, (layers,)."""
     return np.isfinite(statistic.theory) & ~np.isfinite(statistic.expected)
 
 
@@ -158,8 +158,8 @@ def _statistic_columns(
 ) -> list[Column]:
     """Return the columns of one statistic for the layers `rows`.
 
-    A score that chance does not explain is marked, on the last of the columns where z itself has
-    none. `marked` says that predictions of infinite width are, beside those of the width.
+    A z that chance does not explain is marked on the last of these columns. If `marked`,
+    predictions for infinite width are marked too.
     """
     estimate, stderr = statistic.estimate[rows], statistic.error[rows]
     theory, z = statistic.reference[rows], statistic.z[rows]
@@ -192,8 +192,8 @@ def _statistic_columns(
 
 
 def _with_marks(column: Column, marks: Mapping[int, str]) -> Column:
-    """Return `column` with marks behind the cells of some rows, in a place of their own, so that
-    the numbers stay aligned."""
+    """Return `column` with a mark or a space after each cell, so that the numbers stay
+    aligned."""
     cells = [cell + (marks.get(row, " ") if cell else "") for row, cell in enumerate(column.cells)]
     return replace(column, header=column.header + " ", cells=tuple(cells))
 
@@ -203,10 +203,10 @@ def _pairs(first: FloatArray, second: FloatArray) -> list[tuple[float, float]]:
 
 
 def _aligned(cells: Sequence[str], notation: Notation) -> list[str]:
-    """Return right-justified cells padded so that their errors start in one column.
+    """Return cells padded so that, right-aligned, their errors start in one column.
 
-    Cells with an exponent are aligned among themselves: side by side with plain ones they would
-    only widen the column.
+    Cells with an exponent are aligned separately: aligned with the others they would only widen the
+    column.
     """
     longest = {False: 0, True: 0}
     tails = []

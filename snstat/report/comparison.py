@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def comparison_columns(runs: Sequence[Run], layout: Layout) -> list[Column]:
-    """Return a row for each run: what tells it from the others, statistics of its last layer, and
-    what theory says of it.
+    """Return a row for each run: its differences from the others, statistics of its last layer,
+    and the outlook by theory.
 
-    The statistics are those of `layout`, estimates only; a column that no run fills is left out.
+    The statistics are those of `layout`, estimates only. Columns without any entry are left out.
     """
     outlooks = [run.outlook for run in runs]
     growth = [

@@ -1,4 +1,4 @@
-"""What tells several runs apart: the fields of their descriptions that differ."""
+"""Differences between runs: the fields of their descriptions that differ."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from snstat.report.words import display_name
 if TYPE_CHECKING:
     from snstat.results import Run
 
-# Fields in the order in which they tell runs apart; others follow as the records have them.
+# Fields in the order in which they are shown; others follow in the order of the records.
 ORDER = ("activation", "widths", "depth", "width", "last", "init", "weight_std", "weight_gain",
          "bias_std", "inputs", "input_mean", "input_std")  # fmt: skip
-# Field → the fields that it may follow from: where one of them differs, it is told only if runs
+# Field → the fields that may determine it. If one of them differs, the field is shown only if runs
 # would look alike without it.
 FOLLOWS: Mapping[str, set[str]] = {
     "depth": {"widths"},
@@ -30,21 +30,21 @@ FOLLOWS: Mapping[str, set[str]] = {
     "input_std": {"inputs"},
     "sampler": {"activation", "widths", "width", "init", "batch", "dtype", "inputs"},
 }
-# What follows from the others layer by layer.
+# The field that follows from the others, layer by layer.
 SPELLED_OUT = "drawn"
 DIGITS_OF_A_DIGEST = 15
-# Values that need no name beside them.
+# Fields whose values are shown without the field's name.
 PLAIN = {"activation", "init", "inputs", "dtype", "sampler"}
 SHORT = {"weight_gain": "gain", "depth": "layers"}
 NUMBERED = "run"
 
 
 def differences(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
-    """Return what tells `runs` apart: for each field that differs, its words for every run.
+    """Return the differences between `runs`: for each field that differs, its words for every run.
 
-    Fields are called as people read them ("gain"). Runs that are described alike are numbered. A
-    field that follows from others, such as the initialiser from the activation, is told only where
-    the fields before it leave runs alike; one that differs on its own always is.
+    Keys are display names ("gain"). Runs with equal descriptions are numbered. A field that follows
+    from others, such as the initialiser from the activation, is shown only if runs look alike
+    without it. A field that differs on its own is always shown.
     """
     described = [{**dict(run.stack), **dict(run.simulation)} for run in runs]
     names = [*ORDER, *(name for name in described[0] if name not in (*ORDER, SPELLED_OUT))]
@@ -64,7 +64,7 @@ def differences(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
-    """Return what to call each of `runs` beside the others: "ReLU, gain 1.5"."""
+    """Return labels that distinguish `runs`, such as "ReLU, gain 1.5"."""
     found = differences(runs)
     plain = {SHORT.get(name, name.replace("_", " ")) for name in PLAIN}
     return [
@@ -78,7 +78,7 @@ def labels(runs: Sequence[Run]) -> list[str]:
 
 
 def _groups(columns: Sequence[tuple[str, ...]]) -> int:
-    """Return how many kinds of runs the columns tell apart."""
+    """Return how many different runs the columns distinguish."""
     return len(set(zip(*columns, strict=True))) if columns else 1
 
 

@@ -1,4 +1,4 @@
-"""What `snstat fixedpoint` found, in words and short tables."""
+"""The results of `snstat fixedpoint` in words and short tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from snstat.report.selection import LayerSelection
     from snstat.results import FixedPoint, FixedPointReport, TheoremResult
 
-# A trajectory this short is shown whole.
+# A trajectory of at most this many steps is shown whole.
 SHORT = 20
 INDENT = 2
 GAP = 2
@@ -43,7 +43,7 @@ def print_fixed_points(
     """Print each report: its fixed points in words, what was solved, and the trajectory.
 
     `layers` selects the rows of the trajectory (default: all of a short one, else 0, 1, 2, 4,
-    ...); gradient growth is also told over `depth` layers. Raises InvalidValueError when a
+    ...). Gradient growth is also given over `depth` layers. Raises InvalidValueError when a
     selected layer is beyond the trajectory.
     """
     glyphs = Glyphs.of(console)
@@ -71,7 +71,7 @@ def print_fixed_points(
 
 
 def print_theorems(results: Sequence[TheoremResult], console: Console) -> None:
-    """Print each theorem: whether it held, its domain, and the extreme values with their place."""
+    """Print each theorem: whether it held, its domain, and the extreme values and locations."""
     glyphs = Glyphs.of(console)
     for position, result in enumerate(results):
         if position:
@@ -103,7 +103,7 @@ def trajectory_columns(
 
 
 def theorem_columns(result: TheoremResult) -> list[Column]:
-    """Return the domain of a theorem, then a row for each extreme value and where it stands."""
+    """Return the domain of a theorem, then a row for each extreme value and its location."""
     cells = [
         ("domain from", "", *(f"{result.domain[name][0]:g}" for name in COORDINATES)),
         ("domain to", "", *(f"{result.domain[name][1]:g}" for name in COORDINATES)),
@@ -111,20 +111,20 @@ def theorem_columns(result: TheoremResult) -> list[Column]:
     for name, (value, where) in result.extremes.items():
         place = tuple(f"{where[key]:.4g}" if key in where else "" for key in COORDINATES)
         cells.append((name.replace("_", " "), exact(value), *place))
-    # The full name of the last coordinate would push the table past 80 columns.
+    # The full name of the last coordinate would make the table wider than 80 columns.
     headers = ("", "value", "mean", "weight sum", "variance", "square sum")
     columns = zip(headers, zip(*cells, strict=True), strict=True)
     return [Column(header, values, header, words=not header) for header, values in columns]
 
 
 def summary(report: FixedPointReport) -> list[str]:
-    """Return what is true of the map as a whole."""
+    """Return sentences about the map as a whole."""
     sentences = []
     if report.continuum:
         sentences.append(
-            "Every second moment is a fixed point: the map keeps what it is given."
+            "Every second moment is a fixed point: the map preserves it."
             if report.map == "ensemble"
-            else "Fixed points form a line or a region; only those that stand alone are listed."
+            else "Fixed points form a line or a region; only isolated ones are listed."
         )
     elif not report.fixed_points:
         sentences.append("No finite fixed point.")
@@ -140,10 +140,10 @@ def summary(report: FixedPointReport) -> list[str]:
 def _print_point(
     title: str, point: FixedPoint, sentences: Sequence[str], glyphs: Glyphs, console: Console
 ) -> None:
-    """Print one fixed point: what is said of it, its numbers and its correlations."""
+    """Print one fixed point: its sentences, numbers and correlations."""
     place = f"{title}: mean {exact(point.mean)}, variance {exact(point.variance)}"
     if point.second_moment == 0:
-        place += " (the signal is gone)"
+        place += " (the signal has vanished)"
     console.print(Text(glyphs.text(place), style="bold"))
     for sentence in sentences:
         print_wrapped(glyphs.text(sentence), console, INDENT)
@@ -154,7 +154,7 @@ def _print_point(
 
 
 def _pairs(point: FixedPoint) -> list[tuple[str, tuple[str, ...]]]:
-    """Return the numbers of a fixed point, in lines, with their names."""
+    """Return names and values of a fixed point; each value is a tuple of lines."""
     entries = [[exact(entry) for entry in row] for row in point.jacobian]
     widths = [max(map(len, column)) for column in zip(*entries, strict=True)]
     rows = tuple(
@@ -176,7 +176,7 @@ def _pairs(point: FixedPoint) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _print_pairs(pairs: Sequence[tuple[str, tuple[str, ...]]], console: Console) -> None:
-    """Print names beside their numbers, or above them where the console is too narrow."""
+    """Print names beside their values, or above them if the console is too narrow."""
     width = max(len(name) for name, _ in pairs)
     longest = max(len(line) for _, lines in pairs for line in lines)
     stacked = INDENT + width + GAP + longest > console.width
@@ -193,7 +193,7 @@ def _print_pairs(pairs: Sequence[tuple[str, tuple[str, ...]]], console: Console)
 
 
 def _print_correlations(point: FixedPoint, glyphs: Glyphs, console: Console) -> None:
-    """Print a table, or where the console is too narrow for it, a few lines for each entry."""
+    """Print a table, or a few lines for each entry if the console is too narrow."""
     columns = shown(_correlation_columns(point), glyphs)
     if width_of(columns) <= console.width:
         print_columns(columns, console)
@@ -205,7 +205,7 @@ def _print_correlations(point: FixedPoint, glyphs: Glyphs, console: Console) -> 
 
 
 def _print_extremes(columns: Sequence[Column], console: Console) -> None:
-    """Print a table, or where the console is too narrow for it, a few lines for each row."""
+    """Print a table, or a few lines for each row if the console is too narrow."""
     if width_of(columns) <= console.width:
         print_columns(columns, console)
         return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snstat.report.selection import LayerSelection
     from snstat.results import FixedPointReport, TheoremResult
 
-# Every row says in `row` what it is, and leaves empty what it does not have.
+# The column `row` gives the kind of a row. Columns that do not apply to it are empty.
 CSV_COLUMNS = (
     "activation",
     "map",

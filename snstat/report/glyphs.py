@@ -1,4 +1,4 @@
-"""What the terminal can show: text in its encoding, and bars drawn from it."""
+"""Text and bars in the characters that a terminal can show."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 LETTERS = "_.:-=+*#"
-# Where a value overflowed or is not a number.
+# Marks an infinite value or NaN.
 BROKEN = "!"
-# A line that moves by less than this factor is drawn flat, not blown up to the full height.
+# Values that vary by less than this factor are not scaled up to the full height.
 LEAST_SPAN = np.log(2.0)
 
 _PLAIN = str.maketrans(
@@ -51,7 +51,7 @@ _PLAIN = str.maketrans(
 def ascii_text(text: str) -> str:
     """Return `text` in ASCII: ± as +/-, × as x, λ as lambda, and escapes for the rest.
 
-    Lines stay lines, so that whole documents can be passed.
+    Line breaks are kept, so that whole documents can be converted.
     """
     return text.translate(_PLAIN).encode("ascii", "backslashreplace").decode("ascii")
 
@@ -80,8 +80,8 @@ class Glyphs:
     def bars(self, values: FloatArray, cells: int) -> str:
         """Return positive `values` (points,) as at most `cells` bars, on a logarithmic scale.
 
-        Neighbours that share a bar are averaged; a bar holding a value that is not finite is
-        "!". Zeros are drawn as the smallest positive value.
+        Values that share a bar are averaged; the bar is "!" if one of them is not finite. Zeros are
+        drawn as the smallest positive value.
         """
         if not len(values):
             return ""
@@ -107,6 +107,6 @@ class Glyphs:
 
 
 def _split(values: FloatArray, cells: int) -> list[FloatArray]:
-    """Return `values` cut into at most `cells` runs, long and short ones evenly mixed."""
+    """Return `values` split into at most `cells` consecutive parts of nearly equal length."""
     count = min(cells, len(values))
     return np.split(values, np.arange(1, count) * len(values) // count)

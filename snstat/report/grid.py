@@ -1,4 +1,4 @@
-"""Columns of text drawn at a terminal."""
+"""Columns of text printed at a terminal."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def width_of(columns: Sequence[Column]) -> int:
 
 
 def print_columns(columns: Sequence[Column], console: Console) -> None:
-    """Print aligned columns under their headers; in too narrow a console, lines wrap.
+    """Print aligned columns under their headers. Lines wrap if the console is too narrow.
 
-    Every line is printed as it is made: a rich Table would hold and measure all of them, which
-    takes minutes where a hundred thousand layers are asked for.
+    Lines are printed one by one. A rich Table would keep and measure all of them, which takes
+    minutes for a hundred thousand layers.
     """
     gaps, widths = _gaps(columns), _widths(columns)
     places = list(zip(columns, gaps, widths, strict=True))
@@ -59,7 +59,7 @@ def print_columns(columns: Sequence[Column], console: Console) -> None:
 
 
 def print_wrapped(text: str, console: Console, indent: int = 0, style: str = "") -> None:
-    """Print `text`, broken between words where the console ends, every line indented alike."""
+    """Print `text`, wrapped at words to the width of the console, with every line indented."""
     for line in Text(text).wrap(console, max(console.width - indent, 1)):
         line.rstrip()
         console.print(Text(" " * indent + line.plain, style=style), soft_wrap=True)
@@ -68,14 +68,16 @@ def print_wrapped(text: str, console: Console, indent: int = 0, style: str = "")
 def print_parts(
     text: str, glyphs: Glyphs, console: Console, indent: int = 0, style: str = ""
 ) -> None:
-    """Print `text` in the characters of `glyphs`, broken after a " · " where the console ends,
-    every line indented alike; what has no room on a line of its own is broken between words."""
+    """Print `text` in the characters of `glyphs`, wrapped after a " · ", with every line indented.
+
+    Parts that are longer than a line wrap at words.
+    """
     room = max(console.width - indent, 1)
     *parts, last = map(glyphs.text, text.split(SEPARATOR))
     dot = glyphs.text(SEPARATOR)
     line = ""
     for part in (*(part + dot for part in parts), last):
-        # The blank after a dot needs no room at the end of a line.
+        # The space after a dot needs no room at the end of a line.
         if line and cell_len((line + part).rstrip()) > room:
             print_wrapped(line.rstrip(), console, indent, style)
             line = ""
@@ -86,7 +88,7 @@ def print_parts(
 def print_labelled(
     label: str, body: Text, console: Console, *, indent: int = 0, style: str = ""
 ) -> None:
-    """Print `label` in its style and `body` to the right of it, where further lines begin too."""
+    """Print `label` in its style and `body` to its right; further lines align with the body."""
     margin = " " * indent + label
     for line in body.wrap(console, max(console.width - cell_len(margin), 1)):
         line.rstrip()
@@ -95,7 +97,7 @@ def print_labelled(
 
 
 def _padded(column: Column, cell: str, gap: int, width: int) -> str:
-    """Return `cell` at its place within its column; numbers stand to the right, words left."""
+    """Return `cell` padded to its column: words left-aligned, numbers right-aligned."""
     room = " " * (width - cell_len(cell))
     return " " * gap + (cell + room if column.words else room + cell)
 

@@ -1,4 +1,4 @@
-"""A run as HTML, for notebooks: the table of the terminal, with no script and no outside file."""
+"""A run as HTML, for notebooks: the table of the terminal, without scripts or external files."""
 
 from __future__ import annotations
 

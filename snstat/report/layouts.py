@@ -1,4 +1,4 @@
-"""Which columns a table has: as many as the console holds, or those asked for."""
+"""The choice of a table's columns: as many as fit the console, or those requested."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snstat.results import Run
 
 BASE = (("mean", "etz"), ("variance", "etz"))
-# What follows mean and variance, richest first; a statistic without news is left out.
+# Columns after mean and variance, richest first. Statistics without news are left out.
 EXTRAS = (
     (("cosine", "etz"), ("second_moment", "et"), ("dead_fraction", "e")),
     (("cosine", "etz"), ("dead_fraction", "e")),
@@ -29,7 +29,7 @@ EXTRAS = (
     (("cosine", "et"),),
     (("cosine", "e"),),
 )
-# The same where gradients were asked for: they come first.
+# The same for runs with gradients, which come first.
 BACKWARD_EXTRAS = (
     (("gradient", "etz"), ("cosine", "etz"), ("dead_fraction", "e")),
     (("gradient", "etz"), ("cosine", "et")),
@@ -45,7 +45,7 @@ NARROW = (
     (("mean", "e"), ("variance", "e")),
     (("variance", "e"),),
 )
-# The same where gradients were asked for.
+# The same for runs with gradients.
 BACKWARD_NARROW = (
     (("mean", "etz"), ("variance", "etz"), ("gradient", "e"), ("cosine", "e")),
     (("mean", "et"), ("variance", "etz"), ("gradient", "e"), ("cosine", "e")),
@@ -62,7 +62,7 @@ BACKWARD_NARROW = (
 )
 # The statistics of the comparison, richest first.
 COMPARED = (("mean", "variance", "cosine"), ("variance", "cosine"), ("variance",))
-# Rows enough to tell most layouts that do not fit.
+# Enough rows to recognise most layouts that do not fit.
 SAMPLE_ROWS = 256
 
 ALL_COLUMNS = "all"
@@ -71,7 +71,7 @@ ALL_COLUMNS = "all"
 def parse_columns(text: str) -> tuple[str, ...]:
     """Return the statistics that `text` names: "all", or a list such as "mean,cosine".
 
-    Raises UnknownNameError for a name that is no statistic.
+    Raises UnknownNameError for a name that is not a statistic.
     """
     names = (*MEASURED, GRADIENT)
     words = [word.strip().lower().replace("-", "_") for word in text.split(",")]
@@ -86,11 +86,11 @@ def parse_columns(text: str) -> tuple[str, ...]:
 def measured(run: Run, names: Sequence[str]) -> list[str]:
     """Return those of `names` that `run` holds.
 
-    Raises InvalidValueError where it holds none of them.
+    Raises InvalidValueError if it holds none of them.
     """
     held = [name for name in names if name in run.statistics]
     if not held:
-        remedy = "add --backward" if GRADIENT in names else "ask for others"
+        remedy = "add --backward" if GRADIENT in names else "choose others"
         raise InvalidValueError("columns", ",".join(names), "measured in this run", remedy)
     return held
 
@@ -98,7 +98,7 @@ def measured(run: Run, names: Sequence[str]) -> list[str]:
 def blocks_of(
     run: Run, rows: Sequence[int], names: Sequence[str], glyphs: Glyphs, width: int
 ) -> tuple[Notation, list[list[Column]]]:
-    """Return every column of the statistics `names` in as many tables as `width` asks for."""
+    """Return every column of the statistics `names` in as many tables as `width` requires."""
     for notation in Notation:
         layout = Layout(notation, tuple((name, "etz") for name in names))
         columns = shown(columns_of(run, rows, layout), glyphs)
@@ -129,8 +129,7 @@ def fitted(
     run: Run, rows: Sequence[int], glyphs: Glyphs, width: int
 ) -> tuple[Layout, list[Column]]:
     """Return the first layout in which the layers `rows` fit `width`, with its columns."""
-    # A layout that is too wide for some of the rows is too wide for all of them, and a few rows
-    # tell so much sooner.
+    # A layout that is too wide for some rows is too wide for all, and checking a few is faster.
     some = rows[:: len(rows) // SAMPLE_ROWS + 1]
     layout = Layout(Notation.CONCISE, ())
     for layout in _layouts(run):
@@ -153,7 +152,7 @@ def comparison(runs: Sequence[Run], glyphs: Glyphs, width: int) -> tuple[Layout,
 
 
 def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
-    """Return what a narrow `layout` lacks of mean, variance, gradient and cosine: pairs of a
+    """Return what a narrow `layout` omits of mean, variance, gradient and cosine, as pairs of a
     statistic and a part, "e", "t" or "z"."""
     parts = dict(layout.parts)
     missing = set()
@@ -173,7 +172,7 @@ def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
 
 
 def lost_words(missing: set[tuple[str, str]]) -> str:
-    """Return "cosine; theory and z of mean", or nothing where nothing is missing."""
+    """Return "cosine; theory and z of mean", or an empty string if nothing is missing."""
     order = [*dict(BASE), GRADIENT, "cosine"]
     words = []
     for parts, title in (
@@ -193,8 +192,8 @@ def lost_words(missing: set[tuple[str, str]]) -> str:
 
 
 def hidden_flags(run: Run, rows: Sequence[int], layout: Layout) -> list[str]:
-    """Return a sentence for each statistic without a column in `layout` that lies farther from
-    theory than chance explains, in one of the layers `rows`."""
+    """Return a sentence for each statistic without a column in `layout` that is farther from
+    theory than chance explains in one of the layers `rows`."""
     found = []
     for name, statistic in run.statistics.items():
         if name in dict(layout.parts):

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-# Values outside [SMALL, LARGE) are written with an exponent, and so are errors of three digits or
-# more before the point: 54321 ± 1234 claims digits that "(5.43 ± 0.12)e+04" does not.
+# Values outside [SMALL, LARGE) are written with an exponent, as are values whose error has three
+# digits or more before the point: 54321 ± 1234 claims digits that "(5.43 ± 0.12)e+04" does not.
 LARGE = 1e5
 SMALL = 1e-4
 LARGE_ERROR = 99.5
-# Digits kept of an estimate however small its error, and of one that has no error.
+# The most digits of an estimate with an error, and the digits of one without.
 MOST_DIGITS = 7
 PLAIN_DIGITS = 5
-# Digits of a prediction so far above its estimate that no format can serve both.
+# Digits of a prediction that is too far above its estimate to share its format.
 APART_DIGITS = 4
 
 
@@ -31,7 +31,7 @@ class Notation(Enum):
 def exponent_of(value: float) -> int:
     """Return the decimal exponent of a nonzero finite `value`: 2 for 123.4, 3 for 999.96.
 
-    Rounded to two digits first, for that is how errors are written: 0.0999 counts as 0.10.
+    The value is first rounded to two digits, as errors are: 0.0999 counts as 0.10.
     """
     return int(f"{abs(value):.1e}".partition("e")[2])
 
@@ -66,8 +66,8 @@ def quantity(estimate: float, stderr: float, notation: Notation = Notation.SPACE
 def alike(value: float, estimate: float, stderr: float) -> str:
     """Return `value` (a prediction) with the digits that `quantity` gives to its estimate.
 
-    Where the two differ too much to share a format, or there is no error, it has its own; without
-    an error, what is below the last digit of the estimate is 0.
+    If the two differ too much to share a format, or there is no error, it has its own. Without an
+    error, a value below the last digit of the estimate is written as 0.
     """
     if not math.isfinite(value):
         return ""
@@ -95,7 +95,7 @@ def alike(value: float, estimate: float, stderr: float) -> str:
 
 
 def plain(value: float, digits: int = PLAIN_DIGITS) -> str:
-    """Return `value` with `digits` significant digits, by exponent where it is huge or tiny."""
+    """Return `value` with `digits` significant digits, with an exponent if it is huge or tiny."""
     if not math.isfinite(value):
         return ""
     if value == 0:
@@ -107,9 +107,9 @@ def plain(value: float, digits: int = PLAIN_DIGITS) -> str:
 
 
 def exact(value: float, digits: int = 6) -> str:
-    """Return a computed number with `digits` significant digits and no idle zeros.
+    """Return a computed number with `digits` significant digits and no trailing zeros.
 
-    Infinity is a result here, such as a slope where a map starts vertically: "infinite".
+    Infinity is a valid result, such as the slope of a map that starts vertically: "infinite".
     """
     if math.isinf(value):
         return "infinite" if value > 0 else "-infinite"
@@ -117,8 +117,8 @@ def exact(value: float, digits: int = 6) -> str:
 
 
 def factor(value: float) -> str:
-    """Return a multiplier in words' precision: "×83", "×1.07", "×0.012", "×1.9e+15", and with as
-    many digits as it takes to tell it from 1: "×1.0001"."""
+    """Return a multiplier with few digits: "×83", "×1.07", "×0.012", "×1.9e+15". Near 1 it has as
+    many digits as distinguish it from 1: "×1.0001"."""
     if not math.isfinite(value):
         return ""
     if 100 <= value < LARGE:
@@ -130,14 +130,14 @@ def factor(value: float) -> str:
 
 
 def beside_one(value: float, digits: int) -> str:
-    """Return `value` with `digits` significant digits, or as many as tell it from 1."""
+    """Return `value` with `digits` significant digits, or as many as distinguish it from 1."""
     while value != 1 and float(f"{value:.{digits}g}") == 1:
         digits += 1
     return f"{value:.{digits}g}"
 
 
 def score(z: float) -> str:
-    """Return a z-score with one decimal, fewer digits where it is large."""
+    """Return a z-score with one decimal, or fewer digits if it is large."""
     if not math.isfinite(z):
         return ""
     text = f"{z:+.1f}" if abs(z) < 99.5 else f"{z:+.0f}"

@@ -1,4 +1,4 @@
-"""What stands above a run's table: the network, the sampling, the verdict, and what theory says."""
+"""The statements above a run's table: problems, the verdict, and the outlook by theory."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One statement about a run; `alarming` ones say that something is wrong, and `indent` ones
-    give the details of the statement before."""
+    """One statement about a run. `alarming` statements report a problem, and `indent` statements
+    give details of the one before."""
 
     text: str
     alarming: bool = False
@@ -46,8 +46,8 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
 
 
 def theory_words(run: Run, columns: Sequence[Column]) -> str:
-    """Return which theory stands in `columns`, those of a table of `run`, or nothing where there
-    is none."""
+    """Return which theory `columns`, those of a table of `run`, contain, or an empty string for
+    none."""
     shown = [column for column in columns if column.header.strip() == "theory"]
     if not any(cell.strip() for column in shown for cell in column.cells):
         return ""

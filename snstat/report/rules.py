@@ -1,4 +1,4 @@
-"""The rules of `snstat check` at a terminal: their list, and the page of one of them."""
+"""The rules of `snstat check` at a terminal: their list, and the page of one rule."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 GAP = 2
-# The narrowest column in which a summary still reads well, and the widest page that does.
+# The narrowest readable column of summaries, and the widest readable page.
 LEAST_SUMMARY = 24
 WIDEST_PAGE = 88
 
@@ -23,8 +23,8 @@ WIDEST_PAGE = 88
 def print_rules(rules: Sequence[tuple[str, str, str]], console: Console) -> None:
     """Print (code, name, summary) of each rule in aligned columns.
 
-    At a terminal the summaries wrap within their column, or below the name where there is no room
-    beside it; elsewhere a rule is one line, so that it can be searched for.
+    At a terminal the summaries wrap within their column, or go below the name if the terminal is
+    narrow. Elsewhere each rule is one line, so that grep finds it.
     """
     glyphs = Glyphs.of(console)
     shown = [tuple(map(glyphs.text, rule)) for rule in rules]
@@ -45,13 +45,13 @@ def print_rules(rules: Sequence[tuple[str, str, str]], console: Console) -> None
 
 
 def print_page(page: str, console: Console) -> None:
-    """Print a page of markdown, drawn at a terminal and as it is written elsewhere."""
+    """Print a page of markdown, formatted at a terminal and unchanged elsewhere."""
     ascii_only = Glyphs.of(console).ascii_only
     if not console.is_terminal or ascii_only:
         text = page.rstrip("\n")
         console.print(Text(ascii_text(text) if ascii_only else text), soft_wrap=True)
         return
-    # Loading it takes longer than all else here.
+    # This import takes longer than everything else here.
     from rich.markdown import Markdown
 
     markdown = Markdown(page, code_theme="ansi_dark", hyperlinks=False)

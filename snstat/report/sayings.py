@@ -27,8 +27,8 @@ def heading(report: FixedPointReport) -> str:
 def stability_words(point: FixedPoint, *, continuum: bool = False) -> str:
     """Return what happens to a small perturbation of the moments.
 
-    At a spectral radius of 1 higher orders decide, which `stable` then tells; in a `continuum` of
-    fixed points nothing does.
+    At a spectral radius of 1 higher orders decide, and `stable` holds their result, except in a
+    `continuum` of fixed points.
     """
     radius = point.spectral_radius
     if abs(radius - 1) < MARGINAL and continuum and not point.stable:
@@ -60,7 +60,7 @@ def gradient_words(growth: float, depth: int) -> str:
     except OverflowError:
         total = math.inf
     over = f"over {count(depth, 'layer')}"
-    whole = f"{factor(total)} {over}" if 0 < total < math.inf else f"beyond any float {over}"
+    whole = f"{factor(total)} {over}" if 0 < total < math.inf else f"beyond the float range {over}"
     return f"squared gradients {verb} {each} per layer backward: {whole}"
 
 
@@ -86,14 +86,14 @@ def infinity_words(at_infinity: str) -> str:
     if at_infinity == "grows":
         return "Large enough signals grow without bound."
     if at_infinity == "returns":
-        return "Large signals come back: infinity repels."
+        return "Large signals shrink: infinity is unstable."
     if at_infinity == "keeps":
         return "Large signals keep their size."
     return f"Large signals: {at_infinity}."
 
 
 def solved_words(solved: Mapping[str, float] | None) -> list[str]:
-    """Return the solved parameters, all 17 digits of each."""
+    """Return the solved parameters with 17 digits each."""
     if solved is None:
         return []
     values = [f"{name} = {value:.17g}" for name, value in solved.items()]

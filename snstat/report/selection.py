@@ -8,9 +8,9 @@ from typing import Literal
 
 from snstat.errors import InvalidValueError
 
-# Eighteen digits are far beyond any depth, and int() is slow or refuses at thousands of them.
+# 18 digits exceed any depth, and int() is slow or fails for thousands of digits.
 _ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
-# A layer of a selection: its number, None for the last one.
+# The end of a range: the number of a layer, or None for the last one.
 End = int | None
 
 
@@ -19,7 +19,7 @@ class LayerSelection:
     """A choice of layers, made before the depth is known.
 
     `kind` is "log" (0, 1, 2, 4, 8, ... and the last), "all" or "list"; `spans` are the first and
-    last layers of the ranges of a list, None standing for the last layer of a stack.
+    last layers of the ranges of a list; None means the last layer of the stack.
     """
 
     kind: Literal["log", "all", "list"]
@@ -33,7 +33,7 @@ class LayerSelection:
                 "layers",
                 max(beyond),
                 f"at most the depth, {depth}",
-                "ask for a layer that exists, or for a deeper stack",
+                "choose a layer within the depth, or a deeper stack",
             )
 
     def rows(self, depth: int) -> list[int]:
@@ -83,7 +83,7 @@ def parse_layers(text: str) -> LayerSelection:
                 "layers",
                 text,
                 "ranges from a lower to a higher layer",
-                f"turn {item.strip()} round",
+                f"reverse {item.strip()}",
             )
         spans.append((first, last))
     return LayerSelection("list", tuple(spans))

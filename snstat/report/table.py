@@ -1,4 +1,4 @@
-"""The table of `snstat propagate` at a terminal: as much as the width holds, never cut."""
+"""The table of `snstat propagate` at a terminal: as much as fits the width, and nothing is cut."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from snstat.results import Check, Run
 
-# The fewest bars that tell a shape; with less room they get a line of their own.
+# The fewest bars that show a shape. With less room they get a separate line.
 FEWEST_BARS = 8
 MOST_BARS = 64
 
-CONCISE_NOTE = "1.0023(41) stands for 1.0023 ± 0.0041, one standard error."
-SUSPICIOUS_NOTE = f"{MARK} farther from theory than chance goes once in a thousand times."
-DOUBTFUL_NOTE = f"{DOUBT} as far, but theory may be off by as much, or is of infinite width only."
+CONCISE_NOTE = "1.0023(41) means 1.0023 ± 0.0041 (one standard error)."
+SUSPICIOUS_NOTE = f"{MARK} farther from theory than chance explains (p < 0.001)."
+DOUBTFUL_NOTE = f"{DOUBT} as far, but theory may be off by as much, or is for infinite width only."
 INDENT = 2
 
 
@@ -50,7 +50,7 @@ def print_runs(
     """Print one table for each run, and a comparison below when there are several.
 
     Each table has the richest layout that fits `console`, or every column of the statistics
-    `columns`, in several tables where one is too wide. `checks` are the verdicts on the runs.
+    `columns`, in several tables if one is too wide. `checks` are the verdicts on the runs.
     Raises InvalidValueError when a selected layer is beyond a stack's depth, or none of `columns`
     was measured.
     """
@@ -116,11 +116,11 @@ def _print_run(
 
 
 def _print_notes(hidden: str, glyphs: Glyphs, console: Console, *, concise: bool) -> None:
-    """Print what holds for all tables: the notation, and what has no room."""
+    """Print the notes for all tables: the notation, and the columns left out."""
     if concise:
         print_wrapped(glyphs.text(CONCISE_NOTE), console, style="dim")
     if hidden:
-        text = f"Not shown: {hidden}. Widen the terminal, or ask with --columns."
+        text = f"Not shown: {hidden}. Widen the terminal, or use --columns."
         print_wrapped(glyphs.text(text), console, style="dim")
 
 

@@ -1,4 +1,4 @@
-"""Runs as text formats: CSV carries everything in full precision, markdown what the table shows."""
+"""Runs as text formats: CSV holds everything in full precision, markdown what the table shows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAGE = Layout(
     Notation.SPACED,
     (("mean", "etz"), ("variance", "etz"), ("cosine", "etz"), ("gradient", "etz")),
 )
-# What follows an estimate in CSV.
+# The columns after an estimate in CSV.
 PARTS = ("stderr", "theory", "expected", "neglected", "z")
 
 
@@ -47,8 +47,8 @@ class _LastLine:
 def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     """Yield `rows` as lines of CSV, each with its line feed.
 
-    Floats keep full precision, booleans are true or false, and what is missing (None, NaN) or
-    infinite is empty.
+    Floats keep full precision, booleans are true or false, and missing (None, NaN) or infinite
+    values are empty.
     """
     sink = _LastLine()
     writer = csv.writer(sink, lineterminator="\n")
@@ -66,7 +66,7 @@ def markdown_table(columns: Sequence[Column]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return `text` on one line, safe in a cell of a markdown table and in its prose."""
+    """Return `text` on one line, with markdown escaped, for table cells and prose."""
     flat = " ".join(text.split())
     for letter in "\\|`*_<[&~":
         flat = flat.replace(letter, "\\" + letter)
@@ -76,9 +76,9 @@ def escaped(text: str) -> str:
 def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
     """Yield all layers of `runs` as lines of CSV, a header first.
 
-    The columns are run, counted from 1, all that describes the network and its sampling, then
-    layer, finite, and for every statistic its estimate (by the statistic's name), `_stderr`,
-    `_theory`, `_expected`, `_neglected` and `_z`.
+    The columns are run (counted from 1), the description of the network and its sampling, layer,
+    finite, and for every statistic its estimate (under the statistic's name), `_stderr`, `_theory`,
+    `_expected`, `_neglected` and `_z`.
     """
     return csv_lines(_csv_rows(runs))
 
@@ -113,7 +113,7 @@ def runs_to_markdown(
 
 
 def page_layout(run: Run, columns: Sequence[str] = ()) -> Layout:
-    """Return the layout of a page, which has room for all that was asked for."""
+    """Return the layout of a page, which has room for all requested columns."""
     if not columns:
         return PAGE
     return Layout(PAGE.notation, tuple((name, "etz") for name in measured(run, columns)))
@@ -158,21 +158,21 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
 
 
 def _description(run: Run) -> dict[str, object]:
-    """Return what a row says of its network: all but what follows from it layer by layer."""
+    """Return the description of the network and its sampling in a row, without `drawn`."""
     described = {**dict(run.stack), **dict(run.simulation)}
     del described["drawn"]
     return described
 
 
 def _field(value: object) -> object:
-    """Return what stands in a CSV field for `value`."""
+    """Return `value` as a CSV field."""
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, float):
-        # float() because numpy's scalars, which are floats too, spell out their type.
+        # float() because numpy's scalars are floats too, but their repr includes the type.
         return repr(float(value)) if math.isfinite(value) else ""
     if isinstance(value, str):
-        # The name of a file may hold what a terminal obeys.
+        # The name of a file may contain control characters.
         return controls_escaped(value)
     if isinstance(value, tuple):
         return " ".join(map(str, value))

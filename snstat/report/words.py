@@ -1,4 +1,4 @@
-"""A run in sentences: what the stack is, and what a person should make of it."""
+"""A run in words: the stack, the sampling, and sentences about the result."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ NAMES = {
     "hard_swish": "hard swish",
     "relu_squared": "squared ReLU",
 }
-# Activations for which no initialiser keeps the signal, and the gain G that does where the second
-# moment is 1: E[φ(G z)²] = 1. That fixed point repels, so that depth and width limit its use.
+# Activations for which no initialiser preserves the signal, and the gain G that preserves a second
+# moment of 1: E[φ(G z)²] = 1. That fixed point is unstable, so depth and width limit its use.
 STEADY_GAINS = {
     "gelu": 1.468,
     "gelu_tanh": 1.468,
@@ -39,17 +39,17 @@ STEADY_GAINS = {
     "hard_swish": 1.567,
     "mish": 1.451,
 }
-# Characters of a digest that tell data apart well enough: "sha256:" and eight digits.
+# Characters of a digest that are shown: "sha256:" and eight digits.
 DIGEST_SHOWN = 15
 # Gradients within this factor of 1 over the whole stack have kept their size.
 STEADY = 1.005
-# A signal within this factor of its size over the whole stack needs no other gain.
+# A signal that changes by at most this factor over the whole stack needs no other gain.
 NEUTRAL = 1.1
 
 
 def display_name(activation: str) -> str:
-    """Return an activation's name as the literature writes it, its parameter behind it; that of a
-    pair of functions stays."""
+    """Return an activation's name as the literature writes it, followed by its parameter. The name
+    of a pair of functions stays as it is."""
     name, _, parameter = activation.partition(":")
     if name == "custom":
         return activation
@@ -70,7 +70,7 @@ def listed(names: Sequence[str]) -> str:
 def stack_words(stack: StackSummary) -> str:
     """Return the stack on one line: "SELU · 64 layers of 1024 · lecun_normal (gain 1)".
 
-    Where layers differ: "ReLU · 4 layers: 784 → 512 ×3 → 10 · linear read-out · …".
+    If layers differ: "ReLU · 4 layers: 784 → 512 ×3 → 10 · linear read-out · …".
     """
     layers = count(stack.depth, "layer")
     parts = [display_name(stack.activation)]
@@ -88,8 +88,10 @@ def stack_words(stack: StackSummary) -> str:
 
 
 def _draws_words(stack: StackSummary) -> Iterator[str]:
-    """Yield what the layers draw: given values with all their digits, those of the initialiser
-    with four, and dots where there are more; so that different stacks never read the same."""
+    """Yield the gains or standard deviations, so that different stacks never look alike.
+
+    Given values have all their digits. The initialiser's have four, and dots if there are more.
+    """
     if "weight_std" in stack.given and stack.weight_std is not None:
         yield f"weight std {exact(stack.weight_std)}"
     elif "weight_gain" in stack.given or not stack.drawn:
@@ -107,9 +109,9 @@ def _draws_words(stack: StackSummary) -> Iterator[str]:
 
 
 def _own_gains(stack: StackSummary) -> Iterator[str]:
-    """Yield the gains that the initialiser gives the layers, those of the square ones first."""
+    """Yield the gains that the initialiser gives the layers, that of square layers first."""
     fan_ins = [stack.units(layers.first - 1) for layers in stack.drawn]
-    # An orthogonal matrix has gain 1 if its rows or columns, whichever are fewer, have length 1.
+    # An orthogonal matrix has gain 1 if its rows or columns, whichever are fewer, have norm 1.
     sides = [layers.units if stack.init == "orthogonal" else 1 for layers in stack.drawn]
     gains = [
         layers.weight_std * math.sqrt(max(fan_in, side))
@@ -126,17 +128,17 @@ def _own_gains(stack: StackSummary) -> Iterator[str]:
 
 
 def exact(value: float) -> str:
-    """Return `value` with four digits, or as many as it takes to read it back."""
+    """Return `value` with four digits, or as many as reproduce it exactly."""
     text = f"{value:.4g}"
     return text if float(text) == value else repr(value)
 
 
 def dotted(value: float) -> str:
-    """Return `value` with at most four digits, and dots where it has more: "1", "1.414…"."""
+    """Return `value` with at most four digits, and dots if it has more: "1", "1.414…"."""
     text = f"{value:.4g}"
     if math.isclose(float(text), value, rel_tol=1e-12):
         return text
-    # Digits before dots are those of the number, not rounded.
+    # Digits before dots are truncated, not rounded.
     with localcontext(rounding=ROUND_DOWN, prec=4):
         return f"{float(+Decimal(value)):.4g}…"
 
@@ -147,7 +149,7 @@ def simulation_words(simulation: Simulation) -> str:
     parts = [f"{count(simulation.trials, 'trial')} × batch {simulation.batch}", sampling]
     moments = (simulation.input_mean, simulation.input_std)
     if simulation.inputs != "normal" or moments not in ((0.0, 1.0), (None, None)):
-        # The name of a file may hold anything, a terminal's commands included.
+        # The name of a file may contain control characters.
         inputs = f"inputs {escaped(simulation.inputs)}"
         if simulation.input_mean is not None and simulation.input_std is not None:
             inputs += f" (mean {exact(simulation.input_mean)}, std {exact(simulation.input_std)})"
@@ -162,29 +164,29 @@ def simulation_words(simulation: Simulation) -> str:
 
 
 def interruption(run: Run) -> str:
-    """Return what a partial run holds, or nothing for a complete one."""
+    """Return what a partial run holds, or an empty string for a complete one."""
     if not run.partial:
         return ""
     last = len(run.finite) - 1
     if last < 0:
-        return "Interrupted before every trial had completed a layer."
+        return "Interrupted before all trials had completed a layer."
     whole = f"Interrupted: layers 0–{last} of {run.stack.depth}, which every trial completed"
     return f"{whole}, without gradients." if last == run.stack.depth else f"{whole}."
 
 
 def broken_layers(run: Run) -> str:
-    """Return which layers are not finite, or nothing when all are."""
+    """Return which layers are not finite, or an empty string if all are."""
     first = run.first_nonfinite
     if first is None:
         return ""
     bad = int(np.count_nonzero(~run.finite))
     if bad == len(run.finite) - first:
         return f"Not finite from layer {first} on ({bad} of {len(run.finite)} layers)."
-    return f"Not finite: {bad} of {len(run.finite)} layers, the first of them layer {first}."
+    return f"Not finite: {bad} of {len(run.finite)} layers, the first is layer {first}."
 
 
 def limit_sentence(run: Run) -> str:
-    """Return where theory says the forward signal goes."""
+    """Return the limit of the forward signal by theory."""
     outlook = run.outlook
     if outlook is None:
         return ""
@@ -200,12 +202,12 @@ def limit_sentence(run: Run) -> str:
             over = f"over {count(run.stack.depth, 'layer')}"
             return f"Nearly neutral: {factor(rate)} per layer, {total} {over} (theory)."
         speed = "" if rate is None else f", {factor(rate)} per layer"
-        return f"In the limit of depth the signal {outlook.kind}{speed} (theory)."
+        return f"The signal {outlook.kind} in the limit of depth{speed} (theory)."
     if outlook.kind == "silent":
-        return "Silent: the inputs are zero and no bias adds to them."
+        return "Silent: the inputs and biases are zero."
     if outlook.kind == "neutral":
-        return "Neutral: any second moment is kept, and nothing corrects a drift (theory)."
-    return "Drifts: the signal settles at no fixed point (theory)."
+        return "Neutral: every second moment is preserved, so drifts are not corrected (theory)."
+    return "Drifts: the signal reaches no fixed point (theory)."
 
 
 def gradient_sentence(run: Run) -> str:
@@ -222,8 +224,8 @@ def gradient_sentence(run: Run) -> str:
 
 
 def _nearly_neutral(run: Run, rate: float) -> bool:
-    """Return whether the whole stack keeps its signal's size, by the limit's `rate` as by theory
-    for the layers that it has: far from the limit they may change faster."""
+    """Return whether the whole stack preserves the signal's size, both by the limit's `rate` and
+    by theory for its layers, which may change faster far from the limit."""
     if rate <= 0 or run.stack.depth * abs(math.log(rate)) > math.log(NEUTRAL):
         return False
     moments = run.statistics["second_moment"].theory[1:]
@@ -234,10 +236,10 @@ def _nearly_neutral(run: Run, rate: float) -> bool:
 
 
 def _rate(rate: float) -> str:
-    """Return a rate with three decimals, or as many as tell it from 1."""
+    """Return a rate with three decimals, or as many as distinguish it from 1."""
     return f"{rate:.3f}" if f"{rate:.3f}" != "1.000" else beside_one(rate, 4)
 
 
 def _limit(value: float) -> str:
-    """Return a limit with three decimals where that shows it, else with an exponent."""
+    """Return a limit with three decimals, or with an exponent if it is small or large."""
     return f"{value + 0.0:.3f}" if value == 0 or 0.01 <= abs(value) < 1e5 else plain(value, 4)

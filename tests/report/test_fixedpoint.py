@@ -93,7 +93,7 @@ def test_nothing_wraps_at_80_columns() -> None:
         (make_report(fixed_points=(POINT, COMPLEX)), "Fixed point 2: mean -1.23457e-08"),
         (
             make_report(fixed_points=(replace(POINT, variance=0.0, second_moment=0.0),)),
-            "(the signal is gone)",
+            "(the signal has vanished)",
         ),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_narrow_console_stacks_what_does_not_fit_side_by_side(width: int) -> N
         (0.5, "shrink ×0.5 per layer backward: ×5.4e-20 over 64 layers"),
         (1.0004, "grow ×1.0004 per layer backward: ×1.03 over 64 layers"),
         (1.00000001, "grow ×1.00000001 per layer backward: ×1.000001 over 64 layers"),
-        (1e30, "beyond any float over 64 layers"),
+        (1e30, "beyond the float range over 64 layers"),
     ],
 )
 def test_gradients(growth: float, words: str) -> None:

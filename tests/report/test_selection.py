@@ -49,7 +49,7 @@ def test_a_layer_beyond_the_depth_is_named_with_the_bound() -> None:
 
 @pytest.mark.parametrize("text", ["4-2", "last-3"])
 def test_a_range_that_runs_backward_is_refused(text: str) -> None:
-    with pytest.raises(InvalidValueError, match=f"turn {text} round"):
+    with pytest.raises(InvalidValueError, match=f"reverse {text}"):
         parse_layers(text)
 
 

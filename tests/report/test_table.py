@@ -128,7 +128,7 @@ def test_far_scores_are_marked_without_colour() -> None:
     run = foretold(far, neglected=0.01)
     text = show([run])
     assert "+10.0!" in table_of(text)[-1]
-    assert "! farther from theory than chance goes once in a thousand times." in text
+    assert "! farther from theory than chance explains (p < 0.001)." in text
     assert "?" not in text
     assert "!" not in show(CASES["usual"])
     colourful = io.StringIO()
@@ -159,7 +159,7 @@ def test_layers_that_are_not_finite_are_named_with_the_first() -> None:
     run = make_run()
     finite = run.finite.copy()
     finite[[7, 9]] = False
-    assert "Not finite: 2 of 65 layers, the first of them layer 7." in show(
+    assert "Not finite: 2 of 65 layers, the first is layer 7." in show(
         [replace(run, finite=finite)]
     )
 
@@ -171,11 +171,11 @@ def test_layers_that_are_not_finite_are_named_with_the_first() -> None:
         (make_run(), "Squared gradients grow ×83 over 64 layers (theory)."),
         (
             CASES["vanishes"][0],
-            "In the limit of depth the signal vanishes, ×0.5 per layer (theory).",
+            "The signal vanishes in the limit of depth, ×0.5 per layer (theory).",
         ),
         (CASES["vanishes"][0], "Squared gradients shrink ×0.0012 over 64 layers (theory)."),
         (CASES["explodes"][0], "the signal explodes, ×1.73 per layer (theory)."),
-        (make_run(outlook=Outlook("silent")), "Silent: the inputs are zero and no bias adds"),
+        (make_run(outlook=Outlook("silent")), "Silent: the inputs and biases are zero."),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "Neutral: "),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "gradients keep their size"),
         (make_run(outlook=Outlook("drifts", gradient_factor=float("inf"))), "Drifts: "),
@@ -202,9 +202,9 @@ def growing(rate: float, depth: int = 64) -> Run:
     [
         (growing(1.0001), "Nearly neutral: ×1.0001 per layer, ×1.006 over 64 layers (theory)."),
         (growing(0.99999), "Nearly neutral: ×0.99999 per layer, ×0.9994 over 64 layers (theory)."),
-        (growing(1.0001, 1000), "In the limit of depth the signal explodes, ×1.0001 per layer"),
+        (growing(1.0001, 1000), "The signal explodes in the limit of depth, ×1.0001 per layer"),
         (growing(0.9986), "Nearly neutral: ×0.999 per layer, ×0.9142 over 64 layers (theory)."),
-        (growing(0.9984), "In the limit of depth the signal vanishes, ×0.998 per layer"),
+        (growing(0.9984), "The signal vanishes in the limit of depth, ×0.998 per layer"),
         # What the limit keeps, the layers before it have lost.
         (
             replace(growing(0.9), outlook=Outlook("vanishes", rate=0.9999)),
@@ -321,7 +321,7 @@ def test_a_narrow_console_says_what_it_leaves_out(width: int, names: str | None)
     if names is None:
         assert "Not shown" not in words
     else:
-        assert f"Not shown: {names}. Widen the terminal, or ask with --columns." in words
+        assert f"Not shown: {names}. Widen the terminal, or use --columns." in words
 
 
 def backward(scale: float = 1.0) -> Run:
@@ -398,7 +398,7 @@ def test_bars_keep_a_line_of_their_own_in_a_narrow_console() -> None:
 
 def test_an_interruption_before_any_layer() -> None:
     text = show([make_run(completed=-1)])
-    assert "Interrupted before every trial had completed a layer." in text
+    assert "Interrupted before all trials had completed a layer." in text
     assert "layer  " not in text
 
 
@@ -454,7 +454,7 @@ def test_what_was_not_measured_or_predicted_is_left_out() -> None:
 
 
 def test_the_narrow_notation_is_explained_once() -> None:
-    note = "1.0023(41) stands for 1.0023 ± 0.0041, one standard error."
+    note = "1.0023(41) means 1.0023 ± 0.0041 (one standard error)."
     for runs in ([make_run()], [make_run()] * 2, CASES["several"]):
         seen = set()
         for width in (70, 75, 80, 82, 84, 86, 90, 120, 200):
