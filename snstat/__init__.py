@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snstat.activation import ACTIVATIONS as activations
-    from snstat.checking import check
-    from snstat.propagation import propagate
-    from snstat.saved import load, load_all, save
-    from snstat.stack import Stack
+    from snstat.checks.request import check
+    from snstat.experiment.propagation import propagate
+    from snstat.files.saved import load, load_all, save
+    from snstat.network.stack import Stack
     from snstat.theory.fixed_points import fixed_points
     from snstat.theory.maps import correlation_map, ensemble_map, gradient_growth, unit_map
     from snstat.theory.solve import solve_selu
@@ -22,17 +22,17 @@ __version__ = "0.1.0"
 
 # Public name → (module, name there).
 _PUBLIC = {
-    "Stack": ("snstat.stack", "Stack"),
+    "Stack": ("snstat.network.stack", "Stack"),
     "activations": ("snstat.activation", "ACTIVATIONS"),
-    "check": ("snstat.checking", "check"),
+    "check": ("snstat.checks.request", "check"),
     "correlation_map": ("snstat.theory.maps", "correlation_map"),
     "ensemble_map": ("snstat.theory.maps", "ensemble_map"),
     "fixed_points": ("snstat.theory.fixed_points", "fixed_points"),
     "gradient_growth": ("snstat.theory.maps", "gradient_growth"),
-    "load": ("snstat.saved", "load"),
-    "load_all": ("snstat.saved", "load_all"),
-    "propagate": ("snstat.propagation", "propagate"),
-    "save": ("snstat.saved", "save"),
+    "load": ("snstat.files.saved", "load"),
+    "load_all": ("snstat.files.saved", "load_all"),
+    "propagate": ("snstat.experiment.propagation", "propagate"),
+    "save": ("snstat.files.saved", "save"),
     "solve_selu": ("snstat.theory.solve", "solve_selu"),
     "unit_map": ("snstat.theory.maps", "unit_map"),
 }

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snstat.display import trajectory_options
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.plan import Plan
+from snstat.experiment.plan import Plan
+from snstat.report.display import trajectory_options
 from snstat.results import GRADIENT, STATISTICS, Run
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""The arrows between the parts of snstat, kept by reading the imports of every file.
+"""The arrows between the rooms of snstat, kept by reading the imports of every file.
 
-cli -> report, checks -> engine, theory -> activations, stack -> errors; `results` is known to all
-and knows nobody.
+cli -> report, checks -> experiment -> engine, theory -> network -> gaussian -> activation ->
+errors; `results` is known to all and knows nobody.
 """
 
 from __future__ import annotations
@@ -20,85 +20,41 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1] / "snstat"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# Part of snstat -> the parts that it may import; `plan` joins theory to simulation.
-ARROWS = {
+# What every room may import.
+COMMON = {"errors", "limits", "names", "results", "values"}
+# Room of snstat -> the rooms that it may import.
+ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "results": set(),
+    "limits": {"errors"},
     "names": {"errors"},
-    "arithmetic": {"errors"},
-    "activation": {"errors", "names", "arithmetic"},
-    "saturated": {"activation"},
-    "widths": {"errors", "arithmetic"},
-    "initialisers": set(),
-    "stack": {"errors", "names", "activation", "initialisers", "widths"},
-    "theory": {"errors", "results", "activation", "saturated", "initialisers", "stack"},
-    "engine": {"errors", "results", "activation", "saturated", "initialisers", "stack"},
-    "checks": {"errors", "names", "results", "activation", "stack", "widths", "theory", "engine"},
-    "report": {"errors", "results"},
-    "background": set(),
-    "description": {"results", "stack"},
-    "plan": {
-        "background",
-        "errors",
-        "names",
-        "results",
-        "activation",
-        "stack",
-        "description",
-        "theory",
-        "engine",
-        "memory",
-        "densities",
-    },
-    "propagation": {"results", "activation", "plan"},
-    "checking": {
-        "errors",
-        "results",
-        "activation",
-        "stack",
-        "engine",
-        "description",
-        "plan",
-        "saved",
-        "checks",
-        "memory",
-    },
-    "densities": {"results", "activation", "stack", "theory", "engine", "plan"},
-    "display": {"errors", "results", "checking", "checks", "report"},
-    "plot": {"errors", "results", "plan", "theory", "report", "display"},
-    "testing": {"results", "checking", "report"},
-    "form": {"errors", "stack"},
-    "data_form": {"errors", "results", "form", "stack"},
-    "run_bounds": {"form", "results"},
-    "trials_form": {"form", "results"},
-    "run_form": {
-        "trials_form",
-        "run_bounds",
-        "form",
-        "data_form",
-        "errors",
-        "names",
-        "results",
-        "activation",
-        "initialisers",
-        "stack",
-        "widths",
-        "description",
-    },
-    "saved": {"errors", "results", "form", "run_form", "atomic", "memory"},
-    "saved_checks": {"results", "saved"},
-    "atomic": {"errors"},
-    "memory": {"errors"},
+    "values": {"errors"},
+    "activation": COMMON,
+    "gaussian": COMMON | {"activation"},
+    "network": COMMON | {"activation", "gaussian"},
+    "theory": COMMON | {"activation", "gaussian", "network"},
+    "engine": COMMON | {"activation", "network"},
+    "files": COMMON | {"activation", "network"},
+    "experiment": COMMON | {"activation", "engine", "files", "gaussian", "network", "theory"},
+    "checks": COMMON | {"activation", "experiment", "files", "gaussian", "network", "theory"},
+    "report": COMMON,
+    "plot": COMMON | {"experiment", "report", "theory"},
+    "testing": COMMON | {"checks", "report"},
 }
 TOP = {"__init__", "__main__", "cli"}
 
 # How a result shows itself in Python is made by the report and the rules, on demand.
-EXCEPTIONS = {("results", "display"), ("results", "plot")}
+EXCEPTIONS = {
+    ("results", "report"),
+    ("results", "plot"),
+    ("report", "checks"),
+    ("engine", "experiment"),
+}
 
 # Third-party package -> the parts that may import it. Others may be imported anywhere.
 OWNERS = {
     "click": {"cli"},
-    "rich": {"cli", "display", "report"},
+    "rich": {"cli", "report"},
     "matplotlib": {"plot", "report"},
     "numba": {"engine"},
     "threadpoolctl": {"engine"},
@@ -188,14 +144,14 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         ("theory/maps.py", "from ..engine import kernels"),
         ("theory/maps.py", "from snstat import engine"),
         ("report/table.py", "from snstat.theory import maps"),
-        ("report/table.py", "from snstat.stack import Stack"),
+        ("report/table.py", "from snstat.network.stack import Stack"),
         ("report/figures/map.py", "import matplotlib"),
         ("report/figures/map.py", "from matplotlib.figure import Figure"),
         ("report/table.py", "def show():\n    from click import echo"),
         ("engine/loop.py", "import rich.progress"),
         ("engine/loop.py", "def run():\n    import snstat.cli.progress"),
-        ("theory/pairs.py", "import numba as nb"),
-        ("theory/pairs.py", "if TYPE_CHECKING:\n    from snstat.engine.inputs import Inputs"),
+        ("gaussian/pairs.py", "import numba as nb"),
+        ("gaussian/pairs.py", "if TYPE_CHECKING:\n    from snstat.engine.simulate import simulate"),
         ("errors.py", "from .results import Run"),
         ("stray.py", "from snstat.errors import SnstatError"),
     ],
@@ -211,7 +167,7 @@ def test_a_breach_is_seen(file: str, source: str) -> None:
         ("report/figures/map.py", "def draw():\n    from matplotlib.figure import Figure"),
         ("report/table.py", "from ..results import Run\nfrom .words import title"),
         ("report/t.py", "if TYPE_CHECKING:\n    from matplotlib.figure import Figure"),
-        ("saved.py", "from snstat import __version__"),
+        ("files/saved.py", "from snstat import __version__"),
         ("theory/maps.py", "import numpy as np\nfrom snstat.activation import ACTIVATIONS"),
     ],
 )

@@ -10,8 +10,8 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.initialisers import INITIALISERS
-from snstat.propagation import propagate
+from snstat.experiment.propagation import propagate
+from snstat.network.initialisers import INITIALISERS
 
 pytestmark = [
     pytest.mark.slow,

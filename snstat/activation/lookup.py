@@ -13,9 +13,9 @@ from snstat.activation.base import Activation, Asymptote, Elementwise, FloatArra
 from snstat.activation.pair import NAME, Pair, PairName, of_name, of_pair
 from snstat.activation.sine import sine_with
 from snstat.activation.table import ACTIVATIONS, elu_with, leaky_relu_with
-from snstat.arithmetic import real
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.names import ACTIVATION_ALIASES, known
+from snstat.values import real
 
 # What stands between the name of an activation and a parameter of it.
 PARAMETER_MARK = ":"

@@ -8,8 +8,8 @@ from typing import Any
 
 from snstat.errors import InvalidValueError
 from snstat.names import known
-from snstat.stack import MAX_SCALE, integer, number
-from snstat.widths import MAX_DEPTH
+from snstat.network.stack import MAX_SCALE, integer, number
+from snstat.network.widths import MAX_DEPTH
 
 NUMBER_FORMATS = ("float16", "bfloat16", "float32")
 # Decades of a squared gradient beyond these are beyond a float64.

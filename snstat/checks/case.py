@@ -13,8 +13,8 @@ import numpy as np
 from snstat.activation import Activation, resolve
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import share_strays, strays
+from snstat.network.stack import DenseLayer, Stack
 from snstat.results import BoolArray, FloatArray, InputMoments, Outlook, Run
-from snstat.stack import DenseLayer, Stack
 from snstat.theory.finite_width import FiniteWidth, finite_width
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict

@@ -10,7 +10,7 @@ import numpy as np
 
 from snstat.activation import resolve
 from snstat.checks.case import Case
-from snstat.theory.centred import centred_moments
+from snstat.gaussian.centred import centred_moments
 from snstat.theory.dense import LARGEST_SECOND_MOMENT
 
 # Second moments of pre-activations among which the best gain is looked for, and some to try where

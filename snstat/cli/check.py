@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from snstat.atomic import whole_file
 from snstat.cli import version_option
 from snstat.cli.check_formats import FORMATS, TABLE, formatted
 from snstat.cli.check_options import bound_options, check_options, check_output_options
@@ -30,11 +29,12 @@ from snstat.cli.output import (
 from snstat.cli.parameters import File
 from snstat.cli.requests import Requests, same_file
 from snstat.errors import InvalidValueError, SnstatError
+from snstat.files.atomic import whole_file
 from snstat.report.check_words import tally
 from snstat.report.words import count
 
 if TYPE_CHECKING:
-    from snstat.checking import Request
+    from snstat.checks.request import Request
     from snstat.results import Run
 
 EXAMPLES = """\b
@@ -105,7 +105,7 @@ def command(
             notice(f"{request.name}: {checks[-1].verdict}, {seconds[-1]:.2f} s", level=1)
             began = time.perf_counter()
         if kept is not None:
-            from snstat.saved import runs_to_json
+            from snstat.files.saved import runs_to_json
 
             kept.writelines(runs_to_json(runs, [check.name for check in checks]))
             kept.flush()  # a full disk is told before the verdict
@@ -139,7 +139,7 @@ def _carried_out(
         if run is not None:
             yield request, run
         elif request.plan is not None:
-            from snstat.engine.warmup import compile_kernels
+            from snstat.experiment.warmup import compile_kernels
 
             plan = request.plan
             compile_kernels(

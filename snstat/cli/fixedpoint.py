@@ -22,10 +22,10 @@ from snstat.cli.options import (
 )
 from snstat.cli.output import STDOUT, render, text_output, wrote
 from snstat.cli.parameters import Name
+from snstat.network.stack import DEFAULT_DEPTH, integer
+from snstat.network.widths import MAX_DEPTH
 from snstat.report.selection import LayerSelection, parse_layers
 from snstat.results import FixedPointReport, TheoremResult
-from snstat.stack import DEFAULT_DEPTH, integer
-from snstat.widths import MAX_DEPTH
 
 EXAMPLES = """\b
 Examples:
@@ -189,9 +189,9 @@ def report_pieces(
     file: bool,
 ) -> Iterable[str]:
     """Return the fixed points in the form asked for, in pieces."""
+    from snstat.files.saved import reports_to_json
     from snstat.report.fixedpoint import print_fixed_points
     from snstat.report.fixedpoint_text import fixed_points_to_csv, fixed_points_to_markdown
-    from snstat.saved import reports_to_json
 
     if form == "json":
         return [reports_to_json(reports)]
@@ -206,9 +206,9 @@ def report_pieces(
 
 def theorem_pieces(results: Sequence[TheoremResult], form: str, *, file: bool) -> Iterable[str]:
     """Return the verified theorems in the form asked for, in pieces."""
+    from snstat.files.saved import reports_to_json
     from snstat.report.fixedpoint import print_theorems
     from snstat.report.fixedpoint_text import theorems_to_csv, theorems_to_markdown
-    from snstat.saved import reports_to_json
 
     if form == "json":
         return [reports_to_json([], results)]

@@ -12,10 +12,10 @@ from snstat.activation import ACTIVATIONS, PARAMETERS
 from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
 from snstat.cli.parameters import ActivationName, File, Layers, Name, Real, Several, Whole, Widths
-from snstat.initialisers import INITIALISERS
+from snstat.experiment.plan import DTYPES, SAMPLERS
 from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES
-from snstat.plan import DTYPES, SAMPLERS
-from snstat.stack import DEFAULT_DEPTH, DEFAULT_WIDTH
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import DEFAULT_DEPTH, DEFAULT_WIDTH
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]

@@ -13,9 +13,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from snstat.atomic import whole_file
 from snstat.cli.signals import discard_stdout
 from snstat.errors import OutputFileError, printable
+from snstat.files.atomic import whole_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -222,7 +222,7 @@ def looking_bar(title: str) -> Iterator[Callable[[], None]]:
 def reading_bar() -> Iterator[Bar]:
     """Show how far data have been read in the block; without a terminal say once that it takes
     long."""
-    from snstat.engine.reading import listening
+    from snstat.experiment.reading import listening
 
     bar = Bar("reading data", 1.0, "{task.percentage:.0f} %")
     told = False

@@ -10,9 +10,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from snstat.activation import resolve
-from snstat.arithmetic import real, whole
 from snstat.names import known
-from snstat.widths import parse_widths, write_widths
+from snstat.network.widths import parse_widths, write_widths
+from snstat.values import real, whole
 
 
 def keyword(parameter: click.Parameter | None) -> str:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from snstat.arithmetic import real
 from snstat.cli.options import refuse_others
 from snstat.cli.parameters import Type
 from snstat.errors import InvalidValueError
 from snstat.report.selection import parse_layers
+from snstat.values import real
 
 if TYPE_CHECKING:
     from snstat.cli.subject import Subject
@@ -143,7 +143,7 @@ def draw(
     figures.load_matplotlib()
 
     if kind == "trajectory":
-        from snstat.display import trajectory_options
+        from snstat.report.display import trajectory_options
 
         runs = subject.runs()
         options = trajectory_options(runs, residuals=residuals, caption=caption, size=size)

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import click
 
-from snstat.atomic import whole_file
 from snstat.cli import version_option
 from snstat.cli.formats import PICTURES as FORMATS
 from snstat.cli.formats import format_for
@@ -32,6 +31,7 @@ from snstat.cli.picture import (
 )
 from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
+from snstat.files.atomic import whole_file
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")

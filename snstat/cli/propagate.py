@@ -26,7 +26,7 @@ from snstat.report.selection import LayerSelection, parse_layers
 from snstat.report.words import count
 
 if TYPE_CHECKING:
-    from snstat.plan import Plan
+    from snstat.experiment.plan import Plan
     from snstat.results import Check, Run
 
 
@@ -85,7 +85,7 @@ def command(
 def plans(wanted: Sequence[Variant]) -> list[tuple[str, Plan]]:
     """Return the plan of each run with the name to show beside its progress; every one is looked
     at before the first is carried out."""
-    from snstat.plan import Plan
+    from snstat.experiment.plan import Plan
 
     with reading_bar():  # data are read to be standardized
         return [
@@ -101,7 +101,7 @@ def simulate_all(
 
     `checks` receives the verdict on each run.
     """
-    from snstat.engine.warmup import compile_kernels
+    from snstat.experiment.warmup import compile_kernels
 
     runs: list[Run] = []
     for name, plan in planned:
@@ -114,7 +114,7 @@ def simulate_all(
         took = time.perf_counter() - began
         notice(f"{name}: {plan.sampler} sampler, {took:.2f} s", level=1)
         if checks is not None:
-            from snstat.checking import verdict_on
+            from snstat.checks.request import verdict_on
 
             checks.append(verdict_on(runs[-1], plan))
         if len(runs) == 1:
@@ -153,9 +153,9 @@ def pieces(
     file: bool,
 ) -> Iterable[str]:
     """Return the result in the form asked for, in pieces."""
+    from snstat.files.saved import runs_to_json
     from snstat.report.table import print_runs
     from snstat.report.text import runs_to_csv, runs_to_markdown
-    from snstat.saved import runs_to_json
 
     if form == "json":
         return runs_to_json(runs)

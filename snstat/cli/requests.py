@@ -17,8 +17,8 @@ from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 if TYPE_CHECKING:
     import click
 
-    from snstat.checking import Request
     from snstat.checks.config import Declared
+    from snstat.checks.request import Request
     from snstat.results import Run
 
 
@@ -34,7 +34,7 @@ class Requests:
         write_baseline: str | None,
         only: Sequence[str],
     ) -> None:
-        from snstat.saved import load_named
+        from snstat.files.saved import load_named
 
         self.ctx, self.saved, self.config, self.given = ctx, saved, config, given
         self.write_baseline, self.only = write_baseline, only
@@ -78,7 +78,7 @@ class Requests:
         return variants(self.given | lists)
 
     def _of_saved(self, path: str) -> list[tuple[Request, Run | None]]:
-        from snstat.checking import BOUNDS, Request
+        from snstat.checks.request import BOUNDS, Request
         from snstat.results import DEFAULT_NAME
 
         if self.config is not None:
@@ -102,7 +102,7 @@ class Requests:
         ]
 
     def _of_options(self) -> list[tuple[Request, Run | None]]:
-        from snstat.checking import Request
+        from snstat.checks.request import Request
         from snstat.results import DEFAULT_NAME
 
         found = self._variants()
@@ -122,8 +122,8 @@ class Requests:
 
     def _of_declared(self, declared: Declared, variant: Variant) -> Request:
         """Return a check of the configuration, with the options of the command line."""
-        from snstat.checking import Request
         from snstat.checks.config import located
+        from snstat.checks.request import Request
 
         def request(options: dict[str, Any]) -> Request:
             # What is about to be replaced is not compared with, and need not exist yet.

@@ -23,5 +23,5 @@ SCHEMAS = {
 @version_option
 def command(name: str) -> None:
     """Print the JSON Schema (2020-12) of a result: propagation (default), fixedpoint or check."""
-    text = files("snstat").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
+    text = files("snstat.files").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
     write_stdout([text])

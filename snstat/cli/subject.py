@@ -12,7 +12,7 @@ from snstat.cli.variants import variants
 from snstat.errors import InputFileError, InvalidValueError
 
 if TYPE_CHECKING:
-    from snstat.plan import Plan
+    from snstat.experiment.plan import Plan
     from snstat.report.selection import LayerSelection
     from snstat.results import Densities, Run, StackSummary
 
@@ -40,7 +40,7 @@ class Subject:
 
     def loaded(self) -> list[Run]:
         """Return the saved runs; what came through a pipe can be read once only."""
-        from snstat.saved import load_all
+        from snstat.files.saved import load_all
 
         if not self._loaded:
             for path in self.saved:
@@ -52,7 +52,7 @@ class Subject:
 
     def stacks(self) -> list[StackSummary]:
         """Return what the networks are, without simulating anything."""
-        from snstat.plan import Plan
+        from snstat.experiment.plan import Plan
 
         if self.saved:
             return [run.stack for run in self.loaded()]
@@ -69,8 +69,8 @@ class Subject:
 
     def densities(self, selection: LayerSelection) -> Densities:
         """Simulate the one network, as far as it was, and return its densities."""
-        from snstat.engine.warmup import compile_kernels
-        from snstat.plan import Plan
+        from snstat.experiment.plan import Plan
+        from snstat.experiment.warmup import compile_kernels
 
         if not self.saved:
             plan = Plan.build(**self.wanted[0].options)
@@ -121,7 +121,7 @@ def _plan_again(saved: str, run: Run, last: int) -> Plan:
     Raises InputFileError where that is impossible, or where the word of a file is not enough for
     so long a simulation.
     """
-    from snstat.plan import Plan
+    from snstat.experiment.plan import Plan
 
     try:
         plan = Plan.of(run)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from snstat.engine.dense_sampler import DenseSampler
-from snstat.engine.inputs import Inputs
-from snstat.engine.samplers import make_sampler
+from snstat.engine.dense.sampler import DenseSampler
 from snstat.engine.simulate import available_cores, one_blas_thread
+from snstat.engine.strategies import make_sampler
+from snstat.experiment.inputs import Inputs
+from snstat.network.stack import Stack
 from snstat.results import MEASURED, FloatArray
-from snstat.stack import Stack
 
 BINS = 160
 # Bins span this many standard deviations about the mean, or less where no value is.

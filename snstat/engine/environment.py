@@ -15,12 +15,15 @@ _UNPARSED = re.compile(
 )
 
 
-def load_numba() -> None:
-    """Import numba; raise InvalidValueError for a setting in the environment that it cannot use."""
+def load_numba() -> bool:
+    """Import numba and return whether it compiles (not under NUMBA_DISABLE_JIT).
+
+    Raises InvalidValueError for a setting in the environment that it cannot use.
+    """
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            import numba  # noqa: F401
+            import numba
         except ValueError:
             if THREADS not in os.environ:
                 raise
@@ -29,6 +32,7 @@ def load_numba() -> None:
         found = _UNPARSED.match(str(warning.message))
         if found is not None:
             raise _unusable(found[1], found[2])
+    return not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # set by numba itself
 
 
 def _unusable(name: str, value: str) -> InvalidValueError:

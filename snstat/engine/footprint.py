@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
-from snstat.engine.inputs import BLOCK_VALUES, DataInputs, Inputs
 from snstat.engine.sampling import MIN_ROWS, MOST_VALUES
+from snstat.experiment.inputs import BLOCK_VALUES, DataInputs, Inputs
+from snstat.network.stack import Stack
 from snstat.results import MEASURED
-from snstat.stack import Stack
 
 # A trial's objects, and its statistics of one layer while they are reduced.
 BYTES_PER_TRIAL = 2500

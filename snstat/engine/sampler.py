@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.engine.inputs import Inputs
+from snstat.activation.saturated import steep_range
 from snstat.engine.kernels.codes import code_of
+from snstat.experiment.inputs import Inputs
+from snstat.network.stack import Stack, Stretch
 from snstat.results import BoolArray, FloatArray
-from snstat.saturated import steep_range
-from snstat.stack import Stack, Stretch
 
 
 class Sampler(Protocol):

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.kernels import orthogonal, random
-from snstat.initialisers import TRUNCATED_STD
-from snstat.stack import DenseLayer, Stack
+from snstat.network.initialisers import TRUNCATED_STD
+from snstat.network.stack import DenseLayer, Stack
 
 # A tile of this many weights (4 MiB in float32) stays in the level-3 cache while it is multiplied.
 # One that fits level 2 loses more than it gains: BLAS packs the activations anew for every tile.

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
-from snstat.engine.samplers import choose_sampler, make_sampler
+from snstat.engine.strategies import choose_sampler, make_sampler
+from snstat.experiment.inputs import Inputs
+from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
-from snstat.stack import Stack
 
 # A block of layers grows until it takes about this long: short enough that an interrupt leaves
 # no trial far ahead of the others, long enough that handing out tasks costs nothing.

@@ -300,7 +300,7 @@ class Run(Record):
 
     def __repr__(self) -> str:
         """Return the table of `snstat propagate`, with the verdict above it."""
-        from snstat.display import run_text
+        from snstat.report.display import run_text
 
         return run_text(self)
 
@@ -323,12 +323,12 @@ class Run(Record):
         and z; NaN where missing. A run that kept its trials has a row for each trial too, with the
         columns trial (0, 1, ...) and value beside those. Raises SnstatError without pandas.
         """
-        from snstat.display import run_frame
+        from snstat.report.display import run_frame
 
         return run_frame(self)
 
     def _repr_html_(self) -> str:
         """Return the table as HTML, for notebooks."""
-        from snstat.display import run_html
+        from snstat.report.display import run_html
 
         return run_html(self)

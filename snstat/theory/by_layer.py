@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from snstat.stack import DenseLayer, Stack
-from snstat.theory.quadrature import FloatArray
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.stack import DenseLayer, Stack
 
 
 def by_layer(

@@ -9,10 +9,10 @@ from functools import lru_cache
 from threading import Lock
 
 from snstat.activation import resolve
-from snstat.stack import DenseLayer
-from snstat.theory.centred import centred_moments
+from snstat.gaussian.centred import centred_moments
+from snstat.gaussian.tabulated import tabulated_moments
+from snstat.network.stack import DenseLayer
 from snstat.theory.dense import DenseStep, PairStep, dense_step, pair_step
-from snstat.theory.tabulated import tabulated_moments
 
 # Pairs of so many gaps of the input are kept for one chain.
 _KEPT_PAIRS = 4

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.activation import Activation, resolve
+from snstat.gaussian.centred import CentredMoments, centred_moments
+from snstat.gaussian.cross import apart_after
+from snstat.gaussian.quadrature import FloatArray
+from snstat.gaussian.tabulated import tabulated_array
+from snstat.network.stack import DenseLayer, Stack
 from snstat.results import NormClasses
-from snstat.stack import DenseLayer, Stack
-from snstat.theory.centred import CentredMoments, centred_moments
-from snstat.theory.cross import apart_after
 from snstat.theory.dense import LARGEST_SECOND_MOMENT
-from snstat.theory.quadrature import FloatArray
-from snstat.theory.tabulated import tabulated_array
 
 # A relative change of all second moments below this is rounding.
 _SETTLED = 2e-15

@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 
 from snstat.activation import Activation
+from snstat.gaussian.centred import centred_moments
+from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.results import CorrelationFixedPoint
-from snstat.theory.centred import centred_moments
 from snstat.theory.linear import MARGINAL, depth_scale, is_neutral, neat
-from snstat.theory.pairs import pair_gap, pair_slope
 
 # The smallest 1 − c at which a fixed point is told from c = 1.
 _NEAREST = 1e-13

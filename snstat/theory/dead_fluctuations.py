@@ -14,18 +14,18 @@ import math
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.initialisers import EXCESS
+from snstat.gaussian.dead import dead_fraction
+from snstat.gaussian.dead_moments import DeadTable, patterns
+from snstat.gaussian.gram_moments import GramMoments
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.initialisers import EXCESS
+from snstat.network.stack import DenseLayer, Stack
 from snstat.results import InputMoments
-from snstat.stack import DenseLayer, Stack
 from snstat.theory.by_layer import activations_of
-from snstat.theory.dead import dead_fraction
-from snstat.theory.dead_moments import DeadTable, patterns
 from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.gram import GramColumns
-from snstat.theory.gram_moments import GramMoments
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
-from snstat.theory.quadrature import FloatArray
 
 # Of the five patterns of `dead_moments`, that of each covariance.
 _PATTERN = [0, 2, 1, 3, 2, 3, 4]

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snstat.activation import Activation, resolve
-from snstat.stack import DenseLayer
-from snstat.theory.centred import CentredMoments, centred_moments
+from snstat.gaussian.centred import CentredMoments, centred_moments
+from snstat.gaussian.pairs import pair_gap
+from snstat.network.stack import DenseLayer
 from snstat.theory.linear import without_noise
-from snstat.theory.pairs import pair_gap
 
 # Squares of pre-activations beyond this overflow on the way: no prediction.
 LARGEST_SECOND_MOMENT = 1e280

@@ -12,10 +12,10 @@ import numpy as np
 
 from snstat.activation import Activation, require_functions
 from snstat.errors import InvalidValueError
+from snstat.gaussian.centred import centred_moments, second_moments
+from snstat.gaussian.expectations import jacobian, one_sided_slopes
 from snstat.results import FixedPoint
-from snstat.theory.centred import centred_moments, second_moments
 from snstat.theory.correlation import correlation_fixed_points, every_correlation_fixed
-from snstat.theory.expectations import jacobian, one_sided_slopes
 from snstat.theory.linear import fixed_point_record, stable_first
 
 _LOWEST, _HIGHEST = 1e-12, 1e12

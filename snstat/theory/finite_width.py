@@ -17,17 +17,17 @@ from typing import NamedTuple
 import numpy as np
 
 from snstat.activation import resolve
+from snstat.gaussian.dead import is_told
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.stack import Stack
 from snstat.results import STATISTICS, InputMoments, within
-from snstat.stack import Stack
 from snstat.theory.by_layer import activations_of, units
-from snstat.theory.dead import is_told
 from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
 from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
-from snstat.theory.quadrature import FloatArray
 from snstat.theory.ratios import cosine, kurtosis, over_batch
 from snstat.theory.silence import always_half, dead_with_silence
 

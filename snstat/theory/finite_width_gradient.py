@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snstat.initialisers import EXCESS
-from snstat.stack import DenseLayer, Stack
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.initialisers import EXCESS
+from snstat.network.stack import DenseLayer, Stack
 from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
 from snstat.theory.layer_moments import Moments
-from snstat.theory.quadrature import FloatArray
 
 # First order is no longer trusted where the samples' log gradients differ by a larger variance,
 LARGEST_SPREAD = 1.0

@@ -10,12 +10,12 @@ import numpy as np
 
 from snstat.activation import ALPHA, LAMBDA, Activation, Pair, resolve, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.initialisers import INITIALISERS
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import MAX_SCALE, integer, number
 from snstat.results import FixedPoint, FixedPointReport
-from snstat.stack import MAX_SCALE, integer, number
 from snstat.theory.ensemble import EnsembleSearch, find_ensemble
 from snstat.theory.maps import ensemble_moments, unit_moments
-from snstat.theory.quadrature import FloatArray
 from snstat.theory.solve import solve_selu
 from snstat.theory.theorems import theorem_domain
 from snstat.theory.unit import UnitSearch, find_unit

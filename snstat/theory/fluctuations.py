@@ -23,12 +23,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snstat.initialisers import EXCESS
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.initialisers import EXCESS
+from snstat.network.stack import DenseLayer, Stack
 from snstat.results import InputMoments
-from snstat.stack import DenseLayer, Stack
 from snstat.theory.layer_moments import ForwardMoments, Moments
 from snstat.theory.predict import Prediction
-from snstat.theory.quadrature import FloatArray
 
 # First order is no longer trusted where r exceeds this.
 LARGEST_VARIANCE = 0.5

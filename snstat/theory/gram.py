@@ -20,18 +20,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snstat.initialisers import EXCESS
+from snstat.gaussian.gram_moments import GramMoments
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.initialisers import EXCESS
+from snstat.network.stack import DenseLayer, Stack
 from snstat.results import InputMoments
-from snstat.stack import DenseLayer, Stack
 from snstat.theory.fluctuations import (
     LARGEST_VARIANCE,
     Fluctuations,
     last_motion,
 )
-from snstat.theory.gram_moments import GramMoments
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
-from snstat.theory.quadrature import FloatArray
 
 _SETTLED = 1e-15
 

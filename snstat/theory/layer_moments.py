@@ -17,14 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.activation import Activation, resolve
-from snstat.stack import Stack
-from snstat.theory.by_q import Derivatives, by_q, derivatives
-from snstat.theory.centred import rule
-from snstat.theory.gram_moments import GramMoments, GramTable
-from snstat.theory.kurtosis_moments import KurtosisMoments, kurtosis_moments
-from snstat.theory.pair_moments import PairMoments, PairTable
+from snstat.gaussian.by_q import Derivatives, by_q, derivatives
+from snstat.gaussian.centred import rule
+from snstat.gaussian.gram_moments import GramMoments, GramTable
+from snstat.gaussian.kurtosis_moments import KurtosisMoments, kurtosis_moments
+from snstat.gaussian.pair_moments import PairMoments, PairTable
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.stack import Stack
 from snstat.theory.predict import Prediction
-from snstat.theory.quadrature import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from snstat.gaussian.quadrature import FloatArray
 from snstat.results import CorrelationFixedPoint, FixedPoint
-from snstat.theory.quadrature import FloatArray
 
 # Means and Jacobian entries this small, against the whole, are rounding and reported as 0; and
 # numbers of 12 digits this near to what was computed are what it stands for.

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from snstat.activation import Activation, Pair, resolve
 from snstat.errors import InvalidValueError
-from snstat.theory.expectations import derivative_second_moment, moments
-from snstat.theory.pairs import pair_gap
-from snstat.theory.quadrature import FloatArray
+from snstat.gaussian.expectations import derivative_second_moment, moments
+from snstat.gaussian.pairs import pair_gap
+from snstat.gaussian.quadrature import FloatArray
 
 # Pre-activations beyond this cannot be squared in double precision.
 LARGEST_MEAN, LARGEST_VARIANCE = 1e140, 1e280

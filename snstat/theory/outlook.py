@@ -8,8 +8,8 @@ import numpy as np
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
+from snstat.network.stack import Stack
 from snstat.results import FixedPoint, Outlook
-from snstat.stack import Stack
 from snstat.theory.ensemble import ensemble_image, find_ensemble, zero_slope
 from snstat.theory.linear import MARGINAL
 from snstat.theory.predict import Prediction

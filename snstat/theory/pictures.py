@@ -9,12 +9,12 @@ import numpy as np
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
+from snstat.gaussian.quadrature import FloatArray
 from snstat.results import CorrelationCurve, CorrelationFixedPoint, FixedPoint, MapField
 from snstat.theory.correlation import correlation_fixed_points
 from snstat.theory.ensemble import ensemble_image
 from snstat.theory.fixed_points import fixed_points, resolve_map, trajectory
 from snstat.theory.maps import correlation_map, ensemble_map, unit_map
-from snstat.theory.quadrature import FloatArray
 from snstat.theory.theorems import theorem_domain
 
 Interval = tuple[float, float]

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import resolve
+from snstat.gaussian.dead import dead_fraction
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.stack import Stack
 from snstat.results import STATISTICS, InputMoments, NormClasses
-from snstat.stack import Stack
 from snstat.theory.by_layer import activations_of, by_layer
 from snstat.theory.chain import Chain, begin
 from snstat.theory.classes import (
@@ -23,10 +25,8 @@ from snstat.theory.classes import (
     follow_pairs,
     pooled,
 )
-from snstat.theory.dead import dead_fraction
 from snstat.theory.dense import DenseStep
 from snstat.theory.linear import without_noise
-from snstat.theory.quadrature import FloatArray
 from snstat.theory.saturation import saturated_by_layer
 
 # Second moments that differ by less, relatively, are one.

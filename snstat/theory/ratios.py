@@ -18,15 +18,15 @@ from dataclasses import fields
 
 import numpy as np
 
+from snstat.gaussian.kurtosis_moments import KurtosisMoments
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.stack import Stack
 from snstat.results import InputMoments
-from snstat.stack import Stack
 from snstat.theory.by_layer import units
 from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
 from snstat.theory.gram import GramColumns
-from snstat.theory.kurtosis_moments import KurtosisMoments
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
-from snstat.theory.quadrature import FloatArray
 
 Columns = tuple[FloatArray, FloatArray]
 # What samples that are alike differ by in float32, relative.

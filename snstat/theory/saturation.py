@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from snstat.activation import Activation, resolve
-from snstat.saturated import SATURATED, level_parts, saturates
-from snstat.stack import Stack
+from snstat.activation.saturated import SATURATED, level_parts, saturates
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.stack import Stack
 from snstat.theory.by_layer import activations_of
-from snstat.theory.quadrature import FloatArray
 
 __all__ = ["SATURATED", "saturated_by_layer", "saturated_fraction", "saturates"]
 

@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snstat.activation import Activation, resolve
-from snstat.stack import Stack
+from snstat.gaussian.dead import dead_fraction
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.stack import Stack
 from snstat.theory.by_layer import activations_of, by_layer, units
-from snstat.theory.dead import dead_fraction
 from snstat.theory.predict import Prediction
-from snstat.theory.quadrature import FloatArray
 
 # Probabilities that differ by less than this are not told apart.
 NEGLIGIBLE = 1e-12

@@ -8,10 +8,10 @@ import numpy as np
 
 from snstat.activation import Activation, Asymptote, resolve
 from snstat.errors import InvalidValueError, NoSolutionError
-from snstat.stack import number
-from snstat.theory.expectations import moments, second_moment
+from snstat.gaussian.expectations import moments, second_moment
+from snstat.gaussian.quadrature import FloatArray
+from snstat.network.stack import number
 from snstat.theory.maps import require_bounded
-from snstat.theory.quadrature import FloatArray
 
 
 def _dip(x: FloatArray) -> FloatArray:

@@ -16,9 +16,9 @@ from types import MappingProxyType
 import numpy as np
 
 from snstat.activation import resolve
+from snstat.gaussian.expectations import jacobian, moments
+from snstat.gaussian.quadrature import FloatArray
 from snstat.results import TheoremResult
-from snstat.theory.expectations import jacobian, moments
-from snstat.theory.quadrature import FloatArray
 
 _MEANS, _VARIANCES = 31, 151
 # Grid points from which the local search starts.

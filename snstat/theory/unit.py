@@ -10,15 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import Activation
-from snstat.results import FixedPoint
-from snstat.theory.expectations import (
+from snstat.gaussian.expectations import (
     derivative_second_moment,
     jacobian,
     moments,
     one_sided_slopes,
 )
+from snstat.gaussian.quadrature import FloatArray
+from snstat.results import FixedPoint
 from snstat.theory.linear import fixed_point_record, is_neutral, stable_first
-from snstat.theory.quadrature import FloatArray
 
 # The grid: means ±sinh-spaced up to 1e4, logarithms of the variance from 1e-10 to 1e8.
 _MEAN_REACH, _MEAN_POINTS = math.asinh(1e4), 75

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snstat.engine.inputs import DrawnInputs
 from snstat.engine.simulate import simulate
-from snstat.stack import Stack
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 from tests.benchmarks.side_by_side import PAUSE_SECONDS, timed
 
 WIDTHS = (16, 64, 256, 1024, 4096)

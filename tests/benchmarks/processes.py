@@ -15,9 +15,9 @@ from tests.benchmarks.cases import THREAD_VARIABLES
 # Peak memory in bytes that a wide network adds to a small one's, which has loaded all kernels.
 MEMORY = """
 import resource, sys
-from snstat.engine.inputs import DrawnInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.engine.simulate import simulate
-from snstat.stack import Stack
+from snstat.network.stack import Stack
 def peak(width, batch):
     stack = Stack.build(depth=3, width=width)
     inputs = DrawnInputs("normal", width, batch, 0.0, 1.0)

@@ -11,9 +11,9 @@ from importlib.util import find_spec
 import pytest
 
 import snstat
-from snstat.engine.inputs import DrawnInputs
 from snstat.engine.simulate import available_cores, simulate
-from snstat.stack import Stack
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 from tests.benchmarks import cases, peers_numpy, processes
 from tests.benchmarks.floor import Floor
 from tests.benchmarks.side_by_side import measure, timed

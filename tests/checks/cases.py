@@ -11,8 +11,8 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.judge import judge
 from snstat.checks.rules import CODES
-from snstat.engine.inputs import DrawnInputs
-from snstat.stack import Stack
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 
 # Halfway between, so that a kink or a jump at 0 costs an error of second order in the step only.
 NODES = 2e-3 * (np.arange(-6000, 6000) + 0.5)

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from snstat import check, propagate
-from snstat.checking import Request
 from snstat.checks.certainty import CHANCE, certain, share_strays, strays
+from snstat.checks.request import Request
 from snstat.checks.rules import RULES
 from snstat.checks.units import dead_networks
 

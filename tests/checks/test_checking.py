@@ -13,10 +13,10 @@ import pytest
 from numba import config
 
 import snstat
-from snstat.checking import Request
 from snstat.checks.chance import disagrees
+from snstat.checks.request import Request
 from snstat.errors import InputFileError, InvalidValueError, UnknownNameError
-from snstat.saved import load_named
+from snstat.files.saved import load_named
 from snstat.testing import assert_propagates
 
 SMALL = {"depth": 6, "width": 32, "batch": 4, "trials": 4}
@@ -223,7 +223,7 @@ def test_a_baseline_of_one_trial_is_refused_before_anything_runs(tmp_path, monke
     snstat.save(snstat.propagate("selu", **{**SMALL, "trials": 1}), tmp_path / "base.json")
     base = {**SMALL, "baseline": tmp_path / "base.json"}
     assert snstat.check("selu", **{**base, "trials": 1}, ignore=["SN701"]).passed
-    monkeypatch.setattr("snstat.plan.Plan.run", None)
+    monkeypatch.setattr("snstat.experiment.plan.Plan.run", None)
     with pytest.raises(InvalidValueError, match="trials of the baseline"):
         snstat.check("selu", **base)
 

@@ -17,9 +17,9 @@ from snstat.checks.config import (
     located,
 )
 from snstat.checks.config_keys import DRAWN_INPUTS, KEYS, MAX_INTEGER, MAX_TEXT, Kind
-from snstat.checks.toml_file import MAX_BYTES
-from snstat.engine.inputs import DRAWN
 from snstat.errors import InputFileError, InvalidValueError
+from snstat.experiment.inputs import DRAWN
+from snstat.files.toml_file import MAX_BYTES
 from snstat.results import DEFAULT_NAME, Source
 
 # A value of each kind, and some that are not.
@@ -180,7 +180,7 @@ def test_keys_follow_the_stack_options():
     """Every option of a stack is a key: those of Plan.build, but what a check has no use for."""
     import inspect
 
-    from snstat.plan import Plan
+    from snstat.experiment.plan import Plan
 
     options = {name.replace("_", "-") for name in inspect.signature(Plan.build).parameters}
     assert options - {"keep-trials"} <= set(KEYS)
@@ -530,7 +530,7 @@ def test_located():
 
 
 def test_integers_are_bounded_by_the_largest_seed():
-    from snstat.plan import MAX_SEED
+    from snstat.experiment.plan import MAX_SEED
 
     assert MAX_INTEGER == MAX_SEED
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from snstat.checks.config import find_config, load_config
-from snstat.plan import Plan
+from snstat.experiment.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "check"

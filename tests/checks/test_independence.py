@@ -8,10 +8,10 @@ from functools import cache
 import pytest
 
 from snstat import check, propagate
-from snstat.checking import Request
 from snstat.checks.judge import SAID_BETTER
+from snstat.checks.request import Request
 from snstat.checks.rules import CODES
-from snstat.saved import runs_to_json
+from snstat.files.saved import runs_to_json
 
 # Between them these break every rule, most of them several at once.
 STACKS = {

@@ -18,8 +18,8 @@ from snstat.checks.judge import judge
 from snstat.checks.look import BEGINNINGS, LASTING, broken_within, look, looked
 from snstat.checks.remedies import standard, widest
 from snstat.checks.rules import CODES, RULES
+from snstat.network.stack import Stack
 from snstat.results import InputMoments
-from snstat.stack import Stack
 from snstat.theory import finite_width
 from tests.checks.cases import JUDGEMENTS, case, judged
 

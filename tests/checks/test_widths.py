@@ -13,9 +13,9 @@ from snstat.checks.case import Case
 from snstat.checks.judge import judge
 from snstat.checks.look import look
 from snstat.checks.rules import CODES
-from snstat.engine.inputs import DrawnInputs
 from snstat.errors import InvalidValueError
-from snstat.stack import Stack
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 from tests.checks.cases import mean_of
 
 # Wide enough that networks differ little.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snstat.engine import warmup
+from snstat.experiment import warmup
 
 
 @pytest.fixture(autouse=True)

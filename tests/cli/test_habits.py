@@ -131,7 +131,7 @@ def test_errors_name_the_key_in_a_configuration(capsys):
 @pytest.mark.parametrize(
     ("command", "name", "begins"),
     [
-        ("propagate", "run.json", '{"schema": "snstat.propagation'),
+        ("propagate", "run.json", '{"schema": "snstat.experiment.propagation'),
         ("propagate", "run.CSV", "run,"),
         ("propagate", "run.md", "#"),
         ("propagate", "run.txt", "SELU"),
@@ -223,7 +223,7 @@ def test_values_with_commas_or_repeated_are_several_runs(capsys):
 
 
 def test_every_run_is_looked_at_before_the_first_is_carried_out(capsys, monkeypatch):
-    monkeypatch.setattr("snstat.plan.Plan.run", None)
+    monkeypatch.setattr("snstat.experiment.plan.Plan.run", None)
     code, _, err = call(capsys, "propagate", "-d", "2", "--width", "8,0", "-t", "2")
     assert code == 2
     assert "--width is 0" in err

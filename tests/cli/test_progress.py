@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from snstat.cli import output, run
-from snstat.engine import inputs
-from snstat.engine.inputs import check_data
-from snstat.engine.reading import listening, tell
+from snstat.experiment import inputs
+from snstat.experiment.inputs import check_data
+from snstat.experiment.reading import listening, tell
 
 ROWS = np.random.default_rng(0).standard_normal((12, 4))
 

@@ -263,7 +263,7 @@ compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compi
 
 @compiled
 def test_a_long_compilation_is_told_once(capsys, monkeypatch):
-    monkeypatch.setattr("snstat.engine.warmup.NOTICE_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("snstat.experiment.warmup.NOTICE_AFTER_SECONDS", 0.0)
     code, _, err = call(capsys, *SMALL, "-a", "selu")
     assert code == 0
     assert err.count("compiling the float32 kernels") == 1
@@ -372,7 +372,7 @@ def test_a_defect_is_one_line(capsys, monkeypatch):
     def broken(*_arguments, **_options):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("snstat.plan.Plan.run", broken)
+    monkeypatch.setattr("snstat.experiment.plan.Plan.run", broken)
     assert "internal error (ZeroDivisionError: oops)" in fails(capsys, *SMALL)
     monkeypatch.setenv("SNSTAT_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):

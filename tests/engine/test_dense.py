@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from numba import config
 
-from snstat.engine import dense_sampler, sampling
+from snstat.engine import sampling
 from snstat.engine import simulate as module
-from snstat.engine.dense_sampler import DenseSampler
-from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.engine.dense import sampler as dense_sampler
+from snstat.engine.dense.sampler import DenseSampler
 from snstat.engine.kernels import dense, statistics
 from snstat.engine.kernels.codes import CODES
 from snstat.engine.simulate import simulate
-from snstat.initialisers import INITIALISERS
-from snstat.stack import Stack
+from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import Stack
 
 # Plain Python takes milliseconds for a weight matrix.
 WIDTH, INPUT_WIDTH, BATCH = (20, 13, 3) if config.DISABLE_JIT else (40, 23, 5)

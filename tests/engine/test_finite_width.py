@@ -14,11 +14,11 @@ import pytest
 from numba import config
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DrawnInputs
-from snstat.engine.samplers import make_sampler
 from snstat.engine.simulate import one_blas_thread
+from snstat.engine.strategies import make_sampler
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 from snstat.results import MEASURED
-from snstat.stack import Stack
 
 DEPTH = 6
 TRIALS = 4000

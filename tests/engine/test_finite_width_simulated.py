@@ -13,10 +13,10 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DrawnInputs
 from snstat.engine.simulate import simulate
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 from snstat.results import STATISTICS
-from snstat.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 

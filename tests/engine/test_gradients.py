@@ -11,18 +11,18 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine import free_sampler
-from snstat.engine.free_gradient import free_gradient
-from snstat.engine.gradients import dense_gradient
-from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.engine.dense.gradient import dense_gradient
 from snstat.engine.kernels import orthogonal
 from snstat.engine.kernels.random import READOUT, draw_rows
-from snstat.engine.samplers import make_sampler
+from snstat.engine.matrix_free import sampler as free_sampler
+from snstat.engine.matrix_free.gradient import free_gradient
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
 from snstat.engine.simulate import one_blas_thread, simulate
-from snstat.initialisers import INITIALISERS
-from snstat.propagation import propagate
-from snstat.stack import Stack
+from snstat.engine.strategies import make_sampler
+from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.propagation import propagate
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import Stack
 
 # More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "12" if config.DISABLE_JIT else "2000"))

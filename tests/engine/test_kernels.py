@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS, resolve
+from snstat.activation.saturated import steep_range
 from snstat.engine import sampling
 from snstat.engine.kernels import dense, functions, orthogonal, statistics
 from snstat.engine.sampler import live_range
-from snstat.initialisers import EXCESS, INITIALISERS
+from snstat.network.initialisers import EXCESS, INITIALISERS
+from snstat.network.stack import Stack
 from snstat.results import MEASURED
-from snstat.saturated import steep_range
-from snstat.stack import Stack
 from tests.engine import oracle
 
 DTYPES = ["float32", "float64"]

@@ -10,13 +10,13 @@ import pytest
 from numba import config
 from scipy import stats
 
-from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.engine.kernels import matrix_free
-from snstat.engine.samplers import choose_sampler, make_sampler
 from snstat.engine.simulate import one_blas_thread, simulate
+from snstat.engine.strategies import choose_sampler, make_sampler
 from snstat.errors import InvalidValueError
+from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.network.stack import Stack
 from snstat.results import MEASURED
-from snstat.stack import Stack
 
 # More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "30" if config.DISABLE_JIT else "2000"))
@@ -127,7 +127,7 @@ def test_signals_too_small_to_be_squared_are_carried(power):
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand layers need compiled kernels")
 def test_one_minus_cosine_is_resolved_where_inputs_collapse():
     """ReLU at depth 1,000: 1 − cosine falls to about 1e-5, as with weights drawn."""
-    from snstat.propagation import propagate
+    from snstat.experiment.propagation import propagate
 
     run = propagate("relu", 1000, width=512, batch=8, trials=16, sampler="matrix-free")
     assert 1e-6 < 1 - run.cosine.estimate[1000] < 1e-4
@@ -220,7 +220,7 @@ def test_auto_takes_the_cheaper_exact_sampler():
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="it is about compiled loops")
 def test_a_run_is_the_same_to_the_last_bit_wherever_its_arrays_lie():
     """A loop that stores and sums would not be: see moments.absorb."""
-    from snstat.propagation import propagate
+    from snstat.experiment.propagation import propagate
 
     options = {"width": 8, "batch": 3, "trials": 2, "seed": 7, "dtype": "float64"}
     options |= {"inputs": "uniform", "input_mean": 0.5, "input_std": 2.0}

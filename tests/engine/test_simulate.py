@@ -9,13 +9,13 @@ import pytest
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine import simulate as module
-from snstat.engine.inputs import DataInputs, DrawnInputs
 from snstat.engine.sampler import live_range
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
-from snstat.initialisers import INITIALISERS
+from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import Stack
 from snstat.results import MEASURED, STATISTICS
-from snstat.stack import Stack
 from tests.engine import oracle
 
 
@@ -300,7 +300,7 @@ def test_where_squares_overflow_nothing_is_finite(sampler):
 @pytest.mark.parametrize("gain", [None, 1.5])
 def test_an_orthogonal_layer_of_more_units_than_inputs_keeps_every_length(sampler, gain):
     """17 → 64: the second moment is 17/64 of that of the inputs, in every network, as predicted."""
-    from snstat.propagation import propagate
+    from snstat.experiment.propagation import propagate
 
     data = np.random.default_rng(0).normal(size=(64, 17))
     run = propagate(

@@ -12,8 +12,8 @@ from scipy.special import erfinv
 from snstat.engine.kernels import random
 from snstat.engine.kernels.truncated import INSIDE, cut_normal, cut_normal_double
 from snstat.engine.sampling import draw_weights
-from snstat.initialisers import EXCESS, TRUNCATED_STD
-from snstat.stack import Stack
+from snstat.network.initialisers import EXCESS, TRUNCATED_STD
+from snstat.network.stack import Stack
 
 LAW = stats.truncnorm(-2.0, 2.0)
 # False alarms of a test: ten of them together are one in ten thousand.

@@ -10,17 +10,18 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine import dense_sampler, sampling
+from snstat.engine import sampling
 from snstat.engine import simulate as module
-from snstat.engine.inputs import DrawnInputs
+from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.kernels import matrix_free
 from snstat.engine.kernels.random import WEIGHTS, draw_rows
-from snstat.engine.samplers import choose_sampler, make_sampler
 from snstat.engine.sampling import draw_biases, draw_inputs, draw_weights
 from snstat.engine.simulate import one_blas_thread, simulate
-from snstat.initialisers import INITIALISERS
+from snstat.engine.strategies import choose_sampler, make_sampler
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import Stack
 from snstat.results import MEASURED
-from snstat.stack import Stack
 from tests.engine import oracle
 
 SEED, BATCH = 5, 6

@@ -10,15 +10,17 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine import dense_sampler, free_sampler, sampling
-from snstat.engine.inputs import DrawnInputs
+from snstat.engine import sampling
+from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.kernels.random import READOUT, draw_rows
-from snstat.engine.samplers import make_sampler
+from snstat.engine.matrix_free import sampler as free_sampler
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import one_blas_thread
-from snstat.initialisers import INITIALISERS
+from snstat.engine.strategies import make_sampler
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import Stack
 from snstat.results import MEASURED
-from snstat.stack import Stack
 
 WIDTHS = ["19,23*2,7,7,30,4", "3,40*3", "9,1,12", "14*4,20"]
 ALARM = 1e-4

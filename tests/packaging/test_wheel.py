@@ -25,9 +25,9 @@ CHECKOUT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
 SHIPPED = (
     "snstat/py.typed",
-    "snstat/schemas/propagation-2.json",
-    "snstat/schemas/fixedpoint-1.json",
-    "snstat/schemas/check-1.json",
+    "snstat/files/schemas/propagation-2.json",
+    "snstat/files/schemas/fixedpoint-1.json",
+    "snstat/files/schemas/check-1.json",
 )
 
 
@@ -133,7 +133,7 @@ def test_the_three_commands_run_elsewhere(installed: Path, tmp_path: Path) -> No
     assert fixed["runs"][0]["fixed_points"][0]["variance"] == pytest.approx(1, abs=1e-12)
 
     for kind, content in (("propagation-2", document), ("fixedpoint-1", fixed)):
-        schema = json.loads((CHECKOUT / f"snstat/schemas/{kind}.json").read_text("utf-8"))
+        schema = json.loads((CHECKOUT / f"snstat/files/schemas/{kind}.json").read_text("utf-8"))
         Draft202012Validator(schema).validate(content)
 
     run(snstat, "plot", "run.json", "--kind", "trajectory", "-o", "run.png", cwd=tmp_path)

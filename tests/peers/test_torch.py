@@ -16,13 +16,13 @@ from torch.nn import functional
 
 import snstat
 from snstat.activation import resolve
-from snstat.engine.inputs import DrawnInputs
 from snstat.engine.kernels.random import READOUT, draw_rows
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
-from snstat.initialisers import INITIALISERS
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import Stack
 from snstat.results import STATISTICS
-from snstat.stack import Stack
 from tests.engine import oracle
 
 pytestmark = pytest.mark.peers

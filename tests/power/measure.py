@@ -20,10 +20,10 @@ from typing import Any
 from scipy.stats import beta
 
 from snstat import __version__, propagate
-from snstat.checking import Request
 from snstat.checks.baseline import compare
 from snstat.checks.bounds import Bounds
 from snstat.checks.chance import disagrees
+from snstat.checks.request import Request
 from snstat.results import Run
 from tests.power.narrow import NARROW, alarms
 

@@ -15,7 +15,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import disagrees
 from snstat.engine.simulate import simulate
-from snstat.plan import Plan, gradient_statistic
+from snstat.experiment.plan import Plan, gradient_statistic
 from snstat.results import GRADIENT, STATISTICS, Run
 
 # Stacks whose trials are few, skewed, or both.

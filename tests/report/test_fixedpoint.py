@@ -12,6 +12,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from snstat.files.saved import reports_to_json
 from snstat.report.fixedpoint import print_fixed_points, print_theorems
 from snstat.report.fixedpoint_text import (
     fixed_points_to_csv,
@@ -27,7 +28,6 @@ from snstat.report.sayings import (
 )
 from snstat.report.selection import parse_layers
 from snstat.results import CorrelationFixedPoint, FixedPointReport
-from snstat.saved import reports_to_json
 from tests.report.builders import make_report, make_theorem
 
 (POINT,) = make_report().fixed_points

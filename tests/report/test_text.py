@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from snstat.checking import verdict_on
+from snstat.checks.request import verdict_on
 from snstat.report.glyphs import ascii_text
 from snstat.report.html import run_to_html
 from snstat.report.selection import parse_layers

@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 
 from snstat.cli import run
-from snstat.engine import warmup
+from snstat.experiment import warmup
 from tests.robustness.targets import CANARY, FILE, PICTURE, TARGETS, Command, Target
 
 # What a header may cost at most.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import snstat
-from snstat.saved import runs_to_json
+from snstat.files.saved import runs_to_json
 
 
 def saved_runs() -> Iterator[bytes]:

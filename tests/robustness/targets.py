@@ -21,10 +21,10 @@ from rich.console import Console
 import snstat
 from snstat.checks.config import load_config
 from snstat.errors import SnstatError
+from snstat.files.saved import runs_to_json
 from snstat.report.html import run_to_html
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
-from snstat.saved import runs_to_json
 from tests.robustness import json_mutations, numpy_mutations, seeds, toml_mutations
 from tests.robustness.mutations import Mutation, several
 
@@ -56,7 +56,9 @@ class Target:
 
 @cache
 def _validator() -> Any:
-    text = resources.files("snstat").joinpath("schemas", "propagation-2.json").read_text("utf-8")
+    text = (
+        resources.files("snstat.files").joinpath("schemas", "propagation-2.json").read_text("utf-8")
+    )
     return Draft202012Validator(json.loads(text))
 
 

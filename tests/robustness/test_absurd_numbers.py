@@ -14,7 +14,7 @@ import pytest
 import snstat
 from snstat.engine.footprint import footprint
 from snstat.errors import InvalidValueError
-from snstat.plan import Plan
+from snstat.experiment.plan import Plan
 from snstat.theory.fixed_points import trajectory
 from tests.robustness.processes import (
     compiled,

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat import saved
 from snstat.cli import run
 from snstat.errors import InputFileError
-from snstat.memory import physical_memory
-from snstat.plan import Plan
-from snstat.saved import load_all, runs_to_json
+from snstat.experiment.plan import Plan
+from snstat.files import saved
+from snstat.files.saved import load_all, runs_to_json
+from snstat.limits import physical_memory
 from tests.robustness.numpy_mutations import npy
 from tests.robustness.processes import compiled, finish, limit_memory, one_complaint
 

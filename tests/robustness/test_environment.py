@@ -45,7 +45,7 @@ def told(capsys, monkeypatch, error):
     def fail(*_arguments, **_options):
         raise error
 
-    monkeypatch.setattr("snstat.plan.Plan.run", fail)
+    monkeypatch.setattr("snstat.experiment.plan.Plan.run", fail)
     assert cli.run([*RUN, "-q"]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS, resolve
-from snstat.engine.inputs import DataInputs, DrawnInputs
-from snstat.stack import Stack
-from snstat.theory.cross import apart_after, homogeneous
+from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.gaussian.cross import apart_after, homogeneous
+from snstat.network.stack import Stack
 from snstat.theory.predict import predict
 from snstat.theory.saturation import saturated_fraction
 

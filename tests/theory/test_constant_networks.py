@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snstat.activation import resolve
-from snstat.stack import Stack
+from snstat.network.stack import Stack
 from snstat.theory.ensemble import find_ensemble
 from tests.cli.test_fixedpoint import call
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DataInputs, DrawnInputs
-from snstat.propagation import propagate
-from snstat.stack import Stack
+from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.propagation import propagate
+from snstat.gaussian.pair_moments import PairTable, pair_nodes
+from snstat.gaussian.pairs import pair_gap, pair_slope
+from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.layer_moments import one_sample
-from snstat.theory.pair_moments import PairTable, pair_nodes
-from snstat.theory.pairs import pair_gap, pair_slope
 from snstat.theory.predict import predict
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)

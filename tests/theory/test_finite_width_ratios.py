@@ -12,8 +12,8 @@ from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DrawnInputs
-from snstat.stack import Stack
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 import snstat
 from snstat.activation import ACTIVATIONS, ALPHA, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.theory.expectations import jacobian, moments
+from snstat.gaussian.expectations import jacobian, moments
 from snstat.theory.fixed_points import analyse, fixed_points, trajectory
 from snstat.theory.linear import neat, without_noise
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DataInputs, DrawnInputs
+from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.gaussian.centred import centred_moments
+from snstat.gaussian.dead import dead_fraction
+from snstat.gaussian.expectations import derivative_second_moment, kurtosis, moments
+from snstat.network.stack import Stack
 from snstat.results import STATISTICS, InputMoments
-from snstat.stack import Stack
-from snstat.theory.centred import centred_moments
-from snstat.theory.dead import dead_fraction
-from snstat.theory.expectations import derivative_second_moment, kurtosis, moments
 from snstat.theory.maps import correlation_map, ensemble_map
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import predict

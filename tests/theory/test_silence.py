@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snstat.engine.inputs import DrawnInputs
-from snstat.stack import Stack
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 from snstat.theory.silence import dead_with_silence, silence

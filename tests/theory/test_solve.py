@@ -7,7 +7,7 @@ import pytest
 import snstat
 from snstat.activation import ALPHA, LAMBDA, selu_with
 from snstat.errors import InvalidValueError, NoSolutionError
-from snstat.theory.expectations import moments
+from snstat.gaussian.expectations import moments
 from snstat.theory.fixed_points import analyse
 
 

@@ -9,11 +9,11 @@ import pytest
 from numba import config
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine.inputs import DrawnInputs
-from snstat.engine.samplers import make_sampler
 from snstat.engine.simulate import one_blas_thread, simulate
+from snstat.engine.strategies import make_sampler
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
 from snstat.results import MEASURED, STATISTICS
-from snstat.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import predict

@@ -1,0 +1,350 @@
+"""The pipe from a stack to its verdict: simulate, judge by rules, compare with a baseline."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from snstat.activation import Pair, resolve
+from snstat.checks.baseline import compare, identical, require_trials
+from snstat.checks.bounds import Bounds
+from snstat.checks.case import Case
+from snstat.checks.chance import left_out
+from snstat.checks.judge import judge
+from snstat.checks.notes import few_trials, not_judged, unknown, unlike
+from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
+from snstat.errors import InputFileError, InvalidValueError
+from snstat.experiment.inputs import DRAWN, DataInputs, DrawnInputs
+from snstat.experiment.plan import Plan, options_of
+from snstat.files.saved import load_named
+from snstat.limits import require_memory
+from snstat.network.description import stack_of
+from snstat.network.stack import Stack
+from snstat.results import DEFAULT_NAME, STATISTICS, Check, Finding, InputMoments, Run, Source
+
+BOUNDS = tuple(entry.name for entry in fields(Bounds))
+# Added to a seed, modulo 2⁶⁴, for a run that is to be independent of its baseline: seeds are keys,
+# and the streams of any two keys are.
+OTHER_SEED = 1
+# What theory keeps of a layer that is only thought of.
+BYTES_PER_LAYER = 1000
+
+# What reads the runs of a baseline file, by the names of their checks.
+Reader = Callable[[str], dict[str, Run]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One check, validated: what to run, the bounds and rules, and what to compare with.
+
+    `plan` is None where a saved run is judged.
+    """
+
+    name: str
+    plan: Plan | None
+    bounds: Bounds
+    codes: frozenset[str]
+    baseline: Run | None = None
+    baseline_path: str | None = None
+    same_seed: bool = False
+    source: Source | None = None
+
+    @classmethod
+    def build(
+        cls,
+        options: Mapping[str, Any],
+        *,
+        name: str = DEFAULT_NAME,
+        source: Source | None = None,
+        saved: Run | None = None,
+        read: Reader = load_named,
+    ) -> Request:
+        """Return the request of `options`: those of `check` that were given, by name.
+
+        With a baseline, what is not given is as it was there; `read` returns the runs of its file.
+        A `saved` run leaves no choice of the stack. Raises what is wrong with them.
+        """
+        given = {key: value for key, value in options.items() if value is not None}
+        if not isinstance(given.get("activation", ""), str):  # a pair of functions
+            given["activation"] = resolve(given["activation"]).name
+        bounds = Bounds.build(**{key: given.pop(key) for key in BOUNDS if key in given})
+        codes = choose(given.pop("select", ()), given.pop("ignore", ()))
+        path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
+        activation = given.get("activation") if saved is None else saved.stack.activation
+        baseline = None if path is None else find_baseline(path, name, activation, read)
+        if same_seed and baseline is None:
+            raise InvalidValueError(
+                "same_seed", same_seed, "given with a baseline", "it means the baseline's seed"
+            )
+        plan = None
+        if saved is None:
+            # A configuration says what it wants; a command line, what it wants changed.
+            before = {}
+            if baseline is not None and source is None:
+                before = _inherited(baseline, given, same_seed=same_seed)
+            if baseline is not None:
+                given["seed"] = _seed(given, baseline, same_seed=same_seed)
+            plan = _plan(before | given)
+        stack = plan.stack if plan else stack_of(saved.stack) if saved else None
+        if stack is not None:
+            _require_layers(bounds, stack)
+        if baseline is not None and not same_seed and BASELINE_CODE in codes:  # before any run
+            require_trials("trials of the baseline", baseline.simulation.trials)
+            if plan is not None:
+                require_trials("trials", plan.trials)
+        label = None if path is None else os.fspath(path)
+        return cls(name, plan, bounds, codes, baseline, label, same_seed, source)
+
+    def case(self, run: Run) -> Case:
+        """Return what the rules look at: theory and bounds beside a complete `run`."""
+        if run.partial:
+            raise InvalidValueError(
+                "run", "partial", "complete to be judged", "run it again to its end"
+            )
+        if self.plan is None:
+            stack, inputs = stack_of(run.stack), _input_moments(run)
+        else:
+            stack, inputs = self.plan.stack, self.plan.inputs.moments()
+        standardized = Case.standardized
+        if self.plan is not None and isinstance(self.plan.inputs, DataInputs):
+            standardized = cache(self.plan.inputs.standardized_moments)  # reads the file once
+        return Case(stack, run.simulation.batch, inputs, self.bounds, run, standardized)
+
+    # A saved run holds any numbers, and what overflows is judged as infinite.
+    @np.errstate(over="ignore", divide="ignore", invalid="ignore")
+    def judge(
+        self, run: Run, *, remedies: bool = True, tick: Callable[[], None] = lambda: None
+    ) -> Check:
+        """Return the verdict on a complete `run`, and what is wrong with it, and what to try unless
+        `remedies` is false. `tick` is called at each look."""
+        case = replace(self.case(run), tick=tick)
+        verdict, findings = judge(case, self.codes, remedies=remedies)
+        notes = left_out(case) if "SN501" in self.codes else []
+        notes += [*few_trials(run), *not_judged(case), *unknown(case)]
+        if self.baseline is not None:
+            notes += unlike(run, self.baseline)
+            if not self.same_seed and run.simulation.seed == self.baseline.simulation.seed:
+                notes.append("same seed as the baseline: the draws are not independent")
+            if BASELINE_CODE in self.codes:
+                findings += self._drift(run, self.baseline)
+        return Check(
+            name=self.name,
+            verdict=verdict,
+            findings=tuple(findings),
+            stack=run.stack,
+            simulation=run.simulation,
+            notes=tuple(notes),
+            baseline=self.baseline_path,
+            source=self.source,
+        )
+
+    def _drift(self, run: Run, baseline: Run) -> list[Finding]:
+        if self.same_seed:
+            for key in ("seed", "trials", "batch", "dtype", "sampler"):
+                if run.simulation[key] != baseline.simulation[key]:
+                    raise InvalidValueError(
+                        key,
+                        run.simulation[key],
+                        f"{baseline.simulation[key]}, as in the baseline",
+                        "only then are the networks the same",
+                    )
+            how = identical(run, baseline)
+        else:
+            how = compare(run, baseline, self.bounds.min_effect)
+        if how is None:
+            return []
+        remedy = "undo the change, or accept it with --write-baseline"
+        message = f"{how.text}; {remedy}"
+        return [
+            Finding(BASELINE_CODE, BASELINE_NAME, how.layer, how.value, how.bound, message, remedy)
+        ]
+
+
+def verdict_on(run: Run, plan: Plan | None = None) -> Check | None:
+    """Return the verdict on `run` by every rule and its default bound, without remedies.
+
+    `plan` is what `run` carried out, where it is at hand: a saved run says less of its data. None
+    for a partial run, which cannot be judged.
+    """
+    if run.partial:
+        return None
+    request = Request.build({}, saved=run)
+    return replace(request, plan=plan).judge(run, remedies=False)
+
+
+def check(
+    activation: str | Pair | None = None,
+    depth: int | None = None,
+    *,
+    baseline: str | os.PathLike[str] | None = None,
+    same_seed: bool = False,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    name: str = DEFAULT_NAME,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> Check:
+    """Simulate a stack and judge it: a verdict, and every rule that it breaks.
+
+    Parameters
+    ----------
+    activation, depth
+        As in `snstat.propagate`; "selu" and 64 by default.
+    baseline
+        A saved run or baseline to compare with; what is not given here is then as it was there.
+    same_seed
+        Draw the baseline's own networks and compare to the last bit.
+    select, ignore
+        Codes of rules ("SN202"), or their beginnings ("SN2"): which to apply, which not.
+    name
+        What the result calls the check; a baseline of several checks is looked up by it.
+    progress
+        Called now and then with the number of (layer, trial) pairs finished.
+    **options
+        Any other argument of `snstat.propagate`, and any bound of `snstat.checks.bounds.Bounds`.
+
+    Returns
+    -------
+    Check
+        `verdict`, `passed` and `findings`, each with a message and a remedy that was tried out.
+
+    Raises
+    ------
+    SnstatError
+        What is wrong with an argument or the baseline file.
+    TypeError
+        For an argument that does not exist.
+    KeyboardInterrupt
+        A part of a run is not judged.
+    """
+    request = Request.build(
+        {
+            "activation": activation,
+            "depth": depth,
+            "baseline": baseline,
+            "same_seed": same_seed,
+            "select": (select,) if isinstance(select, str) else tuple(select),
+            "ignore": (ignore,) if isinstance(ignore, str) else tuple(ignore),
+            **options,
+        },
+        name=name,
+    )
+    assert request.plan is not None  # noqa: S101  # no saved run was given
+    run = request.plan.run(progress)
+    if run.partial:
+        raise KeyboardInterrupt
+    return request.judge(run)
+
+
+def find_baseline(
+    path: str | os.PathLike[str],
+    name: str,
+    activation: str | None = None,
+    read: Reader = load_named,
+) -> Run:
+    """Return the run of the check `name` in a baseline file; a check without a name of its own is
+    that of its activation, or the only run there is.
+
+    Raises InputFileError for a file that is missing or damaged, or has no such run.
+    """
+    runs = read(os.fspath(path))
+    if name in runs:
+        return runs[name]
+    remedy = "write it again"
+    if name == DEFAULT_NAME:
+        if activation in runs:
+            return runs[activation]
+        if len(runs) == 1:
+            return next(iter(runs.values()))
+        remedy = "choose one with --activation, or write it again"
+    known = ", ".join(runs)
+    raise InputFileError(path, f"has no baseline of the check {name!r}, only of {known}", remedy)
+
+
+def _plan(options: dict[str, Any]) -> Plan:
+    """Return the plan of `options`; TypeError for one that does not exist."""
+    known = inspect.signature(Plan.build).parameters
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, [*known, *BOUNDS], n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"check has no argument {name!r}{hint}")
+    return Plan.build(**options)
+
+
+def _inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> dict[str, Any]:
+    """Return the options of a stack that is as in the baseline, but for what is `given`."""
+    options = options_of(baseline)
+    if {"weight_gain", "weight_std"} & given.keys():  # which replace each other
+        options |= {"weight_gain": None, "weight_std": None}
+    if "inputs" in given:
+        # They bring their own number of samples and moments.
+        options |= {"batch": None, "input_mean": None, "input_std": None}
+        options |= {"standardize": False, "flatten": False}
+    elif options["inputs"] == "array":
+        raise InvalidValueError(
+            "inputs", "array", "given again", "the baseline was made from an array in memory"
+        )
+    if "widths" in given:
+        options |= {"depth": None, "width": None}
+    elif {"depth", "width"} & given.keys() and baseline.stack.widths is not None:
+        options |= {"widths": None, "depth": baseline.stack.depth, "width": baseline.stack.width}
+    # Another stack may need the other sampler; the same networks need the same.
+    return options if same_seed else options | {"sampler": "auto"}
+
+
+def _seed(given: Mapping[str, Any], baseline: Run, *, same_seed: bool) -> int:
+    """Return the baseline's seed, or one that is not."""
+    own: int = baseline.simulation.seed
+    wanted: int = given.get("seed", own)
+    if same_seed and wanted != own:
+        raise InvalidValueError("seed", wanted, f"{own}, as in the baseline", "leave it out")
+    return wanted if same_seed or wanted != own else (own + OTHER_SEED) % 2**64
+
+
+def _require_layers(bounds: Bounds, stack: Stack) -> None:
+    """Raise InvalidValueError for layers that a stack does not have."""
+    depth = stack.depth
+    if bounds.target_layer is not None and bounds.target_layer > depth:
+        raise InvalidValueError("target_layer", bounds.target_layer, f"at most {depth}, the depth")
+    if bounds.depth_limit is not None and bounds.depth_limit < depth:
+        raise InvalidValueError("depth_limit", bounds.depth_limit, f"at least {depth}, the depth")
+    if bounds.depth_limit is not None and bounds.depth_limit > depth and not stack.uniform:
+        why = "beyond the layers that widths and last describe nothing is known"
+        raise InvalidValueError("depth_limit", bounds.depth_limit, f"{depth}, the depth", why)
+    if bounds.depth_limit is not None:
+        require_memory(float(bounds.depth_limit) * BYTES_PER_LAYER, "use a smaller --depth-limit")
+
+
+def _input_moments(run: Run) -> InputMoments:
+    """Return what layer 0 of a saved run averages to: of data, its theory, and where that is
+    missing what was seen."""
+    simulation = run.simulation
+    if simulation.inputs in DRAWN:
+        mean, std = simulation.input_mean or 0.0, simulation.input_std
+        return DrawnInputs(
+            simulation.inputs,
+            run.stack.input_width,
+            simulation.batch,
+            mean,
+            1.0 if std is None else std,
+        ).moments()
+    values: dict[str, Any] = {}
+    for name in [entry.name for entry in fields(InputMoments) if entry.name in STATISTICS]:
+        theory = float(run.statistics[name].theory[0])
+        values[name] = float(run.statistics[name].estimate[0]) if math.isnan(theory) else theory
+    if run.data is not None:
+        values["largest"], values["norms"] = run.data.largest, run.data.norms
+        values["length_variance"] = 0.0 if run.data.norms is None else math.nan
+    # Runs of before: of samples that differ in norm nothing was expected.
+    elif np.isfinite(run.statistics["second_moment"].expected[1:2]).all():
+        values["length_variance"] = 0.0
+    return InputMoments(**values)

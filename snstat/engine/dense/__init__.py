@@ -1,0 +1,1 @@
+"""The dense sampler: weights are drawn."""

@@ -1,0 +1,1 @@
+"""The matrix-free sampler: no weight is drawn."""

@@ -1,0 +1,180 @@
+"""The matrix-free sampler: no weight is drawn (see kernels/matrix_free.py)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from snstat.engine.kernels import matrix_free, moments
+from snstat.engine.kernels.team import new_team
+from snstat.engine.sampler import Shared, quiet
+from snstat.engine.sampling import weight_scale
+from snstat.experiment.inputs import Inputs
+from snstat.network.stack import DenseLayer, Stack, Stretch
+from snstat.results import MEASURED, BoolArray, FloatArray
+
+# Multiplications of a layer below which another thread costs more than it brings.
+MIN_WORK = 2**18
+# All trials together may keep this much for the way back.
+HISTORY_BYTES = 2**26
+
+
+class MatrixFreeSampler(Shared):
+    """No weight is drawn: the state of a trial is the Gram matrix of its activations.
+
+    Exact for Gaussian and Haar-orthogonal weights and Gaussian biases.
+    """
+
+    name = "matrix-free"
+
+    def __init__(
+        self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
+    ) -> None:
+        super().__init__(stack, inputs, trials, seed, dtype)
+        self.batch = inputs.batch
+        # The state of a trial: X Xᵀ, and how the next one is to be gathered.
+        self.grams = [np.empty((self.batch, self.batch)) for _ in range(trials)]
+        self.controls = [np.zeros(matrix_free.CONTROLS, np.int64) for _ in range(trials)]
+        # The factors of all layers, for the way back; empty where memory does not allow it.
+        self.histories: list[FloatArray] = []
+        self.orthogonal = stack.square.distribution == "orthogonal"
+        # Threads that trials leave idle share the tiles of one.
+        work = self.batch**2 * stack.width // MIN_WORK
+        tiles = int(matrix_free.count_tiles(stack.width))
+        self.members = max(1, min(threads // trials, tiles, work))
+        others = (self.members - 1) * trials
+        self.pool = ThreadPoolExecutor(others) if others else None
+
+    def begin(self, number: int, out: FloatArray) -> bool:
+        """Make layer 0 of a trial: see Sampler."""
+        source = self.inputs.sample(number, self.seed, self.dtype.name)
+        control = self.controls[number]
+        # Of inputs nothing is known yet: their Gram matrix is gathered as all inputs allow.
+        control[matrix_free.CENTRED] = False
+        with quiet():
+            self.alive[number] = matrix_free.begin(source, control, out, self.grams[number])
+        control[matrix_free.CENTRED] = self.dtype.itemsize == 4
+        return bool(self.alive[number])
+
+    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
+        """Run some layers of one trial: see Sampler."""
+        factors = self.histories[number][first - 1 :] if self.histories else None
+        self.run(number, first, out, finite, factors)
+
+    def run(
+        self,
+        number: int,
+        first: int,
+        out: FloatArray,
+        finite: BoolArray,
+        factors: FloatArray | None = None,
+    ) -> None:
+        """Do what `advance` does; `factors` (layers, batch, batch) receives those of K."""
+        for stretch, values, flags in self.stretches(number, first, out, finite):
+            begin = stretch.first - first
+            kept = None if factors is None else factors[begin : begin + stretch.count]
+            self._run_stretch(number, stretch, values, flags, kept)
+
+    def _run_stretch(
+        self,
+        number: int,
+        stretch: Stretch,
+        out: FloatArray,
+        finite: BoolArray,
+        factors: FloatArray | None,
+    ) -> None:
+        leading, later = stretch.leading, stretch.later
+        batch, members, tile = self.batch, self.members, self.tile_of(later)
+        shape = (members, batch, batch)
+        self.together(
+            matrix_free.forward,
+            self.controls[number],
+            self.codes[later.activation],
+            np.empty((2, batch, batch)) if self.orthogonal else None,
+            stretch.first,
+            self.grams[number],
+            np.empty((batch, batch)),
+            np.empty((batch, batch), self.dtype),
+            leading.fan_in,
+            later.fan_out,
+            np.array([weight_scale(leading) ** 2, weight_scale(later) ** 2]),
+            np.array([leading.bias_std**2, later.bias_std**2]),
+            self.lives[later.activation],
+            number,
+            self.key,
+            np.empty((members, 2, batch, tile), self.dtype),
+            np.empty((members, batch, tile)),
+            np.empty(shape, self.dtype),
+            np.empty((members, moments.SUMS)),
+            np.empty((members, moments.SAMPLE_SUMS, batch)),
+            np.empty(shape),
+            np.empty(members, np.bool_),
+            np.empty((0, batch, batch)) if factors is None else factors,
+            out,
+            finite,
+            self.done[number : number + 1],
+            self.stop,
+        )
+
+    def tile_of(self, layer: DenseLayer) -> int:
+        """Return how many units of a layer make a tile."""
+        return int(matrix_free.tile_width(layer.fan_out))
+
+    def together(self, kernel: Any, *arguments: Any) -> None:
+        """Run a kernel on every member of a team; this thread leads."""
+        run = partial(_quietly, kernel, new_team(self.members), arguments)
+        tasks = []
+        if self.pool is not None:
+            tasks = [self.pool.submit(run, member) for member in range(1, self.members)]
+        run(0)
+        for task in tasks:
+            task.result()
+
+    def gradient(self, number: int) -> FloatArray:
+        """Return ln of the squared gradients of one trial: see free_gradient.free_gradient."""
+        from snstat.engine.matrix_free.gradient import free_gradient
+
+        return free_gradient(self, number)
+
+    def remember(self) -> None:
+        """Keep what the way back needs: see Sampler."""
+        size = self.stack.depth * self.batch**2
+        if len(self.grams) * size * 8 <= HISTORY_BYTES:
+            shape = (self.stack.depth, self.batch, self.batch)
+            self.histories = [np.empty(shape) for _ in self.grams]
+
+    def history(self, number: int) -> Iterator[tuple[int, FloatArray]]:
+        """Yield (first, factors of layers first…) by segments of layers, the last one first.
+
+        Where the forward pass has not kept them, the trial runs again and leaves a state every
+        √depth layers, from which a segment is made once more, so memory grows as √depth.
+        """
+        depth = self.stack.depth
+        if self.histories:
+            yield 1, self.histories[number]
+            return
+        step = max(1, math.isqrt(depth))
+        scratch, finite = np.empty((step, len(MEASURED))), np.empty(step, np.bool_)
+        self.begin(number, scratch[0])
+        marks = []
+        for first in range(1, depth + 1, step):
+            marks.append((self.grams[number].copy(), self.controls[number].copy()))
+            count = min(step, depth + 1 - first)
+            self.advance(number, first, scratch[:count], finite[:count])
+        for segment in range(len(marks) - 1, -1, -1):
+            first = 1 + segment * step
+            count = min(step, depth + 1 - first)
+            self.grams[number][:], self.controls[number][:] = marks[segment]
+            factors = np.empty((count, self.batch, self.batch))
+            self.run(number, first, scratch[:count], finite[:count], factors)
+            yield first, factors
+
+
+def _quietly(kernel: Any, team: Any, arguments: tuple[Any, ...], member: int) -> None:
+    with quiet():
+        kernel(member, team, *arguments)

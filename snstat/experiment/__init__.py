@@ -1,0 +1,1 @@
+"""Network, inputs and sampling: from a request to a run."""

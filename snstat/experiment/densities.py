@@ -1,0 +1,65 @@
+"""Measured densities of activations beside those at infinite width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snstat.activation import resolve
+from snstat.gaussian.law import atom_probabilities, atom_values, input_density, law_density
+from snstat.network.stack import Stack
+from snstat.results import Densities, FloatArray
+from snstat.theory.predict import predict
+
+if TYPE_CHECKING:
+    from snstat.engine.densities import Histogram
+    from snstat.experiment.plan import Plan
+
+
+def atoms_of(stack: Stack, layer: int) -> tuple[float, ...]:
+    """Return the atoms of a layer: values that activations take with positive probability."""
+    return () if layer == 0 else atom_values(resolve(stack.activation_of(layer)))
+
+
+def beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
+    """Return the record of `histograms` (layers ascending) with densities at infinite width."""
+    stack, rows = plan.stack, len(histograms)
+    atoms = sorted({atom for entry in histograms for atom in atoms_of(stack, entry.layer)})
+    shares, chances = np.full((2, rows, len(atoms)), math.nan)
+    laws = [np.full(len(entry.density), math.nan) for entry in histograms]
+    q = predict(stack, plan.inputs.batch, plan.inputs.moments()).pre_second_moment
+    for row, entry in enumerate(histograms):
+        if entry.layer == 0:
+            laws[row] = _input_law(plan, entry.edges)
+        elif math.isfinite(q[entry.layer]):
+            activation = resolve(stack.activation_of(entry.layer))
+            own = [atoms.index(atom) for atom in atom_values(activation)]
+            shares[row, own] = entry.shares
+            chances[row, own] = atom_probabilities(activation, float(q[entry.layer]))
+            if entry.variance > 0:
+                laws[row] = law_density(activation, float(q[entry.layer]), entry.edges)
+    return Densities(
+        plan.summary,
+        replace(plan.simulation, sampler="dense"),
+        np.array([entry.layer for entry in histograms], dtype=np.int64),
+        np.array([entry.edges for entry in histograms]),
+        np.array([entry.density for entry in histograms]),
+        np.array([entry.mean for entry in histograms]),
+        np.array([entry.variance for entry in histograms]),
+        np.array(laws),
+        np.array(atoms),
+        shares,
+        chances,
+    )
+
+
+def _input_law(plan: Plan, edges: FloatArray) -> FloatArray:
+    """Return the density of drawn inputs, NaN for data."""
+    mean, std = plan.inputs.parameters
+    if mean is None or std is None:
+        return np.full(len(edges) - 1, math.nan)
+    return input_density(plan.inputs.label, mean, std, edges)

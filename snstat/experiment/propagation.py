@@ -1,0 +1,138 @@
+"""The pipe from a stack to a run, as one function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from snstat.experiment.plan import Plan
+from snstat.results import Run
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from snstat.activation import Pair
+
+
+def propagate(
+    activation: str | Pair = "selu",
+    depth: int | None = None,
+    *,
+    width: int | None = None,
+    widths: str | Sequence[int] | None = None,
+    last: str | Pair | None = None,
+    init: str | None = None,
+    weight_gain: float | None = None,
+    weight_std: float | None = None,
+    bias_std: float | None = None,
+    batch: int | None = None,
+    trials: int = 8,
+    inputs: str | os.PathLike[str] | npt.NDArray[Any] = "normal",
+    input_mean: float | None = None,
+    input_std: float | None = None,
+    standardize: bool = False,
+    flatten: bool = False,
+    seed: int = 0,
+    dtype: str = "float32",
+    sampler: str = "auto",
+    threads: int | None = None,
+    backward: bool = False,
+    keep_trials: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Run:
+    """Propagate inputs through random networks and report every layer, theory beside simulation.
+
+    Parameters
+    ----------
+    activation : str or pair of functions
+        A name of `snstat.activations`, or (phi, dphi): two functions that map a numpy array of the
+        pre-activations, (units, batch) of `dtype`, elementwise to φ and to φ′. They are called from
+        several threads. A unit whose dphi is 0 for every sample counts as dead. Theory is NaN if
+        phi is not smooth between a few kinks, or if dphi is not its derivative.
+    depth, width : int
+        Layers, and units in every layer including the input. Defaults: 64 and 1024.
+    widths : str or sequence of int, optional
+        Units of the input and of each layer, instead of `depth` and `width`: "784,512*3,10" or
+        [784, 512, 512, 512, 10].
+    last : str, optional
+        Activation of the last layer: "linear" for a linear read-out. By default that of the
+        other layers.
+    init : str, optional
+        Initialiser; by default the one that the activation's literature uses.
+    weight_gain : float, optional
+        G: weights have variance G²/fan_in; an orthogonal matrix is multiplied by G. By default the
+        initialiser's.
+    weight_std : float, optional
+        Standard deviation of the weights, instead of a gain. Truncated normals are cut at two
+        standard deviations and not rescaled, so their standard deviation is 0.88 times this.
+    bias_std : float, optional
+        Biases are N(0, bias_std²). By default the initialiser's (0 except for torch_default).
+    batch : int, optional
+        Samples per trial. Default: 64, or all samples if data have fewer.
+    trials : int
+        Independent networks.
+    inputs : str, path or array
+        "normal", "uniform", the path of a .npy or .npz file ("FILE.npz:name" chooses one of
+        several arrays), or an array or tensor (samples, width) of real numbers without masks.
+        When there are more samples than `batch`, every trial takes its own random subset.
+        A sample of zeros has no angle with others: `cosine` is then NaN in every layer of a
+        network without biases.
+    input_mean, input_std : float, optional
+        Mean and standard deviation of drawn inputs. Defaults: 0 and 1.
+    standardize : bool
+        Subtract from data the mean of the whole file and divide by its standard deviation.
+    flatten : bool
+        Flatten samples of more than one axis, such as images, to vectors.
+    seed : int
+        Seed of all random numbers: the same seed gives the same run.
+    dtype : str
+        Precision of the simulated network, "float32" or "float64". Statistics are always float64.
+    sampler : str
+        "dense" draws all weights; "matrix-free" simulates the same network without them, exactly
+        in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.
+    threads : int, optional
+        By default all cores this process may use. Results do not depend on it beyond rounding.
+    backward : bool
+        Measure `gradient` too.
+    keep_trials : bool
+        Keep the values of every trial in `run.variance.trials` (trials, layers), else None.
+    progress : callable, optional
+        Called from time to time with the number of (layer, trial) pairs finished.
+
+    Returns
+    -------
+    Run
+        Layers 0 (the input) to `depth`. On KeyboardInterrupt, the layers that every trial
+        completed, with `partial` set.
+
+    Raises
+    ------
+    snstat.errors.SnstatError
+        For an argument out of bounds, an unknown name, or data that cannot be used.
+    """
+    plan = Plan.build(
+        activation,
+        depth,
+        width=width,
+        widths=widths,
+        last=last,
+        init=init,
+        weight_gain=weight_gain,
+        weight_std=weight_std,
+        bias_std=bias_std,
+        batch=batch,
+        trials=trials,
+        inputs=inputs,
+        input_mean=input_mean,
+        input_std=input_std,
+        standardize=standardize,
+        flatten=flatten,
+        seed=seed,
+        dtype=dtype,
+        sampler=sampler,
+        threads=threads,
+        backward=backward,
+        keep_trials=keep_trials,
+    )
+    return plan.run(progress)

@@ -1,0 +1,57 @@
+"""Compiling the kernels before they are needed, and saying so when it takes long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+# Loading compiled kernels from the cache takes well under a second, compiling them many.
+NOTICE_AFTER_SECONDS = 3.0
+
+
+def compile_kernels(
+    init: str,
+    dtype: str,
+    sampler: str,
+    *,
+    backward: bool = False,
+    notice: Callable[[str], None] | None = None,
+) -> None:
+    """Make the kernels of a run ready: from numba's cache, or by compiling.
+
+    `notice` is called once if this takes more than a moment, as it does only the first time
+    after installation.
+    """
+    from snstat.engine.environment import load_numba
+
+    if not load_numba():
+        return
+    timer = None
+    if notice is not None:
+        message = f"compiling the {dtype} kernels, once; later runs start at once"
+        timer = threading.Timer(NOTICE_AFTER_SECONDS, notice, [message])
+        timer.daemon = True
+        timer.start()
+    try:
+        from snstat.engine.simulate import simulate
+        from snstat.experiment.inputs import DrawnInputs
+        from snstat.network.stack import Stack
+
+        # One network of a single block, and a dense one whose blocks two threads share.
+        for width, threads in ((2, 1), (1024, 2)) if sampler == "dense" else ((2, 1),):
+            measured = simulate(
+                Stack.build(depth=1, width=width, init=init),
+                DrawnInputs("normal", width, 1, 0.0, 1.0),
+                trials=1,
+                seed=0,
+                dtype=dtype,
+                sampler=sampler,
+                threads=threads,
+                backward=backward,
+            )
+            if measured.interrupted:
+                # Of this run nothing is wanted; the interrupt was meant for the one to come.
+                raise KeyboardInterrupt
+    finally:
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,1 @@
+"""Files: saved runs and checks, data, TOML, schemas; read with suspicion, written whole."""

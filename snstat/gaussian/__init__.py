@@ -1,0 +1,1 @@
+"""Expectations over Gaussians: quadrature, pairs, centred moments."""

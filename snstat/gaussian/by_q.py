@@ -1,0 +1,39 @@
+"""Derivatives of Gaussian expectations by the second moment q, from values at nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Derivatives:
+    """Of an expectation by q: `slope` q∂ and `curvature` q²∂². `roughness`, times the squared
+    relative variance of q, bounds what an expansion to first order in that variance neglects."""
+
+    slope: float
+    curvature: float
+    roughness: float
+
+
+def by_q(z: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return rows that take values at nodes ẑ to q∂, q²∂², q³∂³, q⁴∂⁴ of their expectation."""
+    s = z * z
+    second = s - 1.0
+    fourth = (s - 6.0) * s + 3.0
+    sixth = ((s - 15.0) * s + 45.0) * s - 15.0
+    eighth = (((s - 28.0) * s + 210.0) * s - 420.0) * s + 105.0
+    rows: FloatArray = weight * np.stack([second / 2.0, fourth / 4.0, sixth / 8.0, eighth / 16.0])
+    return rows
+
+
+def derivatives(values: FloatArray) -> Derivatives:
+    """Return the record of derivatives 1 to 4, weighted for the roughness as Taylor's series
+    weights them with a third moment of q of three and a fourth of three squared variances; half
+    of that, because their signs alternate."""
+    slope, curvature, third, fourth = values.tolist()
+    rough = 0.5 * (abs(curvature) + abs(third)) + 0.125 * abs(fourth)
+    return Derivatives(slope, curvature, 0.5 * rough)

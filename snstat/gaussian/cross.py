@@ -1,0 +1,108 @@
+"""How an activation maps the angle between two samples whose pre-activations differ in size.
+
+With φ(√q ẑ) = Σ aₖ(q) heₖ(ẑ) in normalised Hermite polynomials, E[φ(z₁)φ(z₂)] = Σ aₖ(q₁)aₖ(q₂)cᵏ
+for correlation c (Mehler). What the first terms leave of E[φ(z₁)φ(z₂)] at c = 1 is known, and so is
+how little of it can be left at c. Activations with φ(tx) = tφ(x) need no series: their angle does
+not depend on sizes.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+
+from snstat.activation import Activation
+from snstat.gaussian.pairs import pair_gap
+from snstat.gaussian.quadrature import FloatArray, composite
+
+_TERMS = 96
+# Of small signals as many terms are all, if they leave no more than rounding.
+_FIRST, _NOTHING = 16, 1e-14
+_RANGE, _POINTS = 9.8, 12
+# Panels halve towards 0, where activations of large pre-activations bend.
+_EDGES = (0.0, *(2.0**-k for k in range(14, 0, -1)), 1.0, 1.8, 2.7, 3.8, 5.1, 7.0, _RANGE)
+# Cosines are not told where more than this of them is unknown.
+LARGEST_ERROR = 1e-3
+# |x^n − x^(3n/2)| is at most 4/27 on [0, 1].
+_SHARE_UNKNOWN = 4.0 / 27.0
+
+
+def apart_after(
+    activation: Activation, q: FloatArray, misalignment: FloatArray, second_moment: FloatArray
+) -> FloatArray:
+    """Return 1 − cosine of the activations of two samples, (classes, classes).
+
+    `q` (classes,) and `misalignment` = 1 − c (classes, classes) are those of the pre-activations,
+    `second_moment` (classes,) is E[φ²]. NaN throughout where one is not known to `LARGEST_ERROR`.
+    """
+    if np.isnan(q).any() or np.isnan(misalignment).any():
+        return np.full(misalignment.shape, math.nan)
+    if homogeneous(activation):
+        values, place = np.unique(np.clip(misalignment, 0.0, 2.0), return_inverse=True)
+        size = float(second_moment[np.argmax(q)] / q.max()) if q.max() > 0 else 1.0
+        gaps = np.array([pair_gap(activation, 1.0, value) for value in values.tolist()])
+        return (gaps / size)[place.reshape(misalignment.shape)]
+    correlation = np.clip(1.0 - misalignment, -1.0, 1.0)
+    coefficients, whole = _series(activation, q)
+    product = np.zeros_like(correlation)
+    for term in coefficients.T[::-1]:
+        product = product * correlation + np.outer(term, term)
+    rest = whole - coefficients @ coefficients.T
+    power = np.abs(correlation) ** _TERMS
+    root = np.sqrt(second_moment)
+    scale = np.outer(root, root)
+    product += np.where(correlation > 0, rest * power * np.sqrt(power), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unknown = np.abs(rest) * np.minimum(power, _SHARE_UNKNOWN) / scale
+        apart = np.where(scale > 0, 1.0 - product / scale, 1.0)
+    # Nodes that miss what an activation does, as of a fast sine, miss its second moment too.
+    missed = np.abs(np.diagonal(whole) - second_moment) > LARGEST_ERROR * second_moment
+    if missed.any() or not np.nanmax(unknown, initial=0.0) <= LARGEST_ERROR:
+        return np.full(misalignment.shape, math.nan)
+    return np.clip(apart, 0.0, 2.0)
+
+
+@lru_cache(maxsize=64)
+def homogeneous(activation: Activation) -> bool:
+    """Return whether φ(tx) = tφ(x) for t > 0: a line on either side of 0."""
+    x = np.array([-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])
+    left, right = activation.function(np.array([-1.0, 1.0]))
+    expected = np.abs(x) * np.where(x < 0, left, right)
+    return bool(np.allclose(activation.function(x), expected, rtol=1e-12, atol=0.0))
+
+
+def _series(activation: Activation, q: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return aₖ(q), (classes, terms), and E[φ(√q₁ẑ)φ(√q₂ẑ)], (classes, classes)."""
+    values, place = np.unique(q, return_inverse=True)
+    coefficients, whole = _of_distinct(activation, tuple(values.tolist()))
+    return coefficients[place], whole[np.ix_(place, place)]
+
+
+# Once sizes have settled, only angles go on.
+@lru_cache(maxsize=4)
+def _of_distinct(activation: Activation, q: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
+    z, weight, basis = _basis()
+    values = activation.function(np.sqrt(q)[:, None] * z)
+    weighted = values * weight
+    # No BLAS: its threads cost more than products as small as these.
+    whole = np.einsum("cz,dz->cd", weighted, values)
+    first = np.einsum("cz,kz->ck", weighted, basis[:_FIRST])
+    left = np.diagonal(whole) - (first * first).sum(axis=1)
+    if (left <= _NOTHING * np.diagonal(whole)).all():
+        return first, whole
+    return np.einsum("cz,kz->ck", weighted, basis), whole
+
+
+@lru_cache(maxsize=1)
+def _basis() -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return nodes ẑ, weights of the normal distribution, and heₖ/√k! (terms, nodes)."""
+    half, own = composite(np.array(_EDGES), _POINTS)
+    z = np.concatenate([-half[::-1], half])
+    weight = np.concatenate([own[::-1], own]) * np.exp(-0.5 * z * z)
+    weight /= weight.sum()
+    rows = [np.ones_like(z), z]
+    for k in range(1, _TERMS - 1):
+        rows.append((z * rows[k] - math.sqrt(k) * rows[k - 1]) / math.sqrt(k + 1.0))
+    return z, weight, np.stack(rows)

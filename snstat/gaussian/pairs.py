@@ -1,0 +1,154 @@
+"""Pairs of inputs: how far apart an activation leaves two correlated Gaussians.
+
+For jointly Gaussian z₁, z₂ of mean 0, second moment q each and correlation c, everything follows
+from two expectations, given as functions of q and of 1 − c, so that nearly aligned inputs keep
+their relative precision:
+
+    gap   = E[φ(z₁)²] − E[φ(z₁)φ(z₂)] = ½ E[(φ(z₁) − φ(z₂))²]   (a mean of squares: no cancellation)
+    slope = E[φ'(z₁)φ'(z₂)] = −∂gap/∂(qc)                        (Price's theorem)
+
+Closed forms: Cho, Saul 2009 (ReLU), Williams 1997 (erf).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
+
+from snstat.activation import Activation, Form
+from snstat.gaussian.pairs_numeric import numeric_gap, numeric_slope
+from snstat.gaussian.pairs_polar import (
+    angle_of,
+    clip_gap,
+    clip_slope,
+    elu_gap,
+    elu_slope,
+)
+from snstat.gaussian.sine import sine_gap, sine_slope
+
+# From this standard deviation on, an activation is its asymptotes to a relative 1/std.
+_ASYMPTOTIC_STD = 1e12
+# Expectations of functions of the user's own, on two sets of panels, differ by no more than this.
+_AGREED = 1e-10
+
+# (q, 1 − c) → expectation
+Kernel = Callable[[float, float], float]
+
+
+def pair_gap(activation: Activation, second_moment: float, misalignment: float) -> float:
+    """Return ½E[(φ(z₁) − φ(z₂))²] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
+    if second_moment == 0 or misalignment == 0:
+        return 0.0
+    if 0 < max(activation.slopes) < math.inf and second_moment > _ASYMPTOTIC_STD**2:
+        left, right = activation.slopes
+        return right * right * _leaky_gap(left / right)(second_moment, misalignment)
+    if activation.form is None:
+        return _agreed(numeric_gap, activation, second_moment, misalignment)
+    return _kernels(activation.form)[0](second_moment, misalignment)
+
+
+def pair_slope(activation: Activation, second_moment: float, misalignment: float) -> float:
+    """Return E[φ'(z₁)φ'(z₂)] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
+    if 0 < max(activation.slopes) < math.inf and second_moment > _ASYMPTOTIC_STD**2:
+        left, right = activation.slopes
+        return right * right * _leaky_slope(left / right)(second_moment, misalignment)
+    if activation.form is None:
+        return _agreed(numeric_slope, activation, second_moment, misalignment)
+    return _kernels(activation.form)[1](second_moment, misalignment)
+
+
+def _agreed(
+    numeric: Callable[[Activation, float, float], float],
+    activation: Activation,
+    second_moment: float,
+    misalignment: float,
+) -> float:
+    """Return an expectation by quadrature; of functions of the user's own NaN unless it comes out
+    on finer panels as well."""
+    found = numeric(activation, second_moment, misalignment)
+    if not activation.custom or math.isnan(found):
+        return found
+    again = numeric(_finer(activation), second_moment, misalignment)
+    return found if abs(found - again) <= _AGREED * abs(again) else math.nan
+
+
+@lru_cache(maxsize=32)
+def _finer(activation: Activation) -> Activation:
+    """Return the same function on finer panels."""
+    bend = 0.5 * activation.bend
+    edges = {sign * part * bend for sign in (-1.0, 1.0) for part in (1.0, 3.0, 5.0)}
+    return replace(activation, bend=bend, kinks=tuple(sorted({*activation.kinks, *edges})))
+
+
+def _angle_minus_sine(angle: float) -> float:
+    """Return θ − sin θ without cancellation."""
+    if angle > 0.5:
+        return angle - math.sin(angle)
+    square = angle * angle
+    total = 0.0
+    for k in (17, 15, 13, 11, 9, 7, 5, 3):  # Horner form of Σ (−1)ᵏ θ²ᵏ⁺¹/(2k+1)!
+        total = (1.0 - total) * square / (k * (k - 1))
+    return total * angle
+
+
+def _leaky_gap(slope: float) -> Kernel:
+    def gap(second_moment: float, misalignment: float) -> float:
+        angle = angle_of(misalignment)
+        linear = 0.5 * (1.0 + slope * slope) * misalignment
+        # E[φφ] = q((1+a²)c/2 + (1−a)²(sin θ − θc)/(2π)), and θc − sin θ = (θ − sin θ) − θ(1−c).
+        bend = (1.0 - slope) ** 2 / (2.0 * math.pi)
+        return second_moment * (linear + bend * (_angle_minus_sine(angle) - angle * misalignment))
+
+    return gap
+
+
+def _leaky_slope(slope: float) -> Kernel:
+    def kernel(second_moment: float, misalignment: float) -> float:
+        angle = angle_of(misalignment)
+        same = (1.0 + slope * slope) * (math.pi - angle) / (2.0 * math.pi)
+        return same + slope * angle / math.pi
+
+    return kernel
+
+
+def _erf_gap(second_moment: float, misalignment: float) -> float:
+    # (2/π)(asin A − asin B), A = 2q/(1+2q), B = cA, as one arctangent.
+    first = 2.0 / (1.0 / second_moment + 2.0)
+    second = first * (1.0 - misalignment)
+    square_gap = first * first * misalignment * (2.0 - misalignment)
+    first_cosine = math.sqrt(1.0 + 4.0 * second_moment) / (1.0 + 2.0 * second_moment)
+    second_cosine = math.sqrt(first_cosine * first_cosine + square_gap)
+    if second > 0:
+        sine = square_gap / (first * second_cosine + second * first_cosine)
+    else:
+        sine = first * second_cosine - second * first_cosine
+    return 2.0 / math.pi * math.atan2(sine, first_cosine * second_cosine + first * second)
+
+
+def _erf_slope(second_moment: float, misalignment: float) -> float:
+    spread = second_moment * second_moment * misalignment * (2.0 - misalignment)
+    return 4.0 / math.pi / math.sqrt(1.0 + 4.0 * second_moment + 4.0 * spread)
+
+
+def _of_constant(first: Kernel, second: Kernel) -> Callable[[], tuple[Kernel, Kernel]]:
+    return lambda: (first, second)
+
+
+# Of each form of `Activation.form`, what makes gap and slope of its parameters.
+_FORMS: Mapping[str, Callable[..., tuple[Kernel, Kernel]]] = MappingProxyType(
+    {
+        "half_linear": lambda slope: (_leaky_gap(slope), _leaky_slope(slope)),
+        "exponential": lambda alpha, scale: (elu_gap(alpha, scale), elu_slope(alpha, scale)),
+        "clip": lambda bound: (clip_gap(bound), clip_slope(bound)),
+        "erf": _of_constant(_erf_gap, _erf_slope),
+        "sine": lambda frequency: (sine_gap(frequency), sine_slope(frequency)),
+    }
+)
+
+
+@lru_cache(maxsize=256)
+def _kernels(form: Form) -> tuple[Kernel, Kernel]:
+    return _FORMS[form[0]](*form[1:])

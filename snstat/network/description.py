@@ -1,0 +1,70 @@
+"""The record of a stack. Stacks that draw the same networks have equal records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from snstat.network.stack import DenseLayer, Stack
+from snstat.results import DrawnLayers, StackSummary
+
+# Settings that default to the initialiser's values.
+SETTINGS = ("weight_gain", "weight_std", "bias_std")
+
+
+def summary_of(stack: Stack) -> StackSummary:
+    """Return the record of `stack`."""
+    return StackSummary(
+        stack.activation,
+        stack.depth,
+        stack.width,
+        stack.input_width,
+        stack.init,
+        stack.hidden_gain,
+        stack.hidden_bias_std,
+        stack.weight_std,
+        stack.widths,
+        stack.last,
+        tuple(name for name in SETTINGS if getattr(stack, name) is not None),
+        tuple(_drawn(stack)),
+    )
+
+
+def settings_of(summary: StackSummary) -> dict[str, Any]:
+    """Return the arguments of `Stack.build` that describe the stack, except its input width."""
+    names: tuple[str, ...] = ("activation", "init")
+    names += ("depth", "width") if summary.widths is None else ("widths",)
+    names += () if summary.last is None else ("last",)
+    settings: dict[str, Any] = {name: summary[name] for name in names}
+    return settings | {name: summary[name] if name in summary.given else None for name in SETTINGS}
+
+
+def stack_of(summary: StackSummary) -> Stack:
+    """Return the stack that `summary` describes."""
+    settings = settings_of(summary)
+    if summary.widths is None:
+        settings["input_width"] = summary.input_width
+    return Stack.build(**settings)
+
+
+def _drawn(stack: Stack) -> Iterator[DrawnLayers]:
+    """Yield the distributions of the layers, with consecutive equal layers as one entry."""
+    for draws, group in groupby(stack.segments(), key=lambda segment: _draws(segment[2])):
+        (first, count, _), *others = group
+        yield DrawnLayers(first, first + count + sum(more for _, more, _ in others) - 1, *draws)
+
+
+def _draws(layer: DenseLayer) -> tuple[int, str, str, float, str, float]:
+    """Return units, activation, distribution and standard deviation of the weights, and
+    distribution and standard deviation of the biases."""
+    std = math.sqrt(layer.square_gain / layer.fan_in)
+    return (
+        layer.fan_out,
+        layer.activation,
+        layer.distribution if std > 0 else "zero",
+        std,
+        layer.bias_distribution if layer.bias_std > 0 else "zero",
+        layer.bias_std,
+    )

@@ -1,0 +1,313 @@
+"""The network: a dense stack with its initialiser, and their validation.
+
+Layer 0 is the input; layer l (1..depth) is activation l. Layer l computes
+``phi(W x + b)`` with ``W`` of shape (fan_out, fan_in). All layers have the same width and
+activation unless `widths` or `last` is given. The cost does not grow with layers of equal width.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from snstat.activation import Pair, resolve
+from snstat.errors import InvalidValueError
+from snstat.names import INIT_ALIASES, known
+from snstat.network.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
+from snstat.network.widths import (
+    MAX_DEPTH,
+    MAX_WIDTH,
+    Runs,
+    end_of_run,
+    joined,
+    parse_widths,
+    shortened,
+    width_at,
+    write_widths,
+)
+
+# Squares of gains and standard deviations must stay finite.
+MAX_SCALE = 1e100
+
+
+@dataclass(frozen=True, slots=True)
+class DenseLayer:
+    """One dense layer with its activation.
+
+    Weights (fan_out, fan_in) are drawn from `distribution` with variance `square_gain`/fan_in;
+    biases from `bias_distribution` with standard deviation `bias_std`.
+    """
+
+    activation: str
+    fan_in: int
+    fan_out: int
+    distribution: Distribution
+    square_gain: float
+    bias_distribution: Literal["normal", "uniform"]
+    bias_std: float
+
+
+DEFAULT_DEPTH, DEFAULT_WIDTH = 64, 1024
+# The activation of `--last linear`.
+LINEAR = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Layers first..first+count−1 of equal fan_out and activation.
+
+    `leading` is the first layer, and `later` describes all others (even if there are none).
+    """
+
+    first: int
+    count: int
+    leading: DenseLayer
+    later: DenseLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A dense stack. Build it with `Stack.build`, which validates and fills defaults.
+
+    `weight_gain`, `weight_std` and `bias_std` are None for the initialiser's values; at most one of
+    the first two is set. If layers differ in width, `runs` lists them as (units, layers) and
+    `width` is the largest; otherwise `runs` is empty. `last` is the activation of the last layer,
+    None if it is that of the others. Two stacks are equal if and only if all their layers are.
+    """
+
+    activation: str
+    depth: int
+    width: int
+    input_width: int
+    init: str
+    weight_gain: float | None
+    bias_std: float | None
+    runs: Runs = ()
+    last: str | None = None
+    weight_std: float | None = None
+
+    @classmethod
+    def build(
+        cls,
+        activation: str | Pair = "selu",
+        depth: int | None = None,
+        width: int | None = None,
+        *,
+        init: str | None = None,
+        weight_gain: float | None = None,
+        weight_std: float | None = None,
+        bias_std: float | None = None,
+        input_width: int | None = None,
+        widths: object = None,
+        last: str | Pair | None = None,
+    ) -> Stack:
+        """Return a validated stack.
+
+        `depth` defaults to 64, `width` to 1024 and `input_width` to `width`. `widths`, the units of
+        the input and of each layer (see `widths.parse_widths`), replaces all three. `init` defaults
+        to what the activation's literature uses (`Activation.default_init`). `last` is the
+        activation of the last layer: "linear" for none. Raises UnknownNameError and
+        InvalidValueError.
+        """
+        phi = resolve(activation)
+        if last is not None:
+            last = resolve(last, "last").name
+        if init is None:
+            init = phi.default_init
+            if weight_gain is None and weight_std is None:
+                weight_gain = phi.default_gain
+        init = known("init", init, INITIALISERS, INIT_ALIASES)
+        if weight_gain is not None and weight_std is not None:
+            raise InvalidValueError(
+                "weight_std", weight_std, "left out if weight_gain is given", "give one of them"
+            )
+        runs: Runs = ()
+        if widths is not None:
+            given = {"depth": depth, "width": width, "input_width": input_width}
+            for name, value in given.items():
+                if value is not None:
+                    bound = "left out with --widths, which gives the units of every layer"
+                    raise InvalidValueError(name, value, bound)
+            input_width, runs = parse_widths(widths)
+        else:
+            width = integer("width", DEFAULT_WIDTH if width is None else width, 1, MAX_WIDTH)
+            depth = integer("depth", DEFAULT_DEPTH if depth is None else depth, 1, MAX_DEPTH)
+            if input_width is None:
+                input_width = width
+            runs = ((width, depth),)
+        stack = cls(
+            phi.name,
+            0,
+            0,
+            integer("input width", input_width, 1, MAX_WIDTH),
+            init,
+            None if weight_gain is None else number("weight_gain", weight_gain, 0.0, MAX_SCALE),
+            None if bias_std is None else number("bias_std", bias_std, 0.0, MAX_SCALE),
+            last=last,
+            weight_std=None
+            if weight_std is None
+            else number("weight_std", weight_std, 0.0, MAX_SCALE),
+        )
+        return stack._of_runs(runs)
+
+    def _of_runs(self, runs: Runs) -> Stack:
+        """Return this stack with layers of these widths, in canonical form."""
+        runs = joined(runs)
+        depth, activation, last = sum(times for _, times in runs), self.activation, self.last
+        if last is not None and depth == 1:
+            activation = last
+        return replace(
+            self,
+            activation=activation,
+            depth=depth,
+            width=max(units for units, _ in runs),
+            runs=runs if len(runs) > 1 else (),
+            last=None if last == activation else last,
+        )
+
+    def of_depth(self, depth: int) -> Stack:
+        """Return this stack with `depth` layers; `last` applies to the last of them.
+
+        Layers beyond the present ones have the width of the last hidden layer.
+        """
+        if depth == self.depth:
+            return self
+        if not self.runs:
+            return self._of_runs(((self.width, depth),))
+        if depth > self.depth:
+            return self._of_runs((*self.runs, (self.square.fan_out, depth - self.depth)))
+        return self._of_runs(shortened(self.runs, depth))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all layers after the first are equal."""
+        return not self.runs and self.last is None
+
+    @property
+    def widths(self) -> str | None:
+        """The units of the input and of each layer as `build` takes them, None for one width."""
+        return self.written_widths if self.runs else None
+
+    @property
+    def written_widths(self) -> str:
+        """The units of the input and of each layer as `build` takes them: "784,512*3,10"."""
+        return write_widths(self.input_width, self.runs or ((self.width, self.depth),))
+
+    def width_of(self, index: int) -> int:
+        """Return the units of layer `index` (0..depth). Layer 0 is the input."""
+        if index == 0:
+            return self.input_width
+        return width_at(self.runs, index) if self.runs else self.width
+
+    def activation_of(self, index: int) -> str:
+        """Return the name of the activation of layer `index` (1..depth)."""
+        return self.last if self.last is not None and index == self.depth else self.activation
+
+    def layer(self, index: int) -> DenseLayer:
+        """Return layer `index` (1..depth), or `square` beyond the depth."""
+        if index > self.depth:
+            return self.square
+        fan_in, fan_out = self.width_of(index - 1), self.width_of(index)
+        return self._between(fan_in, fan_out, self.activation_of(index))
+
+    @property
+    def square(self) -> DenseLayer:
+        """The layer that would continue the stack: square, as wide as the last hidden layer."""
+        units = self.width_of(self.depth - 1 if self.last is not None else self.depth)
+        return self._between(units, units, self.activation)
+
+    def _between(self, fan_in: int, fan_out: int, activation: str) -> DenseLayer:
+        scheme = INITIALISERS[self.init]
+        if self.weight_std is not None:
+            square_gain = fan_in * self.weight_std**2
+            if scheme.distribution == "truncated_normal":  # cut, and not rescaled
+                square_gain *= TRUNCATED_STD**2
+        elif self.weight_gain is not None:
+            square_gain = self.weight_gain**2
+            if scheme.distribution == "orthogonal":  # the gain multiplies the matrix
+                square_gain *= scheme.square_gain(fan_in, fan_out)
+        else:
+            square_gain = scheme.square_gain(fan_in, fan_out)
+        own_bias = self.bias_std is None and scheme.bias_square_gain > 0
+        bias_std = math.sqrt(scheme.bias_square_gain / fan_in) if own_bias else self.bias_std
+        return DenseLayer(
+            activation,
+            fan_in,
+            fan_out,
+            scheme.distribution,
+            square_gain,
+            "uniform" if own_bias else "normal",
+            bias_std or 0.0,
+        )
+
+    def layers(self) -> Iterator[DenseLayer]:
+        """Yield layers 1..depth."""
+        for stretch in self.stretches():
+            yield stretch.leading
+            for _ in range(1, stretch.count):
+                yield stretch.later
+
+    def stretches(self, first: int = 1, count: int | None = None) -> Iterator[Stretch]:
+        """Yield layers first..first+count−1 (by default to the last) as stretches of equal fan_out
+        and activation. A uniform stack is one stretch, whatever its depth."""
+        end = self.depth if count is None else first + count - 1
+        while first <= end:
+            stop = min(end_of_run(self.runs, first), end) if self.runs else end
+            if self.last is not None and first < self.depth:
+                stop = min(stop, self.depth - 1)
+            leading = self.layer(first)
+            units = leading.fan_out
+            later = self._between(units, units, leading.activation)
+            yield Stretch(first, stop - first + 1, leading, later)
+            first = stop + 1
+
+    def segments(self) -> Iterator[tuple[int, int, DenseLayer]]:
+        """Yield (first, count, layer) of the longest runs of equal layers, in order."""
+        for stretch in self.stretches():
+            if stretch.leading == stretch.later:
+                yield stretch.first, stretch.count, stretch.later
+                continue
+            yield stretch.first, 1, stretch.leading
+            if stretch.count > 1:
+                yield stretch.first + 1, stretch.count - 1, stretch.later
+
+    @property
+    def hidden_gain(self) -> float:
+        """G of the square layers: weights have variance G²/fan_in."""
+        if self.weight_gain is not None:
+            return self.weight_gain
+        return math.sqrt(self.square.square_gain)
+
+    @property
+    def hidden_bias_std(self) -> float:
+        """Standard deviation of the biases of the square layers."""
+        return self.square.bias_std
+
+
+def integer(name: str, value: object, low: int, high: int) -> int:
+    """Return `value` as an int within [low, high]; raise InvalidValueError otherwise."""
+    bound = f"a whole number from {low} to {high}"
+    try:
+        result = operator.index(value)  # type: ignore[arg-type]  # a TypeError is the answer here
+    except TypeError:
+        raise InvalidValueError(name, value, bound) from None
+    if isinstance(value, bool) or not low <= result <= high:
+        raise InvalidValueError(name, value, bound)
+    return result
+
+
+def number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return `value` as a finite float within [low, high]; raise InvalidValueError otherwise."""
+    bound = "a finite number"
+    if low > -math.inf:
+        bound += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
+    try:
+        result = float(value)  # type: ignore[arg-type]  # float() raises for what is not a number
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidValueError(name, value, bound) from None
+    if not (math.isfinite(result) and low <= result <= high):
+        raise InvalidValueError(name, value, bound)
+    return result

@@ -1,0 +1,239 @@
+"""Activations that are pairs of Python functions: the same numbers as the listed ones, and errors
+that say what a function did."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.activation import resolve
+from snstat.errors import InvalidValueError, SnstatError
+from snstat.experiment.plan import Plan
+
+
+def slope_of_tanh(x):
+    return 1.0 - np.tanh(x) ** 2
+
+
+def ramp(x):
+    return np.maximum(x, 0)
+
+
+TANH = (np.tanh, slope_of_tanh)
+RELU = (ramp, lambda x: x > 0)
+SINE = (np.sin, np.cos)
+# Each with kinks, flat parts and tails of its own.
+LISTED = {
+    "tanh": TANH,
+    "relu": RELU,
+    "relu6": (lambda x: np.clip(x, 0, 6), lambda x: ((x > 0) & (x < 6)) * 1.0),
+    "softsign": (lambda x: x / (1 + abs(x)), lambda x: 1 / (1 + abs(x)) ** 2),
+    "elu": (lambda x: np.where(x > 0, x, np.expm1(x)), lambda x: np.where(x > 0, 1, np.exp(x))),
+    "softplus": (lambda x: np.logaddexp(0, x), lambda x: 1 / (1 + np.exp(-x))),
+    "sine": SINE,
+}
+SMALL = {"depth": 4, "width": 24, "batch": 8, "trials": 3, "init": "he_normal", "backward": True}
+
+
+def run_of(activation, **options):
+    return snstat.propagate(activation, **{**SMALL, "dtype": "float64", **options})
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_pair_is_simulated_and_predicted_as_the_listed_activation_is(name):
+    listed, own = run_of(name, sampler="dense"), run_of(LISTED[name])
+    for statistic in listed.statistics:
+        one, other = listed.statistics[statistic], own.statistics[statistic]
+        # Rounding of other formulas and of sums in another order, over four layers: 1e-16 times
+        # some thousands. A cosine of odd functions is 0 by theory, but for rounding.
+        for column in ("estimate", "stderr"):
+            np.testing.assert_allclose(other[column], one[column], rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(other.theory, one.theory, rtol=1e-10, atol=1e-13)
+        # First-order theory takes rules of lower order, and leaves out what they do not resolve.
+        both = np.isfinite(one.expected) & np.isfinite(other.expected)
+        np.testing.assert_allclose(other.expected[both], one.expected[both], rtol=1e-4, atol=1e-6)
+    assert own.simulation.sampler == "dense"
+    if listed.outlook is not None and own.outlook is not None:
+        assert own.outlook.kind == listed.outlook.kind
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_one_layer_may_be_a_pair(backward):
+    options = {"backward": backward, "last": "tanh"}
+    other = run_of(RELU, **{**options, "last": TANH})
+    third = run_of("relu", **{**options, "last": TANH})
+    one = run_of("relu", **options, sampler="dense")
+    for name in one.statistics:
+        for run in (other, third):
+            values = run.statistics[name].estimate
+            np.testing.assert_allclose(
+                values, one.statistics[name].estimate, rtol=1e-11, atol=1e-13
+            )
+
+
+def test_single_precision_stays_single():
+    seen = set()
+
+    def spy(x):
+        seen.add(x.dtype.name)
+        return np.tanh(x)
+
+    pair = (spy, slope_of_tanh)
+    resolve(pair)
+    seen.clear()
+    run = run_of(pair, dtype="float32", batch=64)
+    listed = run_of("tanh", dtype="float32", batch=64, sampler="dense")
+    # The pre-activations; theory asks in double precision beside them.
+    assert "float32" in seen
+    # Functions of single precision differ by units of the last place, 6e-8, and four layers.
+    np.testing.assert_allclose(run.variance.estimate, listed.variance.estimate, rtol=1e-5)
+
+
+def test_dead_units_are_those_whose_derivative_is_0_for_every_sample():
+    # A step of the derivative at −1/2, whatever φ is.
+    run = run_of((np.tanh, lambda x: x > 0.5), batch=2, depth=1, width=300, input_mean=0.0)
+    # P(both of two nearly independent z ~ N(0, 2) below 1/2), Φ(0.3536)² = 0.4074; standard error
+    # of 3 × 300 units √(0.41·0.59/900) = 0.016, doubled for the common angle; three of them. One
+    # sample alone would give 0.64, and units dead for either 0.87.
+    assert run.dead_fraction.estimate[1] == pytest.approx(0.407, abs=0.1)
+    assert math.isnan(run.dead_fraction.theory[1])
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu"])
+def test_the_maps_take_pairs(name):
+    pair, q = LISTED[name], np.array([1e-6, 0.3, 1.0, 40.0])
+    close = {"rtol": 1e-10, "atol": 1e-15}
+    for one, other in zip(
+        snstat.ensemble_map(name, 0.1, q), snstat.ensemble_map(pair, 0.1, q), strict=True
+    ):
+        np.testing.assert_allclose(other, one, **close)
+    np.testing.assert_allclose(
+        snstat.gradient_growth(pair, q), snstat.gradient_growth(name, q), **close
+    )
+    c = np.array([-0.9, 0.0, 0.5, 1.0 - 1e-9])
+    np.testing.assert_allclose(
+        snstat.correlation_map(pair, c, 1.0), snstat.correlation_map(name, c, 1.0), **close
+    )
+    for one, other in zip(
+        snstat.fixed_points(name, weight_gain=1.5),
+        snstat.fixed_points(pair, weight_gain=1.5),
+        strict=True,
+    ):
+        assert other.variance == pytest.approx(one.variance, rel=1e-10)
+        assert other.stable == one.stable
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (np.sign, np.zeros_like),  # a jump
+        (np.tanh, np.ones_like),  # no derivative of it
+        (lambda x: np.sin(1e5 * x), lambda x: 1e5 * np.cos(1e5 * x)),  # too fast
+    ],
+)
+def test_theory_is_missing_where_it_cannot_be_computed(pair):
+    run = run_of(pair)
+    assert np.isfinite(run.variance.estimate).all()
+    for name in ("mean", "variance", "cosine", "kurtosis", "gradient"):
+        assert np.isnan(run.statistics[name].theory[1:-1]).all()
+    assert run.outlook is None
+    assert "SN501" not in [finding.code for finding in snstat.check(pair, **_forward()).findings]
+    with pytest.raises(InvalidValueError, match="known to theory"):
+        snstat.fixed_points(pair)
+
+
+def _forward():
+    return {key: value for key, value in SMALL.items() if key != "backward"}
+
+
+def test_theory_ends_where_a_formula_overflows():
+    naive = (lambda x: np.log1p(np.exp(x)), lambda x: 1 / (1 + np.exp(-x)))
+    # log1p(exp(x)) is infinite beyond 709.8; nodes go as far as 13.75 standard deviations.
+    theory = snstat.ensemble_map(naive, 0.0, np.array([1.0, 30.0, 60.0]) ** 2)[1]
+    exact = snstat.ensemble_map("softplus", 0.0, np.array([1.0, 30.0]) ** 2)[1]
+    np.testing.assert_allclose(theory[:2], exact, rtol=1e-10)
+    assert math.isnan(theory[2])
+
+
+def test_a_kink_anywhere_is_found():
+    at = 0.3719
+    pair = (lambda x: abs(x - at), lambda x: np.sign(x - at))
+    mean, variance = snstat.ensemble_map(pair, 0.0, 1.0)
+    # E|z − a| = 2φ(a) + a(2Φ(a) − 1), E(z − a)² = 1 + a².
+    density = math.exp(-at * at / 2) / math.sqrt(2 * math.pi)
+    exact = 2 * density + at * math.erf(at / math.sqrt(2))
+    assert mean == pytest.approx(exact, rel=1e-12)
+    assert variance == pytest.approx(1 + at * at - exact**2, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ((np.tanh, lambda _: 1.0), "the result of dphi is 'of shape ()'"),
+        ((lambda x: x[:2], np.tanh), "the result of phi is 'of shape (2, 5)'"),
+        ((lambda x: x * 1j, np.tanh), "an array of complex64"),
+        ((lambda _: "text", np.tanh), "an array of <U4"),
+        ((lambda x: x.nothing, np.tanh), "AttributeError"),
+        ((lambda x: x.fill(0), np.tanh), "ValueError"),  # arrays are read-only
+        ((lambda x: x / x.sum(), np.tanh), "elementwise"),
+        ((np.tanh,), "two functions (phi, dphi)"),
+        (np.tanh, "two functions (phi, dphi)"),
+        ((1, 2), "two functions (phi, dphi)"),
+    ],
+)
+def test_errors_say_what_a_function_did(pair, words):
+    with pytest.raises(SnstatError) as caught:
+        run_of(pair)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_error_while_simulating_is_told(number):
+    def late(x):
+        if x.shape == (24, 8):
+            raise RuntimeError("late")
+        return (np.tanh, slope_of_tanh)[number](x)
+
+    pair = tuple(late if k == number else function for k, function in enumerate(TANH))
+    with pytest.raises(SnstatError, match="RuntimeError: late"):
+        run_of(pair)
+
+
+def test_matrix_free_is_refused():
+    assert run_of(TANH, batch=2, width=64).simulation.sampler == "dense"
+    with pytest.raises(InvalidValueError, match="pair of functions"):
+        run_of(TANH, sampler="matrix-free")
+
+
+def test_different_pairs_have_different_names():
+    names = {resolve(pair).name for pair in (*LISTED.values(), (np.tanh, np.cos))}
+    assert len(names) == len(LISTED) + 1
+    assert resolve(TANH).name == resolve((np.tanh, lambda x: 1 - np.tanh(x) ** 2)).name
+    assert resolve(TANH).name.startswith("custom:tanh:")
+
+
+def test_a_saved_run_says_that_it_cannot_be_drawn_again(tmp_path):
+    path = tmp_path / "run.json"
+    run = run_of(TANH)
+    assert Plan.of(run).stack.activation == run.stack.activation
+    snstat.save(run, path)
+    loaded = snstat.load(path)
+    assert loaded.stack == run.stack
+    np.testing.assert_array_equal(loaded.variance.theory, run.variance.theory)
+    assert "custom:tanh" in str(loaded)
+    for again in (lambda: Plan.of(loaded), lambda: snstat.propagate(loaded.stack.activation)):
+        with pytest.raises(InvalidValueError, match="cannot be drawn again from the file alone"):
+            again()
+    # The pair itself has its theory still, and can be compared with the file.
+    check = snstat.check(TANH, baseline=path, **{k: SMALL[k] for k in ("depth", "width", "trials")})
+    assert "SN701" not in [finding.code for finding in check.findings]
+    assert run_of(TANH).outlook is not None
+
+
+def test_a_check_takes_a_pair_and_says_what_theory_does_not_know():
+    assert snstat.check(TANH, depth=4, width=64, trials=4).verdict == "stable"
+    notes = snstat.check((np.tanh, np.ones_like), depth=3, width=32, trials=4).notes
+    assert any("theory does not know" in note for note in notes)

@@ -1,0 +1,136 @@
+"""Data given in Python: what is read, and the cure for what is not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.errors import InputFileError, InvalidValueError, SnstatError
+from snstat.files.arrays import as_array
+
+ROWS = np.random.default_rng(0).standard_normal((6, 4))
+
+
+def seen(inputs: Any) -> Any:
+    """Return layer 0's mean, as a run of `inputs` has it: of values about 1 rounded to float32."""
+    run = snstat.propagate("selu", 1, width=4, trials=2, inputs=inputs)
+    return run.mean.estimate[0]
+
+
+def complaint(inputs: Any) -> str:
+    with pytest.raises(SnstatError) as caught:
+        snstat.propagate("selu", 1, width=4, trials=2, inputs=inputs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_masked_values_are_refused_with_the_cure() -> None:
+    masked = np.ma.masked_array(ROWS, mask=np.zeros_like(ROWS, dtype=bool))
+    assert seen(masked) == pytest.approx(ROWS.mean(), abs=1e-7)
+    masked[2, 1] = np.ma.masked
+    text = complaint(masked)
+    assert "masked in 1 of 24 values" in text
+    # The cures work as they are written.
+    assert seen(masked.filled(0)) == pytest.approx(np.where(masked.mask, 0, ROWS).mean(), abs=1e-7)
+    assert "inputs.filled(0)" in text
+    rows = np.ma.compress_rows(masked)
+    assert "numpy.ma.compress_rows(inputs)" in text
+    assert seen(rows) == pytest.approx(np.delete(ROWS, 2, axis=0).mean(), abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ([[1.0, 2.0], [3.0]], "row 0 is of 2 values, row 1 of 1 values"),
+        ([[1.0, 2.0], 3.0], "row 1 no list"),
+        ([[1.0, None]], ".astype(float)"),
+        ([["a", "b"]], ".astype(float)"),
+        (ROWS.astype(complex), "real part"),
+        (ROWS.astype(object), "Python objects (object)"),
+        (np.zeros(3, dtype=[("a", "f4"), ("b", "f4")]), "structured_to_unstructured"),
+        (np.zeros((2, 2), dtype="M8[D]"), "dates"),
+        (np.zeros((2, 2), dtype="m8[s]"), "time spans"),
+        (np.zeros((2, 2), dtype="V2"), "raw bytes"),
+        (SimpleNamespace(toarray=None), "inputs.toarray()"),
+        ({1: 2}, "Python objects"),
+        (None, "Python objects"),
+    ],
+)
+def test_what_cannot_be_read_is_told_its_cure(inputs: Any, words: str) -> None:
+    assert words in complaint(inputs)
+
+
+def test_objects_that_refuse_are_no_traceback() -> None:
+    class Refusing:
+        def __array__(self, *_arguments: Any, **_options: Any) -> Any:
+            raise RuntimeError("not now")
+
+    assert "numpy cannot read (RuntimeError)" in complaint(Refusing())
+
+
+class Tensor:
+    """Behaves as a tensor of PyTorch does, whose types numpy does not all have."""
+
+    layout = "torch.strided"
+
+    def __init__(self, values: Any, dtype: str = "float32", *, broken: bool = False) -> None:
+        self.values, self.dtype, self.broken = values, dtype, broken
+
+    def detach(self) -> Tensor:
+        return self
+
+    def cpu(self) -> Tensor:
+        return self
+
+    def float(self) -> Tensor:
+        return Tensor(self.values, broken=self.broken)
+
+    def numpy(self, *, force: bool) -> Any:
+        assert force
+        if self.broken:
+            raise RuntimeError
+        if self.dtype != "float32":
+            raise TypeError
+        return np.asarray(self.values, np.float32)
+
+
+def test_tensors_are_detached_and_widened() -> None:
+    for dtype in ("float32", "bfloat16"):
+        assert seen(Tensor(ROWS, dtype)) == pytest.approx(ROWS.mean(), abs=1e-7)
+    assert "a tensor of bfloat16" in complaint(Tensor(ROWS, "bfloat16", broken=True))
+    assert seen([Tensor(row) for row in ROWS]) == pytest.approx(ROWS.mean(), abs=1e-7)
+    assert "unequal lengths" in complaint([Tensor(ROWS[0]), Tensor(ROWS[1, :2])])
+
+
+def test_dtypes_of_the_simulation_are_names_or_types() -> None:
+    for dtype in ("float64", np.float64, np.dtype("float64"), "FLOAT64"):
+        assert snstat.propagate("selu", 1, width=4, trials=2, dtype=dtype).simulation.dtype == (
+            "float64"
+        )
+    for bad in (np.dtype("float16"), int, 3, None, object()):
+        with pytest.raises(InvalidValueError):
+            snstat.propagate("selu", 1, width=4, trials=2, dtype=bad)  # type: ignore[arg-type]
+
+
+def test_an_array_of_an_archive_is_chosen_by_name(tmp_path: Any) -> None:
+    path = tmp_path / "two.npz"
+    np.savez(path, train=ROWS, test=2 * ROWS)
+    for name, factor in (("train", 1), ("test", 2)):
+        assert seen(f"{path}:{name}") == pytest.approx(factor * ROWS.mean(), abs=1e-7)
+    assert f"{path}:train" in complaint(path)
+    assert "did you mean 'train'" in complaint(f"{path}:tran")
+    np.save(tmp_path / "one.npy", ROWS)
+    assert "is no .npz" in complaint(f"{tmp_path / 'one.npy'}:x")
+    # A file of that very name comes first.
+    (tmp_path / "one.npy").rename(f"{path}:test")
+    assert seen(f"{path}:test") == pytest.approx(ROWS.mean(), abs=1e-7)
+    with pytest.raises(InputFileError, match="no such file"):
+        snstat.propagate("selu", 1, inputs=str(tmp_path / "none.npz:x"))
+
+
+def test_plain_arrays_are_not_copied() -> None:
+    assert as_array(ROWS) is ROWS

@@ -1,0 +1,389 @@
+"""The JSON Schemas: valid themselves, in step with the records, strict where it matters."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import fields
+from importlib import resources
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from snstat import cli, results
+
+NAMES = ("propagation-2", "fixedpoint-1", "check-1")
+
+
+def schema(name: str) -> dict[str, Any]:
+    text = resources.files("snstat.files").joinpath("schemas", f"{name}.json").read_text("utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def errors(document: object, name: str) -> list[str]:
+    return [error.message for error in Draft202012Validator(schema(name)).iter_errors(document)]
+
+
+NUMBERS = {
+    "estimate": 0.5,
+    "stderr": None,
+    "theory": None,
+    "expected": None,
+    "neglected": None,
+    "z": None,
+}
+PROPAGATION: dict[str, Any] = {
+    "schema": "snstat.propagation/2",
+    "version": "0.1.0",
+    "runs": [
+        {
+            "stack": {
+                "activation": "selu",
+                "depth": 64,
+                "width": 1024,
+                "input_width": 1024,
+                "init": "lecun_normal",
+                "weight_gain": 1.0,
+                "bias_std": 0.0,
+                "weight_std": None,
+                "widths": None,
+                "last": None,
+                "given": [],
+                "drawn": [
+                    {
+                        "first": 1,
+                        "last": 64,
+                        "units": 1024,
+                        "activation": "selu",
+                        "weights": "normal",
+                        "weight_std": 0.03125,
+                        "biases": "zero",
+                        "bias_std": 0.0,
+                    }
+                ],
+            },
+            "simulation": {
+                "batch": 64,
+                "trials": 8,
+                "seed": 0,
+                "dtype": "float32",
+                "sampler": "dense",
+                "inputs": "normal",
+                "input_mean": 0.0,
+                "input_std": 1.0,
+                "standardize": False,
+                "flatten": False,
+                "inputs_digest": None,
+                "train": True,
+            },
+            "partial": False,
+            "outlook": {
+                "kind": "converges",
+                "mean": 0.0,
+                "variance": 1.0,
+                "rate": 0.782648,
+                "gradient_growth": 1.071575,
+                "gradient_factor": 83.4,
+            },
+            "layers": [
+                {
+                    "layer": layer,
+                    "name": name,
+                    "kind": kind,
+                    "shape": [1024],
+                    "sampler": sampler,
+                    "finite": True,
+                }
+                | dict.fromkeys(results.STATISTICS, NUMBERS)
+                for layer, name, kind, sampler in (
+                    (0, "input", "input", None),
+                    (1, "1", "dense", "dense"),
+                )
+            ],
+        }
+    ],
+}
+COORDINATES = ("mean", "weight_sum", "variance", "weight_square_sum")
+FIXEDPOINT: dict[str, Any] = {
+    "schema": "snstat.fixedpoint/1",
+    "version": "0.1.0",
+    "runs": [
+        {
+            "activation": "selu",
+            "map": "ensemble",
+            "weight_gain": 1.0,
+            "bias_std": 0.0,
+            "continuum": False,
+            "at_infinity": "returns",
+            "fixed_points": [
+                {
+                    "mean": 0.0,
+                    "variance": 1.0,
+                    "second_moment": 1.0,
+                    "stable": True,
+                    "jacobian": [[0.0, 0.0888], [0.0, 0.7826]],
+                    "eigenvalues": [[0.7826, 0.0], [0.0, 0.0]],
+                    "spectral_norm": 0.7877,
+                    "spectral_radius": 0.7826,
+                    "depth_scale": 4.08,
+                    "gradient_growth": 1.0716,
+                    "correlations": [
+                        {"value": 0.0, "slope": 0.97, "stable": True, "depth_scale": None}
+                    ],
+                    "correlation_continuum": False,
+                }
+            ],
+        },
+        {
+            "activation": "selu",
+            "map": "unit",
+            "weight_sum": 0.0,
+            "weight_square_sum": 1.0,
+            "theorem_domain": 1,
+            "continuum": False,
+            "at_infinity": "returns",
+            "fixed_points": [],
+            "solved": {"alpha": 1.67, "lambda": 1.05},
+            "trajectory": [[0.0, 1.0], [None, None]],
+        },
+    ],
+    "theorems": [
+        {
+            "name": "theorem 1",
+            "claim": "the map stays in the domain",
+            "domain": {name: [-0.1, 0.1] for name in COORDINATES},
+            "extremes": {"mean": {"value": 0.03, "where": dict.fromkeys(COORDINATES, 0.1)}},
+            "points": 1000,
+            "holds": True,
+        }
+    ],
+}
+JUDGED = {name: PROPAGATION["runs"][0][name] for name in ("stack", "simulation")}
+CHECK: dict[str, Any] = {
+    "schema": "snstat.check/1",
+    "version": "0.1.0",
+    "passed": False,
+    "checks": [
+        {
+            "name": "default",
+            "verdict": "gradient-exploding",
+            "passed": False,
+            "findings": [
+                {
+                    "code": "SN202",
+                    "name": "gradient-exploding",
+                    "layer": 0,
+                    "value": 1.9e15,
+                    "bound": 1e6,
+                    "message": "squared gradients grow: use at most 199 layers",
+                    "remedy": "use at most 199 layers",
+                },
+                {
+                    "code": "SN001",
+                    "name": "non-finite",
+                    "layer": None,
+                    "value": None,
+                    "bound": None,
+                    "message": "not finite",
+                    "remedy": "",
+                },
+            ],
+            **JUDGED,
+            "notes": ["SN501 leaves out kurtosis"],
+            "baseline": "base.json",
+            "source": {"path": "pyproject.toml", "line": 1},
+        },
+        {
+            "name": "other",
+            "verdict": "stable",
+            "passed": True,
+            "findings": [],
+            **JUDGED,
+            "notes": [],
+            "baseline": None,
+            "source": None,
+        },
+    ],
+}
+EXAMPLES = {"propagation-2": PROPAGATION, "fixedpoint-1": FIXEDPOINT, "check-1": CHECK}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_schema_is_valid_and_takes_its_example(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    assert errors(EXAMPLES[name], name) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "constant"),
+    [
+        ("propagation-2", results.PROPAGATION_SCHEMA),
+        ("fixedpoint-1", results.FIXEDPOINT_SCHEMA),
+        ("check-1", results.CHECK_SCHEMA),
+    ],
+)
+def test_schema_is_called_as_in_results(name: str, constant: str) -> None:
+    assert schema(name)["properties"]["schema"]["const"] == constant
+    assert schema(name)["title"] == constant
+
+
+@pytest.mark.parametrize(
+    ("name", "definition", "record"),
+    [
+        ("propagation-2", "stack", results.StackSummary),
+        ("propagation-2", "drawn", results.DrawnLayers),
+        ("propagation-2", "simulation", results.Simulation),
+        ("propagation-2", "statistic", results.Estimate),
+        ("propagation-2", "outlook", results.Outlook),
+        ("fixedpoint-1", "fixed_point", results.FixedPoint),
+        ("fixedpoint-1", "correlation", results.CorrelationFixedPoint),
+        ("fixedpoint-1", "theorem", results.TheoremResult),
+        ("check-1", "finding", results.Finding),
+        ("check-1", "source", results.Source),
+    ],
+)
+def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: type) -> None:
+    part = schema(name)["$defs"][definition]
+    expected = {field.name for field in fields(record)}
+    assert set(part["properties"]) == expected
+    assert set(part["required"]) == expected
+
+
+def test_a_check_is_its_record_and_whether_it_passed() -> None:
+    part = schema("check-1")["$defs"]["check"]
+    assert set(part["properties"]) == {*(field.name for field in fields(results.Check)), "passed"}
+    assert set(part["required"]) == set(part["properties"])
+    assert part["properties"]["verdict"]["enum"] == list(results.VERDICTS)
+
+
+@pytest.mark.parametrize("definition", ["stack", "drawn", "simulation"])
+def test_stacks_are_told_alike_in_runs_and_checks(definition: str) -> None:
+    run, check = (schema(name)["$defs"][definition] for name in ("propagation-2", "check-1"))
+    assert check == run
+
+
+def test_every_statistic_is_required() -> None:
+    layer = schema("propagation-2")["$defs"]["layer"]
+    own = {"layer", "name", "kind", "shape", "sampler", "finite"}
+    assert set(layer["required"]) == {*own, *results.STATISTICS}
+    also = {*results.ALSO_MEASURED, "gradient"}
+    assert set(layer["properties"]) == {*layer["required"], *also}
+
+
+def spoiled(document: dict[str, Any], path: tuple[str | int, ...], value: object) -> object:
+    """Return a copy with the value at `path` replaced."""
+    document = copy.deepcopy(document)
+    place: Any = document
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return document
+
+
+RUN = ("runs", 0)
+UNIT = ("runs", 1)
+POINT = ("runs", 0, "fixed_points", 0)
+FAILED = ("checks", 0)
+PASSED = ("checks", 1)
+FINDING = (*FAILED, "findings", 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("propagation-2", ("schema",), "snstat.propagation/1"),
+        ("propagation-2", ("runs",), []),
+        ("propagation-2", ("extra",), 1),
+        ("propagation-2", ("names",), []),
+        ("propagation-2", ("names",), ["one", "one"]),
+        ("propagation-2", (*RUN, "extra"), 1),
+        ("propagation-2", (*RUN, "partial"), None),
+        ("propagation-2", (*RUN, "outlook", "kind"), "explode"),
+        ("propagation-2", (*RUN, "outlook", "variance"), -1.0),
+        ("propagation-2", (*RUN, "stack", "depth"), 1.5),
+        ("propagation-2", (*RUN, "stack", "weight_gain"), None),
+        ("propagation-2", (*RUN, "stack", "given"), ["depth"]),
+        ("propagation-2", (*RUN, "stack", "drawn", 0, "biases"), "none"),
+        ("propagation-2", (*RUN, "simulation", "sampler"), "auto"),
+        ("propagation-2", (*RUN, "simulation", "inputs_digest"), "sha256:0"),
+        ("propagation-2", (*RUN, "layers", 1, "shape"), []),
+        ("propagation-2", (*RUN, "simulation", "input_std"), -1.0),
+        ("propagation-2", (*RUN, "layers", 0, "mean"), 0.0),
+        ("propagation-2", (*RUN, "layers", 0, "finite"), 1),
+        ("propagation-2", (*RUN, "layers", 0, "mean", "estimate"), "NaN"),
+        ("propagation-2", (*RUN, "layers", 0, "mean", "stderr"), -0.1),
+        ("propagation-2", (*RUN, "layers", 0, "mean", "error"), 0.1),
+        ("fixedpoint-1", (*RUN, "map"), "unit"),
+        ("fixedpoint-1", (*RUN, "weight_sum"), 0.0),
+        ("fixedpoint-1", (*RUN, "theorem_domain"), None),
+        ("fixedpoint-1", (*UNIT, "theorem_domain"), "1"),
+        ("fixedpoint-1", (*UNIT, "weight_gain"), 1.0),
+        ("fixedpoint-1", (*UNIT, "solved"), {"alpha": 1.0}),
+        ("fixedpoint-1", (*UNIT, "trajectory", 0), [0.0]),
+        ("fixedpoint-1", (*UNIT, "trajectory", 0), [0.0, 1.0, 2.0]),
+        ("fixedpoint-1", (*RUN, "at_infinity"), "stays"),
+        ("fixedpoint-1", (*POINT, "variance"), -1.0),
+        ("fixedpoint-1", (*POINT, "correlation_continuum"), None),
+        ("fixedpoint-1", (*POINT, "jacobian"), [[1.0, 2.0]]),
+        ("fixedpoint-1", (*POINT, "eigenvalues", 0), 0.78),
+        ("fixedpoint-1", (*POINT, "correlations", 0, "value"), 1.5),
+        ("fixedpoint-1", ("theorems", 0, "extremes"), {"mean": [0.03, {}]}),
+        ("check-1", ("passed",), None),
+        ("check-1", ("extra",), 1),
+        ("check-1", (*FAILED, "extra"), 1),
+        ("check-1", (*FAILED, "passed"), True),
+        ("check-1", (*PASSED, "passed"), False),
+        ("check-1", (*FAILED, "verdict"), "fine"),
+        ("check-1", (*FAILED, "notes"), None),
+        ("check-1", (*FAILED, "source"), "pyproject.toml"),
+        ("check-1", (*FAILED, "source", "line"), 0),
+        ("check-1", (*FAILED, "stack", "depth"), 0),
+        ("check-1", (*FINDING, "code"), "202"),
+        ("check-1", (*FINDING, "layer"), -1),
+        ("check-1", (*FINDING, "value"), "NaN"),
+        ("check-1", (*FINDING, "message"), ""),
+        ("check-1", (*FINDING, "remedy"), None),
+    ],
+)
+def test_a_wrong_value_is_refused(name: str, path: tuple[str | int, ...], value: object) -> None:
+    assert errors(spoiled(EXAMPLES[name], path, value), name)
+
+
+def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Run a command and parse what it prints; NaN and Infinity are refused."""
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is not JSON")
+
+    code = cli.run([*arguments.split(), "--format", "json"])
+    printed = capfd.readouterr()
+    assert code == 0, printed.err
+    document: dict[str, Any] = json.loads(printed.out, parse_constant=refuse)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("propagation-2", "propagate -a selu -a relu -d 3 -w 16 -b 4 -t 2"),
+        ("propagation-2", "propagate -d 2 -w 8 -b 2 -t 1 --weight-gain 1e30"),
+        ("propagation-2", "propagate -d 2 -w 8 -b 2 -t 1 --input-std 0"),
+        ("fixedpoint-1", "fixedpoint -a selu -a relu -a identity"),
+        ("fixedpoint-1", "fixedpoint --map unit --weight-sum 0 --weight-square-sum 1"),
+        ("fixedpoint-1", "fixedpoint --target-mean 0 --target-variance 2"),
+        ("fixedpoint-1", "fixedpoint --from 0.1 1.2 --depth 5"),
+    ],
+)
+def test_the_commands_write_what_the_schema_says(
+    name: str, arguments: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert errors(output_of(arguments, capfd), name) == []
+
+
+@pytest.mark.slow
+def test_theorems_are_written_as_the_schema_says(capfd: pytest.CaptureFixture[str]) -> None:
+    document = output_of("fixedpoint --theorems", capfd)
+    assert errors(document, "fixedpoint-1") == []
+    assert len(document["theorems"]) == 4

@@ -1,0 +1,150 @@
+"""Pair expectations against mpmath, closed forms, and each other."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import mpmath as mp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
+from snstat.gaussian.pairs import pair_gap, pair_slope
+from tests.gaussian.pair_oracle import piecewise_gap, smooth_gap
+
+DIGITS = 40
+
+
+REFERENCE = json.loads(Path(__file__).with_name("pair_reference.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted({row[0] for row in REFERENCE}))
+def test_gap_is_what_mpmath_says(name):
+    rows = [row for row in REFERENCE if row[0] == name]
+    assert len(rows) >= 4
+    for _, q, misalignment, gap in rows:
+        # Relative at every misalignment: no cancellation down to 1 − c = 1e-12.
+        assert pair_gap(ACTIVATIONS[name], q, misalignment) == pytest.approx(float(gap), rel=2e-13)
+
+
+@pytest.mark.parametrize("misalignment", [1.2, 1.9, 1.999, 2.0])
+def test_a_kink_on_one_side_counts_on_both_where_samples_are_opposed(misalignment):
+    """ReLU6 is ReLU less ReLU above 6; a plain sum over z₁ and z₂ to its accuracy."""
+    q, step = 30.0, 0.01
+    z = np.arange(-8.0 + step / 2, 8.0, step)
+    weight = np.exp(-0.5 * z * z) / np.exp(-0.5 * z * z).sum()
+    free = math.sqrt(misalignment * (2.0 - misalignment))
+    first = math.sqrt(q) * z[:, None]
+    second = math.sqrt(q) * ((1.0 - misalignment) * z[:, None] + free * z)
+    entry = ACTIVATIONS["relu6"]
+    gap = 0.5 * weight @ (entry(first) - entry(second)) ** 2 @ weight
+    # A midpoint rule loses h²/24 times the jumps of slopes there, (√q·φ')² of them each.
+    assert pair_gap(entry, q, misalignment) == pytest.approx(gap, abs=q * step**2 / 12.0)
+
+
+def test_the_reference_file_is_what_the_oracle_says():
+    with mp.workdps(20):
+        for oracle, case in ((piecewise_gap, ("elu", 1.0, 1.0)), (smooth_gap, ("tanh", 0.3, 0.4))):
+            known = next(mp.mpf(row[3]) for row in REFERENCE if tuple(row[:3]) == case)
+            assert abs(oracle(*case) - known) < mp.mpf("1e-15")
+
+
+@pytest.mark.parametrize("misalignment", [1e-30, 1e-12, 1e-3, 0.5, 1.0, 1.9, 2.0])
+def test_gap_of_relu_is_the_arc_cosine_kernel(misalignment):
+    with mp.workdps(DIGITS):
+        angle = mp.acos(1 - mp.mpf(misalignment))
+        kernel = (mp.sin(angle) + (mp.pi - angle) * mp.cos(angle)) / (2 * mp.pi)
+        expected = float(3 * (mp.mpf(1) / 2 - kernel))
+    assert pair_gap(ACTIVATIONS["relu"], 3.0, misalignment) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("q", [1e-200, 1e-6, 1.0, 1e6, 1e200])
+@pytest.mark.parametrize("misalignment", [1e-30, 1e-9, 0.5, 1.0, 2.0])
+def test_gap_of_erf_is_the_arcsine_kernel(q, misalignment):
+    with mp.workdps(450):
+        scale = 2 * mp.mpf(q) / (1 + 2 * mp.mpf(q))
+        kernel = mp.asin(scale * (1 - mp.mpf(misalignment)))
+        expected = float(2 / mp.pi * (mp.asin(scale) - kernel))
+    assert pair_gap(ACTIVATIONS["erf"], q, misalignment) == pytest.approx(expected, rel=1e-14)
+
+
+@given(
+    st.sampled_from(sorted(ACTIVATIONS)),
+    st.floats(1e-3, 1e3),
+    st.floats(1e-6, 1.95),
+)
+def test_slope_is_the_derivative_of_the_gap(name, q, misalignment):
+    entry, step = ACTIVATIONS[name], 1e-3 * min(misalignment, 2 - misalignment)
+    shifts = ((2, -1), (1, 8), (-1, -8), (-2, 1))
+    difference = sum(w * pair_gap(entry, q, misalignment + k * step) for k, w in shifts)
+    # Five points: relative error (step/scale)⁴ = 1e-12 times constants that kinks near the end
+    # points raise, and rounding 1e-14/1e-3.
+    assert pair_slope(entry, q, misalignment) * q == pytest.approx(
+        difference / (12 * step), rel=1e-8
+    )
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_both_methods_agree(name):
+    # A copy under another name knows no closed form: it takes the conditional quadrature.
+    entry = ACTIVATIONS[name]
+    if entry.kinks or name in {"erf", "identity"}:
+        fields = {key: getattr(entry, key) for key in entry.__slots__}
+        copy = Activation(**(fields | {"name": "copy", "form": None}))
+        for q in (0.05, 1.0, 300.0):
+            for misalignment in (1e-8, 0.1, 1.0, 1.8, 2.0):
+                # x = t + e rounds to 1e-16·x, against differences of √(1 − c) = 1e-4 of it.
+                assert pair_gap(copy, q, misalignment) == pytest.approx(
+                    pair_gap(entry, q, misalignment), rel=1e-11
+                )
+                assert pair_slope(copy, q, misalignment) == pytest.approx(
+                    pair_slope(entry, q, misalignment), rel=1e-10, abs=1e-15
+                )
+
+
+@pytest.mark.parametrize("name", ["tanh", "softplus", "gelu"])
+def test_no_step_between_methods(name):
+    """The tensor rule ends and the conditional one begins somewhere in this range of q."""
+    entry = ACTIVATIONS[name]
+    for misalignment in (1e-3, 0.7, 1.4):
+        ratios = []
+        for exponent in range(24):
+            q = 10 ** (exponent / 6)
+            ratios.append(math.log(pair_gap(entry, q, misalignment)))
+        third = [
+            ratios[i + 3] - 3 * ratios[i + 2] + 3 * ratios[i + 1] - ratios[i] for i in range(21)
+        ]
+        # Smooth in log q: third differences at a step of 1/6 decade stay small; a method that
+        # failed by 1% would show 0.03.
+        assert max(map(abs, third)) < 0.02
+
+
+def test_degenerate_pairs():
+    for entry in ACTIVATIONS.values():
+        assert pair_gap(entry, 0.0, 0.5) == 0.0
+        assert pair_gap(entry, 2.0, 0.0) == 0.0
+
+
+def test_huge_signals_follow_the_asymptotes():
+    for name in ("selu", "gelu", "softplus"):
+        entry = ACTIVATIONS[name]
+        scale = entry.slopes[1] ** 2
+        for misalignment in (1e-6, 0.5, 1.5):
+            # At q = 1e24 the change of method; deviations from ReLU are of order 1/√q = 1e-12.
+            for q in (0.9e24, 1.1e24):
+                expected = scale * pair_gap(ACTIVATIONS["relu"], q, misalignment)
+                assert pair_gap(entry, q, misalignment) == pytest.approx(expected, rel=1e-9)
+                assert pair_slope(entry, q, misalignment) == pytest.approx(
+                    scale * pair_slope(ACTIVATIONS["relu"], q, misalignment), rel=1e-9
+                )
+
+
+def test_solved_selu_parameters_take_the_general_method():
+    copy = selu_with(ALPHA, LAMBDA)
+    assert pair_gap(copy, 1.0, 0.3) == pytest.approx(
+        pair_gap(ACTIVATIONS["selu"], 1.0, 0.3), rel=1e-11
+    )

@@ -1,0 +1,119 @@
+"""What the network is: defaults, variances, validation."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+import snstat
+from snstat.activation import ACTIVATIONS
+from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.network.initialisers import INITIALISERS
+from snstat.network.stack import Stack
+
+
+def test_defaults_follow_the_literature():
+    defaults = {name: Stack.build(name).init for name in ACTIVATIONS}
+    assert {name for name, init in defaults.items() if init == "he_normal"} == {
+        "relu",
+        "leaky_relu",
+        "relu6",
+        "relu_squared",
+    }
+    assert (defaults["softsign"], defaults["sine"]) == ("glorot_uniform", "he_uniform")
+    assert len(set(defaults.values())) == 4
+
+
+@pytest.mark.parametrize(
+    ("init", "first", "later"),
+    [
+        ("lecun_normal", 1.0, 1.0),
+        ("lecun_uniform", 1.0, 1.0),
+        ("he_normal", 2.0, 2.0),
+        ("he_uniform", 2.0, 2.0),
+        ("glorot_normal", 2 * 30 / (30 + 10), 1.0),
+        ("glorot_uniform", 2 * 30 / (30 + 10), 1.0),
+        ("lecun_truncated", 1.0, 1.0),
+        ("he_truncated", 2.0, 2.0),
+        ("glorot_truncated", 2 * 30 / (30 + 10), 1.0),
+        ("orthogonal", 1.0, 1.0),
+        ("torch_default", 1 / 3, 1 / 3),
+    ],
+)
+def test_square_gains(init, first, later):
+    stack = Stack.build(depth=3, width=10, init=init, input_width=30)
+    layers = list(stack.layers())
+    assert [layer.fan_in for layer in layers] == [30, 10, 10]
+    assert [layer.square_gain for layer in layers] == [first, later, later]
+    assert stack.hidden_gain == pytest.approx(math.sqrt(later), rel=1e-15)
+    explicit = Stack.build(depth=3, width=10, init=init, input_width=30, weight_gain=1.5)
+    assert {layer.square_gain for layer in explicit.layers()} == {2.25}
+
+
+@pytest.mark.parametrize(("fan_in", "fan_out"), [(17, 64), (64, 17), (30, 30)])
+def test_orthogonal_layers_have_as_many_directions_as_their_smaller_side(fan_in, fan_out):
+    for gain in (None, 1.0, 1.5):
+        stack = Stack.build(
+            depth=1, width=fan_out, init="orthogonal", weight_gain=gain, input_width=fan_in
+        )
+        # The squares of min(fan_in, fan_out) singular values, shared by all entries.
+        square = (gain or 1.0) ** 2 * min(fan_in, fan_out) / (fan_in * fan_out)
+        assert stack.layer(1).square_gain == pytest.approx(square * fan_in, rel=1e-15)
+
+
+def test_torch_default_biases_give_way_to_an_explicit_deviation():
+    own = Stack.build(depth=2, width=12, init="torch_default", input_width=3)
+    assert [layer.bias_distribution for layer in own.layers()] == ["uniform", "uniform"]
+    assert [layer.bias_std for layer in own.layers()] == [1 / 3, 1 / 6]
+    asked = Stack.build(depth=2, width=12, init="torch_default", bias_std=0.5)
+    assert {(layer.bias_distribution, layer.bias_std) for layer in asked.layers()} == {
+        ("normal", 0.5)
+    }
+    assert INITIALISERS["torch_default"].bias_square_gain == 1 / 3
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "8", True, 10**12])
+def test_depth_must_be_a_whole_number_in_range(value):
+    with pytest.raises(InvalidValueError) as caught:
+        Stack.build(depth=value)
+    assert caught.value.name == "depth"
+    assert caught.value.value is value
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -0.1, "x", 10**400])
+def test_gains_must_be_finite_and_not_negative(value):
+    with pytest.raises(InvalidValueError):
+        Stack.build(weight_gain=value)
+
+
+def test_unknown_names_come_with_the_nearest_known_one():
+    with pytest.raises(UnknownNameError, match="did you mean 'selu'") as caught:
+        snstat.propagate("sellu", 2)
+    assert caught.value.suggestions == ["selu"]
+    with pytest.raises(UnknownNameError, match="lecun_normal"):
+        Stack.build(init="lecun_gaussian")
+    for options in ({"dtype": "float16"}, {"sampler": "sparse"}):
+        with pytest.raises(UnknownNameError):
+            snstat.propagate(depth=1, **options)
+
+
+def test_the_public_names_exist_and_no_others():
+    for name in snstat.__all__:
+        assert getattr(snstat, name) is not None
+    assert set(snstat.__all__) <= set(dir(snstat))
+    with pytest.raises(AttributeError):
+        _ = snstat.median
+
+
+def test_the_mapping_of_activations_is_no_module():
+    """No submodule may be called like a public name: importing it would take the name's place."""
+    program = (
+        "import snstat, types; snstat.ensemble_map('selu', 0, 1);"
+        "snstat.propagate(depth=1, width=2);"
+        "assert snstat.activations['selu'](0.0) == 0;"
+        "assert not [n for n in snstat.__all__ if isinstance(getattr(snstat, n), types.ModuleType)]"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

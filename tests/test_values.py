@@ -1,0 +1,100 @@
+"""Numbers as people write them, and what is none."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from snstat.errors import InvalidValueError
+from snstat.values import real, whole
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1.5", 1.5),
+        ("-2", -2.0),
+        ("1e-3", 0.001),
+        ("2/3", 2 / 3),
+        ("sqrt(2)", math.sqrt(2)),
+        ("sqrt(2/3) * (1 + 0.5)", math.sqrt(2 / 3) * 1.5),
+        ("-sqrt(4)", -2.0),
+        ("7//2", 3.0),
+        ("2**-1", 0.5),
+        ("inf", math.inf),
+    ],
+)
+def test_numbers_are_read(text: str, value: float) -> None:
+    assert real("x", text) == value
+    assert type(real("x", text)) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("64", 64),
+        ("1e3", 1000),
+        ("2**10", 1024),
+        ("2**64 - 1", 2**64 - 1),  # no float has so many digits
+        ("3*4", 12),
+        ("8/2", 4),
+        ("-1", -1),
+        ("sqrt(16)", 4),
+    ],
+)
+def test_whole_numbers_are_read_exactly(text: str, value: int) -> None:
+    assert whole("x", text) == value
+    assert type(whole("x", text)) is int
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "abc",
+        "1,5",
+        "1 2",
+        "x=1",
+        "True",
+        "'1'",
+        "1j",
+        "(1,)",
+        "[1]",
+        "exp(1)",
+        "sqrt",
+        "sqrt()",
+        "sqrt(1, 2)",
+        "sqrt(x=1)",
+        "sqrt(-1)",
+        "(-8)**0.5",
+        "__import__('os').getpid()",
+        "(1).real",
+        "1 if 1 else 2",
+        "lambda: 1",
+        "9**9**9",
+        "(" * 201 + "1" + ")" * 201,
+        "1" * 5000,
+        "\0",
+        "2**0.5**-9999",
+    ],
+)
+def test_anything_else_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="x is ") as caught:
+        whole("x", text)
+    assert "\n" not in str(caught.value)
+    if text != "1" * 5000:  # which is a float, and infinite
+        with pytest.raises(InvalidValueError):
+            real("x", text)
+
+
+def test_a_division_by_zero_is_told() -> None:
+    for read in (real, whole):
+        with pytest.raises(InvalidValueError, match="divides by zero"):
+            read("x", "1/0")
+
+
+@pytest.mark.parametrize("text", ["1.5", "2/3", "inf", "nan", "1e999"])
+def test_what_is_not_whole_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="whole number"):
+        whole("x", text)
