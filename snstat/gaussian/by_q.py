@@ -1,4 +1,4 @@
-"""Derivatives of Gaussian expectations by the second moment q, from values at nodes."""
+"""Derivatives of Gaussian expectations with respect to the second moment q, from node values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from snstat.gaussian.quadrature import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Derivatives:
-    """Of an expectation by q: `slope` q∂ and `curvature` q²∂². `roughness`, times the squared
-    relative variance of q, bounds what an expansion to first order in that variance neglects."""
+    """Derivatives of an expectation with respect to q: `slope` is q∂ and `curvature` q²∂².
+
+    `roughness` times the squared relative variance of q bounds what an expansion to first order in
+    that variance neglects.
+    """
 
     slope: float
     curvature: float
@@ -20,7 +23,7 @@ class Derivatives:
 
 
 def by_q(z: FloatArray, weight: FloatArray) -> FloatArray:
-    """Return rows that take values at nodes ẑ to q∂, q²∂², q³∂³, q⁴∂⁴ of their expectation."""
+    """Return rows that map values at nodes ẑ to q∂, q²∂², q³∂³, q⁴∂⁴ of their expectation."""
     s = z * z
     second = s - 1.0
     fourth = (s - 6.0) * s + 3.0
@@ -31,9 +34,11 @@ def by_q(z: FloatArray, weight: FloatArray) -> FloatArray:
 
 
 def derivatives(values: FloatArray) -> Derivatives:
-    """Return the record of derivatives 1 to 4, weighted for the roughness as Taylor's series
-    weights them with a third moment of q of three and a fourth of three squared variances; half
-    of that, because their signs alternate."""
+    """Return the record of `values`, the derivatives of order 1 to 4.
+
+    The roughness weights them as Taylor's series does with a third and a fourth moment of q of
+    three squared variances each. It is half of that sum, because the signs alternate.
+    """
     slope, curvature, third, fourth = values.tolist()
     rough = 0.5 * (abs(curvature) + abs(third)) + 0.125 * abs(fourth)
     return Derivatives(slope, curvature, 0.5 * rough)

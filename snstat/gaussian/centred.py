@@ -17,8 +17,11 @@ from snstat.gaussian.sine import sine_centred
 
 @dataclass(frozen=True, slots=True)
 class CentredMoments:
-    """For z ~ N(0, q): E φ, Var φ, kurtosis of φ (NaN where its variance is 0) and E[φ'²], at
-    q = 0 its limit for small q: at a kink of φ the mean of both sides; `skewness` as kurtosis."""
+    """E φ, Var φ, kurtosis and skewness of φ, and E[φ'²], for z ~ N(0, q).
+
+    Kurtosis and skewness are NaN where the variance of φ is 0. At q = 0, E[φ'²] is its limit for
+    small q: at a kink of φ, the mean over both sides.
+    """
 
     mean: float
     variance: float
@@ -47,7 +50,7 @@ def centred_moments(activation: Activation, second_moment: float) -> CentredMome
     value = activation.function(x)
     mean = 0.0 if activation.odd else float(weight @ value)
     spread = value - mean
-    # Scaled before it is squared: tiny and huge signals neither vanish nor overflow.
+    # Scale before squaring, so that tiny signals do not vanish and huge ones do not overflow.
     scale = float(np.abs(spread).max())
     square = (spread / scale) ** 2 if scale > 0 else spread
     variance = float(weight @ square)
@@ -66,14 +69,14 @@ def centred_moments(activation: Activation, second_moment: float) -> CentredMome
 
 
 def closed_form(activation: Activation) -> bool:
-    """Return whether the moments of `activation` are a formula, at any size of signals."""
+    """Return whether the moments of `activation` have a closed form for signals of any size."""
     return activation.form is not None and activation.form[0] in ("half_linear", "sine")
 
 
 def second_moments(activation: Activation, q: FloatArray) -> FloatArray:
-    """Return E[φ(z)²] for z ~ N(0, q), an array (points,) at once: what a scan of the map asks for.
+    """Return E[φ(z)²] for z ~ N(0, q), (points,), for all q (points,) at once, to scan the map.
 
-    Activations with one kink at 0, SELU and ELU, need no rule of their own at each point.
+    For activations with a single kink at 0 (SELU, ELU) the points share one quadrature rule.
     """
     if activation.kinks != (0.0,) or activation.formed("half_linear"):
         return np.array([centred_moments(activation, float(point)).second_moment for point in q])
@@ -103,14 +106,14 @@ def rule(activation: Activation, std: float) -> tuple[FloatArray, FloatArray]:
 
 @lru_cache(maxsize=1)
 def _half_lines() -> tuple[FloatArray, FloatArray]:
-    """Return z and weights for functions smooth at the scale of z but for a kink at 0."""
+    """Return z and weights for functions smooth at the scale of z except for a kink at 0."""
     z, weight = composite(np.linspace(-9.8, 9.8, 9), 24)
     weight = weight * np.exp(-0.5 * z * z)
     return z, weight / weight.sum()
 
 
 def _half_linear(slope: float, second_moment: float) -> CentredMoments:
-    """Return them for x if x > 0 else slope·x in closed form: everything scales with q."""
+    """Return the moments of φ(x) = x if x > 0 else slope·x in closed form: they scale with q."""
     first = (1.0 - slope) / math.sqrt(2.0 * math.pi)
     second = (1.0 + slope**2) / 2.0
     third = 2.0 * (1.0 - slope**3) / math.sqrt(2.0 * math.pi)
@@ -128,8 +131,9 @@ def _half_linear(slope: float, second_moment: float) -> CentredMoments:
 
 
 def _clip(bound: float, std: float) -> CentredMoments:
-    """Return them for z clipped to ±bound in closed form, free of cancellation for std ≤ bound."""
-    # Beyond 50 deviations nothing is clipped, and the powers of more would overflow.
+    """Return the moments of z clipped to ±bound in closed form, without cancellation for
+    std ≤ bound."""
+    # Beyond 50 standard deviations nothing is clipped, and powers of larger edges would overflow.
     edge = min(bound / std, 50.0)
     inside, outside = math.erf(edge / math.sqrt(2.0)), math.erfc(edge / math.sqrt(2.0))
     density = math.sqrt(2.0 / math.pi) * math.exp(-0.5 * edge * edge)

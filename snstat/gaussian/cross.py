@@ -1,9 +1,9 @@
-"""How an activation maps the angle between two samples whose pre-activations differ in size.
+"""The angle after an activation between two samples whose pre-activations differ in size.
 
 With φ(√q ẑ) = Σ aₖ(q) heₖ(ẑ) in normalised Hermite polynomials, E[φ(z₁)φ(z₂)] = Σ aₖ(q₁)aₖ(q₂)cᵏ
-for correlation c (Mehler). What the first terms leave of E[φ(z₁)φ(z₂)] at c = 1 is known, and so is
-how little of it can be left at c. Activations with φ(tx) = tφ(x) need no series: their angle does
-not depend on sizes.
+for correlation c (Mehler). The remainder after the first terms is known at c = 1, and a bound on it
+follows at any other c. Activations with φ(tx) = tφ(x) need no series: the angle does not depend on
+the sizes.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from snstat.gaussian.pairs import pair_gap
 from snstat.gaussian.quadrature import FloatArray, composite
 
 _TERMS = 96
-# Of small signals as many terms are all, if they leave no more than rounding.
+# For small signals this many terms suffice if their remainder is within rounding.
 _FIRST, _NOTHING = 16, 1e-14
 _RANGE, _POINTS = 9.8, 12
-# Panels halve towards 0, where activations of large pre-activations bend.
+# Panels halve towards 0, where activations of large pre-activations have their bends.
 _EDGES = (0.0, *(2.0**-k for k in range(14, 0, -1)), 1.0, 1.8, 2.7, 3.8, 5.1, 7.0, _RANGE)
-# Cosines are not told where more than this of them is unknown.
+# Cosines are NaN where the error bound exceeds this.
 LARGEST_ERROR = 1e-3
 # |x^n − x^(3n/2)| is at most 4/27 on [0, 1].
 _SHARE_UNKNOWN = 4.0 / 27.0
@@ -34,8 +34,9 @@ def apart_after(
 ) -> FloatArray:
     """Return 1 − cosine of the activations of two samples, (classes, classes).
 
-    `q` (classes,) and `misalignment` = 1 − c (classes, classes) are those of the pre-activations,
-    `second_moment` (classes,) is E[φ²]. NaN throughout where one is not known to `LARGEST_ERROR`.
+    `q` (classes,) and `misalignment` = 1 − c (classes, classes) describe the pre-activations,
+    `second_moment` (classes,) is E[φ²]. All values are NaN if one has an error bound above
+    `LARGEST_ERROR`.
     """
     if np.isnan(q).any() or np.isnan(misalignment).any():
         return np.full(misalignment.shape, math.nan)
@@ -57,7 +58,7 @@ def apart_after(
     with np.errstate(divide="ignore", invalid="ignore"):
         unknown = np.abs(rest) * np.minimum(power, _SHARE_UNKNOWN) / scale
         apart = np.where(scale > 0, 1.0 - product / scale, 1.0)
-    # Nodes that miss what an activation does, as of a fast sine, miss its second moment too.
+    # Nodes that do not resolve the activation, such as a fast sine, miss its second moment too.
     missed = np.abs(np.diagonal(whole) - second_moment) > LARGEST_ERROR * second_moment
     if missed.any() or not np.nanmax(unknown, initial=0.0) <= LARGEST_ERROR:
         return np.full(misalignment.shape, math.nan)
@@ -66,7 +67,7 @@ def apart_after(
 
 @lru_cache(maxsize=64)
 def homogeneous(activation: Activation) -> bool:
-    """Return whether φ(tx) = tφ(x) for t > 0: a line on either side of 0."""
+    """Return whether φ(tx) = tφ(x) for t > 0: φ is linear on either side of 0."""
     x = np.array([-1e3, -1.0, -1e-3, 1e-3, 1.0, 1e3])
     left, right = activation.function(np.array([-1.0, 1.0]))
     expected = np.abs(x) * np.where(x < 0, left, right)
@@ -80,13 +81,13 @@ def _series(activation: Activation, q: FloatArray) -> tuple[FloatArray, FloatArr
     return coefficients[place], whole[np.ix_(place, place)]
 
 
-# Once sizes have settled, only angles go on.
+# Once the second moments have settled, only angles change from layer to layer.
 @lru_cache(maxsize=4)
 def _of_distinct(activation: Activation, q: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
     z, weight, basis = _basis()
     values = activation.function(np.sqrt(q)[:, None] * z)
     weighted = values * weight
-    # No BLAS: its threads cost more than products as small as these.
+    # No BLAS: for products this small its threads cost more than they save.
     whole = np.einsum("cz,dz->cd", weighted, values)
     first = np.einsum("cz,kz->ck", weighted, basis[:_FIRST])
     left = np.diagonal(whole) - (first * first).sum(axis=1)
@@ -97,7 +98,7 @@ def _of_distinct(activation: Activation, q: tuple[float, ...]) -> tuple[FloatArr
 
 @lru_cache(maxsize=1)
 def _basis() -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return nodes ẑ, weights of the normal distribution, and heₖ/√k! (terms, nodes)."""
+    """Return nodes ẑ, weights of the normal distribution and heₖ/√k!, (terms, nodes)."""
     half, own = composite(np.array(_EDGES), _POINTS)
     z = np.concatenate([-half[::-1], half])
     weight = np.concatenate([own[::-1], own]) * np.exp(-0.5 * z * z)

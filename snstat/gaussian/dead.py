@@ -15,7 +15,7 @@ _REACH = np.array([0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0])
 # A transition narrower than this counts as sharp.
 _NARROWEST = 1e-9
 _CHUNK = 512
-# So many standard deviations from 0 is one pre-activation in two million.
+# This many standard deviations from 0 lies one pre-activation in two million.
 _RARE = 5.0
 
 
@@ -24,10 +24,10 @@ def dead_fraction(
 ) -> FloatArray:
     """Return P(φ'(z₁) = … = φ'(z_batch) = 0) for exchangeable z of second moment q.
 
-    `second_moment` and `misalignment` = 1 − correlation are (layers,). Given what the samples
-    share, z_a = √(qc)·t + √(q(1−c))·ε_a are independent: one integral over t. NaN where the
-    correlation is negative and no such representation exists for the batch, and where `is_told`
-    says so.
+    `second_moment` and `misalignment` = 1 − correlation are (layers,). Given the part that the
+    samples share, z_a = √(qc)·t + √(q(1−c))·ε_a are independent, so one integral over t suffices.
+    The result is NaN where the correlation is negative and the batch has no such representation,
+    and where `is_told` is false.
     """
     if activation.custom:
         second_moment = np.where(is_told(activation, second_moment), second_moment, np.nan)
@@ -44,8 +44,8 @@ def dead_fraction(
 
 
 def is_told(activation: Activation, second_moment: FloatArray) -> npt.NDArray[np.bool_]:
-    """Return at which q, an array, φ' is 0 on the flat parts only: not where φ' of functions of the
-    user's own is rounded to 0."""
+    """Return for each q whether φ' is 0 on the flat parts only: False where φ' of a user's function
+    is also rounded to 0 elsewhere."""
     with np.errstate(invalid="ignore", over="ignore"):
         told: npt.NDArray[np.bool_] = _RARE * np.sqrt(second_moment) <= activation.underflow
     return told
@@ -60,7 +60,7 @@ def _chunk(
     misalignment = np.where(usable, misalignment, 1.0)[:, None]
     if batch == 1:
         misalignment = np.ones_like(misalignment)
-    negative = misalignment > 1.0 + 1e-12  # rounding around no correlation is no correlation
+    negative = misalignment > 1.0 + 1e-12  # allow for rounding at zero correlation
     own = np.sqrt(np.clip(misalignment, _NARROWEST**2, 1.0))
     shared = np.sqrt(np.clip(1.0 - misalignment, 0.0, 1.0))
     with np.errstate(over="ignore"):
@@ -80,7 +80,7 @@ def _chunk(
     chance = _conditional(bounds, t * shared, own)
     dead: FloatArray = np.einsum("en,en->e", weight, chance**batch)
     at_rest = float(activation.derivative(np.zeros(1))[0] == 0)
-    # A share: rounding may take the sum over all samples past the whole.
+    # Rounding may take the sum over all samples above 1.
     dead = np.where(moving, np.clip(dead, 0.0, 1.0), at_rest)
     unknown = ~usable | (negative[:, 0] & (batch > 1))
     return np.where(unknown, np.nan, dead)

@@ -1,10 +1,10 @@
-"""Expectations over up to four samples: what the dead fraction of a batch asks for.
+"""Expectations over up to four samples, for the dead fraction of a batch.
 
-Given what exchangeable samples of correlation c share, z_a = √(qc)·t + √(q(1−c))·ε_a are
-independent, so that expectations of products are one integral over t of conditional ones. With
-F(t) the conditional probability of a flat interval and F₁ to F₄ its derivatives by the centre,
-times √q each, a fourth cumulant κ_abcd of the samples and a change δ of their Gram matrix, both
-relative, change the probability that all B samples are flat by
+Given the part that exchangeable samples of correlation c share, z_a = √(qc)·t + √(q(1−c))·ε_a are
+independent, so expectations of products are one integral over t of conditional expectations. Let
+F(t) be the conditional probability of a flat interval, and F₁ to F₄ its derivatives with respect to
+the centre, times √q each. A fourth cumulant κ_abcd of the samples and a change δ of their Gram
+matrix, both relative, change the probability that all B samples are flat by
 
     ½ Σ δ_ab E[∂_a∂_b ΠF] + (1/24) Σ κ_abcd E[∂_a∂_b∂_c∂_d ΠF].
 """
@@ -29,7 +29,7 @@ _HERMITE = 4
 
 
 class DeadTable(PairTable):
-    """At one q and batch, of any correlation of at least 0.
+    """The moments at one q and batch size, for any correlation of at least 0.
 
     `numbers` are E φ⁴, E φ_a³φ_b, E φ_a²φ_b², E φ_a²φ_bφ_c and E φ_aφ_bφ_cφ_d over E[φ²]², then
     the factors of δ_aa, of δ_ab and of the fourth cumulants of the five patterns in the probability
@@ -54,7 +54,7 @@ class DeadTable(PairTable):
         t, weight = composite(panels, _POINTS)
         weight = weight * np.exp(-0.5 * t * t)
         weight /= weight.sum()
-        # What is left of a sample given t, split at the kinks.
+        # The part of a sample that t leaves free, split at the kinks.
         grid = np.broadcast_to(_INNER, (t.size, _INNER.size))
         at = (np.array(self._activation.kinks) / std - shared * t[:, None]) / own
         split = np.sort(np.concatenate([grid, np.clip(at, -_RANGE, _RANGE)], axis=1), axis=1)
@@ -74,14 +74,14 @@ class DeadTable(PairTable):
 
 
 def patterns(moments: tuple[float, float, float, float]) -> FloatArray:
-    """Return E of products of independent samples by pattern, from E x to E x⁴ of one."""
+    """Return E of products of independent samples by pattern, from E x to E x⁴ of one sample."""
     return np.array([math.prod(moments[k - 1] for k in pattern) for pattern in _PATTERNS])
 
 
 def _flat(
     activation: Activation, std: float, centre: FloatArray, spread: float
 ) -> list[FloatArray]:
-    """Return F and its derivatives 1 to 4 by the centre, in standard deviations."""
+    """Return F and its derivatives 1 to 4 with respect to the centre, in standard deviations."""
     from scipy.special import ndtr
 
     found = [np.zeros_like(centre) for _ in range(_HERMITE + 1)]

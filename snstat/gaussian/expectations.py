@@ -1,8 +1,8 @@
-"""Gaussian expectations of activations: E[φ], Var[φ] and what follows from the same nodes.
+"""Gaussian expectations of activations: E[φ], Var[φ] and others from the same nodes.
 
-For z ~ N(mean, variance). Each function broadcasts its arguments like numpy; scalars give
-floats. Cancellation is avoided twice: φ is taken relative to its horizontal asymptote where it
-is nearly constant there, and second moments are centred in a second pass over the nodes.
+For z ~ N(mean, variance). Each function broadcasts its arguments like numpy; scalars give floats.
+Two measures avoid cancellation: φ is measured from its horizontal asymptote where it is nearly
+constant there, and second moments are centred in a second pass over the nodes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from snstat.gaussian.sine import (
     sine_slope_square,
 )
 
-# Elements evaluated at once: bounds the memory of a call to some tens of megabytes.
+# Elements evaluated at once. This limits the memory of a call to some tens of megabytes.
 _CHUNK = 256
-# From this ω²·variance on, the harmonics of a sine are added up.
+# From this ω²·variance on, the kurtosis of a sine is the sum of its harmonics.
 _TURNS = 2.0
 
 Integrand = Callable[[Nodes, FloatArray, FloatArray], tuple[FloatArray, ...]]
@@ -35,8 +35,9 @@ def moments(
 ) -> tuple[FloatArray, FloatArray]:
     """Return (E[φ(z)], Var[φ(z)]) for z ~ N(mean, variance).
 
-    The error of the mean is below 1e-12 √E[φ²] and that of the variance below 1e-12 relative for
-    |mean| ≤ 10, 0.01 ≤ variance ≤ 50; 1e-10 for |mean| ≤ 50, 1e-6 ≤ variance ≤ 1e4.
+    The error of the mean is below 1e-12 √E[φ²] and the relative error of the variance below 1e-12
+    for |mean| ≤ 10, 0.01 ≤ variance ≤ 50. Both are below 1e-10 for |mean| ≤ 50,
+    1e-6 ≤ variance ≤ 1e4.
     """
     sine = activation.formed("sine")
     if sine is not None:
@@ -76,7 +77,7 @@ def kurtosis(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
 
     def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
         spread = value - nodes.average(value)[:, None]
-        # Scaled before it is squared, so that tiny and huge variances neither vanish nor overflow.
+        # Scale before squaring: tiny variances do not vanish and huge ones do not overflow.
         scale = np.abs(spread).max(axis=1, keepdims=True)
         square = (spread / np.where(scale > 0, scale, 1.0)) ** 2
         variance = nodes.average(square)
@@ -86,7 +87,7 @@ def kurtosis(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
 
     sine = activation.formed("sine")
     calm = 0.0 if sine is None else np.asarray(variance) * sine[0] ** 2
-    # Nodes are too few for a sine of many turns, whose harmonics do not cancel.
+    # There are too few nodes for a sine of many periods. There its harmonics do not cancel.
     near = np.where(np.asarray(calm) > _TURNS, 1.0, variance)
     result = _integrate(activation, mean, near, integrand, 1)[0]
     if sine is not None:
@@ -127,8 +128,8 @@ def derivative_mean(
 def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike) -> FloatArray:
     """Return ∂(E φ, Var φ)/∂(mean, variance), shape (..., 2, 2), rows first.
 
-    Where the variance is 0 it is the limit from above; at a kink ∂(E φ)/∂variance is then ±inf.
-    By Stein's lemma ∂/∂variance = E[z·φ']/(2·std) needs no second derivative.
+    At variance 0 it is the limit from above, so at a kink ∂(E φ)/∂variance is ±inf. By Stein's
+    lemma, ∂/∂variance = E[z·φ']/(2·std) needs no second derivative.
     """
     mean, variance = np.broadcast_arrays(
         np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
@@ -156,11 +157,11 @@ def jacobian(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
     std = np.sqrt(positive)
     b, d = tilt / (2.0 * std), d / std
     if np.any(at_zero):
-        # Without variance only slopes and curvatures on either side of the mean matter.
+        # Without variance only the slopes and curvatures on either side of the mean matter.
         left, right = one_sided_slopes(activation, mean)
         below, above = _one_sided(activation, activation.curvature, mean)
         linear = (left**2 + right**2) / 2.0 - (right - left) ** 2 / (2.0 * np.pi)
-        # Beside a kink of φ' alone they differ by the smallest number times φ''.
+        # At a kink of φ' alone the slopes differ by the smallest number times φ''.
         alike = np.abs(right - left) < 1e-300
         bend = np.where(alike, (below + above) / 4.0, np.copysign(np.inf, right - left))
         a = np.where(at_zero, (left + right) / 2.0, a)
@@ -183,7 +184,7 @@ def _paired(mean: npt.ArrayLike, variance: npt.ArrayLike) -> tuple[FloatArray, F
 
 
 def one_sided_slopes(activation: Activation, x: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Return φ' just below and just above `x`; they differ at a kink only."""
+    """Return φ' just below and just above `x`, which differ only at a kink."""
     return _one_sided(activation, activation.derivative, np.asarray(x, dtype=np.float64))
 
 
@@ -204,7 +205,7 @@ def _integrate(
     integrand: Integrand,
     outputs: int,
 ) -> tuple[FloatArray, ...]:
-    """Evaluate `integrand` for every element, in chunks that share range and asymptote."""
+    """Evaluate `integrand` for every element, in chunks that share a range and an asymptote."""
     mean, variance = np.broadcast_arrays(
         np.asarray(mean, dtype=np.float64), np.asarray(variance, dtype=np.float64)
     )
@@ -227,7 +228,7 @@ def _integrate(
 def _groups(
     activation: Activation, mean: FloatArray, std: FloatArray
 ) -> Iterator[tuple[npt.NDArray[np.intp], Asymptote | None]]:
-    """Yield (indices, asymptote to measure φ from): the one nearest to φ(mean), None being 0."""
+    """Yield (indices, asymptote that φ is measured from): the nearest to φ(mean), None for 0."""
     choices = [None, activation.left, activation.right]
     distance = np.full((3, mean.size), np.inf)
     distance[0] = np.abs(activation.function(mean))

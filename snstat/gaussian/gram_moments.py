@@ -1,10 +1,10 @@
-"""Expectations over two samples from which the fluctuations of their Gram matrix follow.
+"""Expectations over two samples that determine the fluctuations of their Gram matrix.
 
-Two pre-activations z₁, z₂ of one unit are turned into their sum and their difference,
-(z₁ ± z₂)/√2, of variances P = q(1 + c) and U = q(1 − c) and without correlation; p and e are the
-same over √P and √U. So the difference of two samples that are nearly alike keeps its digits. Of the
-activations, in the same way, a = (φ₁ + φ₂)²/2, g = (φ₁ − φ₂)²/2 and x = (φ₁² − φ₂²)/2, the first
-two over their expectation and x over the root of both. For z ~ N(0, (P, X; X, U)) at X = 0,
+Two pre-activations z₁, z₂ of one unit are replaced by their sum and their difference,
+(z₁ ± z₂)/√2, which are uncorrelated and have variances P = q(1 + c) and U = q(1 − c); p and e are
+the same over √P and √U. This keeps the precision of the difference between nearly equal samples.
+The activations are combined likewise, a = (φ₁ + φ₂)²/2, g = (φ₁ − φ₂)²/2 and x = (φ₁² − φ₂²)/2, the
+first two over their expectation and x over the root of both. For z ~ N(0, (P, X; X, U)) at X = 0,
 
     P^j U^k ∂_P^j ∂_U^k E f = E[f He₂ⱼ(p) He₂ₖ(e)] / 2^(j+k),   √(PU) ∂_X E f = E[f p e],
 
@@ -23,24 +23,24 @@ from snstat.gaussian.gram_nodes import gram_nodes
 from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.quadrature import FloatArray
 
-# Samples nearer to each other than this are treated as this near: relative to their difference
-# nothing changes any more, but for the root of this.
+# Samples closer to each other than this are treated as this close. Relative to their difference
+# nothing changes any more, up to the square root of this.
 _NEAREST = 1e-8
-# The sum of two samples that are nearly opposite is not resolved.
+# The sum of two nearly opposite samples is not resolved.
 _FARTHEST = 1.99
-# Orders (j, k) of the derivatives by P and U.
+# Orders (j, k) of the derivatives with respect to P and U.
 ORDERS = [(j, k) for total in range(1, 5) for j in range(total, -1, -1) for k in [total - j]]
 _POWERS = ((1, 1), (1, 2), (1, 3), (2, 2), (2, 4))
 
 
 @dataclass(frozen=True, slots=True)
 class GramMoments:
-    """Of the activations of two samples.
+    """Moments of the activations of two samples.
 
     `along` and `across` map (j, k) to the derivatives P^j U^k ∂_P^j ∂_U^k of E a and E g, which
-    are 1; `tilt` is √(PU) ∂_X E x. `squares` are E a², E[a g] = E x² and E g². `alike` is the
-    share E(φ₁ + φ₂)²/(2E φ₁² + 2E φ₂²). `powers` maps (j, k) to E[y₁^j y₂^k], y being φ less its
-    mean over its standard deviation.
+    are 1 themselves; `tilt` is √(PU) ∂_X E x. `squares` are E a², E[a g] = E x² and E g². `alike`
+    is the share E(φ₁ + φ₂)²/(2E φ₁² + 2E φ₂²). `powers` maps (j, k) to E[y₁^j y₂^k], where y is φ
+    minus its mean, over its standard deviation.
     """
 
     along: dict[tuple[int, int], float]
@@ -52,7 +52,7 @@ class GramMoments:
 
 
 class GramTable(PairTable):
-    """The moments at one q, of any correlation; `mean` and `std` are those of φ."""
+    """The moments at one q, for any correlation; `mean` and `std` are those of φ."""
 
     def __init__(
         self, activation: Activation, second_moment: float, mean: float, std: float

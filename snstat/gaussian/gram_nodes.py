@@ -1,8 +1,8 @@
-"""Nodes for expectations over two samples that treat both alike.
+"""Nodes for expectations over two samples that treat both samples alike.
 
-In the sum and the difference of two correlated Gaussians: the trapezoidal rule for smooth
-activations, polar coordinates for those with one kink at 0, and the panels of `pair_nodes` for the
-rest. For corrections of first order in 1/width: 1e-5 of an expectation is ample.
+The variables are the sum and the difference of two correlated Gaussians. Smooth activations use the
+trapezoidal rule, those with one kink at 0 polar coordinates, and all others the panels of
+`pair_nodes`. An accuracy of 1e-5 is enough for corrections of first order in 1/width.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from snstat.gaussian.quadrature import FloatArray, composite
 
 _LOG_ACCURACY = 18.0
 _RANGE = 7.6
-# Above, panels are fewer.
+# Larger grids are replaced by panels, which have fewer nodes.
 _MOST_NODES = 12_000
-# Polar nodes resolve what a piecewise activation does at the scale 1 up to this standard deviation.
+# Polar nodes resolve piecewise activations, which bend at scale 1, up to this standard deviation.
 _LARGEST_STD = 3.0
 _RADII, _RADIUS_POINTS, _ANGLE_POINTS = np.array([0.0, 3.0, 8.0]), 12, 16
 
@@ -29,7 +29,7 @@ _RADII, _RADIUS_POINTS, _ANGLE_POINTS = np.array([0.0, 3.0, 8.0]), 12, 16
 class GramNodes(NamedTuple):
     """Standardised sum `p` and difference `e`, both pre-activations and weights, each (nodes,).
 
-    Only functions that do not change when the samples change places may be averaged.
+    Use them only for functions that do not change when the samples are swapped.
     """
 
     p: FloatArray

@@ -1,4 +1,4 @@
-"""The central moments of one layer's activations that the kurtosis of a network asks for."""
+"""The central moments of one layer's activations that determine the kurtosis of a network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from snstat.gaussian.quadrature import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class KurtosisMoments:
-    """`mean` and `std` of φ; of y = (φ − mean)/std the moments E y^k, `moments[k]` for k up to 6,
-    and how E y to E y⁴ vary with q, mean and std held: `by_q[k]`."""
+    """Central moments of φ: `mean` and `std`, and with y = (φ − mean)/std the moments E y^k as
+    `moments[k]` for k up to 6. `by_q[k]` is the derivative of E y to E y⁴ with respect to q at
+    fixed mean and std."""
 
     mean: float
     std: float
@@ -32,7 +33,7 @@ def kurtosis_moments(activation: Activation, q: float) -> KurtosisMoments | None
     mean = 0.0 if activation.odd else float(weight @ value)
     spread = value - mean
     scale = float(np.abs(spread).max())
-    # Rounding of a function that hardly bends.
+    # The spread of a nearly constant function is rounding.
     if not 1e-12 * float(np.abs(value).max()) < scale < math.inf:
         return None
     y = spread / scale

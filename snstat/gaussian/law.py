@@ -13,13 +13,13 @@ import numpy as np
 from snstat.activation import Activation
 from snstat.gaussian.quadrature import FloatArray
 
-# Cells of equal probability that the Gaussian is cut into. Of a bin that holds the share p of them
-# the relative error is about 1/(p · CELLS).
+# The number of cells of equal probability that the Gaussian is divided into. In a bin with
+# probability p the relative error is about 1/(p · CELLS).
 CELLS = 2**17
 
 
 def atom_values(activation: Activation) -> tuple[float, ...]:
-    """Return the values that φ takes on whole intervals, ascending and each once."""
+    """Return the values that φ takes on whole intervals, in ascending order without repeats."""
     return tuple(sorted({_level(activation, interval) for interval in activation.flat}))
 
 
@@ -32,7 +32,7 @@ def atom_probabilities(activation: Activation, q: float) -> FloatArray:
     scale = math.sqrt(q)
     for low, high in activation.flat:
         ends = np.array([low, high])
-        # Without any variance z is 0, in one interval or in none.
+        # Without variance z is exactly 0, which lies in one interval or in none.
         places = ends / scale if scale > 0 else np.where(ends == 0, -np.inf, np.inf * np.sign(ends))
         below, above = ndtr(places)
         chances[values.index(_level(activation, (low, high)))] += above - below

@@ -1,9 +1,9 @@
 """Expectations E[f(z₁)g(z₂)] over a pair of correlated Gaussians, by quadrature.
 
-Meant for corrections of first order in 1/width: 1e-5 of such an expectation is ample, so panels
-are few. The outer integral runs over z₁, the inner over the part of z₂ that z₁ leaves free; each
-is split at the kinks of the activation. Where q has settled and only the correlation creeps on,
-they are interpolated.
+An accuracy of 1e-5 is enough for corrections of first order in 1/width, so there are few panels.
+The outer integral runs over z₁, the inner one over the part of z₂ that is independent of z₁. Both
+are split at the kinks of the activation. Where q has settled and only the correlation still
+changes, the expectations are interpolated.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from snstat.gaussian.quadrature import FloatArray, composite
 from snstat.gaussian.sine import sine_pair_squares
 
 _POINTS = 6
-# Beyond this many standard deviations lies 3e-13 of the weight.
+# The probability beyond this many standard deviations is 3e-13.
 _RANGE = 7.5
 _GRID = np.linspace(-_RANGE, _RANGE, 8)
-# Where the smooth activations bend, in x: only of importance to large standard deviations.
+# Where the smooth activations bend, in x. These points matter only for large standard deviations.
 _BENDS = np.array([-9.0, -4.5, -2.0, -1.0, 0.0, 1.0, 2.0, 4.5, 9.0])
 _SMALL_STD = 0.5
-# A correlation this near to ±1 is ±1.
+# A correlation this close to ±1 counts as ±1.
 _ALIGNED = 1e-12
 
 
-# Spacing in ln(1 − c) of the grid for cubics: an error of 6e-6 of the fourth derivative.
+# Spacing in ln(1 − c) of the grid for cubics, with an error of 6e-6 of the fourth derivative.
 _SPACING = 0.125
-# Below, samples are alike; above, the square root at c = −1 spoils cubics.
+# Below this range samples are alike; above it the square root at c = −1 makes cubics inaccurate.
 _INTERPOLATED = (1e-10, 1.3)
-# As many correlations are evaluated themselves before a grid pays.
+# The number of correlations evaluated directly before a grid is worth building.
 _FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
 class PairMoments:
-    """Of the activations and slopes of two samples, ψ = φ/√E[φ²] and D = E[φ'²]: `square`
-    E[ψ₁²ψ₂²], `fourth` E[φ'₁²φ'₂²]/D², `joint` E[φ'₁²ψ₂²]/D. NaN where not asked for."""
+    """Moments of the activations and slopes of two samples, with ψ = φ/√E[φ²] and D = E[φ'²]:
+    `square` E[ψ₁²ψ₂²], `fourth` E[φ'₁²φ'₂²]/D², `joint` E[φ'₁²ψ₂²]/D. NaN where not requested."""
 
     square: float
     fourth: float = math.nan
@@ -48,10 +48,11 @@ class PairMoments:
 
 @dataclass(frozen=True, slots=True)
 class PairNodes:
-    """Nodes for expectations over z₁, z₂ ~ N(0, q) of one correlation.
+    """Nodes for expectations over z₁, z₂ ~ N(0, q) at one correlation.
 
-    `first` (outer,) and `outer` weights (outer,) of z₁; `second` (outer, inner) and `inner`
-    weights (outer, inner) of z₂ given z₁. Weights sum to 1 along their last axis.
+    z₁ has the nodes `first` (outer,) and weights `outer` (outer,). z₂ given z₁ has the nodes
+    `second` (outer, inner) and weights `inner` (outer, inner). Weights sum to 1 along their last
+    axis.
     """
 
     first: FloatArray
@@ -72,7 +73,7 @@ def pair_nodes(activation: Activation, second_moment: float, misalignment: float
     special = np.array(activation.kinks) / std
     if std > _SMALL_STD * activation.bend and (not activation.kinks or activation.tail):
         special = np.unique(np.concatenate([special, activation.bend * _BENDS / std]))
-    # What z₂ does at a kink, z₁ sees blurred over the free part.
+    # The kink of z₂ appears to z₁ as a bend, blurred by the independent part of z₂.
     blurs = [special]
     if _ALIGNED < free < 1.0:
         reach = free * 2.0 ** np.arange(0.0, math.ceil(math.log2(_RANGE / free)), 2.0)
@@ -95,8 +96,8 @@ def pair_nodes(activation: Activation, second_moment: float, misalignment: float
 
 
 class PairTable:
-    """The moments of pairs at one q, of any correlation; `rms` √E[φ²], `slope_rms` √E[φ'²], 0
-    where slopes are not asked for."""
+    """The moments of pairs at one q, for any correlation; `rms` is √E[φ²], `slope_rms` √E[φ'²] or
+    0 where slopes are not requested."""
 
     def __init__(
         self, activation: Activation, second_moment: float, rms: float, slope_rms: float
@@ -111,7 +112,7 @@ class PairTable:
         return PairMoments(*self.numbers(misalignment).tolist())
 
     def numbers(self, misalignment: float) -> FloatArray:
-        """Return what `_evaluate` does, interpolated where many correlations are asked for."""
+        """Return the result of `_evaluate`, interpolated after the first few correlations."""
         if misalignment not in self._direct:
             low, high = _INTERPOLATED
             if len(self._direct) >= _FEW and low <= misalignment <= high:

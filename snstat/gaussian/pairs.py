@@ -1,7 +1,7 @@
-"""Pairs of inputs: how far apart an activation leaves two correlated Gaussians.
+"""Pairs of inputs: expectations of an activation over two correlated Gaussians.
 
 For jointly Gaussian z₁, z₂ of mean 0, second moment q each and correlation c, everything follows
-from two expectations, given as functions of q and of 1 − c, so that nearly aligned inputs keep
+from two expectations. They are functions of q and of 1 − c, so that nearly aligned inputs keep
 their relative precision:
 
     gap   = E[φ(z₁)²] − E[φ(z₁)φ(z₂)] = ½ E[(φ(z₁) − φ(z₂))²]   (a mean of squares: no cancellation)
@@ -29,9 +29,9 @@ from snstat.gaussian.pairs_polar import (
 )
 from snstat.gaussian.sine import sine_gap, sine_slope
 
-# From this standard deviation on, an activation is its asymptotes to a relative 1/std.
+# From this standard deviation on, an activation equals its asymptotes to a relative 1/std.
 _ASYMPTOTIC_STD = 1e12
-# Expectations of functions of the user's own, on two sets of panels, differ by no more than this.
+# Tolerance between the expectations of a user's function on two sets of panels.
 _AGREED = 1e-10
 
 # (q, 1 − c) → expectation
@@ -66,8 +66,8 @@ def _agreed(
     second_moment: float,
     misalignment: float,
 ) -> float:
-    """Return an expectation by quadrature; of functions of the user's own NaN unless it comes out
-    on finer panels as well."""
+    """Return an expectation by quadrature. For a user's function it is NaN unless finer panels give
+    the same result."""
     found = numeric(activation, second_moment, misalignment)
     if not activation.custom or math.isnan(found):
         return found
@@ -77,7 +77,7 @@ def _agreed(
 
 @lru_cache(maxsize=32)
 def _finer(activation: Activation) -> Activation:
-    """Return the same function on finer panels."""
+    """Return the same function with finer panels."""
     bend = 0.5 * activation.bend
     edges = {sign * part * bend for sign in (-1.0, 1.0) for part in (1.0, 3.0, 5.0)}
     return replace(activation, bend=bend, kinks=tuple(sorted({*activation.kinks, *edges})))
@@ -137,7 +137,7 @@ def _of_constant(first: Kernel, second: Kernel) -> Callable[[], tuple[Kernel, Ke
     return lambda: (first, second)
 
 
-# Of each form of `Activation.form`, what makes gap and slope of its parameters.
+# For each form of `Activation.form`, a function that builds gap and slope from its parameters.
 _FORMS: Mapping[str, Callable[..., tuple[Kernel, Kernel]]] = MappingProxyType(
     {
         "half_linear": lambda slope: (_leaky_gap(slope), _leaky_slope(slope)),

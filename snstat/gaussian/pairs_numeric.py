@@ -1,8 +1,8 @@
 """Pair expectations of any activation by quadrature.
 
-Smooth activations of moderate argument: the trapezoidal rule in two dimensions, which converges
-exponentially for functions analytic in a strip (Trefethen, Weideman, SIAM Review 56, 2014).
-Everything else: one-dimensional expectations (`expectations`) conditional on the part that the
+Smooth activations with arguments of moderate size use the trapezoidal rule in two dimensions, which
+converges exponentially for functions analytic in a strip (Trefethen, Weideman, SIAM Review 56,
+2014). All others use one-dimensional expectations (`expectations`) conditional on the part that the
 two inputs share.
 """
 
@@ -19,16 +19,16 @@ from snstat.gaussian.quadrature import FloatArray, composite, legendre
 # Aliasing of the trapezoidal rule and truncation at the last node are both below exp(−38).
 _LOG_ACCURACY = 38.0
 _RANGE = 8.9
-# Strips wider than this gain nothing against the growth of exp(d²/2); a margin keeps off the pole.
+# Wider strips gain nothing against the growth of exp(d²/2). The margin keeps away from the pole.
 _WIDEST_STRIP, _POLE_MARGIN = 8.0, 0.85
-# More nodes than this and the conditional method is the faster one.
+# With more nodes than this the conditional method is faster.
 _MOST_NODES, _MOST_LINE_NODES = 40_000, 500
-# Harmonics of φ⁴, the highest power asked for.
+# The number of harmonics in φ⁴, the highest power needed.
 _HARMONICS, _MOST_SINE_NODES = 4.0, 2_000_000
-# Below this half-difference φ(x+h) − φ(x−h) is integrated from φ' instead: no cancellation.
+# Below this half-difference φ(x+h) − φ(x−h) is integrated from φ' to avoid cancellation.
 # n points are exact to (difference/2)²ⁿ times a derivative: (bound, points), finest first.
 _DIFFERENCES = ((1e-4, 2), (0.1, 4))
-# An entire activation such as erf or Φ grows like exp(y²) off the real line: an effective strip.
+# Entire activations such as erf or Φ grow like exp(y²) off the real line; this strip is effective.
 _ENTIRE_STRIP = 1.2
 # A kink blurred over less than this counts as sharp.
 _NARROWEST = 1e-8
@@ -53,14 +53,14 @@ def strip_step(activation: Activation, scale: float, accuracy: float) -> float:
 
 
 def _grid(step: float) -> tuple[FloatArray, FloatArray]:
-    """Return positive midpoint nodes and the weights that count both signs."""
+    """Return positive midpoint nodes, with weights that count both signs."""
     node = step * (np.arange(math.ceil(_RANGE / step), dtype=np.float64) + 0.5)
     weight: FloatArray = np.exp(-0.5 * node * node)
     return node, weight / float(weight.sum())
 
 
 def trapezoid(activation: Activation, std: float) -> tuple[FloatArray, FloatArray] | None:
-    """Return nodes x and weights for expectations over N(0, std²), None where they are too many."""
+    """Return nodes x and weights for expectations over N(0, std²), None if there are too many."""
     step = _step(activation, std)
     most = _MOST_LINE_NODES if activation.formed("sine") is None else _MOST_SINE_NODES
     if activation.kinks or _RANGE / step > most:
@@ -73,7 +73,7 @@ def trapezoid(activation: Activation, std: float) -> tuple[FloatArray, FloatArra
 def _tensor(
     activation: Activation, second_moment: float, misalignment: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray] | None:
-    """Return shared part (u,), half-difference (v,) and weights, or None where it is too many."""
+    """Return shared part (u,), half-difference (v,) and weights, None if there are too many."""
     if activation.kinks:
         return None
     shared = math.sqrt(second_moment * (2.0 - misalignment) / 2.0)
@@ -123,14 +123,16 @@ def numeric_slope(activation: Activation, second_moment: float, misalignment: fl
 def _shared(
     activation: Activation, second_moment: float, misalignment: float
 ) -> tuple[FloatArray, FloatArray, float]:
-    """Return the shared part t (nodes,), its weights, and the variance of the rest: z₁ = t + e₁,
-    z₂ = ±t + e₂ with the sign of the correlation."""
+    """Return the shared part t (nodes,), its weights and the variance of the rest.
+
+    z₁ = t + e₁ and z₂ = ±t + e₂, with the sign of the correlation.
+    """
     alignment = abs(1.0 - misalignment)
     own = min(misalignment, 2.0 - misalignment)
     std = math.sqrt(second_moment * alignment)
     edges = np.linspace(-_OUTER_RANGE, _OUTER_RANGE, _OUTER_PANELS + 1)
     if std > 0:
-        # Near a kink things happen at the width of the rest; near 0, at the unit width of φ.
+        # Near a kink the integrand varies over the width of the rest; near 0, over the unit of φ.
         rest = max(math.sqrt(own / alignment), _NARROWEST)
         # With a negative correlation z₂ meets the kinks at their mirror images in t.
         sides = (1.0,) if misalignment <= 1 else (1.0, -1.0)

@@ -1,12 +1,12 @@
 """Pair expectations of piecewise activations, in polar coordinates.
 
 With z₁ = s·r·cos(ω − θ/2) and z₂ = s·r·cos(ω + θ/2), cos θ = c, s² = q, r Rayleigh-distributed and
-ω uniform, z₁ and z₂ have correlation c. A kink at 0 is a ray in this plane, so that smooth
-quadrature on the arcs between the rays converges exponentially at any correlation:
+ω uniform, z₁ and z₂ have correlation c. A kink at 0 is a ray in this plane, so smooth quadrature on
+the arcs between the rays converges exponentially at any correlation:
 
     0 ≤ ω ≤ π/2 − θ/2: both positive · then an arc of width θ: z₁ > 0 ≥ z₂ · then both negative
 
-and by symmetry (ω → −ω swaps z₁ and z₂) the half turn is enough.
+By symmetry (ω → −ω swaps z₁ and z₂) half a turn is enough.
 """
 
 from __future__ import annotations
@@ -116,21 +116,21 @@ def clip_gap(bound: float) -> Kernel:
 
 
 def clip_slope(bound: float) -> Kernel:
-    """Return E[φ'(z₁)φ'(z₂)] of the same."""
+    """Return E[φ'(z₁)φ'(z₂)] of the same activation."""
     return lambda q, misalignment: hard_tanh_slope(q / (bound * bound), misalignment)
 
 
 def hard_tanh_slope(second_moment: float, misalignment: float) -> float:
-    """Return P(|z₁| < 1 and |z₂| < 1): the larger of |cos(ω ± θ/2)| decides, for every ω."""
+    """Return P(|z₁| < 1 and |z₂| < 1). For every ω the larger of |cos(ω ± θ/2)| decides."""
     angle, std = angle_of(misalignment), math.sqrt(second_moment)
-    # Measured as β = π/2 − (ω − θ/2), so that z₁ = s·r·sin β: β from θ/2 to π/2 + θ/2.
+    # In terms of β = π/2 − (ω − θ/2), z₁ = s·r·sin β, with β from θ/2 to π/2 + θ/2.
     edges = [angle / 2.0 + edge for edge in _mirrored(math.pi / 2.0, 8.0 * std + 8.0)]
     step, weight = composite(np.array(edges), _ANGLE_POINTS)
     return float(weight @ _inside(np.sin(step), second_moment)) * 2.0 / math.pi
 
 
 def hard_tanh_gap(second_moment: float, misalignment: float) -> float:
-    """Return q·∫ slope dc from c to 1; the integral over the angle is done in closed form."""
+    """Return q·∫ slope dc from c to 1, with the integral over the angle in closed form."""
     angle, std = angle_of(misalignment), math.sqrt(second_moment)
     half = angle / 2.0
     # ∫ over θ' of sin θ' where θ'/2 ≤ β ≤ π/2 + θ'/2 and θ' ≤ θ, for each β on [0, π/2 + θ/2].

@@ -1,8 +1,8 @@
 """Nodes and weights for Gaussian expectations of activations.
 
 Composite Gauss–Legendre quadrature in the standardised variable z, with panel edges at the kinks
-of the activation and graded around 0 in x, where the smooth activations bend. Unlike
-Gauss–Hermite it is indifferent to kinks and to large variances.
+of the activation and graded around 0 in x, where the smooth activations bend. Unlike Gauss–Hermite
+quadrature it stays accurate at kinks and at large variances.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _POINTS_PER_PANEL = 20
 # the smallest positive double at the end of the wide range.
 _CORE_RANGE, _CORE_PANELS = 13.75, 22
 _WIDE_RANGE, _WIDE_PANELS = 38.5, 56
-# From this |mean|/std on, everything an activation does at its kink may lie in the far tail.
+# From this |mean|/std on, the kink of an activation may lie in the far tail.
 _TAIL_RATIO = 8.0
-# A panel this many decay lengths 1/|z| long follows exp(−z²/2) beyond a kink at z to rounding.
+# Beyond a kink at z, a panel of this many decay lengths 1/|z| resolves exp(−z²/2) to rounding.
 _DECAY_LENGTHS, _TAIL_PANELS, _TAIL_START = 5.0, 6, 10.0
 # Below this standard deviation the panels in z are finer in x than the graded ones.
 _SMALL_STD = 0.5
@@ -101,7 +101,7 @@ def _edges(
 
 
 def _bends(activation: Activation, reach: float) -> tuple[float, ...]:
-    """Return points x ≥ 0 between which a smooth activation is a polynomial, nearly."""
+    """Return points x ≥ 0 between which a smooth activation is nearly a polynomial."""
     points = [edge * activation.bend for edge in GRADED]
     while activation.tail and points[-1] < reach:
         points.append(2.0 * points[-1])

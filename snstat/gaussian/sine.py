@@ -1,6 +1,7 @@
 """Closed forms of sin(ωz), z ~ N(m, v), in a = ω²v: Gaussian averages of trigonometric functions.
 
-Written in 1 − e^−a and the like, so that nothing cancels: E e^{ikωz} = e^{−k²a/2 + ikωm}.
+They are written in terms of 1 − e^−a and similar, so that nothing cancels:
+E e^{ikωz} = e^{−k²a/2 + ikωm}.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def sine_slope_mean(frequency: float, mean: npt.ArrayLike, variance: npt.ArrayLi
 def sine_slope_square(frequency: float, mean: npt.ArrayLike, variance: npt.ArrayLike) -> FloatArray:
     """Return E[ω² cos²(ωz)]."""
     angle, loss, kept = _parts(frequency, mean, variance)
-    # Var cos + (E cos)², as for the sine a quarter turn on.
+    # Var cos + (E cos)², as for the sine shifted by a quarter period.
     square = loss * (0.5 * loss + kept * np.sin(angle) ** 2) + kept * np.cos(angle) ** 2
     result: FloatArray = frequency * frequency * square
     return result[()]
@@ -57,7 +58,7 @@ def sine_jacobian(
 
 
 def sine_kurtosis(frequency: float, mean: npt.ArrayLike, variance: npt.ArrayLike) -> FloatArray:
-    """Return E[(φ − E φ)⁴]/Var² where a is at least about 1: harmonics cancel below."""
+    """Return E[(φ − E φ)⁴]/Var² for a of about 1 or more; for smaller a the harmonics cancel."""
     angle = frequency * np.asarray(mean, dtype=np.float64)
     a = frequency * frequency * np.asarray(variance, dtype=np.float64)
     first = np.sin(angle) * np.exp(-0.5 * a)
@@ -89,7 +90,7 @@ def sine_gap(frequency: float) -> Kernel:
 
 
 def sine_slope(frequency: float) -> Kernel:
-    """Return E[φ'(z₁)φ'(z₂)] of the same."""
+    """Return E[φ'(z₁)φ'(z₂)] of sin(ωx) as a function of (q, 1 − c)."""
     square = frequency * frequency
 
     def slope(second_moment: float, misalignment: float) -> float:
@@ -103,7 +104,7 @@ def sine_slope(frequency: float) -> Kernel:
 def sine_pair_squares(
     frequency: float, second_moment: float, misalignment: float
 ) -> tuple[float, float, float]:
-    """Return E[s₁²s₂²], E[c₁²c₂²] and E[c₁²s₂²], s and c being sine and cosine of ωz."""
+    """Return E[s₁²s₂²], E[c₁²c₂²] and E[c₁²s₂²], with s and c the sine and cosine of ωz."""
     a = frequency * frequency * second_moment
     both = 0.5 * (math.exp(-4.0 * a * misalignment) + math.exp(-4.0 * a * (2.0 - misalignment)))
     one = math.exp(-2.0 * a)

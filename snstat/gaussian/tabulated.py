@@ -1,10 +1,10 @@
-"""Gaussian moments of an activation from tables in ln q, for stacks that go on for thousands of
-layers without coming to rest.
+"""Gaussian moments of an activation from tables in ln q, for stacks of thousands of layers whose
+state keeps changing.
 
-E[φ(√q ẑ)²] and its like are analytic in ln q in a strip of half-width π/2 about the real line, be
-there kinks or not, so that polynomials of degree n on panels of half-width 1 are exact to
+E[φ(√q ẑ)²] and similar are analytic in ln q in a strip of half-width π/2 around the real line, with
+or without kinks. So polynomials of degree n on panels of half-width 1 are exact to
 (π/2 + √(1 + π²/4))⁻ⁿ, 1e-16 for n = 32 (Trefethen, *Approximation Theory and Approximation
-Practice*, chapter 8). A panel is made when a q in it is first asked for.
+Practice*, chapter 8). A panel is computed when a q in it is first needed.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ from snstat.gaussian.quadrature import FloatArray
 
 _HALF_WIDTH, _POINTS = 1.0, 32
 _ORDERS = np.arange(_POINTS, dtype=np.float64)
-# Beyond these, moments are evaluated themselves.
+# Outside this range moments are evaluated directly.
 _LOWEST, _HIGHEST = 1e-8, 1e8
-# The last coefficients of a panel that is resolved, against the sizes of the moments; a kurtosis
-# or skewness of small signals about a mean has lost digits of its own.
+# Bound on the last coefficients of a resolved panel, relative to the moments. The kurtosis and
+# skewness of small signals around a mean lose digits in their own evaluation.
 _RESOLVED = np.array([1e-13, 1e-13, 1e-11, 1e-13, 1e-11])
 
 
 def tabulated_moments(activation: Activation, second_moment: float) -> CentredMoments:
-    """Return `centred_moments`, from a table where there is one: its error in the mean is within
-    1e-12 of √E[φ²], and that of the others within a relative 1e-12."""
+    """Return `centred_moments`, from a table if there is one.
+
+    The error of the mean from a table is within 1e-12 of √E[φ²], and the relative error of the
+    others within 1e-12.
+    """
     if closed_form(activation) or not _LOWEST < second_moment < _HIGHEST:
         return centred_moments(activation, second_moment)
     place = math.log(second_moment) / (2.0 * _HALF_WIDTH)
@@ -42,8 +45,10 @@ def tabulated_moments(activation: Activation, second_moment: float) -> CentredMo
 
 
 def tabulated_array(activation: Activation, second_moment: FloatArray) -> FloatArray | None:
-    """Return mean, variance, skewness, kurtosis and E[φ'²] at every q = `second_moment` (points,),
-    an array (5, points), at once; None where one of them has no table."""
+    """Return mean, variance, skewness, kurtosis and E[φ'²] at all q = `second_moment` (points,).
+
+    The result is an array (5, points), or None if one of the q has no table.
+    """
     inside = (second_moment > _LOWEST) & (second_moment < _HIGHEST)
     if closed_form(activation) or not inside.all():
         return None
@@ -63,7 +68,7 @@ def tabulated_array(activation: Activation, second_moment: FloatArray) -> FloatA
 
 @lru_cache(maxsize=512)
 def _panel(activation: Activation, number: int) -> FloatArray | None:
-    """Return Chebyshev coefficients (orders, moments) on panel `number`, None where it is not
+    """Return Chebyshev coefficients (orders, moments) on panel `number`, None if the panel is not
     resolved."""
     angles = math.pi * (_ORDERS + 0.5) / _POINTS
     logs = 2.0 * _HALF_WIDTH * (number + (np.cos(angles) + 1.0) / 2.0)
@@ -74,7 +79,7 @@ def _panel(activation: Activation, number: int) -> FloatArray | None:
     transform = np.cos(np.outer(_ORDERS, angles)) * (2.0 / _POINTS)
     transform[0] /= 2.0
     coefficients: FloatArray = np.einsum("kp,pv->kv", transform, values)
-    # A mean may be 0 beside the root mean square, and a skewness beside 1.
+    # A mean may be 0 compared with the root mean square, and a skewness compared with 1.
     rms = math.sqrt(max(state.second_moment for state in states))
     sizes = np.maximum(np.abs(values).max(axis=0), [rms, 0.0, 0.0, 0.0, 1.0])
     resolved = np.abs(coefficients[-3:]).max(axis=0) <= _RESOLVED * sizes

@@ -1,4 +1,4 @@
-"""Numbers of every layer as arrays: made once for each run of equal layers."""
+"""Numbers of every layer as arrays, computed once for each run of equal layers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def by_layer(
 
 
 def units(stack: Stack) -> FloatArray:
-    """Return the units of every layer, (depth + 1,), the input included."""
+    """Return the number of units of every layer, (depth + 1,), including the input layer."""
     return by_layer(stack, lambda layer: layer.fan_out, stack.input_width)
 
 
 def activations_of(stack: Stack) -> Iterator[tuple[str, slice]]:
-    """Yield the names of the activations of a stack, each with its layers beyond the input."""
+    """Yield each activation's name with the layers that use it; the input layer is excluded."""
     end = stack.depth + 1 if stack.last is None else stack.depth
     yield stack.activation, slice(1, end)
     if stack.last is not None:

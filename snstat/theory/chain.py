@@ -1,6 +1,7 @@
-"""The states of equal layers one after another, as far as anybody asks for them.
+"""The states of a run of equal layers, computed layer by layer as far as they are needed.
 
-Sizes and angles are followed apart: what one sample is enough for never computes pairs.
+Second moments and correlations are computed separately: statistics of one sample never compute
+pairs.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from snstat.gaussian.tabulated import tabulated_moments
 from snstat.network.stack import DenseLayer
 from snstat.theory.dense import DenseStep, PairStep, dense_step, pair_step
 
-# Pairs of so many gaps of the input are kept for one chain.
+# The number of input gaps for which one chain keeps its pairs.
 _KEPT_PAIRS = 4
-# Of stacks up to these depths the steps are kept for others: of many such stacks, of few.
+# Steps are cached for many stacks up to the first depth and for a few up to the second.
 _MANY_KEPT, _FEW_KEPT = 2**14, 2**17
-# Layers whose moments are evaluated themselves. Where the state still moves then, it creeps, and
-# tables pay.
+# The number of layers whose moments are evaluated directly. If the state still moves after them, it
+# converges slowly and tables save time.
 _DIRECT = 256
 
 
 class Chain:
-    """Steps of equal layers after a state, in whatever thread: the first as the state overflows
-    or repeats is the end."""
+    """The steps of equal layers from a given state, safe to use from any thread.
+
+    The chain ends where the state overflows or repeats.
+    """
 
     def __init__(
         self,
@@ -41,14 +44,14 @@ class Chain:
         self._lock = Lock()
 
     def until(self, depth: int) -> tuple[list[DenseStep], bool]:
-        """Return the steps up to `depth` layers, and whether the state repeats before that."""
+        """Return the steps up to `depth` layers, and whether the state repeats before `depth`."""
         with self._lock:
             while len(self._steps) < depth and self._settled is None:
                 self._advance()
             return self._steps[:depth], len(self._steps) < depth and bool(self._settled)
 
     def pairs(self, gap: float) -> PairChain:
-        """Return the same layers for two samples that begin with this `gap`."""
+        """Return the steps of the same layers for two samples whose initial gap is `gap`."""
         with self._lock:
             if gap not in self._pairs:
                 if len(self._pairs) >= _KEPT_PAIRS:
@@ -57,7 +60,7 @@ class Chain:
             return self._pairs[gap]
 
     def _advance(self) -> None:
-        """Add a step, which is one change of state: an interrupt leaves all or nothing of it."""
+        """Add a step as one change of state, so that an interrupt cannot leave half of it."""
         steps = self._steps
         previous = steps[-1] if steps else None
         second_moment, silent = self._input
@@ -83,7 +86,7 @@ class PairChain:
         self._lock = Lock()
 
     def until(self, depth: int) -> list[PairStep]:
-        """Return the steps up to `depth` layers: fewer where the state overflows or repeats."""
+        """Return the steps up to `depth` layers, or fewer where the state overflows or repeats."""
         sizes, settled = self._chain.until(depth)
         with self._lock:
             steps = self._steps
@@ -102,21 +105,21 @@ class PairChain:
             return steps[:depth]
 
 
-# Stacks that differ in depth only begin alike, and those that differ in width are one in the limit.
+# Stacks that differ only in depth share their first layers. Width does not matter in the limit.
 _begin = lru_cache(maxsize=64)(Chain)
 _begin_deep = lru_cache(maxsize=4)(Chain)
 
 
 def begin(layer: DenseLayer, second_moment: float, *, silent: bool, depth: int) -> Chain:
-    """Return the chain of layers equal to `layer` in a stack of `depth`, kept for others unless
-    that is too deep.
+    """Return the chain of layers equal to `layer` in a stack of `depth`.
 
-    Units and the shape of distributions are of no importance at infinite width.
+    The chain is cached unless it is too deep. The number of units and the shape of the
+    distributions do not matter at infinite width.
     """
     alike = DenseLayer(
         layer.activation, 1, 1, "normal", layer.square_gain, "normal", layer.bias_std
     )
-    if resolve(layer.activation).custom:  # a name read from a file has no functions
+    if resolve(layer.activation).custom:  # an activation named in a saved run has no functions
         return Chain(alike, second_moment, silent)
     kept = _begin if depth <= _MANY_KEPT else _begin_deep if depth <= _FEW_KEPT else Chain
     return kept(alike, second_moment, silent)

@@ -1,8 +1,9 @@
-"""Data whose samples differ in norm: each class of norms follows its own second moment q.
+"""Data whose samples differ in norm: each class of equal norms has its own second moment q.
 
-One sample of second moment s has q = G²s + b² in the first layer and goes on by the ensemble map,
-whatever the others are. A statistic over samples is the average over classes, one over pairs the
-average over pairs of classes, whose cosines start from the means of the data.
+A sample of second moment s has q = G²s + b² in the first layer, and q then follows the ensemble map
+independently of the other samples. A statistic over samples is the average over classes. A
+statistic over pairs is the average over pairs of classes, whose cosines start from the mean cosines
+of the data.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from snstat.theory.dense import LARGEST_SECOND_MOMENT
 
 # A relative change of all second moments below this is rounding.
 _SETTLED = 2e-15
-# Layers whose moments are evaluated themselves.
+# The number of layers whose moments are evaluated directly.
 _DIRECT = 256
 # A change of all cosines below this is rounding.
 _STILL = 4e-15
@@ -31,10 +32,10 @@ _STILL = 4e-15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassStates:
-    """Of every layer and class: q of the pre-activations, then moments of the activations.
+    """For every layer and class: q of the pre-activations and the moments of the activations.
 
-    Arrays are (depth + 1, classes), NaN at layer 0 and where a class is no longer a finite number.
-    The last class is that of the largest sample, which `shares` (classes,) does not count again.
+    Arrays are (depth + 1, classes), NaN at layer 0 and where a class is no longer finite. The last
+    class is that of the largest sample, which `shares` (classes,) does not count twice.
     """
 
     shares: FloatArray
@@ -53,8 +54,11 @@ class ClassStates:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairStates:
-    """Averages over pairs of different samples, each (depth + 1,): `misalignment` 1 − c of the
-    pre-activations, `gap` ½E[(φ₁ − φ₂)²], `cosine` of the activations."""
+    """Averages over pairs of different samples, each (depth + 1,).
+
+    `misalignment` is 1 − c of the pre-activations, `gap` is ½E[(φ₁ − φ₂)²] and `cosine` is that of
+    the activations.
+    """
 
     misalignment: FloatArray
     gap: FloatArray
@@ -62,7 +66,7 @@ class PairStates:
 
 
 def follow_classes(stack: Stack, norms: NormClasses) -> ClassStates:
-    """Return the states of all classes of `norms`, each followed by itself."""
+    """Return the states of all classes of `norms`, each computed on its own."""
     seconds = np.array([*norms.second_moment, norms.largest])
     shares = np.append(np.array(norms.count) / norms.samples, 0.0)
     columns = np.full((6, stack.depth + 1, seconds.size), math.nan)
@@ -84,7 +88,7 @@ def follow_classes(stack: Stack, norms: NormClasses) -> ClassStates:
 
 
 def _of_layer(activation: Activation, q: FloatArray, *, tables: bool) -> FloatArray:
-    """Return q and the moments of φ for every class, (6, classes), from `tables` if there are."""
+    """Return q and the moments of φ for every class, (6, classes), from tables if `tables`."""
     found = np.full((6, q.size), math.nan)
     found[0] = q
     at_once = tabulated_array(activation, q) if tables else None
@@ -102,13 +106,13 @@ def _numbers(activation: Activation, q: float) -> tuple[float, ...]:
         return (math.nan,) * 5
     state: CentredMoments = centred_moments(activation, q)
     square = state.derivative_square
-    if q == 0:  # a sample of zeros is at 0, not near it
+    if q == 0:  # the slope at 0 itself, not its limit for small q
         square = float(activation.derivative(np.zeros(()))) ** 2
     return state.mean, state.variance, state.skewness, state.kurtosis, square
 
 
 def pooled(states: ClassStates, samples: int, batch: int) -> dict[str, FloatArray]:
-    """Return the statistics of single samples over a random `batch` of `samples`, by name."""
+    """Return the statistics of single samples for a random `batch` out of `samples`, by name."""
     shares = states.shares
     mean = states.mean @ shares
     apart = states.mean - mean[:, None]
@@ -119,7 +123,7 @@ def pooled(states: ClassStates, samples: int, batch: int) -> dict[str, FloatArra
     if batch == samples:
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             spread = states.variance
-            # A class without variance has neither skewness nor kurtosis, but no need of them.
+            # A class without variance has no skewness or kurtosis, and contributes no moments.
             third = np.where(spread > 0, states.skewness * spread**1.5, 0.0 * spread)
             fourth = np.where(spread > 0, states.kurtosis * spread**2, 0.0 * spread)
             total = fourth + 4.0 * third * apart + 6.0 * spread * apart**2 + apart**4
@@ -134,13 +138,13 @@ def pooled(states: ClassStates, samples: int, batch: int) -> dict[str, FloatArra
 
 
 def follow_pairs(stack: Stack, norms: NormClasses, states: ClassStates) -> PairStates:
-    """Return what becomes of pairs of samples. NaN where that is not known well enough."""
+    """Return the statistics of pairs of samples, NaN where they are not known well enough."""
     count = np.array(norms.count, dtype=float)
     pairs = np.outer(count, count) - np.diag(count)
     share = pairs / pairs.sum()
     misalignment, gap, cosine = np.full((3, stack.depth + 1), math.nan)
     second = np.array(norms.second_moment)
-    # A sample of zeros has no angle: its products are 0 all the same.
+    # A sample of zeros has no cosine, but its product with any sample is 0.
     apart = np.where(np.isnan(norms.cosine), 1.0, 1.0 - np.array(norms.cosine))
     for first, count_equal, layer in stack.segments():
         for number in range(first, first + count_equal):
@@ -175,7 +179,7 @@ def _through_weights(
 ) -> FloatArray:
     """Return 1 − c of the pre-activations (classes, classes), from 1 − cosine of the activations.
 
-    √(q₁q₂) − G²√(s₁s₂) − b² is a difference of nearly equal numbers where s₁ ≈ s₂: it is
+    √(q₁q₂) − G²√(s₁s₂) − b² subtracts nearly equal numbers where s₁ ≈ s₂. It is computed as
     G²b²(√s₁ − √s₂)² over their sum.
     """
     root = np.sqrt(second)
@@ -189,7 +193,7 @@ def _through_weights(
 
 
 def average_of_logs(logs: FloatArray, shares: FloatArray) -> FloatArray:
-    """Return ln Σ share·e^log of logs (layers, classes), whatever their size."""
+    """Return ln Σ share·e^log of logs (layers, classes) without overflow."""
     counted = shares > 0
     with np.errstate(invalid="ignore"):
         most = logs[:, counted].max(axis=1)

@@ -16,7 +16,7 @@ from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.results import CorrelationFixedPoint
 from snstat.theory.linear import MARGINAL, depth_scale, is_neutral, neat
 
-# The smallest 1 − c at which a fixed point is told from c = 1.
+# The smallest 1 − c at which a fixed point is distinguished from c = 1.
 _NEAREST = 1e-13
 
 
@@ -29,14 +29,14 @@ def correlation_fixed_points(
 ) -> tuple[CorrelationFixedPoint, ...]:
     """Return the fixed points in [0, 1], ascending, at pre-activation second moment q.
 
-    `second_moment` is positive; so is `next_second_moment`, that of the next layer, which is left
-    out at a fixed point of q → q'. `stable` means that correlations below (at c = 1) or on both
-    sides approach it, be it slower than exponentially. Where every correlation is fixed, 0 and 1
-    stand for all.
+    `second_moment` is positive. So is `next_second_moment`, that of the next layer; leave it out at
+    a fixed point of q → q'. `stable` means that correlations below it (at c = 1) or on both sides
+    of it approach it, even if more slowly than exponentially. Where every correlation is fixed, 0
+    and 1 represent them all.
     """
     square_gain = weight_gain * weight_gain
     if next_second_moment is not None:
-        # q' is divided by instead of q.
+        # Divides by q' instead of q.
         square_gain *= second_moment / next_second_moment
 
     def image(misalignment: float) -> float:
@@ -71,6 +71,6 @@ def correlation_fixed_points(
 
 
 def every_correlation_fixed(points: tuple[CorrelationFixedPoint, ...]) -> bool:
-    """Return whether `points` stand for all of [0, 1]: a convex map through (0, 0) and (1, 1)
-    with slope 1 there is the identity."""
+    """Return whether `points` represent all of [0, 1]: a convex map through (0, 0) and (1, 1)
+    with slope 1 at 1 is the identity."""
     return len(points) == 2 and points[0].value == 0.0 and is_neutral(points[1].slope)

@@ -1,9 +1,9 @@
 """The dead fraction of a batch to first order in 1/width.
 
-It depends on the whole Gram matrix of the samples, whose entries fluctuate together. Relative to q,
-with a, b, c, d different samples, their covariances are V(aa,aa), V(aa,bb), V(aa,ab), V(aa,bc),
-V(ab,ab), V(ab,ac) and V(ab,cd), in this order below. The average over a layer of φ_a² responds to
-entry aa by χ, that of φ_aφ_b to aa and bb by A and to ab by C; the units add
+It depends on the whole Gram matrix of the samples, whose entries fluctuate jointly. For different
+samples a, b, c, d and relative to q, the covariances of the entries are V(aa,aa), V(aa,bb),
+V(aa,ab), V(aa,bc), V(ab,ab), V(ab,ac) and V(ab,cd), in this order below. The average of φ_a² over a
+layer responds to entry aa by χ, that of φ_aφ_b to aa and bb by A and to ab by C. The units add
 (E[φ_aφ_bφ_cφ_d] − E[φ_aφ_b] E[φ_cφ_d])/n. Derived in docs/finite-width.md.
 """
 
@@ -27,9 +27,9 @@ from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 
-# Of the five patterns of `dead_moments`, that of each covariance.
+# For each covariance, the pattern of `dead_moments` that it belongs to.
 _PATTERN = [0, 2, 1, 3, 2, 3, 4]
-# Larger changes, relative to the dead fraction, are no longer of first order.
+# A larger change, relative to the dead fraction, is beyond first order.
 _LARGEST_SHIFT = 0.5
 
 
@@ -42,8 +42,8 @@ def dead_of_batch(
     states: tuple[Fluctuations, GramColumns | None],
 ) -> tuple[FloatArray, FloatArray]:
     """Return expectation and residual of the dead fraction, (depth + 1,), of networks that are not
-    silent; `states` are those of one sample and of two. NaN where a pair of samples is not known
-    or correlated below 0."""
+    silent. `states` are those of one sample and of two. The result is NaN where pairs of samples
+    are not known or have a correlation below 0."""
     fluctuations, gram = states
     expected, residual = np.full((2, stack.depth + 1), math.nan)
     if gram is None or not inputs.drawn:
@@ -72,7 +72,7 @@ def _shifts(
     moments: Moments,
     states: tuple[Fluctuations, GramColumns],
 ) -> FloatArray:
-    """Return by how much the dead fraction lies beside that of infinite width, (depth + 1,)."""
+    """Return the change of the dead fraction relative to infinite width, (depth + 1,)."""
     fluctuations, gram = states
     shift = np.full(stack.depth + 1, math.nan)
     tables: dict[tuple[str, float], DeadTable] = {}
@@ -129,14 +129,14 @@ def _input_moments(inputs: InputMoments) -> tuple[float, float, float, float]:
 
 
 def _fresh(products: FloatArray, cosine: float) -> FloatArray:
-    """Return covariances of single units."""
+    """Return the covariances that single units contribute."""
     c = cosine
     fresh: FloatArray = products[_PATTERN] - np.array([1.0, 1.0, c, c, c * c, c * c, c * c])
     return fresh
 
 
 def _responses(found: GramMoments, misalignment: float) -> tuple[float, float]:
-    """Return how E φ_aφ_b over E φ² answers to entries aa and ab, relative to q."""
+    """Return the responses of E φ_aφ_b over E φ² to entries aa and ab, relative to q."""
     by_sum, by_difference = (
         found.alike * found.along[order] - (1.0 - found.alike) * found.across[order]
         for order in ((1, 0), (0, 1))
@@ -147,7 +147,7 @@ def _responses(found: GramMoments, misalignment: float) -> tuple[float, float]:
 
 
 def _carry(v: FloatArray, responses: tuple[float, float, float]) -> FloatArray:
-    """Return the covariances of averages over a layer from those of its pre-activations."""
+    """Return the covariances of averages over a layer, given those of its pre-activations `v`."""
     x, a, c = responses
     return np.array(
         [
@@ -163,7 +163,7 @@ def _carry(v: FloatArray, responses: tuple[float, float, float]) -> FloatArray:
 
 
 def _wishart(own: float, aligned: float) -> FloatArray:
-    """Return the covariances of products of Gaussians, of variances `own` and covariance."""
+    """Return the covariances of products of Gaussians, given their variance and covariance."""
     square, mixed, both = own * own, own * aligned, aligned * aligned
     return np.array(
         [
@@ -189,6 +189,6 @@ def _shape(layer: DenseLayer, share: float, aligned: float, products: FloatArray
     if layer.bias_distribution == "uniform" and layer.bias_std > 0:
         found += EXCESS["uniform"] * (1.0 - share) ** 2
     if layer.distribution == "orthogonal":
-        # The three pairings; the covariances of products hold each of them twice.
+        # The three pairings. The covariances of products hold each of them twice.
         return found - _cumulants(_wishart(share, aligned)) / max(layer.fan_in, layer.fan_out)
     return found + EXCESS[layer.distribution] * share**2 / layer.fan_in * products

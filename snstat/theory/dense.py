@@ -1,7 +1,7 @@
 """How a dense layer maps the state of a random network at infinite width.
 
-The state after a layer is E[φ²] and, for a pair of inputs, E[φ²] − E[φφ']; the second is carried
-instead of the correlation, so that inputs that become alike keep their relative precision.
+The state after a layer is E[φ²] and, for a pair of inputs, E[φ²] − E[φφ']. The latter is used
+instead of the correlation so that inputs that become alike keep their relative precision.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from snstat.gaussian.pairs import pair_gap
 from snstat.network.stack import DenseLayer
 from snstat.theory.linear import without_noise
 
-# Squares of pre-activations beyond this overflow on the way: no prediction.
+# Squares of larger second moments overflow during evaluation, so there is no prediction.
 LARGEST_SECOND_MOMENT = 1e280
-# Differences of this many units in the last place are rounding, not motion.
+# Differences of up to this many units in the last place are rounding.
 _ROUNDING = 4.0
 
 
@@ -28,7 +28,7 @@ _ROUNDING = 4.0
 class DenseStep:
     """One layer: q of its pre-activations, then the moments of its activations and χ.
 
-    `silent` tells that every activation is exactly 0, in networks of any width.
+    `silent` is true if every activation is exactly 0, in networks of any width.
     """
 
     pre_second_moment: float
@@ -44,8 +44,8 @@ class DenseStep:
 
 @dataclass(frozen=True, slots=True)
 class PairStep:
-    """One layer and two samples: 1 − c of their pre-activations, E[φ²] − E[φφ'] after it, and
-    the cosine of their activations, NaN where those are 0."""
+    """One layer and two samples: 1 − c of the pre-activations, E[φ²] − E[φφ'] of the activations,
+    and the cosine of the activations, NaN where they are 0."""
 
     misalignment: float
     gap: float
@@ -60,11 +60,11 @@ def dense_step(
     silent: bool = False,
     moments_at: Callable[[Activation, float], CentredMoments] = centred_moments,
 ) -> DenseStep | None:
-    """Return the state after `layer`, None where it is no longer a finite number.
+    """Return the state after `layer`, or None where it is no longer finite.
 
-    `second_moment` describes the layer before, as does `silent`. `previous`, the step of an equal
-    layer, is returned itself where the state has not moved beyond rounding. `moments_at` evaluates
-    the moments.
+    `second_moment` and `silent` describe the layer before. `previous` is the step of an equal layer
+    and is returned itself if the state has not moved beyond rounding. `moments_at` evaluates the
+    moments.
     """
     q = layer.square_gain * second_moment + layer.bias_std**2
     if not q <= LARGEST_SECOND_MOMENT:
@@ -73,7 +73,7 @@ def dense_step(
         return previous
     activation = resolve(layer.activation)
     moments = moments_at(activation, q)
-    # A q that is 0 because it underflows stands for small signals, without a word of their own.
+    # A q of 0 is taken for small signals that underflow, unless pre-activations are exactly 0.
     still = (silent or layer.square_gain == 0) and layer.bias_std == 0
     if still:
         at_rest = float(activation.derivative(np.zeros(()))) ** 2
@@ -89,16 +89,17 @@ def dense_step(
 def pair_step(
     layer: DenseLayer, step: DenseStep, gap: float, previous: PairStep | None = None
 ) -> PairStep:
-    """Return what `layer`, whose `step` is known, makes of two samples with this `gap` before it.
+    """Return the step of two samples with this `gap` before `layer`, whose own step is `step`.
 
-    `previous`, of a layer before with the same step, is returned itself where nothing has moved.
+    `previous` belongs to a layer before with the same step and is returned itself if nothing has
+    moved.
     """
     q = step.pre_second_moment
     misalignment = min(layer.square_gain * gap / q, 2.0) if q > 0 else 0.0
     if previous is not None and _same(misalignment, previous.misalignment):
         return previous
     activation, total = resolve(layer.activation), step.second_moment
-    # Uncorrelated inputs of an odd activation stay so to the last bit.
+    # Uncorrelated inputs of an odd activation stay exactly uncorrelated.
     exact = activation.odd and misalignment == 1.0
     after = total if exact else pair_gap(activation, q, misalignment)
     cosine = without_noise(1.0 - after / total, 1.0) if total > 0 else math.nan

@@ -1,4 +1,4 @@
-"""Fixed points of the ensemble map, whose state is one number: q, the pre-activations' E[z²]."""
+"""Fixed points of the ensemble map, whose state is one number: q = E[z²] of pre-activations."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from snstat.theory.linear import fixed_point_record, stable_first
 
 _LOWEST, _HIGHEST = 1e-12, 1e12
 _POINTS = 193
-# The farthest that activations are asked for at the largest q.
+# The largest |x| at which activations are evaluated, reached at the largest q.
 _REACH = 1.375e7
-# What comes of no signal, where it is this little, is nothing: squares of it underflow.
+# An image of zero signal below this counts as 0, because its squares underflow.
 _NOTHING = 1e-290
-# |ln(q'/q)| below this is rounding: no sign is read off it.
+# |ln(q'/q)| below this is rounding and has no usable sign.
 _ROUNDING = 2e-14
 
 
 @dataclass(frozen=True, slots=True)
 class EnsembleSearch:
-    """What was found: the fixed points, whether every q is one, what infinity does: "grows"
-    (attracts), "returns" or "keeps"."""
+    """The fixed points found, whether every q is a fixed point, and the behaviour at infinity:
+    "grows" (infinity attracts), "returns" or "keeps"."""
 
     fixed_points: tuple[FixedPoint, ...]
     continuum: bool
@@ -45,12 +45,12 @@ def ensemble_image(activation: Activation, q: float, square_gain: float, bias: f
 
 @lru_cache(maxsize=32)
 def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> EnsembleSearch:
-    """Return every fixed point of q → q' with q = 0 or between 1e-12 and 1e12 (further where gain
-    or bias are extreme), stable ones first.
+    """Return every fixed point of q → q' with q = 0 or 1e-12 ≤ q ≤ 1e12, stable ones first.
 
-    ln(q'/q) is scanned on a logarithmic grid, touching points included. Where every q is a fixed
-    point, that with q = 1 represents them. Raises InvalidValueError for an activation that is not
-    known at all these q.
+    The range is wider where the gain or the bias is extreme. ln(q'/q) is scanned on a logarithmic
+    grid, and roots without a sign change are found too. Where every q is a fixed point, the one
+    with q = 1 represents them. Raises InvalidValueError if the activation is not known at all
+    these q.
     """
     require_functions(activation)
     square_gain = weight_gain * weight_gain
@@ -60,14 +60,14 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
         image = ensemble_image(activation, q, square_gain, bias)
         return math.log(image / q) if image > 0 else -math.inf
 
-    # What comes of no signal at all: every image is larger, or nearly so, and so is every root.
+    # The image of zero signal. No image, and so no root, is much smaller.
     rest = float(activation.function(np.zeros(1))[0])
     floor = square_gain * rest * rest + bias * bias
     low = min(_LOWEST, 0.25 * floor) if floor > _NOTHING else _LOWEST
     high = max(_HIGHEST, 1e3 * (square_gain + bias * bias))
     grid = np.linspace(math.log(_LOWEST), math.log(high), _POINTS)
     if low < _LOWEST:
-        # Below, q' is its value at 0 and linear in q: a point a decade is plenty.
+        # Below the grid, q' is its value at 0 plus a linear term: one point a decade suffices.
         count = math.ceil(math.log10(_LOWEST / low))
         grid = np.concatenate([np.linspace(math.log(low), grid[0], count, endpoint=False), grid])
     with np.errstate(divide="ignore", over="ignore"):
@@ -85,7 +85,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
         if (values[left] > 0) == (values[right] > 0):
             continue
         if right - left == 2:
-            # The grid has met the root, as well as rounding lets anybody tell.
+            # The grid point between the two is the root, to within rounding.
             roots.append(float(grid[left + 1]))
         else:
             roots.append(_root(excess, grid[left], grid[right]))
@@ -115,7 +115,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
     grows = bool(values[kept[-1]] > 0) if kept.size else bias > 0
     found = []
     for q in points:
-        # The nearest places on either side at which the map moves at all.
+        # The nearest points on either side where the map moves.
         log_q = math.log(q) if q > 0 else -math.inf
         rises_below = (values[kept[grid[kept] < log_q]] > 0)[-1:]
         falls_above = (values[kept[grid[kept] > log_q]] < 0)[:1]
@@ -127,27 +127,27 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
 def _unknown(activation: Activation) -> InvalidValueError:
     return InvalidValueError(
         "activation",
-        f"{activation.name}, known as far as ±{activation.reach:g}",
-        f"known to theory as far as ±{_REACH:g}",
-        "write phi and dphi so that neither overflows nor jumps there",
+        f"{activation.name}, known to the theory up to ±{activation.reach:g}",
+        f"known to the theory up to ±{_REACH:g}",
+        "write phi and dphi so that they neither overflow nor jump within that range",
     )
 
 
 def _root(excess: Callable[[float], float], low: float, high: float) -> float:
-    """Return where `excess` changes sign; scipy.optimize is slow to import and often not needed."""
+    """Return where `excess` changes sign. scipy.optimize is slow to import and often not needed."""
     from scipy.optimize import brentq
 
     return float(brentq(excess, low, high, xtol=1e-15, rtol=1e-14))
 
 
 def _rounded(q: float, excess: Callable[[float], float]) -> float:
-    """Return `q`, or the number of 12 digits nearest to it if that is as good a root."""
+    """Return `q` rounded to 12 digits if that is as good a root, else `q`."""
     short = float(f"{q:.12g}")
     return short if abs(excess(math.log(short))) <= _ROUNDING else q
 
 
 def zero_slope(activation: Activation, square_gain: float) -> float:
-    """Return the limit of q'/q at q = 0 without biases: what happens to very small signals."""
+    """Return the limit of q'/q at q = 0 without biases: the growth factor of very small signals."""
     left, right = one_sided_slopes(activation, 0.0)
     return square_gain * float(left**2 + right**2) / 2.0
 
@@ -155,14 +155,16 @@ def zero_slope(activation: Activation, square_gain: float) -> float:
 def _point(
     activation: Activation, q: float, weight_gain: float, bias: float, *, approached: bool = False
 ) -> FixedPoint:
-    """Return the record of the fixed point with pre-activation second moment `q`; `approached`
-    tells whether the map moves q nearby towards it."""
+    """Return the record of the fixed point with pre-activation second moment `q`.
+
+    `approached` tells whether the map moves nearby q towards it.
+    """
     square_gain = weight_gain * weight_gain
     state = centred_moments(activation, q)
     by_q = jacobian(activation, 0.0, q)[:, 1]
     with np.errstate(invalid="ignore"):
         # q = G²(variance + mean²) + b²: ∂q/∂(mean, variance) = G²(2 mean, 1). At q = 0 the mean is
-        # 0 and its column vanishes, whatever the (possibly infinite) slope.
+        # 0 and its column vanishes, even where the slope is infinite.
         by_output = square_gain * np.array([2.0 * state.mean, 1.0])
         matrix = np.outer(by_q, by_output) if q > 0 else np.outer(by_q, by_output * [0.0, 1.0])
     matrix = np.where(np.isnan(matrix), 0.0, matrix)

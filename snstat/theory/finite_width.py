@@ -1,8 +1,8 @@
-"""Theory to first order in 1/width: what each statistic averages to at the width simulated.
+"""Theory to first order in 1/width: the expected value of each statistic at the simulated width.
 
-The pre-activation second moment q of one network fluctuates about that of infinite width and on
-average lies beside it (`fluctuations`). Every expectation over the activations of a layer is a
-function f of q, expanded to second order, and a square of a mean adds the variance of that mean.
+The pre-activation second moment q of one network fluctuates around its infinite-width value, and
+its mean differs from that value (`fluctuations`). Every expectation over the activations of a layer
+is a function f of q, expanded to second order. The square of a mean adds the variance of that mean.
 See docs/finite-width.md.
 """
 
@@ -34,14 +34,14 @@ from snstat.theory.silence import always_half, dead_with_silence
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FiniteWidth:
-    """First-order theory of a stack; every array has shape (depth + 1,), NaN where not known.
+    """First-order theory of a stack. Every array has shape (depth + 1,), NaN where not known.
 
-    `expected` maps each name of `results.STATISTICS` to what a trial's value averages to,
-    `residual` to the size of what that neglects, of order 1/width². `log_gradient` is the
-    expected logarithm of `gradient` and `log_gradient_residual` its residual, NaN where not
-    asked for. `fluctuation` is the standard deviation, between networks, of the logarithm of one
-    sample's second moment, to first order however large, infinite beyond 2. `trial_fluctuation` is
-    at most the same of the mean over the batch of a trial.
+    `expected` maps each name of `results.STATISTICS` to the expected value of a trial, `residual`
+    to the size of the neglected terms, of order 1/width². `log_gradient` is the expected logarithm
+    of `gradient` and `log_gradient_residual` its residual, NaN unless they were requested.
+    `fluctuation` is the standard deviation between networks of the logarithm of one sample's second
+    moment, to first order even where it is large, infinite beyond 2. `trial_fluctuation` is a
+    lower bound on that of the mean over the batch of a trial.
     """
 
     expected: Mapping[str, FloatArray]
@@ -52,7 +52,7 @@ class FiniteWidth:
     log_gradient_residual: FloatArray
 
 
-# Where second moments overflow nothing is known, as their differences say.
+# Where second moments overflow nothing is known, and their differences are NaN.
 @np.errstate(over="ignore", invalid="ignore")
 def finite_width(
     stack: Stack,
@@ -62,10 +62,10 @@ def finite_width(
     *,
     backward: bool = False,
 ) -> FiniteWidth:
-    """Return the first-order theory of what `prediction` tells at infinite width.
+    """Return the first-order theory that corrects the infinite-width `prediction`.
 
-    Known are all statistics that theory knows at infinite width, as far as first order is enough;
-    of data as inputs those that need no pairs of samples.
+    It covers every statistic that the infinite-width theory covers, as far as first order is
+    accurate enough. For data as inputs it covers those that need no pairs of samples.
     """
     moments = Moments(stack, prediction, backward=backward)
     fluctuations = follow(stack, batch, inputs, prediction, moments)
@@ -90,7 +90,7 @@ def finite_width(
     for name, exact in _input(stack, batch, inputs).items():
         unknown = np.full(stack.depth + 1, math.nan)
         columns = found.get(name, (unknown, unknown))
-        # What no network can have says that first order is not enough.
+        # A value that no network can have shows that first order is not enough.
         low, high = within(name)
         known = trusted & (columns[0] >= low) & (columns[0] <= high)
         expected[name], residual[name] = (np.where(known, c, math.nan) for c in columns)
@@ -115,12 +115,12 @@ def finite_width(
 def _dead(
     stack: Stack, batch: int, prediction: Prediction, dead: FloatArray, neglected: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the expected dead fraction, and what it neglects, of networks of which some are
-    silent; `dead` and `neglected` are those of networks that are not."""
+    """Return the expected dead fraction and its residual over all networks, of which some are
+    silent. `dead` and `neglected` are those of networks that are not silent."""
     if batch == 1 and always_half(resolve(stack.activation)):
         known = np.isfinite(prediction.pre_second_moment)
         half = np.where(known, 0.5, math.nan)
-        if stack.last is not None:  # such as a linear one, whose units never are
+        if stack.last is not None:  # a last layer such as a linear one, whose units are never dead
             half[-1] = prediction.statistics["dead_fraction"][-1]
         dead, neglected = half, np.where(known, 0.0, math.nan)
     for name, layers in activations_of(stack):
@@ -132,7 +132,7 @@ def _dead(
 
 
 class _Columns(NamedTuple):
-    """Numbers of `ForwardMoments` of every layer, each (depth + 1,), NaN where not known."""
+    """Numbers of the `ForwardMoments` of every layer, each (depth + 1,), NaN where not known."""
 
     fourth: FloatArray
     slope: FloatArray
@@ -169,17 +169,17 @@ def _fluctuation(
     forward: _Columns,
     batch: int = 1,
 ) -> FloatArray:
-    """Return the standard deviation of ln of one sample's second moment, (depth + 1,), or what that
-    of the mean over `batch` samples is at least."""
+    """Return the standard deviation of ln of one sample's second moment, (depth + 1,), or a lower
+    bound on that of the mean over `batch` samples."""
     held = 2.0 * fluctuations.pinned * (forward.slope * fluctuations.share) ** 2
-    # What the units of one layer add is taken for independent from sample to sample.
+    # What the units of one layer add is taken as independent from sample to sample.
     square = (forward.fourth - 1.0 - held) / units(stack) / batch
     shared = np.nan_to_num(fluctuations.pair) if batch > 1 else 0.0
     square += forward.slope**2 * (shared + (fluctuations.variance - shared) / batch)
     square[0] = inputs.length_variance / batch
     endless = np.flatnonzero(fluctuations.variance > ENDLESS)
     square[endless[0] if endless.size else square.size :] = math.inf
-    # Lengths that do not fluctuate may do so by less than nothing, for rounding.
+    # Rounding can make a variance of 0 slightly negative.
     return np.sqrt(np.maximum(square, 0.0))
 
 
@@ -190,7 +190,7 @@ def _beyond_input(
     fluctuations: Fluctuations,
     forward: _Columns,
 ) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Return expectation and residual of the statistics that are known, of layers 1 and on."""
+    """Return expectation and residual of the known statistics, for layers from 1 on."""
     theory = prediction.statistics
     mean, square = theory["mean"], theory["second_moment"]
     spread = fluctuations.variance + fluctuations.shape
@@ -215,7 +215,7 @@ def _beyond_input(
         between = (covariance - held * aligned**2) / width
         between += mean_slope**2 * fluctuations.pair
         pooled = own / batch + (1.0 - 1.0 / batch) * between
-    # Neglected in a variance that is itself of first order: that times the relative variance.
+    # The variance is itself of first order. Its neglected part is that times the relative variance.
     again = own * np.sqrt(size)
     return {
         "mean": (mean + mean_shift, mean_error),
@@ -226,7 +226,7 @@ def _beyond_input(
 
 
 def _input(stack: Stack, batch: int, inputs: InputMoments) -> dict[str, float]:
-    """Return what the statistics of layer 0 average to, exactly; NaN where that is not known."""
+    """Return the exact expectations of the statistics of layer 0, NaN where they are not known."""
     exact = dict(inputs)
     width = stack.input_width
     if inputs.drawn:

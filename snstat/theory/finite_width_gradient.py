@@ -1,12 +1,12 @@
 """The expected logarithm of the squared gradients, to first order in 1/width.
 
-Going back from the last layer, one sample's pre-activation gradient δ_l = φ'(z_l) ∘ Wᵀδ_{l+1} has
-|δ_l|² = |δ_{l+1}|²·r_l with r_l = G² E[φ'²](1 + noise): A is how far δ lies along the
-pre-activations z, (δ·z)²/(|δ|²q), U is q ∂ln|δ_l|²/∂q_l, V the variance of ln|δ_l|² and C its
-covariance between two samples, whose read-outs and so gradients are independent. The gradient of
-the output of layer l is Wᵀδ_{l+1}, as if φ' were 1. The mean over a batch of B adds
-½(1 − 1/B)(V − C) to the expected logarithm. Orthogonal weights keep lengths and angles of δ too:
-of a square matrix (`kept` 1), the part of squares that is linear in them does not fluctuate.
+Backwards from the last layer, one sample's pre-activation gradient δ_l = φ'(z_l) ∘ Wᵀδ_{l+1} has
+|δ_l|² = |δ_{l+1}|²·r_l with r_l = G² E[φ'²](1 + noise). A is the alignment of δ with the
+pre-activations z, (δ·z)²/(|δ|²q), and U is q ∂ln|δ_l|²/∂q_l. V is the variance of ln|δ_l|² and C
+its covariance between two samples, whose read-outs and hence gradients are independent. The
+gradient of the output of layer l is Wᵀδ_{l+1}, as if φ' were 1. The mean over a batch of B adds
+½(1 − 1/B)(V − C) to the expected logarithm. Orthogonal weights keep the norms and angles of δ too:
+for a square matrix (`kept` 1), the part of squares that is linear in them does not fluctuate.
 Derived in docs/finite-width.md.
 """
 
@@ -23,37 +23,37 @@ from snstat.network.stack import DenseLayer, Stack
 from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
 from snstat.theory.layer_moments import Moments
 
-# First order is no longer trusted where the samples' log gradients differ by a larger variance,
+# First order is not trusted where the variance of log gradients between samples exceeds this,
 LARGEST_SPREAD = 1.0
-# or where the square of what weights know of the signal moves the logarithm by more: ReLU and GELU
-# show it first, for their slopes and values are large together.
+# or where the square of the weights' alignment with the signal moves the logarithm by more. ReLU
+# and GELU reach this first, because their slopes and values are large together.
 LARGEST_SQUARE = 1e-3
-# The neglected cumulants of a logarithm over its squared variance, at most; as measured.
+# Measured upper bound on the neglected cumulants of a logarithm over its squared variance.
 NEGLECTED = 0.3
 
 
 @dataclass(slots=True)
 class _Way:
-    """The state of the way back: at layer l, of δ_l."""
+    """The state of the backward pass at layer l, for δ_l."""
 
     mean: float = 0.0  # E ln|δ|² of one sample beyond infinite width
     spread: float = 0.0  # V − C
     residual: float = 0.0
-    square: float = 0.0  # the part of it that comes of following x
+    square: float = 0.0  # the part of the residual due to the alignment with x
     tilt: float = 1.0  # A of the layer above; 1 adds nothing, as for the fresh read-out
-    own_tilt: float = 1.0  # of A, what each unit has by itself
+    own_tilt: float = 1.0  # the part of A that each unit contributes on its own
     pull: float = 0.0  # U of the layer above
 
 
 def expected_log_gradient(
     stack: Stack, batch: int, fluctuations: Fluctuations, moments: Moments
 ) -> tuple[FloatArray, FloatArray]:
-    """Return, for every layer, what finite width adds to ln(g_l/g_depth), and the size of what
-    that neglects. NaN where they are not known.
+    """Return, for every layer, what finite width adds to ln(g_l/g_depth), and the size of the
+    neglected terms. NaN where they are not known.
     """
     depth = stack.depth
     added, residual, spread = np.full((3, depth + 1), math.nan)
-    # The read-out: a mean of `fan_out` squares, independent for every sample.
+    # The read-out gradient is a mean of `fan_out` squares, independent for every sample.
     noise = 2.0 / stack.layer(depth).fan_out
     added[depth], residual[depth], spread[depth] = -0.5 * noise, NEGLECTED * noise**2, noise
     way = _Way()
@@ -63,7 +63,7 @@ def expected_log_gradient(
             break
         layer, share = stack.layer(number), float(fluctuations.share[number])
         free = (1.0 - _kept(layer)) / layer.fan_in
-        # As in `_step_back`, φ being the identity and φ' 1.
+        # As in `_step_back`, with φ the identity and φ' = 1.
         along = _alignment(way, layer) * share
         added[number - 1] = way.mean + (along - 1.0) * free
         residual[number - 1] = way.residual + NEGLECTED * (2.0 * free) ** 2
@@ -72,19 +72,19 @@ def expected_log_gradient(
     residual += NEGLECTED * spread**2
     added = np.where(spread <= LARGEST_SPREAD, added - added[depth], math.nan)
     residual = np.where(spread <= LARGEST_SPREAD, residual - residual[depth], math.nan)
-    # The gradient of the last layer is 1, whatever happens.
+    # The gradient of the last layer is 1 by definition.
     added[depth] = residual[depth] = 0.0
     return added, np.abs(residual)
 
 
 def _kept(layer: DenseLayer) -> float:
-    """Return the share of a gradient's square that orthogonal weights keep on its way down."""
+    """Return the share of a gradient's square that orthogonal weights preserve going backwards."""
     larger = max(layer.fan_in, layer.fan_out)
     return layer.fan_in / larger if layer.distribution == "orthogonal" else 0.0
 
 
 def _alignment(way: _Way, above: DenseLayer) -> float:
-    """Return A − 1 of the layer above; weights that are not Gaussian know of z less, or more."""
+    """Return A − 1 of the layer above, corrected for weights that are not Gaussian."""
     excess = EXCESS[above.distribution]
     return way.tilt - 1.0 + 0.5 * excess * (way.own_tilt - 1.0)
 
@@ -98,7 +98,7 @@ def _step_back(
     *,
     pairs: bool,
 ) -> bool:
-    """Take `way` from the layer above to layer `number`; return False where that is unknown."""
+    """Move `way` from the layer above to layer `number`; return False where that is unknown."""
     forward, back = moments.forward(number), moments.backward(number)
     variance, shape = float(fluctuations.variance[number]), float(fluctuations.shape[number])
     if forward is None or back is None or not variance <= LARGEST_VARIANCE:
@@ -112,13 +112,13 @@ def _step_back(
     crossing = through * squared_slope * slope
     held = 2.0 * float(fluctuations.pinned[number]) * slope
     noise = (3.0 * back.fourth - 1.0 - 2.0 * kept - held * slope * share**2) / units
-    # How much of the gradient follows x, and the square of that, A being nearly a χ² itself.
+    # The share of the gradient that follows x, and its square, as A is itself nearly a χ².
     along = share_above * (back.joint - kept) / units
     along_square = (3.0 * way.tilt**2 - 2.0 * way.tilt + 1.0) * along**2
     way.mean += (
         slope * float(fluctuations.bias[number])
         + 0.5 * back.log_slope.curvature * variance
-        + 0.5 * (back.log_slope.curvature + slope * slope) * shape  # of D, not of its logarithm
+        + 0.5 * (back.log_slope.curvature + slope * slope) * shape  # of D itself, not of ln D
         + _alignment(way, above) * along
         - 0.5 * noise
     )
@@ -136,7 +136,7 @@ def _step_back(
         aligned = share - float(moments.misalignment[number])
         both = (two.fourth - 1.0 - held * slope * aligned**2) / units
         joint = back.joint - two.joint - held * squared_slope * (share**2 - aligned**2)
-        # V − C, of which every term is that of one sample less that of two.
+        # V − C: every term is that of one sample minus that of two.
         way.spread += (
             (slope * slope + 2.0 * crossing) * (variance - float(fluctuations.pair[number]))
             + (noise - both)

@@ -21,7 +21,7 @@ from snstat.theory.theorems import theorem_domain
 from snstat.theory.unit import UnitSearch, find_unit
 
 MAPS = ("ensemble", "unit")
-# A trajectory is listed to its end, two numbers a layer.
+# The largest depth of a trajectory, which holds two numbers a layer.
 MAX_STEPS = 10**6
 
 
@@ -36,11 +36,12 @@ def fixed_points(
 ) -> list[FixedPoint]:
     """Return the fixed points of the unit or the ensemble map, stable ones first, then by variance.
 
-    `map` is "ensemble" (the default, with `weight_gain`, by default that of the activation's
-    initialiser, and `bias_std`, by default 0) or "unit" (with `weight_sum`, by default 0, and
-    `weight_square_sum`, by default 1, either of which also chooses it). Where every second moment
-    is a fixed point of the ensemble map (ReLU at gain √2), the one with pre-activation second
-    moment 1 stands for them; lines of fixed points of the unit map are left out. `analyse` tells.
+    `map` is "ensemble" (the default) or "unit". The ensemble map takes `weight_gain` (default: the
+    gain of the activation's initialiser) and `bias_std` (default 0). The unit map takes
+    `weight_sum` (default 0) and `weight_square_sum` (default 1); giving either chooses the unit
+    map. Where every second moment is a fixed point of the ensemble map (ReLU at gain √2), the one
+    with pre-activation second moment 1 represents them. Lines of fixed points of the unit map are
+    left out. `analyse` reports both cases.
 
     Raises UnknownNameError, and InvalidValueError for bad values or parameters of the other map.
     """
@@ -69,13 +70,13 @@ def analyse(
     start: tuple[float, float] | None = None,
     depth: int = 64,
 ) -> FixedPointReport:
-    """Return everything about the fixed points of one map: see `fixed_points` for the parameters.
+    """Return everything about the fixed points of one map. See `fixed_points` for the parameters.
 
-    `target_mean` and `target_variance` (where only one is given, 0 and 1 stand for the other) ask
-    for the SELU parameters with that fixed point of the unit map; the report is then that of the
-    SELU with these parameters. `start` (mean, variance) asks for the trajectory of `depth` layers
-    from there. Raises as `fixed_points`, `solve_selu` and `trajectory`, and InvalidValueError for
-    a target of another activation or of the ensemble map.
+    `target_mean` and `target_variance` ask for the SELU parameters that give the unit map this
+    fixed point. If only one is given, the other is 0 for the mean and 1 for the variance. The
+    report is then that of the SELU with these parameters. `start` (mean, variance) asks for the
+    trajectory of `depth` layers from there. Raises the errors of `fixed_points`, `solve_selu` and
+    `trajectory`, and InvalidValueError for a target of another activation or of the ensemble map.
     """
     entry = resolve(activation)
     targeted = target_mean is not None or target_variance is not None
@@ -123,20 +124,20 @@ def analyse(
 
 
 def _map_of_target(activation: str, chosen: str | None) -> str:
-    """Return "unit", the map of every target; raise for others and for other activations."""
+    """Return "unit", the map of every target; raise for another map or activation."""
     if activation != "selu":
         raise InvalidValueError(
-            "activation", activation, "selu", "only its parameters are solved for"
+            "activation", activation, "selu", "a target fixed point can be solved for SELU only"
         )
     if chosen == "ensemble":
         raise InvalidValueError(
-            "map", chosen, "unit, or left out, with a target", "the unit map is solved for"
+            "map", chosen, "unit, or left out, with a target", "a target is a fixed point of the unit map"
         )
     return "unit" if chosen is None else chosen
 
 
 def _same(solved: float, known: float) -> bool:
-    """Return whether a solved parameter is SELU's own, to the accuracy of solving."""
+    """Return whether a solved parameter equals SELU's own, within the accuracy of the solution."""
     return math.isclose(solved, known, rel_tol=1e-13)
 
 
@@ -154,7 +155,7 @@ def trajectory(
 ) -> FloatArray:
     """Return (mean, variance) from the start through `depth` layers, shape (depth + 1, 2).
 
-    Rows are NaN once the signal is too large for a double. Raises as `fixed_points`.
+    Rows are NaN once the signal is too large for a double. Raises the errors of `fixed_points`.
     """
     entry = resolve(activation)
     chosen, parameters = resolve_map(
@@ -196,7 +197,7 @@ def resolve_map(
     weight_sum: float | None,
     weight_square_sum: float | None,
 ) -> tuple[str, dict[str, float]]:
-    """Return the map meant and its parameters with defaults; raise where they contradict."""
+    """Return the chosen map and its parameters with defaults; raise where they contradict."""
     of_unit = {"weight_sum": weight_sum, "weight_square_sum": weight_square_sum}
     of_ensemble = {"weight_gain": weight_gain, "bias_std": bias_std}
     if chosen is None:

@@ -1,14 +1,14 @@
-"""How the pre-activation second moment q of one network lies about that of infinite width.
+"""Fluctuations of the pre-activation second moment q of one network around infinite width.
 
-Relative to q, layer by layer, to first order in 1/n for n units (λ is the share of the weights in
-q, the rest is the biases'; χ = q∂E[φ²]/E[φ²], ψ = φ/√E[φ²]):
+Relative to q, layer by layer, to first order in 1/n for n units. λ is the share of the weights in q
+(the rest comes from the biases), χ = q∂E[φ²]/E[φ²] and ψ = φ/√E[φ²]:
 
     variance             r' = λ²((E[ψ⁴] − 1)/n + χ² r)
     of pairs of samples  s' = λ²((E[ψ₁²ψ₂²] − 1)/n + χ² s)
     bias                 b' = λ(χ b + ½ q²∂²E[φ²]/E[φ²] (r + k))
 
-k, a third of the fourth cumulant of a pre-activation over q², stands for weights that are not
-Gaussian. What is neglected, of order 1/n², is carried along as a bound on the bias,
+k is a third of the fourth cumulant of a pre-activation over q² and accounts for weights that are
+not Gaussian. A bound on the terms neglected in the bias, of order 1/n², is carried along:
 
     residual             e' = λ(|χ| e + ρ(E[φ²]) (r + |k|)²),
 
@@ -30,11 +30,11 @@ from snstat.results import InputMoments
 from snstat.theory.layer_moments import ForwardMoments, Moments
 from snstat.theory.predict import Prediction
 
-# First order is no longer trusted where r exceeds this.
+# First order is not trusted where r exceeds this.
 LARGEST_VARIANCE = 0.5
-# Networks differ by orders of magnitude: nothing is followed further.
+# Beyond this r, networks differ by orders of magnitude and nothing is computed.
 ENDLESS = 4.0
-# With a larger share of uniform biases in q, pre-activations are not nearly Gaussian.
+# With a larger share of uniform biases in q, pre-activations are far from Gaussian.
 _LARGEST_UNIFORM_SHARE = 0.25
 # Differences of this size, relative to the state, are rounding.
 _SETTLED = 1e-15
@@ -42,11 +42,11 @@ _SETTLED = 1e-15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fluctuations:
-    """Of the pre-activations of every layer; each array (depth + 1,), NaN where unknown.
+    """Fluctuations of the pre-activations of every layer, each (depth + 1,), NaN where unknown.
 
-    `share` λ, `variance` r, `pair` s, `bias` b, `shape` k and `residual` e as above. `pinned` is
-    0 for independent weights; orthogonal ones keep lengths and angles, and the part of the
-    squares that is linear in them does not fluctuate at all: 1 for a square matrix.
+    `share` is λ, `variance` r, `pair` s, `bias` b, `shape` k and `residual` e, as above. `pinned`
+    is 0 for independent weights and 1 for a square orthogonal matrix. Orthogonal weights keep
+    norms and angles, so the part of the squares that is linear in them does not fluctuate.
     """
 
     share: FloatArray
@@ -59,7 +59,7 @@ class Fluctuations:
 
 
 class _Before(NamedTuple):
-    """Of the pre-activations of a layer: the columns of `Fluctuations` that are carried along."""
+    """The columns of `Fluctuations` that are carried along, for the pre-activations of a layer."""
 
     variance: float
     pair: float
@@ -69,7 +69,7 @@ class _Before(NamedTuple):
 
 
 class _After(NamedTuple):
-    """Of the second moment of its activations, relative; `fourth` is E[x⁴]/E[x²]²."""
+    """The same for the second moment of its activations; `fourth` is E[x⁴]/E[x²]²."""
 
     variance: float
     pair: float
@@ -83,8 +83,8 @@ def follow(
 ) -> Fluctuations:
     """Return the fluctuations of the pre-activations of every layer.
 
-    Where something is not known (see `_shape` and `InputMoments`) its arrays are NaN from there
-    on: `pair` where first order is no longer trusted, all where r is beyond `ENDLESS`.
+    Where something is not known (see `_shape` and `InputMoments`), its arrays are NaN from that
+    layer on. `pair` is NaN where first order is not trusted, everything where r exceeds `ENDLESS`.
     """
     share, pinned = _shares(stack, prediction)
     columns = np.full((len(_Before._fields), stack.depth + 1), math.nan)
@@ -104,7 +104,7 @@ def follow(
                 known = before.variance <= LARGEST_VARIANCE
                 pair = moments.pair(number) if known else None
                 squares = math.nan if pair is None else pair.square
-            # Second moments of one sample and of two, over q, that orthogonal weights hold.
+            # The part that orthogonal weights hold fixed, of one sample and of two, over q.
             held = 2.0 * float(pinned[number]) * forward.square.slope**2
             aligned = weight - float(prediction.misalignment[number])
             after = _through_activation(
@@ -120,8 +120,7 @@ def follow(
 
 
 def last_motion(moments: Moments, first: int, end: int) -> int:
-    """Return the last of the equal layers first..end−1 whose state is not that of the one
-    before."""
+    """Return the last of the equal layers first..end−1 whose state differs from the one before."""
     moved = np.diff(moments.q[first:end]) != 0
     moved |= np.diff(moments.misalignment[first:end]) != 0
     return first + (int(np.flatnonzero(moved)[-1]) + 1 if moved.any() else 0)
@@ -153,7 +152,7 @@ def _through_weights(layer: DenseLayer, share: float, after: _After) -> _Before:
 def _through_activation(
     forward: ForwardMoments, before: _Before, fresh: float, fresh_pair: float
 ) -> _After:
-    """`fresh` and `fresh_pair` are what the units of this layer add of their own."""
+    """`fresh` and `fresh_pair` are what the units of this layer add."""
     square = forward.square
     spread = before.variance + before.shape
     size = (before.variance + abs(before.shape)) ** 2
@@ -167,7 +166,7 @@ def _through_activation(
 
 
 def _shares(stack: Stack, prediction: Prediction) -> tuple[FloatArray, FloatArray]:
-    """Return the share of the weights in q, and what orthogonal weights pin, of every layer."""
+    """Return the share of the weights in q and the part orthogonal weights pin, for every layer."""
     share, pinned = np.full((2, stack.depth + 1), math.nan)
     second_moment, q = prediction.statistics["second_moment"], prediction.pre_second_moment
     for first, count, layer in stack.segments():
@@ -183,9 +182,9 @@ def _shares(stack: Stack, prediction: Prediction) -> tuple[FloatArray, FloatArra
 def _shape(layer: DenseLayer, share: float, fourth: float) -> float:
     """Return κ₄/(3q²) of a pre-activation given its inputs, whose E[x⁴]/E[x²]² is `fourth`.
 
-    Sums of independent cumulants for weights that are not Gaussian and uniform biases; for
-    orthogonal weights that of a coordinate of a vector uniform on a sphere. NaN where it is not
-    small.
+    For weights that are not Gaussian and uniform biases it is the sum of independent cumulants. For
+    orthogonal weights it is that of a coordinate of a vector uniform on a sphere. NaN where it is
+    not small.
     """
     rest = 1.0 - share
     if layer.bias_distribution == "uniform" and layer.bias_std > 0:

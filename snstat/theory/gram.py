@@ -1,14 +1,14 @@
-"""How the Gram matrix of two samples fluctuates between networks, layer by layer.
+"""Fluctuations of the Gram matrix of two samples between networks, layer by layer.
 
-Of the sum and the difference of two samples' pre-activations, in the notation of `gram_moments`,
-δ being the deviation of one network relative to infinite width:
+They are those of the sum and the difference of two samples' pre-activations, in the notation of
+`gram_moments`, with δ the deviation of one network relative to infinite width:
 
     of P, U    variances V_P, V_U and covariance C; biases b_P, b_U
-    of X       variance V_X over PU; symmetry leaves it no bias and no covariance
+    of X       variance V_X over PU; by symmetry no bias and no covariance
 
-An expectation f changes by f_P b_P + f_U b_U + ½f_PP V_P + ½f_UU V_U + f_PU (C + 2V_X), with k
-added to variances for weights that are not Gaussian; averages over the n units of a layer fluctuate
-by (E fg − E f E g)/n + f_i g_j V_ij. Weights carry it on, the share λ of P and all of U. Derived in
+An expectation f changes by f_P b_P + f_U b_U + ½f_PP V_P + ½f_UU V_U + f_PU (C + 2V_X), where
+weights that are not Gaussian add k to the variances. Averages over the n units of a layer fluctuate
+by (E fg − E f E g)/n + f_i g_j V_ij. Weights pass on the share λ of P and all of U. Derived in
 docs/finite-width.md, with the residuals.
 """
 
@@ -37,11 +37,11 @@ _SETTLED = 1e-15
 
 
 class GramState(NamedTuple):
-    """Of the activations of one layer, relative to infinite width; NaN where not known.
+    """State of the activations of one layer, relative to infinite width, NaN where not known.
 
-    `along`, `across` are the biases of ½E(φ₁ + φ₂)² and ½E(φ₁ − φ₂)², `first`, `mixed` and
-    `second` their variances and their covariance, `crossed` the variance of ½(φ₁² − φ₂²) over
-    both. `residual` bounds what `across` neglects and `product_residual` the same of E φ₁φ₂, over
+    `along`, `across` are the biases of ½E(φ₁ + φ₂)² and ½E(φ₁ − φ₂)². `first` and `second` are
+    their variances, `mixed` their covariance. `crossed` is the variance of ½(φ₁² − φ₂²) over both.
+    `residual` bounds the terms that `across` neglects, and `product_residual` those of E φ₁φ₂, over
     E φ².
     """
 
@@ -76,7 +76,7 @@ class GramColumns:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """Fourth cumulants of pre-activations, as variances: of P, of U, and of both."""
+    """Fourth cumulants of pre-activations, expressed as variances: of P, of U, and of both."""
 
     first: float
     second: float
@@ -95,8 +95,8 @@ def follow_gram(
 ) -> GramColumns:
     """Return the `GramState` of every layer.
 
-    NaN from where something is not known or no longer small: data as inputs, whose pairs differ,
-    and variances beyond `LARGEST_VARIANCE`.
+    Values are NaN from the first layer where something is not known or no longer small: for data as
+    inputs, whose pairs differ, and for variances beyond `LARGEST_VARIANCE`.
     """
     columns = np.full((len(GramState._fields), stack.depth + 1), math.nan)
     after = _input(stack, inputs)
@@ -115,7 +115,7 @@ def follow_gram(
             if found is None or not (trusted and math.isfinite(fluctuations.shape[number])):
                 known = False
                 break
-            # The share of the weights in P.
+            # The share of P that comes from the weights.
             along = 1.0 - 2.0 * layer.bias_std**2 / (q * (2.0 - misalignment))
             shape = _shape(layer, along, squares)
             before = after._replace(
@@ -153,9 +153,10 @@ def _activate(
     residual: float,
     weights: tuple[float, float, int],
 ) -> GramState:
-    """Return the state after the activation of `before`, that of the pre-activations.
+    """Return the state after the activation, from `before`, the state of the pre-activations.
 
-    `residual` is that of q, `weights` their share in P, what they pin, and the units.
+    `residual` is that of q. `weights` are the share of P that comes from the weights, the part that
+    they pin, and the number of units.
     """
     share, pinned, units = weights
     a, g, tilt = found.along, found.across, found.tilt
@@ -183,10 +184,10 @@ def _activate(
             + (f[1, 0] * h[0, 1] + f[0, 1] * h[1, 0]) * before.mixed
         )
 
-    # Of E φ₁φ₂ over E φ², and how q and the product of pre-activations, over q, enter.
+    # E φ₁φ₂ over E φ², and its response to q and to the product of pre-activations over q.
     both = {order: found.alike * a[order] - (1.0 - found.alike) * g[order] for order in a}
     near, far = both[1, 0] / (1.0 + cosine), both[0, 1] / max(1.0 - cosine, 1e-300)
-    if cosine == 1.0:  # samples that are one: only their square is left
+    if cosine == 1.0:  # identical samples: only their square is left
         near, far = both[1, 0] + both[0, 1], 0.0
     leaning = (1.0 - cosine) / (1.0 + cosine)
     sizes = (
@@ -213,11 +214,11 @@ def _activate(
 def _roughness(
     f: dict[tuple[int, int], float], sizes: tuple[float, float, float], *, signed: bool
 ) -> float:
-    """Return the size of the second order of an expectation: derivatives 2 to 4 in all directions,
-    weighted as `layer_moments` does in one. `sizes` are the standard deviations of P, U and X.
+    """Return the size of the second-order terms of an expectation, from its derivatives 2 to 4.
 
-    Where `signed`, what the sum and the difference of the samples do in the same way cancels: all
-    of it for uncorrelated samples of an odd activation.
+    All directions are weighted as `layer_moments` weights one. `sizes` are the standard deviations
+    of P, U and X. If `signed`, equal contributions of the sum and the difference of the samples
+    cancel: completely for uncorrelated samples of an odd activation.
     """
     p, u, x = sizes
     p2, u2, x2 = p * p, u * u, 4.0 * x * x
@@ -238,7 +239,7 @@ def _roughness(
 
 
 def _input(stack: Stack, inputs: InputMoments) -> GramState:
-    """Return the state of layer 0: of independent units."""
+    """Return the state of layer 0, whose units are independent."""
     if not inputs.drawn:
         return _UNKNOWN
     sum_square, product, difference_square = _input_squares(inputs)
@@ -256,7 +257,7 @@ def _input(stack: Stack, inputs: InputMoments) -> GramState:
 
 
 def _input_squares(inputs: InputMoments) -> tuple[float, float, float]:
-    """Return E a², E[a g] and E g² of drawn values, symmetric about their mean."""
+    """Return E a², E[a g] and E g² of drawn values, which are symmetric about their mean."""
     excess = 0.0 if math.isnan(inputs.kurtosis) else inputs.kurtosis - 3.0
     fixed = 2.0 * inputs.cosine / (1.0 + inputs.cosine)
     free = 1.0 - fixed
@@ -267,7 +268,8 @@ def _input_squares(inputs: InputMoments) -> tuple[float, float, float]:
 def _shape(layer: DenseLayer, share: float, squares: tuple[float, float, float]) -> _Shape:
     """Return the shape of pre-activations whose inputs have E a², E[a g] and E g² `squares`.
 
-    As `fluctuations` does for one sample, which tells where they are not small.
+    It corresponds to the shape in `fluctuations` for one sample, which is NaN where it is not
+    small.
     """
     biases = 0.0
     if layer.bias_distribution == "uniform":

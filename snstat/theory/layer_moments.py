@@ -1,12 +1,12 @@
-"""The Gaussian expectations of each layer from which fluctuations and biases follow.
+"""The Gaussian expectations of each layer that determine fluctuations and biases.
 
-All are relative: ψ = φ/√E[φ²], ẑ = z/√q, so that signals of any size are treated alike. Derivatives
-by q need no derivative of φ: for z ~ N(0, q),
+All are relative to the size of the signal: ψ = φ/√E[φ²], ẑ = z/√q. Derivatives with respect to q
+need no derivative of φ: for z ~ N(0, q),
 
     q ∂E[f]/∂q = ½E[f He₂(ẑ)],   q² ∂²E[f]/∂q² = ¼E[f He₄(ẑ)],
 
-with the Hermite polynomials He₂ = ẑ² − 1 and He₄ = ẑ⁴ − 6ẑ² + 3; third and fourth derivatives
-likewise.
+with the Hermite polynomials He₂ = ẑ² − 1 and He₄ = ẑ⁴ − 6ẑ² + 3. The third and fourth derivatives
+follow in the same way.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from snstat.theory.predict import Prediction
 
 @dataclass(frozen=True, slots=True)
 class ForwardMoments:
-    """Of one layer's activations: derivatives of E[φ²] (over E[φ²]) and of E[φ]; `rms` is √E[φ²]
-    and `fourth` E[ψ⁴]."""
+    """Moments of one layer's activations: derivatives of E[φ²] (over E[φ²]) and of E[φ]. `rms` is
+    √E[φ²] and `fourth` E[ψ⁴]."""
 
     square: Derivatives
     mean: Derivatives
@@ -40,8 +40,8 @@ class ForwardMoments:
 
 @dataclass(frozen=True, slots=True)
 class BackwardMoments:
-    """Of one layer's slopes, with D = E[φ'²]: derivatives of ln D, `rms` √D, `fourth` E[φ'⁴]/D²,
-    `tilt` E[φ'²ẑ²]/D, `lean` E[ψφ'ẑ]²/D and `joint` E[φ'²ψ²]/D."""
+    """Moments of one layer's slopes, with D = E[φ'²]: derivatives of ln D, `rms` √D, `fourth`
+    E[φ'⁴]/D², `tilt` E[φ'²ẑ²]/D, `lean` E[ψφ'ẑ]²/D and `joint` E[φ'²ψ²]/D."""
 
     log_slope: Derivatives
     rms: float
@@ -51,16 +51,16 @@ class BackwardMoments:
     joint: float
 
 
-# Without any pre-activation every sample of every network is the same.
+# With all pre-activations 0, every sample of every network is the same.
 _STILL = Derivatives(0.0, 0.0, 0.0)
 _SILENT = ForwardMoments(_STILL, _STILL, 0.0, 1.0)
 
 
 class Moments:
-    """The moments of every layer of a stack, each distinct one evaluated once, on demand.
+    """The moments of every layer of a stack, evaluated on demand, once for each distinct state.
 
-    None stands for what is not known: the layer is not a finite number, or signal or slope vanish
-    altogether.
+    None means that a moment is not known: the layer is not finite, or the signal or the slope is 0
+    everywhere.
     """
 
     def __init__(self, stack: Stack, prediction: Prediction, *, backward: bool) -> None:
@@ -81,7 +81,7 @@ class Moments:
         return found and found[0]
 
     def backward(self, layer: int) -> BackwardMoments | None:
-        """Return the moments of one sample's slopes; None too where they were not asked for."""
+        """Return the moments of one sample's slopes; also None where they were not requested."""
         found = self._of_one(self._state(layer))
         return found and found[1]
 
@@ -110,7 +110,7 @@ class Moments:
         return self._grams[state].gram(float(self.misalignment[layer]))
 
     def kurtosis(self, layer: int) -> KurtosisMoments | None:
-        """Return the central moments of one sample's activations; None too where all are 0."""
+        """Return the central moments of one sample's activations; also None where all are 0."""
         state = name, q = self._state(layer)
         if not 0 < q < math.inf:
             return None
@@ -120,11 +120,11 @@ class Moments:
 
     @property
     def states(self) -> FloatArray:
-        """A number of every layer, (depth + 1,), equal where the moments of one sample are."""
+        """A number per layer, (depth + 1,), equal where the moments of one sample are equal."""
         if self._stack.last is None:
             return self.q
         states = self.q.copy()
-        states[-1] = -1.0 - states[-1]  # another activation
+        states[-1] = -1.0 - states[-1]  # the last layer has another activation
         return states
 
     def _state(self, layer: int) -> tuple[str, float]:
@@ -145,7 +145,7 @@ class Moments:
 def one_sample(
     activation: Activation, q: float, *, backward: bool
 ) -> tuple[ForwardMoments, BackwardMoments | None] | None:
-    """Return the moments at pre-activation second moment `q`, those of slopes if `backward`."""
+    """Return the moments at pre-activation second moment `q`; those of slopes if `backward`."""
     if q == 0:
         return _SILENT, None
     std = math.sqrt(q)

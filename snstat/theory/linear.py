@@ -10,10 +10,10 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.results import CorrelationFixedPoint, FixedPoint
 
-# Means and Jacobian entries this small, against the whole, are rounding and reported as 0; and
-# numbers of 12 digits this near to what was computed are what it stands for.
+# Means and Jacobian entries this small relative to the whole are rounding and reported as 0. A
+# number of 12 digits this close to a computed value replaces it.
 _ROUNDING = 2e-15
-# Slopes this close to 1 are 1 within the rounding of the expectations.
+# A slope this close to 1 is 1 within the rounding of the expectations.
 MARGINAL = 1e-12
 
 
@@ -28,12 +28,12 @@ def depth_scale(factor: float) -> float | None:
 
 
 def is_neutral(factor: float) -> bool:
-    """Return whether `factor` per layer is 1 within rounding: the first order decides nothing."""
+    """Return whether `factor` per layer is 1 within rounding, so that higher orders decide."""
     return abs(factor - 1.0) <= MARGINAL
 
 
 def neat(value: float) -> float:
-    """Return the number of 12 digits that `value` is within rounding, or else `value` itself."""
+    """Return `value` rounded to 12 digits if that is within rounding of it, else `value` itself."""
     if not math.isfinite(value):
         return value
     short = float(f"{value:.12g}")
@@ -41,7 +41,7 @@ def neat(value: float) -> float:
 
 
 def without_noise(mean: float, scale: float) -> float:
-    """Return `mean`, as 0 where it is rounding against the root mean square `scale`."""
+    """Return `mean`, or 0 where it is rounding relative to the root mean square `scale`."""
     return 0.0 if abs(mean) <= _ROUNDING * scale else neat(mean)
 
 
@@ -56,10 +56,10 @@ def fixed_point_record(
     slowly_attracting: bool = False,
     correlation_continuum: bool = False,
 ) -> FixedPoint:
-    """Return the record of a fixed point; `matrix` (2, 2) is its Jacobian. An infinite entry (a
-    kink met with variance 0) makes the norm infinite, the eigenvalues being given apart.
+    """Return the record of a fixed point with Jacobian `matrix` (2, 2).
 
-    `slowly_attracting` tells what higher orders do, for where the first is neutral.
+    An infinite entry (a kink met with variance 0) makes the norm infinite; `eigenvalues` are given
+    separately. `slowly_attracting` states the effect of higher orders, for a neutral first order.
     """
     first, second = (
         complex(neat(value.real), neat(value.imag))
@@ -92,5 +92,5 @@ def _cleaned(matrix: FloatArray) -> FloatArray:
 
 
 def stable_first(points: Sequence[FixedPoint]) -> tuple[FixedPoint, ...]:
-    """Return `points` in the order in which they are reported: stable ones, then by variance."""
+    """Return `points` in the order of the report: stable ones first, then by variance."""
     return tuple(sorted(points, key=lambda point: (not point.stable, point.variance, point.mean)))

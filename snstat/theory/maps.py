@@ -1,7 +1,7 @@
 """The maps of the public interface: moments after one layer, correlations, gradients.
 
-The unit map is that of one unit with given weights (sum ω, square sum τ): z ~ N(μω, ντ). The
-ensemble map is that of random weights of variance G²/fan_in and biases of standard deviation b:
+The unit map describes one unit with given weights (sum ω, square sum τ): z ~ N(μω, ντ). The
+ensemble map describes random weights of variance G²/fan_in and biases of standard deviation b:
 z ~ N(0, G²(ν + μ²) + b²). They agree at (0, 1) with default weights and differ elsewhere.
 """
 
@@ -20,7 +20,7 @@ from snstat.gaussian.quadrature import FloatArray
 
 # Pre-activations beyond this cannot be squared in double precision.
 LARGEST_MEAN, LARGEST_VARIANCE = 1e140, 1e280
-# A variance below this share of the squared mean has lost digits to rounding, to 1e-10 and more.
+# A variance below this share of the squared mean has lost digits to rounding, to 1e-10 or worse.
 _CANCELLED = 1e-12
 
 
@@ -35,9 +35,9 @@ def unit_map(
     """Return (mean, variance) after one layer of the unit map.
 
     `mean` and `variance` of the inputs, `weight_sum` and `weight_square_sum` broadcast like numpy
-    arrays, to the shape of both results; scalars give floats. Raises UnknownNameError, and
+    arrays to the shape of both results; scalars give floats. Raises UnknownNameError, and
     InvalidValueError for values that are not finite, a variance or square sum below 0, or
-    pre-activations too large to be squared.
+    pre-activations too large to square.
     Source: Klambauer et al., arXiv:1706.02515, equations 4 and 5.
     """
     return unit_moments(resolve(activation), mean, variance, weight_sum, weight_square_sum)
@@ -50,7 +50,7 @@ def unit_moments(
     weight_sum: npt.ArrayLike,
     weight_square_sum: npt.ArrayLike,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return what `unit_map` does, for any activation, listed or not."""
+    """Return the result of `unit_map` for any activation, listed or not."""
     weight_sum = _finite("weight_sum", weight_sum)
     weight_square_sum = _finite("weight_square_sum", weight_square_sum, 0.0)
     mean, variance = _finite("mean", mean), _finite("variance", variance, 0.0)
@@ -61,7 +61,7 @@ def unit_moments(
         pre_mean, pre_variance = mean * weight_sum, variance * weight_square_sum
     require_bounded(pre_mean, pre_variance)
     new_mean, new_variance = moments(activation, pre_mean, pre_variance)
-    if activation.custom:  # nobody says how to subtract the level that it is nearly constant at
+    if activation.custom:  # its asymptotes are not known, so cancellation cannot be avoided
         lost = (pre_variance > 0) & (new_variance < _CANCELLED * np.square(new_mean))
         new_variance = np.where(lost, math.nan, new_variance)[()]
     return new_mean, new_variance
@@ -77,9 +77,9 @@ def ensemble_map(
 ) -> tuple[FloatArray, FloatArray]:
     """Return (mean, variance) after one layer of the ensemble map.
 
-    `mean`, `variance`, `weight_gain` and `bias_std` broadcast and errors are raised as in
-    `unit_map`.
-    Source: Poole et al., arXiv:1606.05340, with the mean beside the second moment.
+    `mean`, `variance`, `weight_gain` and `bias_std` broadcast as in `unit_map`, and errors are the
+    same.
+    Source: Poole et al., arXiv:1606.05340, with the mean in addition to the second moment.
     """
     return ensemble_moments(resolve(activation), mean, variance, weight_gain, bias_std)
 
@@ -91,7 +91,7 @@ def ensemble_moments(
     weight_gain: npt.ArrayLike,
     bias_std: npt.ArrayLike,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return what `ensemble_map` does, for any activation, listed or not."""
+    """Return the result of `ensemble_map` for any activation, listed or not."""
     weight_gain = _finite("weight_gain", weight_gain, 0.0)
     bias_std = _finite("bias_std", bias_std, 0.0)
     mean, variance = _finite("mean", mean), _finite("variance", variance, 0.0)
@@ -112,9 +112,9 @@ def correlation_map(
 ) -> FloatArray:
     """Return the correlation of the next pre-activations of two inputs.
 
-    `correlation` of their pre-activations is in [-1, 1] and `second_moment` (of each) at least 0;
-    they, `weight_gain` and `bias_std` broadcast to the shape of the result. NaN where the next
-    pre-activations are 0. Errors as in `unit_map`.
+    `correlation` of their pre-activations is in [-1, 1] and `second_moment` (of each) is at
+    least 0. They broadcast with `weight_gain` and `bias_std` to the shape of the result. NaN where
+    the next pre-activations are 0. Errors as in `unit_map`.
     Source: Poole et al., arXiv:1606.05340, equation 5.
     """
     entry = resolve(activation)
@@ -144,8 +144,9 @@ def gradient_growth(
     """Return χ = G² E[φ'(√q z)²]: the factor by which the mean squared gradient changes per layer
     going backward, at pre-activation second moment q.
 
-    At q = 0 it is that of a network at rest, G²φ'(0)² with the φ'(0) of backpropagation; at a
-    kink (SELU, ReLU, leaky ReLU) small signals have another, which `fixed_points` reports.
+    At q = 0 the result is that of a network at rest, G²φ'(0)² with the φ'(0) of backpropagation.
+    At a kink (SELU, ReLU, leaky ReLU) small signals have a different factor, which `fixed_points`
+    reports.
 
     `second_moment` and `weight_gain` broadcast; errors as in `unit_map`.
 
@@ -169,10 +170,10 @@ def _finite(
     if low > -math.inf:
         bound += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
     if np.ma.is_masked(values):
-        raise InvalidValueError(name, "masked in part", bound, "fill or leave out what is masked")
+        raise InvalidValueError(name, "masked in part", bound, "fill or remove the masked values")
     try:
         array = np.asarray(values, dtype=np.float64)
-    # Whatever an array of another library raises, such as a tensor that requires a gradient.
+    # Arrays of other libraries raise errors of any kind, such as a tensor that requires a gradient.
     except Exception:  # noqa: BLE001
         raise InvalidValueError(name, values, bound) from None
     bad = ~(np.isfinite(array) & (array >= low) & (array <= high))
@@ -202,5 +203,5 @@ def require_bounded(mean: FloatArray, variance: FloatArray) -> None:
                 f"{name} of the pre-activations",
                 worst,
                 f"at most {largest:g}",
-                "beyond it no square fits a double: scale the inputs or weights down",
+                "larger values overflow when squared: scale the inputs or weights down",
             )

@@ -1,4 +1,4 @@
-"""Where a stack is going, in one record: the limit of its forward signal and its gradients."""
+"""The limit of a stack's forward signal and of its gradients, in one record."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from snstat.theory.ensemble import ensemble_image, find_ensemble, zero_slope
 from snstat.theory.linear import MARGINAL
 from snstat.theory.predict import Prediction
 
-# Second moments this close to a fixed point (relative) count as there.
+# A relative distance from a fixed point below which a second moment counts as equal to it.
 _ARRIVED = 1e-9
 
 
 def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
-    """Return what becomes of the stack's signal if it were continued, and of its gradients; None
-    for an activation that theory does not know at every size of signals.
+    """Return the limit of the stack's signal and its gradients if the stack were continued.
 
-    The limit is that of the map of the square layers, approached from the last second moment
-    predicted (before a last layer of another activation): q moves in one direction only, to the
-    next fixed point, to 0 or to infinity. Inputs too large for a prediction are where q comes from
-    infinity.
+    The limit is that of the map of the square layers, starting from the last predicted second
+    moment (before a last layer of another activation). q moves in one direction only: to the next
+    fixed point, to 0 or to infinity. If the inputs are too large for a prediction, q starts from
+    infinity. Returns None if the theory does not know the activation for signals of every size.
     """
     activation = resolve(stack.activation)
     gain, bias = stack.hidden_gain, stack.hidden_bias_std
@@ -37,7 +36,7 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
     hidden = stack.depth if stack.last is None else stack.depth - 1
     known = np.flatnonzero(np.isfinite(prediction.pre_second_moment))
     overflown = known.size == 0 or known[-1] < stack.depth
-    # Inputs that are 0, not only too small to be squared.
+    # The inputs are exactly 0, not just too small to square.
     if prediction.statistics["zero_samples"][0] == 1 and prediction.pre_second_moment[-1] == 0:
         zero = activation.function(np.zeros(1))[0] == 0
         if zero and bias == 0:
@@ -53,7 +52,7 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
         if stack.layer(hidden) != stack.square:
             q = gain * gain * float(prediction.statistics["second_moment"][hidden]) + bias * bias
         rises = ensemble_image(activation, q, gain * gain, bias) > q
-    if q == 0:  # of a signal too small to be squared
+    if q == 0:  # a signal too small to square
         rises = zero_slope(activation, gain * gain) > 1.0 + MARGINAL
     limit = _limit(search.fixed_points, q, gain * gain, bias * bias, rises=rises)
     if limit is None:
@@ -79,7 +78,7 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
 def _limit(
     points: tuple[FixedPoint, ...], q: float, square_gain: float, bias_square: float, *, rises: bool
 ) -> FixedPoint | None:
-    """Return the fixed point that q is at or moves to, None for infinity."""
+    """Return the fixed point that q is at or moves to, or None for infinity."""
     points = tuple(sorted(points, key=lambda point: point.second_moment))
     places = [square_gain * point.second_moment + bias_square for point in points]
     for place, point in zip(places, points, strict=True):
@@ -93,7 +92,7 @@ def _limit(
 
 
 def _exponential(logarithm: float) -> float | None:
-    """Return e to the `logarithm`: 0 or infinity out of range, None for NaN."""
+    """Return e to the `logarithm`: 0 or infinity when out of range, None for NaN."""
     if math.isnan(logarithm):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What the pictures of the maps show: moments on a grid, the correlation map as a curve."""
+"""Data for the plots of the maps: moments on a grid and the correlation map as a curve."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Interval = tuple[float, float]
 # Theorem 1 of the SNN paper: mean and variance of its domain.
 _DOMAIN = (-0.1, 0.1, 0.8, 1.5)
 _STEPS = 40
-# What a window shows beyond a fixed point that it was widened to, as a share of its width.
+# Margin beyond a fixed point that widened a window, as a share of the window's width.
 _MARGIN = 0.08
 
 
@@ -39,16 +39,17 @@ def map_field(
     columns: int = 25,
     rows: int = 25,
 ) -> MapField:
-    """Return a map on a `rows` × `columns` grid with its fixed points in view.
+    """Return a map on a `rows` × `columns` grid that includes its fixed points.
 
     `map` is "unit", which takes `weight_sum` (0) and `weight_square_sum` (1), or "ensemble", which
-    takes `weight_gain` (that of the activation's default initialiser) and `bias_std` (0); the unit
-    map where neither says which.
+    takes `weight_gain` (that of the activation's default initialiser) and `bias_std` (0). Without
+    `map` and without parameters of the ensemble map it is the unit map.
     The ranges default to the surroundings of the stable fixed point of positive variance, or to
-    means in [-1, 1] and variances in [0, 2] where there is none, widened to all other fixed points
-    but (0, 0), where no signal is left. Trajectories start at the corners and the middles of the
-    edges. `domain` is that of theorem 1, for the unit map of SELU with weights within it.
-    Raises as `fixed_points`, and InvalidValueError for an empty range.
+    means in [-1, 1] and variances in [0, 2] if there is none. They are widened to include all other
+    fixed points except (0, 0), where no signal is left. Trajectories start at the corners and the
+    midpoints of the edges. `domain` is that of theorem 1, for the unit map of SELU with weights
+    within it.
+    Raises the errors of `fixed_points`, and InvalidValueError for an empty range.
     """
     entry = resolve(activation)
     if map is None:
@@ -94,7 +95,7 @@ def _window(points: list[FixedPoint]) -> tuple[Interval, Interval]:
 
 
 def _widened(interval: Interval, values: list[float]) -> Interval:
-    """Return `interval`, on either side as it is or a little beyond the outermost of `values`."""
+    """Return `interval`, extended on each side to slightly beyond the outermost of `values`."""
     low, high = min(*interval, *values), max(*interval, *values)
     margin = _MARGIN * (high - low)
     return (
@@ -115,7 +116,7 @@ def _surroundings(points: list[FixedPoint]) -> tuple[Interval, Interval]:
 
 
 def _starts(means: FloatArray, variances: FloatArray) -> list[tuple[float, float]]:
-    """Return the corners and the middles of the edges of the grid."""
+    """Return the corners of the grid and the midpoints of its edges."""
     left, middle, right = means[0], (means[0] + means[-1]) / 2.0, means[-1]
     low, centre, high = variances[0], (variances[0] + variances[-1]) / 2.0, variances[-1]
     places = [(left, low), (middle, low), (right, low), (left, centre), (right, centre)]
@@ -133,9 +134,9 @@ def correlation_curve(
 ) -> CorrelationCurve:
     """Return the correlation map on [-1, 1] at one second moment q of the pre-activations.
 
-    q defaults to that of a fixed point, a stable one if there is one, and to 1 where there is
-    none but 0. The fixed points are those of this map of correlations, whether q is one of q → q'
-    or not; there are none where no signal is left. Raises as `correlation_map`.
+    q defaults to that of a fixed point, a stable one if there is one, and to 1 if 0 is the only
+    one. The fixed points are those of this correlation map, even if q is not a fixed point of
+    q → q'. There are none if no signal is left. Raises the errors of `correlation_map`.
     """
     entry = resolve(activation)
     parameters = {"weight_gain": weight_gain, "bias_std": bias_std}
@@ -153,8 +154,8 @@ def correlation_curve(
             entry, second_moment, weight_gain, bias_std, None if settled else image
         )
         if entry.odd and bias_std == 0:
-            # The map is odd, and so are its fixed points; no other map has any below 0, because
-            # the terms of its series in c are not negative.
+            # An odd map has odd fixed points. Other maps have none below 0, because the terms of
+            # their series in c are not negative.
             below = [replace(point, value=-point.value) for point in points_here if point.value > 0]
             points_here = (*reversed(below), *points_here)
     return CorrelationCurve(

@@ -1,4 +1,4 @@
-"""What the ensemble map predicts for every layer of a stack, at infinite width."""
+"""The prediction of the ensemble map for every layer of a stack, at infinite width."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from snstat.theory.dense import DenseStep
 from snstat.theory.linear import without_noise
 from snstat.theory.saturation import saturated_by_layer
 
-# Second moments that differ by less, relatively, are one.
+# Second moments with a relative difference below this count as equal.
 _ONE_SIZE = 1e-9
 
 
 class Statistics(Mapping[str, FloatArray]):
-    """The columns of statistics by name; those that need pairs of samples are made when first
-    asked for."""
+    """The columns of statistics by name. Those that need pairs of samples are computed on first
+    use."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Statistics(Mapping[str, FloatArray]):
         self._columns = {name: self._whole(name, column) for name, column in columns.items()}
 
     def _whole(self, name: str, column: FloatArray) -> FloatArray:
-        """Return the column with what is known of layer 0."""
+        """Return the column with the known value of layer 0."""
         silent_cosine = name == "cosine" and np.isnan(column).all()
         if name in self._inputs.keys() and not silent_cosine:  # noqa: SIM118  # no dict
             column[0] = self._inputs[name]
@@ -67,16 +67,16 @@ class Statistics(Mapping[str, FloatArray]):
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Theory of a stack; every array has shape (depth + 1,), NaN where there is none.
+    """Theory of a stack. Every array has shape (depth + 1,), NaN where there is no value.
 
     `statistics` maps each name of `results.STATISTICS` to its values. `pre_second_moment` and
     `misalignment` are q and 1 − c of the pre-activations, `growth` is χ = G²·E[φ'²] of the layer;
     all three are NaN at layer 0. `log_gradient` is the natural logarithm of the squared norm of
     ∂L/∂(layer output) over the same at the last layer.
-    `sample_second_moment` (depth + 1, classes) is q of samples by their norm, of which there are
-    `shares` (classes,): one class but for data whose samples differ in norm; the last one is then
-    the largest sample, counted elsewhere. What needs pairs of samples, `misalignment` and some of
-    the statistics, is computed when it is first asked for.
+    `sample_second_moment` (depth + 1, classes) is q for each class of samples of equal norm, and
+    `shares` (classes,) are the shares of samples in them. There is one class, except for data whose
+    samples differ in norm. The last class is then the largest sample, already counted in another
+    class. `misalignment` and the statistics that need pairs of samples are computed on first use.
     """
 
     statistics: Statistics
@@ -94,17 +94,17 @@ class Prediction:
 
     @cached_property
     def alone(self) -> Prediction:
-        """The same for what looks at one sample: its pairs are of a sample with itself."""
+        """The same prediction for a single sample: every pair is a sample with itself."""
         size = self.pre_second_moment.size
         nothing = PairStates(np.zeros(size), np.zeros(size), np.ones(size))
         return replace(self, pairs=lambda: nothing)
 
 
 def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
-    """Return what a batch of `batch` samples with the moments `inputs` becomes, layer by layer.
+    """Return the statistics of `batch` samples with the moments `inputs`, layer by layer.
 
-    Evaluation stops once the state repeats to rounding, so that depth costs little. Where the
-    signal is no longer a finite number, all further theory is NaN.
+    Evaluation stops when the state repeats to rounding, so depth costs little. From the layer where
+    the signal is no longer finite, all theory is NaN.
     """
     if inputs.norms is not None:
         return _of_classes(stack, batch, inputs, inputs.norms)
@@ -129,7 +129,7 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
     }
 
     alone = batch == 1 or _stays_zero(stack, inputs)
-    # Which units of other activations die needs no pairs to tell: none.
+    # For other activations the dead fraction needs no pairs: it is 0.
     flat = any(resolve(name).flat for name, _ in activations_of(stack))
     later: dict[str, Callable[[], FloatArray]] = {
         "variance_over_batch": lambda: (1.0 - 1.0 / batch) * pairs().gap,
@@ -149,7 +149,7 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
 
 
 def _of_classes(stack: Stack, batch: int, inputs: InputMoments, norms: NormClasses) -> Prediction:
-    """Return theory of samples that differ in norm, each class of which goes its own way."""
+    """Return the theory of samples that differ in norm, with each class computed separately."""
     states = follow_classes(stack, norms)
     columns = pooled(states, norms.samples, batch)
 
@@ -181,8 +181,7 @@ def _of_classes(stack: Stack, batch: int, inputs: InputMoments, norms: NormClass
 def _of_samples(
     stack: Stack, inputs: InputMoments, q: FloatArray, shares: FloatArray
 ) -> dict[str, Callable[[], FloatArray]]:
-    """Return what tells the shares of saturated units and of samples that are 0; q is (depth + 1,
-    classes)."""
+    """Return the shares of saturated units and of samples that are 0; q is (depth + 1, classes)."""
     norms, zeros = inputs.norms, float(inputs.silent)
     if norms is not None and norms.second_moment[0] == 0:
         zeros = norms.count[0] / norms.samples
@@ -193,7 +192,7 @@ def _of_samples(
         for name, layers in activations_of(stack):
             if float(resolve(name).function(np.zeros(()))) != 0:
                 share[layers] = 0.0
-        # What has left 0 does not come back to it.
+        # A sample that is no longer 0 does not return to 0.
         share[np.cumsum((share == 0) | (biases > 0)) > 0] = 0.0
         return share
 
@@ -207,11 +206,11 @@ def _dead_of_classes(
     stack: Stack, batch: int, norms: NormClasses, states: ClassStates, misalignment: FloatArray
 ) -> FloatArray:
     """Return the share of dead units of every layer, NaN where it depends on the size of samples:
-    unless flat parts are half-lines from 0, or all samples have one size."""
+    unless flat parts are half-lines from 0, or all samples have the same size."""
     counted = states.q[:, states.shares > 0]
     low, high = counted.min(axis=1), counted.max(axis=1)
     q = states.q @ states.shares
-    # At 0 ReLU is flat: a sample of zeros kills no unit and saves none.
+    # ReLU is flat at 0, so a sample of zeros does not change whether a unit is dead.
     zeros = norms.count[0] if norms.second_moment[0] == 0 else 0
     dead = _dead(stack, batch, q, misalignment)
     if zeros and batch == norms.samples:
@@ -237,7 +236,7 @@ def _prediction(
     slopes: FloatArray,
     shares: FloatArray,
 ) -> Prediction:
-    """Return the record of what is known; q and E[φ'²] are (depth + 1, classes)."""
+    """Return the record of the known values; q and E[φ'²] are (depth + 1, classes)."""
     growth = by_layer(stack, lambda layer: layer.square_gain) * (slopes @ shares)
     logs = _log_gradient(stack, slopes, shares)
     return Prediction(statistics, q @ shares, pairs, growth, logs, q, shares)
@@ -260,8 +259,10 @@ def _chains(stack: Stack, inputs: InputMoments) -> list[tuple[int, int, Chain]]:
 def _sizes(
     stack: Stack, chains: list[tuple[int, int, Chain]]
 ) -> tuple[list[DenseStep], npt.NDArray[np.intp]]:
-    """Return the steps that differ, and which of them, counted from 1, is that of layers
-    0..depth, (depth + 1,): 0 of the input, and from where the state overflows on."""
+    """Return the distinct steps, and for layers 0..depth the number of its step, (depth + 1,).
+
+    Steps are counted from 1. The number is 0 at the input and from where the state overflows.
+    """
     found: list[DenseStep] = []
     index = np.zeros(stack.depth + 1, dtype=np.intp)
     for first, count, chain in chains:
@@ -274,7 +275,7 @@ def _sizes(
 
 
 def _pairs(stack: Stack, chains: list[tuple[int, int, Chain]], gap: float) -> PairStates:
-    """Return what becomes of two samples that begin with this `gap`."""
+    """Return the states of two samples with this `gap` at the input."""
     columns = np.full((3, stack.depth + 1), math.nan)
     for first, count, chain in chains:
         steps = chain.pairs(gap).until(count)
@@ -294,10 +295,10 @@ def _input_gap(batch: int, inputs: InputMoments) -> float:
     if batch == 1:
         return 0.0
     from_variance = inputs.variance_over_batch * batch / (batch - 1)
-    if math.isnan(inputs.cosine):  # a sample is 0, which has a product with others, but no angle
+    if math.isnan(inputs.cosine):  # a sample of zeros has products with others, but no angle
         return 0.0 if math.isnan(from_variance) else from_variance
     from_cosine = inputs.second_moment * (1.0 - inputs.cosine)
-    # Equal unless samples differ in length, up to the rounding of a cosine near 1.
+    # Equal if samples have equal norm, up to the rounding of a cosine near 1.
     rounding = 1e-12 * inputs.second_moment
     return from_variance if abs(from_cosine - from_variance) <= rounding else from_cosine
 
@@ -325,8 +326,8 @@ def _dead(stack: Stack, batch: int, q: FloatArray, misalignment: FloatArray) -> 
 def _log_gradient(stack: Stack, derivative_square: FloatArray, shares: FloatArray) -> FloatArray:
     """Return ln(g_l/g_depth) of the squared norms g of the gradients of layer outputs.
 
-    They are γ_{l−1} = W_lᵀ (φ'(z_l) ∘ γ_l), so that g_{l−1} = G_l² E[φ'(z_l)²] g_l for one sample,
-    whatever the widths. `derivative_square` is (depth + 1, classes): g is the average over them.
+    The gradients are γ_{l−1} = W_lᵀ (φ'(z_l) ∘ γ_l), so g_{l−1} = G_l² E[φ'(z_l)²] g_l for one
+    sample at any width. `derivative_square` is (depth + 1, classes) and g is the average over them.
     """
     square_gain = by_layer(stack, lambda layer: layer.square_gain)
     own = np.zeros_like(derivative_square)  # ln g of each class

@@ -1,12 +1,12 @@
-"""What the statistics average to that are ratios, or compare samples: to first order in 1/width.
+"""Expected values of statistics that are ratios or compare samples, to first order in 1/width.
 
-With the state of `gram` after a layer (a and g for ½E(φ₁ ± φ₂)²) and c the cosine of infinite
+With the state of `gram` after a layer (a and g for ½E(φ₁ ± φ₂)²) and c the cosine at infinite
 width,
 
     variance over the batch   (1 − 1/B) gap (1 + b_g)
     cosine                    c + ½(1 − c²)(b_a − b_g − ½V_a + ½V_g − ½c(V_a + V_g − 2C) + cV_x)
 
-because the cosine is tanh of half of ln(a/g), but for lengths that differ. The kurtosis of all
+because, for samples of equal norm, the cosine is tanh of half of ln(a/g). The kurtosis of all
 activations of a layer is expanded in their first four pooled moments. Derived in
 docs/finite-width.md.
 """
@@ -29,11 +29,11 @@ from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 
 Columns = tuple[FloatArray, FloatArray]
-# What samples that are alike differ by in float32, relative.
+# The relative difference between equal samples in float32.
 _ROUNDING = 2.0**-21
-# Larger parts of the kurtosis are no longer of first order.
+# A relative change of the kurtosis above this is beyond first order.
 _LARGEST_SHIFT = 0.5
-# Kurtosis and sixth moment over the third power of the variance, of drawn inputs.
+# Kurtosis of drawn inputs → their sixth moment over the third power of the variance.
 _SIXTH = {3.0: 15.0, 1.8: 27.0 / 7.0}
 
 
@@ -45,7 +45,8 @@ def over_batch(prediction: Prediction, state: GramColumns) -> Columns:
 
 
 def _rounding(layers: int) -> FloatArray:
-    """Return how far float32 separates equal samples, squared: a rounding in every layer."""
+    """Return the squared relative distance that float32 rounding in every layer puts between equal
+    samples."""
     rounded: FloatArray = _ROUNDING**2 * np.arange(layers, dtype=np.float64)
     return rounded
 
@@ -53,11 +54,11 @@ def _rounding(layers: int) -> FloatArray:
 def cosine(
     prediction: Prediction, batch: int, state: GramColumns, square_error: FloatArray
 ) -> Columns:
-    """Return expectation and residual of the cosine; `square_error` is that of the second moment,
-    relative."""
+    """Return expectation and residual of the cosine; `square_error` is the relative residual of the
+    second moment."""
     theory = prediction.statistics
     c = theory["cosine"]
-    # 1 − c with all its digits.
+    # 1 − c at full precision.
     apart = theory["variance_over_batch"] / (1.0 - 1.0 / batch) / theory["second_moment"]
     free = apart * (1.0 + c)
     terms = (
@@ -70,7 +71,7 @@ def cosine(
         state.product_residual + np.abs(c) * square_error,
         apart * (state.residual + square_error),
     )
-    # Symmetry between the sum and the difference leaves nothing of any order.
+    # Where the sum and the difference are symmetric, the terms of every order are 0.
     leaning = np.abs(terms[0]) + np.abs(terms[1]) + np.abs(c) * state.spread
     return c + 0.5 * free * (
         terms[0] + terms[1] + terms[2] + terms[3]
@@ -93,7 +94,7 @@ def kurtosis(
             *(getattr(fluctuations, field.name) for field in fields(fluctuations)),
         ]
     )
-    # Settled layers are evaluated once.
+    # Equal layers are evaluated once.
     same = (state[:, 1:] == state[:, :-1]) | (np.isnan(state[:, 1:]) & np.isnan(state[:, :-1]))
     trusted = np.flatnonzero(fluctuations.variance <= LARGEST_VARIANCE)
     for layer in trusted.tolist():
@@ -108,7 +109,7 @@ def kurtosis(
 
 
 def _of_input(kurtosis: float, values: int) -> tuple[float, float]:
-    """Return those of so many independent values of a drawn input."""
+    """Return the expected kurtosis of `values` independent drawn inputs, and its residual."""
     if kurtosis == 3.0:
         return 3.0 * (values - 1.0) / (values + 1.0), 0.0
     sixth = _SIXTH[kurtosis]
@@ -141,7 +142,7 @@ def _of_layer(
     aligned = share - float(moments.misalignment[layer])
 
     def covariance(j: int, k: int) -> float:
-        """Of the deviations of the pooled means of y^j and y^k."""
+        """Return the covariance between the pooled means of y^j and y^k."""
         both = slopes[j] * slopes[k]
         own = (m[j + k] - m[j] * m[k] - 2.0 * pinned * share**2 * both) / width + both * variance
         if two is None:
@@ -167,7 +168,7 @@ def _of_layer(
 
 
 def _carried(one: KurtosisMoments, error: float, size: float) -> float:
-    """Return what the moments neglect of the kurtosis, relative."""
+    """Return the relative size of the terms that the moments neglect in the kurtosis."""
     factors = (4.0 * abs(one.moments[3]) / one.moments[4], 2.0, 1.0 / one.moments[4])
     return sum(
         factor * (abs(by_q.slope) * error + by_q.roughness * size)

@@ -1,4 +1,4 @@
-"""The share of units that are saturated: their slope is below a hundredth of the steepest."""
+"""The share of saturated units: |φ'| is less than a hundredth of its maximum."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ __all__ = ["SATURATED", "saturated_by_layer", "saturated_fraction", "saturates"]
 
 
 def saturated_fraction(activation: Activation, second_moment: FloatArray) -> FloatArray:
-    """Return P(|φ'(z)| < `SATURATED` max |φ'|) for z ~ N(0, q), q = `second_moment` of any shape;
-    NaN where that is NaN, and of activations that are not bounded."""
+    """Return P(|φ'(z)| < `SATURATED` max |φ'|) for z ~ N(0, q), q = `second_moment` of any shape.
+
+    NaN where `second_moment` is NaN, and for activations that are not bounded.
+    """
     from scipy.special import ndtr
 
     if not saturates(activation):
@@ -26,7 +28,7 @@ def saturated_fraction(activation: Activation, second_moment: FloatArray) -> Flo
     std = np.sqrt(second_moment)
     share, edges = np.zeros(np.shape(std)), tuple(_edges(activation))
     with np.errstate(divide="ignore", invalid="ignore"):
-        # Each part from the side on which it lies: small shares keep their digits.
+        # Measure each part from the side on which it lies, so that small shares keep their digits.
         for low, high in edges:
             near = low / std if low >= 0 else -high / std
             far = high / std if low >= 0 else -low / std
@@ -36,8 +38,11 @@ def saturated_fraction(activation: Activation, second_moment: FloatArray) -> Flo
 
 
 def saturated_by_layer(stack: Stack, second_moment: FloatArray, shares: FloatArray) -> FloatArray:
-    """Return the share of saturated units of every layer, (depth + 1,), NaN where not known: the
-    average by `shares` (classes,) over samples with q = `second_moment` (depth + 1, classes)."""
+    """Return the share of saturated units of every layer, (depth + 1,), NaN where not known.
+
+    It is the average with weights `shares` (classes,) over samples with q = `second_moment`
+    (depth + 1, classes).
+    """
     found = np.full(stack.depth + 1, math.nan)
     for name, layers in activations_of(stack):
         found[layers] = saturated_fraction(resolve(name), second_moment[layers]) @ shares
@@ -45,6 +50,6 @@ def saturated_by_layer(stack: Stack, second_moment: FloatArray, shares: FloatArr
 
 
 def _edges(activation: Activation) -> Iterator[tuple[float, float]]:
-    """Yield the intervals on which φ' is below its hundredth, none of them across 0."""
+    """Yield the intervals on which |φ'| is less than a hundredth of its maximum, split at 0."""
     for low, high in level_parts(activation):
         yield from ((low, 0.0), (0.0, high)) if low < 0 < high else ((low, high),)

@@ -1,13 +1,13 @@
-"""How likely a whole layer outputs 0 for every sample, after which nothing comes back.
+"""The probability that a whole layer outputs 0 for every sample, so that the signal is lost.
 
 A unit of a layer of width n is 0 for a whole batch with probability D (the orthant probability of
-`dead`). Given the activations before it, the units of a layer are independent, so that all of them
-are 0 with probability Dⁿ, and layers 1 to l bring about silence with probability 1 − Π(1 − Dⁿ).
+`dead`). Given the activations before it, the units of a layer are independent. All of them are 0
+with probability Dⁿ, so some layer from 1 to l is silent with probability 1 − Π(1 − Dⁿ).
 
-With one sample D is 1/2 for ReLU, whatever the network: the formula is exact. With more samples it
-is that of infinite width, where samples become alike more slowly than in a narrow network: too
-low. One sample alone is 0 at least as often as all of them are, so that 1 − Π(1 − 2⁻ⁿ) is a bound
-from above.
+With one sample D is 1/2 for ReLU in any network, so the formula is exact. With more samples D is
+that of infinite width, where samples become alike more slowly than in a narrow network, so the
+result is too low. One sample alone is 0 at least as often as all of them are, so 1 − Π(1 − 2⁻ⁿ) is
+an upper bound.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from snstat.network.stack import Stack
 from snstat.theory.by_layer import activations_of, by_layer, units
 from snstat.theory.predict import Prediction
 
-# Probabilities that differ by less than this are not told apart.
+# Probabilities below this count as 0.
 NEGLIGIBLE = 1e-12
 
 
@@ -32,10 +32,10 @@ NEGLIGIBLE = 1e-12
 class Silence:
     """Probabilities that some layer up to this one outputs 0 for every sample.
 
-    Both are arrays (depth + 1,): `share` that of wide layers, exact for one sample of ReLU, NaN
-    where theory is missing, and `most` a bound from above at any width. `lasting` tells whether
-    all later layers are then 0 too: without biases, where φ(0) = 0. Elsewhere all samples are
-    alike from there on.
+    Both are arrays (depth + 1,). `share` is that of wide layers, exact for one sample of ReLU, NaN
+    where theory is missing. `most` is an upper bound at any width. `lasting` tells whether all
+    later layers are then 0 too, as without biases where φ(0) = 0. Otherwise all samples are equal
+    from that layer on.
     """
 
     share: FloatArray
@@ -44,11 +44,10 @@ class Silence:
 
 
 def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
-    """Return how likely networks of `stack` have fallen silent for a batch of `batch` samples.
+    """Return the probability that networks of `stack` are silent for a batch of `batch` samples.
 
-    `prediction` is theory of at least the layers of the stack. Both probabilities are 0 for
-    activations that are nowhere exactly 0 but at single points, and `share` is where `most` is
-    negligible.
+    `prediction` covers at least the layers of the stack. Both probabilities are 0 for activations
+    that are exactly 0 only at single points. `share` is 0 where `most` is negligible.
     """
     at_zero = float(resolve(stack.activation).function(np.zeros(())))
     biased = bool(np.nansum(by_layer(stack, lambda layer: layer.bias_std)) > 0)
@@ -56,7 +55,7 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
     half, widths = np.zeros(stack.depth + 1), units(stack)
     for name, layers in activations_of(stack):
         resting = _where_zero(resolve(name))
-        # A half-line that ends at 0 holds half of any symmetric distribution, others less.
+        # A half-line that ends at 0 has probability ½ under any symmetric law, others have less.
         one_sided = all(high <= 0 for _, high in resting) or all(low >= 0 for low, _ in resting)
         half[layers] = (0.5 if one_sided else 1.0) if resting else 0.0
     most = _accumulated(half, widths)
@@ -78,11 +77,11 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
 def dead_with_silence(
     stack: Stack, batch: int, prediction: Prediction, dead: FloatArray, neglected: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the expected dead fraction and what it neglects, networks that are silent included.
+    """Return the expected dead fraction and its residual, with silent networks included.
 
-    `dead` and `neglected`, both (depth + 1,), are those of a network whose layer before still
-    speaks. In a silent network all units are dead where φ'(0) is 0 and none where it is not. NaN
-    where silence does not last, which is of importance to narrow networks only.
+    `dead` and `neglected`, both (depth + 1,), are those of a network whose previous layer is not
+    silent. In a silent network all units are dead if φ'(0) = 0 and none if not. The result is NaN
+    where silence does not last, which matters only for narrow networks.
     """
     found = silence(stack, batch, prediction)
     before, most = (np.concatenate([[0.0], array[:-1]]) for array in (found.share, found.most))
@@ -98,7 +97,7 @@ def dead_with_silence(
 
 
 def always_half(activation: Activation) -> bool:
-    """Return whether a unit is dead for one sample with probability 1/2, whatever the network."""
+    """Return whether a unit is dead for one sample with probability 1/2 in any network."""
     return activation.flat in (((-math.inf, 0.0),), ((0.0, math.inf),))
 
 
@@ -113,7 +112,7 @@ def _where_zero(activation: Activation) -> tuple[tuple[float, float], ...]:
 
 
 def _accumulated(units: FloatArray, widths: FloatArray) -> FloatArray:
-    """Return 1 − Π(1 − units^width) over layers up to each, (depth + 1,)."""
+    """Return 1 − Π(1 − units^width) over the layers up to each layer, (depth + 1,)."""
     with np.errstate(divide="ignore", under="ignore"):
         gone: FloatArray = -np.expm1(np.cumsum(np.log1p(-(units**widths))))
     return gone + 0.0

@@ -1,4 +1,4 @@
-"""SELU parameters for a wanted fixed point (Klambauer et al., arXiv:1706.02515, section 1)."""
+"""SELU parameters for a given fixed point (Klambauer et al., arXiv:1706.02515, section 1)."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def solve_selu(
     weight_sum: float = 0.0,
     weight_square_sum: float = 1.0,
 ) -> tuple[float, float]:
-    """Return the (alpha, lambda), both positive, with which SELU's unit map has this fixed point.
+    """Return the positive (alpha, lambda) for which SELU's unit map has this fixed point.
 
     With p = max(z, 0) and n = 1 − eᶻ for z < 0 (0 above), φ = λ(p − αn) and pn = 0, so that
-    E φ/√E[φ²] = (E p − α E n)/√(E[p²] + α² E[n²]): a decreasing function of α alone, between
-    E p/√E[p²] at α = 0 and −E n/√E[n²] at infinity. λ follows from the scale.
+    E φ/√E[φ²] = (E p − α E n)/√(E[p²] + α² E[n²]). This is a decreasing function of α alone,
+    between E p/√E[p²] at α = 0 and −E n/√E[n²] at infinity. λ follows from the scale.
 
-    Raises NoSolutionError where no positive pair exists, InvalidValueError for arguments that are
+    Raises NoSolutionError if no positive pair exists, and InvalidValueError for arguments that are
     not finite, a variance that is not positive or a negative square sum.
     """
     mean, variance = number("mean", mean), number("variance", variance, 0.0)
@@ -60,14 +60,14 @@ def solve_selu(
     weight_square_sum = number("weight_square_sum", weight_square_sum, 0.0)
     if variance == 0:
         raise InvalidValueError(
-            "variance", variance, "above 0", "variance 0 does not determine alpha and lambda"
+            "variance", variance, "above 0", "a variance of 0 does not determine alpha and lambda"
         )
     pre_mean, pre_variance = mean * weight_sum, variance * weight_square_sum
     require_bounded(np.array(pre_mean), np.array(pre_variance))
     if pre_variance == 0:
         raise NoSolutionError(
-            f"weight_square_sum is {weight_square_sum:g}: units without variance in their "
-            "pre-activations have none in their output; raise it above 0"
+            f"weight_square_sum is {weight_square_sum:g}: pre-activations without variance give "
+            "outputs without variance; raise it above 0"
         )
     positive = float(moments(resolve("relu"), pre_mean, pre_variance)[0])
     positive_square = float(second_moment(resolve("relu"), pre_mean, pre_variance))
@@ -96,11 +96,11 @@ def solve_selu(
 
 
 def _alpha(ratio: float, p: float, pp: float, n: float, nn: float) -> float:
-    """Solve (p − αn)/√(pp + α²nn) = ratio for α > 0: the square of it is quadratic in α."""
+    """Solve (p − αn)/√(pp + α²nn) = ratio for α > 0. Its square is quadratic in α."""
     square = ratio * ratio
     constant, middle, leading = p * p - square * pp, p * n, n * n - square * nn
-    # Of the two roots, the one with p − αn of the sign of the ratio.
-    # The discriminant, middle² − constant·leading, with what cancels left out.
+    # Take the root at which p − αn has the sign of the ratio.
+    # The discriminant is middle² − constant·leading without the terms that cancel.
     root = abs(ratio) * math.sqrt(max(p * p * nn + n * n * pp - square * pp * nn, 0.0))
     if ratio <= 0:
         return (middle + root) / leading

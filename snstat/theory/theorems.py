@@ -2,8 +2,8 @@
 
 Klambauer et al., arXiv:1706.02515, theorems 1 to 3. The image depends on (m, v) = (mean·weight_sum,
 variance·weight_square_sum) alone. For given m and v every quantity examined is monotone in the
-variance (and the singular value in the weights), so that a dense grid of (m, v) with the variance
-at an end of its range covers the four coordinates; each extreme value found is then refined by
+variance (and the singular value in the weights). A dense grid of (m, v) with the variance at an end
+of its range therefore covers the four coordinates. Each extreme value found is then refined by
 local maximisation over all four.
 """
 
@@ -26,7 +26,7 @@ _STARTS = 3
 
 COORDINATES = ("mean", "weight_sum", "variance", "weight_square_sum")
 Interval = tuple[float, float]
-# Quantities of points (n, 4), columns as COORDINATES → (n,).
+# A quantity maps points (n, 4), with columns as in COORDINATES, to (n,).
 Quantity = Callable[[FloatArray], FloatArray]
 
 
@@ -112,7 +112,7 @@ _THEOREMS = (
 def theorem_domain(
     mean: float, variance: float, *, weight_sum: float, weight_square_sum: float
 ) -> str | None:
-    """Return the number of the theorem whose domain holds this point ("1", "2", "3"), or None."""
+    """Return the number of the theorem ("1", "2", "3") whose domain holds this point, or None."""
     point = (mean, weight_sum, variance, weight_square_sum)
     for theorem in _THEOREMS:
         bounds = theorem.domain.values()
@@ -122,7 +122,7 @@ def theorem_domain(
 
 
 def verify_theorems() -> list[TheoremResult]:
-    """Return the four theorem domains with the extreme values found in them and where."""
+    """Return the four theorem domains with the extreme values found in them and their positions."""
     return [_verify(theorem) for theorem in _THEOREMS]
 
 
@@ -149,8 +149,11 @@ def _verify(theorem: _Theorem) -> TheoremResult:
 
 
 def _grid(domain: Mapping[str, Interval], sign: float) -> FloatArray:
-    """Return points (n, 4) on a grid of (m, v), the variance as low as it can be for a maximum
-    (then the square sum, which multiplies derivatives, is as high), as high for a minimum."""
+    """Return points (n, 4) on a grid of (m, v).
+
+    For a maximum the variance is as low as possible, so that the square sum, which multiplies
+    derivatives, is as high as possible. For a minimum the variance is as high as possible.
+    """
     means, weights, variances, squares = domain.values()
     weight = weights[1]
     mean = np.linspace(*means, _MEANS)
@@ -170,7 +173,7 @@ def _grid(domain: Mapping[str, Interval], sign: float) -> FloatArray:
 def _climb(
     quantity: Quantity, sign: float, start: FloatArray, domain: Mapping[str, Interval]
 ) -> tuple[FloatArray, float, int]:
-    """Return the best point in the box reached from `start`, its signed value, the evaluations."""
+    """Return the best point reached in the box, its signed value and the number of evaluations."""
     from scipy.optimize import minimize
 
     low, high = np.array(list(domain.values())).T

@@ -20,27 +20,27 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.results import FixedPoint
 from snstat.theory.linear import fixed_point_record, is_neutral, stable_first
 
-# The grid: means ±sinh-spaced up to 1e4, logarithms of the variance from 1e-10 to 1e8.
+# The grid has sinh-spaced means up to ±1e4, and log variances from 1e-10 to 1e8.
 _MEAN_REACH, _MEAN_POINTS = math.asinh(1e4), 75
 _LOG_VARIANCES = np.linspace(math.log(1e-10), math.log(1e8), 70)
 _LINE_POINTS = 20_001
 _ROUNDING = 2e-14
-# A fixed point is isolated where det(J − 1) is not 0; less than this is none or a line of them.
+# A fixed point is isolated if |det(J − 1)| exceeds this. Otherwise it may be part of a line.
 _ISOLATED = 1e-9
 _SAME = 1e-7
-# How far along a suspected line of fixed points to look, relative to the variance.
+# Distance to look along a suspected line of fixed points, relative to the variance.
 _EXCURSION = 0.1
 _NEWTON_STEPS, _CONVERGED = 40, 1e-11
-# Neutral points: how far from them to look, in how many layers, and what counts as motion.
+# For neutral points: distances at which to start, number of layers, and what counts as motion.
 _REACHES, _SETTLING, _MOVES = (0.01, 0.1, 0.5), 6, 1e-9
-# Distances below this, against the first, have arrived.
+# Distances below this, relative to the first, count as arrived.
 _NOISE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class UnitSearch:
-    """Isolated fixed points, whether others form a line, what infinity does: "grows" (attracts),
-    "returns" or "keeps"."""
+    """The isolated fixed points, whether others form a line, and the behaviour at infinity:
+    "grows" (infinity attracts), "returns" or "keeps"."""
 
     fixed_points: tuple[FixedPoint, ...]
     continuum: bool
@@ -62,22 +62,24 @@ class _Unit:
         mean, variance = np.asarray(mean), np.asarray(variance)
         inner = jacobian(self.activation, mean * self.weight_sum, variance * self.weight_square_sum)
         scale = np.array([self.weight_sum, self.weight_square_sum])
-        # Where a factor is 0, so is the column, be its slope infinite.
+        # Where a factor is 0 its column is 0 too, even if the slope is infinite.
         return np.where(scale == 0, 0.0, inner * np.where(scale == 0, 1.0, scale))
 
     def mean_rate(self, mean: float) -> float:
-        """Return by what the distance to a fixed mean grows in a layer at variance 0, on the side
-        where it grows fastest: the sides of a kink have slopes of their own."""
+        """Return the growth per layer of the distance to a fixed mean at variance 0.
+
+        The two sides of a kink have different slopes; the side that grows faster counts.
+        """
         left, right = (float(s) for s in one_sided_slopes(self.activation, mean * self.weight_sum))
         if self.weight_sum < 0:
             left, right = right, left
         below, above = self.weight_sum * left, self.weight_sum * right
-        if below < 0 and above < 0:  # every layer changes sides
+        if below < 0 and above < 0:  # the sign of the distance alternates from layer to layer
             return math.sqrt(below * above)
         return max(below, above)
 
     def gradient_growth(self, mean: float, variance: float) -> float:
-        """Return τ E[φ'(z)²], at variance 0 its limit from above, as the Jacobian is."""
+        """Return τ E[φ'(z)²]; at variance 0 it is the limit from above, as for the Jacobian."""
         pre_mean, pre_variance = mean * self.weight_sum, variance * self.weight_square_sum
         if pre_variance == 0:
             left, right = one_sided_slopes(self.activation, pre_mean)
@@ -89,8 +91,8 @@ class _Unit:
 def find_unit(activation: Activation, weight_sum: float, weight_square_sum: float) -> UnitSearch:
     """Return the isolated fixed points with |mean| up to 1e4, stable ones first.
 
-    Variance 0 is searched on its own line; elsewhere every cell of a grid in which both residuals
-    change sign, or nearly do, starts a Newton iteration.
+    Variance 0 is searched separately on its own line. Elsewhere every cell of a grid in which both
+    residuals change sign, or nearly do, starts a Newton iteration.
     """
     unit = _Unit(activation, weight_sum, weight_square_sum)
     still, line = _without_variance(unit)
@@ -127,24 +129,25 @@ def _without_variance(unit: _Unit) -> tuple[list[float], bool]:
     moving = np.abs(values) > _ROUNDING * np.abs(means)
     moving[_LINE_POINTS // 2] = values[_LINE_POINTS // 2] != 0
     kept = np.flatnonzero(moving)
-    # Far from 0 many activations equal their asymptote to rounding: that is no line.
+    # Far from 0 many activations equal their asymptote to rounding, which does not make a line.
     near = (np.abs(means) > 0.5) & (np.abs(means) < 2.0)
     line = bool((~moving & near).any())
     roots = []
     for left, right in pairwise(kept.tolist()):
-        if right - left > 3:  # a run of fixed points, no root
+        if right - left > 3:  # a run of fixed points rather than a root
             continue
         if (values[left] > 0) != (values[right] > 0):
             root = brentq(excess, means[left], means[right], xtol=1e-15, rtol=1e-14)
             roots.append(0.0 if excess(0.0) == 0 and abs(root) < 1e-9 else root)
     beside = moving[[_LINE_POINTS // 2 - 1, _LINE_POINTS // 2 + 1]]
     if excess(0.0) == 0 and 0.0 not in roots and beside.all():
-        roots.append(0.0)  # between two sides that move the same way
+        roots.append(0.0)  # a root where both sides move in the same direction
     return roots, line
 
 
 def _starts(unit: _Unit) -> tuple[FloatArray, FloatArray]:
-    """Return starting points, mean and log variance, each (starts,): centres of promising cells."""
+    """Return starting points, mean and log variance, each (starts,): the centres of cells that may
+    hold a root."""
     means = np.sinh(np.linspace(-_MEAN_REACH, _MEAN_REACH, _MEAN_POINTS))
     if unit.weight_square_sum == 0:
         return np.empty(0), np.empty(0)
@@ -161,10 +164,10 @@ def _starts(unit: _Unit) -> tuple[FloatArray, FloatArray]:
 
 
 def _changes(values: FloatArray) -> npt.NDArray[np.bool_]:
-    """Return which cells of a grid, or their neighbours, hold both signs."""
+    """Return which cells of a grid contain both signs, themselves or in a neighbouring cell."""
     corners = np.stack([values[:-1, :-1], values[1:, :-1], values[:-1, 1:], values[1:, 1:]])
     mixed = (corners.min(axis=0) <= 0) & (corners.max(axis=0) >= 0)
-    # One cell more on every side: level lines curve within a cell.
+    # Add one cell on every side, because level lines curve within a cell.
     wide = np.pad(mixed, 1)
     result: npt.NDArray[np.bool_] = np.logical_or.reduce(
         [
@@ -177,7 +180,7 @@ def _changes(values: FloatArray) -> npt.NDArray[np.bool_]:
 
 
 def _newton(unit: _Unit, mean: FloatArray, log_variance: FloatArray) -> list[tuple[float, float]]:
-    """Return where damped Newton steps in (mean, log variance) from all the starts converge."""
+    """Return where damped Newton steps in (mean, log variance) converge from all the starts."""
     done: list[tuple[float, float]] = []
     for _ in range(_NEWTON_STEPS if mean.size else 0):
         variance = np.exp(log_variance)
@@ -213,7 +216,7 @@ def _close(first: tuple[float, float], second: tuple[float, float]) -> bool:
 
 
 def _on_line(unit: _Unit, mean: float, variance: float, matrix: FloatArray) -> bool:
-    """Return whether the fixed points go on in the direction that the Jacobian leaves alone."""
+    """Return whether the fixed points continue in the neutral direction of the Jacobian."""
     if abs(np.linalg.det(matrix - np.eye(2))) > _ISOLATED:
         return False
     direction = np.linalg.svd(matrix - np.eye(2))[2][1]
@@ -228,7 +231,7 @@ def _on_line(unit: _Unit, mean: float, variance: float, matrix: FloatArray) -> b
 
 
 def _rounded(unit: _Unit, mean: float, variance: float) -> tuple[float, float]:
-    """Return the point, or that of 12 digits nearest to it if it is as good a fixed point."""
+    """Return the point rounded to 12 digits if it is as good a fixed point, else the point."""
     scale = math.hypot(mean, math.sqrt(variance))
     short_mean, short_variance = float(f"{mean:.12g}"), float(f"{variance:.12g}")
     if abs(mean) <= _ROUNDING * scale:
@@ -246,9 +249,9 @@ def _record(unit: _Unit, mean: float, variance: float) -> FixedPoint:
     matrix = unit.jacobian(mean, variance)
     if np.isfinite(matrix).all():
         first, second = (complex(value) for value in np.linalg.eigvals(matrix))
-    else:  # variance 0 at a kink: the mean does not feed the variance, the matrix is triangular
+    else:  # variance 0 at a kink: the mean does not affect the variance, so J is triangular
         first, second = complex(matrix[0, 0]), complex(matrix[1, 1])
-        if abs(first) <= 1.0 < (rate := unit.mean_rate(mean)):  # on one of the sides
+        if abs(first) <= 1.0 < (rate := unit.mean_rate(mean)):  # unstable on one of the sides
             first = complex(rate)
     growth = unit.gradient_growth(mean, variance)
     neutral = is_neutral(max(abs(first), abs(second)))
@@ -259,8 +262,11 @@ def _record(unit: _Unit, mean: float, variance: float) -> FixedPoint:
 
 
 def _approached(unit: _Unit, mean: float, variance: float) -> bool:
-    """Return whether nearby points come closer, the nearest ones on which rounding does not
-    decide; equally far ones do not."""
+    """Return whether nearby points come closer to this one.
+
+    The nearest points decide for which the motion exceeds rounding. Points that keep their distance
+    do not count as coming closer.
+    """
     std = math.sqrt(variance)
     size = math.hypot(mean, std) or 1.0
     signs = np.array([(m, s) for m in (-1, 0, 1) for s in (-1, 0, 1) if (m, s) != (0, 0)])
@@ -274,7 +280,7 @@ def _approached(unit: _Unit, mean: float, variance: float) -> bool:
                 at_mean, at_variance = unit.image(at_mean, at_std**2)
                 at_std = np.sqrt(at_variance)
             distances.append(np.hypot(at_mean - mean, at_std - std))
-        # Settled: what is left moves along the neutral direction.
+        # After settling, what is left moves along the neutral direction.
         first, last = distances[0], distances[-1]
         if (np.abs(last - first) > _MOVES * first).any():
             return bool((last <= first * (1.0 - _MOVES) + _NOISE * reach * size).all())
@@ -282,8 +288,8 @@ def _approached(unit: _Unit, mean: float, variance: float) -> bool:
 
 
 def _at_infinity(unit: _Unit, *, continuum: bool) -> str:
-    """Return what 30 layers do to very large signals: "grows" if any is larger, "keeps" if any
-    of a continuum is as large, else "returns"."""
+    """Return what 30 layers do to very large signals: "grows" if any is larger, "keeps" if there is
+    a continuum and any is as large, else "returns"."""
     size, kept = 1e8, False
     for start in ((size, 0.0), (-size, 0.0), (0.0, size**2), (size, size**2)):
         mean, variance = start

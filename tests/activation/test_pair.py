@@ -141,7 +141,7 @@ def test_theory_is_missing_where_it_cannot_be_computed(pair):
         assert np.isnan(run.statistics[name].theory[1:-1]).all()
     assert run.outlook is None
     assert "SN501" not in [finding.code for finding in snstat.check(pair, **_forward()).findings]
-    with pytest.raises(InvalidValueError, match="known to theory"):
+    with pytest.raises(InvalidValueError, match="known to the theory"):
         snstat.fixed_points(pair)
 
 
