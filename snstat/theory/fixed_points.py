@@ -131,7 +131,10 @@ def _map_of_target(activation: str, chosen: str | None) -> str:
         )
     if chosen == "ensemble":
         raise InvalidValueError(
-            "map", chosen, "unit, or left out, with a target", "a target is a fixed point of the unit map"
+            "map",
+            chosen,
+            "unit, or left out, with a target",
+            "a target is a fixed point of the unit map",
         )
     return "unit" if chosen is None else chosen
 
