@@ -625,7 +625,7 @@ def test_a_histogram_shows_the_law_with_its_atoms_and_marks_what_it_cuts() -> No
     words = words_of(figure)
     assert {
         "theory at infinite width", "probability of a single value",
-        "cut here: higher than the page", "0.25",
+        "peak cut off", "0.25",
     } <= words  # fmt: skip
     assert "Gaussian of the same mean and variance" not in words
     curves = [line for line in axes.lines if len(line.get_xdata()) == law.shape[1]]

@@ -1,7 +1,7 @@
-"""Results as figures fit for a paper; matplotlib is imported when one is drawn.
+"""Figures of results, ready for a paper. Matplotlib is imported when a figure is drawn.
 
-`draw_*` take records and return a `matplotlib.figure.Figure`; `save_figure` writes one, the same
-bytes every time.
+`draw_*` functions take records and return a `matplotlib.figure.Figure`. `save_figure` writes one;
+equal figures give equal bytes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands at the foot of a figure: the network, the trials and the seed."""
+"""Captions of figures: the network, the trials and the seed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run_caption(runs: Sequence[Run]) -> str:
-    """Return what all of `runs` share of their network and their sampling."""
+    """Return the parts of the description that all `runs` share."""
     lines = [
         [
             *stack_words(run.stack).split(SEPARATOR),
@@ -28,8 +28,8 @@ def run_caption(runs: Sequence[Run]) -> str:
 
 
 def run_labels(runs: Sequence[Run]) -> list[str]:
-    """Return a name for each run that tells it from the others: its activation, and what else
-    differs."""
+    """Return a label for each run: its activation, and what else distinguishes it from the
+    others."""
     names = labels(runs)
     if "activation" in differences(runs):
         return names

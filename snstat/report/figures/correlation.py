@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from snstat.results import CorrelationCurve
 
-# More curves than these get axes of their own, so many side by side, each so many inches high.
+# More curves than these get separate axes: this many side by side, each this many inches high.
 MOST_OVERLAID = 7
 ACROSS = 4
 SMALL = 2.2
-# Points: a marker, and how far apart markers of one fixed point stand.
+# In points: the size of a marker, and the distance between markers of one fixed point.
 MARK, APART = 7.0, 8.0
-# Fixed points this close stand at one place.
+# Fixed points this close count as equal.
 SAME = 1e-6
 
 
@@ -39,10 +39,10 @@ def draw_correlation(
     style: str = "light",
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Return the correlation of two inputs after one layer over that before it.
+    """Return a figure of the correlation of two inputs after one layer against that before it.
 
-    Fixed points are filled when stable, open when not; those of several curves at one place stand
-    side by side across the diagonal. More than seven curves are drawn on axes of their own.
+    Stable fixed points are filled, others are open. Equal fixed points of several curves are drawn
+    side by side across the diagonal. More than seven curves get separate axes.
     `size` is (width, height) in inches. Raises UnknownNameError for an unknown style.
     """
     look = style_named(style)
@@ -71,7 +71,7 @@ def _small_multiples(
     look: Style,
     size: tuple[float, float] | None,
 ) -> Figure:
-    """Return a figure with axes of its own for each curve."""
+    """Return a figure with separate axes for each curve."""
     rows = -(-len(curves) // ACROSS)
     figure = page(WIDTH * 1.2, rows * SMALL + 0.7, size)
     grid = figure.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False)
@@ -108,7 +108,7 @@ def _draw(
                 near[0].append(mark)
             else:
                 places.append([mark])
-    # Marks in the corners keep clear of the frame and its labels.
+    # Room for markers in the corners, clear of the frame and its labels.
     room = 0.05 * (1 - low)
     axes.set_xlim(low - room, 1 + room)
     axes.set_ylim(low - room, 1 + room)
@@ -118,7 +118,7 @@ def _draw(
 
 
 def _draw_marks(axes: Axes, place: Sequence[tuple[float, bool, Series]], look: Style) -> None:
-    """Draw the fixed points of one place, in a row across the diagonal."""
+    """Draw equal fixed points in a row across the diagonal."""
     from matplotlib.transforms import ScaledTranslation
 
     figure = axes.get_figure(root=True)
@@ -140,7 +140,7 @@ def _draw_marks(axes: Axes, place: Sequence[tuple[float, bool, Series]], look: S
 
 
 def _names(curves: Sequence[CorrelationCurve], looks: Sequence[Series]) -> list[Any]:
-    """Return a legend's entry for each curve."""
+    """Return a legend entry for each curve."""
     from matplotlib.lines import Line2D
 
     return [
@@ -153,7 +153,7 @@ def _names(curves: Sequence[CorrelationCurve], looks: Sequence[Series]) -> list[
 
 
 def _meanings(look: Style) -> list[Any]:
-    """Return a legend's entries for what holds of every curve."""
+    """Return the legend entries that apply to all curves."""
     from matplotlib.lines import Line2D
 
     dot: dict[str, Any] = {"linestyle": "", "marker": "o", "color": look.ink, "markersize": 6}
@@ -165,7 +165,7 @@ def _meanings(look: Style) -> list[Any]:
 
 
 def _label(curve: CorrelationCurve) -> str:
-    """Return what the curve was computed for."""
+    """Return the label of a curve: its activation and parameters."""
     text = f"{display_name(curve.activation)}\ngain {curve.weight_gain:.4g}"
     if curve.bias_std:
         text += f", bias std {curve.bias_std:.4g}"

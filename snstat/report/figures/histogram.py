@@ -1,4 +1,4 @@
-"""Activation densities layer by layer, as ridges beside their law at infinite width."""
+"""Activation densities layer by layer, as ridges beside theory at infinite width."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from snstat.results import Densities, FloatArray
 
-# Inches for each ridge, at most and at least, and the height that a figure outgrows only where its
+# Inches for each ridge, at most and at least, and the height that a figure exceeds only if its
 # ridges need it.
 ROOMY, TIGHT = 0.55, 0.19
 PAGE = 9.0
-# The input and 100 layers: a picture of 20 inches.
+# The input and 100 layers: a figure of 20 inches.
 MOST_RIDGES = 101
 # Variances that differ by more than this factor cannot share an axis.
 APART = 9.0
@@ -43,13 +43,13 @@ def draw_histogram(
     caption: bool = True,
     size: tuple[float, float] | None = None,
 ) -> Figure:
-    """Return one ridge for every layer of `densities`, the first at the top.
+    """Return a figure with one ridge for every layer of `densities`, the first at the top.
 
-    Filled ridges are the measured densities, solid lines the law of the activations at infinite
-    width and dashed ones, where that is not known, the Gaussian of the measured mean and variance.
-    A value with a probability of its own, such as ReLU's 0, is a stem whose height is that
-    probability: measured as a marker, by the law as a bar across. Where scales differ widely every
-    ridge is drawn over its own standard deviations. `size` is (width, height) in inches. Raises
+    Filled ridges are measured densities and solid lines are densities at infinite width. Where
+    those are unknown, dashed lines are the Gaussian of the measured mean and variance. A value with
+    positive probability, such as ReLU's 0, is a stem with that height: a marker for the measured
+    probability, a horizontal bar for that at infinite width. If scales differ widely, every ridge
+    is in units of its own standard deviation. `size` is (width, height) in inches. Raises
     UnknownNameError for an unknown style.
     """
     look = style_named(style)
@@ -85,13 +85,13 @@ def draw_histogram(
 
 
 def _scales_differ(densities: Densities) -> bool:
-    """Return whether one axis in the activations' own units would hide some layers."""
+    """Return whether a common axis would hide some layers."""
     known = densities.variance[np.isfinite(densities.variance) & (densities.variance > 0)]
     return bool(known.size and known.max() / APART > known.min())
 
 
 def _typical_height(densities: Densities, *, scaled: bool) -> float:
-    """Return the height that a ridge of ordinary shape reaches: the Gaussians' median peak."""
+    """Return the height of a typical ridge: the median peak of the Gaussians."""
     if scaled:
         return 1 / math.sqrt(2 * math.pi)
     variance: FloatArray = densities.variance
@@ -100,7 +100,7 @@ def _typical_height(densities: Densities, *, scaled: bool) -> float:
 
 
 def _legend(figure: Figure, look: Style, drawn: set[str], *, grow: bool) -> None:
-    """Put above the ridges what of their parts was drawn."""
+    """Put a legend of the parts that were drawn above the ridges."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -113,6 +113,6 @@ def _legend(figure: Figure, look: Style, drawn: set[str], *, grow: bool) -> None
         "atom": Line2D([], [], color=look.ink, marker="o", markerfacecolor=look.ground,
                        linewidth=1.0, label="probability of a single value"),
         "cut": Line2D([], [], color=look.ink, marker="^", linestyle="", markersize=4,
-                      label="cut here: higher than the page"),
+                      label="peak cut off"),
     }  # fmt: skip
     place_legend(figure, [entries[kind] for kind in entries if kind in drawn], grow=grow)

@@ -1,4 +1,4 @@
-"""Loading matplotlib, whose settings in the environment may be anything."""
+"""Loading of matplotlib, whose settings in the environment may be invalid."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ BACKEND = "MPLBACKEND"
 
 
 def load_matplotlib() -> None:
-    """Import matplotlib; raise InvalidValueError for a backend in the environment that is none.
+    """Import matplotlib. Raise InvalidValueError for an unknown backend in the environment.
 
-    What matplotlib has to say of folders for its cache is left out: nothing depends on it.
+    Matplotlib's warnings about its cache folders are suppressed: nothing depends on the cache.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
@@ -24,6 +24,6 @@ def load_matplotlib() -> None:
         raise InvalidValueError(
             f"{BACKEND} in the environment",
             os.environ[BACKEND],
-            "the name of a backend of matplotlib",
+            "the name of a matplotlib backend",
             f"unset {BACKEND}",
         ) from None

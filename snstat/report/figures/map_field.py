@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
     from snstat.results import FixedPoint, FloatArray, MapField
 
-# About how many arrows stand along each axis, and an arrow's length in inches.
+# The approximate number of arrows along each axis, and the length of an arrow in inches.
 ARROWS = 18
 ARROW_LENGTH = 0.17
-# Steps below this share of the largest coordinate are rounding of the map: nothing moves there.
+# Steps below this fraction of the largest coordinate are rounding errors and count as 0.
 ROUNDING = 1e-12
-# Lines of the nullclines of mean and variance.
+# Line styles of the nullclines of mean and variance.
 NULLCLINES: tuple[Any, ...] = ("dashed", "dashdot")
 
 
 def draw_map(
     field: MapField, style: str = "light", size: tuple[float, float] | None = None
 ) -> Figure:
-    """Return the arrow field of `field` with nullclines, trajectories, fixed points and domain.
+    """Return a figure of `field`: arrows, nullclines, trajectories, fixed points and domain.
 
     Arrows show the direction of one layer's step as it appears on the page; their shade shows
     its length. `size` is (width, height) in inches. Raises UnknownNameError for an unknown style.
@@ -70,13 +70,13 @@ def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> No
 
     rows, columns = (_spread(len(array)) for array in (field.variances, field.means))
     step_mean, step_variance = (step[np.ix_(rows, columns)] for step in _steps(field))
-    # Directions as they look on the page, where the axes have different scales.
+    # Directions on the page, where the axes have different scales.
     across = step_mean / np.ptp(field.means)
     up = step_variance / np.ptp(field.variances)
     length = np.hypot(across, up)
     if not (length > 0).any():
         return
-    # Where nothing moves is no arrow, and no number.
+    # Points that do not move have no arrow.
     length[length == 0] = np.nan
     shade = LinearSegmentedColormap.from_list("steps", [_blend(look, 0.22), _blend(look, 0.85)])
     aspect = _page_aspect(figure)
@@ -100,7 +100,7 @@ def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> No
         zorder=1.5,
     )
     bar = figure.colorbar(arrows, ax=axes, pad=0.02, aspect=30, shrink=0.8)
-    bar.set_label("length of one step, as a share of the plane")
+    bar.set_label("length of one step, relative to the axes")
     known = shades[np.isfinite(shades)]
     ticks = shade_ticks(float(known.min()), float(known.max())) if known.size else []
     bar.set_ticks(np.log10(ticks).tolist(), labels=[f"{tick:g}" for tick in ticks])
@@ -108,7 +108,7 @@ def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> No
 
 
 def _draw_nullclines(axes: Axes, field: MapField, look: Style) -> None:
-    """Draw where the mean, and where the variance, stays as it is."""
+    """Draw the curves on which the mean, or the variance, does not change."""
     for step, color, line in zip(
         _steps(field), (look.second, look.accent), NULLCLINES, strict=True
     ):
@@ -126,7 +126,7 @@ def _draw_nullclines(axes: Axes, field: MapField, look: Style) -> None:
 
 
 def _steps(field: MapField) -> tuple[FloatArray, FloatArray]:
-    """Return how far one layer moves mean and variance, each (rows, columns), 0 for rounding."""
+    """Return the change of mean and variance in one layer, each (rows, columns), 0 if rounding."""
     step_mean = field.new_mean - field.means
     step_variance = field.new_variance - field.variances[:, np.newaxis]
     for step, coordinates in ((step_mean, field.means), (step_variance, field.variances)):
@@ -143,7 +143,7 @@ def _draw_trajectories(axes: Axes, field: MapField, look: Style) -> None:
     """Draw each trajectory with a dot for every layer, a larger open one at its start."""
     for path in field.trajectories:
         axes.plot(path[:, 0], path[:, 1], "-o", color=look.ink, linewidth=1.0, markersize=2.2)
-        # Many a start lies on the frame, and is to be seen whole.
+        # Starts often lie on the frame, and must not be clipped.
         axes.plot(
             path[:1, 0],
             path[:1, 1],
@@ -222,7 +222,7 @@ def _legend(figure: Figure, field: MapField, look: Style) -> None:
 
 
 def _in_frame(field: MapField) -> list[FixedPoint]:
-    """Return the fixed points that the plane holds."""
+    """Return the fixed points within the plotted plane."""
     (left, right), (low, high) = field.means[[0, -1]], field.variances[[0, -1]]
     return [
         point
@@ -238,13 +238,13 @@ def _spread(points: int) -> npt.NDArray[np.intp]:
 
 
 def _page_aspect(figure: Figure) -> float:
-    """Return about how much wider than high the plane is on the page."""
+    """Return the approximate ratio of width to height of the plane on the page."""
     width, height = figure.get_size_inches()
     return float(0.78 * width / (0.8 * height))
 
 
 def _blend(look: Style, share: float) -> tuple[float, float, float]:
-    """Return ink mixed into the ground."""
+    """Return a mix of ink and background, `share` being the fraction of ink."""
     from matplotlib.colors import to_rgb
 
     mixed: FloatArray = share * np.array(to_rgb(look.ink)) + (1 - share) * np.array(

@@ -25,28 +25,28 @@ LABELS = {
     "cosine": "cosine of\ntwo inputs",
     GRADIENT: "squared gradient\nover the last",
 }
-# Between 0 and 1.
+# Statistics between 0 and 1.
 SHARES = ("dead_fraction", "saturated_fraction", "zero_samples")
-# Panels that show 1 whatever the values: noise about it is not to fill them.
+# Panels that always include 1, so that noise around it does not fill them.
 ABOUT_ONE = ("variance", "second_moment", GRADIENT)
 DOTTED = (0, (1, 2))
-# Lines where a run broke off: values that are not finite, or an interruption.
+# Line styles where a run ends: at values that are not finite, or at an interruption.
 BROKEN = (0, (6, 2))
 CUT = (0, (6, 2, 1, 2))
 ENDS = {BROKEN: "not finite from here", CUT: "interrupted here"}
-# A range of more than this many-fold is drawn on a logarithmic axis.
+# Values that span more than this factor get a logarithmic axis.
 WIDE = 30.0
 # Stacks deeper than this get a logarithmic layer axis.
 DEEP = 300
-# Curves end where numbers are larger, and beyond HUGE an axis ends near its data: axes reckon with
+# Values above LARGEST are not drawn. Above HUGE an axis ends near its data, because axes compute
 # powers beyond those that they show.
 LARGEST = 1e290
 HUGE = 1e150
 SLIGHT = 0.02
-# About how many layers carry a marker, and the most points that a curve is drawn with.
+# The approximate number of markers on a curve, and the most points of a curve.
 MARKED = 14
 POINTS = 2000
-# Theory of infinite width beside that of the width simulated.
+# Opacity of theory at infinite width beside theory at the simulated width.
 FAINT = 0.4
 # The residual strip reaches at least this many standard errors.
 LEAST_RESIDUAL = 3.5
@@ -54,8 +54,8 @@ LEAST_RESIDUAL = 3.5
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A run to draw: its look, its `gradient` by theory (layers,) where none was measured, and its
-    target (mean, variance), if it has one."""
+    """A run to draw: its look, its theoretical `gradient` (layers,), used if none was measured, and
+    its target (mean, variance) or None."""
 
     run: Run
     series: Series
@@ -64,7 +64,7 @@ class Drawn:
     target: tuple[float, float] | None = None
 
     def statistic(self, name: str) -> Statistic | None:
-        """Return a statistic of the run, the gradient by theory alone if it was not measured."""
+        """Return a statistic of the run. A gradient that was not measured has theory only."""
         from snstat.results import Statistic
 
         found = self.run.statistics.get(name)
@@ -96,7 +96,7 @@ def draw_panel(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -> No
 
 
 def draw_residuals(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -> None:
-    """Draw (estimate − theory) / standard error of one statistic of every run, z of the table."""
+    """Draw z, (estimate − theory) / standard error, of one statistic of every run."""
     dress(axes, look)
     axes.set_ylabel("z")
     for level, width in ((0.0, 0.8), (-2.0, 0.5), (2.0, 0.5)):
@@ -119,7 +119,7 @@ def draw_residuals(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -
 
 
 def set_layers(axes: Axes, layers: int) -> None:
-    """Give an axis of `layers` layers, the input included, its scale."""
+    """Set the scale of an axis of `layers` layers, including the input."""
     if layers > DEEP:
         # Linear from 0 to 1, so that the input has its place on a logarithmic axis.
         axes.set_xscale("symlog", linthresh=1.0)
@@ -129,7 +129,7 @@ def set_layers(axes: Axes, layers: int) -> None:
 
 
 def ends(run: Run) -> list[tuple[int, Any, str]]:
-    """Return where a run stopped being finite or was interrupted: layer, dashes and words."""
+    """Return where a run stopped being finite or was interrupted: layer, dashes and label."""
     found: list[tuple[int, Any, str]] = []
     if run.first_nonfinite is not None:
         layer = run.first_nonfinite
@@ -141,7 +141,7 @@ def ends(run: Run) -> list[tuple[int, Any, str]]:
 
 
 def thinned(layers: int) -> npt.NDArray[np.intp]:
-    """Return at most about `POINTS` layers, log-spaced in deep stacks as the axis is."""
+    """Return at most about `POINTS` layers, log-spaced in deep stacks like the axis."""
     if layers <= POINTS:
         return np.arange(layers)
     return np.unique(np.append(0, np.geomspace(1, layers - 1, POINTS).astype(np.intp)))
@@ -167,7 +167,7 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
             )
     if not np.isfinite(estimate).any():
         return
-    # An error beyond all that is drawn reaches the end of the axis.
+    # Larger errors extend to the end of the axis.
     stderr = np.minimum(np.nan_to_num(statistic.error[layers]), LARGEST)
     axes.fill_between(
         layers, estimate - stderr, estimate + stderr, color=series.color, alpha=0.3, linewidth=0
@@ -188,14 +188,13 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
 
 
 def only_limit(statistic: Statistic) -> BoolArray:
-    """Return where a prediction is of infinite width, (layers,), of a statistic that has others
-    for the width simulated; everywhere where it has none."""
+    """Return where theory at the simulated width is not known, (layers,)."""
     known = np.isfinite(statistic.expected)
     return ~known if known.any() else np.ones(known.shape, np.bool_)
 
 
 def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:
-    """Choose a scale that shows the values: logarithmic where they span decades."""
+    """Choose a scale that shows the values: logarithmic if they span decades."""
     found = [statistic for entry in drawn if (statistic := entry.statistic(name)) is not None]
     values = np.concatenate([_shown(statistic) for statistic in found] or [np.empty(0)])
     values = values[np.isfinite(values)]
@@ -220,7 +219,7 @@ def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:
             _include(axes, 0.9, 1.1)
     elif values.max() > WIDE:
         axes.set_yscale("symlog", linthresh=1.0)
-        # An error bar that crosses zero would reach as far down as the values reach up.
+        # Otherwise an error bar that crosses 0 extends as far down as the values extend up.
         if low >= -1.0:
             axes.set_ylim(bottom=-1.0)
         if high <= 1.0:
@@ -231,7 +230,7 @@ def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:
 
 
 def _include(axes: Axes, low: float, high: float) -> None:
-    """Widen the axis to hold [low, high]: noise about the target is not to fill the panel."""
+    """Widen the axis to include [low, high], so that noise does not fill the panel."""
     bottom, top = axes.get_ylim()
     axes.set_ylim(min(bottom, low), max(top, high))
 
@@ -241,14 +240,14 @@ def _shown(statistic: Statistic) -> FloatArray:
 
 
 def _drawable(values: FloatArray) -> FloatArray:
-    """Return `values` with NaN, which is not drawn, where they are larger than axes can show."""
+    """Return `values` with NaN, which is not drawn, in place of values above `LARGEST`."""
     return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
 def _marked(layers: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.intp]:
     """Return which of `layers` carry a marker of run `number`: evenly spaced on the axis.
 
-    Staggered, so that markers of runs that coincide stand beside each other.
+    Markers are staggered between runs, so that those of equal curves do not overlap.
     """
     last = int(layers[-1])
     shift = number % 3 / 3

@@ -1,4 +1,4 @@
-"""One layer's density above its baseline, with its law and the values that it is cut at."""
+"""The ridge of one layer: the density above its baseline, theory, and atoms."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from snstat.report.figures.style import Style
     from snstat.results import Densities, FloatArray
 
-# A ridge stays below its neighbour's baseline: it rises over at most this share of the distance.
+# The most that a ridge covers of the distance to the baseline above it.
 TALLEST_SHARE = 0.95
-# Taller peaks are cut here, in units of the typical one, and marked.
+# Taller peaks, in units of the typical height, are cut off here and marked.
 TALLEST = 1.25
 GAUSSIAN_POINTS = 301
 GAUSSIAN_DASHES = (0, (4, 1.5))
 LAW_WIDTH = 1.2
 # The height of a stem whose probability is 1.
 STEM = 0.9
-# Smaller probabilities are not written beside their stems.
+# Stems of smaller probabilities have no label.
 LEAST_SHARE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How ridges are scaled: each over its `own` standard deviations, and the density that counts
-    as `typical`."""
+    """The scale of ridges: whether each is in units of its `own` standard deviation, and the
+    `typical` peak density."""
 
     own: bool
     typical: float
 
     def heights(self, density: FloatArray) -> FloatArray:
-        """Return how high densities rise above the baseline, cut at the tallest."""
+        """Return the heights of densities above the baseline, cut off at `TALLEST`."""
         return np.minimum(density / self.typical, TALLEST) * TALLEST_SHARE / TALLEST
 
 
@@ -52,7 +52,7 @@ def draw_ridge(
         axes.text(0.0, -row + 0.1, "not finite", color=look.accent, transform=axes.transData)
         return
     if not math.isfinite(mean) or not math.isfinite(std):
-        # Finite activations beyond 1e154 have a variance beyond any float.
+        # The variance of finite activations beyond 1e154 overflows.
         axes.text(0.0, -row + 0.1, "variance not finite", color=look.accent)
         return
     shift, unit = (mean, std) if scale.own and std > 0 else (0.0, 1.0)
@@ -87,7 +87,7 @@ def draw_ridge(
 def _draw_gaussian(
     axes: Axes, mean: float, std: float, row: int, look: Style, scale: Scale
 ) -> None:
-    """Draw the Gaussian of a mean and a standard deviation."""
+    """Draw the Gaussian with this mean and standard deviation."""
     x = np.linspace(mean - 4 * std, mean + 4 * std, GAUSSIAN_POINTS)
     gaussian = np.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
     axes.plot(
@@ -99,7 +99,7 @@ def _draw_gaussian(
 def _draw_atom(
     axes: Axes, densities: Densities, row: int, number: int, place: float, look: Style
 ) -> None:
-    """Draw a stem as high as the probability of one value, and what theory says of it."""
+    """Draw a stem as high as the probability of one value, and a bar at that of theory."""
     share = float(densities.atom_shares[row, number])
     chance = float(densities.atom_law[row, number])
     order = 2 + row * 0.01 + 0.006

@@ -1,4 +1,4 @@
-"""Writing a figure: the same figure gives the same bytes, on every day and in every process."""
+"""Writing of figures: the same figure always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from snstat.report.figures.style import DOTS_PER_INCH
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# What each format records of its making, emptied of dates and of matplotlib's version.
+# The metadata of each format, without dates and matplotlib's version.
 FORMATS: dict[str, dict[str, Any]] = {
     "png": {"Software": "snstat"},
     "svg": {"Date": None, "Creator": "snstat"},
     "pdf": {"CreationDate": None, "ModDate": None, "Creator": "snstat", "Producer": "snstat"},
 }
-# Where each format keeps a description.
+# The metadata key of a description in each format.
 DESCRIPTIONS = {"png": "Description", "svg": "Description", "pdf": "Subject"}
 
 
@@ -33,7 +33,7 @@ def save_figure(
 ) -> None:
     """Write `figure` to `target`, a path or a binary file, as "png", "svg" or "pdf".
 
-    `dpi` is the resolution of a PNG, dots per inch; `description`, such as the command that made
+    `dpi` is the resolution of a PNG, dots per inch. `description`, such as the command that made
     the figure, goes into the file's metadata. Fonts are embedded in PDF (type 42); in SVG text
     stays text. Raises UnknownNameError for another format.
     """
@@ -51,7 +51,7 @@ def save_figure(
     if description:
         metadata[DESCRIPTIONS[format]] = description
     with mpl.rc_context(), np.errstate(over="ignore"):  # as in `drawing`
-        # Nothing of the user's own configuration may change the bytes.
+        # The user's configuration must not change the bytes.
         mpl.rcdefaults()
         mpl.rcParams.update(parameters)
         figure.savefig(

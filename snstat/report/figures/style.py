@@ -1,4 +1,4 @@
-"""How every figure looks: a colour-blind-safe palette, on light or dark ground, and its page."""
+"""The style of all figures: a colour-blind-safe palette, light or dark, and the page."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 WIDTH = 6.8  # inches: the text width of most journals' two columns
 DOTS_PER_INCH = 200
-LEGEND_WIDTH = 0.95  # of the width of the page, at most
-# What makes a figure, if not matplotlib's own class: one of pyplot's, for example.
+LEGEND_WIDTH = 0.95  # at most, as a fraction of the page's width
+# The function that makes figures instead of matplotlib's class, such as pyplot's.
 new_figure: ContextVar[Callable[..., Figure] | None] = ContextVar("new_figure", default=None)
-# Points, and characters of that size to the inch.
+# Font size in points, and characters of that size per inch.
 CAPTION_SIZE, CAPTION_CHARACTERS = 6.5, 17
-LEGEND_HEIGHT = 0.5  # inches that a figure's height allows for: two rows
+LEGEND_HEIGHT = 0.5  # inches reserved in a figure's height: two rows
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Colours of one style: `cycle` tells series apart, the others have fixed meanings."""
+    """Colours of one style: `cycle` distinguishes series, the others have fixed meanings."""
 
     ground: str
     ink: str
@@ -41,8 +41,8 @@ class Style:
     cycle: tuple[str, ...]
 
 
-# Okabe and Ito, Color Universal Design (2008), without the yellow that is lost on white; black
-# and grey give way to light ones on dark ground.
+# Okabe and Ito, Color Universal Design (2008). The light palette omits yellow, which is hard to see
+# on white. The dark palette uses light colours.
 _CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DARK_CYCLE = ("#56B4E9", "#E69F00", "#2FC79A", "#E39CC5", "#F0E442", "#FF7F3F")
 
@@ -61,7 +61,7 @@ def style_named(name: str) -> Style:
 
 @contextmanager
 def drawing(style: Style) -> Iterator[None]:
-    """Set matplotlib's parameters within the block, over its defaults and not the user's own."""
+    """Set matplotlib's parameters within the block, over its defaults, not the user's."""
     import matplotlib as mpl
 
     parameters: dict[Any, Any] = {
@@ -93,7 +93,7 @@ def drawing(style: Style) -> Iterator[None]:
         "lines.linewidth": 1.5,
         "lines.markersize": 4,
     }
-    # Axes reckon with powers beyond those that they show, which may be beyond any float.
+    # Axes compute powers beyond those that they show, which may overflow.
     with mpl.rc_context(), np.errstate(over="ignore"):
         mpl.rcdefaults()
         mpl.rcParams.update(parameters)
@@ -101,7 +101,7 @@ def drawing(style: Style) -> Iterator[None]:
 
 
 def page(width: float, height: float, size: tuple[float, float] | None) -> Figure:
-    """Return a figure of `size` (width, height) in inches, or of the size given first."""
+    """Return a figure of `size` (width, height) in inches, by default `width` and `height`."""
     from matplotlib.figure import Figure
 
     make = new_figure.get() or Figure
@@ -109,9 +109,9 @@ def page(width: float, height: float, size: tuple[float, float] | None) -> Figur
 
 
 def place_legend(figure: Figure, handles: Sequence[Artist], *, grow: bool = True) -> None:
-    """Put the legend above all axes, in as few rows as its words and the page's width allow.
+    """Put the legend above all axes, in as few rows as the page's width allows.
 
-    The page grows by the rows that it has no room for, unless its size was asked for.
+    If `grow`, the page grows by the rows that do not fit.
     """
     for rows in range(1, len(handles) + 1):
         columns = math.ceil(len(handles) / rows)
@@ -140,9 +140,9 @@ def place_caption(figure: Figure, text: str, style: Style) -> None:
 
 
 def settle(figure: Figure) -> None:
-    """Arrange the figure and keep the arrangement.
+    """Lay out the figure and fix the layout.
 
-    Constrained layout moves a little with every draw; a figure saved twice is to be the same.
+    Constrained layout changes slightly with every draw, but a figure that is saved twice must not.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -150,7 +150,7 @@ def settle(figure: Figure) -> None:
 
 def dress(axes: Axes, style: Style) -> None:
     """Colour the ticks, and draw a grid that stays behind the data."""
-    # Ticks are made when the figure is saved, outside `drawing`, so they must be told.
+    # Ticks are made when the figure is saved, outside `drawing`, so their style is set here.
     axes.tick_params(which="both", colors=style.ink, labelsize=8.5)
     axes.grid(visible=True, color=style.faint, alpha=0.22, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""Ticks on axes that span many decades: few enough that their labels never meet."""
+"""Ticks on axes that span many decades: few enough that their labels never overlap."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# The most ticks along a colour bar; about as many stand on an axis beside its 0.
+# The most ticks on a colour bar; an axis has about as many besides its 0.
 MOST = 5
 
 
@@ -17,7 +17,7 @@ def signed_ticks(low: float, high: float) -> list[float]:
     up, down = math.log10(max(high, 1.0)), math.log10(max(-low, 1.0))
     decades = math.floor(max(up, down))
     step = max(math.ceil((up + down) / MOST), 1)
-    # 1 would meet 0 where a step is several decades.
+    # The labels of 0 and 1 would overlap if a step is several decades.
     powers = [float(10.0**power) for power in range(0 if step == 1 else step, decades + 1, step)]
     above = [power for power in powers if power <= high]
     below = [-power for power in reversed(powers) if -power >= low]
@@ -25,7 +25,7 @@ def signed_ticks(low: float, high: float) -> list[float]:
 
 
 def set_signed_ticks(axes: Axes) -> None:
-    """Give the symmetric logarithmic y axis of `axes` its ticks."""
+    """Set the ticks of the symmetric logarithmic y axis of `axes`."""
     ticks = signed_ticks(*axes.get_ylim())
     axes.set_yticks(ticks, [_signed_label(tick) for tick in ticks])
     axes.set_yticks([], minor=True)
@@ -39,8 +39,8 @@ def power_ticks(low: float, high: float) -> list[float]:
 
 
 def set_power_ticks(axes: Axes) -> None:
-    """Give the logarithmic y axis of `axes` its ticks; matplotlib reckons with one beyond either
-    end, which may be beyond any float."""
+    """Set the ticks of the logarithmic y axis of `axes`. Matplotlib would compute one tick beyond
+    either end, which may overflow."""
     ticks = power_ticks(*axes.get_ylim())
     axes.set_yticks(ticks, [_signed_label(tick) for tick in ticks])
     axes.set_yticks([], minor=True)

@@ -1,4 +1,4 @@
-"""Statistics over depth: simulation beside theory, all runs overlaid or each on its own."""
+"""Statistics over depth: simulation beside theory, all runs overlaid or on separate axes."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 
     from snstat.results import FloatArray, Run
 
-# More runs than these are drawn each on its own axes, so many side by side.
+# More runs than these get separate axes, this many side by side.
 MOST_OVERLAID = 7
 ACROSS = 4
-# Inches: of a panel, of its residual strip, of a small one, and of what else stands on the page.
+# Heights in inches: of a panel, its residual strip, a small panel, and the rest of the page.
 PANEL, STRIP, SMALL, REST = 1.75, 0.65, 1.15, 0.8
 
 
@@ -50,11 +50,11 @@ PANEL, STRIP, SMALL, REST = 1.75, 0.65, 1.15, 0.8
 class Options:
     """How trajectories are drawn.
 
-    `gradients` holds for each run the gradient by theory (layers,), drawn where it was not
-    measured; `targets` its target (mean, variance) or None; `residuals` adds a strip of z below
-    each panel; `caption` tells the network at the foot; `size` is (width, height) in inches;
-    `statistics` names the panels, by default mean, variance and what is known besides of cosine
-    and gradient.
+    `gradients` holds the theoretical gradient (layers,) of each run, drawn if it was not measured.
+    `targets` holds the target (mean, variance) of each run, or None. `residuals` adds a strip of z
+    below each panel. `caption` describes the network below the panels. `size` is (width, height) in
+    inches. `statistics` names the panels, by default mean, variance, and cosine and gradient if
+    known.
     """
 
     gradients: Sequence[FloatArray | None] = ()
@@ -68,12 +68,11 @@ class Options:
 def draw_trajectory(
     runs: Sequence[Run], style: str = "light", options: Options | None = None
 ) -> Figure:
-    """Return mean, variance and, where known, cosine and gradient over depth.
+    """Return a figure of mean, variance and, if known, cosine and gradient over depth.
 
-    Markers with ±1 standard error bars and a band are simulation, lines are the theory that z was
-    computed with; a thin vertical line stands where a run stopped being finite or was interrupted.
-    More than seven runs are drawn on axes of their own. Raises UnknownNameError for an unknown
-    style.
+    Markers with ±1 standard error bars and a band are simulation. Lines are the theory that z was
+    computed with. A thin vertical line marks where a run stopped being finite or was interrupted.
+    More than seven runs get separate axes. Raises UnknownNameError for an unknown style.
     """
     look, options = style_named(style), options or Options()
     drawn = drawables(runs, look, options)
@@ -106,7 +105,7 @@ def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]
 
 
 def shown_statistics(drawn: Sequence[Drawn]) -> list[str]:
-    """Return mean, variance and what is known besides of cosine and gradient."""
+    """Return mean, variance, and cosine and gradient if known."""
     names = ["mean", "variance"]
     for name in ("cosine", GRADIENT):
         found = [entry.statistic(name) for entry in drawn]
@@ -140,7 +139,7 @@ def _overlaid(
 def _small_multiples(
     drawn: Sequence[Drawn], names: Sequence[str], look: Style, options: Options
 ) -> Figure:
-    """Return a column of panels for each run, some columns side by side, on common axes."""
+    """Return a column of panels for each run, with several columns side by side."""
     bands = -(-len(drawn) // ACROSS)
     each = len(names)
     figure = page(WIDTH * 1.25, bands * each * SMALL + REST, options.size)
@@ -167,7 +166,7 @@ def _small_multiples(
 
 
 def _share(panels: Sequence[Axes]) -> None:
-    """Give all panels of a statistic one scale, where they have one kind of scale."""
+    """Give all panels of a statistic the same limits if they have the same kind of scale."""
     if len({axes.get_yscale() for axes in panels}) > 1:
         return
     limits = np.array([axes.get_ylim() for axes in panels])
@@ -180,7 +179,7 @@ def _longest(drawn: Sequence[Drawn]) -> int:
 
 
 def _mixed(entry: Drawn, name: str) -> bool:
-    """Return whether theory of a statistic is known for the width in some layers only."""
+    """Return whether theory at the simulated width is known in some layers only."""
     statistic = entry.statistic(name)
     if statistic is None:
         return False
@@ -197,7 +196,7 @@ def _legend(
     *,
     named: bool,
 ) -> None:
-    """Put the legend above the panels, where no data can be."""
+    """Put the legend above the panels, clear of the data."""
     from matplotlib.lines import Line2D
 
     handles = []
