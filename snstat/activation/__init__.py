@@ -1,4 +1,4 @@
-"""The activations: one table, and how an entry of it is found by name."""
+"""The activations: one table, and the look-up of its entries by name."""
 
 from snstat.activation.base import Activation, Asymptote, Elementwise, Form
 from snstat.activation.lookup import PARAMETERS, resolve

@@ -1,4 +1,4 @@
-"""What an activation is: its function, derivative, structure and citation."""
+"""The record of an activation: its function, derivative, structure and citation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Form = tuple[str, *tuple[float, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Asymptote:
-    """A horizontal asymptote: its `level` and `residual(x)` = φ(x) − level, not cancelling."""
+    """A horizontal asymptote: its `level`, and `residual(x)` = φ(x) − level without cancellation."""
 
     level: float
     residual: Elementwise
@@ -29,16 +29,15 @@ class Activation:
 
     `function`, `derivative` and `curvature` (φ'' off the kinks) map float64 arrays to float64
     arrays of the same shape. `kinks` are the points where φ is not analytic, `flat` the closed
-    intervals on which φ' is 0. `left` and `right` are the horizontal asymptotes, None where there
-    is none. `pole_distance` is the distance from the real line to the nearest singularity of φ
-    (infinity: entire; it has no meaning where there are kinks). `slopes` are the limits of φ' at
-    −∞ and +∞. `bend` is the length in x on which a smooth φ bends, and `tail` says whether it goes
-    on to bend at all larger scales. `form` names the closed forms that theory has for it, with
-    their parameters; `parameters` are those after the colon of the name, all of them.
-    `default_gain` stands in for the gain of `default_init`. `pair` are the functions of Python that
-    the user gave for φ and φ', which simulation calls; theory knows them within ±`reach`, and
-    `function` and `derivative` are NaN beyond. Where φ' is 0 by rounding alone, |x| is at least
-    `underflow`.
+    intervals on which φ' is 0. `left` and `right` are the horizontal asymptotes, None if there is
+    none. `pole_distance` is the distance from the real line to the nearest singularity of φ
+    (infinity: entire; without meaning if there are kinks). `slopes` are the limits of φ' at −∞ and
+    +∞. `bend` is the length scale in x on which a smooth φ curves, and `tail` is True if it also
+    curves at all larger scales. `form` names its closed forms in theory, with their parameters.
+    `parameters` are all the parameters that may follow the colon in its name. `default_gain`
+    replaces the gain of `default_init`. `pair` holds the user's Python functions φ and φ', which
+    simulation calls. Theory knows them within ±`reach`; beyond, `function` and `derivative` are
+    NaN. φ' is 0 by rounding only if |x| is at least `underflow`.
     """
 
     name: str
@@ -75,7 +74,7 @@ class Activation:
 
     @property
     def custom(self) -> bool:
-        """Whether it is a pair of functions of the user's, of which a file knows the name only."""
+        """Whether it is a pair of the user's functions, of which a file holds only the name."""
         return self.family == "custom"
 
     def __call__(self, x: npt.ArrayLike) -> FloatArray:
@@ -84,7 +83,7 @@ class Activation:
 
 
 def coerced(function: Elementwise) -> Elementwise:
-    """Return `function` accepting whatever numpy can turn into a float64 array."""
+    """Return `function` accepting anything that numpy can convert to a float64 array."""
 
     def elementwise(x: npt.ArrayLike) -> FloatArray:
         result: FloatArray = function(np.asarray(x, dtype=np.float64))

@@ -1,4 +1,4 @@
-"""Activations made of ReLUs: clipped and squared."""
+"""Activations built from ReLU: clipped and squared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what people write to an activation: names in any case, aliases, parameters after a colon."""
+"""Look-up of activations: names in any case, aliases, parameters after a colon."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.names import ACTIVATION_ALIASES, known
 from snstat.values import real
 
-# What stands between the name of an activation and a parameter of it.
+# Separates the name of an activation from its parameter.
 PARAMETER_MARK = ":"
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """The parameter of an activation: what it is called, its bounds, and what makes of it and of
-    a name the activation."""
+    """The parameter of an activation: its name, its bounds, and `build`, which makes the
+    activation from a value and a name."""
 
     name: str
     low: float
@@ -33,12 +33,12 @@ class Parameter:
 
 
 def resolve(activation: str | Pair | Activation, argument: str = "activation") -> Activation:
-    """Return the activation that `activation` names, or that a pair (φ, φ′) of functions is; one
-    that is an Activation already stays.
+    """Return the activation for a name or a pair (φ, φ′) of functions; an Activation is returned
+    unchanged.
 
-    Names match whatever their case and by their aliases ("swish" is "silu"); a parameter follows a
-    colon. The `name` of what is returned is canonical. Raises UnknownNameError with the nearest
-    name, and InvalidValueError for a parameter, both for an argument called `argument`.
+    Names match in any case and by alias ("swish" is "silu"). A parameter follows a colon. The
+    `name` of the result is canonical. Raises UnknownNameError, which suggests the nearest name, and
+    InvalidValueError for a wrong parameter; both name the argument `argument`.
     """
     if isinstance(activation, Activation):
         return activation
@@ -61,7 +61,7 @@ def _resolve(text: str, argument: str) -> Activation:
         return ACTIVATIONS[name]
     parameter = PARAMETERS.get(name)
     if parameter is None:
-        bound = f"{name} alone, which takes no parameter"
+        bound = f"{name} without a parameter"
         raise InvalidValueError(argument, text, bound, f"leave out {mark}{rest}")
     bound = f"{name}{mark}N with {parameter.name} N from {parameter.low:g} to {parameter.high:g}"
     try:
@@ -75,7 +75,7 @@ def _resolve(text: str, argument: str) -> Activation:
 
 @lru_cache(maxsize=256)
 def _of_value(name: str, value: float) -> Activation:
-    """Return the activation with a parameter, by the one name that it has."""
+    """Return the activation with a parameter, under its canonical name."""
     if name == "leaky_relu" and value in _STRAIGHT:
         return ACTIVATIONS[_STRAIGHT[value]]
     if ACTIVATIONS[name].parameters == (value,):
@@ -86,7 +86,7 @@ def _of_value(name: str, value: float) -> Activation:
 
 
 def _scaled(base: str, argument: str) -> Callable[[float, str], Activation]:
-    """Return what makes φ(βx)/β of an activation φ, β = 1/N for an `argument` of "1/N"."""
+    """Return a builder of φ(βx)/β, φ being `base`: β is N, or 1/N for an `argument` of "1/N"."""
 
     def build(value: float, name: str) -> Activation:
         return scaled(ACTIVATIONS[base], value if argument == "N" else 1.0 / value, name, value)
@@ -95,7 +95,7 @@ def _scaled(base: str, argument: str) -> Callable[[float, str], Activation]:
 
 
 def scaled(entry: Activation, rate: float, name: str, parameter: float) -> Activation:
-    """Return φ(rate·x)/rate of the activation `entry`, φ, its parameter being `parameter`."""
+    """Return φ(rate·x)/rate with parameter `parameter`, where φ is the activation `entry`."""
 
     def within(x: FloatArray) -> FloatArray:
         with np.errstate(over="ignore"):
@@ -129,7 +129,7 @@ def scaled(entry: Activation, rate: float, name: str, parameter: float) -> Activ
     )
 
 
-# Slopes of a leaky ReLU that is another activation.
+# Slopes for which leaky ReLU is another activation.
 _STRAIGHT = {0.0: "relu", 1.0: "identity"}
 
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType(

@@ -1,8 +1,8 @@
-"""An activation of the user's own: a pair of Python functions (φ, φ′), and how it is named.
+"""Activations that are a pair of the user's Python functions (φ, φ′), and their names.
 
-Its name is "custom:NAME:DIGEST": NAME is that of φ in Python, and DIGEST tells the values of both
-functions on a fixed set of points, so that different pairs have different names. A saved run keeps
-the name only; what it names then has no functions and no theory.
+A name is "custom:NAME:DIGEST". NAME is the Python name of φ, and DIGEST is a hash of the values of
+both functions at fixed points, so that different pairs have different names. A saved run keeps only
+the name; an activation read from it has no functions and no theory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CUSTOM = "custom"
 NAME = re.compile(rf"{CUSTOM}:[A-Za-z0-9_<>.]{{1,60}}:[0-9a-f]{{8}}")
 Pair = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
-# What the digest is of, to so many decimals: rounding differs from machine to machine.
+# The points of the digest, and the decimals of its values: rounding differs between machines.
 _POINTS = np.concatenate([np.linspace(-20.0, 20.0, 161), np.linspace(-3.03, 3.01, 150)])
 _DECIMALS = 6
 _ELEMENTWISE = 1e-5
@@ -35,22 +35,22 @@ WANTED = "two functions (phi, dphi) of a numpy array, which return an array of i
 class PairName(str):  # noqa: SLOT000  # it has an attribute
     """The name of an activation that is a pair of functions, with the activation itself.
 
-    Wherever a stack or a record carries the name, `resolve` finds the functions by it.
+    `resolve` finds the functions by this name, wherever a stack or a record carries it.
     """
 
     activation: Activation
 
 
 def checked(function: Callable[[Any], Any], word: str, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return what `function`, called `word` in messages, makes of `x`: same shape and dtype.
+    """Return `function(x)` in the shape and dtype of `x`. Messages call the function `word`.
 
-    Raises InvalidValueError where it raises, or returns what is no array of real numbers of the
-    shape of `x`.
+    Raises InvalidValueError if the function raises, or does not return an array of real numbers of
+    the shape of `x`.
     """
     given = x.view()
     given.flags.writeable = False
     name = f"the result of {word}"
-    bound = f"an array of real numbers of shape {x.shape}, as it was given"
+    bound = f"an array of real numbers of shape {x.shape}, like its argument"
     try:
         with np.errstate(all="ignore"):
             found = np.asarray(function(given))
@@ -71,8 +71,8 @@ def checked(function: Callable[[Any], Any], word: str, x: npt.NDArray[Any]) -> n
 def of_pair(pair: Any, argument: str = "activation") -> Activation:
     """Return the activation of a pair (φ, φ′) of functions that map arrays elementwise.
 
-    They are tried on small arrays of both dtypes first. Raises InvalidValueError for what is no
-    such pair, for an argument called `argument`.
+    They are first tried on small arrays of both dtypes. Raises InvalidValueError for anything
+    else, which names the argument `argument`.
     """
     if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(map(callable, pair))):
         raise InvalidValueError(argument, pair, f"a name, or {WANTED}")
@@ -99,7 +99,7 @@ def _of_functions(phi: Callable[[Any], Any], dphi: Callable[[Any], Any]) -> Acti
     found = structure_of(*functions)
     name.activation = Activation(
         name,
-        f"the function {word} of Python",
+        f"the Python function {word}",
         "given as a pair of functions",
         found.within(functions[0]),
         found.within(functions[1]),
@@ -119,7 +119,7 @@ def _of_functions(phi: Callable[[Any], Any], dphi: Callable[[Any], Any]) -> Acti
 
 
 def of_name(name: str) -> Activation:
-    """Return what is left of a pair in a file that names it: no functions, and no theory."""
+    """Return the activation for the name of a pair in a file: no functions and no theory."""
     return Activation(
         name,
         "a pair of functions, which a file does not hold",
@@ -134,14 +134,14 @@ def of_name(name: str) -> Activation:
 
 
 def require_functions(activation: Activation) -> None:
-    """Raise InvalidValueError for a pair of which only the name is known."""
+    """Raise InvalidValueError for a pair if only its name is known."""
     if activation.custom and activation.pair is None:
         raise InvalidValueError(
             "activation",
             activation.name,
             "one whose functions are known",
-            "a file keeps the name of a pair of functions only: it cannot be drawn again from the"
-            " file alone; call snstat.propagate with the pair",
+            "a file holds only the name of a pair of functions, so the run cannot be simulated"
+            " again from the file; call snstat.propagate with the pair",
         )
 
 
@@ -159,10 +159,10 @@ def _in_double(function: Callable[[Any], Any], word: str) -> Function:
 
 
 def _require_elementwise(function: Callable[[Any], Any], word: str) -> None:
-    """Raise InvalidValueError unless a value depends on its own argument alone."""
+    """Raise InvalidValueError unless each value depends only on its own argument."""
     for dtype in (np.float32, np.float64):
         x = np.linspace(-2.1, 2.3, 15, dtype=dtype).reshape(3, 5)
         whole, part = checked(function, word, x), checked(function, word, x[1:, ::-1].copy())
         if not np.allclose(whole[1:, ::-1], part, rtol=_ELEMENTWISE, atol=1e-6, equal_nan=True):
-            seen = "other values for the same numbers elsewhere in the array, or in another call"
-            raise InvalidValueError(f"the result of {word}", seen, "elementwise, and not random")
+            seen = "different values for equal numbers elsewhere in the array, or in another call"
+            raise InvalidValueError(f"the result of {word}", seen, "elementwise and not random")

@@ -1,4 +1,4 @@
-"""The sine of implicit representations."""
+"""The sine of implicit neural representations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snstat.activation.base import Activation, FloatArray, coerced
 
 
 def sine_with(frequency: float, name: str = "sine") -> Activation:
-    """Return sin(frequency·x); weights of variance 2/(frequency²·fan_in) keep its signal."""
+    """Return sin(frequency·x); weights of variance 2/(frequency²·fan_in) preserve the signal."""
 
     def phase(x: FloatArray) -> FloatArray:
         # An infinite argument has no sine.

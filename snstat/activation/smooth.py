@@ -1,4 +1,4 @@
-"""Smooth activations: relatives of SiLU and GELU, and softsign."""
+"""Smooth activations: variants of SiLU and GELU, and softsign."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from snstat.activation.base import Activation, Asymptote, FloatArray, coerced
 
-# Beyond these arguments exp(−|x|), and the tails of gelu_tanh, have underflowed to 0.
+# Beyond these arguments exp(−|x|) and the tails of gelu_tanh underflow to 0.
 _EXPONENTIAL_RANGE, _CUBIC_RANGE = 800.0, 60.0
 _ROOT, _CUBIC = math.sqrt(2.0 / math.pi), 0.044715
 
@@ -21,7 +21,7 @@ def _logistic(x: FloatArray) -> FloatArray:
 
 
 def _mish_parts(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return t = tanh(ln(1 + eˣ)), its derivative, and that of its logarithm; no cancellation."""
+    """Return t = tanh(ln(1 + eˣ)), its derivative, and e^−|x|, without cancellation."""
     e = np.exp(-np.minimum(np.abs(x), _EXPONENTIAL_RANGE))
     # tanh(ln u) = (u² − 1)/(u² + 1), in powers of e^−|x|.
     top = np.where(x < 0, e * (e + 2.0), 1.0 + 2.0 * e)

@@ -1,9 +1,9 @@
-"""What can be told of a function from its values: its kinks, its flat parts and its ends.
+"""The structure of a function, found from its values: kinks, flat parts and ends.
 
-Theory integrates an activation on panels between its kinks and on both sides of 0. Of functions
-that nobody has analysed, the panels are verified: φ and φ′ have to be polynomials there, to
-rounding. Beyond the first panel where they are not, the functions count as unknown (NaN), and so
-does every expectation that needs them.
+Theory integrates an activation on panels between its kinks and on both sides of 0. For a user's
+functions the panels are verified: φ and φ′ must be polynomials there, to rounding. Beyond the first
+panel where they are not, the functions count as unknown (NaN), and so does every expectation that
+needs them.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from snstat.activation.base import Asymptote, FloatArray
 
 Function = Callable[[FloatArray], FloatArray]
 
-# The farthest that functions are looked at, and where cells of equal width end.
+# The largest |x| that is examined, and the |x| where cells of equal width end.
 _FARTHEST, _NEAR = 2.0**29, 24.0
-# No kink that is a short number falls on an edge of a cell.
+# The width of cells. No kink at a short number falls on an edge of a cell.
 _CELL = 0.7071067811865476
-# Theory takes 20 points in a panel: a polynomial of degree 19 and its square are exact.
+# Theory uses 20 points in a panel: a polynomial of degree 19 and its square are exact.
 _POINTS, _NODES = 20, 24
 _RESOLVED = 1e-12
-# Cells are halved so often at most; kinks are where they end up narrower than that.
+# The most halvings of a cell, the most cells, and the width of a cell that holds a kink.
 _HALVINGS, _MOST_CELLS, _NARROW = 46, 1200, 1e-5
 _MOST_KINKS = 16
-# Bends of a smooth function that are tried, and the edges of panels in units of them. Poles of tanh
+# The values of `bend` that are tried, and the edges of panels in units of it. Poles of tanh
 # lie π/2 from the origin: panels grow in proportion to the distance from 0.
 _BENDS = (1.0, 0.25, 0.0625, 0.015625)
 _EVENLY = tuple(6.0 * k for k in range(-8, 9))
 GRADED = (0.0, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0, 36.0)
-# φ has to be the integral of φ′, and to have no jumps, to this.
+# Relative tolerance to which φ must be the integral of φ′ and have no jumps.
 _CONSISTENT = 1e-9
-# Slopes and levels at the ends that differ by less, relatively, have a limit there.
+# Slopes and levels at an end that differ relatively by less than this have a limit there.
 _LEVEL = 1e-3
-# Where saturation is looked for.
+# The range in which saturation is looked for.
 _STEEP = 50.0
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What theory asks of an activation: see `Activation`. Functions are known within ±`reach`."""
+    """What theory needs of an activation; see `Activation`. Functions are known within ±`reach`."""
 
     kinks: tuple[float, ...]
     flat: tuple[tuple[float, float], ...]
@@ -56,7 +56,7 @@ class Structure:
     reach: float
 
     def within(self, function: Function) -> Function:
-        """Return `function`, NaN where it is not known."""
+        """Return `function`, with NaN where it is unknown."""
         if self.reach == math.inf:
             return function
 
@@ -80,7 +80,7 @@ class Structure:
 
 
 def structure_of(phi: Function, dphi: Function) -> Structure:
-    """Return what the values of a function and of its derivative tell."""
+    """Return the structure of a function from values of it and of its derivative."""
     both = (phi, dphi)
     scales = tuple(_scale(function) for function in both)
     found = _kinks(both, scales)
@@ -89,9 +89,9 @@ def structure_of(phi: Function, dphi: Function) -> Structure:
         ((reach, bend) for reach, bend in zip(verified, _BENDS, strict=True)),
         key=lambda pair: (pair[0], pair[1]),
     )
-    # Edges of panels do no harm where there is no kink.
+    # Edges of panels do no harm if there is no kink.
     kinks = tuple(sorted({-bend, 0.0, bend, *found}))
-    if reach < _STEEP:  # such as a sine, which bends everywhere
+    if reach < _STEEP:  # such as a sine, which curves everywhere
         evenly = tuple(sorted({*kinks, *_EVENLY}))
         further = _verified(both, scales, evenly, bend)
         if further > reach:
@@ -106,7 +106,7 @@ def structure_of(phi: Function, dphi: Function) -> Structure:
 
 
 def _scale(function: Function) -> float:
-    """Return the size of a function about 0, in which errors count."""
+    """Return the size of a function near 0, relative to which errors are measured."""
     values = np.abs(function(np.linspace(-4.03, 4.01, 201)))
     return float(np.max(np.where(np.isfinite(values), values, 0.0), initial=0.0)) or 1.0
 
@@ -129,12 +129,12 @@ def _resolved(
         size = np.maximum(np.abs(values).max(axis=1), scale)
         with np.errstate(all="ignore"):
             tail = np.abs((values / size[:, None]) @ transform[_POINTS:].T).max(axis=1)
-        result &= tail <= _RESOLVED  # NaN is not
+        result &= tail <= _RESOLVED  # False for NaN
     return result
 
 
 def _kinks(functions: tuple[Function, ...], scales: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the points about which intervals can be halved without end."""
+    """Return the points around which halved intervals never resolve the functions."""
     inner = np.arange(0.31 * _CELL, _NEAR, _CELL)
     outer = inner[-1] * 1.9 ** np.arange(1.0, 12.0)
     edges = np.concatenate([-outer[::-1], -inner[::-1], inner + 0.1, outer])
@@ -145,7 +145,7 @@ def _kinks(functions: tuple[Function, ...], scales: tuple[float, ...]) -> tuple[
         small = high - low < _NARROW
         narrow += zip(low[small & fine].tolist(), high[small & fine].tolist(), strict=True)
         low, high = low[~fine], high[~fine]
-        if low.size > _MOST_CELLS:  # nothing is known that far out
+        if low.size > _MOST_CELLS:  # cells that far out are dropped
             nearest = np.argsort(np.minimum(np.abs(low), np.abs(high)))[: _MOST_CELLS // 2]
             low, high = low[nearest], high[nearest]
         middle = 0.5 * (low + high)
@@ -155,7 +155,7 @@ def _kinks(functions: tuple[Function, ...], scales: tuple[float, ...]) -> tuple[
 
 
 def _points(cells: list[tuple[float, float]]) -> list[float]:
-    """Return one point for each group of adjacent cells: a short number where there is one."""
+    """Return one point for each group of adjacent cells: a short number if there is one."""
     groups: list[list[tuple[float, float]]] = []
     for cell in cells:
         if groups and cell[0] - groups[-1][-1][1] <= _NARROW:
@@ -187,7 +187,7 @@ def _verified(
     kinks: tuple[float, ...],
     bend: float,
 ) -> float:
-    """Return how far from 0 every panel is resolved, and φ the integral of φ′."""
+    """Return the |x| up to which every panel is resolved and φ is the integral of φ′."""
     edges = panels(kinks, bend)
     low, high = edges[:-1], edges[1:]
     good = _resolved(functions, scales, low, high)
@@ -201,7 +201,7 @@ def _verified(
         start, end = phi(inside_low), phi(inside_high)
         size = np.maximum(np.abs(phi(x)).max(axis=1), scales[0]) + np.abs(half * scales[1])
         good &= np.abs(end - start - change) <= 20.0 * _CONSISTENT * size
-        # Jumps, where panels meet.
+        # Jumps at the edges of panels.
         above, below = phi(np.nextafter(edges, math.inf)), phi(np.nextafter(edges, -math.inf))
         whole = np.abs(above - below) <= _CONSISTENT * np.maximum(np.abs(above), scales[0])
     good &= whole[:-1] & whole[1:]
@@ -217,7 +217,7 @@ def _flat(
     found: list[tuple[float, float]] = []
     for low, high in pairwise(edges):
         first, last = max(low, -reach), min(high, reach)
-        # Dense on both sides: a part may be long.
+        # Points are dense near both ends, because an interval may be long.
         share = np.geomspace(1e-6, 0.5, 60)
         x = np.concatenate([first + (last - first) * share, last - (last - first) * share])
         if low == -math.inf and high == math.inf:
@@ -232,13 +232,13 @@ def _flat(
 
 
 def _slope(dphi: Function, end: float) -> float:
-    """Return the limit of φ′ at an end, infinity where there is none."""
+    """Return the limit of φ′ at an end, infinity if there is none."""
     near, far = (float(dphi(np.array([0.999 * end * part]))[0]) for part in (0.5, 1.0))
     return far if abs(far - near) <= _LEVEL * max(abs(far), 1e-3) else math.inf
 
 
 def _end(functions: tuple[Function, ...], end: float, scale: float) -> Asymptote | None:
-    """Return the horizontal asymptote at an end, None where there is none."""
+    """Return the horizontal asymptote at an end, None if there is none."""
     phi = functions[0]
     level, before = (float(phi(np.array([0.999 * end * part]))[0]) for part in (1.0, 0.25))
     if not abs(level - before) <= _LEVEL * max(abs(level), scale):

@@ -1,8 +1,8 @@
 """The activations: one table from name to function, derivative, structure and citation.
 
-Formulas are written so that no argument, ±inf included, gives a NaN: the exponential of a branch
-is evaluated on arguments clipped to that branch, never multiplied by a mask (0·inf is NaN).
-At a kink the derivative is what PyTorch's backward pass uses.
+No argument gives NaN, not even ±inf: the exponential of a branch is evaluated on arguments clipped
+to that branch, never multiplied by a mask (0·inf is NaN). At a kink the derivative is the one of
+PyTorch's backward pass.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ALPHA = 1.6732632423543772848170429916717
 LAMBDA = 1.0507009873554804934193349852946
 LEAKY_SLOPE = 0.01
 
-# Beyond these arguments exp(-|x|) and exp(-x²/2) have underflowed to 0.
+# Beyond these arguments exp(-|x|) and exp(-x²/2) underflow to 0.
 _EXPONENTIAL_RANGE = 800.0
 _GAUSSIAN_RANGE = 40.0
 

@@ -1,7 +1,7 @@
-"""Frozen records of what was predicted and measured: the one thing every stage of snstat shares.
+"""Frozen records of predictions and measurements, shared by all parts of snstat.
 
-Arrays over layers have shape (layers,), entry l belonging to layer l, layer 0 being the input.
-NaN in an array and None in a scalar mean "missing"; neither is ever written as a number.
+Arrays over layers have shape (layers,). Entry l belongs to layer l; layer 0 is the input.
+NaN in an array and None in a scalar mean "missing", and are never written as a number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all records share."""
+"""The base class and the types of all records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class Record:
-    """A dataclass that also reads like a mapping: `record["mean"]`, `dict(record)`."""
+    """A dataclass that can be read like a mapping: `record["mean"]`, `dict(record)`."""
 
     __slots__ = ()
 
@@ -25,7 +25,7 @@ class Record:
         return [entry.name for entry in fields(self)]  # type: ignore[arg-type]  # children are dataclasses
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle by the values of the fields, read-only mappings as dictionaries."""
+        """Copy and pickle by field values, with read-only mappings as dictionaries."""
         values = (getattr(self, key) for key in self.keys())
         plain = (dict(value) if isinstance(value, MappingProxyType) else value for value in values)
         return type(self), tuple(plain)

@@ -1,4 +1,4 @@
-"""Records of `snstat check`: what was found, and the verdict."""
+"""Records of `snstat check`: findings and verdicts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from snstat.results.base import Record
 from snstat.results.network import Simulation, StackSummary
 
-# The check of a stack that nobody has named.
+# The name of a check that has no other name.
 DEFAULT_NAME = "default"
 CHECK_SCHEMA = "snstat.check/1"
 
-# What a verdict can be, gravest first; the last two are those of a stack without findings.
+# The verdicts, most severe first. The last two report no problem.
 VERDICTS = (
     "non-finite",
     "exploding",
@@ -27,11 +27,11 @@ VERDICTS = (
 
 @dataclass(frozen=True, slots=True)
 class Finding(Record):
-    """One broken rule: its `code` and `name`, where and by how much.
+    """One broken rule, identified by its `code` and `name`.
 
-    `layer` is the first offending layer, `value` what was seen there and `bound` what it breaks;
-    None where a rule has none. `message` is one line that ends in `remedy`, what to try, which is
-    empty where no remedy was found that would work.
+    `layer` is the first layer that breaks the rule, `value` the value there and `bound` the bound;
+    they are None if the rule has none. `message` is one line that ends in `remedy`. `remedy` is
+    empty if no working remedy was found.
     """
 
     code: str
@@ -53,8 +53,11 @@ class Source(Record):
 
 @dataclass(frozen=True, slots=True)
 class Check(Record):
-    """One stack, judged. `notes` say what could not be judged, and why; `baseline` names the file
-    that the stack was compared with; `source` is None for a check made on the command line."""
+    """The judgement of one stack.
+
+    `notes` say what could not be judged, and why. `baseline` is the file that the stack was
+    compared with. `source` is None for a check from the command line.
+    """
 
     name: str
     verdict: str

@@ -27,12 +27,12 @@ class CorrelationFixedPoint(Record):
 class FixedPoint(Record):
     """A fixed point of the unit or the ensemble map.
 
-    `jacobian` is ∂(mean', variance')/∂(mean, variance), rows first; `eigenvalues` are
-    [real, imaginary] pairs by decreasing modulus; `stable` is True when the spectral radius is
-    below 1, or is 1 within rounding and the map still moves every nearby point towards this one,
-    slower than exponentially; `gradient_growth` and `jacobian` at variance 0 are limits for small
-    signals, not what φ' happens to be at a kink; `depth_scale` is −1/ln(spectral radius) layers
-    (None: infinite). `correlation_continuum` is True where every correlation is fixed (linear
+    `jacobian` is ∂(mean', variance')/∂(mean, variance), rows first. `eigenvalues` are
+    [real, imaginary] pairs by decreasing modulus. `stable` is True if the spectral radius is below
+    1, or if it is 1 within rounding and the map still moves every nearby point towards this one,
+    slower than exponentially. At variance 0, `gradient_growth` and `jacobian` are limits for small
+    signals and do not depend on φ' at a kink. `depth_scale` is −1/ln(spectral radius) layers (None:
+    infinite). `correlation_continuum` is True if every correlation is a fixed point (linear
     activations without biases); `correlations` then holds both ends, 0 and 1.
     """
 
@@ -52,14 +52,15 @@ class FixedPoint(Record):
 
 @dataclass(frozen=True, slots=True)
 class FixedPointReport(Record):
-    """Everything `snstat fixedpoint` found for one activation and one map.
+    """The results of `snstat fixedpoint` for one activation and one map.
 
     `map` is "ensemble" or "unit"; `parameters` are weight_gain and bias_std, or weight_sum and
     weight_square_sum. `continuum` is True when every second moment is a fixed point.
     `at_infinity` says what large signals do: "grows" (infinity attracts), "returns", or "keeps"
-    where fixed points of a continuum are arbitrarily large. `solved` holds alpha and lambda when
-    a target was given: all else is then of the SELU with these. `trajectory` holds pairs (mean,
-    variance). `theorem_domain` is for SELU's own alpha and lambda only.
+    where fixed points of a continuum are arbitrarily large. `solved` holds alpha and lambda if
+    a target was given; everything else then describes the SELU with these parameters. `trajectory`
+    holds pairs (mean, variance). `theorem_domain` is known only for SELU's standard alpha and
+    lambda.
     """
 
     activation: str
@@ -75,9 +76,12 @@ class FixedPointReport(Record):
 
 @dataclass(frozen=True, slots=True)
 class TheoremResult(Record):
-    """One theorem domain, verified. `domain` maps mean, weight_sum, variance, weight_square_sum
-    to (low, high). `extremes` maps the name of a quantity to (value, where), `where` holding the
-    four coordinates; `holds` says whether the claim is true of every point examined."""
+    """The verification of one theorem on its domain.
+
+    `domain` maps mean, weight_sum, variance, weight_square_sum to (low, high). `extremes` maps the
+    name of a quantity to (value, where); `where` holds the four coordinates. `holds` is True if the
+    claim is true at every point examined.
+    """
 
     name: str
     claim: str
@@ -87,7 +91,9 @@ class TheoremResult(Record):
     holds: bool
 
     def place(self, quantity: str) -> dict[str, float]:
-        """Return where the extreme value of `quantity` stands, without the rounding of the grid:
-        to 15 digits, which hold the bounds of every domain."""
+        """Return the location of the extreme value of `quantity`, rounded to 15 digits.
+
+        This removes rounding errors of the grid; the bounds of every domain have fewer digits.
+        """
         _, where = self.extremes[quantity]
         return {name: float(f"{value:.15g}") for name, value in where.items()}

@@ -1,4 +1,4 @@
-"""Records of what was simulated: which network, and how it was sampled."""
+"""Records of the network and of how it was sampled."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from snstat.results.base import Record
 
 @dataclass(frozen=True, slots=True)
 class DrawnLayers(Record):
-    """What layers `first` to `last` draw, of `units` units each.
+    """The distributions of layers `first` to `last`, which have `units` units each.
 
-    `weights` names the distribution of the weights, "zero" where they are all 0, and `biases` that
-    of the biases; `weight_std` and `bias_std` are the standard deviations of one of them.
+    `weights` names the distribution of the weights, "zero" if all are 0, and `biases` that of the
+    biases. `weight_std` and `bias_std` are the standard deviations of one weight and of one bias.
     """
 
     first: int
@@ -28,16 +28,16 @@ class DrawnLayers(Record):
 
 @dataclass(frozen=True, slots=True)
 class StackSummary(Record):
-    """What the network is. Two of them are equal if and only if the same networks are drawn.
+    """The description of a network. Two are equal if and only if the same networks are drawn.
 
-    `init`, `weight_gain`, `weight_std` and `bias_std` are how the network was asked for: `given`
-    names those of the last three that were given, the initialiser decides on the others.
-    `weight_gain` is G of the square layers (weight variance G²/fan_in) and `bias_std` that of
-    their biases, given or not. `widths` are the units of the input and of each layer where they
-    differ ("784,512*3,10"), and then `width` is the largest of a layer; `activation` is that of all
-    layers, but for the `last` one if that is not None. `drawn` says what follows for every layer,
-    equal ones in a row together, and is what is compared: `he_normal` with a gain of 1 is
-    `lecun_normal`.
+    `init`, `weight_gain`, `weight_std` and `bias_std` are the settings of the weights. `given`
+    names those of the last three that were given; the initialiser sets the others. `weight_gain` is
+    G of the square layers (weight variance G²/fan_in) and `bias_std` the standard deviation of
+    their biases, given or not. `widths` are the units of the input and of each layer if they differ
+    ("784,512*3,10"); `width` is then the largest of a layer. `activation` is that of all layers,
+    except the last one if `last` is not None. `drawn` holds the resulting distributions, with
+    consecutive equal layers as one entry. They are compared instead of the settings: `he_normal`
+    with a gain of 1 equals `lecun_normal`.
     """
 
     activation: str
@@ -54,7 +54,7 @@ class StackSummary(Record):
     drawn: tuple[DrawnLayers, ...] = ()
 
     def units(self, layer: int) -> int:
-        """Return the units of a layer, 0 being the input."""
+        """Return the units of a layer. Layer 0 is the input."""
         if layer == 0:
             return self.input_width
         found = bisect_left(self.drawn, layer, key=lambda layers: layers.last)
@@ -63,13 +63,14 @@ class StackSummary(Record):
 
 @dataclass(frozen=True, slots=True)
 class Simulation(Record):
-    """How the network was sampled. `inputs` is "normal", "uniform" or the path of a data file;
-    `input_mean` and `input_std` are those of drawn inputs, None for a data file, and
-    `inputs_digest` tells the content of the data ("sha256:…"), None for drawn inputs and where it
-    is not known. `standardize` says that the mean of the whole file was subtracted and its standard
-    deviation divided by, `flatten` that samples of more than one axis were made vectors; the digest
-    is that of the values that enter the network. `train` says whether dropout and the like
-    were on.
+    """How the network was sampled.
+
+    `inputs` is "normal", "uniform" or the path of a data file. `input_mean` and `input_std`
+    describe drawn inputs and are None for a data file. `inputs_digest` is the hash of the values
+    that enter the network ("sha256:…"), None for drawn inputs or if unknown. With `standardize`,
+    the mean of the whole file was subtracted and its standard deviation divided out. With
+    `flatten`, samples of more than one axis were flattened to vectors. `train` says whether layers
+    such as dropout were in training mode.
     """
 
     batch: int

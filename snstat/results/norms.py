@@ -1,4 +1,4 @@
-"""Samples of data by how large they are: what theory needs to follow each its own way."""
+"""Classes of data samples by norm. Theory follows each class separately."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from snstat.results.base import Record
 class NormClasses(Record):
     """Samples of data in classes of nearly equal norm, the smallest first.
 
-    `second_moment` is the mean of x² over units and the samples of each class, `count` how many
-    there are, `cosine` (classes × classes) the mean cosine between different samples of two
-    classes, NaN where there are none or one is 0, and `largest` the second moment of the largest
+    `second_moment` is the mean of x² over the units and samples of each class, and `count` the
+    number of samples. `cosine` (classes × classes) is the mean cosine between different samples of
+    two classes, NaN if there are none or one is 0. `largest` is the second moment of the largest
     single sample.
     """
 
@@ -24,7 +24,7 @@ class NormClasses(Record):
 
     @property
     def samples(self) -> int:
-        """All samples."""
+        """The number of samples in all classes."""
         return sum(self.count)
 
     def scaled(self, square: float) -> NormClasses:
@@ -35,8 +35,8 @@ class NormClasses(Record):
 
 @dataclass(frozen=True, slots=True)
 class DataSummary(Record):
-    """What theory needs to know of data beside the statistics of layer 0: the `largest` absolute
-    value, and the classes of samples, None where all have one norm."""
+    """What theory needs of data besides the statistics of layer 0: the `largest` absolute value,
+    and the classes of samples, None for samples of equal norm."""
 
     largest: float
     norms: NormClasses | None

@@ -1,4 +1,4 @@
-"""Records of what `snstat plot` draws beside a run."""
+"""Records that `snstat plot` draws, other than runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from snstat.results.network import Simulation, StackSummary
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapField(Record):
-    """The `map`, "unit" or "ensemble", with its `parameters` by name, sampled on a grid: `means`
-    (columns,), `variances` (rows,), and the image of every grid point, `new_mean` and
-    `new_variance`, each (rows, columns). `trajectories` are arrays (steps, 2) of (mean, variance);
-    `domain` is (mean low, mean high, variance low, variance high) of theorem 1, or None."""
+    """A map of mean and variance, sampled on a grid.
+
+    `map` is "unit" or "ensemble", and `parameters` are by name. The grid is `means` (columns,) and
+    `variances` (rows,); the images of its points are `new_mean` and `new_variance`, each (rows,
+    columns). `trajectories` are arrays (steps, 2) of (mean, variance). `domain` is (mean low, mean
+    high, variance low, variance high) of theorem 1, or None.
+    """
 
     activation: str
     map: str
@@ -46,13 +49,13 @@ class CorrelationCurve(Record):
 @dataclass(frozen=True, slots=True, eq=False)
 class Densities(Record):
     """Histograms of activations: `layers` (rows,), bin `edges` (rows, bins + 1) and `density`
-    (rows, bins), all trials pooled and values at an atom left out; `mean` and `variance` (rows,) of
-    the same activations, atoms included.
+    (rows, bins), over all trials and without values at an atom; `mean` and `variance` (rows,) of
+    the same activations, including atoms.
 
-    `law` (rows, bins) is the density at infinite width, NaN where it is not known. `atoms` (atoms,)
-    are the values that activations take with a probability of their own, with the share measured,
-    `atom_shares`, and that at infinite width, `atom_law`, both (rows, atoms), NaN where the layer
-    has no such atom.
+    `law` (rows, bins) is the density at infinite width, NaN where unknown. `atoms` (atoms,) are the
+    values that activations take with positive probability. `atom_shares` is the measured
+    probability and `atom_law` that at infinite width, both (rows, atoms), NaN if the layer has no
+    such atom.
     """
 
     stack: StackSummary

@@ -1,4 +1,4 @@
-"""What the definition of a statistic allows it to be."""
+"""The range of each statistic, by its definition."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
-# Least and largest value of each statistic of one layer, whatever the network. A kurtosis is at
-# least 1, for a mean of squares is no less than the square of a mean.
+# Least and largest value of each statistic of one layer, for any network. A kurtosis is at least 1,
+# because a mean of squares is at least the square of the mean.
 RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
         "mean": (-math.inf, math.inf),
@@ -25,8 +25,8 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
 )
 ANYTHING = (-math.inf, math.inf)
-# Statistics of float32 networks are reckoned in float64, from products in float32 at most: four
-# bits more than such a product rounds, relative to the size of the numbers that it is made of.
+# Statistics of float32 networks are computed in float64, from products in float32 at most. This
+# relative tolerance is four bits more than the rounding of such a product.
 ROUNDING = 2.0**-20
 
 

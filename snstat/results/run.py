@@ -1,4 +1,4 @@
-"""Records of `snstat propagate`: what was predicted and measured, layer by layer."""
+"""Records of `snstat propagate`: predictions and measurements, layer by layer."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from snstat.results.base import BoolArray, FloatArray, Record, optional
 from snstat.results.network import Simulation, StackSummary
 from snstat.results.norms import DataSummary, NormClasses
 
-# Measured only where asked for, with --backward.
+# Measured only with --backward.
 GRADIENT = "gradient"
 
 PROPAGATION_SCHEMA = "snstat.propagation/2"
-# Files of these are read too.
+# Files of these schemas are read too.
 EARLIER_SCHEMAS = ("snstat.propagation/1",)
 
-# The statistics of one layer in the order in which they are reported (see the README for the
-# definition of each).
+# The statistics of one layer in the order in which they are reported; docs/propagate.md defines
+# them.
 STATISTICS = (
     "mean",
     "variance",
@@ -33,22 +33,22 @@ STATISTICS = (
     "kurtosis",
     "dead_fraction",
 )
-# Measured too: the share of samples that are all 0, the share of activations that are saturated (of
-# bounded activations), and the largest absolute activation.
+# Also measured: the fraction of samples that are all 0, the fraction of saturated activations (of
+# bounded activation functions), and the largest absolute activation.
 ALSO_MEASURED = ("zero_samples", "saturated_fraction", "largest")
-# What a sampler measures of every layer, in its order.
+# The statistics that a sampler measures in every layer, in its order.
 MEASURED = (*STATISTICS, *ALSO_MEASURED)
 
 
 @dataclass(frozen=True, slots=True)
 class InputMoments(Record):
-    """What the statistics of layer 0 average to; NaN where undefined or unknown.
+    """The expected statistics of layer 0; NaN if undefined or unknown.
 
-    `cosine` is the mean over pairs of different samples at infinite width. `length_variance` is
-    the variance of one sample's second moment relative to its mean squared (0 for data of equal
-    length, NaN for others), `drawn` tells samples of independent units from data. `largest` is the
-    largest absolute value of data, NaN where not known. `norms` are the classes of data whose
-    samples differ in norm, None for others.
+    `cosine` is the mean over pairs of different samples at infinite width. `length_variance` is the
+    variance of one sample's second moment divided by the square of its mean (0 for data of equal
+    norm, NaN for other data). `drawn` is True for drawn samples with independent units, False for
+    data. `largest` is the largest absolute value of data, NaN if unknown. `norms` are the classes
+    of data whose samples differ in norm, None otherwise.
     """
 
     mean: float
@@ -78,7 +78,7 @@ class InputMoments(Record):
 
     @property
     def silent(self) -> bool:
-        """Whether every input is exactly 0, not only too small to be squared."""
+        """Whether every input is exactly 0, and not merely too small to be squared."""
         return self.second_moment == 0 and self.mean == 0 and not self.length_variance > 0
 
 
@@ -98,12 +98,11 @@ class Estimate(Record):
 class Statistic(Record):
     """One statistic of every layer; each array has shape (layers,), NaN where missing.
 
-    `theory` is that of infinite width, `expected` what theory expects at the width simulated, to
-    first order in 1/width, and `neglected` the size of what that leaves out; left out, nothing is
-    known of them. Where `logarithmic`, `estimate` is the geometric mean over trials and `stderr`
-    the standard error of its natural logarithm, in which `neglected` and z are reckoned too.
-    `trials` (trials, layers) is what each trial measured, read-only, and None where it was not
-    kept.
+    `theory` is the prediction at infinite width. `expected` is the prediction at the simulated
+    width, to first order in 1/width, and `neglected` the size of the terms that it neglects; both
+    default to NaN (unknown). If `logarithmic`, `estimate` is the geometric mean over trials, and
+    `stderr`, `neglected` and z refer to its natural logarithm. `trials` (trials, layers) holds the
+    values of each trial, read-only, or None if they were not kept.
     """
 
     estimate: FloatArray
@@ -115,7 +114,7 @@ class Statistic(Record):
     trials: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        """Give `expected` and `neglected` the shape of the others; protect `trials`."""
+        """Give `expected` and `neglected` the shape of the others; make `trials` read-only."""
         for name in ("expected", "neglected"):
             array = np.broadcast_to(getattr(self, name), self.theory.shape)
             object.__setattr__(self, name, array)
@@ -126,7 +125,7 @@ class Statistic(Record):
 
     @property
     def reference(self) -> FloatArray:
-        """What z compares with: `expected` where it is known, `theory` elsewhere, (layers,)."""
+        """What z compares with: `expected` where known, `theory` elsewhere, (layers,)."""
         return np.where(np.isfinite(self.expected), self.expected, self.theory)
 
     @property
@@ -138,15 +137,15 @@ class Statistic(Record):
 
     @property
     def excess(self) -> FloatArray:
-        """Standard errors by which `estimate` lies farther from `expected` than `neglected`,
-        shape (layers,), 0 where it does not and NaN where one of them is not known."""
+        """Standard errors by which |estimate − expected| exceeds `neglected`, shape (layers,), 0
+        where it does not and NaN where one of them is unknown."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             distance = np.abs(self._beyond(self.expected)) - self.neglected
             excess: FloatArray = np.maximum(distance, 0.0) / self.stderr
         return excess
 
     def _beyond(self, reference: FloatArray) -> FloatArray:
-        """Return the estimate less `reference`, or the logarithms of both, (layers,)."""
+        """Return estimate − `reference`, or the difference of their logarithms, (layers,)."""
         if self.logarithmic:
             return np.log(self.estimate) - np.log(reference)
         return self.estimate - reference
@@ -177,8 +176,8 @@ class Statistic(Record):
 class Layer:
     """One layer of a run: `layer.mean.estimate`, `layer.cosine.theory`, ...
 
-    `name` is "input" or the number of the layer, `kind` "input" or "dense", `shape` its units,
-    `sampler` what sampled it, None for the input.
+    `name` is "input" or the number of the layer, `kind` is "input" or "dense", `shape` holds its
+    units, and `sampler` names its sampler, None for the input.
     """
 
     layer: int
@@ -197,7 +196,7 @@ class Layer:
             raise AttributeError(name) from None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the layer as the JSON form of the contract."""
+        """Return the layer in its JSON form."""
         form: dict[str, Any] = {
             "layer": self.layer,
             "name": self.name,
@@ -211,7 +210,7 @@ class Layer:
 
 
 class Layers(Sequence[Layer]):
-    """The layers of a run, made when asked for: a run of 100,000 layers holds arrays only."""
+    """The layers of a run, made on access: a run of 100,000 layers holds only arrays."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -241,11 +240,11 @@ class Layers(Sequence[Layer]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlook(Record):
-    """What theory says of the stack as a whole (ensemble map at infinite width).
+    """What theory predicts for the stack as a whole (ensemble map at infinite width).
 
     `kind` is one of "converges", "vanishes", "explodes", "neutral" (every second moment is a
     fixed point), "drifts" (no attracting fixed point is reached) or "silent" (inputs and biases
-    are 0, and so is every layer: no rate and no gradients are told). `mean` and `variance` are
+    are 0, so every layer is 0; rate and gradients are None). `mean` and `variance` are
     those of the limit, `rate` the factor by which the distance to it changes per layer,
     `gradient_growth` χ at the limit, and `gradient_factor` the theory of
     `gradient` at layer 0: the factor by which it grows from the last layer back to the input.
@@ -264,9 +263,9 @@ class Run(Record):
     """One stack, simulated and predicted.
 
     `finite` has shape (layers,); `statistics` maps a name of `STATISTICS` to its columns, also
-    reachable as attributes: `run.variance.estimate[64]`. `partial` says that the run was
-    interrupted: only the layers that every trial completed are here. `data` describes samples of
-    the user's own, None for drawn inputs and runs saved before it was written.
+    reachable as attributes: `run.variance.estimate[64]`. `partial` means that the run was
+    interrupted and has only the layers that every trial completed. `data` describes the user's own
+    samples; it is None for drawn inputs and for older saved runs.
     """
 
     stack: StackSummary
@@ -307,7 +306,7 @@ class Run(Record):
     def plot(self, kind: str = "trajectory", ax: Any = None) -> Any:
         """Draw the run and return matplotlib axes.
 
-        `kind` is "trajectory" (mean, variance and what else is known, an array of axes),
+        `kind` is "trajectory" (mean, variance, and others if known; an array of axes),
         "histogram" (the network is simulated again), or the name of a statistic. With `ax` one
         statistic is drawn there, the variance for "trajectory". Raises SnstatError for an unknown
         kind.
@@ -320,8 +319,8 @@ class Run(Record):
         """Return the run as a pandas DataFrame in long form, a row for each statistic and layer.
 
         The columns are layer, statistic, finite, estimate, stderr, theory, expected, neglected
-        and z; NaN where missing. A run that kept its trials has a row for each trial too, with the
-        columns trial (0, 1, ...) and value beside those. Raises SnstatError without pandas.
+        and z; NaN if missing. A run that kept its trials has a row for each trial, with the
+        further columns trial (0, 1, ...) and value. Raises SnstatError without pandas.
         """
         from snstat.report.display import run_frame
 

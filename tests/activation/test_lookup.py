@@ -39,7 +39,7 @@ def test_what_is_no_name_is_told_with_the_nearest():
 
 
 def test_an_activation_without_parameters_takes_none():
-    with pytest.raises(InvalidValueError, match=r"relu alone, which takes no parameter.*leave out"):
+    with pytest.raises(InvalidValueError, match=r"relu without a parameter.*leave out"):
         resolve("ReLU:3")
 
 
