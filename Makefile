@@ -1,6 +1,6 @@
 # Set-up and checks of snstat; `make help` lists the targets.
 
-# Any Python >= 3.11; another one: make PYTHON=python3.12 demo
+# Any Python >= 3.11. To use another one: make PYTHON=python3.12 demo
 PYTHON ?= python3
 # The environment at the lower bounds of the dependencies is built with the oldest Python.
 PYTHON_MINIMUM ?= python3.11
@@ -8,13 +8,13 @@ PYTHON_MINIMUM ?= python3.11
 VENV := .venv
 MINIMUM := .venv-minimum
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install
-# --group (PEP 735) came with this version, and the one inside a fresh environment may be older.
+# --group (PEP 735) needs this version of pip; a fresh environment may contain an older one.
 NEW_PIP := --upgrade "pip>=25.1"
-# What has a target of its own is not part of the suite.
+# Tests with a target of their own are not part of the suite.
 SUITE := not (peers or packaging or examples or docs or bench)
 PYTEST := -m pytest --ignore=tests/peers
 
-# Two at a time: kernels use both cores only now and then.
+# Two targets run at a time, because kernels rarely use both cores.
 SUITES := test-jit test-nojit types test-wheel test-docs test-examples
 
 .DEFAULT_GOAL := help
@@ -33,14 +33,14 @@ install: $(VENV)/.stamp-run ## make .venv with snstat and what it needs to run
 
 develop: $(VENV)/.stamp-dev ## make .venv with the development tools too
 
-test: lint ## every check but test-minimum, test-peers and test-random
+test: lint ## every check except test-minimum, test-peers and test-random
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SUITES)
 
 lint: develop ## ruff: rules and format
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-format: develop ## rewrite the sources as ruff wants them
+format: develop ## apply ruff's fixes and format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
@@ -67,7 +67,7 @@ test-wheel: develop ## build the wheel, install it elsewhere, run it there
 	$(VENV)/bin/python $(PYTEST) -m packaging
 
 test-minimum: $(MINIMUM)/.stamp ## the suite at the lower bounds of the dependencies
-# Old releases meet newer companions here, and their warnings are not ours to mend.
+# Old releases run with newer packages here, and we cannot fix their warnings.
 	$(MINIMUM)/bin/python $(PYTEST) -m "$(SUITE)" -W default
 
 test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
@@ -76,7 +76,7 @@ test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report
 
-# How many damaged files each reader is fed, and which: another FUZZ_FIRST gives others.
+# The number of damaged files for each reader, and the number of the first one.
 FUZZ ?= 4000
 FUZZ_FIRST ?= 0
 fuzz: develop ## 16,000 damaged files for the commands that read one; ten minutes
@@ -101,7 +101,7 @@ clean: ## remove the environments and everything built
 	rm -rf $(VENV) $(MINIMUM) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find snstat tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Stamps keep a repeated make from installing again; pyproject.toml renews them.
+# Stamps prevent repeated installation until pyproject.toml changes.
 $(VENV)/.stamp-venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "snstat needs Python 3.11 or newer, but $(PYTHON) is" \

@@ -1,7 +1,7 @@
 """Reproduce figure 2 of the SNN paper: the map of mean and variance, and its fixed point.
 
 Klambauer et al., arXiv:1706.02515, figure 2: for SELU with weight sum 0 and weight square sum 1,
-arrows lead from each (mean, variance) toward its image one layer on; all end at (0, 1).
+arrows point from each (mean, variance) to its image after one layer; all paths end at (0, 1).
 """
 
 from snstat.report.figures import draw_map, save_figure

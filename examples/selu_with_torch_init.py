@@ -1,7 +1,7 @@
-"""Does SELU's normalisation survive PyTorch's default initialisation? See layer by layer.
+"""Test whether SELU's normalisation survives PyTorch's default initialisation.
 
 torch.nn.Linear draws weights of variance 1/(3·fan_in), a third of what SELU needs. This script
-compares the variance after each layer under both initialisers, and says where the signal ends.
+compares the variance after each layer under both initialisers and answers the question.
 """
 
 import snstat

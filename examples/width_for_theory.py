@@ -1,7 +1,7 @@
-"""How wide must the network be before theory holds? Ask eight widths.
+"""How wide must the network be before theory holds? This script tries eight widths.
 
-Theory is the limit of infinite width. One network of width n departs from it by fluctuations of
-order 1/√n; this script measures them for the variance at the last of 16 SELU layers.
+Theory is the limit of infinite width. One network of width n deviates from it by fluctuations of
+order 1/√n. The script measures them for the variance at the last of 16 SELU layers.
 """
 
 import math
@@ -21,4 +21,4 @@ for width in (16, 32, 64, 128, 256, 512, 1024, 2048):
         wide_enough = width
 
 answer = f"from width {wide_enough} on" if wide_enough else "only beyond width 2048"
-print(f"\nA single network keeps within {TOLERANCE:g} of the predicted variance {answer}.")
+print(f"\nA single network stays within {TOLERANCE:g} of the predicted variance {answer}.")

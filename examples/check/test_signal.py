@@ -1,6 +1,6 @@
 """Will the signal survive the stacks of this project? A test for each; run them with pytest.
 
-`assert_propagates` takes the options of `snstat check` with underscores. Where a rule is broken it
+`assert_propagates` takes the options of `snstat check` with underscores. If a rule is broken, it
 raises an AssertionError that names the rule, the layer, the value seen and what to try.
 """
 
@@ -28,7 +28,7 @@ def test_gradients_keep_their_size(activation: str) -> None:
 
 
 def test_different_inputs_stay_different() -> None:
-    """8 ReLU layers draw inputs together, but not into one."""
+    """8 ReLU layers make inputs more alike, but not equal."""
     assert_propagates("relu", 8, width=512, cosine_max=0.95, select=("SN301",))
 
 

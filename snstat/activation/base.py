@@ -17,7 +17,7 @@ Form = tuple[str, *tuple[float, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Asymptote:
-    """A horizontal asymptote: its `level`, and `residual(x)` = φ(x) − level without cancellation."""
+    """A horizontal asymptote: `level`, and `residual(x)` = φ(x) − level without cancellation."""
 
     level: float
     residual: Elementwise
