@@ -1,4 +1,4 @@
-"""Histograms of activations at chosen layers: the network is simulated again, stopping there."""
+"""Histograms of activations at chosen layers. The network is simulated again up to those layers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from snstat.network.stack import Stack
 from snstat.results import MEASURED, FloatArray
 
 BINS = 160
-# Bins span this many standard deviations about the mean, or less where no value is.
+# Bins span this many standard deviations around the mean, or less where there are no values.
 SPAN = 6.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """The activations of one layer, all trials pooled: bin `edges` (bins + 1,), `density` (bins,)
-    of what is at no atom, `mean` and `variance` of all, and the `shares` (atoms,) at the atoms."""
+    """The activations of one layer, pooled over all trials.
+
+    Bins have `edges` (bins + 1,) and `density` (bins,), which leaves out the atoms. `mean` and
+    `variance` are those of all values, `shares` (atoms,) the shares of the values at each atom.
+    """
 
     layer: int
     edges: FloatArray
@@ -47,9 +50,9 @@ def densities(
 ) -> list[Histogram]:
     """Return the densities of the activations at `layers` (ascending), all trials pooled.
 
-    `atoms` gives the values that activations of a layer take on whole intervals, which are counted
-    by themselves. Layers from the first non-finite one on are left out. Weights are drawn, whatever
-    the sampler of a run: the same network, or one equal in distribution.
+    `atoms` gives the values that activations of a layer take on whole intervals; they are counted
+    separately. Layers from the first non-finite one on are left out. Weights are drawn even if the
+    run used another sampler: the network is the same, or equal in distribution.
     """
     threads = available_cores()
     network = make_sampler("dense", stack, inputs, trials, seed, dtype, threads)
@@ -61,14 +64,14 @@ def densities(
                 for layer in _reached(network, pool, layers, trials)
             ]
         except BaseException:
-            network.stop[0] = 1  # the pool waits for what still runs
+            network.stop[0] = 1  # the pool waits for tasks that still run
             raise
 
 
 def _reached(
     network: DenseSampler, pool: ThreadPoolExecutor, layers: Sequence[int], trials: int
 ) -> Iterator[int]:
-    """Bring all trials to one of `layers` after the other, as long as all are finite."""
+    """Advance all trials to each of `layers` in turn, as long as all are finite."""
     scratch = np.empty((trials, len(MEASURED)))
     finite = list(pool.map(lambda t: network.begin(t, scratch[t]), range(trials)))
     reached = 0
@@ -94,12 +97,12 @@ def _reached(
 def _histogram(
     layer: int, states: Sequence[npt.NDArray[np.floating]], atoms: Sequence[float]
 ) -> Histogram:
-    """Return the histogram of all values together, those equal to one of `atoms` apart."""
+    """Return the histogram of the pooled values; those equal to one of `atoms` are separate."""
     size = sum(state.size for state in states)
     shares = np.array(
         [sum(int((state == state.dtype.type(atom)).sum()) for state in states) for atom in atoms]
     )
-    # float64: the square of a large float32 overflows. That of a float64 may still.
+    # Use float64, because the square of a large float32 overflows. That of a float64 still may.
     wide = [state.astype(np.float64).ravel() for state in states]
     with np.errstate(over="ignore", invalid="ignore"):
         mean = sum(float(state.sum()) for state in wide) / size
@@ -108,7 +111,7 @@ def _histogram(
     low = max(mean - SPAN * deviation, min(float(state.min()) for state in wide))
     high = min(mean + SPAN * deviation, max(float(state.max()) for state in wide))
     if not high > low:
-        # A constant layer: one narrow bar around it.
+        # A constant layer gets one narrow bar around its value.
         half_width = max(abs(mean), 1.0) * 1e-3
         low, high = mean - half_width, mean + half_width
     edges = np.linspace(low, high, BINS + 1)

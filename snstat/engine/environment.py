@@ -1,4 +1,4 @@
-"""Loading numba, whose settings in the environment may be anything."""
+"""Imports numba, and reports settings in the environment that it cannot use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from snstat.errors import InvalidValueError
 
 THREADS = "NUMBA_NUM_THREADS"
-# What numba warns of, with a traceback, where it cannot parse a setting.
+# The warning of numba, with a traceback, about a setting it cannot parse.
 _UNPARSED = re.compile(
     r"Environment variable '(\w+)' is defined but its associated value '(.*?)' co"
 )

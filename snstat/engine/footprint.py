@@ -1,6 +1,6 @@
-"""How much memory a simulation needs, reckoned before anything is allocated.
+"""An estimate of the memory that a simulation needs, made before anything is allocated.
 
-To within some tens of MiB that libraries keep beside them.
+It is accurate to some tens of MiB, which libraries use in addition.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from snstat.experiment.inputs import BLOCK_VALUES, DataInputs, Inputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 
-# A trial's objects, and its statistics of one layer while they are reduced.
+# The objects of a trial, and its statistics of one layer while they are reduced.
 BYTES_PER_TRIAL = 2500
-# Estimate, error and theory of every statistic, and about as much again while they are made.
+# Estimate, error and theory of every statistic, and about as much again while they are computed.
 BYTES_PER_LAYER = 1000
 DOUBLE = 8
 
@@ -32,7 +32,7 @@ def footprint(
     backward: bool,
     keep_trials: bool = False,
 ) -> float:
-    """Return the bytes that `simulate` needs with these arguments, `sampler` not being "auto"."""
+    """Return the bytes that `simulate` needs with these arguments. `sampler` is not "auto"."""
     size = np.dtype(dtype).itemsize
     running = min(threads, trials)
     units = max(stack.width, inputs.width)
@@ -44,7 +44,7 @@ def footprint(
     if backward:
         needed += 2 * trials * stack.depth * DOUBLE
     if keep_trials:
-        # Every statistic, in blocks and joined, and the gradient beside its logarithm.
+        # Every statistic, in blocks and joined, and the gradient with its logarithm.
         numbers = 2 * len(MEASURED) + (1 if backward else 0)
         needed += numbers * float(trials) * (stack.depth + 1) * DOUBLE
     return needed + _reading(inputs)
@@ -53,15 +53,15 @@ def footprint(
 def _dense(
     stack: Stack, inputs: Inputs, trials: int, size: int, threads: int, *, backward: bool
 ) -> float:
-    """Return what the dense sampler keeps: a state for each trial, a spare for each under way, and
-    a tile for each thread."""
+    """Return the bytes of the dense sampler: a state for each trial, a spare for each trial in
+    progress, and a tile for each thread."""
     units, running = max(stack.width, inputs.width), min(threads, trials)
     state = units * inputs.batch * size
     # See sampling.tile_rows.
     tile = min(stack.width * units, max(MOST_VALUES, MIN_ROWS * units))
     needed = (trials + running) * state + threads * tile * size
     if backward:
-        # States between segments, pre-activations of one, and gradients.
+        # States between segments, pre-activations of one segment, and gradients.
         needed += running * (2 * math.isqrt(stack.depth) + 4) * state
     return needed
 
@@ -69,10 +69,10 @@ def _dense(
 def _matrix_free(
     stack: Stack, inputs: Inputs, trials: int, size: int, threads: int, *, backward: bool
 ) -> float:
-    """Return what the matrix-free sampler keeps: Gram matrices."""
+    """Return the bytes of the matrix-free sampler: Gram matrices."""
     square: float = inputs.batch**2
     running = min(threads, trials)
-    # See MatrixFreeSampler.advance: shared by the trials under way.
+    # Trials in progress share these; see MatrixFreeSampler.advance.
     members = max(1, threads // trials)
     needed = trials * square * DOUBLE + running * square * (3 * DOUBLE + size)
     needed += running * members * square * (DOUBLE + size)
@@ -86,10 +86,10 @@ def _matrix_free(
 
 
 def _reading(inputs: Inputs) -> float:
-    """Return what the moments of a user's data need: see DataInputs."""
+    """Return the bytes that the moments of a user's data need; see DataInputs."""
     if not isinstance(inputs, DataInputs):
         return 0.0
     samples, width = float(inputs.data.shape[0]), float(inputs.width)
     block = min(samples * width, max(BLOCK_VALUES, width))
-    # Sums by unit, numbers by sample and their order, a block and what is made of it.
+    # Sums by unit, numbers by sample and their order, and a block with its intermediate results.
     return DOUBLE * (3.0 * width + 4.0 * samples + 4.0 * block)

@@ -1,4 +1,4 @@
-"""What a caller gives as data, as an array of real numbers, or what is wrong with it."""
+"""Conversion of a caller's data to an array of real numbers, or an error that explains why not."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from snstat.errors import InvalidValueError
 
-# Kind of a dtype → what it holds, and the cure.
+# Kind of a dtype → what it holds, and the remedy.
 CURES = {
     "c": ("complex numbers", "take the real part, the imaginary part or the absolute value"),
     "O": (
         "Python objects",
-        "replace what is missing or no number, then convert with .astype(float)",
+        "replace missing values and values that are not numbers, then convert with .astype(float)",
     ),
     "S": ("text", "convert the text to numbers with .astype(float)"),
     "U": ("text", "convert the text to numbers with .astype(float)"),
@@ -30,12 +30,11 @@ STRUCTURED = (
 
 
 def as_array(value: Any) -> npt.NDArray[Any]:
-    """Return data given in Python as an array: an array of numpy, of another library, or lists.
+    """Return data given in Python as an array. `value` is a numpy array, another array or lists.
 
-    Tensors of PyTorch are detached, and of types that numpy lacks (bfloat16, float8) widened to
-    float32. Masked arrays with nothing masked are taken for what they hold. Raises
-    InvalidValueError for masked values, rows of unequal lengths, sparse arrays, and whatever is no
-    array at all.
+    PyTorch tensors are detached, and types that numpy lacks (bfloat16, float8) are widened to
+    float32. A masked array with no masked value is used as it is. Raises InvalidValueError for
+    masked values, rows of unequal lengths, sparse arrays, and anything that is not an array.
     """
     if isinstance(value, np.ma.MaskedArray):
         return _unmasked(value)
@@ -49,7 +48,7 @@ def as_array(value: Any) -> npt.NDArray[Any]:
         value = [_of_tensor(row) if _is_tensor(row) else row for row in value]
     try:
         return np.asarray(value)
-    # Whatever a caller's own object raises.
+    # An object of the caller may raise any error.
     except Exception as error:  # noqa: BLE001
         raise _no_array(value, error) from None
 
@@ -57,7 +56,7 @@ def as_array(value: Any) -> npt.NDArray[Any]:
 def require_real(data: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return `data` with a dtype of real numbers that numpy computes with.
 
-    Raises InvalidValueError, with the cure, for all others.
+    Raises InvalidValueError, with the remedy, for all others.
     """
     if data.dtype.kind in "fiub":
         return data
@@ -78,7 +77,7 @@ def _unmasked(value: np.ma.MaskedArray[Any, Any]) -> npt.NDArray[Any]:
             "inputs",
             f"masked in {count:,} of {mask.size:,} values",
             "data without masked values",
-            "fill them with inputs.filled(0), or leave their rows out with"
+            "fill them with inputs.filled(0), or remove their rows with"
             " numpy.ma.compress_rows(inputs)",
         )
     return np.asarray(value.data)
@@ -90,14 +89,14 @@ def _is_tensor(value: Any) -> bool:
 
 
 def _of_tensor(value: Any) -> npt.NDArray[Any]:
-    """Return what a tensor of PyTorch holds, without importing PyTorch."""
+    """Return the values of a PyTorch tensor, without importing PyTorch."""
     try:
         tensor = value.detach().cpu()
         if "sparse" in str(getattr(tensor, "layout", "")):
             tensor = tensor.to_dense()
         try:
             return np.asarray(tensor.numpy(force=True))
-        except TypeError:  # of a type that numpy lacks
+        except TypeError:  # a type that numpy lacks
             return np.asarray(tensor.float().numpy(force=True))
     except Exception as error:  # noqa: BLE001  # as above
         raise InvalidValueError(
@@ -109,18 +108,19 @@ def _of_tensor(value: Any) -> npt.NDArray[Any]:
 
 
 def _no_array(value: Any, error: Exception) -> InvalidValueError:
-    """Return what is wrong with `value`, of which numpy makes no array."""
+    """Return the error for a `value` that numpy cannot convert to an array."""
     if isinstance(value, list | tuple):
         lengths = [len(row) if hasattr(row, "__len__") else None for row in value]
         odd = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)
         if odd is not None:
             words = [
-                "no list" if n is None else f"of {n:,} values" for n in (lengths[0], lengths[odd])
+                "is not a list" if n is None else f"has {n:,} values"
+                for n in (lengths[0], lengths[odd])
             ]
             return InvalidValueError(
                 "inputs",
-                f"rows of unequal lengths: row 0 is {words[0]}, row {odd} {words[1]}",
-                "rows of one length",
+                f"rows of unequal lengths: row 0 {words[0]}, row {odd} {words[1]}",
+                "rows of equal length",
                 "pad or cut them",
             )
     return InvalidValueError(

@@ -1,6 +1,6 @@
-"""Reading a user's .npy or .npz file: memory-mapped where the format allows, never unpickled.
+"""Reads a user's .npy or .npz file: memory-mapped where the format allows, never unpickled.
 
-A header is believed only as far as the size of the file bears it out: nothing is allocated before.
+Nothing is allocated before the size of the file confirms what the header claims.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from snstat.errors import InputFileError, printable, quoted
 
-# What an array inside an .npz is called when there are several.
+# The name of the array that is read from an .npz with several arrays.
 PREFERRED_NAME = "inputs"
 NPY_MAGIC, ZIP_MAGIC = b"\x93NUMPY", b"PK"
-# An .npz is unpacked into memory: beyond this size only if it is no more than so many times as
-# large as its file. Measurements pack 1- to 10-fold, files made to fill a memory 1000-fold.
+# An .npz is unpacked into memory. Above this size the ratio of array to file size is limited too:
+# measurements compress 1- to 10-fold, files made to exhaust memory 1000-fold.
 UNPACKED_BYTES = 2**24
 UNPACKED_RATIO = 32
 MOST_HELD = 200
@@ -36,9 +36,9 @@ PLAIN = "save numbers: numpy.save(FILE, array.astype(float))"
 def open_array(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     """Return the array in a .npy (memory-mapped) or .npz (read) file.
 
-    An .npz must hold one array, or one called "inputs"; "FILE.npz:name" asks for another. Raises
-    InputFileError for a file that is missing, no regular file, empty, damaged, not of numpy's
-    formats, or would need unpickling.
+    An .npz must hold one array, or one called "inputs"; "FILE.npz:name" chooses another. Raises
+    InputFileError for a file that is missing, not a regular file, empty, damaged, not in a numpy
+    format, or that would need unpickling.
     """
     name = os.fspath(path)
     if not name:
@@ -46,16 +46,18 @@ def open_array(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     name, member = _split(name)
     with _failures(name):
         _require_regular(name)
-        with open(name, "rb") as file:  # noqa: PTH123  # a name may be bytes that are no text
+        with open(name, "rb") as file:  # noqa: PTH123  # a name may be bytes that are not text
             magic = file.read(len(NPY_MAGIC))
             file.seek(0)
             if member is not None and not magic.startswith(ZIP_MAGIC):
-                raise DamagedError(f"is no .npz, which alone holds arrays such as {member!r}")
+                raise DamagedError(
+                    f"is not an .npz, and only an .npz holds arrays such as {member!r}"
+                )
             if magic == NPY_MAGIC:
                 dtype, shape, order = _header(file)
                 start = file.tell()
                 _require_bytes(dtype, shape, os.fstat(file.fileno()).st_size - start)
-                if 0 in shape:  # which cannot be mapped
+                if 0 in shape:  # an empty array cannot be mapped
                     return np.empty(shape, dtype)
                 return np.memmap(name, dtype, "r", start, shape, order)
             if magic.startswith(ZIP_MAGIC):
@@ -64,8 +66,8 @@ def open_array(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
 
 
 def _split(name: Any) -> tuple[Any, str | None]:
-    """Return the file and the array in it that "FILE.npz:name" asks for, None where it is a file
-    of that name or asks for none."""
+    """Return the file and the array name in "FILE.npz:name". The array name is None if none is
+    given, or if a file of the whole name exists."""
     if not isinstance(name, str) or os.path.lexists(name):
         return name, None
     file, colon, member = name.rpartition(":")
@@ -73,7 +75,7 @@ def _split(name: Any) -> tuple[Any, str | None]:
 
 
 class DamagedError(Exception):
-    """What is wrong with a file, in words that follow its name, and what to do about it."""
+    """What is wrong with a file, in words that follow its name, and the remedy."""
 
     def __init__(self, reason: str, remedy: str = REMEDY) -> None:
         super().__init__(reason)
@@ -82,9 +84,9 @@ class DamagedError(Exception):
 
 @contextmanager
 def _failures(name: str) -> Iterator[None]:
-    """Turn whatever goes wrong with the file in the block into an InputFileError."""
+    """Turn any failure with the file in the block into an InputFileError."""
     try:
-        # numpy warns of headers that Python 2 wrote, and the parser of odd numbers in them.
+        # numpy warns about headers written by Python 2, and its parser about odd numbers in them.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -94,7 +96,7 @@ def _failures(name: str) -> Iterator[None]:
         raise InputFileError(name, str(error), error.remedy) from None
     except OSError as error:
         raise InputFileError(name, error.strerror or str(error)) from None
-    # zipfile, zlib and the parser of headers raise whatever they stumble on.
+    # zipfile, zlib and the parser of headers may raise any error.
     except Exception as error:  # noqa: BLE001
         words = str(error).splitlines()
         reason = f"is not a readable numpy file ({words[0] if words else type(error).__name__})"
@@ -102,25 +104,25 @@ def _failures(name: str) -> Iterator[None]:
 
 
 def _require_regular(name: str) -> None:
-    """Raise InputFileError for what is missing, or has no size: opening a pipe may wait forever."""
+    """Raise InputFileError for missing or irregular files. Opening a pipe could block forever."""
     try:
         mode = os.stat(name).st_mode  # noqa: PTH116
     except FileNotFoundError:
         raise InputFileError(name, "no such file", "give a .npy or .npz file") from None
     if not stat.S_ISREG(mode):
-        kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
         raise InputFileError(name, f"is {kind}", "give a .npy or .npz file")
 
 
 def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
     """Read the header of a .npy file: dtype, shape and order ("C" or "F")."""
     version = np.lib.format.read_magic(file)
-    # Later versions differ from the second in the encoding of the names of fields.
+    # Versions after the second differ from it only in the encoding of field names.
     first = version == (1, 0)
     read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
     try:
         shape, fortran, dtype = read(file)
-    except (MemoryError, RecursionError):  # of Python's parser, for want of a deeper stack
+    except (MemoryError, RecursionError):  # Python's parser ran out of stack
         raise DamagedError("has a header nested too deeply") from None
     if dtype.hasobject:
         raise DamagedError("holds Python objects, which are never unpickled", PLAIN)
@@ -130,22 +132,22 @@ def _header(file: IO[bytes]) -> tuple[np.dtype[Any], tuple[int, ...], Any]:
 
 
 def _require_bytes(dtype: np.dtype[Any], shape: tuple[int, ...], held: int) -> None:
-    """Raise unless an array of this dtype and shape fits in the bytes that there are."""
+    """Raise DamagedError unless an array of this dtype and shape fits in the `held` bytes."""
     claimed = math.prod(shape) * dtype.itemsize
     if claimed > held:
         what = printable(f"{dtype} of shape {shape}", MOST_HELD)
-        raise DamagedError(f"claims {what} but holds {max(held, 0):,} bytes: it was cut short")
+        raise DamagedError(f"claims {what} but holds only {max(held, 0):,} bytes: it is truncated")
 
 
 def _packed(file: IO[bytes], wanted: str | None) -> npt.NDArray[Any]:
-    """Return the array in an .npz file, the one called `wanted` where that is not None."""
+    """Return the array in an .npz file: the one called `wanted`, or the default if None."""
     with ZipFile(file) as archive:
         member = _member(archive, wanted)
         limit = max(UNPACKED_BYTES, UNPACKED_RATIO * os.fstat(file.fileno()).st_size)
         if member.file_size > limit:
             raise DamagedError(
-                f"unpacks to {member.file_size / 2**20:,.0f} MiB, but packed arrays may have at"
-                f" most {limit / 2**20:,.0f} MiB, {UNPACKED_RATIO} times the file"
+                f"unpacks to {member.file_size / 2**20:,.0f} MiB, but a packed array may have at"
+                f" most {limit / 2**20:,.0f} MiB, {UNPACKED_RATIO} times the size of the file"
             )
         with archive.open(member) as stream:
             dtype, shape, _ = _header(stream)
@@ -155,7 +157,7 @@ def _packed(file: IO[bytes], wanted: str | None) -> npt.NDArray[Any]:
 
 
 def _choose(name: str, members: Iterable[str]) -> str:
-    """Return how to choose one of several arrays."""
+    """Return the remedy that tells how to choose one of several arrays."""
     first = next(iter(members), None)
     if first is None:
         return f"save an array in it with numpy.savez(FILE, {PREFERRED_NAME}=...)"
@@ -171,7 +173,7 @@ def _member(archive: ZipFile, wanted: str | None) -> ZipInfo:
             near = get_close_matches(wanted[:MOST_HELD], members, n=1)
             remedy = f"did you mean {near[0]!r}?" if near else "choose one of them"
             raise InputFileError(
-                archive.filename or "", f"holds no {quoted(wanted)}, but {held}", remedy
+                archive.filename or "", f"holds no array {quoted(wanted)}, but {held}", remedy
             )
         return members[wanted]
     if len(members) != 1 and PREFERRED_NAME not in members:

@@ -45,8 +45,8 @@ def test_masked_values_are_refused_with_the_cure() -> None:
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
-        ([[1.0, 2.0], [3.0]], "row 0 is of 2 values, row 1 of 1 values"),
-        ([[1.0, 2.0], 3.0], "row 1 no list"),
+        ([[1.0, 2.0], [3.0]], "row 0 has 2 values, row 1 has 1 values"),
+        ([[1.0, 2.0], 3.0], "row 1 is not a list"),
         ([[1.0, None]], ".astype(float)"),
         ([["a", "b"]], ".astype(float)"),
         (ROWS.astype(complex), "real part"),
@@ -124,7 +124,7 @@ def test_an_array_of_an_archive_is_chosen_by_name(tmp_path: Any) -> None:
     assert f"{path}:train" in complaint(path)
     assert "did you mean 'train'" in complaint(f"{path}:tran")
     np.save(tmp_path / "one.npy", ROWS)
-    assert "is no .npz" in complaint(f"{tmp_path / 'one.npy'}:x")
+    assert "is not an .npz" in complaint(f"{tmp_path / 'one.npy'}:x")
     # A file of that very name comes first.
     (tmp_path / "one.npy").rename(f"{path}:test")
     assert seen(f"{path}:test") == pytest.approx(ROWS.mean(), abs=1e-7)

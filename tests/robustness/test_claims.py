@@ -84,12 +84,12 @@ def test_what_a_header_claims_costs_neither_memory_nor_time(tmp_path):
     for device in ("/dev/zero", "/dev/stdin"):
         code, _, err = finish("propagate", "--inputs", device, stdin=subprocess.DEVNULL)
         assert code == 2
-        assert "no regular file" in one_complaint(err)
+        assert "not a regular file" in one_complaint(err)
 
 
 def test_a_pipe_for_inputs_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(InputFileError, match="no regular file"):
+    with pytest.raises(InputFileError, match="not a regular file"):
         snstat.propagate(inputs=tmp_path / "pipe")
 
 

@@ -1,7 +1,7 @@
-"""The squared gradient of every layer, by going back through a trial that went forward.
+"""The squared gradient of every layer, from a backward pass through a finished trial.
 
-Nothing of the forward pass is kept but a state every √depth layers; a segment between two of them
-is made again when the way back reaches it, so memory grows as √depth.
+The forward pass keeps a state every √depth layers. The segment between two states is computed again
+when the backward pass reaches it, so memory grows as √depth.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def dense_gradient(
 ) -> FloatArray:
     """Return ln of the squared norm of ∂L/∂(layer output) over that of the last, (depth + 1,).
 
-    L is a linear read-out of the last layer, with one normal for each unit and sample. NaN where
-    the run is not finite or was stopped, −inf where a gradient is 0. Weights are drawn again from
-    their counters. `gradients` (depth + 1, batch, batch) receives H Hᵀ of H = ∂L/∂(pre-activation)
-    of every layer, at layer 0 of the input, to a factor.
+    L is a linear read-out of the last layer, with one normal weight for each unit and sample. The
+    result is NaN where the run is not finite or was stopped, and −inf where a gradient is 0.
+    Weights are drawn again from their counters. `gradients` (depth + 1, batch, batch) receives H Hᵀ
+    of H = ∂L/∂(pre-activation) of every layer, or of ∂L/∂(input) at layer 0, up to a factor.
     """
     stack, key, batch = sampler.stack, sampler.key, sampler.inputs.batch
     result = np.full(stack.depth + 1, math.nan)
@@ -59,7 +59,7 @@ def dense_gradient(
 
 
 def _square(h: State, gradients: FloatArray | None, layer: int) -> None:
-    """Write H Hᵀ to the place of a layer, for `h` (units, batch)."""
+    """Write H Hᵀ for `h` (units, batch) to the entry of a layer."""
     if gradients is not None:
         wide = h.astype(np.float64)
         np.dot(wide.T, wide, gradients[layer])

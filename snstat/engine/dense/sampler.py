@@ -1,4 +1,4 @@
-"""The dense sampler: weights are drawn, a tile at a time, and multiplied."""
+"""The dense sampler: draws weights one tile at a time and multiplies by them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from snstat.experiment.inputs import Inputs
 from snstat.network.stack import DenseLayer, Stack, Stretch
 from snstat.results import BoolArray, FloatArray
 
-# A tile of fewer weights costs more to hand to another thread than to draw and multiply.
+# Handing a tile with fewer weights to another thread costs more than drawing and multiplying it.
 SPREAD_VALUES = 2**16
-# Elementwise work on fewer activations is done before other threads have heard of it.
+# Elementwise work on fewer activations ends before another thread could start on it.
 SPREAD_ELEMENTS = 2**20
-# With so many trials to a thread it matters little if they end at different times.
+# With this many trials per thread, different end times matter little.
 EVEN_ENOUGH = 8
 
 State = npt.NDArray[np.floating]
@@ -34,8 +34,8 @@ Result = TypeVar("Result")
 
 
 class DenseSampler(Shared):
-    """Weights are drawn and multiplied in blocks of units, which threads share where trials leave
-    them idle. Blocks depend on the shape alone, and so do results."""
+    """Weights are drawn and multiplied in blocks of units. Threads without a trial share the blocks
+    of another. Blocks, and so the results, depend only on the shape."""
 
     name = "dense"
 
@@ -46,7 +46,7 @@ class DenseSampler(Shared):
         batch = inputs.batch
         self.states: list[State] = [np.empty((0, 0), self.dtype)] * trials
         self.orthogonal = stack.square.distribution == "orthogonal"
-        # Numbers that one counter gives: see random.draw_rows.
+        # The number of values from one counter; see random.draw_rows.
         self.values = 16 // self.dtype.itemsize
         kinds = {layer for _, _, layer in stack.segments()}
         uneven = trials % threads != 0 and trials < EVEN_ENOUGH * threads
@@ -57,8 +57,8 @@ class DenseSampler(Shared):
         )
         self.pool = ThreadPoolExecutor(threads) if spread else None
         size = 0 if self.orthogonal else max(self._tile_values(layer) for layer in kinds)
-        # Pre-activations of a block and a tile of weights, for each thread; activations of a
-        # layer, for each trial under way.
+        # Each thread has the pre-activations of a block and a tile of weights. Each trial in
+        # progress has the activations of a layer.
         self.scratch: SimpleQueue[tuple[State, State]] = SimpleQueue()
         self.spares: SimpleQueue[State] = SimpleQueue()
         for _ in range(threads):
@@ -68,28 +68,28 @@ class DenseSampler(Shared):
             self.spares.put(np.empty((stack.width, batch), self.dtype))
 
     def begin(self, number: int, out: FloatArray) -> bool:
-        """Make layer 0 of a trial: see Sampler."""
+        """Make layer 0 of a trial; see Sampler."""
         self.states[number] = self.inputs.sample(number, self.seed, self.dtype.name)
         with quiet():
             self.alive[number] = statistics.measure(self.states[number], math.nan, math.nan, out)
         return bool(self.alive[number])
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial: see Sampler."""
+        """Run some layers of one trial; see Sampler."""
         run = self._run_alone if self.pool is None else self._run_together
         for stretch, values, flags in self.stretches(number, first, out, finite):
             run(number, stretch, values, flags)
 
     def gradient(self, number: int) -> FloatArray:
-        """Return ln of the squared gradients of one trial: see gradients.dense_gradient."""
+        """Return ln of the squared gradients of one trial; see gradient.dense_gradient."""
         return dense_gradient(self, number)
 
-    # ------------------------------------------------------------------- steps of the way back
+    # ----------------------------------------------------------------- steps of the backward pass
 
     def preactivate(self, number: int, layer: int, x: State) -> State:
         """Return the pre-activations (width, batch) of a layer fed with `x` (fan_in, batch).
 
-        After a stop they are not all there.
+        They are incomplete after a stop.
         """
         spec, biases = self.stack.layer(layer), self._biases(number, layer)
         z = np.empty((spec.fan_out, x.shape[1]), self.dtype)
@@ -111,14 +111,16 @@ class DenseSampler(Shared):
         return z
 
     def activate(self, layer: int, z: State) -> State:
-        """Return the activations of the pre-activations `z` of a layer, same shape."""
+        """Return the activations of a layer for its pre-activations `z`, same shape."""
         x, code = np.empty_like(z), self.code_of(layer)
         self._each_part(layer, lambda a, b: functions.activate(code, z[a:b], x[a:b]))
         return x
 
     def scale_by_derivative(self, layer: int, z: State, h: State) -> tuple[float, float]:
-        """Multiply `h` by φ'(z) and scale it to mean square 1; return the sum of squares that it
-        had at first, and the mean square between the two."""
+        """Multiply `h` by φ'(z) and scale it to mean square 1.
+
+        Return the sum of squares of `h` before, and its mean square after the multiplication.
+        """
         code = self.code_of(layer)
         sums = self._each_part(
             layer, lambda a, b: dense_backward.into_preactivations(code, z[a:b], h[a:b])
@@ -159,10 +161,10 @@ class DenseSampler(Shared):
 
         self._each(-(-total // step), run)
 
-    # ------------------------------------------------------------------------------- the way on
+    # ---------------------------------------------------------------------------- the forward pass
 
     def _run_alone(self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial in this thread, without coming back in between."""
+        """Run some layers of one trial in this thread within a single kernel call."""
         first, leading, later = stretch.first, stretch.leading, stretch.later
         code, live = self.codes[later.activation], self.lives[later.activation]
         source, spare = self.states[number], self._spare(later.fan_out)
@@ -190,14 +192,14 @@ class DenseSampler(Shared):
     def _run_together(
         self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray
     ) -> None:
-        """Do what dense.forward does, with the blocks of a layer spread over threads."""
+        """Run dense.forward with the blocks of a layer distributed over threads."""
         for i in range(len(out)):
             source, target = self.states[number], self._spare(stretch.later.fan_out)
             try:
                 finite[i] = self._layer(number, stretch.first + i, source, target, out[i])
             except BaseException:
                 self.stop[0] = 1
-                self.spares.put(target)  # another trial waits for it
+                self.spares.put(target)  # another trial may be waiting for it
                 raise
             self.states[number] = target
             self.spares.put(source if source.shape == target.shape else np.empty_like(target))
@@ -242,7 +244,7 @@ class DenseSampler(Shared):
         return True
 
     def _biases(self, number: int, layer: int) -> State:
-        """Return the biases of a layer (1, width), or (1, 0) where there are none."""
+        """Return the biases of a layer (1, width), or (1, 0) if it has none."""
         spec = self.stack.layer(layer)
         law = LAWS[spec.bias_distribution]
         biases: State = dense.draw_biases(
@@ -254,7 +256,7 @@ class DenseSampler(Shared):
 
     @contextlib.contextmanager
     def _borrowed(self) -> Iterator[tuple[State, State]]:
-        """Lend a thread its scratch (z, tile)."""
+        """Lend scratch (z, tile) to a thread."""
         scratch = self.scratch.get()
         try:
             with quiet():
@@ -263,22 +265,22 @@ class DenseSampler(Shared):
             self.scratch.put(scratch)
 
     def _spare(self, width: int) -> State:
-        """Return room for the activations of a layer, (width, batch)."""
+        """Return a buffer for the activations of a layer, (width, batch)."""
         spare = self.spares.get()
         return spare if len(spare) == width else np.empty((width, self.inputs.batch), self.dtype)
 
     def rows_of(self, layer: DenseLayer) -> int:
-        """Return how many units of a layer make a block; the reflectors of an orthogonal matrix
-        know no blocks of rows."""
+        """Return the number of units in a block of a layer. An orthogonal layer is one block,
+        because reflectors act on whole columns."""
         return layer.fan_out if self.orthogonal else tile_rows(layer.fan_in, layer.fan_out)
 
     def _tile_values(self, layer: DenseLayer) -> int:
-        """Return how many weights of a layer are drawn at once, on the way on and back."""
+        """Return the number of weights of a layer drawn at once, forward and backward."""
         strip = strip_blocks(layer.fan_in, layer.fan_out, self.values) * self.values
         return max(self.rows_of(layer) * layer.fan_in, strip * layer.fan_out)
 
     def code_of(self, layer: int) -> Code:
-        """Return what kernels call the activation of a layer."""
+        """Return the kernels' code of the activation of a layer."""
         return self.codes[self.stack.activation_of(layer)]
 
     def _blocks(self, layer: int) -> list[tuple[int, int]]:
@@ -287,11 +289,11 @@ class DenseSampler(Shared):
         return [(a, min(a + step, width)) for a in range(0, width, step)]
 
     def _step(self, layer: int) -> int:
-        """Return how many units of a layer make a block."""
+        """Return the number of units in a block of a layer."""
         return self.rows_of(self.stack.layer(layer))
 
     def _each_part(self, layer: int, task: Callable[[int, int], Result]) -> list[Result]:
-        """Do what _each_block does for elementwise work: in this thread if that is soonest."""
+        """Do the same as `_each_block` for elementwise work; in this thread if that is faster."""
         if self.stack.width_of(layer) * self.inputs.batch >= SPREAD_ELEMENTS:
             return self._each_block(layer, task)
         return [task(a, b) for a, b in self._blocks(layer)]
@@ -302,7 +304,7 @@ class DenseSampler(Shared):
         return self._each(len(blocks), lambda block: task(*blocks[block]))
 
     def _each(self, count: int, task: Callable[[int], Result]) -> list[Result]:
-        """Return the results of `task` for 0..count−1, in order; after a stop it may do nothing."""
+        """Return the results of `task` for 0..count−1, in order. After a stop it may do nothing."""
         if self.pool is None or count == 1:
             return [task(k) for k in range(count)]
         return list(self.pool.map(task, range(count)))

@@ -1,4 +1,4 @@
-"""The squared gradients of a matrix-free trial (see kernels/matrix_free_backward.py)."""
+"""The squared gradients of a matrix-free trial; see kernels/matrix_free_backward.py."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def free_gradient(
 ) -> FloatArray:
     """Return ln of the squared norm of ∂L/∂(layer output) over that of the last, (depth + 1,).
 
-    L is a linear read-out of the last layer, with one normal for each unit and sample. NaN where
-    the run is not finite or was stopped, −inf where a gradient is 0. `gradients` (depth + 1, batch,
-    batch) receives H Hᵀ of H = ∂L/∂(pre-activation) of every layer, at layer 0 of the input, to a
-    factor.
+    L is a linear read-out of the last layer, with one normal weight for each unit and sample. The
+    result is NaN where the run is not finite or was stopped, and −inf where a gradient is 0.
+    `gradients` (depth + 1, batch, batch) receives H Hᵀ of H = ∂L/∂(pre-activation) of every layer,
+    or of ∂L/∂(input) at layer 0, up to a factor.
     """
     stack, batch, depth = sampler.stack, sampler.batch, sampler.stack.depth
     source = sampler.inputs.sample(number, sampler.seed, sampler.dtype.name)
@@ -69,16 +69,16 @@ def free_gradient(
                 return missing
     steps = result[matrix_free_backward.STEP]
     outputs = result[matrix_free_backward.OUTPUT]
-    # Both are over H of the layer above.
+    # Both are relative to H of the layer above.
     outputs[:-1] += np.cumsum(steps[:0:-1])[::-1]
     return over_last(outputs)
 
 
 def _scratch(sampler: MatrixFreeSampler, stretch: Stretch, units_above: int) -> tuple[Any, ...]:
-    """Return the scratch of `matrix_free_backward.backward` whose size the widths decide."""
+    """Return the scratch of `matrix_free_backward.backward` whose size depends on the widths."""
     batch, members, dtype = sampler.batch, sampler.members, sampler.dtype
     tile, shape = sampler.tile_of(stretch.later), (members, batch, batch)
-    # An orthogonal layer of unequal sides has noise in the larger of the two.
+    # The noise of an orthogonal layer that is not square has the larger of its two dimensions.
     units = max(stretch.later.fan_out, units_above)
     if stretch.first == 1:
         units = max(units, stretch.leading.fan_in)

@@ -1,4 +1,4 @@
-"""The matrix-free sampler: no weight is drawn (see kernels/matrix_free.py)."""
+"""The matrix-free sampler, which draws no weights; see kernels/matrix_free.py."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from snstat.experiment.inputs import Inputs
 from snstat.network.stack import DenseLayer, Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 
-# Multiplications of a layer below which another thread costs more than it brings.
+# With fewer multiplications in a layer, a second thread costs more than it saves.
 MIN_WORK = 2**18
-# All trials together may keep this much for the way back.
+# The memory that all trials together may keep for the backward pass.
 HISTORY_BYTES = 2**26
 
 
 class MatrixFreeSampler(Shared):
-    """No weight is drawn: the state of a trial is the Gram matrix of its activations.
+    """Samples trials whose state is the Gram matrix of the activations. No weights are drawn.
 
     Exact for Gaussian and Haar-orthogonal weights and Gaussian biases.
     """
@@ -37,13 +37,13 @@ class MatrixFreeSampler(Shared):
     ) -> None:
         super().__init__(stack, inputs, trials, seed, dtype)
         self.batch = inputs.batch
-        # The state of a trial: X Xᵀ, and how the next one is to be gathered.
+        # The state of a trial: X Xᵀ, and how the next Gram matrix is to be computed.
         self.grams = [np.empty((self.batch, self.batch)) for _ in range(trials)]
         self.controls = [np.zeros(matrix_free.CONTROLS, np.int64) for _ in range(trials)]
-        # The factors of all layers, for the way back; empty where memory does not allow it.
+        # The factors of all layers for the backward pass, empty if memory does not suffice.
         self.histories: list[FloatArray] = []
         self.orthogonal = stack.square.distribution == "orthogonal"
-        # Threads that trials leave idle share the tiles of one.
+        # Threads without a trial share the tiles of another trial.
         work = self.batch**2 * stack.width // MIN_WORK
         tiles = int(matrix_free.count_tiles(stack.width))
         self.members = max(1, min(threads // trials, tiles, work))
@@ -51,10 +51,10 @@ class MatrixFreeSampler(Shared):
         self.pool = ThreadPoolExecutor(others) if others else None
 
     def begin(self, number: int, out: FloatArray) -> bool:
-        """Make layer 0 of a trial: see Sampler."""
+        """Make layer 0 of a trial; see Sampler."""
         source = self.inputs.sample(number, self.seed, self.dtype.name)
         control = self.controls[number]
-        # Of inputs nothing is known yet: their Gram matrix is gathered as all inputs allow.
+        # Nothing is known about inputs yet, so their Gram matrix is computed by the general method.
         control[matrix_free.CENTRED] = False
         with quiet():
             self.alive[number] = matrix_free.begin(source, control, out, self.grams[number])
@@ -62,7 +62,7 @@ class MatrixFreeSampler(Shared):
         return bool(self.alive[number])
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial: see Sampler."""
+        """Run some layers of one trial; see Sampler."""
         factors = self.histories[number][first - 1 :] if self.histories else None
         self.run(number, first, out, finite, factors)
 
@@ -74,7 +74,7 @@ class MatrixFreeSampler(Shared):
         finite: BoolArray,
         factors: FloatArray | None = None,
     ) -> None:
-        """Do what `advance` does; `factors` (layers, batch, batch) receives those of K."""
+        """Do the same as `advance`; `factors` (layers, batch, batch) receives those of K."""
         for stretch, values, flags in self.stretches(number, first, out, finite):
             begin = stretch.first - first
             kept = None if factors is None else factors[begin : begin + stretch.count]
@@ -122,11 +122,11 @@ class MatrixFreeSampler(Shared):
         )
 
     def tile_of(self, layer: DenseLayer) -> int:
-        """Return how many units of a layer make a tile."""
+        """Return the number of units in a tile of a layer."""
         return int(matrix_free.tile_width(layer.fan_out))
 
     def together(self, kernel: Any, *arguments: Any) -> None:
-        """Run a kernel on every member of a team; this thread leads."""
+        """Run a kernel on every member of a team, led by this thread."""
         run = partial(_quietly, kernel, new_team(self.members), arguments)
         tasks = []
         if self.pool is not None:
@@ -136,13 +136,13 @@ class MatrixFreeSampler(Shared):
             task.result()
 
     def gradient(self, number: int) -> FloatArray:
-        """Return ln of the squared gradients of one trial: see free_gradient.free_gradient."""
+        """Return ln of the squared gradients of one trial; see gradient.free_gradient."""
         from snstat.engine.matrix_free.gradient import free_gradient
 
         return free_gradient(self, number)
 
     def remember(self) -> None:
-        """Keep what the way back needs: see Sampler."""
+        """Keep what the backward pass needs; see Sampler."""
         size = self.stack.depth * self.batch**2
         if len(self.grams) * size * 8 <= HISTORY_BYTES:
             shape = (self.stack.depth, self.batch, self.batch)
@@ -151,8 +151,9 @@ class MatrixFreeSampler(Shared):
     def history(self, number: int) -> Iterator[tuple[int, FloatArray]]:
         """Yield (first, factors of layers first…) by segments of layers, the last one first.
 
-        Where the forward pass has not kept them, the trial runs again and leaves a state every
-        √depth layers, from which a segment is made once more, so memory grows as √depth.
+        If the forward pass has not kept the factors, the trial runs again and keeps a state every
+        √depth layers. Each segment is then computed once more from its state, so memory grows as
+        √depth.
         """
         depth = self.stack.depth
         if self.histories:
