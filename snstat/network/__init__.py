@@ -1,1 +1,1 @@
-"""What the network is: layers, widths, initialisers."""
+"""The network: layers, widths, initialisers."""

@@ -46,8 +46,7 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
 
 
 def theory_words(run: Run, columns: Sequence[Column]) -> str:
-    """Return which theory `columns`, those of a table of `run`, contain, or an empty string for
-    none."""
+    """Return which theory `columns` of the table of `run` show, or an empty string for none."""
     shown = [column for column in columns if column.header.strip() == "theory"]
     if not any(cell.strip() for column in shown for cell in column.cells):
         return ""
