@@ -37,6 +37,9 @@ _PUBLIC = {
     "unit_map": ("snstat.theory.maps", "unit_map"),
 }
 
+# The module that shows a run: see snstat.results.views.
+RUN_VIEWS = "snstat.display"
+
 # Modules that need no import of their own.
 _MODULES = ("plot", "testing")
 

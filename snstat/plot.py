@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.checks.request import Request
+from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 from snstat.experiment.plan import Plan
-from snstat.report.display import trajectory_options
 from snstat.results import GRADIENT, STATISTICS, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from snstat.checks.case import Case
+    from snstat.report.figures import Options
 
 TRAJECTORY = "trajectory"
 HISTOGRAM = "histogram"
@@ -141,6 +144,29 @@ def run_plot(run: Run, kind: str = TRAJECTORY, ax: Axes | None = None) -> Any:
     if kind == TRAJECTORY:
         return np.array(trajectory(run), dtype=object)
     return trajectory(run, statistics=(kind,))[0]
+
+
+def trajectory_options(runs: Sequence[Run], **others: Any) -> Options:
+    """Return the options for drawing `runs`, with what their records lack: the theoretical
+    gradient and the target of each run. `others` are further fields of `Options`."""
+    from snstat.report.figures import Options
+
+    cases = [_case(run) for run in runs]
+    with np.errstate(over="ignore"):
+        gradients = [None if case is None else np.exp(case.gradients) for case in cases]
+    targets = [
+        None if case is None else case.bounds.target(run.stack.activation)
+        for case, run in zip(cases, runs, strict=True)
+    ]
+    return Options(gradients=gradients, targets=targets, **others)
+
+
+def _case(run: Run) -> Case | None:
+    """Return the case that the rules judge, None if they cannot judge the run."""
+    try:
+        return Request.build({}, saved=run).case(run)
+    except SnstatError:
+        return None
 
 
 def _known(name: str, names: Sequence[str]) -> None:

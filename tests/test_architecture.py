@@ -38,23 +38,21 @@ ARROWS: dict[str, set[str]] = {
     "experiment": COMMON | {"activation", "engine", "files", "gaussian", "network", "theory"},
     "checks": COMMON | {"activation", "experiment", "files", "gaussian", "network", "theory"},
     "report": COMMON,
-    "plot": COMMON | {"experiment", "report", "theory"},
+    "plot": COMMON | {"checks", "experiment", "report", "theory"},
+    "display": COMMON | {"checks", "plot", "report"},
     "testing": COMMON | {"checks", "report"},
 }
 TOP = {"__init__", "__main__", "cli"}
 
 # How a result shows itself in Python is made by the report and the rules, on demand.
 EXCEPTIONS = {
-    ("results", "report"),
-    ("results", "plot"),
-    ("report", "checks"),
     ("engine", "experiment"),
 }
 
 # Third-party package -> the parts that may import it. Others may be imported anywhere.
 OWNERS = {
     "click": {"cli"},
-    "rich": {"cli", "report"},
+    "rich": {"cli", "display", "report"},
     "matplotlib": {"plot", "report"},
     "numba": {"engine"},
     "threadpoolctl": {"engine"},

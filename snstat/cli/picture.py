@@ -143,7 +143,7 @@ def draw(
     figures.load_matplotlib()
 
     if kind == "trajectory":
-        from snstat.report.display import trajectory_options
+        from snstat.plot import trajectory_options
 
         runs = subject.runs()
         options = trajectory_options(runs, residuals=residuals, caption=caption, size=size)

@@ -13,6 +13,7 @@ import numpy as np
 from snstat.results.base import BoolArray, FloatArray, Record, optional
 from snstat.results.network import Simulation, StackSummary
 from snstat.results.norms import DataSummary, NormClasses
+from snstat.results.views import views
 
 # Measured only with --backward.
 GRADIENT = "gradient"
@@ -299,9 +300,7 @@ class Run(Record):
 
     def __repr__(self) -> str:
         """Return the table of `snstat propagate`, with the verdict above it."""
-        from snstat.report.display import run_text
-
-        return run_text(self)
+        return views().run_text(self)
 
     def plot(self, kind: str = "trajectory", ax: Any = None) -> Any:
         """Draw the run and return matplotlib axes.
@@ -311,9 +310,7 @@ class Run(Record):
         statistic is drawn there, the variance for "trajectory". Raises SnstatError for an unknown
         kind.
         """
-        from snstat.plot import run_plot
-
-        return run_plot(self, kind, ax)
+        return views().run_plot(self, kind, ax)
 
     def to_frame(self) -> Any:
         """Return the run as a pandas DataFrame in long form, a row for each statistic and layer.
@@ -322,12 +319,8 @@ class Run(Record):
         and z; NaN if missing. A run that kept its trials has a row for each trial, with the
         further columns trial (0, 1, ...) and value. Raises SnstatError without pandas.
         """
-        from snstat.report.display import run_frame
-
-        return run_frame(self)
+        return views().run_frame(self)
 
     def _repr_html_(self) -> str:
         """Return the table as HTML, for notebooks."""
-        from snstat.report.display import run_html
-
-        return run_html(self)
+        return views().run_html(self)

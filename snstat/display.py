@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from snstat.checks.request import Request, verdict_on
+from snstat.checks.request import verdict_on
 from snstat.errors import SnstatError
 from snstat.results import Check, Run
-
-if TYPE_CHECKING:
-    from snstat.checks.case import Case
-    from snstat.report.figures import Options
 
 # The width of a table without a terminal, as in a notebook's log.
 DEFAULT_COLUMNS = 80
@@ -67,27 +60,11 @@ def run_frame(run: Run) -> Any:
     return pd.DataFrame(rows)
 
 
-def trajectory_options(runs: Sequence[Run], **others: Any) -> Options:
-    """Return the options for drawing `runs`, with what their records lack: the theoretical
-    gradient and the target of each run. `others` are further fields of `Options`."""
-    from snstat.report.figures import Options
+def run_plot(run: Run, kind: str, ax: Any) -> Any:
+    """Draw the run: see `snstat.results.Run.plot`."""
+    from snstat import plot
 
-    cases = [_case(run) for run in runs]
-    with np.errstate(over="ignore"):
-        gradients = [None if case is None else np.exp(case.gradients) for case in cases]
-    targets = [
-        None if case is None else case.bounds.target(run.stack.activation)
-        for case, run in zip(cases, runs, strict=True)
-    ]
-    return Options(gradients=gradients, targets=targets, **others)
-
-
-def _case(run: Run) -> Case | None:
-    """Return the case that the rules judge, None if they cannot judge the run."""
-    try:
-        return Request.build({}, saved=run).case(run)
-    except SnstatError:
-        return None
+    return plot.run_plot(run, kind, ax)
 
 
 def _verdict(run: Run) -> Check | None:
