@@ -71,8 +71,8 @@ def checked(function: Callable[[Any], Any], word: str, x: npt.NDArray[Any]) -> n
 def of_pair(pair: Any, argument: str = "activation") -> Activation:
     """Return the activation of a pair (φ, φ′) of functions that map arrays elementwise.
 
-    They are first tried on small arrays of both dtypes. Raises InvalidValueError for anything
-    else, which names the argument `argument`.
+    They are first tried on small arrays of both dtypes. For anything else, raises
+    InvalidValueError, which names the argument `argument`.
     """
     if not (isinstance(pair, tuple | list) and len(pair) == 2 and all(map(callable, pair))):
         raise InvalidValueError(argument, pair, f"a name, or {WANTED}")

@@ -19,7 +19,7 @@ _unfinished: set[str] = set()
 def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterator[IO[Any]]:
     """Open `path` for writing. It appears or changes only if the block ends without an error.
 
-    The text goes to a temporary file in the same folder, which is renamed over `path` at the end
+    The content goes to a temporary file in the same folder, which is renamed over `path` at the end
     and removed on any error. A path that exists and is not a regular file (a pipe, /dev/null)
     is written directly. Raises OutputFileError at once if writing cannot succeed.
     """

@@ -82,7 +82,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
 
 
 def _stack(entries: dict[str, Any], schema: str) -> StackSummary:
-    """Return the record of the stack, built from its settings. Other numbers must agree."""
+    """Return the record of the stack, built from its settings. The file's numbers must agree."""
     if schema != PROPAGATION_SCHEMA:
         return _stack_of_schema_1(_read("stack", entries, STACK))
     values = _read("stack", entries, STACK | LATER_STACK)

@@ -1,4 +1,4 @@
 """Output of results: tables, text formats and figures.
 
-Everything here depends only on the records of `snstat.results`.
+Everything here except `display` depends only on the records of `snstat.results`.
 """

@@ -59,7 +59,7 @@ class FixedPointReport(Record):
     `at_infinity` says what large signals do: "grows" (infinity attracts), "returns", or "keeps"
     where fixed points of a continuum are arbitrarily large. `solved` holds alpha and lambda if
     a target was given; everything else then describes the SELU with these parameters. `trajectory`
-    holds pairs (mean, variance). `theorem_domain` is known only for SELU's standard alpha and
+    holds pairs (mean, variance). `theorem_domain` is set only for SELU's standard alpha and
     lambda.
     """
 

@@ -225,7 +225,7 @@ def test_a_saved_run_says_that_it_cannot_be_drawn_again(tmp_path):
     np.testing.assert_array_equal(loaded.variance.theory, run.variance.theory)
     assert "custom:tanh" in str(loaded)
     for again in (lambda: Plan.of(loaded), lambda: snstat.propagate(loaded.stack.activation)):
-        with pytest.raises(InvalidValueError, match="cannot be drawn again from the file alone"):
+        with pytest.raises(InvalidValueError, match="cannot be simulated again from the file"):
             again()
     # The pair itself has its theory still, and can be compared with the file.
     check = snstat.check(TANH, baseline=path, **{k: SMALL[k] for k in ("depth", "width", "trials")})
