@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snstat.activation import ACTIVATIONS as activations
-    from snstat.checks.request import check
+    from snstat.checks.check import check
     from snstat.experiment.propagation import propagate
     from snstat.files.saved import load, load_all, save
     from snstat.network.stack import Stack
@@ -24,7 +24,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Stack": ("snstat.network.stack", "Stack"),
     "activations": ("snstat.activation", "ACTIVATIONS"),
-    "check": ("snstat.checks.request", "check"),
+    "check": ("snstat.checks.check", "check"),
     "correlation_map": ("snstat.theory.maps", "correlation_map"),
     "ensemble_map": ("snstat.theory.maps", "ensemble_map"),
     "fixed_points": ("snstat.theory.fixed_points", "fixed_points"),

@@ -100,7 +100,7 @@ def histogram(run: Run, layers: Sequence[int] | None = None, *, style: str = "li
     from snstat.report.selection import LOG
 
     chosen = LOG.rows(len(run.finite) - 1) if layers is None else sorted(layers)
-    densities = Plan.of(run).densities(chosen)
+    measured = densities(Plan.of(run), chosen)
     with _in_pyplot():
         return figures.draw_histogram(densities, style).axes[0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snstat.checks.request import check
+from snstat.checks.check import check
 from snstat.report.check_words import headline, rule_words
 from snstat.results import Check
 

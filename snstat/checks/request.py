@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cache
@@ -13,17 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from snstat.activation import Pair, resolve
+from snstat.activation import resolve
 from snstat.checks.baseline import compare, identical, require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import left_out
+from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
 from snstat.checks.notes import few_trials, not_judged, unknown, unlike
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
-from snstat.errors import InputFileError, InvalidValueError
-from snstat.experiment.inputs import DRAWN, DataInputs, DrawnInputs
-from snstat.experiment.plan import Plan, options_of
+from snstat.errors import InvalidValueError
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DRAWN, DrawnInputs
+from snstat.experiment.plan import Plan
 from snstat.files.saved import load_named
 from snstat.limits import require_memory
 from snstat.network.description import stack_of
@@ -31,14 +33,8 @@ from snstat.network.stack import Stack
 from snstat.results import DEFAULT_NAME, STATISTICS, Check, Finding, InputMoments, Run, Source
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
-# Added to a seed, modulo 2⁶⁴, for a run that is to be independent of its baseline: seeds are keys,
-# and the streams of any two keys are.
-OTHER_SEED = 1
 # What theory keeps of a layer that is only thought of.
 BYTES_PER_LAYER = 1000
-
-# What reads the runs of a baseline file, by the names of their checks.
-Reader = Callable[[str], dict[str, Run]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +85,9 @@ class Request:
             # A configuration says what it wants; a command line, what it wants changed.
             before = {}
             if baseline is not None and source is None:
-                before = _inherited(baseline, given, same_seed=same_seed)
+                before = inherited(baseline, given, same_seed=same_seed)
             if baseline is not None:
-                given["seed"] = _seed(given, baseline, same_seed=same_seed)
+                given["seed"] = seed_beside(given, baseline, same_seed=same_seed)
             plan = _plan(before | given)
         stack = plan.stack if plan else stack_of(saved.stack) if saved else None
         if stack is not None:
@@ -180,95 +176,6 @@ def verdict_on(run: Run, plan: Plan | None = None) -> Check | None:
     return replace(request, plan=plan).judge(run, remedies=False)
 
 
-def check(
-    activation: str | Pair | None = None,
-    depth: int | None = None,
-    *,
-    baseline: str | os.PathLike[str] | None = None,
-    same_seed: bool = False,
-    select: Iterable[str] = (),
-    ignore: Iterable[str] = (),
-    name: str = DEFAULT_NAME,
-    progress: Callable[[int], None] | None = None,
-    **options: Any,
-) -> Check:
-    """Simulate a stack and judge it: a verdict, and every rule that it breaks.
-
-    Parameters
-    ----------
-    activation, depth
-        As in `snstat.propagate`; "selu" and 64 by default.
-    baseline
-        A saved run or baseline to compare with; what is not given here is then as it was there.
-    same_seed
-        Draw the baseline's own networks and compare to the last bit.
-    select, ignore
-        Codes of rules ("SN202"), or their beginnings ("SN2"): which to apply, which not.
-    name
-        What the result calls the check; a baseline of several checks is looked up by it.
-    progress
-        Called now and then with the number of (layer, trial) pairs finished.
-    **options
-        Any other argument of `snstat.propagate`, and any bound of `snstat.checks.bounds.Bounds`.
-
-    Returns
-    -------
-    Check
-        `verdict`, `passed` and `findings`, each with a message and a remedy that was tried out.
-
-    Raises
-    ------
-    SnstatError
-        What is wrong with an argument or the baseline file.
-    TypeError
-        For an argument that does not exist.
-    KeyboardInterrupt
-        A part of a run is not judged.
-    """
-    request = Request.build(
-        {
-            "activation": activation,
-            "depth": depth,
-            "baseline": baseline,
-            "same_seed": same_seed,
-            "select": (select,) if isinstance(select, str) else tuple(select),
-            "ignore": (ignore,) if isinstance(ignore, str) else tuple(ignore),
-            **options,
-        },
-        name=name,
-    )
-    assert request.plan is not None  # noqa: S101  # no saved run was given
-    run = request.plan.run(progress)
-    if run.partial:
-        raise KeyboardInterrupt
-    return request.judge(run)
-
-
-def find_baseline(
-    path: str | os.PathLike[str],
-    name: str,
-    activation: str | None = None,
-    read: Reader = load_named,
-) -> Run:
-    """Return the run of the check `name` in a baseline file; a check without a name of its own is
-    that of its activation, or the only run there is.
-
-    Raises InputFileError for a file that is missing or damaged, or has no such run.
-    """
-    runs = read(os.fspath(path))
-    if name in runs:
-        return runs[name]
-    remedy = "write it again"
-    if name == DEFAULT_NAME:
-        if activation in runs:
-            return runs[activation]
-        if len(runs) == 1:
-            return next(iter(runs.values()))
-        remedy = "choose one with --activation, or write it again"
-    known = ", ".join(runs)
-    raise InputFileError(path, f"has no baseline of the check {name!r}, only of {known}", remedy)
-
-
 def _plan(options: dict[str, Any]) -> Plan:
     """Return the plan of `options`; TypeError for one that does not exist."""
     known = inspect.signature(Plan.build).parameters
@@ -278,36 +185,6 @@ def _plan(options: dict[str, Any]) -> Plan:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"check has no argument {name!r}{hint}")
     return Plan.build(**options)
-
-
-def _inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> dict[str, Any]:
-    """Return the options of a stack that is as in the baseline, but for what is `given`."""
-    options = options_of(baseline)
-    if {"weight_gain", "weight_std"} & given.keys():  # which replace each other
-        options |= {"weight_gain": None, "weight_std": None}
-    if "inputs" in given:
-        # They bring their own number of samples and moments.
-        options |= {"batch": None, "input_mean": None, "input_std": None}
-        options |= {"standardize": False, "flatten": False}
-    elif options["inputs"] == "array":
-        raise InvalidValueError(
-            "inputs", "array", "given again", "the baseline was made from an array in memory"
-        )
-    if "widths" in given:
-        options |= {"depth": None, "width": None}
-    elif {"depth", "width"} & given.keys() and baseline.stack.widths is not None:
-        options |= {"widths": None, "depth": baseline.stack.depth, "width": baseline.stack.width}
-    # Another stack may need the other sampler; the same networks need the same.
-    return options if same_seed else options | {"sampler": "auto"}
-
-
-def _seed(given: Mapping[str, Any], baseline: Run, *, same_seed: bool) -> int:
-    """Return the baseline's seed, or one that is not."""
-    own: int = baseline.simulation.seed
-    wanted: int = given.get("seed", own)
-    if same_seed and wanted != own:
-        raise InvalidValueError("seed", wanted, f"{own}, as in the baseline", "leave it out")
-    return wanted if same_seed or wanted != own else (own + OTHER_SEED) % 2**64
 
 
 def _require_layers(bounds: Bounds, stack: Stack) -> None:

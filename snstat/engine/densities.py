@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.dense.sampler import DenseSampler
+from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores, one_blas_thread
 from snstat.engine.strategies import make_sampler
-from snstat.experiment.inputs import Inputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, FloatArray
 

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
+from snstat.engine.inputs import Inputs
 from snstat.engine.sampling import MIN_ROWS, MOST_VALUES
-from snstat.experiment.inputs import BLOCK_VALUES, DataInputs, Inputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 
@@ -47,7 +47,7 @@ def footprint(
         # Every statistic, in blocks and joined, and the gradient with its logarithm.
         numbers = 2 * len(MEASURED) + (1 if backward else 0)
         needed += numbers * float(trials) * (stack.depth + 1) * DOUBLE
-    return needed + _reading(inputs)
+    return needed + inputs.reading_bytes()
 
 
 def _dense(
@@ -83,13 +83,3 @@ def _matrix_free(
         )
         needed += running * 4 * max(stack.width, inputs.width) * inputs.batch * size
     return needed
-
-
-def _reading(inputs: Inputs) -> float:
-    """Return the bytes that the moments of a user's data need; see DataInputs."""
-    if not isinstance(inputs, DataInputs):
-        return 0.0
-    samples, width = float(inputs.data.shape[0]), float(inputs.width)
-    block = min(samples * width, max(BLOCK_VALUES, width))
-    # Sums by unit, numbers by sample and their order, and a block with its intermediate results.
-    return DOUBLE * (3.0 * width + 4.0 * samples + 4.0 * block)

@@ -10,8 +10,8 @@ import numpy as np
 
 from snstat.activation import resolve
 from snstat.activation.saturated import steep_range
+from snstat.engine.inputs import Inputs
 from snstat.engine.kernels.codes import code_of
-from snstat.experiment.inputs import Inputs
 from snstat.network.stack import Stack, Stretch
 from snstat.results import BoolArray, FloatArray
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
 from snstat.engine.strategies import choose_sampler, make_sampler
-from snstat.experiment.inputs import Inputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from snstat.activation import require_functions, resolve
+from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
 from snstat.errors import InvalidValueError
-from snstat.experiment.inputs import Inputs
 from snstat.network.stack import Stack
 
 

@@ -12,23 +12,48 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.gaussian.law import atom_probabilities, atom_values, input_density, law_density
 from snstat.network.stack import Stack
-from snstat.results import Densities, FloatArray
+from snstat.experiment.plan import LESS, Plan
+from snstat.limits import require_memory
+from snstat.results import MEASURED, Densities, FloatArray
 from snstat.theory.predict import predict
 
 if TYPE_CHECKING:
     from snstat.engine.densities import Histogram
-    from snstat.experiment.plan import Plan
 
 
-def atoms_of(stack: Stack, layer: int) -> tuple[float, ...]:
+def densities(plan: Plan, layers: Sequence[int]) -> Densities:
+    """Simulate the network of `plan` again and return the densities of its activations.
+
+    `layers` are ascending; beside each density stands that at infinite width. Raises
+    InvalidValueError if the simulation does not fit in memory.
+    """
+    from snstat.engine.densities import densities
+
+    # All activations of a layer at once, in float64, and arrays computed from them.
+    pooled = plan.trials * plan.inputs.batch * max(plan.stack.width, plan.inputs.width)
+    statistics = plan.trials * layers[-1] * 9 * len(MEASURED)
+    require_memory(plan.footprint("dense") + 3 * 8 * pooled + statistics, LESS)
+    found = densities(
+        plan.stack,
+        plan.inputs,
+        layers,
+        lambda layer: _atoms_of(plan.stack, layer),
+        trials=plan.trials,
+        seed=plan.seed,
+        dtype=plan.dtype,
+    )
+    return _beside_law(plan, found)
+
+
+def _atoms_of(stack: Stack, layer: int) -> tuple[float, ...]:
     """Return the atoms of a layer: values that activations take with positive probability."""
     return () if layer == 0 else atom_values(resolve(stack.activation_of(layer)))
 
 
-def beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
+def _beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
     """Return the record of `histograms` (layers ascending) with densities at infinite width."""
     stack, rows = plan.stack, len(histograms)
-    atoms = sorted({atom for entry in histograms for atom in atoms_of(stack, entry.layer)})
+    atoms = sorted({atom for entry in histograms for atom in _atoms_of(stack, entry.layer)})
     shares, chances = np.full((2, rows, len(atoms)), math.nan)
     laws = [np.full(len(entry.density), math.nan) for entry in histograms]
     q = predict(stack, plan.inputs.batch, plan.inputs.moments()).pre_second_moment

@@ -3,71 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from snstat.engine.sampling import draw_inputs
 from snstat.errors import InvalidValueError
-from snstat.experiment.digest import digest_of
-from snstat.experiment.norms import classify, norm_classes
-from snstat.experiment.reading import tell
+from snstat.experiment.data import DataInputs
 from snstat.files.arrays import require_real
 from snstat.results import InputMoments
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 DRAWN = ("normal", "uniform")
 # Kurtosis of the drawn inputs.
 KURTOSIS = {"normal": 3.0, "uniform": 1.8}
-# Data are read in blocks of rows of about this many values (64 MiB as float64).
-BLOCK_VALUES = 2**23
 DEFAULT_BATCH = 64
-# Samples whose lengths differ by no more than this share, rounding of float16 at most, are equal.
-EQUAL = 1e-3
-# Powers below this have lost digits to underflow: their ratios mean nothing.
-LEAST_POWER = float(np.finfo(np.float64).tiny)
-
-
-class Inputs(Protocol):
-    """Layer 0 of a run: `label` for the record, the shape of a batch, the moments of layer 0."""
-
-    @property
-    def label(self) -> str:
-        """What the record calls them."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Units of the input layer."""
-        ...
-
-    @property
-    def batch(self) -> int:
-        """Samples of a trial."""
-        ...
-
-    @property
-    def parameters(self) -> tuple[float | None, float | None]:
-        """Mean and standard deviation asked for, None for data."""
-        ...
-
-    @property
-    def prepared(self) -> dict[str, bool]:
-        """What was done to data: whether they were standardized, and flattened."""
-        ...
-
-    def moments(self) -> InputMoments:
-        """Return what the statistics of layer 0 average to."""
-        ...
-
-    def digest(self) -> str | None:
-        """Return what tells the content of data from that of others, None for drawn inputs."""
-        ...
-
-    def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
-        """Return the batch of one trial, (width, batch), units by rows."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +74,10 @@ class DrawnInputs:
         # Divided twice: the square of the sum may overflow.
         return spread / (1.0 + square) / (1.0 + square) / self.width
 
+    def reading_bytes(self) -> float:
+        """Return 0: nothing is read."""
+        return 0.0
+
     def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
         """Return the batch of one trial, (width, batch)."""
         return draw_inputs(
@@ -133,186 +89,6 @@ class DrawnInputs:
             trial=trial,
             seed=seed,
             dtype=dtype,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DataInputs:
-    """A user's own data, (samples, …), of any real dtype, possibly memory-mapped.
-
-    Samples of more than one axis are flattened, row by row. Every value x enters the network as
-    (x − `centre`)/`scale`: see `standardized`. Every trial takes all samples if `batch` is their
-    number, otherwise its own random subset.
-    """
-
-    label: str
-    data: npt.NDArray[Any]
-    batch: int
-    centre: float = 0.0
-    scale: float | None = None
-
-    @property
-    def width(self) -> int:
-        """Units of the input layer."""
-        return math.prod(self.data.shape[1:])
-
-    def rows(self, chosen: Any) -> npt.NDArray[np.float64]:
-        """Return the `chosen` samples as they enter the network, (samples, width)."""
-        if isinstance(chosen, slice) and chosen.stop is not None:
-            tell(min(1.0, chosen.stop / len(self.data)))
-        part = np.asarray(self.data[chosen], dtype=np.float64)
-        part = part.reshape(len(part), self.width)
-        return part if self.scale is None else (part - self.centre) / self.scale
-
-    def standardized(self) -> DataInputs:
-        """Return the same data less the mean of the whole file, over its standard deviation.
-
-        Two passes over the data in blocks of rows. Raises InvalidValueError for data that have no
-        spread, and at the first value that is not finite.
-        """
-        plain = replace(self, centre=0.0, scale=None)
-        samples = self.data.shape[0]
-        step = max(1, BLOCK_VALUES // self.width)
-        total, low, high = 0.0, math.inf, -math.inf
-        for first in range(0, samples, step):
-            block = plain.rows(slice(first, first + step))
-            require_finite(block, first)
-            # A share of the mean: the sum of all may overflow.
-            total += float((block / (samples * self.width)).sum())
-            low, high = min(low, float(block.min())), max(high, float(block.max()))
-        centre = min(max(total, low), high)
-        largest = max(high - centre, centre - low)
-        if not 0 < largest < math.inf:
-            raise InvalidValueError(
-                "inputs",
-                f"data of which all values are {low:g}" if low == high else "too far apart",
-                "values of some spread, to be standardized",
-                "leave --standardize out",
-            )
-        square = 0.0
-        for first in range(0, samples, step):
-            block = (plain.rows(slice(first, first + step)) - centre) / largest
-            square += float((block * block).sum()) / (samples * self.width)
-        return replace(self, centre=centre, scale=largest * math.sqrt(square))
-
-    def standardized_moments(self) -> InputMoments:
-        """Return the moments of the same data standardized."""
-        return self.standardized().moments()
-
-    @property
-    def parameters(self) -> tuple[float | None, float | None]:
-        """Nothing: data are what they are."""
-        return None, None
-
-    @property
-    def prepared(self) -> dict[str, bool]:
-        """Whether they are standardized, and flattened."""
-        return {"standardize": self.scale is not None, "flatten": self.data.ndim > 2}
-
-    def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
-        """Return the batch of one trial, (width, batch)."""
-        samples = self.data.shape[0]
-        chosen: Any = slice(None)
-        if self.batch < samples:
-            generator = np.random.Generator(np.random.Philox(key=[seed, trial]))
-            # Sorted, so that a memory-mapped file is read from front to back.
-            chosen = np.sort(generator.choice(samples, self.batch, replace=False, shuffle=False))
-        with np.errstate(over="ignore"):  # what leaves the range of dtype is reported as layer 0
-            # A copy in every case: samplers write to it.
-            if self.scale is None:
-                part = self.data[chosen]
-                return np.array(part.reshape(len(part), self.width).T, dtype=dtype, order="C")
-            return np.array(self.rows(chosen).T, dtype=dtype, order="C")
-
-    def digest(self) -> str:
-        """Return what tells the values that enter the network from others: see digest_of."""
-        return digest_of(self.rows, self.data.shape[0], self.width)
-
-    def moments(self) -> InputMoments:
-        """Return what the statistics of a random batch of these data average to.
-
-        Each is the data's own value, corrected for drawing `batch` of them without replacement
-        where that matters. Two passes over the data in blocks of rows; raises InvalidValueError
-        at the first value that is not finite.
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self._moments()
-
-    def _moments(self) -> InputMoments:
-        samples, width = self.data.shape[0], self.width
-        step = max(1, BLOCK_VALUES // width)
-        unit_sum, resultant = np.zeros(width), np.zeros(width)
-        row_means, row_norms, square, over_units = np.empty(samples), np.empty(samples), 0.0, 0.0
-        counted, most = 0, 0.0
-        for first in range(0, samples, step):
-            block = self.rows(slice(first, first + step))
-            require_finite(block, first)
-            means = block.mean(axis=1)
-            row_means[first : first + step] = means
-            unit_sum += block.sum(axis=0)
-            # Lengths from rows scaled to 1, so that no square overflows or underflows.
-            largest = np.abs(block).max(axis=1)
-            most = max(most, float(largest.max()))
-            rows = block / np.where(largest > 0, largest, 1.0)[:, None]
-            norms = np.linalg.norm(rows, axis=1)
-            row_norms[first : first + step] = largest * norms
-            # Samples that are all 0 have no angle.
-            counted += int(np.count_nonzero(norms))
-            resultant += (rows / np.where(norms > 0, norms, 1.0)[:, None]).sum(axis=0)
-            square += float((block * block).sum())
-            over_units += float(((block - means[:, None]) ** 2).sum())
-        mean = float(row_means.mean())
-        equal = bool(np.ptp(row_norms) <= EQUAL * row_norms.max())
-        seconds = row_norms * row_norms / width
-        # Squares that overflow or underflow have no theory.
-        squared = np.isfinite(seconds).all() and ((seconds > 0) == (row_norms > 0)).all()
-        labels = None if equal or not squared else classify(seconds)
-        resultants = np.zeros((0 if labels is None else int(labels.max()) + 1, width))
-        over_batch = second = fourth = 0.0
-        for first in range(0, samples, step):
-            block = self.rows(slice(first, first + step))
-            deviation = (block - mean) ** 2
-            second += float(deviation.sum())
-            fourth += float((deviation * deviation).sum())
-            over_batch += float(((block - unit_sum / samples) ** 2).sum())
-            if labels is not None:
-                norms = row_norms[first : first + step, None]
-                rows = block / np.where(norms > 0, norms, 1.0)
-                for label in np.unique(labels[first : first + step]):
-                    resultants[label] += rows[labels[first : first + step] == label].sum(axis=0)
-        size = samples * width
-        # Variance of a subset's mean, drawn without replacement from a finite population.
-        drawn = (samples - self.batch) / max(samples - 1, 1) / self.batch
-        unbiased = samples / max(samples - 1, 1) * (self.batch - 1) / self.batch
-        cosine = math.nan
-        if counted > 1:
-            cosine = (float(resultant @ resultant) - counted) / (counted * (counted - 1))
-        # Of a random subset the kurtosis is no average of anything simple.
-        known = self.batch == samples and size * LEAST_POWER <= fourth < math.inf
-        return InputMoments(
-            mean=mean,
-            variance=second / size - drawn * float(row_means.var()),
-            second_moment=square / size,
-            variance_over_batch=over_batch / size * unbiased,
-            variance_over_units=over_units / size,
-            cosine=cosine,
-            kurtosis=fourth / second * (size / second) if known else math.nan,
-            length_variance=0.0 if equal else math.nan,
-            largest=most,
-            norms=None if labels is None else norm_classes(seconds, labels, resultants),
-        )
-
-
-def require_finite(block: npt.NDArray[np.float64], first_row: int) -> None:
-    """Raise InvalidValueError naming the first value of `block` (rows, width) not finite."""
-    bad = np.argwhere(~np.isfinite(block))
-    if bad.size:
-        row, column = bad[0]
-        raise InvalidValueError(
-            f"inputs[{first_row + row}, {column}]",
-            float(block[row, column]),
-            "finite",
-            "remove or replace missing values first",
         )
 
 

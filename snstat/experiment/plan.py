@@ -22,7 +22,6 @@ from snstat.results import (
     GRADIENT,
     MEASURED,
     DataSummary,
-    Densities,
     FloatArray,
     InputMoments,
     Outlook,
@@ -34,7 +33,7 @@ from snstat.results import (
 
 if TYPE_CHECKING:
     from snstat.activation import Pair
-    from snstat.experiment.inputs import Inputs
+    from snstat.engine.inputs import Inputs
     from snstat.theory.finite_width import FiniteWidth
     from snstat.theory.predict import Prediction
 
@@ -136,9 +135,10 @@ class Plan:
 
     def require_memory(self) -> None:
         """Raise InvalidValueError if the simulation cannot fit in memory."""
-        require_memory(self._footprint(self.sampler), LESS)
+        require_memory(self.footprint(self.sampler), LESS)
 
-    def _footprint(self, sampler: str) -> float:
+    def footprint(self, sampler: str) -> float:
+        """Return the bytes that the simulation needs with `sampler`, "dense" or "matrix-free"."""
         from snstat.engine.footprint import footprint
         from snstat.engine.simulate import available_cores
 
@@ -237,27 +237,6 @@ class Plan:
         prediction = predict(self.stack, batch, moments)
         corrected = finite_width(self.stack, batch, moments, prediction, backward=self.backward)
         return prediction, corrected, outlook(self.stack, prediction)
-
-    def densities(self, layers: Sequence[int]) -> Densities:
-        """Simulate again and return the densities of the activations at `layers` (ascending),
-        with those at infinite width."""
-        from snstat.engine.densities import densities
-        from snstat.experiment.densities import atoms_of, beside_law
-
-        # All activations of a layer at once, in float64, and arrays computed from them.
-        pooled = self.trials * self.inputs.batch * max(self.stack.width, self.inputs.width)
-        statistics = self.trials * layers[-1] * 9 * len(MEASURED)
-        require_memory(self._footprint("dense") + 3 * 8 * pooled + statistics, LESS)
-        found = densities(
-            self.stack,
-            self.inputs,
-            layers,
-            lambda layer: atoms_of(self.stack, layer),
-            trials=self.trials,
-            seed=self.seed,
-            dtype=self.dtype,
-        )
-        return beside_law(self, found)
 
 
 def options_of(run: Run) -> dict[str, Any]:

@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol, cast
-
-if TYPE_CHECKING:
-    from snstat.results.run import Run
+from typing import Any, Protocol, cast
 
 
 class Views(Protocol):
-    """What a module that shows runs offers."""
+    """What a module that shows runs offers; `run` is a `Run`."""
 
-    def run_text(self, run: Run) -> str:
+    def run_text(self, run: Any) -> str:
         """Return the table of `snstat propagate`."""
         ...
 
-    def run_html(self, run: Run) -> str:
+    def run_html(self, run: Any) -> str:
         """Return the table as HTML."""
         ...
 
-    def run_frame(self, run: Run) -> Any:
+    def run_frame(self, run: Any) -> Any:
         """Return the run as a pandas DataFrame."""
         ...
 
-    def run_plot(self, run: Run, kind: str, ax: Any) -> Any:
+    def run_plot(self, run: Any, kind: str, ax: Any) -> Any:
         """Draw the run and return matplotlib axes."""
         ...
 

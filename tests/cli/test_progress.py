@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from snstat.cli import output, run
-from snstat.experiment import inputs
+from snstat.experiment import data
 from snstat.experiment.inputs import check_data
 from snstat.experiment.reading import listening, tell
 
@@ -24,7 +24,7 @@ def file(tmp_path):
 
 
 def test_every_pass_is_told_from_block_to_block(monkeypatch):
-    monkeypatch.setattr(inputs, "BLOCK_VALUES", 3 * 4)
+    monkeypatch.setattr(data, "BLOCK_VALUES", 3 * 4)
     shares: list[float] = []
     with listening(shares.append):
         check_data(ROWS, "array", None).moments()

@@ -13,7 +13,8 @@ from snstat.engine.dense.sampler import DenseSampler
 from snstat.engine.kernels import dense, statistics
 from snstat.engine.kernels.codes import CODES
 from snstat.engine.simulate import simulate
-from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 

@@ -19,7 +19,8 @@ from snstat.engine.matrix_free.gradient import free_gradient
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import make_sampler
-from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.propagation import propagate
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack

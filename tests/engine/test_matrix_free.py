@@ -14,7 +14,8 @@ from snstat.engine.kernels import matrix_free
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import choose_sampler, make_sampler
 from snstat.errors import InvalidValueError
-from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 

@@ -12,7 +12,8 @@ from snstat.engine import simulate as module
 from snstat.engine.sampler import live_range
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
-from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, STATISTICS

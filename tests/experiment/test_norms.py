@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from snstat.experiment.inputs import DataInputs
+from snstat.experiment.data import DataInputs
 from snstat.experiment.norms import MOST_CLASSES, classify
 
 

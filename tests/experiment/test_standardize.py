@@ -7,7 +7,7 @@ import pytest
 
 from snstat import load, propagate
 from snstat.errors import InvalidValueError
-from snstat.experiment import inputs as inputs_module
+from snstat.experiment import data as data_module
 from snstat.experiment.inputs import check_data
 from snstat.experiment.plan import Plan
 from snstat.files.saved import runs_to_json
@@ -21,7 +21,7 @@ def images():
 
 @pytest.mark.parametrize("layout", ["array", "npy", "fortran"])
 def test_the_network_sees_standardized_vectors(images, layout, tmp_path, monkeypatch):
-    monkeypatch.setattr(inputs_module, "BLOCK_VALUES", 60)  # five samples a block
+    monkeypatch.setattr(data_module, "BLOCK_VALUES", 60)  # five samples a block
     given = images
     if layout != "array":
         given = tmp_path / "images.npy"

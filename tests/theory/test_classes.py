@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS, resolve
-from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.gaussian.cross import apart_after, homogeneous
 from snstat.network.stack import Stack
 from snstat.theory.predict import predict

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS
-from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.propagation import propagate
 from snstat.gaussian.pair_moments import PairTable, pair_nodes
 from snstat.gaussian.pairs import pair_gap, pair_slope

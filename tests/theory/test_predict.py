@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from snstat.activation import ACTIVATIONS
-from snstat.experiment.inputs import DataInputs, DrawnInputs
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.expectations import derivative_second_moment, kurtosis, moments

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.dense.gradient import dense_gradient
+from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, statistics
 from snstat.engine.kernels.codes import Code
 from snstat.engine.kernels.random import LAWS
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import strip_blocks, tile_rows, weight_law, weight_scale
-from snstat.experiment.inputs import Inputs
 from snstat.network.stack import DenseLayer, Stack, Stretch
 from snstat.results import BoolArray, FloatArray
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, moments
 from snstat.engine.kernels.team import new_team
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import weight_scale
-from snstat.experiment.inputs import Inputs
 from snstat.network.stack import DenseLayer, Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 

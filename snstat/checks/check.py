@@ -1,0 +1,75 @@
+"""The pipe from a stack to its verdict, as one function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from snstat.activation import Pair
+from snstat.checks.request import Request
+from snstat.results import DEFAULT_NAME, Check
+
+
+def check(
+    activation: str | Pair | None = None,
+    depth: int | None = None,
+    *,
+    baseline: str | os.PathLike[str] | None = None,
+    same_seed: bool = False,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    name: str = DEFAULT_NAME,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> Check:
+    """Simulate a stack and judge it: a verdict, and every rule that it breaks.
+
+    Parameters
+    ----------
+    activation, depth
+        As in `snstat.propagate`; "selu" and 64 by default.
+    baseline
+        A saved run or baseline to compare with; what is not given here is then as it was there.
+    same_seed
+        Draw the baseline's own networks and compare to the last bit.
+    select, ignore
+        Codes of rules ("SN202"), or their beginnings ("SN2"): which to apply, which not.
+    name
+        What the result calls the check; a baseline of several checks is looked up by it.
+    progress
+        Called now and then with the number of (layer, trial) pairs finished.
+    **options
+        Any other argument of `snstat.propagate`, and any bound of `snstat.checks.bounds.Bounds`.
+
+    Returns
+    -------
+    Check
+        `verdict`, `passed` and `findings`, each with a message and a remedy that was tried out.
+
+    Raises
+    ------
+    SnstatError
+        What is wrong with an argument or the baseline file.
+    TypeError
+        For an argument that does not exist.
+    KeyboardInterrupt
+        A part of a run is not judged.
+    """
+    request = Request.build(
+        {
+            "activation": activation,
+            "depth": depth,
+            "baseline": baseline,
+            "same_seed": same_seed,
+            "select": (select,) if isinstance(select, str) else tuple(select),
+            "ignore": (ignore,) if isinstance(ignore, str) else tuple(ignore),
+            **options,
+        },
+        name=name,
+    )
+    assert request.plan is not None  # noqa: S101  # no saved run was given
+    run = request.plan.run(progress)
+    if run.partial:
+        raise KeyboardInterrupt
+    return request.judge(run)
