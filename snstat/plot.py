@@ -14,6 +14,7 @@ import numpy as np
 
 from snstat.checks.request import Request
 from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
+from snstat.experiment.densities import densities
 from snstat.experiment.plan import Plan
 from snstat.results import GRADIENT, STATISTICS, Run
 
@@ -102,7 +103,7 @@ def histogram(run: Run, layers: Sequence[int] | None = None, *, style: str = "li
     chosen = LOG.rows(len(run.finite) - 1) if layers is None else sorted(layers)
     measured = densities(Plan.of(run), chosen)
     with _in_pyplot():
-        return figures.draw_histogram(densities, style).axes[0]
+        return figures.draw_histogram(measured, style).axes[0]
 
 
 def correlation(

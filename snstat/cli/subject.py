@@ -69,6 +69,7 @@ class Subject:
 
     def densities(self, selection: LayerSelection) -> Densities:
         """Simulate the one network, as far as it was, and return its densities."""
+        from snstat.experiment.densities import densities
         from snstat.experiment.plan import Plan
         from snstat.experiment.warmup import compile_kernels
 
@@ -80,15 +81,15 @@ class Subject:
             rows = _ridges(selection, len(run.finite) - 1)
             plan = _plan_again(self.saved[0], run, rows[-1])
         compile_kernels(plan.stack.init, plan.dtype, "dense", notice=notice)
-        densities = plan.densities(rows)
-        if not len(densities.layers):
+        found = densities(plan, rows)
+        if not len(found.layers):
             raise InvalidValueError(
                 "activations", f"not finite from layer {rows[0]} on", "finite", "scale them down"
             )
-        if len(densities.layers) < len(rows):
-            gone = rows[len(densities.layers)]
+        if len(found.layers) < len(rows):
+            gone = rows[len(found.layers)]
             notice(f"layer {gone} is not finite: it and all after it are left out")
-        return densities
+        return found
 
     def runs(self) -> list[Run]:
         """Return the runs, simulated now unless they were saved."""

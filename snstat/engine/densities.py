@@ -13,7 +13,7 @@ import numpy.typing as npt
 from snstat.engine.dense.sampler import DenseSampler
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores, one_blas_thread
-from snstat.engine.strategies import make_sampler
+from snstat.engine.strategies import STRATEGIES
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, FloatArray
 
@@ -55,7 +55,7 @@ def densities(
     run used another sampler: the network is the same, or equal in distribution.
     """
     threads = available_cores()
-    network = make_sampler("dense", stack, inputs, trials, seed, dtype, threads)
+    network = STRATEGIES["dense"].sampler(stack, inputs, trials, seed, dtype, threads)
     assert isinstance(network, DenseSampler)  # noqa: S101  # for the type checker
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:

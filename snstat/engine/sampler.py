@@ -39,10 +39,6 @@ class Sampler(Protocol):
         """Run layers first..first+len(out)−1 of one trial: `out` (layers, statistics)."""
         ...
 
-    def gradient(self, number: int) -> FloatArray:
-        """Return ln of the squared gradients of one trial over the last, (depth + 1,)."""
-        ...
-
 
 def quiet() -> np.errstate:
     """Return what keeps numpy quiet: overflow is a result, and only kernels that run as plain

@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
-from snstat.engine.strategies import choose_sampler, make_sampler
+from snstat.engine.strategies import choose
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
 
@@ -79,8 +80,8 @@ def simulate(
     run early: the layers that every trial completed are returned, marked.
     """
     threads = threads or available_cores()
-    chosen = choose_sampler(stack, inputs.batch, sampler, backward=backward)
-    network = make_sampler(chosen, stack, inputs, trials, seed, dtype, threads)
+    chosen = choose(stack, inputs.batch, sampler, backward=backward)
+    network = chosen.sampler(stack, inputs, trials, seed, dtype, threads)
     if backward:
         network.remember()
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
@@ -94,7 +95,7 @@ def simulate(
             if keep_trials:
                 kept.append(values)
             blocks.append(_reduce(values, finite[:, None]))
-            first, length = 1, _first_length(stack, inputs, trials, chosen, threads)
+            first, length = 1, _first_length(stack, inputs, trials, chosen.name, threads)
             while first <= stack.depth and not interrupted:
                 length = min(length, stack.depth + 1 - first)
                 began = time.perf_counter()
@@ -109,7 +110,7 @@ def simulate(
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
             if backward and not interrupted:
-                log_gradient = _each_trial(pool, trials, network.gradient)
+                log_gradient = _each_trial(pool, trials, partial(chosen.way_back, network))
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True

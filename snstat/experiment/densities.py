@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.gaussian.law import atom_probabilities, atom_values, input_density, law_density
-from snstat.network.stack import Stack
 from snstat.experiment.plan import LESS, Plan
+from snstat.gaussian.law import atom_probabilities, atom_values, input_density, law_density
 from snstat.limits import require_memory
+from snstat.network.stack import Stack
 from snstat.results import MEASURED, Densities, FloatArray
 from snstat.theory.predict import predict
 
@@ -27,13 +27,13 @@ def densities(plan: Plan, layers: Sequence[int]) -> Densities:
     `layers` are ascending; beside each density stands that at infinite width. Raises
     InvalidValueError if the simulation does not fit in memory.
     """
-    from snstat.engine.densities import densities
+    from snstat.engine.densities import densities as measure
 
     # All activations of a layer at once, in float64, and arrays computed from them.
     pooled = plan.trials * plan.inputs.batch * max(plan.stack.width, plan.inputs.width)
     statistics = plan.trials * layers[-1] * 9 * len(MEASURED)
     require_memory(plan.footprint("dense") + 3 * 8 * pooled + statistics, LESS)
-    found = densities(
+    found = measure(
         plan.stack,
         plan.inputs,
         layers,

@@ -90,7 +90,7 @@ class Plan:
         """Return the plan for the arguments of `propagate`. Raises SnstatError for invalid ones."""
         trials = integer("trials", trials, 1, MAX_TRIALS)
         seed = integer("seed", seed, 0, MAX_SEED)
-        from snstat.engine.strategies import choose_sampler
+        from snstat.engine.strategies import choose
 
         # numpy.float32 and numpy.dtype("float32") as well as "float32"
         dtype = known("dtype", getattr(dtype, "__name__", getattr(dtype, "name", dtype)), DTYPES)
@@ -112,7 +112,7 @@ class Plan:
             bound = f"a list that begins with {source.width}, the width of the inputs"
             raise InvalidValueError("widths", widths, bound)
         stack = replace(stack, input_width=source.width)
-        chosen = choose_sampler(stack, source.batch, sampler, backward=backward)
+        chosen = choose(stack, source.batch, sampler, backward=backward).name
         if threads is not None:
             threads = integer("threads", threads, 1, MAX_THREADS)
         plan = cls(stack, source, trials, seed, dtype, chosen, threads, backward, bool(keep_trials))

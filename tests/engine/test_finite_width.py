@@ -15,7 +15,7 @@ from numba import config
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine.simulate import one_blas_thread
-from snstat.engine.strategies import make_sampler
+from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
@@ -52,7 +52,7 @@ def predicted(name, square_gain, width):
 
 def measured(sampler, stack):
     inputs = DrawnInputs("normal", stack.width, 1, 0.0, 1.0)
-    network = make_sampler(sampler, stack, inputs, TRIALS, 11, "float32", 1)
+    network = STRATEGIES[sampler].sampler(stack, inputs, TRIALS, 11, "float32", 1)
     values, finite = np.empty((TRIALS, DEPTH + 1, len(MEASURED))), np.empty(DEPTH, np.bool_)
     with one_blas_thread():
         for trial in range(TRIALS):

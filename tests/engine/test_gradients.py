@@ -18,7 +18,7 @@ from snstat.engine.matrix_free import sampler as free_sampler
 from snstat.engine.matrix_free.gradient import free_gradient
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
 from snstat.engine.simulate import one_blas_thread, simulate
-from snstat.engine.strategies import make_sampler
+from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.propagation import propagate
@@ -32,9 +32,9 @@ ALARM = 1e-4
 
 def gradients(name, stack, inputs, trials, seed, dtype="float32"):
     """Log squared gradients over the last layer's: (trials, layers)."""
-    sampler = make_sampler(name, stack, inputs, trials, seed, dtype, 1)
+    sampler = STRATEGIES[name].sampler(stack, inputs, trials, seed, dtype, 1)
     with one_blas_thread():
-        return np.array([sampler.gradient(t) for t in range(trials)])
+        return np.array([STRATEGIES[name].way_back(sampler, t) for t in range(trials)])
 
 
 def plain_gradient(stack, inputs, seed):
@@ -99,7 +99,7 @@ if config.DISABLE_JIT:
 def gradients_with_cosines(name, stack, inputs, seed):
     """Log squared gradients over the last layer's, and the mean cosine between the pre-activation
     gradients of different samples: (trials, layers, 2)."""
-    sampler = make_sampler(name, stack, inputs, TRIALS, seed, "float32", 1)
+    sampler = STRATEGIES[name].sampler(stack, inputs, TRIALS, seed, "float32", 1)
     function = dense_gradient if name == "dense" else free_gradient
     batch, layers = inputs.batch, stack.depth + 1
     values, squares = np.empty((TRIALS, layers, 2)), np.empty((layers, batch, batch))

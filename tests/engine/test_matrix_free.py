@@ -12,7 +12,7 @@ from scipy import stats
 
 from snstat.engine.kernels import matrix_free
 from snstat.engine.simulate import one_blas_thread, simulate
-from snstat.engine.strategies import choose_sampler, make_sampler
+from snstat.engine.strategies import STRATEGIES, choose
 from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
@@ -28,7 +28,7 @@ SECOND_MOMENT, COSINE = MEASURED.index("second_moment"), MEASURED.index("cosine"
 
 def per_trial(name, stack, inputs, trials, seed=0, dtype="float32"):
     """Statistics of every trial: (trials, layers, statistics)."""
-    sampler = make_sampler(name, stack, inputs, trials, seed, dtype, 1)
+    sampler = STRATEGIES[name].sampler(stack, inputs, trials, seed, dtype, 1)
     values = np.empty((trials, stack.depth + 1, len(MEASURED)))
     finite = np.empty(stack.depth, np.bool_)
     with one_blas_thread():
@@ -145,7 +145,9 @@ def test_identical_samples_stay_identical():
     cosine = per_trial("matrix-free", stack, inputs, 3)[:, :, COSINE]
     np.testing.assert_allclose(cosine, 1.0, rtol=0, atol=1e-12)
     # Among others too: the rows of the Gram matrix of samples that are one are one.
-    network = make_sampler("matrix-free", stack, DataInputs("data", data, 5), 1, 0, "float32", 1)
+    network = STRATEGIES["matrix-free"].sampler(
+        stack, DataInputs("data", data, 5), 1, 0, "float32", 1
+    )
     out, finite = np.empty((5, len(MEASURED))), np.empty(5, np.bool_)
     network.begin(0, out[0])
     network.advance(0, 1, out, finite)
@@ -197,25 +199,25 @@ def test_threads_change_rounding_only(init):
 
 def test_auto_takes_the_cheaper_exact_sampler():
     wide, batch = Stack.build(width=512), 64
-    assert choose_sampler(wide, batch, "auto") == "matrix-free"
-    assert choose_sampler(wide, 300, "auto") == "dense"
-    assert choose_sampler(Stack.build(width=512, init="orthogonal"), batch, "auto") == "matrix-free"
-    assert choose_sampler(Stack.build(width=512, init="lecun_uniform"), batch, "auto") == "dense"
-    assert choose_sampler(Stack.build(width=512, init="torch_default"), batch, "auto") == "dense"
-    assert choose_sampler(wide, batch, "dense") == "dense"
-    assert choose_sampler(wide, 600, "matrix-free") == "matrix-free"
+    assert choose(wide, batch, "auto").name == "matrix-free"
+    assert choose(wide, 300, "auto").name == "dense"
+    assert choose(Stack.build(width=512, init="orthogonal"), batch, "auto").name == "matrix-free"
+    assert choose(Stack.build(width=512, init="lecun_uniform"), batch, "auto").name == "dense"
+    assert choose(Stack.build(width=512, init="torch_default"), batch, "auto").name == "dense"
+    assert choose(wide, batch, "dense").name == "dense"
+    assert choose(wide, 600, "matrix-free").name == "matrix-free"
     # The way back through a frame needs twice the batch in dimensions.
     turned = Stack.build(width=100, init="orthogonal")
-    assert choose_sampler(turned, 51, "matrix-free") == "matrix-free"
-    assert choose_sampler(turned, 50, "matrix-free", backward=True) == "matrix-free"
+    assert choose(turned, 51, "matrix-free").name == "matrix-free"
+    assert choose(turned, 50, "matrix-free", backward=True).name == "matrix-free"
     with pytest.raises(InvalidValueError, match="beyond half the width"):
-        choose_sampler(turned, 51, "matrix-free", backward=True)
+        choose(turned, 51, "matrix-free", backward=True)
     for stack, samples in (
         (Stack.build(width=512, init="torch_default"), batch),
         (Stack.build(width=32, init="orthogonal"), batch),
     ):
         with pytest.raises(InvalidValueError, match="matrix-free"):
-            choose_sampler(stack, samples, "matrix-free")
+            choose(stack, samples, "matrix-free")
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="it is about compiled loops")

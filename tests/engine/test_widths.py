@@ -17,7 +17,7 @@ from snstat.engine.kernels import matrix_free
 from snstat.engine.kernels.random import WEIGHTS, draw_rows
 from snstat.engine.sampling import draw_biases, draw_inputs, draw_weights
 from snstat.engine.simulate import one_blas_thread, simulate
-from snstat.engine.strategies import choose_sampler, make_sampler
+from snstat.engine.strategies import STRATEGIES, choose
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack
@@ -118,7 +118,7 @@ def test_the_matrix_free_sampler_makes_each_layer_from_the_covariance_of_the_one
     """Layer 1 and 2 by hand: F Ξ with the factor of K and the kernel's own normals."""
     stack = Stack.build("tanh", widths="30,300,20", bias_std=0.3, last="linear")
     inputs = inputs_of(stack)
-    network = make_sampler("matrix-free", stack, inputs, 1, SEED, "float64", 1)
+    network = STRATEGIES["matrix-free"].sampler(stack, inputs, 1, SEED, "float64", 1)
     out, finite = np.empty((3, len(MEASURED))), np.empty(2, np.bool_)
     with one_blas_thread():
         network.begin(0, out[0])
@@ -147,7 +147,7 @@ SECOND_MOMENT, COSINE = MEASURED.index("second_moment"), MEASURED.index("cosine"
 
 
 def per_trial(name, stack, seed):
-    sampler = make_sampler(name, stack, inputs_of(stack), TRIALS, seed, "float32", 1)
+    sampler = STRATEGIES[name].sampler(stack, inputs_of(stack), TRIALS, seed, "float32", 1)
     values = np.empty((TRIALS, stack.depth + 1, len(MEASURED)))
     finite = np.empty(stack.depth, np.bool_)
     with one_blas_thread():
@@ -183,11 +183,9 @@ def test_both_samplers_draw_from_one_distribution(widths, activation, init):
 
 def test_the_cheaper_sampler_of_all_layers_together_is_chosen():
     # 2·8·(512 + 10) multiplications of batch against 784·512 + 512·10 of weights.
-    assert choose_sampler(build("784,512,10"), 8, "auto") == "matrix-free"
-    assert choose_sampler(build("784,512,10"), 400, "auto") == "dense"
-    assert choose_sampler(build("784,512,10", init="he_uniform"), 8, "auto") == "dense"
-    assert choose_sampler(build("784,512,10", init="orthogonal"), 8, "auto") == "matrix-free"
-    assert choose_sampler(build("784,512,10", init="orthogonal"), 11, "auto") == "dense"
-    assert (
-        choose_sampler(build("784,512,10", init="orthogonal"), 8, "auto", backward=True) == "dense"
-    )
+    assert choose(build("784,512,10"), 8, "auto").name == "matrix-free"
+    assert choose(build("784,512,10"), 400, "auto").name == "dense"
+    assert choose(build("784,512,10", init="he_uniform"), 8, "auto").name == "dense"
+    assert choose(build("784,512,10", init="orthogonal"), 8, "auto").name == "matrix-free"
+    assert choose(build("784,512,10", init="orthogonal"), 11, "auto").name == "dense"
+    assert choose(build("784,512,10", init="orthogonal"), 8, "auto", backward=True).name == "dense"

@@ -16,7 +16,7 @@ from snstat.engine.kernels.random import READOUT, draw_rows
 from snstat.engine.matrix_free import sampler as free_sampler
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import one_blas_thread
-from snstat.engine.strategies import make_sampler
+from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack
@@ -34,7 +34,7 @@ def build(widths, activation="tanh", **options):
 def gradients(name, stack, batch, trials, seed, dtype="float32", threads=1):
     """Log squared gradients over the last layer's: (trials, layers)."""
     inputs = DrawnInputs("normal", stack.input_width, batch, 0.2, 1.0)
-    sampler = make_sampler(name, stack, inputs, trials, seed, dtype, threads)
+    sampler = STRATEGIES[name].sampler(stack, inputs, trials, seed, dtype, threads)
     sampler.remember()
     with one_blas_thread():
         found = []
@@ -43,7 +43,7 @@ def gradients(name, stack, batch, trials, seed, dtype="float32", threads=1):
             finite = np.empty(stack.depth, np.bool_)
             sampler.begin(t, values[0])
             sampler.advance(t, 1, values[1:], finite)
-            found.append(sampler.gradient(t))
+            found.append(STRATEGIES[name].way_back(sampler, t))
     return np.array(found)
 
 

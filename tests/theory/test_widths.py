@@ -10,7 +10,7 @@ from numba import config
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine.simulate import one_blas_thread, simulate
-from snstat.engine.strategies import make_sampler
+from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, STATISTICS
@@ -131,7 +131,7 @@ def test_the_spread_between_networks_is_that_of_the_widths_before(options):
     moments = inputs.moments()
     found = finite_width(stack, 1, moments, predict(stack, 1, moments)).fluctuation
     logs = []
-    network = make_sampler("matrix-free", stack, inputs, 4000, 9, "float32", 1)
+    network = STRATEGIES["matrix-free"].sampler(stack, inputs, 4000, 9, "float32", 1)
     values, finite = np.empty((stack.depth + 1, len(MEASURED))), np.empty(stack.depth, np.bool_)
     with one_blas_thread():
         for trial in range(4000):

@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from snstat.engine.dense.gradient import dense_gradient
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, statistics
 from snstat.engine.kernels.codes import Code
@@ -36,8 +35,6 @@ Result = TypeVar("Result")
 class DenseSampler(Shared):
     """Weights are drawn and multiplied in blocks of units. Threads without a trial share the blocks
     of another. Blocks, and so the results, depend only on the shape."""
-
-    name = "dense"
 
     def __init__(
         self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
@@ -79,10 +76,6 @@ class DenseSampler(Shared):
         run = self._run_alone if self.pool is None else self._run_together
         for stretch, values, flags in self.stretches(number, first, out, finite):
             run(number, stretch, values, flags)
-
-    def gradient(self, number: int) -> FloatArray:
-        """Return ln of the squared gradients of one trial; see gradient.dense_gradient."""
-        return dense_gradient(self, number)
 
     # ----------------------------------------------------------------- steps of the backward pass
 

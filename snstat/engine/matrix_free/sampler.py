@@ -30,8 +30,6 @@ class MatrixFreeSampler(Shared):
     Exact for Gaussian and Haar-orthogonal weights and Gaussian biases.
     """
 
-    name = "matrix-free"
-
     def __init__(
         self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
     ) -> None:
@@ -134,12 +132,6 @@ class MatrixFreeSampler(Shared):
         run(0)
         for task in tasks:
             task.result()
-
-    def gradient(self, number: int) -> FloatArray:
-        """Return ln of the squared gradients of one trial; see gradient.free_gradient."""
-        from snstat.engine.matrix_free.gradient import free_gradient
-
-        return free_gradient(self, number)
 
     def remember(self) -> None:
         """Keep what the backward pass needs; see Sampler."""

@@ -1,0 +1,65 @@
+"""The dense strategy: weights are drawn and multiplied. It samples every stack."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+from snstat.activation import resolve
+from snstat.engine.inputs import Inputs
+from snstat.engine.sampler import Sampler
+from snstat.engine.strategy import Load
+from snstat.network.stack import Stack
+from snstat.results import FloatArray
+
+if TYPE_CHECKING:
+    from snstat.engine.dense.sampler import DenseSampler
+
+
+class Dense:
+    """See `Strategy`."""
+
+    name = "dense"
+
+    def obstacle(self, stack: Stack, batch: int, *, backward: bool) -> str:  # noqa: ARG002
+        """Return "": nothing stands in its way."""
+        return ""
+
+    def work(self, stack: Stack, batch: int) -> float:
+        """Return batch × fan_in × fan_out over all layers."""
+        if not stack.runs:
+            return float(batch) * stack.depth * stack.width * min(stack.width, stack.input_width)
+        return float(batch) * sum(n * one.fan_in * one.fan_out for _, n, one in stack.segments())
+
+    def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
+        """Return the memory of a state for each trial, a spare for each in progress, and a
+        tile of weights for each thread."""
+        from snstat.engine.sampling import MIN_ROWS, MOST_VALUES
+
+        units, running = max(stack.width, inputs.width), min(load.threads, load.trials)
+        state = units * inputs.batch * load.size
+        # See sampling.tile_rows.
+        tile = min(stack.width * units, max(MOST_VALUES, MIN_ROWS * units))
+        needed = (load.trials + running) * state + load.threads * tile * load.size
+        if load.backward:
+            # States between segments, pre-activations of one segment, and gradients.
+            needed += running * (2 * math.isqrt(stack.depth) + 4) * state
+        return float(needed)
+
+    def sampler(
+        self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
+    ) -> Sampler:
+        """Return the sampler; activations that are pairs of Python functions have their own."""
+        if any(resolve(name).custom for name in (stack.activation, stack.last) if name):
+            from snstat.engine.dense.pair import PairSampler
+
+            return PairSampler(stack, inputs, trials, seed, dtype, threads)
+        from snstat.engine.dense.sampler import DenseSampler
+
+        return DenseSampler(stack, inputs, trials, seed, dtype, threads)
+
+    def way_back(self, sampler: Sampler, trial: int) -> FloatArray:
+        """Return ln of the squared gradients of one trial over the last, (depth + 1,)."""
+        from snstat.engine.dense.gradient import dense_gradient
+
+        return dense_gradient(cast("DenseSampler", sampler), trial)

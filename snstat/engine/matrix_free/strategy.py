@@ -1,0 +1,81 @@
+"""The matrix-free strategy: no weight is drawn (see kernels/matrix_free.py)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, cast
+
+from snstat.activation import resolve
+from snstat.engine.inputs import Inputs
+from snstat.engine.sampler import Sampler
+from snstat.engine.strategy import Load
+from snstat.network.stack import Stack
+from snstat.results import FloatArray
+
+if TYPE_CHECKING:
+    from snstat.engine.matrix_free.sampler import MatrixFreeSampler
+
+DOUBLE = 8
+
+
+class MatrixFree:
+    """See `Strategy`."""
+
+    name = "matrix-free"
+
+    def obstacle(self, stack: Stack, batch: int, *, backward: bool) -> str:
+        """Return why the stack cannot be sampled exactly without its weights, or ""."""
+        if any(resolve(name).custom for name in (stack.activation, stack.last) if name):
+            return "with an activation that is a pair of functions"
+        layer, narrowest = stack.layer(1), stack.width
+        if stack.runs:
+            narrowest = min(units for units, _ in stack.runs)
+        if layer.distribution not in {"normal", "orthogonal"}:
+            return f"with {stack.init}, whose weights are neither Gaussian nor orthogonal"
+        if layer.bias_std > 0 and layer.bias_distribution != "normal":
+            return f"with {stack.init}, whose biases are not Gaussian"
+        if layer.distribution == "orthogonal" and batch > min(narrowest, stack.input_width):
+            return f"with orthogonal weights and a batch of {batch} beyond the width"
+        if layer.distribution == "orthogonal" and backward and 2 * batch > narrowest:
+            return (
+                f"with orthogonal weights, gradients and a batch of {batch} beyond half the width"
+            )
+        return ""
+
+    def work(self, stack: Stack, batch: int) -> float:
+        """Return 2 batch² × fan_out over all layers: of the products a half each is triangular or
+        symmetric, and normals and factors cost about as much again."""
+        units = stack.depth * stack.width
+        if stack.runs:
+            units = sum(count * layer.fan_out for _, count, layer in stack.segments())
+        return 2.0 * batch**2 * units
+
+    def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
+        """Return the memory of the Gram matrices."""
+        square, size = float(inputs.batch**2), load.size
+        running = min(load.threads, load.trials)
+        # Trials in progress share these; see MatrixFreeSampler.advance.
+        members = max(1, load.threads // load.trials)
+        needed = load.trials * square * DOUBLE + running * square * (3 * DOUBLE + size)
+        needed += running * members * square * (DOUBLE + size)
+        if load.backward:
+            states = running * (2 * math.isqrt(stack.depth) + 1) * square * DOUBLE
+            needed += states + running * square * (
+                9 * DOUBLE + 3 * size + members * (4 * DOUBLE + size)
+            )
+            needed += running * 4 * max(stack.width, inputs.width) * inputs.batch * size
+        return needed
+
+    def sampler(
+        self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
+    ) -> Sampler:
+        """Return the sampler."""
+        from snstat.engine.matrix_free.sampler import MatrixFreeSampler
+
+        return MatrixFreeSampler(stack, inputs, trials, seed, dtype, threads)
+
+    def way_back(self, sampler: Sampler, trial: int) -> FloatArray:
+        """Return ln of the squared gradients of one trial over the last, (depth + 1,)."""
+        from snstat.engine.matrix_free.gradient import free_gradient
+
+        return free_gradient(cast("MatrixFreeSampler", sampler), trial)
