@@ -1,4 +1,4 @@
-"""What a simulation asks of layer 0, wherever it comes from."""
+"""The interface of the inputs of a simulation, layer 0."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ class Inputs(Protocol):
 
     @property
     def label(self) -> str:
-        """What the record calls them."""
+        """The name of the inputs in the record."""
         ...
 
     @property
     def width(self) -> int:
-        """Units of the input layer."""
+        """The number of units of the input layer."""
         ...
 
     @property
     def batch(self) -> int:
-        """Samples of a trial."""
+        """The number of samples of a trial."""
         ...
 
     @property
     def parameters(self) -> tuple[float | None, float | None]:
-        """Mean and standard deviation asked for, None for data."""
+        """The requested mean and standard deviation, None for data."""
         ...
 
     @property
     def prepared(self) -> dict[str, bool]:
-        """What was done to data: whether they were standardized, and flattened."""
+        """Whether data were standardized and flattened."""
         ...
 
     def moments(self) -> InputMoments:
-        """Return what the statistics of layer 0 average to."""
+        """Return the expected values of the statistics of layer 0."""
         ...
 
     def digest(self) -> str | None:
-        """Return what tells the content of data from that of others, None for drawn inputs."""
+        """Return an identifier of the content of data, None for drawn inputs."""
         ...
 
     def reading_bytes(self) -> float:

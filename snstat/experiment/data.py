@@ -1,4 +1,4 @@
-"""A user's own data as inputs: their moments, their standardized form, random batches of them."""
+"""A user's own data as inputs: moments, standardized form, and random batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snstat.results import InputMoments
 BLOCK_VALUES = 2**23
 # Samples whose norms differ by no more than this share, rounding of float16 at most, are equal.
 EQUAL = 1e-3
-# Powers below this have lost digits to underflow: their ratios mean nothing.
+# Powers below this have lost digits to underflow, so their ratios are meaningless.
 LEAST_POWER = float(np.finfo(np.float64).tiny)
 
 
@@ -27,8 +27,8 @@ LEAST_POWER = float(np.finfo(np.float64).tiny)
 class DataInputs:
     """A user's own data, (samples, …), of any real dtype, possibly memory-mapped.
 
-    Samples of more than one axis are flattened, row by row. Every value x enters the network as
-    (x − `centre`)/`scale`: see `standardized`. Every trial takes all samples if `batch` is their
+    Samples with more than one axis are flattened row by row. Every value x enters the network as
+    (x − `centre`)/`scale`; see `standardized`. Every trial takes all samples if `batch` is their
     number, otherwise its own random subset.
     """
 
@@ -40,7 +40,7 @@ class DataInputs:
 
     @property
     def width(self) -> int:
-        """Units of the input layer."""
+        """The number of units of the input layer."""
         return math.prod(self.data.shape[1:])
 
     def rows(self, chosen: Any) -> npt.NDArray[np.float64]:
@@ -52,10 +52,10 @@ class DataInputs:
         return part if self.scale is None else (part - self.centre) / self.scale
 
     def standardized(self) -> DataInputs:
-        """Return the same data less the mean of the whole file, over its standard deviation.
+        """Return the data with the file's mean subtracted, divided by its standard deviation.
 
-        Two passes over the data in blocks of rows. Raises InvalidValueError for data that have no
-        spread, and at the first value that is not finite.
+        Reads the data twice, in blocks of rows. Raises InvalidValueError for data without spread
+        and at the first value that is not finite.
         """
         plain = replace(self, centre=0.0, scale=None)
         samples = self.data.shape[0]
@@ -64,7 +64,7 @@ class DataInputs:
         for first in range(0, samples, step):
             block = plain.rows(slice(first, first + step))
             require_finite(block, first)
-            # A share of the mean: the sum of all may overflow.
+            # Add shares of the mean, because the sum of all values may overflow.
             total += float((block / (samples * self.width)).sum())
             low, high = min(low, float(block.min())), max(high, float(block.max()))
         centre = min(max(total, low), high)
@@ -72,9 +72,9 @@ class DataInputs:
         if not 0 < largest < math.inf:
             raise InvalidValueError(
                 "inputs",
-                f"data of which all values are {low:g}" if low == high else "too far apart",
-                "values of some spread, to be standardized",
-                "leave --standardize out",
+                f"data whose values are all {low:g}" if low == high else "too far apart",
+                "values with some spread, to be standardized",
+                "remove --standardize",
             )
         square = 0.0
         for first in range(0, samples, step):
@@ -83,17 +83,17 @@ class DataInputs:
         return replace(self, centre=centre, scale=largest * math.sqrt(square))
 
     def standardized_moments(self) -> InputMoments:
-        """Return the moments of the same data standardized."""
+        """Return the moments of the standardized data."""
         return self.standardized().moments()
 
     @property
     def parameters(self) -> tuple[float | None, float | None]:
-        """Nothing: data are what they are."""
+        """Nothing: data have no such parameters."""
         return None, None
 
     @property
     def prepared(self) -> dict[str, bool]:
-        """Whether they are standardized, and flattened."""
+        """Whether the data are standardized and flattened."""
         return {"standardize": self.scale is not None, "flatten": self.data.ndim > 2}
 
     def reading_bytes(self) -> float:
@@ -111,23 +111,23 @@ class DataInputs:
             generator = np.random.Generator(np.random.Philox(key=[seed, trial]))
             # Sorted, so that a memory-mapped file is read from front to back.
             chosen = np.sort(generator.choice(samples, self.batch, replace=False, shuffle=False))
-        with np.errstate(over="ignore"):  # what leaves the range of dtype is reported as layer 0
-            # A copy in every case: samplers write to it.
+        with np.errstate(over="ignore"):  # a value outside the range of dtype shows in layer 0
+            # Always copy, because samplers write to the array.
             if self.scale is None:
                 part = self.data[chosen]
                 return np.array(part.reshape(len(part), self.width).T, dtype=dtype, order="C")
             return np.array(self.rows(chosen).T, dtype=dtype, order="C")
 
     def digest(self) -> str:
-        """Return what tells the values that enter the network from others: see digest_of."""
+        """Return an identifier of the values that enter the network; see digest_of."""
         return digest_of(self.rows, self.data.shape[0], self.width)
 
     def moments(self) -> InputMoments:
-        """Return what the statistics of a random batch of these data average to.
+        """Return the expected values of the statistics of a random batch of these data.
 
-        Each is the data's own value, corrected for drawing `batch` of them without replacement
-        where that matters. Two passes over the data in blocks of rows; raises InvalidValueError
-        at the first value that is not finite.
+        Each is the value of the data, corrected where needed for drawing `batch` samples without
+        replacement. Reads the data twice, in blocks of rows. Raises InvalidValueError at the first
+        value that is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             return self._moments()
@@ -144,13 +144,13 @@ class DataInputs:
             means = block.mean(axis=1)
             row_means[first : first + step] = means
             unit_sum += block.sum(axis=0)
-            # Lengths from rows scaled to 1, so that no square overflows or underflows.
+            # Compute norms from rows scaled to 1, so that no square overflows or underflows.
             largest = np.abs(block).max(axis=1)
             most = max(most, float(largest.max()))
             rows = block / np.where(largest > 0, largest, 1.0)[:, None]
             norms = np.linalg.norm(rows, axis=1)
             row_norms[first : first + step] = largest * norms
-            # Samples that are all 0 have no angle.
+            # Samples of zeros have no angle.
             counted += int(np.count_nonzero(norms))
             resultant += (rows / np.where(norms > 0, norms, 1.0)[:, None]).sum(axis=0)
             square += float((block * block).sum())
@@ -158,7 +158,7 @@ class DataInputs:
         mean = float(row_means.mean())
         equal = bool(np.ptp(row_norms) <= EQUAL * row_norms.max())
         seconds = row_norms * row_norms / width
-        # Squares that overflow or underflow have no theory.
+        # If squares overflow or underflow there is no theory.
         squared = np.isfinite(seconds).all() and ((seconds > 0) == (row_norms > 0)).all()
         labels = None if equal or not squared else classify(seconds)
         resultants = np.zeros((0 if labels is None else int(labels.max()) + 1, width))
@@ -181,7 +181,7 @@ class DataInputs:
         cosine = math.nan
         if counted > 1:
             cosine = (float(resultant @ resultant) - counted) / (counted * (counted - 1))
-        # Of a random subset the kurtosis is no average of anything simple.
+        # The kurtosis of a random subset has no simple expectation.
         known = self.batch == samples and size * LEAST_POWER <= fourth < math.inf
         return InputMoments(
             mean=mean,
@@ -198,7 +198,7 @@ class DataInputs:
 
 
 def require_finite(block: npt.NDArray[np.float64], first_row: int) -> None:
-    """Raise InvalidValueError naming the first value of `block` (rows, width) not finite."""
+    """Raise InvalidValueError for the first value of `block` (rows, width) that is not finite."""
     bad = np.argwhere(~np.isfinite(block))
     if bad.size:
         row, column = bad[0]

@@ -1,4 +1,4 @@
-"""Where layer 0 comes from: drawn inputs, or a user's own data."""
+"""Layer 0 of a run: drawn inputs, or a user's own data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class DrawnInputs:
-    """Independent inputs of one mean and standard deviation; `label` names the distribution."""
+    """Independent inputs with one mean and standard deviation; `label` names the distribution."""
 
     label: str
     width: int
@@ -34,22 +34,22 @@ class DrawnInputs:
 
     @property
     def parameters(self) -> tuple[float | None, float | None]:
-        """The mean and standard deviation asked for."""
+        """The requested mean and standard deviation."""
         return self.mean, self.std
 
     @property
     def prepared(self) -> dict[str, bool]:
-        """Nothing was done to them."""
+        """Nothing: drawn inputs are not prepared."""
         return {"standardize": False, "flatten": False}
 
     def digest(self) -> None:
-        """Return nothing: the parameters say all there is."""
+        """Return None: the parameters describe the inputs completely."""
 
     def moments(self) -> InputMoments:
-        """Return the moments of the distribution; the cosine is its limit at infinite width."""
+        """Return the moments of the distribution, with the cosine at infinite width."""
         variance = self.std**2
         second_moment = variance + self.mean**2
-        # Ratios of scales, not of their squares, which may be too small for a number.
+        # Take the ratio of scales, because their squares may underflow.
         ratio = self.std / self.mean if self.mean else math.inf
         silent = self.std == 0 and self.mean == 0
         return InputMoments(
@@ -65,13 +65,13 @@ class DrawnInputs:
         )
 
     def _length_variance(self) -> float:
-        """Return Var(x²)/(width·E[x²]²), of values x symmetric about their mean."""
+        """Return Var(x²)/(width·E[x²]²) of values x that are symmetric about their mean."""
         if self.std == 0:
             return 0.0
         ratio = self.mean / self.std
         square = ratio * ratio
         spread = (KURTOSIS[self.label] - 1.0) + 4.0 * square
-        # Divided twice: the square of the sum may overflow.
+        # Divide twice, because the square of the sum may overflow.
         return spread / (1.0 + square) / (1.0 + square) / self.width
 
     def reading_bytes(self) -> float:
@@ -100,8 +100,10 @@ def check_data(
     standardize: bool = False,
     flatten: bool = False,
 ) -> DataInputs:
-    """Return `data` as inputs, or raise InvalidValueError saying what is wrong with its shape or
-    dtype. `batch` defaults to 64 or the number of samples, whichever is less."""
+    """Return `data` as inputs; raise InvalidValueError if its shape or dtype is not usable.
+
+    `batch` defaults to 64 or the number of samples, whichever is less.
+    """
     data = require_real(data)
     if data.ndim != 2 and not (flatten and data.ndim > 2):
         remedy = "reshape to two dimensions"

@@ -1,7 +1,7 @@
-"""What numba compiles: random numbers, activations, and the layers of both samplers.
+"""Code compiled by numba: random numbers, activations and the layers of both samplers.
 
-Kernels take arrays and scalars only. This is the one place without type annotations: numba
-infers types, and a docstring gives the shapes.
+Kernels take arrays and scalars only. They have no type annotations, because numba infers types.
+Their docstrings give the shapes.
 """
 
 from snstat.engine.environment import load_numba

@@ -1,8 +1,8 @@
-"""The BLAS and LAPACK routines of scipy that numba does not offer, called from kernels.
+"""BLAS and LAPACK routines of scipy that numba does not offer, called from kernels.
 
-They know of symmetry and triangles, halve the work, and write in place. Matrices are in C order;
-a matrix in C order is its transpose to Fortran, so that "lower" here is 'U' there. Every function
-has a numpy body for the suite that runs without the JIT.
+They exploit symmetry and triangles, which halves the work, and write in place. Matrices are in C
+order. Fortran sees such a matrix as its transpose, so "lower" here is 'U' there. Every function has
+a numpy body for running the tests without the JIT.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ ROUTINES = {
 
 
 def _capsules(name):
-    """Return what scipy.linalg.`name` exports to Cython, a mapping of names to capsules.
+    """Return the exports of scipy.linalg.`name` to Cython, a mapping of names to capsules.
 
-    The module is loaded alone: the rest of scipy.linalg takes longer to import than a run takes.
+    The module is loaded alone, because importing the rest of scipy.linalg takes longer than a run.
     """
     full = f"scipy.linalg.{name}"
     try:
@@ -57,8 +57,8 @@ def _address(capsule):
     return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
 
 
-# Compiled kernels name the routines, and every process says anew where they are: an address would
-# not survive in numba's cache.
+# Compiled kernels refer to routines by name, and every process registers their addresses, because
+# an address in numba's cache would be invalid in the next process.
 for _module, _names in ROUTINES.items():
     _exported = _capsules(_module)
     for _name in _names:
@@ -69,7 +69,7 @@ NO, TRANSPOSE, UPPER, RIGHT = (u8(ord(letter)) for letter in "NTUR")
 
 
 def routine(name):
-    """Return what calls the Fortran routine `name` with one tuple of arrays and scalars."""
+    """Return a function that calls the Fortran routine `name` with one tuple of arguments."""
 
     @intrinsic
     def call(_context, arguments):
@@ -92,8 +92,8 @@ def routine(name):
     return call
 
 
-# OpenBLAS has AVX-512 kernels for small matrices that pack nothing: up to so many multiplications,
-# and for x yᵀ up to so many results and from so long a sum.
+# OpenBLAS has AVX-512 kernels for small matrices that skip packing. They apply up to this number of
+# multiplications, and for x yᵀ up to this number of results and from this length of the sum.
 SMALL_WORK, SMALL_RESULT, SMALL_SUM = 10**6, 1200, 32
 STRIP = 4
 # Rows and columns of a block that is mirrored at once.
@@ -114,11 +114,11 @@ def of_type(array, single, double):
 
 @jit
 def strip(n, columns, transposed):
-    """Return how many rows of a product of (…, n) and (n, columns) are done at once, 0 for all.
+    """Return how many rows of a product of (…, n) and (n, columns) to compute at once, 0 for all.
 
-    `transposed` says that it is one of (…, columns) and (n, columns)ᵀ. In strips of rows OpenBLAS
-    uses its kernels for small matrices: a triangle comes out 1.2 to 1.8 times faster than by its
-    own triangular and symmetric products, and other products up to 1.15 times faster.
+    `transposed` is true for a product of (…, columns) and (n, columns)ᵀ. In strips of rows OpenBLAS
+    uses its kernels for small matrices. A triangle is then computed 1.2 to 1.8 times faster than by
+    OpenBLAS's own triangular and symmetric products, other products up to 1.15 times faster.
     """
     work = STRIP * n * columns
     if not WIDE_VECTORS or work > SMALL_WORK:
@@ -159,7 +159,7 @@ def _lower_times(lower, x, out):
 def add_square(x, count, keep, out):
     """Lower triangle of out = keep · out + x xᵀ, over the first `count` columns of `x`.
 
-    `x` (n, columns), `out` (n, n) of one dtype; what is above the diagonal is left undefined.
+    `x` (n, columns), `out` (n, n) of one dtype. The part above the diagonal is left undefined.
     """
     part = x[:, :count]
     out[:] = part @ part.T + (keep * out if keep else 0)
@@ -239,7 +239,7 @@ def _add_product(h, x, count, keep, out):
 def factorise(k, info):
     """Replace the lower triangle of `k` (n, n, float64) by its Cholesky factor.
 
-    `info` (1,) receives 0, or where a pivot is not positive its number from 1.
+    `info` (1,) receives 0, or the number, from 1, of the first pivot that is not positive.
     """
     try:
         factor = np.linalg.cholesky(k)
@@ -262,7 +262,7 @@ def _factorise(k, info):
 
 @jit
 def copy(source, target):
-    """Copy `source` to `target`, (rows, columns): slice assignment takes seconds to compile."""
+    """Copy `source` to `target`, (rows, columns). Slice assignment takes seconds to compile."""
     for i in range(target.shape[0]):
         for j in range(target.shape[1]):
             target[i, j] = source[i, j]
@@ -270,8 +270,8 @@ def copy(source, target):
 
 @jit
 def mirror(matrix):
-    """Copy the lower triangle of `matrix` (n, n) to the upper one, block by block: columns of a
-    whole matrix would miss the cache at every number."""
+    """Copy the lower triangle of `matrix` (n, n) to the upper one, block by block. Reading columns
+    of the whole matrix would miss the cache at every number."""
     n = matrix.shape[0]
     for top in range(0, n, MIRRORED):
         bottom = min(top + MIRRORED, n)

@@ -1,4 +1,4 @@
-"""What the kernels call each activation, and the constants of their formulas."""
+"""The number of each activation in the kernels, and the constants of their formulas."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ SELU, RELU, LEAKY_RELU, ELU, GELU, SILU = 0, 1, 2, 3, 4, 5
 TANH, SIGMOID, SOFTPLUS, ERF, HARD_TANH, IDENTITY = 6, 7, 8, 9, 10, 11
 MISH, GELU_TANH, SOFTSIGN, RELU6 = 12, 13, 14, 15
 HARD_SIGMOID, HARD_SWISH, RELU_SQUARED, SINE = 16, 17, 18, 19
-# With another parameter than their own.
+# Families with a parameter other than the default.
 LEAKY, SCALED_ELU, SCALED_SILU, SCALED_SOFTPLUS, CLIP = 20, 21, 22, 23, 24
 
 
 class Code(NamedTuple):
-    """An activation as kernels take it: its number, and its parameter where it has one."""
+    """An activation as kernels take it: its number, and its parameters if it has any."""
 
     number: int
     parameter: float = 0.0
@@ -41,7 +41,7 @@ CODES = {
     "relu_squared": Code(RELU_SQUARED),
     "sine": Code(SINE, 1.0),
 }
-# What takes a parameter.
+# Families that take a parameter.
 FAMILIES = {
     "leaky_relu": LEAKY,
     "elu": SCALED_ELU,

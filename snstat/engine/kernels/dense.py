@@ -1,8 +1,8 @@
 """The jitted core of the dense sampler: blocks of a layer, and the loop over depth.
 
 Arrays hold units by rows, `(width, batch)`, so that a block of units is contiguous. Networks are
-float32 or float64; statistics are always float64. A layer is made in blocks of units, each with
-its own tile of weights; blocks depend on the shape alone, and may be run by different threads.
+float32 or float64; statistics are always float64. A layer is computed in blocks of units, each with
+its own tile of weights. Blocks depend on the shape alone, and different threads may run them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from snstat.engine.kernels.statistics import (
 
 @jit
 def draw_biases(units, std, law, layer, trial, key, sample):
-    """Return the biases of a layer (1, units), or (1, 0) where there are none.
+    """Return the biases of a layer (1, units), or (1, 0) if it has none.
 
     `sample` is any array of the network's dtype.
     """
@@ -64,9 +64,9 @@ def preactivations(x, z, first, tile, law, scale, biases, layer, trial, key):
 def finish_block(code, z, x, live, unit_mean, sample_sums):
     """Write the activations of `z` to `x`, both (rows, batch), and their first sums.
 
-    Returns the number of dead units, or −1 if an activation is not finite, and of saturated
-    values. `live` (4,) bounds the pre-activations whose derivative is not 0, and those that are
-    not saturated (NaN: none is); see statistics.first_pass for the sums.
+    Returns the number of dead units, or −1 if an activation is not finite, and the number of
+    saturated values. `live` (4,) bounds the pre-activations whose derivative is not 0 and those
+    that are not saturated (NaN: none is). See statistics.first_pass for the sums.
     """
     activate(code, z, x)
     if not first_pass(x, unit_mean, sample_sums):
@@ -82,10 +82,10 @@ def run_block(
     code, x, z, first, tile, law, scale, biases, layer, trial, key, target, live, unit_mean,
     sample_sums, stop,
 ):  # fmt: skip
-    """Make the units `first`... of a layer fed with `x`: activations to `target` (rows, batch).
+    """Compute the units `first`... of a layer fed with `x`: activations to `target` (rows, batch).
 
-    See preactivations and finish_block; `z` (rows, batch) is scratch. Returns at once after a
-    nonzero `stop` (1,).
+    See preactivations and finish_block; `z` (rows, batch) is scratch. Returns at once if `stop`
+    (1,) is not 0.
     """
     if stop[0]:
         return 0, 0
@@ -104,8 +104,8 @@ def forward(
     batch) in turn, beginning with `spare`; `state` may be `source`. `z` (rows, batch) and `tile`
     are scratch. `rows`, `scales` and `bias_stds` (2,) are the units of a block and the standard
     deviations of weights and biases, of the first layer and of the others. `live` (4,) is as in
-    finish_block. `out` (count, 11) and `finite` (count,) receive the
-    statistics, `done` (1,) counts finished layers, and a nonzero `stop` (1,) ends the run early.
+    finish_block. `out` (count, 11) and `finite` (count,) receive the statistics, `done` (1,) counts
+    finished layers, and a nonzero `stop` (1,) ends the run early.
     """
     width, batch = spare.shape
     least = min(rows[0], rows[1])

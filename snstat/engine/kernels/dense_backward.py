@@ -1,8 +1,8 @@
-"""The backward pass of the dense sampler: weights are drawn again from their counters.
+"""The backward pass of the dense sampler, which draws weights again from their counters.
 
 Arrays hold units by rows, (units, batch), as in dense.py. Gradients of pre-activations are scaled
-to mean square 1 at every layer, so that no depth overflows; the caller adds the logarithms. A layer
-is made in blocks of units (columns of its weights), which may be run by different threads.
+to mean square 1 at every layer to avoid overflow at any depth; the caller adds the logarithms. A
+layer is computed in blocks of units (columns of its weights), which different threads may run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ f64 = np.float64
 
 @jit
 def read_out(h, layer, trial, key):
-    """Set `h` (units, batch) to ∂L/∂x of a random linear read-out: one normal a value."""
+    """Set `h` (units, batch) to ∂L/∂x of a random linear read-out: one normal for each value."""
     draw_rows(h, 0, NORMAL, 1.0, READOUT, layer, trial, key)
 
 
@@ -52,8 +52,8 @@ def rescale(h, factor):
 def through_weights(h, out, first, count, tile, law, scale, layer, trial, key, stop):
     """Write some rows of Wᵀ h to `out` (fan_in, batch): `h` (fan_out, batch).
 
-    They are those of the columns of W in its random blocks `first`..first+count−1 (see
-    random.draw_rows), drawn in `tile`, scratch of at least fan_out · count · (values of a block).
+    The rows are those of the columns of W in its random blocks `first`..first+count−1 (see
+    random.draw_rows). `tile` is scratch of at least fan_out · count · (values of a block).
     """
     if stop[0]:
         return

@@ -1,7 +1,7 @@
-"""exp, its relatives and Gaussian tails in float32: branch-free polynomials that vectorise.
+"""exp, related functions and Gaussian tails in float32: branch-free polynomials that vectorise.
 
-Every value is within a few units of the last place of the exact one, subnormal results included.
-No `reassoc` here: the two-part constants below would be added up before they are used.
+Every value is within a few units in the last place of the exact one, including subnormal results.
+`reassoc` is off here, because it would add up the two-part constants below before they are used.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from snstat.engine.kernels.random import LN2, log1p_near_zero
 
 i32, f32 = np.int32, np.float32
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
-# exp(x) rounds to 0 below: half of the smallest subnormal number is 2^-150 = exp(−103.97).
+# Below this exp(x) rounds to 0: half the smallest subnormal number is 2^-150 = exp(−103.97).
 LOWEST = f32(-104)
 
 
@@ -21,10 +21,10 @@ LOWEST = f32(-104)
 def exponential_parts(x, low):
     """Return (k, p) with exp(x + low) = 2^k (1 + p), for x ≤ 0 and |low| < 0.1.
 
-    The polynomial of Cephes (Moshier, expf) on |r| ≤ ln 2/2, to 2 units of the last place. Below
-    `LOWEST` x is taken as that; p is NaN where x is.
+    The polynomial of Cephes (Moshier, expf) on |r| ≤ ln 2/2, to 2 units in the last place. An x
+    below `LOWEST` is replaced by `LOWEST`; p is NaN where x is.
     """
-    # NaN becomes LOWEST here and NaN again below: a conversion to an integer must not see it.
+    # NaN becomes LOWEST here and NaN again below, because it must not be converted to an integer.
     within = x >= LOWEST
     high = x if within else LOWEST
     rest = low if within else ZERO
@@ -57,7 +57,7 @@ def exp_single(x):
 @elementwise
 def expm1_single(x):
     """Return exp(x) − 1 for x ≤ 0."""
-    # −1 to the last place from here on, and 2^k still a normal number.
+    # Below −80 the result is −1 to the last place; at −80, 2^k is still a normal number.
     k, p = exponential_parts(f32(-80) if x < f32(-80) else x, ZERO)
     scale = np.int32(i32(k + i32(127)) << i32(23)).view(np.float32)
     return scale * p + (scale - ONE)
@@ -75,8 +75,8 @@ def log1p_single(x):
 def gaussian(a, rate):
     """Return exp(−rate·a²) for a in [0, 15] and rate ½ or 1.
 
-    A rounded square would cost a² units of the last place: the square of the upper 12 bits of `a`
-    is exact, and the rest small.
+    A rounded square would cost a² units in the last place. The square of the upper 12 bits of `a`
+    is exact, and the rest is small.
     """
     head = np.int32(np.float32(a).view(np.int32) & i32(-4096)).view(np.float32)
     return exp_of_sum(-rate * head * head, -rate * (a - head) * (a + head))
@@ -86,9 +86,9 @@ def gaussian(a, rate):
 def mills(a):
     """Return (1 − Φ(a)) exp(a²/2) for a in [0, 15], Φ the normal distribution function.
 
-    Times a + 3.25 it is a polynomial in (a − 3.25)/(a + 3.25), as Shepherd and Laframboise (Math.
-    Comp. 36 (1981) 249) have it. Coefficients: least squares with weights moved towards equal
-    relative errors (Lawson) at 600 Chebyshev nodes, in float64; the relative error is 8e-9, and
+    Times a + 3.25 it is a polynomial in (a − 3.25)/(a + 3.25), as in Shepherd and Laframboise
+    (Math. Comp. 36 (1981) 249). Coefficients: least squares with weights moved towards equal
+    relative errors (Lawson) at 600 Chebyshev nodes, in float64. The relative error is 8e-9, and
     1.4e-7 with the coefficients rounded.
     """
     q = ONE / (a + f32(3.25))

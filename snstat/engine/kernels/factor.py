@@ -1,4 +1,4 @@
-"""Cholesky factors of covariance matrices, and whether their precision can be trusted."""
+"""Cholesky factors of covariance matrices, and a test of their precision."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from snstat.engine.kernels.blas import factorise
 from snstat.engine.kernels.division import solve_right
 from snstat.engine.kernels.jit import jit
 
-# A pivot this small against its diagonal counts as none: the sample is a combination of others.
-# Rounding is 1e-16 of the diagonal, so that a pivot that counts is known to five digits, and the
-# way back may divide by it.
+# A pivot below this share of its diagonal counts as 0: the sample is a combination of others.
+# Rounding is 1e-16 of the diagonal, so a larger pivot is known to five digits, and the backward
+# pass may divide by it.
 RANK_TOLERANCE = 1e-11
-# The same for a matrix that was gathered by float32 products, whose rounding is 1e-7.
+# The same for a matrix from float32 products, whose rounding is 1e-7.
 NARROW_TOLERANCE = 1e-6
-# A pivot is the squared distance of a sample from the span of those before it. The centred
-# product has rounding of about 1e-7 |d|², d being the distance from the mean sample; a pivot above
-# this share of |d|² is right to about one part in ten thousand.
+# A pivot is the squared distance of a sample from the span of those before it. With d the distance
+# from the mean sample, the centred product has rounding of about 1e-7 |d|². A pivot above this
+# share of |d|² is accurate to about one part in ten thousand.
 CENTRED_PIVOT = 1e-3
 # float32 products of d neither overflow nor underflow while the mean of d² lies between these.
 CENTRED_LOW, CENTRED_HIGH = 1e-24, 1e24
@@ -29,7 +29,7 @@ def semidefinite(k, lower, tolerance):
     """Write to `lower` the Cholesky factor of the positive semidefinite `k` (n, n), both float64.
 
     `k` is not read above its diagonal. Columns whose pivot is less than `tolerance` of the diagonal
-    are zero, so that identical samples stay identical, and rounding is never divided by.
+    are set to 0, so that identical samples stay identical and nothing is divided by rounding.
     """
     n = k.shape[0]
     # Row j of `upper` is column j of the factor.
@@ -59,7 +59,7 @@ def semidefinite(k, lower, tolerance):
 
 @jit
 def cholesky(k, lower, tolerance):
-    """Write to `lower` what `semidefinite` does: by LAPACK where no pivot is near rounding."""
+    """Write the factor of `semidefinite` to `lower`, by LAPACK if no pivot is near rounding."""
     n = k.shape[0]
     info = np.empty(1, np.int32)
     for i in range(n):
@@ -79,8 +79,8 @@ def cholesky(k, lower, tolerance):
 def trusted(lower, scale, spread, units):
     """Return whether a centred float32 product was precise enough for the factor `lower` (n, n).
 
-    `spread` (n,) is the sum of d² of each sample over `units` units, `scale` what the Gram matrix
-    was multiplied with.
+    `spread` (n,) is the sum of d² of each sample over `units` units, `scale` the factor by which
+    the Gram matrix was multiplied.
     """
     n = lower.shape[0]
     mean = 0.0
@@ -90,16 +90,16 @@ def trusted(lower, scale, spread, units):
         return False
     doubtful = 0
     for i in range(n):
-        # Written so that NaN is doubtful too.
+        # Written so that NaN also counts as doubtful.
         doubtful += not lower[i, i] * lower[i, i] > CENTRED_PIVOT * scale * spread[i]
     return doubtful == 0
 
 
 @jit
 def benign(lower, scale, units):
-    """Return what `trusted` does, with the distances from the mean sample that `lower` tells.
+    """Return the same as `trusted`, with distances from the mean sample computed from `lower`.
 
-    It is the factor of `scale` times a Gram matrix, to which biases may have been added.
+    `lower` is the factor of `scale` times a Gram matrix, possibly with biases added.
     """
     n = lower.shape[0]
     mean, spread = np.empty(n), np.empty(n)

@@ -1,4 +1,4 @@
-"""The activations as kernels: polynomials that vectorise in float32, the C library in float64."""
+"""The activations as kernels: vectorised polynomials in float32, the C library in float64."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def activate(code, z, x):
 
 @overload(activate)
 def _activate(code, z, x):
-    # Chosen by type, so that a kernel compiles one of the two.
+    # Chosen by type, so that a kernel compiles only one of the two.
     kernel = activate_single if z.dtype == types.float32 else activate_double
 
     def call(code, z, x):
@@ -37,7 +37,7 @@ def scale_by_derivative(code, z, h):
 
 @overload(scale_by_derivative)
 def _scale_by_derivative(code, z, h):
-    # Chosen by type, so that a kernel compiles one of the two.
+    # Chosen by type, so that a kernel compiles only one of the two.
     single = z.dtype == types.float32
     kernel = scale_by_derivative_single if single else scale_by_derivative_double
 

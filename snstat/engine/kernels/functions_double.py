@@ -1,4 +1,4 @@
-"""The activations in float64, and their derivatives: the C library, one value at a time."""
+"""The activations and their derivatives in float64: the C library, one value at a time."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def selu(x):
 @jit
 def gelu(x):
     """Return x·Φ(x), the exact GELU."""
-    # Far to the left x·Φ(x) is 0, −∞ included; NaN takes the other branch.
+    # Far to the left, including −∞, x·Φ(x) is 0; NaN takes the other branch.
     return 0.0 if x < -40.0 else 0.5 * x * math.erfc(-x * SQRT_HALF)
 
 
@@ -194,7 +194,7 @@ def activate_double(code, z, x):  # noqa: PLR0915  # one loop for each activatio
 
 @jit
 def derivative(code, x):
-    """Return φ'(x) in float64; at a kink what PyTorch's backward pass uses."""
+    """Return φ'(x) in float64; at a kink it is the value of PyTorch's backward pass."""
     number = code.number
     if number in (SCALED_SILU, SCALED_SOFTPLUS):
         number, x = SILU if number == SCALED_SILU else SOFTPLUS, code.parameter * x
@@ -207,7 +207,7 @@ def derivative(code, x):
     if number == ELU:
         return 1.0 if x > 0.0 else math.exp(x)
     if number == GELU:
-        if abs(x) > 40.0:  # ±∞ included: ∞·0 is NaN
+        if abs(x) > 40.0:  # includes ±∞, because ∞·0 is NaN
             return 0.0 if x < 0.0 else 1.0
         return 0.5 * math.erfc(-x * SQRT_HALF) + x * math.exp(-0.5 * x * x) * INVERSE_ROOT_2PI
     if number == SILU:

@@ -1,7 +1,7 @@
-"""The activations in float32, and their derivatives, without a branch so that loops vectorise.
+"""The activations and their derivatives in float32, without branches, so that loops vectorise.
 
-Every value is within a few units of the last place of the exact one, in the tails too, where
-results are subnormal at last; ±inf give the limits and NaN stays NaN.
+Every value is within a few units in the last place of the exact one, including subnormal results in
+the tails. ±inf give the limits and NaN stays NaN.
 """
 
 from __future__ import annotations
@@ -332,4 +332,4 @@ def scale_by_derivative_single(code, z, h):  # noqa: PLR0915  # one loop for eac
         bound = f32(code.parameter)
         for i in range(n):
             target[i] = target[i] if abs(source[i]) < bound else ZERO
-    # The identity's is 1.
+    # The derivative of the identity is 1.

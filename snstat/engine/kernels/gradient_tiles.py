@@ -1,7 +1,8 @@
-"""The two passes over the tiles of a layer on the way back (see matrix_free_backward.py).
+"""The two passes over the tiles of a layer in the backward pass (see matrix_free_backward.py).
 
-The first makes the layer again and the noise of the weights above it, the second the gradients.
-What the first has made is kept for the second, so memory grows with the width and not the depth.
+The first pass computes the layer again, and the noise of the weights above it. The second computes
+the gradients from the results of the first, which are kept for one layer only. Memory therefore
+grows with the width but not with the depth.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from snstat.engine.kernels.matrix_free import make_tile
 from snstat.engine.kernels.random import NOISE, NORMAL, READOUT, draw_rows
 
 f64 = np.float64
-# What is kept of a layer's tiles between its two passes: (KEPT, tiles, batch, tile).
+# The arrays kept of a layer's tiles between its two passes: (KEPT, tiles, batch, tile).
 NORMALS, PREACTIVATIONS, DIFFERENCES, GRADIENTS, KEPT = 0, 1, 2, 3, 4
 
 
@@ -49,8 +50,8 @@ def add_noise(x, centre, units, total, number, layer, trial, key, orthogonal, ex
     """Draw the noise E of a tile and add E Xᵀ to `cross`, and E Eᵀ to `own` if `orthogonal`.
 
     X is `x` (batch, tile) over `units` columns and 0 from there to `total`. Unless `exact`, its
-    mean over the batch is split off to `centre` (tile,), for inputs collapse where differences are
-    small; `exact` takes a float64 product instead. `wide` (2, batch, tile) is scratch for it.
+    mean over the batch is split off to `centre` (tile,), because differences are small where inputs
+    collapse. If `exact`, the product is in float64. `wide` (2, batch, tile) is scratch for it.
     """
     batch = x.shape[0]
     draw_rows(noise, number * batch, NORMAL, 1.0, NOISE, layer, trial, key)
@@ -79,8 +80,8 @@ def first_pass(
     code, matrix, orthogonal, bias_std, units, total, first, last, noisy, layer, trial, key, exact,
     kept, centres, wide, product, cross, own, stop,
 ):  # fmt: skip
-    """Make tiles `first`..`last`−1 of a layer of `units` again, and the noise of the layer above
-    on them, which lives in `total` dimensions: those beyond the units meet zeros."""
+    """Compute tiles `first`..`last`−1 of a layer of `units` again, and the noise of the layer above
+    on them. The noise has `total` dimensions; those beyond the units are multiplied by 0."""
     tile = kept.shape[3]
     bias = np.empty((1, tile), matrix.dtype)
     cross[:] = 0.0
@@ -106,8 +107,8 @@ def first_pass_of_inputs(
     source, total, first, last, orthogonal, trial, key, exact, kept, centres, wide, product, cross,
     own, stop,
 ):  # fmt: skip
-    """Do what first_pass does for layer 0, `source` (units, batch); the noise of an orthogonal
-    layer lives in `total` dimensions, of which the inputs fill the first."""
+    """Do the same as first_pass for layer 0, `source` (units, batch). The noise of an orthogonal
+    layer has `total` dimensions, of which the inputs take the first."""
     units, batch = source.shape
     tile = kept.shape[3]
     cross[:] = 0.0
@@ -134,11 +135,11 @@ def second_pass(
 ):  # fmt: skip
     """Add H Hᵀ to `gradient` (lower triangle) and H Ξᵀ to `overlap` over tiles of a layer.
 
-    Returns the sum of squares of the layer's output gradient G, over these tiles. G = A X + B E;
-    of the last layer (`readout`) it is one normal for each unit and sample. H = G φ'(Z), at layer
-    0 G. `sums` (batch,) are the sums of the rows of A, `fine` is A in float64, for a product that
-    is `exact`; `careful` gathers H Hᵀ in float64. `h` (batch, tile) and `wide` (2, batch, tile)
-    are scratch.
+    Returns the sum of squares of the layer's output gradient G, over these tiles. G = A X + B E; in
+    the last layer (`readout`) G is one normal for each unit and sample. H = G φ'(Z), or G at layer
+    0. `sums` (batch,) are the sums of the rows of A. `fine` is A in float64, used if the product is
+    `exact`. If `careful`, H Hᵀ is computed in float64. `h` (batch, tile) and `wide` (2, batch,
+    tile) are scratch.
     """
     batch, tile = kept.shape[2], kept.shape[3]
     gradient[:], overlap[:] = 0.0, 0.0
@@ -195,8 +196,8 @@ def sum_of_squares(h, units):
 def gather(gradient, overlap, first, last, size, square, along):
     """Write rows `first`..`last`−1 of H Hᵀ (lower triangle) to `square` and of H Ξᵀ to `along`.
 
-    Both add up from `gradient` and `overlap` (members, batch, batch); H is scaled to mean square 1
-    over its `size` values, and the logarithm of what it was is returned.
+    Both are sums over the members of `gradient` and `overlap` (members, batch, batch). H is scaled
+    to mean square 1 over its `size` values; the logarithm of its mean square before is returned.
     """
     members, batch = gradient.shape[0], gradient.shape[1]
     total = 0.0

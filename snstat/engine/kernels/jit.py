@@ -1,4 +1,4 @@
-"""How kernels are compiled and cached."""
+"""Compilation and caching of kernels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ inlined = njit(inline="always")
 
 
 def _hash_of_kernels():
-    """Return a hash of all files of kernels, this one included."""
+    """Return a hash of all kernel files, including this one."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
@@ -22,33 +22,33 @@ def _hash_of_kernels():
 
 
 def in_order(function):
-    """Compile as `jit` does, but add up in the order that is written.
+    """Compile like `jit`, but keep sums in the order in which they are written.
 
-    Where sums may be reordered, what is compiled into another kernel may differ in the last bit
+    If sums may be reordered, a function compiled into another kernel may differ in the last bit
     from the same function called from Python.
     """
     return jit(function, fastmath=False)
 
 
-# Numba keeps what it has compiled under the hash of a kernel's own file, and does not notice that a
-# callee in another has changed. Kernels call one another across files, so they share one stamp.
+# Numba caches compiled code under the hash of a kernel's own file, and does not notice changes to
+# callees in other files. Kernels call one another across files, so all of them share one stamp.
 STAMP = _hash_of_kernels()
 
 
 def jit(function, fastmath=FAST):
-    """Compile without the GIL, cached on disk where a cache can be written.
+    """Compile without the GIL, cached on disk if a cache can be written.
 
-    Division follows IEEE 754: a check for zero would keep loops from being vectorised.
+    Division follows IEEE 754, because a check for zero would prevent vectorisation.
     """
     options = {
         "nogil": True,
         "error_model": "numpy",
         "fastmath": fastmath,
-        "no_cfunc_wrapper": True,  # nobody calls kernels from C
+        "no_cfunc_wrapper": True,  # kernels are never called from C
     }
     try:
         kernel = njit(function, cache=True, **options)
-    except RuntimeError:  # no writable place for the cache
+    except RuntimeError:  # the cache cannot be written
         return njit(function, **options)
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # read from the environment
         cache = kernel._cache  # noqa: SLF001  # numba offers no other way
@@ -58,7 +58,7 @@ def jit(function, fastmath=FAST):
 
 
 def _if_possible(save):
-    """Let a full disk cost the next run its time, and not this one its result."""
+    """Ignore errors of a full disk: the next run compiles again, and this one keeps its result."""
 
     def save_if_possible(signature, data):
         with contextlib.suppress(OSError):
@@ -68,5 +68,5 @@ def _if_possible(save):
 
 
 def elementwise(function):
-    """Compile a function that adds nothing up, so that the order of operations can stay."""
+    """Compile a function without sums, whose order of operations can stay."""
     return jit(function, {"contract"})
