@@ -1,4 +1,4 @@
-"""What the loop over depth asks of a sampler, and what both samplers keep."""
+"""The interface between the loop over depth and a sampler, and what both samplers share."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from snstat.results import BoolArray, FloatArray
 
 
 class Sampler(Protocol):
-    """What the loop over depth asks of a sampler.
+    """The interface of a sampler to the loop over depth.
 
-    A sampler holds what its trials share and the state of each. `begin` and `advance` write
-    statistics and carry a trial on, so that the loop need not know which sampler it drives.
+    A sampler holds the data that its trials share and the state of each trial. `begin` and
+    `advance` advance a trial and write its statistics, so that the loop works for any sampler.
     """
 
     stack: Stack
@@ -28,7 +28,7 @@ class Sampler(Protocol):
     stop: Any
 
     def remember(self) -> None:
-        """Say, before anything runs, that gradients will be asked for."""
+        """Prepare for gradients, before anything runs."""
         ...
 
     def begin(self, number: int, out: FloatArray) -> bool:
@@ -41,13 +41,13 @@ class Sampler(Protocol):
 
 
 def quiet() -> np.errstate:
-    """Return what keeps numpy quiet: overflow is a result, and only kernels that run as plain
-    Python would warn of it."""
+    """Return a context that silences numpy. Overflow is a result, and only kernels that run as
+    plain Python would warn about it."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 class Shared:
-    """What both samplers keep: the stack, flags to talk to running kernels, finished trials."""
+    """What both samplers share: the stack, flags to signal running kernels, finished trials."""
 
     def __init__(self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str) -> None:
         self.stack, self.inputs, self.dtype = stack, inputs, np.dtype(dtype)
@@ -63,10 +63,10 @@ class Shared:
         }
 
     def remember(self) -> None:
-        """Keep nothing: see Sampler."""
+        """Keep nothing; see Sampler."""
 
     def skip(self, number: int, out: FloatArray, finite: BoolArray) -> bool:
-        """Fill the layers of a trial that is no longer finite; return whether it is not."""
+        """Fill the layers of a trial that is no longer finite; return whether that is the case."""
         if self.alive[number]:
             return False
         out[:] = math.nan
@@ -77,9 +77,11 @@ class Shared:
     def stretches(
         self, number: int, first: int, out: FloatArray, finite: BoolArray
     ) -> Iterator[tuple[Stretch, FloatArray, BoolArray]]:
-        """Yield the layers first..first+len(out)−1 of a trial for a kernel to run, those of one
-        width and activation at a time, each time with their part of `out` and `finite`. Layers
-        after one that is not finite are filled."""
+        """Yield the layers first..first+len(out)−1 of a trial in stretches for a kernel to run.
+
+        The layers of a stretch have one width and activation. Each comes with its part of `out` and
+        `finite`. Layers after one that is not finite are filled.
+        """
         for stretch in self.stack.stretches(first, len(out)):
             if self.stop[0]:
                 return
@@ -91,7 +93,7 @@ class Shared:
 
 
 def live_range(activation: str) -> tuple[float, float]:
-    """Return (low, high): the derivative is nonzero only strictly between them."""
+    """Return (low, high), outside of which the derivative is 0, the bounds included."""
     low, high = -math.inf, math.inf
     for start, end in resolve(activation).flat:
         if start == -math.inf:
@@ -102,7 +104,7 @@ def live_range(activation: str) -> tuple[float, float]:
 
 
 def over_last(logarithms: FloatArray) -> FloatArray:
-    """Return `logarithms` (layers,) less the last; NaN where that is −inf: nothing over nothing."""
+    """Return `logarithms` (layers,) minus the last one; NaN where that is −inf."""
     with np.errstate(invalid="ignore"):
         result: FloatArray = logarithms - logarithms[-1]
     return result

@@ -1,7 +1,7 @@
 """The weights, biases and inputs of a simulated network, as the kernels draw them.
 
-For tests, comparisons with other frameworks, and anyone who wants the very network that a run
-simulated: every value is a function of (seed, trial, layer, purpose, position) alone.
+Use them in tests, in comparisons with other frameworks, or to rebuild the network of a run. Every
+value is a function of (seed, trial, layer, purpose, position) alone.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from snstat.network.initialisers import TRUNCATED_STD
 from snstat.network.stack import DenseLayer, Stack
 
 # A tile of this many weights (4 MiB in float32) stays in the level-3 cache while it is multiplied.
-# One that fits level 2 loses more than it gains: BLAS packs the activations anew for every tile.
+# A tile that fits level 2 is slower, because BLAS packs the activations again for every tile.
 TILE_VALUES = 2**20
-# A product of fewer rows spends its time on packing.
+# A product of fewer rows spends most of its time on packing,
 MIN_ROWS = 128
-# ... unless a tile of them would be larger than this (32 MiB in float32).
+# unless a tile with this many rows would be larger than this (32 MiB in float32).
 MOST_VALUES = 2**23
-# Blocks that a layer is cut into where tiles may be smaller, so that threads have work.
+# The number of blocks of a layer if tiles may be smaller, so that every thread has work.
 BLOCKS = 8
 
 
 def tile_rows(fan_in: int, fan_out: int) -> int:
-    """Return how many rows of W are drawn at once: a function of the shape alone, so that
+    """Return how many rows of W are drawn at once. This depends on the shape alone, so that
     results do not depend on the number of threads."""
     rows = max(MIN_ROWS, min(TILE_VALUES // fan_in, -(-fan_out // BLOCKS)))
     return min(fan_out, rows, max(16, MOST_VALUES // fan_in))
@@ -39,9 +39,11 @@ def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:
 
 
 def weight_scale(layer: DenseLayer) -> float:
-    """Return what the kernels call scale: the standard deviation of a weight, of truncated normals
-    before they are cut, or for orthogonal weights, which have orthonormal rows or columns, the
-    factor on the whole."""
+    """Return the kernels' `scale`.
+
+    It is the standard deviation of a weight, for truncated normals that before truncation. For
+    orthogonal weights, which have orthonormal rows or columns, it is the factor on the matrix.
+    """
     if layer.distribution == "orthogonal":
         return math.sqrt(layer.square_gain * max(layer.fan_in, layer.fan_out) / layer.fan_in)
     std = math.sqrt(layer.square_gain / layer.fan_in)
@@ -49,7 +51,7 @@ def weight_scale(layer: DenseLayer) -> float:
 
 
 def weight_law(layer: DenseLayer) -> int:
-    """Return what the kernels call law; orthogonal weights are made of normal numbers."""
+    """Return the kernels' `law`; orthogonal weights are made of normal numbers."""
     return random.LAWS.get(layer.distribution, random.NORMAL)
 
 
@@ -94,7 +96,8 @@ def draw_inputs(
     seed: int = 0,
     dtype: str = "float32",
 ) -> npt.NDArray[np.floating]:
-    """Return inputs (width, batch), units by rows, independent with this mean and deviation.
+    """Return inputs (width, batch), units by rows, independent with this mean and standard
+    deviation.
 
     `kind` is "normal" or "uniform".
     """

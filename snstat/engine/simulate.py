@@ -1,9 +1,9 @@
-"""The loop over depth and trials: all trials advance together, a block of layers at a time.
+"""The loop over depth and trials: all trials advance together, one block of layers at a time.
 
-Each trial is one task of a thread pool (kernels release the GIL), with BLAS held to one thread:
-several thread pools at once slow matrix products 30- to 100-fold. A block of layers is reduced
-to estimates and standard errors before the next one starts, so memory grows with depth only by
-the results themselves.
+Each trial is one task of a thread pool (kernels release the GIL). BLAS is limited to one thread,
+because several thread pools at once slow matrix products down 30- to 100-fold. A block of layers is
+reduced to estimates and standard errors before the next one starts, so memory grows with depth only
+by the results themselves.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from snstat.engine.strategies import choose
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
 
-# A block of layers grows until it takes about this long: short enough that an interrupt leaves
-# no trial far ahead of the others, long enough that handing out tasks costs nothing.
+# A block of layers grows until it takes about this long. An interrupt then leaves no trial far
+# ahead of the others, and handing out tasks costs almost nothing.
 BLOCK_SECONDS = 0.1
-# What a core manages in a second, all told: a guess at the low end, for the first block only.
+# Multiplications of a core in a second, a low estimate that is used for the first block only.
 MULTIPLICATIONS = 1e10
-# A standard error below this share of its estimate is rounding of float64 sums.
+# A standard error below this share of its estimate is the rounding of float64 sums.
 ROUNDING = 1e-14
-# Per-trial statistics of a block are held until it is reduced; at most this many numbers.
+# The most numbers of a block's per-trial statistics, which are kept until the block is reduced.
 BLOCK_VALUES = 2**21
 POLL_SECONDS = 0.05
-# Tasks that the trials of a block are dealt into.
+# The number of tasks into which the trials of a block are divided.
 SHARES = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
-    """What a simulation measured: `estimate` and `stderr` (layers, statistics), `finite`
+    """The measurements of a simulation: `estimate` and `stderr` (layers, statistics) and `finite`
     (layers,), over layers 0..; fewer than depth + 1 if it was interrupted.
 
-    `log_gradient` (trials, layers) is ln of the squared gradient over that of the last layer,
-    None where it was not asked for or the run was interrupted. `values` (trials, layers,
-    statistics) is what `estimate` is the mean of, None where it was not to be kept.
+    `log_gradient` (trials, layers) is ln of the squared gradient over that of the last layer, None
+    if it was not requested or the run was interrupted. `values` (trials, layers, statistics) are
+    the values of each trial, whose mean is `estimate`, None if they were not to be kept.
     """
 
     estimate: FloatArray
@@ -74,10 +74,10 @@ def simulate(
     """Simulate `trials` independent networks and measure every layer.
 
     `sampler` is "auto", "dense" or "matrix-free". `threads` defaults to the cores this process
-    may use. `progress` is called now and then with the number of (layer, trial) pairs finished.
-    `backward` measures gradients too, in a second pass; `keep_trials` keeps the values of every
-    trial. An interrupt (KeyboardInterrupt) ends the
-    run early: the layers that every trial completed are returned, marked.
+    may use. `progress` is called from time to time with the number of (layer, trial) pairs
+    finished. `backward` measures gradients too, in a second pass. `keep_trials` keeps the values of
+    every trial. An interrupt (KeyboardInterrupt) ends the run early; the result then holds the
+    layers that every trial completed, and is marked as interrupted.
     """
     threads = threads or available_cores()
     chosen = choose(stack, inputs.batch, sampler, backward=backward)
@@ -85,7 +85,7 @@ def simulate(
     if backward:
         network.remember()
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
-    kept: list[FloatArray] = []  # appended first: an interrupt may come between the two
+    kept: list[FloatArray] = []  # appended first, because an interrupt may come between the two
     interrupted = False
     log_gradient = None
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
@@ -115,7 +115,7 @@ def simulate(
             network.stop[0] = 1
             interrupted = True
         except BaseException:
-            network.stop[0] = 1  # the pool waits for what still runs
+            network.stop[0] = 1  # the pool waits for tasks that still run
             raise
     if not blocks:
         raise KeyboardInterrupt
@@ -156,37 +156,37 @@ def _run_block(
             if progress is not None and not interrupted:
                 progress(int(network.done.sum()))
         except KeyboardInterrupt:
-            # Kernels look at this flag between tiles of weights; tasks then end by themselves.
+            # Kernels check this flag between tiles of weights, and their tasks then end.
             network.stop[0] = 1
             interrupted = True
     return interrupted
 
 
 def _first_length(stack: Stack, inputs: Inputs, trials: int, sampler: str, threads: int) -> int:
-    """Return how many layers make a block at first: by the multiplications that they cost."""
+    """Return the number of layers in the first block, from the multiplications that they cost."""
     other = stack.width if sampler == "dense" else inputs.batch
     work = float(inputs.batch) * stack.width * other * -(-trials // threads)
     return max(1, min(int(BLOCK_SECONDS * MULTIPLICATIONS / work), BLOCK_VALUES // (trials * 8)))
 
 
 def shares(trials: int) -> list[range]:
-    """Return the trials in at most `SHARES` runs: a task of the pool costs as much as a small
-    layer, and thousands of pending tasks far more."""
+    """Return the trials in at most `SHARES` ranges. A task of the pool costs as much as a small
+    layer, and thousands of pending tasks cost far more."""
     size = -(-trials // SHARES)
     return [range(first, min(first + size, trials)) for first in range(0, trials, size)]
 
 
 def _reduce(values: FloatArray, finite: BoolArray) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Return estimate, stderr (layers, statistics) and finite (layers,) of per-trial `values`
-    (trials, layers, statistics): a statistic undefined in any trial is missing, because the mean
-    over the others would be biased."""
+    (trials, layers, statistics). A statistic that is undefined in any trial is missing, because the
+    mean over the others would be biased."""
     trials = len(values)
     with np.errstate(invalid="ignore", over="ignore"):
         estimate = values.mean(axis=0)
         stderr = np.full_like(estimate, math.nan)
         if trials > 1:
             stderr = values.std(axis=0, ddof=1) / math.sqrt(trials)
-            # Trials that share a value, as they share a file's inputs, differ by rounding at most.
+            # Trials that share a value, such as the inputs of a file, differ by rounding at most.
             stderr[stderr <= ROUNDING * np.abs(estimate)] = 0.0
     return estimate, stderr, np.asarray(finite.all(axis=0))
 
@@ -200,10 +200,10 @@ def available_cores() -> int:
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Hold BLAS to one thread inside the block, whatever the environment says, then restore it."""
+    """Limit BLAS to one thread inside the block, whatever the environment says, then restore it."""
     from threadpoolctl import threadpool_limits
 
-    from snstat.engine.kernels import blas  # noqa: F401  # loads the library that is to be held
+    from snstat.engine.kernels import blas  # noqa: F401  # loads the library to be limited
 
     with threadpool_limits(1, "blas"):
         yield

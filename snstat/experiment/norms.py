@@ -1,4 +1,4 @@
-"""Classes of samples of nearly equal norm, few enough to be followed and saved one by one."""
+"""Classes of samples of nearly equal norm, few enough to compute and save individually."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from snstat.results import FloatArray, NormClasses
 
-# Classes of samples at most. Halving the widest one again and again leaves an error of second
+# The largest number of classes. Repeatedly splitting the widest class leaves an error of second
 # order in the spread of ln x² within a class.
 MOST_CLASSES = 24
 _ROUNDS = 30
@@ -17,16 +17,16 @@ Places = npt.NDArray[np.intp]
 
 
 def classify(second_moments: FloatArray) -> Places:
-    """Return the class 0, 1, ... of each sample (samples,), by its mean of x², the smallest first.
+    """Return the class 0, 1, ... of each sample (samples,) by its mean of x², smallest first.
 
-    Samples that are 0 have a class of their own. Of the others, the class with the largest sum of
-    squared distances of ln x² is split where that falls most, up to `MOST_CLASSES`.
+    Samples of zeros have a class of their own. Among the others, the class with the largest sum of
+    squared distances of ln x² is split where this reduces the sum most, up to `MOST_CLASSES`.
     """
     order = np.argsort(second_moments, kind="stable")
     ranked = second_moments[order]
     zeros = int(np.searchsorted(ranked, 0.0, side="right"))
     logs = np.log(ranked[zeros:])
-    # Prefix sums about the middle, for sums of squares without much cancellation.
+    # Prefix sums about the mean, for sums of squares with little cancellation.
     logs -= logs.mean() if logs.size else 0.0
     sums, squares = (np.concatenate([[0.0], np.cumsum(values)]) for values in (logs, logs**2))
     edges = {0, logs.size}
@@ -41,7 +41,7 @@ def classify(second_moments: FloatArray) -> Places:
         cuts = np.arange(first + 1, last)
         left = _spread(sums, squares, first, cuts)
         right = _spread(sums, squares, cuts, last)
-        # Only between samples that differ.
+        # Split only between samples that differ.
         total = np.where(logs[cuts] > logs[cuts - 1], left + right, np.inf)
         cut = int(cuts[np.argmin(total)])
         del spans[first, last]
@@ -56,8 +56,8 @@ def classify(second_moments: FloatArray) -> Places:
 
 
 def _settled(logs: FloatArray, sums: FloatArray, cuts: Places) -> Places:
-    """Return `cuts` moved halfway between the means of their neighbours, as often as that lowers
-    the sum of squares or `_ROUNDS` times (Lloyd)."""
+    """Return `cuts` moved halfway between the means of their neighbours, as long as they move, at
+    most `_ROUNDS` times (Lloyd)."""
     for _ in range(_ROUNDS):
         means = np.diff(sums[cuts]) / np.diff(cuts)
         moved = np.searchsorted(logs, (means[1:] + means[:-1]) / 2.0)

@@ -1,4 +1,4 @@
-"""Who is told how far data have been read: long files take minutes."""
+"""Reports how far data have been read, because long files take minutes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Takes the share of the data that this pass has read.
+# Called with the share of the data that this pass has read.
 Listener = Callable[[float], None]
 _listeners: list[Listener] = []
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Tell `listener` what is read in the block, by the main thread alone."""
+    """Report to `listener` what the main thread reads in the block."""
     _listeners.append(listener)
     try:
         yield
@@ -22,6 +22,6 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def tell(share: float) -> None:
-    """Say that the `share` of the data is about to be read."""
+    """Report that the `share` of the data is about to be read."""
     if _listeners and threading.current_thread() is threading.main_thread():
         _listeners[-1](share)

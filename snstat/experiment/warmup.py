@@ -1,11 +1,11 @@
-"""Compiling the kernels before they are needed, and saying so when it takes long."""
+"""Compiles the kernels before they are needed, with a notice when that takes long."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
-# Loading compiled kernels from the cache takes well under a second, compiling them many.
+# Loading compiled kernels from the cache takes well under a second; compiling them takes many.
 NOTICE_AFTER_SECONDS = 3.0
 
 
@@ -17,10 +17,10 @@ def compile_kernels(
     backward: bool = False,
     notice: Callable[[str], None] | None = None,
 ) -> None:
-    """Make the kernels of a run ready: from numba's cache, or by compiling.
+    """Prepare the kernels of a run, from numba's cache or by compiling.
 
-    `notice` is called once if this takes more than a moment, as it does only the first time
-    after installation.
+    `notice` is called once if this takes longer than `NOTICE_AFTER_SECONDS`, as the first run after
+    installation does.
     """
     from snstat.engine.environment import load_numba
 
@@ -28,7 +28,7 @@ def compile_kernels(
         return
     timer = None
     if notice is not None:
-        message = f"compiling the {dtype} kernels, once; later runs start at once"
+        message = f"compiling the {dtype} kernels once; later runs start at once"
         timer = threading.Timer(NOTICE_AFTER_SECONDS, notice, [message])
         timer.daemon = True
         timer.start()
@@ -37,7 +37,7 @@ def compile_kernels(
         from snstat.experiment.inputs import DrawnInputs
         from snstat.network.stack import Stack
 
-        # One network of a single block, and a dense one whose blocks two threads share.
+        # One network with a single block, and a dense one whose blocks two threads share.
         for width, threads in ((2, 1), (1024, 2)) if sampler == "dense" else ((2, 1),):
             measured = simulate(
                 Stack.build(depth=1, width=width, init=init),
@@ -50,7 +50,7 @@ def compile_kernels(
                 backward=backward,
             )
             if measured.interrupted:
-                # Of this run nothing is wanted; the interrupt was meant for the one to come.
+                # The result of this run is not needed; the interrupt is for the run that follows.
                 raise KeyboardInterrupt
     finally:
         if timer is not None:

@@ -1,7 +1,8 @@
-"""The dense sampler for activations that are functions of Python: layer by layer.
+"""The dense sampler for activations that are Python functions, layer by layer.
 
-Weights are drawn and multiplied as ever, so that a pair of functions that are a listed activation
-makes the same network. The functions are called with the pre-activations of a whole layer.
+Weights are drawn and multiplied as in the dense sampler, so a pair of functions that equals a
+listed activation gives the same network. The functions are called with the pre-activations of a
+whole layer.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from snstat.results import BoolArray, FloatArray
 
 
 class PairSampler(DenseSampler):
-    """A dense sampler that calls φ and φ′ of `Activation.pair`, from several threads at once."""
+    """A dense sampler that calls φ and φ′ of `Activation.pair`, possibly from several threads at
+    once."""
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial: see Sampler."""
+        """Run some layers of one trial; see Sampler."""
         for stretch, values, flags in self.stretches(number, first, out, finite):
             self._run_together(number, stretch, values, flags)
 
     def activate(self, layer: int, z: State) -> State:
-        """Return the activations of the pre-activations `z` of a layer, same shape."""
+        """Return the activations of a layer for its pre-activations `z`, same shape."""
         pair = self._own(layer).pair
         return super().activate(layer, z) if pair is None else checked(pair[0], "phi", z)
 

@@ -1,9 +1,9 @@
-"""The jitted core of the matrix-free sampler: the same network, without ever drawing a weight.
+"""The jitted core of the matrix-free sampler, which simulates the network without drawing weights.
 
 Given the activations X (batch, fan_in) of a layer, the pre-activations Z = X Wᵀ + 1 bᵀ of the next
 have independent columns N(0, K), K = (σ_w²/fan_in) X Xᵀ + σ_b² 1 1ᵀ. So Z = L Ξ with K = L Lᵀ and Ξ
-standard normal: exact in distribution, at every width. Only K is carried from layer to layer;
-units are made, measured and forgotten a tile at a time, and a tile is (batch, units).
+standard normal. This is exact in distribution at every width. Only K is carried from layer to
+layer. Units are computed, measured and discarded one tile at a time; a tile is (batch, units).
 
 For Haar-orthogonal weights Ξ becomes a random frame, T⁻¹ Ξ with Ξ Ξᵀ = T Tᵀ over max(fan_in,
 fan_out) columns, of which the first fan_out are used.
@@ -39,24 +39,24 @@ from snstat.engine.kernels.random import BIASES, NORMAL, WEIGHTS, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
 
 f64 = np.float64
-# Units made at once: a tile of a few hundred samples stays in the level-2 cache.
+# Units in a tile. A tile for a few hundred samples stays in the level-2 cache.
 TILE = 256
-# What the leader of a team tells the others: VERDICT, and how the next layer's Gram matrix is to be
-# gathered (see moments.py): centred or not, and the exponent e of what it is divided by, 4ᵉ. They
-# are part of the state of a trial.
+# What the leader of a team tells the other members: VERDICT, and how to compute the next layer's
+# Gram matrix (see moments.py): centred or not, and the exponent e of its divisor 4ᵉ. They are part
+# of the state of a trial.
 VERDICT, CENTRED, SCALED, CONTROLS = 0, 1, 2, 3
 NEXT, AGAIN, END = 0, 1, 2
 
 
 @jit
 def tile_width(units):
-    """Return how many units a tile holds: a function of the shape alone."""
+    """Return the number of units in a tile, which depends on the shape alone."""
     return min(TILE, (units + 31) // 32 * 16)
 
 
 @jit
 def count_tiles(units):
-    """Return how many tiles hold `units` units."""
+    """Return the number of tiles for `units` units."""
     tile = tile_width(units)
     return (units + tile - 1) // tile
 
@@ -65,7 +65,7 @@ def count_tiles(units):
 def begin(source, control, out, gram):
     """Measure inputs `source` (units, batch) as layer 0: statistics to `out`, Gram to `gram`.
 
-    Returns False if a value, or the sum of squares that all layers follow from, is not finite.
+    Returns False if a value, or the sum of squares on which all layers depend, is not finite.
     """
     centred = control[CENTRED] != 0
     units, batch = source.shape
@@ -120,12 +120,12 @@ def frame_tiles(first, last, total, layer, trial, key, xi, wide, squares, stop):
 def covariance_factor(gram, exponent, square_scale, square_bias, orthogonal, lower):
     """Write to `lower` the factor of K from `gram` = X Xᵀ/4ᵉ, all (batch, batch) float64.
 
-    Orthogonal layers add their biases apart. NaN where K overflows: so is then the layer.
+    Orthogonal layers add their biases separately. NaN where K, and so the layer, overflows.
     """
     batch = gram.shape[0]
     k, trace = np.empty((batch, batch)), 0.0
     bias = 0.0 if orthogonal else square_bias
-    # Beside a bias what is lost of small squares is nothing.
+    # With a bias, the small squares that underflow do not matter.
     own = 2.0 ** (2.0 * exponent) if bias > 0.0 else 1.0
     for a in range(batch):
         for b in range(batch):
@@ -158,11 +158,11 @@ def framed(lower, squares, root, matrix):
 def make_matrix(
     member, team, roots, total, lower, layer, trial, key, xi, wide, squares, matrix, stop
 ):
-    """Write to `matrix` what maps normals to the pre-activations of a layer, from its `lower`.
+    """Write to `matrix` the map from normals to the pre-activations of a layer, from its `lower`.
 
-    An orthogonal layer has a frame of `total` columns: every member sums its tiles of Ξ Ξᵀ to
+    An orthogonal layer has a frame of `total` columns. Every member sums its tiles of Ξ Ξᵀ to
     squares[member], and T goes to `roots` (2, batch, batch), for even and odd layers. `xi` and
-    `wide` are as in frame_tiles. Without a frame `roots` is None, and numba compiles nothing of it.
+    `wide` are as in frame_tiles. Without a frame `roots` is None, and numba compiles no frame code.
     """
     members, leads = team.size // STRIDE, member == 0
     if roots is not None:
@@ -198,11 +198,11 @@ def run_tiles(
     code, matrix, orthogonal, bias_std, units, first, last, live, layer, trial, key, control,
     z, x, wide, product, sums, samples, squares, stop,
 ):  # fmt: skip
-    """Make, measure and forget the tiles `first`..`last`−1 of a layer of `units` units.
+    """Compute, measure and discard the tiles `first`..`last`−1 of a layer of `units` units.
 
-    `matrix` (batch, batch) maps normals to pre-activations; it is triangular, and holds the
-    biases, unless weights are `orthogonal`. `z`, `x`, `wide` (batch, tile) and `product` are
-    scratch; the rest is as in moments.absorb. Returns False if a value is not finite.
+    `matrix` (batch, batch) maps normals to pre-activations. Unless weights are `orthogonal` it is
+    triangular and includes the biases. `z`, `x`, `wide` (batch, tile) and `product` are scratch;
+    the rest is as in moments.absorb. Returns False if a value is not finite.
     """
     tile = z.shape[1]
     bias = np.empty((1, tile), z.dtype)
@@ -228,17 +228,17 @@ def finish_layer(
     units, square_scale, square_bias, orthogonal, narrow, saturates, sums, samples, squares, gram,
     lower, control, out,
 ):  # fmt: skip
-    """Join what the members have gathered: `gram` and `lower` for the next layer, statistics to
-    `out` (11,). Returns NEXT, AGAIN (the product was not precise enough) or END (overflow).
+    """Combine the sums of the members: `gram` and `lower` for the next layer, statistics to `out`
+    (11,). Returns NEXT, AGAIN (the product was not precise enough) or END (overflow).
 
-    `square_scale` and `square_bias` are the next layer's; `narrow` says the network is float32,
-    `saturates` that the activation is bounded.
+    `square_scale` and `square_bias` are the next layer's. `narrow` means that the network is
+    float32, `saturates` that the activation is bounded.
     """
     batch = gram.shape[0]
     centred = control[CENTRED] != 0
     for member in range(1, squares.shape[0]):
         merge(sums, samples, squares, member)
-    if not narrow:  # squares of float32 numbers are far from underflow
+    if not narrow:  # squares of float32 numbers do not underflow in float64
         exponent = exponent_of(sums[0, LARGEST], control[SCALED])
         if exponent != control[SCALED]:
             control[SCALED] = exponent
@@ -273,7 +273,7 @@ def forward(
 ):  # fmt: skip
     """Run layers first..first+count−1 of one trial; count is the number of rows of `out`.
 
-    Every member of `team` (team.py) runs this with its own number, on the same arrays; member 0
+    Every member of `team` (team.py) runs this with its own number on the same arrays; member 0
     leads. `gram` (batch, batch) is X Xᵀ of the layer before and becomes that of the last. `lower`
     (float64) and `matrix` (the network's type) are (batch, batch) scratch. `square_scales` and
     `square_biases` (2,) are the variances of weights (of Q's factor for orthogonal ones) and
@@ -297,8 +297,8 @@ def forward(
     while i < out.shape[0]:
         layer = first + i
         which = min(i, 1)
-        # A layer that is gathered again is made by the same matrix; `lower` is then the next one's,
-        # and `gram` what was not precise enough.
+        # A layer whose Gram matrix was not precise enough is computed again with the same matrix.
+        # `lower` then belongs to the next layer already.
         if control[VERDICT] != AGAIN:
             if leads and history.shape[0] > 0:
                 copy(lower, history[i])
@@ -327,7 +327,7 @@ def forward(
                 finite[i] = True
                 done[0] += 1
             elif control[VERDICT] == END and stop[0] == 0:
-                # Nothing after a non-finite layer can be finite or informative.
+                # After a non-finite layer no layer is finite or informative.
                 finite[i:] = False
                 out[i:] = math.nan
                 done[0] += out.shape[0] - i

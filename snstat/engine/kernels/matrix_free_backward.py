@@ -1,16 +1,16 @@
-"""The backward pass of the matrix-free sampler: what forward did not say of W is drawn now.
+"""The backward pass of the matrix-free sampler: draws what the forward pass left undetermined in W.
 
-With X̃ = [s X, b 1] (s = σ_w/√fan_in, b the deviation of biases) and X̃ X̃ᵀ = L Lᵀ, the forward
-pass used W̃ Q̃ = Ξᵀ, Q̃ᵀ = L⁻¹ X̃. On the complement of Q̃ the weights are independent of everything
-downstream, so that for H = ∂L/∂Z
+With X̃ = [s X, b 1] (s = σ_w/√fan_in, b the standard deviation of biases) and X̃ X̃ᵀ = L Lᵀ, the
+forward pass used W̃ Q̃ = Ξᵀ, Q̃ᵀ = L⁻¹ X̃. On the complement of Q̃ the weights are independent of
+everything downstream, so that for H = ∂L/∂Z
 
-    H W̃ = (H Ξᵀ) Q̃ᵀ + C E (1 − Q̃ Q̃ᵀ),   C Cᵀ = H Hᵀ, E standard normal,
+    H W̃ = (H Ξᵀ) Q̃ᵀ + C E (1 − Q̃ Q̃ᵀ),   C Cᵀ = H Hᵀ, E standard normal.
 
-exactly, at every width and depth: each weight matrix is met once forward and once backward. The
-gradient of the activations is then A X + B E for two small matrices. H is scaled to mean square 1
-at every layer and the logarithms added, so that no depth overflows.
+This is exact at every width and depth, because each weight matrix is used once forward and once
+backward. The gradient of the activations is then A X + B E for two small matrices. H is scaled to
+mean square 1 at every layer and the logarithms are added, to avoid overflow at any depth.
 
-Haar-orthogonal layers: with frames U = (T⁻¹ Ξ)ᵀ and Q, O maps span Q to span U and the
+For Haar-orthogonal layers with frames U = (T⁻¹ Ξ)ᵀ and Q, O maps span Q to span U, and their
 complements to each other uniformly.
 """
 
@@ -41,31 +41,32 @@ from snstat.engine.kernels.random import BIAS_NOISE, NORMAL, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
 
 f64 = np.float64
-# Rows of the result: ln of the squared norm of a layer's output gradient, and of the mean square of
-# H, both where H of the layer above has mean square 1.
+# Rows of the result: ln of the squared norm of a layer's output gradient, and ln of the mean square
+# of H, both for an H of mean square 1 in the layer above.
 OUTPUT, STEP, RESULTS = 0, 1, 2
-# Which layers variances and sizes are of.
+# The layers that the entries of variances and sizes refer to.
 FIRST, OTHERS, ABOVE = 0, 1, 2
 # Rows of the triangular C multiplied at once.
 ROWS = 32
-# A Cholesky factor takes as long as the division of so many rows, as a share of the batch.
+# The cost of a Cholesky factor, as the number of rows whose division costs as much over the batch.
 FACTOR_SHARE = 0.6
 
 
 @jit
 def turn(square, along, cross, own, lower, root, tolerance, spread, projected):
-    """Do for an orthogonal layer what its frames ask for, so that `combine` can go on.
+    """Compute what `combine` needs from the frames of an orthogonal layer.
 
-    `square` = H Hᵀ, `along` = H Ξᵀ (becomes H U), `cross` = E Xᵀ, `own` = E Eᵀ, `lower` the factor
-    of K, `root` that of Ξ Ξᵀ, `tolerance` that of a pivot; `spread` receives C with C F, F a frame
-    off Q, and `projected` E Q. All (batch, batch) float64.
+    `square` = H Hᵀ, `along` = H Ξᵀ (becomes H U), `cross` = E Xᵀ, `own` = E Eᵀ, `lower` is the
+    factor of K, `root` that of Ξ Ξᵀ, `tolerance` that of a pivot. `spread` receives C with C F,
+    where F is a frame of the complement of Q, and `projected` receives E Q. All are (batch, batch)
+    float64.
     """
     batch = square.shape[0]
     part = np.empty((batch, batch))
     divide_right(along, root, True)
     for j in range(batch):
         if lower[j, j] == 0.0:
-            # A sample that depends on others has used no direction of its own.
+            # A sample that depends on others has no direction of its own.
             along[:, j] = 0.0
     multiply(along, along.T.copy(), 0.0, part)
     rest = square - part
@@ -80,8 +81,8 @@ def turn(square, along, cross, own, lower, root, tolerance, spread, projected):
 
 @jit
 def project(cross, first, scale, bias, layer, trial, key, lower, projected):
-    """Write E Q̃ = E X̃ᵀ L⁻ᵀ to `projected` (rows, batch), from row `first` on; `cross` (members,
-    rows, batch) adds up to E Xᵀ."""
+    """Write E Q̃ = E X̃ᵀ L⁻ᵀ to `projected` (rows, batch), from row `first` on. The sum of `cross`
+    (members, rows, batch) over the members is E Xᵀ."""
     rows, batch = projected.shape
     projected[:] = 0.0
     for part in cross:
@@ -109,7 +110,7 @@ def combine(along, spread, first, projected, lower, square_scale, a, b, fine, su
     quotient = np.empty((rows, batch))
     for start in range(0, rows, ROWS):
         end = min(start + ROWS, rows)
-        # C is triangular, so that these rows end here.
+        # C is triangular, so these rows end here.
         length = first + end
         part = spread[start:end, :length].copy()
         multiply(part, projected[:length], 0.0, quotient[start:end])
@@ -152,9 +153,9 @@ def make_coefficients(
 ):  # fmt: skip
     """Write A, B and the sums of A's rows for the gradient of the activations below `layer`.
 
-    Every member does its rows; the frames of an orthogonal layer are the leader's, and so is the
-    factor of H Hᵀ. `tolerance` is that of its pivots. `small` is as in backward, `lower` is the
-    layer's factor, `roots` is as in backward.
+    Every member computes its own rows. The leader computes the frames of an orthogonal layer and
+    the factor of H Hᵀ, with `tolerance` for its pivots. `small` and `roots` are as in backward,
+    `lower` is the layer's factor.
     """
     members, batch = team.size // STRIDE, lower.shape[0]
     square, along, spread, projected, fine = small[0], small[1], small[2], small[3], small[4]
@@ -172,7 +173,7 @@ def make_coefficients(
     else:
         if member == 0:
             cholesky(square, spread, tolerance)
-        # Who factorises has as many rows less.
+        # The member that factorises gets this many rows fewer.
         spared = FACTOR_SHARE * batch
         share = max((batch + spared) / members - spared, 0.0)
         above, below = 0, int(share)
@@ -195,8 +196,8 @@ def make_coefficients(
 
 @jit
 def delicate(lower, square_scale, units, sample):
-    """Return whether products with what a layer is fed have to be exact, `lower` being the factor
-    of its K; `sample` is an array of the network's type."""
+    """Return whether products with the input of a layer have to be exact. `lower` is the factor of
+    the layer's K; `sample` is an array of the network's type."""
     return sample.itemsize == 4 and not benign(lower, square_scale, units)
 
 
@@ -206,16 +207,16 @@ def backward(
     key, matrices, small, upper, roots, sums, kept, centres, tiles, wide, norms, product, cross,
     own, gradient, overlap, result, gradients, verdict, stop,
 ):  # fmt: skip
-    """Go from layer first+count−1 down to `first`, count being the length of `factors`.
+    """Go backwards from layer first+count−1 to `first`, where count is the length of `factors`.
 
     Every member of `team` runs this with its own number; member 0 leads. `sizes` (3,) are the
     fan_in of layer `first`, the units of all these layers, and those of the layer above them.
     `square_scales` and `square_biases` (3,) are the variances of weights (of Q's factor for
     orthogonal ones) and biases of the first layer, of the others, and of the layer above them.
-    `factors` (count, batch, batch) holds those of K of the layers first…. `small` (5, batch,
-    batch): H Hᵀ and H Ξᵀ of the layer above, and `upper` its factor, which one call leaves to the
-    next; then C, E Q̃ and A. `roots` (2, batch, batch): the factors of Ξ Ξᵀ, of even and odd layers
-    (None for Gaussian ones).
+    `factors` (count, batch, batch) holds the factors of K of the layers first…. `small` (5, batch,
+    batch) holds H Hᵀ and H Ξᵀ of the layer above, then C, E Q̃ and A. `upper` is the factor of the
+    layer above. One call leaves H Hᵀ, H Ξᵀ and `upper` to the next. `roots` (2, batch, batch) are
+    the factors of Ξ Ξᵀ of even and odd layers (None for Gaussian ones).
     Scratch: `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT,
     tiles, batch, tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members
     `tiles` (…, batch, tile), `wide` (…, 2, batch, tile, float64), `norms` (…,), `product`, `cross`,
@@ -231,8 +232,8 @@ def backward(
     above, below = batch * member // members, batch * (member + 1) // members
     tolerance = NARROW_TOLERANCE if matrix.itemsize == 4 else RANK_TOLERANCE
     top = first + factors.shape[0] - 1
-    # What a layer feeds to the one above is `fed`, what it is fed `careful`: where samples are
-    # nearly dependent, so are their gradients.
+    # Where samples are nearly dependent, so are their gradients. `fed` says so of the output of
+    # this layer, `careful` of its input.
     careful = top < depth and delicate(upper, square_scales[ABOVE], units, a)
     for layer in range(top, (0 if first == 1 else first) - 1, -1):
         which = FIRST if layer <= first else OTHERS
@@ -243,7 +244,7 @@ def backward(
         width = source.shape[0] if layer == 0 else units
         total = width
         if orthogonal:
-            # The noise of a layer that is not square lives in the larger of its two dimensions.
+            # The noise of a layer that is not square has the larger of its two dimensions.
             total = max(width, units_above if layer == top else units)
         count = (total + tile - 1) // tile
         mine, end = count * member // members, count * (member + 1) // members
@@ -284,7 +285,7 @@ def backward(
             result[STEP, layer] = logarithm
             norm = norms.sum()
             result[OUTPUT, layer] = -math.inf if norm == 0.0 else math.log(norm)
-            # Told by one, so that all go or all stay.
+            # One member decides, so that all continue or all stop.
             verdict[0] = stop[0]
         meet(team, member)
         if leads and gradients.shape[0] > 0:

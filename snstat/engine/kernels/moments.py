@@ -1,14 +1,14 @@
-"""Statistics of a layer, gathered tile by tile, and the Gram matrix of its samples.
+"""The statistics of a layer and the Gram matrix of its samples, accumulated tile by tile.
 
-A tile is (batch, units). Sums run in float64 about a shift near the mean, so that nothing cancels.
-The Gram matrix of a float32 network is gathered in one of two ways:
+A tile is (batch, units). Sums are float64 about a shift near the mean, so that nothing cancels. The
+Gram matrix of a float32 network is computed in one of two ways:
 
 - centred: with c_j the mean of unit j over the batch and d = x − c, the Gram matrix is
-  |c|² + c·d_a + c·d_b + d_a·d_b. The last is a float32 product, the others are float64. Where
-  inputs collapse d is small, and its rounding with it: 1 − cosine keeps its relative precision.
-- direct: a float64 product of x. Twice as slow, and right for all inputs.
+  |c|² + c·d_a + c·d_b + d_a·d_b. The last term is a float32 product, the others are float64. Where
+  inputs collapse, d and its rounding are small, so 1 − cosine keeps its relative precision.
+- direct: a float64 product of x, which takes twice as long and is accurate for all inputs.
 
-Which of the two is precise enough shows in the factorisation: see factor.py.
+The factorisation shows whether the centred product is precise enough; see factor.py.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from snstat.engine.kernels.jit import jit
 
 f32, f64 = np.float32, np.float64
 # Sums over the tiles of one member of a team: the shift, third and fourth powers about it, units
-# without a live value, the sum of c², the number of values, saturated ones, the largest absolute
-# value, and the binary exponent e of products, which are of x/2ᵉ.
+# without a live value, the sum of c², the number of values, the number of saturated ones, the
+# largest absolute value, and the binary exponent e of products, which are products of x/2ᵉ.
 SHIFT, POWER_3, POWER_4, DEAD, CENTRES, VALUES, FLAT, LARGEST, EXPONENT = 0, 1, 2, 3, 4, 5, 6, 7, 8
 SUMS = 9
-# Sums for each sample: x and its square about the shift, d², c·d, and values that are not 0.
+# Sums for each sample: x and its square about the shift, d², c·d, and the number of nonzero values.
 FIRST, SECOND, SPREAD, CROSS, NONZERO, SAMPLE_SUMS = 0, 1, 2, 3, 4, 5
-# Of numbers from the one to the other the product is a number of full precision.
+# The product of two numbers between these bounds has full precision.
 LEAST_FACTOR = math.sqrt(np.finfo(f64).tiny)
 LARGEST_FACTOR = math.sqrt(np.finfo(f64).max)
-# Products are scaled where the largest value is below this; of larger ones no square underflows.
+# Products are scaled if the largest value is below this. Squares of larger values do not underflow.
 SMALL = 2.0**-256
 
 
@@ -62,8 +62,10 @@ def count_outside(z, units, low, high):
 
 @jit
 def exponent_of(largest, exponent):
-    """Return the exponent to scale products by where the largest absolute value is `largest`;
-    that of now, `exponent` ≤ 0, if it serves."""
+    """Return the exponent by which to scale products if the largest absolute value is `largest`.
+
+    The current `exponent` ≤ 0 is kept if it is suitable.
+    """
     if largest == 0.0 or SMALL <= largest * 2.0**-exponent <= 1.0 / SMALL:
         return exponent
     if largest >= SMALL:
@@ -86,7 +88,7 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     """Add the first `units` columns of a tile `x` (batch, tile) to the sums of its layer.
 
     `sums` (SUMS,), `samples` (SAMPLE_SUMS, batch) and `squares` (batch, batch, lower triangle)
-    are the layer's so far; the tile that finds no values sets the shift. `spare` (batch, tile),
+    are the layer's so far; the first tile sets the shift. `spare` (batch, tile),
     `product` (batch, batch) of x's type and `wide` (batch, tile, float64; empty if `centred`) are
     scratch. Returns False if a value is not finite.
     """
@@ -98,16 +100,16 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     for a in range(batch):
         row = x[a]
         for j in range(units):
-            centre[j] += inverse * row[j]  # a sum before division could overflow
-    # No loop both stores and sums: where two arrays happen to lie side by side, LLVM takes the loop
-    # one value at a time, and sums in another order.
+            centre[j] += inverse * row[j]  # dividing after the sum could overflow
+    # Loops either store or sum, never both. If two arrays happen to be adjacent, LLVM does not
+    # vectorise a loop that does both, and the order of the sums changes.
     for j in range(units):
         wide_centre[j] = f64(centre[j])
     bad, total = 0, 0.0
     for j in range(units):
         total += wide_centre[j]
         bad += not abs(centre[j]) < math.inf
-    # A mean may round up to infinity where values are near the largest number.
+    # A mean may round up to infinity if values are near the largest number.
     if bad > 0 and not all_finite(x, units):
         return False
     if sums[VALUES] == 0.0:
@@ -157,15 +159,15 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
 
 @jit
 def measure_sizes(x, units, sums, samples):
-    """Take the largest of the first `units` columns of `x`, and count each sample's nonzero
-    values."""
+    """Update the largest absolute value with the first `units` columns of `x`, and count each
+    sample's nonzero values."""
     most = np.zeros(units, x.dtype)
     for a in range(x.shape[0]):
         row = x[a]
         nonzero = 0
         for j in range(units):
             nonzero += row[j] != 0
-        # By units: a maximum over the row would be taken one value at a time.
+        # Use one maximum per unit, because a maximum over the row is not vectorised.
         for j in range(units):
             most[j] = max(most[j], abs(row[j]))
         samples[NONZERO, a] += nonzero
@@ -208,7 +210,7 @@ def merge(sums, samples, squares, number):
 
 @jit
 def finish_gram(sums, samples, squares, centred, gram):
-    """Write the Gram matrix (batch, batch) of a layer, over 4ᵉ, to `gram` from its sums."""
+    """Compute the Gram matrix (batch, batch) of a layer, over 4ᵉ, from its sums, into `gram`."""
     batch = gram.shape[0]
     for a in range(batch):
         for b in range(a + 1):
@@ -222,8 +224,8 @@ def finish_gram(sums, samples, squares, centred, gram):
 def misalignment(gram, samples):
     """Return the sum of 1 − cosine over pairs of samples that are not 0.
 
-    It keeps its precision where inputs have become alike. Norms and their inverses are taken once
-    for each sample, so that the loop over pairs neither divides nor takes roots: the leader of a
+    It keeps its precision where inputs have become alike. Norms and their inverses are computed
+    once for each sample, so that the loop over pairs has no divisions or roots. The leader of a
     team runs it while the others wait.
     """
     batch = gram.shape[0]
@@ -245,7 +247,7 @@ def misalignment(gram, samples):
 def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out):
     """Write the statistics of a layer of `units` units to `out` (11,) from its sums.
 
-    Samples that are all 0 are left out of the cosine. NaN where undefined, as in
+    Samples of zeros are left out of the cosine. A statistic is NaN where it is undefined, as in
     statistics.conclude, and where products of squares overflow or underflow.
     """
     batch = gram.shape[0]
@@ -255,7 +257,7 @@ def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out)
         first += samples[FIRST, a]
         second += samples[SECOND, a]
         spread += samples[SPREAD, a]
-    # Powers about the shift, moved to the mean: the shift is so close to it that nothing cancels.
+    # Move powers from the shift to the mean. The shift is so close to it that nothing cancels.
     delta = first / size
     second /= size
     third = sums[POWER_3] / size

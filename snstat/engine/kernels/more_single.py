@@ -1,4 +1,4 @@
-"""Relatives of SiLU and GELU, and the sine, in float32: no branch, so that loops vectorise."""
+"""Relatives of SiLU and GELU, and the sine, in float32: branch-free, so that loops vectorise."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from snstat.engine.kernels.jit import elementwise
 
 f32 = np.float32
 FOUR = f32(4)
-# Beyond, gelu_tanh is its limits.
+# Beyond this gelu_tanh equals its limits.
 CUBIC_END = f32(15)
-# π in two parts: the first has 26 bits, so that its products with turns are exact up to 2^27.
+# π in two parts. The first has 26 bits, so its products with turns are exact up to 2^27.
 PI_HIGH, PI_LOW, INVERSE_PI = 3.1415926218032837, 3.178650954705639e-08, 1.0 / math.pi
 QUARTER = f32(0.5 * math.pi)
 
@@ -61,8 +61,8 @@ def mish_slope(x):
 def cubic_exponential(a):
     """Return e^−2y of gelu_tanh for a in [0, 15].
 
-    A rounded argument would cost as many units of the last place as its size: it is made in
-    float64 and handed on in two parts.
+    A rounded argument would cost as many units in the last place as its size. It is therefore
+    computed in float64 and passed on in two parts.
     """
     wide = np.float64(a)
     y = -ROOT_8_PI * wide * (1.0 + CUBIC * wide * wide)
@@ -91,11 +91,11 @@ def gelu_tanh_slope(x):
 
 @elementwise
 def sine_of_rest(wide, turns):
-    """Return sin(wide − turns·π), `turns` an integer or a half one, both float64.
+    """Return sin(wide − turns·π), with `turns` an integer or a half-integer, both float64.
 
-    Taylor's series to the 13th power: the next term is below 7e-10 for |r| ≤ π/2.
+    Taylor's series to the 13th power; the next term is below 7e-10 for |r| ≤ π/2.
     """
-    # Of a phase beyond 2^52 nothing is known but that its sine is between ±1.
+    # Of the sine of a phase beyond 2^52 only the bounds ±1 are known.
     r = clip_single(f32((wide - turns * PI_HIGH) - turns * PI_LOW), -QUARTER, QUARTER)
     square = r * r
     p = f32(1.6059043836821613e-10)
@@ -109,7 +109,7 @@ def sine_of_rest(wide, turns):
 
 @elementwise
 def sine_single(x, frequency):
-    """Return sin(frequency·x); the phase is kept in float64, as exact as the argument."""
+    """Return sin(frequency·x), with the phase in float64, as exact as the argument."""
     wide = frequency * np.float64(x)
     turns = np.floor(wide * INVERSE_PI + 0.5)
     odd = turns - 2.0 * np.floor(0.5 * turns)

@@ -15,8 +15,8 @@ from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.random import NORMAL, WEIGHTS, draw_rows
 from snstat.engine.kernels.statistics import count_outside, dead_units, give_up, measure
 
-# Reflectors applied together; beyond this the triangular factor costs more than the larger matrix
-# product saves.
+# Reflectors applied together. With more of them the triangular factor costs more than the larger
+# matrix product saves.
 REFLECTORS = 32
 
 f64 = np.float64
@@ -24,7 +24,7 @@ f64 = np.float64
 
 @jit
 def reflector_signs(signs, n, layer, trial, key, dtype_of):
-    """Write to `signs` (fan_in,) the sign that each reflector's vector is given."""
+    """Write the sign of each reflector's vector to `signs` (fan_in,)."""
     row = np.empty((1, n), dtype_of.dtype)
     for k in range(signs.size):
         draw_rows(row, k, NORMAL, 1.0, WEIGHTS, layer, trial, key)
@@ -61,15 +61,15 @@ def reflector_block(v, factor, first, signs, layer, trial, key):
 def orthogonal(x, z, gain, layer, trial, key, stop):
     """z = gain · Q x with Q a fan_out × fan_in corner of a Haar-random orthogonal matrix.
 
-    Q is a product of Householder reflectors of Gaussian vectors of falling length (Stewart,
-    SIAM J. Numer. Anal. 17 (1980) 403; signs as in Mezzadri, arXiv:math-ph/0609050), applied
-    `REFLECTORS` at a time, so that Q itself is never formed. `x` (fan_in, batch),
+    Q is a product of Householder reflectors of Gaussian vectors of decreasing length (Stewart,
+    SIAM J. Numer. Anal. 17 (1980) 403; signs as in Mezzadri, arXiv:math-ph/0609050). They are
+    applied `REFLECTORS` at a time, so that Q itself is never formed. `x` (fan_in, batch),
     `z` (fan_out, batch).
     """
     fan_in, batch = x.shape
     fan_out = z.shape[0]
     n = max(fan_in, fan_out)
-    # Reflector k moves coordinates k.. only, so those past fan_in meet zeros.
+    # Reflector k acts on coordinates k.. only, so those past fan_in act on zeros.
     work = np.zeros((n, batch), x.dtype)
     vectors = np.empty((REFLECTORS, n), x.dtype)
     signs = np.ones(fan_in)
@@ -125,7 +125,7 @@ def forward(
     code, first, source, spare, state, z, scales, bias_stds, bias_law, live, trial, key, out,
     finite, done, stop,
 ):  # fmt: skip
-    """Run some layers of one trial: see dense.forward; `scales` multiply Q, `z` (width, batch)."""
+    """Run some layers of one trial; see dense.forward. `scales` multiply Q, `z` (width, batch)."""
     width = z.shape[0]
     for i in range(out.shape[0]):
         layer, which = first + i, min(i, 1)

@@ -1,4 +1,4 @@
-"""The random numbers: counter-based, so that any block of any matrix can be drawn again anywhere.
+"""Counter-based random numbers, so that any block of any matrix can be drawn again in any order.
 
 Philox4x32-10 (Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3*, SC'11):
 four 32-bit words are a function of a 128-bit counter (index, purpose, layer, trial) and a 64-bit
@@ -16,10 +16,10 @@ from numba.extending import overload
 from snstat.engine.kernels.jit import inlined, jit
 from snstat.engine.kernels.truncated import cut_normal, cut_normal_double
 
-# What the numbers are for: a part of the counter.
+# The purposes of random numbers, which are a part of the counter.
 WEIGHTS, BIASES, INPUTS, READOUT, NOISE, BIAS_NOISE = 0, 1, 2, 3, 4, 5
 
-# How they are distributed.
+# The distributions.
 NORMAL, UNIFORM, TRUNCATED = 0, 1, 2
 LAWS = {"normal": NORMAL, "uniform": UNIFORM, "truncated_normal": TRUNCATED}
 
@@ -47,7 +47,7 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 @jit
 def philox_call(c0, c1, c2, c3, k0, k1):
-    """Return what `philox` returns, compiled once: for loops that cannot be vectorised anyway."""
+    """Return the same as `philox`, compiled once, for loops that cannot be vectorised anyway."""
     return philox(c0, c1, c2, c3, k0, k1)
 
 
@@ -80,7 +80,7 @@ def normal_pair(a, b, scale):
     m = np.int32(bits - i32(exponent << i32(23))).view(np.float32) - f32(1)
     log = log1p_near_zero(m) + f32(exponent) * LN2
     radius = scale * f32(math.sqrt(max(f32(-2) * log, f32(0))))
-    # The low 30 bits are an angle in [-pi/4, pi/4); the top two choose the quarter circle.
+    # The low 30 bits are an angle in [-pi/4, pi/4); the top two bits choose the quadrant.
     word = u32(b)
     angle = f32(np.uint32(word << u32(2)).view(np.int32)) * f32(math.pi / 4 * 2.0**-31)
     t = angle * angle
@@ -125,15 +125,15 @@ def symmetric(word, step):
 def symmetric_double(a, b, step):
     """Return a float64 uniform on [−2^31 step, 2^31 step) from two words.
 
-    Without a difference from 1, which compilers may fuse with the product, or not: every kernel
-    is to draw the same bits.
+    The formula avoids a difference from 1, which compilers may or may not fuse with the product, so
+    every kernel draws the same bits.
     """
     return (f64(a) - 2.0**31 + f64(b) * 2.0**-32) * step
 
 
 @jit
 def copy(source, target):
-    """Copy as many values as `target` has; assigning slices would take 2 s to compile."""
+    """Copy as many values as `target` has. Slice assignment would take 2 s to compile."""
     for j in range(target.size):
         target[j] = source[j]
 
@@ -142,8 +142,8 @@ def copy(source, target):
 def fill_single(row, words, start, law, deviation, step, c1, c2, c3, k0, k1):
     """Write the float32 values of the blocks `start`... to `row` (4·blocks): see draw_rows.
 
-    `words` (4·blocks) is scratch: words first, values second, because two simple loops vectorise
-    better than one long one.
+    `words` (4·blocks) is scratch. All words are drawn before all values are computed, because two
+    simple loops vectorise better than one long one.
     """
     n = words.size // 4
     for j in range(n):
@@ -185,10 +185,10 @@ def draw_rows(out, first_row, law, scale, purpose, layer, trial, key):
     """Fill `out` (rows, columns) with rows `first_row`... of a random matrix.
 
     Value (row, column) is a function of (row, column, columns, dtype, purpose, layer, trial,
-    key) alone. `scale` is the standard deviation, and `law` the distribution: NORMAL, UNIFORM or
-    TRUNCATED, a normal of that deviation cut at two of them. A row is made of blocks, one counter
-    each, of four float32 or two float64 values; value k of a block goes to column
-    k·blocks + block, and the surplus is dropped.
+    key) alone. `scale` is the standard deviation. `law` is the distribution: NORMAL, UNIFORM, or
+    TRUNCATED, which is a normal with standard deviation `scale` cut at two standard deviations. A
+    row consists of blocks of four float32 or two float64 values, one counter each. Value k of a
+    block goes to column k·blocks + block, and surplus values are dropped.
     """
     draw = draw_rows_single if out.itemsize == 4 else draw_rows_double
     draw(out, first_row, law, scale, purpose, layer, trial, key)
@@ -196,7 +196,7 @@ def draw_rows(out, first_row, law, scale, purpose, layer, trial, key):
 
 @overload(draw_rows)
 def _draw_rows(out, first_row, law, scale, purpose, layer, trial, key):
-    # Chosen by type, so that a kernel compiles one of the two.
+    # Chosen by type, so that a kernel compiles only one of the two.
     draw = draw_rows_single if out.dtype == types.float32 else draw_rows_double
 
     def call(out, first_row, law, scale, purpose, layer, trial, key):
@@ -239,9 +239,9 @@ def draw_rows_double(out, first_row, law, scale, purpose, layer, trial, key):
 
 
 def draw_strip(out, columns, first_block, law, scale, purpose, layer, trial, key):
-    """Fill `out` (rows, values·blocks) with some blocks of all rows of what draw_rows draws.
+    """Fill `out` (rows, values·blocks) with some blocks of all rows of the matrix of draw_rows.
 
-    The matrix has so many `columns`; value k of block `first_block` + j goes to column
+    The matrix has `columns` columns. Value k of block `first_block` + j goes to column
     k·blocks + j of `out`. A block has four float32 or two float64 values.
     """
     draw = draw_strip_single if out.itemsize == 4 else draw_strip_double

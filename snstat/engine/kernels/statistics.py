@@ -1,8 +1,8 @@
 """The statistics of a layer, in two passes over blocks of its units.
 
-Activations are float32 or float64 and lie units by rows, `(units, batch)`; sums are float64. The
-first pass gives means, the second everything about them, so that nothing cancels. Blocks may be
-summed by different threads: what they leave is added up in one order.
+Activations are float32 or float64, with units by rows, `(units, batch)`; sums are float64. The
+first pass computes means, the second moments about the means, so that nothing cancels. Different
+threads may sum different blocks; their sums are added in a fixed order.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from snstat.engine.kernels.jit import in_order, jit
 
 # Columns of the statistics array, in the order of results.MEASURED.
 STATISTIC_COUNT = 11
-# What the second pass sums: squares and fourth powers about the mean, squares about the unit's and
-# the sample's, and squares of the units' part in the sum of normalised samples.
+# Sums of the second pass: squares and fourth powers about the mean, squares about the means of the
+# unit and of the sample, and squares of the units' components in the sum of normalised samples.
 SECOND, FOURTH, OVER_BATCH, OVER_UNITS, RESULTANT, POWERS = 0, 1, 2, 3, 4, 5
-# What the first pass leaves of each sample: sum, sum of squares and largest absolute value.
+# Results of the first pass for each sample: sum, sum of squares and largest absolute value.
 SAMPLE_SUMS = 3
 
 f64 = np.float64
-# Squares below this are rounded to multiples of 5e-324, or to 0: ratios of them mean nothing.
+# Squares below this are rounded to multiples of 5e-324 or to 0, so their ratios are meaningless.
 LEAST_SQUARE, LARGEST_SQUARE = float(np.finfo(f64).tiny), float(np.finfo(f64).max)
 
 
@@ -41,8 +41,8 @@ def dead_units(z, low, high):
 
 @jit
 def count_outside(z, low, high):
-    """Return the number of values of `z` (units, batch) that are not between the bounds: of
-    saturated units."""
+    """Return the number of values of `z` (units, batch) that are not between the bounds, which is
+    the number of saturated values."""
     outside = 0
     for i in range(z.shape[0]):
         row = z[i]
@@ -71,7 +71,7 @@ def first_pass(x, unit_mean, sample_sums):
             total += value
             sums[j] += value
             squares[j] += value * value
-            # By samples: a maximum over the row would be taken one value at a time.
+            # Use one maximum per sample, because a maximum over the row is not vectorised.
             most[j] = max(most[j], abs(value))
         unit_mean[i] = total / batch
     total = 0.0
@@ -82,12 +82,12 @@ def first_pass(x, unit_mean, sample_sums):
 
 @in_order
 def centre(sample_sums, units, centres):
-    """Add up the first pass: return the mean, the sum of squares, if all samples that are not 0
-    have a length that is a number (no squares underflow or overflow), the samples that are all 0,
-    and the largest absolute value.
+    """Combine the sums of the first pass.
 
+    Return the mean, the sum of squares, whether the norms of all nonzero samples are numbers (no
+    squares underflow or overflow), the number of samples of zeros, and the largest absolute value.
     `sample_sums` (blocks, SAMPLE_SUMS, batch); `centres` (2, batch) receives the mean of each
-    sample and its inverse length, 0 where that is infinite.
+    sample and its inverse norm, 0 where that is infinite.
     """
     batch = centres.shape[1]
     total = squares = 0.0
@@ -124,7 +124,7 @@ def second_pass(x, unit_mean, mean, centres, powers):
     """Write the sums about the means of the rows of `x` (units, batch) to `powers` (POWERS,)."""
     units, batch = x.shape
     sample_mean, scale = centres[0], centres[1]
-    # A sum for every sample: side by side they are fast in whatever order units are added up.
+    # One sum for each sample. This is fast in any order of the units.
     sums = np.zeros((RESULTANT, batch))
     second, fourth, over_batch, over_units = sums[0], sums[1], sums[2], sums[3]
     resultant = 0.0
@@ -150,12 +150,12 @@ def second_pass(x, unit_mean, mean, centres, powers):
 
 @in_order
 def conclude(units, batch, found, powers, dead_fraction, saturated_fraction, out):
-    """Write the statistics of a layer to `out` (11,) from its sums: `found` by `centre`, and
+    """Write the statistics of a layer to `out` (11,) from its sums: `found` from `centre`, and
     `powers` (blocks, POWERS).
 
-    Samples that are all 0 have no angle, and are left out of the cosine. An undefined statistic
-    (the cosine where fewer than two samples are left, the kurtosis of a constant) is NaN, as is one
-    of powers that overflow or underflow.
+    Samples of zeros have no angle and are left out of the cosine. An undefined statistic (the
+    cosine if fewer than two samples are left, the kurtosis of a constant) is NaN, and so is one
+    whose powers overflow or underflow.
     """
     mean, squares, alive, zeros, largest = found
     size = f64(units) * f64(batch)
@@ -181,7 +181,7 @@ def conclude(units, batch, found, powers, dead_fraction, saturated_fraction, out
 
 @jit
 def give_up(i, out, finite, done):
-    """Mark layer `i` and all after it as not finite: nothing there can be informative."""
+    """Mark layer `i` and all later ones as not finite, because they cannot be informative."""
     for later in range(i, out.shape[0]):
         finite[later] = False
         out[later] = math.nan

@@ -1,7 +1,7 @@
-"""Threads that work on one layer together meet at a barrier, without leaving compiled code.
+"""A barrier for threads that work on one layer together, within compiled code.
 
-A task handed to a thread pool costs as much as a small layer; a barrier that spins costs a
-microsecond. Every member owns one slot of `team` and counts in it how often it has arrived.
+Handing a task to a thread pool costs as much as a small layer; a barrier that spins costs a
+microsecond. Every member owns one slot of `team`, in which it counts its arrivals.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from numba.extending import intrinsic, overload
 
 from snstat.engine.kernels.jit import jit
 
-# Slots lie this many numbers apart, so that no two of them share a cache line.
+# Distance between slots, so that no two of them share a cache line.
 STRIDE = 16
-# Looks at the others before the core is offered to somebody else.
+# The number of looks at the other members before the core is offered to another thread.
 PATIENCE = 4000
 
 

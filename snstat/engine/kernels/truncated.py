@@ -1,9 +1,10 @@
 """The standard normal distribution cut at two standard deviations, from uniform random words.
 
-Its quantile at (1 + t)/2, t in (−1, 1), is √2 erf⁻¹(C t) with C = P(|z| < 2). That over t is an
-analytic function of t² up to 1/C² = 1.098, and a few poles beyond 1 say it well: interpolation in
-Chebyshev's points of [0, 1], in 80 digits, by rational functions of degrees 5 and 6. All residues
-are positive, so nothing cancels; no branch and no call keeps the loop from being vectorised.
+Its quantile at (1 + t)/2, t in (−1, 1), is √2 erf⁻¹(C t) with C = P(|z| < 2). The quantile over t
+is an analytic function of t² up to 1/C² = 1.098, and a few poles beyond 1 approximate it well. The
+rational functions have degrees 5 and 6 and interpolate it at Chebyshev points of [0, 1], computed
+with 80 digits. All residues are positive, so nothing cancels. There are no branches or calls, so
+the loop vectorises.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def cut_normal(word, scale):
 def cut_normal_double(a, b, scale):
     """Return `scale` times a float64 normal cut at ±2 from two words.
 
-    The rational function is right to 3e-7, and one step of Halley's method cubes that.
+    The rational function is accurate to 3e-7, and one step of Halley's method cubes that.
     """
     t = (f64(a) - 2.0**31 + (f64(b) + 0.5) * 2.0**-32) * 2.0**-31
     s = t * t
