@@ -1,4 +1,4 @@
-"""Which strategy samples a stack: the exact one of least work, or the one asked for."""
+"""The choice of the strategy that samples a stack."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from snstat.errors import InvalidValueError
 from snstat.network.stack import Stack
 
 AUTO = "auto"
-# By name; of two that cost the same the first is used.
+# Strategies by name. If two cost the same, the first is used.
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
     {strategy.name: strategy for strategy in (MatrixFree(), Dense())}
 )
 
 
 def choose(stack: Stack, batch: int, asked: str, *, backward: bool = False) -> Strategy:
-    """Return the strategy `asked` for, or for "auto" the exact one of least work.
+    """Return the strategy called `asked`, or for "auto" the exact strategy with the least work.
 
-    `backward` says that gradients are wanted too.
+    `backward` means that gradients are needed too.
 
-    Raises InvalidValueError where the one asked for is not exact, and for a pair of functions of
-    which only the name is known.
+    Raises InvalidValueError if the strategy is not exact for the stack, and for a pair of functions
+    of which only the name is known.
     """
     for name in filter(None, (stack.activation, stack.last)):
         require_functions(resolve(name))

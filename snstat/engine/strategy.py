@@ -1,4 +1,4 @@
-"""One way to sample a network: what stands in its way, what it costs, forward and back."""
+"""The interface of a strategy: one way to sample a network, forward and backward."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snstat.results import FloatArray
 
 
 class Load(NamedTuple):
-    """How much is simulated at once: `size` is the bytes of a number of the network."""
+    """How much is simulated at once; `size` is the number of bytes of a value in the network."""
 
     trials: int
     threads: int
@@ -22,32 +22,32 @@ class Load(NamedTuple):
 class Strategy(Protocol):
     """One way to sample a stack.
 
-    It holds nothing; its samplers do. Kernels load when a sampler is made.
+    A strategy has no state; its samplers have. Kernels are loaded when a sampler is made.
     """
 
     name: str
 
     def obstacle(self, stack: Stack, batch: int, *, backward: bool) -> str:
-        """Return why the stack cannot be sampled exactly this way, or ""."""
+        """Return why the stack cannot be sampled exactly this way, or "" if it can."""
         ...
 
     def work(self, stack: Stack, batch: int) -> float:
-        """Return the multiplications that the layers need, to compare strategies by."""
+        """Return the number of multiplications for all layers, used to compare strategies."""
         ...
 
     def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
-        """Return the memory that a sampler takes."""
+        """Return the memory that a sampler needs, in bytes."""
         ...
 
     def sampler(
         self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
     ) -> Sampler:
-        """Return what carries the trials forward."""
+        """Return a sampler, which runs the forward pass of the trials."""
         ...
 
     def way_back(self, sampler: Sampler, trial: int) -> FloatArray:
         """Return ln of the squared gradients of one trial over the last, (depth + 1,).
 
-        `sampler` is one of this strategy that went forward to the last layer.
+        `sampler` belongs to this strategy and has reached the last layer.
         """
         ...

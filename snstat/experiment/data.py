@@ -17,7 +17,7 @@ from snstat.results import InputMoments
 
 # Data are read in blocks of rows of about this many values (64 MiB as float64).
 BLOCK_VALUES = 2**23
-# Samples whose norms differ by no more than this share, rounding of float16 at most, are equal.
+# Samples whose norms differ by no more than this share, the rounding of float16, count as equal.
 EQUAL = 1e-3
 # Powers below this have lost digits to underflow, so their ratios are meaningless.
 LEAST_POWER = float(np.finfo(np.float64).tiny)

@@ -210,7 +210,7 @@ def test_auto_takes_the_cheaper_exact_sampler():
     turned = Stack.build(width=100, init="orthogonal")
     assert choose(turned, 51, "matrix-free").name == "matrix-free"
     assert choose(turned, 50, "matrix-free", backward=True).name == "matrix-free"
-    with pytest.raises(InvalidValueError, match="beyond half the width"):
+    with pytest.raises(InvalidValueError, match="exceeds half the width"):
         choose(turned, 51, "matrix-free", backward=True)
     for stack, samples in (
         (Stack.build(width=512, init="torch_default"), batch),

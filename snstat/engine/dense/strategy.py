@@ -1,4 +1,4 @@
-"""The dense strategy: weights are drawn and multiplied. It samples every stack."""
+"""The dense strategy draws weights and multiplies by them. It can sample every stack."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Dense:
     name = "dense"
 
     def obstacle(self, stack: Stack, batch: int, *, backward: bool) -> str:  # noqa: ARG002
-        """Return "": nothing stands in its way."""
+        """Return "": this strategy can sample every stack."""
         return ""
 
     def work(self, stack: Stack, batch: int) -> float:
@@ -49,7 +49,7 @@ class Dense:
     def sampler(
         self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
     ) -> Sampler:
-        """Return the sampler; activations that are pairs of Python functions have their own."""
+        """Return the sampler; pairs of Python functions have a sampler of their own."""
         if any(resolve(name).custom for name in (stack.activation, stack.last) if name):
             from snstat.engine.dense.pair import PairSampler
 

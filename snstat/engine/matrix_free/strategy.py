@@ -1,4 +1,4 @@
-"""The matrix-free strategy: no weight is drawn (see kernels/matrix_free.py)."""
+"""The matrix-free strategy, which draws no weights; see kernels/matrix_free.py."""
 
 from __future__ import annotations
 
@@ -35,16 +35,20 @@ class MatrixFree:
         if layer.bias_std > 0 and layer.bias_distribution != "normal":
             return f"with {stack.init}, whose biases are not Gaussian"
         if layer.distribution == "orthogonal" and batch > min(narrowest, stack.input_width):
-            return f"with orthogonal weights and a batch of {batch} beyond the width"
+            return f"with orthogonal weights and a batch of {batch}, which exceeds the width"
         if layer.distribution == "orthogonal" and backward and 2 * batch > narrowest:
             return (
-                f"with orthogonal weights, gradients and a batch of {batch} beyond half the width"
+                f"with orthogonal weights, gradients and a batch of {batch}, which exceeds half"
+                " the width"
             )
         return ""
 
     def work(self, stack: Stack, batch: int) -> float:
-        """Return 2 batch² × fan_out over all layers: of the products a half each is triangular or
-        symmetric, and normals and factors cost about as much again."""
+        """Return 2 batch² × fan_out over all layers.
+
+        The two products cost half of that, because one is triangular and the other symmetric.
+        Normals and factors cost about as much again.
+        """
         units = stack.depth * stack.width
         if stack.runs:
             units = sum(count * layer.fan_out for _, count, layer in stack.segments())
