@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+import snstat
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -225,3 +227,14 @@ def test_files_are_short() -> None:
     }
     too_long = {name: n for name, n in lengths.items() if n > allowed.get(name, 350)}
     assert too_long == {}
+
+
+def test_judging_a_saved_run_loads_no_numba(tmp_path) -> None:
+    snstat.save(snstat.propagate("relu", depth=2, width=8, batch=4), tmp_path / "run.json")
+    program = (
+        "import sys\nfrom snstat.cli import run\n"
+        f"run(['check', {str(tmp_path / 'run.json')!r}])\n"
+        "sys.exit('numba' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0

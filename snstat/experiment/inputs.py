@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from snstat.engine.sampling import draw_inputs
 from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
 from snstat.files.arrays import require_real
@@ -80,6 +79,8 @@ class DrawnInputs:
 
     def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
         """Return the batch of one trial, (width, batch)."""
+        from snstat.engine.sampling import draw_inputs
+
         return draw_inputs(
             self.label,
             self.width,
