@@ -93,7 +93,7 @@ class Shared:
 
 
 def live_range(activation: str) -> tuple[float, float]:
-    """Return (low, high), outside of which the derivative is 0, the bounds included."""
+    """Return (low, high); the derivative is nonzero only strictly between them."""
     low, high = -math.inf, math.inf
     for start, end in resolve(activation).flat:
         if start == -math.inf:

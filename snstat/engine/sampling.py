@@ -18,9 +18,9 @@ from snstat.network.stack import DenseLayer, Stack
 # A tile of this many weights (4 MiB in float32) stays in the level-3 cache while it is multiplied.
 # A tile that fits level 2 is slower, because BLAS packs the activations again for every tile.
 TILE_VALUES = 2**20
-# A product of fewer rows spends most of its time on packing,
+# A tile has at least this many rows, because a product of fewer spends its time on packing.
 MIN_ROWS = 128
-# unless a tile with this many rows would be larger than this (32 MiB in float32).
+# A tile has fewer rows if it would otherwise have more values than this (32 MiB in float32).
 MOST_VALUES = 2**23
 # The number of blocks of a layer if tiles may be smaller, so that every thread has work.
 BLOCKS = 8

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def densities(plan: Plan, layers: Sequence[int]) -> Densities:
     """Simulate the network of `plan` again and return the densities of its activations.
 
-    `layers` are ascending; beside each density stands that at infinite width. Raises
+    `layers` are ascending. Each density comes with the density at infinite width. Raises
     InvalidValueError if the simulation does not fit in memory.
     """
     from snstat.engine.densities import densities as measure

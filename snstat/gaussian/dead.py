@@ -15,7 +15,7 @@ _REACH = np.array([0.5, 1.0, 2.0, 3.0, 4.5, 6.0, 9.0])
 # A transition narrower than this counts as sharp.
 _NARROWEST = 1e-9
 _CHUNK = 512
-# This many standard deviations from 0 lies one pre-activation in two million.
+# One pre-activation in two million is further than this many standard deviations from 0.
 _RARE = 5.0
 
 

@@ -87,7 +87,7 @@ def kurtosis(activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLik
 
     sine = activation.formed("sine")
     calm = 0.0 if sine is None else np.asarray(variance) * sine[0] ** 2
-    # There are too few nodes for a sine of many periods. There its harmonics do not cancel.
+    # For a sine of many periods there are too few nodes, but its harmonics do not cancel.
     near = np.where(np.asarray(calm) > _TURNS, 1.0, variance)
     result = _integrate(activation, mean, near, integrand, 1)[0]
     if sine is not None:

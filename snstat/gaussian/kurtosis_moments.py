@@ -16,8 +16,8 @@ from snstat.gaussian.quadrature import FloatArray
 @dataclass(frozen=True, slots=True)
 class KurtosisMoments:
     """Central moments of φ: `mean` and `std`, and with y = (φ − mean)/std the moments E y^k as
-    `moments[k]` for k up to 6. `by_q[k]` is the derivative of E y to E y⁴ with respect to q at
-    fixed mean and std."""
+    `moments[k]` for k up to 6. `by_q[k]` are the derivatives of E y^k with respect to q at fixed
+    mean and std, for k up to 4."""
 
     mean: float
     std: float

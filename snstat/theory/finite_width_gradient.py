@@ -53,7 +53,7 @@ def expected_log_gradient(
     """
     depth = stack.depth
     added, residual, spread = np.full((3, depth + 1), math.nan)
-    # The read-out gradient is a mean of `fan_out` squares, independent for every sample.
+    # The squared read-out is a mean of `fan_out` squares, independent for every sample.
     noise = 2.0 / stack.layer(depth).fan_out
     added[depth], residual[depth], spread[depth] = -0.5 * noise, NEGLECTED * noise**2, noise
     way = _Way()

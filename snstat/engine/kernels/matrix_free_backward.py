@@ -48,7 +48,7 @@ OUTPUT, STEP, RESULTS = 0, 1, 2
 FIRST, OTHERS, ABOVE = 0, 1, 2
 # Rows of the triangular C multiplied at once.
 ROWS = 32
-# The cost of a Cholesky factor, as the number of rows whose division costs as much over the batch.
+# A Cholesky factor costs as much as dividing this share of the rows of a batch.
 FACTOR_SHARE = 0.6
 
 
@@ -101,9 +101,9 @@ def project(cross, first, scale, bias, layer, trial, key, lower, projected):
 
 @jit
 def combine(along, spread, first, projected, lower, square_scale, a, b, fine, sums):
-    """Write rows of A (and as float64 of `fine`), B and A's sums, with ∂L/∂X = A X + B E.
+    """Write rows of A (also in float64 to `fine`) and B, and sums of A, with ∂L/∂X = A X + B E.
 
-    `along` = H Ξᵀ (of frames: H U), `spread` = C, both (rows, batch) from row `first` on,
+    `along` = H Ξᵀ (H U for frames), `spread` = C, both (rows, batch) from row `first` on,
     `projected` = E Q̃ (batch, batch), `lower` the factor of K; all float64.
     """
     rows, batch = along.shape

@@ -20,7 +20,7 @@ from snstat.engine.kernels.jit import jit
 
 # Distance between slots, so that no two of them share a cache line.
 STRIDE = 16
-# The number of looks at the other members before the core is offered to another thread.
+# The number of checks of the other members before the core is offered to another thread.
 PATIENCE = 4000
 
 
