@@ -2,7 +2,7 @@
 
 Two pre-activations z₁, z₂ of one unit are replaced by their sum and their difference,
 (z₁ ± z₂)/√2, which are uncorrelated and have variances P = q(1 + c) and U = q(1 − c); p and e are
-sum and difference over √P and √U. This keeps the precision of the difference between nearly equal samples.
+sum and difference over √P and √U. The difference between nearly equal samples keeps its precision.
 The activations are combined likewise, a = (φ₁ + φ₂)²/2, g = (φ₁ − φ₂)²/2 and x = (φ₁² − φ₂²)/2, the
 first two over their expectation and x over the root of both. For z ~ N(0, (P, X; X, U)) at X = 0,
 

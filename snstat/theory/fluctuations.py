@@ -12,7 +12,7 @@ not Gaussian. A bound on the terms neglected in the bias, of order 1/n², is car
 
     residual             e' = λ(|χ| e + ρ(E[φ²]) (r + |k|)²),
 
-with the roughness ρ of `layer_moments.Derivatives`. Derived in docs/finite-width.md.
+with the roughness ρ of `by_q.Derivatives`. Derived in docs/finite-width.md.
 """
 
 from __future__ import annotations

@@ -216,9 +216,9 @@ def _roughness(
 ) -> float:
     """Return the size of the second-order terms of an expectation, from its derivatives 2 to 4.
 
-    All directions are weighted as `layer_moments` weights one. `sizes` are the standard deviations
-    of P, U and X. If `signed`, equal contributions of the sum and the difference of the samples
-    cancel: completely for uncorrelated samples of an odd activation.
+    All directions are weighted as `by_q.derivatives` weights one. `sizes` are the standard
+    deviations of P, U and X. If `signed`, equal contributions of the sum and the difference of the
+    samples cancel: completely for uncorrelated samples of an odd activation.
     """
     p, u, x = sizes
     p2, u2, x2 = p * p, u * u, 4.0 * x * x
