@@ -15,12 +15,12 @@ ORDER = [
     *("mish", "gelu_tanh", "softsign"),
     *("relu6", "hard_sigmoid", "hard_swish", "relu_squared", "sine"),
 ]
-# Those whose oracle is known, parameters included.
+# Activations with a known oracle, parameters included.
 ALL = list(FUNCTIONS)
 SINES = {"sine", "sine:30"}
 POINTS = [x + 1e-3 for x in np.linspace(-30, 30, 41)] + [1e-12, -1e-12, 1e-300]
 EXTREME = np.array([-np.inf, -1e308, -800.0, -38.5, -0.0, 0.0, 38.5, 800.0, 1e308, np.inf])
-# Where the backward pass of PyTorch takes one side of a kink.
+# Slopes at kinks in PyTorch's backward pass: one-sided derivatives.
 AT_KINKS = {
     "selu": {0.0: 1.6732632423543772 * 1.0507009873554805},
     "relu": {0.0: 0.0},
@@ -49,9 +49,9 @@ def test_values(name, part):
     oracle = (FUNCTIONS if part == "function" else DERIVATIVES)[name]
     with mp.workdps(40):
         expected = np.array([float(oracle(mp.mpf(x))) for x in POINTS])
-    # Special functions keep a few units in the last place; arguments near 30 in exp lose 30 ulp,
-    # those of exp(−x²/2) x²/2 = 450, each by half an ulp of x² at least: 450·5e-16.
-    # The phase of a sine near its zeros is rounded: 30 slopes of 900·1.1e-16.
+    # Special functions are accurate to a few units in the last place. exp loses 30 ulp at arguments
+    # near 30; exp(−x²/2) loses x²/2 = 450 times at least half an ulp of x²: 450·5e-16.
+    # Near the zeros of a sine the rounded phase matters: slope 30 times an error of 900·1.1e-16.
     floor = 4e-12 if name == "sine:30" else 1e-300
     np.testing.assert_allclose(
         getattr(resolve(name), part)(POINTS), expected, rtol=2.5e-13, atol=floor
@@ -59,11 +59,11 @@ def test_values(name, part):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_curvatures_are_the_slopes_of_the_derivative(name):
+def test_curvatures_are_derivatives_of_the_derivative(name):
     entry, x, h = resolve(name), np.linspace(-4.9, 4.9, 38), 1e-5
     differences = (entry.derivative(x + h) - entry.derivative(x - h)) / (2 * h)
-    # Of order h² = 1e-10 of a fourth derivative, 30⁴ for the fast sine, and rounding of 1e-16/1e-5;
-    # no x is within h of a kink.
+    # Error of the central difference: h² = 1e-10 times the fourth derivative of φ (30⁴ for the fast
+    # sine), plus rounding of 1e-16/1e-5. No x is within h of a kink.
     fourth = 30.0**4 if name == "sine:30" else 20.0
     np.testing.assert_allclose(entry.curvature(x), differences, atol=h * h * fourth)
     finite = EXTREME[np.abs(EXTREME) < 1e300] if name in SINES else EXTREME
@@ -89,14 +89,15 @@ def test_extreme_arguments_give_limits_without_warnings(name):
 
 
 @pytest.mark.parametrize("name", [n for n in ORDER if ACTIVATIONS[n].left])
-def test_residuals_resolve_what_the_function_cannot(name):
+def test_residuals_are_accurate_where_the_function_cancels(name):
     entry = resolve(name)
     for asymptote, side in ((entry.left, -1.0), (entry.right, 1.0)):
         if asymptote is None:
             continue
         for x in (0.0, 0.3 * side, 4.0 * side, 25.0 * side):
             with mp.workdps(400):
-                # SELU's level is −λα of doubles: rounded to one, it differs in the last place.
+                # SELU's level is the product −λα of two doubles; rounded to a double, its last
+                # digit changes.
                 exact = FUNCTIONS[name](mp.mpf(x))
                 level = (
                     FUNCTIONS[name](
@@ -118,7 +119,7 @@ def test_derivatives_at_kinks_follow_pytorch(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_structure_is_what_the_function_has(name):
+def test_structure_matches_the_function(name):
     entry = resolve(name)
     x = np.linspace(0.1, 20, 100)
     assert entry.odd == np.array_equal(entry(-x), -entry(x))
@@ -130,8 +131,8 @@ def test_structure_is_what_the_function_has(name):
     assert entry.default_init == others.get(entry.family, own)
 
 
-def test_gains_of_parameters_are_those_of_their_literature():
-    # He et al. (2015), equation 15, and Sitzmann et al. (2020): √(6/n)/ω is the edge of weights.
+def test_gains_of_parameters_match_the_literature():
+    # He et al. (2015), equation 15; Sitzmann et al. (2020): weights are uniform within ±√(6/n)/ω.
     assert resolve("leaky_relu:0.2").default_gain == pytest.approx(math.sqrt(2 / 1.04))
     assert resolve("sine:30").default_gain == pytest.approx(math.sqrt(2) / 30)
     assert all(entry.default_gain is None for entry in ACTIVATIONS.values())

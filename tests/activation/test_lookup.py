@@ -1,4 +1,4 @@
-"""How activations are found by name."""
+"""Activations are found by name."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from snstat.network.stack import Stack
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_names_match_whatever_their_case(name):
+def test_names_ignore_case(name):
     for text in (name, name.upper(), name.title(), f" {name} ", name.replace("_", "-")):
         assert resolve(text) is ACTIVATIONS[name]
 
 
-def test_aliases_are_those_of_the_contract():
+def test_aliases_match_the_contract():
     assert resolve("Swish") is ACTIVATIONS["silu"]
     assert resolve("linear") is ACTIVATIONS["identity"]
 
 
-def test_an_activation_stays_what_it_is():
+def test_an_activation_resolves_to_itself():
     own = selu_with(2.0, 3.0, "own")
     assert resolve(own) is own
 
 
-def test_what_is_no_name_is_told_with_the_nearest():
+def test_unknown_names_suggest_the_nearest():
     with pytest.raises(UnknownNameError, match=r"last is 'reul'.*did you mean 'relu'"):
         resolve("reul", "last")
     for value in (3, None, ""):
         with pytest.raises(UnknownNameError, match="activation is"):
             resolve(value)
-    # A list may hold a pair of functions; this one does not.
+    # A list may hold a pair of functions, but this one holds a name.
     with pytest.raises(InvalidValueError, match=r"activation is \['relu'\].*two functions"):
         resolve(["relu"])
 
 
-def test_an_activation_without_parameters_takes_none():
+def test_a_parameter_is_refused_where_the_activation_has_none():
     with pytest.raises(InvalidValueError, match=r"relu without a parameter.*leave out"):
         resolve("ReLU:3")
 
@@ -65,13 +65,13 @@ def test_equal_activations_have_one_name(text, name):
 
 
 @pytest.mark.parametrize("text", ["elu:", "elu:x", "elu:-1", "sine:0", "sine:nan", "silu:1:2"])
-def test_parameters_out_of_bounds_are_told_with_the_bound(text):
+def test_errors_of_parameters_state_the_bounds(text):
     family = text.partition(":")[0]
     with pytest.raises(InvalidValueError, match=rf"must be {family}:N with \w+ N from .* to"):
         resolve(text)
 
 
-def test_every_parameter_is_in_bounds_at_both_ends():
+def test_bounds_of_parameters_are_inclusive():
     for family, parameter in PARAMETERS.items():
         for value in (parameter.low, parameter.high):
             assert resolve(f"{family}:{value!r}").name

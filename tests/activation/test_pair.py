@@ -1,5 +1,5 @@
-"""Activations that are pairs of Python functions: the same numbers as the listed ones, and errors
-that say what a function did."""
+"""Activations given as pairs of Python functions: results match the listed activations, and errors
+say which function failed and how."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ramp(x):
 TANH = (np.tanh, slope_of_tanh)
 RELU = (ramp, lambda x: x > 0)
 SINE = (np.sin, np.cos)
-# Each with kinks, flat parts and tails of its own.
+# Each has different kinks, flat parts and tails.
 LISTED = {
     "tanh": TANH,
     "relu": RELU,
@@ -43,16 +43,17 @@ def run_of(activation, **options):
 
 
 @pytest.mark.parametrize("name", LISTED)
-def test_a_pair_is_simulated_and_predicted_as_the_listed_activation_is(name):
+def test_a_pair_gives_the_results_of_the_listed_activation(name):
     listed, own = run_of(name, sampler="dense"), run_of(LISTED[name])
     for statistic in listed.statistics:
         one, other = listed.statistics[statistic], own.statistics[statistic]
-        # Rounding of other formulas and of sums in another order, over four layers: 1e-16 times
-        # some thousands. A cosine of odd functions is 0 by theory, but for rounding.
+        # Formulas and the order of summation differ. Four layers multiply the rounding error of
+        # 1e-16 by some thousands. The theoretical cosine of odd functions is 0 up to rounding.
         for column in ("estimate", "stderr"):
             np.testing.assert_allclose(other[column], one[column], rtol=1e-11, atol=1e-13)
         np.testing.assert_allclose(other.theory, one.theory, rtol=1e-10, atol=1e-13)
-        # First-order theory takes rules of lower order, and leaves out what they do not resolve.
+        # First-order theory uses quadrature of lower order and is missing where that is not
+        # accurate.
         both = np.isfinite(one.expected) & np.isfinite(other.expected)
         np.testing.assert_allclose(other.expected[both], one.expected[both], rtol=1e-4, atol=1e-6)
     assert own.simulation.sampler == "dense"
@@ -86,18 +87,19 @@ def test_single_precision_stays_single():
     seen.clear()
     run = run_of(pair, dtype="float32", batch=64)
     listed = run_of("tanh", dtype="float32", batch=64, sampler="dense")
-    # The pre-activations; theory asks in double precision beside them.
+    # The pre-activations. Theory also calls the function, in double precision.
     assert "float32" in seen
-    # Functions of single precision differ by units of the last place, 6e-8, and four layers.
+    # Single-precision functions differ by units of the last place, 6e-8, in each of four layers.
     np.testing.assert_allclose(run.variance.estimate, listed.variance.estimate, rtol=1e-5)
 
 
-def test_dead_units_are_those_whose_derivative_is_0_for_every_sample():
-    # A step of the derivative at −1/2, whatever φ is.
+def test_dead_units_have_derivative_0_for_every_sample():
+    # The derivative is a step; φ does not matter.
     run = run_of((np.tanh, lambda x: x > 0.5), batch=2, depth=1, width=300, input_mean=0.0)
-    # P(both of two nearly independent z ~ N(0, 2) below 1/2), Φ(0.3536)² = 0.4074; standard error
-    # of 3 × 300 units √(0.41·0.59/900) = 0.016, doubled for the common angle; three of them. One
-    # sample alone would give 0.64, and units dead for either 0.87.
+    # P(both of two nearly independent z ~ N(0, 2) below 1/2) = Φ(0.3536)² = 0.4074. The standard
+    # error over 3 × 300 units is √(0.41·0.59/900) = 0.016, doubled because all units share the
+    # angle between the samples; the tolerance is three of them. Counting one sample alone would
+    # give 0.64, and units dead for either sample 0.87.
     assert run.dead_fraction.estimate[1] == pytest.approx(0.407, abs=0.1)
     assert math.isnan(run.dead_fraction.theory[1])
 
@@ -130,8 +132,8 @@ def test_the_maps_take_pairs(name):
     "pair",
     [
         (np.sign, np.zeros_like),  # a jump
-        (np.tanh, np.ones_like),  # no derivative of it
-        (lambda x: np.sin(1e5 * x), lambda x: 1e5 * np.cos(1e5 * x)),  # too fast
+        (np.tanh, np.ones_like),  # not the derivative of tanh
+        (lambda x: np.sin(1e5 * x), lambda x: 1e5 * np.cos(1e5 * x)),  # too fast for the quadrature
     ],
 )
 def test_theory_is_missing_where_it_cannot_be_computed(pair):
@@ -149,9 +151,9 @@ def _forward():
     return {key: value for key, value in SMALL.items() if key != "backward"}
 
 
-def test_theory_ends_where_a_formula_overflows():
+def test_theory_is_missing_where_a_formula_overflows():
     naive = (lambda x: np.log1p(np.exp(x)), lambda x: 1 / (1 + np.exp(-x)))
-    # log1p(exp(x)) is infinite beyond 709.8; nodes go as far as 13.75 standard deviations.
+    # log1p(exp(x)) is infinite beyond 709.8; the outermost nodes lie at 13.75 standard deviations.
     theory = snstat.ensemble_map(naive, 0.0, np.array([1.0, 30.0, 60.0]) ** 2)[1]
     exact = snstat.ensemble_map("softplus", 0.0, np.array([1.0, 30.0]) ** 2)[1]
     np.testing.assert_allclose(theory[:2], exact, rtol=1e-10)
@@ -184,14 +186,14 @@ def test_a_kink_anywhere_is_found():
         ((1, 2), "two functions (phi, dphi)"),
     ],
 )
-def test_errors_say_what_a_function_did(pair, words):
+def test_errors_say_what_is_wrong_with_the_functions(pair, words):
     with pytest.raises(SnstatError) as caught:
         run_of(pair)
     assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_an_error_while_simulating_is_told(number):
+def test_an_exception_during_simulation_is_reported(number):
     def late(x):
         if x.shape == (24, 8):
             raise RuntimeError("late")
@@ -215,7 +217,7 @@ def test_different_pairs_have_different_names():
     assert resolve(TANH).name.startswith("custom:tanh:")
 
 
-def test_a_saved_run_says_that_it_cannot_be_drawn_again(tmp_path):
+def test_a_saved_run_of_a_pair_cannot_be_simulated_again(tmp_path):
     path = tmp_path / "run.json"
     run = run_of(TANH)
     assert Plan.of(run).stack.activation == run.stack.activation
@@ -227,13 +229,13 @@ def test_a_saved_run_says_that_it_cannot_be_drawn_again(tmp_path):
     for again in (lambda: Plan.of(loaded), lambda: snstat.propagate(loaded.stack.activation)):
         with pytest.raises(InvalidValueError, match="cannot be simulated again from the file"):
             again()
-    # The pair itself has its theory still, and can be compared with the file.
+    # The pair itself still has its theory and can be compared with the file.
     check = snstat.check(TANH, baseline=path, **{k: SMALL[k] for k in ("depth", "width", "trials")})
     assert "SN701" not in [finding.code for finding in check.findings]
     assert run_of(TANH).outlook is not None
 
 
-def test_a_check_takes_a_pair_and_says_what_theory_does_not_know():
+def test_a_check_takes_a_pair_and_notes_missing_theory():
     assert snstat.check(TANH, depth=4, width=64, trials=4).verdict == "stable"
     notes = snstat.check((np.tanh, np.ones_like), depth=3, width=32, trials=4).notes
     assert any("theory does not know" in note for note in notes)

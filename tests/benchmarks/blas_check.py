@@ -1,7 +1,8 @@
-"""Refuses to measure with a BLAS that runs slower code than the processor has.
+"""Refuse to measure with a BLAS that runs slower code than the processor supports.
 
-OPENBLAS_CORETYPE names the code that OpenBLAS runs, and OPENBLAS_L2_SIZE the cache that it
-reckons with; either may slow matrix products several-fold, of snstat and of its peers unequally.
+OPENBLAS_CORETYPE selects the code that OpenBLAS runs, and OPENBLAS_L2_SIZE the cache size that it
+assumes. Either may slow matrix products several-fold, and by different factors for snstat and its
+peers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-# Code of OpenBLAS without AVX2, by the name that it goes by.
+# Architectures whose OpenBLAS code does not use AVX2.
 OLD = frozenset(
     name.lower()
     for name in (
@@ -26,9 +27,9 @@ OLD = frozenset(
 def complaint(
     environment: Mapping[str, str], libraries: Iterable[Mapping[str, object]], flags: str
 ) -> str:
-    """Return why times measured here would be wrong, or nothing.
+    """Return why times measured here would be wrong, or an empty string.
 
-    `libraries` are those of threadpoolctl, `flags` the processor's, as Linux lists them.
+    `libraries` come from threadpoolctl; `flags` are the processor's, as Linux lists them.
     """
     given = [f"{name}={environment[name]}" for name in VARIABLES if name in environment]
     if given:
@@ -43,7 +44,7 @@ def complaint(
 
 
 def here() -> str:
-    """Return what is wrong with the BLAS of this process, or nothing."""
+    """Return what is wrong with the BLAS of this process, or an empty string."""
     import numpy as np
     from scipy.linalg import blas  # noqa: F401  # numpy and scipy each bring a BLAS
     from threadpoolctl import threadpool_info

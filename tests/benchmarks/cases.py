@@ -1,4 +1,4 @@
-"""The table of what is measured, beside whom, and what is to be reached.
+"""What is measured, which peers it is compared with, and which ratios are required.
 
 Networks are SELU with LeCun-normal weights in float32. To measure one row:
 `pytest -m bench tests/benchmarks/test_rows.py -k NAME`.
@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Layers that a peer runs, and how many times faster than it snstat is to be (None: no target).
+# Layers that a peer runs, and the required speed-up of snstat over it (None: no requirement).
 Peer = tuple[int, int | None]
 
 
 @dataclass(frozen=True)
 class Network:
-    """One network: its shape, what is run, and beside which peers.
+    """One network: its shape, what is run and the peers.
 
     `runs` is "forward", "backward" (forward, then gradients) or "propagate" (forward, theory and
-    the record: all that a user waits for). A peer's time is proportional to its layers, so a slow
-    one runs few of them. `of_floor` is how many times the floor snstat may take.
+    the record: a whole call by a user). A peer's time is proportional to its number of layers, so a
+    slow peer runs few. `of_floor` is the largest allowed ratio of snstat's time to the floor.
     """
 
     name: str
@@ -42,7 +42,8 @@ class Network:
 
 @dataclass(frozen=True)
 class Process:
-    """One whole process, and the one that it is compared with; `below` is the ratio to reach."""
+    """A process and the process that it is compared with; `below` bounds the ratio of their
+    times."""
 
     name: str
     program: str
@@ -69,10 +70,10 @@ PROCESSES = (
     Process("help",    "snstat --help",               'python -c "import click"', 3.0),
 )
 # fmt: on
-# Kernels compiled into an empty cache, in seconds.
+# Bound on the seconds to compile the kernels into an empty cache.
 COMPILE_BELOW = 15.0
 COMPILE_ROUNDS = 5
-# Peak memory of the widest network, in arrays of batch × width.
+# Bound on the peak memory of the widest network, in arrays of batch × width.
 MEMORY_WIDTH, MEMORY_BATCH, MEMORY_BELOW = 1_000_000, 64, 3.0
-# Variables that would let thread pools fight; the default run must not notice them.
+# Variables that make thread pools compete for cores; they must not slow the default run.
 THREAD_VARIABLES = {"OMP_NUM_THREADS": "8", "OPENBLAS_NUM_THREADS": "8"}

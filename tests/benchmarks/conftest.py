@@ -1,4 +1,4 @@
-"""What a record of benchmarks says about where it was made."""
+"""Add the machine and the versions to a record of benchmarks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from snstat.engine.simulate import available_cores
 
-# Taken before anything is measured: what other programs do to the machine.
+# The load of other programs, taken before anything is measured.
 LOAD = os.getloadavg()[0]
 
 
 def processor() -> str:
-    """Return the name of the processor as the system gives it."""
+    """Return the name of the processor as the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -26,7 +26,7 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return what is installed of all that decides a time."""
+    """Return the versions of all software that affects a time."""
     found = {"Python": platform.python_version()}
     for name in ("numpy", "scipy", "numba", "torch"):
         try:
@@ -36,7 +36,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-# Optional, because the suite runs without pytest-benchmark too.
+# Optional, because the suite also runs without pytest-benchmark.
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(machine_info):
     machine_info["snstat"] = {

@@ -33,7 +33,7 @@ from snstat.engine.kernels.random import (
     u64,
 )
 
-# Words a piece: 16 KiB, as a row of 4096 weights.
+# Words per piece: 16 KiB, as for a row of 4096 weights.
 PIECE = 2**12
 PIECES = 2**8
 REPEATS = 101
@@ -77,7 +77,7 @@ def splitmix(index, seed):
 
 
 # Numba widens the sum of 32-bit words to 64 bits, and LLVM then halves the number of lanes. That
-# would cost Threefry half its speed, by no fault of its own.
+# alone would halve the speed of Threefry.
 WORDS_TO_WORD = types.uint32(types.uint32, types.uint32)
 
 
@@ -91,7 +91,7 @@ def rotate(typing, x, left):  # noqa: ARG001 - numba reads the signature
     def generate(_context, builder, _signature, arguments):
         x, left = arguments
         right = builder.sub(left.type(32), left)
-        # LLVM makes one instruction of it.
+        # LLVM turns this into one instruction.
         return builder.or_(builder.shl(x, left), builder.lshr(x, right))
 
     return WORDS_TO_WORD, generate
@@ -136,7 +136,8 @@ def threefry_20(index, seed):
 
 
 def filler(block):
-    """Return a kernel that fills `words` (4 n) with the blocks `first`..., laid out as in a row."""
+    """Return a kernel that fills `words` (4 n) with blocks from `first` on, in the layout of a
+    row."""
 
     @compiled
     def fill(words, first, seed):
@@ -155,7 +156,7 @@ def filler(block):
 
 @compiled
 def box_muller(words, values):
-    """Turn `words` (4 n) into as many float32 normals."""
+    """Turn `words` (4 n) into the same number of float32 normals."""
     n = words.size // 4
     for j in range(n):
         values[j], values[n + j] = normal_pair(words[j], words[n + j], f32(1))
@@ -164,7 +165,7 @@ def box_muller(words, values):
 
 
 def counter_based(block) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Return what makes all words, and what makes all normals, of a function of a counter."""
+    """Return two functions that draw all words, and all normals, with a counter-based generator."""
     fill = filler(block)
 
     @compiled
@@ -182,7 +183,10 @@ def counter_based(block) -> tuple[Callable[[], None], Callable[[], None]]:
 
 
 def of_numpy(*, ziggurat: bool) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Return the same of numpy's default generator, its normals by its own method or by ours."""
+    """Return two functions that draw all words, and all normals, with numpy's default generator.
+
+    Normals come from numpy's ziggurat or from the package's Box–Muller.
+    """
     generator, values = np.random.default_rng(1), np.empty(PIECE, np.float32)
 
     def words():
@@ -217,7 +221,7 @@ def measure(repeats: int = REPEATS) -> dict[str, tuple[float, float]]:
         for name, kind in tasks:
             start = time.perf_counter()
             GENERATORS[name][kind]()
-            # The first compiles.
+            # The first repeat compiles.
             if repeat:
                 seconds[name, kind].append(time.perf_counter() - start)
     rate = {task: PIECE * PIECES / statistics.median(seconds[task]) for task in tasks}

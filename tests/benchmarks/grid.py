@@ -1,7 +1,7 @@
-"""snstat beside PyTorch on a grid of shapes: `grid.py PAGE PICTURE`, part of `make bench`.
+"""Compare snstat and PyTorch on a grid of shapes: `grid.py PAGE PICTURE`, part of `make bench`.
 
-Every cell is a whole call of one trial with all statistics on both sides; the programs take turns.
-A peer that would take long runs fewer layers, and times per layer are compared.
+Every cell times a whole call of one trial with all statistics in both programs, which take turns. A
+slow peer runs fewer layers, and times per layer are compared.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ WIDTHS = (16, 64, 256, 1024, 4096)
 BATCHES = (1, 8, 64, 256, 1024)
 ACTIVATIONS = ("selu", "relu", "tanh")
 WAYS = ("forward", "both ways")
-# Layers of a run, and of one whose layers take more than LARGE multiplications.
+# Layers of a run, and of a run whose layers take more than LARGE multiplications.
 DEPTH, FEW, LARGE = 64, 8, 1e9
 ROUNDS = 5
-# Multiplications of a peer's run; a slower one runs fewer layers, at least this many.
+# Multiplications of a peer's run. A slower peer runs fewer layers, but at least LEAST_LAYERS.
 PEER_WORK, LEAST_LAYERS = 2e10, 2
 
 
 class Cell(NamedTuple):
-    """One shape, and how many times as long as snstat PyTorch took, a ratio for each round."""
+    """One shape, and for each round the ratio of PyTorch's time to snstat's."""
 
     activation: str
     way: str

@@ -1,4 +1,5 @@
-"""A small given network, its statistics by definition and its gradients by the chain rule."""
+"""A small network with fixed weights, its statistics by definition and its gradients by the chain
+rule."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ from snstat.results import STATISTICS
 from tests.engine import oracle
 
 WIDTH, BATCH, LAYERS = 48, 7, 4
-# Sums of WIDTH products, then of as many squares, each rounding by eps of its size.
+# Sums of WIDTH products, then of as many squares; each rounds by eps of its size.
 TOLERANCE = 8 * WIDTH * float(np.finfo(np.float32).eps)
 
 
 class Network:
-    """Inputs and weights in float32, as a peer takes them."""
+    """Inputs and weights in float32, in the form that a peer takes."""
 
     def __init__(self) -> None:
         random = np.random.default_rng(5)
@@ -25,7 +26,7 @@ class Network:
         self._weights = random.normal(0.02, WIDTH**-0.5, (LAYERS, WIDTH, WIDTH)).astype(np.float32)
 
     def weights(self, layer):
-        """Return the weights (fan_in, fan_out) of layer 1.."""
+        """Return the weights (fan_in, fan_out) of a layer; the first is 1."""
         return self._weights[layer - 1]
 
 
@@ -33,7 +34,7 @@ NETWORK = Network()
 
 
 def states():
-    """Return pre-activations and activations of layers 1.. in float64."""
+    """Return pre-activations and activations of layers 1 to the last, in float64."""
     x = NETWORK.inputs.astype(np.float64)
     found = []
     for layer in range(1, LAYERS + 1):
@@ -44,7 +45,7 @@ def states():
 
 
 def assert_statistics(rows):
-    """Compare a peer's statistics of layers 1.. with their definitions."""
+    """Compare a peer's statistics of layers 1 to the last with their definitions."""
     assert rows.shape == (LAYERS, len(STATISTICS))
     for row, (_, x) in zip(rows, states(), strict=True):
         expected = oracle.statistics(x, 0.0)
@@ -55,7 +56,7 @@ def assert_statistics(rows):
 
 
 def assert_gradients(gradients):
-    """Compare a peer's squared gradients of layers 0.. with the chain rule's."""
+    """Compare a peer's squared gradients of layers 0 to the last with the chain rule."""
     h = NETWORK.read_out.astype(np.float64)
     squares = []
     for layer in range(LAYERS, 0, -1):

@@ -1,8 +1,8 @@
-"""The loop over depth that a competent user of numpy writes: SELU, LeCun-normal weights, float32.
+"""The loop over depth as a competent numpy user writes it: SELU, LeCun-normal weights, float32.
 
-Each function returns a program that carries one batch through a number of layers and gives the
-contract's statistics of layers 1.. in the order of `snstat.results.STATISTICS`. Buffers and inputs
-are made beforehand, which favours the peer.
+Each function returns a program that propagates one batch through a number of layers and returns the
+contract's statistics of layers 1 to the last, in the order of `snstat.results.STATISTICS`. Buffers
+and inputs are made beforehand, which favours the peer.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import math
 import numpy as np
 
 ALPHA, LAMBDA = 1.6732632423543772, 1.0507009873554805
-# No stretch of SELU is flat. A unit is dead where the activation is, for every sample.
+# SELU has no flat part. A unit is dead where the activation is flat for every sample.
 FLAT_BELOW = -math.inf
 
 
 def selu_(z):
-    """Replace z by SELU of it."""
+    """Replace z by SELU(z) in place."""
     negative = np.minimum(z, 0)
     np.expm1(negative, out=negative)
     negative *= ALPHA
@@ -28,7 +28,7 @@ def selu_(z):
 
 
 def statistics(x, highest, flat_below=FLAT_BELOW):
-    """Measure x (batch, width); `highest` (width,) is each unit's largest pre-activation."""
+    """Measure x (batch, width); `highest` (width,) is the largest pre-activation of each unit."""
     x = x.astype(np.float64)
     batch, size = len(x), x.size
     samples, units = x.mean(axis=1), x.mean(axis=0)
@@ -41,7 +41,7 @@ def statistics(x, highest, flat_below=FLAT_BELOW):
         mean,
         variance,
         variance + mean * mean,
-        # The variance of all values is that within groups and that between their means.
+        # The total variance is the variance within groups plus that between their means.
         variance - units.var(),
         variance - samples.var(),
         (directions @ directions - batch) / (batch * (batch - 1)),
@@ -53,7 +53,7 @@ def statistics(x, highest, flat_below=FLAT_BELOW):
 def forward(width, batch, *, inputs=None, weights=None):
     """Make a forward pass: `run(layers)` returns (layers, statistics).
 
-    `inputs` (batch, width) and `weights(layer)` (fan_in, fan_out) stand in for drawn ones.
+    `inputs` (batch, width) and `weights(layer)` (fan_in, fan_out) replace random ones.
     """
     random = np.random.default_rng(0)
     source = random.standard_normal((batch, width), np.float32) if inputs is None else inputs
@@ -82,10 +82,11 @@ def forward(width, batch, *, inputs=None, weights=None):
 
 
 def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None):
-    """Make a forward and a backward pass: `run()` returns (layers, statistics) and the squared
-    gradients (layers + 1,) of layer outputs over that of the last.
+    """Make a forward and a backward pass.
 
-    L is the sum of the last layer times a random `read_out` (batch, width).
+    `run()` returns (layers, statistics) and the squared gradients (layers + 1,) with respect to the
+    layer outputs, relative to the last. L is the sum of the last layer times a random `read_out`
+    (batch, width).
     """
     random = np.random.default_rng(0)
     source = random.standard_normal((batch, width), np.float32) if inputs is None else inputs

@@ -1,8 +1,8 @@
-"""The loop over depth that a competent user of PyTorch writes: SELU, LeCun-normal weights, float32.
+"""The loop over depth as a competent PyTorch user writes it: SELU, LeCun-normal weights, float32.
 
-Each function returns a program that carries one batch through a number of layers and gives the
-contract's statistics of layers 1.. in the order of `snstat.results.STATISTICS`. Buffers and inputs
-are made beforehand, which favours the peer.
+Each function returns a program that propagates one batch through a number of layers and returns the
+contract's statistics of layers 1 to the last, in the order of `snstat.results.STATISTICS`. Buffers
+and inputs are made beforehand, which favours the peer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch.nn import functional
 
-# A unit is dead where the activation is flat for every sample: below 0 for ReLU, else nowhere.
+# A unit is dead where the activation is flat for every sample: below 0 for ReLU, never for others.
 FLAT_BELOW = -math.inf
 IN_PLACE = {
     "selu": partial(functional.selu, inplace=True),
@@ -26,10 +26,10 @@ FLAT = {"relu": 0.0}
 
 @torch.no_grad()
 def statistics(x, highest, flat_below=FLAT_BELOW):
-    """Measure x (batch, width); `highest` (width,) is each unit's largest pre-activation.
+    """Measure x (batch, width); `highest` (width,) is the largest pre-activation of each unit.
 
-    PyTorch adds pairwise, so that sums of float32 are good to some units of its precision; float64
-    would double the time of every one.
+    PyTorch sums pairwise, so that float32 sums are accurate to a few units of its precision. Sums
+    in float64 would take twice as long.
     """
     batch, width = x.shape
     samples, units = x.mean(1), x.mean(0)
@@ -38,13 +38,13 @@ def statistics(x, highest, flat_below=FLAT_BELOW):
     squares = (x - mean).square_()
     variance = squares.mean().item()
     flat = squares.view(-1)
-    # One sample has no pair.
+    # A single sample has no pair.
     pairs = batch * (batch - 1) or math.nan
     return (
         mean,
         variance,
         variance + mean * mean,
-        # The variance of all values is that within groups and that between their means.
+        # The total variance is the variance within groups plus that between their means.
         variance - units.var(correction=0).item(),
         variance - samples.var(correction=0).item(),
         (torch.dot(directions, directions).item() - batch) / pairs,
@@ -56,7 +56,7 @@ def statistics(x, highest, flat_below=FLAT_BELOW):
 def forward(width, batch, *, inputs=None, weights=None, activation="selu"):
     """Make a forward pass: `run(layers)` returns (layers, statistics).
 
-    `inputs` (batch, width) and `weights(layer)` (fan_in, fan_out) stand in for drawn ones.
+    `inputs` (batch, width) and `weights(layer)` (fan_in, fan_out) replace random ones.
     """
     source = torch.randn(batch, width) if inputs is None else inputs
     buffer = torch.zeros(width, width)
@@ -84,16 +84,17 @@ def forward(width, batch, *, inputs=None, weights=None, activation="selu"):
 
 
 def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None, activation="selu"):
-    """Make a forward pass and one of autograd: `run()` returns (layers, statistics) and the
-    squared gradients (layers + 1,) of layer outputs over that of the last.
+    """Make a forward pass and a backward pass by autograd.
 
-    L is the sum of the last layer times a random `read_out` (batch, width).
+    `run()` returns (layers, statistics) and the squared gradients (layers + 1,) with respect to the
+    layer outputs, relative to the last. L is the sum of the last layer times a random `read_out`
+    (batch, width).
     """
     source = torch.randn(batch, width) if inputs is None else inputs.clone()
     source.requires_grad_()
     out = torch.randn(batch, width) if read_out is None else read_out
     scale = 1 / math.sqrt(width)
-    # Tensors of their own: autograd refuses one whose base was written to since.
+    # Separate tensors, because autograd refuses a view whose base was written to since.
     kept = [torch.zeros(width, width) for _ in range(layers)]
 
     def draw(layer):
@@ -116,7 +117,7 @@ def backward(width, batch, layers, *, inputs=None, weights=None, read_out=None, 
             x = apply(z)
             x.register_hook(note)
             rows.append(statistics(x.detach(), z.detach().amax(0), flat_below))
-        # The gradient of L with respect to the last layer is the read-out itself.
+        # The gradient of L with respect to the last layer is the read-out.
         x.backward(out)
         note(source.grad)
         gradient = torch.tensor(squares[::-1], dtype=torch.float64).numpy()

@@ -1,4 +1,4 @@
-"""Whole processes: what a user waits for at the prompt, and what needs a process of its own."""
+"""Measurements of whole processes: commands as users run them, and peak memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.benchmarks.cases import THREAD_VARIABLES
 
-# Peak memory in bytes that a wide network adds to a small one's, which has loaded all kernels.
+# Peak memory in bytes of a wide network beyond that of a small one, which has loaded all kernels.
 MEMORY = """
 import resource, sys
 from snstat.experiment.inputs import DrawnInputs
@@ -27,7 +27,7 @@ small = peak(256, int(sys.argv[2]))
 unit = 1 if sys.platform == "darwin" else 1024
 print((peak(int(sys.argv[1]), int(sys.argv[2])) - small) * unit)
 """
-# Seconds of the default run once its kernels are loaded, the median of five.
+# Seconds of the default run with its kernels loaded, the median of five.
 DEFAULT_RUN = """
 import statistics, time
 import snstat
@@ -41,14 +41,14 @@ print(statistics.median(run() for _ in range(5)))
 
 
 def call(program: str, **variables: str) -> str:
-    """Run a command line of snstat or python, those of this environment; return what it prints."""
+    """Run a command line of this environment's snstat or python; return its output."""
     name, *arguments = shlex.split(program)
     command = sys.executable if name == "python" else str(Path(sys.executable).with_name(name))
     return output([command, *arguments], **variables)
 
 
 def output(command: Sequence[str], **variables: str) -> str:
-    """Run a command with these variables more; return what it prints."""
+    """Run a command with these variables added to the environment; return its output."""
     environment = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES} | variables
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=True, timeout=600
@@ -56,20 +56,20 @@ def output(command: Sequence[str], **variables: str) -> str:
 
 
 def compile_kernels() -> None:
-    """Run a short network with nothing compiled yet."""
+    """Run a short network with an empty kernel cache."""
     with tempfile.TemporaryDirectory() as cache:
         call("snstat propagate --depth 1", NUMBA_CACHE_DIR=cache)
 
 
 def arrays_at_peak(width: int, batch: int) -> float:
     """Return the peak memory of a network in float32 arrays of batch × width."""
-    # Linux counts the memory of the process that starts another as the other's own peak; the shell
-    # in between is small, and the command after it keeps it from becoming that process itself.
+    # Linux counts the peak memory of the parent process as the child's own. The shell in between is
+    # small, and its second command keeps it from replacing itself by the child.
     between = ["sh", "-c", '"$@"; exit $?', "sh"]
     grown = output([*between, sys.executable, "-c", MEMORY, str(width), str(batch)])
     return int(grown) / (4 * width * batch)
 
 
 def default_run(**variables: str) -> float:
-    """Return the seconds of the default run under these variables."""
+    """Return the seconds of the default run with these environment variables."""
     return float(output([sys.executable, "-c", DEFAULT_RUN], **variables))

@@ -1,21 +1,21 @@
-"""Timing things in turn, so that whatever the machine does to one it does to the others."""
+"""Time programs in turn, so that all meet the same disturbances of the machine."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 
-# Idle threads of OpenBLAS and OpenMP spin for some 25 ms before they sleep; until then they would
-# take a core from whoever comes next.
+# Idle threads of OpenBLAS and OpenMP spin for some 25 ms before they sleep, and would take a core
+# from the next program.
 PAUSE_SECONDS = 0.1
 
 
 def measure(
     benchmark, ours: Callable[[], object], others: Mapping[str, Callable[[], float]], rounds: int
 ) -> None:
-    """Time `ours`, warm already, with pytest-benchmark, and before each of its rounds every other.
+    """Time `ours`, already warm, with pytest-benchmark, and every other program before each round.
 
-    `others` return seconds; they are kept in the benchmark's `extra_info["seconds"]`.
+    `others` return seconds, which are kept in the benchmark's `extra_info["seconds"]`.
     """
     seconds: dict[str, list[float]] = {name: [] for name in others}
 
@@ -30,7 +30,8 @@ def measure(
 
 
 def timed(program: Callable[[], object], share: float = 1.0) -> Callable[[], float]:
-    """Return what times `program`, which does this share of the work, as if it did all."""
+    """Return a function that times `program`, which does this share of the work, and scales to all
+    of it."""
 
     def run() -> float:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Writes what pytest-benchmark recorded as markdown: `table.py RECORD PAGE`."""
+"""Write a record of pytest-benchmark as markdown: `table.py RECORD PAGE`."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def seconds(value: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return a positive number to three digits, whole from 100 on."""
+    """Return a positive number to three digits, or as a whole number from 100 on."""
     decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
     return f"{value:,.{decimals}f}"
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> str:
-    """Return the median of the ratios within each round, with the lowest and the highest."""
+    """Return the median, lowest and highest of the ratios within each round."""
     ratios = [a / b for a, b in zip(over, under, strict=True)]
     return f"{number(middle(over, under))} ({number(min(ratios))}–{number(max(ratios))})"
 
@@ -62,7 +62,7 @@ def middle(over: Sequence[float], under: Sequence[float]) -> float:
 
 
 def named(table: Sequence[Row], name: str) -> Row:
-    """Return the row of that name."""
+    """Return the row with this name."""
     return next(row for row in table if row.name == name)
 
 
@@ -77,7 +77,7 @@ def head(names: Sequence[str]) -> list[str]:
 
 
 def work(network: Network) -> str:
-    """Say what a network is."""
+    """Describe what a network runs."""
     shape = f"width {network.width:,}, batch {network.batch}, {network.depth:,} layers"
     extras = [RUNS[network.runs]]
     if network.trials > 1:
@@ -109,7 +109,7 @@ def network_lines(record: dict[str, Any]) -> Iterator[str]:
 
 
 def process_line(record: dict[str, Any]) -> str:
-    """Return the line of a process, or of another thing measured in one of its own."""
+    """Return the line of a process or of another measurement that needs its own process."""
     extra, ours = record["extra_info"], record["stats"]["data"]
     own = seconds(statistics.median(ours))
     if "process" in extra:
@@ -139,7 +139,7 @@ def process_line(record: dict[str, Any]) -> str:
 
 
 def machine(record: dict[str, Any]) -> str:
-    """Return the sentence that says where and when."""
+    """Return the sentence that states machine, versions and date."""
     found = record["machine_info"]["snstat"]
     versions = ", ".join(f"{name} {value}" for name, value in found["versions"].items())
     where = f"{found['processor']}, {found['cores']} cores, load {found['load']:.1f} at the start"
@@ -147,7 +147,7 @@ def machine(record: dict[str, Any]) -> str:
 
 
 def write(record: dict[str, Any], page: Path) -> None:
-    """Write the page."""
+    """Write the page of both tables."""
     networks = [r for r in record["benchmarks"] if "network" in r["extra_info"]]
     others = [r for r in record["benchmarks"] if "network" not in r["extra_info"]]
     rows = [row for r in networks for row in network_lines(r)]

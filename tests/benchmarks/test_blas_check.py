@@ -1,4 +1,4 @@
-"""A crippled BLAS is named before anything is measured."""
+"""A slow BLAS is reported before anything is measured."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OLD = {"architecture": "Nehalem", "filepath": "libopenblas.so"}
         ({}, {"filepath": "libgomp.so"}, "flags : avx2", ""),
     ],
 )
-def test_what_is_wrong_is_named(environment, library, flags, words):
+def test_the_complaint_names_the_cause(environment, library, flags, words):
     found = complaint(environment, [library], flags)
     assert words in found
     assert bool(found) == bool(words)

@@ -1,4 +1,5 @@
-"""The generators that are compared are what they are called."""
+"""The compared generators give the published outputs of the algorithms that they are named
+after."""
 
 from __future__ import annotations
 
@@ -8,11 +9,11 @@ from numba import config
 
 from tests.benchmarks import generators
 
-# The 32-bit arithmetic of Threefry exists compiled only.
+# Threefry's 32-bit arithmetic is right only when compiled.
 pytestmark = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="measures compiled code")
 
 
-# Random123's known answers for counter and key 0; the first outputs of splitmix64 of seed 0.
+# Random123's known answers for counter 0 and key 0; the first outputs of splitmix64 with seed 0.
 @pytest.mark.parametrize(
     ("block", "answer"),
     [

@@ -1,4 +1,4 @@
-"""The numpy peer measures what snstat measures, on the weights it is given."""
+"""The numpy peer measures the statistics of snstat on given weights."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_gradients_equal_the_chain_rule():
     assert_gradients(gradients)
 
 
-def test_dead_units_are_those_whose_every_sample_is_flat():
+def test_dead_units_are_flat_for_every_sample():
     z = np.array([[-1.0, -2.0, 3.0, -1.0], [2.0, -1.0, 1.0, -5.0]], np.float32)
     measured = peers_numpy.statistics(np.maximum(z, 0) + 1, z.max(axis=0), flat_below=0.0)
     assert measured[STATISTICS.index("dead_fraction")] == 0.5
@@ -55,6 +55,6 @@ def test_drawn_weights_have_variance_one_over_width(passes):
         rows = peers_numpy.forward(width, batch)(layers)
     else:
         rows, _ = peers_numpy.backward(width, batch, layers)()
-    # Its variance per layer and sample is about κ/width, κ = E φ⁴/(E φ²)² − 1 ≈ 2.2; samples share
-    # the weights but not the activations. Three layers and five standard errors: 0.2.
+    # The variance per layer and sample is about κ/width, κ = E φ⁴/(E φ²)² − 1 ≈ 2.2. Samples share
+    # the weights but not the activations. Three layers and five standard errors give 0.2.
     np.testing.assert_allclose(rows[:, STATISTICS.index("second_moment")], 1.0, atol=0.2)

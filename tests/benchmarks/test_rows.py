@@ -1,4 +1,4 @@
-"""One benchmark for each row of the table: `make bench` runs them, and nothing asserts a time.
+"""One benchmark for each row of the table, run by `make bench`. No time is asserted.
 
 pytest-benchmark times snstat; peers and floor take their turns in the set-up of every round.
 """
@@ -28,7 +28,7 @@ if find_spec("torch"):
 
 
 def of_snstat(network, depth):
-    """Return what a user of snstat runs."""
+    """Return the call that a user of snstat makes."""
     if network.runs == "propagate":
         return partial(
             snstat.propagate,
@@ -50,7 +50,7 @@ def of_snstat(network, depth):
 
 
 def of_peer(module, network, layers):
-    """Return what times the same network in a peer, as if it ran all its layers."""
+    """Return a function that times a peer on the same network, scaled to all layers."""
     share = layers / (network.depth * network.trials)
     if network.runs == "backward":
         return timed(module.backward(network.width, network.batch, layers), share)
@@ -74,7 +74,7 @@ def test_network(benchmark, network):
     if network.sampler == "matrix-free":
         others["floor"] = of_floor(network)
     benchmark.extra_info["network"] = network.name
-    # A short run loads the kernels and whatever else is loaded once.
+    # A short run loads the kernels and everything else that is loaded once.
     of_snstat(network, 2)()
     measure(benchmark, of_snstat(network, network.depth), others, network.rounds)
 
@@ -93,13 +93,13 @@ def test_first_compile(benchmark):
 
 
 def test_thread_variables(benchmark):
-    """The default run where variables invite thread pools to fight, and where none is set."""
+    """The default run with variables that make thread pools compete, and with none set."""
     seconds = []
 
     def run():
         seconds.append([processes.default_run(**cases.THREAD_VARIABLES), processes.default_run()])
 
-    # The processes time themselves, without their start.
+    # The processes time themselves, without their start-up.
     benchmark.pedantic(run, rounds=5)
     benchmark.extra_info["pairs"] = seconds
 

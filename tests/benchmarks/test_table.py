@@ -1,4 +1,4 @@
-"""The table says what the record holds."""
+"""The tables show the content of the record."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_gradients_equal_the_chain_rule():
         assert_gradients(gradients)
 
 
-def test_dead_units_are_those_whose_every_sample_is_flat():
+def test_dead_units_are_flat_for_every_sample():
     z = torch.tensor([[-1.0, -2.0, 3.0, -1.0], [2.0, -1.0, 1.0, -5.0]])
     measured = peers_torch.statistics(z.relu() + 1, z.amax(0), flat_below=0.0)
     assert measured[STATISTICS.index("dead_fraction")] == 0.5
