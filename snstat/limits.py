@@ -1,4 +1,4 @@
-"""The memory of this machine, and a check that work fits into it."""
+"""What is refused because it is too large: numbers, and work beyond the memory of this machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ import math
 import os
 
 from snstat.errors import InvalidValueError
+
+MAX_DEPTH = 10**9
+MAX_WIDTH = 2**28
+MAX_BATCH = 2**28
+MAX_TRIALS = 10**7
+MAX_THREADS = 4096
+MAX_SEED = 2**64 - 1
+# Squares of gains and standard deviations must stay finite.
+MAX_SCALE = 1e100
 
 
 def physical_memory() -> float:

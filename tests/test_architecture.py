@@ -24,14 +24,13 @@ PACKAGE = Path(__file__).parents[1] / "snstat"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # What every room may import.
-COMMON = {"errors", "limits", "names", "results", "values"}
+COMMON = {"errors", "limits", "results", "values"}
 # Room of snstat -> the rooms that it may import.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "results": set(),
     "limits": {"errors"},
-    "names": {"errors"},
-    "values": {"errors"},
+    "values": {"errors", "limits"},
     "activation": COMMON,
     "gaussian": COMMON | {"activation"},
     "network": COMMON | {"activation", "gaussian"},

@@ -14,8 +14,8 @@ from snstat.activation.pair import NAME, Pair, PairName, of_name, of_pair
 from snstat.activation.sine import sine_with
 from snstat.activation.table import ACTIVATIONS, elu_with, leaky_relu_with
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.names import ACTIVATION_ALIASES, known
 from snstat.values import real
+from snstat.values.names import ACTIVATION_ALIASES, known
 
 # Separates the name of an activation from its parameter.
 PARAMETER_MARK = ":"

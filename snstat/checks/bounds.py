@@ -7,9 +7,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from snstat.errors import InvalidValueError
-from snstat.names import known
-from snstat.network.stack import MAX_SCALE, integer, number
-from snstat.network.widths import MAX_DEPTH
+from snstat.limits import MAX_DEPTH, MAX_SCALE
+from snstat.values import integer, known, number
 
 NUMBER_FORMATS = ("float16", "bfloat16", "float32")
 # Decades of a squared gradient beyond these are beyond a float64.

@@ -22,10 +22,11 @@ from snstat.cli.options import (
 )
 from snstat.cli.output import STDOUT, render, text_output, wrote
 from snstat.cli.parameters import Name
-from snstat.network.stack import DEFAULT_DEPTH, integer
-from snstat.network.widths import MAX_DEPTH
+from snstat.limits import MAX_DEPTH
+from snstat.network.stack import DEFAULT_DEPTH
 from snstat.report.selection import LayerSelection, parse_layers
 from snstat.results import FixedPointReport, TheoremResult
+from snstat.values import integer
 
 EXAMPLES = """\b
 Examples:

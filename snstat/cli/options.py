@@ -13,9 +13,9 @@ from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
 from snstat.cli.parameters import ActivationName, File, Layers, Name, Real, Several, Whole, Widths
 from snstat.experiment.plan import DTYPES, SAMPLERS
-from snstat.names import ACTIVATION_ALIASES, INIT_ALIASES
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import DEFAULT_DEPTH, DEFAULT_WIDTH
+from snstat.values.names import ACTIVATION_ALIASES, INIT_ALIASES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]

@@ -10,9 +10,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from snstat.activation import resolve
-from snstat.names import known
 from snstat.network.widths import parse_widths, write_widths
-from snstat.values import real, whole
+from snstat.values import known, real, whole
 
 
 def keyword(parameter: click.Parameter | None) -> str:

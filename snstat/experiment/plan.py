@@ -14,10 +14,9 @@ import numpy.typing as npt
 
 from snstat.errors import InvalidValueError
 from snstat.experiment.background import aside
-from snstat.limits import require_memory
-from snstat.names import known
+from snstat.limits import MAX_BATCH, MAX_SCALE, MAX_SEED, MAX_THREADS, MAX_TRIALS, require_memory
 from snstat.network.description import settings_of, summary_of
-from snstat.network.stack import MAX_SCALE, Stack, integer, number
+from snstat.network.stack import Stack
 from snstat.results import (
     GRADIENT,
     MEASURED,
@@ -30,6 +29,7 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
+from snstat.values import integer, known, number
 
 if TYPE_CHECKING:
     from snstat.activation import Pair
@@ -39,10 +39,6 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "float64")
 SAMPLERS = ("auto", "dense", "matrix-free")
-MAX_BATCH = 2**28
-MAX_TRIALS = 10**7
-MAX_SEED = 2**64 - 1
-MAX_THREADS = 4096
 LESS = "use a smaller --width, --batch, --trials, --threads or --depth"
 
 

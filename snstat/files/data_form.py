@@ -7,8 +7,8 @@ from typing import Any
 
 from snstat.errors import quoted
 from snstat.files.form import FormError, entries_of, entry_of, list_of, number_of
-from snstat.network.stack import integer, number
 from snstat.results import DataSummary, NormClasses
+from snstat.values import integer, number
 
 # More classes than any version writes.
 MOST_CLASSES = 256

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from snstat.errors import quoted
-from snstat.network.stack import number
+from snstat.values import number
 
 
 class FormError(ValueError):

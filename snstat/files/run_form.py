@@ -16,11 +16,10 @@ from snstat.files.data_form import parse_data
 from snstat.files.form import FormError, entries_of, entry_of, list_of, number_of
 from snstat.files.run_bounds import require_possible
 from snstat.files.trials_form import with_trials
-from snstat.names import known
+from snstat.limits import MAX_DEPTH, MAX_SCALE, MAX_WIDTH
 from snstat.network.description import SETTINGS, summary_of
 from snstat.network.initialisers import INITIALISERS
-from snstat.network.stack import MAX_SCALE, Stack, integer, number
-from snstat.network.widths import MAX_DEPTH, MAX_WIDTH
+from snstat.network.stack import Stack
 from snstat.results import (
     ALSO_MEASURED,
     GRADIENT,
@@ -32,6 +31,7 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
+from snstat.values import integer, known, number
 
 # No path is longer on any system.
 LONGEST_PATH = 4096

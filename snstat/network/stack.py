@@ -8,18 +8,15 @@ activation unless `widths` or `last` is given. The cost does not grow with layer
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from snstat.activation import Pair, resolve
 from snstat.errors import InvalidValueError
-from snstat.names import INIT_ALIASES, known
+from snstat.limits import MAX_DEPTH, MAX_SCALE, MAX_WIDTH
 from snstat.network.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
 from snstat.network.widths import (
-    MAX_DEPTH,
-    MAX_WIDTH,
     Runs,
     end_of_run,
     joined,
@@ -28,9 +25,8 @@ from snstat.network.widths import (
     width_at,
     write_widths,
 )
-
-# Squares of gains and standard deviations must stay finite.
-MAX_SCALE = 1e100
+from snstat.values import integer, known, number
+from snstat.values.names import INIT_ALIASES
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,29 +281,3 @@ class Stack:
     def hidden_bias_std(self) -> float:
         """Standard deviation of the biases of the square layers."""
         return self.square.bias_std
-
-
-def integer(name: str, value: object, low: int, high: int) -> int:
-    """Return `value` as an int within [low, high]; raise InvalidValueError otherwise."""
-    bound = f"a whole number from {low} to {high}"
-    try:
-        result = operator.index(value)  # type: ignore[arg-type]  # a TypeError is the answer here
-    except TypeError:
-        raise InvalidValueError(name, value, bound) from None
-    if isinstance(value, bool) or not low <= result <= high:
-        raise InvalidValueError(name, value, bound)
-    return result
-
-
-def number(name: str, value: object, low: float = -math.inf, high: float = math.inf) -> float:
-    """Return `value` as a finite float within [low, high]; raise InvalidValueError otherwise."""
-    bound = "a finite number"
-    if low > -math.inf:
-        bound += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
-    try:
-        result = float(value)  # type: ignore[arg-type]  # float() raises for what is not a number
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidValueError(name, value, bound) from None
-    if not (math.isfinite(result) and low <= result <= high):
-        raise InvalidValueError(name, value, bound)
-    return result

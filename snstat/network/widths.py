@@ -15,12 +15,11 @@ from itertools import accumulate, groupby
 import numpy as np
 
 from snstat.errors import InvalidValueError, quoted
+from snstat.limits import MAX_DEPTH, MAX_WIDTH
 from snstat.values import whole
 
 Runs = tuple[tuple[int, int], ...]
 
-MAX_WIDTH = 2**28
-MAX_DEPTH = 10**9
 # Theory and simulation take one step or more for each run.
 MAX_RUNS = 10_000
 FORM = "units of the input and of each layer, such as 784,512*3,10"

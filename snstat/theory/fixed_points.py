@@ -11,14 +11,15 @@ import numpy as np
 from snstat.activation import ALPHA, LAMBDA, Activation, Pair, resolve, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.gaussian.quadrature import FloatArray
+from snstat.limits import MAX_SCALE
 from snstat.network.initialisers import INITIALISERS
-from snstat.network.stack import MAX_SCALE, integer, number
 from snstat.results import FixedPoint, FixedPointReport
 from snstat.theory.ensemble import EnsembleSearch, find_ensemble
 from snstat.theory.maps import ensemble_moments, unit_moments
 from snstat.theory.solve import solve_selu
 from snstat.theory.theorems import theorem_domain
 from snstat.theory.unit import UnitSearch, find_unit
+from snstat.values import integer, number
 
 MAPS = ("ensemble", "unit")
 # The largest depth of a trajectory, which holds two numbers a layer.

@@ -10,8 +10,8 @@ from snstat.activation import Activation, Asymptote, resolve
 from snstat.errors import InvalidValueError, NoSolutionError
 from snstat.gaussian.expectations import moments, second_moment
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.stack import number
 from snstat.theory.maps import require_bounded
+from snstat.values import number
 
 
 def _dip(x: FloatArray) -> FloatArray:

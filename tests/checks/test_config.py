@@ -530,7 +530,7 @@ def test_located():
 
 
 def test_integers_are_bounded_by_the_largest_seed():
-    from snstat.experiment.plan import MAX_SEED
+    from snstat.limits import MAX_SEED
 
     assert MAX_INTEGER == MAX_SEED
 
