@@ -1,4 +1,5 @@
-"""Cases for the tests of rules: stacks that were never run, and the plain loops beside them."""
+"""Stacks for the tests of rules, without a simulation, and the plain loops that they are compared
+with."""
 
 from __future__ import annotations
 
@@ -14,13 +15,13 @@ from snstat.checks.rules import CODES
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 
-# Halfway between, so that a kink or a jump at 0 costs an error of second order in the step only.
+# Midpoints, so that a kink or a jump at 0 causes an error of second order in the step only.
 NODES = 2e-3 * (np.arange(-6000, 6000) + 0.5)
 WEIGHTS = np.exp(-0.5 * NODES * NODES) / np.exp(-0.5 * NODES * NODES).sum()
 
 
 def case(activation, depth=64, *, batch=64, mean=0.0, std=1.0, bounds=None, **stack):
-    """Return the case of a stack with drawn inputs."""
+    """Return the case of a stack with random inputs."""
     built = Stack.build(activation, depth, **stack)
     inputs = DrawnInputs("normal", built.width, batch, mean, std)
     return Case(built, batch, inputs.moments(), Bounds.build(**(bounds or {})))
@@ -50,7 +51,7 @@ JUDGEMENTS = [
         {"SN101", "SN104", "SN201", "SN301", "SN601"},
     ),
     ("identity", 64, {}, "stable", set()),
-    # Exactly half of its units are dead to a single sample, which is not more than half.
+    # Exactly half of the units are dead for a single sample, which is not more than half.
     ("relu", 8, {"batch": 1}, "stable", set()),
 ]
 

@@ -1,4 +1,4 @@
-"""Runs made of numbers, for the tests of comparisons: no network is simulated."""
+"""Runs made of random numbers for the tests of comparisons; no network is simulated."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ TYPICAL = {
 
 
 def sampled(random, layers=20, trials=8, spread=0.01, scale=None, finite=None, seed=0):
-    """Return a run whose estimates are means over `trials` normal values of relative standard
-    deviation `spread` about typical ones, times `scale` (name -> factors (layers,))."""
+    """Return a run whose estimates are means over `trials` normal values.
+
+    The values have the relative standard deviation `spread` around typical ones, times `scale`
+    (name -> factors (layers,)).
+    """
     statistics = {}
     for name in STATISTICS:
         centre = TYPICAL[name] * np.ones(layers) * (scale or {}).get(name, 1.0)

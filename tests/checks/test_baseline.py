@@ -1,4 +1,4 @@
-"""Comparisons with a baseline: against scipy's Welch test, and against chance itself."""
+"""Comparisons with a baseline, against scipy's Welch test and against exact probabilities."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def both(random, trials, others, spread=3.0):
 
 
 @pytest.mark.parametrize("trials", [2, 3, 8, 40])
-def test_welch_is_scipys(random, trials):
+def test_welch_equals_scipy(random, trials):
     ours, scipys = both(random, trials, trials)
     assert ours == pytest.approx(scipys, rel=1e-9)
 
@@ -55,7 +55,7 @@ def test_welch_is_scipys(random, trials):
 def test_unequal_trials_are_judged_with_fewer_degrees_of_freedom(random, trials, others):
     ours, scipys = both(random, trials, others)
     assert (ours >= scipys * (1.0 - 1e-9)).all()
-    # P(|t| > t*) of equal normal variances, averaged over what the standard errors happen to be.
+    # P(|t| > t*) for equal normal variances, averaged over the distribution of the standard errors.
     level, draws = 1e-5, 200_000
     errors = [
         np.sqrt(random.chisquare(count - 1, draws) / (count - 1) / count)
@@ -75,12 +75,12 @@ def test_welch_of_tiny_and_huge_errors_keeps_its_precision():
     assert tiny == pytest.approx(welch(np.array([3.0]), np.array([1.0]), np.array([1.0]), 8, 8))
 
 
-def test_two_runs_of_one_stack_are_rarely_told_apart(random):
+def test_two_runs_of_one_stack_rarely_differ(random):
     repetitions = 400
     alarms = sum(
         compare(sampled(random), sampled(random), 0.0) is not None for _ in range(repetitions)
     )
-    # Independent layers and statistics: Bonferroni's bound is nearly met.
+    # Layers and statistics are independent, so that Bonferroni's bound is nearly reached.
     assert alarms <= binom.ppf(1.0 - 1e-6, repetitions, FALSE_ALARM)
 
 
@@ -94,7 +94,7 @@ def test_a_change_is_found_where_it_begins(random):
     assert "+2" in broken.text or "+19" in broken.text
 
 
-def test_what_is_certain_but_small_is_no_change(random):
+def test_a_significant_difference_below_the_minimal_effect_is_ignored(random):
     scale = {"variance": 1.005 * np.ones(20)}
     run = sampled(random, spread=1e-5, scale=scale)
     baseline = sampled(random, spread=1e-5)
@@ -102,16 +102,16 @@ def test_what_is_certain_but_small_is_no_change(random):
     assert compare(run, baseline, 0.001) is not None
 
 
-def test_the_mean_is_measured_by_its_root_mean_square(random):
+def test_a_change_of_the_mean_is_relative_to_the_root_mean_square(random):
     run, baseline = sampled(random, spread=1e-6), sampled(random, spread=1e-6)
     moved = run.statistics["mean"].estimate + 0.008
-    # A hundredth of the root mean square, a twelfth of the mean.
+    # A hundredth of the root mean square is a twelfth of the mean.
     assert compare(with_statistic(run, "mean", estimate=moved), baseline, MIN_EFFECT) is None
     moved += 0.01
     assert compare(with_statistic(run, "mean", estimate=moved), baseline, MIN_EFFECT) is not None
 
 
-def test_values_that_do_not_vary_are_compared_as_they_are(random):
+def test_values_without_variance_are_compared_exactly(random):
     run, baseline = sampled(random), sampled(random)
     still = np.zeros(20)
     exact = {"dead_fraction": Statistic(still, still, np.full(20, np.nan))}
@@ -125,7 +125,7 @@ def test_values_that_do_not_vary_are_compared_as_they_are(random):
     assert "beyond chance" in broken.text
 
 
-def test_a_layer_that_is_finite_in_one_run_only_parts_them(random):
+def test_a_layer_that_is_finite_in_one_run_only_is_a_difference(random):
     finite = np.arange(20) < 12
     broken = compare(sampled(random, finite=finite), sampled(random), MIN_EFFECT)
     assert (broken.layer, broken.text) == (12, "layer 12 is not finite, and was in the baseline")
@@ -133,7 +133,7 @@ def test_a_layer_that_is_finite_in_one_run_only_parts_them(random):
     assert broken.text == "layer 12 is finite, and was not in the baseline"
 
 
-def test_stacks_of_other_depths_are_compared_where_both_have_layers(random):
+def test_stacks_of_different_depth_are_compared_in_their_common_layers(random):
     for now, was in ((20, 12), (19, 20)):
         broken = compare(sampled(random, layers=now), sampled(random, layers=was), MIN_EFFECT)
         assert broken.text.startswith(f"has {now - 1} layers, and {was - 1} in the baseline")
@@ -143,7 +143,7 @@ def test_stacks_of_other_depths_are_compared_where_both_have_layers(random):
     assert [entry.name for entry in differences] == list(STATISTICS)
 
 
-def test_one_trial_is_not_enough_to_tell(random):
+def test_one_trial_is_refused(random):
     with np.errstate(invalid="ignore"):
         one = replace(sampled(random), simulation=replace(sampled(random).simulation, trials=1))
     with pytest.raises(InvalidValueError, match="at least 2"):
@@ -152,7 +152,7 @@ def test_one_trial_is_not_enough_to_tell(random):
         compare(sampled(random), one, MIN_EFFECT)
 
 
-def test_gradients_are_compared_by_their_logarithms(random):
+def test_gradients_are_compared_on_a_logarithmic_scale(random):
     run, baseline = sampled(random), sampled(random)
     layers = np.arange(20)
     gradient = Statistic(
@@ -166,11 +166,11 @@ def test_gradients_are_compared_by_their_logarithms(random):
     broken = compare(run, baseline, MIN_EFFECT)
     assert broken.layer == 3
     assert "+5.0%" in broken.text
-    # One of the runs measured none: then nothing is compared.
+    # One of the runs measured no gradients, so nothing is compared.
     assert compare(run, sampled(random), MIN_EFFECT) is None
 
 
-def test_the_same_seed_is_compared_to_the_last_bit(random):
+def test_runs_of_the_same_seed_are_compared_exactly(random):
     run = sampled(random)
     assert identical(run, run) is None
     moved = run.statistics["kurtosis"].estimate.copy()
@@ -181,7 +181,7 @@ def test_the_same_seed_is_compared_to_the_last_bit(random):
     assert TYPICAL["kurtosis"] == pytest.approx(broken.bound, rel=0.05)
 
 
-def test_another_spread_between_networks_is_found(random):
+def test_a_change_of_the_variance_between_networks_is_found(random):
     run, baseline = sampled(random, trials=16, spread=0.002), sampled(random, trials=16)
     broken = compare(run, baseline, MIN_EFFECT)
     assert "varies by 0.00" in broken.text
@@ -194,8 +194,8 @@ def test_another_spread_between_networks_is_found(random):
         assert chance[layer] == pytest.approx(2.0 * f_ratio.cdf(ratio, 15, 15))
 
 
-def test_spreads_of_one_stack_are_as_likely_as_stated(random):
-    # Log-normal values, as skewed as the largest spread that is compared.
+def test_equal_variances_between_networks_rarely_differ(random):
+    # Log-normal values, as skewed as the most skewed values that are compared.
     values = np.exp(0.09 * random.standard_normal((2, 8, 40_000)))
     runs = []
     for part in values:
@@ -206,6 +206,6 @@ def test_spreads_of_one_stack_are_as_likely_as_stated(random):
     chance = spread_of(*runs).chance
     for level in (1e-2, 1e-3):
         compared = np.count_nonzero(~np.isnan(chance))
-        # Four standard deviations of a count.
+        # Four standard deviations of the count.
         bound = compared * level + 4.0 * math.sqrt(compared * level)
         assert np.count_nonzero(chance < level) <= bound

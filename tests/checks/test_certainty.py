@@ -1,4 +1,4 @@
-"""Estimates that leave theory, and the networks that they tell of: dead ones."""
+"""Estimates that differ from theory, and dead networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEAD = {"activation": "relu", "width": 2, "trials": 8}
 
 
 @pytest.mark.parametrize("trials", [2, 3, 8, 100])
-def test_few_trials_are_certain_as_seldom_as_chance_allows(trials):
+def test_false_alarms_with_few_trials_stay_below_the_level(trials):
     assert certain(trials) >= 6.0
     assert 2.0 * stats.t.sf(certain(trials), trials - 1) <= CHANCE * (1 + 1e-9)
     assert certain(1) == math.inf
@@ -26,18 +26,18 @@ def test_few_trials_are_certain_as_seldom_as_chance_allows(trials):
 
 @pytest.mark.parametrize("trials", [2, 8, 64])
 @pytest.mark.parametrize("share", [0.01, 0.171, 0.5, 0.9])
-def test_a_share_of_dead_networks_strays_no_more_often_than_chance_allows(trials, share):
-    # The worst distribution: all or nothing, whose sums are binomial, exactly.
+def test_false_alarms_on_a_share_of_dead_networks_stay_below_the_level(trials, share):
+    # The worst distribution is all or nothing; its sums are exactly binomial.
     counts = np.arange(trials + 1)
     mean = counts / trials
-    stderr = np.zeros(trials + 1)  # without the part that Student's t has
+    stderr = np.zeros(trials + 1)  # without the contribution that Student's t covers
     far = share_strays(mean, stderr, np.full(trials + 1, share), trials)
     assert stats.binom.pmf(counts, trials, share)[far].sum() <= CHANCE
     if trials == 64:
         assert far[[0, -1]].any()
 
 
-def test_values_that_never_vary_stray_where_they_differ_at_all():
+def test_values_without_variance_stray_where_they_differ():
     zero = np.zeros(3)
     estimate, theory = np.array([1.0, 1.0, math.nan]), np.array([1.0 + 1e-9, 1.01, 1.0])
     assert strays(estimate, zero, theory, 8).tolist() == [False, True, False]
@@ -45,12 +45,12 @@ def test_values_that_never_vary_stray_where_they_differ_at_all():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_networks_that_die_are_never_called_stable(seed):
-    # Of 10 layers of 2 units 88.8 % of the networks are dead: 3 or more of 8 are alive in one of
-    # 500 runs, and then SN502 still tells of them.
+def test_dead_networks_are_never_called_stable(seed):
+    # With 10 layers of 2 units, 88.8 % of the networks are dead. In one run of 500, 3 or more of 8
+    # are alive, and SN502 reports that.
     found = check(depth=10, seed=seed, ignore=["SN502"], **DEAD)
     assert found.verdict == "collapsed"
-    # Those still alive may have made their inputs alike, which SN301 tells.
+    # The networks still alive may have collapsed their inputs, which SN301 reports.
     told = {finding.code: finding for finding in found.findings}
     assert {"SN401"} <= set(told) <= {"SN301", "SN401"}
     assert "one output for every input" in told["SN401"].message
@@ -59,7 +59,7 @@ def test_networks_that_die_are_never_called_stable(seed):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("backward", [False, True])
-def test_zeros_of_dead_networks_are_no_underflow(dtype, backward):
+def test_zeros_of_dead_networks_are_not_an_underflow(dtype, backward):
     found = check(depth=20, dtype=dtype, backward=backward, select=["SN001", "SN401"], **DEAD)
     assert found.verdict == "collapsed"
     assert [finding.code for finding in found.findings] == ["SN401"]
@@ -70,18 +70,18 @@ def test_a_signal_that_underflows_to_zero_is_not_called_dead(dtype):
     run = propagate("relu", 16, width=64, trials=4, batch=8, weight_gain=1e-12, dtype=dtype)
     case = Request.build({}, saved=run).case(run)
     broken = RULES["SN001"].look(case)
-    # Root mean squares 1e-12^l/√2^l: below 1.4e-45 from layer 4 on.
+    # The root mean squares are 1e-12^l/√2^l: below 1.4e-45 from layer 4 on.
     assert broken.layer == 4
     assert "underflows" in broken.text
 
 
-def test_one_sample_kills_as_many_networks_as_the_product_says():
+def test_the_share_of_dead_networks_for_one_sample_is_the_product():
     run = propagate("relu", 10, width=2, batch=1, trials=2)
     case = Request.build({}, saved=run).case(run)
     assert dead_networks(case)[1:] == pytest.approx(1 - (1 - 0.25) ** np.arange(1, 11))
 
 
-def test_wide_networks_are_judged_by_theory_and_not_by_chance():
+def test_wide_networks_are_judged_by_theory():
     run = propagate("relu", 30, width=512, batch=16, trials=8)
     case = Request.build({}, saved=run).case(run)
     for name in ("second_moment", "cosine", "dead_fraction"):
@@ -89,7 +89,7 @@ def test_wide_networks_are_judged_by_theory_and_not_by_chance():
     assert not dead_networks(case)[1:].any()
 
 
-def test_what_is_judged_is_told_first():
+def test_messages_state_the_judged_value_first():
     found = check(depth=10, select=["SN401"], **DEAD).findings[0]
     assert "(seen 0." in found.message
     assert "; theory 0." in found.message

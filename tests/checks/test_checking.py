@@ -1,4 +1,4 @@
-"""`snstat.check` and `snstat.testing.assert_propagates`, as a test of somebody's own calls them."""
+"""`snstat.check` and `snstat.testing.assert_propagates`, called as in a user's tests."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from snstat.testing import assert_propagates
 SMALL = {"depth": 6, "width": 32, "batch": 4, "trials": 4}
 
 
-def test_a_sound_stack_passes_and_says_what_it_is():
+def test_a_sound_stack_passes_with_its_verdict():
     result = assert_propagates("selu", **SMALL)
     assert (result.passed, result.verdict, result.findings) == (True, "self-normalizing", ())
     assert result == snstat.check("selu", **SMALL)
 
 
-def test_a_broken_stack_raises_the_words_of_the_command():
+def test_a_broken_stack_raises_the_messages_of_the_command():
     with pytest.raises(AssertionError) as caught:
         assert_propagates("sigmoid", **SMALL, name="gate")
     result = snstat.check("sigmoid", **SMALL)
@@ -39,7 +39,7 @@ def test_a_broken_stack_raises_the_words_of_the_command():
     assert_propagates("sigmoid", **SMALL, ignore=[entry.code for entry in result.findings])
 
 
-def test_mistakes_are_errors_and_no_failed_tests():
+def test_bad_arguments_raise_errors_and_do_not_fail_the_assertion():
     with pytest.raises(InvalidValueError):
         assert_propagates("selu", depth=0)
     with pytest.raises(UnknownNameError):
@@ -53,14 +53,15 @@ def test_mistakes_are_errors_and_no_failed_tests():
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of networks: compiled kernels")
-def test_what_narrow_networks_miss_of_their_target_is_mended_by_width():
+def test_a_narrow_network_off_its_target_is_told_a_sufficient_width():
     options = {"depth": 12, "batch": 16, "trials": 2000}
     (finding,) = snstat.check("selu", **options, width=8).findings
     assert (finding.code, finding.layer) == ("SN103", 12)
     width = int(re.fullmatch(r"width ≥ (\d+) \(now 8\)", finding.remedy)[1])
     assert snstat.check("selu", **options, width=width).passed
-    # The bias of the variance is -0.1, the tolerance, at the least such width; the one offered is
-    # at most a sixteenth larger. It falls as 1/width, but for second order.
+    # At the smallest sufficient width the bias of the variance is -0.1, the tolerance; the
+    # recommended width is at most a sixteenth larger. The bias falls as 1/width, up to second
+    # order.
     variance = snstat.propagate("selu", **options, width=width).statistics["variance"]
     bias, error = 1.0 - float(variance.estimate[12]), float(variance.stderr[12])
     second = (1.0 - finding.value - 0.1 * width / 8) * (8 / width) ** 2
@@ -68,7 +69,7 @@ def test_what_narrow_networks_miss_of_their_target_is_mended_by_width():
     assert bias > 0.1 * 15 / 16 - 4.0 * error - abs(second)
 
 
-def test_one_value_of_data_that_a_format_cannot_hold_is_found():
+def test_one_input_value_beyond_the_number_format_is_found():
     data = np.random.default_rng(3).standard_normal((16, 32))
     data[5, 7] = -1e5
     options = {**SMALL, "inputs": data, "select": ["SN001"]}
@@ -81,14 +82,14 @@ def test_one_value_of_data_that_a_format_cannot_hold_is_found():
     assert snstat.check("relu", **options).passed
 
 
-def test_data_of_ones_own_are_judged():
+def test_given_data_are_judged():
     data = np.random.default_rng(3).standard_normal((16, 32))
     result = snstat.check("selu", **SMALL, inputs=data)
     assert result.passed
     assert any(note.startswith("SN501 leaves out") for note in result.notes)
 
 
-def test_a_baseline_made_from_an_array_cannot_be_run_again_from_its_name(tmp_path):
+def test_a_baseline_of_an_array_needs_the_array(tmp_path):
     data = np.random.default_rng(3).standard_normal((16, 32))
     path = tmp_path / "base.json"
     snstat.save(snstat.propagate("selu", **SMALL, inputs=data), path)
@@ -97,7 +98,7 @@ def test_a_baseline_made_from_an_array_cannot_be_run_again_from_its_name(tmp_pat
     assert snstat.check(baseline=path, inputs=data).passed
 
 
-def test_what_a_baseline_does_not_say_is_not_invented(tmp_path):
+def test_options_left_out_are_taken_from_the_baseline(tmp_path):
     path = tmp_path / "base.json"
     options = {**SMALL, "init": "torch_default", "activation": "tanh", "input_std": 2.0}
     snstat.save(snstat.propagate(**options), path)
@@ -110,13 +111,13 @@ def test_what_a_baseline_does_not_say_is_not_invented(tmp_path):
         snstat.check(baseline=path, name="other")
 
 
-def test_a_single_trial_is_judged_by_theory_alone():
+def test_a_single_trial_is_judged_by_theory_only():
     result = snstat.check("selu", **{**SMALL, "trials": 1})
     assert result.passed
     assert result.notes == ("SN501 not judged: chance cannot be told from fewer than 2 trials",)
 
 
-def test_partial_runs_are_not_judged():
+def test_partial_runs_are_refused():
     run = snstat.propagate("selu", **SMALL)
     request = Request.build({}, saved=run)
     assert request.judge(run).passed
@@ -125,7 +126,7 @@ def test_partial_runs_are_not_judged():
 
 
 def moved(run, name, layer, errors):
-    """The run with an estimate moved by so many standard errors."""
+    """Return the run with an estimate that lies so many standard errors off its reference."""
     statistic = run.statistics[name]
     estimate = statistic.estimate.copy()
     estimate[layer] = statistic.reference[layer] + errors * statistic.stderr[layer]
@@ -133,15 +134,15 @@ def moved(run, name, layer, errors):
     return replace(run, statistics=MappingProxyType(changed))
 
 
-def test_theory_and_simulation_that_part_are_told():
+def test_a_disagreement_of_theory_and_simulation_is_reported():
     run = snstat.propagate("selu", depth=6, width=64, batch=8, trials=8, seed=4)
     case = Request.build({}, saved=run).case
     assert disagrees(case(run)) is None
-    # Student's t of 7 degrees of freedom exceeds 60 with probability 1e-10.
+    # Student's t with 7 degrees of freedom exceeds 60 with probability 1e-10.
     broken = disagrees(case(moved(run, "mean", 3, 60.0)))
     assert broken.layer == 3
     assert "layer 3: mean" in broken.text
-    # Every statistic is judged, and what is not known is not, however far it is out.
+    # Every statistic is judged, but not where theory is missing, however large the deviation.
     assert disagrees(case(moved(run, "cosine", 3, 60.0))).layer == 3
     unknown = replace(run.cosine, expected=np.array(math.nan))
     hidden = replace(run, statistics=MappingProxyType(dict(run.statistics) | {"cosine": unknown}))
@@ -149,28 +150,28 @@ def test_theory_and_simulation_that_part_are_told():
     wrong = moved(run, "mean", 3, 60.0)
     judged = Request.build({}, saved=wrong).judge(wrong)
     assert [finding.code for finding in judged.findings] == ["SN501"]
-    # Within what theory neglects, and so far beyond it.
+    # One deviation within the part that theory neglects, and one far beyond it.
     mean = run.statistics["mean"]
     for errors, found in ((0.0, None), (60.0, 3)):
         apart = (errors + 1.0) * mean.stderr[3] + mean.neglected[3]
         broken = disagrees(case(moved(run, "mean", 3, apart / mean.stderr[3])))
         assert (broken and broken.layer) == found
-    # Another seed: the same one would draw the same networks again.
+    # Another seed, because the same seed would draw the same networks again.
     assert judged.findings[0].remedy.startswith("run again with --seed 5 --trials 32")
 
 
-def test_what_is_left_out_is_named_with_its_layers():
+def test_the_note_names_statistics_and_layers_that_are_left_out():
     result = snstat.check("relu", **{**SMALL, "depth": 12})
     note = next(note for note in result.notes if note.startswith("SN501"))
     assert note == (
         "SN501 leaves out mean, variance, second moment, variance over batch, variance over units,"
         " cosine, dead fraction beyond layer 3; kurtosis"
     )
-    # Of the default run it leaves out nothing.
+    # The default run leaves out nothing.
     assert snstat.check("selu", **SMALL).notes == ()
 
 
-def test_runs_saved_before_theory_told_its_own_error_are_not_judged_by_it(tmp_path):
+def test_saved_runs_without_the_error_of_theory_are_not_judged_by_theory(tmp_path):
     run = snstat.propagate("selu", depth=3, width=64, batch=8, trials=8)
     snstat.save(run, tmp_path / "run.json")
     document = json.loads((tmp_path / "run.json").read_text())
@@ -183,7 +184,7 @@ def test_runs_saved_before_theory_told_its_own_error_are_not_judged_by_it(tmp_pa
     assert any(note.startswith("SN501 leaves out mean, variance, second") for note in result.notes)
 
 
-def test_a_saved_run_of_data_is_judged_as_a_fresh_one(tmp_path):
+def test_a_saved_run_of_data_is_judged_like_a_fresh_one(tmp_path):
     data = np.random.default_rng(3).choice([-1.0, 1.0], (16, 32))
     options = {**SMALL, "inputs": data}
     snstat.save(snstat.propagate("selu", **options), tmp_path / "run.json")
@@ -193,7 +194,7 @@ def test_a_saved_run_of_data_is_judged_as_a_fresh_one(tmp_path):
     assert not any("norm" in note for note in judged.notes)
 
 
-def test_a_saved_run_of_samples_of_unequal_norm_is_judged_as_a_fresh_one(tmp_path):
+def test_a_saved_run_of_samples_of_unequal_norm_is_judged_like_a_fresh_one(tmp_path):
     data = np.random.default_rng(3).normal(size=(16, 32)) * np.logspace(-1, 1, 16)[:, None]
     data[4] = 0.0
     options = {**SMALL, "inputs": data, "number_format": "float16", "saturated_max": 0.01}
@@ -202,7 +203,7 @@ def test_a_saved_run_of_samples_of_unequal_norm_is_judged_as_a_fresh_one(tmp_pat
     saved = snstat.load(tmp_path / "run.json")
     bounds = {key: options[key] for key in ("number_format", "saturated_max")}
     judged = Request.build(bounds, saved=saved).judge(saved)
-    # But for remedies: the data are not at hand to be standardized.
+    # Remedies differ, because the data are not available to be standardized.
     keys = ("code", "layer", "value", "bound")
     told = [[[finding[key] for key in keys] for finding in found.findings]
             for found in (judged, fresh)]  # fmt: skip
@@ -211,7 +212,7 @@ def test_a_saved_run_of_samples_of_unequal_norm_is_judged_as_a_fresh_one(tmp_pat
     assert {finding.code for finding in judged.findings} >= {"SN401"}
 
 
-def test_the_same_networks_are_of_the_same_sampler(tmp_path):
+def test_the_same_seed_needs_the_same_sampler(tmp_path):
     snstat.save(snstat.propagate("selu", **SMALL, sampler="dense"), tmp_path / "base.json")
     base = {"baseline": tmp_path / "base.json", "same_seed": True}
     assert snstat.check(**base).passed
@@ -228,7 +229,7 @@ def test_a_baseline_of_one_trial_is_refused_before_anything_runs(tmp_path, monke
         snstat.check("selu", **base)
 
 
-def test_numbers_that_overflow_are_judged_and_not_warned_of(tmp_path):
+def test_numbers_that_overflow_are_judged_without_warnings(tmp_path):
     run = snstat.propagate("selu", **SMALL)
     snstat.save(run, tmp_path / "base.json")
     huge = replace(run.statistics["mean"], estimate=np.full(7, 1e308))
@@ -237,16 +238,17 @@ def test_numbers_that_overflow_are_judged_and_not_warned_of(tmp_path):
     assert "SN701" in {finding.code for finding in request.judge(changed).findings}
 
 
-def test_gradients_beyond_a_format_are_told_as_predicted_and_as_seen():
+def test_an_underflow_of_gradients_states_theory_and_estimate():
     stack = {"depth": 20, "width": 64, "weight_gain": 0.5, "number_format": "float16"}
-    stack["input_std"] = 1000.0  # activations are still in range where gradients are not
+    stack["input_std"] = 1000.0  # activations stay in range, gradients do not
     told = snstat.check("relu", **stack, batch=4, trials=4, backward=True, select=["SN001"])
     [finding] = told.findings
     predicted, seen = re.search(
         r"gradients underflow at layer 3: (\S+) of .* \(theory; seen (\S+)\), below 6e-08",
         finding.message,
     ).groups()
-    # ln g of 17 layers of 64 ReLUs varies by 5/64 each; its mean over 4 trials by a quarter of it.
+    # Over 17 layers of 64 ReLUs the variance of ln g is 17·5/64; that of a mean of 4 trials a
+    # quarter of it. The message states √g, whose logarithm has half that deviation.
     spread = 0.5 * math.sqrt(17 * 5 / 64 / 4)
     assert abs(math.log(float(seen) / float(predicted))) < 4.0 * spread
     unseen = snstat.check("relu", **stack, batch=4, trials=4, select=["SN001"])
@@ -254,7 +256,7 @@ def test_gradients_beyond_a_format_are_told_as_predicted_and_as_seen():
 
 
 @pytest.mark.parametrize("trials", [1, 2, 3, 4])
-def test_few_trials_are_told_to_see_little(trials):
+def test_few_trials_get_a_note(trials):
     notes = snstat.check("relu", 4, width=16, batch=4, trials=trials).notes
     told = [note for note in notes if "use --trials 4 or more" in note]
     assert len(told) == (trials in {2, 3})
@@ -270,7 +272,7 @@ def test_one_layer_fewer_than_the_baseline_is_found(tmp_path):
         assert "has 5 layers, and 6 in the baseline" in finding.message
 
 
-def test_a_search_for_remedies_tells_each_look():
+def test_a_search_for_remedies_reports_progress():
     run = snstat.propagate("relu", 40, width=8, batch=4, trials=2)
     looks = []
     Request.build({}, saved=run).judge(run, tick=lambda: looks.append(1))

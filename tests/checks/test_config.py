@@ -1,4 +1,5 @@
-"""The configuration of checks: where it is found, what it declares, and how it may be wrong."""
+"""The configuration of checks: where it is found, what it declares, and which errors it may
+contain."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ from snstat.experiment.inputs import DRAWN
 from snstat.files.toml_file import MAX_BYTES
 from snstat.results import DEFAULT_NAME, Source
 
-# A value of each kind, and some that are not.
+# Valid values of each kind, then invalid ones.
 GOOD = {
     Kind.TEXT: ['"selu"', "'x'"],
     Kind.INTEGER: ["3", "-1", "0x10", "1_000", str(2**64 - 1)],
@@ -66,7 +67,7 @@ BAD = {
 
 @pytest.fixture
 def write(tmp_path):
-    """Write text or bytes to a file and return its path."""
+    """Return a function that writes text or bytes to a file and returns its path."""
 
     def writer(text, name="snstat.toml"):
         path = tmp_path / name
@@ -85,7 +86,7 @@ def repository(tmp_path):
 
 
 def complaint(path, *, load=load_config):
-    """Return what is wrong with the file at `path`: always one line of readable length."""
+    """Return the error message for the file at `path`, always one line of readable length."""
     with pytest.raises(InputFileError) as caught:
         load(path)
     text = str(caught.value)
@@ -94,7 +95,7 @@ def complaint(path, *, load=load_config):
     return text
 
 
-# What a file declares
+# Contents of a file
 
 
 def test_section_without_tables_is_one_check(write):
@@ -141,11 +142,11 @@ depth = 3
     ]
 
 
-def test_other_names_hold_the_short_section(write):
+def test_files_of_other_names_hold_the_short_section(write):
     assert load_config(write("[check.a]\n", "ci.toml"))[0].name == "a"
 
 
-def test_what_a_file_declares_cannot_be_changed(write):
+def test_declared_checks_are_immutable(write):
     options = load_config(write("[check]\ndepth = 3\n"))[0].options
     with pytest.raises(TypeError):
         options["depth"] = 4
@@ -177,7 +178,7 @@ def test_every_key_in_both_spellings(write, key):
 
 
 def test_keys_follow_the_stack_options():
-    """Every option of a stack is a key: those of Plan.build, but what a check has no use for."""
+    """Every option of a stack is a key: the parameters of Plan.build that a check uses."""
     import inspect
 
     from snstat.experiment.plan import Plan
@@ -197,7 +198,7 @@ def test_files_are_relative_to_the_configuration(write, tmp_path, monkeypatch):
     }
 
 
-# What may be wrong with it
+# Errors in a file
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -211,7 +212,7 @@ def test_wrong_types(write, key):
         assert text.endswith(f"but must be {kind.value}{another}")
 
 
-def test_the_value_is_named(write):
+def test_errors_name_the_value(write):
     assert " depth is 'deep', but must be a whole number" in complaint(
         write('[check]\ndepth = "deep"')
     )
@@ -223,7 +224,7 @@ def test_the_value_is_named(write):
 
 @pytest.mark.parametrize("key", ["activation", "inputs", "baseline", "select"])
 @pytest.mark.parametrize("text", ["", "a\\nb", "a\\u0000b", "\\u001b[31m", "\\u0085", "x" * 4097])
-def test_unsound_strings(write, key, text):
+def test_invalid_strings(write, key, text):
     value = f'["{text}"]' if key == "select" else f'"{text}"'
     path = write(f"[check]\n{key} = {value}\n")
     assert f"{path}:2: {key} holds " in complaint(path)
@@ -240,7 +241,7 @@ def test_unknown_keys_get_the_nearest_name(write, section, key, nearest):
     assert complaint(path) == f"{path}:4: unknown key {key!r}; did you mean {nearest!r}?"
 
 
-def test_a_key_like_no_other_gets_the_list(write):
+def test_a_key_without_a_near_name_gets_the_list(write):
     path = write("[check]\nzzz = 1\n")
     assert complaint(path).startswith(f"{path}:2: unknown key 'zzz'; valid keys are activation, ")
 
@@ -326,7 +327,7 @@ def test_wrong_structure(write, name, text, line, expected):
         ("pyproject.toml", "[tool.other"),
     ],
 )
-def test_a_slip_in_the_name_of_the_section_is_not_passed_over(write, name, text):
+def test_a_misspelt_section_is_an_error(write, name, text):
     path = write(text, name)
     assert complaint(path.parent, load=find_config) == complaint(path)
 
@@ -341,13 +342,13 @@ def test_no_section(write, name):
 @pytest.mark.parametrize(
     "name", ['""', '" "', '"a\\nb"', '"a\\u2028b"', '"\\u0000"', '"\\u001b[31m"', "x" * 101]
 )
-def test_unsound_names(write, name):
+def test_invalid_names(write, name):
     path = write(f"[check]\n[check.{name}]\n")
     assert complaint(path).startswith(f"{path}:2: a check is called ")
     assert complaint(path).endswith(f"1 to {MAX_NAME} printable characters")
 
 
-def test_odd_but_sound_names(write):
+def test_unusual_but_valid_names(write):
     names = ["x" * MAX_NAME, "größer als 1", "a.b", "[x]", "'", "=", "#", "default"]
     path = write("".join(f'[check."{name}"]\n' for name in names))
     assert [check.name for check in load_config(path)] == names
@@ -402,7 +403,7 @@ def test_largest_file(write):
     assert load_config(write("[check]\n".ljust(MAX_BYTES, "#")))
 
 
-def test_places_that_are_no_files(tmp_path):
+def test_paths_that_are_not_files_are_refused(tmp_path):
     assert complaint(tmp_path / "none.toml") == f"{tmp_path / 'none.toml'}: no such file"
     assert complaint(tmp_path / "none" / "x.toml").endswith("x.toml: no such file")
     assert complaint(tmp_path) == f"{tmp_path}: is a directory; give a TOML file"
@@ -413,7 +414,7 @@ def test_places_that_are_no_files(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
-def test_a_pipe_is_not_waited_for(repository):
+def test_a_pipe_is_refused_without_waiting(repository):
     pipe = repository / "snstat.toml"
     os.mkfifo(pipe)
     told = f"{pipe}: is not a plain file; give a TOML file"
@@ -434,12 +435,12 @@ def test_unreadable_file(write):
 # Discovery
 
 
-def test_nothing_to_find(repository):
+def test_no_configuration_is_found(repository):
     (repository / "a" / "b").mkdir(parents=True)
     assert find_config(repository / "a" / "b") is None
 
 
-def test_the_nearest_section_counts(write, repository):
+def test_the_nearest_section_is_used(write, repository):
     (repository / "a" / "b" / "c").mkdir(parents=True)
     outer = write("[tool.snstat.check]\n", "pyproject.toml")
     write("[tool.other]\n", "a/b/pyproject.toml")
@@ -462,7 +463,7 @@ def test_the_search_ends_at_a_repository(write, tmp_path, file):
     else:
         (tmp_path / "a" / ".git").mkdir()
     assert find_config(inner) is None
-    # The root of the repository itself is searched.
+    # The root of the repository itself is searched too.
     own = write("[check]\n", "a/snstat.toml")
     assert find_config(inner) == own
 
@@ -491,7 +492,7 @@ def test_a_file_in_the_folder_is_named_relative_to_it(write, repository, monkeyp
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "snstat.toml"])
-def test_what_is_found_but_cannot_be_read_is_not_passed_over(repository, name):
+def test_an_unreadable_file_is_an_error(repository, name):
     below = repository / "a"
     below.mkdir()
     path = repository / name
@@ -510,18 +511,18 @@ def test_what_is_found_but_cannot_be_read_is_not_passed_over(repository, name):
     path.unlink()
     path.symlink_to("/dev/null")
     assert complaint(below, load=find_config) == f"{path}: is not a plain file; give a TOML file"
-    # A link to a file is one.
+    # A link to a file counts as a file.
     path.unlink()
     (repository / "other.toml").write_text("[check]\n", "utf-8")
     path.symlink_to("other.toml")
     assert (find_config(below) is None) == (name == "pyproject.toml")
 
 
-def test_a_folder_that_is_none():
+def test_a_path_that_is_not_a_folder_is_refused():
     assert "is no folder" in complaint("a\0b", load=find_config)
 
 
-def test_located():
+def test_an_error_names_file_line_and_check():
     error = located(
         Source("snstat.toml", 7), "deep", InvalidValueError("depth", 0, "at least 1", "try 1")
     )
@@ -545,7 +546,7 @@ def test_integers_are_bounded_by_the_largest_seed():
         ("depth = 4\nwidth = 8", "depth = 3", {"depth": 3, "width": 8}),
     ],
 )
-def test_a_key_of_a_check_replaces_what_contradicts_it(tmp_path, defaults, own, left):
+def test_a_key_of_a_check_replaces_conflicting_defaults(tmp_path, defaults, own, left):
     path = tmp_path / "snstat.toml"
     path.write_text(f"[check]\n{defaults}\n[check.a]\n{own}\n")
     (declared,) = load_config(path)

@@ -1,4 +1,4 @@
-"""The configuration files of examples/check are what users copy: they must be right."""
+"""Users copy the configuration files of examples/check, so these must be correct."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def parsed(path):
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def test_the_workflow_installs_snstat_and_runs_it_where_the_example_is():
+def test_the_workflow_installs_snstat_and_runs_it_in_the_folder_of_the_example():
     workflow = parsed(FOLDER / "github-workflow.yml")
-    # YAML 1.1, which GitHub does not read, takes the word "on" for true.
+    # YAML 1.1 reads the word "on" as true; GitHub does not use YAML 1.1.
     assert workflow[True] == ["push", "pull_request"]
     [job] = workflow["jobs"].values()
     assert (job["runs-on"], job["env"]) == ("ubuntu-latest", {"SNSTAT": "."})

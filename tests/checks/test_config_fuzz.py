@@ -1,4 +1,4 @@
-"""Damaged configurations, thousands of them: only SnstatError may come out, and soon.
+"""Thousands of damaged configurations: each is loaded or raises SnstatError, within seconds.
 
 SNSTAT_FUZZ_EXAMPLES sets how many each test tries.
 """
@@ -18,7 +18,7 @@ from snstat.checks.config_keys import KEYS
 from snstat.errors import SnstatError
 
 EXAMPLES = int(os.environ.get("SNSTAT_FUZZ_EXAMPLES", "400"))
-# Seconds that one file may take: milliseconds are usual, the rest is for a busy machine.
+# Time limit per file in seconds. Milliseconds are usual; the rest allows for a busy machine.
 LIMIT = 10.0
 
 VALID = (
@@ -71,7 +71,7 @@ PIECES = st.sampled_from(
         *(f"{key} = ".encode() for key in KEYS),
     ]
 )
-# What is done to a file, where in it, over how many bytes, and what with.
+# What is done to a file, at which position, over how many bytes, and with which piece.
 EDITS = st.lists(
     st.tuples(
         st.sampled_from(["flip", "cut", "repeat", "insert", "replace"]),
@@ -108,7 +108,8 @@ def edited(data, edits):
 
 
 def survives(path, data):
-    """Load `data` from a file: checks or one line, never another exception."""
+    """Load `data` from a file: it returns checks or fails with one line, never another
+    exception."""
     path.write_bytes(data)
     start = time.monotonic()
     try:
@@ -128,10 +129,10 @@ def survives(path, data):
 
 
 def begins(text, path, line):
-    """Say whether the first statement of the table at `path` begins at `line`, by parsing alone.
+    """Return whether the first statement of the table at `path` begins at `line`, by parsing alone.
 
-    The statement ends with the first line up to which the text parses and has the table; it begins
-    behind the line before that up to which the text parses.
+    The statement ends with the first line up to which the text parses and contains the table. It
+    begins after the last earlier line up to which the text parses.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     begin = 1
@@ -171,7 +172,7 @@ def test_edited_files(path, data, edits):
         max_size=4,
     )
 )
-def test_values_that_nobody_meant(path, statements):
+def test_unexpected_values(path, statements):
     header = b"[tool.snstat.check.a]\n" if path.name == "pyproject.toml" else b"[check.a]\n"
     survives(path, header + b"".join(statements))
 

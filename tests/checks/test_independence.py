@@ -1,4 +1,5 @@
-"""Whether a rule is broken does not depend on which other rules are selected: all pairs."""
+"""Whether a rule is broken does not depend on which other rules are selected: all pairs are
+tested."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from snstat.checks.request import Request
 from snstat.checks.rules import CODES
 from snstat.files.saved import runs_to_json
 
-# Between them these break every rule, most of them several at once.
+# Together these stacks break every rule, most of them several at once.
 STACKS = {
     "wrong gain": {"activation": "selu", "depth": 20, "weight_gain": 0.75, "width": 64},
     "not there yet": {"activation": "selu", "depth": 3, "input_std": 8.0, "width": 256},
@@ -39,13 +40,14 @@ def simulated(name):
 
 @pytest.fixture(autouse=True)
 def no_remedies(monkeypatch):
-    """Searching for remedies takes most of the time, and has no part in what is broken."""
+    """Skip the search for remedies: it takes most of the time and does not affect which rules
+    break."""
     monkeypatch.setattr("snstat.checks.judge.remedy_for", lambda *_: "")
 
 
 @pytest.fixture(scope="module")
 def baseline(tmp_path_factory):
-    """A file with a baseline that differs from every stack, so that SN701 is broken too."""
+    """Return a file with a baseline that differs from every stack, so that SN701 is broken too."""
     path = tmp_path_factory.mktemp("baseline") / "other.json"
     run = propagate("selu", 2, width=16, batch=8, trials=4, weight_gain=4.0)
     path.write_text("".join(runs_to_json([run])), encoding="utf-8")
@@ -53,7 +55,7 @@ def baseline(tmp_path_factory):
 
 
 def broken(name, path, **chosen):
-    """The codes that a check of a stack reports."""
+    """Return the codes that a check of a stack reports."""
     bounds = {key: value for key, value in STACKS[name].items() if key in BOUNDS}
     run = simulated(name)
     options = {**bounds, **chosen, "baseline": path}
@@ -62,7 +64,7 @@ def broken(name, path, **chosen):
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_no_rule_depends_on_the_choice_of_another(name, baseline):
+def test_no_rule_depends_on_the_selection_of_another(name, baseline):
     alone = {code for code in CODES if broken(name, baseline, select=[code])}
     for pair in itertools.combinations(CODES, 2):
         found = broken(name, baseline, select=pair)
@@ -75,10 +77,10 @@ def test_no_rule_depends_on_the_choice_of_another(name, baseline):
         assert broken(name, baseline, ignore=[code]) == left - hidden, code
 
 
-def test_between_them_the_stacks_break_every_rule(baseline):
+def test_together_the_stacks_break_every_rule(baseline):
     found = set().union(*(broken(name, baseline, select=[code]) for name in STACKS
                           for code in CODES))  # fmt: skip
-    # SN501 is a fault of theory, and none is known.
+    # SN501 needs an error of the theory, and none is known.
     assert found >= set(CODES) - {"SN501"}
 
 

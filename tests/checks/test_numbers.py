@@ -1,4 +1,4 @@
-"""SN001 tells where numbers leave their format: as predicted and as seen."""
+"""SN001 reports where numbers leave the range of their format, by theory and by simulation."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ WIDTH, BATCH = 64, 16
 def seen(
     depth, factor, *, number_format="float32", finite=None, gain=2.0, std=1.0, gradients=False
 ):
-    """A ReLU stack, whose second moments are gain²/2 to the power of the layer, and a run that saw
-    them `factor` times as large, finite up to a layer."""
+    """Return the case of a ReLU stack whose second moments are gain²/2 to the power of the layer.
+
+    Its run has estimates `factor` times as large, finite up to layer `finite`.
+    """
     made = case(
         "relu",
         depth,
@@ -53,10 +55,11 @@ def seen(
 
 
 def first_beyond(bound, factor=1.0):
-    """The first layer of which √(2 q ln 2N) exceeds the bound, and that: q doubles each layer."""
+    """Return the first layer where √(2 q ln 2N) exceeds the bound, and this value. q doubles per
+    layer."""
     layer = 2
     while True:
-        # q of the layer is 4 times the second moment before.
+        # q of the layer is 4 times the second moment of the layer before.
         largest = math.sqrt(2.0 * math.log(2 * WIDTH * BATCH) * 4.0 * factor * 2.0 ** (layer - 1))
         if largest > bound:
             return layer, largest
@@ -64,15 +67,15 @@ def first_beyond(bound, factor=1.0):
 
 
 @pytest.mark.parametrize("frequency", [0.1, 1.0, 30.0])
-def test_the_largest_activation_of_a_sine_is_its_crest(frequency):
-    """Not what the sine is at the largest pre-activation, which may be anything."""
+def test_the_largest_activation_of_a_sine_is_its_maximum_in_range(frequency):
+    """The sine of the largest pre-activation would be smaller, and arbitrary."""
     made = case(f"sine:{frequency:g}", 3, width=WIDTH, batch=BATCH, weight_gain=3.0)
     edge = math.sqrt(2.0 * math.log(2 * WIDTH * BATCH) * 9.0)
     expected = 1.0 if frequency * edge > math.pi / 2 else math.sin(frequency * edge)
     assert _largest_predicted(made)[1] == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_largest_activation_seen_is_estimated_as_the_predicted_one():
+def test_the_largest_activation_is_estimated_alike_from_theory_and_simulation():
     layer, largest = first_beyond(65504.0)
     for factor, where in ((1.0, ""), (0.25, f", out of range from layer {layer + 2} on")):
         how = leaves_range(seen(layer + 5, factor, number_format="float16"))
@@ -85,14 +88,14 @@ def test_the_largest_activation_seen_is_estimated_as_the_predicted_one():
         assert how.layer == layer
         assert how.value == pytest.approx(largest)
         assert float(found[1]) == pytest.approx(largest, rel=0.05)
-        # To two digits: the amplitude of a factor of the square.
+        # The message has two digits. The amplitude grows with the root of the factor.
         assert float(found[2]) == pytest.approx(math.sqrt(factor) * largest, rel=0.05)
     short = leaves_range(seen(layer + 1, 0.25, number_format="float16"))
     assert re.search(r"seen \S+, in range\), above", short.text)
     assert first_beyond(65504.0, 0.25)[0] == layer + 2
 
 
-def test_an_infinity_that_was_seen_is_told_with_the_layer_predicted():
+def test_a_simulated_infinity_is_reported_with_the_predicted_layer():
     layer, _ = first_beyond(float(np.finfo(np.float32).max))
     for first, words in (
         (layer - 3, f"predicted from layer {layer} on"),
@@ -102,7 +105,7 @@ def test_an_infinity_that_was_seen_is_told_with_the_layer_predicted():
         assert (how.layer, how.verdict) == (first, "non-finite")
         start = f"activations are not finite in float32 from layer {first} on (seen; "
         assert how.text == f"{start}{words})"
-    # Later than predicted: the prediction comes first.
+    # The infinity comes after the predicted layer, so the prediction is reported first.
     how = leaves_range(seen(layer + 5, 0.01, finite=layer + 1))
     assert how.layer == layer
     assert f"out of range from layer {layer + 2} on)" in how.text
@@ -114,7 +117,7 @@ def test_an_infinity_that_was_seen_is_told_with_the_layer_predicted():
     )
 
 
-def test_underflow_is_told_with_the_layer_at_which_it_was_seen():
+def test_underflow_is_reported_with_the_simulated_layer():
     # Second moments halve each layer: √(2^-l) < 2^-24 from layer 49 on.
     for factor, where in ((1.0, ""), (0.25, ", out of range from layer 47 on")):
         how = leaves_range(seen(60, factor, gain=1.0, number_format="float16"))
@@ -123,9 +126,9 @@ def test_underflow_is_told_with_the_layer_at_which_it_was_seen():
         assert f"(theory; seen {value:.2g}{where}), below 6e-08" in how.text
 
 
-def test_gradients_are_told_from_the_end():
-    # Squares halve each layer back: 2^-(60 - l) < 2^-48 for layer 11 and before; activations start
-    # at 2^10 and do not get there.
+def test_underflow_of_gradients_is_counted_from_the_end():
+    # Squared gradients halve per layer backward: 2^-(60 - l) < 2^-48 for layers up to 11.
+    # Activations start at 2^10 and stay in range.
     for factor, where in ((1.0, ""), (4.0, ", out of range from layer 9 back")):
         how = leaves_range(
             seen(60, factor, gain=1.0, number_format="float16", std=2.0**10, gradients=True)
@@ -137,13 +140,13 @@ def test_gradients_are_told_from_the_end():
         assert f"(theory; seen {value:.2g}{where}), below 6e-08" in how.text
 
 
-def test_an_overflow_of_activations_is_told_before_one_of_gradients():
+def test_overflow_of_activations_is_reported_before_that_of_gradients():
     how = leaves_range(seen(60, 1.0, number_format="float16", gradients=True))
     assert how.text.startswith("float16 overflows at layer")
 
 
-def test_what_was_seen_counts_where_theory_stays_in_range():
-    # A gain of √2: theory keeps 1 in every layer.
+def test_the_simulation_counts_where_theory_stays_in_range():
+    # With a gain of √2 theory gives 1 in every layer.
     keeping = {"gain": math.sqrt(2.0), "number_format": "float16"}
     how = leaves_range(seen(20, 2.0**-50, **keeping))
     assert (how.layer, how.verdict) == (1, None)

@@ -1,4 +1,4 @@
-"""Remedies: what a message says to try mends what it was said for."""
+"""Remedies: the change that a message recommends mends the rule of the message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from snstat.results import InputMoments
 from snstat.theory import finite_width
 from tests.checks.cases import JUDGEMENTS, case, judged
 
-# What to try -> what it changes. The first group is the new value.
+# Quantity -> pattern of the recommended change; the first group is the new value.
 CHANGES = {
     "weight_gain": r"--weight-gain (\S+) \(now",
     "bias_std": r"--bias-std (\S+) \(now",
@@ -36,10 +36,10 @@ CHANGES = {
 
 
 def parsed(remedy):
-    """What a remedy asks to change, read from its words alone."""
+    """Return the changes that a remedy recommends, parsed from its text alone."""
     found = {name: re.search(pattern, remedy) for name, pattern in CHANGES.items()}
     texts = {name: match[1].replace(",", "") for name, match in found.items() if match}
-    # Every part of it is understood.
+    # Every part of the remedy is parsed.
     assert remedy.count("(now ") == len(texts) > 0, f"no remedy, or not understood: {remedy!r}"
     return {
         name: text
@@ -50,7 +50,7 @@ def parsed(remedy):
 
 
 def remade(activation, depth, options, changes):
-    """The case as a user would start it after the changes."""
+    """Return the case that a user would start after the changes."""
     changes = dict(changes)
     bounds = dict(options.get("bounds", {}))
     if "number_format" in changes:
@@ -61,14 +61,14 @@ def remade(activation, depth, options, changes):
 
 
 def check_mends(activation, depth, options):
-    """All findings but those of an unreachable target have a remedy that mends them."""
+    """Check that all findings but unreachable targets have a remedy that mends them."""
     findings = judged(activation, depth, **options)[1]
     assert findings
     tried = {
         remedy: set(look(remade(activation, depth, options, parsed(remedy))))
         for remedy in {finding.remedy for finding in findings.values()}
     }
-    # The report says SN104 in place of SN103.
+    # SN104 is reported in place of SN103.
     broken = {*findings, "SN103"} if "SN104" in findings else set(findings)
     for code, finding in findings.items():
         assert finding.message.endswith("; " + finding.remedy)
@@ -80,11 +80,11 @@ BROKEN = [entry[:3] for entry in JUDGEMENTS if entry[4]]
 
 
 @pytest.mark.parametrize(("activation", "depth", "options"), BROKEN)
-def test_every_remedy_mends_what_it_was_given_for(activation, depth, options):
+def test_every_remedy_mends_its_rule(activation, depth, options):
     check_mends(activation, depth, {**options, "width": 2**14})
 
 
-# Several things are wrong at once, or inputs are, or the format, or networks are narrow.
+# Several faults at once, or faults of inputs, of the number format or of narrow networks.
 SEVERAL = [
     ("selu", 40, {"width": 64, "batch": 8, "weight_gain": 1.1, "bias_std": 0.5, "std": 10.0}),
     ("selu", 40, {"weight_gain": 0.353, "std": 1e4}),
@@ -112,7 +112,7 @@ def test_stacks_with_several_faults_have_remedies_too(activation, depth, options
     check_mends(activation, depth, options)
 
 
-def test_what_the_first_layers_break_is_broken_by_the_whole_stack():
+def test_rules_broken_by_the_first_layers_are_broken_by_the_whole_stack():
     early = 0
     for activation, depth, options in [*BROKEN, *SEVERAL][::3]:
         made = case(activation, depth, **options)
@@ -129,9 +129,9 @@ def test_a_remedy_of_several_changes_needs_each_of_them():
         for finding in judged(activation, depth, **options)[1].values():
             changes = parsed(finding.remedy)
             if look(remade(activation, depth, options, changes)):
-                continue  # mends this rule only
+                continue  # it mends only this rule
             for name in list(changes) * (len(changes) > 1):
-                # Mean and spread of the inputs are changed together.
+                # Mean and standard deviation of the inputs are changed together.
                 rest = {key: value for key, value in changes.items() if key != name}
                 if not {"mean", "std"} <= changes.keys() or name not in {"mean", "std"}:
                     assert look(remade(activation, depth, options, rest)), (finding, name)
@@ -139,7 +139,7 @@ def test_a_remedy_of_several_changes_needs_each_of_them():
     assert counted > 10
 
 
-def test_as_many_layers_are_left_as_hold_with_another_gain():
+def test_the_remedy_keeps_as_many_layers_as_the_new_gain_allows():
     options = {"weight_gain": 3.0, "width": 64}
     changes = parsed(judged("relu", 200, **options)[1]["SN001"].remedy)
     assert changes.keys() == {"weight_gain", "depth"}
@@ -148,7 +148,7 @@ def test_as_many_layers_are_left_as_hold_with_another_gain():
         assert bool(look(remade("relu", 200, options, longer))) != sound
 
 
-def test_no_more_layers_are_asked_for_than_the_target_takes():
+def test_the_remedy_adds_no_more_layers_than_the_target_needs():
     standard, raw = (parsed(remedy.words) for remedy in more_layers(case("selu", 3, std=8.0), None))
     assert (standard.keys(), raw.keys()) == ({"std", "depth"}, {"depth"})
     changes = raw
@@ -165,8 +165,8 @@ def test_zeros_need_biases():
     assert not look(Case(replace(stack, bias_std=0.1), 10, data, Bounds.build()))
 
 
-def test_a_target_out_of_reach_has_no_remedy_and_does_not_keep_others_from_theirs():
-    # The mean of erf is 0 whatever is done; a gain that ends the chaos is to be had.
+def test_an_unreachable_target_has_no_remedy_but_other_rules_have():
+    # The mean of erf is always 0, but a smaller gain ends the chaos.
     options = {"weight_gain": 2.0, "bounds": {"target_mean": 0.5, "target_variance": 0.5}}
     findings = judged("erf", 64, **options)[1]
     assert set(findings) == {"SN104", "SN202", "SN302"}
@@ -174,14 +174,14 @@ def test_a_target_out_of_reach_has_no_remedy_and_does_not_keep_others_from_their
     assert findings["SN104"].message.endswith("not to the target (0.5, 0.5)")
     for code in ("SN202", "SN302"):
         changes = parsed(findings[code].remedy)
-        # The report says SN104 in place of SN103.
+        # SN104 is reported in place of SN103.
         left = set(look(remade("erf", 64, options, changes))) - {"SN103"}
         assert code not in left
         assert left < set(findings)
 
 
 @pytest.mark.parametrize("factor", [20.0, 1e5])
-def test_data_of_another_scale_are_to_be_standardized(factor):
+def test_standardizing_is_recommended_for_data_of_another_scale(factor):
     square = factor**2
     data = InputMoments(0.0, square, square, 0.9 * square, square, 0.1, 3.0, 0.0, drawn=False)
     stack = Stack.build("tanh", 20)
@@ -191,19 +191,19 @@ def test_data_of_another_scale_are_to_be_standardized(factor):
     assert findings[0].remedy == "use --standardize"
     scaled = InputMoments(0.0, 1.0, 1.0, 0.9, 1.0, 0.0, 3.0, 0.0, drawn=False)
     assert not look(Case(stack, 10, scaled, Bounds.build()))
-    # The moments of the file itself are asked for where it is at hand.
+    # The moments come from the file itself where it is available.
     made = Case(stack, 10, data, Bounds.build(), standardized=lambda: scaled)
     assert standard(made) == scaled
 
 
-def test_data_for_another_target_are_to_be_scaled():
+def test_scaling_is_recommended_for_data_with_another_target():
     data = InputMoments(0.0, 400.0, 400.0, 360.0, 400.0, 0.1, 3.0, 0.0, drawn=False)
     bounds = Bounds.build(target_mean=0.0, target_variance=4.0)
     findings = judge(Case(Stack.build("identity", 4), 10, data, bounds), frozenset(CODES))[1]
     assert [finding.remedy for finding in findings] == ["use inputs scaled by 0.1"]
 
 
-def test_standardizing_comes_before_all_else():
+def test_standard_inputs_are_recommended_before_other_remedies():
     for options, remedy in (
         ({"std": 3.0}, "use --input-std 1 (now 3)"),
         ({"mean": 2.0, "std": 3.0}, "use --input-mean 0 (now 2), --input-std 1 (now 3)"),
@@ -213,14 +213,14 @@ def test_standardizing_comes_before_all_else():
 
 
 @pytest.mark.parametrize("column", [None, 3])
-def test_files_are_told_to_be_standardized_whatever_column_is_zero(column, tmp_path):
+def test_standardizing_is_recommended_for_files_even_with_a_column_of_zeros(column, tmp_path):
     data = np.random.default_rng(1).lognormal(2.0, 1.5, (200, 30))
     if column is not None:
         data[:, column] = 0.0
     np.save(tmp_path / "data.npy", data)
     options = {"width": 64, "inputs": tmp_path / "data.npy"}
     found = check("selu", 4, **options, select=["SN103"]).findings
-    # Samples differ so much in norm that it takes some layers then too.
+    # Even then the norms of samples differ so much that reaching the target takes some layers.
     remedy = re.fullmatch(r"use --standardize and at least (\d+) layers \(now 4\)", found[0].remedy)
     assert check("selu", int(remedy[1]), **options, standardize=True, select=["SN103"]).passed
     data = np.exp(0.1 * np.log(np.maximum(data, 1e-9)))
@@ -229,7 +229,7 @@ def test_files_are_told_to_be_standardized_whatever_column_is_zero(column, tmp_p
     assert finding.remedy == "use --standardize"
 
 
-def test_sigmoid_is_told_the_gain_that_holds_it():
+def test_the_remedy_for_sigmoid_is_a_sufficient_gain():
     options = {"init": "glorot_uniform", "width": 256}
     for finding in judged("sigmoid", 8, **options)[1].values():
         changes = parsed(finding.remedy)
@@ -238,7 +238,7 @@ def test_sigmoid_is_told_the_gain_that_holds_it():
 
 
 @pytest.mark.parametrize("width", [2, 64, 1024])
-def test_no_width_beyond_use_is_advice(width):
+def test_recommended_widths_are_bounded(width):
     assert widest(case("gelu", 4, width=width)) in {256, 4 * width, 65_536}
     for activation in ("gelu", "relu"):
         for finding in judged(activation, 64, width=width)[1].values():
@@ -246,7 +246,7 @@ def test_no_width_beyond_use_is_advice(width):
             assert told is None or told <= min(max(4 * width, 256), 65_536)
 
 
-def test_where_no_gain_helps_the_layers_that_do_hold_are_told():
+def test_where_no_gain_helps_the_remedy_states_a_sufficient_depth():
     finding = judged("gelu", 64, init="lecun_normal")[1]["SN101"]
     assert finding.remedy.startswith("no gain keeps 64 layers of this width stable: use")
     assert finding.remedy.endswith(", or normalise between layers")
@@ -255,8 +255,8 @@ def test_where_no_gain_helps_the_layers_that_do_hold_are_told():
     assert not look(remade("gelu", 64, {"init": "lecun_normal"}, changes))
 
 
-def test_a_deep_stack_is_looked_at_from_its_beginning(monkeypatch):
-    # A look at the first layers must not follow the whole stack.
+def test_remedies_are_tried_on_the_first_layers_of_a_deep_stack(monkeypatch):
+    # A trial on the first layers must not evaluate the whole stack.
     asked = []
     follow = finite_width.finite_width
     monkeypatch.setattr(
@@ -268,7 +268,7 @@ def test_a_deep_stack_is_looked_at_from_its_beginning(monkeypatch):
     assert max(asked) <= max(BEGINNINGS)
 
 
-def test_rules_of_one_sample_compute_no_pairs(monkeypatch):
+def test_rules_on_single_samples_compute_no_pairs(monkeypatch):
     def none(*_):
         raise AssertionError("a pair was computed")
 
@@ -278,13 +278,13 @@ def test_rules_of_one_sample_compute_no_pairs(monkeypatch):
         looked(made, code)
 
 
-def test_fewer_layers_are_fewer_than_the_stack_has():
+def test_the_remedy_of_a_depth_limit_is_below_the_depth():
     finding = judged("selu", 512, bounds={"depth_limit": 1000})[1]["SN202"]
     # χ^199 < 10⁶ < χ^200 with χ = 1.0716 at SELU's fixed point.
     assert finding.remedy == "at most 199 layers (now 512, --depth-limit 1000)"
 
 
-def test_biases_that_move_the_fixed_point_are_to_be_left_out():
+def test_leaving_out_biases_that_move_the_fixed_point_is_recommended():
     finding = judged("selu", 64, bias_std=0.3)[1]["SN104"]
     assert finding.remedy == "use --bias-std 0 (now 0.3)"
 
@@ -292,8 +292,8 @@ def test_biases_that_move_the_fixed_point_are_to_be_left_out():
 @pytest.mark.parametrize(
     ("options", "most"),
     [
-        # 61 layers of the run, and beginnings of the remedies that were tried: of all 69 stacks
-        # that were once looked at whole, 1,040.
+        # 61 layers of the run and the first layers of the stacks tried as remedies. Evaluating all
+        # 69 stacks whole takes 1,040 pairs.
         (
             {
                 "activation": "softplus",

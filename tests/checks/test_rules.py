@@ -1,4 +1,4 @@
-"""The rules, each against a plain loop over layers."""
+"""Each rule is compared with a plain loop over layers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_verdict_and_codes(activation, depth, options, verdict, codes):
     assert (seen, set(findings)) == (verdict, codes)
 
 
-def test_a_deep_selu_stack_is_never_fine_however_much_is_ignored():
+def test_ignored_rules_still_count_towards_the_verdict():
     verdict, findings = judged("selu", 512, codes=choose(ignore=["SN2"]))
     assert (verdict, findings) == ("gradient-exploding", {})
 
 
 @pytest.mark.parametrize("activation", ["tanh", "elu", "gelu"])
-def test_a_vanishing_signal_is_named_at_its_first_layer(activation):
+def test_a_vanishing_signal_is_reported_at_its_first_layer(activation):
     finding = judged(activation, 128)[1]["SN101"]
     seconds, _ = second_moments(activation, 1.0, 128)
     layer = int(np.flatnonzero(seconds < 0.005)[0])
@@ -39,23 +39,23 @@ def test_a_vanishing_signal_is_named_at_its_first_layer(activation):
     assert finding.bound == 0.005
 
 
-def test_an_exploding_signal_is_named_at_its_first_layer():
+def test_an_exploding_signal_is_reported_at_its_first_layer():
     finding = judged("selu", 64, init="he_normal")[1]["SN102"]
     seconds, _ = second_moments("selu", math.sqrt(2.0), 64)
     layer = int(np.flatnonzero(seconds > 100.0)[0])
-    # The trapezoidal rule meets the kink of SELU with an error of second order in its step.
+    # At the kink of SELU the error of the trapezoidal rule is of second order in its step.
     assert (finding.layer, finding.value) == (layer, pytest.approx(seconds[layer], rel=1e-5))
 
 
-def test_large_and_small_inputs_set_their_own_scale():
-    # ReLU keeps any scale: only a change of it is a fault.
+def test_the_scale_of_inputs_is_not_a_fault():
+    # ReLU keeps any scale; only a change of scale is a fault.
     for std in (1e-3, 30.0):
         assert judged("relu", 16, std=std)[0] == "stable"
-    # SELU draws any input to its fixed point, and that is no fault either.
+    # SELU moves any input to its fixed point, which is not a fault either.
     assert judged("selu", 64, std=30.0)[0] == "self-normalizing"
 
 
-def test_a_signal_that_dies_beyond_the_stack_is_found_by_the_depth_limit():
+def test_a_signal_that_vanishes_beyond_the_stack_is_found_by_the_depth_limit():
     assert judged("tanh", 20)[1] == {}
     finding = judged("tanh", 20, bounds={"depth_limit": 128})[1]["SN101"]
     seconds, _ = second_moments("tanh", 1.0, 128)
@@ -63,7 +63,7 @@ def test_a_signal_that_dies_beyond_the_stack_is_found_by_the_depth_limit():
     assert "past the 20 layers of the stack" in finding.message
 
 
-def test_a_silent_network_is_said_to_be_silent():
+def test_zero_inputs_are_reported_as_vanishing():
     finding = judged("relu", 8, std=0.0)[1]["SN101"]
     assert (finding.layer, finding.value) == (0, 0.0)
 
@@ -81,14 +81,14 @@ def test_gradients_are_the_product_of_the_slopes(activation, gain):
     assert finding.bound == pytest.approx(1e6 if total > 0 else 1e-6)
 
 
-def test_the_crossing_of_the_gradients_bound_is_counted_from_the_end():
+def test_the_layer_where_gradients_cross_their_bound_is_counted_from_the_end():
     finding = judged("selu", 512)[1]["SN202"]
     chi = mean_of(lambda x: ACTIVATIONS["selu"].derivative(x) ** 2, 1.0)
     layers = math.ceil(6.0 * math.log(10.0) / math.log(chi))
     assert f"crossed {layers} layers from the end" in finding.message
 
 
-def test_relu_collapses_where_the_arc_cosine_kernel_says():
+def test_relu_collapses_where_the_arc_cosine_kernel_predicts():
     # Cho, Saul 2009: cos θ' = (sin θ + (π − θ) cos θ)/π.
     cosine, layer = 0.0, 0
     while cosine < 0.98:
@@ -99,8 +99,8 @@ def test_relu_collapses_where_the_arc_cosine_kernel_says():
     assert (finding.layer, finding.value) == (layer, pytest.approx(cosine, rel=1e-12))
 
 
-def test_an_overflow_is_told_before_an_earlier_underflow():
-    # Activations approach 5925/√(1 − 0.81) = 13,593, five times which float16 holds but not more.
+def test_an_overflow_is_reported_before_an_earlier_underflow():
+    # Activations approach 5925/√(1 − 0.81) = 13,593; float16 holds up to 4.8 times that.
     options = {"weight_gain": 0.9, "bias_std": 5925.0, "bounds": {"number_format": "float16"}}
     for depth in (100, 170):
         verdict, findings = judged("identity", depth, **options)
@@ -109,13 +109,13 @@ def test_an_overflow_is_told_before_an_earlier_underflow():
         assert findings["SN001"].layer == 21
 
 
-def test_inputs_that_the_format_cannot_hold_are_told():
+def test_inputs_beyond_the_number_format_are_reported():
     finding = judged("tanh", 8, std=1e6, bounds={"number_format": "float16"})[1]["SN001"]
     assert (finding.layer, finding.value) == (0, pytest.approx(1e6))
 
 
-def test_inputs_alike_from_the_start_may_lose_only_a_share_of_their_difference():
-    # Cosine 0.99 at the input: mean² / (mean² + variance).
+def test_collapse_of_similar_inputs_is_relative_to_their_initial_difference():
+    # The cosine at the input is mean² / (mean² + variance) = 0.99.
     mean = math.sqrt(0.99 / 0.01)
     assert "SN301" not in judged("identity", 8, mean=mean)[1]
     assert "SN301" not in judged("relu", 64, mean=mean)[1]
@@ -130,23 +130,23 @@ def test_separation_is_the_slope_of_the_correlation_map_at_one(gain):
     slope = ACTIVATIONS["tanh"].derivative
     rate = gain**2 * mean_of(lambda x: slope(x) ** 2, places[-1])
     assert finding.value == pytest.approx(rate, rel=1e-9)
-    # A hundredth grows to 1.
+    # A difference of 0.01 grows to 1.
     assert finding.layer == math.ceil(math.log(100.0) / math.log(rate))
     assert "SN302" not in judged("tanh", finding.layer - 1, weight_gain=gain)[1]
 
 
-def test_a_signal_on_its_way_to_calm_is_not_called_chaotic():
+def test_a_transient_separation_is_not_called_chaotic():
     assert "SN302" not in judged("selu", 2, std=3.0)[1]
 
 
 def test_dead_units_are_counted():
     finding = judged("hard_tanh", 4, weight_gain=20.0, batch=1)[1]["SN401"]
-    # One sample: a unit is dead where |z| > 1.
+    # With one sample, a unit is dead where |z| > 1.
     assert finding.value == pytest.approx(math.erfc(1.0 / math.sqrt(2.0 * 400.0)), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_number_formats_are_those_of_numpy(name):
+def test_number_formats_match_numpy(name):
     if name == "bfloat16":
         assert np.log2(FORMATS[name].smallest) == -133
         assert FORMATS[name].largest == pytest.approx(3.3895313892515355e38, rel=1e-15)
@@ -156,7 +156,7 @@ def test_number_formats_are_those_of_numpy(name):
     assert FORMATS[name].smallest == float(info.smallest_subnormal)
 
 
-def test_overflow_of_float16_comes_long_before_that_of_float32():
+def test_float16_overflows_before_float32():
     narrow = judged("relu", 100, weight_gain=2.0, bounds={"number_format": "float16"})
     wide = judged("relu", 100, weight_gain=2.0)
     # √(2 q ln 2N) > 65504 with q = 4·2^(l−1): the largest of N = 64·1024 normals.
@@ -167,13 +167,13 @@ def test_overflow_of_float16_comes_long_before_that_of_float32():
     assert "SN001" not in wide[1]
 
 
-def test_underflow_is_found_and_does_not_hide_that_the_signal_vanished():
+def test_underflow_does_not_hide_a_vanishing_signal():
     verdict, findings = judged("gelu", 64, bounds={"number_format": "float16"})
     assert "underflows" in findings["SN001"].message
     assert verdict == "vanishing"
 
 
-def test_a_target_not_reached_yet_is_told_from_one_that_never_is():
+def test_a_target_not_yet_reached_differs_from_an_unreachable_one():
     findings = judged("selu", 3, std=8.0)[1]
     assert "SN103" in findings
     assert "SN104" not in findings
@@ -183,7 +183,7 @@ def test_a_target_not_reached_yet_is_told_from_one_that_never_is():
     assert "SN103" not in findings
 
 
-def test_a_target_of_ones_own():
+def test_a_given_target():
     target = {"target_mean": 0.0, "target_variance": 2.0}
     finding = judged("selu", 64, bounds=target)[1]["SN104"]
     assert finding.bound == 2.0
@@ -197,13 +197,13 @@ def test_the_domain_of_theorem_one():
 
 
 def test_narrow_networks_differ():
-    # ReLU: every layer adds κ/n = 5/n to the variance of the log second moment, the input 2/n.
+    # ReLU: every layer adds κ/n = 5/n to the variance of the log second moment; the input has 2/n.
     finding = judged("relu", 32, width=64)[1]["SN502"]
     variance = 2.0 / 64 + 5.0 / 64 * np.arange(33)
     assert finding.layer == int(np.flatnonzero(np.sqrt(variance) > 1.0)[0])
     assert finding.value == pytest.approx(math.sqrt(variance[-1]), rel=1e-6)
     width = int(re.search(r"width ≥ ([\d,]+)", finding.remedy)[1].replace(",", ""))
-    assert width - math.ceil(2.0 + 5.0 * 32) in {0, 1}  # by rounding
+    assert width - math.ceil(2.0 + 5.0 * 32) in {0, 1}  # up to rounding
 
 
 def test_every_rule_has_a_page_and_a_known_verdict():
@@ -222,7 +222,7 @@ def test_every_rule_has_a_page_and_a_known_verdict():
     assert {rule.verdict for rule in RULES.values()} - {None} <= set(VERDICTS)
 
 
-def test_rules_are_chosen_by_code_name_or_beginning():
+def test_rules_are_selected_by_code_name_or_prefix():
     assert choose() == frozenset(CODES)
     assert choose(["SN1"]) == {"SN101", "SN102", "SN103", "SN104"}
     assert choose(["sn202", "inputs-collapse"]) == {"SN202", "SN301"}
@@ -269,7 +269,7 @@ def test_bounds_out_of_range_are_refused(values):
         Bounds.build(**values)
 
 
-def test_a_sample_of_zeros_does_not_hide_that_inputs_collapse():
+def test_a_sample_of_zeros_does_not_hide_a_collapse():
     rows = np.random.default_rng(0).normal(size=(8, 16))
     rows[0] = 0.0
     found = snstat.check(

@@ -18,7 +18,7 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from tests.checks.cases import mean_of
 
-# Wide enough that networks differ little.
+# Wide enough that networks differ little from each other.
 FUNNEL = "3000,5000*10,2500*20,3000*{}"
 
 
@@ -40,17 +40,19 @@ def case(activation, batch=64, bounds=None, std=1.0, **stack):
         ("selu", 64, {"init": "torch_default", "bias_std": 0.3}),
     ],
 )
-def test_widths_change_no_rule_of_infinite_width(activation, depth, options):
-    """Weights of variance G²/fan_in: theory of infinite width does not know the widths."""
+def test_rules_of_infinite_width_do_not_depend_on_widths(activation, depth, options):
+    """With weights of variance G²/fan_in, theory of infinite width does not depend on the
+    widths."""
     funnel = case(activation, widths=FUNNEL.format(depth - 30), **options)
     uniform = case(activation, depth=depth, width=3000, **options)
     assert funnel.stack.runs
     found, plain = look(funnel), look(uniform)
-    # Of SN502 and SN001 the widths matter a little: not whether they are broken, here.
+    # The widths change the values of SN502 and SN001 a little, but not whether they are broken
+    # here.
     assert found.keys() == plain.keys()
     for code in found.keys() - {"SN502", "SN001", "SN601"}:
         assert found[code].layer == plain[code].layer
-        # But for rounding of sums over the layers in another order.
+        # Sums over the layers round in another order.
         assert found[code].value == pytest.approx(plain[code].value, rel=1e-9)
 
 
@@ -61,8 +63,8 @@ def test_widths_change_no_rule_of_infinite_width(activation, depth, options):
         {"activation": "relu", "widths": "50,300,60*2,9", "init": "glorot_normal"},
     ],
 )
-def test_the_signal_is_followed_layer_by_layer(options):
-    """The first layer whose second moment is out of bounds, by a plain loop."""
+def test_the_second_moment_is_judged_in_every_layer(options):
+    """A plain loop finds the first layer whose second moment is out of bounds."""
     stack = Stack.build(**options)
     second, seconds = 1.0, [1.0]
     for layer in stack.layers():
@@ -81,23 +83,24 @@ def test_the_signal_is_followed_layer_by_layer(options):
             assert judged["SN102"].value == pytest.approx(seconds[first], rel=1e-6)
 
 
-def test_saturation_is_not_told_of_a_linear_read_out():
-    """Inputs so small that only the second layer's pre-activations are large: q = 0.01, then 98."""
+def test_a_linear_read_out_is_not_judged_for_saturation():
+    """Small inputs, so that only the second layer's pre-activations are large: q = 0.01, then
+    98."""
     options = {"widths": "300,250,200", "weight_gain": 100.0, "std": 0.001}
     assert look(case("tanh", **options))["SN401"].layer == 2
     assert "SN401" not in look(case("tanh", last="linear", **options))
 
 
-def test_theorem_1_is_looked_at_in_every_layer():
-    """Glorot weights of 100 → 300 have square sum 2·100/400."""
+def test_theorem_1_is_checked_in_every_layer():
+    """Glorot weights of a layer 100 → 300 have the square sum 2·100/400."""
     found = look(case("selu", widths="100,100,300,300", init="glorot_normal"))["SN601"]
     assert (found.layer, found.value) == (2, pytest.approx(0.5))
-    # The read-out has no SELU.
+    # The read-out is not a SELU.
     assert "SN601" not in look(case("selu", widths="100*3,10", init="glorot_normal", last="linear"))
 
 
-def test_the_target_of_selu_is_not_asked_of_a_read_out():
-    """Glorot weights give a read-out of 500 → 10 the variance 2·500/510, as they should."""
+def test_the_target_of_selu_does_not_apply_to_a_read_out():
+    """Glorot weights give a read-out 500 → 10 the variance 2·500/510, which is not a fault."""
     options = {"activation": "selu", "widths": "500*12,10", "init": "glorot_normal"}
     assert "SN103" not in look(case(last="linear", **options))
     asked = look(case(last="linear", bounds={"target_layer": 12}, **options))["SN103"]
@@ -119,8 +122,8 @@ def remedies(judged):
         {"activation": "relu", "widths": "600,500*40,300*40"},
     ],
 )
-def test_fewer_layers_are_told_as_widths_that_hold(options):
-    """What a remedy says to type breaks no rule that was broken before and mends its own."""
+def test_the_remedy_of_fewer_layers_states_widths(options):
+    """The option in a remedy mends its rule and breaks no other."""
     before = case(**options)
     broken = look(before)
     assert broken
@@ -140,13 +143,13 @@ def test_fewer_layers_are_told_as_widths_that_hold(options):
     assert seen > 0
 
 
-def test_nothing_is_known_beyond_the_layers_that_are_listed():
+def test_a_depth_limit_beyond_the_listed_layers_is_refused():
     for options in ({"widths": "30,20,10"}, {"depth": 2, "width": 20, "last": "linear"}):
         with pytest.raises(InvalidValueError, match="depth_limit is 5, but must be 2"):
             check("tanh", trials=2, batch=4, depth_limit=5, **options)
 
 
-def test_a_funnel_is_checked_whole():
-    """Simulated and judged: theory and simulation agree, and nothing is broken."""
+def test_a_funnel_passes():
+    """After simulation no rule is broken, so theory and simulation agree."""
     found = check("tanh", widths=[60, 80, 80, 40, 10], last="linear", batch=16, trials=16)
     assert found.passed, found.findings
