@@ -1,4 +1,4 @@
-"""`snstat check` from the outside: verdicts, exit codes, files."""
+"""`snstat check` as a command: verdicts, exit codes and files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SMALL = ["check", "--depth", "8", "--width", "32", "--batch", "4", "--trials", "
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    # The checkout may declare checks of its own.
+    # The checkout may contain a configuration of its own.
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
 
@@ -76,7 +76,7 @@ def test_several_activations_are_several_checks(capsys):
     assert form["checks"][2]["verdict"] == "collapsed"
 
 
-def test_rules_are_selected_and_ignored_and_the_verdict_stays(capsys):
+def test_selecting_and_ignoring_rules_does_not_change_the_verdict(capsys):
     bad = [*SMALL, "-a", "gelu", "--fluctuation-max", "2"]
     assert codes(document(capsys, *bad)) == {"SN101"}
     ignored = document(capsys, *bad, "--ignore", "SN1")
@@ -103,7 +103,7 @@ def test_a_saved_run_is_judged_without_simulating(capsys, monkeypatch):
     assert "--depth" in err
 
 
-def test_a_part_of_a_saved_run_is_not_judged(capsys):
+def test_a_partial_saved_run_is_refused(capsys):
     call(capsys, "propagate", *SMALL[1:], "-f", "json", "-o", "run.json")
     text = Path("run.json").read_text(encoding="utf-8")
     Path("run.json").write_text(text.replace('"partial": false', '"partial": true'), "utf-8")
@@ -112,7 +112,7 @@ def test_a_part_of_a_saved_run_is_not_judged(capsys):
     assert "partial" in err
 
 
-def test_a_saved_run_of_several_is_several_checks(capsys):
+def test_a_file_with_several_runs_gives_several_checks(capsys):
     call(
         capsys, "propagate", *SMALL[1:], "-a", "gelu", "-a", "selu", "-f", "json", "-o", "two.json"
     )
@@ -123,9 +123,9 @@ def test_a_saved_run_of_several_is_several_checks(capsys):
     ]
 
 
-def test_an_unchanged_stack_keeps_to_its_baseline_and_a_changed_one_does_not(capsys):
+def test_only_a_changed_stack_differs_from_its_baseline(capsys):
     assert call(capsys, *SMALL, "--write-baseline", "base.json")[0] == 0
-    # What is not given is as it was: the same stack, another seed.
+    # Options left out are taken from the baseline: the same stack with another seed.
     form = document(capsys, "check", "--baseline", "base.json")
     assert form["passed"]
     assert form["checks"][0]["stack"]["width"] == 32
@@ -136,7 +136,7 @@ def test_an_unchanged_stack_keeps_to_its_baseline_and_a_changed_one_does_not(cap
     assert any("weight gain is 1.5, was 1.0" in note for note in changed["checks"][0]["notes"])
 
 
-def test_the_same_seed_is_equal_to_the_last_bit(capsys):
+def test_with_the_same_seed_results_must_be_identical(capsys):
     call(capsys, *SMALL, "--write-baseline", "base.json")
     form = document(capsys, "check", "--baseline", "base.json", "--same-seed")
     assert form["passed"]
@@ -158,7 +158,7 @@ def test_two_saved_runs_are_compared(capsys):
     assert "SN701" in codes(document(capsys, "check", "c.json", "--baseline", "b.json"))
 
 
-def test_a_check_without_a_name_has_the_baseline_of_its_activation(capsys, monkeypatch):
+def test_a_check_without_a_name_uses_the_baseline_of_its_activation(capsys, monkeypatch):
     call(capsys, *SMALL, "-a", "selu", "-a", "relu", "--write-baseline", "two.json")
     select = ["--select", "SN7"]
     assert document(capsys, "check", "-a", "relu", "--baseline", "two.json", *select)["passed"]
@@ -166,7 +166,7 @@ def test_a_check_without_a_name_has_the_baseline_of_its_activation(capsys, monke
     assert document(capsys, "check", "relu.json", "--baseline", "two.json", *select)["passed"]
     code, _, err = call(capsys, "check", "-d", 3, "--baseline", "two.json")
     assert (code, "choose one with --activation" in err) == (2, True)
-    # Standard input is read once, however many checks it is for.
+    # Standard input is read once, for all checks.
     both = ["check", "-a", "selu", "-a", "relu", "--baseline", "-"]
     file = io.TextIOWrapper(io.BytesIO(Path("two.json").read_bytes()))
     monkeypatch.setattr("sys.stdin", file)
@@ -187,7 +187,7 @@ def test_saved_runs_of_one_activation_are_all_judged(capsys):
     ]
 
 
-def test_a_baseline_that_is_replaced_is_not_compared_with(capsys):
+def test_a_baseline_to_be_replaced_is_not_compared(capsys):
     call(capsys, *SMALL, "--write-baseline", "base.json")
     same = ["--baseline", "base.json", "--write-baseline", "./base.json"]
     assert "SN701" not in codes(document(capsys, "check", *same, "--weight-gain", "1.5"))
@@ -221,7 +221,7 @@ ignore = ["SN2"]
 """
 
 
-def test_a_configuration_is_found_and_all_its_checks_are_run(capsys, monkeypatch):
+def test_all_checks_of_the_nearest_configuration_are_run(capsys, monkeypatch):
     Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
     Path("below").mkdir()
     monkeypatch.chdir("below")
@@ -231,13 +231,13 @@ def test_a_configuration_is_found_and_all_its_checks_are_run(capsys, monkeypatch
     assert form["checks"][1]["source"]["line"] == 10
     _, out, _ = call(capsys, "check", "-f", "github")
     assert re.search(r"^::error file=[^,]*pyproject.toml,line=10,title=SN101", out, re.MULTILINE)
-    # Options that describe one stack are one check, and no configuration.
+    # Options that describe a stack make one check and ignore the configuration.
     assert len(document(capsys, *SMALL)["checks"]) == 1
     code, _, err = call(capsys, *SMALL, "--config", "../pyproject.toml")
     assert (code, "--depth" in err) == (2, True)
 
 
-def test_annotations_name_the_file_from_the_root_of_the_repository(capsys, monkeypatch, tmp_path):
+def test_annotations_name_the_file_relative_to_the_repository(capsys, monkeypatch, tmp_path):
     Path("sub").mkdir()
     monkeypatch.chdir("sub")
     Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
@@ -249,7 +249,7 @@ def test_annotations_name_the_file_from_the_root_of_the_repository(capsys, monke
     assert "::error file=pyproject.toml,line=10," in out
 
 
-def test_what_the_command_line_has_wrong_is_not_laid_on_the_file(capsys):
+def test_errors_on_the_command_line_do_not_name_the_file(capsys):
     Path("snstat.toml").write_text("[check.a]\ndepth = 4\nwidth = 32\n", encoding="utf-8")
     for arguments, value in ((["--select", "SN9"], "'SN9'"), (["--depth-limit", "0"], "0")):
         code, _, err = call(capsys, "check", *arguments)
@@ -260,7 +260,7 @@ def test_what_the_command_line_has_wrong_is_not_laid_on_the_file(capsys):
     assert "snstat.toml:1: check 'a': depth is 0" in call(capsys, "check", "-t", "3")[2]
 
 
-def test_a_configuration_has_baselines_by_name(capsys):
+def test_checks_of_a_configuration_have_baselines_by_name(capsys):
     Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
     call(capsys, "check", "--write-baseline", "base.json")
     base = json.loads(Path("base.json").read_text())
@@ -291,7 +291,7 @@ def test_a_mistake_in_a_configuration_names_its_line(capsys):
     assert "width is 0" in err
 
 
-def test_what_goes_wrong_in_a_declared_check_names_its_line(capsys):
+def test_an_error_while_running_a_declared_check_names_its_line(capsys):
     data = np.ones((4, 32))
     data[1, 2] = math.nan
     np.save("holes.npy", data)
@@ -347,14 +347,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(capsys, arguments, words):
     assert listing() == before
 
 
-def test_links_in_a_circle_are_written_over(capsys):
+def test_circular_links_are_overwritten(capsys):
     Path("one").symlink_to("two")
     Path("two").symlink_to("one")
     assert call(capsys, *SMALL, "--write-baseline", "one", "-o", "out.txt")[0] == 0
     assert json.loads(Path("one").read_text(encoding="utf-8"))["runs"]
 
 
-def test_files_are_written_whole(capsys):
+def test_files_are_written_atomically(capsys):
     Path("out.xml").write_text("before", encoding="utf-8")
     code, out, _ = call(capsys, *SMALL, "-f", "junit", "-o", "out.xml")
     assert (code, out) == (0, "")
@@ -362,7 +362,7 @@ def test_files_are_written_whole(capsys):
     assert not [name for name in listing() if name.endswith(".part")]
 
 
-def test_two_checks_that_write_one_baseline_at_once_do_no_harm():
+def test_concurrent_checks_may_write_the_same_baseline():
     arguments = [*SMALL, "--write-baseline", "base.json"]
     processes = [
         subprocess.Popen(
@@ -377,22 +377,22 @@ def test_two_checks_that_write_one_baseline_at_once_do_no_harm():
     assert listing() == [".git", "base.json"]
 
 
-def test_a_configuration_is_not_changed_by_its_baseline(capsys):
+def test_a_baseline_does_not_change_the_configured_stack(capsys):
     text = CONFIG + 'weight-gain = 4.0\ntrials = 16\nbaseline = "base.json"\n'
     Path("pyproject.toml").write_text(text, encoding="utf-8")
-    # The file that is about to be written need not exist.
+    # A file that is about to be written need not exist.
     call(capsys, "check", "--write-baseline", "base.json")
     assert document(capsys, "check", "--select", "SN7")["passed"]
     Path("pyproject.toml").write_text(text.replace("weight-gain = 4.0\n", ""), encoding="utf-8")
     form = document(capsys, "check", "--select", "SN7")
     assert form["checks"][1]["stack"]["weight_gain"] == 1.0
     assert codes(form, 1) == {"SN701"}
-    # Accepting the change is not stopped by it.
+    # The change can be accepted by writing a new baseline.
     assert call(capsys, "check", "--select", "SN7", "--write-baseline", "base.json")[0] == 0
     assert document(capsys, "check", "--select", "SN7")["passed"]
 
 
-def test_bounds_and_sampling_hold_for_all_declared_checks(capsys):
+def test_bounds_and_sampling_on_the_command_line_apply_to_all_declared_checks(capsys):
     Path("pyproject.toml").write_text(CONFIG, encoding="utf-8")
     form = document(capsys, "check", "--gradient-decades", "0.1", "-t", "3", "--seed", "5")
     assert [check["simulation"]["trials"] for check in form["checks"]] == [3, 3]
@@ -411,7 +411,8 @@ def test_the_same_seed_needs_the_same_sampling(capsys):
 
 @LONG
 def test_data_are_judged_by_the_norm_of_each_sample(capsys):
-    """5 % of the rows are 60 times as large: few units are saturated, and gradients survive."""
+    """5 % of the rows are 60 times as large: few units are saturated, and gradients do not
+    vanish."""
     random = np.random.default_rng(0)
     heavy = random.normal(size=(1000, 30))
     heavy[::20] *= 60.0
@@ -419,7 +420,8 @@ def test_data_are_judged_by_the_norm_of_each_sample(capsys):
     options = ["check", "-a", "tanh", "-d", "4", "--inputs", "heavy.npy", "-b", "1000", "-t", "4"]
     form = document(capsys, *options, "--select", "SN401", "--saturated-max", "0.01")
     finding = form["checks"][0]["findings"][0]
-    # Of q = 1 0.28 % are beyond arcosh 10, of q = 3600 96 %: 0.95·0.0028 + 0.05·0.96 = 5.1 %.
+    # Saturated are 0.28 % with q = 1, beyond arcosh 10, and 96 % with q = 3600: 0.95·0.0028 +
+    # 0.05·0.96 = 5.1 %.
     assert finding["value"] == pytest.approx(0.0517, abs=0.002)
     assert document(capsys, *options, "--select", "SN401")["checks"][0]["findings"] == []
     assert not any("norm" in note for note in form["checks"][0]["notes"])
@@ -428,7 +430,7 @@ def test_data_are_judged_by_the_norm_of_each_sample(capsys):
 
 
 @LONG
-def test_the_largest_sample_decides_what_overflows(capsys):
+def test_overflow_is_judged_by_the_largest_sample(capsys):
     outlier = np.ones((100, 64))
     outlier[3] = 50_000.0
     np.save("outlier.npy", outlier)
@@ -438,7 +440,7 @@ def test_the_largest_sample_decides_what_overflows(capsys):
     assert "float16 overflows at layer 1" in out
 
 
-def test_one_sample_or_inputs_all_alike_leave_collapse_unjudged(capsys):
+def test_collapse_is_not_judged_with_one_sample_or_identical_inputs(capsys):
     for name, data in (("one", np.ones((1, 32))), ("alike", np.ones((4, 32)))):
         np.save(f"{name}.npy", data)
         options = ["check", "-d", "4", "-t", "2", "-w", "32", "--inputs", f"{name}.npy"]
@@ -446,7 +448,7 @@ def test_one_sample_or_inputs_all_alike_leave_collapse_unjudged(capsys):
         assert any(note.startswith("SN301 not judged") for note in notes)
 
 
-def test_a_reader_that_has_seen_enough_does_not_change_the_verdict():
+def test_a_reader_that_closes_the_pipe_does_not_change_the_verdict():
     arguments = [*SMALL, "-a", "gelu", "--write-baseline", "base.json"]
     reader, writer = os.pipe()
     os.close(reader)

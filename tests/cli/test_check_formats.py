@@ -1,4 +1,4 @@
-"""Every form of a check can be had by name."""
+"""Every output format of a check is available by name."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ STARTS = {
 }
 
 
-def test_the_names_are_those_of_the_contract() -> None:
+def test_the_names_match_the_contract() -> None:
     assert FORMATS == ("table", "json", "junit", "github", "markdown")
 
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("file", [False, True])
-def test_each_form_ends_in_a_line_feed(form: str, file: bool) -> None:
+def test_each_format_ends_with_one_line_feed(form: str, file: bool) -> None:
     text = formatted(make_checks(), form, file=file)
     assert text.startswith(STARTS[form])
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
 
 
-def test_machine_forms_survive_any_encoding() -> None:
+def test_machine_readable_formats_are_ascii() -> None:
     assert json.loads(formatted(make_checks(), "json", file=False).encode("ascii"))
     assert ET.fromstring(formatted(make_checks(), "junit", file=False).encode("ascii"))  # noqa: S314  # our own
 
 
-def test_the_table_is_drawn_for_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_table_fits_its_destination(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         encoding = "ascii"
 

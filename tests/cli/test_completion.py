@@ -1,4 +1,4 @@
-"""What a shell offers to complete, and what help looks like."""
+"""Shell completion and the layout of help."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def offered(*words):
         (["fixedpoint", "--map", ""], ["ensemble", "unit"]),
     ],
 )  # fmt: skip
-def test_what_may_follow_is_offered(words, values):
+def test_valid_values_are_offered(words, values):
     assert set(values) <= set(offered(*words))
     if values != [FILE] and words[-1]:
         assert len(offered(*words)) == len(values)
@@ -64,12 +64,12 @@ def test_checks_of_the_configuration_are_offered(tmp_path, monkeypatch):
     Path("snstat.toml").write_text("[check.encoder]\n[check.head]\n", encoding="utf-8")
     assert offered("check", "--only", "") == ["encoder", "head"]
     assert offered("check", "--only", "h") == ["head"]
-    # A damaged one is no reason to complain in the middle of a line.
+    # Completion does not report errors in a damaged configuration.
     Path("snstat.toml").write_text("[check", encoding="utf-8")
     assert offered("check", "--only", "") == []
 
 
-def test_a_shell_is_answered():
+def test_bash_gets_completions():
     environment = os.environ | {
         "_SNSTAT_COMPLETE": "bash_complete",
         "COMP_WORDS": "snstat check --explain SN20",

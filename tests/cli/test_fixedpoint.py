@@ -31,7 +31,7 @@ def test_the_contract_example(capsys):
     assert point["mean"] == pytest.approx(0.0, abs=1e-14)
     assert point["variance"] == pytest.approx(1.0, rel=1e-14)
     assert point["stable"] is True
-    # The digits that the theory page gives.
+    # Known digits of the fixed point of SELU.
     assert point["jacobian"][0][1] == pytest.approx(0.0888348, abs=5e-8)
     assert point["jacobian"][1][1] == pytest.approx(0.782648, abs=5e-7)
     assert point["spectral_norm"] == pytest.approx(0.787673, abs=5e-7)
@@ -46,7 +46,7 @@ def test_the_contract_example(capsys):
     assert one["slope"] == pytest.approx(point["gradient_growth"], rel=1e-9)
 
 
-def test_the_unit_map_has_its_own_parameters(capsys):
+def test_the_unit_map_takes_its_own_parameters(capsys):
     (entry,) = document(capsys, "--map", "unit", "--weight-sum", "0.05")["runs"]
     assert (entry["map"], entry["weight_sum"], entry["weight_square_sum"]) == ("unit", 0.05, 1.0)
     assert entry["theorem_domain"] == 1
@@ -71,7 +71,7 @@ def test_targets_are_solved_to_fourteen_digits(capsys, arguments, alpha, scale):
     assert solved["lambda"] == pytest.approx(scale, rel=1e-14)
 
 
-def test_a_trajectory_starts_where_it_is_told_and_converges(capsys):
+def test_a_trajectory_starts_at_the_given_point_and_converges(capsys):
     (entry,) = document(capsys, "--from", "0.5", "3", "--depth", "200")["runs"]
     path = entry["trajectory"]
     assert len(path) == 201
@@ -114,12 +114,12 @@ def test_words_tables_and_theorems(capsys):
         (["--map", "mean"], "mean"),
     ],
 )
-def test_bad_usage_is_one_line_and_exit_code_two(capsys, arguments, words):
+def test_bad_usage_gives_one_line_and_exit_code_2(capsys, arguments, words):
     code, out, err = call(capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.startswith("snstat: error: ")
     assert err.count("\n") == 1
-    # click 8.1 and later word their own complaints differently.
+    # click 8.1 and later versions word their own messages differently.
     assert words in err or words.replace("2 values", "2 arguments") in err
 
 

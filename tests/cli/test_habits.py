@@ -1,4 +1,4 @@
-"""Habits of users: numbers, names, files and several values as they write them."""
+"""Numbers, names, files and several values, in the forms that users type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TINY = ["-d", "2", "-w", "8", "-b", "4", "-t", "2"]
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    # The checkout may declare checks of its own.
+    # The checkout may contain a configuration of its own.
     (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path)
 
@@ -37,7 +37,7 @@ def stacks(capsys, *arguments):
 # Numbers and names
 
 
-def test_numbers_are_written_as_people_do(capsys):
+def test_numbers_may_be_written_in_common_forms(capsys):
     options = ["-d", "2**1", "-w", "1e1", "--weight-gain", "sqrt(2)", "--bias-std", "2/3"]
     (stack,) = stacks(capsys, "propagate", *options, "-b", "4", "-t", "2e0")
     assert (stack["depth"], stack["width"]) == (2, 10)
@@ -58,7 +58,7 @@ def test_numbers_are_written_as_people_do(capsys):
         ("--init", "LECUN_NORMAL", ("init", "lecun_normal")),
     ],
 )
-def test_names_match_whatever_their_case_and_by_alias(capsys, option, typed, meant):
+def test_names_ignore_case_and_have_aliases(capsys, option, typed, meant):
     (stack,) = stacks(capsys, "propagate", *TINY, option, typed)
     key, value = meant
     assert stack[key] == value
@@ -84,14 +84,14 @@ def test_names_match_whatever_their_case_and_by_alias(capsys, option, typed, mea
         (["propagat"], "command", "'propagate'"),
     ],
 )
-def test_every_choice_tells_the_nearest(capsys, arguments, flag, near):
+def test_errors_suggest_the_nearest_choice(capsys, arguments, flag, near):
     code, out, err = call(capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.startswith(f"snstat: error: {flag} is ")
     assert err.endswith(f"did you mean {near}?\n")
 
 
-def test_an_option_that_does_not_exist_has_a_near_one(capsys):
+def test_an_unknown_option_suggests_the_nearest(capsys):
     code, _, err = call(capsys, "propagate", "--wieght-gain", "1")
     assert code == 2
     assert "--weight-gain" in err
@@ -143,7 +143,7 @@ def test_errors_name_the_key_in_a_configuration(capsys):
         ("fixedpoint", "run.csv", ""),
     ],
 )
-def test_the_name_of_the_file_decides_the_format(capsys, command, name, begins):
+def test_the_file_name_sets_the_format(capsys, command, name, begins):
     options = [] if command == "fixedpoint" else TINY
     code, out, err = call(capsys, command, *options, "-o", name)
     assert (code, out) == (0, "")
@@ -171,7 +171,7 @@ def test_a_name_that_contradicts_the_format_is_refused(capsys, arguments, words)
     assert not list(Path().glob("run*"))
 
 
-def test_a_partial_run_is_told_as_such(capsys, monkeypatch):
+def test_a_partial_run_is_reported_as_partial(capsys, monkeypatch):
     from dataclasses import replace
 
     from snstat.engine import simulate
@@ -180,7 +180,7 @@ def test_a_partial_run_is_told_as_such(capsys, monkeypatch):
 
     def interrupted(*arguments, **options):
         measured = real(*arguments, **options)
-        if arguments[0].width != 8:  # kernels being compiled
+        if arguments[0].width != 8:  # the kernels are being compiled
             return measured
         kept = {name: getattr(measured, name)[:2] for name in ("estimate", "stderr", "finite")}
         return replace(measured, interrupted=True, **kept)
@@ -195,21 +195,21 @@ def test_a_partial_run_is_told_as_such(capsys, monkeypatch):
     assert err.endswith("wrote run.svg: trajectory, svg, layers 0 to 1 of 2, marked partial\n")
 
 
-def test_quiet_says_nothing_and_verbose_says_more(capsys):
+def test_quiet_prints_nothing_and_verbose_prints_more(capsys):
     assert call(capsys, "propagate", *TINY, "-q", "-o", "run.json") == (0, "", "")
     _, _, err = call(capsys, "propagate", *TINY, "-v", "-o", "run.json")
     assert "sampler" in err
     assert call(capsys, "check", *TINY, "-q", "--select", "SN1") == (0, "", "")
     code, _, err = call(capsys, "check", *TINY, "-q", "-v")
     assert (code, err.count("\n")) == (2, 1)
-    # The next command is as talkative as ever.
+    # Both options apply to one command only.
     assert call(capsys, "propagate", *TINY, "-o", "run.json")[2]
 
 
 # Several runs
 
 
-def test_values_with_commas_or_repeated_are_several_runs(capsys):
+def test_comma_separated_or_repeated_values_give_several_runs(capsys):
     found = stacks(capsys, "propagate", *TINY, "-a", "relu,selu", "--weight-gain", "1,1.5")
     assert [(stack["activation"], stack["weight_gain"]) for stack in found] == [
         ("relu", 1.0),
@@ -222,7 +222,7 @@ def test_values_with_commas_or_repeated_are_several_runs(capsys):
     assert [stack["init"] for stack in found] == ["he_normal", "he_uniform"]
 
 
-def test_every_run_is_looked_at_before_the_first_is_carried_out(capsys, monkeypatch):
+def test_all_runs_are_validated_before_the_first_starts(capsys, monkeypatch):
     monkeypatch.setattr("snstat.experiment.plan.Plan.run", None)
     code, _, err = call(capsys, "propagate", "-d", "2", "--width", "8,0", "-t", "2")
     assert code == 2
@@ -232,7 +232,7 @@ def test_every_run_is_looked_at_before_the_first_is_carried_out(capsys, monkeypa
     assert "at most 1,000" in err
 
 
-def test_a_comma_in_the_name_of_a_file_separates_nothing(capsys):
+def test_a_file_name_may_contain_a_comma(capsys):
     rows = np.random.default_rng(0).standard_normal((6, 8))
     for name in ("a,b.npy", "a", "b.npy"):
         with Path(name).open("wb") as file:
@@ -243,7 +243,7 @@ def test_a_comma_in_the_name_of_a_file_separates_nothing(capsys):
         assert seen == names
 
 
-def test_several_values_are_several_checks(capsys):
+def test_several_values_give_several_checks(capsys):
     code, out, _ = call(
         capsys, "check", *TINY, "--weight-gain", "1,20", "--select", "SN102", "-f", "json"
     )
@@ -251,12 +251,12 @@ def test_several_values_are_several_checks(capsys):
     assert code == 1
     assert [check["name"] for check in form["checks"]] == ["weight-gain 1", "weight-gain 20"]
     assert [check["passed"] for check in form["checks"]] == [True, False]
-    # So are several values of a bound.
+    # Several values of a bound give several checks too.
     _, out, _ = call(capsys, "check", *TINY, "--second-moment-max", "1e9,1.0001", "-f", "json")
     assert len(json.loads(out)["checks"]) == 2
 
 
-def test_several_checks_are_compared_with_the_one_run_of_a_baseline(capsys):
+def test_several_checks_are_compared_with_a_baseline_of_one_run(capsys):
     call(capsys, "check", *TINY[:-1], "8", "-q", "--write-baseline", "base.json")
     options = ["--baseline", "base.json", "--weight-gain", "1,3", "--select", "SN701"]
     _, out, _ = call(capsys, "check", *options, "-f", "json")
@@ -276,7 +276,7 @@ weight-gain = 50.0
 """
 
 
-def test_only_the_checks_that_are_named_are_run(capsys):
+def test_only_runs_the_named_checks(capsys):
     Path("snstat.toml").write_text(CONFIG, encoding="utf-8")
     assert call(capsys, "check")[0] == 1
     code, out, _ = call(capsys, "check", "--only", "First", "-f", "json")

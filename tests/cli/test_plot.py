@@ -1,4 +1,4 @@
-"""`snstat plot` and `snstat schema` as their users call them."""
+"""`snstat plot` and `snstat schema` as commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from snstat.cli import run
 from snstat.cli.plot import KINDS
 
 SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
-# Maps have no network, and correlations no sampling.
+# Maps involve no network, and correlations no sampling.
 SMALL_OF = {kind: [] if kind in {"map", "correlation"} else SMALL for kind in KINDS}
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
@@ -36,7 +36,7 @@ def test_every_kind_in_every_format(capsys, tmp_path, kind, form):
 
 
 def picture(path):
-    """Return an SVG without the command that made it."""
+    """Return an SVG without the command in its metadata."""
     return re.sub(r"<dc:description>.*?</dc:description>", "", path.read_text(), flags=re.DOTALL)
 
 
@@ -48,7 +48,7 @@ def saved(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_run_gives_the_bytes_of_a_fresh_one(capsys, tmp_path, saved, kind):
+def test_a_saved_run_gives_the_same_picture_as_a_fresh_one(capsys, tmp_path, saved, kind):
     fresh, again = tmp_path / "fresh.svg", tmp_path / "again.svg"
     assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(fresh))[0] == 0
     assert call(capsys, "plot", str(saved), "--kind", kind, "-o", str(again))[0] == 0
@@ -63,7 +63,7 @@ def test_a_run_is_read_from_standard_input(capsys, tmp_path, saved, monkeypatch)
     assert picture(piped) == picture(direct)
 
 
-def test_standard_output_takes_the_picture(saved):
+def test_a_picture_can_be_written_to_standard_output(saved):
     command = [sys.executable, "-m", "snstat", "plot", str(saved), "-o", "-", "--format", "svg"]
     result = subprocess.run(command, capture_output=True)
     assert result.returncode == 0
@@ -106,7 +106,7 @@ def test_standard_output_takes_the_picture(saved):
         (["-o", "picture.png", "--depth", "0"], "depth"),
     ],
 )
-def test_bad_usage_is_one_line_and_leaves_no_file(capsys, tmp_path, monkeypatch, arguments, words):
+def test_bad_usage_gives_one_line_and_no_file(capsys, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     code, out, err = call(capsys, "plot", *arguments)
     assert (code, out) == (2, "")
@@ -123,7 +123,7 @@ def test_options_beside_a_saved_run_are_refused(capsys, tmp_path, saved):
     assert "--depth" in err
 
 
-def test_size_resolution_and_command_are_those_asked_for(capsys, tmp_path):
+def test_size_resolution_and_command_are_as_requested(capsys, tmp_path):
     path = tmp_path / "small.png"
     words = ["plot", *SMALL, "--residuals", "--no-caption", "--size", "5x4.5", "--dpi", "60"]
     assert call(capsys, *words, "-o", str(path))[0] == 0

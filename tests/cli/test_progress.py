@@ -1,4 +1,4 @@
-"""Data that take long to read are told of while they are read."""
+"""Progress is shown while large data files are read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def file(tmp_path):
     return str(tmp_path / "x.npy")
 
 
-def test_every_pass_is_told_from_block_to_block(monkeypatch):
+def test_every_pass_reports_progress_after_each_block(monkeypatch):
     monkeypatch.setattr(data, "BLOCK_VALUES", 3 * 4)
     shares: list[float] = []
     with listening(shares.append):
@@ -33,7 +33,7 @@ def test_every_pass_is_told_from_block_to_block(monkeypatch):
     assert len(shares) >= 4
 
 
-def test_other_threads_tell_nothing_and_nobody_need_listen():
+def test_progress_of_other_threads_is_ignored_and_a_listener_is_optional():
     shares: list[float] = []
     with listening(shares.append):
         thread = threading.Thread(target=tell, args=(0.5,))
@@ -45,18 +45,18 @@ def test_other_threads_tell_nothing_and_nobody_need_listen():
 
 
 @pytest.mark.parametrize("flags", [[], ["--standardize"]])
-def test_without_a_terminal_it_is_said_once(capsys, monkeypatch, file, flags):
+def test_without_a_terminal_one_line_is_printed(capsys, monkeypatch, file, flags):
     monkeypatch.setattr(output, "LONG_SECONDS", 0.0)
     arguments = ["propagate", "-d", "1", "-w", "4", "-t", "2", "--inputs", file, *flags]
     assert run(arguments) == 0
     lines = capsys.readouterr().err.splitlines()
     told = [line for line in lines if line.startswith("snstat: reading data takes long")]
-    assert len(told) == 1 + bool(flags)  # once for each of two waits
+    assert len(told) == 1 + bool(flags)  # one line for each of two passes
     assert run([*arguments, "-q"]) == 0
     assert capsys.readouterr().err == ""
 
 
-def test_a_bar_appears_after_a_moment_and_goes_away(monkeypatch):
+def test_a_bar_appears_after_a_delay_and_stops(monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(
         "rich.console.Console",

@@ -1,4 +1,4 @@
-"""`snstat propagate` as its users call it: right, wrong, and interrupted."""
+"""`snstat propagate` as a command: valid use, errors and interrupts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def call(capsys, *arguments):
 
 
 def fails(capsys, *arguments):
-    """Run a command that must fail: return its one line of complaint."""
+    """Run a command that must fail; return its one line of error message."""
     code, out, err = call(capsys, *arguments)
     assert code == 2
     assert out == ""
@@ -40,7 +40,7 @@ def fails(capsys, *arguments):
     return err
 
 
-def test_json_is_the_contract(capsys):
+def test_json_follows_the_contract(capsys):
     code, out, err = call(capsys, *SMALL, "-a", "relu", "-a", "tanh", "--format", "json")
     assert (code, err) == (0, "")
     document = json.loads(out)
@@ -78,12 +78,12 @@ def test_json_is_the_contract(capsys):
             }
     early, last = (first["layers"][layer]["variance"] for layer in (1, 3))
     assert early["z"] == pytest.approx((early["estimate"] - early["expected"]) / early["stderr"])
-    # Three layers of twelve ReLUs: too narrow for theory of this width.
+    # Three layers of twelve ReLUs are too narrow for first-order theory.
     assert last["expected"] is None
     assert last["z"] == pytest.approx((last["estimate"] - last["theory"]) / last["stderr"])
 
 
-def test_the_table_is_the_default_and_says_what_to_think(capsys):
+def test_the_table_is_the_default_and_states_a_verdict(capsys):
     code, out, _ = call(capsys, *SMALL, "--layers", "all")
     assert code == 0
     assert "SELU" in out
@@ -91,7 +91,7 @@ def test_the_table_is_the_default_and_says_what_to_think(capsys):
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_csv_carries_every_layer_and_markdown_is_a_table(capsys):
+def test_csv_has_every_layer_and_markdown_is_a_table(capsys):
     _, out, _ = call(capsys, *SMALL, "-f", "csv")
     rows = list(csv.DictReader(out.splitlines()))
     assert [row["layer"] for row in rows] == ["0", "1", "2", "3"]
@@ -100,7 +100,7 @@ def test_csv_carries_every_layer_and_markdown_is_a_table(capsys):
     assert sum(line.startswith("|") for line in out.splitlines()) == 4
 
 
-def test_output_goes_to_a_file_whole(capsys, tmp_path):
+def test_an_output_file_is_complete(capsys, tmp_path):
     path = tmp_path / "run.json"
     code, out, _ = call(capsys, *SMALL, "-f", "json", "-o", str(path))
     assert (code, out) == (0, "")
@@ -142,7 +142,7 @@ def test_output_goes_to_a_file_whole(capsys, tmp_path):
         (["-o", "."], ["directory"]),
     ],
 )
-def test_bad_usage_is_one_line_and_exit_code_two(capsys, tmp_path, monkeypatch, arguments, words):
+def test_bad_usage_gives_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     complaint = fails(capsys, *SMALL, *arguments)
     for word in words:
@@ -151,7 +151,7 @@ def test_bad_usage_is_one_line_and_exit_code_two(capsys, tmp_path, monkeypatch, 
 
 
 def bad_files(folder):
-    """Write files that cannot be inputs: name → words of the complaint."""
+    """Write files that are invalid as inputs; return name → part of the error message."""
     np.save(folder / "vector.npy", np.zeros(3))
     np.save(folder / "cube.npy", np.zeros((2, 2, 2)))
     np.save(folder / "none.npy", np.zeros((0, 4)))
@@ -184,7 +184,7 @@ def bad_files(folder):
     }
 
 
-def test_files_that_cannot_be_inputs_each_say_why(capsys, tmp_path):
+def test_errors_on_invalid_input_files_state_the_reason(capsys, tmp_path):
     for name, words in bad_files(tmp_path).items():
         complaint = fails(capsys, *SMALL[:-4], "--inputs", str(tmp_path / name))
         assert words in complaint, name
@@ -247,14 +247,14 @@ def program(*arguments, **options):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"NUMBA_DISABLE_JIT": "0"},
-        # A suite in the background inherits a shell's order to ignore Ctrl-C, and passes it on.
+        # A suite in the background inherits a shell's order to ignore Ctrl-C and passes it on.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # no threads
         **options,
     )
 
 
 def complaints(err):
-    """Lines of standard error but the notice that kernels are being compiled."""
+    """Return the lines of standard error without the notice that kernels are being compiled."""
     return [line for line in err.splitlines() if "compiling the" not in line]
 
 
@@ -262,7 +262,7 @@ compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compi
 
 
 @compiled
-def test_a_long_compilation_is_told_once(capsys, monkeypatch):
+def test_a_long_compilation_is_announced_once(capsys, monkeypatch):
     monkeypatch.setattr("snstat.experiment.warmup.NOTICE_AFTER_SECONDS", 0.0)
     code, _, err = call(capsys, *SMALL, "-a", "selu")
     assert code == 0
@@ -282,11 +282,11 @@ def test_an_interrupt_while_compiling_is_not_lost(capsys, monkeypatch):
 
 
 def test_ctrl_c_prints_the_finished_layers_and_exits_with_130():
-    # Slow layers, so that what is printed in the end is short.
+    # Layers are slow, so that the output is short.
     arguments = ["--width", "1024", "--sampler", "dense", "-t", "2", "-f", "json"]
     with program("propagate", "--depth", "1", *arguments) as compiled:
         compiled.communicate(timeout=240)
-    # On a busy machine a program may take long to come to its first layer.
+    # On a busy machine it may take long until the first layer starts.
     for patience in (6, 20, 60):
         with program("propagate", "--depth", "1000000", *arguments) as process:
             time.sleep(patience)
@@ -301,7 +301,7 @@ def test_ctrl_c_prints_the_finished_layers_and_exits_with_130():
     assert 1 < len(document["layers"]) < 1_000_001
 
 
-def test_a_closed_pipe_is_no_error():
+def test_a_closed_pipe_is_not_an_error():
     with program("propagate", "--depth", "3000", "--width", "4", "-f", "csv") as process:
         process.stdout.readline()
         process.stdout.close()
@@ -309,7 +309,7 @@ def test_a_closed_pipe_is_no_error():
         assert process.wait(timeout=60) == 0
 
 
-def test_a_full_device_is_one_line_and_exit_code_two():
+def test_a_full_device_gives_one_line_and_exit_code_two():
     with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             [sys.executable, "-m", "snstat", *SMALL], stdout=full, stderr=subprocess.PIPE, text=True
@@ -319,13 +319,13 @@ def test_a_full_device_is_one_line_and_exit_code_two():
     assert complaint.startswith("snstat: error: standard output: No space left")
 
 
-def test_absurd_sizes_are_refused_before_anything_is_allocated(capsys):
+def test_excessive_sizes_are_refused_before_allocation(capsys):
     for size in (["-w", "200000000", "-b", "200000000"], ["-d", "1000000000", "-t", "1"]):
         assert "GiB" in fails(capsys, "propagate", *size)
     assert "no file name" in fails(capsys, *SMALL, "--inputs", "")
 
 
-def test_samples_of_unequal_norm_are_followed_one_by_one(capsys, tmp_path):
+def test_theory_follows_each_sample_of_unequal_norm(capsys, tmp_path):
     rows = np.random.default_rng(0).normal(size=(20, 400))
     rows[0] *= 60.0
     np.save(tmp_path / "x.npy", rows)
@@ -333,13 +333,14 @@ def test_samples_of_unequal_norm_are_followed_one_by_one(capsys, tmp_path):
     _, out, err = call(capsys, "propagate", *options, "-f", "json")
     assert "length" not in err
     layer = json.loads(out)["runs"][0]["layers"][1]["second_moment"]
-    # One norm for all would be q = 181: E[tanh²] = 0.88. Each by itself: 0.95·0.39 + 0.05·0.98.
+    # With one common norm, q = 181 gives E[tanh²] = 0.88. Sample by sample it is 0.95·0.39 +
+    # 0.05·0.98.
     assert layer["theory"] == pytest.approx(0.4233, abs=0.01)
-    # Relative spread of an estimate from 64 units and 4 trials: some 3 %.
+    # With 64 units and 4 trials the relative standard error of the estimate is some 3 %.
     assert layer["estimate"] == pytest.approx(layer["theory"], rel=0.15)
 
 
-def test_a_sample_of_zeros_is_told(capsys, tmp_path):
+def test_a_sample_of_zeros_gets_a_warning(capsys, tmp_path):
     rows = np.random.default_rng(0).choice([-1.0, 1.0], size=(4, 32))
     for zeros in (0, 1):
         rows[:zeros] = 0.0
@@ -349,7 +350,7 @@ def test_a_sample_of_zeros_is_told(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("closed", [1, 2])
-def test_closed_streams_are_no_traceback(closed):
+def test_closed_streams_cause_no_traceback(closed):
     command = f"{sys.executable} -m snstat {' '.join(SMALL)} {closed}>&-"
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in result.stderr
@@ -361,14 +362,14 @@ def test_closed_streams_are_no_traceback(closed):
         assert "SELU" in result.stdout
 
 
-def test_version_everywhere(capsys):
+def test_every_command_has_version(capsys):
     for command in ([], ["propagate"], ["fixedpoint"], ["plot"], ["schema"]):
         code, out, _ = call(capsys, *command, "--version")
         assert code == 0
         assert out == f"snstat, version {snstat.__version__}\n"
 
 
-def test_a_defect_is_one_line(capsys, monkeypatch):
+def test_an_internal_error_gives_one_line(capsys, monkeypatch):
     def broken(*_arguments, **_options):
         raise ZeroDivisionError("oops")
 

@@ -1,4 +1,4 @@
-"""--widths and --last on the command line: what is run, saved, read back and refused."""
+"""--widths and --last on the command line: what they run, save, read back and refuse."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def invoke(*arguments, code=0):
 
 
 def complaint(capsys, *arguments):
-    """What a person reads: one line on standard error."""
+    """Run a command that must fail; return its one line on standard error."""
     assert run(list(arguments)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     return line
 
 
-def test_the_header_says_every_width():
+def test_the_header_lists_all_widths():
     first, *_ = invoke(*FUNNEL).splitlines()
     assert first.startswith("tanh · 4 layers: 42 → 30 ×3 → 12 · linear read-out · lecun_normal")
 
 
-def test_the_record_says_all_that_is_needed_to_draw_the_network_again(tmp_path):
+def test_the_record_suffices_to_simulate_the_network_again(tmp_path):
     (document,) = json.loads(invoke(*FUNNEL, "-f", "json"))["runs"]
     stack = document["stack"]
     assert (stack["widths"], stack["last"], stack["depth"]) == ("42,30*3,12", "identity", 4)
@@ -44,7 +44,7 @@ def test_the_record_says_all_that_is_needed_to_draw_the_network_again(tmp_path):
     same = snstat.propagate("tanh", widths=[42, 30, 30, 30, 12], last="linear", batch=4, trials=2)
     assert saved.stack == same.stack
     np.testing.assert_array_equal(saved.variance.estimate, same.variance.estimate)
-    # A check with nothing but the file runs the same stack.
+    # A check with only the file runs the same stack.
     invoke("check", str(path))
     invoke("check", "--baseline", str(path), "--same-seed", "--select", "SN701")
 
@@ -66,7 +66,7 @@ def test_a_damaged_description_is_refused(damage, told, tmp_path, capsys):
     assert told in complaint(capsys, "check", str(path))
 
 
-def test_every_widths_makes_a_run():
+def test_each_widths_option_gives_a_run():
     document = json.loads(
         invoke("propagate", "--widths", "8,6,4", "--widths", "8*3", *SMALL, "-f", "json")
     )
@@ -89,17 +89,17 @@ def test_widths_are_refused_beside_depth_and_width(command, flag, capsys):
 @pytest.mark.parametrize(
     ("text", "told"), [("5", "at least one layer"), ("5,x", "whole number"), ("5,0", "one is 0")]
 )
-def test_what_is_no_list_of_widths_is_told_on_one_line(text, told, capsys):
+def test_an_invalid_list_of_widths_gives_one_line(text, told, capsys):
     line = complaint(capsys, "propagate", "--widths", text)
     assert "--widths" in line
     assert told in line
 
 
-def test_an_unknown_last_activation_comes_with_the_nearest(capsys):
+def test_an_unknown_last_activation_suggests_the_nearest(capsys):
     assert "did you mean 'identity'" in complaint(capsys, "propagate", "--last", "identiy")
 
 
-def test_data_must_be_as_wide_as_widths_begin(tmp_path, capsys):
+def test_data_must_have_the_first_width(tmp_path, capsys):
     path = tmp_path / "x.npy"
     np.save(path, np.random.default_rng(0).normal(size=(20, 42)))
     invoke(*FUNNEL, "--inputs", str(path))
