@@ -42,7 +42,7 @@ def quoted(value: object) -> str:
     try:
         text = _SHORT.repr(value)
     except ValueError:  # an int with more digits than Python prints
-        text = f"a {type(value).__name__} of thousands of digits"
+        text = "a value of thousands of digits"
     return printable(text, MOST_QUOTED)
 
 
