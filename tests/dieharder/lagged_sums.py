@@ -18,14 +18,14 @@ from scipy import stats
 from snstat.engine.kernels.random import HIGH, MASK, philox, u64
 
 TERMS = 10**6
-# Beyond what dieharder has read.
+# Beyond the blocks that dieharder has read.
 FIRST = 2**42
 
 
-# No cache on disk: it would not notice that the generator has changed.
+# The kernel is not cached on disk, because the cache does not notice changes of the generator.
 @njit(fastmath={"reassoc"})
 def lagged_sums(out, lag, first):
-    """Write to `out` (samples,) sums of words on [0, 1), from block `first` on."""
+    """Write to `out` (samples,) the sums of words scaled to [0, 1), from block `first` on."""
     position = first << u64(2)
     for sample in range(out.size):
         total = 0.0

@@ -1,9 +1,9 @@
-"""Run the whole of dieharder on every stream, and keep its reports: `make test-random`.
+"""Run all tests of dieharder on every stream and keep its reports: `make test-random`.
 
-A result is WEAK where p < 0.005 or p > 0.995, which befalls two or three of the 114 results of a
-perfect generator (weak.py). Such a test is repeated with five times as many samples, 100 at least,
-from a part of the same stream that was not used before, and once more if that leaves doubt; the
-report has it all.
+A result is WEAK where p < 0.005 or p > 0.995. A perfect generator gets two or three of these in 114
+results (weak.py). Such a test is repeated with five times as many samples, at least 100, from a
+fresh part of the same stream, and once more if it is still in doubt. The report contains all
+results.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from tests.dieharder.streams import STREAMS
 
 FOLDER = Path("docs/dieharder")
 MORE = 5
-# Of fewer samples dieharder's judgement is worth little: a quarter of all sets of 5 are WEAK.
+# With fewer samples dieharder's assessment is unreliable: a quarter of all sets of 5 are WEAK.
 FEW = 100
 # A whole run reads fewer than 2**36 blocks.
 FRESH = (2**40, 2**41)
-# dieharder itself says of it: "completely useless in every sense of the word" (-d diehard_sums -h).
+# From dieharder itself: "completely useless in every sense of the word" (-d diehard_sums -h).
 BROKEN = {"diehard_sums"}
 
 
@@ -38,8 +38,8 @@ class Result(NamedTuple):
 
     @property
     def options(self) -> tuple[str, ...]:
-        """Return the options that choose this test alone, with more samples."""
-        # The others choose their tuples themselves.
+        """Return the options that run this test alone, with more samples."""
+        # Tests of other names choose their tuples themselves.
         ntuple = ("-n", str(self.ntuple)) if self.test.startswith("rgb_") else ()
         samples = MORE * self.samples if self.samples >= FEW else FEW
         # Exact p-values for any number of samples.
@@ -47,7 +47,7 @@ class Result(NamedTuple):
 
 
 def results(text: str) -> Iterator[Result]:
-    """Read the lines of a report that hold a result."""
+    """Yield the results in a report."""
     for line in text.splitlines():
         match [part.strip() for part in line.split("|")]:
             case [test, ntuple, _, samples, p_value, assessment] if ntuple.isdecimal():
@@ -55,7 +55,7 @@ def results(text: str) -> Iterator[Result]:
 
 
 def dieharder(stream: str, options: tuple[str, ...], first: int, path: Path) -> str:
-    """Append the report of one run to the file `path`; return it."""
+    """Run dieharder, append its report to the file `path`, and return it."""
     source = ["-m", "tests.dieharder.streams", stream, "--first", str(first)]
     title = " ".join(["python", *source, "|", "dieharder", "-g", "200", *options]) + "\n"
     with path.open("a+", encoding="utf-8") as report:
@@ -71,7 +71,7 @@ def dieharder(stream: str, options: tuple[str, ...], first: int, path: Path) -> 
 
 
 def repeat_doubtful(stream: str, text: str, path: Path) -> list[Result]:
-    """Repeat what did not pass, and once more what is still in doubt; return what fails then."""
+    """Repeat each test that did not pass, and once more if still in doubt; return the failures."""
     still = list(results(text))
     for first in FRESH:
         doubtful = {found.options: None for found in still if found.assessment != "PASSED"}
@@ -90,7 +90,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     failed = []
     for stream in STREAMS:
-        # A report takes the place of the last one when it is complete.
+        # A report replaces the last one when it is complete.
         part = FOLDER / f"{stream}.part"
         part.unlink(missing_ok=True)
         text = dieharder(stream, ("-a",), 0, part)

@@ -25,14 +25,14 @@ STREAMS = {
     "interleaved-keys": (64, 1),
     "stepped-counters": (1, 64),
 }
-# Blocks a write: 4 MiB.
+# Blocks per write: 4 MiB.
 BLOCKS = 2**18
 
 
-# No cache on disk: it would not notice that the generator has changed.
+# The kernel is not cached on disk, because the cache does not notice changes of the generator.
 @njit(nogil=True)
 def fill(words, first, keys, step, seed):
-    """Fill `words` (blocks, 4) with the blocks `first`... of a stream."""
+    """Fill `words` (blocks, 4) with blocks of a stream, from `first` on."""
     purpose, layer, trial = u64(WEIGHTS) << PURPOSE_SHIFT, u64(1), u64(0)
     for i in range(len(words)):
         block = first + u64(i)
@@ -47,7 +47,7 @@ def fill(words, first, keys, step, seed):
 def chunks(
     stream: str, *, seed: int = 0, first: int = 0, blocks: int = BLOCKS
 ) -> Iterator[np.ndarray]:
-    """Yield the stream from block `first` on, always the same array (blocks, 4)."""
+    """Yield the stream from block `first` on, in the same array (blocks, 4) each time."""
     keys, step = (np.uint64(number) for number in STREAMS[stream])
     words = np.empty((blocks, 4), np.uint32)
     while True:
@@ -61,12 +61,12 @@ def main() -> None:
     parser.add_argument("stream", choices=STREAMS)
     parser.add_argument("--first", type=int, default=0, help="the block to begin with [default: 0]")
     arguments = parser.parse_args()
-    # The reader decides when it is enough.
+    # The reader stops the stream by closing the pipe.
     with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
         for words in chunks(arguments.stream, first=arguments.first):
             sys.stdout.buffer.write(words)
             sys.stdout.buffer.flush()
-    # Python would flush once more at exit, and complain.
+    # Python would flush again at exit and report the broken pipe.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

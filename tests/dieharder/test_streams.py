@@ -1,4 +1,4 @@
-"""What dieharder is given are the generator's words, and its reports are read correctly."""
+"""dieharder reads the generator's words, and its reports are parsed correctly."""
 
 from __future__ import annotations
 
@@ -33,20 +33,21 @@ def expected(stream, first, blocks, seed=0):
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-# The last begins shortly before the index needs its second word.
+# The last start is shortly before the index needs its second word.
 @pytest.mark.parametrize("first", [0, 2**26 - 70, 2**32 - 70, 2**38 - 70])
-def test_a_stream_is_what_plain_python_makes_of_its_counters(stream, first):
-    seed = 2**32 - 3  # keys cross into their second word
+def test_streams_match_plain_python(stream, first):
+    seed = 2**32 - 3  # the keys cross into their second word
     made = itertools.islice(chunks(stream, seed=seed, first=first, blocks=70), 2)
     words = np.concatenate([chunk.copy() for chunk in made])
     np.testing.assert_array_equal(words, expected(stream, first, 140, seed))
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_stream_holds_the_words_that_rows_are_drawn_from(stream):
+def test_streams_contain_the_words_behind_drawn_rows(stream):
     words = next(chunks(stream, blocks=256))
     keys, step = STREAMS[stream]
-    # A float64 uniform on (−1, 1) shows its first word; a row of 2 · step columns has step blocks.
+    # A float64 uniform on (−1, 1) determines its first word; a row of 2 · step columns has step
+    # blocks.
     rows = np.empty((256 // keys, 2 * step))
     for key in range(keys):
         scale = 1 / np.sqrt(3.0)
@@ -58,7 +59,7 @@ def test_a_stream_holds_the_words_that_rows_are_drawn_from(stream):
 
 def test_a_closed_pipe_ends_the_stream_quietly():
     command = [sys.executable, "-m", "tests.dieharder.streams", "interleaved-keys"]
-    # Millions of blocks: not for plain Python.
+    # Millions of blocks are too many for plain Python.
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "0"}
     with subprocess.Popen(
         command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -80,7 +81,7 @@ REPORT = """
 """
 
 
-def test_a_report_is_read_and_a_doubtful_test_repeated_with_more_samples():
+def test_a_doubtful_result_is_repeated_with_more_samples():
     sums, lagged = results(REPORT)
     assert sums == Result("diehard_sums", 0, 100, 4e-8, "FAILED")
     assert sums.options == ("-d", "diehard_sums", "-p", "500", "-k", "1")
@@ -89,29 +90,29 @@ def test_a_report_is_read_and_a_doubtful_test_repeated_with_more_samples():
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_a_kept_report_is_complete_and_repeats_what_was_doubtful(stream):
+def test_kept_reports_are_complete_and_repeat_doubtful_tests(stream):
     text = (CHECKOUT / "docs" / "dieharder" / f"{stream}.txt").read_text("utf-8")
     parts = re.split(r"^python .* \| dieharder -g 200 (.*)\n", text, flags=re.MULTILINE)[1:]
     reports = {
         options: list(results(part)) for options, part in zip(parts[::2], parts[1::2], strict=True)
     }
-    assert len(reports["-a"]) == 114  # what version 3.31.1 has
+    assert len(reports["-a"]) == 114  # the number of results in version 3.31.1
     for found in itertools.chain(*reports.values()):
         assert found.assessment != "FAILED"
-        # A third doubt would need a closer look than a repetition.
+        # A third doubtful result would need more than a repetition.
         assert found.assessment == "PASSED" or " ".join(found.options) in reports
 
 
-def test_p_values_are_those_of_dieharder():
-    # Printed by `dieharder -g 200 -d sts_monobit -p 10 -D 511 -D 65536` of the stream one-key.
+def test_p_values_match_dieharder():
+    # Output of `dieharder -g 200 -d sts_monobit -p 10 -D 511 -D 65536` on the stream one-key.
     samples = """0.15104885 0.23404077 0.25726064 0.55026775 0.69098460
                  0.76355285 0.77039202 0.92250708 0.96087263 0.99276021"""
     (found,) = p_values(np.array([samples.split()], dtype=float))
-    # Eight digits of the samples.
+    # The samples are printed to eight digits.
     np.testing.assert_allclose(found, 0.55425064, rtol=0, atol=1e-6)
 
 
-def test_without_dieharder_one_line_says_so(tmp_path):
+def test_a_missing_dieharder_gives_one_line(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "tests.dieharder.report"],
         cwd=CHECKOUT,

@@ -30,7 +30,8 @@ def main() -> None:
     for n in (5, 25, 100, 500, 1000):
         p = np.empty(SETS)
         for part in np.split(p, 100):
-            # The system's entropy: no generator of ours is judged by itself.
+            # Entropy of the operating system, so that the package's generator does not judge
+            # itself.
             words = np.frombuffer(os.urandom(8 * part.size * n), np.uint64)
             part[:] = p_values(words.reshape(part.size, n) * 2.0**-64)
         sys.stdout.write(

@@ -16,7 +16,7 @@ from numba import njit
 from snstat.engine.kernels.random import f32, f64, normal_pair, u32, u64
 
 
-# No cache on disk: it would not notice that the polynomials have changed.
+# The kernels are not cached on disk, because the cache does not notice changed polynomials.
 @njit
 def ulps(value, exact):
     _, exponent = math.frexp(exact)
@@ -27,13 +27,13 @@ def ulps(value, exact):
 def radius_error(step):
     """Return the largest error of the radius, over every `step`-th word.
 
-    The reference is of the same float32 uniform, so that the rounding of the uniform is left out.
+    The reference uses the same float32 uniform, so that the rounding of the uniform is excluded.
     """
     worst = 0.0
     for a in range(0, 2**32, step):
         uniform = f32(f32(u64(a)) + f32(0.5)) * f32(2.0**-32)
         if uniform < f32(1):
-            # Word 0 is the angle 0.
+            # Word 0 gives the angle 0.
             radius, _ = normal_pair(u64(a), u64(0), f32(1))
             worst = max(worst, ulps(radius, math.sqrt(-2.0 * math.log(f64(uniform)))))
     return worst
@@ -41,7 +41,7 @@ def radius_error(step):
 
 @njit
 def unit_radius():
-    """Return a word and a scale of which the radius is 1 exactly."""
+    """Return a word and a scale that give a radius of exactly 1."""
     a = u64(2**31)
     while True:
         radius, _ = normal_pair(a, u64(0), f32(1))

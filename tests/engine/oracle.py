@@ -1,4 +1,5 @@
-"""Plain twins of the kernels: Python integers, math functions and whole-array numpy."""
+"""Independent versions of the kernels: Python integers, math functions and numpy on whole
+arrays."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ MASK = 0xFFFFFFFF
 
 
 def philox(counter, key):
-    """Philox4x32-10 straight from the paper, on Python integers."""
+    """Philox4x32-10 as in the paper, on Python integers."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -32,7 +33,7 @@ def signed(word):
 
 
 def normals(a, b):
-    """Box–Muller with the quarter circles named as the kernel names them, in float64."""
+    """Box–Muller in float64, with the quarter circles numbered as in the kernel."""
     radius = math.sqrt(-2.0 * math.log((a + 0.5) / 2**32))
     angle = signed(b << 2 & MASK) * math.pi / 4 / 2**31
     sine, cosine = math.sin(angle), math.cos(angle) * (-1.0 if b >> 31 else 1.0)
@@ -40,7 +41,7 @@ def normals(a, b):
 
 
 def row_single(row, columns, kind, purpose, layer, trial, seed):
-    """One row of a float32 matrix of standard deviation 1."""
+    """Return one row of a float32 matrix of standard deviation 1."""
     blocks = -(-columns // 4)
     values = np.empty(4 * blocks)
     for j in range(blocks):
@@ -54,7 +55,7 @@ def row_single(row, columns, kind, purpose, layer, trial, seed):
 
 
 def row_double(row, columns, kind, purpose, layer, trial, seed):
-    """One row of a float64 matrix of standard deviation 1."""
+    """Return one row of a float64 matrix of standard deviation 1."""
     blocks = -(-columns // 2)
     values = np.empty(2 * blocks)
     for j in range(blocks):
@@ -71,7 +72,7 @@ def row_double(row, columns, kind, purpose, layer, trial, seed):
 
 
 def saturated(name, z):
-    """Share of the pre-activations where the slope is below a hundredth of the steepest."""
+    """Return the share of pre-activations where the slope is below a hundredth of the steepest."""
     activation = resolve(name)
     if activation.left is None or activation.right is None:
         return math.nan
@@ -80,7 +81,7 @@ def saturated(name, z):
 
 
 def statistics(x, dead_fraction, saturated_fraction=math.nan):
-    """The contract's statistics of x (batch, width), written as their definitions."""
+    """Return the contract's statistics of x (batch, width), computed from their definitions."""
     x = np.asarray(x, dtype=np.float64)
     batch = len(x)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""The Fortran routines, as kernels call them, against numpy."""
+"""The Fortran routines, called from kernels, match numpy."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def draw(request):
 
 def close(got, want, terms):
     # Sums of products of normals: each of the `terms` rounds by eps of a partial sum of about
-    # √terms, and ten of those deviations leave room for the largest of some 10⁵ entries.
+    # √terms. Ten such deviations cover the largest of some 10⁵ entries.
     tolerance = 10 * terms * np.finfo(got.dtype).eps
     np.testing.assert_allclose(got, want, rtol=0, atol=tolerance)
 
 
-# The larger one is beyond what is multiplied in strips of rows.
+# The largest size exceeds the one that is multiplied in strips of rows.
 @pytest.mark.parametrize(("n", "columns"), [(1, 1), (37, 53), (256, 128), (310, 900)])
 def test_products(draw, n, columns):
     lower, x, h, a = np.tril(draw(n, n)), draw(n, columns), draw(11, columns), draw(11, n)
@@ -75,7 +75,7 @@ def test_products(draw, n, columns):
     close(out, lower @ x, n)
 
 
-# The larger one is divided by in blocks.
+# The larger size is divided in blocks.
 @pytest.mark.parametrize("n", [9, 75])
 def test_a_factor_and_division_by_it(n):
     rng = np.random.default_rng(8)

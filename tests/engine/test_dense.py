@@ -1,4 +1,4 @@
-"""The dense sampler in blocks: no number depends on which thread made which block."""
+"""The dense sampler in blocks: results do not depend on which thread computed which block."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 
-# Plain Python takes milliseconds for a weight matrix.
+# Plain Python takes milliseconds per weight matrix.
 WIDTH, INPUT_WIDTH, BATCH = (20, 13, 3) if config.DISABLE_JIT else (40, 23, 5)
 DEPTH = 2 if config.DISABLE_JIT else 4
 
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Several blocks to a layer, the last one short, worth a thread each."""
+    """Cut layers into several blocks, the last one short, each large enough for a thread."""
     monkeypatch.setattr(sampling, "TILE_VALUES", 1)
     monkeypatch.setattr(sampling, "MIN_ROWS", 7)
     monkeypatch.setattr(dense_sampler, "SPREAD_VALUES", 0)
@@ -52,7 +52,7 @@ def sampler(stack, trials=1, threads=2):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("init", INITIALISERS)
 @pytest.mark.usefixtures("small_blocks")
-def test_no_result_depends_on_the_number_of_threads(init, dtype, trials):
+def test_results_do_not_depend_on_the_number_of_threads(init, dtype, trials):
     stack = build(init)
     one = run(stack, 1, trials, dtype=dtype, backward=True)
     for threads in (2, 5):
@@ -64,7 +64,8 @@ def test_no_result_depends_on_the_number_of_threads(init, dtype, trials):
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="layers of a size that threads share")
 def test_sums_of_whole_layers_do_not_depend_on_the_number_of_threads():
-    """Kernels compiled into one another may add up otherwise than those that Python calls."""
+    """Kernels compiled into another kernel may sum in another order than those called from
+    Python."""
     stack = Stack.build("selu", 4, 1000)
     inputs = DrawnInputs("normal", 1000, 64, 0.0, 1.0)
     one, three = (
@@ -80,13 +81,13 @@ def test_blocks_change_rounding_only(init, request):
     whole = run(stack, 1, 2, dtype="float64", backward=True)
     request.getfixturevalue("small_blocks")
     cut = run(stack, 2, 2, dtype="float64", backward=True)
-    # A few layers of float64 rounding.
+    # Rounding of float64 over a few layers.
     np.testing.assert_allclose(cut.estimate, whole.estimate, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(cut.log_gradient, whole.log_gradient, atol=1e-11)
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_threads_share_a_trial_only_where_trials_leave_them_idle():
+def test_threads_share_a_trial_only_if_they_would_be_idle():
     stack = build("lecun_normal")
     assert sampler(stack, trials=1, threads=2).pool is not None
     assert sampler(stack, trials=3, threads=2).pool is not None
@@ -94,13 +95,13 @@ def test_threads_share_a_trial_only_where_trials_leave_them_idle():
         assert sampler(stack, trials, threads).pool is None
 
 
-def test_small_layers_are_not_cut_for_threads():
+def test_small_layers_are_not_split_over_threads():
     assert sampler(Stack.build(depth=2, width=128)).pool is None
     assert sampler(Stack.build(depth=2, width=1024)).pool is not None
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_an_overflow_ends_a_trial_whose_blocks_are_spread():
+def test_an_overflow_ends_a_trial_split_over_threads():
     stack = Stack.build("relu", 9, WIDTH, weight_gain=1e9, input_width=INPUT_WIDTH)
     one, two = run(stack, 1, 1, backward=True), run(stack, 2, 1, backward=True)
     assert not one.finite.all()
@@ -144,7 +145,7 @@ def test_a_stop_flag_ends_a_layer_between_blocks():
 
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
 @pytest.mark.usefixtures("small_blocks")
-def test_a_stopped_way_back_has_no_gradient(init):
+def test_a_stopped_backward_pass_has_no_gradient(init):
     network = sampler(build(init))
     network.stop[0] = 1
     assert np.isnan(dense_gradient(network, 0)).all()
@@ -152,7 +153,7 @@ def test_a_stopped_way_back_has_no_gradient(init):
 
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
 @pytest.mark.usefixtures("small_blocks")
-def test_the_way_back_can_be_stopped_at_any_layer(init, monkeypatch):
+def test_the_backward_pass_can_be_stopped_at_any_layer(init, monkeypatch):
     network = sampler(build(init, depth=9))
     layers = []
     preactivate = network.preactivate
@@ -164,10 +165,10 @@ def test_the_way_back_can_be_stopped_at_any_layer(init, monkeypatch):
 
     monkeypatch.setattr(network, "preactivate", stop_at_the_second)
     assert np.isnan(dense_gradient(network, 0)).all()
-    assert layers == [7, 8]  # in the segment 7, 8, 9
+    assert layers == [7, 8]  # of the segment 7, 8, 9
 
 
-def test_tiles_have_bounds():
+def test_tile_sizes_are_bounded():
     for fan_in, fan_out in (
         (1, 1),
         (3, 100),
@@ -182,7 +183,7 @@ def test_tiles_have_bounds():
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_run_leaves_the_users_data_alone(order, monkeypatch):
+def test_a_run_does_not_change_given_data(order, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_SECONDS", 0.0)
     for shape in ((3, 8), (1, 8)):
         data = np.asarray(np.random.default_rng(1).normal(size=shape), np.float32, order=order)

@@ -1,8 +1,9 @@
-"""How networks of one width differ: the spread of log second moment, against theory.
+"""Networks of one width differ: the variance of log second moment matches theory.
 
-One input: the second moment of a layer of n units is a mean of n independent squares, so the
-variance of its logarithm is κ/n, κ = E[φ⁴]/E[φ²]² − 1 (for a Gaussian input layer: 2), and what a
-layer inherits passes through the slope of ln q → ln E[φ²]: v' = κ/n + slope² v.
+With one input, the second moment of a layer of n units is a mean of n independent squares. The
+variance of its logarithm is κ/n, κ = E[φ⁴]/E[φ²]² − 1 (2 for a Gaussian input layer). The variance
+inherited from the layer before is multiplied by the squared slope of ln q → ln E[φ²]: v' = κ/n +
+slope² v.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from snstat.results import MEASURED
 DEPTH = 6
 TRIALS = 4000
 SECOND_MOMENT = MEASURED.index("second_moment")
-# Probability that an exact sampler fails one test, spread over its layers: two-sided 4.5 sigma.
+# Probability that an exact sampler fails a test, divided among its layers: two-sided 4.5 sigma.
 ALARM_SIGMAS = 4.5
 
 
 def power(activation, q, exponent):
-    """E[φ(√q z)^exponent] by the trapezoidal rule, which a Gaussian weight makes exact enough."""
+    """E[φ(√q z)^exponent] by the trapezoidal rule, which is accurate for a Gaussian weight."""
     z = np.linspace(-12.0, 12.0, 48001)
     weight = np.exp(-0.5 * z * z)
     return (activation.function(math.sqrt(q) * z) ** exponent * weight).sum() / weight.sum()
@@ -65,12 +66,12 @@ def measured(sampler, stack):
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks need compiled kernels")
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
 @pytest.mark.parametrize("activation", ["selu", "relu", "tanh"])
-def test_the_spread_between_networks_falls_as_one_over_width(activation, sampler):
+def test_the_variance_between_networks_falls_as_one_over_width(activation, sampler):
     for width in (48, 192) if sampler == "matrix-free" else (48, 96):
         stack = Stack.build(activation, DEPTH, width)
         expected = predicted(activation, stack.layer(2).square_gain, width)
         ratio = measured(sampler, stack) / expected
-        # A sample variance of nearly Gaussian values has relative error √(2/trials). The next order
-        # is a share of about the accumulated first-order variance itself, and of 1/width.
+        # The sample variance of nearly Gaussian values has relative error √(2/trials). The relative
+        # error of the first order is about the accumulated variance itself, plus 1/width.
         tolerance = ALARM_SIGMAS * math.sqrt(2.0 / TRIALS) + 2.0 * expected + 2.0 / width
         assert (np.abs(ratio - 1.0) < tolerance).all(), (width, ratio)

@@ -1,5 +1,8 @@
-"""First-order theory against simulated networks: z is normal, and the gradient's rest falls as
-1/width². That of the other statistics does so in tests/theory/test_finite_width_rate.py."""
+"""First-order theory against simulated networks.
+
+z is standard normal, and the remaining error of the log gradient falls as 1/width².
+tests/theory/test_finite_width_rate.py tests that rate for the other statistics.
+"""
 
 from __future__ import annotations
 
@@ -25,22 +28,22 @@ pytestmark = [
     pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks: compiled kernels"),
 ]
 
-# The full number: SNSTAT_TRIALS=10000 make test-jit
+# The full number of trials: SNSTAT_TRIALS=10000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
-# It takes every activation, and every odd shape too.
+# With the full number, every activation and every unusual shape is tested too.
 FULL = "SNSTAT_TRIALS" in os.environ
 SAMPLED = [("matrix-free", 1), ("matrix-free", 8), ("dense", 8)] + [("dense", 1)] * FULL
 ALARM = 1e-4
 KNOWN = ("mean", "second_moment", "variance", "variance_over_units")
 GRADIENT = "log gradient"
-# ReLU-like networks of 64 units differ too much for first order from about six layers on.
+# ReLU-like networks of 64 units vary too much for first order from about six layers on.
 DEPTHS = {"selu": 10, "tanh": 10, "relu": 4, "gelu": 3}
 if FULL:
     DEPTHS = dict.fromkeys(ACTIVATIONS, 4) | DEPTHS
 
 
 class Measured:
-    """Estimates of a simulation and both theories: each {statistic: (layers,)}."""
+    """Estimates of a simulation and both theories, each {statistic: (layers,)}."""
 
     def __init__(self, activation, depth, width, *, batch=8, seed=0, sampler="auto", **options):
         shape = {k: options.pop(k) for k in ("input_mean", "label", "trials") if k in options}
@@ -76,13 +79,16 @@ class Measured:
             return (self.estimate[name] - against[name]) / self.stderr[name]
 
     def layers(self, name):
-        """The layers of which theory is known and not exact: gradients' from the first on, where
-        they have come the farthest way, others' from the last."""
+        """Return the layers where theory is known and inexact, the deepest in the pass first.
+
+        For gradients these start with the first layer, for other statistics with the last.
+        """
         known = np.flatnonzero(np.isfinite(self.expected[name])).tolist()
         return known[:-1] if name == GRADIENT else known[:0:-1]
 
     def excess(self, name):
-        """Standard errors by which an estimate lies beyond `expected` and its residual."""
+        """Return the distance of an estimate from `expected`, less its residual, in standard
+        errors."""
         error = np.abs(self.estimate[name] - self.expected[name]) - self.residual[name]
         with np.errstate(divide="ignore", invalid="ignore"):
             return error / self.stderr[name]
@@ -90,7 +96,7 @@ class Measured:
 
 @pytest.fixture(scope="module")
 def runs():
-    """Independent runs at width 64: every activation, by both samplers, of two batches."""
+    """Return independent runs at width 64: every activation, both samplers, two batch sizes."""
     cases = product(DEPTHS, SAMPLED)
     return {
         (name, sampler, batch): Measured(
@@ -102,14 +108,14 @@ def runs():
 
 @pytest.mark.parametrize("name", [*KNOWN, GRADIENT])
 def test_z_scores_are_standard_normal_at_width_64(runs, name):
-    """z of independent runs, wherever theory is known at this width."""
+    """z of independent runs, for each statistic with theory at this width."""
     for offset in range(3):
         chosen = [
             (run, layers[offset])
             for run in runs.values()
             if len(layers := run.layers(name)) > offset
         ]
-        # Of gradients GELU's are known in one layer, and ReLU's in two.
+        # Theory of gradients is known in one layer for GELU and in two for ReLU.
         assert len(chosen) >= (len(runs) if name != GRADIENT else 2 * len(SAMPLED))
         corrected, plain = (
             np.array([run.z(name, against(run))[layer] for run, layer in chosen])
@@ -118,7 +124,8 @@ def test_z_scores_are_standard_normal_at_width_64(runs, name):
         assert np.isfinite(corrected).all()
         assert stats.chi2.sf((corrected**2).sum(), corrected.size) > ALARM / 15, corrected
         assert stats.kstest(corrected, "norm").pvalue > ALARM / 15, corrected
-        # Without the correction they are not. The mean of odd or centred activations has no bias.
+        # Without the correction z is not standard normal. The mean has no bias for odd or centred
+        # activations.
         plain_chance = stats.chi2.sf((plain**2).sum(), plain.size)
         assert plain_chance < (1e-9 if name != "mean" else 1e-3), plain
 
@@ -133,12 +140,12 @@ def test_every_layer_of_every_run_agrees(runs):
 
 @pytest.fixture
 def unlimited(monkeypatch):
-    """Theory of gradients also where ten thousand trials see what it neglects."""
+    """Use theory of gradients even where ten thousand trials resolve the neglected terms."""
     monkeypatch.setattr("snstat.theory.finite_width_gradient.LARGEST_SQUARE", math.inf)
 
 
 def check_excess(run):
-    """Every statistic of every layer is as expected, up to its residual and chance."""
+    """Check that every statistic of every layer is as expected, up to its residual and chance."""
     for name in (*KNOWN, GRADIENT):
         excess = run.excess(name)
         known = excess[np.isfinite(excess)]
@@ -149,7 +156,7 @@ def check_excess(run):
 
 @pytest.mark.usefixtures("unlimited")
 @pytest.mark.parametrize("activation", ACTIVATIONS if FULL else ["selu", "relu", "sigmoid"])
-def test_the_residual_bounds_what_is_neglected(activation):
+def test_the_residual_bounds_the_neglected_terms(activation):
     for width, depth in ((24, 2), (48, 3)):
         check_excess(Measured(activation, depth, width, batch=4, seed=width))
 
@@ -179,8 +186,8 @@ def test_other_weights_inputs_and_shapes(activation, options):
 
 @pytest.mark.usefixtures("unlimited")
 @pytest.mark.parametrize("activation", ["relu", "softplus"] if FULL else ["relu"])
-def test_what_remains_falls_as_one_over_width_squared(activation, monkeypatch):
-    """The log gradient of the input, where the second order is largest: trusted or not."""
+def test_the_remaining_error_falls_as_one_over_width_squared(activation, monkeypatch):
+    """The log gradient of the input, where the second order is largest, whether trusted or not."""
     for module in ("fluctuations", "finite_width_gradient"):
         monkeypatch.setattr(f"snstat.theory.{module}.LARGEST_VARIANCE", 1.0)
     monkeypatch.setattr("snstat.theory.finite_width_gradient.LARGEST_SPREAD", 2.0)
@@ -192,7 +199,7 @@ def test_what_remains_falls_as_one_over_width_squared(activation, monkeypatch):
         sigmas.append(run.stderr[GRADIENT][0])
     sigma = math.hypot(sigmas[0] / 4.0, sigmas[1]) * stats.norm.isf(ALARM)
     assert abs(errors[0]) > 4.0 * sigmas[0]
-    # A quarter, to a third order in 1/width that is no larger than half of the second.
+    # The error falls to a quarter, up to a third order in 1/width of at most half the second.
     assert abs(errors[1] - errors[0] / 4.0) < sigma + 0.5 * abs(errors[0]) / 4.0
     assert abs(plain[1] - plain[0] / 2.0) < sigma + 0.5 * abs(errors[0])
     assert abs(plain[1]) > 4.0 * abs(errors[1]) - sigma

@@ -1,4 +1,4 @@
-"""The activations and derivatives as kernels against their numpy form."""
+"""The kernels of activations and derivatives match their numpy form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SUBNORMAL = 2.0**-149
 
 
 def values():
-    """Float32 numbers: the bulk densely, where the tails end, and all magnitudes."""
+    """Return float32 numbers: a dense range around 0, the ends of the tails, and all magnitudes."""
     magnitudes = np.geomspace(1e-45, 1e37, POINTS)
     tails = np.linspace(-110, 110, POINTS)
     x = np.concatenate([np.linspace(-16, 16, POINTS), tails, magnitudes, -magnitudes])
@@ -45,7 +45,7 @@ def normal_density(x):
     return np.exp(-0.5 * np.minimum(np.abs(x), 40.0) ** 2) / math.sqrt(2 * math.pi)
 
 
-# The size of the largest term of a sum, where terms cancel at a zero that is not 0.
+# The largest term of a sum whose terms cancel at a zero other than 0.
 TERMS = {
     "gelu": lambda x: ndtr(x) + np.minimum(np.abs(x), 40.0) * normal_density(x),
     "silu": silu_terms,
@@ -56,13 +56,13 @@ TERMS = {
     "sine:30": lambda x: np.full_like(x, 30.0),
     "sine:0.3": lambda x: np.full_like(x, 0.3),
 }
-# Roundings of half an eps, of which errors of polynomials and of exp (2 eps) are a few more; gelu
-# has exp, a polynomial of degree nine and a division.
+# Each rounding is half an eps; polynomials and exp (2 eps) add a few more. gelu has exp, a
+# polynomial of degree nine and a division.
 ROUNDINGS = 6 * EPS
 
 
-# A rounded product βx costs its size in units of the last place where exp(−|βx|) ends at 104; the
-# sine's phase, kept in float64, is known to 2^-52 of it.
+# A rounded product βx costs its size in units of the last place, up to 104, where exp(−|βx|) ends.
+# The phase of the sine is kept in float64, accurate to 2^-52 of it.
 RATES = {"silu:1.7": 1.7, "softplus:3": 3.0}
 
 
@@ -74,8 +74,8 @@ def sizes(name, size, x):
 
 
 def assert_near(got, exact, size, x, *, cubic_growth=False):
-    # Where exp(·) has become subnormal its error is a spacing or two, times at most |x| < 104.
-    # That of gelu_tanh grows by x·2y' < 104·(2 + 3·2.2) there.
+    # Where exp(·) is subnormal its error is one or two spacings, times at most |x| < 104. For
+    # gelu_tanh it grows by x·2y' < 104·(2 + 3·2.2).
     floor = 2 * SUBNORMAL * np.clip(np.abs(x), 1.0, 104.0) * (9.0 if cubic_growth else 1.0)
     excess = np.abs(got.astype(np.float64) - exact) - ROUNDINGS * size - floor
     worst = int(excess.argmax())
@@ -83,7 +83,7 @@ def assert_near(got, exact, size, x, *, cubic_growth=False):
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_float32_activations_are_near_the_exact_value_in_the_tails_too(name):
+def test_float32_activations_are_accurate_including_the_tails(name):
     x = values()
     out = np.empty_like(x)
     with np.errstate(under="ignore", over="ignore"):
@@ -91,7 +91,7 @@ def test_float32_activations_are_near_the_exact_value_in_the_tails_too(name):
     wide = x.astype(np.float64)
     with np.errstate(over="ignore"):
         exact = resolve(name)(wide)
-        # What float32 cannot hold is infinite.
+        # Values beyond the range of float32 are infinite.
         exact = exact.astype(np.float32).astype(np.float64) if name == "relu_squared" else exact
     finite = np.isfinite(exact)
     assert np.array_equal(np.isfinite(out), finite)
@@ -100,7 +100,7 @@ def test_float32_activations_are_near_the_exact_value_in_the_tails_too(name):
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_float32_derivatives_are_near_the_exact_value_in_the_tails_too(name):
+def test_float32_derivatives_are_accurate_including_the_tails(name):
     x = values()
     h = np.full_like(x, 2.0)
     with np.errstate(under="ignore"):
@@ -116,7 +116,7 @@ def test_float32_derivatives_are_near_the_exact_value_in_the_tails_too(name):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CODES)
-def test_limits_are_reached_and_nan_stays(name, dtype):
+def test_limits_are_reached_and_nan_is_kept(name, dtype):
     if name.startswith("sine"):
         pytest.skip("a sine has no limits")
     x = np.array([[math.inf, -math.inf, 1e30, -1e30, 0.0, -0.0, math.nan]], dtype)
@@ -125,25 +125,25 @@ def test_limits_are_reached_and_nan_stays(name, dtype):
         functions.activate(CODES[name], x, out)
         functions.scale_by_derivative(CODES[name], x, h)
     eps = float(np.finfo(dtype).eps)
-    # Of a derivative float32 may hold nothing: softsign's at 1e30 is 1e-60.
+    # A derivative may be too small for float32: softsign's at 1e30 is 1e-60.
     least = SUBNORMAL if dtype == "float32" and name == "softsign" else 1e-300
     with np.errstate(invalid="ignore", over="ignore"):
         exact = resolve(name)(x).astype(dtype)
         slope = resolve(name).derivative(x.astype(np.float64))
-    # A limit of 0 is left where exp(·) underflows: at 800 for silu in float64, at 40 for gelu.
+    # A limit of 0 is reached where exp(·) underflows: at 800 for silu in float64, at 40 for gelu.
     np.testing.assert_allclose(out, exact, rtol=4 * eps, atol=1e-300)
     assert math.isnan(out[0, -1])
-    # NaN has a derivative only where a comparison decides it.
+    # NaN has a derivative only where a comparison selects the branch.
     np.testing.assert_allclose(h, slope, rtol=4 * eps, atol=least)
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_float64_kernels_equal_their_numpy_form(name):
+def test_float64_kernels_match_their_numpy_form(name):
     x = np.concatenate([np.linspace(-12, 12, 97), [-800.0, 800.0, -50.0]]).reshape(-1, 4)
     out, h = np.empty_like(x), np.ones_like(x)
     functions.activate(CODES[name], x, out)
     functions.scale_by_derivative(CODES[name], x, h)
-    # libm and numpy differ by a few ulps, and erfc of a rounded −x/√2 by x² of them; the
+    # libm and numpy differ by a few ulps, and erfc of a rounded −x/√2 by x² times that. The
     # derivative of gelu is a sum that cancels down to 1e-16 of its terms.
     eps = float(np.finfo(np.float64).eps)
     np.testing.assert_allclose(out, resolve(name)(x), rtol=200 * eps, atol=1e-300)

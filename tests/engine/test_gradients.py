@@ -1,4 +1,4 @@
-"""Gradients: the dense pass against a plain network, the matrix-free one against the dense."""
+"""Gradients: the dense pass against a plain network, the matrix-free pass against the dense one."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from snstat.experiment.propagation import propagate
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 
-# More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
+# For more trials: SNSTAT_TRIALS=20000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "12" if config.DISABLE_JIT else "2000"))
 ALARM = 1e-4
 
 
 def gradients(name, stack, inputs, trials, seed, dtype="float32"):
-    """Log squared gradients over the last layer's: (trials, layers)."""
+    """Return the log squared gradients relative to the last layer: (trials, layers)."""
     sampler = STRATEGIES[name].sampler(stack, inputs, trials, seed, dtype, 1)
     with one_blas_thread():
         return np.array([STRATEGIES[name].way_back(sampler, t) for t in range(trials)])
 
 
 def plain_gradient(stack, inputs, seed):
-    """The same by numpy in float64, with all matrices at hand."""
+    """Return the same by numpy in float64, with all matrices in memory."""
     x = inputs.sample(0, seed, "float64")
     activation = ACTIVATIONS[stack.activation]
     weights, slopes = [], []
@@ -60,11 +60,11 @@ def plain_gradient(stack, inputs, seed):
     ("activation", "init"),
     [(name, None) for name in ACTIVATIONS] + [("selu", name) for name in INITIALISERS],
 )
-def test_the_dense_pass_is_the_chain_rule(activation, init):
+def test_the_dense_pass_equals_the_chain_rule(activation, init):
     stack = Stack.build(activation, 7, 12, init=init, bias_std=0.2, input_width=9)
     inputs = DrawnInputs("normal", 9, 5, 0.1, 1.0)
     got = gradients("dense", stack, inputs, 1, 4, "float64")[0]
-    # Seven layers of float64 rounding.
+    # Rounding of float64 over seven layers.
     np.testing.assert_allclose(got, plain_gradient(stack, inputs, 4), atol=1e-11)
 
 
@@ -97,8 +97,11 @@ if config.DISABLE_JIT:
 
 
 def gradients_with_cosines(name, stack, inputs, seed):
-    """Log squared gradients over the last layer's, and the mean cosine between the pre-activation
-    gradients of different samples: (trials, layers, 2)."""
+    """Return log squared gradients relative to the last layer, and cosines of gradients.
+
+    The cosine is the mean over pairs of samples of their pre-activation gradients: (trials, layers,
+    2).
+    """
     sampler = STRATEGIES[name].sampler(stack, inputs, TRIALS, seed, "float32", 1)
     function = dense_gradient if name == "dense" else free_gradient
     batch, layers = inputs.batch, stack.depth + 1
@@ -108,7 +111,7 @@ def gradients_with_cosines(name, stack, inputs, seed):
         for t in range(TRIALS):
             values[t, :, 0] = function(sampler, t, squares)
             lengths = np.sqrt(np.diagonal(squares, axis1=1, axis2=2))
-            # Without a live unit a sample has no gradient, and no direction: cosine 0 with others.
+            # A sample without a live unit has zero gradient; its cosine with others counts as 0.
             products = np.maximum(lengths[:, :, None] * lengths[:, None], np.finfo(float).tiny)
             values[t, :, 1] = (squares / products)[:, off].mean(axis=1)
     return values
@@ -119,7 +122,8 @@ def gradients_with_cosines(name, stack, inputs, seed):
 def test_both_samplers_draw_gradients_from_one_distribution(
     width, batch, activation, init, bias, inputs
 ):
-    """Mean, spread and law of log gradients and of cosines of gradients agree at every layer."""
+    """Mean, variance and distribution of log gradients and of their cosines agree at every
+    layer."""
     depth = 2 if config.DISABLE_JIT else 6
     stack = Stack.build(activation, depth, width, init=init, bias_std=bias, input_width=inputs)
     source = DrawnInputs("normal", inputs, batch, 0.2, 1.0)
@@ -142,8 +146,8 @@ def test_both_samplers_draw_gradients_from_one_distribution(
             assert stats.ks_2samp(a, b).pvalue > ALARM / comparisons, (layer, what, "law")
 
 
-# What makes the covariance of a layer singular, or nearly: depth, a batch near the width, samples
-# that repeat others or are zero, one sample, tiny signals.
+# Covariances of layers become singular, or nearly so, with depth, a batch near the width, repeated
+# or zero samples, one sample, or tiny signals.
 HARD = [
     # activation, gain, init, width, batch, depth, data
     ("relu", None, None, 64, 60, 6, None),
@@ -189,7 +193,7 @@ def test_gradients_agree_where_covariances_are_nearly_singular(
     spread = np.hypot(*(square.std(axis=0) for square in squares))
     z = (squares[0].mean(axis=0) - squares[1].mean(axis=0)) / spread * math.sqrt(trials)
     assert np.abs(z).max() < bound
-    # Gram matrices made again on the way back are those that the way on has kept.
+    # Gram matrices recomputed in the backward pass equal those kept in the forward pass.
     monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
     options["trials"] = 3
     again = simulate(stack, inputs, sampler="matrix-free", seed=2, **options).log_gradient
@@ -198,8 +202,8 @@ def test_gradients_agree_where_covariances_are_nearly_singular(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("data", [None, "repeated", "zero"])
-def test_an_orthogonal_network_without_activation_keeps_every_gradient(data, dtype):
-    """An isometry: the gradient is 1 at every layer, whatever the inputs."""
+def test_a_linear_orthogonal_network_preserves_gradients(data, dtype):
+    """The network is an isometry: the gradient is 1 at every layer, for any inputs."""
     stack = Stack.build("identity", 3, 32, init="orthogonal")
     for sampler in ("dense", "matrix-free"):
         found = simulate(
@@ -211,8 +215,9 @@ def test_an_orthogonal_network_without_activation_keeps_every_gradient(data, dty
 
 
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
-def test_the_way_back_is_the_same_however_much_is_kept(init, monkeypatch):
-    """Gram matrices kept on the way on, or made again by segments; one thread or three."""
+def test_the_backward_pass_does_not_depend_on_how_much_is_kept(init, monkeypatch):
+    """Gram matrices are kept in the forward pass or recomputed by segments, with one thread or
+    three."""
     width = 64 if config.DISABLE_JIT else 1500
     stack = Stack.build("selu", 7, width, init=init, bias_std=0.1, input_width=width - 7)
     inputs = DrawnInputs("normal", width - 7, 16, 0.1, 1.0)
@@ -227,8 +232,8 @@ def test_the_way_back_is_the_same_however_much_is_kept(init, monkeypatch):
 
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
-def test_degenerate_inputs_have_gradients_or_none(sampler):
-    """All zero, identical samples, one sample, one unit; and a network that overflows."""
+def test_gradients_of_degenerate_inputs(sampler):
+    """Zero inputs, identical samples, one sample, one unit, and a network that overflows."""
     options = {"trials": 2, "seed": 0, "dtype": "float32", "sampler": sampler, "backward": True}
     rng = np.random.default_rng(4)
     row = rng.normal(size=(1, 16))
@@ -237,15 +242,16 @@ def test_degenerate_inputs_have_gradients_or_none(sampler):
             stack = Stack.build(activation, 4, 16)
             found = simulate(stack, DataInputs("data", data, len(data)), **options).log_gradient
             assert (found[:, -1] == 0).all()
-            # No gradient passes the ReLU of nothing.
+            # ReLU of zero inputs passes no gradient.
             none = activation == "relu" and not data.any()
             assert (np.isneginf if none else np.isfinite)(found[:, :-1]).all(), activation
             if len(data) == 3 and data.any():
                 single = DataInputs("data", row, 1)
-                # Identical samples are one sample: the dense sampler draws the same networks.
+                # Identical samples act as one sample: the dense sampler draws the same networks.
                 alone = simulate(stack, single, **options).log_gradient
                 if sampler == "dense" and activation == "selu":
-                    # Each has a read-out of its own: not equal, but nothing is lost.
+                    # Each sample has its own read-out, so that gradients differ but stay
+                    # comparable.
                     assert (np.abs(found - alone) < 3).all()
     tiny = simulate(Stack.build("selu", 3, 1), DrawnInputs("normal", 1, 1, 0.0, 1.0), **options)
     assert np.isfinite(tiny.log_gradient).all()
@@ -259,7 +265,7 @@ def test_degenerate_inputs_have_gradients_or_none(sampler):
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_follow_theory(activation, sampler):
-    # The square of ReLU squares the second moment at every layer: eight are beyond any float.
+    # relu_squared squares the second moment at every layer: eight layers exceed any float.
     depth = 2 if activation == "relu_squared" else 8
     run = propagate(
         activation, depth, width=1024, init="he_normal" if "relu" in activation else "lecun_normal",
@@ -268,13 +274,13 @@ def test_gradients_follow_theory(activation, sampler):
     column = run.gradient
     assert column.estimate[depth] == 1.0
     assert column.theory[depth] == 1.0
-    # Six trials: Student's t. The bias of a logarithm is of order depth/width, 0.01.
+    # Six trials need Student's t. The bias of a logarithm is of order depth/width, 0.01.
     bound = stats.t.isf(1e-5, 5)
     error = np.abs(np.log(column.estimate[:depth] / column.theory[:depth]))
     assert (error < bound * column.stderr[:depth] + 0.02).all()
 
 
-def test_the_statistic_is_a_geometric_mean_with_z_in_logarithms():
+def test_the_statistic_is_a_geometric_mean_with_logarithmic_z():
     run = propagate("selu", 3, width=32, batch=4, trials=5, backward=True)
     logs = gradients(
         run.simulation.sampler,
@@ -294,7 +300,7 @@ def test_the_statistic_is_a_geometric_mean_with_z_in_logarithms():
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "selu"])
-def test_gradients_of_silent_networks_are_those_of_theory(activation, sampler):
+def test_gradients_of_zero_inputs_match_theory(activation, sampler):
     width, trials = (16, 6) if config.DISABLE_JIT else (64, 60)
     run = propagate(
         activation, 3, width=width, batch=4, input_std=0.0, trials=trials, sampler=sampler,
@@ -302,11 +308,11 @@ def test_gradients_of_silent_networks_are_those_of_theory(activation, sampler):
     )  # fmt: skip
     found = run.statistics["gradient"]
     if activation == "relu":
-        # No gradient passes: 0 of that of the last layer.
+        # No gradient passes: its ratio to the last layer is 0.
         for values in (found.estimate, found.theory):
             np.testing.assert_array_equal(values, [0, 0, 0, 1])
         return
-    # Each weight matrix adds −Var/2 ≈ −1/width to the mean logarithm at finite width.
+    # At finite width each weight matrix adds −Var/2 ≈ −1/width to the mean logarithm.
     bias = np.array([3, 2, 1]) / width
     error = np.log(found.estimate[:3]) - np.log(found.theory[:3])
     bound = stats.t.isf(ALARM / 6, trials - 1) * found.stderr[:3]

@@ -44,5 +44,5 @@ def test_a_changed_callee_in_another_file_is_compiled_again(tmp_path):
     factor = tmp_path / "snstat" / "engine" / "kernels" / "factor.py"
     changed = factor.read_text("utf-8").replace("RANK_TOLERANCE = 1e-11", "RANK_TOLERANCE = 1e-7")
     factor.write_text(changed, "utf-8")
-    # The caller's own file is as it was.
+    # The caller's own file has not changed.
     assert run() == ["False", "0"]

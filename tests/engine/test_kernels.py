@@ -1,4 +1,4 @@
-"""Statistics and layers against plain twins."""
+"""Statistics and layers match independent implementations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DTYPES = ["float32", "float64"]
 KEEP_GOING = np.zeros(1, np.uint8)
 
 
-def test_the_table_of_codes_is_the_table_of_activations():
+def test_the_codes_cover_the_table_of_activations():
     assert list(functions.CODES) == list(ACTIVATIONS)
     assert sorted(code.number for code in functions.CODES.values()) == list(range(len(ACTIVATIONS)))
     assert len(MEASURED) == statistics.STATISTIC_COUNT
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_statistics_of_blocks_are_those_of_the_whole(dtype):
+def test_statistics_do_not_depend_on_blocks(dtype):
     x = np.random.default_rng(5).normal(0.5, 2.0, (11, 6)).astype(dtype)
     whole, out = np.empty(len(MEASURED)), np.empty(len(MEASURED))
     statistics.measure(x, 0.25, 0.125, whole)
@@ -41,7 +41,7 @@ def test_statistics_of_blocks_are_those_of_the_whole(dtype):
     for number, block in enumerate(blocks):
         statistics.second_pass(x[block], unit_mean[block], found[0], centres, powers[number])
     statistics.conclude(11, 6, found, powers, 0.25, 0.125, out)
-    # 66 terms of order 10, added in another order.
+    # 66 terms of order 10, summed in another order.
     np.testing.assert_allclose(out, whole, rtol=1e-13)
 
 
@@ -61,14 +61,14 @@ def test_statistics_do_not_cancel():
     x = 1e4 + np.random.default_rng(4).normal(0.0, 1e-3, (50, 6))
     out = np.empty(len(MEASURED))
     statistics.measure(x, 0.0, math.nan, out)
-    exact = np.array([[float(v) for v in row] for row in x - 1e4])  # exact: Sterbenz
+    exact = np.array([[float(v) for v in row] for row in x - 1e4])  # exact by Sterbenz's lemma
     np.testing.assert_allclose(
         out[1], exact.var(), rtol=1e-9
-    )  # 1e4² eps / 1e-6 if it cancelled: 1e-2
+    )  # with cancellation the error would be 1e4² eps / 1e-6 = 1e-2
     np.testing.assert_allclose(out[3], exact.var(axis=1).mean(), rtol=1e-9)
 
 
-def test_undefined_statistics_are_missing_and_not_zero():
+def test_undefined_statistics_are_missing():
     out = np.empty(len(MEASURED))
     assert statistics.measure(np.zeros((4, 3)), 1.0, math.nan, out)
     known = dict(zip(MEASURED, out, strict=True))
@@ -79,7 +79,7 @@ def test_undefined_statistics_are_missing_and_not_zero():
     assert math.isnan(out[MEASURED.index("cosine")])
 
 
-def test_samples_that_are_all_0_have_no_angle_and_are_counted():
+def test_zero_samples_have_no_cosine_and_are_counted():
     x = np.random.default_rng(7).normal(size=(6, 5))
     x[:, [1, 4]] = 0.0
     out = np.empty(len(MEASURED))
@@ -87,7 +87,7 @@ def test_samples_that_are_all_0_have_no_angle_and_are_counted():
     expected = oracle.statistics(x.T, 0.0)
     for name in ("cosine", "zero_samples", "largest"):
         assert out[MEASURED.index(name)] == pytest.approx(expected[name], rel=1e-13), name
-    # Of one sample there are no pairs.
+    # A single sample has no pairs.
     x[:, :3] = 0.0
     assert statistics.measure(x, 0.0, math.nan, out)
     assert math.isnan(out[MEASURED.index("cosine")])
@@ -95,7 +95,7 @@ def test_samples_that_are_all_0_have_no_angle_and_are_counted():
 
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "hard_tanh", "erf"])
-def test_saturated_values_are_those_of_a_flat_slope(name):
+def test_saturated_values_have_a_flat_slope(name):
     z = np.random.default_rng(8).normal(0.0, 4.0, (60, 50))
     count = statistics.count_outside(z, *steep_range(resolve(name)))
     assert count / z.size == oracle.saturated(name, z)
@@ -103,15 +103,15 @@ def test_saturated_values_are_those_of_a_flat_slope(name):
 
 
 @pytest.mark.parametrize("power", [-320, -170, -160, -153, -90, -60, 60, 90, 153, 154, 160, 300])
-def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
+def test_ratios_of_powers_are_accurate_or_missing_at_any_scale(power):
     x = np.random.default_rng(6).normal(0.5, 1.0, (8, 4))
     out = np.empty(len(MEASURED))
-    with np.errstate(over="ignore", under="ignore"):  # as plain Python
+    with np.errstate(over="ignore", under="ignore"):  # plain Python warns
         # Where the squares overflow, the layer is not finite.
         assert statistics.measure(x * 10.0**power, 0.0, math.nan, out) == (power < 154)
     found = dict(zip(MEASURED, out, strict=True))
-    exact = oracle.statistics(x.T, 0.0)  # which no scale changes
-    # Squares and fourth powers of 1e±308 at most are numbers.
+    exact = oracle.statistics(x.T, 0.0)  # independent of the scale
+    # Squares and fourth powers are finite up to 1e±308.
     for name, reach in (("cosine", 153), ("kurtosis", 75)):
         assert math.isfinite(found[name]) == (abs(power) <= reach), name
         if abs(power) <= reach:
@@ -119,7 +119,7 @@ def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_noticed_and_leaves_no_number(bad):
+def test_non_finite_values_are_noticed_and_leave_no_statistics(bad):
     for position in (0, 7, 14):
         x = np.ones((5, 3), np.float32)
         x.flat[position] = bad
@@ -128,7 +128,7 @@ def test_what_is_not_finite_is_noticed_and_leaves_no_number(bad):
         assert np.isnan(out).all()
 
 
-def test_dead_units_are_those_without_a_live_sample():
+def test_dead_units_have_no_live_sample():
     z = np.array([[-1.0, -2.0], [-1.0, 0.5], [0.0, -1.0], [3.0, 4.0]])
     assert statistics.dead_units(z, *live_range("relu")) == 2  # rows 0 and 2: relu'(0) = 0
     assert statistics.dead_units(z, *live_range("hard_tanh")) == 2  # rows 0 and 3
@@ -138,7 +138,7 @@ def test_dead_units_are_those_without_a_live_sample():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("input_width", [9, 24, 40])
 @pytest.mark.parametrize("init", INITIALISERS)
-def test_a_layer_multiplies_by_the_weights_that_can_be_drawn(init, input_width, dtype):
+def test_a_layer_multiplies_by_the_weights_of_draw_weights(init, input_width, dtype):
     stack = Stack.build("identity", 1, 24, init=init, input_width=input_width)
     weights = sampling.draw_weights(stack, 1, trial=2, seed=5, dtype=dtype)
     x = sampling.draw_inputs("normal", input_width, 6, 0.0, 1.0, trial=2, seed=5, dtype=dtype)
@@ -154,7 +154,7 @@ def test_a_layer_multiplies_by_the_weights_that_can_be_drawn(init, input_width, 
             part = z[first : first + 7]
             dense.preactivations(x, part, first, tile, law, scale, none, 1, 2, key)
     exact = weights.astype(np.float64) @ x.astype(np.float64)
-    # A sum of `input_width` products of order 1, through up to that many reflectors.
+    # A sum of `input_width` products of order 1, through at most as many reflectors.
     bound = 4 * input_width * np.finfo(dtype).eps
     np.testing.assert_allclose(z, exact, atol=bound)
 
@@ -162,14 +162,14 @@ def test_a_layer_multiplies_by_the_weights_that_can_be_drawn(init, input_width, 
 @pytest.mark.parametrize(
     ("fan_in", "fan_out"), [(40, 40), (70, 40), (40, 70), (1, 1), (1, 4), (4, 1)]
 )
-def test_orthogonal_weights_have_orthonormal_rows_or_columns_times_the_gain(fan_in, fan_out):
+def test_orthogonal_weights_have_orthonormal_rows_or_columns(fan_in, fan_out):
     stack = Stack.build(
         depth=1, width=fan_out, init="orthogonal", weight_gain=1.5, input_width=fan_in
     )
     weights = sampling.draw_weights(stack, 1, dtype="float64")
     gram = weights @ weights.T if fan_out <= fan_in else weights.T @ weights
     np.testing.assert_allclose(gram, 1.5**2 * np.eye(len(gram)), atol=1e-12)
-    # All singular values equal fixes the mean square of a weight, exactly.
+    # Equal singular values determine the mean square of a weight exactly.
     np.testing.assert_allclose((weights**2).mean(), 1.5**2 / max(fan_in, fan_out), rtol=1e-12)
     variance = stack.layer(1).square_gain / fan_in
     np.testing.assert_allclose(variance, 1.5**2 / max(fan_in, fan_out), rtol=1e-14)
@@ -180,7 +180,7 @@ def test_orthogonal_weights_have_orthonormal_rows_or_columns_times_the_gain(fan_
     np.testing.assert_allclose((weights**2).mean(), 0.3**2, rtol=1e-12)
 
 
-def test_orthogonal_weights_are_haar():
+def test_orthogonal_weights_are_haar_distributed():
     """Entries and traces of Haar matrices have known moments (Diaconis, Shahshahani 1994)."""
     n, trials = 5, 600
     stack = Stack.build(depth=1, width=n, init="orthogonal")
@@ -202,7 +202,7 @@ def test_orthogonal_weights_are_haar():
     assert abs(determinants.mean()) < z_bound / math.sqrt(trials)
 
 
-def test_weights_of_each_initialiser_have_its_distribution():
+def test_weights_follow_the_distribution_of_their_initialiser():
     width = 40
     for name, scheme in INITIALISERS.items():
         if scheme.distribution == "orthogonal":
@@ -210,7 +210,8 @@ def test_weights_of_each_initialiser_have_its_distribution():
         stack = Stack.build(depth=1, width=width, init=name)
         weights = sampling.draw_weights(stack, 1, dtype="float64")
         variance = scheme.square_gain(width, width) / width
-        # Var of x² over variance²: 2 for normals, 4/5 for uniforms, the excess kurtosis less.
+        # Var(x²) over variance²: 2 for normals, 4/5 for uniforms; generally 2 plus the excess
+        # kurtosis.
         excess = 2.0 + EXCESS[scheme.distribution]
         z = ((weights**2).mean() / variance - 1) * width / math.sqrt(excess)
         assert abs(z) < 5, name

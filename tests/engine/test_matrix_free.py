@@ -1,4 +1,4 @@
-"""The matrix-free sampler is exact in distribution, and its factorisation keeps its precision."""
+"""The matrix-free sampler is exact in distribution, and its factorisation stays accurate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 
-# More trials for a longer look: SNSTAT_TRIALS=20000 make test-jit
+# For more trials: SNSTAT_TRIALS=20000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "30" if config.DISABLE_JIT else "2000"))
 # Probability that an exact sampler fails one test. The draws are seeded.
 ALARM = 1e-4
@@ -27,7 +27,7 @@ SECOND_MOMENT, COSINE = MEASURED.index("second_moment"), MEASURED.index("cosine"
 
 
 def per_trial(name, stack, inputs, trials, seed=0, dtype="float32"):
-    """Statistics of every trial: (trials, layers, statistics)."""
+    """Return statistics of every trial: (trials, layers, statistics)."""
     sampler = STRATEGIES[name].sampler(stack, inputs, trials, seed, dtype, 1)
     values = np.empty((trials, stack.depth + 1, len(MEASURED)))
     finite = np.empty(stack.depth, np.bool_)
@@ -54,11 +54,11 @@ CASES = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "batch", "activation", "init", "bias", "inputs"), CASES)
 def test_both_samplers_draw_from_one_distribution(width, batch, activation, init, bias, inputs):
-    """Mean, spread and law of log second moment and cosine agree at every layer."""
+    """Mean, variance and distribution of log second moment and cosine agree at every layer."""
     depth = 2 if config.DISABLE_JIT else 6
     stack = Stack.build(activation, depth, width, init=init, bias_std=bias, input_width=inputs)
     source = DrawnInputs("normal", inputs, batch, 0.2, 1.0)
-    # Independent seeds: the samplers share the drawn inputs of one seed.
+    # Seeds differ, because with one seed both samplers draw the same inputs.
     dense = per_trial("dense", stack, source, TRIALS, seed=1)
     free = per_trial("matrix-free", stack, source, TRIALS, seed=2)
     comparisons = depth * 2 * 3
@@ -78,13 +78,13 @@ def test_both_samplers_draw_from_one_distribution(width, batch, activation, init
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_statistic_is_the_one_of_the_same_activations(dtype):
-    """One layer by hand: F Ξ from the kernel's own factor and normals, measured by definition."""
+def test_statistics_match_activations_computed_by_numpy(dtype):
+    """One layer by numpy: F Ξ with the kernel's normals, measured by definition."""
     from snstat.activation import ACTIVATIONS
     from snstat.engine.kernels.random import WEIGHTS, draw_rows
     from tests.engine import oracle
 
-    width, batch = 300, 5  # two tiles, the second of them part full
+    width, batch = 300, 5  # two tiles, the second partly filled
     stack = Stack.build("relu", 1, width, bias_std=0.3)
     inputs = DrawnInputs("normal", width, batch, 0.1, 1.0)
     measured = per_trial("matrix-free", stack, inputs, 1, seed=9, dtype=dtype)[0, 1]
@@ -95,7 +95,7 @@ def test_every_statistic_is_the_one_of_the_same_activations(dtype):
         draw_rows(tiles[number], number * batch, False, 1.0, WEIGHTS, 1, 0, np.uint64(9))
     z = lower @ np.concatenate(tiles, axis=1)[:, :width].astype(np.float64)
     expected = oracle.statistics(ACTIVATIONS["relu"](z), (z <= 0).all(axis=0).mean())
-    # A well-conditioned factor and sums of 1,500 terms, in float64; a float32 network rounds the
+    # A well-conditioned factor and sums of 1,500 terms, in float64. A float32 network rounds the
     # factor, the product and the activation, each by 2^-24 of values up to 10.
     tolerance = 1e-11 if dtype == "float64" else 3 * 10 * 2.0**-24
     for name, value in zip(MEASURED, measured, strict=True):
@@ -105,8 +105,9 @@ def test_every_statistic_is_the_one_of_the_same_activations(dtype):
 
 
 @pytest.mark.parametrize("power", [-163, -250, -300])
-def test_signals_too_small_to_be_squared_are_carried(power):
-    """tanh is the identity there: layers and gradients are those of a linear network, scaled."""
+def test_signals_too_small_to_be_squared_are_propagated(power):
+    """tanh is the identity at this scale, so layers and gradients equal those of a linear
+    network."""
     rows = np.random.default_rng(2).normal(size=(4, 24))
     found = {}
     for name, scale in (("tanh", 10.0**power), ("identity", 1.0)):
@@ -117,7 +118,7 @@ def test_signals_too_small_to_be_squared_are_carried(power):
         )  # fmt: skip
     small, plain = found["tanh"].estimate, found["identity"].estimate
     largest = MEASURED.index("largest")
-    # A few layers of float64 rounding.
+    # Rounding of float64 over a few layers.
     np.testing.assert_allclose(small[:, largest] / 10.0**power, plain[:, largest], rtol=1e-11)
     np.testing.assert_allclose(small[:, COSINE], plain[:, COSINE], atol=1e-11)
     np.testing.assert_allclose(
@@ -127,7 +128,7 @@ def test_signals_too_small_to_be_squared_are_carried(power):
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand layers need compiled kernels")
 def test_one_minus_cosine_is_resolved_where_inputs_collapse():
-    """ReLU at depth 1,000: 1 − cosine falls to about 1e-5, as with weights drawn."""
+    """ReLU at depth 1,000: 1 − cosine falls to about 1e-5, as in the dense sampler."""
     from snstat.experiment.propagation import propagate
 
     run = propagate("relu", 1000, width=512, batch=8, trials=16, sampler="matrix-free")
@@ -144,7 +145,7 @@ def test_identical_samples_stay_identical():
     inputs = DataInputs("data", data[[0, 2]], 2)
     cosine = per_trial("matrix-free", stack, inputs, 3)[:, :, COSINE]
     np.testing.assert_allclose(cosine, 1.0, rtol=0, atol=1e-12)
-    # Among others too: the rows of the Gram matrix of samples that are one are one.
+    # Identical samples among others also have identical rows in the Gram matrix.
     network = STRATEGIES["matrix-free"].sampler(
         stack, DataInputs("data", data, 5), 1, 0, "float32", 1
     )
@@ -153,7 +154,7 @@ def test_identical_samples_stay_identical():
     network.advance(0, 1, out, finite)
     gram = network.grams[0]
     for first, second in ((0, 2), (1, 4)):
-        # Products of float32 rows that differ by rounding at most, over 40 units.
+        # Products of float32 rows that differ at most by rounding, over 40 units.
         rounding = 40 * np.finfo(np.float32).eps * np.abs(gram).max()
         np.testing.assert_allclose(gram[first], gram[second], rtol=0, atol=rounding)
 
@@ -193,11 +194,12 @@ def test_threads_change_rounding_only(init):
     one = simulate(stack, inputs, threads=1, **options)
     for threads in (2, 3):
         many = simulate(stack, inputs, threads=threads, **options)
-        # Sums in another order: float64 rounding, which may move a float32 by one place.
+        # Sums in another order: float64 rounding may change a float32 by one unit in the last
+        # place.
         np.testing.assert_allclose(many.estimate, one.estimate, rtol=1e-6, atol=1e-7)
 
 
-def test_auto_takes_the_cheaper_exact_sampler():
+def test_auto_chooses_the_cheaper_exact_sampler():
     wide, batch = Stack.build(width=512), 64
     assert choose(wide, batch, "auto").name == "matrix-free"
     assert choose(wide, 300, "auto").name == "dense"
@@ -206,7 +208,7 @@ def test_auto_takes_the_cheaper_exact_sampler():
     assert choose(Stack.build(width=512, init="torch_default"), batch, "auto").name == "dense"
     assert choose(wide, batch, "dense").name == "dense"
     assert choose(wide, 600, "matrix-free").name == "matrix-free"
-    # The way back through a frame needs twice the batch in dimensions.
+    # The backward pass through an orthonormal frame needs twice the batch in dimensions.
     turned = Stack.build(width=100, init="orthogonal")
     assert choose(turned, 51, "matrix-free").name == "matrix-free"
     assert choose(turned, 50, "matrix-free", backward=True).name == "matrix-free"
@@ -221,8 +223,8 @@ def test_auto_takes_the_cheaper_exact_sampler():
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="it is about compiled loops")
-def test_a_run_is_the_same_to_the_last_bit_wherever_its_arrays_lie():
-    """A loop that stores and sums would not be: see moments.absorb."""
+def test_results_do_not_depend_on_the_alignment_of_arrays():
+    """A loop that both stores and sums would depend on it: see moments.absorb."""
     from snstat.experiment.propagation import propagate
 
     options = {"width": 8, "batch": 3, "trials": 2, "seed": 7, "dtype": "float64"}

@@ -1,4 +1,4 @@
-"""Statistics gathered tile by tile, and the Gram matrix, against their definitions."""
+"""Statistics gathered tile by tile, and the Gram matrix, match their definitions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ TILE = 16
 
 
 def gather(x, centred, members=1):
-    """Statistics and Gram matrix of `x` (batch, units) by tiles shared out to members."""
+    """Return statistics and Gram matrix of `x` (batch, units), with tiles distributed over
+    members."""
     batch, units = x.shape
     sums, samples = np.zeros((members, SUMS)), np.zeros((members, SAMPLE_SUMS, batch))
     squares = np.zeros((members, batch, batch))
@@ -43,13 +44,13 @@ def gather(x, centred, members=1):
 @pytest.mark.parametrize("members", [1, 2, 3])
 @pytest.mark.parametrize("centred", [False, True])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_tiles_and_members_add_up_to_the_definitions(dtype, centred, members):
+def test_sums_over_tiles_and_members_match_the_definitions(dtype, centred, members):
     x = np.random.default_rng(3).normal(0.5, 2.0, (7, 3 * TILE - 5)).astype(dtype)
-    # Members see different means, and so different shifts.
+    # Members see different means, and so use different shifts.
     x[:, TILE:] += dtype == "float32"
     gram, out = gather(x, centred, members)
     exact = x.astype(np.float64)
-    # A float32 product of 16 terms of size up to 50 rounds each by 2^-24; `direct` does not.
+    # A float32 product of 16 terms of size up to 50 rounds each term by 2^-24; `direct` does not.
     rounding = 16 * 50 * 2.0**-24 if centred and dtype == "float32" else 1e-12
     np.testing.assert_allclose(gram, exact @ exact.T, rtol=1e-13, atol=3 * rounding)
     expected = oracle.statistics(x, 0.25, 0.125)
@@ -60,7 +61,7 @@ def test_tiles_and_members_add_up_to_the_definitions(dtype, centred, members):
 
 
 @pytest.mark.parametrize("centred", [False, True])
-def test_samples_that_are_all_0_have_no_angle_and_are_counted(centred):
+def test_zero_samples_have_no_cosine_and_are_counted(centred):
     x = np.random.default_rng(7).normal(size=(5, 2 * TILE))
     x[[1, 4]] = 0.0
     _, out = gather(x, centred, members=2)
@@ -72,14 +73,14 @@ def test_samples_that_are_all_0_have_no_angle_and_are_counted(centred):
 
 
 @pytest.mark.parametrize("power", [-320, -170, -160, -90, -78, -60, 60, 75, 90, 154, 160, 300])
-def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
+def test_ratios_of_powers_are_accurate_or_missing_at_any_scale(power):
     x = np.random.default_rng(6).normal(0.5, 1.0, (4, TILE))
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # as plain Python
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # plain Python warns
         _, out = gather(x * 10.0**power, centred=False)
     found = dict(zip(MEASURED, out, strict=True))
-    exact = oracle.statistics(x, 0.0)  # which no scale changes
+    exact = oracle.statistics(x, 0.0)  # independent of the scale
     for name in ("cosine", "kurtosis"):
-        # Products of two squares, of 1e±308 at most, are numbers.
+        # Products of two squares are finite up to 1e±308.
         assert math.isfinite(found[name]) == (abs(power) <= 75), name
         if abs(power) <= 75:
             assert found[name] == pytest.approx(exact[name], rel=1e-12)
@@ -87,15 +88,15 @@ def test_ratios_of_powers_are_right_or_missing_at_any_scale(power):
 
 @pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-6, 1e-8])
 def test_a_centred_product_resolves_one_minus_cosine(apart):
-    """Inputs that have collapsed: 1 − cosine keeps its relative precision, in float32 products."""
+    """For collapsed inputs 1 − cosine keeps its relative accuracy in float32 products."""
     rng = np.random.default_rng(5)
     common, own = rng.normal(size=400), rng.normal(size=(6, 400))
     x = (common + math.sqrt(apart) * own).astype(np.float32)
     exact = 1 - oracle.statistics(x, 0.0)["cosine"]
     assert exact == pytest.approx(apart, rel=0.2)
     gram, out = gather(x, centred=True)
-    # Differences of float32 values are exact; squaring and summing them rounds by 2^-24 each.
-    # The rest is float64: 2^-53 of the cosine, far below 1e-8.
+    # Differences of float32 values are exact; squaring and summing them rounds by 2^-24 each. The
+    # rest is float64: 2^-53 of the cosine, far below 1e-8.
     assert 1 - out[MEASURED.index("cosine")] == pytest.approx(exact, rel=1e-5)
     wide = x.astype(np.float64)
     distances = np.diag(gram)[:, None] + np.diag(gram) - 2 * gram
@@ -104,14 +105,14 @@ def test_a_centred_product_resolves_one_minus_cosine(apart):
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_noticed(bad):
+def test_non_finite_values_are_noticed(bad):
     x = np.ones((3, TILE), np.float32)
     x[1, 4] = bad
     assert not moments.absorb(
         x, TILE, np.zeros(SUMS), np.zeros((SAMPLE_SUMS, 3)), np.empty_like(x),
         np.empty((3, 3), np.float32), np.empty((3, TILE)), np.zeros((3, 3)), True,
     )  # fmt: skip
-    # Beyond the units that count nothing is looked at.
+    # Units beyond the count are ignored.
     x[:, 4] = 1.0
     x[1, TILE - 1] = bad
     assert moments.absorb(
@@ -120,7 +121,7 @@ def test_what_is_not_finite_is_noticed(bad):
     )  # fmt: skip
 
 
-def test_dead_units_are_those_without_a_live_sample():
+def test_dead_units_have_no_live_sample():
     z = np.array([[-1.0, -2.0, 0.0, 3.0], [-1.0, 0.5, -1.0, 4.0]])
     assert moments.count_dead(z, 4, 0.0, math.inf) == 2
     assert moments.count_dead(z, 4, -1.0, 1.0) == 2

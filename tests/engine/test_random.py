@@ -12,11 +12,11 @@ from scipy import stats
 from snstat.engine.kernels import random
 from tests.engine import box_muller, oracle
 
-# Values drawn by the statistical tests: fewer where kernels run as plain Python. Every bound
-# below is derived from the number drawn.
+# Values drawn by the statistical tests; fewer where kernels run as plain Python. Every bound below
+# is derived from this number.
 SIZE = 2**13 if config.DISABLE_JIT else 2**22
-# Two-sided probability of a false alarm of one statistical assertion. The draws are seeded, so an
-# assertion that passes keeps passing.
+# Two-sided probability of a false alarm of one statistical assertion. The draws are seeded, so that
+# a passing assertion keeps passing.
 ALARM = 1e-6
 Z = stats.norm.isf(ALARM / 2)
 
@@ -46,7 +46,7 @@ def draw(rows, columns, *, uniform=False, scale=1.0, first=0, key=1, dtype=np.fl
         ),
     ],
 )
-def test_philox_gives_the_known_answers_of_random123(counter, key, answer):
+def test_philox_matches_the_known_answers_of_random123(counter, key, answer):
     arguments = [np.uint64(word) for word in (*counter, *key)]
     assert tuple(int(word) for word in random.philox_call(*arguments)) == answer
     assert oracle.philox(counter, key) == answer
@@ -62,14 +62,14 @@ def test_rows_equal_a_plain_loop(columns, uniform):
     double = draw(3, columns, uniform=uniform, first=4, key=seed, dtype=np.float64, **stream)
     for i in range(3):
         expected = oracle.row_single(4 + i, columns, kind, seed=seed, **stream)
-        # Polynomials of single precision: a few units in the last place of values up to 6.8.
+        # Single-precision polynomials: a few units in the last place of values up to 6.8.
         np.testing.assert_allclose(single[i], expected, rtol=2e-6, atol=2e-6)
         expected = oracle.row_double(4 + i, columns, kind, seed=seed, **stream)
         np.testing.assert_allclose(double[i], expected, rtol=1e-14, atol=1e-14)
 
 
-def test_a_counter_beyond_32_bits_goes_to_the_second_word():
-    first = 2**31 + 1  # rows of two blocks: index 2^32 + 2
+def test_a_counter_beyond_32_bits_uses_the_second_word():
+    first = 2**31 + 1  # rows of two blocks: the index is 2^32 + 2
     got = draw(1, 8, first=first)[0]
     np.testing.assert_allclose(got, oracle.row_single(first, 8, "normal", 0, 0, 0, 1), atol=2e-6)
 
@@ -100,7 +100,7 @@ def test_kolmogorov_smirnov(uniform, dtype):
     assert stats.kstest(x, law.cdf).pvalue > ALARM
 
 
-def test_tails_hold_what_a_normal_holds():
+def test_tail_probabilities_are_normal():
     x = draw(1, SIZE)[0]
     for bound in (2.0, 3.0, 4.0, 4.5):
         share = stats.norm.sf(bound)
@@ -120,7 +120,7 @@ STREAMS = [
 ]
 
 
-def test_streams_are_uncorrelated_in_value_square_and_neighbourhood():
+def test_streams_have_no_correlation_of_values_squares_or_neighbours():
     rows = np.array([draw(1, SIZE // 8, **stream)[0] for stream in STREAMS], dtype=np.float64)
     n = rows.shape[1]
     for power, spread in ((1, 1.0), (2, 2.0)):
@@ -135,7 +135,7 @@ def test_streams_are_uncorrelated_in_value_square_and_neighbourhood():
 
 def test_words_have_fair_and_independent_bits():
     n = SIZE // 16
-    # The uniform value of one word gives the word back.
+    # The uniform value of a word determines the word.
     x = draw(1, n, uniform=True, scale=1 / math.sqrt(3.0), dtype=np.float64)[0]
     bits = ((x + 1.0) * 2.0**31).astype(np.uint64)[:, None] >> np.arange(
         32, dtype=np.uint64
@@ -156,20 +156,20 @@ def test_one_bit_of_the_key_changes_half_the_output(shift):
             oracle.words(i, 0, 0, 0, 5), oracle.words(i, 0, 0, 0, 5 ^ 1 << shift), strict=True
         )
     ]
-    # 32 fair bits a word: variance 8.
+    # 32 fair bits per word have variance 8.
     assert abs(np.mean(flips) - 16.0) < Z * math.sqrt(8.0 / len(flips))
 
 
 def test_scale_is_the_standard_deviation():
     for uniform in (False, True):
         one, three = draw(2, 9, uniform=uniform), draw(2, 9, uniform=uniform, scale=3.0)
-        # One more rounding, of the scale.
+        # One more rounding, by the scale.
         np.testing.assert_allclose(three, 3.0 * one, rtol=4 * np.finfo(np.float32).eps)
 
 
-def test_box_muller_is_accurate_to_the_last_places():
-    # Odd, so that the low bits vary too. docs/random.md has the errors over all words: 1.22, 2.75
-    # and 1.72; they depend on where the compiler fuses multiplications and additions.
+def test_box_muller_is_accurate_to_a_few_ulp():
+    # The step is odd, so that low bits vary too. Over all words the errors are 1.22, 2.75 and 1.72
+    # (docs/random.md); they depend on where the compiler fuses multiplications and additions.
     step = 2**20 + 1 if config.DISABLE_JIT else 2**10 + 1
     assert box_muller.radius_error(step) < 1.5
     sine, cosine = box_muller.angle_error(step)
@@ -180,7 +180,7 @@ def test_box_muller_is_accurate_to_the_last_places():
 @pytest.mark.parametrize("law", [random.NORMAL, random.UNIFORM, random.TRUNCATED])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("columns", [1, 4, 37, 128])
-def test_strips_hold_the_columns_of_the_rows(columns, dtype, law):
+def test_strips_contain_the_columns_of_the_rows(columns, dtype, law):
     rows, values = 5, 16 // np.dtype(dtype).itemsize
     whole = np.empty((rows, columns), dtype)
     stream = (law, 1.5, random.WEIGHTS, 3, 1, np.uint64(9))

@@ -1,4 +1,5 @@
-"""The loop over depth and trials: equal to a plain network, reproducible, interruptible."""
+"""The loop over depth and trials matches a plain network, is reproducible and can be
+interrupted."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def run(stack, inputs=None, *, trials=3, seed=0, dtype="float32", sampler="dense
 
 
 def plain_network(stack, inputs, trial, seed):
-    """The same network by numpy in float64: statistics of each layer."""
+    """Return statistics of each layer of the same network, by numpy in float64."""
     x = inputs.sample(trial, seed, "float64").T
     results = [oracle.statistics(x, math.nan)]
     low, high = live_range(stack.activation)
@@ -55,7 +56,7 @@ def plain_network(stack, inputs, trial, seed):
         ("hard_tanh", "glorot_uniform", 0.5),
     ],
 )
-def test_a_run_is_the_network_that_its_weights_make(activation, init, bias_std):
+def test_a_run_matches_a_network_with_its_weights(activation, init, bias_std):
     stack = Stack.build(activation, 4, 12, init=init, bias_std=bias_std, input_width=7)
     inputs = DrawnInputs("uniform", 7, 5, 0.2, 1.1)
     measured = run(stack, inputs, dtype="float64", seed=11)
@@ -63,7 +64,7 @@ def test_a_run_is_the_network_that_its_weights_make(activation, init, bias_std):
     for layer in range(5):
         for column, name in enumerate(MEASURED):
             values = np.array([trial[layer][name] for trial in trials])
-            # Four layers of float64 rounding, amplified by at most a few units each.
+            # Rounding of float64 over four layers, each amplified by at most a few units.
             np.testing.assert_allclose(
                 measured.estimate[layer, column], values.mean(), rtol=1e-11, atol=1e-12
             )
@@ -89,7 +90,7 @@ def test_results_do_not_depend_on_threads_or_blocks(init, monkeypatch):
     same(one, run(stack, threads=2))
 
 
-def test_the_seed_decides_and_trials_extend():
+def test_the_seed_determines_results_and_more_trials_extend_them():
     stack = Stack.build(depth=3, width=10)
     same(run(stack), run(stack))
     other = run(stack, seed=1)
@@ -120,7 +121,7 @@ def test_zero_and_identical_inputs():
 
 @pytest.mark.parametrize("bias", [0.0, 0.5])
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
-def test_a_zero_sample_is_counted_and_left_out_until_biases_move_it(sampler, bias):
+def test_a_zero_sample_is_counted_and_excluded_until_biases_move_it(sampler, bias):
     rows = np.random.default_rng(0).normal(size=(4, 8))
     rows[1] = 0.0
     stack = Stack.build("tanh", 2, 8, bias_std=bias)
@@ -136,21 +137,21 @@ def test_an_overflow_is_found_at_its_layer_and_everything_after_is_missing():
     stack = Stack.build("relu", 9, 6, weight_gain=1e9)
     measured = run(stack)
     first = int(np.flatnonzero(~measured.finite)[0])
-    # 38 decades of float32 at 9 decades a layer.
+    # 38 decades of float32 at 9 decades per layer.
     assert first in (4, 5)
     assert not measured.finite[first:].any()
     assert np.isnan(measured.estimate[first:]).all()
     assert np.isfinite(measured.estimate[:first, 0]).all()
 
 
-def test_inputs_that_are_not_finite_in_the_network_dtype_are_layer_zero():
+def test_inputs_not_finite_in_the_network_dtype_are_reported_at_layer_0():
     stack = Stack.build(depth=2, width=3)
     measured = run(stack, DataInputs("huge", np.full((2, 3), 1e300), 2))
     assert not measured.finite.any()
 
 
 def test_an_interrupt_returns_the_layers_that_all_trials_completed():
-    # Seconds' worth: on a busy machine it can be a while until anybody asks for progress.
+    # The run takes seconds, because on a busy machine the first progress call may come late.
     depth = 1_000_000
     stack = Stack.build(depth=depth, width=4)
     calls = []
@@ -179,17 +180,18 @@ def test_progress_counts_every_layer_of_every_trial():
 
 
 @pytest.mark.parametrize("init", INITIALISERS)
-def test_every_initialiser_keeps_its_variance_at_the_first_layer(init):
+def test_every_initialiser_gives_its_variance_at_the_first_layer(init):
     stack = Stack.build("identity", 1, 64, init=init)
     measured = run(stack, drawn(stack, 16), trials=8)
     layer = stack.layer(1)
     expected = layer.square_gain + layer.bias_std**2
     column = STATISTICS.index("second_moment")
-    # 64 · 16 values, correlated through weights and inputs: at least 8 · 16 independent ones.
+    # 64 · 16 values, correlated through weights and inputs, contain at least 8 · 16 independent
+    # ones.
     assert abs(measured.estimate[1, column] / expected - 1) < 5 * math.sqrt(2 / 128)
 
 
-def test_a_subset_of_the_data_is_drawn_anew_for_each_trial():
+def test_each_trial_draws_its_own_subset_of_the_data():
     data = np.arange(40, dtype=np.int64).reshape(20, 2)
     inputs = DataInputs("data", data, 6)
     one, two = inputs.sample(0, 3, "float32"), inputs.sample(1, 3, "float32")
@@ -201,7 +203,7 @@ def test_a_subset_of_the_data_is_drawn_anew_for_each_trial():
     np.testing.assert_array_equal(everything, data.T)
 
 
-def test_moments_of_data_are_what_random_batches_average_to():
+def test_moments_of_data_are_the_mean_over_random_batches():
     data = np.random.default_rng(7).normal(0.3, 1.0, (9, 5)) * np.arange(1, 10)[:, None]
     whole = DataInputs("data", data, 9).moments()
     expected = oracle.statistics(data, math.nan)
@@ -221,12 +223,12 @@ def test_moments_of_data_are_what_random_batches_average_to():
 
 
 @pytest.mark.parametrize("power", [-300, -160, -90, 90, 154, 300])
-def test_moments_of_data_of_any_scale_are_right_or_missing(power):
+def test_moments_of_data_of_any_scale_are_accurate_or_missing(power):
     data = np.random.default_rng(8).normal(0.5, 1.0, (4, 6))
     exact = oracle.statistics(data, math.nan)
     found = DataInputs("data", data * 10.0**power, 4).moments()
     assert found.cosine == pytest.approx(exact["cosine"], rel=1e-12)
-    # Their fourth powers are no numbers.
+    # Fourth powers overflow or underflow.
     assert not math.isfinite(found.kurtosis)
     assert found.mean == pytest.approx(exact["mean"] * 10.0**power, rel=1e-12)
     alike = DataInputs("data", np.full((3, 4), 10.0**power), 3).moments()
@@ -238,7 +240,7 @@ def test_moments_of_drawn_inputs_of_any_scale(scale):
     found = DrawnInputs("normal", 5, 4, scale, 2 * scale).moments()
     assert found.cosine == pytest.approx(1 / 5, rel=1e-15)  # m²/(m² + 4m²)
     assert found.kurtosis == 3.0
-    # Var(x²) = 2s⁴ + 4m²s² = 48m⁴, of 5 units and against (m² + s²)² = 25m⁴.
+    # Var(x²) = 2s⁴ + 4m²s² = 48m⁴, over 5 units and relative to (m² + s²)² = 25m⁴.
     assert found.length_variance == pytest.approx(48 / 25 / 5, rel=1e-14)
     assert not found.silent
     assert DrawnInputs("normal", 5, 4, 0.0, scale).moments().cosine == 0.0
@@ -246,10 +248,10 @@ def test_moments_of_drawn_inputs_of_any_scale(scale):
     assert DrawnInputs("normal", 5, 4, 0.0, 0.0).moments().silent
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # kernels as plain Python warn
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # plain Python warns
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
 @pytest.mark.parametrize("power", [-160, 154, 300])
-def test_no_cosine_is_made_up_where_squares_are_no_numbers(power, sampler):
+def test_the_cosine_is_missing_where_squares_leave_the_range(power, sampler):
     data = np.full((3, 4), 10.0**power)
     measured = run(
         Stack.build(depth=1, width=8, input_width=4),
@@ -263,11 +265,11 @@ def test_no_cosine_is_made_up_where_squares_are_no_numbers(power, sampler):
     else:
         assert np.isnan(cosine)
     if power > 0 and sampler == "matrix-free":
-        # All follows from sums of squares: without them there is no layer 1.
+        # Everything is computed from sums of squares, so that there is no layer 1.
         assert not measured.finite.any()
 
 
-def test_trials_that_share_their_inputs_have_no_error_of_rounding():
+def test_trials_with_the_same_inputs_have_zero_standard_error():
     data = np.random.default_rng(0).normal(3.0, 1.0, (6, 64))
     measured = simulate(
         Stack.build(depth=1, width=64),
@@ -281,8 +283,8 @@ def test_trials_that_share_their_inputs_have_no_error_of_rounding():
 
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
-def test_where_squares_overflow_nothing_is_finite(sampler):
-    """Activations of 1e178 are numbers, but not their second moments, and nothing follows."""
+def test_layers_are_not_finite_where_squares_overflow(sampler):
+    """Activations of 1e178 are finite, but their second moments and all later layers are not."""
     stack = Stack.build("identity", 8, 16, weight_gain=1e30)
     found = simulate(
         stack, DrawnInputs("normal", 16, 4, 0.0, 1.0), trials=2, seed=0, dtype="float64",
@@ -299,8 +301,8 @@ def test_where_squares_overflow_nothing_is_finite(sampler):
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
 @pytest.mark.parametrize("gain", [None, 1.5])
-def test_an_orthogonal_layer_of_more_units_than_inputs_keeps_every_length(sampler, gain):
-    """17 → 64: the second moment is 17/64 of that of the inputs, in every network, as predicted."""
+def test_an_orthogonal_layer_of_more_units_than_inputs_preserves_norms(sampler, gain):
+    """17 → 64: in every network the second moment is 17/64 of that of the inputs, as in theory."""
     from snstat.experiment.propagation import propagate
 
     data = np.random.default_rng(0).normal(size=(64, 17))
@@ -310,8 +312,8 @@ def test_an_orthogonal_layer_of_more_units_than_inputs_keeps_every_length(sample
     )  # fmt: skip
     share = (gain or 1.0) ** 2 * 17 / 64
     second = run.second_moment
-    # Of each batch, not of all data: the ratio is exact for every one.
+    # The second moment of each batch, not of all data: the ratio is exact for each batch.
     np.testing.assert_allclose(second.estimate[1], share * second.estimate[0], rtol=1e-12)
     np.testing.assert_allclose(second.theory[1], share * second.theory[0], rtol=1e-12)
-    # Lengths of gradients are not: a 64-vector keeps 17 of its directions.
+    # Norms of gradients are not preserved: a 64-vector keeps 17 of its directions.
     assert abs(run.gradient.z[0]) < 5

@@ -1,4 +1,4 @@
-"""Threads of a team wait for one another, and see what the others wrote before."""
+"""Threads of a team wait for each other and see each other's earlier writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROUNDS = 200
 
 @jit
 def relay(team, member, counts, seen):
-    """Each round: count, meet, and add what the others have counted; meet again before counting."""
+    """In each round count, meet, add all counts, and meet again before counting on."""
     for _ in range(ROUNDS):
         counts[member] += 1
         meet(team, member)
@@ -24,11 +24,11 @@ def relay(team, member, counts, seen):
 
 
 @pytest.mark.parametrize("members", [1, 2, 5])
-def test_nobody_runs_ahead(members):
+def test_no_thread_runs_ahead(members):
     team, counts, seen = new_team(members), np.zeros(members, np.int64), np.zeros(members, np.int64)
     with ThreadPoolExecutor(members) as pool:
         list(pool.map(lambda member: relay(team, member, counts, seen), range(members)))
-    # In round r everybody sees members · r: a lost or early arrival would break the sum.
+    # In round r every thread sees members · r. A lost or early arrival would change the sum.
     assert (seen == members * ROUNDS * (ROUNDS + 1) // 2).all()
     if members > 1:
         assert (team[::STRIDE] == 2 * ROUNDS).all()

@@ -1,4 +1,4 @@
-"""Truncated normals: scipy's quantiles are the oracle of every value, its law that of all."""
+"""Truncated normals match scipy's quantiles value by value, and its distribution as a whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from snstat.network.initialisers import EXCESS, TRUNCATED_STD
 from snstat.network.stack import Stack
 
 LAW = stats.truncnorm(-2.0, 2.0)
-# False alarms of a test: ten of them together are one in ten thousand.
+# False-alarm probability of a test; ten tests together reach one in ten thousand.
 ALARM = 1e-5
 WORDS = np.concatenate(
     [
@@ -27,11 +27,11 @@ WORDS = np.concatenate(
 
 
 def quantile(t):
-    """Return the standard normal cut at ±2 at (1 + t)/2."""
+    """Return the quantile at (1 + t)/2 of the standard normal truncated at ±2."""
     return math.sqrt(2.0) * erfinv((stats.norm.cdf(2.0) - stats.norm.cdf(-2.0)) * t)
 
 
-def test_constants_are_those_of_the_law():
+def test_constants_match_the_distribution():
     assert stats.norm.cdf(2.0) - stats.norm.cdf(-2.0) == pytest.approx(INSIDE, rel=1e-15)
     assert LAW.std() == pytest.approx(TRUNCATED_STD, rel=1e-12)
     assert LAW.stats("k") == pytest.approx(EXCESS["truncated_normal"], rel=1e-9)
@@ -41,8 +41,8 @@ def test_constants_are_those_of_the_law():
 def test_single_values_are_quantiles():
     t = (WORDS.view(np.int32).astype(np.float64) + 0.5) * 2.0**-31
     values = np.array([cut_normal(word, np.float32(3.0)) for word in WORDS])
-    # t is rounded to half an ulp, which the slope of the quantile at the edge, relative to it,
-    # makes 8.8/2 of them; thirteen more roundings of half an ulp each; and the formula's 2e-8.
+    # t is rounded to half an ulp, which the relative slope of the quantile at the edge multiplies
+    # by 8.8/2. Thirteen more roundings add half an ulp each, and the formula's error is 2e-8.
     tolerance = (0.5 * 4.4 + 13 * 0.5) * 2.0**-23 + 2.1e-8
     np.testing.assert_allclose(values, 3.0 * quantile(t), rtol=tolerance)
     assert np.abs(values).max() <= 6.0
@@ -52,13 +52,13 @@ def test_double_values_are_quantiles():
     t = (WORDS.astype(np.float64) - 2.0**31 + 0.25 + 2.0**-33) * 2.0**-31
     second = np.uint64(2**30)
     values = np.array([cut_normal_double(np.uint64(word), second, 3.0) for word in WORDS])
-    # The same of float64, where the formula's error (3.4e-7)³ is nothing.
+    # The same in float64, where the formula's error (3.4e-7)³ is negligible.
     np.testing.assert_allclose(values, 3.0 * quantile(t), rtol=20 * 2.0**-52)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("init", ["lecun_truncated", "he_truncated", "glorot_truncated"])
-def test_weights_are_cut_at_two_deviations_and_rescaled(init, dtype):
+def test_weights_are_truncated_at_two_standard_deviations_and_rescaled(init, dtype):
     stack = Stack.build(depth=1, width=300, init=init, input_width=500)
     weights = draw_weights(stack, 1, dtype=dtype).astype(np.float64).ravel()
     variance = {"lecun": 1 / 500, "he": 2 / 500, "glorot": 2 / 800}[init.partition("_")[0]]
@@ -72,25 +72,26 @@ def test_weights_are_cut_at_two_deviations_and_rescaled(init, dtype):
 
 
 @pytest.mark.parametrize("init", ["lecun_truncated", "he_truncated", "glorot_truncated"])
-def test_a_standard_deviation_is_that_before_the_cut(init):
-    """As Keras' TruncatedNormal(stddev=0.02): cut at ±0.04 and not rescaled."""
+def test_weight_std_is_the_value_before_truncation(init):
+    """As in Keras' TruncatedNormal(stddev=0.02): truncated at ±0.04 and not rescaled."""
     stack = Stack.build(depth=1, width=300, init=init, input_width=500, weight_std=0.02)
     weights = draw_weights(stack, 1).astype(np.float64).ravel()
     assert np.abs(weights).max() <= 0.04 * (1 + 1e-6)
     assert stats.kstest(weights / 0.02, LAW.cdf).pvalue > ALARM
     assert stack.layer(1).square_gain == pytest.approx(500 * (0.02 * LAW.std()) ** 2, rel=1e-12)
-    # Gains stay those of the contract: variance G²/fan_in.
+    # Gains follow the contract: variance G²/fan_in.
     gained = Stack.build(depth=1, width=300, init=init, input_width=500, weight_gain=1.5)
     assert gained.layer(1).square_gain == 2.25
 
 
 @pytest.mark.parametrize("init", ["lecun_normal", "he_uniform", "glorot_truncated", "orthogonal"])
-def test_weights_have_the_deviation_asked_for(init):
+def test_weights_have_the_given_standard_deviation(init):
     stack = Stack.build(depth=2, width=300, init=init, input_width=200, weight_std=0.02)
     for index in (1, 2):
         weights = draw_weights(stack, index, dtype="float64")
         kept = LAW.std() if init.endswith("truncated") else 1.0
-        # A mean square of 60,000 values or more, whose relative spread is √2 at most.
+        # The mean square of at least 60,000 values, whose relative standard deviation is at most
+        # √2.
         assert weights.std() / (0.02 * kept) == pytest.approx(1.0, abs=5 * 0.5 * math.sqrt(2 / 6e4))
 
 

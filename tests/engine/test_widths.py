@@ -1,4 +1,4 @@
-"""Stacks whose layers differ in width or activation, in both samplers, against plain numpy."""
+"""Stacks whose layers differ in width or activation: both samplers match plain numpy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def inputs_of(stack):
 
 
 def plain(stack, trial, dtype):
-    """Every layer's activations (batch, units) and dead share, by one product after the other."""
+    """Return activations (batch, units) and dead fraction of every layer, by plain matrix
+    products."""
     x = draw_inputs(
         "normal", stack.input_width, BATCH, 0.4, 1.5, trial=trial, seed=SEED, dtype=dtype
     ).T.astype(np.float64)
@@ -60,8 +61,8 @@ def plain(stack, trial, dtype):
 
 @pytest.mark.parametrize("init", INITIALISERS)
 @pytest.mark.parametrize("widths", WIDTHS, ids=str)
-def test_the_dense_sampler_measures_what_a_loop_over_layers_makes(widths, init, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK_SECONDS", 0.0)  # a layer at a time
+def test_the_dense_sampler_matches_a_loop_over_layers(widths, init, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_SECONDS", 0.0)  # one layer at a time
     stack = build(widths, "relu", init=init)
     measured = simulate(
         stack, inputs_of(stack), trials=1, seed=SEED, dtype="float64", sampler="dense"
@@ -72,13 +73,13 @@ def test_the_dense_sampler_measures_what_a_loop_over_layers_makes(widths, init, 
         if not x.any():
             continue
         for value, name in zip(values, MEASURED, strict=True):
-            # float64 sums of some hundred terms over a few layers.
+            # Sums of some hundred terms in float64, over a few layers.
             np.testing.assert_allclose(value, expected[name], rtol=1e-10, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("init", ["he_normal", "orthogonal"])
 @pytest.mark.parametrize("trials", [1, 3])
-def test_blocks_of_layers_and_threads_change_nothing(init, trials, monkeypatch):
+def test_results_do_not_depend_on_blocks_of_layers_or_threads(init, trials, monkeypatch):
     stack = build(WIDTHS[0], "gelu", init=init)
 
     def run(threads):
@@ -97,7 +98,7 @@ def test_blocks_of_layers_and_threads_change_nothing(init, trials, monkeypatch):
     np.testing.assert_array_equal(run(1), run(3))
 
 
-def test_every_layer_of_a_uniform_stack_is_drawn_as_without_widths():
+def test_equal_widths_give_the_networks_of_a_uniform_stack():
     uniform = Stack.build("selu", 5, 20, last="linear")
     assert Stack.build("selu", widths="20*6", last="linear") == uniform
     bent = Stack.build("selu", widths="20*5,7", last="linear")
@@ -114,8 +115,8 @@ def test_every_layer_of_a_uniform_stack_is_drawn_as_without_widths():
         assert (a[5] != b[5]).any()
 
 
-def test_the_matrix_free_sampler_makes_each_layer_from_the_covariance_of_the_one_before():
-    """Layer 1 and 2 by hand: F Ξ with the factor of K and the kernel's own normals."""
+def test_matrix_free_layers_match_numpy():
+    """Layers 1 and 2 by numpy: F Ξ with the factor of K and the kernel's own normals."""
     stack = Stack.build("tanh", widths="30,300,20", bias_std=0.3, last="linear")
     inputs = inputs_of(stack)
     network = STRATEGIES["matrix-free"].sampler(stack, inputs, 1, SEED, "float64", 1)
@@ -136,7 +137,7 @@ def test_the_matrix_free_sampler_makes_each_layer_from_the_covariance_of_the_one
         saturated = oracle.saturated("tanh", z) if layer == 1 else math.nan
         expected = oracle.statistics(x, 0.0, saturated)
         for value, name in zip(out[layer], MEASURED, strict=True):
-            # A factor of a well-conditioned matrix and sums of 1,800 terms.
+            # The factor of a well-conditioned matrix and sums of 1,800 terms.
             np.testing.assert_allclose(value, expected[name], rtol=1e-9, atol=1e-11, err_msg=name)
 
 
@@ -162,7 +163,7 @@ def per_trial(name, stack, seed):
     ("widths", "activation", "init"),
     [
         ("19,23*2,7,7,30,4", "tanh", "glorot_normal"),
-        ("12,20,3,20,5", "selu", "lecun_normal"),  # fewer units than samples on the way
+        ("12,20,3,20,5", "selu", "lecun_normal"),  # a hidden layer has fewer units than samples
         ("8,16*2,9,30,7", "tanh", "orthogonal"),
     ],
 )
@@ -181,8 +182,8 @@ def test_both_samplers_draw_from_one_distribution(widths, activation, init):
             assert stats.ks_2samp(a, b).pvalue > ALARM / comparisons, (layer, column)
 
 
-def test_the_cheaper_sampler_of_all_layers_together_is_chosen():
-    # 2·8·(512 + 10) multiplications of batch against 784·512 + 512·10 of weights.
+def test_the_sampler_with_the_lower_total_cost_is_chosen():
+    # The batch needs 2·8·(512 + 10) multiplications, the weights 784·512 + 512·10.
     assert choose(build("784,512,10"), 8, "auto").name == "matrix-free"
     assert choose(build("784,512,10"), 400, "auto").name == "dense"
     assert choose(build("784,512,10", init="he_uniform"), 8, "auto").name == "dense"

@@ -1,4 +1,4 @@
-"""The way back through stacks whose layers differ in width or activation."""
+"""The backward pass through stacks whose layers differ in width or activation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def build(widths, activation="tanh", **options):
 
 
 def gradients(name, stack, batch, trials, seed, dtype="float32", threads=1):
-    """Log squared gradients over the last layer's: (trials, layers)."""
+    """Return the log squared gradients relative to the last layer: (trials, layers)."""
     inputs = DrawnInputs("normal", stack.input_width, batch, 0.2, 1.0)
     sampler = STRATEGIES[name].sampler(stack, inputs, trials, seed, dtype, threads)
     sampler.remember()
@@ -48,7 +48,7 @@ def gradients(name, stack, batch, trials, seed, dtype="float32", threads=1):
 
 
 def chain_rule(stack, batch, seed):
-    """The same by numpy in float64, with all matrices at hand."""
+    """Return the same by numpy in float64, with all matrices in memory."""
     inputs = DrawnInputs("normal", stack.input_width, batch, 0.2, 1.0)
     x = inputs.sample(0, seed, "float64")
     weights, slopes = [], []
@@ -69,10 +69,10 @@ def chain_rule(stack, batch, seed):
 
 @pytest.mark.parametrize("init", INITIALISERS)
 @pytest.mark.parametrize("widths", WIDTHS)
-def test_the_dense_pass_is_the_chain_rule(widths, init):
+def test_the_dense_pass_equals_the_chain_rule(widths, init):
     stack = build(widths, "gelu", init=init)
     got = gradients("dense", stack, 5, 1, 4, "float64")[0]
-    # A few layers of float64 rounding.
+    # Rounding of float64 over a few layers.
     np.testing.assert_allclose(got, chain_rule(stack, 5, 4), atol=1e-11)
 
 
@@ -86,13 +86,13 @@ def test_the_dense_pass_does_not_depend_on_threads(init, monkeypatch):
     monkeypatch.setattr(dense_sampler, "SPREAD_VALUES", 0)
     monkeypatch.setattr(dense_sampler, "SPREAD_ELEMENTS", 0)
     np.testing.assert_array_equal(gradients("dense", stack, 5, 1, 4, threads=3), cut)
-    # float32 sums in another order.
+    # Sums of float32 in another order.
     np.testing.assert_allclose(cut, one, atol=1e-5)
 
 
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
-def test_a_way_back_in_segments_is_that_of_factors_that_were_kept(init, monkeypatch):
-    """Segments of √depth layers begin in the middle of layers of equal width."""
+def test_the_backward_pass_by_segments_equals_that_with_kept_factors(init, monkeypatch):
+    """Segments of √depth layers start in the middle of layers of equal width."""
     stack = build("9,13*3,8*6,13*2,10", init=init)
     kept = gradients("matrix-free", stack, 4, 2, 1, "float64")
     monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
@@ -103,7 +103,7 @@ def test_a_way_back_in_segments_is_that_of_factors_that_were_kept(init, monkeypa
 
 CASES = [
     ("19,23*2,7,7,30,4", "tanh", "glorot_normal", 6),
-    ("12,20,3,20,5", "selu", "lecun_normal", 6),  # fewer units than samples on the way
+    ("12,20,3,20,5", "selu", "lecun_normal", 6),  # a hidden layer has fewer units than samples
     ("8,16*2,9,30,7", "tanh", "orthogonal", 3),
     ("300,20,280,16", "selu", "orthogonal", 5),  # tiles of noise beyond the units
     ("20,270,12", "gelu", "lecun_normal", 5),
@@ -112,7 +112,7 @@ CASES = [
 
 @pytest.mark.parametrize(("widths", "activation", "init", "batch"), CASES)
 def test_both_samplers_draw_gradients_from_one_distribution(widths, activation, init, batch):
-    """Mean and law of the log gradients of every layer, over independent networks."""
+    """Mean and distribution of the log gradients of every layer agree over independent networks."""
     stack = build(widths, activation, init=init)
     if config.DISABLE_JIT and max(map(stack.width_of, range(stack.depth + 1))) > 100:
         pytest.skip("hundreds of units need compiled kernels")
@@ -123,7 +123,7 @@ def test_both_samplers_draw_gradients_from_one_distribution(widths, activation, 
     for layer in range(stack.depth):
         a, b = dense[:, layer], free[:, layer]
         if a.std() < 1e-5:
-            # Orthogonal rows keep a gradient's length, to the rounding of float32.
+            # Orthogonal rows preserve the norm of a gradient, up to the rounding of float32.
             np.testing.assert_allclose(b, a.mean(), atol=1e-5)
             continue
         z = (a.mean() - b.mean()) / math.hypot(a.std(), b.std()) * math.sqrt(trials)

@@ -1,4 +1,5 @@
-"""What every trial measured: kept on request, with the estimates as means, saved and read back."""
+"""Values of every trial: kept on request, with the estimates as their means, saved and read
+back."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def run():
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_estimates_are_means_of_what_is_kept(sampler, activation):
+def test_estimates_are_means_over_kept_trials(sampler, activation):
     run = kept(sampler, activation)
     assert set(run.statistics) == {*MEASURED, GRADIENT}
     for name, statistic in run.statistics.items():
@@ -52,24 +53,24 @@ def test_estimates_are_means_of_what_is_kept(sampler, activation):
             spread = sum((value - mean) ** 2 for value in column) / (TRIALS - 1)
             estimate = statistic.estimate[layer]
             told = math.log(estimate) if name == GRADIENT else estimate
-            # A few roundings of float64, of numbers no larger than the largest trial.
+            # A few roundings of float64, relative to the largest trial.
             scale = 1e-14 * (1 + max(map(abs, column)))
             assert told == pytest.approx(mean, rel=1e-12, abs=scale, nan_ok=True)
             error = math.sqrt(spread / TRIALS)
             assert statistic.stderr[layer] == pytest.approx(error, rel=1e-9, abs=scale, nan_ok=True)
 
 
-def test_trials_are_those_of_runs_of_fewer_and_change_nothing(run):
+def test_kept_trials_equal_shorter_runs_and_do_not_change_estimates(run):
     plain, one = kept(keep_trials=False), kept(trials=1)
     for name, statistic in run.statistics.items():
         assert plain.statistics[name].trials is None
         np.testing.assert_array_equal(plain.statistics[name].estimate, statistic.estimate)
-        # A run of one trial is the first trial of a longer one: the same numbers, but for the
-        # logarithm of the gradient and back.
+        # A run of one trial equals the first trial of a longer one, up to the rounding of the
+        # gradient's logarithm.
         np.testing.assert_allclose(one.statistics[name].estimate, statistic.trials[0], rtol=1e-14)
 
 
-def test_what_is_kept_is_read_only(run):
+def test_kept_trials_are_read_only(run):
     for copy in (run, pickle.loads(pickle.dumps(run))):  # noqa: S301  # our own
         with pytest.raises(ValueError, match="read-only"):
             copy.variance.trials[0, 0] = 1.0
@@ -85,7 +86,7 @@ def test_an_interrupted_run_keeps_the_layers_that_all_trials_completed(sampler):
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    # Seconds' worth: on a busy machine it can be a while until anybody asks for progress.
+    # The run takes seconds, because on a busy machine the first progress call may come late.
     stack = Stack.build("tanh", 1_000_000, 4)
     settings = {"trials": 2, "seed": 0, "dtype": "float32", "sampler": sampler}
     inputs = DrawnInputs("normal", 4, 4, 0.0, 1.0)
@@ -95,7 +96,7 @@ def test_an_interrupted_run_keeps_the_layers_that_all_trials_completed(sampler):
     np.testing.assert_array_equal(measured.values.mean(axis=0), measured.estimate)
 
 
-def test_what_is_kept_comes_back_from_a_file(run, tmp_path):
+def test_kept_trials_are_read_back_from_a_file(run, tmp_path):
     path = tmp_path / "run.json"
     snstat.save(run, path)
     loaded = snstat.load(path)
@@ -105,7 +106,7 @@ def test_what_is_kept_comes_back_from_a_file(run, tmp_path):
     assert "trials" not in json.loads("".join(runs_to_json([kept(keep_trials=False)])))["runs"][0]
 
 
-def test_missing_values_come_back_missing(tmp_path):
+def test_missing_values_are_read_back_as_missing(tmp_path):
     run = kept(activation="relu", weight_gain=1e15, backward=False)
     assert not run.finite.all()
     snstat.save(run, tmp_path / "run.json")
@@ -132,7 +133,7 @@ def put(value):
         (lambda trials: trials.update(mean=3), "mean is 3, but must be a list"),
     ],
 )
-def test_damage_is_told(run, tmp_path, change, reason):
+def test_damaged_trials_are_refused(run, tmp_path, change, reason):
     document = json.loads("".join(runs_to_json([run])))
     change(document["runs"][0]["trials"])
     path = tmp_path / "run.json"
@@ -141,19 +142,19 @@ def test_damage_is_told(run, tmp_path, change, reason):
         snstat.load(path)
 
 
-def test_memory_for_them_is_reckoned():
+def test_the_memory_estimate_includes_kept_trials():
     plan = Plan.build("tanh", 1000, width=4, batch=4, trials=100)
     settings = {"dtype": "float32", "sampler": "dense", "threads": 1, "backward": False}
     needed = [
         footprint(plan.stack, plan.inputs, trials=100, keep_trials=keep, **settings)
         for keep in (False, True)
     ]
-    # At least the arrays themselves, at most two of them.
+    # At least one set of the arrays, at most two.
     arrays = 100 * 1001 * len(MEASURED) * 8
     assert arrays <= needed[1] - needed[0] <= 2 * arrays
 
 
-def test_the_command_writes_them(capsys):
+def test_the_command_writes_kept_trials(capsys):
     arguments = ["propagate", "-d", "2", "-w", "8", "-b", "4", "-t", "3", "--keep-trials"]
     assert command([*arguments, "-f", "json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""Data that are standardized and flattened on their way into the network."""
+"""Data are standardized and flattened before they enter the network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def images():
 
 @pytest.mark.parametrize("layout", ["array", "npy", "fortran"])
 def test_the_network_sees_standardized_vectors(images, layout, tmp_path, monkeypatch):
-    monkeypatch.setattr(data_module, "BLOCK_VALUES", 60)  # five samples a block
+    monkeypatch.setattr(data_module, "BLOCK_VALUES", 60)  # five samples per block
     given = images
     if layout != "array":
         given = tmp_path / "images.npy"
@@ -29,7 +29,7 @@ def test_the_network_sees_standardized_vectors(images, layout, tmp_path, monkeyp
     plan = Plan.build("selu", 1, width=16, inputs=given, standardize=True, flatten=True)
     flat = images.reshape(23, 12).astype(np.float64)
     flat = (flat - flat.mean()) / flat.std()
-    # Sums of 276 values in another order: a few units of the last place.
+    # Sums of 276 values in another order: a few units in the last place.
     sample = plan.inputs.sample(0, 0, "float64").T
     assert sample == pytest.approx(flat, rel=1e-12, abs=1e-12)
     moments = plan.inputs.moments()
@@ -40,7 +40,7 @@ def test_the_network_sees_standardized_vectors(images, layout, tmp_path, monkeyp
     assert moments.cosine == pytest.approx(pairs.mean(), rel=1e-9)
 
 
-def test_a_run_says_what_was_done_and_is_drawn_again_from_that(images, tmp_path):
+def test_a_run_records_the_preparation_of_data_and_can_be_repeated(images, tmp_path):
     path = tmp_path / "images.npy"
     np.save(path, images)
     options = {"width": 16, "trials": 2, "inputs": path, "flatten": True}
@@ -71,6 +71,6 @@ def test_huge_values_are_standardized_without_overflow():
         ({"inputs": np.array([[1.0, np.nan]]), "standardize": True}, r"inputs\[0, 1\]"),
     ],
 )
-def test_what_cannot_be_prepared_is_refused(options, words):
+def test_unsuitable_data_are_refused(options, words):
     with pytest.raises(InvalidValueError, match=words):
         Plan.build("selu", 1, width=8, **options)

@@ -1,4 +1,4 @@
-"""Data given in Python: what is read, and the cure for what is not."""
+"""Data given in Python: which are read, and which remedy the errors of others recommend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS = np.random.default_rng(0).standard_normal((6, 4))
 
 
 def seen(inputs: Any) -> Any:
-    """Return layer 0's mean, as a run of `inputs` has it: of values about 1 rounded to float32."""
+    """Return the mean of layer 0 of a run with `inputs`: values of about 1, rounded to float32."""
     run = snstat.propagate("selu", 1, width=4, trials=2, inputs=inputs)
     return run.mean.estimate[0]
 
@@ -28,13 +28,13 @@ def complaint(inputs: Any) -> str:
     return str(caught.value)
 
 
-def test_masked_values_are_refused_with_the_cure() -> None:
+def test_masked_values_are_refused_with_a_remedy() -> None:
     masked = np.ma.masked_array(ROWS, mask=np.zeros_like(ROWS, dtype=bool))
     assert seen(masked) == pytest.approx(ROWS.mean(), abs=1e-7)
     masked[2, 1] = np.ma.masked
     text = complaint(masked)
     assert "masked in 1 of 24 values" in text
-    # The cures work as they are written.
+    # The remedies work as written.
     assert seen(masked.filled(0)) == pytest.approx(np.where(masked.mask, 0, ROWS).mean(), abs=1e-7)
     assert "inputs.filled(0)" in text
     rows = np.ma.compress_rows(masked)
@@ -60,11 +60,11 @@ def test_masked_values_are_refused_with_the_cure() -> None:
         (None, "Python objects"),
     ],
 )
-def test_what_cannot_be_read_is_told_its_cure(inputs: Any, words: str) -> None:
+def test_errors_of_unreadable_data_state_a_remedy(inputs: Any, words: str) -> None:
     assert words in complaint(inputs)
 
 
-def test_objects_that_refuse_are_no_traceback() -> None:
+def test_objects_that_cannot_be_converted_give_one_line() -> None:
     class Refusing:
         def __array__(self, *_arguments: Any, **_options: Any) -> Any:
             raise RuntimeError("not now")
@@ -73,7 +73,7 @@ def test_objects_that_refuse_are_no_traceback() -> None:
 
 
 class Tensor:
-    """Behaves as a tensor of PyTorch does, whose types numpy does not all have."""
+    """A stand-in for a PyTorch tensor, some of whose types numpy does not have."""
 
     layout = "torch.strided"
 
@@ -116,7 +116,7 @@ def test_dtypes_of_the_simulation_are_names_or_types() -> None:
             snstat.propagate("selu", 1, width=4, trials=2, dtype=bad)  # type: ignore[arg-type]
 
 
-def test_an_array_of_an_archive_is_chosen_by_name(tmp_path: Any) -> None:
+def test_an_array_of_an_archive_is_selected_by_name(tmp_path: Any) -> None:
     path = tmp_path / "two.npz"
     np.savez(path, train=ROWS, test=2 * ROWS)
     for name, factor in (("train", 1), ("test", 2)):
@@ -125,7 +125,7 @@ def test_an_array_of_an_archive_is_chosen_by_name(tmp_path: Any) -> None:
     assert "did you mean 'train'" in complaint(f"{path}:tran")
     np.save(tmp_path / "one.npy", ROWS)
     assert "is not an .npz" in complaint(f"{tmp_path / 'one.npy'}:x")
-    # A file of that very name comes first.
+    # A file of exactly that name takes precedence.
     (tmp_path / "one.npy").rename(f"{path}:test")
     assert seen(f"{path}:test") == pytest.approx(ROWS.mean(), abs=1e-7)
     with pytest.raises(InputFileError, match="no such file"):

@@ -1,4 +1,4 @@
-"""Output files appear whole or not at all."""
+"""Output files are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_file_appears_at_the_end_with_ordinary_permissions(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_an_error_leaves_what_was_there(tmp_path, error):
+def test_an_error_leaves_the_old_file(tmp_path, error):
     path = tmp_path / "out.txt"
     path.write_text("before")
 
@@ -51,18 +51,18 @@ def test_an_existing_file_keeps_its_permissions_and_a_link_stays_a_link(tmp_path
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_what_is_no_regular_file_is_written_directly():
+def test_special_files_are_written_directly():
     with whole_file(os.devnull) as file:
         file.write("gone")
 
 
-def test_places_that_cannot_be_written_fail_before_the_block(tmp_path):
+def test_unwritable_paths_fail_before_the_block(tmp_path):
     for path, words in ((tmp_path, "directory"), (tmp_path / "no" / "file", "No such file")):
         with pytest.raises(OutputFileError, match=words), whole_file(path):
             pytest.fail("the block must not run")
 
 
-def test_an_empty_name_is_called_empty(tmp_path, monkeypatch):
+def test_an_empty_name_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(OutputFileError, match="'': the name is empty"), whole_file(""):
         pytest.fail("the block must not run")

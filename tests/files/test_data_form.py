@@ -1,4 +1,5 @@
-"""What saved runs say of their data: read back exactly, and refused where no data are like that."""
+"""Saved runs describe their data: read back exactly, and refused where no data fit the
+description."""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ def test_data_are_read_back_exactly(saved):
     np.testing.assert_array_equal(found.norms.cosine, run.data.norms.cosine)
 
 
-def test_drawn_inputs_have_none(tmp_path):
+def test_drawn_inputs_have_no_description_of_data(tmp_path):
     run = snstat.propagate("relu", 2, width=8, batch=4, trials=2)
     snstat.save(run, tmp_path / "run.json")
     assert run.data is None
@@ -55,7 +56,7 @@ def test_drawn_inputs_have_none(tmp_path):
         ({"norms": []}, "must be an object"),
     ],
 )
-def test_what_no_data_are_is_refused(saved, tmp_path, change, complaint):
+def test_impossible_descriptions_are_refused(saved, tmp_path, change, complaint):
     document = json.loads(saved[1].read_text())
     data = document["runs"][0]["data"]
     for key, value in change.items():

@@ -1,4 +1,4 @@
-"""Saved results come back as the same record; damaged ones say what is wrong."""
+"""Saved results are read back as the same record; errors say how a file is damaged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def document(run):
     return json.loads("".join(runs_to_json([run])))
 
 
-def test_a_saved_run_comes_back_exactly(run, tmp_path):
+def test_a_saved_run_is_read_back_exactly(run, tmp_path):
     path = tmp_path / "run.json"
     snstat.save(run, path)
     loaded = snstat.load(path)
@@ -42,7 +42,7 @@ def test_a_saved_run_comes_back_exactly(run, tmp_path):
     assert "".join(runs_to_json([loaded])) == "".join(runs_to_json([run]))
 
 
-def test_several_runs_come_back_in_order(run, tmp_path):
+def test_several_runs_are_read_back_in_order(run, tmp_path):
     path = tmp_path / "runs.json"
     other = snstat.propagate("tanh", 2, width=5, batch=2, trials=2)
     for several in ([run, other], (run, other)):
@@ -53,20 +53,20 @@ def test_several_runs_come_back_in_order(run, tmp_path):
 
 
 @pytest.mark.parametrize("value", [[], None, 3, "run", [3], {"a": 1}])
-def test_what_is_no_run_is_not_saved(value, tmp_path):
+def test_only_runs_are_saved(value, tmp_path):
     with pytest.raises(InvalidValueError, match="a run or a list of runs"):
         snstat.save(value, tmp_path / "runs.json")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_of_before_finite_width_theory_are_read(document, tmp_path):
+def test_files_without_finite_width_theory_are_read(document, tmp_path):
     for layer in document["runs"][0]["layers"]:
         for name in STATISTICS:
             del layer[name]["expected"]
     loaded = snstat.load(write(tmp_path / "old.json", json.dumps(document)))
     mean = loaded.statistics["mean"]
     assert np.isnan(mean.expected).all()
-    # z is then against infinite width.
+    # Then z compares with infinite width.
     np.testing.assert_array_equal(mean.z, (mean.estimate - mean.theory) / mean.stderr)
 
 
@@ -120,7 +120,7 @@ def write(path, text):
         ),
     ],
 )
-def test_damaged_files_say_so(tmp_path, text, words):
+def test_errors_of_damaged_files_state_the_damage(tmp_path, text, words):
     with pytest.raises(InputFileError) as caught:
         snstat.load(write(tmp_path / "bad.json", text))
     assert words in str(caught.value)
@@ -188,6 +188,6 @@ def test_records_read_like_mappings_and_like_objects(run):
 
 
 @pytest.mark.parametrize("path", [3, None, b"x.json", ["x.json"]])
-def test_what_is_no_name_of_a_file_is_told(path):
+def test_invalid_file_names_are_refused(path):
     with pytest.raises(InvalidValueError, match="the name of a file"):
         snstat.load(path)

@@ -1,4 +1,4 @@
-"""Saved runs with numbers that no network has are refused; whatever snstat writes is read."""
+"""Saved runs with impossible numbers are refused; every file that snstat writes is read."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize("key", ["estimate", "theory", "expected"])
 @pytest.mark.parametrize(("name", "value", "bound"), IMPOSSIBLE)
-def test_values_beyond_the_definition_are_refused(text, tmp_path, name, value, bound, key):
+def test_values_out_of_range_are_refused(text, tmp_path, name, value, bound, key):
     path = damaged(text, tmp_path, 2, name, key, value)
     words = f"{name}.{key} is {value:g} in layer 2, but must be {bound}"
     with pytest.raises(InputFileError) as caught:
@@ -55,7 +55,7 @@ def test_values_beyond_the_definition_are_refused(text, tmp_path, name, value, b
     assert words in str(caught.value)
 
 
-def test_every_command_refuses_them(text, tmp_path, capsys):
+def test_every_command_refuses_values_out_of_range(text, tmp_path, capsys):
     path = damaged(text, tmp_path, 1, "cosine", "estimate", 7.0)
     for arguments in (["check", str(path)], ["plot", str(path), "-o", str(tmp_path / "x.png")]):
         assert cli.run(arguments) == 2
@@ -68,8 +68,8 @@ def test_every_command_refuses_them(text, tmp_path, capsys):
     [
         ("mean", "stderr", -0.1, "at least 0"),
         ("variance", "neglected", -0.1, "at least 0"),
-        # Five values in [−1, 1] have a standard deviation of at most 2·½·√(5/4), and their mean
-        # √5 times less: ½.
+        # Five values in [−1, 1] have a standard deviation of at most 2·½·√(5/4); that of their mean
+        # is √5 times less: ½.
         ("cosine", "stderr", 0.51, "at most 0.5 for 5 trials"),
         ("dead_fraction", "stderr", 0.26, "at most 0.25 for 5 trials"),
         ("variance", "estimate", 50.0, "at most the second moment"),
@@ -78,13 +78,13 @@ def test_every_command_refuses_them(text, tmp_path, capsys):
         ("mean", "estimate", -50.0, "at most the square root of the second moment"),
     ],
 )
-def test_numbers_that_contradict_one_another_are_refused(text, tmp_path, name, key, value, bound):
+def test_contradicting_numbers_are_refused(text, tmp_path, name, key, value, bound):
     with pytest.raises(InputFileError, match=bound):
         snstat.load(damaged(text, tmp_path, 2, name, key, value))
 
 
-def test_the_bound_of_a_standard_error_is_met():
-    """Trials at both ends: the most that the standard error of a mean can be."""
+def test_the_bound_of_a_standard_error_is_sharp():
+    """With trials at both ends of the range the standard error of the mean is largest."""
     for trials in (2, 4, 10):
         ends = np.repeat([-1.0, 1.0], trials // 2)
         stderr = ends.std(ddof=1) / math.sqrt(trials)
@@ -109,8 +109,8 @@ ODD = {
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ODD)
-def test_whatever_is_written_is_read(name, dtype):
-    """Networks at the edges of the definitions: constant, collapsed, nearly 0, nearly infinite."""
+def test_runs_at_the_edges_of_the_definitions_are_read_back(name, dtype):
+    """Constant, collapsed, nearly zero and nearly infinite networks."""
     settings = [{}, {"weight_gain": 1e-6}, {"weight_gain": 30.0}, {"bias_std": 2.0}]
     for number, activation in enumerate(("relu", "tanh", "identity", "hard_tanh")):
         for width, batch, trials in ((1, 2, 1), (2, 1, 3), (8, 5, 2)):

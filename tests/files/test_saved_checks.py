@@ -1,4 +1,4 @@
-"""Checks as JSON: all of the record, the verdict first, and never a number that is none."""
+"""Checks as JSON contain the whole record, the verdict first, and null for missing numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.report.strategies import checks, hostile_checks
 
 
 def read(text: str) -> dict[str, Any]:
-    """Return a document; NaN and Infinity are refused."""
+    """Return a document; refuse NaN and Infinity."""
 
     def refuse(constant: str) -> None:
         pytest.fail(f"{constant} is not JSON")
@@ -45,7 +45,7 @@ def record_of(form: dict[str, Any]) -> Check:
     )
 
 
-def test_the_document_is_that_of_the_contract() -> None:
+def test_the_document_follows_the_contract() -> None:
     document = read(checks_to_json(make_checks()))
     assert list(document) == ["schema", "version", "passed", "checks"]
     assert document["schema"] == "snstat.check/1"
@@ -56,7 +56,7 @@ def test_the_document_is_that_of_the_contract() -> None:
     assert errors(document, "check-1") == []
 
 
-def test_all_passed_is_passed() -> None:
+def test_a_document_passes_if_all_checks_pass() -> None:
     assert read(checks_to_json(make_checks()[1:]))["passed"] is True
     assert read(checks_to_json([])) == {
         "schema": "snstat.check/1",
@@ -67,7 +67,7 @@ def test_all_passed_is_passed() -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
-def test_what_is_not_finite_is_null(value: float | None) -> None:
+def test_non_finite_numbers_are_null(value: float | None) -> None:
     finding = make_finding(value=value, bound=value, layer=None)
     document = read(checks_to_json([make_check(finding)]))
     (told,) = document["checks"][0]["findings"]
@@ -77,7 +77,7 @@ def test_what_is_not_finite_is_null(value: float | None) -> None:
 
 @given(st.lists(checks(), max_size=3))
 @example(hostile_checks())
-def test_any_check_reads_back(drawn: list[Check]) -> None:
+def test_any_check_is_read_back(drawn: list[Check]) -> None:
     document = read(checks_to_json(drawn))
     assert errors(document, "check-1") == []
     assert [record_of(form) for form in document["checks"]] == drawn

@@ -1,4 +1,4 @@
-"""The JSON Schemas: valid themselves, in step with the records, strict where it matters."""
+"""The JSON Schemas are valid, match the records, and refuse wrong values."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ EXAMPLES = {"propagation-2": PROPAGATION, "fixedpoint-1": FIXEDPOINT, "check-1":
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_schema_is_valid_and_takes_its_example(name: str) -> None:
+def test_schema_is_valid_and_accepts_its_example(name: str) -> None:
     Draft202012Validator.check_schema(schema(name))
     assert errors(EXAMPLES[name], name) == []
 
@@ -224,7 +224,7 @@ def test_schema_is_valid_and_takes_its_example(name: str) -> None:
         ("check-1", results.CHECK_SCHEMA),
     ],
 )
-def test_schema_is_called_as_in_results(name: str, constant: str) -> None:
+def test_schema_has_the_name_in_results(name: str, constant: str) -> None:
     assert schema(name)["properties"]["schema"]["const"] == constant
     assert schema(name)["title"] == constant
 
@@ -251,7 +251,7 @@ def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: t
     assert set(part["required"]) == expected
 
 
-def test_a_check_is_its_record_and_whether_it_passed() -> None:
+def test_a_check_has_the_fields_of_its_record_and_passed() -> None:
     part = schema("check-1")["$defs"]["check"]
     assert set(part["properties"]) == {*(field.name for field in fields(results.Check)), "passed"}
     assert set(part["required"]) == set(part["properties"])
@@ -259,7 +259,7 @@ def test_a_check_is_its_record_and_whether_it_passed() -> None:
 
 
 @pytest.mark.parametrize("definition", ["stack", "drawn", "simulation"])
-def test_stacks_are_told_alike_in_runs_and_checks(definition: str) -> None:
+def test_runs_and_checks_describe_stacks_alike(definition: str) -> None:
     run, check = (schema(name)["$defs"][definition] for name in ("propagation-2", "check-1"))
     assert check == run
 
@@ -352,7 +352,7 @@ def test_a_wrong_value_is_refused(name: str, path: tuple[str | int, ...], value:
 
 
 def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """Run a command and parse what it prints; NaN and Infinity are refused."""
+    """Run a command and parse its output; refuse NaN and Infinity."""
 
     def refuse(constant: str) -> None:
         pytest.fail(f"{constant} is not JSON")
@@ -376,14 +376,14 @@ def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, An
         ("fixedpoint-1", "fixedpoint --from 0.1 1.2 --depth 5"),
     ],
 )
-def test_the_commands_write_what_the_schema_says(
+def test_the_output_of_commands_follows_the_schema(
     name: str, arguments: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert errors(output_of(arguments, capfd), name) == []
 
 
 @pytest.mark.slow
-def test_theorems_are_written_as_the_schema_says(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_theorems_follows_the_schema(capfd: pytest.CaptureFixture[str]) -> None:
     document = output_of("fixedpoint --theorems", capfd)
     assert errors(document, "fixedpoint-1") == []
     assert len(document["theorems"]) == 4

@@ -1,4 +1,4 @@
-"""Lines of tables and keys: what looks like a header and is none must not be taken for one."""
+"""Lines of tables and keys are found; text that only looks like a header is ignored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snstat.files.toml_lines import MAX_PARTS, MAX_SQUARES, Lines, mask, too_man
 
 
 def line_of(text, *path):
-    tomllib.loads(text)  # the line finder is promised valid TOML
+    tomllib.loads(text)  # the line finder requires valid TOML
     return Lines(text, ()).of(path)
 
 
@@ -81,7 +81,7 @@ def test_decoys(decoy):
         ("", ("nothing",), 1),
     ],
 )
-def test_tables_keys_and_what_stands_for_them(text, path, line):
+def test_lines_of_tables_and_keys(text, path, line):
     assert line_of(text, *path) == line
 
 
@@ -114,14 +114,14 @@ DECOYS = st.sampled_from(
 
 @given(st.lists(DECOYS, max_size=12), st.lists(DECOYS, max_size=12))
 def test_a_header_among_decoys(before, after):
-    """The text is built around the header, so its line is known."""
+    """The text is built around the header, so that its line is known."""
     parts = [*before, "[check.a]", *after]
     text = "\n".join(part.format(number) for number, part in enumerate(parts))
     expected = "\n".join(before).count("\n") + 1 + (1 if before else 0)
     assert line_of(text, "check", "a") == expected
 
 
-def test_long_dotted_keys_are_seen_where_they_are_keys():
+def test_long_dotted_keys_are_found_only_where_they_are_keys():
     def dotted(parts):
         return ".".join("a" * parts)
 
@@ -134,7 +134,7 @@ def test_long_dotted_keys_are_seen_where_they_are_keys():
     assert too_many_parts("x = [" + "0.5, " * 10_000 + "]") is None
 
 
-def test_many_long_dotted_keys_are_seen():
+def test_many_long_dotted_keys_are_found():
     dots = MAX_PARTS - 1
     allowed = MAX_SQUARES // dots**2
     assert too_many_parts(("." * dots + "\n") * allowed) is None

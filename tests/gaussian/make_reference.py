@@ -18,7 +18,7 @@ from tests.gaussian import oracle, pair_oracle
 STRICT = [(m, v) for m in (-10.0, 0.0, 10.0) for v in (0.01, 50.0)]
 WIDE = [(m, v) for m in (-50.0, 0.0, 50.0) for v in (1e-6, 1e4)]
 TAILS = [(-10.0, 0.16), (-10.0, 1.0), (10.0, 0.2), (-50.0, 4.0), (-20.0, 0.5), (-50.0, 37.0)]
-DIGITS = 120  # 1 − tanh(50) is 1e-43: its square must survive the subtraction
+DIGITS = 120  # 1 − tanh(50) is 1e-43; its square must not be lost in the subtraction
 
 
 def points() -> list[tuple[float, float]]:

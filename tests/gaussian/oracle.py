@@ -1,4 +1,4 @@
-"""Gaussian expectations by mpmath: an oracle that shares no code and no method with snstat."""
+"""Gaussian expectations by mpmath, an oracle that shares no code and no method with snstat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _clip(x: mp.mpf, low: int, high: int) -> mp.mpf:
 
 
 def _cubic(x: mp.mpf) -> mp.mpf:
-    # The constant is that of the double, as everywhere.
+    # The constant is the double that snstat uses.
     return mp.sqrt(2 / mp.pi) * (x + mp.mpf(0.044715) * x**3)
 
 
@@ -65,7 +65,7 @@ FUNCTIONS: dict[str, Function] = {
     "hard_tanh:2": lambda x: _clip(x, -2, 2),
     "sine:30": lambda x: mp.sin(30 * x),
 }
-# The parameter of the sines, whose moments are known in closed form.
+# The parameters of the sines, whose moments have a closed form.
 FREQUENCIES = {"sine": 1, "sine:30": 30}
 
 DERIVATIVES: dict[str, Function] = {
@@ -116,8 +116,11 @@ def _rule() -> list[tuple[mp.mpf, mp.mpf]]:
 
 
 def nodes(mean: float, variance: float) -> list[tuple[mp.mpf, mp.mpf, mp.mpf]]:
-    """Return (x, z, weight) on panels of z in [-42, 42], cut at the kinks, around them at the
-    decay length of the density there, and at points of x between which activations are tame."""
+    """Return (x, z, weight) on panels of z in [-42, 42].
+
+    Panels end at the kinks, around the kinks at the decay length of the density there, and at
+    points of x between which activations are smooth.
+    """
     m, s = mp.mpf(mean), mp.sqrt(mp.mpf(variance))
     cuts = {mp.mpf(k) for k in range(-42, 43, 3)}
     special = [mp.mpf(k) for k in (*KINKS, -4, 4, -8, 8, -16, 16, -32, 32, -64, 64)]
@@ -149,7 +152,7 @@ def moments(name: str, mean: float, variance: float) -> tuple[mp.mpf, mp.mpf, mp
 
 
 def _of_sine(frequency: int, mean: mp.mpf, variance: mp.mpf) -> tuple[mp.mpf, mp.mpf, mp.mpf]:
-    # E e^{ikωz} = e^{ikωm − k²ω²v/2}; quadrature of a fast sine would need as many panels.
+    # E e^{ikωz} = e^{ikωm − k²ω²v/2}; quadrature of a fast sine would need a panel per oscillation.
     first = mp.exp(-(frequency**2) * variance / 2) * mp.sin(frequency * mean)
     square = (1 - mp.exp(-2 * frequency**2 * variance) * mp.cos(2 * frequency * mean)) / 2
     return first, square - first**2, square

@@ -1,4 +1,5 @@
-"""Pair expectations by mpmath: closed forms given what the two inputs share, or a plain grid."""
+"""Pair expectations by mpmath: closed forms given the shared part of both inputs, or a plain
+grid."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ def truncated_exponential(mean, variance, factor):
 
 
 def elu_means(alpha, scale, mean, variance):
-    """Return (E φ, E φ²) of scale·(z if z > 0 else alpha·(eᶻ − 1)), from THEORY's closed form."""
+    """Return (E φ, E φ²) of scale·(z if z > 0 else alpha·(eᶻ − 1)), by the closed form."""
     std = mp.sqrt(variance)
     positive, density = mp.ncdf(mean / std), mp.npdf(mean / std)
     zero = mp.ncdf(-mean / std)
@@ -48,7 +49,7 @@ MEANS = {
 
 
 def piecewise_gap(name, q, misalignment):
-    """Return E[φ²] − E[ψ(t)ψ(±t)], ψ the closed-form mean given the shared part t."""
+    """Return E[φ²] − E[ψ(t)ψ(±t)], where ψ is the closed-form mean given the shared part t."""
     q, d = mp.mpf(q), mp.mpf(misalignment)
     shared, own = mp.sqrt(q * abs(1 - d)), q * min(d, 2 - d)
     sign = 1 if d <= 1 else -1
@@ -69,8 +70,8 @@ def piecewise_gap(name, q, misalignment):
 def smooth_gap(name, q, misalignment):
     """Return ½E[(φ(z₁) − φ(z₂))²] by a trapezoidal rule in two dimensions.
 
-    At q = 2 and tanh's pole π/2, exp(−2π·(π/2)/√2/0.17) = 1e-18 is its aliasing; the tails beyond
-    9 hold 1e-18.
+    At q = 2 and tanh's pole π/2 the aliasing error is exp(−2π·(π/2)/√2/0.17) = 1e-18; the tails
+    beyond 9 contribute 1e-18.
     """
     function, step, count = FUNCTIONS[name], mp.mpf("0.17"), 54
     shared = mp.sqrt(mp.mpf(q) * (2 - mp.mpf(misalignment)) / 2)

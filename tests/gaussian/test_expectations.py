@@ -33,14 +33,15 @@ ODD = [name for name, entry in ACTIVATIONS.items() if entry.odd]
 
 
 def tolerances(mean, variance):
-    """The accuracy promised: of the mean against rms, of the variance, and its floor / mean²."""
+    """Return the promised accuracy: of the mean relative to rms, of the variance, and its floor /
+    mean²."""
     if abs(mean) <= 10 and 1e-2 <= variance <= 50:
         return 1e-12, 1e-12, 0.0
     return 1e-10, 1e-10, 1e-30
 
 
 @pytest.mark.parametrize("name", oracle.FUNCTIONS)
-def test_moments_are_as_accurate_as_promised(name):
+def test_moments_have_the_promised_accuracy(name):
     rows = [row for row in REFERENCE if row[0] == name]
     assert len(rows) >= 40
     means, variances = moments(resolve(name), [r[1] for r in rows], [r[2] for r in rows])
@@ -50,7 +51,7 @@ def test_moments_are_as_accurate_as_promised(name):
     ):
         _, mean, variance, true_mean, true_variance, true_second = row
         of_mean, of_variance, floor = tolerances(mean, variance)
-        # Below 1e-290 doubles lose digits, and the oracle resolves a variance against the squared
+        # Below 1e-290 doubles lose digits. The oracle resolves the variance relative to the squared
         # mean only to its own DIGITS.
         tiny = mp.mpf("1e-290") + mp.mpf(10) ** (2 - 2 * DIGITS) * true_mean**2
         bound = of_variance * true_variance + floor * true_mean**2 + tiny
@@ -62,8 +63,8 @@ def test_moments_are_as_accurate_as_promised(name):
         assert abs(mp.mpf(float(got_second)) - true_second) <= 3 * of_mean * true_second + tiny, row
 
 
-def test_the_reference_file_is_what_the_oracle_says():
-    # A sample that another seed would move; 30 digits suffice where nothing cancels.
+def test_the_reference_file_matches_the_oracle():
+    # A random sample of rows; 30 digits suffice where nothing cancels.
     random = np.random.default_rng(3)
     usable = [row for row in REFERENCE if row[4] > 1e-12 * row[5] and row[5] > 1e-20]
     with mp.workdps(30):
@@ -108,7 +109,7 @@ def test_derivatives_and_jacobian_against_mpmath(name):
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_jacobian_is_the_derivative_of_the_moments(name):
+def test_jacobian_equals_the_derivative_of_the_moments(name):
     entry, step = ACTIVATIONS[name], 1e-5
     for mean, variance in ((0.0, 1.0), (0.4, 0.2), (-2.0, 7.0)):
         by_mean = (
@@ -119,24 +120,26 @@ def test_jacobian_is_the_derivative_of_the_moments(name):
             np.array(moments(entry, mean, variance + step))
             - np.array(moments(entry, mean, variance - step))
         ) / (2 * step)
-        # Central differences: h² times a third derivative, and rounding 1e-16/h = 1e-11.
+        # The error of central differences is h² times a third derivative, plus rounding 1e-16/h =
+        # 1e-11.
         np.testing.assert_allclose(
             jacobian(entry, mean, variance), np.stack([by_mean, by_variance], axis=1), atol=3e-8
         )
 
 
-def test_jacobian_without_variance_is_the_limit():
+def test_jacobian_at_zero_variance_is_the_limit():
     # ReLU at 0: E φ = √(v/2π) has slope ∞ in v, Var φ = v(1/2 − 1/2π).
     expected = [[0.5, math.inf], [0.0, 0.5 - 0.5 / math.pi]]
     np.testing.assert_allclose(jacobian(ACTIVATIONS["relu"], 0.0, 0.0), expected, rtol=1e-14)
-    # Smooth: ∂E φ/∂v = φ''/2, with φ'' of softplus = σ(1 − σ) = 1/4 at 0; limit at std 1e-6.
+    # Smooth functions: ∂E φ/∂v = φ''/2, where softplus has φ'' = σ(1 − σ) = 1/4 at 0; limit at std
+    # 1e-6.
     expected = [[0.5, 0.125], [0.0, 0.25]]
     np.testing.assert_allclose(jacobian(ACTIVATIONS["softplus"], 0.0, 0.0), expected, rtol=1e-8)
     assert jacobian(ACTIVATIONS["relu"], [1.0, -1.0], 0.0)[:, 0, 0].tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_no_variance_is_exact(name):
+def test_zero_variance_is_exact(name):
     entry = ACTIVATIONS[name]
     means = np.array([-50.0, -1.0, 0.0, 0.3, 50.0])
     got_mean, got_variance = moments(entry, means, 0.0)
@@ -150,16 +153,16 @@ def test_no_variance_is_exact(name):
     st.floats(-1e100, 1e100),
     st.floats(0, 1e200),
 )
-def test_never_nan_never_negative(name, mean, variance):
+def test_moments_are_never_nan_and_variances_never_negative(name, mean, variance):
     got_mean, got_variance = moments(ACTIVATIONS[name], mean, variance)
     assert np.isfinite(got_mean)
     assert got_variance >= 0
 
 
 @given(st.sampled_from(ODD), st.floats(1e-12, 1e8))
-def test_odd_functions_average_to_nothing(name, variance):
+def test_odd_functions_have_mean_zero(name, variance):
     mean, spread = moments(ACTIVATIONS[name], 0.0, variance)
-    # Nodes are symmetric; a thousand rounded terms leave 1e-14 of the rms at most.
+    # Nodes are symmetric; a thousand rounded terms leave at most 1e-14 of the rms.
     assert abs(mean) <= 1e-14 * math.sqrt(spread)
 
 
@@ -169,19 +172,19 @@ def test_odd_functions_average_to_nothing(name, variance):
     st.floats(1e-3, 1e3),
     st.floats(1e-3, 1e3),
 )
-def test_the_relu_family_scales(name, mean, variance, factor):
+def test_the_relu_family_is_homogeneous(name, mean, variance, factor):
     entry = ACTIVATIONS[name]
     plain_mean, plain_variance = moments(entry, mean, variance)
     big_mean, big_variance = moments(entry, mean * factor, variance * factor**2)
     rms = math.sqrt(second_moment(entry, mean, variance))
     assert big_mean == pytest.approx(factor * plain_mean, rel=1e-12, abs=1e-12 * factor * rms)
-    # Rounding of mean·factor moves the kink by |mean|/std·1e-16 in z, and a density in the far
-    # tail by z² times that: 5/0.03 = 160 standard deviations at most.
+    # Rounding of mean·factor moves the kink by |mean|/std·1e-16 in z, and a density in the far tail
+    # changes by z² times that: at most 5/0.03 = 160 standard deviations.
     assert big_variance == pytest.approx(factor**2 * plain_variance, rel=1e-10, abs=1e-290)
 
 
 @given(st.floats(-4, 4), st.floats(1e-4, 1e4))
-def test_erf_has_its_closed_form(mean, variance):
+def test_erf_matches_its_closed_form(mean, variance):
     # E erf(z) = erf(m/√(1 + 2v)) (Williams 1997).
     got, _ = moments(ACTIVATIONS["erf"], mean, variance)
     assert got == pytest.approx(math.erf(mean / math.sqrt(1 + 2 * variance)), abs=2e-15, rel=1e-13)
@@ -203,8 +206,8 @@ def test_arguments_broadcast_and_scalars_stay_scalars():
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_second_moments_of_many_points_are_those_of_each(name):
+def test_second_moments_of_many_points_match_single_points(name):
     q = np.geomspace(1e-12, 1e12, 49)
     expected = [centred_moments(ACTIVATIONS[name], float(point)).second_moment for point in q]
-    # The same nodes; sums of a few hundred positive terms in another order.
+    # The nodes are the same; sums of a few hundred positive terms in another order.
     np.testing.assert_allclose(second_moments(ACTIVATIONS[name], q), expected, rtol=1e-14)

@@ -1,4 +1,5 @@
-"""The law of an activation: its density by a change of variables, its atoms by their definition."""
+"""The distribution of an activation: its density by a change of variables, its atoms by
+definition."""
 
 from __future__ import annotations
 
@@ -27,18 +28,18 @@ def test_atoms_of_relu_and_hard_tanh(q):
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("q", QS)
-def test_density_and_atoms_are_a_distribution_with_the_right_moments(name, q):
+def test_density_and_atoms_have_total_1_and_the_right_mean(name, q):
     activation = ACTIVATIONS[name]
     z = np.linspace(-12.0, 12.0, 200_001) * math.sqrt(q)
     values = activation.function(z)
-    # The grid misses the least value of φ by φ''·dz²/2, below 1e-6.
+    # The grid misses the minimum of φ by φ''·dz²/2, below 1e-6.
     edges = np.linspace(values.min() - 1e-6, values.max() + 1e-6, 4001)
     density = law_density(activation, q, edges)
     atoms, chances = np.array(atom_values(activation)), atom_probabilities(activation, q)
     share = density * np.diff(edges)
-    # Cells in which the law is cut, of probability 2⁻¹⁷ each.
+    # The distribution is divided into cells of probability 2⁻¹⁷ each.
     assert share.sum() + chances.sum() == pytest.approx(1.0, abs=2e-5)
-    # A value stands for those of its bin, whose width is the error allowed.
+    # A value stands for all in its bin, so that the bin width bounds the error.
     middles = (edges[1:] + edges[:-1]) / 2
     mean = float(share @ middles + (chances @ atoms if atoms.size else 0.0))
     weight = stats.norm.pdf(z, scale=math.sqrt(q))
@@ -52,7 +53,7 @@ def test_density_of_tanh_by_change_of_variables(q):
     edges = np.linspace(-0.9, 0.9, 41)
     density = law_density(ACTIVATIONS["tanh"], q, edges)
     cumulative = stats.norm.cdf(np.arctanh(edges), scale=math.sqrt(q))
-    # Each end of a bin is off by one cell at most.
+    # Each end of a bin is off by at most one cell.
     assert density == pytest.approx(np.diff(cumulative) / np.diff(edges), abs=2 / 2**17 / 0.045)
 
 

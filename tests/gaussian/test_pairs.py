@@ -1,4 +1,4 @@
-"""Pair expectations against mpmath, closed forms, and each other."""
+"""Pair expectations match mpmath, closed forms and each other."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ REFERENCE = json.loads(Path(__file__).with_name("pair_reference.json").read_text
 
 
 @pytest.mark.parametrize("name", sorted({row[0] for row in REFERENCE}))
-def test_gap_is_what_mpmath_says(name):
+def test_gap_matches_mpmath(name):
     rows = [row for row in REFERENCE if row[0] == name]
     assert len(rows) >= 4
     for _, q, misalignment, gap in rows:
-        # Relative at every misalignment: no cancellation down to 1 − c = 1e-12.
+        # The error is relative at every misalignment: no cancellation down to 1 − c = 1e-12.
         assert pair_gap(ACTIVATIONS[name], q, misalignment) == pytest.approx(float(gap), rel=2e-13)
 
 
 @pytest.mark.parametrize("misalignment", [1.2, 1.9, 1.999, 2.0])
-def test_a_kink_on_one_side_counts_on_both_where_samples_are_opposed(misalignment):
-    """ReLU6 is ReLU less ReLU above 6; a plain sum over z₁ and z₂ to its accuracy."""
+def test_a_one_sided_kink_affects_opposed_samples_on_both_sides(misalignment):
+    """ReLU6 has a kink at 6 only on one side; compare with a plain sum over z₁ and z₂."""
     q, step = 30.0, 0.01
     z = np.arange(-8.0 + step / 2, 8.0, step)
     weight = np.exp(-0.5 * z * z) / np.exp(-0.5 * z * z).sum()
@@ -42,11 +42,11 @@ def test_a_kink_on_one_side_counts_on_both_where_samples_are_opposed(misalignmen
     second = math.sqrt(q) * ((1.0 - misalignment) * z[:, None] + free * z)
     entry = ACTIVATIONS["relu6"]
     gap = 0.5 * weight @ (entry(first) - entry(second)) ** 2 @ weight
-    # A midpoint rule loses h²/24 times the jumps of slopes there, (√q·φ')² of them each.
+    # The error of the midpoint rule is h²/24 times the jumps of slopes, each (√q·φ')².
     assert pair_gap(entry, q, misalignment) == pytest.approx(gap, abs=q * step**2 / 12.0)
 
 
-def test_the_reference_file_is_what_the_oracle_says():
+def test_the_reference_file_matches_the_oracle():
     with mp.workdps(20):
         for oracle, case in ((piecewise_gap, ("elu", 1.0, 1.0)), (smooth_gap, ("tanh", 0.3, 0.4))):
             known = next(mp.mpf(row[3]) for row in REFERENCE if tuple(row[:3]) == case)
@@ -54,7 +54,7 @@ def test_the_reference_file_is_what_the_oracle_says():
 
 
 @pytest.mark.parametrize("misalignment", [1e-30, 1e-12, 1e-3, 0.5, 1.0, 1.9, 2.0])
-def test_gap_of_relu_is_the_arc_cosine_kernel(misalignment):
+def test_gap_of_relu_matches_the_arc_cosine_kernel(misalignment):
     with mp.workdps(DIGITS):
         angle = mp.acos(1 - mp.mpf(misalignment))
         kernel = (mp.sin(angle) + (mp.pi - angle) * mp.cos(angle)) / (2 * mp.pi)
@@ -64,7 +64,7 @@ def test_gap_of_relu_is_the_arc_cosine_kernel(misalignment):
 
 @pytest.mark.parametrize("q", [1e-200, 1e-6, 1.0, 1e6, 1e200])
 @pytest.mark.parametrize("misalignment", [1e-30, 1e-9, 0.5, 1.0, 2.0])
-def test_gap_of_erf_is_the_arcsine_kernel(q, misalignment):
+def test_gap_of_erf_matches_the_arcsine_kernel(q, misalignment):
     with mp.workdps(450):
         scale = 2 * mp.mpf(q) / (1 + 2 * mp.mpf(q))
         kernel = mp.asin(scale * (1 - mp.mpf(misalignment)))
@@ -77,12 +77,12 @@ def test_gap_of_erf_is_the_arcsine_kernel(q, misalignment):
     st.floats(1e-3, 1e3),
     st.floats(1e-6, 1.95),
 )
-def test_slope_is_the_derivative_of_the_gap(name, q, misalignment):
+def test_slope_equals_the_derivative_of_the_gap(name, q, misalignment):
     entry, step = ACTIVATIONS[name], 1e-3 * min(misalignment, 2 - misalignment)
     shifts = ((2, -1), (1, 8), (-1, -8), (-2, 1))
     difference = sum(w * pair_gap(entry, q, misalignment + k * step) for k, w in shifts)
-    # Five points: relative error (step/scale)⁴ = 1e-12 times constants that kinks near the end
-    # points raise, and rounding 1e-14/1e-3.
+    # Five points: the relative error is (step/scale)⁴ = 1e-12 times constants, larger for kinks
+    # near the end points, plus rounding 1e-14/1e-3.
     assert pair_slope(entry, q, misalignment) * q == pytest.approx(
         difference / (12 * step), rel=1e-8
     )
@@ -90,14 +90,14 @@ def test_slope_is_the_derivative_of_the_gap(name, q, misalignment):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_both_methods_agree(name):
-    # A copy under another name knows no closed form: it takes the conditional quadrature.
+    # A copy under another name has no closed form and uses the conditional quadrature.
     entry = ACTIVATIONS[name]
     if entry.kinks or name in {"erf", "identity"}:
         fields = {key: getattr(entry, key) for key in entry.__slots__}
         copy = Activation(**(fields | {"name": "copy", "form": None}))
         for q in (0.05, 1.0, 300.0):
             for misalignment in (1e-8, 0.1, 1.0, 1.8, 2.0):
-                # x = t + e rounds to 1e-16·x, against differences of √(1 − c) = 1e-4 of it.
+                # x = t + e rounds to 1e-16·x, compared with differences of √(1 − c) = 1e-4 of x.
                 assert pair_gap(copy, q, misalignment) == pytest.approx(
                     pair_gap(entry, q, misalignment), rel=1e-11
                 )
@@ -107,8 +107,8 @@ def test_both_methods_agree(name):
 
 
 @pytest.mark.parametrize("name", ["tanh", "softplus", "gelu"])
-def test_no_step_between_methods(name):
-    """The tensor rule ends and the conditional one begins somewhere in this range of q."""
+def test_the_change_of_method_is_smooth(name):
+    """The tensor rule ends and the conditional rule begins in this range of q."""
     entry = ACTIVATIONS[name]
     for misalignment in (1e-3, 0.7, 1.4):
         ratios = []
@@ -118,8 +118,8 @@ def test_no_step_between_methods(name):
         third = [
             ratios[i + 3] - 3 * ratios[i + 2] + 3 * ratios[i + 1] - ratios[i] for i in range(21)
         ]
-        # Smooth in log q: third differences at a step of 1/6 decade stay small; a method that
-        # failed by 1% would show 0.03.
+        # The gap is smooth in log q: third differences at a step of 1/6 decade stay small. A method
+        # with an error of 1% would give 0.03.
         assert max(map(abs, third)) < 0.02
 
 
@@ -134,7 +134,7 @@ def test_huge_signals_follow_the_asymptotes():
         entry = ACTIVATIONS[name]
         scale = entry.slopes[1] ** 2
         for misalignment in (1e-6, 0.5, 1.5):
-            # At q = 1e24 the change of method; deviations from ReLU are of order 1/√q = 1e-12.
+            # The method changes at q = 1e24; deviations from ReLU are of order 1/√q = 1e-12.
             for q in (0.9e24, 1.1e24):
                 expected = scale * pair_gap(ACTIVATIONS["relu"], q, misalignment)
                 assert pair_gap(entry, q, misalignment) == pytest.approx(expected, rel=1e-9)
@@ -143,7 +143,7 @@ def test_huge_signals_follow_the_asymptotes():
                 )
 
 
-def test_solved_selu_parameters_take_the_general_method():
+def test_the_general_method_matches_selu():
     copy = selu_with(ALPHA, LAMBDA)
     assert pair_gap(copy, 1.0, 0.3) == pytest.approx(
         pair_gap(ACTIVATIONS["selu"], 1.0, 0.3), rel=1e-11

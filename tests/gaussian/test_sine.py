@@ -1,4 +1,4 @@
-"""Closed forms of the sine against plain sums over a grid."""
+"""Closed forms of the sine match plain sums over a grid."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.expectations import kurtosis
 from snstat.gaussian.pair_moments import PairTable
 
-# The trapezoidal rule on a Gaussian times 4·30·√0.5 = 85 radians a deviation is exact to
-# exp(−(2π/0.018 − 85)²/2): to rounding, as is what lies beyond 9 deviations.
+# The trapezoidal rule with a Gaussian weight and 4·30·√0.5 = 85 radians per deviation has the error
+# exp(−(2π/0.018 − 85)²/2), below rounding, as is the part beyond 9 deviations.
 Z = np.linspace(-9.0, 9.0, 1001)
 WEIGHT = np.exp(-0.5 * Z * Z) / np.exp(-0.5 * Z * Z).sum()
 

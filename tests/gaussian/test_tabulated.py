@@ -1,4 +1,4 @@
-"""Moments from tables against the quadrature that they stand for, and against mpmath."""
+"""Moments from tables match the quadrature that they replace, and mpmath."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from tests.gaussian.oracle import FUNCTIONS
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
-def test_tables_are_the_quadrature_to_the_accuracy_of_theory(name):
-    """THEORY.md §3 asks for 1e-12 of the root mean square and of the variance, from q = 0.01 to 50;
-    shapes of small signals about a mean have lost digits in the quadrature itself."""
+def test_tables_match_the_quadrature(name):
+    """The required accuracy is 1e-12 of the root mean square and of the variance, from q = 0.01 to
+    50.
+
+    Skewness and kurtosis of small signals with a mean lose digits in the quadrature itself.
+    """
     activation, random = ACTIVATIONS[name], np.random.default_rng(0)
     for q in np.exp(random.uniform(math.log(0.01), math.log(1e4), 60)).tolist():
         found, direct = tabulated_moments(activation, q), centred_moments(activation, q)
@@ -47,7 +50,7 @@ def test_tables_against_mpmath(name):
     assert found.variance == pytest.approx(float(second - mean**2), rel=1e-12)
 
 
-def test_many_at_once_are_the_same():
+def test_arrays_match_single_values():
     q = np.geomspace(0.02, 3e3, 40)
     found = tabulated_array(ACTIVATIONS["gelu"], q)
     for number, value in enumerate(q.tolist()):
@@ -58,7 +61,7 @@ def test_many_at_once_are_the_same():
     assert tabulated_array(ACTIVATIONS["gelu"], np.array([0.0, 1.0])) is None
 
 
-def test_a_table_is_made_once_a_panel(monkeypatch):
+def test_each_panel_is_tabulated_once(monkeypatch):
     calls = []
 
     def counted(activation, q):
@@ -66,13 +69,13 @@ def test_a_table_is_made_once_a_panel(monkeypatch):
         return centred_moments(activation, q)
 
     monkeypatch.setattr("snstat.gaussian.tabulated.centred_moments", counted)
-    # Panels of this size of signals belong to no other test.
+    # No other test uses the panels of these q.
     for q in np.geomspace(2e5, 3e5, 500).tolist():
         tabulated_moments(ACTIVATIONS["sigmoid"], q)
     assert len(calls) <= 64
 
 
-def test_formulas_need_no_tables():
+def test_closed_forms_do_not_use_tables():
     assert closed_form(ACTIVATIONS["relu"])
     assert not closed_form(ACTIVATIONS["tanh"])
     relu = ACTIVATIONS["relu"]
@@ -82,8 +85,9 @@ def test_formulas_need_no_tables():
         assert tabulated_moments(tanh, q).variance == centred_moments(tanh, q).variance
 
 
-def test_deep_theory_goes_on_by_tables(monkeypatch):
-    """Critical tanh falls as 1/(2·layer) and never rests: 256 layers by quadrature, then tables."""
+def test_deep_theory_uses_tables(monkeypatch):
+    """Critical tanh falls as 1/(2·layer) without settling: 256 layers by quadrature, then
+    tables."""
     calls = []
 
     def counted(activation, q):
@@ -96,11 +100,11 @@ def test_deep_theory_goes_on_by_tables(monkeypatch):
     stack = Stack.build("tanh", depth, 64, weight_gain=1.0)
     inputs = DrawnInputs("normal", 64, 1, 0.0, 1.0123).moments()
     found = predict(stack, 1, inputs).statistics["second_moment"]
-    # Panels of ln q are 2 wide: q falls from 2e-3 to 1e-4 in them.
+    # Panels are 2 wide in ln q; q falls from 2e-3 to 1e-4 within them.
     assert len(calls) <= 256 + 4 * 32
     q = inputs.second_moment
     for _ in range(depth):
         q = centred_moments(ACTIVATIONS["tanh"], q).second_moment
-    # Each step is within 1e-14, and of errors carried on none grows.
+    # Each step is accurate to 1e-14, and no error grows as it propagates.
     assert found[-1] == pytest.approx(q, rel=1e-11)
     assert found[-1] == pytest.approx(1.0 / (2.0 * depth), rel=0.02)
