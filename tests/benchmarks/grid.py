@@ -86,11 +86,11 @@ def page(cells: list[Cell], picture: str) -> str:
     slowest = min(cells, key=lambda cell: cell.ratio)
     where = f"{slowest.activation}, {slowest.way}, width {slowest.width}, batch {slowest.batch}"
     text = f"""\
-# snstat beside PyTorch, shape by shape
+# snstat compared with PyTorch, shape by shape
 
-Written by `make bench`: how many times as long as snstat PyTorch takes for one trial of {DEPTH}
-layers ({FEW} where a layer takes more than 10⁹ multiplications), both with every statistic. Each
-number is the median of {ROUNDS} rounds, in which the two take turns. The lowest is
+Written by `make bench`. The numbers are the time of PyTorch divided by the time of snstat for one
+trial of {DEPTH} layers ({FEW} if a layer takes more than 10⁹ multiplications). Both measure every
+statistic. Each number is the median of {ROUNDS} rounds, in which the two alternate. The lowest is
 {slowest.ratio:.2f} ({where}).
 
 ![Heat map of the ratios]({picture})

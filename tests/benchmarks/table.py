@@ -19,25 +19,25 @@ RUNS = {
     "backward": "forward and backward",
     "propagate": "`snstat.propagate`, theory included",
 }
-NETWORK_HEAD = ("network", "snstat", "beside", "takes", "times faster", "to reach", "of the floor")
-PROCESS_HEAD = ("process", "takes", "beside", "takes", "ratio", "to reach")
+NETWORK_HEAD = ("network", "snstat", "peer", "time", "times faster", "target", "of the floor")
+PROCESS_HEAD = ("process", "time", "compared with", "time", "ratio", "target")
 NOTES = """\
-Networks are SELU with LeCun-normal weights in float32; every program measures the eight statistics
-of every layer. The weights are drawn by `normal_` in PyTorch and `standard_normal` in numpy; each
-program has all cores. Times are medians of {rounds} rounds or more, in which the programs take
-turns; ratios are medians of those within a round, with the lowest and the highest.
+Networks are SELU with LeCun-normal weights in float32. Every program measures the eight statistics
+of every layer. PyTorch draws the weights with `normal_` and numpy with `standard_normal`. Each
+program uses all cores. Times are medians of at least {rounds} rounds, in which the programs
+alternate. A ratio is the median of the ratios within a round, followed by the lowest and the highest.
 
-The floor is what the machine needs for the symmetric rank-k and the triangular product of every
-layer in BLAS alone, and to write the normals once at the bandwidth of its memory; for a backward
-pass, twice that. "Of the floor" is snstat's time over it. [speed.md](speed.md) says where the time
-goes, and why some rows are out of reach.
+The floor is the time that BLAS alone needs for the symmetric rank-k product and the triangular
+product of every layer, plus the time to write the normals once at the memory bandwidth. A backward
+pass counts twice that. "Of the floor" is the time of snstat divided by the floor.
+[speed.md](speed.md) describes where the time goes and why some targets are out of reach.
 """
 MISSED = " (not reached)"
-FEWER = "¹ ran fewer layers; times per layer are what is compared."
+FEWER = "¹ ran fewer layers; times per layer are compared."
 
 
 def seconds(value: float) -> str:
-    """Return a time to three digits."""
+    """Return a time with three significant digits."""
     for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
         if value * factor >= 1 or unit == "µs":
             return f"{number(value * factor)} {unit}"
@@ -88,7 +88,7 @@ def work(network: Network) -> str:
 
 
 def network_lines(record: dict[str, Any]) -> Iterator[str]:
-    """Yield a line for each peer of a network."""
+    """Yield one line for each peer of a network."""
     network = named(cases.NETWORKS, record["extra_info"]["network"])
     ours, others = record["stats"]["data"], record["extra_info"]["seconds"]
     name, own = work(network), seconds(statistics.median(ours))
@@ -123,15 +123,15 @@ def process_line(record: dict[str, Any]) -> str:
         arrays, reach = number(extra["arrays"]), f"≤ {cases.MEMORY_BELOW}"
         return line(what, NONE, "one float32 array of batch × width", NONE, arrays, reach)
     if "pairs" in extra:
-        told, free = zip(*extra["pairs"], strict=True)
-        takes = [seconds(statistics.median(values)) for values in (told, free)]
+        limited, free = zip(*extra["pairs"], strict=True)
+        takes = [seconds(statistics.median(values)) for values in (limited, free)]
         variables = " ".join(f"{name}={value}" for name, value in cases.THREAD_VARIABLES.items())
         return line(
             f"default run, `{variables}`",
             takes[0],
             "no variable set",
             takes[1],
-            ratio(told, free),
+            ratio(limited, free),
             "about 1",
         )
     reach = f"< {cases.COMPILE_BELOW:.0f} s"

@@ -1,10 +1,9 @@
-"""Measure what `snstat check` promises: its false alarms and its power. Writes docs/check-power.md.
+"""Measure the false alarms and the power of `snstat check`. Writes docs/check-power.md.
 
     python -m tests.power.measure [CHECKS_OF_THE_DEFAULT CHECKS_OF_OTHERS]
 
-Every repetition draws its own networks twice, as a baseline and as the run that is compared with
-it. False alarms are counted for stacks that did not change, and those of SN501 in every run;
-misses for stacks that did.
+Every repetition draws new networks for the baseline and for the run compared with it. False alarms
+of SN701 and SN501 are counted for unchanged stacks, and misses of SN701 for changed stacks.
 """
 
 from __future__ import annotations
@@ -28,20 +27,20 @@ from snstat.results import Run
 from tests.power.narrow import NARROW, alarms
 
 REPETITIONS = (1000, 300)
-# As many times the checks of the default tell a power of 99.5 % from one below 99 %.
+# Multiple of the default's checks that distinguishes a power of 99.5 % from one below 99 %.
 MORE_OF_CLOSE = 3
-# Of narrow ones, which take milliseconds.
+# The same for narrow networks, which take milliseconds.
 MORE_OF_NARROW = 3
 PAGE = Path(__file__).parents[2] / "docs" / "check-power.md"
-# A bound that holds with this probability.
+# The bounds hold with this probability.
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Slip:
-    """A change that should be found: what the stack was, and what it became.
+    """A change that should be found: the options before and after it.
 
-    `close` ones are missed now and then, so that it takes more checks to bound how often.
+    A `close` change is sometimes missed, so more checks are needed to bound how often.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Slip:
 
 
 SELU = {"activation": "selu"}
-# Stacks that did not change.
+# Unchanged stacks.
 STEADY: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("the default: SELU, 64 layers of 1024", SELU),
     ("SELU with gradients", {**SELU, "backward": True}),
@@ -73,7 +72,7 @@ SLIPS = (
         {"activation": "tanh"},
         {"activation": "tanh", "weight_gain": 1.02},
     ),
-    # jax.nn.initializers and others divide by this; where it is forgotten, weights are too small.
+    # jax.nn.initializers and others divide by this. Without the division, weights are too small.
     Slip("a truncated normal uncorrected", SELU, {**SELU, "weight_gain": 0.87962566103423978}),
     Slip("PyTorch's default in place of LeCun", SELU, {**SELU, "init": "torch_default"}),
     Slip("PyTorch's SELU gain 3/4 in place of 1", SELU, {**SELU, "weight_gain": 0.75}),
@@ -84,7 +83,7 @@ SLIPS = (
 
 
 class Seeds:
-    """Seeds that no two runs share."""
+    """A different seed for every run."""
 
     def __init__(self) -> None:
         self.numbers = itertools.count(1)
@@ -95,19 +94,19 @@ class Seeds:
 
 
 def disagrees_with_theory(run: Run) -> bool:
-    """Return whether SN501 accuses a run."""
+    """Return whether SN501 reports a run."""
     return disagrees(Request.build({}, saved=run).case(run)) is not None
 
 
 def upper_bound(events: int, repetitions: int) -> float:
-    """Return the largest rate that `events` in `repetitions` leave likely (Clopper, Pearson)."""
+    """Return the upper confidence bound of the rate of events (Clopper, Pearson)."""
     if events == repetitions:
         return 1.0
     return float(beta.ppf(CONFIDENCE, events + 1, repetitions - events))
 
 
 def false_alarms(of_default: int, of_others: int) -> Iterator[str]:
-    """Yield a row for each stack that did not change."""
+    """Yield a row for each unchanged stack."""
     seeds = Seeds()
     for number, (name, options) in enumerate(STEADY):
         repetitions = of_others if number else of_default
@@ -122,7 +121,7 @@ def false_alarms(of_default: int, of_others: int) -> Iterator[str]:
 
 
 def narrow_alarms(repetitions: int) -> Iterator[str]:
-    """Yield a row for each narrow stack that did not change."""
+    """Yield a row for each unchanged narrow stack."""
     for name, options in NARROW:
         count = alarms(options, repetitions)
         cell = f"{count} (≤ {upper_bound(count, repetitions):.1%})"
@@ -148,28 +147,28 @@ def row(cells: list[str]) -> str:
 
 
 def page(of_default: int, of_others: int) -> Iterator[str]:
-    """Yield the page in pieces, as they are measured."""
+    """Yield the pieces of the page as they are measured."""
     yield "# False alarms and power of `snstat check`\n\n"
     today = datetime.now(UTC).date()
-    yield f"Written by `make power` on {today}, snstat {__version__}, with the options' defaults\n"
-    yield "(8 trials, width 1024, batch 64, depth 64) unless a row says otherwise. Bounds in\n"
-    yield f"brackets hold with {CONFIDENCE:.0%} confidence (Clopper, Pearson).\n\n"
-    yield "## False alarms\n\nRuns of unchanged stacks, each compared with another one.\n\n"
+    yield f"Written by `make power` on {today} with snstat {__version__}. Options have their\n"
+    yield "defaults (8 trials, width 1024, batch 64, depth 64) unless a row differs. Bounds in\n"
+    yield f"parentheses have {CONFIDENCE:.0%} confidence (Clopper, Pearson).\n\n"
+    yield "## False alarms\n\nRuns of unchanged stacks were compared with each other.\n\n"
     yield row(["stack", "checks", "SN701 (baseline)", "SN501 (theory)"])
     yield row(["---", "---:", "---:", "---:"])
     yield from false_alarms(of_default, of_others)
-    yield "\n### Narrow networks and small batches\n\nTrials are skewed there.\n\n"
+    yield "\n### Narrow networks and small batches\n\nTheir trials have skewed distributions.\n\n"
     yield row(["stack", "checks", "SN501 (theory)"])
     yield row(["---", "---:", "---:"])
     yield from narrow_alarms(MORE_OF_NARROW * of_default)
-    yield "\n## Power\n\nRuns of changed stacks, each compared with one from before the change.\n\n"
+    yield "\n## Power\n\nRuns of changed stacks were compared with runs before the change.\n\n"
     yield row(["change", "checks", "missed", "power"])
     yield row(["---", "---:", "---:", "---:"])
     yield from misses(MORE_OF_CLOSE * of_default, of_others)
 
 
 def main() -> None:
-    """Measure, show the page as it grows, and write it."""
+    """Measure, print each piece of the page when it is ready, and write the page."""
     repetitions = [int(argument) for argument in sys.argv[1:]] or REPETITIONS
     pieces = []
     for piece in page(*repetitions):

@@ -1,6 +1,6 @@
-"""False alarms of SN501 in narrow networks and small batches, by thousands of runs.
+"""Count false alarms of SN501 in narrow networks and small batches over thousands of runs.
 
-Theory of a stack does not depend on the seed: it is worked out once, and only the simulation is
+Theory of a stack does not depend on the seed, so it is computed once and only the simulation is
 repeated.
 """
 
@@ -18,7 +18,7 @@ from snstat.engine.simulate import simulate
 from snstat.experiment.plan import Plan, gradient_statistic
 from snstat.results import GRADIENT, STATISTICS, Run
 
-# Stacks whose trials are few, skewed, or both.
+# Stacks with few trials, skewed trials, or both.
 NARROW: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("identity, 3 layers of 8, batch 1, 16 trials",
      {"activation": "identity", "depth": 3, "width": 8, "batch": 1, "trials": 16}),
@@ -38,7 +38,7 @@ NARROW: tuple[tuple[str, Mapping[str, Any]], ...] = (
 
 
 def alarms(options: Mapping[str, Any], repetitions: int, seed: int = 1) -> int:
-    """Return how many of so many runs, of the seeds from `seed` on, SN501 accuses."""
+    """Return how many of `repetitions` runs SN501 reports, with seeds from `seed` on."""
     plan = Plan.build(**options, threads=1)
     moments = plan.inputs.moments()
     theory, corrected, _ = plan.predict(moments)

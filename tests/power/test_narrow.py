@@ -1,4 +1,4 @@
-"""SN501 keeps its promise where trials are skewed: in narrow networks and small batches."""
+"""SN501 keeps its false-alarm rate for skewed trials: narrow networks and small batches."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from snstat.checks.chance import chance_of
 from snstat.results import Statistic
 from tests.power.narrow import NARROW, alarms
 
-# Networks at once, as if they were layers.
+# Networks computed at once, in place of layers.
 RUNS = 20_000
 
 
 def products(width, layers, trials, seed=0):
-    """Second moments of linear networks, one sample each: products of χ²/n, (trials, RUNS)."""
+    """Second moments of linear networks with one sample: products of χ²/n, (trials, RUNS)."""
     random = np.random.default_rng(seed)
     squares = random.chisquare(width, (layers + 1, trials, RUNS)) / width
     return squares.prod(axis=0)
 
 
 def measured(values):
-    """The statistic of per-trial `values` (trials, runs) of expectation 1."""
+    """The statistic of per-trial `values` (trials, runs) with expectation 1."""
     trials = len(values)
     stderr = values.std(axis=0, ddof=1) / math.sqrt(trials)
     one, none = np.ones(RUNS), np.zeros(RUNS)
@@ -33,21 +33,21 @@ def measured(values):
 
 
 @pytest.mark.parametrize(("width", "layers", "trials"), [(8, 3, 16), (16, 6, 8), (16, 2, 4)])
-def test_skewed_second_moments_are_accused_no_more_often_than_stated(width, layers, trials):
+def test_skewed_second_moments_alarm_no_more_often_than_stated(width, layers, trials):
     statistic = measured(products(width, layers, trials))
-    # Var ln of a product is 2/n a layer, to first order, the input counted as one.
+    # To first order, Var ln of a product is 2/n per layer, including the input.
     least = np.full(RUNS, math.sqrt(2.0 / width * (layers + 1) / trials))
     for level in (1e-2, 1e-3):
         found = chance_of(None, "second_moment", statistic, trials, least) < level
         # Three standard deviations of a count.
         assert found.sum() <= RUNS * level + 3.0 * math.sqrt(RUNS * level)
-    # Student's t of the values themselves accuses several times as many.
+    # Student's t of the values without logarithms gives several times as many alarms.
     plain = chance_of(None, "kurtosis", statistic, trials, least) < 1e-3
     assert plain.sum() > 3 * RUNS * 1e-3
 
 
-def test_second_moments_that_are_wrong_are_found_on_either_side():
-    # Of width 1024 three layers vary by √(8/1024) = 9 % a trial, 3 % over 8 trials.
+def test_wrong_second_moments_are_found_on_both_sides():
+    # Three layers of width 1024 vary by √(8/1024) = 9 % between trials, 3 % for 8 trials.
     values = products(1024, 3, 8)
     statistic, least = measured(values), np.full(RUNS, math.sqrt(2.0 / 1024 * 4 / 8))
     for factor in (0.5, 2.0):
@@ -59,6 +59,6 @@ def test_second_moments_that_are_wrong_are_found_on_either_side():
 @pytest.mark.slow
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of networks need compiled kernels")
 @pytest.mark.parametrize(("name", "options"), NARROW[:3])
-def test_narrow_stacks_are_not_accused(name, options):
-    # At 1 in 200, 6 or more of 300 have probability 0.4 %.
+def test_narrow_stacks_give_no_alarms(name, options):
+    # At a rate of 1 in 200, 6 or more alarms in 300 runs have probability 0.4 %.
     assert alarms(options, 300) < 6, name
