@@ -25,7 +25,8 @@ NOTES = """\
 Networks are SELU with LeCun-normal weights in float32. Every program measures the eight statistics
 of every layer. PyTorch draws the weights with `normal_` and numpy with `standard_normal`. Each
 program uses all cores. Times are medians of at least {rounds} rounds, in which the programs
-alternate. A ratio is the median of the ratios within a round, followed by the lowest and the highest.
+alternate. A ratio is the median of the ratios within a round, followed by the lowest and the
+highest.
 
 The floor is the time that BLAS alone needs for the symmetric rank-k product and the triangular
 product of every layer, plus the time to write the normals once at the memory bandwidth. A backward
