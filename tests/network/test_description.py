@@ -1,7 +1,7 @@
-"""A description says exactly which network it was: equal descriptions ⇔ equal draws.
+"""A description determines the network: equal descriptions ⇔ equal draws.
 
-The oracle draws the weights, biases and inputs themselves. Gains and standard deviations are such
-that what is equal on paper is equal in floating point too: powers of two, and widths of 16 and 64.
+The oracle is the drawn weights, biases and inputs themselves. Gains and standard deviations are
+powers of two and widths are 16 and 64, so that values equal on paper are equal in floating point.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def option_sets(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def described(options: dict[str, Any]) -> tuple[Run, tuple[Any, ...]]:
-    """Return the run of `options` as it comes back from a file, and all that it draws."""
+    """Return the run of `options` and everything that it draws."""
     plan = Plan.build(**options)
     drawn = [
         draw(plan.stack, layer, seed=plan.seed, dtype=plan.dtype)
@@ -83,8 +83,8 @@ def reloaded(run: Run, folder: Any) -> Run:
 
 @settings(max_examples=300, deadline=None)
 @given(option_sets(), st.data())
-def test_descriptions_are_equal_if_and_only_if_the_draws_are(one, data):
-    # Sets that differ in a setting or two are the ones that could be confused.
+def test_descriptions_are_equal_if_and_only_if_draws_are_equal(one, data):
+    # Sets that differ in a few settings are the easiest to confuse.
     other = one | data.draw(option_sets().map(lambda full: part_of(full, data)))
     if not isinstance(other["inputs"], str):
         other.pop("input_std", None)
@@ -94,7 +94,7 @@ def test_descriptions_are_equal_if_and_only_if_the_draws_are(one, data):
     stacks = run.stack == second.stack
     equal = stacks and run.simulation == second.simulation
     assert equal == same(drawn, redrawn)
-    # The words may call one network by two names, never two networks by one.
+    # The text may describe one network in two ways, but never two networks alike.
     words = [stack_words(r.stack) + simulation_words(r.simulation) for r in (run, second)]
     heads = [json.loads("".join(runs_to_json([r])))["runs"][0] for r in (run, second)]
     forms = [(head["stack"], head["simulation"]) for head in heads]
@@ -103,8 +103,8 @@ def test_descriptions_are_equal_if_and_only_if_the_draws_are(one, data):
         assert forms[0] != forms[1]
 
 
-def test_every_pair_of_settings_is_told_apart_by_its_draws():
-    """All settings of the weights and biases at once: one description for each set of draws."""
+def test_settings_with_different_draws_have_different_descriptions():
+    """All combinations of weight and bias settings: one description for each set of draws."""
     biases = [None, 0.0, 0.5, np.sqrt(1 / 3 / WIDTH)]
     weights = [{}, *({"weight_gain": gain} for gain in (0.5, 1.0, np.sqrt(2.0)))]
     weights += [{"weight_std": std} for std in (0.25, 0.125)]
@@ -126,7 +126,7 @@ def test_every_pair_of_settings_is_told_apart_by_its_draws():
                     summary = summary_of(stack)
                     assert found.setdefault(drawn, summary) == summary
                     assert words.setdefault(stack_words(summary), summary) == summary
-    # As many descriptions as draws.
+    # There are as many descriptions as sets of draws.
     assert len(set(found.values())) == len(found)
 
 
@@ -146,7 +146,7 @@ CASES = {
 @pytest.mark.parametrize("init", INITIALISERS)
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("width", [4, WIDTH, 64])
-def test_a_saved_run_draws_the_same_again(init, name, width, tmp_path):
+def test_a_saved_run_draws_the_same_network_again(init, name, width, tmp_path):
     data = tmp_path / "x.npy"
     np.save(data, np.random.default_rng(0).normal(size=(5, width)))
     options = {"width": WIDTH, "init": init, "trials": 2, "inputs": str(data), **CASES[name]}
@@ -158,8 +158,8 @@ def test_a_saved_run_draws_the_same_again(init, name, width, tmp_path):
     np.testing.assert_array_equal(again.variance.estimate, run.variance.estimate)
 
 
-def test_a_gain_of_1_is_told_from_none(tmp_path, monkeypatch, capsys):
-    """The case of the issue: a baseline with an explicit gain compares with itself."""
+def test_a_gain_of_1_differs_from_the_default(tmp_path, monkeypatch, capsys):
+    """A baseline with an explicit gain equals its own repetition."""
     monkeypatch.chdir(tmp_path)
     np.save("x.npy", np.random.default_rng(0).normal(size=(256, 64)))
     arguments = "check -a relu -d 1 -w 128 --init glorot_normal --weight-gain 1 --inputs x.npy"
@@ -177,7 +177,7 @@ def test_weights_of_zero_have_no_distribution(init):
     assert zero.summary == other.summary
 
 
-def test_words_tell_gains_apart():
+def test_text_distinguishes_gains():
     def words(**options):
         return stack_words(Plan.build("relu", 2, width=8, **options).summary)
 
@@ -195,7 +195,7 @@ def test_words_tell_gains_apart():
     assert words(init="torch_default").endswith("(gain 0.5773…, uniform biases of std 0.2041…)")
 
 
-def test_data_of_one_name_are_told_apart_by_their_content(tmp_path):
+def test_data_with_the_same_name_are_distinguished_by_content(tmp_path):
     path, runs = tmp_path / "x.npy", []
     data = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     for content in (
@@ -208,7 +208,8 @@ def test_data_of_one_name_are_told_apart_by_their_content(tmp_path):
         np.save(path, content)
         runs.append(snstat.propagate("tanh", 1, width=6, trials=2, inputs=path))
     digests = [run.simulation.inputs_digest for run in runs]
-    # Equal values are equal data, whatever their type and order; a sign or a shape makes others.
+    # Equal values are equal data, whatever their dtype and memory order. A sign or a shape makes a
+    # difference.
     assert digests[0] == digests[1] == digests[2]
     assert len(set(digests)) == 3
     np.save(path, data)
@@ -219,7 +220,7 @@ def test_data_of_one_name_are_told_apart_by_their_content(tmp_path):
         Plan.of(snstat.load(tmp_path / "run.json"))
 
 
-def test_a_zero_is_a_zero_whatever_its_sign():
+def test_the_sign_of_zero_makes_no_difference():
     digests = {
         snstat.propagate(
             "tanh", 1, width=2, inputs=np.array([[0.0, 1.0], [sign * 0.0, 2.0]])
@@ -229,7 +230,7 @@ def test_a_zero_is_a_zero_whatever_its_sign():
     assert len(digests) == 1
 
 
-def test_a_check_says_that_the_data_of_the_baseline_have_changed(tmp_path):
+def test_a_check_notes_that_the_data_of_the_baseline_have_changed(tmp_path):
     path, baseline = tmp_path / "x.npy", tmp_path / "b.json"
     data = np.random.default_rng(0).normal(size=(64, 32))
     np.save(path, data)
@@ -253,7 +254,7 @@ def test_a_check_says_that_the_data_of_the_baseline_have_changed(tmp_path):
         ({"given": ["weight_gain", "weight_std"], "weight_std": 1.0}, "give one of them"),
     ],
 )
-def test_a_description_that_contradicts_itself_is_refused(changes, words, tmp_path):
+def test_a_contradictory_description_is_refused(changes, words, tmp_path):
     run = snstat.propagate("tanh", 1, width=4, batch=2, trials=1, init="glorot_normal")
     form = json.loads("".join(runs_to_json([run])))
     form["runs"][0]["stack"] |= changes
@@ -263,7 +264,7 @@ def test_a_description_that_contradicts_itself_is_refused(changes, words, tmp_pa
 
 
 def as_schema_1(run: Run) -> dict[str, Any]:
-    """Return the document that 0.1 wrote of a run."""
+    """Return the document that version 0.1 wrote for a run."""
     form = json.loads("".join(runs_to_json([run])))
     form["schema"] = "snstat.propagation/1"
     head = form["runs"][0]
@@ -278,13 +279,14 @@ def as_schema_1(run: Run) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("activation", "gain"), STEADY_GAINS.items())
-def test_the_heading_names_the_gain_that_would_hold(activation, gain):
-    """GELU and SiLU vanish with every initialiser; the gain named keeps a second moment of 1."""
+def test_the_heading_recommends_a_stable_gain(activation, gain):
+    """GELU and SiLU vanish with every initialiser; the recommended gain keeps a second moment of
+    1."""
     told = f"{gain:g} would keep a second moment of 1"
     assert told in stack_words(Plan.build(activation, 2, width=8).summary)
     assert told not in stack_words(Plan.build(activation, 2, width=8, weight_gain=gain).summary)
     assert "would keep" not in stack_words(Plan.build("tanh", 2, width=8).summary)
-    # E[φ(G z)²] by the trapezoidal rule, which kinks hardly disturb, to four digits of G.
+    # E[φ(G z)²] by the trapezoidal rule, accurate despite kinks, to four digits of G.
     nodes = np.linspace(-10.0, 10.0, 20_001)
     weights = np.exp(-0.5 * nodes**2)
     values = ACTIVATIONS[activation](gain * nodes) ** 2
@@ -306,7 +308,7 @@ def test_widths_and_the_last_layer_are_described(settings, last):
         for index in range(layers.first, layers.last + 1):
             weights = draw_weights(stack, index, dtype="float64")
             spread = weights.std() / layers.weight_std
-            # About the standard deviation of some 20 weights or more.
+            # The bound allows for the standard deviation of some 20 weights or more.
             assert 0.4 < spread < 1.8
             assert layers.activation == stack.layer(index).activation
     other = Stack.build("tanh", widths="4,6*3,4", last=last, **settings)
@@ -324,7 +326,7 @@ def test_files_of_schema_1_are_read(options, tmp_path):
     np.testing.assert_array_equal(loaded.variance.estimate, run.variance.estimate)
 
 
-def test_layers_say_what_they_are():
+def test_layers_describe_themselves():
     run = snstat.propagate("tanh", 2, width=8, inputs=np.ones((3, 5)), sampler="dense")
     told = [(row.name, row.kind, row.shape, row.sampler) for row in run.layers]
     assert told == [

@@ -1,4 +1,4 @@
-"""What the network is: defaults, variances, validation."""
+"""Descriptions of networks: defaults, variances, validation."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def test_square_gains(init, first, later):
 
 
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(17, 64), (64, 17), (30, 30)])
-def test_orthogonal_layers_have_as_many_directions_as_their_smaller_side(fan_in, fan_out):
+def test_orthogonal_layers_have_the_rank_of_their_smaller_side(fan_in, fan_out):
     for gain in (None, 1.0, 1.5):
         stack = Stack.build(
             depth=1, width=fan_out, init="orthogonal", weight_gain=gain, input_width=fan_in
         )
-        # The squares of min(fan_in, fan_out) singular values, shared by all entries.
+        # The squares of min(fan_in, fan_out) singular values, distributed over all entries.
         square = (gain or 1.0) ** 2 * min(fan_in, fan_out) / (fan_in * fan_out)
         assert stack.layer(1).square_gain == pytest.approx(square * fan_in, rel=1e-15)
 
 
-def test_torch_default_biases_give_way_to_an_explicit_deviation():
+def test_an_explicit_bias_std_replaces_the_biases_of_torch_default():
     own = Stack.build(depth=2, width=12, init="torch_default", input_width=3)
     assert [layer.bias_distribution for layer in own.layers()] == ["uniform", "uniform"]
     assert [layer.bias_std for layer in own.layers()] == [1 / 3, 1 / 6]
@@ -84,12 +84,12 @@ def test_depth_must_be_a_whole_number_in_range(value):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -0.1, "x", 10**400])
-def test_gains_must_be_finite_and_not_negative(value):
+def test_gains_must_be_finite_and_non_negative(value):
     with pytest.raises(InvalidValueError):
         Stack.build(weight_gain=value)
 
 
-def test_unknown_names_come_with_the_nearest_known_one():
+def test_unknown_names_suggest_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'selu'") as caught:
         snstat.propagate("sellu", 2)
     assert caught.value.suggestions == ["selu"]
@@ -108,8 +108,8 @@ def test_the_public_names_exist_and_no_others():
         _ = snstat.median
 
 
-def test_the_mapping_of_activations_is_no_module():
-    """No submodule may be called like a public name: importing it would take the name's place."""
+def test_no_submodule_has_a_public_name():
+    """Importing a submodule with the name of a public object would replace that object."""
     program = (
         "import snstat, types; snstat.ensemble_map('selu', 0, 1);"
         "snstat.propagate(depth=1, width=2);"

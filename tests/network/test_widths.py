@@ -1,4 +1,4 @@
-"""Stacks of layers that differ in width: the text that says so, and what the layers are."""
+"""Stacks of layers that differ in width: their text form and their layers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ units_lists = st.lists(st.integers(1, 9), min_size=2, max_size=12)
 
 
 def plain_layers(widths, activation, last, init, gain, bias):
-    """Every layer on its own, as a uniform stack of one layer has it."""
+    """Return every layer as the single layer of a uniform stack."""
     found = []
     for number, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
         final = number == len(widths) - 1 and last is not None
@@ -39,7 +39,7 @@ def plain_layers(widths, activation, last, init, gain, bias):
 
 
 @given(units_lists)
-def test_text_and_list_are_read_as_the_units_of_each_layer(units):
+def test_text_and_list_give_the_units_of_each_layer(units):
     text = ",".join(map(str, units))
     inputs, runs = parse_widths(units)
     assert parse_widths(text) == parse_widths(np.array(units)) == (inputs, runs)
@@ -48,7 +48,7 @@ def test_text_and_list_are_read_as_the_units_of_each_layer(units):
     assert parse_widths(write_widths(inputs, runs)) == (inputs, runs)
 
 
-def test_repetition_stands_for_the_list():
+def test_repetition_equals_the_full_list():
     assert parse_widths(" 784, 512 * 3 ,10") == (784, ((512, 3), (10, 1)))
     assert parse_widths("100*20") == (100, ((100, 19),))
     assert parse_widths("1e3,2**9*2, 1_0") == (1000, ((512, 2), (10, 1)))
@@ -64,7 +64,7 @@ def test_repetition_stands_for_the_list():
     st.sampled_from([None, 1.5]),
     st.sampled_from([None, 0.0, 0.25]),
 )
-def test_each_layer_is_the_one_that_stands_alone(units, init, last, gain, bias):
+def test_each_layer_equals_a_stack_of_one_layer(units, init, last, gain, bias):
     stack = Stack.build("relu", widths=units, init=init, last=last, weight_gain=gain, bias_std=bias)
     expected = plain_layers(units, "relu", last, init, gain, bias)
     assert list(stack.layers()) == expected
@@ -82,7 +82,7 @@ def test_each_layer_is_the_one_that_stands_alone(units, init, last, gain, bias):
             assert [p.first for p in parts] == [
                 first + sum(q.count for q in parts[:i]) for i in range(len(parts))
             ]
-    # The beginning of a stack ends with the layer that is last.
+    # A shortened stack ends with the activation of the last layer.
     for depth in range(1, stack.depth):
         short = stack.of_depth(depth)
         assert list(short.layers()) == plain_layers(
@@ -91,8 +91,8 @@ def test_each_layer_is_the_one_that_stands_alone(units, init, last, gain, bias):
 
 
 @given(units_lists, units_lists, st.sampled_from([None, "linear", "relu"]), st.booleans())
-def test_stacks_are_equal_if_and_only_if_their_layers_are(first, second, last, same):
-    """One network has one description, whichever options it was given by."""
+def test_stacks_are_equal_if_and_only_if_their_layers_are_equal(first, second, last, same):
+    """A network has one description, whichever options were used."""
     if same:
         second = first
     a = Stack.build("relu", widths=first, last=last)
@@ -104,15 +104,15 @@ def test_stacks_are_equal_if_and_only_if_their_layers_are(first, second, last, s
         assert a.widths is None
 
 
-def test_a_last_layer_like_the_others_is_no_description_of_its_own():
+def test_a_last_layer_like_the_others_does_not_change_the_description():
     assert Stack.build("relu", 3, 8, last="relu") == Stack.build("relu", 3, 8)
     assert Stack.build("identity", 3, 8, last="linear") == Stack.build("identity", 3, 8)
     alone = Stack.build("relu", 1, 8, last="linear")
     assert alone == Stack.build("identity", 1, 8, init="he_normal")
 
 
-def test_depth_costs_nothing():
-    """A loop over a thousand million layers would take minutes, a list of them the memory."""
+def test_depth_costs_neither_time_nor_memory():
+    """A loop over a thousand million layers would take minutes, a list of them all memory."""
     stack = Stack.build(widths=f"784,512*{MAX_DEPTH - 2},20,10", last="linear")
     layers = [stack.layer(n) for n in (1, 2, 10**8, MAX_DEPTH - 1, MAX_DEPTH)]
     assert [layer.fan_out for layer in layers] == [512, 512, 512, 20, 10]
@@ -120,7 +120,7 @@ def test_depth_costs_nothing():
     assert stack.of_depth(10**8).depth == 10**8
 
 
-def test_a_stack_goes_on_as_its_last_hidden_layer():
+def test_a_stack_continues_with_its_last_hidden_layer():
     funnel = Stack.build("tanh", widths="30,20,10", init="torch_default", last="linear")
     square = DenseLayer("tanh", 20, 20, "uniform", 1 / 3, "uniform", math.sqrt(1 / 3 / 20))
     assert funnel.square == square == funnel.layer(3)
@@ -140,7 +140,7 @@ def test_a_stack_goes_on_as_its_last_hidden_layer():
     ],
     ids=lambda value: str(value)[:12],
 )  # fmt: skip
-def test_what_is_no_list_of_widths_is_refused_in_one_line(widths):
+def test_invalid_widths_are_refused_in_one_line(widths):
     with pytest.raises(InvalidValueError) as caught:
         Stack.build(widths=widths)
     assert caught.value.name == "widths"
@@ -149,20 +149,20 @@ def test_what_is_no_list_of_widths_is_refused_in_one_line(widths):
 
 
 @pytest.mark.parametrize("given", [{"depth": 3}, {"width": 20}, {"input_width": 20}])
-def test_widths_stand_instead_of_depth_and_width(given):
+def test_widths_exclude_depth_and_width(given):
     with pytest.raises(InvalidValueError, match="widths") as caught:
         Stack.build(widths="5,4", **given)
     assert caught.value.name in given
 
 
-def test_the_last_layer_has_an_activation_that_exists():
+def test_the_last_layer_needs_a_known_activation():
     assert Stack.build("selu", 2, 8, last="linear").layer(2).activation == "identity"
     with pytest.raises(UnknownNameError):
         Stack.build("selu", 2, 8, last="linearr")
 
 
 @given(units_lists.map(lambda units: parse_widths(units)[1]), st.data())
-def test_the_first_layers_keep_their_widths(runs, data):
+def test_a_shortened_stack_keeps_its_first_widths(runs, data):
     every = [units for units, times in runs for _ in range(times)]
     depth = data.draw(st.integers(1, len(every)))
     found = shortened(runs, depth)

@@ -11,7 +11,7 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def lower_bounds(requirements: list[str]) -> list[str]:
-    """Return each "name>=version" as "name==version"; ValueError where there is no such bound."""
+    """Return each "name>=version" as "name==version"; ValueError without such a bound."""
     pinned = []
     for requirement in requirements:
         match = re.fullmatch(r"([A-Za-z0-9._-]+)>=([0-9.]+)", requirement)

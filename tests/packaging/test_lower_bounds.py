@@ -1,4 +1,4 @@
-"""The lower bounds that `make test-minimum` builds its environment from."""
+"""The lower bounds from which `make test-minimum` builds its environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_each_bound_becomes_a_pin() -> None:
 
 
 @pytest.mark.parametrize("requirement", ["numpy", "numpy>1", "numpy>=1,<3", "numpy==1.26"])
-def test_what_has_no_plain_bound_is_refused(requirement: str) -> None:
+def test_requirements_without_a_plain_bound_are_refused(requirement: str) -> None:
     with pytest.raises(ValueError, match="no plain lower bound"):
         lower_bounds([requirement])
 

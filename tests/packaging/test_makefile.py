@@ -1,4 +1,4 @@
-"""The Makefile's promises that need no installing."""
+"""The targets of the Makefile that need no installation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAKEFILE = (CHECKOUT / "Makefile").read_text("utf-8")
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    # An outer make must not pass its own flags on.
+    # An outer make must not pass on its own flags.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     return subprocess.run(
         ["make", *arguments],
@@ -35,7 +35,7 @@ def test_help_lists_every_target() -> None:
 
 
 @pytest.mark.parametrize("program", ["no-such-python", "old-python"])
-def test_a_python_that_will_not_do_gets_one_clear_line(program: str, tmp_path: Path) -> None:
+def test_an_unsuitable_python_gives_one_line(program: str, tmp_path: Path) -> None:
     old = tmp_path / "old-python"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.10.13\nexit 1\n', "utf-8")
     old.chmod(0o755)
@@ -49,7 +49,7 @@ def test_a_python_that_will_not_do_gets_one_clear_line(program: str, tmp_path: P
     assert not (tmp_path / "environment").exists()
 
 
-def test_everything_but_large_downloads_and_long_runs_is_in_make_test() -> None:
+def test_make_test_includes_all_but_large_downloads_and_long_runs() -> None:
     checks = set(re.findall(r"^(lint|types|test-[a-z]+):", MAKEFILE, re.MULTILINE))
     (first,) = re.findall(r"^test: ([^#]*)", MAKEFILE, re.MULTILINE)
     (suites,) = re.findall(r"^SUITES := (.*)$", MAKEFILE, re.MULTILINE)

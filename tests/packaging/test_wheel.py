@@ -1,4 +1,4 @@
-"""snstat as a user gets it: built, installed into a clean environment, run outside the checkout."""
+"""snstat is built, installed into a clean environment, and run outside the checkout."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHIPPED = (
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command that knows nothing of this checkout; return its standard output."""
+    """Run a command that cannot see this checkout; return its standard output."""
     environment = {
         key: value
         for key, value in os.environ.items()
@@ -53,7 +53,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with the sdist, and the wheel that was built from that sdist."""
+    """Return a folder with the sdist and the wheel built from it."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--outdir", folder, cwd=CHECKOUT)
     return folder
@@ -67,16 +67,16 @@ def wheel(distributions: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of programs of a clean environment that holds the wheel."""
+    """Return the folder of programs of a clean environment with the wheel installed."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True, symlinks=os.name != "nt")
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    # Byte code is made when first imported: compiling all of scipy takes longer than this test.
+    # Modules are compiled on first import: compiling all of scipy takes longer than this test.
     run(programs / "python", "-m", "pip", "install", "--quiet", "--no-compile", wheel, cwd=folder)
     return programs
 
 
-def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
+def test_wheel_contains_only_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     sources = {
@@ -106,7 +106,7 @@ def test_metadata(wheel: Path) -> None:
     assert set(metadata.get_all("Requires-Dist", [])) == {*PROJECT["dependencies"], *extras}
 
 
-def test_sdist_holds_what_the_tests_need(distributions: Path) -> None:
+def test_sdist_contains_what_the_tests_need(distributions: Path) -> None:
     (path,) = distributions.glob("*.tar.gz")
     root = f"snstat-{__version__}"
     with tarfile.open(path) as archive:
@@ -116,7 +116,7 @@ def test_sdist_holds_what_the_tests_need(distributions: Path) -> None:
     assert not [name for name in names if name.startswith((".venv", ".git/"))]
 
 
-def test_the_three_commands_run_elsewhere(installed: Path, tmp_path: Path) -> None:
+def test_the_three_commands_run_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     snstat = installed / "snstat"
     origin = run(installed / "python", "-c", "import snstat; print(snstat.__file__)", cwd=tmp_path)
     assert Path(origin.strip()).is_relative_to(installed.parent)
@@ -129,7 +129,7 @@ def test_the_three_commands_run_elsewhere(installed: Path, tmp_path: Path) -> No
     document = json.loads((tmp_path / "run.json").read_text("utf-8"))
     assert len(document["runs"][0]["layers"]) == 5
     fixed = json.loads(run(snstat, "fixedpoint", "--format", "json", cwd=tmp_path))
-    # SELU's defining fixed point, to 12 digits: (mean, variance) = (0, 1).
+    # SELU's fixed point by definition, to 12 digits: (mean, variance) = (0, 1).
     assert fixed["runs"][0]["fixed_points"][0]["variance"] == pytest.approx(1, abs=1e-12)
 
     for kind, content in (("propagation-2", document), ("fixedpoint-1", fixed)):

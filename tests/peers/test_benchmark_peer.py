@@ -1,4 +1,4 @@
-"""The PyTorch peer of the benchmarks measures what snstat measures, on the weights it is given."""
+"""The PyTorch peer of the benchmarks measures the statistics of snstat on given weights."""
 
 from __future__ import annotations
 

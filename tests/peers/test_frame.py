@@ -1,4 +1,4 @@
-"""A run as a pandas DataFrame: every number of the record, in long form."""
+"""A run as a pandas DataFrame contains every number of the record, in long form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pd = pytest.importorskip("pandas")
 pytestmark = pytest.mark.peers
 
 
-def test_a_frame_holds_every_number_of_the_record():
+def test_a_frame_contains_every_number_of_the_record():
     run = snstat.propagate("relu", depth=3, width=16, batch=4, trials=2, backward=True)
     frame = run.to_frame()
     assert list(frame.columns[:4]) == ["layer", "statistic", "finite", "estimate"]
@@ -26,7 +26,7 @@ def test_a_frame_holds_every_number_of_the_record():
     assert wide.loc[3, "variance"] == run.variance.estimate[3]
 
 
-def test_a_frame_has_a_row_for_each_trial_that_was_kept():
+def test_a_frame_has_a_row_for_each_kept_trial():
     options = {"width": 8, "batch": 4, "trials": 3, "backward": True}
     run = snstat.propagate("relu", depth=2, keep_trials=True, **options)
     frame = run.to_frame()

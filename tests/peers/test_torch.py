@@ -1,7 +1,7 @@
-"""The same weights and inputs in snstat and in PyTorch give the same statistics and gradients.
+"""snstat and PyTorch give the same statistics and gradients on the same weights and inputs.
 
-`sampling.draw_*` hand out the very network that a run simulates; PyTorch runs it in the same
-precision, and the two differ by rounding only.
+`sampling.draw_*` return the network that a run simulates. PyTorch runs it in the same precision, so
+that both differ by rounding only.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ TORCH = {
     "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
     "softsign": functional.softsign,
     "relu6": functional.relu6,
-    # hardsigmoid itself has the derivative 1/6 of single precision in double precision too.
+    # In double precision too, hardsigmoid's derivative is 1/6 rounded to single precision.
     "hard_sigmoid": lambda x: (
         functional.relu6(x + 3) / 6 if x.dtype == torch.float64 else functional.hardsigmoid(x)
     ),
@@ -58,14 +58,15 @@ TORCH = {
     "softplus:0.5": lambda x: functional.softplus(x, beta=0.5, threshold=100),
     "hard_tanh:2": lambda x: functional.hardtanh(x, -2.0, 2.0),
 }
-# A square doubles the logarithm of what differs from its fixed point: activations of 1e135 with the
-# default gain. This one begins below that point, and after a few layers the biases are the signal.
+# relu_squared doubles the logarithm of the distance from its fixed point in each layer, so that the
+# default gain gives activations of 1e135. This gain starts below the fixed point, and after a few
+# layers the biases dominate.
 GAINS = {"relu_squared": 0.7}
 DEPTH, WIDTH, INPUT_WIDTH, BATCH, SEED = 8, 96, 60, 7, 3
 
 
 def network(activation, init):
-    """Return the stack that both sides run."""
+    """Return the stack that both libraries run."""
     return Stack.build(
         activation,
         DEPTH,
@@ -78,7 +79,7 @@ def network(activation, init):
 
 
 def torch_statistics(stack, inputs, dtype):
-    """Per-layer statistics of trial 0, computed by PyTorch and the definitions."""
+    """Return statistics per layer of trial 0, computed by PyTorch and the definitions."""
     x = torch.from_numpy(inputs.sample(0, SEED, dtype).T.copy())
     results = [oracle.statistics(x.numpy(), math.nan)]
     for index in range(1, stack.depth + 1):
@@ -87,7 +88,7 @@ def torch_statistics(stack, inputs, dtype):
         z = functional.linear(x, weights, biases).requires_grad_()
         x = TORCH[stack.activation_of(index)](z)
         (slope,) = torch.autograd.grad(x.sum(), z)
-        # Where PyTorch's own derivative underflows or rounds to 0 there is no dead unit yet.
+        # A unit is not dead where PyTorch's derivative merely underflows or rounds to 0.
         dead = (slope == 0).all(dim=0).double().mean().item()
         x = x.detach()
         results.append(oracle.statistics(x.numpy(), dead))
@@ -95,7 +96,8 @@ def torch_statistics(stack, inputs, dtype):
 
 
 def torch_log_gradient(stack, inputs, dtype):
-    """Log squared gradients of the outputs of layers 0..depth over the last's, by autograd."""
+    """Return log squared gradients of the outputs of layers 0..depth relative to the last, by
+    autograd."""
     x = torch.from_numpy(inputs.sample(0, SEED, dtype).T.copy()).requires_grad_()
     nodes = [x]
     for index in range(1, stack.depth + 1):
@@ -105,7 +107,7 @@ def torch_log_gradient(stack, inputs, dtype):
         nodes.append(x)
     read_out = np.empty((stack.width_of(stack.depth), BATCH), dtype)
     draw_rows(read_out, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(SEED))
-    # Samples do not meet, so the gradient of the sum is that of each.
+    # Samples do not interact, so that the gradient of the sum is that of each sample.
     loss = (x * torch.from_numpy(read_out.T)).sum()
     squares = [
         g.double().square().sum(dim=1).mean().item() for g in torch.autograd.grad(loss, nodes)
@@ -127,9 +129,9 @@ def test_gradients_equal_autograd(activation, init, dtype):
     measured = simulate(
         stack, inputs, trials=1, seed=SEED, dtype=dtype, sampler="dense", backward=True
     )
-    # A product of WIDTH terms (or as many reflectors) rounds by √WIDTH·eps of its size, and DEPTH
-    # of them there, which move slopes (φ'' is of order 1), and back by √(2·DEPTH) as much. ln of
-    # a square doubles that, and the other side rounds too.
+    # A product of WIDTH terms (or as many reflectors) rounds by √WIDTH·eps of its size. DEPTH of
+    # them in the forward pass shift slopes (φ'' is of order 1), and the backward pass adds
+    # √(2·DEPTH) times as much. ln of a square doubles that, and PyTorch rounds too.
     tolerance = 4 * math.sqrt(2 * DEPTH * WIDTH) * np.finfo(dtype).eps
     expected = torch_log_gradient(stack, inputs, dtype)
     np.testing.assert_allclose(
@@ -149,7 +151,7 @@ def test_funnels_with_a_linear_read_out_equal_torch(activation, init, dtype):
     measured = simulate(
         stack, inputs, trials=1, seed=SEED, dtype=dtype, sampler="dense", backward=True
     )
-    # As above, with six layers of at most 120 terms.
+    # As for uniform stacks, with six layers of at most 120 terms.
     tolerance = 4 * math.sqrt(2 * 6 * 120) * np.finfo(dtype).eps
     expected = torch_log_gradient(stack, inputs, dtype)
     np.testing.assert_allclose(
@@ -166,7 +168,7 @@ def test_funnels_with_a_linear_read_out_equal_torch(activation, init, dtype):
 
 
 def backward_of_randn_like(width, depth, batch):
-    """Log squared gradients of one network made by PyTorch alone, as its users measure them."""
+    """Return log squared gradients of a network built and measured in PyTorch alone."""
     x = torch.randn(batch, width, requires_grad=True)
     nodes = [x]
     for _ in range(depth):
@@ -181,8 +183,8 @@ def backward_of_randn_like(width, depth, batch):
 
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
-def test_gradients_are_those_of_a_backward_pass_from_random_numbers(sampler):
-    """Both samplers, at a width where nothing averages out, against y.backward(randn_like(y))."""
+def test_gradients_match_a_backward_pass_from_random_output_gradients(sampler):
+    """Both samplers match y.backward(randn_like(y)) at a width where networks vary."""
     width, depth, batch, trials = 64, 16, 16, 600
     torch.manual_seed(0)
     theirs = np.array([backward_of_randn_like(width, depth, batch) for _ in range(trials)])
@@ -193,8 +195,8 @@ def test_gradients_are_those_of_a_backward_pass_from_random_numbers(sampler):
     ).log_gradient
     difference = (ours.mean(axis=0) - theirs.mean(axis=0))[:-1]
     error = np.hypot(ours.std(axis=0), theirs.std(axis=0))[:-1] / math.sqrt(trials)
-    # 32 correlated comparisons in all: one in 5,000 seeds would fail. One read-out for all samples
-    # is 8% less at layer 0, five standard errors.
+    # With 32 correlated comparisons one seed in 5,000 would fail. A read-out shared by all samples
+    # would give 8% less at layer 0, five standard errors.
     assert (np.abs(difference) < 4.5 * error).all()
 
 
@@ -205,20 +207,20 @@ def test_statistics_equal_pytorch(activation, init, dtype):
     inputs = DrawnInputs("normal", INPUT_WIDTH, BATCH, 0.1, 1.2)
     measured = simulate(stack, inputs, trials=1, seed=SEED, dtype=dtype, sampler="dense")
     expected = torch_statistics(stack, inputs, dtype)
-    # A product of `WIDTH` terms rounds by up to WIDTH·eps of its size, and errors pass through
-    # DEPTH layers whose slopes average about 1; averages over thousands of values gain back far
-    # more than the factor 4 allows for statistics of second order.
+    # A product of `WIDTH` terms rounds by at most WIDTH·eps of its size. Errors pass through DEPTH
+    # layers whose slopes average about 1. Averaging over thousands of values reduces them by far
+    # more than the factor 4 that statistics of second order need.
     tolerance = 4 * WIDTH * np.finfo(dtype).eps
     if init == "orthogonal":
-        # WIDTH reflectors stand in for one product on the other side.
+        # In one library WIDTH reflectors replace a product.
         tolerance *= 4
     for layer in range(DEPTH + 1):
         rms = math.sqrt(expected[layer]["second_moment"])
         deviation = math.sqrt(expected[layer]["variance"])
         for column, name in enumerate(STATISTICS):
             got, want = measured.estimate[layer, column], expected[layer][name]
-            # Values carry errors δ = tolerance·rms. A mean moves by δ, a variance v by 2 √v δ, a
-            # ratio to the deviation by δ/deviation of itself.
+            # Values have errors δ = tolerance·rms. A mean changes by δ, a variance v by 2 √v δ, and
+            # a ratio to the deviation by δ/deviation of itself.
             scale = {
                 "mean": rms,
                 "second_moment": rms * rms,
@@ -241,8 +243,9 @@ def test_derivatives_equal_autograd():
         activation = resolve(name)
         z = x.clone().requires_grad_()
         (slope,) = torch.autograd.grad(function(z).sum(), z)
-        # 1 − tanh² and its like lose absolute, not relative, precision in the tails. That of
-        # gelu_tanh is multiplied by ½x·√(2/π)(1 + 0.134x²), which is 22 where tanh reaches −1.
+        # Expressions like 1 − tanh² keep absolute but not relative accuracy in the tails. In
+        # gelu_tanh the error is multiplied by ½x·√(2/π)(1 + 0.134x²), which is 22 where tanh
+        # reaches −1.
         atol = 25 * np.finfo(float).eps if name == "gelu_tanh" else 2e-15
         np.testing.assert_allclose(
             activation.derivative(x.numpy()), slope.numpy(), rtol=1e-12, atol=atol, err_msg=name
@@ -251,8 +254,8 @@ def test_derivatives_equal_autograd():
 
 @pytest.mark.parametrize(("fan_in", "fan_out"), [(17, 64), (64, 17), (40, 40)])
 @pytest.mark.parametrize("gain", [1.0, 1.5])
-def test_orthogonal_is_what_torch_draws(fan_in, fan_out, gain):
-    """Gram matrix, variance and fourth moment of the weights, and what a layer makes of inputs."""
+def test_orthogonal_weights_match_torch(fan_in, fan_out, gain):
+    """Compare Gram matrix, variance and fourth moment of the weights, and the output of a layer."""
     torch.manual_seed(0)
     theirs = torch.empty(fan_out, fan_in, dtype=torch.float64)
     torch.nn.init.orthogonal_(theirs, gain=gain)
@@ -267,15 +270,16 @@ def test_orthogonal_is_what_torch_draws(fan_in, fan_out, gain):
         seconds.append(np.mean((weights @ x) ** 2) / np.mean(x**2))
         fourths.append(np.mean(weights**4) / np.mean(weights**2) ** 2)
     np.testing.assert_allclose(grams[0], grams[1], atol=1e-12)
-    # Isometries onto more units; onto fewer, a share that fluctuates by √(2/(3,400 values)).
+    # A layer with more units is an isometry; with fewer, the share fluctuates by √(2/(3,400
+    # values)).
     expected = gain**2 * fan_in / max(fan_in, fan_out)
     np.testing.assert_allclose(seconds, expected, rtol=1e-12 if fan_out >= fan_in else 0.1)
-    # 3 (1 + O(1/n)), with standard error √(96/1088) = 0.3 or less.
+    # 3 (1 + O(1/n)), with a standard error of at most √(96/1088) = 0.3.
     assert abs(fourths[0] - fourths[1]) < 5 * 0.3 * math.sqrt(2)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_truncated_weights_are_what_torch_draws_between_two_deviations(dtype):
+def test_truncated_weights_match_torch(dtype):
     torch.manual_seed(0)
     theirs = torch.empty(300, 200, dtype=getattr(torch, dtype))
     torch.nn.init.trunc_normal_(theirs, std=0.02, a=-0.04, b=0.04)
@@ -284,13 +288,13 @@ def test_truncated_weights_are_what_torch_draws_between_two_deviations(dtype):
     )
     ours = draw_weights(stack, 1, dtype=dtype)
     assert stats.ks_2samp(ours.ravel(), theirs.numpy().ravel()).pvalue > 1e-5
-    # Mean squares of 60,000 values of excess kurtosis −0.63 each.
+    # Mean squares of 60,000 values with excess kurtosis −0.63 each.
     ratio = np.mean(ours.astype(float) ** 2) / theirs.double().square().mean().item()
     assert abs(ratio - 1) < 5 * math.sqrt(2 * 1.37 / 60_000)
 
 
-def test_torch_default_is_what_torch_linear_draws():
-    """Edges and variance of weights and biases of torch.nn.Linear are those of `torch_default`."""
+def test_torch_default_matches_torch_linear():
+    """Weights and biases have the range and variance of those of torch.nn.Linear."""
     torch.manual_seed(0)
     linear = torch.nn.Linear(50, 4000)
     stack = Stack.build(depth=1, width=4000, init="torch_default", input_width=50)
@@ -300,7 +304,8 @@ def test_torch_default_is_what_torch_linear_draws():
         bound = 1 / math.sqrt(50)
         for sample in (theirs, values):
             assert np.abs(sample).max() <= bound
-            # Uniform: the mean square is bound²/3, with relative standard error √(4/5)/√n.
+            # For uniform values the mean square is bound²/3, with relative standard error
+            # √(4/5)/√n.
             z = ((sample.astype(float) ** 2).mean() * 3 / bound**2 - 1) * math.sqrt(
                 sample.size / 0.8
             )
@@ -321,13 +326,13 @@ def test_torch_default_is_what_torch_linear_draws():
         "bool",
     ],
 )
-def test_tensors_of_any_real_type_are_data(dtype):
+def test_tensors_of_any_real_type_are_accepted(dtype):
     values = torch.randn(6, 4).to(getattr(torch, dtype))
     run = snstat.propagate("selu", 1, width=4, trials=2, inputs=values, dtype="float64")
     assert run.mean.estimate[0] == pytest.approx(float(values.double().mean()), rel=1e-12)
 
 
-def test_tensors_of_other_kinds_are_data_or_say_why():
+def test_unusual_tensors_are_accepted_or_refused():
     leaf = torch.randn(6, 4, requires_grad=True)
     for values in (leaf, leaf * 2, leaf.t().contiguous().t(), leaf.to_sparse(), list(leaf)):
         run = snstat.propagate("selu", 1, width=4, trials=2, inputs=values)

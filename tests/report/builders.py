@@ -1,4 +1,4 @@
-"""Records shaped like real ones, made without simulating anything."""
+"""Records with realistic values, made without simulation."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ def make_run(
 ) -> Run:
     """Return a run whose second moment changes by `growth` per layer.
 
+    `drift` is the share of the squared mean, `cosine` that of the last layer (0 throughout if
+    None), `nonfinite_from` the first layer that overflowed, `completed` the last layer of an
+    interrupted run. Estimates scatter around theory by their standard error.
+
     `drift` is the squared mean's share, `cosine` that of the last layer (0 throughout if None),
     `nonfinite_from` the first layer that overflowed, `completed` the last layer of a run that
     was interrupted. Estimates scatter about theory by their standard error.
@@ -88,7 +92,7 @@ def make_run(
 
 
 def make_finding(**changes: Any) -> Finding:
-    """Return what rule SN202 says of a deep stack of SELU, with `changes` to its fields."""
+    """Return a finding of rule SN202 for a deep stack of SELU, with `changes` to its fields."""
     remedy = "use at most 199 layers, or --weight-gain 0.966 (now 1)"
     finding = Finding(
         code="SN202",
@@ -117,7 +121,7 @@ def make_check(*findings: Finding, **changes: Any) -> Check:
 
 
 def make_checks() -> list[Check]:
-    """Return checks of every kind: failed twice over, passed with a note, and plainly passed."""
+    """Return a check with two findings, one passed with a note, and one passed without."""
     collapse = make_finding(
         code="SN301",
         name="inputs-collapse",
@@ -189,7 +193,7 @@ def make_theorem(**changes: Any) -> TheoremResult:
 
 
 def make_field(**changes: Any) -> MapField:
-    """Return a map that contracts to (0, 1), on a grid about it, with `changes` to its fields."""
+    """Return a map that contracts to (0, 1), on a grid around it, with `changes` to its fields."""
     means, variances = np.linspace(-0.6, 0.6, 49), np.linspace(0.2, 2.2, 51)
     mean, variance = np.meshgrid(means, variances)
     new_mean, new_variance = 0.09 * (variance - 1) + 0.02 * mean, 1 + 0.78 * (variance - 1)

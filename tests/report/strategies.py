@@ -1,4 +1,4 @@
-"""Checks whose words could be anything."""
+"""Strategies for checks with arbitrary text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from snstat.results import Check, Source
 from tests.report.builders import make_check, make_finding
 
-# What some format takes for its own, what none can print, and a byte of a path that is no UTF-8.
+# Special characters of every format, unprintable ones, and a byte of a path that is not UTF-8.
 FRAGMENTS = (
     *"|\\:;,.%#!@$\"' \r\n\t\0\x1b\x85\xa0\u2028\udcff\ufffeé漢\u0301",
     *("*a*", "__a__", "`a`", "~~a~~", "[a](b)", "![a](b)", "<b>", "<!-- a -->", "&amp;", "&#65;"),
     *("::", "::error::a", "%0A", "%25", "%3A", "##[add-mask]a", "]]>", "a=b", "# a #", "- a"),
 )
-# All of them in a few words, so that no format misses one by chance.
+# All fragments in a few texts, so that every format is tested with each.
 HOSTILE = tuple(" a ".join(FRAGMENTS[start::4]) for start in range(4))
 some_text = st.lists(
     st.sampled_from(FRAGMENTS) | st.text(min_size=1, max_size=8), min_size=1, max_size=6
@@ -39,7 +39,7 @@ def checks(draw: st.DrawFn) -> Check:
 
 
 def hostile_checks() -> list[Check]:
-    """Return checks that hold all fragments in every place, for explicit examples."""
+    """Return checks with all fragments in every field, for explicit examples."""
     return [
         make_check(
             make_finding(message=f"{text}; {text}", remedy=text),

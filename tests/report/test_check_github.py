@@ -1,4 +1,4 @@
-"""The commands for GitHub are read back as its runner reads them."""
+"""The output for GitHub is parsed as its runner parses it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ PROPERTY = DATA | {"%3A": ":", "%2C": ","}
 
 
 def unescaped(text: str, escapes: dict[str, str]) -> str:
-    # In the runner's order: the percent sign comes last.
+    # The runner unescapes the percent sign last.
     for escape, letter in escapes.items():
         text = text.replace(escape, letter)
     return text.replace("%25", "%")
 
 
 def parsed(line: str) -> tuple[str, dict[str, str], str] | None:
-    """Return command, properties and data of a line of the log, None where it is no command."""
+    """Return command, properties and data of a line of the log, or None for other lines."""
     text = line.lstrip()
     end = text.find("::", 2)
     if not text.startswith("::") or end < 0:
-        assert "##[" not in text  # the older form of commands, read anywhere in a line
+        assert "##[" not in text  # the older form of commands, recognised anywhere in a line
         return None
     command, _, rest = text[2:end].partition(" ")
     pairs = (pair.split("=", 1) for pair in rest.strip().split(",") if pair)
@@ -59,7 +59,7 @@ def test_findings_annotate_the_line_that_declares_the_check() -> None:
     )
 
 
-def test_the_summary_is_no_command_whatever_the_names() -> None:
+def test_the_summary_is_never_a_command() -> None:
     (line,) = lines_of(checks_to_github([make_check(name="x\n::error::##[error]y")]))
     assert parsed(line) is None
     assert line == "snstat: 1 of 1 check passed: x\\n::error::## [error]y (self-normalizing)"
@@ -67,7 +67,7 @@ def test_the_summary_is_no_command_whatever_the_names() -> None:
 
 @given(st.lists(checks(), max_size=3))
 @example(hostile_checks())
-def test_any_words_stay_one_line_and_read_back(drawn: list[Check]) -> None:
+def test_any_text_stays_on_one_line_and_is_read_back(drawn: list[Check]) -> None:
     *lines, summary = lines_of(checks_to_github(drawn))
     expected = []
     for check in drawn:

@@ -1,4 +1,4 @@
-"""The JUnit report reads back to the same words, and says what CI systems look at."""
+"""The JUnit report contains all text and the attributes that CI systems use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.report.strategies import checks, hostile_checks
 
 
 def cases(report: str) -> list[ET.Element]:
-    """Return the test cases of a report, whose counts are checked."""
+    """Return the test cases of a report after checking its counts."""
     root = ET.fromstring(report)  # noqa: S314  # our own report
     (suite,) = root
     assert (root.tag, suite.tag, suite.get("name")) == ("testsuites", "testsuite", "snstat")
@@ -30,7 +30,8 @@ def cases(report: str) -> list[ET.Element]:
 
 
 def legal(text: str) -> str:
-    """Return `text` in the characters of XML 1.0 (production 2), others spelled as in Python."""
+    """Return `text` in the characters of XML 1.0 (production 2); others are escaped as in
+    Python."""
 
     def holds(code: int) -> bool:
         return (
@@ -68,7 +69,7 @@ def test_a_check_is_one_case_whether_it_passes_or_fails() -> None:
     assert "compared with base.json" in (output.text or "")
 
 
-def test_attributes_are_those_that_readers_know() -> None:
+def test_attributes_are_known_to_readers() -> None:
     allowed = {
         "testsuites": {"name", "time", "tests", "failures", "errors"},
         "testsuite": {"name", "time", "tests", "failures", "errors", "skipped"},
@@ -90,20 +91,20 @@ def test_attributes_are_those_that_readers_know() -> None:
         assert (case.get("file"), case.get("line")) == place
 
 
-def test_repeated_names_are_told_apart() -> None:
+def test_repeated_names_are_numbered() -> None:
     names = ["a", "a (2)", "a", "a", "b"]
     report = checks_to_junit([make_check(name=name) for name in names])
     seen = [case.get("name") for case in cases(report)]
     assert seen == ["a", "a (2)", "a (3)", "a (4)", "b"]
 
 
-def test_no_checks_are_an_empty_suite() -> None:
+def test_no_checks_give_an_empty_suite() -> None:
     assert cases(checks_to_junit([])) == []
 
 
 @given(st.lists(checks(), min_size=1, max_size=3, unique_by=lambda check: check.name))
 @example(hostile_checks())
-def test_any_words_read_back(drawn: list[Check]) -> None:
+def test_any_text_is_read_back(drawn: list[Check]) -> None:
     report = checks_to_junit(drawn)
     assert report.startswith('<?xml version="1.0" encoding="UTF-8"?>\n')
     assert report.isascii()

@@ -1,4 +1,4 @@
-"""Checks as markdown: what a reader of markdown makes of it is what was meant."""
+"""Checks as markdown: a markdown parser recovers the content."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.report.strategies import checks, hostile_checks
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-# rich depends on this parser; GitHub's tables and strikethrough are switched on.
+# rich depends on this parser; GitHub's tables and strikethrough are enabled.
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
 def shown(text: str) -> str:
-    """Return `text` as a page can show it: on one line, control characters spelled out."""
+    """Return `text` as a page shows it: on one line, with control characters escaped."""
     return " ".join(Glyphs().text(text).split())
 
 
 def plain(token: Token) -> str:
-    """Return the text of an inline token, which holds nothing but text and bold codes."""
+    """Return the text of an inline token, which contains only text and bold codes."""
     children = token.children or []
     assert {child.type for child in children} <= {"text", "strong_open", "strong_close"}
     return "".join(child.content for child in children)
@@ -82,7 +82,7 @@ def test_one_check_is_not_counted() -> None:
 
 @given(st.lists(checks(), min_size=1, max_size=3))
 @example(hostile_checks())
-def test_any_words_are_text_and_keep_their_cell(drawn: list[Check]) -> None:
+def test_any_text_is_shown_literally_in_its_cell(drawn: list[Check]) -> None:
     headings, rows, items = read(checks_to_markdown(drawn))
     assert {len(row) for row in rows} == {4}
     assert [row[0] for row in rows[1:]] == [shown(check.name) for check in drawn]

@@ -1,4 +1,4 @@
-"""Checks at a terminal: the verdict on top, and not a word lost at any width."""
+"""Checks in a terminal: the verdict comes first, and no word is lost at any width."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.report.strategies import checks, hostile_checks
 
 
 def show(checks: Sequence[Check], width: int = 80, encoding: str = "utf-8") -> str:
-    """Return what is printed on a plain console of `width` columns."""
+    """Return the output on a plain console of `width` columns."""
     buffer = io.BytesIO()
     with io.TextIOWrapper(buffer, encoding=encoding, write_through=True) as stream:
         print_checks(checks, Console(file=stream, width=width))
@@ -32,7 +32,7 @@ def squeezed(text: str) -> str:
 
 
 def words_of(check: Check) -> list[str]:
-    """Return all that a reader must find."""
+    """Return all text that the report must contain."""
     words = [f"{check.name}: {check.verdict}", *circumstances(check), *check.notes]
     for finding in check.findings:
         where = "" if finding.layer is None else f", layer {finding.layer}"
@@ -41,7 +41,7 @@ def words_of(check: Check) -> list[str]:
     return words
 
 
-def test_the_report_reads_from_the_verdict_down() -> None:
+def test_the_report_starts_with_the_verdict() -> None:
     assert show(make_checks()[:1]).splitlines() == [
         "FAILED default: gradient-exploding",
         "  SELU · 512 layers of 1024 · lecun_normal (gain 1)",
@@ -81,7 +81,7 @@ def test_nothing_is_cut_or_too_wide(width: int) -> None:
 
 @given(st.lists(checks(), min_size=1, max_size=3), st.integers(40, 200))
 @example(hostile_checks(), 40)
-def test_any_words_are_shown_whole(drawn: list[Check], width: int) -> None:
+def test_any_text_is_shown_completely(drawn: list[Check], width: int) -> None:
     text = show(drawn, width)
     assert max(map(cell_len, text.split("\n"))) <= width
     assert all(letter.isprintable() or letter == "\n" for letter in text)
@@ -104,13 +104,13 @@ def test_ascii_keeps_the_layout() -> None:
 
 
 @pytest.mark.parametrize(("separator", "kept"), [("; ", "bad"), (": ", "bad"), (" ", "bad")])
-def test_the_remedy_has_a_line_of_its_own(separator: str, kept: str) -> None:
+def test_the_remedy_has_its_own_line(separator: str, kept: str) -> None:
     finding = make_finding(layer=None, message=f"bad{separator}use more", remedy="use more")
     lines = show([make_check(finding)]).splitlines()
     assert lines[-2:] == [f"  SN202 gradient-exploding: {kept}", "        → use more"]
 
 
-def test_a_remedy_that_the_message_does_not_end_in_is_shown_beside_all_of_it() -> None:
+def test_a_remedy_not_at_the_end_of_the_message_follows_the_whole_message() -> None:
     finding = make_finding(layer=None, message="use more, it is bad", remedy="use more")
     lines = show([make_check(finding)]).splitlines()
     assert lines[-2:] == [
@@ -134,12 +134,12 @@ def test_colour_follows_the_terminal_and_its_settings(monkeypatch: pytest.Monkey
     assert "\x1b[1;3" not in colourful()
 
 
-def test_control_characters_of_a_path_are_spelled_out() -> None:
+def test_control_characters_of_a_path_are_escaped() -> None:
     check = make_check(source=Source("a\x1b[31m\n.toml", 3))
     assert "declared at a\\x1b[31m\\n.toml:3" in show([check])
 
 
-def test_quiet_tells_of_failed_checks_alone() -> None:
+def test_quiet_reports_failed_checks_only() -> None:
     buffer = io.StringIO()
     console = Console(file=buffer, width=80, no_color=True)
     print_checks(make_checks(), console, quiet=True)

@@ -1,4 +1,4 @@
-"""Runs are told apart by what differs, and by no more than that."""
+"""Labels of runs state the settings that differ, and no others."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def make(activation: str = "selu", seed: int = 0, **stack: Any) -> Run:
     return replace(run, stack=described, simulation=replace(run.simulation, seed=seed))
 
 
-def test_what_follows_from_the_activation_is_not_told() -> None:
+def test_settings_implied_by_the_activation_are_left_out() -> None:
     runs = [make("selu"), make("relu", init="he_normal", weight_gain=2**0.5)]
     assert labels(runs) == ["SELU", "ReLU"]
 
 
-def test_what_differs_on_its_own_is_told() -> None:
+def test_independent_differences_are_stated() -> None:
     runs = [make(weight_gain=1.0), make(weight_gain=1.5)]
     assert labels(runs) == ["gain 1", "gain 1.5"]
     runs = [make(depth=4, width=8), make(depth=5, width=16), make(depth=6, width=16)]
@@ -29,36 +29,36 @@ def test_what_differs_on_its_own_is_told() -> None:
     assert differences([make(seed=0), make(seed=1)]) == {"seed": ("0", "1")}
 
 
-def test_a_grid_of_options_is_told_by_all_of_them() -> None:
+def test_labels_of_a_grid_state_all_its_options() -> None:
     runs = [make(name, weight_gain=gain) for name in ("selu", "relu") for gain in (1.0, 1.5)]
     assert labels(runs) == ["SELU, gain 1", "SELU, gain 1.5", "ReLU, gain 1", "ReLU, gain 1.5"]
 
 
-def test_initialisers_and_their_gains_are_told_by_the_initialiser() -> None:
+def test_gains_implied_by_the_initialiser_are_left_out() -> None:
     runs = [make(init="he_normal", weight_gain=2**0.5), make(init="lecun_normal")]
     assert labels(runs) == ["he_normal", "lecun_normal"]
 
 
-def test_runs_described_alike_are_numbered() -> None:
+def test_runs_with_equal_descriptions_are_numbered() -> None:
     assert labels([make(), make()]) == ["run 1", "run 2"]
     assert labels([make(), make("relu"), make()]) == ["SELU, run 1", "ReLU, run 2", "SELU, run 3"]
     assert labels([make()]) == ["SELU"]
 
 
-def test_names_of_files_obey_no_terminal() -> None:
+def test_control_characters_in_file_names_are_escaped() -> None:
     run = make()
     runs = [run, replace(run, simulation=replace(run.simulation, inputs="\x1b[31m.npy"))]
     assert "\x1b" not in "".join(labels(runs))
 
 
-def test_a_setting_given_is_told_from_the_same_left_out() -> None:
+def test_an_explicit_setting_differs_from_an_equal_default() -> None:
     runs = [make(given=("weight_gain",)), make()]
     assert labels(runs) == ["given weight gain", "given —"]
     runs = [make(given=("weight_gain",), weight_gain=1.5), make()]
     assert labels(runs) == ["gain 1.5", "gain 1"]
 
 
-def test_files_of_one_name_are_told_by_their_content() -> None:
+def test_files_with_the_same_name_are_labelled_by_their_content() -> None:
     runs = []
     for digest in ("sha256:0123456789abcdef", "sha256:fedcba9876543210"):
         run = make()

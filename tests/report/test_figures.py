@@ -1,4 +1,4 @@
-"""Figures: the data is on them, they are labelled, and the same input gives the same bytes."""
+"""Figures show the data, have labels, and give the same bytes for the same input."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from snstat.results import FloatArray
 
-# What a histogram has of every layer.
+# Fields of a histogram that have a row per layer.
 PARTS = ("edges", "density", "mean", "variance", "law", "atom_shares", "atom_law")
 ROOT = Path(__file__).parents[2]
 DRAWINGS: dict[str, Callable[[str], Figure]] = {
@@ -90,7 +90,7 @@ def hashes() -> list[str]:
     return lines
 
 
-def test_bytes_are_the_same_in_another_process_on_another_day(tmp_path: Path) -> None:
+def test_bytes_are_the_same_in_another_process_on_another_date(tmp_path: Path) -> None:
     # Another hash seed, another date, and a user's own matplotlib settings.
     (tmp_path / "matplotlibrc").write_text("font.size: 20\naxes.grid: True\nsvg.fonttype: none\n")
     environment = {
@@ -112,7 +112,7 @@ def test_bytes_are_the_same_in_another_process_on_another_day(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_both_styles_are_the_same_picture_in_other_colours(name: str) -> None:
+def test_styles_differ_only_in_colours(name: str) -> None:
     from matplotlib.colors import to_hex
 
     light, dark = (DRAWINGS[name](style) for style in ("light", "dark"))
@@ -121,23 +121,23 @@ def test_both_styles_are_the_same_picture_in_other_colours(name: str) -> None:
         assert to_hex(figure.get_facecolor()) == STYLES[style].ground.lower()
         for axes in figure.axes:
             for label in axes.get_xticklabels() + axes.get_yticklabels():
-                # Every written tick stands out from the ground.
+                # Every tick label contrasts with the background.
                 assert not label.get_text() or to_hex(label.get_color()) == STYLES[style].ink
     assert bytes_of(light, "svg") != bytes_of(dark, "svg")
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_nothing_leaves_the_page(name: str) -> None:
+def test_all_artists_are_on_the_page(name: str) -> None:
     figure = DRAWINGS[name]("light")
     inches = figure.get_tightbbox()
     width, height = figure.get_size_inches()
-    # A pixel of slack at the resolution of the screen.
+    # One pixel of tolerance at screen resolution.
     assert min(inches.x0, inches.y0) >= -0.01
     assert inches.x1 <= width + 0.01
     assert inches.y1 <= height + 0.01
 
 
-def test_an_unknown_style_or_format_is_named_with_those_there_are() -> None:
+def test_errors_on_styles_and_formats_list_the_valid_ones() -> None:
     with pytest.raises(UnknownNameError, match="dark, light"):
         draw_trajectory([make_run()], "drak")
     with pytest.raises(UnknownNameError, match="pdf, png, svg"):
@@ -164,7 +164,7 @@ def test_trajectory_shows_simulation_theory_and_target() -> None:
     assert {"SELU", "GELU", "theory", "simulation ± 1 s.e.", "target (0, 1)"} <= words_of(figure)
 
 
-def test_runs_are_told_apart_without_colour() -> None:
+def test_runs_are_distinguishable_without_colour() -> None:
     figure = draw_trajectory([make_run(name) for name in ("selu", "relu", "tanh")])
     (legend,) = figure.legends
     lines = legend.get_lines()[:3]
@@ -193,7 +193,7 @@ def test_scales_follow_the_data() -> None:
         (-1.0, 50.0, [-1.0, 0.0, 1.0, 10.0]),
     ],
 )
-def test_ticks_of_many_decades_do_not_crowd(low: float, high: float, wanted: list[float]) -> None:
+def test_ticks_of_many_decades_do_not_overlap(low: float, high: float, wanted: list[float]) -> None:
     assert signed_ticks(low, high) == wanted
 
 
@@ -210,7 +210,7 @@ def test_ticks_of_a_logarithmic_axis(low: float, high: float, wanted: list[float
 
 
 def labels_along(figure: Figure, number: int, axis: int) -> list[tuple[float, float]]:
-    """Return where the tick labels of one axis begin and end on the page, in order."""
+    """Return the start and end of each tick label of an axis on the page, in order."""
     figure.draw_without_rendering()
     axes = figure.axes[number]
     low, high = axes.get_ylim() if axis else axes.get_xlim()
@@ -223,7 +223,7 @@ def labels_along(figure: Figure, number: int, axis: int) -> list[tuple[float, fl
     return sorted((box.y0, box.y1) if axis else (box.x0, box.x1) for box in boxes)
 
 
-def test_labels_of_an_exploding_mean_keep_apart() -> None:
+def test_labels_of_an_exploding_mean_do_not_overlap() -> None:
     figure = draw_trajectory([make_run("relu", depth=128, growth=4.5, drift=0.3)])
     spans = labels_along(figure, 0, 1)
     assert len(spans) >= 4
@@ -233,7 +233,7 @@ def test_labels_of_an_exploding_mean_keep_apart() -> None:
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("lowest", [1.0, 1e-300, 5e-324])
 @pytest.mark.parametrize("highest", [1e150, 2e239, 1e289, 1.7e308])
-def test_no_curve_shows_a_value_that_it_does_not_have(lowest: float, highest: float) -> None:
+def test_curves_show_exact_values_or_gaps(lowest: float, highest: float) -> None:
     run = make_run()
     values = 10.0 ** np.linspace(np.log10(lowest), np.log10(highest), 65)
     huge = {
@@ -253,7 +253,7 @@ def test_no_curve_shows_a_value_that_it_does_not_have(lowest: float, highest: fl
 
 @pytest.mark.parametrize("count", [1, 3, 7, 8, 12])
 @pytest.mark.parametrize("broken", [False, True])
-def test_the_legend_of_any_number_of_runs_is_on_the_page(count: int, broken: bool) -> None:
+def test_the_legend_fits_the_page_for_any_number_of_runs(count: int, broken: bool) -> None:
     ends = [30 + number if broken else None for number in range(count)]
     runs = [
         make_run(name, nonfinite_from=end)
@@ -274,7 +274,7 @@ def test_the_legend_of_any_number_of_runs_is_on_the_page(count: int, broken: boo
     assert {display_name(run.stack.activation) for run in runs} <= words
 
 
-def test_trajectory_marks_where_a_run_breaks_off() -> None:
+def test_trajectory_marks_where_a_run_ends() -> None:
     runs = [make_run("relu", growth=2.0, nonfinite_from=41), make_run("tanh", completed=37)]
     figure = draw_trajectory(runs)
     assert {"not finite from layer 41", "interrupted at layer 37 of 64"} <= words_of(figure)
@@ -288,21 +288,21 @@ def test_trajectory_marks_where_a_run_breaks_off() -> None:
     assert not any("layer " in word for word in words_of(draw_trajectory([make_run()])))
 
 
-def test_a_run_interrupted_before_any_layer_still_draws() -> None:
+def test_a_run_interrupted_before_any_layer_is_drawn() -> None:
     assert len(draw_trajectory([make_run(completed=-1)]).axes) == 2
 
 
-def test_layers_are_whole_numbers() -> None:
+def test_ticks_of_layers_are_whole_numbers() -> None:
     axes = draw_trajectory([make_run(depth=1)]).axes[-1]
     assert all(float(tick).is_integer() for tick in axes.get_xticks())
 
 
-def test_runs_of_one_activation_are_told_apart_by_their_stack() -> None:
+def test_runs_of_one_activation_are_labelled_by_their_stack() -> None:
     figure = draw_trajectory([make_run(), make_run(width=64)])
     assert {"SELU, width 1024", "SELU, width 64"} <= words_of(figure)
 
 
-def test_a_run_that_is_missing_everything_still_draws() -> None:
+def test_a_run_without_any_values_is_drawn() -> None:
     run = make_run(nonfinite_from=0)
     empty = {
         name: replace(value, theory=np.full_like(value.theory, np.nan))
@@ -320,14 +320,14 @@ def test_map_shows_arrows_nullclines_paths_and_domain() -> None:
     field = make_field()
     axes = draw_map(field).axes[0]
     (arrows,) = [item for item in axes.collections if isinstance(item, Quiver)]
-    # The fake map pulls every mean toward (nearly) 0 and every variance toward 1.
+    # The fake map moves every mean toward (nearly) 0 and every variance toward 1.
     outside = np.abs(arrows.X) > 0.3
     assert (np.sign(arrows.U[outside]) == -np.sign(arrows.X[outside])).all()
     away = np.abs(arrows.Y - 1) > 0.3
     assert (np.sign(arrows.V[away]) == -np.sign(arrows.Y[away] - 1)).all()
     nullclines = [item for item in axes.collections if isinstance(item, QuadContourSet)]
     assert len(nullclines) == 2
-    # mean' = mean where 0.98 mean = 0.09 (variance - 1), up to the grid's interpolation, which
+    # mean' = mean where 0.98 mean = 0.09 (variance - 1), up to the interpolation on the grid, which
     # is exact for a linear residual.
     vertices = nullclines[0].get_paths()[0].vertices
     assert np.allclose(0.98 * vertices[:, 0], 0.09 * (vertices[:, 1] - 1), atol=1e-12)
@@ -351,12 +351,12 @@ def test_map_without_extras() -> None:
 
 
 def noisy(values: FloatArray) -> FloatArray:
-    """Return `values` with the rounding that a map has."""
+    """Return `values` with the rounding error of a map."""
     rounding: FloatArray = np.random.default_rng(0).uniform(-4e-16, 4e-16, values.shape)
     return values + rounding
 
 
-def test_no_nullcline_is_drawn_where_the_whole_plane_is_on_it() -> None:
+def test_no_nullcline_is_drawn_if_it_fills_the_plane() -> None:
     from matplotlib.contour import QuadContourSet
 
     field = make_field()
@@ -386,7 +386,7 @@ def test_no_arrow_is_drawn_where_nothing_moves() -> None:
     assert (shown == (arrows.X > 0)).all()
     figure = draw_map(replace(field, new_mean=noisy(mean), new_variance=noisy(variance)))
     assert not figure.axes[0].collections
-    assert len(figure.axes) == 1  # no bar of shades
+    assert len(figure.axes) == 1  # no colour bar
     assert {"mean′ = mean everywhere", "variance′ = variance everywhere"} <= words_of(figure)
 
 
@@ -400,7 +400,7 @@ def test_shades_have_a_few_round_ticks(low: float, high: float) -> None:
     assert all(float(f"{tick:.0e}") == pytest.approx(tick, rel=1e-12) for tick in ticks)
 
 
-def test_the_map_lists_only_fixed_points_within_its_frame() -> None:
+def test_the_map_lists_only_fixed_points_within_its_axes() -> None:
     (point,) = make_report().fixed_points
     outside = replace(point, variance=5.0, stable=False)
     figure = draw_map(make_field(fixed_points=(point, outside)))
@@ -420,11 +420,12 @@ def test_histogram_has_a_ridge_for_every_layer(growth: float) -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         str(layer) for layer in densities.layers
     ]
-    # 1.3**64 in variance cannot share an axis; equal variances keep the activation's own units.
+    # 1.3**64 in variance does not fit on a common axis; equal variances keep the activation's
+    # units.
     own_units = axes.get_xlabel() == "activation"
     assert own_units == (growth == 1.0)
     assert len(axes.lines) == 8
-    # The Gaussian peaks at the layer's mean, in units of the axis.
+    # The Gaussian peaks at the mean of the layer, in units of the axis.
     for row, line in enumerate(axes.lines):
         x, y = np.asarray(line.get_xdata()), np.asarray(line.get_ydata())
         wanted = densities.mean[row] if own_units else 0.0
@@ -433,7 +434,7 @@ def test_histogram_has_a_ridge_for_every_layer(growth: float) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 8, 14, 41, MOST_RIDGES])
-def test_labels_of_the_ridges_keep_apart(count: int) -> None:
+def test_labels_of_the_ridges_do_not_overlap(count: int) -> None:
     densities = make_densities()
     rows = np.arange(count) % 8
     parts = {name: densities[name][rows] for name in PARTS}
@@ -444,7 +445,7 @@ def test_labels_of_the_ridges_keep_apart(count: int) -> None:
     assert figure.get_size_inches()[1] <= 21
 
 
-def test_histogram_of_an_overflowed_layer_says_so() -> None:
+def test_histogram_states_that_a_layer_overflowed() -> None:
     densities = make_densities()
     broken = densities.density.copy()
     broken[3] = np.nan
@@ -454,7 +455,7 @@ def test_histogram_of_an_overflowed_layer_says_so() -> None:
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
-def test_histogram_of_a_variance_beyond_any_float_says_so() -> None:
+def test_histogram_states_that_a_variance_overflowed() -> None:
     densities = make_densities(growth=1.3)
     edges, variance = densities.edges.copy(), densities.variance.copy()
     edges[-1], variance[-1] = edges[-1] * 1e160, np.inf
@@ -493,19 +494,19 @@ def test_correlation_fixed_points_are_filled_when_stable() -> None:
     assert "tanh\ngain 1.5, bias std 0.1\nq = 0.7" in words_of(figure)
 
 
-def test_an_activation_has_one_look_in_every_figure() -> None:
+def test_an_activation_has_the_same_style_in_every_figure() -> None:
     look = STYLES["light"]
     alone = {name: series_of([name], look)[0] for name in ORDER}
     assert len({(series.color, series.marker) for series in alone.values()}) == len(ORDER)
     assert series_of(["tanh", "selu", "leaky_relu:0.2"], look) == [
         alone["tanh"], alone["selu"], alone["leaky_relu"],
     ]  # fmt: skip
-    # Runs that share an activation are told apart by their place.
+    # Runs that share an activation get styles by their position.
     assert len({series.color for series in series_of(["relu"] * 3, look)}) == 3
     assert set(snstat.activations) <= set(ORDER)
 
 
-def test_a_target_is_drawn_only_where_there_is_one() -> None:
+def test_a_target_is_drawn_only_if_given() -> None:
     assert not any("target" in words for words in words_of(draw_trajectory([make_run("tanh")])))
     figure = draw_trajectory([make_run()], options=Options(targets=[(0.5, 2.0)]))
     assert "target (0.5, 2)" in words_of(figure)
@@ -513,7 +514,7 @@ def test_a_target_is_drawn_only_where_there_is_one() -> None:
         assert any(set(np.asarray(line.get_ydata()).tolist()) == {goal} for line in axes.lines)
 
 
-def test_the_gradient_by_theory_has_a_panel_without_any_measured() -> None:
+def test_the_theoretical_gradient_is_drawn_without_a_simulated_one() -> None:
     gradient = 1.07 ** np.arange(64, -1, -1.0)
     figure = draw_trajectory([make_run()], options=Options(gradients=[gradient]))
     axes = figure.axes[-1]
@@ -536,7 +537,7 @@ def test_residual_strips_show_z() -> None:
         assert high > np.nanmax(marks.get_ydata())
 
 
-def test_a_picture_shows_the_theory_that_z_was_computed_with() -> None:
+def test_a_picture_shows_the_theory_behind_z() -> None:
     run = make_run()
     old = run.statistics["variance"]
     expected = np.full(65, 0.9)
@@ -544,7 +545,7 @@ def test_a_picture_shows_the_theory_that_z_was_computed_with() -> None:
     figure = draw_trajectory([replace(run, statistics={**run.statistics, "variance": known})])
     curves = [np.asarray(line.get_ydata()) for line in figure.axes[1].lines]
     assert any(np.array_equal(curve, expected) for curve in curves)
-    # Where only infinite width is known the line is faint, and does not join the other.
+    # Where only infinite width is known the line is faint and separate.
     expected = np.where(np.arange(65) < 40, 0.9, np.nan)
     known = replace(old, expected=expected)
     figure = draw_trajectory([replace(run, statistics={**run.statistics, "variance": known})])
@@ -557,7 +558,7 @@ def test_a_picture_shows_the_theory_that_z_was_computed_with() -> None:
     assert "theory at infinite width" not in words_of(draw_trajectory([run]))
 
 
-def test_the_caption_tells_what_all_runs_share() -> None:
+def test_the_caption_states_common_settings() -> None:
     runs = [make_run(), make_run("tanh")]
     (caption,) = [words for words in words_of(draw_trajectory(runs)) if "trials" in words]
     assert caption.replace("\n", " ") == (
@@ -572,9 +573,9 @@ def test_the_caption_tells_what_all_runs_share() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 12])
 @pytest.mark.parametrize("depth", [1, 4, 64, 1000])
-def test_no_artist_of_a_trajectory_leaves_the_page(count: int, depth: int) -> None:
+def test_all_artists_of_a_trajectory_are_on_the_page(count: int, depth: int) -> None:
     runs = [make_run(name, depth=depth) for name in list(snstat.activations)[:count]]
-    # Styles differ in colours only: see above.
+    # Styles differ in colours only, as tested above.
     figure = draw_trajectory(runs, "dark" if depth in {4, 1000} else "light")
     inches = figure.get_tightbbox()
     width, height = figure.get_size_inches()
@@ -584,7 +585,7 @@ def test_no_artist_of_a_trajectory_leaves_the_page(count: int, depth: int) -> No
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 9, 12])
-def test_correlations_of_any_number_of_curves_keep_their_legend(count: int) -> None:
+def test_the_legend_of_correlations_fits_for_any_number_of_curves(count: int) -> None:
     (curve, _) = make_curves()
     names = list(snstat.activations)[:count]
     figure = draw_correlation([replace(curve, activation=name) for name in names])
@@ -599,7 +600,7 @@ def test_correlations_of_any_number_of_curves_keep_their_legend(count: int) -> N
     marks = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 1]
     assert len(marks) == count
     assert len({line.get_markersize() for line in marks}) == 1
-    # All fixed points are at one place: their marks stand beside each other, on the page.
+    # All fixed points coincide; their marks are drawn side by side, on the page.
     boxes = [line.get_window_extent() for line in marks]
     assert len({(round(box.x0), round(box.y0)) for box in boxes}) == count
     inches = figure.get_tightbbox()
@@ -608,7 +609,7 @@ def test_correlations_of_any_number_of_curves_keep_their_legend(count: int) -> N
     assert inches.y1 <= page.height / figure.dpi + 0.01
 
 
-def test_a_histogram_shows_the_law_with_its_atoms_and_marks_what_it_cuts() -> None:
+def test_a_histogram_shows_density_and_atoms_and_marks_clipped_peaks() -> None:
     from matplotlib.patches import StepPatch
 
     densities = make_densities()
@@ -630,7 +631,7 @@ def test_a_histogram_shows_the_law_with_its_atoms_and_marks_what_it_cuts() -> No
     assert "Gaussian of the same mean and variance" not in words
     curves = [line for line in axes.lines if len(line.get_xdata()) == law.shape[1]]
     assert len(curves) == rows
-    # A probability of 1 is 0.9 high.
+    # A probability of 1 has height 0.9.
     stems = [line for line in axes.lines if line.get_marker() == "o"]
     assert [float(line.get_ydata()[0]) for line in stems] == pytest.approx(
         [-row + 0.9 * 0.25 for row in range(rows)]
@@ -640,7 +641,7 @@ def test_a_histogram_shows_the_law_with_its_atoms_and_marks_what_it_cuts() -> No
     assert any(isinstance(item, StepPatch) for item in axes.patches)
 
 
-def test_a_picture_has_the_size_and_resolution_asked_for_and_tells_its_command() -> None:
+def test_a_picture_has_the_requested_size_and_records_its_command() -> None:
     figure = draw_trajectory([make_run()], options=Options(size=(4.0, 3.0)))
     buffer = io.BytesIO()
     save_figure(figure, buffer, "png", dpi=50, description="snstat plot -a selu")

@@ -1,4 +1,4 @@
-"""Fixed points in words, in 80 columns, and exactly in CSV."""
+"""Fixed points in words, within 80 columns, and exactly in CSV."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ def test_nothing_wraps_at_80_columns() -> None:
         ),
     ],
 )
-def test_none_many_zero_and_infinity_are_said(report: FixedPointReport, sentence: str) -> None:
+def test_special_cases_of_fixed_points_are_stated(report: FixedPointReport, sentence: str) -> None:
     assert sentence in show(report)
-    # Markdown tells the same of the whole map.
+    # Markdown contains the same sentences on the whole map.
     if not sentence.startswith(("Fixed", "(")):
         assert sentence in fixed_points_to_markdown([report])
 
@@ -127,7 +127,7 @@ def test_stability(changes: dict[str, object], words: str) -> None:
     assert words in stability_words(replace(POINT, **changes))  # type: ignore[arg-type]
 
 
-def test_in_a_continuum_nothing_shrinks_or_grows() -> None:
+def test_a_continuum_is_neutral() -> None:
     point = replace(POINT, spectral_radius=1.0, stable=False)
     report = make_report(fixed_points=(point,), continuum=True)
     words = "neutral: perturbations neither shrink nor grow at first order"
@@ -135,7 +135,7 @@ def test_in_a_continuum_nothing_shrinks_or_grows() -> None:
     assert words in fixed_points_to_markdown([report])
 
 
-def test_infinite_slopes_are_said() -> None:
+def test_infinite_slopes_are_shown_as_infinite() -> None:
     steep = replace(POINT, jacobian=((0.0, -math.inf), (0.0, 2.0)), spectral_norm=math.inf)
     lines = show(make_report(fixed_points=(steep,))).splitlines()
     (norm,) = [line for line in lines if "spectral norm" in line]
@@ -145,14 +145,14 @@ def test_infinite_slopes_are_said() -> None:
 
 
 @pytest.mark.parametrize("width", [24, 30, 40, 60])
-def test_a_narrow_console_stacks_what_does_not_fit_side_by_side(width: int) -> None:
+def test_a_narrow_console_stacks_wide_parts(width: int) -> None:
     lines = show(make_report(), width=width).splitlines()
     assert max(cell_len(line.rstrip()) for line in lines) <= width
-    # Both rows of the Jacobian stay whole lines.
+    # Both rows of the Jacobian stay on one line each.
     pairs = [line.split()[-2:] for line in lines]
     assert ["0", "0.0888348"] in pairs
     assert ["0", "0.782648"] in pairs
-    # What belongs to a fixed point is indented, broken lines too.
+    # The lines of a fixed point are indented, wrapped lines too.
     start = next(i for i, line in enumerate(lines) if "stable: perturbations" in line)
     assert all(line.startswith("  ") for line in lines[start:] if width < 60 and line)
 
@@ -185,12 +185,12 @@ def test_correlations(point: CorrelationFixedPoint, words: str) -> None:
     assert words in correlation_words(point)
 
 
-def test_other_words_about_infinity_are_passed_on() -> None:
+def test_unknown_behaviour_at_infinity_is_passed_on() -> None:
     assert infinity_words("keeps") == "Large signals keep their size."
     assert infinity_words("oscillates") == "Large signals: oscillates."
 
 
-def test_a_long_trajectory_is_thinned_unless_asked_for() -> None:
+def test_a_long_trajectory_is_thinned_by_default() -> None:
     def layers(text: str) -> list[int]:
         lines = text[text.index("Trajectory") :].splitlines()[2:]
         return [int(line.split()[0]) for line in lines]
@@ -200,7 +200,7 @@ def test_a_long_trajectory_is_thinned_unless_asked_for() -> None:
     assert layers(show(replace(UNIT, trajectory=TRAJECTORY[:8]))) == list(range(8))
 
 
-def test_csv_carries_every_number_exactly() -> None:
+def test_csv_contains_every_number_exactly() -> None:
     rows = list(csv.DictReader(fixed_points_to_csv([UNIT, make_report(fixed_points=(COMPLEX,))])))
     assert [row["row"] for row in rows[:4]] == ["map", "fixed_point", "correlation", "correlation"]
     assert float(rows[0]["alpha"]) == 1.6732632423543772
@@ -226,7 +226,7 @@ def test_markdown_has_a_table_for_each_kind() -> None:
     assert r"stable: inputs decorrelate toward 0.000 within \~34 layers" in text
 
 
-def test_theorems_say_whether_they_hold_and_where_the_extremes_are() -> None:
+def test_theorems_state_whether_they_hold_and_their_extremes() -> None:
     buffer = io.StringIO()
     broken = make_theorem(holds=False)
     print_theorems([make_theorem(), broken], Console(file=buffer, width=80))
@@ -256,7 +256,7 @@ def test_theorems_fit_a_narrow_console(width: int) -> None:
     assert "domain to mean 0.1, weight sum 0.1, variance 1.5, square sum 1.1" in text
 
 
-def test_where_an_extreme_value_stands_is_told_without_rounding() -> None:
+def test_coordinates_of_extremes_hide_rounding_errors() -> None:
     bound = math.nextafter(0.9, 1)
     result = make_theorem(extremes={"largest_new_mean": (0.1, {"weight_square_sum": bound})})
     (row,) = csv.DictReader(theorems_to_csv([result]))

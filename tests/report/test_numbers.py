@@ -1,4 +1,4 @@
-"""Rounding: digits that the error supports, no more, and never a number for what is missing."""
+"""Rounding to the digits that the error supports; missing values stay empty."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def _read(text: str) -> tuple[float, float]:
 @example(9.9996, 0.041, False)
 @example(99999.96, 0.5, False)
 @settings(max_examples=300, deadline=None)
-def test_quantity_reads_back_within_its_rounding(
+def test_quantity_is_read_back_within_its_rounding(
     size: float, stderr: float, negative: bool
 ) -> None:
     estimate = -size if negative else size
     value, error = _read(quantity(estimate, stderr))
-    # Half a unit of the error's second digit is at most 5 % of the error; where the estimate's
-    # own seven digits are the limit, half a unit of the seventh is at most 5e-7 of it (and the
-    # error is one whole unit, at most 1e-6 of it). Numbers from 9.95 on count as 10, hence 0.5 %.
+    # Half a unit of the error's second digit is at most 5 % of the error. Where the estimate's own
+    # seven digits are the limit, half a unit of the seventh is at most 5e-7 of it, and the error is
+    # one whole unit, at most 1e-6 of it. Numbers from 9.95 on count as 10, hence 0.5 %.
     assert abs(value - estimate) <= 0.0501 * stderr + 5.03e-7 * size
     assert abs(error - stderr) <= 0.0501 * stderr + 1.006e-6 * size
     assert error > 0
@@ -75,7 +75,7 @@ def test_quantity_reads_back_within_its_rounding(
 def test_theory_has_the_digits_of_its_estimate(estimate: float, stderr: float) -> None:
     shown = alike(estimate, estimate, stderr)
     value, _ = _read(quantity(estimate, stderr))
-    # Written by itself, so in scientific notation it is not scaled by the error's exponent.
+    # The value is written alone, so in scientific notation it does not share the error's exponent.
     assert float(shown) == pytest.approx(value, abs=0.11 * stderr, rel=1e-6)
 
 
@@ -90,11 +90,11 @@ def test_theory_has_the_digits_of_its_estimate(estimate: float, stderr: float) -
         (0.25, math.nan, math.nan, "0.25000"),
         (0.25, 0.3, 0.0, "0.25000"),
         (math.nan, 0.3, 0.1, ""),
-        # Far above an estimate that needs an exponent: its own four digits.
+        # A value far above an estimate with an exponent is shown with its own four digits.
         (0.68169, 7.1e-14, 5.3e-14, "0.6817"),
-        # No more than seven digits, however small the error of the estimate.
+        # At most seven digits, however small the error of the estimate.
         (0.68169011, 1e-3, 1e-9, "0.6816901"),
-        # Without an error: 0 below the fifth digit of the estimate, 0.0038142.
+        # Without an error, values below the fifth digit of the estimate 0.0038142 are shown as 0.
         (1e-17, 0.0038142, math.nan, "0"),
         (1e-7, 0.0038142, math.nan, "0"),
         (3e-7, 0.0038142, math.nan, "3.000e-07"),

@@ -1,4 +1,4 @@
-"""The list of rules and the page of one: drawn at a terminal, plain elsewhere."""
+"""The list of rules and the page of a rule: formatted in a terminal, plain elsewhere."""
 
 from __future__ import annotations
 
@@ -51,33 +51,33 @@ def test_summaries_wrap_within_their_column(width: int) -> None:
     assert max(map(cell_len, lines)) <= width
     for rule in RULES:
         assert "".join("".join(rule).split()) in "".join(text.split())
-    # What belongs to a rule stands to the right of its code.
+    # The text of a rule is to the right of its code.
     codes = [line[:5] for line in lines if line[:7].strip()]
     assert codes == [rule[0] for rule in RULES]
 
 
-def test_no_rules_are_no_lines() -> None:
+def test_no_rules_give_no_lines() -> None:
     for terminal in (False, True):
         assert show(lambda console: print_rules([], console), terminal=terminal) == ""
 
 
-def test_a_page_is_drawn_at_a_terminal() -> None:
+def test_a_page_is_formatted_in_a_terminal() -> None:
     text = show(lambda console: print_page(PAGE, console), 60, terminal=True)
     lines = [line.strip() for line in text.splitlines()]
     assert max(map(cell_len, text.splitlines())) <= 60
     assert "How to fix it" in lines
     assert "χ = σ_w² E[φ'(√q z)²]" in lines
     assert not [mark for mark in ("#", "**", "`") if mark in text]
-    # A link keeps its address, which few terminals would open.
+    # The address of a link is shown, because few terminals can open links.
     assert "https://arxiv.org/abs/1611.01232" in text
 
 
-def test_a_page_is_not_wider_than_reads_well() -> None:
+def test_the_width_of_a_page_is_limited() -> None:
     text = show(lambda console: print_page("word " * 100, console), 200, terminal=True)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= 88
 
 
-def test_a_page_is_its_own_text_without_a_terminal() -> None:
+def test_a_page_is_unchanged_without_a_terminal() -> None:
     assert show(lambda console: print_page(PAGE, console), 20, terminal=False) == PAGE
 
 

@@ -1,4 +1,4 @@
-"""`--layers`: what is accepted, which rows it gives, and errors that say what to write."""
+"""`--layers`: accepted values, the rows that they select, and errors that show a valid form."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_anything_else_is_refused_with_an_example(text: str) -> None:
     assert caught.value.value == text
 
 
-def test_a_layer_beyond_the_depth_is_named_with_the_bound() -> None:
+def test_errors_name_a_layer_beyond_the_depth_and_the_bound() -> None:
     with pytest.raises(InvalidValueError, match="65") as caught:
         parse_layers("0,65").rows(64)
     assert caught.value.value == 65
@@ -48,11 +48,11 @@ def test_a_layer_beyond_the_depth_is_named_with_the_bound() -> None:
 
 
 @pytest.mark.parametrize("text", ["4-2", "last-3"])
-def test_a_range_that_runs_backward_is_refused(text: str) -> None:
+def test_a_reversed_range_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match=f"reverse {text}"):
         parse_layers(text)
 
 
-def test_a_range_beyond_the_depth_is_refused_before_it_is_counted_out() -> None:
+def test_a_range_beyond_the_depth_is_refused_before_it_is_expanded() -> None:
     with pytest.raises(InvalidValueError, match="999999999999999999"):
         parse_layers("0-999999999999999999").rows(64)

@@ -1,4 +1,4 @@
-"""The table: nothing wraps or is cut at 80 and 120 columns, and every alarm is a mark too."""
+"""The table: nothing wraps or is truncated at 80 and 120 columns, and every alarm is marked."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def show(
     columns: Sequence[str] = (),
     checks: Sequence[Check] = (),
 ) -> str:
-    """Return what is printed on a plain console of `width` columns."""
+    """Return the output on a plain console of `width` columns."""
     buffer = io.BytesIO()
     with io.TextIOWrapper(buffer, encoding=encoding, write_through=True) as stream:
         print_runs(runs, Console(file=stream, width=width), parse_layers(layers), columns, checks)
@@ -68,7 +68,7 @@ def table_of(text: str) -> list[str]:
 
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_wraps_or_is_cut(case: str, width: int) -> None:
+def test_nothing_wraps_or_is_truncated(case: str, width: int) -> None:
     text = show(CASES[case], width)
     assert max(cell_len(line.rstrip()) for line in text.splitlines()) <= width
     assert "…" not in text
@@ -81,7 +81,7 @@ def test_nothing_wraps_or_is_cut(case: str, width: int) -> None:
 
 
 @pytest.mark.parametrize("width", [20, 40, 60])
-def test_a_narrow_console_loses_columns_before_it_wraps(width: int) -> None:
+def test_a_narrow_console_drops_columns_before_it_wraps(width: int) -> None:
     table = table_of(show(CASES["usual"], width))
     assert max(map(cell_len, table)) <= width
     assert "variance" in table[0]
@@ -94,18 +94,19 @@ def test_a_wider_console_shows_more() -> None:
     assert "second moment" in header
 
 
-def test_numbers_are_those_of_the_record_rounded_to_their_error() -> None:
+def test_numbers_are_rounded_to_their_error() -> None:
     run = with_variance(make_run(), layer=64, estimate=1.00234, stderr=0.0041, theory=1.0)
     # z = 0.00234 / 0.0041 = 0.57
     assert "1.0023±0.0041 1.0000 +0.6" in table_of(show([run]))[-1]
 
 
-def test_missing_is_empty_and_never_zero() -> None:
+def test_missing_values_are_empty() -> None:
     nan = float("nan")
     run = with_variance(make_run(), layer=64, estimate=1.5, stderr=nan, theory=nan)
     line = table_of(show([run]))[-1]
     assert "1.5000" in line
-    # mean ± stderr, theory, z; variance alone; cosine: a layer number and five numbers.
+    # mean ± stderr, theory, z; only the estimate of the variance; cosine: a layer number and five
+    # numbers.
     assert len(line.split()) == 6, line
 
 
@@ -123,7 +124,7 @@ def test_the_title_breaks_between_its_parts(encoding: str) -> None:
     assert max(map(len, narrow)) <= 26
 
 
-def test_far_scores_are_marked_without_colour() -> None:
+def test_large_scores_are_marked_without_colour() -> None:
     far = with_variance(make_run(), layer=64, estimate=1.1, stderr=0.01, theory=1.0)
     run = foretold(far, neglected=0.01)
     text = show([run])
@@ -138,10 +139,11 @@ def test_far_scores_are_marked_without_colour() -> None:
 
 
 @pytest.mark.parametrize("neglected", [0.06, None])
-def test_far_scores_that_theory_itself_may_explain_are_told_from_others(
+def test_large_scores_that_theory_may_explain_have_their_own_mark(
     neglected: float | None,
 ) -> None:
-    # 0.1 away: 4 standard errors beyond 0.06, which 8 trials do once in two hundred times.
+    # 0.1 away: 4 standard errors beyond 0.06, which happens once in two hundred times with 8
+    # trials.
     run = with_variance(make_run(), layer=64, estimate=1.1, stderr=0.01, theory=1.0)
     if neglected is not None:
         run = foretold(run, neglected)
@@ -152,7 +154,7 @@ def test_far_scores_that_theory_itself_may_explain_are_told_from_others(
     assert "<strong>+" not in run_to_html(run)
 
 
-def test_layers_that_are_not_finite_are_named_with_the_first() -> None:
+def test_the_first_layer_that_is_not_finite_is_named() -> None:
     text = show(CASES["explodes"])
     assert table_of(text)[-1].count("not finite") == 3
     assert "! Not finite from layer 41 on (24 of 65 layers)." in text
@@ -192,7 +194,7 @@ def test_sentences_above_the_table(run: Run, sentence: str) -> None:
 
 
 def growing(rate: float, depth: int = 64) -> Run:
-    """Return a run with the outlook of a signal that changes by `rate` per layer, as it does."""
+    """Return a run whose signal changes by `rate` per layer, with the outlook that says so."""
     kind = "explodes" if rate > 1 else "vanishes"
     return make_run(depth=depth, growth=rate, outlook=Outlook(kind, rate=rate))
 
@@ -205,7 +207,7 @@ def growing(rate: float, depth: int = 64) -> Run:
         (growing(1.0001, 1000), "The signal explodes in the limit of depth, ×1.0001 per layer"),
         (growing(0.9986), "Nearly neutral: ×0.999 per layer, ×0.9142 over 64 layers (theory)."),
         (growing(0.9984), "The signal vanishes in the limit of depth, ×0.998 per layer"),
-        # What the limit keeps, the layers before it have lost.
+        # The signal vanished in the layers before the limit.
         (
             replace(growing(0.9), outlook=Outlook("vanishes", rate=0.9999)),
             "the signal vanishes, ×0.9999 per",
@@ -220,15 +222,15 @@ def growing(rate: float, depth: int = 64) -> Run:
         ),
     ],
 )
-def test_a_factor_is_told_from_one(run: Run, sentence: str) -> None:
+def test_factors_near_1_keep_enough_digits(run: Run, sentence: str) -> None:
     assert sentence in show([run], width=120)
 
 
-def test_no_gradient_is_told_of_where_theory_has_none() -> None:
+def test_no_gradient_is_reported_without_theory() -> None:
     assert "gradients" not in show([make_run(outlook=Outlook("silent"))])
 
 
-def test_the_verdict_comes_first_with_every_broken_rule() -> None:
+def test_the_verdict_and_all_findings_come_first() -> None:
     finding = make_finding()
     check = make_check(finding)
     run = make_run(depth=512)
@@ -242,7 +244,7 @@ def test_the_verdict_comes_first_with_every_broken_rule() -> None:
     assert "<li>Verdict: gradient-exploding</li>" in run_to_html(run, check)
 
 
-def test_the_number_beside_an_estimate_is_the_one_that_z_was_computed_with() -> None:
+def test_the_theory_column_shows_the_theory_behind_z() -> None:
     run = with_variance(make_run(), layer=64, estimate=0.819, stderr=0.039, theory=1.0)
     old = run.statistics["variance"]
     expected = np.full_like(old.theory, np.nan)
@@ -257,7 +259,7 @@ def test_the_number_beside_an_estimate_is_the_one_that_z_was_computed_with() -> 
         cells = line.split(" ± ")[2].split()
         assert cells[1].endswith("*") == (layer < 8), line
     assert "theory: infinite width\n" in show([make_run()])
-    # No mark is explained that the columns do not have.
+    # Only marks that occur in the columns are explained.
     assert "theory: first order at width 1,024\n" in show(
         [run], layers="8,64", columns=("variance",)
     )
@@ -266,7 +268,7 @@ def test_the_number_beside_an_estimate_is_the_one_that_z_was_computed_with() -> 
     assert "theory: first order at these widths;" in show([funnel], 120)
 
 
-def test_a_flag_outlives_its_column() -> None:
+def test_the_flag_of_a_hidden_column_is_reported() -> None:
     far = make_run()
     old = far.statistics["cosine"]
     estimate = old.estimate.copy()
@@ -284,7 +286,7 @@ def test_a_flag_outlives_its_column() -> None:
     assert "standard errors from theory at layer 64; --columns cosine shows it." in narrowest
 
 
-def test_columns_asked_for_are_all_there_in_several_tables_if_need_be() -> None:
+def test_requested_columns_are_all_shown_in_several_tables_if_necessary() -> None:
     run = make_run()
     names = parse_columns("all")
     for width in (60, 80, 120, 400):
@@ -292,7 +294,7 @@ def test_columns_asked_for_are_all_there_in_several_tables_if_need_be() -> None:
         assert max(map(cell_len, text.splitlines())) <= width
         headers = [line for line in text.splitlines() if re.match(r" *layer +[a-z]", line)]
         found = " ".join(headers)
-        # Nothing varies of the dead fraction, so it has no z.
+        # The dead fraction does not vary, so it has no z.
         assert found.count(" z") + 1 == found.count("theory") == len(STATISTICS)
         for name in STATISTICS:
             assert name.replace("_", " ") in found
@@ -314,7 +316,7 @@ def test_columns_asked_for_are_all_there_in_several_tables_if_need_be() -> None:
         (160, None),
     ],
 )
-def test_a_narrow_console_says_what_it_leaves_out(width: int, names: str | None) -> None:
+def test_a_narrow_console_states_what_it_leaves_out(width: int, names: str | None) -> None:
     text = show(CASES["usual"], width)
     assert not re.search(" $", text, re.MULTILINE)
     words = " ".join(text.split())
@@ -325,8 +327,10 @@ def test_a_narrow_console_says_what_it_leaves_out(width: int, names: str | None)
 
 
 def backward(scale: float = 1.0) -> Run:
-    """Return a run with gradients, which grow by 1.07 per layer backward; `scale` as that of the
-    input."""
+    """Return a run with gradients that grow by 1.07 per layer backward.
+
+    Activations are multiplied by `scale`, and gradients divided by it.
+    """
     run = make_run()
     growth = 1.07 ** np.arange(64, -1, -1.0)
     gradient = Statistic(
@@ -343,20 +347,20 @@ def backward(scale: float = 1.0) -> Run:
 
 
 @pytest.mark.parametrize("width", range(70, 111))
-def test_notation_is_compacted_before_the_cosine_is_left_out(width: int) -> None:
+def test_notation_is_shortened_before_the_cosine_is_left_out(width: int) -> None:
     text = show([backward()], width)
     header = table_of(text)[0].split()
     assert max(map(len, text.splitlines())) <= width
     if width >= 76:
         assert "cosine" in header
     assert header.count("theory") >= 2
-    # Wider notation is for consoles that hold every column in it.
+    # The wide notation is used only if the console is wide enough for every column in it.
     if "(" not in table_of(text)[-1]:
         assert header.count("theory") >= 3
         assert header.count("z") >= 2
 
 
-def test_tiny_numbers_keep_z_and_say_which_is_left_out() -> None:
+def test_tiny_numbers_keep_z_and_state_what_is_left_out() -> None:
     run = backward(1e-6)
     for width, scores, missing in (
         (80, 2, "cosine; theory and z of gradient"),
@@ -367,7 +371,7 @@ def test_tiny_numbers_keep_z_and_say_which_is_left_out() -> None:
         assert f"Not shown: {missing}. Widen" in " ".join(text.split())
 
 
-def test_what_is_not_there_is_not_missed() -> None:
+def test_missing_theory_is_not_listed_as_left_out() -> None:
     run = make_run(trials=1)
     unknown = {
         name: replace(value, theory=np.full_like(value.theory, np.nan))
@@ -377,8 +381,8 @@ def test_what_is_not_there_is_not_missed() -> None:
     assert "theory" not in show([replace(run, statistics=unknown)], 20).split("Not shown")[-1]
 
 
-def test_theory_of_the_mean_outlives_the_cosine() -> None:
-    """A gone signal beside a theory of order 1: the widest numbers that a table meets."""
+def test_theory_of_the_mean_is_kept_before_the_cosine() -> None:
+    """A vanished signal beside a theory of order 1 has the widest numbers of a table."""
     run = make_run("relu", depth=3000, growth=0.9)
     changed = dict(run.statistics)
     for name, value in (("mean", 0.5642), ("variance", 0.68169)):
@@ -388,7 +392,7 @@ def test_theory_of_the_mean_outlives_the_cosine() -> None:
     assert "0.6817" in table[-1].split()
 
 
-def test_bars_keep_a_line_of_their_own_in_a_narrow_console() -> None:
+def test_bars_have_their_own_line_in_a_narrow_console() -> None:
     lines = show(CASES["usual"], 20).splitlines()
     bars = [line for line in lines if "▄" in line or "▅" in line]
     assert len(bars) == 1
@@ -402,7 +406,7 @@ def test_an_interruption_before_any_layer() -> None:
     assert "layer  " not in text
 
 
-def test_a_partial_run_shows_the_chosen_layers_it_has_and_its_last() -> None:
+def test_a_partial_run_shows_its_selected_layers_and_its_last() -> None:
     table = table_of(show(CASES["vanishes"], layers="0,8,64"))
     assert [line.split()[0] for line in table[1:]] == ["0", "8", "37"]
 
@@ -428,7 +432,7 @@ def test_several_runs_are_compared_at_the_end() -> None:
         ({}, {"inputs": "d.npy", "input_mean": None, "input_std": None}, "seed 0 · inputs d.npy"),
     ],
 )
-def test_the_title_says_what_is_not_usual(
+def test_the_title_states_unusual_settings(
     stack: dict[str, Any], simulation: dict[str, Any], words: str
 ) -> None:
     run = make_run(depth=1)
@@ -442,7 +446,7 @@ def test_the_title_says_what_is_not_usual(
     assert "inputs" not in show(CASES["usual"])
 
 
-def test_what_was_not_measured_or_predicted_is_left_out() -> None:
+def test_missing_statistics_and_theory_are_left_out() -> None:
     run = make_run()
     rest = {name: value for name, value in run.statistics.items() if name != "cosine"}
     bare = replace(run, statistics=rest, outlook=None)
@@ -459,7 +463,7 @@ def test_the_narrow_notation_is_explained_once() -> None:
         seen = set()
         for width in (70, 75, 80, 82, 84, 86, 90, 120, 200):
             text = show(runs, width)
-            # A digit right before and after a parenthesis is that notation and nothing else.
+            # A digit on either side of a parenthesis occurs only in that notation.
             used = bool(re.search(r"\d\(\d", text.replace(note, "")))
             assert text.count(note) == used, text
             seen.add(used)
@@ -472,7 +476,7 @@ def test_bars_follow_the_variance() -> None:
     heights = ["▁▂▃▄▅▆▇█".index(bar) for bar in bars if bar != "!"]
     assert heights == sorted(heights)
     assert (heights[0], heights[-1]) == (0, 7)
-    # 24 of 65 layers overflowed, shown in as many bars as fit: the share is kept.
+    # 24 of 65 layers overflowed; fewer bars keep that share.
     assert bars.count("!") / len(bars) == pytest.approx(24 / 65, abs=1 / len(bars))
     steady = make_run()
     flat = Statistic(np.ones(65), np.zeros(65), np.ones(65))
@@ -485,26 +489,27 @@ def test_bars_follow_the_variance() -> None:
     assert "▁▁▁" in show([zeros])
 
 
-def test_a_console_without_unicode_gets_plain_characters() -> None:
+def test_a_console_without_unicode_gets_ascii() -> None:
     text = show([make_run(inputs="größe.npy"), CASES["vanishes"][0]], encoding="ascii")
     assert "+/-" in text
     assert "gr\\xf6\\xdfe.npy" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_control_characters_of_a_path_are_spelled_out() -> None:
+def test_control_characters_of_a_path_are_escaped() -> None:
     assert "a\\x1b[31m\\n.npy" in show([make_run(inputs="a\x1b[31m\n.npy")])
 
 
 def foretold(run: Run, neglected: float) -> Run:
-    """Return `run` with a variance that theory knows at this width too, but for `neglected`."""
+    """Return `run` with theory of the variance at this width, of which `neglected` bounds the
+    error."""
     old = run.statistics["variance"]
     known = replace(old, expected=old.theory, neglected=np.full_like(old.theory, neglected))
     return replace(run, statistics={**run.statistics, "variance": known})
 
 
 def with_variance(run: Run, *, layer: int, estimate: float, stderr: float, theory: float) -> Run:
-    """Return `run` with another variance in one layer."""
+    """Return `run` with a changed variance in one layer."""
     arrays = []
     old = run.statistics["variance"]
     for array, value in ((old.estimate, estimate), (old.stderr, stderr), (old.theory, theory)):
@@ -514,7 +519,7 @@ def with_variance(run: Run, *, layer: int, estimate: float, stderr: float, theor
     return replace(run, statistics={**run.statistics, "variance": Statistic(*arrays)})
 
 
-def test_few_trials_need_a_larger_score_to_be_suspicious():
+def test_the_threshold_of_scores_depends_on_trials():
     for trials, quantile in ((8, 5.4079), (2, 636.62), (10**6, 3.2905)):
         assert suspicious_rows(np.array([quantile * 1.001, np.nan, -2 * quantile]), trials) == {
             0,
@@ -524,14 +529,14 @@ def test_few_trials_need_a_larger_score_to_be_suspicious():
 
 
 @pytest.mark.parametrize("trials", [2, 3, 4, 5, 8, 9, 64, 400, 401, 402, 5000])
-def test_the_chance_of_a_score_is_student_s_t(trials):
+def test_the_probability_of_a_score_matches_student_t(trials):
     for z in (0.0, 0.3, -1.0, 2.5, 5.0, 40.0, math.inf):
-        # Sums of up to 200 terms, and a difference from 1.
+        # The tolerance allows for sums of up to 200 terms and a difference from 1.
         expected = 2.0 * stats.t.sf(abs(z), trials - 1)
         assert chance_of(z, trials) == pytest.approx(expected, rel=1e-9, abs=1e-13)
 
 
-def test_gradients_come_first_where_they_were_asked_for():
+def test_requested_gradients_come_first():
     run = make_run("selu", depth=8)
     logs = np.linspace(np.log(1.7), 0.0, 9)
     errors = np.full(9, 0.02)
@@ -539,7 +544,7 @@ def test_gradients_come_first_where_they_were_asked_for():
     backward = replace(run, statistics={**run.statistics, "gradient": column})
     text = show([backward])
     assert "gradient" in text
-    # One standard error of the logarithm, 0.02, is 2 % of the estimate.
+    # The standard error of the logarithm, 0.02, is 2 % of the estimate.
     assert "1.700" in text
     assert "0.034" in text or "(34)" in text
     np.testing.assert_allclose(column.error, column.estimate * 0.02)

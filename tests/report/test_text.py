@@ -1,4 +1,4 @@
-"""CSV carries everything exactly, markdown and HTML show what the table shows."""
+"""CSV contains everything exactly; markdown and HTML contain the content of the table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snstat.results import STATISTICS
 from tests.report.builders import make_run
 
 
-def test_csv_reads_back_exactly() -> None:
+def test_csv_is_read_back_exactly() -> None:
     runs = [make_run(depth=5), make_run("relu", depth=3, growth=2.0, nonfinite_from=2)]
     rows = list(csv.DictReader(io.StringIO("".join(runs_to_csv(runs)))))
     assert [(row["activation"], int(row["layer"])) for row in rows] == [
@@ -29,7 +29,7 @@ def test_csv_reads_back_exactly() -> None:
     assert [row["run"] for row in rows] == ["1"] * 6 + ["2"] * 4
     for row, run in zip(rows, [runs[0]] * 6 + [runs[1]] * 4, strict=True):
         for key, value in (*dict(run.stack).items(), *dict(run.simulation).items()):
-            if key == "drawn":  # what follows from the others, layer by layer
+            if key == "drawn":  # follows from other fields, layer by layer
                 assert key not in row
                 continue
             shown = str(value).lower() if isinstance(value, bool) else str(value)
@@ -47,7 +47,7 @@ def test_csv_reads_back_exactly() -> None:
                 assert text == "" if value is None else float(text) == value, (layer, name)
 
 
-def test_csv_leaves_a_statistic_that_was_not_measured_empty() -> None:
+def test_csv_leaves_missing_statistics_empty() -> None:
     run = make_run(depth=1)
     rest = {name: run.statistics[name] for name in STATISTICS if name != "kurtosis"}
     (row, _) = csv.DictReader(runs_to_csv([replace(run, statistics=rest)]))
@@ -55,7 +55,7 @@ def test_csv_leaves_a_statistic_that_was_not_measured_empty() -> None:
     assert row["dead_fraction"] == "0.0"
 
 
-def test_csv_streams() -> None:
+def test_csv_is_generated_row_by_row() -> None:
     lines = runs_to_csv([make_run(depth=100_000)])
     header = next(lines)
     assert ",layer,finite,mean,mean_stderr," in header
@@ -73,7 +73,7 @@ def test_markdown_shows_the_rows_and_the_conclusions() -> None:
     assert "Side by side" in runs_to_markdown([make_run(), make_run("tanh")])
 
 
-def test_markdown_escapes_what_would_break_it() -> None:
+def test_markdown_escapes_special_characters() -> None:
     text = runs_to_markdown([make_run(inputs="a|b_<i>&c~d~.npy")])
     assert r"a\|b\_\<i>\&c\~d\~.npy" in text
 
@@ -91,7 +91,7 @@ def test_a_document_in_ascii_keeps_its_lines() -> None:
 
 
 class _Tags(HTMLParser):
-    """Checks that tags nest, and collects the text of cells."""
+    """Check that tags nest, and collect the text of cells."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def test_html_is_well_formed_and_escapes() -> None:
     assert "Not finite from layer 33 on" in page
 
 
-def test_html_marks_a_far_score_in_bold() -> None:
+def test_html_shows_large_scores_in_bold() -> None:
     run = make_run()
     changed = {**run.statistics}
     theory = changed["mean"].theory
@@ -133,7 +133,7 @@ def test_html_marks_a_far_score_in_bold() -> None:
     assert "<strong>+" not in run_to_html(make_run())
 
 
-def test_a_run_draws_itself_in_a_notebook() -> None:
+def test_a_run_has_html_for_notebooks() -> None:
     run = make_run()
     assert run._repr_html_() == run_to_html(run, verdict_on(run))
     assert repr(run).startswith("SELU · 64 layers of 1024")
@@ -148,7 +148,7 @@ def test_a_run_without_layers_has_no_table() -> None:
 
 
 @pytest.mark.parametrize("name", ["second_moment", "dead_fraction"])
-def test_statistics_missing_everywhere_are_no_news(name: str) -> None:
+def test_statistics_missing_everywhere_are_not_shown(name: str) -> None:
     from snstat.report.columns import has_news
 
     run = make_run()
