@@ -10,7 +10,7 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING, change
 from snstat.checks.rule import Broken, Remedy, Rule
-from snstat.results import GRADIENT, FloatArray
+from snstat.results import FloatArray
 
 
 def gradients_vanish(case: Case) -> Broken | None:
@@ -31,15 +31,8 @@ def _allowed(case: Case) -> float:
 
 
 def _logarithms(case: Case) -> FloatArray:
-    """Return ln of the squared gradients over the last, (depth + 1,): theory, else seen."""
-    seen = np.full(case.depth + 1, math.nan)
-    if case.run is not None and GRADIENT in case.run.statistics:
-        estimate = case.run.statistics[GRADIENT].estimate
-        with np.errstate(divide="ignore"):
-            seen[: len(estimate)] = np.log(estimate)
-    if case.theory_holds:
-        return np.where(np.isnan(case.gradients), seen, case.gradients)
-    return np.where(np.isnan(seen), case.gradients, seen)
+    """Return ln of the squared gradients over the last, (depth + 1,): theory, or what was seen."""
+    return np.where(case.judges_seen_gradients, case.seen_gradients, case.gradients)
 
 
 def _changed(
@@ -62,11 +55,16 @@ def _changed(
 
 
 def _beside(case: Case, layer: int) -> str:
-    theory = not math.isnan(float(case.gradients[layer]))
-    if case.run is None or GRADIENT not in case.run.statistics:
-        return " (theory)" if theory else ""
-    seen = float(case.run.statistics[GRADIENT].estimate[layer])
-    return f" (theory; seen ×{seen:.3g})" if theory and case.theory_holds else " (seen)"
+    """Return how a gradient came about, in brackets, what is judged first."""
+    words, theory = [], float(case.gradients[layer])
+    seen, from_seen = float(case.seen_gradients[layer]), bool(case.judges_seen_gradients[layer])
+    if not math.isnan(theory) and (case.theory_holds or not from_seen):
+        words.append(f"theory ×{_scientific(theory)}" if from_seen else "theory")
+    if not math.isnan(seen):
+        words.append("seen" if from_seen else f"seen ×{_scientific(seen)}")
+    if from_seen:
+        words.reverse()
+    return f" ({'; '.join(words)})" if words else ""
 
 
 def _power(logarithm: float) -> float | None:

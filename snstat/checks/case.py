@@ -12,9 +12,9 @@ import numpy as np
 
 from snstat.activation import Activation, resolve
 from snstat.checks.bounds import Bounds
-from snstat.checks.certainty import share_strays, strays
+from snstat.checks.certainty import log_strays, share_strays, strays
 from snstat.network.stack import DenseLayer, Stack
-from snstat.results import BoolArray, FloatArray, InputMoments, Outlook, Run
+from snstat.results import GRADIENT, BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.theory.finite_width import FiniteWidth, finite_width
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict
@@ -144,6 +144,26 @@ class Case:
     def gradients(self) -> FloatArray:
         """Ln of the squared gradients over that of the last layer, (depth + 1,), by theory."""
         return self.own_prediction.log_gradient
+
+    @cached_property
+    def seen_gradients(self) -> FloatArray:
+        """Ln of the gradients that were measured, (depth + 1,), NaN where none were."""
+        with np.errstate(divide="ignore"):
+            logs: FloatArray = np.log(self.seen(GRADIENT)[: self.depth + 1])
+        return logs
+
+    @cached_property
+    def judges_seen_gradients(self) -> BoolArray:
+        """The layers, (depth + 1,), of which the gradient measured is judged; see `judges_seen`."""
+        theory, seen = self.gradients, self.seen_gradients
+        there: BoolArray = ~np.isnan(seen)
+        if self.run is None or not there.any() or not self.theory_holds:
+            return there
+        stderr = np.full(self.depth + 1, math.nan)
+        measured = self.run.statistics[GRADIENT].stderr
+        stderr[: len(measured)] = measured
+        far = log_strays(seen, stderr, theory, self.run.simulation.trials)
+        return there & (np.isnan(theory) | far)
 
     @cached_property
     def fluctuation(self) -> FloatArray:

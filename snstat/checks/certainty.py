@@ -44,6 +44,17 @@ def strays(estimate: FloatArray, stderr: FloatArray, theory: FloatArray, trials:
     return far
 
 
+def log_strays(
+    estimate: FloatArray, stderr: FloatArray, theory: FloatArray, trials: int
+) -> BoolArray:
+    """Return the same of logarithms, of which differences are relative ones."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        rounding = ROUNDING * np.maximum(np.abs(theory), 1.0)
+        allowed = np.where(stderr == 0, rounding, np.maximum(certain(trials) * stderr, rounding))
+        far: BoolArray = (np.abs(estimate - theory) > allowed) & (trials > 1)
+    return far
+
+
 def share_strays(
     estimate: FloatArray, stderr: FloatArray, theory: FloatArray, trials: int
 ) -> BoolArray:

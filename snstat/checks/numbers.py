@@ -9,12 +9,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, Rule
-from snstat.results import GRADIENT, BoolArray, FloatArray
+from snstat.results import BoolArray, FloatArray
 from snstat.theory.by_layer import units
+from snstat.theory.extremes import largest_activation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class NumberFormat:
 
 
 NON_FINITE = "non-finite"
+# The statistic of that name: the largest absolute activation.
+LARGEST = "largest"
 
 # fmt: off
 FORMATS: Mapping[str, NumberFormat] = MappingProxyType({
@@ -65,68 +67,48 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
     return [Broken(layer, None, None, text, NON_FINITE)]
 
 
-def _largest(case: Case, q: FloatArray, samples: float | None = None) -> FloatArray:
-    """Return about the largest activation of a batch for pre-activations N(0, q), both (layers,).
-
-    The largest of N normals is about √(2 q ln 2N), NaN where q is too large. Of layer 0 it is that
-    of data, else the root mean square at least. `samples` are those of the batch.
-    """
-    values = 2.0 * np.maximum((case.batch if samples is None else samples) * units(case.whole), 2.0)
-    edge = np.sqrt(2.0 * np.log(values) * q)
-    largest = np.full(len(q), math.nan)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for first, count, layer in case.whole.segments():
-            part, activation = slice(first, first + count), resolve(layer.activation)
-            largest[part] = _highest(activation, edge[part])
-    known = case.inputs.largest
-    largest[0] = math.sqrt(case.inputs.second_moment) if math.isnan(known) else known
-    return largest
-
-
-def _highest(activation: Activation, edge: FloatArray) -> FloatArray:
-    """Return the largest |φ(x)| of all |x| ≤ `edge` (layers,): at an end, but for the sine."""
-    sine = activation.formed("sine")
-    if sine is not None:  # no larger beyond its first crest
-        edge = np.minimum(edge, 0.5 * math.pi / sine[0])
-    highest: FloatArray = np.maximum(np.abs(activation(edge)), np.abs(activation(-edge)))
-    return highest
-
-
 def _largest_predicted(case: Case) -> FloatArray:
-    """Return about the largest activation by theory, (layers,): of samples that differ in norm,
-    that of the largest one or of as many smaller ones as a batch holds."""
-    shares = case.alone.shares
-    largest: FloatArray = np.max(
-        [
-            _largest(case, q, max(share * case.batch, 1.0))
-            for q, share in zip(case.alone.sample_second_moment.T, shares, strict=True)
-        ],
-        axis=0,
-    )
+    """Return about the largest activation by theory, (limit + 1,)."""
+    theory = case.alone
+    q, shares = theory.sample_second_moment, theory.shares
+    return largest_activation(case.whole, case.batch, case.inputs, q, shares)
+
+
+def _largest_seen(case: Case) -> FloatArray:
+    """Return the largest activation that was seen, on average over trials, (limit + 1,): infinite
+    where one was not finite, and NaN where none was measured."""
+    largest = case.seen(LARGEST)
+    if case.run is not None and case.run.first_nonfinite is not None:
+        largest[case.run.first_nonfinite : case.depth + 1] = math.inf
     return largest
+
+
+def _misses_largest(case: Case) -> bool:
+    """Return whether the largest sample may have been in no batch."""
+    norms = case.inputs.norms
+    return norms is not None and norms.samples > case.batch
 
 
 def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     found = []
     seen = case.seen("second_moment")
-    largest = _largest_predicted(case)
-    from_seen = _largest(case, _pre_activations(case, seen))
-    if case.run is not None and case.run.first_nonfinite is not None:
-        from_seen[case.run.first_nonfinite : case.depth + 1] = math.inf
-    high = _crossing(
-        case, largest, from_seen, lambda x: x > form.largest, "from second moments seen"
-    )
+    largest, largest_seen = _largest_predicted(case), _largest_seen(case)
+    # What was measured is judged, unless the batches may have missed the largest sample.
+    judges_seen = np.isfinite(largest_seen)
+    judges_seen &= ~(_misses_largest(case) & (largest > largest_seen))
+    high = _crossing(largest, largest_seen, judges_seen, lambda x: x > form.largest)
     if high is not None:
         layer, value, source = high
-        what = f"largest activation about {value:.2g} ({source})"
+        about = "about " if source.startswith("theory") else ""
+        what = f"largest activation {about}{value:.2g} ({source})"
         if layer == 0:
-            known = "root mean square" if math.isnan(case.inputs.largest) else "largest"
-            what = f"{known} of the inputs {value:.2g}"
+            what = f"largest of the inputs {about if case.inputs.drawn else ''}{value:.2g}"
         text = f"{name} overflows at layer {layer}: {what}, above {form.largest:.6g}"
         found.append(Broken(layer, value, form.largest, text, NON_FINITE))
     root = np.sqrt(case.predicted("second_moment"))
     seen_root = np.sqrt(np.maximum(_signals(case, seen, form), 0.0))
-    low = _crossing(case, root, seen_root, lambda x: x < form.smallest, "seen")
+    judges_seen = case.judges_seen("second_moment") & ~np.isnan(seen_root)
+    low = _crossing(root, seen_root, judges_seen, lambda x: x < form.smallest)
     if low is not None and not case.inputs.silent:
         layer, value, source = low
         text = (
@@ -146,33 +128,29 @@ def _signals(case: Case, seen: FloatArray, form: NumberFormat) -> FloatArray:
 
 
 def _crossing(
-    case: Case,
     predicted: FloatArray,
     seen: FloatArray,
+    judges_seen: BoolArray,
     out: Callable[[FloatArray], BoolArray],
-    words: str,
     *,
     back: bool = False,
 ) -> tuple[int, float, str] | None:
-    """Return where values (layers,) are first `out` of range, on the way `back` if asked for: the
-    layer, the value there, and its source with what the other one tells.
+    """Return where values are first `out` of range, on the way `back` if asked for: the layer, the
+    value there, and its source with what the other one tells. Arrays are (layers,).
 
-    Predicted ones come first, and where theory does not hold those seen; an infinity that was seen
-    is told of elsewhere.
+    Values are those `seen` of layers with `judges_seen`, else `predicted` ones.
     """
     end = -1 if back else 0
-    if not case.theory_holds:
-        predicted = np.where(np.isnan(seen), predicted, math.nan)
-    where = np.flatnonzero(out(predicted))
-    if where.size:
-        layer = int(where[end])
-        return layer, float(predicted[layer]), "theory" + _seen(seen, layer, out(seen), words, end)
-    where = np.flatnonzero(out(seen) & np.isfinite(seen))
+    values = np.where(judges_seen, seen, predicted)
+    where = np.flatnonzero(out(values))
     if not where.size:
         return None
     layer = int(where[end])
-    theory = "" if math.isnan(predicted[layer]) else f"; theory {predicted[layer]:.2g}"
-    return layer, float(seen[layer]), words + theory
+    source = "theory" + _seen(seen, layer, out(seen), end)
+    if judges_seen[layer]:
+        theory = float(predicted[layer])
+        source = "seen" if math.isnan(theory) else f"seen; theory {theory:.2g}"
+    return layer, float(values[layer]), source
 
 
 def _pre_activations(case: Case, second_moment: FloatArray) -> FloatArray:
@@ -184,14 +162,14 @@ def _pre_activations(case: Case, second_moment: FloatArray) -> FloatArray:
     return q
 
 
-def _seen(seen: FloatArray, layer: int, out: BoolArray, words: str, end: int) -> str:
+def _seen(seen: FloatArray, layer: int, out: BoolArray, end: int) -> str:
     """Return how a value predicted to be out of range at `layer` was seen there, and from which
     layer on it was `out`, both (layers,), if from another: the first for `end` 0, the last for
     -1."""
     value = float(seen[layer])
     if math.isnan(value):
         return ""
-    text = "; seen not finite" if math.isinf(value) else f"; {words} {value:.2g}"
+    text = "; seen not finite" if math.isinf(value) else f"; seen {value:.2g}"
     where = np.flatnonzero(out)
     if not where.size:
         return f"{text}, in range"
@@ -203,12 +181,13 @@ def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     """Gradients by their root mean square over that of the last layer, whose scale is 1."""
     # From squared norms to those of a unit.
     share = units(case.stack)[-1] / units(case.stack)
-    seen = np.sqrt(case.seen(GRADIENT)[: case.depth + 1] * share)
-    seen[seen == 0] = math.nan  # what is too small comes before: zeros are those of dead units
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", divide="ignore"):
         root = np.exp(0.5 * (case.gradients + np.log(share)))
+        seen = np.exp(0.5 * (case.seen_gradients + np.log(share)))
+    seen[seen == 0] = math.nan  # what is too small comes before: zeros are those of dead units
+    judges_seen = case.judges_seen_gradients & ~np.isnan(seen)
     crossing = _crossing(
-        case, root, seen, lambda x: (x < form.smallest) | (x > form.largest), "seen", back=True
+        root, seen, judges_seen, lambda x: (x < form.smallest) | (x > form.largest), back=True
     )
     if crossing is None:
         return []

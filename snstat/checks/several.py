@@ -13,6 +13,7 @@ from snstat.checks.gains import holding_gains, survival
 from snstat.checks.look import broken_within, look, looked, sound
 from snstat.checks.remedies import change, standard, wider, widest
 from snstat.checks.rule import Broken, Remedy
+from snstat.values.names import display_name
 
 TOO_NARROW = "SN502"
 # A target that no stack of this kind can reach is no reason to leave all else as it is.
@@ -42,7 +43,9 @@ def _or_normalise(case: Case, remedy: Remedy) -> Remedy:
     """Return `remedy` with what else there is where it leaves fewer layers."""
     if remedy.case is None or remedy.case.limit >= case.limit:
         return remedy
-    words = f"no gain keeps {case.limit:,} layers of this width stable: {remedy.words}"
+    layers = f"{case.limit:,} {display_name(case.stack.activation)} layers"
+    widths = "these widths" if case.stack.runs else "this width"
+    words = f"no gain keeps {layers} of {widths} stable: {remedy.words}"
     return replace(remedy, words=f"{words}, or normalise between layers")
 
 

@@ -40,7 +40,7 @@ def dying(case: Case) -> bool:
 def too_few_alive(case: Case) -> Broken | None:
     """Return where dead units, or saturated ones, or dead networks, exceed their share."""
     dead = case.known("dead_fraction")
-    share = case.predicted("saturated_fraction")
+    share = case.known("saturated_fraction")
     bounds, networks = case.bounds, dead_networks(case)
     found = [
         _beyond(
@@ -55,8 +55,8 @@ def too_few_alive(case: Case) -> Broken | None:
             share,
             bounds.saturated_max,
             lambda layer: (
-                f"of the units of layer {layer} are saturated (theory: slope below"
-                f" {SATURATED:.0%} of the steepest)"
+                f"of the units of layer {layer} are saturated (slope below {SATURATED:.0%} of the"
+                f" steepest){case.beside('saturated_fraction', layer)}"
             ),
         ),
         _beyond(

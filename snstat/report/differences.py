@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snstat.errors import escaped
-from snstat.report.words import display_name
+from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from snstat.results import Run

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from snstat.report.numbers import beside_one, exact, factor
-from snstat.report.words import STEADY, count, display_name
+from snstat.report.words import STEADY, count
+from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from snstat.results import CorrelationFixedPoint, FixedPoint, FixedPointReport

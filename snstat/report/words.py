@@ -11,25 +11,11 @@ import numpy as np
 
 from snstat.errors import escaped
 from snstat.report.numbers import beside_one, factor, plain
+from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from snstat.results import Run, Simulation, StackSummary
 
-NAMES = {
-    "selu": "SELU",
-    "relu": "ReLU",
-    "leaky_relu": "leaky ReLU",
-    "elu": "ELU",
-    "gelu": "GELU",
-    "silu": "SiLU",
-    "hard_tanh": "hard tanh",
-    "mish": "Mish",
-    "gelu_tanh": "GELU (tanh)",
-    "relu6": "ReLU6",
-    "hard_sigmoid": "hard sigmoid",
-    "hard_swish": "hard swish",
-    "relu_squared": "squared ReLU",
-}
 # Activations for which no initialiser preserves the signal, and the gain G that preserves a second
 # moment of 1: E[φ(G z)²] = 1. That fixed point is unstable, so depth and width limit its use.
 STEADY_GAINS = {
@@ -45,15 +31,6 @@ DIGEST_SHOWN = 15
 STEADY = 1.005
 # A signal that changes by at most this factor over the whole stack needs no other gain.
 NEUTRAL = 1.1
-
-
-def display_name(activation: str) -> str:
-    """Return an activation's name as the literature writes it, followed by its parameter. The name
-    of a pair of functions stays as it is."""
-    name, _, parameter = activation.partition(":")
-    if name == "custom":
-        return activation
-    return f"{NAMES.get(name, name)} {parameter}".strip()
 
 
 def count(number: int, noun: str) -> str:

@@ -23,6 +23,7 @@ from snstat.network.stack import Stack
 from snstat.results import STATISTICS, InputMoments, within
 from snstat.theory.by_layer import activations_of, units
 from snstat.theory.dead_fluctuations import dead_of_batch
+from snstat.theory.extremes import largest_input
 from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
 from snstat.theory.gram import follow_gram
@@ -36,12 +37,12 @@ from snstat.theory.silence import always_half, dead_with_silence
 class FiniteWidth:
     """First-order theory of a stack. Every array has shape (depth + 1,), NaN where not known.
 
-    `expected` maps each name of `results.STATISTICS` to the expected value of a trial, `residual`
-    to the size of the neglected terms, of order 1/width². `log_gradient` is the expected logarithm
-    of `gradient` and `log_gradient_residual` its residual, NaN unless they were requested.
-    `fluctuation` is the standard deviation between networks of the logarithm of one sample's second
-    moment, to first order even where it is large, infinite beyond 2. `trial_fluctuation` is a
-    lower bound on that of the mean over the batch of a trial.
+    `expected` maps each name of `results.STATISTICS`, and "largest" of the input, to the expected
+    value of a trial, `residual` to the size of the neglected terms, of order 1/width².
+    `log_gradient` is the expected logarithm of `gradient` and `log_gradient_residual` its residual,
+    NaN unless they were requested. `fluctuation` is the standard deviation between networks of the
+    logarithm of one sample's second moment, to first order even where it is large, infinite beyond
+    2. `trial_fluctuation` is a lower bound on that of the mean over the batch of a trial.
     """
 
     expected: Mapping[str, FloatArray]
@@ -96,6 +97,10 @@ def finite_width(
         expected[name], residual[name] = (np.where(known, c, math.nan) for c in columns)
         at_input = (exact, 0.0) if math.isfinite(exact) else (columns[0][0], columns[1][0])
         expected[name][0], residual[name][0] = at_input
+    # Of later layers nothing is exact: at infinite width there is no largest activation.
+    expected["largest"], residual["largest"] = np.full((2, stack.depth + 1), math.nan)
+    expected["largest"][0] = largest = largest_input(inputs, batch * stack.input_width)
+    residual["largest"][0] = 0.0 * largest
     dead = _dead(stack, batch, prediction, expected["dead_fraction"], residual["dead_fraction"])
     expected["dead_fraction"], residual["dead_fraction"] = dead
     log_gradient, log_residual = np.full((2, stack.depth + 1), math.nan)

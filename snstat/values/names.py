@@ -1,4 +1,4 @@
-"""Look-up of names in any case, with or without hyphens, or by an alias."""
+"""Names: look-up in any case, with or without hyphens, or by an alias, and how they are shown."""
 
 from __future__ import annotations
 
@@ -16,6 +16,22 @@ INIT_ALIASES: Mapping[str, str] = MappingProxyType(
         for kind in ("normal", "uniform", "truncated")
     }
 )
+# How the literature writes them.
+DISPLAY_NAMES = {
+    "selu": "SELU",
+    "relu": "ReLU",
+    "leaky_relu": "leaky ReLU",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "silu": "SiLU",
+    "hard_tanh": "hard tanh",
+    "mish": "Mish",
+    "gelu_tanh": "GELU (tanh)",
+    "relu6": "ReLU6",
+    "hard_sigmoid": "hard sigmoid",
+    "hard_swish": "hard swish",
+    "relu_squared": "squared ReLU",
+}
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -40,3 +56,12 @@ def known(
 
 def _plain(text: str) -> str:
     return text.strip().lower().replace("-", "").replace("_", "")
+
+
+def display_name(activation: str) -> str:
+    """Return an activation's name as the literature writes it, followed by its parameter. The name
+    of a pair of functions stays as it is."""
+    name, _, parameter = activation.partition(":")
+    if name == "custom":
+        return activation
+    return f"{DISPLAY_NAMES.get(name, name)} {parameter}".strip()

@@ -248,7 +248,7 @@ def test_recommended_widths_are_bounded(width):
 
 def test_where_no_gain_helps_the_remedy_states_a_sufficient_depth():
     finding = judged("gelu", 64, init="lecun_normal")[1]["SN101"]
-    assert finding.remedy.startswith("no gain keeps 64 layers of this width stable: use")
+    assert finding.remedy.startswith("no gain keeps 64 GELU layers of this width stable: use")
     assert finding.remedy.endswith(", or normalise between layers")
     changes = parsed(finding.remedy)
     assert changes.keys() == {"weight_gain", "depth"}

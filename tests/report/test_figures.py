@@ -29,7 +29,7 @@ from snstat.report.figures import (
 from snstat.report.figures.histogram import MOST_RIDGES
 from snstat.report.figures.series import ORDER, series_of
 from snstat.report.figures.ticks import power_ticks, shade_ticks, signed_ticks
-from snstat.report.words import display_name
+from snstat.values.names import display_name
 from tests.report.builders import make_curves, make_densities, make_field, make_report, make_run
 
 if TYPE_CHECKING:

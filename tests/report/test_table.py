@@ -176,7 +176,7 @@ def test_the_first_layer_that_is_not_finite_is_named() -> None:
             "The signal vanishes in the limit of depth, ×0.5 per layer (theory).",
         ),
         (CASES["vanishes"][0], "Squared gradients shrink ×0.0012 over 64 layers (theory)."),
-        (CASES["explodes"][0], "the signal explodes, ×1.73 per layer (theory)."),
+        (CASES["explodes"][0], "The signal explodes in the limit of depth, ×1.73 per layer (theory)."),
         (make_run(outlook=Outlook("silent")), "Silent: the inputs and biases are zero."),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "Neutral: "),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "gradients keep their size"),
@@ -210,11 +210,11 @@ def growing(rate: float, depth: int = 64) -> Run:
         # The signal vanished in the layers before the limit.
         (
             replace(growing(0.9), outlook=Outlook("vanishes", rate=0.9999)),
-            "the signal vanishes, ×0.9999 per",
+            "The signal vanishes in the limit of depth, ×0.9999 per",
         ),
         (
             replace(growing(1e3), outlook=Outlook("explodes", rate=1e300)),
-            "explodes, ×1.0e+300 per",
+            "explodes in the limit of depth, ×1.0e+300 per",
         ),
         (
             make_run(outlook=Outlook("converges", 0.0, 1.0, 0.99996)),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from snstat.report.differences import differences, labels
 from snstat.report.grid import SEPARATOR
-from snstat.report.words import display_name, simulation_words, stack_words
+from snstat.report.words import simulation_words, stack_words
+from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from snstat.results import Run

@@ -16,7 +16,7 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
-from snstat.report.words import display_name
+from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

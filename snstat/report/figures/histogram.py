@@ -19,7 +19,8 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
-from snstat.report.words import display_name, simulation_words, stack_words
+from snstat.report.words import simulation_words, stack_words
+from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

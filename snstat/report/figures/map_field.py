@@ -17,7 +17,7 @@ from snstat.report.figures.style import (
     style_named,
 )
 from snstat.report.figures.ticks import shade_ticks
-from snstat.report.words import display_name
+from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

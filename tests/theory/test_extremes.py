@@ -1,0 +1,78 @@
+"""The largest activation of a batch: exactly of drawn inputs, about of layers."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
+from snstat.theory.extremes import largest_activation, largest_input
+from snstat.theory.finite_width import finite_width
+from snstat.theory.predict import predict
+
+EXCEEDANCES = math.exp(-np.euler_gamma)
+
+
+def drawn(kind, values, mean=0.0, std=1.0):
+    return DrawnInputs(kind, values, 1, mean, std).moments()
+
+
+def test_the_largest_of_one_and_two_normal_values():
+    # E|z| = √(2/π), and E max(|z₁|, |z₂|) = 2/√π.
+    assert largest_input(drawn("normal", 1), 1) == pytest.approx(math.sqrt(2.0 / math.pi))
+    assert largest_input(drawn("normal", 1), 2) == pytest.approx(2.0 / math.sqrt(math.pi))
+    # Far from 0 the largest of two is half of E|z₁ − z₂| above their mean, 1/√π.
+    far = largest_input(drawn("normal", 1, mean=-50.0, std=2.0), 2)
+    assert far == pytest.approx(50.0 + 2.0 / math.sqrt(math.pi), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize(("mean", "std", "values"), [(0.0, 2.0, 7), (0.4, 1.0, 60), (-3.0, 0.5, 5)])
+def test_the_largest_input_is_the_mean_over_draws(kind, mean, std, values):
+    generator = np.random.default_rng(3)
+    shape = (20_000, values)
+    normal = generator.standard_normal(shape)
+    uniform = math.sqrt(3.0) * generator.uniform(-1.0, 1.0, shape)
+    x = np.abs(mean + std * {"normal": normal, "uniform": uniform}[kind]).max(axis=1)
+    # Four standard errors.
+    allowed = 4.0 * x.std() / math.sqrt(len(x))
+    assert largest_input(drawn(kind, values, mean, std), values) == pytest.approx(
+        x.mean(), abs=allowed
+    )
+
+
+def test_a_run_expects_the_largest_input_and_of_layers_nothing():
+    stack = Stack.build("tanh", 3, width=8)
+    inputs = DrawnInputs("normal", 8, 4, 0.0, 1.0).moments()
+    found = finite_width(stack, 4, inputs, predict(stack, 4, inputs))
+    assert found.expected["largest"][0] == largest_input(inputs, 32)
+    assert found.residual["largest"][0] == 0.0
+    assert np.isnan(found.expected["largest"][1:]).all()
+
+
+def test_nothing_is_expected_of_data():
+    data = drawn("normal", 4)
+    assert math.isnan(largest_input(type(data)(**dict(data) | {"drawn": False}), 4))
+
+
+def test_the_largest_of_samples_that_differ_in_norm_is_that_of_their_mixture():
+    width, batch = 64, 40
+    stack = Stack.build("identity", 1, width=width)
+    q, shares = np.array([[math.nan] * 4, [0.0, 1.0, 4.0, 9.0]]), np.array([0.25, 0.5, 0.25, 0.0])
+    inputs = drawn("normal", width)
+    found = largest_activation(stack, batch, inputs, q, shares)[1]
+    # A quarter of the samples are 0; the one of the largest norm is counted by itself.
+    groups = [(20 * width, 1.0), (10 * width, 2.0), (width, 3.0)]
+    beyond = sum(count * 2.0 * NormalDist(0.0, std).cdf(-found) for count, std in groups)
+    assert beyond == pytest.approx(EXCEEDANCES, rel=1e-4)
+    # Their largest, simulated: Gumbel's mean is a little off that of so few normal values.
+    generator = np.random.default_rng(5)
+    trials = [
+        max(np.abs(std * generator.standard_normal(count)).max() for count, std in groups)
+        for _ in range(400)
+    ]
+    assert found == pytest.approx(np.mean(trials), rel=0.02)
