@@ -1,4 +1,4 @@
-"""What every test may rely on: one seed, one hypothesis profile, and no terminal of its own."""
+"""Fixtures for all tests: one seed, one hypothesis profile, and no settings of the terminal."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# PyTorch is large and installed by `make test-peers` only, pytest-benchmark by `make bench`.
+# PyTorch is large, and only `make test-peers` installs it; pytest-benchmark only `make bench`.
 NEEDS = {"torch": "peers", "pytest_benchmark": "benchmarks/test_rows.py"}
 collect_ignore = [path for module, path in NEEDS.items() if not find_spec(module)]
 
-# Derandomised: the same examples in every run. No deadline: the first example may compile.
+# Derandomised: every run has the same examples. No deadline: the first example may compile.
 hypothesis.settings.register_profile(
     "snstat", derandomize=True, deadline=None, database=None, max_examples=50
 )
@@ -26,14 +26,14 @@ hypothesis.settings.load_profile("snstat")
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
-    """Fix the global generators, should anything under test fall back on them."""
+    """Seed the global generators, in case the code under test uses them."""
     random.seed(0)
     np.random.seed(0)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _plain_terminal() -> Iterator[None]:
-    """Hide the settings of the developer's terminal, which output would follow."""
+    """Hide the settings of the developer's terminal, which would change the output."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"):
             patch.delenv(name, raising=False)

@@ -23,24 +23,24 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
-# Any failure fails the block; make targets must exist, but are not made.
+# Any failure fails the block. make targets must exist, but are not made.
 SHELL = """
 set -eu
 make() { command make -C {checkout} --dry-run "$@" > /dev/null; }
 """
 # Printed between the outputs of a block's commands.
 MARK = "-- next command --"
-# A number with its sign, error and exponent, or a bar of a picture in characters.
+# A number with its sign, error and exponent, or a bar of a chart in characters.
 NUMBER = re.compile(r"[-+×(]*\d[\d.,]*(?:e[-+]?\d+)?(?:[±(][\d.]+\)?)?(?:e[-+]?\d+)?%?")
 BARS = re.compile("[▁▂▃▄▅▆▇█]+")
-# Begins the line that explains the narrowest notation.
+# Part of the line that explains the narrowest notation.
 NOTATION = "stands for"
-# What a number's last digit may turn on or off.
+# Marks that may depend on a number's last digit.
 FLAGS = re.compile(r"[!?*]")
 
 
 class Block(NamedTuple):
-    """One fenced block: its language, its text, whether it is to be run, and where its text is."""
+    """One fenced block: its language, its text, whether it is skipped, and the span of its text."""
 
     language: str
     text: str
@@ -57,7 +57,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def script_of(block: Block) -> str | None:
-    """Return the shell script that a block stands for, None where it is none."""
+    """Return the shell script of a block, or None if it has none."""
     if block.language in {"sh", "bash"}:
         return block.text
     if block.language == "console":
@@ -93,15 +93,17 @@ def shown(block: Block, output: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """Return the lines of a console block without its numbers, whose last digits may differ
-    between machines, and without what hangs on them: widths, bars and flags."""
+    """Return the lines of a console block without its numbers, widths, bars and flags.
+
+    The last digits of numbers may differ between machines, and the rest depends on them.
+    """
     bare = BARS.sub("▄", FLAGS.sub("", NUMBER.sub("#", text.replace(" ± ", "±"))))
     lines = [" ".join(line.split()) for line in bare.splitlines()]
     return [line for line in lines if line and NOTATION not in line]
 
 
 def rewritten(page: str, folder: Path) -> str:
-    """Run a page and return it with what its console blocks show now."""
+    """Run a page and return it with the present output in its console blocks."""
     result, last = [], 0
     for block in blocks(page):
         script = None if block.skipped else script_of(block)

@@ -1,7 +1,7 @@
-"""The arrows between the rooms of snstat, kept by reading the imports of every file.
+"""The permitted imports between the rooms of snstat, checked in every file.
 
 cli -> report, checks -> experiment -> engine, theory -> network -> gaussian -> activation ->
-errors; `results` is known to all and knows nobody.
+errors. Every room may import `results`, which imports none.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parents[1] / "snstat"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# What every room may import.
+# Rooms that every room may import.
 COMMON = {"errors", "limits", "results", "values"}
-# Room of snstat -> the rooms that it may import.
+# Room of snstat -> rooms that it may import.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "results": set(),
@@ -46,7 +46,7 @@ ARROWS: dict[str, set[str]] = {
 }
 TOP = {"__init__", "__main__", "cli"}
 
-# Third-party package -> the parts that may import it. Others may be imported anywhere.
+# Third-party package -> the only parts that may import it. All parts may import other packages.
 OWNERS = {
     "click": {"cli"},
     "rich": {"cli", "display", "report"},
@@ -59,7 +59,8 @@ HEAVY = ("numba", "scipy", "matplotlib")
 
 
 class Import(NamedTuple):
-    """One imported module: where, its dotted name, and whether it waits inside a function."""
+    """One imported module: its place, its dotted name, and whether it is imported inside a
+    function."""
 
     path: Path
     line: int
@@ -94,7 +95,7 @@ def names_of(node: ast.stmt, path: Path) -> list[str]:
 
 
 def imports_of(path: Path, source: str) -> Iterator[Import]:
-    """Yield every import of a file; those for type checkers count, and never load anything."""
+    """Yield every import of a file. Imports for type checkers count as lazy."""
 
     def visit(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
         for child in ast.iter_child_nodes(node):
@@ -110,7 +111,7 @@ def imports_of(path: Path, source: str) -> Iterator[Import]:
 
 
 def breaches(path: Path, source: str) -> Iterator[str]:
-    """Yield every import of a file that goes against the arrows."""
+    """Yield every import of a file that is not permitted."""
     for entry in imports_of(path, source):
         top, _, rest = entry.module.partition(".")
         if top == "snstat":
@@ -151,7 +152,7 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         ("stray.py", "from snstat.errors import SnstatError"),
     ],
 )
-def test_a_breach_is_seen(file: str, source: str) -> None:
+def test_a_forbidden_import_is_found(file: str, source: str) -> None:
     assert list(breaches(PACKAGE / file, source))
 
 
@@ -166,7 +167,7 @@ def test_a_breach_is_seen(file: str, source: str) -> None:
         ("theory/maps.py", "import numpy as np\nfrom snstat.activation import ACTIVATIONS"),
     ],
 )
-def test_what_is_allowed_passes(file: str, source: str) -> None:
+def test_permitted_imports_pass(file: str, source: str) -> None:
     assert list(breaches(PACKAGE / file, source)) == []
 
 
@@ -177,8 +178,10 @@ def module_of(path: Path) -> str:
 
 
 def imported_modules(path: Path, modules: set[str]) -> set[str]:
-    """Return which of `modules` a file imports, wherever in it: names of packages count as the
-    modules that they are."""
+    """Return which of `modules` a file imports, at any place.
+
+    Names of packages stand for their `__init__` modules.
+    """
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -189,7 +192,8 @@ def imported_modules(path: Path, modules: set[str]) -> set[str]:
 
 
 def test_no_modules_import_each_other() -> None:
-    """Circles among modules, lazy imports and those for type checkers included."""
+    """There are no import cycles among modules, counting lazy imports and those for type
+    checkers."""
     modules = {module_of(path): path for path in SOURCES}
     graph = {name: imported_modules(path, set(modules)) for name, path in modules.items()}
     try:

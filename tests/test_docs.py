@@ -1,4 +1,4 @@
-"""The README and the pages of docs/ are run, and what they and `--help` say is true."""
+"""The code in the README and in docs/ runs, and they and `--help` are correct."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.docs
 CHECKOUT = Path(__file__).parents[1]
 README = CHECKOUT / "README.md"
 
-# Option -> default, as the public contract has it.
+# Option -> default in the public contract.
 NETWORK_DEFAULTS = {
     "--activation": "selu",
     "--depth": 64,
@@ -50,7 +50,7 @@ def options_of(command: click.Command) -> Iterator[click.Option]:
 
 @pytest.fixture(scope="module")
 def commands() -> dict[str, click.Command]:
-    """Return every command of snstat by name, the program itself as ""."""
+    """Return every command of snstat by name; the program itself is ""."""
     context = click.Context(group)
     found: dict[str, click.Command] = {"": group}
     for name in group.list_commands(context):
@@ -64,7 +64,7 @@ PAGES = [README, *sorted((CHECKOUT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_run_and_show_what_is_printed(page: Path, tmp_path: Path) -> None:
+def test_pages_run_and_show_the_real_output(page: Path, tmp_path: Path) -> None:
     found = [
         (block, script)
         for block in blocks(page.read_text("utf-8"))
@@ -85,7 +85,7 @@ def test_readme_names_every_command(commands: dict[str, click.Command]) -> None:
 
 
 def test_readme_names_only_options_that_exist(commands: dict[str, click.Command]) -> None:
-    # Only `snstat` lines: pip, make and git have options of their own.
+    # Only `snstat` lines, because pip, make and git have options of their own.
     known = {"--help", "--version"}
     for command in commands.values():
         for option in options_of(command):
@@ -97,7 +97,7 @@ def test_readme_names_only_options_that_exist(commands: dict[str, click.Command]
     assert used - known == set()
 
 
-def test_every_option_is_explained(commands: dict[str, click.Command]) -> None:
+def test_every_option_has_a_help_text(commands: dict[str, click.Command]) -> None:
     silent = [
         f"{name} {option.opts[-1]}"
         for name, command in commands.items()
@@ -108,7 +108,7 @@ def test_every_option_is_explained(commands: dict[str, click.Command]) -> None:
     assert [name for name, command in commands.items() if not command.help] == []
 
 
-def test_short_help_names_what_the_whole_help_explains(commands: dict[str, click.Command]) -> None:
+def test_short_help_names_options_of_the_full_help(commands: dict[str, click.Command]) -> None:
     for name, command in commands.items():
         words = shlex.split(name)
         long, short = (
@@ -136,7 +136,7 @@ def test_help_states_the_defaults() -> None:
     text = " ".join(result.output.split())
     unstated = []
     for name, default in NETWORK_DEFAULTS.items():
-        # The entry of an option reaches to the end of the default that it states.
+        # The entry of an option ends with the default that it states.
         _, _, entry = text.partition(f"{name} ")
         stated = re.search(r"\[default: \(?(.*?)\)?\]", entry)
         if stated is None or not re.match(rf"{default}(\.0)?(,|$)", stated[1]):

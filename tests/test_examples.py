@@ -1,4 +1,4 @@
-"""Every example runs as it stands, in an empty folder, and prints its answer."""
+"""Every example runs unchanged in an empty folder and prints its answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 pytestmark = pytest.mark.examples
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-# What the answer of each must contain; a new example needs its line here.
+# Text that the answer of each example must contain; a new example needs an entry.
 ANSWERS = {
     "figure2.py": ("figure2.png: fixed point at mean 0.0000, variance 1.0000",),
     "selu_with_torch_init.py": ("No: after 32 layers",),
@@ -24,7 +24,7 @@ ANSWERS = {
 PICTURES = {"figure2.py": ("figure2.png",), "side_by_side.sh": ("side_by_side.png",)}
 
 
-def test_every_example_has_its_answer():
+def test_every_example_has_an_expected_answer():
     assert sorted(
         path.name for path in EXAMPLES.iterdir() if path.suffix in {".py", ".sh"}
     ) == sorted(ANSWERS)
@@ -49,7 +49,7 @@ def test_example(name, tmp_path):
 
 
 def test_the_checks_of_the_examples_pass(tmp_path):
-    """As they stand in the workflow and in the hook, and as a test of pytest."""
+    """Run them as in the workflow, in the hook and in a pytest test."""
     shutil.copytree(EXAMPLES / "check", tmp_path / "check")
     workflow = yaml.safe_load((EXAMPLES / "check" / "github-workflow.yml").read_text("utf-8"))
     (hook,) = yaml.safe_load((EXAMPLES.parent / ".pre-commit-hooks.yaml").read_text("utf-8"))

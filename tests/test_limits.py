@@ -1,4 +1,4 @@
-"""Memory grows with depth by the results themselves and by nothing else."""
+"""Memory grows with depth only by the size of the results."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ snstat.propagate(
 unit = 1 if sys.platform == "darwin" else 1024
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 """
-# Linux counts the memory of the process that starts another as the other's own peak. The shell in
-# between is small, and the command after it keeps it from becoming that process itself.
+# Linux counts the peak memory of the parent process as the child's own. The shell in between is
+# small, and its second command keeps it from replacing itself by the child.
 BETWEEN = ["sh", "-c", '"$@"; exit $?', "sh"]
-# A layer's record: eight statistics with estimate, stderr and theory, in float64 (192 bytes). Per
-# trial statistics of a block, and copies while columns are joined and theory is made, come to some
-# times that; one state of this network is 2 KiB and would be ten times as much.
+# The record of a layer has eight statistics with estimate, stderr and theory in float64 (192
+# bytes). Statistics per trial of a block, and copies while columns are joined and theory is
+# computed, take some times that. One state of this network has 2 KiB and would take ten times as
+# much.
 BYTES_PER_LAYER = 2000
 
 
@@ -40,16 +41,16 @@ def peak(depth, sampler, batch=8, *, backward=False):
 
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
-def test_a_hundred_thousand_layers_need_the_memory_of_their_results(sampler):
+def test_a_hundred_thousand_layers_need_only_the_memory_of_their_results(sampler):
     short, long = 1000, 100_000
     grown = peak(long, sampler) - peak(short, sampler)
     assert grown < BYTES_PER_LAYER * (long - short)
 
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
-def test_gradients_need_memory_for_the_root_of_the_depth(sampler):
+def test_memory_for_gradients_grows_as_the_root_of_the_depth(sampler):
     short, long = 100, 4000
     grown = peak(long, sampler, 64, backward=True) - peak(short, sampler, 64, backward=True)
-    # A state is 16 KiB (dense) or 32 KiB (matrix-free), and there are two trials at a time: all
-    # states would be 128 or 256 MB. Twice √4000 of them for each, with one layer's more, are 8 MB.
+    # A state has 16 KiB (dense) or 32 KiB (matrix-free), with two trials at a time: all states
+    # would take 128 or 256 MB. Twice √4000 states for each, plus one layer's, take 8 MB.
     assert grown < BYTES_PER_LAYER * (long - short) + 16e6

@@ -1,4 +1,4 @@
-"""Pictures in Python: axes that show the numbers of the record, in pyplot's figures."""
+"""Pictures in Python: axes show the numbers of the record, in figures of pyplot."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ def run():
 
 
 def theory_on(axes, run, name):
-    """Return whether the curves on `axes` make up the theory of a statistic: one for this width,
-    and a faint one where only infinite width is known."""
+    """Return whether the curves on `axes` together are the theory of a statistic.
+
+    One curve is for this width, and a faint one where only infinite width is known.
+    """
     wanted = run.statistics[name].reference
     lines = [line for line in axes.lines if line.get_linestyle() != "None"]
     curves = [line.get_ydata() for line in lines if len(line.get_ydata()) == len(wanted)]
@@ -38,7 +40,7 @@ def theory_on(axes, run, name):
     return np.array_equal(drawn, wanted, equal_nan=True)
 
 
-def test_a_run_draws_itself(run, plt):
+def test_a_run_can_be_plotted(run, plt):
     axes = run.plot()
     assert [entry.get_ylabel().replace("\n", " ") for entry in axes[:2]] == [
         "activation mean",
@@ -49,7 +51,7 @@ def test_a_run_draws_itself(run, plt):
 
 
 @pytest.mark.parametrize("kind", ["variance", "cosine", "kurtosis", "dead_fraction"])
-def test_one_statistic_on_axes_of_ones_own(run, plt, kind):
+def test_one_statistic_on_given_axes(run, plt, kind):
     figure, ax = plt.subplots()
     assert run.plot(kind, ax=ax) is ax
     assert theory_on(ax, run, kind)
@@ -65,7 +67,7 @@ def test_other_pictures(run, plt):
     assert len(plt.get_fignums()) == 4
 
 
-def test_an_unknown_kind_is_named_with_the_nearest(run):
+def test_an_unknown_kind_suggests_the_nearest(run):
     with pytest.raises(UnknownNameError, match="did you mean 'variance'"):
         run.plot("varianc")
     with pytest.raises(UnknownNameError, match="kurtosis"):

@@ -1,4 +1,4 @@
-"""Simulated networks follow the ensemble map, up to a bias of order 1/width that is measured."""
+"""Simulated networks follow the ensemble map, up to a measured bias of order 1/width."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALARM = 1e-5
 
 @pytest.fixture(scope="module")
 def z_scores():
-    """z of each case, statistic and layer 1..DEPTH, the bias of order 1/width taken off.
+    """Return z of each case, statistic and layer 1..DEPTH, corrected for the bias of order 1/width.
 
     The bias is measured at a small width, where it is 16 times larger, and scaled down.
     """
@@ -44,8 +44,8 @@ def z_scores():
             column, reference = large.statistics[name], small.statistics[name]
             bias = (reference.estimate - reference.theory) * SMALL / WIDTH
             uncertainty = np.hypot(column.stderr, reference.stderr * SMALL / WIDTH)
-            # Layers whose inputs have collapsed to one point differ from theory by rounding of
-            # float32 only; their spread is below it and says nothing.
+            # Layers whose inputs have collapsed to one point differ from theory only by rounding of
+            # float32, which their standard errors do not include.
             scale = np.maximum(
                 np.abs(column.theory),
                 np.sqrt(large.second_moment.theory) if name == "mean" else 1e-3,
@@ -66,7 +66,7 @@ def test_every_layer_of_every_case_agrees(z_scores):
 @pytest.mark.parametrize("name", COMPARED)
 @pytest.mark.parametrize("layer", [1, 4, 16])
 def test_z_scores_are_standard(z_scores, name, layer):
-    """Over cases, which are independent, z follows Student's t of the number of trials."""
+    """Over independent cases, z follows Student's t for the number of trials."""
     z = np.array([column[layer - 1] for key, column in z_scores.items() if key[2] == name])
     z = z[np.isfinite(z)]
     assert len(z) >= len(CASES) - 2
@@ -82,8 +82,8 @@ def test_the_bias_halves_as_the_width_doubles():
         biases.append(run.second_moment.estimate[6] - run.second_moment.theory[6])
         errors.append(run.second_moment.stderr[6])
     for k in (0, 1):
-        # The bias is resolved, has one sign, and halves within its error and a next order of
-        # 1/width, allowed the size of the bias itself relative to the second moment.
+        # The bias is resolved, has one sign, and halves within its error and the next order of
+        # 1/width, which may be as large as the square of the bias.
         assert abs(biases[k]) > 5 * errors[k]
         error = math.hypot(errors[k] / 2, errors[k + 1]) * stats.norm.isf(1e-4)
         assert abs(biases[k + 1] - biases[k] / 2) < error + biases[k] ** 2

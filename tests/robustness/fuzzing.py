@@ -1,9 +1,9 @@
-"""Feed damaged files to the program, inside limits of memory and time: a process of its own.
+"""Feed damaged files to the program in a separate process with limits of memory and time.
 
     python -m tests.robustness.fuzzing TARGET FIRST COUNT FOLDER
 
-Damaged file number n of a target is the same in every run. Each that the program does not take as
-it should is left in FOLDER, and told on standard output.
+Damaged file number n of a target is the same in every run. Each file with which the program fails
+is kept in FOLDER and reported on standard output.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from snstat.cli import run
 from snstat.experiment import warmup
 from tests.robustness.targets import CANARY, FILE, PICTURE, TARGETS, Command, Target
 
-# What a header may cost at most.
+# Limits on the memory and time that reading a damaged file may take.
 MEMORY_BYTES = 2**30
 SECONDS = 10.0
-# Longest line that the program may say of a file, whatever is in it.
+# Longest line that the program may print about a file, whatever its content.
 LONGEST = 900
 FORBIDDEN = ("internal error", "Traceback", "Warning", "out of memory", "allocate", "MemoryError")
 
 
 def call(arguments: list[str]) -> tuple[int, bytes, str]:
-    """Run the program in this process: return its code and what it wrote."""
+    """Run the program in this process; return its exit code and its output."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     with redirect_stdout(out), redirect_stderr(err):
         code = run(arguments)
@@ -39,7 +39,8 @@ def call(arguments: list[str]) -> tuple[int, bytes, str]:
 
 
 def complaints(code: int, out: bytes, err: str, fine: Collection[int] = (0,)) -> Iterator[str]:
-    """Yield what is wrong with what the program did; `fine` are the codes of a file taken."""
+    """Yield the faults in the output of the program; `fine` are the exit codes for an accepted
+    file."""
     errors = [line for line in err.splitlines() if line.startswith("snstat: error: ")]
     if code in fine and errors:
         yield f"an error, and yet exit code {code}"
@@ -60,14 +61,14 @@ def complaints(code: int, out: bytes, err: str, fine: Collection[int] = (0,)) ->
 
 
 def problems(target: Target, number: int, path: Path) -> Iterator[str]:
-    """Let every reader of a target read a file, and yield what is wrong with what they did."""
+    """Let every reader of a target read a file, and yield the faults."""
     for command in target.commands:
         if number % command.each == 0:
             arguments = filled(command, path)
             began = time.perf_counter()
             code, out, err = call(arguments)
             seconds = time.perf_counter() - began
-            # A check may fail, which is not to be bad input.
+            # A failed check is not a fault of the input.
             fine = (0, 1) if "check" in arguments else (0,)
             found = list(complaints(code, out, err, fine))
             if seconds > SECONDS:
@@ -75,7 +76,7 @@ def problems(target: Target, number: int, path: Path) -> Iterator[str]:
             yield from (f"{' '.join(arguments)}: {words}\n    {err!r:.2000}" for words in found)
     try:
         target.examine(path)
-    except Exception as error:  # noqa: BLE001  # any but snstat's own is a finding
+    except Exception as error:  # noqa: BLE001  # any error but snstat's own is a fault
         yield f"{target.examine.__name__}: {type(error).__name__}: {error!s:.500}"
     if (path.parent / CANARY).exists():
         yield "UNPICKLED"
@@ -98,7 +99,7 @@ def damaged(target: Target, name: str, number: int, seeds: list[bytes]) -> bytes
 
 
 def limit_memory() -> None:
-    """Let this process have no more than `MEMORY_BYTES` beyond what it has."""
+    """Limit this process to `MEMORY_BYTES` beyond its present memory."""
     status = Path("/proc/self/status")
     if status.exists():
         (data,) = (line for line in status.read_text().splitlines() if line.startswith("VmData"))
@@ -107,7 +108,7 @@ def limit_memory() -> None:
 
 
 def compile_kernels() -> None:
-    """Compile what no cache holds and a damaged file may ask for, in its own time."""
+    """Compile the kernels that a damaged file may need, before times are measured."""
     small = ["propagate", "-d", "1", "-w", "4", "-b", "2", "-t", "1", "--backward"]
     for init in ("lecun_normal", "orthogonal"):
         for sampler in ("dense", "matrix-free"):
@@ -115,7 +116,7 @@ def compile_kernels() -> None:
 
 
 def main(name: str, first: int, count: int, folder: Path) -> int:
-    """Run, and return how many files were not taken as they should."""
+    """Run the damaged files; return the number of files with faults."""
     target = TARGETS[name]
     chdir(folder)
     warmup.NOTICE_AFTER_SECONDS = 3600.0
@@ -139,7 +140,7 @@ def main(name: str, first: int, count: int, folder: Path) -> int:
             kept = path.with_name(f"{name}-{number}.{target.suffix}")
             kept.write_bytes(data)
             print(f"{kept.name}:", *found, sep="\n  ", flush=True)  # noqa: T201
-    print(f"{name}: {count} damaged files, {failed} not taken as they should")  # noqa: T201
+    print(f"{name}: {count} damaged files, {failed} handled wrongly")  # noqa: T201
     return failed
 
 

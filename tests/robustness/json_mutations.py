@@ -1,4 +1,4 @@
-"""Damage to the form of a JSON document: it parses, or nearly, but says what it should not."""
+"""Damage to the form of a JSON document: nearly valid JSON with wrong content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.robustness.mutations import EXTREMES, NASTY
 
-# Stands for text that no value of Python writes; no seed holds it.
+# A placeholder for text that no Python value produces; no seed contains it.
 PLACE = "@place@"
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 3, 7, 0.5, -1e308, 1e308, 5e-324, 2**31, 2**53 + 1, 2**64,
@@ -37,7 +37,7 @@ def parent_of(form: Any, path: tuple[Any, ...]) -> Any:
 
 
 def _raw(random: Random) -> str:
-    """Return text to put where a value belongs."""
+    """Return text to put in place of a value."""
     depth = random.choice((10, 1000, 100_000))
     return random.choice((
         *(number.decode() for number in EXTREMES),
@@ -52,14 +52,14 @@ def _raw(random: Random) -> str:
 
 
 def mutate_form(random: Random, data: bytes) -> bytes:
-    """Change one to three values of a document, or what stands around them."""
+    """Change one to three values of a document, or their surroundings."""
     form = json.loads(data)
     raw = None
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         every = places(form)
         if not every:
             break
-        # Few values are not those of a layer, and most depends on them.
+        # Few values lie outside the layers, but most of the result depends on them.
         few = [path for path in every if "layers" not in path] or every
         path = random.choice(random.choice((every, few)))
         parent, key = parent_of(form, path), path[-1]
@@ -87,7 +87,7 @@ def mutate_form(random: Random, data: bytes) -> bytes:
 
 
 def repeat_key(random: Random, data: bytes) -> bytes:
-    """Say a key twice, with different values."""
+    """Write a key twice, with different values."""
     form = json.loads(data)
     inside = [path for path in places(form) if isinstance(parent_of(form, path), dict)]
     path = random.choice(inside)

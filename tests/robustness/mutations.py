@@ -1,4 +1,4 @@
-"""Damage that any file may take: flipped bits, lost and repeated spans, numbers out of bounds."""
+"""Damage to files of any kind: flipped bits, lost and repeated spans, numbers out of bounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from random import Random
 
 Mutation = Callable[[Random, bytes], bytes]
 
-# Numbers that break what forgets a bound: signs, powers of two and their neighbours, beyond int64,
+# Numbers that break code without a bound: signs, powers of two and their neighbours, beyond int64,
 # beyond double, beyond what Python parses.
 EXTREMES = (
     b"0", b"-1", b"1", b"255", b"256", b"2147483647", b"-2147483648", b"4294967296",
@@ -16,7 +16,7 @@ EXTREMES = (
     b"9" * 5000, b"0.5", b"-0.0", b"1e-320", b"1e308", b"-1e308", b"1e400", b"-1e400",
     b"1e999999999", b"NaN", b"Infinity", b"-Infinity", b"nan", b"inf", b"0x10", b"1_000", b"00",
 )  # fmt: skip
-# Texts that trouble terminals, encodings, file systems and quoting.
+# Texts that cause trouble in terminals, encodings, file systems and quoting.
 NASTY = (
     b"", b"\0", b"\x1b[31mred\x1b[0m", b"\x1b]0;title\x07", b"\r\n", b"\xff\xfe", b"\xed\xa0\x80",
     "\u202e\u2066".encode(), "\U0001f4a5".encode(), b"$x^{", b"[bold]", b"%s%n", b"../" * 40,
@@ -34,7 +34,7 @@ def flip_bits(random: Random, data: bytes) -> bytes:
 
 
 def truncate(random: Random, data: bytes) -> bytes:
-    """Keep a beginning."""
+    """Keep the beginning of the file."""
     return data[: random.randrange(len(data) + 1)]
 
 
@@ -44,13 +44,13 @@ def _span(random: Random, data: bytes, most: int = 400) -> tuple[int, int]:
 
 
 def delete_span(random: Random, data: bytes) -> bytes:
-    """Leave out a span."""
+    """Remove a span."""
     first, last = _span(random, data)
     return data[:first] + data[last:]
 
 
 def repeat_span(random: Random, data: bytes) -> bytes:
-    """Say a span twice, or a thousand times."""
+    """Repeat a span once or a thousand times."""
     first, last = _span(random, data)
     return data[:last] + data[first:last] * random.choice((1, 1, 2, 1000)) + data[last:]
 
@@ -64,7 +64,7 @@ def overwrite_span(random: Random, data: bytes) -> bytes:
 
 
 def move_span(random: Random, data: bytes) -> bytes:
-    """Cut a span out and put it elsewhere."""
+    """Move a span elsewhere."""
     first, last = _span(random, data)
     rest = data[:first] + data[last:]
     place = random.randrange(len(rest) + 1)
@@ -72,13 +72,13 @@ def move_span(random: Random, data: bytes) -> bytes:
 
 
 def insert_nasty(random: Random, data: bytes) -> bytes:
-    """Put a troublesome text anywhere."""
+    """Insert a troublesome text anywhere."""
     place = random.randrange(len(data) + 1)
     return data[:place] + random.choice(NASTY) + data[place:]
 
 
 def replace_number(random: Random, data: bytes) -> bytes:
-    """Replace one number, as it is written in text, by one out of all bounds."""
+    """Replace a number in the text by one out of all bounds."""
     numbers = list(re.finditer(rb"-?\d+(\.\d+)?([eE][-+]?\d+)?", data))
     if not numbers:
         return insert_nasty(random, data)

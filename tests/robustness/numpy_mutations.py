@@ -1,4 +1,4 @@
-"""Files that look like numpy's and lie: of their shape, their dtype, their packed size."""
+"""Files in numpy's formats with false shapes, dtypes or compressed sizes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = ("inputs.npy", "arr_0.npy", "x", " ", "../x.npy", "\x1b[31m.npy", "a" * 
 
 
 class Canary:
-    """What, unpickled, creates a file."""
+    """An object that creates a file when unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,7 +36,7 @@ class Canary:
 
 
 def npy(header: str, payload: bytes, version: tuple[int, int] = (1, 0)) -> bytes:
-    """Return a .npy file with this header, whatever it says."""
+    """Return a .npy file with this header, valid or not."""
     text = header.encode("latin-1", "replace")
     length = "<H" if version[0] == 1 else "<I"
     size = struct.pack(length, min(len(text), 0xFFFF))
@@ -44,7 +44,7 @@ def npy(header: str, payload: bytes, version: tuple[int, int] = (1, 0)) -> bytes
 
 
 def lie(random: Random, _seed: bytes) -> bytes:
-    """Return a .npy whose header says anything of a small payload."""
+    """Return a .npy with a small payload and a false header."""
     shape: Any = tuple(random.choice(SIDES) for _ in range(random.choice((2, 2, 2, 0, 1, 3, 40))))
     if random.random() < 0.5:
         shape = (6, 5)
@@ -60,7 +60,7 @@ def lie(random: Random, _seed: bytes) -> bytes:
     header = repr(entries)
     match random.randrange(12):
         case 0:
-            header = header.replace("(6, 5)", "(6L, 5L)")  # as Python 2 wrote
+            header = header.replace("(6, 5)", "(6L, 5L)")  # the form that Python 2 wrote
         case 1:
             header = header.replace("6", "(" * random.choice((50, 3000)) + "6")
         case 2:
@@ -87,7 +87,7 @@ def unpickle_me(random: Random, seed: bytes, canary: Path) -> bytes:
 
 
 def pack(random: Random, array: bytes) -> bytes:
-    """Return an .npz that holds `array`, with names and packing as they come."""
+    """Return an .npz that contains `array`, with random names and compression."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", random.choice(METHODS)) as archive:
         for name in random.sample(NAMES, random.choice((1, 1, 1, 2))):
@@ -96,19 +96,19 @@ def pack(random: Random, array: bytes) -> bytes:
 
 
 def _entry(name: str, method: int) -> zipfile.ZipInfo:
-    """Return an entry that was not made at any time."""
+    """Return an entry with a fixed time stamp."""
     entry = zipfile.ZipInfo(name)
     entry.compress_type = method
     return entry
 
 
 def packed_lie(random: Random, seed: bytes) -> bytes:
-    """Return an .npz of an array that lies."""
+    """Return an .npz of a false array."""
     return pack(random, lie(random, seed))
 
 
 def bomb(random: Random, _seed: bytes) -> bytes:
-    """Return an .npz that unpacks to a thousand times its size, or says that it does."""
+    """Return an .npz that unpacks, or claims to unpack, to a thousand times its size."""
     rows = random.choice((1, 10, 1000, 2**20))
     size = random.choice((2**20, 2**24, 2**26))
     shape = (rows, size // rows)
@@ -121,11 +121,12 @@ def bomb(random: Random, _seed: bytes) -> bytes:
 
 
 def misdirect(random: Random, seed: bytes) -> bytes:
-    """Return an .npz whose directory lies: of sizes, places, methods, flags and sums."""
+    """Return an .npz whose directory has false sizes, offsets, methods, flags or checksums."""
     data = bytearray(pack(random, seed))
     for _ in range(random.choice((1, 1, 2))):
-        # Central directory: flags 8, method 10, sum 16, packed 20, unpacked 24, lengths of names
-        # 28 and 30, place 42. End of it: entries 8, size 12, place 16.
+        # Offsets in the central directory: flags 8, method 10, checksum 16, packed size 20,
+        # unpacked size 24, lengths of names 28 and 30, place 42. In its end record: entries 8, size
+        # 12, place 16.
         mark, offsets = random.choice((
             (b"PK\1\2", (8, 10, 16, 20, 24, 24, 24, 28, 30, 42)),
             (b"PK\5\6", (8, 10, 12, 16, 20)),

@@ -1,4 +1,4 @@
-"""The program as a process of its own, in conditions that the tests choose."""
+"""Run the program in a separate process, under conditions that the tests set."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from numba import config
 
 from snstat.cli import run
 
-# CAP_DAC_OVERRIDE lets root write where permissions forbid it; PR_CAPBSET_DROP takes it away.
+# CAP_DAC_OVERRIDE lets root write without permission; PR_CAPBSET_DROP removes it.
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
 SMALL = ("-d", "3", "-w", "8", "-b", "4", "-t", "2")
-# Networks as small as these differ more than a check allows by default.
+# Networks as small as these vary more than a check allows by default.
 CALM = ("--ignore", "SN502")
-# One command of each kind: all forms of a result are written by the same code.
+# One command of each kind, because all formats of a result share their writing code.
 WRITERS = {
     "help": ("--help",),
     "schema": ("schema",),
@@ -34,7 +34,7 @@ WRITERS = {
     "plot png": ("plot", *SMALL, "-o", "-", "--format", "png"),
     "plot svg": ("plot", *SMALL, "-o", "-", "--format", "svg"),
 }
-# Some that write a file, whose name is to follow.
+# Commands that write a file, whose name is appended.
 FILE_WRITERS = {
     "propagate json": ("propagate", *SMALL, "-f", "json", "-o"),
     "fixedpoint table": ("fixedpoint", "-f", "table", "-o"),
@@ -52,10 +52,10 @@ def start(
     program: tuple[str, ...] = ("-m", "snstat"),
     **options: Any,
 ) -> Any:
-    """Start the program; `prepare` runs in the child before it."""
+    """Start the program; `prepare` runs first in the child process."""
 
     def before() -> None:
-        # A suite in the background, or under nohup, inherits orders to ignore these.
+        # A suite in the background, or under nohup, inherits orders to ignore these signals.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         if prepare is not None:
@@ -70,14 +70,17 @@ def start(
 
 
 def finish(*arguments: str, **options: Any) -> tuple[int, bytes, str]:
-    """Run the program to its end: return code, output, and errors but the notice of compiling."""
+    """Run the program to its end.
+
+    Return its exit code, its output, and standard error without the notice of compiling.
+    """
     with start(*arguments, **options) as process:
         out, err = process.communicate(timeout=240)
     return process.returncode, out or b"", lines_of(err or b"")
 
 
 def call(capsysbinary: Any, *arguments: str) -> tuple[int, bytes, str]:
-    """Run the program in this process: return what `finish` does, much sooner."""
+    """Run the program in this process, much faster; return the same as `finish`."""
     code = run(arguments)
     out, err = capsysbinary.readouterr()
     return code, out, lines_of(err)
@@ -90,7 +93,7 @@ def lines_of(err: bytes) -> str:
 
 
 def one_complaint(err: str) -> str:
-    """Return the one line that is all of standard error."""
+    """Return the only line of standard error."""
     assert err.startswith("snstat: error: ")
     assert err.count("\n") == 1
     assert "internal error" not in err
@@ -98,7 +101,7 @@ def one_complaint(err: str) -> str:
 
 
 def obey_permissions() -> None:
-    """Take from root, in this process and what it becomes, the right to write anywhere."""
+    """Remove root's right to write anywhere from this process and its successors."""
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) != 0:
@@ -106,15 +109,15 @@ def obey_permissions() -> None:
 
 
 def limit_files(size: int) -> Callable[[], None]:
-    """Return what limits every file of a process to `size` bytes, as a full disk would."""
+    """Return a function that limits every file of a process to `size` bytes, like a full disk."""
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def limit_memory(size: int) -> Callable[[], None]:
-    """Return what limits the data of a process to `size` bytes."""
+    """Return a function that limits the data of a process to `size` bytes."""
     return lambda: resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Return everything in a folder, hidden files too."""
+    """Return all files in a folder, hidden ones too."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}

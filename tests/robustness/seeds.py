@@ -1,4 +1,4 @@
-"""Valid files of every format that a command reads: what mutations start from."""
+"""Valid files of every format that a command reads, as seeds for mutations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from snstat.files.saved import runs_to_json
 
 
 def saved_runs() -> Iterator[bytes]:
-    """Yield JSON documents of `snstat propagate`: plain, with gradients, broken off, of data."""
+    """Yield JSON documents of `snstat propagate`: plain, with gradients, interrupted, with data."""
     small = {"width": 4, "batch": 3, "trials": 2}
     plain = snstat.propagate("selu", 2, **small)
     backward = snstat.propagate("relu", 2, backward=True, dtype="float64", **small)
@@ -27,7 +27,7 @@ def _array() -> np.ndarray:
 
 
 def npy_files() -> Iterator[bytes]:
-    """Yield .npy files: orders of bytes and of axes, kinds of numbers, versions of the format."""
+    """Yield .npy files with different byte orders, axis orders, dtypes and format versions."""
     array = _array()
     for entry in (
         array,
@@ -47,7 +47,7 @@ def npy_files() -> Iterator[bytes]:
 
 
 def npz_files() -> Iterator[bytes]:
-    """Yield .npz files: stored and packed, with one array and with several."""
+    """Yield .npz files: stored and compressed, with one array and with several."""
     for save in (np.savez, np.savez_compressed):
         for arrays in ({"x": _array()}, {"inputs": _array(), "labels": np.arange(6)}):
             file = io.BytesIO()
@@ -56,7 +56,7 @@ def npz_files() -> Iterator[bytes]:
 
 
 def configurations() -> Iterator[bytes]:
-    """Yield configurations of `snstat check`, as small as can be simulated."""
+    """Yield configurations of `snstat check`, small enough to simulate quickly."""
     small = "depth = 2\nwidth = 3\nbatch = 2\ntrials = 2\n"
     yield f"[check]\n{small}".encode()
     yield f"[check]\n{small}\n[check.one]\nactivation = 'relu'\n[check.\"two\"]\nseed=1".encode()

@@ -1,6 +1,6 @@
-"""What is fuzzed: a format, files to start from, ways to damage them, and who reads the result.
+"""Fuzz targets: a format, its seeds, its mutations, and the commands that read the result.
 
-A new format is a new entry of `TARGETS`, a new command a line in one.
+A new format needs a new entry of `TARGETS`, a new command a new line in an entry.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from snstat.report.text import runs_to_csv, runs_to_markdown
 from tests.robustness import json_mutations, numpy_mutations, seeds, toml_mutations
 from tests.robustness.mutations import Mutation, several
 
-# Stands for the damaged file, and for a picture to draw.
+# Placeholders for the damaged file and for a picture to draw.
 FILE, PICTURE = "@file@", "@picture@"
-# A file that unpickling one of the damaged files would create, in the folder of the run.
+# The file that appears in the folder of the run if a damaged file is unpickled.
 CANARY = "canary"
 
 
 @dataclass(frozen=True)
 class Command:
-    """Arguments of snstat that read a file; every one in `each` damaged files meets them."""
+    """Arguments of snstat that read a file; one in `each` damaged files is tried with them."""
 
     each: int
     arguments: tuple[str, ...]
@@ -44,8 +44,11 @@ class Command:
 
 @dataclass(frozen=True)
 class Target:
-    """One format. `mutations` are chosen from at random, so a name said twice comes twice as often;
-    `examine` reads the file by the Python API and raises AssertionError if the result is wrong."""
+    """One format.
+
+    `mutations` are chosen at random, so that a repeated entry is chosen more often. `examine` reads
+    the file through the Python API and raises AssertionError if the result is wrong.
+    """
 
     suffix: str
     seeds: Callable[[], Iterator[bytes]]
@@ -63,7 +66,7 @@ def _validator() -> Any:
 
 
 def examine_saved(path: Path) -> None:
-    """What is taken for saved runs can be written again, as the schema says, and shown."""
+    """Files accepted as saved runs can be written again, valid under the schema, and shown."""
     try:
         runs = snstat.load_all(path)
     except SnstatError:
@@ -87,7 +90,7 @@ def _no_constant(constant: str) -> None:
 
 
 def examine_data(path: Path) -> None:
-    """What is taken for inputs gives a run of finite layer 0; other errors are snstat's own."""
+    """Files accepted as inputs can be simulated; other files raise errors of snstat."""
     try:
         run = snstat.propagate("relu", 1, width=3, batch=1, trials=1, inputs=path)
     except SnstatError:
@@ -96,7 +99,7 @@ def examine_data(path: Path) -> None:
 
 
 def examine_configuration(path: Path) -> None:
-    """What is taken for a configuration names its checks and their lines."""
+    """Files accepted as configurations name their checks and lines."""
     try:
         declared = load_config(path)
     except SnstatError:
@@ -106,7 +109,7 @@ def examine_configuration(path: Path) -> None:
 
 
 def in_folder(mutation: Callable[..., bytes], random: Random, data: bytes) -> bytes:
-    """Make a file that betrays unpickling in the folder of the run."""
+    """Make a file that reveals unpickling in the folder of the run."""
     return mutation(random, data, Path.cwd() / CANARY)
 
 
@@ -115,7 +118,7 @@ def _packed(random: Random, data: bytes) -> bytes:
 
 
 SMALL = ("-d", "1", "-w", "3", "-t", "1")
-# As small as can be, whatever a baseline says.
+# As small as possible, whatever a baseline contains.
 CHECKED = ("-d", "1", "-w", "3", "-t", "2", "-b", "2", "--inputs", "normal", "--seed", "1")
 PROPAGATE = ("propagate", *SMALL, "--inputs", FILE)
 READ_DATA = (

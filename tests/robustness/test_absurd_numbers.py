@@ -1,4 +1,4 @@
-"""Absurd numbers are refused at once, with the bound, before any memory is taken for them."""
+"""Absurd numbers are refused at once, with their bound, before memory is allocated for them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.robustness.processes import (
     one_complaint,
 )
 
-# Numbers that no stack has, with the bound that the message names.
+# Impossible numbers for a stack, with the bound that the message states.
 WHOLE = ("0", "-1", "1000000000000", "9" * 400, "nan", "inf", "1.5", "")
 REAL = ("nan", "inf", "-inf", "1e400", "1e+200", "", "one")
 COMMANDS = {
@@ -66,7 +66,7 @@ COMMANDS |= {"fixedpoint": ("fixedpoint",), "map": ("plot", "-o", "picture.png",
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory):
-    """Run every case in one process of little memory: (code, output, errors, seconds) of each."""
+    """Run all cases in one process with little memory: (code, output, errors, seconds) of each."""
     folder = tmp_path_factory.mktemp("refused")
     calls = [[*COMMANDS[name], option, value] for name, option, value, _ in CASES]
     program = (
@@ -102,11 +102,11 @@ def test_an_absurd_number_is_refused_at_once(refused, name):
         assert (code, out) == (2, ""), (option, value)
         complaint = one_complaint(err)
         assert len(complaint) < 500
-        if f"{option} has no place with --kind" in complaint:  # whatever its value
+        if f"{option} has no place with --kind" in complaint:  # for any value
             continue
-        unread = ("must be a whole number;", "must be a number;")  # what is no number at all
+        unread = ("must be a whole number;", "must be a number;")  # for text that is not a number
         assert bound in complaint or any(words in complaint for words in unread)
-        # 1e400 is infinite before anybody sees it.
+        # 1e400 is parsed as infinity.
         assert value[:40] in complaint or "inf" in complaint
         assert option.removeprefix("--").replace("-", "_") in complaint.replace("-", "_")
         assert seconds < 2
@@ -127,18 +127,18 @@ BEYOND_MEMORY = [
 
 @compiled
 @pytest.mark.parametrize("arguments", BEYOND_MEMORY, ids=" ".join)
-def test_what_memory_cannot_hold_is_refused_before_it_is_asked_for(tmp_path, arguments):
+def test_runs_beyond_memory_are_refused_before_allocation(tmp_path, arguments):
     began = time.monotonic()
     code, out, err = finish(*arguments, cwd=tmp_path, prepare=limit_memory(2**30))
     assert (code, out) == (2, b"")
     complaint = one_complaint(err)
     assert "GiB', but must be at most" in complaint
     assert "use a smaller" in complaint
-    assert time.monotonic() - began < 10  # two seconds, of which a busy machine makes more
+    assert time.monotonic() - began < 10  # two seconds, longer on a busy machine
     assert contents(tmp_path) == {}
 
 
-def test_too_long_a_trajectory_is_refused():
+def test_a_trajectory_beyond_the_bound_is_refused():
     code, _, err = finish("fixedpoint", "--from", "0", "1", "-d", "1000000000")
     assert code == 2
     assert "from 1 to 1000000" in one_complaint(err)
@@ -151,7 +151,7 @@ def test_too_long_a_trajectory_is_refused():
     [10**5000, -(10**5000), "x" * 10**7, [0] * 10**6, b"\x1b" * 999],
     ids=["large", "small", "text", "list", "bytes"],
 )
-def test_values_of_any_size_are_quoted_short(value):
+def test_long_values_are_shortened_in_messages(value):
     for arguments in ({"depth": value}, {"activation": value}, {"weight_gain": value}):
         with pytest.raises(InvalidValueError) as caught:
             snstat.propagate(**arguments)
@@ -170,8 +170,8 @@ def test_values_of_any_size_are_quoted_short(value):
         ("matrix-free", 600, 40, True),
     ],
 )
-def test_the_estimate_of_memory_is_what_a_run_takes(sampler, batch, width, backward):
-    """Between a half and twice of it, but for 80 MiB that libraries keep for themselves."""
+def test_the_estimate_of_memory_is_close_to_the_use_of_a_run(sampler, batch, width, backward):
+    """Within a factor of two, beyond 80 MiB that libraries keep for themselves."""
     program = (
         "import resource, snstat\n"
         f"options = dict(depth=3, trials=2, sampler={sampler!r}, backward={backward}, threads=2)\n"
@@ -181,7 +181,7 @@ def test_the_estimate_of_memory_is_what_a_run_takes(sampler, batch, width, backw
         f"snstat.propagate(width={width}, batch={batch}, **options)\n"
         "print(peak() - before)\n"
     )
-    # A shell between, or the peak of this process would count: see test_memory.py.
+    # Without the shell, the peak of this process would count: see test_limits.py.
     command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", program]
     taken = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     plan = Plan.build("selu", 3, width=width, batch=batch, trials=2, sampler=sampler,

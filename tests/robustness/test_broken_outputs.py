@@ -1,4 +1,4 @@
-"""Where results cannot go: closed pipes, full disks, folders without permission."""
+"""Results that cannot be written: closed pipes, full disks, folders without permission."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WITH_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/f
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_closed_pipe_is_no_error(name):
+def test_a_closed_pipe_is_not_an_error(name):
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -39,7 +39,7 @@ def test_a_closed_pipe_is_no_error(name):
 
 @WITH_FULL
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_full_device_is_one_line(name):
+def test_a_full_device_gives_one_line(name):
     with Path("/dev/full").open("wb") as full:
         code, _, err = finish(*WRITERS[name], stdout=full)
     assert code == 2
@@ -47,8 +47,8 @@ def test_a_full_device_is_one_line(name):
 
 
 @WITH_FULL
-def test_nobody_listens_to_errors():
-    """Where standard error is closed or full, the exit code still tells."""
+def test_a_closed_or_full_standard_error_keeps_the_exit_code():
+    """The exit code and standard output are the same as with a working standard error."""
     reader, writer = os.pipe()
     os.close(reader)
     with Path("/dev/full").open("wb") as full:
@@ -63,8 +63,8 @@ def test_nobody_listens_to_errors():
 
 @pytest.mark.parametrize("name", FILE_WRITERS)
 @pytest.mark.parametrize("before", [None, b"of before"], ids=["new", "there"])
-def test_a_full_disk_leaves_no_half_file(tmp_path, name, before):
-    """No file may grow beyond 100 bytes, as on a disk with so much left."""
+def test_a_full_disk_leaves_no_partial_file(tmp_path, name, before):
+    """Files are limited to 100 bytes, as on a disk with little space left."""
     path = tmp_path / "out"
     if before is not None:
         path.write_bytes(before)
@@ -74,8 +74,8 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, name, before):
     assert contents(tmp_path) == ({} if before is None else {"out": before})
 
 
-def test_a_full_disk_costs_the_cache_and_not_the_result(tmp_path):
-    """Kernels are compiled, cannot be kept, and run."""
+def test_a_full_disk_loses_the_cache_but_not_the_result(tmp_path):
+    """Kernels are compiled and run, although they cannot be cached."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     arguments = ("propagate", "-d", "1", "-w", "2", "-b", "2", "-t", "1", "-f", "csv")
     code, out, err = finish(*arguments, prepare=limit_files(100), env=environment)
@@ -86,7 +86,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_result(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root may write")
 @pytest.mark.parametrize("name", FILE_WRITERS)
-def test_a_folder_without_permission_is_one_line(tmp_path, name):
+def test_a_folder_without_permission_gives_one_line(tmp_path, name):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "there").write_bytes(b"of before")
@@ -107,9 +107,7 @@ def test_a_folder_without_permission_is_one_line(tmp_path, name):
     [(".", "is a directory"), ("no/such/folder/out", "No such file"), ("file/out", "Not a dir")],
 )
 @pytest.mark.parametrize("name", FILE_WRITERS)
-def test_a_place_that_cannot_be_is_one_line(
-    capsysbinary, monkeypatch, tmp_path, name, place, words
-):
+def test_an_impossible_path_gives_one_line(capsysbinary, monkeypatch, tmp_path, name, place, words):
     monkeypatch.chdir(tmp_path)
     Path("file").write_bytes(b"of before")
     code, _, err = call(capsysbinary, *FILE_WRITERS[name], place)
@@ -129,7 +127,7 @@ def test_a_place_that_cannot_be_is_one_line(
     ],
     ids=lambda arguments: arguments[-2] if arguments else None,
 )
-def test_a_run_that_fails_leaves_the_file_of_before(capsysbinary, monkeypatch, tmp_path, arguments):
+def test_a_failed_run_leaves_the_old_file(capsysbinary, monkeypatch, tmp_path, arguments):
     monkeypatch.chdir(tmp_path)
     Path("out").write_bytes(b"of before")
     code, out, err = call(capsysbinary, *arguments, "-o", "out")
@@ -139,8 +137,8 @@ def test_a_run_that_fails_leaves_the_file_of_before(capsysbinary, monkeypatch, t
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
-def test_a_name_that_is_no_text_is_told_and_written(capsysbinary, monkeypatch, tmp_path, form):
-    """File names are bytes: these are not UTF-8, and hold what a terminal obeys."""
+def test_file_names_that_are_not_text_are_escaped(capsysbinary, monkeypatch, tmp_path, form):
+    """File names are bytes; these are not UTF-8 and contain terminal control characters."""
     name = os.fsdecode(b"\xff\x1b[31m\n.npy")
     monkeypatch.chdir(tmp_path)
     with open(name, "wb") as file:  # noqa: PTH123

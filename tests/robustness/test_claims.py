@@ -1,4 +1,4 @@
-"""A file is believed only as far as it bears out what it claims: sizes, shapes, whole stacks."""
+"""Claims of a file are checked against its content: sizes, shapes, whole stacks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def header(shape: tuple[int, ...], descr: str = "<f8") -> str:
 
 
 def liars(folder: Path) -> dict[str, str]:
-    """Write files that claim more than they hold: name → words of the complaint."""
+    """Write files that claim more than they contain: name → part of the error message."""
     huge = npy(header((10**6, 10**6)), bytes(64))
     zeros = npy(header((2**14, 2**14), "|u1"), bytes(2**28))
     (folder / "huge.npy").write_bytes(huge)
@@ -67,8 +67,8 @@ def liars(folder: Path) -> dict[str, str]:
 
 
 @compiled
-def test_what_a_header_claims_costs_neither_memory_nor_time(tmp_path):
-    """With 1 GiB of memory, and a second one for a JSON file that is really so large."""
+def test_false_headers_cost_neither_memory_nor_time(tmp_path):
+    """Memory is limited to 1 GiB, and to 3 GiB for a JSON file that is really large."""
     for name, words in liars(tmp_path).items():
         path = str(tmp_path / name)
         if name.endswith((".json", "zero")):
@@ -87,14 +87,14 @@ def test_what_a_header_claims_costs_neither_memory_nor_time(tmp_path):
         assert "not a regular file" in one_complaint(err)
 
 
-def test_a_pipe_for_inputs_is_refused_and_not_waited_for(tmp_path):
+def test_a_pipe_for_inputs_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputFileError, match="not a regular file"):
         snstat.propagate(inputs=tmp_path / "pipe")
 
 
-def test_honest_arrays_are_read_packed(tmp_path):
-    """Noise does not pack, digits pack some ten-fold: neither is taken for a bomb."""
+def test_valid_compressed_arrays_are_read(tmp_path):
+    """Digits compress some ten-fold, which is not taken for a zip bomb."""
     digits = np.random.default_rng(0).integers(0, 2, (20_000, 1000), np.uint8)
     assert digits.nbytes > 2**24
     np.savez_compressed(tmp_path / "digits.npz", digits)
@@ -103,7 +103,7 @@ def test_honest_arrays_are_read_packed(tmp_path):
     np.testing.assert_array_equal(plan.inputs.data, digits)
 
 
-def test_json_that_memory_cannot_hold_is_not_parsed(tmp_path, monkeypatch):
+def test_json_beyond_memory_is_not_parsed(tmp_path, monkeypatch):
     monkeypatch.setattr(saved, "physical_memory", lambda: 2.0**20)
     (tmp_path / "run.json").write_bytes(b'{"a": [' + b"{}," * 10_000 + b"{}]}")
     with pytest.raises(InputFileError, match="may need"):
@@ -134,7 +134,7 @@ def run_form():
         ("simulation", {"inputs": "a\0b"}, "must be a name or a path"),
     ],
 )
-def test_a_saved_run_that_cannot_be_is_not_simulated_again(
+def test_an_impossible_saved_run_is_not_simulated_again(
     capsys, tmp_path, run_form, place, changes, words
 ):
     run_form["runs"][0][place] |= changes
@@ -149,7 +149,7 @@ def test_a_saved_run_that_cannot_be_is_not_simulated_again(
     assert time.monotonic() - began < 5
 
 
-def test_a_partial_run_is_simulated_again_as_far_as_it_went(capsys, tmp_path, run_form):
+def test_a_partial_run_is_simulated_again_up_to_its_last_layer(capsys, tmp_path, run_form):
     run_form["runs"][0]["stack"]["depth"] = 10**6
     run_form["runs"][0]["partial"] = True
     path = tmp_path / "run.json"
@@ -159,6 +159,6 @@ def test_a_partial_run_is_simulated_again_as_far_as_it_went(capsys, tmp_path, ru
     assert capsys.readouterr().err.startswith("snstat: wrote ")
 
 
-def test_the_limits_of_this_system_are_known():
-    """Else the tests above would pass for want of a limit."""
+def test_this_system_has_no_limit_of_its_own():
+    """With a limit of its own the system could make the tests above pass."""
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY

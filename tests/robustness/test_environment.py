@@ -1,4 +1,4 @@
-"""Whatever stands in the environment, what it breaks is called what it is, in one line."""
+"""Faults of the environment are named in one line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RUN = ["propagate", "-d", "1", "-w", "4", "-b", "2", "-t", "2"]
         ("MPLBACKEND", "nonsense", ["plot", "--kind", "correlation", "-o", "x.png"]),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named(tmp_path, name, value, arguments):
+def test_an_unusable_setting_is_named(tmp_path, name, value, arguments):
     result = subprocess.run(
         [sys.executable, "-m", "snstat", *arguments],
         env=os.environ | {name: value},
@@ -52,18 +52,18 @@ def told(capsys, monkeypatch, error):
     return err
 
 
-def test_want_of_memory_is_called_so(capsys, monkeypatch):
+def test_lack_of_memory_is_named(capsys, monkeypatch):
     words = "out of memory"
     assert words in told(capsys, monkeypatch, OSError(errno.ENOMEM, "Cannot allocate memory"))
     assert words in told(capsys, monkeypatch, MemoryError())
-    # What the loader says of a library that does not fit is of many kinds.
+    # The loader has many messages for a library that does not fit in memory.
     error = ImportError("libx.so: failed to map segment from shared object")
     assert "a library cannot be loaded: libx.so" in told(capsys, monkeypatch, error)
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (2**28, 2**28))
     assert words in told(capsys, monkeypatch, error)
 
 
-def test_a_file_that_fails_is_named_and_nothing_else_is_called_output(capsys, monkeypatch):
+def test_system_errors_name_their_file_only(capsys, monkeypatch):
     error = OSError(errno.EIO, "Input/output error", "x.npy")
     assert "error: x.npy: Input/output error" in told(capsys, monkeypatch, error)
     error = OSError(errno.EMFILE, "Too many open files")

@@ -1,4 +1,4 @@
-"""Damaged files, some hundred of them; `make fuzz` feeds 4,000 to every reader (fuzzing.py)."""
+"""Some hundred damaged files; `make fuzz` gives 4,000 to every reader (fuzzing.py)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.robustness import fuzzing, numpy_mutations
 from tests.robustness.targets import TARGETS
 
 CHECKOUT = Path(__file__).parents[2]
-# Damaged files of each target.
+# Damaged files per target.
 FILES = int(os.environ.get("SNSTAT_FUZZ", "30"))
-# Where the sequence of damaged files begins; another number gives others.
+# Start of the sequence of damaged files; another number gives other files.
 FIRST = int(os.environ.get("SNSTAT_FUZZ_FIRST", "0"))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="uncompiled kernels take their time")
 @pytest.mark.parametrize("name", TARGETS)
-def test_damaged_files_are_one_line_or_valid(tmp_path, name):
-    """Never a traceback, nothing unpickled, 10 s and 1 GiB at most for each."""
+def test_damaged_files_give_one_line_or_are_valid(tmp_path, name):
+    """No traceback, no unpickling, and at most 10 s and 1 GiB for each file."""
     folder = Path(os.environ.get("SNSTAT_FUZZ_FOLDER", tmp_path)).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     module = [sys.executable, "-m", "tests.robustness.fuzzing"]
@@ -38,12 +38,12 @@ def test_damaged_files_are_one_line_or_valid(tmp_path, name):
         timeout=120 + 10 * FILES,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert f"{name}: {FILES} damaged files, 0 not taken" in result.stdout
+    assert f"{name}: {FILES} damaged files, 0 handled wrongly" in result.stdout
     sys.stdout.write(result.stdout)
 
 
-def test_the_fuzzer_sees_what_is_wrong():
-    """Else it would pass for want of eyes."""
+def test_the_fuzzer_detects_faults():
+    """A fuzzer that detects nothing would pass too."""
     fine = "snstat: error: it is not so\n"
     assert list(fuzzing.complaints(2, b"", fine)) == []
     assert list(fuzzing.complaints(0, b"result", "snstat: a notice\n")) == []
@@ -76,8 +76,8 @@ def test_damaged_files_are_the_same_in_every_run():
         assert len(set(first)) > 5
 
 
-def test_the_canary_sings(tmp_path):
-    """What must not be unpickled would create a file, if it were."""
+def test_unpickling_creates_the_canary(tmp_path):
+    """The canary file shows whether a file was unpickled."""
     path = tmp_path / "canary"
     for number in range(20):
         numpy_mutations.unpickle_me(Random(number), b"", path)

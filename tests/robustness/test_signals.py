@@ -1,4 +1,4 @@
-"""Signals end the program at once, with the code that their sender expects and no half file."""
+"""Signals end the program at once, with the expected exit code and no partial file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.robustness.processes import compiled, contents, lines_of, start
 
-# Runs that would take hours, or half a minute at least, one for every loop that a signal may meet.
+# Runs that take hours, or at least half a minute; one for every loop that a signal may interrupt.
 LONG = {
     "dense": ("propagate", "-d", "1000000", "-w", "1024", "--sampler", "dense", "-t", "2"),
     "matrix-free": ("propagate", "-d", "1000000", "-w", "4096", "-t", "2"),
@@ -19,13 +19,13 @@ LONG = {
     "check": ("check", "-d", "1000000", "-w", "1024", "--sampler", "dense", "-t", "2"),
     "trajectory": ("fixedpoint", "-a", "tanh", "-a", "gelu", "--from", "1", "3", "-d", "1000000"),
 }
-# Moments at which the start of a short run is interrupted.
+# Times at which the start of a short run is interrupted.
 STEPS, LAST_SECONDS = 12, 1.2
 pytestmark = [pytest.mark.slow, compiled]
 
 
 def unfinished(folder, process, seconds):
-    """Wait until a run has opened its file, and `seconds` longer; return the file's name."""
+    """Wait until a run has opened its file, then `seconds` longer; return the file's name."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         if parts := list(folder.glob(".*.part")):
@@ -36,8 +36,11 @@ def unfinished(folder, process, seconds):
 
 
 def interrupt(folder, arguments, number, seconds=1.0, option="-o"):
-    """Send a signal to a run under way: return its code, its errors and how long it took to end."""
-    # The name decides the format, and a picture needs one.
+    """Send a signal to a running program.
+
+    Return its code, its errors and the time that it took to end.
+    """
+    # The file name sets the format, and a picture needs one.
     name = "out.png" if arguments[0] == "plot" else "out"
     with start(*arguments, option, str(folder / name)) as process:
         assert unfinished(folder, process, seconds).startswith(f".{name}.")
@@ -52,7 +55,7 @@ def interrupt(folder, arguments, number, seconds=1.0, option="-o"):
     [*((name, signal.SIGTERM) for name in LONG), ("dense", signal.SIGHUP)],
     ids=str,
 )
-def test_a_terminated_run_dies_of_the_signal_and_leaves_nothing(tmp_path, name, number):
+def test_a_terminated_run_ends_with_the_signal_and_leaves_nothing(tmp_path, name, number):
     (tmp_path / "other").write_text("stays")
     code, err, seconds = interrupt(tmp_path, LONG[name], number)
     assert code == -number
@@ -61,7 +64,7 @@ def test_a_terminated_run_dies_of_the_signal_and_leaves_nothing(tmp_path, name, 
     assert contents(tmp_path) == {"other": b"stays"}
 
 
-def test_a_terminated_run_leaves_the_file_of_before(tmp_path):
+def test_a_terminated_run_leaves_the_old_file(tmp_path):
     (tmp_path / "out").write_text("of before")
     code, _, _ = interrupt(tmp_path, LONG["dense"], signal.SIGTERM)
     assert code == -signal.SIGTERM
@@ -71,7 +74,7 @@ def test_a_terminated_run_leaves_the_file_of_before(tmp_path):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, 130)]
 )
-def test_a_baseline_that_is_not_finished_leaves_the_one_of_before(tmp_path, number, code):
+def test_an_unfinished_baseline_leaves_the_old_one(tmp_path, number, code):
     (tmp_path / "out").write_text("of before")
     ended, _, _ = interrupt(tmp_path, LONG["check"], number, option="--write-baseline")
     assert ended == code
@@ -79,8 +82,8 @@ def test_a_baseline_that_is_not_finished_leaves_the_one_of_before(tmp_path, numb
 
 
 @pytest.mark.parametrize("name", ["dense", "matrix-free"])
-def test_an_interrupted_run_writes_what_it_has_whole(tmp_path, name):
-    # Long enough to have a layer of every trial; a busy machine needs longer.
+def test_an_interrupted_run_writes_its_finished_layers(tmp_path, name):
+    # Long enough for a layer of every trial; a busy machine needs longer.
     for seconds in (2.0, 8.0, 32.0):
         code, err, _ = interrupt(tmp_path, (*LONG[name], "-f", "json"), signal.SIGINT, seconds)
         if contents(tmp_path):
@@ -95,7 +98,7 @@ def test_an_interrupted_run_writes_what_it_has_whole(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["histogram", "trajectory", "check"])
-def test_an_interrupt_with_nothing_to_show_leaves_nothing(tmp_path, name):
+def test_an_interrupt_without_results_leaves_nothing(tmp_path, name):
     code, err, seconds = interrupt(tmp_path, LONG[name], signal.SIGINT)
     judged = "snstat: interrupted: a part of a run is not judged\n" if name == "check" else ""
     assert (code, err) == (130, judged)
@@ -104,7 +107,7 @@ def test_an_interrupt_with_nothing_to_show_leaves_nothing(tmp_path, name):
 
 
 def test_an_ignored_hangup_stays_ignored(tmp_path):
-    """As nohup has it."""
+    """Programs under nohup ignore it."""
     ignore = {"prepare": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
     with start(*LONG["dense"], "-o", str(tmp_path / "out"), **ignore) as process:
         unfinished(tmp_path, process, 1.0)
@@ -116,8 +119,8 @@ def test_an_ignored_hangup_stays_ignored(tmp_path):
     assert process.returncode == -signal.SIGTERM
 
 
-def test_an_interrupt_at_any_moment_is_no_traceback(tmp_path):
-    """From the program's first line to its last layer. Before that, the signal meets Python."""
+def test_an_interrupt_at_any_time_gives_no_traceback(tmp_path):
+    """From the program's first line to its last layer. Before that, Python handles the signal."""
     program = "import snstat.__main__ as program; print('ready', flush=True); program.main()"
     arguments = ("propagate", "-d", "3000", "-w", "64", "-f", "csv")
     for step in range(STEPS):
@@ -152,8 +155,8 @@ program.main()
 """
 
 
-def test_finalisers_of_half_built_objects_are_silent_after_an_interrupt(tmp_path):
-    """As in llvmlite, whose finalisers use what their constructors had no time to set."""
+def test_finalisers_of_incomplete_objects_are_silent_after_an_interrupt(tmp_path):
+    """Finalisers in llvmlite use attributes that an interrupted constructor did not set."""
     with start(program=("-c", HALF_BUILT), cwd=tmp_path) as process:
         _, err = process.communicate(timeout=60)
     assert (process.returncode, lines_of(err)) == (130, "")

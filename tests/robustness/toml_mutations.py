@@ -1,11 +1,11 @@
-"""Ways to damage a configuration that leave it TOML more often than not."""
+"""Damage to a configuration that mostly leaves it valid TOML."""
 
 from __future__ import annotations
 
 import re
 from random import Random
 
-# What may stand where a value did: wrong kinds, bounds and beyond.
+# Replacements of values: wrong kinds, bounds and numbers beyond them.
 VALUES = (
     b"0",
     b"-1",
@@ -31,7 +31,7 @@ KEYS = (b"depth", b"width", b"inputs", b"baseline", b"select", b"dtype", b"depht
 
 
 def exchange(random: Random, data: bytes) -> bytes:
-    """Put another value, or another key, where one stands."""
+    """Replace a value or a key by another."""
     places = list(re.finditer(rb"(?m)^([\w-]+) ?= ?([^#\n]+)", data))
     if not places:
         return data

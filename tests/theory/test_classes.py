@@ -15,7 +15,7 @@ from snstat.network.stack import Stack
 from snstat.theory.predict import predict
 from snstat.theory.saturation import saturated_fraction
 
-# A fine midpoint rule on ±9: exact to rounding for what is smooth, to 1e-6 at a kink.
+# A fine midpoint rule on ±9: exact up to rounding for smooth functions, to 1e-6 at a kink.
 STEP = 0.004
 Z = np.arange(-9.0 + STEP / 2, 9.0, STEP)
 DENSITY = np.exp(-0.5 * Z * Z) / np.exp(-0.5 * Z * Z).sum()
@@ -34,7 +34,7 @@ def of_samples(activation, seconds, gain, bias):
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "selu", "gelu"])
 def test_the_first_layer_is_exact_for_every_sample(name):
-    """Each norm is a class of its own here: 1e-5 for the kinks of the plain rule."""
+    """Each norm is its own class; the tolerance 1e-5 covers kinks in the plain rule."""
     scales = np.array([0.3, 1.0, 1.0, 2.0, 5.0, 40.0])
     stack = Stack.build(name, 1, 50, weight_gain=1.3, bias_std=0.4, input_width=24)
     found = predict(stack, 6, DataInputs("rows", scaled_rows(scales), 6).moments()).statistics
@@ -49,7 +49,7 @@ def test_the_first_layer_is_exact_for_every_sample(name):
     assert found["kurtosis"][1] == pytest.approx(central[1] / central[0] ** 2, rel=1e-5)
 
 
-def test_a_batch_of_fewer_samples_varies_in_its_mean():
+def test_the_mean_of_a_batch_smaller_than_the_data_varies():
     scales = np.array([0.5, 1.0, 2.0, 4.0])
     stack = Stack.build("relu", 1, 50, input_width=24)
     data = scaled_rows(scales)
@@ -65,9 +65,10 @@ def test_a_batch_of_fewer_samples_varies_in_its_mean():
     assert np.isnan(one["cosine"][1:]).all()
 
 
-def test_many_norms_are_their_classes_to_second_order():
+def test_classes_are_accurate_to_second_order():
     """24 classes of a standard deviation of 2 in ln x² leave √3π/2·24² of its square, 0.019, in
-    each: half of that times the first and second derivative by ln q, of the order of a tenth."""
+    each class. The error is half of that times the first and second derivative by ln q, of order
+    0.1."""
     scales = np.exp(np.random.default_rng(1).normal(size=2000))
     stack = Stack.build("tanh", 1, 50, input_width=24)
     found = predict(stack, 64, DataInputs("rows", scaled_rows(scales), 64).moments())
@@ -79,9 +80,12 @@ def test_many_norms_are_their_classes_to_second_order():
 @pytest.mark.parametrize(
     ("name", "tolerance"), [("tanh", 1e-7), ("softplus", 1e-7), ("selu", 1e-4), ("erf", 1e-7)]
 )
-def test_angles_between_samples_of_different_size(name, tolerance):
-    """A double sum over z₁ and the free part of z₂; kinks limit the series (see `_SHARE_UNKNOWN`)
-    and the sum, and the smallest 1 − cosine is a difference of numbers near 1."""
+def test_angles_between_samples_of_different_norm(name, tolerance):
+    """Compare with a double sum over z₁ and the free part of z₂.
+
+    Kinks limit the accuracy of the series (see `_SHARE_UNKNOWN`) and of the sum. The smallest 1 −
+    cosine is a difference of numbers near 1.
+    """
     activation = ACTIVATIONS[name]
     q = np.array([0.2, 1.0, 9.0])
     misalignment = np.array([[0.05, 0.4, 1.0], [0.4, 0.1, 1.3], [1.0, 1.3, 0.7]])
@@ -99,7 +103,7 @@ def test_angles_between_samples_of_different_size(name, tolerance):
             assert found[i, j] == pytest.approx(expected, abs=tolerance)
 
 
-def test_angles_of_relu_do_not_depend_on_sizes():
+def test_angles_of_relu_do_not_depend_on_norms():
     assert homogeneous(ACTIVATIONS["relu"])
     assert homogeneous(ACTIVATIONS["leaky_relu"])
     assert not homogeneous(ACTIVATIONS["selu"])
@@ -110,26 +114,28 @@ def test_angles_of_relu_do_not_depend_on_sizes():
         np.array([[1e-9, 1.0], [1.0, 0.5]]),
         np.array([0.5e-6, 0.5e6]),
     )
-    # Cho, Saul 2009: cos θ' = (sin θ + (π − θ) cos θ)/π; near 0, θ²/2 to 1/3 order of θ³.
+    # Cho, Saul 2009: cos θ' = (sin θ + (π − θ) cos θ)/π; near 0 it is 1 − θ²/2, up to order θ³.
     assert apart[0, 1] == pytest.approx(1.0 - 1.0 / math.pi, rel=1e-12)
     assert apart[0, 0] == pytest.approx(1e-9, rel=1e-4)
 
 
-def test_what_a_series_cannot_resolve_is_not_told():
-    """tanh of huge pre-activations is a sign, whose series falls off as slowly as k^(−3/2)."""
+def test_angles_that_the_series_cannot_resolve_are_missing():
+    """tanh of huge pre-activations is a sign function, whose series decays as slowly as
+    k^(−3/2)."""
     q, aligned = np.full(2, 1e8), np.full((2, 2), 1e-3)
     assert np.isnan(apart_after(ACTIVATIONS["tanh"], q, aligned, np.ones(2))).all()
-    # Nodes are too few for what turns thousands of times within a standard deviation.
+    # There are too few nodes for a function with thousands of oscillations per standard deviation.
     fast = resolve("sine:30")
     assert np.isnan(apart_after(fast, np.full(2, 1e4), np.ones((2, 2)), np.full(2, 0.5))).all()
-    # Uncorrelated ones need no more than the first terms.
+    # Uncorrelated samples need only the first terms.
     apart = apart_after(ACTIVATIONS["tanh"], q, np.ones((2, 2)), np.ones(2))
     np.testing.assert_allclose(apart, 1.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_samples_of_equal_norm_are_one_class(name):
-    """The same data, a hair apart in norm so that classes are taken: theory moves by as much."""
+    """Equal norms match the same data with slightly different norms, which are split into
+    classes."""
     rows = scaled_rows(np.ones(6))
     stack = Stack.build(name, 6, 50, bias_std=0.1, input_width=24)
     plain = DataInputs("rows", rows, 6).moments()
@@ -138,8 +144,8 @@ def test_samples_of_equal_norm_are_one_class(name):
     assert hair.norms is not None
     one, many = (predict(stack, 6, moments) for moments in (plain, hair))
     for key, column in one.statistics.items():
-        # Means of squares move by 1 %. That the cosines of pairs differ is told by classes only:
-        # ½f''(c) Var(c) with Var(c) = 1/24.
+        # Mean squares change by 1 %. Only classes account for the variance of cosines between
+        # pairs: ½f''(c) Var(c) with Var(c) = 1/24.
         tolerance = 0.08 if key in {"cosine", "variance_over_batch", "dead_fraction"} else 0.03
         np.testing.assert_allclose(
             many.statistics[key][1:], column[1:], rtol=tolerance, atol=0.02, err_msg=key
@@ -148,7 +154,7 @@ def test_samples_of_equal_norm_are_one_class(name):
 
 
 def test_gradients_average_over_samples():
-    """By a plain loop: each sample's product of slopes, then the mean over samples."""
+    """A plain loop gives each sample's product of slopes, then the mean over samples."""
     scales = np.array([0.5, 1.0, 30.0])
     stack = Stack.build("tanh", 5, 24)
     prediction = predict(stack, 3, DataInputs("rows", scaled_rows(scales), 3).moments())
@@ -173,7 +179,7 @@ def test_saturated_units_by_sample():
     edge = math.acosh(10.0)
     shares = [math.erfc(edge / scale / math.sqrt(2.0)) for scale in (1.0, 60.0)]
     assert found[1] == pytest.approx(0.95 * shares[0] + 0.05 * shares[1], rel=1e-9)
-    assert math.isnan(found[2])  # not bounded
+    assert math.isnan(found[2])  # the activation is not bounded
 
 
 def test_saturated_share_of_bounded_activations():
@@ -182,7 +188,7 @@ def test_saturated_share_of_bounded_activations():
     expected = [0.0, *(math.erfc(1.0 / math.sqrt(2.0 * value)) for value in q[1:4])]
     np.testing.assert_allclose(clipped[:4], expected, rtol=1e-9)
     assert math.isnan(clipped[4])
-    # However wide the slope is.
+    # The width of the slope does not matter.
     for bound in (0.001, 60.0, 1000.0):
         wide = saturated_fraction(resolve(f"hard_tanh:{bound:g}"), q[1:4] * bound**2)
         np.testing.assert_allclose(wide, saturated_fraction(ACTIVATIONS["hard_tanh"], q[1:4]))
@@ -194,14 +200,14 @@ def test_saturated_share_of_bounded_activations():
     assert np.isnan(saturated_fraction(ACTIVATIONS["relu"], q)).all()
 
 
-def test_dead_units_where_sizes_have_no_say():
+def test_dead_units_are_known_where_norms_do_not_matter():
     rows = scaled_rows([1.0, 2.0, 3.0, 4.0])
     kinds = (("relu", {}, True), ("relu", {"bias_std": 0.5}, True), ("hard_tanh", {}, False))
     for name, options, known in kinds:
         stack = Stack.build(name, 3, 50, input_width=24, **options)
         dead = predict(stack, 4, DataInputs("rows", rows, 4).moments()).statistics["dead_fraction"]
         assert np.isfinite(dead[1:]).all() == known, name
-    # A sample of zeros is at the flat side of ReLU: three of four samples decide.
+    # A sample of zeros is on the flat side of ReLU, so that three of four samples decide.
     rows[0] = 0.0
     stack = Stack.build("relu", 1, 50, input_width=24)
     dead = predict(stack, 4, DataInputs("rows", rows, 4).moments())
@@ -211,8 +217,8 @@ def test_dead_units_where_sizes_have_no_say():
     )
 
 
-def test_zeros_stay_at_rest():
-    """A kink at 0: zeros have the slope that the code gives there, not the mean of both sides."""
+def test_zero_samples_have_the_slope_at_0():
+    """At a kink at 0, zeros have the slope of the code, not the mean of both sides."""
     rows = scaled_rows([1.0, 1.0])
     rows[0] = 0.0
     stack = Stack.build("selu", 3, 24)
@@ -223,8 +229,8 @@ def test_zeros_stay_at_rest():
     assert prediction.log_gradient[0] == pytest.approx(math.log(both), rel=1e-12)
 
 
-def test_deep_classes_go_on_by_tables():
-    """Critical tanh: as each class would by itself, followed by quadrature."""
+def test_deep_classes_use_tables():
+    """Critical tanh: each class matches a quadrature of its own norm."""
     rows = scaled_rows([0.5, 1.0, 3.0])
     stack = Stack.build("tanh", 600, 24, weight_gain=1.0)
     found = predict(stack, 3, DataInputs("rows", rows, 3).moments())
@@ -236,7 +242,7 @@ def test_deep_classes_go_on_by_tables():
         assert found.sample_second_moment[-1, column] == pytest.approx(q, rel=1e-9)
 
 
-def test_layers_after_all_classes_have_settled_cost_nothing(monkeypatch):
+def test_layers_after_all_classes_have_settled_are_not_computed(monkeypatch):
     calls = []
 
     def counted(*arguments):
@@ -252,7 +258,7 @@ def test_layers_after_all_classes_have_settled_cost_nothing(monkeypatch):
     assert found["cosine"][-1] == pytest.approx(1.0, abs=1e-12)
 
 
-def test_samples_of_zeros_are_counted_while_they_stay_so():
+def test_zero_samples_are_counted_while_they_stay_zero():
     rows = scaled_rows([1.0, 2.0, 3.0, 4.0])
     rows[1] = 0.0
     moments = DataInputs("rows", rows, 4).moments()

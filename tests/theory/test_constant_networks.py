@@ -1,4 +1,4 @@
-"""Networks whose signal is nearly that of no input at all: gains and biases far below 1."""
+"""Networks whose signal hardly depends on the input: gains and biases far below 1."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WEIGHT = np.exp(-0.5 * Z * Z) / np.exp(-0.5 * Z * Z).sum()
 
 
 def limit_of(name, gain, bias):
-    """Return q after a plain iteration of q' = G² E[φ(√q z)²] + b² from q = 1.
+    """Return the limit of the plain iteration q' = G² E[φ(√q z)²] + b² from q = 1.
 
-    Slopes of the map are at most a few hundredths at these gains, so that 20 layers reach the
-    limit to rounding, or shrink below 1e-30 where it is 0.
+    Slopes of the map are at most a few hundredths at these gains, so that 20 layers reach the limit
+    up to rounding, or shrink below 1e-30 where it is 0.
     """
     activation, q = resolve(name), 1.0
     for _ in range(20):
@@ -32,19 +32,19 @@ def limit_of(name, gain, bias):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_stable_point_is_where_a_plain_iteration_ends(name):
+def test_the_stable_point_is_the_limit_of_a_plain_iteration(name):
     for gain in GAINS:
         for bias in BIASES:
             search = find_ensemble(resolve(name), gain, bias)
             places = [gain**2 * p.second_moment + bias**2 for p in search.fixed_points if p.stable]
             expected = limit_of(name, gain, bias)
-            # A grid of 2001 points errs by 1e-5 about a kink.
+            # A grid of 2001 points has an error of 1e-5 at a kink.
             near = [abs(place - expected) <= 1e-4 * expected + 1e-30 for place in places]
             assert near == [True], (gain, bias, places, expected)
             assert search.at_infinity == "returns"
 
 
-def test_the_commands_say_so(capsys):
+def test_the_command_shows_the_constant_limit(capsys):
     code, out, _ = call(capsys, "-a", "sigmoid", "--weight-gain", "1e-6")
     assert code == 0
     assert "0.25" in out

@@ -1,4 +1,4 @@
-"""The largest activation of a batch: exactly of drawn inputs, about of layers."""
+"""The largest activation of a batch: exact for drawn inputs, approximate for layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_the_largest_of_one_and_two_normal_values():
     # E|z| = √(2/π), and E max(|z₁|, |z₂|) = 2/√π.
     assert largest_input(drawn("normal", 1), 1) == pytest.approx(math.sqrt(2.0 / math.pi))
     assert largest_input(drawn("normal", 1), 2) == pytest.approx(2.0 / math.sqrt(math.pi))
-    # Far from 0 the largest of two is half of E|z₁ − z₂| above their mean, 1/√π.
+    # Far from 0 the larger of two exceeds their mean by half of E|z₁ − z₂|, 1/√π.
     far = largest_input(drawn("normal", 1, mean=-50.0, std=2.0), 2)
     assert far == pytest.approx(50.0 + 2.0 / math.sqrt(math.pi), rel=1e-12)
 
@@ -45,7 +45,7 @@ def test_the_largest_input_is_the_mean_over_draws(kind, mean, std, values):
     )
 
 
-def test_a_run_expects_the_largest_input_and_of_layers_nothing():
+def test_only_the_largest_input_is_expected_to_first_order():
     stack = Stack.build("tanh", 3, width=8)
     inputs = DrawnInputs("normal", 8, 4, 0.0, 1.0).moments()
     found = finite_width(stack, 4, inputs, predict(stack, 4, inputs))
@@ -54,22 +54,22 @@ def test_a_run_expects_the_largest_input_and_of_layers_nothing():
     assert np.isnan(found.expected["largest"][1:]).all()
 
 
-def test_nothing_is_expected_of_data():
+def test_theory_of_data_is_missing():
     data = drawn("normal", 4)
     assert math.isnan(largest_input(type(data)(**dict(data) | {"drawn": False}), 4))
 
 
-def test_the_largest_of_samples_that_differ_in_norm_is_that_of_their_mixture():
+def test_samples_of_different_norm_act_as_a_mixture():
     width, batch = 64, 40
     stack = Stack.build("identity", 1, width=width)
     q, shares = np.array([[math.nan] * 4, [0.0, 1.0, 4.0, 9.0]]), np.array([0.25, 0.5, 0.25, 0.0])
     inputs = drawn("normal", width)
     found = largest_activation(stack, batch, inputs, q, shares)[1]
-    # A quarter of the samples are 0; the one of the largest norm is counted by itself.
+    # A quarter of the samples are 0; the sample of the largest norm is counted separately.
     groups = [(20 * width, 1.0), (10 * width, 2.0), (width, 3.0)]
     beyond = sum(count * 2.0 * NormalDist(0.0, std).cdf(-found) for count, std in groups)
     assert beyond == pytest.approx(EXCEEDANCES, rel=1e-4)
-    # Their largest, simulated: Gumbel's mean is a little off that of so few normal values.
+    # Simulated maxima: for so few normal values Gumbel's mean is slightly inaccurate.
     generator = np.random.default_rng(5)
     trials = [
         max(np.abs(std * generator.standard_normal(count)).max() for count, std in groups)

@@ -1,4 +1,4 @@
-"""First-order theory: its expectations against quadrature, its recursions where they are known."""
+"""First-order theory: its expectations match quadrature, its recursions match known cases."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
 def average(function, q, kinks=()):
-    """E[f(√q z)], q ≤ 30, by Gauss–Legendre rules of 24 nodes on panels of 0.25 and less that are
-    cut at the kinks: to rounding, jumps included."""
+    """E[f(√q z)], q ≤ 30, exact up to rounding, also with jumps.
+
+    Gauss–Legendre rules of 24 nodes are used on panels of at most 0.25 that end at the kinks.
+    """
     grid = np.linspace(-12.0, 12.0, 97)
     edges = np.unique(np.concatenate([grid, np.array(kinks) / math.sqrt(q)]).clip(-12.0, 12.0))
     half, centre = np.diff(edges)[:, None] / 2.0, (edges[1:] + edges[:-1])[:, None] / 2.0
@@ -43,7 +45,7 @@ def theory(stack, batch=8, *, source=None, backward=True):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("q", [0.04, 1.0, 9.0])
-def test_derivatives_are_those_of_the_expectations(name, q):
+def test_derivatives_match_those_of_the_expectations(name, q):
     activation = ACTIVATIONS[name]
     forward, backward = one_sample(activation, q, backward=True)
 
@@ -65,7 +67,7 @@ def test_derivatives_are_those_of_the_expectations(name, q):
             values = [math.log(value) for value in values]
         first = (values[2] - values[0]) / (2.0 * step) / scale
         second = (values[2] - 2.0 * values[1] + values[0]) / step**2 / scale
-        # Differences to second order in the step, of expectations exact to about 1e-15.
+        # Differences of second order in the step, of expectations accurate to about 1e-15.
         assert found.slope == pytest.approx(first, abs=2e-3)
         assert found.curvature == pytest.approx(second, abs=5e-3)
     assert forward.rms**2 == pytest.approx(size, rel=1e-6)
@@ -75,7 +77,7 @@ def test_derivatives_are_those_of_the_expectations(name, q):
 
 # The sine has closed forms for pairs instead of nodes: see test_sine.py.
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "sine"])
-def test_pairs_are_those_of_the_closed_forms(name):
+def test_pairs_match_the_closed_forms(name):
     activation = ACTIVATIONS[name]
     for q in (1e-6, 0.1, 1.0, 30.0):
         size = average(lambda x: activation(x) ** 2, q, activation.kinks)
@@ -94,7 +96,7 @@ def test_pairs_are_those_of_the_closed_forms(name):
 
 
 @pytest.mark.parametrize("name", ["relu", "tanh", "hard_tanh", "selu"])
-def test_creeping_correlations_are_interpolated(name):
+def test_slowly_changing_correlations_are_interpolated(name):
     activation = ACTIVATIONS[name]
     forward, backward = one_sample(activation, 1.0, backward=True)
     creeping = PairTable(activation, 1.0, forward.rms, backward.rms)
@@ -102,13 +104,13 @@ def test_creeping_correlations_are_interpolated(name):
         fresh = PairTable(activation, 1.0, forward.rms, backward.rms).at(misalignment)
         found = creeping.at(misalignment)
         for part in ("square", "fourth", "joint"):
-            # The grid's cubics, near a jump of φ' an order less.
+            # Cubic interpolation on the grid, one order less near a jump of φ'.
             assert getattr(found, part) == pytest.approx(getattr(fresh, part), rel=2e-5), part
     assert len(creeping._grid) < 110
 
 
 def test_relu_in_closed_form():
-    """F = q/2: no bias of the second moment, κ = 5, everything homogeneous in √q."""
+    """F = q/2: the second moment has no bias, κ = 5, and everything is homogeneous in √q."""
     n, depth = 1024, 40
     prediction, found = theory(Stack.build("relu", depth, n))
     layer = np.arange(depth + 1)
@@ -129,7 +131,7 @@ def test_relu_in_closed_form():
     )
 
 
-def test_linear_networks_are_products_of_chi_squares():
+def test_linear_networks_match_products_of_chi_squares():
     """E ln(χ²ₙ/n) = −1/n to first order; the gradients of a batch are independent."""
     n, depth = 200, 12
     for batch in (1, 7):
@@ -142,21 +144,21 @@ def test_linear_networks_are_products_of_chi_squares():
         np.testing.assert_allclose(found.fluctuation**2, fluctuation, rtol=1e-9)
 
 
-def test_orthogonal_linear_networks_keep_everything():
+def test_orthogonal_linear_networks_preserve_statistics():
     n, depth, batch = 64, 9, 4
     stack = Stack.build("identity", depth, n, init="orthogonal")
     prediction, found = theory(stack, batch)
     np.testing.assert_allclose(found.fluctuation, math.sqrt(2.0 / n), rtol=1e-9)
     np.testing.assert_allclose(found.expected["second_moment"], 1.0, rtol=1e-12)
     np.testing.assert_allclose(found.log_gradient, prediction.log_gradient, atol=1e-9)
-    # The mean over units of a rotated vector is that of any direction.
+    # The mean over units of a rotated vector is its component along any direction.
     np.testing.assert_allclose(found.expected["variance_over_units"], 1.0 - 1.0 / n, rtol=1e-9)
     np.testing.assert_allclose(found.expected["variance"], 1.0 - 1.0 / (n * batch), rtol=1e-9)
 
 
 @pytest.mark.parametrize("label", ["normal", "uniform"])
 def test_the_input_is_exact(label):
-    """Moments of the input by numpy, to four and a half standard errors."""
+    """Moments of the input by numpy, within four and a half standard errors."""
     n, batch, mean, std = 12, 3, 0.6, 1.4
     source = DrawnInputs(label, n, batch, mean, std)
     _, found = theory(Stack.build("selu", 2, n), source=source)
@@ -183,7 +185,7 @@ def test_the_input_is_exact(label):
 
 
 def cosine(x):
-    """The mean cosine of pairs of columns."""
+    """Return the mean cosine of pairs of columns."""
     unit = x / np.sqrt((x * x).sum(axis=0))
     products = unit.T @ unit
     return products[np.triu_indices(len(products), 1)].mean()
@@ -194,11 +196,12 @@ def kurtosis(x):
     return (centred**4).mean() / (centred**2).mean() ** 2
 
 
-def test_what_is_not_known_is_missing():
+def test_unknown_theory_is_missing():
     _, found = theory(Stack.build("selu", 3, 64))
     for expected in (found.expected[name] for name in STATISTICS):
         assert np.isfinite(expected[1:]).all()
-    # ReLU: r passes 0.5 beyond layer 7 of width 64; how much networks differ is told further.
+    # ReLU: r exceeds 0.5 beyond layer 7 at width 64; the variance between networks is known
+    # further.
     _, deep = theory(Stack.build("relu", 400, 64))
     assert np.isfinite(deep.expected["mean"][6])
     assert np.isnan(deep.expected["mean"][8:]).all()
@@ -207,9 +210,9 @@ def test_what_is_not_known_is_missing():
     assert np.isfinite(deep.fluctuation[40])
     assert np.isinf(deep.fluctuation[-1])
     assert not np.isnan(deep.fluctuation).any()
-    # Gradients were not asked for.
+    # Gradients were not requested.
     assert np.isnan(theory(Stack.build("selu", 3, 64), backward=False)[1].log_gradient).all()
-    # Most of a small pre-activation is a uniform bias.
+    # A uniform bias dominates a small pre-activation.
     _, torch = theory(Stack.build("gelu", 20, 256, init="torch_default"))
     assert np.isfinite(torch.expected["mean"][2])
     assert np.isnan(torch.expected["mean"][-1])
@@ -218,14 +221,14 @@ def test_what_is_not_known_is_missing():
     np.testing.assert_array_equal(silent.fluctuation[1:], 0.0)
 
 
-def test_of_inputs_whose_squares_overflow_nothing_is_known():
+def test_theory_is_missing_where_squares_of_inputs_overflow():
     data = np.array([[1e200, 1.0, 2.0], [-1.0, 1e200, 3.0], [0.0, 1.0, 1.0]])
     _, found = theory(Stack.build("selu", 2, 3), source=DataInputs("data", data, 3))
     for name in ("second_moment", "variance"):
         assert not np.isfinite(found.expected[name]).any()
 
 
-def test_data_are_followed_where_their_lengths_are_equal():
+def test_theory_of_data_needs_equal_norms():
     stack = Stack.build("selu", 4, 64, input_width=32)
     rows = np.random.default_rng(0).normal(size=(6, 32))
     unequal = DataInputs("data", rows, 6)
@@ -236,7 +239,7 @@ def test_data_are_followed_where_their_lengths_are_equal():
     rows /= np.sqrt((rows**2).mean(axis=1, keepdims=True))
     _, found = theory(stack, source=DataInputs("data", rows, 6))
     assert np.isfinite(found.expected["mean"]).all()
-    # Nothing fluctuates in the first pre-activations: E[φ²] is exact.
+    # The norms of the first pre-activations do not fluctuate, so that E[φ²] is exact.
     assert found.expected["second_moment"][1] == pytest.approx(
         predict(stack, 6, DataInputs("data", rows, 6).moments()).statistics["second_moment"][1]
     )
@@ -245,7 +248,7 @@ def test_data_are_followed_where_their_lengths_are_equal():
 
 
 @pytest.mark.parametrize("q", [1e-200, 1e200])
-def test_signals_of_any_size_are_treated_alike(q):
+def test_signals_of_any_size_are_treated_equally(q):
     for name in ("relu", "identity", "leaky_relu"):
         small, _ = one_sample(ACTIVATIONS[name], q, backward=False)
         unit, _ = one_sample(ACTIVATIONS[name], 1.0, backward=False)
@@ -255,7 +258,7 @@ def test_signals_of_any_size_are_treated_alike(q):
 
 
 def count_calls(work):
-    """Return how many Python functions `work` calls, those it calls included."""
+    """Return the number of Python function calls in `work`, nested calls included."""
     found = []
     before = sys.getprofile()
     sys.setprofile(lambda _, event, __: found.append(1) if event == "call" else None)
@@ -266,27 +269,27 @@ def count_calls(work):
     return len(found)
 
 
-def test_depth_costs_little():
-    """Distinct layers are evaluated once: 100,000 of them, where the state settles."""
+def test_repeated_layers_cost_little():
+    """Distinct layers are evaluated once: here 100,000 layers whose state settles."""
     depth = 100_000
     for name in ("selu", "relu"):
         stack = Stack.build(name, depth, 256)
         moments = DrawnInputs("normal", 256, 16, 0.0, 1.0).moments()
         prediction = predict(stack, 16, moments)
-        assert prediction.misalignment.shape == (depth + 1,)  # not counted
+        assert prediction.misalignment.shape == (depth + 1,)  # computed before counting
         calls = count_calls(
             lambda: finite_width(stack, 16, moments, prediction, backward=True)  # noqa: B023
         )
-        # A layer by itself takes more than 60 calls of functions; here they take 2.
+        # A single layer takes more than 60 function calls; here it takes 2.
         assert calls < 5 * depth, name
 
 
-def test_a_run_has_z_against_what_is_expected():
+def test_z_compares_with_first_order_theory():
     run = propagate("selu", 3, width=16, batch=4, trials=5, backward=True)
     column = run.variance
     np.testing.assert_allclose(column.z, (column.estimate - column.expected) / column.stderr)
     assert (column.expected < column.theory).all()
-    # Not known where theory is not: against infinite width.
+    # Where it is missing, z compares with infinite width.
     rows = np.random.default_rng(0).normal(size=(6, 16))
     data = propagate("selu", 3, width=16, trials=5, batch=6, inputs=rows).cosine
     beyond = (data.estimate[1:] - data.theory[1:]) / data.stderr[1:]

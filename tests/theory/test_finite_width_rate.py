@@ -1,9 +1,10 @@
-"""What first-order theory neglects of the mean, the second moment and the variances falls as
-1/width². Of the gradient: tests/engine/test_finite_width_simulated.py.
+"""The error of first-order theory of mean, second moment and variances falls as 1/width².
 
-Simulated in plain numpy. What a layer does beyond what its input says of it averages to nothing,
-so the estimates are freed of it: that leaves noise of the order of 1/width, not of its root, and
-the second order shows.
+tests/engine/test_finite_width_simulated.py tests the gradient.
+
+Networks are simulated in plain numpy. The difference between a layer's statistics and their
+expectation given its input averages to 0. Regression on these differences leaves noise of order
+1/width instead of its root, so that the second order becomes visible.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
-# So many times as many show the second order of all statistics: of GELU it is large, and of some
+# Multiples of TRIALS that show the second order of all statistics. It is large for GELU; for some
 # activations one coefficient is too small to be seen.
 SHOWN = {"gelu": 50}
 if "SNSTAT_TRIALS" in os.environ:
@@ -31,12 +32,12 @@ CHUNK = 5000
 WIDTHS = (16, 32)
 DEPTH, BATCH = 3, 4
 STATISTICS = ("mean", "second_moment", "variance", "variance_over_units")
-# Measured is the exponent of a power law: it is 2 if it is nearer to 2 than to 1 or 3.
+# The exponent of a power law is measured: it counts as 2 if it is nearer to 2 than to 1 or 3.
 SECOND = (2.0**-2.5, 2.0**-1.5)
 FIRST = (2.0**-1.5, 2.0**-0.5)
 ALARM = 1e-4
 
-# Quadrature by panels that meet in the kink at 0.
+# Quadrature by two panels that meet in the kink at 0.
 PANEL, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(80)
 NODES = np.concatenate([side * 6.0 * (1.0 + PANEL) for side in (-1.0, 1.0)])
 WEIGHTS = np.exp(-0.5 * NODES**2) * np.tile(PANEL_WEIGHTS, 2)
@@ -44,7 +45,7 @@ WEIGHTS /= WEIGHTS.sum()
 
 
 class Expectation:
-    """E[φ(√q z)^power] as a function of q, interpolated."""
+    """E[φ(√q z)^power] as a function of q, by interpolation."""
 
     def __init__(self, function, power):
         self.places = np.linspace(math.log(1e-3), math.log(1e2), 20_001)
@@ -56,12 +57,13 @@ class Expectation:
 
 
 def trials(activation, stack, mean, square, count, generator):
-    """Statistics (count, 4) of the last layer, and what of all layers averages to 0 (count, 7)."""
+    """Return statistics (count, 4) of the last layer and, of all layers, terms of mean 0 (count,
+    7)."""
     gain = stack.layer(1).square_gain
     x = generator.standard_normal((count, BATCH, stack.width))
     noise = [(x**2).mean(axis=(1, 2)) - 1.0]
     for _ in range(DEPTH):
-        # Units of Gaussian weights are independent given the products of the samples.
+        # Units with Gaussian weights are independent given the products of the samples.
         root = np.linalg.cholesky(gain / stack.width * x @ x.transpose(0, 2, 1))
         q = gain * (x**2).mean(axis=2)
         x = activation.function(root @ generator.standard_normal(x.shape))
@@ -73,7 +75,7 @@ def trials(activation, stack, mean, square, count, generator):
 
 
 def measure(name, width):
-    """Errors of first-order theory and of infinite width, and standard errors, each (4,)."""
+    """Return errors of first-order theory and of infinite width, and standard errors, each (4,)."""
     activation, stack = ACTIVATIONS[name], Stack.build(name, DEPTH, width)
     generator = np.random.default_rng(width)
     mean, square = (Expectation(activation.function, power) for power in (1, 2))
@@ -97,7 +99,7 @@ def measure(name, width):
 
 
 def ratios(errors, stderrs):
-    """The range (4,), (4,) in which the ratio of the errors at both widths lies, but for chance."""
+    """Return the confidence range (4,), (4,) of the ratio of errors at both widths."""
     narrow, wide = errors
     ratio = wide / narrow
     chance = stats.norm.isf(ALARM) * np.hypot(stderrs[1], ratio * stderrs[0]) / np.abs(narrow)
@@ -105,8 +107,9 @@ def ratios(errors, stderrs):
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_what_first_order_neglects_falls_as_one_over_width_squared(name, monkeypatch):
-    # Networks this narrow differ too much for first order to be trusted; what it lacks is asked.
+def test_the_error_of_first_order_falls_as_one_over_width_squared(name, monkeypatch):
+    # Networks this narrow vary too much for first order to be trusted, but its error is measured
+    # here.
     for module in ("fluctuations", "finite_width"):
         monkeypatch.setattr(f"snstat.theory.{module}.LARGEST_VARIANCE", math.inf)
     first, infinite, stderrs = zip(*(measure(name, width) for width in WIDTHS), strict=True)

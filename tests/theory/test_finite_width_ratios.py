@@ -1,5 +1,8 @@
-"""First order in 1/width of the statistics that are ratios or compare samples: variance over the
-batch, cosine, kurtosis and dead fraction, against networks simulated in plain numpy."""
+"""First order in 1/width of ratios and of statistics that compare samples.
+
+Variance over the batch, cosine, kurtosis and dead fraction are compared with networks simulated in
+plain numpy.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,16 @@ from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 
-# The full number: SNSTAT_TRIALS=10000
+# The full number of trials: SNSTAT_TRIALS=10000
 SCALE = max(int(os.environ.get("SNSTAT_TRIALS", "2000")) // 2000, 1)
 NAMES = ("variance_over_batch", "cosine", "kurtosis", "dead_fraction")
-# A right theory fails one of some 500 comparisons in 1 of 2,000 runs of this file.
+# Correct theory fails one of some 500 comparisons in 1 of 2,000 runs of this file.
 ALARM = stats.norm.isf(1e-6 / 2)
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Small products gain nothing from threads."""
+    """Small products are not faster with threads."""
     with threadpool_limits(1):
         yield
 
@@ -57,7 +60,7 @@ def weights(layer, count, generator):
 
 
 def measure(x, dead):
-    """The statistics (count, 4) of activations (count, units, batch)."""
+    """Return the statistics (count, 4) of activations (count, units, batch)."""
     over_batch = x.var(axis=2).mean(axis=1)
     unit = x / np.sqrt((x * x).sum(axis=1, keepdims=True))
     batch = x.shape[2]
@@ -69,7 +72,7 @@ def measure(x, dead):
 
 
 def simulated(stack, inputs, count, generator):
-    """The statistics of layers 1 to the last, (count, depth, 4)."""
+    """Return the statistics of layers 1 to the last, (count, depth, 4)."""
     shape = count, stack.input_width, inputs.batch
     x = generator.standard_normal(shape)
     if inputs.label == "uniform":
@@ -87,11 +90,14 @@ def simulated(stack, inputs, count, generator):
 
 
 def gaussian(stack, inputs, count, generator):
-    """The last layer's statistics, (count, 4): Gaussian weights act through Gram matrices alone."""
+    """Return the last layer's statistics, (count, 4), sampled through Gram matrices.
+
+    Gaussian weights affect the statistics only through the Gram matrices.
+    """
     x = generator.standard_normal((count, stack.input_width, inputs.batch))
     for layer in stack.layers():
         gram = layer.square_gain / layer.fan_in * x.transpose(0, 2, 1) @ x + layer.bias_std**2
-        # Samples may be alike to rounding.
+        # Samples may be equal up to rounding.
         gram += 1e-9 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(inputs.batch)
         root = np.linalg.cholesky(gram)
         z = generator.standard_normal((count, layer.fan_out, inputs.batch))
@@ -108,7 +114,7 @@ def theories(stack, inputs):
 
 
 def summary(chunks):
-    """Means and standard errors of arrays (count, …)."""
+    """Return means and standard errors of arrays (count, …)."""
     values = np.concatenate(chunks)
     return values.mean(axis=0), values.std(axis=0, ddof=1) / math.sqrt(len(values))
 
@@ -141,14 +147,14 @@ def check(activation, options, batch, trials):
     for column, name in enumerate(NAMES):
         expected, residual = found.expected[name][1:], found.residual[name][1:]
         known = np.isfinite(expected)
-        # The kurtosis of narrow networks is beyond first order.
+        # First order does not cover the kurtosis of narrow networks.
         assert known.all() or name == "kurtosis", name
         distance = np.where(known, np.abs(estimate[:, column] - expected), 0.0)
         expected = np.where(known, expected, theory[name][1:])
         residual = np.where(known, residual, 0.0)
         chance = ALARM * stderr[:, column] + 1e-6
         assert (distance < chance + residual).all(), (name, estimate[:, column], expected)
-        # That is not for want of power: errors are mostly no larger than chance itself.
+        # The test has enough power: errors are mostly no larger than chance.
         assert (
             distance < chance + 0.5 * np.abs(expected - theory[name][1:]) + 0.2 * residual
         ).all()
@@ -158,23 +164,23 @@ def check(activation, options, batch, trials):
 
 
 @pytest.mark.parametrize(("activation", "options"), CASES)
-def test_networks_average_to_first_order_theory(activation, options):
+def test_the_mean_over_networks_matches_first_order_theory(activation, options):
     apart = check(activation, options, 4, 1500 * SCALE)
-    # Infinite width would not do: of most in this many trials, of all in more.
+    # Infinite width would not pass: in most cases with these trials, in all cases with more.
     assert apart > 6.0 or options
 
 
 @pytest.mark.parametrize("activation", ["selu", "relu"])
-def test_large_batches_too(activation):
+def test_large_batches_match_first_order_theory(activation):
     check(activation, {"width": 80}, 24, 750 * SCALE)
 
 
-# Second orders that are large enough to be seen.
+# Statistics whose second order is large enough to be seen.
 SHOWN: dict[str, list[str]] = {"selu": ["kurtosis"], "hard_tanh": []}
 
 
 @pytest.mark.parametrize("activation", SHOWN)
-def test_what_remains_falls_as_one_over_width_squared(activation, monkeypatch):
+def test_the_remaining_error_falls_as_one_over_width_squared(activation, monkeypatch):
     for module in ("fluctuations", "finite_width", "gram", "ratios"):
         monkeypatch.setattr(f"snstat.theory.{module}.LARGEST_VARIANCE", math.inf)
     for module in ("ratios", "dead_fluctuations"):
@@ -194,8 +200,8 @@ def test_what_remains_falls_as_one_over_width_squared(activation, monkeypatch):
         sigmas.append(stderr)
     for column, name in enumerate(NAMES):
         (narrow, wide), (first, second) = np.array(rests)[:, column], np.array(sigmas)[:, column]
-        # A quarter, to a third order in 1/width that is no larger than half of the second, and
-        # little of the first order.
+        # The error falls to a quarter, up to a third order in 1/width of at most half the second,
+        # and is small compared with the first order.
         chance = ALARM * math.hypot(first / 4.0, second)
         assert abs(wide - narrow / 4.0) <= chance + abs(narrow) / 8.0, name
         assert abs(wide) <= chance + 0.25 * abs(shifts[1][column]), name

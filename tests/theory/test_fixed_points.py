@@ -13,7 +13,7 @@ from snstat.gaussian.expectations import jacobian, moments
 from snstat.theory.fixed_points import analyse, fixed_points, trajectory
 from snstat.theory.linear import neat, without_noise
 
-# name, gain, bias → pre-activation second moments expected to be positive fixed points.
+# name, gain, bias → expected number of positive fixed points.
 COUNTS = {
     ("selu", 1.0, 0.0): 1,
     ("selu", 1.5, 0.0): 0,
@@ -29,7 +29,7 @@ COUNTS = {
 
 
 @pytest.mark.parametrize(("name", "gain", "bias"), COUNTS)
-def test_ensemble_fixed_points_are_fixed_and_all_found(name, gain, bias):
+def test_all_ensemble_fixed_points_are_found(name, gain, bias):
     found = fixed_points(name, weight_gain=gain, bias_std=bias)
     positive = [point for point in found if point.variance > 0]
     assert len(positive) == COUNTS[name, gain, bias]
@@ -44,8 +44,8 @@ def test_ensemble_fixed_points_are_fixed_and_all_found(name, gain, bias):
         assert point.second_moment == pytest.approx(point.variance + point.mean**2, rel=1e-15)
 
 
-def test_an_independent_scan_finds_no_other():
-    """Sign changes of q' − q on a grid ten times finer, by the public map alone."""
+def test_an_independent_scan_finds_no_other_fixed_points():
+    """Count sign changes of q' − q on a grid ten times finer, with the public map alone."""
     for name, gain in (("gelu", 1.6), ("selu", 1.0), ("silu", 1.7), ("elu", 1.2)):
         q = np.geomspace(1e-6, 1e6, 1500)
         mean, variance = moments(ACTIVATIONS[name], 0.0, q)
@@ -55,7 +55,7 @@ def test_an_independent_scan_finds_no_other():
         assert len([point for point in found if point.variance > 0]) == crossings
 
 
-def test_selu_as_the_theory_file_says():
+def test_the_known_digits_of_selu():
     point, zero = fixed_points("selu")
     assert (point.mean, point.variance) == (0.0, 1.0)
     np.testing.assert_allclose(
@@ -87,7 +87,7 @@ def test_selu_as_the_theory_file_says():
         ("sigmoid", {"weight_sum": -1.0}),
     ],
 )
-def test_jacobians_are_those_of_the_map(name, parameters):
+def test_jacobians_match_differences_of_the_map(name, parameters):
     unit = "weight_sum" in parameters
     step = snstat.unit_map if unit else snstat.ensemble_map
     h = 1e-6
@@ -101,7 +101,7 @@ def test_jacobians_are_those_of_the_map(name, parameters):
             down = step(name, at[0] - shift[0], at[1] - shift[1], **parameters)
             columns.append((np.array(up) - np.array(down)) / (2 * h))
         matrix = np.stack(columns, axis=1)
-        # Rounding 1e-16/1e-6 and h²: far below 1e-8.
+        # Rounding of 1e-16/1e-6, and h²: far below 1e-8.
         np.testing.assert_allclose(point.jacobian, matrix, atol=1e-8)
         expected = max(np.linalg.eigvals(matrix), key=abs)
         assert point.spectral_radius == pytest.approx(abs(expected), abs=1e-7)
@@ -109,7 +109,7 @@ def test_jacobians_are_those_of_the_map(name, parameters):
         assert point.stable == (abs(expected) < 1)
 
 
-def test_a_continuum_is_called_so():
+def test_a_continuum_is_recognised():
     for name in ("relu", "identity"):
         gain = 1.0 if name == "identity" else None
         report = analyse(name, weight_gain=gain)
@@ -119,14 +119,14 @@ def test_a_continuum_is_called_so():
         assert report.at_infinity == "keeps"
         assert point.correlation_continuum == (name == "identity")
     relu = analyse("relu").fixed_points[0].correlations
-    # Alike at last, but slower than exponentially.
+    # Correlations converge to 1, but slower than exponentially.
     assert [(c.value, c.stable, c.depth_scale) for c in relu] == [(1.0, True, None)]
     identity = analyse("identity").fixed_points[0].correlations
     assert [(c.value, c.slope, c.stable) for c in identity] == [(0, 1, False), (1, 1, False)]
     assert not analyse("relu", weight_gain=1.4).continuum
     critical = analyse("leaky_relu", weight_gain=math.sqrt(2 / (1 + 0.01**2)))
     assert (critical.continuum, critical.at_infinity) == (True, "keeps")
-    # A shared bias makes the correlations of a linear activation move.
+    # A shared bias changes the correlations of a linear activation.
     assert not fixed_points("identity", weight_gain=0.5, bias_std=1)[0].correlation_continuum
 
 
@@ -136,20 +136,20 @@ def test_marginal_points_are_not_a_continuum():
             report = analyse(name, **parameters)
             assert not report.continuum
             (point,) = report.fixed_points
-            # The signal does return, slower than exponentially.
+            # The signal does return to 0, but slower than exponentially.
             assert (point.variance, point.stable, point.depth_scale) == (0.0, True, None)
             assert point.spectral_radius == 1.0
             path = trajectory(name, 0.3, 1.0, 400, **parameters)
             assert path[-1, 1] < 0.9 * path[200, 1]
 
 
-def test_neutral_points_are_judged_by_what_happens_nearby():
-    # E[gelu(√q z)²] at gain 2 is q + 2q²/π + …: small signals grow.
+def test_stability_of_neutral_points_follows_from_nearby_points():
+    # E[gelu(√q z)²] at gain 2 is q + 2q²/π + …, so small signals grow.
     (gelu,) = fixed_points("gelu", weight_gain=2.0)
     assert (gelu.spectral_radius, gelu.stable) == (1.0, False)
     unit = fixed_points("gelu", weight_sum=0.0, weight_square_sum=4.0)
     assert [(p.spectral_radius, p.stable) for p in unit if p.variance == 0] == [(1.0, False)]
-    # Means in [-1, 1] only change sign.
+    # Means in [-1, 1] only change their sign.
     (flipped,) = fixed_points("hard_tanh", weight_sum=-1.0)
     assert (flipped.spectral_radius, flipped.stable) == (1.0, False)
     (tanh,) = fixed_points("tanh", weight_sum=-1.0)
@@ -161,10 +161,10 @@ def test_limits_at_variance_0_are_exact(name):
     entry = ACTIVATIONS[name]
     for mean in (0.0, 0.7):
         matrix = jacobian(entry, mean, 0.0)
-        # Analytic in the variance away from kinks, of order its root at a kink.
+        # Analytic in the variance away from kinks; of order its root at a kink.
         near = jacobian(entry, mean, 1e-8)
         if np.isfinite(matrix).all():
-            # Rounding of 1e-16/1e-4, the next order 1e-4, of softsign five times that.
+            # Rounding of 1e-16/1e-4; the next order is 1e-4, for softsign five times that.
             np.testing.assert_allclose(matrix, near, atol=6e-4)
         else:
             assert abs(near[0, 1]) > 1e2
@@ -172,7 +172,7 @@ def test_limits_at_variance_0_are_exact(name):
     assert silu.jacobian == ((0.0, 2.25), (0.0, 2.25))
 
 
-# Limits of E[φ'(z)²] for small z of either sign: the mean of both sides' squares.
+# Limits of E[φ'(z)²] for small z: the mean of the squares of both one-sided slopes.
 SMALL_SLOPES = {
     "selu": (1.0507009873554805**2 + 1.7580993408473766**2) / 2,
     "elu": 1.0,
@@ -184,11 +184,11 @@ SMALL_SLOPES = {
 
 
 @pytest.mark.parametrize("name", SMALL_SLOPES)
-def test_gradient_growth_at_0_is_that_of_small_signals(name):
+def test_gradient_growth_at_0_is_the_limit_for_small_signals(name):
     expected = 0.81 * SMALL_SLOPES[name]
     (zero,) = (p for p in fixed_points(name, weight_gain=0.9) if p.variance == 0)
     assert zero.gradient_growth == pytest.approx(expected, rel=1e-14)
-    # The second moment of small signals changes by as much.
+    # The second moment of small signals changes by the same factor.
     assert zero.spectral_radius == pytest.approx(expected, rel=1e-14)
     near = snstat.gradient_growth(name, 1e-12, weight_gain=0.9)
     assert zero.gradient_growth == pytest.approx(float(near), rel=1e-5)
@@ -197,7 +197,7 @@ def test_gradient_growth_at_0_is_that_of_small_signals(name):
     assert zero.gradient_growth == pytest.approx(expected, rel=1e-14)
 
 
-def test_gradient_growth_without_variance_beside_a_mean():
+def test_gradient_growth_at_zero_variance_with_a_mean():
     # erf(1.2 m) = m at a mean where φ is smooth.
     found = [p for p in fixed_points("erf", weight_sum=1.2) if p.variance == 0 and p.mean > 0]
     (point,) = found
@@ -205,19 +205,19 @@ def test_gradient_growth_without_variance_beside_a_mean():
     assert point.gradient_growth == pytest.approx(slope**2, rel=1e-12)
 
 
-def test_nothing_but_rounding_is_rounded():
+def test_only_rounding_errors_are_removed():
     assert math.copysign(1.0, without_noise(-1e-16, 1.0)) == 1.0
     assert without_noise(-1e-16, 1e-10) == -1e-16
     assert neat(0.9999999999999991) == 1.0
     assert neat(1.00000000000001) == 1.00000000000001
     assert neat(1 / 3) == 1 / 3
     assert math.isinf(neat(math.inf))
-    # A fixed point near a short number that is none keeps its digits.
+    # A fixed point close to a short number, but not equal, keeps its digits.
     (point,) = fixed_points("softplus")
     assert len(repr(point.variance)) > 15
 
 
-def test_infinity():
+def test_behaviour_at_infinity():
     assert analyse("selu").at_infinity == "returns"
     assert analyse("selu", weight_gain=math.sqrt(2)).at_infinity == "grows"
     assert analyse("relu", bias_std=0.1).at_infinity == "grows"
@@ -231,7 +231,7 @@ def test_unit_fixed_points_of_the_paper():
     assert (point.mean, point.variance) == (pytest.approx(0, abs=1e-15), pytest.approx(1.0))
     assert zero.second_moment == 0
     assert math.isinf(zero.spectral_norm)
-    # He-initialised weights: a fixed point near (1.8, 18) that no random network has.
+    # He-initialised weights: a fixed point near (1.8, 18) that no random network reaches.
     point, _ = fixed_points("selu", weight_square_sum=2.0)
     assert (point.mean, point.variance) == (pytest.approx(1.8, abs=0.05), pytest.approx(18, abs=1))
 
@@ -250,18 +250,18 @@ def test_several_unit_fixed_points_symmetric_in_the_mean():
 
 
 def test_unit_lines_of_fixed_points():
-    # ReLU with weight sum 1 keeps every constant from 0 up; the identity everything.
+    # ReLU with weight sum 1 keeps every constant from 0 up; the identity keeps everything.
     assert analyse("relu", weight_sum=1.0).continuum
     assert analyse("identity", weight_sum=1.0).continuum
     assert analyse("identity", weight_sum=0.0).continuum
     assert analyse("relu", weight_sum=1.0).at_infinity == "keeps"
-    # Its line ends at means of ±1.
+    # The line of fixed points of hard_tanh ends at means of ±1.
     clipped = analyse("hard_tanh", weight_sum=1.0)
     assert (clipped.continuum, clipped.at_infinity) == (True, "returns")
     assert not analyse("gelu", weight_sum=1.0).continuum
 
 
-def test_without_weights_only_phi_of_0_is_left():
+def test_with_zero_weights_only_phi_of_0_is_left():
     (point,) = fixed_points("sigmoid", weight_sum=0.0, weight_square_sum=0.0)
     assert (point.mean, point.variance, point.spectral_radius) == (0.5, 0.0, 0.0)
     assert point.depth_scale == 0.0
@@ -274,7 +274,7 @@ def test_without_weights_only_phi_of_0_is_left():
     )
 
 
-def test_keywords_choose_the_map_or_contradict():
+def test_keywords_select_the_map():
     assert analyse("selu").map == "ensemble"
     assert dict(analyse("relu").parameters) == {
         "weight_gain": pytest.approx(math.sqrt(2)),
@@ -312,19 +312,20 @@ def test_trajectories_follow_the_map():
         trajectory("selu", 1e300, 1.0, 3)
 
 
-def test_the_report_joins_everything():
+def test_the_report_combines_all_results():
     report = analyse(
         "selu", weight_sum=0.05, start=(0.05, 1.1), depth=5, target_mean=0.0, target_variance=2.0
     )
-    # The theorems are about SELU's own parameters.
+    # The theorems hold for SELU's own parameters only.
     assert report.theorem_domain is None
     assert len(report.trajectory) == 6
-    # Solved for the weights given, and what follows is of that SELU.
+    # α and λ are solved for the given weights, and the rest of the report uses them.
     alpha, scale = snstat.solve_selu(0.0, 2.0, weight_sum=0.05)
     assert dict(report.solved) == {"alpha": alpha, "lambda": scale}
     image = moments(selu_with(alpha, scale), 0.05 * 0.05, 1.1)
     assert report.trajectory[1] == pytest.approx(image, rel=1e-14)
-    # With a mean of 0 the weight sum changes nothing: SELU's own, and theorem 1 applies.
+    # With a mean of 0 the weight sum does not matter: SELU's own parameters result, and theorem 1
+    # applies.
     own = analyse("selu", weight_sum=0.05, start=(0.05, 1.1), target_variance=1.0)
     assert own.theorem_domain == "1"
     assert analyse("selu", weight_sum=0.0).theorem_domain == "1"
@@ -336,7 +337,7 @@ def test_the_report_joins_everything():
         analyse("elu", target_mean=0.0)
 
 
-def test_correlation_fixed_points_inside():
+def test_correlation_fixed_points_between_0_and_1():
     (point,) = fixed_points("erf", weight_gain=1.5, bias_std=0.5)
     inside, one = point.correlations
     q = 1.5**2 * point.second_moment + 0.25
@@ -351,8 +352,9 @@ def test_correlation_fixed_points_inside():
     assert (inside.stable, one.stable) == (True, False)
 
 
-def test_two_fixed_points_about_to_merge():
-    """GELU at gain 1.6: 0 attracts, a point repels; biases up to a critical size leave two."""
+def test_two_nearly_merged_fixed_points_are_found():
+    """GELU at gain 1.6: 0 attracts, another point repels; up to a critical bias two points
+    remain."""
     gain = 1.6
 
     def room(q):
@@ -361,7 +363,7 @@ def test_two_fixed_points_about_to_merge():
 
     best = minimize_scalar(lambda q: -room(q), bounds=(0.01, 5.0), options={"xatol": 1e-12})
     critical = -best.fun
-    # Close to the critical bias the two are √(1e-6) apart, far below the spacing of any scan.
+    # Close to the critical bias the points are √(1e-6) apart, far below the spacing of any scan.
     near, far = fixed_points("gelu", weight_gain=gain, bias_std=math.sqrt(critical * (1 - 1e-6)))
     assert (near.stable, far.stable) == (True, False)
     assert 0 < far.second_moment - near.second_moment < 0.01

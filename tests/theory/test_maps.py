@@ -13,10 +13,10 @@ from snstat.errors import InvalidValueError, UnknownNameError
 
 
 @given(st.sampled_from(sorted(ACTIVATIONS)), st.floats(1e-6, 1e6))
-def test_both_maps_agree_where_the_mean_is_0(name, variance):
+def test_both_maps_agree_for_a_mean_of_0(name, variance):
     unit = snstat.unit_map(name, 0.0, variance, weight_square_sum=1.7**2)
     ensemble = snstat.ensemble_map(name, 0.0, variance, weight_gain=1.7)
-    # 1.7² rounds the same way in both; the variance is multiplied in another order.
+    # 1.7² rounds equally in both maps; the variance is multiplied in another order.
     assert unit[1] == pytest.approx(ensemble[1], rel=1e-13)
 
 
@@ -39,7 +39,7 @@ def test_maps_broadcast():
     assert snstat.gradient_growth("selu", [1.0, 2.0], weight_gain=2.0).shape == (2,)
 
 
-def test_weights_and_biases_broadcast_too():
+def test_weights_and_biases_broadcast():
     gains, biases = np.array([0.5, 1.0, 2.0]), np.array([[0.0], [0.3]])
     calls = {
         "ensemble": lambda g, b: snstat.ensemble_map("gelu", 0.2, 1.1, weight_gain=g, bias_std=b),
@@ -52,13 +52,13 @@ def test_weights_and_biases_broadcast_too():
     for call in calls.values():
         single = [[call(float(g), float(b)) for g in gains] for b in biases[:, 0]]
         joint = np.moveaxis(np.array(call(gains, biases)), (-2, -1), (0, 1))
-        # Another order of summation.
+        # Sums in another order.
         np.testing.assert_allclose(joint, np.array(single), rtol=1e-13)
 
 
 def test_selu_at_its_fixed_point():
     assert snstat.gradient_growth("selu", 1.0) == pytest.approx(1.071575, abs=5e-7)
-    # At rest backpropagation takes the left slope; small signals see both.
+    # At 0 itself backpropagation uses the left slope; small signals use both slopes.
     left, right = 1.7580993408473766, 1.0507009873554805
     assert snstat.gradient_growth("selu", 0.0) == pytest.approx(left**2, rel=1e-14)
     both = (left**2 + right**2) / 2
@@ -71,7 +71,7 @@ def test_selu_at_its_fixed_point():
 def test_correlations_of_the_identity_and_of_biases():
     c = np.linspace(-1, 1, 9)
     np.testing.assert_allclose(snstat.correlation_map("identity", c, 2.0), c, atol=1e-15)
-    # A bias shared by both inputs: c' = (q c + b²)/(q + b²).
+    # A bias shared by both inputs gives c' = (q c + b²)/(q + b²).
     np.testing.assert_allclose(
         snstat.correlation_map("identity", c, 2.0, bias_std=1.0), (2 * c + 1) / 3, atol=1e-15
     )
@@ -92,7 +92,7 @@ def test_correlations_of_odd_functions_are_odd(name, correlation, q):
 @given(st.sampled_from(sorted(ACTIVATIONS)), st.floats(1e-3, 1e2))
 def test_correlation_maps_are_convex_from_0_to_1(name, q):
     images = snstat.correlation_map(name, np.linspace(0, 1, 9), q)
-    # Second differences of values known to 1e-13.
+    # Second differences of values accurate to 1e-13.
     assert (np.diff(images, 2) > -1e-12).all()
     assert images[-1] == pytest.approx(1.0, abs=1e-15)
 
@@ -124,7 +124,7 @@ def test_bad_values_are_named(call, name, value):
     assert caught.value.value == value or math.isnan(value)
 
 
-def test_unknown_activations_are_named_with_a_suggestion():
+def test_unknown_activations_suggest_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'selu'"):
         snstat.unit_map("sellu", 0.0, 1.0)
 
@@ -140,7 +140,7 @@ def test_unknown_activations_are_named_with_a_suggestion():
         lambda: snstat.ensemble_map("selu", np.ma.masked_array([1.0, 2.0], [True, False]), 1.0),
     ],
 )
-def test_arrays_that_do_not_go_together_are_refused_in_one_line(call):
+def test_arrays_that_do_not_broadcast_are_refused_in_one_line(call):
     with pytest.raises(InvalidValueError) as caught:
         call()
     assert "\n" not in str(caught.value)

@@ -33,7 +33,7 @@ def test_the_picture_of_the_unit_map():
     ("activation", "weight_sum", "weight_square_sum"),
     [("selu", 1.0, 3.0), ("tanh", 2.0, 3.0), ("tanh", 2.0, 1.0), ("sigmoid", 0.0, 1.0)],
 )
-def test_the_window_holds_all_fixed_points(activation, weight_sum, weight_square_sum):
+def test_the_axes_include_all_fixed_points(activation, weight_sum, weight_square_sum):
     weights = {"weight_sum": weight_sum, "weight_square_sum": weight_square_sum}
     field = map_field(activation, columns=3, rows=3, **weights)
     points = [point for point in field.fixed_points if point.second_moment > 0]
@@ -43,8 +43,8 @@ def test_the_window_holds_all_fixed_points(activation, weight_sum, weight_square
         assert field.variances[0] <= point.variance < field.variances[-1]
 
 
-def test_the_window_stays_where_it_shows_them():
-    # The star of figure 2 stands alone: (0, 0), where SELU's map is at rest too, is far outside.
+def test_the_axes_are_unchanged_if_they_include_the_fixed_points():
+    # In figure 2 only one point is shown; (0, 0), also fixed by SELU's map, is far outside.
     field = map_field("selu", columns=3, rows=3)
     assert field.means.tolist() == pytest.approx([-0.25, 0.0, 0.25], abs=1e-15)
     assert field.variances.tolist() == pytest.approx([0.5, 1.125, 1.75])
@@ -61,7 +61,7 @@ def test_the_picture_of_the_correlation_map():
     assert curve.images[[0, 2, 4]] == pytest.approx([-1, 0, 1], abs=1e-14)
     assert [p.value for p in curve.fixed_points] == [-1.0, 0.0, 1.0]
     assert [p.stable for p in curve.fixed_points] == [False, True, False]
-    # Where q is no fixed point, correlations have theirs all the same.
+    # Correlations have fixed points even where q is not one.
     for name, parameters in (
         ("relu", {"weight_gain": 3.0}),
         ("tanh", {"weight_gain": 1.0}),
@@ -69,14 +69,14 @@ def test_the_picture_of_the_correlation_map():
     ):
         curve = correlation_curve(name, points=2001, **parameters)
         above = curve.images[999:-1] > curve.correlations[999:-1] + 1e-15
-        # From just below 0 on; correlation 1 itself is one more.
+        # Crossings from just below 0 on; correlation 1 itself is one more fixed point.
         crossings = int(np.count_nonzero(above[1:] != above[:-1])) + 1
         assert sum(fixed.value >= 0 for fixed in curve.fixed_points) == crossings
         assert (curve.fixed_points[0].value == -1) == math.isclose(curve.images[0], -1)
         assert curve.fixed_points[-1].value == 1.0
         for fixed in curve.fixed_points:
             nearby = np.interp(fixed.value, curve.correlations, curve.images)
-            # Linear interpolation over steps of 1e-3.
+            # The error of linear interpolation over steps of 1e-3.
             assert nearby == pytest.approx(fixed.value, abs=1e-6)
     assert correlation_curve("tanh", weight_gain=0.0, second_moment=1.0).fixed_points == ()
     assert correlation_curve("tanh", weight_gain=0.5, points=3).second_moment == 1.0

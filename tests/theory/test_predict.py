@@ -47,25 +47,25 @@ def test_layer_0_is_the_input():
     assert math.isnan(statistics["dead_fraction"][0])
 
 
-def test_he_relu_keeps_the_second_moment_while_inputs_become_alike():
+def test_he_relu_keeps_the_second_moment_while_inputs_collapse():
     depth, batch = 64, 16
     found = predict(Stack.build("relu", depth), batch, drawn(batch=batch)).statistics
     cosine = mp.mpf(0)
     for layer in range(1, depth + 1):
         angle = mp.acos(cosine)
-        # Cho, Saul 2009, normalised: also the cosine of the outputs, the next correlation.
+        # Cho, Saul 2009, normalised; it is the cosine of the outputs and the next correlation.
         cosine = (mp.sin(angle) + (mp.pi - angle) * mp.cos(angle)) / mp.pi
-        # Rounding of each layer adds up: 64 layers of a few units in the last place.
+        # Rounding accumulates: 64 layers of a few units in the last place.
         assert found["second_moment"][layer] == pytest.approx(1.0, rel=1e-13)
         assert found["cosine"][layer] == pytest.approx(float(cosine), rel=1e-13)
-        # 1 − cosine loses 1e-16/0.008 in the oracle-free direction.
+        # The relative error of 1 − cosine may be 1e-16/0.008.
         assert found["variance_over_batch"][layer] == pytest.approx(
             float(1 - cosine) * (1 - 1 / batch), rel=1e-12
         )
     assert found["mean"][5] == pytest.approx(1 / math.sqrt(math.pi), rel=1e-14)
     assert found["variance"][5] == pytest.approx(1 - 1 / math.pi, rel=1e-14)
     assert found["variance_over_units"][5] == found["variance"][5]
-    # Of a half-normal with a point mass: E(φ−m)⁴/var² from moments 1/√2π, 1/2, 2/√2π, 3/2.
+    # A half-normal with a point mass: E(φ−m)⁴/var² from the moments 1/√2π, 1/2, 2/√2π, 3/2.
     m, second, third, fourth = 1 / math.sqrt(2 * math.pi), 0.5, 2 / math.sqrt(2 * math.pi), 1.5
     central = fourth - 4 * m * third + 6 * m**2 * second - 3 * m**4
     assert found["kurtosis"][9] == pytest.approx(central / (second - m**2) ** 2, rel=1e-13)
@@ -89,7 +89,7 @@ def test_erf_follows_its_closed_form_with_biases_and_a_mean():
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_steps_are_the_public_maps(name):
+def test_steps_match_the_public_maps(name):
     prediction = predict(Stack.build(name, 3, weight_gain=1.2, bias_std=0.2), 8, drawn(0.3, 1.1))
     q, misalignment = prediction.pre_second_moment, prediction.misalignment
     statistics = prediction.statistics
@@ -111,11 +111,11 @@ def test_steps_are_the_public_maps(name):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("q", [1e-8, 0.04, 0.999, 1.001, 30.0, 1e4])
-def test_centred_moments_are_the_general_ones(name, q):
+def test_centred_moments_match_the_general_ones(name, q):
     entry = ACTIVATIONS[name]
     found = centred_moments(entry, q)
     mean, variance = moments(entry, 0.0, q)
-    # Sigmoid at q = 1e-8 varies by 2.5e-5 about 1/2: rounding leaves 1e-16/2.5e-5 per node.
+    # At q = 1e-8 sigmoid varies by 2.5e-5 around 1/2; rounding leaves 1e-16/2.5e-5 per node.
     assert found.mean == pytest.approx(float(mean), rel=1e-13, abs=1e-14 * math.sqrt(variance))
     assert found.variance == pytest.approx(float(variance), rel=1e-11)
     assert found.kurtosis == pytest.approx(float(kurtosis(entry, 0.0, q)), rel=2e-11)
@@ -132,29 +132,29 @@ def test_gradients_multiply_backward():
     assert math.isnan(growth[0])
     assert prediction.log_gradient[5] == 0.0
     for layer in range(5):
-        # From layer l + 1 on: a squared norm passes the wider input as it passes the others.
+        # The product starts with layer l + 1; a wider input changes nothing.
         expected = math.log(np.prod(growth[layer + 1 :]))
         assert prediction.log_gradient[layer] == pytest.approx(expected, rel=1e-13)
 
 
-def test_the_gradient_of_one_layer_is_that_of_its_slope():
-    """Inputs of deviation 13, tanh: E[(1 − tanh²)²] by a plain sum, 0.041."""
+def test_the_gradient_of_one_layer_is_its_mean_square_slope():
+    """tanh with inputs of deviation 13: E[(1 − tanh²)²] = 0.041 by a plain sum."""
     stack = Stack.build("tanh", 1)
     prediction = predict(stack, 64, drawn(std=13.0))
     z = np.linspace(-200.0, 200.0, 400_001)
     weight = np.exp(-0.5 * (z / 13.0) ** 2) / (13.0 * math.sqrt(2.0 * math.pi)) * (z[1] - z[0])
-    # The trapezoidal sum of an analytic function that vanishes at both ends.
+    # The trapezoidal sum of an analytic function that vanishes at both ends is accurate.
     expected = float(((1.0 - np.tanh(z) ** 2) ** 2 * weight).sum())
     assert np.exp(prediction.log_gradient) == pytest.approx([expected, 1.0], rel=1e-12)
     assert outlook(stack, prediction).gradient_factor == pytest.approx(expected, rel=1e-12)
 
 
-# φ'(0), where left and right differ what PyTorch's backward pass takes.
+# φ'(0); where left and right differ, the slope of PyTorch's backward pass.
 AT_REST = {"relu": 0.0, "leaky_relu": 0.01, "selu": 1.0507009873554805 * 1.6732632423543773}
 
 
 @pytest.mark.parametrize("name", AT_REST)
-def test_gradients_of_silence_have_the_slope_at_0(name):
+def test_gradients_for_zero_inputs_use_the_slope_at_0(name):
     gain, slope = 1.3, AT_REST[name]
     stack = Stack.build(name, 3, 30, input_width=90, weight_gain=gain)
     prediction = predict(stack, 4, drawn(std=0.0, batch=4))
@@ -165,7 +165,7 @@ def test_gradients_of_silence_have_the_slope_at_0(name):
 
 
 @pytest.mark.parametrize("std", [1e-300, 1e-170])
-def test_inputs_too_small_to_be_squared_are_not_silent(std):
+def test_inputs_whose_squares_underflow_are_not_silent(std):
     inputs = DrawnInputs("normal", 64, 8, 0.0, std).moments()
     for name, gain, kind in (
         ("relu", None, "neutral"),
@@ -177,13 +177,13 @@ def test_inputs_too_small_to_be_squared_are_not_silent(std):
         assert outlook(stack, predict(stack, 8, inputs)).kind == kind
 
 
-def test_signals_too_small_to_be_squared_are_not_silence():
+def test_signals_whose_squares_underflow_are_not_silent():
     stack = Stack.build("leaky_relu", 400, weight_gain=0.01)
     prediction = predict(stack, 8, drawn())
     assert prediction.pre_second_moment[-1] == 0
-    # (1 + 0.01²)/2 at any size.
+    # The mean square slope is (1 + 0.01²)/2 at any scale.
     assert prediction.growth[1:] == pytest.approx([1e-4 * 0.50005] * 400, rel=1e-13)
-    # Silenced by their weights they are.
+    # Zero weights do silence the network.
     stack = Stack.build("leaky_relu", 3, weight_gain=0.0)
     assert predict(stack, 8, drawn()).log_gradient[0] == -math.inf
 
@@ -195,20 +195,20 @@ def test_selu_gradients_grow_83_fold_over_64_layers():
     assert found.mean == pytest.approx(0, abs=1e-15)
     assert found.variance == pytest.approx(1, rel=1e-14)
     assert found.rate == pytest.approx(0.782648, abs=5e-7)
-    # 64 factors of χ = 1.071575 of THEORY.md: its last digit times 64.
+    # 64 factors of χ = 1.071575; the error is that of its last digit times 64.
     assert found.gradient_factor == pytest.approx(1.071575**64, rel=64 * 5e-7)
 
 
-def test_rounding_is_not_told_as_numbers():
+def test_rounding_errors_around_0_are_removed():
     statistics = predict(Stack.build("selu", 2000), 64, drawn()).statistics
     assert not statistics["mean"].any()
     assert not statistics["cosine"].any()
-    # Where they are not 0 they keep their digits.
+    # Values that are not 0 keep their digits.
     biased = predict(Stack.build("selu", 8, bias_std=1e-6), 64, drawn()).statistics
     assert (biased["cosine"][1:] > 0).all()
 
 
-def test_huge_inputs_come_from_infinity():
+def test_the_outlook_for_huge_inputs():
     for name, kind in (("selu", "converges"), ("tanh", "vanishes"), ("relu", "neutral")):
         stack = Stack.build(name, 8)
         assert outlook(stack, predict(stack, 8, drawn(std=1e150))).kind == kind
@@ -217,7 +217,7 @@ def test_huge_inputs_come_from_infinity():
     assert (found.kind, found.rate > 1) == ("explodes", True)
 
 
-def test_silence_is_not_called_vanishing():
+def test_silent_differs_from_vanishing():
     for name, gain in (("selu", 1.5), ("relu", None), ("tanh", 1.0)):
         stack = Stack.build(name, 8, weight_gain=gain)
         found = outlook(stack, predict(stack, 8, drawn(std=0.0)))
@@ -238,7 +238,7 @@ def test_one_sample_has_no_cosine():
 
 
 def with_a_zero_row():
-    """Return rows of one length but for one of zeros, and the mean product of different rows."""
+    """Return rows of equal norm, except one of zeros, and the mean product of different rows."""
     rows = np.random.default_rng(5).normal(size=(6, 50))
     rows *= np.sqrt(50) / np.linalg.norm(rows, axis=1, keepdims=True)
     rows[2] = 0.0
@@ -246,16 +246,16 @@ def with_a_zero_row():
     return DataInputs("rows", rows, 6), (products.sum() - np.trace(products)) / 30
 
 
-def test_a_zero_sample_has_no_angle_but_a_distance():
+def test_a_zero_sample_has_no_cosine_but_counts_in_the_variance():
     inputs, product = with_a_zero_row()
     moments, second = inputs.moments(), 5 / 6
     statistics = predict(Stack.build("identity", 3, weight_gain=1.0), 6, moments).statistics
-    # Left out of the pairs, of which 20 of 30 are then left.
+    # The zero sample is excluded from the pairs; 20 of 30 remain.
     assert statistics["cosine"] == pytest.approx(product * 30 / 20, rel=1e-12)
-    # The identity keeps every product of two samples.
+    # The identity preserves every product of two samples.
     gap = (second - product) * (1 - 1 / 6)
     assert statistics["variance_over_batch"] == pytest.approx([gap] * 4, rel=1e-12)
-    # Biases, or a φ(0) of its own, give it an angle.
+    # With biases or φ(0) ≠ 0 the zero sample gets a cosine.
     for name, bias in (("identity", 0.5), ("sigmoid", 0.0)):
         stack = Stack.build(name, 3, weight_gain=1.0, bias_std=bias)
         cosine = predict(stack, 6, moments).statistics["cosine"]
@@ -264,11 +264,11 @@ def test_a_zero_sample_has_no_angle_but_a_distance():
         if bias:
             others = (product * 30 / 20 + 0.25) / 1.25
             with_zero = 0.25 / math.sqrt(0.25 * 1.25)
-            # To 1e-8: the other rows are equal to rounding of their norms only.
+            # Accurate to 1e-8, because the norms of the other rows are equal only up to rounding.
             assert cosine[1] == pytest.approx((20 * others + 10 * with_zero) / 30, rel=1e-8)
 
 
-def test_no_signal_is_no_theory_of_shape():
+def test_without_a_signal_cosine_and_kurtosis_are_missing():
     statistics = predict(Stack.build("tanh", 3), 8, drawn(std=0.0)).statistics
     assert (statistics["second_moment"] == 0).all()
     assert np.isnan(statistics["cosine"]).all()
@@ -278,7 +278,7 @@ def test_no_signal_is_no_theory_of_shape():
 
 
 @pytest.mark.parametrize("name", ["selu", "identity", "softplus"])
-def test_overflow_ends_theory_quietly(name):
+def test_overflow_ends_theory_without_warnings(name):
     stack = Stack.build(name, 400, weight_gain=30.0)
     prediction = predict(stack, 8, drawn())
     values = prediction.statistics["second_moment"]
@@ -290,7 +290,7 @@ def test_overflow_ends_theory_quietly(name):
     assert outlook(stack, prediction).kind == "explodes"
 
 
-def test_underflow_is_quiet():
+def test_underflow_gives_no_warnings():
     for name in ("tanh", "selu", "relu", "gelu"):
         stack = Stack.build(name, 400, weight_gain=0.01)
         values = predict(stack, 8, drawn()).statistics["second_moment"]
@@ -300,28 +300,28 @@ def test_underflow_is_quiet():
 
 
 def test_aligned_inputs_keep_their_relative_precision():
-    # 1 − cosine of the input is 1e-12: rounding of the cosine itself would leave four digits.
+    # 1 − cosine of the input is 1e-12; rounding the cosine itself would leave four digits.
     mean, std = 1.0, 1e-6
     prediction = predict(Stack.build("identity", 3, weight_gain=1.0), 64, drawn(mean, std))
     expected = std**2 / (mean**2 + std**2)
     assert prediction.misalignment[1:] == pytest.approx([expected] * 3, rel=1e-12)
 
 
-def test_a_repeated_state_costs_nothing():
+def test_a_repeated_state_is_not_recomputed():
     stack = Stack.build("selu", 10**5)
     start = time.perf_counter()
     values = predict(stack, 64, drawn(0.3, 0.9)).statistics["second_moment"]
-    # Measured 0.3 s; evaluating every layer would take 20.
+    # It takes about 0.3 s; evaluating every layer would take 20 s.
     assert time.perf_counter() - start < 8
     assert values.shape == (10**5 + 1,)
     assert values[-1] == pytest.approx(1, rel=1e-14)
 
 
-def test_dead_units_against_orthants():
+def test_dead_units_match_orthant_probabilities():
     relu, hard_tanh = ACTIVATIONS["relu"], ACTIVATIONS["hard_tanh"]
     q = np.array([1.0, 4.0, 9.0, 1e-3, 1.0])
     misalignment = np.array([1.0, 0.5, 1e-3, 1e-9, 0.0])
-    # Two Gaussians of correlation c are both negative with probability 1/4 + asin(c)/2π, three
+    # Two Gaussians with correlation c are both negative with probability 1/4 + asin(c)/2π, three
     # with 1/8 + 3·asin(c)/4π.
     angle = np.arcsin(1 - misalignment)
     assert dead_fraction(relu, q, misalignment, 2) == pytest.approx(
@@ -336,13 +336,13 @@ def test_dead_units_against_orthants():
     assert dead_fraction(hard_tanh, q[:1], misalignment[:1], 5) == pytest.approx(
         outside[:1] ** 5, rel=1e-12
     )
-    # Identical samples die together.
+    # Identical samples have the same dead units.
     assert dead_fraction(hard_tanh, q[-1:], misalignment[-1:], 1000) == pytest.approx(
         outside[-1:], rel=1e-6
     )
 
 
-def test_dead_units_of_large_batches_against_a_plain_sum():
+def test_dead_units_of_large_batches_match_a_plain_sum():
     t = np.linspace(-12, 12, 400_001)
     from scipy.special import ndtr
 
@@ -362,7 +362,7 @@ def test_dead_units_without_theory():
     negative = np.array([1.3, np.nan])
     assert np.isnan(dead_fraction(relu, np.ones(2), negative, 4)).all()
     assert dead_fraction(tanh, np.ones(2), negative, 4).tolist() == [0.0, 0.0]
-    # Without any signal ReLU's derivative is that at 0.
+    # Without a signal the derivative of ReLU is its value at 0.
     assert dead_fraction(relu, np.zeros(1), np.zeros(1), 4).tolist() == [1.0]
     assert dead_fraction(ACTIVATIONS["hard_tanh"], np.zeros(1), np.zeros(1), 4).tolist() == [0.0]
 
@@ -391,12 +391,12 @@ def test_outlooks(name, gain):
         assert found.variance == pytest.approx(deep["variance"][-1], rel=1e-12)
 
 
-def test_threads_that_ask_for_the_same_stack_get_the_same_theory():
+def test_theory_of_one_stack_is_equal_in_all_threads():
     depths = [5, 60, 17, 200] * 2
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        # Fresh gains, so that nothing is there before.
+        # New gains, so that nothing is cached.
         for gain in (1.401, 1.402, 1.403):
             stacks = [Stack.build("relu", depth, 64, weight_gain=gain) for depth in depths]
 
@@ -413,7 +413,7 @@ def test_threads_that_ask_for_the_same_stack_get_the_same_theory():
 
 
 def counted(monkeypatch, target, into):
-    """Count the calls of the function at `target`."""
+    """Count the calls of the function `target`."""
     original = pkgutil.resolve_name(target)
 
     def call(*arguments, **options):
@@ -424,10 +424,10 @@ def counted(monkeypatch, target, into):
 
 
 def test_one_sample_needs_no_pairs(monkeypatch):
-    """Pairs are computed when a statistic of them is asked for, and then once."""
+    """Pairs are computed when one of their statistics is requested, and only once."""
     calls = []
     counted(monkeypatch, "snstat.theory.dense.pair_gap", calls)
-    # Gains that no other test has: chains are kept.
+    # No other test uses this gain, because chains are cached.
     prediction = predict(Stack.build("tanh", 10, weight_gain=1.2345), 8, drawn(0.3))
     for name in ("mean", "variance", "second_moment", "variance_over_units", "kurtosis"):
         assert np.isfinite(prediction.statistics[name]).all()
@@ -438,7 +438,7 @@ def test_one_sample_needs_no_pairs(monkeypatch):
     assert len(calls) == 10
 
 
-def test_stacks_alike_at_infinite_width_are_followed_once(monkeypatch):
+def test_stacks_equal_at_infinite_width_are_computed_once(monkeypatch):
     calls = []
     counted(monkeypatch, "snstat.theory.chain.centred_moments", calls)
     for width in (16, 64, 1024):

@@ -1,4 +1,4 @@
-"""Networks in which a whole layer is dead, against exact probabilities and plain simulation."""
+"""Networks with a dead layer, against exact probabilities and plain simulation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def theory(stack, batch):
 
 
 def simulated(width, depth, batch, networks, seed=0):
-    """Return per network and layer 1..depth the share of dead units, (networks, depth)."""
+    """Return the share of dead units per network and layer 1..depth, (networks, depth)."""
     random = np.random.default_rng(seed)
     x = random.standard_normal((networks, batch, width))
     dead = np.empty((networks, depth))
@@ -46,7 +46,7 @@ def test_one_sample_of_relu_is_exact(width):
     np.testing.assert_allclose(first_order.residual["dead_fraction"][1:], 0.0, atol=1e-15)
     networks = 4000
     dead = simulated(width, 12, 1, networks)
-    # Four standard errors of a share; all layers are seen in the same networks.
+    # Four standard errors of a share; all layers belong to the same networks.
     for layer in (1, 2, 12):
         silent = (dead[:, layer - 1] == 1.0).mean()
         error = math.sqrt(exact[layer] * (1.0 - exact[layer]) / networks)
@@ -56,19 +56,19 @@ def test_one_sample_of_relu_is_exact(width):
 
 
 @pytest.mark.parametrize(("width", "batch"), [(2, 64), (4, 4)])
-def test_of_batches_the_truth_lies_between_both(width, batch):
+def test_probabilities_for_batches_lie_between_the_bounds(width, batch):
     _, _, found = theory(Stack.build("relu", 10, width), batch)
     silent = (simulated(width, 10, batch, 2000) == 1.0).mean(axis=0)
-    # Four standard errors; of what was never seen, chances above 5/2000 are excluded.
+    # Four standard errors. For events never seen, probabilities above 5/2000 are excluded.
     error = 4.0 * np.sqrt(silent * (1.0 - silent) / 2000) + 5.0 / 2000
     assert (found.share[1:] <= silent + error).all()
     assert (found.most[1:] >= silent - error).all()
-    # The bound is near, for samples of narrow networks are soon alike.
+    # The bound is close, because samples of narrow networks soon collapse.
     assert found.most[-1] - silent[-1] < 0.2
 
 
-def test_widths_and_layers_count_each():
-    """An input of another width is no layer; by hand, from the orthant probability."""
+def test_the_probability_depends_on_widths_and_layers():
+    """The input is not a layer, whatever its width; computed from the orthant probability."""
     stack = Stack.build("relu", 3, 6, input_width=40)
     _, prediction, found = theory(stack, 4)
     dead = prediction.statistics["dead_fraction"]
@@ -79,7 +79,7 @@ def test_widths_and_layers_count_each():
     assert found.share[0] == found.most[0] == 0.0
 
 
-def test_nothing_falls_silent_that_is_nowhere_zero():
+def test_activations_without_zero_parts_are_never_silent():
     for name in ("selu", "tanh", "hard_tanh", "identity"):
         _, _, found = theory(Stack.build(name, 4, 2), 8)
         assert not found.share.any()
@@ -93,11 +93,11 @@ def test_wide_networks_keep_their_theory():
     nothing = np.zeros(51)
     expected, error = dead_with_silence(stack, 16, prediction, dead, nothing)
     np.testing.assert_array_equal(expected[1:], dead[1:])
-    np.testing.assert_allclose(error[1:], 0.0, atol=1e-300)  # 2⁻¹⁰²⁴ a layer
+    np.testing.assert_allclose(error[1:], 0.0, atol=1e-300)  # 2⁻¹⁰²⁴ per layer
 
 
-def test_what_comes_back_from_silence_is_not_told():
-    """Biases wake a dead layer up: which units die then is not known of narrow networks."""
+def test_theory_is_missing_where_silent_layers_recover():
+    """Biases revive a dead layer; theory of narrow networks does not know which units die then."""
     narrow, wide = (Stack.build("relu", 5, width, bias_std=0.5) for width in (2, 256))
     for stack, known in ((narrow, False), (wide, True)):
         _, prediction, found = theory(stack, 1)
@@ -107,7 +107,7 @@ def test_what_comes_back_from_silence_is_not_told():
         assert np.isfinite(expected[1:]).all() == known
 
 
-def test_theory_that_ends_leaves_the_bound():
+def test_the_bound_is_known_beyond_the_end_of_theory():
     stack = Stack.build("relu", 300, 4, weight_gain=1e3)
     _, _, found = theory(stack, 1)
     assert np.isnan(found.share[-1])
@@ -116,7 +116,7 @@ def test_theory_that_ends_leaves_the_bound():
     np.testing.assert_array_equal(deeper.share, found.share[:11])
 
 
-def test_a_linear_layer_at_the_end_is_never_dead():
+def test_a_linear_last_layer_is_never_dead():
     funnel = Stack.build("relu", widths="4,3*6,2", last="linear")
     _, prediction, found = theory(funnel, 1)
     alive = (1.0 - 0.5**3) ** np.arange(7)

@@ -19,7 +19,7 @@ def test_a_target_is_among_the_fixed_points(mean, variance, weights):
     assert (mean, variance) in [(point.mean, point.variance) for point in report.fixed_points]
 
 
-def test_a_target_of_1_is_selu_itself():
+def test_a_target_variance_of_1_gives_selu():
     report = analyse("selu", target_variance=1.0)
     assert report.theorem_domain == "1"
     assert report.fixed_points == analyse("selu", map="unit").fixed_points
@@ -28,13 +28,13 @@ def test_a_target_of_1_is_selu_itself():
 @pytest.mark.parametrize(
     "contradiction", [{"map": "ensemble"}, {"weight_gain": 1.0}, {"bias_std": 0.0}]
 )
-def test_a_target_belongs_to_the_unit_map(contradiction):
+def test_a_target_needs_the_unit_map(contradiction):
     with pytest.raises(InvalidValueError, match=next(iter(contradiction))):
         analyse("selu", target_mean=0.0, **contradiction)
 
 
 def test_solving_selu():
-    # 14 digits and more are asked for; each expectation is good to about 5e-16.
+    # At least 14 digits are required; each expectation is accurate to about 5e-16.
     assert snstat.solve_selu() == (
         pytest.approx(ALPHA, rel=3e-15),
         pytest.approx(LAMBDA, rel=3e-15),
@@ -51,7 +51,7 @@ def test_solving_selu():
 
 @pytest.mark.parametrize("target", [(0.3, 0.5), (-0.4, 2.0), (0.0, 1e-4), (0.0, 1e4), (3.0, 40.0)])
 @pytest.mark.parametrize("weights", [(0.0, 1.0), (0.3, 1.5), (-0.5, 0.7)])
-def test_solutions_have_the_fixed_point_asked_for(target, weights):
+def test_solutions_have_the_requested_fixed_point(target, weights):
     alpha, scale = snstat.solve_selu(*target, weight_sum=weights[0], weight_square_sum=weights[1])
     mean, variance = moments(
         selu_with(alpha, scale), target[0] * weights[0], target[1] * weights[1]
@@ -70,7 +70,7 @@ def test_solutions_have_the_fixed_point_asked_for(target, weights):
         ({"mean": 10.0, "weight_sum": -100.0}, "all negative"),
     ],
 )
-def test_impossible_targets_say_why(arguments, reason):
+def test_errors_on_impossible_targets_state_the_reason(arguments, reason):
     with pytest.raises(NoSolutionError, match=reason):
         snstat.solve_selu(**arguments)
 

@@ -40,10 +40,10 @@ def value_at(name, where):
     return np.linalg.norm(np.stack(columns, axis=1), 2)
 
 
-def test_extremes_are_what_is_found_there(results):
+def test_extremes_equal_the_values_at_their_points(results):
     for result in results.values():
         for name, (value, where) in result.extremes.items():
-            # Central differences are good to h² = 1e-10.
+            # Central differences are accurate to h² = 1e-10.
             assert value == pytest.approx(value_at(name, where), rel=1e-8)
 
 
@@ -52,7 +52,7 @@ def test_no_random_point_is_more_extreme(results):
     for result in results.values():
         low, high = np.array([result.domain[key] for key in COORDINATES]).T
         points = low + (high - low) * random.random((60, 4))
-        # Half of them at corners, where these functions like to be extreme.
+        # Half of them are corners, where these functions often have their extremes.
         points[:30] = np.where(random.random((30, 4)) < 0.5, low, high)
         for name, (value, _) in result.extremes.items():
             sign = -1.0 if name.startswith("smallest") else 1.0

@@ -1,4 +1,4 @@
-"""Fixed points of the unit map at any mean, against quadrature that shares no code with theory."""
+"""Fixed points of the unit map at any mean match quadrature that shares no code with theory."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
 def image(entry, mean, variance):
-    """Return mean and variance of φ(z), z ~ N(mean, variance), on panels of half a deviation that
-    are cut at the kinks: to rounding for all that bends no faster than a deviation."""
+    """Return mean and variance of φ(z), z ~ N(mean, variance).
+
+    Panels of half a deviation end at the kinks. The result is exact up to rounding for functions
+    that vary no faster than a deviation.
+    """
     grid, std = np.linspace(-9.0, 9.0, 37), math.sqrt(variance)
     cuts = (np.array(entry.kinks) - mean) / std if std > 0 else grid
     edges = np.unique(np.concatenate([grid, cuts]).clip(-9.0, 9.0))
@@ -35,7 +38,7 @@ def image(entry, mean, variance):
 
 
 def settled(step, mean, variance):
-    """Return where the map `step` takes a point to rest within 250 layers, else None."""
+    """Return the point where the map `step` settles within 250 layers, or None."""
     for _ in range(250):
         before = mean, variance
         mean, variance = step(mean, variance)
@@ -47,7 +50,7 @@ def settled(step, mean, variance):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_fixed_points_are_fixed_and_those_that_attract_are_found(name):
+def test_fixed_points_are_fixed_and_attracting_ones_are_found(name):
     entry = resolve(name)
     frequency = (entry.formed("sine") or (1.0,))[0]
     for weight_sum, weight_square_sum in PARAMETERS:
@@ -67,15 +70,15 @@ def test_fixed_points_are_fixed_and_those_that_attract_are_found(name):
             rest = settled(step, *start)
             if rest is None or search.continuum:
                 continue
-            # A neutral point is still this far away when steps are below 1e-13.
+            # Near a neutral point, steps fall below 1e-13 at this distance.
             near = [np.allclose(rest, (p.mean, p.variance), atol=1e-5) for p in search.fixed_points]
             assert any(near), (omega, tau, start, rest)
 
 
 @pytest.mark.parametrize("name", ["relu", "relu6", "leaky_relu:0.2"])
 @pytest.mark.parametrize("weight_sum", [1.2, 1.9, 3.0])
-def test_zero_is_fixed_though_its_sides_move_the_same_way(name, weight_sum):
-    """Below 0 the mean returns, above it grows: fixed, and not stable."""
+def test_zero_is_fixed_and_unstable_if_only_one_side_returns(name, weight_sum):
+    """Below 0 the mean returns, above 0 it grows: 0 is fixed, but not stable."""
     search = find_unit(resolve(name), weight_sum, 0.3)
     (zero,) = [p for p in search.fixed_points if p.second_moment == 0]
     assert not zero.stable

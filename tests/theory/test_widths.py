@@ -1,4 +1,4 @@
-"""Theory of stacks whose layers differ, against a plain loop over layers and against networks."""
+"""Theory of stacks whose layers differ, against a plain loop over layers and simulated networks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ WEIGHT = np.exp(-0.5 * NODES**2) / np.exp(-0.5 * NODES**2).sum()
 
 
 def mean_of(function, q, power=1):
-    """E[f(√q z)^power] by the trapezoidal rule, which a Gaussian weight makes exact enough."""
+    """E[f(√q z)^power] by the trapezoidal rule, which is accurate for a Gaussian weight."""
     return float(WEIGHT @ function(math.sqrt(q) * NODES) ** power)
 
 
 def pair_mean(function, q, c):
-    """E[f(z₁)f(z₂)] of correlation c, by the same rule in both variables."""
+    """E[f(z₁)f(z₂)] for correlation c, by the same rule in both variables."""
     first = math.sqrt(q) * NODES[::8]
     second = c * first[:, None] + math.sqrt(q * (1.0 - c * c)) * NODES[None, ::8]
     weight = WEIGHT[::8] / WEIGHT[::8].sum()
@@ -63,7 +63,7 @@ def test_each_layer_follows_from_the_one_before(options):
         second, mean = mean_of(phi.function, q, 2), mean_of(phi.function, q)
         product = pair_mean(phi.function, q, c)
         gradient.append(mean_of(phi.derivative, q, 2))
-        # Grids of 4,801 and 601 points; kinks and jumps of φ and φ' cost most.
+        # Grids of 4,801 and 601 points; kinks and jumps of φ and φ' limit the accuracy.
         expected = {
             "second_moment": second, "mean": mean, "variance": second - mean**2,
             "cosine": product / second,
@@ -71,7 +71,7 @@ def test_each_layer_follows_from_the_one_before(options):
         for name, value in expected.items():
             assert found.statistics[name][number] == pytest.approx(value, abs=2e-4), (name, number)
         assert found.growth[number] == pytest.approx(layer.square_gain * gradient[-1], rel=2e-3)
-    # Squared gradients of layer outputs: each layer multiplies by its own G² E[φ'²].
+    # Squared gradients of layer outputs: each layer multiplies them by its own G² E[φ'²].
     factors = [layer.square_gain * d for layer, d in zip(stack.layers(), gradient, strict=True)]
     logs = np.append(np.cumsum(np.log(factors[::-1]))[::-1], 0.0)
     np.testing.assert_allclose(found.log_gradient, logs, atol=2e-3 * stack.depth)
@@ -79,9 +79,11 @@ def test_each_layer_follows_from_the_one_before(options):
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks: compiled kernels")
 @pytest.mark.parametrize("options", STACKS, ids=lambda o: o.get("widths", "uniform"))
-def test_first_order_theory_is_what_networks_average_to(options):
-    """4,000 networks: an estimate is within 4.5 standard errors (one in 150,000 for each of about
-    eighty) of the expectation, beyond what that says it neglects."""
+def test_the_mean_over_networks_matches_first_order_theory(options):
+    """4,000 networks: estimates lie within 4.5 standard errors of theory and its neglected part.
+
+    That is exceeded once in 150,000 for each of about eighty estimates.
+    """
     stack = Stack.build(**options)
     inputs, moments, prediction = theory(stack)
     found = finite_width(stack, inputs.batch, moments, prediction)
@@ -91,7 +93,7 @@ def test_first_order_theory_is_what_networks_average_to(options):
         expected, neglected = found.expected[name][1:], found.residual[name][1:]
         estimate, stderr = measured.estimate[1:, column], measured.stderr[1:, column]
         known = np.isfinite(expected)
-        # The dead fraction of activations that are nowhere flat has no error: 0 is 0.
+        # The dead fraction of activations without flat parts is exactly 0, without error.
         known &= (stderr > 0) | (estimate != expected)
         excess = (np.abs(estimate - expected) - neglected)[known] / stderr[known]
         assert (excess < 4.5).all(), (name, excess)
@@ -101,8 +103,8 @@ def test_first_order_theory_is_what_networks_average_to(options):
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand networks: compiled kernels")
 @pytest.mark.parametrize("options", STACKS, ids=lambda o: o.get("widths", "uniform"))
-def test_first_order_theory_of_gradients_is_what_networks_average_to(options):
-    """As above, for the mean logarithm of a thousand networks, where it is known."""
+def test_the_mean_log_gradient_over_networks_matches_first_order_theory(options):
+    """The mean logarithm over a thousand networks, where theory is known."""
     stack = Stack.build(**options)
     inputs, moments, prediction = theory(stack)
     found = finite_width(stack, inputs.batch, moments, prediction, backward=True)
@@ -114,7 +116,7 @@ def test_first_order_theory_of_gradients_is_what_networks_average_to(options):
     error = logs.std(axis=0, ddof=1) / math.sqrt(len(logs))
     excess = (np.abs(logs.mean(axis=0) - expected) - neglected)[known] / error[known]
     assert (excess < 4.5).all(), excess
-    # A thousand networks tell it from infinite width.
+    # A thousand networks distinguish it from infinite width.
     z = (logs.mean(axis=0) - prediction.log_gradient[:-1]) / error
     assert np.abs(z).max() > 2.5
 
@@ -123,9 +125,12 @@ def test_first_order_theory_of_gradients_is_what_networks_average_to(options):
 @pytest.mark.parametrize(
     "options", [STACKS[0], STACKS[1] | {"widths": "200,300,120*2,60"}], ids=str
 )
-def test_the_spread_between_networks_is_that_of_the_widths_before(options):
-    """The log second moment of one sample; a sample variance of 4,000 values has a relative error
-    of √(2/4000), and what is of second order is a share of the variance itself."""
+def test_the_variance_between_networks_follows_from_the_widths(options):
+    """The log second moment of one sample.
+
+    A sample variance of 4,000 values has a relative error of √(2/4000), and the second order is a
+    share of the variance itself.
+    """
     stack = Stack.build(**options)
     inputs = DrawnInputs("normal", stack.input_width, 1, 0.0, 1.0)
     moments = inputs.moments()
@@ -144,7 +149,7 @@ def test_the_spread_between_networks_is_that_of_the_widths_before(options):
     assert (np.abs(spread / expected - 1.0) < tolerance).all(), spread / expected
 
 
-def test_the_outlook_is_that_of_the_hidden_layers():
+def test_the_outlook_describes_the_hidden_layers():
     funnel = Stack.build("selu", widths="50,40*30,10", last="linear")
     _, _, prediction = theory(funnel)
     found = outlook(funnel, prediction)
@@ -155,7 +160,7 @@ def test_the_outlook_is_that_of_the_hidden_layers():
     assert found.rate == outlook(uniform, plain).rate
 
 
-def test_equal_stacks_of_any_depth_have_equal_theory_and_settle():
+def test_theory_settles_and_does_not_depend_on_depth():
     deep = Stack.build("selu", widths="9,7*1000000,3", last="linear")
     _, _, found = theory(deep)
     near = Stack.build("selu", widths="9,7*3000,3", last="linear")

@@ -1,4 +1,4 @@
-"""Numbers as people write them, and what is none."""
+"""Numbers in common notations are read; other text is refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_numbers_are_read(text: str, value: float) -> None:
         ("64", 64),
         ("1e3", 1000),
         ("2**10", 1024),
-        ("2**64 - 1", 2**64 - 1),  # no float has so many digits
+        ("2**64 - 1", 2**64 - 1),  # a float has too few digits
         ("3*4", 12),
         ("8/2", 4),
         ("-1", -1),
@@ -83,18 +83,18 @@ def test_anything_else_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(InvalidValueError, match="x is ") as caught:
         whole("x", text)
     assert "\n" not in str(caught.value)
-    if text != "1" * 5000:  # which is a float, and infinite
+    if text != "1" * 5000:  # that text is a float, and infinite
         with pytest.raises(InvalidValueError):
             real("x", text)
 
 
-def test_a_division_by_zero_is_told() -> None:
+def test_a_division_by_zero_is_refused() -> None:
     for read in (real, whole):
         with pytest.raises(InvalidValueError, match="divides by zero"):
             read("x", "1/0")
 
 
 @pytest.mark.parametrize("text", ["1.5", "2/3", "inf", "nan", "1e999"])
-def test_what_is_not_whole_is_refused(text: str) -> None:
+def test_numbers_that_are_not_whole_are_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match="whole number"):
         whole("x", text)
