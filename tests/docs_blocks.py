@@ -34,7 +34,7 @@ MARK = "-- next command --"
 NUMBER = re.compile(r"[-+×(]*\d[\d.,]*(?:e[-+]?\d+)?(?:[±(][\d.]+\)?)?(?:e[-+]?\d+)?%?")
 BARS = re.compile("[▁▂▃▄▅▆▇█]+")
 # Part of the line that explains the narrowest notation.
-NOTATION = "stands for"
+NOTATION = "(one standard error)"
 # Marks that may depend on a number's last digit.
 FLAGS = re.compile(r"[!?*]")
 

@@ -176,7 +176,10 @@ def test_the_first_layer_that_is_not_finite_is_named() -> None:
             "The signal vanishes in the limit of depth, ×0.5 per layer (theory).",
         ),
         (CASES["vanishes"][0], "Squared gradients shrink ×0.0012 over 64 layers (theory)."),
-        (CASES["explodes"][0], "The signal explodes in the limit of depth, ×1.73 per layer (theory)."),
+        (
+            CASES["explodes"][0],
+            "The signal explodes in the limit of depth, ×1.73 per layer (theory).",
+        ),
         (make_run(outlook=Outlook("silent")), "Silent: the inputs and biases are zero."),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "Neutral: "),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "gradients keep their size"),
