@@ -1,9 +1,9 @@
-"""The fenced blocks of a page: which are run, how, and what a console block shows.
+"""Run the fenced blocks of a page, and compare or rewrite the output in its console blocks.
 
-`sh` is run as a script, `console` line by line after `$ `, `python` is executed, all in one scratch
-folder and in the order of the page. `make` targets need only exist. A block under
-`<!-- not run: reason -->` is left out. `python -m tests.docs_blocks README.md ...` runs the pages
-and rewrites what their console blocks show.
+A `sh` block is run as a script, a `console` block line by line after `$ `, and a `python` block as
+a program. All run in one scratch folder, in the order of the page. `make` targets need only exist.
+A block under `<!-- not run: reason -->` is skipped. `python -m tests.docs_blocks README.md ...`
+runs the pages and rewrites the output in their console blocks.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.generators
 
-Every generator fills the same buffer with 32-bit words, and the package's Box–Muller makes float32
-normals of them, on one core, in the order that draw_rows uses: words first, then values, in pieces
-that stay in cache. Repeats are interleaved, so that a busy moment of the machine meets them all.
+Every generator fills the same buffer with 32-bit words, and the package's Box–Muller turns them
+into float32 normals, on one core. As in draw_rows, words come first, then values, in pieces that
+stay in cache. Repeats are interleaved, so that other load on the machine affects all generators.
 """
 
 from __future__ import annotations

@@ -98,20 +98,20 @@ def test_messages_state_the_judged_value_first():
     assert found.value > 0.5
 
 
-def test_gradients_that_leave_theory_are_judged_as_measured():
-    # ReLU at width 16: χ = 1, but the logarithm of the gradient loses 5/32 in each of 100 layers
-    # and varies by 5/16, so that its mean over 64 networks is −15.6 ± 0.7. 10^-4 is −9.2.
+def test_gradients_that_differ_from_theory_are_judged_as_measured():
+    # ReLU at width 16: χ = 1, but each of 100 layers changes the logarithm of the gradient by
+    # −5/32, with variance 5/16. Its mean over 64 networks is −15.6 ± 0.7; the bound 10^-4 is −9.2.
     narrow = {"width": 16, "batch": 4, "trials": 64, "gradient_decades": 4}
     [finding] = check("relu", 100, **narrow, backward=True, select=["SN201", "SN202"]).findings
     assert finding.code == "SN201"
     assert "(seen; theory ×1), below 10^-4" in finding.message
     assert math.log(finding.value) == pytest.approx(-15.6, abs=4 * 0.7)
-    # Without --backward there is theory alone.
+    # Without --backward only theory is known.
     assert check("relu", 100, **narrow, select=["SN201", "SN202"]).passed
 
 
 @pytest.mark.parametrize(("stderr", "code"), [(1.0, None), (0.01, "SN202")])
-def test_gradients_within_their_error_are_those_of_theory(stderr, code):
+def test_gradients_within_their_error_are_judged_by_theory(stderr, code):
     run = propagate("tanh", 4, width=16, batch=4, trials=8, backward=True)
     gradient = run.statistics["gradient"]
     theory = gradient.theory
@@ -123,19 +123,19 @@ def test_gradients_within_their_error_are_those_of_theory(stderr, code):
     )
     statistics = MappingProxyType(dict(run.statistics) | {"gradient": grown})
     changed = replace(run, statistics=statistics)
-    # Ten times as much as theory: decades beyond whatever that is.
+    # The estimate is ten times theory, and the bound lies between both.
     decades = abs(math.log10(float(gradient.theory[0]))) + 0.5
     found = Request.build({"gradient_decades": decades}, saved=changed).judge(changed)
     told = {finding.code for finding in found.findings} & {"SN201", "SN202"}
     assert told == ({code} if code else set())
 
 
-def test_saturation_that_leaves_theory_is_judged_as_measured():
+def test_saturation_that_differs_from_theory_is_judged_as_measured():
     run = propagate("tanh", 2, width=16, batch=4, trials=8)
     share = run.statistics["saturated_fraction"]
     theory = float(share.theory[2])
     first = float(share.theory[1])
-    # 0.9 is certainly not theory. A hundredth more, a standard error, may well be chance.
+    # 0.9 certainly differs from theory; a difference of one standard error, 0.01, may be chance.
     for value, bound in ((0.9, 0.5), (first + 0.01, first + 0.005)):
         seen = replace(share, estimate=np.array([math.nan, 0.0, value]), stderr=np.full(3, 0.01))
         statistics = MappingProxyType(dict(run.statistics) | {"saturated_fraction": seen})

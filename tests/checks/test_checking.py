@@ -53,7 +53,7 @@ def test_bad_arguments_raise_errors_and_do_not_fail_the_assertion():
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of networks: compiled kernels")
-def test_a_narrow_network_off_its_target_is_told_a_sufficient_width():
+def test_the_remedy_for_a_narrow_network_off_its_target_is_a_sufficient_width():
     options = {"depth": 12, "batch": 16, "trials": 2000}
     (finding,) = snstat.check("selu", **options, width=8).findings
     assert (finding.code, finding.layer) == ("SN103", 12)

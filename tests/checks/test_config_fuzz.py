@@ -108,8 +108,7 @@ def edited(data, edits):
 
 
 def survives(path, data):
-    """Load `data` from a file: it returns checks or fails with one line, never another
-    exception."""
+    """Load `data` from a file: the result is checks or one line, never another exception."""
     path.write_bytes(data)
     start = time.monotonic()
     try:

@@ -15,11 +15,11 @@ from snstat.results import GRADIENT, Run, Simulation, StackSummary, Statistic
 from tests.checks.cases import case
 
 WIDTH, BATCH = 64, 16
-# Of N normal values about e^-γ = 0.5615 lie beyond their largest: N erfc(x/√2) = 0.5615, N = 1,024.
+# On average e^-γ = 0.5615 of N normal values exceed EDGE: N erfc(x/√2) = 0.5615 with N = 1,024.
 EDGE = 3.4560
 
 
-def test_the_edge_is_where_it_is_said_to_be():
+def test_the_edge_has_the_stated_exceedances():
     assert WIDTH * BATCH * math.erfc(EDGE / math.sqrt(2.0)) == pytest.approx(0.561459, rel=2e-3)
 
 
@@ -52,7 +52,7 @@ def seen(
     missing = np.full(depth + 1, math.nan)
     values = {"second_moment": std**2 * factor * (gain**2 / 2.0) ** layers}
     values["second_moment"][0] = std**2
-    # q of a layer is gain² times the second moment before.
+    # q of a layer is gain² times the second moment of the layer before.
     values["largest"] = EDGE * gain * np.sqrt(np.roll(values["second_moment"], 1))
     values["largest"][0] = EDGE * std
     if gradients:
@@ -73,8 +73,10 @@ def seen(
 
 
 def first_beyond(bound, factor=1.0):
-    """Return the first layer where the largest activation exceeds the bound, and this value. q
-    doubles per layer."""
+    """Return the first layer where the largest activation exceeds the bound, and this value.
+
+    q doubles per layer.
+    """
     layer = 2
     while True:
         # q of the layer is 4 times the second moment of the layer before.
@@ -93,7 +95,7 @@ def test_the_largest_activation_of_a_sine_is_its_maximum_in_range(frequency):
     assert _largest_predicted(made)[1] == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_largest_activation_that_was_measured_is_judged():
+def test_the_measured_largest_activation_is_judged():
     layer, largest = first_beyond(65504.0)
     how = leaves_range(seen(layer + 5, 0.25, number_format="float16"))
     text = (
@@ -102,16 +104,16 @@ def test_the_largest_activation_that_was_measured_is_judged():
     )
     found = re.fullmatch(text, how.text)
     assert found, how.text
-    # Half as large as predicted: two layers later, where squares double.
+    # It is half as large as predicted, so it overflows two layers later, because squares double.
     assert (how.layer, found[1]) == (layer + 2, str(layer + 2))
     assert how.value == pytest.approx(largest)
-    # To two digits.
+    # The message has two digits.
     assert float(found[2]) == pytest.approx(largest, rel=0.05)
     assert float(found[3]) == pytest.approx(2.0 * largest, rel=0.05)
     assert leaves_range(seen(layer + 1, 0.25, number_format="float16")) is None
 
 
-def test_theory_tells_the_largest_activation_where_none_was_measured():
+def test_theory_gives_the_largest_activation_if_none_was_measured():
     layer, largest = first_beyond(65504.0)
     made = seen(layer + 5, 0.25, number_format="float16")
     statistics = dict(made.run.statistics)
@@ -147,9 +149,9 @@ def test_a_simulated_infinity_is_reported_with_the_predicted_layer():
     )
 
 
-def test_underflow_is_told_with_the_layer_at_which_it_was_seen():
-    # Second moments halve each layer: √(2^-l) < 2^-24 from layer 49 on. Beside errors as large as
-    # the values, theory is judged.
+def test_underflow_is_reported_with_the_simulated_layer():
+    # Second moments halve per layer: √(2^-l) < 2^-24 from layer 49 on. Theory is judged where
+    # errors are as large as the values.
     half = {"gain": 1.0, "number_format": "float16", "error": 1.0}
     for factor, where in ((1.0, ""), (0.25, ", out of range from layer 47 on")):
         how = leaves_range(seen(60, factor, **half))
@@ -161,15 +163,15 @@ def test_underflow_is_told_with_the_layer_at_which_it_was_seen():
     assert f"{2.0**-24.5:.2g} (seen; theory {2.0**-23.5:.2g}), below 6e-08" in how.text
 
 
-def test_gradients_are_told_from_the_end():
-    # Squares halve each layer back: 2^-(60 - l) < 2^-48 for layer 11 and before; activations start
-    # at 2^10 and do not get there.
+def test_underflow_of_gradients_is_counted_from_the_end():
+    # Squared gradients halve per layer backward: 2^-(60 - l) < 2^-48 for layers up to 11.
+    # Activations start at 2^10 and stay in range.
     half = {"gain": 1.0, "number_format": "float16", "std": 2.0**10, "gradients": True}
     rows = np.arange(61)
     for factor, where in ((1.0, ""), (4.0, ", out of range from layer 9 back")):
         made = seen(60, factor, **half)
         measured = made.run.statistics[GRADIENT]
-        # The error of a logarithm.
+        # The standard error is that of the logarithm.
         wide = replace(measured, stderr=np.where(rows < 60, 1.0, 0.0))
         statistics = MappingProxyType(dict(made.run.statistics) | {GRADIENT: wide})
         how = leaves_range(replace(made, run=replace(made.run, statistics=statistics)))

@@ -99,9 +99,9 @@ def test_relu_collapses_where_the_arc_cosine_kernel_predicts():
     assert (finding.layer, finding.value) == (layer, pytest.approx(cosine, rel=1e-12))
 
 
-def test_an_overflow_is_told_before_an_earlier_underflow():
-    # The largest of 65,536 normal values is 4.450 on average, and activations go as
-    # √(1 − 0.81^l) 6425/√(1 − 0.81) = √(1 − 0.81^l) 14,740: beyond 65,504 once 0.81^l < 0.0030.
+def test_an_overflow_is_reported_before_an_earlier_underflow():
+    # The largest of 65,536 normal values is about 4.450, and activations grow as √(1 − 0.81^l)
+    # 6425/√(1 − 0.81) = √(1 − 0.81^l) 14,740: beyond 65,504 once 0.81^l < 0.0030.
     options = {"weight_gain": 0.9, "bias_std": 6425.0, "bounds": {"number_format": "float16"}}
     for depth in (100, 170):
         verdict, findings = judged("identity", depth, **options)
@@ -112,7 +112,7 @@ def test_an_overflow_is_told_before_an_earlier_underflow():
 
 def test_inputs_beyond_the_number_format_are_reported():
     finding = judged("tanh", 8, std=1e6, bounds={"number_format": "float16"})[1]["SN001"]
-    # What the largest of 65,536 is on average.
+    # The mean of the largest of 65,536 normal values.
     assert (finding.layer, finding.value) == (0, pytest.approx(4.443e6, rel=1e-3))
 
 

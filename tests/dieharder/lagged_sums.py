@@ -2,8 +2,8 @@
 
     python -m tests.dieharder.lagged_sums 6 4000  # lag, samples
 
-A sample is the sum of a million words; the samples are judged by Kolmogorov and Smirnov's own
-statistic, where dieharder leans towards p = 1 (weak.py).
+A sample is the sum of a million words. The Kolmogorov–Smirnov statistic judges the samples;
+dieharder's p-values are biased towards 1 (weak.py).
 """
 
 from __future__ import annotations

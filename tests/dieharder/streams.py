@@ -2,8 +2,8 @@
 
     python -m tests.dieharder.streams one-key | dieharder -a -g 200
 
-The words are those of the package's own kernel for the weights of the first layer in trial 0, in
-the machine's byte order: four a block, blocks in the order that the name of the stream tells.
+The package's kernel draws the words, as for the weights of the first layer in trial 0, in the
+machine's byte order. A block has four words; the name of the stream states the order of blocks.
 """
 
 from __future__ import annotations

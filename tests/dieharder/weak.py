@@ -3,9 +3,9 @@
     python -m tests.dieharder.weak
 
 dieharder judges the n p-values of a test by the largest distance of the i-th smallest from
-i/(n + 1), but looks it up in the distribution of Kolmogorov's statistic, which is the larger of the
-distances from i/n and (i − 1)/n (kstest.c of 3.31.1: `d2` is computed and not used). So its
-p-values lean towards 1.
+i/(n + 1), but uses the distribution of Kolmogorov's statistic, which is the larger of the distances
+from i/n and (i − 1)/n (kstest.c of 3.31.1: `d2` is computed and not used). Its p-values are
+therefore biased towards 1.
 """
 
 from __future__ import annotations

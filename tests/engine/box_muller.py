@@ -1,6 +1,6 @@
 """Measure the error of the float32 Box–Muller against float64.
 
-    python -m tests.engine.box_muller  # every word there is: some minutes
+    python -m tests.engine.box_muller  # all words: some minutes
 
 Errors are in units in the last place of the exact result.
 """

@@ -9,7 +9,7 @@ from scipy.stats import binom
 from tests.power import measure
 
 
-def test_the_bound_is_clopper_and_pearsons():
+def test_the_bound_matches_clopper_and_pearson():
     # With no event in n repetitions, the bound is about 3/n.
     assert measure.upper_bound(0, 1000) == pytest.approx(1.0 - 0.05**1e-3)
     assert measure.upper_bound(5, 5) == 1.0

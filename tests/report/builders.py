@@ -50,10 +50,6 @@ def make_run(
     `drift` is the share of the squared mean, `cosine` that of the last layer (0 throughout if
     None), `nonfinite_from` the first layer that overflowed, `completed` the last layer of an
     interrupted run. Estimates scatter around theory by their standard error.
-
-    `drift` is the squared mean's share, `cosine` that of the last layer (0 throughout if None),
-    `nonfinite_from` the first layer that overflowed, `completed` the last layer of a run that
-    was interrupted. Estimates scatter about theory by their standard error.
     """
     generator = np.random.default_rng(seed)
     layers = np.arange(depth + 1)

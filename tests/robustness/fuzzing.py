@@ -39,8 +39,7 @@ def call(arguments: list[str]) -> tuple[int, bytes, str]:
 
 
 def complaints(code: int, out: bytes, err: str, fine: Collection[int] = (0,)) -> Iterator[str]:
-    """Yield the faults in the output of the program; `fine` are the exit codes for an accepted
-    file."""
+    """Yield faults in the program's output; `fine` are the exit codes for an accepted file."""
     errors = [line for line in err.splitlines() if line.startswith("snstat: error: ")]
     if code in fine and errors:
         yield f"an error, and yet exit code {code}"
