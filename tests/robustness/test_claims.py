@@ -54,9 +54,9 @@ def liars(folder: Path) -> dict[str, str]:
         file.truncate(2**40)
     (folder / "objects.json").write_bytes(b"{" + b"[{}," * 10**6)
     return {
-        "huge.npy": "but holds 64 bytes",
-        "overflow.npy": "but holds 64 bytes",
-        "huge.npz": "but holds 64 bytes",
+        "huge.npy": "but holds only 64 bytes",
+        "overflow.npy": "but holds only 64 bytes",
+        "huge.npz": "but holds only 64 bytes",
         "bomb.npz": "unpacks to 256 MiB",
         "sparse.npy": "memory needed",
         "sparse.json": "larger than",
