@@ -1,4 +1,4 @@
-"""What is refused because it is too large: numbers, and work beyond the memory of this machine."""
+"""Upper limits: the largest numbers accepted, and work that exceeds the memory of this machine."""
 
 from __future__ import annotations
 
