@@ -119,13 +119,13 @@ def breaches(path: Path, source: str) -> Iterator[str]:
             if entry.part in TOP | {target} or rest == "__version__":
                 continue
             if entry.part not in ARROWS:
-                yield f"{entry}: give the part {entry.part!r} its place in ARROWS"
+                yield f"{entry}: add the part {entry.part!r} to ARROWS"
             elif target not in ARROWS[entry.part]:
-                yield f"{entry}: {entry.part} may know {sorted(ARROWS[entry.part])} only"
+                yield f"{entry}: {entry.part} may import only {sorted(ARROWS[entry.part])}"
         elif top in OWNERS and entry.part not in OWNERS[top]:
             yield f"{entry}: only {sorted(OWNERS[top])} may import {top}"
         elif top == "matplotlib" and not entry.lazy:
-            yield f"{entry}: matplotlib is imported inside the function that draws"
+            yield f"{entry}: import matplotlib inside the function that draws"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -52,7 +52,7 @@ def test_bad_arguments_raise_errors_and_do_not_fail_the_assertion():
         snstat.check("selu", **SMALL, baseline="nowhere.json")
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of networks: compiled kernels")
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of networks need compiled kernels")
 def test_the_remedy_for_a_narrow_network_off_its_target_is_a_sufficient_width():
     options = {"depth": 12, "batch": 16, "trials": 2000}
     (finding,) = snstat.check("selu", **options, width=8).findings

@@ -423,7 +423,7 @@ def test_a_pipe_is_refused_without_waiting(repository):
 
 
 @pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can read every file"
 )
 def test_unreadable_file(write):
     path = write("[check]\n")

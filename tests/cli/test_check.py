@@ -19,7 +19,7 @@ from numba import config
 from snstat import cli
 from snstat.checks.rules import CODES
 
-LONG = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="takes long uncompiled")
+LONG = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="slow without compiled kernels")
 SMALL = ["check", "--depth", "8", "--width", "32", "--batch", "4", "--trials", "4"]
 
 

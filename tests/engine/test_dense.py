@@ -62,7 +62,9 @@ def test_results_do_not_depend_on_the_number_of_threads(init, dtype, trials):
         np.testing.assert_array_equal(one.log_gradient, other.log_gradient)
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="layers of a size that threads share")
+@pytest.mark.skipif(
+    bool(config.DISABLE_JIT), reason="layers large enough for threads need compiled kernels"
+)
 def test_sums_of_whole_layers_do_not_depend_on_the_number_of_threads():
     """Kernels compiled into another kernel may sum in another order than those called from
     Python."""

@@ -25,7 +25,9 @@ from snstat.theory.predict import predict
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks: compiled kernels"),
+    pytest.mark.skipif(
+        bool(config.DISABLE_JIT), reason="thousands of networks need compiled kernels"
+    ),
 ]
 
 # The full number of trials: SNSTAT_TRIALS=10000 make test-jit

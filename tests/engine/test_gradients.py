@@ -173,7 +173,9 @@ def hard_inputs(width, batch, data):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of deep networks need the compiler")
+@pytest.mark.skipif(
+    bool(config.DISABLE_JIT), reason="hundreds of deep networks need compiled kernels"
+)
 @pytest.mark.parametrize(("activation", "gain", "init", "width", "batch", "depth", "data"), HARD)
 def test_gradients_agree_where_covariances_are_nearly_singular(
     activation, gain, init, width, batch, depth, data, monkeypatch

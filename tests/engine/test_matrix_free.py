@@ -222,7 +222,7 @@ def test_auto_chooses_the_cheaper_exact_sampler():
             choose(stack, samples, "matrix-free")
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="it is about compiled loops")
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="tests compiled loops")
 def test_results_do_not_depend_on_the_alignment_of_arrays():
     """A loop that both stores and sums would depend on it: see moments.absorb."""
     from snstat.experiment.propagation import propagate

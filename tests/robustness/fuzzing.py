@@ -42,16 +42,16 @@ def complaints(code: int, out: bytes, err: str, fine: Collection[int] = (0,)) ->
     """Yield faults in the program's output; `fine` are the exit codes for an accepted file."""
     errors = [line for line in err.splitlines() if line.startswith("snstat: error: ")]
     if code in fine and errors:
-        yield f"an error, and yet exit code {code}"
+        yield f"an error with exit code {code}"
     if code == 2 and (len(errors) != 1 or out):
         yield f"exit code 2 with {len(errors)} errors and {len(out)} bytes of output"
     if code not in {*fine, 2}:
         yield f"exit code {code}"
     for line in err.splitlines():
         if not line.startswith("snstat: "):
-            yield "a line that is not the program's own"
+            yield "a line without the prefix of the program"
         if not line.isprintable():
-            yield "characters that a terminal may obey"
+            yield "unprintable characters"
         if len(line) > LONGEST:
             yield f"a line of {len(line)} characters"
     for words in FORBIDDEN:

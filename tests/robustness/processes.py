@@ -43,7 +43,7 @@ FILE_WRITERS = {
     "check table": ("check", *SMALL, *CALM, "-o"),
     "baseline": ("check", *SMALL, *CALM, "--write-baseline"),
 }
-compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="takes long uncompiled")
+compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="slow without compiled kernels")
 
 
 def start(

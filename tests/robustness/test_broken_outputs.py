@@ -84,7 +84,9 @@ def test_a_full_disk_loses_the_cache_but_not_the_result(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-@pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root may write")
+@pytest.mark.skipif(
+    sys.platform != "linux" and os.geteuid() == 0, reason="root can write to every folder"
+)
 @pytest.mark.parametrize("name", FILE_WRITERS)
 def test_a_folder_without_permission_gives_one_line(tmp_path, name):
     folder = tmp_path / "folder"

@@ -23,7 +23,7 @@ FIRST = int(os.environ.get("SNSTAT_FUZZ_FIRST", "0"))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="uncompiled kernels take their time")
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="slow without compiled kernels")
 @pytest.mark.parametrize("name", TARGETS)
 def test_damaged_files_give_one_line_or_are_valid(tmp_path, name):
     """No traceback, no unpickling, and at most 10 s and 1 GiB for each file."""

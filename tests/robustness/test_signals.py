@@ -32,7 +32,7 @@ def unfinished(folder, process, seconds):
             time.sleep(seconds)
             return parts[0].name
         time.sleep(0.02)
-    pytest.fail(f"no file was begun: {process.communicate()}")
+    pytest.fail(f"no file was opened: {process.communicate()}")
 
 
 def interrupt(folder, arguments, number, seconds=1.0, option="-o"):

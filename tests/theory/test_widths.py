@@ -77,7 +77,7 @@ def test_each_layer_follows_from_the_one_before(options):
     np.testing.assert_allclose(found.log_gradient, logs, atol=2e-3 * stack.depth)
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks: compiled kernels")
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks need compiled kernels")
 @pytest.mark.parametrize("options", STACKS, ids=lambda o: o.get("widths", "uniform"))
 def test_the_mean_over_networks_matches_first_order_theory(options):
     """4,000 networks: estimates lie within 4.5 standard errors of theory and its neglected part.
@@ -101,7 +101,7 @@ def test_the_mean_over_networks_matches_first_order_theory(options):
     assert compared >= 6 * stack.depth
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand networks: compiled kernels")
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand networks need compiled kernels")
 @pytest.mark.parametrize("options", STACKS, ids=lambda o: o.get("widths", "uniform"))
 def test_the_mean_log_gradient_over_networks_matches_first_order_theory(options):
     """The mean logarithm over a thousand networks, where theory is known."""
@@ -121,7 +121,7 @@ def test_the_mean_log_gradient_over_networks_matches_first_order_theory(options)
     assert np.abs(z).max() > 2.5
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks: compiled kernels")
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks need compiled kernels")
 @pytest.mark.parametrize(
     "options", [STACKS[0], STACKS[1] | {"widths": "200,300,120*2,60"}], ids=str
 )
