@@ -15,6 +15,9 @@ MAX_THREADS = 4096
 MAX_SEED = 2**64 - 1
 # Squares of gains and standard deviations must stay finite.
 MAX_SCALE = 1e100
+# Numbers in files have 64 bits; seeds use all of them, without a sign.
+MAX_INTEGER = 2**64 - 1
+MAX_TEXT = 4096
 
 
 def physical_memory() -> float:

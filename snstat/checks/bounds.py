@@ -1,14 +1,13 @@
-"""What a check is measured against: the bounds of all rules, validated."""
+"""The bounds of the rules, declared as options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from snstat.errors import InvalidValueError
 from snstat.limits import MAX_DEPTH, MAX_SCALE
-from snstat.values import integer, known, number
+from snstat.values.kinds import Name, Real, Whole
+from snstat.values.option import Settings, option
 
 NUMBER_FORMATS = ("float16", "bfloat16", "float32")
 # Decades of a squared gradient beyond these are beyond a float64.
@@ -16,10 +15,12 @@ MAX_DECADES = 300.0
 # First-order theory says of standard deviations beyond this only that they are.
 MAX_FLUCTUATION = 2.0
 
+_POSITIVE, _SHARE = Real(0.0, MAX_SCALE), Real(0.0, 1.0)
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The bounds of the rules; see the rules for their meaning.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds(Settings):
+    """The bounds of the rules, validated; see the rules for their meaning.
 
     `depth_limit` is the depth up to which the forward signal has to survive (None: the stack's).
     Second moments are bounded from below by `second_moment_min` times the smaller of 1 and the
@@ -27,45 +28,82 @@ class Bounds:
     is set, `target_layer` is the layer by which it is to be reached (None: the last).
     """
 
-    number_format: str = "float32"
-    depth_limit: int | None = None
-    second_moment_min: float = 0.005
-    second_moment_max: float = 100.0
-    target_mean: float | None = None
-    target_variance: float | None = None
-    target_tolerance: float = 0.1
-    target_layer: int | None = None
-    gradient_decades: float = 6.0
-    cosine_max: float = 0.98
-    separation_max: float = 1.1
-    dead_max: float = 0.5
-    saturated_max: float = 0.5
-    fluctuation_max: float = 1.0
-    min_effect: float = 0.01
+    number_format: str = option(
+        Name(NUMBER_FORMATS), "Format whose range numbers must not leave.", default="float32"
+    )
+    depth_limit: int | None = option(
+        Whole(1, MAX_DEPTH),
+        "Layers that the forward signal has to survive.",
+        shown="the depth",
+        metavar="N",
+    )
+    second_moment_min: float = option(
+        _POSITIVE,
+        "Least second moment, times the smaller of 1 and the input's.",
+        default=0.005,
+        metavar="X",
+    )
+    second_moment_max: float = option(
+        _POSITIVE,
+        "Largest second moment, times the larger of 1 and the input's.",
+        default=100.0,
+        metavar="X",
+    )
+    target_mean: float | None = option(
+        Real(-MAX_SCALE, MAX_SCALE), "Mean to be reached.", shown="0 for selu", metavar="X"
+    )
+    target_variance: float | None = option(
+        _POSITIVE, "Variance to be reached.", shown="1 for selu", metavar="X"
+    )
+    target_tolerance: float = option(
+        _POSITIVE, "Distance allowed, in units of the target.", default=0.1, metavar="X"
+    )
+    target_layer: int | None = option(
+        Whole(1, MAX_DEPTH),
+        "Layer by which the target is to be reached.",
+        shown="the last",
+        metavar="N",
+    )
+    gradient_decades: float = option(
+        Real(0.0, MAX_DECADES),
+        "Powers of ten that squared gradients may grow or shrink by.",
+        default=6.0,
+        metavar="X",
+    )
+    cosine_max: float = option(
+        _SHARE, "Cosine at which inputs count as alike.", default=0.98, metavar="X"
+    )
+    separation_max: float = option(
+        Real(1.0, MAX_SCALE),
+        "Factor per layer by which inputs may separate.",
+        default=1.1,
+        metavar="X",
+    )
+    dead_max: float = option(_SHARE, "Share of units that may be dead.", default=0.5, metavar="X")
+    saturated_max: float = option(
+        _SHARE, "Share of units that may be saturated.", default=0.5, metavar="X"
+    )
+    fluctuation_max: float = option(
+        Real(0.0, MAX_FLUCTUATION),
+        "Standard deviation between networks of the log second moment.",
+        default=1.0,
+        metavar="X",
+    )
+    min_effect: float = option(
+        _POSITIVE, "Smallest relative difference from a baseline.", default=0.01, metavar="X"
+    )
 
-    @classmethod
-    def build(cls, **values: Any) -> Bounds:
-        """Return validated bounds; None stands for a default.
-
-        Raises InvalidValueError for a value out of range, UnknownNameError for a number format.
-        """
-        defaults = cls()
-        given = {entry.name: values.pop(entry.name, None) for entry in fields(cls)}
-        if values:
-            raise TypeError(f"no such bound: {', '.join(values)}")
-        checked: dict[str, Any] = {
-            name: _RANGES[name](name, value) for name, value in given.items() if value is not None
-        }
-        low = checked.get("second_moment_min", defaults.second_moment_min)
-        high = checked.get("second_moment_max", defaults.second_moment_max)
+    def __post_init__(self) -> None:
+        """Validate the values, and those that belong together."""
+        Settings.__post_init__(self)
+        low, high = self.second_moment_min, self.second_moment_max
         if low >= high:
             raise InvalidValueError(
                 "second_moment_min", low, f"below second_moment_max, which is {high:g}"
             )
-        if ("target_mean" in checked) != ("target_variance" in checked):
-            missing = "target_mean" if "target_variance" in checked else "target_variance"
+        if (self.target_mean is None) != (self.target_variance is None):
+            missing = "target_mean" if self.target_mean is None else "target_variance"
             raise InvalidValueError(missing, "not given", "given too", "a target is a pair")
-        return cls(**checked)
 
     def second_moment_range(self, start: float) -> tuple[float, float]:
         """Return the second moments allowed to a stack whose input has `start`."""
@@ -76,29 +114,3 @@ class Bounds:
         if self.target_mean is not None and self.target_variance is not None:
             return self.target_mean, self.target_variance
         return (0.0, 1.0) if activation == "selu" else None
-
-
-def _number_format(name: str, value: object) -> object:
-    return known(name, value, NUMBER_FORMATS)
-
-
-Check = Callable[[str, object], object]
-# fmt: off
-_RANGES: Mapping[str, Check] = {
-    "number_format": _number_format,
-    "depth_limit": lambda name, value: integer(name, value, 1, MAX_DEPTH),
-    "second_moment_min": lambda name, value: number(name, value, 0.0, MAX_SCALE),
-    "second_moment_max": lambda name, value: number(name, value, 0.0, MAX_SCALE),
-    "target_mean": lambda name, value: number(name, value, -MAX_SCALE, MAX_SCALE),
-    "target_variance": lambda name, value: number(name, value, 0.0, MAX_SCALE),
-    "target_tolerance": lambda name, value: number(name, value, 0.0, MAX_SCALE),
-    "target_layer": lambda name, value: integer(name, value, 1, MAX_DEPTH),
-    "gradient_decades": lambda name, value: number(name, value, 0.0, MAX_DECADES),
-    "cosine_max": lambda name, value: number(name, value, 0.0, 1.0),
-    "separation_max": lambda name, value: number(name, value, 1.0, MAX_SCALE),
-    "dead_max": lambda name, value: number(name, value, 0.0, 1.0),
-    "saturated_max": lambda name, value: number(name, value, 0.0, 1.0),
-    "fluctuation_max": lambda name, value: number(name, value, 0.0, MAX_FLUCTUATION),
-    "min_effect": lambda name, value: number(name, value, 0.0, MAX_SCALE),
-}
-# fmt: on

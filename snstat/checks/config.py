@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from snstat.checks.config_keys import KEYS, dashed, read_options, shown, unknown_key
 from snstat.errors import InputFileError, SnstatError
 from snstat.files.toml_file import TomlFile
-from snstat.files.toml_lines import Lines
 from snstat.results import DEFAULT_NAME, Source
 
 __all__ = ["KEYS", "Declared", "find_config", "load_config", "located"]
@@ -123,34 +122,29 @@ def _place(path: Path) -> tuple[str, ...]:
 class _Section(NamedTuple):
     """The section for checks of one file."""
 
-    path: Path
+    file: TomlFile
     keys: tuple[str, ...]  # that lead to it
     table: dict[str, Any]
-    lines: Lines
 
     @classmethod
     def read(cls, path: Path) -> _Section | None:
         """Return the section of the file at `path`, None if it has none."""
-        file = TomlFile.read(path)
-        keys = _place(path)
-        lines = file.lines(keys[:-1])
+        file, keys = TomlFile.read(path), _place(path)
+        header = f"[{'.'.join(keys)}]"
         table: Any = file.root
         for depth, key in enumerate(keys, start=1):
             # What stands beside the section is ours too, but for other tools' tables.
             for other in table if depth == len(keys) else ():
                 if other != key:
-                    place = f"{path}:{lines.of((*keys[:-1], other))}"
-                    raise unknown_key(place, other, [key], f"checks go under [{'.'.join(keys)}]")
+                    place = _named(file, keys[: depth - 1])
+                    raise unknown_key(place, other, [key], f"checks go under {header}")
             if key not in table:
                 return None
             table = table[key]
             if not isinstance(table, dict):
-                raise InputFileError(
-                    f"{path}:{lines.of(keys[:depth])}",
-                    f"{key} is {shown(table)}, but must be a table",
-                    f"write [{'.'.join(keys)}]",
-                )
-        return cls(path, keys, table, lines)
+                reason = f"{key} is {shown(table)}, but must be a table"
+                raise InputFileError(_named(file, keys[:depth]), reason, f"write {header}")
+        return cls(file, keys, table)
 
     def checks(self) -> Iterator[Declared]:
         """Yield the checks."""
@@ -160,37 +154,35 @@ class _Section(NamedTuple):
             if isinstance(value, dict) and dashed(key) not in KEYS
         }
         own = {key: value for key, value in self.table.items() if key not in tables}
-        defaults = self._options((), own)
+        defaults = self._options(self.keys, own)
         if len(tables) > MAX_CHECKS:
-            line = self.lines.of((*self.keys, list(tables)[MAX_CHECKS]))
             raise InputFileError(
-                f"{self.path}:{line}",
-                f"check number {MAX_CHECKS + 1}",
+                _named(self.file, self.keys),
+                f"declares {len(tables)} checks",
                 f"declare at most {MAX_CHECKS}",
             )
         if not tables:
-            source = Source(str(self.path), self.lines.of(self.keys))
-            yield Declared(DEFAULT_NAME, MappingProxyType(defaults), source)
+            yield Declared(DEFAULT_NAME, MappingProxyType(defaults), self._declared_at(self.keys))
         for name, table in tables.items():
-            source = Source(str(self.path), self.lines.of((*self.keys, name)))
-            _require_name(source, name)
-            options = overridden(defaults, self._options((name,), table))
-            yield Declared(name, MappingProxyType(options), source)
+            keys = (*self.keys, name)
+            if not (name.strip() and len(name) <= MAX_NAME and name.isprintable()):
+                raise InputFileError(
+                    _named(self.file, self.keys),
+                    f"a check is called {shown(name)}",
+                    f"a name has 1 to {MAX_NAME} printable characters",
+                )
+            options = overridden(defaults, self._options(keys, table))
+            yield Declared(name, MappingProxyType(options), self._declared_at(keys))
 
-    def _options(self, within: tuple[str, ...], table: dict[str, Any]) -> dict[str, Any]:
-        """Return the options that `table` gives, the table of the check that `within` names."""
+    def _declared_at(self, keys: tuple[str, ...]) -> Source:
+        return Source(str(self.file.path), self.file.line_of(keys))
 
-        def place(key: str) -> str:
-            return f"{self.path}:{self.lines.of((*self.keys, *within, key))}"
+    def _options(self, keys: tuple[str, ...], table: dict[str, Any]) -> dict[str, Any]:
+        """Return the options that the `table` of these `keys` gives."""
+        return read_options(table, _named(self.file, keys), self.file.path.parent)
 
-        return read_options(table, place, self.path.parent)
 
-
-def _require_name(source: Source, name: str) -> None:
-    if name.strip() and len(name) <= MAX_NAME and name.isprintable():
-        return
-    raise InputFileError(
-        f"{source.path}:{source.line}",
-        f"a check is called {shown(name)}",
-        f"a name has 1 to {MAX_NAME} printable characters",
-    )
+def _named(file: TomlFile, keys: tuple[str, ...]) -> str:
+    """Return the place of a table for a message: file, line of its header, and section."""
+    place = f"{file.path}:{file.line_of(keys)}"
+    return f"{place}: [{'.'.join(keys)}]" if keys else place

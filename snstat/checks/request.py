@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
@@ -24,11 +23,12 @@ from snstat.checks.notes import few_trials, not_judged, unknown, unlike
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
 from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
-from snstat.experiment.inputs import DRAWN, DrawnInputs
+from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plan import Plan
 from snstat.files.saved import load_named
 from snstat.limits import require_memory
 from snstat.network.description import stack_of
+from snstat.network.run_settings import DRAWN, RunSettings
 from snstat.network.stack import Stack
 from snstat.results import DEFAULT_NAME, STATISTICS, Check, Finding, InputMoments, Run, Source
 
@@ -71,7 +71,7 @@ class Request:
         given = {key: value for key, value in options.items() if value is not None}
         if not isinstance(given.get("activation", ""), str):  # a pair of functions
             given["activation"] = resolve(given["activation"]).name
-        bounds = Bounds.build(**{key: given.pop(key) for key in BOUNDS if key in given})
+        bounds = Bounds(**{key: given.pop(key) for key in BOUNDS if key in given})
         codes = choose(given.pop("select", ()), given.pop("ignore", ()))
         path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
         activation = given.get("activation") if saved is None else saved.stack.activation
@@ -178,7 +178,7 @@ def verdict_on(run: Run, plan: Plan | None = None) -> Check | None:
 
 def _plan(options: dict[str, Any]) -> Plan:
     """Return the plan of `options`; TypeError for one that does not exist."""
-    known = inspect.signature(Plan.build).parameters
+    known = [entry.name for entry in fields(RunSettings)]
     for name in options:
         if name not in known:
             near = get_close_matches(name, [*known, *BOUNDS], n=1)

@@ -26,7 +26,7 @@ from snstat.cli.output import (
     write_stdout,
     wrote,
 )
-from snstat.cli.parameters import File
+from snstat.cli.parameters import FileName
 from snstat.cli.requests import Requests, same_file
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.files.atomic import whole_file
@@ -48,7 +48,7 @@ Examples:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("saved", required=False, type=File(), metavar="[RUN.json | -]")
+@click.argument("saved", required=False, type=FileName(), metavar="[RUN.json | -]")
 @check_options
 @bound_options
 @stack_options

@@ -8,20 +8,22 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from snstat.checks.bounds import NUMBER_FORMATS
+from snstat.checks.bounds import Bounds
+from snstat.checks.settings import CheckSettings
 from snstat.cli.check_formats import FORMATS
 from snstat.cli.options import (
-    REAL,
     VERBOSITY_OPTIONS,
-    WHOLE,
     Decorator,
     apply,
+    declared_option,
+    declared_options,
     format_option,
     output_option,
-    several_option,
 )
-from snstat.cli.parameters import File, Name, Type, begins
+from snstat.cli.parameters import FileName, Type, begins
 from snstat.errors import SnstatError
+from snstat.network.run_settings import RunSettings
+from snstat.values.option import options_of
 
 
 class Code(Type):
@@ -58,25 +60,9 @@ class CheckName(Type):
         return begins([check.name for check in declared], incomplete)
 
 
-# Options that say which stack: beside them no configuration is looked at.
-STACK = {
-    "activation",
-    "depth",
-    "width",
-    "widths",
-    "last",
-    "init",
-    "weight_gain",
-    "weight_std",
-    "bias_std",
-    "batch",
-    "inputs",
-    "input_mean",
-    "input_std",
-    "standardize",
-    "flatten",
-    "dtype",
-}
+# Options that say which stack: beside them no configuration is looked at. The others say only how
+# its networks are sampled.
+STACK = set(options_of(RunSettings)) - {"trials", "seed", "sampler", "backward", "threads"}
 # Options that hold for a saved run too, beside the bounds.
 OVERALL = {
     "saved",
@@ -95,17 +81,10 @@ OVERALL = {
 # Options that take lists, which are no several runs.
 LISTS = ("select", "ignore")
 
+_DECLARED = options_of(CheckSettings)
 CHECK_OPTIONS: list[Decorator[Any]] = [
-    click.option(
-        "--select",
-        type=Code(),
-        multiple=True,
-        metavar="CODE",
-        help="Only these rules, or SN2 for all 2xx.",
-    ),
-    click.option(
-        "--ignore", type=Code(), multiple=True, metavar="CODE", help="Without these rules."
-    ),
+    declared_option("select", _DECLARED["select"], type=Code(), multiple=True),
+    declared_option("ignore", _DECLARED["ignore"], type=Code(), multiple=True),
     click.option(
         "--only",
         type=CheckName(),
@@ -113,24 +92,17 @@ CHECK_OPTIONS: list[Decorator[Any]] = [
         metavar="NAME",
         help="Only the checks of these names.",
     ),
-    click.option(
-        "--baseline",
-        type=File(),
-        metavar="FILE",
-        help="Compare with this run, layer by layer.",
-    ),
+    declared_option("baseline", _DECLARED["baseline"]),
     click.option(
         "--write-baseline",
-        type=File(),
+        type=FileName(),
         metavar="FILE",
         help="Save what was run, to compare with later.",
     ),
-    click.option(
-        "--same-seed", is_flag=True, help="The baseline's own networks, equal to the last bit."
-    ),
+    declared_option("same_seed", _DECLARED["same_seed"]),
     click.option(
         "--config",
-        type=File(),
+        type=FileName(),
         metavar="FILE",
         help="Run the checks of this pyproject.toml or snstat.toml.",
     ),
@@ -152,42 +124,4 @@ def check_output_options(function: Any) -> Any:
 
 def bound_options(function: Any) -> Any:
     """Add the bounds of the rules."""
-    number = {"type": REAL, "metavar": "X"}
-    options: list[tuple[str, Any, str, str]] = [
-        ("--depth-limit", {"type": WHOLE, "metavar": "N"}, "the depth",
-         "Layers that the forward signal has to survive."),
-        ("--second-moment-min", number, "0.005",
-         "Least second moment, times the smaller of 1 and the input's."),
-        ("--second-moment-max", number, "100",
-         "Largest second moment, times the larger of 1 and the input's."),
-        ("--target-mean", number, "0 for selu", "Mean to be reached."),
-        ("--target-variance", number, "1 for selu", "Variance to be reached."),
-        ("--target-tolerance", number, "0.1", "Distance allowed, in units of the target."),
-        ("--target-layer", {"type": WHOLE, "metavar": "N"}, "the last",
-         "Layer by which the target is to be reached."),
-        ("--gradient-decades", number, "6",
-         "Powers of ten that squared gradients may grow or shrink by."),
-        ("--cosine-max", number, "0.98", "Cosine at which inputs count as alike."),
-        ("--separation-max", number, "1.1", "Factor per layer by which inputs may separate."),
-        ("--dead-max", number, "0.5", "Share of units that may be dead."),
-        ("--saturated-max", number, "0.5", "Share of units that may be saturated."),
-        ("--fluctuation-max", number, "1",
-         "Standard deviation between networks of the log second moment."),
-        ("--min-effect", number, "0.01", "Smallest relative difference from a baseline."),
-    ]  # fmt: skip
-    return apply(
-        function,
-        [
-            several_option(
-                "--number-format",
-                type=Name(NUMBER_FORMATS),
-                show_default="float32",
-                help="Format whose range numbers must not leave.",
-            ),
-            *(
-                several_option(name, show_default=default, help=text, **kind)
-                for name, kind, default, text in options
-            ),
-        ],
-        group="Bounds",
-    )
+    return declared_options(Bounds, "Bounds")(function)

@@ -21,12 +21,13 @@ from snstat.cli.options import (
     refuse_others,
 )
 from snstat.cli.output import STDOUT, render, text_output, wrote
-from snstat.cli.parameters import Name
+from snstat.cli.parameters import Value
 from snstat.limits import MAX_DEPTH
-from snstat.network.stack import DEFAULT_DEPTH
+from snstat.network.settings import DEFAULT_DEPTH
 from snstat.report.selection import LayerSelection, parse_layers
 from snstat.results import FixedPointReport, TheoremResult
 from snstat.values import integer
+from snstat.values.kinds import Name
 
 EXAMPLES = """\b
 Examples:
@@ -42,7 +43,7 @@ OPTIONS = [
     click.option(
         "--map",
         "map_name",
-        type=Name(("ensemble", "unit")),
+        type=Value(Name(("ensemble", "unit"))),
         show_default="unit with --weight-sum, --weight-square-sum or a target, else ensemble",
         help="Random weights (mean field), or one unit with given weights (the SNN paper).",
     ),

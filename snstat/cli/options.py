@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import math
+from collections.abc import Callable, Collection, Container, Sequence
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from snstat.activation import ACTIVATIONS, PARAMETERS
 from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
-from snstat.cli.parameters import ActivationName, File, Layers, Name, Real, Several, Whole, Widths
-from snstat.experiment.plan import DTYPES, SAMPLERS
-from snstat.network.initialisers import INITIALISERS
-from snstat.network.stack import DEFAULT_DEPTH, DEFAULT_WIDTH
-from snstat.values.names import ACTIVATION_ALIASES, INIT_ALIASES
+from snstat.cli.parameters import FileName, Layers, Several, Type, Value
+from snstat.limits import MAX_INTEGER
+from snstat.network.run_settings import RunSettings
+from snstat.network.settings import NetworkSettings
+from snstat.values.kinds import File, Flag, Kind, Name, Real, Whole
+from snstat.values.option import Option, options_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Decorator = Callable[[Function], Function]
 
-ACTIVATION = ActivationName(ACTIVATIONS, ACTIVATION_ALIASES)
-WHOLE, REAL = Whole(), Real()
-DRAWN_INPUTS = ("normal", "uniform")
+WHOLE, REAL = Value(Whole(-MAX_INTEGER, MAX_INTEGER)), Value(Real(-math.inf, math.inf))
 FORMATS = ("table", "json", "csv", "markdown")
 BESIDE_SAVED = "beside a saved run: the file says what it was"
 
@@ -38,185 +38,60 @@ def apply(
     return function
 
 
-def several_option(*names: str, **settings: Any) -> Decorator[Any]:
-    """Return an option that takes several values, each for a run of its own."""
-    return click.option(*names, cls=Several, **settings)
+def declared_option(name: str, declared: Option, default: Any = None, **own: Any) -> Decorator[Any]:
+    """Return the click option of a declared one; `own` are arguments of click's.
+
+    An option of several values makes a run for each. Its value is a tuple, empty where it is not
+    given and has no default; `default` is that of the dataclass.
+    """
+    flag = f"--{name.replace('_', '-')}"
+    names = [f"-{declared.short}"] * bool(declared.short) + [flag]
+    settings: dict[str, Any] = {"help": declared.help, **own}
+    if isinstance(declared.kind, Flag):
+        if declared.off:
+            names = [f"{flag}/--no-{flag[2:]}"]
+            return click.option(*names, **{"default": False, "show_default": True, **settings})
+        return click.option(*names, is_flag=True, **settings)
+    settings = {"type": typed(declared.kind), "metavar": declared.metavar or None, **settings}
+    settings |= {"show_default": declared.shown or (None if default is None else _written(default))}
+    if not declared.several:
+        return click.option(*names, **settings)
+    if default is not None:
+        settings["default"] = (default,)
+    return click.option(*names, cls=Several, commas=declared.commas, **settings)
 
 
-activation_option = several_option(
-    "-a",
-    "--activation",
-    type=ACTIVATION,
-    default=("selu",),
-    show_default="selu",
-    metavar="NAME",
-    help=f"Activation: {', '.join(ACTIVATIONS)}. A parameter follows a colon, as in "
-    f"leaky_relu:0.2 or sine:30: of {', '.join(PARAMETERS)}.",
+def declared_options(settings: type, group: str, leave_out: Container[str] = ()) -> Decorator[Any]:
+    """Return what adds the options of a dataclass to a command, under `group` in help."""
+    defaults = {entry.name: entry.default for entry in fields(settings)}
+    options = [
+        declared_option(name, declared, defaults[name])
+        for name, declared in options_of(settings).items()
+        if name not in leave_out
+    ]
+    return lambda function: apply(function, options, group)
+
+
+def typed(kind: Kind) -> Type:
+    """Return the click type of a kind of values."""
+    return FileName(kind.names()) if isinstance(kind, File) else Value(kind)
+
+
+def _written(default: Any) -> str:
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+activation_option = declared_option(
+    "activation", options_of(NetworkSettings)["activation"], NetworkSettings().activation
 )
-
-
-# What the network is.
-NETWORK_OPTIONS: list[Decorator[Any]] = [
-    activation_option,
-    several_option(
-        "-d",
-        "--depth",
-        type=WHOLE,
-        show_default=str(DEFAULT_DEPTH),
-        metavar="N",
-        help="Layers.",
-    ),
-    several_option(
-        "-w",
-        "--width",
-        type=WHOLE,
-        show_default=str(DEFAULT_WIDTH),
-        metavar="N",
-        help="Units in every layer, the input included.",
-    ),
-    several_option(
-        "--widths",
-        type=Widths(),
-        commas=False,
-        metavar="N,N,…",
-        show_default="depth and width",
-        help="Units of the input and of each layer, instead of depth and width: 784,512*3,10, where"
-        " 512*3 stands for three layers of 512.",
-    ),
-    several_option(
-        "--last",
-        type=ACTIVATION,
-        metavar="NAME",
-        show_default="as the other layers",
-        help="Activation of the last layer: linear for a read-out without one.",
-    ),
-    several_option(
-        "--init",
-        type=Name(INITIALISERS, INIT_ALIASES),
-        metavar="NAME",
-        show_default="he_normal for relu and leaky_relu, else lecun_normal",
-        help=f"Initialiser: {', '.join(INITIALISERS)}. None keeps the signal of gelu and silu."
-        " --weight-gain 1.468 and 1.559 keep their second moment at 1, a fixed point that repels:"
-        " narrow or deep networks leave it, so it is named in the heading and not the default.",
-    ),
-    several_option(
-        "--weight-gain",
-        type=REAL,
-        metavar="G",
-        show_default="from --init",
-        help="Weights have variance G²/fan_in whatever the scheme; an orthogonal matrix is"
-        " multiplied by G.",
-    ),
-    several_option(
-        "--weight-std",
-        type=REAL,
-        metavar="S",
-        help="Weights have standard deviation S, instead of a gain; truncated ones are cut at two"
-        " of it and not rescaled, as Keras' TruncatedNormal(stddev=S).",
-    ),
-    several_option(
-        "--bias-std",
-        type=REAL,
-        metavar="S",
-        show_default="0, or from --init torch_default",
-        help="Biases are N(0, S²).",
-    ),
-]
-# How it is simulated, and what it is fed with.
-SAMPLING_OPTIONS: list[Decorator[Any]] = [
-    several_option(
-        "-b",
-        "--batch",
-        type=WHOLE,
-        metavar="N",
-        show_default="64, or all of fewer samples in a file",
-        help="Samples per trial.",
-    ),
-    several_option(
-        "-t",
-        "--trials",
-        type=WHOLE,
-        default=(8,),
-        show_default="8",
-        metavar="N",
-        help="Independent networks.",
-    ),
-    several_option(
-        "-s",
-        "--seed",
-        type=WHOLE,
-        default=(0,),
-        show_default="0",
-        metavar="N",
-        help="Reproduces everything.",
-    ),
-    several_option(
-        "--inputs",
-        type=File(DRAWN_INPUTS),
-        default=("normal",),
-        show_default="normal",
-        metavar="KIND",
-        help="normal, uniform, or a file of shape (samples, width): FILE.npy, FILE.npz or"
-        " FILE.npz:name.",
-    ),
-    several_option(
-        "--input-mean",
-        type=REAL,
-        metavar="M",
-        show_default="0",
-        help="Mean of the drawn inputs.",
-    ),
-    several_option(
-        "--input-std",
-        type=REAL,
-        metavar="S",
-        show_default="1",
-        help="Standard deviation of the drawn inputs.",
-    ),
-    click.option(
-        "--standardize",
-        is_flag=True,
-        help="Of data: subtract the mean and divide by the standard deviation of the whole file.",
-    ),
-    click.option(
-        "--flatten",
-        is_flag=True,
-        help="Of data: make samples of more than one axis, such as images, vectors.",
-    ),
-    several_option(
-        "--dtype",
-        type=Name(DTYPES),
-        default=("float32",),
-        show_default="float32",
-        help="Precision of the simulated network; statistics are always float64.",
-    ),
-    several_option(
-        "--sampler",
-        type=Name(SAMPLERS),
-        default=("auto",),
-        show_default="auto",
-        help="Draw all weights, or simulate the same network without them; auto takes the"
-        " cheaper one that is exact.",
-    ),
-    click.option(
-        "--backward/--no-backward",
-        default=False,
-        show_default=True,
-        help="Measure gradient too, in a second pass.",
-    ),
-    click.option(
-        "--threads",
-        type=WHOLE,
-        metavar="N",
-        show_default="the cores this process may use",
-        help="Threads; results do not depend on them beyond rounding.",
-    ),
-]
 
 
 def stack_options(function: Function) -> Function:
     """Add the options that say what the network is and how it is sampled."""
-    return apply(apply(function, SAMPLING_OPTIONS, "Sampling"), NETWORK_OPTIONS, "Network")
+    network = options_of(NetworkSettings)
+    sampled = declared_options(RunSettings, "Sampling", leave_out=network)(function)
+    network_options: Decorator[Function] = declared_options(NetworkSettings, "Network")
+    return network_options(sampled)
 
 
 def format_option(forms: Sequence[str], default: str = FROM_NAME) -> Decorator[Any]:
@@ -225,7 +100,7 @@ def format_option(forms: Sequence[str], default: str = FROM_NAME) -> Decorator[A
         "-f",
         "--format",
         "form",
-        type=Name(forms),
+        type=Value(Name(forms)),
         show_default=default,
         help="Form of the result.",
     )
@@ -234,7 +109,7 @@ def format_option(forms: Sequence[str], default: str = FROM_NAME) -> Decorator[A
 output_option = click.option(
     "-o",
     "--output",
-    type=File(),
+    type=FileName(),
     metavar="FILE",
     help="Write there instead of standard output ('-').",
 )

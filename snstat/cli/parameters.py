@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from snstat.activation import resolve
-from snstat.network.widths import parse_widths, write_widths
-from snstat.values import known, real, whole
+from snstat.values.kinds import Kind
 
 
 def keyword(parameter: click.Parameter | None) -> str:
@@ -46,71 +44,31 @@ class Type(click.ParamType):  # type: ignore[type-arg]  # which only newer versi
         return []
 
 
-class Whole(Type):
-    """A whole number: 64, 1e3, 2**10."""
+class Value(Type):
+    """A value of a kind that other rooms declare."""
 
-    name = "whole number"
+    def __init__(self, kind: Kind) -> None:
+        self.kind, self.name = kind, kind.name
 
-    def read(self, name: str, text: str) -> int:
-        """Return the number."""
-        return whole(name, text)
+    def read(self, name: str, text: str) -> Any:
+        """Return the value. See Type."""
+        return self.kind.read(name, text)
 
-
-class Real(Type):
-    """A number: 1.5, 1e-3, 2/3, sqrt(2)."""
-
-    name = "number"
-
-    def read(self, name: str, text: str) -> float:
-        """Return the number."""
-        return real(name, text)
-
-
-class Widths(Type):
-    """Units of the input and of each layer: 784,512*3,10."""
-
-    name = "widths"
-
-    def read(self, name: str, text: str) -> str:  # noqa: ARG002  # a Type's signature
-        """Return the same in the form in which it is shown."""
-        return write_widths(*parse_widths(text))
-
-
-class Name(Type):
-    """A name of a table, whatever its case, or an alias of one."""
-
-    name = "name"
-
-    def __init__(self, names: Collection[str], aliases: Mapping[str, str] | None = None) -> None:
-        self.names, self.aliases = tuple(names), aliases or {}
-
-    def read(self, name: str, text: str) -> str:
-        """Return the name as the table has it."""
-        return known(name, text, self.names, self.aliases)
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002  # click's signature
-        """Return "[float32|float64]"."""
-        return f"[{'|'.join(self.names)}]"
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:  # noqa: ARG002  # click's signature
+        """Return "[float32|float64]" for a name of a table."""
+        return f"[{'|'.join(self.kind.names())}]" if self.kind.names() else None
 
     def completions(self, incomplete: str) -> list[CompletionItem]:
         """Return the names that go on from what is typed."""
-        return begins(self.names, incomplete)
+        return begins(self.kind.names(), incomplete)
 
 
-class ActivationName(Name):
-    """An activation: a name of the table, or an alias, with its parameter after a colon."""
-
-    def read(self, name: str, text: str) -> str:
-        """Return the name as it is shown."""
-        return resolve(text, name).name
-
-
-class File(Type):
+class FileName(Type):
     """The name of a file; a shell completes it, after `words` that are none."""
 
     name = "file"
 
-    def __init__(self, words: Sequence[str] = ()) -> None:
+    def __init__(self, words: Collection[str] = ()) -> None:
         self.words = words
 
     def completions(self, incomplete: str) -> list[CompletionItem]:
@@ -131,7 +89,7 @@ class Layers(Type):
         return [CompletionItem(before + comma + item.value) for item in begins(words, last)]
 
 
-def begins(names: Sequence[str], incomplete: str) -> list[CompletionItem]:
+def begins(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Return the names that begin with what is typed, whatever its case."""
     return [CompletionItem(name) for name in names if name.startswith(incomplete.lower())]
 
@@ -162,13 +120,13 @@ class Several(click.Option):
         if not self.commas or not isinstance(entry, str) or "," not in entry:
             return [entry]
         # FILE.npz:name as well; os.path.exists minds no odd name.
-        if isinstance(self.type, File) and any(map(os.path.exists, _files(entry))):
+        if isinstance(self.type, FileName) and any(map(os.path.exists, _files(entry))):
             return [entry]
         return [piece.strip() for piece in entry.split(",")]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete what stands behind the last comma."""
-        if not self.commas or isinstance(self.type, File):
+        if not self.commas or isinstance(self.type, FileName):
             return super().shell_complete(ctx, incomplete)
         before, comma, last = incomplete.rpartition(",")
         found = super().shell_complete(ctx, last)

@@ -19,7 +19,7 @@ from snstat.cli.options import (
     stack_options,
 )
 from snstat.cli.output import STDOUT, write_stdout_binary, wrote
-from snstat.cli.parameters import File, Layers, Name
+from snstat.cli.parameters import FileName, Layers, Value
 from snstat.cli.picture import (
     KINDS,
     MAPS,
@@ -32,6 +32,7 @@ from snstat.cli.picture import (
 from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
 from snstat.files.atomic import whole_file
+from snstat.values.kinds import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
@@ -53,7 +54,7 @@ def picture_options(function: Function) -> Function:
         [
             click.option(
                 "--kind",
-                type=Name(KINDS),
+                type=Value(Name(KINDS)),
                 default="trajectory",
                 show_default=True,
                 help="What to draw.",
@@ -61,7 +62,7 @@ def picture_options(function: Function) -> Function:
             click.option(
                 "--map",
                 "chosen_map",
-                type=Name(MAPS),
+                type=Value(Name(MAPS)),
                 default="unit",
                 show_default=True,
                 help="The map of --kind map: of one unit with given weights, or of random weights.",
@@ -104,7 +105,7 @@ def picture_options(function: Function) -> Function:
             ),
             click.option(
                 "--style",
-                type=Name(STYLES),
+                type=Value(Name(STYLES)),
                 default="light",
                 show_default=True,
                 help="Colours.",
@@ -134,7 +135,7 @@ def picture_output_options(function: Function) -> Function:
     form = click.option(
         "--format",
         "form",
-        type=Name(FORMATS),
+        type=Value(Name(FORMATS)),
         show_default="from the name of FILE",
         help="Format of the picture.",
     )
@@ -142,7 +143,7 @@ def picture_output_options(function: Function) -> Function:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("saved", nargs=-1, type=File(), metavar="[RUN.json ... | -]")
+@click.argument("saved", nargs=-1, type=FileName(), metavar="[RUN.json ... | -]")
 @picture_options
 @picture_output_options
 @stack_options

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+import json
 
 import click
 
 from snstat.cli import version_option
 from snstat.cli.help import Explained
 from snstat.cli.output import write_stdout
-from snstat.cli.parameters import Name
-
-SCHEMAS = {
-    "propagation": "propagation-2.json",
-    "fixedpoint": "fixedpoint-1.json",
-    "check": "check-1.json",
-}
+from snstat.cli.parameters import Value
+from snstat.files.schema import SCHEMAS, schema
+from snstat.values.kinds import Name
 
 
 @click.command(cls=Explained)
-@click.argument("name", type=Name(SCHEMAS), default="propagation")
+@click.argument("name", type=Value(Name(SCHEMAS)), default="propagation")
 @version_option
 def command(name: str) -> None:
     """Print the JSON Schema (2020-12) of a result: propagation (default), fixedpoint or check."""
-    text = files("snstat.files").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
-    write_stdout([text])
+    write_stdout([json.dumps(schema(name), indent=2, ensure_ascii=False), "\n"])

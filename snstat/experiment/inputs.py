@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-DRAWN = ("normal", "uniform")
 # Kurtosis of the drawn inputs.
 KURTOSIS = {"normal": 3.0, "uniform": 1.8}
 DEFAULT_BATCH = 64

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from snstat.errors import InvalidValueError
 from snstat.experiment.background import aside
-from snstat.limits import MAX_BATCH, MAX_SCALE, MAX_SEED, MAX_THREADS, MAX_TRIALS, require_memory
+from snstat.limits import require_memory
 from snstat.network.description import settings_of, summary_of
+from snstat.network.run_settings import DRAWN, RunSettings
 from snstat.network.stack import Stack
 from snstat.results import (
     GRADIENT,
@@ -29,16 +29,12 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
-from snstat.values import integer, known, number
 
 if TYPE_CHECKING:
-    from snstat.activation import Pair
     from snstat.engine.inputs import Inputs
     from snstat.theory.finite_width import FiniteWidth
     from snstat.theory.predict import Prediction
 
-DTYPES = ("float32", "float64")
-SAMPLERS = ("auto", "dense", "matrix-free")
 LESS = "use a smaller --width, --batch, --trials, --threads or --depth"
 
 
@@ -57,61 +53,33 @@ class Plan:
     keep_trials: bool = False
 
     @classmethod
-    def build(
-        cls,
-        activation: str | Pair = "selu",
-        depth: int | None = None,
-        *,
-        width: int | None = None,
-        widths: str | Sequence[int] | None = None,
-        last: str | Pair | None = None,
-        init: str | None = None,
-        weight_gain: float | None = None,
-        weight_std: float | None = None,
-        bias_std: float | None = None,
-        batch: int | None = None,
-        trials: int = 8,
-        inputs: str | os.PathLike[str] | npt.NDArray[Any] = "normal",
-        input_mean: float | None = None,
-        input_std: float | None = None,
-        standardize: bool = False,
-        flatten: bool = False,
-        seed: int = 0,
-        dtype: str = "float32",
-        sampler: str = "auto",
-        threads: int | None = None,
-        backward: bool = False,
-        keep_trials: bool = False,
-    ) -> Plan:
-        """Return the plan for the arguments of `propagate`. Raises SnstatError for invalid ones."""
-        trials = integer("trials", trials, 1, MAX_TRIALS)
-        seed = integer("seed", seed, 0, MAX_SEED)
+    def build(cls, *settings: Any, **options: Any) -> Plan:
+        """Return the plan of `RunSettings(*settings, **options)`: see `of_settings`."""
+        return cls.of_settings(RunSettings(*settings, **options))
+
+    @classmethod
+    def of_settings(cls, settings: RunSettings) -> Plan:
+        """Return the plan that `settings` describe. Raises SnstatError for invalid ones."""
         from snstat.engine.strategies import choose
 
-        # numpy.float32 and numpy.dtype("float32") as well as "float32"
-        dtype = known("dtype", getattr(dtype, "__name__", getattr(dtype, "name", dtype)), DTYPES)
-        sampler = known("sampler", sampler, SAMPLERS)
-        stack = Stack.build(
-            activation,
-            depth,
-            width,
-            widths=widths,
-            last=last,
-            init=init,
-            weight_gain=weight_gain,
-            weight_std=weight_std,
-            bias_std=bias_std,
-        )
-        prepared = {"standardize": bool(standardize), "flatten": bool(flatten)}
-        source = _resolve_inputs(inputs, stack.input_width, batch, input_mean, input_std, prepared)
-        if widths is not None and source.width != stack.input_width:
+        stack = Stack.of(settings)
+        source = _resolve_inputs(settings, stack.input_width)
+        if settings.widths is not None and source.width != stack.input_width:
             bound = f"a list that begins with {source.width}, the width of the inputs"
-            raise InvalidValueError("widths", widths, bound)
+            raise InvalidValueError("widths", settings.widths, bound)
         stack = replace(stack, input_width=source.width)
-        chosen = choose(stack, source.batch, sampler, backward=backward).name
-        if threads is not None:
-            threads = integer("threads", threads, 1, MAX_THREADS)
-        plan = cls(stack, source, trials, seed, dtype, chosen, threads, backward, bool(keep_trials))
+        chosen = choose(stack, source.batch, settings.sampler, backward=settings.backward)
+        plan = cls(
+            stack,
+            source,
+            settings.trials,
+            settings.seed,
+            settings.dtype,
+            chosen.name,
+            settings.threads,
+            settings.backward,
+            bool(settings.keep_trials),
+        )
         plan.require_memory()
         return plan
 
@@ -280,34 +248,28 @@ def gradient_statistic(
         )
 
 
-def _resolve_inputs(
-    inputs: str | os.PathLike[str] | npt.NDArray[Any],
-    width: int,
-    batch: int | None,
-    mean: float | None,
-    std: float | None,
-    prepared: dict[str, bool],
-) -> Inputs:
+def _resolve_inputs(settings: RunSettings, width: int) -> Inputs:
     """Return the validated source of layer 0."""
-    from snstat.experiment.inputs import DEFAULT_BATCH, DRAWN, DrawnInputs, check_data
+    from snstat.experiment.inputs import DEFAULT_BATCH, DrawnInputs, check_data
     from snstat.files.arrays import as_array
     from snstat.files.datafile import open_array
 
-    if batch is not None:
-        batch = integer("batch", batch, 1, MAX_BATCH)
+    inputs, batch = settings.inputs, settings.batch
+    mean, std = settings.input_mean, settings.input_std
+    prepared = {"standardize": settings.standardize, "flatten": settings.flatten}
     if isinstance(inputs, str) and inputs in DRAWN:
-        mean = number("input_mean", 0.0 if mean is None else mean, -MAX_SCALE, MAX_SCALE)
-        std = number("input_std", 1.0 if std is None else std, 0.0, MAX_SCALE)
         for name, asked in prepared.items():
             if asked:
                 raise InvalidValueError(
-                    name, asked, "left out with drawn inputs", "it applies to data of your own only"
+                    name, asked, "left out with drawn inputs", "it is for data of your own"
                 )
-        return DrawnInputs(inputs, width, DEFAULT_BATCH if batch is None else batch, mean, std)
+        batch = DEFAULT_BATCH if batch is None else batch
+        mean, std = 0.0 if mean is None else mean, 1.0 if std is None else std
+        return DrawnInputs(inputs, width, batch, mean, std)
     for name, value in (("input_mean", mean), ("input_std", std)):
         if value is not None:
             raise InvalidValueError(
-                name, value, "left out with data of your own", "it applies to drawn inputs only"
+                name, value, "left out with data of your own", "it describes drawn inputs only"
             )
     if isinstance(inputs, str | os.PathLike):
         return check_data(open_array(inputs), os.fspath(inputs), batch, **prepared)

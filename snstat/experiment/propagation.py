@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
-
 from snstat.experiment.plan import Plan
+from snstat.network.run_settings import Call
 from snstat.results import Run
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from snstat.activation import Pair
+from snstat.values.option import taking
 
 
-def propagate(
-    activation: str | Pair = "selu",
-    depth: int | None = None,
-    *,
-    width: int | None = None,
-    widths: str | Sequence[int] | None = None,
-    last: str | Pair | None = None,
-    init: str | None = None,
-    weight_gain: float | None = None,
-    weight_std: float | None = None,
-    bias_std: float | None = None,
-    batch: int | None = None,
-    trials: int = 8,
-    inputs: str | os.PathLike[str] | npt.NDArray[Any] = "normal",
-    input_mean: float | None = None,
-    input_std: float | None = None,
-    standardize: bool = False,
-    flatten: bool = False,
-    seed: int = 0,
-    dtype: str = "float32",
-    sampler: str = "auto",
-    threads: int | None = None,
-    backward: bool = False,
-    keep_trials: bool = False,
-    progress: Callable[[int], None] | None = None,
-) -> Run:
+@taking(Call)
+def propagate(call: Call) -> Run:
     """Propagate inputs through random networks and report every layer, theory beside simulation.
 
     Parameters
@@ -111,28 +80,4 @@ def propagate(
     snstat.errors.SnstatError
         For an argument out of bounds, an unknown name, or data that cannot be used.
     """
-    plan = Plan.build(
-        activation,
-        depth,
-        width=width,
-        widths=widths,
-        last=last,
-        init=init,
-        weight_gain=weight_gain,
-        weight_std=weight_std,
-        bias_std=bias_std,
-        batch=batch,
-        trials=trials,
-        inputs=inputs,
-        input_mean=input_mean,
-        input_std=input_std,
-        standardize=standardize,
-        flatten=flatten,
-        seed=seed,
-        dtype=dtype,
-        sampler=sampler,
-        threads=threads,
-        backward=backward,
-        keep_trials=keep_trials,
-    )
-    return plan.run(progress)
+    return Plan.of_settings(call).run(call.progress)

@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from snstat.activation import resolve
 from snstat.errors import quoted
 from snstat.files.data_form import parse_data
 from snstat.files.form import FormError, entries_of, entry_of, list_of, number_of
 from snstat.files.run_bounds import require_possible
 from snstat.files.trials_form import with_trials
-from snstat.limits import MAX_DEPTH, MAX_SCALE, MAX_WIDTH
+from snstat.limits import MAX_SCALE, MAX_WIDTH
 from snstat.network.description import SETTINGS, summary_of
-from snstat.network.initialisers import INITIALISERS
+from snstat.network.run_settings import RunSettings
 from snstat.network.stack import Stack
 from snstat.results import (
     ALSO_MEASURED,
@@ -31,16 +30,15 @@ from snstat.results import (
     StackSummary,
     Statistic,
 )
-from snstat.values import integer, known, number
-
-# No path is longer on any system.
-LONGEST_PATH = 4096
+from snstat.values.kinds import Flag, Name, Real
+from snstat.values.option import options_of
 
 DIGEST = re.compile("sha256:[0-9a-f]{64}")
 # Relative tolerance of numbers that follow from others, for rounding on other machines.
 AGREE = 1e-12
 
 Reader = Callable[[str, Any], Any]
+flag: Reader = Flag().plain
 
 
 def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
@@ -52,7 +50,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     stack = _stack(entries, schema)
     later = {} if schema != PROPAGATION_SCHEMA else LATER_SIMULATION
     simulation = Simulation(**_read("simulation", entries, SIMULATION | later))
-    partial = _flag("partial", entries.get("partial", False))
+    partial = flag("partial", entries.get("partial", False))
     layers = list_of("layers", entries)
     _require_layers(stack.depth, len(layers), partial=partial)
     rows = [entries_of(f"layer {number}", layer) for number, layer in enumerate(layers)]
@@ -73,7 +71,9 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     return Run(
         stack=stack,
         simulation=simulation,
-        finite=np.array([_flag("finite", entry_of("a layer", row, "finite")) for row in rows]),
+        finite=np.array(
+            [Flag().plain("finite", entry_of("a layer", row, "finite")) for row in rows]
+        ),
         statistics=MappingProxyType(statistics),
         outlook=None if outlook is None else Outlook(**_read("outlook", entries, OUTLOOK)),
         partial=partial,
@@ -127,12 +127,6 @@ def _read(name: str, form: dict[str, Any], readers: dict[str, Reader]) -> dict[s
     return {key: read(key, entry_of(name, entries, key)) for key, read in readers.items()}
 
 
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise FormError(f"{name} is {quoted(value)}, but must be true or false")
-    return value
-
-
 def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
     forms = [entries_of(name, entry_of(f"layer {i}", row, name)) for i, row in enumerate(rows)]
     estimate, stderr, theory = (
@@ -150,44 +144,8 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
 # ------------------------------------------------------------------------ readers of one value
 
 
-def _whole(low: int, high: int) -> Reader:
-    return lambda name, value: integer(name, value, low, high)
-
-
-def _real(low: float, high: float = math.inf) -> Reader:
-    def read(name: str, value: Any) -> float:
-        if isinstance(value, str | bool):  # float() would accept them
-            raise FormError(f"{name} is {quoted(value)}, but must be a number")
-        return number(name, value, low, high)
-
-    return read
-
-
 def _or_null(read: Reader) -> Reader:
     return lambda name, value: None if value is None else read(name, value)
-
-
-def _one_of(*names: str) -> Reader:
-    def read(name: str, value: Any) -> str:
-        return known(name, value, names)
-
-    return read
-
-
-def _activation(name: str, value: Any) -> str:
-    return resolve(value, name).name
-
-
-def _path(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_PATH or "\0" in value:
-        raise FormError(f"{name} is {quoted(value)}, but must be a name or a path")
-    return value
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise FormError(f"{name} is {quoted(value)}, but must be a string")
-    return value
 
 
 def _digest(name: str, value: Any) -> str:
@@ -203,45 +161,42 @@ def _names(name: str, value: Any) -> tuple[str, ...]:
     return tuple(entry for entry in SETTINGS if entry in found)
 
 
+# Readers of the options, as they are declared.
+OPTIONS = {name: declared.kind.plain for name, declared in options_of(RunSettings).items()}
+
+
+def _options(*names: str) -> dict[str, Reader]:
+    return {name: OPTIONS[name] for name in names}
+
+
 STACK: dict[str, Reader] = {
-    "activation": _activation,
-    "depth": _whole(1, MAX_DEPTH),
-    "width": _whole(1, MAX_WIDTH),
-    "input_width": _whole(1, MAX_WIDTH),
-    "init": _one_of(*INITIALISERS),
+    **_options("activation", "depth", "width", "init", "bias_std"),
+    "input_width": OPTIONS["width"],
     # The gain that corresponds to weight_std is weight_std times √fan_in.
-    "weight_gain": _real(0.0, MAX_SCALE * MAX_WIDTH**0.5),
-    "bias_std": _real(0.0, MAX_SCALE),
+    "weight_gain": Real(0.0, MAX_SCALE * MAX_WIDTH**0.5).plain,
 }
 # Keys that schema 2 adds to schema 1.
 LATER_STACK: dict[str, Reader] = {
-    "weight_std": _or_null(_real(0.0, MAX_SCALE)),
-    "widths": _or_null(_text),
-    "last": _or_null(_activation),
+    **{name: _or_null(OPTIONS[name]) for name in ("weight_std", "widths", "last")},
     "given": _names,
 }
 LATER_SIMULATION: dict[str, Reader] = {
     "inputs_digest": _or_null(_digest),
-    "standardize": _flag,
-    "flatten": _flag,
-    "train": _flag,
+    **_options("standardize", "flatten"),
+    "train": flag,
 }
-# Wide bounds: the simulation itself checks whether a run can be repeated.
 SIMULATION: dict[str, Reader] = {
-    "batch": _whole(1, 2**63),
-    "trials": _whole(1, 2**63),
-    "seed": _whole(0, 2**64 - 1),
-    "dtype": _one_of("float32", "float64"),
-    "sampler": _one_of("dense", "matrix-free"),
-    "inputs": _path,
-    "input_mean": _or_null(_real(-MAX_SCALE, MAX_SCALE)),
-    "input_std": _or_null(_real(0.0, MAX_SCALE)),
+    **_options("batch", "trials", "seed", "dtype", "inputs"),
+    "sampler": Name(("dense", "matrix-free")).plain,
+    "input_mean": _or_null(OPTIONS["input_mean"]),
+    "input_std": _or_null(OPTIONS["input_std"]),
 }
+_ANY = Real(-math.inf, math.inf).plain
 OUTLOOK: dict[str, Reader] = {
-    "kind": _one_of("converges", "vanishes", "silent", "explodes", "neutral", "drifts"),
-    "mean": _or_null(_real(-math.inf)),
-    "variance": _or_null(_real(0.0)),
-    "rate": _or_null(_real(-math.inf)),
-    "gradient_growth": _or_null(_real(0.0)),
-    "gradient_factor": _or_null(_real(0.0)),
+    "kind": Name(("converges", "vanishes", "silent", "explodes", "neutral", "drifts")).plain,
+    "mean": _or_null(_ANY),
+    "variance": _or_null(Real(0.0, math.inf).plain),
+    "rate": _or_null(_ANY),
+    "gradient_growth": _or_null(Real(0.0, math.inf).plain),
+    "gradient_factor": _or_null(Real(0.0, math.inf).plain),
 }

@@ -1,18 +1,36 @@
-"""Reading a TOML file that nobody vouches for: bounded, and every failure one line."""
+"""Reading an untrusted TOML file: bounded, and every failure one line."""
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from snstat.errors import InputFileError
-from snstat.files.toml_lines import MAX_PARTS, Lines, too_many_parts
 
 # A configuration is a few pages. tomllib takes up to 500 times the size of a file.
 MAX_BYTES = 2**20
+# Parts of a dotted key. The memory and time that tomllib takes grow with the square of their
+# number: a key of 100,000 parts, one small file, fills the memory of a large machine.
+MAX_PARTS = 16
+# Sum over a file of the squares of the dots: 4,660 keys of MAX_PARTS, a million of two.
+MAX_SQUARES = 2**20
+
+_STRING_OR_COMMENT = re.compile(
+    r'''
+      """ (?: [^"\\]++ | \\. | "{1,2}(?!") )*+ "{3,5}   # up to two quotes may precede the closing
+    | \'\'\' (?: [^']++ | '{1,2}(?!') )*+ '{3,5}
+    | " (?: [^"\\\n]++ | \\[^\n] )*+ "
+    | ' [^'\n]*+ '
+    | \# [^\n]*+
+    ''',
+    re.VERBOSE | re.DOTALL,
+)
+_OPENING = re.compile(r"(?m)^[ \t]*\[")
+_BETWEEN_KEYS = re.compile(r"[,=\[\]{}\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +49,7 @@ class TomlFile:
         plain file, unreadable, larger than MAX_BYTES, not UTF-8, not TOML, or too deeply nested.
         """
         text = _text(path)
-        line = too_many_parts(text)
+        line = _too_many_parts(text)
         if line is not None:
             raise InputFileError(
                 f"{os.fspath(path)}:{line}",
@@ -51,9 +69,28 @@ class TomlFile:
             raise InputFileError(os.fspath(path), f"is not valid TOML: {reason}") from None
         return cls(Path(path), root, text)
 
-    def lines(self, section: tuple[str, ...]) -> Lines:
-        """Return where the tables and keys under `section` stand."""
-        return Lines(self.text, section)
+    def line_of(self, table: tuple[str, ...]) -> int:
+        """Return the line, from 1, of the header of a table; without one that of the nearest table
+        around it, and 1 without any."""
+        # Newlines in strings are masked, so no header is found inside one.
+        starts = [found.start() for found in _OPENING.finditer(_masked(self.text))]
+        headers = {_header(self.text[start:].partition("\n")[0]): start for start in starts[::-1]}
+        while table and table not in headers:
+            table = table[:-1]
+        return self.text.count("\n", 0, headers[table]) + 1 if table else 1
+
+
+def _header(line: str) -> tuple[str, ...] | None:
+    """Return the keys of the table that a line opens, None if it opens none."""
+    try:
+        value: Any = tomllib.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    keys = []
+    while isinstance(value, dict) and value:
+        [(key, value)] = value.items()
+        keys.append(key)
+    return tuple(keys)
 
 
 def _text(path: str | os.PathLike[str]) -> str:
@@ -85,3 +122,28 @@ def _text(path: str | os.PathLike[str]) -> str:
             f"{name}:{line}", f"is not UTF-8 (byte {data[error.start]:#04x})", "save it as UTF-8"
         ) from None
     return text.replace("\r\n", "\n")
+
+
+def _masked(text: str) -> str:
+    """Return `text` with every character of a string a quote and of a comment a space.
+
+    Positions stay, and so do the newlines between statements. `text` ends lines with a newline
+    alone. Behind the first error of a text that is not TOML, the answer means nothing.
+    """
+
+    def masked(match: re.Match[str]) -> str:
+        return (" " if match[0][0] == "#" else '"') * len(match[0])
+
+    return _STRING_OR_COMMENT.sub(masked, text)
+
+
+def _too_many_parts(text: str) -> int | None:
+    """Return the line of the dotted key that breaks MAX_PARTS or MAX_SQUARES, None without one."""
+    start = squares = 0
+    for piece in _BETWEEN_KEYS.split(_masked(text)):
+        dots = piece.count(".")
+        squares += dots**2
+        if dots >= MAX_PARTS or squares > MAX_SQUARES:
+            return text.count("\n", 0, start) + 1
+        start += len(piece) + 1
+    return None

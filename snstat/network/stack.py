@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-from snstat.activation import Pair, resolve
+from snstat.activation import resolve
 from snstat.errors import InvalidValueError
-from snstat.limits import MAX_DEPTH, MAX_SCALE, MAX_WIDTH
+from snstat.limits import MAX_WIDTH
 from snstat.network.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
+from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH, NetworkSettings
 from snstat.network.widths import (
     Runs,
     end_of_run,
@@ -25,8 +26,7 @@ from snstat.network.widths import (
     width_at,
     write_widths,
 )
-from snstat.values import integer, known, number
-from snstat.values.names import INIT_ALIASES
+from snstat.values import integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,6 @@ class DenseLayer:
     bias_std: float
 
 
-DEFAULT_DEPTH, DEFAULT_WIDTH = 64, 1024
 # The activation of `--last linear`.
 LINEAR = "identity"
 
@@ -86,51 +85,43 @@ class Stack:
     weight_std: float | None = None
 
     @classmethod
-    def build(
-        cls,
-        activation: str | Pair = "selu",
-        depth: int | None = None,
-        width: int | None = None,
-        *,
-        init: str | None = None,
-        weight_gain: float | None = None,
-        weight_std: float | None = None,
-        bias_std: float | None = None,
-        input_width: int | None = None,
-        widths: object = None,
-        last: str | Pair | None = None,
-    ) -> Stack:
-        """Return a validated stack.
+    def build(cls, *settings: Any, input_width: int | None = None, **options: Any) -> Stack:
+        """Return the stack of `NetworkSettings(*settings, **options)`: see `of`."""
+        return cls.of(NetworkSettings(*settings, **options), input_width)
 
-        `depth` defaults to 64, `width` to 1024 and `input_width` to `width`. `widths`, the units of
-        the input and of each layer (see `widths.parse_widths`), replaces all three. `init` defaults
-        to what the activation's literature uses (`Activation.default_init`). `last` is the
-        activation of the last layer: "linear" for none. Raises UnknownNameError and
-        InvalidValueError.
+    @classmethod
+    def of(cls, settings: NetworkSettings, input_width: int | None = None) -> Stack:
+        """Return the stack that `settings` describe.
+
+        `settings.widths`, the units of the input and of each layer (see `widths.parse_widths`),
+        replaces depth, width and `input_width`. `init` defaults to the activation's literature
+        (`Activation.default_init`), `input_width` to the width. Raises InvalidValueError for
+        settings that contradict each other.
         """
-        phi = resolve(activation)
-        if last is not None:
-            last = resolve(last, "last").name
+        phi = resolve(settings.activation)
+        init, gain = settings.init, settings.weight_gain
         if init is None:
             init = phi.default_init
-            if weight_gain is None and weight_std is None:
-                weight_gain = phi.default_gain
-        init = known("init", init, INITIALISERS, INIT_ALIASES)
-        if weight_gain is not None and weight_std is not None:
+            if gain is None and settings.weight_std is None:
+                gain = phi.default_gain
+        if gain is not None and settings.weight_std is not None:
             raise InvalidValueError(
-                "weight_std", weight_std, "left out if weight_gain is given", "give one of them"
+                "weight_std",
+                settings.weight_std,
+                "left out if weight_gain is given",
+                "give one of them",
             )
         runs: Runs = ()
-        if widths is not None:
-            given = {"depth": depth, "width": width, "input_width": input_width}
+        if settings.widths is not None:
+            given = {"depth": settings.depth, "width": settings.width, "input_width": input_width}
             for name, value in given.items():
                 if value is not None:
                     bound = "left out with --widths, which gives the units of every layer"
                     raise InvalidValueError(name, value, bound)
-            input_width, runs = parse_widths(widths)
+            input_width, runs = parse_widths(settings.widths)
         else:
-            width = integer("width", DEFAULT_WIDTH if width is None else width, 1, MAX_WIDTH)
-            depth = integer("depth", DEFAULT_DEPTH if depth is None else depth, 1, MAX_DEPTH)
+            width = DEFAULT_WIDTH if settings.width is None else settings.width
+            depth = DEFAULT_DEPTH if settings.depth is None else settings.depth
             if input_width is None:
                 input_width = width
             runs = ((width, depth),)
@@ -140,12 +131,10 @@ class Stack:
             0,
             integer("input width", input_width, 1, MAX_WIDTH),
             init,
-            None if weight_gain is None else number("weight_gain", weight_gain, 0.0, MAX_SCALE),
-            None if bias_std is None else number("bias_std", bias_std, 0.0, MAX_SCALE),
-            last=last,
-            weight_std=None
-            if weight_std is None
-            else number("weight_std", weight_std, 0.0, MAX_SCALE),
+            gain,
+            settings.bias_std,
+            last=None if settings.last is None else resolve(settings.last).name,
+            weight_std=settings.weight_std,
         )
         return stack._of_runs(runs)
 

@@ -24,7 +24,7 @@ def case(activation, depth=64, *, batch=64, mean=0.0, std=1.0, bounds=None, **st
     """Return the case of a stack with random inputs."""
     built = Stack.build(activation, depth, **stack)
     inputs = DrawnInputs("normal", built.width, batch, mean, std)
-    return Case(built, batch, inputs.moments(), Bounds.build(**(bounds or {})))
+    return Case(built, batch, inputs.moments(), Bounds(**(bounds or {})))
 
 
 # activation, depth, options -> verdict, codes

@@ -268,7 +268,7 @@ def test_rules_are_selected_by_code_name_or_prefix():
 )
 def test_bounds_out_of_range_are_refused(values):
     with pytest.raises(InvalidValueError, match="must be"):
-        Bounds.build(**values)
+        Bounds(**values)
 
 
 def test_a_sample_of_zeros_does_not_hide_a_collapse():

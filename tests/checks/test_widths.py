@@ -25,7 +25,7 @@ FUNNEL = "3000,5000*10,2500*20,3000*{}"
 def case(activation, batch=64, bounds=None, std=1.0, **stack):
     built = Stack.build(activation, **stack)
     inputs = DrawnInputs("normal", built.input_width, batch, 0.0, std)
-    return Case(built, batch, inputs.moments(), Bounds.build(**(bounds or {})))
+    return Case(built, batch, inputs.moments(), Bounds(**(bounds or {})))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import math
 import pickle
-from importlib import resources
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from snstat.errors import InputFileError
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plan import Plan
 from snstat.files.saved import runs_to_json
+from snstat.files.schema import schema
 from snstat.network.stack import Stack
 from snstat.results import GRADIENT, MEASURED
 
@@ -158,10 +158,7 @@ def test_the_command_writes_kept_trials(capsys):
     arguments = ["propagate", "-d", "2", "-w", "8", "-b", "4", "-t", "3", "--keep-trials"]
     assert command([*arguments, "-f", "json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    schema = json.loads(
-        resources.files("snstat.files").joinpath("schemas/propagation-2.json").read_text()
-    )
-    Draft202012Validator(schema).validate(document)
+    Draft202012Validator(schema("propagation")).validate(document)
     trials = document["runs"][0]["trials"]
     assert np.shape(trials["variance"]) == (3, 3)
     assert command(arguments) == 2

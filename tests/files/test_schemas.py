@@ -5,21 +5,15 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import fields
-from importlib import resources
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from snstat import cli, results
+from snstat.files.schema import SCHEMAS, schema
 
-NAMES = ("propagation-2", "fixedpoint-1", "check-1")
-
-
-def schema(name: str) -> dict[str, Any]:
-    text = resources.files("snstat.files").joinpath("schemas", f"{name}.json").read_text("utf-8")
-    document: dict[str, Any] = json.loads(text)
-    return document
+NAMES = tuple(SCHEMAS)
 
 
 def errors(document: object, name: str) -> list[str]:
@@ -207,7 +201,7 @@ CHECK: dict[str, Any] = {
         },
     ],
 }
-EXAMPLES = {"propagation-2": PROPAGATION, "fixedpoint-1": FIXEDPOINT, "check-1": CHECK}
+EXAMPLES = {"propagation": PROPAGATION, "fixedpoint": FIXEDPOINT, "check": CHECK}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -219,9 +213,9 @@ def test_schema_is_valid_and_accepts_its_example(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "constant"),
     [
-        ("propagation-2", results.PROPAGATION_SCHEMA),
-        ("fixedpoint-1", results.FIXEDPOINT_SCHEMA),
-        ("check-1", results.CHECK_SCHEMA),
+        ("propagation", results.PROPAGATION_SCHEMA),
+        ("fixedpoint", results.FIXEDPOINT_SCHEMA),
+        ("check", results.CHECK_SCHEMA),
     ],
 )
 def test_schema_has_the_name_in_results(name: str, constant: str) -> None:
@@ -232,16 +226,16 @@ def test_schema_has_the_name_in_results(name: str, constant: str) -> None:
 @pytest.mark.parametrize(
     ("name", "definition", "record"),
     [
-        ("propagation-2", "stack", results.StackSummary),
-        ("propagation-2", "drawn", results.DrawnLayers),
-        ("propagation-2", "simulation", results.Simulation),
-        ("propagation-2", "statistic", results.Estimate),
-        ("propagation-2", "outlook", results.Outlook),
-        ("fixedpoint-1", "fixed_point", results.FixedPoint),
-        ("fixedpoint-1", "correlation", results.CorrelationFixedPoint),
-        ("fixedpoint-1", "theorem", results.TheoremResult),
-        ("check-1", "finding", results.Finding),
-        ("check-1", "source", results.Source),
+        ("propagation", "stack", results.StackSummary),
+        ("propagation", "drawn", results.DrawnLayers),
+        ("propagation", "simulation", results.Simulation),
+        ("propagation", "statistic", results.Estimate),
+        ("propagation", "outlook", results.Outlook),
+        ("fixedpoint", "fixed_point", results.FixedPoint),
+        ("fixedpoint", "correlation", results.CorrelationFixedPoint),
+        ("fixedpoint", "theorem", results.TheoremResult),
+        ("check", "finding", results.Finding),
+        ("check", "source", results.Source),
     ],
 )
 def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: type) -> None:
@@ -252,7 +246,7 @@ def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: t
 
 
 def test_a_check_has_the_fields_of_its_record_and_passed() -> None:
-    part = schema("check-1")["$defs"]["check"]
+    part = schema("check")["$defs"]["check"]
     assert set(part["properties"]) == {*(field.name for field in fields(results.Check)), "passed"}
     assert set(part["required"]) == set(part["properties"])
     assert part["properties"]["verdict"]["enum"] == list(results.VERDICTS)
@@ -260,12 +254,12 @@ def test_a_check_has_the_fields_of_its_record_and_passed() -> None:
 
 @pytest.mark.parametrize("definition", ["stack", "drawn", "simulation"])
 def test_runs_and_checks_describe_stacks_alike(definition: str) -> None:
-    run, check = (schema(name)["$defs"][definition] for name in ("propagation-2", "check-1"))
+    run, check = (schema(name)["$defs"][definition] for name in ("propagation", "check"))
     assert check == run
 
 
 def test_every_statistic_is_required() -> None:
-    layer = schema("propagation-2")["$defs"]["layer"]
+    layer = schema("propagation")["$defs"]["layer"]
     own = {"layer", "name", "kind", "shape", "sampler", "finite"}
     assert set(layer["required"]) == {*own, *results.STATISTICS}
     also = {*results.ALSO_MEASURED, "gradient"}
@@ -293,58 +287,58 @@ FINDING = (*FAILED, "findings", 0)
 @pytest.mark.parametrize(
     ("name", "path", "value"),
     [
-        ("propagation-2", ("schema",), "snstat.propagation/1"),
-        ("propagation-2", ("runs",), []),
-        ("propagation-2", ("extra",), 1),
-        ("propagation-2", ("names",), []),
-        ("propagation-2", ("names",), ["one", "one"]),
-        ("propagation-2", (*RUN, "extra"), 1),
-        ("propagation-2", (*RUN, "partial"), None),
-        ("propagation-2", (*RUN, "outlook", "kind"), "explode"),
-        ("propagation-2", (*RUN, "outlook", "variance"), -1.0),
-        ("propagation-2", (*RUN, "stack", "depth"), 1.5),
-        ("propagation-2", (*RUN, "stack", "weight_gain"), None),
-        ("propagation-2", (*RUN, "stack", "given"), ["depth"]),
-        ("propagation-2", (*RUN, "stack", "drawn", 0, "biases"), "none"),
-        ("propagation-2", (*RUN, "simulation", "sampler"), "auto"),
-        ("propagation-2", (*RUN, "simulation", "inputs_digest"), "sha256:0"),
-        ("propagation-2", (*RUN, "layers", 1, "shape"), []),
-        ("propagation-2", (*RUN, "simulation", "input_std"), -1.0),
-        ("propagation-2", (*RUN, "layers", 0, "mean"), 0.0),
-        ("propagation-2", (*RUN, "layers", 0, "finite"), 1),
-        ("propagation-2", (*RUN, "layers", 0, "mean", "estimate"), "NaN"),
-        ("propagation-2", (*RUN, "layers", 0, "mean", "stderr"), -0.1),
-        ("propagation-2", (*RUN, "layers", 0, "mean", "error"), 0.1),
-        ("fixedpoint-1", (*RUN, "map"), "unit"),
-        ("fixedpoint-1", (*RUN, "weight_sum"), 0.0),
-        ("fixedpoint-1", (*RUN, "theorem_domain"), None),
-        ("fixedpoint-1", (*UNIT, "theorem_domain"), "1"),
-        ("fixedpoint-1", (*UNIT, "weight_gain"), 1.0),
-        ("fixedpoint-1", (*UNIT, "solved"), {"alpha": 1.0}),
-        ("fixedpoint-1", (*UNIT, "trajectory", 0), [0.0]),
-        ("fixedpoint-1", (*UNIT, "trajectory", 0), [0.0, 1.0, 2.0]),
-        ("fixedpoint-1", (*RUN, "at_infinity"), "stays"),
-        ("fixedpoint-1", (*POINT, "variance"), -1.0),
-        ("fixedpoint-1", (*POINT, "correlation_continuum"), None),
-        ("fixedpoint-1", (*POINT, "jacobian"), [[1.0, 2.0]]),
-        ("fixedpoint-1", (*POINT, "eigenvalues", 0), 0.78),
-        ("fixedpoint-1", (*POINT, "correlations", 0, "value"), 1.5),
-        ("fixedpoint-1", ("theorems", 0, "extremes"), {"mean": [0.03, {}]}),
-        ("check-1", ("passed",), None),
-        ("check-1", ("extra",), 1),
-        ("check-1", (*FAILED, "extra"), 1),
-        ("check-1", (*FAILED, "passed"), True),
-        ("check-1", (*PASSED, "passed"), False),
-        ("check-1", (*FAILED, "verdict"), "fine"),
-        ("check-1", (*FAILED, "notes"), None),
-        ("check-1", (*FAILED, "source"), "pyproject.toml"),
-        ("check-1", (*FAILED, "source", "line"), 0),
-        ("check-1", (*FAILED, "stack", "depth"), 0),
-        ("check-1", (*FINDING, "code"), "202"),
-        ("check-1", (*FINDING, "layer"), -1),
-        ("check-1", (*FINDING, "value"), "NaN"),
-        ("check-1", (*FINDING, "message"), ""),
-        ("check-1", (*FINDING, "remedy"), None),
+        ("propagation", ("schema",), "snstat.propagation/1"),
+        ("propagation", ("runs",), []),
+        ("propagation", ("extra",), 1),
+        ("propagation", ("names",), []),
+        ("propagation", ("names",), ["one", "one"]),
+        ("propagation", (*RUN, "extra"), 1),
+        ("propagation", (*RUN, "partial"), None),
+        ("propagation", (*RUN, "outlook", "kind"), "explode"),
+        ("propagation", (*RUN, "outlook", "variance"), -1.0),
+        ("propagation", (*RUN, "stack", "depth"), 1.5),
+        ("propagation", (*RUN, "stack", "weight_gain"), None),
+        ("propagation", (*RUN, "stack", "given"), ["depth"]),
+        ("propagation", (*RUN, "stack", "drawn", 0, "biases"), "none"),
+        ("propagation", (*RUN, "simulation", "sampler"), "auto"),
+        ("propagation", (*RUN, "simulation", "inputs_digest"), "sha256:0"),
+        ("propagation", (*RUN, "layers", 1, "shape"), []),
+        ("propagation", (*RUN, "simulation", "input_std"), -1.0),
+        ("propagation", (*RUN, "layers", 0, "mean"), 0.0),
+        ("propagation", (*RUN, "layers", 0, "finite"), 1),
+        ("propagation", (*RUN, "layers", 0, "mean", "estimate"), "NaN"),
+        ("propagation", (*RUN, "layers", 0, "mean", "stderr"), -0.1),
+        ("propagation", (*RUN, "layers", 0, "mean", "error"), 0.1),
+        ("fixedpoint", (*RUN, "map"), "unit"),
+        ("fixedpoint", (*RUN, "weight_sum"), 0.0),
+        ("fixedpoint", (*RUN, "theorem_domain"), None),
+        ("fixedpoint", (*UNIT, "theorem_domain"), "1"),
+        ("fixedpoint", (*UNIT, "weight_gain"), 1.0),
+        ("fixedpoint", (*UNIT, "solved"), {"alpha": 1.0}),
+        ("fixedpoint", (*UNIT, "trajectory", 0), [0.0]),
+        ("fixedpoint", (*UNIT, "trajectory", 0), [0.0, 1.0, 2.0]),
+        ("fixedpoint", (*RUN, "at_infinity"), "stays"),
+        ("fixedpoint", (*POINT, "variance"), -1.0),
+        ("fixedpoint", (*POINT, "correlation_continuum"), None),
+        ("fixedpoint", (*POINT, "jacobian"), [[1.0, 2.0]]),
+        ("fixedpoint", (*POINT, "eigenvalues", 0), 0.78),
+        ("fixedpoint", (*POINT, "correlations", 0, "value"), 1.5),
+        ("fixedpoint", ("theorems", 0, "extremes"), {"mean": [0.03, {}]}),
+        ("check", ("passed",), None),
+        ("check", ("extra",), 1),
+        ("check", (*FAILED, "extra"), 1),
+        ("check", (*FAILED, "passed"), True),
+        ("check", (*PASSED, "passed"), False),
+        ("check", (*FAILED, "verdict"), "fine"),
+        ("check", (*FAILED, "notes"), None),
+        ("check", (*FAILED, "source"), "pyproject.toml"),
+        ("check", (*FAILED, "source", "line"), 0),
+        ("check", (*FAILED, "stack", "depth"), 0),
+        ("check", (*FINDING, "code"), "202"),
+        ("check", (*FINDING, "layer"), -1),
+        ("check", (*FINDING, "value"), "NaN"),
+        ("check", (*FINDING, "message"), ""),
+        ("check", (*FINDING, "remedy"), None),
     ],
 )
 def test_a_wrong_value_is_refused(name: str, path: tuple[str | int, ...], value: object) -> None:
@@ -367,13 +361,13 @@ def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, An
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("propagation-2", "propagate -a selu -a relu -d 3 -w 16 -b 4 -t 2"),
-        ("propagation-2", "propagate -d 2 -w 8 -b 2 -t 1 --weight-gain 1e30"),
-        ("propagation-2", "propagate -d 2 -w 8 -b 2 -t 1 --input-std 0"),
-        ("fixedpoint-1", "fixedpoint -a selu -a relu -a identity"),
-        ("fixedpoint-1", "fixedpoint --map unit --weight-sum 0 --weight-square-sum 1"),
-        ("fixedpoint-1", "fixedpoint --target-mean 0 --target-variance 2"),
-        ("fixedpoint-1", "fixedpoint --from 0.1 1.2 --depth 5"),
+        ("propagation", "propagate -a selu -a relu -d 3 -w 16 -b 4 -t 2"),
+        ("propagation", "propagate -d 2 -w 8 -b 2 -t 1 --weight-gain 1e30"),
+        ("propagation", "propagate -d 2 -w 8 -b 2 -t 1 --input-std 0"),
+        ("fixedpoint", "fixedpoint -a selu -a relu -a identity"),
+        ("fixedpoint", "fixedpoint --map unit --weight-sum 0 --weight-square-sum 1"),
+        ("fixedpoint", "fixedpoint --target-mean 0 --target-variance 2"),
+        ("fixedpoint", "fixedpoint --from 0.1 1.2 --depth 5"),
     ],
 )
 def test_the_output_of_commands_follows_the_schema(
@@ -385,5 +379,5 @@ def test_the_output_of_commands_follows_the_schema(
 @pytest.mark.slow
 def test_the_output_of_theorems_follows_the_schema(capfd: pytest.CaptureFixture[str]) -> None:
     document = output_of("fixedpoint --theorems", capfd)
-    assert errors(document, "fixedpoint-1") == []
+    assert errors(document, "fixedpoint") == []
     assert len(document["theorems"]) == 4

@@ -132,8 +132,8 @@ def test_the_three_commands_run_outside_the_checkout(installed: Path, tmp_path: 
     # SELU's fixed point by definition, to 12 digits: (mean, variance) = (0, 1).
     assert fixed["runs"][0]["fixed_points"][0]["variance"] == pytest.approx(1, abs=1e-12)
 
-    for kind, content in (("propagation-2", document), ("fixedpoint-1", fixed)):
-        schema = json.loads((CHECKOUT / f"snstat/files/schemas/{kind}.json").read_text("utf-8"))
+    for kind, content in (("propagation", document), ("fixedpoint", fixed)):
+        schema = json.loads(run(snstat, "schema", kind, cwd=tmp_path))
         Draft202012Validator(schema).validate(content)
 
     run(snstat, "plot", "run.json", "--kind", "trajectory", "-o", "run.png", cwd=tmp_path)

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib import resources
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +21,7 @@ import snstat
 from snstat.checks.config import load_config
 from snstat.errors import SnstatError
 from snstat.files.saved import runs_to_json
+from snstat.files.schema import schema
 from snstat.report.html import run_to_html
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
@@ -59,10 +59,7 @@ class Target:
 
 @cache
 def _validator() -> Any:
-    text = (
-        resources.files("snstat.files").joinpath("schemas", "propagation-2.json").read_text("utf-8")
-    )
-    return Draft202012Validator(json.loads(text))
+    return Draft202012Validator(schema("propagation"))
 
 
 def examine_saved(path: Path) -> None:

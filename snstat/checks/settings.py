@@ -1,0 +1,36 @@
+"""The options of a check that are no bounds: which rules, and what to compare with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snstat.checks.bounds import Bounds
+from snstat.network.run_settings import RunSettings
+from snstat.values.kinds import File, Flag, Texts
+from snstat.values.option import Option, Settings, option, options_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckSettings(Settings):
+    """Which rules are applied, and what a run is compared with."""
+
+    select: tuple[str, ...] = option(
+        Texts(), "Only these rules, or SN2 for all 2xx.", default=(), metavar="CODE", several=False
+    )
+    ignore: tuple[str, ...] = option(
+        Texts(), "Without these rules.", default=(), metavar="CODE", several=False
+    )
+    baseline: str | None = option(
+        File(), "Compare with this run, layer by layer.", metavar="FILE", several=False
+    )
+    same_seed: bool = option(
+        Flag(), "The baseline's own networks, equal to the last bit.", default=False, several=False
+    )
+
+
+# Everything that a check can be told, by name: the keys of its configuration.
+OPTIONS: dict[str, Option] = {
+    name: declared
+    for settings in (RunSettings, CheckSettings, Bounds)
+    for name, declared in options_of(settings).items()
+}

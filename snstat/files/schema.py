@@ -1,0 +1,42 @@
+"""The JSON Schemas of results: kept as files, with the values of options as they are declared.
+
+In the files, `{"option": NAME}` stands for the schema of an option. Beside it, "nullable" says that
+null is allowed, and other keys replace those of the option.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
+
+from snstat.network.run_settings import RunSettings
+from snstat.values.option import options_of
+
+# By the name of the result.
+SCHEMAS: Mapping[str, str] = MappingProxyType(
+    {
+        "propagation": "propagation-2.json",
+        "fixedpoint": "fixedpoint-1.json",
+        "check": "check-1.json",
+    }
+)
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of a result: "propagation", "fixedpoint" or "check"."""
+    text = files("snstat.files").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text, object_hook=_with_options)
+    return found
+
+
+def _with_options(form: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(form.get("option"), str):
+        return form
+    own = {key: value for key, value in form.items() if key not in {"option", "nullable"}}
+    allowed = options_of(RunSettings)[form["option"]].kind.schema() | own
+    if not form.get("nullable"):
+        return allowed
+    return {**own, "anyOf": [allowed, {"type": "null"}]}

@@ -1,0 +1,104 @@
+"""The options of a run: what the network is, what it is fed with, and how it is sampled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.limits import MAX_BATCH, MAX_SCALE, MAX_SEED, MAX_THREADS, MAX_TRIALS
+from snstat.network.settings import NetworkSettings
+from snstat.values.kinds import File, Flag, Name, Real, Whole
+from snstat.values.option import option
+
+DTYPES = ("float32", "float64")
+SAMPLERS = ("auto", "dense", "matrix-free")
+# Distributions of inputs that are drawn.
+DRAWN = ("normal", "uniform")
+
+
+class Dtype(Name):
+    """The name of a floating-point type; in Python numpy's type too."""
+
+    def check(self, name: str, value: Any) -> str:
+        """See Kind."""
+        if isinstance(value, type | np.dtype):
+            value = np.dtype(value).name
+        return super().check(name, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings(NetworkSettings):
+    """What a run is."""
+
+    batch: int | None = option(
+        Whole(1, MAX_BATCH),
+        "Samples per trial.",
+        shown="64, or all of fewer samples in a file",
+        short="b",
+        metavar="N",
+    )
+    trials: int = option(
+        Whole(1, MAX_TRIALS), "Independent networks.", default=8, short="t", metavar="N"
+    )
+    seed: int = option(
+        Whole(0, MAX_SEED), "Reproduces everything.", default=0, short="s", metavar="N"
+    )
+    inputs: str | os.PathLike[str] | npt.NDArray[Any] = option(
+        File(*DRAWN),
+        "normal, uniform, or a file of shape (samples, width): FILE.npy, FILE.npz or"
+        " FILE.npz:name.",
+        default="normal",
+        metavar="KIND",
+    )
+    input_mean: float | None = option(
+        Real(-MAX_SCALE, MAX_SCALE), "Mean of the drawn inputs.", shown="0", metavar="M"
+    )
+    input_std: float | None = option(
+        Real(0.0, MAX_SCALE), "Standard deviation of the drawn inputs.", shown="1", metavar="S"
+    )
+    standardize: bool = option(
+        Flag(),
+        "Subtract the mean of the whole data file and divide by its standard deviation.",
+        default=False,
+        several=False,
+    )
+    flatten: bool = option(
+        Flag(),
+        "Flatten samples of more than one axis, such as images, to vectors.",
+        default=False,
+        several=False,
+    )
+    dtype: str = option(
+        Dtype(DTYPES),
+        "Precision of the simulated network; statistics are always float64.",
+        default="float32",
+    )
+    sampler: str = option(
+        Name(SAMPLERS),
+        "Draw all weights, or simulate the same network without them; auto takes the cheaper one"
+        " that is exact.",
+        default="auto",
+    )
+    backward: bool = option(
+        Flag(), "Measure gradient too, in a second pass.", default=False, several=False, off=True
+    )
+    threads: int | None = option(
+        Whole(1, MAX_THREADS),
+        "Threads; results do not depend on them beyond rounding.",
+        shown="the cores this process may use",
+        metavar="N",
+        several=False,
+    )
+    keep_trials: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(RunSettings):
+    """The arguments of `snstat.propagate`."""
+
+    progress: Callable[[int], None] | None = None

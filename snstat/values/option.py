@@ -1,0 +1,80 @@
+"""Options as fields of a dataclass, declared once.
+
+The fields give the keywords of Python, the options of the command line, the keys of TOML and JSON
+files, and the JSON schema.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, ParamSpec, TypeVar
+
+from snstat.values.kinds import Kind
+
+_KEY = "option"
+P = ParamSpec("P")
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How an option is read and explained.
+
+    `kind` says what its value may be, `help` what it means, and `shown` what it is by default, for
+    help. `short` is its flag of one letter, `metavar` stands for its value in help. An option of
+    `several` values makes a run for each on a command line, separated by commas unless `commas` is
+    false. `off` says that a flag can be switched off too.
+    """
+
+    kind: Kind
+    help: str
+    shown: str = ""
+    short: str = ""
+    metavar: str = ""
+    several: bool = True
+    commas: bool = True
+    off: bool = False
+
+
+def option(kind: Kind, help: str, *, default: Any = None, **others: Any) -> Any:  # noqa: A002
+    """Return a field of a dataclass that is an option; `others` are fields of `Option`."""
+    return field(default=default, metadata={_KEY: Option(kind, help, **others)})
+
+
+def options_of(settings: type) -> dict[str, Option]:
+    """Return the options among the fields of a dataclass, by name, in order."""
+    found = fields(settings)
+    return {entry.name: entry.metadata[_KEY] for entry in found if _KEY in entry.metadata}
+
+
+class Settings:
+    """A dataclass of options, all validated. None is accepted where it is the default."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        """Validate every value."""
+        for entry in fields(self):  # type: ignore[arg-type]  # children are dataclasses
+            value, declared = getattr(self, entry.name), entry.metadata.get(_KEY)
+            if declared is not None and not (value is None and entry.default is None):
+                object.__setattr__(self, entry.name, declared.kind.check(entry.name, value))
+
+
+def taking(settings: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, R]]:
+    """Turn a function of `settings` into one of their fields: its keywords are declared there."""
+
+    def decorator(function: Callable[[S], R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return function(settings(*args, **kwargs))
+
+        own = inspect.signature(function)
+        taken = inspect.signature(settings).replace(return_annotation=own.return_annotation)
+        call.__signature__ = taken  # type: ignore[attr-defined]
+        return call
+
+    return decorator
