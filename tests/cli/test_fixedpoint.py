@@ -1,4 +1,4 @@
-"""`snstat fixedpoint` as its users call it."""
+"""`snstat fixedpoint` as a command: values, words, tables and errors."""
 
 from __future__ import annotations
 
