@@ -257,7 +257,7 @@ def test_errors_on_the_command_line_do_not_name_the_file(capsys):
         assert value in err
         assert "snstat.toml" not in err
     Path("snstat.toml").write_text("[check.a]\ndepth = 0\n", encoding="utf-8")
-    assert "snstat.toml:1: check 'a': depth is 0" in call(capsys, "check", "-t", "3")[2]
+    assert "snstat.toml:1: [check.a]: depth is 0" in call(capsys, "check", "-t", "3")[2]
 
 
 def test_checks_of_a_configuration_have_baselines_by_name(capsys):

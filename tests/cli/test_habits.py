@@ -131,7 +131,7 @@ def test_errors_name_the_key_in_a_configuration(capsys):
 @pytest.mark.parametrize(
     ("command", "name", "begins"),
     [
-        ("propagate", "run.json", '{"schema": "snstat.experiment.propagation'),
+        ("propagate", "run.json", '{"schema": "snstat.propagation'),
         ("propagate", "run.CSV", "run,"),
         ("propagate", "run.md", "#"),
         ("propagate", "run.txt", "SELU"),
