@@ -26,6 +26,8 @@ STDOUT = "-"
 PATIENCE_SECONDS = 1.0
 # Where there is no terminal, reading is told of once it has taken so long.
 LONG_SECONDS = 5.0
+# Columns of a terminal whose width is unknown.
+UNKNOWN_WIDTH = 80
 MOST_OF_A_NOTICE = 500
 
 
@@ -122,6 +124,8 @@ def render(draw: Callable[[Console], Any], *, file: bool) -> str:
         stream = sys.stdout or _Buffer("utf-8", terminal=False)
         buffer = _Buffer(stream.encoding or "utf-8", terminal=stream.isatty())
         console = Console(file=buffer, highlight=False)
+        if console.width < 1:  # COLUMNS=0, or a terminal that does not tell
+            console.width = UNKNOWN_WIDTH
     draw(console)
     return buffer.getvalue()
 

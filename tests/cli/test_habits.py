@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+import snstat
 from snstat.cli import run
 
 TINY = ["-d", "2", "-w", "8", "-b", "4", "-t", "2"]
@@ -302,3 +303,11 @@ def test_several_files_make_one_picture(capsys, kind):
         call(capsys, "propagate", *TINY, "--weight-gain", gain, "-o", f"{name}.json")
     code, _, err = call(capsys, "plot", "a.json", "b.json", "--kind", kind, "-o", "both.svg")
     assert (code, err) == (0, f"snstat: wrote both.svg: {kind}, svg\n")
+
+
+@pytest.mark.parametrize("columns", ["0", "-3", "x"])
+def test_a_terminal_of_unknown_width_shows_everything(monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run(["propagate", *TINY]) == 0
+    assert "Verdict" in capsys.readouterr().out
+    assert "Verdict" in repr(snstat.propagate(depth=2, width=8, batch=4))
