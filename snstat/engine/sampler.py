@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +14,7 @@ from snstat.activation import resolve
 from snstat.activation.saturated import steep_range
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels.codes import code_of
+from snstat.engine.kernels.team import new_team
 from snstat.network.stack import Stack, Stretch
 from snstat.results import BoolArray, FloatArray
 
@@ -62,8 +65,21 @@ class Shared:
             name: np.array([*live_range(name), *steep_range(resolve(name))]) for name in names
         }
 
-    def remember(self) -> None:
-        """Keep nothing; see Sampler."""
+    def assemble(self, members: int, lanes: int) -> None:
+        """Let a team of `members` threads run each trial, with at most `lanes` trials at once."""
+        self.members = members
+        others = (members - 1) * lanes
+        self.pool = ThreadPoolExecutor(others) if others else None
+
+    def together(self, kernel: Any, *arguments: Any) -> None:
+        """Run a kernel on every member of a team, led by this thread."""
+        run = partial(_quietly, kernel, new_team(self.members), arguments)
+        tasks = []
+        if self.pool is not None:
+            tasks = [self.pool.submit(run, member) for member in range(1, self.members)]
+        run(0)
+        for task in tasks:
+            task.result()
 
     def skip(self, number: int, out: FloatArray, finite: BoolArray) -> bool:
         """Fill the layers of a trial that is no longer finite; return whether that is the case."""
@@ -90,6 +106,11 @@ class Shared:
             if not self.skip(number, out[part], finite[part]):
                 yield stretch, out[part], finite[part]
                 self.alive[number] = finite[part][-1]
+
+
+def _quietly(kernel: Any, team: Any, arguments: tuple[Any, ...], member: int) -> None:
+    with quiet():
+        kernel(member, team, *arguments)
 
 
 def live_range(activation: str) -> tuple[float, float]:

@@ -18,19 +18,32 @@ from snstat.network.stack import DenseLayer, Stack
 # A tile of this many weights (4 MiB in float32) stays in the level-3 cache while it is multiplied.
 # A tile that fits level 2 is slower, because BLAS packs the activations again for every tile.
 TILE_VALUES = 2**20
-# A tile has at least this many rows, because a product of fewer spends its time on packing.
-MIN_ROWS = 128
+# A tile has at least this many rows, because a product of fewer spends its time on packing. A layer
+# of fewer than twice as many units is cut in two halves, though not of fewer than NARROW rows, so
+# that two threads can share it.
+MIN_ROWS, NARROW = 128, 32
 # A tile has fewer rows if it would otherwise have more values than this (32 MiB in float32).
 MOST_VALUES = 2**23
 # The number of blocks of a layer if tiles may be smaller, so that every thread has work.
 BLOCKS = 8
+# To draw a weight and to activate and measure a value take as long as so many multiplications of a
+# matrix product.
+DRAWN, MEASURED = 32, 64
 
 
 def tile_rows(fan_in: int, fan_out: int) -> int:
     """Return how many rows of W are drawn at once. This depends on the shape alone, so that
     results do not depend on the number of threads."""
-    rows = max(MIN_ROWS, min(TILE_VALUES // fan_in, -(-fan_out // BLOCKS)))
+    least = min(MIN_ROWS, max(NARROW, -(-fan_out // 2)))
+    rows = max(least, min(TILE_VALUES // fan_in, -(-fan_out // BLOCKS)))
     return min(fan_out, rows, max(16, MOST_VALUES // fan_in))
+
+
+def layer_work(layer: DenseLayer, batch: int) -> float:
+    """Return about how long a layer takes, in multiplications of a matrix product: to draw its
+    weights, to multiply by them, and to activate and measure its units."""
+    weights = float(layer.fan_in) * layer.fan_out
+    return weights * (batch + DRAWN) + float(layer.fan_out) * batch * MEASURED
 
 
 def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:

@@ -37,21 +37,19 @@ def compile_kernels(
         from snstat.experiment.inputs import DrawnInputs
         from snstat.network.stack import Stack
 
-        # One network with a single block, and a dense one whose blocks two threads share.
-        for width, threads in ((2, 1), (1024, 2)) if sampler == "dense" else ((2, 1),):
-            measured = simulate(
-                Stack.build(depth=1, width=width, init=init),
-                DrawnInputs("normal", width, 1, 0.0, 1.0),
-                trials=1,
-                seed=0,
-                dtype=dtype,
-                sampler=sampler,
-                threads=threads,
-                backward=backward,
-            )
-            if measured.interrupted:
-                # The result of this run is not needed; the interrupt is for the run that follows.
-                raise KeyboardInterrupt
+        measured = simulate(
+            Stack.build(depth=1, width=2, init=init),
+            DrawnInputs("normal", 2, 1, 0.0, 1.0),
+            trials=1,
+            seed=0,
+            dtype=dtype,
+            sampler=sampler,
+            threads=1,
+            backward=backward,
+        )
+        if measured.interrupted:
+            # The result of this run is not needed; the interrupt is for the run that follows.
+            raise KeyboardInterrupt
     finally:
         if timer is not None:
             timer.cancel()

@@ -29,8 +29,7 @@ def small_blocks(monkeypatch):
     """Cut layers into several blocks, the last one short, each large enough for a thread."""
     monkeypatch.setattr(sampling, "TILE_VALUES", 1)
     monkeypatch.setattr(sampling, "MIN_ROWS", 7)
-    monkeypatch.setattr(dense_sampler, "SPREAD_VALUES", 0)
-    monkeypatch.setattr(dense_sampler, "SPREAD_ELEMENTS", 0)
+    monkeypatch.setattr(dense_sampler, "MIN_WORK", 1)
 
 
 def build(init, depth=DEPTH, activation="selu"):
@@ -91,15 +90,18 @@ def test_blocks_change_rounding_only(init, request):
 @pytest.mark.usefixtures("small_blocks")
 def test_threads_share_a_trial_only_if_they_would_be_idle():
     stack = build("lecun_normal")
-    assert sampler(stack, trials=1, threads=2).pool is not None
-    assert sampler(stack, trials=3, threads=2).pool is not None
-    for trials, threads in ((1, 1), (2, 2), (4, 2), (17, 2)):
-        assert sampler(stack, trials, threads).pool is None
+    # Blocks of 7 units: three of them, or six.
+    most = -(-WIDTH // 7)
+    for trials, threads, members in (
+        (1, 2, 2), (1, 50, most), (2, 4, 2), (3, 2, 2), (2, 3, 3), (1, 1, 1), (2, 2, 1), (4, 2, 1),
+        (17, 2, 1),
+    ):  # fmt: skip
+        assert sampler(stack, trials, threads).members == members, (trials, threads)
 
 
 def test_small_layers_are_not_split_over_threads():
-    assert sampler(Stack.build(depth=2, width=128)).pool is None
-    assert sampler(Stack.build(depth=2, width=1024)).pool is not None
+    assert sampler(Stack.build(depth=2, width=128)).members == 1
+    assert sampler(Stack.build(depth=2, width=1024)).members == 2
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -155,19 +157,51 @@ def test_a_stopped_backward_pass_has_no_gradient(init):
 
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
 @pytest.mark.usefixtures("small_blocks")
-def test_the_backward_pass_can_be_stopped_at_any_layer(init, monkeypatch):
+def test_the_backward_pass_can_be_stopped_at_any_segment(init, monkeypatch):
     network = sampler(build(init, depth=9))
-    layers = []
-    preactivate = network.preactivate
+    reached = []
+    back = network.back
 
-    def stop_at_the_second(number, layer, x):
-        layers.append(layer)
-        network.stop[0] = len(layers) == 2
-        return preactivate(number, layer, x)
+    def stop_at_the_second(way, stretch, z):
+        reached.append(stretch.first)
+        network.stop[0] = len(reached) == 2
+        back(way, stretch, z)
 
-    monkeypatch.setattr(network, "preactivate", stop_at_the_second)
+    monkeypatch.setattr(network, "back", stop_at_the_second)
     assert np.isnan(dense_gradient(network, 0)).all()
-    assert layers == [7, 8]  # of the segment 7, 8, 9
+    assert reached == [7, 4]  # of the segments 7 to 9, 4 to 6 and 1 to 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("init", ["lecun_normal", "torch_default", "orthogonal"])
+@pytest.mark.usefixtures("small_blocks")
+def test_the_backward_pass_is_the_same_however_much_is_kept(init, dtype, monkeypatch):
+    """Pre-activations kept by the forward pass, or computed again by segments of two layers."""
+    stack = build(init, depth=5)
+    kept = run(stack, 2, 3, dtype=dtype, backward=True)
+    monkeypatch.setattr(dense_sampler, "HISTORY_BYTES", 0)
+    made_again = run(stack, 2, 3, dtype=dtype, backward=True)
+    np.testing.assert_array_equal(kept.log_gradient, made_again.log_gradient)
+    np.testing.assert_array_equal(kept.estimate, made_again.estimate)
+
+
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+@pytest.mark.parametrize("std", [1e-19, 1e19])
+def test_gradients_of_any_scale_are_kept_in_range(init, std):
+    """Squared gradients grow or shrink by 10^38 in a layer, and float32 has no room for three."""
+    options = {"weight_std": std} if init == "lecun_normal" else {"weight_gain": std}
+    stack = Stack.build("identity", 3, 16, init=init, bias_std=0.0, **options)
+    inputs = DrawnInputs("normal", 16, 3, 0.0, 1.0)
+    # The activations are not finite, so the backward pass runs alone.
+    network = DenseSampler(stack, inputs, 1, 0, "float32", 1)
+    way = network.way(0)
+    z = np.ones((3, 16, 3), np.float32)
+    network.back(way, next(stack.stretches()), z)
+    steps = np.diff(way.finish())
+    # ‖Wᵀh‖² over ‖h‖² is std² χ²_16, whose ln is that of 16 within 2 except once in 10^5; or the
+    # square of the gain.
+    expected = -2 * np.log(std) - (np.log(16) if init == "lecun_normal" else 0.0)
+    np.testing.assert_allclose(steps, expected, atol=2.0)
 
 
 def test_tile_sizes_are_bounded():

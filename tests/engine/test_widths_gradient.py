@@ -83,8 +83,7 @@ def test_the_dense_pass_does_not_depend_on_threads(init, monkeypatch):
     monkeypatch.setattr(sampling, "TILE_VALUES", 1)
     monkeypatch.setattr(sampling, "MIN_ROWS", 7)
     cut = gradients("dense", stack, 5, 1, 4)
-    monkeypatch.setattr(dense_sampler, "SPREAD_VALUES", 0)
-    monkeypatch.setattr(dense_sampler, "SPREAD_ELEMENTS", 0)
+    monkeypatch.setattr(dense_sampler, "MIN_WORK", 1)
     np.testing.assert_array_equal(gradients("dense", stack, 5, 1, 4, threads=3), cut)
     # Sums of float32 in another order.
     np.testing.assert_allclose(cut, one, atol=1e-5)

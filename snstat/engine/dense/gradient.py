@@ -1,30 +1,21 @@
 """The squared gradient of every layer, from a backward pass through a finished trial.
 
-The forward pass keeps a state every √depth layers. The segment between two states is computed again
-when the backward pass reaches it, so memory grows as √depth.
+It needs the pre-activations of every layer: those that the forward pass has kept, or segments of
+√depth layers that are computed again; see DenseSampler.history.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from snstat.engine.kernels import dense_backward
-from snstat.engine.sampler import over_last
-from snstat.results import MEASURED, FloatArray
-
-if TYPE_CHECKING:
-    from snstat.engine.dense.sampler import DenseSampler
-
-State = npt.NDArray[np.floating]
-
-
-def _log(square: float) -> float:
-    return math.log(square) if square > 0 else (-math.inf if square == 0 else math.nan)
+from snstat.engine.dense.sampler import DenseSampler
+from snstat.engine.dense.way import Way
+from snstat.engine.history import State
+from snstat.network.stack import Stretch
+from snstat.results import FloatArray
 
 
 def dense_gradient(
@@ -37,25 +28,36 @@ def dense_gradient(
     Weights are drawn again from their counters. `gradients` (depth + 1, batch, batch) receives H Hᵀ
     of H = ∂L/∂(pre-activation) of every layer, or of ∂L/∂(input) at layer 0, up to a factor.
     """
-    stack, key, batch = sampler.stack, sampler.key, sampler.inputs.batch
-    result = np.full(stack.depth + 1, math.nan)
-    h = np.empty((stack.width_of(stack.depth), batch), sampler.dtype)
-    dense_backward.read_out(h, stack.depth, number, key)
-    total = 0.0
-    for layer, z in _preactivations_backward(sampler, number):
-        of_output, square = sampler.scale_by_derivative(layer, z, h)
-        result[layer] = total + _log(of_output)
-        total += _log(square)
-        _square(h, gradients, layer)
-        below = np.zeros((stack.layer(layer).fan_in, batch), sampler.dtype)
-        if square > 0:
-            sampler.through_weights(number, layer, h, below)
-        h = below
+    way = sampler.way(number)
+    _walk(sampler, way, gradients)
     if sampler.stop[0] or not sampler.alive[number]:
-        return np.full_like(result, math.nan)
-    _square(h, gradients, 0)
-    result[0] = total + _log(dense_backward.sum_of_squares(h))
-    return over_last(result)
+        return np.full_like(way.squares, math.nan)
+    return way.finish()
+
+
+def _walk(sampler: DenseSampler, way: Way, gradients: FloatArray | None) -> None:
+    """Go back through all layers, or to one where the gradient is 0 or not finite."""
+    if gradients is not None:
+        gradients[:] = 0.0
+    for first, history in sampler.history(way.number):
+        for stretch in reversed(list(sampler.stack.stretches(first, history.count))):
+            kept = history.of(stretch)
+            # To look at H of every layer, go layer by layer.
+            for part, z in _layers(stretch, kept) if gradients is not None else [(stretch, kept)]:
+                h = way.gradient
+                with sampler.turns:
+                    sampler.back(way, part, z)
+                _square(h, gradients, part.first)
+                if not way.squares[part.first - 1] > 0:
+                    return
+    _square(way.gradient, gradients, 0)
+
+
+def _layers(stretch: Stretch, z: State) -> Iterator[tuple[Stretch, State]]:
+    """Yield the layers of a stretch one by one, the last one first."""
+    for i in range(stretch.count - 1, -1, -1):
+        leading = stretch.leading if i == 0 else stretch.later
+        yield Stretch(stretch.first + i, 1, leading, stretch.later), z[i : i + 1]
 
 
 def _square(h: State, gradients: FloatArray | None, layer: int) -> None:
@@ -63,33 +65,3 @@ def _square(h: State, gradients: FloatArray | None, layer: int) -> None:
     if gradients is not None:
         wide = h.astype(np.float64)
         np.dot(wide.T, wide, gradients[layer])
-
-
-def _preactivations_backward(sampler: DenseSampler, number: int) -> Iterator[tuple[int, State]]:
-    """Yield (layer, its pre-activations) from the last layer to the first of a finite trial."""
-    depth = sampler.stack.depth
-    step = max(1, math.isqrt(depth))
-    scratch = np.empty((step, len(MEASURED)))
-    finite = np.empty(step, np.bool_)
-    sampler.begin(number, scratch[0])
-    marks = []
-    for first in range(1, depth + 1, step):
-        marks.append(sampler.states[number].copy())
-        count = min(step, depth + 1 - first)
-        sampler.advance(number, first, scratch[:count], finite[:count])
-    if not sampler.alive[number]:
-        return
-    while marks:
-        x = marks.pop()
-        first = 1 + len(marks) * step
-        segment: list[State] = []
-        for layer in range(first, min(first + step, depth + 1)):
-            if segment:
-                x = sampler.activate(layer - 1, segment[-1])
-            segment.append(sampler.preactivate(number, layer, x))
-            if sampler.stop[0]:
-                return
-        for offset in range(len(segment) - 1, -1, -1):
-            if sampler.stop[0]:
-                return
-            yield first + offset, segment.pop()

@@ -11,10 +11,15 @@ import math
 
 import numpy as np
 
-from snstat.activation import Activation, checked, resolve
-from snstat.engine.dense.sampler import DenseSampler, State
-from snstat.engine.kernels import dense_backward, statistics
+from snstat.activation import checked, resolve
+from snstat.engine.dense.sampler import DenseSampler
+from snstat.engine.dense.way import Way
+from snstat.engine.history import State
+from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
+from snstat.engine.kernels.random import LAWS
 from snstat.engine.sampler import quiet
+from snstat.engine.sampling import weight_law, weight_scale
+from snstat.network.stack import Stretch
 from snstat.results import BoolArray, FloatArray
 
 
@@ -22,45 +27,72 @@ class PairSampler(DenseSampler):
     """A dense sampler that calls φ and φ′ of `Activation.pair`, possibly from several threads at
     once."""
 
-    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial; see Sampler."""
-        for stretch, values, flags in self.stretches(number, first, out, finite):
-            self._run_together(number, stretch, values, flags)
-
-    def activate(self, layer: int, z: State) -> State:
-        """Return the activations of a layer for its pre-activations `z`, same shape."""
-        pair = self._own(layer).pair
-        return super().activate(layer, z) if pair is None else checked(pair[0], "phi", z)
-
-    def scale_by_derivative(self, layer: int, z: State, h: State) -> tuple[float, float]:
+    def run_stretch(
+        self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray, kept: State
+    ) -> None:
         """See DenseSampler."""
-        pair = self._own(layer).pair
-        if pair is None:
-            return super().scale_by_derivative(layer, z, h)
-        before = dense_backward.sum_of_squares(h)
-        with quiet():
-            h *= checked(pair[1], "dphi", z)
-        square = dense_backward.sum_of_squares(h) / h.size
-        if square > 0:
-            dense_backward.rescale(h, self.dtype.type(1.0 / math.sqrt(square)))
-        return before, square
-
-    def _own(self, layer: int) -> Activation:
-        """Return the activation of a layer."""
-        return resolve(self.stack.activation_of(layer))
-
-    def _layer(self, number: int, layer: int, x: State, target: State, out: FloatArray) -> bool:
-        """Make and measure one layer fed with `x`; return if it is finite (and not stopped)."""
-        own = self._own(layer)
-        if own.pair is None:
-            return super()._layer(number, layer, x, target, out)
-        with quiet():
-            z = self.preactivate(number, layer, x)
+        if resolve(stretch.later.activation).pair is None:
+            super().run_stretch(number, stretch, out, finite, kept)
+            return
+        for i in range(len(out)):
+            with quiet():
+                finite[i] = self._layer(number, stretch.first + i, out[i], kept[i : i + 1])
             if self.stop[0]:
-                return False
-            target[:] = checked(own.pair[0], "phi", z)
-            dead = int(np.count_nonzero(~np.any(checked(own.pair[1], "dphi", z), axis=1)))
-            live, share = self.lives[own.name], math.nan
-            if live[2] < live[3]:
-                share = statistics.count_outside(z, live[2], live[3]) / z.size
-            return bool(statistics.measure(target, dead / len(z), share, out))
+                return
+            if not finite[i]:
+                statistics.give_up(i, out, finite, self.done[number : number + 1])
+                return
+            self.done[number] += 1
+
+    def back(self, way: Way, stretch: Stretch, z: State) -> None:
+        """See DenseSampler."""
+        if resolve(stretch.later.activation).pair is None:
+            super().back(way, stretch, z)
+        else:
+            self.back_by_layer(way, stretch, z)
+
+    def into_preactivations(self, layer: int, z: State, h: State) -> tuple[float, float]:
+        """See DenseSampler."""
+        pair = resolve(self.stack.activation_of(layer)).pair
+        if pair is None:
+            return super().into_preactivations(layer, z, h)
+        before: float = dense_backward.sum_of_squares(h)
+        h *= checked(pair[1], "dphi", z)
+        return before, dense_backward.sum_of_squares(h)
+
+    def _layer(self, number: int, layer: int, out: FloatArray, kept: State) -> bool:
+        """Make and measure one layer; return if it is finite (and not stopped)."""
+        own = resolve(self.stack.activation_of(layer))
+        assert own.pair is not None  # noqa: S101  # for the type checker: see run_stretch
+        phi, dphi = own.pair
+        shape = self.stack.width_of(layer), self.inputs.batch
+        z = kept[0] if len(kept) else np.empty(shape, self.dtype)
+        self._preactivate(number, layer, z)
+        if self.stop[0]:
+            return False
+        x = np.empty_like(z)
+        x[:] = checked(phi, "phi", z)
+        self.states[number] = x
+        dead = int(np.count_nonzero(~np.any(checked(dphi, "dphi", z), axis=1)))
+        live, share = self.lives[own.name], math.nan
+        if live[2] < live[3]:
+            share = statistics.count_outside(z, live[2], live[3]) / z.size
+        return bool(statistics.measure(x, dead / len(z), share, out))
+
+    def _preactivate(self, number: int, layer: int, z: State) -> None:
+        """Write the pre-activations (width, batch) of the layer that comes next to `z`. They are
+        incomplete after a stop."""
+        x, spec = self.states[number], self.stack.layer(layer)
+        law, scale, key = weight_law(spec), weight_scale(spec), self.key
+        biases = dense.draw_biases(
+            spec.fan_out, spec.bias_std, LAWS[spec.bias_distribution], layer, number, key, z
+        )
+        if self.orthogonal:
+            orthogonal.orthogonal(x, z, scale, layer, number, key, self.stop)
+            dense.add_biases(z, 0, biases)
+            return
+        tiles = np.empty((self.members, self._tile_values(spec)), self.dtype)
+        self.together(
+            dense.preactivate, law, x, z, tiles, self.rows_of(spec), scale, biases, layer, number,
+            key, self.stop,
+        )  # fmt: skip

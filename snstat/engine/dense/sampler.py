@@ -2,67 +2,55 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
-from typing import TypeVar
+from collections.abc import Iterator
+from threading import Semaphore
 
 import numpy as np
-import numpy.typing as npt
 
+from snstat.engine.dense.way import Way
+from snstat.engine.history import (
+    HISTORY_BYTES,
+    History,
+    State,
+    nothing,
+    segment_length,
+    units_of,
+)
 from snstat.engine.inputs import Inputs
-from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, statistics
+from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
 from snstat.engine.kernels.codes import Code
 from snstat.engine.kernels.random import LAWS
 from snstat.engine.sampler import Shared, quiet
-from snstat.engine.sampling import strip_blocks, tile_rows, weight_law, weight_scale
+from snstat.engine.sampling import layer_work, strip_blocks, tile_rows, weight_law, weight_scale
 from snstat.network.stack import DenseLayer, Stack, Stretch
-from snstat.results import BoolArray, FloatArray
+from snstat.results import MEASURED, BoolArray, FloatArray
 
-# Handing a tile with fewer weights to another thread costs more than drawing and multiplying it.
-SPREAD_VALUES = 2**16
-# Elementwise work on fewer activations ends before another thread could start on it.
-SPREAD_ELEMENTS = 2**20
+# With less work in a layer (see sampling.layer_work), a second thread costs more than it saves.
+MIN_WORK = 2**19
 # With this many trials per thread, different end times matter little.
 EVEN_ENOUGH = 8
 
-State = npt.NDArray[np.floating]
-Result = TypeVar("Result")
-
 
 class DenseSampler(Shared):
-    """Weights are drawn and multiplied in blocks of units. Threads without a trial share the blocks
-    of another. Blocks, and so the results, depend only on the shape."""
+    """Weights are drawn and multiplied in blocks of units. Where trials cannot keep all threads
+    busy, a team of threads shares the blocks of a layer. Blocks, and so the results, depend only on
+    the shape."""
 
     def __init__(
         self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
     ) -> None:
         super().__init__(stack, inputs, trials, seed, dtype)
-        batch = inputs.batch
         self.states: list[State] = [np.empty((0, 0), self.dtype)] * trials
+        # The pre-activations of each trial for the backward pass, empty if memory does not suffice.
+        self.histories: list[History] = []
         self.orthogonal = stack.square.distribution == "orthogonal"
         # The number of values from one counter; see random.draw_rows.
         self.values = 16 // self.dtype.itemsize
-        kinds = {layer for _, _, layer in stack.segments()}
-        uneven = trials % threads != 0 and trials < EVEN_ENOUGH * threads
-        spread = uneven and any(
-            self.rows_of(layer) < layer.fan_out
-            and self.rows_of(layer) * layer.fan_in >= SPREAD_VALUES
-            for layer in kinds
-        )
-        self.pool = ThreadPoolExecutor(threads) if spread else None
-        size = 0 if self.orthogonal else max(self._tile_values(layer) for layer in kinds)
-        # Each thread has the pre-activations of a block and a tile of weights. Each trial in
-        # progress has the activations of a layer.
-        self.scratch: SimpleQueue[tuple[State, State]] = SimpleQueue()
-        self.spares: SimpleQueue[State] = SimpleQueue()
-        for _ in range(threads):
-            z = np.empty((max(self.rows_of(layer) for layer in kinds), batch), self.dtype)
-            self.scratch.put((z, np.empty(size, self.dtype)))
-        for _ in range(min(threads, trials)):
-            self.spares.put(np.empty((stack.width, batch), self.dtype))
+        members = self._members(trials, threads)
+        self.assemble(members, lanes := max(1, threads // members))
+        # Teams take turns if there are more trials than teams.
+        self.turns = Semaphore(lanes)
 
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial; see Sampler."""
@@ -73,231 +61,234 @@ class DenseSampler(Shared):
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
         """Run some layers of one trial; see Sampler."""
-        run = self._run_alone if self.pool is None else self._run_together
-        for stretch, values, flags in self.stretches(number, first, out, finite):
-            run(number, stretch, values, flags)
+        self.run(number, first, out, finite, self.histories[number] if self.histories else None)
 
-    # ----------------------------------------------------------------- steps of the backward pass
+    def run(
+        self,
+        number: int,
+        first: int,
+        out: FloatArray,
+        finite: BoolArray,
+        history: History | None = None,
+    ) -> None:
+        """Do what `advance` does; `history` receives the pre-activations."""
+        with self.turns:
+            for stretch, values, flags in self.stretches(number, first, out, finite):
+                kept = nothing(self.inputs.batch, self.dtype)
+                if history is not None:
+                    kept = history.of(stretch)
+                self.run_stretch(number, stretch, values, flags, kept)
 
-    def preactivate(self, number: int, layer: int, x: State) -> State:
-        """Return the pre-activations (width, batch) of a layer fed with `x` (fan_in, batch).
+    def remember(self) -> None:
+        """Keep what the backward pass needs; see Sampler."""
+        size = units_of(self.stack, 1, self.stack.depth) * self.inputs.batch
+        if len(self.states) * size * self.dtype.itemsize <= HISTORY_BYTES:
+            for _ in self.states:
+                memory = np.empty(size, self.dtype)
+                whole = History(self.stack, 1, self.stack.depth, memory, self.inputs.batch)
+                self.histories.append(whole)
 
-        They are incomplete after a stop.
+    def history(self, number: int) -> Iterator[tuple[int, History]]:
+        """Yield (first, pre-activations of layers first…) by segments of layers, the last one
+        first. Nothing is yielded for a trial that is not finite, or after a stop.
+
+        If the forward pass has not kept them, the trial runs again and keeps a state every √depth
+        layers. Each segment is then computed once more from its state, so memory grows as √depth.
         """
-        spec, biases = self.stack.layer(layer), self._biases(number, layer)
-        z = np.empty((spec.fan_out, x.shape[1]), self.dtype)
-        law, scale = weight_law(spec), weight_scale(spec)
-        if self.orthogonal:
-            orthogonal.orthogonal(x, z, scale, layer, number, self.key, self.stop)
-            dense.add_biases(z, 0, biases)
-            return z
-
-        def run(a: int, b: int) -> None:
+        depth = self.stack.depth
+        if self.histories:
+            if self.alive[number]:
+                yield 1, self.histories[number]
+            return
+        step = segment_length(depth)
+        scratch, finite = np.empty((step, len(MEASURED))), np.empty(step, np.bool_)
+        self.begin(number, scratch[0])
+        marks, most = [], 0
+        for first in range(1, depth + 1, step):
+            marks.append(self.states[number].copy())
+            count = min(step, depth + 1 - first)
+            most = max(most, units_of(self.stack, first, count))
+            self.run(number, first, scratch[:count], finite[:count])
+        if not self.alive[number]:
+            return
+        memory = np.empty(most * self.inputs.batch, self.dtype)
+        while marks:
+            first, self.states[number] = 1 + (len(marks) - 1) * step, marks.pop()
+            count = min(step, depth + 1 - first)
+            kept = History(self.stack, first, count, memory, self.inputs.batch)
+            self.run(number, first, scratch[:count], finite[:count], kept)
             if self.stop[0]:
                 return
-            with self._borrowed() as (_, tile):
-                dense.preactivations(
-                    x, z[a:b], a, tile, law, scale, biases, layer, number, self.key
-                )
+            yield first, kept
 
-        self._each_block(layer, run)
-        return z
+    def run_stretch(
+        self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray, kept: State
+    ) -> None:
+        """Run layers of equal width and activation; `kept` (layers or 0, width, batch) receives
+        their pre-activations."""
+        first, leading, later = stretch.first, stretch.leading, stretch.later
+        code, live = self.codes[later.activation], self.lives[later.activation]
+        width, batch = later.fan_out, self.inputs.batch
+        source, spare = self.states[number], np.empty((width, batch), self.dtype)
+        state = source if source.shape == spare.shape else np.empty_like(spare)
+        scales = np.array([weight_scale(leading), weight_scale(later)])
+        bias_stds = np.array([leading.bias_std, later.bias_std])
+        bias_law = LAWS[leading.bias_distribution]
+        rest = kept, out, finite, self.done[number : number + 1], self.stop
+        if self.orthogonal:
+            with quiet():
+                orthogonal.forward(
+                    code, first, source, spare, state, np.empty_like(spare), scales, bias_stds,
+                    bias_law, live, number, self.key, *rest,
+                )  # fmt: skip
+        else:
+            rows = np.array([self.rows_of(leading), self.rows_of(later)])
+            blocks = -(-width // int(rows.min()))
+            scratch = 0 if len(kept) else int(rows.max())
+            self.together(
+                dense.forward,
+                code,
+                weight_law(leading),
+                first,
+                source,
+                spare,
+                state,
+                np.empty((self.members, scratch, batch), self.dtype),
+                np.empty((self.members, self._tile_values(leading, later)), self.dtype),
+                rows,
+                scales,
+                bias_stds,
+                bias_law,
+                live,
+                number,
+                self.key,
+                np.empty(width),
+                np.empty((blocks, statistics.SAMPLE_SUMS, batch)),
+                np.empty((blocks, statistics.POWERS)),
+                np.empty((blocks, 2), np.int64),
+                *rest,
+            )
+        self.states[number] = spare if len(out) % 2 == 1 else state
 
-    def activate(self, layer: int, z: State) -> State:
-        """Return the activations of a layer for its pre-activations `z`, same shape."""
-        x, code = np.empty_like(z), self.code_of(layer)
-        self._each_part(layer, lambda a, b: functions.activate(code, z[a:b], x[a:b]))
-        return x
+    def way(self, number: int) -> Way:
+        """Begin a backward pass."""
+        return Way(self.stack, self.inputs.batch, self.dtype, number, self.key)
 
-    def scale_by_derivative(self, layer: int, z: State, h: State) -> tuple[float, float]:
-        """Multiply `h` by φ'(z) and scale it to mean square 1.
+    def back(self, way: Way, stretch: Stretch, z: State) -> None:
+        """Go back through layers of equal width and activation, with their pre-activations `z`
+        (layers, width, batch)."""
+        go = self.back_by_layer if self.orthogonal else self._back_together
+        go(way, stretch, z)
 
-        Return the sum of squares of `h` before, and its mean square after the multiplication.
-        """
-        code = self.code_of(layer)
-        sums = self._each_part(
-            layer, lambda a, b: dense_backward.into_preactivations(code, z[a:b], h[a:b])
+    def into_preactivations(self, layer: int, z: State, h: State) -> tuple[float, float]:
+        """Multiply `h` by φ'(z), both (width, batch); return its sums of squares before and
+        after."""
+        before, after = dense_backward.into_preactivations(self.code_of(layer), z, h)
+        return before, after
+
+    def _back_together(self, way: Way, stretch: Stretch, z: State) -> None:
+        """Go back through layers of equal width and activation; `z` (layers, width, batch)."""
+        leading, later, batch = stretch.leading, stretch.later, way.batch
+        strips = np.array([self.strips_of(leading), self.strips_of(later)])
+        columns = strips * self.values
+        members, rows = self.members, self.rows_of(later)
+        self.together(
+            dense_backward.backward,
+            self.codes[later.activation],
+            weight_law(leading),
+            stretch.first,
+            leading.fan_in,
+            z,
+            way.buffers,
+            way.turn,
+            rows,
+            strips,
+            np.array([weight_scale(leading), weight_scale(later)]),
+            way.number,
+            self.key,
+            np.empty((members, later.fan_out * int(columns.max())), self.dtype),
+            np.empty((members, int(columns.max()), batch), self.dtype),
+            np.empty((-(-later.fan_out // rows), 2)),
+            np.empty(members, np.uint8),
+            way.squares,
+            way.shifts,
+            self.stop,
         )
-        before, after = (float(sum(column)) for column in zip(*sums, strict=True))
-        square = after / h.size
-        if square > 0:
-            factor = self.dtype.type(1.0 / math.sqrt(square))
-            self._each_part(layer, lambda a, b: dense_backward.rescale(h[a:b], factor))
-        return before, square
+        way.went(stretch.count, leading.fan_in)
 
-    def through_weights(self, number: int, layer: int, h: State, out: State) -> None:
+    def back_by_layer(self, way: Way, stretch: Stretch, z: State) -> None:
+        """Do what `back` does, layer by layer: for orthogonal layers and Python functions."""
+        for layer in range(stretch.first + stretch.count - 1, stretch.first - 1, -1):
+            h = way.gradient
+            with quiet():
+                before, after = self.into_preactivations(layer, z[layer - stretch.first], h)
+            if self.stop[0]:
+                return
+            way.squares[layer] = before
+            if after == 0.0:
+                way.squares[:layer] = 0.0
+                return
+            mean = after / h.size
+            if not mean < math.inf:
+                return
+            way.shifts[layer] = math.log(mean)
+            dense_backward.rescale(h, 1.0 / math.sqrt(mean))
+            spec = self.stack.layer(layer)
+            out = way.view(1 - way.turn, spec.fan_in)
+            with quiet():
+                self._through_weights(way.number, layer, h, out)
+            way.went(1, spec.fan_in)
+        way.squares[stretch.first - 1] = dense_backward.sum_of_squares(way.gradient)
+
+    def _through_weights(self, number: int, layer: int, h: State, out: State) -> None:
         """Write Wᵀ h to `out` (fan_in, batch); `h` (width, batch)."""
         spec = self.stack.layer(layer)
         scale = weight_scale(spec)
         if self.orthogonal:
             orthogonal.orthogonal_transposed(h, out, scale, layer, number, self.key, self.stop)
             return
-        total = -(-spec.fan_in // self.values)
-        step = strip_blocks(spec.fan_in, spec.fan_out, self.values)
-
-        def run(strip: int) -> None:
-            first = strip * step
-            with self._borrowed() as (_, tile):
-                dense_backward.through_weights(
-                    h,
-                    out,
-                    first,
-                    min(step, total - first),
-                    tile,
-                    weight_law(spec),
-                    scale,
-                    layer,
-                    number,
-                    self.key,
-                    self.stop,
-                )
-
-        self._each(-(-total // step), run)
-
-    # ---------------------------------------------------------------------------- the forward pass
-
-    def _run_alone(self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial in this thread within a single kernel call."""
-        first, leading, later = stretch.first, stretch.leading, stretch.later
-        code, live = self.codes[later.activation], self.lives[later.activation]
-        source, spare = self.states[number], self._spare(later.fan_out)
-        state = source if source.shape == spare.shape else np.empty_like(spare)
-        scales = np.array([weight_scale(leading), weight_scale(later)])
-        bias_stds = np.array([leading.bias_std, later.bias_std])
-        rest = (
-            LAWS[leading.bias_distribution], live, number, self.key, out, finite,
-            self.done[number : number + 1], self.stop,
-        )  # fmt: skip
-        with self._borrowed() as (z, tile):
-            head = (first, source, spare, state, z)
-            if self.orthogonal:
-                head = (*head[:-1], z[: later.fan_out])
-                orthogonal.forward(code, *head, scales, bias_stds, *rest)
-            else:
-                law = weight_law(leading)
-                rows = np.array([self.rows_of(leading), self.rows_of(later)])
-                dense.forward(code, law, *head, tile, rows, scales, bias_stds, *rest)
-        if len(out) % 2 == 1:
-            spare, state = state, spare
-        self.states[number] = state
-        self.spares.put(spare)
-
-    def _run_together(
-        self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray
-    ) -> None:
-        """Run dense.forward with the blocks of a layer distributed over threads."""
-        for i in range(len(out)):
-            source, target = self.states[number], self._spare(stretch.later.fan_out)
-            try:
-                finite[i] = self._layer(number, stretch.first + i, source, target, out[i])
-            except BaseException:
-                self.stop[0] = 1
-                self.spares.put(target)  # another trial may be waiting for it
-                raise
-            self.states[number] = target
-            self.spares.put(source if source.shape == target.shape else np.empty_like(target))
-            if self.stop[0]:
-                return
-            if not finite[i]:
-                statistics.give_up(i, out, finite, self.done[number : number + 1])
-                return
-            self.done[number] += 1
-
-    def _layer(self, number: int, layer: int, x: State, target: State, out: FloatArray) -> bool:
-        """Make and measure one layer fed with `x`; return if it is finite (and not stopped)."""
-        width, batch = target.shape
-        step = self._step(layer)
-        unit_mean = np.empty(width)
-        sums = np.empty((-(-width // step), statistics.SAMPLE_SUMS, batch))
-        centres, powers = np.empty((2, batch)), np.empty((len(sums), statistics.POWERS))
-        spec, biases = self.stack.layer(layer), self._biases(number, layer)
-        law, scale = weight_law(spec), weight_scale(spec)
-        code, live = self.codes[spec.activation], self.lives[spec.activation]
-
-        def run(a: int, b: int) -> tuple[int, int]:
-            with self._borrowed() as (z, tile):
-                counts: tuple[int, int] = dense.run_block(
-                    code, x, z[: b - a], a, tile, law, scale, biases, layer, number,
-                    self.key, target[a:b], live, unit_mean[a:b], sums[a // step], self.stop,
-                )  # fmt: skip
-            return counts
-
-        dead, flat = zip(*self._each_block(layer, run), strict=True)
-        if self.stop[0] or min(dead) < 0:
-            return False
-        found = statistics.centre(sums, width, centres)
-        self._each_part(
+        step = self.strips_of(spec)
+        columns = step * self.values
+        self.together(
+            dense_backward.through_weights,
+            h,
+            out,
+            np.empty((self.members, columns, h.shape[1]), self.dtype),
+            np.empty((self.members, spec.fan_out * columns), self.dtype),
+            step,
+            weight_law(spec),
+            scale,
             layer,
-            lambda a, b: statistics.second_pass(
-                target[a:b], unit_mean[a:b], found[0], centres, powers[a // step]
-            ),
+            number,
+            self.key,
+            self.stop,
         )
-        share = sum(flat) / target.size if live[2] < live[3] else math.nan
-        statistics.conclude(width, batch, found, powers, sum(dead) / width, share, out)
-        return True
-
-    def _biases(self, number: int, layer: int) -> State:
-        """Return the biases of a layer (1, width), or (1, 0) if it has none."""
-        spec = self.stack.layer(layer)
-        law = LAWS[spec.bias_distribution]
-        biases: State = dense.draw_biases(
-            spec.fan_out, spec.bias_std, law, layer, number, self.key, self.states[number]
-        )
-        return biases
-
-    # ------------------------------------------------------------------------------ the threads
-
-    @contextlib.contextmanager
-    def _borrowed(self) -> Iterator[tuple[State, State]]:
-        """Lend scratch (z, tile) to a thread."""
-        scratch = self.scratch.get()
-        try:
-            with quiet():
-                yield scratch
-        finally:
-            self.scratch.put(scratch)
-
-    def _spare(self, width: int) -> State:
-        """Return a buffer for the activations of a layer, (width, batch)."""
-        spare = self.spares.get()
-        return spare if len(spare) == width else np.empty((width, self.inputs.batch), self.dtype)
 
     def rows_of(self, layer: DenseLayer) -> int:
-        """Return the number of units in a block of a layer. An orthogonal layer is one block,
-        because reflectors act on whole columns."""
+        """Return the number of units in a block of a layer. For an orthogonal layer, a block is the
+        whole layer."""
         return layer.fan_out if self.orthogonal else tile_rows(layer.fan_in, layer.fan_out)
 
-    def _tile_values(self, layer: DenseLayer) -> int:
-        """Return the number of weights of a layer drawn at once, forward and backward."""
-        strip = strip_blocks(layer.fan_in, layer.fan_out, self.values) * self.values
-        return max(self.rows_of(layer) * layer.fan_in, strip * layer.fan_out)
+    def strips_of(self, layer: DenseLayer) -> int:
+        """Return the number of random blocks of columns in a strip of the weights of a layer."""
+        return strip_blocks(layer.fan_in, layer.fan_out, self.values)
 
     def code_of(self, layer: int) -> Code:
-        """Return the kernels' code of the activation of a layer."""
+        """Return the code of a layer's activation, for kernels."""
         return self.codes[self.stack.activation_of(layer)]
 
-    def _blocks(self, layer: int) -> list[tuple[int, int]]:
-        """Return the first and last+1 unit of every block of a layer."""
-        step, width = self._step(layer), self.stack.width_of(layer)
-        return [(a, min(a + step, width)) for a in range(0, width, step)]
+    def _tile_values(self, *layers: DenseLayer) -> int:
+        """Return how many weights of a layer are drawn at once in the forward pass."""
+        return max(self.rows_of(layer) * layer.fan_in for layer in layers)
 
-    def _step(self, layer: int) -> int:
-        """Return the number of units in a block of a layer."""
-        return self.rows_of(self.stack.layer(layer))
-
-    def _each_part(self, layer: int, task: Callable[[int, int], Result]) -> list[Result]:
-        """Do the same as `_each_block` for elementwise work; in this thread if that is faster."""
-        if self.stack.width_of(layer) * self.inputs.batch >= SPREAD_ELEMENTS:
-            return self._each_block(layer, task)
-        return [task(a, b) for a, b in self._blocks(layer)]
-
-    def _each_block(self, layer: int, task: Callable[[int, int], Result]) -> list[Result]:
-        """Call `task` with the first and last+1 unit of every block of a layer, in any thread."""
-        blocks = self._blocks(layer)
-        return self._each(len(blocks), lambda block: task(*blocks[block]))
-
-    def _each(self, count: int, task: Callable[[int], Result]) -> list[Result]:
-        """Return the results of `task` for 0..count−1, in order. After a stop it may do nothing."""
-        if self.pool is None or count == 1:
-            return [task(k) for k in range(count)]
-        return list(self.pool.map(task, range(count)))
+    def _members(self, trials: int, threads: int) -> int:
+        """Return the number of threads that share a trial: one if trials are enough for all threads
+        or layers are too small, and for orthogonal layers, whose reflectors have no blocks."""
+        even = trials % threads == 0 or trials >= EVEN_ENOUGH * threads
+        if even or self.orthogonal:
+            return 1
+        kinds = {layer for _, _, layer in self.stack.segments()}
+        blocks = max(-(-layer.fan_out // self.rows_of(layer)) for layer in kinds)
+        work = max(layer_work(layer, self.inputs.batch) for layer in kinds)
+        wanted = threads // trials if threads % trials == 0 else threads
+        return max(1, min(wanted, blocks, int(work) // MIN_WORK))

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from snstat.activation import resolve
+from snstat.engine.history import HISTORY_BYTES, units_of
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
 from snstat.engine.strategy import Load
@@ -32,18 +33,24 @@ class Dense:
         return float(batch) * sum(n * one.fan_in * one.fan_out for _, n, one in stack.segments())
 
     def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
-        """Return the memory of a state for each trial, a spare for each in progress, and a
-        tile of weights for each thread."""
+        """Return the memory of a state for each trial, a spare for each in progress, a tile of
+        weights and a block of units for each thread, and what the backward pass needs."""
         from snstat.engine.sampling import MIN_ROWS, MOST_VALUES
 
         units, running = max(stack.width, inputs.width), min(load.threads, load.trials)
-        state = units * inputs.batch * load.size
+        column = inputs.batch * load.size
+        state = units * column
         # See sampling.tile_rows.
         tile = min(stack.width * units, max(MOST_VALUES, MIN_ROWS * units))
-        needed = (load.trials + running) * state + load.threads * tile * load.size
+        needed = (load.trials + running) * state
+        needed += load.threads * (tile * load.size + min(state, MIN_ROWS * column))
         if load.backward:
-            # States between segments, pre-activations of one segment, and gradients.
-            needed += running * (2 * math.isqrt(stack.depth) + 4) * state
+            whole = load.trials * units_of(stack, 1, stack.depth) * column
+            # All pre-activations; or states between segments and the pre-activations of a segment.
+            segments = running * (2 * math.isqrt(stack.depth) + 2) * state
+            needed += whole if whole <= HISTORY_BYTES else segments
+            # The gradients of two layers.
+            needed += running * 2 * state
         return float(needed)
 
     def sampler(

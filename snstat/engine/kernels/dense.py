@@ -7,14 +7,14 @@ its own tile of weights. Blocks depend on the shape alone, and different threads
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import jit
 from snstat.engine.kernels.random import BIASES, WEIGHTS, draw_rows
 from snstat.engine.kernels.statistics import (
-    POWERS,
-    SAMPLE_SUMS,
     centre,
     conclude,
     count_outside,
@@ -23,6 +23,10 @@ from snstat.engine.kernels.statistics import (
     give_up,
     second_pass,
 )
+from snstat.engine.kernels.team import STRIDE, meet
+
+# What a block has instead of a number of dead units: a value was not finite, the run was stopped.
+LOST, STOPPED = -1, -2
 
 
 @jit
@@ -70,11 +74,13 @@ def finish_block(code, z, x, live, unit_mean, sample_sums):
     """
     activate(code, z, x)
     if not first_pass(x, unit_mean, sample_sums):
-        return -1, 0
-    saturated = 0
+        return LOST, 0
+    dead = saturated = 0
+    if live[0] > -math.inf or live[1] < math.inf:
+        dead = dead_units(z, live[0], live[1])
     if live[2] < live[3]:
         saturated = count_outside(z, live[2], live[3])
-    return dead_units(z, live[0], live[1]), saturated
+    return dead, saturated
 
 
 @jit
@@ -82,64 +88,94 @@ def run_block(
     code, x, z, first, tile, law, scale, biases, layer, trial, key, target, live, unit_mean,
     sample_sums, stop,
 ):  # fmt: skip
-    """Compute the units `first`... of a layer fed with `x`: activations to `target` (rows, batch).
+    """Make the units `first`... of a layer fed with `x`: pre-activations to `z` and activations to
+    `target`, both (rows, batch).
 
-    See preactivations and finish_block; `z` (rows, batch) is scratch. Returns at once if `stop`
-    (1,) is not 0.
+    See preactivations and finish_block for the rest. Returns (STOPPED, 0) at once after a nonzero
+    `stop` (1,).
     """
     if stop[0]:
-        return 0, 0
+        return STOPPED, 0
     preactivations(x, z, first, tile, law, scale, biases, layer, trial, key)
     return finish_block(code, z, target, live, unit_mean, sample_sums)
 
 
 @jit
+def preactivate(
+    member, team, law, x, z, tiles, rows, scale, biases, layer, trial, key, stop
+):  # fmt: skip
+    """Write the pre-activations of a whole layer fed with `x` to `z` (width, batch).
+
+    Every member of `team` makes its blocks of `rows` units; see `preactivations`, and `forward`
+    for `tiles`. After a nonzero `stop` (1,) they are not all there.
+    """
+    members, width = team.size // STRIDE, z.shape[0]
+    blocks = (width + rows - 1) // rows
+    for block in range(blocks * member // members, blocks * (member + 1) // members):
+        if stop[0]:
+            return
+        a, b = block * rows, min((block + 1) * rows, width)
+        preactivations(x, z[a:b], a, tiles[member], law, scale, biases, layer, trial, key)
+
+
+@jit
 def forward(
-    code, law, first, source, spare, state, z, tile, rows, scales, bias_stds, bias_law,
-    live, trial, key, out, finite, done, stop,
+    member, team, code, law, first, source, spare, state, z, tiles, rows, scales, bias_stds,
+    bias_law, live, trial, key, unit_mean, sums, powers, counts, history, out, finite, done, stop,
 ):  # fmt: skip
     """Run layers first..first+count−1 of one trial; count is the number of rows of `out`.
 
-    `source` (fan_in, batch) feeds the first of them. Activations go to `spare` and `state` (width,
-    batch) in turn, beginning with `spare`; `state` may be `source`. `z` (rows, batch) and `tile`
-    are scratch. `rows`, `scales` and `bias_stds` (2,) are the units of a block and the standard
-    deviations of weights and biases, of the first layer and of the others. `live` (4,) is as in
-    finish_block. `out` (count, 11) and `finite` (count,) receive the statistics, `done` (1,) counts
-    finished layers, and a nonzero `stop` (1,) ends the run early.
+    Every member of `team` (team.py) runs this with its own number, on the same arrays, and makes
+    its share of the blocks of every layer; member 0 leads. `source` (fan_in, batch) feeds the first
+    layer. Activations go to `spare` and `state` (width, batch) in turn, beginning with `spare`;
+    `state` may be `source`. `rows`, `scales` and `bias_stds` (2,) are the units of a block and the
+    standard deviations of weights and biases, of the first layer and of the others. `live` (4,) is
+    as in finish_block. `history` (count or 0, width, batch) receives the pre-activations. `out`
+    (count, 11) and `finite` (count,) receive the statistics, `done` (1,) counts finished layers,
+    and a nonzero `stop` (1,) ends the run early.
+    Scratch: `unit_mean` (width,), for each block `sums` (…, SAMPLE_SUMS, batch), `powers`
+    (…, POWERS) and `counts` (…, 2), and for each member `tiles` (…, values) and, unless there is a
+    history, `z` (…, rows, batch).
     """
+    members, leads = team.size // STRIDE, member == 0
     width, batch = spare.shape
-    least = min(rows[0], rows[1])
-    blocks = (width + least - 1) // least
-    unit_mean, all_sums = np.empty(width), np.empty((blocks, SAMPLE_SUMS, batch))
-    centres, all_powers = np.empty((2, batch)), np.empty((blocks, POWERS))
+    centres = np.empty((2, batch))
     for i in range(out.shape[0]):
         layer, which = first + i, min(i, 1)
         x = source if i == 0 else (spare if i % 2 == 1 else state)
         target = spare if i % 2 == 0 else state
-        biases = draw_biases(width, bias_stds[which], bias_law, layer, trial, key, z)
+        biases = draw_biases(width, bias_stds[which], bias_law, layer, trial, key, tiles)
         step = rows[which]
         blocks = (width + step - 1) // step
-        dead = flat = 0
-        finite[i] = True
-        for block in range(blocks):
+        mine, end = blocks * member // members, blocks * (member + 1) // members
+        for block in range(mine, end):
             a, b = block * step, min((block + 1) * step, width)
-            count, saturated = run_block(
-                code, x, z[: b - a], a, tile, law, scales[which], biases, layer, trial, key,
-                target[a:b], live, unit_mean[a:b], all_sums[block], stop,
+            own = z[member, : b - a] if history.shape[0] == 0 else history[i, a:b]
+            counts[block, 0], counts[block, 1] = run_block(
+                code, x, own, a, tiles[member], law, scales[which], biases, layer, trial, key,
+                target[a:b], live, unit_mean[a:b], sums[block], stop,
             )  # fmt: skip
-            finite[i] &= count >= 0
-            dead += count
-            flat += saturated
-        if stop[0]:
-            return
-        if not finite[i]:
-            give_up(i, out, finite, done)
-            return
-        sums, powers = all_sums[:blocks], all_powers[:blocks]
-        found = centre(sums, width, centres)
+        meet(team, member)
+        # All members see the same numbers, so that all go on or none does.
+        dead, flat, worst = 0, 0, 0
         for block in range(blocks):
+            dead += counts[block, 0]
+            flat += counts[block, 1]
+            worst = min(worst, counts[block, 0])
+        if worst == STOPPED:
+            return
+        if worst == LOST:
+            if leads:
+                finite[i] = False
+                give_up(i, out, finite, done)
+            return
+        found = centre(sums[:blocks], width, centres)
+        for block in range(mine, end):
             a, b = block * step, min((block + 1) * step, width)
             second_pass(target[a:b], unit_mean[a:b], found[0], centres, powers[block])
-        share = flat / (width * batch) if live[2] < live[3] else np.nan
-        conclude(width, batch, found, powers, dead / width, share, out[i])
-        done[0] += 1
+        meet(team, member)
+        if leads:
+            share = flat / (width * batch) if live[2] < live[3] else np.nan
+            conclude(width, batch, found, powers[:blocks], dead / width, share, out[i])
+            finite[i] = True
+            done[0] += 1

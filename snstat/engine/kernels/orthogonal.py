@@ -122,15 +122,17 @@ def orthogonal_transposed(h, out, gain, layer, trial, key, stop):
 
 @jit
 def forward(
-    code, first, source, spare, state, z, scales, bias_stds, bias_law, live, trial, key, out,
-    finite, done, stop,
+    code, first, source, spare, state, scratch, scales, bias_stds, bias_law, live, trial, key,
+    history, out, finite, done, stop,
 ):  # fmt: skip
-    """Run some layers of one trial; see dense.forward. `scales` multiply Q, `z` (width, batch)."""
-    width = z.shape[0]
+    """Run some layers of one trial; see dense.forward. `scales` multiply Q, and `scratch` (width,
+    batch) is not used if there is a history."""
+    width = spare.shape[0]
     for i in range(out.shape[0]):
         layer, which = first + i, min(i, 1)
         x = source if i == 0 else (spare if i % 2 == 1 else state)
         target = spare if i % 2 == 0 else state
+        z = scratch if history.shape[0] == 0 else history[i]
         orthogonal(x, z, scales[which], layer, trial, key, stop)
         if stop[0]:
             return

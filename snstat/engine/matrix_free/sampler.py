@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
 
 import numpy as np
 
+from snstat.engine.history import HISTORY_BYTES, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, moments
-from snstat.engine.kernels.team import new_team
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import weight_scale
 from snstat.network.stack import DenseLayer, Stack, Stretch
@@ -20,8 +16,6 @@ from snstat.results import MEASURED, BoolArray, FloatArray
 
 # With fewer multiplications in a layer, a second thread costs more than it saves.
 MIN_WORK = 2**18
-# The memory that all trials together may keep for the backward pass.
-HISTORY_BYTES = 2**26
 
 
 class MatrixFreeSampler(Shared):
@@ -44,9 +38,7 @@ class MatrixFreeSampler(Shared):
         # Threads without a trial share the tiles of another trial.
         work = self.batch**2 * stack.width // MIN_WORK
         tiles = int(matrix_free.count_tiles(stack.width))
-        self.members = max(1, min(threads // trials, tiles, work))
-        others = (self.members - 1) * trials
-        self.pool = ThreadPoolExecutor(others) if others else None
+        self.assemble(max(1, min(threads // trials, tiles, work)), trials)
 
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial; see Sampler."""
@@ -123,16 +115,6 @@ class MatrixFreeSampler(Shared):
         """Return the number of units in a tile of a layer."""
         return int(matrix_free.tile_width(layer.fan_out))
 
-    def together(self, kernel: Any, *arguments: Any) -> None:
-        """Run a kernel on every member of a team, led by this thread."""
-        run = partial(_quietly, kernel, new_team(self.members), arguments)
-        tasks = []
-        if self.pool is not None:
-            tasks = [self.pool.submit(run, member) for member in range(1, self.members)]
-        run(0)
-        for task in tasks:
-            task.result()
-
     def remember(self) -> None:
         """Keep what the backward pass needs; see Sampler."""
         size = self.stack.depth * self.batch**2
@@ -151,7 +133,7 @@ class MatrixFreeSampler(Shared):
         if self.histories:
             yield 1, self.histories[number]
             return
-        step = max(1, math.isqrt(depth))
+        step = segment_length(depth)
         scratch, finite = np.empty((step, len(MEASURED))), np.empty(step, np.bool_)
         self.begin(number, scratch[0])
         marks = []
@@ -166,8 +148,3 @@ class MatrixFreeSampler(Shared):
             factors = np.empty((count, self.batch, self.batch))
             self.run(number, first, scratch[:count], finite[:count], factors)
             yield first, factors
-
-
-def _quietly(kernel: Any, team: Any, arguments: tuple[Any, ...], member: int) -> None:
-    with quiet():
-        kernel(member, team, *arguments)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from snstat.activation import resolve
+from snstat.engine.history import HISTORY_BYTES
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
 from snstat.engine.strategy import Load
@@ -63,10 +64,10 @@ class MatrixFree:
         needed = load.trials * square * DOUBLE + running * square * (3 * DOUBLE + size)
         needed += running * members * square * (DOUBLE + size)
         if load.backward:
-            states = running * (2 * math.isqrt(stack.depth) + 1) * square * DOUBLE
-            needed += states + running * square * (
-                9 * DOUBLE + 3 * size + members * (4 * DOUBLE + size)
-            )
+            whole = load.trials * stack.depth * square * DOUBLE
+            segments = running * (2 * math.isqrt(stack.depth) + 1) * square * DOUBLE
+            needed += whole if whole <= HISTORY_BYTES else segments
+            needed += running * square * (9 * DOUBLE + 3 * size + members * (4 * DOUBLE + size))
             needed += running * 4 * max(stack.width, inputs.width) * inputs.batch * size
         return needed
 
