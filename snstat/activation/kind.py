@@ -11,8 +11,8 @@ from snstat.values.kinds import Kind
 
 
 class ActivationName(Kind):
-    """The name of an activation or an alias, with its parameter after a colon; in Python a pair of
-    functions too."""
+    """The name or alias of an activation, with its parameter after a colon, or in Python a pair of
+    functions."""
 
     name = "name"
 

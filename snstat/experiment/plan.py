@@ -261,7 +261,7 @@ def _resolve_inputs(settings: RunSettings, width: int) -> Inputs:
         for name, asked in prepared.items():
             if asked:
                 raise InvalidValueError(
-                    name, asked, "left out with drawn inputs", "it is for data of your own"
+                    name, asked, "left out with drawn inputs", "it applies to data of your own only"
                 )
         batch = DEFAULT_BATCH if batch is None else batch
         mean, std = 0.0 if mean is None else mean, 1.0 if std is None else std
@@ -269,7 +269,7 @@ def _resolve_inputs(settings: RunSettings, width: int) -> Inputs:
     for name, value in (("input_mean", mean), ("input_std", std)):
         if value is not None:
             raise InvalidValueError(
-                name, value, "left out with data of your own", "it describes drawn inputs only"
+                name, value, "left out with data of your own", "it applies to drawn inputs only"
             )
     if isinstance(inputs, str | os.PathLike):
         return check_data(open_array(inputs), os.fspath(inputs), batch, **prepared)

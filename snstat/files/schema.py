@@ -1,4 +1,4 @@
-"""The JSON Schemas of results: kept as files, with the values of options as they are declared.
+"""The JSON Schemas of results: files, completed with the schemas of the declared options.
 
 In the files, `{"option": NAME}` stands for the schema of an option. Beside it, "nullable" says that
 null is allowed, and other keys replace those of the option.
@@ -15,7 +15,7 @@ from typing import Any
 from snstat.network.run_settings import RunSettings
 from snstat.values.option import options_of
 
-# By the name of the result.
+# Name of the result → file.
 SCHEMAS: Mapping[str, str] = MappingProxyType(
     {
         "propagation": "propagation-2.json",

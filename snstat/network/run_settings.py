@@ -1,4 +1,4 @@
-"""The options of a run: what the network is, what it is fed with, and how it is sampled."""
+"""The options of a run: the network, its inputs, and how it is sampled."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from snstat.values.option import option
 
 DTYPES = ("float32", "float64")
 SAMPLERS = ("auto", "dense", "matrix-free")
-# Distributions of inputs that are drawn.
+# Distributions of drawn inputs.
 DRAWN = ("normal", "uniform")
 
 
 class Dtype(Name):
-    """The name of a floating-point type; in Python numpy's type too."""
+    """The name of a floating-point type, or in Python a numpy type."""
 
     def check(self, name: str, value: Any) -> str:
         """See Kind."""
@@ -33,12 +33,12 @@ class Dtype(Name):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings(NetworkSettings):
-    """What a run is."""
+    """The options of a run."""
 
     batch: int | None = option(
         Whole(1, MAX_BATCH),
         "Samples per trial.",
-        shown="64, or all of fewer samples in a file",
+        shown="64, or all samples of a smaller file",
         short="b",
         metavar="N",
     )
@@ -46,7 +46,7 @@ class RunSettings(NetworkSettings):
         Whole(1, MAX_TRIALS), "Independent networks.", default=8, short="t", metavar="N"
     )
     seed: int = option(
-        Whole(0, MAX_SEED), "Reproduces everything.", default=0, short="s", metavar="N"
+        Whole(0, MAX_SEED), "Seed of all random numbers.", default=0, short="s", metavar="N"
     )
     inputs: str | os.PathLike[str] | npt.NDArray[Any] = option(
         File(*DRAWN),
@@ -80,12 +80,16 @@ class RunSettings(NetworkSettings):
     )
     sampler: str = option(
         Name(SAMPLERS),
-        "Draw all weights, or simulate the same network without them; auto takes the cheaper one"
-        " that is exact.",
+        "Draw all weights, or simulate the same network without them; auto takes the cheaper"
+        " exact one.",
         default="auto",
     )
     backward: bool = option(
-        Flag(), "Measure gradient too, in a second pass.", default=False, several=False, off=True
+        Flag(),
+        "Measure the gradient too, in a second pass.",
+        default=False,
+        several=False,
+        off=True,
     )
     threads: int | None = option(
         Whole(1, MAX_THREADS),

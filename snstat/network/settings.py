@@ -1,4 +1,4 @@
-"""The options that say what the network is."""
+"""The options that describe the network."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Widths(Kind):
     words = "a string such as '784,512*3,10' or a list of whole numbers"
 
     def check(self, name: str, value: Any) -> str:  # noqa: ARG002  # see Kind
-        """Return the same as a string. See Kind."""
+        """Return the widths as a string. See Kind."""
         return write_widths(*parse_widths(value))
 
     def fits(self, value: Any) -> bool:
@@ -37,7 +37,7 @@ class Widths(Kind):
 
 @dataclass(frozen=True, slots=True)
 class NetworkSettings(Settings):
-    """What the network is."""
+    """The options of a network."""
 
     activation: str | Pair = option(
         ActivationName(),
@@ -52,7 +52,7 @@ class NetworkSettings(Settings):
     )
     width: int | None = option(
         Whole(1, MAX_WIDTH),
-        "Units in every layer, the input included.",
+        "Units in every layer, including the input.",
         shown=str(DEFAULT_WIDTH),
         short="w",
         metavar="N",
@@ -61,23 +61,23 @@ class NetworkSettings(Settings):
     widths: str | Sequence[int] | None = option(
         Widths(),
         "Units of the input and of each layer, instead of depth and width: 784,512*3,10, where"
-        " 512*3 stands for three layers of 512.",
+        " 512*3 means three layers of 512.",
         shown="depth and width",
         metavar="N,N,…",
         commas=False,
     )
     last: str | Pair | None = option(
         ActivationName(),
-        "Activation of the last layer: linear for a read-out without one.",
+        "Activation of the last layer; linear means a linear read-out.",
         shown="as the other layers",
         metavar="NAME",
     )
     init: str | None = option(
         Name(INITIALISERS, INIT_ALIASES),
-        f"Initialiser: {', '.join(INITIALISERS)}. None keeps the signal of gelu and silu."
-        " --weight-gain 1.468 and 1.559 keep their second moment at 1. That fixed point repels:"
-        " narrow or deep networks leave it, so the heading names the gain and it is not the"
-        " default.",
+        f"Initialiser: {', '.join(INITIALISERS)}. None preserves the signal of gelu and silu."
+        " --weight-gain 1.468 and 1.559 keep their second moment at 1. That fixed point is"
+        " unstable: narrow or deep networks leave it, so the heading shows the gain and it is not"
+        " the default.",
         shown="he_normal for relu and leaky_relu, else lecun_normal",
         metavar="NAME",
     )

@@ -94,9 +94,9 @@ class Stack:
         """Return the stack that `settings` describe.
 
         `settings.widths`, the units of the input and of each layer (see `widths.parse_widths`),
-        replaces depth, width and `input_width`. `init` defaults to the activation's literature
-        (`Activation.default_init`), `input_width` to the width. Raises InvalidValueError for
-        settings that contradict each other.
+        replaces depth, width and `input_width`. `init` defaults to that of the activation's
+        literature (`Activation.default_init`), `input_width` to the width. Raises InvalidValueError
+        for settings that contradict each other.
         """
         phi = resolve(settings.activation)
         init, gain = settings.init, settings.weight_gain

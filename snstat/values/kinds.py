@@ -1,4 +1,4 @@
-"""What the value of an option may be, wherever it comes from: Python, a command line, a file."""
+"""Kinds of option values, from Python, the command line or a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from snstat.values.ranges import integer, number
 class Kind:
     """A kind of values. All methods raise InvalidValueError, which names the option `name`."""
 
-    # What a value is called in help, and in words what plain data must hold.
+    # The name of a value in help, and a description of valid plain data.
     name = "text"
     words = "a string"
 
@@ -25,11 +25,11 @@ class Kind:
         return value
 
     def read(self, name: str, text: str) -> Any:
-        """Return the value that a person has typed as `text`."""
+        """Return the value that is typed as `text`."""
         return self.check(name, text)
 
     def plain(self, name: str, value: Any) -> Any:
-        """Return the value of plain data, as JSON and TOML have it, in its normal form."""
+        """Return the value of plain data, from JSON or TOML, in its normal form."""
         if not self.fits(value):
             raise InvalidValueError(name, value, self.words)
         if isinstance(value, str):
@@ -41,11 +41,11 @@ class Kind:
         return {"type": "string"}
 
     def names(self) -> Collection[str]:
-        """Return the names that a value may be, for completion; empty if there is no such list."""
+        """Return the names that a value may have, for completion; empty if there is no list."""
         return ()
 
     def fits(self, value: Any) -> bool:
-        """Return whether plain data hold a value of this kind, within bounds or not."""
+        """Return whether plain data have this kind, within bounds or not."""
         return isinstance(value, str)
 
 
@@ -144,7 +144,7 @@ class Flag(Kind):
 
 
 class File(Kind):
-    """The name of a file, or one of `words`, which name none."""
+    """The name of a file, or one of the reserved `words`."""
 
     name = "file"
 

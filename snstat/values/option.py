@@ -24,10 +24,10 @@ R = TypeVar("R")
 class Option:
     """How an option is read and explained.
 
-    `kind` says what its value may be, `help` what it means, and `shown` what it is by default, for
-    help. `short` is its flag of one letter, `metavar` stands for its value in help. An option of
-    `several` values makes a run for each on a command line, separated by commas unless `commas` is
-    false. `off` says that a flag can be switched off too.
+    `kind` is the kind of its value, `help` its explanation, and `shown` its default as help shows
+    it. `short` is its flag of one letter, and `metavar` the name of its value in help. An option
+    with `several` accepts several values on the command line and makes a run for each; they are
+    separated by commas if `commas`. With `off`, a flag can also be switched off.
     """
 
     kind: Kind
@@ -52,7 +52,7 @@ def options_of(settings: type) -> dict[str, Option]:
 
 
 class Settings:
-    """A dataclass of options, all validated. None is accepted where it is the default."""
+    """A dataclass of options, all validated. None is accepted if it is the default."""
 
     __slots__ = ()
 
@@ -65,7 +65,7 @@ class Settings:
 
 
 def taking(settings: Callable[P, S]) -> Callable[[Callable[[S], R]], Callable[P, R]]:
-    """Turn a function of `settings` into one of their fields: its keywords are declared there."""
+    """Turn a function of `settings` into a function of their fields, which become keywords."""
 
     def decorator(function: Callable[[S], R]) -> Callable[P, R]:
         @functools.wraps(function)
