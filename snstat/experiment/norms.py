@@ -5,11 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from snstat.results import FloatArray, NormClasses
+from snstat.results import MOST_CLASSES, FloatArray, NormClasses
 
-# The largest number of classes. Repeatedly splitting the widest class leaves an error of second
-# order in the spread of ln x² within a class.
-MOST_CLASSES = 24
 _ROUNDS = 30
 
 

@@ -28,7 +28,7 @@ from snstat.results.fixedpoint import (
     TheoremResult,
 )
 from snstat.results.network import DrawnLayers, Simulation, StackSummary
-from snstat.results.norms import DataSummary, NormClasses
+from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
 from snstat.results.pictures import (
     CorrelationCurve,
     Densities,
@@ -59,6 +59,7 @@ __all__ = [
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
     "MEASURED",
+    "MOST_CLASSES",
     "PROPAGATION_SCHEMA",
     "RANGES",
     "ROUNDING",

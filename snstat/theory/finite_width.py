@@ -12,7 +12,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
 import numpy as np
 
@@ -24,13 +23,15 @@ from snstat.results import STATISTICS, InputMoments, within
 from snstat.theory.by_layer import activations_of, units
 from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.extremes import largest_input
+from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
 from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
-from snstat.theory.ratios import cosine, kurtosis, over_batch
+from snstat.theory.ratios import Columns, cosine, kurtosis, over_batch
 from snstat.theory.silence import always_half, dead_with_silence
+from snstat.theory.single_samples import ForwardColumns, of_single_samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,23 +71,20 @@ def finite_width(
     """
     moments = Moments(stack, prediction, backward=backward)
     fluctuations = follow(stack, batch, inputs, prediction, moments)
-    forward = _Columns.of(moments, int(np.isfinite(fluctuations.variance).sum()))
+    forward = ForwardColumns.of(moments, int(np.isfinite(fluctuations.variance).sum()))
     trusted = fluctuations.variance <= LARGEST_VARIANCE
-    found = _beyond_input(stack, batch, prediction, fluctuations, forward)
-    found["kurtosis"] = kurtosis(stack, batch, inputs, moments, fluctuations)
+    found = of_single_samples(stack, batch, prediction, fluctuations, forward)
+    trial = _fluctuation(stack, inputs, fluctuations, forward, batch)
+    if inputs.norms is not None:
+        by_class, sampling = of_classes(stack, batch, inputs.norms)
+        found |= by_class
+        trial = np.hypot(np.nan_to_num(trial), sampling)
     if batch == 1:
         still = np.where(np.isfinite(prediction.pre_second_moment), 0.0, math.nan)
         found["variance_over_batch"] = still, still
-        gram = None
-    else:
-        gram = follow_gram(stack, inputs, prediction, moments, fluctuations)
-        relative = found["second_moment"][1] / prediction.statistics["second_moment"]
-        relative[0] = 0.0
-        found["cosine"] = cosine(prediction, batch, gram, relative)
-        found["variance_over_batch"] = over_batch(prediction, gram)
-    found["dead_fraction"] = dead_of_batch(
-        stack, batch, inputs, prediction, moments, (fluctuations, gram)
-    )
+    # What compares samples is not known of samples that differ in norm, unless they are drawn.
+    if math.isfinite(inputs.length_variance):
+        found |= _of_pairs(stack, batch, inputs, prediction, (moments, fluctuations, found))
     expected, residual = {}, {}
     for name, exact in _input(stack, batch, inputs).items():
         unknown = np.full(stack.depth + 1, math.nan)
@@ -111,10 +109,34 @@ def finite_width(
         MappingProxyType(expected),
         MappingProxyType(residual),
         _fluctuation(stack, inputs, fluctuations, forward),
-        _fluctuation(stack, inputs, fluctuations, forward, batch),
+        trial,
         log_gradient,
         log_residual,
     )
+
+
+def _of_pairs(
+    stack: Stack,
+    batch: int,
+    inputs: InputMoments,
+    prediction: Prediction,
+    known: tuple[Moments, Fluctuations, Mapping[str, Columns]],
+) -> dict[str, Columns]:
+    """Return expectation and residual of kurtosis and dead fraction, and of what compares samples
+    if there is more than one; `known` is what is known of single samples."""
+    moments, fluctuations, alone = known
+    found = {"kurtosis": kurtosis(stack, batch, inputs, moments, fluctuations)}
+    gram = None
+    if batch > 1:
+        gram = follow_gram(stack, inputs, prediction, moments, fluctuations)
+        relative = alone["second_moment"][1] / prediction.statistics["second_moment"]
+        relative[0] = 0.0
+        found["cosine"] = cosine(prediction, batch, gram, relative)
+        found["variance_over_batch"] = over_batch(prediction, gram)
+    found["dead_fraction"] = dead_of_batch(
+        stack, batch, inputs, prediction, moments, (fluctuations, gram)
+    )
+    return found
 
 
 def _dead(
@@ -136,42 +158,11 @@ def _dead(
     return dead_with_silence(stack, batch, prediction, dead, neglected)
 
 
-class _Columns(NamedTuple):
-    """Numbers of the `ForwardMoments` of every layer, each (depth + 1,), NaN where not known."""
-
-    fourth: FloatArray
-    slope: FloatArray
-    curvature: FloatArray
-    roughness: FloatArray
-    mean_slope: FloatArray
-    mean_curvature: FloatArray
-    mean_roughness: FloatArray
-
-    @classmethod
-    def of(cls, moments: Moments, known: int) -> _Columns:
-        """Return those of layers 1..`known`."""
-        columns = np.full((len(cls._fields), moments.q.size), math.nan)
-        states = moments.states[1 : known + 1]
-        _, first, place = np.unique(states, return_index=True, return_inverse=True)
-        table = np.full((len(cls._fields), first.size), math.nan)
-        for number, layer in enumerate((first + 1).tolist()):
-            found = moments.forward(layer)
-            if found is not None:
-                square, mean = found.square, found.mean
-                table[:, number] = (
-                    found.fourth,
-                    *(square.slope, square.curvature, square.roughness),
-                    *(mean.slope, mean.curvature, mean.roughness),
-                )
-        columns[:, 1 : known + 1] = table[:, place]
-        return cls(*columns)
-
-
 def _fluctuation(
     stack: Stack,
     inputs: InputMoments,
     fluctuations: Fluctuations,
-    forward: _Columns,
+    forward: ForwardColumns,
     batch: int = 1,
 ) -> FloatArray:
     """Return the standard deviation of ln of one sample's second moment, (depth + 1,), or a lower
@@ -186,48 +177,6 @@ def _fluctuation(
     square[endless[0] if endless.size else square.size :] = math.inf
     # Rounding can make a variance of 0 slightly negative.
     return np.sqrt(np.maximum(square, 0.0))
-
-
-def _beyond_input(
-    stack: Stack,
-    batch: int,
-    prediction: Prediction,
-    fluctuations: Fluctuations,
-    forward: _Columns,
-) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Return expectation and residual of the known statistics, for layers from 1 on."""
-    theory = prediction.statistics
-    mean, square = theory["mean"], theory["second_moment"]
-    spread = fluctuations.variance + fluctuations.shape
-    size = (fluctuations.variance + np.abs(fluctuations.shape)) ** 2
-    square_shift = square * (forward.slope * fluctuations.bias + 0.5 * forward.curvature * spread)
-    square_error = square * (
-        np.abs(forward.slope) * fluctuations.residual + forward.roughness * size
-    )
-    mean_slope = forward.mean_slope
-    mean_shift = mean_slope * fluctuations.bias + 0.5 * forward.mean_curvature * spread
-    mean_error = np.abs(mean_slope) * fluctuations.residual + forward.mean_roughness * size
-    centred_shift = square_shift - 2.0 * mean * mean_shift
-    centred_error = square_error + 2.0 * np.abs(mean) * mean_error + mean_shift**2
-    # The variance of the mean over units, of one sample and between two of them.
-    held, width = 2.0 * fluctuations.pinned * mean_slope**2, units(stack)
-    own = (theory["variance"] - held * fluctuations.share**2) / width
-    own += mean_slope**2 * fluctuations.variance
-    pooled = own
-    if batch > 1:
-        aligned = fluctuations.share - prediction.misalignment
-        covariance = theory["variance"] - theory["variance_over_batch"] * batch / (batch - 1.0)
-        between = (covariance - held * aligned**2) / width
-        between += mean_slope**2 * fluctuations.pair
-        pooled = own / batch + (1.0 - 1.0 / batch) * between
-    # The variance is itself of first order. Its neglected part is that times the relative variance.
-    again = own * np.sqrt(size)
-    return {
-        "mean": (mean + mean_shift, mean_error),
-        "variance": (theory["variance"] + centred_shift - pooled, centred_error + again),
-        "second_moment": (square + square_shift, square_error),
-        "variance_over_units": (theory["variance"] + centred_shift - own, centred_error + again),
-    }
 
 
 def _input(stack: Stack, batch: int, inputs: InputMoments) -> dict[str, float]:

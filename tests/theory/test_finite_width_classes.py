@@ -1,0 +1,98 @@
+"""First-order theory of data whose samples differ in norm, beside plain loops and simulations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat import check
+from snstat.experiment.data import DataInputs
+from snstat.network.stack import Stack
+from snstat.theory.finite_width import finite_width
+from snstat.theory.predict import predict
+
+NAMES = ("mean", "second_moment", "variance_over_units")
+
+
+def theory(stack, data, batch):
+    moments = DataInputs("data", data, batch).moments()
+    return finite_width(stack, batch, moments, predict(stack, batch, moments))
+
+
+def sized(norms, width, seed=0):
+    """Return samples (len(norms), width) with these root mean squares."""
+    rows = np.random.default_rng(seed).standard_normal((len(norms), width))
+    rows /= np.sqrt((rows**2).mean(axis=1, keepdims=True))
+    return rows * np.asarray(norms)[:, None]
+
+
+@pytest.mark.parametrize("activation", ["selu", "relu", "sigmoid"])
+def test_expectations_are_the_average_over_samples_alone(activation):
+    """As many classes as samples: each sample's own theory, of a batch of one."""
+    norms, stack = [0.5, 1.0, 1.0, 4.0], Stack.build(activation, 4, width=64, input_width=20)
+    data = sized(norms, 20)
+    found = theory(stack, data, 4)
+    alone = [theory(stack, row[None, :], 1) for row in data]
+    for name in NAMES:
+        for table in ("expected", "residual"):
+            own = np.mean([getattr(one, table)[name][1:] for one in alone], axis=0)
+            np.testing.assert_allclose(getattr(found, table)[name][1:], own, rtol=1e-9, atol=1e-15)
+
+
+def test_simulations_average_to_what_is_expected():
+    # Plain numpy: tanh at width 16, 3 layers, 12 samples of two norms.
+    data, width, trials = sized([0.7] * 8 + [3.0] * 4, 10), 16, 20_000
+    generator = np.random.default_rng(7)
+    stack = Stack.build("tanh", 3, width=width, input_width=10)
+    x = np.broadcast_to(data.T, (trials, 10, 12))
+    found = theory(stack, data, 12)
+    for layer in (1, 2, 3):
+        scale = 1.0 / math.sqrt(x.shape[1])
+        weights = scale * generator.standard_normal((trials, width, x.shape[1]))
+        x = np.tanh(weights @ x)
+        measured = {"second_moment": (x**2).mean(axis=(1, 2))}
+        measured["variance_over_units"] = x.var(axis=1).mean(axis=1)
+        for name, values in measured.items():
+            allowed = 4.0 * values.std() / math.sqrt(trials) + found.residual[name][layer]
+            difference = values.mean() - found.expected[name][layer]
+            assert abs(difference) <= allowed
+        predicted = predict(stack, 12, DataInputs("data", data, 12).moments()).statistics
+        if layer == 3:  # what the first order adds is far more than is left
+            gap = measured["second_moment"].mean() - predicted["second_moment"][layer]
+            error = measured["second_moment"].std() / math.sqrt(trials)
+            assert abs(gap) > 6.0 * error + 5.0 * abs(difference)
+
+
+def test_the_width_of_a_class_counts_as_neglected():
+    """Two hundred norms in 24 classes, against all of them alone."""
+    stack = Stack.build("tanh", 3, width=64, input_width=20)
+    data = sized(np.exp(np.linspace(-1.0, 1.0, 200)), 20)
+    found = theory(stack, data, 200)
+    alone = [theory(stack, row[None, :], 1) for row in data]
+    for name in ("second_moment", "variance_over_units"):
+        expected, neglected = (
+            np.mean([getattr(one, table)[name] for one in alone], axis=0)[1:]
+            for table in ("expected", "residual")
+        )
+        off = np.abs(found.expected[name][1:] - expected)
+        added = found.residual[name][1:] - neglected
+        # Evenly spread norms are what the estimate assumes; at most a few times too cautious.
+        assert (off <= added).all()
+        assert (added <= 10.0 * off).all()
+
+
+def test_nothing_is_expected_where_batches_miss_large_samples():
+    stack = Stack.build("tanh", 2, width=16, input_width=20)
+    data = sized([1.0] * 39 + [300.0], 20)
+    # φ is bounded: only layer 0 varies. ReLU carries the large sample on.
+    grows = Stack.build("relu", 2, width=16, input_width=20)
+    assert np.isfinite(theory(grows, data, 40).expected["second_moment"]).all()
+    assert np.isnan(theory(grows, data, 8).expected["second_moment"][1:]).all()
+    assert np.isfinite(theory(stack, data, 8).expected["second_moment"][1:]).all()
+
+
+def test_what_compares_samples_of_different_norms_is_left_out_and_said_so():
+    notes = check("tanh", 2, width=16, inputs=sized([1.0, 1.0, 3.0], 20), trials=4).notes
+    assert "SN501 leaves out variance, variance over batch, cosine, kurtosis" in notes
