@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from snstat.checks.case import Case
 from snstat.checks.chance import before, steadier
-from snstat.checks.look import broken_within, look, looked
+from snstat.checks.look import broken_within, look, looked, unsteady
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
@@ -87,6 +87,8 @@ def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
         if remedy.case is None:
             return remedy.words
         if not (foreseen or remedy.tried):
+            continue
+        if remedy.case.layer != case.layer and unsteady(remedy.case) is not None:
             continue
         left = broken_within(remedy.case, () if partial else codes - {rule.code, TOO_NARROW})
         if left is not None and not left:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
 from snstat.checks.case import Case
 from snstat.checks.rule import Broken
 from snstat.checks.rules import RULES
@@ -12,6 +14,8 @@ from snstat.checks.rules import RULES
 # limit: q moves one way, so that all beginnings have one limit. Those that need no pairs of samples
 # come first: they are quickly told.
 LASTING = ("SN601", "SN101", "SN102", "SN104", "SN502", "SN401", "SN301")
+# Standard deviations of the log second moment that another gain has to leave to the bounds.
+MARGIN = 1.0
 # Layers to look at before all.
 BEGINNINGS = (16, 128)
 # All rules, those that take longest last.
@@ -56,3 +60,13 @@ def broken_within(case: Case, allowed: Collection[str] = ()) -> set[str] | None:
 def sound(case: Case, ignored: Collection[str] = ()) -> bool:
     """Return whether no rule is broken but those `ignored`, which is told by the first that is."""
     return broken_within(case, ignored) is not None
+
+
+def unsteady(case: Case) -> int | None:
+    """Return the first layer where single networks leave the bounds of the second moment, although
+    theory does not: within `MARGIN` standard deviations between networks. A remedy that leaves no
+    such margin would fail on the networks that are drawn."""
+    second, spread = case.predicted("second_moment"), np.exp(MARGIN * case.fluctuation)
+    low, high = case.bounds.second_moment_range(case.inputs.second_moment)
+    gone = np.flatnonzero((second < low * spread) | (second * spread > high))
+    return int(gone[0]) if gone.size else None

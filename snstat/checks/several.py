@@ -10,7 +10,7 @@ from typing import Any
 
 from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains, survival
-from snstat.checks.look import broken_within, look, looked, sound
+from snstat.checks.look import broken_within, look, looked, sound, unsteady
 from snstat.checks.remedies import change, standard, wider, widest
 from snstat.checks.rule import Broken, Remedy
 from snstat.values.names import display_name
@@ -146,7 +146,8 @@ def _whole(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Ch
         return
     broken = broken_within(changed, ignored | {TOO_NARROW})
     if broken is not None and broken <= ignored:
-        yield changes
+        if changed.layer == case.layer or unsteady(changed) is None:
+            yield changes
     elif broken is not None:
         for width in _widths(changed, ignored):
             yield {**changes, "width": width}
@@ -166,6 +167,8 @@ def _shortened(case: Case, changes: Changes, ignored: frozenset[str], more_than:
         shorter = longest.changed(depth=depth)
         told = [looked(shorter, code) for code in LAYERED if code not in ignored]
         layers = [how.layer for how in told if how is not None and how.layer is not None]
+        margin = unsteady(shorter) if shorter.layer != case.layer else None
+        layers += [] if margin is None else [margin]
         if layers:
             beyond = min([*layers, depth])
             depth = beyond - 1
