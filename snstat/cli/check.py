@@ -48,7 +48,7 @@ Examples:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("saved", required=False, type=FileName(), metavar="[RUN.json | -]")
+@click.argument("saved", nargs=-1, type=FileName(), metavar="[RUN.json ... | -]")
 @check_options
 @bound_options
 @stack_options
@@ -58,7 +58,7 @@ Examples:
 def command(
     ctx: click.Context,
     /,
-    saved: str | None,
+    saved: tuple[str, ...],
     list_rules: bool,
     explain: str | None,
     write_baseline: str | None,
@@ -74,7 +74,8 @@ def command(
     the checks of snstat.toml or of [tool.snstat.check] in pyproject.toml are run, from this folder
     or the nearest above it, and other options hold for all of them; where there are none, the
     default stack is checked. An option with several values, repeated or with commas, makes a check
-    for each: --weight-gain 1,1.5,2. The exit code is 1 if a check fails.
+    for each: --weight-gain 1,1.5,2. Every run of the saved files is a check. The exit code is 1 if
+    a check fails.
     """
     form = format_for(output, form, FORMATS) or TABLE
     given = {

@@ -186,7 +186,7 @@ def keep_trials_option(function: Function) -> Function:
     option = click.option(
         "--keep-trials",
         is_flag=True,
-        help="Write what every trial measured too: with --format json only.",
+        help="Write what every trial measured too, with --format json or csv.",
     )
     return apply(function, [option], group="Output")
 

@@ -65,8 +65,9 @@ def command(
     or with commas, makes a run for each: --weight-gain 1,1.5,2.
     """
     form = format_for(output, form, FORMATS) or "table"
-    if options["keep_trials"] and form != "json":
-        raise click.UsageError(f"--keep-trials has no place in a {form}; use it with --format json")
+    if options["keep_trials"] and form not in ("json", "csv"):
+        remedy = "use it with --format json or csv"
+        raise click.UsageError(f"--keep-trials has no place in a {form}; {remedy}")
     selection = parse_layers(layers)
     chosen = () if columns is None else parse_columns(columns)
     planned = plans(variants(options))

@@ -28,7 +28,7 @@ class Requests:
     def __init__(
         self,
         ctx: click.Context,
-        saved: str | None,
+        saved: Sequence[str],
         config: str | None,
         given: dict[str, Any],
         write_baseline: str | None,
@@ -47,7 +47,7 @@ class Requests:
         stack = [name for name in self.given if name in STACK]
         if self._replaced(self.given.get("baseline")):
             self.given["ignore"] = (*self.given.get("ignore", ()), BASELINE_CODE)
-        if self.saved is not None:
+        if self.saved:
             return self._of_saved(self.saved)
         if self.config is not None and stack:
             option = next(
@@ -77,29 +77,33 @@ class Requests:
         lists = {name: (self.given[name],) for name in LISTS if name in self.given}
         return variants(self.given | lists)
 
-    def _of_saved(self, path: str) -> list[tuple[Request, Run | None]]:
+    def _of_saved(self, paths: Sequence[str]) -> list[tuple[Request, Run | None]]:
+        """Return a check for every run of the files. Runs of one file keep their names, those of
+        several are called by their differences."""
         from snstat.checks.request import BOUNDS, Request
+        from snstat.report.differences import labels
         from snstat.results import DEFAULT_NAME
 
         if self.config is not None:
             raise InvalidValueError("--config", self.config, "left out beside a saved run")
         refuse_others(self.ctx, OVERALL | set(BOUNDS))
-        runs = self.read(path)
-        names = kept(list(runs), self.only)
-        return [
-            (
-                Request.build(
-                    variant.options,
-                    name=_joined(DEFAULT_NAME if len(runs) == 1 else name, variant),
-                    saved=run,
-                    read=self.read,
-                ),
-                run,
-            )
-            for name, run in runs.items()
-            if name in names
-            for variant in self._variants()
-        ]
+        found: list[tuple[str, Run]] = []
+        for path in paths:
+            runs = self.read(path)
+            found += [(DEFAULT_NAME if len(runs) == 1 else name, run) for name, run in runs.items()]
+        names = [name for name, _ in found]
+        if len(paths) > 1:
+            names = labels([run for _, run in found])
+        elif len(found) == 1:
+            names = list(runs)
+        chosen = kept(names, self.only)
+        requests: list[tuple[Request, Run | None]] = []
+        for name, (own, run) in zip(names, found, strict=True):
+            shown = own if len(found) == 1 else name
+            for variant in self._variants() if name in chosen else ():
+                request = Request.build(variant.options, name=own, saved=run, read=self.read)
+                requests.append((replace(request, name=_joined(shown, variant)), run))
+        return requests
 
     def _of_options(self) -> list[tuple[Request, Run | None]]:
         from snstat.checks.request import Request

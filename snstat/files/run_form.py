@@ -21,6 +21,7 @@ from snstat.network.run_settings import RunSettings
 from snstat.network.stack import Stack
 from snstat.results import (
     ALSO_MEASURED,
+    EARLIER_SCHEMAS,
     GRADIENT,
     PROPAGATION_SCHEMA,
     STATISTICS,
@@ -103,7 +104,17 @@ def _stack(entries: dict[str, Any], schema: str) -> StackSummary:
 
 def _stack_of_schema_1(values: dict[str, Any]) -> StackSummary:
     """Return the record of a stack of schema 1, which does not list the given settings: those
-    that differ from the initialiser's."""
+    that differ from the initialiser's.
+
+    Raises FormError for an orthogonal first layer that is not square: its weights had another
+    variance than today's, which no description tells.
+    """
+    if values["init"] == "orthogonal" and values["input_width"] != values["width"]:
+        shape = f"from {values['input_width']:,} to {values['width']:,} units"
+        raise FormError(
+            f"it has an orthogonal layer {shape}, which {EARLIER_SCHEMAS[0]} scaled otherwise than"
+            " today; simulate it again"
+        )
     settings = {name: values[name] for name in ("activation", "depth", "width", "init")}
     own = Stack.build(**settings)
     if values["weight_gain"] != own.hidden_gain:

@@ -78,7 +78,8 @@ def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
 
     The columns are run (counted from 1), the description of the network and its sampling, layer,
     finite, and for every statistic its estimate (under the statistic's name), `_stderr`, `_theory`,
-    `_expected`, `_neglected` and `_z`.
+    `_expected`, `_neglected` and `_z`. If a run kept its trials there is a column trial too, empty
+    in these rows, and one row more for every layer and trial with its values alone.
     """
     return csv_lines(_csv_rows(runs))
 
@@ -138,8 +139,9 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     names = [*MEASURED]
     if any(GRADIENT in run.statistics for run in runs):
         names.append(GRADIENT)
+    kept = any(run.statistics[names[0]].trials is not None for run in runs)
     described = [*_description(runs[0])] if runs else []
-    header = ["run", *described, "layer", "finite"]
+    header = ["run", *described, "layer", *(["trial"] if kept else []), "finite"]
     for name in names:
         header += [name, *(f"{name}_{part}" for part in PARTS)]
     yield header
@@ -154,7 +156,21 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
                 columns += [found.estimate, *(getattr(found, part) for part in PARTS)]
         for layer, finite in enumerate(run.finite.tolist()):
             numbers = [None if column is None else float(column[layer]) for column in columns]
-            yield [number, *description, layer, finite, *numbers]
+            place = [number, *description, layer]
+            yield [*place, *([None] if kept else []), finite, *numbers]
+            for trial, values in enumerate(_trials(run, names, layer)):
+                yield [*place, trial, finite, *values]
+
+
+def _trials(run: Run, names: Sequence[str], layer: int) -> Iterator[list[float | None]]:
+    """Yield for each trial that was kept its values at `layer` under the columns of CSV, where the
+    other parts of a statistic are empty."""
+    kept = [run.statistics[name].trials if name in run.statistics else None for name in names]
+    for trial in range(0 if kept[0] is None else len(kept[0])):
+        row: list[float | None] = []
+        for values in kept:
+            row += [None if values is None else float(values[trial, layer]), *[None] * len(PARTS)]
+        yield row
 
 
 def _description(run: Run) -> dict[str, object]:

@@ -456,3 +456,40 @@ def test_a_reader_that_closes_the_pipe_does_not_change_the_verdict():
         process = subprocess.run([sys.executable, "-m", "snstat", *arguments], stdout=closed)
     assert process.returncode == 1
     assert json.loads(Path("base.json").read_text(encoding="utf-8"))["names"] == ["default"]
+
+
+def test_every_run_of_several_saved_files_is_a_check(capsys):
+    for name, gain in (("a", "1"), ("b", "1.5")):
+        call(
+            capsys,
+            *("propagate", *SMALL[1:], "--weight-gain", gain, "-a", "tanh", "-o", f"{name}.json"),
+        )
+    alone = [json.loads(call(capsys, "check", f"{n}.json", "-f", "json")[1]) for n in "ab"]
+    code, out, _ = call(capsys, "check", "a.json", "b.json", "-f", "json")
+    checks = json.loads(out)["checks"]
+    # Called by what differs, as runs in tables and legends are.
+    assert [check["name"] for check in checks] == ["gain 1", "gain 1.5"]
+    for found, own in zip(checks, alone, strict=True):
+        assert (found["verdict"], found["findings"]) == (
+            own["checks"][0]["verdict"],
+            own["checks"][0]["findings"],
+        )
+    assert code == int(not all(check["passed"] for check in checks))
+    only = call(capsys, "check", "a.json", "b.json", "-f", "json", "--only", "gain 1.5")[1]
+    assert [check["name"] for check in json.loads(only)["checks"]] == ["gain 1.5"]
+    # Each is compared with the one run of a baseline.
+    compared = json.loads(
+        call(capsys, "check", "a.json", "b.json", "--baseline", "a.json", "-f", "json")[1]
+    )["checks"]
+    codes = [{finding["code"] for finding in check["findings"]} for check in compared]
+    assert ["SN701" in found for found in codes] == [False, True]
+
+
+def test_the_schema_is_written_to_a_file(capsys):
+    printed = call(capsys, "schema", "check")[1]
+    code, out, err = call(capsys, "schema", "check", "-o", "s.json")
+    assert (code, out) == (0, "")
+    assert "wrote s.json" in err
+    assert Path("s.json").read_text(encoding="utf-8") == printed
+    assert call(capsys, "schema", "-o", "s.csv")[0] == 2
+    assert "s.csv" not in listing()

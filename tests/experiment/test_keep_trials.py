@@ -3,6 +3,8 @@ back."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import pickle
@@ -163,3 +165,22 @@ def test_the_command_writes_kept_trials(capsys):
     assert np.shape(trials["variance"]) == (3, 3)
     assert command(arguments) == 2
     assert "--keep-trials has no place in a table" in capsys.readouterr().err
+
+
+def test_csv_has_a_row_for_each_layer_and_trial(capsys):
+    arguments = ["propagate", "-d", "2", "-w", "8", "-b", "4", "-t", "3", "-f", "csv"]
+    assert command(arguments) == 0
+    plain = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert command([*arguments, "--keep-trials"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    layers = [row for row in rows if row["trial"] == ""]
+    assert [{k: v for k, v in row.items() if k != "trial"} for row in layers] == plain
+    assert [(row["layer"], row["trial"]) for row in rows] == [
+        (layer, trial) for layer in "012" for trial in ("", *"012")
+    ]
+    run = snstat.propagate(depth=2, width=8, batch=4, trials=3, keep_trials=True)
+    for row in rows:
+        if row["trial"]:
+            values = run.variance.trials[int(row["trial"]), int(row["layer"])]
+            assert float(row["variance"]) == values
+            assert row["variance_stderr"] == row["variance_z"] == ""

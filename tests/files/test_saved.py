@@ -191,3 +191,26 @@ def test_records_read_like_mappings_and_like_objects(run):
 def test_invalid_file_names_are_refused(path):
     with pytest.raises(InvalidValueError, match="the name of a file"):
         snstat.load(path)
+
+
+def of_schema_1(run):
+    """Return the document of a run as schema 1 wrote it."""
+    document = json.loads("".join(runs_to_json([run])))
+    document["schema"] = "snstat.propagation/1"
+    stack = document["runs"][0]["stack"]
+    kept = ("activation", "depth", "width", "input_width", "init", "weight_gain", "bias_std")
+    document["runs"][0]["stack"] = {name: stack[name] for name in kept}
+    return document
+
+
+@pytest.mark.parametrize(("width", "readable"), [(8, True), (6, False)])
+def test_rectangular_orthogonal_layers_of_schema_1_are_refused(tmp_path, width, readable):
+    inputs = np.random.default_rng(0).standard_normal((4, width))
+    run = snstat.propagate("relu", 2, width=8, init="orthogonal", inputs=inputs, trials=2)
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(of_schema_1(run)), encoding="utf-8")
+    if readable:
+        assert snstat.load(path).stack.init == "orthogonal"
+    else:
+        with pytest.raises(InputFileError, match=r"an orthogonal layer from 6 to 8 units.*again"):
+            snstat.load(path)
