@@ -14,7 +14,7 @@ import numpy as np
 from snstat.engine.kernels.blas import add_product, add_square, lower_times, multiply
 from snstat.engine.kernels.functions import activate, scale_by_derivative
 from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.matrix_free import make_tile
+from snstat.engine.kernels.matrix_free import draw_tile, make_tile
 from snstat.engine.kernels.random import NOISE, NORMAL, READOUT, draw_rows
 
 f64 = np.float64
@@ -93,6 +93,7 @@ def first_pass(
         xi, z, x = kept[NORMALS, number], kept[PREACTIVATIONS, number], kept[DIFFERENCES, number]
         count = max(0, min(tile, units - number * tile))
         if count > 0:
+            draw_tile(xi, number, layer, trial, key)
             make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z)
         if noisy:
             activate(code, z, x)
@@ -186,7 +187,8 @@ def second_pass(
 def sum_of_squares(h, units):
     """Return the sum of squares of the first `units` columns of `h`, in float64."""
     total = 0.0
-    for row in h:
+    for a in range(h.shape[0]):
+        row = h[a]
         for j in range(units):
             total += f64(row[j]) * f64(row[j])
     return total

@@ -78,7 +78,8 @@ def begin(source, control, out, gram):
     control[SCALED] = 0
     if source.itemsize == 8:
         largest = 0.0
-        for row in source:
+        for j in range(units):
+            row = source[j]
             for a in range(batch):
                 largest = max(largest, abs(row[a]))
         control[SCALED] = exponent_of(largest, 0)
@@ -180,29 +181,35 @@ def make_matrix(
 
 
 @jit
+def draw_tile(xi, number, layer, trial, key):
+    """Write the normals of a tile to `xi` (batch, tile)."""
+    draw_rows(xi, number * xi.shape[0], NORMAL, 1.0, WEIGHTS, layer, trial, key)
+
+
+@jit
 def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z):
-    """Write the normals of a tile to `xi` and its pre-activations to `z`, both (batch, tile);
-    `bias` (1, tile) is scratch."""
-    batch = z.shape[0]
-    draw_rows(xi, number * batch, NORMAL, 1.0, WEIGHTS, layer, trial, key)
+    """Write the pre-activations of a tile to `z`, for its normals `xi`, both (batch, tile); `bias`
+    (1, tile) is scratch."""
     lower_times(matrix, xi, z)
     if orthogonal and bias_std > 0.0:
         draw_rows(bias, number, NORMAL, bias_std, BIASES, layer, trial, key)
-        for row in z:
-            for j in range(z.shape[1]):
+        for a in range(z.shape[0]):
+            row = z[a]
+            for j in range(row.size):
                 row[j] += bias[0, j]
 
 
 @jit
 def run_tiles(
     code, matrix, orthogonal, bias_std, units, first, last, live, layer, trial, key, control,
-    z, x, wide, product, sums, samples, squares, stop,
+    ahead, ready, z, x, wide, product, sums, samples, squares, stop,
 ):  # fmt: skip
     """Compute, measure and discard the tiles `first`..`last`−1 of a layer of `units` units.
 
     `matrix` (batch, batch) maps normals to pre-activations. Unless weights are `orthogonal` it is
-    triangular and includes the biases. `z`, `x`, `wide` (batch, tile) and `product` are scratch;
-    the rest is as in moments.absorb. Returns False if a value is not finite.
+    triangular and includes the biases. If `ready`, the normals of the first tile are in `ahead`
+    (batch, tile). `z`, `x`, `wide` (batch, tile) and `product` are scratch; the rest is as in
+    moments.absorb. Returns False if a value is not finite.
     """
     tile = z.shape[1]
     bias = np.empty((1, tile), z.dtype)
@@ -211,7 +218,11 @@ def run_tiles(
     for number in range(first, last):
         if stop[0]:
             return True
-        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, x, z)
+        drawn = ready and number == first
+        xi = ahead if drawn else x
+        if not drawn:
+            draw_tile(xi, number, layer, trial, key)
+        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z)
         count = min(tile, units - number * tile)
         if live[0] > -math.inf or live[1] < math.inf:
             sums[DEAD] += count_dead(z, count, live[0], live[1])
@@ -268,8 +279,8 @@ def finish_layer(
 @jit
 def forward(
     member, team, control, code, roots, first, gram, lower, matrix, fan_in, units,
-    square_scales, square_biases, live, trial, key, tiles, wide, product, sums, samples, squares,
-    whole, history, out, finite, done, stop,
+    square_scales, square_biases, live, trial, key, ahead, tiles, wide, product, sums, samples,
+    squares, whole, history, out, finite, done, stop,
 ):  # fmt: skip
     """Run layers first..first+count−1 of one trial; count is the number of rows of `out`.
 
@@ -278,15 +289,18 @@ def forward(
     (float64) and `matrix` (the network's type) are (batch, batch) scratch. `square_scales` and
     `square_biases` (2,) are the variances of weights (of Q's factor for orthogonal ones) and
     biases of the first layer and the others. `roots` (2, batch, batch) is scratch for orthogonal
-    layers, None for Gaussian ones. Scratch with a first axis of members: `tiles`
-    (…, 2, batch, tile), `wide` (…, batch, tile), `product`, `squares` (…, batch, batch), `sums`
-    (…, SUMS), `samples` (…, SAMPLE_SUMS, batch), `whole` (…,). `history` (count or 0, batch, batch)
-    receives the factor of K of each layer. The rest is as in dense.forward.
+    layers, None for Gaussian ones. Scratch with a first axis of members: `ahead` (…, batch, tile;
+    empty for one member), `tiles` (…, 2, batch, tile), `wide` (…, batch, tile), `product`,
+    `squares` (…, batch, batch), `sums` (…, SUMS), `samples` (…, SAMPLE_SUMS, batch), `whole` (…,).
+    `history` (count or 0, batch, batch) receives the factor of K of each layer. The rest is as in
+    dense.forward.
     """
     members, leads = team.size // STRIDE, member == 0
     count, narrow = count_tiles(units), matrix.itemsize == 4
     mine, end = count * member // members, count * (member + 1) // members
     z, x = tiles[member, 0], tiles[member, 1]
+    early = ahead[member] if members > 1 else x
+    ready, last = 0, first + out.shape[0] - 1
     orthogonal = roots is not None
     if leads:
         covariance_factor(
@@ -309,10 +323,17 @@ def forward(
             )  # fmt: skip
         whole[member] = run_tiles(
             code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end, live,
-            layer, trial, key, control, z, x, wide[member], product[member],
-            sums[member], samples[member], squares[member], stop,
+            layer, trial, key, control, early, ready == layer, z, x, wide[member],
+            product[member], sums[member], samples[member], squares[member], stop,
         )  # fmt: skip
         meet(team, member)
+        if members > 1 and layer < last and ready != layer + 1:
+            ready = layer + 1
+            # The others would wait for the leader: they draw normals of the next layer meanwhile.
+            if not leads:
+                draw_tile(ahead[member], mine, ready, trial, key)
+            if member == 1:
+                draw_tile(ahead[0], 0, ready, trial, key)
         if leads:
             control[VERDICT] = END
             lost = 0

@@ -41,7 +41,8 @@ def count_dead(z, units, low, high):
     live = np.empty(units, np.uint8)
     for j in range(units):
         live[j] = 0
-    for row in z:
+    for a in range(z.shape[0]):
+        row = z[a]
         for j in range(units):
             live[j] |= (row[j] > low) & (row[j] < high)
     dead = 0
@@ -54,7 +55,8 @@ def count_dead(z, units, low, high):
 def count_outside(z, units, low, high):
     """Return how many values of the first `units` columns of `z` are not between the bounds."""
     outside = 0
-    for row in z:
+    for a in range(z.shape[0]):
+        row = z[a]
         for j in range(units):
             outside += (row[j] < low) | (row[j] > high)
     return outside
@@ -77,7 +79,8 @@ def exponent_of(largest, exponent):
 def all_finite(x, units):
     """Return whether the first `units` columns of `x` hold finite values only."""
     bad = 0
-    for row in x:
+    for a in range(x.shape[0]):
+        row = x[a]
         for j in range(units):
             bad += not abs(row[j]) < math.inf
     return bad == 0

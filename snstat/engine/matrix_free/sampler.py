@@ -97,6 +97,7 @@ class MatrixFreeSampler(Shared):
             self.lives[later.activation],
             number,
             self.key,
+            np.empty((members if members > 1 else 0, batch, tile), self.dtype),
             np.empty((members, 2, batch, tile), self.dtype),
             np.empty((members, batch, tile)),
             np.empty(shape, self.dtype),
