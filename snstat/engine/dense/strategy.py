@@ -51,6 +51,9 @@ class Dense:
             needed += whole if whole <= HISTORY_BYTES else segments
             # The gradients of two layers.
             needed += running * 2 * state
+        if any(resolve(name).custom for name in (stack.activation, stack.last) if name):
+            # Pre-activations, what a Python function returns, and about as much that it needs.
+            needed += running * 3 * state
         return float(needed)
 
     def sampler(
