@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
-from snstat.activation import resolve
 from snstat.checks.case import Case
 from snstat.gaussian.centred import centred_moments
-from snstat.theory.dense import LARGEST_SECOND_MOMENT
+from snstat.theory.chain import Chain, begin
 
 # Second moments of pre-activations among which the best gain is looked for, and some to try where
 # that does not help: as of sigmoid, whose slope is best where most units are saturated.
 PLACES = np.exp(np.linspace(math.log(0.01), math.log(100.0), 81))
 OTHER_PLACES = (0.1, 0.3, 3.0, 10.0, 30.0)
-# A signal beyond these has gone wherever it goes.
-GONE = 1e6
 # Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
 # so many layers.
 LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 500
@@ -57,24 +55,25 @@ def survival(case: Case) -> int:
 
     Cheap: of all theory, it follows the second moment only.
     """
-    second = case.inputs.second_moment
+    second, silent = case.inputs.second_moment, case.inputs.silent
     low, high = case.bounds.second_moment_range(second)
     for first, count, layer in case.whole.segments():
-        activation, previous = resolve(layer.activation), math.nan
-        for number in range(first, first + count):
-            q = layer.square_gain * second + layer.bias_std**2
-            if not q <= LARGEST_SECOND_MOMENT:
-                return number - 1
-            if math.isclose(q, previous, rel_tol=1e-15):
+        chain = begin(layer, second, silent=silent, depth=case.limit)
+        seen, upto = 0, min(count, SETTLED)
+        while True:
+            steps, settled = chain.until(upto)
+            for number, step in enumerate(steps[seen:], first + seen):
+                if not low <= step.second_moment <= high:
+                    return number - 1
+            if not settled and len(steps) < upto:  # it overflows
+                return first + len(steps) - 1
+            if settled or upto == count:
                 break
-            second, previous = centred_moments(activation, q).second_moment, q
-            if not low <= second <= high:
-                return number - 1
-            if number - first == SETTLED:
-                # q moves one way: what its limit keeps within bounds is never beyond them.
-                limit = _limit(case.changed(depth=number))
-                if low <= limit <= high:
-                    break
+            # q moves one way: what its limit keeps within bounds is never beyond them.
+            if upto == SETTLED and low <= _limit(case.changed(depth=first + upto - 1)) <= high:
+                break
+            seen, upto = len(steps), min(2 * upto, count)
+        second, silent = steps[-1].second_moment, steps[-1].silent
     return case.limit
 
 
@@ -124,15 +123,12 @@ def _gain_of_target(case: Case, mean: float, variance: float) -> Iterator[float]
 
 def _tuned_gain(case: Case) -> float:
     """Return the gain after which the last second moment is the input's."""
-    start = case.inputs.second_moment
+    start, depth = case.inputs.second_moment, min(case.limit, FOLLOWED)
     low, high = math.log(LEAST_GAIN), math.log(MOST_GAIN)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
-        square, second, previous = math.exp(2.0 * middle), start, math.nan
-        for _ in range(min(case.limit, FOLLOWED)):
-            q = square * second + case.layer.bias_std**2
-            second, previous = centred_moments(case.activation, q).second_moment, second
-            if not start / GONE < second < start * GONE or math.isclose(second, previous):
-                break
-        low, high = (low, middle) if second > start else (middle, high)
+        layer = replace(case.layer, square_gain=math.exp(2.0 * middle))
+        steps, settled = Chain(layer, start, False).until(depth)  # not silent
+        grows = (len(steps) < depth and not settled) or steps[-1].second_moment > start
+        low, high = (low, middle) if grows else (middle, high)
     return math.exp(0.5 * (low + high))

@@ -158,7 +158,7 @@ def _pre_activations(case: Case, second_moment: FloatArray) -> FloatArray:
     q = np.full(len(second_moment), math.nan)
     for first, count, layer in case.whole.segments():
         before = second_moment[first - 1 : first + count - 1]
-        q[first : first + count] = layer.square_gain * before + layer.bias_std**2
+        q[first : first + count] = layer.pre_second_moment(before)
     return q
 
 

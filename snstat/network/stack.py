@@ -10,7 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
@@ -28,6 +31,9 @@ from snstat.network.widths import (
 )
 from snstat.values import integer
 
+# A number, or an array of numbers.
+Moment = TypeVar("Moment", float, npt.NDArray[np.float64])
+
 
 @dataclass(frozen=True, slots=True)
 class DenseLayer:
@@ -44,6 +50,10 @@ class DenseLayer:
     square_gain: float
     bias_distribution: Literal["normal", "uniform"]
     bias_std: float
+
+    def pre_second_moment(self, second_moment: Moment) -> Moment:
+        """Return q = E[z²] of the pre-activations from E[x²] of what the layer is fed."""
+        return self.square_gain * second_moment + self.bias_std**2
 
 
 # The activation of `--last linear`.

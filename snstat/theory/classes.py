@@ -73,7 +73,7 @@ def follow_classes(stack: Stack, norms: NormClasses) -> ClassStates:
     previous = np.full(seconds.size, math.nan)
     for first, count, layer in stack.segments():
         for number in range(first, first + count):
-            q = layer.square_gain * seconds + layer.bias_std**2
+            q = layer.pre_second_moment(seconds)
             q[~(q <= LARGEST_SECOND_MOMENT)] = math.nan
             columns[:, number] = _of_layer(resolve(layer.activation), q, tables=number > _DIRECT)
             mean, variance = columns[1:3, number]

@@ -66,7 +66,7 @@ def dense_step(
     and is returned itself if the state has not moved beyond rounding. `moments_at` evaluates the
     moments.
     """
-    q = layer.square_gain * second_moment + layer.bias_std**2
+    q = layer.pre_second_moment(second_moment)
     if not q <= LARGEST_SECOND_MOMENT:
         return None
     if previous is not None and _same(q, previous.pre_second_moment):
