@@ -15,7 +15,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import log_strays, share_strays, strays
 from snstat.network.stack import DenseLayer, Stack
 from snstat.results import GRADIENT, BoolArray, FloatArray, InputMoments, Outlook, Run
-from snstat.theory.finite_width import FiniteWidth, finite_width
+from snstat.theory.finite_width import FiniteWidth, finite_width, fluctuation_of
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict
 from snstat.theory.silence import silence
@@ -172,7 +172,7 @@ class Case:
         # Only if somebody has asked for it: the whole of a deep stack takes far longer.
         if longer is not None and "fluctuation" in longer.__dict__ and self.limit <= longer.limit:
             return longer.fluctuation[: self.limit + 1]
-        return finite_width(self.whole, 1, self.inputs, self.alone).fluctuation
+        return fluctuation_of(self.whole, self.inputs, self.alone)
 
     @cached_property
     def corrected(self) -> FiniteWidth:

@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from snstat.activation import Activation, resolve
-from snstat.gaussian.quadrature import FloatArray
+from snstat.gaussian.quadrature import FloatArray, legendre
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import units
@@ -108,8 +108,8 @@ def largest_input(inputs: InputMoments, values: int) -> float:
     # Below `low` hardly any largest is, beyond `high` no value.
     low = max(mean + std * float(ndtri(math.exp(math.log(_HARDLY) / values))), 0.0)
     high = mean - std * float(ndtri(_HARDLY / values))
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    t = low + 0.5 * (high - low) * (nodes + 1.0)
+    nodes, weights = legendre(_NODES)
+    t = low + (high - low) * nodes
     upper, lower = log_ndtr((t - mean) / std), log_ndtr((-t - mean) / std)
     logs = upper + np.log1p(-np.exp(lower - upper))
-    return low + 0.5 * (high - low) * float(weights @ -np.expm1(values * logs))
+    return low + (high - low) * float(weights @ -np.expm1(values * logs))

@@ -115,6 +115,15 @@ def finite_width(
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")
+def fluctuation_of(stack: Stack, inputs: InputMoments, prediction: Prediction) -> FloatArray:
+    """Return `FiniteWidth.fluctuation` alone, (depth + 1,), without what pairs of samples need."""
+    moments = Moments(stack, prediction, backward=False)
+    fluctuations = follow(stack, 1, inputs, prediction, moments)
+    forward = ForwardColumns.of(moments, int(np.isfinite(fluctuations.variance).sum()))
+    return _fluctuation(stack, inputs, fluctuations, forward)
+
+
 def _of_pairs(
     stack: Stack,
     batch: int,

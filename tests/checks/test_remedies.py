@@ -258,9 +258,9 @@ def test_where_no_gain_helps_the_remedy_states_a_sufficient_depth():
 def test_remedies_are_tried_on_the_first_layers_of_a_deep_stack(monkeypatch):
     # A trial on the first layers must not evaluate the whole stack.
     asked = []
-    follow = finite_width.finite_width
+    follow = finite_width.fluctuation_of
     monkeypatch.setattr(
-        "snstat.checks.case.finite_width",
+        "snstat.checks.case.fluctuation_of",
         lambda stack, *rest: asked.append(stack.depth) or follow(stack, *rest),
     )
     broken_within(case("relu", 5000, width=16))
