@@ -6,7 +6,7 @@ Figures belong to `matplotlib.pyplot`: a notebook shows them, and elsewhere `plt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 from snstat.experiment.densities import densities
 from snstat.experiment.plan import Plan
 from snstat.results import GRADIENT, STATISTICS, Run
+from snstat.values import integer, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
     from snstat.checks.case import Case
     from snstat.report.figures import Options
 
+__all__ = ["correlation", "histogram", "moment_map", "statistic", "trajectory"]
+
 TRAJECTORY = "trajectory"
 HISTOGRAM = "histogram"
+# The least and the greatest width and height of a picture in inches.
+SIZES = (1.0, 100.0)
 KINDS = (TRAJECTORY, HISTOGRAM, *STATISTICS, GRADIENT)
 
 
@@ -61,10 +66,12 @@ def trajectory(
     """
     from snstat.report import figures
 
-    if not runs:
-        raise InvalidValueError("number of runs", 0, "at least 1")
+    _require_runs(runs)
+    if isinstance(statistics, str):
+        raise InvalidValueError("statistics", statistics, "a list of names", "put it in brackets")
     for name in statistics:
         _known(name, (*STATISTICS, GRADIENT))
+    _require_size(size)
     options = trajectory_options(
         runs, statistics=tuple(statistics), residuals=residuals, caption=caption, size=size
     )
@@ -75,13 +82,15 @@ def trajectory(
 def statistic(name: str, *runs: Run, ax: Axes, style: str = "light") -> Axes:
     """Draw one statistic of `runs` over depth on `ax`, and return it.
 
-    Raises as `trajectory`.
+    Raises as `trajectory`, and InvalidValueError if `ax` is not one matplotlib Axes.
     """
     from snstat.report.figures.panel import draw_panel, set_layers
     from snstat.report.figures.style import style_named
     from snstat.report.figures.trajectory import drawables
 
     _known(name, (*STATISTICS, GRADIENT))
+    _require_runs(runs)
+    _require_axes(ax)
     look = style_named(style)
     drawn = drawables(runs, look, trajectory_options(runs))
     draw_panel(ax, drawn, name, look)
@@ -90,17 +99,19 @@ def statistic(name: str, *runs: Run, ax: Axes, style: str = "light") -> Axes:
     return ax
 
 
-def histogram(run: Run, layers: Sequence[int] | None = None, *, style: str = "light") -> Axes:
+def histogram(run: Run, layers: Iterable[int] | None = None, *, style: str = "light") -> Axes:
     """Simulate the network of `run` again, draw the densities of its activations and return the
     axes.
 
-    `layers` are ascending; by default 0, 1, 2, 4, 8, ... and the last. Raises SnstatError for a run
-    that cannot be reproduced.
+    `layers` are numbers of layers; by default 0, 1, 2, 4, 8, ... and the last. Raises SnstatError
+    for a layer that the run lacks, and for a run that cannot be reproduced.
     """
     from snstat.report import figures
     from snstat.report.selection import LOG
 
-    chosen = LOG.rows(len(run.finite) - 1) if layers is None else sorted(layers)
+    _require_runs([run])
+    last = len(run.finite) - 1
+    chosen = LOG.rows(last) if layers is None else _layers(layers, last)
     measured = densities(Plan.of(run), chosen)
     with _in_pyplot():
         return figures.draw_histogram(measured, style).axes[0]
@@ -139,6 +150,9 @@ def run_plot(run: Run, kind: str = TRAJECTORY, ax: Axes | None = None) -> Any:
     """Draw a run: see `snstat.results.Run.plot`."""
     _known(kind, KINDS)
     if ax is not None:
+        if kind == HISTOGRAM:
+            bound = "left out with a histogram, which has axes of its own"
+            raise InvalidValueError("ax", _named(ax), bound)
         return statistic("variance" if kind == TRAJECTORY else kind, run, ax=ax)
     if kind == HISTOGRAM:
         return histogram(run)
@@ -170,6 +184,53 @@ def _case(run: Run) -> Case | None:
         return None
 
 
+def _require_runs(runs: Sequence[Any]) -> None:
+    if not runs:
+        raise InvalidValueError("number of runs", 0, "at least 1")
+    for run in runs:
+        if not isinstance(run, Run):
+            cure = "make one with snstat.propagate, or read one with snstat.load"
+            if isinstance(run, list | tuple):
+                cure = "write * before a list of runs"
+            raise InvalidValueError("run", _named(run), "a run", cure)
+
+
+def _require_axes(ax: Any) -> None:
+    from matplotlib.axes import Axes
+
+    if isinstance(ax, Axes):
+        return
+    cure = "use matplotlib.pyplot.gca()"
+    if isinstance(ax, np.ndarray | list | tuple):
+        first = "ax.flat[0]" if isinstance(ax, np.ndarray) else "ax[0]"
+        cure = f"give one of them, such as {first}, for each statistic"
+    raise InvalidValueError("ax", _named(ax), "one matplotlib Axes", cure)
+
+
+def _named(value: Any) -> Any:
+    """Return `value` as messages name it: text as it is, other objects by their type."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    return value if isinstance(value, str) else f"of type {type(value).__name__}"
+
+
+def _layers(layers: Any, last: int) -> list[int]:
+    """Return the numbers of layers 0..`last`, validated and ascending."""
+    if not np.iterable(layers):
+        bound = "a list of whole numbers"
+        raise InvalidValueError("layers", layers, bound, "put it in brackets")
+    return sorted({integer("layers", layer, 0, last) for layer in layers})
+
+
+def _require_size(size: Any) -> None:
+    if size is None:
+        return
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise InvalidValueError("size", size, "two numbers: width and height in inches")
+    for entry in size:
+        number("size", entry, *SIZES)
+
+
 def _known(name: str, names: Sequence[str]) -> None:
     if name not in names:
         raise UnknownNameError("kind", name, names)
@@ -187,3 +248,7 @@ def _in_pyplot() -> Iterator[None]:
         yield
     finally:
         new_figure.reset(token)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -26,3 +26,7 @@ def assert_propagates(
         lines += [f"{rule_words(found)}: {found.message}" for found in result.findings]
         raise AssertionError("\n".join(lines))
     return result
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat.errors import UnknownNameError
+from snstat.errors import InvalidValueError, UnknownNameError
 
 mpl.use("agg")
 
@@ -72,3 +72,51 @@ def test_an_unknown_kind_suggests_the_nearest(run):
         run.plot("varianc")
     with pytest.raises(UnknownNameError, match="kurtosis"):
         snstat.plot.trajectory(run, statistics=("kurtosi",))
+
+
+def test_axes_of_a_run_are_one(run, plt):
+    _, axes = plt.subplots(2, 2)
+    bound = "must be one matplotlib Axes; give one of them, such as"
+    with pytest.raises(InvalidValueError, match=rf"of shape \(2, 2\)', but {bound} ax.flat\[0\]"):
+        run.plot(ax=axes)
+    with pytest.raises(InvalidValueError, match=rf"of type list', but {bound} ax\[0\]"):
+        run.plot("mean", ax=list(axes[0]))
+    for wrong in (axes[0, 0].figure, "axes", 1):
+        with pytest.raises(InvalidValueError, match=r"^ax is .*one matplotlib Axes"):
+            run.plot(ax=wrong)
+    with pytest.raises(InvalidValueError, match="left out with a histogram"):
+        run.plot("histogram", ax=axes[0, 0])
+    assert run.plot(ax=axes.flat[0]) is axes[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda run: snstat.plot.trajectory([run, run]), r"write \* before a list of runs"),
+        (lambda _: snstat.plot.trajectory("run.json"), "one with snstat.load"),
+        (lambda _: snstat.plot.trajectory(), "number of runs is 0"),
+        (lambda run: snstat.plot.trajectory(run, statistics="mean"), "in brackets"),
+        (lambda run: snstat.plot.trajectory(run, size=3), "width and height"),
+        (lambda run: snstat.plot.trajectory(run, size=(0, 1)), "from 1 to 100"),
+        (lambda _: snstat.plot.statistic("mean", ax=None), "number of runs is 0"),
+        (lambda run: snstat.plot.statistic("mean", [run], ax=None), "run is 'of type list'"),
+        (lambda _: snstat.plot.histogram("x"), "run is 'x'"),
+        (lambda run: snstat.plot.histogram(run, [99]), "layers is 99, .* from 0 to 6"),
+        (lambda run: snstat.plot.histogram(run, [-1]), "layers is -1"),
+        (lambda run: snstat.plot.histogram(run, ["a"]), "layers is 'a'"),
+        (lambda run: snstat.plot.histogram(run, 3), "in brackets"),
+    ],
+)
+def test_other_arguments_are_validated(run, draw, message):
+    with pytest.raises(InvalidValueError, match=message):
+        draw(run)
+
+
+def test_completion_offers_the_public_names_only():
+    assert dir(snstat.plot) == [
+        "correlation", "histogram", "moment_map", "statistic", "trajectory",
+    ]  # fmt: skip
+    assert dir(snstat.testing) == ["assert_propagates"]
+    for module in (snstat, snstat.plot, snstat.testing):
+        assert set(module.__all__) <= set(dir(module))
+        assert all(hasattr(module, name) for name in dir(module))

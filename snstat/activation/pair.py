@@ -40,6 +40,13 @@ class PairName(str):  # noqa: SLOT000  # it has an attribute
 
     activation: Activation
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> PairName:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the name alone, as a file holds it: not every function can be pickled."""
+        return str, (str(self),)
+
 
 def checked(function: Callable[[Any], Any], word: str, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return `function(x)` in the shape and dtype of `x`. Messages call the function `word`.

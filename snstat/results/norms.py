@@ -11,7 +11,7 @@ from snstat.results.base import Record
 MOST_CLASSES = 24
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NormClasses(Record):
     """Samples of data in classes of nearly equal norm, the smallest first.
 
@@ -37,7 +37,7 @@ class NormClasses(Record):
         return replace(self, second_moment=seconds, largest=self.largest / square)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DataSummary(Record):
     """What theory needs of data besides the statistics of layer 0: the `largest` absolute value,
     and the classes of samples, None for samples of equal norm."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -41,7 +42,7 @@ ALSO_MEASURED = ("zero_samples", "saturated_fraction", "largest")
 MEASURED = (*STATISTICS, *ALSO_MEASURED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class InputMoments(Record):
     """The expected statistics of layer 0; NaN if undefined or unknown.
 
@@ -219,6 +220,13 @@ class Layers(Sequence[Layer]):
     def __len__(self) -> int:
         return len(self._run.finite)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Layers):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment]  # as a list
+
     @overload
     def __getitem__(self, index: int) -> Layer: ...
     @overload
@@ -266,7 +274,8 @@ class Run(Record):
     `finite` has shape (layers,); `statistics` maps a name of `STATISTICS` to its columns, also
     reachable as attributes: `run.variance.estimate[64]`. `partial` means that the run was
     interrupted and has only the layers that every trial completed. `data` describes the user's own
-    samples; it is None for drawn inputs and for older saved runs.
+    samples; it is None for drawn inputs and for older saved runs. Runs are equal if their stack,
+    simulation and all their numbers are; a run equals its copy and what `load` reads back.
     """
 
     stack: StackSummary
