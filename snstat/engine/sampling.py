@@ -26,9 +26,6 @@ MIN_ROWS, NARROW = 128, 32
 MOST_VALUES = 2**23
 # The number of blocks of a layer if tiles may be smaller, so that every thread has work.
 BLOCKS = 8
-# To draw a weight and to activate and measure a value take as long as so many multiplications of a
-# matrix product.
-DRAWN, MEASURED = 32, 64
 
 
 def tile_rows(fan_in: int, fan_out: int) -> int:
@@ -37,13 +34,6 @@ def tile_rows(fan_in: int, fan_out: int) -> int:
     least = min(MIN_ROWS, max(NARROW, -(-fan_out // 2)))
     rows = max(least, min(TILE_VALUES // fan_in, -(-fan_out // BLOCKS)))
     return min(fan_out, rows, max(16, MOST_VALUES // fan_in))
-
-
-def layer_work(layer: DenseLayer, batch: int) -> float:
-    """Return about how long a layer takes, in multiplications of a matrix product: to draw its
-    weights, to multiply by them, and to activate and measure its units."""
-    weights = float(layer.fan_in) * layer.fan_out
-    return weights * (batch + DRAWN) + float(layer.fan_out) * batch * MEASURED
 
 
 def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:

@@ -37,4 +37,4 @@ def choose(stack: Stack, batch: int, asked: str, *, backward: bool = False) -> S
             raise InvalidValueError("sampler", asked, f"{others} {obstacle}", "use --sampler auto")
         return strategy
     exact = [s for s in STRATEGIES.values() if not s.obstacle(stack, batch, backward=backward)]
-    return min(exact, key=lambda strategy: strategy.work(stack, batch))
+    return min(exact, key=lambda strategy: strategy.work(stack, batch, backward=backward))

@@ -31,8 +31,8 @@ class Strategy(Protocol):
         """Return why the stack cannot be sampled exactly this way, or "" if it can."""
         ...
 
-    def work(self, stack: Stack, batch: int) -> float:
-        """Return the number of multiplications for all layers, used to compare strategies."""
+    def work(self, stack: Stack, batch: int, *, backward: bool) -> float:
+        """Return the work of all layers, used to compare strategies; see costs."""
         ...
 
     def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:

@@ -8,6 +8,7 @@ from threading import Semaphore
 
 import numpy as np
 
+from snstat.engine.costs import dense_work
 from snstat.engine.dense.way import Way
 from snstat.engine.history import (
     HISTORY_BYTES,
@@ -22,11 +23,11 @@ from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
 from snstat.engine.kernels.codes import Code
 from snstat.engine.kernels.random import LAWS
 from snstat.engine.sampler import Shared, quiet
-from snstat.engine.sampling import layer_work, strip_blocks, tile_rows, weight_law, weight_scale
+from snstat.engine.sampling import strip_blocks, tile_rows, weight_law, weight_scale
 from snstat.network.stack import DenseLayer, Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 
-# With less work in a layer (see sampling.layer_work), a second thread costs more than it saves.
+# With less work in a layer (see costs.dense_work), a second thread costs more than it saves.
 MIN_WORK = 2**19
 # With this many trials per thread, different end times matter little.
 EVEN_ENOUGH = 8
@@ -289,6 +290,6 @@ class DenseSampler(Shared):
             return 1
         kinds = {layer for _, _, layer in self.stack.segments()}
         blocks = max(-(-layer.fan_out // self.rows_of(layer)) for layer in kinds)
-        work = max(layer_work(layer, self.inputs.batch) for layer in kinds)
+        work = max(dense_work(layer, self.inputs.batch, backward=False) for layer in kinds)
         wanted = threads // trials if threads % trials == 0 else threads
         return max(1, min(wanted, blocks, int(work) // MIN_WORK))

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from snstat.activation import resolve
+from snstat.engine.costs import dense_work
 from snstat.engine.history import HISTORY_BYTES, units_of
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
@@ -26,11 +27,10 @@ class Dense:
         """Return "": this strategy can sample every stack."""
         return ""
 
-    def work(self, stack: Stack, batch: int) -> float:
-        """Return batch × fan_in × fan_out over all layers."""
-        if not stack.runs:
-            return float(batch) * stack.depth * stack.width * min(stack.width, stack.input_width)
-        return float(batch) * sum(n * one.fan_in * one.fan_out for _, n, one in stack.segments())
+    def work(self, stack: Stack, batch: int, *, backward: bool) -> float:
+        """Return the work of all layers; see costs."""
+        kinds = stack.segments()
+        return sum(count * dense_work(layer, batch, backward=backward) for _, count, layer in kinds)
 
     def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
         """Return the memory of a state for each trial, a spare for each in progress, a tile of

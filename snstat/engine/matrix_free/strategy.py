@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from snstat.activation import resolve
+from snstat.engine.costs import free_work
 from snstat.engine.history import HISTORY_BYTES
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
@@ -44,16 +45,10 @@ class MatrixFree:
             )
         return ""
 
-    def work(self, stack: Stack, batch: int) -> float:
-        """Return 2 batch² × fan_out over all layers.
-
-        The two products cost half of that, because one is triangular and the other symmetric.
-        Normals and factors cost about as much again.
-        """
-        units = stack.depth * stack.width
-        if stack.runs:
-            units = sum(count * layer.fan_out for _, count, layer in stack.segments())
-        return 2.0 * batch**2 * units
+    def work(self, stack: Stack, batch: int, *, backward: bool) -> float:
+        """Return the work of all layers; see costs."""
+        kinds = stack.segments()
+        return sum(count * free_work(layer, batch, backward=backward) for _, count, layer in kinds)
 
     def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
         """Return the memory of the Gram matrices."""
