@@ -202,7 +202,7 @@ def test_threads_change_rounding_only(init):
 def test_auto_chooses_the_cheaper_exact_sampler():
     wide, batch = Stack.build(width=512), 64
     assert choose(wide, batch, "auto").name == "matrix-free"
-    assert choose(wide, 300, "auto").name == "dense"
+    assert choose(wide, 400, "auto").name == "dense"
     assert choose(Stack.build(width=512, init="orthogonal"), batch, "auto").name == "matrix-free"
     assert choose(Stack.build(width=512, init="lecun_uniform"), batch, "auto").name == "dense"
     assert choose(Stack.build(width=512, init="torch_default"), batch, "auto").name == "dense"

@@ -93,8 +93,7 @@ def test_results_do_not_depend_on_blocks_of_layers_or_threads(init, trials, monk
     np.testing.assert_array_equal(run(1), whole)
     monkeypatch.setattr(sampling, "TILE_VALUES", 1)
     monkeypatch.setattr(sampling, "MIN_ROWS", 7)
-    monkeypatch.setattr(dense_sampler, "SPREAD_VALUES", 0)
-    monkeypatch.setattr(dense_sampler, "SPREAD_ELEMENTS", 0)
+    monkeypatch.setattr(dense_sampler, "MIN_WORK", 1)
     np.testing.assert_array_equal(run(1), run(3))
 
 

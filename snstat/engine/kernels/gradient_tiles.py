@@ -14,8 +14,8 @@ import numpy as np
 from snstat.engine.kernels.blas import add_product, add_square, lower_times, multiply
 from snstat.engine.kernels.functions import activate, scale_by_derivative
 from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.matrix_free import draw_tile, make_tile
 from snstat.engine.kernels.random import NOISE, NORMAL, READOUT, draw_rows
+from snstat.engine.kernels.tiles import draw_tile, make_tile
 
 f64 = np.float64
 # The arrays kept of a layer's tiles between its two passes: (KEPT, tiles, batch, tile).

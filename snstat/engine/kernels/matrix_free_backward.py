@@ -36,9 +36,9 @@ from snstat.engine.kernels.gradient_tiles import (
     second_pass,
 )
 from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.matrix_free import make_matrix
 from snstat.engine.kernels.random import BIAS_NOISE, NORMAL, draw_rows
 from snstat.engine.kernels.team import STRIDE, meet
+from snstat.engine.kernels.tiles import make_matrix
 
 f64 = np.float64
 # Rows of the result: ln of the squared norm of a layer's output gradient, and ln of the mean square
