@@ -42,6 +42,13 @@ def level_parts(activation: Activation) -> tuple[tuple[float, float], ...]:
     return tuple(zip(edges[::2], edges[1::2], strict=True))
 
 
+def resting_part(activation: Activation) -> tuple[float, float]:
+    """Return the level interval that reaches to 0: there a unit is off, as half of the units of
+    ReLU6 are, rather than driven to an end. (0, 0) if there is none."""
+    parts = level_parts(activation) if saturates(activation) else ()
+    return next((part for part in parts if part[0] <= 0.0 <= part[1]), (0.0, 0.0))
+
+
 def steep_range(activation: Activation) -> tuple[float, float]:
     """Return (low, high): a unit is saturated outside this interval. NaN for activations that
     are unbounded, or saturated in between too."""

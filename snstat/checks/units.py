@@ -12,7 +12,7 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING
 from snstat.checks.rule import Broken, Rule
 from snstat.results import FloatArray
-from snstat.theory.saturation import SATURATED
+from snstat.theory.saturation import SATURATED, resting_by_layer
 
 # Of a share by theory; one half exactly is what ReLU leaves of a single sample.
 ROUNDING = 1e-9
@@ -37,10 +37,43 @@ def dying(case: Case) -> bool:
     return bool((dead_networks(case) > case.bounds.dead_max).any())
 
 
+def off(case: Case) -> FloatArray:
+    """Return the share of units at which the level part of their activation reaches to 0,
+    (limit + 1,): half of those of ReLU6, and all of a dead network.
+
+    Those are flat because they are off, as those of ReLU are. No size of the signal changes that,
+    so they do not count as saturated.
+    """
+    theory = case.alone
+    resting = resting_by_layer(case.whole, theory.sample_second_moment, theory.shares)
+    dead = np.where(case.judges_seen("saturated_fraction"), dead_networks(case), 0.0)
+    share: FloatArray = np.where(resting > 0, resting + (1.0 - resting) * dead, resting)
+    return share
+
+
+def saturated(case: Case) -> Broken | None:
+    """Return where the share of saturated units exceeds its bound, of those that are not off."""
+    share, resting = case.known("saturated_fraction"), off(case)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        driven = (share - resting) / (1.0 - resting)
+
+    def what(layer: int) -> str:
+        slope = f"saturated (slope below {SATURATED:.0%} of the steepest)"
+        if not resting[layer]:
+            return f"of the units of layer {layer} are {slope}{case.beside(name, layer)}"
+        source = "seen" if case.judges_seen(name)[layer] else "theory"
+        return (
+            f"of the units of layer {layer} that are not off are {slope} ({source};"
+            f" {share[layer]:.1%} of all)"
+        )
+
+    name = "saturated_fraction"
+    return _beyond(driven, case.bounds.saturated_max, what)
+
+
 def too_few_alive(case: Case) -> Broken | None:
     """Return where dead units, or saturated ones, or dead networks, exceed their share."""
     dead = case.known("dead_fraction")
-    share = case.known("saturated_fraction")
     bounds, networks = case.bounds, dead_networks(case)
     found = [
         _beyond(
@@ -51,14 +84,7 @@ def too_few_alive(case: Case) -> Broken | None:
                 f"{case.beside('dead_fraction', layer)}"
             ),
         ),
-        _beyond(
-            share,
-            bounds.saturated_max,
-            lambda layer: (
-                f"of the units of layer {layer} are saturated (slope below {SATURATED:.0%} of the"
-                f" steepest){case.beside('saturated_fraction', layer)}"
-            ),
-        ),
+        saturated(case),
         _beyond(
             networks,
             bounds.dead_max,

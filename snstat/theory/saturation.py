@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from snstat.activation import Activation, resolve
-from snstat.activation.saturated import SATURATED, level_parts, saturates
+from snstat.activation.saturated import SATURATED, level_parts, resting_part, saturates
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
 from snstat.theory.by_layer import activations_of
 
-__all__ = ["SATURATED", "saturated_by_layer", "saturated_fraction", "saturates"]
+__all__ = [
+    "SATURATED",
+    "resting_by_layer",
+    "resting_fraction",
+    "saturated_by_layer",
+    "saturated_fraction",
+    "saturates",
+]
 
 
 def saturated_fraction(activation: Activation, second_moment: FloatArray) -> FloatArray:
@@ -21,12 +28,51 @@ def saturated_fraction(activation: Activation, second_moment: FloatArray) -> Flo
 
     NaN where `second_moment` is NaN, and for activations that are not bounded.
     """
-    from scipy.special import ndtr
-
     if not saturates(activation):
         return np.full(np.shape(second_moment), math.nan)
+    return _probability(level_parts(activation), np.sqrt(second_moment))
+
+
+def resting_fraction(activation: Activation, second_moment: FloatArray) -> FloatArray:
+    """Return the part of `saturated_fraction` that is off: the level part of φ reaches to 0 there.
+
+    One half for ReLU6 whatever q, 0 for activations that are steep at 0.
+    """
     std = np.sqrt(second_moment)
-    share, edges = np.zeros(np.shape(std)), tuple(_edges(activation))
+    return _probability((resting_part(activation),), std)
+
+
+def saturated_by_layer(stack: Stack, second_moment: FloatArray, shares: FloatArray) -> FloatArray:
+    """Return the share of saturated units of every layer, (depth + 1,), NaN where not known.
+
+    It is the average with weights `shares` (classes,) over samples with q = `second_moment`
+    (depth + 1, classes).
+    """
+    return _averaged(stack, saturated_fraction, second_moment, shares)
+
+
+def resting_by_layer(stack: Stack, second_moment: FloatArray, shares: FloatArray) -> FloatArray:
+    """Return the share of units that are off of every layer; arrays as in `saturated_by_layer`."""
+    return _averaged(stack, resting_fraction, second_moment, shares)
+
+
+def _averaged(
+    stack: Stack,
+    share: Callable[[Activation, FloatArray], FloatArray],
+    second_moment: FloatArray,
+    shares: FloatArray,
+) -> FloatArray:
+    found = np.full(stack.depth + 1, math.nan)
+    for name, layers in activations_of(stack):
+        found[layers] = share(resolve(name), second_moment[layers]) @ shares
+    return found
+
+
+def _probability(parts: Iterable[tuple[float, float]], std: FloatArray) -> FloatArray:
+    """Return the probability that a centred normal number is in one of the intervals."""
+    from scipy.special import ndtr
+
+    share, edges = np.zeros(np.shape(std)), tuple(_split(parts))
     with np.errstate(divide="ignore", invalid="ignore"):
         # Measure each part from the side on which it lies, so that small shares keep their digits.
         for low, high in edges:
@@ -37,19 +83,7 @@ def saturated_fraction(activation: Activation, second_moment: FloatArray) -> Flo
     return np.where(std > 0, share, np.where(std == 0, float(at_rest), math.nan))
 
 
-def saturated_by_layer(stack: Stack, second_moment: FloatArray, shares: FloatArray) -> FloatArray:
-    """Return the share of saturated units of every layer, (depth + 1,), NaN where not known.
-
-    It is the average with weights `shares` (classes,) over samples with q = `second_moment`
-    (depth + 1, classes).
-    """
-    found = np.full(stack.depth + 1, math.nan)
-    for name, layers in activations_of(stack):
-        found[layers] = saturated_fraction(resolve(name), second_moment[layers]) @ shares
-    return found
-
-
-def _edges(activation: Activation) -> Iterator[tuple[float, float]]:
-    """Yield the intervals on which |φ'| is less than a hundredth of its maximum, split at 0."""
-    for low, high in level_parts(activation):
+def _split(parts: Iterable[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Yield the intervals, those around 0 in two halves."""
+    for low, high in parts:
         yield from ((low, 0.0), (0.0, high)) if low < 0 < high else ((low, high),)

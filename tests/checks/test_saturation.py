@@ -1,0 +1,54 @@
+"""Saturated units of SN401: those driven to an end, not those that are off."""
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat import check
+from snstat.activation import ACTIVATIONS
+from snstat.checks.look import look
+from tests.checks.cases import case
+
+SMALL = {"width": 8, "batch": 2, "trials": 2}
+
+
+def clipped(x):
+    return np.clip(x, 0.0, 1.0)
+
+
+def clipped_slope(x):
+    return np.where((x > 0.0) & (x < 1.0), 1.0, 0.0)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("depth", [1, 4])
+def test_no_default_network_is_saturated(name, depth):
+    assert "SN401" not in look(case(name, depth=depth, width=256))
+
+
+def test_units_that_are_off_are_not_saturated():
+    assert check("relu6", 4, width=64, batch=8, trials=4).passed
+    # Half of its units are off, and about a third are at 1: erfc(1/√2) = 0.317 of the rest.
+    found = check((clipped, clipped_slope), 1, **SMALL, select=["SN401"], saturated_max=0.3)
+    assert found.findings[0].value == pytest.approx(math.erfc(math.sqrt(0.5)), rel=1e-6)
+    assert "of layer 1 that are not off are saturated" in found.findings[0].message
+
+
+@pytest.mark.parametrize("gain", [4.0, 8.0, 20.0])
+def test_units_of_relu6_at_its_upper_end_are_saturated(gain):
+    """Of normal pre-activations of standard deviation G that are positive, erfc(6/(G√2)) are above
+    6."""
+    share = math.erfc(6.0 / gain / math.sqrt(2.0))
+    found = look(case("relu6", depth=1, weight_gain=gain, bounds={"saturated_max": 0.99 * share}))
+    assert found["SN401"].value == pytest.approx(share, rel=1e-9)
+    assert f"{0.5 + 0.5 * share:.1%} of all" in found["SN401"].text
+    held = look(case("relu6", depth=1, weight_gain=gain, bounds={"saturated_max": 1.01 * share}))
+    assert "SN401" not in held
+
+
+def test_dead_networks_of_relu6_are_not_called_saturated():
+    """With two units most networks die within 20 layers; the units of the others are as before."""
+    [finding] = check("relu6", 20, width=2, select=["SN401"]).findings
+    assert "dead" in finding.message
+    assert "saturated" not in finding.message
