@@ -40,7 +40,7 @@ def propagate(call: Call) -> Run:
     batch : int, optional
         Samples per trial. Default: 64, or all samples if data have fewer.
     trials : int
-        Independent networks.
+        Independent networks. `keep_trials` keeps the values of each.
     inputs : str, path or array
         "normal", "uniform", the path of a .npy or .npz file ("FILE.npz:name" chooses one of
         several arrays), or an array or tensor (samples, width) of real numbers without masks.
@@ -55,8 +55,9 @@ def propagate(call: Call) -> Run:
         Flatten samples of more than one axis, such as images, to vectors.
     seed : int
         Seed of all random numbers: the same seed gives the same run.
-    dtype : str
-        Precision of the simulated network, "float32" or "float64". Statistics are always float64.
+    dtype : str or type
+        Precision of the simulated network, "float32" or "float64", by name or as a type of numpy or
+        PyTorch. Statistics are always float64.
     sampler : str
         "dense" draws all weights; "matrix-free" simulates the same network without them, exactly
         in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.

@@ -32,9 +32,10 @@ STRUCTURED = (
 def as_array(value: Any) -> npt.NDArray[Any]:
     """Return data given in Python as an array. `value` is a numpy array, another array or lists.
 
-    PyTorch tensors are detached, and types that numpy lacks (bfloat16, float8) are widened to
-    float32. A masked array with no masked value is used as it is. Raises InvalidValueError for
-    masked values, rows of unequal lengths, sparse arrays, and anything that is not an array.
+    PyTorch tensors are detached, types that numpy lacks (bfloat16, float8) are widened to float32,
+    and quantised ones are dequantised. A masked array with no masked value is used as it is. Raises
+    InvalidValueError for masked values, rows of unequal lengths, sparse arrays, tensors without
+    values, and anything that is not an array.
     """
     if isinstance(value, np.ma.MaskedArray):
         return _unmasked(value)
@@ -90,20 +91,29 @@ def _is_tensor(value: Any) -> bool:
 
 def _of_tensor(value: Any) -> npt.NDArray[Any]:
     """Return the values of a PyTorch tensor, without importing PyTorch."""
+    if getattr(value, "is_meta", False):
+        cure = "give one of a device that holds numbers, such as the CPU"
+        raise InvalidValueError("inputs", "a meta tensor", "a tensor with values", cure)
+    if getattr(value, "is_nested", False):
+        cure = "pad it with torch.nested.to_padded_tensor(inputs, 0.0)"
+        raise InvalidValueError("inputs", "a nested tensor", "rows of equal length", cure)
     try:
         tensor = value.detach().cpu()
         if "sparse" in str(getattr(tensor, "layout", "")):
             tensor = tensor.to_dense()
+        if getattr(tensor, "is_quantized", False):
+            tensor = tensor.dequantize()
         try:
             return np.asarray(tensor.numpy(force=True))
         except TypeError:  # a type that numpy lacks
-            return np.asarray(tensor.float().numpy(force=True))
+            tensor = tensor.cfloat() if tensor.is_complex() else tensor.float()
+            return np.asarray(tensor.numpy(force=True))
     except Exception as error:  # noqa: BLE001  # as above
         raise InvalidValueError(
             "inputs",
             f"a tensor of {getattr(value, 'dtype', 'unknown type')}",
             "a tensor that can be read",
-            f"convert it with .float() ({type(error).__name__})",
+            f"convert it to a numpy array of numbers ({type(error).__name__})",
         ) from None
 
 

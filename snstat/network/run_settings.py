@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snstat.errors import InvalidValueError
 from snstat.limits import MAX_BATCH, MAX_SCALE, MAX_SEED, MAX_THREADS, MAX_TRIALS
 from snstat.network.settings import NetworkSettings
 from snstat.values.kinds import File, Flag, Name, Real, Whole
@@ -21,13 +23,31 @@ SAMPLERS = ("auto", "dense", "matrix-free")
 DRAWN = ("normal", "uniform")
 
 
+# numpy's short names.
+DTYPE_ALIASES = {"f4": "float32", "f8": "float64", "single": "float32", "double": "float64"}
+
+
 class Dtype(Name):
-    """The name of a floating-point type, or in Python a numpy type."""
+    """The name of a floating-point type, or in Python a type of numpy or PyTorch."""
 
     def check(self, name: str, value: Any) -> str:
         """See Kind."""
         if isinstance(value, type | np.dtype):
-            value = np.dtype(value).name
+            with contextlib.suppress(TypeError):  # a class that is not a type of numbers
+                value = np.dtype(value).name
+        elif type(value).__module__ == "torch":
+            value = str(value).removeprefix("torch.")
+        return super().check(name, value)
+
+
+class Trials(Whole):
+    """A number of trials. Their values are kept by another option."""
+
+    def check(self, name: str, value: Any) -> int:
+        """See Kind."""
+        if value == "keep":
+            bound = f"a whole number from {self.low} to {self.high:,}"
+            raise InvalidValueError(name, value, bound, "keep_trials=True keeps their values")
         return super().check(name, value)
 
 
@@ -43,7 +63,7 @@ class RunSettings(NetworkSettings):
         metavar="N",
     )
     trials: int = option(
-        Whole(1, MAX_TRIALS), "Independent networks.", default=8, short="t", metavar="N"
+        Trials(1, MAX_TRIALS), "Independent networks.", default=8, short="t", metavar="N"
     )
     seed: int = option(
         Whole(0, MAX_SEED), "Seed of all random numbers.", default=0, short="s", metavar="N"
@@ -74,7 +94,7 @@ class RunSettings(NetworkSettings):
         several=False,
     )
     dtype: str = option(
-        Dtype(DTYPES),
+        Dtype(DTYPES, DTYPE_ALIASES),
         "Precision of the simulated network; statistics are always float64.",
         default="float32",
     )

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat.errors import InputFileError, InvalidValueError, SnstatError
+from snstat.errors import InputFileError, InvalidValueError, SnstatError, UnknownNameError
 from snstat.files.arrays import as_array
+from snstat.network.run_settings import RunSettings
 
 ROWS = np.random.default_rng(0).standard_normal((6, 4))
 
@@ -86,6 +87,15 @@ class Tensor:
     def cpu(self) -> Tensor:
         return self
 
+    def is_complex(self) -> bool:
+        return self.dtype == "complex32"
+
+    def dequantize(self) -> Tensor:
+        return Tensor(np.asarray(self.values) * 0.5)
+
+    def cfloat(self) -> Any:
+        return Tensor(self.values, "complex64")
+
     def float(self) -> Tensor:
         return Tensor(self.values, broken=self.broken)
 
@@ -93,9 +103,9 @@ class Tensor:
         assert force
         if self.broken:
             raise RuntimeError
-        if self.dtype != "float32":
+        if self.dtype not in {"float32", "complex64"}:
             raise TypeError
-        return np.asarray(self.values, np.float32)
+        return np.asarray(self.values, self.dtype)
 
 
 def test_tensors_are_detached_and_widened() -> None:
@@ -104,6 +114,49 @@ def test_tensors_are_detached_and_widened() -> None:
     assert "a tensor of bfloat16" in complaint(Tensor(ROWS, "bfloat16", broken=True))
     assert seen([Tensor(row) for row in ROWS]) == pytest.approx(ROWS.mean(), abs=1e-7)
     assert "unequal lengths" in complaint([Tensor(ROWS[0]), Tensor(ROWS[1, :2])])
+
+
+def test_tensors_that_hold_no_plain_numbers_get_their_own_remedy() -> None:
+    quantised = Tensor(ROWS, "qint8")
+    quantised.is_quantized = True  # type: ignore[attr-defined]  # as PyTorch's are
+    assert seen(quantised) == pytest.approx(0.5 * ROWS.mean(), abs=1e-7)
+    # numpy has no complex numbers of 2 × 16 bits, and their real part alone is something else.
+    assert "take the real part" in complaint(Tensor(ROWS, "complex32"))
+    for attribute, remedy in (("is_meta", "that holds numbers"), ("is_nested", "to_padded_tensor")):
+        odd = Tensor(ROWS)
+        setattr(odd, attribute, True)
+        for inputs in (odd, [odd]):
+            assert remedy in complaint(inputs)
+            assert ".float()" not in complaint(inputs)
+
+
+class TorchType:
+    """A stand-in for `torch.float32`."""
+
+    __module__ = "torch"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+def test_dtypes_of_other_libraries_and_short_names() -> None:
+    names = {"float32": ("f4", "single", np.float32), "float64": ("F8", "double", float)}
+    for name, others in names.items():
+        for dtype in (TorchType(name), np.dtype(name), *others):
+            assert RunSettings(dtype=dtype).dtype == name
+    for dtype in (TorchType("float16"), TorchType("int32"), "f2", dict, object, np.dtype("O"), 4):
+        with pytest.raises(UnknownNameError, match="must be one of float32, float64"):
+            RunSettings(dtype=dtype)
+
+
+def test_trials_are_kept_by_another_argument() -> None:
+    with pytest.raises(InvalidValueError, match=r"trials is 'keep'.*; keep_trials=True keeps"):
+        snstat.propagate(trials="keep")
+    with pytest.raises(InvalidValueError, match="keep_trials=True"):
+        snstat.check(trials="keep")
 
 
 def test_dtypes_of_the_simulation_are_names_or_types() -> None:

@@ -7,6 +7,7 @@ that both differ by rounding only.
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -337,6 +338,23 @@ def test_unusual_tensors_are_accepted_or_refused():
     for values in (leaf, leaf * 2, leaf.t().contiguous().t(), leaf.to_sparse(), list(leaf)):
         run = snstat.propagate("selu", 1, width=4, trials=2, inputs=values)
         assert np.isfinite(run.mean.estimate[0])
-    for values in (torch.randn(6, 4, device="meta"), torch.randn(6, 4) + 1j, "x.pt"):
-        with pytest.raises(snstat.errors.SnstatError):
-            snstat.propagate("selu", 1, width=4, trials=2, inputs=values)
+    values = torch.randn(6, 4)
+    jagged = torch.nested.nested_tensor([values[0], values[1, :2]], layout=torch.jagged)
+    for odd, remedy in (
+        (values.to("meta"), "that holds numbers"),
+        (values + 1j, "real part"),
+        (jagged, "to_padded_tensor"),
+        ("x.pt", ""),
+    ):
+        with pytest.raises(snstat.errors.SnstatError, match=remedy):
+            snstat.propagate("selu", 1, width=4, trials=2, inputs=odd)
+
+
+def test_quantised_tensors_are_the_numbers_they_stand_for():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch announces another package for them
+        values = torch.quantize_per_tensor(torch.randn(6, 4), 0.1, 3, torch.qint8)
+    run = snstat.propagate("selu", 1, width=4, trials=2, inputs=values, dtype=torch.float64)
+    assert run.simulation.dtype == "float64"
+    mean = float(values.dequantize().double().mean())
+    assert run.mean.estimate[0] == pytest.approx(mean, rel=1e-12)
