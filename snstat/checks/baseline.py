@@ -21,6 +21,7 @@ import numpy as np
 from snstat.checks.rule import Broken
 from snstat.errors import InvalidValueError
 from snstat.results import BoolArray, FloatArray, Run, Statistic
+from snstat.values.student import tails
 
 # Probability that two runs of one stack are told apart.
 FALSE_ALARM = 0.005
@@ -164,8 +165,6 @@ def welch(
     most those of a test with the fewer trials on both sides, and where numbers differ by more than
     MUCH, of the fewer trials alone. For equal variances no level is then exceeded.
     """
-    from scipy.special import stdtr
-
     total = np.hypot(stderr, other)  # squares of tiny errors would underflow
     with np.errstate(divide="ignore", invalid="ignore"):
         share = (stderr / total) ** 2  # of the variance
@@ -174,8 +173,7 @@ def welch(
         if fewer < more:
             sides = 2.0 if more <= MUCH * fewer else 1.0
             freedom = np.minimum(freedom, sides * (fewer - 1))
-        result: FloatArray = 2.0 * stdtr(freedom, -np.abs(difference) / total)
-    return result
+        return tails(difference / total, freedom)
 
 
 def _shared(run: Run, baseline: Run) -> Iterator[tuple[str, Statistic, Statistic]]:

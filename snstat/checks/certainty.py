@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from snstat.results import BoolArray, FloatArray
+from snstat.values.student import quantile
 
 # Standard errors, of infinitely many trials, beyond which an estimate is elsewhere.
 LEAST = 6.0
@@ -24,11 +25,9 @@ ROUNDING = 1e-6
 def certain(trials: int) -> float:
     """Return how many standard errors over `trials` trials are more than chance: Student's t with
     trials − 1 degrees of freedom, infinity for one trial."""
-    from scipy.special import stdtrit
-
     if trials < 2:
         return math.inf
-    return max(LEAST, float(stdtrit(trials - 1, 1.0 - 0.5 * CHANCE)))
+    return max(LEAST, quantile(CHANCE, trials - 1))
 
 
 def strays(estimate: FloatArray, stderr: FloatArray, theory: FloatArray, trials: int) -> BoolArray:

@@ -14,6 +14,7 @@ from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
 from snstat.theory.by_layer import units
+from snstat.values.student import tails
 
 # Probability that a stack without fault is accused of SN501.
 FALSE_ALARM = 0.005
@@ -127,10 +128,7 @@ def _of_counts(case: Case, statistic: Statistic, trials: int) -> FloatArray:
 
 def _tail(z: FloatArray, trials: int) -> FloatArray:
     """Return the two-sided probability of |z| (layers,) over `trials` trials, NaN where z is."""
-    from scipy.special import stdtr
-
-    result: FloatArray = np.where(np.isfinite(z), 2.0 * stdtr(trials - 1, -np.abs(z)), math.nan)
-    return result
+    return np.where(np.isfinite(z), tails(z, trials - 1), math.nan)
 
 
 def _judged(case: Case) -> list[str]:

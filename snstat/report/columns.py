@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from snstat.report.numbers import Notation, alike, quantity, score
 from snstat.results import GRADIENT
+from snstat.values.student import tail
 
 if TYPE_CHECKING:
     from snstat.results import BoolArray, FloatArray, Run, Statistic
 
 # The p-value of z below which chance does not explain it.
 CHANCE = 1e-3
-# Beyond this many degrees of freedom the sums for Student's t are too long.
-MANY = 400
 MARK = "!"
 # Theory may be off by as much beyond first order in 1/width, or is known for infinite width only.
 DOUBT = "?"
@@ -79,34 +78,10 @@ def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     return columns
 
 
-def chance_of(z: float, trials: int) -> float:
-    """Return the two-sided p-value of `z`.
-
-    z of `trials` trials follows Student's t with trials − 1 degrees of freedom. Its tails are far
-    heavier than a normal's for few trials. Then the sums for whole degrees of freedom (Abramowitz,
-    Stegun, 26.7.3 and 26.7.4) are short. Other cases use scipy, whose import takes longer than a
-    run.
-    """
-    freedom = trials - 1
-    if freedom > MANY or not math.isfinite(z):
-        from scipy.special import stdtr
-
-        return 2.0 * float(stdtr(freedom, -abs(z)))
-    angle = math.atan2(abs(z), math.sqrt(freedom))
-    sine, square = math.sin(angle), math.cos(angle) ** 2
-    odd = freedom % 2
-    term, total = (math.cos(angle), 0.0) if odd else (1.0, 0.0)
-    for k in range(freedom // 2):
-        total += term
-        term *= square * (2 * k + 1 + odd) / (2 * k + 2 + odd)
-    inside = 2.0 / math.pi * (angle + sine * total) if odd else sine * total
-    return max(1.0 - inside, 0.0)
-
-
 def suspicious_rows(z: FloatArray, trials: int) -> frozenset[int]:
     """Return the rows of `z` (rows,) whose p-value is below `CHANCE`."""
     known = [row for row, value in enumerate(z.tolist()) if not math.isnan(value)]
-    return frozenset(row for row in known if chance_of(float(z[row]), trials) < CHANCE)
+    return frozenset(row for row in known if tail(float(z[row]), trials - 1) < CHANCE)
 
 
 def rows_of(run: Run, requested: Sequence[int]) -> list[int]:

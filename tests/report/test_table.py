@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,10 +13,9 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from scipy import stats
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.report.columns import chance_of, suspicious_rows
+from snstat.report.columns import suspicious_rows
 from snstat.report.html import run_to_html
 from snstat.report.layouts import parse_columns
 from snstat.report.selection import parse_layers
@@ -529,14 +527,6 @@ def test_the_threshold_of_scores_depends_on_trials():
             2,
         }
         assert suspicious_rows(np.array([quantile * 0.999, 0.0]), trials) == set()
-
-
-@pytest.mark.parametrize("trials", [2, 3, 4, 5, 8, 9, 64, 400, 401, 402, 5000])
-def test_the_probability_of_a_score_matches_student_t(trials):
-    for z in (0.0, 0.3, -1.0, 2.5, 5.0, 40.0, math.inf):
-        # The tolerance allows for sums of up to 200 terms and a difference from 1.
-        expected = 2.0 * stats.t.sf(abs(z), trials - 1)
-        assert chance_of(z, trials) == pytest.approx(expected, rel=1e-9, abs=1e-13)
 
 
 def test_requested_gradients_come_first():
