@@ -37,7 +37,7 @@ class Activation:
     `parameters` are all the parameters that may follow the colon in its name. `default_gain`
     replaces the gain of `default_init`. `pair` holds the user's Python functions φ and φ', which
     simulation calls. Theory knows them within ±`reach`; beyond, `function` and `derivative` are
-    NaN. φ' is 0 by rounding only if |x| is at least `underflow`.
+    NaN, and `doubt` says why. φ' is 0 by rounding only if |x| is at least `underflow`.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Activation:
     pair: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None
     reach: float = math.inf
     underflow: float = math.inf
+    doubt: str = ""
 
     def formed(self, kind: str) -> tuple[float, ...] | None:
         """Return the parameters of its closed forms if they are of this kind, else None."""

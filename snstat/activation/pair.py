@@ -121,6 +121,7 @@ def _of_functions(phi: Callable[[Any], Any], dphi: Callable[[Any], Any]) -> Acti
         pair=(phi, dphi),
         reach=found.reach,
         underflow=found.underflow(lambda x: checked(dphi, "dphi", x)),
+        doubt=found.doubt,
     )
     return name.activation
 
@@ -137,6 +138,7 @@ def of_name(name: str) -> Activation:
         kinks=(-1.0, 0.0, 1.0),
         reach=0.0,
         underflow=0.0,
+        doubt="its functions are not in the file",
     )
 
 

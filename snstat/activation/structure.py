@@ -45,7 +45,8 @@ _STEEP = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What theory needs of an activation; see `Activation`. Functions are known within ±`reach`."""
+    """What theory needs of an activation; see `Activation`. Functions are known within ±`reach`;
+    `doubt` says why not beyond."""
 
     kinks: tuple[float, ...]
     flat: tuple[tuple[float, float], ...]
@@ -54,6 +55,7 @@ class Structure:
     slopes: tuple[float, float]
     bend: float
     reach: float
+    doubt: str
 
     def within(self, function: Function) -> Function:
         """Return `function`, with NaN where it is unknown."""
@@ -85,24 +87,23 @@ def structure_of(phi: Function, dphi: Function) -> Structure:
     scales = tuple(_scale(function) for function in both)
     found = _kinks(both, scales)
     verified = [_verified(both, scales, found, bend) for bend in _BENDS]
-    reach, bend = max(
-        ((reach, bend) for reach, bend in zip(verified, _BENDS, strict=True)),
-        key=lambda pair: (pair[0], pair[1]),
+    (reach, doubt), bend = max(
+        zip(verified, _BENDS, strict=True), key=lambda pair: (pair[0][0], pair[1])
     )
     # Edges of panels do no harm if there is no kink.
     kinks = tuple(sorted({-bend, 0.0, bend, *found}))
     if reach < _STEEP:  # such as a sine, which curves everywhere
         evenly = tuple(sorted({*kinks, *_EVENLY}))
-        further = _verified(both, scales, evenly, bend)
+        further, why = _verified(both, scales, evenly, bend)
         if further > reach:
-            kinks, reach = evenly, further
+            kinks, reach, doubt = evenly, further, why
     if not math.isfinite(reach) or reach < 2.0 * bend:
-        return Structure((-1.0, 0.0, 1.0), (), None, None, (0.0, 0.0), 1.0, 0.0)
+        return Structure((-1.0, 0.0, 1.0), (), None, None, (0.0, 0.0), 1.0, 0.0, doubt)
     left = right = None
     if reach >= _STEEP:
         left, right = (_end(both, sign * reach, scales[0]) for sign in (-1.0, 1.0))
     slopes = (_slope(dphi, -reach), _slope(dphi, reach))
-    return Structure(kinks, _flat(dphi, found, reach), left, right, slopes, bend, reach)
+    return Structure(kinks, _flat(dphi, found, reach), left, right, slopes, bend, reach, doubt)
 
 
 def _scale(function: Function) -> float:
@@ -186,11 +187,12 @@ def _verified(
     scales: tuple[float, ...],
     kinks: tuple[float, ...],
     bend: float,
-) -> float:
-    """Return the |x| up to which every panel is resolved and φ is the integral of φ′."""
+) -> tuple[float, str]:
+    """Return the |x| up to which every panel is resolved and φ is the integral of φ′, and what is
+    wrong beyond ("" for nothing)."""
     edges = panels(kinks, bend)
     low, high = edges[:-1], edges[1:]
-    good = _resolved(functions, scales, low, high)
+    resolved = _resolved(functions, scales, low, high)
     phi, dphi = functions
     node, weight = np.polynomial.legendre.leggauss(_POINTS)
     half = 0.5 * (high - low)
@@ -200,13 +202,34 @@ def _verified(
         change = half * (dphi(x) @ weight)
         start, end = phi(inside_low), phi(inside_high)
         size = np.maximum(np.abs(phi(x)).max(axis=1), scales[0]) + np.abs(half * scales[1])
-        good &= np.abs(end - start - change) <= 20.0 * _CONSISTENT * size
+        integral = np.abs(end - start - change) <= 20.0 * _CONSISTENT * size
         # Jumps at the edges of panels.
         above, below = phi(np.nextafter(edges, math.inf)), phi(np.nextafter(edges, -math.inf))
         whole = np.abs(above - below) <= _CONSISTENT * np.maximum(np.abs(above), scales[0])
-    good &= whole[:-1] & whole[1:]
-    bad = np.minimum(np.abs(low), np.abs(high))[~good]
-    return float(bad.min(initial=_FARTHEST))
+    good = resolved & integral & whole[:-1] & whole[1:]
+    if good.all():
+        return _FARTHEST, ""
+    near = np.minimum(np.abs(low), np.abs(high))
+    first = int(np.argmin(np.where(good, math.inf, near)))
+    doubt = _not_finite(functions, x[first])
+    if not doubt and resolved[first] and not integral[first]:
+        doubt = "dphi is not the derivative of phi"
+    elif not doubt and resolved[first]:
+        edge = first if not whole[first] else first + 1
+        doubt = _not_finite((phi,), np.nextafter(edges[edge], [-math.inf, math.inf]))
+        doubt = doubt or f"phi jumps at {edges[edge]:.3g}"
+    return float(near[first]), doubt or "phi or dphi is not smooth between a few kinks"
+
+
+def _not_finite(functions: tuple[Function, ...], x: FloatArray) -> str:
+    """Return where a function is not finite at points `x`, the nearest to 0, "" for nowhere."""
+    x = x[np.argsort(np.abs(x))]
+    for name, function in zip(("phi", "dphi"), functions, strict=False):
+        values = function(x)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            return f"{name} is {values[bad[0]]:g} at {x[bad[0]]:.3g}"
+    return ""
 
 
 def _flat(

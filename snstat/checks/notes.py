@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
 from snstat.checks.pairs import comparable
 from snstat.errors import escaped
-from snstat.results import Record, Run, Simulation, StackSummary
+from snstat.results import NO_THEORY, Record, Run, Simulation, StackSummary
 
 # With fewer trials Student's t asks for tens of standard errors.
 ENOUGH = 4
@@ -50,12 +51,19 @@ def _drawn_otherwise(mine: StackSummary, theirs: StackSummary) -> Iterator[str]:
 
 
 def unknown(case: Case) -> list[str]:
-    """Return in words that theory does not know the activation everywhere."""
-    if case.outlook.kind != "unknown":
-        return []
-    reach = case.activation.reach
-    what = f"beyond ±{reach:g}" if reach else "its functions"
-    return [f"theory does not know {what} of {case.stack.activation}: what was seen is judged"]
+    """Return in words that theory does not know the activations everywhere, and why."""
+    notes = []
+    if case.outlook.kind == "unknown":
+        notes.append(_no_theory(case.activation))
+    last = None if case.stack.last is None else resolve(case.stack.last)
+    if last is not None and last.doubt and math.isnan(case.predicted("second_moment")[case.depth]):
+        notes.append(_no_theory(last, " of the last layer"))
+    return list(dict.fromkeys(notes))
+
+
+def _no_theory(activation: Activation, place: str = "") -> str:
+    where = f" beyond ±{activation.reach:g}" if activation.reach else ""
+    return f"{NO_THEORY}{place}{where}: {activation.doubt}; what was seen is judged"
 
 
 def _other_content(mine: Simulation, theirs: Simulation) -> bool:

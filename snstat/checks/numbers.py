@@ -57,7 +57,10 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
     largest = _largest_predicted(case)
     # Theory that ends is beyond all formats.
     beyond = np.flatnonzero(~(largest[: case.depth + 1] <= np.finfo(dtype).max))
-    if beyond.size and beyond[0] == layer:
+    doubt = case.activation.doubt
+    if doubt and beyond.size and math.isnan(largest[beyond[0]]):
+        words = f"no theory: {doubt}"
+    elif beyond.size and beyond[0] == layer:
         words = "as predicted"
     elif beyond.size:
         words = f"predicted from layer {beyond[0]} on"

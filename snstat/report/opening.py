@@ -11,6 +11,7 @@ import numpy as np
 from snstat.report.check_words import complaint, place, rule_words, verdict_words
 from snstat.report.columns import INFINITE, Column
 from snstat.report.words import broken_layers, gradient_sentence, interruption, limit_sentence
+from snstat.results import NO_THEORY
 
 if TYPE_CHECKING:
     from snstat.results import Check, Run
@@ -41,6 +42,8 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
         for finding in check.findings:
             where = ", ".join(filter(None, (rule_words(finding), place(finding))))
             sentences.append(Sentence(f"{where}: {complaint(finding)}", indent=True))
+        notes = [note for note in check.notes if note.startswith(NO_THEORY)]
+        sentences += [Sentence(f"{note[0].upper()}{note[1:]}.") for note in notes]
     facts = (limit_sentence(run), gradient_sentence(run))
     return sentences + [Sentence(text) for text in facts if text]
 

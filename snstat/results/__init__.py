@@ -15,6 +15,7 @@ from snstat.results.base import (
 from snstat.results.check import (
     CHECK_SCHEMA,
     DEFAULT_NAME,
+    NO_THEORY,
     VERDICTS,
     Check,
     Finding,
@@ -60,6 +61,7 @@ __all__ = [
     "GRADIENT",
     "MEASURED",
     "MOST_CLASSES",
+    "NO_THEORY",
     "PROPAGATION_SCHEMA",
     "RANGES",
     "ROUNDING",

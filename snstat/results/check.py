@@ -9,6 +9,8 @@ from snstat.results.network import Simulation, StackSummary
 
 # The name of a check that has no other name.
 DEFAULT_NAME = "default"
+# The first words of the note that says why theory is missing.
+NO_THEORY = "no theory"
 CHECK_SCHEMA = "snstat.check/1"
 
 # The verdicts, most severe first. The last two report no problem.

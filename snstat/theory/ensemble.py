@@ -129,7 +129,8 @@ def _unknown(activation: Activation) -> InvalidValueError:
         "activation",
         f"{activation.name}, known to the theory up to ±{activation.reach:g}",
         f"known to the theory up to ±{_REACH:g}",
-        "write phi and dphi so that they neither overflow nor jump within that range",
+        f"{activation.doubt}: write phi and dphi so that dphi is the derivative of phi, and neither"
+        " overflows nor jumps within that range",
     )
 
 

@@ -4,6 +4,7 @@ say which function failed and how."""
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -238,4 +239,63 @@ def test_a_saved_run_of_a_pair_cannot_be_simulated_again(tmp_path):
 def test_a_check_takes_a_pair_and_notes_missing_theory():
     assert snstat.check(TANH, depth=4, width=64, trials=4).verdict == "stable"
     notes = snstat.check((np.tanh, np.ones_like), depth=3, width=32, trials=4).notes
-    assert any("theory does not know" in note for note in notes)
+    assert "no theory: dphi is not the derivative of phi; what was seen is judged" in notes
+
+
+def log(x):
+    return np.log(x)
+
+
+DOUBTS = {
+    "wrong slope": ((np.tanh, np.tanh), "dphi is not the derivative of phi"),
+    "wrong factor": ((ramp, lambda x: 0.9 * (x > 0)), "dphi is not the derivative of phi"),
+    # The first panel that is not resolved begins at 0.
+    "nan": ((log, lambda x: 1 / x), r"phi is nan at -0\.\d+"),
+    "nan slope": ((np.abs, lambda x: np.where(x > 0, 1.0, np.nan)), r"dphi is nan at -0\.\d+"),
+    "jump": ((np.sign, np.zeros_like), "phi jumps at 0"),
+    "too fast": ((lambda x: np.sin(1e5 * x), lambda x: 1e5 * np.cos(1e5 * x)), ".* not smooth .*"),
+    "overflow": (
+        (lambda x: np.log1p(np.exp(x)), lambda x: 1 / (1 + np.exp(-x))),
+        r"phi is inf at 710",
+    ),
+    "far": ((lambda x: x * (np.abs(x) < 12), np.ones_like), "phi jumps at -12"),
+    "none": (TANH, ""),
+    "listed": ("relu", ""),
+}
+
+
+@pytest.mark.parametrize(("pair", "doubt"), DOUBTS.values(), ids=DOUBTS)
+def test_the_reason_for_missing_theory_is_named(pair, doubt):
+    assert re.fullmatch(doubt, resolve(pair).doubt)
+
+
+def test_the_table_and_fixed_points_say_why_theory_is_missing(tmp_path):
+    run = run_of((np.tanh, np.tanh))
+    words = "No theory: dphi is not the derivative of phi; what was seen is judged."
+    assert words in " ".join(str(run).split())
+    assert "o theory" not in str(run_of(TANH))
+    with pytest.raises(InvalidValueError, match="dphi is not the derivative of phi: write phi"):
+        snstat.fixed_points((np.tanh, np.tanh))
+    snstat.save(run, tmp_path / "run.json")
+    assert "its functions are not in the file" in " ".join(
+        str(snstat.load(tmp_path / "run.json")).split()
+    )
+
+
+def test_a_wrong_read_out_is_noted_too():
+    check = snstat.check("tanh", depth=3, width=16, trials=4, last=(np.tanh, np.tanh))
+    wanted = (
+        "no theory of the last layer: dphi is not the derivative of phi; what was seen is judged"
+    )
+    assert wanted in check.notes
+    assert not [
+        note for note in snstat.check("tanh", 3, width=16, last=TANH).notes if "no th" in note
+    ]
+
+
+def test_a_pair_that_is_not_finite_is_reported_with_the_place():
+    check = snstat.check((log, lambda x: 1 / x), depth=3, width=16, trials=4)
+    assert check.verdict == "non-finite"
+    finding = check.findings[0]
+    assert (finding.code, finding.layer) == ("SN001", 1)
+    assert re.search(r"from layer 1 on \(seen; no theory: phi is nan at -0\.\d+\)", finding.message)
