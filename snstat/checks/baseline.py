@@ -3,11 +3,9 @@
 Two runs of one stack with independent seeds differ by chance. Each estimate is a mean over few
 trials with its own standard error, so the difference over √(s₁² + s₂²) follows Student's t with
 the degrees of freedom of Welch and Satterthwaite, fewer where the numbers of trials differ. All
-comparisons of a check are allowed one false
-alarm together (Bonferroni: right however layers and statistics depend on each other), and a
-difference below the smallest effect of interest is none, however certain.
-
-Welch, The generalization of "Student's" problem (1947); Satterthwaite (1946).
+comparisons of a check are allowed one false alarm together (Bonferroni: right however layers and
+statistics depend on each other), and a difference below the smallest effect of interest is none,
+however certain.
 """
 
 from __future__ import annotations
@@ -19,9 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.checks.rule import Broken
+from snstat.checks.weights_law import SHARE, parted_in_law
+from snstat.checks.welch import welch
 from snstat.errors import InvalidValueError
 from snstat.results import BoolArray, FloatArray, Run, Statistic
-from snstat.values.student import tails
 
 # Probability that two runs of one stack are told apart.
 FALSE_ALARM = 0.005
@@ -30,8 +29,6 @@ ROUNDING = 1e-9
 # The spread of second moments between trials, and up to which, relative to them, these are nearly
 # normal.
 SPREAD, NORMAL = "spread", 0.1
-# How many times more trials on one side leave Satterthwaite's degrees of freedom any use.
-MUCH = 4
 # Shares and cosines have a scale of their own: 1.
 ABSOLUTE = frozenset({"cosine", "dead_fraction", "zero_samples", "saturated_fraction"})
 # Too skewed for Student's t: left out where chance has a say.
@@ -61,9 +58,10 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
     fewer = _layers_only_once(run, baseline)
     differences = [*differences_of(run, baseline), spread_of(run, baseline)]
     comparisons = sum(int(np.count_nonzero(~np.isnan(entry.chance))) for entry in differences)
+    law = parted_in_law(run, baseline, min_effect, SHARE * FALSE_ALARM)
     if comparisons == 0:
-        return fewer
-    level = FALSE_ALARM / comparisons
+        return fewer or law
+    level = (1.0 - SHARE) * FALSE_ALARM / comparisons
     parted: list[tuple[int, float, Difference]] = []
     for entry in differences:
         with np.errstate(invalid="ignore"):
@@ -72,7 +70,7 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
             layer = int(bad[0])
             parted.append((layer, float(entry.chance[layer]), entry))
     if not parted:
-        return fewer
+        return fewer or law
     # Where several statistics part at one layer, the one that has moved most.
     layer, chance, entry = min(parted, key=lambda item: (item[0], -abs(item[2].effect[item[0]])))
     return _told(run, baseline, layer, chance, entry, comparisons)
@@ -152,28 +150,6 @@ def spread_of(run: Run, baseline: Run) -> Difference:
         normal = (np.minimum(first, second) > ROUNDING) & (np.maximum(first, second) <= NORMAL)
         effect = np.log(first) - np.log(second)
     return Difference(SPREAD, effect, np.where(normal, np.minimum(2.0 * chance, 1.0), math.nan))
-
-
-def welch(
-    difference: FloatArray, stderr: FloatArray, other: FloatArray, trials: int, others: int
-) -> FloatArray:
-    """Return the two-sided probability of `difference` (layers,) between means with standard
-    errors `stderr` and `other` over `trials` and `others` trials; NaN where both are 0.
-
-    Satterthwaite's degrees of freedom are estimates, and far too many where the standard error of
-    the fewer trials happens to be small: far out in the tails that is what counts. So they are at
-    most those of a test with the fewer trials on both sides, and where numbers differ by more than
-    MUCH, of the fewer trials alone. For equal variances no level is then exceeded.
-    """
-    total = np.hypot(stderr, other)  # squares of tiny errors would underflow
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (stderr / total) ** 2  # of the variance
-        freedom = 1.0 / (share**2 / (trials - 1) + (1.0 - share) ** 2 / (others - 1))
-        fewer, more = sorted((trials, others))
-        if fewer < more:
-            sides = 2.0 if more <= MUCH * fewer else 1.0
-            freedom = np.minimum(freedom, sides * (fewer - 1))
-        return tails(difference / total, freedom)
 
 
 def _shared(run: Run, baseline: Run) -> Iterator[tuple[str, Statistic, Statistic]]:

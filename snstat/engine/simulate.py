@@ -26,6 +26,7 @@ from snstat.engine.strategies import choose
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
 
+KURTOSIS = MEASURED.index("kurtosis")
 # A block of layers grows until it takes about this long. An interrupt then leaves no trial far
 # ahead of the others, and handing out tasks costs almost nothing.
 BLOCK_SECONDS = 0.1
@@ -48,6 +49,7 @@ class Measured:
     `log_gradient` (trials, layers) is ln of the squared gradient over that of the last layer, None
     if it was not requested or the run was interrupted. `values` (trials, layers, statistics) are
     the values of each trial, whose mean is `estimate`, None if they were not to be kept.
+    `log_kurtosis` (trials,) is the mean over layers 1.. of ln of the kurtosis, NaN where that is.
     """
 
     estimate: FloatArray
@@ -56,6 +58,7 @@ class Measured:
     interrupted: bool
     log_gradient: FloatArray | None = None
     values: FloatArray | None = None
+    log_kurtosis: FloatArray | None = None
 
 
 def simulate(
@@ -88,6 +91,7 @@ def simulate(
     kept: list[FloatArray] = []  # appended first, because an interrupt may come between the two
     interrupted = False
     log_gradient = None
+    log_kurtosis = np.zeros(trials)
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             values = np.empty((trials, 1, len(MEASURED)))
@@ -106,6 +110,8 @@ def simulate(
                 if keep_trials:
                     kept.append(values[:, :complete])
                 blocks.append(_reduce(values[:, :complete], flags[:, :complete]))
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    log_kurtosis += np.log(values[:, :complete, KURTOSIS]).sum(axis=1)
                 first += length
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
@@ -123,7 +129,8 @@ def simulate(
         np.concatenate(column) for column in zip(*blocks, strict=True)
     )
     found = np.concatenate(kept[: len(blocks)], axis=1) if keep_trials else None
-    return Measured(estimate, stderr, layer_finite, interrupted, log_gradient, found)
+    log_kurtosis /= max(len(estimate) - 1, 1)
+    return Measured(estimate, stderr, layer_finite, interrupted, log_gradient, found, log_kurtosis)
 
 
 def _each_trial(pool: ThreadPoolExecutor, trials: int, task: Callable[[int], Any]) -> Any:

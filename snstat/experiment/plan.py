@@ -23,6 +23,7 @@ from snstat.results import (
     DataSummary,
     FloatArray,
     InputMoments,
+    LayerMean,
     Outlook,
     Run,
     Simulation,
@@ -188,6 +189,7 @@ class Plan:
             outlook=outlook,
             partial=measured.interrupted,
             data=None if moments.drawn else DataSummary(moments.largest, moments.norms),
+            log_kurtosis=layer_mean(measured.log_kurtosis),
         )
 
     def predict(self, moments: InputMoments) -> tuple[Prediction, FiniteWidth, Outlook | None]:
@@ -219,6 +221,13 @@ def options_of(run: Run) -> dict[str, Any]:
         "sampler": simulation.sampler,
         "backward": GRADIENT in run.statistics,
     }
+
+
+def layer_mean(values: FloatArray | None) -> LayerMean | None:
+    """Return mean and standard error of one number per trial (trials,), None if not finite."""
+    if values is None or len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return LayerMean(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values)))
 
 
 def gradient_statistic(

@@ -25,12 +25,14 @@ from snstat.results import (
     GRADIENT,
     PROPAGATION_SCHEMA,
     STATISTICS,
+    LayerMean,
     Outlook,
     Run,
     Simulation,
     StackSummary,
     Statistic,
 )
+from snstat.values import number
 from snstat.values.kinds import Flag, Name, Real
 from snstat.values.option import options_of
 
@@ -79,7 +81,21 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         outlook=None if outlook is None else Outlook(**_read("outlook", entries, OUTLOOK)),
         partial=partial,
         data=parse_data(entries.get("data"), simulation.batch),
+        log_kurtosis=_layer_mean("log_kurtosis", entries.get("log_kurtosis")),
     )
+
+
+def _layer_mean(name: str, form: Any) -> LayerMean | None:
+    """Return the mean over layers in `form`, None for null."""
+    if form is None:
+        return None
+    entries = entries_of(name, form)
+    estimate, stderr = (
+        number(f"{name}.{part}", entry_of(name, entries, part)) for part in ("estimate", "stderr")
+    )
+    if stderr < 0:
+        raise FormError(f"{name}.stderr is {stderr:g}, but must be at least 0")
+    return LayerMean(estimate, stderr)
 
 
 def _stack(entries: dict[str, Any], schema: str) -> StackSummary:

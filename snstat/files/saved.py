@@ -72,6 +72,8 @@ def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str
         }
         if run.data is not None:
             head["data"] = run.data
+        if run.log_kurtosis is not None:
+            head["log_kurtosis"] = run.log_kurtosis
         yield ("\n" if number == 0 else ",\n") + _dump(head)[:-1] + ', "layers": ['
         for layer in run.layers:
             yield ("\n" if layer.layer == 0 else ",\n") + _dump(layer.to_json())

@@ -267,6 +267,15 @@ class Outlook(Record):
     gradient_factor: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LayerMean(Record):
+    """The mean over layers 1.. of one number per trial: its mean over trials, and the standard
+    error of that. Layers depend on each other, so no column of single layers tells the error."""
+
+    estimate: float
+    stderr: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run(Record):
     """One stack, simulated and predicted.
@@ -274,8 +283,10 @@ class Run(Record):
     `finite` has shape (layers,); `statistics` maps a name of `STATISTICS` to its columns, also
     reachable as attributes: `run.variance.estimate[64]`. `partial` means that the run was
     interrupted and has only the layers that every trial completed. `data` describes the user's own
-    samples; it is None for drawn inputs and for older saved runs. Runs are equal if their stack,
-    simulation and all their numbers are; a run equals its copy and what `load` reads back.
+    samples; it is None for drawn inputs and for older saved runs. `log_kurtosis` averages ln of the
+    kurtosis over layers; it is None for one trial, if not finite, and for older saved runs. Runs
+    are equal if their stack, simulation and all their numbers are; a run equals its copy and what
+    `load` reads back.
     """
 
     stack: StackSummary
@@ -285,6 +296,7 @@ class Run(Record):
     outlook: Outlook | None = None
     partial: bool = False
     data: DataSummary | None = None
+    log_kurtosis: LayerMean | None = None
 
     def __getattr__(self, name: str) -> Statistic:
         """Return the statistic called `name`."""
