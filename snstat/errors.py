@@ -14,6 +14,8 @@ from reprlib import Repr
 MOST_QUOTED = 100
 MOST_OF_A_PATH = 200
 MOST_OF_A_REASON = 300
+# Letters that tell which name they are a part of.
+LEAST_PART = 3
 
 # Reads only a few elements, however large the value is.
 _SHORT = Repr()
@@ -90,6 +92,25 @@ class InvalidValueError(SnstatError, ValueError):
         return f"{name} is {quoted(self.value)}, but must be {spelled(self.bound, spell)}{advice}"
 
 
+def nearest(word: str, names: Iterable[str]) -> list[str]:
+    """Return the one of `names` that `word` may be a slip for, if any: one that begins with it or
+    has it as a part, else one with nearly its letters, and no other number."""
+    names = list(names)
+    if len(word) >= LEAST_PART:
+        for fits in (str.startswith, str.__contains__):
+            found = [name for name in names if fits(name, word)]
+            if len(found) == 1:
+                return found
+    alike = get_close_matches(word, names, n=3, cutoff=0.5)
+    return [name for name in alike if not _other_number(name, word)][:1]
+
+
+def _other_number(name: str, word: str) -> bool:
+    """Return whether two words have as many digits but others: float16 is no slip for float64."""
+    digits, others = (sorted(re.sub(r"\D", "", text)) for text in (name, word))
+    return len(digits) == len(others) and digits != others
+
+
 class UnknownNameError(InvalidValueError):
     """A name that is not in a table, with the nearest ones that are (`suggestions`)."""
 
@@ -100,7 +121,7 @@ class UnknownNameError(InvalidValueError):
         # A long value is not a typing error, and comparing it is slow.
         word = value if isinstance(value, str) and len(value) <= MOST_QUOTED else ""
         names = {entry.lower(): entry for entry in (*aliases, *self.known)}
-        near = get_close_matches(word.lower(), names, n=1, cutoff=0.5)
+        near = nearest(word.lower(), names)
         self.suggestions = [names[entry] for entry in near]
         hint = f"did you mean {self.suggestions[0]!r}?" if self.suggestions else ""
         super().__init__(name, value, "one of " + ", ".join(self.known), hint)

@@ -60,6 +60,8 @@ class Size(Type):
 def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, saved: bool) -> None:
     """Raise UsageError for an option that this kind of picture, or a saved run, would ignore."""
     own = COMMON | OWN[kind]
+    # What no picture of this kind has may be switched off.
+    own |= {name for name in ("caption", "residuals") if not ctx.params[name]}
     if saved:
         # A saved run says what the network is; no kind is drawn of another one.
         refuse_others(ctx, own | set().union(*OWN.values()))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from snstat.cli import version_option
 from snstat.cli.formats import PICTURES as FORMATS
@@ -133,6 +134,7 @@ def picture_options(function: Function) -> Function:
 def picture_output_options(function: Function) -> Function:
     """Add the options that say where the picture goes, in which format."""
     form = click.option(
+        "-f",
         "--format",
         "form",
         type=Value(Name(FORMATS)),
@@ -175,6 +177,8 @@ def command(
     """
     form = picture_format(output, form)
     require_options(ctx, kind, chosen_map, saved=bool(saved))
+    if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:
+        raise click.UsageError(f"--dpi has no place with {form}, which has no dots; leave it out")
     require_pixels(size, dpi)
     subject = Subject(saved, options)
 

@@ -73,6 +73,7 @@ class Subject:
         from snstat.experiment.plan import Plan
         from snstat.experiment.warmup import compile_kernels
 
+        self.stack("histogram")
         if not self.saved:
             plan = Plan.build(**self.wanted[0].options)
             rows = _ridges(selection, plan.stack.depth)

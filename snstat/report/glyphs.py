@@ -81,7 +81,7 @@ class Glyphs:
         """Return positive `values` (points,) as at most `cells` bars, on a logarithmic scale.
 
         Values that share a bar are averaged; the bar is "!" if one of them is not finite. Zeros are
-        drawn as the smallest positive value.
+        the lowest bar, below every positive value.
         """
         if not len(values):
             return ""
@@ -93,16 +93,23 @@ class Glyphs:
             )
         logs = np.log(np.maximum(values, positive.min()))
         low, high = float(np.log(positive.min())), float(np.log(positive.max()))
+        zeros = bool((values == 0).any())
         slack = max(LEAST_SPAN - (high - low), 0.0) / 2
         low, high = low - slack, high + slack
+        # Where there are zeros, the lowest level is theirs alone.
+        first = 1 if zeros else 0
         bars = []
-        for part in _split(logs, cells):
+        for part, whole in zip(_split(logs, cells), _split(values, cells), strict=True):
             height = float(part.mean())
+            if (whole == 0).any():
+                bars.append(levels[0])
+                continue
             if not np.isfinite(height):
                 bars.append(BROKEN)
                 continue
             # Rounding to nearest keeps a steady line at one level in spite of rounding noise.
-            bars.append(levels[round((height - low) / (high - low) * (len(levels) - 1))])
+            place = (height - low) / (high - low) * (len(levels) - 1 - first)
+            bars.append(levels[first + round(place)])
         return "".join(bars)
 
 

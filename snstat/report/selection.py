@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from snstat.errors import InvalidValueError
+from snstat.errors import InvalidValueError, nearest
 
 # 18 digits exceed any depth, and int() is slow or fails for thousands of digits.
 _ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
@@ -55,6 +55,11 @@ LOG = LayerSelection("log")
 ALL = LayerSelection("all")
 
 
+def _remedy(item: str) -> str:
+    near = nearest(item, ("log", "all", "last")) if item.isalpha() else []
+    return f"did you mean {near[0]!r}?" if near else "write for example 0,1,8-16,last"
+
+
 def parse_layers(text: str) -> LayerSelection:
     """Return the selection that `text` names: "log", "all", or a list such as "0,1,8-16,last".
 
@@ -73,7 +78,7 @@ def parse_layers(text: str) -> LayerSelection:
                 "layers",
                 text,
                 "log, all, or numbers from 0, ranges and last, separated by commas",
-                "write for example 0,1,8-16,last",
+                _remedy(item.strip()),
             )
         first, last = (
             None if end == "last" else int(end) for end in (found[1], found[2] or found[1])

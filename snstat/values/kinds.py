@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from snstat.errors import InvalidValueError
@@ -151,6 +153,18 @@ class File(Kind):
     def __init__(self, *words: str) -> None:
         self.reserved = words
         self.words = ", ".join(words) + " or a file name" if words else "a file name"
+
+    def check(self, name: str, value: Any) -> Any:
+        """See Kind. A near miss of a reserved word that names no file is an error."""
+        if not isinstance(value, str) or value in self.reserved or os.path.lexists(value):
+            return value
+        word = value.strip().lower()
+        if word in self.reserved:
+            return word
+        near = get_close_matches(word, self.reserved, n=1)
+        if near:
+            raise InvalidValueError(name, value, self.words, f"did you mean {near[0]!r}?")
+        return value
 
     def names(self) -> Collection[str]:
         """See Kind."""

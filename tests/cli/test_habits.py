@@ -311,3 +311,49 @@ def test_a_terminal_of_unknown_width_shows_everything(monkeypatch, capsys, colum
     assert run(["propagate", *TINY]) == 0
     assert "Verdict" in capsys.readouterr().out
     assert "Verdict" in repr(snstat.propagate(depth=2, width=8, batch=4))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--inputs", "norml"], "did you mean 'normal'?"),
+        (["--layers", "lats"], "did you mean 'last'?"),
+        (["--columns", "dead"], "did you mean 'dead_fraction'?"),
+        (["--init", "he_norm"], "did you mean 'he_normal'?"),
+        (["-a", "leaky"], "did you mean 'leaky_relu'?"),
+        # No other number of bits is meant.
+        (["--dtype", "float16"], "must be one of float32, float64\n"),
+    ],
+)
+def test_the_nearest_name_is_suggested(capsys, arguments, hint):
+    code, _, err = call(capsys, "propagate", *TINY, *arguments)
+    assert code == 2
+    assert err.endswith(f"{hint}\n" if hint[-1] == "?" else hint)
+
+
+def test_names_of_inputs_match_in_any_case(capsys):
+    assert call(capsys, "propagate", *TINY, "--inputs", "Normal")[0] == 0
+    Path("norml").write_bytes(b"")
+    assert "norml: " in call(capsys, "propagate", *TINY, "--inputs", "norml")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--kind", "histogram", "-a", "relu,tanh", "-o", "h.png"], "1 with --kind histogram"),
+        (["--dpi", "100", "-o", "x.svg"], "--dpi has no place with svg"),
+        (["-f", "pdf", "-o", "x.svg"], "pdf"),
+        (["--kind", "map", "--caption", "-o", "m.png"], "--caption has no place"),
+    ],
+)
+def test_pictures_refuse_what_they_would_ignore(capsys, arguments, told):
+    tiny = [] if "map" in arguments else TINY
+    code, _, err = call(capsys, "plot", *tiny, *arguments)
+    assert code == 2
+    assert told in err
+    assert [path for path in Path().iterdir() if path.suffix] == []
+
+
+def test_what_is_switched_off_already_may_be_switched_off(capsys):
+    assert call(capsys, "plot", "--kind", "map", "--no-caption", "-f", "svg", "-o", "m")[0] == 0
+    assert "svg" in Path("m").read_text(encoding="utf-8")

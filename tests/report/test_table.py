@@ -16,6 +16,7 @@ from rich.console import Console
 
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.columns import suspicious_rows
+from snstat.report.glyphs import Glyphs
 from snstat.report.html import run_to_html
 from snstat.report.layouts import parse_columns
 from snstat.report.selection import parse_layers
@@ -547,3 +548,10 @@ def test_requested_gradients_come_first():
             -0.01 * logs[int(line["layer"])] / 0.02, abs=1e-9
         )
     assert "gradient ± stderr" in runs_to_markdown([backward])
+
+
+def test_zeros_are_the_lowest_bar_and_nothing_else_is() -> None:
+    values = np.array([0.999, 0.0, 0.999, 1e-30])
+    assert Glyphs(ascii_only=False).bars(values, 4) == "█▁█▂"
+    assert Glyphs(ascii_only=False).bars(values[:3], 3)[1] == "▁"
+    assert Glyphs(ascii_only=False).bars(values[[0, 2]], 2) != "▁▁"
