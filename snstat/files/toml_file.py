@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,25 @@ class TomlFile:
     def line_of(self, table: tuple[str, ...]) -> int:
         """Return the line, from 1, of the header of a table; without one that of the nearest table
         around it, and 1 without any."""
-        # Newlines in strings are masked, so no header is found inside one.
-        starts = [found.start() for found in _OPENING.finditer(_masked(self.text))]
-        headers = {_header(self.text[start:].partition("\n")[0]): start for start in starts[::-1]}
-        while table and table not in headers:
+        lines = _header_lines(self.text)
+        while table and table not in lines:
             table = table[:-1]
-        return self.text.count("\n", 0, headers[table]) + 1 if table else 1
+        return lines[table] if table else 1
+
+
+# A configuration of many checks asks for the line of each.
+@lru_cache(maxsize=1)
+def _header_lines(text: str) -> dict[tuple[str, ...] | None, int]:
+    """Return the first line of every table that has a header."""
+    # Newlines in strings are masked, so no header is found inside one.
+    starts = [found.start() for found in _OPENING.finditer(_masked(text))]
+    found: dict[tuple[str, ...] | None, int] = {}
+    line, last = 1, 0
+    for start in starts:
+        line, last = line + text.count("\n", last, start), start
+        end = text.find("\n", start)
+        found.setdefault(_header(text[start : end if end >= 0 else None]), line)
+    return found
 
 
 def _header(line: str) -> tuple[str, ...] | None:
