@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from numba import config
 from scipy import stats
 
 from snstat import check, propagate
@@ -98,6 +99,7 @@ def test_messages_state_the_judged_value_first():
     assert found.value > 0.5
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="slow without compiled kernels")
 def test_gradients_that_differ_from_theory_are_judged_as_measured():
     # ReLU at width 16: χ = 1, but each of 100 layers changes the logarithm of the gradient by
     # −5/32, with variance 5/16. Its mean over 64 networks is −15.6 ± 0.7; the bound 10^-4 is −9.2.
