@@ -18,6 +18,9 @@ MAX_SCALE = 1e100
 # Numbers in files have 64 bits; seeds use all of them, without a sign.
 MAX_INTEGER = 2**64 - 1
 MAX_TEXT = 4096
+# Bytes of addresses and of data that a process must be allowed. With two cores, numpy, scipy, numba
+# and matplotlib load within 800 MB of addresses and 400 MB of data, and with more cores in more.
+LEAST_ADDRESSES, LEAST_DATA = 2**30, 2**29
 
 
 def physical_memory() -> float:
@@ -26,6 +29,30 @@ def physical_memory() -> float:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         return math.inf
+
+
+def require_room() -> None:
+    """Raise InvalidValueError if this process may not take enough memory for numpy, scipy and
+    numba.
+
+    Where memory is short while they load, OpenBLAS tries again for ever and LLVM aborts.
+    """
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return
+    for kind, option, least in (
+        (resource.RLIMIT_AS, "-v", LEAST_ADDRESSES),
+        (resource.RLIMIT_DATA, "-d", LEAST_DATA),
+    ):
+        limit = resource.getrlimit(kind)[0]
+        if limit != resource.RLIM_INFINITY and limit < least:
+            raise InvalidValueError(
+                f"memory limit of this process (ulimit {option})",
+                f"{limit / 2**20:,.0f} MiB",
+                f"at least {least / 2**20:,.0f} MiB, which numpy, scipy and numba need",
+                f"set another limit, or none: ulimit {option} unlimited",
+            )
 
 
 def require_memory(needed: float, remedy: str) -> None:

@@ -22,6 +22,7 @@ from snstat.cli.help import Explained
 from snstat.cli.output import Verbosity
 from snstat.cli.signals import discard_stdout, end_cleanly
 from snstat.errors import SnstatError, Spelling, UnknownNameError, printable
+from snstat.limits import require_room
 
 # New objects before a search for garbage, and searches before more thorough ones.
 COLLECT_AFTER = (100_000, 50, 100)
@@ -67,6 +68,7 @@ class LazyGroup(Explained, click.Group):
         """Return the command that the first argument names; tell the nearest if there is none."""
         if args and not args[0].startswith("-") and args[0].lower() not in COMMANDS:
             raise UnknownNameError("command", args[0], COMMANDS)
+        require_room()  # before anything large is imported
         return super().resolve_command(ctx, args)
 
     def more(self, ctx: click.Context) -> str:  # noqa: ARG002  # as in the parent
@@ -183,6 +185,20 @@ def _starved() -> bool:
 def flags(typed: Sequence[str]) -> Spelling:
     """Return what writes the name of an argument as the flag that was `typed`: --weight-gain, or
     -d for --depth; other names stay as they are."""
+
+    def spell(argument: str) -> str:
+        long, short = _flags(typed).get(argument, (argument, argument))
+        letters = any(word.startswith(short) and not word.startswith("--") for word in typed)
+        # --widths is another flag than --width.
+        whole = any(word.partition("=")[0] == long for word in typed)
+        return short if letters and not whole else long
+
+    return spell
+
+
+def _flags(typed: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return the longest and the shortest flag of each option of the command in `typed`. Importing
+    the command may be what failed, so this is for messages that name options."""
     name = next((word for word in typed if not word.startswith("-")), "")
     command = group.get_command(click.Context(group), name)
     options = {}
@@ -190,15 +206,7 @@ def flags(typed: Sequence[str]) -> Spelling:
         if isinstance(parameter, click.Option):
             long = max(parameter.opts, key=len)
             options[long.lstrip("-").replace("-", "_")] = (long, min(parameter.opts, key=len))
-
-    def spell(argument: str) -> str:
-        long, short = options.get(argument, (argument, argument))
-        letters = any(word.startswith(short) and not word.startswith("--") for word in typed)
-        # --widths is another flag than --width.
-        whole = any(word.partition("=")[0] == long for word in typed)
-        return short if letters and not whole else long
-
-    return spell
+    return options
 
 
 def _complain(message: str) -> None:

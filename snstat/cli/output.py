@@ -15,7 +15,7 @@ import click
 
 from snstat.cli.signals import discard_stdout
 from snstat.errors import OutputFileError, printable
-from snstat.files.atomic import whole_file
+from snstat.files.atomic import whole_file, writing_error
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,7 +106,7 @@ def _guarded(write: Callable[[], None]) -> None:
         raise click.exceptions.Exit(0) from None
     except OSError as error:
         discard_stdout()
-        raise OutputFileError("standard output", error.strerror or str(error)) from None
+        raise writing_error("standard output", error) from None
 
 
 def render(draw: Callable[[Console], Any], *, file: bool) -> str:

@@ -7,6 +7,7 @@ import re
 import warnings
 
 from snstat.errors import InvalidValueError
+from snstat.limits import require_room
 
 THREADS = "NUMBA_NUM_THREADS"
 # The warning of numba, with a traceback, about a setting it cannot parse.
@@ -18,8 +19,10 @@ _UNPARSED = re.compile(
 def load_numba() -> bool:
     """Import numba and return whether it compiles (not under NUMBA_DISABLE_JIT).
 
-    Raises InvalidValueError for a setting in the environment that it cannot use.
+    Raises InvalidValueError for a setting in the environment that it cannot use, and for a limit of
+    memory within which it does not load.
     """
+    require_room()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:

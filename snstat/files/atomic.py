@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -21,7 +22,8 @@ def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterato
 
     The content goes to a temporary file in the same folder, which is renamed over `path` at the end
     and removed on any error. A path that exists and is not a regular file (a pipe, /dev/null)
-    is written directly. Raises OutputFileError at once if writing cannot succeed.
+    is written directly. Raises OutputFileError at once if writing cannot succeed. Other errors of
+    the block pass.
     """
     given = os.fspath(path)
     if not given:
@@ -45,7 +47,7 @@ def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterato
         )
         _unfinished.add(temporary)
     except OSError as error:
-        raise OutputFileError(path, error.strerror or str(error)) from None
+        raise writing_error(path, error) from None
     try:
         with open(descriptor, mode, encoding=encoding, newline=newline) as file:
             yield file
@@ -54,10 +56,23 @@ def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterato
         _unfinished.discard(temporary)
     except OSError as error:
         _remove(temporary)
-        raise OutputFileError(path, error.strerror or str(error)) from None
+        raise writing_error(path, error) from None
     except BaseException:
         _remove(temporary)
         raise
+
+
+def writing_error(path: object, error: OSError) -> OSError | OutputFileError:
+    """Return the error to raise for an OSError while `path` is written: one of the file, or `error`
+    itself if it is about something else.
+
+    A failed write has a number and names no file. A library that cannot be loaded has no number,
+    and lack of memory is not the file's fault.
+    """
+    # Opening and replacing name the file itself, or the temporary one beside it.
+    if error.errno is None or error.errno == errno.ENOMEM:
+        return error
+    return OutputFileError(path, error.strerror or str(error))
 
 
 def _umask() -> int:

@@ -74,3 +74,16 @@ def test_a_full_disk_is_an_output_error(tmp_path):
     with pytest.raises(OutputFileError, match="No space"), whole_file(path):
         raise OSError(28, "No space left on device")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("libllvmlite.so: cannot open shared object file"), OSError(12, "No memory")]
+)
+def test_errors_that_are_not_of_writing_pass(tmp_path, error):
+    """A library loaded within the block fails without a number, and lack of memory is no fault of
+    the file."""
+    for path in (tmp_path / "out.txt", os.devnull):
+        with pytest.raises(OSError) as raised, whole_file(path):  # noqa: PT011  # the same object
+            raise error
+        assert raised.value is error
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,10 @@ import sys
 import pytest
 
 from snstat import cli
+from snstat.engine.environment import load_numba
+from snstat.errors import InvalidValueError
+from snstat.limits import LEAST_ADDRESSES, LEAST_DATA, require_room
+from tests.robustness.processes import call, finish, one_complaint
 
 RUN = ["propagate", "-d", "1", "-w", "4", "-b", "2", "-t", "2"]
 
@@ -59,8 +63,68 @@ def test_lack_of_memory_is_named(capsys, monkeypatch):
     # The loader has many messages for a library that does not fit in memory.
     error = ImportError("libx.so: failed to map segment from shared object")
     assert "a library cannot be loaded: libx.so" in told(capsys, monkeypatch, error)
-    monkeypatch.setattr(resource, "getrlimit", lambda _which: (2**28, 2**28))
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (2**30, 2**30))
     assert words in told(capsys, monkeypatch, error)
+
+
+@pytest.mark.parametrize("megabytes", [100, 400])
+@pytest.mark.parametrize(
+    "arguments",
+    [RUN, ["plot", *RUN[1:], "-o", "x.png"], ["check", "run.json"], ["fixedpoint"]],
+    ids=lambda arguments: arguments[0],
+)
+@pytest.mark.parametrize("kind", ["AS", "DATA"])
+def test_too_little_memory_is_refused_before_libraries_load(tmp_path, arguments, megabytes, kind):
+    """OpenBLAS would try for ever to allocate its buffers, or end the process."""
+
+    def limit():
+        size = megabytes * 10**6
+        resource.setrlimit(getattr(resource, f"RLIMIT_{kind}"), (size, size))
+
+    code, out, err = finish(*arguments, cwd=tmp_path, prepare=limit)
+    flag = {"AS": "-v", "DATA": "-d"}[kind]
+    assert (code, out) == (2, b"")
+    complaint = one_complaint(err)
+    assert f"memory limit of this process (ulimit {flag}) is '" in complaint
+    assert complaint.endswith(f"ulimit {flag} unlimited\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_python_refuses_too_little_memory(monkeypatch):
+    limits = {resource.RLIMIT_AS: resource.RLIM_INFINITY, resource.RLIMIT_DATA: LEAST_DATA}
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limits[which],) * 2)
+    require_room()
+    assert load_numba() in (True, False)
+    for which, least in ((resource.RLIMIT_DATA, LEAST_DATA), (resource.RLIMIT_AS, LEAST_ADDRESSES)):
+        limits[which] = least - 1
+        with pytest.raises(InvalidValueError, match="memory limit of this process"):
+            load_numba()
+        limits[which] = least
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "place"),
+    [
+        ("propagate", ["-o", "x.json"], "snstat.experiment.plan.Plan.run"),
+        ("plot", ["-o", "x.png"], "snstat.report.figures.save_figure"),
+        ("plot", ["-o", "-", "--format", "png"], "snstat.report.figures.save_figure"),
+    ],
+)
+def test_what_fails_beside_the_output_does_not_name_it(
+    capsysbinary, monkeypatch, tmp_path, command, output, place
+):
+    """A file is open, or standard output is watched, when a library fails to load."""
+    words = "Could not find/load shared object file 'libllvmlite.so'"
+
+    def fail(*_arguments, **_options):
+        raise OSError(words)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(place, fail)
+    code, out, err = call(capsysbinary, command, *RUN[1:], *output)
+    assert (code, out) == (2, b"")
+    assert one_complaint(err) == f"snstat: error: a library cannot be loaded: {words}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_system_errors_name_their_file_only(capsys, monkeypatch):
