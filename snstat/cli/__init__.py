@@ -26,7 +26,7 @@ from snstat.limits import require_room
 
 # New objects before a search for garbage, and searches before more thorough ones.
 COLLECT_AFTER = (100_000, 50, 100)
-# Set by a shell that asks what a word may go on with.
+# Set by a shell that requests completions.
 COMPLETION = "_SNSTAT_COMPLETE"
 MOST_OF_A_COMPLAINT = 700
 OUT_OF_MEMORY = (
@@ -34,7 +34,7 @@ OUT_OF_MEMORY = (
 )
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-# Name → what `snstat --help` says of it; the command is `command` in snstat.cli.<name>.
+# Name → its line in `snstat --help`; the command is `command` in snstat.cli.<name>.
 COMMANDS = {
     "propagate": "Simulate random stacks and report every layer beside its theory.",
     "fixedpoint": "Find and describe the fixed points of the mean and variance maps.",
@@ -98,7 +98,7 @@ class LazyGroup(Explained, click.Group):
 @version_option
 @click.pass_context
 def group(ctx: click.Context) -> None:
-    """Tell whether the signal survives a stack, forward and backward.
+    """Predict and simulate whether the signal survives a network, forward and backward.
 
     Activation statistics of deep networks, layer by layer: what theory predicts beside what a
     simulated random network does.
@@ -140,7 +140,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(OUT_OF_MEMORY)
         return BAD_INPUT
     except Exception as error:
-        # A defect: still one line, unless its finder asks for more.
+        # A defect prints one line too. SNSTAT_DEBUG=1 shows the traceback.
         if os.environ.get("SNSTAT_DEBUG"):
             raise
         _complain(f"internal error ({type(error).__name__}: {error}); SNSTAT_DEBUG=1 shows where")
@@ -160,7 +160,7 @@ def _invoke(arguments: list[str]) -> Any:
 
 
 def _broken(error: ImportError | OSError) -> str:
-    """Return what the system would not do."""
+    """Return in words what failed in the system."""
     words = " ".join(str(error).split())
     library = isinstance(error, ImportError) or "shared object" in words
     if getattr(error, "errno", None) == errno.ENOMEM or (library and _starved()):

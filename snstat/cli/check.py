@@ -68,7 +68,7 @@ def command(
     only: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Judge a stack: a verdict on top, every rule that it breaks, and what to try.
+    """Judge a stack: show a verdict, every broken rule, and a remedy.
 
     Without options that describe a stack (those from --activation to --input-std, and --dtype),
     the checks of snstat.toml or of [tool.snstat.check] in pyproject.toml are run, from this folder
@@ -113,7 +113,7 @@ def command(
         try:
             write([formatted(checks, form, seconds, file=output not in (None, STDOUT))])
         except click.exceptions.Exit as seen_enough:
-            # A reader that closes the pipe changes neither the verdict nor the baseline.
+            # A closed pipe changes neither the verdict nor the baseline.
             if seen_enough.exit_code != 0:
                 raise
     wrote(write_baseline, f"baseline of {count(len(runs), 'check')}")
@@ -123,7 +123,7 @@ def command(
 
 
 def _require_places(output: str | None, write_baseline: str | None) -> None:
-    """Raise InvalidValueError unless result and baseline have places of their own."""
+    """Raise InvalidValueError unless result and baseline go to different places."""
     if write_baseline == STDOUT:
         raise InvalidValueError("--write-baseline", STDOUT, "the name of a file")
     if output != STDOUT and write_baseline is not None and same_file(output, write_baseline):
@@ -135,7 +135,7 @@ def _require_places(output: str | None, write_baseline: str | None) -> None:
 def _carried_out(
     requests: Sequence[tuple[Request, Run | None]],
 ) -> Iterator[tuple[Request, Run]]:
-    """Yield each request with its run, simulated now unless it was saved."""
+    """Yield each request with its run, which is simulated now unless it was saved."""
     for request, run in requests:
         if run is not None:
             yield request, run
@@ -156,7 +156,7 @@ def _carried_out(
 
 @contextmanager
 def _interrupt_reported() -> Iterator[None]:
-    """Say why an interrupted command shows no verdict."""
+    """Print why an interrupted command shows no verdict."""
     try:
         yield
     except KeyboardInterrupt:
@@ -166,7 +166,7 @@ def _interrupt_reported() -> Iterator[None]:
 
 @contextmanager
 def _located(request: Request) -> Iterator[None]:
-    """Let an error name the place of the check, if it has one."""
+    """Add the place of the check to an error, if the check has one."""
     try:
         yield
     except SnstatError as error:

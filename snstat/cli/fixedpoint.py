@@ -1,4 +1,4 @@
-"""`snstat fixedpoint`: where mean and variance converge to, and what happens there."""
+"""`snstat fixedpoint`: the fixed points of mean and variance, and their properties."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ OPTIONS = [
         default=DEFAULT_DEPTH,
         show_default=True,
         metavar="N",
-        help="Steps of the trajectory, and layers over which gradient growth is told.",
+        help="Steps of the trajectory, and layers over which gradient growth is given.",
     ),
     click.option(
         "--theorems",
@@ -190,7 +190,7 @@ def report_pieces(
     *,
     file: bool,
 ) -> Iterable[str]:
-    """Return the fixed points in the form asked for, in pieces."""
+    """Return the fixed points in the requested format, in pieces."""
     from snstat.files.saved import reports_to_json
     from snstat.report.fixedpoint import print_fixed_points
     from snstat.report.fixedpoint_text import fixed_points_to_csv, fixed_points_to_markdown
@@ -207,7 +207,7 @@ def report_pieces(
 
 
 def theorem_pieces(results: Sequence[TheoremResult], form: str, *, file: bool) -> Iterable[str]:
-    """Return the verified theorems in the form asked for, in pieces."""
+    """Return the verified theorems in the requested format, in pieces."""
     from snstat.files.saved import reports_to_json
     from snstat.report.fixedpoint import print_theorems
     from snstat.report.fixedpoint_text import theorems_to_csv, theorems_to_markdown

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STDOUT = "-"
 # A run shorter than this needs no progress bar.
 PATIENCE_SECONDS = 1.0
-# Where there is no terminal, reading is told of once it has taken so long.
+# Without a terminal, a notice says that reading takes long after so many seconds.
 LONG_SECONDS = 5.0
 # Columns of a terminal whose width is unknown.
 UNKNOWN_WIDTH = 80
@@ -54,7 +54,7 @@ def text_output(path: str | None) -> Iterator[Sink]:
 
 
 def wrote(path: str | None, what: str) -> None:
-    """Say that the file of -o is written, and what is in it."""
+    """Print a notice that the file of -o is written, and what it holds."""
     if path is not None and path != STDOUT:
         notice(f"wrote {path}: {what}")
 
@@ -101,7 +101,7 @@ def _guarded(write: Callable[[], None]) -> None:
     try:
         write()
     except BrokenPipeError:
-        # The reader has seen enough. Nothing more may be flushed there at exit.
+        # The pipe is closed. Nothing more may be flushed there at exit.
         discard_stdout()
         raise click.exceptions.Exit(0) from None
     except OSError as error:
@@ -131,7 +131,7 @@ def render(draw: Callable[[Console], Any], *, file: bool) -> str:
 
 
 class _Buffer(io.StringIO):
-    """Text in memory that passes for a file of some encoding, or for a terminal."""
+    """Text in memory that acts as a file of some encoding, or as a terminal."""
 
     def __init__(self, encoding: str, *, terminal: bool) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class Bar:
         self._progress: Progress | None = None
 
     def update(self, done: float) -> None:
-        """Show how much is done, if that is worth it by now."""
+        """Show how much is done, once the work has taken long enough."""
         if self.stopped or time.monotonic() - self.began < PATIENCE_SECONDS:
             return
         if self._progress is None:
@@ -164,7 +164,7 @@ class Bar:
         self._progress.update(self._progress.task_ids[0], completed=done)
 
     def stop(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self.stopped = True
         if self._progress is not None:
             self._progress.stop()
@@ -208,7 +208,7 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[int], None] | Non
 
 @contextmanager
 def looking_bar(title: str) -> Iterator[Callable[[], None]]:
-    """Yield a function to call at each look of a search whose end nobody knows."""
+    """Yield a function to call at each step of a search of unknown length."""
     bar, looks = Bar(title, None, "{task.completed:.0f} looks"), count(1)
 
     def tick() -> None:
@@ -224,8 +224,8 @@ def looking_bar(title: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def reading_bar() -> Iterator[Bar]:
-    """Show how far data have been read in the block; without a terminal say once that it takes
-    long."""
+    """Show the progress of reading data within the block. Without a terminal, print one notice if
+    it takes long."""
     from snstat.experiment.reading import listening
 
     bar = Bar("reading data", 1.0, "{task.percentage:.0f} %")
@@ -247,18 +247,18 @@ def reading_bar() -> Iterator[Bar]:
 
 
 def shows_progress() -> bool:
-    """Return whether somebody looks on and wants to."""
+    """Return whether progress can be seen and is wanted."""
     return sys.stderr.isatty() and Verbosity.level >= 0
 
 
 class Verbosity:
-    """How much is said on standard error beside errors: -1 nothing, 0 what matters, 1 more."""
+    """What goes to standard error beside errors: -1 nothing, 0 important notices, 1 more."""
 
     level = 0
 
 
 def notice(message: str, level: int = 0) -> None:
-    """Say something on standard error that is no error; where nobody listens, say nothing.
+    """Print a notice, which is no error, on standard error. A closed standard error is ignored.
 
     `level` is the verbosity from which on it is said.
     """

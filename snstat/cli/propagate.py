@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from snstat.results import Check, Run
 
 
-# The forms that tell the verdict in words.
+# The formats that show the verdict in words.
 WORDS = ("table", "markdown")
 
 EXAMPLES = """\b
@@ -58,11 +58,11 @@ def command(
     columns: str | None,
     **options: Any,
 ) -> None:
-    """Push random inputs through random networks and report, layer by layer, what arrives.
+    """Push random inputs through random networks and report the statistics of every layer.
 
-    Each statistic is estimated over independent trials, with its standard error, and set beside
-    the prediction of mean-field theory at infinite width. An option with several values, repeated
-    or with commas, makes a run for each: --weight-gain 1,1.5,2.
+    Each statistic is estimated over independent trials, with its standard error, next to its value
+    by theory: to first order in 1/width where that is known, else at infinite width. An option
+    with several values, repeated or with commas, makes a run for each: --weight-gain 1,1.5,2.
     """
     form = format_for(output, form, FORMATS) or "table"
     if options["keep_trials"] and form not in ("json", "csv"):
@@ -84,8 +84,8 @@ def command(
 
 
 def plans(wanted: Sequence[Variant]) -> list[tuple[str, Plan]]:
-    """Return the plan of each run with the name to show beside its progress; every one is looked
-    at before the first is carried out."""
+    """Return the plan of each run with the name to show beside its progress. All are validated
+    before the first one runs."""
     from snstat.experiment.plan import Plan
 
     with reading_bar():  # data are read to be standardized
@@ -98,7 +98,7 @@ def plans(wanted: Sequence[Variant]) -> list[tuple[str, Plan]]:
 def simulate_all(
     planned: Sequence[tuple[str, Plan]], checks: list[Check | None] | None = None
 ) -> list[Run]:
-    """Carry out each plan, with progress, up to the first interrupt.
+    """Run each plan, with progress, up to the first interrupt.
 
     `checks` receives the verdict on each run.
     """
@@ -135,7 +135,7 @@ def contents(runs: Sequence[Run]) -> str:
 
 
 def warn_of_zeros(run: Run) -> None:
-    """Say so where samples of zeros are left out of the cosine."""
+    """Print a notice if samples of zeros are left out of the cosine."""
     share = float(run.statistics["zero_samples"].estimate[0])
     if run.simulation.batch > 1 and share > 0:
         notice(
@@ -153,7 +153,7 @@ def pieces(
     *,
     file: bool,
 ) -> Iterable[str]:
-    """Return the result in the form asked for, in pieces."""
+    """Return the result in the requested format, in pieces."""
     from snstat.files.saved import runs_to_json
     from snstat.report.table import print_runs
     from snstat.report.text import runs_to_csv, runs_to_markdown

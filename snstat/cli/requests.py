@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Requests:
-    """The checks that a command line asks for, made of its arguments."""
+    """The checks that a command line requests, built from its arguments."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class Requests:
         from snstat.checks.request import Request
 
         def request(options: dict[str, Any]) -> Request:
-            # What is about to be replaced is not compared with, and need not exist yet.
+            # A file that is about to be replaced is no baseline, and may not exist yet.
             if self._replaced(options.get("baseline")):
                 options = {key: options[key] for key in options if key != "baseline"}
             made = Request.build(
@@ -145,11 +145,11 @@ class Requests:
                 request(dict(declared.options))
             except SnstatError:
                 raise located(declared.source, declared.name, error) from None
-            # Without the command line nothing is wrong with the file.
+            # The file is valid without the options of the command line.
             raise
 
     def _replaced(self, baseline: str | None) -> bool:
-        """Return whether the baseline is the file that is going to be written."""
+        """Return whether the baseline is the file that will be written."""
         return self.write_baseline is not None and same_file(baseline, self.write_baseline)
 
 
@@ -169,7 +169,7 @@ def kept(names: Sequence[str], only: Sequence[str]) -> set[str]:
 
 
 def same_file(path: str | None, other: str) -> bool:
-    """Return whether two names are of one file, whether it exists or not."""
+    """Return whether two names mean the same file. It need not exist."""
     return path is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
