@@ -1,4 +1,4 @@
-"""What a rule looks at: one stack, what theory says of it, and what was seen of it, if anything."""
+"""What a rule receives: one stack, its theory, and the measured values if there is a run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDE = 64
 KEPT = 64
 # Statistics that more than one sample is needed for.
 PAIRS = frozenset({"variance_over_batch", "cosine", "dead_fraction"})
-# Statistics between 0 and 1 of which few values are possible.
+# Statistics between 0 and 1 with few possible values.
 SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
 
 

@@ -20,7 +20,7 @@ OTHER_PLACES = (0.1, 0.3, 3.0, 10.0, 30.0)
 # Gains that are tuned to the depth, by halving this range so often; deeper stacks are followed
 # so many layers.
 LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 500
-# After so many layers a signal has gone most of its way, and the fixed point tells the rest.
+# After so many layers a signal is close to its limit, and the fixed point gives the rest.
 SETTLED = 256
 LEAST_PLACE, MOST_PLACE = 1e-6, 1e6
 

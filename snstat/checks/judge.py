@@ -1,4 +1,4 @@
-"""From a case to its verdict and findings, each with a remedy that was tried out."""
+"""The verdict on a case and its findings, each with a remedy that was tried."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
 from snstat.results import VERDICTS, Finding
 
-# A finding that another one says better, and the other: a stack that is off its target for ever
-# is off it at its last layer too. Only the report leaves it out, where the other is in it.
+# A finding, and another that implies it: a stack whose limit is off the target is off it at its last
+# layer too. The report omits the first if it holds the second; the verdict counts both.
 SAID_BETTER = MappingProxyType({"SN103": "SN104"})
-# Rules of any one layer: where one is broken by what was seen, the layers before were sound.
+# Rules of single layers. If a measured value breaks one, the layers before are sound.
 PREFIXED = frozenset({"SN101", "SN102", "SN301", "SN401"})
 # What the SNN paper promises: the limit is within this of mean 0 and variance 1.
 NORMALIZED = 0.1

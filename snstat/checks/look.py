@@ -10,13 +10,13 @@ from snstat.checks.case import Case
 from snstat.checks.rule import Broken
 from snstat.checks.rules import RULES
 
-# Rules of any one layer, which stay broken whatever comes after it, and of the weights or of the
-# limit: q moves one way, so that all beginnings have one limit. Those that need no pairs of samples
-# come first: they are quickly told.
+# Rules of single layers, which stay broken in a deeper stack, and rules of the weights or of the
+# limit: q is monotone over depth, so a shorter stack has the same limit. Rules that need no pairs of
+# samples come first, because they are fast.
 LASTING = ("SN601", "SN101", "SN102", "SN104", "SN502", "SN401", "SN301")
 # Standard deviations of the log second moment that another gain has to leave to the bounds.
 MARGIN = 1.0
-# Layers to look at before all.
+# The numbers of first layers to try before the whole stack.
 BEGINNINGS = (16, 128)
 # All rules, those that take longest last.
 ORDER = tuple(sorted(RULES, key=lambda code: (code in {"SN301", "SN401", "SN501"}, code)))
@@ -40,7 +40,7 @@ def look(case: Case) -> dict[str, Broken]:
 def broken_within(case: Case, allowed: Collection[str] = ()) -> set[str] | None:
     """Return which rules are broken, or None as soon as one is that is not `allowed`.
 
-    What the first layers break the whole stack does: they are looked at before all.
+    A rule that the first layers break is broken by the whole stack, so they are tried first.
     """
     for depth in BEGINNINGS:
         if depth < case.limit:
@@ -58,7 +58,7 @@ def broken_within(case: Case, allowed: Collection[str] = ()) -> set[str] | None:
 
 
 def sound(case: Case, ignored: Collection[str] = ()) -> bool:
-    """Return whether no rule is broken but those `ignored`, which is told by the first that is."""
+    """Return whether no rule is broken except those `ignored`. Stops at the first broken one."""
     return broken_within(case, ignored) is not None
 
 

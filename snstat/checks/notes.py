@@ -1,4 +1,4 @@
-"""What a reader of a verdict should know beside it: what was out of reach, and what was unlike."""
+"""Notes on a verdict: what could not be judged, and how a run differs from its baseline."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from snstat.results import NO_THEORY, Record, Run, Simulation, StackSummary
 
 # With fewer trials Student's t asks for tens of standard errors.
 ENOUGH = 4
-# What differs between any two runs, and what is told in other words.
+# Fields that differ between any two runs, or that other notes describe.
 NOT_TOLD = {"seed", "sampler", "drawn", "given", "inputs_digest"}
 
 
 def few_trials(run: Run) -> list[str]:
-    """Return a note on what few trials cannot tell."""
+    """Return a note on the limits of few trials."""
     trials = run.simulation.trials
     if not 1 < trials < ENOUGH:
         return []
-    return [f"{trials} trials see little but large differences: use --trials {ENOUGH} or more"]
+    return [f"{trials} trials detect only large differences: use --trials {ENOUGH} or more"]
 
 
 def not_judged(case: Case) -> list[str]:
-    """Return notes on what the inputs leave out of reach."""
+    """Return notes on what cannot be judged with these inputs."""
     notes = []
     cosine = float(case.known("cosine")[0])
     if not comparable(cosine):
@@ -35,14 +35,14 @@ def not_judged(case: Case) -> list[str]:
         notes.append(f"SN301 not judged: {what}")
     if not case.theory_holds:
         notes.append(
-            "the norms of the samples are not known, and theory takes each as the average: where"
-            " something was seen, that is judged instead"
+            "the norms of the samples are not known, so theory uses their average; measured values"
+            " are judged where there are any"
         )
     return notes
 
 
 def _drawn_otherwise(mine: StackSummary, theirs: StackSummary) -> Iterator[str]:
-    """Yield how the draws of two stacks differ that are called alike."""
+    """Yield how the draws of two stacks with equal descriptions differ."""
     for now, was in zip(mine.drawn, theirs.drawn, strict=False):
         for key in ("weights", "weight_std", "biases", "bias_std"):
             if now[key] != was[key]:
@@ -51,7 +51,7 @@ def _drawn_otherwise(mine: StackSummary, theirs: StackSummary) -> Iterator[str]:
 
 
 def unknown(case: Case) -> list[str]:
-    """Return in words that theory does not know the activations everywhere, and why."""
+    """Return notes on activations that theory does not cover everywhere, with the reason."""
     notes = []
     if case.outlook.kind == "unknown":
         notes.append(_no_theory(case.activation))
@@ -63,11 +63,11 @@ def unknown(case: Case) -> list[str]:
 
 def _no_theory(activation: Activation, place: str = "") -> str:
     where = f" beyond ±{activation.reach:g}" if activation.reach else ""
-    return f"{NO_THEORY}{place}{where}: {activation.doubt}; what was seen is judged"
+    return f"{NO_THEORY}{place}{where}: {activation.doubt}; measured values are judged"
 
 
 def _other_content(mine: Simulation, theirs: Simulation) -> bool:
-    """Return whether data of one name are known to differ."""
+    """Return whether data of the same name are known to differ."""
     digests = mine.inputs_digest, theirs.inputs_digest
     return mine.inputs == theirs.inputs and None not in digests and digests[0] != digests[1]
 

@@ -239,7 +239,7 @@ def test_a_saved_run_of_a_pair_cannot_be_simulated_again(tmp_path):
 def test_a_check_takes_a_pair_and_notes_missing_theory():
     assert snstat.check(TANH, depth=4, width=64, trials=4).verdict == "stable"
     notes = snstat.check((np.tanh, np.ones_like), depth=3, width=32, trials=4).notes
-    assert "no theory: dphi is not the derivative of phi; what was seen is judged" in notes
+    assert "no theory: dphi is not the derivative of phi; measured values are judged" in notes
 
 
 def log(x):
@@ -271,7 +271,7 @@ def test_the_reason_for_missing_theory_is_named(pair, doubt):
 
 def test_the_table_and_fixed_points_say_why_theory_is_missing(tmp_path):
     run = run_of((np.tanh, np.tanh))
-    words = "No theory: dphi is not the derivative of phi; what was seen is judged."
+    words = "No theory: dphi is not the derivative of phi; measured values are judged."
     assert words in " ".join(str(run).split())
     assert "o theory" not in str(run_of(TANH))
     with pytest.raises(InvalidValueError, match="dphi is not the derivative of phi: write phi"):
@@ -285,7 +285,7 @@ def test_the_table_and_fixed_points_say_why_theory_is_missing(tmp_path):
 def test_a_wrong_read_out_is_noted_too():
     check = snstat.check("tanh", depth=3, width=16, trials=4, last=(np.tanh, np.tanh))
     wanted = (
-        "no theory of the last layer: dphi is not the derivative of phi; what was seen is judged"
+        "no theory of the last layer: dphi is not the derivative of phi; measured values are judged"
     )
     assert wanted in check.notes
     assert not [
