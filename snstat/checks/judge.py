@@ -14,8 +14,8 @@ from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
 from snstat.results import VERDICTS, Finding
 
-# A finding, and another that implies it: a stack whose limit is off the target is off it at its last
-# layer too. The report omits the first if it holds the second; the verdict counts both.
+# A finding, and another that implies it: a stack whose limit is off the target is off it at its
+# last layer too. The report omits the first if it holds the second; the verdict counts both.
 SAID_BETTER = MappingProxyType({"SN103": "SN104"})
 # Rules of single layers. If a measured value breaks one, the layers before are sound.
 PREFIXED = frozenset({"SN101", "SN102", "SN301", "SN401"})

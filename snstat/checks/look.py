@@ -11,8 +11,8 @@ from snstat.checks.rule import Broken
 from snstat.checks.rules import RULES
 
 # Rules of single layers, which stay broken in a deeper stack, and rules of the weights or of the
-# limit: q is monotone over depth, so a shorter stack has the same limit. Rules that need no pairs of
-# samples come first, because they are fast.
+# limit: q is monotone over depth, so a shorter stack has the same limit. Rules that need no pairs
+# of samples come first, because they are fast.
 LASTING = ("SN601", "SN101", "SN102", "SN104", "SN502", "SN401", "SN301")
 # Standard deviations of the log second moment that another gain has to leave to the bounds.
 MARGIN = 1.0
