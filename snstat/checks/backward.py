@@ -10,7 +10,8 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING, change
 from snstat.checks.rule import Broken, Remedy, Rule
-from snstat.results import FloatArray
+from snstat.checks.units import dying
+from snstat.results import BoolArray, FloatArray
 
 
 def gradients_vanish(case: Case) -> Broken | None:
@@ -32,7 +33,14 @@ def _allowed(case: Case) -> float:
 
 def _logarithms(case: Case) -> FloatArray:
     """Return ln of the squared gradients over the last, (depth + 1,): theory, or what was seen."""
-    return np.where(case.judges_seen_gradients, case.seen_gradients, case.gradients)
+    return np.where(_judges_seen(case), case.seen_gradients, case.gradients)
+
+
+def _judges_seen(case: Case) -> BoolArray:
+    """Return the layers, (depth + 1,), of which the gradient measured is judged: exact zeros only
+    where more networks die than may, because one dead network makes the geometric mean 0."""
+    zero: BoolArray = np.isneginf(case.seen_gradients) & np.isfinite(case.gradients)
+    return case.judges_seen_gradients & ~zero | (zero & dying(case))
 
 
 def _changed(
@@ -51,13 +59,14 @@ def _changed(
         f" layer {layer}{_beside(case, layer)}, {side} 10^{sign * decades:g}, crossed"
         f" {away:,} {'layer' if away == 1 else 'layers'} from the end"
     )
-    return Broken(layer, value, bound, text)
+    dead = sign < 0 and math.isinf(logs[layer]) and bool(_judges_seen(case)[layer])
+    return Broken(layer, value, bound, text, "collapsed" if dead else None)
 
 
 def _beside(case: Case, layer: int) -> str:
     """Return how a gradient came about, in brackets, what is judged first."""
     words, theory = [], float(case.gradients[layer])
-    seen, from_seen = float(case.seen_gradients[layer]), bool(case.judges_seen_gradients[layer])
+    seen, from_seen = float(case.seen_gradients[layer]), bool(_judges_seen(case)[layer])
     if not math.isnan(theory) and (case.theory_holds or not from_seen):
         words.append(f"theory ×{_scientific(theory)}" if from_seen else "theory")
     if not math.isnan(seen):

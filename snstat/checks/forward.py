@@ -33,12 +33,15 @@ MOST_LAYERS = 2**20
 
 def vanishes(case: Case) -> Broken | None:
     """Return where the second moment falls below its bound."""
-    # The mean over networks of which most are dead says nothing of a signal that fades: see SN401.
-    second = case.predicted("second_moment") if dying(case) else case.known("second_moment")
+    second = case.known("second_moment")
     low, _ = case.bounds.second_moment_range(float(second[0]))
     if case.outlook.kind == "silent":
         return Broken(0, 0.0, None, "the inputs are zero and no bias adds to them")
-    return _outside(case, second, second < low, low, "signal vanishes", "below")
+    found = _outside(case, second, second < low, low, "signal vanishes", "below")
+    if found is None or not dying(case) or (case.predicted("second_moment") < low).any():
+        return found
+    # The mean over networks of which most are dead is small, though the signal of others is not.
+    return replace(found, verdict="collapsed")
 
 
 def explodes(case: Case) -> Broken | None:

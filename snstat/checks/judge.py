@@ -17,6 +17,8 @@ from snstat.results import VERDICTS, Finding
 # A finding, and another that implies it: a stack whose limit is off the target is off it at its
 # last layer too. The report omits the first if it holds the second; the verdict counts both.
 SAID_BETTER = MappingProxyType({"SN103": "SN104"})
+# What other rules find in dead networks, this one says better.
+DEAD = "SN401"
 # Rules of single layers. If a measured value breaks one, the layers before are sound.
 PREFIXED = frozenset({"SN101", "SN102", "SN301", "SN401"})
 # What the SNN paper promises: the limit is within this of mean 0 and variance 1.
@@ -36,9 +38,16 @@ def judge(
     findings = [
         finding(RULES[code], case, how, set(broken), remedies=remedies)
         for code, how in broken.items()
-        if code in chosen and SAID_BETTER.get(code) not in chosen
+        if code in chosen and _said_better(code, how) not in chosen
     ]
     return verdict(case, broken), findings
+
+
+def _said_better(code: str, how: Broken) -> str | None:
+    """Return the rule that says better what a rule found, if any."""
+    if how.verdict == "collapsed" and code != DEAD:
+        return DEAD
+    return SAID_BETTER.get(code)
 
 
 def verdict(case: Case, broken: dict[str, Broken]) -> str:

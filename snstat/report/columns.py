@@ -27,6 +27,10 @@ INFINITE = "*"
 NOT_FINITE = "not finite"
 # With a squared mean below this fraction of it, the second moment is nearly the variance.
 NEGLIGIBLE = 0.01
+# Statistics between 0 and 1 that all trials may agree on by chance.
+SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
+# Relative differences below this are rounding of float32.
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +64,11 @@ def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     columns = [Column("layer", tuple(str(layer) for layer in rows), "layer")]
     chosen = np.array(rows, dtype=np.intp)
     finite = run.finite[chosen]
-    trials = run.simulation.trials
     marked = any(np.isfinite(statistic.expected).any() for statistic in run.statistics.values())
     for name, parts in layout.parts:
-        statistic = run.statistics.get(name)
-        if statistic is not None:
+        if name in run.statistics:
             columns += _statistic_columns(
-                name,
-                statistic,
-                chosen,
-                finite,
-                parts,
-                layout.notation,
-                trials=trials,
-                marked=marked,
+                run, name, chosen, finite, parts, layout.notation, marked=marked
             )
     return columns
 
@@ -108,11 +103,50 @@ def has_news(run: Run, name: str) -> bool:
     return bool(np.any(values[known] > 0))
 
 
-def flagged(statistic: Statistic, rows: Sequence[int], trials: int) -> frozenset[int]:
-    """Return the `rows` whose distance from theory exceeds chance and the first order's error."""
+def beyond_chance(run: Run, name: str, rows: Sequence[int]) -> frozenset[int]:
+    """Return the positions in `rows` whose distance from theory exceeds chance, those without a
+    z among them: see `without_spread`."""
     chosen = np.array(rows, dtype=np.intp)
-    far = suspicious_rows(statistic.z[chosen], trials)
-    return far & suspicious_rows(statistic.excess[chosen], trials)
+    found = suspicious_rows(run.statistics[name].z[chosen], run.simulation.trials)
+    return found | frozenset(np.flatnonzero(without_spread(run, name)[chosen]).tolist())
+
+
+def flagged(run: Run, name: str, rows: Sequence[int]) -> frozenset[int]:
+    """Return the positions in `rows` whose distance from theory exceeds chance and the first
+    order's error."""
+    statistic, chosen = run.statistics[name], np.array(rows, dtype=np.intp)
+    sure = suspicious_rows(statistic.excess[chosen], run.simulation.trials)
+    exact = without_spread(run, name) & (statistic.overshoot > 0)
+    sure |= frozenset(np.flatnonzero(exact[chosen]).tolist())
+    return beyond_chance(run, name, rows) & sure
+
+
+def without_spread(run: Run, name: str) -> BoolArray:
+    """Return the layers, (layers,), where z has no value but the estimate is certainly not theory:
+    all trials agree on another value, as dead networks do, or a gradient is exactly 0.
+
+    Layer 0 is left out: the theory of data is the data themselves, before rounding.
+    """
+    statistic, trials = run.statistics[name], run.simulation.trials
+    estimate, reference = statistic.estimate, statistic.reference
+    second = run.statistics["second_moment"]
+    with np.errstate(invalid="ignore", over="ignore"):
+        if statistic.logarithmic:
+            far = (estimate == 0) & (reference > 0)
+        elif name in SHARES:
+            # Hoeffding's bound, at `CHANCE`: rare units may be in no trial.
+            allowed = math.sqrt(math.log(2.0 / CHANCE) / (2.0 * trials))
+            far = (statistic.stderr == 0) & (np.abs(estimate - reference) > allowed)
+        else:
+            size = np.maximum(np.abs(estimate), np.abs(reference))
+            square = np.fmax(second.estimate, second.reference)
+            unit = {"mean": np.sqrt(square), "cosine": np.ones_like(square)}.get(name, square)
+            if name not in {"kurtosis", "largest"}:
+                size = np.fmax(size, unit)
+            far = (statistic.stderr == 0) & (np.abs(estimate - reference) > ROUNDING * size)
+    found: BoolArray = far & (trials > 1)
+    found[:1] &= statistic.logarithmic
+    return found
 
 
 def infinite_width(statistic: Statistic) -> BoolArray:
@@ -121,21 +155,21 @@ def infinite_width(statistic: Statistic) -> BoolArray:
 
 
 def _statistic_columns(
+    run: Run,
     name: str,
-    statistic: Statistic,
     rows: npt.NDArray[np.intp],
     finite: BoolArray,
     parts: str,
     notation: Notation,
     *,
-    trials: int,
     marked: bool,
 ) -> list[Column]:
     """Return the columns of one statistic for the layers `rows`.
 
-    A z that chance does not explain is marked on the last of these columns. If `marked`,
-    predictions for infinite width are marked too.
+    What chance does not explain is marked on the last of these columns. If `marked`, predictions
+    for infinite width are marked too.
     """
+    statistic = run.statistics[name]
     estimate, stderr = statistic.estimate[rows], statistic.error[rows]
     theory, z = statistic.reference[rows], statistic.z[rows]
     columns = []
@@ -156,9 +190,9 @@ def _statistic_columns(
         columns.append(column)
     if "z" in parts and np.isfinite(z).any():
         columns.append(Column("z", tuple(map(score, z.tolist())), name))
-    beyond = suspicious_rows(z, trials)
+    beyond = beyond_chance(run, name, rows.tolist())
     if beyond and columns:
-        suspicious = flagged(statistic, rows.tolist(), trials)
+        suspicious = flagged(run, name, rows.tolist())
         marks = dict.fromkeys(beyond, DOUBT) | dict.fromkeys(suspicious, MARK)
         columns[-1] = replace(
             _with_marks(columns[-1], marks), suspicious=suspicious, doubtful=beyond - suspicious
@@ -169,7 +203,7 @@ def _statistic_columns(
 def _with_marks(column: Column, marks: Mapping[int, str]) -> Column:
     """Return `column` with a mark or a space after each cell, so that the numbers stay
     aligned."""
-    cells = [cell + (marks.get(row, " ") if cell else "") for row, cell in enumerate(column.cells)]
+    cells = [cell + marks.get(row, " " if cell else "") for row, cell in enumerate(column.cells)]
     return replace(column, header=column.header + " ", cells=tuple(cells))
 
 

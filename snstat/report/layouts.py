@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from snstat.report.columns import Column, Layout, columns_of, flagged, has_news
 from snstat.report.comparison import comparison_columns
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import shown, width_of
-from snstat.report.numbers import Notation, score
+from snstat.report.numbers import Notation, plain, score
 from snstat.report.words import listed
 from snstat.results import GRADIENT, MEASURED
 
@@ -198,11 +199,14 @@ def hidden_flags(run: Run, rows: Sequence[int], layout: Layout) -> list[str]:
     for name, statistic in run.statistics.items():
         if name in dict(layout.parts):
             continue
-        z, beyond = statistic.z[rows], flagged(statistic, rows, run.simulation.trials)
+        z, beyond = statistic.z[rows], flagged(run, name, rows)
         if beyond:
-            worst = max(beyond, key=lambda row: abs(float(z[row])))
+            worst = max(beyond, key=lambda row: abs(float(np.nan_to_num(z[row], nan=math.inf))))
+            far = f"{score(float(z[worst]))} standard errors from theory"
+            if math.isnan(z[worst]):
+                far = f"{plain(float(statistic.estimate[rows[worst]]))}, unlike theory,"
             found.append(
-                f"{name.replace('_', ' ')} is {score(float(z[worst]))} standard errors from theory"
-                f" at layer {rows[worst]}; --columns {name} shows it."
+                f"{name.replace('_', ' ')} is {far} at layer {rows[worst]};"
+                f" --columns {name} shows it."
             )
     return found
