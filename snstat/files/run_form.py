@@ -16,7 +16,7 @@ from snstat.files.form import FormError, entries_of, entry_of, list_of, number_o
 from snstat.files.run_bounds import require_possible
 from snstat.files.trials_form import with_trials
 from snstat.limits import MAX_SCALE, MAX_WIDTH
-from snstat.network.description import SETTINGS, summary_of
+from snstat.network.description import SETTINGS, has_own_gain, summary_of
 from snstat.network.run_settings import RunSettings
 from snstat.network.stack import Stack
 from snstat.results import (
@@ -111,6 +111,10 @@ def _stack(entries: dict[str, Any], schema: str) -> StackSummary:
         names += ("depth", "width", "input_width")
     settings = {name: values[name] for name in names}
     settings |= {name: values[name] for name in SETTINGS if name in given}
+    if not {"weight_gain", "weight_std"} & set(given) and has_own_gain(
+        values["activation"], values["init"], values["weight_gain"]
+    ):
+        settings["init"] = None
     summary = summary_of(Stack.build(**settings))
     for name in ("depth", "width", "input_width", "weight_gain", "bias_std"):
         if not math.isclose(values[name], summary[name], rel_tol=AGREE, abs_tol=0.0):

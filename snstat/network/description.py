@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
+from snstat.activation import resolve
 from snstat.network.stack import DenseLayer, Stack
 from snstat.results import DrawnLayers, StackSummary
 
 # Settings that default to the initialiser's values.
+# Relative difference of two gains that are equal but for rounding.
+AGREE = 1e-9
 SETTINGS = ("weight_gain", "weight_std", "bias_std")
 
 
@@ -27,8 +30,29 @@ def summary_of(stack: Stack) -> StackSummary:
         stack.weight_std,
         stack.widths,
         stack.last,
-        tuple(name for name in SETTINGS if getattr(stack, name) is not None),
+        _given(stack),
         tuple(_drawn(stack)),
+    )
+
+
+def _given(stack: Stack) -> tuple[str, ...]:
+    """Return which of `SETTINGS` were given; the activation's default gain was not."""
+    by_default = stack.own_gain and has_own_gain(stack.activation, stack.init, stack.hidden_gain)
+    defaults = {"weight_gain"} if by_default else set()
+    return tuple(
+        name for name in SETTINGS if getattr(stack, name) is not None and name not in defaults
+    )
+
+
+def has_own_gain(activation: str, init: str, weight_gain: float) -> bool:
+    """Return whether a gain that was not given is the default of the activation, beside which the
+    initialiser is its default too."""
+    phi = resolve(activation)
+    gain = phi.default_gain
+    return (
+        gain is not None
+        and init == phi.default_init
+        and math.isclose(weight_gain, gain, rel_tol=AGREE)
     )
 
 
@@ -38,7 +62,12 @@ def settings_of(summary: StackSummary) -> dict[str, Any]:
     names += ("depth", "width") if summary.widths is None else ("widths",)
     names += () if summary.last is None else ("last",)
     settings: dict[str, Any] = {name: summary[name] for name in names}
-    return settings | {name: summary[name] if name in summary.given else None for name in SETTINGS}
+    settings |= {name: summary[name] if name in summary.given else None for name in SETTINGS}
+    if not {"weight_gain", "weight_std"} & set(summary.given) and has_own_gain(
+        summary.activation, summary.init, summary.weight_gain
+    ):
+        settings["init"] = None
+    return settings
 
 
 def stack_of(summary: StackSummary) -> Stack:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -80,7 +80,8 @@ class Stack:
     `weight_gain`, `weight_std` and `bias_std` are None for the initialiser's values; at most one of
     the first two is set. If layers differ in width, `runs` lists them as (units, layers) and
     `width` is the largest; otherwise `runs` is empty. `last` is the activation of the last layer,
-    None if it is that of the others. Two stacks are equal if and only if all their layers are.
+    None if it is that of the others. `own_gain` tells that `weight_gain` is the activation's
+    default, not the user's. Two stacks are equal if and only if all their layers are.
     """
 
     activation: str
@@ -93,6 +94,7 @@ class Stack:
     runs: Runs = ()
     last: str | None = None
     weight_std: float | None = None
+    own_gain: bool = field(default=False, compare=False)
 
     @classmethod
     def build(cls, *settings: Any, input_width: int | None = None, **options: Any) -> Stack:
@@ -109,11 +111,11 @@ class Stack:
         for settings that contradict each other.
         """
         phi = resolve(settings.activation)
-        init, gain = settings.init, settings.weight_gain
+        init, gain, own_gain = settings.init, settings.weight_gain, False
         if init is None:
             init = phi.default_init
             if gain is None and settings.weight_std is None:
-                gain = phi.default_gain
+                gain, own_gain = phi.default_gain, phi.default_gain is not None
         if gain is not None and settings.weight_std is not None:
             raise InvalidValueError(
                 "weight_std",
@@ -145,6 +147,7 @@ class Stack:
             settings.bias_std,
             last=None if settings.last is None else resolve(settings.last).name,
             weight_std=settings.weight_std,
+            own_gain=own_gain,
         )
         return stack._of_runs(runs)
 

@@ -116,7 +116,9 @@ def flagged(run: Run, name: str, rows: Sequence[int]) -> frozenset[int]:
     order's error."""
     statistic, chosen = run.statistics[name], np.array(rows, dtype=np.intp)
     sure = suspicious_rows(statistic.excess[chosen], run.simulation.trials)
-    exact = without_spread(run, name) & (statistic.overshoot > 0)
+    # Without a spread the excess is infinite. The logarithm of 0 is beyond any theory.
+    known = np.isinf(statistic.excess) | (statistic.logarithmic & np.isfinite(statistic.expected))
+    exact = without_spread(run, name) & known
     sure |= frozenset(np.flatnonzero(exact[chosen]).tolist())
     return beyond_chance(run, name, rows) & sure
 

@@ -142,15 +142,9 @@ class Statistic(Record):
         """Standard errors by which |estimate − expected| exceeds `neglected`, shape (layers,), 0
         where it does not and NaN where one of them is unknown."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            excess: FloatArray = self.overshoot / self.stderr
-        return excess
-
-    @property
-    def overshoot(self) -> FloatArray:
-        """By how much |estimate − expected| exceeds `neglected`, as `excess` without the error."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             distance = np.abs(self._beyond(self.expected)) - self.neglected
-        return np.maximum(distance, 0.0)
+            excess: FloatArray = np.maximum(distance, 0.0) / self.stderr
+        return excess
 
     def _beyond(self, reference: FloatArray) -> FloatArray:
         """Return estimate − `reference`, or the difference of their logarithms, (layers,)."""
