@@ -53,8 +53,9 @@ class Case:
     _made: dict[Hashable, Case] = field(default_factory=dict, repr=False)
 
     def changed(self, **changes: Any) -> Case:
-        """Return the same case with another `weight_gain`, `bias_std`, `depth` or `width`, other
-        moments of the `inputs` or another `number_format`, not yet run."""
+        """Return the same case with another `weight_gain` (or None, and `weight_std`),
+        `bias_std`, `depth` or `width`, other moments of the `inputs` or another `number_format`,
+        not yet run."""
         # Several findings try out the same changes.
         key = tuple(sorted(changes.items()))
         if key not in self._made:
@@ -68,8 +69,8 @@ class Case:
         beginning = changes.keys() == {"depth"} and self.stack.last is None
         longer = self._longer or self if beginning else None
         inputs, bounds = changes.pop("inputs", self.inputs), self.bounds
-        if "weight_gain" in changes:
-            changes["weight_std"] = None
+        if "weight_gain" in changes:  # replaces the other
+            changes.setdefault("weight_std", None)
         if "width" in changes and self.stack.input_width == self.stack.width:
             changes["input_width"] = changes["width"]
             # Lengths of drawn samples vary as 1/width.

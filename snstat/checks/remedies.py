@@ -32,12 +32,20 @@ def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
     Its layers are the most that there may be, or the least (`at_least`).
     """
     changed = case.changed(**changes)
+    std = _weight_std(case, changed)
+    if std is not None:
+        changed = case.changed(**{**changes, "weight_gain": None, "weight_std": std})
     old, new = case.stack, changed.stack
     options, shape = [], []
-    if new.weight_gain != old.weight_gain and new.weight_gain is not None:
+    if std is not None:
+        options.append(f"--weight-std {std!r} (now {old.weight_std:.4g})")
+    elif new.weight_gain != old.weight_gain and new.weight_gain is not None:
         text = f"{new.weight_gain:.4g}"
         text = text if float(text) == new.weight_gain else repr(new.weight_gain)
-        options.append(f"--weight-gain {text} (now {old.hidden_gain:.4g})")
+        now = f"(now {old.hidden_gain:.4g})"
+        if old.weight_std is not None:
+            now = f"instead of --weight-std {old.weight_std:.4g}"
+        options.append(f"--weight-gain {text} {now}")
     if changed.layer.bias_std != case.layer.bias_std:
         options.append(f"--bias-std {changed.layer.bias_std:.4g} (now {case.layer.bias_std:.4g})")
     if changed.inputs is not case.inputs and "inputs" in changes:
@@ -54,6 +62,24 @@ def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
     parts = options + shape
     words = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
     return Remedy(f"use {words}" if options else words, changed)
+
+
+def _weight_std(case: Case, changed: Case) -> float | None:
+    """Return the standard deviation that gives the weights of `changed` their gain, None where the
+    user gave a gain, or one deviation cannot give it to layers of several widths.
+
+    A gain of few digits has few too.
+    """
+    old, new = case.stack, changed.stack
+    if old.weight_std is None or new.weight_gain is None or new.runs:
+        return None
+    if new.input_width != new.width:
+        return None
+    # The gain of weights of standard deviation 1, cut or not.
+    unit = math.sqrt(replace(new, weight_gain=None, weight_std=1.0).square.square_gain)
+    exact = new.weight_gain / unit
+    few = float(f"{new.weight_gain:.4g}") == new.weight_gain
+    return float(f"{exact:.6g}") if few else exact
 
 
 def _inputs_words(old: InputMoments, new: InputMoments) -> list[str]:

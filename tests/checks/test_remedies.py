@@ -332,3 +332,34 @@ def test_a_gain_that_leaves_networks_no_margin_is_no_remedy():
     held = stack.changed(weight_gain=1.01)
     assert held.predicted("second_moment")[-1] > 0.005
     assert 0.8 < held.fluctuation[-1] < 1.0
+
+
+def remedy_options(message):
+    """Return the options of a remedy as arguments of `check`."""
+    _, _, remedy = message.rpartition("use --")
+    words = remedy.replace(",", " ").split()
+    found = {words[0]: words[1]}
+    return {name.replace("-", "_"): float(value) for name, value in found.items()}
+
+
+@pytest.mark.parametrize("width", [64, 100])
+@pytest.mark.parametrize("init", ["lecun_normal", "lecun_truncated"])
+def test_a_remedy_speaks_of_the_standard_deviation_that_was_given(width, init):
+    network = {"depth": 4, "width": width, "init": init, "batch": 8, "trials": 4}
+    found = check(weight_std=0.02, **network)
+    assert {"SN101", "SN104"} & {finding.code for finding in found.findings}
+    for finding in found.findings:
+        assert finding.remedy.startswith("use --weight-std ")
+        assert "--weight-gain" not in finding.message
+        options = remedy_options(finding.message)
+        # Weights cut at two deviations have 0.7737 times their variance (Keras' are not rescaled).
+        cut = 1.0 if init == "lecun_normal" else 0.773741
+        assert options["weight_std"] == pytest.approx(math.sqrt(1 / width / cut), rel=1e-4)
+        assert check(**options, **network).passed
+
+
+def test_layers_of_several_widths_get_a_gain_instead_of_a_standard_deviation():
+    network = {"widths": "64,128*3", "batch": 8, "trials": 4}
+    [remedy, *_] = [finding.remedy for finding in check(weight_std=0.02, **network).findings]
+    assert remedy == "use --weight-gain 1 instead of --weight-std 0.02"
+    assert check(weight_gain=1, **network).passed
