@@ -20,6 +20,7 @@ from snstat.checks.chance import left_out
 from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
 from snstat.checks.notes import few_trials, not_judged, unknown, unlike
+from snstat.checks.renewed import renewed
 from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
 from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
@@ -122,8 +123,11 @@ class Request:
         """Return the verdict on a complete `run`, and what is wrong with it, and what to try unless
         `remedies` is false. `tick` is called at each look."""
         case = replace(self.case(run), tick=tick)
+        other_theory: list[str] = []
+        if self.plan is None:
+            case, other_theory = renewed(case)
         verdict, findings = judge(case, self.codes, remedies=remedies)
-        notes = left_out(case) if "SN501" in self.codes else []
+        notes = other_theory + (left_out(case) if "SN501" in self.codes else [])
         notes += [*few_trials(run), *not_judged(case), *unknown(case)]
         if self.baseline is not None:
             notes += unlike(run, self.baseline)

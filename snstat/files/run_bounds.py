@@ -19,6 +19,8 @@ PARTS = (
 )
 # The square of the smallest normal float32: smaller activations have lost digits.
 LEAST = float(np.finfo(np.float32).tiny) ** 2
+# Theory is computed to better than this, relative to the second moment.
+OF_THEORY = 1e-3
 
 
 def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation) -> None:
@@ -35,27 +37,53 @@ def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation
         for key in ("stderr", "neglected"):
             values = getattr(column, key)
             _refuse(f"{name}.{key}", values, values < 0, "at least 0")
-        if math.isfinite(high - low) and simulation.trials > 1:
-            # The standard error is largest if half of the trials lie at each end of the range.
-            most = (high - low) / 2.0 / math.sqrt(simulation.trials - 1.0)
-            bound = f"at most {most:.4g} for {simulation.trials:,} trials"
-            _refuse(f"{name}.stderr", column.stderr, column.stderr > most, bound)
-    _require_consistent(statistics)
+    for key, share in (("estimate", ROUNDING), ("theory", OF_THEORY)):
+        _require_consistent(statistics, key, share)
+    if simulation.trials > 1:
+        for name, column in statistics.items():
+            _require_error(name, column, statistics["second_moment"].estimate, simulation.trials)
 
 
-def _require_consistent(statistics: Mapping[str, Statistic]) -> None:
-    """Raise FormError where one estimate contradicts another of the same layer."""
-    second = statistics["second_moment"].estimate
+def _require_error(name: str, column: Statistic, second: FloatArray, trials: int) -> None:
+    """Raise FormError for a standard error that `trials` values of the statistic cannot have.
+
+    With n trials, it is largest between two bounds if half of the values lie at each: half of their
+    distance over √(n − 1). Above one bound it is largest if all values but one lie there: it is
+    then the mean's distance from the bound. The square of a mean is at most the second moment.
+    """
+    low, high = RANGES.get(name, (-math.inf, math.inf))
+    slack = ROUNDING * np.abs(column.estimate) + LEAST
+    if column.logarithmic:
+        span = math.log(np.finfo(np.float64).max) - math.log(
+            np.finfo(np.float64).smallest_subnormal
+        )
+        most = np.full_like(column.stderr, span / 2.0 / math.sqrt(trials - 1.0))
+    elif math.isfinite(high - low):
+        most = np.full_like(column.stderr, (high - low) / 2.0 / math.sqrt(trials - 1.0)) + ROUNDING
+    elif math.isfinite(low):
+        most = column.estimate - low + slack
+    else:
+        most = np.sqrt(second / (trials - 1.0)) * (1.0 + ROUNDING) + math.sqrt(LEAST)
+    bad = np.flatnonzero(column.stderr > most)
+    if bad.size:
+        bound = f"at most {most[bad[0]]:.4g} for {trials:,} trials"
+        _refuse(f"{name}.stderr", column.stderr, column.stderr > most, bound)
+
+
+def _require_consistent(statistics: Mapping[str, Statistic], key: str, share: float) -> None:
+    """Raise FormError where a number of the column `key` contradicts another of the same layer by
+    more than a `share` of the second moment."""
+    second = getattr(statistics["second_moment"], key)
     # Small numbers and their squares lose digits to underflow, or become 0.
-    slack = ROUNDING * second + LEAST
+    slack = share * second + LEAST
     for name, whole in PARTS:
-        part, all_of_it = statistics[name].estimate, statistics[whole].estimate
+        part, all_of_it = getattr(statistics[name], key), getattr(statistics[whole], key)
         bound = f"at most the {whole.replace('_', ' ')} of the layer"
-        _refuse(f"{name}.estimate", part, part > all_of_it + slack, bound)
-    mean = statistics["mean"].estimate
-    beyond = np.abs(mean) > np.sqrt(second + LEAST) * (1.0 + ROUNDING)
+        _refuse(f"{name}.{key}", part, part > all_of_it + slack, bound)
+    mean = getattr(statistics["mean"], key)
+    beyond = np.abs(mean) > np.sqrt(second + LEAST) * (1.0 + share)
     bound = "at most the square root of the second moment of the layer"
-    _refuse("mean.estimate", mean, beyond, bound)
+    _refuse(f"mean.{key}", mean, beyond, bound)
 
 
 def _refuse(name: str, values: FloatArray, bad: BoolArray, bound: str) -> None:

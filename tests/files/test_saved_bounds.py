@@ -76,6 +76,16 @@ def test_every_command_refuses_values_out_of_range(text, tmp_path, capsys):
         ("variance_over_batch", "estimate", 50.0, "at most the variance"),
         ("variance_over_units", "estimate", 50.0, "at most the variance"),
         ("mean", "estimate", -50.0, "at most the square root of the second moment"),
+        ("variance", "theory", 1e9, "at most the second moment"),
+        ("variance_over_batch", "theory", 1e9, "at most the variance"),
+        ("variance_over_units", "theory", 1e9, "at most the variance"),
+        ("mean", "theory", 1e9, "at most the square root of the second moment"),
+        ("mean", "stderr", 1e9, r"at most 0\.\d+ for 5 trials"),
+        ("variance", "stderr", 1e9, r"at most 0\.\d+ for 5 trials"),
+        ("second_moment", "stderr", 1e9, r"at most 0\.\d+ for 5 trials"),
+        ("largest", "stderr", 1e9, r"at most \d\.\d+ for 5 trials"),
+        ("kurtosis", "stderr", 1e9, r"at most \d\.\d+ for 5 trials"),
+        ("gradient", "stderr", 1e9, r"at most 36\d\.?\d* for 5 trials"),
     ],
 )
 def test_contradicting_numbers_are_refused(text, tmp_path, name, key, value, bound):
@@ -89,6 +99,22 @@ def test_the_bound_of_a_standard_error_is_sharp():
         ends = np.repeat([-1.0, 1.0], trials // 2)
         stderr = ends.std(ddof=1) / math.sqrt(trials)
         assert stderr == pytest.approx(2.0 / 2.0 / math.sqrt(trials - 1), rel=1e-12)
+
+
+def test_the_bound_of_other_standard_errors_is_sharp(text, tmp_path):
+    """Above 0, all trials but one are 0; the squares of means are at most the second moments."""
+    for trials in (2, 5, 10):
+        values = np.array([3.0 * trials] + [0.0] * (trials - 1))
+        assert values.std(ddof=1) / math.sqrt(trials) == pytest.approx(values.mean(), rel=1e-12)
+        ends = np.repeat([-3.0, 3.0], trials)
+        stderr = ends.std(ddof=1) / math.sqrt(2 * trials)
+        assert stderr == pytest.approx(math.sqrt(9.0 / (2 * trials - 1)), rel=1e-12)
+    layer = json.loads(text)["runs"][0]["layers"][2]
+    variance, second = layer["variance"]["estimate"], layer["second_moment"]["estimate"]
+    for name, most in (("variance", variance), ("mean", math.sqrt(second / 4.0))):
+        snstat.load(damaged(text, tmp_path, 2, name, "stderr", most))
+        with pytest.raises(InputFileError, match=f"{name}.stderr"):
+            snstat.load(damaged(text, tmp_path, 2, name, "stderr", 1.00001 * most))
 
 
 def test_every_statistic_has_a_range():
