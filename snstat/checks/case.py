@@ -186,8 +186,17 @@ class Case:
         return self.corrected.expected
 
     @cached_property
+    def erased(self) -> BoolArray:
+        """The layers, (limit + 1,), that are exactly 0 in all networks whatever the inputs: their
+        weights are 0, and no number is too small."""
+        zero: BoolArray = self.alone.statistics["zero_samples"] == 1
+        return zero & (not self.inputs.silent)
+
+    @cached_property
     def silent(self) -> FloatArray:
         """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
+        if self.erased.any():
+            return self.erased.astype(float)
         narrowest = min(stretch.leading.fan_out for stretch in self.whole.stretches())
         if not self.activation.flat or narrowest >= WIDE:
             return np.zeros(self.limit + 1)

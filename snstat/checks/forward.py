@@ -38,7 +38,11 @@ def vanishes(case: Case) -> Broken | None:
     if case.outlook.kind == "silent":
         return Broken(0, 0.0, None, "the inputs are zero and no bias adds to them")
     found = _outside(case, second, second < low, low, "signal vanishes", "below")
-    if found is None or not dying(case) or (case.predicted("second_moment") < low).any():
+    if (
+        found is None
+        or not dying(case)
+        or (~case.erased & (case.predicted("second_moment") < low)).any()
+    ):
         return found
     # The mean over networks of which most are dead is small, though the signal of others is not.
     return replace(found, verdict="collapsed")

@@ -28,6 +28,8 @@ class NumberFormat:
 NON_FINITE = "non-finite"
 # The statistic of that name: the largest absolute activation.
 LARGEST = "largest"
+# The square of a smaller number is 0.
+LEAST_ROOT = 2.3e-162
 
 # fmt: off
 FORMATS: Mapping[str, NumberFormat] = MappingProxyType({
@@ -108,14 +110,16 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
             what = f"largest of the inputs {about if case.inputs.drawn else ''}{value:.2g}"
         text = f"{name} overflows at layer {layer}: {what}, above {form.largest:.6g}"
         found.append(Broken(layer, value, form.largest, text, NON_FINITE))
-    root = np.sqrt(case.predicted("second_moment"))
+    root = np.where(case.erased, math.nan, np.sqrt(case.predicted("second_moment")))
     seen_root = np.sqrt(np.maximum(_signals(case, seen, form), 0.0))
     judges_seen = case.judges_seen("second_moment") & ~np.isnan(seen_root)
     low = _crossing(root, seen_root, judges_seen, lambda x: x < form.smallest)
     if low is not None and not case.inputs.silent:
         layer, value, source = low
+        exact = value > 0 or source.startswith("seen")
+        shown = f"{value:.2g}" if exact else f"below {LEAST_ROOT:.1g}"
         text = (
-            f"{name} underflows at layer {layer}: root mean square of activations {value:.2g}"
+            f"{name} underflows at layer {layer}: root mean square of activations {shown}"
             f" ({source}), below {form.smallest:.2g}"
         )
         found.append(Broken(layer, value, form.smallest, text))
@@ -126,7 +130,10 @@ def _signals(case: Case, seen: FloatArray, form: NumberFormat) -> FloatArray:
     """Return the second moments seen (layers,), NaN where exact zeros come from the activation of
     pre-activations that the format holds: those networks are dead, and no number is too small."""
     q = _pre_activations(case, seen)
-    dead = (seen == 0) & (np.sqrt(q) > form.smallest)
+    # Samples that are not 0 have a square that is no float.
+    unknown = (seen == 0) & (case.seen("zero_samples") < 1)
+    seen = np.where(unknown, math.nan, seen)
+    dead = (seen == 0) & ((np.sqrt(q) > form.smallest) | case.erased)
     return np.where(np.logical_or.accumulate(dead), math.nan, seen)
 
 
@@ -185,7 +192,9 @@ def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     # From squared norms to those of a unit.
     share = units(case.stack)[-1] / units(case.stack)
     with np.errstate(over="ignore", divide="ignore"):
-        root = np.exp(0.5 * (case.gradients + np.log(share)))
+        # Where weights or slopes are exactly 0, no number is too small.
+        logs = np.where(np.isneginf(case.gradients), math.nan, case.gradients)
+        root = np.exp(0.5 * (logs + np.log(share)))
         seen = np.exp(0.5 * (case.seen_gradients + np.log(share)))
     seen[seen == 0] = math.nan  # what is too small comes before: zeros are those of dead units
     judges_seen = case.judges_seen_gradients & ~np.isnan(seen)

@@ -189,11 +189,16 @@ def _of_samples(
     def zero_samples() -> FloatArray:
         share = np.full(stack.depth + 1, zeros)
         biases = by_layer(stack, lambda layer: layer.bias_std, 0.0)
+        # Weights of exactly 0 are those of all layers.
+        no_weights = stack.square.square_gain == 0
+        if no_weights:
+            share[1:] = biases[1:] == 0
         for name, layers in activations_of(stack):
             if float(resolve(name).function(np.zeros(()))) != 0:
                 share[layers] = 0.0
-        # A sample that is no longer 0 does not return to 0.
-        share[np.cumsum((share == 0) | (biases > 0)) > 0] = 0.0
+        if not no_weights:
+            # A sample that is no longer 0 does not return to 0.
+            share[np.cumsum((share == 0) | (biases > 0)) > 0] = 0.0
         return share
 
     return {

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from snstat import check, propagate
 from snstat.checks.numbers import _largest_predicted, leaves_range
 from snstat.results import GRADIENT, Run, Simulation, StackSummary, Statistic
 from tests.checks.cases import case
@@ -208,3 +209,34 @@ def test_the_simulation_counts_where_theory_stays_in_range():
     assert f"gradients underflow at layer 3: {2.0**-25.5:.2g} of" in how.text
     assert "(seen; theory 1)" in how.text
     assert leaves_range(seen(20, 1.0, gradients=True, **keeping)) is None
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "selu", "softplus", "relu6"])
+@pytest.mark.parametrize("options", [{"weight_gain": 0.0}, {"weight_std": 0.0}])
+def test_exact_zeros_do_not_underflow(name, options):
+    """Weights of 0 make zeros, or constants, of everything: no number is too small."""
+    found = check(name, 4, width=32, batch=8, trials=4, **options)
+    codes = {finding.code for finding in found.findings}
+    assert "SN001" not in codes
+    assert found.verdict == "collapsed"
+    # The softplus of 0 is not 0, so its units are alive, and all inputs are alike.
+    assert ("SN301" if name == "softplus" else "SN401") in codes
+    assert "SN101" not in codes
+
+
+@pytest.mark.parametrize("width", [2, 300])
+def test_inputs_whose_squares_underflow_are_not_called_zero(width):
+    # Theory alone is at hand of inputs too small to square: they are below sqrt(5e-324).
+    found = check("tanh", 2, width=width, batch=4, trials=2, input_std=1e-170, dtype="float64")
+    [text] = [finding.message for finding in found.findings if finding.code == "SN001"]
+    assert "activations below 2e-162 (theory" in text
+    assert not any(finding.code == "SN401" for finding in found.findings)
+
+
+def test_zero_samples_of_weights_of_zero():
+    for name, share in (("relu", 1.0), ("softplus", 0.0), ("tanh", 1.0)):
+        run = propagate(name, 3, width=8, batch=4, trials=2, weight_gain=0.0)
+        np.testing.assert_array_equal(run.zero_samples.theory, [0.0, share, share, share])
+        np.testing.assert_array_equal(run.zero_samples.estimate, run.zero_samples.theory)
+        biased = propagate(name, 3, width=8, batch=4, trials=2, weight_gain=0.0, bias_std=1.0)
+        np.testing.assert_array_equal(biased.zero_samples.theory, np.zeros(4))
