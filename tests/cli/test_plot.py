@@ -125,12 +125,12 @@ def test_options_beside_a_saved_run_are_refused(capsys, tmp_path, saved):
 
 def test_size_resolution_and_command_are_as_requested(capsys, tmp_path):
     path = tmp_path / "small.png"
-    words = ["plot", *SMALL, "--residuals", "--no-caption", "--size", "5x4.5", "--dpi", "60"]
+    words = ["plot", *SMALL, "--residuals", "--no-caption", "--size", "5x5", "--dpi", "60"]
     assert call(capsys, *words, "-o", str(path))[0] == 0
     data = path.read_bytes()
-    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (300, 270)
+    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (300, 300)
     command = (
-        b"snstat plot --residuals --no-caption --size 5x4.5 --dpi 60.0 --depth 4 --width 16"
+        b"snstat plot --residuals --no-caption --size 5x5 --dpi 60.0 --depth 4 --width 16"
         b" --batch 4 --trials 2"
     )
     assert command in data

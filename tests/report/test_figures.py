@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import snstat
-from snstat.errors import UnknownNameError
+from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.figures import (
     STYLES,
     Options,
@@ -26,6 +26,7 @@ from snstat.report.figures import (
     draw_trajectory,
     save_figure,
 )
+from snstat.report.figures.captions import run_caption
 from snstat.report.figures.histogram import MOST_RIDGES
 from snstat.report.figures.series import ORDER, series_of
 from snstat.report.figures.ticks import power_ticks, shade_ticks, signed_ticks
@@ -501,8 +502,12 @@ def test_an_activation_has_the_same_style_in_every_figure() -> None:
     assert series_of(["tanh", "selu", "leaky_relu:0.2"], look) == [
         alone["tanh"], alone["selu"], alone["leaky_relu"],
     ]  # fmt: skip
-    # Runs that share an activation get styles by their position.
-    assert len({series.color for series in series_of(["relu"] * 3, look)}) == 3
+    # Runs of one activation differ in shade and dashes, and look like no other activation.
+    several = series_of(["tanh", "relu", "relu", "relu"], look)
+    assert several[:2] == [alone["tanh"], alone["relu"]]
+    assert {series.marker for series in several[1:]} == {alone["relu"].marker}
+    assert len({series.color for series in several}) == 4
+    assert not {series.color for series in several[2:]} & {each.color for each in alone.values()}
     assert set(snstat.activations) <= set(ORDER)
 
 
@@ -654,3 +659,30 @@ def test_a_picture_has_the_requested_size_and_records_its_command() -> None:
         assert b"snstat plot -a selu" in buffer.getvalue()
     svg = bytes_of(figure, "svg").decode()
     assert ">layer</text>" in svg
+
+
+@pytest.mark.parametrize("depth", [1, 64, 1000])
+def test_markers_stand_at_both_ends_and_within_the_panel(depth: int) -> None:
+    figure = draw_trajectory([make_run("selu", depth=depth), make_run("relu", depth=depth)])
+    axes = figure.axes[0]
+    low, high = axes.get_xlim()
+    assert low < 0
+    assert high > depth
+    for container in axes.containers:
+        places = np.asarray(container.lines[0].get_xdata())
+        assert (places[0], places[-1]) == (0, depth)
+
+
+def test_the_caption_states_the_initialisers_of_different_activations() -> None:
+    small = {"depth": 2, "width": 8, "batch": 2, "trials": 2}
+    runs = [snstat.propagate(name, **small) for name in ("selu", "relu", "tanh")]
+    caption = run_caption(runs)
+    assert caption.endswith("SELU, tanh: lecun_normal (gain 1) · ReLU: he_normal (gain 1.414…)")
+    assert ":" not in run_caption(runs[:1])
+    assert ":" not in run_caption([runs[0], runs[0]])
+
+
+def test_a_page_without_room_for_its_panels_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="size is '4x3', but must be at least 3x"):
+        draw_trajectory([make_run()], options=Options(residuals=True, size=(4.0, 3.0)))
+    assert draw_trajectory([make_run()], options=Options(size=(4.0, 4.0))).axes

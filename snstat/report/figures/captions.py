@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def run_caption(runs: Sequence[Run]) -> str:
-    """Return the parts of the description that all `runs` share."""
+    """Return the parts of the description that all `runs` share, then what the initialisers of
+    runs with different activations are."""
     lines = [
         [
             *stack_words(run.stack).split(SEPARATOR),
@@ -25,7 +26,15 @@ def run_caption(runs: Sequence[Run]) -> str:
     ]
     if not lines:
         return ""
-    return SEPARATOR.join(part for part in lines[0] if all(part in line for line in lines))
+    shared = [part for part in lines[0] if all(part in line for line in lines)]
+    groups: dict[str, list[str]] = {}
+    for run, line in zip(runs, lines, strict=True):
+        own = [part for part in line if part not in shared and part.startswith(run.stack.init)]
+        groups.setdefault(SEPARATOR.join(own), []).append(display_name(run.stack.activation))
+    names = [name for members in groups.values() for name in members]
+    if len(groups) > 1 and len(set(names)) == len(names):
+        shared += [f"{', '.join(members)}: {own}" for own, members in groups.items()]
+    return SEPARATOR.join(shared)
 
 
 def run_labels(runs: Sequence[Run]) -> list[str]:

@@ -46,6 +46,10 @@ SLIGHT = 0.02
 # The approximate number of markers on a curve, and the most points of a curve.
 MARKED = 14
 POINTS = 2000
+# Room for the marker of the input on a logarithmic axis, in layers.
+INPUT_ROOM = 0.25
+# The same for that of the last layer, as a factor.
+LAST_ROOM = 1.06
 # Opacity of theory at infinite width beside theory at the simulated width.
 FAINT = 0.4
 # The residual strip reaches at least this many standard errors.
@@ -110,7 +114,8 @@ def draw_residuals(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -
         marked = layers[_marked(layers, number)]
         z = statistic.z[marked]
         known = np.abs(z[np.isfinite(z)])
-        reach = max(reach, *(1.1 * known).tolist()) if known.size else reach
+        # Room for whole markers at the edges.
+        reach = max(reach, *(1.25 * known).tolist()) if known.size else reach
         axes.plot(
             marked, z, entry.series.marker, color=entry.series.color,
             markerfacecolor=look.ground, markeredgewidth=1.0, markersize=3,
@@ -123,7 +128,7 @@ def set_layers(axes: Axes, layers: int) -> None:
     if layers > DEEP:
         # Linear from 0 to 1, so that the input has its place on a logarithmic axis.
         axes.set_xscale("symlog", linthresh=1.0)
-        axes.set_xlim(left=0)
+        axes.set_xlim(-INPUT_ROOM, (layers - 1) * LAST_ROOM)
     else:
         axes.locator_params(axis="x", integer=True)
 
@@ -245,14 +250,14 @@ def _drawable(values: FloatArray) -> FloatArray:
 
 
 def _marked(layers: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.intp]:
-    """Return which of `layers` carry a marker of run `number`: evenly spaced on the axis.
+    """Return which of `layers` carry a marker of run `number`: the ends, and evenly spaced ones.
 
-    Markers are staggered between runs, so that those of equal curves do not overlap.
+    Those between are staggered between runs, so that markers of equal curves do not overlap.
     """
-    last = int(layers[-1])
+    last, ends = int(layers[-1]), [0, len(layers) - 1]
     shift = number % 3 / 3
     if last >= DEEP:
         wanted = np.geomspace(1, last, MARKED) ** (1 - shift / MARKED)
-        return np.unique(np.append(0, np.searchsorted(layers, wanted)))
+        return np.unique(np.append(ends, np.searchsorted(layers, wanted)))
     step = max(last // MARKED, 1)
-    return np.unique(np.append(0, np.arange(int(step * shift), last + 1, step)))
+    return np.unique(np.append(ends, np.arange(int(step * shift), last + 1, step)))

@@ -117,4 +117,5 @@ def _draw_atom(
     axes.annotate(
         f"{share:.2f}", (place, -row + STEM * share), xytext=(5, -2), textcoords="offset points",
         fontsize=6.5, color=look.ink, zorder=order + 0.001,
+        bbox={"facecolor": look.ground, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
     )  # fmt: skip

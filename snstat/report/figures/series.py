@@ -1,4 +1,4 @@
-"""One colour, marker and dash for each activation, in every figure."""
+"""One colour and marker for each activation, in every figure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ ORDER = (
 )  # fmt: skip
 # Dashes differ in greyscale too. Seven colours and eight markers make 56 different pairs.
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
+# How much of the ink or of the ground is mixed into the colour of further curves.
+SHADES = (0.0, 0.45, 0.65, 0.8)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 
 
@@ -32,19 +34,28 @@ class Series:
 def series_of(activations: Sequence[str], style: Style) -> list[Series]:
     """Return the looks of the curves of `activations`.
 
-    Each has the look of its activation. If two share an activation or one is not in `ORDER`, looks
-    follow the position.
+    An activation has one colour and one marker in every figure. Several curves of one activation
+    differ in the shade of that colour and in their dashes. Activations that are not in `ORDER`
+    follow it.
     """
     bases = [name.partition(":")[0] for name in activations]
-    if len(set(bases)) == len(bases) and all(base in ORDER for base in bases):
-        places = [ORDER.index(base) for base in bases]
-    else:
-        places = list(range(len(bases)))
-    return [
-        Series(
-            style.cycle[place % len(style.cycle)],
-            MARKERS[place % len(MARKERS)],
-            DASHES[place % len(DASHES)],
-        )
-        for place in places
+    order = list(dict.fromkeys((*ORDER, *bases)))
+    looks, seen = [], dict.fromkeys(bases, 0)
+    for base in bases:
+        place, number = order.index(base), seen[base]
+        seen[base] += 1
+        color, marker = style.cycle[place % len(style.cycle)], MARKERS[place % len(MARKERS)]
+        dash = DASHES[(place + number) % len(DASHES)]
+        looks.append(Series(_shade(color, number, style), marker, dash))
+    return looks
+
+
+def _shade(color: str, number: int, style: Style) -> str:
+    """Return shade `number` of a colour: itself, then darker and lighter ones by turns."""
+    target = style.ink if number % 2 else style.ground
+    share = SHADES[min((number + 1) // 2, len(SHADES) - 1)]
+    mixed = [
+        round((1.0 - share) * int(color[at : at + 2], 16) + share * int(target[at : at + 2], 16))
+        for at in (1, 3, 5)
     ]
+    return "#{:02x}{:02x}{:02x}".format(*mixed)

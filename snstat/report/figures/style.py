@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snstat.errors import UnknownNameError
+from snstat.errors import InvalidValueError, UnknownNameError
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -26,6 +26,8 @@ LEGEND_WIDTH = 0.95  # at most, as a fraction of the page's width
 new_figure: ContextVar[Callable[..., Figure] | None] = ContextVar("new_figure", default=None)
 # Font size in points, and characters of that size per inch.
 CAPTION_SIZE, CAPTION_CHARACTERS = 6.5, 17
+# The least width of a page, and the least share of its usual height.
+LEAST_WIDTH, LEAST_SHARE = 3.0, 0.45
 LEGEND_HEIGHT = 0.5  # inches reserved in a figure's height: two rows
 
 
@@ -101,8 +103,18 @@ def drawing(style: Style) -> Iterator[None]:
 
 
 def page(width: float, height: float, size: tuple[float, float] | None) -> Figure:
-    """Return a figure of `size` (width, height) in inches, by default `width` and `height`."""
+    """Return a figure of `size` (width, height) in inches, by default `width` and `height`.
+
+    Raises InvalidValueError for a size in which the panels have no room.
+    """
     from matplotlib.figure import Figure
+
+    if size is not None:
+        least = LEAST_WIDTH, math.ceil(10.0 * LEAST_SHARE * height) / 10.0
+        if size[0] < least[0] or size[1] < least[1]:
+            shown, wanted = (f"{one[0]:g}x{one[1]:g}" for one in (size, least))
+            bound = f"at least {wanted}, for panels that can be read"
+            raise InvalidValueError("size", shown, bound)
 
     make = new_figure.get() or Figure
     return make(figsize=size or (width, height))
