@@ -31,6 +31,7 @@ ROUNDING = 1e-9
 SPREAD, NORMAL = "spread", 0.1
 # Shares and cosines have a scale of their own: 1.
 ABSOLUTE = frozenset({"cosine", "dead_fraction", "zero_samples", "saturated_fraction"})
+ZEROS = "zero_samples"
 # Too skewed for Student's t: left out where chance has a say.
 EXTREME = "largest"
 
@@ -71,8 +72,12 @@ def compare(run: Run, baseline: Run, min_effect: float) -> Broken | None:
             parted.append((layer, float(entry.chance[layer]), entry))
     if not parted:
         return fewer or law
-    # Where several statistics part at one layer, the one that has moved most.
-    layer, chance, entry = min(parted, key=lambda item: (item[0], -abs(item[2].effect[item[0]])))
+    # Where several statistics part at one layer: the count of samples of zeros, which changes all
+    # others, else the one that has moved most.
+    layer, chance, entry = min(
+        parted,
+        key=lambda item: (item[0], item[2].name != ZEROS, -abs(item[2].effect[item[0]])),
+    )
     return _told(run, baseline, layer, chance, entry, comparisons)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
 from snstat.checks.pairs import comparable
@@ -29,9 +31,15 @@ def not_judged(case: Case) -> list[str]:
     """Return notes on what cannot be judged with these inputs."""
     notes = []
     cosine = float(case.known("cosine")[0])
+    zeros = float(np.fmax(case.seen("zero_samples"), case.predicted("zero_samples"))[0])
+    if zeros > 0 and case.batch > 1:
+        notes.append(f"{zeros:.2%} of the samples are all zeros; the cosine leaves them out")
     if not comparable(cosine):
         what = "there is one sample" if case.batch == 1 else "all inputs are alike"
-        what = "a sample is zero" if math.isnan(cosine) and case.batch > 1 else what
+        if math.isnan(cosine) and case.batch > 1:
+            what = "the samples are too small for their squares"
+            if zeros > 0:
+                what = "fewer than two samples of a batch are not zero"
         notes.append(f"SN301 not judged: {what}")
     if not case.theory_holds:
         notes.append(

@@ -448,6 +448,32 @@ def test_collapse_is_not_judged_with_one_sample_or_identical_inputs(capsys):
         assert any(note.startswith("SN301 not judged") for note in notes)
 
 
+@pytest.mark.parametrize(("zeros", "share"), [(0, None), (1, "1.56%"), (63, "98.44%")])
+def test_samples_of_zeros_are_told_and_counted(capsys, zeros, share):
+    data = np.random.default_rng(5).normal(size=(64, 32))
+    np.save("whole.npy", data)
+    data[:zeros] = 0.0
+    np.save("some.npy", data)
+    options = ["-a", "relu", "-d", "4", "-w", "32", "-t", "4", "--inputs"]
+    _, out, _ = call(capsys, "check", *options, "some.npy")
+    assert ("samples are all zeros" in out) == bool(zeros)
+    notes = document(capsys, "check", *options, "some.npy")["checks"][0]["notes"]
+    told = [note for note in notes if "zero" in note]
+    if share:
+        assert told[0] == f"{share} of the samples are all zeros; the cosine leaves them out"
+    # One sample has no pair.
+    why = "SN301 not judged: fewer than two samples of a batch are not zero"
+    assert told[1:] == ([why] if zeros == 63 else [])
+    call(capsys, "check", *options, "whole.npy", "--write-baseline", "whole.json")
+    found = document(
+        capsys, "check", "--baseline", "whole.json", "--inputs", "some.npy", "--select", "SN701"
+    )["checks"][0]["findings"]
+    if zeros:
+        assert "at layer 0: zero samples " in found[0]["message"]
+    else:
+        assert not found
+
+
 def test_a_reader_that_closes_the_pipe_does_not_change_the_verdict():
     arguments = [*SMALL, "-a", "gelu", "--write-baseline", "base.json"]
     reader, writer = os.pipe()
