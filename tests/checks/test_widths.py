@@ -153,3 +153,16 @@ def test_a_funnel_passes():
     """After simulation no rule is broken, so theory and simulation agree."""
     found = check("tanh", widths=[60, 80, 80, 40, 10], last="linear", batch=16, trials=16)
     assert found.passed, found.findings
+
+
+@pytest.mark.parametrize("last", [None, "linear", "relu", "sigmoid", "tanh"])
+def test_a_last_layer_of_another_activation_is_not_self_normalizing(last):
+    """Its mean and variance are not 0 and 1, unless it is a read-out; its target is that of the
+    last SELU."""
+    verdict, findings = judge(case("selu", 16, last=last), CODES)
+    assert not findings
+    assert verdict == ("self-normalizing" if last in (None, "linear") else "stable")
+    # Inputs that are far off reach the target only later.
+    options = {"depth": 3, "width": 64, "std": 3.0, "last": last}
+    target = look(case("selu", **options))["SN103"]
+    assert target.layer == (3 if last is None else 2)
