@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 KURTOSIS = MEASURED.index("kurtosis")
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
 # A block of layers grows until it takes about this long. An interrupt then leaves no trial far
 # ahead of the others, and handing out tasks costs almost nothing.
 BLOCK_SECONDS = 0.1
@@ -208,9 +211,16 @@ def available_cores() -> int:
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Limit BLAS to one thread inside the block, whatever the environment says, then restore it."""
-    from threadpoolctl import threadpool_limits
+    with _blas().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Return what limits the threads of the BLAS that kernels call. It is found once: to look
+    through all libraries of a process takes longer than a small network."""
+    from threadpoolctl import ThreadpoolController
 
     from snstat.engine.kernels import blas  # noqa: F401  # loads the library to be limited
 
-    with threadpool_limits(1, "blas"):
-        yield
+    return ThreadpoolController()
