@@ -190,9 +190,9 @@ def _spread_told(run: Run, baseline: Run, layer: int, chance: float, comparisons
         for some in (run, baseline)
     )
     text = (
-        f"parts from the baseline at layer {layer}: second moment varies by {value:.3g} of itself"
+        f"differs from the baseline at layer {layer}: second moment varies by {value:.3g} of itself"
         f" from trial to trial, was {was:.3g} (p = {min(1.0, chance * comparisons):.1g} over"
-        f" {comparisons:,} comparisons): are weights of another distribution?"
+        f" {comparisons:,} comparisons); the weights may have another distribution"
     )
     return Broken(layer, value, was, text)
 
@@ -222,7 +222,7 @@ def _told(
     if entry.name in {*ABSOLUTE, "mean"}:
         size = f"{value - was:+.2g}"
     text = (
-        f"parts from the baseline at layer {layer}: {entry.name.replace('_', ' ')}"
+        f"differs from the baseline at layer {layer}: {entry.name.replace('_', ' ')}"
         f" {value:.4g}±{float(mine.error[layer]):.1g}, was"
         f" {was:.4g}±{float(theirs.error[layer]):.1g}, {size} ({likely} over {comparisons:,}"
         f" comparisons)"

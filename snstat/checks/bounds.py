@@ -25,11 +25,13 @@ class Bounds(Settings):
     `depth_limit` is the depth up to which the forward signal has to survive (None: the stack's).
     Second moments are bounded from below by `second_moment_min` times the smaller of 1 and the
     input's, and from above likewise. `target_mean` and `target_variance` are None where no target
-    is set, `target_layer` is the layer by which it is to be reached (None: the last).
+    is set, `target_layer` is the layer at which it is checked (None: the last).
     """
 
     number_format: str = option(
-        Name(NUMBER_FORMATS), "Format whose range numbers must not leave.", default="float32"
+        Name(NUMBER_FORMATS),
+        "Number format in which values must be representable.",
+        default="float32",
     )
     depth_limit: int | None = option(
         Whole(1, MAX_DEPTH),
@@ -50,17 +52,17 @@ class Bounds(Settings):
         metavar="X",
     )
     target_mean: float | None = option(
-        Real(-MAX_SCALE, MAX_SCALE), "Mean to be reached.", shown="0 for selu", metavar="X"
+        Real(-MAX_SCALE, MAX_SCALE), "Target mean.", shown="0 for selu", metavar="X"
     )
     target_variance: float | None = option(
-        _POSITIVE, "Variance to be reached.", shown="1 for selu", metavar="X"
+        _POSITIVE, "Target variance.", shown="1 for selu", metavar="X"
     )
     target_tolerance: float = option(
         _POSITIVE, "Distance allowed, in units of the target.", default=0.1, metavar="X"
     )
     target_layer: int | None = option(
         Whole(1, MAX_DEPTH),
-        "Layer by which the target is to be reached.",
+        "Layer at which the target is checked.",
         shown="the last",
         metavar="N",
     )

@@ -30,7 +30,7 @@ def check(
     activation, depth
         As in `snstat.propagate`; "selu" and 64 by default.
     baseline
-        A saved run or baseline to compare with; what is not given here is then as it was there.
+        A saved run or baseline to compare with; options you leave out are taken from it.
     same_seed
         Draw the baseline's own networks and compare to the last bit.
     select, ignore

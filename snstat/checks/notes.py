@@ -86,12 +86,12 @@ def unlike(run: Run, baseline: Run) -> list[str]:
     if run.stack != baseline.stack:
         told = list(_fields(run.stack, baseline.stack))
         told = told or list(_drawn_otherwise(run.stack, baseline.stack))
-        notes.append(f"not the stack of the baseline: {'; '.join(told)}")
+        notes.append(f"the stack differs from the baseline: {'; '.join(told)}")
     told = list(_fields(run.simulation, baseline.simulation))
     if _other_content(run.simulation, baseline.simulation):
-        told.append(f"the content of {escaped(run.simulation.inputs)} is not what it was")
+        told.append(f"the content of {escaped(run.simulation.inputs)} has changed")
     if told:
-        notes.append(f"not sampled as the baseline was: {'; '.join(told)}")
+        notes.append(f"the sampling differs from the baseline: {'; '.join(told)}")
     return notes
 
 

@@ -66,7 +66,7 @@ class Request:
     ) -> Request:
         """Return the request of `options`: those of `check` that were given, by name.
 
-        With a baseline, what is not given is as it was there; `read` returns the runs of its file.
+        Options you leave out are taken from a baseline; `read` returns the runs of its file.
         A `saved` run leaves no choice of the stack. Raises what is wrong with them.
         """
         given = {key: value for key, value in options.items() if value is not None}
@@ -199,7 +199,7 @@ def _require_layers(bounds: Bounds, stack: Stack) -> None:
     if bounds.depth_limit is not None and bounds.depth_limit < depth:
         raise InvalidValueError("depth_limit", bounds.depth_limit, f"at least {depth}, the depth")
     if bounds.depth_limit is not None and bounds.depth_limit > depth and not stack.uniform:
-        why = "beyond the layers that widths and last describe nothing is known"
+        why = "widths and last describe these layers only"
         raise InvalidValueError("depth_limit", bounds.depth_limit, f"{depth}, the depth", why)
     if bounds.depth_limit is not None:
         require_memory(float(bounds.depth_limit) * BYTES_PER_LAYER, "use a smaller --depth-limit")

@@ -36,7 +36,8 @@ def parted_in_law(run: Run, baseline: Run, min_effect: float, level: float) -> B
         return None
     value, was = math.exp(mine.estimate), math.exp(theirs.estimate)
     text = (
-        f"parts from the baseline: kurtosis, averaged over all layers, {value:.4g}, was {was:.4g},"
-        f" {math.expm1(difference):+.2%} (p = {chance:.1g}): are weights of another distribution?"
+        f"differs from the baseline: kurtosis, averaged over all layers, {value:.4g}, was"
+        f" {was:.4g}, {math.expm1(difference):+.2%} (p = {chance:.1g}); the weights may have"
+        " another distribution"
     )
     return Broken(run.stack.depth, value, was, text)

@@ -198,4 +198,4 @@ def refuse_others(ctx: click.Context, own: Collection[str], where: str = BESIDE_
         given = ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
         if given and parameter.expose_value and name not in own:
             option = max(parameter.opts, key=len)
-            raise click.UsageError(f"{option} has no place {where}; leave it out")
+            raise click.UsageError(f"{option} cannot be used {where}; leave it out")

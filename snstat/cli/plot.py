@@ -102,7 +102,7 @@ def picture_options(function: Function) -> Function:
                 "--caption/--no-caption",
                 default=True,
                 show_default=True,
-                help="Tell network, trials and seed at the foot.",
+                help="State network, trials and seed below the picture.",
             ),
             click.option(
                 "--style",
@@ -178,7 +178,7 @@ def command(
     form = picture_format(output, form)
     require_options(ctx, kind, chosen_map, saved=bool(saved))
     if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:
-        raise click.UsageError(f"--dpi has no place with {form}, which has no dots; leave it out")
+        raise click.UsageError(f"--dpi cannot be used with {form}, which has no dots; leave it out")
     require_pixels(size, dpi)
     subject = Subject(saved, options)
 

@@ -67,7 +67,7 @@ def command(
     form = format_for(output, form, FORMATS) or "table"
     if options["keep_trials"] and form not in ("json", "csv"):
         remedy = "use it with --format json or csv"
-        raise click.UsageError(f"--keep-trials has no place in a {form}; {remedy}")
+        raise click.UsageError(f"--keep-trials cannot be used in a {form}; {remedy}")
     selection = parse_layers(layers)
     chosen = () if columns is None else parse_columns(columns)
     planned = plans(variants(options))
@@ -139,7 +139,7 @@ def warn_of_zeros(run: Run) -> None:
     share = float(run.statistics["zero_samples"].estimate[0])
     if run.simulation.batch > 1 and share > 0:
         notice(
-            f"{share:.1%} of the samples are all zeros: they have no angle, and are left out of"
+            f"{share:.1%} of the samples are all zeros: they have no angle and are left out of"
             " the cosine"
         )
 

@@ -311,7 +311,7 @@ def test_rules_are_listed_and_explained(capsys):
         assert (code, rule in out) == (0, True)
     for others in (["--list-rules"], ["-f", "json"], ["--depth", "3"], ["run.json"]):
         code, out, err = call(capsys, "check", "--explain", "SN101", *others)
-        assert (code, out, "has no place beside --" in err) == (2, "", True)
+        assert (code, out, "cannot be used beside --" in err) == (2, "", True)
         assert len(err.splitlines()) == 1
     code, _, err = call(capsys, "check", "--explain", "SN999")
     assert (code, "SN999" in err) == (2, True)

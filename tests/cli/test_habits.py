@@ -341,9 +341,9 @@ def test_names_of_inputs_match_in_any_case(capsys):
     ("arguments", "told"),
     [
         (["--kind", "histogram", "-a", "relu,tanh", "-o", "h.png"], "1 with --kind histogram"),
-        (["--dpi", "100", "-o", "x.svg"], "--dpi has no place with svg"),
+        (["--dpi", "100", "-o", "x.svg"], "--dpi cannot be used with svg"),
         (["-f", "pdf", "-o", "x.svg"], "pdf"),
-        (["--kind", "map", "--caption", "-o", "m.png"], "--caption has no place"),
+        (["--kind", "map", "--caption", "-o", "m.png"], "--caption cannot be used"),
     ],
 )
 def test_pictures_refuse_what_they_would_ignore(capsys, arguments, told):

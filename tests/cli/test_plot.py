@@ -83,7 +83,7 @@ def test_a_picture_can_be_written_to_standard_output(saved):
         ([".", "-o", "picture.png"], "directory"),
         (["-a", "relu", "-a", "selu", "--kind", "map", "-o", "picture.png"], "number of runs is 2"),
         (["-o", "picture.png", "--weight-sum", "1"], "--weight-sum"),
-        (["-o", "p.png", "--kind", "map", "--weight-gain", "2"], "--weight-gain has no place"),
+        (["-o", "p.png", "--kind", "map", "--weight-gain", "2"], "--weight-gain cannot be used"),
         (["-o", "p.png", "--kind", "map", "--inputs", "none.npy"], "--weight-square-sum"),
         (["-o", "p.png", "--kind", "map", "--depth", "64"], "--depth"),
         (["-o", "p.png", "--kind", "map", "--no-backward"], "--backward"),

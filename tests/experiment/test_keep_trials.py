@@ -164,7 +164,7 @@ def test_the_command_writes_kept_trials(capsys):
     trials = document["runs"][0]["trials"]
     assert np.shape(trials["variance"]) == (3, 3)
     assert command(arguments) == 2
-    assert "--keep-trials has no place in a table" in capsys.readouterr().err
+    assert "--keep-trials cannot be used in a table" in capsys.readouterr().err
 
 
 def test_csv_has_a_row_for_each_layer_and_trial(capsys):

@@ -239,7 +239,7 @@ def test_a_check_notes_that_the_data_of_the_baseline_have_changed(tmp_path):
     np.save(path, 2 * data)
     notes = snstat.check(baseline=baseline, select="SN701").notes
     assert not any("content" in note for note in same_data)
-    assert any("x.npy is not what it was" in note for note in notes)
+    assert any("x.npy has changed" in note for note in notes)
 
 
 @pytest.mark.parametrize(
