@@ -32,7 +32,7 @@ KINDS = {
     "narrow": {"width": 2, "depth": 12},
     "one sample": {"batch": 1},
     "one trial": {"trials": 1},
-    "deep": {"activation": "gelu", "depth": 200},
+    "deep": {"activation": "gelu", "depth": 50},
 }
 
 
@@ -57,7 +57,7 @@ def test_theory_of_a_file_of_this_version_is_its_own(options, tmp_path):
 
 @pytest.fixture(scope="module")
 def selu():
-    return document(activation="selu", depth=16, width=256, backward=True)
+    return document(activation="selu", depth=8, width=64, backward=True)
 
 
 @pytest.mark.parametrize("column", ["expected", "neglected", "theory"])
