@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.engine import simulate as module
 from snstat.engine.sampler import live_range
@@ -251,7 +252,7 @@ def test_moments_of_drawn_inputs_of_any_scale(scale):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # plain Python warns
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
 @pytest.mark.parametrize("power", [-160, 154, 300])
-def test_the_cosine_is_missing_where_squares_leave_the_range(power, sampler):
+def test_the_cosine_is_missing_where_squares_overflow(power, sampler):
     data = np.full((3, 4), 10.0**power)
     measured = run(
         Stack.build(depth=1, width=8, input_width=4),
@@ -260,8 +261,8 @@ def test_the_cosine_is_missing_where_squares_leave_the_range(power, sampler):
         sampler=sampler,
     )
     cosine = measured.estimate[0, STATISTICS.index("cosine")]
-    if power < 0 and sampler == "matrix-free":
-        assert cosine == pytest.approx(1.0)  # Gram matrices of small inputs are scaled
+    if power < 0:
+        assert cosine == pytest.approx(1.0)  # small inputs are scaled
     else:
         assert np.isnan(cosine)
     if power > 0 and sampler == "matrix-free":
@@ -317,3 +318,18 @@ def test_an_orthogonal_layer_of_more_units_than_inputs_preserves_norms(sampler, 
     np.testing.assert_allclose(second.theory[1], share * second.theory[0], rtol=1e-12)
     # Norms of gradients are not preserved: a 64-vector keeps 17 of its directions.
     assert abs(run.gradient.z[0]) < 5
+
+
+@pytest.mark.parametrize("init", ["he_normal", "orthogonal"])
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+@pytest.mark.parametrize("power", [-565, -900])
+def test_cosines_do_not_depend_on_the_size_of_the_signal(init, sampler, power):
+    """ReLU keeps factors, and a power of two is exact: only sums of squares, which are no floats
+    then, could tell both apart. The tolerance is that of sums of 32 products."""
+    options = {
+        "width": 32, "batch": 4, "trials": 2, "dtype": "float64", "sampler": sampler, "init": init,
+    }  # fmt: skip
+    ordinary = snstat.propagate("relu", 2, **options)
+    scaled = snstat.propagate("relu", 2, **options, input_std=2.0**power)
+    np.testing.assert_allclose(scaled.cosine.estimate, ordinary.cosine.estimate, atol=1e-12)
+    assert not scaled.zero_samples.estimate.any()

@@ -21,6 +21,7 @@ from snstat.engine.kernels.statistics import (
     dead_units,
     first_pass,
     give_up,
+    scaled_cosine,
     second_pass,
 )
 from snstat.engine.kernels.team import STRIDE, meet
@@ -177,5 +178,7 @@ def forward(
         if leads:
             share = flat / (width * batch) if live[2] < live[3] else np.nan
             conclude(width, batch, found, powers[:blocks], dead / width, share, out[i])
+            if not found[2]:
+                out[i, 5] = scaled_cosine(target)
             finite[i] = True
             done[0] += 1

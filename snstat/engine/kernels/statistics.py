@@ -182,7 +182,7 @@ def conclude(units, batch, found, powers, dead_fraction, saturated_fraction, out
 
     Samples of zeros have no angle and are left out of the cosine. An undefined statistic (the
     cosine if fewer than two samples are left, the kurtosis of a constant) is NaN, and so is one
-    whose powers overflow or underflow.
+    whose powers overflow or underflow (see `scaled_cosine`).
     """
     mean, squares, alive, zeros, largest = found
     size = f64(units) * f64(batch)
@@ -207,6 +207,33 @@ def conclude(units, batch, found, powers, dead_fraction, saturated_fraction, out
 
 
 @jit
+def scaled_cosine(x):
+    """Return the mean cosine between samples of `x` (units, batch) whose squares are no floats:
+    each sample is scaled by its largest value. NaN if fewer than two of them are not 0."""
+    units, batch = x.shape
+    most, norms, counted = np.zeros(batch), np.zeros(batch), 0
+    for i in range(units):
+        for j in range(batch):
+            most[j] = max(most[j], abs(f64(x[i, j])))
+    for i in range(units):
+        for j in range(batch):
+            if most[j] > 0.0:
+                norms[j] += (f64(x[i, j]) / most[j]) ** 2
+    for j in range(batch):
+        counted += most[j] > 0.0
+    if counted < 2:
+        return math.nan
+    resultant = 0.0
+    for i in range(units):
+        direction = 0.0
+        for j in range(batch):
+            if most[j] > 0.0:
+                direction += f64(x[i, j]) / most[j] / math.sqrt(norms[j])
+        resultant += direction * direction
+    return (resultant - counted) / (f64(counted) * (counted - 1))
+
+
+@jit
 def give_up(i, out, finite, done):
     """Mark layer `i` and all later ones as not finite, because they cannot be informative."""
     for later in range(i, out.shape[0]):
@@ -228,4 +255,6 @@ def measure(x, dead_fraction, saturated_fraction, out):
     found = centre(sample_sums, units, centres)
     second_pass(x, unit_mean, found[0], centres, powers[0])
     conclude(units, batch, found, powers, dead_fraction, saturated_fraction, out)
+    if not found[2]:
+        out[5] = scaled_cosine(x)
     return True
