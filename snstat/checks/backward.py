@@ -54,8 +54,9 @@ def _changed(
     decades = case.bounds.gradient_decades
     value, bound = _power(logs[layer]), 10.0 ** (sign * decades)
     away = case.depth - crossing
+    change = "become 0" if logs[layer] == -math.inf else f"{verb} ×{_scientific(logs[layer])}"
     text = (
-        f"squared gradients {verb} ×{_scientific(logs[layer])} from layer {case.depth} back to"
+        f"squared gradients {change} from layer {case.depth} back to"
         f" layer {layer}{_beside(case, layer)}, {side} 10^{sign * decades:g}, crossed"
         f" {away:,} {'layer' if away == 1 else 'layers'} from the end"
     )

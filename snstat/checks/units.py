@@ -71,6 +71,10 @@ def saturated(case: Case) -> Broken | None:
     return _beyond(driven, case.bounds.saturated_max, what)
 
 
+def _samples(batch: int) -> str:
+    return "the one sample" if batch == 1 else f"all {batch:,} samples"
+
+
 def too_few_alive(case: Case) -> Broken | None:
     """Return where dead units, or saturated ones, or dead networks, exceed their share."""
     dead = case.known("dead_fraction")
@@ -80,7 +84,7 @@ def too_few_alive(case: Case) -> Broken | None:
             dead,
             bounds.dead_max,
             lambda layer: (
-                f"of the units of layer {layer} are dead for all {case.batch} samples"
+                f"of the units of layer {layer} are dead for {_samples(case.batch)}"
                 f"{case.beside('dead_fraction', layer)}"
             ),
         ),

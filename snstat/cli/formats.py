@@ -40,7 +40,11 @@ def format_for(output: str | None, form: str | None, forms: Collection[str]) -> 
         )
     if named not in forms:
         endings = [suffix for suffix, other in SUFFIXES.items() if other in forms]
-        advice = "snstat plot draws pictures" if named in PICTURES else ""
-        bound = f"named {', '.join(endings)}, or by no format of another command"
+        advice = (
+            "" if forms == PICTURES else "or choose the format with -f and name the file otherwise"
+        )
+        if named in PICTURES:
+            advice = "snstat plot draws pictures"
+        bound = f"named {', '.join(endings[:-1])} or {endings[-1]}"
         raise InvalidValueError("output", output, bound, advice)
     return named

@@ -161,7 +161,7 @@ def test_the_file_name_sets_the_format(capsys, command, name, begins):
         (["plot", "--format", "pdf", "-o", "run.svg"], "svg"),
         (["propagate", "-o", "run.png"], "snstat plot"),
         (["propagate", "-o", "run.xml"], ".json, .csv, .md"),
-        (["plot", "-o", "run.json"], ".png, .svg, .pdf"),
+        (["plot", "-o", "run.json"], ".png, .svg or .pdf"),
     ],
 )
 def test_a_name_that_contradicts_the_format_is_refused(capsys, arguments, words):
@@ -357,3 +357,16 @@ def test_pictures_refuse_what_they_would_ignore(capsys, arguments, told):
 def test_what_is_switched_off_already_may_be_switched_off(capsys):
     assert call(capsys, "plot", "--kind", "map", "--no-caption", "-f", "svg", "-o", "m")[0] == 0
     assert "svg" in Path("m").read_text(encoding="utf-8")
+
+
+def test_a_name_of_an_unwritten_format_lists_the_written_ones(capsys):
+    code, _, err = call(capsys, "propagate", *TINY, "-o", "p.xml")
+    assert code == 2
+    assert "must be named .json, .csv, .md or .markdown; or choose the format with -f" in err
+
+
+def test_gradients_of_constant_networks_become_0(capsys):
+    words = ["-a", "softplus", "--weight-gain", "0", *TINY, "--select", "SN201"]
+    out = " ".join(call(capsys, "check", *words)[1].split())
+    assert "squared gradients become 0 from layer" in out
+    assert "×0" not in out

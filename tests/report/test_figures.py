@@ -646,6 +646,24 @@ def test_a_histogram_shows_density_and_atoms_and_marks_clipped_peaks() -> None:
     assert any(isinstance(item, StepPatch) for item in axes.patches)
 
 
+def test_the_label_of_an_atom_stands_over_all_ridges_beside_them() -> None:
+    densities = make_densities()
+    rows = len(densities.layers)
+    # The measured densities are those of normal values, so that most of them lie above -1.
+    for atom, side in ((-1.0, "right"), (1.0, "left")):
+        figure = draw_histogram(
+            replace(
+                densities, atoms=np.array([atom]), atom_shares=np.full((rows, 1), 0.25),
+                atom_law=np.full((rows, 1), 0.5),
+            )
+        )  # fmt: skip
+        axes = figure.axes[0]
+        labels = [text for text in axes.texts if text.get_text() == "0.25"]
+        assert [text.get_horizontalalignment() for text in labels] == [side] * rows
+        highest = max(artist.get_zorder() for artist in (*axes.lines, *axes.patches))
+        assert all(text.get_zorder() > highest for text in labels)
+
+
 def test_a_picture_has_the_requested_size_and_records_its_command() -> None:
     figure = draw_trajectory([make_run()], options=Options(size=(4.0, 3.0)))
     buffer = io.BytesIO()
@@ -680,6 +698,14 @@ def test_the_caption_states_the_initialisers_of_different_activations() -> None:
     assert caption.endswith("SELU, tanh: lecun_normal (gain 1) · ReLU: he_normal (gain 1.414…)")
     assert ":" not in run_caption(runs[:1])
     assert ":" not in run_caption([runs[0], runs[0]])
+    gains = [
+        snstat.propagate(name, weight_gain=gain, **small)
+        for name in ("selu", "relu")
+        for gain in (1, 2)
+    ]
+    assert run_caption(gains).endswith("seed 0 · SELU: lecun_normal · ReLU: he_normal")
+    inits = [snstat.propagate("relu", init=init, **small) for init in ("he_normal", "lecun_normal")]
+    assert run_caption(inits).endswith("· he_normal: gain 1.414… · lecun_normal: gain 1")
 
 
 def test_a_page_without_room_for_its_panels_is_refused() -> None:

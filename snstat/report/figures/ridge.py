@@ -26,6 +26,8 @@ LAW_WIDTH = 1.2
 STEM = 0.9
 # Stems of smaller probabilities have no label.
 LEAST_SHARE = 0.005
+# Labels are drawn over all ridges, whose order is 2 to 4.
+LABELS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,13 @@ def _draw_atom(
         )  # fmt: skip
     if share < LEAST_SHARE:
         return
+    # The label stands beside the bar of theory, where the density is lower, over all ridges.
+    edges, density = densities.edges[row], densities.density[row]
+    middles, atom = (edges[1:] + edges[:-1]) / 2, float(densities.atoms[number])
+    left = density[middles < atom].sum() < density[middles > atom].sum()
     axes.annotate(
-        f"{share:.2f}", (place, -row + STEM * share), xytext=(5, -2), textcoords="offset points",
-        fontsize=6.5, color=look.ink, zorder=order + 0.001,
-        bbox={"facecolor": look.ground, "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
+        f"{share:.2f}", (place, -row + STEM * share), xytext=(-8 if left else 8, 0),
+        textcoords="offset points", horizontalalignment="right" if left else "left",
+        verticalalignment="center", fontsize=6.5, color=look.ink, zorder=LABELS,
+        bbox={"facecolor": look.ground, "edgecolor": "none", "pad": 0.6},
     )  # fmt: skip
