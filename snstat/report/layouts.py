@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -120,10 +120,19 @@ def _layouts(run: Run) -> Iterator[Layout]:
     """Yield layouts, the most readable and richest first."""
     choices = BACKWARD_EXTRAS if GRADIENT in run.statistics else EXTRAS
     for notation, extras in product(Notation, choices):
-        kept = tuple(part for part in extras if part[0] == "cosine" or has_news(run, part[0]))
-        yield Layout(notation, BASE + kept)
+        kept = (part for part in extras if part[0] == "cosine" or has_news(run, part[0]))
+        yield Layout(notation, BASE + _known(run, kept))
     for parts in BACKWARD_NARROW if GRADIENT in run.statistics else NARROW:
-        yield Layout(Notation.CONCISE, parts)
+        yield Layout(Notation.CONCISE, _known(run, parts))
+
+
+def _known(run: Run, parts: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return `parts` without a cosine that is known nowhere, as for a single sample."""
+    cosine = run.statistics.get("cosine")
+    known = cosine is not None and (
+        np.isfinite(cosine.estimate).any() or np.isfinite(cosine.reference).any()
+    )
+    return tuple(part for part in parts if known or part[0] != "cosine")
 
 
 def fitted(

@@ -198,4 +198,6 @@ def _input(stack: Stack, batch: int, inputs: InputMoments) -> dict[str, float]:
         exact["kurtosis"] = math.nan
         if inputs.mean != 0 and inputs.variance > 0:
             exact["cosine"] = math.nan
+    if batch == 1:  # there are no pairs
+        exact["cosine"] = math.nan
     return {name: exact.get(name, math.nan) for name in STATISTICS}

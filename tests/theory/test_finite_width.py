@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
@@ -298,3 +299,9 @@ def test_z_compares_with_first_order_theory():
     assert run.layers[2].variance.expected == column.expected[2]
     assert run.gradient.expected[3] == 1.0
     assert run.gradient.expected[0] != run.gradient.theory[0]
+
+
+def test_one_sample_has_no_cosine_at_any_layer():
+    run = snstat.propagate("tanh", depth=2, width=16, batch=1, trials=2)
+    for values in (run.cosine.estimate, run.cosine.theory, run.cosine.expected):
+        assert np.isnan(values).all()
