@@ -46,7 +46,10 @@ def moments(
     def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
         centre = nodes.average(value)
         spread = value - centre[:, None]
-        return level + centre, nodes.average(spread * spread)
+        # Powers of two are exact, and squares near the end of a float's range do not overflow.
+        exponent = np.frexp(np.abs(spread).max(axis=1))[1]
+        unit = np.ldexp(spread, -exponent[:, None])
+        return level + centre, np.ldexp(nodes.average(unit * unit), 2 * exponent)
 
     new_mean, new_variance = _integrate(activation, mean, variance, integrand, 2)
     still = np.asarray(variance) == 0
@@ -212,7 +215,7 @@ def _integrate(
     shape = mean.shape
     mean, std = mean.ravel(), np.sqrt(variance.ravel())
     results = [np.empty(mean.size) for _ in range(outputs)]
-    with np.errstate(under="ignore"):
+    with np.errstate(under="ignore", over="ignore"):  # beyond the range of a float is infinity
         for index, asymptote in _groups(activation, mean, std):
             nodes = gaussian_nodes(activation, mean[index], std[index])
             if asymptote is None:

@@ -192,5 +192,5 @@ class Texts(Kind):
 def require_printable(name: str, text: str) -> None:
     """Raise InvalidValueError for text that is empty, very long, or has control characters."""
     if not 0 < len(text) <= MAX_TEXT or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text):
-        bound = f"1 to {MAX_TEXT} characters, none of them a control character"
+        bound = f"text of 1 to {MAX_TEXT} characters, none of them a control character"
         raise InvalidValueError(name, text, bound)

@@ -128,10 +128,10 @@ def run_form():
         ("stack", {"activation": "\x1b[2J"}, r"\x1b[2J"),
         ("stack", {"weight_gain": -1}, "weight_gain is -1"),
         ("simulation", {"batch": 2**27}, "again"),
-        ("simulation", {"batch": 2**40}, "cannot be simulated again: batch"),
+        ("simulation", {"batch": 2**40}, "batch is 1099511627776"),
         ("simulation", {"trials": 10**7}, "must be at most"),
         ("simulation", {"inputs": "/dev/zero", "input_mean": None, "input_std": None}, "regular"),
-        ("simulation", {"inputs": "a\0b"}, "must be a name or a path"),
+        ("simulation", {"inputs": "a\0b"}, "must be text of 1 to"),
     ],
 )
 def test_an_impossible_saved_run_is_not_simulated_again(
