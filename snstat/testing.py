@@ -1,4 +1,4 @@
-"""For the tests of a project of your own: `assert_propagates`."""
+"""`assert_propagates`, for the tests of your own project."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def assert_propagates(
 ) -> Check:
     """Raise AssertionError, in the words of `snstat check`, unless a stack passes its check.
 
-    The arguments are those of `snstat.check`; what is wrong with one raises SnstatError. Returns
+    The arguments are those of `snstat.check`; an invalid argument raises SnstatError. Returns
     the check that passed.
     """
     __tracebackhide__ = True

@@ -22,17 +22,17 @@ from snstat.checks.welch import welch
 from snstat.errors import InvalidValueError
 from snstat.results import BoolArray, FloatArray, Run, Statistic
 
-# Probability that two runs of one stack are told apart.
+# Probability of a false alarm between two runs of one stack.
 FALSE_ALARM = 0.005
 # Differences below this share of the scale are rounding of sums, where nothing else varies.
 ROUNDING = 1e-9
 # The spread of second moments between trials, and up to which, relative to them, these are nearly
 # normal.
 SPREAD, NORMAL = "spread", 0.1
-# Shares and cosines have a scale of their own: 1.
+# Differences of shares and cosines are absolute: their scale is 1.
 ABSOLUTE = frozenset({"cosine", "dead_fraction", "zero_samples", "saturated_fraction"})
 ZEROS = "zero_samples"
-# Too skewed for Student's t: left out where chance has a say.
+# Too skewed for Student's t: left out unless the runs have the same seed.
 EXTREME = "largest"
 
 

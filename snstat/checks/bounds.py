@@ -12,7 +12,7 @@ from snstat.values.option import Settings, option
 NUMBER_FORMATS = ("float16", "bfloat16", "float32")
 # Decades of a squared gradient beyond these are beyond a float64.
 MAX_DECADES = 300.0
-# First-order theory says of standard deviations beyond this only that they are.
+# First-order theory is not valid for standard deviations above this.
 MAX_FLUCTUATION = 2.0
 
 _POSITIVE, _SHARE = Real(0.0, MAX_SCALE), Real(0.0, 1.0)

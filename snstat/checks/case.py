@@ -24,7 +24,7 @@ from snstat.theory.silence import silence
 WIDE = 64
 # Cases made from another one that are kept.
 KEPT = 64
-# Statistics that more than one sample is needed for.
+# Statistics that need more than one sample.
 PAIRS = frozenset({"variance_over_batch", "cosine", "dead_fraction"})
 # Statistics between 0 and 1 with few possible values.
 SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
@@ -45,7 +45,7 @@ class Case:
     run: Run | None = None
     # Returns the moments of the same data standardized, None where they cannot be had.
     standardized: Callable[[], InputMoments | None] = lambda: None
-    # Called before a rule is looked at: a search for remedies is many looks.
+    # Called before each evaluation of a rule; a search for remedies makes many.
     tick: Callable[[], None] = lambda: None
     # What rules found, by code: see `look`.
     findings: dict[str, Any] = field(default_factory=dict, repr=False)

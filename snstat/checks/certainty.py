@@ -18,7 +18,7 @@ from snstat.values.student import quantile
 LEAST = 6.0
 # Probability with which fewer trials may be so far off.
 CHANCE = 1e-4
-# Relative differences below this are rounding of sums, where nothing varies.
+# If trials do not vary, relative differences below this are rounding of sums.
 ROUNDING = 1e-6
 
 

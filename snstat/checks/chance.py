@@ -16,9 +16,9 @@ from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
 from snstat.theory.by_layer import units
 from snstat.values.student import tails
 
-# Probability that a stack without fault is accused of SN501.
+# Probability that a sound stack breaks SN501 by chance.
 FALSE_ALARM = 0.005
-# Statistics in proportion to the squares of the signal.
+# Statistics proportional to the square of the signal.
 SCALES = frozenset({"variance", "second_moment", "variance_over_batch", "variance_over_units"})
 
 
@@ -32,7 +32,7 @@ def disagrees(case: Case) -> Broken | None:
     unknown = np.zeros(case.depth + 1)
     chances, comparisons, bad = _unlikely(case, run, unknown)
     if bad:
-        # What theory knows of the errors takes a moment, and is asked only where it counts.
+        # Standard errors by theory take time to compute: only for a suspected mismatch.
         least = case.corrected.trial_fluctuation[: case.depth + 1] / math.sqrt(trials)
         chances, comparisons, bad = _unlikely(case, run, np.nan_to_num(least, posinf=0.0))
     if not bad:
@@ -52,8 +52,8 @@ def disagrees(case: Case) -> Broken | None:
 def _unlikely(
     case: Case, run: Run, least: FloatArray
 ) -> tuple[dict[str, FloatArray], int, list[tuple[int, str]]]:
-    """Return how likely each statistic is, how many comparisons that makes, and which layers of
-    which statistics are too unlikely; `least` (layers,) as in `chance_of`."""
+    """Return the probability of each statistic, the number of comparisons, and the first layer of
+    each statistic whose probability is too small; `least` (layers,) as in `chance_of`."""
     chances = {
         name: chance_of(case, name, run.statistics[name], run.simulation.trials, least)
         for name in _judged(case)
@@ -71,13 +71,13 @@ def _unlikely(
 def chance_of(
     case: Case, name: str, statistic: Statistic, trials: int, least: FloatArray
 ) -> FloatArray:
-    """Return the probability that chance alone takes a statistic as far from its expectation,
-    (layers,), NaN where there is nothing to compare.
+    """Return the probability, (layers,), that chance alone takes a statistic this far from its
+    expectation; NaN where there is nothing to compare.
 
     Second moments multiply from layer to layer: in narrow networks they are nearly log-normal, and
-    a mean that is too low comes with a standard error that is too small. So logarithms are
-    compared, and the error of what is too low is at least what theory says of it to first order:
-    `least` (layers,) is that of the second moment, relative to it.
+    a mean that is too low comes with a standard error that is too small. So
+    logarithms are compared, and the standard error of an estimate that is too low is at least that
+    of first-order theory: `least` (layers,) is that of the second moment, relative to it.
     """
     if name in SCALES:
         z = _log_excess(statistic)
@@ -87,7 +87,7 @@ def chance_of(
             z /= np.where(low, np.maximum(relative, least), relative)
         return _tail(np.where(statistic.stderr > 0, z, statistic.excess), trials)
     if name == "mean":
-        # It goes as the root of the second moment.
+        # The mean scales with the root of the second moment.
         with np.errstate(divide="ignore", invalid="ignore"):
             own = 0.5 * np.abs(statistic.expected) * least
             low = np.abs(statistic.estimate) < np.abs(statistic.expected)
@@ -111,8 +111,8 @@ def _log_excess(statistic: Statistic) -> FloatArray:
 
 
 def _of_counts(case: Case, statistic: Statistic, trials: int) -> FloatArray:
-    """Return a bound of the probability of so many dead units among those of all trials, as if
-    they died each by itself: few of them are far from normal (Hoeffding 1963, theorem 1)."""
+    """Return an upper bound of the probability of this many dead units over all trials, if units
+    die independently. Counts of few dead units are far from normal (Hoeffding 1963, theorem 1)."""
     from scipy.special import rel_entr
 
     expected = statistic.expected
@@ -139,7 +139,7 @@ def _judged(case: Case) -> list[str]:
 
 
 def _known(statistic: Statistic) -> BoolArray:
-    """Return of which layers beyond the input theory is known, and how good it is."""
+    """Return the layers beyond the input for which theory and its neglected terms are known."""
     known: BoolArray = np.isfinite(statistic.expected[1:] + statistic.neglected[1:])
     return known
 
@@ -159,7 +159,7 @@ def left_out(case: Case) -> list[str]:
         if known.all() or not np.isfinite(statistic.theory[1:]).any():
             continue
         where = ""
-        if layers.size:  # gradients are known from the last layer back, others from the first on
+        if layers.size:  # gradients are known from the last layer back, others from the first
             where = f" below layer {layers[0]}" if known[-1] else f" beyond layer {layers[-1]}"
         groups.setdefault(where, []).append(name.replace("_", " "))
     listed = "; ".join(", ".join(names) + where for where, names in groups.items())
@@ -185,7 +185,7 @@ def too_narrow(case: Case) -> Broken | None:
 
 
 def steadier(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
-    """Yield widths at which networks differ so little that none strays where theory does not go."""
+    """Yield widths at which networks differ so little that all stay where theory is valid."""
     narrow = too_narrow(case)
     if narrow is not None:
         for remedy in wider(case, narrow):
@@ -193,7 +193,8 @@ def steadier(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  #
 
 
 def before(case: Case, broken: Broken) -> Iterator[Remedy]:
-    """Yield the layers before the one that broke a rule by what was seen: those were seen too."""
+    """Yield the stack that ends before the layer whose measured value broke a rule. Its layers were
+    measured too."""
     layer = broken.layer
     if layer is not None and 1 < layer <= case.depth:
         yield replace(change(case, depth=layer - 1), tried=True)

@@ -50,7 +50,7 @@ def check(
     Raises
     ------
     SnstatError
-        What is wrong with an argument or the baseline file.
+        An argument or the baseline file is invalid.
     TypeError
         For an argument that does not exist.
     KeyboardInterrupt

@@ -23,7 +23,7 @@ __all__ = ["KEYS", "Declared", "find_config", "load_config", "located"]
 
 PYPROJECT, OWN = "pyproject.toml", "snstat.toml"
 MAX_CHECKS = 1000
-# Keys that say the same in two ways: a check's own one replaces the other of the defaults.
+# Keys that exclude each other: a check's own key replaces the other key in the defaults.
 CONTRADICT = (("weight_gain", "weight_std"), ("widths", "depth"), ("widths", "width"))
 MAX_NAME = 100
 
@@ -109,7 +109,7 @@ def _key(name: str) -> str:
 
 
 def _declares_checks(path: Path) -> bool:
-    # What is there is read, whatever it is: a link to nothing is not no configuration.
+    # A broken link is an error, not a missing configuration, so whatever exists is read.
     # os.path.lexists is False, not an error, where a folder may not be searched.
     return os.path.lexists(path) and _Section.read(path) is not None
 

@@ -1,7 +1,7 @@
 """Theory of a saved run, computed again from its description.
 
-A file holds the numbers of the version that wrote it, or of somebody who edited it. Rules judge
-the theory of this version; a note says where that of the file is another one.
+The numbers in a file come from the version that wrote it, or from an edit. Rules judge
+the theory of this version; a note says where the theory in the file differs.
 """
 
 from __future__ import annotations

@@ -26,8 +26,8 @@ class Broken:
 class Remedy:
     """Something to try, in words, and the case that it leads to (None: it cannot be computed).
 
-    `tried` tells that who offers it has seen that it mends the rule, as rules alone do not see it
-    of a case that was never run.
+    `tried` is true if the remedy is already known to fix the rule, where evaluating the rule on
+    a case without a run cannot show it.
     """
 
     words: str

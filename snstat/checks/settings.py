@@ -28,7 +28,7 @@ class CheckSettings(Settings):
     )
 
 
-# Everything that a check can be told, by name: the keys of its configuration.
+# All options of a check by name: the keys of its configuration.
 OPTIONS: dict[str, Option] = {
     name: declared
     for settings in (RunSettings, CheckSettings, Bounds)

@@ -1,4 +1,4 @@
-"""Are the weights of two runs of one distribution? Their kurtosis, averaged over layers.
+"""Do the weights of two runs have one distribution? Compare kurtosis, averaged over layers.
 
 Weights of equal variance leave second moments as they are. Their own kurtosis shows to first order
 in 1/fan_in in the kurtosis of activations, in every layer alike, and the chance fluctuations of

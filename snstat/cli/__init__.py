@@ -65,7 +65,7 @@ class LazyGroup(Explained, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the first argument names; tell the nearest if there is none."""
+        """Return the command that the first argument names, or suggest the nearest one."""
         if args and not args[0].startswith("-") and args[0].lower() not in COMMANDS:
             raise UnknownNameError("command", args[0], COMMANDS)
         require_room()  # before anything large is imported

@@ -109,7 +109,7 @@ def command(
             from snstat.files.saved import runs_to_json
 
             kept.writelines(runs_to_json(runs, [check.name for check in checks]))
-            kept.flush()  # a full disk is told before the verdict
+            kept.flush()  # reports a full disk before the verdict
         try:
             write([formatted(checks, form, seconds, file=output not in (None, STDOUT))])
         except click.exceptions.Exit as seen_enough:

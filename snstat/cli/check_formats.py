@@ -1,4 +1,4 @@
-"""The forms in which `snstat check` tells its result."""
+"""The output formats of `snstat check`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In which form a result is written: what -f asks for, or what the name behind -o says."""
+"""The format of a result: from -f, or from the file name of -o."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ output_option = click.option(
 
 
 def _verbosity(_ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Set how much is said."""
+    """Set the verbosity."""
     if not value:
         return
     level = -1 if parameter.name == "quiet" else 1
@@ -146,7 +146,7 @@ VERBOSITY_OPTIONS: list[Decorator[Any]] = [
 
 
 def verbosity_options(function: Function) -> Function:
-    """Add the options that say how much is said."""
+    """Add the options that set the verbosity."""
     return apply(function, VERBOSITY_OPTIONS, group="Output")
 
 

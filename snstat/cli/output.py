@@ -1,4 +1,4 @@
-"""Where results, progress and notices go, and what a closed pipe or a full disk means."""
+"""Write results, progress and notices; handle a closed pipe and a full disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STDOUT = "-"
 # A run shorter than this needs no progress bar.
 PATIENCE_SECONDS = 1.0
-# Without a terminal, a notice says that reading takes long after so many seconds.
+# Without a terminal, a notice says after this many seconds that reading takes long.
 LONG_SECONDS = 5.0
 # Columns of a terminal whose width is unknown.
 UNKNOWN_WIDTH = 80
@@ -124,7 +124,7 @@ def render(draw: Callable[[Console], Any], *, file: bool) -> str:
         stream = sys.stdout or _Buffer("utf-8", terminal=False)
         buffer = _Buffer(stream.encoding or "utf-8", terminal=stream.isatty())
         console = Console(file=buffer, highlight=False)
-        if console.width < 1:  # COLUMNS=0, or a terminal that does not tell
+        if console.width < 1:  # COLUMNS=0, or a terminal that does not report its width
             console.width = UNKNOWN_WIDTH
     draw(console)
     return buffer.getvalue()
@@ -260,7 +260,7 @@ class Verbosity:
 def notice(message: str, level: int = 0) -> None:
     """Print a notice, which is no error, on standard error. A closed standard error is ignored.
 
-    `level` is the verbosity from which on it is said.
+    `level` is the lowest verbosity at which the notice is printed.
     """
     if Verbosity.level < level:
         return

@@ -78,8 +78,8 @@ class Requests:
         return variants(self.given | lists)
 
     def _of_saved(self, paths: Sequence[str]) -> list[tuple[Request, Run | None]]:
-        """Return a check for every run of the files. Runs of one file keep their names, those of
-        several are called by their differences."""
+        """Return a check for every run of the files. Runs of one file keep their names. Runs of
+        several files are named by their differences."""
         from snstat.checks.request import BOUNDS, Request
         from snstat.report.differences import labels
         from snstat.results import DEFAULT_NAME
@@ -117,7 +117,7 @@ class Requests:
         for name, variant in named.items():
             if name not in names:
                 continue
-            # Several stacks beside one baseline are each compared with the run that is there.
+            # A stack with a name that the baseline lacks is looked up as the default check.
             known = baseline is None or set(variant.differ) <= {"activation"}
             lookup = name if known or name in self.read(baseline) else DEFAULT_NAME
             request = Request.build(variant.options, name=lookup, read=self.read)
@@ -130,7 +130,7 @@ class Requests:
         from snstat.checks.request import Request
 
         def request(options: dict[str, Any]) -> Request:
-            # A file that is about to be replaced is no baseline, and may not exist yet.
+            # A file that will be replaced is not a baseline, and may not exist yet.
             if self._replaced(options.get("baseline")):
                 options = {key: options[key] for key in options if key != "baseline"}
             made = Request.build(

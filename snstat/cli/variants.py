@@ -10,7 +10,7 @@ from typing import Any
 
 from snstat.errors import InvalidValueError
 
-# More are a typing mistake: 1e4 stacks take hours, and nobody reads their tables.
+# More runs are probably a typing mistake: 1e4 stacks take hours.
 MOST_VARIANTS = 1000
 
 
@@ -23,7 +23,7 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """What tells it from the others: "relu", "weight-gain 1.5", "relu, weight-gain 1.5"."""
+        """The values that differ: "relu", "weight-gain 1.5", "relu, weight-gain 1.5"."""
         words = [
             f"{value}" if key == "activation" else f"{key.replace('_', '-')} {_short(value)}"
             for key, value in self.differ.items()
