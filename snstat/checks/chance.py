@@ -162,7 +162,7 @@ def left_out(case: Case) -> list[str]:
         if layers.size:  # gradients are known from the last layer back, others from the first
             where = f" below layer {layers[0]}" if known[-1] else f" beyond layer {layers[-1]}"
         groups.setdefault(where, []).append(name.replace("_", " "))
-    listed = "; ".join(", ".join(names) + where for where, names in groups.items())
+    listed = "; ".join(", ".join(names) + where for where, names in sorted(groups.items()))
     return [f"SN501 leaves out {listed}"] if groups else []
 
 

@@ -58,6 +58,7 @@ Examples:
 def command(
     ctx: click.Context,
     /,
+    *,
     saved: tuple[str, ...],
     list_rules: bool,
     explain: str | None,

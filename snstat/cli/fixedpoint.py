@@ -124,6 +124,7 @@ def fixedpoint_options(function: Function) -> Function:
 @click.pass_context
 def command(
     ctx: click.Context,
+    *,
     activation: Sequence[str],
     map_name: str | None,
     weight_gain: float | None,

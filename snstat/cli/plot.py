@@ -154,6 +154,7 @@ def picture_output_options(function: Function) -> Function:
 def command(
     ctx: click.Context,
     /,
+    *,
     saved: tuple[str, ...],
     kind: str,
     output: str | None,

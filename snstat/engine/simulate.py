@@ -26,10 +26,10 @@ from snstat.engine.strategies import choose
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
 
-KURTOSIS = MEASURED.index("kurtosis")
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
+KURTOSIS = MEASURED.index("kurtosis")
 # A block of layers grows until it takes about this long. An interrupt then leaves no trial far
 # ahead of the others, and handing out tasks costs almost nothing.
 BLOCK_SECONDS = 0.1

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from snstat.activation import resolve
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
 from snstat.network.stack import Stack
 from snstat.results import FloatArray
+
+
+def calls_python(stack: Stack) -> bool:
+    """Return whether an activation of the stack is a pair of Python functions."""
+    return any(resolve(name).custom for name in (stack.activation, stack.last) if name)
 
 
 class Load(NamedTuple):

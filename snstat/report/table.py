@@ -36,7 +36,9 @@ MOST_BARS = 64
 
 CONCISE_NOTE = "1.0023(41) means 1.0023 ± 0.0041 (one standard error)."
 SUSPICIOUS_NOTE = f"{MARK} farther from theory than chance explains (p < 0.001)."
-DOUBTFUL_NOTE = f"{DOUBT} as far, but theory may be off by as much, or is for infinite width only."
+DOUBTFUL_NOTE = (
+    f"{DOUBT} as far from theory, but theory may be off by as much, or is for infinite width only."
+)
 INDENT = 2
 
 

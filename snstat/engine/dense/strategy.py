@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
-from snstat.activation import resolve
 from snstat.engine.costs import dense_work
 from snstat.engine.history import HISTORY_BYTES, units_of
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
-from snstat.engine.strategy import Load
+from snstat.engine.strategy import Load, calls_python
 from snstat.network.stack import Stack
 from snstat.results import FloatArray
 
@@ -51,7 +50,7 @@ class Dense:
             needed += whole if whole <= HISTORY_BYTES else segments
             # The gradients of two layers.
             needed += running * 2 * state
-        if any(resolve(name).custom for name in (stack.activation, stack.last) if name):
+        if calls_python(stack):
             # Pre-activations, what a Python function returns, and about as much that it needs.
             needed += running * 3 * state
         return float(needed)
@@ -60,7 +59,7 @@ class Dense:
         self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str, threads: int
     ) -> Sampler:
         """Return the sampler; pairs of Python functions have a sampler of their own."""
-        if any(resolve(name).custom for name in (stack.activation, stack.last) if name):
+        if calls_python(stack):
             from snstat.engine.dense.pair import PairSampler
 
             return PairSampler(stack, inputs, trials, seed, dtype, threads)

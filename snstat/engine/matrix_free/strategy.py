@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
-from snstat.activation import resolve
 from snstat.engine.costs import free_work
 from snstat.engine.history import HISTORY_BYTES
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import Sampler
-from snstat.engine.strategy import Load
+from snstat.engine.strategy import Load, calls_python
 from snstat.network.stack import Stack
 from snstat.results import FloatArray
 
@@ -27,7 +26,7 @@ class MatrixFree:
 
     def obstacle(self, stack: Stack, batch: int, *, backward: bool) -> str:
         """Return why the stack cannot be sampled exactly without its weights, or ""."""
-        if any(resolve(name).custom for name in (stack.activation, stack.last) if name):
+        if calls_python(stack):
             return "with an activation that is a pair of functions"
         layer, narrowest = stack.layer(1), stack.width
         if stack.runs:
