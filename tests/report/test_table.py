@@ -148,7 +148,7 @@ def test_large_scores_that_theory_may_explain_have_their_own_mark(
         run = foretold(run, neglected)
     text = show([run])
     assert "+10.0?" in table_of(text)[-1]
-    assert "? as far, but" in text
+    assert "? as far from theory, but" in text
     assert "!" not in text
     assert "<strong>+" not in run_to_html(run)
 
