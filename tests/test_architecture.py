@@ -241,3 +241,14 @@ def test_judging_a_saved_run_loads_no_numba(tmp_path) -> None:
     )
     command = [sys.executable, "-c", program]
     assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def test_a_plan_loads_no_numba() -> None:
+    """What is wrong with options is said before anything is simulated, and at once."""
+    program = (
+        "import sys\nfrom snstat.experiment.plan import Plan\n"
+        "Plan.build('relu', 4, width=64, batch=4, backward=True)\n"
+        "sys.exit('numba' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program]
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0

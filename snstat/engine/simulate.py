@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snstat.engine.inputs import Inputs
-from snstat.engine.sampler import Sampler
 from snstat.engine.strategies import choose
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
+
+    from snstat.engine.sampler import Sampler  # which loads kernels
 
 KURTOSIS = MEASURED.index("kurtosis")
 # A block of layers grows until it takes about this long. An interrupt then leaves no trial far

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from snstat.activation import resolve
 from snstat.engine.inputs import Inputs
-from snstat.engine.sampler import Sampler
 from snstat.network.stack import Stack
 from snstat.results import FloatArray
+
+if TYPE_CHECKING:
+    from snstat.engine.sampler import Sampler  # which loads kernels
 
 
 def calls_python(stack: Stack) -> bool:

@@ -48,8 +48,12 @@ def call(program: str, **variables: str) -> str:
 
 
 def output(command: Sequence[str], **variables: str) -> str:
-    """Run a command with these variables added to the environment; return its output."""
-    environment = {k: v for k, v in os.environ.items() if k not in THREAD_VARIABLES} | variables
+    """Run a command with these variables added to the environment; return its output.
+
+    Bytecode is cached, as it is for users: without it every start compiles all of snstat.
+    """
+    unset = {*THREAD_VARIABLES, "PYTHONDONTWRITEBYTECODE"}
+    environment = {k: v for k, v in os.environ.items() if k not in unset} | variables
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=True, timeout=600
     ).stdout

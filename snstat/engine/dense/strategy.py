@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 from snstat.engine.costs import dense_work
 from snstat.engine.history import HISTORY_BYTES, units_of
 from snstat.engine.inputs import Inputs
-from snstat.engine.sampler import Sampler
 from snstat.engine.strategy import Load, calls_python
 from snstat.network.stack import Stack
 from snstat.results import FloatArray
 
 if TYPE_CHECKING:
     from snstat.engine.dense.sampler import DenseSampler
+    from snstat.engine.sampler import Sampler
 
 
 class Dense:

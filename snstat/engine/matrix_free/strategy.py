@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, cast
 from snstat.engine.costs import free_work
 from snstat.engine.history import HISTORY_BYTES
 from snstat.engine.inputs import Inputs
-from snstat.engine.sampler import Sampler
 from snstat.engine.strategy import Load, calls_python
 from snstat.network.stack import Stack
 from snstat.results import FloatArray
 
 if TYPE_CHECKING:
     from snstat.engine.matrix_free.sampler import MatrixFreeSampler
+    from snstat.engine.sampler import Sampler
 
 DOUBLE = 8
 
