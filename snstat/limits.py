@@ -31,22 +31,29 @@ def physical_memory() -> float:
         return math.inf
 
 
+def memory_limits() -> dict[str, float]:
+    """Return the bytes of addresses and of data that this process may take, by their option of
+    ulimit; infinity without a limit, and nothing on systems without limits."""
+    try:
+        import resource
+    except ImportError:
+        return {}
+    kinds = {"-v": resource.RLIMIT_AS, "-d": resource.RLIMIT_DATA}
+    limits = {option: resource.getrlimit(kind)[0] for option, kind in kinds.items()}
+    unlimited = resource.RLIM_INFINITY
+    return {key: math.inf if limit == unlimited else limit for key, limit in limits.items()}
+
+
 def require_room() -> None:
     """Raise InvalidValueError if this process may not take enough memory for numpy, scipy and
     numba.
 
     Where memory is short while they load, OpenBLAS tries again for ever and LLVM aborts.
     """
-    try:
-        import resource
-    except ImportError:  # not on this system
-        return
-    for kind, option, least in (
-        (resource.RLIMIT_AS, "-v", LEAST_ADDRESSES),
-        (resource.RLIMIT_DATA, "-d", LEAST_DATA),
-    ):
-        limit = resource.getrlimit(kind)[0]
-        if limit != resource.RLIM_INFINITY and limit < least:
+    needed = {"-v": LEAST_ADDRESSES, "-d": LEAST_DATA}
+    for option, limit in memory_limits().items():
+        least = needed[option]
+        if limit < least:
             raise InvalidValueError(
                 f"memory limit of this process (ulimit {option})",
                 f"{limit / 2**20:,.0f} MiB",

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import gc
 import io
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from snstat.cli.help import Explained
 from snstat.cli.output import Verbosity
 from snstat.cli.signals import discard_stdout, end_cleanly
 from snstat.errors import SnstatError, Spelling, UnknownNameError, printable
-from snstat.limits import require_room
+from snstat.limits import memory_limits, require_room
 
 # New objects before a search for garbage, and searches before more thorough ones.
 COLLECT_AFTER = (100_000, 50, 100)
@@ -163,23 +164,15 @@ def _broken(error: ImportError | OSError) -> str:
     """Return in words what failed in the system."""
     words = " ".join(str(error).split())
     library = isinstance(error, ImportError) or "shared object" in words
-    if getattr(error, "errno", None) == errno.ENOMEM or (library and _starved()):
+    if getattr(error, "errno", None) == errno.ENOMEM or (
+        library and any(map(math.isfinite, memory_limits().values()))
+    ):
         return OUT_OF_MEMORY
     if library:
         return f"a library cannot be loaded: {words}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{os.fsdecode(error.filename)}: {error.strerror or words}"
     return f"the system refused: {getattr(error, 'strerror', None) or words}"
-
-
-def _starved() -> bool:
-    """Return whether this process may take only so much memory that libraries hardly fit."""
-    try:
-        import resource
-    except ImportError:  # not on this system
-        return False
-    limits = [resource.getrlimit(which)[0] for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return any(limit not in (resource.RLIM_INFINITY, -1) for limit in limits)
 
 
 def flags(typed: Sequence[str]) -> Spelling:
