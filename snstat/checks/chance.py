@@ -39,7 +39,7 @@ def disagrees(case: Case) -> Broken | None:
         return None
     layer, name = min(bad)
     statistic = run.statistics[name]
-    value, expected_value = float(statistic.estimate[layer]), float(statistic.expected[layer])
+    value, expected_value = float(statistic.estimate[layer]), float(statistic.reference[layer])
     text = (
         f"theory and simulation disagree at layer {layer}: {name.replace('_', ' ')} {value:.4g} ±"
         f" {float(statistic.error[layer]):.1g}, expected {expected_value:.4g}"
@@ -83,17 +83,19 @@ def chance_of(
         z = _log_excess(statistic)
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = statistic.stderr / statistic.estimate
-            low = statistic.estimate < statistic.expected
+            low = statistic.estimate < statistic.reference
             z /= np.where(low, np.maximum(relative, least), relative)
         return _tail(np.where(statistic.stderr > 0, z, statistic.excess), trials)
     if name == "mean":
         # The mean scales with the root of the second moment.
         with np.errstate(divide="ignore", invalid="ignore"):
-            own = 0.5 * np.abs(statistic.expected) * least
-            low = np.abs(statistic.estimate) < np.abs(statistic.expected)
+            own = 0.5 * np.abs(statistic.reference) * least
+            low = np.abs(statistic.estimate) < np.abs(statistic.reference)
             error = np.where(low, np.maximum(statistic.stderr, own), statistic.stderr)
             z = statistic.excess * (statistic.stderr / error)
         return _tail(np.where(statistic.stderr > 0, z, statistic.excess), trials)
+    if name == "cosine":
+        return _tail(_angle_excess(statistic, case.batch), trials)
     if name == "dead_fraction":
         return np.fmax(_tail(statistic.excess, trials), _of_counts(case, statistic, trials))
     return _tail(statistic.excess, trials)
@@ -102,7 +104,7 @@ def chance_of(
 def _log_excess(statistic: Statistic) -> FloatArray:
     """Return by how much the logarithm of an estimate is farther from that of its expectation than
     `neglected` explains, (layers,), 0 where it is not."""
-    estimate, expected, neglected = statistic.estimate, statistic.expected, statistic.neglected
+    estimate, expected, neglected = statistic.estimate, statistic.reference, statistic.neglected
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         above = np.log(estimate) - np.log(expected + neglected)
         below = np.log(np.maximum(expected - neglected, 0.0)) - np.log(estimate)
@@ -110,12 +112,35 @@ def _log_excess(statistic: Statistic) -> FloatArray:
     return excess
 
 
+def _angle_excess(statistic: Statistic, batch: int) -> FloatArray:
+    """Return the excess of the mean cosine c of all pairs in standard errors, (layers,).
+
+    Compared is ln((1 + (B − 1) c)/(1 − c)), Fisher's transformation where B = 2.
+
+    Numerator and denominator are the squares of the sum of B samples of equal norm and of what is
+    left. Both are positive, and so skewed like second moments in narrow networks.
+    """
+    c, neglected = statistic.estimate, statistic.neglected
+
+    def transformed(cosine: FloatArray) -> FloatArray:
+        inside = np.clip(cosine, -1.0 / (batch - 1), 1.0)
+        logs: FloatArray = np.log1p((batch - 1) * inside) - np.log1p(-inside)
+        return logs
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = transformed(c) - transformed(statistic.reference + neglected)
+        below = transformed(statistic.reference - neglected) - transformed(c)
+        slope = batch / ((1.0 + (batch - 1) * c) * (1.0 - c))
+        excess: FloatArray = np.fmax(np.maximum(above, below), 0.0) / (slope * statistic.stderr)
+    return np.where(statistic.stderr > 0, excess, statistic.excess)
+
+
 def _of_counts(case: Case, statistic: Statistic, trials: int) -> FloatArray:
     """Return an upper bound of the probability of this many dead units over all trials, if units
     die independently. Counts of few dead units are far from normal (Hoeffding 1963, theorem 1)."""
     from scipy.special import rel_entr
 
-    expected = statistic.expected
+    expected = statistic.reference
     off = statistic.neglected * np.sign(statistic.estimate - expected)
     nearest = np.clip(expected + off, 0.0, 1.0)
     within = np.abs(statistic.estimate - expected) <= statistic.neglected
@@ -140,7 +165,7 @@ def _judged(case: Case) -> list[str]:
 
 def _known(statistic: Statistic) -> BoolArray:
     """Return the layers beyond the input for which theory and its neglected terms are known."""
-    known: BoolArray = np.isfinite(statistic.expected[1:] + statistic.neglected[1:])
+    known: BoolArray = np.isfinite(statistic.reference[1:] + statistic.neglected[1:])
     return known
 
 
@@ -156,7 +181,7 @@ def left_out(case: Case) -> list[str]:
             continue
         known = _known(statistic)
         layers = 1 + np.flatnonzero(known)
-        if known.all() or not np.isfinite(statistic.theory[1:]).any():
+        if (known | np.isnan(statistic.theory[1:])).all():
             continue
         where = ""
         if layers.size:  # gradients are known from the last layer back, others from the first

@@ -224,6 +224,7 @@ def _input_moments(run: Run) -> InputMoments:
         values[name] = float(run.statistics[name].estimate[0]) if math.isnan(theory) else theory
     if run.data is not None:
         values["largest"], values["norms"] = run.data.largest, run.data.norms
+        values["cosine_spread"] = run.data.cosine_spread
         values["length_variance"] = 0.0 if run.data.norms is None else math.nan
     # Runs of before: of samples that differ in norm nothing was expected.
     elif np.isfinite(run.statistics["second_moment"].expected[1:2]).all():

@@ -19,6 +19,8 @@ from snstat.results import InputMoments
 BLOCK_VALUES = 2**23
 # Samples whose norms differ by no more than this share, the rounding of float16, count as equal.
 EQUAL = 1e-3
+# The spread of cosines is estimated from so many samples.
+SPREAD_SAMPLES = 512
 # Powers below this have lost digits to underflow, so their ratios are meaningless.
 LEAST_POWER = float(np.finfo(np.float64).tiny)
 
@@ -194,7 +196,20 @@ class DataInputs:
             length_variance=0.0 if equal else math.nan,
             largest=most,
             norms=None if labels is None else norm_classes(seconds, labels, resultants),
+            cosine_spread=self._cosine_spread(),
         )
+
+    def _cosine_spread(self) -> float:
+        """Return the standard deviation of the cosine over pairs of different samples, from up to
+        `SPREAD_SAMPLES` of them, evenly spaced."""
+        samples = self.data.shape[0]
+        most = max(min(samples, SPREAD_SAMPLES, BLOCK_VALUES // self.width), 2)
+        rows = self.rows(np.unique(np.linspace(0, samples - 1, most).astype(int)))
+        rows = rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), LEAST_POWER)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        rows = rows[norms[:, 0] > 0] / norms[norms > 0][:, None]
+        cosines = (rows @ rows.T)[np.triu_indices(len(rows), 1)]
+        return float(cosines.std()) if cosines.size else 0.0
 
 
 def require_finite(block: npt.NDArray[np.float64], first_row: int) -> None:

@@ -188,7 +188,9 @@ class Plan:
             statistics=MappingProxyType(statistics),
             outlook=outlook,
             partial=measured.interrupted,
-            data=None if moments.drawn else DataSummary(moments.largest, moments.norms),
+            data=None
+            if moments.drawn
+            else DataSummary(moments.largest, moments.norms, moments.cosine_spread),
             log_kurtosis=layer_mean(measured.log_kurtosis),
         )
 

@@ -26,9 +26,11 @@ def parse_data(form: Any, batch: int) -> DataSummary | None:
     if largest < 0:
         raise FormError(f"data.largest is {largest:g}, but must be at least 0")
     norms = entry_of("data", entries, "norms")
-    return DataSummary(
-        largest, None if norms is None else _norms(entries_of("norms", norms), batch)
-    )
+    classes = None if norms is None else _norms(entries_of("norms", norms), batch)
+    spread = entries.get("cosine_spread")
+    if spread is None:
+        return DataSummary(largest, classes)
+    return DataSummary(largest, classes, _real("data.cosine_spread", spread, 1.0))
 
 
 def _norms(entries: dict[str, Any], batch: int) -> NormClasses:

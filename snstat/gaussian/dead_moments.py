@@ -24,6 +24,8 @@ _PATTERNS = (4,), (3, 1), (2, 2), (2, 1, 1), (1, 1, 1, 1)
 _RANGE, _PANELS, _POINTS = 8.0, 12, 6
 _INNER = np.linspace(-_RANGE, _RANGE, 8)
 _REACH = np.array([0.7, 2.0, 4.5, 9.0])
+_FINE_PANELS = 32
+_FINE_REACH = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.5, 9.0])
 _NEAREST = 1e-8
 _HERMITE = 4
 
@@ -45,15 +47,7 @@ class DeadTable(PairTable):
     def _evaluate(self, misalignment: float) -> FloatArray:
         own, shared = math.sqrt(max(misalignment, _NEAREST)), math.sqrt(max(1 - misalignment, 0.0))
         std = math.sqrt(self._q)
-        edges = [np.linspace(-_RANGE, _RANGE, _PANELS + 1)]
-        if shared > 0:
-            for kink in self._activation.kinks:
-                centre, reach = kink / std / shared, own / shared * _REACH
-                edges += [centre - reach, np.array([centre]), centre + reach]
-        panels = np.unique(np.clip(np.concatenate(edges), -_RANGE, _RANGE))
-        t, weight = composite(panels, _POINTS)
-        weight = weight * np.exp(-0.5 * t * t)
-        weight /= weight.sum()
+        t, weight = self._outer(own, shared, _PANELS, _REACH)
         # The part of a sample that t leaves free, split at the kinks.
         grid = np.broadcast_to(_INNER, (t.size, _INNER.size))
         at = (np.array(self._activation.kinks) / std - shared * t[:, None]) / own
@@ -67,10 +61,25 @@ class DeadTable(PairTable):
             float(weight @ np.prod([powers[k - 1] for k in pattern], axis=0))
             for pattern in _PATTERNS
         ]
+        # Powers of F as high as the batch rise more steeply than the averages above.
+        t, weight = self._outer(own, shared, _FINE_PANELS, _FINE_REACH)
         flat = _flat(self._activation, std, shared * t, own)
         return np.array(
             [*products, *(float(weight @ part) for part in _factors(flat, self._batch))]
         )
+
+    def _outer(
+        self, own: float, shared: float, panels: int, reach: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return nodes and weights, (nodes,), of the integral over the shared part."""
+        edges = [np.linspace(-_RANGE, _RANGE, panels + 1)]
+        if shared > 0:
+            for kink in self._activation.kinks:
+                centre, width = kink / math.sqrt(self._q) / shared, own / shared * reach
+                edges += [centre - width, np.array([centre]), centre + width]
+        t, weight = composite(np.unique(np.clip(np.concatenate(edges), -_RANGE, _RANGE)), _POINTS)
+        weight = weight * np.exp(-0.5 * t * t)
+        return t, weight / weight.sum()
 
 
 def patterns(moments: tuple[float, float, float, float]) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from snstat.results.base import Record
@@ -40,7 +41,9 @@ class NormClasses(Record):
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSummary(Record):
     """What theory needs of data besides the statistics of layer 0: the `largest` absolute value,
-    and the classes of samples, None for samples of equal norm."""
+    the classes of samples, None for samples of equal norm, and the standard deviation of the cosine
+    over pairs of samples, NaN if unknown."""
 
     largest: float
     norms: NormClasses | None
+    cosine_spread: float = math.nan

@@ -50,7 +50,8 @@ class InputMoments(Record):
     variance of one sample's second moment divided by the square of its mean (0 for data of equal
     norm, NaN for other data). `drawn` is True for drawn samples with independent units, False for
     data. `largest` is the largest absolute value of data, NaN if unknown. `norms` are the classes
-    of data whose samples differ in norm, None otherwise.
+    of data whose samples differ in norm, None otherwise. `cosine_spread` is the standard deviation
+    of the cosine over pairs of data, NaN if unknown.
     """
 
     mean: float
@@ -64,6 +65,7 @@ class InputMoments(Record):
     drawn: bool = False
     largest: float = math.nan
     norms: NormClasses | None = None
+    cosine_spread: float = math.nan
 
     def scaled(self, square: float) -> InputMoments:
         """Return the moments of inputs divided by √`square`."""
@@ -101,10 +103,11 @@ class Statistic(Record):
     """One statistic of every layer; each array has shape (layers,), NaN where missing.
 
     `theory` is the prediction at infinite width. `expected` is the prediction at the simulated
-    width, to first order in 1/width, and `neglected` the size of the terms that it neglects; both
-    default to NaN (unknown). If `logarithmic`, `estimate` is the geometric mean over trials, and
-    `stderr`, `neglected` and z refer to its natural logarithm. `trials` (trials, layers) holds the
-    values of each trial, read-only, or None if they were not kept.
+    width, to first order in 1/width. `neglected` says how far `expected` may be off, or `theory`
+    where nothing is expected. Both default to NaN (unknown). If `logarithmic`, `estimate` is the
+    geometric mean over trials, and `stderr`, `neglected` and z refer to its natural logarithm.
+    `trials` (trials, layers) holds the values of each trial, read-only, or None if they were not
+    kept.
     """
 
     estimate: FloatArray
@@ -139,10 +142,10 @@ class Statistic(Record):
 
     @property
     def excess(self) -> FloatArray:
-        """Standard errors by which |estimate − expected| exceeds `neglected`, shape (layers,), 0
+        """Standard errors by which |estimate − reference| exceeds `neglected`, shape (layers,), 0
         where it does not and NaN where one of them is unknown."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            distance = np.abs(self._beyond(self.expected)) - self.neglected
+            distance = np.abs(self._beyond(self.reference)) - self.neglected
             excess: FloatArray = np.maximum(distance, 0.0) / self.stderr
         return excess
 

@@ -22,6 +22,7 @@ from snstat.network.initialisers import EXCESS
 from snstat.network.stack import DenseLayer, Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import activations_of
+from snstat.theory.corrected import Corrected
 from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
@@ -40,28 +41,28 @@ def dead_of_batch(
     prediction: Prediction,
     moments: Moments,
     states: tuple[Fluctuations, GramColumns | None],
-) -> tuple[FloatArray, FloatArray]:
-    """Return expectation and residual of the dead fraction, (depth + 1,), of networks that are not
-    silent. `states` are those of one sample and of two. The result is NaN where pairs of samples
-    are not known or have a correlation below 0."""
+) -> Corrected:
+    """Return the expected dead fraction of networks that are not silent. `states` are those of one
+    sample and of two. The result is NaN where pairs of samples are not known or have a correlation
+    below 0."""
     fluctuations, gram = states
-    expected, residual = np.full((2, stack.depth + 1), math.nan)
+    unknown = np.full(stack.depth + 1, math.nan)
     if gram is None or not inputs.drawn:
-        return expected, residual
+        return Corrected(unknown, unknown, unknown == 0)
     shift = _shifts(stack, batch, inputs, prediction, moments, (fluctuations, gram))
     known = np.flatnonzero(np.isfinite(shift))
-    dead = np.full(stack.depth + 1, math.nan)
+    dead = unknown.copy()
     for name, layers in activations_of(stack):
         part = known[(known >= layers.start) & (known < (layers.stop or dead.size))]
         if part.size:
             q, misalignment = moments.q[part], moments.misalignment[part]
             dead[part] = dead_fraction(resolve(name), q, misalignment, batch)
     size = np.abs(shift)
-    trusted = size <= _LARGEST_SHIFT * dead
+    trusted = gram.trusted & (size <= _LARGEST_SHIFT * dead)
     with np.errstate(divide="ignore", invalid="ignore"):
-        neglected = size * (size / dead + 3.0 * gram.spread)
-    expected[trusted], residual[trusted] = (dead + shift)[trusted], neglected[trusted]
-    return expected, residual
+        again = np.where(size > 0, size / dead, 0.0)
+        neglected = size * (again + 3.0 * gram.spread)
+    return Corrected(dead + shift, neglected, trusted)
 
 
 def _shifts(
@@ -85,7 +86,8 @@ def _shifts(
         for number in range(first, end):
             found, forward = moments.gram(number), moments.forward(number)
             misalignment = float(moments.misalignment[number])
-            if found is None or forward is None or not activation.flat or misalignment > 1.0:
+            negative = misalignment > 1.0 + 1e-12  # allow for rounding at zero correlation
+            if found is None or forward is None or not activation.flat or negative:
                 return shift
             if not math.isfinite(gram.spread[number]):
                 return shift

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -19,17 +19,19 @@ from snstat.activation import resolve
 from snstat.gaussian.dead import is_told
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
-from snstat.results import STATISTICS, InputMoments, within
+from snstat.results import GRADIENT, STATISTICS, InputMoments, within
 from snstat.theory.by_layer import activations_of, units
+from snstat.theory.corrected import Corrected
 from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.extremes import largest_input
 from snstat.theory.finite_width_classes import of_classes
+from snstat.theory.finite_width_data import RELATIVE, sizes_of_data
 from snstat.theory.finite_width_gradient import expected_log_gradient
-from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
+from snstat.theory.fluctuations import ENDLESS, Fluctuations, follow
 from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
-from snstat.theory.ratios import Columns, cosine, kurtosis, over_batch
+from snstat.theory.predict import Prediction, predict
+from snstat.theory.ratios import cosine, kurtosis, over_batch
 from snstat.theory.silence import always_half, dead_with_silence
 from snstat.theory.single_samples import ForwardColumns, of_single_samples
 
@@ -54,6 +56,9 @@ class FiniteWidth:
     log_gradient_residual: FloatArray
 
 
+_UNKNOWN = Corrected(np.array(math.nan), np.array(math.nan), np.array(False))
+
+
 # Where second moments overflow nothing is known, and their differences are NaN.
 @np.errstate(over="ignore", invalid="ignore")
 def finite_width(
@@ -67,44 +72,99 @@ def finite_width(
     """Return the first-order theory that corrects the infinite-width `prediction`.
 
     It covers every statistic that the infinite-width theory covers, as far as first order is
-    accurate enough. For data as inputs it covers those that need no pairs of samples.
+    accurate enough. For data as inputs it covers those that need no pairs of samples. Elsewhere the
+    residual says how far the infinite-width theory may be off.
     """
+    found = _to_first_order(stack, batch, inputs, prediction, backward=backward)
+    return found if inputs.drawn else _with_sizes(found, stack, batch, inputs, prediction)
+
+
+def _with_sizes(
+    found: FiniteWidth, stack: Stack, batch: int, inputs: InputMoments, prediction: Prediction
+) -> FiniteWidth:
+    """Return `found` of data, with how far theory may be off where nothing is expected."""
+    backward = bool(np.isfinite(found.log_gradient).any())
+
+    def off(drawn: InputMoments) -> dict[str, FloatArray]:
+        theory = predict(stack, batch, drawn)
+        there = _to_first_order(stack, batch, drawn, theory, backward=backward)
+        sizes = {
+            GRADIENT: _off(there.log_gradient, theory.log_gradient, there.log_gradient_residual)
+        }
+        for name in STATISTICS:
+            value = theory.statistics[name]
+            size = _off(there.expected[name], value, there.residual[name])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                sizes[name] = size / np.abs(value) if name in RELATIVE else size
+        return sizes
+
+    sizes = sizes_of_data(stack, batch, inputs, off)
+
+    def known(residual: FloatArray, size: FloatArray, expected: FloatArray) -> FloatArray:
+        return np.where(np.isnan(expected), size, residual)
+
+    residual = dict(found.residual)
+    for name in STATISTICS:
+        theory = prediction.statistics[name]
+        size = sizes[name] * (np.abs(theory) if name in RELATIVE else 1.0)
+        residual[name] = known(residual[name], size + 0.0 * theory, found.expected[name])
+    return replace(
+        found,
+        residual=MappingProxyType(residual),
+        log_gradient_residual=known(
+            found.log_gradient_residual, sizes[GRADIENT], found.log_gradient
+        ),
+    )
+
+
+def _off(expected: FloatArray, theory: FloatArray, residual: FloatArray) -> FloatArray:
+    """Return how far `theory` may be off: the residual where nothing is expected."""
+    return np.where(np.isnan(expected), residual, np.abs(expected - theory) + residual)
+
+
+def _to_first_order(
+    stack: Stack, batch: int, inputs: InputMoments, prediction: Prediction, *, backward: bool
+) -> FiniteWidth:
+    """Return what is expected to first order in 1/width, as `finite_width` does."""
     moments = Moments(stack, prediction, backward=backward)
     fluctuations = follow(stack, batch, inputs, prediction, moments)
     forward = ForwardColumns.of(moments, int(np.isfinite(fluctuations.variance).sum()))
-    trusted = fluctuations.variance <= LARGEST_VARIANCE
     found = of_single_samples(stack, batch, prediction, fluctuations, forward)
-    trial = _fluctuation(stack, inputs, fluctuations, forward, batch)
-    if inputs.norms is not None:
-        by_class, sampling = of_classes(stack, batch, inputs.norms)
+    if inputs.norms is None:
+        trial = _fluctuation(stack, inputs, fluctuations, forward, batch)
+    else:
+        by_class, sampling, alike = of_classes(stack, batch, inputs.norms)
         found |= by_class
-        trial = np.hypot(np.nan_to_num(trial), sampling)
+        trial = np.nan_to_num(_fluctuation(stack, inputs, fluctuations, forward, alike))
+        trial = np.hypot(trial, sampling)
     if batch == 1:
         still = np.where(np.isfinite(prediction.pre_second_moment), 0.0, math.nan)
-        found["variance_over_batch"] = still, still
+        found["variance_over_batch"] = Corrected(still, still, still == 0)
     # What compares samples is not known of samples that differ in norm, unless they are drawn.
     if math.isfinite(inputs.length_variance):
         found |= _of_pairs(stack, batch, inputs, prediction, (moments, fluctuations, found))
+    dead = found.get("dead_fraction", _UNKNOWN)
+    found["dead_fraction"] = _dead(stack, batch, prediction, dead)
     expected, residual = {}, {}
     for name, exact in _input(stack, batch, inputs).items():
-        unknown = np.full(stack.depth + 1, math.nan)
-        columns = found.get(name, (unknown, unknown))
+        column = found.get(name, _UNKNOWN)
         # A value that no network can have shows that first order is not enough.
         low, high = within(name)
-        known = trusted & (columns[0] >= low) & (columns[0] <= high)
-        expected[name], residual[name] = (np.where(known, c, math.nan) for c in columns)
-        at_input = (exact, 0.0) if math.isfinite(exact) else (columns[0][0], columns[1][0])
-        expected[name][0], residual[name][0] = at_input
+        possible = (column.value >= low) & (column.value <= high)
+        column = column._replace(trusted=column.trusted & possible & fluctuations.trusted)
+        theory = prediction.statistics[name]
+        expected[name], residual[name] = (part + 0.0 * theory for part in column.beside(theory))
+        if math.isfinite(exact):
+            expected[name][0], residual[name][0] = exact, 0.0
     # Of later layers nothing is exact: at infinite width there is no largest activation.
     expected["largest"], residual["largest"] = np.full((2, stack.depth + 1), math.nan)
     expected["largest"][0] = largest = largest_input(inputs, batch * stack.input_width)
     residual["largest"][0] = 0.0 * largest
-    dead = _dead(stack, batch, prediction, expected["dead_fraction"], residual["dead_fraction"])
-    expected["dead_fraction"], residual["dead_fraction"] = dead
     log_gradient, log_residual = np.full((2, stack.depth + 1), math.nan)
     if backward:
-        added, log_residual = expected_log_gradient(stack, batch, fluctuations, moments)
-        log_gradient = prediction.log_gradient + added
+        added = expected_log_gradient(stack, batch, fluctuations, moments)
+        added_log, log_residual = added.beside(np.zeros(stack.depth + 1))
+        log_gradient = prediction.log_gradient + added_log
     return FiniteWidth(
         MappingProxyType(expected),
         MappingProxyType(residual),
@@ -129,16 +189,16 @@ def _of_pairs(
     batch: int,
     inputs: InputMoments,
     prediction: Prediction,
-    known: tuple[Moments, Fluctuations, Mapping[str, Columns]],
-) -> dict[str, Columns]:
-    """Return expectation and residual of kurtosis and dead fraction, and of what compares samples
-    if there is more than one; `known` is what is known of single samples."""
+    known: tuple[Moments, Fluctuations, Mapping[str, Corrected]],
+) -> dict[str, Corrected]:
+    """Return kurtosis and dead fraction, and what compares samples if there is more than one;
+    `known` is what is known of single samples."""
     moments, fluctuations, alone = known
     found = {"kurtosis": kurtosis(stack, batch, inputs, moments, fluctuations)}
     gram = None
     if batch > 1:
         gram = follow_gram(stack, inputs, prediction, moments, fluctuations)
-        relative = alone["second_moment"][1] / prediction.statistics["second_moment"]
+        relative = alone["second_moment"].neglected / prediction.statistics["second_moment"]
         relative[0] = 0.0
         found["cosine"] = cosine(prediction, batch, gram, relative)
         found["variance_over_batch"] = over_batch(prediction, gram)
@@ -148,23 +208,24 @@ def _of_pairs(
     return found
 
 
-def _dead(
-    stack: Stack, batch: int, prediction: Prediction, dead: FloatArray, neglected: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the expected dead fraction and its residual over all networks, of which some are
-    silent. `dead` and `neglected` are those of networks that are not silent."""
+def _dead(stack: Stack, batch: int, prediction: Prediction, column: Corrected) -> Corrected:
+    """Return the dead fraction over all networks, of which some are silent. `column` is that of
+    networks that are not silent."""
+    dead, neglected = (np.broadcast_to(part, stack.depth + 1).copy() for part in column[:2])
+    trusted = np.broadcast_to(column.trusted, stack.depth + 1).copy()
     if batch == 1 and always_half(resolve(stack.activation)):
         known = np.isfinite(prediction.pre_second_moment)
         half = np.where(known, 0.5, math.nan)
         if stack.last is not None:  # a last layer such as a linear one, whose units are never dead
             half[-1] = prediction.statistics["dead_fraction"][-1]
-        dead, neglected = half, np.where(known, 0.0, math.nan)
+        dead, neglected, trusted = half, np.where(known, 0.0, math.nan), known
     for name, layers in activations_of(stack):
         if not resolve(name).flat:
             q = prediction.pre_second_moment[layers]
             known = np.isfinite(q) & is_told(resolve(name), q)
             dead[layers] = neglected[layers] = np.where(known, 0.0, math.nan)
-    return dead_with_silence(stack, batch, prediction, dead, neglected)
+            trusted[layers] = known
+    return Corrected(*dead_with_silence(stack, batch, prediction, dead, neglected), trusted)
 
 
 def _fluctuation(
@@ -172,16 +233,16 @@ def _fluctuation(
     inputs: InputMoments,
     fluctuations: Fluctuations,
     forward: ForwardColumns,
-    batch: int = 1,
+    batch: float | FloatArray = 1.0,
 ) -> FloatArray:
     """Return the standard deviation of ln of one sample's second moment, (depth + 1,), or a lower
     bound on that of the mean over `batch` samples."""
     held = 2.0 * fluctuations.pinned * (forward.slope * fluctuations.share) ** 2
     # What the units of one layer add is taken as independent from sample to sample.
     square = (forward.fourth - 1.0 - held) / units(stack) / batch
-    shared = np.nan_to_num(fluctuations.pair) if batch > 1 else 0.0
+    shared = np.where(np.greater(batch, 1.0), np.nan_to_num(fluctuations.pair), 0.0)
     square += forward.slope**2 * (shared + (fluctuations.variance - shared) / batch)
-    square[0] = inputs.length_variance / batch
+    square[0] = inputs.length_variance / np.broadcast_to(batch, square.shape)[0]
     endless = np.flatnonzero(fluctuations.variance > ENDLESS)
     square[endless[0] if endless.size else square.size :] = math.inf
     # Rounding can make a variance of 0 slightly negative.

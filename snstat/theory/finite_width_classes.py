@@ -14,12 +14,12 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
 from snstat.results import MOST_CLASSES, InputMoments, NormClasses
-from snstat.theory.fluctuations import LARGEST_VARIANCE, follow
+from snstat.theory.corrected import Corrected
+from snstat.theory.fluctuations import follow
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
 from snstat.theory.single_samples import ForwardColumns, of_single_samples
 
-Columns = tuple[FloatArray, FloatArray]
 # Statistics that the samples of a batch contribute to one by one.
 _NAMES = ("mean", "second_moment", "variance_over_units")
 # Batches that hold a part of the data vary in their mean of x². A few samples that most batches
@@ -29,35 +29,40 @@ _LARGEST_SAMPLING = 0.1
 
 def of_classes(
     stack: Stack, batch: int, norms: NormClasses
-) -> tuple[dict[str, Columns], FloatArray]:
-    """Return expectation and residual of the statistics of single samples by name, and the standard
-    deviation of ln of the second moment from the choice of a batch; arrays are (depth + 1,).
+) -> tuple[dict[str, Corrected], FloatArray, FloatArray]:
+    """Return the statistics of single samples by name, the standard deviation of ln of the second
+    moment from the choice of a batch, and how many samples of equal norm would average as well as a
+    batch does; both (depth + 1,).
 
     Where the choice of a batch varies the second moment by more than a tenth, nothing is expected.
     """
     shares = np.array(norms.count) / norms.samples
     spreads = _spreads(norms)
     totals = {name: np.zeros((2, stack.depth + 1)) for name in _NAMES}
+    trusted = np.ones(stack.depth + 1, dtype=bool)
     first, second = np.zeros((2, stack.depth + 1))
     for share, moment, spread in zip(shares, norms.second_moment, spreads, strict=True):
         found = _of_class(stack, moment, spread)
-        for name, columns in found.items():
-            totals[name] += share * columns
-        value = found["second_moment"][0]
+        for name, column in found.items():
+            totals[name] += share * np.stack([column.value, column.neglected])
+            trusted &= column.trusted
+        value = found["second_moment"].value
         first, second = first + share * value, second + share * value**2
     with np.errstate(invalid="ignore", divide="ignore"):
         # Drawn without replacement.
         drawn = (norms.samples - batch) / max(norms.samples - 1, 1) / batch
-        sampling = np.sqrt(np.maximum(second / first**2 - 1.0, 0.0) * drawn)
+        uneven = np.maximum(second / first**2, 1.0)
+        sampling = np.sqrt((uneven - 1.0) * drawn)
     unknown = ~(sampling <= _LARGEST_SAMPLING)
     for columns in totals.values():
         columns[:, unknown] = math.nan
     sampling[unknown] = 0.0
-    return {name: (columns[0], columns[1]) for name, columns in totals.items()}, sampling
+    found = {name: Corrected(columns[0], columns[1], trusted) for name, columns in totals.items()}
+    return found, sampling, batch / uneven
 
 
-def _of_class(stack: Stack, second_moment: float, spread: float) -> dict[str, FloatArray]:
-    """Return expectation and residual, (2, depth + 1), of samples with this `second_moment`.
+def _of_class(stack: Stack, second_moment: float, spread: float) -> dict[str, Corrected]:
+    """Return the statistics of samples with this `second_moment`.
 
     `spread`, the relative variance of x² in the class, is only estimated: what it would change
     counts as neglected.
@@ -65,22 +70,22 @@ def _of_class(stack: Stack, second_moment: float, spread: float) -> dict[str, Fl
     prediction = predict(stack, 1, _sample(second_moment, 0.0))
     moments = Moments(stack, prediction, backward=False)
 
-    def to_first_order(length_variance: float) -> dict[str, Columns]:
+    def to_first_order(length_variance: float) -> dict[str, Corrected]:
         inputs = _sample(second_moment, length_variance)
         fluctuations = follow(stack, 1, inputs, prediction, moments)
         known = int(np.isfinite(fluctuations.variance).sum())
         forward = ForwardColumns.of(moments, known)
         found = of_single_samples(stack, 1, prediction, fluctuations, forward)
-        trusted = fluctuations.variance <= LARGEST_VARIANCE
-        return {
-            name: (np.where(trusted, found[name][0], math.nan), found[name][1]) for name in _NAMES
-        }
+        return {name: found[name] for name in _NAMES}
 
     equal = to_first_order(0.0)
     spread_out = equal if spread == 0 else to_first_order(spread)
     return {
-        name: np.array([value, residual + np.abs(spread_out[name][0] - value)])
-        for name, (value, residual) in equal.items()
+        name: column._replace(
+            neglected=column.neglected + np.abs(spread_out[name].value - column.value),
+            trusted=column.trusted & spread_out[name].trusted,
+        )
+        for name, column in equal.items()
     }
 
 

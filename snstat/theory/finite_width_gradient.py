@@ -17,10 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snstat.gaussian.quadrature import FloatArray
 from snstat.network.initialisers import EXCESS
 from snstat.network.stack import DenseLayer, Stack
-from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
+from snstat.theory.corrected import Corrected
+from snstat.theory.fluctuations import ENDLESS, Fluctuations
 from snstat.theory.layer_moments import Moments
 
 # First order is not trusted where the variance of log gradients between samples exceeds this,
@@ -47,20 +47,21 @@ class _Way:
 
 def expected_log_gradient(
     stack: Stack, batch: int, fluctuations: Fluctuations, moments: Moments
-) -> tuple[FloatArray, FloatArray]:
-    """Return, for every layer, what finite width adds to ln(g_l/g_depth), and the size of the
-    neglected terms. NaN where they are not known.
-    """
+) -> Corrected:
+    """Return what finite width adds to ln(g_l/g_depth)."""
     depth = stack.depth
     added, residual, spread = np.full((3, depth + 1), math.nan)
+    trusted = np.ones(depth + 1, dtype=bool)
     # The squared read-out is a mean of `fan_out` squares, independent for every sample.
     noise = 2.0 / stack.layer(depth).fan_out
     added[depth], residual[depth], spread[depth] = -0.5 * noise, NEGLECTED * noise**2, noise
     way = _Way()
     for number in range(depth, 0, -1):
         known = _step_back(way, number, stack, fluctuations, moments, pairs=batch > 1)
-        if not known or way.square > LARGEST_SQUARE or way.spread > LARGEST_SPREAD:
+        if not known or way.spread > ENDLESS:
             break
+        trusted[:number] &= way.square <= LARGEST_SQUARE
+        trusted[:number] &= fluctuations.trusted[number]
         layer, share = stack.layer(number), float(fluctuations.share[number])
         free = (1.0 - _kept(layer)) / layer.fan_in
         # As in `_step_back`, with φ the identity and φ' = 1.
@@ -70,11 +71,11 @@ def expected_log_gradient(
         spread[number - 1] = way.spread + 2.0 * free
     added += 0.5 * (1.0 - 1.0 / batch) * spread
     residual += NEGLECTED * spread**2
-    added = np.where(spread <= LARGEST_SPREAD, added - added[depth], math.nan)
-    residual = np.where(spread <= LARGEST_SPREAD, residual - residual[depth], math.nan)
+    added, residual = added - added[depth], np.abs(residual - residual[depth])
     # The gradient of the last layer is 1 by definition.
     added[depth] = residual[depth] = 0.0
-    return added, np.abs(residual)
+    trusted &= np.logical_and.accumulate((spread <= LARGEST_SPREAD)[::-1])[::-1]
+    return Corrected(added, residual, trusted)
 
 
 def _kept(layer: DenseLayer) -> float:
@@ -101,7 +102,7 @@ def _step_back(
     """Move `way` from the layer above to layer `number`; return False where that is unknown."""
     forward, back = moments.forward(number), moments.backward(number)
     variance, shape = float(fluctuations.variance[number]), float(fluctuations.shape[number])
-    if forward is None or back is None or not variance <= LARGEST_VARIANCE:
+    if forward is None or back is None or math.isnan(variance):
         return False
     units, above = stack.width_of(number), stack.layer(number + 1)
     last = number == stack.depth

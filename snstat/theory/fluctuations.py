@@ -26,7 +26,7 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.initialisers import EXCESS
 from snstat.network.stack import DenseLayer, Stack
-from snstat.results import InputMoments
+from snstat.results import BoolArray, InputMoments
 from snstat.theory.layer_moments import ForwardMoments, Moments
 from snstat.theory.predict import Prediction
 
@@ -47,15 +47,25 @@ class Fluctuations:
     `share` is λ, `variance` r, `pair` s, `bias` b, `shape` k and `residual` e, as above. `pinned`
     is 0 for independent weights and 1 for a square orthogonal matrix. Orthogonal weights keep
     norms and angles, so the part of the squares that is linear in them does not fluctuate.
+    `uniform` is the share of uniform biases in q, whose law is then not Gaussian.
     """
 
     share: FloatArray
     pinned: FloatArray
+    uniform: FloatArray
     variance: FloatArray
     pair: FloatArray
     bias: FloatArray
     shape: FloatArray
     residual: FloatArray
+
+    @property
+    def trusted(self) -> BoolArray:
+        """Where the fluctuations are so small that first order describes them, (depth + 1,)."""
+        far = (self.variance > LARGEST_VARIANCE) | (self.uniform > _LARGEST_UNIFORM_SHARE)
+        trusted: BoolArray = np.isfinite(self.variance) & ~np.logical_or.accumulate(far)
+        trusted[0] = True
+        return trusted
 
 
 class _Before(NamedTuple):
@@ -83,10 +93,10 @@ def follow(
 ) -> Fluctuations:
     """Return the fluctuations of the pre-activations of every layer.
 
-    Where something is not known (see `_shape` and `InputMoments`), its arrays are NaN from that
-    layer on. `pair` is NaN where first order is not trusted, everything where r exceeds `ENDLESS`.
+    Where something is not known (see `InputMoments`), its arrays are NaN from that layer on, and so
+    where r exceeds `ENDLESS`.
     """
-    share, pinned = _shares(stack, prediction)
+    share, pinned, uniform = _shares(stack, prediction)
     columns = np.full((len(_Before._fields), stack.depth + 1), math.nan)
     after = _input(stack, inputs)
     for first, count, layer in stack.segments():
@@ -98,11 +108,10 @@ def follow(
             columns[:, number] = before
             forward = moments.forward(number)
             if forward is None or before.variance > ENDLESS:
-                return Fluctuations(share, pinned, *columns)
+                return Fluctuations(share, pinned, uniform, *columns)
             squares = forward.fourth
             if batch > 1:
-                known = before.variance <= LARGEST_VARIANCE
-                pair = moments.pair(number) if known else None
+                pair = moments.pair(number)
                 squares = math.nan if pair is None else pair.square
             # The part that orthogonal weights hold fixed, of one sample and of two, over q.
             held = 2.0 * float(pinned[number]) * forward.square.slope**2
@@ -116,7 +125,7 @@ def follow(
             if number > settled and _same(before, previous):
                 columns[:, number:end] = np.array(before)[:, None]
                 break
-    return Fluctuations(share, pinned, *columns)
+    return Fluctuations(share, pinned, uniform, *columns)
 
 
 def last_motion(moments: Moments, first: int, end: int) -> int:
@@ -165,9 +174,10 @@ def _through_activation(
     )
 
 
-def _shares(stack: Stack, prediction: Prediction) -> tuple[FloatArray, FloatArray]:
-    """Return the share of the weights in q and the part orthogonal weights pin, for every layer."""
-    share, pinned = np.full((2, stack.depth + 1), math.nan)
+def _shares(stack: Stack, prediction: Prediction) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the share of the weights in q, the part that orthogonal weights pin, and the share of
+    uniform biases, each (depth + 1,)."""
+    share, pinned, uniform = np.full((3, stack.depth + 1), math.nan)
     second_moment, q = prediction.statistics["second_moment"], prediction.pre_second_moment
     for first, count, layer in stack.segments():
         part = slice(first, first + count)
@@ -176,20 +186,19 @@ def _shares(stack: Stack, prediction: Prediction) -> tuple[FloatArray, FloatArra
         share[part] = np.where(q[part] == 0, 0.0, ratio)
         larger = max(layer.fan_in, layer.fan_out)
         pinned[part] = layer.fan_out / larger if layer.distribution == "orthogonal" else 0.0
-    return share, pinned
+        biased = layer.bias_distribution == "uniform" and layer.bias_std > 0
+        uniform[part] = 1.0 - share[part] if biased else 0.0
+    return share, pinned, uniform
 
 
 def _shape(layer: DenseLayer, share: float, fourth: float) -> float:
     """Return κ₄/(3q²) of a pre-activation given its inputs, whose E[x⁴]/E[x²]² is `fourth`.
 
     For weights that are not Gaussian and uniform biases it is the sum of independent cumulants. For
-    orthogonal weights it is that of a coordinate of a vector uniform on a sphere. NaN where it is
-    not small.
+    orthogonal weights it is that of a coordinate of a vector uniform on a sphere.
     """
     rest = 1.0 - share
     if layer.bias_distribution == "uniform" and layer.bias_std > 0:
-        if rest > _LARGEST_UNIFORM_SHARE:
-            return math.nan
         biases = EXCESS["uniform"] / 3.0 * rest * rest
     else:
         biases = 0.0

@@ -24,8 +24,9 @@ from snstat.gaussian.gram_moments import GramMoments
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.initialisers import EXCESS
 from snstat.network.stack import DenseLayer, Stack
-from snstat.results import InputMoments
+from snstat.results import BoolArray, InputMoments
 from snstat.theory.fluctuations import (
+    ENDLESS,
     LARGEST_VARIANCE,
     Fluctuations,
     last_motion,
@@ -42,7 +43,7 @@ class GramState(NamedTuple):
     `along`, `across` are the biases of ½E(φ₁ + φ₂)² and ½E(φ₁ − φ₂)². `first` and `second` are
     their variances, `mixed` their covariance. `crossed` is the variance of ½(φ₁² − φ₂²) over both.
     `residual` bounds the terms that `across` neglects, and `product_residual` those of E φ₁φ₂, over
-    E φ².
+    E φ². `largest` is the largest variance of the pre-activations so far.
     """
 
     along: float
@@ -53,6 +54,7 @@ class GramState(NamedTuple):
     crossed: float
     residual: float
     product_residual: float
+    largest: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +69,13 @@ class GramColumns:
     crossed: FloatArray
     residual: FloatArray
     product_residual: FloatArray
+    largest: FloatArray
+
+    @property
+    def trusted(self) -> BoolArray:
+        """Where the fluctuations are so small that first order describes them."""
+        trusted: BoolArray = self.largest <= LARGEST_VARIANCE
+        return trusted
 
     @property
     def spread(self) -> FloatArray:
@@ -95,8 +104,8 @@ def follow_gram(
 ) -> GramColumns:
     """Return the `GramState` of every layer.
 
-    Values are NaN from the first layer where something is not known or no longer small: for data as
-    inputs, whose pairs differ, and for variances beyond `LARGEST_VARIANCE`.
+    Values are NaN from the first layer where something is not known: for data as inputs, whose
+    pairs differ, and for variances beyond `ENDLESS`.
     """
     columns = np.full((len(GramState._fields), stack.depth + 1), math.nan)
     after = _input(stack, inputs)
@@ -111,8 +120,7 @@ def follow_gram(
             q, misalignment = float(moments.q[number]), float(moments.misalignment[number])
             share = float(fluctuations.share[number])
             found = moments.gram(number)
-            trusted = fluctuations.variance[number] <= LARGEST_VARIANCE
-            if found is None or not (trusted and math.isfinite(fluctuations.shape[number])):
+            if found is None or not math.isfinite(fluctuations.shape[number]):
                 known = False
                 break
             # The share of P that comes from the weights.
@@ -125,7 +133,8 @@ def follow_gram(
                 crossed=along * after.crossed,
                 product_residual=share * after.product_residual,
             )
-            if not max(before.first, before.second, before.crossed) <= LARGEST_VARIANCE:
+            here = max(before.first, before.second, before.crossed)
+            if not max(here, fluctuations.variance[number]) <= ENDLESS:
                 known = False
                 break
             after = _activate(
@@ -208,6 +217,7 @@ def _activate(
         abs(near + far) * residual
         + abs(near - far) * before.product_residual
         + _roughness(both, sizes, signed=True),
+        max(before.largest, before.first, before.second, before.crossed),
     )
 
 
@@ -251,6 +261,7 @@ def _input(stack: Stack, inputs: InputMoments) -> GramState:
         (product - 1.0) / width,
         (difference_square - 1.0) / width,
         product / width,
+        0.0,
         0.0,
         0.0,
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -142,6 +143,8 @@ class Moments:
         return self._one[state]
 
 
+# Stacks that are tried as remedies share most of their states.
+@lru_cache(maxsize=2**14)
 def one_sample(
     activation: Activation, q: float, *, backward: bool
 ) -> tuple[ForwardMoments, BackwardMoments | None] | None:

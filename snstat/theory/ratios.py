@@ -23,12 +23,12 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import units
-from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
+from snstat.theory.corrected import Corrected
+from snstat.theory.fluctuations import ENDLESS, Fluctuations
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 
-Columns = tuple[FloatArray, FloatArray]
 # The relative difference between equal samples in float32.
 _ROUNDING = 2.0**-21
 # A relative change of the kurtosis above this is beyond first order.
@@ -37,11 +37,12 @@ _LARGEST_SHIFT = 0.5
 _SIXTH = {3.0: 15.0, 1.8: 27.0 / 7.0}
 
 
-def over_batch(prediction: Prediction, state: GramColumns) -> Columns:
-    """Return expectation and residual of the variance over the batch, (depth + 1,)."""
+def over_batch(prediction: Prediction, state: GramColumns) -> Corrected:
+    """Return the expected variance over the batch."""
     theory = prediction.statistics["variance_over_batch"]
     rounded = prediction.statistics["second_moment"] * _rounding(theory.size)
-    return theory * (1.0 + state.across), theory * state.residual + rounded
+    value, neglected = theory * (1.0 + state.across), theory * state.residual + rounded
+    return Corrected(value, neglected, state.trusted)
 
 
 def _rounding(layers: int) -> FloatArray:
@@ -53,9 +54,8 @@ def _rounding(layers: int) -> FloatArray:
 
 def cosine(
     prediction: Prediction, batch: int, state: GramColumns, square_error: FloatArray
-) -> Columns:
-    """Return expectation and residual of the cosine; `square_error` is the relative residual of the
-    second moment."""
+) -> Corrected:
+    """Return the expected cosine; `square_error` is the relative residual of the second moment."""
     theory = prediction.statistics
     c = theory["cosine"]
     # 1 − c at full precision.
@@ -73,18 +73,19 @@ def cosine(
     )
     # Where the sum and the difference are symmetric, the terms of every order are 0.
     leaning = np.abs(terms[0]) + np.abs(terms[1]) + np.abs(c) * state.spread
-    return c + 0.5 * free * (
-        terms[0] + terms[1] + terms[2] + terms[3]
-    ), carried + free * leaning * state.spread + _rounding(c.size)
+    value = c + 0.5 * free * (terms[0] + terms[1] + terms[2] + terms[3])
+    neglected = carried + free * leaning * state.spread + _rounding(c.size)
+    return Corrected(value, neglected, state.trusted)
 
 
 def kurtosis(
     stack: Stack, batch: int, inputs: InputMoments, moments: Moments, fluctuations: Fluctuations
-) -> Columns:
-    """Return expectation and residual of the kurtosis of every layer, (depth + 1,)."""
-    expected, residual = np.full((2, stack.depth + 1), math.nan)
+) -> Corrected:
+    """Return the expected kurtosis of every layer."""
+    expected, residual, shift = np.full((3, stack.depth + 1), math.nan)
     if inputs.drawn and inputs.kurtosis in _SIXTH:
         expected[0], residual[0] = _of_input(inputs.kurtosis, batch * stack.input_width)
+        shift[0] = 0.0
     state = np.stack(
         [
             moments.q,
@@ -96,16 +97,15 @@ def kurtosis(
     )
     # Equal layers are evaluated once.
     same = (state[:, 1:] == state[:, :-1]) | (np.isnan(state[:, 1:]) & np.isnan(state[:, :-1]))
-    trusted = np.flatnonzero(fluctuations.variance <= LARGEST_VARIANCE)
-    for layer in trusted.tolist():
+    columns = np.stack([expected, residual, shift])
+    for layer in np.flatnonzero(fluctuations.variance <= ENDLESS).tolist():
         if layer > 1 and same[:, layer - 1].all():
-            expected[layer], residual[layer] = expected[layer - 1], residual[layer - 1]
+            columns[:, layer] = columns[:, layer - 1]
         else:
             units_here = float(state[3, layer])
-            expected[layer], residual[layer] = _of_layer(
-                layer, batch, units_here, moments, fluctuations
-            )
-    return expected, residual
+            columns[:, layer] = _of_layer(layer, batch, units_here, moments, fluctuations)
+    expected, residual, shift = columns
+    return Corrected(expected, residual, shift <= _LARGEST_SHIFT)
 
 
 def _of_input(kurtosis: float, values: int) -> tuple[float, float]:
@@ -121,11 +121,12 @@ def _of_input(kurtosis: float, values: int) -> tuple[float, float]:
 
 def _of_layer(
     layer: int, batch: int, width: float, moments: Moments, fluctuations: Fluctuations
-) -> tuple[float, float]:
+) -> tuple[float, float, float]:
+    """Return expectation, residual, and the sum of the sizes of the relative corrections."""
     one = moments.kurtosis(layer)
     two = moments.gram(layer) if batch > 1 else None
     if one is None or (two is None and batch > 1):
-        return math.nan, math.nan
+        return math.nan, math.nan, math.nan
     variance, pair, bias, shape, error, share, pinned = (
         float(column[layer])
         for column in (
@@ -161,10 +162,9 @@ def _of_layer(
         -2.0 * covariance(2, 4) / m[4],
         8.0 * m[3] / m[4] * covariance(1, 2),
     )
-    if not sum(map(abs, terms)) <= _LARGEST_SHIFT:
-        return math.nan, math.nan
-    again = _carried(one, error, (variance + abs(shape)) ** 2) + sum(map(abs, terms)) ** 2
-    return m[4] * (1.0 + sum(terms)), m[4] * again
+    size = sum(map(abs, terms))
+    again = _carried(one, error, (variance + abs(shape)) ** 2) + size**2
+    return m[4] * (1.0 + sum(terms)), m[4] * again, size
 
 
 def _carried(one: KurtosisMoments, error: float, size: float) -> float:

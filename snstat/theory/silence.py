@@ -80,20 +80,18 @@ def dead_with_silence(
     """Return the expected dead fraction and its residual, with silent networks included.
 
     `dead` and `neglected`, both (depth + 1,), are those of a network whose previous layer is not
-    silent. In a silent network all units are dead if φ'(0) = 0 and none if not. The result is NaN
-    where silence does not last, which matters only for narrow networks.
+    silent. In a silent network all units are dead if φ'(0) = 0 and none if not. Where silence does
+    not last, its probability counts as neglected.
     """
     found = silence(stack, batch, prediction)
     before, most = (np.concatenate([[0.0], array[:-1]]) for array in (found.share, found.most))
     at_rest = np.zeros(stack.depth + 1)
     for name, layers in activations_of(stack):
         at_rest[layers] = float(resolve(name).derivative(np.zeros(())) == 0)
-    expected = dead + before * (at_rest - dead)
-    error = neglected + np.maximum(most - before, 0.0) * np.abs(at_rest - dead)
     if not found.lasting:
-        unknown = most > NEGLIGIBLE
-        expected, error = (np.where(unknown, math.nan, array) for array in (dead, neglected))
-    return expected, error
+        return dead, neglected + most * np.maximum(dead, 1.0 - dead)
+    expected = dead + before * (at_rest - dead)
+    return expected, neglected + np.maximum(most - before, 0.0) * np.abs(at_rest - dead)
 
 
 def always_half(activation: Activation) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
 from snstat.theory.by_layer import units
+from snstat.theory.corrected import Corrected
 from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
@@ -57,8 +58,8 @@ def of_single_samples(
     prediction: Prediction,
     fluctuations: Fluctuations,
     forward: ForwardColumns,
-) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Return expectation and residual of the known statistics, for layers from 1 on."""
+) -> dict[str, Corrected]:
+    """Return the known statistics, for layers from 1 on."""
     theory = prediction.statistics
     mean, square = theory["mean"], theory["second_moment"]
     spread = fluctuations.variance + fluctuations.shape
@@ -85,9 +86,10 @@ def of_single_samples(
         pooled = own / batch + (1.0 - 1.0 / batch) * between
     # The variance is itself of first order. Its neglected part is that times the relative variance.
     again = own * np.sqrt(size)
-    return {
+    found = {
         "mean": (mean + mean_shift, mean_error),
         "variance": (theory["variance"] + centred_shift - pooled, centred_error + again),
         "second_moment": (square + square_shift, square_error),
         "variance_over_units": (theory["variance"] + centred_shift - own, centred_error + again),
     }
+    return {name: Corrected(*columns, fluctuations.trusted) for name, columns in found.items()}

@@ -11,12 +11,23 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import disagrees
 from snstat.engine.simulate import simulate
 from snstat.experiment.plan import Plan, gradient_statistic
 from snstat.results import GRADIENT, STATISTICS, Run
+
+
+def uneven(width: int) -> npt.NDArray[np.float64]:
+    """Return 60 samples (60, width), every twentieth of which is 60 times as large."""
+    data = np.random.default_rng(0).standard_normal((60, width))
+    data[::20] *= 60.0
+    return data
+
 
 # Stacks with few trials, skewed trials, or both.
 NARROW: tuple[tuple[str, Mapping[str, Any]], ...] = (
@@ -32,6 +43,12 @@ NARROW: tuple[tuple[str, Mapping[str, Any]], ...] = (
      {"activation": "tanh", "depth": 8, "width": 16, "batch": 4}),
     ("SELU, 8 layers of 16, batch 2, 4 trials",
      {"activation": "selu", "depth": 8, "width": 16, "batch": 2, "trials": 4}),
+    ("ReLU, 30 layers of 64, batch 8 (first order fails)",
+     {"activation": "relu", "depth": 30, "width": 64, "batch": 8}),
+    ("tanh, 16 layers of 16, batch 8 (cosines near 0)",
+     {"activation": "tanh", "depth": 16, "width": 16, "batch": 8}),
+    ("ReLU, 6 layers of 16, data with 3 large samples of 60",
+     {"activation": "relu", "depth": 6, "width": 16, "batch": 60, "inputs": uneven(16)}),
     ("ReLU with gradients, 4 layers of 64, batch 4, 3 trials",
      {"activation": "relu", "depth": 4, "width": 64, "batch": 4, "trials": 3, "backward": True}),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -56,9 +57,34 @@ def test_wrong_second_moments_are_found_on_both_sides():
         assert found.mean() > 0.9
 
 
+def cosines(batch, width, trials, seed=0):
+    """Mean cosines of all pairs of `batch` normal vectors, (trials, RUNS // 10)."""
+    random = np.random.default_rng(seed)
+    x = random.standard_normal((trials, RUNS // 10, batch, width))
+    total = (x / np.linalg.norm(x, axis=-1, keepdims=True)).sum(axis=2)
+    return ((total**2).sum(axis=-1) - batch) / (batch * (batch - 1))
+
+
+def test_skewed_cosines_alarm_no_more_often_than_stated():
+    values = cosines(batch=8, width=8, trials=8)
+    runs = values.shape[1]
+    stderr, zero = values.std(axis=0, ddof=1) / math.sqrt(8), np.zeros(runs)
+    statistic = Statistic(values.mean(axis=0), stderr, zero, zero, zero)
+    one_case = SimpleNamespace(batch=8)
+    found = chance_of(one_case, "cosine", statistic, 8, zero) < 1e-3
+    assert found.sum() <= runs * 1e-3 + 3.0 * math.sqrt(runs * 1e-3)
+    # Student's t of the cosines themselves gives several times as many alarms.
+    plain = chance_of(one_case, "kurtosis", statistic, 8, zero) < 1e-3
+    assert plain.sum() > 3 * runs * 1e-3
+    # A cosine that no trial shows is found, whether too low or too high.
+    for expected in (-0.12, 0.3):
+        wrong = replace(statistic, theory=zero + expected, expected=zero + expected)
+        assert (chance_of(one_case, "cosine", wrong, 8, zero) < 1e-3).mean() > 0.9
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of networks need compiled kernels")
-@pytest.mark.parametrize(("name", "options"), NARROW[:3])
+@pytest.mark.parametrize(("name", "options"), [*NARROW[:3], *NARROW[-3:-1]])
 def test_narrow_stacks_give_no_alarms(name, options):
     # At a rate of 1 in 200, 6 or more alarms in 300 runs have probability 0.4 %.
     assert alarms(options, 300) < 6, name
