@@ -151,7 +151,7 @@ def _to_first_order(
         # A value that no network can have shows that first order is not enough.
         low, high = within(name)
         possible = (column.value >= low) & (column.value <= high)
-        column = column._replace(trusted=column.trusted & possible & fluctuations.trusted)
+        column = column._replace(trusted=column.trusted & possible)
         theory = prediction.statistics[name]
         expected[name], residual[name] = (part + 0.0 * theory for part in column.beside(theory))
         if math.isfinite(exact):
@@ -205,7 +205,10 @@ def _of_pairs(
     found["dead_fraction"] = dead_of_batch(
         stack, batch, inputs, prediction, moments, (fluctuations, gram)
     )
-    return found
+    return {
+        name: column._replace(trusted=column.trusted & fluctuations.trusted)
+        for name, column in found.items()
+    }
 
 
 def _dead(stack: Stack, batch: int, prediction: Prediction, column: Corrected) -> Corrected:
@@ -225,7 +228,8 @@ def _dead(stack: Stack, batch: int, prediction: Prediction, column: Corrected) -
             known = np.isfinite(q) & is_told(resolve(name), q)
             dead[layers] = neglected[layers] = np.where(known, 0.0, math.nan)
             trusted[layers] = known
-    return Corrected(*dead_with_silence(stack, batch, prediction, dead, neglected), trusted)
+    value, error, heard = dead_with_silence(stack, batch, prediction, dead, neglected)
+    return Corrected(value, error, trusted & heard)
 
 
 def _fluctuation(

@@ -21,6 +21,7 @@ from snstat.activation import Activation, resolve
 from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
+from snstat.results import BoolArray
 from snstat.theory.by_layer import activations_of, by_layer, units
 from snstat.theory.predict import Prediction
 
@@ -76,12 +77,13 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
 
 def dead_with_silence(
     stack: Stack, batch: int, prediction: Prediction, dead: FloatArray, neglected: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the expected dead fraction and its residual, with silent networks included.
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return the expected dead fraction, its residual and whether they are trusted, with silent
+    networks included.
 
     `dead` and `neglected`, both (depth + 1,), are those of a network whose previous layer is not
     silent. In a silent network all units are dead if φ'(0) = 0 and none if not. Where silence does
-    not last, its probability counts as neglected.
+    not last, its probability counts as neglected, and narrow networks are not trusted.
     """
     found = silence(stack, batch, prediction)
     before, most = (np.concatenate([[0.0], array[:-1]]) for array in (found.share, found.most))
@@ -89,9 +91,10 @@ def dead_with_silence(
     for name, layers in activations_of(stack):
         at_rest[layers] = float(resolve(name).derivative(np.zeros(())) == 0)
     if not found.lasting:
-        return dead, neglected + most * np.maximum(dead, 1.0 - dead)
+        return dead, neglected + most * np.maximum(dead, 1.0 - dead), most <= NEGLIGIBLE
     expected = dead + before * (at_rest - dead)
-    return expected, neglected + np.maximum(most - before, 0.0) * np.abs(at_rest - dead)
+    error = neglected + np.maximum(most - before, 0.0) * np.abs(at_rest - dead)
+    return expected, error, np.full(dead.shape, fill_value=True)
 
 
 def always_half(activation: Activation) -> bool:

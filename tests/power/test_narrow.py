@@ -57,29 +57,37 @@ def test_wrong_second_moments_are_found_on_both_sides():
         assert found.mean() > 0.9
 
 
-def cosines(batch, width, trials, seed=0):
-    """Mean cosines of all pairs of `batch` normal vectors, (trials, RUNS // 10)."""
-    random = np.random.default_rng(seed)
-    x = random.standard_normal((trials, RUNS // 10, batch, width))
+def cosines(batch, width, trials):
+    """The mean cosine of all pairs of `batch` normal vectors in thousands of runs, whose
+    expectation is 0."""
+    runs = RUNS // 4
+    x = np.random.default_rng(0).standard_normal((trials, runs, batch, width))
     total = (x / np.linalg.norm(x, axis=-1, keepdims=True)).sum(axis=2)
-    return ((total**2).sum(axis=-1) - batch) / (batch * (batch - 1))
+    values = ((total**2).sum(axis=-1) - batch) / (batch * (batch - 1))
+    stderr, zero = values.std(axis=0, ddof=1) / math.sqrt(trials), np.zeros(runs)
+    return Statistic(values.mean(axis=0), stderr, zero, zero, zero)
+
+
+def unlikely(name, statistic, batch):
+    zero = np.zeros(statistic.estimate.size)
+    return (chance_of(SimpleNamespace(batch=batch), name, statistic, 8, zero) < 1e-3).sum()
 
 
 def test_skewed_cosines_alarm_no_more_often_than_stated():
-    values = cosines(batch=8, width=8, trials=8)
-    runs = values.shape[1]
-    stderr, zero = values.std(axis=0, ddof=1) / math.sqrt(8), np.zeros(runs)
-    statistic = Statistic(values.mean(axis=0), stderr, zero, zero, zero)
-    one_case = SimpleNamespace(batch=8)
-    found = chance_of(one_case, "cosine", statistic, 8, zero) < 1e-3
-    assert found.sum() <= runs * 1e-3 + 3.0 * math.sqrt(runs * 1e-3)
+    statistic = cosines(batch=32, width=4, trials=8)
+    expected = 1e-3 * statistic.estimate.size
+    # Three standard deviations of a count.
+    assert unlikely("cosine", statistic, 32) <= expected + 3.0 * math.sqrt(expected)
     # Student's t of the cosines themselves gives several times as many alarms.
-    plain = chance_of(one_case, "kurtosis", statistic, 8, zero) < 1e-3
-    assert plain.sum() > 3 * runs * 1e-3
-    # A cosine that no trial shows is found, whether too low or too high.
-    for expected in (-0.12, 0.3):
-        wrong = replace(statistic, theory=zero + expected, expected=zero + expected)
-        assert (chance_of(one_case, "cosine", wrong, 8, zero) < 1e-3).mean() > 0.9
+    assert unlikely("kurtosis", statistic, 32) > 3.0 * expected
+
+
+@pytest.mark.parametrize("wrong", [-0.12, 0.3])
+def test_wrong_cosines_are_found_on_both_sides(wrong):
+    statistic = cosines(batch=8, width=8, trials=8)
+    moved = np.full(statistic.estimate.size, wrong)
+    found = unlikely("cosine", replace(statistic, theory=moved, expected=moved), 8)
+    assert found > 0.9 * statistic.estimate.size
 
 
 @pytest.mark.slow

@@ -91,20 +91,23 @@ def test_wide_networks_keep_their_theory():
     _, prediction, _ = theory(stack, 16)
     dead = prediction.statistics["dead_fraction"]
     nothing = np.zeros(51)
-    expected, error = dead_with_silence(stack, 16, prediction, dead, nothing)
+    expected, error, _ = dead_with_silence(stack, 16, prediction, dead, nothing)
     np.testing.assert_array_equal(expected[1:], dead[1:])
     np.testing.assert_allclose(error[1:], 0.0, atol=1e-300)  # 2⁻¹⁰²⁴ per layer
 
 
-def test_theory_is_missing_where_silent_layers_recover():
+def test_theory_is_not_trusted_where_silent_layers_recover():
     """Biases revive a dead layer; theory of narrow networks does not know which units die then."""
     narrow, wide = (Stack.build("relu", 5, width, bias_std=0.5) for width in (2, 256))
     for stack, known in ((narrow, False), (wide, True)):
         _, prediction, found = theory(stack, 1)
         assert not found.lasting
         dead = prediction.statistics["dead_fraction"]
-        expected, _ = dead_with_silence(stack, 1, prediction, dead, 0.0 * dead)
-        assert np.isfinite(expected[1:]).all() == known
+        _, error, trusted = dead_with_silence(stack, 1, prediction, dead, 0.0 * dead)
+        assert trusted[1:].all() == known
+        # If a layer before was silent, all units may be dead, or none.
+        silent = np.cumprod([1.0, *np.full(4, 1.0 - 2.0**-stack.width)])
+        np.testing.assert_allclose(error[1:], 0.5 * (1.0 - silent), atol=1e-12)
 
 
 def test_the_bound_is_known_beyond_the_end_of_theory():
@@ -122,6 +125,6 @@ def test_a_linear_last_layer_is_never_dead():
     alive = (1.0 - 0.5**3) ** np.arange(7)
     np.testing.assert_allclose(found.share, 1.0 - np.append(alive, alive[-1]), rtol=1e-12)
     dead = prediction.statistics["dead_fraction"]
-    expected, _ = dead_with_silence(funnel, 1, prediction, dead, 0.0 * dead)
+    expected, _, _ = dead_with_silence(funnel, 1, prediction, dead, 0.0 * dead)
     assert expected[-1] == 0.0
     assert expected[-2] == pytest.approx(1.0 - 0.5 * alive[-2])
