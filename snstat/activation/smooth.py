@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from snstat.activation.base import Activation, Asymptote, FloatArray, coerced
+from snstat.values.special import special
 
 # Beyond these arguments exp(−|x|) and the tails of gelu_tanh underflow to 0.
 _EXPONENTIAL_RANGE, _CUBIC_RANGE = 800.0, 60.0
@@ -14,9 +15,7 @@ _ROOT, _CUBIC = math.sqrt(2.0 / math.pi), 0.044715
 
 
 def _logistic(x: FloatArray) -> FloatArray:
-    from scipy.special import expit
-
-    result: FloatArray = expit(x)
+    result: FloatArray = special("expit")(x)
     return result
 
 

@@ -17,6 +17,7 @@ from snstat.activation.base import Activation, Asymptote, FloatArray, coerced
 from snstat.activation.clipped import CLIPPED
 from snstat.activation.sine import sine_with
 from snstat.activation.smooth import SMOOTH
+from snstat.values.special import special
 
 # Klambauer et al., arXiv:1706.02515: (mean, variance) = (0, 1) is a fixed point.
 ALPHA = 1.6732632423543772848170429916717
@@ -29,30 +30,22 @@ _GAUSSIAN_RANGE = 40.0
 
 
 def _expit(x: FloatArray) -> FloatArray:
-    from scipy.special import expit
-
-    result: FloatArray = expit(x)
+    result: FloatArray = special("expit")(x)
     return result
 
 
 def _ndtr(x: FloatArray) -> FloatArray:
-    from scipy.special import ndtr
-
-    result: FloatArray = ndtr(x)
+    result: FloatArray = special("ndtr")(x)
     return result
 
 
 def _erf(x: FloatArray) -> FloatArray:
-    from scipy.special import erf
-
-    result: FloatArray = erf(x)
+    result: FloatArray = special("erf")(x)
     return result
 
 
 def _erfc(x: FloatArray) -> FloatArray:
-    from scipy.special import erfc
-
-    result: FloatArray = erfc(x)
+    result: FloatArray = special("erfc")(x)
     return result
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import Activation, Asymptote, Elementwise
-from snstat.gaussian.quadrature import FloatArray, Nodes, gaussian_nodes
+from snstat.gaussian.quadrature import FloatArray, Nodes, distinct, gaussian_nodes
 from snstat.gaussian.sine import (
     sine_jacobian,
     sine_kurtosis,
@@ -242,7 +242,7 @@ def _groups(
     far = np.abs(mean) >= 8.0 * std
     small = std <= 0.5
     key = chosen * 4 + far * 2 + small
-    for value in np.unique(key):
+    for value in distinct(key):
         index = np.flatnonzero(key == value)
         for start in range(0, index.size, _CHUNK):
             yield index[start : start + _CHUNK], choices[value // 4]
