@@ -8,12 +8,12 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
+from snstat.activation import display_name
 from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains, survival
 from snstat.checks.look import broken_within, look, looked, sound, unsteady
 from snstat.checks.remedies import change, standard, wider, widest
 from snstat.checks.rule import Broken, Remedy
-from snstat.values.names import display_name
 
 TOO_NARROW = "SN502"
 # A target that no stack of this kind can reach is no reason to leave all else as it is.
