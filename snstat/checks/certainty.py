@@ -8,6 +8,7 @@ judge the estimate. Chance decides that once in ten thousand layers at most.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -23,6 +24,7 @@ CHANCE = 1e-4
 ROUNDING = 1e-6
 
 
+@lru_cache(maxsize=16)
 def certain(trials: int) -> float:
     """Return how many standard errors over `trials` trials are more than chance: Student's t with
     trials − 1 degrees of freedom, infinity for one trial."""

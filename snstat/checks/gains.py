@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -25,13 +24,15 @@ SETTLED = 256
 LEAST_PLACE, MOST_PLACE = 1e-6, 1e6
 
 
-# All findings of a case ask for them.
-@lru_cache(maxsize=32)
 def holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
     """Return other gains, each with the layers over which the second moment stays in bounds.
 
     Four digits are easy to type; where depth asks for more, all of them.
     """
+    return case.thought.once("gains", _holding_gains)
+
+
+def _holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
     now = f"{case.stack.hidden_gain:.4g}"
     found: dict[float, int] = {}
 
