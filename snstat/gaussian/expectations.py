@@ -103,27 +103,30 @@ def derivative_second_moment(
     activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
 ) -> FloatArray:
     """Return E[φ'(z)²]."""
-    sine = activation.formed("sine")
-    if sine is not None:
-        return sine_slope_square(sine[0], *_paired(mean, variance))
-
-    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
-        slope = activation.derivative(nodes.x)
-        return (nodes.average(slope * slope),)
-
-    return _integrate(activation, mean, variance, integrand, 1)[0]
+    return _of_slope(activation, mean, variance, np.square, sine_slope_square)
 
 
 def derivative_mean(
     activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
 ) -> FloatArray:
     """Return E[φ'(z)]."""
+    return _of_slope(activation, mean, variance, np.positive, sine_slope_mean)
+
+
+def _of_slope(
+    activation: Activation,
+    mean: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    value: Callable[[FloatArray], FloatArray],
+    of_sine: Callable[[float, FloatArray, FloatArray], FloatArray],
+) -> FloatArray:
+    """Return the expectation of `value` of φ'(z); `of_sine` is that of a sine."""
     sine = activation.formed("sine")
     if sine is not None:
-        return sine_slope_mean(sine[0], *_paired(mean, variance))
+        return of_sine(sine[0], *_paired(mean, variance))
 
-    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
-        return (nodes.average(activation.derivative(nodes.x)),)
+    def integrand(nodes: Nodes, _: FloatArray, __: FloatArray) -> tuple[FloatArray, ...]:
+        return (nodes.average(value(activation.derivative(nodes.x))),)
 
     return _integrate(activation, mean, variance, integrand, 1)[0]
 

@@ -12,8 +12,8 @@ from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict
 from snstat.theory.silence import silence
 
-# Theory of one deep stack takes much memory.
-KEPT = 64
+# What theory keeps of a layer, and of how many stacks it is kept.
+BYTES_PER_LAYER, KEPT = 1000, 64
 
 
 class Known:
