@@ -39,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "files": COMMON | {"activation", "network"},
     "experiment": COMMON | {"activation", "engine", "files", "gaussian", "network", "theory"},
     "checks": COMMON | {"activation", "experiment", "files", "gaussian", "network", "theory"},
-    "report": COMMON,
+    "report": COMMON | {"activation"},
     "plot": COMMON | {"checks", "experiment", "report", "theory"},
     "display": COMMON | {"checks", "plot", "report"},
     "testing": COMMON | {"checks", "report"},

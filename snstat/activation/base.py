@@ -23,6 +23,17 @@ class Asymptote:
     residual: Elementwise
 
 
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """The parameter that may follow the colon in an activation's name: its name and its bounds.
+    `build` makes the activation from the entry of the table, a value and a name."""
+
+    name: str
+    low: float
+    high: float
+    build: Callable[[Activation, float, str], Activation]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Activation:
     """One activation function.
@@ -34,8 +45,10 @@ class Activation:
     (infinity: entire; without meaning if there are kinks). `slopes` are the limits of φ' at −∞ and
     +∞. `bend` is the length scale in x on which a smooth φ curves, and `tail` is True if it also
     curves at all larger scales. `form` names its closed forms in theory, with their parameters.
-    `parameters` are all the parameters that may follow the colon in its name. `default_gain`
-    replaces the gain of `default_init`. `pair` holds the user's Python functions φ and φ', which
+    `parameters` are the values of the `parameter` that may follow the colon in its name.
+    `default_gain` replaces the gain of `default_init`. `display` is how the literature writes the
+    name, "" for as it is; `aliases` are other names. `target` is the (mean, variance) that a stack
+    of it is designed to reach. `pair` holds the user's Python functions φ and φ', which
     simulation calls. Theory knows them within ±`reach`; beyond, `function` and `derivative` are
     NaN, and `doubt` says why. φ' is 0 by rounding only if |x| is at least `underflow`.
     """
@@ -59,6 +72,10 @@ class Activation:
     tail: bool = False
     form: Form | None = None
     parameters: tuple[float, ...] = ()
+    parameter: Parameter | None = None
+    display: str = ""
+    aliases: tuple[str, ...] = ()
+    target: tuple[float, float] | None = None
     pair: tuple[Callable[[Any], Any], Callable[[Any], Any]] | None = None
     reach: float = math.inf
     underflow: float = math.inf

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from snstat.activation.base import Activation, FloatArray, coerced
+from snstat.activation.base import Activation, FloatArray, Parameter, coerced
 
 
 def sine_with(frequency: float, name: str = "sine") -> Activation:
@@ -32,3 +33,11 @@ def sine_with(frequency: float, name: str = "sine") -> Activation:
         form=("sine", frequency),
         parameters=(frequency,),
     )
+
+
+SINE = replace(
+    sine_with(1.0),
+    parameter=Parameter(
+        "frequency", 1e-3, 1e4, lambda _, frequency, name: sine_with(frequency, name)
+    ),
+)

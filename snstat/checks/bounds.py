@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from snstat.activation import resolve
 from snstat.errors import InvalidValueError
 from snstat.limits import MAX_DEPTH, MAX_SCALE
 from snstat.values.kinds import Name, Real, Whole
@@ -115,4 +116,4 @@ class Bounds(Settings):
         """Return the (mean, variance) that a stack of `activation` is to reach, None if any."""
         if self.target_mean is not None and self.target_variance is not None:
             return self.target_mean, self.target_variance
-        return (0.0, 1.0) if activation == "selu" else None
+        return resolve(activation).target

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,24 +14,23 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import log_strays, share_strays, strays
 from snstat.network.stack import DenseLayer, Stack
 from snstat.results import GRADIENT, BoolArray, FloatArray, InputMoments, Outlook, Run
-from snstat.theory.finite_width import FiniteWidth, finite_width, fluctuation_of
-from snstat.theory.outlook import outlook
-from snstat.theory.predict import Prediction, predict
-from snstat.theory.silence import silence
+from snstat.theory.finite_width import FiniteWidth
+from snstat.theory.known import Known, theories
+from snstat.theory.predict import Prediction
 
 # So many units are never all 0: with one sample, as half of them are, once in 2⁶⁴ layers.
 WIDE = 64
-# Cases made from another one that are kept.
-KEPT = 64
 # Statistics that need more than one sample.
 PAIRS = frozenset({"variance_over_batch", "cosine", "dead_fraction"})
 # Statistics between 0 and 1 with few possible values.
 SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
 
+Result = TypeVar("Result")
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True)
 class Case:
-    """One stack to judge, known by its identity.
+    """One stack to judge. Cases are equal if theory of them and bounds are.
 
     `run` is None for a stack that is only thought of, as a remedy. Theory goes on to the depth
     limit of the bounds; what was seen ends with the stack.
@@ -42,29 +40,22 @@ class Case:
     batch: int
     inputs: InputMoments
     bounds: Bounds
-    run: Run | None = None
+    run: Run | None = field(default=None, compare=False)
     # Returns the moments of the same data standardized, None where they cannot be had.
-    standardized: Callable[[], InputMoments | None] = lambda: None
+    standardized: Callable[[], InputMoments | None] = field(default=lambda: None, compare=False)
     # Called before each evaluation of a rule; a search for remedies makes many.
-    tick: Callable[[], None] = lambda: None
-    # What rules found, by code: see `look`.
-    findings: dict[str, Any] = field(default_factory=dict, repr=False)
-    _longer: Case | None = None
-    _made: dict[Hashable, Case] = field(default_factory=dict, repr=False)
+    tick: Callable[[], None] = field(default=lambda: None, compare=False)
+    # Results and theory, shared by all cases made from one.
+    _results: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    _theories: Callable[[Stack, int, InputMoments], Known] = field(
+        default_factory=theories, compare=False, repr=False
+    )
+    _longer: Case | None = field(default=None, compare=False, repr=False)
 
     def changed(self, **changes: Any) -> Case:
         """Return the same case with another `weight_gain` (or None, and `weight_std`),
         `bias_std`, `depth` or `width`, other moments of the `inputs` or another `number_format`,
         not yet run."""
-        # Several findings try out the same changes.
-        key = tuple(sorted(changes.items()))
-        if key not in self._made:
-            if len(self._made) >= KEPT:
-                del self._made[next(iter(self._made))]
-            self._made[key] = self._changed(changes)
-        return self._made[key]
-
-    def _changed(self, changes: dict[str, Any]) -> Case:
         # A shorter stack is the beginning of this one, but for a last layer unlike the others.
         beginning = changes.keys() == {"depth"} and self.stack.last is None
         longer = self._longer or self if beginning else None
@@ -83,21 +74,31 @@ class Case:
             stack = stack.of_depth(changes.pop("depth"))
         if "number_format" in changes:
             bounds = replace(bounds, number_format=changes.pop("number_format"))
-        return replace(
-            self,
-            stack=replace(stack, **changes),
-            inputs=inputs,
-            bounds=bounds,
-            run=None,
-            findings={},
-            _longer=longer,
-            _made={},
-        )
+        stack = replace(stack, **changes)
+        return replace(self, stack=stack, inputs=inputs, bounds=bounds, run=None, _longer=longer)
 
-    @cached_property
+    def once(self, name: Hashable, find: Callable[[Case], Result]) -> Result:
+        """Return the result of `find`, called `name`, which is called once for equal cases."""
+        key = name, self, self.run
+        if key not in self._results:
+            self._results[key] = find(self)
+        result: Result = self._results[key]
+        return result
+
+    @property
     def thought(self) -> Case:
         """The same case by theory alone, as remedies are tried out."""
-        return self if self.run is None else replace(self, run=None, findings={}, _made={})
+        return replace(self, run=None)
+
+    @property
+    def theory(self) -> Known:
+        """Theory of the layers 0..limit."""
+        return self._theories(self.whole, self.batch, self.inputs)
+
+    @property
+    def own_theory(self) -> Known:
+        """Theory of the layers 0..depth."""
+        return self._theories(self.stack, self.batch, self.inputs)
 
     @property
     def depth(self) -> int:
@@ -124,75 +125,62 @@ class Case:
         """One of the square layers."""
         return self.stack.square
 
-    @cached_property
+    @property
     def prediction(self) -> Prediction:
-        """Theory of the layers 0..limit."""
-        return predict(self.whole, self.batch, self.inputs)
+        """Theory of the layers 0..limit at infinite width."""
+        return self.theory.prediction
 
-    @cached_property
+    @property
     def alone(self) -> Prediction:
         """Theory of the layers 0..limit that one sample is enough for: pairs take far longer."""
-        return self.prediction.alone
-
-    @cached_property
-    def own_prediction(self) -> Prediction:
-        """Theory of the layers 0..depth that one sample is enough for."""
-        if self.limit == self.depth:
-            return self.alone
-        return predict(self.stack, self.batch, self.inputs).alone
+        return self.theory.alone
 
     @property
     def gradients(self) -> FloatArray:
         """Ln of the squared gradients over that of the last layer, (depth + 1,), by theory."""
-        return self.own_prediction.log_gradient
+        return self.own_theory.alone.log_gradient
 
-    @cached_property
+    @property
     def seen_gradients(self) -> FloatArray:
         """Ln of the gradients that were measured, (depth + 1,), NaN where none were."""
         with np.errstate(divide="ignore"):
             logs: FloatArray = np.log(self.seen(GRADIENT)[: self.depth + 1])
         return logs
 
-    @cached_property
+    @property
     def judges_seen_gradients(self) -> BoolArray:
         """The layers, (depth + 1,), of which the gradient measured is judged; see `judges_seen`."""
-        theory, seen = self.gradients, self.seen_gradients
-        there: BoolArray = ~np.isnan(seen)
-        if self.run is None or not there.any() or not self.theory_holds:
-            return there
-        stderr = np.full(self.depth + 1, math.nan)
-        measured = self.run.statistics[GRADIENT].stderr
-        stderr[: len(measured)] = measured
-        far = log_strays(seen, stderr, theory, self.run.simulation.trials)
-        return there & (np.isnan(theory) | far)
+        return self._judges_seen(GRADIENT, self.gradients, self.seen_gradients, log_strays)
 
-    @cached_property
+    @property
     def fluctuation(self) -> FloatArray:
         """Standard deviation between networks of the log second moment, (limit + 1,)."""
         longer = self._longer
         # Only if somebody has asked for it: the whole of a deep stack takes far longer.
-        if longer is not None and "fluctuation" in longer.__dict__ and self.limit <= longer.limit:
-            return longer.fluctuation[: self.limit + 1]
-        return fluctuation_of(self.whole, self.inputs, self.alone)
+        if longer is not None and self.limit <= longer.limit:
+            theory = longer.theory
+            if "fluctuation" in vars(theory):
+                return theory.fluctuation[: self.limit + 1]
+        return self.theory.fluctuation
 
-    @cached_property
+    @property
     def corrected(self) -> FiniteWidth:
         """Theory of the layers 0..limit at the width of the stack."""
-        return finite_width(self.whole, self.batch, self.inputs, self.prediction)
+        return self.theory.corrected
 
     @property
     def expected(self) -> Mapping[str, FloatArray]:
         """Theory of the statistics at the width of the stack, (limit + 1,), NaN where unknown."""
         return self.corrected.expected
 
-    @cached_property
+    @property
     def erased(self) -> BoolArray:
         """The layers, (limit + 1,), that are exactly 0 in all networks whatever the inputs: their
         weights are 0, and no number is too small."""
         zero: BoolArray = self.alone.statistics["zero_samples"] == 1
         return zero & (not self.inputs.silent)
 
-    @cached_property
+    @property
     def silent(self) -> FloatArray:
         """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
         if self.erased.any():
@@ -200,12 +188,12 @@ class Case:
         narrowest = min(stretch.leading.fan_out for stretch in self.whole.stretches())
         if not self.activation.flat or narrowest >= WIDE:
             return np.zeros(self.limit + 1)
-        return silence(self.whole, self.batch, self.prediction).share
+        return self.theory.silent
 
-    @cached_property
+    @property
     def outlook(self) -> Outlook:
         """What becomes of the signal if the stack went on for ever; of a kind "unknown" too."""
-        return outlook(self.whole, self.alone) or Outlook("unknown")
+        return self.theory.outlook
 
     def predicted(self, name: str) -> FloatArray:
         """Return theory of a statistic, (limit + 1,), NaN where there is none."""
@@ -232,14 +220,18 @@ class Case:
         Those are the layers where theory is not known, or does not hold, or where the estimate
         leaves it by more than its error allows.
         """
-        theory, seen = self.predicted(name), self.seen(name)
+        leaves = share_strays if name in SHARES else strays
+        return self._judges_seen(name, self.predicted(name), self.seen(name), leaves)
+
+    def _judges_seen(
+        self, name: str, theory: FloatArray, seen: FloatArray, leaves: Callable[..., BoolArray]
+    ) -> BoolArray:
         there: BoolArray = ~np.isnan(seen)
         if self.run is None or not there.any() or not self.theory_holds:
             return there
-        stderr = np.full(self.limit + 1, math.nan)
+        stderr = np.full(len(theory), math.nan)
         measured = self.run.statistics[name].stderr
         stderr[: len(measured)] = measured
-        leaves = share_strays if name in SHARES else strays
         far = leaves(seen, stderr, theory, self.run.simulation.trials)
         return there & (np.isnan(theory) | far)
 

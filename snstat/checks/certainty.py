@@ -8,10 +8,12 @@ judge the estimate. Chance decides that once in ten thousand layers at most.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from snstat.results import BoolArray, FloatArray
+from snstat.values.special import special
 from snstat.values.student import quantile
 
 # Standard errors, of infinitely many trials, beyond which an estimate is elsewhere.
@@ -22,6 +24,7 @@ CHANCE = 1e-4
 ROUNDING = 1e-6
 
 
+@lru_cache(maxsize=16)
 def certain(trials: int) -> float:
     """Return how many standard errors over `trials` trials are more than chance: Student's t with
     trials − 1 degrees of freedom, infinity for one trial."""
@@ -62,9 +65,16 @@ def share_strays(
     The mean of n such shares is on one side of s ≠ p with probability exp(−n KL(s‖p)) at most,
     where p is its expectation, whatever the distribution (Hoeffding 1963, theorem 1).
     """
-    from scipy.special import rel_entr
-
-    inside = np.clip(theory, 0.0, 1.0)
-    entropy = rel_entr(estimate, inside) + rel_entr(1.0 - estimate, 1.0 - inside)
-    unlikely: BoolArray = trials * entropy > math.log(2.0 / CHANCE)
+    unlikely: BoolArray = trials * divergence(estimate, np.clip(theory, 0.0, 1.0)) > math.log(
+        2.0 / CHANCE
+    )
     return unlikely | (strays(estimate, stderr, theory, trials) & (stderr > 0))
+
+
+def divergence(share: FloatArray, expected: FloatArray) -> FloatArray:
+    """Return KL(s‖p) of shares s of what happens with probability p, both from 0 to 1."""
+    xlogy = special("xlogy")
+    other, rest = 1.0 - share, 1.0 - expected
+    result: FloatArray = xlogy(share, share) - xlogy(share, expected)
+    result += xlogy(other, other) - xlogy(other, rest)
+    return result

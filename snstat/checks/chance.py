@@ -10,11 +10,12 @@ import numpy as np
 
 from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
+from snstat.checks.certainty import divergence
 from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
 from snstat.theory.by_layer import units
-from snstat.values.student import tails
+from snstat.values.student import tail
 
 # Probability that a sound stack breaks SN501 by chance.
 FALSE_ALARM = 0.005
@@ -138,22 +139,18 @@ def _angle_excess(statistic: Statistic, batch: int) -> FloatArray:
 def _of_counts(case: Case, statistic: Statistic, trials: int) -> FloatArray:
     """Return an upper bound of the probability of this many dead units over all trials, if units
     die independently. Counts of few dead units are far from normal (Hoeffding 1963, theorem 1)."""
-    from scipy.special import rel_entr
-
     expected = statistic.reference
     off = statistic.neglected * np.sign(statistic.estimate - expected)
     nearest = np.clip(expected + off, 0.0, 1.0)
     within = np.abs(statistic.estimate - expected) <= statistic.neglected
-    entropy = rel_entr(statistic.estimate, nearest)
-    entropy += rel_entr(1.0 - statistic.estimate, 1.0 - nearest)
-    counted = units(case.stack) * trials
-    bound: FloatArray = np.where(within, 1.0, np.minimum(2.0 * np.exp(-counted * entropy), 1.0))
+    counts = units(case.stack) * trials * divergence(statistic.estimate, nearest)
+    bound: FloatArray = np.where(within, 1.0, np.minimum(2.0 * np.exp(-counts), 1.0))
     return np.where(np.isnan(statistic.excess), math.nan, bound)
 
 
 def _tail(z: FloatArray, trials: int) -> FloatArray:
     """Return the two-sided probability of |z| (layers,) over `trials` trials, NaN where z is."""
-    return np.where(np.isfinite(z), tails(z, trials - 1), math.nan)
+    return np.where(np.isfinite(z), tail(z, trials - 1), math.nan)
 
 
 def _judged(case: Case) -> list[str]:

@@ -23,12 +23,13 @@ ORDER = tuple(sorted(RULES, key=lambda code: (code in {"SN301", "SN401", "SN501"
 
 
 def looked(case: Case, code: str) -> Broken | None:
-    """Return how a rule is broken, None if it is not. A case is looked at once."""
-    if code not in case.findings:
+    """Return how a rule is broken, None if it is not. Equal cases are looked at once."""
+
+    def find(case: Case) -> Broken | None:
         case.tick()
-        case.findings[code] = RULES[code].look(case)
-    found: Broken | None = case.findings[code]
-    return found
+        return RULES[code].look(case)
+
+    return case.once(code, find)
 
 
 def look(case: Case) -> dict[str, Broken]:

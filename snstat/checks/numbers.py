@@ -13,7 +13,7 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, Rule
 from snstat.results import BoolArray, FloatArray
-from snstat.theory.by_layer import units
+from snstat.theory.by_layer import pre_second_moments, units
 from snstat.theory.extremes import largest_activation
 
 
@@ -129,7 +129,7 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
 def _signals(case: Case, seen: FloatArray, form: NumberFormat) -> FloatArray:
     """Return the second moments seen (layers,), NaN where exact zeros come from the activation of
     pre-activations that the format holds: those networks are dead, and no number is too small."""
-    q = _pre_activations(case, seen)
+    q = pre_second_moments(case.whole, seen)
     # Samples that are not 0 have a square that is no float.
     unknown = (seen == 0) & (case.seen("zero_samples") < 1)
     seen = np.where(unknown, math.nan, seen)
@@ -161,15 +161,6 @@ def _crossing(
         theory = float(predicted[layer])
         source = "seen" if math.isnan(theory) else f"seen; theory {theory:.2g}"
     return layer, float(values[layer]), source
-
-
-def _pre_activations(case: Case, second_moment: FloatArray) -> FloatArray:
-    """Return q of every layer from the second moments of those before, NaN for the input."""
-    q = np.full(len(second_moment), math.nan)
-    for first, count, layer in case.whole.segments():
-        before = second_moment[first - 1 : first + count - 1]
-        q[first : first + count] = layer.pre_second_moment(before)
-    return q
 
 
 def _seen(seen: FloatArray, layer: int, out: BoolArray, end: int) -> str:

@@ -16,7 +16,7 @@ from snstat.checks.case import Case
 from snstat.network.stack import Stack
 from snstat.results import GRADIENT, BoolArray, FloatArray, Run, Statistic
 from snstat.theory.finite_width import FiniteWidth, finite_width
-from snstat.theory.predict import Prediction, predict
+from snstat.theory.predict import Prediction
 
 # Rounding on another machine, relative to the number and to the size of the activations.
 RELATIVE, OF_SCALE = 1e-6, 1e-9
@@ -43,7 +43,7 @@ def renewed(case: Case) -> tuple[Case, list[str]]:
             if bad.size:
                 differing.append((int(bad[0]), f"{name.replace('_', ' ')} ({column})"))
         statistics[name] = now
-    case = replace(case, run=replace(run, statistics=MappingProxyType(statistics)), findings={})
+    case = replace(case, run=replace(run, statistics=MappingProxyType(statistics)))
     if not differing:
         return case, []
     layer, name = min(differing)
@@ -58,13 +58,11 @@ def _unknown(name: str) -> bool:
 
 def _theory(case: Case, run: Run, stack: Stack) -> tuple[Prediction, FiniteWidth]:
     """Return theory of the layers of the run, at infinite width and at this width."""
-    prediction = case.prediction
-    if case.limit != case.depth:
-        prediction = predict(stack, case.batch, case.inputs)
-    backward = GRADIENT in run.statistics
-    if case.limit == case.depth and not backward:
-        return prediction, case.corrected
-    return prediction, finite_width(stack, case.batch, case.inputs, prediction, backward=backward)
+    theory = case.own_theory
+    if GRADIENT not in run.statistics:
+        return theory.prediction, theory.corrected
+    corrected = finite_width(stack, case.batch, case.inputs, theory.prediction, backward=True)
+    return theory.prediction, corrected
 
 
 def _statistic(

@@ -32,10 +32,9 @@ from snstat.network.description import stack_of
 from snstat.network.run_settings import DRAWN, RunSettings
 from snstat.network.stack import Stack
 from snstat.results import DEFAULT_NAME, STATISTICS, Check, Finding, InputMoments, Run, Source
+from snstat.theory.known import BYTES_PER_LAYER
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
-# What theory keeps of a layer that is only thought of.
-BYTES_PER_LAYER = 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from itertools import chain
 from typing import Any
 
+from snstat.activation import display_name
 from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains, survival
 from snstat.checks.look import broken_within, look, looked, sound, unsteady
 from snstat.checks.remedies import change, standard, wider, widest
 from snstat.checks.rule import Broken, Remedy
-from snstat.values.names import display_name
 
 TOO_NARROW = "SN502"
 # A target that no stack of this kind can reach is no reason to leave all else as it is.
@@ -49,15 +49,16 @@ def _or_normalise(case: Case, remedy: Remedy) -> Remedy:
     return replace(remedy, words=f"{words}, or normalise between layers")
 
 
-# All findings of a case ask for it.
-@lru_cache(maxsize=8)
 def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, ...]:
     """Return the changes that leave the longest stack of which no rule is broken, if any does.
 
     They are another gain, no biases, standard inputs, a larger width and fewer layers: those of
     them without which it would not hold. Rules that are `ignored` may stay broken.
     """
-    case = case.thought
+    return case.thought.once(("several", ignored), partial(_several, ignored))
+
+
+def _several(ignored: frozenset[str], case: Case) -> tuple[Remedy, ...]:
     candidates = _candidates(case)
     best = next(chain.from_iterable(_whole(case, changes, ignored) for changes in candidates), None)
     most = case.limit
@@ -86,11 +87,10 @@ def _most(
 ) -> tuple[int, Changes | None]:
     """Return the most layers that any of the changes leaves of a sound stack, and which it is."""
     most, best = 0, None
-    lasting = {id(changes): survival(case.changed(**changes)) for changes in candidates}
     plain = [entry for entry in candidates if entry.keys() <= {"weight_gain", "width"}]
     others = [entry for entry in candidates if entry not in plain]
     for group in (plain, others):
-        group.sort(key=lambda changes: -lasting[id(changes)])
+        group.sort(key=lambda changes: -survival(case.changed(**changes)))
     for changes in plain[:PROMISING] + others[:PROMISING]:
         # What is left as it is may well stay so, if only there are fewer layers.
         if most and not changes.keys() <= {"weight_gain", "width"}:

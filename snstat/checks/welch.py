@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.results import FloatArray
-from snstat.values.student import tails
+from snstat.values.student import tail
 
 # How many times more trials on one side leave Satterthwaite's degrees of freedom any use.
 MUCH = 4
@@ -33,4 +33,4 @@ def welch(
         if fewer < more:
             sides = 2.0 if more <= MUCH * fewer else 1.0
             freedom = np.minimum(freedom, sides * (fewer - 1))
-        return tails(difference / total, freedom)
+        return tail(difference / total, freedom)

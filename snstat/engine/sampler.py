@@ -58,11 +58,10 @@ class Shared:
         self.done = np.zeros(trials, np.int64)
         self.stop = np.zeros(1, np.uint8)
         self.alive = np.ones(trials, np.bool_)
-        names = [name for name in (stack.activation, stack.last) if name]
-        listed = [name for name in names if not resolve(name).custom]
-        self.codes = {name: code_of(name, resolve(name).parameters) for name in listed}
+        used = {name: resolve(name) for name in (stack.activation, stack.last) if name}
+        self.codes = {name: code_of(entry) for name, entry in used.items() if not entry.custom}
         self.lives = {
-            name: np.array([*live_range(name), *steep_range(resolve(name))]) for name in names
+            name: np.array([*live_range(name), *steep_range(entry)]) for name, entry in used.items()
         }
 
     def assemble(self, members: int, lanes: int) -> None:

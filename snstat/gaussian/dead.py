@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from snstat.activation import Activation
 from snstat.gaussian.quadrature import FloatArray, composite
+from snstat.values.special import special
 
 _RANGE, _POINTS = 9.8, 12
 _PANELS = 16
@@ -90,8 +91,7 @@ def _conditional(
     bounds: list[npt.NDArray[np.float64]], centre: FloatArray, spread: FloatArray
 ) -> FloatArray:
     """Return P(centre + spread·ε in one of the intervals whose ends are `bounds`, in pairs)."""
-    from scipy.special import ndtr
-
+    ndtr = special("ndtr")
     total = np.zeros_like(centre)
     for low, high in zip(bounds[::2], bounds[1::2], strict=True):
         if np.isinf(high).all():

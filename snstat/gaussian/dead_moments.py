@@ -17,7 +17,8 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.gaussian.pair_moments import PairTable
-from snstat.gaussian.quadrature import FloatArray, composite
+from snstat.gaussian.quadrature import FloatArray, composite, distinct
+from snstat.values.special import special
 
 # Patterns of four indices: aaaa, aaab, aabb, aabc, abcd.
 _PATTERNS = (4,), (3, 1), (2, 2), (2, 1, 1), (1, 1, 1, 1)
@@ -77,7 +78,7 @@ class DeadTable(PairTable):
             for kink in self._activation.kinks:
                 centre, width = kink / math.sqrt(self._q) / shared, own / shared * reach
                 edges += [centre - width, np.array([centre]), centre + width]
-        t, weight = composite(np.unique(np.clip(np.concatenate(edges), -_RANGE, _RANGE)), _POINTS)
+        t, weight = composite(distinct(np.clip(np.concatenate(edges), -_RANGE, _RANGE)), _POINTS)
         weight = weight * np.exp(-0.5 * t * t)
         return t, weight / weight.sum()
 
@@ -91,8 +92,6 @@ def _flat(
     activation: Activation, std: float, centre: FloatArray, spread: float
 ) -> list[FloatArray]:
     """Return F and its derivatives 1 to 4 with respect to the centre, in standard deviations."""
-    from scipy.special import ndtr
-
     found = [np.zeros_like(centre) for _ in range(_HERMITE + 1)]
     for interval in activation.flat:
         for bound, sign in zip(interval, (-1.0, 1.0), strict=True):
@@ -103,7 +102,7 @@ def _flat(
                 continue
             u = (bound / std - centre) / spread
             density = np.exp(-0.5 * u * u) / math.sqrt(2.0 * math.pi)
-            found[0] += sign * ndtr(u)
+            found[0] += sign * special("ndtr")(u)
             hermite = (np.ones_like(u), u, u * u - 1.0, (u * u - 3.0) * u)
             for k, factor in enumerate(hermite, 1):
                 found[k] -= sign * factor * density / spread**k

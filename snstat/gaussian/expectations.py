@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import Activation, Asymptote, Elementwise
-from snstat.gaussian.quadrature import FloatArray, Nodes, gaussian_nodes
+from snstat.gaussian.quadrature import FloatArray, Nodes, distinct, gaussian_nodes
 from snstat.gaussian.sine import (
     sine_jacobian,
     sine_kurtosis,
@@ -103,27 +103,30 @@ def derivative_second_moment(
     activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
 ) -> FloatArray:
     """Return E[φ'(z)²]."""
-    sine = activation.formed("sine")
-    if sine is not None:
-        return sine_slope_square(sine[0], *_paired(mean, variance))
-
-    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
-        slope = activation.derivative(nodes.x)
-        return (nodes.average(slope * slope),)
-
-    return _integrate(activation, mean, variance, integrand, 1)[0]
+    return _of_slope(activation, mean, variance, np.square, sine_slope_square)
 
 
 def derivative_mean(
     activation: Activation, mean: npt.ArrayLike, variance: npt.ArrayLike
 ) -> FloatArray:
     """Return E[φ'(z)]."""
+    return _of_slope(activation, mean, variance, np.positive, sine_slope_mean)
+
+
+def _of_slope(
+    activation: Activation,
+    mean: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    value: Callable[[FloatArray], FloatArray],
+    of_sine: Callable[[float, FloatArray, FloatArray], FloatArray],
+) -> FloatArray:
+    """Return the expectation of `value` of φ'(z); `of_sine` is that of a sine."""
     sine = activation.formed("sine")
     if sine is not None:
-        return sine_slope_mean(sine[0], *_paired(mean, variance))
+        return of_sine(sine[0], *_paired(mean, variance))
 
-    def integrand(nodes: Nodes, value: FloatArray, level: FloatArray) -> tuple[FloatArray, ...]:
-        return (nodes.average(activation.derivative(nodes.x)),)
+    def integrand(nodes: Nodes, _: FloatArray, __: FloatArray) -> tuple[FloatArray, ...]:
+        return (nodes.average(value(activation.derivative(nodes.x))),)
 
     return _integrate(activation, mean, variance, integrand, 1)[0]
 
@@ -242,7 +245,7 @@ def _groups(
     far = np.abs(mean) >= 8.0 * std
     small = std <= 0.5
     key = chosen * 4 + far * 2 + small
-    for value in np.unique(key):
+    for value in distinct(key):
         index = np.flatnonzero(key == value)
         for start in range(0, index.size, _CHUNK):
             yield index[start : start + _CHUNK], choices[value // 4]

@@ -12,6 +12,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.gaussian.quadrature import FloatArray
+from snstat.values.special import special
 
 # The number of cells of equal probability that the Gaussian is divided into. In a bin with
 # probability p the relative error is about 1/(p · CELLS).
@@ -25,8 +26,6 @@ def atom_values(activation: Activation) -> tuple[float, ...]:
 
 def atom_probabilities(activation: Activation, q: float) -> FloatArray:
     """Return P(φ(z) = v) for the values v of `atom_values`, z ~ N(0, q)."""
-    from scipy.special import ndtr
-
     values = atom_values(activation)
     chances = np.zeros(len(values))
     scale = math.sqrt(q)
@@ -34,16 +33,14 @@ def atom_probabilities(activation: Activation, q: float) -> FloatArray:
         ends = np.array([low, high])
         # Without variance z is exactly 0, which lies in one interval or in none.
         places = ends / scale if scale > 0 else np.where(ends == 0, -np.inf, np.inf * np.sign(ends))
-        below, above = ndtr(places)
+        below, above = special("ndtr")(places)
         chances[values.index(_level(activation, (low, high)))] += above - below
     return chances
 
 
 def law_density(activation: Activation, q: float, edges: FloatArray) -> FloatArray:
     """Return the density of φ(z), z ~ N(0, q), in bins with `edges` (bins + 1,), without atoms."""
-    from scipy.special import ndtri
-
-    z = math.sqrt(q) * ndtri((np.arange(CELLS) + 0.5) / CELLS)
+    z = math.sqrt(q) * special("ndtri")((np.arange(CELLS) + 0.5) / CELLS)
     free = np.ones(CELLS, np.bool_)
     for low, high in activation.flat:
         free &= (z < low) | (z > high)
@@ -54,8 +51,6 @@ def law_density(activation: Activation, q: float, edges: FloatArray) -> FloatArr
 
 def input_density(kind: str, mean: float, std: float, edges: FloatArray) -> FloatArray:
     """Return the density of drawn inputs, "normal" or "uniform", in the bins of `edges`."""
-    from scipy.special import ndtr
-
     if std == 0:
         return np.full(len(edges) - 1, math.nan)
     places = (edges - mean) / std
@@ -63,7 +58,7 @@ def input_density(kind: str, mean: float, std: float, edges: FloatArray) -> Floa
         reach = math.sqrt(3.0)
         below = np.clip((places + reach) / (2.0 * reach), 0.0, 1.0)
     else:
-        below = ndtr(places)
+        below = special("ndtr")(places)
     density: FloatArray = np.diff(below) / np.diff(edges)
     return density
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.activation import Activation
-from snstat.gaussian.quadrature import FloatArray, composite
+from snstat.gaussian.quadrature import FloatArray, composite, distinct
 from snstat.gaussian.sine import sine_pair_squares
 
 _POINTS = 6
@@ -72,14 +72,14 @@ def pair_nodes(activation: Activation, second_moment: float, misalignment: float
     free = math.sqrt(max(misalignment * (2.0 - misalignment), 0.0))
     special = np.array(activation.kinks) / std
     if std > _SMALL_STD * activation.bend and (not activation.kinks or activation.tail):
-        special = np.unique(np.concatenate([special, activation.bend * _BENDS / std]))
+        special = distinct(np.concatenate([special, activation.bend * _BENDS / std]))
     # The kink of z₂ appears to z₁ as a bend, blurred by the independent part of z₂.
     blurs = [special]
     if _ALIGNED < free < 1.0:
         reach = free * 2.0 ** np.arange(0.0, math.ceil(math.log2(_RANGE / free)), 2.0)
         for centre in special:
             blurs += [centre + reach, centre - reach]
-    edges = np.unique(np.clip(np.concatenate([_GRID, *blurs]), -_RANGE, _RANGE))
+    edges = distinct(np.clip(np.concatenate([_GRID, *blurs]), -_RANGE, _RANGE))
     first, outer = composite(edges, _POINTS)
     outer = outer * np.exp(-0.5 * first * first)
     if free <= _ALIGNED:

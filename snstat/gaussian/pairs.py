@@ -42,32 +42,28 @@ def pair_gap(activation: Activation, second_moment: float, misalignment: float) 
     """Return ½E[(φ(z₁) − φ(z₂))²] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
     if second_moment == 0 or misalignment == 0:
         return 0.0
-    if 0 < max(activation.slopes) < math.inf and second_moment > _ASYMPTOTIC_STD**2:
-        left, right = activation.slopes
-        return right * right * _leaky_gap(left / right)(second_moment, misalignment)
-    if activation.form is None:
-        return _agreed(numeric_gap, activation, second_moment, misalignment)
-    return _kernels(activation.form)[0](second_moment, misalignment)
+    return _expectation(0, activation, second_moment, misalignment)
 
 
 def pair_slope(activation: Activation, second_moment: float, misalignment: float) -> float:
     """Return E[φ'(z₁)φ'(z₂)] at q = `second_moment` and 1 − c = `misalignment` in [0, 2]."""
+    return _expectation(1, activation, second_moment, misalignment)
+
+
+def _expectation(
+    which: int, activation: Activation, second_moment: float, misalignment: float
+) -> float:
+    """Return the gap (`which` = 0) or the slope (1), in closed form or by quadrature.
+
+    For a user's function it is NaN unless finer panels give the same result.
+    """
     if 0 < max(activation.slopes) < math.inf and second_moment > _ASYMPTOTIC_STD**2:
         left, right = activation.slopes
-        return right * right * _leaky_slope(left / right)(second_moment, misalignment)
-    if activation.form is None:
-        return _agreed(numeric_slope, activation, second_moment, misalignment)
-    return _kernels(activation.form)[1](second_moment, misalignment)
-
-
-def _agreed(
-    numeric: Callable[[Activation, float, float], float],
-    activation: Activation,
-    second_moment: float,
-    misalignment: float,
-) -> float:
-    """Return an expectation by quadrature. For a user's function it is NaN unless finer panels give
-    the same result."""
+        kernel = _kernels(("half_linear", left / right))[which]
+        return right * right * kernel(second_moment, misalignment)
+    if activation.form is not None:
+        return _kernels(activation.form)[which](second_moment, misalignment)
+    numeric = (numeric_gap, numeric_slope)[which]
     found = numeric(activation, second_moment, misalignment)
     if not activation.custom or math.isnan(found):
         return found

@@ -14,7 +14,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.gaussian.expectations import derivative_mean, moments
-from snstat.gaussian.quadrature import FloatArray, composite, legendre
+from snstat.gaussian.quadrature import FloatArray, composite, distinct, legendre
 
 # Aliasing of the trapezoidal rule and truncation at the last node are both below exp(−38).
 _LOG_ACCURACY = 38.0
@@ -142,7 +142,7 @@ def _shared(
             count = max(math.ceil(math.log2(_OUTER_RANGE / width)) + 2, 1)
             near = width * 2.0 ** np.arange(-1.0, count)
             edges = np.concatenate([edges, centre + near, centre - near, [centre]])
-        edges = np.unique(np.clip(edges, -_OUTER_RANGE, _OUTER_RANGE))
+        edges = distinct(np.clip(edges, -_OUTER_RANGE, _OUTER_RANGE))
     node, weight = composite(edges, _OUTER_POINTS)
     weight = weight * np.exp(-0.5 * node * node)
     return node * std, weight / weight.sum(), second_moment * own

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from snstat.activation import Activation
 from snstat.activation.structure import GRADED
 
 FloatArray = npt.NDArray[np.float64]
+Number = TypeVar("Number", bound=np.generic)
 
 _POINTS_PER_PANEL = 20
 # Half-range and panel count in z. The density has fallen to 1e-41 at the end of the core and to
@@ -115,3 +117,14 @@ def composite(edges: FloatArray, points: int) -> tuple[FloatArray, FloatArray]:
     width = np.diff(edges)[..., None]
     shape = (*edges.shape[:-1], -1)
     return (edges[..., :-1, None] + width * t).reshape(shape), (width * weight).reshape(shape)
+
+
+def distinct(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    """Return the different ones of `values` in ascending order, shape (different values,).
+
+    The function of numpy imports masked arrays, which takes longer than a run.
+    """
+    values = np.sort(values, axis=None)
+    first = np.ones(values.size, np.bool_)
+    first[1:] = values[1:] != values[:-1]
+    return values[first]

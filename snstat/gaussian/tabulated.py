@@ -16,7 +16,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.gaussian.centred import CentredMoments, centred_moments, closed_form
-from snstat.gaussian.quadrature import FloatArray
+from snstat.gaussian.quadrature import FloatArray, distinct
 
 _HALF_WIDTH, _POINTS = 1.0, 32
 _ORDERS = np.arange(_POINTS, dtype=np.float64)
@@ -55,7 +55,7 @@ def tabulated_array(activation: Activation, second_moment: FloatArray) -> FloatA
     places = np.log(second_moment) / (2.0 * _HALF_WIDTH)
     numbers = np.floor(places)
     found = np.empty((5, second_moment.size))
-    for number in np.unique(numbers).tolist():
+    for number in distinct(numbers).tolist():
         coefficients = _panel(activation, int(number))
         if coefficients is None:
             return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from snstat.activation import display_name
 from snstat.errors import escaped
-from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from snstat.results import Run

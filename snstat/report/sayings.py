@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from snstat.activation import display_name
 from snstat.report.numbers import beside_one, exact, factor
 from snstat.report.words import STEADY, count
-from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from snstat.results import CorrelationFixedPoint, FixedPoint, FixedPointReport

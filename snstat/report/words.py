@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snstat.activation import display_name
 from snstat.errors import escaped
 from snstat.report.numbers import beside_one, factor, plain
-from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from snstat.results import Run, Simulation, StackSummary

@@ -32,3 +32,12 @@ def activations_of(stack: Stack) -> Iterator[tuple[str, slice]]:
     yield stack.activation, slice(1, end)
     if stack.last is not None:
         yield stack.last, slice(end, end + 1)
+
+
+def pre_second_moments(stack: Stack, second_moment: FloatArray) -> FloatArray:
+    """Return q of every layer from E[x²] of those before, (depth + 1,) both, NaN for the input."""
+    q = np.full(len(second_moment), math.nan)
+    for first, count, layer in stack.segments():
+        before = second_moment[first - 1 : first + count - 1]
+        q[first : first + count] = layer.pre_second_moment(before)
+    return q

@@ -15,6 +15,7 @@ from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.results import CorrelationFixedPoint
 from snstat.theory.linear import MARGINAL, depth_scale, is_neutral, neat
+from snstat.theory.search import root
 
 # The smallest 1 − c at which a fixed point is distinguished from c = 1.
 _NEAREST = 1e-13
@@ -59,9 +60,7 @@ def correlation_fixed_points(
     elif excess(math.log(_NEAREST)) <= 0:
         return (aligned,)
     else:
-        from scipy.optimize import brentq
-
-        misalignment = math.exp(brentq(excess, math.log(_NEAREST), 0.0, xtol=1e-15, rtol=1e-14))
+        misalignment = math.exp(root(excess, math.log(_NEAREST), 0.0))
     slope = square_gain * pair_slope(activation, second_moment, misalignment)
     stable = slope < 1.0 - MARGINAL
     inside = CorrelationFixedPoint(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
@@ -17,6 +16,7 @@ from snstat.gaussian.expectations import jacobian, one_sided_slopes
 from snstat.results import FixedPoint
 from snstat.theory.correlation import correlation_fixed_points, every_correlation_fixed
 from snstat.theory.linear import fixed_point_record, stable_first
+from snstat.theory.search import Search, root
 
 _LOWEST, _HIGHEST = 1e-12, 1e12
 _POINTS = 193
@@ -28,23 +28,13 @@ _NOTHING = 1e-290
 _ROUNDING = 2e-14
 
 
-@dataclass(frozen=True, slots=True)
-class EnsembleSearch:
-    """The fixed points found, whether every q is a fixed point, and the behaviour at infinity:
-    "grows" (infinity attracts), "returns" or "keeps"."""
-
-    fixed_points: tuple[FixedPoint, ...]
-    continuum: bool
-    at_infinity: str
-
-
 def ensemble_image(activation: Activation, q: float, square_gain: float, bias: float) -> float:
     """Return q' = G² E[φ(√q z)²] + b²."""
     return square_gain * centred_moments(activation, q).second_moment + bias * bias
 
 
 @lru_cache(maxsize=32)
-def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> EnsembleSearch:
+def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> Search:
     """Return every fixed point of q → q' with q = 0 or 1e-12 ≤ q ≤ 1e12, stable ones first.
 
     The range is wider where the gain or the bias is extreme. ln(q'/q) is scanned on a logarithmic
@@ -77,7 +67,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
         raise _unknown(activation)
     moving = np.abs(values) > _ROUNDING
     if not moving.any() and bias == 0:
-        return EnsembleSearch((_point(activation, 1.0, weight_gain, bias),), True, "keeps")
+        return Search((_point(activation, 1.0, weight_gain, bias),), True, "keeps")
 
     roots: list[float] = []
     kept = np.flatnonzero(moving)
@@ -88,7 +78,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
             # The grid point between the two is the root, to within rounding.
             roots.append(float(grid[left + 1]))
         else:
-            roots.append(_root(excess, grid[left], grid[right]))
+            roots.append(root(excess, grid[left], grid[right]))
     for i in range(1, grid.size - 1):
         # A dip towards 0 without a sign change may hide a pair of roots, or touch 0.
         sign = math.copysign(1.0, values[i])
@@ -105,13 +95,13 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
             )
             if found.fun < -_ROUNDING:
                 roots += [
-                    _root(excess, grid[i - 1], found.x),
-                    _root(excess, found.x, grid[i + 1]),
+                    root(excess, grid[i - 1], found.x),
+                    root(excess, found.x, grid[i + 1]),
                 ]
             elif found.fun < _ROUNDING:
                 roots.append(float(found.x))
     points = [0.0] if floor <= _NOTHING else []
-    points += [_rounded(math.exp(root), excess) for root in sorted(roots)]
+    points += [_rounded(math.exp(place), excess) for place in sorted(roots)]
     grows = bool(values[kept[-1]] > 0) if kept.size else bias > 0
     found = []
     for q in points:
@@ -121,7 +111,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> En
         falls_above = (values[kept[grid[kept] > log_q]] < 0)[:1]
         approached = bool(rises_below.all() and falls_above.all())
         found.append(_point(activation, q, weight_gain, bias, approached=approached))
-    return EnsembleSearch(stable_first(found), False, "grows" if grows else "returns")
+    return Search(stable_first(found), False, "grows" if grows else "returns")
 
 
 def _unknown(activation: Activation) -> InvalidValueError:
@@ -132,13 +122,6 @@ def _unknown(activation: Activation) -> InvalidValueError:
         f"{activation.doubt}: write phi and dphi so that dphi is the derivative of phi, and neither"
         " overflows nor jumps within that range",
     )
-
-
-def _root(excess: Callable[[float], float], low: float, high: float) -> float:
-    """Return where `excess` changes sign. scipy.optimize is slow to import and often not needed."""
-    from scipy.optimize import brentq
-
-    return float(brentq(excess, low, high, xtol=1e-15, rtol=1e-14))
 
 
 def _rounded(q: float, excess: Callable[[float], float]) -> float:

@@ -11,19 +11,21 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from snstat.activation import Activation, resolve
-from snstat.gaussian.quadrature import FloatArray, legendre
+from snstat.gaussian.quadrature import FloatArray, composite
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import units
+from snstat.values.special import special
 
 # e^−γ: so many values are expected beyond the mean of the largest.
 BEYOND = math.exp(-np.euler_gamma)
 # Halvings of a bracket that is a fifth of its place wide: to a millionth.
 _HALVINGS = 18
-# Nodes of the integral over the distribution of the largest input.
-_NODES, _HARDLY = 200, 1e-18
+# Panels and points in each of the integral over the distribution of the largest input.
+_PANELS, _POINTS, _HARDLY = 10, 20, 1e-18
 _KURTOSIS_NORMAL, _KURTOSIS_UNIFORM = 3.0, 1.8
 
 
@@ -50,24 +52,28 @@ def largest_activation(
 
 def _edge(q: FloatArray, values: FloatArray) -> FloatArray:
     """Return x with `BEYOND` of `values` N(0, `q`) expected beyond ±x, both (layers, classes)."""
-    from scipy.special import ndtr, ndtri
-
     std = np.sqrt(q)
-    alone = -std * ndtri(0.5 * np.minimum(BEYOND / values, 1.0))
+    alone = std * _beyond(np.minimum(BEYOND / values, 1.0))
     # Between the largest of any one class, and of all values had they the largest q.
     low: FloatArray = alone.max(axis=1)
     if q.shape[1] == 1:
         return low
     everything = values.sum(axis=1)
-    high: FloatArray = -std.max(axis=1) * ndtri(0.5 * np.minimum(BEYOND / everything, 1.0))
+    high: FloatArray = std.max(axis=1) * _beyond(np.minimum(BEYOND / everything, 1.0))
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
         with np.errstate(divide="ignore", invalid="ignore"):
-            beyond = np.where(std > 0, 2.0 * values * ndtr(-middle[:, None] / std), 0.0)
+            beyond = np.where(std > 0, 2.0 * values * special("ndtr")(-middle[:, None] / std), 0.0)
         above = beyond.sum(axis=1) > BEYOND
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     edge: FloatArray = 0.5 * (low + high)
     return edge
+
+
+def _beyond(chance: npt.ArrayLike) -> FloatArray:
+    """Return the x beyond ±x of which a standard normal number is with probability `chance`."""
+    result: FloatArray = np.sqrt(2.0 * special("gammainccinv")(0.5, chance))
+    return result
 
 
 def _highest(activation: Activation, edge: FloatArray) -> FloatArray:
@@ -94,8 +100,6 @@ def largest_input(inputs: InputMoments, values: int) -> float:
     E max = ∫ 1 − P(|x| < t)^N dt from 0 on. NaN of data, whose batches depend on chance, and of
     drawn values that are neither normal nor uniform.
     """
-    from scipy.special import log_ndtr, ndtri
-
     mean, std = abs(inputs.mean), math.sqrt(inputs.variance)
     if not inputs.drawn or inputs.kurtosis not in (_KURTOSIS_NORMAL, _KURTOSIS_UNIFORM):
         return math.nan
@@ -106,10 +110,12 @@ def largest_input(inputs: InputMoments, values: int) -> float:
         both = max(1.0 - mean / half, 0.0) ** (values + 1)
         return mean + half - half * (2.0 - both) / (values + 1)
     # Below `low` hardly any largest is, beyond `high` no value.
-    low = max(mean + std * float(ndtri(math.exp(math.log(_HARDLY) / values))), 0.0)
-    high = mean - std * float(ndtri(_HARDLY / values))
-    nodes, weights = legendre(_NODES)
-    t = low + (high - low) * nodes
+    below = math.exp(math.log(_HARDLY) / values)
+    sign = math.copysign(1.0, below - 0.5)
+    low = max(mean + sign * std * float(_beyond(2.0 * min(below, 1.0 - below))), 0.0)
+    high = mean + std * float(_beyond(2.0 * _HARDLY / values))
+    t, weights = composite(np.linspace(low, high, _PANELS + 1), _POINTS)
+    log_ndtr = special("log_ndtr")
     upper, lower = log_ndtr((t - mean) / std), log_ndtr((-t - mean) / std)
     logs = upper + np.log1p(-np.exp(lower - upper))
-    return low + (high - low) * float(weights @ -np.expm1(values * logs))
+    return low + float(weights @ -np.expm1(values * logs))

@@ -14,11 +14,12 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.limits import MAX_SCALE
 from snstat.network.initialisers import INITIALISERS
 from snstat.results import FixedPoint, FixedPointReport
-from snstat.theory.ensemble import EnsembleSearch, find_ensemble
+from snstat.theory.ensemble import find_ensemble
 from snstat.theory.maps import ensemble_moments, unit_moments
+from snstat.theory.search import Search
 from snstat.theory.solve import solve_selu
 from snstat.theory.theorems import theorem_domain
-from snstat.theory.unit import UnitSearch, find_unit
+from snstat.theory.unit import find_unit
 from snstat.values import integer, number
 
 MAPS = ("ensemble", "unit")
@@ -101,7 +102,7 @@ def analyse(
         steps = _follow(entry, chosen, parameters, *start, depth)
         path = tuple((float(mean), float(variance)) for mean, variance in steps)
     domain = None
-    search: UnitSearch | EnsembleSearch
+    search: Search
     if chosen == "unit":
         search = find_unit(entry, **parameters)
         if entry is resolve("selu"):

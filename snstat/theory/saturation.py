@@ -12,6 +12,7 @@ from snstat.activation.saturated import SATURATED, level_parts, resting_part, sa
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
 from snstat.theory.by_layer import activations_of
+from snstat.values.special import special
 
 __all__ = [
     "SATURATED",
@@ -70,8 +71,7 @@ def _averaged(
 
 def _probability(parts: Iterable[tuple[float, float]], std: FloatArray) -> FloatArray:
     """Return the probability that a centred normal number is in one of the intervals."""
-    from scipy.special import ndtr
-
+    ndtr = special("ndtr")
     share, edges = np.zeros(np.shape(std)), tuple(_split(parts))
     with np.errstate(divide="ignore", invalid="ignore"):
         # Measure each part from the side on which it lies, so that small shares keep their digits.

@@ -19,6 +19,7 @@ from snstat.gaussian.expectations import (
 from snstat.gaussian.quadrature import FloatArray
 from snstat.results import FixedPoint
 from snstat.theory.linear import fixed_point_record, is_neutral, stable_first
+from snstat.theory.search import Search, root
 
 # The grid has sinh-spaced means up to ±1e4, and log variances from 1e-10 to 1e8.
 _MEAN_REACH, _MEAN_POINTS = math.asinh(1e4), 75
@@ -35,16 +36,6 @@ _NEWTON_STEPS, _CONVERGED = 40, 1e-11
 _REACHES, _SETTLING, _MOVES = (0.01, 0.1, 0.5), 6, 1e-9
 # Distances below this, relative to the first, count as arrived.
 _NOISE = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class UnitSearch:
-    """The isolated fixed points, whether others form a line, and the behaviour at infinity:
-    "grows" (infinity attracts), "returns" or "keeps"."""
-
-    fixed_points: tuple[FixedPoint, ...]
-    continuum: bool
-    at_infinity: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +79,7 @@ class _Unit:
         return self.weight_square_sum * float(square)
 
 
-def find_unit(activation: Activation, weight_sum: float, weight_square_sum: float) -> UnitSearch:
+def find_unit(activation: Activation, weight_sum: float, weight_square_sum: float) -> Search:
     """Return the isolated fixed points with |mean| up to 1e4, stable ones first.
 
     Variance 0 is searched separately on its own line. Elsewhere every cell of a grid in which both
@@ -114,12 +105,11 @@ def find_unit(activation: Activation, weight_sum: float, weight_square_sum: floa
         else:
             isolated.append((mean, variance))
     points = [_record(unit, *_rounded(unit, *point)) for point in isolated]
-    return UnitSearch(stable_first(points), continuum, _at_infinity(unit, continuum=continuum))
+    return Search(stable_first(points), continuum, _at_infinity(unit, continuum=continuum))
 
 
 def _without_variance(unit: _Unit) -> tuple[list[float], bool]:
     """Return the means with φ(ω mean) = mean, and whether some of them form a line."""
-    from scipy.optimize import brentq
 
     def excess(mean: float) -> float:
         return float(unit.activation.function(np.array([mean * unit.weight_sum]))[0]) - mean
@@ -137,8 +127,8 @@ def _without_variance(unit: _Unit) -> tuple[list[float], bool]:
         if right - left > 3:  # a run of fixed points rather than a root
             continue
         if (values[left] > 0) != (values[right] > 0):
-            root = brentq(excess, means[left], means[right], xtol=1e-15, rtol=1e-14)
-            roots.append(0.0 if excess(0.0) == 0 and abs(root) < 1e-9 else root)
+            found = root(excess, means[left], means[right])
+            roots.append(0.0 if excess(0.0) == 0 and abs(found) < 1e-9 else found)
     beside = moving[[_LINE_POINTS // 2 - 1, _LINE_POINTS // 2 + 1]]
     if excess(0.0) == 0 and 0.0 not in roots and beside.all():
         roots.append(0.0)  # a root where both sides move in the same direction

@@ -1,4 +1,4 @@
-"""Names: look-up in any case, with or without hyphens, or by an alias, and how they are shown."""
+"""Names: look-up in any case, with or without hyphens, or by an alias."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from types import MappingProxyType
 from snstat.errors import UnknownNameError
 
 # Names that other frameworks use.
-ACTIVATION_ALIASES: Mapping[str, str] = MappingProxyType({"swish": "silu", "linear": "identity"})
 INIT_ALIASES: Mapping[str, str] = MappingProxyType(
     {
         f"{other}_{kind}": f"{own}_{kind}"
@@ -16,22 +15,6 @@ INIT_ALIASES: Mapping[str, str] = MappingProxyType(
         for kind in ("normal", "uniform", "truncated")
     }
 )
-# How the literature writes them.
-DISPLAY_NAMES = {
-    "selu": "SELU",
-    "relu": "ReLU",
-    "leaky_relu": "leaky ReLU",
-    "elu": "ELU",
-    "gelu": "GELU",
-    "silu": "SiLU",
-    "hard_tanh": "hard tanh",
-    "mish": "Mish",
-    "gelu_tanh": "GELU (tanh)",
-    "relu6": "ReLU6",
-    "hard_sigmoid": "hard sigmoid",
-    "hard_swish": "hard swish",
-    "relu_squared": "squared ReLU",
-}
 NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -56,12 +39,3 @@ def known(
 
 def _plain(text: str) -> str:
     return text.strip().lower().replace("-", "").replace("_", "")
-
-
-def display_name(activation: str) -> str:
-    """Return an activation's name as the literature writes it, followed by its parameter. The name
-    of a pair of functions stays as it is."""
-    name, _, parameter = activation.partition(":")
-    if name == "custom":
-        return activation
-    return f"{DISPLAY_NAMES.get(name, name)} {parameter}".strip()

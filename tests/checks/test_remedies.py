@@ -260,7 +260,7 @@ def test_remedies_are_tried_on_the_first_layers_of_a_deep_stack(monkeypatch):
     asked = []
     follow = finite_width.fluctuation_of
     monkeypatch.setattr(
-        "snstat.checks.case.fluctuation_of",
+        "snstat.theory.known.fluctuation_of",
         lambda stack, *rest: asked.append(stack.depth) or follow(stack, *rest),
     )
     broken_within(case("relu", 5000, width=16))

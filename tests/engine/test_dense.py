@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from numba import config
 
+from snstat.activation import resolve
 from snstat.engine import sampling
 from snstat.engine import simulate as module
 from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.dense.gradient import dense_gradient
 from snstat.engine.dense.sampler import DenseSampler
 from snstat.engine.kernels import dense, statistics
-from snstat.engine.kernels.codes import CODES
+from snstat.engine.kernels.codes import code_of
 from snstat.engine.simulate import simulate
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
@@ -140,7 +141,7 @@ def test_a_stop_flag_ends_a_layer_between_blocks():
     sums, none = np.zeros((statistics.SAMPLE_SUMS, 2)), np.empty((1, 0))
     live = np.array([-np.inf, np.inf])
     dense.run_block(
-        CODES["selu"], x, z, 0, np.empty(12), False, 1.0, none, 1, 0, key, target, live,
+        code_of(resolve("selu")), x, z, 0, np.empty(12), False, 1.0, none, 1, 0, key, target, live,
         np.empty(3), sums, stop,
     )  # fmt: skip
     assert (z == 7.0).all()

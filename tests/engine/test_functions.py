@@ -17,7 +17,7 @@ WITH_PARAMETERS = (
     *("leaky_relu:0.2", "leaky_relu:-0.5", "elu:0.5", "silu:1.7", "softplus:3"),
     *("hard_tanh:2.5", "sine:30", "sine:0.3"),
 )
-CODES = {name: code_of(name, resolve(name).parameters) for name in (*ACTIVATIONS, *WITH_PARAMETERS)}
+CODES = {name: code_of(resolve(name)) for name in (*ACTIVATIONS, *WITH_PARAMETERS)}
 POINTS = 301 if config.DISABLE_JIT else 40_001
 EPS = float(np.finfo(np.float32).eps)
 # Spacing of the subnormal float32 numbers.

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import snstat
+from snstat.activation import display_name
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.figures import (
     STYLES,
@@ -30,7 +31,6 @@ from snstat.report.figures.captions import run_caption
 from snstat.report.figures.histogram import MOST_RIDGES
 from snstat.report.figures.series import ORDER, series_of
 from snstat.report.figures.ticks import power_ticks, shade_ticks, signed_ticks
-from snstat.values.names import display_name
 from tests.report.builders import make_curves, make_densities, make_field, make_report, make_run
 
 if TYPE_CHECKING:

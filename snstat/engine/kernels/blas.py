@@ -8,43 +8,21 @@ a numpy body for running the tests without the JIT.
 from __future__ import annotations
 
 import ctypes
-import importlib.machinery
-import importlib.util
-from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader
-from pathlib import Path
 
 import llvmlite.binding
 import numpy as np
-import scipy
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from snstat.engine.kernels.jit import jit
+from snstat.values.special import compiled
 
 ROUTINES = {
     "cython_blas": ("sgemm", "dgemm", "strmm", "dtrmm", "ssyrk", "dsyrk"),
     "cython_lapack": ("dpotrf",),
 }
-
-
-def _capsules(name):
-    """Return the exports of scipy.linalg.`name` to Cython, a mapping of names to capsules.
-
-    The module is loaded alone, because importing the rest of scipy.linalg takes longer than a run.
-    """
-    full = f"scipy.linalg.{name}"
-    try:
-        folder = Path(scipy.__file__).parent / "linalg"
-        paths = (folder / f"{name}{ending}" for ending in EXTENSION_SUFFIXES)
-        loader = ExtensionFileLoader(full, str(next(path for path in paths if path.is_file())))
-        spec = importlib.machinery.ModuleSpec(full, loader, origin=loader.path)
-        module = importlib.util.module_from_spec(spec)
-        loader.exec_module(module)
-    except (ImportError, StopIteration):
-        module = importlib.import_module(full)
-    return module.__pyx_capi__
 
 
 def _address(capsule):
@@ -60,7 +38,8 @@ def _address(capsule):
 # Compiled kernels refer to routines by name, and every process registers their addresses, because
 # an address in numba's cache would be invalid in the next process.
 for _module, _names in ROUTINES.items():
-    _exported = _capsules(_module)
+    # What scipy.linalg exports to Cython: a mapping of names to capsules.
+    _exported = compiled("linalg", _module).__pyx_capi__
     for _name in _names:
         llvmlite.binding.add_symbol(f"snstat_{_name}", _address(_exported[_name]))
 

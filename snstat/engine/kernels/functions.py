@@ -5,11 +5,10 @@ from __future__ import annotations
 from numba import types
 from numba.extending import overload
 
-from snstat.engine.kernels.codes import CODES
 from snstat.engine.kernels.functions_double import activate_double, scale_by_derivative_double
 from snstat.engine.kernels.functions_single import activate_single, scale_by_derivative_single
 
-__all__ = ["CODES", "activate", "scale_by_derivative"]
+__all__ = ["activate", "scale_by_derivative"]
 
 
 def activate(code, z, x):

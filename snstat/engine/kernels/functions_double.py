@@ -4,37 +4,8 @@ from __future__ import annotations
 
 import math
 
-from snstat.engine.kernels.codes import (
-    CLIP,
-    CUBIC,
-    ELU,
-    ERF,
-    GELU,
-    GELU_TANH,
-    HARD_SIGMOID,
-    HARD_SWISH,
-    HARD_TANH,
-    LEAKY,
-    LEAKY_RELU,
-    LEAKY_SLOPE,
-    MISH,
-    RELU,
-    RELU6,
-    RELU_SQUARED,
-    ROOT_8_PI,
-    SCALED_ELU,
-    SCALED_SILU,
-    SCALED_SOFTPLUS,
-    SELU,
-    SELU_ALPHA,
-    SELU_LAMBDA,
-    SIGMOID,
-    SILU,
-    SINE,
-    SOFTPLUS,
-    SOFTSIGN,
-    TANH,
-)
+from snstat.activation import ALPHA, LAMBDA
+from snstat.engine.kernels.codes import CUBIC, KIND, ROOT_8_PI
 from snstat.engine.kernels.jit import jit
 
 SQRT_HALF = math.sqrt(0.5)
@@ -45,7 +16,7 @@ INVERSE_ROOT_2PI = SQRT_HALF * INVERSE_ROOT_PI
 @jit
 def selu(x):
     """Return SELU."""
-    return SELU_LAMBDA * x if x > 0.0 else SELU_LAMBDA * SELU_ALPHA * math.expm1(x)
+    return LAMBDA * x if x > 0.0 else LAMBDA * ALPHA * math.expm1(x)
 
 
 @jit
@@ -110,83 +81,68 @@ def clipped(x, low, high):
 
 
 @jit
-def activate_double(code, z, x):  # noqa: PLR0915  # one loop for each activation
+def activate_double(code, z, x):  # one loop for each activation
     """Write the activation of float64 `z` to `x`."""
     source, target = z.reshape(z.size), x.reshape(x.size)
     n, number = source.size, code.number
-    if number == SELU:
+    if number == KIND.SELU:
         for i in range(n):
             target[i] = selu(source[i])
-    elif number == RELU:
+    elif number == KIND.RELU:
         for i in range(n):
             target[i] = 0.0 if source[i] <= 0.0 else source[i]
-    elif number == LEAKY_RELU:
+    elif number == KIND.LEAKY_RELU:
         for i in range(n):
-            target[i] = LEAKY_SLOPE * source[i] if source[i] <= 0 else source[i]
-    elif number == ELU:
+            target[i] = code.parameter * source[i] if source[i] <= 0 else source[i]
+    elif number == KIND.ELU:
         for i in range(n):
-            target[i] = math.expm1(source[i]) if source[i] <= 0 else source[i]
-    elif number == GELU:
+            target[i] = code.parameter * math.expm1(source[i]) if source[i] <= 0 else source[i]
+    elif number == KIND.GELU:
         for i in range(n):
             target[i] = gelu(source[i])
-    elif number == SILU:
+    elif number == KIND.SILU:
         for i in range(n):
-            target[i] = silu(source[i])
-    elif number == TANH:
+            target[i] = silu(code.parameter * source[i]) / code.parameter
+    elif number == KIND.TANH:
         for i in range(n):
             target[i] = math.tanh(source[i])
-    elif number == SIGMOID:
+    elif number == KIND.SIGMOID:
         for i in range(n):
             target[i] = sigmoid(source[i])
-    elif number == SOFTPLUS:
+    elif number == KIND.SOFTPLUS:
         for i in range(n):
-            target[i] = softplus(source[i])
-    elif number == ERF:
+            target[i] = softplus(code.parameter * source[i]) / code.parameter
+    elif number == KIND.ERF:
         for i in range(n):
             target[i] = math.erf(source[i])
-    elif number == HARD_TANH:
+    elif number == KIND.HARD_TANH:
         for i in range(n):
-            target[i] = clipped(source[i], -1.0, 1.0)
-    elif number == MISH:
+            target[i] = clipped(source[i], -code.parameter, code.parameter)
+    elif number == KIND.MISH:
         for i in range(n):
             target[i] = mish(source[i])
-    elif number == GELU_TANH:
+    elif number == KIND.GELU_TANH:
         for i in range(n):
             target[i] = gelu_tanh(source[i])
-    elif number == SOFTSIGN:
+    elif number == KIND.SOFTSIGN:
         for i in range(n):
             target[i] = softsign(source[i])
-    elif number == RELU6:
+    elif number == KIND.RELU6:
         for i in range(n):
             target[i] = clipped(source[i], 0.0, 6.0)
-    elif number == HARD_SIGMOID:
+    elif number == KIND.HARD_SIGMOID:
         for i in range(n):
             target[i] = clipped(source[i] + 3.0, 0.0, 6.0) / 6.0
-    elif number == HARD_SWISH:
+    elif number == KIND.HARD_SWISH:
         for i in range(n):
             low = -3.0 if source[i] < -3.0 else source[i]
             target[i] = low * (clipped(source[i] + 3.0, 0.0, 6.0) / 6.0)
-    elif number == RELU_SQUARED:
+    elif number == KIND.RELU_SQUARED:
         for i in range(n):
             target[i] = 0.0 if source[i] <= 0.0 else source[i] * source[i]
-    elif number == SINE:
+    elif number == KIND.SINE:
         for i in range(n):
             target[i] = math.sin(code.parameter * source[i])
-    elif number == LEAKY:
-        for i in range(n):
-            target[i] = code.parameter * source[i] if source[i] <= 0 else source[i]
-    elif number == SCALED_ELU:
-        for i in range(n):
-            target[i] = code.parameter * math.expm1(source[i]) if source[i] <= 0 else source[i]
-    elif number == SCALED_SILU:
-        for i in range(n):
-            target[i] = silu(code.parameter * source[i]) / code.parameter
-    elif number == SCALED_SOFTPLUS:
-        for i in range(n):
-            target[i] = softplus(code.parameter * source[i]) / code.parameter
-    elif number == CLIP:
-        for i in range(n):
-            target[i] = clipped(source[i], -code.parameter, code.parameter)
     else:
         for i in range(n):
             target[i] = source[i]
@@ -196,62 +152,56 @@ def activate_double(code, z, x):  # noqa: PLR0915  # one loop for each activatio
 def derivative(code, x):
     """Return φ'(x) in float64; at a kink it is the value of PyTorch's backward pass."""
     number = code.number
-    if number in (SCALED_SILU, SCALED_SOFTPLUS):
-        number, x = SILU if number == SCALED_SILU else SOFTPLUS, code.parameter * x
-    if number == SELU:
-        return SELU_LAMBDA if x > 0.0 else SELU_LAMBDA * SELU_ALPHA * math.exp(x)
-    if number == RELU:
+    if number in (KIND.SILU, KIND.SOFTPLUS):
+        x = code.parameter * x
+    if number == KIND.SELU:
+        return LAMBDA if x > 0.0 else LAMBDA * ALPHA * math.exp(x)
+    if number == KIND.RELU:
         return 1.0 if x > 0.0 else 0.0
-    if number == LEAKY_RELU:
-        return 1.0 if x > 0.0 else LEAKY_SLOPE
-    if number == ELU:
-        return 1.0 if x > 0.0 else math.exp(x)
-    if number == GELU:
+    if number == KIND.LEAKY_RELU:
+        return 1.0 if x > 0.0 else code.parameter
+    if number == KIND.ELU:
+        return 1.0 if x > 0.0 else code.parameter * math.exp(x)
+    if number == KIND.GELU:
         if abs(x) > 40.0:  # includes ±∞, because ∞·0 is NaN
             return 0.0 if x < 0.0 else 1.0
         return 0.5 * math.erfc(-x * SQRT_HALF) + x * math.exp(-0.5 * x * x) * INVERSE_ROOT_2PI
-    if number == SILU:
+    if number == KIND.SILU:
         if abs(x) > 800.0:
             return 0.0 if x < 0.0 else 1.0
         return sigmoid(x) * (1.0 + x * sigmoid(-x))
-    if number == TANH:
+    if number == KIND.TANH:
         # sech², without the cancellation of 1 − tanh².
         e = math.exp(-2.0 * abs(x))
         return 4.0 * e / ((1.0 + e) * (1.0 + e))
-    if number == SIGMOID:
+    if number == KIND.SIGMOID:
         return sigmoid(x) * sigmoid(-x)
-    if number == SOFTPLUS:
+    if number == KIND.SOFTPLUS:
         return sigmoid(x)
-    if number == ERF:
+    if number == KIND.ERF:
         return 2.0 * INVERSE_ROOT_PI * math.exp(-x * x)
-    if number == HARD_TANH:
-        return 1.0 if -1.0 < x < 1.0 else 0.0
-    if number == MISH:
+    if number == KIND.HARD_TANH:
+        return 1.0 if -code.parameter < x < code.parameter else 0.0
+    if number == KIND.MISH:
         share, slope = mish_share(x)
         return share if abs(x) > 800.0 else share + x * slope
-    if number == GELU_TANH:
+    if number == KIND.GELU_TANH:
         if abs(x) > 60.0:
             return 0.0 if x < 0.0 else 1.0
         y = ROOT_8_PI * (x + CUBIC * x * x * x)
         return sigmoid(y) * (1.0 + x * ROOT_8_PI * (1.0 + 3.0 * CUBIC * x * x) * sigmoid(-y))
-    if number == SOFTSIGN:
+    if number == KIND.SOFTSIGN:
         return 1.0 / ((1.0 + abs(x)) * (1.0 + abs(x)))
-    if number == RELU6:
+    if number == KIND.RELU6:
         return 1.0 if 0.0 < x < 6.0 else 0.0
-    if number == HARD_SIGMOID:
+    if number == KIND.HARD_SIGMOID:
         return 1.0 / 6.0 if -3.0 < x < 3.0 else 0.0
-    if number == HARD_SWISH:
+    if number == KIND.HARD_SWISH:
         return 0.0 if x <= -3.0 else (x / 3.0 + 0.5 if x < 3.0 else 1.0)
-    if number == RELU_SQUARED:
+    if number == KIND.RELU_SQUARED:
         return 2.0 * x if x > 0.0 else 0.0
-    if number == SINE:
+    if number == KIND.SINE:
         return code.parameter * math.cos(code.parameter * x)
-    if number == LEAKY:
-        return 1.0 if x > 0.0 else code.parameter
-    if number == SCALED_ELU:
-        return 1.0 if x > 0.0 else code.parameter * math.exp(x)
-    if number == CLIP:
-        return 1.0 if -code.parameter < x < code.parameter else 0.0
     return 1.0
 
 

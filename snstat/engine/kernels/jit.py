@@ -8,14 +8,17 @@ from pathlib import Path
 
 from numba import config, njit
 
+from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA
+
 # No "nnan"/"ninf": kernels must see non-finite values. No "arcp"/"afn": results stay portable.
 FAST = {"contract", "reassoc", "nsz"}
 inlined = njit(inline="always")
 
 
 def _hash_of_kernels():
-    """Return a hash of all kernel files, including this one."""
-    digest = hashlib.sha256()
+    """Return a hash of all kernel files, including this one, and of the constants that they take
+    from the table of activations."""
+    digest = hashlib.sha256(repr((*ACTIVATIONS, ALPHA, LAMBDA)).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from snstat.activation import display_name
 from snstat.report.differences import differences, labels
 from snstat.report.grid import SEPARATOR
 from snstat.report.words import simulation_words, stack_words
-from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from snstat.results import Run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from snstat.activation import display_name
 from snstat.report.figures.series import Series, series_of
 from snstat.report.figures.style import (
     WIDTH,
@@ -16,7 +17,6 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
-from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

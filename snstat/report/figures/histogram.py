@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snstat.activation import display_name
 from snstat.report.figures.ridge import GAUSSIAN_DASHES, LAW_WIDTH, Scale, draw_ridge
 from snstat.report.figures.style import (
     WIDTH,
@@ -20,7 +21,6 @@ from snstat.report.figures.style import (
     style_named,
 )
 from snstat.report.words import simulation_words, stack_words
-from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

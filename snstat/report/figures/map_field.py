@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from snstat.activation import display_name
 from snstat.report.figures.style import (
     WIDTH,
     Style,
@@ -17,7 +18,6 @@ from snstat.report.figures.style import (
     style_named,
 )
 from snstat.report.figures.ticks import shade_ticks
-from snstat.values.names import display_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
