@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from snstat.results import BoolArray, FloatArray
-from snstat.values.student import quantile
+from snstat.results.student import quantile
 
 # Standard errors, of infinitely many trials, beyond which an estimate is elsewhere.
 LEAST = 6.0

@@ -13,8 +13,8 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
+from snstat.results.student import tails
 from snstat.theory.by_layer import units
-from snstat.values.student import tails
 
 # Probability that a sound stack breaks SN501 by chance.
 FALSE_ALARM = 0.005

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from snstat.report.numbers import Notation, alike, quantity, score
 from snstat.results import GRADIENT
-from snstat.values.student import tail
+from snstat.results.student import tail
 
 if TYPE_CHECKING:
     from snstat.results import BoolArray, FloatArray, Run, Statistic

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snstat.values.student import MANY, quantile, tail, tails
+from snstat.results.student import MANY, quantile, tail, tails
 
 FREEDOMS = [1, 2, 3, 4, 7, 8, 63, MANY - 1, MANY, MANY + 1, 4999]
 VALUES = (0.0, 0.3, -1.0, 2.5, 5.0, 40.0, math.inf)
