@@ -14,7 +14,7 @@ from snstat.activation import Activation, resolve
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import log_strays, share_strays, strays
 from snstat.network.stack import DenseLayer, Stack
-from snstat.results import GRADIENT, BoolArray, FloatArray, InputMoments, Outlook, Run
+from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.theory.finite_width import FiniteWidth, finite_width, fluctuation_of
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import Prediction, predict
@@ -26,8 +26,6 @@ WIDE = 64
 KEPT = 64
 # Statistics that need more than one sample.
 PAIRS = frozenset({"variance_over_batch", "cosine", "dead_fraction"})
-# Statistics between 0 and 1 with few possible values.
-SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
 
 
 @dataclass(frozen=True, eq=False)

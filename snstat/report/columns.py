@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,14 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.report.numbers import Notation, alike, quantity, score
-from snstat.results import GRADIENT
-from snstat.results.student import tail
+from snstat.results import GRADIENT, departures
 
 if TYPE_CHECKING:
-    from snstat.results import BoolArray, FloatArray, Run, Statistic
+    from snstat.results import BoolArray, FloatArray, Run
 
-# The p-value of z below which chance does not explain it.
-CHANCE = 1e-3
 MARK = "!"
 # Theory may be off by as much beyond first order in 1/width, or is known for infinite width only.
 DOUBT = "?"
@@ -27,10 +23,6 @@ INFINITE = "*"
 NOT_FINITE = "not finite"
 # With a squared mean below this fraction of it, the second moment is nearly the variance.
 NEGLIGIBLE = 0.01
-# Statistics between 0 and 1 that all trials may agree on by chance.
-SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
-# Relative differences below this are rounding of float32.
-ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +65,6 @@ def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     return columns
 
 
-def suspicious_rows(z: FloatArray, trials: int) -> frozenset[int]:
-    """Return the rows of `z` (rows,) whose p-value is below `CHANCE`."""
-    known = [row for row, value in enumerate(z.tolist()) if not math.isnan(value)]
-    return frozenset(row for row in known if tail(float(z[row]), trials - 1) < CHANCE)
-
-
 def rows_of(run: Run, requested: Sequence[int]) -> list[int]:
     """Return the layers of `requested` that `run` holds, and its last one if it is partial."""
     last = len(run.finite) - 1
@@ -101,59 +87,6 @@ def has_news(run: Run, name: str) -> bool:
         known &= np.isfinite(variance)
         return bool(np.any(values[known] - variance[known] > NEGLIGIBLE * values[known]))
     return bool(np.any(values[known] > 0))
-
-
-def beyond_chance(run: Run, name: str, rows: Sequence[int]) -> frozenset[int]:
-    """Return the positions in `rows` whose distance from theory exceeds chance, those without a
-    z among them: see `without_spread`."""
-    chosen = np.array(rows, dtype=np.intp)
-    found = suspicious_rows(run.statistics[name].z[chosen], run.simulation.trials)
-    return found | frozenset(np.flatnonzero(without_spread(run, name)[chosen]).tolist())
-
-
-def flagged(run: Run, name: str, rows: Sequence[int]) -> frozenset[int]:
-    """Return the positions in `rows` whose distance from theory exceeds chance and the first
-    order's error."""
-    statistic, chosen = run.statistics[name], np.array(rows, dtype=np.intp)
-    sure = suspicious_rows(statistic.excess[chosen], run.simulation.trials)
-    # Without a spread the excess is infinite. The logarithm of 0 is beyond any theory.
-    known = np.isinf(statistic.excess) | (statistic.logarithmic & np.isfinite(statistic.expected))
-    exact = without_spread(run, name) & known
-    sure |= frozenset(np.flatnonzero(exact[chosen]).tolist())
-    return beyond_chance(run, name, rows) & sure
-
-
-def without_spread(run: Run, name: str) -> BoolArray:
-    """Return the layers, (layers,), where z has no value but the estimate is certainly not theory:
-    all trials agree on another value, as dead networks do, or a gradient is exactly 0.
-
-    Layer 0 is left out: the theory of data is the data themselves, before rounding.
-    """
-    statistic, trials = run.statistics[name], run.simulation.trials
-    estimate, reference = statistic.estimate, statistic.reference
-    second = run.statistics["second_moment"]
-    with np.errstate(invalid="ignore", over="ignore"):
-        if statistic.logarithmic:
-            far = (estimate == 0) & (reference > 0)
-        elif name in SHARES:
-            # Hoeffding's bound, at `CHANCE`: rare units may be in no trial.
-            allowed = math.sqrt(math.log(2.0 / CHANCE) / (2.0 * trials))
-            far = (statistic.stderr == 0) & (np.abs(estimate - reference) > allowed)
-        else:
-            size = np.maximum(np.abs(estimate), np.abs(reference))
-            square = np.fmax(second.estimate, second.reference)
-            unit = {"mean": np.sqrt(square), "cosine": np.ones_like(square)}.get(name, square)
-            if name not in {"kurtosis", "largest"}:
-                size = np.fmax(size, unit)
-            far = (statistic.stderr == 0) & (np.abs(estimate - reference) > ROUNDING * size)
-    found: BoolArray = far & (trials > 1)
-    found[:1] &= statistic.logarithmic
-    return found
-
-
-def infinite_width(statistic: Statistic) -> BoolArray:
-    """Return where theory is known for infinite width only, (layers,)."""
-    return np.isfinite(statistic.theory) & ~np.isfinite(statistic.expected)
 
 
 def _statistic_columns(
@@ -185,16 +118,15 @@ def _statistic_columns(
     if "t" in parts and np.isfinite(theory).any():
         triples = zip(theory.tolist(), estimate.tolist(), stderr.tolist(), strict=True)
         predicted = [alike(*triple) for triple in triples]
-        limit = frozenset(np.flatnonzero(infinite_width(statistic)[rows]).tolist())
+        limit = _places(statistic.infinite_width[rows])
         column = Column("theory", tuple(predicted), name, style="dim")
         if marked and limit:
             column = _with_marks(column, dict.fromkeys(limit, INFINITE))
         columns.append(column)
     if "z" in parts and np.isfinite(z).any():
         columns.append(Column("z", tuple(map(score, z.tolist())), name))
-    beyond = beyond_chance(run, name, rows.tolist())
+    beyond, suspicious = map(_places, departures(run, name, rows.tolist()))
     if beyond and columns:
-        suspicious = flagged(run, name, rows.tolist())
         marks = dict.fromkeys(beyond, DOUBT) | dict.fromkeys(suspicious, MARK)
         columns[-1] = replace(
             _with_marks(columns[-1], marks), suspicious=suspicious, doubtful=beyond - suspicious
@@ -207,6 +139,10 @@ def _with_marks(column: Column, marks: Mapping[int, str]) -> Column:
     aligned."""
     cells = [cell + marks.get(row, " " if cell else "") for row, cell in enumerate(column.cells)]
     return replace(column, header=column.header + " ", cells=tuple(cells))
+
+
+def _places(chosen: BoolArray) -> frozenset[int]:
+    return frozenset(np.flatnonzero(chosen).tolist())
 
 
 def _pairs(first: FloatArray, second: FloatArray) -> list[tuple[float, float]]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.report.columns import Column, Layout, columns_of, flagged, has_news
+from snstat.report.columns import Column, Layout, columns_of, has_news
 from snstat.report.comparison import comparison_columns
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import shown, width_of
 from snstat.report.numbers import Notation, plain, score
 from snstat.report.words import listed
-from snstat.results import GRADIENT, MEASURED
+from snstat.results import GRADIENT, MEASURED, departures
 
 if TYPE_CHECKING:
     from snstat.results import Run
@@ -208,9 +208,9 @@ def hidden_flags(run: Run, rows: Sequence[int], layout: Layout) -> list[str]:
     for name, statistic in run.statistics.items():
         if name in dict(layout.parts):
             continue
-        z, beyond = statistic.z[rows], flagged(run, name, rows)
-        if beyond:
-            worst = max(beyond, key=lambda row: abs(float(np.nan_to_num(z[row], nan=math.inf))))
+        z, (_, beyond) = statistic.z[rows], departures(run, name, rows)
+        if beyond.any():
+            worst = int(np.argmax(np.where(beyond, np.nan_to_num(np.abs(z), nan=math.inf), -1.0)))
             far = f"{score(float(z[worst]))} standard errors from theory"
             if math.isnan(z[worst]):
                 far = f"{plain(float(statistic.estimate[rows[worst]]))}, unlike theory,"

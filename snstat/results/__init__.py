@@ -21,6 +21,7 @@ from snstat.results.check import (
     Finding,
     Source,
 )
+from snstat.results.departures import contradictions, departures
 from snstat.results.fixedpoint import (
     FIXEDPOINT_SCHEMA,
     CorrelationFixedPoint,
@@ -35,7 +36,7 @@ from snstat.results.pictures import (
     Densities,
     MapField,
 )
-from snstat.results.ranges import RANGES, ROUNDING, within
+from snstat.results.ranges import RANGES, ROUNDING, SHARES, within
 from snstat.results.run import (
     ALSO_MEASURED,
     EARLIER_SCHEMAS,
@@ -66,6 +67,7 @@ __all__ = [
     "PROPAGATION_SCHEMA",
     "RANGES",
     "ROUNDING",
+    "SHARES",
     "STATISTICS",
     "VERDICTS",
     "BoolArray",
@@ -94,6 +96,8 @@ __all__ = [
     "StackSummary",
     "Statistic",
     "TheoremResult",
+    "contradictions",
+    "departures",
     "optional",
     "within",
 ]

@@ -134,7 +134,7 @@ class Statistic(Record):
     def z(self) -> FloatArray:
         """(estimate − reference) / stderr, shape (layers,), NaN where that is not a number."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            z = self._beyond(self.reference) / self.stderr
+            z = self._beyond(self.estimate, self.reference) / self.stderr
         return np.where(np.isfinite(z), z, np.nan)
 
     @property
@@ -142,15 +142,21 @@ class Statistic(Record):
         """Standard errors by which |estimate − expected| exceeds `neglected`, shape (layers,), 0
         where it does not and NaN where one of them is unknown."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            distance = np.abs(self._beyond(self.expected)) - self.neglected
+            distance = np.abs(self._beyond(self.estimate, self.expected)) - self.neglected
             excess: FloatArray = np.maximum(distance, 0.0) / self.stderr
         return excess
 
-    def _beyond(self, reference: FloatArray) -> FloatArray:
-        """Return estimate − `reference`, or the difference of their logarithms, (layers,)."""
+    def _beyond(self, estimate: Any, reference: Any) -> Any:
+        """Return `estimate` − `reference`, or the difference of their logarithms, of one layer or
+        of all."""
         if self.logarithmic:
-            return np.log(self.estimate) - np.log(reference)
-        return self.estimate - reference
+            estimate, reference = np.log(estimate), np.log(reference)
+        return estimate - reference
+
+    @property
+    def infinite_width(self) -> BoolArray:
+        """Where theory is known for infinite width only, (layers,)."""
+        return np.isfinite(self.theory) & ~np.isfinite(self.expected)
 
     @property
     def error(self) -> FloatArray:
@@ -160,16 +166,12 @@ class Statistic(Record):
 
     def at(self, layer: int) -> Estimate:
         """Return the numbers of one layer."""
-        estimate, stderr, theory, expected, neglected = (
-            float(array[layer])
-            for array in (self.estimate, self.stderr, self.theory, self.expected, self.neglected)
-        )
+        arrays = (self.estimate, self.stderr, self.theory, self.expected, self.neglected)
+        estimate, stderr, theory, expected, neglected = (array[layer] for array in arrays)
         reference = expected if math.isfinite(expected) else theory
-        z = math.nan
-        if stderr > 0 and not self.logarithmic:
-            z = (estimate - reference) / stderr
-        elif stderr > 0 and min(estimate, reference) > 0:
-            z = (math.log(estimate) - math.log(reference)) / stderr
+        # The whole z for every layer would take a time quadratic in the depth.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            z = self._beyond(estimate, reference) / stderr
         found = (estimate, stderr, theory, expected, neglected, z)
         return Estimate(*(optional(value) for value in found))
 

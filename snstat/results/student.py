@@ -22,7 +22,9 @@ def tail(t: float, freedom: int) -> float:
     ones (Abramowitz, Stegun, 26.7.3 and 26.7.4) are short. Other cases use scipy, whose import
     takes longer than a run.
     """
-    if freedom > MANY or not math.isfinite(t):
+    if math.isinf(t):
+        return 0.0
+    if freedom > MANY:
         from scipy.special import stdtr
 
         return 2.0 * float(stdtr(freedom, -abs(t)))

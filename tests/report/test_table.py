@@ -15,7 +15,6 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.report.columns import suspicious_rows
 from snstat.report.glyphs import Glyphs
 from snstat.report.html import run_to_html
 from snstat.report.layouts import parse_columns
@@ -519,15 +518,6 @@ def with_variance(run: Run, *, layer: int, estimate: float, stderr: float, theor
         changed[layer] = value
         arrays.append(changed)
     return replace(run, statistics={**run.statistics, "variance": Statistic(*arrays)})
-
-
-def test_the_threshold_of_scores_depends_on_trials():
-    for trials, quantile in ((8, 5.4079), (2, 636.62), (10**6, 3.2905)):
-        assert suspicious_rows(np.array([quantile * 1.001, np.nan, -2 * quantile]), trials) == {
-            0,
-            2,
-        }
-        assert suspicious_rows(np.array([quantile * 0.999, 0.0]), trials) == set()
 
 
 def test_requested_gradients_come_first():

@@ -17,7 +17,6 @@ from snstat.report.figures.panel import (
     draw_panel,
     draw_residuals,
     ends,
-    only_limit,
     set_layers,
 )
 from snstat.report.figures.series import series_of
@@ -180,11 +179,10 @@ def _longest(drawn: Sequence[Drawn]) -> int:
 
 def _mixed(entry: Drawn, name: str) -> bool:
     """Return whether theory at the simulated width is known in some layers only."""
-    statistic = entry.statistic(name)
-    if statistic is None:
+    found = entry.statistic(name)
+    if found is None:
         return False
-    limit = only_limit(statistic)
-    return bool(not limit.all() and np.isfinite(statistic.theory[limit]).any())
+    return bool(np.isfinite(found.expected).any() and found.infinite_width.any())
 
 
 def _legend(
