@@ -66,7 +66,7 @@ def contradicted(run: Run) -> Iterator[str]:
 
 def theory_words(run: Run, columns: Sequence[Column]) -> str:
     """Return which theory `columns` of the table of `run` show, or an empty string for none."""
-    shown = [column for column in columns if column.header.strip() == "theory"]
+    shown = [column for column in columns if column.part == "t"]
     if not any(cell.strip() for column in shown for cell in column.cells):
         return ""
     marks = any(cell.rstrip().endswith(INFINITE) for column in shown for cell in column.cells)

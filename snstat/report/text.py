@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.errors import escaped as controls_escaped
-from snstat.report.columns import Layout, columns_of, rows_of
+from snstat.report.columns import PARTS, Layout, columns_of, rows_of
 from snstat.report.comparison import comparison_columns
 from snstat.report.layouts import measured
 from snstat.report.numbers import Notation
@@ -24,12 +24,9 @@ if TYPE_CHECKING:
     from snstat.report.columns import Column
     from snstat.results import Check, FloatArray, Run
 
-PAGE = Layout(
-    Notation.SPACED,
-    (("mean", "etz"), ("variance", "etz"), ("cosine", "etz"), ("gradient", "etz")),
-)
+PAGE = Layout(Notation.SPACED, dict.fromkeys(("mean", "variance", "cosine", GRADIENT), PARTS))
 # The columns after an estimate in CSV.
-PARTS = ("stderr", "theory", "expected", "neglected", "z")
+AFTER = ("stderr", "theory", "expected", "neglected", "z")
 
 
 class _LastLine:
@@ -117,7 +114,7 @@ def page_layout(run: Run, columns: Sequence[str] = ()) -> Layout:
     """Return the layout of a page, which has room for all requested columns."""
     if not columns:
         return PAGE
-    return Layout(PAGE.notation, tuple((name, "etz") for name in measured(run, columns)))
+    return Layout(PAGE.notation, dict.fromkeys(measured(run, columns), PARTS))
 
 
 def titled(columns: Sequence[Column]) -> list[Column]:
@@ -125,12 +122,9 @@ def titled(columns: Sequence[Column]) -> list[Column]:
     result = []
     for column in columns:
         name = column.group.replace("_", " ")
-        header = column.header.strip()
-        if header in {"theory", "z"}:
-            header = f"{name} {header}"
-        elif header != "layer":
-            header = f"{name} ± stderr"
-        result.append(replace(column, header=header, cells=tuple(map(str.strip, column.cells))))
+        header = {"": "layer", "e": f"{name} ± stderr", "t": f"{name} theory", "z": f"{name} z"}
+        cells = tuple(map(str.strip, column.cells))
+        result.append(replace(column, header=header[column.part], cells=cells))
     return result
 
 
@@ -143,7 +137,7 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     described = [*_description(runs[0])] if runs else []
     header = ["run", *described, "layer", *(["trial"] if kept else []), "finite"]
     for name in names:
-        header += [name, *(f"{name}_{part}" for part in PARTS)]
+        header += [name, *(f"{name}_{part}" for part in AFTER)]
     yield header
     for number, run in enumerate(runs, 1):
         description = [*_description(run).values()]
@@ -151,9 +145,9 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
         for name in names:
             found = run.statistics.get(name)
             if found is None:
-                columns += [None] * (1 + len(PARTS))
+                columns += [None] * (1 + len(AFTER))
             else:
-                columns += [found.estimate, *(getattr(found, part) for part in PARTS)]
+                columns += [found.estimate, *(getattr(found, part) for part in AFTER)]
         for layer, finite in enumerate(run.finite.tolist()):
             numbers = [None if column is None else float(column[layer]) for column in columns]
             place = [number, *description, layer]
@@ -169,7 +163,7 @@ def _trials(run: Run, names: Sequence[str], layer: int) -> Iterator[list[float |
     for trial in range(0 if kept[0] is None else len(kept[0])):
         row: list[float | None] = []
         for values in kept:
-            row += [None if values is None else float(values[trial, layer]), *[None] * len(PARTS)]
+            row += [None if values is None else float(values[trial, layer]), *[None] * len(AFTER)]
         yield row
 
 

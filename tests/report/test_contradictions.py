@@ -31,7 +31,7 @@ def test_rows_without_a_spread_are_marked(dead):
         # Theory is that of infinite width.
         assert departures(dead, name, [60]) == ([True], [False])
     assert departures(dead, "gradient", [0, 60])[0].tolist() == [True, False]
-    columns = columns_of(dead, [60], Layout(Notation.CONCISE, (("variance", "etz"),)))
+    columns = columns_of(dead, [60], Layout(Notation.CONCISE, {"variance": "etz"}))
     assert columns[-1].cells[0].endswith("?")
     assert 0 in columns[-1].doubtful
 
@@ -43,7 +43,7 @@ def test_marks_are_kept_in_exponent_form(parts):
     rows = [8, 10]
     small = replace(statistic, estimate=statistic.estimate * 1e-6, stderr=statistic.stderr * 1e-6)
     run = replace(run, statistics=MappingProxyType({**run.statistics, "variance": small}))
-    for column in columns_of(run, rows, Layout(Notation.CONCISE, (("variance", parts),)))[-1:]:
+    for column in columns_of(run, rows, Layout(Notation.CONCISE, {"variance": parts}))[-1:]:
         assert all(cell.endswith("?") for cell in column.cells)
 
 

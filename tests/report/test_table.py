@@ -15,9 +15,12 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.report.columns import PARTS, columns_of, has_news
 from snstat.report.glyphs import Glyphs
+from snstat.report.grid import width_of
 from snstat.report.html import run_to_html
-from snstat.report.layouts import parse_columns
+from snstat.report.layouts import PRIORITIES, fitted, parse_columns
+from snstat.report.numbers import Notation
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
@@ -311,7 +314,7 @@ def test_requested_columns_are_all_shown_in_several_tables_if_necessary() -> Non
 @pytest.mark.parametrize(
     ("width", "names"),
     [
-        (40, "cosine; theory and z of mean and variance"),
+        (40, "cosine; theory and z of mean; z of variance"),
         (20, "mean and cosine; theory and z of variance"),
         (80, "theory and z of cosine"),
         (160, None),
@@ -359,6 +362,24 @@ def test_notation_is_shortened_before_the_cosine_is_left_out(width: int) -> None
     if "(" not in table_of(text)[-1]:
         assert header.count("theory") >= 3
         assert header.count("z") >= 2
+
+
+@pytest.mark.parametrize("run", [backward(), CASES["drift"][0]], ids=["backward", "forward"])
+def test_no_column_is_left_out_that_would_fit(run: Run) -> None:
+    rows, glyphs, notations = [0, 1, 8, 64], Glyphs(), set()
+    for width in range(20, 200):
+        layout, columns = fitted(run, rows, glyphs, width)
+        notations.add(layout.notation)
+        assert width_of(columns) <= width
+        # z stands beside theory, which stands beside its estimate.
+        assert all(PARTS.startswith(own) for own in layout.parts.values())
+        for name, part in PRIORITIES:
+            own = layout.parts.get(name, "")
+            if has_news(run, name) and PARTS.startswith(own + part):
+                more = {**layout.parts, name: own + part}
+                wider = columns_of(run, rows, replace(layout, parts=more))
+                assert len(wider) == len(columns) or width_of(wider) > width, (width, more)
+    assert notations == set(Notation)
 
 
 def test_tiny_numbers_keep_z_and_state_what_is_left_out() -> None:
