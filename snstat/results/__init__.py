@@ -38,19 +38,21 @@ from snstat.results.pictures import (
 )
 from snstat.results.ranges import RANGES, ROUNDING, SHARES, within
 from snstat.results.run import (
-    ALSO_MEASURED,
     EARLIER_SCHEMAS,
-    GRADIENT,
-    MEASURED,
     PROPAGATION_SCHEMA,
-    STATISTICS,
-    Estimate,
     InputMoments,
     Layer,
     LayerMean,
     Layers,
     Outlook,
     Run,
+)
+from snstat.results.statistic import (
+    ALSO_MEASURED,
+    GRADIENT,
+    MEASURED,
+    STATISTICS,
+    Estimate,
     Statistic,
 )
 

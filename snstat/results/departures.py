@@ -10,7 +10,8 @@ import numpy as np
 
 from snstat.results.base import BoolArray, FloatArray
 from snstat.results.ranges import SHARES
-from snstat.results.run import GRADIENT, Run
+from snstat.results.run import Run
+from snstat.results.statistic import GRADIENT
 from snstat.results.student import tail
 
 # The p-value of z below which chance does not explain it.
