@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.report.check_words import complaint, place, rule_words, verdict_words
 from snstat.report.columns import INFINITE, Column
+from snstat.report.network_words import width_words
 from snstat.report.numbers import plain
 from snstat.report.words import broken_layers, gradient_sentence, interruption, limit_sentence
 from snstat.results import GRADIENT, NO_THEORY, contradictions
@@ -73,7 +74,5 @@ def theory_words(run: Run, columns: Sequence[Column]) -> str:
     known = any(np.isfinite(run.statistics[column.group].expected).any() for column in shown)
     if not known:
         return "theory: infinite width"
-    uniform = run.stack.widths is None
-    where = f"at width {run.stack.width:,}" if uniform else "at these widths"
-    words = f"theory: first order {where}"
+    words = f"theory: first order {width_words(run.stack)}"
     return f"{words}; {INFINITE} infinite width" if marks else words

@@ -14,10 +14,10 @@ from snstat.errors import escaped as controls_escaped
 from snstat.report.columns import PARTS, Layout, columns_of, rows_of
 from snstat.report.comparison import comparison_columns
 from snstat.report.layouts import measured
+from snstat.report.network_words import network_words, simulation_words
 from snstat.report.numbers import Notation
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, LayerSelection
-from snstat.report.words import simulation_words, stack_words
 from snstat.results import GRADIENT, MEASURED
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def runs_to_markdown(
     """
     parts = []
     for run, check in zip(runs, checks or [None] * len(runs), strict=True):
-        rows = rows_of(run, layers.rows(run.stack.depth))
-        part = f"### {escaped(stack_words(run.stack))}\n\n"
+        rows = rows_of(run, layers.rows(run.depth))
+        part = f"### {escaped(network_words(run.stack))}\n\n"
         part += f"{escaped(simulation_words(run.simulation))}\n\n"
         for sentence in opening(run, check):
             part += f"{'  ' * sentence.indent}- {escaped(sentence.text)}\n"

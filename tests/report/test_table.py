@@ -117,12 +117,12 @@ def test_the_title_breaks_between_its_parts(encoding: str) -> None:
     small = replace(run, simulation=replace(run.simulation, input_std=1e-6, sampler="matrix-free"))
     lines = show([small], encoding=encoding).splitlines()
     dot = "·" if encoding == "utf-8" else "-"
-    assert lines[0] == f"SELU {dot} 64 layers of 1024 {dot} lecun_normal (gain 1)"
+    assert lines[0] == f"SELU {dot} 64 layers of 1,024 {dot} lecun_normal (gain 1)"
     assert lines[1].endswith(f" {dot} float32, matrix-free, seed 0 {dot}")
     assert lines[2] == "inputs normal (mean 0, std 1e-06)"
-    narrow = show([small], 26, encoding=encoding).splitlines()
-    assert narrow[:2] == [f"SELU {dot} 64 layers of 1024 {dot}", "lecun_normal (gain 1)"]
-    assert max(map(len, narrow)) <= 26
+    narrow = show([small], 27, encoding=encoding).splitlines()
+    assert narrow[:2] == [f"SELU {dot} 64 layers of 1,024 {dot}", "lecun_normal (gain 1)"]
+    assert max(map(len, narrow)) <= 27
 
 
 def test_large_scores_are_marked_without_colour() -> None:
@@ -445,9 +445,9 @@ def test_several_runs_are_compared_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("stack", "simulation", "words"),
     [
-        ({"input_width": 784}, {}, "64 layers of 1024 · inputs of 784 · lecun_normal"),
+        ({"input_width": 784}, {}, "64 layers of 1,024 · inputs of 784 · lecun_normal"),
         ({"bias_std": 0.1}, {}, "(gain 1, bias std 0.1)"),
-        ({"depth": 1}, {"trials": 1}, "SELU · 1 layer of 1024"),
+        ({"depth": 1}, {"trials": 1}, "SELU · 1 layer of 1,024"),
         ({}, {"trials": 1}, "1 trial × batch 64"),
         ({}, {"input_std": 2.0}, "inputs normal (mean 0, std 2)"),
         ({}, {"inputs": "uniform"}, "inputs uniform (mean 0, std 1)"),

@@ -139,7 +139,7 @@ def ends(run: Run) -> list[tuple[int, Any, str]]:
         found.append((layer, BROKEN, f"not finite from layer {layer}"))
     if run.partial:
         last = max(len(run.finite) - 1, 0)
-        found.append((last, CUT, f"interrupted at layer {last} of {run.stack.depth}"))
+        found.append((last, CUT, f"interrupted at layer {last} of {run.depth}"))
     return found
 
 

@@ -30,6 +30,7 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
+from snstat.report.network_words import family
 from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def draw_trajectory(
 
 def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]:
     """Return the runs with their looks, labels, gradients and targets."""
-    looks = series_of([run.stack.activation for run in runs], look)
+    looks = series_of([family(run.stack) for run in runs], look)
     nothing: list[Any] = [None] * len(runs)
     return [
         Drawn(*parts)
