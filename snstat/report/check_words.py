@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from snstat.report.network_words import network_words, simulation_words
 from snstat.report.words import count
+from snstat.results import SOUND
 
 if TYPE_CHECKING:
     from snstat.results import Check, Finding
 
-# Verdicts that report no problem.
-SOUND = ("stable", "self-normalizing")
 # Characters that may separate the complaint from the remedy.
 SEPARATORS = " ,;:."
 

@@ -60,7 +60,7 @@ def print_fixed_points(
             _print_point(
                 title,
                 point,
-                (stability, gradient_words(point.gradient_growth, depth)),
+                (stability, gradient_words(point, depth)),
                 glyphs,
                 console,
             )

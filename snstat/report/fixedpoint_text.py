@@ -142,7 +142,7 @@ def _report_markdown(report: FixedPointReport, layers: LayerSelection | None, de
         name = f"Fixed point {number}" if many else "Fixed point"
         lines.append(
             f"{name}: {stability_words(point, continuum=report.continuum)}; "
-            f"{gradient_words(point.gradient_growth, depth)}."
+            f"{gradient_words(point, depth)}."
         )
     text = f"### {escaped(heading(report))}\n\n" + "".join(f"- {escaped(line)}\n" for line in lines)
     tables = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.report.numbers import beside_one, factor, plain
+from snstat.results import nearly_neutral
 
 if TYPE_CHECKING:
     from snstat.results import Run
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 SEPARATOR = " · "
 # Gradients within this factor of 1 over the whole stack have kept their size.
 STEADY = 1.005
-# A signal that changes by at most this factor over the whole stack needs no other gain.
-NEUTRAL = 1.1
 
 
 def count(number: int, noun: str) -> str:
@@ -69,7 +68,7 @@ def limit_sentence(run: Run) -> str:
             f"Converges to mean {_limit(outlook.mean)}, variance {_limit(outlook.variance)}{speed}."
         )
     if outlook.kind in {"vanishes", "explodes"}:
-        if rate is not None and _nearly_neutral(run, rate):
+        if rate is not None and nearly_neutral(run):
             total = f"×{beside_one(rate**run.depth, 4)}"
             over = f"over {count(run.depth, 'layer')}"
             return f"Nearly neutral: {factor(rate)} per layer, {total} {over} (theory)."
@@ -93,18 +92,6 @@ def gradient_sentence(run: Run) -> str:
     if 1 / STEADY < total < STEADY:
         return f"Squared gradients keep their size {over}."
     return f"Squared gradients {'grow' if total > 1 else 'shrink'} {factor(total)} {over}."
-
-
-def _nearly_neutral(run: Run, rate: float) -> bool:
-    """Return whether the whole stack preserves the signal's size, both by the limit's `rate` and
-    by theory for its layers, which may change faster far from the limit."""
-    if rate <= 0 or run.depth * abs(math.log(rate)) > math.log(NEUTRAL):
-        return False
-    moments = run.statistics["second_moment"].theory[1:]
-    if not moments.size:
-        return True
-    first, last = float(moments[0]), float(moments[-1])
-    return first / NEUTRAL <= last <= first * NEUTRAL
 
 
 def _rate(rate: float) -> str:

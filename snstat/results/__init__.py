@@ -16,12 +16,13 @@ from snstat.results.check import (
     CHECK_SCHEMA,
     DEFAULT_NAME,
     NO_THEORY,
+    SOUND,
     VERDICTS,
     Check,
     Finding,
     Source,
 )
-from snstat.results.departures import contradictions, departures
+from snstat.results.departures import contradictions, departures, nearly_neutral
 from snstat.results.fixedpoint import (
     FIXEDPOINT_SCHEMA,
     CorrelationFixedPoint,
@@ -70,6 +71,7 @@ __all__ = [
     "RANGES",
     "ROUNDING",
     "SHARES",
+    "SOUND",
     "STATISTICS",
     "VERDICTS",
     "BoolArray",
@@ -100,6 +102,7 @@ __all__ = [
     "TheoremResult",
     "contradictions",
     "departures",
+    "nearly_neutral",
     "optional",
     "within",
 ]

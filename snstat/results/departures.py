@@ -1,5 +1,5 @@
-"""Which estimates are farther from theory than chance explains: the marks of tables and pages, and
-the sentences above them."""
+"""What a table and the sentences above it may say: which estimates are farther from theory than
+chance explains, what they contradict, and which signals keep their size."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ CHANCE = 1e-3
 FLOAT32 = 1e-5
 # Estimates that differ from theory by more than this factor contradict sentences about it.
 MUCH = 2.0
+# A signal that changes by at most this factor over the whole stack needs no other gain.
+NEUTRAL = 1.1
 
 
 def departures(run: Run, name: str, rows: Sequence[int]) -> tuple[BoolArray, BoolArray]:
@@ -50,6 +52,19 @@ def contradictions(run: Run) -> Iterator[tuple[str, int]]:
         theory = float(statistic.reference[layer])
         if not theory / MUCH <= statistic.estimate[layer] <= theory * MUCH:
             yield name, layer
+
+
+def nearly_neutral(run: Run) -> bool:
+    """Return whether the whole stack preserves the signal's size, both by the rate of the outlook
+    and by theory for its layers, which may change faster far from the limit."""
+    rate = None if run.outlook is None else run.outlook.rate
+    if rate is None or rate <= 0 or run.depth * abs(math.log(rate)) > math.log(NEUTRAL):
+        return False
+    moments = run.statistics["second_moment"].theory[1:]
+    if not moments.size:
+        return True
+    first, last = float(moments[0]), float(moments[-1])
+    return first / NEUTRAL <= last <= first * NEUTRAL
 
 
 def without_spread(run: Run, name: str) -> BoolArray:
