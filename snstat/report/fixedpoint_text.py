@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 from snstat.report.columns import Column
 from snstat.report.fixedpoint import summary, theorem_columns, theorem_title, trajectory_columns
+from snstat.report.fixedpoint_words import (
+    correlation_words,
+    gradient_words,
+    heading,
+    stability_words,
+)
 from snstat.report.numbers import exact
-from snstat.report.sayings import correlation_words, gradient_words, heading, stability_words
 from snstat.report.text import csv_lines, escaped, markdown_table
 
 if TYPE_CHECKING:

@@ -153,37 +153,21 @@ def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
     statistic and a part, "e", "t" or "z"."""
     missing = set()
     for name in EXPECTED:
-        statistic = run.statistics.get(name)
-        if statistic is None:
-            continue
-        values = {"e": statistic.estimate, "t": statistic.reference, "z": statistic.z}
-        there = layout.parts.get(name, "")
-        absent = {
-            (name, part)
-            for part, array in values.items()
-            if part not in there and np.isfinite(array).any()
-        }
-        missing |= {(name, "e")} if (name, "e") in absent else absent
+        if name in run.statistics:
+            found, there = run.statistics[name], layout.parts.get(name, "")
+            arrays = zip(PARTS, (found.estimate, found.reference, found.z), strict=True)
+            known = [part for part, array in arrays if np.isfinite(array).any()]
+            absent = [part for part in known if part not in there]
+            missing |= {(name, part) for part in (["e"] if "e" in absent else absent)}
     return missing
 
 
 def lost_words(missing: set[tuple[str, str]]) -> str:
     """Return "cosine; theory and z of mean", or an empty string if nothing is missing."""
-    words = []
-    for parts, title in (
-        ("e", ""),
-        ("tz", "theory and z of "),
-        ("t", "theory of "),
-        ("z", "z of "),
-    ):
-        names = [
-            name
-            for name in EXPECTED
-            if "".join(part for part in PARTS if (name, part) in missing) == parts
-        ]
-        if names:
-            words.append(title + listed(names))
-    return "; ".join(words)
+    titles = {"e": "", "tz": "theory and z of ", "t": "theory of ", "z": "z of "}
+    parts = {name: "".join(p for p in PARTS if (name, p) in missing) for name in EXPECTED}
+    groups = {own: [name for name in EXPECTED if parts[name] == own] for own in titles}
+    return "; ".join(titles[own] + listed(names) for own, names in groups.items() if names)
 
 
 def hidden_flags(run: Run, rows: Sequence[int], layout: Layout) -> list[str]:

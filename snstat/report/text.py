@@ -144,10 +144,8 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
         columns: list[FloatArray | None] = []
         for name in names:
             found = run.statistics.get(name)
-            if found is None:
-                columns += [None] * (1 + len(AFTER))
-            else:
-                columns += [found.estimate, *(getattr(found, part) for part in AFTER)]
+            parts = ("estimate", *AFTER)
+            columns += [None if found is None else getattr(found, part) for part in parts]
         for layer, finite in enumerate(run.finite.tolist()):
             numbers = [None if column is None else float(column[layer]) for column in columns]
             place = [number, *description, layer]

@@ -20,7 +20,7 @@ from snstat.report.fixedpoint_text import (
     theorems_to_csv,
     theorems_to_markdown,
 )
-from snstat.report.sayings import (
+from snstat.report.fixedpoint_words import (
     correlation_words,
     gradient_words,
     infinity_words,
