@@ -189,6 +189,8 @@ def test_text_distinguishes_gains():
     funnel_words = network_words(funnel)
     assert funnel_words.startswith("ReLU · 2 layers: 8 → 4 → 5 · last layer tanh · ")
     assert funnel_words.endswith("glorot_normal (gains 0.9428… to 1.154…)")
+    wide = summary_of(Stack.build("relu", widths="3072,1024*3,10"))
+    assert "4 layers: 3,072 → 1,024 ×3 → 10 ·" in network_words(wide)
     assert words(weight_std=0.1).endswith("he_normal (weight std 0.1)")
     glorot = words(init="glorot_normal", inputs=narrow)
     assert glorot.endswith("glorot_normal (gain 1, first layer 0.8164…)")
