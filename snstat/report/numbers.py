@@ -182,7 +182,8 @@ def _decimals(estimate: float, stderr: float, power: int) -> int:
 
 def _scaled(value: float, power: int, decimals: int) -> str:
     """Return value / 10**power with `decimals` decimals, exactly rounded and without "-0.00"."""
-    text = f"{_shift(value, power):.{decimals}f}"
+    # Decimal neither overflows nor underflows at the ends of the float range.
+    text = f"{Decimal(value).scaleb(-power):.{decimals}f}"
     return text.removeprefix("-") if not any(digit in text for digit in "123456789") else text
 
 
@@ -194,9 +195,3 @@ def _units(value: float, power: int, decimals: int) -> int:
 def _fixed(units: int, decimals: int) -> str:
     """Return `units` of the last decimal as a decimal number."""
     return f"{units / 10**decimals:.{decimals}f}"
-
-
-def _shift(value: float, power: int) -> float:
-    """Return value / 10**power without overflow at either end of the float range."""
-    mantissa, _, own = f"{value:.16e}".partition("e")
-    return float(f"{mantissa}e{int(own) - power}")
