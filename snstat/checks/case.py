@@ -13,7 +13,7 @@ from snstat.activation import Activation, resolve
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import log_strays, share_strays, strays
 from snstat.network.stack import DenseLayer, Stack
-from snstat.results import GRADIENT, BoolArray, FloatArray, InputMoments, Outlook, Run
+from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.theory.finite_width import FiniteWidth
 from snstat.theory.known import Known, theories
 from snstat.theory.predict import Prediction
@@ -22,8 +22,6 @@ from snstat.theory.predict import Prediction
 WIDE = 64
 # Statistics that need more than one sample.
 PAIRS = frozenset({"variance_over_batch", "cosine", "dead_fraction"})
-# Statistics between 0 and 1 with few possible values.
-SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
 
 Result = TypeVar("Result")
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from snstat.results import BoolArray, FloatArray
+from snstat.results.student import quantile
 from snstat.values.special import special
-from snstat.values.student import quantile
 
 # Standard errors, of infinitely many trials, beyond which an estimate is elsewhere.
 LEAST = 6.0

@@ -14,8 +14,8 @@ from snstat.checks.certainty import divergence
 from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
+from snstat.results.student import tail
 from snstat.theory.by_layer import units
-from snstat.values.student import tail
 
 # Probability that a sound stack breaks SN501 by chance.
 FALSE_ALARM = 0.005

@@ -68,7 +68,7 @@ def _outside(
     layer = int(np.flatnonzero(bad)[0])
     value = float(second[layer])
     shown = "beyond any float" if math.isnan(value) else f"{value:.3g}"
-    later = f", past the {case.depth} layers of the stack" if layer > case.depth else ""
+    later = f", past the {case.depth:,} layers of the stack" if layer > case.depth else ""
     text = (
         f"the {what}: second moment {shown} at layer {layer}{later}"
         f"{case.beside('second_moment', layer)}, {side} {bound:.3g}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.results import FloatArray
-from snstat.values.student import tail
+from snstat.results.student import tail
 
 # How many times more trials on one side leave Satterthwaite's degrees of freedom any use.
 MUCH = 4

@@ -12,6 +12,7 @@ from snstat.cli.help import Explained
 from snstat.cli.options import (
     FORMATS,
     REAL,
+    UNIT_OPTIONS,
     WHOLE,
     Function,
     activation_option,
@@ -61,20 +62,7 @@ OPTIONS = [
         show_default="0",
         help="Biases are N(0, S²) (ensemble map).",
     ),
-    click.option(
-        "--weight-sum",
-        type=REAL,
-        metavar="OMEGA",
-        show_default="0",
-        help="Sum of the unit's weights (unit map).",
-    ),
-    click.option(
-        "--weight-square-sum",
-        type=REAL,
-        metavar="TAU",
-        show_default="1",
-        help="Sum of their squares (unit map).",
-    ),
+    *UNIT_OPTIONS,
     click.option(
         "--target-mean",
         type=REAL,

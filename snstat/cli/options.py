@@ -24,6 +24,23 @@ Decorator = Callable[[Function], Function]
 
 WHOLE, REAL = Value(Whole(-MAX_INTEGER, MAX_INTEGER)), Value(Real(-math.inf, math.inf))
 FORMATS = ("table", "json", "csv", "markdown")
+# What the unit map takes instead of a network.
+UNIT_OPTIONS: list[Decorator[Any]] = [
+    click.option(
+        "--weight-sum",
+        type=REAL,
+        metavar="OMEGA",
+        show_default="0",
+        help="Sum of the unit's weights (unit map).",
+    ),
+    click.option(
+        "--weight-square-sum",
+        type=REAL,
+        metavar="TAU",
+        show_default="1",
+        help="Sum of their squares (unit map).",
+    ),
+]
 BESIDE_SAVED = "beside a saved run: the file says what it was"
 
 

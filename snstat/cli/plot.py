@@ -14,6 +14,7 @@ from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
 from snstat.cli.options import (
     REAL,
+    UNIT_OPTIONS,
     VERBOSITY_OPTIONS,
     apply,
     output_option,
@@ -68,20 +69,7 @@ def picture_options(function: Function) -> Function:
                 show_default=True,
                 help="The map of --kind map: of one unit with given weights, or of random weights.",
             ),
-            click.option(
-                "--weight-sum",
-                type=REAL,
-                metavar="OMEGA",
-                show_default="0",
-                help="Sum of a unit's weights (unit map only).",
-            ),
-            click.option(
-                "--weight-square-sum",
-                type=REAL,
-                metavar="TAU",
-                show_default="1",
-                help="Sum of their squares (unit map only).",
-            ),
+            *UNIT_OPTIONS,
             click.option(
                 "--layers",
                 type=Layers(),

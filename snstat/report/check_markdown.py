@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from snstat.report.check_words import circumstances, headline, outcome, place, tally
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
+from snstat.report.network_words import network_words
 from snstat.report.text import escaped, markdown_table
-from snstat.report.words import stack_words
 
 if TYPE_CHECKING:
     from snstat.results import Check, Finding
@@ -31,7 +31,7 @@ def _columns(checks: Sequence[Check]) -> list[Column]:
         "check": [check.name for check in checks],
         "verdict": [check.verdict for check in checks],
         "result": [outcome(check) for check in checks],
-        "stack": [stack_words(check.stack) for check in checks],
+        "stack": [network_words(check.stack) for check in checks],
     }
     return [
         Column(header, tuple(Glyphs().text(cell) for cell in column), header, words=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from snstat.report.words import count, simulation_words, stack_words
+from snstat.report.network_words import network_words, simulation_words
+from snstat.report.words import count
+from snstat.results import SOUND
 
 if TYPE_CHECKING:
     from snstat.results import Check, Finding
 
-# Verdicts that report no problem.
-SOUND = ("stable", "self-normalizing")
 # Characters that may separate the complaint from the remedy.
 SEPARATORS = " ,;:."
 
@@ -70,7 +70,7 @@ def complaint(finding: Finding) -> str:
 
 def circumstances(check: Check) -> list[str]:
     """Return one line each for the stack, sampling, baseline and source."""
-    lines = [stack_words(check.stack), simulation_words(check.simulation)]
+    lines = [network_words(check.stack), simulation_words(check.simulation)]
     if check.baseline is not None:
         lines.append(f"compared with {check.baseline}")
     if check.source is not None:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from snstat.report.numbers import Notation, alike, quantity, score
-from snstat.results import GRADIENT
-from snstat.values.student import tail
+from snstat.results import GRADIENT, departures
 
 if TYPE_CHECKING:
-    from snstat.results import BoolArray, FloatArray, Run, Statistic
+    from snstat.results import BoolArray, Run
 
-# The p-value of z below which chance does not explain it.
-CHANCE = 1e-3
 MARK = "!"
 # Theory may be off by as much beyond first order in 1/width, or is known for infinite width only.
 DOUBT = "?"
 # A prediction for infinite width among predictions for the simulated width.
 INFINITE = "*"
+# The parts of a statistic: estimate, theory, z.
+PARTS = "etz"
+# The key of the column of layer numbers.
+LAYER = ("layer", "")
 NOT_FINITE = "not finite"
 # With a squared mean below this fraction of it, the second moment is nearly the variance.
 NEGLIGIBLE = 0.01
-# Statistics between 0 and 1 that all trials may agree on by chance.
-SHARES = frozenset({"dead_fraction", "saturated_fraction", "zero_samples"})
-# Relative differences below this are rounding of float32.
-ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +35,14 @@ class Column:
     """One column: `header`, `cells` (rows,) and the rows whose z is `suspicious`, or `doubtful`
     if theory may be off by as much.
 
-    Columns of one `group`, a statistic, are close together. Columns of `words` are left-aligned.
-    `style` is a style of rich.
+    Columns of one `group`, a statistic, are close together; `part` is one of `PARTS`. Columns of
+    `words` are left-aligned. `style` is a style of rich.
     """
 
     header: str
     cells: tuple[str, ...]
     group: str
+    part: str = ""
     suspicious: frozenset[int] = frozenset()
     doubtful: frozenset[int] = frozenset()
     words: bool = False
@@ -53,30 +51,71 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a table: `parts` maps a statistic to "e"stimate, "t"heory and "z"."""
+    """The columns of a table: `parts` maps each statistic to some of `PARTS`, in that order."""
 
     notation: Notation
-    parts: tuple[tuple[str, str], ...]
+    parts: Mapping[str, str]
 
 
 def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     """Return the columns of `layout` for the layers `rows`, the layer numbers first."""
-    columns = [Column("layer", tuple(str(layer) for layer in rows), "layer")]
-    chosen = np.array(rows, dtype=np.intp)
-    finite = run.finite[chosen]
-    marked = any(np.isfinite(statistic.expected).any() for statistic in run.statistics.values())
-    for name, parts in layout.parts:
-        if name in run.statistics:
-            columns += _statistic_columns(
-                run, name, chosen, finite, parts, layout.notation, marked=marked
-            )
+    return chosen(every_column(run, rows, layout.notation, layout.parts), layout.parts)
+
+
+def chosen(every: Mapping[tuple[str, str], Column], parts: Mapping[str, str]) -> list[Column]:
+    """Return the layer numbers and the columns `parts` of `every`.
+
+    What chance does not explain is marked on the last column of each statistic.
+    """
+    columns = [every[LAYER]]
+    for name, own in parts.items():
+        found = [every[name, part] for part in own if (name, part) in every]
+        columns += (
+            replace(column, suspicious=frozenset(), doubtful=frozenset()) for column in found[:-1]
+        )
+        columns += map(_marked, found[-1:])
     return columns
 
 
-def suspicious_rows(z: FloatArray, trials: int) -> frozenset[int]:
-    """Return the rows of `z` (rows,) whose p-value is below `CHANCE`."""
-    known = [row for row, value in enumerate(z.tolist()) if not math.isnan(value)]
-    return frozenset(row for row in known if tail(float(z[row]), trials - 1) < CHANCE)
+def every_column(
+    run: Run, rows: Sequence[int], notation: Notation, names: Iterable[str]
+) -> dict[tuple[str, str], Column]:
+    """Return the columns of the statistics `names` for the layers `rows`, and the layer numbers.
+
+    Keys are a statistic and one of `PARTS`. Columns without any number are left out, except those
+    of estimates.
+    """
+    columns = {LAYER: Column("layer", tuple(str(layer) for layer in rows), "layer")}
+    for name in names:
+        if name in run.statistics:
+            columns |= {(name, found.part): found for found in _parts(run, name, rows, notation)}
+    return columns
+
+
+def _parts(run: Run, name: str, rows: Sequence[int], notation: Notation) -> Iterator[Column]:
+    """Yield the columns of one statistic."""
+    statistic, places = run.statistics[name], np.array(rows, dtype=np.intp)
+    estimate, stderr, theory, z = (
+        array[places].tolist()
+        for array in (statistic.estimate, statistic.error, statistic.reference, statistic.z)
+    )
+    beyond, suspicious = map(_true, departures(run, name, rows))
+    column = partial(Column, group=name, suspicious=suspicious, doubtful=beyond - suspicious)
+    cells = [
+        quantity(value, error, notation) if math.isfinite(value) or whole else NOT_FINITE
+        for value, error, whole in zip(estimate, stderr, run.finite[places].tolist(), strict=True)
+    ]
+    yield column(name.replace("_", " "), _aligned(cells, notation), part="e")
+    if any(map(math.isfinite, theory)):
+        predicted = tuple(map(alike, theory, estimate, stderr))
+        foreseen = column("theory", predicted, part="t", style="dim")
+        limit = _true(statistic.infinite_width[places])
+        foretold = any(np.isfinite(other.expected).any() for other in run.statistics.values())
+        if limit and foretold:
+            foreseen = _with_marks(foreseen, dict.fromkeys(limit, INFINITE))
+        yield foreseen
+    if any(map(math.isfinite, z)):
+        yield column("z", tuple(map(score, z)), part="z")
 
 
 def rows_of(run: Run, requested: Sequence[int]) -> list[int]:
@@ -89,13 +128,15 @@ def rows_of(run: Run, requested: Sequence[int]) -> list[int]:
 
 
 def has_news(run: Run, name: str) -> bool:
-    """Return whether a statistic adds information to mean, variance and cosine."""
+    """Return whether `run` has a statistic, and it adds information to mean and variance."""
     if name not in run.statistics:
         return False
     values = run.statistics[name].estimate
     known = np.isfinite(values)
-    if name == GRADIENT:
+    if name in ("mean", "variance", GRADIENT):
         return True
+    if name == "cosine":
+        return bool(known.any() or np.isfinite(run.statistics[name].reference).any())
     if name == "second_moment":
         variance = run.statistics["variance"].estimate
         known &= np.isfinite(variance)
@@ -103,103 +144,9 @@ def has_news(run: Run, name: str) -> bool:
     return bool(np.any(values[known] > 0))
 
 
-def beyond_chance(run: Run, name: str, rows: Sequence[int]) -> frozenset[int]:
-    """Return the positions in `rows` whose distance from theory exceeds chance, those without a
-    z among them: see `without_spread`."""
-    chosen = np.array(rows, dtype=np.intp)
-    found = suspicious_rows(run.statistics[name].z[chosen], run.simulation.trials)
-    return found | frozenset(np.flatnonzero(without_spread(run, name)[chosen]).tolist())
-
-
-def flagged(run: Run, name: str, rows: Sequence[int]) -> frozenset[int]:
-    """Return the positions in `rows` whose distance from theory exceeds chance and the first
-    order's error."""
-    statistic, chosen = run.statistics[name], np.array(rows, dtype=np.intp)
-    sure = suspicious_rows(statistic.excess[chosen], run.simulation.trials)
-    # Without a spread the excess is infinite. The logarithm of 0 is beyond any theory.
-    known = np.isinf(statistic.excess) | (statistic.logarithmic & np.isfinite(statistic.expected))
-    exact = without_spread(run, name) & known
-    sure |= frozenset(np.flatnonzero(exact[chosen]).tolist())
-    return beyond_chance(run, name, rows) & sure
-
-
-def without_spread(run: Run, name: str) -> BoolArray:
-    """Return the layers, (layers,), where z has no value but the estimate is certainly not theory:
-    all trials agree on another value, as dead networks do, or a gradient is exactly 0.
-
-    Layer 0 is left out: the theory of data is the data themselves, before rounding.
-    """
-    statistic, trials = run.statistics[name], run.simulation.trials
-    estimate, reference = statistic.estimate, statistic.reference
-    second = run.statistics["second_moment"]
-    with np.errstate(invalid="ignore", over="ignore"):
-        if statistic.logarithmic:
-            far = (estimate == 0) & (reference > 0)
-        elif name in SHARES:
-            # Hoeffding's bound, at `CHANCE`: rare units may be in no trial.
-            allowed = math.sqrt(math.log(2.0 / CHANCE) / (2.0 * trials))
-            far = (statistic.stderr == 0) & (np.abs(estimate - reference) > allowed)
-        else:
-            size = np.maximum(np.abs(estimate), np.abs(reference))
-            square = np.fmax(second.estimate, second.reference)
-            unit = {"mean": np.sqrt(square), "cosine": np.ones_like(square)}.get(name, square)
-            if name not in {"kurtosis", "largest"}:
-                size = np.fmax(size, unit)
-            far = (statistic.stderr == 0) & (np.abs(estimate - reference) > ROUNDING * size)
-    found: BoolArray = far & (trials > 1)
-    found[:1] &= statistic.logarithmic
-    return found
-
-
-def infinite_width(statistic: Statistic) -> BoolArray:
-    """Return where theory is known for infinite width only, (layers,)."""
-    return np.isfinite(statistic.theory) & ~np.isfinite(statistic.expected)
-
-
-def _statistic_columns(
-    run: Run,
-    name: str,
-    rows: npt.NDArray[np.intp],
-    finite: BoolArray,
-    parts: str,
-    notation: Notation,
-    *,
-    marked: bool,
-) -> list[Column]:
-    """Return the columns of one statistic for the layers `rows`.
-
-    What chance does not explain is marked on the last of these columns. If `marked`, predictions
-    for infinite width are marked too.
-    """
-    statistic = run.statistics[name]
-    estimate, stderr = statistic.estimate[rows], statistic.error[rows]
-    theory, z = statistic.reference[rows], statistic.z[rows]
-    columns = []
-    if "e" in parts:
-        cells = [
-            quantity(*pair, notation) if np.isfinite(pair[0]) or whole else NOT_FINITE
-            for pair, whole in zip(_pairs(estimate, stderr), finite.tolist(), strict=True)
-        ]
-        title = name.replace("_", " ")
-        columns.append(Column(title, tuple(_aligned(cells, notation)), name))
-    if "t" in parts and np.isfinite(theory).any():
-        triples = zip(theory.tolist(), estimate.tolist(), stderr.tolist(), strict=True)
-        predicted = [alike(*triple) for triple in triples]
-        limit = frozenset(np.flatnonzero(infinite_width(statistic)[rows]).tolist())
-        column = Column("theory", tuple(predicted), name, style="dim")
-        if marked and limit:
-            column = _with_marks(column, dict.fromkeys(limit, INFINITE))
-        columns.append(column)
-    if "z" in parts and np.isfinite(z).any():
-        columns.append(Column("z", tuple(map(score, z.tolist())), name))
-    beyond = beyond_chance(run, name, rows.tolist())
-    if beyond and columns:
-        suspicious = flagged(run, name, rows.tolist())
-        marks = dict.fromkeys(beyond, DOUBT) | dict.fromkeys(suspicious, MARK)
-        columns[-1] = replace(
-            _with_marks(columns[-1], marks), suspicious=suspicious, doubtful=beyond - suspicious
-        )
-    return columns
+def _marked(column: Column) -> Column:
+    marks = dict.fromkeys(column.doubtful, DOUBT) | dict.fromkeys(column.suspicious, MARK)
+    return _with_marks(column, marks) if marks else column
 
 
 def _with_marks(column: Column, marks: Mapping[int, str]) -> Column:
@@ -209,11 +156,11 @@ def _with_marks(column: Column, marks: Mapping[int, str]) -> Column:
     return replace(column, header=column.header + " ", cells=tuple(cells))
 
 
-def _pairs(first: FloatArray, second: FloatArray) -> list[tuple[float, float]]:
-    return list(zip(first.tolist(), second.tolist(), strict=True))
+def _true(rows: BoolArray) -> frozenset[int]:
+    return frozenset(np.flatnonzero(rows).tolist())
 
 
-def _aligned(cells: Sequence[str], notation: Notation) -> list[str]:
+def _aligned(cells: Sequence[str], notation: Notation) -> tuple[str, ...]:
     """Return cells padded so that, right-aligned, their errors start in one column.
 
     Cells with an exponent are aligned separately: aligned with the others they would only widen the
@@ -226,7 +173,7 @@ def _aligned(cells: Sequence[str], notation: Notation) -> list[str]:
         tails.append(tail if separator else None)
         if separator:
             longest["e" in tail] = max(longest["e" in tail], len(tail))
-    return [
+    return tuple(
         cell if tail is None else cell + " " * (longest["e" in tail] - len(tail))
         for cell, tail in zip(cells, tails, strict=True)
-    ]
+    )

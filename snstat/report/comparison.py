@@ -33,7 +33,7 @@ def comparison_columns(runs: Sequence[Run], layout: Layout) -> list[Column]:
         *(Column(name, words, "name", words=True) for name, words in differences(runs).items()),
         *(
             Column(name, tuple(_last(run, name, layout.notation) for run in runs), name)
-            for name, _ in layout.parts
+            for name in layout.parts
         ),
         Column(
             "signal",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from snstat.activation import display_name
 from snstat.errors import escaped
+from snstat.report.network_words import network_name
 
 if TYPE_CHECKING:
     from snstat.results import Run
@@ -72,7 +73,7 @@ def labels(runs: Sequence[Run]) -> list[str]:
             words[number] if name in plain else f"{name} {words[number]}"
             for name, words in found.items()
         )
-        or display_name(run.stack.activation)
+        or network_name(run.stack)
         for number, run in enumerate(runs)
     ]
 
@@ -91,6 +92,8 @@ def _words(name: str, value: Any) -> str:
         return ", ".join(str(entry).replace("_", " ") for entry in value)
     if name == "inputs_digest":
         return str(value)[:DIGITS_OF_A_DIGEST]
+    if type(value) is int and name != "seed":
+        return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.6g}"
     return escaped(str(value))

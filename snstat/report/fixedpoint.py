@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from snstat.report.columns import Column
-from snstat.report.glyphs import Glyphs
-from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
-from snstat.report.numbers import exact
-from snstat.report.sayings import (
+from snstat.report.fixedpoint_words import (
     correlation_words,
     gradient_words,
     heading,
@@ -19,6 +16,9 @@ from snstat.report.sayings import (
     solved_words,
     stability_words,
 )
+from snstat.report.glyphs import Glyphs
+from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
+from snstat.report.numbers import exact
 from snstat.report.selection import ALL, LOG
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def print_fixed_points(
             _print_point(
                 title,
                 point,
-                (stability, gradient_words(point.gradient_growth, depth)),
+                (stability, gradient_words(point, depth)),
                 glyphs,
                 console,
             )

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 from snstat.report.columns import Column
 from snstat.report.fixedpoint import summary, theorem_columns, theorem_title, trajectory_columns
+from snstat.report.fixedpoint_words import (
+    correlation_words,
+    gradient_words,
+    heading,
+    stability_words,
+)
 from snstat.report.numbers import exact
-from snstat.report.sayings import correlation_words, gradient_words, heading, stability_words
 from snstat.report.text import csv_lines, escaped, markdown_table
 
 if TYPE_CHECKING:
@@ -142,7 +147,7 @@ def _report_markdown(report: FixedPointReport, layers: LayerSelection | None, de
         name = f"Fixed point {number}" if many else "Fixed point"
         lines.append(
             f"{name}: {stability_words(point, continuum=report.continuum)}; "
-            f"{gradient_words(point.gradient_growth, depth)}."
+            f"{gradient_words(point, depth)}."
         )
     text = f"### {escaped(heading(report))}\n\n" + "".join(f"- {escaped(line)}\n" for line in lines)
     tables = []

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.text import Text
 
+from snstat.report.words import SEPARATOR
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
 BETWEEN_COLUMNS = 1
 BETWEEN_GROUPS = 2
-# Between the parts of a title.
-SEPARATOR = " · "
 
 
 def shown(columns: Sequence[Column], glyphs: Glyphs) -> list[Column]:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from snstat.report.columns import columns_of, rows_of
 from snstat.report.glyphs import Glyphs
+from snstat.report.network_words import network_words, simulation_words
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG
 from snstat.report.text import PAGE, titled
-from snstat.report.words import simulation_words, stack_words
 
 if TYPE_CHECKING:
     from snstat.report.columns import Column
@@ -24,10 +24,10 @@ def run_to_html(run: Run, check: Check | None = None) -> str:
     """Return `run` as an HTML fragment: title, the verdict `check`, table of layers 0, 1, 2, 4,
     ..."""
     glyphs = Glyphs()
-    rows = rows_of(run, LOG.rows(run.stack.depth))
+    rows = rows_of(run, LOG.rows(run.depth))
     lines = [
         '<div class="snstat-run">',
-        f"<p><strong>{_safe(stack_words(run.stack))}</strong><br>",
+        f"<p><strong>{_safe(network_words(run.stack))}</strong><br>",
         f"{_safe(simulation_words(run.simulation))}</p>",
         "<ul>",
         *(f"<li>{_safe(sentence.text)}</li>" for sentence in opening(run, check)),

@@ -3,67 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.report.columns import Column, Layout, columns_of, flagged, has_news
+from snstat.report.columns import PARTS, Column, Layout, chosen, columns_of, every_column, has_news
 from snstat.report.comparison import comparison_columns
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import shown, width_of
 from snstat.report.numbers import Notation, plain, score
 from snstat.report.words import listed
-from snstat.results import GRADIENT, MEASURED
+from snstat.results import GRADIENT, MEASURED, departures
 
 if TYPE_CHECKING:
     from snstat.results import Run
 
-BASE = (("mean", "etz"), ("variance", "etz"))
-# Columns after mean and variance, richest first. Statistics without news are left out.
-EXTRAS = (
-    (("cosine", "etz"), ("second_moment", "et"), ("dead_fraction", "e")),
-    (("cosine", "etz"), ("dead_fraction", "e")),
-    (("cosine", "et"), ("dead_fraction", "e")),
-    (("cosine", "et"),),
-    (("cosine", "e"),),
-)
-# The same for runs with gradients, which come first.
-BACKWARD_EXTRAS = (
-    (("gradient", "etz"), ("cosine", "etz"), ("dead_fraction", "e")),
-    (("gradient", "etz"), ("cosine", "et")),
-    (("gradient", "et"), ("cosine", "e")),
-)
-# For three-digit exponents in 80 columns, and for narrower consoles.
-NARROW = (
-    (("mean", "et"), ("variance", "etz"), ("cosine", "e")),
-    (("mean", "et"), ("variance", "et"), ("cosine", "e")),
-    (("mean", "etz"), ("variance", "etz")),
-    (("mean", "et"), ("variance", "etz")),
-    (("mean", "et"), ("variance", "et")),
-    (("mean", "e"), ("variance", "e")),
-    (("variance", "e"),),
-)
-# The same for runs with gradients.
-BACKWARD_NARROW = (
-    (("mean", "etz"), ("variance", "etz"), ("gradient", "e"), ("cosine", "e")),
-    (("mean", "et"), ("variance", "etz"), ("gradient", "e"), ("cosine", "e")),
-    (("mean", "et"), ("variance", "et"), ("gradient", "e"), ("cosine", "e")),
-    (("mean", "etz"), ("variance", "etz"), ("gradient", "et")),
-    (("mean", "etz"), ("variance", "etz"), ("gradient", "e")),
-    (("mean", "et"), ("variance", "etz"), ("gradient", "et")),
-    (("mean", "et"), ("variance", "etz"), ("gradient", "e")),
-    (("mean", "et"), ("variance", "et"), ("gradient", "et")),
-    (("mean", "e"), ("variance", "e"), ("gradient", "et")),
-    (("mean", "e"), ("variance", "e"), ("gradient", "e")),
-    (("variance", "e"), ("gradient", "e")),
-    (("gradient", "e"),),
-)
-# The statistics of the comparison, richest first.
-COMPARED = (("mean", "variance", "cosine"), ("variance", "cosine"), ("variance",))
-# Enough rows to recognise most layouts that do not fit.
+# What a table shows of a run, most important first: a statistic and one of `PARTS`.
+PRIORITIES = (
+    (GRADIENT, "e"), ("variance", "e"), ("mean", "e"), ("variance", "t"), ("mean", "t"),
+    ("cosine", "e"), ("variance", "z"), ("mean", "z"), (GRADIENT, "t"),
+    ("cosine", "t"), (GRADIENT, "z"), ("dead_fraction", "e"), ("cosine", "z"),
+    ("second_moment", "e"), ("second_moment", "t"),
+)  # fmt: skip
+# So many of them have to fit before a table takes a wider notation.
+ESSENTIAL = 9
+# The statistics in the order in which they stand side by side.
+ORDER = ("mean", "variance", GRADIENT, "cosine", "second_moment", "dead_fraction")
+# The statistics whose absence is stated.
+EXPECTED = ORDER[:4]
+# The statistics of a comparison, most important first.
+COMPARED = ("variance", "cosine", "mean")
+# Enough rows to recognise most columns that do not fit.
 SAMPLE_ROWS = 256
 
 ALL_COLUMNS = "all"
@@ -100,12 +74,13 @@ def blocks_of(
     run: Run, rows: Sequence[int], names: Sequence[str], glyphs: Glyphs, width: int
 ) -> tuple[Notation, list[list[Column]]]:
     """Return every column of the statistics `names` in as many tables as `width` requires."""
+    columns: list[Column] = []
     for notation in Notation:
-        layout = Layout(notation, tuple((name, "etz") for name in names))
+        layout = Layout(notation, dict.fromkeys(names, PARTS))
         columns = shown(columns_of(run, rows, layout), glyphs)
         if width_of(columns) <= width:
             return notation, [columns]
-    number, *rest = shown(columns_of(run, rows, Layout(Notation.CONCISE, layout.parts)), glyphs)
+    number, *rest = columns
     blocks: list[list[Column]] = []
     for name in names:
         group = [column for column in rest if column.group == name]
@@ -116,45 +91,57 @@ def blocks_of(
     return Notation.CONCISE, blocks
 
 
-def _layouts(run: Run) -> Iterator[Layout]:
-    """Yield layouts, the most readable and richest first."""
-    choices = BACKWARD_EXTRAS if GRADIENT in run.statistics else EXTRAS
-    for notation, extras in product(Notation, choices):
-        kept = (part for part in extras if part[0] == "cosine" or has_news(run, part[0]))
-        yield Layout(notation, BASE + _known(run, kept))
-    for parts in BACKWARD_NARROW if GRADIENT in run.statistics else NARROW:
-        yield Layout(Notation.CONCISE, _known(run, parts))
-
-
-def _known(run: Run, parts: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return `parts` without a cosine that is known nowhere, as for a single sample."""
-    cosine = run.statistics.get("cosine")
-    known = cosine is not None and (
-        np.isfinite(cosine.estimate).any() or np.isfinite(cosine.reference).any()
-    )
-    return tuple(part for part in parts if known or part[0] != "cosine")
-
-
 def fitted(
     run: Run, rows: Sequence[int], glyphs: Glyphs, width: int
 ) -> tuple[Layout, list[Column]]:
-    """Return the first layout in which the layers `rows` fit `width`, with its columns."""
-    # A layout that is too wide for some rows is too wide for all, and checking a few is faster.
-    some = rows[:: len(rows) // SAMPLE_ROWS + 1]
-    layout = Layout(Notation.CONCISE, ())
-    for layout in _layouts(run):
-        if width_of(shown(columns_of(run, some, layout), glyphs)) <= width:
-            columns = shown(columns_of(run, rows, layout), glyphs)
-            if width_of(columns) <= width:
-                return layout, columns
-    return layout, shown(columns_of(run, rows, layout), glyphs)
+    """Return the layout of as many columns of the layers `rows` as fit `width`, and them."""
+    # What is too wide for some rows is too wide for all, and a few are faster.
+    layout = _fitted(run, rows[:: len(rows) // SAMPLE_ROWS + 1], glyphs, width)
+    columns = shown(columns_of(run, rows, layout), glyphs)
+    if width_of(columns) > width and len(rows) > SAMPLE_ROWS:
+        layout = _fitted(run, rows, glyphs, width)
+        columns = shown(columns_of(run, rows, layout), glyphs)
+    return layout, columns
+
+
+def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int) -> Layout:
+    """Return the layout of what fits, in the widest notation that has room for the essentials."""
+    first, *others = [key for key in PRIORITIES if has_news(run, key[0])]
+    essential = [key for key in PRIORITIES[:ESSENTIAL] if key in others]
+    for notation in Notation:
+        every = every_column(run, rows, notation, ORDER)
+        room = partial(_fits, every, glyphs, width)
+        if room([first, *essential]):
+            break
+    kept = [first]
+    for name, part in others:
+        # Theory stands beside its estimate, and z beside theory.
+        before = PARTS[: PARTS.index(part)]
+        if all((name, other) in kept for other in before) and room([*kept, (name, part)]):
+            kept.append((name, part))
+    return Layout(notation, _parts_of(kept))
+
+
+def _fits(
+    every: Mapping[tuple[str, str], Column],
+    glyphs: Glyphs,
+    width: int,
+    kept: Sequence[tuple[str, str]],
+) -> bool:
+    return width_of(shown(chosen(every, _parts_of(kept)), glyphs)) <= width
+
+
+def _parts_of(kept: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return the parts of each statistic, in the order of a table."""
+    parts = {name: "".join(part for part in PARTS if (name, part) in kept) for name in ORDER}
+    return {name: own for name, own in parts.items() if own}
 
 
 def comparison(runs: Sequence[Run], glyphs: Glyphs, width: int) -> tuple[Layout, list[Column]]:
     """Return the comparison of the runs with as many columns as `width` holds."""
-    layout, columns = Layout(Notation.CONCISE, ()), []
-    for names, notation in product(COMPARED, Notation):
-        layout = Layout(notation, tuple((name, "e") for name in names))
+    layout, columns = Layout(Notation.CONCISE, {}), []
+    for count, notation in product(range(len(COMPARED), 0, -1), Notation):
+        layout = Layout(notation, {name: "e" for name in ORDER if name in COMPARED[:count]})
         columns = shown(comparison_columns(runs, layout), glyphs)
         if width_of(columns) <= width:
             break
@@ -164,41 +151,23 @@ def comparison(runs: Sequence[Run], glyphs: Glyphs, width: int) -> tuple[Layout,
 def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
     """Return what a narrow `layout` omits of mean, variance, gradient and cosine, as pairs of a
     statistic and a part, "e", "t" or "z"."""
-    parts = dict(layout.parts)
     missing = set()
-    for name in (*dict(BASE), GRADIENT, "cosine"):
-        statistic = run.statistics.get(name)
-        if statistic is None:
-            continue
-        values = {"e": statistic.estimate, "t": statistic.reference, "z": statistic.z}
-        there = parts.get(name, "")
-        absent = {
-            (name, part)
-            for part, array in values.items()
-            if part not in there and np.isfinite(array).any()
-        }
-        missing |= {(name, "e")} if (name, "e") in absent else absent
+    for name in EXPECTED:
+        if name in run.statistics:
+            found, there = run.statistics[name], layout.parts.get(name, "")
+            arrays = zip(PARTS, (found.estimate, found.reference, found.z), strict=True)
+            known = [part for part, array in arrays if np.isfinite(array).any()]
+            absent = [part for part in known if part not in there]
+            missing |= {(name, part) for part in (["e"] if "e" in absent else absent)}
     return missing
 
 
 def lost_words(missing: set[tuple[str, str]]) -> str:
     """Return "cosine; theory and z of mean", or an empty string if nothing is missing."""
-    order = [*dict(BASE), GRADIENT, "cosine"]
-    words = []
-    for parts, title in (
-        ("e", ""),
-        ("tz", "theory and z of "),
-        ("t", "theory of "),
-        ("z", "z of "),
-    ):
-        names = [
-            name
-            for name in order
-            if "".join(part for part in "etz" if (name, part) in missing) == parts
-        ]
-        if names:
-            words.append(title + listed(names))
-    return "; ".join(words)
+    titles = {"e": "", "tz": "theory and z of ", "t": "theory of ", "z": "z of "}
+    parts = {name: "".join(p for p in PARTS if (name, p) in missing) for name in EXPECTED}
+    groups = {own: [name for name in EXPECTED if parts[name] == own] for own in titles}
+    return "; ".join(titles[own] + listed(names) for own, names in groups.items() if names)
 
 
 def hidden_flags(run: Run, rows: Sequence[int], layout: Layout) -> list[str]:
@@ -206,11 +175,11 @@ def hidden_flags(run: Run, rows: Sequence[int], layout: Layout) -> list[str]:
     theory than chance explains in one of the layers `rows`."""
     found = []
     for name, statistic in run.statistics.items():
-        if name in dict(layout.parts):
+        if name in layout.parts:
             continue
-        z, beyond = statistic.z[rows], flagged(run, name, rows)
-        if beyond:
-            worst = max(beyond, key=lambda row: abs(float(np.nan_to_num(z[row], nan=math.inf))))
+        z, (_, beyond) = statistic.z[rows], departures(run, name, rows)
+        if beyond.any():
+            worst = int(np.argmax(np.where(beyond, np.nan_to_num(np.abs(z), nan=math.inf), -1.0)))
             far = f"{score(float(z[worst]))} standard errors from theory"
             if math.isnan(z[worst]):
                 far = f"{plain(float(statistic.estimate[rows[worst]]))}, unlike theory,"

@@ -1,11 +1,14 @@
 """Numbers as text, rounded to what their standard error supports.
 
-A missing number (NaN) is the empty string, never 0.
+A missing number (NaN) is the empty string, never 0. Libraries for value ± error were weighed:
+sciform takes 18 times as long and 25 ms to import, uncertainties 67 ms, and neither limits the
+digits of an estimate, nor gives a prediction those of its estimate.
 """
 
 from __future__ import annotations
 
 import math
+from decimal import ROUND_DOWN, Decimal, localcontext
 from enum import Enum
 
 # Values outside [SMALL, LARGE) are written with an exponent, as are values whose error has three
@@ -116,13 +119,29 @@ def exact(value: float, digits: int = 6) -> str:
     return "" if math.isnan(value) else f"{value + 0.0:.{digits}g}"
 
 
+def as_given(value: float) -> str:
+    """Return `value` with four digits, or as many as reproduce it exactly."""
+    text = f"{value:.4g}"
+    return text if float(text) == value else repr(value)
+
+
+def dotted(value: float) -> str:
+    """Return `value` with at most four digits, and dots if it has more: "1", "1.414…"."""
+    text = f"{value:.4g}"
+    if math.isclose(float(text), value, rel_tol=1e-12):
+        return text
+    # Digits before dots are truncated, not rounded.
+    with localcontext(rounding=ROUND_DOWN, prec=4):
+        return f"{float(+Decimal(value)):.4g}…"
+
+
 def factor(value: float) -> str:
     """Return a multiplier with few digits: "×83", "×1.07", "×0.012", "×1.9e+15". Near 1 it has as
     many digits as distinguish it from 1: "×1.0001"."""
     if not math.isfinite(value):
         return ""
     if 100 <= value < LARGE:
-        return f"×{value:.0f}"
+        return f"×{value:,.0f}"
     if value == 0 or SMALL <= value < LARGE:
         few = value >= 10 or value < 0.1
         return f"×{float(f'{value:.2g}'):g}" if few else f"×{beside_one(value, 3)}"
@@ -163,7 +182,8 @@ def _decimals(estimate: float, stderr: float, power: int) -> int:
 
 def _scaled(value: float, power: int, decimals: int) -> str:
     """Return value / 10**power with `decimals` decimals, exactly rounded and without "-0.00"."""
-    text = f"{_shift(value, power):.{decimals}f}"
+    # Decimal neither overflows nor underflows at the ends of the float range.
+    text = f"{Decimal(value).scaleb(-power):.{decimals}f}"
     return text.removeprefix("-") if not any(digit in text for digit in "123456789") else text
 
 
@@ -175,9 +195,3 @@ def _units(value: float, power: int, decimals: int) -> int:
 def _fixed(units: int, decimals: int) -> str:
     """Return `units` of the last decimal as a decimal number."""
     return f"{units / 10**decimals:.{decimals}f}"
-
-
-def _shift(value: float, power: int) -> float:
-    """Return value / 10**power without overflow at either end of the float range."""
-    mantissa, _, own = f"{value:.16e}".partition("e")
-    return float(f"{mantissa}e{int(own) - power}")

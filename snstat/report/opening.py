@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.report.check_words import complaint, place, rule_words, verdict_words
-from snstat.report.columns import INFINITE, Column, beyond_chance
+from snstat.report.columns import INFINITE, Column
+from snstat.report.network_words import width_words
 from snstat.report.numbers import plain
 from snstat.report.words import broken_layers, gradient_sentence, interruption, limit_sentence
-from snstat.results import GRADIENT, NO_THEORY
+from snstat.results import GRADIENT, NO_THEORY, contradictions
 
 if TYPE_CHECKING:
     from snstat.results import Check, Run
-
-# Sentences about theory are contradicted by estimates that differ by more than this factor.
-MUCH = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +46,15 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
             sentences.append(Sentence(f"{where}: {complaint(finding)}", indent=True))
         notes = [note for note in check.notes if note.startswith(NO_THEORY)]
         sentences += [Sentence(f"{note[0].upper()}{note[1:]}.") for note in notes]
-    facts = (limit_sentence(run), gradient_sentence(run), *contradictions(run))
+    facts = (limit_sentence(run), gradient_sentence(run), *contradicted(run))
     return sentences + [Sentence(text) for text in facts if text]
 
 
-def contradictions(run: Run) -> Iterator[str]:
-    """Yield what the simulation says that differs much from the sentences, which are theory: the
-    second moment of the last layer, and the gradient at the input."""
-    last = len(run.finite) - 1
-    for name, layer in (("second_moment", last), (GRADIENT, 0)):
-        if run.partial or last < 1 or run.outlook is None or name not in run.statistics:
-            continue
+def contradicted(run: Run) -> Iterator[str]:
+    """Yield what the simulation says that differs much from the sentences, which are theory."""
+    for name, layer in contradictions(run):
         statistic = run.statistics[name]
-        seen, theory = (
-            float(column[layer]) for column in (statistic.estimate, statistic.reference)
-        )
-        if not beyond_chance(run, name, [layer]) or theory / MUCH <= seen <= theory * MUCH:
-            continue
+        seen, theory = float(statistic.estimate[layer]), float(statistic.reference[layer])
         if name == GRADIENT and seen == 0:
             yield "The squared gradient at layer 0 is 0 in at least one simulated network."
             continue
@@ -77,14 +67,12 @@ def contradictions(run: Run) -> Iterator[str]:
 
 def theory_words(run: Run, columns: Sequence[Column]) -> str:
     """Return which theory `columns` of the table of `run` show, or an empty string for none."""
-    shown = [column for column in columns if column.header.strip() == "theory"]
+    shown = [column for column in columns if column.part == "t"]
     if not any(cell.strip() for column in shown for cell in column.cells):
         return ""
     marks = any(cell.rstrip().endswith(INFINITE) for column in shown for cell in column.cells)
     known = any(np.isfinite(run.statistics[column.group].expected).any() for column in shown)
     if not known:
         return "theory: infinite width"
-    uniform = run.stack.widths is None
-    where = f"at width {run.stack.width:,}" if uniform else "at these widths"
-    words = f"theory: first order {where}"
+    words = f"theory: first order {width_words(run.stack)}"
     return f"{words}; {INFINITE} infinite width" if marks else words

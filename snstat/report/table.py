@@ -20,10 +20,10 @@ from snstat.report.layouts import (
     lost_words,
     measured,
 )
+from snstat.report.network_words import network_words, simulation_words
 from snstat.report.numbers import Notation, plain
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, LayerSelection
-from snstat.report.words import simulation_words, stack_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,7 +57,7 @@ def print_runs(
     was measured.
     """
     glyphs = Glyphs.of(console)
-    chosen = [rows_of(run, layers.rows(run.stack.depth)) for run in runs]
+    chosen = [rows_of(run, layers.rows(run.depth)) for run in runs]
     concise = False
     hidden: set[tuple[str, str]] = set()
     verdicts = checks or [None] * len(runs)
@@ -93,7 +93,7 @@ def _print_run(
     console: Console,
 ) -> None:
     """Print one run: its title, the verdict on it, its tables, and the variance as bars."""
-    print_parts(stack_words(run.stack), glyphs, console, style="bold")
+    print_parts(network_words(run.stack), glyphs, console, style="bold")
     print_parts(simulation_words(run.simulation), glyphs, console, style="dim")
     for sentence in opening(run, check):
         mark = f"{MARK} " if sentence.alarming else ""

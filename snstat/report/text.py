@@ -11,25 +11,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.errors import escaped as controls_escaped
-from snstat.report.columns import Layout, columns_of, rows_of
+from snstat.report.columns import PARTS, Layout, columns_of, rows_of
 from snstat.report.comparison import comparison_columns
 from snstat.report.layouts import measured
+from snstat.report.network_words import network_words, simulation_words
 from snstat.report.numbers import Notation
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, LayerSelection
-from snstat.report.words import simulation_words, stack_words
 from snstat.results import GRADIENT, MEASURED
 
 if TYPE_CHECKING:
     from snstat.report.columns import Column
     from snstat.results import Check, FloatArray, Run
 
-PAGE = Layout(
-    Notation.SPACED,
-    (("mean", "etz"), ("variance", "etz"), ("cosine", "etz"), ("gradient", "etz")),
-)
+PAGE = Layout(Notation.SPACED, dict.fromkeys(("mean", "variance", "cosine", GRADIENT), PARTS))
 # The columns after an estimate in CSV.
-PARTS = ("stderr", "theory", "expected", "neglected", "z")
+AFTER = ("stderr", "theory", "expected", "neglected", "z")
 
 
 class _LastLine:
@@ -98,8 +95,8 @@ def runs_to_markdown(
     """
     parts = []
     for run, check in zip(runs, checks or [None] * len(runs), strict=True):
-        rows = rows_of(run, layers.rows(run.stack.depth))
-        part = f"### {escaped(stack_words(run.stack))}\n\n"
+        rows = rows_of(run, layers.rows(run.depth))
+        part = f"### {escaped(network_words(run.stack))}\n\n"
         part += f"{escaped(simulation_words(run.simulation))}\n\n"
         for sentence in opening(run, check):
             part += f"{'  ' * sentence.indent}- {escaped(sentence.text)}\n"
@@ -117,7 +114,7 @@ def page_layout(run: Run, columns: Sequence[str] = ()) -> Layout:
     """Return the layout of a page, which has room for all requested columns."""
     if not columns:
         return PAGE
-    return Layout(PAGE.notation, tuple((name, "etz") for name in measured(run, columns)))
+    return Layout(PAGE.notation, dict.fromkeys(measured(run, columns), PARTS))
 
 
 def titled(columns: Sequence[Column]) -> list[Column]:
@@ -125,12 +122,9 @@ def titled(columns: Sequence[Column]) -> list[Column]:
     result = []
     for column in columns:
         name = column.group.replace("_", " ")
-        header = column.header.strip()
-        if header in {"theory", "z"}:
-            header = f"{name} {header}"
-        elif header != "layer":
-            header = f"{name} ± stderr"
-        result.append(replace(column, header=header, cells=tuple(map(str.strip, column.cells))))
+        header = {"": "layer", "e": f"{name} ± stderr", "t": f"{name} theory", "z": f"{name} z"}
+        cells = tuple(map(str.strip, column.cells))
+        result.append(replace(column, header=header[column.part], cells=cells))
     return result
 
 
@@ -143,17 +137,15 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     described = [*_description(runs[0])] if runs else []
     header = ["run", *described, "layer", *(["trial"] if kept else []), "finite"]
     for name in names:
-        header += [name, *(f"{name}_{part}" for part in PARTS)]
+        header += [name, *(f"{name}_{part}" for part in AFTER)]
     yield header
     for number, run in enumerate(runs, 1):
         description = [*_description(run).values()]
         columns: list[FloatArray | None] = []
         for name in names:
             found = run.statistics.get(name)
-            if found is None:
-                columns += [None] * (1 + len(PARTS))
-            else:
-                columns += [found.estimate, *(getattr(found, part) for part in PARTS)]
+            parts = ("estimate", *AFTER)
+            columns += [None if found is None else getattr(found, part) for part in parts]
         for layer, finite in enumerate(run.finite.tolist()):
             numbers = [None if column is None else float(column[layer]) for column in columns]
             place = [number, *description, layer]
@@ -169,7 +161,7 @@ def _trials(run: Run, names: Sequence[str], layer: int) -> Iterator[list[float |
     for trial in range(0 if kept[0] is None else len(kept[0])):
         row: list[float | None] = []
         for values in kept:
-            row += [None if values is None else float(values[trial, layer]), *[None] * len(PARTS)]
+            row += [None if values is None else float(values[trial, layer]), *[None] * len(AFTER)]
         yield row
 
 

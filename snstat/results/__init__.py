@@ -16,11 +16,13 @@ from snstat.results.check import (
     CHECK_SCHEMA,
     DEFAULT_NAME,
     NO_THEORY,
+    SOUND,
     VERDICTS,
     Check,
     Finding,
     Source,
 )
+from snstat.results.departures import contradictions, departures, nearly_neutral
 from snstat.results.fixedpoint import (
     FIXEDPOINT_SCHEMA,
     CorrelationFixedPoint,
@@ -35,21 +37,23 @@ from snstat.results.pictures import (
     Densities,
     MapField,
 )
-from snstat.results.ranges import RANGES, ROUNDING, within
+from snstat.results.ranges import RANGES, ROUNDING, SHARES, within
 from snstat.results.run import (
-    ALSO_MEASURED,
     EARLIER_SCHEMAS,
-    GRADIENT,
-    MEASURED,
     PROPAGATION_SCHEMA,
-    STATISTICS,
-    Estimate,
     InputMoments,
     Layer,
     LayerMean,
     Layers,
     Outlook,
     Run,
+)
+from snstat.results.statistic import (
+    ALSO_MEASURED,
+    GRADIENT,
+    MEASURED,
+    STATISTICS,
+    Estimate,
     Statistic,
 )
 
@@ -66,6 +70,8 @@ __all__ = [
     "PROPAGATION_SCHEMA",
     "RANGES",
     "ROUNDING",
+    "SHARES",
+    "SOUND",
     "STATISTICS",
     "VERDICTS",
     "BoolArray",
@@ -94,6 +100,9 @@ __all__ = [
     "StackSummary",
     "Statistic",
     "TheoremResult",
+    "contradictions",
+    "departures",
+    "nearly_neutral",
     "optional",
     "within",
 ]

@@ -13,7 +13,9 @@ DEFAULT_NAME = "default"
 NO_THEORY = "no theory"
 CHECK_SCHEMA = "snstat.check/1"
 
-# The verdicts, most severe first. The last two report no problem.
+# The verdicts that report no problem.
+SOUND = ("stable", "self-normalizing")
+# The verdicts, most severe first.
 VERDICTS = (
     "non-finite",
     "exploding",
@@ -22,8 +24,7 @@ VERDICTS = (
     "chaotic",
     "gradient-exploding",
     "gradient-vanishing",
-    "stable",
-    "self-normalizing",
+    *SOUND,
 )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from snstat.results.base import Record
 
 FIXEDPOINT_SCHEMA = "snstat.fixedpoint/1"
+# A factor or a correlation this close to 1 is 1 within the rounding of the maps.
+MARGINAL = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,16 @@ class CorrelationFixedPoint(Record):
     slope: float
     stable: bool
     depth_scale: float | None
+
+    @property
+    def neutral(self) -> bool:
+        """Whether the slope is 1 within rounding."""
+        return abs(self.slope - 1) < MARGINAL
+
+    @property
+    def alike(self) -> bool:
+        """Whether inputs of this correlation are the same within rounding."""
+        return self.value > 1 - MARGINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,21 @@ class FixedPoint(Record):
     gradient_growth: float
     correlations: tuple[CorrelationFixedPoint, ...] = ()
     correlation_continuum: bool = False
+
+    @property
+    def neutral(self) -> bool:
+        """Whether the spectral radius is 1 within rounding."""
+        return abs(self.spectral_radius - 1) < MARGINAL
+
+    @property
+    def immediate(self) -> bool:
+        """Whether perturbations vanish within one layer."""
+        return self.stable and self.spectral_radius < MARGINAL
+
+    @property
+    def keeps_gradients(self) -> bool:
+        """Whether the gradient growth is 1 within rounding."""
+        return abs(self.gradient_growth - 1) < MARGINAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "gradient": (0.0, math.inf),
     }
 )
+# Statistics between 0 and 1 that all trials may agree on by chance.
+SHARES = frozenset(name for name, ends in RANGES.items() if ends == (0.0, 1.0))
 ANYTHING = (-math.inf, math.inf)
 # Statistics of float32 networks are computed in float64, from products in float32 at most. This
 # relative tolerance is four bits more than the rounding of such a product.

@@ -5,41 +5,21 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
 
-from snstat.results.base import BoolArray, FloatArray, Record, optional
+from snstat.results.base import BoolArray, Record
 from snstat.results.network import Simulation, StackSummary
 from snstat.results.norms import DataSummary, NormClasses
+from snstat.results.statistic import GRADIENT, MEASURED, Estimate, Statistic
 from snstat.results.views import views
-
-# Measured only with --backward.
-GRADIENT = "gradient"
 
 PROPAGATION_SCHEMA = "snstat.propagation/2"
 # Files of these schemas are read too.
 EARLIER_SCHEMAS = ("snstat.propagation/1",)
-
-# The statistics of one layer in the order in which they are reported; docs/propagate.md defines
-# them.
-STATISTICS = (
-    "mean",
-    "variance",
-    "second_moment",
-    "variance_over_batch",
-    "variance_over_units",
-    "cosine",
-    "kurtosis",
-    "dead_fraction",
-)
-# Also measured: the fraction of samples that are all 0, the fraction of saturated activations (of
-# bounded activation functions), and the largest absolute activation.
-ALSO_MEASURED = ("zero_samples", "saturated_fraction", "largest")
-# The statistics that a sampler measures in every layer, in its order.
-MEASURED = (*STATISTICS, *ALSO_MEASURED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,97 +64,6 @@ class InputMoments(Record):
     def silent(self) -> bool:
         """Whether every input is exactly 0, and not merely too small to be squared."""
         return self.second_moment == 0 and self.mean == 0 and not self.length_variance > 0
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate(Record):
-    """One statistic of one layer. None where missing."""
-
-    estimate: float | None
-    stderr: float | None
-    theory: float | None
-    expected: float | None
-    neglected: float | None
-    z: float | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Statistic(Record):
-    """One statistic of every layer; each array has shape (layers,), NaN where missing.
-
-    `theory` is the prediction at infinite width. `expected` is the prediction at the simulated
-    width, to first order in 1/width. `neglected` says how far `expected` may be off, or `theory`
-    where nothing is expected. Both default to NaN (unknown). If `logarithmic`, `estimate` is the
-    geometric mean over trials, and `stderr`, `neglected` and z refer to its natural logarithm.
-    `trials` (trials, layers) holds the values of each trial, read-only, or None if they were not
-    kept.
-    """
-
-    estimate: FloatArray
-    stderr: FloatArray
-    theory: FloatArray
-    expected: FloatArray = field(default_factory=lambda: np.array(math.nan))
-    neglected: FloatArray = field(default_factory=lambda: np.array(math.nan))
-    logarithmic: bool = False
-    trials: FloatArray | None = None
-
-    def __post_init__(self) -> None:
-        """Give `expected` and `neglected` the shape of the others; make `trials` read-only."""
-        for name in ("expected", "neglected"):
-            array = np.broadcast_to(getattr(self, name), self.theory.shape)
-            object.__setattr__(self, name, array)
-        if self.trials is not None:
-            kept = self.trials.view()
-            kept.flags.writeable = False
-            object.__setattr__(self, "trials", kept)
-
-    @property
-    def reference(self) -> FloatArray:
-        """What z compares with: `expected` where known, `theory` elsewhere, (layers,)."""
-        return np.where(np.isfinite(self.expected), self.expected, self.theory)
-
-    @property
-    def z(self) -> FloatArray:
-        """(estimate − reference) / stderr, shape (layers,), NaN where that is not a number."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            z = self._beyond(self.reference) / self.stderr
-        return np.where(np.isfinite(z), z, np.nan)
-
-    @property
-    def excess(self) -> FloatArray:
-        """Standard errors by which |estimate − reference| exceeds `neglected`, shape (layers,), 0
-        where it does not and NaN where one of them is unknown."""
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            distance = np.abs(self._beyond(self.reference)) - self.neglected
-            excess: FloatArray = np.maximum(distance, 0.0) / self.stderr
-        return excess
-
-    def _beyond(self, reference: FloatArray) -> FloatArray:
-        """Return estimate − `reference`, or the difference of their logarithms, (layers,)."""
-        if self.logarithmic:
-            return np.log(self.estimate) - np.log(reference)
-        return self.estimate - reference
-
-    @property
-    def error(self) -> FloatArray:
-        """One standard error in the units of `estimate`, shape (layers,)."""
-        with np.errstate(over="ignore", under="ignore"):
-            return self.estimate * self.stderr if self.logarithmic else self.stderr
-
-    def at(self, layer: int) -> Estimate:
-        """Return the numbers of one layer."""
-        estimate, stderr, theory, expected, neglected = (
-            float(array[layer])
-            for array in (self.estimate, self.stderr, self.theory, self.expected, self.neglected)
-        )
-        reference = expected if math.isfinite(expected) else theory
-        z = math.nan
-        if stderr > 0 and not self.logarithmic:
-            z = (estimate - reference) / stderr
-        elif stderr > 0 and min(estimate, reference) > 0:
-            z = (math.log(estimate) - math.log(reference)) / stderr
-        found = (estimate, stderr, theory, expected, neglected, z)
-        return Estimate(*(optional(value) for value in found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +200,11 @@ class Run(Record):
     def layers(self) -> Layers:
         """The run layer by layer: `run.layers[3].mean.estimate`."""
         return Layers(self)
+
+    @property
+    def depth(self) -> int:
+        """The layers of the network, more than those of an interrupted run."""
+        return self.stack.depth
 
     @property
     def first_nonfinite(self) -> int | None:

@@ -24,7 +24,7 @@ from snstat.files.saved import runs_to_json
 from snstat.network.description import stack_of, summary_of
 from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack
-from snstat.report.words import STEADY_GAINS, simulation_words, stack_words
+from snstat.report.network_words import STEADY_GAINS, network_words, simulation_words
 from snstat.results import Run
 
 WIDTH = 16
@@ -95,7 +95,7 @@ def test_descriptions_are_equal_if_and_only_if_draws_are_equal(one, data):
     equal = stacks and run.simulation == second.simulation
     assert equal == same(drawn, redrawn)
     # The text may describe one network in two ways, but never two networks alike.
-    words = [stack_words(r.stack) + simulation_words(r.simulation) for r in (run, second)]
+    words = [network_words(r.stack) + simulation_words(r.simulation) for r in (run, second)]
     heads = [json.loads("".join(runs_to_json([r])))["runs"][0] for r in (run, second)]
     forms = [(head["stack"], head["simulation"]) for head in heads]
     if not equal:
@@ -125,7 +125,7 @@ def test_settings_with_different_draws_have_different_descriptions():
                     )
                     summary = summary_of(stack)
                     assert found.setdefault(drawn, summary) == summary
-                    assert words.setdefault(stack_words(summary), summary) == summary
+                    assert words.setdefault(network_words(summary), summary) == summary
     # There are as many descriptions as sets of draws.
     assert len(set(found.values())) == len(found)
 
@@ -153,7 +153,7 @@ def test_a_saved_run_draws_the_same_network_again(init, name, width, tmp_path):
     run = snstat.propagate("tanh", 2, **options)
     loaded = reloaded(run, tmp_path)
     assert (loaded.stack, loaded.simulation) == (run.stack, run.simulation)
-    assert stack_words(loaded.stack) == stack_words(run.stack)
+    assert network_words(loaded.stack) == network_words(run.stack)
     again = Plan.of(loaded).run()
     np.testing.assert_array_equal(again.variance.estimate, run.variance.estimate)
 
@@ -179,16 +179,18 @@ def test_weights_of_zero_have_no_distribution(init):
 
 def test_text_distinguishes_gains():
     def words(**options):
-        return stack_words(Plan.build("relu", 2, width=8, **options).summary)
+        return network_words(Plan.build("relu", 2, width=8, **options).summary)
 
     narrow = np.ones((3, 4))
     assert words().endswith("he_normal (gain 1.414…)")
     assert words(weight_gain=1.414).endswith("he_normal (gain 1.414)")
     assert words(weight_gain=1.00001).endswith("he_normal (gain 1.00001)")
     funnel = summary_of(Stack.build("relu", init="glorot_normal", widths="8,4,5", last="tanh"))
-    funnel_words = stack_words(funnel)
+    funnel_words = network_words(funnel)
     assert funnel_words.startswith("ReLU · 2 layers: 8 → 4 → 5 · last layer tanh · ")
     assert funnel_words.endswith("glorot_normal (gains 0.9428… to 1.154…)")
+    wide = summary_of(Stack.build("relu", widths="3072,1024*3,10"))
+    assert "4 layers: 3,072 → 1,024 ×3 → 10 ·" in network_words(wide)
     assert words(weight_std=0.1).endswith("he_normal (weight std 0.1)")
     glorot = words(init="glorot_normal", inputs=narrow)
     assert glorot.endswith("glorot_normal (gain 1, first layer 0.8164…)")
@@ -283,9 +285,9 @@ def test_the_heading_recommends_a_stable_gain(activation, gain):
     """GELU and SiLU vanish with every initialiser; the recommended gain keeps a second moment of
     1."""
     told = f"{gain:g} would keep a second moment of 1"
-    assert told in stack_words(Plan.build(activation, 2, width=8).summary)
-    assert told not in stack_words(Plan.build(activation, 2, width=8, weight_gain=gain).summary)
-    assert "would keep" not in stack_words(Plan.build("tanh", 2, width=8).summary)
+    assert told in network_words(Plan.build(activation, 2, width=8).summary)
+    assert told not in network_words(Plan.build(activation, 2, width=8, weight_gain=gain).summary)
+    assert "would keep" not in network_words(Plan.build("tanh", 2, width=8).summary)
     # E[φ(G z)²] by the trapezoidal rule, accurate despite kinks, to four digits of G.
     nodes = np.linspace(-10.0, 10.0, 20_001)
     weights = np.exp(-0.5 * nodes**2)

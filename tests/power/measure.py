@@ -52,7 +52,7 @@ class Slip:
 SELU = {"activation": "selu"}
 # Unchanged stacks.
 STEADY: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("the default: SELU, 64 layers of 1024", SELU),
+    ("the default: SELU, 64 layers of 1,024", SELU),
     ("SELU with gradients", {**SELU, "backward": True}),
     ("ReLU", {"activation": "relu"}),
     ("tanh, gain 1.2", {"activation": "tanh", "weight_gain": 1.2}),
@@ -151,7 +151,7 @@ def page(of_default: int, of_others: int) -> Iterator[str]:
     yield "# False alarms and power of `snstat check`\n\n"
     today = datetime.now(UTC).date()
     yield f"Written by `make power` on {today} with snstat {__version__}. Options have their\n"
-    yield "defaults (8 trials, width 1024, batch 64, depth 64) unless a row differs. Bounds in\n"
+    yield "defaults (8 trials, width 1,024, batch 64, depth 64) unless a row differs. Bounds in\n"
     yield f"parentheses have {CONFIDENCE:.0%} confidence (Clopper, Pearson).\n\n"
     yield "## False alarms\n\nRuns of unchanged stacks were compared with each other.\n\n"
     yield row(["stack", "checks", "SN701 (baseline)", "SN501 (theory)"])

@@ -60,7 +60,7 @@ def test_a_check_is_one_case_whether_it_passes_or_fails() -> None:
     assert lines[0].startswith("SN202 gradient-exploding, layer 313: squared gradients grow ×1.9")
     assert lines[0].endswith("use at most 199 layers, or --weight-gain 0.966 (now 1)")
     assert lines[1].startswith("SN301 inputs-collapse, layer 38: inputs collapse")
-    assert lines[2] == "SELU · 512 layers of 1024 · lecun_normal (gain 1)"
+    assert lines[2] == "SELU · 512 layers of 1,024 · lecun_normal (gain 1)"
     assert lines[-2] == "declared at pyproject.toml:41"
     assert lines[-1].startswith("note: SN501 leaves out")
     (output,) = passed

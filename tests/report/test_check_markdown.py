@@ -58,7 +58,7 @@ def test_the_page_has_the_result_a_table_and_the_findings() -> None:
         "default: gradient-exploding",
         "encoder: self-normalizing",
     ]
-    stack = "SELU · 512 layers of 1024 · lecun_normal (gain 1)"
+    stack = "SELU · 512 layers of 1,024 · lecun_normal (gain 1)"
     assert rows == [
         ["check", "verdict", "result", "stack"],
         ["default", "gradient-exploding", "failed", stack],

@@ -44,7 +44,7 @@ def words_of(check: Check) -> list[str]:
 def test_the_report_starts_with_the_verdict() -> None:
     assert show(make_checks()[:1]).splitlines() == [
         "FAILED default: gradient-exploding",
-        "  SELU · 512 layers of 1024 · lecun_normal (gain 1)",
+        "  SELU · 512 layers of 1,024 · lecun_normal (gain 1)",
         "  8 trials × batch 64 · float32, dense, seed 0",
         "  declared at pyproject.toml:41",
         "  SN202 gradient-exploding, layer 313: squared gradients grow ×1.9e+15 from the",
@@ -100,7 +100,7 @@ def test_ascii_keeps_the_layout() -> None:
     lines = show(make_checks(), encoding="ascii").splitlines()
     assert max(map(len, lines)) <= 80
     assert "        -> use at most 199 layers, or --weight-gain 0.966 (now 1)" in lines
-    assert "  SELU - 512 layers of 1024 - lecun_normal (gain 1)" in lines
+    assert "  SELU - 512 layers of 1,024 - lecun_normal (gain 1)" in lines
 
 
 @pytest.mark.parametrize(("separator", "kept"), [("; ", "bad"), (": ", "bad"), (" ", "bad")])

@@ -10,9 +10,10 @@ import pytest
 from snstat import check, propagate
 from snstat.checks.request import Request
 from snstat.checks.rules import RULES
-from snstat.report.columns import Layout, beyond_chance, columns_of, flagged
+from snstat.report.columns import Layout, columns_of
 from snstat.report.numbers import Notation
 from snstat.report.opening import opening
+from snstat.results import departures
 
 # Of 8 networks of two ReLUs, (1 − 1/16)^20 = 28 % live through 20 layers for certain inputs.
 DEAD = {"width": 2, "batch": 8, "trials": 8}
@@ -27,11 +28,10 @@ def dead():
 
 def test_rows_without_a_spread_are_marked(dead):
     for name in ("mean", "variance", "second_moment"):
-        assert beyond_chance(dead, name, [60]) == {0}
         # Theory is that of infinite width.
-        assert flagged(dead, name, [60]) == set()
-    assert beyond_chance(dead, "gradient", [0, 60]) == {0}
-    columns = columns_of(dead, [60], Layout(Notation.CONCISE, (("variance", "etz"),)))
+        assert departures(dead, name, [60]) == ([True], [False])
+    assert departures(dead, "gradient", [0, 60])[0].tolist() == [True, False]
+    columns = columns_of(dead, [60], Layout(Notation.CONCISE, {"variance": "etz"}))
     assert columns[-1].cells[0].endswith("?")
     assert 0 in columns[-1].doubtful
 
@@ -43,7 +43,7 @@ def test_marks_are_kept_in_exponent_form(parts):
     rows = [8, 10]
     small = replace(statistic, estimate=statistic.estimate * 1e-6, stderr=statistic.stderr * 1e-6)
     run = replace(run, statistics=MappingProxyType({**run.statistics, "variance": small}))
-    for column in columns_of(run, rows, Layout(Notation.CONCISE, (("variance", parts),)))[-1:]:
+    for column in columns_of(run, rows, Layout(Notation.CONCISE, {"variance": parts}))[-1:]:
         assert all(cell.endswith("?") for cell in column.cells)
 
 
@@ -51,14 +51,14 @@ def test_constant_networks_are_where_theory_is():
     run = propagate("softplus", 4, width=16, batch=8, trials=4, weight_gain=0)
     rows = list(range(1, 5))
     for name in run.statistics:
-        assert beyond_chance(run, name, rows) == set(), name
+        assert not departures(run, name, rows)[0].any(), name
     # A value on which all trials agree is marked if it is another.
     second = run.second_moment
     other = replace(second, estimate=second.estimate * (1.0 + 1e-3 * (np.arange(5) == 4)))
     run = replace(run, statistics=MappingProxyType({**run.statistics, "second_moment": other}))
-    assert beyond_chance(run, "second_moment", rows) == {3}
     # Theory of constants is exact.
-    assert flagged(run, "second_moment", rows) == {3}
+    for found in departures(run, "second_moment", rows):
+        assert found.tolist() == [False, False, False, True]
 
 
 def test_rare_units_may_be_in_no_trial():
@@ -68,7 +68,7 @@ def test_rare_units_may_be_in_no_trial():
     share = run.saturated_fraction
     none = replace(share, estimate=share.estimate * 0.0, stderr=share.stderr * 0.0)
     run = replace(run, statistics=MappingProxyType({**run.statistics, "saturated_fraction": none}))
-    assert beyond_chance(run, "saturated_fraction", [1, 2]) == set()
+    assert not departures(run, "saturated_fraction", [1, 2])[0].any()
 
 
 def test_sentences_tell_what_was_seen(dead):

@@ -29,6 +29,11 @@ def test_independent_differences_are_stated() -> None:
     assert differences([make(seed=0), make(seed=1)]) == {"seed": ("0", "1")}
 
 
+def test_counts_have_commas_and_seeds_have_none() -> None:
+    runs = [make(seed=1234, width=1024), make(seed=5678, width=2048)]
+    assert labels(runs) == ["width 1,024, seed 1234", "width 2,048, seed 5678"]
+
+
 def test_labels_of_a_grid_state_all_its_options() -> None:
     runs = [make(name, weight_gain=gain) for name in ("selu", "relu") for gain in (1.0, 1.5)]
     assert labels(runs) == ["SELU, gain 1", "SELU, gain 1.5", "ReLU, gain 1", "ReLU, gain 1.5"]

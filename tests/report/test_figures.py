@@ -300,7 +300,7 @@ def test_ticks_of_layers_are_whole_numbers() -> None:
 
 def test_runs_of_one_activation_are_labelled_by_their_stack() -> None:
     figure = draw_trajectory([make_run(), make_run(width=64)])
-    assert {"SELU, width 1024", "SELU, width 64"} <= words_of(figure)
+    assert {"SELU, width 1,024", "SELU, width 64"} <= words_of(figure)
 
 
 def test_a_run_without_any_values_is_drawn() -> None:
@@ -567,7 +567,7 @@ def test_the_caption_states_common_settings() -> None:
     runs = [make_run(), make_run("tanh")]
     (caption,) = [words for words in words_of(draw_trajectory(runs)) if "trials" in words]
     assert caption.replace("\n", " ") == (
-        "64 layers of 1024 · lecun_normal (gain 1) · 8 trials × batch 64 · float32, dense, seed 0"
+        "64 layers of 1,024 · lecun_normal (gain 1) · 8 trials × batch 64 · float32, dense, seed 0"
     )
     without = draw_trajectory(runs, options=Options(caption=False))
     assert not any("trials" in words for words in words_of(without))

@@ -20,7 +20,7 @@ from snstat.report.fixedpoint_text import (
     theorems_to_csv,
     theorems_to_markdown,
 )
-from snstat.report.sayings import (
+from snstat.report.fixedpoint_words import (
     correlation_words,
     gradient_words,
     infinity_words,
@@ -169,7 +169,8 @@ def test_a_narrow_console_stacks_wide_parts(width: int) -> None:
     ],
 )
 def test_gradients(growth: float, words: str) -> None:
-    assert words in gradient_words(growth, 64)
+    (point, *_) = make_report().fixed_points
+    assert words in gradient_words(replace(point, gradient_growth=growth), 64)
 
 
 @pytest.mark.parametrize(

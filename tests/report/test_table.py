@@ -15,10 +15,12 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.report.columns import suspicious_rows
+from snstat.report.columns import PARTS, columns_of, has_news
 from snstat.report.glyphs import Glyphs
+from snstat.report.grid import width_of
 from snstat.report.html import run_to_html
-from snstat.report.layouts import parse_columns
+from snstat.report.layouts import PRIORITIES, fitted, parse_columns
+from snstat.report.numbers import Notation
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
@@ -115,12 +117,12 @@ def test_the_title_breaks_between_its_parts(encoding: str) -> None:
     small = replace(run, simulation=replace(run.simulation, input_std=1e-6, sampler="matrix-free"))
     lines = show([small], encoding=encoding).splitlines()
     dot = "·" if encoding == "utf-8" else "-"
-    assert lines[0] == f"SELU {dot} 64 layers of 1024 {dot} lecun_normal (gain 1)"
+    assert lines[0] == f"SELU {dot} 64 layers of 1,024 {dot} lecun_normal (gain 1)"
     assert lines[1].endswith(f" {dot} float32, matrix-free, seed 0 {dot}")
     assert lines[2] == "inputs normal (mean 0, std 1e-06)"
-    narrow = show([small], 26, encoding=encoding).splitlines()
-    assert narrow[:2] == [f"SELU {dot} 64 layers of 1024 {dot}", "lecun_normal (gain 1)"]
-    assert max(map(len, narrow)) <= 26
+    narrow = show([small], 27, encoding=encoding).splitlines()
+    assert narrow[:2] == [f"SELU {dot} 64 layers of 1,024 {dot}", "lecun_normal (gain 1)"]
+    assert max(map(len, narrow)) <= 27
 
 
 def test_large_scores_are_marked_without_colour() -> None:
@@ -312,7 +314,7 @@ def test_requested_columns_are_all_shown_in_several_tables_if_necessary() -> Non
 @pytest.mark.parametrize(
     ("width", "names"),
     [
-        (40, "cosine; theory and z of mean and variance"),
+        (40, "cosine; theory and z of mean; z of variance"),
         (20, "mean and cosine; theory and z of variance"),
         (80, "theory and z of cosine"),
         (160, None),
@@ -360,6 +362,24 @@ def test_notation_is_shortened_before_the_cosine_is_left_out(width: int) -> None
     if "(" not in table_of(text)[-1]:
         assert header.count("theory") >= 3
         assert header.count("z") >= 2
+
+
+@pytest.mark.parametrize("run", [backward(), CASES["drift"][0]], ids=["backward", "forward"])
+def test_no_column_is_left_out_that_would_fit(run: Run) -> None:
+    rows, glyphs, notations = [0, 1, 8, 64], Glyphs(), set()
+    for width in range(20, 200):
+        layout, columns = fitted(run, rows, glyphs, width)
+        notations.add(layout.notation)
+        assert width_of(columns) <= width
+        # z stands beside theory, which stands beside its estimate.
+        assert all(PARTS.startswith(own) for own in layout.parts.values())
+        for name, part in PRIORITIES:
+            own = layout.parts.get(name, "")
+            if has_news(run, name) and PARTS.startswith(own + part):
+                more = {**layout.parts, name: own + part}
+                wider = columns_of(run, rows, replace(layout, parts=more))
+                assert len(wider) == len(columns) or width_of(wider) > width, (width, more)
+    assert notations == set(Notation)
 
 
 def test_tiny_numbers_keep_z_and_state_what_is_left_out() -> None:
@@ -425,9 +445,9 @@ def test_several_runs_are_compared_at_the_end() -> None:
 @pytest.mark.parametrize(
     ("stack", "simulation", "words"),
     [
-        ({"input_width": 784}, {}, "64 layers of 1024 · inputs of 784 · lecun_normal"),
+        ({"input_width": 784}, {}, "64 layers of 1,024 · inputs of 784 · lecun_normal"),
         ({"bias_std": 0.1}, {}, "(gain 1, bias std 0.1)"),
-        ({"depth": 1}, {"trials": 1}, "SELU · 1 layer of 1024"),
+        ({"depth": 1}, {"trials": 1}, "SELU · 1 layer of 1,024"),
         ({}, {"trials": 1}, "1 trial × batch 64"),
         ({}, {"input_std": 2.0}, "inputs normal (mean 0, std 2)"),
         ({}, {"inputs": "uniform"}, "inputs uniform (mean 0, std 1)"),
@@ -519,15 +539,6 @@ def with_variance(run: Run, *, layer: int, estimate: float, stderr: float, theor
         changed[layer] = value
         arrays.append(changed)
     return replace(run, statistics={**run.statistics, "variance": Statistic(*arrays)})
-
-
-def test_the_threshold_of_scores_depends_on_trials():
-    for trials, quantile in ((8, 5.4079), (2, 636.62), (10**6, 3.2905)):
-        assert suspicious_rows(np.array([quantile * 1.001, np.nan, -2 * quantile]), trials) == {
-            0,
-            2,
-        }
-        assert suspicious_rows(np.array([quantile * 0.999, 0.0]), trials) == set()
 
 
 def test_requested_gradients_come_first():

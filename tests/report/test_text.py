@@ -69,7 +69,7 @@ def test_markdown_shows_the_rows_and_the_conclusions() -> None:
     assert [row[0] for row in table[2:]] == ["0", "64"]
     assert {len(row) for row in table} == {len(table[0])}
     assert "- Squared gradients grow ×83 over 64 layers (theory)." in text
-    assert text.startswith("### SELU · 64 layers of 1024")
+    assert text.startswith("### SELU · 64 layers of 1,024")
     assert "Side by side" in runs_to_markdown([make_run(), make_run("tanh")])
 
 
@@ -136,7 +136,7 @@ def test_html_shows_large_scores_in_bold() -> None:
 def test_a_run_has_html_for_notebooks() -> None:
     run = make_run()
     assert run._repr_html_() == run_to_html(run, verdict_on(run))
-    assert repr(run).startswith("SELU · 64 layers of 1024")
+    assert repr(run).startswith("SELU · 64 layers of 1,024")
     assert "Verdict: self-normalizing" in repr(run)
     assert {"mean", "cosine", "to_frame"} <= set(dir(run))
 

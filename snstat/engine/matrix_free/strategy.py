@@ -36,10 +36,10 @@ class MatrixFree:
         if layer.bias_std > 0 and layer.bias_distribution != "normal":
             return f"with {stack.init}, whose biases are not Gaussian"
         if layer.distribution == "orthogonal" and batch > min(narrowest, stack.input_width):
-            return f"with orthogonal weights and a batch of {batch}, which exceeds the width"
+            return f"with orthogonal weights and a batch of {batch:,}, which exceeds the width"
         if layer.distribution == "orthogonal" and backward and 2 * batch > narrowest:
             return (
-                f"with orthogonal weights, gradients and a batch of {batch}, which exceeds half"
+                f"with orthogonal weights, gradients and a batch of {batch:,}, which exceeds half"
                 " the width"
             )
         return ""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from snstat.activation import display_name
 from snstat.report.differences import differences, labels
-from snstat.report.grid import SEPARATOR
-from snstat.report.words import simulation_words, stack_words
+from snstat.report.network_words import (
+    initialiser_words,
+    network_name,
+    network_words,
+    simulation_words,
+)
+from snstat.report.words import SEPARATOR
 
 if TYPE_CHECKING:
     from snstat.results import Run
@@ -19,7 +23,7 @@ def run_caption(runs: Sequence[Run]) -> str:
     and gains that differ and that the legend does not state."""
     lines = [
         [
-            *stack_words(run.stack).split(SEPARATOR),
+            *network_words(run.stack).split(SEPARATOR),
             *simulation_words(run.simulation).split(SEPARATOR),
         ]
         for run in runs
@@ -28,7 +32,7 @@ def run_caption(runs: Sequence[Run]) -> str:
         return ""
     shared = [part for part in lines[0] if all(part in line for line in lines)]
     groups: dict[str, list[str]] = {}
-    for name, own in _own_initialisers(runs, [set(line) - set(shared) for line in lines]):
+    for name, own in _own_initialisers(runs):
         members = groups.setdefault(own, [])
         if name not in members:
             members.append(name)
@@ -37,21 +41,17 @@ def run_caption(runs: Sequence[Run]) -> str:
     return SEPARATOR.join(shared)
 
 
-def _own_initialisers(runs: Sequence[Run], parts: Sequence[set[str]]) -> Iterator[tuple[str, str]]:
-    """Yield the name of each run and what the legend leaves out of its initialiser and gain.
-
-    `parts` are those of its description that the runs do not share.
-    """
-    names = [display_name(run.stack.activation) for run in runs]
+def _own_initialisers(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each run and what the legend leaves out of its initialiser and gain."""
+    names = [network_name(run.stack) for run in runs]
+    drawn = [initialiser_words(run.stack) for run in runs]
     several = len(set(names)) < len(names)
     shown = run_labels(runs)
     gains = all("gain " in label for label in shown)
-    inits = all(run.stack.init in label for run, label in zip(runs, shown, strict=True))
-    for run, name, own in zip(runs, names, parts, strict=True):
-        whole = "".join(part for part in own if part.startswith(run.stack.init))
-        init, _, gain = whole.removesuffix(")").partition(" (")
+    inits = all(init in label for (init, _), label in zip(drawn, shown, strict=True))
+    for name, (init, gain) in zip(names, drawn, strict=True):
         if not several or not (gains or inits):
-            yield name, whole
+            yield name, f"{init} ({gain})"
         elif not inits:
             yield name, init
         elif not gains:
@@ -64,8 +64,7 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
     names = labels(runs)
     if "activation" in differences(runs):
         return names
-    activations = [display_name(run.stack.activation) for run in runs]
     return [
-        activation if name == activation else f"{activation}, {name}"
-        for activation, name in zip(activations, names, strict=True)
+        name if name == network_name(run.stack) else f"{network_name(run.stack)}, {name}"
+        for run, name in zip(runs, names, strict=True)
     ]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snstat.activation import display_name
 from snstat.report.figures.ridge import GAUSSIAN_DASHES, LAW_WIDTH, Scale, draw_ridge
 from snstat.report.figures.style import (
     WIDTH,
@@ -20,7 +19,7 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
-from snstat.report.words import simulation_words, stack_words
+from snstat.report.network_words import network_name, network_words, simulation_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,10 +75,10 @@ def draw_histogram(
         axes.spines["left"].set_visible(False)
         axes.set_ylabel("layer")
         axes.set_xlabel("(activation − mean) / standard deviation" if scale.own else "activation")
-        axes.set_title(display_name(densities.stack.activation), loc="left")
+        axes.set_title(network_name(densities.stack), loc="left")
         _legend(figure, look, drawn, grow=size is None)
         if caption:
-            words = f"{stack_words(densities.stack)} · {simulation_words(densities.simulation)}"
+            words = f"{network_words(densities.stack)} · {simulation_words(densities.simulation)}"
             place_caption(figure, words, look)
         settle(figure)
     return figure

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from snstat.report.figures.style import Style, dress
 from snstat.report.figures.ticks import set_power_ticks, set_signed_ticks
-from snstat.results import GRADIENT
+from snstat.results import GRADIENT, SHARES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from snstat.report.figures.series import Series
-    from snstat.results import BoolArray, FloatArray, Run, Statistic
+    from snstat.results import FloatArray, Run, Statistic
 
 LABELS = {
     "mean": "activation\nmean",
@@ -25,8 +25,6 @@ LABELS = {
     "cosine": "cosine of\ntwo inputs",
     GRADIENT: "squared gradient\nover the last",
 }
-# Statistics between 0 and 1.
-SHARES = ("dead_fraction", "saturated_fraction", "zero_samples")
 # Panels that always include 1, so that noise around it does not fill them.
 ABOUT_ONE = ("variance", "second_moment", GRADIENT)
 DOTTED = (0, (1, 2))
@@ -141,7 +139,7 @@ def ends(run: Run) -> list[tuple[int, Any, str]]:
         found.append((layer, BROKEN, f"not finite from layer {layer}"))
     if run.partial:
         last = max(len(run.finite) - 1, 0)
-        found.append((last, CUT, f"interrupted at layer {last} of {run.stack.depth}"))
+        found.append((last, CUT, f"interrupted at layer {last} of {run.depth}"))
     return found
 
 
@@ -159,8 +157,9 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
         return
     layers = thinned(len(statistic.theory))
     estimate = _drawable(statistic.estimate[layers])
-    theory, limit = _drawable(statistic.reference[layers]), only_limit(statistic)[layers]
-    for part, alpha in ((~limit, 1.0), (limit, 1.0 if limit.all() else FAINT)):
+    theory, known = _drawable(statistic.reference[layers]), np.isfinite(statistic.expected)
+    limit = FAINT if known.any() else 1.0
+    for part, alpha in ((known[layers], 1.0), (statistic.infinite_width[layers], limit)):
         if part.any():
             axes.plot(
                 layers,
@@ -190,12 +189,6 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
         capsize=0,
         zorder=3,
     )
-
-
-def only_limit(statistic: Statistic) -> BoolArray:
-    """Return where theory at the simulated width is not known, (layers,)."""
-    known = np.isfinite(statistic.expected)
-    return ~known if known.any() else np.ones(known.shape, np.bool_)
 
 
 def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:

@@ -17,7 +17,6 @@ from snstat.report.figures.panel import (
     draw_panel,
     draw_residuals,
     ends,
-    only_limit,
     set_layers,
 )
 from snstat.report.figures.series import series_of
@@ -31,6 +30,7 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
+from snstat.report.network_words import family
 from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def draw_trajectory(
 
 def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]:
     """Return the runs with their looks, labels, gradients and targets."""
-    looks = series_of([run.stack.activation for run in runs], look)
+    looks = series_of([family(run.stack) for run in runs], look)
     nothing: list[Any] = [None] * len(runs)
     return [
         Drawn(*parts)
@@ -180,11 +180,10 @@ def _longest(drawn: Sequence[Drawn]) -> int:
 
 def _mixed(entry: Drawn, name: str) -> bool:
     """Return whether theory at the simulated width is known in some layers only."""
-    statistic = entry.statistic(name)
-    if statistic is None:
+    found = entry.statistic(name)
+    if found is None:
         return False
-    limit = only_limit(statistic)
-    return bool(not limit.all() and np.isfinite(statistic.theory[limit]).any())
+    return bool(np.isfinite(found.expected).any() and found.infinite_width.any())
 
 
 def _legend(

@@ -13,9 +13,6 @@ from snstat.report.words import STEADY, count
 if TYPE_CHECKING:
     from snstat.results import CorrelationFixedPoint, FixedPoint, FixedPointReport
 
-# A rate this close to 1 is 1 within the rounding of the maps.
-MARGINAL = 1e-9
-
 
 def heading(report: FixedPointReport) -> str:
     """Return "SELU · ensemble map · weight gain 1, bias std 0"."""
@@ -32,12 +29,12 @@ def stability_words(point: FixedPoint, *, continuum: bool = False) -> str:
     `continuum` of fixed points.
     """
     radius = point.spectral_radius
-    if abs(radius - 1) < MARGINAL and continuum and not point.stable:
+    if point.neutral and continuum and not point.stable:
         return "neutral: perturbations neither shrink nor grow at first order"
-    if abs(radius - 1) < MARGINAL:
+    if point.neutral:
         verb = "shrink" if point.stable else "grow"
         return f"neutral at first order: perturbations {verb} slower than exponentially"
-    if point.stable and radius < MARGINAL:
+    if point.immediate:
         return "stable: perturbations vanish within one layer"
     if point.stable:
         scale = (
@@ -47,11 +44,12 @@ def stability_words(point: FixedPoint, *, continuum: bool = False) -> str:
     return f"unstable: perturbations grow {factor(radius)} per layer"
 
 
-def gradient_words(growth: float, depth: int) -> str:
+def gradient_words(point: FixedPoint, depth: int) -> str:
     """Return how squared gradients change going backward, per layer and over `depth` layers."""
+    growth = point.gradient_growth
     if growth == 0:
         return "squared gradients vanish within one layer backward"
-    if abs(growth - 1) < MARGINAL:
+    if point.keeps_gradients:
         return "squared gradients keep their size going backward"
     verb = "grow" if growth > 1 else "shrink"
     digits = 3 if 1 / STEADY < growth < STEADY else 1
@@ -68,7 +66,7 @@ def gradient_words(growth: float, depth: int) -> str:
 def correlation_words(point: CorrelationFixedPoint) -> str:
     """Return what two inputs near this correlation do."""
     if not point.stable:
-        if abs(point.slope - 1) < MARGINAL:
+        if point.neutral:
             return "neutral: no exponential approach or escape"
         return "unstable: inputs move away from it"
     pace = (
@@ -76,7 +74,7 @@ def correlation_words(point: CorrelationFixedPoint) -> str:
         if point.depth_scale is None
         else f"within ~{_layers(point.depth_scale)}"
     )
-    if point.value > 1 - MARGINAL:
+    if point.alike:
         return f"stable: inputs become alike {pace}"
     verb = "decorrelate" if point.value < 0.5 else "correlate"
     return f"stable: inputs {verb} toward {point.value + 0.0:.3f} {pace}"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snstat.values.student import quantile, tail
+from snstat.results.student import quantile, tail
 
 FREEDOMS = (1.0, 1.5, 2.0, 3.7, 7.0, 8.0, 63.0, 400.0, 4999.0, 1e6)
 VALUES = (1e-9, 0.3, 0.99, 1.0, 1.01, 2.5, 5.0, 37.0)

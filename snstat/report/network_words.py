@@ -1,0 +1,130 @@
+"""How a network, and how it was sampled, is described in words: all that people read of either
+comes from here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from snstat.activation import display_name
+from snstat.errors import escaped
+from snstat.report.numbers import as_given, dotted
+from snstat.report.words import SEPARATOR, count
+
+if TYPE_CHECKING:
+    from snstat.results import Simulation, StackSummary
+
+# Activations for which no initialiser preserves the signal, and the gain G that preserves a second
+# moment of 1: E[φ(G z)²] = 1. That fixed point is unstable, so depth and width limit its use.
+STEADY_GAINS = {
+    "gelu": 1.468,
+    "gelu_tanh": 1.468,
+    "silu": 1.559,
+    "hard_swish": 1.567,
+    "mish": 1.451,
+}
+# Characters of a digest that are shown: "sha256:" and eight digits.
+DIGEST_SHOWN = 15
+
+
+def network_words(stack: StackSummary) -> str:
+    """Return the network on one line: "SELU · 64 layers of 1,024 · lecun_normal (gain 1)".
+
+    If layers differ: "ReLU · 4 layers: 784 → 512 ×3 → 10 · linear read-out · …".
+    """
+    layers = count(stack.depth, "layer")
+    parts = [network_name(stack)]
+    if stack.widths is not None:
+        stretches = (entry.partition("*") for entry in stack.widths.split(","))
+        units = (f"{int(width):,}{times and ' ×'}{number}" for width, times, number in stretches)
+        parts.append(f"{layers}: {' → '.join(units)}")
+    else:
+        parts.append(f"{layers} of {stack.width:,}")
+        if stack.input_width != stack.width:
+            parts.append(f"inputs of {stack.input_width:,}")
+    if stack.last is not None:
+        linear = stack.last == "identity"
+        parts.append("linear read-out" if linear else f"last layer {display_name(stack.last)}")
+    init, draws = initialiser_words(stack)
+    return SEPARATOR.join([*parts, f"{init} ({draws})"])
+
+
+def network_name(stack: StackSummary) -> str:
+    """Return the shortest name of a network, that of its activation: "SELU"."""
+    return display_name(stack.activation)
+
+
+def family(stack: StackSummary) -> str:
+    """Return what gives a network its look in all figures: its activation."""
+    return stack.activation
+
+
+def width_words(stack: StackSummary) -> str:
+    """Return at which width theory holds: "at width 1,024", or "at these widths"."""
+    return f"at width {stack.width:,}" if stack.widths is None else "at these widths"
+
+
+def initialiser_words(stack: StackSummary) -> tuple[str, str]:
+    """Return the initialiser and what it draws: "lecun_normal", "gain 1, bias std 0.1"."""
+    return stack.init, ", ".join(_draws_words(stack))
+
+
+def _draws_words(stack: StackSummary) -> Iterator[str]:
+    """Yield the gains or standard deviations, so that different stacks never look alike.
+
+    Given values have all their digits. The initialiser's have four, and dots if there are more.
+    """
+    if "weight_std" in stack.given and stack.weight_std is not None:
+        yield f"weight std {as_given(stack.weight_std)}"
+    elif "weight_gain" in stack.given or not stack.drawn:
+        yield f"gain {as_given(stack.weight_gain)}"
+    else:
+        yield from _own_gains(stack)
+        if stack.activation in STEADY_GAINS:
+            yield f"{STEADY_GAINS[stack.activation]:g} would keep a second moment of 1"
+    if stack.drawn and stack.drawn[-1].biases == "uniform":
+        stds = [layers.bias_std for layers in stack.drawn]
+        spread = "" if stack.widths is None else f"{dotted(min(stds))} to "
+        yield f"uniform biases of std {spread}{dotted(max(stds) if spread else stds[-1])}"
+    elif stack.bias_std:
+        yield f"bias std {as_given(stack.bias_std)}"
+
+
+def _own_gains(stack: StackSummary) -> Iterator[str]:
+    """Yield the gains that the initialiser gives the layers, that of square layers first."""
+    fan_ins = [stack.units(layers.first - 1) for layers in stack.drawn]
+    # An orthogonal matrix has gain 1 if its rows or columns, whichever are fewer, have norm 1.
+    sides = [layers.units if stack.init == "orthogonal" else 1 for layers in stack.drawn]
+    gains = [
+        layers.weight_std * math.sqrt(max(fan_in, side))
+        for layers, fan_in, side in zip(stack.drawn, fan_ins, sides, strict=True)
+    ]
+    alike = all(math.isclose(gain, stack.weight_gain, rel_tol=1e-12) for gain in gains)
+    if alike or stack.depth == 1:
+        yield f"gain {dotted(stack.weight_gain if alike else gains[0])}"
+    elif stack.widths is None:
+        yield f"gain {dotted(stack.weight_gain)}"
+        yield f"first layer {dotted(gains[0])}"
+    else:
+        yield f"gains {dotted(min(gains))} to {dotted(max(gains))}"
+
+
+def simulation_words(simulation: Simulation) -> str:
+    """Return the sampling on one line: "8 trials × batch 64 · float32, dense, seed 0"."""
+    sampling = f"{simulation.dtype}, {simulation.sampler}, seed {simulation.seed}"
+    parts = [f"{count(simulation.trials, 'trial')} × batch {simulation.batch:,}", sampling]
+    mean, std = simulation.input_mean, simulation.input_std
+    if simulation.inputs != "normal" or (mean, std) not in ((0.0, 1.0), (None, None)):
+        # The name of a file may contain control characters.
+        inputs = f"inputs {escaped(simulation.inputs)}"
+        if mean is not None and std is not None:
+            inputs += f" (mean {as_given(mean)}, std {as_given(std)})"
+        if simulation.inputs_digest is not None:
+            inputs += f" ({simulation.inputs_digest[:DIGEST_SHOWN]}…)"
+        if simulation.standardize:
+            inputs += ", standardized"
+        if simulation.flatten:
+            inputs += ", flattened"
+        parts.append(inputs)
+    return SEPARATOR.join(parts)
