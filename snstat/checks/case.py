@@ -43,6 +43,9 @@ class Case:
     inputs: InputMoments
     bounds: Bounds
     run: Run | None = None
+    # What the run is compared with, drawn from the same seed or not; None for nothing.
+    baseline: Run | None = None
+    same_seed: bool = False
     # Returns the moments of the same data standardized, None where they cannot be had.
     standardized: Callable[[], InputMoments | None] = lambda: None
     # Called before each evaluation of a rule; a search for remedies makes many.

@@ -6,13 +6,9 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from types import MappingProxyType
 
-from snstat.checks import backward, chance, forward, numbers, pairs, units
+from snstat.checks import backward, chance, drift, forward, numbers, pairs, units
 from snstat.checks.rule import Rule
 from snstat.errors import InvalidValueError, UnknownNameError
-
-# The comparison with a baseline looks at two runs and is no look at a case: see baseline.py.
-BASELINE_CODE, BASELINE_NAME = "SN701", "baseline-drift"
-BASELINE_SUMMARY = "the stack differs from its baseline beyond chance and --min-effect"
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
@@ -25,10 +21,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             *units.RULES,
             *chance.RULES,
             *forward.DOMAIN_RULES,
+            *drift.RULES,
         )
     }
 )
-CODES = (*RULES, BASELINE_CODE)
+CODES = tuple(RULES)
 
 
 def choose(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[str]:
@@ -60,8 +57,7 @@ def _matching(option: str, entry: str) -> set[str]:
 
 def catalogue() -> list[tuple[str, str, str]]:
     """Return (code, name, summary) of every rule."""
-    rows = [(rule.code, rule.name, rule.summary) for rule in RULES.values()]
-    return [*rows, (BASELINE_CODE, BASELINE_NAME, BASELINE_SUMMARY)]
+    return [(rule.code, rule.name, rule.summary) for rule in RULES.values()]
 
 
 def explanation(code: str) -> str:
