@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from types import MappingProxyType
 
-from snstat.checks import backward, chance, drift, forward, numbers, pairs, units
+from snstat.checks import (
+    backward,
+    chance,
+    drift,
+    forward,
+    numbers,
+    pairs,
+    target,
+    theorems,
+    units,
+)
 from snstat.checks.rule import Rule
 from snstat.errors import InvalidValueError, UnknownNameError
 
@@ -16,11 +26,12 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         for rule in (
             *numbers.RULES,
             *forward.RULES,
+            *target.RULES,
             *backward.RULES,
             *pairs.RULES,
             *units.RULES,
             *chance.RULES,
-            *forward.DOMAIN_RULES,
+            *theorems.RULES,
             *drift.RULES,
         )
     }

@@ -13,13 +13,13 @@ import snstat
 from snstat import check
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
-from snstat.checks.forward import more_layers
 from snstat.checks.judge import judge
 from snstat.checks.look import BEGINNINGS, LASTING, broken_within, look, looked
 from snstat.checks.remedies import standard, widest
 from snstat.checks.rule import Broken
 from snstat.checks.rules import CODES, RULES
 from snstat.checks.several import last_resorts
+from snstat.checks.target import more_layers
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory import finite_width
