@@ -1,5 +1,7 @@
 """Run the fenced blocks of a page, and compare or rewrite the output in its console blocks.
 
+A page is a file of markdown, or a Python file with markdown in its docstrings.
+
 A `sh` block is run as a script, a `console` block line by line after `$ `, and a `python` block as
 a program. All run in one scratch folder, in the order of the page. `make` targets need only exist.
 A block under `<!-- not run: reason -->` is skipped. `python -m tests.docs_blocks README.md ...`
@@ -14,12 +16,14 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 CHECKOUT = Path(__file__).parents[1]
 BLOCK = re.compile(
-    r"(?P<skip><!-- not run: \S[^>]* -->\n+)?^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$",
+    r"(?P<skip><!-- not run: \S[^>]* -->\n+)?"
+    r"^(?P<indent> *)```(?P<language>[a-z]+)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
@@ -40,18 +44,26 @@ FLAGS = re.compile(r"[!?*]")
 
 
 class Block(NamedTuple):
-    """One fenced block: its language, its text, whether it is skipped, and the span of its text."""
+    """One fenced block: its language, its text, whether it is skipped, the span of its text, and
+    how far it is indented there."""
 
     language: str
     text: str
     skipped: bool
     span: tuple[int, int] = (0, 0)
+    indent: str = ""
 
 
 def blocks(page: str) -> list[Block]:
     """Return the fenced blocks of a page."""
     return [
-        Block(found["language"], found["text"], found["skip"] is not None, found.span("text"))
+        Block(
+            found["language"],
+            re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+            found["skip"] is not None,
+            found.span("text"),
+            found["indent"],
+        )
         for found in BLOCK.finditer(page)
     ]
 
@@ -113,7 +125,8 @@ def rewritten(page: str, folder: Path) -> str:
         if done.returncode:
             raise SystemExit(f"{block.text}\n{done.stdout}\n{done.stderr}")
         if block.language == "console":
-            result += [page[last : block.span[0]], shown(block, done.stdout)]
+            output = textwrap.indent(shown(block, done.stdout), block.indent)
+            result += [page[last : block.span[0]], output]
             last = block.span[1]
     return "".join([*result, page[last:]])
 

@@ -26,7 +26,7 @@ def looked(case: Case, code: str) -> Broken | None:
     """Return how a rule is broken, None if it is not. A case is looked at once."""
     if code not in case.findings:
         case.tick()
-        case.findings[code] = RULES[code].look(case)
+        case.findings[code] = RULES[code](case)
     found: Broken | None = case.findings[code]
     return found
 

@@ -17,7 +17,7 @@ from snstat.checks.baseline import require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import left_out
-from snstat.checks.drift import DRIFT
+from snstat.checks.drift import drifts
 from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
 from snstat.checks.notes import few_trials, not_judged, unknown, unlike
@@ -94,7 +94,7 @@ class Request:
         stack = plan.stack if plan else stack_of(saved.stack) if saved else None
         if stack is not None:
             _require_layers(bounds, stack)
-        if baseline is not None and not same_seed and DRIFT in codes:  # before any run
+        if baseline is not None and not same_seed and drifts.code in codes:  # before any run
             require_trials("trials of the baseline", baseline.simulation.trials)
             if plan is not None:
                 require_trials("trials", plan.trials)
@@ -121,7 +121,7 @@ class Request:
             self.bounds,
             run,
             # Runs that may not be compared, for example of one trial, are still judged.
-            self.baseline if DRIFT in self.codes else None,
+            self.baseline if drifts.code in self.codes else None,
             same_seed=self.same_seed,
             standardized=standardized,
         )
