@@ -27,7 +27,9 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
-# Any failure fails the block. make targets must exist, but are not made.
+# Exit code 1 of these is a verdict.
+VERDICT = re.compile(r"snstat check [^|]*")
+# Any other failure fails the block. make targets must exist, but are not made.
 SHELL = """
 set -eu
 make() { command make -C {checkout} --dry-run "$@" > /dev/null; }
@@ -73,18 +75,30 @@ def script_of(block: Block) -> str | None:
     if block.language in {"sh", "bash"}:
         return block.text
     if block.language == "console":
-        return f"\necho '{MARK}'\n".join(COMMAND.findall(block.text))
+        commands = [
+            f"{command} || [ $? -eq 1 ]" if VERDICT.fullmatch(command) else command
+            for command in COMMAND.findall(block.text)
+        ]
+        return f"\necho '{MARK}'\n".join(commands)
     if block.language == "python":
         return f"{shlex.quote(sys.executable)} -W error - <<'PROGRAM'\n{block.text}PROGRAM\n"
     return None
 
 
-def run_script(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script as a reader of the page would, in a terminal of 80 columns."""
+def columns(page: Path) -> int:
+    """Return the width of the terminal in which the commands of a page are run.
+
+    Pages of rules are read in one of 80 columns, where a block has a margin on either side.
+    """
+    return 78 if page.suffix == ".py" or page.name == "rules.md" else 80
+
+
+def run_script(script: str, folder: Path, width: int = 80) -> subprocess.CompletedProcess[str]:
+    """Run a script as a reader of the page would, in a terminal of `width` columns."""
     programs = Path(sys.executable).parent
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    environment["COLUMNS"] = "80"
+    environment["COLUMNS"] = str(width)
     prelude = SHELL.replace("{checkout}", shlex.quote(str(CHECKOUT)))
     return subprocess.run(
         ["bash", "-c", prelude + script],
@@ -114,14 +128,14 @@ def words(text: str) -> list[str]:
     return [line for line in lines if line and NOTATION not in line]
 
 
-def rewritten(page: str, folder: Path) -> str:
+def rewritten(page: str, folder: Path, width: int) -> str:
     """Run a page and return it with the present output in its console blocks."""
     result, last = [], 0
     for block in blocks(page):
         script = None if block.skipped else script_of(block)
         if script is None:
             continue
-        done = run_script(script, folder)
+        done = run_script(script, folder, width)
         if done.returncode:
             raise SystemExit(f"{block.text}\n{done.stdout}\n{done.stderr}")
         if block.language == "console":
@@ -135,4 +149,5 @@ if __name__ == "__main__":
     for name in sys.argv[1:]:
         path = Path(name)
         with tempfile.TemporaryDirectory() as scratch:
-            path.write_text(rewritten(path.read_text("utf-8"), Path(scratch)), "utf-8")
+            page = rewritten(path.read_text("utf-8"), Path(scratch), columns(path))
+        path.write_text(page, "utf-8")

@@ -58,7 +58,7 @@ def gradients_vanish(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check -a tanh --bias-std 0.5 --width 256 --select SN201 || echo "exit code $?"
+    $ snstat check -a tanh --bias-std 0.5 --width 256 --select SN201
     FAILED default: collapsed
       tanh · 64 layers of 256 · lecun_normal (gain 1, bias std 0.5)
       8 trials × batch 64 · float32, matrix-free, seed 0
@@ -66,7 +66,6 @@ def gradients_vanish(case: Case) -> Broken | None:
             layer 64 back to layer 0 (theory), below 10^-6, crossed 26 layers from
             the end
             → use --weight-gain 1.521 (now 1)
-    exit code 1
     ```
 
     **How to fix it.** Use fewer layers, or a gain closer to the edge of chaos, where χ = 1. A
@@ -113,15 +112,14 @@ def gradients_explode(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check --depth 256 --width 256 --select SN202 || echo "exit code $?"
+    $ snstat check --depth 256 --width 256 --select SN202
     FAILED default: gradient-exploding
       SELU · 256 layers of 256 · lecun_normal (gain 1)
       8 trials × batch 64 · float32, matrix-free, seed 0
-      SN202 gradient-exploding, layer 0: squared gradients grow ×4.85e+07 from layer
-            256 back to layer 0 (theory), above 10^6, crossed 200 layers from the
-            end
+      SN202 gradient-exploding, layer 0: squared gradients grow ×4.85e+07 from
+            layer 256 back to layer 0 (theory), above 10^6, crossed 200 layers
+            from the end
             → at most 199 layers (now 256)
-    exit code 1
     ```
 
     **How to fix it.** Use fewer layers, or a gain closer to the edge of chaos, where χ = 1. Deeper

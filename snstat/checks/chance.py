@@ -58,7 +58,7 @@ def disagrees(case: Case) -> Broken | None:
     ```console
     $ snstat propagate --depth 4 --width 256 --format json --output run.json
     $ sed -i 's/"input_std": 1.0/"input_std": 1.1/' run.json
-    $ snstat check run.json --select SN501 || echo "exit code $?"
+    $ snstat check run.json --select SN501
     FAILED default: self-normalizing, but breaks SN501
       SELU · 4 layers of 256 · lecun_normal (gain 1)
       8 trials × batch 64 · float32, matrix-free, seed 0 ·
@@ -69,7 +69,6 @@ def disagrees(case: Case) -> Broken | None:
             → run again with --seed 1 --trials 32 to tell chance from a fault
       note: theory in the file is another version's, first at layer 0: largest
             (expected); it was computed again
-    exit code 1
     ```
 
     **How to fix it.** Run again with another `--seed` and more `--trials`. A difference by chance
@@ -248,16 +247,15 @@ def too_narrow(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check -a relu --width 64 --select SN502 || echo "exit code $?"
+    $ snstat check -a relu --width 64 --select SN502
     FAILED default: collapsed
       ReLU · 64 layers of 64 · he_normal (gain 1.414…)
       8 trials × batch 64 · float32, dense, seed 0
       SN502 too-narrow, layer 13: networks differ: the log second moment of one
-            sample varies with standard deviation more than 2 at layer 52 (theory),
-            above 1 from layer 13 on
+            sample varies with standard deviation more than 2 at layer 52
+            (theory), above 1 from layer 13 on
             → no gain keeps 64 ReLU layers of this width stable: at most 12 layers
               (now 64), or normalise between layers
-    exit code 1
     ```
 
     **How to fix it.** Use wider layers, or fewer.

@@ -52,7 +52,7 @@ def drifts(case: Case) -> Broken | None:
     passed default: self-normalizing
       SELU · 8 layers of 256 · lecun_normal (gain 1)
       8 trials × batch 64 · float32, matrix-free, seed 0
-    $ snstat check --baseline base.json --weight-gain 1.05 --select SN701 || echo "exit code $?"
+    $ snstat check --baseline base.json --weight-gain 1.05 --select SN701
     FAILED default: stable, but breaks SN701
       SELU · 8 layers of 256 · lecun_normal (gain 1.05)
       8 trials × batch 64 · float32, matrix-free, seed 1
@@ -62,7 +62,6 @@ def drifts(case: Case) -> Broken | None:
             comparisons)
             → undo the change, or accept it with --write-baseline
       note: the stack differs from the baseline: weight gain is 1.05, was 1.0
-    exit code 1
     ```
 
     **How to fix it.** Undo the change. If it was intended, accept it with `--write-baseline`.

@@ -36,15 +36,14 @@ def vanishes(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check -a gelu --depth 12 --width 256 --select SN101 || echo "exit code $?"
+    $ snstat check -a gelu --depth 12 --width 256 --select SN101
     FAILED default: vanishing
       GELU · 12 layers of 256 ·
       lecun_normal (gain 1, 1.468 would keep a second moment of 1)
       8 trials × batch 64 · float32, matrix-free, seed 0
-      SN101 signal-vanishes, layer 5: the signal vanishes: second moment 0.00336 at
-            layer 5 (theory; seen 0.003508±0.0002), below 0.005
+      SN101 signal-vanishes, layer 5: the signal vanishes: second moment 0.00336
+            at layer 5 (theory; seen 0.003508±0.0002), below 0.005
             → use --weight-gain 1.534 (now 1)
-    exit code 1
     ```
 
     **How to fix it.** Choose the gain G that keeps the second moment constant:
@@ -101,14 +100,13 @@ def explodes(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check --init he_normal --depth 32 --width 256 --select SN102 || echo "exit code $?"
+    $ snstat check --init he_normal --depth 32 --width 256 --select SN102
     FAILED default: exploding
       SELU · 32 layers of 256 · he_normal (gain 1.414…)
       8 trials × batch 64 · float32, matrix-free, seed 0
       SN102 signal-explodes, layer 24: the signal explodes: second moment 110 at
             layer 24 (theory; seen 108±1e+01), above 100
             → use --weight-gain 1 (now 1.414)
-    exit code 1
     ```
 
     **How to fix it.** Choose a smaller gain. The second moment stays constant with

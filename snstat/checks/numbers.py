@@ -49,9 +49,9 @@ FORMATS: Mapping[str, NumberFormat] = MappingProxyType({
 def leaves_range(case: Case) -> Broken | None:
     """An activation or gradient is not finite, or leaves the range of --number-format.
 
-    **What it does.** It finds the first layer whose largest activation is above the largest number
-    of the format in which the network is to be trained, or whose activations or gradients are below
-    its smallest. A value that is not finite in the simulation itself also counts.
+    **What it does.** It finds a layer at which activations or gradients are above the largest
+    number of the format in which the network is to be trained, or below its smallest. A value that
+    is not finite in the simulation itself also counts.
 
     **Why it matters.** One infinity turns every later layer, the loss and all gradients into NaN. A
     value below the smallest number of the format is rounded to zero, and the weights that depend on
@@ -59,30 +59,29 @@ def leaves_range(case: Case) -> Broken | None:
 
     **What is compared.** The largest absolute activation of every layer with the largest number of
     the format (float16: 65,504; bfloat16 and float32: about 3.4e38). The rule uses the measured
-    value, averaged over trials. Without a measurement (remedies, layers up to `--depth-limit`,
-    older saved runs) it uses an estimate: pre-activations are normal with the second moment q that
-    theory predicts, and the largest of N normal values is about the value above which e^−γ = 0.56
-    of them are expected. If a batch holds only a part of the data, it may miss the largest sample,
-    so the rule uses the larger of the two.
+    value, averaged over trials. Without a measurement (remedies, layers between the last one and
+    `--depth-limit`, older saved runs) it uses an estimate: pre-activations are normal with the
+    second moment q that theory predicts, and the largest of N normal values is about the value
+    above which e^−γ = 0.56 of them are expected. If a batch holds only a part of the data, it may
+    miss the largest sample, so the rule uses the larger of the two.
 
     The root mean square of the activations, and of the gradients relative to the last layer's, is
     compared with the smallest number above zero, subnormal ones included (float16: 6.0e-8,
-    bfloat16: 9.2e-41, float32: 1.4e-45), that of the gradients with the largest number too. The
-    rule uses theory's value, or the measured one where theory has none and where the measurement
-    leaves theory by more than its error allows. The message states the other value too, and the
-    layer from which that one is out of range if it is another layer.
+    bfloat16: 9.2e-41, float32: 1.4e-45); that of the gradients is compared with the largest number
+    too. The rule uses theory's value, or the measured one where theory has none and where the
+    measurement leaves theory by more than its error allows. The message states the other value too,
+    and the layer from which that one is out of range if it is another layer.
 
     **Example.**
 
     ```console
-    $ snstat check --weight-gain 2 --number-format float16 --select SN001 || echo "exit code $?"
+    $ snstat check --weight-gain 2 --number-format float16 --select SN001
     FAILED default: non-finite
       SELU · 64 layers of 1024 · lecun_normal (gain 2)
       8 trials × batch 64 · float32, matrix-free, seed 0
       SN001 not-representable, layer 24: float16 overflows at layer 24: largest
             activation 9.6e+04 (seen; theory 1.1e+05), above 65504
             → use --weight-gain 1 (now 2)
-    exit code 1
     ```
 
     **How to fix it.** Fix the growth that SN101, SN102, SN201 or SN202 reports. If gradients

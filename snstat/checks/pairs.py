@@ -46,7 +46,7 @@ def collapses(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check -a relu --width 256 --select SN301 || echo "exit code $?"
+    $ snstat check -a relu --width 256 --select SN301
     FAILED default: collapsed
       ReLU · 64 layers of 256 · he_normal (gain 1.414…)
       8 trials × batch 64 · float32, matrix-free, seed 0
@@ -54,7 +54,6 @@ def collapses(case: Case) -> Broken | None:
             38 (theory; seen 0.9802±0.003), at least 0.98; 0 at the input
             → no gain keeps 64 ReLU layers of this width stable: at most 37 layers
               (now 64), or normalise between layers
-    exit code 1
     ```
 
     **How to fix it.** Use fewer layers; for smooth activations, a gain closer to the edge of chaos;
@@ -90,7 +89,7 @@ def separates(case: Case) -> Broken | None:
 
     **What it does.** It finds a stack in which each layer multiplies the distance 1 − cosine of
     nearly equal inputs by more than `--separation-max` (the chaotic phase), and a distance of 0.01
-    grows to that of unrelated inputs before the last layer or `--depth-limit`.
+    grows to that of unrelated inputs by the last layer, or by `--depth-limit`.
 
     **Why it matters.** Two images of the same object become as unrelated as any two images. The
     network fits its training set but does not generalise, and its gradients explode (SN202).
@@ -106,15 +105,14 @@ def separates(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check -a tanh --weight-gain 1.5 --width 256 --select SN302 || echo "exit code $?"
+    $ snstat check -a tanh --weight-gain 1.5 --width 256 --select SN302
     FAILED default: chaotic
       tanh · 64 layers of 256 · lecun_normal (gain 1.5)
       8 trials × batch 64 · float32, matrix-free, seed 0
-      SN302 inputs-separate, layer 36: chaotic phase: each layer pulls nearby inputs
-            ×1.139 apart (theory), above 1.1; a difference of 1% is total by layer
-            36
+      SN302 inputs-separate, layer 36: chaotic phase: each layer pulls nearby
+            inputs ×1.139 apart (theory), above 1.1; a difference of 1% is total
+            by layer 36
             → use --weight-gain 1.01 (now 1.5)
-    exit code 1
     ```
 
     **How to fix it.** Choose a smaller gain. At χ = 1, the edge of chaos, inputs keep their

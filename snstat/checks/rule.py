@@ -43,11 +43,12 @@ Look = Callable[[Case], Broken | None]
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, called with a case. `verdict` is the one that it leads to, if any.
+    """One rule, called with a case.
 
-    `look` returns None where the rule holds or cannot be applied; it has to work for a case that
-    was never run, so that remedies can be tried out; `families` of them, the mildest first. The
-    docstring of `look` is the page of the rule.
+    `look` returns None where the rule holds or cannot be applied. It has to work for a case that
+    was never run, so that remedies can be tried out. Its docstring is the page of the rule.
+    `verdict` is the one that a broken rule leads to, if any, and `families` are the remedies to
+    try, the mildest first.
     """
 
     code: str

@@ -109,15 +109,14 @@ def misses_target(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check --depth 3 --width 256 --input-std 8 --select SN103 || echo "exit code $?"
+    $ snstat check --depth 3 --width 256 --input-std 8 --select SN103
     FAILED default: stable, but breaks SN103
       SELU · 3 layers of 256 · lecun_normal (gain 1)
       8 trials × batch 64 · float32, matrix-free, seed 0 ·
       inputs normal (mean 0, std 8)
-      SN103 target-missed, layer 3: not at the target (0, 1) by layer 3: mean 1.209
-            (theory; seen 1.291±0.03), off by more than 0.1 of its scale
+      SN103 target-missed, layer 3: not at the target (0, 1) by layer 3: mean
+            1.209 (theory; seen 1.291±0.03), off by more than 0.1 of its scale
             → use --input-std 1 (now 8)
-    exit code 1
     ```
 
     **How to fix it.** If the stack converges to another point, use another gain. If it converges to
@@ -201,14 +200,13 @@ def converges_elsewhere(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check --weight-gain 1.1 --depth 32 --width 256 --select SN104 || echo "exit code $?"
+    $ snstat check --weight-gain 1.1 --depth 32 --width 256 --select SN104
     FAILED default: stable, but breaks SN104
       SELU · 32 layers of 256 · lecun_normal (gain 1.1)
       8 trials × batch 64 · float32, matrix-free, seed 0
       SN104 wrong-fixed-point, layer 32: converges to mean 0.128, variance 2.002
             (theory), not to the target (0, 1)
             → use --weight-gain 1 (now 1.1)
-    exit code 1
     ```
 
     **How to fix it.** Each gain has its own fixed point. SELU's (0, 1) belongs to a gain of 1

@@ -28,7 +28,7 @@ def leaves_theorems(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check --init torch_default --depth 8 --width 256 --select SN601 || echo "exit code $?"
+    $ snstat check --init torch_default --depth 8 --width 256 --select SN601
     FAILED default: stable, but breaks SN601
       SELU · 8 layers of 256 ·
       torch_default (gain 0.5773…, uniform biases of std 0.03608…)
@@ -36,7 +36,6 @@ def leaves_theorems(case: Case) -> Broken | None:
       SN601 outside-theorems: weights have square sum 0.3333 (torch_default),
             outside the 0.95 to 1.1 for which the SNN paper's theorem 1 is proven
             → use --weight-gain 1 (now 0.5774)
-    exit code 1
     ```
 
     **How to fix it.** Use `--init lecun_normal` (G = 1). In PyTorch, this is `kaiming_normal_(w,

@@ -100,16 +100,15 @@ def too_few_alive(case: Case) -> Broken | None:
     **Example.**
 
     ```console
-    $ snstat check -a relu --depth 8 --width 2 --select SN401 || echo "exit code $?"
+    $ snstat check -a relu --depth 8 --width 2 --select SN401
     FAILED default: collapsed
       ReLU · 8 layers of 2 · he_normal (gain 1.414…)
       8 trials × batch 64 · float32, dense, seed 0
       SN401 units-dead, layer 7: 87.5% of the units of layer 7 are dead for all 64
             samples (seen 0.875±0.08; theory 0.1111), more than 0.5; 85.9% of the
-            networks give one output for every input from layer 7 on (by dead units
-            seen), more than 0.5
+            networks give one output for every input from layer 7 on (by dead
+            units seen), more than 0.5
             → width ≥ 42 (now 2)
-    exit code 1
     ```
 
     **How to fix it.** For ReLU, fix the collapse of inputs (SN301) that makes all samples switch
