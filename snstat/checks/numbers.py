@@ -43,7 +43,7 @@ FORMATS: Mapping[str, NumberFormat] = MappingProxyType({
 @rule(
     "SN001",
     "not-representable",
-    # What overflows is "non-finite"; what underflows is judged by how it came to that.
+    # Overflow is "non-finite"; underflow has the verdict of its cause.
     families=(gains, standard_inputs, wider_format),
 )
 def leaves_range(case: Case) -> Broken | None:
