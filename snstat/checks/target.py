@@ -126,9 +126,9 @@ def misses_target(case: Case) -> Broken | None:
     **Options.** `--target-mean` (default: 0 for selu), `--target-variance` (default: 1 for selu),
     `--target-tolerance` (default 0.1), `--target-layer` (default: the last).
 
-    **Known problems.** A narrow network is off a target that an infinitely wide one reaches, and
-    one trial has no standard error to show it. Only one layer is compared: a signal that leaves the
-    target on its way to that layer passes.
+    **Known problems.** A narrow network may miss a target that an infinitely wide one reaches, and
+    a single trial has no standard error to show it. Only one layer is compared: a signal that
+    leaves the target on its way to that layer passes.
 
     **Source.** Klambauer et al., *Self-Normalizing Neural Networks*, arXiv:1706.02515.
     """
