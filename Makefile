@@ -13,6 +13,8 @@ NEW_PIP := --upgrade "pip>=25.1"
 # Tests with a target of their own are not part of the suite.
 SUITE := not (peers or packaging or examples or docs or bench)
 PYTEST := -m pytest --ignore=tests/peers
+# Written from the docstrings of the rules.
+RULES := docs/rules.md
 
 # Two targets run at a time, because kernels rarely use both cores.
 SUITES := test-jit test-nojit types test-wheel test-docs test-examples
@@ -60,8 +62,10 @@ test-examples: develop ## the scripts of examples/
 test-docs: develop ## the commands of the README and the help texts
 	$(VENV)/bin/python $(PYTEST) -m docs
 
-outputs: develop ## run README.md and docs/ and rewrite the outputs that they show
-	$(VENV)/bin/python -m tests.docs_blocks README.md docs/*.md
+outputs: develop ## run README.md, docs/ and the pages of rules and rewrite the outputs that they show
+	$(VENV)/bin/python -m tests.docs_blocks README.md $(filter-out $(RULES),$(wildcard docs/*.md)) \
+		snstat/checks/*.py
+	$(VENV)/bin/python -m tests.rule_pages $(RULES)
 
 test-wheel: develop ## build the wheel, install it elsewhere, run it there
 	$(VENV)/bin/python $(PYTEST) -m packaging

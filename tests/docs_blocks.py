@@ -1,5 +1,7 @@
 """Run the fenced blocks of a page, and compare or rewrite the output in its console blocks.
 
+A page is a file of markdown, or a Python file with markdown in its docstrings.
+
 A `sh` block is run as a script, a `console` block line by line after `$ `, and a `python` block as
 a program. All run in one scratch folder, in the order of the page. `make` targets need only exist.
 A block under `<!-- not run: reason -->` is skipped. `python -m tests.docs_blocks README.md ...`
@@ -14,16 +16,20 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 CHECKOUT = Path(__file__).parents[1]
 BLOCK = re.compile(
-    r"(?P<skip><!-- not run: \S[^>]* -->\n+)?^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$",
+    r"(?P<skip><!-- not run: \S[^>]* -->\n+)?"
+    r"^(?P<indent> *)```(?P<language>[a-z]+)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
-# Any failure fails the block. make targets must exist, but are not made.
+# Exit code 1 of these is a verdict.
+VERDICT = re.compile(r"snstat check [^|]*")
+# Any other failure fails the block. make targets must exist, but are not made.
 SHELL = """
 set -eu
 make() { command make -C {checkout} --dry-run "$@" > /dev/null; }
@@ -40,18 +46,26 @@ FLAGS = re.compile(r"[!?*]")
 
 
 class Block(NamedTuple):
-    """One fenced block: its language, its text, whether it is skipped, and the span of its text."""
+    """One fenced block: its language, its text, whether it is skipped, the span of its text, and
+    how far it is indented there."""
 
     language: str
     text: str
     skipped: bool
     span: tuple[int, int] = (0, 0)
+    indent: str = ""
 
 
 def blocks(page: str) -> list[Block]:
     """Return the fenced blocks of a page."""
     return [
-        Block(found["language"], found["text"], found["skip"] is not None, found.span("text"))
+        Block(
+            found["language"],
+            re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
+            found["skip"] is not None,
+            found.span("text"),
+            found["indent"],
+        )
         for found in BLOCK.finditer(page)
     ]
 
@@ -61,18 +75,30 @@ def script_of(block: Block) -> str | None:
     if block.language in {"sh", "bash"}:
         return block.text
     if block.language == "console":
-        return f"\necho '{MARK}'\n".join(COMMAND.findall(block.text))
+        commands = [
+            f"{command} || [ $? -eq 1 ]" if VERDICT.fullmatch(command) else command
+            for command in COMMAND.findall(block.text)
+        ]
+        return f"\necho '{MARK}'\n".join(commands)
     if block.language == "python":
         return f"{shlex.quote(sys.executable)} -W error - <<'PROGRAM'\n{block.text}PROGRAM\n"
     return None
 
 
-def run_script(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script as a reader of the page would, in a terminal of 80 columns."""
+def columns(page: Path) -> int:
+    """Return the width of the terminal in which the commands of a page are run.
+
+    Pages of rules are read in one of 80 columns, where a block has a margin on either side.
+    """
+    return 78 if page.suffix == ".py" or page.name == "rules.md" else 80
+
+
+def run_script(script: str, folder: Path, width: int = 80) -> subprocess.CompletedProcess[str]:
+    """Run a script as a reader of the page would, in a terminal of `width` columns."""
     programs = Path(sys.executable).parent
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
     environment["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    environment["COLUMNS"] = "80"
+    environment["COLUMNS"] = str(width)
     prelude = SHELL.replace("{checkout}", shlex.quote(str(CHECKOUT)))
     return subprocess.run(
         ["bash", "-c", prelude + script],
@@ -102,18 +128,19 @@ def words(text: str) -> list[str]:
     return [line for line in lines if line and NOTATION not in line]
 
 
-def rewritten(page: str, folder: Path) -> str:
+def rewritten(page: str, folder: Path, width: int) -> str:
     """Run a page and return it with the present output in its console blocks."""
     result, last = [], 0
     for block in blocks(page):
         script = None if block.skipped else script_of(block)
         if script is None:
             continue
-        done = run_script(script, folder)
+        done = run_script(script, folder, width)
         if done.returncode:
             raise SystemExit(f"{block.text}\n{done.stdout}\n{done.stderr}")
         if block.language == "console":
-            result += [page[last : block.span[0]], shown(block, done.stdout)]
+            output = textwrap.indent(shown(block, done.stdout), block.indent)
+            result += [page[last : block.span[0]], output]
             last = block.span[1]
     return "".join([*result, page[last:]])
 
@@ -122,4 +149,5 @@ if __name__ == "__main__":
     for name in sys.argv[1:]:
         path = Path(name)
         with tempfile.TemporaryDirectory() as scratch:
-            path.write_text(rewritten(path.read_text("utf-8"), Path(scratch)), "utf-8")
+            page = rewritten(path.read_text("utf-8"), Path(scratch), columns(path))
+        path.write_text(page, "utf-8")

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from snstat.cli import group
-from tests.docs_blocks import blocks, run_script, script_of, shown, words
+from tests.docs_blocks import Block, blocks, columns, rewritten, run_script, script_of, shown, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def test_pages_run_and_show_the_real_output(page: Path, tmp_path: Path) -> None:
     ]
     assert page != README or any("snstat propagate" in script for _, script in found)
     for block, script in found:
-        result = run_script(script, tmp_path)
+        result = run_script(script, tmp_path, columns(page))
         assert result.returncode == 0, f"{block.text}\n{result.stdout}\n{result.stderr}"
         assert "Traceback" not in result.stderr
         if block.language == "console":
@@ -197,3 +197,16 @@ def test_blocks_are_found_and_run(tmp_path: Path) -> None:
 def test_a_missing_make_target_fails_its_block(tmp_path: Path) -> None:
     block = blocks(PAGE.replace("{target}", "no-such-target"))[0]
     assert run_script(block.text, tmp_path).returncode != 0
+
+
+def test_a_verdict_is_no_failure_and_an_error_is_one(tmp_path: Path) -> None:
+    small = "-a relu --depth 4 --width 8 --batch 2 --trials 2 --weight-gain 9"
+    for command, fails in ((f"check {small}", False), ("check --select SN9", True)):
+        script = script_of(Block("console", f"$ snstat {command}\n", skipped=False))
+        assert script is not None
+        assert (run_script(script, tmp_path).returncode != 0) is fails
+
+
+def test_outputs_in_docstrings_keep_their_indentation(tmp_path: Path) -> None:
+    page = '"""Add.\n\n    ```console\n    $ printf "  1\\n\\n2\\n"\n{}    ```\n    """\n'
+    assert rewritten(page.format("    old\n"), tmp_path, 80) == page.format("      1\n\n    2\n")

@@ -9,26 +9,131 @@ import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING, change
-from snstat.checks.rule import Broken, Remedy, Rule
+from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.units import dying
 from snstat.results import BoolArray, FloatArray
-
-
-def gradients_vanish(case: Case) -> Broken | None:
-    """Return how much squared gradients shrink from the last layer to the input."""
-    logs = _logarithms(case)
-    return _changed(case, logs, logs < -_allowed(case), "shrink", "below", -1)
-
-
-def gradients_explode(case: Case) -> Broken | None:
-    """Return how much squared gradients grow from the last layer to the input."""
-    logs = _logarithms(case)
-    return _changed(case, logs, logs > _allowed(case), "grow", "above", 1)
 
 
 def _allowed(case: Case) -> float:
     """Return the bound of |ln| of the change."""
     return case.bounds.gradient_decades * math.log(10.0)
+
+
+def _shorter(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Rule's
+    """Yield as many layers as the bound allows."""
+    logs, allowed = case.gradients, _allowed(case)
+    within = np.flatnonzero(np.abs(logs) <= allowed)
+    # Layers from the end that are within the bound, and the input, which costs next to nothing; a
+    # shorter stack begins elsewhere, so a few fewer may be what holds.
+    longest = case.depth - int(within[0]) + 1 if within.size else 0
+    for depth in dict.fromkeys((longest, longest - 1, longest - 2, int(0.9 * longest))):
+        if 1 <= depth < case.depth:
+            yield change(case, depth=depth)
+
+
+@rule(
+    "SN201",
+    "gradient-vanishing",
+    verdict="gradient-vanishing",
+    families=(*HOLDING, _shorter),
+)
+def gradients_vanish(case: Case) -> Broken | None:
+    """Squared gradients shrink by more than --gradient-decades over the stack.
+
+    **What it does.** From the output of the last layer back to the input, it finds a layer at which
+    the squared norm of the gradient has shrunk by more than 10^`--gradient-decades`.
+
+    **Why it matters.** The steps of the first layers are smaller than those of the last by the same
+    factor. The last layers then train on random features.
+
+    **What is compared.** The bound with the product over the layers passed of the factor by which
+    each multiplies the squared norm of the gradient:
+
+        χ = G² E[φ'(√q z)²]
+
+    With `--backward`, the rule judges the measured gradient where theory has no value, and where
+    the measurement leaves theory by more than its error allows (Student's t at 1 in 10,000, at
+    least six standard errors), because theory is for infinite width.
+
+    **Example.**
+
+    ```console
+    $ snstat check -a tanh --bias-std 0.5 --width 256 --select SN201
+    FAILED default: collapsed
+      tanh · 64 layers of 256 · lecun_normal (gain 1, bias std 0.5)
+      8 trials × batch 64 · float32, matrix-free, seed 0
+      SN201 gradient-vanishing, layer 0: squared gradients shrink ×4.65e-16 from
+            layer 64 back to layer 0 (theory), below 10^-6, crossed 26 layers from
+            the end
+            → use --weight-gain 1.521 (now 1)
+    ```
+
+    **How to fix it.** Use fewer layers, or a gain closer to the edge of chaos, where χ = 1. A
+    forward signal of constant size does not show this problem.
+
+    **Options.** `--gradient-decades` (default 6).
+
+    **Known problems.** Without `--backward` only theory of infinite width is judged. The gradient
+    is that of the activations; that of a weight also depends on the activation before it. One dead
+    network makes the measured gradient exactly 0. That counts only where theory has no value, or if
+    more networks are dead than `--dead-max` (default 0.5) allows.
+
+    **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
+    """
+    logs = _logarithms(case)
+    return _changed(case, logs, logs < -_allowed(case), "shrink", "below", -1)
+
+
+@rule(
+    "SN202",
+    "gradient-exploding",
+    verdict="gradient-exploding",
+    families=(*HOLDING, _shorter),
+)
+def gradients_explode(case: Case) -> Broken | None:
+    """Squared gradients grow by more than --gradient-decades over the stack.
+
+    **What it does.** From the output of the last layer back to the input, it finds a layer at which
+    the squared norm of the gradient has grown by more than 10^`--gradient-decades`.
+
+    **Why it matters.** No learning rate suits all layers if their gradients differ by a factor of a
+    million: with the rate that the last layers need, the first ones diverge.
+
+    **What is compared.** The bound with the product over the layers passed of the factor by which
+    each multiplies the squared norm of the gradient:
+
+        χ = G² E[φ'(√q z)²]
+
+    At SELU's fixed point χ = 1.0716: the forward signal is normalised perfectly, while squared
+    gradients grow 83-fold over 64 layers and 10^15-fold over 512. With `--backward`, the rule
+    judges the measured gradient where theory has no value, and where the measurement leaves theory
+    by more than its error allows (Student's t at 1 in 10,000, at least six standard errors).
+
+    **Example.**
+
+    ```console
+    $ snstat check --depth 256 --width 256 --select SN202
+    FAILED default: gradient-exploding
+      SELU · 256 layers of 256 · lecun_normal (gain 1)
+      8 trials × batch 64 · float32, matrix-free, seed 0
+      SN202 gradient-exploding, layer 0: squared gradients grow ×4.85e+07 from
+            layer 256 back to layer 0 (theory), above 10^6, crossed 200 layers
+            from the end
+            → at most 199 layers (now 256)
+    ```
+
+    **How to fix it.** Use fewer layers, or a gain closer to the edge of chaos, where χ = 1. Deeper
+    networks need normalisation layers or residual connections.
+
+    **Options.** `--gradient-decades` (default 6).
+
+    **Known problems.** Without `--backward` only theory of infinite width is judged. The gradient
+    is that of the activations; that of a weight also depends on the activation before it.
+
+    **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
+    """
+    logs = _logarithms(case)
+    return _changed(case, logs, logs > _allowed(case), "grow", "above", 1)
 
 
 def _logarithms(case: Case) -> FloatArray:
@@ -94,35 +199,3 @@ def _scientific(logarithm: float) -> str:
     if math.isinf(logarithm):
         return "0" if logarithm < 0 else "infinity"
     return f"10^{logarithm / math.log(10.0):.0f}"
-
-
-def _shorter(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Rule's
-    """Yield as many layers as the bound allows."""
-    logs, allowed = case.gradients, _allowed(case)
-    within = np.flatnonzero(np.abs(logs) <= allowed)
-    # Layers from the end that are within the bound, and the input, which costs next to nothing; a
-    # shorter stack begins elsewhere, so a few fewer may be what holds.
-    longest = case.depth - int(within[0]) + 1 if within.size else 0
-    for depth in dict.fromkeys((longest, longest - 1, longest - 2, int(0.9 * longest))):
-        if 1 <= depth < case.depth:
-            yield change(case, depth=depth)
-
-
-RULES = (
-    Rule(
-        "SN201",
-        "gradient-vanishing",
-        "squared gradients shrink by more than --gradient-decades over the stack",
-        gradients_vanish,
-        "gradient-vanishing",
-        (*HOLDING, _shorter),
-    ),
-    Rule(
-        "SN202",
-        "gradient-exploding",
-        "squared gradients grow by more than --gradient-decades over the stack",
-        gradients_explode,
-        "gradient-exploding",
-        (*HOLDING, _shorter),
-    ),
-)

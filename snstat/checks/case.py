@@ -39,6 +39,9 @@ class Case:
     inputs: InputMoments
     bounds: Bounds
     run: Run | None = field(default=None, compare=False)
+    # What the run is compared with, drawn from the same seed or not; None for nothing.
+    baseline: Run | None = field(default=None, compare=False)
+    same_seed: bool = field(default=False, compare=False)
     # Returns the moments of the same data standardized, None where they cannot be had.
     standardized: Callable[[], InputMoments | None] = field(default=lambda: None, compare=False)
     # Called before each evaluation of a rule; a search for remedies makes many.

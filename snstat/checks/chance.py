@@ -12,7 +12,7 @@ from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
 from snstat.checks.certainty import divergence
 from snstat.checks.remedies import change, wider
-from snstat.checks.rule import Broken, Remedy, Rule
+from snstat.checks.rule import Broken, Remedy, rule
 from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
 from snstat.results.student import tail
 from snstat.theory.by_layer import units
@@ -23,9 +23,69 @@ FALSE_ALARM = 0.005
 SCALES = frozenset({"variance", "second_moment", "variance_over_batch", "variance_over_units"})
 
 
+def _again(case: Case, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # a Rule's signature
+    if case.run is None:
+        return []
+    sampling = case.run.simulation
+    seed, trials = (sampling.seed + 1) % 2**64, 4 * sampling.trials
+    words = f"run again with --seed {seed} --trials {trials} to tell chance from a fault"
+    return [Remedy(words, None)]
+
+
+@rule("SN501", "theory-mismatch", families=(_again,))
 def disagrees(case: Case) -> Broken | None:
-    """Return where an estimate is farther from its expectation than chance and the neglected
-    terms of second order explain."""
+    """Simulation and theory, to first order in 1/width, disagree beyond chance.
+
+    **What it does.** It compares every statistic of every layer with its expectation, and finds the
+    first layer at which the difference is larger than chance and the neglected terms explain.
+
+    **Why it matters.** Theory and simulation are independent. If they differ, one of them does not
+    describe the network, and neither can be relied on. A defect of snstat is one possible reason.
+
+    **What is compared.** The difference with its standard error, by Student's t with trials − 1
+    degrees of freedom:
+
+        z = (estimate − expected)/stderr
+
+    All comparisons of a check together have a false alarm in at most one of 200 checks
+    (Bonferroni). Second moments and variances multiply from layer to layer, so the trials of narrow
+    networks are skewed: a mean that is too low comes with a standard error that is too small. These
+    statistics are compared by their logarithms, and the error of a value that is too low is at
+    least what theory says to first order. Cosines c of a batch of B are skewed too, and compared by
+    ln((1 + (B − 1) c)/(1 − c)). The estimate of what first order neglects, `neglected` in the JSON,
+    is added to what is allowed. Where the first order is too large to be trusted, as in deep layers
+    of narrow networks and between samples of data, theory of infinite width is compared, and the
+    size of the first order is allowed, so that only large faults are found there.
+
+    **Example.** A saved run whose description was changed, but not its numbers:
+
+    ```console
+    $ snstat propagate --depth 4 --width 256 --format json --output run.json
+    $ sed -i 's/"input_std": 1.0/"input_std": 1.1/' run.json
+    $ snstat check run.json --select SN501
+    FAILED default: self-normalizing, but breaks SN501
+      SELU · 4 layers of 256 · lecun_normal (gain 1)
+      8 trials × batch 64 · float32, matrix-free, seed 0 ·
+      inputs normal (mean 0, std 1.1)
+      SN501 theory-mismatch, layer 0: theory and simulation disagree at layer 0:
+            second moment 1.006 ± 0.003, expected 1.21 (p = 2e-08 over 35
+            comparisons)
+            → run again with --seed 1 --trials 32 to tell chance from a fault
+      note: theory in the file is another version's, first at layer 0: largest
+            (expected); it was computed again
+    ```
+
+    **How to fix it.** Run again with another `--seed` and more `--trials`. A difference by chance
+    disappears. Report one that remains, with the command.
+
+    **Options.** `--trials` (default 8), `--seed` (default 0).
+
+    **Known problems.** Layers in which networks differ by factors, so that SN502 fails too, are
+    left out with a note; so are data of which a few large samples decide the second moment of a
+    batch. One trial has no standard error, so nothing is compared.
+
+    **Source.** docs/finite-width.md, which lists what is known to first order.
+    """
     run = case.run
     if run is None or run.simulation.trials < 2:
         return None
@@ -188,8 +248,51 @@ def left_out(case: Case) -> list[str]:
     return [f"SN501 leaves out {listed}"] if groups else []
 
 
+@rule("SN502", "too-narrow", families=(wider,))
 def too_narrow(case: Case) -> Broken | None:
-    """Return the layer from which networks differ more than their bound."""
+    """Networks drawn alike differ too much: the width is too small for the depth.
+
+    **What it does.** It finds the first layer at which networks drawn from the same distribution
+    differ too much: the standard deviation between networks of the logarithm of one sample's second
+    moment exceeds `--fluctuation-max`.
+
+    **Why it matters.** Theory describes the average network, and yours is one draw. With a standard
+    deviation of 1, the second moment of one network in three is off by more than a factor of e
+    before training begins.
+
+    **What is compared.** The variance of the logarithm of the second moment. Each layer of n units
+    adds κ/n to it, and multiplies that of the layer before by the square of the map's slope:
+
+        κ = E[φ⁴]/E[φ²]² − 1
+
+    With a slope below 1 (SELU) the variance converges. With a slope of 1 (ReLU) it grows in every
+    layer, in proportion to depth over width.
+
+    **Example.**
+
+    ```console
+    $ snstat check -a relu --width 64 --select SN502
+    FAILED default: collapsed
+      ReLU · 64 layers of 64 · he_normal (gain 1.414…)
+      8 trials × batch 64 · float32, dense, seed 0
+      SN502 too-narrow, layer 13: networks differ: the log second moment of one
+            sample varies with standard deviation more than 2 at layer 52
+            (theory), above 1 from layer 13 on
+            → no gain keeps 64 ReLU layers of this width stable: at most 12 layers
+              (now 64), or normalise between layers
+    ```
+
+    **How to fix it.** Use wider layers, or fewer.
+
+    **Options.** `--fluctuation-max` (default 1), `--depth-limit` (default: the depth).
+
+    **Known problems.** First-order theory is not valid for standard deviations above 2. The bound
+    is therefore at most 2, and the message states larger values as "more than 2". No statistic
+    measures the spread of single samples, so the rule uses theory only.
+
+    **Source.** Hanin, Nica, *Products of Many Large Random Matrices and Gradients in Deep Neural
+    Networks*, arXiv:1812.05994; docs/finite-width.md.
+    """
     fluctuation, bound = case.fluctuation, case.bounds.fluctuation_max
     bad = np.flatnonzero(fluctuation > bound)
     if not bad.size:
@@ -220,32 +323,3 @@ def before(case: Case, broken: Broken) -> Iterator[Remedy]:
     layer = broken.layer
     if layer is not None and 1 < layer <= case.depth:
         yield replace(change(case, depth=layer - 1), tried=True)
-
-
-def _again(case: Case, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # a Rule's signature
-    if case.run is None:
-        return []
-    sampling = case.run.simulation
-    seed, trials = (sampling.seed + 1) % 2**64, 4 * sampling.trials
-    words = f"run again with --seed {seed} --trials {trials} to tell chance from a fault"
-    return [Remedy(words, None)]
-
-
-RULES = (
-    Rule(
-        "SN501",
-        "theory-mismatch",
-        "simulation and theory, to first order in 1/width, disagree beyond chance",
-        disagrees,
-        None,
-        (_again,),
-    ),
-    Rule(
-        "SN502",
-        "too-narrow",
-        "networks drawn alike differ too much: the width is too small for the depth",
-        too_narrow,
-        None,
-        (wider,),
-    ),
-)

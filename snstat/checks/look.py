@@ -27,7 +27,7 @@ def looked(case: Case, code: str) -> Broken | None:
 
     def find(case: Case) -> Broken | None:
         case.tick()
-        return RULES[code].look(case)
+        return RULES[code](case)
 
     return case.once(code, find)
 

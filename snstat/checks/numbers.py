@@ -11,7 +11,7 @@ import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
-from snstat.checks.rule import Broken, Rule
+from snstat.checks.rule import Broken, rule
 from snstat.results import BoolArray, FloatArray
 from snstat.theory.by_layer import pre_second_moments, units
 from snstat.theory.extremes import largest_activation
@@ -40,8 +40,62 @@ FORMATS: Mapping[str, NumberFormat] = MappingProxyType({
 # fmt: on
 
 
+@rule(
+    "SN001",
+    "not-representable",
+    # Overflow is "non-finite"; underflow has the verdict of its cause.
+    families=(gains, standard_inputs, wider_format),
+)
 def leaves_range(case: Case) -> Broken | None:
-    """Return where a value is not finite, or an activation or gradient leaves the format."""
+    """An activation or gradient is not finite, or leaves the range of --number-format.
+
+    **What it does.** It finds a layer at which activations or gradients are above the largest
+    number of the format in which the network is to be trained, or below its smallest. A value that
+    is not finite in the simulation itself also counts.
+
+    **Why it matters.** One infinity turns every later layer, the loss and all gradients into NaN. A
+    value below the smallest number of the format is rounded to zero, and the weights that depend on
+    it stop learning without any message.
+
+    **What is compared.** The largest absolute activation of every layer with the largest number of
+    the format (float16: 65,504; bfloat16 and float32: about 3.4e38). The rule uses the measured
+    value, averaged over trials. Without a measurement (remedies, layers between the last one and
+    `--depth-limit`, older saved runs) it uses an estimate: pre-activations are normal with the
+    second moment q that theory predicts, and the largest of N normal values is about the value
+    above which e^−γ = 0.56 of them are expected. If a batch holds only a part of the data, it may
+    miss the largest sample, so the rule uses the larger of the two.
+
+    The root mean square of the activations, and of the gradients relative to the last layer's, is
+    compared with the smallest number above zero, subnormal ones included (float16: 6.0e-8,
+    bfloat16: 9.2e-41, float32: 1.4e-45); that of the gradients is compared with the largest number
+    too. The rule uses theory's value, or the measured one where theory has none and where the
+    measurement leaves theory by more than its error allows. The message states the other value too,
+    and the layer from which that one is out of range if it is another layer.
+
+    **Example.**
+
+    ```console
+    $ snstat check --weight-gain 2 --number-format float16 --select SN001
+    FAILED default: non-finite
+      SELU · 64 layers of 1024 · lecun_normal (gain 2)
+      8 trials × batch 64 · float32, matrix-free, seed 0
+      SN001 not-representable, layer 24: float16 overflows at layer 24: largest
+            activation 9.6e+04 (seen; theory 1.1e+05), above 65504
+            → use --weight-gain 1 (now 2)
+    ```
+
+    **How to fix it.** Fix the growth that SN101, SN102, SN201 or SN202 reports. If gradients
+    underflow in float16, scale the loss. bfloat16 has the range of float32 with less precision.
+
+    **Options.** `--number-format` (default float32), `--depth-limit` (default: the depth).
+
+    **Known problems.** Root mean squares say nothing about single values, some of which underflow
+    earlier. Pre-activations are not compared with the largest number, so those of a bounded
+    activation such as tanh may overflow unnoticed. Exact zeros after pre-activations in range
+    belong to dead networks (SN401) and are not an underflow.
+
+    **Source.** IEEE 754; Micikevicius et al., *Mixed Precision Training*, arXiv:1710.03740.
+    """
     name = case.bounds.number_format
     form = FORMATS[name]
     forward = [*_seen_nonfinite(case), *_activations(case, name, form)]
@@ -204,16 +258,3 @@ def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     )
     verdict = None if under else NON_FINITE
     return [Broken(layer, value if 0 < value < math.inf else None, bound, text, verdict)]
-
-
-RULES = (
-    Rule(
-        "SN001",
-        "not-representable",
-        "an activation or gradient is not finite, or leaves the range of --number-format",
-        leaves_range,
-        # Only of what overflows: what underflows is judged by how it came to that.
-        None,
-        (gains, standard_inputs, wider_format),
-    ),
-)

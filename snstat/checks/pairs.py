@@ -8,7 +8,7 @@ import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING
-from snstat.checks.rule import Broken, Rule
+from snstat.checks.rule import Broken, rule
 
 # Inputs are the same where 1 − cosine is rounding.
 SAME = 1e-12
@@ -21,11 +21,51 @@ def comparable(cosine: float) -> bool:
     return 1.0 - cosine > SAME
 
 
+@rule("SN301", "inputs-collapse", verdict="collapsed", families=HOLDING)
 def collapses(case: Case) -> Broken | None:
-    """Return where different inputs have become alike.
+    """The cosine between different inputs reaches its bound.
 
-    Inputs that are alike from the start have little to lose: what counts is the share of the
-    difference 1 − cosine that is left.
+    **What it does.** It finds the first layer at which different inputs have become alike: their
+    cosine, averaged over pairs of samples, reaches `--cosine-max`. If the inputs are alike from the
+    start, the rule judges how much of their difference, 1 − cosine, remains.
+
+    **Why it matters.** The last layers see the same vector for every input. Pooled mean and
+    variance do not show this: in a ReLU stack with He's initialisation the second moment is the
+    same at every layer, and at layer 64 the cosine of any two inputs is 0.99.
+
+    **What is compared.** The cosine that the correlation map predicts, starting at the cosine of
+    the inputs:
+
+        c' = (G² E[φ(√q z₁) φ(√q z₂)] + b²)/q'
+
+    Here c is the correlation of the standard normal z₁ and z₂, and q' the next second moment of the
+    pre-activations. If the inputs have a cosine c₀ above 0, the bound is on (1 − cosine)/(1 − c₀),
+    the share of their difference that is left. The rule judges the simulation's estimate where
+    theory has no value, and where the estimate leaves theory by more than its error allows.
+
+    **Example.**
+
+    ```console
+    $ snstat check -a relu --width 256 --select SN301
+    FAILED default: collapsed
+      ReLU · 64 layers of 256 · he_normal (gain 1.414…)
+      8 trials × batch 64 · float32, matrix-free, seed 0
+      SN301 inputs-collapse, layer 38: inputs become alike: cosine 0.9808 at layer
+            38 (theory; seen 0.9802±0.003), at least 0.98; 0 at the input
+            → no gain keeps 64 ReLU layers of this width stable: at most 37 layers
+              (now 64), or normalise between layers
+    ```
+
+    **How to fix it.** Use fewer layers; for smooth activations, a gain closer to the edge of chaos;
+    leaky or centred activations in place of ReLU; batch normalisation; residual connections.
+
+    **Options.** `--cosine-max` (default 0.98), `--depth-limit` (default: the depth).
+
+    **Known problems.** The cosine includes the mean. Activations with a large mean, such as
+    sigmoid, reach the bound within a few layers, although samples still differ by far more than
+    rounding. With one sample (`--batch 1`) there is nothing to compare, and a note says so.
+
+    **Source.** Poole et al., arXiv:1606.05340; Schoenholz et al., arXiv:1611.01232.
     """
     cosine = case.known("cosine")
     if not comparable(float(cosine[0])):
@@ -43,11 +83,48 @@ def collapses(case: Case) -> Broken | None:
     return Broken(layer, value, bound, text)
 
 
+@rule("SN302", "inputs-separate", verdict="chaotic", families=HOLDING)
 def separates(case: Case) -> Broken | None:
-    """Return after how many layers nearby inputs have separated, where they do so within the stack.
+    """Nearby inputs separate within the stack, by more than --separation-max per layer.
 
-    Where the second moment settles, each layer multiplies the distance 1 − cosine of nearly equal
-    inputs by χ = G² E[φ'²], the slope of the correlation map at 1.
+    **What it does.** It finds a stack in which each layer multiplies the distance 1 − cosine of
+    nearly equal inputs by more than `--separation-max` (the chaotic phase), and a distance of 0.01
+    grows to that of unrelated inputs by the last layer, or by `--depth-limit`.
+
+    **Why it matters.** Two images of the same object become as unrelated as any two images. The
+    network fits its training set but does not generalise, and its gradients explode (SN202).
+
+    **What is compared.** The slope of the correlation map at c = 1, at the second moment that the
+    signal approaches:
+
+        χ = G² E[φ'(√q z)²]
+
+    A slope above 1 is the chaotic phase. Inputs separate after ln 100/ln χ layers. SELU at its
+    fixed point has χ = 1.0716, which the default bound allows; over many layers SN202 reports it.
+
+    **Example.**
+
+    ```console
+    $ snstat check -a tanh --weight-gain 1.5 --width 256 --select SN302
+    FAILED default: chaotic
+      tanh · 64 layers of 256 · lecun_normal (gain 1.5)
+      8 trials × batch 64 · float32, matrix-free, seed 0
+      SN302 inputs-separate, layer 36: chaotic phase: each layer pulls nearby
+            inputs ×1.139 apart (theory), above 1.1; a difference of 1% is total
+            by layer 36
+            → use --weight-gain 1.01 (now 1.5)
+    ```
+
+    **How to fix it.** Choose a smaller gain. At χ = 1, the edge of chaos, inputs keep their
+    distances longest.
+
+    **Options.** `--separation-max` (default 1.1), `--depth-limit` (default: the depth).
+
+    **Known problems.** No statistic measures the slope, so the rule uses theory of infinite width
+    only, and at the limit of the second moment: the first layers of a signal that is far from its
+    limit have another slope. A second moment that does not converge is left to SN101 and SN102.
+
+    **Source.** Poole et al., arXiv:1606.05340.
     """
     rate, bound = case.outlook.gradient_growth, case.bounds.separation_max
     if case.outlook.kind != "converges" or rate is None or not rate > bound:
@@ -60,23 +137,3 @@ def separates(case: Case) -> Broken | None:
         f" {bound:.4g}; a difference of 1% is total by layer {layers}"
     )
     return Broken(layers, rate, bound, text)
-
-
-RULES = (
-    Rule(
-        "SN301",
-        "inputs-collapse",
-        "the cosine between different inputs reaches its bound",
-        collapses,
-        "collapsed",
-        HOLDING,
-    ),
-    Rule(
-        "SN302",
-        "inputs-separate",
-        "nearby inputs separate within the stack, by more than --separation-max per layer",
-        separates,
-        "chaotic",
-        HOLDING,
-    ),
-)

@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.checks.baseline import compare, identical, require_trials
+from snstat.checks.baseline import require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import left_out
+from snstat.checks.drift import drifts
 from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
 from snstat.checks.notes import few_trials, not_judged, unknown, unlike
 from snstat.checks.renewed import renewed
-from snstat.checks.rules import BASELINE_CODE, BASELINE_NAME, choose
+from snstat.checks.rules import choose
 from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
@@ -31,7 +32,7 @@ from snstat.limits import require_memory
 from snstat.network.description import stack_of
 from snstat.network.run_settings import DRAWN, RunSettings
 from snstat.network.stack import Stack
-from snstat.results import DEFAULT_NAME, STATISTICS, Check, Finding, InputMoments, Run, Source
+from snstat.results import DEFAULT_NAME, STATISTICS, Check, InputMoments, Run, Source
 from snstat.theory.known import BYTES_PER_LAYER
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
@@ -92,7 +93,7 @@ class Request:
         stack = plan.stack if plan else stack_of(saved.stack) if saved else None
         if stack is not None:
             _require_layers(bounds, stack)
-        if baseline is not None and not same_seed and BASELINE_CODE in codes:  # before any run
+        if baseline is not None and not same_seed and drifts.code in codes:  # before any run
             require_trials("trials of the baseline", baseline.simulation.trials)
             if plan is not None:
                 require_trials("trials", plan.trials)
@@ -112,7 +113,17 @@ class Request:
         standardized = Case.standardized
         if self.plan is not None and isinstance(self.plan.inputs, DataInputs):
             standardized = cache(self.plan.inputs.standardized_moments)  # reads the file once
-        return Case(stack, run.simulation.batch, inputs, self.bounds, run, standardized)
+        return Case(
+            stack,
+            run.simulation.batch,
+            inputs,
+            self.bounds,
+            run,
+            # Runs that may not be compared, for example of one trial, are still judged.
+            self.baseline if drifts.code in self.codes else None,
+            same_seed=self.same_seed,
+            standardized=standardized,
+        )
 
     # A saved run holds any numbers, and what overflows is judged as infinite.
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")
@@ -132,8 +143,6 @@ class Request:
             notes += unlike(run, self.baseline)
             if not self.same_seed and run.simulation.seed == self.baseline.simulation.seed:
                 notes.append("same seed as the baseline: the draws are not independent")
-            if BASELINE_CODE in self.codes:
-                findings += self._drift(run, self.baseline)
         return Check(
             name=self.name,
             verdict=verdict,
@@ -144,27 +153,6 @@ class Request:
             baseline=self.baseline_path,
             source=self.source,
         )
-
-    def _drift(self, run: Run, baseline: Run) -> list[Finding]:
-        if self.same_seed:
-            for key in ("seed", "trials", "batch", "dtype", "sampler"):
-                if run.simulation[key] != baseline.simulation[key]:
-                    raise InvalidValueError(
-                        key,
-                        run.simulation[key],
-                        f"{baseline.simulation[key]}, as in the baseline",
-                        "only then are the networks the same",
-                    )
-            how = identical(run, baseline)
-        else:
-            how = compare(run, baseline, self.bounds.min_effect)
-        if how is None:
-            return []
-        remedy = "undo the change, or accept it with --write-baseline"
-        message = f"{how.text}; {remedy}"
-        return [
-            Finding(BASELINE_CODE, BASELINE_NAME, how.layer, how.value, how.bound, message, remedy)
-        ]
 
 
 def verdict_on(run: Run, plan: Plan | None = None) -> Check | None:

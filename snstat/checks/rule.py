@@ -1,7 +1,8 @@
-"""What a rule is: a look at a case, and what to try where it is broken."""
+"""What a rule is: a page that explains it, a look at a case, and what to try where it is broken."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -37,19 +38,43 @@ class Remedy:
 
 # A family of remedies: what to try for a broken rule, best first.
 Family = Callable[[Case, Broken], Iterable[Remedy]]
+Look = Callable[[Case], Broken | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule. `verdict` is the one that it leads to, if any.
+    """One rule, called with a case.
 
-    `look` returns None where the rule holds or cannot be applied; it has to work for a case that
-    was never run, so that remedies can be tried out; `families` of them, the mildest first.
+    `look` returns None where the rule holds or cannot be applied. It has to work for a case that
+    was never run, so that remedies can be tried out. Its docstring is the page of the rule.
+    `verdict` is the one that a broken rule leads to, if any, and `families` are the remedies to
+    try, the mildest first.
     """
 
     code: str
     name: str
-    summary: str
-    look: Callable[[Case], Broken | None]
+    look: Look
     verdict: str | None = None
     families: tuple[Family, ...] = ()
+
+    def __call__(self, case: Case) -> Broken | None:
+        """Return how a case breaks the rule, None if it does not."""
+        return self.look(case)
+
+    @property
+    def text(self) -> str:
+        """The page without its title, as markdown; empty where Python drops docstrings (-OO)."""
+        return inspect.cleandoc(self.look.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the page, as an entry of a list."""
+        words = self.text.partition("\n")[0].removesuffix(".")
+        return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+
+
+def rule(
+    code: str, name: str, *, verdict: str | None = None, families: tuple[Family, ...] = ()
+) -> Callable[[Look], Rule]:
+    """Make the rule `code` of the function below, which looks at a case, and of its docstring."""
+    return lambda look: Rule(code, name, look, verdict, families)

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from types import MappingProxyType
 
-from snstat.checks import backward, chance, forward, numbers, pairs, units
+from snstat.checks.backward import gradients_explode, gradients_vanish
+from snstat.checks.chance import disagrees, too_narrow
+from snstat.checks.drift import drifts
+from snstat.checks.forward import explodes, vanishes
+from snstat.checks.numbers import leaves_range
+from snstat.checks.pairs import collapses, separates
 from snstat.checks.rule import Rule
-from snstat.errors import InvalidValueError, UnknownNameError
-
-# The comparison with a baseline looks at two runs and is no look at a case: see baseline.py.
-BASELINE_CODE, BASELINE_NAME = "SN701", "baseline-drift"
-BASELINE_SUMMARY = "the stack differs from its baseline beyond chance and --min-effect"
+from snstat.checks.target import converges_elsewhere, misses_target
+from snstat.checks.theorems import leaves_theorems
+from snstat.checks.units import too_few_alive
+from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         rule.code: rule
         for rule in (
-            *numbers.RULES,
-            *forward.RULES,
-            *backward.RULES,
-            *pairs.RULES,
-            *units.RULES,
-            *chance.RULES,
-            *forward.DOMAIN_RULES,
+            leaves_range,
+            vanishes,
+            explodes,
+            misses_target,
+            converges_elsewhere,
+            gradients_vanish,
+            gradients_explode,
+            collapses,
+            separates,
+            too_few_alive,
+            disagrees,
+            too_narrow,
+            leaves_theorems,
+            drifts,
         )
     }
 )
-CODES = (*RULES, BASELINE_CODE)
+CODES = tuple(RULES)
 
 
 def choose(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[str]:
@@ -52,24 +62,32 @@ def _matching(option: str, entry: str) -> set[str]:
         return set().union(*(_matching(option, part) for part in entry.split(",")))
     text = entry.strip()
     found = {code for code in CODES if text and code.startswith(text.upper())}
-    found |= {code for code, name, _ in catalogue() if name == text.lower()}
+    found |= {rule.code for rule in RULES.values() if rule.name == text.lower()}
     if not found:
-        raise UnknownNameError(option, entry, [*CODES, *(name for _, name, _ in catalogue())])
+        raise UnknownNameError(option, entry, [*CODES, *(rule.name for rule in RULES.values())])
     return found
 
 
 def catalogue() -> list[tuple[str, str, str]]:
     """Return (code, name, summary) of every rule."""
-    rows = [(rule.code, rule.name, rule.summary) for rule in RULES.values()]
-    return [*rows, (BASELINE_CODE, BASELINE_NAME, BASELINE_SUMMARY)]
+    return [(rule.code, rule.name, rule.summary) for rule in RULES.values()]
 
 
 def explanation(code: str) -> str:
-    """Return the page of a rule, as markdown; UnknownNameError if there is no such rule."""
+    """Return the page of a rule, as markdown.
+
+    Raises UnknownNameError if there is no such rule, InvalidValueError unless `code` means one
+    rule, and SnstatError where Python was told to drop docstrings.
+    """
     codes = sorted(_matching("explain", code)) if code.strip() else []
     if len(codes) != 1:
         raise InvalidValueError(
             "explain", code, f"one rule, not {', '.join(codes) or 'none'}", "give one code"
         )
-    page = files("snstat.checks").joinpath("pages", f"{codes[0]}.md")
-    return page.read_text(encoding="utf-8")
+    rule = RULES[codes[0]]
+    if not rule.text:
+        raise SnstatError(
+            f"{rule.code} {rule.name} has no page here: Python drops docstrings with -OO or"
+            " PYTHONOPTIMIZE=2; run it without"
+        )
+    return f"# {rule.code} {rule.name}\n\n{rule.text}\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 from snstat.activation import display_name
 from snstat.checks.case import Case
+from snstat.checks.drift import drifts
 from snstat.checks.gains import holding_gains, survival
 from snstat.checks.look import broken_within, look, looked, sound, unsteady
 from snstat.checks.remedies import change, standard, wider, widest
@@ -30,7 +31,8 @@ Changes = dict[str, Any]
 def last_resorts(case: Case, broken: Broken) -> Iterator[Remedy]:
     """Yield fewer layers, alone or with other changes, the longest stack first: those before the
     one that breaks this rule, those before any rule is broken, and what `several` finds."""
-    layers = [broken.layer, *(how.layer for how in look(case).values())]
+    found_in = (how.layer for code, how in look(case).items() if code != drifts.code)
+    layers = [broken.layer, *found_in]
     depths = sorted({layer - 1 for layer in layers if layer is not None and layer > 1})
     found = [change(case, depth=depth) for depth in dict.fromkeys(depths[:1] + depths[-1:])]
     target = TARGET.intersection(look(case))

@@ -10,7 +10,7 @@ import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING
-from snstat.checks.rule import Broken, Rule
+from snstat.checks.rule import Broken, rule
 from snstat.results import FloatArray
 from snstat.theory.saturation import SATURATED, resting_by_layer
 
@@ -75,8 +75,56 @@ def _samples(batch: int) -> str:
     return "the one sample" if batch == 1 else f"all {batch:,} samples"
 
 
+@rule("SN401", "units-dead", families=HOLDING)
 def too_few_alive(case: Case) -> Broken | None:
-    """Return where dead units, or saturated ones, or dead networks, exceed their share."""
+    """Too many units are dead for the whole batch or saturated, or whole networks are dead.
+
+    **What it does.** It finds the first layer with more dead units than `--dead-max`: their
+    derivative is exactly 0 for every sample of the batch. For activations that are flat at both
+    ends, it also finds more than `--saturated-max` saturated units: their slope is below a
+    hundredth of the steepest. Units that are flat because they are off, as half of the units of
+    ReLU6 and of ReLU are, do not count: the share is that of the other units. The rule also fails
+    if more than `--dead-max` of the networks are dead: all units of some layer are dead, and the
+    output does not depend on the input. The verdict is then `collapsed`.
+
+    **Why it matters.** No gradient passes a dead unit, so it does not recover. A saturated unit
+    learns a hundred times more slowly.
+
+    **What is compared.** The share that theory predicts for pre-activations N(0, q) and a batch of
+    this size and cosine. The rule judges the simulation's estimate where theory has no value, and
+    where the estimate leaves theory by more than its error allows (Student's t, and Hoeffding's
+    bound for shares, at 1 in 10,000). Networks are dead with probability 1 − Π(1 − Dⁿ) over the
+    layers, where D is the share of dead units and n the width. If more units are dead than theory
+    predicts, the surplus gives the share of dead networks.
+
+    **Example.**
+
+    ```console
+    $ snstat check -a relu --depth 8 --width 2 --select SN401
+    FAILED default: collapsed
+      ReLU · 8 layers of 2 · he_normal (gain 1.414…)
+      8 trials × batch 64 · float32, dense, seed 0
+      SN401 units-dead, layer 7: 87.5% of the units of layer 7 are dead for all 64
+            samples (seen 0.875±0.08; theory 0.1111), more than 0.5; 85.9% of the
+            networks give one output for every input from layer 7 on (by dead
+            units seen), more than 0.5
+            → width ≥ 42 (now 2)
+    ```
+
+    **How to fix it.** For ReLU, fix the collapse of inputs (SN301) that makes all samples switch
+    off the same units, use wider layers if whole networks die, or use a leaky activation. For tanh,
+    sigmoid and similar activations, use a smaller gain.
+
+    **Options.** `--dead-max` (default 0.5), `--saturated-max` (default 0.5), `--depth-limit`
+    (default: the depth).
+
+    **Known problems.** The share of dead units depends on `--batch`: in a larger batch fewer units
+    are dead, and fewer still in all of the training data. The rule does not apply to a linear
+    read-out.
+
+    **Source.** Glorot, Bengio, *Understanding the difficulty of training deep feedforward neural
+    networks* (2010); Lu et al., *Dying ReLU and Initialization*, arXiv:1903.06733.
+    """
     dead = case.known("dead_fraction")
     bounds, networks = case.bounds, dead_networks(case)
     found = [
@@ -119,15 +167,3 @@ def _beyond(share: FloatArray, bound: float, what: Callable[[int], str]) -> Brok
     value = float(share[layer])
     text = f"{value:.1%} {what(layer)}, more than {bound:.4g}"
     return Broken(layer, value, bound, text)
-
-
-RULES = (
-    Rule(
-        "SN401",
-        "units-dead",
-        "too many units are dead for the whole batch or saturated, or whole networks are dead",
-        too_few_alive,
-        None,
-        HOLDING,
-    ),
-)

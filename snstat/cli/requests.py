@@ -42,11 +42,11 @@ class Requests:
 
     def all(self) -> list[tuple[Request, Run | None]]:
         """Return each check, with its run if that was saved."""
-        from snstat.checks.rules import BASELINE_CODE
+        from snstat.checks.drift import drifts
 
         stack = [name for name in self.given if name in STACK]
         if self._replaced(self.given.get("baseline")):
-            self.given["ignore"] = (*self.given.get("ignore", ()), BASELINE_CODE)
+            self.given["ignore"] = (*self.given.get("ignore", ()), drifts.code)
         if self.saved:
             return self._of_saved(self.saved)
         if self.config is not None and stack:

@@ -72,7 +72,7 @@ def test_zeros_of_dead_networks_are_not_an_underflow(dtype, backward):
 def test_a_signal_that_underflows_to_zero_is_not_called_dead(dtype):
     run = propagate("relu", 16, width=64, trials=4, batch=8, weight_gain=1e-12, dtype=dtype)
     case = Request.build({}, saved=run).case(run)
-    broken = RULES["SN001"].look(case)
+    broken = RULES["SN001"](case)
     # The root mean squares are 1e-12^l/√2^l: below 1.4e-45 from layer 4 on.
     assert broken.layer == 4
     assert "underflows" in broken.text
@@ -143,7 +143,7 @@ def test_saturation_that_differs_from_theory_is_judged_as_measured():
         statistics = MappingProxyType(dict(run.statistics) | {"saturated_fraction": seen})
         changed = replace(run, statistics=statistics)
         case = Request.build({"saturated_max": bound}, saved=changed).case(changed)
-        broken = RULES["SN401"].look(case)
+        broken = RULES["SN401"](case)
         if value > 0.5:
             assert broken.text.startswith("90.0% of the units of layer 2 are saturated")
             assert f"(seen 0.9±0.01; theory {theory:.4g})" in broken.text

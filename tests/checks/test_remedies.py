@@ -13,11 +13,13 @@ import snstat
 from snstat import check
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
-from snstat.checks.forward import more_layers
 from snstat.checks.judge import judge
 from snstat.checks.look import BEGINNINGS, LASTING, broken_within, look, looked
 from snstat.checks.remedies import standard, widest
+from snstat.checks.rule import Broken
 from snstat.checks.rules import CODES, RULES
+from snstat.checks.several import last_resorts
+from snstat.checks.target import more_layers
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory import finite_width
@@ -363,3 +365,16 @@ def test_layers_of_several_widths_get_a_gain_instead_of_a_standard_deviation():
     [remedy, *_] = [finding.remedy for finding in check(weight_std=0.02, **network).findings]
     assert remedy == "use --weight-gain 1 instead of --weight-std 0.02"
     assert check(weight_gain=1, **network).passed
+
+
+def test_where_a_stack_leaves_its_baseline_says_nothing_about_how_many_layers_hold():
+    def offered(**found):
+        changed = replace(case("relu", 64), findings={})
+        changed.findings.update(found)
+        return [remedy.words for remedy in last_resorts(changed, Broken(60, 1.0, 1.0, ""))]
+
+    # The layers before 60 and those before SN301 breaks are offered.
+    plain = offered()
+    assert any("at most 59 layers" in words for words in plain)
+    assert offered(SN701=Broken(63, 1.0, 1.0, "")) == plain
+    assert offered(SN502=Broken(63, 1.0, 1.0, "")) != plain

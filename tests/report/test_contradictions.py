@@ -96,4 +96,4 @@ def test_one_dead_network_is_no_vanishing_gradient():
     gradient = run.gradient
     zero = replace(gradient, estimate=gradient.estimate * [0, 1, 1, 1, 1])
     run = replace(run, statistics=MappingProxyType({**run.statistics, "gradient": zero}))
-    assert RULES["SN201"].look(Request.build({}, saved=run).case(run)) is None
+    assert RULES["SN201"](Request.build({}, saved=run).case(run)) is None
