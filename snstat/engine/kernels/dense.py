@@ -15,7 +15,7 @@ import numpy as np
 
 from snstat.engine.kernels.counts import count_outside, dead_units
 from snstat.engine.kernels.functions import activate
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
 from snstat.engine.kernels.layers import give_up
 from snstat.engine.kernels.orthogonal import orthogonal
 from snstat.engine.kernels.random import BIASES, WEIGHTS, Draw, draw_rows
@@ -58,7 +58,7 @@ class Workspace(NamedTuple):
     counts: Any
 
 
-@jit
+@inner
 def draw_biases(layer, draw, sample):
     """Return the biases of a layer (1, units), or (1, 0) if it has none.
 
@@ -69,7 +69,7 @@ def draw_biases(layer, draw, sample):
     return biases
 
 
-@jit
+@inner
 def preactivations(team, x, z, first, layer, draw, biases, tiles):
     """Write to `z` (rows, batch) the rows `first`... of W x + b, with W drawn in tiles[member].
 
@@ -106,7 +106,7 @@ def preactivate(team, x, z, layer, draw, tiles):
         preactivations(team, x, z[a:b], a, layer, draw, biases, tiles)
 
 
-@jit
+@inner
 def finish_block(activation, z, x, unit_mean, sample_sums):
     """Write the activations of `z` to `x`, both (rows, batch), and their first sums.
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snstat.engine.kernels.functions import scale_by_derivative
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
 from snstat.engine.kernels.random import (
     READOUT,
     STANDARD,
@@ -92,7 +92,7 @@ def rescale(h, factor):
         flat[j] *= own
 
 
-@jit
+@inner
 def through_strip(h, out, first, count, layer, draw, tile, product):
     """Write some rows of Wᵀ h to `out` (fan_in, batch): `h` (units, batch).
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from snstat.engine.kernels.blas import add_product, add_square, lower_times, multiply
 from snstat.engine.kernels.functions import activate, scale_by_derivative
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner
 from snstat.engine.kernels.random import NOISE, READOUT, STANDARD, draw_rows
 from snstat.engine.kernels.team import share
 from snstat.engine.kernels.tiles import draw_tile, make_tile
@@ -94,7 +94,7 @@ class Workspace(NamedTuple):
     norms: Any
 
 
-@jit
+@inner
 def split(x, units, centre):
     """Set `centre` (tile,) to the mean of each unit over the batch and subtract it from `x`."""
     batch = x.shape[0]
@@ -108,7 +108,7 @@ def split(x, units, centre):
             x[a, j] -= centre[j]
 
 
-@jit
+@inner
 def widen(x, units, wide):
     """Copy the first `units` columns of `x` to `wide`, both (batch, tile), the latter float64."""
     for a in range(x.shape[0]):
@@ -116,14 +116,14 @@ def widen(x, units, wide):
             wide[a, j] = f64(x[a, j])
 
 
-@jit
+@inner
 def tiles_of(team, level, workspace):
     """Return (first, end) of this member's tiles of a layer and of the noise above it."""
     tile = workspace.kept.noise.shape[2]
     return share(team, (level.total + tile - 1) // tile)
 
 
-@jit
+@inner
 def begin_noise(team, workspace):
     """Set this member's sums of `add_noise` to 0."""
     workspace.products.noise_by_input[team.member][:] = 0.0
@@ -131,7 +131,7 @@ def begin_noise(team, workspace):
         workspace.products.noise_by_noise[team.member][:] = 0.0
 
 
-@jit
+@inner
 def add_noise(team, number, level, draw, workspace):
     """Draw the noise E of tile `number` and add E Xᵀ to the products, and E Eᵀ for orthogonal
     weights.
@@ -171,7 +171,7 @@ def add_noise(team, number, level, draw, workspace):
                 own[a, b] += f64(product[a, b])
 
 
-@jit
+@inner
 def first_pass(team, layer, activation, draw, level, workspace):
     """Compute this member's tiles of a layer again, and the noise of the layer above on them. The
     dimensions of the noise beyond the units are multiplied by 0."""
@@ -190,7 +190,7 @@ def first_pass(team, layer, activation, draw, level, workspace):
             add_noise(team, number, level, draw, workspace)
 
 
-@jit
+@inner
 def first_pass_of_inputs(team, source, draw, level, workspace):
     """Do the same as first_pass for layer 0, `source` (units, batch)."""
     begin_noise(team, workspace)
@@ -206,7 +206,7 @@ def first_pass_of_inputs(team, source, draw, level, workspace):
         add_noise(team, number, level, draw, workspace)
 
 
-@jit
+@inner
 def second_pass(team, activation, draw, level, workspace):
     """Sum H Hᵀ (lower triangle) and H Ξᵀ over this member's tiles of a layer.
 
@@ -263,7 +263,7 @@ def second_pass(team, activation, draw, level, workspace):
     return total
 
 
-@jit
+@inner
 def sum_of_squares(h, units):
     """Return the sum of squares of the first `units` columns of `h`, in float64."""
     total = 0.0
@@ -274,7 +274,7 @@ def sum_of_squares(h, units):
     return total
 
 
-@jit
+@inner
 def gather(team, products, size, square, along):
     """Write this member's rows of H Hᵀ (lower triangle) to `square` and of H Ξᵀ to `along`.
 

@@ -35,7 +35,7 @@ def in_order(function):
 STAMP = _hash_of_kernels()
 
 
-def jit(function, fastmath=FAST):
+def jit(function, fastmath=FAST, **more):
     """Compile without the GIL, cached on disk if a cache can be written.
 
     Division follows IEEE 754, because a check for zero would prevent vectorisation.
@@ -45,6 +45,7 @@ def jit(function, fastmath=FAST):
         "error_model": "numpy",
         "fastmath": fastmath,
         "no_cfunc_wrapper": True,  # kernels are never called from C
+        **more,
     }
     try:
         kernel = njit(function, cache=True, **options)
@@ -65,6 +66,12 @@ def _if_possible(save):
             save(signature, data)
 
     return save_if_possible
+
+
+def inner(function):
+    """Compile like `jit`, for calls from kernels only: without the code that unpacks arguments from
+    Python, which takes long to compile for nested tuples."""
+    return jit(function, no_cpython_wrapper=True)
 
 
 def elementwise(function):

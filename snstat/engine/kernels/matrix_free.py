@@ -20,7 +20,7 @@ from snstat.engine.kernels.blas import copy
 from snstat.engine.kernels.counts import count_outside, dead_columns
 from snstat.engine.kernels.factor import RANK_TOLERANCE, cholesky, trusted
 from snstat.engine.kernels.functions import activate
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
 from snstat.engine.kernels.layers import give_up
 from snstat.engine.kernels.moments import absorb, conclude, exponent_of, finish_gram
 from snstat.engine.kernels.random import Draw
@@ -154,7 +154,7 @@ def covariance_factor(gram, exponent, layer, orthogonal, lower):
         lower[:] = math.nan
 
 
-@jit
+@inner
 def run_tiles(team, layer, activation, draw, control, workspace, ready):
     """Compute, measure and discard this member's tiles of a layer.
 
@@ -187,7 +187,7 @@ def run_tiles(team, layer, activation, draw, control, workspace, ready):
     return True
 
 
-@jit
+@inner
 def finish_layer(layers, state, workspace, out):
     """Combine the sums of the members: the state and the factor for the next layer, statistics to
     `out` (11,). Returns NEXT, AGAIN (the product was not precise enough) or END (overflow)."""

@@ -36,7 +36,7 @@ from snstat.engine.kernels.gradient_tiles import (
     gather,
     second_pass,
 )
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
 from snstat.engine.kernels.random import BIAS_NOISE, NORMAL, Draw, Law, draw_rows
 from snstat.engine.kernels.team import meet, size_of
 from snstat.engine.kernels.tiles import Frame, make_matrix
@@ -77,7 +77,7 @@ class Found(NamedTuple):
     verdict: Any
 
 
-@jit
+@inner
 def turn(lower, root, tolerance, carried, workspace):
     """Compute what `combine` needs from the frames of an orthogonal layer.
 
@@ -105,7 +105,7 @@ def turn(lower, root, tolerance, carried, workspace):
     divide_right(spread, part, False)
 
 
-@jit
+@inner
 def project(above, below, layer, draw, lower, products, projected):
     """Write rows `above`..`below`−1 of E Q̃ = E X̃ᵀ L⁻ᵀ to `projected` (batch, batch)."""
     scale, own = math.sqrt(layer.scale), projected[above:below]
@@ -126,7 +126,7 @@ def project(above, below, layer, draw, lower, products, projected):
     divide_right(own, lower, True)
 
 
-@jit
+@inner
 def combine(above, below, square_scale, lower, along, workspace):
     """Write rows `above`..`below`−1 of A and B, and sums of A, with ∂L/∂X = A X + B E.
 
@@ -160,14 +160,14 @@ def combine(above, below, square_scale, lower, along, workspace):
         coefficients.sums[row] = total
 
 
-@jit
+@inner
 def join(parts):
     """Add parts[1:] (members, batch, batch) to the first."""
     for member in range(1, parts.shape[0]):
         parts[0] += parts[member]
 
 
-@jit
+@inner
 def equal_work(batch, share):
     """Return the row up to which a `share` of the work of `combine` is done.
 
@@ -176,7 +176,7 @@ def equal_work(batch, share):
     return int(batch * (math.sqrt(1.0 + 8.0 * share) - 1.0) / 2.0)
 
 
-@jit
+@inner
 def make_coefficients(team, roots, tolerance, lower, layer, draw, carried, workspace):
     """Write A, B and the sums of A's rows for the gradient of the activations that feed `layer`.
 
@@ -213,7 +213,7 @@ def make_coefficients(team, roots, tolerance, lower, layer, draw, carried, works
     meet(team)
 
 
-@jit
+@inner
 def delicate(lower, layer, sample):
     """Return whether products with the input of a layer have to be exact. `lower` is the factor of
     the layer's K; `sample` is an array of the network's type."""

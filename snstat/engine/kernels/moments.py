@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from snstat.engine.kernels.blas import add_square, mirror
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
 from snstat.engine.kernels.sums import (
     CENTRES,
     CROSS,
@@ -55,7 +55,7 @@ def exponent_of(largest, exponent):
     return max(math.ceil(math.log2(largest)), -1000)
 
 
-@jit
+@inner
 def all_finite(x, units):
     """Return whether the first `units` columns of `x` hold finite values only."""
     bad = 0
@@ -140,7 +140,7 @@ def absorb(x, units, sums, spare, product, wide, centred):
     return True
 
 
-@jit
+@inner
 def measure_sizes(x, units, layer, samples):
     """Update the largest absolute value with the first `units` columns of `x`, and count each
     sample's nonzero values."""
@@ -171,7 +171,7 @@ def finish_gram(sums, centred, gram):
     mirror(gram)
 
 
-@jit
+@inner
 def misalignment(gram, samples):
     """Return the sum of 1 − cosine over pairs of samples that are not 0.
 

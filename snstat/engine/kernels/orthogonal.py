@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
 from snstat.engine.kernels.random import STANDARD, WEIGHTS, draw_rows
 
 # Reflectors applied together. With more of them the triangular factor costs more than the larger
@@ -19,7 +19,7 @@ REFLECTORS = 32
 f64 = np.float64
 
 
-@jit
+@inner
 def reflector_signs(signs, n, draw, dtype_of):
     """Write the sign of each reflector's vector to `signs` (fan_in,)."""
     row = np.empty((1, n), dtype_of.dtype)
@@ -28,7 +28,7 @@ def reflector_signs(signs, n, draw, dtype_of):
         signs[k] = -1.0 if row[0, k] >= 0 else 1.0
 
 
-@jit
+@inner
 def reflector_block(v, factor, first, signs, draw):
     """Draw reflectors `first`... to the rows of `v` (size, n), and their triangular factor.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from snstat.engine.kernels.jit import inlined, jit
+from snstat.engine.kernels.jit import inlined, inner, jit
 from snstat.engine.kernels.truncated import cut_normal, cut_normal_double
 
 # The purposes of random numbers, which are a part of the counter.
@@ -170,7 +170,7 @@ def copy(source, target):
         target[j] = source[j]
 
 
-@jit
+@inner
 def stream_of(purpose, draw):
     """Return the stream of a purpose."""
     return Stream(
@@ -210,7 +210,7 @@ def fill_single(row, words, start, law, stream):
             row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
 
 
-@jit
+@inner
 def fill_double(row, start, law, stream):
     """Write the float64 values of the blocks `start`... to `row` (2·blocks): see draw_rows."""
     n = row.size // 2

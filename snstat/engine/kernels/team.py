@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
 
 # Distance between slots, so that no two of them share a cache line.
 STRIDE = 16
@@ -56,7 +56,7 @@ def new_team(members, stop):
     return [Team(member, slots, stop) for member in range(members)]
 
 
-@jit
+@inner
 def size_of(team):
     """Return the number of members."""
     return team.slots.size // STRIDE

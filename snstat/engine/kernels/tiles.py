@@ -13,7 +13,7 @@ import numpy as np
 
 from snstat.engine.kernels.blas import add_square, copy, lower_times
 from snstat.engine.kernels.factor import RANK_TOLERANCE, cholesky, divide_right
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner
 from snstat.engine.kernels.random import BIASES, NORMAL, STANDARD, WEIGHTS, Law, draw_rows
 from snstat.engine.kernels.team import meet, share
 
@@ -29,7 +29,7 @@ class Frame(NamedTuple):
     squares: Any
 
 
-@jit
+@inner
 def frame_tiles(team, total, draw, frame):
     """Write Ξ Ξᵀ over this member's share of the `total` columns of an orthogonal layer's frame to
     the lower triangle of its `squares`."""
@@ -47,7 +47,7 @@ def frame_tiles(team, total, draw, frame):
         add_square(wide, min(tile, total - number * tile), 1.0, squares)
 
 
-@jit
+@inner
 def framed(lower, squares, root, matrix):
     """Write lower · T⁻¹ to `matrix`, with T Tᵀ = Ξ Ξᵀ the sum of `squares` (members, batch, batch,
     lower triangles), and T to `root`."""
@@ -62,7 +62,7 @@ def framed(lower, squares, root, matrix):
     copy(quotient, matrix)
 
 
-@jit
+@inner
 def make_matrix(team, roots, total, lower, draw, frame, matrix):
     """Write to `matrix` the map from normals to the pre-activations of a layer, from its `lower`.
 
@@ -81,13 +81,13 @@ def make_matrix(team, roots, total, lower, draw, frame, matrix):
     meet(team)
 
 
-@jit
+@inner
 def draw_tile(xi, number, draw):
     """Write the normals of a tile to `xi` (batch, tile)."""
     draw_rows(xi, number * xi.shape[0], STANDARD, WEIGHTS, draw)
 
 
-@jit
+@inner
 def make_tile(matrix, orthogonal, variance, number, draw, xi, z):
     """Write the pre-activations of a tile to `z`, for its normals `xi`, both (batch, tile).
 
