@@ -12,6 +12,7 @@ from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.dense.gradient import dense_gradient
 from snstat.engine.dense.sampler import DenseSampler
 from snstat.engine.kernels.team import new_team
+from snstat.engine.sampler import quiet
 from snstat.engine.simulate import simulate
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
@@ -142,7 +143,8 @@ def test_after_a_stop_no_layer_counts_as_finished(init):
     leader = new_team(1, np.ones(1, np.uint8))[0]
 
     def stopped(kernel, *arguments):
-        kernel(leader, *arguments)
+        with quiet():
+            kernel(leader, *arguments)
 
     network.together = stopped
     network.advance(0, 1, out[1:], finite)
