@@ -232,6 +232,28 @@ def test_files_are_short() -> None:
     assert too_long == {}
 
 
+MOST_ARGUMENTS = 8
+
+
+def crowded(source: str) -> Iterator[str]:
+    """Yield every function with more positional arguments than a person can call."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            count = len(node.args.posonlyargs) + len(node.args.args)
+            if count > MOST_ARGUMENTS:
+                yield f"line {node.lineno}: {count} positional arguments"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_functions_take_at_most_eight_positional_arguments(path: Path) -> None:
+    assert list(crowded(path.read_text(encoding="utf-8"))) == []
+
+
+def test_a_crowded_function_is_found() -> None:
+    assert list(crowded("def f(a, b, c, d, e, /, f, g, h, i): ..."))
+    assert not list(crowded("def f(a, b, c, d, e, f, g, h, *, i, j): ..."))
+
+
 def test_judging_a_saved_run_loads_no_numba(tmp_path) -> None:
     snstat.save(snstat.propagate("relu", depth=2, width=8, batch=4), tmp_path / "run.json")
     program = (

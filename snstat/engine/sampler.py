@@ -13,8 +13,10 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.activation.saturated import steep_range
 from snstat.engine.inputs import Inputs
-from snstat.engine.kernels.codes import code_of
-from snstat.engine.kernels.team import new_team
+from snstat.engine.kernels.codes import Code, code_of
+from snstat.engine.kernels.layers import Activation, Range, Record
+from snstat.engine.kernels.random import Draw
+from snstat.engine.kernels.team import Team, new_team
 from snstat.network.stack import Stack, Stretch
 from snstat.results import BoolArray, FloatArray
 
@@ -58,10 +60,8 @@ class Shared:
         self.done = np.zeros(trials, np.int64)
         self.stop = np.zeros(1, np.uint8)
         self.alive = np.ones(trials, np.bool_)
-        used = {name: resolve(name) for name in (stack.activation, stack.last) if name}
-        self.codes = {name: code_of(entry) for name, entry in used.items() if not entry.custom}
-        self.lives = {
-            name: np.array([*live_range(name), *steep_range(entry)]) for name, entry in used.items()
+        self.activations = {
+            name: kernel_activation(name) for name in (stack.activation, stack.last) if name
         }
 
     def assemble(self, members: int, lanes: int) -> None:
@@ -70,13 +70,16 @@ class Shared:
         others = (members - 1) * lanes
         self.pool = ThreadPoolExecutor(others) if others else None
 
+    def draw(self, number: int, layer: int) -> Draw:
+        """Return which random numbers a layer of a trial takes."""
+        return Draw(self.key, number, layer)
+
     def together(self, kernel: Any, *arguments: Any) -> None:
         """Run a kernel on every member of a team, led by this thread."""
-        run = partial(_quietly, kernel, new_team(self.members), arguments)
-        tasks = []
-        if self.pool is not None:
-            tasks = [self.pool.submit(run, member) for member in range(1, self.members)]
-        run(0)
+        run = partial(_quietly, kernel, arguments)
+        leader, *others = new_team(self.members, self.stop)
+        tasks = [] if self.pool is None else [self.pool.submit(run, other) for other in others]
+        run(leader)
         for task in tasks:
             task.result()
 
@@ -91,11 +94,11 @@ class Shared:
 
     def stretches(
         self, number: int, first: int, out: FloatArray, finite: BoolArray
-    ) -> Iterator[tuple[Stretch, FloatArray, BoolArray]]:
+    ) -> Iterator[tuple[Stretch, Record]]:
         """Yield the layers first..first+len(out)−1 of a trial in stretches for a kernel to run.
 
-        The layers of a stretch have one width and activation. Each comes with its part of `out` and
-        `finite`. Layers after one that is not finite are filled.
+        The layers of a stretch have one width and activation. Each comes with the record of its
+        part of `out` and `finite`. Layers after one that is not finite are filled.
         """
         for stretch in self.stack.stretches(first, len(out)):
             if self.stop[0]:
@@ -103,24 +106,31 @@ class Shared:
             begin = stretch.first - first
             part = slice(begin, begin + stretch.count)
             if not self.skip(number, out[part], finite[part]):
-                yield stretch, out[part], finite[part]
+                yield stretch, Record(out[part], finite[part], self.done[number : number + 1])
                 self.alive[number] = finite[part][-1]
 
 
-def _quietly(kernel: Any, team: Any, arguments: tuple[Any, ...], member: int) -> None:
+def _quietly(kernel: Any, arguments: tuple[Any, ...], team: Team) -> None:
     with quiet():
-        kernel(member, team, *arguments)
+        kernel(team, *arguments)
 
 
-def live_range(activation: str) -> tuple[float, float]:
-    """Return (low, high); the derivative is nonzero only strictly between them."""
+def kernel_activation(name: str) -> Activation:
+    """Return an activation as kernels take it; a pair of Python functions has no code."""
+    own = resolve(name)
+    code = Code(-1) if own.custom else code_of(own)
+    return Activation(code, live_range(name), Range(*steep_range(own)))
+
+
+def live_range(activation: str) -> Range:
+    """Return the bounds strictly between which the derivative is not 0."""
     low, high = -math.inf, math.inf
     for start, end in resolve(activation).flat:
         if start == -math.inf:
             low = end
         else:
             high = start
-    return low, high
+    return Range(low, high)
 
 
 def over_last(logarithms: FloatArray) -> FloatArray:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.kernels import orthogonal, random
+from snstat.engine.kernels.random import Draw, Law
 from snstat.network.initialisers import TRUNCATED_STD
 from snstat.network.stack import DenseLayer, Stack
 
@@ -42,9 +43,9 @@ def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:
 
 
 def weight_scale(layer: DenseLayer) -> float:
-    """Return the kernels' `scale`.
+    """Return the standard deviation of a weight, as kernels take it.
 
-    It is the standard deviation of a weight, for truncated normals that before truncation. For
+    For truncated normals it is that before truncation. For
     orthogonal weights, which have orthonormal rows or columns, it is the factor on the matrix.
     """
     if layer.distribution == "orthogonal":
@@ -53,9 +54,14 @@ def weight_scale(layer: DenseLayer) -> float:
     return std / TRUNCATED_STD if layer.distribution == "truncated_normal" else std
 
 
-def weight_law(layer: DenseLayer) -> int:
-    """Return the kernels' `law`; orthogonal weights are made of normal numbers."""
-    return random.LAWS.get(layer.distribution, random.NORMAL)
+def weight_law(layer: DenseLayer) -> Law:
+    """Return the law of weights for kernels; orthogonal weights are made of normal numbers."""
+    return Law(random.LAWS.get(layer.distribution, random.NORMAL), weight_scale(layer))
+
+
+def bias_law(layer: DenseLayer) -> Law:
+    """Return the law of biases for kernels."""
+    return Law(random.LAWS[layer.bias_distribution], layer.bias_std)
 
 
 def draw_weights(
@@ -63,15 +69,14 @@ def draw_weights(
 ) -> npt.NDArray[np.floating]:
     """Return the weights (fan_out, fan_in) of layer `index` (1..depth) as a run draws them."""
     layer = stack.layer(index)
-    scale = weight_scale(layer)
     weights = np.empty((layer.fan_out, layer.fan_in), dtype)
-    key = np.uint64(seed)
+    law, draw = weight_law(layer), Draw(np.uint64(seed), trial, index)
     if layer.distribution == "orthogonal":
         stop = np.zeros(1, np.uint8)
         basis = np.eye(layer.fan_in, dtype=dtype)
-        orthogonal.orthogonal(basis, weights, scale, index, trial, key, stop)
+        orthogonal.orthogonal(basis, weights, law.std, draw, stop)
     else:
-        random.draw_rows(weights, 0, weight_law(layer), scale, random.WEIGHTS, index, trial, key)
+        random.draw_rows(weights, 0, law, random.WEIGHTS, draw)
     return weights
 
 
@@ -82,8 +87,8 @@ def draw_biases(
     layer = stack.layer(index)
     biases = np.zeros((1, layer.fan_out), dtype)
     if layer.bias_std > 0:
-        key, law = np.uint64(seed), random.LAWS[layer.bias_distribution]
-        random.draw_rows(biases, 0, law, layer.bias_std, random.BIASES, index, trial, key)
+        draw = Draw(np.uint64(seed), trial, index)
+        random.draw_rows(biases, 0, bias_law(layer), random.BIASES, draw)
     row: npt.NDArray[np.floating] = biases[0]
     return row
 
@@ -105,6 +110,7 @@ def draw_inputs(
     `kind` is "normal" or "uniform".
     """
     x = np.empty((width, batch), dtype)
-    random.draw_rows(x, 0, random.LAWS[kind], std, random.INPUTS, 0, trial, np.uint64(seed))
+    law, draw = Law(random.LAWS[kind], std), Draw(np.uint64(seed), trial, 0)
+    random.draw_rows(x, 0, law, random.INPUTS, draw)
     x += x.dtype.type(mean)
     return x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import subprocess
@@ -50,8 +51,11 @@ def test_streams_contain_the_words_behind_drawn_rows(stream):
     # blocks.
     rows = np.empty((256 // keys, 2 * step))
     for key in range(keys):
-        scale = 1 / np.sqrt(3.0)
-        random.draw_rows(rows, 0, True, scale, random.WEIGHTS, 1, 0, np.uint64(key))
+        law, draw = (
+            random.Law(random.UNIFORM, 1 / math.sqrt(3.0)),
+            random.Draw(np.uint64(key), 0, 1),
+        )
+        random.draw_rows(rows, 0, law, random.WEIGHTS, draw)
         for word, column in ((0, 0), (2, step)):
             found = words[key::keys, word] * 2.0**-31 - 1.0
             np.testing.assert_allclose(rows[:, column], found, rtol=0, atol=2.0**-30)

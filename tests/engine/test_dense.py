@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from numba import config
 
-from snstat.activation import resolve
 from snstat.engine import sampling
 from snstat.engine import simulate as module
 from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.dense.gradient import dense_gradient
 from snstat.engine.dense.sampler import DenseSampler
-from snstat.engine.kernels import dense, statistics
-from snstat.engine.kernels.codes import code_of
+from snstat.engine.kernels.team import new_team
+from snstat.engine.sampler import quiet
 from snstat.engine.simulate import simulate
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
@@ -135,17 +134,23 @@ def test_an_interrupt_returns_the_layers_that_were_completed(threads):
     np.testing.assert_array_equal(short.estimate[:layers], measured.estimate)
 
 
-def test_a_stop_flag_ends_a_layer_between_blocks():
-    x, z, target = np.ones((4, 2)), np.full((3, 2), 7.0), np.full((3, 2), 8.0)
-    stop, key = np.ones(1, np.uint8), np.uint64(0)
-    sums, none = np.zeros((statistics.SAMPLE_SUMS, 2)), np.empty((1, 0))
-    live = np.array([-np.inf, np.inf])
-    dense.run_block(
-        code_of(resolve("selu")), x, z, 0, np.empty(12), False, 1.0, none, 1, 0, key, target, live,
-        np.empty(3), sums, stop,
-    )  # fmt: skip
-    assert (z == 7.0).all()
-    assert (target == 8.0).all()
+@pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
+@pytest.mark.usefixtures("small_blocks")
+def test_after_a_stop_no_layer_counts_as_finished(init):
+    network = sampler(build(init))
+    out, finite = np.full((DEPTH + 1, 11), 7.0), np.zeros(DEPTH, np.bool_)
+    network.begin(0, out[0])
+    leader = new_team(1, np.ones(1, np.uint8))[0]
+
+    def stopped(kernel, *arguments):
+        with quiet():
+            kernel(leader, *arguments)
+
+    network.together = stopped
+    network.advance(0, 1, out[1:], finite)
+    assert (out[1:] == 7.0).all()
+    assert not finite.any()
+    assert network.done[0] == 0
 
 
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])

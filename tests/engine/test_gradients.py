@@ -13,7 +13,7 @@ from scipy import stats
 from snstat.activation import ACTIVATIONS
 from snstat.engine.dense.gradient import dense_gradient
 from snstat.engine.kernels import orthogonal
-from snstat.engine.kernels.random import READOUT, draw_rows
+from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.matrix_free import sampler as free_sampler
 from snstat.engine.matrix_free.gradient import free_gradient
 from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
@@ -48,7 +48,7 @@ def plain_gradient(stack, inputs, seed):
         x, slope = activation(z), activation.derivative(z)
         slopes.append(slope)
     g = np.empty_like(x)
-    draw_rows(g, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(seed))
+    draw_rows(g, 0, STANDARD, READOUT, Draw(np.uint64(seed), 0, stack.depth))
     squares = [(g**2).sum(axis=0).mean()]
     for index in range(stack.depth - 1, -1, -1):
         g = weights[index].T @ (slopes[index] * g)
@@ -75,9 +75,8 @@ def test_orthogonal_matrices_and_their_transposes():
         weights = draw_weights(stack, 1, dtype="float64")
         out = np.zeros((fan_in, fan_out))
         scale = weight_scale(stack.layer(1))
-        orthogonal.orthogonal_transposed(
-            np.eye(fan_out), out, scale, 1, 0, np.uint64(0), keep_going
-        )
+        draw = Draw(np.uint64(0), 0, 1)
+        orthogonal.orthogonal_transposed(np.eye(fan_out), out, scale, draw, keep_going)
         np.testing.assert_allclose(out, weights.T, atol=1e-13)
 
 

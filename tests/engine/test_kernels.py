@@ -10,8 +10,11 @@ import pytest
 from snstat.activation import ACTIVATIONS, resolve
 from snstat.activation.saturated import steep_range
 from snstat.engine import sampling
-from snstat.engine.kernels import dense, orthogonal, statistics
+from snstat.engine.kernels import counts, dense, statistics
 from snstat.engine.kernels.codes import KIND, code_of
+from snstat.engine.kernels.layers import DrawnLayer
+from snstat.engine.kernels.random import NORMAL, Draw, Law
+from snstat.engine.kernels.team import new_team
 from snstat.engine.sampler import live_range
 from snstat.network.initialisers import EXCESS, INITIALISERS
 from snstat.network.stack import Stack
@@ -19,7 +22,7 @@ from snstat.results import MEASURED
 from tests.engine import oracle
 
 DTYPES = ["float32", "float64"]
-KEEP_GOING = np.zeros(1, np.uint8)
+ALONE = new_team(1, np.zeros(1, np.uint8))[0]
 
 
 def test_the_codes_cover_the_table_of_activations():
@@ -99,7 +102,7 @@ def test_zero_samples_have_no_cosine_and_are_counted():
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "hard_tanh", "erf"])
 def test_saturated_values_have_a_flat_slope(name):
     z = np.random.default_rng(8).normal(0.0, 4.0, (60, 50))
-    count = statistics.count_outside(z, *steep_range(resolve(name)))
+    count = counts.count_outside(z, 50, *steep_range(resolve(name)))
     assert count / z.size == oracle.saturated(name, z)
     assert 0.05 < count / z.size < 0.9
 
@@ -134,9 +137,9 @@ def test_non_finite_values_are_noticed_and_leave_no_statistics(bad):
 
 def test_dead_units_have_no_live_sample():
     z = np.array([[-1.0, -2.0], [-1.0, 0.5], [0.0, -1.0], [3.0, 4.0]])
-    assert statistics.dead_units(z, *live_range("relu")) == 2  # rows 0 and 2: relu'(0) = 0
-    assert statistics.dead_units(z, *live_range("hard_tanh")) == 2  # rows 0 and 3
-    assert statistics.dead_units(z, *live_range("tanh")) == 0
+    assert counts.dead_units(z, *live_range("relu")) == 2  # rows 0 and 2: relu'(0) = 0
+    assert counts.dead_units(z, *live_range("hard_tanh")) == 2  # rows 0 and 3
+    assert counts.dead_units(z, *live_range("tanh")) == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -147,16 +150,12 @@ def test_a_layer_multiplies_by_the_weights_of_draw_weights(init, input_width, dt
     weights = sampling.draw_weights(stack, 1, trial=2, seed=5, dtype=dtype)
     x = sampling.draw_inputs("normal", input_width, 6, 0.0, 1.0, trial=2, seed=5, dtype=dtype)
     z = np.empty((24, 6), dtype)
-    scale = sampling.weight_scale(stack.layer(1))
-    key = np.uint64(5)
+    law = sampling.weight_law(stack.layer(1))
+    layer = DrawnLayer(input_width, 24, law, Law(NORMAL, 0.0), rows=7, strip=1)
+    tiles = np.empty((1, 7 * input_width), dtype)
     if init == "orthogonal":
-        orthogonal.orthogonal(x, z, scale, 1, 2, key, KEEP_GOING)
-    else:
-        law = sampling.weight_law(stack.layer(1))
-        tile, none = np.empty(7 * input_width, dtype), np.empty((1, 0), dtype)
-        for first in (0, 7, 14, 21):
-            part = z[first : first + 7]
-            dense.preactivations(x, part, first, tile, law, scale, none, 1, 2, key)
+        layer, tiles = layer._replace(rows=24), None
+    dense.preactivate(ALONE, x, z, layer, Draw(np.uint64(5), 2, 1), tiles)
     exact = weights.astype(np.float64) @ x.astype(np.float64)
     # A sum of `input_width` products of order 1, through at most as many reflectors.
     bound = 4 * input_width * np.finfo(dtype).eps

@@ -81,7 +81,7 @@ def test_both_samplers_draw_from_one_distribution(width, batch, activation, init
 def test_statistics_match_activations_computed_by_numpy(dtype):
     """One layer by numpy: F Ξ with the kernel's normals, measured by definition."""
     from snstat.activation import ACTIVATIONS
-    from snstat.engine.kernels.random import WEIGHTS, draw_rows
+    from snstat.engine.kernels.random import STANDARD, WEIGHTS, Draw, draw_rows
     from tests.engine import oracle
 
     width, batch = 300, 5  # two tiles, the second partly filled
@@ -92,7 +92,7 @@ def test_statistics_match_activations_computed_by_numpy(dtype):
     lower = np.linalg.cholesky(2.0 / width * x.T @ x + 0.09)
     tiles = np.empty((2, batch, matrix_free.tile_width(width)), dtype)
     for number in range(2):
-        draw_rows(tiles[number], number * batch, False, 1.0, WEIGHTS, 1, 0, np.uint64(9))
+        draw_rows(tiles[number], number * batch, STANDARD, WEIGHTS, Draw(np.uint64(9), 0, 1))
     z = lower @ np.concatenate(tiles, axis=1)[:, :width].astype(np.float64)
     expected = oracle.statistics(ACTIVATIONS["relu"](z), (z <= 0).all(axis=0).mean())
     # A well-conditioned factor and sums of 1,500 terms, in float64. A float32 network rounds the
@@ -152,7 +152,7 @@ def test_identical_samples_stay_identical():
     out, finite = np.empty((5, len(MEASURED))), np.empty(5, np.bool_)
     network.begin(0, out[0])
     network.advance(0, 1, out, finite)
-    gram = network.grams[0]
+    gram = network.states[0].gram
     for first, second in ((0, 2), (1, 4)):
         # Products of float32 rows that differ at most by rounding, over 40 units.
         rounding = 40 * np.finfo(np.float32).eps * np.abs(gram).max()

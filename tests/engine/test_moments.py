@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from snstat.engine.kernels import moments
-from snstat.engine.kernels.moments import SAMPLE_SUMS, SUMS
+from snstat.engine.kernels import counts, moments
+from snstat.engine.kernels.sums import merge, new_sums, reset, sums_of
 from snstat.results import MEASURED
 from tests.engine import oracle
 
@@ -19,8 +19,9 @@ def gather(x, centred, members=1):
     """Return statistics and Gram matrix of `x` (batch, units), with tiles distributed over
     members."""
     batch, units = x.shape
-    sums, samples = np.zeros((members, SUMS)), np.zeros((members, SAMPLE_SUMS, batch))
-    squares = np.zeros((members, batch, batch))
+    sums = new_sums(members, batch)
+    for member in range(members):
+        reset(sums_of(sums, member), 0)
     spare, product = np.empty((batch, TILE), x.dtype), np.empty((batch, batch), x.dtype)
     wide = np.empty((batch, TILE))
     starts = range(0, units, TILE)
@@ -29,15 +30,13 @@ def gather(x, centred, members=1):
         count = min(TILE, units - first)
         tile[:, :count] = x[:, first : first + count]
         member = number * members // len(starts)
-        assert moments.absorb(
-            tile, count, sums[member], samples[member], spare, product, wide, squares[member],
-            centred,
-        )  # fmt: skip
+        own = sums_of(sums, member)
+        assert moments.absorb(tile, count, own, spare, product, wide, centred)
     for member in range(1, members):
-        moments.merge(sums, samples, squares, member)
+        merge(sums, member)
     gram, out = np.empty((batch, batch)), np.empty(len(MEASURED))
-    moments.finish_gram(sums[0], samples[0], squares[0], centred, gram)
-    moments.conclude(units, sums[0], samples[0], gram, 0.25, 0.125, out)
+    moments.finish_gram(sums_of(sums, 0), centred, gram)
+    moments.conclude(units, sums_of(sums, 0), gram, 0.25, 0.125, out)
     return gram, out
 
 
@@ -108,21 +107,19 @@ def test_a_centred_product_resolves_one_minus_cosine(apart):
 def test_non_finite_values_are_noticed(bad):
     x = np.ones((3, TILE), np.float32)
     x[1, 4] = bad
-    assert not moments.absorb(
-        x, TILE, np.zeros(SUMS), np.zeros((SAMPLE_SUMS, 3)), np.empty_like(x),
-        np.empty((3, 3), np.float32), np.empty((3, TILE)), np.zeros((3, 3)), True,
-    )  # fmt: skip
+    sums = sums_of(new_sums(1, 3), 0)
+    scratch = np.empty_like(x), np.empty((3, 3), np.float32), np.empty((3, TILE))
+    reset(sums, 0)
+    assert not moments.absorb(x, TILE, sums, *scratch, True)
     # Units beyond the count are ignored.
     x[:, 4] = 1.0
     x[1, TILE - 1] = bad
-    assert moments.absorb(
-        x, TILE - 1, np.zeros(SUMS), np.zeros((SAMPLE_SUMS, 3)), np.empty_like(x),
-        np.empty((3, 3), np.float32), np.empty((3, TILE)), np.zeros((3, 3)), True,
-    )  # fmt: skip
+    reset(sums, 0)
+    assert moments.absorb(x, TILE - 1, sums, *scratch, True)
 
 
 def test_dead_units_have_no_live_sample():
     z = np.array([[-1.0, -2.0, 0.0, 3.0], [-1.0, 0.5, -1.0, 4.0]])
-    assert moments.count_dead(z, 4, 0.0, math.inf) == 2
-    assert moments.count_dead(z, 4, -1.0, 1.0) == 2
-    assert moments.count_dead(z, 2, 0.0, math.inf) == 1
+    assert counts.dead_columns(z, 4, 0.0, math.inf) == 2
+    assert counts.dead_columns(z, 4, -1.0, 1.0) == 2
+    assert counts.dead_columns(z, 2, 0.0, math.inf) == 1

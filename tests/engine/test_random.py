@@ -24,9 +24,9 @@ Z = stats.norm.isf(ALARM / 2)
 def draw(rows, columns, *, uniform=False, scale=1.0, first=0, key=1, dtype=np.float32, **stream):
     out = np.empty((rows, columns), dtype)
     where = {"purpose": 0, "layer": 0, "trial": 0} | stream
-    random.draw_rows(
-        out, first, uniform, scale, where["purpose"], where["layer"], where["trial"], np.uint64(key)
-    )
+    law = random.Law(random.UNIFORM if uniform else random.NORMAL, scale)
+    stream = random.Draw(np.uint64(key), where["trial"], where["layer"])
+    random.draw_rows(out, first, law, where["purpose"], stream)
     return out
 
 
@@ -183,7 +183,7 @@ def test_box_muller_is_accurate_to_a_few_ulp():
 def test_strips_contain_the_columns_of_the_rows(columns, dtype, law):
     rows, values = 5, 16 // np.dtype(dtype).itemsize
     whole = np.empty((rows, columns), dtype)
-    stream = (law, 1.5, random.WEIGHTS, 3, 1, np.uint64(9))
+    stream = (random.Law(law, 1.5), random.WEIGHTS, random.Draw(np.uint64(9), 1, 3))
     random.draw_rows(whole, 0, *stream)
     blocks = -(-columns // values)
     for first in range(0, blocks, 6):

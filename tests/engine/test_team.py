@@ -8,27 +8,36 @@ import numpy as np
 import pytest
 
 from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.team import STRIDE, meet, new_team
+from snstat.engine.kernels.team import STRIDE, meet, new_team, share
 
 ROUNDS = 200
 
 
 @jit
-def relay(team, member, counts, seen):
+def relay(team, counts, seen):
     """In each round count, meet, add all counts, and meet again before counting on."""
     for _ in range(ROUNDS):
-        counts[member] += 1
-        meet(team, member)
-        seen[member] += counts.sum()
-        meet(team, member)
+        counts[team.member] += 1
+        meet(team)
+        seen[team.member] += counts.sum()
+        meet(team)
 
 
 @pytest.mark.parametrize("members", [1, 2, 5])
 def test_no_thread_runs_ahead(members):
-    team, counts, seen = new_team(members), np.zeros(members, np.int64), np.zeros(members, np.int64)
+    team = new_team(members, np.zeros(1, np.uint8))
+    counts, seen = np.zeros(members, np.int64), np.zeros(members, np.int64)
     with ThreadPoolExecutor(members) as pool:
-        list(pool.map(lambda member: relay(team, member, counts, seen), range(members)))
+        list(pool.map(lambda member: relay(member, counts, seen), team))
     # In round r every thread sees members · r. A lost or early arrival would change the sum.
     assert (seen == members * ROUNDS * (ROUNDS + 1) // 2).all()
     if members > 1:
-        assert (team[::STRIDE] == 2 * ROUNDS).all()
+        assert (team[0].slots[::STRIDE] == 2 * ROUNDS).all()
+
+
+@pytest.mark.parametrize("members", [1, 2, 5])
+@pytest.mark.parametrize("count", [0, 1, 4, 17])
+def test_members_share_all_pieces_evenly(members, count):
+    shares = [range(*share(member, count)) for member in new_team(members, np.zeros(1, np.uint8))]
+    assert [piece for part in shares for piece in part] == list(range(count))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1

@@ -14,7 +14,7 @@ from snstat.engine import sampling
 from snstat.engine import simulate as module
 from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.kernels import matrix_free
-from snstat.engine.kernels.random import WEIGHTS, draw_rows
+from snstat.engine.kernels.random import STANDARD, WEIGHTS, Draw, draw_rows
 from snstat.engine.sampling import draw_biases, draw_inputs, draw_weights
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import STRATEGIES, choose
@@ -130,7 +130,8 @@ def test_matrix_free_layers_match_numpy():
         tile = matrix_free.tile_width(units)
         tiles = np.empty((matrix_free.count_tiles(units), BATCH, tile))
         for number, normals in enumerate(tiles):
-            draw_rows(normals, number * BATCH, False, 1.0, WEIGHTS, layer, 0, np.uint64(SEED))
+            draw = Draw(np.uint64(SEED), 0, layer)
+            draw_rows(normals, number * BATCH, STANDARD, WEIGHTS, draw)
         z = lower @ np.concatenate(tiles, axis=1)[:, :units]
         x = activation(z)
         saturated = oracle.saturated("tanh", z) if layer == 1 else math.nan

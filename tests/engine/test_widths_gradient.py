@@ -12,7 +12,7 @@ from scipy import stats
 from snstat.activation import ACTIVATIONS
 from snstat.engine import sampling
 from snstat.engine.dense import sampler as dense_sampler
-from snstat.engine.kernels.random import READOUT, draw_rows
+from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.matrix_free import sampler as free_sampler
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import one_blas_thread
@@ -59,7 +59,7 @@ def chain_rule(stack, batch, seed):
         x = activation.function(z)
         slopes.append(activation.derivative(z))
     g = np.empty_like(x)
-    draw_rows(g, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(seed))
+    draw_rows(g, 0, STANDARD, READOUT, Draw(np.uint64(seed), 0, stack.depth))
     squares = [(g**2).sum(axis=0).mean()]
     for index in range(stack.depth - 1, -1, -1):
         g = weights[index].T @ (slopes[index] * g)

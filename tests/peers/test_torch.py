@@ -17,7 +17,7 @@ from torch.nn import functional
 
 import snstat
 from snstat.activation import resolve
-from snstat.engine.kernels.random import READOUT, draw_rows
+from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
 from snstat.experiment.inputs import DrawnInputs
@@ -107,7 +107,7 @@ def torch_log_gradient(stack, inputs, dtype):
         x = TORCH[stack.activation_of(index)](functional.linear(x, weights, biases))
         nodes.append(x)
     read_out = np.empty((stack.width_of(stack.depth), BATCH), dtype)
-    draw_rows(read_out, 0, False, 1.0, READOUT, stack.depth, 0, np.uint64(SEED))
+    draw_rows(read_out, 0, STANDARD, READOUT, Draw(np.uint64(SEED), 0, stack.depth))
     # Samples do not interact, so that the gradient of the sum is that of each sample.
     loss = (x * torch.from_numpy(read_out.T)).sum()
     squares = [

@@ -31,7 +31,7 @@ def dense_gradient(
     way = sampler.way(number)
     _walk(sampler, way, gradients)
     if sampler.stop[0] or not sampler.alive[number]:
-        return np.full_like(way.squares, math.nan)
+        return np.full_like(way.norms.squares, math.nan)
     return way.finish()
 
 
@@ -48,7 +48,7 @@ def _walk(sampler: DenseSampler, way: Way, gradients: FloatArray | None) -> None
                 with sampler.turns:
                     sampler.back(way, part, z)
                 _square(h, gradients, part.first)
-                if not way.squares[part.first - 1] > 0:
+                if not way.norms.squares[part.first - 1] > 0:
                     return
     _square(way.gradient, gradients, 0)
 

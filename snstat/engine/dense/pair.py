@@ -15,34 +15,33 @@ from snstat.activation import checked, resolve
 from snstat.engine.dense.sampler import DenseSampler
 from snstat.engine.dense.way import Way
 from snstat.engine.history import State
-from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
-from snstat.engine.kernels.random import LAWS
+from snstat.engine.kernels import dense, dense_backward, statistics
+from snstat.engine.kernels.counts import count_outside
+from snstat.engine.kernels.layers import Record, give_up
 from snstat.engine.sampler import quiet
-from snstat.engine.sampling import weight_law, weight_scale
 from snstat.network.stack import Stretch
-from snstat.results import BoolArray, FloatArray
+from snstat.results import FloatArray
 
 
 class PairSampler(DenseSampler):
     """A dense sampler that calls φ and φ′ of `Activation.pair`, possibly from several threads at
     once."""
 
-    def run_stretch(
-        self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray, kept: State
-    ) -> None:
+    def run_stretch(self, number: int, stretch: Stretch, record: Record, kept: State) -> None:
         """See DenseSampler."""
         if resolve(stretch.later.activation).pair is None:
-            super().run_stretch(number, stretch, out, finite, kept)
+            super().run_stretch(number, stretch, record, kept)
             return
-        for i in range(len(out)):
+        for i, out in enumerate(record.out):
             with quiet():
-                finite[i] = self._layer(number, stretch.first + i, out[i], kept[i : i + 1])
+                finite = self._layer(number, stretch.first + i, out, kept[i : i + 1])
             if self.stop[0]:
                 return
-            if not finite[i]:
-                statistics.give_up(i, out, finite, self.done[number : number + 1])
+            if not finite:
+                give_up(record, i)
                 return
-            self.done[number] += 1
+            record.finite[i] = True
+            record.done[0] += 1
 
     def back(self, way: Way, stretch: Stretch, z: State) -> None:
         """See DenseSampler."""
@@ -74,25 +73,14 @@ class PairSampler(DenseSampler):
         x[:] = checked(phi, "phi", z)
         self.states[number] = x
         dead = int(np.count_nonzero(~np.any(checked(dphi, "dphi", z), axis=1)))
-        live, share = self.lives[own.name], math.nan
-        if live[2] < live[3]:
-            share = statistics.count_outside(z, live[2], live[3]) / z.size
+        steep, share = self.activations[self.stack.activation_of(layer)].steep, math.nan
+        if steep.low < steep.high:
+            share = count_outside(z, z.shape[1], *steep) / z.size
         return bool(statistics.measure(x, dead / len(z), share, out))
 
     def _preactivate(self, number: int, layer: int, z: State) -> None:
         """Write the pre-activations (width, batch) of the layer that comes next to `z`. They are
         incomplete after a stop."""
-        x, spec = self.states[number], self.stack.layer(layer)
-        law, scale, key = weight_law(spec), weight_scale(spec), self.key
-        biases = dense.draw_biases(
-            spec.fan_out, spec.bias_std, LAWS[spec.bias_distribution], layer, number, key, z
-        )
-        if self.orthogonal:
-            orthogonal.orthogonal(x, z, scale, layer, number, key, self.stop)
-            dense.add_biases(z, 0, biases)
-            return
-        tiles = np.empty((self.members, self._tile_values(spec)), self.dtype)
-        self.together(
-            dense.preactivate, law, x, z, tiles, self.rows_of(spec), scale, biases, layer, number,
-            key, self.stop,
-        )  # fmt: skip
+        drawn = self.drawn(self.stack.layer(layer))
+        x, draw = self.states[number], self.draw(number, layer)
+        self.together(dense.preactivate, x, z, drawn, draw, self.tiles(drawn))

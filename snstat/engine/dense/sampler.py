@@ -20,10 +20,9 @@ from snstat.engine.history import (
 )
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
-from snstat.engine.kernels.codes import Code
-from snstat.engine.kernels.random import LAWS
+from snstat.engine.kernels.layers import DrawnLayer, Layers, Record
 from snstat.engine.sampler import Shared, quiet
-from snstat.engine.sampling import strip_blocks, tile_rows, weight_law, weight_scale
+from snstat.engine.sampling import bias_law, strip_blocks, tile_rows, weight_law
 from snstat.network.stack import DenseLayer, Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 
@@ -74,11 +73,11 @@ class DenseSampler(Shared):
     ) -> None:
         """Do what `advance` does; `history` receives the pre-activations."""
         with self.turns:
-            for stretch, values, flags in self.stretches(number, first, out, finite):
+            for stretch, record in self.stretches(number, first, out, finite):
                 kept = nothing(self.inputs.batch, self.dtype)
                 if history is not None:
                     kept = history.of(stretch)
-                self.run_stretch(number, stretch, values, flags, kept)
+                self.run_stretch(number, stretch, record, kept)
 
     def remember(self) -> None:
         """Keep what the backward pass needs; see Sampler."""
@@ -122,54 +121,32 @@ class DenseSampler(Shared):
                 return
             yield first, kept
 
-    def run_stretch(
-        self, number: int, stretch: Stretch, out: FloatArray, finite: BoolArray, kept: State
-    ) -> None:
+    def run_stretch(self, number: int, stretch: Stretch, record: Record, kept: State) -> None:
         """Run layers of equal width and activation; `kept` (layers or 0, width, batch) receives
         their pre-activations."""
-        first, leading, later = stretch.first, stretch.leading, stretch.later
-        code, live = self.codes[later.activation], self.lives[later.activation]
-        width, batch = later.fan_out, self.inputs.batch
-        source, spare = self.states[number], np.empty((width, batch), self.dtype)
+        layers = self.layers(stretch)
+        units, batch = layers.later.units, self.inputs.batch
+        rows = layers.leading.rows, layers.later.rows
+        blocks = -(-units // min(rows))
+        source, spare = self.states[number], np.empty((units, batch), self.dtype)
         state = source if source.shape == spare.shape else np.empty_like(spare)
-        scales = np.array([weight_scale(leading), weight_scale(later)])
-        bias_stds = np.array([leading.bias_std, later.bias_std])
-        bias_law = LAWS[leading.bias_distribution]
-        rest = kept, out, finite, self.done[number : number + 1], self.stop
-        if self.orthogonal:
-            with quiet():
-                orthogonal.forward(
-                    code, first, source, spare, state, np.empty_like(spare), scales, bias_stds,
-                    bias_law, live, number, self.key, *rest,
-                )  # fmt: skip
-        else:
-            rows = np.array([self.rows_of(leading), self.rows_of(later)])
-            blocks = -(-width // int(rows.min()))
-            scratch = 0 if len(kept) else int(rows.max())
-            self.together(
-                dense.forward,
-                code,
-                weight_law(leading),
-                first,
-                source,
-                spare,
-                state,
-                np.empty((self.members, scratch, batch), self.dtype),
-                np.empty((self.members, self._tile_values(leading, later)), self.dtype),
-                rows,
-                scales,
-                bias_stds,
-                bias_law,
-                live,
-                number,
-                self.key,
-                np.empty(width),
-                np.empty((blocks, statistics.SAMPLE_SUMS, batch)),
-                np.empty((blocks, statistics.POWERS)),
-                np.empty((blocks, 2), np.int64),
-                *rest,
-            )
-        self.states[number] = spare if len(out) % 2 == 1 else state
+        self.together(
+            dense.forward,
+            layers,
+            self.draw(number, stretch.first),
+            dense.States(source, spare, state),
+            kept,
+            record,
+            dense.Workspace(
+                tiles=self.tiles(layers.leading, layers.later),
+                z=np.empty((self.members, 0 if len(kept) else max(rows), batch), self.dtype),
+                unit_mean=np.empty(units),
+                sums=np.empty((blocks, statistics.SAMPLE_SUMS, batch)),
+                powers=np.empty((blocks, statistics.POWERS)),
+                counts=np.empty((blocks, 2), np.int64),
+            ),
+        )
+        self.states[number] = spare if len(record.out) % 2 == 1 else state
 
     def way(self, number: int) -> Way:
         """Begin a backward pass."""
@@ -184,38 +161,27 @@ class DenseSampler(Shared):
     def into_preactivations(self, layer: int, z: State, h: State) -> tuple[float, float]:
         """Multiply `h` by φ'(z), both (width, batch); return its sums of squares before and
         after."""
-        before, after = dense_backward.into_preactivations(self.code_of(layer), z, h)
+        code = self.activations[self.stack.activation_of(layer)].code
+        before, after = dense_backward.into_preactivations(code, z, h)
         return before, after
 
     def _back_together(self, way: Way, stretch: Stretch, z: State) -> None:
         """Go back through layers of equal width and activation; `z` (layers, width, batch)."""
-        leading, later, batch = stretch.leading, stretch.later, way.batch
-        strips = np.array([self.strips_of(leading), self.strips_of(later)])
-        columns = strips * self.values
-        members, rows = self.members, self.rows_of(later)
+        layers = self.layers(stretch)
+        tiles, products = self.strips(way.batch, layers.leading, layers.later)
+        blocks = -(-layers.later.units // layers.later.rows)
         self.together(
             dense_backward.backward,
-            self.codes[later.activation],
-            weight_law(leading),
-            stretch.first,
-            leading.fan_in,
+            layers,
+            self.draw(way.number, stretch.first),
             z,
-            way.buffers,
-            way.turn,
-            rows,
-            strips,
-            np.array([weight_scale(leading), weight_scale(later)]),
-            way.number,
-            self.key,
-            np.empty((members, later.fan_out * int(columns.max())), self.dtype),
-            np.empty((members, int(columns.max()), batch), self.dtype),
-            np.empty((-(-later.fan_out // rows), 2)),
-            np.empty(members, np.uint8),
-            way.squares,
-            way.shifts,
-            self.stop,
+            dense_backward.Gradient(way.buffers, way.turn),
+            way.norms,
+            dense_backward.Workspace(
+                tiles, products, np.empty((blocks, 2)), np.empty(self.members, np.uint8)
+            ),
         )
-        way.went(stretch.count, leading.fan_in)
+        way.went(stretch.count, stretch.leading.fan_in)
 
     def back_by_layer(self, way: Way, stretch: Stretch, z: State) -> None:
         """Do what `back` does, layer by layer: for orthogonal layers and Python functions."""
@@ -225,62 +191,63 @@ class DenseSampler(Shared):
                 before, after = self.into_preactivations(layer, z[layer - stretch.first], h)
             if self.stop[0]:
                 return
-            way.squares[layer] = before
+            way.norms.squares[layer] = before
             if after == 0.0:
-                way.squares[:layer] = 0.0
+                way.norms.squares[:layer] = 0.0
                 return
             mean = after / h.size
             if not mean < math.inf:
                 return
-            way.shifts[layer] = math.log(mean)
+            way.norms.shifts[layer] = math.log(mean)
             dense_backward.rescale(h, 1.0 / math.sqrt(mean))
             spec = self.stack.layer(layer)
             out = way.view(1 - way.turn, spec.fan_in)
             with quiet():
                 self._through_weights(way.number, layer, h, out)
             way.went(1, spec.fan_in)
-        way.squares[stretch.first - 1] = dense_backward.sum_of_squares(way.gradient)
+        way.norms.squares[stretch.first - 1] = dense_backward.sum_of_squares(way.gradient)
 
     def _through_weights(self, number: int, layer: int, h: State, out: State) -> None:
         """Write Wᵀ h to `out` (fan_in, batch); `h` (width, batch)."""
-        spec = self.stack.layer(layer)
-        scale = weight_scale(spec)
+        drawn, draw = self.drawn(self.stack.layer(layer)), self.draw(number, layer)
         if self.orthogonal:
-            orthogonal.orthogonal_transposed(h, out, scale, layer, number, self.key, self.stop)
+            orthogonal.orthogonal_transposed(h, out, drawn.weights.std, draw, self.stop)
             return
-        step = self.strips_of(spec)
-        columns = step * self.values
-        self.together(
-            dense_backward.through_weights,
-            h,
-            out,
-            np.empty((self.members, columns, h.shape[1]), self.dtype),
-            np.empty((self.members, spec.fan_out * columns), self.dtype),
-            step,
-            weight_law(spec),
-            scale,
-            layer,
-            number,
-            self.key,
-            self.stop,
+        strips = self.strips(h.shape[1], drawn)
+        self.together(dense_backward.through_weights, h, out, drawn, draw, *strips)
+
+    def layers(self, stretch: Stretch) -> Layers[DrawnLayer]:
+        """Return a stretch as kernels take it."""
+        leading, later = self.drawn(stretch.leading), self.drawn(stretch.later)
+        return Layers(leading, later, self.activations[stretch.later.activation])
+
+    def drawn(self, layer: DenseLayer) -> DrawnLayer:
+        """Return a layer as kernels take it."""
+        return DrawnLayer(
+            layer.fan_in,
+            layer.fan_out,
+            weight_law(layer),
+            bias_law(layer),
+            self.rows_of(layer),
+            strip_blocks(layer.fan_in, layer.fan_out, self.values),
         )
+
+    def tiles(self, *layers: DrawnLayer) -> State | None:
+        """Return room for the weights of a block, (members, values); None for orthogonal ones."""
+        most = max(layer.rows * layer.fan_in for layer in layers)
+        return None if self.orthogonal else np.empty((self.members, most), self.dtype)
+
+    def strips(self, batch: int, *layers: DrawnLayer) -> tuple[State, State]:
+        """Return room for the weights of a strip, (members, values), and for what they multiply to,
+        (members, columns, batch)."""
+        columns = max(layer.strip for layer in layers) * self.values
+        tiles = np.empty((self.members, layers[-1].units * columns), self.dtype)
+        return tiles, np.empty((self.members, columns, batch), self.dtype)
 
     def rows_of(self, layer: DenseLayer) -> int:
         """Return the number of units in a block of a layer. For an orthogonal layer, a block is the
         whole layer."""
         return layer.fan_out if self.orthogonal else tile_rows(layer.fan_in, layer.fan_out)
-
-    def strips_of(self, layer: DenseLayer) -> int:
-        """Return the number of random blocks of columns in a strip of the weights of a layer."""
-        return strip_blocks(layer.fan_in, layer.fan_out, self.values)
-
-    def code_of(self, layer: int) -> Code:
-        """Return the code of a layer's activation, for kernels."""
-        return self.codes[self.stack.activation_of(layer)]
-
-    def _tile_values(self, *layers: DenseLayer) -> int:
-        """Return how many weights of a layer are drawn at once in the forward pass."""
-        return max(self.rows_of(layer) * layer.fan_in for layer in layers)
 
     def _members(self, trials: int, threads: int) -> int:
         """Return the number of threads that share a trial: one if trials are enough for all threads

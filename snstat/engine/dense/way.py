@@ -8,6 +8,7 @@ import numpy as np
 
 from snstat.engine.history import State
 from snstat.engine.kernels import dense_backward
+from snstat.engine.kernels.random import Draw
 from snstat.engine.sampler import over_last
 from snstat.network.stack import Stack
 from snstat.results import FloatArray
@@ -24,11 +25,10 @@ class Way:
         most = max(stack.input_width, stack.width)
         self.buffers = np.empty((2, most * batch), dtype)
         self.turn, self.units = 0, stack.width_of(stack.depth)
-        # Of every layer, the squared norm of the gradient of its output, and ln of the factor that
-        # all squares below it lack; see dense_backward.backward.
-        self.squares = np.full(stack.depth + 1, math.nan)
-        self.shifts = np.zeros(stack.depth + 1)
-        dense_backward.read_out(self.gradient, stack.depth, number, key)
+        self.norms = dense_backward.Norms(
+            np.full(stack.depth + 1, math.nan), np.zeros(stack.depth + 1)
+        )
+        dense_backward.read_out(self.gradient, Draw(key, number, stack.depth))
 
     @property
     def gradient(self) -> State:
@@ -46,6 +46,7 @@ class Way:
 
     def finish(self) -> FloatArray:
         """Return ln of all squared norms over the last."""
-        later = np.cumsum(self.shifts[::-1])[::-1] - self.shifts
+        squares, shifts = self.norms
+        later = np.cumsum(shifts[::-1])[::-1] - shifts
         with np.errstate(divide="ignore"):
-            return over_last(np.log(self.squares) + later)
+            return over_last(np.log(squares) + later)

@@ -9,13 +9,22 @@ gradients pass the activation, columns of the weights where they pass these.
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from snstat.engine.kernels.functions import scale_by_derivative
-from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.random import NORMAL, READOUT, WEIGHTS, copy, draw_rows, draw_strip
-from snstat.engine.kernels.team import STRIDE, meet
+from snstat.engine.kernels.jit import inner, jit
+from snstat.engine.kernels.random import (
+    READOUT,
+    STANDARD,
+    WEIGHTS,
+    Draw,
+    copy,
+    draw_rows,
+    draw_strip,
+)
+from snstat.engine.kernels.team import meet, share
 
 f64 = np.float64
 # Mean squares between which gradients are left as they are. The largest float32 is 2^128: one layer
@@ -23,10 +32,39 @@ f64 = np.float64
 LEAST, MOST = 2.0**-40, 2.0**40
 
 
+class Gradient(NamedTuple):
+    """The gradient of the output of a layer (units, batch), at the start of buffers[turn]. It goes
+    from one of the two `buffers` (2, values) to the other at every layer."""
+
+    buffers: Any
+    turn: int
+
+
+class Norms(NamedTuple):
+    """What is found of every layer and the one below the first, both (depth + 1,).
+
+    `squares` are the squared norms of the gradients of the layers' outputs, and 0 below a layer
+    whose gradient is 0; `shifts` are the logarithms of what all squares below were divided by.
+    """
+
+    squares: Any
+    shifts: Any
+
+
+class Workspace(NamedTuple):
+    """Scratch of `backward`: `tiles` and `products` as in through_weights, `sums` (blocks, 2) of
+    type float64 and `halted` (members,)."""
+
+    tiles: Any
+    products: Any
+    sums: Any
+    halted: Any
+
+
 @jit
-def read_out(h, layer, trial, key):
+def read_out(h, draw):
     """Set `h` (units, batch) to ∂L/∂x of a random linear read-out: one normal a value."""
-    draw_rows(h, 0, NORMAL, 1.0, READOUT, layer, trial, key)
+    draw_rows(h, 0, STANDARD, READOUT, draw)
 
 
 @jit
@@ -54,19 +92,19 @@ def rescale(h, factor):
         flat[j] *= own
 
 
-@jit
-def through_strip(h, out, product, first, count, tile, law, scale, layer, trial, key):
-    """Write some rows of Wᵀ h to `out` (fan_in, batch): `h` (fan_out, batch).
+@inner
+def through_strip(h, out, first, count, layer, draw, tile, product):
+    """Write some rows of Wᵀ h to `out` (fan_in, batch): `h` (units, batch).
 
     They are those of the columns of W in its random blocks `first`..first+count−1 (see
-    random.draw_rows), drawn in `tile`, scratch of at least fan_out · count · (values of a block);
+    random.draw_rows), drawn in `tile`, scratch of at least units · count · (values of a block);
     `product` (count · values, batch) is scratch as well.
     """
-    fan_in, fan_out = out.shape[0], h.shape[0]
+    fan_in, units = out.shape[0], h.shape[0]
     values = 16 // out.itemsize
     blocks = (fan_in + values - 1) // values
-    strip = tile[: fan_out * count * values].reshape(fan_out, count * values)
-    draw_strip(strip, fan_in, first, law, scale, WEIGHTS, layer, trial, key)
+    strip = tile[: units * count * values].reshape(units, count * values)
+    draw_strip(strip, fan_in, first, layer.weights, WEIGHTS, draw)
     np.dot(strip.T, h, product)
     for k in range(values):
         for j in range(count):
@@ -76,76 +114,65 @@ def through_strip(h, out, product, first, count, tile, law, scale, layer, trial,
 
 
 @jit
-def through_weights(
-    member, team, h, out, products, tiles, step, law, scale, layer, trial, key, stop
-):  # fmt: skip
-    """Write Wᵀ h to `out` (fan_in, batch): `h` (fan_out, batch).
+def through_weights(team, h, out, layer, draw, tiles, products):
+    """Write Wᵀ h to `out` (fan_in, batch): `h` (units, batch).
 
-    Every member of `team` makes its strips, of `step` random blocks each: see through_strip.
-    `products` (members, columns, batch) and `tiles` (members, values) are scratch. After a nonzero
-    `stop` (1,) not all rows are there.
+    Every member of the team makes its strips: see through_strip. `tiles` (members, values) and
+    `products` (members, columns, batch) are scratch. After a stop not all rows are there.
     """
-    members, values = team.size // STRIDE, 16 // out.itemsize
+    values, step = 16 // out.itemsize, layer.strip
     blocks = (out.shape[0] + values - 1) // values
-    strips = (blocks + step - 1) // step
-    for strip in range(strips * member // members, strips * (member + 1) // members):
-        if stop[0]:
+    mine, end = share(team, (blocks + step - 1) // step)
+    for strip in range(mine, end):
+        if team.stop[0]:
             return
         first = strip * step
         count = min(step, blocks - first)
-        through_strip(
-            h, out, products[member, : count * values], first, count, tiles[member], law, scale,
-            layer, trial, key,
-        )  # fmt: skip
+        product = products[team.member, : count * values]
+        through_strip(h, out, first, count, layer, draw, tiles[team.member], product)
 
 
 @jit
-def backward(
-    member, team, code, law, first, fan_in, history, buffers, turn, rows, strips, scales, trial,
-    key, tiles, products, sums, halted, squares, shifts, stop,
-):  # fmt: skip
-    """Go from the output of layer first+count−1 down to what feeds layer `first`.
+def backward(team, layers, draw, history, gradient, norms, workspace):
+    """Go from the output of layer draw.layer+count−1 down to what feeds layer draw.layer.
 
-    Every member of `team` runs this with its own number; member 0 leads. `history` (count, units,
-    batch) holds the pre-activations, `fan_in` are the units that feed the first layer. The gradient
-    of the output lies at the start of buffers[turn] and goes from one of the two `buffers` (2, …)
-    to the other at every layer. `rows` are the units of a block; `strips` and `scales` (2,), the
-    random blocks of a strip and the deviation of weights, are of the first layer and the others.
-    `squares` and `shifts` (depth + 1,) receive, for every layer and the one below the first, the
-    squared norm of the gradient of its output, and the logarithm of what all squares below it were
-    divided by. Squares are 0 below a layer whose gradient is 0. The pass ends at a layer whose
-    gradient is not finite, and soon after `stop` (1,) is not 0.
-    Scratch: `sums` (blocks, 2), `halted` (members,); see through_weights for the rest.
+    Every member of the team runs this. `layers` is a Layers of DrawnLayer, `history` (count, units,
+    batch) holds the pre-activations. The pass ends at a layer whose gradient is 0 or not finite,
+    and soon after a stop.
     """
-    members, leads = team.size // STRIDE, member == 0
+    sums, halted, leads = workspace.sums, workspace.halted, team.member == 0
     count, units, batch = history.shape
+    rows, fan_in, turn = layers.later.rows, layers.leading.fan_in, gradient.turn
     blocks = (units + rows - 1) // rows
-    mine, end = blocks * member // members, blocks * (member + 1) // members
+    mine, end = share(team, blocks)
     for i in range(count - 1, -1, -1):
-        layer, which = first + i, min(i, 1)
+        layer = layers.leading if i == 0 else layers.later
+        here = Draw(draw.key, draw.trial, draw.layer + i)
         below = fan_in if i == 0 else units
-        h = buffers[turn, : units * batch].reshape(units, batch)
-        out = buffers[1 - turn, : below * batch].reshape(below, batch)
+        h = gradient.buffers[turn, : units * batch].reshape(units, batch)
+        out = gradient.buffers[1 - turn, : below * batch].reshape(below, batch)
         for block in range(mine, end):
             a, b = block * rows, min((block + 1) * rows, units)
-            sums[block, 0], sums[block, 1] = into_preactivations(code, history[i, a:b], h[a:b])
-        halted[member] = stop[0]
-        meet(team, member)
+            sums[block, 0], sums[block, 1] = into_preactivations(
+                layers.activation.code, history[i, a:b], h[a:b]
+            )
+        halted[team.member] = team.stop[0]
+        meet(team)
         # All members see the same numbers, so that all go on or none does.
         before = after = 0.0
         for block in range(blocks):
             before += sums[block, 0]
             after += sums[block, 1]
         stopped = 0
-        for other in range(members):
-            stopped += halted[other]
+        for member in range(halted.size):
+            stopped += halted[member]
         if stopped:
             return
         if leads:
-            squares[layer] = before
+            norms.squares[here.layer] = before
         if after == 0.0:
             if leads:
-                squares[:layer] = 0.0
+                norms.squares[: here.layer] = 0.0
             return
         mean = after / (f64(units) * f64(batch))
         if not mean < math.inf:
@@ -155,13 +182,11 @@ def backward(
                 a, b = block * rows, min((block + 1) * rows, units)
                 rescale(h[a:b], 1.0 / math.sqrt(mean))
             if leads:
-                shifts[layer] = math.log(mean)
-            meet(team, member)
-        through_weights(
-            member, team, h, out, products, tiles, strips[which], law, scales[which], layer, trial,
-            key, stop,
-        )  # fmt: skip
-        meet(team, member)
+                norms.shifts[here.layer] = math.log(mean)
+            meet(team)
+        through_weights(team, h, out, layer, here, workspace.tiles, workspace.products)
+        meet(team)
         turn = 1 - turn
     if leads:
-        squares[first - 1] = sum_of_squares(buffers[turn, : fan_in * batch])
+        below = gradient.buffers[turn, : fan_in * batch]
+        norms.squares[draw.layer - 1] = sum_of_squares(below)

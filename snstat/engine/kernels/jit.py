@@ -38,7 +38,7 @@ def in_order(function):
 STAMP = _hash_of_kernels()
 
 
-def jit(function, fastmath=FAST):
+def jit(function, fastmath=FAST, **more):
     """Compile without the GIL, cached on disk if a cache can be written.
 
     Division follows IEEE 754, because a check for zero would prevent vectorisation.
@@ -48,6 +48,7 @@ def jit(function, fastmath=FAST):
         "error_model": "numpy",
         "fastmath": fastmath,
         "no_cfunc_wrapper": True,  # kernels are never called from C
+        **more,
     }
     try:
         kernel = njit(function, cache=True, **options)
@@ -68,6 +69,12 @@ def _if_possible(save):
             save(signature, data)
 
     return save_if_possible
+
+
+def inner(function):
+    """Compile like `jit`, for calls from kernels only: without the code that unpacks arguments from
+    Python, which takes long to compile for nested tuples."""
+    return jit(function, no_cpython_wrapper=True)
 
 
 def elementwise(function):

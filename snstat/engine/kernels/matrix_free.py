@@ -12,31 +12,32 @@ fan_out) columns, of which the first fan_out are used.
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from snstat.engine.kernels.blas import copy
+from snstat.engine.kernels.counts import count_outside, dead_columns
 from snstat.engine.kernels.factor import RANK_TOLERANCE, cholesky, trusted
 from snstat.engine.kernels.functions import activate
-from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.moments import (
+from snstat.engine.kernels.jit import inner, jit
+from snstat.engine.kernels.layers import give_up
+from snstat.engine.kernels.moments import absorb, conclude, exponent_of, finish_gram
+from snstat.engine.kernels.random import Draw
+from snstat.engine.kernels.sums import (
     DEAD,
-    EXPONENT,
     FLAT,
     LARGEST,
     SAMPLE_SUMS,
     SPREAD,
     SUMS,
-    absorb,
-    conclude,
-    count_dead,
-    count_outside,
-    exponent_of,
-    finish_gram,
+    Sums,
     merge,
+    reset,
+    sums_of,
 )
-from snstat.engine.kernels.team import STRIDE, meet
-from snstat.engine.kernels.tiles import draw_tile, make_matrix, make_tile
+from snstat.engine.kernels.team import meet, share, size_of
+from snstat.engine.kernels.tiles import Frame, draw_tile, make_matrix, make_tile
 
 f64 = np.float64
 # Units in a tile. A tile for a few hundred samples stays in the level-2 cache.
@@ -61,20 +62,49 @@ def count_tiles(units):
     return (units + tile - 1) // tile
 
 
+class State(NamedTuple):
+    """A trial after some layers: `gram` (batch, batch) = X Xᵀ/4ᵉ, float64, and `control`
+    (CONTROLS,), int64."""
+
+    gram: Any
+    control: Any
+
+
+class Workspace(NamedTuple):
+    """Scratch of `forward`: `lower` (batch, batch), float64, is the factor of K, and `matrix`
+    (batch, batch) of the network's type the map from normals to pre-activations. `roots` (2, batch,
+    batch) is as in tiles.make_matrix, None for Gaussian weights.
+
+    With a first axis of members: of the network's type `ahead` (…, batch, tile; empty for one
+    member), `tiles` (…, 2, batch, tile) and `product` (…, batch, batch); `wide` (…, batch, tile),
+    float64; `sums`; and `whole` (…,), bool.
+    """
+
+    lower: Any
+    matrix: Any
+    roots: Any
+    ahead: Any
+    tiles: Any
+    wide: Any
+    product: Any
+    sums: Sums
+    whole: Any
+
+
 @jit
-def begin(source, control, out, gram):
-    """Measure inputs `source` (units, batch) as layer 0: statistics to `out`, Gram to `gram`.
+def begin(source, state, out):
+    """Measure inputs `source` (units, batch) as layer 0: statistics to `out` (11,).
 
     Returns False if a value, or the sum of squares on which all layers depend, is not finite.
     """
+    gram, control = state
     centred = control[CENTRED] != 0
     units, batch = source.shape
     tile = tile_width(units)
-    sums, samples = np.empty(SUMS), np.empty((SAMPLE_SUMS, batch))
+    sums = Sums(np.empty(SUMS), np.empty((SAMPLE_SUMS, batch)), np.empty((batch, batch)))
     x, spare = np.empty((batch, tile), source.dtype), np.empty((batch, tile), source.dtype)
     product, wide = np.empty((batch, batch), source.dtype), np.empty((batch, tile))
-    squares = np.empty((batch, batch))
-    sums[:], samples[:], squares[:], out[:] = 0.0, 0.0, 0.0, math.nan
+    out[:] = math.nan
     control[SCALED] = 0
     if source.itemsize == 8:
         largest = 0.0
@@ -83,38 +113,38 @@ def begin(source, control, out, gram):
             for a in range(batch):
                 largest = max(largest, abs(row[a]))
         control[SCALED] = exponent_of(largest, 0)
-    sums[EXPONENT] = control[SCALED]
+    reset(sums, control[SCALED])
     for first in range(0, units, tile):
         count = min(tile, units - first)
         for j in range(count):
             for a in range(batch):
                 x[a, j] = source[first + j, a]
-        if not absorb(x, count, sums, samples, spare, product, wide, squares, centred):
+        if not absorb(x, count, sums, spare, product, wide, centred):
             return False
-    finish_gram(sums, samples, squares, centred, gram)
+    finish_gram(sums, centred, gram)
     trace = 0.0
     for a in range(batch):
         trace += gram[a, a]
     if not math.isfinite(trace):
         return False
-    conclude(units, sums, samples, gram, math.nan, math.nan, out)
+    conclude(units, sums, gram, math.nan, math.nan, out)
     return True
 
 
 @jit
-def covariance_factor(gram, exponent, square_scale, square_bias, orthogonal, lower):
-    """Write to `lower` the factor of K from `gram` = X Xᵀ/4ᵉ, all (batch, batch) float64.
+def covariance_factor(gram, exponent, layer, orthogonal, lower):
+    """Write to `lower` the factor of a layer's K from `gram` = X Xᵀ/4ᵉ, (batch, batch) float64.
 
     Orthogonal layers add their biases separately. NaN where K, and so the layer, overflows.
     """
     batch = gram.shape[0]
     k, trace = np.empty((batch, batch)), 0.0
-    bias = 0.0 if orthogonal else square_bias
+    bias = 0.0 if orthogonal else layer.bias
     # With a bias, the small squares that underflow do not matter.
     own = 2.0 ** (2.0 * exponent) if bias > 0.0 else 1.0
     for a in range(batch):
         for b in range(batch):
-            k[a, b] = square_scale * (own * gram[a, b]) + bias
+            k[a, b] = layer.scale * (own * gram[a, b]) + bias
         trace += k[a, a]
     if math.isfinite(trace):
         cholesky(k, lower, RANK_TOLERANCE)
@@ -124,68 +154,62 @@ def covariance_factor(gram, exponent, square_scale, square_bias, orthogonal, low
         lower[:] = math.nan
 
 
-@jit
-def run_tiles(
-    code, matrix, orthogonal, bias_std, units, first, last, live, layer, trial, key, control,
-    ahead, ready, z, x, wide, product, sums, samples, squares, stop,
-):  # fmt: skip
-    """Compute, measure and discard the tiles `first`..`last`−1 of a layer of `units` units.
+@inner
+def run_tiles(team, layer, activation, draw, control, workspace, ready):
+    """Compute, measure and discard this member's tiles of a layer.
 
-    `matrix` (batch, batch) maps normals to pre-activations. Unless weights are `orthogonal` it is
-    triangular and includes the biases. If `ready`, the normals of the first tile are in `ahead`
-    (batch, tile). `z`, `x`, `wide` (batch, tile) and `product` are scratch; the rest is as in
-    moments.absorb. Returns False if a value is not finite.
+    If `ready`, the normals of the first tile are there already, in `ahead`. Returns False if a
+    value is not finite.
     """
-    tile = z.shape[1]
-    bias = np.empty((1, tile), z.dtype)
-    sums[:], samples[:], squares[:] = 0.0, 0.0, 0.0
-    centred, sums[EXPONENT] = control[CENTRED] != 0, control[SCALED]
-    for number in range(first, last):
-        if stop[0]:
+    z, x = workspace.tiles[team.member, 0], workspace.tiles[team.member, 1]
+    wide, product = workspace.wide[team.member], workspace.product[team.member]
+    orthogonal, sums = workspace.roots is not None, sums_of(workspace.sums, team.member)
+    live, steep, tile = activation.live, activation.steep, z.shape[1]
+    first, end = share(team, count_tiles(layer.units))
+    centred = control[CENTRED] != 0
+    reset(sums, control[SCALED])
+    for number in range(first, end):
+        if team.stop[0]:
             return True
         drawn = ready and number == first
-        xi = ahead if drawn else x
+        xi = workspace.ahead[team.member] if drawn else x
         if not drawn:
-            draw_tile(xi, number, layer, trial, key)
-        make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z)
-        count = min(tile, units - number * tile)
-        if live[0] > -math.inf or live[1] < math.inf:
-            sums[DEAD] += count_dead(z, count, live[0], live[1])
-        if live[2] < live[3]:
-            sums[FLAT] += count_outside(z, count, live[2], live[3])
-        activate(code, z, x)
-        if not absorb(x, count, sums, samples, z, product, wide, squares, centred):
+            draw_tile(xi, number, draw)
+        make_tile(workspace.matrix, orthogonal, layer.bias, number, draw, xi, z)
+        count = min(tile, layer.units - number * tile)
+        if live.low > -math.inf or live.high < math.inf:
+            sums.layer[DEAD] += dead_columns(z, count, live.low, live.high)
+        if steep.low < steep.high:
+            sums.layer[FLAT] += count_outside(z, count, steep.low, steep.high)
+        activate(activation.code, z, x)
+        if not absorb(x, count, sums, z, product, wide, centred):
             return False
     return True
 
 
-@jit
-def finish_layer(
-    units, square_scale, square_bias, orthogonal, narrow, saturates, sums, samples, squares, gram,
-    lower, control, out,
-):  # fmt: skip
-    """Combine the sums of the members: `gram` and `lower` for the next layer, statistics to `out`
-    (11,). Returns NEXT, AGAIN (the product was not precise enough) or END (overflow).
-
-    `square_scale` and `square_bias` are the next layer's. `narrow` means that the network is
-    float32, `saturates` that the activation is bounded.
-    """
-    batch = gram.shape[0]
+@inner
+def finish_layer(layers, state, workspace, out):
+    """Combine the sums of the members: the state and the factor for the next layer, statistics to
+    `out` (11,). Returns NEXT, AGAIN (the product was not precise enough) or END (overflow)."""
+    gram, control = state
+    lower, layer, steep = workspace.lower, layers.later, layers.activation.steep
+    batch, narrow = gram.shape[0], workspace.matrix.itemsize == 4
     centred = control[CENTRED] != 0
-    for member in range(1, squares.shape[0]):
-        merge(sums, samples, squares, member)
+    for member in range(1, workspace.whole.size):
+        merge(workspace.sums, member)
+    sums = sums_of(workspace.sums, 0)
     if not narrow:  # squares of float32 numbers do not underflow in float64
-        exponent = exponent_of(sums[0, LARGEST], control[SCALED])
+        exponent = exponent_of(sums.layer[LARGEST], control[SCALED])
         if exponent != control[SCALED]:
             control[SCALED] = exponent
             return AGAIN
-    finish_gram(sums[0], samples[0], squares[0], centred, gram)
+    finish_gram(sums, centred, gram)
     trace = 0.0
     for a in range(batch):
         trace += gram[a, a]
     if math.isfinite(trace):
-        covariance_factor(gram, control[SCALED], square_scale, square_bias, orthogonal, lower)
-        good = narrow and trusted(lower, square_scale, samples[0, SPREAD], units)
+        covariance_factor(gram, control[SCALED], layer, workspace.roots is not None, lower)
+        good = narrow and trusted(lower, layer.scale, sums.samples[SPREAD], layer.units)
     else:
         good = False
     if centred and not good:
@@ -195,89 +219,70 @@ def finish_layer(
     if not math.isfinite(trace):
         return END
     flat = math.nan
-    if saturates:
-        flat = sums[0, FLAT] / (f64(units) * f64(batch))
-    conclude(units, sums[0], samples[0], gram, sums[0, DEAD] / units, flat, out)
+    if steep.low < steep.high:
+        flat = sums.layer[FLAT] / (f64(layer.units) * f64(batch))
+    conclude(layer.units, sums, gram, sums.layer[DEAD] / layer.units, flat, out)
     return NEXT
 
 
 @jit
-def forward(
-    member, team, control, code, roots, first, gram, lower, matrix, fan_in, units,
-    square_scales, square_biases, live, trial, key, ahead, tiles, wide, product, sums, samples,
-    squares, whole, history, out, finite, done, stop,
-):  # fmt: skip
-    """Run layers first..first+count−1 of one trial; count is the number of rows of `out`.
+def forward(team, layers, draw, state, history, record, workspace):
+    """Run the layers draw.layer... of one trial, as many as `record` has rows.
 
-    Every member of `team` (team.py) runs this with its own number on the same arrays; member 0
-    leads. `gram` (batch, batch) is X Xᵀ of the layer before and becomes that of the last. `lower`
-    (float64) and `matrix` (the network's type) are (batch, batch) scratch. `square_scales` and
-    `square_biases` (2,) are the variances of weights (of Q's factor for orthogonal ones) and
-    biases of the first layer and the others. `roots` (2, batch, batch) is scratch for orthogonal
-    layers, None for Gaussian ones. Scratch with a first axis of members: `ahead` (…, batch, tile;
-    empty for one member), `tiles` (…, 2, batch, tile), `wide` (…, batch, tile), `product`,
-    `squares` (…, batch, batch), `sums` (…, SUMS), `samples` (…, SAMPLE_SUMS, batch), `whole` (…,).
-    `history` (count or 0, batch, batch) receives the factor of K of each layer. The rest is as in
-    dense.forward.
+    Every member of the team runs this on the same arrays, and makes its share of the tiles of every
+    layer. `layers` is a Layers of FreeLayer. `history` (count or 0, batch, batch) receives the
+    factor of K of each layer.
     """
-    members, leads = team.size // STRIDE, member == 0
-    count, narrow = count_tiles(units), matrix.itemsize == 4
-    mine, end = count * member // members, count * (member + 1) // members
-    z, x = tiles[member, 0], tiles[member, 1]
-    early = ahead[member] if members > 1 else x
-    ready, last = 0, first + out.shape[0] - 1
-    orthogonal = roots is not None
+    control, leads, members = state.control, team.member == 0, size_of(team)
+    ahead, whole = workspace.ahead, workspace.whole
+    wide, sums = workspace.wide[team.member], workspace.sums
+    frame = Frame(workspace.tiles[team.member, 0], wide, sums.squares)
+    mine, _ = share(team, count_tiles(layers.later.units))
+    ready, last = 0, draw.layer + record.out.shape[0] - 1
     if leads:
         covariance_factor(
-            gram, control[SCALED], square_scales[0], square_biases[0], orthogonal, lower
+            state.gram, control[SCALED], layers.leading, workspace.roots is not None,
+            workspace.lower,
         )  # fmt: skip
-    meet(team, member)
+    meet(team)
     i = 0
-    while i < out.shape[0]:
-        layer = first + i
-        which = min(i, 1)
+    while i < record.out.shape[0]:
+        layer = layers.leading if i == 0 else layers.later
+        here = Draw(draw.key, draw.trial, draw.layer + i)
         # A layer whose Gram matrix was not precise enough is computed again with the same matrix.
         # `lower` then belongs to the next layer already.
         if control[VERDICT] != AGAIN:
             if leads and history.shape[0] > 0:
-                copy(lower, history[i])
-            total = max(fan_in if i == 0 else units, units)
+                copy(workspace.lower, history[i])
+            total = max(layer.fan_in, layer.units)
             make_matrix(
-                member, team, roots, total, lower, layer, trial, key, z, wide[member], squares,
-                matrix, stop,
+                team, workspace.roots, total, workspace.lower, here, frame, workspace.matrix
             )  # fmt: skip
-        whole[member] = run_tiles(
-            code, matrix, orthogonal, math.sqrt(square_biases[which]), units, mine, end, live,
-            layer, trial, key, control, early, ready == layer, z, x, wide[member],
-            product[member], sums[member], samples[member], squares[member], stop,
-        )  # fmt: skip
-        meet(team, member)
-        if members > 1 and layer < last and ready != layer + 1:
-            ready = layer + 1
+        whole[team.member] = run_tiles(
+            team, layer, layers.activation, here, control, workspace, ready == here.layer
+        )
+        meet(team)
+        if members > 1 and here.layer < last and ready != here.layer + 1:
+            ready = here.layer + 1
+            after = Draw(draw.key, draw.trial, ready)
             # The others would wait for the leader: they draw normals of the next layer meanwhile.
             if not leads:
-                draw_tile(ahead[member], mine, ready, trial, key)
-            if member == 1:
-                draw_tile(ahead[0], 0, ready, trial, key)
+                draw_tile(ahead[team.member], mine, after)
+            if team.member == 1:
+                draw_tile(ahead[0], 0, after)
         if leads:
             control[VERDICT] = END
             lost = 0
             for flag in whole:
                 lost += not flag
-            if stop[0] == 0 and lost == 0:
-                control[VERDICT] = finish_layer(
-                    units, square_scales[1], square_biases[1], orthogonal, narrow,
-                    live[2] < live[3], sums, samples, squares, gram, lower, control, out[i],
-                )  # fmt: skip
+            if team.stop[0] == 0 and lost == 0:
+                control[VERDICT] = finish_layer(layers, state, workspace, record.out[i])
             if control[VERDICT] == NEXT:
-                finite[i] = True
-                done[0] += 1
-            elif control[VERDICT] == END and stop[0] == 0:
-                # After a non-finite layer no layer is finite or informative.
-                finite[i:] = False
-                out[i:] = math.nan
-                done[0] += out.shape[0] - i
-        meet(team, member)
+                record.finite[i] = True
+                record.done[0] += 1
+            elif control[VERDICT] == END and team.stop[0] == 0:
+                give_up(record, i)
+        meet(team)
         if control[VERDICT] == END:
             return
         i += control[VERDICT] == NEXT

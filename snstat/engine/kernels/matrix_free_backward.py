@@ -17,6 +17,7 @@ complements to each other uniformly.
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,38 +30,63 @@ from snstat.engine.kernels.factor import (
     divide_right,
 )
 from snstat.engine.kernels.gradient_tiles import (
-    GRADIENTS,
+    Level,
     first_pass,
     first_pass_of_inputs,
     gather,
     second_pass,
 )
-from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.random import BIAS_NOISE, NORMAL, draw_rows
-from snstat.engine.kernels.team import STRIDE, meet
-from snstat.engine.kernels.tiles import make_matrix
+from snstat.engine.kernels.jit import inner, jit
+from snstat.engine.kernels.random import BIAS_NOISE, NORMAL, Draw, Law, draw_rows
+from snstat.engine.kernels.team import meet, size_of
+from snstat.engine.kernels.tiles import Frame, make_matrix
 
 f64 = np.float64
 # Rows of the result: ln of the squared norm of a layer's output gradient, and ln of the mean square
 # of H, both for an H of mean square 1 in the layer above.
 OUTPUT, STEP, RESULTS = 0, 1, 2
-# The layers that the entries of variances and sizes refer to.
-FIRST, OTHERS, ABOVE = 0, 1, 2
 # Rows of the triangular C multiplied at once.
 ROWS = 32
 # A Cholesky factor costs as much as dividing this share of the rows of a batch.
 FACTOR_SHARE = 0.6
 
 
-@jit
-def turn(square, along, cross, own, lower, root, tolerance, spread, projected):
+class Trace(NamedTuple):
+    """What the forward pass leaves of a trial: layer 0, `source` (inputs, batch), and the factors
+    of K of the layers of a stretch, `factors` (count, batch, batch)."""
+
+    source: Any
+    factors: Any
+
+
+class Carried(NamedTuple):
+    """What a stretch leaves to the one below it, (batch, batch) float64: H Hᵀ (lower triangle) and
+    H Ξᵀ of its first layer, for an H of mean square 1, and the factor `upper` of that layer's K."""
+
+    square: Any
+    along: Any
+    upper: Any
+
+
+class Found(NamedTuple):
+    """What is found: `logarithms` (RESULTS, depth + 1) of each layer, `gradients` (depth + 1 or 0,
+    batch, batch), H Hᵀ at mean square 1, and `verdict` (1,), nonzero after a stop."""
+
+    logarithms: Any
+    gradients: Any
+    verdict: Any
+
+
+@inner
+def turn(lower, root, tolerance, carried, workspace):
     """Compute what `combine` needs from the frames of an orthogonal layer.
 
-    `square` = H Hᵀ, `along` = H Ξᵀ (becomes H U), `cross` = E Xᵀ, `own` = E Eᵀ, `lower` is the
-    factor of K, `root` that of Ξ Ξᵀ, `tolerance` that of a pivot. `spread` receives C with C F,
-    where F is a frame of the complement of Q, and `projected` receives E Q. All are (batch, batch)
-    float64.
+    `lower` is the factor of K, `root` that of Ξ Ξᵀ, `tolerance` that of a pivot. E Xᵀ and E Eᵀ are
+    those of member 0. H Ξᵀ becomes H U; `spread` becomes C F⁻¹, where F is the factor of the noise
+    outside of Q, and `projected` E Q.
     """
+    square, along, products = carried.square, carried.along, workspace.products
+    spread, projected = workspace.spread, workspace.projected
     batch = square.shape[0]
     part = np.empty((batch, batch))
     divide_right(along, root, True)
@@ -71,47 +97,49 @@ def turn(square, along, cross, own, lower, root, tolerance, spread, projected):
     multiply(along, along.T.copy(), 0.0, part)
     rest = square - part
     cholesky(rest, spread, tolerance)
-    copy(cross, projected)
+    copy(products.noise_by_input[0], projected)
     divide_right(projected, lower, True)
     multiply(projected, projected.T.copy(), 0.0, part)
-    rest = own - part
+    rest = products.noise_by_noise[0] - part
     cholesky(rest, part, tolerance)
     divide_right(spread, part, False)
 
 
-@jit
-def project(cross, first, scale, bias, layer, trial, key, lower, projected):
-    """Write E Q̃ = E X̃ᵀ L⁻ᵀ to `projected` (rows, batch), from row `first` on. The sum of `cross`
-    (members, rows, batch) over the members is E Xᵀ."""
-    rows, batch = projected.shape
-    projected[:] = 0.0
-    for part in cross:
+@inner
+def project(above, below, layer, draw, lower, products, projected):
+    """Write rows `above`..`below`−1 of E Q̃ = E X̃ᵀ L⁻ᵀ to `projected` (batch, batch)."""
+    scale, own = math.sqrt(layer.scale), projected[above:below]
+    rows, batch = own.shape
+    own[:] = 0.0
+    for part in products.noise_by_input[:, above:below]:
         for i in range(rows):
             for j in range(batch):
-                projected[i, j] += scale * part[i, j]
+                own[i, j] += scale * part[i, j]
+    bias = math.sqrt(layer.bias)
     if bias > 0.0:
         # The last column of X̃ is `bias` for every sample, and E has a column for it.
         extra = np.empty((1, batch), np.float64)
-        draw_rows(extra, 0, NORMAL, bias, BIAS_NOISE, layer, trial, key)
+        draw_rows(extra, 0, Law(NORMAL, bias), BIAS_NOISE, draw)
         for i in range(rows):
             for j in range(batch):
-                projected[i, j] += extra[0, first + i]
-    divide_right(projected, lower, True)
+                own[i, j] += extra[0, above + i]
+    divide_right(own, lower, True)
 
 
-@jit
-def combine(along, spread, first, projected, lower, square_scale, a, b, fine, sums):
-    """Write rows of A (also in float64 to `fine`) and B, and sums of A, with ∂L/∂X = A X + B E.
+@inner
+def combine(above, below, square_scale, lower, along, workspace):
+    """Write rows `above`..`below`−1 of A and B, and sums of A, with ∂L/∂X = A X + B E.
 
-    `along` = H Ξᵀ (H U for frames), `spread` = C, both (rows, batch) from row `first` on,
-    `projected` = E Q̃ (batch, batch), `lower` the factor of K; all float64.
+    `along` = H Ξᵀ (H U for frames); `lower` is the factor of K.
     """
+    along, spread = along[above:below], workspace.spread[above:below]
+    projected, coefficients = workspace.projected, workspace.coefficients
     rows, batch = along.shape
     quotient = np.empty((rows, batch))
     for start in range(0, rows, ROWS):
         end = min(start + ROWS, rows)
         # C is triangular, so these rows end here.
-        length = first + end
+        length = above + end
         part = spread[start:end, :length].copy()
         multiply(part, projected[:length], 0.0, quotient[start:end])
     for i in range(rows):
@@ -120,24 +148,26 @@ def combine(along, spread, first, projected, lower, square_scale, a, b, fine, su
     divide_right(quotient, lower, False)
     scale = math.sqrt(square_scale)
     for i in range(rows):
-        total = 0.0
+        row, total = above + i, 0.0
         for j in range(batch):
             entry = square_scale * quotient[i, j]
-            total += entry
-            a[i, j] = entry
-            fine[i, j] = entry
-            b[i, j] = scale * spread[i, j]
-        sums[i] = total
+            coefficients.a[row, j] = entry
+            coefficients.fine[row, j] = entry
+            coefficients.b[row, j] = scale * spread[i, j]
+        # A loop either stores or sums: see moments.absorb.
+        for j in range(batch):
+            total += coefficients.fine[row, j]
+        coefficients.sums[row] = total
 
 
-@jit
+@inner
 def join(parts):
     """Add parts[1:] (members, batch, batch) to the first."""
     for member in range(1, parts.shape[0]):
         parts[0] += parts[member]
 
 
-@jit
+@inner
 def equal_work(batch, share):
     """Return the row up to which a `share` of the work of `combine` is done.
 
@@ -146,152 +176,115 @@ def equal_work(batch, share):
     return int(batch * (math.sqrt(1.0 + 8.0 * share) - 1.0) / 2.0)
 
 
-@jit
-def make_coefficients(
-    member, team, roots, tolerance, layer, trial, key, square_scale, square_bias, lower, small,
-    cross, own, a, b, sums,
-):  # fmt: skip
-    """Write A, B and the sums of A's rows for the gradient of the activations below `layer`.
+@inner
+def make_coefficients(team, roots, tolerance, lower, layer, draw, carried, workspace):
+    """Write A, B and the sums of A's rows for the gradient of the activations that feed `layer`.
 
     Every member computes its own rows. The leader computes the frames of an orthogonal layer and
-    the factor of H Hᵀ, with `tolerance` for its pivots. `small` and `roots` are as in backward,
-    `lower` is the layer's factor.
+    the factor of H Hᵀ, with `tolerance` for its pivots. `roots` is that of the workspace; `lower`
+    is the layer's factor.
     """
-    members, batch = team.size // STRIDE, lower.shape[0]
-    square, along, spread, projected, fine = small[0], small[1], small[2], small[3], small[4]
-    scale = math.sqrt(square_scale)
+    members, batch, products = size_of(team), lower.shape[0], workspace.products
     if roots is not None:
-        if member == 0:
-            join(cross)
-            join(own)
-            mirror(own[0])
-            cross[0] *= scale
-            turn(
-                square, along, cross[0], own[0], lower, roots[layer % 2], tolerance, spread,
-                projected,
-            )  # fmt: skip
+        if team.member == 0:
+            join(products.noise_by_input)
+            join(products.noise_by_noise)
+            mirror(products.noise_by_noise[0])
+            products.noise_by_input[0] *= math.sqrt(layer.scale)
+            turn(lower, roots[draw.layer % 2], tolerance, carried, workspace)
     else:
-        if member == 0:
-            cholesky(square, spread, tolerance)
+        if team.member == 0:
+            cholesky(carried.square, workspace.spread, tolerance)
         # The member that factorises gets this many rows fewer.
         spared = FACTOR_SHARE * batch
-        share = max((batch + spared) / members - spared, 0.0)
-        above, below = 0, int(share)
-        if member > 0:
-            rest = (batch - below) * (member - 1) // (members - 1)
-            above, below = below + rest, below + (batch - below) * member // (members - 1)
-        project(
-            cross[:, above:below], above, scale, math.sqrt(square_bias), layer, trial, key, lower,
-            projected[above:below],
-        )  # fmt: skip
-    meet(team, member)
-    above = equal_work(batch, member / members)
-    below = equal_work(batch, (member + 1) / members)
-    combine(
-        along[above:below], spread[above:below], above, projected, lower, square_scale,
-        a[above:below], b[above:below], fine[above:below], sums[above:below],
-    )  # fmt: skip
-    meet(team, member)
+        share_of_leader = max((batch + spared) / members - spared, 0.0)
+        above, below = 0, int(share_of_leader)
+        if team.member > 0:
+            others = batch - below
+            above, below = (
+                below + others * (team.member - 1) // (members - 1),
+                below + others * team.member // (members - 1),
+            )
+        project(above, below, layer, draw, lower, products, workspace.projected)
+    meet(team)
+    above = equal_work(batch, team.member / members)
+    below = equal_work(batch, (team.member + 1) / members)
+    combine(above, below, layer.scale, lower, carried.along, workspace)
+    meet(team)
 
 
-@jit
-def delicate(lower, square_scale, units, sample):
+@inner
+def delicate(lower, layer, sample):
     """Return whether products with the input of a layer have to be exact. `lower` is the factor of
     the layer's K; `sample` is an array of the network's type."""
-    return sample.itemsize == 4 and not benign(lower, square_scale, units)
+    return sample.itemsize == 4 and not benign(lower, layer.scale, layer.fan_in)
 
 
 @jit
-def backward(
-    member, team, code, first, factors, source, sizes, depth, square_scales, square_biases, trial,
-    key, matrices, small, upper, roots, sums, kept, centres, tiles, wide, norms, product, cross,
-    own, gradient, overlap, result, gradients, verdict, stop,
-):  # fmt: skip
-    """Go backwards from layer first+count−1 to `first`, where count is the length of `factors`.
+def backward(team, layers, above, draw, trace, carried, found, workspace):
+    """Go backwards from layer draw.layer+count−1 to draw.layer, where count is the length of
+    `trace.factors`; from layer 1, to layer 0.
 
-    Every member of `team` runs this with its own number; member 0 leads. `sizes` (3,) are the
-    fan_in of layer `first`, the units of all these layers, and those of the layer above them.
-    `square_scales` and `square_biases` (3,) are the variances of weights (of Q's factor for
-    orthogonal ones) and biases of the first layer, of the others, and of the layer above them.
-    `factors` (count, batch, batch) holds the factors of K of the layers first…. `small` (5, batch,
-    batch) holds H Hᵀ and H Ξᵀ of the layer above, then C, E Q̃ and A. `upper` is the factor of the
-    layer above. One call leaves H Hᵀ, H Ξᵀ and `upper` to the next. `roots` (2, batch, batch) are
-    the factors of Ξ Ξᵀ of even and odd layers (None for Gaussian ones).
-    Scratch: `matrices` (3, batch, batch) of the network's type, `sums` (batch,), `kept` (KEPT,
-    tiles, batch, tile), `centres` (tiles, tile), `verdict` (1,), and with a first axis of members
-    `tiles` (…, batch, tile), `wide` (…, 2, batch, tile, float64), `norms` (…,), `product`, `cross`,
-    `own`, `gradient`, `overlap` (…, batch, batch). `source` (fan_in, batch) is layer 0. `result`
-    (RESULTS, depth + 1) receives the logarithms of each layer, `gradients` (depth + 1 or 0, batch,
-    batch) H Hᵀ at mean square 1.
+    Every member of the team runs this. `layers` is a Layers of FreeLayer, `above` the layer above
+    them. One call leaves `carried` to the next, for the layers below.
     """
-    members, leads, orthogonal = team.size // STRIDE, member == 0, roots is not None
-    batch, tile = kept.shape[2], kept.shape[3]
-    fan_in, units, units_above = sizes[0], sizes[1], sizes[2]
-    matrix, a, b = matrices[0], matrices[1], matrices[2]
-    square, along = small[0], small[1]
-    above, below = batch * member // members, batch * (member + 1) // members
-    tolerance = NARROW_TOLERANCE if matrix.itemsize == 4 else RANK_TOLERANCE
-    top = first + factors.shape[0] - 1
-    # Where samples are nearly dependent, so are their gradients. `fed` says so of the output of
+    leads, orthogonal = team.member == 0, workspace.roots is not None
+    source, factors = trace
+    kept, products, sample = workspace.kept, workspace.products, workspace.matrix
+    batch = carried.square.shape[0]
+    depth = found.logarithms.shape[1] - 1
+    frame = Frame(kept.noise[team.member], workspace.wide[team.member, 0], products.noise_by_input)
+    tolerance = NARROW_TOLERANCE if sample.itemsize == 4 else RANK_TOLERANCE
+    top = draw.layer + factors.shape[0] - 1
+    # Where samples are nearly dependent, so are their gradients. `exact` says so of the output of
     # this layer, `careful` of its input.
-    careful = top < depth and delicate(upper, square_scales[ABOVE], units, a)
-    for layer in range(top, (0 if first == 1 else first) - 1, -1):
-        which = FIRST if layer <= first else OTHERS
-        over = ABOVE if layer == top else (FIRST if layer < first else OTHERS)
-        lower = factors[max(layer - first, 0)]
-        fed = careful
-        careful = layer > 0 and delicate(lower, square_scales[which], units, a)
-        width = source.shape[0] if layer == 0 else units
-        total = width
-        if orthogonal:
-            # The noise of a layer that is not square has the larger of its two dimensions.
-            total = max(width, units_above if layer == top else units)
-        count = (total + tile - 1) // tile
-        mine, end = count * member // members, count * (member + 1) // members
-        if layer > 0:
-            larger = max(fan_in if layer == first else units, units)
-            make_matrix(
-                member, team, roots, larger, lower, layer, trial, key, kept[GRADIENTS, member],
-                wide[member, 0], cross, matrix, stop,
-            )  # fmt: skip
-            first_pass(
-                code, matrix, orthogonal, math.sqrt(square_biases[which]), units, total, mine, end,
-                layer < depth, layer, trial, key, fed, kept, centres, wide[member],
-                product[member], cross[member], own[member], stop,
-            )  # fmt: skip
+    careful = top < depth and delicate(carried.upper, above, sample)
+    for number in range(top, (0 if draw.layer == 1 else draw.layer) - 1, -1):
+        here = Draw(draw.key, draw.trial, number)
+        layer = layers.leading if number <= draw.layer else layers.later
+        over = above
+        if number < top:
+            over = layers.leading if number < draw.layer else layers.later
+        lower = factors[max(number - draw.layer, 0)]
+        exact = careful
+        careful = number > 0 and delicate(lower, layer, sample)
+        units = source.shape[0] if number == 0 else layer.units
+        # The noise of an orthogonal layer that is not square has the larger of its two dimensions.
+        total = max(units, over.units) if orthogonal else units
+        level = Level(units, total, number == depth, exact, careful)
+        if number > 0:
+            larger = max(layer.fan_in, layer.units)
+            make_matrix(team, workspace.roots, larger, lower, here, frame, workspace.matrix)
+            first_pass(team, layer, layers.activation, here, level, workspace)
         else:
-            first_pass_of_inputs(
-                source, total, mine, end, orthogonal, trial, key, fed, kept, centres,
-                wide[member], product[member], cross[member], own[member], stop,
-            )  # fmt: skip
-        meet(team, member)
-        if layer < depth:
+            first_pass_of_inputs(team, source, here, level, workspace)
+        meet(team)
+        if number < depth:
             make_coefficients(
-                member, team, roots, RANK_TOLERANCE if fed and not orthogonal else tolerance,
-                layer + 1, trial, key, square_scales[over], square_biases[over],
-                upper if layer == top else factors[layer + 1 - first], small, cross, own, a, b,
-                sums,
-            )  # fmt: skip
-        norms[member] = second_pass(
-            code, a, b, small[4], sums, width, mine, min(end, (width + tile - 1) // tile), layer,
-            layer == depth, trial, key, fed, kept, centres, tiles[member], wide[member],
-            product[member], gradient[member], overlap[member], careful, stop,
-        )  # fmt: skip
-        meet(team, member)
-        logarithm = gather(
-            gradient, overlap, above, below, f64(width) * f64(batch), square, along
-        )  # fmt: skip
+                team,
+                workspace.roots,
+                RANK_TOLERANCE if exact and not orthogonal else tolerance,
+                carried.upper if number == top else factors[number + 1 - draw.layer],
+                over,
+                Draw(draw.key, draw.trial, number + 1),
+                carried,
+                workspace,
+            )
+        workspace.norms[team.member] = second_pass(team, layers.activation, here, level, workspace)
+        meet(team)
+        size = f64(units) * f64(batch)
+        logarithm = gather(team, products, size, carried.square, carried.along)
         if leads:
-            result[STEP, layer] = logarithm
-            norm = norms.sum()
-            result[OUTPUT, layer] = -math.inf if norm == 0.0 else math.log(norm)
+            found.logarithms[STEP, number] = logarithm
+            norm = workspace.norms.sum()
+            found.logarithms[OUTPUT, number] = -math.inf if norm == 0.0 else math.log(norm)
             # One member decides, so that all continue or all stop.
-            verdict[0] = stop[0]
-        meet(team, member)
-        if leads and gradients.shape[0] > 0:
-            copy(square, gradients[layer])
-            mirror(gradients[layer])
-        if verdict[0]:
+            found.verdict[0] = team.stop[0]
+        meet(team)
+        if leads and found.gradients.shape[0] > 0:
+            copy(carried.square, found.gradients[number])
+            mirror(found.gradients[number])
+        if found.verdict[0]:
             return
     if leads:
-        copy(factors[0], upper)
+        copy(factors[0], carried.upper)

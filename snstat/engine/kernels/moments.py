@@ -18,48 +18,28 @@ import math
 import numpy as np
 
 from snstat.engine.kernels.blas import add_square, mirror
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
+from snstat.engine.kernels.sums import (
+    CENTRES,
+    CROSS,
+    EXPONENT,
+    FIRST,
+    LARGEST,
+    NONZERO,
+    POWER_3,
+    POWER_4,
+    SECOND,
+    SHIFT,
+    SPREAD,
+    VALUES,
+)
 
 f32, f64 = np.float32, np.float64
-# Sums over the tiles of one member of a team: the shift, third and fourth powers about it, units
-# without a live value, the sum of c², the number of values, the number of saturated ones, the
-# largest absolute value, and the binary exponent e of products, which are products of x/2ᵉ.
-SHIFT, POWER_3, POWER_4, DEAD, CENTRES, VALUES, FLAT, LARGEST, EXPONENT = 0, 1, 2, 3, 4, 5, 6, 7, 8
-SUMS = 9
-# Sums for each sample: x and its square about the shift, d², c·d, and the number of nonzero values.
-FIRST, SECOND, SPREAD, CROSS, NONZERO, SAMPLE_SUMS = 0, 1, 2, 3, 4, 5
 # The product of two numbers between these bounds has full precision.
 LEAST_FACTOR = math.sqrt(np.finfo(f64).tiny)
 LARGEST_FACTOR = math.sqrt(np.finfo(f64).max)
 # Products are scaled if the largest value is below this. Squares of larger values do not underflow.
 SMALL = 2.0**-256
-
-
-@jit
-def count_dead(z, units, low, high):
-    """Return how many of the first `units` columns of `z` have no value between the bounds."""
-    live = np.empty(units, np.uint8)
-    for j in range(units):
-        live[j] = 0
-    for a in range(z.shape[0]):
-        row = z[a]
-        for j in range(units):
-            live[j] |= (row[j] > low) & (row[j] < high)
-    dead = 0
-    for j in range(units):
-        dead += live[j] == 0
-    return dead
-
-
-@jit
-def count_outside(z, units, low, high):
-    """Return how many values of the first `units` columns of `z` are not between the bounds."""
-    outside = 0
-    for a in range(z.shape[0]):
-        row = z[a]
-        for j in range(units):
-            outside += (row[j] < low) | (row[j] > high)
-    return outside
 
 
 @jit
@@ -75,7 +55,7 @@ def exponent_of(largest, exponent):
     return max(math.ceil(math.log2(largest)), -1000)
 
 
-@jit
+@inner
 def all_finite(x, units):
     """Return whether the first `units` columns of `x` hold finite values only."""
     bad = 0
@@ -87,15 +67,15 @@ def all_finite(x, units):
 
 
 @jit
-def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
+def absorb(x, units, sums, spare, product, wide, centred):
     """Add the first `units` columns of a tile `x` (batch, tile) to the sums of its layer.
 
-    `sums` (SUMS,), `samples` (SAMPLE_SUMS, batch) and `squares` (batch, batch, lower triangle)
-    are the layer's so far; the first tile sets the shift. `spare` (batch, tile),
-    `product` (batch, batch) of x's type and `wide` (batch, tile, float64; empty if `centred`) are
-    scratch. Returns False if a value is not finite.
+    The first tile sets the shift. `spare` (batch, tile), `product` (batch, batch) of x's type and
+    `wide` (batch, tile, float64; empty if `centred`) are scratch. Returns False if a value is not
+    finite.
     """
     batch = x.shape[0]
+    layer, samples, squares = sums
     centre, wide_centre = np.empty(units, x.dtype), np.empty(units)
     for j in range(units):
         centre[j] = 0
@@ -115,11 +95,11 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     # A mean may round up to infinity if values are near the largest number.
     if bad > 0 and not all_finite(x, units):
         return False
-    if sums[VALUES] == 0.0:
-        sums[SHIFT] = total / units
-    sums[VALUES] += f64(units) * f64(batch)
-    measure_sizes(x, units, sums, samples)
-    shift = sums[SHIFT]
+    if layer[VALUES] == 0.0:
+        layer[SHIFT] = total / units
+    layer[VALUES] += f64(units) * f64(batch)
+    measure_sizes(x, units, layer, samples)
+    shift = layer[SHIFT]
     third = fourth = 0.0
     for a in range(batch):
         row, difference = x[a], spare[a]
@@ -142,17 +122,17 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
         samples[SECOND, a] += second
         samples[SPREAD, a] += spread
         samples[CROSS, a] += cross
-    sums[POWER_3] += third
-    sums[POWER_4] += fourth
+    layer[POWER_3] += third
+    layer[POWER_4] += fourth
     if centred:
         for j in range(units):
-            sums[CENTRES] += wide_centre[j] * wide_centre[j]
+            layer[CENTRES] += wide_centre[j] * wide_centre[j]
         add_square(spare, units, 0.0, product)
         for a in range(batch):
             for b in range(a + 1):
                 squares[a, b] += f64(product[a, b])
     else:
-        scale = 2.0 ** -sums[EXPONENT]
+        scale = 2.0 ** -layer[EXPONENT]
         for a in range(batch):
             for j in range(units):
                 wide[a, j] = scale * f64(x[a, j])
@@ -160,8 +140,8 @@ def absorb(x, units, sums, samples, spare, product, wide, squares, centred):
     return True
 
 
-@jit
-def measure_sizes(x, units, sums, samples):
+@inner
+def measure_sizes(x, units, layer, samples):
     """Update the largest absolute value with the first `units` columns of `x`, and count each
     sample's nonzero values."""
     most = np.zeros(units, x.dtype)
@@ -175,55 +155,23 @@ def measure_sizes(x, units, sums, samples):
             most[j] = max(most[j], abs(row[j]))
         samples[NONZERO, a] += nonzero
     for j in range(units):
-        sums[LARGEST] = max(sums[LARGEST], f64(most[j]))
+        layer[LARGEST] = max(layer[LARGEST], f64(most[j]))
 
 
 @jit
-def merge(sums, samples, squares, number):
-    """Add the sums of member `number` of a team to those of member 0.
-
-    `sums` (members, SUMS), `samples` (members, SAMPLE_SUMS, batch), `squares` (members, batch,
-    batch). Powers are moved from one shift to the other by the binomial formula.
-    """
-    batch = squares.shape[1]
-    move = sums[number, SHIFT] - sums[0, SHIFT]
-    each = sums[number, VALUES] / batch
-    first = second = 0.0
-    for a in range(batch):
-        one, two = samples[number, FIRST, a], samples[number, SECOND, a]
-        first += one
-        second += two
-        samples[0, FIRST, a] += one + each * move
-        samples[0, SECOND, a] += two + 2.0 * move * one + each * move * move
-        samples[0, SPREAD, a] += samples[number, SPREAD, a]
-        samples[0, CROSS, a] += samples[number, CROSS, a]
-        samples[0, NONZERO, a] += samples[number, NONZERO, a]
-        for b in range(a + 1):
-            squares[0, a, b] += squares[number, a, b]
-    third, values = sums[number, POWER_3], sums[number, VALUES]
-    sums[0, POWER_3] += third + 3.0 * move * second + 3.0 * move**2 * first + values * move**3
-    sums[0, POWER_4] += (
-        sums[number, POWER_4] + 4.0 * move * third + 6.0 * move**2 * second
-        + 4.0 * move**3 * first + values * move**4
-    )  # fmt: skip
-    for column in (DEAD, CENTRES, VALUES, FLAT):
-        sums[0, column] += sums[number, column]
-    sums[0, LARGEST] = max(sums[0, LARGEST], sums[number, LARGEST])
-
-
-@jit
-def finish_gram(sums, samples, squares, centred, gram):
+def finish_gram(sums, centred, gram):
     """Compute the Gram matrix (batch, batch) of a layer, over 4ᵉ, from its sums, into `gram`."""
+    layer, samples, squares = sums
     batch = gram.shape[0]
     for a in range(batch):
         for b in range(a + 1):
             gram[a, b] = squares[a, b]
             if centred:
-                gram[a, b] += sums[CENTRES] + samples[CROSS, a] + samples[CROSS, b]
+                gram[a, b] += layer[CENTRES] + samples[CROSS, a] + samples[CROSS, b]
     mirror(gram)
 
 
-@jit
+@inner
 def misalignment(gram, samples):
     """Return the sum of 1 − cosine over pairs of samples that are not 0.
 
@@ -247,12 +195,13 @@ def misalignment(gram, samples):
 
 
 @jit
-def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out):
+def conclude(units, sums, gram, dead_fraction, saturated_fraction, out):
     """Write the statistics of a layer of `units` units to `out` (11,) from its sums.
 
     Samples of zeros are left out of the cosine. A statistic is NaN where it is undefined, as in
     statistics.conclude, and where products of squares overflow or underflow.
     """
+    layer, samples, _ = sums
     batch = gram.shape[0]
     size = f64(units) * f64(batch)
     first = second = spread = 0.0
@@ -263,10 +212,10 @@ def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out)
     # Move powers from the shift to the mean. The shift is so close to it that nothing cancels.
     delta = first / size
     second /= size
-    third = sums[POWER_3] / size
-    fourth = sums[POWER_4] / size
+    third = layer[POWER_3] / size
+    fourth = layer[POWER_4] / size
     variance = max(second - delta * delta, 0.0)
-    out[0] = sums[SHIFT] + delta
+    out[0] = layer[SHIFT] + delta
     out[1] = variance
     trace = over_units = 0.0
     alive, counted = True, 0
@@ -277,7 +226,7 @@ def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out)
             counted += 1
         mean = samples[FIRST, a] / units
         over_units += max(samples[SECOND, a] / units - mean * mean, 0.0)
-    out[2] = trace * 2.0 ** (2.0 * sums[EXPONENT]) / size
+    out[2] = trace * 2.0 ** (2.0 * layer[EXPONENT]) / size
     out[3] = spread / size
     out[4] = over_units / batch
     out[5] = math.nan
@@ -290,4 +239,4 @@ def conclude(units, sums, samples, gram, dead_fraction, saturated_fraction, out)
     out[7] = dead_fraction
     out[8] = (batch - counted) / f64(batch)
     out[9] = saturated_fraction
-    out[10] = sums[LARGEST]
+    out[10] = layer[LARGEST]

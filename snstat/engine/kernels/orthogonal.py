@@ -9,11 +9,8 @@ import math
 
 import numpy as np
 
-from snstat.engine.kernels.dense import add_biases, draw_biases
-from snstat.engine.kernels.functions import activate
-from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.random import NORMAL, WEIGHTS, draw_rows
-from snstat.engine.kernels.statistics import count_outside, dead_units, give_up, measure
+from snstat.engine.kernels.jit import inner, jit
+from snstat.engine.kernels.random import STANDARD, WEIGHTS, draw_rows
 
 # Reflectors applied together. With more of them the triangular factor costs more than the larger
 # matrix product saves.
@@ -22,23 +19,23 @@ REFLECTORS = 32
 f64 = np.float64
 
 
-@jit
-def reflector_signs(signs, n, layer, trial, key, dtype_of):
+@inner
+def reflector_signs(signs, n, draw, dtype_of):
     """Write the sign of each reflector's vector to `signs` (fan_in,)."""
     row = np.empty((1, n), dtype_of.dtype)
     for k in range(signs.size):
-        draw_rows(row, k, NORMAL, 1.0, WEIGHTS, layer, trial, key)
+        draw_rows(row, k, STANDARD, WEIGHTS, draw)
         signs[k] = -1.0 if row[0, k] >= 0 else 1.0
 
 
-@jit
-def reflector_block(v, factor, first, signs, layer, trial, key):
+@inner
+def reflector_block(v, factor, first, signs, draw):
     """Draw reflectors `first`... to the rows of `v` (size, n), and their triangular factor.
 
     Their product is I − vᵀ · factor · v (forward compact WY: Schreiber, Van Loan 1989).
     """
     size, n = v.shape
-    draw_rows(v, first, NORMAL, 1.0, WEIGHTS, layer, trial, key)
+    draw_rows(v, first, STANDARD, WEIGHTS, draw)
     factor[:] = 0
     for i in range(size):
         k = first + i
@@ -58,7 +55,7 @@ def reflector_block(v, factor, first, signs, layer, trial, key):
 
 
 @jit
-def orthogonal(x, z, gain, layer, trial, key, stop):
+def orthogonal(x, z, gain, draw, stop):
     """z = gain · Q x with Q a fan_out × fan_in corner of a Haar-random orthogonal matrix.
 
     Q is a product of Householder reflectors of Gaussian vectors of decreasing length (Stewart,
@@ -73,7 +70,7 @@ def orthogonal(x, z, gain, layer, trial, key, stop):
     work = np.zeros((n, batch), x.dtype)
     vectors = np.empty((REFLECTORS, n), x.dtype)
     signs = np.ones(fan_in)
-    reflector_signs(signs, n, layer, trial, key, x)
+    reflector_signs(signs, n, draw, x)
     sign = 1.0
     for k in range(fan_in):
         sign *= signs[k]
@@ -86,7 +83,7 @@ def orthogonal(x, z, gain, layer, trial, key, stop):
         size = min(REFLECTORS, fan_in - first)
         v = vectors[:size]
         factor = np.empty((size, size), x.dtype)
-        reflector_block(v, factor, first, signs, layer, trial, key)
+        reflector_block(v, factor, first, signs, draw)
         work -= np.dot(v.T, np.dot(factor, np.dot(v, work)))
     for i in range(fan_out):
         for j in range(batch):
@@ -94,7 +91,7 @@ def orthogonal(x, z, gain, layer, trial, key, stop):
 
 
 @jit
-def orthogonal_transposed(h, out, gain, layer, trial, key, stop):
+def orthogonal_transposed(h, out, gain, draw, stop):
     """out = gain · Qᵀ h for the Q of `orthogonal`: `h` (fan_out, batch), `out` (fan_in, batch)."""
     fan_out, batch = h.shape
     fan_in = out.shape[0]
@@ -103,7 +100,7 @@ def orthogonal_transposed(h, out, gain, layer, trial, key, stop):
     work[:fan_out] = h
     vectors = np.empty((REFLECTORS, n), h.dtype)
     signs = np.ones(fan_in)
-    reflector_signs(signs, n, layer, trial, key, h)
+    reflector_signs(signs, n, draw, h)
     for block in range((fan_in - 1) // REFLECTORS + 1):
         if stop[0]:
             return
@@ -111,38 +108,10 @@ def orthogonal_transposed(h, out, gain, layer, trial, key, stop):
         size = min(REFLECTORS, fan_in - first)
         v = vectors[:size]
         factor = np.empty((size, size), h.dtype)
-        reflector_block(v, factor, first, signs, layer, trial, key)
+        reflector_block(v, factor, first, signs, draw)
         work -= np.dot(v.T, np.dot(factor.T, np.dot(v, work)))
     sign = 1.0
     for k in range(fan_in):
         sign *= signs[k]
         for j in range(batch):
             out[k, j] = gain * sign * work[k, j]
-
-
-@jit
-def forward(
-    code, first, source, spare, state, scratch, scales, bias_stds, bias_law, live, trial, key,
-    history, out, finite, done, stop,
-):  # fmt: skip
-    """Run some layers of one trial; see dense.forward. `scales` multiply Q, and `scratch` (width,
-    batch) is not used if there is a history."""
-    width = spare.shape[0]
-    for i in range(out.shape[0]):
-        layer, which = first + i, min(i, 1)
-        x = source if i == 0 else (spare if i % 2 == 1 else state)
-        target = spare if i % 2 == 0 else state
-        z = scratch if history.shape[0] == 0 else history[i]
-        orthogonal(x, z, scales[which], layer, trial, key, stop)
-        if stop[0]:
-            return
-        add_biases(z, 0, draw_biases(width, bias_stds[which], bias_law, layer, trial, key, z))
-        activate(code, z, target)
-        flat = np.nan
-        if live[2] < live[3]:
-            flat = count_outside(z, live[2], live[3]) / z.size
-        finite[i] = measure(target, dead_units(z, live[0], live[1]) / width, flat, out[i])
-        if not finite[i]:
-            give_up(i, out, finite, done)
-            return
-        done[0] += 1

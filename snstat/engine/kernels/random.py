@@ -8,12 +8,13 @@ key (the seed). Streams cannot overlap. Normals are made by Box–Muller.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from snstat.engine.kernels.jit import inlined, jit
+from snstat.engine.kernels.jit import inlined, inner, jit
 from snstat.engine.kernels.truncated import cut_normal, cut_normal_double
 
 # The purposes of random numbers, which are a part of the counter.
@@ -31,6 +32,37 @@ MULTIPLIER_0, MULTIPLIER_1 = u64(0xD2511F53), u64(0xCD9E8D57)
 WEYL_0, WEYL_1 = u64(0x9E3779B9), u64(0xBB67AE85)
 PURPOSE_SHIFT = u64(24)
 LN2 = f32(math.log(2.0))
+
+
+class Draw(NamedTuple):
+    """Which random numbers: those of one layer of one trial. `key` is the seed, in uint64."""
+
+    key: np.uint64
+    trial: int
+    layer: int
+
+
+class Law(NamedTuple):
+    """How values are distributed: NORMAL, UNIFORM or TRUNCATED, with standard deviation `std`.
+
+    TRUNCATED is a normal of standard deviation `std`, cut at two of these.
+    """
+
+    distribution: int
+    std: float
+
+
+class Stream(NamedTuple):
+    """What the counters and the key of one purpose of a Draw have in common, words in uint64."""
+
+    purpose: np.uint64
+    layer: np.uint64
+    trial: np.uint64
+    key_low: np.uint64
+    key_high: np.uint64
+
+
+STANDARD = Law(NORMAL, 1.0)
 
 
 @inlined
@@ -138,22 +170,37 @@ def copy(source, target):
         target[j] = source[j]
 
 
+@inner
+def stream_of(purpose, draw):
+    """Return the stream of a purpose."""
+    return Stream(
+        u64(purpose) << PURPOSE_SHIFT,
+        u64(draw.layer),
+        u64(draw.trial),
+        u64(draw.key) & MASK,
+        u64(draw.key) >> HIGH,
+    )
+
+
 @inlined
-def fill_single(row, words, start, law, deviation, step, c1, c2, c3, k0, k1):
+def fill_single(row, words, start, law, stream):
     """Write the float32 values of the blocks `start`... to `row` (4·blocks): see draw_rows.
 
     `words` (4·blocks) is scratch. All words are drawn before all values are computed, because two
     simple loops vectorise better than one long one.
     """
     n = words.size // 4
+    c1, c2, c3, k0, k1 = stream
     for j in range(n):
         index = start + u64(j)
         a, b, c, d = philox(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
         words[j], words[n + j], words[2 * n + j], words[3 * n + j] = u32(a), u32(b), u32(c), u32(d)
-    if law == UNIFORM:
+    deviation = f32(law.std)
+    if law.distribution == UNIFORM:
+        step = f32(law.std * math.sqrt(3.0) * 2.0**-31)
         for j in range(4 * n):
             row[j] = symmetric(words[j], step)
-    elif law == TRUNCATED:
+    elif law.distribution == TRUNCATED:
         for j in range(4 * n):
             row[j] = cut_normal(words[j], deviation)
     else:
@@ -163,121 +210,112 @@ def fill_single(row, words, start, law, deviation, step, c1, c2, c3, k0, k1):
             row[j], row[n + j] = normal_pair(words[j], words[n + j], deviation)
 
 
-@jit
-def fill_double(row, start, law, scale, c1, c2, c3, k0, k1):
+@inner
+def fill_double(row, start, law, stream):
     """Write the float64 values of the blocks `start`... to `row` (2·blocks): see draw_rows."""
     n = row.size // 2
-    step = scale * math.sqrt(3.0) * 2.0**-31
+    c1, c2, c3, k0, k1 = stream
+    step = law.std * math.sqrt(3.0) * 2.0**-31
     for j in range(n):
         index = start + u64(j)
         a, b, c, d = philox_call(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
-        if law == UNIFORM:
+        if law.distribution == UNIFORM:
             row[j] = symmetric_double(a, b, step)
             row[n + j] = symmetric_double(c, d, step)
-        elif law == TRUNCATED:
-            row[j] = cut_normal_double(a, b, scale)
-            row[n + j] = cut_normal_double(c, d, scale)
+        elif law.distribution == TRUNCATED:
+            row[j] = cut_normal_double(a, b, law.std)
+            row[n + j] = cut_normal_double(c, d, law.std)
         else:
-            row[j], row[n + j] = normal_pair_double(a, b, c, d, scale)
+            row[j], row[n + j] = normal_pair_double(a, b, c, d, law.std)
 
 
-def draw_rows(out, first_row, law, scale, purpose, layer, trial, key):
+def draw_rows(out, first_row, law, purpose, draw):
     """Fill `out` (rows, columns) with rows `first_row`... of a random matrix.
 
-    Value (row, column) is a function of (row, column, columns, dtype, purpose, layer, trial,
-    key) alone. `scale` is the standard deviation. `law` is the distribution: NORMAL, UNIFORM, or
-    TRUNCATED, which is a normal with standard deviation `scale` cut at two standard deviations. A
-    row consists of blocks of four float32 or two float64 values, one counter each. Value k of a
-    block goes to column k·blocks + block, and surplus values are dropped.
+    Value (row, column) is a function of (row, column, columns, dtype, purpose, `draw`) alone. `law`
+    is a Law. A row consists of blocks of four float32 or two float64 values, one counter each.
+    Value k of a block goes to column k·blocks + block, and surplus values are dropped.
     """
-    draw = draw_rows_single if out.itemsize == 4 else draw_rows_double
-    draw(out, first_row, law, scale, purpose, layer, trial, key)
+    fill = draw_rows_single if out.itemsize == 4 else draw_rows_double
+    fill(out, first_row, law, purpose, draw)
 
 
 @overload(draw_rows)
-def _draw_rows(out, first_row, law, scale, purpose, layer, trial, key):
+def _draw_rows(out, first_row, law, purpose, draw):
     # Chosen by type, so that a kernel compiles only one of the two.
-    draw = draw_rows_single if out.dtype == types.float32 else draw_rows_double
+    fill = draw_rows_single if out.dtype == types.float32 else draw_rows_double
 
-    def call(out, first_row, law, scale, purpose, layer, trial, key):
-        draw(out, first_row, law, scale, purpose, layer, trial, key)
+    def call(out, first_row, law, purpose, draw):
+        fill(out, first_row, law, purpose, draw)
 
     return call
 
 
 @jit
-def draw_rows_single(out, first_row, law, scale, purpose, layer, trial, key):
+def draw_rows_single(out, first_row, law, purpose, draw):
     """Draw float32 rows: see draw_rows."""
     rows, columns = out.shape
     n = (columns + 3) // 4
     words = np.empty(4 * n, np.uint32)
     padded = np.empty(4 * n, out.dtype)
-    c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
-    k0, k1 = u64(key) & MASK, u64(key) >> HIGH
-    deviation = f32(scale)
-    step = f32(scale * math.sqrt(3.0) * 2.0**-31)
+    stream = stream_of(purpose, draw)
     for i in range(rows):
         start = u64(first_row + i) * u64(n)
         row = out[i] if padded.size == columns else padded
-        fill_single(row, words, start, law, deviation, step, c1, c2, c3, k0, k1)
+        fill_single(row, words, start, law, stream)
         if padded.size != columns:
             copy(padded, out[i])
 
 
 @jit
-def draw_rows_double(out, first_row, law, scale, purpose, layer, trial, key):
+def draw_rows_double(out, first_row, law, purpose, draw):
     """Draw float64 rows: see draw_rows."""
     rows, columns = out.shape
     n = (columns + 1) // 2
     padded = np.empty(2 * n, out.dtype)
-    c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
-    k0, k1 = u64(key) & MASK, u64(key) >> HIGH
+    stream = stream_of(purpose, draw)
     for i in range(rows):
         start = u64(first_row + i) * u64(n)
-        fill_double(padded, start, law, scale, c1, c2, c3, k0, k1)
+        fill_double(padded, start, law, stream)
         copy(padded, out[i])
 
 
-def draw_strip(out, columns, first_block, law, scale, purpose, layer, trial, key):
+def draw_strip(out, columns, first_block, law, purpose, draw):
     """Fill `out` (rows, values·blocks) with some blocks of all rows of the matrix of draw_rows.
 
     The matrix has `columns` columns. Value k of block `first_block` + j goes to column
     k·blocks + j of `out`. A block has four float32 or two float64 values.
     """
-    draw = draw_strip_single if out.itemsize == 4 else draw_strip_double
-    draw(out, columns, first_block, law, scale, purpose, layer, trial, key)
+    fill = draw_strip_single if out.itemsize == 4 else draw_strip_double
+    fill(out, columns, first_block, law, purpose, draw)
 
 
 @overload(draw_strip)
-def _draw_strip(out, columns, first_block, law, scale, purpose, layer, trial, key):
-    draw = draw_strip_single if out.dtype == types.float32 else draw_strip_double
+def _draw_strip(out, columns, first_block, law, purpose, draw):
+    fill = draw_strip_single if out.dtype == types.float32 else draw_strip_double
 
-    def call(out, columns, first_block, law, scale, purpose, layer, trial, key):
-        draw(out, columns, first_block, law, scale, purpose, layer, trial, key)
+    def call(out, columns, first_block, law, purpose, draw):
+        fill(out, columns, first_block, law, purpose, draw)
 
     return call
 
 
 @jit
-def draw_strip_single(out, columns, first_block, law, scale, purpose, layer, trial, key):
+def draw_strip_single(out, columns, first_block, law, purpose, draw):
     """Draw float32 blocks of all rows: see draw_strip."""
     n = (columns + 3) // 4
     words = np.empty(out.shape[1], np.uint32)
-    c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
-    k0, k1 = u64(key) & MASK, u64(key) >> HIGH
-    deviation = f32(scale)
-    step = f32(scale * math.sqrt(3.0) * 2.0**-31)
+    stream = stream_of(purpose, draw)
     for i in range(out.shape[0]):
         start = u64(i) * u64(n) + u64(first_block)
-        fill_single(out[i], words, start, law, deviation, step, c1, c2, c3, k0, k1)
+        fill_single(out[i], words, start, law, stream)
 
 
 @jit
-def draw_strip_double(out, columns, first_block, law, scale, purpose, layer, trial, key):
+def draw_strip_double(out, columns, first_block, law, purpose, draw):
     """Draw float64 blocks of all rows: see draw_strip."""
     n = (columns + 1) // 2
-    c1, c2, c3 = u64(purpose) << PURPOSE_SHIFT, u64(layer), u64(trial)
-    k0, k1 = u64(key) & MASK, u64(key) >> HIGH
+    stream = stream_of(purpose, draw)
     for i in range(out.shape[0]):
         start = u64(i) * u64(n) + u64(first_block)
-        fill_double(out[i], start, law, scale, c1, c2, c3, k0, k1)
+        fill_double(out[i], start, law, stream)

@@ -27,31 +27,6 @@ LEAST_SQUARE, LARGEST_SQUARE = float(np.finfo(f64).tiny), float(np.finfo(f64).ma
 
 
 @jit
-def dead_units(z, low, high):
-    """Return the number of rows of `z` (units, batch) with no value strictly between the bounds."""
-    dead = 0
-    for i in range(z.shape[0]):
-        live = 0
-        row = z[i]
-        for j in range(row.size):
-            live += (row[j] > low) & (row[j] < high)
-        dead += live == 0
-    return dead
-
-
-@jit
-def count_outside(z, low, high):
-    """Return the number of values of `z` (units, batch) that are not between the bounds, which is
-    the number of saturated values."""
-    outside = 0
-    for i in range(z.shape[0]):
-        row = z[i]
-        for j in range(row.size):
-            outside += (row[j] < low) | (row[j] > high)
-    return outside
-
-
-@jit
 def first_pass(x, unit_mean, sample_sums):
     """Write the means of the rows of `x` (units, batch) to `unit_mean` (units,), and sums over
     them to `sample_sums` (SAMPLE_SUMS, batch); return whether all values and the sum of their
@@ -231,15 +206,6 @@ def scaled_cosine(x):
                 direction += f64(x[i, j]) / most[j] / math.sqrt(norms[j])
         resultant += direction * direction
     return (resultant - counted) / (f64(counted) * (counted - 1))
-
-
-@jit
-def give_up(i, out, finite, done):
-    """Mark layer `i` and all later ones as not finite, because they cannot be informative."""
-    for later in range(i, out.shape[0]):
-        finite[later] = False
-        out[later] = math.nan
-    done[0] += out.shape[0] - i
 
 
 @jit

@@ -1,7 +1,7 @@
 """A barrier for threads that work on one layer together, within compiled code.
 
 Handing a task to a thread pool costs as much as a small layer; a barrier that spins costs a
-microsecond. Every member owns one slot of `team`, in which it counts its arrivals.
+microsecond. Every member owns one slot, in which it counts its arrivals.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
+from typing import Any, NamedTuple
 
 import llvmlite.binding
 import numpy as np
@@ -16,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.jit import inner, jit
 
 # Distance between slots, so that no two of them share a cache line.
 STRIDE = 16
@@ -37,9 +38,35 @@ llvmlite.binding.add_symbol("snstat_yield", _yield_address())
 _yield_core = types.ExternalFunction("snstat_yield", types.int32())
 
 
-def new_team(members):
-    """Return the slots of a team, (members · STRIDE,)."""
-    return np.zeros(members * STRIDE, np.int64)
+class Team(NamedTuple):
+    """A member of a team of threads that run one kernel, on the same arrays.
+
+    `member` is its number; member 0 leads. `slots` (members · STRIDE,) of type int64 are the
+    team's. A nonzero `stop` (1,) of type uint8 ends the run early.
+    """
+
+    member: int
+    slots: Any
+    stop: Any
+
+
+def new_team(members, stop):
+    """Return the members of a team, to be run by `members` threads."""
+    slots = np.zeros(members * STRIDE, np.int64)
+    return [Team(member, slots, stop) for member in range(members)]
+
+
+@inner
+def size_of(team):
+    """Return the number of members."""
+    return team.slots.size // STRIDE
+
+
+@jit
+def share(team, count):
+    """Return (first, end): of `count` pieces of work this member does first..end−1."""
+    members = size_of(team)
+    return count * team.member // members, count * (team.member + 1) // members
 
 
 def yield_core():
@@ -105,17 +132,17 @@ def _overload_observe(array, index):
 
 
 @jit
-def meet(team, member):
-    """Return when every member of the team has called this as often as `member` has."""
-    members = team.size // STRIDE
+def meet(team):
+    """Return when every member of the team has called this as often as this one has."""
+    members = size_of(team)
     if members == 1:
         return
-    own = member * STRIDE
-    count = team[own] + 1
-    publish(team, own, count)
+    own = team.member * STRIDE
+    count = team.slots[own] + 1
+    publish(team.slots, own, count)
     for other in range(members):
         looks = 0
-        while observe(team, other * STRIDE) < count:
+        while observe(team.slots, other * STRIDE) < count:
             looks += 1
             if looks > PATIENCE:
                 yield_core()

@@ -6,34 +6,48 @@ L T⁻¹ with T Tᵀ = Ξ Ξᵀ, which turns the normals Ξ into a random frame.
 
 from __future__ import annotations
 
+import math
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from snstat.engine.kernels.blas import add_square, copy, lower_times
 from snstat.engine.kernels.factor import RANK_TOLERANCE, cholesky, divide_right
-from snstat.engine.kernels.jit import jit
-from snstat.engine.kernels.random import BIASES, NORMAL, WEIGHTS, draw_rows
-from snstat.engine.kernels.team import STRIDE, meet
+from snstat.engine.kernels.jit import inner
+from snstat.engine.kernels.random import BIASES, NORMAL, STANDARD, WEIGHTS, Law, draw_rows
+from snstat.engine.kernels.team import meet, share
 
 f64 = np.float64
 
 
-@jit
-def frame_tiles(first, last, total, layer, trial, key, xi, wide, squares, stop):
-    """Add Ξ Ξᵀ over tiles `first`..`last`−1 of the `total` columns of an orthogonal layer's frame
-    to the lower triangle of `squares`; `xi` and `wide` (batch, tile) are scratch."""
+class Frame(NamedTuple):
+    """Scratch of `make_matrix`: `xi` and `wide` (batch, tile) of one member, the latter float64,
+    and `squares` (members, batch, batch, float64) of all."""
+
+    xi: Any
+    wide: Any
+    squares: Any
+
+
+@inner
+def frame_tiles(team, total, draw, frame):
+    """Write Ξ Ξᵀ over this member's share of the `total` columns of an orthogonal layer's frame to
+    the lower triangle of its `squares`."""
+    xi, wide, squares = frame.xi, frame.wide, frame.squares[team.member]
     batch, tile = xi.shape
+    first, end = share(team, (total + tile - 1) // tile)
     squares[:] = 0.0
-    for number in range(first, last):
-        if stop[0]:
+    for number in range(first, end):
+        if team.stop[0]:
             return
-        draw_rows(xi, number * batch, NORMAL, 1.0, WEIGHTS, layer, trial, key)
+        draw_tile(xi, number, draw)
         for a in range(batch):
             for j in range(tile):
                 wide[a, j] = f64(xi[a, j])
         add_square(wide, min(tile, total - number * tile), 1.0, squares)
 
 
-@jit
+@inner
 def framed(lower, squares, root, matrix):
     """Write lower · T⁻¹ to `matrix`, with T Tᵀ = Ξ Ξᵀ the sum of `squares` (members, batch, batch,
     lower triangles), and T to `root`."""
@@ -48,44 +62,41 @@ def framed(lower, squares, root, matrix):
     copy(quotient, matrix)
 
 
-@jit
-def make_matrix(
-    member, team, roots, total, lower, layer, trial, key, xi, wide, squares, matrix, stop
-):
+@inner
+def make_matrix(team, roots, total, lower, draw, frame, matrix):
     """Write to `matrix` the map from normals to the pre-activations of a layer, from its `lower`.
 
-    An orthogonal layer has a frame of `total` columns. Every member sums its tiles of Ξ Ξᵀ to
-    squares[member], and T goes to `roots` (2, batch, batch), for even and odd layers. `xi` and
-    `wide` are as in frame_tiles. Without a frame `roots` is None, and numba compiles no frame code.
+    An orthogonal layer has a frame of `total` columns. Every member sums its tiles of Ξ Ξᵀ, and T
+    goes to `roots` (2, batch, batch), for even and odd layers. Without a frame `roots` is None, and
+    numba compiles no frame code.
     """
-    members, leads = team.size // STRIDE, member == 0
     if roots is not None:
-        count = (total + xi.shape[1] - 1) // xi.shape[1]
-        mine, end = count * member // members, count * (member + 1) // members
-        frame_tiles(mine, end, total, layer, trial, key, xi, wide, squares[member], stop)
-        meet(team, member)
-        if leads:
-            framed(lower, squares, roots[layer % 2], matrix)
+        frame_tiles(team, total, draw, frame)
+        meet(team)
+        if team.member == 0:
+            framed(lower, frame.squares, roots[draw.layer % 2], matrix)
     else:
-        batch = lower.shape[0]
-        above, below = batch * member // members, batch * (member + 1) // members
+        above, below = share(team, lower.shape[0])
         copy(lower[above:below], matrix[above:below])
-    meet(team, member)
+    meet(team)
 
 
-@jit
-def draw_tile(xi, number, layer, trial, key):
+@inner
+def draw_tile(xi, number, draw):
     """Write the normals of a tile to `xi` (batch, tile)."""
-    draw_rows(xi, number * xi.shape[0], NORMAL, 1.0, WEIGHTS, layer, trial, key)
+    draw_rows(xi, number * xi.shape[0], STANDARD, WEIGHTS, draw)
 
 
-@jit
-def make_tile(matrix, orthogonal, bias_std, number, layer, trial, key, bias, xi, z):
-    """Write the pre-activations of a tile to `z`, for its normals `xi`, both (batch, tile); `bias`
-    (1, tile) is scratch."""
+@inner
+def make_tile(matrix, orthogonal, variance, number, draw, xi, z):
+    """Write the pre-activations of a tile to `z`, for its normals `xi`, both (batch, tile).
+
+    The `matrix` of an `orthogonal` layer does not include the biases, which have this variance.
+    """
     lower_times(matrix, xi, z)
-    if orthogonal and bias_std > 0.0:
-        draw_rows(bias, number, NORMAL, bias_std, BIASES, layer, trial, key)
+    if orthogonal and variance > 0.0:
+        bias = np.empty((1, z.shape[1]), z.dtype)
+        draw_rows(bias, number, Law(NORMAL, math.sqrt(variance)), BIASES, draw)
         for a in range(z.shape[0]):
             row = z[a]
             for j in range(row.size):

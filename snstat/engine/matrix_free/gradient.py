@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snstat.engine.kernels import matrix_free_backward
-from snstat.engine.kernels.gradient_tiles import KEPT
+from snstat.engine.kernels import matrix_free_backward as kernel
+from snstat.engine.kernels.gradient_tiles import Coefficients, Kept, Products, Workspace
+from snstat.engine.matrix_free.sampler import free_layer
 from snstat.engine.sampler import over_last
-from snstat.engine.sampling import weight_scale
 from snstat.results import FloatArray
 
 if TYPE_CHECKING:
@@ -30,65 +30,61 @@ def free_gradient(
     """
     stack, batch, depth = sampler.stack, sampler.batch, sampler.stack.depth
     source = sampler.inputs.sample(number, sampler.seed, sampler.dtype.name)
-    state = (
-        np.zeros((3, batch, batch), sampler.dtype),
-        np.zeros((5, batch, batch)),
-        np.zeros((batch, batch)),
-        np.zeros((2, batch, batch)) if sampler.orthogonal else None,
-        np.empty(batch),
+    carried = kernel.Carried(*(np.zeros((batch, batch)) for _ in range(3)))
+    found = kernel.Found(
+        logarithms=np.full((kernel.RESULTS, depth + 1), math.nan),
+        gradients=np.empty((0, batch, batch)) if gradients is None else gradients,
+        verdict=np.zeros(1, np.uint8),
     )
+    roots = np.zeros((2, batch, batch)) if sampler.orthogonal else None
     missing = np.full(depth + 1, math.nan)
-    result = np.full((matrix_free_backward.RESULTS, depth + 1), math.nan)
-    verdict = np.zeros(1, np.uint8)
     for first, factors in sampler.history(number):
         if not sampler.alive[number]:
             return missing
         for stretch in reversed(list(stack.stretches(first, len(factors)))):
             begin, above = stretch.first - first, stack.layer(stretch.first + stretch.count)
-            layers = (stretch.leading, stretch.later, above)
             sampler.together(
-                matrix_free_backward.backward,
-                sampler.codes[stretch.later.activation],
-                stretch.first,
-                factors[begin : begin + stretch.count],
-                source,
-                np.array([stretch.leading.fan_in, stretch.later.fan_out, above.fan_out]),
-                depth,
-                np.array([weight_scale(layer) ** 2 for layer in layers]),
-                np.array([layer.bias_std**2 for layer in layers]),
-                number,
-                sampler.key,
-                *state,
-                *_scratch(sampler, stretch, above.fan_out),
-                result,
-                np.empty((0, batch, batch)) if gradients is None else gradients,
-                verdict,
-                sampler.stop,
+                kernel.backward,
+                sampler.layers(stretch),
+                free_layer(above),
+                sampler.draw(number, stretch.first),
+                kernel.Trace(source, factors[begin : begin + stretch.count]),
+                carried,
+                found,
+                _workspace(sampler, stretch, above.fan_out, roots),
             )
-            if verdict[0] or sampler.stop[0]:
+            if found.verdict[0] or sampler.stop[0]:
                 return missing
-    steps = result[matrix_free_backward.STEP]
-    outputs = result[matrix_free_backward.OUTPUT]
+    steps, outputs = found.logarithms[kernel.STEP], found.logarithms[kernel.OUTPUT]
     # Both are relative to H of the layer above.
     outputs[:-1] += np.cumsum(steps[:0:-1])[::-1]
     return over_last(outputs)
 
 
-def _scratch(sampler: MatrixFreeSampler, stretch: Stretch, units_above: int) -> tuple[Any, ...]:
-    """Return the scratch of `matrix_free_backward.backward` whose size depends on the widths."""
+def _workspace(
+    sampler: MatrixFreeSampler, stretch: Stretch, units_above: int, roots: FloatArray | None
+) -> Workspace:
+    """Return scratch for a stretch; `roots` are shared by all stretches."""
     batch, members, dtype = sampler.batch, sampler.members, sampler.dtype
-    tile, shape = sampler.tile_of(stretch.later), (members, batch, batch)
+    tile, square = sampler.tile_of(stretch.later), (batch, batch)
     # The noise of an orthogonal layer that is not square has the larger of its two dimensions.
     units = max(stretch.later.fan_out, units_above)
     if stretch.first == 1:
         units = max(units, stretch.leading.fan_in)
     tiles = max(members, -(-units // tile))
-    return (
-        np.zeros((KEPT, tiles, batch, tile), dtype),
-        np.empty((tiles, tile), dtype),
-        np.empty((members, batch, tile), dtype),
-        np.empty((members, 2, batch, tile)),
-        np.empty(members),
-        np.empty(shape, dtype),
-        *(np.empty(shape) for _ in range(4)),
+    normals, preactivations, activations, noise = np.zeros((4, tiles, batch, tile), dtype)
+    return Workspace(
+        matrix=np.zeros(square, dtype),
+        roots=roots,
+        coefficients=Coefficients(
+            np.zeros(square, dtype), np.zeros(square, dtype), np.zeros(square), np.empty(batch)
+        ),
+        spread=np.zeros(square),
+        projected=np.zeros(square),
+        kept=Kept(normals, preactivations, activations, noise, np.empty((tiles, tile), dtype)),
+        products=Products(*(np.empty((members, batch, batch)) for _ in range(4))),
+        tiles=np.empty((members, batch, tile), dtype),
+        product=np.empty((members, batch, batch), dtype),
+        wide=np.empty((members, 2, batch, tile)),
+        norms=np.empty(members),
     )

@@ -8,7 +8,8 @@ import numpy as np
 
 from snstat.engine.history import HISTORY_BYTES, segment_length
 from snstat.engine.inputs import Inputs
-from snstat.engine.kernels import matrix_free, moments
+from snstat.engine.kernels import matrix_free, sums
+from snstat.engine.kernels.layers import FreeLayer, Layers, Record
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import weight_scale
 from snstat.network.stack import DenseLayer, Stack, Stretch
@@ -29,9 +30,12 @@ class MatrixFreeSampler(Shared):
     ) -> None:
         super().__init__(stack, inputs, trials, seed, dtype)
         self.batch = inputs.batch
-        # The state of a trial: X Xᵀ, and how the next Gram matrix is to be computed.
-        self.grams = [np.empty((self.batch, self.batch)) for _ in range(trials)]
-        self.controls = [np.zeros(matrix_free.CONTROLS, np.int64) for _ in range(trials)]
+        self.states = [
+            matrix_free.State(
+                np.empty((self.batch, self.batch)), np.zeros(matrix_free.CONTROLS, np.int64)
+            )
+            for _ in range(trials)
+        ]
         # The factors of all layers for the backward pass, empty if memory does not suffice.
         self.histories: list[FloatArray] = []
         self.orthogonal = stack.square.distribution == "orthogonal"
@@ -43,12 +47,12 @@ class MatrixFreeSampler(Shared):
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial; see Sampler."""
         source = self.inputs.sample(number, self.seed, self.dtype.name)
-        control = self.controls[number]
+        state = self.states[number]
         # Nothing is known about inputs yet, so their Gram matrix is computed by the general method.
-        control[matrix_free.CENTRED] = False
+        state.control[matrix_free.CENTRED] = False
         with quiet():
-            self.alive[number] = matrix_free.begin(source, control, out, self.grams[number])
-        control[matrix_free.CENTRED] = self.dtype.itemsize == 4
+            self.alive[number] = matrix_free.begin(source, state, out)
+        state.control[matrix_free.CENTRED] = self.dtype.itemsize == 4
         return bool(self.alive[number])
 
     def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
@@ -65,52 +69,39 @@ class MatrixFreeSampler(Shared):
         factors: FloatArray | None = None,
     ) -> None:
         """Do the same as `advance`; `factors` (layers, batch, batch) receives those of K."""
-        for stretch, values, flags in self.stretches(number, first, out, finite):
+        for stretch, record in self.stretches(number, first, out, finite):
             begin = stretch.first - first
             kept = None if factors is None else factors[begin : begin + stretch.count]
-            self._run_stretch(number, stretch, values, flags, kept)
+            self._run_stretch(number, stretch, record, kept)
 
     def _run_stretch(
-        self,
-        number: int,
-        stretch: Stretch,
-        out: FloatArray,
-        finite: BoolArray,
-        factors: FloatArray | None,
+        self, number: int, stretch: Stretch, record: Record, factors: FloatArray | None
     ) -> None:
-        leading, later = stretch.leading, stretch.later
-        batch, members, tile = self.batch, self.members, self.tile_of(later)
-        shape = (members, batch, batch)
+        batch, members, tile = self.batch, self.members, self.tile_of(stretch.later)
         self.together(
             matrix_free.forward,
-            self.controls[number],
-            self.codes[later.activation],
-            np.empty((2, batch, batch)) if self.orthogonal else None,
-            stretch.first,
-            self.grams[number],
-            np.empty((batch, batch)),
-            np.empty((batch, batch), self.dtype),
-            leading.fan_in,
-            later.fan_out,
-            np.array([weight_scale(leading) ** 2, weight_scale(later) ** 2]),
-            np.array([leading.bias_std**2, later.bias_std**2]),
-            self.lives[later.activation],
-            number,
-            self.key,
-            np.empty((members if members > 1 else 0, batch, tile), self.dtype),
-            np.empty((members, 2, batch, tile), self.dtype),
-            np.empty((members, batch, tile)),
-            np.empty(shape, self.dtype),
-            np.empty((members, moments.SUMS)),
-            np.empty((members, moments.SAMPLE_SUMS, batch)),
-            np.empty(shape),
-            np.empty(members, np.bool_),
+            self.layers(stretch),
+            self.draw(number, stretch.first),
+            self.states[number],
             np.empty((0, batch, batch)) if factors is None else factors,
-            out,
-            finite,
-            self.done[number : number + 1],
-            self.stop,
+            record,
+            matrix_free.Workspace(
+                lower=np.empty((batch, batch)),
+                matrix=np.empty((batch, batch), self.dtype),
+                roots=np.empty((2, batch, batch)) if self.orthogonal else None,
+                ahead=np.empty((members if members > 1 else 0, batch, tile), self.dtype),
+                tiles=np.empty((members, 2, batch, tile), self.dtype),
+                wide=np.empty((members, batch, tile)),
+                product=np.empty((members, batch, batch), self.dtype),
+                sums=sums.new_sums(members, batch),
+                whole=np.empty(members, np.bool_),
+            ),
         )
+
+    def layers(self, stretch: Stretch) -> Layers[FreeLayer]:
+        """Return a stretch as kernels take it."""
+        activation = self.activations[stretch.later.activation]
+        return Layers(free_layer(stretch.leading), free_layer(stretch.later), activation)
 
     def tile_of(self, layer: DenseLayer) -> int:
         """Return the number of units in a tile of a layer."""
@@ -119,9 +110,9 @@ class MatrixFreeSampler(Shared):
     def remember(self) -> None:
         """Keep what the backward pass needs; see Sampler."""
         size = self.stack.depth * self.batch**2
-        if len(self.grams) * size * 8 <= HISTORY_BYTES:
+        if len(self.states) * size * 8 <= HISTORY_BYTES:
             shape = (self.stack.depth, self.batch, self.batch)
-            self.histories = [np.empty(shape) for _ in self.grams]
+            self.histories = [np.empty(shape) for _ in self.states]
 
     def history(self, number: int) -> Iterator[tuple[int, FloatArray]]:
         """Yield (first, factors of layers first…) by segments of layers, the last one first.
@@ -139,13 +130,20 @@ class MatrixFreeSampler(Shared):
         self.begin(number, scratch[0])
         marks = []
         for first in range(1, depth + 1, step):
-            marks.append((self.grams[number].copy(), self.controls[number].copy()))
+            marks.append([part.copy() for part in self.states[number]])
             count = min(step, depth + 1 - first)
             self.advance(number, first, scratch[:count], finite[:count])
         for segment in range(len(marks) - 1, -1, -1):
             first = 1 + segment * step
             count = min(step, depth + 1 - first)
-            self.grams[number][:], self.controls[number][:] = marks[segment]
+            self.states[number] = matrix_free.State(*marks[segment])
             factors = np.empty((count, self.batch, self.batch))
             self.run(number, first, scratch[:count], finite[:count], factors)
             yield first, factors
+
+
+def free_layer(layer: DenseLayer) -> FreeLayer:
+    """Return a layer as kernels take it."""
+    return FreeLayer(
+        layer.fan_in, layer.fan_out, scale=weight_scale(layer) ** 2, bias=layer.bias_std**2
+    )

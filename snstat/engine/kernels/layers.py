@@ -1,0 +1,92 @@
+"""What kernels are told about layers, and where they report: named tuples, shared by both samplers.
+
+A kernel runs a stretch: some layers of equal width and activation. Only their first layer may be
+fed by another number of units.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from snstat.engine.kernels.codes import Code
+from snstat.engine.kernels.jit import jit
+from snstat.engine.kernels.random import Law
+
+
+class Range(NamedTuple):
+    """The numbers between two bounds, of type float."""
+
+    low: float
+    high: float
+
+
+class Activation(NamedTuple):
+    """φ, as kernels take it.
+
+    φ′ is not 0 strictly between the bounds `live`, and pre-activations outside of `steep` are
+    saturated (bounds of NaN: none is).
+    """
+
+    code: Code
+    live: Range
+    steep: Range
+
+
+class DrawnLayer(NamedTuple):
+    """A layer of the dense sampler: fan_in and units, and the laws of its weights and biases.
+
+    The std of orthogonal weights is the factor on the orthogonal matrix; that of missing biases is
+    0. `rows` units of the layer are computed at once. On the way back the gradients of `strip`
+    random blocks of inputs are.
+    """
+
+    fan_in: int
+    units: int
+    weights: Law
+    biases: Law
+    rows: int
+    strip: int
+
+
+class FreeLayer(NamedTuple):
+    """A layer of the matrix-free sampler: fan_in and units, and the covariance of Z over samples,
+    `scale` · X Xᵀ + `bias`.
+
+    `scale` is the variance of weights (the square of the factor on an orthogonal matrix), `bias`
+    that of biases.
+    """
+
+    fan_in: int
+    units: int
+    scale: float
+    bias: float
+
+
+Layer = TypeVar("Layer", DrawnLayer, FreeLayer)
+
+
+class Layers(NamedTuple, Generic[Layer]):
+    """A stretch: its first layer, what all others are like, and the activation of all."""
+
+    leading: Layer
+    later: Layer
+    activation: Activation
+
+
+class Record(NamedTuple):
+    """What is known of the layers of a stretch: statistics `out` (layers, 11), `finite` (layers,)
+    of type bool, and the number `done` (1,) of finished layers of the trial, to be added to."""
+
+    out: Any
+    finite: Any
+    done: Any
+
+
+@jit
+def give_up(record, i):
+    """Mark layer `i` and all later ones as not finite, because they cannot be informative."""
+    for later in range(i, record.out.shape[0]):
+        record.finite[later] = False
+        record.out[later] = math.nan
+    record.done[0] += record.out.shape[0] - i
