@@ -13,7 +13,8 @@ import numpy as np
 from snstat.activation import Activation, resolve
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import log_strays, share_strays, strays
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack
 from snstat.results import GRADIENT, BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.theory.finite_width import FiniteWidth, finite_width, fluctuation_of
 from snstat.theory.outlook import outlook

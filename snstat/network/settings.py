@@ -8,8 +8,8 @@ from typing import Any
 
 from snstat.activation import ACTIVATIONS, PARAMETERS, Pair
 from snstat.activation.kind import ActivationName
+from snstat.layers.initialisers import INITIALISERS
 from snstat.limits import MAX_DEPTH, MAX_SCALE, MAX_WIDTH
-from snstat.network.initialisers import INITIALISERS
 from snstat.network.widths import parse_widths, write_widths
 from snstat.values.kinds import Kind, Name, Real, Whole
 from snstat.values.names import INIT_ALIASES

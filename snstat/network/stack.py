@@ -10,15 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
+from snstat.layers.dense import DenseLayer
 from snstat.limits import MAX_WIDTH
-from snstat.network.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
 from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH, NetworkSettings
 from snstat.network.widths import (
     Runs,
@@ -30,31 +27,6 @@ from snstat.network.widths import (
     write_widths,
 )
 from snstat.values import integer
-
-# A number, or an array of numbers.
-Moment = TypeVar("Moment", float, npt.NDArray[np.float64])
-
-
-@dataclass(frozen=True, slots=True)
-class DenseLayer:
-    """One dense layer with its activation.
-
-    Weights (fan_out, fan_in) are drawn from `distribution` with variance `square_gain`/fan_in;
-    biases from `bias_distribution` with standard deviation `bias_std`.
-    """
-
-    activation: str
-    fan_in: int
-    fan_out: int
-    distribution: Distribution
-    square_gain: float
-    bias_distribution: Literal["normal", "uniform"]
-    bias_std: float
-
-    def pre_second_moment(self, second_moment: Moment) -> Moment:
-        """Return q = E[z²] of the pre-activations from E[x²] of what the layer is fed."""
-        return self.square_gain * second_moment + self.bias_std**2
-
 
 # The activation of `--last linear`.
 LINEAR = "identity"
@@ -218,27 +190,14 @@ class Stack:
         return self._between(units, units, self.activation)
 
     def _between(self, fan_in: int, fan_out: int, activation: str) -> DenseLayer:
-        scheme = INITIALISERS[self.init]
-        if self.weight_std is not None:
-            square_gain = fan_in * self.weight_std**2
-            if scheme.distribution == "truncated_normal":  # cut, and not rescaled
-                square_gain *= TRUNCATED_STD**2
-        elif self.weight_gain is not None:
-            square_gain = self.weight_gain**2
-            if scheme.distribution == "orthogonal":  # the gain multiplies the matrix
-                square_gain *= scheme.square_gain(fan_in, fan_out)
-        else:
-            square_gain = scheme.square_gain(fan_in, fan_out)
-        own_bias = self.bias_std is None and scheme.bias_square_gain > 0
-        bias_std = math.sqrt(scheme.bias_square_gain / fan_in) if own_bias else self.bias_std
-        return DenseLayer(
-            activation,
+        return DenseLayer.of(
+            self.init,
             fan_in,
             fan_out,
-            scheme.distribution,
-            square_gain,
-            "uniform" if own_bias else "normal",
-            bias_std or 0.0,
+            weight_gain=self.weight_gain,
+            weight_std=self.weight_std,
+            bias_std=self.bias_std,
+            activation=activation,
         )
 
     def layers(self) -> Iterator[DenseLayer]:

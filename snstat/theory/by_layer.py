@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack
 
 
 def by_layer(

@@ -12,7 +12,7 @@ from threading import Lock
 from snstat.activation import resolve
 from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.tabulated import tabulated_moments
-from snstat.network.stack import DenseLayer
+from snstat.layers.dense import DenseLayer
 from snstat.theory.dense import DenseStep, PairStep, dense_step, pair_step
 
 # The number of input gaps for which one chain keeps its pairs.
@@ -117,7 +117,7 @@ def begin(layer: DenseLayer, second_moment: float, *, silent: bool, depth: int) 
     distributions do not matter at infinite width.
     """
     alike = DenseLayer(
-        layer.activation, 1, 1, "normal", layer.square_gain, "normal", layer.bias_std
+        1, 1, "normal", layer.square_gain, "normal", layer.bias_std, layer.activation
     )
     if resolve(layer.activation).custom:  # an activation named in a saved run has no functions
         return Chain(alike, second_moment, silent)

@@ -18,8 +18,9 @@ from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.dead_moments import DeadTable, patterns
 from snstat.gaussian.gram_moments import GramMoments
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.initialisers import EXCESS
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.layers.initialisers import EXCESS
+from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import activations_of
 from snstat.theory.fluctuations import Fluctuations, last_motion

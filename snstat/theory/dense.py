@@ -15,7 +15,7 @@ import numpy as np
 from snstat.activation import Activation, resolve
 from snstat.gaussian.centred import CentredMoments, centred_moments
 from snstat.gaussian.pairs import pair_gap
-from snstat.network.stack import DenseLayer
+from snstat.layers.dense import DenseLayer
 from snstat.theory.linear import without_noise
 
 # Squares of larger second moments overflow during evaluation, so there is no prediction.

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.initialisers import EXCESS
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.layers.initialisers import EXCESS
+from snstat.network.stack import Stack
 from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
 from snstat.theory.layer_moments import Moments
 

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.initialisers import EXCESS
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.layers.initialisers import EXCESS
+from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.layer_moments import ForwardMoments, Moments
 from snstat.theory.predict import Prediction

@@ -22,8 +22,9 @@ import numpy as np
 
 from snstat.gaussian.gram_moments import GramMoments
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.initialisers import EXCESS
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.layers.initialisers import EXCESS
+from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.fluctuations import (
     LARGEST_VARIANCE,

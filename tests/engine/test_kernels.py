@@ -12,7 +12,7 @@ from snstat.activation.saturated import steep_range
 from snstat.engine import sampling
 from snstat.engine.kernels import dense, functions, orthogonal, statistics
 from snstat.engine.sampler import live_range
-from snstat.network.initialisers import EXCESS, INITIALISERS
+from snstat.layers.initialisers import EXCESS, INITIALISERS
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 from tests.engine import oracle

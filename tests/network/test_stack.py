@@ -11,7 +11,7 @@ import pytest
 import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 
 

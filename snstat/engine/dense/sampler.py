@@ -24,7 +24,8 @@ from snstat.engine.kernels.codes import Code
 from snstat.engine.kernels.random import LAWS
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import strip_blocks, tile_rows, weight_law, weight_scale
-from snstat.network.stack import DenseLayer, Stack, Stretch
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 # With less work in a layer (see costs.dense_work), a second thread costs more than it saves.

@@ -11,7 +11,8 @@ from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, moments
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import weight_scale
-from snstat.network.stack import DenseLayer, Stack, Stretch
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 # With fewer multiplications in a layer, a second thread costs more than it saves.
