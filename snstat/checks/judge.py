@@ -12,7 +12,7 @@ from snstat.checks.look import broken_within, look, looked, unsteady
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
-from snstat.network.stack import LINEAR
+from snstat.layers.dense import LINEAR
 from snstat.results import VERDICTS, Finding
 
 # A finding, and another that implies it: a stack whose limit is off the target is off it at its

@@ -1,12 +1,22 @@
-"""What the weights and biases of one matrix are drawn from."""
+"""What the weights and biases of one matrix are drawn from, and how second moments pass them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
+from snstat.layers.shape import Shape
+from snstat.layers.signal import GAUSSIAN, ZERO, Signal, Step
+
+# Squares of larger second moments overflow during evaluation, so there is no prediction.
+LARGEST_SECOND_MOMENT = 1e280
+# A number, or an array of numbers.
+Moment = TypeVar("Moment", float, FloatArray)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +73,28 @@ class Weights:
             bias_std or 0.0,
             **others,
         )
+
+    def pre_second_moment(self, second_moment: Moment) -> Moment:
+        """Return q = E[z²] of the pre-activations from E[x²] of what the layer is fed."""
+        return self.square_gain * second_moment + self.bias_std**2
+
+    def keeps_silent(self, *, silent: bool) -> bool:
+        """Return whether pre-activations are exactly 0 in all networks, after inputs that are if
+        `silent`."""
+        return (silent or self.square_gain == 0) and self.bias_std == 0
+
+    def through(self, signal: Signal) -> Step | None:
+        """Return the step to the pre-activations, None where they are too large to square."""
+        same = self.pre_second_moment(signal.same)
+        if not np.max(same) <= LARGEST_SECOND_MOMENT:
+            return None
+        still = self.keeps_silent(silent=signal.law == ZERO)
+        factor = self.square_gain * self.fan_out / self.fan_in
+        after = Signal(
+            Shape(self.fan_out, signal.shape.grid),
+            np.zeros_like(signal.mean),
+            same,
+            self.square_gain * signal.gap,
+            ZERO if still else GAUSSIAN,
+        )
+        return Step(after, lambda slope: (slope.scaled(factor),))

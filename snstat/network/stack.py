@@ -15,6 +15,7 @@ from typing import Any
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
 from snstat.layers.dense import DenseLayer
+from snstat.layers.options import defaults, require_one_size
 from snstat.limits import MAX_WIDTH
 from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH, NetworkSettings
 from snstat.network.widths import (
@@ -27,9 +28,6 @@ from snstat.network.widths import (
     write_widths,
 )
 from snstat.values import integer
-
-# The activation of `--last linear`.
-LINEAR = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +80,9 @@ class Stack:
         literature (`Activation.default_init`), `input_width` to the width. Raises InvalidValueError
         for settings that contradict each other.
         """
-        phi = resolve(settings.activation)
-        init, gain, own_gain = settings.init, settings.weight_gain, False
-        if init is None:
-            init = phi.default_init
-            if gain is None and settings.weight_std is None:
-                gain, own_gain = phi.default_gain, phi.default_gain is not None
-        if gain is not None and settings.weight_std is not None:
-            raise InvalidValueError(
-                "weight_std",
-                settings.weight_std,
-                "left out if weight_gain is given",
-                "give one of them",
-            )
+        require_one_size(settings.weight_gain, settings.weight_std)
+        activation = resolve(settings.activation).name
+        init, gain = defaults(activation, settings.init, settings.weight_gain, settings.weight_std)
         runs: Runs = ()
         if settings.widths is not None:
             given = {"depth": settings.depth, "width": settings.width, "input_width": input_width}
@@ -110,7 +98,7 @@ class Stack:
                 input_width = width
             runs = ((width, depth),)
         stack = cls(
-            phi.name,
+            activation,
             0,
             0,
             integer("input width", input_width, 1, MAX_WIDTH),
@@ -119,11 +107,11 @@ class Stack:
             settings.bias_std,
             last=None if settings.last is None else resolve(settings.last).name,
             weight_std=settings.weight_std,
-            own_gain=own_gain,
+            own_gain=gain is not None and settings.weight_gain is None,
         )
-        return stack._of_runs(runs)
+        return stack.of_runs(runs)
 
-    def _of_runs(self, runs: Runs) -> Stack:
+    def of_runs(self, runs: Runs) -> Stack:
         """Return this stack with layers of these widths, in canonical form."""
         runs = joined(runs)
         depth, activation, last = sum(times for _, times in runs), self.activation, self.last
@@ -146,10 +134,10 @@ class Stack:
         if depth == self.depth:
             return self
         if not self.runs:
-            return self._of_runs(((self.width, depth),))
+            return self.of_runs(((self.width, depth),))
         if depth > self.depth:
-            return self._of_runs((*self.runs, (self.square.fan_out, depth - self.depth)))
-        return self._of_runs(shortened(self.runs, depth))
+            return self.of_runs((*self.runs, (self.square.fan_out, depth - self.depth)))
+        return self.of_runs(shortened(self.runs, depth))
 
     @property
     def uniform(self) -> bool:

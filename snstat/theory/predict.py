@@ -13,6 +13,8 @@ import numpy.typing as npt
 from snstat.activation import resolve
 from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.quadrature import FloatArray
+from snstat.gaussian.rounding import without_noise
+from snstat.layers.dense import DenseStep
 from snstat.network.stack import Stack
 from snstat.results import STATISTICS, InputMoments, NormClasses
 from snstat.theory.by_layer import activations_of, by_layer
@@ -25,8 +27,6 @@ from snstat.theory.classes import (
     follow_pairs,
     pooled,
 )
-from snstat.theory.dense import DenseStep
-from snstat.theory.linear import without_noise
 from snstat.theory.saturation import saturated_by_layer
 
 # Second moments with a relative difference below this count as equal.

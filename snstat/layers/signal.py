@@ -1,0 +1,140 @@
+"""What theory carries from layer to layer: moments of the signal, and of gradients on the way back.
+
+Arrays are float64 and have one row for each of P positions; without a grid P is 1. See
+`Signal` for what is closed under which kind of layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.shape import Shape
+
+# Differences of up to this many units in the last place are rounding.
+_ROUNDING = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The distribution of the units of a signal, as far as layers need to know it."""
+
+    name: str
+    parameters: tuple[float, ...] = ()
+
+
+# Gaussian over units, jointly for all samples and positions. Exactly 0 in networks of any width.
+# Anything else: only what needs no more than moments is known of the next layer.
+GAUSSIAN, ZERO, OTHER = Law("gaussian"), Law("zero"), Law("other")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal:
+    """The moments over the units of a layer, at infinite width.
+
+    For positions u, v: `mean` (P,) is E[x_u], `same` (P, P) is E[x_u x_v] of one sample, and `gap`
+    (P, P) is `same` minus E[x_u x'_v] of two samples. The gap is carried instead of the latter so
+    that samples that become alike keep their relative precision. `fresh` are the draws of weights
+    that one unit depends on: units of signals without a common draw are independent.
+    """
+
+    shape: Shape
+    mean: FloatArray
+    same: FloatArray
+    gap: FloatArray
+    law: Law
+    fresh: frozenset[object] = field(default_factory=lambda: frozenset((object(),)))
+
+    @classmethod
+    def of_one(
+        cls,
+        shape: Shape,
+        moments: tuple[float, float, float],
+        law: Law,
+        fresh: frozenset[object] | None = None,
+    ) -> Signal:
+        """Return the signal without positions whose mean, E[x²] and gap are `moments`.
+
+        `fresh` are its draws; by default a new one.
+        """
+        mean, same, gap = moments
+        arrays = np.array([mean]), np.array([[same]]), np.array([[gap]])
+        return cls(shape, *arrays, law, frozenset((object(),)) if fresh is None else fresh)
+
+    def held(self, before: Signal) -> Signal:
+        """Return this signal with the moments of `before` where they are equal to rounding, so that
+        the noise of those that have settled does not move the others."""
+        return replace(
+            self,
+            mean=_held(self.mean, before.mean),
+            same=_held(self.same, before.same),
+            gap=_held(self.gap, before.gap),
+        )
+
+    def repeats(self, before: Signal) -> bool:
+        """Return whether this is `before` again: the same shape, moments and law."""
+        return (
+            (self.shape, self.law) == (before.shape, before.law)
+            and np.array_equal(self.mean, before.mean)
+            and np.array_equal(self.same, before.same)
+            and np.array_equal(self.gap, before.gap)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slope:
+    """The moments over units of δ = ∂L/∂x for a random read-out L, divided by e^`log`.
+
+    `same` (P, P) is E[δ_u δ_v] of one sample, and `gap` (P, P) is `same` minus E[δ_u δ'_v] of two
+    samples: the same matrix where gradients of different samples are uncorrelated, as those of an
+    independent read-out of every sample are.
+    """
+
+    same: FloatArray
+    gap: FloatArray
+    log: float = 0.0
+
+    def scaled(self, factor: float) -> Slope:
+        """Return these moments times `factor`, with the largest of `same` brought to 1."""
+        size = float(np.abs(self.same).max())
+        if not 0 < size * factor < math.inf:
+            return Slope(self.same * factor, self.gap * factor, self.log)
+        return Slope(self.same / size, self.gap / size, self.log + math.log(size * factor))
+
+    def repeats(self, other: Slope) -> bool:
+        """Return whether these are the moments `other` but for their scale, to rounding."""
+        return _equal(self.same, other.same) and _equal(self.gap, other.gap)
+
+    def __add__(self, other: Slope) -> Slope:
+        """Return the moments of the sum of two independent gradients."""
+        log = max(self.log, other.log)
+        mine, theirs = math.exp(self.log - log), math.exp(other.log - log)
+        return Slope(
+            mine * self.same + theirs * other.same, mine * self.gap + theirs * other.gap, log
+        )
+
+
+# From the slope of a layer's output to those of its inputs, in their order.
+Pull = Callable[[Slope], tuple[Slope, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One layer: the signal after it, and the pull-back of gradients through it."""
+
+    signal: Signal
+    pull: Pull
+
+
+def _held(now: FloatArray, before: FloatArray) -> FloatArray:
+    return before if _equal(now, before) else now
+
+
+def _equal(first: FloatArray, second: FloatArray) -> bool:
+    """Return whether two arrays are equal to rounding."""
+    allowed = _ROUNDING * np.spacing(np.abs(first))
+    return first.shape == second.shape and bool(np.all(np.abs(first - second) <= allowed))
