@@ -15,9 +15,11 @@ from snstat.activation.kind import ActivationName
 from snstat.gaussian.centred import CentredMoments, centred_moments
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
+from snstat.gaussian.sample_moments import ForwardMoments
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.spread import Given, Spread
 from snstat.values.option import option
 
 MomentsAt = Callable[[Function, float], CentredMoments]
@@ -99,3 +101,27 @@ def gap_after(function: Function, q: float, apart: float, total: float) -> float
 def cosine(total: float, gap: float) -> float:
     """Return the cosine of two samples, NaN where they are 0."""
     return without_noise(1.0 - gap / total, 1.0) if total > 0 else math.nan
+
+
+def spread_after(
+    moments: ForwardMoments, given: Given, squares: float, apart: float, units: int
+) -> Spread:
+    """Return the fluctuations of E[φ²] of `units` units from those of their pre-activations.
+
+    `squares` is E[ψ₁²ψ₂²] of two samples, whose pre-activations have 1 − c = `apart`.
+    """
+    square = moments.square
+    spread = given.variance + given.shape
+    size = (given.variance + abs(given.shape)) ** 2
+    # The part that orthogonal weights hold fixed, of one sample and of two, over q.
+    held = 2.0 * given.pinned * square.slope**2
+    aligned = given.share - apart
+    fresh = (moments.fourth - 1.0 - held * given.share**2) / units
+    fresh_pair = (squares - 1.0 - held * aligned**2) / units
+    return Spread(
+        fresh + square.slope**2 * given.variance,
+        fresh_pair + square.slope**2 * given.pair,
+        square.slope * given.bias + 0.5 * square.curvature * spread,
+        abs(square.slope) * given.residual + square.roughness * size,
+        moments.fourth,
+    )

@@ -9,12 +9,15 @@ from typing import Any, Literal, Self, TypeVar
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
+from snstat.layers.initialisers import EXCESS, INITIALISERS, TRUNCATED_STD, Distribution
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, ZERO, Signal, Step
+from snstat.layers.spread import Given, Spread
 
 # Squares of larger second moments overflow during evaluation, so there is no prediction.
 LARGEST_SECOND_MOMENT = 1e280
+# With a larger share of uniform biases in q, pre-activations are far from Gaussian.
+_LARGEST_UNIFORM_SHARE = 0.25
 # A number, or an array of numbers.
 Moment = TypeVar("Moment", float, FloatArray)
 
@@ -74,9 +77,74 @@ class Weights:
             **others,
         )
 
+    @property
+    def orthogonal(self) -> bool:
+        """Whether rows or columns, whichever are fewer, are orthogonal and of equal norm."""
+        return self.distribution == "orthogonal"
+
+    @property
+    def larger(self) -> int:
+        """Inputs or outputs, whichever are more."""
+        return max(self.fan_in, self.fan_out)
+
+    @property
+    def pinned(self) -> float:
+        """The share of squares that orthogonal weights hold fixed: 1 for a square matrix, 0 for
+        independent weights."""
+        return self.fan_out / self.larger if self.orthogonal else 0.0
+
+    @property
+    def kept(self) -> float:
+        """The same of the squares of gradients, on the way back."""
+        return self.fan_in / self.larger if self.orthogonal else 0.0
+
+    @property
+    def excess(self) -> float:
+        """The fourth cumulant of a weight over its squared variance, 0 for Gaussian ones."""
+        return EXCESS[self.distribution]
+
+    @property
+    def bias_excess(self) -> float:
+        """The same of a bias."""
+        return EXCESS[self.bias_distribution] if self.bias_std > 0 else 0.0
+
+    def share(self, second_moment: FloatArray, q: FloatArray) -> FloatArray:
+        """Return λ, the share of the weights in q, from E[x²] of what the layer is fed; arrays."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(q == 0, 0.0, self.square_gain * second_moment / q)
+
     def pre_second_moment(self, second_moment: Moment) -> Moment:
         """Return q = E[z²] of the pre-activations from E[x²] of what the layer is fed."""
         return self.square_gain * second_moment + self.bias_std**2
+
+    def spread(self, share: float, before: Spread) -> Given:
+        """Return the fluctuations of q from those `before`; weights have the `share` of q."""
+        return Given(
+            share,
+            self.pinned,
+            share * share * before.variance,
+            share * share * before.pair,
+            share * before.bias,
+            self._shape(share, before.fourth),
+            share * before.residual,
+        )
+
+    def _shape(self, share: float, fourth: float) -> float:
+        """Return κ₄/(3q²) of a pre-activation given its inputs, whose E[x⁴]/E[x²]² is `fourth`.
+
+        For weights that are not Gaussian and uniform biases it is the sum of independent cumulants.
+        For orthogonal weights it is that of a coordinate of a vector uniform on a sphere. NaN where
+        it is not small.
+        """
+        rest = 1.0 - share
+        if self.bias_excess and rest > _LARGEST_UNIFORM_SHARE:
+            return math.nan
+        biases = self.bias_excess / 3.0 * rest * rest
+        if self.orthogonal:
+            return -2.0 * share * share / self.larger + biases
+        if not self.excess:
+            return biases
+        return self.excess / 3.0 * share * share * fourth / self.fan_in + biases
 
     def keeps_silent(self, *, silent: bool) -> bool:
         """Return whether pre-activations are exactly 0 in all networks, after inputs that are if

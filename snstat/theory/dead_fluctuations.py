@@ -18,8 +18,7 @@ from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.dead_moments import DeadTable, patterns
 from snstat.gaussian.gram_moments import GramMoments
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.dense import DenseLayer
-from snstat.layers.initialisers import EXCESS
+from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import activations_of
@@ -184,12 +183,10 @@ def _cumulants(v: FloatArray) -> FloatArray:
     return np.array([3.0 * v[0], 3.0 * v[2], v[1] + 2.0 * v[4], v[3] + 2.0 * v[5], 3.0 * v[6]])
 
 
-def _shape(layer: DenseLayer, share: float, aligned: float, products: FloatArray) -> FloatArray:
+def _shape(layer: Weights, share: float, aligned: float, products: FloatArray) -> FloatArray:
     """Return the fourth cumulants of weights and biases that are not Gaussian, by pattern."""
-    found = np.zeros(5)
-    if layer.bias_distribution == "uniform" and layer.bias_std > 0:
-        found += EXCESS["uniform"] * (1.0 - share) ** 2
-    if layer.distribution == "orthogonal":
+    found = np.full(5, layer.bias_excess * (1.0 - share) ** 2)
+    if layer.orthogonal:
         # The three pairings. The covariances of products hold each of them twice.
-        return found - _cumulants(_wishart(share, aligned)) / max(layer.fan_in, layer.fan_out)
-    return found + EXCESS[layer.distribution] * share**2 / layer.fan_in * products
+        return found - _cumulants(_wishart(share, aligned)) / layer.larger
+    return found + layer.excess * share**2 / layer.fan_in * products

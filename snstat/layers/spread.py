@@ -1,0 +1,48 @@
+"""Fluctuations of second moments between networks of one width, around infinite width.
+
+Relative to E[x²], layer by layer, to first order in 1/n for n units. Pre-activations z with E[z²] =
+q are Gaussian given the layer before, and so is what a network's q fluctuates by. λ is the share of
+the weights in q (the rest comes from the biases), χ = q∂E[φ²]/E[φ²] and ψ = φ/√E[φ²]:
+
+    variance             r' = λ²((E[ψ⁴] − 1)/n + χ² r)
+    of pairs of samples  s' = λ²((E[ψ₁²ψ₂²] − 1)/n + χ² s)
+    bias                 b' = λ(χ b + ½ q²∂²E[φ²]/E[φ²] (r + k))
+
+k is a third of the fourth cumulant of a pre-activation over q² and accounts for weights that are
+not Gaussian. A bound on the terms neglected in the bias, of order 1/n², is carried along:
+
+    residual             e' = λ(|χ| e + ρ(E[φ²]) (r + |k|)²),
+
+with the roughness ρ of `by_q.Derivatives`. Derived in docs/finite-width.md.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Given(NamedTuple):
+    """Fluctuations of q of pre-activations: of what their distribution is, given the layer before.
+
+    `share` is λ, `variance` r, `pair` s, `bias` b, `shape` k and `residual` e, as above. `pinned`
+    is 0 for independent weights and 1 for a square orthogonal matrix. Orthogonal weights keep
+    norms and angles, so the part of the squares that is linear in them does not fluctuate.
+    """
+
+    share: float
+    pinned: float
+    variance: float
+    pair: float
+    bias: float
+    shape: float
+    residual: float
+
+
+class Spread(NamedTuple):
+    """The same of E[x²] over the units of a layer; `fourth` is E[x⁴]/E[x²]²."""
+
+    variance: float
+    pair: float
+    bias: float
+    residual: float
+    fourth: float
