@@ -23,6 +23,7 @@ from snstat.checks.remedies import (
 )
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.checks.units import dying
+from snstat.network.description import summary_of
 from snstat.results import FloatArray
 
 # Square sums of weights in the domain of the SNN paper's theorem 1, arXiv:1706.02515.
@@ -78,7 +79,7 @@ def _outside(
 
 def misses_target(case: Case) -> Broken | None:
     """Return how the stack is off its target at the layer by which it is to be there."""
-    target = case.bounds.target(case.stack.activation)
+    target = case.target
     if target is None:
         return None
     layer = _target_layer(case)
@@ -99,7 +100,7 @@ def _target_layer(case: Case) -> int:
     """Return the layer by which the target is to be reached: that of the activation's own, the last
     that has this activation."""
     bounds, last = case.bounds, case.depth
-    if case.stack.last is not None and bounds.target_mean is None:
+    if case.stack.read_out is not None and bounds.target_mean is None:
         last -= 1
     return min(bounds.target_layer or last, case.depth)
 
@@ -131,8 +132,9 @@ def _looks(
 def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
     """Yield widths at which theory to first order in 1/width is at the target, where that of
     infinite width is and what was seen is not."""
-    target = case.bounds.target(case.stack.activation)
-    if case.stack.runs or target is None or not case.theory_holds:
+    target = case.target
+    narrow = case.width
+    if narrow is None or target is None or not case.theory_holds:
         return
     if misses_target(case.thought) is not None:
         return
@@ -145,9 +147,7 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
             for name, wanted, tolerance in goals
         )
 
-    narrow = case.stack.width
-    wide = 2 * narrow
-    most = widest(case)
+    wide, most = 2 * narrow, widest(narrow)
     while wide <= most and not at_target(wide):
         narrow, wide = wide, 2 * wide
     if wide > most:
@@ -163,7 +163,7 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
 def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
     """Yield the least more layers with which the target is reached, from standard inputs where
     these are not, else from these: it may only take time."""
-    if case.stack.runs:
+    if case.width is None:
         return
     inputs = standard(case)
     if inputs is not None:
@@ -189,7 +189,7 @@ def _least_layers(case: Case, changes: dict[str, Any]) -> Iterator[Remedy]:
 
 def converges_elsewhere(case: Case) -> Broken | None:
     """Return the limit of a stack that converges, but not to its target."""
-    target = case.bounds.target(case.stack.activation)
+    target = case.target
     mean, variance = case.outlook.mean, case.outlook.variance
     if target is None or mean is None or variance is None or case.outlook.kind == "neutral":
         return None
@@ -205,19 +205,20 @@ def converges_elsewhere(case: Case) -> Broken | None:
 
 def leaves_theorems(case: Case) -> Broken | None:
     """Return the square sum of SELU's weights where theorem 1 does not cover it."""
-    if case.stack.activation != "selu":
+    if case.layer.activation != "selu":
         return None
     low, high = THEOREM_1
     layers: list[tuple[int | None, float]] = [(None, case.layer.square_gain)]
-    if case.stack.runs:  # each has weights of its own
+    if case.width is None:  # each has weights of its own
         hidden = (part for part in case.stack.segments() if part[2].activation == "selu")
         layers = [(first, layer.square_gain) for first, _, layer in hidden]
     for number, square in layers:
         if not low <= square <= high:
             of = "" if number is None else f" of layer {number}"
+            init = summary_of(case.stack).init
             text = (
-                f"weights{of} have square sum {square:.4g} ({case.stack.init}), outside the"
-                f" {low:g} to {high:g} for which the SNN paper's theorem 1 is proven"
+                f"weights{of} have square sum {square:.4g} ({init}), outside the {low:g} to"
+                f" {high:g} for which the SNN paper's theorem 1 is proven"
             )
             return Broken(number, square, low if square < low else high, text)
     return None

@@ -32,7 +32,7 @@ def holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
 
     Four digits are easy to type; where depth asks for more, all of them.
     """
-    now = f"{case.stack.hidden_gain:.4g}"
+    now = f"{case.layer.gain:.4g}"
     found: dict[float, int] = {}
 
     def follow(gains: Iterable[float]) -> None:
@@ -87,7 +87,7 @@ def _limit(case: Case) -> float:
 
 def _gains(case: Case) -> Iterator[float]:
     """Yield G with G² E[φ²] + b² = q for some q: what the second moment then stays at."""
-    target = case.bounds.target(case.stack.activation)
+    target = case.target
     if target == (0.0, 1.0):
         yield 1.0  # exactly, but for biases that come with the initialiser
     if target is not None:

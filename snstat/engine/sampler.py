@@ -58,11 +58,11 @@ class Shared:
         self.done = np.zeros(trials, np.int64)
         self.stop = np.zeros(1, np.uint8)
         self.alive = np.ones(trials, np.bool_)
-        names = [name for name in (stack.activation, stack.last) if name]
-        listed = [name for name in names if not resolve(name).custom]
+        listed = [name for name in stack.activations if not resolve(name).custom]
         self.codes = {name: code_of(name, resolve(name).parameters) for name in listed}
         self.lives = {
-            name: np.array([*live_range(name), *steep_range(resolve(name))]) for name in names
+            name: np.array([*live_range(name), *steep_range(resolve(name))])
+            for name in stack.activations
         }
 
     def assemble(self, members: int, lanes: int) -> None:

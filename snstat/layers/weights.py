@@ -78,6 +78,11 @@ class Weights:
         )
 
     @property
+    def gain(self) -> float:
+        """G: weights have variance G²/fan_in."""
+        return math.sqrt(self.square_gain)
+
+    @property
     def orthogonal(self) -> bool:
         """Whether rows or columns, whichever are fewer, are orthogonal and of equal norm."""
         return self.distribution == "orthogonal"

@@ -136,7 +136,7 @@ class Stack:
         if not self.runs:
             return self.of_runs(((self.width, depth),))
         if depth > self.depth:
-            return self.of_runs((*self.runs, (self.square.fan_out, depth - self.depth)))
+            return self.of_runs((*self.runs, (self.repeated.fan_out, depth - self.depth)))
         return self.of_runs(shortened(self.runs, depth))
 
     @property
@@ -165,15 +165,16 @@ class Stack:
         return self.last if self.last is not None and index == self.depth else self.activation
 
     def layer(self, index: int) -> DenseLayer:
-        """Return layer `index` (1..depth), or `square` beyond the depth."""
+        """Return layer `index` (1..depth), or `repeated` beyond the depth."""
         if index > self.depth:
-            return self.square
+            return self.repeated
         fan_in, fan_out = self.width_of(index - 1), self.width_of(index)
         return self._between(fan_in, fan_out, self.activation_of(index))
 
     @property
-    def square(self) -> DenseLayer:
-        """The layer that would continue the stack: square, as wide as the last hidden layer."""
+    def repeated(self) -> DenseLayer:
+        """The layer that is repeated and would continue the stack: square, as wide as the last
+        layer of its activation."""
         units = self.width_of(self.depth - 1 if self.last is not None else self.depth)
         return self._between(units, units, self.activation)
 
@@ -187,6 +188,43 @@ class Stack:
             bias_std=self.bias_std,
             activation=activation,
         )
+
+    @property
+    def read_out(self) -> DenseLayer | None:
+        """The last layer if it has another activation than all others, else None."""
+        return None if self.last is None else self.layer(self.depth)
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The names of the activations, each once, in the order of the layers."""
+        return (self.activation,) if self.last is None else (self.activation, self.last)
+
+    @property
+    def widest(self) -> int:
+        """The units of the widest layer, not counting the input."""
+        return self.width
+
+    def turned(self, knob: str, value: Any) -> Stack | None:
+        """Return this stack with `knob` set to `value`, None if there is no such knob to turn.
+
+        The knobs are weight_gain and weight_std, which replace each other, bias_std, depth (see
+        `of_depth`), and width where all layers have one; an input of that width follows it.
+        """
+        if knob in ("weight_gain", "weight_std"):
+            size = {"weight_gain": None, "weight_std": None, knob: value}
+            return replace(self, **size, own_gain=False)
+        if knob == "bias_std":
+            return replace(self, bias_std=value)
+        if knob == "depth":
+            return self.of_depth(value)
+        if knob != "width" or self.runs:
+            return None
+        fed = value if self.input_width == self.width else self.input_width
+        return replace(self, width=value, input_width=fed)
+
+    def fed(self, units: int) -> Stack:
+        """Return this stack with an input of `units` units."""
+        return replace(self, input_width=units)
 
     def layers(self) -> Iterator[DenseLayer]:
         """Yield layers 1..depth."""
@@ -224,9 +262,9 @@ class Stack:
         """G of the square layers: weights have variance G²/fan_in."""
         if self.weight_gain is not None:
             return self.weight_gain
-        return math.sqrt(self.square.square_gain)
+        return math.sqrt(self.repeated.square_gain)
 
     @property
     def hidden_bias_std(self) -> float:
         """Standard deviation of the biases of the square layers."""
-        return self.square.bias_std
+        return self.repeated.bias_std

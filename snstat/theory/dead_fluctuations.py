@@ -78,7 +78,7 @@ def _shifts(
     tables: dict[tuple[str, float], DeadTable] = {}
     products, cosine = patterns(_input_moments(inputs)), float(inputs.cosine)
     cosines = prediction.statistics["cosine"]
-    covariance = _fresh(products, cosine) / stack.input_width
+    covariance = _fresh(products, cosine) / stack.width_of(0)
     for first, count, layer in stack.segments():
         activation, end = resolve(layer.activation), first + count
         settled = last_motion(moments, first, end) if activation.flat else first

@@ -97,7 +97,7 @@ def finite_width(
         expected[name][0], residual[name][0] = at_input
     # Of later layers nothing is exact: at infinite width there is no largest activation.
     expected["largest"], residual["largest"] = np.full((2, stack.depth + 1), math.nan)
-    expected["largest"][0] = largest = largest_input(inputs, batch * stack.input_width)
+    expected["largest"][0] = largest = largest_input(inputs, batch * stack.width_of(0))
     residual["largest"][0] = 0.0 * largest
     dead = _dead(stack, batch, prediction, expected["dead_fraction"], residual["dead_fraction"])
     expected["dead_fraction"], residual["dead_fraction"] = dead
@@ -153,11 +153,12 @@ def _dead(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the expected dead fraction and its residual over all networks, of which some are
     silent. `dead` and `neglected` are those of networks that are not silent."""
-    if batch == 1 and always_half(resolve(stack.activation)):
+    if batch == 1 and always_half(resolve(stack.repeated.activation)):
         known = np.isfinite(prediction.pre_second_moment)
         half = np.where(known, 0.5, math.nan)
-        if stack.last is not None:  # a last layer such as a linear one, whose units are never dead
-            half[-1] = prediction.statistics["dead_fraction"][-1]
+        for name, layers in activations_of(stack):
+            if not always_half(resolve(name)):  # such as a linear read-out, never dead
+                half[layers] = prediction.statistics["dead_fraction"][layers]
         dead, neglected = half, np.where(known, 0.0, math.nan)
     for name, layers in activations_of(stack):
         if not resolve(name).flat:
@@ -191,7 +192,7 @@ def _fluctuation(
 def _input(stack: Stack, batch: int, inputs: InputMoments) -> dict[str, float]:
     """Return the exact expectations of the statistics of layer 0, NaN where they are not known."""
     exact = dict(inputs)
-    width = stack.input_width
+    width = stack.width_of(0)
     if inputs.drawn:
         exact["variance"] = inputs.variance * (1.0 - 1.0 / (width * batch))
         exact["variance_over_units"] = inputs.variance * (1.0 - 1.0 / width)

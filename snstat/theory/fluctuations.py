@@ -89,7 +89,7 @@ def _input(stack: Stack, inputs: InputMoments) -> Spread:
         0.0 if inputs.drawn else math.nan,
         0.0 if known else math.nan,
         0.0,
-        1.0 + stack.input_width * variance if inputs.drawn else math.nan,
+        1.0 + stack.width_of(0) * variance if inputs.drawn else math.nan,
     )
 
 

@@ -243,7 +243,7 @@ def _input(stack: Stack, inputs: InputMoments) -> GramState:
     if not inputs.drawn:
         return _UNKNOWN
     sum_square, product, difference_square = _input_squares(inputs)
-    width = stack.input_width
+    width = stack.width_of(0)
     return GramState(
         0.0,
         0.0,

@@ -11,6 +11,7 @@ from snstat.gaussian.pair_moments import PairMoments, PairTable
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.sample_moments import SILENT, BackwardMoments, ForwardMoments, one_sample
 from snstat.network.stack import Stack
+from snstat.theory.by_layer import activations_of
 from snstat.theory.predict import Prediction
 
 
@@ -79,10 +80,11 @@ class Moments:
     @property
     def states(self) -> FloatArray:
         """A number per layer, (depth + 1,), equal where the moments of one sample are equal."""
-        if self._stack.last is None:
-            return self.q
         states = self.q.copy()
-        states[-1] = -1.0 - states[-1]  # the last layer has another activation
+        names = self._stack.activations
+        for name, layers in activations_of(self._stack):
+            if name != names[0]:  # any number that no layer of another activation has
+                states[layers] = -names.index(name) - states[layers]
         return states
 
     def _state(self, layer: int) -> tuple[str, float]:

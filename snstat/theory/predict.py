@@ -190,7 +190,7 @@ def _of_samples(
         share = np.full(stack.depth + 1, zeros)
         biases = by_layer(stack, lambda layer: layer.bias_std, 0.0)
         # Weights of exactly 0 are those of all layers.
-        no_weights = stack.square.square_gain == 0
+        no_weights = stack.repeated.square_gain == 0
         if no_weights:
             share[1:] = biases[1:] == 0
         for name, layers in activations_of(stack):
@@ -310,8 +310,9 @@ def _input_gap(batch: int, inputs: InputMoments) -> float:
 
 def _stays_zero(stack: Stack, inputs: InputMoments) -> bool:
     """Return whether a sample is 0 in every layer: without biases, where φ(0) = 0."""
-    at_rest = float(resolve(stack.activation).function(np.zeros(())))
-    return math.isnan(inputs.cosine) and stack.layer(1).bias_std == 0 and at_rest == 0
+    first = stack.layer(1)
+    at_rest = float(resolve(first.activation).function(np.zeros(())))
+    return math.isnan(inputs.cosine) and first.bias_std == 0 and at_rest == 0
 
 
 def _mean(step: DenseStep) -> float:

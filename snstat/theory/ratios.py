@@ -84,7 +84,7 @@ def kurtosis(
     """Return expectation and residual of the kurtosis of every layer, (depth + 1,)."""
     expected, residual = np.full((2, stack.depth + 1), math.nan)
     if inputs.drawn and inputs.kurtosis in _SIXTH:
-        expected[0], residual[0] = _of_input(inputs.kurtosis, batch * stack.input_width)
+        expected[0], residual[0] = _of_input(inputs.kurtosis, batch * stack.width_of(0))
     state = np.stack(
         [
             moments.q,

@@ -124,7 +124,7 @@ def test_depth_costs_neither_time_nor_memory():
 def test_a_stack_continues_with_its_last_hidden_layer():
     funnel = Stack.build("tanh", widths="30,20,10", init="torch_default", last="linear")
     square = DenseLayer(20, 20, "uniform", 1 / 3, "uniform", math.sqrt(1 / 3 / 20), "tanh")
-    assert funnel.square == square == funnel.layer(3)
+    assert funnel.repeated == square == funnel.layer(3)
     assert funnel.hidden_bias_std == square.bias_std
     longer = Stack.build("tanh", widths="30,20,10").of_depth(5)
     assert [longer.width_of(n) for n in range(6)] == [30, 20, 10, 10, 10, 10]

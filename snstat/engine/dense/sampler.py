@@ -46,7 +46,7 @@ class DenseSampler(Shared):
         self.states: list[State] = [np.empty((0, 0), self.dtype)] * trials
         # The pre-activations of each trial for the backward pass, empty if memory does not suffice.
         self.histories: list[History] = []
-        self.orthogonal = stack.square.distribution == "orthogonal"
+        self.orthogonal = stack.repeated.orthogonal
         # The number of values from one counter; see random.draw_rows.
         self.values = 16 // self.dtype.itemsize
         members = self._members(trials, threads)

@@ -35,7 +35,7 @@ class MatrixFreeSampler(Shared):
         self.controls = [np.zeros(matrix_free.CONTROLS, np.int64) for _ in range(trials)]
         # The factors of all layers for the backward pass, empty if memory does not suffice.
         self.histories: list[FloatArray] = []
-        self.orthogonal = stack.square.distribution == "orthogonal"
+        self.orthogonal = stack.repeated.orthogonal
         # Threads without a trial share the tiles of another trial.
         work = self.batch**2 * stack.width // MIN_WORK
         tiles = int(matrix_free.count_tiles(stack.width))
