@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 from snstat.errors import InvalidValueError, LayerError, SnstatError
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step, unknown
 from snstat.limits import MAX_DEPTH
 from snstat.values.kinds import Kind, Whole
 from snstat.values.option import option
@@ -49,16 +49,6 @@ class Entries(Kind):
                     bound = f"the number of a layer before it, or 0 to {place}"
                     raise InvalidValueError(f"inputs of layer {place}", source, bound)
         return found
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BlockStep(Step):
-    """The step of a block: those of its entries, (turns, entries).
-
-    Turns end where the state repeats: all later ones equal the last.
-    """
-
-    turns: tuple[tuple[Step, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -100,63 +90,42 @@ class Block(Layer):
         """The names of the entries."""
         return tuple(entry.name or str(place) for place, entry in enumerate(self.entries))
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> BlockStep | None:
-        """See Layer."""
+    def moments(self, inputs: Sequence[Signal], batch: int) -> BlockStep:
+        """See Layer. What comes after a layer without theory is unknown: NaN."""
         signal, turns = one(inputs), list[tuple[Step, ...]]()
         for _ in range(self.times):
-            steps = self._once(signal, batch)
-            if steps is None:
-                return None
+            steps = tuple(self._steps(signal, batch))
             turns.append(steps)
             before, signal = signal, steps[-1].signal.held(signal)
             if signal.repeats(before):
                 break
+        return BlockStep.of(self, signal, tuple(turns))
 
-        equal = self.times - len(turns)  # turns beyond the last one, equal to it
-
-        def pull(slope: Slope) -> tuple[Slope, ...]:
-            for rest in range(equal, 0, -1):
-                before, slope = slope, self.back(turns[-1], slope)
-                if slope.repeats(before):
-                    slope = replace(slope, log=slope.log + (rest - 1) * (slope.log - before.log))
-                    break
-            for steps in reversed(turns):
-                slope = self.back(steps, slope)
-            return (slope,)
-
-        return BlockStep(signal, pull, tuple(turns))
-
-    def _once(self, signal: Signal, batch: int) -> tuple[Step, ...] | None:
-        """Return the steps of all entries, the first time over."""
-        signals, steps = [signal], list[Step]()
+    def _steps(self, signal: Signal, batch: int) -> Iterator[Step]:
+        """Yield the steps of all entries, the first time over."""
+        signals = [signal]
         for place, (label, entry) in enumerate(zip(self.labels, self.entries, strict=True)):
+            given = [signals[n] for n in entry.inputs or (place,)]
             with _at(label):
-                given = [signals[n] for n in entry.inputs or (place,)]
                 step = entry.layer.moments(given, batch)
-            if step is None:
-                return None
-            steps.append(step)
+                if step is None:
+                    step = unknown(entry.layer.shape([s.shape for s in given]), given)
             signals.append(step.signal)
-        return tuple(steps)
+            yield step
 
-    def back(self, steps: Sequence[Step], slope: Slope, pull: Pulls | None = None) -> Slope:
+    def back(self, steps: Sequence[Step], slope: Slope, pull: Pulls) -> Slope:
         """Return the slope of the input of one turn, from that of its output.
 
-        A signal that several layers start from has the sum of what they pull back, independent in
-        the limit of large width. `pull` replaces the pull-backs of the steps.
+        A signal that several layers start from has the sum of what they `pull` back, independent in
+        the limit of large width.
         """
-        slopes: list[Slope | None] = [None] * len(steps) + [slope]
+        # That of the input, where no layer starts from it, is 0 as well.
+        slopes = [slope.scaled(0.0), *(Slope.zero(step.signal) for step in steps[:-1]), slope]
         for place in range(len(steps), 0, -1):
-            here, step = slopes[place], steps[place - 1]
-            if here is None:  # no layer starts from it
-                continue
-            parts = step.pull(here) if pull is None else pull(step, here)
+            parts = pull(steps[place - 1], slopes[place])
             sources = self.entries[place - 1].inputs or (place - 1,)
             for source, part in zip(sources, parts, strict=True):
-                other = slopes[source]
-                slopes[source] = part if other is None else other + part
-        if slopes[0] is None:
-            return Slope(0.0 * slope.same, 0.0 * slope.gap)
+                slopes[source] = slopes[source] + part
         return slopes[0].scaled(1.0)
 
     def turned(self, knob: str, value: Any) -> Self | None:
@@ -171,6 +140,55 @@ class Block(Layer):
             for entry, layer in zip(self.entries, turned, strict=True)
         )
         return replace(self, entries=entries)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockStep(Step):
+    """The step of a block: those of its entries, (turns, entries).
+
+    Turns end where the state repeats: all later ones equal the last.
+    """
+
+    block: Block
+    turns: tuple[tuple[Step, ...], ...]
+
+    @classmethod
+    def of(cls, block: Block, signal: Signal, turns: tuple[tuple[Step, ...], ...]) -> BlockStep:
+        """Return the step of `block` to `signal`."""
+
+        def pull(slope: Slope) -> tuple[Slope, ...]:
+            *_, (back, _, _) = step.way_back(slope, _pull)
+            return (back,)
+
+        step = cls(signal, pull, block, turns)
+        return step
+
+    @property
+    def equal(self) -> int:
+        """The number of turns beyond those that were followed, all equal to the last of them."""
+        return self.block.times - len(self.turns)
+
+    def way_back(self, slope: Slope, pull: Pulls) -> Iterator[tuple[Slope, int, float]]:
+        """Yield the slope before each turn, from the last one on, by what `pull` returns of steps.
+
+        Where it repeats but for its scale, equal turns are left out: how many, and what each adds
+        to its logarithm, comes with the slope before the first of them.
+        """
+        for rest in range(self.equal, 0, -1):
+            after, slope = slope, self.block.back(self.turns[-1], slope, pull)
+            if slope.repeats(after):
+                rate = slope.log - after.log
+                slope = replace(slope, log=slope.log + (rest - 1) * rate)
+                yield slope, rest - 1, rate
+                break
+            yield slope, 0, 0.0
+        for steps in reversed(self.turns):
+            slope = self.block.back(steps, slope, pull)
+            yield slope, 0, 0.0
+
+
+def _pull(step: Step, slope: Slope) -> tuple[Slope, ...]:
+    return step.pull(slope)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ Arrays are float64 and have one row for each of P positions; without a grid P is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -65,6 +65,11 @@ class Signal:
         arrays = np.array([mean]), np.array([[same]]), np.array([[gap]])
         return cls(shape, *arrays, law, frozenset((object(),)) if fresh is None else fresh)
 
+    @property
+    def known(self) -> bool:
+        """Whether theory knows the moments: they are NaN otherwise."""
+        return not np.isnan(self.same).any()
+
     def held(self, before: Signal) -> Signal:
         """Return this signal with the moments of `before` where they are equal to rounding, so that
         the noise of those that have settled does not move the others."""
@@ -79,9 +84,9 @@ class Signal:
         """Return whether this is `before` again: the same shape, moments and law."""
         return (
             (self.shape, self.law) == (before.shape, before.law)
-            and np.array_equal(self.mean, before.mean)
-            and np.array_equal(self.same, before.same)
-            and np.array_equal(self.gap, before.gap)
+            and np.array_equal(self.mean, before.mean, equal_nan=True)
+            and np.array_equal(self.same, before.same, equal_nan=True)
+            and np.array_equal(self.gap, before.gap, equal_nan=True)
         )
 
 
@@ -98,6 +103,12 @@ class Slope:
     gap: FloatArray
     log: float = 0.0
 
+    @classmethod
+    def zero(cls, signal: Signal) -> Slope:
+        """Return the slope of a signal that no read-out depends on."""
+        nothing = np.zeros_like(signal.same)
+        return cls(nothing, nothing)
+
     def scaled(self, factor: float) -> Slope:
         """Return these moments times `factor`, with the largest of `same` brought to 1."""
         size = float(np.abs(self.same).max())
@@ -111,6 +122,10 @@ class Slope:
 
     def __add__(self, other: Slope) -> Slope:
         """Return the moments of the sum of two independent gradients."""
+        if not other.same.any():
+            return self
+        if not self.same.any():
+            return other
         log = max(self.log, other.log)
         mine, theirs = math.exp(self.log - log), math.exp(other.log - log)
         return Slope(
@@ -130,11 +145,25 @@ class Step:
     pull: Pull
 
 
+def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
+    """Return the step of a layer that theory does not know, from `inputs` to `shape`."""
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        del slope
+        return tuple(Slope(math.nan * before.same, math.nan * before.gap) for before in inputs)
+
+    places = np.full((shape.positions, shape.positions), math.nan)
+    fresh = frozenset[object]().union(*(before.fresh for before in inputs))
+    return Step(Signal(shape, places[0], places, places, OTHER, fresh), pull)
+
+
 def _held(now: FloatArray, before: FloatArray) -> FloatArray:
     return before if _equal(now, before) else now
 
 
 def _equal(first: FloatArray, second: FloatArray) -> bool:
     """Return whether two arrays are equal to rounding."""
-    allowed = _ROUNDING * np.spacing(np.abs(first))
-    return first.shape == second.shape and bool(np.all(np.abs(first - second) <= allowed))
+    if first.shape != second.shape:
+        return False
+    still = np.abs(first - second) <= _ROUNDING * np.spacing(np.abs(first))
+    return bool(np.all(still | (np.isnan(first) & np.isnan(second))))

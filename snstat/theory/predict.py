@@ -117,7 +117,7 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
 
     @cache
     def pairs() -> PairStates:
-        return _pairs(stack, chains, _input_gap(batch, inputs))
+        return _pairs(stack, chains, input_gap(batch, inputs))
 
     q, variance = column(lambda step: step.pre_second_moment), column(lambda s: s.moments.variance)
     columns = {
@@ -295,7 +295,7 @@ def _pairs(stack: Stack, chains: list[tuple[int, int, Chain]], gap: float) -> Pa
     return PairStates(*columns)
 
 
-def _input_gap(batch: int, inputs: InputMoments) -> float:
+def input_gap(batch: int, inputs: InputMoments) -> float:
     """Return E[x²] − E[x x'] of the input, from the statistic that resolves it best."""
     if batch == 1:
         return 0.0

@@ -273,7 +273,9 @@ def test_rules_on_single_samples_compute_no_pairs(monkeypatch):
         raise AssertionError("a pair was computed")
 
     made = case("softplus", 20, width=32)
-    monkeypatch.setattr("snstat.layers.activation.pair_gap", lambda _, __, gap: none() if gap else 0.0)
+    monkeypatch.setattr(
+        "snstat.layers.activation.pair_gap", lambda _, __, gap: none() if gap else 0.0
+    )
     for code in set(RULES) - {"SN301"}:
         looked(made, code)
 
