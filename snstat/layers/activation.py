@@ -13,13 +13,14 @@ from snstat.activation import Activation as Function
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.gaussian.centred import CentredMoments, centred_moments
+from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
-from snstat.gaussian.sample_moments import ForwardMoments
+from snstat.gaussian.sample_moments import ForwardMoments, one_sample
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, Step
-from snstat.layers.spread import Given, Spread
+from snstat.layers.spread import LARGEST_VARIANCE, Given, Spread
 from snstat.values.option import option
 
 MomentsAt = Callable[[Function, float], CentredMoments]
@@ -69,7 +70,16 @@ class Activation(Layer):
         mean = without_noise(state.mean, math.sqrt(total))
         law = ZERO if still and total == 0 else OTHER
         moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
-        return Step(moved_on, pull)
+        return Step((signal,), moved_on, pull)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        before, signal = one(inputs), step.inputs[0]
+        if before.given is None:
+            return None
+        q = float(signal.same[0, 0])
+        apart = misalignment(q, float(signal.gap[0, 0]))
+        return spread_at(self.function, before.given, q, apart, signal.shape.channels)
 
 
 def after(
@@ -101,6 +111,21 @@ def gap_after(function: Function, q: float, apart: float, total: float) -> float
 def cosine(total: float, gap: float) -> float:
     """Return the cosine of two samples, NaN where they are 0."""
     return without_noise(1.0 - gap / total, 1.0) if total > 0 else math.nan
+
+
+def spread_at(
+    function: Function, given: Given, q: float, apart: float, units: int
+) -> Spread | None:
+    """Return the fluctuations of E[φ²] at q and 1 − c = `apart`, None where nothing is known."""
+    found = one_sample(function, q, backward=False)
+    if found is None:
+        return None
+    moments, squares = found[0], math.nan
+    if moments.rms == 0:
+        squares = 1.0
+    elif given.variance <= LARGEST_VARIANCE:
+        squares = PairTable(function, q, moments.rms, 0.0).at(apart).square
+    return spread_after(moments, given, squares, apart, units)
 
 
 def spread_after(

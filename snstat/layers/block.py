@@ -11,11 +11,13 @@ from snstat.errors import InvalidValueError, LayerError, SnstatError
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, unknown
+from snstat.layers.spread import Spread
 from snstat.limits import MAX_DEPTH
 from snstat.values.kinds import Kind, Whole
 from snstat.values.option import option
 
 Pulls = Callable[[Step, Slope], tuple[Slope, ...]]
+Spreads = Callable[[Layer, Step, Sequence[Spread] | None], Spread | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class Block(Layer):
             before, signal = signal, steps[-1].signal.held(signal)
             if signal.repeats(before):
                 break
-        return BlockStep.of(self, signal, tuple(turns))
+        return BlockStep.of(self, one(inputs), signal, tuple(turns))
 
     def _steps(self, signal: Signal, batch: int) -> Iterator[Step]:
         """Yield the steps of all entries, the first time over."""
@@ -112,6 +114,24 @@ class Block(Layer):
                     step = unknown(entry.layer.shape([s.shape for s in given]), given)
             signals.append(step.signal)
             yield step
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        if not isinstance(step, BlockStep):
+            raise TypeError(step)
+        *_, (spreads, _) = step.way_of_spreads(one(inputs), _spread)
+        return spreads
+
+    def spreads(self, steps: Sequence[Step], before: Spread, through: Spreads) -> Spread | None:
+        """Return the spread after one turn from that `before` it; `through` is asked for that after
+        each entry, with None for inputs that are not known."""
+        found: list[Spread | None] = [before]
+        for place, (entry, step) in enumerate(zip(self.entries, steps, strict=True)):
+            given = [found[n] for n in entry.inputs or (place,)]
+            known = [spread for spread in given if spread is not None]
+            whole = step.signal.known and len(known) == len(given)
+            found.append(through(entry.layer, step, known if whole else None))
+        return found[-1]
 
     def back(self, steps: Sequence[Step], slope: Slope, pull: Pulls) -> Slope:
         """Return the slope of the input of one turn, from that of its output.
@@ -153,20 +173,43 @@ class BlockStep(Step):
     turns: tuple[tuple[Step, ...], ...]
 
     @classmethod
-    def of(cls, block: Block, signal: Signal, turns: tuple[tuple[Step, ...], ...]) -> BlockStep:
-        """Return the step of `block` to `signal`."""
+    def of(
+        cls, block: Block, before: Signal, signal: Signal, turns: tuple[tuple[Step, ...], ...]
+    ) -> BlockStep:
+        """Return the step of `block` from `before` to `signal`."""
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
             *_, (back, _, _) = step.way_back(slope, _pull)
             return (back,)
 
-        step = cls(signal, pull, block, turns)
+        step = cls((before,), signal, pull, block, turns)
         return step
 
     @property
     def equal(self) -> int:
         """The number of turns beyond those that were followed, all equal to the last of them."""
         return self.block.times - len(self.turns)
+
+    def way_of_spreads(
+        self, before: Spread, through: Spreads
+    ) -> Iterator[tuple[Spread | None, int]]:
+        """Yield the spread after each turn, by what `through` returns of steps.
+
+        Where it repeats, equal turns are left out: how many comes with it. The way ends after the
+        first turn without one.
+        """
+        for turn in range(self.block.times):
+            steps = self.turns[min(turn, len(self.turns) - 1)]
+            after = self.block.spreads(steps, before, through)
+            rest = self.block.times - turn - 1
+            if after is None:
+                yield None, rest
+                return
+            if turn + 1 > len(self.turns) and after.repeats(before):
+                yield after, rest
+                return
+            yield after, 0
+            before = after
 
     def way_back(self, slope: Slope, pull: Pulls) -> Iterator[tuple[Slope, int, float]]:
         """Yield the slope before each turn, from the last one on, by what `pull` returns of steps.
@@ -185,6 +228,10 @@ class BlockStep(Step):
         for steps in reversed(self.turns):
             slope = self.block.back(steps, slope, pull)
             yield slope, 0, 0.0
+
+
+def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | None) -> Spread | None:
+    return None if inputs is None else layer.spread(step, inputs)
 
 
 def _pull(step: Step, slope: Slope) -> tuple[Slope, ...]:

@@ -10,11 +10,20 @@ from typing import Any, ClassVar, Self
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.gaussian.centred import CentredMoments, centred_moments
-from snstat.layers.activation import Activation, MomentsAt, after, cosine, gap_after, misalignment
+from snstat.layers.activation import (
+    Activation,
+    MomentsAt,
+    after,
+    cosine,
+    gap_after,
+    misalignment,
+    spread_at,
+)
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
+from snstat.layers.spread import Spread
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
@@ -74,7 +83,19 @@ class Dense(WeightOptions, Layer):
         then = Activation(self.activation).moments([own.signal], batch)
         if then is None:
             return None
-        return Step(then.signal, lambda slope: own.pull(*then.pull(slope)))
+        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        signal = step.inputs[0]
+        if signal.mean.size > 1:
+            return None
+        layer = self.at(signal.shape.channels)
+        q = layer.pre_second_moment(signal.same)
+        given = layer.spread(float(layer.share(signal.same, q)[0, 0]), one(inputs))
+        apart = misalignment(float(q[0, 0]), layer.square_gain * float(signal.gap[0, 0]))
+        found = spread_at(resolve(layer.activation), given, float(q[0, 0]), apart, self.width)
+        return found if found is None or self.activation else found._replace(given=given)
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """See Layer. A gain replaces a standard deviation of the weights, and the reverse."""

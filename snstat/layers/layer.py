@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from snstat.errors import InvalidValueError
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
+from snstat.layers.spread import Spread
 from snstat.values.option import Settings, options_of
 
 T = TypeVar("T")
@@ -30,6 +31,11 @@ class Layer(Settings, ABC):
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """Return theory of this layer for `batch` samples, None where none is known: no guess."""
+        return None
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:  # noqa: ARG002
+        """Return how the layer's second moment fluctuates between networks, to first order in
+        1/width, after `step` and what the `inputs` fluctuate by. None where that is not known."""
         return None
 
     def turned(self, knob: str, value: Any) -> Self | None:

@@ -139,8 +139,9 @@ Pull = Callable[[Slope], tuple[Slope, ...]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One layer: the signal after it, and the pull-back of gradients through it."""
+    """One layer: the signals before it, the one after, and the pull-back of gradients."""
 
+    inputs: tuple[Signal, ...]
     signal: Signal
     pull: Pull
 
@@ -154,7 +155,7 @@ def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
 
     places = np.full((shape.positions, shape.positions), math.nan)
     fresh = frozenset[object]().union(*(before.fresh for before in inputs))
-    return Step(Signal(shape, places[0], places, places, OTHER, fresh), pull)
+    return Step(tuple(inputs), Signal(shape, places[0], places, places, OTHER, fresh), pull)
 
 
 def _held(now: FloatArray, before: FloatArray) -> FloatArray:

@@ -18,7 +18,13 @@ with the roughness ρ of `by_q.Derivatives`. Derived in docs/finite-width.md.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
+
+# First order is not trusted where r exceeds this.
+LARGEST_VARIANCE = 0.5
+# Differences of this size, relative to the state, are rounding.
+SETTLED = 1e-15
 
 
 class Given(NamedTuple):
@@ -39,10 +45,21 @@ class Given(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """The same of E[x²] over the units of a layer; `fourth` is E[x⁴]/E[x²]²."""
+    """The same of E[x²] over the units of a layer; `fourth` is E[x⁴]/E[x²]².
+
+    `given` is that of the Gaussian from which the units are drawn, where they are Gaussian.
+    """
 
     variance: float
     pair: float
     bias: float
     residual: float
     fourth: float
+    given: Given | None = None
+
+    def repeats(self, before: Spread) -> bool:
+        """Return whether this is `before` again, to rounding."""
+        return all(
+            abs(now - was) <= SETTLED * abs(now) or (math.isnan(now) and math.isnan(was))
+            for now, was in zip(self[:5], before[:5], strict=True)
+        )

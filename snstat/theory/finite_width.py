@@ -18,6 +18,7 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.gaussian.dead import is_told
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.spread import LARGEST_VARIANCE
 from snstat.network.stack import Stack
 from snstat.results import STATISTICS, InputMoments, within
 from snstat.theory.by_layer import activations_of, units
@@ -25,7 +26,7 @@ from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.extremes import largest_input
 from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_gradient import expected_log_gradient
-from snstat.theory.fluctuations import ENDLESS, LARGEST_VARIANCE, Fluctuations, follow
+from snstat.theory.fluctuations import ENDLESS, Fluctuations, follow
 from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction

@@ -12,9 +12,10 @@ import math
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.spread import LARGEST_VARIANCE
 from snstat.network.stack import Stack
 from snstat.results import MOST_CLASSES, InputMoments, NormClasses
-from snstat.theory.fluctuations import LARGEST_VARIANCE, follow
+from snstat.theory.fluctuations import follow
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
 from snstat.theory.single_samples import ForwardColumns, of_single_samples

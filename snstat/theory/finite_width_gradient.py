@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.spread import LARGEST_VARIANCE
 from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
-from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
+from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.layer_moments import Moments
 
 # First order is not trusted where the variance of log gradients between samples exceeds this,

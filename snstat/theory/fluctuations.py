@@ -12,18 +12,14 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.activation import spread_after
-from snstat.layers.spread import Given, Spread
+from snstat.layers.spread import LARGEST_VARIANCE, SETTLED, Given, Spread
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 
-# First order is not trusted where r exceeds this.
-LARGEST_VARIANCE = 0.5
 # Beyond this r, networks differ by orders of magnitude and nothing is computed.
 ENDLESS = 4.0
-# Differences of this size, relative to the state, are rounding.
-_SETTLED = 1e-15
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +46,7 @@ def follow(
     """
     columns = np.full((len(Given._fields), stack.depth + 1), math.nan)
     columns[:2] = _shares(stack, prediction)
-    share, after = columns[0], _input(stack, inputs)
+    share, after = columns[0], input_spread(stack.width_of(0), inputs)
     for first, count, layer in stack.segments():
         before, end = Given(*[math.nan] * len(Given._fields)), first + count
         settled = last_motion(moments, first, end)
@@ -80,7 +76,7 @@ def last_motion(moments: Moments, first: int, end: int) -> int:
     return first + (int(np.flatnonzero(moved)[-1]) + 1 if moved.any() else 0)
 
 
-def _input(stack: Stack, inputs: InputMoments) -> Spread:
+def input_spread(units: int, inputs: InputMoments) -> Spread:
     """Return the state of layer 0."""
     known = math.isfinite(inputs.length_variance)
     variance = inputs.length_variance if known else 0.0
@@ -89,7 +85,7 @@ def _input(stack: Stack, inputs: InputMoments) -> Spread:
         0.0 if inputs.drawn else math.nan,
         0.0 if known else math.nan,
         0.0,
-        1.0 + stack.width_of(0) * variance if inputs.drawn else math.nan,
+        1.0 + units * variance if inputs.drawn else math.nan,
     )
 
 
@@ -107,6 +103,6 @@ def _shares(stack: Stack, prediction: Prediction) -> FloatArray:
 def _same(first: Given, second: Given) -> bool:
     """Return whether what is carried along has not moved."""
     return all(
-        abs(a - b) <= _SETTLED * abs(a) or (math.isnan(a) and math.isnan(b))
+        abs(a - b) <= SETTLED * abs(a) or (math.isnan(a) and math.isnan(b))
         for a, b in zip(first[2:], second[2:], strict=True)
     )

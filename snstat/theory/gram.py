@@ -22,14 +22,11 @@ import numpy as np
 
 from snstat.gaussian.gram_moments import GramMoments
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.spread import LARGEST_VARIANCE
 from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
-from snstat.theory.fluctuations import (
-    LARGEST_VARIANCE,
-    Fluctuations,
-    last_motion,
-)
+from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 

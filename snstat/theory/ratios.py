@@ -20,10 +20,11 @@ import numpy as np
 
 from snstat.gaussian.kurtosis_moments import KurtosisMoments
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.spread import LARGEST_VARIANCE
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import units
-from snstat.theory.fluctuations import LARGEST_VARIANCE, Fluctuations
+from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction

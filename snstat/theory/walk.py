@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.block import BlockStep
+from snstat.layers.layer import Layer
 from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.spread import Spread
 from snstat.network.network import Network
 from snstat.results import InputMoments
+from snstat.theory.fluctuations import input_spread
 from snstat.theory.predict import input_gap
 
 
@@ -20,13 +24,18 @@ class Walk:
     """Theory of a network, each array (depth + 1,), NaN where there is none.
 
     `mean` is E[x], `second_moment` E[x²] and `gap` E[x²] − E[xx'] of two samples. `log_gradient` is
-    the natural logarithm of the squared norm of ∂L/∂x over the same at the last layer.
+    the natural logarithm of the squared norm of ∂L/∂x over the same at the last layer. To first
+    order in 1/width, relative to E[x²]: `variance` is that of one sample's mean of x² between
+    networks, `bias` what the mean over networks differs by, and `residual` bounds what it neglects.
     """
 
     mean: FloatArray
     second_moment: FloatArray
     gap: FloatArray
     log_gradient: FloatArray
+    variance: FloatArray
+    bias: FloatArray
+    residual: FloatArray
 
 
 def walk(network: Network, batch: int, inputs: InputMoments) -> Walk:
@@ -44,7 +53,10 @@ def walk(network: Network, batch: int, inputs: InputMoments) -> Walk:
     before, logs = _backward(step, Slope(ones, ones))
     found = np.concatenate([[_log_norm(before, start)], logs])
     mean, second_moment, apart = columns.T
-    return Walk(mean, second_moment, apart, found - found[-1])
+    first = input_spread(network.input.units, inputs)
+    _, later = _spreads(network.block, step, [first])
+    spreads = np.concatenate([[_relative(first)], later]).T
+    return Walk(mean, second_moment, apart, found - found[-1], *spreads)
 
 
 def _forward(step: Step) -> FloatArray:
@@ -78,6 +90,40 @@ def _backward(step: Step, slope: Slope) -> tuple[Slope, FloatArray]:
         found.append((steps[:, None] + logs).ravel())
         slope = before
     return slope, np.concatenate(found[::-1])
+
+
+def _spreads(
+    layer: Layer, step: Step, inputs: Sequence[Spread] | None
+) -> tuple[Spread | None, FloatArray]:
+    """Return the spread after a layer, and variance, bias and residual of every layer that it
+    consists of, (layers, 3)."""
+    if inputs is None:
+        return None, np.full((layer.count, 3), math.nan)
+    if not isinstance(step, BlockStep):
+        after = layer.spread(step, inputs)
+        return after, np.array([_relative(after)])
+    found: list[FloatArray] = []
+    turn: list[FloatArray] = []
+
+    def through(inner: Layer, step: Step, given: Sequence[Spread] | None) -> Spread | None:
+        after, rows = _spreads(inner, step, given)
+        turn.append(rows)
+        return after
+
+    after = None
+    for after, more in step.way_of_spreads(inputs[0], through):
+        rows = np.concatenate(turn)
+        turn.clear()
+        found.append(rows)
+        beyond = np.full_like(rows, math.nan) if after is None else rows
+        found.append(np.tile(beyond, (more, 1)))
+    return after, np.concatenate(found)
+
+
+def _relative(spread: Spread | None) -> tuple[float, float, float]:
+    if spread is None:
+        return (math.nan,) * 3
+    return spread.variance, spread.bias, spread.residual
 
 
 def _numbers(signal: Signal) -> tuple[float, float, float]:

@@ -17,6 +17,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.stack import Stack
+from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 from snstat.theory.walk import walk
 from tests.network.stacks import stacks
@@ -74,6 +75,44 @@ def test_the_walk_is_the_theory_of_deep_stacks(stack):
     assert_alike(stack, 8, drawn(stack.width_of(0)))
 
 
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize(
+    "stack",
+    [
+        Stack.build("selu", 300, 64),
+        Stack.build("relu", 20, 50, init="he_uniform", input_width=30),
+        Stack.build("tanh", 30, 40, init="torch_default"),
+        Stack.build("gelu", 12, 128, init="orthogonal", bias_std=0.2),
+        Stack.build("tanh", widths="30,60*20,20*50,5", last="linear"),
+        Stack.build("relu", 10, 8, weight_gain=0.0),
+    ],
+    ids=lambda stack: f"{stack.activation}-{stack.init}",
+)
+def test_fluctuations_are_those_of_stacks(stack, batch):
+    """Tolerance: states differ by rounding, which derivatives of expectations multiply."""
+    inputs = drawn(stack.width_of(0), batch, 0.3)
+    theory = predict(stack, batch, inputs)
+    known = finite_width(stack, batch, inputs, theory)
+    found = walk(Network.of(stack), batch, inputs)
+    second = theory.statistics["second_moment"]
+    there = np.isfinite(known.expected["second_moment"])
+    there[0] = False
+    assert there[1:3].all()  # with uniform biases, no more is known
+    assert np.sqrt(found.variance[there]) == pytest.approx(known.fluctuation[there], rel=1e-9)
+    expected, residual = (second * part for part in (1.0 + found.bias, found.residual))
+    assert expected[there] == pytest.approx(known.expected["second_moment"][there], rel=1e-11)
+    assert residual[there] == pytest.approx(known.residual["second_moment"][there], rel=1e-8)
+
+
+def test_a_linear_layer_and_its_activation_fluctuate_as_one():
+    joint = Block((Entry(Dense(20, "relu")),), 5)
+    linear = Dense(20, init="he_normal")
+    apart = Block((Entry(linear), Entry(Activation("relu"))), 5)
+    one, two = (walk(Network(Shape(20), block), 4, drawn(20)) for block in (joint, apart))
+    assert two.variance[::2] == pytest.approx(one.variance, rel=1e-12)
+    assert two.bias[::2] == pytest.approx(one.bias, rel=1e-12)
+
+
 def test_a_repeated_block_costs_as_little_as_its_first_turns(monkeypatch):
     calls = []
     moments = Dense.moments
@@ -88,6 +127,7 @@ def test_what_follows_a_layer_without_theory_is_unknown():
     found = walk(Network(Shape(8), Block(tuple(map(Entry, layers)))), 4, drawn(8))
     assert np.isfinite(found.second_moment).tolist() == [True, True, False, False]
     assert np.isnan(found.log_gradient).tolist() == [True, True, True, False]
+    assert np.isfinite(found.variance).tolist() == [True, True, False, False]
 
 
 def test_a_skipped_layer_has_no_gradient():
