@@ -311,16 +311,16 @@ def test_leaving_out_biases_that_move_the_fixed_point_is_recommended():
     ],
 )
 def test_remedies_are_found_with_few_pairs(monkeypatch, options, most):
-    from snstat.theory import dense
+    from snstat.layers import activation
 
     calls = []
-    original = dense.pair_gap
+    original = activation.pair_gap
 
     def counted(*arguments):
         calls.append(arguments)
         return original(*arguments)
 
-    monkeypatch.setattr(dense, "pair_gap", counted)
+    monkeypatch.setattr(activation, "pair_gap", counted)
     snstat.check(**options)
     assert len(calls) <= most
 
