@@ -127,6 +127,19 @@ class UnknownNameError(InvalidValueError):
         super().__init__(name, value, "one of " + ", ".join(self.known), hint)
 
 
+class LayerError(SnstatError):
+    """A layer of a network that cannot be as it is. Attributes: its `path`, the names of the
+    containers and of the layer itself, and `reason`, an error."""
+
+    def __init__(self, path: tuple[str, ...], reason: SnstatError) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(self.told(python_spelling))
+
+    def told(self, spell: Spelling) -> str:
+        """Return the message with names of arguments spelled by `spell`."""
+        return f"layer {printable('.'.join(self.path), MOST_OF_A_PATH)}: {self.reason.told(spell)}"
+
+
 class InputFileError(SnstatError):
     """A file that cannot be used. Attributes: `path`, `reason` and `remedy`."""
 

@@ -169,10 +169,7 @@ def trajectory_options(runs: Sequence[Run], **others: Any) -> Options:
     cases = [_case(run) for run in runs]
     with np.errstate(over="ignore"):
         gradients = [None if case is None else np.exp(case.gradients) for case in cases]
-    targets = [
-        None if case is None else case.bounds.target(run.stack.activation)
-        for case, run in zip(cases, runs, strict=True)
-    ]
+    targets = [None if case is None else case.target for case, run in zip(cases, runs, strict=True)]
     return Options(gradients=gradients, targets=targets, **others)
 
 

@@ -1,7 +1,7 @@
 """The permitted imports between the rooms of snstat, checked in every file.
 
-cli -> report, checks -> experiment -> engine, theory -> network -> gaussian -> activation ->
-errors. Every room may import `results`, which imports none.
+cli -> report, checks -> experiment -> engine, theory -> network -> layers -> gaussian ->
+activation -> errors. Every room may import `results`, which imports none.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ ARROWS: dict[str, set[str]] = {
     "values": {"errors", "limits"},
     "activation": COMMON,
     "gaussian": COMMON | {"activation"},
-    "network": COMMON | {"activation", "gaussian"},
-    "theory": COMMON | {"activation", "gaussian", "network"},
-    "engine": COMMON | {"activation", "network"},
+    "layers": COMMON | {"activation", "gaussian"},
+    "network": COMMON | {"activation", "gaussian", "layers"},
+    "theory": COMMON | {"activation", "gaussian", "layers", "network"},
+    "engine": COMMON | {"activation", "layers", "network"},
     "files": COMMON | {"activation", "network"},
     "experiment": COMMON | {"activation", "engine", "files", "gaussian", "network", "theory"},
-    "checks": COMMON | {"activation", "experiment", "files", "gaussian", "network", "theory"},
+    "checks": COMMON
+    | {"activation", "experiment", "files", "gaussian", "layers", "network", "theory"},
     "report": COMMON | {"activation"},
     "plot": COMMON | {"checks", "experiment", "report", "theory"},
     "display": COMMON | {"checks", "plot", "report"},

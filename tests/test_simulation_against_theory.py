@@ -11,7 +11,7 @@ from scipy import stats
 
 from snstat.activation import ACTIVATIONS
 from snstat.experiment.propagation import propagate
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,7 +12,8 @@ import numpy as np
 from snstat.activation import Activation, resolve
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import log_strays, share_strays, strays
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.theory.finite_width import FiniteWidth
 from snstat.theory.known import Known, theories
@@ -54,28 +55,27 @@ class Case:
     _longer: Case | None = field(default=None, compare=False, repr=False)
 
     def changed(self, **changes: Any) -> Case:
-        """Return the same case with another `weight_gain` (or None, and `weight_std`),
-        `bias_std`, `depth` or `width`, other moments of the `inputs` or another `number_format`,
-        not yet run."""
+        """Return the same case with another `weight_gain` or `weight_std`, `bias_std`, `depth` or
+        `width`, other moments of the `inputs` or another `number_format`, not yet run."""
         # A shorter stack is the beginning of this one, but for a last layer unlike the others.
-        beginning = changes.keys() == {"depth"} and self.stack.last is None
+        beginning = changes.keys() == {"depth"} and self.stack.read_out is None
         longer = self._longer or self if beginning else None
         inputs, bounds = changes.pop("inputs", self.inputs), self.bounds
-        if "weight_gain" in changes:  # replaces the other
-            changes.setdefault("weight_std", None)
-        if "width" in changes and self.stack.input_width == self.stack.width:
-            changes["input_width"] = changes["width"]
-            # Lengths of drawn samples vary as 1/width.
-            share = self.stack.width / changes["width"]
-            inputs = replace(inputs, length_variance=inputs.length_variance * share)
-        stack = self.stack
         if "depth" in changes:
             # Fewer layers are offered where more would break a rule: no limit beyond them.
             bounds = replace(bounds, depth_limit=None)
-            stack = stack.of_depth(changes.pop("depth"))
         if "number_format" in changes:
             bounds = replace(bounds, number_format=changes.pop("number_format"))
-        stack = replace(stack, **changes)
+        stack = self.stack
+        for knob, value in changes.items():
+            turned = stack.turned(knob, value)
+            if turned is None:
+                raise KeyError(knob)
+            stack = turned
+        if stack.width_of(0) != self.stack.width_of(0):
+            # Lengths of drawn samples vary as 1/width.
+            share = self.stack.width_of(0) / stack.width_of(0)
+            inputs = replace(inputs, length_variance=inputs.length_variance * share)
         return replace(self, stack=stack, inputs=inputs, bounds=bounds, run=None, _longer=longer)
 
     def once(self, name: Hashable, find: Callable[[Case], Result]) -> Result:
@@ -119,12 +119,23 @@ class Case:
     @property
     def activation(self) -> Activation:
         """The activation of all layers, or of all but the last one."""
-        return resolve(self.stack.activation)
+        return resolve(self.layer.activation)
 
     @property
     def layer(self) -> DenseLayer:
-        """One of the square layers."""
-        return self.stack.square
+        """The layer that is repeated."""
+        return self.stack.repeated
+
+    @property
+    def width(self) -> int | None:
+        """The units of every layer, None where layers differ in width."""
+        found = {layer.fan_out for _, _, layer in self.stack.segments()}
+        return found.pop() if len(found) == 1 else None
+
+    @property
+    def target(self) -> tuple[float, float] | None:
+        """The mean and variance that the signal should have, None where there is no such target."""
+        return self.bounds.target(self.layer.activation)
 
     @property
     def prediction(self) -> Prediction:
@@ -186,7 +197,7 @@ class Case:
         """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
         if self.erased.any():
             return self.erased.astype(float)
-        narrowest = min(stretch.leading.fan_out for stretch in self.whole.stretches())
+        narrowest = min(layer.fan_out for _, _, layer in self.whole.segments())
         if not self.activation.flat or narrowest >= WIDE:
             return np.zeros(self.limit + 1)
         return self.theory.silent

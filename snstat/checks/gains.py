@@ -17,7 +17,7 @@ def holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
 
 
 def _holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
-    now = f"{case.stack.hidden_gain:.4g}"
+    now = f"{case.layer.gain:.4g}"
     found: dict[float, int] = {}
 
     def follow(gains: Iterable[float]) -> None:
@@ -43,7 +43,7 @@ def survival(case: Case) -> int:
 
 def _gains(case: Case) -> Iterator[float]:
     """Yield gains with a fixed point: that of the target first."""
-    target, bias = case.bounds.target(case.stack.activation), case.layer.bias_std
+    target, bias = case.target, case.layer.bias_std
     if target == (0.0, 1.0):
         yield 1.0  # exactly, but for biases that come with the initialiser
     if target is not None:

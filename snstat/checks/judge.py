@@ -12,7 +12,7 @@ from snstat.checks.look import broken_within, look, looked, unsteady
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
-from snstat.network.stack import LINEAR
+from snstat.layers.dense import LINEAR
 from snstat.results import VERDICTS, Finding
 
 # A finding, and another that implies it: a stack whose limit is off the target is off it at its
@@ -73,7 +73,8 @@ def verdict(case: Case, broken: dict[str, Broken]) -> str:
 def _ends_normal(case: Case) -> bool:
     """Return whether a last layer of another activation leaves mean 0 and variance 1 as they are. A
     linear read-out has a scale of its own, which is no matter of the stack."""
-    if case.stack.last in (None, LINEAR):
+    read_out = case.stack.read_out
+    if read_out is None or read_out.activation == LINEAR:
         return True
     mean, variance = (float(case.predicted(name)[case.depth]) for name in ("mean", "variance"))
     return abs(mean) <= NORMALIZED and abs(variance - 1.0) <= NORMALIZED

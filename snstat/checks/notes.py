@@ -63,7 +63,8 @@ def unknown(case: Case) -> list[str]:
     notes = []
     if case.outlook.kind == "unknown":
         notes.append(_no_theory(case.activation))
-    last = None if case.stack.last is None else resolve(case.stack.last)
+    read_out = case.stack.read_out
+    last = None if read_out is None else resolve(read_out.activation)
     if last is not None and last.doubt and math.isnan(case.predicted("second_moment")[case.depth]):
         notes.append(_no_theory(last, " of the last layer"))
     return list(dict.fromkeys(notes))

@@ -34,7 +34,8 @@ def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
     changed = case.changed(**changes)
     std = _weight_std(case, changed)
     if std is not None:
-        changed = case.changed(**{**changes, "weight_gain": None, "weight_std": std})
+        others = {knob: value for knob, value in changes.items() if knob != "weight_gain"}
+        changed = case.changed(**others, weight_std=std)
     old, new = case.stack, changed.stack
     options, shape = [], []
     if std is not None:
@@ -42,7 +43,7 @@ def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
     elif new.weight_gain != old.weight_gain and new.weight_gain is not None:
         text = f"{new.weight_gain:.4g}"
         text = text if float(text) == new.weight_gain else repr(new.weight_gain)
-        now = f"(now {old.hidden_gain:.4g})"
+        now = f"(now {case.layer.gain:.4g})"
         if old.weight_std is not None:
             now = f"instead of --weight-std {old.weight_std:.4g}"
         options.append(f"--weight-gain {text} {now}")
@@ -53,12 +54,12 @@ def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
     if changed.bounds.number_format != case.bounds.number_format:
         formats = f"{changed.bounds.number_format} (now {case.bounds.number_format})"
         options.append(f"--number-format {formats}")
-    if "depth" in changes and len(new.written_widths) <= LONGEST_WIDTHS and old.runs:
+    if "depth" in changes and len(new.written_widths) <= LONGEST_WIDTHS and case.width is None:
         options.append(f"--widths {new.written_widths} (now {old.widths})")
     elif "depth" in changes:
         shape.append(_layers_words(case, new.depth, "least" if at_least else "most"))
-    if new.width != old.width:
-        shape.append(f"width ≥ {new.width:,} (now {old.width:,})")
+    if new.widest != old.widest:
+        shape.append(f"width ≥ {new.widest:,} (now {old.widest:,})")
     parts = options + shape
     words = " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[1:] else parts)
     return Remedy(f"use {words}" if options else words, changed)
@@ -71,12 +72,12 @@ def _weight_std(case: Case, changed: Case) -> float | None:
     A gain of few digits has few too.
     """
     old, new = case.stack, changed.stack
-    if old.weight_std is None or new.weight_gain is None or new.runs:
+    if old.weight_std is None or new.weight_gain is None:
         return None
-    if new.input_width != new.width:
+    if changed.width is None or new.width_of(0) != changed.width:
         return None
     # The gain of weights of standard deviation 1, cut or not.
-    unit = math.sqrt(replace(new, weight_gain=None, weight_std=1.0).square.square_gain)
+    unit = changed.changed(weight_std=1.0).layer.gain
     exact = new.weight_gain / unit
     few = float(f"{new.weight_gain:.4g}") == new.weight_gain
     return float(f"{exact:.6g}") if few else exact
@@ -132,7 +133,7 @@ def standard(case: Case) -> InputMoments | None:
     """Return the moments of inputs of mean 0 and variance 1, or of the target's second moment if
     there is another; data are then only scaled. None where the inputs are such already."""
     old = case.inputs
-    mean, variance = case.bounds.target(case.stack.activation) or STANDARD
+    mean, variance = case.target or STANDARD
     if not old.drawn and (mean, variance) == STANDARD:
         return _standardized(case)
     wanted = float(f"{math.sqrt(mean**2 + variance):.4g}") ** 2
@@ -148,7 +149,7 @@ def standard(case: Case) -> InputMoments | None:
             variance_over_units=wanted,
             cosine=0.0,
             kurtosis=kurtosis,
-            length_variance=(kurtosis - 1.0) / case.stack.input_width,
+            length_variance=(kurtosis - 1.0) / case.stack.width_of(0),
             drawn=True,
         )
         return None if (old.mean, old.variance) == (0.0, wanted) else new
@@ -193,25 +194,26 @@ def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
 
     None of stacks whose layers differ in width: which of them to widen is for a person to say.
     """
-    if case.stack.runs:
+    if case.width is None or broken.value is None or broken.bound is None:
         return
-    if broken.value is None or broken.bound is None or not 0 < broken.bound <= broken.value:
+    if not 0 < broken.bound <= broken.value:
         return
-    start, value, most = case, broken.value, widest(case)
+    width, value, most = case.width, broken.value, widest(case.width)
     # What is more than can be told is told of wider networks.
-    while value >= MAX_FLUCTUATION and 4 * start.stack.width <= 4 * most:
-        start = start.changed(width=4 * start.stack.width)
-        value = min(float(np.nanmax(start.fluctuation)), MAX_FLUCTUATION)
-    least = max(start.stack.width * (value / broken.bound) ** 2, 1.0 + case.stack.width)
-    for width in (least, 1.0 + least, *(1.5**n * least for n in range(1, 8))):
-        if width <= most:
-            yield change(case, width=math.ceil(width))
+    while value >= MAX_FLUCTUATION and width <= most:
+        width = 4 * width
+        fluctuation = case.changed(width=width).fluctuation
+        value = min(float(np.nanmax(fluctuation)), MAX_FLUCTUATION)
+    least = max(width * (value / broken.bound) ** 2, 1.0 + case.width)
+    for wide in (least, 1.0 + least, *(1.5**n * least for n in range(1, 8))):
+        if wide <= most:
+            yield change(case, width=math.ceil(wide))
 
 
-def widest(case: Case) -> int:
-    """Return the largest width that is any use as advice: so many times the present one, or what
-    is nothing unusual."""
-    return min(max(MUCH_WIDER * case.stack.width, USUAL_WIDTH), MOST_WIDTH)
+def widest(width: int) -> int:
+    """Return the largest width that is any use as advice: so many times the present `width`, or
+    what is nothing unusual."""
+    return min(max(MUCH_WIDER * width, USUAL_WIDTH), MOST_WIDTH)
 
 
 # What mends most rules, the mildest first.

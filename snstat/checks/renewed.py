@@ -29,8 +29,7 @@ def renewed(case: Case) -> tuple[Case, list[str]]:
     Theory of a pair of functions stays as it is: the file does not hold them.
     """
     run, stack = case.run, case.stack
-    names = [stack.activation, *([] if stack.last is None else [stack.last])]
-    if run is None or any(_unknown(name) for name in names):
+    if run is None or any(_unknown(name) for name in stack.activations):
         return case, []
     prediction, corrected = _theory(case, run, stack)
     scale = np.sqrt(np.nan_to_num(prediction.statistics["second_moment"], posinf=0.0))

@@ -45,8 +45,8 @@ def _or_normalise(case: Case, remedy: Remedy) -> Remedy:
     """Return `remedy` with what else there is where it leaves fewer layers."""
     if remedy.case is None or remedy.case.limit >= case.limit:
         return remedy
-    layers = f"{case.limit:,} {display_name(case.stack.activation)} layers"
-    widths = "these widths" if case.stack.runs else "this width"
+    layers = f"{case.limit:,} {display_name(case.layer.activation)} layers"
+    widths = "these widths" if case.width is None else "this width"
     words = f"no gain keeps {layers} of {widths} stable: {remedy.words}"
     return replace(remedy, words=f"{words}, or normalise between layers")
 
@@ -66,13 +66,13 @@ def _several(ignored: frozenset[str], case: Case) -> tuple[Remedy, ...]:
     most = case.limit
     if best is None:
         most, best = _most(case, candidates, ignored)
-        units = widest(case)
-        if most < case.limit // FEW and not case.stack.runs and units > case.stack.width:
+        width = case.width
+        if most < case.limit // FEW and width is not None and widest(width) > width:
             # More of them may be left of a wider network.
-            wide = [{**changes, "width": units} for changes in candidates]
+            wide = [{**changes, "width": widest(width)} for changes in candidates]
             depth, changes = _most(case, wide, ignored)
             if changes is not None and depth > FEW * most:
-                most, best = depth, _narrowed(case, {**changes, "depth": depth}, ignored)
+                most, best = depth, _narrowed(case, width, {**changes, "depth": depth}, ignored)
                 best.pop("depth")
     if best is None:
         return ()
@@ -103,9 +103,10 @@ def _most(
     return most, best
 
 
-def _narrowed(case: Case, changes: Changes, ignored: frozenset[str]) -> Changes:
-    """Return changes that leave a sound stack with about the least width of which they do."""
-    narrow, wide = case.stack.width, changes["width"]
+def _narrowed(case: Case, narrow: int, changes: Changes, ignored: frozenset[str]) -> Changes:
+    """Return changes that leave a sound stack with about the least width, more than `narrow`, of
+    which they do."""
+    wide = changes["width"]
     while wide - narrow > max(wide // 16, 1):
         middle = (narrow + wide) // 2
         holds = sound(case.changed(**{**changes, "width": middle}), ignored)
@@ -137,8 +138,9 @@ def _widths(changed: Case, ignored: frozenset[str]) -> Iterator[int]:
     narrow = looked(changed, TOO_NARROW)
     if narrow is not None and sound(changed, ignored | {TOO_NARROW}):
         for remedy in wider(changed, narrow):
-            if remedy.case is not None and sound(remedy.case, ignored):
-                yield remedy.case.stack.width
+            found = remedy.case
+            if found is not None and found.width is not None and sound(found, ignored):
+                yield found.width
 
 
 def _whole(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:

@@ -27,8 +27,9 @@ MOST_LAYERS = 2**20
 def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
     """Yield widths at which theory to first order in 1/width is at the target, where that of
     infinite width is and what was seen is not."""
-    target = case.bounds.target(case.stack.activation)
-    if case.stack.runs or target is None or not case.theory_holds:
+    target = case.target
+    narrow = case.width
+    if narrow is None or target is None or not case.theory_holds:
         return
     if misses_target(case.thought) is not None:
         return
@@ -41,9 +42,7 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
             for name, wanted, tolerance in goals
         )
 
-    narrow = case.stack.width
-    wide = 2 * narrow
-    most = widest(case)
+    wide, most = 2 * narrow, widest(narrow)
     while wide <= most and not at_target(wide):
         narrow, wide = wide, 2 * wide
     if wide > most:
@@ -59,7 +58,7 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
 def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
     """Yield the least more layers with which the target is reached, from standard inputs where
     these are not, else from these: it may only take time."""
-    if case.stack.runs:
+    if case.width is None:
         return
     inputs = standard(case)
     if inputs is not None:
@@ -132,7 +131,7 @@ def misses_target(case: Case) -> Broken | None:
 
     **Source.** Klambauer et al., *Self-Normalizing Neural Networks*, arXiv:1706.02515.
     """
-    target = case.bounds.target(case.stack.activation)
+    target = case.target
     if target is None:
         return None
     layer = _target_layer(case)
@@ -153,7 +152,7 @@ def _target_layer(case: Case) -> int:
     """Return the layer by which the target is to be reached: that of the activation's own, the last
     that has this activation."""
     bounds, last = case.bounds, case.depth
-    if case.stack.last is not None and bounds.target_mean is None:
+    if case.stack.read_out is not None and bounds.target_mean is None:
         last -= 1
     return min(bounds.target_layer or last, case.depth)
 
@@ -221,7 +220,7 @@ def converges_elsewhere(case: Case) -> Broken | None:
 
     **Source.** Klambauer et al., *Self-Normalizing Neural Networks*, arXiv:1706.02515.
     """
-    target = case.bounds.target(case.stack.activation)
+    target = case.target
     mean, variance = case.outlook.mean, case.outlook.variance
     if target is None or mean is None or variance is None or case.outlook.kind == "neutral":
         return None

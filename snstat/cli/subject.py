@@ -130,9 +130,9 @@ def _plan_again(saved: str, run: Run, last: int) -> Plan:
     except InvalidValueError as error:
         raise InputFileError(saved, f"cannot be simulated again: {error}") from None
     stack = plan.stack
-    units = max(stack.width, stack.input_width)
+    units = max(stack.widest, stack.width_of(0))
     values = plan.trials * plan.inputs.batch * units
-    work = (values + plan.trials * units * DRAW) * last * stack.width
+    work = (values + plan.trials * units * DRAW) * last * stack.widest
     if work > MOST_WORK_AGAIN or values > MOST_VALUES_AGAIN:
         minutes = math.ceil(work / MOST_WORK_AGAIN * MINUTES)
         reason = (

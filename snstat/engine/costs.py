@@ -7,7 +7,7 @@ their ratios matter, and they are similar on other machines.
 
 from __future__ import annotations
 
-from snstat.network.stack import DenseLayer
+from snstat.layers.dense import DenseLayer
 
 # A normal number that is drawn.
 DRAWN = 35.0

@@ -34,7 +34,7 @@ def footprint(
     """Return the bytes that `simulate` needs with these arguments. `sampler` is not "auto"."""
     size = np.dtype(dtype).itemsize
     running = min(threads, trials)
-    units = max(stack.width, inputs.width)
+    units = max(stack.widest, inputs.width)
     # Layer 0 as it is drawn or read.
     drawn = running * units * inputs.batch * size
     needed = drawn + STRATEGIES[sampler].bytes(stack, inputs, Load(trials, threads, size, backward))

@@ -60,9 +60,7 @@ class Shared:
         self.done = np.zeros(trials, np.int64)
         self.stop = np.zeros(1, np.uint8)
         self.alive = np.ones(trials, np.bool_)
-        self.activations = {
-            name: kernel_activation(name) for name in (stack.activation, stack.last) if name
-        }
+        self.activations = {name: kernel_activation(name) for name in stack.activations}
 
     def assemble(self, members: int, lanes: int) -> None:
         """Let a team of `members` threads run each trial, with at most `lanes` trials at once."""

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from snstat.engine.kernels import orthogonal, random
 from snstat.engine.kernels.random import Draw, Law
-from snstat.network.initialisers import TRUNCATED_STD
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.layers.initialisers import TRUNCATED_STD
+from snstat.network.stack import Stack
 
 # A tile of this many weights (4 MiB in float32) stays in the level-3 cache while it is multiplied.
 # A tile that fits level 2 is slower, because BLAS packs the activations again for every tile.

@@ -175,8 +175,8 @@ def _run_block(
 
 def _first_length(stack: Stack, inputs: Inputs, trials: int, sampler: str, threads: int) -> int:
     """Return the number of layers in the first block, from the multiplications that they cost."""
-    other = stack.width if sampler == "dense" else inputs.batch
-    work = float(inputs.batch) * stack.width * other * -(-trials // threads)
+    other = stack.widest if sampler == "dense" else inputs.batch
+    work = float(inputs.batch) * stack.widest * other * -(-trials // threads)
     return max(1, min(int(BLOCK_SECONDS * MULTIPLICATIONS / work), BLOCK_VALUES // (trials * 8)))
 
 

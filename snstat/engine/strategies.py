@@ -27,7 +27,7 @@ def choose(stack: Stack, batch: int, asked: str, *, backward: bool = False) -> S
     Raises InvalidValueError if the strategy is not exact for the stack, and for a pair of functions
     of which only the name is known.
     """
-    for name in filter(None, (stack.activation, stack.last)):
+    for name in stack.activations:
         require_functions(resolve(name))
     if asked != AUTO:
         strategy = STRATEGIES[asked]

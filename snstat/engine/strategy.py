@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def calls_python(stack: Stack) -> bool:
     """Return whether an activation of the stack is a pair of Python functions."""
-    return any(resolve(name).custom for name in (stack.activation, stack.last) if name)
+    return any(resolve(name).custom for name in stack.activations)
 
 
 class Load(NamedTuple):

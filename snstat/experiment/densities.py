@@ -30,7 +30,7 @@ def densities(plan: Plan, layers: Sequence[int]) -> Densities:
     from snstat.engine.densities import densities as measure
 
     # All activations of a layer at once, in float64, and arrays computed from them.
-    pooled = plan.trials * plan.inputs.batch * max(plan.stack.width, plan.inputs.width)
+    pooled = plan.trials * plan.inputs.batch * max(plan.stack.widest, plan.inputs.width)
     statistics = plan.trials * layers[-1] * 9 * len(MEASURED)
     require_memory(plan.footprint("dense") + 3 * 8 * pooled + statistics, LESS)
     found = measure(

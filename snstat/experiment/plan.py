@@ -64,11 +64,11 @@ class Plan:
         from snstat.engine.strategies import choose
 
         stack = Stack.of(settings)
-        source = _resolve_inputs(settings, stack.input_width)
-        if settings.widths is not None and source.width != stack.input_width:
+        source = _resolve_inputs(settings, stack.width_of(0))
+        if settings.widths is not None and source.width != stack.width_of(0):
             bound = f"a list that begins with {source.width}, the width of the inputs"
             raise InvalidValueError("widths", settings.widths, bound)
-        stack = replace(stack, input_width=source.width)
+        stack = stack.fed(source.width)
         chosen = choose(stack, source.batch, settings.sampler, backward=settings.backward)
         plan = cls(
             stack,

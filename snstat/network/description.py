@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from snstat.activation import resolve
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack
 from snstat.results import DrawnLayers, StackSummary
 
 # Settings that default to the initialiser's values.

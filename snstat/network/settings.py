@@ -8,12 +8,11 @@ from typing import Any
 
 from snstat.activation import ACTIVATIONS, PARAMETERS, Pair
 from snstat.activation.kind import ActivationName
-from snstat.limits import MAX_DEPTH, MAX_SCALE, MAX_WIDTH
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.options import WeightOptions
+from snstat.limits import MAX_DEPTH, MAX_WIDTH
 from snstat.network.widths import parse_widths, write_widths
-from snstat.values.kinds import Kind, Name, Real, Whole
-from snstat.values.names import INIT_ALIASES
-from snstat.values.option import Settings, option
+from snstat.values.kinds import Kind, Whole
+from snstat.values.option import Settings, again, option
 
 DEFAULT_DEPTH, DEFAULT_WIDTH = 64, 1024
 
@@ -72,31 +71,7 @@ class NetworkSettings(Settings):
         shown="as the other layers",
         metavar="NAME",
     )
-    init: str | None = option(
-        Name(INITIALISERS, INIT_ALIASES),
-        f"Initialiser: {', '.join(INITIALISERS)}. None preserves the signal of gelu and silu."
-        " --weight-gain 1.468 and 1.559 keep their second moment at 1. That fixed point is"
-        " unstable: narrow or deep networks leave it, so the heading shows the gain and it is not"
-        " the default.",
-        shown="he_normal for relu and leaky_relu, else lecun_normal",
-        metavar="NAME",
-    )
-    weight_gain: float | None = option(
-        Real(0.0, MAX_SCALE),
-        "Weights have variance G²/fan_in with every initialiser; an orthogonal matrix is"
-        " multiplied by G.",
-        shown="from --init",
-        metavar="G",
-    )
-    weight_std: float | None = option(
-        Real(0.0, MAX_SCALE),
-        "Weights have standard deviation S, instead of a gain. Truncated normals are cut at 2 S and"
-        " not rescaled, like Keras' TruncatedNormal(stddev=S).",
-        metavar="S",
-    )
-    bias_std: float | None = option(
-        Real(0.0, MAX_SCALE),
-        "Biases are N(0, S²).",
-        shown="0, or from --init torch_default",
-        metavar="S",
-    )
+    init: str | None = again(WeightOptions, "init")
+    weight_gain: float | None = again(WeightOptions, "weight_gain")
+    weight_std: float | None = again(WeightOptions, "weight_std")
+    bias_std: float | None = again(WeightOptions, "bias_std")

@@ -10,15 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
+from snstat.layers.dense import DenseLayer
+from snstat.layers.options import defaults, require_one_size
 from snstat.limits import MAX_WIDTH
-from snstat.network.initialisers import INITIALISERS, TRUNCATED_STD, Distribution
 from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH, NetworkSettings
 from snstat.network.widths import (
     Runs,
@@ -30,34 +28,6 @@ from snstat.network.widths import (
     write_widths,
 )
 from snstat.values import integer
-
-# A number, or an array of numbers.
-Moment = TypeVar("Moment", float, npt.NDArray[np.float64])
-
-
-@dataclass(frozen=True, slots=True)
-class DenseLayer:
-    """One dense layer with its activation.
-
-    Weights (fan_out, fan_in) are drawn from `distribution` with variance `square_gain`/fan_in;
-    biases from `bias_distribution` with standard deviation `bias_std`.
-    """
-
-    activation: str
-    fan_in: int
-    fan_out: int
-    distribution: Distribution
-    square_gain: float
-    bias_distribution: Literal["normal", "uniform"]
-    bias_std: float
-
-    def pre_second_moment(self, second_moment: Moment) -> Moment:
-        """Return q = E[z²] of the pre-activations from E[x²] of what the layer is fed."""
-        return self.square_gain * second_moment + self.bias_std**2
-
-
-# The activation of `--last linear`.
-LINEAR = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +80,9 @@ class Stack:
         literature (`Activation.default_init`), `input_width` to the width. Raises InvalidValueError
         for settings that contradict each other.
         """
-        phi = resolve(settings.activation)
-        init, gain, own_gain = settings.init, settings.weight_gain, False
-        if init is None:
-            init = phi.default_init
-            if gain is None and settings.weight_std is None:
-                gain, own_gain = phi.default_gain, phi.default_gain is not None
-        if gain is not None and settings.weight_std is not None:
-            raise InvalidValueError(
-                "weight_std",
-                settings.weight_std,
-                "left out if weight_gain is given",
-                "give one of them",
-            )
+        require_one_size(settings.weight_gain, settings.weight_std)
+        activation = resolve(settings.activation).name
+        init, gain = defaults(activation, settings.init, settings.weight_gain, settings.weight_std)
         runs: Runs = ()
         if settings.widths is not None:
             given = {"depth": settings.depth, "width": settings.width, "input_width": input_width}
@@ -138,7 +98,7 @@ class Stack:
                 input_width = width
             runs = ((width, depth),)
         stack = cls(
-            phi.name,
+            activation,
             0,
             0,
             integer("input width", input_width, 1, MAX_WIDTH),
@@ -147,11 +107,11 @@ class Stack:
             settings.bias_std,
             last=None if settings.last is None else resolve(settings.last).name,
             weight_std=settings.weight_std,
-            own_gain=own_gain,
+            own_gain=gain is not None and settings.weight_gain is None,
         )
-        return stack._of_runs(runs)
+        return stack.of_runs(runs)
 
-    def _of_runs(self, runs: Runs) -> Stack:
+    def of_runs(self, runs: Runs) -> Stack:
         """Return this stack with layers of these widths, in canonical form."""
         runs = joined(runs)
         depth, activation, last = sum(times for _, times in runs), self.activation, self.last
@@ -174,10 +134,10 @@ class Stack:
         if depth == self.depth:
             return self
         if not self.runs:
-            return self._of_runs(((self.width, depth),))
+            return self.of_runs(((self.width, depth),))
         if depth > self.depth:
-            return self._of_runs((*self.runs, (self.square.fan_out, depth - self.depth)))
-        return self._of_runs(shortened(self.runs, depth))
+            return self.of_runs((*self.runs, (self.repeated.fan_out, depth - self.depth)))
+        return self.of_runs(shortened(self.runs, depth))
 
     @property
     def uniform(self) -> bool:
@@ -205,41 +165,66 @@ class Stack:
         return self.last if self.last is not None and index == self.depth else self.activation
 
     def layer(self, index: int) -> DenseLayer:
-        """Return layer `index` (1..depth), or `square` beyond the depth."""
+        """Return layer `index` (1..depth), or `repeated` beyond the depth."""
         if index > self.depth:
-            return self.square
+            return self.repeated
         fan_in, fan_out = self.width_of(index - 1), self.width_of(index)
         return self._between(fan_in, fan_out, self.activation_of(index))
 
     @property
-    def square(self) -> DenseLayer:
-        """The layer that would continue the stack: square, as wide as the last hidden layer."""
+    def repeated(self) -> DenseLayer:
+        """The layer that is repeated and would continue the stack: square, as wide as the last
+        layer of its activation."""
         units = self.width_of(self.depth - 1 if self.last is not None else self.depth)
         return self._between(units, units, self.activation)
 
     def _between(self, fan_in: int, fan_out: int, activation: str) -> DenseLayer:
-        scheme = INITIALISERS[self.init]
-        if self.weight_std is not None:
-            square_gain = fan_in * self.weight_std**2
-            if scheme.distribution == "truncated_normal":  # cut, and not rescaled
-                square_gain *= TRUNCATED_STD**2
-        elif self.weight_gain is not None:
-            square_gain = self.weight_gain**2
-            if scheme.distribution == "orthogonal":  # the gain multiplies the matrix
-                square_gain *= scheme.square_gain(fan_in, fan_out)
-        else:
-            square_gain = scheme.square_gain(fan_in, fan_out)
-        own_bias = self.bias_std is None and scheme.bias_square_gain > 0
-        bias_std = math.sqrt(scheme.bias_square_gain / fan_in) if own_bias else self.bias_std
-        return DenseLayer(
-            activation,
+        return DenseLayer.of(
+            self.init,
             fan_in,
             fan_out,
-            scheme.distribution,
-            square_gain,
-            "uniform" if own_bias else "normal",
-            bias_std or 0.0,
+            weight_gain=self.weight_gain,
+            weight_std=self.weight_std,
+            bias_std=self.bias_std,
+            activation=activation,
         )
+
+    @property
+    def read_out(self) -> DenseLayer | None:
+        """The last layer if it has another activation than all others, else None."""
+        return None if self.last is None else self.layer(self.depth)
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The names of the activations, each once, in the order of the layers."""
+        return (self.activation,) if self.last is None else (self.activation, self.last)
+
+    @property
+    def widest(self) -> int:
+        """The units of the widest layer, not counting the input."""
+        return self.width
+
+    def turned(self, knob: str, value: Any) -> Stack | None:
+        """Return this stack with `knob` set to `value`, None if there is no such knob to turn.
+
+        The knobs are weight_gain and weight_std, which replace each other, bias_std, depth (see
+        `of_depth`), and width where all layers have one; an input of that width follows it.
+        """
+        if knob in ("weight_gain", "weight_std"):
+            size = {"weight_gain": None, "weight_std": None, knob: value}
+            return replace(self, **size, own_gain=False)
+        if knob == "bias_std":
+            return replace(self, bias_std=value)
+        if knob == "depth":
+            return self.of_depth(value)
+        if knob != "width" or self.runs:
+            return None
+        fed = value if self.input_width == self.width else self.input_width
+        return replace(self, width=value, input_width=fed)
+
+    def fed(self, units: int) -> Stack:
+        """Return this stack with an input of `units` units."""
+        return replace(self, input_width=units)
 
     def layers(self) -> Iterator[DenseLayer]:
         """Yield layers 1..depth."""
@@ -277,9 +262,9 @@ class Stack:
         """G of the square layers: weights have variance G²/fan_in."""
         if self.weight_gain is not None:
             return self.weight_gain
-        return math.sqrt(self.square.square_gain)
+        return math.sqrt(self.repeated.square_gain)
 
     @property
     def hidden_bias_std(self) -> float:
         """Standard deviation of the biases of the square layers."""
-        return self.square.bias_std
+        return self.repeated.bias_std

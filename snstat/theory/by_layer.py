@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import groupby
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack
 
 
 def by_layer(
@@ -23,15 +25,14 @@ def by_layer(
 
 def units(stack: Stack) -> FloatArray:
     """Return the number of units of every layer, (depth + 1,), including the input layer."""
-    return by_layer(stack, lambda layer: layer.fan_out, stack.input_width)
+    return by_layer(stack, lambda layer: layer.fan_out, stack.width_of(0))
 
 
 def activations_of(stack: Stack) -> Iterator[tuple[str, slice]]:
-    """Yield each activation's name with the layers that use it; the input layer is excluded."""
-    end = stack.depth + 1 if stack.last is None else stack.depth
-    yield stack.activation, slice(1, end)
-    if stack.last is not None:
-        yield stack.last, slice(end, end + 1)
+    """Yield each activation's name with consecutive layers that use it, from layer 1 on."""
+    for name, group in groupby(stack.segments(), key=lambda segment: segment[2].activation):
+        (first, count, _), *others = group
+        yield name, slice(first, first + count + sum(more for _, more, _ in others))
 
 
 def pre_second_moments(stack: Stack, second_moment: FloatArray) -> FloatArray:

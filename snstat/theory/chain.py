@@ -12,8 +12,7 @@ from threading import Lock
 from snstat.activation import resolve
 from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.tabulated import tabulated_moments
-from snstat.network.stack import DenseLayer
-from snstat.theory.dense import DenseStep, PairStep, dense_step, pair_step
+from snstat.layers.dense import DenseLayer, DenseStep, PairStep
 
 # The number of input gaps for which one chain keeps its pairs.
 _KEPT_PAIRS = 4
@@ -67,7 +66,7 @@ class Chain:
         if previous is not None:
             second_moment, silent = previous.second_moment, previous.silent
         moments_at = centred_moments if len(steps) < _DIRECT else tabulated_moments
-        step = dense_step(self.layer, second_moment, previous, silent=silent, moments_at=moments_at)
+        step = self.layer.step(second_moment, previous, silent=silent, moments_at=moments_at)
         if step is None:
             self._settled = False
         elif step is previous:
@@ -97,7 +96,7 @@ class PairChain:
                 size = sizes[min(number, len(sizes) - 1)]
                 repeated = steps[-1] if number >= len(sizes) else None
                 gap = steps[-1].gap if steps else self._gap
-                step = pair_step(self._chain.layer, size, gap, repeated)
+                step = self._chain.layer.pair_step(size, gap, repeated)
                 if step is repeated:
                     self._settled = True
                 else:
@@ -117,7 +116,7 @@ def begin(layer: DenseLayer, second_moment: float, *, silent: bool, depth: int) 
     distributions do not matter at infinite width.
     """
     alike = DenseLayer(
-        layer.activation, 1, 1, "normal", layer.square_gain, "normal", layer.bias_std
+        1, 1, "normal", layer.square_gain, "normal", layer.bias_std, layer.activation
     )
     if resolve(layer.activation).custom:  # an activation named in a saved run has no functions
         return Chain(alike, second_moment, silent)

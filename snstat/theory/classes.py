@@ -18,9 +18,10 @@ from snstat.gaussian.centred import CentredMoments, centred_moments
 from snstat.gaussian.cross import apart_after
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.tabulated import tabulated_array
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.layers.weights import LARGEST_SECOND_MOMENT
+from snstat.network.stack import Stack
 from snstat.results import NormClasses
-from snstat.theory.dense import LARGEST_SECOND_MOMENT
 
 # A relative change of all second moments below this is rounding.
 _SETTLED = 2e-15

@@ -13,8 +13,9 @@ import math
 from snstat.activation import Activation
 from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.pairs import pair_gap, pair_slope
+from snstat.gaussian.rounding import neat
 from snstat.results import CorrelationFixedPoint
-from snstat.theory.linear import MARGINAL, depth_scale, is_neutral, neat
+from snstat.theory.linear import MARGINAL, depth_scale, is_neutral
 from snstat.theory.search import root
 
 # The smallest 1 − c at which a fixed point is distinguished from c = 1.

@@ -18,8 +18,8 @@ from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.dead_moments import DeadTable, patterns
 from snstat.gaussian.gram_moments import GramMoments
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.initialisers import EXCESS
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.weights import Weights
+from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import activations_of
 from snstat.theory.corrected import Corrected
@@ -79,7 +79,7 @@ def _shifts(
     tables: dict[tuple[str, float], DeadTable] = {}
     products, cosine = patterns(_input_moments(inputs)), float(inputs.cosine)
     cosines = prediction.statistics["cosine"]
-    covariance = _fresh(products, cosine) / stack.input_width
+    covariance = _fresh(products, cosine) / stack.width_of(0)
     for first, count, layer in stack.segments():
         activation, end = resolve(layer.activation), first + count
         settled = last_motion(moments, first, end) if activation.flat else first
@@ -185,12 +185,10 @@ def _cumulants(v: FloatArray) -> FloatArray:
     return np.array([3.0 * v[0], 3.0 * v[2], v[1] + 2.0 * v[4], v[3] + 2.0 * v[5], 3.0 * v[6]])
 
 
-def _shape(layer: DenseLayer, share: float, aligned: float, products: FloatArray) -> FloatArray:
+def _shape(layer: Weights, share: float, aligned: float, products: FloatArray) -> FloatArray:
     """Return the fourth cumulants of weights and biases that are not Gaussian, by pattern."""
-    found = np.zeros(5)
-    if layer.bias_distribution == "uniform" and layer.bias_std > 0:
-        found += EXCESS["uniform"] * (1.0 - share) ** 2
-    if layer.distribution == "orthogonal":
+    found = np.full(5, layer.bias_excess * (1.0 - share) ** 2)
+    if layer.orthogonal:
         # The three pairings. The covariances of products hold each of them twice.
-        return found - _cumulants(_wishart(share, aligned)) / max(layer.fan_in, layer.fan_out)
-    return found + EXCESS[layer.distribution] * share**2 / layer.fan_in * products
+        return found - _cumulants(_wishart(share, aligned)) / layer.larger
+    return found + layer.excess * share**2 / layer.fan_in * products

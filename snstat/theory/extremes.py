@@ -46,7 +46,7 @@ def largest_activation(
         for first, count, layer in stack.segments():
             part = slice(first, first + count)
             largest[part] = _highest(resolve(layer.activation), edge[part])
-    largest[0] = _of_input(inputs, batch * stack.input_width)
+    largest[0] = _of_input(inputs, batch * stack.width_of(0))
     return largest
 
 

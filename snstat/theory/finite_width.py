@@ -18,6 +18,7 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.gaussian.dead import is_told
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.spread import ENDLESS
 from snstat.network.stack import Stack
 from snstat.results import GRADIENT, STATISTICS, InputMoments, within
 from snstat.theory.by_layer import activations_of, units
@@ -27,7 +28,7 @@ from snstat.theory.extremes import largest_input
 from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_data import RELATIVE, sizes_of_data
 from snstat.theory.finite_width_gradient import expected_log_gradient
-from snstat.theory.fluctuations import ENDLESS, Fluctuations, follow
+from snstat.theory.fluctuations import Fluctuations, follow
 from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction, predict
@@ -158,7 +159,7 @@ def _to_first_order(
             expected[name][0], residual[name][0] = exact, 0.0
     # Of later layers nothing is exact: at infinite width there is no largest activation.
     expected["largest"], residual["largest"] = np.full((2, stack.depth + 1), math.nan)
-    expected["largest"][0] = largest = largest_input(inputs, batch * stack.input_width)
+    expected["largest"][0] = largest = largest_input(inputs, batch * stack.width_of(0))
     residual["largest"][0] = 0.0 * largest
     log_gradient, log_residual = np.full((2, stack.depth + 1), math.nan)
     if backward:
@@ -216,11 +217,12 @@ def _dead(stack: Stack, batch: int, prediction: Prediction, column: Corrected) -
     networks that are not silent."""
     dead, neglected = (np.broadcast_to(part, stack.depth + 1).copy() for part in column[:2])
     trusted = np.broadcast_to(column.trusted, stack.depth + 1).copy()
-    if batch == 1 and always_half(resolve(stack.activation)):
+    if batch == 1 and always_half(resolve(stack.repeated.activation)):
         known = np.isfinite(prediction.pre_second_moment)
         half = np.where(known, 0.5, math.nan)
-        if stack.last is not None:  # a last layer such as a linear one, whose units are never dead
-            half[-1] = prediction.statistics["dead_fraction"][-1]
+        for name, layers in activations_of(stack):
+            if not always_half(resolve(name)):  # such as a linear read-out, never dead
+                half[layers] = prediction.statistics["dead_fraction"][layers]
         dead, neglected, trusted = half, np.where(known, 0.0, math.nan), known
     for name, layers in activations_of(stack):
         if not resolve(name).flat:
@@ -256,7 +258,7 @@ def _fluctuation(
 def _input(stack: Stack, batch: int, inputs: InputMoments) -> dict[str, float]:
     """Return the exact expectations of the statistics of layer 0, NaN where they are not known."""
     exact = dict(inputs)
-    width = stack.input_width
+    width = stack.width_of(0)
     if inputs.drawn:
         exact["variance"] = inputs.variance * (1.0 - 1.0 / (width * batch))
         exact["variance_over_units"] = inputs.variance * (1.0 - 1.0 / width)

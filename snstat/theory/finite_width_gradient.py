@@ -17,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snstat.network.initialisers import EXCESS
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.spread import ENDLESS
+from snstat.layers.weights import Weights
+from snstat.network.stack import Stack
 from snstat.theory.corrected import Corrected
-from snstat.theory.fluctuations import ENDLESS, Fluctuations
+from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.layer_moments import Moments
 
 # First order is not trusted where the variance of log gradients between samples exceeds this,
@@ -63,7 +64,7 @@ def expected_log_gradient(
         trusted[:number] &= way.square <= LARGEST_SQUARE
         trusted[:number] &= fluctuations.trusted[number]
         layer, share = stack.layer(number), float(fluctuations.share[number])
-        free = (1.0 - _kept(layer)) / layer.fan_in
+        free = (1.0 - layer.kept) / layer.fan_in
         # As in `_step_back`, with φ the identity and φ' = 1.
         along = _alignment(way, layer) * share
         added[number - 1] = way.mean + (along - 1.0) * free
@@ -78,16 +79,9 @@ def expected_log_gradient(
     return Corrected(added, residual, trusted)
 
 
-def _kept(layer: DenseLayer) -> float:
-    """Return the share of a gradient's square that orthogonal weights preserve going backwards."""
-    larger = max(layer.fan_in, layer.fan_out)
-    return layer.fan_in / larger if layer.distribution == "orthogonal" else 0.0
-
-
-def _alignment(way: _Way, above: DenseLayer) -> float:
+def _alignment(way: _Way, above: Weights) -> float:
     """Return A − 1 of the layer above, corrected for weights that are not Gaussian."""
-    excess = EXCESS[above.distribution]
-    return way.tilt - 1.0 + 0.5 * excess * (way.own_tilt - 1.0)
+    return way.tilt - 1.0 + 0.5 * above.excess * (way.own_tilt - 1.0)
 
 
 def _step_back(
@@ -106,7 +100,7 @@ def _step_back(
         return False
     units, above = stack.width_of(number), stack.layer(number + 1)
     last = number == stack.depth
-    share, kept = float(fluctuations.share[number]), 0.0 if last else _kept(above)
+    share, kept = float(fluctuations.share[number]), 0.0 if last else above.kept
     share_above = 0.0 if last else float(fluctuations.share[number + 1])
     slope, squared_slope = back.log_slope.slope, forward.square.slope
     through = way.pull * share_above

@@ -11,8 +11,8 @@ import numpy as np
 from snstat.activation import ALPHA, LAMBDA, Activation, Pair, resolve, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.initialisers import INITIALISERS
 from snstat.limits import MAX_SCALE
-from snstat.network.initialisers import INITIALISERS
 from snstat.results import FixedPoint, FixedPointReport
 from snstat.theory.ensemble import find_ensemble
 from snstat.theory.maps import ensemble_moments, unit_moments

@@ -22,15 +22,11 @@ import numpy as np
 
 from snstat.gaussian.gram_moments import GramMoments
 from snstat.gaussian.quadrature import FloatArray
-from snstat.network.initialisers import EXCESS
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.spread import ENDLESS, LARGEST_VARIANCE
+from snstat.layers.weights import Weights
+from snstat.network.stack import Stack
 from snstat.results import BoolArray, InputMoments
-from snstat.theory.fluctuations import (
-    ENDLESS,
-    LARGEST_VARIANCE,
-    Fluctuations,
-    last_motion,
-)
+from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
 
@@ -253,7 +249,7 @@ def _input(stack: Stack, inputs: InputMoments) -> GramState:
     if not inputs.drawn:
         return _UNKNOWN
     sum_square, product, difference_square = _input_squares(inputs)
-    width = stack.input_width
+    width = stack.width_of(0)
     return GramState(
         0.0,
         0.0,
@@ -276,19 +272,17 @@ def _input_squares(inputs: InputMoments) -> tuple[float, float, float]:
     return fixed**2 + 6.0 * fixed * free + fourth * free**2, fixed + free * mixed, fourth
 
 
-def _shape(layer: DenseLayer, share: float, squares: tuple[float, float, float]) -> _Shape:
+def _shape(layer: Weights, share: float, squares: tuple[float, float, float]) -> _Shape:
     """Return the shape of pre-activations whose inputs have E a², E[a g] and E g² `squares`.
 
     It corresponds to the shape in `fluctuations` for one sample, which is NaN where it is not
     small.
     """
-    biases = 0.0
-    if layer.bias_distribution == "uniform":
-        biases = EXCESS["uniform"] / 3.0 * (1.0 - share) ** 2
-    if layer.distribution == "orthogonal":
-        each = -2.0 / max(layer.fan_in, layer.fan_out)
+    biases = layer.bias_excess / 3.0 * (1.0 - share) ** 2
+    if layer.orthogonal:
+        each = -2.0 / layer.larger
         return _Shape(each * share**2 + biases, each, each * share)
-    each = EXCESS[layer.distribution] / 3.0 / layer.fan_in
+    each = layer.excess / 3.0 / layer.fan_in
     return _Shape(
         each * share**2 * squares[0] + biases, each * squares[2], 3.0 * each * share * squares[1]
     )

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.gaussian.rounding import ROUNDING, neat, without_noise
 from snstat.results import CorrelationFixedPoint, FixedPoint
 
-# Means and Jacobian entries this small relative to the whole are rounding and reported as 0. A
-# number of 12 digits this close to a computed value replaces it.
-_ROUNDING = 2e-15
 # A slope this close to 1 is 1 within the rounding of the expectations.
 MARGINAL = 1e-12
 
@@ -30,19 +28,6 @@ def depth_scale(factor: float) -> float | None:
 def is_neutral(factor: float) -> bool:
     """Return whether `factor` per layer is 1 within rounding, so that higher orders decide."""
     return abs(factor - 1.0) <= MARGINAL
-
-
-def neat(value: float) -> float:
-    """Return `value` rounded to 12 digits if that is within rounding of it, else `value` itself."""
-    if not math.isfinite(value):
-        return value
-    short = float(f"{value:.12g}")
-    return short if abs(short - value) <= _ROUNDING * abs(value) else value
-
-
-def without_noise(mean: float, scale: float) -> float:
-    """Return `mean`, or 0 where it is rounding relative to the root mean square `scale`."""
-    return 0.0 if abs(mean) <= _ROUNDING * scale else neat(mean)
 
 
 def fixed_point_record(
@@ -88,7 +73,7 @@ def fixed_point_record(
 def _cleaned(matrix: FloatArray) -> FloatArray:
     finite = matrix[np.isfinite(matrix)]
     scale = float(np.max(np.abs(finite), initial=0.0))
-    return np.where(np.abs(matrix) <= _ROUNDING * scale, 0.0, matrix)
+    return np.where(np.abs(matrix) <= ROUNDING * scale, 0.0, matrix)
 
 
 def stable_first(points: Sequence[FixedPoint]) -> tuple[FixedPoint, ...]:

@@ -26,14 +26,14 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
     fixed point, to 0 or to infinity. If the inputs are too large for a prediction, q starts from
     infinity. Returns None if the theory does not know the activation for signals of every size.
     """
-    activation = resolve(stack.activation)
-    gain, bias = stack.hidden_gain, stack.hidden_bias_std
+    layer = stack.repeated
+    activation, gain, bias = resolve(layer.activation), layer.gain, layer.bias_std
     factor = _exponential(float(prediction.log_gradient[0]))
     try:
         search = find_ensemble(activation, gain, bias)
     except InvalidValueError:
         return None
-    hidden = stack.depth if stack.last is None else stack.depth - 1
+    hidden = stack.depth if stack.read_out is None else stack.depth - 1
     known = np.flatnonzero(np.isfinite(prediction.pre_second_moment))
     overflown = known.size == 0 or known[-1] < stack.depth
     # The inputs are exactly 0, not just too small to square.
@@ -49,7 +49,7 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
         q, rises = math.inf, search.at_infinity == "grows"
     else:
         q = float(prediction.pre_second_moment[hidden])
-        if stack.layer(hidden) != stack.square:
+        if stack.layer(hidden) != layer:
             q = gain * gain * float(prediction.statistics["second_moment"][hidden]) + bias * bias
         rises = ensemble_image(activation, q, gain * gain, bias) > q
     if q == 0:  # a signal too small to square

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from snstat.activation import resolve
 from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.quadrature import FloatArray
+from snstat.gaussian.rounding import without_noise
+from snstat.layers.dense import DenseStep
 from snstat.network.stack import Stack
 from snstat.results import STATISTICS, InputMoments, NormClasses
 from snstat.theory.by_layer import activations_of, by_layer
@@ -25,8 +27,6 @@ from snstat.theory.classes import (
     follow_pairs,
     pooled,
 )
-from snstat.theory.dense import DenseStep
-from snstat.theory.linear import without_noise
 from snstat.theory.saturation import saturated_by_layer
 
 # Second moments with a relative difference below this count as equal.
@@ -117,7 +117,7 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
 
     @cache
     def pairs() -> PairStates:
-        return _pairs(stack, chains, _input_gap(batch, inputs))
+        return _pairs(stack, chains, input_gap(batch, inputs))
 
     q, variance = column(lambda step: step.pre_second_moment), column(lambda s: s.moments.variance)
     columns = {
@@ -190,7 +190,7 @@ def _of_samples(
         share = np.full(stack.depth + 1, zeros)
         biases = by_layer(stack, lambda layer: layer.bias_std, 0.0)
         # Weights of exactly 0 are those of all layers.
-        no_weights = stack.square.square_gain == 0
+        no_weights = stack.repeated.square_gain == 0
         if no_weights:
             share[1:] = biases[1:] == 0
         for name, layers in activations_of(stack):
@@ -295,7 +295,7 @@ def _pairs(stack: Stack, chains: list[tuple[int, int, Chain]], gap: float) -> Pa
     return PairStates(*columns)
 
 
-def _input_gap(batch: int, inputs: InputMoments) -> float:
+def input_gap(batch: int, inputs: InputMoments) -> float:
     """Return E[x²] − E[x x'] of the input, from the statistic that resolves it best."""
     if batch == 1:
         return 0.0
@@ -310,8 +310,9 @@ def _input_gap(batch: int, inputs: InputMoments) -> float:
 
 def _stays_zero(stack: Stack, inputs: InputMoments) -> bool:
     """Return whether a sample is 0 in every layer: without biases, where φ(0) = 0."""
-    at_rest = float(resolve(stack.activation).function(np.zeros(())))
-    return math.isnan(inputs.cosine) and stack.layer(1).bias_std == 0 and at_rest == 0
+    first = stack.layer(1)
+    at_rest = float(resolve(first.activation).function(np.zeros(())))
+    return math.isnan(inputs.cosine) and first.bias_std == 0 and at_rest == 0
 
 
 def _mean(step: DenseStep) -> float:

@@ -20,11 +20,12 @@ import numpy as np
 
 from snstat.gaussian.kurtosis_moments import KurtosisMoments
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.spread import ENDLESS
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import units
 from snstat.theory.corrected import Corrected
-from snstat.theory.fluctuations import ENDLESS, Fluctuations
+from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import Prediction
@@ -84,7 +85,7 @@ def kurtosis(
     """Return the expected kurtosis of every layer."""
     expected, residual, shift = np.full((3, stack.depth + 1), math.nan)
     if inputs.drawn and inputs.kurtosis in _SIXTH:
-        expected[0], residual[0] = _of_input(inputs.kurtosis, batch * stack.input_width)
+        expected[0], residual[0] = _of_input(inputs.kurtosis, batch * stack.width_of(0))
         shift[0] = 0.0
     state = np.stack(
         [

@@ -50,7 +50,7 @@ def silence(stack: Stack, batch: int, prediction: Prediction) -> Silence:
     `prediction` covers at least the layers of the stack. Both probabilities are 0 for activations
     that are exactly 0 only at single points. `share` is 0 where `most` is negligible.
     """
-    at_zero = float(resolve(stack.activation).function(np.zeros(())))
+    at_zero = float(resolve(stack.repeated.activation).function(np.zeros(())))
     biased = bool(np.nansum(by_layer(stack, lambda layer: layer.bias_std)) > 0)
     lasting = not biased and at_zero == 0
     half, widths = np.zeros(stack.depth + 1), units(stack)

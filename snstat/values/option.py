@@ -45,6 +45,12 @@ def option(kind: Kind, help: str, *, default: Any = None, **others: Any) -> Any:
     return field(default=default, metadata={_KEY: Option(kind, help, **others)})
 
 
+def again(settings: type, name: str) -> Any:
+    """Return a field that is the same option as the field `name` of other settings."""
+    entry = next(entry for entry in fields(settings) if entry.name == name)
+    return field(default=entry.default, metadata=entry.metadata)
+
+
 def options_of(settings: type) -> dict[str, Option]:
     """Return the options among the fields of a dataclass, by name, in order."""
     found = fields(settings)

@@ -241,7 +241,7 @@ def test_the_remedy_for_sigmoid_is_a_sufficient_gain():
 
 @pytest.mark.parametrize("width", [2, 64, 1024])
 def test_recommended_widths_are_bounded(width):
-    assert widest(case("gelu", 4, width=width)) in {256, 4 * width, 65_536}
+    assert widest(width) in {256, 4 * width, 65_536}
     for activation in ("gelu", "relu"):
         for finding in judged(activation, 64, width=width)[1].values():
             told = parsed(finding.remedy).get("width") if finding.remedy else None
@@ -275,7 +275,9 @@ def test_rules_on_single_samples_compute_no_pairs(monkeypatch):
         raise AssertionError("a pair was computed")
 
     made = case("softplus", 20, width=32)
-    monkeypatch.setattr("snstat.theory.dense.pair_gap", lambda _, __, gap: none() if gap else 0.0)
+    monkeypatch.setattr(
+        "snstat.layers.activation.pair_gap", lambda _, __, gap: none() if gap else 0.0
+    )
     for code in set(RULES) - {"SN301"}:
         looked(made, code)
 
@@ -311,16 +313,16 @@ def test_leaving_out_biases_that_move_the_fixed_point_is_recommended():
     ],
 )
 def test_remedies_are_found_with_few_pairs(monkeypatch, options, most):
-    from snstat.theory import dense
+    from snstat.layers import activation
 
     calls = []
-    original = dense.pair_gap
+    original = activation.pair_gap
 
     def counted(*arguments):
         calls.append(arguments)
         return original(*arguments)
 
-    monkeypatch.setattr(dense, "pair_gap", counted)
+    monkeypatch.setattr(activation, "pair_gap", counted)
     snstat.check(**options)
     assert len(calls) <= most
 
@@ -369,8 +371,9 @@ def test_layers_of_several_widths_get_a_gain_instead_of_a_standard_deviation():
 
 def test_where_a_stack_leaves_its_baseline_says_nothing_about_how_many_layers_hold():
     def offered(**found):
-        changed = replace(case("relu", 64), findings={})
-        changed.findings.update(found)
+        changed = replace(case("relu", 64), _results={})
+        for code, how in found.items():
+            changed.once(code, lambda _, how=how: how)
         return [remedy.words for remedy in last_resorts(changed, Broken(60, 1.0, 1.0, ""))]
 
     # The layers before 60 and those before SN301 breaks are offered.

@@ -16,7 +16,7 @@ from snstat.engine.sampler import quiet
 from snstat.engine.simulate import simulate
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 
 # Plain Python takes milliseconds per weight matrix.

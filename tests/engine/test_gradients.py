@@ -22,7 +22,7 @@ from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.propagation import propagate
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 
 # For more trials: SNSTAT_TRIALS=20000 make test-jit

@@ -16,7 +16,7 @@ from snstat.engine.kernels.layers import DrawnLayer
 from snstat.engine.kernels.random import NORMAL, Draw, Law
 from snstat.engine.kernels.team import new_team
 from snstat.engine.sampler import live_range
-from snstat.network.initialisers import EXCESS, INITIALISERS
+from snstat.layers.initialisers import EXCESS, INITIALISERS
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 from tests.engine import oracle

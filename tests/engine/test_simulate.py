@@ -16,7 +16,7 @@ from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, STATISTICS
 from tests.engine import oracle

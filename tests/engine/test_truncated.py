@@ -12,7 +12,7 @@ from scipy.special import erfinv
 from snstat.engine.kernels import random
 from snstat.engine.kernels.truncated import INSIDE, cut_normal, cut_normal_double
 from snstat.engine.sampling import draw_weights
-from snstat.network.initialisers import EXCESS, TRUNCATED_STD
+from snstat.layers.initialisers import EXCESS, TRUNCATED_STD
 from snstat.network.stack import Stack
 
 LAW = stats.truncnorm(-2.0, 2.0)

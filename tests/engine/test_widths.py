@@ -19,7 +19,7 @@ from snstat.engine.sampling import draw_biases, draw_inputs, draw_weights
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import STRATEGIES, choose
 from snstat.experiment.inputs import DrawnInputs
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 from tests.engine import oracle

@@ -18,7 +18,7 @@ from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import one_blas_thread
 from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.inputs import DrawnInputs
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 

@@ -21,8 +21,8 @@ from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.experiment.plan import Plan
 from snstat.files.saved import runs_to_json
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.description import stack_of, summary_of
-from snstat.network.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 from snstat.report.network_words import STEADY_GAINS, network_words, simulation_words
 from snstat.results import Run

@@ -11,7 +11,7 @@ import pytest
 import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.network.initialisers import INITIALISERS
+from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 
 
@@ -117,3 +117,27 @@ def test_no_submodule_has_a_public_name():
         "assert not [n for n in snstat.__all__ if isinstance(getattr(snstat, n), types.ModuleType)]"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_stack_answers_what_its_layers_are():
+    plain, ends = Stack.build("relu", 4, 8), Stack.build("relu", 4, 8, last="linear")
+    assert (plain.read_out, plain.activations) == (None, ("relu",))
+    assert (ends.read_out, ends.activations) == (ends.layer(4), ("relu", "identity"))
+    assert ends.repeated == plain.repeated == plain.layer(4)
+
+
+def test_knobs_are_turned_one_by_one():
+    stack = Stack.build("leaky_relu:0.2", 4, 8)
+    assert stack.turned("depth", 6) == Stack.build("leaky_relu:0.2", 6, 8)
+    assert stack.turned("bias_std", 0.5) == Stack.build("leaky_relu:0.2", 4, 8, bias_std=0.5)
+    narrow = stack.turned("weight_std", 0.1)
+    assert narrow == Stack.build("leaky_relu:0.2", 4, 8, init="he_normal", weight_std=0.1)
+    gain = narrow.turned("weight_gain", 1.5)
+    assert gain == Stack.build("leaky_relu:0.2", 4, 8, init="he_normal", weight_gain=1.5)
+    assert (stack.own_gain, gain.own_gain) == (True, False)
+    # The input follows a width that it has.
+    assert stack.turned("width", 9) == Stack.build("leaky_relu:0.2", 4, 9)
+    fed = stack.fed(5)
+    assert fed.turned("width", 9) == Stack.build("leaky_relu:0.2", 4, 9, input_width=5)
+    assert Stack.build(widths="5,6,7").turned("width", 9) is None
+    assert stack.turned("rate", 0.1) is None

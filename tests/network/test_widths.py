@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.network.stack import DenseLayer, Stack
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack
 from snstat.network.widths import (
     MAX_DEPTH,
     MAX_RUNS,
@@ -122,8 +123,8 @@ def test_depth_costs_neither_time_nor_memory():
 
 def test_a_stack_continues_with_its_last_hidden_layer():
     funnel = Stack.build("tanh", widths="30,20,10", init="torch_default", last="linear")
-    square = DenseLayer("tanh", 20, 20, "uniform", 1 / 3, "uniform", math.sqrt(1 / 3 / 20))
-    assert funnel.square == square == funnel.layer(3)
+    square = DenseLayer(20, 20, "uniform", 1 / 3, "uniform", math.sqrt(1 / 3 / 20), "tanh")
+    assert funnel.repeated == square == funnel.layer(3)
     assert funnel.hidden_bias_std == square.bias_std
     longer = Stack.build("tanh", widths="30,20,10").of_depth(5)
     assert [longer.width_of(n) for n in range(6)] == [30, 20, 10, 10, 10, 10]

@@ -15,10 +15,10 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.propagation import propagate
 from snstat.gaussian.pair_moments import PairTable, pair_nodes
 from snstat.gaussian.pairs import pair_gap, pair_slope
+from snstat.gaussian.sample_moments import one_sample
 from snstat.network.stack import Stack
 from snstat.results import STATISTICS
 from snstat.theory.finite_width import finite_width
-from snstat.theory.layer_moments import one_sample
 from snstat.theory.predict import predict
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)

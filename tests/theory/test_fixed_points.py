@@ -10,8 +10,8 @@ import snstat
 from snstat.activation import ACTIVATIONS, ALPHA, selu_with
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.gaussian.expectations import jacobian, moments
+from snstat.gaussian.rounding import neat, without_noise
 from snstat.theory.fixed_points import analyse, fixed_points, trajectory
-from snstat.theory.linear import neat, without_noise
 
 # name, gain, bias → expected number of positive fixed points.
 COUNTS = {

@@ -23,7 +23,8 @@ from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
 from snstat.engine.kernels.layers import DrawnLayer, Layers, Record
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import bias_law, strip_blocks, tile_rows, weight_law
-from snstat.network.stack import DenseLayer, Stack, Stretch
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 # With less work in a layer (see costs.dense_work), a second thread costs more than it saves.
@@ -44,7 +45,7 @@ class DenseSampler(Shared):
         self.states: list[State] = [np.empty((0, 0), self.dtype)] * trials
         # The pre-activations of each trial for the backward pass, empty if memory does not suffice.
         self.histories: list[History] = []
-        self.orthogonal = stack.square.distribution == "orthogonal"
+        self.orthogonal = stack.repeated.orthogonal
         # The number of values from one counter; see random.draw_rows.
         self.values = 16 // self.dtype.itemsize
         members = self._members(trials, threads)

@@ -12,7 +12,8 @@ from snstat.engine.kernels import matrix_free, sums
 from snstat.engine.kernels.layers import FreeLayer, Layers, Record
 from snstat.engine.sampler import Shared, quiet
 from snstat.engine.sampling import weight_scale
-from snstat.network.stack import DenseLayer, Stack, Stretch
+from snstat.layers.dense import DenseLayer
+from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 # With fewer multiplications in a layer, a second thread costs more than it saves.
@@ -38,7 +39,7 @@ class MatrixFreeSampler(Shared):
         ]
         # The factors of all layers for the backward pass, empty if memory does not suffice.
         self.histories: list[FloatArray] = []
-        self.orthogonal = stack.square.distribution == "orthogonal"
+        self.orthogonal = stack.repeated.orthogonal
         # Threads without a trial share the tiles of another trial.
         work = self.batch**2 * stack.width // MIN_WORK
         tiles = int(matrix_free.count_tiles(stack.width))

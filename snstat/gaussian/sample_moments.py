@@ -1,0 +1,98 @@
+"""The Gaussian expectations of one sample that determine fluctuations and biases.
+
+All are relative to the size of the signal: ψ = φ/√E[φ²], ẑ = z/√q. Derivatives with respect to q
+need no derivative of φ: for z ~ N(0, q),
+
+    q ∂E[f]/∂q = ½E[f He₂(ẑ)],   q² ∂²E[f]/∂q² = ¼E[f He₄(ẑ)],
+
+with the Hermite polynomials He₂ = ẑ² − 1 and He₄ = ẑ⁴ − 6ẑ² + 3. The third and fourth derivatives
+follow in the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from snstat.activation import Activation
+from snstat.gaussian.by_q import Derivatives, by_q, derivatives
+from snstat.gaussian.centred import rule
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardMoments:
+    """Moments of one layer's activations: derivatives of E[φ²] (over E[φ²]) and of E[φ]. `rms` is
+    √E[φ²] and `fourth` E[ψ⁴]."""
+
+    square: Derivatives
+    mean: Derivatives
+    rms: float
+    fourth: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackwardMoments:
+    """Moments of one layer's slopes, with D = E[φ'²]: derivatives of ln D, `rms` √D, `fourth`
+    E[φ'⁴]/D², `tilt` E[φ'²ẑ²]/D, `lean` E[ψφ'ẑ]²/D and `joint` E[φ'²ψ²]/D."""
+
+    log_slope: Derivatives
+    rms: float
+    fourth: float
+    tilt: float
+    lean: float
+    joint: float
+
+
+# With all pre-activations 0, every sample of every network is the same.
+_STILL = Derivatives(0.0, 0.0, 0.0)
+SILENT = ForwardMoments(_STILL, _STILL, 0.0, 1.0)
+
+
+# Stacks that are tried as remedies share most of their states.
+@lru_cache(maxsize=2**14)
+def one_sample(
+    activation: Activation, q: float, *, backward: bool
+) -> tuple[ForwardMoments, BackwardMoments | None] | None:
+    """Return the moments at pre-activation second moment `q`; those of slopes if `backward`."""
+    if q == 0:
+        return SILENT, None
+    std = math.sqrt(q)
+    x, weight = rule(activation, std)
+    value, z = activation.function(x), x / std
+    largest = float(np.abs(value).max())
+    if not 0 < largest < math.inf:
+        return None
+    rms = largest * math.sqrt(float(weight @ (value / largest) ** 2))
+    square = (value / rms) ** 2
+    rows = by_q(z, weight)
+    forward = ForwardMoments(
+        derivatives(rows @ square),
+        derivatives(rows @ value),
+        rms,
+        float(weight @ (square * square)),
+    )
+    if not backward:
+        return forward, None
+    slope = activation.derivative(x)
+    slope_rms = math.sqrt(float(weight @ (slope * slope)))
+    if not slope_rms > 0:
+        return forward, None
+    slope = slope / slope_rms
+    power = slope * slope
+    of_power = derivatives(rows @ power)
+    log_slope = Derivatives(
+        of_power.slope,
+        of_power.curvature - of_power.slope**2,
+        of_power.roughness + 0.5 * of_power.slope**2,
+    )
+    return forward, BackwardMoments(
+        log_slope,
+        slope_rms,
+        float(weight @ (power * power)),
+        float(weight @ (power * z * z)),
+        float(weight @ (value / rms * slope * z)) ** 2,
+        float(weight @ (power * square)),
+    )

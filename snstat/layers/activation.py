@@ -1,0 +1,152 @@
+"""An activation: a function of every unit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.activation import Activation as Function
+from snstat.activation import Pair, resolve
+from snstat.activation.kind import ActivationName
+from snstat.gaussian.centred import CentredMoments, centred_moments
+from snstat.gaussian.pair_moments import PairTable
+from snstat.gaussian.pairs import pair_gap, pair_slope
+from snstat.gaussian.rounding import without_noise
+from snstat.gaussian.sample_moments import ForwardMoments, one_sample
+from snstat.layers.layer import Layer, one
+from snstat.layers.shape import Shape
+from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.spread import ENDLESS, Given, Spread
+from snstat.values.option import option
+
+MomentsAt = Callable[[Function, float], CentredMoments]
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """φ(x) of every unit.
+
+    For x ~ N(0, q) with correlation c between samples: E[φ], E[φ²], E[φφ'], and on the way back
+    E[φ'φ'], by closed forms or quadrature. Nothing is known of other laws, or of pairs of
+    positions.
+    """
+
+    kind: ClassVar[str] = "activation"
+
+    activation: str | Pair = option(ActivationName(), "The function.", default=MISSING)
+
+    @property
+    def function(self) -> Function:
+        """The entry of the table, or the user's functions."""
+        return resolve(self.activation)
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer."""
+        return one(inputs)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal, function = one(inputs), self.function
+        if signal.law not in (GAUSSIAN, ZERO) or signal.mean.size > 1 or signal.mean[0] != 0:
+            return None
+        q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
+        still = signal.law == ZERO
+        state = after(function, q, still=still)
+        total = state.second_moment
+        apart = misalignment(q, gap)
+        moved = gap_after(function, q, apart, total)
+
+        def pull(slope: Slope) -> tuple[Slope, ...]:
+            same = slope.same * state.derivative_square
+            if np.array_equal(slope.same, slope.gap):
+                return (Slope(same, same, slope.log).scaled(1.0),)
+            shared = (slope.same - slope.gap) * pair_slope(function, q, apart)
+            return (Slope(same, same - shared, slope.log).scaled(1.0),)
+
+        mean = without_noise(state.mean, math.sqrt(total))
+        law = ZERO if still and total == 0 else OTHER
+        moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
+        return Step((signal,), moved_on, pull)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        before, signal = one(inputs), step.inputs[0]
+        if before.given is None:
+            return None
+        q = float(signal.same[0, 0])
+        apart = misalignment(q, float(signal.gap[0, 0]))
+        return spread_at(self.function, before.given, q, apart, signal.shape.channels)
+
+
+def after(
+    function: Function, q: float, *, still: bool, moments_at: MomentsAt = centred_moments
+) -> CentredMoments:
+    """Return the moments of φ(z) for z ~ N(0, q), which `moments_at` evaluates.
+
+    A q of 0 is taken for small signals that underflow, unless z is `still`: exactly 0.
+    """
+    moments = moments_at(function, q)
+    if still:
+        at_rest = float(function.derivative(np.zeros(()))) ** 2
+        moments = replace(moments, derivative_square=at_rest)
+    return moments
+
+
+def misalignment(q: float, gap: float) -> float:
+    """Return 1 − c of two samples z with E[z²] = q and E[z²] − E[zz'] = `gap`."""
+    return min(gap / q, 2.0) if q > 0 else 0.0
+
+
+def gap_after(function: Function, q: float, apart: float, total: float) -> float:
+    """Return E[φ²] − E[φφ'] at q and 1 − c = `apart`, for E[φ²] = `total`."""
+    # Uncorrelated inputs of an odd activation stay exactly uncorrelated.
+    exact = function.odd and apart == 1.0
+    return total if exact else pair_gap(function, q, apart)
+
+
+def cosine(total: float, gap: float) -> float:
+    """Return the cosine of two samples, NaN where they are 0."""
+    return without_noise(1.0 - gap / total, 1.0) if total > 0 else math.nan
+
+
+def spread_at(
+    function: Function, given: Given, q: float, apart: float, units: int
+) -> Spread | None:
+    """Return the fluctuations of E[φ²] at q and 1 − c = `apart`, None where nothing is known."""
+    found = one_sample(function, q, backward=False)
+    if found is None:
+        return None
+    moments, squares = found[0], math.nan
+    if moments.rms == 0:
+        squares = 1.0
+    elif given.variance <= ENDLESS:
+        squares = PairTable(function, q, moments.rms, 0.0).at(apart).square
+    return spread_after(moments, given, squares, apart, units)
+
+
+def spread_after(
+    moments: ForwardMoments, given: Given, squares: float, apart: float, units: int
+) -> Spread:
+    """Return the fluctuations of E[φ²] of `units` units from those of their pre-activations.
+
+    `squares` is E[ψ₁²ψ₂²] of two samples, whose pre-activations have 1 − c = `apart`.
+    """
+    square = moments.square
+    spread = given.variance + given.shape
+    size = (given.variance + abs(given.shape)) ** 2
+    # The part that orthogonal weights hold fixed, of one sample and of two, over q.
+    held = 2.0 * given.pinned * square.slope**2
+    aligned = given.share - apart
+    fresh = (moments.fourth - 1.0 - held * given.share**2) / units
+    fresh_pair = (squares - 1.0 - held * aligned**2) / units
+    return Spread(
+        fresh + square.slope**2 * given.variance,
+        fresh_pair + square.slope**2 * given.pair,
+        square.slope * given.bias + 0.5 * square.curvature * spread,
+        abs(square.slope) * given.residual + square.roughness * size,
+        moments.fourth,
+    )

@@ -1,0 +1,183 @@
+"""A dense layer: φ(W x + b)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass
+from typing import Any, ClassVar, Self
+
+from snstat.activation import Pair, resolve
+from snstat.activation.kind import ActivationName
+from snstat.gaussian.centred import CentredMoments, centred_moments
+from snstat.layers.activation import (
+    Activation,
+    MomentsAt,
+    after,
+    cosine,
+    gap_after,
+    misalignment,
+    spread_at,
+)
+from snstat.layers.layer import Layer, one
+from snstat.layers.options import WeightOptions, defaults
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Step
+from snstat.layers.spread import Spread
+from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
+from snstat.limits import MAX_WIDTH
+from snstat.values.kinds import Whole
+from snstat.values.option import option
+
+# The activation of a layer without one.
+LINEAR = "identity"
+# Differences of up to this many units in the last place are rounding.
+_ROUNDING = 4.0
+
+
+@dataclass(frozen=True)
+class Dense(WeightOptions, Layer):
+    """φ(W x + b) over channels, at every position alike.
+
+    With weights of variance G²/fan_in and biases of variance b², E[zz'] = G² E[xx'] + b² whatever
+    the law of x, and E[δδ'] becomes G² (fan_out/fan_in) E[δδ'] on the way back. Pre-activations are
+    Gaussian at any width given x if weights are Gaussian, else in the limit of large fan-in.
+    """
+
+    kind: ClassVar[str] = "dense"
+
+    width: int = option(Whole(1, MAX_WIDTH), "Units.", default=MISSING)
+    activation: str | Pair | None = option(
+        ActivationName(), "Activation of the units.", shown="none"
+    )
+
+    @property
+    def activation_name(self) -> str:
+        """The name of the activation; a layer without one is linear."""
+        return resolve(self.activation or LINEAR).name
+
+    def at(self, fan_in: int) -> DenseLayer:
+        """Return the layer for inputs of `fan_in` units."""
+        name = self.activation_name
+        init, gain = defaults(name, self.init, self.weight_gain, self.weight_std)
+        return DenseLayer.of(
+            init,
+            fan_in,
+            self.width,
+            weight_gain=gain,
+            weight_std=self.weight_std,
+            bias_std=self.bias_std,
+            activation=name,
+        )
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer."""
+        return Shape(self.width, one(inputs).grid)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
+        """See Layer."""
+        signal = one(inputs)
+        own = self.at(signal.shape.channels).through(signal)
+        if own is None or self.activation is None:
+            return own
+        then = Activation(self.activation).moments([own.signal], batch)
+        if then is None:
+            return None
+        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        signal = step.inputs[0]
+        if signal.mean.size > 1:
+            return None
+        layer = self.at(signal.shape.channels)
+        q = layer.pre_second_moment(signal.same)
+        given = layer.spread(float(layer.share(signal.same, q)[0, 0]), one(inputs))
+        apart = misalignment(float(q[0, 0]), layer.square_gain * float(signal.gap[0, 0]))
+        found = spread_at(resolve(layer.activation), given, float(q[0, 0]), apart, self.width)
+        return found if found is None or self.activation else found._replace(given=given)
+
+    def turned(self, knob: str, value: Any) -> Self | None:
+        """See Layer. A gain replaces a standard deviation of the weights, and the reverse."""
+        return self.resized(knob, value) or super().turned(knob, value)
+
+
+@dataclass(frozen=True, slots=True)
+class DenseStep:
+    """One layer: q of its pre-activations, then the moments of its activations and χ.
+
+    `silent` is true if every activation is exactly 0, in networks of any width.
+    """
+
+    pre_second_moment: float
+    moments: CentredMoments
+    growth: float
+    silent: bool
+
+    @property
+    def second_moment(self) -> float:
+        """E[φ²] after the layer."""
+        return self.moments.second_moment
+
+
+@dataclass(frozen=True, slots=True)
+class PairStep:
+    """One layer and two samples: 1 − c of the pre-activations, E[φ²] − E[φφ'] of the activations,
+    and the cosine of the activations, NaN where they are 0."""
+
+    misalignment: float
+    gap: float
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
+class DenseLayer(Weights):
+    """One dense layer whose inputs are known, with its activation.
+
+    Its state after a step is E[φ²] and, for a pair of inputs, E[φ²] − E[φφ']. The latter is used
+    instead of the correlation so that inputs that become alike keep their relative precision.
+    """
+
+    activation: str
+
+    def step(
+        self,
+        second_moment: float,
+        previous: DenseStep | None = None,
+        *,
+        silent: bool = False,
+        moments_at: MomentsAt = centred_moments,
+    ) -> DenseStep | None:
+        """Return the state after this layer, or None where it is no longer finite.
+
+        `second_moment` and `silent` describe the layer before. `previous` is the step of an equal
+        layer and is returned itself if the state has not moved beyond rounding. `moments_at`
+        evaluates the moments.
+        """
+        q = self.pre_second_moment(second_moment)
+        if not q <= LARGEST_SECOND_MOMENT:
+            return None
+        if previous is not None and _same(q, previous.pre_second_moment):
+            return previous
+        still = self.keeps_silent(silent=silent)
+        moments = after(resolve(self.activation), q, still=still, moments_at=moments_at)
+        growth = self.square_gain * moments.derivative_square
+        return DenseStep(q, moments, growth, still and moments.second_moment == 0)
+
+    def pair_step(self, step: DenseStep, gap: float, previous: PairStep | None = None) -> PairStep:
+        """Return the step of two samples with this `gap` before the layer, whose own step is
+        `step`.
+
+        `previous` belongs to a layer before with the same step and is returned itself if nothing
+        has moved.
+        """
+        q, total = step.pre_second_moment, step.second_moment
+        apart = misalignment(q, self.square_gain * gap)
+        if previous is not None and _same(apart, previous.misalignment):
+            return previous
+        gap = gap_after(resolve(self.activation), q, apart, total)
+        return PairStep(apart, gap, cosine(total, gap))
+
+
+def _same(first: float, second: float) -> bool:
+    return abs(first - second) <= _ROUNDING * math.ulp(first) or first == second

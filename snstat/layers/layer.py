@@ -1,0 +1,57 @@
+"""The protocol of layers: what a kind has to know of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self, TypeVar
+
+from snstat.errors import InvalidValueError
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Step
+from snstat.layers.spread import Spread
+from snstat.values.option import Settings, options_of
+
+T = TypeVar("T")
+
+
+class Layer(Settings, ABC):
+    """A kind of layer: a frozen dataclass.
+
+    Its fields, declared as options, are its keys in files and JSON and its words in help. `kind` is
+    its name in `registry.KINDS`. All methods are pure.
+    """
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """Return the shape of the output. Raises InvalidValueError for inputs that do not fit."""
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """Return theory of this layer for `batch` samples, None where none is known: no guess."""
+        return None
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:  # noqa: ARG002
+        """Return how the layer's second moment fluctuates between networks, to first order in
+        1/width, after `step` and what the `inputs` fluctuate by. None where that is not known."""
+        return None
+
+    def turned(self, knob: str, value: Any) -> Self | None:
+        """Return this layer with the option `knob` set to `value`, None if it has no such one."""
+        if knob not in options_of(type(self)):
+            return None
+        return replace(self, **{knob: value})  # type: ignore[type-var]  # kinds are dataclasses
+
+    @property
+    def count(self) -> int:
+        """The number of layers that this one is: 1 unless it contains others."""
+        return 1
+
+
+def one(inputs: Sequence[T]) -> T:
+    """Return the only input. Raises InvalidValueError for none or several."""
+    if len(inputs) != 1:
+        raise InvalidValueError("inputs", len(inputs), "one layer")
+    return inputs[0]

@@ -1,0 +1,81 @@
+"""The options of a layer with weights, and their defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from snstat.activation import resolve
+from snstat.errors import InvalidValueError
+from snstat.layers.initialisers import INITIALISERS
+from snstat.limits import MAX_SCALE
+from snstat.values.kinds import Name, Real
+from snstat.values.names import INIT_ALIASES
+from snstat.values.option import Settings, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightOptions(Settings):
+    """The options of a layer with weights. None stands for what the initialiser has."""
+
+    init: str | None = option(
+        Name(INITIALISERS, INIT_ALIASES),
+        f"Initialiser: {', '.join(INITIALISERS)}. None preserves the signal of gelu and silu."
+        " --weight-gain 1.468 and 1.559 keep their second moment at 1. That fixed point is"
+        " unstable: narrow or deep networks leave it, so the heading shows the gain and it is not"
+        " the default.",
+        shown="he_normal for relu and leaky_relu, else lecun_normal",
+        metavar="NAME",
+    )
+    weight_gain: float | None = option(
+        Real(0.0, MAX_SCALE),
+        "Weights have variance G²/fan_in with every initialiser; an orthogonal matrix is"
+        " multiplied by G.",
+        shown="from --init",
+        metavar="G",
+    )
+    weight_std: float | None = option(
+        Real(0.0, MAX_SCALE),
+        "Weights have standard deviation S, instead of a gain. Truncated normals are cut at 2 S and"
+        " not rescaled, like Keras' TruncatedNormal(stddev=S).",
+        metavar="S",
+    )
+    bias_std: float | None = option(
+        Real(0.0, MAX_SCALE),
+        "Biases are N(0, S²).",
+        shown="0, or from --init torch_default",
+        metavar="S",
+    )
+
+    def __post_init__(self) -> None:
+        """Validate every value."""
+        super().__post_init__()
+        require_one_size(self.weight_gain, self.weight_std)
+
+    def resized(self, knob: str, value: Any) -> Self | None:
+        """Return these options with a gain or a standard deviation of the weights, which replaces
+        the other; None if `knob` is neither."""
+        if knob not in ("weight_gain", "weight_std"):
+            return None
+        return replace(self, **{"weight_gain": None, "weight_std": None, knob: value})
+
+
+def require_one_size(weight_gain: float | None, weight_std: float | None) -> None:
+    """Raise InvalidValueError if both are given."""
+    if weight_gain is not None and weight_std is not None:
+        bound = "left out if weight_gain is given"
+        raise InvalidValueError("weight_std", weight_std, bound, "give one of them")
+
+
+def defaults(
+    activation: str, init: str | None, weight_gain: float | None, weight_std: float | None
+) -> tuple[str, float | None]:
+    """Return the initialiser and the gain, None for its own, where these may be left out.
+
+    Both are then those of the activation's literature.
+    """
+    phi = resolve(activation)
+    if init is not None:
+        return init, weight_gain
+    own = weight_gain is None and weight_std is None
+    return phi.default_init, phi.default_gain if own else weight_gain

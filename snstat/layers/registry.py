@@ -1,0 +1,25 @@
+"""The kinds of layers by name. A kind is imported when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from snstat.values.names import known
+
+if TYPE_CHECKING:
+    from snstat.layers.layer import Layer
+
+# Name -> the class, in the module of that name.
+KINDS: Mapping[str, str] = MappingProxyType(
+    {"dense": "Dense", "activation": "Activation", "block": "Block"}
+)
+
+
+def kind(name: str) -> type[Layer]:
+    """Return the kind of layers called `name`. Raises UnknownNameError with the nearest name."""
+    name = known("kind", name, KINDS)
+    found: type[Layer] = getattr(import_module(f"snstat.layers.{name}"), KINDS[name])
+    return found

@@ -1,0 +1,170 @@
+"""What theory carries from layer to layer: moments of the signal, and of gradients on the way back.
+
+Arrays are float64 and have one row for each of P positions; without a grid P is 1. See
+`Signal` for what is closed under which kind of layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.shape import Shape
+
+# Differences of up to this many units in the last place are rounding.
+_ROUNDING = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The distribution of the units of a signal, as far as layers need to know it."""
+
+    name: str
+    parameters: tuple[float, ...] = ()
+
+
+# Gaussian over units, jointly for all samples and positions. Exactly 0 in networks of any width.
+# Anything else: only what needs no more than moments is known of the next layer.
+GAUSSIAN, ZERO, OTHER = Law("gaussian"), Law("zero"), Law("other")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Signal:
+    """The moments over the units of a layer, at infinite width.
+
+    For positions u, v: `mean` (P,) is E[x_u], `same` (P, P) is E[x_u x_v] of one sample, and `gap`
+    (P, P) is `same` minus E[x_u x'_v] of two samples. The gap is carried instead of the latter so
+    that samples that become alike keep their relative precision. `fresh` are the draws of weights
+    that one unit depends on: units of signals without a common draw are independent.
+    """
+
+    shape: Shape
+    mean: FloatArray
+    same: FloatArray
+    gap: FloatArray
+    law: Law
+    fresh: frozenset[object] = field(default_factory=lambda: frozenset((object(),)))
+
+    @classmethod
+    def of_one(
+        cls,
+        shape: Shape,
+        moments: tuple[float, float, float],
+        law: Law,
+        fresh: frozenset[object] | None = None,
+    ) -> Signal:
+        """Return the signal without positions whose mean, E[x²] and gap are `moments`.
+
+        `fresh` are its draws; by default a new one.
+        """
+        mean, same, gap = moments
+        arrays = np.array([mean]), np.array([[same]]), np.array([[gap]])
+        return cls(shape, *arrays, law, frozenset((object(),)) if fresh is None else fresh)
+
+    @property
+    def known(self) -> bool:
+        """Whether theory knows the moments: they are NaN otherwise."""
+        return not np.isnan(self.same).any()
+
+    def held(self, before: Signal) -> Signal:
+        """Return this signal with the moments of `before` where they are equal to rounding, so that
+        the noise of those that have settled does not move the others."""
+        return replace(
+            self,
+            mean=_held(self.mean, before.mean),
+            same=_held(self.same, before.same),
+            gap=_held(self.gap, before.gap),
+        )
+
+    def repeats(self, before: Signal) -> bool:
+        """Return whether this is `before` again: the same shape, moments and law."""
+        return (
+            (self.shape, self.law) == (before.shape, before.law)
+            and np.array_equal(self.mean, before.mean, equal_nan=True)
+            and np.array_equal(self.same, before.same, equal_nan=True)
+            and np.array_equal(self.gap, before.gap, equal_nan=True)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slope:
+    """The moments over units of δ = ∂L/∂x for a random read-out L, divided by e^`log`.
+
+    `same` (P, P) is E[δ_u δ_v] of one sample, and `gap` (P, P) is `same` minus E[δ_u δ'_v] of two
+    samples: the same matrix where gradients of different samples are uncorrelated, as those of an
+    independent read-out of every sample are.
+    """
+
+    same: FloatArray
+    gap: FloatArray
+    log: float = 0.0
+
+    @classmethod
+    def zero(cls, signal: Signal) -> Slope:
+        """Return the slope of a signal that no read-out depends on."""
+        nothing = np.zeros_like(signal.same)
+        return cls(nothing, nothing)
+
+    def scaled(self, factor: float) -> Slope:
+        """Return these moments times `factor`, with the largest of `same` brought to 1."""
+        size = float(np.abs(self.same).max())
+        if not 0 < size * factor < math.inf:
+            return Slope(self.same * factor, self.gap * factor, self.log)
+        return Slope(self.same / size, self.gap / size, self.log + math.log(size * factor))
+
+    def repeats(self, other: Slope) -> bool:
+        """Return whether these are the moments `other` but for their scale, to rounding."""
+        return _equal(self.same, other.same) and _equal(self.gap, other.gap)
+
+    def __add__(self, other: Slope) -> Slope:
+        """Return the moments of the sum of two independent gradients."""
+        if not other.same.any():
+            return self
+        if not self.same.any():
+            return other
+        log = max(self.log, other.log)
+        mine, theirs = math.exp(self.log - log), math.exp(other.log - log)
+        return Slope(
+            mine * self.same + theirs * other.same, mine * self.gap + theirs * other.gap, log
+        )
+
+
+# From the slope of a layer's output to those of its inputs, in their order.
+Pull = Callable[[Slope], tuple[Slope, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One layer: the signals before it, the one after, and the pull-back of gradients."""
+
+    inputs: tuple[Signal, ...]
+    signal: Signal
+    pull: Pull
+
+
+def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
+    """Return the step of a layer that theory does not know, from `inputs` to `shape`."""
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        del slope
+        return tuple(Slope(math.nan * before.same, math.nan * before.gap) for before in inputs)
+
+    places = np.full((shape.positions, shape.positions), math.nan)
+    fresh = frozenset[object]().union(*(before.fresh for before in inputs))
+    return Step(tuple(inputs), Signal(shape, places[0], places, places, OTHER, fresh), pull)
+
+
+def _held(now: FloatArray, before: FloatArray) -> FloatArray:
+    return before if _equal(now, before) else now
+
+
+def _equal(first: FloatArray, second: FloatArray) -> bool:
+    """Return whether two arrays are equal to rounding."""
+    if first.shape != second.shape:
+        return False
+    still = np.abs(first - second) <= _ROUNDING * np.spacing(np.abs(first))
+    return bool(np.all(still | (np.isnan(first) & np.isnan(second))))

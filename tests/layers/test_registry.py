@@ -1,0 +1,66 @@
+"""The table of kinds: every kind, asked the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+
+from snstat.errors import UnknownNameError
+from snstat.layers.activation import Activation
+from snstat.layers.block import Block, Entry
+from snstat.layers.dense import Dense
+from snstat.layers.registry import KINDS, kind
+from snstat.layers.shape import Shape
+from snstat.values.option import options_of
+
+# One layer of every kind.
+LAYERS = {
+    "dense": Dense(5, "tanh"),
+    "activation": Activation("relu"),
+    "block": Block((Entry(Dense(5)),), 3),
+}
+
+
+def test_every_kind_is_tested():
+    assert LAYERS.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_is_found_by_its_name(name):
+    assert type(LAYERS[name]) is kind(name)
+    assert kind(name).kind == name
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_all_fields_of_a_kind_are_options(name):
+    assert list(options_of(kind(name))) == [entry.name for entry in fields(kind(name))]
+    assert all(option.help for option in options_of(kind(name)).values())
+    assert kind(name).__doc__
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_takes_one_input_at_any_position(name):
+    for grid in ((), (7,), (3, 2)):
+        assert LAYERS[name].shape([Shape(5, grid)]) == Shape(5, grid)
+    for inputs in ([], [Shape(5), Shape(5)]):
+        with pytest.raises(ValueError, match="one layer"):
+            LAYERS[name].shape(inputs)
+
+
+def test_the_nearest_kind_is_suggested():
+    with pytest.raises(UnknownNameError, match="did you mean 'dense'"):
+        kind("dens")
+
+
+def test_kinds_are_lazy_and_load_no_numba():
+    program = (
+        "import sys\nfrom snstat.layers.registry import KINDS, kind\n"
+        "early = [n for n in KINDS if f'snstat.layers.{n}' in sys.modules]\n"
+        "for name in KINDS: kind(name)\n"
+        "sys.exit(bool(early) or 'numba' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", program], check=False, timeout=60)
+    assert result.returncode == 0

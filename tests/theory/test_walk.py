@@ -1,0 +1,164 @@
+"""Theory of any network, against the fast theory of uniform stacks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snstat.experiment.data import DataInputs
+from snstat.experiment.inputs import DrawnInputs, check_data
+from snstat.layers.activation import Activation
+from snstat.layers.block import Block, Entry
+from snstat.layers.dense import Dense
+from snstat.layers.shape import Shape
+from snstat.network.network import Network
+from snstat.network.stack import Stack
+from snstat.theory.finite_width import finite_width
+from snstat.theory.predict import predict
+from snstat.theory.walk import walk
+from tests.network.stacks import stacks
+
+# Relative to the size of each number, with what underflows counted as 0.
+CLOSE, NOTHING = 1e-13, 1e-290
+# Of a sum, for each of its terms.
+ROUNDING = 2.0**-53
+
+
+def drawn(width, batch=8, mean=0.0, std=1.0):
+    return DrawnInputs("normal", width, batch, mean, std).moments()
+
+
+def assert_alike(stack, batch, inputs):
+    found = walk(Network.of(stack), batch, inputs)
+    theory = predict(stack, batch, inputs)
+    second = theory.statistics["second_moment"]
+    gap = theory.pairs().gap
+    logs = theory.log_gradient
+    terms = max(CLOSE, stack.depth * ROUNDING)
+    pairs = [
+        (found.mean, theory.statistics["mean"], CLOSE * np.sqrt(second) + math.sqrt(NOTHING)),
+        (found.second_moment, second, CLOSE * second + NOTHING),
+        (found.gap[1:], gap[1:], CLOSE * np.abs(gap[1:]) + NOTHING),
+        (found.log_gradient, logs, terms * np.maximum(np.abs(logs), 1.0)),
+    ]
+    for mine, theirs, allowed in pairs:
+        assert np.array_equal(np.isnan(mine), np.isnan(theirs))
+        there = np.isfinite(theirs)
+        assert np.array_equal(mine[~there], theirs[~there], equal_nan=True)
+        assert (np.abs(mine[there] - theirs[there]) <= allowed[there]).all()
+
+
+@given(stacks(), st.sampled_from([1, 8]), st.sampled_from([(0.0, 1.0), (0.7, 2.0), (0.0, 0.0)]))
+def test_the_walk_is_the_theory_of_stacks(stack, batch, law):
+    assert_alike(stack, batch, drawn(stack.width_of(0), batch, *law))
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        Stack.build("selu", 300, 64),
+        Stack.build("tanh", 500, 64, weight_gain=1.5, bias_std=0.1),
+        Stack.build("gelu", 600, 64),
+        Stack.build("relu", 2000, 64, weight_gain=3.0),  # overflows
+        Stack.build("relu", 2000, 64, weight_gain=0.5),  # underflows
+        Stack.build("relu", 50, 64, weight_gain=0.0),
+        Stack.build("tanh", widths="30,60*100,20*300,5", last="linear"),
+        Stack.build("leaky_relu:0.2", 400, 32, last="sigmoid"),
+    ],
+    ids=lambda stack: f"{stack.activation}-{stack.depth}",
+)
+def test_the_walk_is_the_theory_of_deep_stacks(stack):
+    assert_alike(stack, 8, drawn(stack.width_of(0)))
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize(
+    "stack",
+    [
+        Stack.build("selu", 300, 64),
+        Stack.build("relu", 20, 50, init="he_uniform", input_width=30),
+        Stack.build("tanh", 30, 40, init="torch_default"),
+        Stack.build("gelu", 12, 128, init="orthogonal", bias_std=0.2),
+        Stack.build("tanh", widths="30,60*20,20*50,5", last="linear"),
+        Stack.build("relu", 10, 8, weight_gain=0.0),
+    ],
+    ids=lambda stack: f"{stack.activation}-{stack.init}",
+)
+def test_fluctuations_are_those_of_stacks(stack, batch):
+    """Tolerance: states differ by rounding, which derivatives of expectations multiply."""
+    inputs = drawn(stack.width_of(0), batch, 0.3)
+    theory = predict(stack, batch, inputs)
+    known = finite_width(stack, batch, inputs, theory)
+    found = walk(Network.of(stack), batch, inputs)
+    second = theory.statistics["second_moment"]
+    there = np.isfinite(known.expected["second_moment"])
+    there[0] = False
+    assert there[1:3].all()  # with uniform biases, no more is known
+    assert np.sqrt(found.variance[there]) == pytest.approx(known.fluctuation[there], rel=1e-9)
+    expected, residual = (second * part for part in (1.0 + found.bias, found.residual))
+    assert expected[there] == pytest.approx(known.expected["second_moment"][there], rel=1e-11)
+    assert residual[there] == pytest.approx(known.residual["second_moment"][there], rel=1e-8)
+
+
+def test_a_linear_layer_and_its_activation_fluctuate_as_one():
+    joint = Block((Entry(Dense(20, "relu")),), 5)
+    linear = Dense(20, init="he_normal")
+    apart = Block((Entry(linear), Entry(Activation("relu"))), 5)
+    one, two = (walk(Network(Shape(20), block), 4, drawn(20)) for block in (joint, apart))
+    assert two.variance[::2] == pytest.approx(one.variance, rel=1e-12)
+    assert two.bias[::2] == pytest.approx(one.bias, rel=1e-12)
+
+
+def test_a_repeated_block_costs_as_little_as_its_first_turns(monkeypatch):
+    calls = []
+    moments = Dense.moments
+    monkeypatch.setattr(Dense, "moments", lambda *args: calls.append(1) or moments(*args))
+    stack = Stack.build("tanh", 100_000, 64, weight_gain=2.0)
+    assert_alike(stack, 8, drawn(64))
+    assert len(calls) < 200
+
+
+def test_what_follows_a_layer_without_theory_is_unknown():
+    layers = (Dense(8, "relu"), Activation("tanh"), Dense(8, "relu"))
+    found = walk(Network(Shape(8), Block(tuple(map(Entry, layers)))), 4, drawn(8))
+    assert np.isfinite(found.second_moment).tolist() == [True, True, False, False]
+    assert np.isnan(found.log_gradient).tolist() == [True, True, True, False]
+    assert np.isfinite(found.variance).tolist() == [True, True, False, False]
+
+
+def test_a_skipped_layer_has_no_gradient():
+    """The second layer starts from the input, so the first has no part in the output."""
+    layer = Dense(8, "tanh")
+    network = Network(Shape(8), Block((Entry(layer), Entry(layer, (0,)))))
+    found = walk(network, 4, drawn(8))
+    alone = predict(Stack.build("tanh", 1, 8), 4, drawn(8))
+    assert found.second_moment[1] == found.second_moment[2]
+    assert found.log_gradient.tolist() == [
+        pytest.approx(alone.log_gradient[0], rel=1e-14),
+        -math.inf,
+        0.0,
+    ]
+
+
+def test_nested_blocks_are_their_layers_in_a_row():
+    inner = Block((Entry(Dense(8, "tanh", weight_gain=2.0)), Entry(Dense(8, "selu"))), 12)
+    nested = Network(Shape(8), Block((Entry(inner), Entry(Dense(8, "gelu"))), 15))
+    flat = Network(Shape(8), Block(tuple(Entry(row.layer) for row in nested.rows())))
+    one, other = (walk(network, 8, drawn(8, std=2.0)) for network in (nested, flat))
+    assert one.gap == pytest.approx(other.gap, rel=1e-12)
+    assert one.second_moment == pytest.approx(other.second_moment, rel=1e-12)
+    assert one.log_gradient == pytest.approx(other.log_gradient, rel=1e-12, abs=1e-12)
+
+
+def test_samples_that_differ_in_norm_have_no_theory():
+    data = check_data(np.diag([1.0, 2.0, 3.0]), "array", 3)
+    assert isinstance(data, DataInputs)
+    found = walk(Network.of(Stack.build("relu", 3, 3)), 3, data.moments())
+    assert np.isnan(found.second_moment).all()
+    # A grid has pairs of positions, of which inputs do not tell.
+    grid = walk(Network(Shape(3, (5,)), Block((Entry(Dense(3)),))), 8, drawn(3))
+    assert np.isnan(grid.second_moment).all()
