@@ -11,7 +11,7 @@ from scipy.special import digamma
 from scipy.stats import chi2
 
 from snstat.experiment.inputs import DrawnInputs
-from snstat.gaussian.by_q import by_q
+from snstat.gaussian.by_q import by_q, derivatives
 from snstat.network.initialisers import EXCESS, TRUNCATED_STD
 from snstat.network.stack import Stack
 from snstat.results import NormClasses
@@ -20,7 +20,7 @@ from snstat.theory.finite_width import finite_width
 from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_gradient import _alignment, _Way
 from snstat.theory.fluctuations import follow
-from snstat.theory.gram import _shape
+from snstat.theory.gram import _roughness, _shape
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
 
@@ -204,3 +204,31 @@ def test_the_choice_of_a_batch_varies_the_second_moment(batch):
     _, sampling = of_classes(stack, batch, norms)
     means = subsets(np.repeat(seconds, count), batch).mean(axis=1)
     np.testing.assert_allclose(sampling[1:], means.std() / means.mean(), rtol=1e-9, atol=1e-9)
+
+
+def test_the_fourth_cumulants_of_orthogonal_weights():
+    """Coordinates of a vector uniform on a sphere of n dimensions have E[h_p² h_e²] = 1 − 2/n + …
+    for orthogonal directions p and e; biases add to P alone."""
+    layer = Stack.build("identity", 1, 90, init="orthogonal", input_width=40).layer(1)
+    shape = _shape(layer, 0.6, (3.0, 1.0, 3.0))
+    expected = np.array([0.6**2, 1.0, 0.6]) * -2.0 / 90
+    np.testing.assert_allclose([shape.first, shape.second, shape.mixed], expected, rtol=1e-12)
+
+
+def test_roughness_of_two_samples_is_that_of_one_direction():
+    """A function of δP + δU alone, or of δX, is rough as a function of one number."""
+    slopes = {1: 0.7, 2: -1.1, 3: 0.9, 4: 2.3}
+    of_sum = {(i, k - i): slopes[k] for k in slopes for i in range(k + 1)}
+    p, u = 0.3, 0.2
+    length, size = p + u, math.hypot(p, u)
+    expected = 0.25 * (1.1 * length**2 * size**2 + 0.9 * length**3 * size) + 2.3 * length**4 / 16
+    assert _roughness(of_sum, (p, u, 0.0), signed=False) == pytest.approx(expected, rel=1e-12)
+    assert _roughness(of_sum, (p, u, 0.0), signed=True) == pytest.approx(expected, rel=1e-12)
+    one = derivatives(np.array([slopes[k] for k in (1, 2, 3, 4)]))
+    alone = _roughness(of_sum, (p, 0.0, 0.0), signed=False)
+    assert alone == pytest.approx(one.roughness * p**4, rel=1e-12)
+    # ∂_X² is 4 ∂_P ∂_U.
+    across = dict.fromkeys(of_sum, 0.0) | {(1, 1): 1.1 / 4.0, (2, 2): 2.3 / 16.0}
+    x = 0.4
+    expected = 0.25 * 1.1 * x**4 + 2.3 * x**4 / 16
+    assert _roughness(across, (0.0, 0.0, x), signed=False) == pytest.approx(expected, rel=1e-12)
