@@ -179,6 +179,12 @@ def test_runs_of_the_same_seed_are_compared_exactly(random):
     assert broken.layer == 4
     assert repr(float(moved[4])) in broken.text
     assert TYPICAL["kurtosis"] == pytest.approx(broken.bound, rel=0.05)
+    # The first layer that differs is told, whatever the statistic.
+    early = run.statistics["variance"].estimate.copy()
+    early[2] *= 1.5
+    both_moved = with_statistic(with_statistic(run, "kurtosis", estimate=moved), "variance",
+                                estimate=early)  # fmt: skip
+    assert identical(both_moved, run).layer == 2
 
 
 def test_a_change_of_the_variance_between_networks_is_found(random):

@@ -177,6 +177,16 @@ def test_what_is_neglected_covers_the_kurtosis_of_few_values():
     assert 1e-3 < error <= found.residual["kurtosis"][1] < 0.5
 
 
+def test_identical_samples_stay_identical():
+    source = DrawnInputs("normal", 32, 4, 1.0, 0.0).moments()
+    stack = Stack.build("tanh", 3, 32, bias_std=0.2)
+    found = finite_width(stack, 4, source, predict(stack, 4, source))
+    for name, value in (("cosine", 1.0), ("variance_over_batch", 0.0)):
+        np.testing.assert_allclose(found.expected[name], value, atol=1e-12, err_msg=name)
+        # Only the rounding of float32 is left, 2⁻⁴² per layer.
+        assert (found.residual[name] <= 3.0 * 2.0**-42).all()
+
+
 def subsets(values, batch):
     return np.array([list(chosen) for chosen in combinations(values, batch)])
 
