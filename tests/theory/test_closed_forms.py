@@ -14,8 +14,9 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.gaussian.by_q import by_q, derivatives
 from snstat.network.initialisers import EXCESS, TRUNCATED_STD
 from snstat.network.stack import Stack
-from snstat.results import NormClasses
+from snstat.results import InputMoments, NormClasses
 from snstat.theory.classes import ClassStates, pooled
+from snstat.theory.dead_fluctuations import _input_moments
 from snstat.theory.finite_width import finite_width
 from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_gradient import _alignment, _Way
@@ -185,6 +186,26 @@ def test_identical_samples_stay_identical():
         np.testing.assert_allclose(found.expected[name], value, atol=1e-12, err_msg=name)
         # Only the rounding of float32 is left, 2⁻⁴² per layer.
         assert (found.residual[name] <= 3.0 * 2.0**-42).all()
+
+
+@pytest.mark.parametrize(("law", "mean", "std"), [
+    ("normal", 0.6, 1.4), ("uniform", -0.6, 0.5), ("normal", 1.5, 0.0), ("normal", 0.0, 0.0),
+])  # fmt: skip
+def test_the_powers_of_drawn_inputs(law, mean, std):
+    nodes, weights = weight_nodes(law)
+    x = mean + std * nodes
+    size = math.sqrt(weights @ x**2) or 1.0
+    found = _input_moments(DrawnInputs(law, 8, 4, mean, std).moments())
+    expected = [weights @ (x / size) ** k for k in (1, 2, 3, 4)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("cosine", [-1.0, -0.5, 0.3])
+def test_linear_layers_keep_every_cosine(cosine):
+    moments = InputMoments(0.0, 1.0, 1.0, 0.5 * (1.0 - cosine), 1.0, cosine, 3.0, 0.0)
+    found = predict(Stack.build("identity", 3, 64), 2, moments)
+    np.testing.assert_allclose(found.statistics["cosine"], cosine, rtol=1e-12)
+    np.testing.assert_allclose(found.misalignment[1:], 1.0 - cosine, rtol=1e-12)
 
 
 def subsets(values, batch):
