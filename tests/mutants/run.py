@@ -20,6 +20,7 @@ import sys
 import time
 from collections import defaultdict
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,11 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "mutants"
 TREE, LOG = WORK / "tree", WORK / "results.jsonl"
 NOT_COPIED = (".git", ".venv*", "build", "dist", "*.pyc", ".*_cache", ".coverage*")
-# Every folder whose tests are fast enough to be run again and again.
-TESTS = ("theory", "checks", "results", "engine", "experiment", "gaussian", "network", "values")
+# Folders and files whose tests are fast enough to be run again and again.
+TESTS = (
+    "theory", "checks", "results", "engine", "experiment", "gaussian", "network", "values",
+    "test_plot.py", "test_simulation_against_theory.py",
+)  # fmt: skip
 SLOW = ("test_independence.py", "test_saturation.py", "test_config_fuzz.py")
 # The changes that are made, by cosmic-ray's names. The other ones mostly raise an error at once
 # (** for +) or change nothing (a removed cache).
@@ -165,6 +169,10 @@ def meaning(source):
             node.decorator_list = []
         if isinstance(node, ast.FunctionDef):
             node.returns = None
+        elif isinstance(node, ast.arguments):  # nor whether an argument is given by name
+            node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
+            node.defaults += [value for value in node.kw_defaults if value is not None]
+            node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
         elif isinstance(node, ast.arg):
             node.annotation = None
         elif isinstance(node, ast.AnnAssign):
@@ -209,14 +217,24 @@ def inside_functions(source):
     }
 
 
+@cache
+def text_of(file):
+    """Return the text of a file of tests."""
+    return (TREE / file).read_text(encoding="utf-8") if (TREE / file).exists() else ""
+
+
 def choose(mutant, record):
     """Return the tests to run, fastest first, and their seconds.
 
-    Those that execute the line; of a line that is executed on import, those of the whole file.
+    Those that execute the line; of a line that is executed on import, those of the whole file, and
+    those that import it.
     """
     lines, seconds = record["lines"].get(mutant.file, {}), record["seconds"]
     found = set(lines.get(str(mutant.line), [])) - {""}
-    found = found or record["tests"].get(mutant.file, set()) - {""}
+    if not found:
+        module = mutant.file.removesuffix(".py").replace("/", ".")
+        found = record["tests"].get(mutant.file, set()) - {""}
+        found |= {test for test in seconds if module in text_of(test.partition("::")[0])}
     chosen, total = [], 0.0
     for test in sorted(found, key=lambda test: seconds.get(test, 0.0)):
         total += seconds.get(test, 0.0)

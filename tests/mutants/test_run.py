@@ -35,6 +35,9 @@ def test_types_do_not_change_the_meaning():
     source = "def f(x: int | None) -> int:\n    y: int = x + 1\n    return y\n"
     assert meaning(source) == meaning(source.replace("int | None", "int & None"))
     assert meaning(source) != meaning(source.replace("x + 1", "x - 1"))
+    named = "def f(a, *, b, c=2): return a\n"
+    assert meaning(named) == meaning(named.replace("*", "/"))
+    assert meaning(named) != meaning(named.replace("2", "3"))
 
 
 def test_the_page_counts_and_lists(tmp_path, monkeypatch):
