@@ -22,7 +22,7 @@ SUITES := test-jit test-nojit types test-wheel test-docs test-examples
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
-	outputs test-docs test-wheel test-minimum test-peers test-random fuzz bench power clean
+	outputs test-docs test-wheel test-minimum test-peers test-random fuzz bench mutants power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -98,6 +98,12 @@ bench: $(VENV)/.stamp-bench ## measure speed beside numpy and PyTorch, write doc
 	@if $(VENV)/bin/python -c 'import torch' 2>/dev/null; then \
 		$(VENV)/bin/python -m tests.benchmarks.grid docs/benchmarks-grid.md docs/benchmarks-grid.svg; fi
 
+# Mutants are drawn at random, with this seed.
+MUTANTS ?= 1000
+MUTANTS_SEED ?= 0
+mutants: $(VENV)/.stamp-mutants ## how many small changes the tests notice, written to docs/mutants.md; hours
+	$(VENV)/bin/python -m tests.mutants.run --count $(MUTANTS) --seed $(MUTANTS_SEED) docs/mutants.md
+
 power: develop ## measure false alarms and power of snstat check, write docs/check-power.md
 	$(VENV)/bin/python -m tests.power.measure
 
@@ -128,6 +134,10 @@ $(VENV)/.stamp-peers: $(VENV)/.stamp-dev
 
 $(VENV)/.stamp-bench: $(VENV)/.stamp-dev
 	$(VENV)/bin/python $(PIP_INSTALL) --group bench
+	@touch $@
+
+$(VENV)/.stamp-mutants: $(VENV)/.stamp-dev
+	$(VENV)/bin/python $(PIP_INSTALL) --group mutants
 	@touch $@
 
 $(MINIMUM)/.stamp: pyproject.toml tests/packaging/lower_bounds.py

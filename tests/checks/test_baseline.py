@@ -19,6 +19,7 @@ from snstat.checks.baseline import (
     spread_of,
     welch,
 )
+from snstat.checks.notes import unlike
 from snstat.errors import InvalidValueError
 from snstat.results import STATISTICS, Statistic
 from tests.checks.runs import TYPICAL, sampled
@@ -179,6 +180,12 @@ def test_runs_of_the_same_seed_are_compared_exactly(random):
     assert broken.layer == 4
     assert repr(float(moved[4])) in broken.text
     assert TYPICAL["kurtosis"] == pytest.approx(broken.bound, rel=0.05)
+    # The first layer that differs is told, whatever the statistic.
+    early = run.statistics["variance"].estimate.copy()
+    early[2] *= 1.5
+    both_moved = with_statistic(with_statistic(run, "kurtosis", estimate=moved), "variance",
+                                estimate=early)  # fmt: skip
+    assert identical(both_moved, run).layer == 2
 
 
 def test_a_change_of_the_variance_between_networks_is_found(random):
@@ -209,3 +216,16 @@ def test_equal_variances_between_networks_rarely_differ(random):
         # Four standard deviations of the count.
         bound = compared * level + 4.0 * math.sqrt(compared * level)
         assert np.count_nonzero(chance < level) <= bound
+
+
+def test_notes_tell_how_the_baseline_differs(random):
+    run, baseline = sampled(random), sampled(random)
+    assert unlike(run, baseline) == []
+    other = replace(
+        baseline,
+        stack=replace(baseline.stack, activation="tanh", weight_gain=2.0),
+        simulation=replace(baseline.simulation, batch=4),
+    )
+    of_stack, of_sampling = unlike(run, other)
+    assert of_stack.endswith("baseline: activation is selu, was tanh; weight gain is 1.0, was 2.0")
+    assert of_sampling == "the sampling differs from the baseline: batch is 16, was 4"

@@ -108,3 +108,13 @@ def test_the_command_shows_the_note(selu, tmp_path, capsys):
     assert cli.run(["check", str(tmp_path / "run.json")]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "note: theory in the file is another version's, first at layer 5: variance" in out
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_theory_is_that_of_the_layers_of_the_run_where_more_have_to_survive(backward, tmp_path):
+    """`depth_limit` looks beyond the layers of the run, whose theory in the file is still right."""
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document(activation="selu", depth=4, backward=backward)))
+    run = snstat.load(path)
+    check = Request.build({"depth_limit": 9}, saved=run).judge(run)
+    assert [note for note in check.notes if "another version" in note] == []

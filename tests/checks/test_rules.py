@@ -14,6 +14,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.numbers import FORMATS
 from snstat.checks.rules import CODES, choose, explanation
 from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.limits import MAX_DEPTH, MAX_SCALE
 from tests.checks.cases import JUDGEMENTS, judged, mean_of, second_moments
 
 
@@ -252,6 +253,28 @@ def test_rules_are_selected_by_code_name_or_prefix():
 def test_bounds_out_of_range_are_refused(values):
     with pytest.raises(InvalidValueError, match="must be"):
         Bounds(**values)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("depth_limit", (1, MAX_DEPTH)),
+        ("second_moment_min", (0.0, 99.0)),
+        ("second_moment_max", (0.006, MAX_SCALE)),
+        ("target_layer", (1, MAX_DEPTH)),
+        ("target_tolerance", (0.0, MAX_SCALE)),
+        ("gradient_decades", (0.0, 300.0)),
+        ("cosine_max", (0.0, 1.0)),
+        ("separation_max", (1.0, MAX_SCALE)),
+        ("dead_max", (0.0, 1.0)),
+        ("saturated_max", (0.0, 1.0)),
+        ("fluctuation_max", (0.0, 2.0)),
+        ("min_effect", (0.0, MAX_SCALE)),
+    ],
+)
+def test_bounds_at_the_ends_of_their_range_are_accepted(name, values):
+    for value in values:
+        assert getattr(Bounds(**{name: value}), name) == value
 
 
 def test_a_sample_of_zeros_does_not_hide_a_collapse():

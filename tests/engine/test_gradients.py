@@ -37,18 +37,19 @@ def gradients(name, stack, inputs, trials, seed, dtype="float32"):
         return np.array([STRATEGIES[name].way_back(sampler, t) for t in range(trials)])
 
 
-def plain_gradient(stack, inputs, seed):
-    """Return the same by numpy in float64, with all matrices in memory."""
-    x = inputs.sample(0, seed, "float64")
+def plain_gradient(stack, inputs, trial, seed):
+    """Return the same of one trial by numpy in float64, with all matrices in memory."""
+    x = inputs.sample(trial, seed, "float64")
+    options = {"trial": trial, "seed": seed, "dtype": "float64"}
     activation = ACTIVATIONS[stack.activation]
     weights, slopes = [], []
     for index in range(1, stack.depth + 1):
-        weights.append(draw_weights(stack, index, seed=seed, dtype="float64"))
-        z = weights[-1] @ x + draw_biases(stack, index, seed=seed, dtype="float64")[:, None]
+        weights.append(draw_weights(stack, index, **options))
+        z = weights[-1] @ x + draw_biases(stack, index, **options)[:, None]
         x, slope = activation(z), activation.derivative(z)
         slopes.append(slope)
     g = np.empty_like(x)
-    draw_rows(g, 0, STANDARD, READOUT, Draw(np.uint64(seed), 0, stack.depth))
+    draw_rows(g, 0, STANDARD, READOUT, Draw(np.uint64(seed), trial, stack.depth))
     squares = [(g**2).sum(axis=0).mean()]
     for index in range(stack.depth - 1, -1, -1):
         g = weights[index].T @ (slopes[index] * g)
@@ -63,9 +64,10 @@ def plain_gradient(stack, inputs, seed):
 def test_the_dense_pass_equals_the_chain_rule(activation, init):
     stack = Stack.build(activation, 7, 12, init=init, bias_std=0.2, input_width=9)
     inputs = DrawnInputs("normal", 9, 5, 0.1, 1.0)
-    got = gradients("dense", stack, inputs, 1, 4, "float64")[0]
-    # Rounding of float64 over seven layers.
-    np.testing.assert_allclose(got, plain_gradient(stack, inputs, 4), atol=1e-11)
+    found = gradients("dense", stack, inputs, 2, 4, "float64")
+    for trial, got in enumerate(found):
+        # Rounding of float64 over seven layers.
+        np.testing.assert_allclose(got, plain_gradient(stack, inputs, trial, 4), atol=1e-11)
 
 
 def test_orthogonal_matrices_and_their_transposes():
@@ -219,6 +221,7 @@ def test_a_linear_orthogonal_network_preserves_gradients(data, dtype):
 def test_the_backward_pass_does_not_depend_on_how_much_is_kept(init, monkeypatch):
     """Gram matrices are kept in the forward pass or recomputed by segments, with one thread or
     three."""
+    monkeypatch.setattr(free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
     width = 64 if config.DISABLE_JIT else 1500
     stack = Stack.build("selu", 7, width, init=init, bias_std=0.1, input_width=width - 7)
     inputs = DrawnInputs("normal", width - 7, 16, 0.1, 1.0)

@@ -373,3 +373,15 @@ def test_two_nearly_merged_fixed_points_are_found():
     assert not fixed_points("gelu", weight_gain=gain, bias_std=math.sqrt(critical * (1 + 1e-6)))
     (point,) = fixed_points("gelu", weight_gain=gain, bias_std=math.sqrt(critical))[:1]
     assert point.spectral_radius == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "name", "other"),
+    [("unit", "weight_gain", "ensemble"), ("ensemble", "weight_sum", "unit")],
+)
+def test_a_parameter_of_the_other_map_is_refused(chosen, name, other):
+    with pytest.raises(InvalidValueError) as caught:
+        snstat.fixed_points("selu", map=chosen, **{name: 1.5})
+    assert caught.value.value == 1.5
+    assert f"absent with the {chosen} map" in str(caught.value)
+    assert f"it belongs to the {other} map" in str(caught.value)

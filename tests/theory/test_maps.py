@@ -144,3 +144,16 @@ def test_arrays_that_do_not_broadcast_are_refused_in_one_line(call):
     with pytest.raises(InvalidValueError) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("offset", [1.0, 100.0])
+def test_a_variance_lost_to_cancellation_is_missing(offset):
+    """Of φ = c + ε x, the variance ε² is known while it is not below 1e-12 c²."""
+    for factor, known in ((0.5, False), (2.0, True)):
+        step = offset * math.sqrt(factor * 1e-12)
+        pair = (lambda x, c=offset, e=step: c + e * x, lambda x, e=step: np.full_like(x, e))
+        mean, variance = snstat.unit_map(pair, 0.0, 1.0)
+        assert mean == pytest.approx(offset, rel=1e-12)
+        # Rounding of E φ², 1e-16, relative to ε²/c².
+        assert math.isnan(variance) or variance == pytest.approx(step**2, rel=1e-3)
+        assert math.isnan(variance) != known

@@ -53,6 +53,13 @@ def test_the_axes_are_unchanged_if_they_include_the_fixed_points():
     assert field.variances.tolist() == [0.0, 1.0, 2.0]
 
 
+def test_paths_start_at_the_corners_and_in_the_middle_of_the_edges():
+    field = map_field("tanh", columns=3, rows=3, mean_range=(0.0, 1.0), variance_range=(1.0, 3.0))
+    starts = {tuple(np.asarray(path[0]).tolist()) for path in field.trajectories}
+    grid = {(mean, variance) for mean in (0.0, 0.5, 1.0) for variance in (1.0, 2.0, 3.0)}
+    assert starts == grid - {(0.5, 2.0)}
+
+
 def test_the_picture_of_the_correlation_map():
     curve = correlation_curve("tanh", weight_gain=1.5, points=5)
     (point,) = [p for p in fixed_points("tanh", weight_gain=1.5) if p.variance > 0]

@@ -1,0 +1,29 @@
+"""Standardized data as a remedy: their moments, without the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snstat.checks.bounds import Bounds
+from snstat.checks.case import Case
+from snstat.checks.remedies import _standardized
+from snstat.experiment.data import DataInputs
+from snstat.network.stack import Stack
+
+
+def test_standardized_data_of_a_saved_run_have_the_cosine_of_their_centred_samples():
+    random = np.random.default_rng(3)
+    directions = random.normal(size=(4, 12)) + 2.0 * random.normal(size=12)
+    directions -= directions.mean(axis=1, keepdims=True)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    rows = 0.7 + 3.0 * directions  # of equal norm, before and after
+    inputs = DataInputs("rows", rows, 4).moments()
+    found = _standardized(Case(Stack.build("relu", 4, 12), 4, inputs, Bounds()))
+    products = directions @ directions.T
+    cosine = products[np.triu_indices(4, 1)].mean()
+    assert found.cosine == pytest.approx(cosine, rel=1e-12)
+    largest = np.abs((rows - rows.mean()) / rows.std()).max()
+    # What is known is the largest value alone, from which the mean is taken on either side.
+    assert largest <= found.largest <= largest + 2.0 * 0.7 / rows.std()
+    assert (found.mean, found.variance, found.second_moment) == (0.0, 1.0, 1.0)

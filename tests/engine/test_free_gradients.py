@@ -1,0 +1,82 @@
+"""The matrix-free pass back, beside the formulas of its module written out in plain numpy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.activation import ACTIVATIONS
+from snstat.engine.kernels import matrix_free
+from snstat.engine.kernels.random import BIAS_NOISE, NOISE, READOUT, WEIGHTS
+from snstat.engine.matrix_free.gradient import free_gradient
+from snstat.engine.simulate import one_blas_thread
+from snstat.engine.strategies import STRATEGIES
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
+from tests.engine.oracle import row_double
+
+SEED = 11
+# Two tiles of 32 units, the second partly filled.
+WIDTH, INPUTS, BATCH, DEPTH = 40, 37, 4, 3
+
+
+def draw(units, purpose, layer, trial):
+    """Return standard normal values (BATCH, units), drawn tile by tile."""
+    tile = matrix_free.tile_width(WIDTH)
+    tiles = [
+        [
+            row_double(number * BATCH + a, tile, "normal", purpose, layer, trial, SEED)
+            for a in range(BATCH)
+        ]
+        for number in range(-(-units // tile))
+    ]
+    return np.concatenate(tiles, axis=1)[:, :units]
+
+
+def plain_gradient(stack, inputs, trial):
+    """Return ln of the squared gradients over that of the last layer, (depth + 1,).
+
+    Forward Z = L Ξ with L Lᵀ = X̃ X̃ᵀ, X̃ = [s X, b]; backward H W̃ = H Ξᵀ Q̃ᵀ + C E (1 − Q̃ Q̃ᵀ) with
+    Q̃ᵀ = L⁻¹ X̃ and C Cᵀ = H Hᵀ.
+    """
+    activation = ACTIVATIONS[stack.activation]
+    x = inputs.sample(trial, SEED, "float64").T
+    kept = []
+    for index in range(1, stack.depth + 1):
+        layer = stack.layer(index)
+        scale = math.sqrt(layer.square_gain / layer.fan_in)
+        tilde = np.concatenate([scale * x, np.full((BATCH, 1), layer.bias_std)], axis=1)
+        lower = np.linalg.cholesky(tilde @ tilde.T)
+        xi = draw(layer.fan_out, WEIGHTS, index, trial)
+        z = lower @ xi
+        kept.append((scale, np.linalg.solve(lower, tilde), xi, z))
+        x = activation(z)
+    g = draw(stack.width, READOUT, stack.depth, trial)
+    squares = [(g**2).sum()]
+    for index in range(stack.depth, 0, -1):
+        scale, frame, xi, z = kept[index - 1]
+        h = g * activation.derivative(z)
+        noise = draw(frame.shape[1] - 1, NOISE, index - 1, trial)
+        of_bias = row_double(0, BATCH, "normal", BIAS_NOISE, index, trial, SEED)[:, None]
+        noise = np.concatenate([noise, of_bias], axis=1)
+        rest = np.linalg.cholesky(h @ h.T) @ (noise - noise @ frame.T @ frame)
+        g = scale * (h @ xi.T @ frame + rest)[:, :-1]
+        squares.append((g**2).sum())
+    return np.log(squares[::-1]) - math.log(squares[0])
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("bias", [0.0, 1.5])
+def test_gradients_equal_the_formulas(bias, members):
+    """All trials, layers and members of a team use draws of their own."""
+    stack = Stack.build("tanh", DEPTH, WIDTH, bias_std=bias, input_width=INPUTS)
+    inputs = DrawnInputs("normal", INPUTS, BATCH, 0.2, 1.0)
+    sampler = STRATEGIES["matrix-free"].sampler(stack, inputs, 2, SEED, "float64", 1)
+    sampler.assemble(members, 1)
+    for trial in range(2):
+        with one_blas_thread():
+            found = free_gradient(sampler, trial)
+        # Rounding of float64 over three layers and sums of 40 terms.
+        np.testing.assert_allclose(found, plain_gradient(stack, inputs, trial), atol=1e-10)

@@ -1,0 +1,82 @@
+"""The page about mutants: counts, and those that no test noticed."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+# Mutants that no test can notice, and why.
+EQUIVALENT = Path(__file__).with_name("equivalent.toml")
+# The rooms of snstat that are changed.
+MUTATED = ("theory", "checks", "results", "engine")
+PAGE = """\
+# Mutants
+
+A mutant is the code with one small change: `<=` for `<`, `-` for `+`, a number larger by 1, a
+condition negated. Tests that still pass have not noticed. `make mutants` draws changes at random
+from all that cosmic-ray proposes for `theory`, `checks`, `results` and `engine` (outside its
+kernels), runs the tests that execute the changed line, and writes this page. `MUTANTS` is the
+number drawn (1,000 by default) and `MUTANTS_SEED` the seed. The program is `tests/mutants/run.py`.
+
+Tests that take more than a minute and a half together are left out, the slowest first, and so are
+those that start processes. A mutant listed here may therefore be noticed by the whole suite.
+
+This page: {count} mutants, seed {seed}. "Noticed" counts killed and timed out mutants, and leaves
+out those of equal meaning.
+
+{table}
+
+## Survived
+
+{survived}
+
+## Survived, of equal meaning
+
+No test can notice these. The reasons are in `tests/mutants/equivalent.toml`.
+
+{equivalent}
+"""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: a file of snstat, its line, and how the line reads before and after."""
+
+    file: str
+    line: int
+    before: str
+    after: str
+
+
+def report(results, seed, path):
+    """Write the counts and the survivors to `path`."""
+    known = {
+        (entry["file"], entry["before"], entry["after"]): entry["why"]
+        for entry in tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get("mutant", [])
+    }
+    rooms = {room: Counter() for room in (*MUTATED, "all")}
+    equivalent, survived = [], []
+    for entry in results:
+        mutant, verdict = Mutant(**entry["mutant"]), entry["verdict"]
+        why = known.get((mutant.file, mutant.before, mutant.after))
+        if verdict == "survived":
+            verdict = "equivalent" if why else "survived"
+            shown = f"- `{mutant.file}:{mutant.line}`: `{mutant.before}` → `{mutant.after}`"
+            (equivalent if why else survived).append(shown + (f": {why}" if why else ""))
+        for room in (mutant.file.split("/")[1], "all"):
+            rooms[room][verdict] += 1
+    columns = ("killed", "timed out", "survived", "equivalent")
+    table = ["| folder | sampled | killed | timed out | survived | of equal meaning | noticed |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for room, counts in rooms.items():
+        total = sum(counts.values())
+        noticed, judged = counts["killed"] + counts["timed out"], total - counts["equivalent"]
+        share = f"{noticed / judged:.0%}" if judged else ""
+        cells = " | ".join(str(counts[column]) for column in columns)
+        table.append(f"| {room} | {total} | {cells} | {share} |")
+    text = PAGE.format(seed=seed, count=len(results), table="\n".join(table),
+                       survived="\n".join(sorted(survived)) or "None.",
+                       equivalent="\n".join(sorted(equivalent)) or "None.")  # fmt: skip
+    path.write_text(text, encoding="utf-8")
