@@ -15,14 +15,21 @@ SUITE := not (peers or packaging or examples or docs or bench)
 PYTEST := -m pytest --ignore=tests/peers
 # Written from the docstrings of the rules.
 RULES := docs/rules.md
+# One worker for each core; a worker without tests takes some of another's.
+WORKERS := --numprocesses=auto --dist=worksteal
+# tests/halves.py: what the first half of the suite need not leave to the second.
+HALVES := -p tests.halves --kernel-free=build/kernel-free.txt
 
-# Two targets run at a time, because kernels rarely use both cores.
-SUITES := test-jit test-nojit types test-wheel test-docs test-examples
+# Kernels are compiled and types checked while the first half runs.
+SUITES := types test-jit
+
+# The many processes of the tests start faster with bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
-	outputs test-docs test-wheel test-minimum test-peers test-random fuzz bench mutants power clean
+	kernels outputs test-docs test-wheel test-minimum test-peers test-random fuzz bench mutants power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -49,12 +56,18 @@ format: develop ## apply ruff's fixes and format
 types: develop ## mypy, strict, on the package
 	$(VENV)/bin/mypy
 
-test-jit: develop ## the suite, kernels compiled
-	$(VENV)/bin/python $(PYTEST) -m "$(SUITE)"
-
 test-nojit: develop ## the suite, kernels as plain Python, measuring coverage
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/coverage run $(PYTEST) -m "$(SUITE)"
+	rm -f .coverage .coverage.*
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python $(PYTEST) $(WORKERS) $(HALVES) -m "$(SUITE)"
+	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
+
+kernels: develop ## compile the kernels, which all processes share
+	$(VENV)/bin/python -m tests.kernels
+
+# The wheel, docs and examples are here, because they would keep one core waiting at the end.
+test-jit: test-nojit kernels ## kernels compiled: every test but those that run no kernel
+	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(HALVES) -m "not (peers or bench)"
 
 test-examples: develop ## the scripts of examples/
 	$(VENV)/bin/python $(PYTEST) -m examples
@@ -75,7 +88,7 @@ test-minimum: $(MINIMUM)/.stamp ## the suite at the lower bounds of the dependen
 	$(MINIMUM)/bin/python $(PYTEST) -m "$(SUITE)" -W default
 
 test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
-	$(VENV)/bin/python -m pytest -m peers tests/peers
+	$(VENV)/bin/python -m pytest $(WORKERS) -m peers tests/peers
 
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report

@@ -84,6 +84,7 @@ def test_the_share_of_dead_networks_for_one_sample_is_the_product():
     assert dead_networks(case)[1:] == pytest.approx(1 - (1 - 0.25) ** np.arange(1, 11))
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="slow without compiled kernels")
 def test_wide_networks_are_judged_by_theory():
     run = propagate("relu", 30, width=512, batch=16, trials=8)
     case = Request.build({}, saved=run).case(run)

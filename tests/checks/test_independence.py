@@ -4,15 +4,22 @@ tested."""
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import cache
 
 import pytest
+from numba import config
 
 from snstat import check, propagate
 from snstat.checks.judge import SAID_BETTER
+from snstat.checks.renewed import renewed
 from snstat.checks.request import Request
 from snstat.checks.rules import CODES
-from snstat.files.saved import runs_to_json
+from snstat.files.saved import load_named, runs_to_json
+
+pytestmark = pytest.mark.skipif(
+    bool(config.DISABLE_JIT), reason="runs of compiled kernels are judged in the same way"
+)
 
 # Together these stacks break every rule, most of them several at once.
 STACKS = {
@@ -38,11 +45,20 @@ def simulated(name):
     return propagate(**{k: v for k, v in (SAMPLING | STACKS[name]).items() if k not in BOUNDS})
 
 
+read = cache(load_named)
+
+
+@cache
+def with_theory(name):
+    return renewed(Request.build({}, saved=simulated(name)).case(simulated(name)))[0].run
+
+
 @pytest.fixture(autouse=True)
-def no_remedies(monkeypatch):
-    """Skip the search for remedies: it takes most of the time and does not affect which rules
-    break."""
+def only_rules(monkeypatch):
+    """Skip what takes most of the time and does not affect which rules break: the search for
+    remedies, and theory computed again for each selection."""
     monkeypatch.setattr("snstat.checks.judge.remedy_for", lambda *_: "")
+    monkeypatch.setattr("snstat.checks.request.renewed", lambda case: (replace(case), []))
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +73,9 @@ def baseline(tmp_path_factory):
 def broken(name, path, **chosen):
     """Return the codes that a check of a stack reports."""
     bounds = {key: value for key, value in STACKS[name].items() if key in BOUNDS}
-    run = simulated(name)
+    run = with_theory(name)
     options = {**bounds, **chosen, "baseline": path}
-    found = Request.build(options, saved=run).judge(run)
+    found = Request.build(options, saved=run, read=read).judge(run)
     return {finding.code for finding in found.findings}
 
 

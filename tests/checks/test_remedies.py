@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numba import config
 
 import snstat
 from snstat import check
@@ -214,6 +215,7 @@ def test_standard_inputs_are_recommended_before_other_remedies():
         assert finding.remedy.replace(" and ", ", ") == remedy
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="slow without compiled kernels")
 @pytest.mark.parametrize("column", [None, 3])
 def test_standardizing_is_recommended_for_files_even_with_a_column_of_zeros(column, tmp_path):
     data = np.random.default_rng(1).lognormal(2.0, 1.5, (200, 30))

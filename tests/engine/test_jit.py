@@ -1,4 +1,4 @@
-"""The cache of compiled kernels notices a change in any of their files."""
+"""The cache of compiled kernels notices changed files, and processes share it safely."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from numba import config
 
 import snstat
+from snstat.engine.kernels.jit import jit
 
 PROGRAM = """
 import numpy as np
@@ -24,8 +25,10 @@ matrix_free.covariance_factor(gram, 0.0, layer, False, lower)
 print(lower[1, 1] > 0, sum(matrix_free.covariance_factor.stats.cache_hits.values()))
 """
 
+compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
+
+@compiled
 def test_a_changed_callee_in_another_file_is_compiled_again(tmp_path):
     shutil.copytree(
         Path(snstat.__file__).parent,
@@ -48,3 +51,25 @@ def test_a_changed_callee_in_another_file_is_compiled_again(tmp_path):
     factor.write_text(changed, "utf-8")
     # The caller's own file has not changed.
     assert run() == ["False", "0"]
+
+
+def doubled(value):
+    return value + value
+
+
+@compiled
+def test_processes_that_save_at_once_do_not_exchange_their_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    one, other, reader = (jit(doubled)._cache._cache_file for _ in range(3))
+    save, read = one._save_data, dict(one._load_index())
+
+    def late(name, data):
+        """Meanwhile the other process, which read the index before, saves its own code."""
+        other.save("float32", "code for float32")
+        save(name, data)
+
+    monkeypatch.setattr(one, "_save_data", late)
+    monkeypatch.setattr(other, "_load_index", lambda: dict(read))
+    one.save("float64", "code for float64")
+    for signature in ("float32", "float64"):
+        assert reader.load(signature) in {None, f"code for {signature}"}

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import config
 
 import snstat
 from snstat import cli
@@ -81,7 +82,7 @@ def reloaded(run: Run, folder: Any) -> Run:
     return snstat.load(folder / "run.json")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=30 if config.DISABLE_JIT else 300, deadline=None)
 @given(option_sets(), st.data())
 def test_descriptions_are_equal_if_and_only_if_draws_are_equal(one, data):
     # Sets that differ in a few settings are the easiest to confuse.

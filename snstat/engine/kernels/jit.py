@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from functools import partial
 from pathlib import Path
 
 from numba import config, njit
@@ -56,9 +57,19 @@ def jit(function, fastmath=FAST, **more):
         return njit(function, **options)
     if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # read from the environment
         cache = kernel._cache  # noqa: SLF001  # numba offers no other way
-        cache._cache_file._source_stamp = STAMP  # noqa: SLF001
+        file = cache._cache_file  # noqa: SLF001
+        file._source_stamp = STAMP  # noqa: SLF001
+        file.save = partial(_save_under_own_name, file)
         cache.save_overload = _if_possible(cache.save_overload)
     return kernel
+
+
+def _save_under_own_name(file, signature, data):
+    """Name the code after its signature. Numba numbers it, and processes that save two signatures
+    at once give both the same number, so that one would run the code of the other."""
+    name = file._data_name(int(hashlib.sha256(repr(signature).encode()).hexdigest()[:12], 16))  # noqa: SLF001
+    file._save_data(name, data)  # noqa: SLF001
+    file._save_index(file._load_index() | {signature: name})  # noqa: SLF001
 
 
 def _if_possible(save):
