@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from snstat.layers.spread import Spread
@@ -23,7 +21,7 @@ def test_orthogonal_weights_hold_the_share_of_their_smaller_side():
 
 def test_weights_pass_on_their_share():
     given = Weights.of("he_normal", 40, 10, bias_std=0.5).spread(0.8, BEFORE)
-    expected = (0.8, 0.0, 0.64 * 0.02, 0.64 * 0.01, 0.8 * 0.003, 0.0, 0.8 * 1e-5)
+    expected = (0.8, 0.0, 0.0, 0.64 * 0.02, 0.64 * 0.01, 0.8 * 0.003, 0.0, 0.8 * 1e-5)
     assert given == pytest.approx(expected, rel=1e-15)
 
 
@@ -37,9 +35,10 @@ def test_weights_pass_on_their_share():
         ("he_normal", 0.8, 0.0),
         # The uniform biases have the rest of q.
         ("torch_default", 0.8, -0.4 * 0.64 * 2.5 / 40 - 0.4 * 0.04),
-        ("torch_default", 0.7, math.nan),  # not small
+        ("torch_default", 0.5, -0.4 * 0.25 * 2.5 / 40 - 0.4 * 0.25),
     ],
 )
 def test_pre_activations_have_the_shape_of_their_cumulants(init, share, shape):
-    found = Weights.of(init, 40, 10).spread(share, BEFORE).shape
-    assert found == pytest.approx(shape, rel=1e-12, nan_ok=True)
+    found = Weights.of(init, 40, 10).spread(share, BEFORE)
+    assert found.shape == pytest.approx(shape, rel=1e-12)
+    assert found.uniform == pytest.approx(1.0 - share if init == "torch_default" else 0.0)
