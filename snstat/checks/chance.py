@@ -10,17 +10,13 @@ import numpy as np
 
 from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
-from snstat.checks.certainty import divergence
 from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, rule
+from snstat.checks.unlikely import chance_of
 from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
-from snstat.results.student import tail
-from snstat.theory.by_layer import units
 
 # Probability that a sound stack breaks SN501 by chance.
 FALSE_ALARM = 0.005
-# Statistics proportional to the square of the signal.
-SCALES = frozenset({"variance", "second_moment", "variance_over_batch", "variance_over_units"})
 
 
 def _again(case: Case, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # a Rule's signature
@@ -127,90 +123,6 @@ def _unlikely(
         if (chance < level).any()
     ]
     return chances, comparisons, bad
-
-
-def chance_of(
-    case: Case, name: str, statistic: Statistic, trials: int, least: FloatArray
-) -> FloatArray:
-    """Return the probability, (layers,), that chance alone takes a statistic this far from its
-    expectation; NaN where there is nothing to compare.
-
-    Second moments multiply from layer to layer: in narrow networks they are nearly log-normal, and
-    a mean that is too low comes with a standard error that is too small. So
-    logarithms are compared, and the standard error of an estimate that is too low is at least that
-    of first-order theory: `least` (layers,) is that of the second moment, relative to it.
-    """
-    if name in SCALES:
-        z = _log_excess(statistic)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            relative = statistic.stderr / statistic.estimate
-            low = statistic.estimate < statistic.reference
-            z /= np.where(low, np.maximum(relative, least), relative)
-        return _tail(np.where(statistic.stderr > 0, z, statistic.excess), trials)
-    if name == "mean":
-        # The mean scales with the root of the second moment.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            own = 0.5 * np.abs(statistic.reference) * least
-            low = np.abs(statistic.estimate) < np.abs(statistic.reference)
-            error = np.where(low, np.maximum(statistic.stderr, own), statistic.stderr)
-            z = statistic.excess * (statistic.stderr / error)
-        return _tail(np.where(statistic.stderr > 0, z, statistic.excess), trials)
-    if name == "cosine":
-        return _tail(_angle_excess(statistic, case.batch), trials)
-    if name == "dead_fraction":
-        return np.fmax(_tail(statistic.excess, trials), _of_counts(case, statistic, trials))
-    return _tail(statistic.excess, trials)
-
-
-def _log_excess(statistic: Statistic) -> FloatArray:
-    """Return by how much the logarithm of an estimate is farther from that of its expectation than
-    `neglected` explains, (layers,), 0 where it is not."""
-    estimate, expected, neglected = statistic.estimate, statistic.reference, statistic.neglected
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        above = np.log(estimate) - np.log(expected + neglected)
-        below = np.log(np.maximum(expected - neglected, 0.0)) - np.log(estimate)
-        excess: FloatArray = np.maximum(np.maximum(above, below), 0.0)
-    return excess
-
-
-def _angle_excess(statistic: Statistic, batch: int) -> FloatArray:
-    """Return the excess of the mean cosine c of all pairs in standard errors, (layers,).
-
-    Compared is ln((1 + (B − 1) c)/(1 − c)), Fisher's transformation where B = 2.
-
-    Numerator and denominator are the squares of the sum of B samples of equal norm and of what is
-    left. Both are positive, and so skewed like second moments in narrow networks.
-    """
-    c, neglected = statistic.estimate, statistic.neglected
-
-    def transformed(cosine: FloatArray) -> FloatArray:
-        inside = np.clip(cosine, -1.0 / (batch - 1), 1.0)
-        logs: FloatArray = np.log1p((batch - 1) * inside) - np.log1p(-inside)
-        return logs
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        above = transformed(c) - transformed(statistic.reference + neglected)
-        below = transformed(statistic.reference - neglected) - transformed(c)
-        slope = batch / ((1.0 + (batch - 1) * c) * (1.0 - c))
-        excess: FloatArray = np.fmax(np.maximum(above, below), 0.0) / (slope * statistic.stderr)
-    return np.where(statistic.stderr > 0, excess, statistic.excess)
-
-
-def _of_counts(case: Case, statistic: Statistic, trials: int) -> FloatArray:
-    """Return an upper bound of the probability of this many dead units over all trials, if units
-    die independently. Counts of few dead units are far from normal (Hoeffding 1963, theorem 1)."""
-    expected = statistic.reference
-    off = statistic.neglected * np.sign(statistic.estimate - expected)
-    nearest = np.clip(expected + off, 0.0, 1.0)
-    within = np.abs(statistic.estimate - expected) <= statistic.neglected
-    counts = units(case.stack) * trials * divergence(statistic.estimate, nearest)
-    bound: FloatArray = np.where(within, 1.0, np.minimum(2.0 * np.exp(-counts), 1.0))
-    return np.where(np.isnan(statistic.excess), math.nan, bound)
-
-
-def _tail(z: FloatArray, trials: int) -> FloatArray:
-    """Return the two-sided probability of |z| (layers,) over `trials` trials, NaN where z is."""
-    return np.where(np.isfinite(z), tail(z, trials - 1), math.nan)
 
 
 def _judged(case: Case) -> list[str]:

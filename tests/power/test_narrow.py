@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from snstat.checks.chance import chance_of
+from snstat.checks.unlikely import chance_of
 from snstat.results import Statistic
 from tests.power.narrow import NARROW, alarms
 
