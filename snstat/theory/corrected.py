@@ -8,6 +8,9 @@ import numpy as np
 
 from snstat.results import BoolArray, FloatArray
 
+# A relative change above this is beyond first order.
+LARGEST_SHIFT = 0.5
+
 
 class Corrected(NamedTuple):
     """One statistic of every layer, each array (depth + 1,), NaN where it is not computed.

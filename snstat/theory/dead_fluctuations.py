@@ -22,7 +22,7 @@ from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import activations_of
-from snstat.theory.corrected import Corrected
+from snstat.theory.corrected import LARGEST_SHIFT, Corrected
 from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
@@ -30,8 +30,6 @@ from snstat.theory.predict import Prediction
 
 # For each covariance, the pattern of `dead_moments` that it belongs to.
 _PATTERN = [0, 2, 1, 3, 2, 3, 4]
-# A larger change, relative to the dead fraction, is beyond first order.
-_LARGEST_SHIFT = 0.5
 
 
 def dead_of_batch(
@@ -40,14 +38,14 @@ def dead_of_batch(
     inputs: InputMoments,
     prediction: Prediction,
     moments: Moments,
-    states: tuple[Fluctuations, GramColumns | None],
+    states: tuple[Fluctuations, GramColumns],
 ) -> Corrected:
     """Return the expected dead fraction of networks that are not silent. `states` are those of one
     sample and of two. The result is NaN where pairs of samples are not known or have a correlation
     below 0."""
     fluctuations, gram = states
     unknown = np.full(stack.depth + 1, math.nan)
-    if gram is None or not inputs.drawn:
+    if not inputs.drawn:
         return Corrected(unknown, unknown, unknown == 0)
     shift = _shifts(stack, batch, inputs, prediction, moments, (fluctuations, gram))
     known = np.flatnonzero(np.isfinite(shift))
@@ -58,7 +56,7 @@ def dead_of_batch(
             q, misalignment = moments.q[part], moments.misalignment[part]
             dead[part] = dead_fraction(resolve(name), q, misalignment, batch)
     size = np.abs(shift)
-    trusted = gram.trusted & (size <= _LARGEST_SHIFT * dead)
+    trusted = gram.trusted & (size <= LARGEST_SHIFT * dead)
     with np.errstate(divide="ignore", invalid="ignore"):
         again = np.where(size > 0, size / dead, 0.0)
         neglected = size * (again + 3.0 * gram.spread)

@@ -24,6 +24,7 @@ from snstat.results import GRADIENT, STATISTICS, InputMoments, within
 from snstat.theory.by_layer import activations_of, units
 from snstat.theory.corrected import Corrected
 from snstat.theory.dead_fluctuations import dead_of_batch
+from snstat.theory.dead_single import dead_of_one
 from snstat.theory.extremes import largest_input
 from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_data import RELATIVE, sizes_of_data
@@ -196,16 +197,17 @@ def _of_pairs(
     `known` is what is known of single samples."""
     moments, fluctuations, alone = known
     found = {"kurtosis": kurtosis(stack, batch, inputs, moments, fluctuations)}
-    gram = None
     if batch > 1:
         gram = follow_gram(stack, inputs, prediction, moments, fluctuations)
         relative = alone["second_moment"].neglected / prediction.statistics["second_moment"]
         relative[0] = 0.0
         found["cosine"] = cosine(prediction, batch, gram, relative)
         found["variance_over_batch"] = over_batch(prediction, gram)
-    found["dead_fraction"] = dead_of_batch(
-        stack, batch, inputs, prediction, moments, (fluctuations, gram)
-    )
+        found["dead_fraction"] = dead_of_batch(
+            stack, batch, inputs, prediction, moments, (fluctuations, gram)
+        )
+    else:
+        found["dead_fraction"] = dead_of_one(stack, moments, fluctuations)
     return {
         name: column._replace(trusted=column.trusted & fluctuations.trusted)
         for name, column in found.items()

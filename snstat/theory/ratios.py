@@ -24,7 +24,7 @@ from snstat.layers.spread import ENDLESS
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import units
-from snstat.theory.corrected import Corrected
+from snstat.theory.corrected import LARGEST_SHIFT, Corrected
 from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
@@ -32,8 +32,6 @@ from snstat.theory.predict import Prediction
 
 # The relative difference between equal samples in float32.
 _ROUNDING = 2.0**-21
-# A relative change of the kurtosis above this is beyond first order.
-_LARGEST_SHIFT = 0.5
 # Kurtosis of drawn inputs → their sixth moment over the third power of the variance.
 _SIXTH = {3.0: 15.0, 1.8: 27.0 / 7.0}
 
@@ -106,7 +104,7 @@ def kurtosis(
             units_here = float(state[3, layer])
             columns[:, layer] = _of_layer(layer, batch, units_here, moments, fluctuations)
     expected, residual, shift = columns
-    return Corrected(expected, residual, shift <= _LARGEST_SHIFT)
+    return Corrected(expected, residual, shift <= LARGEST_SHIFT)
 
 
 def _of_input(kurtosis: float, values: int) -> tuple[float, float]:

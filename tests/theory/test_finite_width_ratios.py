@@ -184,7 +184,7 @@ def test_the_remaining_error_falls_as_one_over_width_squared(activation, monkeyp
     for module in ("fluctuations", "gram"):
         monkeypatch.setattr(f"snstat.theory.{module}.LARGEST_VARIANCE", math.inf)
     for module in ("ratios", "dead_fluctuations"):
-        monkeypatch.setattr(f"snstat.theory.{module}._LARGEST_SHIFT", math.inf)
+        monkeypatch.setattr(f"snstat.theory.{module}.LARGEST_SHIFT", math.inf)
     rests, sigmas, shifts = [], [], []
     for width in (16, 32):
         stack = Stack.build(activation, 3, width)
