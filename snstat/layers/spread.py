@@ -23,6 +23,8 @@ from typing import NamedTuple
 
 # First order is not trusted where r exceeds this.
 LARGEST_VARIANCE = 0.5
+# Beyond this r, the mean over trials is decided by a few networks, which most runs do not draw.
+LARGEST_TOLD = 2.0
 # Beyond this r, networks differ by orders of magnitude and nothing is computed.
 ENDLESS = 4.0
 # With a larger share of uniform biases in q, pre-activations are far from Gaussian.

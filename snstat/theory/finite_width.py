@@ -156,6 +156,8 @@ def _to_first_order(
         column = column._replace(trusted=column.trusted & possible)
         theory = prediction.statistics[name]
         expected[name], residual[name] = (part + 0.0 * theory for part in column.beside(theory))
+        if name != "dead_fraction":
+            residual[name][~fluctuations.told] = math.nan
         if math.isfinite(exact):
             expected[name][0], residual[name][0] = exact, 0.0
     # Of later layers nothing is exact: at infinite width there is no largest activation.

@@ -14,6 +14,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.activation import spread_after
 from snstat.layers.spread import (
     ENDLESS,
+    LARGEST_TOLD,
     LARGEST_UNIFORM_SHARE,
     LARGEST_VARIANCE,
     SETTLED,
@@ -38,6 +39,11 @@ class Fluctuations:
     bias: FloatArray
     shape: FloatArray
     residual: FloatArray
+
+    @property
+    def told(self) -> BoolArray:
+        """Where the size of the first order tells how far theory may be off, (depth + 1,)."""
+        return ~np.logical_or.accumulate(self.variance > LARGEST_TOLD)
 
     @property
     def trusted(self) -> BoolArray:

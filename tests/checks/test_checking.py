@@ -164,8 +164,8 @@ def test_the_note_names_statistics_and_layers_that_are_left_out():
     result = snstat.check("relu", **{**SMALL, "depth": 40})
     note = next(note for note in result.notes if note.startswith("SN501"))
     assert note == (
-        "SN501 leaves out variance over batch, cosine, dead fraction beyond layer 18; kurtosis"
-        " beyond layer 26; mean, variance, second moment, variance over units beyond layer 27"
+        "SN501 leaves out mean, variance, second moment, variance over batch, variance over units,"
+        " cosine, kurtosis beyond layer 13; dead fraction beyond layer 18"
     )
 
 

@@ -45,6 +45,8 @@ NARROW: tuple[tuple[str, Mapping[str, Any]], ...] = (
      {"activation": "selu", "depth": 8, "width": 16, "batch": 2, "trials": 4}),
     ("ReLU, 30 layers of 64, batch 8 (first order fails)",
      {"activation": "relu", "depth": 30, "width": 64, "batch": 8}),
+    ("ReLU, 24 layers of 16, batch 1, 16 trials (first order fails)",
+     {"activation": "relu", "depth": 24, "width": 16, "batch": 1, "trials": 16}),
     ("tanh, 16 layers of 16, batch 8 (cosines near 0)",
      {"activation": "tanh", "depth": 16, "width": 16, "batch": 8}),
     ("ReLU, 6 layers of 16, data with 3 large samples of 60",
