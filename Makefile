@@ -19,6 +19,8 @@ RULES := docs/rules.md
 WORKERS := --numprocesses=auto --dist=worksteal
 # tests/halves.py: what the first half of the suite need not leave to the second.
 HALVES := -p tests.halves --kernel-free=build/kernel-free.txt
+# One file for each process.
+COVERAGE := build/coverage
 
 # Kernels are compiled and types checked while the first half runs.
 SUITES := types test-jit
@@ -57,10 +59,11 @@ types: develop ## mypy, strict, on the package
 	$(VENV)/bin/mypy
 
 test-nojit: develop ## the suite, kernels as plain Python, measuring coverage
-	rm -f .coverage .coverage.*
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python $(PYTEST) $(WORKERS) $(HALVES) -m "$(SUITE)"
-	$(VENV)/bin/coverage combine --quiet
-	$(VENV)/bin/coverage report
+	rm -rf $(COVERAGE)
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python $(PYTEST) $(WORKERS) $(HALVES) \
+		--coverage=$(COVERAGE) -m "$(SUITE)"
+	$(VENV)/bin/slipcover --merge $(COVERAGE)/*.json --out build/coverage.json \
+		--branch --skip-covered --fail-under 95
 
 kernels: develop ## compile the kernels, which all processes share
 	$(VENV)/bin/python -m tests.kernels
@@ -121,7 +124,7 @@ power: develop ## measure false alarms and power of snstat check, write docs/che
 	$(VENV)/bin/python -m tests.power.measure
 
 clean: ## remove the environments and everything built
-	rm -rf $(VENV) $(MINIMUM) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MINIMUM) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find snstat tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps prevent repeated installation until pyproject.toml changes.

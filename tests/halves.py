@@ -5,31 +5,36 @@
 
 The first half runs every test with kernels as plain Python, and writes the names of the tests that
 passed without a kernel. Compiled, these would do exactly the same, so the second half leaves them
-out. The first half also measures coverage, which compiled kernels would not show.
+out. The first half also measures coverage, which compiled kernels would not show: with
+--coverage=FOLDER each process writes what its tests executed, for `slipcover --merge`.
 
 A test that starts a process counts as one that runs kernels, and so does a test whose fixture
-does either, whenever the fixture was set up. Both options work with and without pytest-xdist.
+does either, whenever the fixture was set up. All options work with and without pytest-xdist.
 """
 
 from __future__ import annotations
 
-import atexit
 import functools
+import json
+import os
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-import coverage
 import numba
 import pytest
+import slipcover
+
+# Lines and branches that no test needs to execute.
+NOT_COUNTED = ["if TYPE_CHECKING:", "@overload", r"\.\.\.$"]
 
 if numba.config.DISABLE_JIT:
-    # Started here, because conftest files import the package, and in every worker of pytest-xdist.
-    # The variable that tells coverage to do so would measure all processes of the tests too.
-    MEASURED = coverage.Coverage(data_suffix=True)
-    MEASURED.start()
-    atexit.register(MEASURED.save)
+    # Here, because conftest files import the package, and so in every worker of pytest-xdist. The
+    # package is measured in the processes of pytest only, not in those that tests start.
+    PACKAGE = [str(Path(__file__).parents[1] / "snstat")]
+    MEASURED = slipcover.Slipcover(branch=True, source=PACKAGE, exclude_also=NOT_COUNTED)
+    slipcover.ImportManager(MEASURED, slipcover.FileMatcher(PACKAGE)).__enter__()
 
 # Audit events of a new process, whatever starts it.
 STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"}
@@ -37,6 +42,7 @@ STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.sys
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kernel-free", type=Path, metavar="FILE", help="see tests/halves.py")
+    parser.addoption("--coverage", type=Path, metavar="FOLDER", help="see tests/halves.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -45,6 +51,16 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     half = Uncompiled(path) if numba.config.DISABLE_JIT else Compiled(path)
     config.pluginmanager.register(half)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    folder = session.config.getoption("coverage")
+    if folder is not None and numba.config.DISABLE_JIT:
+        if hasattr(session.config, "workerinput"):
+            MEASURED.source = None  # one process, the controlling one, reads what none imported
+        folder.mkdir(parents=True, exist_ok=True)
+        measured = json.dumps(MEASURED.get_coverage())
+        (folder / f"{os.getpid()}.json").write_text(measured, "utf-8")
 
 
 class Compiled:

@@ -76,12 +76,11 @@ def half(tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
 
     def run(*options, disable_jit):
-        settings = {"NUMBA_DISABLE_JIT": disable_jit, "COVERAGE_FILE": str(tmp_path / ".coverage")}
         command = [sys.executable, "-m", "pytest", "-rp", "-p", "tests.halves", *options]
         result = subprocess.run(
             [*command, f"--kernel-free={tmp_path / 'free.txt'}", f"--rootdir={tmp_path}", tmp_path],
             cwd=CHECKOUT,
-            env=os.environ | settings,
+            env=os.environ | {"NUMBA_DISABLE_JIT": disable_jit},
             capture_output=True,
             text=True,
         )
