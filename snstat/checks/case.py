@@ -17,7 +17,7 @@ from snstat.network.stack import Stack
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.theory.finite_width import FiniteWidth
 from snstat.theory.known import Known, theories
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 # So many units are never all 0: with one sample, as half of them are, once in 2⁶⁴ layers.
 WIDE = 64

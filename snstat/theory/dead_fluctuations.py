@@ -26,7 +26,7 @@ from snstat.theory.corrected import Corrected
 from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 # For each covariance, the pattern of `dead_moments` that it belongs to.
 _PATTERN = [0, 2, 1, 3, 2, 3, 4]

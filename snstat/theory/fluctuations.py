@@ -23,7 +23,7 @@ from snstat.layers.spread import (
 from snstat.network.stack import Stack
 from snstat.results import BoolArray, InputMoments
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)

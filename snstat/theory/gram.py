@@ -28,7 +28,7 @@ from snstat.network.stack import Stack
 from snstat.results import BoolArray, InputMoments
 from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 _SETTLED = 1e-15
 
