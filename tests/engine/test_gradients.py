@@ -12,16 +12,16 @@ from scipy import stats
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine.dense.gradient import dense_gradient
+from snstat.engine.draws import draw_biases, draw_weights, weight_scale
 from snstat.engine.kernels import orthogonal
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.matrix_free import sampler as free_sampler
 from snstat.engine.matrix_free.gradient import free_gradient
-from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
-from snstat.experiment.propagation import propagate
+from snstat.experiment.propagate import propagate
 from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 

@@ -10,11 +10,11 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine import sampling
+from snstat.engine import draws
 from snstat.engine.dense import sampler as dense_sampler
+from snstat.engine.draws import draw_biases, draw_weights
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.matrix_free import sampler as free_sampler
-from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import one_blas_thread
 from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.inputs import DrawnInputs
@@ -80,8 +80,8 @@ def test_the_dense_pass_equals_the_chain_rule(widths, init):
 def test_the_dense_pass_does_not_depend_on_threads(init, monkeypatch):
     stack = build(WIDTHS[0], init=init)
     one = gradients("dense", stack, 5, 1, 4)
-    monkeypatch.setattr(sampling, "TILE_VALUES", 1)
-    monkeypatch.setattr(sampling, "MIN_ROWS", 7)
+    monkeypatch.setattr(draws, "TILE_VALUES", 1)
+    monkeypatch.setattr(draws, "MIN_ROWS", 7)
     cut = gradients("dense", stack, 5, 1, 4)
     monkeypatch.setattr(dense_sampler, "MIN_WORK", 1)
     np.testing.assert_array_equal(gradients("dense", stack, 5, 1, 4, threads=3), cut)

@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.engine.costs import dense_work
 from snstat.engine.dense.way import Way
+from snstat.engine.draws import bias_law, strip_blocks, tile_rows, weight_law
 from snstat.engine.history import (
     HISTORY_BYTES,
     History,
@@ -22,7 +23,6 @@ from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
 from snstat.engine.kernels.layers import DrawnLayer, Layers, Record
 from snstat.engine.sampler import Shared, quiet
-from snstat.engine.sampling import bias_law, strip_blocks, tile_rows, weight_law
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from snstat.engine.draws import weight_scale
 from snstat.engine.history import HISTORY_BYTES, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, sums
 from snstat.engine.kernels.layers import FreeLayer, Layers, Record
 from snstat.engine.sampler import Shared, quiet
-from snstat.engine.sampling import weight_scale
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
