@@ -80,7 +80,7 @@ def _shifts(
     products, cosine = patterns(_input_moments(inputs)), float(inputs.cosine)
     cosines = prediction.statistics["cosine"]
     covariance = _fresh(products, cosine) / stack.width_of(0)
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         activation, end = resolve(layer.activation), first + count
         settled = last_motion(moments, first, end) if activation.flat else first
         for number in range(first, end):

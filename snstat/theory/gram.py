@@ -107,7 +107,7 @@ def follow_gram(
     after = _input(stack, inputs)
     columns[:, 0] = after
     known, squares = math.isfinite(after.first), _input_squares(inputs)
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         if not known:
             break
         end, previous = first + count, _UNKNOWN

@@ -184,7 +184,7 @@ def _chains(stack: Stack, inputs: InputMoments) -> list[tuple[int, int, Chain]]:
     """Return (first layer, layers, chain) of equal layers, as far as the state is finite."""
     second_moment, silent = inputs.second_moment, inputs.silent
     found = []
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         chain = begin(layer, second_moment, silent=silent, depth=stack.depth)
         found.append((first, count, chain))
         steps, settled = chain.until(count)

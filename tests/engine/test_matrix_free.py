@@ -11,7 +11,7 @@ from numba import config
 from scipy import stats
 
 from snstat.engine.kernels import matrix_free
-from snstat.engine.matrix_free import sampler as free_sampler
+from snstat.engine.matrix_free import sampler as matrix_free_sampler
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import STRATEGIES, choose
 from snstat.errors import InvalidValueError
@@ -188,7 +188,7 @@ def test_zero_inputs_and_overflow():
 
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
 def test_threads_change_rounding_only(init, monkeypatch):
-    monkeypatch.setattr(free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
+    monkeypatch.setattr(matrix_free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
     width = 64 if config.DISABLE_JIT else 1500
     stack = Stack.build("relu", 3, width, init=init, bias_std=0.1)
     inputs = DrawnInputs("normal", width, 6, 0.0, 1.0)

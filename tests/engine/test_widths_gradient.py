@@ -14,7 +14,7 @@ from snstat.engine import draws
 from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.draws import draw_biases, draw_weights
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
-from snstat.engine.matrix_free import sampler as free_sampler
+from snstat.engine.matrix_free import sampler as matrix_free_sampler
 from snstat.engine.simulate import one_blas_thread
 from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.inputs import DrawnInputs
@@ -94,9 +94,9 @@ def test_the_backward_pass_by_segments_equals_that_with_kept_factors(init, monke
     """Segments of √depth layers start in the middle of layers of equal width."""
     stack = build("9,13*3,8*6,13*2,10", init=init)
     kept = gradients("matrix-free", stack, 4, 2, 1, "float64")
-    monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
+    monkeypatch.setattr(matrix_free_sampler, "HISTORY_BYTES", 0)
     np.testing.assert_array_equal(gradients("matrix-free", stack, 4, 2, 1, "float64"), kept)
-    monkeypatch.setattr(free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
+    monkeypatch.setattr(matrix_free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
     three = gradients("matrix-free", stack, 4, 1, 1, "float64", threads=3)
     np.testing.assert_allclose(three[0], kept[0], atol=1e-9)
 

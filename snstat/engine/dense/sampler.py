@@ -256,7 +256,7 @@ class DenseSampler(Shared):
         even = trials % threads == 0 or trials >= EVEN_ENOUGH * threads
         if even or self.orthogonal:
             return 1
-        kinds = {layer for _, _, layer in self.stack.segments()}
+        kinds = {layer for _, _, layer in self.stack.equal_layers()}
         blocks = max(-(-layer.fan_out // self.rows_of(layer)) for layer in kinds)
         work = max(dense_work(layer, self.inputs.batch, backward=False) for layer in kinds)
         wanted = threads // trials if threads % trials == 0 else threads

@@ -28,7 +28,7 @@ class Dense:
 
     def work(self, stack: Stack, batch: int, *, backward: bool) -> float:
         """Return the work of all layers; see costs."""
-        kinds = stack.segments()
+        kinds = stack.equal_layers()
         return sum(count * dense_work(layer, batch, backward=backward) for _, count, layer in kinds)
 
     def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
