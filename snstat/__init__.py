@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from snstat.activation import ACTIVATIONS as activations
     from snstat.checks.check import check
-    from snstat.experiment.propagation import propagate
+    from snstat.experiment.propagate import propagate
     from snstat.files.saved import load, load_all, save
     from snstat.network.stack import Stack
     from snstat.theory.fixed_points import fixed_points
@@ -31,7 +31,7 @@ _PUBLIC = {
     "gradient_growth": ("snstat.theory.maps", "gradient_growth"),
     "load": ("snstat.files.saved", "load"),
     "load_all": ("snstat.files.saved", "load_all"),
-    "propagate": ("snstat.experiment.propagation", "propagate"),
+    "propagate": ("snstat.experiment.propagate", "propagate"),
     "save": ("snstat.files.saved", "save"),
     "solve_selu": ("snstat.theory.solve", "solve_selu"),
     "unit_map": ("snstat.theory.maps", "unit_map"),

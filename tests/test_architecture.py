@@ -7,6 +7,7 @@ activation -> errors. Every room may import `results`, which imports none.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -133,6 +134,21 @@ def breaches(path: Path, source: str) -> Iterator[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_follow_the_arrows(path: Path) -> None:
     assert list(breaches(path, path.read_text(encoding="utf-8"))) == []
+
+
+def test_the_guide_has_every_room_and_true_arrows() -> None:
+    guide = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = {part_of(path) for path in SOURCES} - {"__init__", "__main__"}
+    told = "".join(re.findall(r"^\| (`.*?) \|.*", guide, re.MULTILINE))
+    beside = "".join(re.findall(r"^.* are what Python users see", guide, re.MULTILINE))
+    names = re.findall(r"`(\w+)(?:\.py|/)`", told + beside)
+    assert sorted(names) == sorted(rooms)
+    (line,) = re.findall(r"^    (cli → .*)$", guide, re.MULTILINE)
+    steps = [step.split(", ") for step in line.split(" → ")]
+    for place, step in enumerate(steps[1:-1], 1):
+        ahead = {name for names in steps[place + 1 :] for name in names}
+        assert set(steps[place + 1]) <= set().union(*(ARROWS[name] for name in step))
+        assert all(ARROWS[name] <= COMMON | ahead | {"files"} for name in step)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from snstat.activation import ACTIVATIONS
 from snstat.cli import group
 from tests.docs_blocks import Block, blocks, columns, rewritten, run_script, script_of, shown, words
 
@@ -82,6 +83,11 @@ def test_pages_run_and_show_the_real_output(page: Path, tmp_path: Path) -> None:
 def test_readme_names_every_command(commands: dict[str, click.Command]) -> None:
     page = README.read_text("utf-8")
     assert [name for name in commands if f"snstat {name}".strip() not in page] == []
+
+
+def test_the_docs_name_every_activation() -> None:
+    page = (CHECKOUT / "docs" / "propagate.md").read_text("utf-8")
+    assert [name for name in ACTIVATIONS if f"`{name}`" not in page] == []
 
 
 def test_readme_names_only_options_that_exist(commands: dict[str, click.Command]) -> None:

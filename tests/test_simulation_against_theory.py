@@ -10,7 +10,7 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.experiment.propagation import propagate
+from snstat.experiment.propagate import propagate
 from snstat.layers.initialisers import INITIALISERS
 
 pytestmark = [

@@ -19,7 +19,8 @@ from snstat.activation.normal import ERF, GELU
 from snstat.activation.sine import SINE
 from snstat.activation.smooth import GELU_TANH, MISH, SOFTSIGN
 
-# Lists show this order, and kernels number the activations by it.
+# Lists show this order, kernels number the activations by it, and the last ones take the next look
+# in figures: append new ones.
 _ENTRIES = (
     *(SELU, RELU, LEAKY_RELU, ELU, GELU, SILU, TANH, SIGMOID, SOFTPLUS, ERF),
     *(HARD_TANH, IDENTITY, MISH, GELU_TANH, SOFTSIGN, RELU6, HARD_SIGMOID, HARD_SWISH),

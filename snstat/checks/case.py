@@ -17,7 +17,7 @@ from snstat.network.stack import Stack
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 from snstat.theory.finite_width import FiniteWidth
 from snstat.theory.known import Known, theories
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 # So many units are never all 0: with one sample, as half of them are, once in 2⁶⁴ layers.
 WIDE = 64
@@ -129,7 +129,7 @@ class Case:
     @property
     def width(self) -> int | None:
         """The units of every layer, None where layers differ in width."""
-        found = {layer.fan_out for _, _, layer in self.stack.segments()}
+        found = {layer.fan_out for _, _, layer in self.stack.equal_layers()}
         return found.pop() if len(found) == 1 else None
 
     @property
@@ -197,7 +197,7 @@ class Case:
         """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
         if self.erased.any():
             return self.erased.astype(float)
-        narrowest = min(layer.fan_out for _, _, layer in self.whole.segments())
+        narrowest = min(layer.fan_out for _, _, layer in self.whole.equal_layers())
         if not self.activation.flat or narrowest >= WIDE:
             return np.zeros(self.limit + 1)
         return self.theory.silent

@@ -16,7 +16,7 @@ from snstat.checks.case import Case
 from snstat.network.stack import Stack
 from snstat.results import GRADIENT, BoolArray, FloatArray, Run, Statistic
 from snstat.theory.finite_width import FiniteWidth, finite_width
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 # Rounding on another machine, relative to the number and to the size of the activations.
 RELATIVE, OF_SCALE = 1e-6, 1e-9

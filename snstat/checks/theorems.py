@@ -56,7 +56,7 @@ def leaves_theorems(case: Case) -> Broken | None:
     low, high = THEOREM_1
     layers: list[tuple[int | None, float]] = [(None, case.layer.square_gain)]
     if case.width is None:  # each has weights of its own
-        hidden = (part for part in case.stack.segments() if part[2].activation == "selu")
+        hidden = (part for part in case.stack.equal_layers() if part[2].activation == "selu")
         layers = [(first, layer.square_gain) for first, _, layer in hidden]
     for number, square in layers:
         if not low <= square <= high:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TABLE = "table"
 # Name → module and function of checks that returns the text; imported when asked for.
 TEXTS = {
-    "json": ("snstat.files.saved_checks", "checks_to_json"),
+    "json": ("snstat.files.check_form", "checks_to_json"),
     "junit": ("snstat.report.check_junit", "checks_to_junit"),
     "github": ("snstat.report.check_github", "checks_to_github"),
     "markdown": ("snstat.report.check_markdown", "checks_to_markdown"),

@@ -33,7 +33,7 @@ def dense_work(layer: DenseLayer, batch: int, *, backward: bool) -> float:
     return work + product + values * GRADIENT_VALUE if backward else work
 
 
-def free_work(layer: DenseLayer, batch: int, *, backward: bool) -> float:
+def matrix_free_work(layer: DenseLayer, batch: int, *, backward: bool) -> float:
     """Return the work of a layer whose weights are not drawn."""
     values = float(layer.fan_out) * batch
     # A triangular and a symmetric product.

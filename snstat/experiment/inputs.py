@@ -78,7 +78,7 @@ class DrawnInputs:
 
     def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
         """Return the batch of one trial, (width, batch)."""
-        from snstat.engine.sampling import draw_inputs
+        from snstat.engine.draws import draw_inputs
 
         return draw_inputs(
             self.label,

@@ -34,7 +34,7 @@ from snstat.results import (
 if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
     from snstat.theory.finite_width import FiniteWidth
-    from snstat.theory.predict import Prediction
+    from snstat.theory.prediction import Prediction
 
 LESS = "use a smaller --width, --batch, --trials, --threads or --depth"
 

@@ -137,9 +137,9 @@ def _stack_of_schema_1(values: dict[str, Any]) -> StackSummary:
         )
     settings = {name: values[name] for name in ("activation", "depth", "width", "init")}
     own = Stack.build(**settings)
-    if values["weight_gain"] != own.hidden_gain:
+    if values["weight_gain"] != own.repeated_gain:
         settings["weight_gain"] = values["weight_gain"]
-    if values["bias_std"] != own.hidden_bias_std:
+    if values["bias_std"] != own.repeated_bias_std:
         settings["bias_std"] = values["bias_std"]
     return summary_of(Stack.build(**settings, input_width=values["input_width"]))
 

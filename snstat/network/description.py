@@ -26,8 +26,8 @@ def summary_of(stack: Stack) -> StackSummary:
         stack.width,
         stack.input_width,
         stack.init,
-        stack.hidden_gain,
-        stack.hidden_bias_std,
+        stack.repeated_gain,
+        stack.repeated_bias_std,
         stack.weight_std,
         stack.widths,
         stack.last,
@@ -38,7 +38,7 @@ def summary_of(stack: Stack) -> StackSummary:
 
 def _given(stack: Stack) -> tuple[str, ...]:
     """Return which of `SETTINGS` were given; the activation's default gain was not."""
-    by_default = stack.own_gain and has_own_gain(stack.activation, stack.init, stack.hidden_gain)
+    by_default = stack.own_gain and has_own_gain(stack.activation, stack.init, stack.repeated_gain)
     defaults = {"weight_gain"} if by_default else set()
     return tuple(
         name for name in SETTINGS if getattr(stack, name) is not None and name not in defaults
@@ -81,7 +81,7 @@ def stack_of(summary: StackSummary) -> Stack:
 
 def _drawn(stack: Stack) -> Iterator[DrawnLayers]:
     """Yield the distributions of the layers, with consecutive equal layers as one entry."""
-    for draws, group in groupby(stack.segments(), key=lambda segment: _draws(segment[2])):
+    for draws, group in groupby(stack.equal_layers(), key=lambda part: _draws(part[2])):
         (first, count, _), *others = group
         yield DrawnLayers(first, first + count + sum(more for _, more, _ in others) - 1, *draws)
 

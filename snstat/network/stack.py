@@ -247,7 +247,7 @@ class Stack:
             yield Stretch(first, stop - first + 1, leading, later)
             first = stop + 1
 
-    def segments(self) -> Iterator[tuple[int, int, DenseLayer]]:
+    def equal_layers(self) -> Iterator[tuple[int, int, DenseLayer]]:
         """Yield (first, count, layer) of the longest runs of equal layers, in order."""
         for stretch in self.stretches():
             if stretch.leading == stretch.later:
@@ -258,13 +258,13 @@ class Stack:
                 yield stretch.first + 1, stretch.count - 1, stretch.later
 
     @property
-    def hidden_gain(self) -> float:
+    def repeated_gain(self) -> float:
         """G of the square layers: weights have variance G²/fan_in."""
         if self.weight_gain is not None:
             return self.weight_gain
         return math.sqrt(self.repeated.square_gain)
 
     @property
-    def hidden_bias_std(self) -> float:
+    def repeated_bias_std(self) -> float:
         """Standard deviation of the biases of the square layers."""
         return self.repeated.bias_std

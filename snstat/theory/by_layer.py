@@ -18,7 +18,7 @@ def by_layer(
 ) -> FloatArray:
     """Return `value` of layers 1..depth, (depth + 1,), with `at_input` for layer 0."""
     column = np.full(stack.depth + 1, float(at_input))
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         column[first : first + count] = value(layer)
     return column
 
@@ -30,7 +30,7 @@ def units(stack: Stack) -> FloatArray:
 
 def activations_of(stack: Stack) -> Iterator[tuple[str, slice]]:
     """Yield each activation's name with consecutive layers that use it, from layer 1 on."""
-    for name, group in groupby(stack.segments(), key=lambda segment: segment[2].activation):
+    for name, group in groupby(stack.equal_layers(), key=lambda part: part[2].activation):
         (first, count, _), *others = group
         yield name, slice(first, first + count + sum(more for _, more, _ in others))
 
@@ -38,7 +38,7 @@ def activations_of(stack: Stack) -> Iterator[tuple[str, slice]]:
 def pre_second_moments(stack: Stack, second_moment: FloatArray) -> FloatArray:
     """Return q of every layer from E[x²] of those before, (depth + 1,) both, NaN for the input."""
     q = np.full(len(second_moment), math.nan)
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         before = second_moment[first - 1 : first + count - 1]
         q[first : first + count] = layer.pre_second_moment(before)
     return q

@@ -72,7 +72,7 @@ def follow_classes(stack: Stack, norms: NormClasses) -> ClassStates:
     shares = np.append(np.array(norms.count) / norms.samples, 0.0)
     columns = np.full((6, stack.depth + 1, seconds.size), math.nan)
     previous = np.full(seconds.size, math.nan)
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         for number in range(first, first + count):
             q = layer.pre_second_moment(seconds)
             q[~(q <= LARGEST_SECOND_MOMENT)] = math.nan
@@ -147,7 +147,7 @@ def follow_pairs(stack: Stack, norms: NormClasses, states: ClassStates) -> PairS
     second = np.array(norms.second_moment)
     # A sample of zeros has no cosine, but its product with any sample is 0.
     apart = np.where(np.isnan(norms.cosine), 1.0, 1.0 - np.array(norms.cosine))
-    for first, count_equal, layer in stack.segments():
+    for first, count_equal, layer in stack.equal_layers():
         for number in range(first, first + count_equal):
             q = states.q[number, :-1]
             aligned = _through_weights(layer, second, q, apart)

@@ -26,7 +26,7 @@ from snstat.theory.corrected import LARGEST_SHIFT, Corrected
 from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 # For each covariance, the pattern of `dead_moments` that it belongs to.
 _PATTERN = [0, 2, 1, 3, 2, 3, 4]
@@ -78,7 +78,7 @@ def _shifts(
     products, cosine = patterns(_input_moments(inputs)), float(inputs.cosine)
     cosines = prediction.statistics["cosine"]
     covariance = _fresh(products, cosine) / stack.width_of(0)
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         activation, end = resolve(layer.activation), first + count
         settled = last_motion(moments, first, end) if activation.flat else first
         for number in range(first, end):

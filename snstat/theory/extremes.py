@@ -43,7 +43,7 @@ def largest_activation(
     edge = _edge(q, np.maximum(values, 1.0))
     largest = np.full(len(q), math.nan)
     with np.errstate(over="ignore", invalid="ignore"):
-        for first, count, layer in stack.segments():
+        for first, count, layer in stack.equal_layers():
             part = slice(first, first + count)
             largest[part] = _highest(resolve(layer.activation), edge[part])
     largest[0] = _of_input(inputs, batch * stack.width_of(0))

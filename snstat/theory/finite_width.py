@@ -32,7 +32,8 @@ from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import Fluctuations, follow
 from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction, predict
+from snstat.theory.predict import predict
+from snstat.theory.prediction import Prediction
 from snstat.theory.ratios import cosine, kurtosis, over_batch
 from snstat.theory.silence import always_half, dead_with_silence
 from snstat.theory.single_samples import ForwardColumns, of_single_samples

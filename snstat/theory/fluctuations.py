@@ -24,7 +24,7 @@ from snstat.layers.spread import (
 from snstat.network.stack import Stack
 from snstat.results import BoolArray, InputMoments
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +65,7 @@ def follow(
     columns = np.full((len(Given._fields), stack.depth + 1), math.nan)
     columns[:3] = _shares(stack, prediction)
     share, after = columns[0], input_spread(stack.width_of(0), inputs)
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         before, end = Given(*[math.nan] * len(Given._fields)), first + count
         settled = last_motion(moments, first, end)
         for number in range(first, end):
@@ -111,7 +111,7 @@ def _shares(stack: Stack, prediction: Prediction) -> FloatArray:
     uniform biases, (3, depth + 1)."""
     columns = np.full((3, stack.depth + 1), math.nan)
     second_moment, q = prediction.statistics["second_moment"], prediction.pre_second_moment
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         part = slice(first, first + count)
         columns[0, part] = layer.share(second_moment[first - 1 : part.stop - 1], q[part])
         columns[1, part] = layer.pinned

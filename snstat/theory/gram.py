@@ -28,7 +28,7 @@ from snstat.network.stack import Stack
 from snstat.results import BoolArray, InputMoments
 from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 _SETTLED = 1e-15
 
@@ -107,7 +107,7 @@ def follow_gram(
     after = _input(stack, inputs)
     columns[:, 0] = after
     known, squares = math.isfinite(after.first), _input_squares(inputs)
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         if not known:
             break
         end, previous = first + count, _UNKNOWN

@@ -38,7 +38,7 @@ def survival(stack: Stack, inputs: InputMoments, low: float, high: float) -> int
     Cheap: of all theory, it follows the second moment only.
     """
     second, silent = inputs.second_moment, inputs.silent
-    for first, count, layer in stack.segments():
+    for first, count, layer in stack.equal_layers():
         chain = begin(layer, second, silent=silent, depth=stack.depth)
         seen, upto = 0, min(count, SETTLED)
         while True:

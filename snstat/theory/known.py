@@ -9,7 +9,8 @@ from snstat.network.stack import Stack
 from snstat.results import FloatArray, InputMoments, Outlook
 from snstat.theory.finite_width import FiniteWidth, finite_width, fluctuation_of
 from snstat.theory.outlook import outlook
-from snstat.theory.predict import Prediction, predict
+from snstat.theory.predict import predict
+from snstat.theory.prediction import Prediction
 from snstat.theory.silence import silence
 
 # What theory keeps of a layer, and of how many stacks it is kept.

@@ -12,7 +12,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.sample_moments import SILENT, BackwardMoments, ForwardMoments, one_sample
 from snstat.network.stack import Stack
 from snstat.theory.by_layer import activations_of
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 
 class Moments:

@@ -12,7 +12,7 @@ from snstat.network.stack import Stack
 from snstat.results import FixedPoint, Outlook
 from snstat.theory.ensemble import ensemble_image, find_ensemble, zero_slope
 from snstat.theory.linear import MARGINAL
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 # A relative distance from a fixed point below which a second moment counts as equal to it.
 _ARRIVED = 1e-9

@@ -28,7 +28,7 @@ from snstat.theory.corrected import LARGEST_SHIFT, Corrected
 from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.gram import GramColumns
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 # The relative difference between equal samples in float32.
 _ROUNDING = 2.0**-21

@@ -23,7 +23,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
 from snstat.results import BoolArray
 from snstat.theory.by_layer import activations_of, by_layer, units
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 # Probabilities below this count as 0.
 NEGLIGIBLE = 1e-12

@@ -18,7 +18,7 @@ from snstat.theory.by_layer import units
 from snstat.theory.corrected import Corrected
 from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.layer_moments import Moments
-from snstat.theory.predict import Prediction
+from snstat.theory.prediction import Prediction
 
 
 class ForwardColumns(NamedTuple):

@@ -9,12 +9,6 @@ import pytest
 from snstat.activation import ACTIVATIONS, resolve, selu_with
 from tests.gaussian.oracle import DERIVATIVES, FUNCTIONS, KINKS
 
-ORDER = [
-    *("selu", "relu", "leaky_relu", "elu", "gelu", "silu"),
-    *("tanh", "sigmoid", "softplus", "erf", "hard_tanh", "identity"),
-    *("mish", "gelu_tanh", "softsign"),
-    *("relu6", "hard_sigmoid", "hard_swish", "relu_squared", "sine"),
-]
 # Activations with a known oracle, parameters included.
 ALL = list(FUNCTIONS)
 SINES = {"sine", "sine:30"}
@@ -38,9 +32,10 @@ AT_KINKS = {
 }
 
 
-def test_the_table_has_every_activation_in_order():
-    assert list(ACTIVATIONS) == ORDER
-    assert all(name == entry.name and entry.citation for name, entry in ACTIVATIONS.items())
+def test_every_activation_has_a_citation_and_an_oracle():
+    assert all(entry.citation for entry in ACTIVATIONS.values())
+    assert set(ACTIVATIONS) == {name for name in FUNCTIONS if ":" not in name}
+    assert FUNCTIONS.keys() == DERIVATIVES.keys()
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -88,7 +83,7 @@ def test_extreme_arguments_give_limits_without_warnings(name):
     assert derivative[-1] == pytest.approx(entry.slopes[1], abs=1e-300)
 
 
-@pytest.mark.parametrize("name", [n for n in ORDER if ACTIVATIONS[n].left])
+@pytest.mark.parametrize("name", [n for n in ACTIVATIONS if ACTIVATIONS[n].left])
 def test_residuals_are_accurate_where_the_function_cancels(name):
     entry = resolve(name)
     for asymptote, side in ((entry.left, -1.0), (entry.right, 1.0)):
@@ -100,9 +95,7 @@ def test_residuals_are_accurate_where_the_function_cancels(name):
                 # digit changes.
                 exact = FUNCTIONS[name](mp.mpf(x))
                 level = (
-                    FUNCTIONS[name](
-                        mp.mpf(side) * (2000 if name != "softsign" else mp.mpf(10) ** 300)
-                    )
+                    FUNCTIONS[name](mp.mpf(side) * (mp.mpf(10) ** 300 if entry.tail else 2000))
                     if "gelu" not in name
                     else 0
                 )

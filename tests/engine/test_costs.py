@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snstat.engine.costs import dense_work, free_work
+from snstat.engine.costs import dense_work, matrix_free_work
 from snstat.engine.strategies import choose
 from snstat.network.stack import Stack
 
@@ -39,4 +39,4 @@ def test_large_layers_cost_their_products(backward):
     # L Ξ and X Xᵀ, half each for a triangle and a symmetric result; then L Ξ, B E and H Hᵀ, half
     # each, and E Xᵀ, A X and H Ξᵀ.
     products = (1.0 + (4.5 if backward else 0.0)) * float(batch) ** 2 * layer.fan_out
-    assert free_work(layer, batch, backward=backward) == pytest.approx(products, rel=0.02)
+    assert matrix_free_work(layer, batch, backward=backward) == pytest.approx(products, rel=0.02)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import config
 
-from snstat.engine import sampling
+from snstat.engine import draws
 from snstat.engine import simulate as module
 from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.dense.gradient import dense_gradient
@@ -27,8 +27,8 @@ DEPTH = 2 if config.DISABLE_JIT else 4
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Cut layers into several blocks, the last one short, each large enough for a thread."""
-    monkeypatch.setattr(sampling, "TILE_VALUES", 1)
-    monkeypatch.setattr(sampling, "MIN_ROWS", 7)
+    monkeypatch.setattr(draws, "TILE_VALUES", 1)
+    monkeypatch.setattr(draws, "MIN_ROWS", 7)
     monkeypatch.setattr(dense_sampler, "MIN_WORK", 1)
 
 
@@ -219,9 +219,9 @@ def test_tile_sizes_are_bounded():
         (10**8, 10),
         (50, 10**6),
     ):
-        rows = sampling.tile_rows(fan_in, fan_out)
+        rows = draws.tile_rows(fan_in, fan_out)
         assert min(16, fan_out) <= rows <= fan_out
-        assert rows * fan_in <= max(sampling.MOST_VALUES, 16 * fan_in)
+        assert rows * fan_in <= max(draws.MOST_VALUES, 16 * fan_in)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

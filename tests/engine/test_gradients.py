@@ -12,16 +12,16 @@ from scipy import stats
 
 from snstat.activation import ACTIVATIONS
 from snstat.engine.dense.gradient import dense_gradient
+from snstat.engine.draws import draw_biases, draw_weights, weight_scale
 from snstat.engine.kernels import orthogonal
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
-from snstat.engine.matrix_free import sampler as free_sampler
-from snstat.engine.matrix_free.gradient import free_gradient
-from snstat.engine.sampling import draw_biases, draw_weights, weight_scale
+from snstat.engine.matrix_free import sampler as matrix_free_sampler
+from snstat.engine.matrix_free.gradient import matrix_free_gradient
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
-from snstat.experiment.propagation import propagate
+from snstat.experiment.propagate import propagate
 from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 
@@ -104,7 +104,7 @@ def gradients_with_cosines(name, stack, inputs, seed):
     2).
     """
     sampler = STRATEGIES[name].sampler(stack, inputs, TRIALS, seed, "float32", 1)
-    function = dense_gradient if name == "dense" else free_gradient
+    function = dense_gradient if name == "dense" else matrix_free_gradient
     batch, layers = inputs.batch, stack.depth + 1
     values, squares = np.empty((TRIALS, layers, 2)), np.empty((layers, batch, batch))
     off = ~np.eye(batch, dtype=bool)
@@ -197,7 +197,7 @@ def test_gradients_agree_where_covariances_are_nearly_singular(
     z = (squares[0].mean(axis=0) - squares[1].mean(axis=0)) / spread * math.sqrt(trials)
     assert np.abs(z).max() < bound
     # Gram matrices recomputed in the backward pass equal those kept in the forward pass.
-    monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
+    monkeypatch.setattr(matrix_free_sampler, "HISTORY_BYTES", 0)
     options["trials"] = 3
     again = simulate(stack, inputs, sampler="matrix-free", seed=2, **options).log_gradient
     np.testing.assert_array_equal(again, free[:3])
@@ -221,14 +221,14 @@ def test_a_linear_orthogonal_network_preserves_gradients(data, dtype):
 def test_the_backward_pass_does_not_depend_on_how_much_is_kept(init, monkeypatch):
     """Gram matrices are kept in the forward pass or recomputed by segments, with one thread or
     three."""
-    monkeypatch.setattr(free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
+    monkeypatch.setattr(matrix_free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
     width = 64 if config.DISABLE_JIT else 1500
     stack = Stack.build("selu", 7, width, init=init, bias_std=0.1, input_width=width - 7)
     inputs = DrawnInputs("normal", width - 7, 16, 0.1, 1.0)
     options = {"trials": 1, "seed": 3, "dtype": "float32", "sampler": "matrix-free"}
     kept = simulate(stack, inputs, threads=1, backward=True, **options).log_gradient
     shared = simulate(stack, inputs, threads=3, backward=True, **options).log_gradient
-    monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
+    monkeypatch.setattr(matrix_free_sampler, "HISTORY_BYTES", 0)
     made_again = simulate(stack, inputs, threads=1, backward=True, **options).log_gradient
     np.testing.assert_array_equal(kept, made_again)
     # Sums in another order: float32 products of 16 rows, through seven layers.

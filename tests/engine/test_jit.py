@@ -17,10 +17,10 @@ from snstat.engine.kernels.jit import jit
 PROGRAM = """
 import numpy as np
 from snstat.engine.kernels import matrix_free
-from snstat.engine.kernels.layers import FreeLayer
+from snstat.engine.kernels.layers import MatrixFreeLayer
 lower = np.empty((2, 2))
 gram = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-8]])
-layer = FreeLayer(2, 2, 1.0, 0.0)
+layer = MatrixFreeLayer(2, 2, 1.0, 0.0)
 matrix_free.covariance_factor(gram, 0.0, layer, False, lower)
 print(lower[1, 1] > 0, sum(matrix_free.covariance_factor.stats.cache_hits.values()))
 """

@@ -9,7 +9,7 @@ import pytest
 
 from snstat.activation import ACTIVATIONS, resolve
 from snstat.activation.saturated import steep_range
-from snstat.engine import sampling
+from snstat.engine import draws
 from snstat.engine.kernels import counts, dense, statistics
 from snstat.engine.kernels.codes import KIND, code_of
 from snstat.engine.kernels.layers import DrawnLayer
@@ -147,10 +147,10 @@ def test_dead_units_have_no_live_sample():
 @pytest.mark.parametrize("init", INITIALISERS)
 def test_a_layer_multiplies_by_the_weights_of_draw_weights(init, input_width, dtype):
     stack = Stack.build("identity", 1, 24, init=init, input_width=input_width)
-    weights = sampling.draw_weights(stack, 1, trial=2, seed=5, dtype=dtype)
-    x = sampling.draw_inputs("normal", input_width, 6, 0.0, 1.0, trial=2, seed=5, dtype=dtype)
+    weights = draws.draw_weights(stack, 1, trial=2, seed=5, dtype=dtype)
+    x = draws.draw_inputs("normal", input_width, 6, 0.0, 1.0, trial=2, seed=5, dtype=dtype)
     z = np.empty((24, 6), dtype)
-    law = sampling.weight_law(stack.layer(1))
+    law = draws.weight_law(stack.layer(1))
     layer = DrawnLayer(input_width, 24, law, Law(NORMAL, 0.0), rows=7, strip=1)
     tiles = np.empty((1, 7 * input_width), dtype)
     if init == "orthogonal":
@@ -169,7 +169,7 @@ def test_orthogonal_weights_have_orthonormal_rows_or_columns(fan_in, fan_out):
     stack = Stack.build(
         depth=1, width=fan_out, init="orthogonal", weight_gain=1.5, input_width=fan_in
     )
-    weights = sampling.draw_weights(stack, 1, dtype="float64")
+    weights = draws.draw_weights(stack, 1, dtype="float64")
     gram = weights @ weights.T if fan_out <= fan_in else weights.T @ weights
     np.testing.assert_allclose(gram, 1.5**2 * np.eye(len(gram)), atol=1e-12)
     # Equal singular values determine the mean square of a weight exactly.
@@ -179,7 +179,7 @@ def test_orthogonal_weights_have_orthonormal_rows_or_columns(fan_in, fan_out):
     asked = Stack.build(
         depth=1, width=fan_out, init="orthogonal", weight_std=0.3, input_width=fan_in
     )
-    weights = sampling.draw_weights(asked, 1, dtype="float64")
+    weights = draws.draw_weights(asked, 1, dtype="float64")
     np.testing.assert_allclose((weights**2).mean(), 0.3**2, rtol=1e-12)
 
 
@@ -187,21 +187,21 @@ def test_orthogonal_weights_are_haar_distributed():
     """Entries and traces of Haar matrices have known moments (Diaconis, Shahshahani 1994)."""
     n, trials = 5, 600
     stack = Stack.build(depth=1, width=n, init="orthogonal")
-    draws = np.array(
-        [sampling.draw_weights(stack, 1, trial=t, dtype="float64") for t in range(trials)]
+    matrices = np.array(
+        [draws.draw_weights(stack, 1, trial=t, dtype="float64") for t in range(trials)]
     )
     z_bound = 5.0
-    traces = np.trace(draws, axis1=1, axis2=2)
-    squares = np.trace(draws @ draws, axis1=1, axis2=2)
+    traces = np.trace(matrices, axis1=1, axis2=2)
+    squares = np.trace(matrices @ matrices, axis1=1, axis2=2)
     # E tr Q = 0, E (tr Q)² = 1, E tr Q² = 1 for the orthogonal group.
     for sample, expected in ((traces, 0.0), (traces**2, 1.0), (squares, 1.0)):
         assert abs(sample.mean() - expected) < z_bound * sample.std() / math.sqrt(trials)
     # Every entry has mean 0, variance 1/n, fourth moment 3/(n (n + 2)).
     for power, expected in ((1, 0.0), (2, 1 / n), (4, 3 / (n * (n + 2)))):
-        sample = draws**power
+        sample = matrices**power
         z = (sample.mean(axis=0) - expected) / (sample.std(axis=0) / math.sqrt(trials))
         assert np.abs(z).max() < z_bound
-    determinants = np.linalg.det(draws)
+    determinants = np.linalg.det(matrices)
     assert abs(determinants.mean()) < z_bound / math.sqrt(trials)
 
 
@@ -211,7 +211,7 @@ def test_weights_follow_the_distribution_of_their_initialiser():
         if scheme.distribution == "orthogonal":
             continue
         stack = Stack.build(depth=1, width=width, init=name)
-        weights = sampling.draw_weights(stack, 1, dtype="float64")
+        weights = draws.draw_weights(stack, 1, dtype="float64")
         variance = scheme.square_gain(width, width) / width
         # Var(x²) over variance²: 2 for normals, 4/5 for uniforms; generally 2 plus the excess
         # kurtosis.
@@ -224,7 +224,7 @@ def test_weights_follow_the_distribution_of_their_initialiser():
 
 def test_torch_default_biases_are_uniform_on_one_over_root_fan_in():
     stack = Stack.build(depth=1, width=600, init="torch_default", input_width=50)
-    biases = sampling.draw_biases(stack, 1)
+    biases = draws.draw_biases(stack, 1)
     bound = 1 / math.sqrt(50)
     assert np.abs(biases).max() <= bound
     z = ((biases.astype(float) ** 2).mean() * 3 / bound**2 - 1) * math.sqrt(600 / 0.8)

@@ -11,7 +11,7 @@ from numba import config
 from scipy import stats
 
 from snstat.engine.kernels import matrix_free
-from snstat.engine.matrix_free import sampler as free_sampler
+from snstat.engine.matrix_free import sampler as matrix_free_sampler
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import STRATEGIES, choose
 from snstat.errors import InvalidValueError
@@ -130,7 +130,7 @@ def test_signals_too_small_to_be_squared_are_propagated(power):
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="a thousand layers need compiled kernels")
 def test_one_minus_cosine_is_resolved_where_inputs_collapse():
     """ReLU at depth 1,000: 1 − cosine falls to about 1e-5, as in the dense sampler."""
-    from snstat.experiment.propagation import propagate
+    from snstat.experiment.propagate import propagate
 
     run = propagate("relu", 1000, width=512, batch=8, trials=16, sampler="matrix-free")
     assert 1e-6 < 1 - run.cosine.estimate[1000] < 1e-4
@@ -188,7 +188,7 @@ def test_zero_inputs_and_overflow():
 
 @pytest.mark.parametrize("init", ["lecun_normal", "orthogonal"])
 def test_threads_change_rounding_only(init, monkeypatch):
-    monkeypatch.setattr(free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
+    monkeypatch.setattr(matrix_free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
     width = 64 if config.DISABLE_JIT else 1500
     stack = Stack.build("relu", 3, width, init=init, bias_std=0.1)
     inputs = DrawnInputs("normal", width, 6, 0.0, 1.0)
@@ -227,7 +227,7 @@ def test_auto_chooses_the_cheaper_exact_sampler():
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="tests compiled loops")
 def test_results_do_not_depend_on_the_alignment_of_arrays():
     """A loop that both stores and sums would depend on it: see moments.absorb."""
-    from snstat.experiment.propagation import propagate
+    from snstat.experiment.propagate import propagate
 
     options = {"width": 8, "batch": 3, "trials": 2, "seed": 7, "dtype": "float64"}
     options |= {"inputs": "uniform", "input_mean": 0.5, "input_std": 2.0}

@@ -11,8 +11,8 @@ import pytest
 import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.engine import simulate as module
+from snstat.engine.draws import draw_biases, draw_weights
 from snstat.engine.sampler import live_range
-from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
@@ -304,7 +304,7 @@ def test_layers_are_not_finite_where_squares_overflow(sampler):
 @pytest.mark.parametrize("gain", [None, 1.5])
 def test_an_orthogonal_layer_of_more_units_than_inputs_preserves_norms(sampler, gain):
     """17 → 64: in every network the second moment is 17/64 of that of the inputs, as in theory."""
-    from snstat.experiment.propagation import propagate
+    from snstat.experiment.propagate import propagate
 
     data = np.random.default_rng(0).normal(size=(64, 17))
     run = propagate(

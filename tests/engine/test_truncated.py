@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 from scipy.special import erfinv
 
+from snstat.engine.draws import draw_weights
 from snstat.engine.kernels import random
 from snstat.engine.kernels.truncated import INSIDE, cut_normal, cut_normal_double
-from snstat.engine.sampling import draw_weights
 from snstat.layers.initialisers import EXCESS, TRUNCATED_STD
 from snstat.network.stack import Stack
 

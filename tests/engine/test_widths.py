@@ -10,12 +10,12 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine import sampling
+from snstat.engine import draws
 from snstat.engine import simulate as module
 from snstat.engine.dense import sampler as dense_sampler
+from snstat.engine.draws import draw_biases, draw_inputs, draw_weights
 from snstat.engine.kernels import matrix_free
 from snstat.engine.kernels.random import STANDARD, WEIGHTS, Draw, draw_rows
-from snstat.engine.sampling import draw_biases, draw_inputs, draw_weights
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import STRATEGIES, choose
 from snstat.experiment.inputs import DrawnInputs
@@ -91,8 +91,8 @@ def test_results_do_not_depend_on_blocks_of_layers_or_threads(init, trials, monk
     whole = run(1)
     monkeypatch.setattr(module, "BLOCK_SECONDS", 0.0)
     np.testing.assert_array_equal(run(1), whole)
-    monkeypatch.setattr(sampling, "TILE_VALUES", 1)
-    monkeypatch.setattr(sampling, "MIN_ROWS", 7)
+    monkeypatch.setattr(draws, "TILE_VALUES", 1)
+    monkeypatch.setattr(draws, "MIN_ROWS", 7)
     monkeypatch.setattr(dense_sampler, "MIN_WORK", 1)
     np.testing.assert_array_equal(run(1), run(3))
 

@@ -10,11 +10,11 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
-from snstat.engine import sampling
+from snstat.engine import draws
 from snstat.engine.dense import sampler as dense_sampler
+from snstat.engine.draws import draw_biases, draw_weights
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
-from snstat.engine.matrix_free import sampler as free_sampler
-from snstat.engine.sampling import draw_biases, draw_weights
+from snstat.engine.matrix_free import sampler as matrix_free_sampler
 from snstat.engine.simulate import one_blas_thread
 from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.inputs import DrawnInputs
@@ -80,8 +80,8 @@ def test_the_dense_pass_equals_the_chain_rule(widths, init):
 def test_the_dense_pass_does_not_depend_on_threads(init, monkeypatch):
     stack = build(WIDTHS[0], init=init)
     one = gradients("dense", stack, 5, 1, 4)
-    monkeypatch.setattr(sampling, "TILE_VALUES", 1)
-    monkeypatch.setattr(sampling, "MIN_ROWS", 7)
+    monkeypatch.setattr(draws, "TILE_VALUES", 1)
+    monkeypatch.setattr(draws, "MIN_ROWS", 7)
     cut = gradients("dense", stack, 5, 1, 4)
     monkeypatch.setattr(dense_sampler, "MIN_WORK", 1)
     np.testing.assert_array_equal(gradients("dense", stack, 5, 1, 4, threads=3), cut)
@@ -94,9 +94,9 @@ def test_the_backward_pass_by_segments_equals_that_with_kept_factors(init, monke
     """Segments of √depth layers start in the middle of layers of equal width."""
     stack = build("9,13*3,8*6,13*2,10", init=init)
     kept = gradients("matrix-free", stack, 4, 2, 1, "float64")
-    monkeypatch.setattr(free_sampler, "HISTORY_BYTES", 0)
+    monkeypatch.setattr(matrix_free_sampler, "HISTORY_BYTES", 0)
     np.testing.assert_array_equal(gradients("matrix-free", stack, 4, 2, 1, "float64"), kept)
-    monkeypatch.setattr(free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
+    monkeypatch.setattr(matrix_free_sampler, "MIN_WORK", 1)  # else so small a layer has one thread
     three = gradients("matrix-free", stack, 4, 1, 1, "float64", threads=3)
     np.testing.assert_allclose(three[0], kept[0], atol=1e-9)
 

@@ -1,12 +1,15 @@
 """Write reference.json and pair_reference.json: expectations by mpmath, to 25 digits.
 
-Run it by hand (`python -m tests.gaussian.make_reference`; some minutes) when an activation is
-added. The tests recompute a sample of its rows, so a wrong file cannot pass.
+Run it by hand when an activation is added: `python -m tests.gaussian.make_reference NAME` adds the
+rows of that one to reference.json, and without a name all are computed (some minutes). The tests
+recompute a sample of the rows, so a wrong file cannot pass.
 """
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ import numpy as np
 
 from tests.gaussian import oracle, pair_oracle
 
+REFERENCE = Path(__file__).with_name("reference.json")
 STRICT = [(m, v) for m in (-10.0, 0.0, 10.0) for v in (0.01, 50.0)]
 WIDE = [(m, v) for m in (-50.0, 0.0, 50.0) for v in (1e-6, 1e4)]
 TAILS = [(-10.0, 0.16), (-10.0, 1.0), (10.0, 0.2), (-50.0, 4.0), (-20.0, 0.5), (-50.0, 37.0)]
@@ -36,15 +40,23 @@ def points() -> list[tuple[float, float]]:
     return rows
 
 
-def main() -> None:
-    """Compute and write the tables."""
-    table: list[list[Any]] = []
+def rows_of(names: Iterable[str]) -> list[list[Any]]:
+    """Return the rows of activations, point by point."""
     with mp.workdps(DIGITS):
-        for mean, variance in points():
-            for name in oracle.FUNCTIONS:
-                values = oracle.moments(name, mean, variance)
-                table.append([name, mean, variance, *(mp.nstr(value, 25) for value in values)])
-    _write("reference.json", table)
+        return [
+            [name, *point, *(mp.nstr(value, 25) for value in oracle.moments(name, *point))]
+            for point in points()
+            for name in names
+        ]
+
+
+def main(names: Sequence[str] = ()) -> None:
+    """Compute and write the tables, or only the rows of `names`."""
+    if names:
+        kept = [row for row in json.loads(REFERENCE.read_text("utf-8")) if row[0] not in names]
+        _write("reference.json", [*kept, *rows_of(names)])
+        return
+    _write("reference.json", rows_of(oracle.FUNCTIONS))
     pairs: list[list[Any]] = []
     with mp.workdps(40):
         for oracle_of, cases in (
@@ -61,4 +73,4 @@ def _write(name: str, table: list[list[Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

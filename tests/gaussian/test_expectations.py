@@ -43,7 +43,7 @@ def tolerances(mean, variance):
 @pytest.mark.parametrize("name", oracle.FUNCTIONS)
 def test_moments_have_the_promised_accuracy(name):
     rows = [row for row in REFERENCE if row[0] == name]
-    assert len(rows) >= 40
+    assert len(rows) >= 40, f"run python -m tests.gaussian.make_reference {name}"
     means, variances = moments(resolve(name), [r[1] for r in rows], [r[2] for r in rows])
     seconds = second_moment(resolve(name), [r[1] for r in rows], [r[2] for r in rows])
     for row, got_mean, got_variance, got_second in zip(

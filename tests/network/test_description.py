@@ -18,7 +18,7 @@ from numba import config
 import snstat
 from snstat import cli
 from snstat.activation import ACTIVATIONS
-from snstat.engine.sampling import draw_biases, draw_weights
+from snstat.engine.draws import draw_biases, draw_weights
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.experiment.plan import Plan
 from snstat.files.saved import runs_to_json

@@ -48,7 +48,7 @@ def test_square_gains(init, first, later):
     layers = list(stack.layers())
     assert [layer.fan_in for layer in layers] == [30, 10, 10]
     assert [layer.square_gain for layer in layers] == [first, later, later]
-    assert stack.hidden_gain == pytest.approx(math.sqrt(later), rel=1e-15)
+    assert stack.repeated_gain == pytest.approx(math.sqrt(later), rel=1e-15)
     explicit = Stack.build(depth=3, width=10, init=init, input_width=30, weight_gain=1.5)
     assert {layer.square_gain for layer in explicit.layers()} == {2.25}
 

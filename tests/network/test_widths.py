@@ -73,7 +73,7 @@ def test_each_layer_equals_a_stack_of_one_layer(units, init, last, gain, bias):
     assert [stack.width_of(n) for n in range(len(units))] == units
     assert (stack.depth, stack.input_width) == (len(units) - 1, units[0])
     assert stack.width == max(units[1:])
-    unrolled = [layer for _, count, layer in stack.segments() for _ in range(count)]
+    unrolled = [layer for _, count, layer in stack.equal_layers() for _ in range(count)]
     assert unrolled == expected
     for first in range(1, stack.depth + 1):
         for count in range(1, stack.depth + 2 - first):
@@ -117,7 +117,7 @@ def test_depth_costs_neither_time_nor_memory():
     stack = Stack.build(widths=f"784,512*{MAX_DEPTH - 2},20,10", last="linear")
     layers = [stack.layer(n) for n in (1, 2, 10**8, MAX_DEPTH - 1, MAX_DEPTH)]
     assert [layer.fan_out for layer in layers] == [512, 512, 512, 20, 10]
-    assert [count for _, count, _ in stack.segments()] == [1, MAX_DEPTH - 3, 1, 1]
+    assert [count for _, count, _ in stack.equal_layers()] == [1, MAX_DEPTH - 3, 1, 1]
     assert stack.of_depth(10**8).depth == 10**8
 
 
@@ -125,7 +125,7 @@ def test_a_stack_continues_with_its_last_hidden_layer():
     funnel = Stack.build("tanh", widths="30,20,10", init="torch_default", last="linear")
     square = DenseLayer(20, 20, "uniform", 1 / 3, "uniform", math.sqrt(1 / 3 / 20), "tanh")
     assert funnel.repeated == square == funnel.layer(3)
-    assert funnel.hidden_bias_std == square.bias_std
+    assert funnel.repeated_bias_std == square.bias_std
     longer = Stack.build("tanh", widths="30,20,10").of_depth(5)
     assert [longer.width_of(n) for n in range(6)] == [30, 20, 10, 10, 10, 10]
 

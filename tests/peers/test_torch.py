@@ -1,6 +1,6 @@
 """snstat and PyTorch give the same statistics and gradients on the same weights and inputs.
 
-`sampling.draw_*` return the network that a run simulates. PyTorch runs it in the same precision, so
+`draws.draw_*` return the network that a run simulates. PyTorch runs it in the same precision, so
 that both differ by rounding only.
 """
 
@@ -17,8 +17,8 @@ from torch.nn import functional
 
 import snstat
 from snstat.activation import resolve
+from snstat.engine.draws import draw_biases, draw_weights
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
-from snstat.engine.sampling import draw_biases, draw_weights
 from snstat.engine.simulate import simulate
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.initialisers import INITIALISERS

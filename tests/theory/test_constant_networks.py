@@ -48,4 +48,4 @@ def test_the_command_shows_the_constant_limit(capsys):
     code, out, _ = call(capsys, "-a", "sigmoid", "--weight-gain", "1e-6")
     assert code == 0
     assert "0.25" in out
-    assert Stack.build("sigmoid", 4, 16, weight_gain=1e-6).hidden_gain == 1e-6
+    assert Stack.build("sigmoid", 4, 16, weight_gain=1e-6).repeated_gain == 1e-6

@@ -12,7 +12,7 @@ import snstat
 from snstat.activation import ACTIVATIONS
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
-from snstat.experiment.propagation import propagate
+from snstat.experiment.propagate import propagate
 from snstat.gaussian.pair_moments import PairTable, pair_nodes
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.sample_moments import one_sample

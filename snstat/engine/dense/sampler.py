@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.engine.costs import dense_work
 from snstat.engine.dense.way import Way
+from snstat.engine.draws import bias_law, strip_blocks, tile_rows, weight_law
 from snstat.engine.history import (
     HISTORY_BYTES,
     History,
@@ -22,7 +23,6 @@ from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
 from snstat.engine.kernels.layers import DrawnLayer, Layers, Record
 from snstat.engine.sampler import Shared, quiet
-from snstat.engine.sampling import bias_law, strip_blocks, tile_rows, weight_law
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
@@ -256,7 +256,7 @@ class DenseSampler(Shared):
         even = trials % threads == 0 or trials >= EVEN_ENOUGH * threads
         if even or self.orthogonal:
             return 1
-        kinds = {layer for _, _, layer in self.stack.segments()}
+        kinds = {layer for _, _, layer in self.stack.equal_layers()}
         blocks = max(-(-layer.fan_out // self.rows_of(layer)) for layer in kinds)
         work = max(dense_work(layer, self.inputs.batch, backward=False) for layer in kinds)
         wanted = threads // trials if threads % trials == 0 else threads

@@ -28,18 +28,18 @@ class Dense:
 
     def work(self, stack: Stack, batch: int, *, backward: bool) -> float:
         """Return the work of all layers; see costs."""
-        kinds = stack.segments()
+        kinds = stack.equal_layers()
         return sum(count * dense_work(layer, batch, backward=backward) for _, count, layer in kinds)
 
     def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
         """Return the memory of a state for each trial, a spare for each in progress, a tile of
         weights and a block of units for each thread, and what the backward pass needs."""
-        from snstat.engine.sampling import MIN_ROWS, MOST_VALUES
+        from snstat.engine.draws import MIN_ROWS, MOST_VALUES
 
         units, running = max(stack.width, inputs.width), min(load.threads, load.trials)
         column = inputs.batch * load.size
         state = units * column
-        # See sampling.tile_rows.
+        # See draws.tile_rows.
         tile = min(stack.width * units, max(MOST_VALUES, MIN_ROWS * units))
         needed = (load.trials + running) * state
         needed += load.threads * (tile * load.size + min(state, MIN_ROWS * column))

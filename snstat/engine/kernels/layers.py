@@ -49,7 +49,7 @@ class DrawnLayer(NamedTuple):
     strip: int
 
 
-class FreeLayer(NamedTuple):
+class MatrixFreeLayer(NamedTuple):
     """A layer of the matrix-free sampler: fan_in and units, and the covariance of Z over samples,
     `scale` · X Xᵀ + `bias`.
 
@@ -63,7 +63,7 @@ class FreeLayer(NamedTuple):
     bias: float
 
 
-Layer = TypeVar("Layer", DrawnLayer, FreeLayer)
+Layer = TypeVar("Layer", DrawnLayer, MatrixFreeLayer)
 
 
 class Layers(NamedTuple, Generic[Layer]):

@@ -230,8 +230,8 @@ def forward(team, layers, draw, state, history, record, workspace):
     """Run the layers draw.layer... of one trial, as many as `record` has rows.
 
     Every member of the team runs this on the same arrays, and makes its share of the tiles of every
-    layer. `layers` is a Layers of FreeLayer. `history` (count or 0, batch, batch) receives the
-    factor of K of each layer.
+    layer. `layers` is a Layers of MatrixFreeLayer. `history` (count or 0, batch, batch) receives
+    the factor of K of each layer.
     """
     control, leads, members = state.control, team.member == 0, size_of(team)
     ahead, whole = workspace.ahead, workspace.whole

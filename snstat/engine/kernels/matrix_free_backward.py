@@ -225,8 +225,8 @@ def backward(team, layers, above, draw, trace, carried, found, workspace):
     """Go backwards from layer draw.layer+count−1 to draw.layer, where count is the length of
     `trace.factors`; from layer 1, to layer 0.
 
-    Every member of the team runs this. `layers` is a Layers of FreeLayer, `above` the layer above
-    them. One call leaves `carried` to the next, for the layers below.
+    Every member of the team runs this. `layers` is a Layers of MatrixFreeLayer, `above` the layer
+    above them. One call leaves `carried` to the next, for the layers below.
     """
     leads, orthogonal = team.member == 0, workspace.roots is not None
     source, factors = trace

@@ -9,7 +9,7 @@ import numpy as np
 
 from snstat.engine.kernels import matrix_free_backward as kernel
 from snstat.engine.kernels.gradient_tiles import Coefficients, Kept, Products, Workspace
-from snstat.engine.matrix_free.sampler import free_layer
+from snstat.engine.matrix_free.sampler import matrix_free_layer
 from snstat.engine.sampler import over_last
 from snstat.results import FloatArray
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snstat.network.stack import Stretch
 
 
-def free_gradient(
+def matrix_free_gradient(
     sampler: MatrixFreeSampler, number: int, gradients: FloatArray | None = None
 ) -> FloatArray:
     """Return ln of the squared norm of ∂L/∂(layer output) over that of the last, (depth + 1,).
@@ -46,7 +46,7 @@ def free_gradient(
             sampler.together(
                 kernel.backward,
                 sampler.layers(stretch),
-                free_layer(above),
+                matrix_free_layer(above),
                 sampler.draw(number, stretch.first),
                 kernel.Trace(source, factors[begin : begin + stretch.count]),
                 carried,

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from snstat.engine.draws import weight_scale
 from snstat.engine.history import HISTORY_BYTES, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, sums
-from snstat.engine.kernels.layers import FreeLayer, Layers, Record
+from snstat.engine.kernels.layers import Layers, MatrixFreeLayer, Record
 from snstat.engine.sampler import Shared, quiet
-from snstat.engine.sampling import weight_scale
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
@@ -99,10 +99,12 @@ class MatrixFreeSampler(Shared):
             ),
         )
 
-    def layers(self, stretch: Stretch) -> Layers[FreeLayer]:
+    def layers(self, stretch: Stretch) -> Layers[MatrixFreeLayer]:
         """Return a stretch as kernels take it."""
         activation = self.activations[stretch.later.activation]
-        return Layers(free_layer(stretch.leading), free_layer(stretch.later), activation)
+        return Layers(
+            matrix_free_layer(stretch.leading), matrix_free_layer(stretch.later), activation
+        )
 
     def tile_of(self, layer: DenseLayer) -> int:
         """Return the number of units in a tile of a layer."""
@@ -143,8 +145,8 @@ class MatrixFreeSampler(Shared):
             yield first, factors
 
 
-def free_layer(layer: DenseLayer) -> FreeLayer:
+def matrix_free_layer(layer: DenseLayer) -> MatrixFreeLayer:
     """Return a layer as kernels take it."""
-    return FreeLayer(
+    return MatrixFreeLayer(
         layer.fan_in, layer.fan_out, scale=weight_scale(layer) ** 2, bias=layer.bias_std**2
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
-from snstat.engine.costs import free_work
+from snstat.engine.costs import matrix_free_work
 from snstat.engine.history import HISTORY_BYTES
 from snstat.engine.inputs import Inputs
 from snstat.engine.strategy import Load, calls_python
@@ -46,8 +46,10 @@ class MatrixFree:
 
     def work(self, stack: Stack, batch: int, *, backward: bool) -> float:
         """Return the work of all layers; see costs."""
-        kinds = stack.segments()
-        return sum(count * free_work(layer, batch, backward=backward) for _, count, layer in kinds)
+        kinds = stack.equal_layers()
+        return sum(
+            count * matrix_free_work(layer, batch, backward=backward) for _, count, layer in kinds
+        )
 
     def bytes(self, stack: Stack, inputs: Inputs, load: Load) -> float:
         """Return the memory of the Gram matrices."""
@@ -75,6 +77,6 @@ class MatrixFree:
 
     def way_back(self, sampler: Sampler, trial: int) -> FloatArray:
         """Return ln of the squared gradients of one trial over the last, (depth + 1,)."""
-        from snstat.engine.matrix_free.gradient import free_gradient
+        from snstat.engine.matrix_free.gradient import matrix_free_gradient
 
-        return free_gradient(cast("MatrixFreeSampler", sampler), trial)
+        return matrix_free_gradient(cast("MatrixFreeSampler", sampler), trial)

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from snstat.activation import ACTIVATIONS
+
 if TYPE_CHECKING:
     from snstat.report.figures.style import Style
 
-# The position in this list sets the look of an activation: append new ones, never reorder.
-ORDER = (
+# Their looks were given before the table had the others, which follow in its order.
+_FIRST = (
     "selu", "relu", "tanh", "gelu", "elu", "silu", "leaky_relu", "sigmoid", "softplus", "erf",
     "hard_tanh", "identity", "mish", "relu6", "softsign", "hard_sigmoid", "hard_swish",
-    "gelu_tanh", "relu_squared", "sine",
 )  # fmt: skip
+# The position in this list sets the look of an activation.
+ORDER = tuple(dict.fromkeys((*_FIRST, *ACTIVATIONS)))
 # Dashes differ in greyscale too. Seven colours and eight markers make 56 different pairs.
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.4)), (0, (6, 1.5, 1.2, 1.5)))
 # How much of the ink or of the ground is mixed into the colour of further curves.

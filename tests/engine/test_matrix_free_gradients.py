@@ -10,7 +10,7 @@ import pytest
 from snstat.activation import ACTIVATIONS
 from snstat.engine.kernels import matrix_free
 from snstat.engine.kernels.random import BIAS_NOISE, NOISE, READOUT, WEIGHTS
-from snstat.engine.matrix_free.gradient import free_gradient
+from snstat.engine.matrix_free.gradient import matrix_free_gradient
 from snstat.engine.simulate import one_blas_thread
 from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.inputs import DrawnInputs
@@ -77,6 +77,6 @@ def test_gradients_equal_the_formulas(bias, members):
     sampler.assemble(members, 1)
     for trial in range(2):
         with one_blas_thread():
-            found = free_gradient(sampler, trial)
+            found = matrix_free_gradient(sampler, trial)
         # Rounding of float64 over three layers and sums of 40 terms.
         np.testing.assert_allclose(found, plain_gradient(stack, inputs, trial), atol=1e-10)

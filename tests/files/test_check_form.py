@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snstat import __version__
-from snstat.files.saved_checks import checks_to_json
+from snstat.files.check_form import checks_to_json
 from snstat.results import Check, Finding, Simulation, Source, StackSummary
 from tests.files.test_schemas import errors
 from tests.report.builders import make_check, make_checks, make_finding
