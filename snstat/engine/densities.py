@@ -83,7 +83,9 @@ def _reached(
             first = reached + 1
             list(
                 pool.map(
-                    lambda t, v=values, f=flags, n=first: network.advance(t, n, v[t], f[t]),
+                    lambda t, v=values, f=flags, n=first: network.advance(
+                        range(t, t + 1), n, v[t : t + 1], f[t : t + 1]
+                    ),
                     range(trials),
                 )
             )

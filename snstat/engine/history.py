@@ -48,6 +48,6 @@ class History:
         return part[begin : begin + stretch.count]
 
 
-def nothing(batch: int, dtype: Any) -> State:
-    """Return what kernels take for a history that is not wanted, (0, 0, batch)."""
-    return np.empty((0, 0, batch), dtype)
+def nothing(trials: int, batch: int, dtype: Any) -> State:
+    """Return what kernels take for a history that is not wanted, (trials, 0, 0, batch)."""
+    return np.empty((trials, 0, 0, batch), dtype)

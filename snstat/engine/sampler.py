@@ -14,7 +14,7 @@ from snstat.activation import resolve
 from snstat.activation.saturated import steep_range
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels.codes import Code, code_of
-from snstat.engine.kernels.layers import Activation, Range, Record
+from snstat.engine.kernels.layers import Activation, Range, Records
 from snstat.engine.kernels.random import Draw
 from snstat.engine.kernels.team import Team, new_team
 from snstat.network.stack import Stack, Stretch
@@ -40,8 +40,9 @@ class Sampler(Protocol):
         """Make layer 0 of a trial and measure it to `out` (statistics,); return if it is finite."""
         ...
 
-    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run layers first..first+len(out)−1 of one trial: `out` (layers, statistics)."""
+    def advance(self, trials: range, first: int, out: FloatArray, finite: BoolArray) -> None:
+        """Run layers first... of some trials: `out` (trials, layers, statistics) and `finite`
+        (trials, layers)."""
         ...
 
 
@@ -81,31 +82,19 @@ class Shared:
         for task in tasks:
             task.result()
 
-    def skip(self, number: int, out: FloatArray, finite: BoolArray) -> bool:
-        """Fill the layers of a trial that is no longer finite; return whether that is the case."""
-        if self.alive[number]:
-            return False
-        out[:] = math.nan
-        finite[:] = False
-        self.done[number] += len(out)
-        return True
-
     def stretches(
-        self, number: int, first: int, out: FloatArray, finite: BoolArray
-    ) -> Iterator[tuple[Stretch, Record]]:
-        """Yield the layers first..first+len(out)−1 of a trial in stretches for a kernel to run.
+        self, trials: range, first: int, out: FloatArray, finite: BoolArray
+    ) -> Iterator[tuple[Stretch, Records]]:
+        """Yield the layers first..first+layers−1 of some trials in stretches for a kernel to run.
 
-        The layers of a stretch have one width and activation. Each comes with the record of its
-        part of `out` and `finite`. Layers after one that is not finite are filled.
+        The layers of a stretch have one width and activation. Each comes with the records of `out`
+        (trials, layers, statistics) and `finite` (trials, layers).
         """
-        for stretch in self.stack.stretches(first, len(out)):
+        done, alive = (all_[trials.start : trials.stop] for all_ in (self.done, self.alive))
+        for stretch in self.stack.stretches(first, out.shape[1]):
             if self.stop[0]:
                 return
-            begin = stretch.first - first
-            part = slice(begin, begin + stretch.count)
-            if not self.skip(number, out[part], finite[part]):
-                yield stretch, Record(out[part], finite[part], self.done[number : number + 1])
-                self.alive[number] = finite[part][-1]
+            yield stretch, Records(out, finite, done, alive, stretch.first - first, stretch.count)
 
 
 def _quietly(kernel: Any, arguments: tuple[Any, ...], team: Team) -> None:

@@ -154,8 +154,8 @@ def _run_block(
     """Run one block of layers of every trial; return whether it was interrupted."""
 
     def advance(share: range) -> None:
-        for t in share:
-            network.advance(t, first, values[t], flags[t])
+        part = slice(share.start, share.stop)
+        network.advance(share, first, values[part], flags[part])
 
     pending = {pool.submit(advance, share) for share in shares(len(values))}
     interrupted = False

@@ -147,7 +147,7 @@ def test_after_a_stop_no_layer_counts_as_finished(init):
             kernel(leader, *arguments)
 
     network.together = stopped
-    network.advance(0, 1, out[1:], finite)
+    network.advance(range(1), 1, out[1:][None], finite[None])
     assert (out[1:] == 7.0).all()
     assert not finite.any()
     assert network.done[0] == 0

@@ -58,7 +58,7 @@ def measured(sampler, stack):
     with one_blas_thread():
         for trial in range(TRIALS):
             network.begin(trial, values[trial, 0])
-            network.advance(trial, 1, values[trial, 1:], finite)
+            network.advance(range(trial, trial + 1), 1, values[trial, 1:][None], finite[None])
     return np.log(values[:, 1:, SECOND_MOMENT]).var(axis=0, ddof=1)
 
 

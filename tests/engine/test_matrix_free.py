@@ -35,7 +35,7 @@ def per_trial(name, stack, inputs, trials, seed=0, dtype="float32"):
     with one_blas_thread():
         for t in range(trials):
             sampler.begin(t, values[t, 0])
-            sampler.advance(t, 1, values[t, 1:], finite)
+            sampler.advance(range(t, t + 1), 1, values[t, 1:][None], finite[None])
             assert finite.all()
     return values
 
@@ -152,8 +152,8 @@ def test_identical_samples_stay_identical():
     )
     out, finite = np.empty((5, len(MEASURED))), np.empty(5, np.bool_)
     network.begin(0, out[0])
-    network.advance(0, 1, out, finite)
-    gram = network.states[0].gram
+    network.advance(range(1), 1, out[None], finite[None])
+    gram = network.states.gram[0]
     for first, second in ((0, 2), (1, 4)):
         # Products of float32 rows that differ at most by rounding, over 40 units.
         rounding = 40 * np.finfo(np.float32).eps * np.abs(gram).max()

@@ -99,6 +99,20 @@ def test_the_seed_determines_results_and_more_trials_extend_them():
     assert np.isnan(run(stack, trials=1).stderr).all()
 
 
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+def test_trials_that_share_a_call_of_a_kernel_do_not_meet(sampler, monkeypatch):
+    # The gain leads some of the trials to overflow, at different layers of both stretches.
+    stack = Stack.build("relu", widths="3*14,4*5", weight_std=3000.0, last="tanh")
+    found = {}
+    for shares in (1, 24):
+        monkeypatch.setattr(module, "SHARES", shares)
+        found[shares] = run(stack, trials=24, sampler=sampler, threads=1, keep_trials=True)
+    lost = np.isnan(found[1].values[:, :, 0]).sum(axis=1)
+    assert {0, 7, 8} <= set(lost)  # the second stretch has five layers
+    np.testing.assert_array_equal(found[1].values, found[24].values)
+    np.testing.assert_array_equal(found[1].finite, found[24].finite)
+
+
 @pytest.mark.parametrize(("width", "batch"), [(1, 1), (1, 4), (3, 1), (5, 9)])
 def test_degenerate_shapes_work(width, batch):
     stack = Stack.build(depth=2, width=width)

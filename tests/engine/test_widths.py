@@ -122,7 +122,7 @@ def test_matrix_free_layers_match_numpy():
     out, finite = np.empty((3, len(MEASURED))), np.empty(2, np.bool_)
     with one_blas_thread():
         network.begin(0, out[0])
-        network.advance(0, 1, out[1:], finite)
+        network.advance(range(1), 1, out[1:][None], finite[None])
     x = inputs.sample(0, SEED, "float64").T
     for layer, activation in ((1, np.tanh), (2, np.asarray)):
         units, fan_in = stack.width_of(layer), x.shape[1]
@@ -154,7 +154,7 @@ def per_trial(name, stack, seed):
     with one_blas_thread():
         for t in range(TRIALS):
             sampler.begin(t, values[t, 0])
-            sampler.advance(t, 1, values[t, 1:], finite)
+            sampler.advance(range(t, t + 1), 1, values[t, 1:][None], finite[None])
             assert finite.all()
     return values
 

@@ -42,7 +42,7 @@ def gradients(name, stack, batch, trials, seed, dtype="float32", threads=1):
             values = np.empty((stack.depth + 1, len(MEASURED)))
             finite = np.empty(stack.depth, np.bool_)
             sampler.begin(t, values[0])
-            sampler.advance(t, 1, values[1:], finite)
+            sampler.advance(range(t, t + 1), 1, values[1:][None], finite[None])
             found.append(STRATEGIES[name].way_back(sampler, t))
     return np.array(found)
 

@@ -141,7 +141,7 @@ def test_the_variance_between_networks_follows_from_the_widths(options):
     with one_blas_thread():
         for trial in range(4000):
             network.begin(trial, values[0])
-            network.advance(trial, 1, values[1:], finite)
+            network.advance(range(trial, trial + 1), 1, values[1:][None], finite[None])
             logs.append(np.log(values[1:, STATISTICS.index("second_moment")]))
     spread = np.var(logs, axis=0, ddof=1)
     expected = found[1:] ** 2

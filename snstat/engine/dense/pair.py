@@ -17,7 +17,7 @@ from snstat.engine.dense.way import Way
 from snstat.engine.history import State
 from snstat.engine.kernels import dense, dense_backward, statistics
 from snstat.engine.kernels.counts import count_outside
-from snstat.engine.kernels.layers import Record, give_up
+from snstat.engine.kernels.layers import Record, Records, give_up, record_of
 from snstat.engine.sampler import quiet
 from snstat.network.stack import Stretch
 from snstat.results import FloatArray
@@ -27,11 +27,21 @@ class PairSampler(DenseSampler):
     """A dense sampler that calls φ and φ′ of `Activation.pair`, possibly from several threads at
     once."""
 
-    def run_stretch(self, number: int, stretch: Stretch, record: Record, kept: State) -> None:
+    def run_stretch(self, trials: range, stretch: Stretch, records: Records, kept: State) -> None:
         """See DenseSampler."""
         if resolve(stretch.later.activation).pair is None:
-            super().run_stretch(number, stretch, record, kept)
+            super().run_stretch(trials, stretch, records, kept)
             return
+        for i, number in enumerate(trials):
+            record = record_of(records, i)
+            if self.alive[number]:
+                self._run_trial(number, stretch, record, kept[i])
+            else:
+                give_up(record, 0)
+            self.alive[number] = record.finite[-1]
+
+    def _run_trial(self, number: int, stretch: Stretch, record: Record, kept: State) -> None:
+        """Run the layers of a stretch of one trial."""
         for i, out in enumerate(record.out):
             with quiet():
                 finite = self._layer(number, stretch.first + i, out, kept[i : i + 1])

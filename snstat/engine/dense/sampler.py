@@ -21,7 +21,7 @@ from snstat.engine.history import (
 )
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
-from snstat.engine.kernels.layers import DrawnLayer, Layers, Record
+from snstat.engine.kernels.layers import DrawnLayer, Layers, Records
 from snstat.engine.sampler import Shared, quiet
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
@@ -31,6 +31,8 @@ from snstat.results import MEASURED, BoolArray, FloatArray
 MIN_WORK = 2**19
 # With this many trials per thread, different end times matter little.
 EVEN_ENOUGH = 8
+# One call of a kernel runs as many trials as have at most this many activations of a layer.
+AT_ONCE = 2**14
 
 
 class DenseSampler(Shared):
@@ -50,6 +52,9 @@ class DenseSampler(Shared):
         self.values = 16 // self.dtype.itemsize
         members = self._members(trials, threads)
         self.assemble(members, lanes := max(1, threads // members))
+        # A team has one trial at a time: see dense.forward.
+        size = max(stack.input_width, stack.width) * inputs.batch
+        self.at_once = max(1, AT_ONCE // size) if members == 1 else 1
         # Teams take turns if there are more trials than teams.
         self.turns = Semaphore(lanes)
 
@@ -60,25 +65,30 @@ class DenseSampler(Shared):
             self.alive[number] = statistics.measure(self.states[number], math.nan, math.nan, out)
         return bool(self.alive[number])
 
-    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial; see Sampler."""
-        self.run(number, first, out, finite, self.histories[number] if self.histories else None)
+    def advance(self, trials: range, first: int, out: FloatArray, finite: BoolArray) -> None:
+        """Run some layers of some trials; see Sampler."""
+        step = 1 if self.histories else self.at_once
+        for begin in range(0, len(trials), step):
+            part = slice(begin, begin + step)
+            some = trials[part]
+            history = self.histories[some.start] if self.histories else None
+            self.run(some, first, out[part], finite[part], history)
 
     def run(
         self,
-        number: int,
+        trials: range,
         first: int,
         out: FloatArray,
         finite: BoolArray,
         history: History | None = None,
     ) -> None:
-        """Do what `advance` does; `history` receives the pre-activations."""
+        """Do what `advance` does; `history` receives the pre-activations of a single trial."""
         with self.turns:
-            for stretch, record in self.stretches(number, first, out, finite):
-                kept = nothing(self.inputs.batch, self.dtype)
+            for stretch, records in self.stretches(trials, first, out, finite):
+                kept = nothing(len(trials), self.inputs.batch, self.dtype)
                 if history is not None:
-                    kept = history.of(stretch)
-                self.run_stretch(number, stretch, record, kept)
+                    kept = history.of(stretch)[None]
+                self.run_stretch(trials, stretch, records, kept)
 
     def remember(self) -> None:
         """Keep what the backward pass needs; see Sampler."""
@@ -102,14 +112,15 @@ class DenseSampler(Shared):
                 yield 1, self.histories[number]
             return
         step = segment_length(depth)
-        scratch, finite = np.empty((step, len(MEASURED))), np.empty(step, np.bool_)
-        self.begin(number, scratch[0])
+        scratch, finite = np.empty((1, step, len(MEASURED))), np.empty((1, step), np.bool_)
+        trial = range(number, number + 1)
+        self.begin(number, scratch[0, 0])
         marks, most = [], 0
         for first in range(1, depth + 1, step):
             marks.append(self.states[number].copy())
             count = min(step, depth + 1 - first)
             most = max(most, units_of(self.stack, first, count))
-            self.run(number, first, scratch[:count], finite[:count])
+            self.run(trial, first, scratch[:, :count], finite[:, :count])
         if not self.alive[number]:
             return
         memory = np.empty(most * self.inputs.batch, self.dtype)
@@ -117,37 +128,40 @@ class DenseSampler(Shared):
             first, self.states[number] = 1 + (len(marks) - 1) * step, marks.pop()
             count = min(step, depth + 1 - first)
             kept = History(self.stack, first, count, memory, self.inputs.batch)
-            self.run(number, first, scratch[:count], finite[:count], kept)
+            self.run(trial, first, scratch[:, :count], finite[:, :count], kept)
             if self.stop[0]:
                 return
             yield first, kept
 
-    def run_stretch(self, number: int, stretch: Stretch, record: Record, kept: State) -> None:
-        """Run layers of equal width and activation; `kept` (layers or 0, width, batch) receives
-        their pre-activations."""
+    def run_stretch(self, trials: range, stretch: Stretch, records: Records, kept: State) -> None:
+        """Run layers of equal width and activation; `kept` (trials, layers or 0, width, batch)
+        receives their pre-activations."""
         layers = self.layers(stretch)
         units, batch = layers.later.units, self.inputs.batch
         rows = layers.leading.rows, layers.later.rows
         blocks = -(-units // min(rows))
-        source, spare = self.states[number], np.empty((units, batch), self.dtype)
+        states, history = self.states[trials.start : trials.stop], kept.shape[1] > 0
+        source = states[0][None] if len(states) == 1 else np.stack(states)
+        spare = np.empty((len(states), units, batch), self.dtype)
         state = source if source.shape == spare.shape else np.empty_like(spare)
         self.together(
             dense.forward,
             layers,
-            self.draw(number, stretch.first),
+            self.draw(trials.start, stretch.first),
             dense.States(source, spare, state),
             kept,
-            record,
+            records,
             dense.Workspace(
                 tiles=self.tiles(layers.leading, layers.later),
-                z=np.empty((self.members, 0 if len(kept) else max(rows), batch), self.dtype),
+                z=np.empty((self.members, 0 if history else max(rows), batch), self.dtype),
                 unit_mean=np.empty(units),
                 sums=np.empty((blocks, statistics.SAMPLE_SUMS, batch)),
                 powers=np.empty((blocks, statistics.POWERS)),
                 counts=np.empty((blocks, 2), np.int64),
             ),
         )
-        self.states[number] = spare if len(record.out) % 2 == 1 else state
+        last = spare if stretch.count % 2 == 1 else state
+        self.states[trials.start : trials.stop] = list(last)
 
     def way(self, number: int) -> Way:
         """Begin a backward pass."""

@@ -16,7 +16,7 @@ import numpy as np
 from snstat.engine.kernels.counts import count_outside, dead_units
 from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import inner, jit
-from snstat.engine.kernels.layers import give_up
+from snstat.engine.kernels.layers import give_up, record_of
 from snstat.engine.kernels.orthogonal import orthogonal
 from snstat.engine.kernels.random import BIASES, WEIGHTS, Draw, draw_rows
 from snstat.engine.kernels.statistics import (
@@ -34,7 +34,8 @@ LOST, STOPPED = -1, -2
 
 class States(NamedTuple):
     """Activations: `source` (fan_in, batch) feeds the first layer. Those of the layers go to
-    `spare` and `state` (units, batch) in turn, beginning with `spare`; `state` may be `source`."""
+    `spare` and `state` (units, batch) in turn, beginning with `spare`; `state` may be `source`.
+    Those of some trials have a first axis of trials."""
 
     source: Any
     spare: Any
@@ -125,8 +126,8 @@ def finish_block(activation, z, x, unit_mean, sample_sums):
     return dead, saturated
 
 
-@jit
-def forward(team, layers, draw, states, history, record, workspace):
+@inner
+def run_trial(team, layers, draw, states, history, record, workspace):
     """Run the layers draw.layer... of one trial, as many as `record` has rows.
 
     Every member of the team runs this on the same arrays, and makes its share of the blocks of
@@ -182,3 +183,23 @@ def forward(team, layers, draw, states, history, record, workspace):
                 out[5] = scaled_cosine(target)
             record.finite[i] = True
             record.done[0] += 1
+
+
+@jit
+def forward(team, layers, draw, states, histories, records, workspace):
+    """Run a stretch of some trials, draw.trial..., one after the other: see `run_trial`.
+
+    A call costs as much as a small trial, so small trials share one. A team of several members has
+    one trial, because its members do not leave a trial together. Each trial has States and a
+    history. Trials that are no longer finite are filled.
+    """
+    for i in range(records.alive.size):
+        record = record_of(records, i)
+        if records.alive[i]:
+            here = Draw(draw.key, draw.trial + i, draw.layer)
+            own = States(states.source[i], states.spare[i], states.state[i])
+            run_trial(team, layers, here, own, histories[i], record, workspace)
+        elif team.member == 0:
+            give_up(record, 0)
+        if team.member == 0:
+            records.alive[i] = record.finite[records.layers - 1]

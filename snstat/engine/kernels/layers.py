@@ -83,6 +83,29 @@ class Record(NamedTuple):
     done: Any
 
 
+class Records(NamedTuple):
+    """What is known of a block of layers of some trials, and which of the layers are a stretch.
+
+    Statistics `out` (trials, layers, 11), `finite` (trials, layers) of type bool, the numbers
+    `done` (trials,) of finished layers, and whether trials are finite so far, `alive` (trials,).
+    The stretch has `layers` layers, from number `begin` of the block.
+    """
+
+    out: Any
+    finite: Any
+    done: Any
+    alive: Any
+    begin: int
+    layers: int
+
+
+@jit
+def record_of(records, i):
+    """Return the record of a stretch of trial `i`."""
+    begin, end = records.begin, records.begin + records.layers
+    return Record(records.out[i][begin:end], records.finite[i][begin:end], records.done[i : i + 1])
+
+
 @jit
 def give_up(record, i):
     """Mark layer `i` and all later ones as not finite, because they cannot be informative."""

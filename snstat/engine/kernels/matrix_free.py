@@ -21,7 +21,7 @@ from snstat.engine.kernels.counts import count_outside, dead_columns
 from snstat.engine.kernels.factor import RANK_TOLERANCE, cholesky, trusted
 from snstat.engine.kernels.functions import activate
 from snstat.engine.kernels.jit import inner, jit
-from snstat.engine.kernels.layers import give_up
+from snstat.engine.kernels.layers import give_up, record_of
 from snstat.engine.kernels.moments import absorb, conclude, exponent_of, finish_gram
 from snstat.engine.kernels.random import Draw
 from snstat.engine.kernels.sums import (
@@ -64,7 +64,7 @@ def count_tiles(units):
 
 class State(NamedTuple):
     """A trial after some layers: `gram` (batch, batch) = X Xᵀ/4ᵉ, float64, and `control`
-    (CONTROLS,), int64."""
+    (CONTROLS,), int64. Those of some trials have a first axis of trials."""
 
     gram: Any
     control: Any
@@ -92,12 +92,12 @@ class Workspace(NamedTuple):
 
 
 @jit
-def begin(source, state, out):
+def begin(source, gram, control, out):
     """Measure inputs `source` (units, batch) as layer 0: statistics to `out` (11,).
 
-    Returns False if a value, or the sum of squares on which all layers depend, is not finite.
+    `gram` and `control` are those of a State. Returns False if a value, or the sum of squares on
+    which all layers depend, is not finite.
     """
-    gram, control = state
     centred = control[CENTRED] != 0
     units, batch = source.shape
     tile = tile_width(units)
@@ -225,8 +225,8 @@ def finish_layer(layers, state, workspace, out):
     return NEXT
 
 
-@jit
-def forward(team, layers, draw, state, history, record, workspace):
+@inner
+def run_trial(team, layers, draw, state, history, record, workspace):
     """Run the layers draw.layer... of one trial, as many as `record` has rows.
 
     Every member of the team runs this on the same arrays, and makes its share of the tiles of every
@@ -286,3 +286,23 @@ def forward(team, layers, draw, state, history, record, workspace):
         if control[VERDICT] == END:
             return
         i += control[VERDICT] == NEXT
+
+
+@jit
+def forward(team, layers, draw, states, histories, records, workspace):
+    """Run a stretch of some trials, draw.trial..., one after the other: see `run_trial`.
+
+    A call costs as much as a small trial, so small trials share one. A team of several members has
+    one trial, because its members do not leave a trial together. Each trial has a State and a
+    history. Trials that are no longer finite are filled.
+    """
+    for i in range(records.alive.size):
+        record = record_of(records, i)
+        if records.alive[i]:
+            here = Draw(draw.key, draw.trial + i, draw.layer)
+            own = State(states.gram[i], states.control[i])
+            run_trial(team, layers, here, own, histories[i], record, workspace)
+        elif team.member == 0:
+            give_up(record, 0)
+        if team.member == 0:
+            records.alive[i] = record.finite[records.layers - 1]

@@ -10,7 +10,7 @@ from snstat.engine.draws import weight_scale
 from snstat.engine.history import HISTORY_BYTES, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, sums
-from snstat.engine.kernels.layers import Layers, MatrixFreeLayer, Record
+from snstat.engine.kernels.layers import Layers, MatrixFreeLayer, Records
 from snstat.engine.sampler import Shared, quiet
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
@@ -31,14 +31,13 @@ class MatrixFreeSampler(Shared):
     ) -> None:
         super().__init__(stack, inputs, trials, seed, dtype)
         self.batch = inputs.batch
-        self.states = [
-            matrix_free.State(
-                np.empty((self.batch, self.batch)), np.zeros(matrix_free.CONTROLS, np.int64)
-            )
-            for _ in range(trials)
-        ]
-        # The factors of all layers for the backward pass, empty if memory does not suffice.
-        self.histories: list[FloatArray] = []
+        self.states = matrix_free.State(
+            np.empty((trials, self.batch, self.batch)),
+            np.zeros((trials, matrix_free.CONTROLS), np.int64),
+        )
+        # The factors of all layers (trials, layers, batch, batch) for the backward pass, no layers
+        # if memory does not suffice.
+        self.histories = np.empty((trials, 0, self.batch, self.batch))
         self.orthogonal = stack.repeated.orthogonal
         # Threads without a trial share the tiles of another trial.
         work = self.batch**2 * stack.width // MIN_WORK
@@ -48,44 +47,46 @@ class MatrixFreeSampler(Shared):
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial; see Sampler."""
         source = self.inputs.sample(number, self.seed, self.dtype.name)
-        state = self.states[number]
+        gram, control = self.states.gram[number], self.states.control[number]
         # Nothing is known about inputs yet, so their Gram matrix is computed by the general method.
-        state.control[matrix_free.CENTRED] = False
+        control[matrix_free.CENTRED] = False
         with quiet():
-            self.alive[number] = matrix_free.begin(source, state, out)
-        state.control[matrix_free.CENTRED] = self.dtype.itemsize == 4
+            self.alive[number] = matrix_free.begin(source, gram, control, out)
+        control[matrix_free.CENTRED] = self.dtype.itemsize == 4
         return bool(self.alive[number])
 
-    def advance(self, number: int, first: int, out: FloatArray, finite: BoolArray) -> None:
-        """Run some layers of one trial; see Sampler."""
-        factors = self.histories[number][first - 1 :] if self.histories else None
-        self.run(number, first, out, finite, factors)
+    def advance(self, trials: range, first: int, out: FloatArray, finite: BoolArray) -> None:
+        """Run some layers of some trials; see Sampler."""
+        # A team has one trial at a time: see matrix_free.forward. So has a history, because kernels
+        # are compiled for contiguous ones.
+        step = len(trials) if self.members == 1 and not self.histories.size else 1
+        for begin in range(0, len(trials), step):
+            part = slice(begin, begin + step)
+            some = trials[part]
+            kept = self.histories[some.start : some.stop, first - 1 :]
+            self.run(some, first, out[part], finite[part], kept)
 
     def run(
-        self,
-        number: int,
-        first: int,
-        out: FloatArray,
-        finite: BoolArray,
-        factors: FloatArray | None = None,
+        self, trials: range, first: int, out: FloatArray, finite: BoolArray, factors: FloatArray
     ) -> None:
-        """Do the same as `advance`; `factors` (layers, batch, batch) receives those of K."""
-        for stretch, record in self.stretches(number, first, out, finite):
-            begin = stretch.first - first
-            kept = None if factors is None else factors[begin : begin + stretch.count]
-            self._run_stretch(number, stretch, record, kept)
+        """Do the same as `advance`; `factors` (trials, layers or 0, batch, batch) receives those of
+        K."""
+        for stretch, records in self.stretches(trials, first, out, finite):
+            end = records.begin + stretch.count
+            self._run_stretch(trials, stretch, records, factors[:, records.begin : end])
 
     def _run_stretch(
-        self, number: int, stretch: Stretch, record: Record, factors: FloatArray | None
+        self, trials: range, stretch: Stretch, records: Records, factors: FloatArray
     ) -> None:
         batch, members, tile = self.batch, self.members, self.tile_of(stretch.later)
+        own = slice(trials.start, trials.stop)
         self.together(
             matrix_free.forward,
             self.layers(stretch),
-            self.draw(number, stretch.first),
-            self.states[number],
-            np.empty((0, batch, batch)) if factors is None else factors,
-            record,
+            self.draw(trials.start, stretch.first),
+            matrix_free.State(self.states.gram[own], self.states.control[own]),
+            factors,
+            records,
             matrix_free.Workspace(
                 lower=np.empty((batch, batch)),
                 matrix=np.empty((batch, batch), self.dtype),
@@ -113,9 +114,9 @@ class MatrixFreeSampler(Shared):
     def remember(self) -> None:
         """Keep what the backward pass needs; see Sampler."""
         size = self.stack.depth * self.batch**2
-        if len(self.states) * size * 8 <= HISTORY_BYTES:
-            shape = (self.stack.depth, self.batch, self.batch)
-            self.histories = [np.empty(shape) for _ in self.states]
+        trials = len(self.alive)
+        if trials * size * 8 <= HISTORY_BYTES:
+            self.histories = np.empty((trials, self.stack.depth, self.batch, self.batch))
 
     def history(self, number: int) -> Iterator[tuple[int, FloatArray]]:
         """Yield (first, factors of layers first…) by segments of layers, the last one first.
@@ -125,24 +126,25 @@ class MatrixFreeSampler(Shared):
         √depth.
         """
         depth = self.stack.depth
-        if self.histories:
+        if self.histories.size:
             yield 1, self.histories[number]
             return
         step = segment_length(depth)
-        scratch, finite = np.empty((step, len(MEASURED))), np.empty(step, np.bool_)
-        self.begin(number, scratch[0])
+        scratch, finite = np.empty((1, step, len(MEASURED))), np.empty((1, step), np.bool_)
+        trial, (gram, control) = range(number, number + 1), self.states
+        self.begin(number, scratch[0, 0])
         marks = []
         for first in range(1, depth + 1, step):
-            marks.append([part.copy() for part in self.states[number]])
+            marks.append((gram[number].copy(), control[number].copy()))
             count = min(step, depth + 1 - first)
-            self.advance(number, first, scratch[:count], finite[:count])
+            self.advance(trial, first, scratch[:, :count], finite[:, :count])
         for segment in range(len(marks) - 1, -1, -1):
             first = 1 + segment * step
             count = min(step, depth + 1 - first)
-            self.states[number] = matrix_free.State(*marks[segment])
-            factors = np.empty((count, self.batch, self.batch))
-            self.run(number, first, scratch[:count], finite[:count], factors)
-            yield first, factors
+            gram[number], control[number] = marks[segment]
+            factors = np.empty((1, count, self.batch, self.batch))
+            self.run(trial, first, scratch[:, :count], finite[:, :count], factors)
+            yield first, factors[0]
 
 
 def matrix_free_layer(layer: DenseLayer) -> MatrixFreeLayer:
