@@ -28,8 +28,9 @@ print(lower[1, 1] > 0, sum(matrix_free.covariance_factor.stats.cache_hits.values
 compiled = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="nothing is compiled")
 
 
-@compiled
-def test_a_changed_callee_in_another_file_is_compiled_again(tmp_path):
+@pytest.fixture
+def run(tmp_path):
+    """Run a program with a copy of the package in `tmp_path`, and return the words it prints."""
     shutil.copytree(
         Path(snstat.__file__).parent,
         tmp_path / "snstat",
@@ -40,10 +41,15 @@ def test_a_changed_callee_in_another_file_is_compiled_again(tmp_path):
         "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
     }
 
-    def run():
-        command = [sys.executable, "-c", PROGRAM]
+    def words(program=PROGRAM):
+        command = [sys.executable, "-c", program]
         return subprocess.check_output(command, env=environment, text=True, cwd=tmp_path).split()
 
+    return words
+
+
+@compiled
+def test_a_changed_callee_in_another_file_is_compiled_again(tmp_path, run):
     assert run() == ["True", "0"]
     assert run() == ["True", "1"]
     factor = tmp_path / "snstat" / "engine" / "kernels" / "factor.py"
@@ -51,6 +57,14 @@ def test_a_changed_callee_in_another_file_is_compiled_again(tmp_path):
     factor.write_text(changed, "utf-8")
     # The caller's own file has not changed.
     assert run() == ["False", "0"]
+
+
+@compiled
+def test_a_cache_of_classes_that_are_gone_is_not_read(tmp_path, run):
+    assert run() == ["True", "0"]
+    for path in (tmp_path / "snstat" / "engine").rglob("*.py"):
+        path.write_text(path.read_text("utf-8").replace("MatrixFreeLayer", "OtherLayer"), "utf-8")
+    assert run(PROGRAM.replace("MatrixFreeLayer", "OtherLayer")) == ["True", "0"]
 
 
 def doubled(value):

@@ -59,6 +59,8 @@ def jit(function, fastmath=FAST, **more):
         cache = kernel._cache  # noqa: SLF001  # numba offers no other way
         file = cache._cache_file  # noqa: SLF001
         file._source_stamp = STAMP  # noqa: SLF001
+        # Numba compares versions before it reads the rest, which may name classes that are gone.
+        file._version = f"{file._version} {STAMP}"  # noqa: SLF001
         file.save = partial(_save_under_own_name, file)
         cache.save_overload = _if_possible(cache.save_overload)
     return kernel
