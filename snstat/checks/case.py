@@ -200,7 +200,9 @@ class Case:
         narrowest = min(layer.fan_out for _, _, layer in self.whole.equal_layers())
         if not self.activation.flat or narrowest >= WIDE:
             return np.zeros(self.limit + 1)
-        return self.theory.silent
+        # Nothing is known of signals that are too small to square.
+        squared = (self.alone.pre_second_moment > 0) | self.inputs.silent
+        return np.where(squared, self.theory.silent, 0.0)
 
     @property
     def outlook(self) -> Outlook:

@@ -92,7 +92,10 @@ def _inputs_words(old: InputMoments, new: InputMoments) -> list[str]:
     if new.mean != old.mean:
         words.append(f"--input-mean {new.mean:g} (now {old.mean:.4g})")
     if new.variance != old.variance:
-        words.append(f"--input-std {math.sqrt(new.variance):g} (now {math.sqrt(old.variance):.4g})")
+        # Squares of the smallest deviations are 0.
+        tiny = old.variance == 0 and not old.silent
+        now = "too small to square" if tiny else f"{math.sqrt(old.variance):.4g}"
+        words.append(f"--input-std {math.sqrt(new.variance):g} (now {now})")
     return words
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from snstat import check
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.remedies import _standardized
@@ -27,3 +28,15 @@ def test_standardized_data_of_a_saved_run_have_the_cosine_of_their_centred_sampl
     # What is known is the largest value alone, from which the mean is taken on either side.
     assert largest <= found.largest <= largest + 2.0 * 0.7 / rows.std()
     assert (found.mean, found.variance, found.second_moment) == (0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("std", "words", "dead"), [(1e-170, "too small to square", False), (0.0, "0", True)]
+)
+def test_inputs_too_small_to_square_are_no_zeros(std, words, dead):
+    """Theory knows nothing of networks whose second moments underflow, but that of zeros is 0."""
+    options = {"width": 16, "input_std": std, "dtype": "float64", "trials": 2}
+    findings = {found.code: found for found in check("relu", depth=3, **options).findings}
+    assert ("SN401" in findings) == dead
+    code = "SN401" if dead else "SN001"
+    assert f"use --input-std 1 (now {words})" in findings[code].remedy

@@ -165,6 +165,28 @@ def test_trajectory_shows_simulation_theory_and_target() -> None:
     assert {"SELU", "GELU", "theory", "simulation ± 1 s.e.", "target (0, 1)"} <= words_of(figure)
 
 
+def test_the_band_of_a_geometric_mean_is_a_factor() -> None:
+    """The gradient's standard error is that of its logarithm."""
+    run = make_run()
+    gradient = replace(run.statistics["variance"], stderr=np.full(65, 2.0), logarithmic=True)
+    run = replace(run, statistics={**run.statistics, "gradient": gradient})
+    axes = draw_trajectory([run]).axes[-1]
+    band = [collection.get_paths()[0].vertices for collection in axes.collections]
+    for end in np.exp([-2.0, 2.0]) * gradient.estimate[30]:
+        assert any(np.isclose(vertices, [30.0, end]).all(axis=1).any() for vertices in band)
+
+
+def test_theory_of_a_single_layer_is_drawn() -> None:
+    run = make_run(depth=4)
+    variance = run.statistics["variance"]
+    known = np.where(np.arange(5) < 4, variance.theory, np.nan)
+    run = replace(run, statistics={**run.statistics, "variance": replace(variance, expected=known)})
+    lines = draw_trajectory([run]).axes[1].lines
+    single = [line for line in lines if np.isfinite(np.asarray(line.get_ydata(), float)).sum() == 1]
+    assert single
+    assert all(line.get_marker() == "_" for line in single)
+
+
 def test_runs_are_distinguishable_without_colour() -> None:
     figure = draw_trajectory([make_run(name) for name in ("selu", "relu", "tanh")])
     (legend,) = figure.legends

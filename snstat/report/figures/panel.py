@@ -166,21 +166,21 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
                 np.where(part, theory, np.nan),
                 color=series.color,
                 linestyle=series.line,
+                marker="_" if part.sum() == 1 else "",  # one point has no line
                 alpha=alpha,
                 zorder=2.5,
             )
     if not np.isfinite(estimate).any():
         return
-    # Larger errors extend to the end of the axis.
-    stderr = np.minimum(np.nan_to_num(statistic.error[layers]), LARGEST)
+    below, above = _errors(statistic, estimate, layers)
     axes.fill_between(
-        layers, estimate - stderr, estimate + stderr, color=series.color, alpha=0.3, linewidth=0
+        layers, estimate - below, estimate + above, color=series.color, alpha=0.3, linewidth=0
     )
     marked = _marked(layers, number)
     axes.errorbar(
         layers[marked],
         estimate[marked],
-        yerr=stderr[marked],
+        yerr=(below[marked], above[marked]),
         fmt=series.marker,
         color=series.color,
         markerfacecolor=look.ground,
@@ -189,6 +189,19 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
         capsize=0,
         zorder=3,
     )
+
+
+def _errors(
+    statistic: Statistic, estimate: FloatArray, layers: npt.NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray]:
+    """Return how far one standard error is below and above the estimates, (layers,) both. Larger
+    errors extend to the end of the axis."""
+    stderr = np.nan_to_num(statistic.stderr[layers])
+    if not statistic.logarithmic:
+        return np.minimum(stderr, LARGEST), np.minimum(stderr, LARGEST)
+    with np.errstate(over="ignore", invalid="ignore"):
+        below, above = -estimate * np.expm1(-stderr), estimate * np.expm1(stderr)
+    return below, np.minimum(np.nan_to_num(above), LARGEST)
 
 
 def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:
