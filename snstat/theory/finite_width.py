@@ -27,7 +27,7 @@ from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.dead_single import dead_of_one
 from snstat.theory.extremes import largest_input
 from snstat.theory.finite_width_classes import of_classes
-from snstat.theory.finite_width_data import RELATIVE, sizes_of_data
+from snstat.theory.finite_width_data import RELATIVE, alike_samples, sizes_of_data
 from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import Fluctuations, follow
 from snstat.theory.gram import follow_gram
@@ -87,10 +87,11 @@ def _with_sizes(
 ) -> FiniteWidth:
     """Return `found` of data, with how far theory may be off where nothing is expected."""
     backward = bool(np.isfinite(found.log_gradient).any())
+    fewer = alike_samples(batch, inputs)
 
     def off(drawn: InputMoments) -> dict[str, FloatArray]:
-        theory = predict(stack, batch, drawn)
-        there = _to_first_order(stack, batch, drawn, theory, backward=backward)
+        theory = predict(stack, fewer, drawn)
+        there = _to_first_order(stack, fewer, drawn, theory, backward=backward)
         sizes = {
             GRADIENT: _off(there.log_gradient, theory.log_gradient, there.log_gradient_residual)
         }

@@ -52,6 +52,17 @@ def sizes_of_data(
     return total
 
 
+def alike_samples(batch: int, inputs: InputMoments) -> int:
+    """Return about how many samples of equal norm vary as a batch of the data does: fewer, where a
+    few large ones decide its averages."""
+    if inputs.norms is None or batch == 1:
+        return batch
+    seconds, count = np.array(inputs.norms.second_moment), np.array(inputs.norms.count, float)
+    seconds = seconds / seconds.max()  # so that no square underflows
+    uneven = inputs.norms.samples * float(count @ seconds**2) / float(count @ seconds) ** 2
+    return max(2, int(batch / uneven))
+
+
 def _alike(inputs: InputMoments, batch: int) -> Iterator[InputMoments]:
     """Yield the moments of drawn samples like the data: of the smallest norm and of the largest."""
     seconds = {inputs.second_moment}
