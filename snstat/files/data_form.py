@@ -49,6 +49,8 @@ def _norms(entries: dict[str, Any], batch: int) -> NormClasses:
         raise FormError("second_moment of norms does not increase from class to class")
     if largest < seconds[-1] * (1.0 - AGREE):
         raise FormError(f"norms.largest is {largest:g}, but must be at least {seconds[-1]:g}")
+    if seconds.count(0.0) > 1 or largest == 0:  # samples of zeros are alike: one class of several
+        raise FormError("norms have several classes of zeros, or no others")
     if sum(count) < batch:
         raise FormError(f"norms count {sum(count)} samples, but the batch has {batch}")
     return NormClasses(seconds, count, cosine, largest)
