@@ -65,7 +65,7 @@ def vanishes(case: Case) -> Broken | None:
     """
     second = case.known("second_moment")
     low, _ = case.bounds.second_moment_range(float(second[0]))
-    if case.outlook.kind == "silent":
+    if case.inputs.silent and case.outlook.kind == "silent":
         return Broken(0, 0.0, None, "the inputs are zero and no bias adds to them")
     found = _outside(case, second, second < low, low, "signal vanishes", "below")
     if (
@@ -124,10 +124,9 @@ def explodes(case: Case) -> Broken | None:
     """
     second = case.known("second_moment")
     _, high = case.bounds.second_moment_range(float(second[0]))
-    beyond = second > high
-    if case.outlook.kind == "explodes":
+    beyond, missing = second > high, np.isnan(second)
+    if missing.any() and case.outlook.kind == "explodes":
         # Theory ends where squares overflow: the next layer is beyond any bound.
-        missing = np.isnan(second)
         beyond |= missing & (np.cumsum(missing) == 1)
     return _outside(case, second, beyond, high, "signal explodes", "above")
 

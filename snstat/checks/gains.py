@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator
 from snstat.checks.case import Case
 from snstat.theory import holding
 
+# Gains near the tuned one: larger and smaller by these shares of it.
+NEAR = tuple(sign * 2.0 ** (-half / 2.0) for half in range(8, 21) for sign in (-1.0, 1.0))
+
 
 def holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
     """Return other gains, each with the layers over which the second moment stays in bounds.
@@ -35,8 +38,30 @@ def _holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
     return tuple(found.items())
 
 
+def near_gains(case: Case) -> tuple[float, ...]:
+    """Return gains near the one that is tuned to the depth, those in the middle of the range that
+    holds the second moment longest first.
+
+    The tuned gain may lie at the edge of what holds: where a fixed point repels, as for GELU, a
+    little less of it breaks no rule over many more layers.
+    """
+    return case.thought.once("near gains", _near_gains)
+
+
+def _near_gains(case: Case) -> tuple[float, ...]:
+    tuned = holding.tuned_gain(case.layer, case.inputs.second_moment, case.limit)
+    near = sorted({float(f"{tuned * (1.0 + share):.4g}") for share in NEAR})
+    lasting = [gain for gain in near if survival(case.changed(weight_gain=gain)) >= case.limit]
+    middle = 0.5 * (lasting[0] + lasting[-1]) if lasting else tuned
+    return tuple(sorted(near, key=lambda gain: abs(gain - middle)))
+
+
 def survival(case: Case) -> int:
     """Return over how many layers, up to the limit, the second moment stays in its bounds."""
+    return case.once("survival", _survival)
+
+
+def _survival(case: Case) -> int:
     low, high = case.bounds.second_moment_range(case.inputs.second_moment)
     return holding.survival(case.whole, case.inputs, low, high)
 

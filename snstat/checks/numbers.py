@@ -77,7 +77,7 @@ def leaves_range(case: Case) -> Broken | None:
     ```console
     $ snstat check --weight-gain 2 --number-format float16 --select SN001
     FAILED default: non-finite
-      SELU · 64 layers of 1024 · lecun_normal (gain 2)
+      SELU · 64 layers of 1,024 · lecun_normal (gain 2)
       8 trials × batch 64 · float32, matrix-free, seed 0
       SN001 not-representable, layer 24: float16 overflows at layer 24: largest
             activation 9.6e+04 (seen; theory 1.1e+05), above 65504

@@ -11,8 +11,8 @@ from typing import Any
 from snstat.activation import display_name
 from snstat.checks.case import Case
 from snstat.checks.drift import drifts
-from snstat.checks.gains import holding_gains, survival
-from snstat.checks.look import broken_within, look, looked, sound, unsteady
+from snstat.checks.gains import holding_gains, near_gains, survival
+from snstat.checks.look import look, looked, sound, unsteady
 from snstat.checks.remedies import change, standard, wider, widest
 from snstat.checks.rule import Broken, Remedy
 
@@ -21,9 +21,11 @@ TOO_NARROW = "SN502"
 TARGET = frozenset({"SN103", "SN104"})
 # Where less than this share of the layers is left, a wider network is looked at too.
 FEW = 8
-# Of so many other gains, those that keep the signal longest, fewer layers are tried.
+# Of so many changes of more than the gain, those that keep the signal longest, fewer layers are
+# tried.
 PROMISING = 4
-# Rules that tell the layer before which they hold.
+# Rules that tell the layer before which they hold, those that compare samples last: they take
+# longest, and then see only the layers that the others leave.
 LAYERED = ("SN101", "SN102", "SN502", "SN302", "SN401", "SN301")
 Changes = dict[str, Any]
 
@@ -62,7 +64,8 @@ def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, 
 
 def _several(ignored: frozenset[str], case: Case) -> tuple[Remedy, ...]:
     candidates = _candidates(case)
-    best = next(chain.from_iterable(_whole(case, changes, ignored) for changes in candidates), None)
+    tried = ((attempt, changes) for attempt in (_as_wide, _wider) for changes in candidates)
+    best = next(chain.from_iterable(attempt(case, to, ignored) for attempt, to in tried), None)
     most = case.limit
     if best is None:
         most, best = _most(case, candidates, ignored)
@@ -79,7 +82,7 @@ def _several(ignored: frozenset[str], case: Case) -> tuple[Remedy, ...]:
     shorter: Changes = {} if most == case.limit else {"depth": most}
     for name in list(best):
         fewer = {key: value for key, value in best.items() if key != name}
-        if (fewer or shorter) and sound(case.changed(**fewer, **shorter), ignored):
+        if (fewer or shorter) and _holds(case, case.changed(**fewer, **shorter), ignored):
             best = fewer
     return (change(case, **best, **shorter),)
 
@@ -93,10 +96,13 @@ def _most(
     others = [entry for entry in candidates if entry not in plain]
     for group in (plain, others):
         group.sort(key=lambda changes: -survival(case.changed(**changes)))
-    for changes in plain[:PROMISING] + others[:PROMISING]:
+    for changes in plain + others[:PROMISING]:
         # What is left as it is may well stay so, if only there are fewer layers.
         if most and not changes.keys() <= {"weight_gain", "width"}:
             break
+        # One layer more than are left already is a fast look.
+        if most and not _holds(case, case.changed(**changes, depth=most + 1), ignored):
+            continue
         depth = _shortened(case, changes, ignored, more_than=most)
         if depth:
             most, best = depth, changes
@@ -109,7 +115,7 @@ def _narrowed(case: Case, narrow: int, changes: Changes, ignored: frozenset[str]
     wide = changes["width"]
     while wide - narrow > max(wide // 16, 1):
         middle = (narrow + wide) // 2
-        holds = sound(case.changed(**{**changes, "width": middle}), ignored)
+        holds = _holds(case, case.changed(**{**changes, "width": middle}), ignored)
         narrow, wide = (narrow, middle) if holds else (middle, wide)
     return {**changes, "width": wide}
 
@@ -127,34 +133,49 @@ def _candidates(case: Case) -> list[Changes]:
         starts.append(plain)
     found = []
     for start in starts:
-        base = case.changed(**start)
-        found.append(start)
-        found += [{**start, "weight_gain": gain} for gain, _ in holding_gains(base)]
+        held = [gain for gain, _ in holding_gains(case.changed(**start))]
+        found += [start, *({**start, "weight_gain": gain} for gain in held)]
+    for start in starts:
+        near = near_gains(case.changed(**start))
+        found += [{**start, "weight_gain": gain} for gain in near]
     return found
 
 
-def _widths(changed: Case, ignored: frozenset[str]) -> Iterator[int]:
-    """Yield widths with which a case breaks no rule, if all that it breaks is the one of widths."""
+def _as_wide(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
+    """Yield `changes` if no layer then breaks a rule."""
+    changed = case.changed(**changes)
+    if survival(changed) == case.limit and _holds(case, changed, ignored):
+        yield changes
+
+
+def _holds(case: Case, changed: Case, ignored: frozenset[str]) -> bool:
+    """Return whether a changed case breaks no rule, with a margin if its gain is another."""
+    steady = changed.layer == case.layer or unsteady(changed) is None
+    return steady and sound(changed, ignored)
+
+
+def _wider(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
+    """Yield `changes` with larger widths if then no layer breaks a rule, where all that it breaks
+    without them is the rule of widths."""
+    changed = case.changed(**changes)
+    if survival(changed) < case.limit:
+        return
     narrow = looked(changed, TOO_NARROW)
     if narrow is not None and sound(changed, ignored | {TOO_NARROW}):
         for remedy in wider(changed, narrow):
             found = remedy.case
-            if found is not None and found.width is not None and sound(found, ignored):
-                yield found.width
+            if found is not None and found.width is not None and _holds(case, found, ignored):
+                yield {**changes, "width": found.width}
 
 
-def _whole(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
-    """Yield `changes`, with a larger width if need be, if all layers then break no rule."""
-    changed = case.changed(**changes)
-    if survival(changed) < case.limit:
-        return
-    broken = broken_within(changed, ignored | {TOO_NARROW})
-    if broken is not None and broken <= ignored:
-        if changed.layer == case.layer or unsteady(changed) is None:
-            yield changes
-    elif broken is not None:
-        for width in _widths(changed, ignored):
-            yield {**changes, "width": width}
+def _broken_layer(case: Case, ignored: frozenset[str], *, steady: bool) -> int | None:
+    """Return a layer where the second moment leaves no margin, if it has to be `steady`, or where
+    the first of the rules that tell one is broken; None if there is none."""
+    margin = unsteady(case) if steady else None
+    if margin is not None:
+        return margin
+    found = (looked(case, code) for code in LAYERED if code not in ignored)
+    return next((how.layer for how in found if how is not None and how.layer is not None), None)
 
 
 def _shortened(case: Case, changes: Changes, ignored: frozenset[str], more_than: int) -> int:
@@ -169,12 +190,9 @@ def _shortened(case: Case, changes: Changes, ignored: frozenset[str], more_than:
     depth = beyond - 1
     while depth > more_than:
         shorter = longest.changed(depth=depth)
-        told = [looked(shorter, code) for code in LAYERED if code not in ignored]
-        layers = [how.layer for how in told if how is not None and how.layer is not None]
-        margin = unsteady(shorter) if shorter.layer != case.layer else None
-        layers += [] if margin is None else [margin]
-        if layers:
-            beyond = min([*layers, depth])
+        layer = _broken_layer(shorter, ignored, steady=shorter.layer != case.layer)
+        if layer is not None:
+            beyond = min(layer, depth)
             depth = beyond - 1
         elif sound(shorter, ignored):
             break
@@ -184,6 +202,6 @@ def _shortened(case: Case, changes: Changes, ignored: frozenset[str], more_than:
         return 0
     while beyond - depth > 1:
         middle = (depth + beyond) // 2
-        holds = sound(longest.changed(depth=middle), ignored)
+        holds = _holds(case, longest.changed(depth=middle), ignored)
         depth, beyond = (middle, beyond) if holds else (depth, middle)
     return depth

@@ -221,8 +221,10 @@ def converges_elsewhere(case: Case) -> Broken | None:
     **Source.** Klambauer et al., *Self-Normalizing Neural Networks*, arXiv:1706.02515.
     """
     target = case.target
+    if target is None:
+        return None
     mean, variance = case.outlook.mean, case.outlook.variance
-    if target is None or mean is None or variance is None or case.outlook.kind == "neutral":
+    if mean is None or variance is None or case.outlook.kind == "neutral":
         return None
     limit = {"mean": mean, "variance": variance}
     if all(abs(limit[name] - value) <= within for name, value, within in _goals(case, target)):

@@ -22,7 +22,7 @@ _RANGE = 8.9
 # Wider strips gain nothing against the growth of exp(d²/2). The margin keeps away from the pole.
 _WIDEST_STRIP, _POLE_MARGIN = 8.0, 0.85
 # With more nodes than this the conditional method is faster.
-_MOST_NODES, _MOST_LINE_NODES = 40_000, 500
+_MOST_NODES, _MOST_LINE_NODES = 200_000, 500
 # The number of harmonics in φ⁴, the highest power needed.
 _HARMONICS, _MOST_SINE_NODES = 4.0, 2_000_000
 # Below this half-difference φ(x+h) − φ(x−h) is integrated from φ' to avoid cancellation.

@@ -6,7 +6,8 @@ pairs.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from threading import Lock
 
 from snstat.activation import resolve
@@ -16,8 +17,9 @@ from snstat.layers.dense import DenseLayer, DenseStep, PairStep
 
 # The number of input gaps for which one chain keeps its pairs.
 _KEPT_PAIRS = 4
-# Steps are cached for many stacks up to the first depth and for a few up to the second.
-_MANY_KEPT, _FEW_KEPT = 2**14, 2**17
+# Powers of two: the length of the longest chain that is cached, the length up to which all chains
+# share one cache, and the number of layers in one cache.
+_DEEPEST, _SHALLOW, _LAYERS_KEPT = 17, 14, 20
 # The number of layers whose moments are evaluated directly. If the state still moves after them, it
 # converges slowly and tables save time.
 _DIRECT = 256
@@ -104,9 +106,10 @@ class PairChain:
             return steps[:depth]
 
 
-# Stacks that differ only in depth share their first layers. Width does not matter in the limit.
-_begin = lru_cache(maxsize=64)(Chain)
-_begin_deep = lru_cache(maxsize=4)(Chain)
+@cache
+def _kept(power: int) -> Callable[[DenseLayer, float, bool], Chain]:
+    """Return the cache of the chains of more than half of 2 to the `power` layers, or fewer."""
+    return lru_cache(maxsize=1 << (_LAYERS_KEPT - power))(Chain)
 
 
 def begin(layer: DenseLayer, second_moment: float, *, silent: bool, depth: int) -> Chain:
@@ -120,5 +123,6 @@ def begin(layer: DenseLayer, second_moment: float, *, silent: bool, depth: int) 
     )
     if resolve(layer.activation).custom:  # an activation named in a saved run has no functions
         return Chain(alike, second_moment, silent)
-    kept = _begin if depth <= _MANY_KEPT else _begin_deep if depth <= _FEW_KEPT else Chain
-    return kept(alike, second_moment, silent)
+    # Stacks that differ only in depth share their first layers, and width does not matter.
+    power = max((depth - 1).bit_length(), _SHALLOW)
+    return (_kept(power) if power <= _DEEPEST else Chain)(alike, second_moment, silent)

@@ -13,7 +13,7 @@ from snstat.activation import Activation, require_functions
 from snstat.errors import InvalidValueError
 from snstat.gaussian.centred import centred_moments, second_moments
 from snstat.gaussian.expectations import jacobian, one_sided_slopes
-from snstat.results import FixedPoint
+from snstat.results import FixedPoint, FloatArray
 from snstat.theory.correlation import correlation_fixed_points, every_correlation_fixed
 from snstat.theory.linear import fixed_point_record, stable_first
 from snstat.theory.search import Search, root
@@ -55,13 +55,9 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> Se
     floor = square_gain * rest * rest + bias * bias
     low = min(_LOWEST, 0.25 * floor) if floor > _NOTHING else _LOWEST
     high = max(_HIGHEST, 1e3 * (square_gain + bias * bias))
-    grid = np.linspace(math.log(_LOWEST), math.log(high), _POINTS)
-    if low < _LOWEST:
-        # Below the grid, q' is its value at 0 plus a linear term: one point a decade suffices.
-        count = math.ceil(math.log10(_LOWEST / low))
-        grid = np.concatenate([np.linspace(math.log(low), grid[0], count, endpoint=False), grid])
+    grid, seconds = _scanned(activation, low, high)
     with np.errstate(divide="ignore", over="ignore"):
-        images = square_gain * second_moments(activation, np.exp(grid)) + bias * bias
+        images = square_gain * seconds + bias * bias
         values = np.log(images / np.exp(grid))
     if activation.reach < math.inf and np.isnan(values).any():
         raise _unknown(activation)
@@ -112,6 +108,18 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> Se
         approached = bool(rises_below.all() and falls_above.all())
         found.append(_point(activation, q, weight_gain, bias, approached=approached))
     return Search(stable_first(found), False, "grows" if grows else "returns")
+
+
+@lru_cache(maxsize=8)
+def _scanned(activation: Activation, low: float, high: float) -> tuple[FloatArray, FloatArray]:
+    """Return ln q from `low` to `high` and E[φ²] there, which are the same for all gains."""
+    grid = np.linspace(math.log(_LOWEST), math.log(high), _POINTS)
+    if low < _LOWEST:
+        # Below the grid, q' is its value at 0 plus a linear term: one point a decade suffices.
+        count = math.ceil(math.log10(_LOWEST / low))
+        grid = np.concatenate([np.linspace(math.log(low), grid[0], count, endpoint=False), grid])
+    with np.errstate(over="ignore"):
+        return grid, second_moments(activation, np.exp(grid))
 
 
 def _unknown(activation: Activation) -> InvalidValueError:

@@ -15,7 +15,7 @@ from snstat import check
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.judge import judge
-from snstat.checks.look import BEGINNINGS, LASTING, broken_within, look, looked
+from snstat.checks.look import BEGINNINGS, LASTING, broken_within, look, looked, sound, unsteady
 from snstat.checks.remedies import standard, widest
 from snstat.checks.rule import Broken
 from snstat.checks.rules import CODES, RULES
@@ -146,9 +146,9 @@ def test_the_remedy_keeps_as_many_layers_as_the_new_gain_allows():
     options = {"weight_gain": 3.0, "width": 64}
     changes = parsed(judged("relu", 200, **options)[1]["SN001"].remedy)
     assert changes.keys() == {"weight_gain", "depth"}
-    for more, sound in ((0, True), (1, False)):
+    for more, whole in ((0, True), (1, False)):
         longer = {**changes, "depth": changes["depth"] + more}
-        assert bool(look(remade("relu", 200, options, longer))) != sound
+        assert bool(look(remade("relu", 200, options, longer))) != whole
 
 
 def test_the_remedy_adds_no_more_layers_than_the_target_needs():
@@ -251,12 +251,42 @@ def test_recommended_widths_are_bounded(width):
 
 
 def test_where_no_gain_helps_the_remedy_states_a_sufficient_depth():
-    finding = judged("gelu", 64, init="lecun_normal")[1]["SN101"]
+    narrow = {"init": "lecun_normal", "width": 256}
+    finding = judged("gelu", 64, **narrow)[1]["SN101"]
     assert finding.remedy.startswith("no gain keeps 64 GELU layers of this width stable: use")
     assert finding.remedy.endswith(", or normalise between layers")
     changes = parsed(finding.remedy)
     assert changes.keys() == {"weight_gain", "depth"}
-    assert not look(remade("gelu", 64, {"init": "lecun_normal"}, changes))
+    assert not look(remade("gelu", 64, narrow, changes))
+
+
+# activation, depth, width, the gains between which the signal survives at all
+REPELLING = [
+    ("gelu", 32, 1024, (1.45, 1.56)),
+    ("gelu", 48, 256, (1.45, 1.56)),
+    ("gelu", 64, 256, (1.45, 1.56)),
+    ("silu", 40, 512, (1.53, 1.62)),
+    ("mish", 96, 1024, (1.42, 1.53)),
+]
+
+
+@pytest.mark.parametrize(("activation", "depth", "width", "gains"), REPELLING)
+def test_a_remedy_says_that_no_gain_helps_only_if_none_does(activation, depth, width, gains):
+    (remedy,) = {how.remedy for how in judged(activation, depth, width=width)[1].values()}
+    made = case(activation, depth, width=width)
+
+    def holds(layers):
+        tried = (made.changed(weight_gain=float(gain), depth=layers) for gain in grid)
+        return any(sound(case) and unsteady(case) is None for case in tried)
+
+    grid = np.linspace(*gains, 56)
+    changes = parsed(remedy)
+    assert holds(depth) == (changes.keys() == {"weight_gain"})
+    assert ("no gain keeps" in remedy) == ("depth" in changes)
+    if "depth" in changes:
+        # Gains are tried at distances from the tuned one that grow by √2: a better one may lie
+        # between two of them.
+        assert not holds(math.ceil(1.1 * changes["depth"]))
 
 
 def test_remedies_are_tried_on_the_first_layers_of_a_deep_stack(monkeypatch):
