@@ -51,22 +51,26 @@ def _atoms_of(stack: Stack, layer: int) -> tuple[float, ...]:
 
 
 def _beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
-    """Return the record of `histograms` (layers ascending) with densities at infinite width."""
+    """Return the record of `histograms` (layers ascending) with densities at infinite width: those
+    of all classes of samples, weighted by their shares."""
     stack, rows = plan.stack, len(histograms)
     atoms = sorted({atom for entry in histograms for atom in _atoms_of(stack, entry.layer)})
     shares, chances = np.full((2, rows, len(atoms)), math.nan)
     laws = [np.full(len(entry.density), math.nan) for entry in histograms]
-    q = predict(stack, plan.inputs.batch, plan.inputs.moments()).pre_second_moment
+    prediction = predict(stack, plan.inputs.batch, plan.inputs.moments())
+    counted = prediction.shares > 0  # the largest sample is also in another class
+    classes, weights = prediction.sample_second_moment[:, counted], prediction.shares[counted]
     for row, entry in enumerate(histograms):
         if entry.layer == 0:
             laws[row] = _input_law(plan, entry.edges)
-        elif math.isfinite(q[entry.layer]):
+        elif np.isfinite(classes[entry.layer]).all():
+            q = classes[entry.layer].tolist()
             activation = resolve(stack.activation_of(entry.layer))
             own = [atoms.index(atom) for atom in atom_values(activation)]
             shares[row, own] = entry.shares
-            chances[row, own] = atom_probabilities(activation, float(q[entry.layer]))
+            chances[row, own] = weights @ [atom_probabilities(activation, each) for each in q]
             if entry.variance > 0:
-                laws[row] = law_density(activation, float(q[entry.layer]), entry.edges)
+                laws[row] = weights @ [law_density(activation, each, entry.edges) for each in q]
     return Densities(
         plan.summary,
         replace(plan.simulation, sampler="dense"),

@@ -30,10 +30,10 @@ def atom_probabilities(activation: Activation, q: float) -> FloatArray:
     chances = np.zeros(len(values))
     scale = math.sqrt(q)
     for low, high in activation.flat:
-        ends = np.array([low, high])
-        # Without variance z is exactly 0, which lies in one interval or in none.
-        places = ends / scale if scale > 0 else np.where(ends == 0, -np.inf, np.inf * np.sign(ends))
-        below, above = special("ndtr")(places)
+        if scale > 0:
+            below, above = special("ndtr")(np.array([low, high]) / scale)
+        else:  # z is exactly 0
+            below, above = 0.0, float(low <= 0.0 <= high)
         chances[values.index(_level(activation, (low, high)))] += above - below
     return chances
 

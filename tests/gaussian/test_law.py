@@ -24,6 +24,9 @@ def test_atoms_of_relu_and_hard_tanh(q):
     tail = stats.norm.sf(1.0 / math.sqrt(q))
     assert atom_probabilities(hard, q) == pytest.approx([tail, tail], rel=1e-12)
     assert atom_values(ACTIVATIONS["tanh"]) == ()
+    # Without variance all units are φ(0).
+    assert atom_probabilities(relu, 0.0).tolist() == [1.0]
+    assert atom_probabilities(hard, 0.0).tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))
