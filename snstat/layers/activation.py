@@ -17,6 +17,7 @@ from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
 from snstat.gaussian.sample_moments import ForwardMoments, one_sample
+from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, Step
@@ -71,6 +72,10 @@ class Activation(Layer):
         law = ZERO if still and total == 0 else OTHER
         moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
         return Step((signal,), moved_on, pull)
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        return draw.activate(self.function, one(inputs))
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, replace
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from snstat.errors import InvalidValueError, LayerError, SnstatError
+from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, unknown
@@ -114,6 +117,40 @@ class Block(Layer):
                     step = unknown(entry.layer.shape([s.shape for s in given]), given)
             signals.append(step.signal)
             yield step
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer. All turns are kept until gradients have been pulled back."""
+        values, turns = one(inputs), list[list[Pass]]()
+        for _ in range(self.times):
+            found, passes = [values], list[Pass]()
+            for place, entry in enumerate(self.entries):
+                given = [found[n] for n in entry.inputs or (place,)]
+                passes.append(entry.layer.sample(given, draw))
+                found.append(passes[-1].values)
+            turns.append(passes)
+            values = found[-1]
+
+        def pull(slope: Values) -> tuple[Values, ...]:
+            for passes in reversed(turns):
+                slope = self.pulled(passes, slope)
+            return (slope,)
+
+        return Pass(values, pull)
+
+    def pulled(self, passes: Sequence[Pass], slope: Values) -> Values:
+        """Return the gradient of the input of one turn, from that of its output."""
+        slopes: list[Values | None] = [None] * len(passes) + [slope]
+        for place in range(len(passes), 0, -1):
+            after = slopes[place]
+            if after is None:  # no read-out depends on it
+                continue
+            parts = passes[place - 1].pull(after)
+            sources = self.entries[place - 1].inputs or (place - 1,)
+            for source, part in zip(sources, parts, strict=True):
+                before = slopes[source]
+                slopes[source] = part if before is None else before + part
+        first = slopes[0]
+        return np.zeros_like(slope) if first is None else first
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""

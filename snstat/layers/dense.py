@@ -19,6 +19,7 @@ from snstat.layers.activation import (
     misalignment,
     spread_at,
 )
+from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
@@ -84,6 +85,15 @@ class Dense(WeightOptions, Layer):
         if then is None:
             return None
         return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        values = one(inputs)
+        own = draw.linear(values, self.at(len(values)))
+        if self.activation is None:
+            return own
+        then = draw.activate(resolve(self.activation), own.values)
+        return Pass(then.values, lambda slope: own.pull(*then.pull(slope)))
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self, TypeVar
 
 from snstat.errors import InvalidValueError
+from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
@@ -32,6 +33,10 @@ class Layer(Settings, ABC):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """Return theory of this layer for `batch` samples, None where none is known: no guess."""
         return None
+
+    @abstractmethod
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """Return the values after this layer in one trial, and how gradients are pulled back."""
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:  # noqa: ARG002
         """Return how the layer's second moment fluctuates between networks, to first order in

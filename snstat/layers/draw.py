@@ -1,0 +1,48 @@
+"""One simulated layer: its values, the pull-back of gradients, and what it draws from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.activation import Activation
+from snstat.layers.weights import Weights
+
+# The values of a layer in one trial, (channels, batch, *grid), float32 or float64.
+Values = npt.NDArray[np.floating[Any]]
+# From ∂L/∂(values of a layer) to the same of its inputs, in their order.
+PullValues = Callable[[Values], tuple[Values, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pass:
+    """One layer of one trial: its `values`, and the `pull` of gradients back to its inputs."""
+
+    values: Values
+    pull: PullValues
+
+
+class Draw(Protocol):
+    """What the engine lends to a layer, so that kinds import no kernels.
+
+    What is drawn depends on the seed, the trial, the number of the layer and how often the layer
+    has drawn before. `train` is whether dropout and the statistics of a batch are on.
+    """
+
+    train: bool
+
+    def linear(self, values: Values, weights: Weights) -> Pass:
+        """Return W x + b over channels, with weights and biases drawn as `weights` says."""
+        ...
+
+    def activate(self, function: Activation, values: Values) -> Pass:
+        """Return φ(x) of every unit."""
+        ...
+
+    def uniform(self, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        """Return independent numbers, uniform on [0, 1)."""
+        ...

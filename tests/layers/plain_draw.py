@@ -1,0 +1,50 @@
+"""What a layer draws from, in plain numpy: an oracle for the engine, and for theory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import truncnorm
+
+from snstat.layers.draw import Pass
+from snstat.layers.initialisers import TRUNCATED_STD
+
+
+class PlainDraw:
+    """Draws in float64 from a generator of numpy."""
+
+    def __init__(self, seed=0, *, train=True):
+        self.random, self.train = np.random.default_rng(seed), train
+
+    def linear(self, values, weights):
+        matrix = self.matrix(weights)
+        biases = self.random.normal(size=weights.fan_out)
+        if weights.bias_distribution == "uniform":
+            biases = self.random.uniform(-math.sqrt(3.0), math.sqrt(3.0), weights.fan_out)
+        z = np.tensordot(matrix, values, 1)
+        z += weights.bias_std * biases.reshape(-1, *[1] * (z.ndim - 1))
+        return Pass(z, lambda slope: (np.tensordot(matrix.T, slope, 1),))
+
+    def matrix(self, weights):
+        shape = (weights.fan_out, weights.fan_in)
+        std = math.sqrt(weights.square_gain / weights.fan_in)
+        if weights.distribution == "orthogonal":
+            high, low = max(shape), min(shape)
+            q, r = np.linalg.qr(self.random.normal(size=(high, low)))
+            q *= np.sign(np.diag(r))
+            # The entries of orthonormal rows or columns have variance 1/high.
+            return (q if shape[0] == high else q.T) * std * math.sqrt(high)
+        if weights.distribution == "uniform":
+            return self.random.uniform(-math.sqrt(3.0), math.sqrt(3.0), shape) * std
+        if weights.distribution == "truncated_normal":
+            cut = truncnorm.rvs(-2, 2, size=shape, random_state=self.random)
+            return cut * std / TRUNCATED_STD
+        return self.random.normal(size=shape) * std
+
+    def activate(self, function, values):
+        slopes = function.derivative(values)
+        return Pass(function.function(values), lambda slope: (slope * slopes,))
+
+    def uniform(self, shape):
+        return self.random.random(shape)
