@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 # Name -> the class, in the module of that name.
 KINDS: Mapping[str, str] = MappingProxyType(
-    {"dense": "Dense", "activation": "Activation", "block": "Block"}
+    {
+        "dense": "Dense",
+        "activation": "Activation",
+        "block": "Block",
+        "scale": "Scale",
+    }
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import fields, replace
@@ -207,56 +206,22 @@ def test_no_sentence_of_a_page_is_kept_twice():
         assert [text for text in sentences if len(text) > 50 and text in other] == []
 
 
-def diffs(*, whole):
-    """Return (file, lines) of the diffs in CONTRIBUTING.md: those that are `whole`, or those in
-    which … stands for lines."""
+def diffs():
+    """Return (file, lines) of the diffs in CONTRIBUTING.md, in which … stands for lines."""
     guide = blocks((CHECKOUT / "CONTRIBUTING.md").read_text("utf-8"))
     texts = [block.text for block in guide if block.language == "diff"]
-    chosen = "".join(text for text in texts if ("…" not in text) == whole)
+    chosen = "".join(texts)
     parts = [part.splitlines() for part in re.split(r"^--- .*\n", chosen, flags=re.MULTILINE)[1:]]
     assert parts
     return [(head.removeprefix("+++ b/"), lines) for head, *lines in parts]
 
 
 def test_a_diff_in_the_guide_shows_the_code_as_it_is():
-    for file, lines in diffs(whole=False):
+    for file, lines in diffs():
         there = iter((CHECKOUT / file).read_text("utf-8").splitlines())
         shown = [line[1:] for line in lines if line[:1] in "+ " and "…" not in line]
         # Consumes the lines of the file, so the order counts.
         assert [line for line in shown if line not in there] == [], file
-
-
-def patched(before, diff):
-    """Return the lines `before` after a diff whose lines are found in order."""
-    rest, after = iter(before), []
-    for sign, line in ((entry[0], entry[1:]) for entry in diff):
-        if sign != "+":
-            for there in rest:
-                if there == line:
-                    break
-                after.append(there)
-            else:
-                pytest.fail(f"not in the code: {line}")
-        if sign != "-":
-            after.append(line)
-    return [*after, *rest]
-
-
-def test_a_whole_diff_in_the_guide_adds_a_kind_that_passes_its_tests(tmp_path):
-    """In a copy of the package."""
-    shutil.copytree(CHECKOUT / "snstat", tmp_path / "snstat", ignore=lambda *_: {"__pycache__"})
-    names = ["pyproject.toml", "tests/layers/test_registry.py"]
-    (tmp_path / "tests" / "layers").mkdir(parents=True)
-    for name in names:
-        shutil.copy(CHECKOUT / name, tmp_path / name)
-    for file, lines in diffs(whole=True):
-        path = tmp_path / file
-        before = path.read_text("utf-8").splitlines() if path.exists() else []
-        path.write_text("\n".join([*patched(before, lines), ""]), "utf-8")
-    program = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", names[1]]
-    found = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
-    assert found.returncode == 0, found.stdout
-    assert "test_a_kind_is_found_by_its_name[scale] PASSED" in found.stdout
 
 
 def test_without_docstrings_a_rule_says_why_it_has_no_page():

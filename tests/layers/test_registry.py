@@ -13,6 +13,7 @@ from snstat.layers.activation import Activation
 from snstat.layers.block import Block, Entry
 from snstat.layers.dense import Dense
 from snstat.layers.registry import KINDS, kind
+from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.values.option import options_of
 
@@ -21,6 +22,7 @@ LAYERS = {
     "dense": Dense(5, "tanh"),
     "activation": Activation("relu"),
     "block": Block((Entry(Dense(5)),), 3),
+    "scale": Scale(2.0),
 }
 # The number of layers that a kind starts from, where it is not 1.
 INPUTS: dict[str, int] = {}

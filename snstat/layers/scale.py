@@ -1,0 +1,45 @@
+"""A scale: every unit times a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import Layer, one
+from snstat.layers.shape import Shape
+from snstat.layers.signal import ZERO, Signal, Step
+from snstat.limits import MAX_SCALE
+from snstat.values.kinds import Real
+from snstat.values.option import option
+
+
+@dataclass(frozen=True)
+class Scale(Layer):
+    """factor·x. It multiplies second moments, and squared gradients on the way back, by factor²."""
+
+    kind: ClassVar[str] = "scale"
+
+    factor: float = option(Real(-MAX_SCALE, MAX_SCALE), "Factor of every unit.", default=1.0)
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer."""
+        return one(inputs)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal, square = one(inputs), self.factor**2
+        after = replace(
+            signal,
+            mean=self.factor * signal.mean,
+            same=square * signal.same,
+            gap=square * signal.gap,
+            law=signal.law if self.factor else ZERO,
+        )
+        return Step((signal,), after, lambda slope: (slope.scaled(square),))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+        """See Layer."""
+        factor = self.factor
+        return Pass(factor * one(inputs), lambda slope: (factor * slope,))
