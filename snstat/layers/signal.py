@@ -39,7 +39,8 @@ class Signal:
     For positions u, v: `mean` (P,) is E[x_u], `same` (P, P) is E[x_u x_v] of one sample, and `gap`
     (P, P) is `same` minus E[x_u x'_v] of two samples. The gap is carried instead of the latter so
     that samples that become alike keep their relative precision. `fresh` are the draws of weights
-    that one unit depends on: units of signals without a common draw are independent.
+    that one unit depends on: units of signals without a common draw are independent. Where theory
+    knows nothing, one NaN stands for all positions: `mean` is (1,), `same` and `gap` (1, 1).
     """
 
     shape: Shape
@@ -153,9 +154,9 @@ def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
         del slope
         return tuple(Slope(math.nan * before.same, math.nan * before.gap) for before in inputs)
 
-    places = np.full((shape.positions, shape.positions), math.nan)
+    none = np.array([[math.nan]])
     fresh = frozenset[object]().union(*(before.fresh for before in inputs))
-    return Step(tuple(inputs), Signal(shape, places[0], places, places, OTHER, fresh), pull)
+    return Step(tuple(inputs), Signal(shape, none[0], none, none, OTHER, fresh), pull)
 
 
 def _held(now: FloatArray, before: FloatArray) -> FloatArray:
