@@ -24,7 +24,6 @@ class Law:
     """The distribution of the units of a signal, as far as layers need to know it."""
 
     name: str
-    parameters: tuple[float, ...] = ()
 
 
 # Gaussian over units, jointly for all samples and positions. Exactly 0 in networks of any width.
@@ -39,8 +38,9 @@ class Signal:
     For positions u, v: `mean` (P,) is E[x_u], `same` (P, P) is E[x_u x_v] of one sample, and `gap`
     (P, P) is `same` minus E[x_u x'_v] of two samples. The gap is carried instead of the latter so
     that samples that become alike keep their relative precision. `fresh` are the draws of weights
-    that one unit depends on: units of signals without a common draw are independent. Where theory
-    knows nothing, one NaN stands for all positions: `mean` is (1,), `same` and `gap` (1, 1).
+    that one unit depends on: units of signals without a common draw are independent. A layer that
+    adds signals has to know that, because moments alone do not tell E[xy] of two signals. Where
+    theory knows nothing, one NaN stands for all positions: `mean` is (1,), `same` and `gap` (1, 1).
     """
 
     shape: Shape
