@@ -60,7 +60,8 @@ def follow(
     """Return the fluctuations of the pre-activations of every layer.
 
     Where something is not known (see `InputMoments`), its arrays are NaN from that layer on, and so
-    is everything but `share`, `pinned` and `uniform` where r exceeds `ENDLESS`.
+    is everything but `share`, `pinned` and `uniform` after the first layer where r exceeds
+    `ENDLESS`.
     """
     columns = np.full((len(Given._fields), stack.depth + 1), math.nan)
     columns[:3] = _shares(stack, prediction)

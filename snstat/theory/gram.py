@@ -275,8 +275,7 @@ def _input_squares(inputs: InputMoments) -> tuple[float, float, float]:
 def _shape(layer: Weights, share: float, squares: tuple[float, float, float]) -> _Shape:
     """Return the shape of pre-activations whose inputs have E a², E[a g] and E g² `squares`.
 
-    It corresponds to the shape in `fluctuations` for one sample, which is NaN where it is not
-    small.
+    It corresponds to the shape in `fluctuations` for one sample.
     """
     biases = layer.bias_excess / 3.0 * (1.0 - share) ** 2
     if layer.orthogonal:
