@@ -16,7 +16,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.shape import Shape
 
 # Differences of up to this many units in the last place are rounding.
-_ROUNDING = 4.0
+ROUNDING = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,5 +167,5 @@ def _equal(first: FloatArray, second: FloatArray) -> bool:
     """Return whether two arrays are equal to rounding."""
     if first.shape != second.shape:
         return False
-    still = np.abs(first - second) <= _ROUNDING * np.spacing(np.abs(first))
+    still = np.abs(first - second) <= ROUNDING * np.spacing(np.abs(first))
     return bool(np.all(still | (np.isnan(first) & np.isnan(second))))
