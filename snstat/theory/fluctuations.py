@@ -116,5 +116,5 @@ def _shares(stack: Stack, prediction: Prediction) -> FloatArray:
         part = slice(first, first + count)
         columns[0, part] = layer.share(second_moment[first - 1 : part.stop - 1], q[part])
         columns[1, part] = layer.pinned
-        columns[2, part] = 1.0 - columns[0, part] if layer.bias_excess else 0.0
+        columns[2, part] = layer.uniform_share(columns[0, part])
     return columns
