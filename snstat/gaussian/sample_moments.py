@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from weakref import ref
 
 import numpy as np
 
@@ -51,12 +52,20 @@ _STILL = Derivatives(0.0, 0.0, 0.0)
 SILENT = ForwardMoments(_STILL, _STILL, 0.0, 1.0)
 
 
-# Stacks that are tried as remedies share most of their states.
-@lru_cache(maxsize=2**14)
 def one_sample(
     activation: Activation, q: float, *, backward: bool
 ) -> tuple[ForwardMoments, BackwardMoments | None] | None:
     """Return the moments at pre-activation second moment `q`; those of slopes if `backward`."""
+    return _one_sample(ref(activation), q, backward=backward)
+
+
+# Layers, and passes over them, share states, and so do the stacks that are tried as remedies. Each
+# takes 1 kB. The key is a weak reference, so that functions of users are not kept alive.
+@lru_cache(maxsize=2**16)
+def _one_sample(
+    key: ref[Activation], q: float, *, backward: bool
+) -> tuple[ForwardMoments, BackwardMoments | None] | None:
+    activation: Activation = key()  # type: ignore[assignment]  # the caller holds it
     if q == 0:
         return SILENT, None
     std = math.sqrt(q)

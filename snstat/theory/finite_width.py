@@ -79,14 +79,21 @@ def finite_width(
     residual says how far the infinite-width theory may be off.
     """
     found = _to_first_order(stack, batch, inputs, prediction, backward=backward)
-    return found if inputs.drawn else _with_sizes(found, stack, batch, inputs, prediction)
+    if inputs.drawn:
+        return found
+    return _with_sizes(found, stack, batch, inputs, prediction, backward=backward)
 
 
 def _with_sizes(
-    found: FiniteWidth, stack: Stack, batch: int, inputs: InputMoments, prediction: Prediction
+    found: FiniteWidth,
+    stack: Stack,
+    batch: int,
+    inputs: InputMoments,
+    prediction: Prediction,
+    *,
+    backward: bool,
 ) -> FiniteWidth:
     """Return `found` of data, with how far theory may be off where nothing is expected."""
-    backward = bool(np.isfinite(found.log_gradient).any())
     fewer = alike_samples(batch, inputs)
 
     def off(drawn: InputMoments) -> dict[str, FloatArray]:

@@ -24,7 +24,7 @@ Tests that take more than a minute and a half together are left out, the slowest
 those that start processes. A mutant listed here may therefore be noticed by the whole suite.
 
 This page: {count} mutants, seed {seed}. "Noticed" counts killed and timed out mutants, and leaves
-out those of equal meaning.
+out those of equal meaning. Files and lines are those of the day of the run.
 
 {table}
 
