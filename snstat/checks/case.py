@@ -129,8 +129,7 @@ class Case:
     @property
     def width(self) -> int | None:
         """The units of every layer, None where layers differ in width."""
-        found = {layer.fan_out for _, _, layer in self.stack.equal_layers()}
-        return found.pop() if len(found) == 1 else None
+        return None if self.stack.runs else self.stack.width
 
     @property
     def target(self) -> tuple[float, float] | None:
