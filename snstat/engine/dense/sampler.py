@@ -107,9 +107,10 @@ class DenseSampler(Shared):
         layers. Each segment is then computed once more from its state, so memory grows as √depth.
         """
         depth = self.stack.depth
+        if not self.alive[number]:
+            return
         if self.histories:
-            if self.alive[number]:
-                yield 1, self.histories[number]
+            yield 1, self.histories[number]
             return
         step = segment_length(depth)
         scratch, finite = np.empty((1, step, len(MEASURED))), np.empty((1, step), np.bool_)

@@ -120,12 +120,15 @@ class MatrixFreeSampler(Shared):
 
     def history(self, number: int) -> Iterator[tuple[int, FloatArray]]:
         """Yield (first, factors of layers first…) by segments of layers, the last one first.
+        Nothing is yielded for a trial that is not finite.
 
         If the forward pass has not kept the factors, the trial runs again and keeps a state every
         √depth layers. Each segment is then computed once more from its state, so memory grows as
         √depth.
         """
         depth = self.stack.depth
+        if not self.alive[number]:
+            return
         if self.histories.size:
             yield 1, self.histories[number]
             return
