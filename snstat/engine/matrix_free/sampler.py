@@ -48,11 +48,8 @@ class MatrixFreeSampler(Shared):
         """Make layer 0 of a trial; see Sampler."""
         source = self.inputs.sample(number, self.seed, self.dtype.name)
         gram, control = self.states.gram[number], self.states.control[number]
-        # Nothing is known about inputs yet, so their Gram matrix is computed by the general method.
-        control[matrix_free.CENTRED] = False
         with quiet():
             self.alive[number] = matrix_free.begin(source, gram, control, out)
-        control[matrix_free.CENTRED] = self.dtype.itemsize == 4
         return bool(self.alive[number])
 
     def advance(self, trials: range, first: int, out: FloatArray, finite: BoolArray) -> None:
