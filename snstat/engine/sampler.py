@@ -24,8 +24,9 @@ from snstat.results import BoolArray, FloatArray
 class Sampler(Protocol):
     """The interface of a sampler to the loop over depth.
 
-    A sampler holds the data that its trials share and the state of each trial. `begin` and
-    `advance` advance a trial and write its statistics, so that the loop works for any sampler.
+    A sampler holds the data that its trials share and the state of each trial. `begin` makes
+    layer 0 of a trial, `advance` runs layers of some trials. Both write statistics, so that the
+    loop works for any sampler.
     """
 
     stack: Stack

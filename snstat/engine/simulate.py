@@ -1,9 +1,9 @@
 """The loop over depth and trials: all trials advance together, one block of layers at a time.
 
-Each trial is one task of a thread pool (kernels release the GIL). BLAS is limited to one thread,
-because several thread pools at once slow matrix products down 30- to 100-fold. A block of layers is
-reduced to estimates and standard errors before the next one starts, so memory grows with depth only
-by the results themselves.
+A share of the trials is one task of a thread pool (kernels release the GIL). BLAS is limited to one
+thread, because several thread pools at once slow matrix products down 30- to 100-fold. A block of
+layers is reduced to estimates and standard errors before the next one starts, so memory grows with
+depth only by the results themselves.
 """
 
 from __future__ import annotations
