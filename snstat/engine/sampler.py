@@ -83,6 +83,12 @@ class Shared:
         for task in tasks:
             task.result()
 
+    def shares_histories(self, layers: int) -> bool:
+        """Return whether trials that keep what they know of this many layers can share a call of a
+        kernel. Kernels are compiled for contiguous arrays, as where a stretch is the whole stack.
+        """
+        return layers == self.stack.depth and len(list(self.stack.stretches())) == 1
+
     def stretches(
         self, trials: range, first: int, out: FloatArray, finite: BoolArray
     ) -> Iterator[tuple[Stretch, Records]]:

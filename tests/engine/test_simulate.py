@@ -118,6 +118,22 @@ def test_trials_that_share_a_call_of_a_kernel_do_not_meet(activation, sampler, m
     np.testing.assert_array_equal(found[1].finite, found[24].finite)
 
 
+@pytest.mark.parametrize(
+    ("activation", "sampler"), [("relu", "dense"), ("relu", "matrix-free"), (RELU, "dense")]
+)
+@pytest.mark.parametrize("widths", ["6,9*10", "9*7,8*4"])
+def test_trials_that_share_a_call_keep_their_own_way_back(activation, sampler, widths, monkeypatch):
+    stack = Stack.build(activation, widths=widths, weight_std=3000.0)
+    options = {"trials": 24, "sampler": sampler, "threads": 1, "backward": True}
+    found = {}
+    for shares in (1, 24):
+        monkeypatch.setattr(module, "SHARES", shares)
+        found[shares] = run(stack, **options).log_gradient
+    lost = np.isnan(found[1]).all(axis=1)
+    assert 0 < lost.sum() < 24
+    np.testing.assert_array_equal(found[1], found[24])
+
+
 @pytest.mark.parametrize(("width", "batch"), [(1, 1), (1, 4), (3, 1), (5, 9)])
 def test_degenerate_shapes_work(width, batch):
     stack = Stack.build(depth=2, width=width)

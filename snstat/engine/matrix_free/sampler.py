@@ -54,9 +54,9 @@ class MatrixFreeSampler(Shared):
 
     def advance(self, trials: range, first: int, out: FloatArray, finite: BoolArray) -> None:
         """Run some layers of some trials; see Sampler."""
-        # A team has one trial at a time: see matrix_free.forward. So has a history, because kernels
-        # are compiled for contiguous ones.
-        step = len(trials) if self.members == 1 and not self.histories.size else 1
+        # A team has one trial at a time: see matrix_free.forward.
+        shared = not self.histories.size or self.shares_histories(out.shape[1])
+        step = len(trials) if self.members == 1 and shared else 1
         for begin in range(0, len(trials), step):
             part = slice(begin, begin + step)
             some = trials[part]
