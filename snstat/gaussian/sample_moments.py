@@ -12,7 +12,7 @@ follow in the same way.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from weakref import ref
 
@@ -59,6 +59,12 @@ def one_sample(
     return _one_sample(ref(activation), q, backward=backward)
 
 
+def _scaled(moments: ForwardMoments, std: float) -> ForwardMoments:
+    old = moments.mean
+    mean = Derivatives(std * old.slope, std * old.curvature, std * old.roughness)
+    return replace(moments, mean=mean, rms=std * moments.rms)
+
+
 # Layers, and passes over them, share states, and so do the stacks that are tried as remedies. Each
 # takes 1 kB. The key is a weak reference, so that functions of users are not kept alive.
 @lru_cache(maxsize=2**16)
@@ -69,6 +75,9 @@ def _one_sample(
     if q == 0:
         return SILENT, None
     std = math.sqrt(q)
+    if q != 1 and activation.formed("half_linear") is not None:  # φ(√q ẑ) = √q φ(ẑ)
+        found = _one_sample(key, 1.0, backward=backward)
+        return None if found is None else (_scaled(found[0], std), found[1])
     x, weight = rule(activation, std)
     value, z = activation.function(x), x / std
     largest = float(np.abs(value).max())

@@ -189,12 +189,24 @@ def _to_first_order(
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def fluctuation_of(stack: Stack, inputs: InputMoments, prediction: Prediction) -> FloatArray:
-    """Return `FiniteWidth.fluctuation` alone, (depth + 1,), without what pairs of samples need."""
+def of_one_sample(
+    stack: Stack, inputs: InputMoments, prediction: Prediction
+) -> tuple[FloatArray, FloatArray]:
+    """Return `FiniteWidth.fluctuation` and the second moment, each (depth + 1,), without what pairs
+    of samples need.
+
+    The second moment is that of infinite width where first order is not trusted, and for data whose
+    samples differ in norm.
+    """
     moments = Moments(stack, prediction, backward=False)
     fluctuations = follow(stack, 1, inputs, prediction, moments)
     forward = ForwardColumns.of(moments, int(np.isfinite(fluctuations.variance).sum()))
-    return _fluctuation(stack, inputs, fluctuations, forward)
+    second = prediction.statistics["second_moment"]
+    if inputs.norms is None:
+        column = of_single_samples(stack, 1, prediction, fluctuations, forward)["second_moment"]
+        expected, _ = column.beside(second)
+        second = np.where(np.isnan(expected), second, expected)
+    return _fluctuation(stack, inputs, fluctuations, forward), second
 
 
 def _of_pairs(
