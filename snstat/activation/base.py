@@ -34,7 +34,7 @@ class Parameter:
     build: Callable[[Activation, float, str], Activation]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Activation:
     """One activation function.
 

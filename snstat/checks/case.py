@@ -129,8 +129,7 @@ class Case:
     @property
     def width(self) -> int | None:
         """The units of every layer, None where layers differ in width."""
-        found = {layer.fan_out for _, _, layer in self.stack.equal_layers()}
-        return found.pop() if len(found) == 1 else None
+        return None if self.stack.runs else self.stack.width
 
     @property
     def target(self) -> tuple[float, float] | None:
@@ -167,13 +166,24 @@ class Case:
     @property
     def fluctuation(self) -> FloatArray:
         """Standard deviation between networks of the log second moment, (limit + 1,)."""
+        return self._of_one_sample[0]
+
+    @property
+    def likely_second_moment(self) -> FloatArray:
+        """The second moment at the width of the stack, (limit + 1,), at infinite width where first
+        order is not trusted."""
+        return self._of_one_sample[1]
+
+    @property
+    def _of_one_sample(self) -> tuple[FloatArray, FloatArray]:
         longer = self._longer
         # Only if somebody has asked for it: the whole of a deep stack takes far longer.
         if longer is not None and self.limit <= longer.limit:
             theory = longer.theory
-            if "fluctuation" in vars(theory):
-                return theory.fluctuation[: self.limit + 1]
-        return self.theory.fluctuation
+            if "of_one_sample" in vars(theory):
+                fluctuation, second = theory.of_one_sample
+                return fluctuation[: self.limit + 1], second[: self.limit + 1]
+        return self.theory.of_one_sample
 
     @property
     def corrected(self) -> FiniteWidth:

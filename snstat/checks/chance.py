@@ -126,7 +126,7 @@ def _unlikely(
 
 
 def _judged(case: Case) -> list[str]:
-    """Return the statistics of the run that theory knows to first order in 1/width."""
+    """Return the statistics of the run of which theory says how far it may be off."""
     if case.run is None:
         return []
     return [name for name, statistic in case.run.statistics.items() if _known(statistic).any()]

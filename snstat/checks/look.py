@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.rule import Broken
 from snstat.checks.rules import RULES
+from snstat.results import FloatArray
 
 # Rules of single layers, which stay broken in a deeper stack, and rules of the weights or of the
 # limit: q is monotone over depth, so a shorter stack has the same limit. Rules that need no pairs
@@ -16,6 +18,8 @@ from snstat.checks.rules import RULES
 LASTING = ("SN601", "SN101", "SN102", "SN104", "SN502", "SN401", "SN301")
 # Standard deviations of the log second moment that another gain has to leave to the bounds.
 MARGIN = 1.0
+# A fluctuation of this share of the last layer's has settled.
+SETTLED = 0.9
 # The numbers of first layers to try before the whole stack.
 BEGINNINGS = (16, 128)
 # All rules, those that take longest last.
@@ -65,9 +69,22 @@ def sound(case: Case, ignored: Collection[str] = ()) -> bool:
 
 def unsteady(case: Case) -> int | None:
     """Return the first layer where single networks leave the bounds of the second moment, although
-    theory does not: within `MARGIN` standard deviations between networks. A remedy that leaves no
-    such margin would fail on the networks that are drawn."""
-    second, spread = case.predicted("second_moment"), np.exp(MARGIN * case.fluctuation)
+    theory of infinite width does not: within some standard deviations between networks of what is
+    expected at this width. A remedy that leaves no such margin would fail on the networks that are
+    drawn."""
+    fluctuation = case.fluctuation
+    second, spread = case.likely_second_moment, np.exp(_margin(fluctuation) * fluctuation)
     low, high = case.bounds.second_moment_range(case.inputs.second_moment)
     gone = np.flatnonzero((second < low * spread) | (second * spread > high))
     return int(gone[0]) if gone.size else None
+
+
+def _margin(fluctuation: FloatArray) -> float:
+    """Return the standard deviations of margin that a network needs in all layers together.
+
+    A fluctuation that settles is forgotten over as many layers as it takes to settle. The network
+    then draws it anew, and the largest of n normal variates is about √(2 ln n).
+    """
+    last = len(fluctuation) - 1
+    settled = int(np.argmax(fluctuation >= SETTLED * fluctuation[-1]))
+    return MARGIN + math.sqrt(2.0 * math.log(max(last / max(settled, 1), 1.0)))

@@ -182,6 +182,7 @@ def _standardized(case: Case) -> InputMoments | None:
         cosine=math.nan if math.isnan(old.cosine) else 1.0 - gap,
         largest=(old.largest + abs(old.mean)) / math.sqrt(old.variance),
         norms=old.norms.scaled(old.variance) if centred and old.norms is not None else None,
+        cosine_spread=old.cosine_spread if centred else math.nan,
     )
 
 

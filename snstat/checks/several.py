@@ -155,13 +155,17 @@ def _holds(case: Case, changed: Case, ignored: frozenset[str]) -> bool:
 
 
 def _wider(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
-    """Yield `changes` with larger widths if then no layer breaks a rule, where all that it breaks
-    without them is the rule of widths."""
-    changed = case.changed(**changes)
-    if survival(changed) < case.limit:
+    """Yield `changes` with larger widths if then no layer breaks a rule, where all that lacks
+    without them is width: they break the rule of widths, or leave no margin."""
+    changed, width = case.changed(**changes), case.width
+    if width is None or survival(changed) < case.limit:
         return
     narrow = looked(changed, TOO_NARROW)
-    if narrow is not None and sound(changed, ignored | {TOO_NARROW}):
+    if narrow is None:
+        wide = {**changes, "width": widest(width)}
+        if sound(changed, ignored) and _holds(case, case.changed(**wide), ignored):
+            yield _narrowed(case, width, wide, ignored)
+    elif sound(changed, ignored | {TOO_NARROW}):
         for remedy in wider(changed, narrow):
             found = remedy.case
             if found is not None and found.width is not None and _holds(case, found, ignored):

@@ -1,8 +1,8 @@
 """How likely chance takes a statistic this far from its expectation, beyond what theory neglects.
 
-Trials of narrow networks are skewed, and a mean that is too low comes with a standard error that is
-too small. So positive statistics are compared by their logarithms, and counts by a bound of their
-own.
+Second moments multiply from layer to layer: in narrow networks they are nearly log-normal, and a
+mean that is too low comes with a standard error that is too small. So positive statistics and
+cosines are compared by logarithms, and counts by a bound of their own.
 """
 
 from __future__ import annotations
@@ -27,10 +27,8 @@ def chance_of(
     """Return the probability, (layers,), that chance alone takes a statistic this far from its
     expectation; NaN where there is nothing to compare.
 
-    Second moments multiply from layer to layer: in narrow networks they are nearly log-normal, and
-    a mean that is too low comes with a standard error that is too small. So
-    logarithms are compared, and the standard error of an estimate that is too low is at least that
-    of first-order theory: `least` (layers,) is that of the second moment, relative to it.
+    The standard error of an estimate that is too low is at least that of first-order theory:
+    `least` (layers,) is that of the second moment, relative to it.
     """
     if name in SCALES:
         z = _log_excess(statistic)

@@ -6,16 +6,17 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.dense.sampler import DenseSampler
 from snstat.engine.inputs import Inputs
-from snstat.engine.simulate import available_cores, one_blas_thread
+from snstat.engine.simulate import available_cores, each_trial, one_blas_thread, shares
 from snstat.engine.strategies import STRATEGIES
 from snstat.network.stack import Stack
-from snstat.results import MEASURED, FloatArray
+from snstat.results import MEASURED, BoolArray, FloatArray
 
 BINS = 160
 # Bins span this many standard deviations around the mean, or less where there are no values.
@@ -73,27 +74,25 @@ def _reached(
 ) -> Iterator[int]:
     """Advance all trials to each of `layers` in turn, as long as all are finite."""
     scratch = np.empty((trials, len(MEASURED)))
-    finite = list(pool.map(lambda t: network.begin(t, scratch[t]), range(trials)))
+    finite = each_trial(pool, trials, lambda t: network.begin(t, scratch[t]))
     reached = 0
     for layer in layers:
         count = layer - reached
         if count > 0:
-            values = np.empty((trials, count, len(MEASURED)))
-            flags = np.zeros((trials, count), np.bool_)
-            first = reached + 1
-            list(
-                pool.map(
-                    lambda t, v=values, f=flags, n=first: network.advance(
-                        range(t, t + 1), n, v[t : t + 1], f[t : t + 1]
-                    ),
-                    range(trials),
-                )
-            )
-            finite = list(flags[:, -1])
+            advance = partial(_advance, network, reached + 1, count)
+            finite = np.concatenate(list(pool.map(advance, shares(trials))))
             reached = layer
-        if not all(finite):
+        if not finite.all():
             return
         yield layer
+
+
+def _advance(network: DenseSampler, first: int, count: int, trials: range) -> BoolArray:
+    """Run layers first..first+count−1 of some trials; return which of them are finite."""
+    values = np.empty((len(trials), count, len(MEASURED)))
+    flags = np.zeros((len(trials), count), np.bool_)
+    network.advance(trials, first, values, flags)
+    return flags[:, -1]
 
 
 def _histogram(

@@ -28,24 +28,24 @@ def units_of(stack: Stack, first: int, count: int) -> int:
 
 
 class History:
-    """The pre-activations of layers first..first+count−1 of one trial."""
+    """The pre-activations of layers first..first+count−1 of some trials."""
 
     def __init__(self, stack: Stack, first: int, count: int, memory: State, batch: int) -> None:
-        """Lay the layers out in `memory`, flat and of at least units_of(…) · batch values."""
+        """Lay the layers out in `memory` (trials, values), at least units_of(…) · batch values."""
         self.count = count
         self.parts: list[tuple[int, State]] = []
         begin = 0
         for stretch in stack.stretches(first, count):
             shape = (stretch.count, stretch.later.fan_out, batch)
             end = begin + math.prod(shape)
-            self.parts.append((stretch.first, memory[begin:end].reshape(shape)))
+            self.parts.append((stretch.first, memory[:, begin:end].reshape(-1, *shape)))
             begin = end
 
     def of(self, stretch: Stretch) -> State:
-        """Return the pre-activations (layers, units, batch) of a stretch of the layers."""
+        """Return the pre-activations (trials, layers, units, batch) of a stretch of the layers."""
         start, part = next(p for p in reversed(self.parts) if p[0] <= stretch.first)
         begin = stretch.first - start
-        return part[begin : begin + stretch.count]
+        return part[:, begin : begin + stretch.count]
 
 
 def nothing(trials: int, batch: int, dtype: Any) -> State:

@@ -24,8 +24,9 @@ from snstat.results import BoolArray, FloatArray
 class Sampler(Protocol):
     """The interface of a sampler to the loop over depth.
 
-    A sampler holds the data that its trials share and the state of each trial. `begin` and
-    `advance` advance a trial and write its statistics, so that the loop works for any sampler.
+    A sampler holds the data that its trials share and the state of each trial. `begin` makes
+    layer 0 of a trial, `advance` runs layers of some trials. Both write statistics, so that the
+    loop works for any sampler.
     """
 
     stack: Stack
@@ -81,6 +82,12 @@ class Shared:
         run(leader)
         for task in tasks:
             task.result()
+
+    def shares_histories(self, layers: int) -> bool:
+        """Return whether trials that keep what they know of this many layers can share a call of a
+        kernel. Kernels are compiled for contiguous arrays, as where a stretch is the whole stack.
+        """
+        return layers == self.stack.depth and len(list(self.stack.stretches())) == 1
 
     def stretches(
         self, trials: range, first: int, out: FloatArray, finite: BoolArray

@@ -1,9 +1,9 @@
 """The loop over depth and trials: all trials advance together, one block of layers at a time.
 
-Each trial is one task of a thread pool (kernels release the GIL). BLAS is limited to one thread,
-because several thread pools at once slow matrix products down 30- to 100-fold. A block of layers is
-reduced to estimates and standard errors before the next one starts, so memory grows with depth only
-by the results themselves.
+A share of the trials is one task of a thread pool (kernels release the GIL). BLAS is limited to one
+thread, because several thread pools at once slow matrix products down 30- to 100-fold. A block of
+layers is reduced to estimates and standard errors before the next one starts, so memory grows with
+depth only by the results themselves.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def simulate(
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             values = np.empty((trials, 1, len(MEASURED)))
-            finite = _each_trial(pool, trials, lambda t: network.begin(t, values[t, 0]))
+            finite = each_trial(pool, trials, lambda t: network.begin(t, values[t, 0]))
             if keep_trials:
                 kept.append(values)
             blocks.append(_reduce(values, finite[:, None]))
@@ -120,7 +120,7 @@ def simulate(
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
             if backward and not interrupted:
-                log_gradient = _each_trial(pool, trials, partial(chosen.way_back, network))
+                log_gradient = each_trial(pool, trials, partial(chosen.way_back, network))
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True
@@ -137,7 +137,7 @@ def simulate(
     return Measured(estimate, stderr, layer_finite, interrupted, log_gradient, found, log_kurtosis)
 
 
-def _each_trial(pool: ThreadPoolExecutor, trials: int, task: Callable[[int], Any]) -> Any:
+def each_trial(pool: ThreadPoolExecutor, trials: int, task: Callable[[int], Any]) -> Any:
     """Return what `task` returns for every trial, in order, as an array."""
     done = pool.map(lambda share: [task(t) for t in share], shares(trials))
     return np.array([result for share in done for result in share])

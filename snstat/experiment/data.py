@@ -128,8 +128,8 @@ class DataInputs:
         """Return the expected values of the statistics of a random batch of these data.
 
         Each is the value of the data, corrected where needed for drawing `batch` samples without
-        replacement. Reads the data twice, in blocks of rows. Raises InvalidValueError at the first
-        value that is not finite.
+        replacement. Reads the data twice, in blocks of rows, and up to `SPREAD_SAMPLES` rows again.
+        Raises InvalidValueError at the first value that is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):
             return self._moments()

@@ -27,7 +27,8 @@ def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation
     """Raise FormError for the first impossible number.
 
     Estimates, theory and expected values at the simulated width lie in the range of the statistic.
-    A standard error is that of a mean over trials of values in that range.
+    A standard error is that of a mean over trials of values in that range. One sample has no
+    cosine.
     """
     for name, column in statistics.items():
         low, high = within(name)
@@ -37,6 +38,12 @@ def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation
         for key in ("stderr", "neglected"):
             values = getattr(column, key)
             _refuse(f"{name}.{key}", values, values < 0, "at least 0")
+    if simulation.batch == 1:  # there are no pairs of samples
+        for key in ("estimate", "theory", "expected"):
+            values = getattr(statistics["cosine"], key)
+            there = ~np.isnan(values)
+            there[0] = False  # older files expect 0 of the input
+            _refuse(f"cosine.{key}", values, there, "null for a batch of 1")
     for key, share in (("estimate", ROUNDING), ("theory", OF_THEORY)):
         _require_consistent(statistics, key, share)
     if simulation.trials > 1:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from snstat.activation import Activation
-from snstat.gaussian.pairs import pair_gap
+from snstat.gaussian.pairs import half_linear_gaps
 from snstat.gaussian.quadrature import FloatArray, composite
 
 _TERMS = 96
@@ -41,10 +41,9 @@ def apart_after(
     if np.isnan(q).any() or np.isnan(misalignment).any():
         return np.full(misalignment.shape, math.nan)
     if homogeneous(activation):
-        values, place = np.unique(np.clip(misalignment, 0.0, 2.0), return_inverse=True)
         size = float(second_moment[np.argmax(q)] / q.max()) if q.max() > 0 else 1.0
-        gaps = np.array([pair_gap(activation, 1.0, value) for value in values.tolist()])
-        return (gaps / size)[place.reshape(misalignment.shape)]
+        left, right = activation.slopes
+        return half_linear_gaps(left, right, np.clip(misalignment, 0.0, 2.0)) / size
     correlation = np.clip(1.0 - misalignment, -1.0, 1.0)
     coefficients, whole = _series(activation, q)
     product = np.zeros_like(correlation)

@@ -17,6 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
 
 from snstat.activation import Activation, Form
 from snstat.gaussian.pairs_numeric import numeric_gap, numeric_slope
@@ -27,6 +30,7 @@ from snstat.gaussian.pairs_polar import (
     elu_gap,
     elu_slope,
 )
+from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.sine import sine_gap, sine_slope
 
 # From this standard deviation on, an activation equals its asymptotes to a relative 1/std.
@@ -34,6 +38,11 @@ _ASYMPTOTIC_STD = 1e12
 # Tolerance between the expectations of a user's function on two sets of panels.
 _AGREED = 1e-10
 
+# From this angle on θ − sin θ cancels little.
+_LARGE_ANGLE = 0.5
+
+# A number, or an array of numbers.
+Angle = TypeVar("Angle", float, FloatArray)
 # (q, 1 − c) → expectation
 Kernel = Callable[[float, float], float]
 
@@ -81,10 +90,12 @@ def _finer(activation: Activation) -> Activation:
 
 def _angle_minus_sine(angle: float) -> float:
     """Return θ − sin θ without cancellation."""
-    if angle > 0.5:
-        return angle - math.sin(angle)
+    return angle - math.sin(angle) if angle > _LARGE_ANGLE else _short_series(angle)
+
+
+def _short_series(angle: Angle) -> Angle:
     square = angle * angle
-    total = 0.0
+    total = 0.0 * angle
     for k in (17, 15, 13, 11, 9, 7, 5, 3):  # Horner form of Σ (−1)ᵏ θ²ᵏ⁺¹/(2k+1)!
         total = (1.0 - total) * square / (k * (k - 1))
     return total * angle
@@ -99,6 +110,16 @@ def _leaky_gap(slope: float) -> Kernel:
         return second_moment * (linear + bend * (_angle_minus_sine(angle) - angle * misalignment))
 
     return gap
+
+
+def half_linear_gaps(left: float, right: float, misalignment: FloatArray) -> FloatArray:
+    """Return `pair_gap` of `left`·x for x < 0 and `right`·x for x > 0 at q = 1, of any shape."""
+    angle = 2.0 * np.arcsin(np.sqrt(np.minimum(misalignment / 2.0, 1.0)))
+    rest = np.where(angle > _LARGE_ANGLE, angle - np.sin(angle), _short_series(angle))
+    bend = (right - left) ** 2 / (2.0 * math.pi)
+    gaps: FloatArray = 0.5 * (left**2 + right**2) * misalignment
+    gaps += bend * (rest - angle * misalignment)
+    return gaps
 
 
 def _leaky_slope(slope: float) -> Kernel:

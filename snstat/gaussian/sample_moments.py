@@ -12,8 +12,9 @@ follow in the same way.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from weakref import ref
 
 import numpy as np
 
@@ -51,15 +52,32 @@ _STILL = Derivatives(0.0, 0.0, 0.0)
 SILENT = ForwardMoments(_STILL, _STILL, 0.0, 1.0)
 
 
-# Stacks that are tried as remedies share most of their states.
-@lru_cache(maxsize=2**14)
 def one_sample(
     activation: Activation, q: float, *, backward: bool
 ) -> tuple[ForwardMoments, BackwardMoments | None] | None:
     """Return the moments at pre-activation second moment `q`; those of slopes if `backward`."""
+    return _one_sample(ref(activation), q, backward=backward)
+
+
+def _scaled(moments: ForwardMoments, std: float) -> ForwardMoments:
+    old = moments.mean
+    mean = Derivatives(std * old.slope, std * old.curvature, std * old.roughness)
+    return replace(moments, mean=mean, rms=std * moments.rms)
+
+
+# Layers, and passes over them, share states, and so do the stacks that are tried as remedies. Each
+# takes 1 kB. The key is a weak reference, so that functions of users are not kept alive.
+@lru_cache(maxsize=2**16)
+def _one_sample(
+    key: ref[Activation], q: float, *, backward: bool
+) -> tuple[ForwardMoments, BackwardMoments | None] | None:
+    activation: Activation = key()  # type: ignore[assignment]  # the caller holds it
     if q == 0:
         return SILENT, None
     std = math.sqrt(q)
+    if q != 1 and activation.formed("half_linear") is not None:  # φ(√q ẑ) = √q φ(ẑ)
+        found = _one_sample(key, 1.0, backward=backward)
+        return None if found is None else (_scaled(found[0], std), found[1])
     x, weight = rule(activation, std)
     value, z = activation.function(x), x / std
     largest = float(np.abs(value).max())

@@ -60,7 +60,7 @@ class Entries(Kind):
 class Block(Layer):
     """Layers in order, `times` over, with fresh weights each time.
 
-    It is never unrolled: theory stops where the state repeats.
+    Turns are followed until the state repeats.
     """
 
     kind: ClassVar[str] = "block"
@@ -176,8 +176,8 @@ class Block(Layer):
         A signal that several layers start from has the sum of what they `pull` back, independent in
         the limit of large width.
         """
-        # That of the input, where no layer starts from it, is 0 as well.
-        slopes = [slope.scaled(0.0), *(Slope.zero(step.signal) for step in steps[:-1]), slope]
+        unused = Slope.zero(steps[0].inputs[0])
+        slopes = [unused, *(Slope.zero(step.signal) for step in steps[:-1]), slope]
         for place in range(len(steps), 0, -1):
             parts = pull(steps[place - 1], slopes[place])
             sources = self.entries[place - 1].inputs or (place - 1,)

@@ -23,7 +23,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Step
+from snstat.layers.signal import ROUNDING, Signal, Step
 from snstat.layers.spread import Spread
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.limits import MAX_WIDTH
@@ -32,8 +32,6 @@ from snstat.values.option import option
 
 # The activation of a layer without one.
 LINEAR = "identity"
-# Differences of up to this many units in the last place are rounding.
-_ROUNDING = 4.0
 
 
 @dataclass(frozen=True)
@@ -190,4 +188,4 @@ class DenseLayer(Weights):
 
 
 def _same(first: float, second: float) -> bool:
-    return abs(first - second) <= _ROUNDING * math.ulp(first) or first == second
+    return abs(first - second) <= ROUNDING * math.ulp(first) or first == second

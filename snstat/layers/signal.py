@@ -16,7 +16,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.shape import Shape
 
 # Differences of up to this many units in the last place are rounding.
-_ROUNDING = 4.0
+ROUNDING = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,6 @@ class Law:
     """The distribution of the units of a signal, as far as layers need to know it."""
 
     name: str
-    parameters: tuple[float, ...] = ()
 
 
 # Gaussian over units, jointly for all samples and positions. Exactly 0 in networks of any width.
@@ -39,7 +38,9 @@ class Signal:
     For positions u, v: `mean` (P,) is E[x_u], `same` (P, P) is E[x_u x_v] of one sample, and `gap`
     (P, P) is `same` minus E[x_u x'_v] of two samples. The gap is carried instead of the latter so
     that samples that become alike keep their relative precision. `fresh` are the draws of weights
-    that one unit depends on: units of signals without a common draw are independent.
+    that one unit depends on: units of signals without a common draw are independent. A layer that
+    adds signals has to know that, because moments alone do not tell E[xy] of two signals. Where
+    theory knows nothing, one NaN stands for all positions: `mean` is (1,), `same` and `gap` (1, 1).
     """
 
     shape: Shape
@@ -153,9 +154,9 @@ def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
         del slope
         return tuple(Slope(math.nan * before.same, math.nan * before.gap) for before in inputs)
 
-    places = np.full((shape.positions, shape.positions), math.nan)
+    none = np.array([[math.nan]])
     fresh = frozenset[object]().union(*(before.fresh for before in inputs))
-    return Step(tuple(inputs), Signal(shape, places[0], places, places, OTHER, fresh), pull)
+    return Step(tuple(inputs), Signal(shape, none[0], none, none, OTHER, fresh), pull)
 
 
 def _held(now: FloatArray, before: FloatArray) -> FloatArray:
@@ -166,5 +167,5 @@ def _equal(first: FloatArray, second: FloatArray) -> bool:
     """Return whether two arrays are equal to rounding."""
     if first.shape != second.shape:
         return False
-    still = np.abs(first - second) <= _ROUNDING * np.spacing(np.abs(first))
+    still = np.abs(first - second) <= ROUNDING * np.spacing(np.abs(first))
     return bool(np.all(still | (np.isnan(first) & np.isnan(second))))

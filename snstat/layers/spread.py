@@ -19,6 +19,7 @@ with the roughness ρ of `by_q.Derivatives`. Derived in docs/finite-width.md.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # First order is not trusted where r exceeds this.
@@ -30,7 +31,7 @@ ENDLESS = 4.0
 # With a larger share of uniform biases in q, pre-activations are far from Gaussian.
 LARGEST_UNIFORM_SHARE = 0.25
 # Differences of this size, relative to the state, are rounding.
-SETTLED = 1e-15
+_SETTLED = 1e-15
 
 
 class Given(NamedTuple):
@@ -67,7 +68,12 @@ class Spread(NamedTuple):
 
     def repeats(self, before: Spread) -> bool:
         """Return whether this is `before` again, to rounding."""
-        return all(
-            abs(now - was) <= SETTLED * abs(now) or (math.isnan(now) and math.isnan(was))
-            for now, was in zip(self[:5], before[:5], strict=True)
-        )
+        return settled(self[:5], before[:5])
+
+
+def settled(now: Sequence[float], before: Sequence[float]) -> bool:
+    """Return whether the numbers of a state are those `before` again, to rounding."""
+    return all(
+        abs(number - was) <= _SETTLED * abs(number) or (math.isnan(number) and math.isnan(was))
+        for number, was in zip(now, before, strict=True)
+    )

@@ -120,12 +120,16 @@ class Weights:
         """Return q = E[z²] of the pre-activations from E[x²] of what the layer is fed."""
         return self.square_gain * second_moment + self.bias_std**2
 
+    def uniform_share(self, share: Moment) -> Moment | float:
+        """Return the share of uniform biases in q, from the `share` of the weights."""
+        return 1.0 - share if self.bias_excess else 0.0
+
     def spread(self, share: float, before: Spread) -> Given:
         """Return the fluctuations of q from those `before`; weights have the `share` of q."""
         return Given(
             share,
             self.pinned,
-            1.0 - share if self.bias_excess else 0.0,
+            self.uniform_share(share),
             share * share * before.variance,
             share * share * before.pair,
             share * before.bias,

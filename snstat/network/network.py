@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Self
 
 from snstat.errors import InvalidValueError
@@ -142,12 +142,18 @@ def _runs(layer: Layer) -> Iterator[tuple[Layer, int]]:
     if any(entry.inputs not in ((), (place,)) for place, entry in enumerate(layer.entries)):
         yield layer, layer.times
         return
+    turns = layer.times
     if len(layer.entries) == 1:
-        inner = list(islice(_runs(layer.entries[0].layer), 2))
-        if len(inner) == 1:
-            yield inner[0][0], inner[0][1] * layer.times
+        runs = _runs(layer.entries[0].layer)
+        first = list(islice(runs, 2))
+        if len(first) == 1:
+            ((only, times),) = first
+            yield only, times * turns
             return
-    for _ in range(layer.times):
+        # The first turn, not walked again: with nested blocks that would double at each.
+        yield from chain(first, runs)
+        turns -= 1
+    for _ in range(turns):
         for entry in layer.entries:
             yield from _runs(entry.layer)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from snstat.results.base import Record
 
 FIXEDPOINT_SCHEMA = "snstat.fixedpoint/1"
-# A factor or a correlation this close to 1 is 1 within the rounding of the maps.
-MARGINAL = 1e-9
+# A factor or a correlation this close to 1, or to 0, is told as 1 or 0, as a gain is typed with so
+# many digits. Theory decides what is stable, by its rounding, which is far smaller.
+NEGLIGIBLE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,13 @@ class CorrelationFixedPoint(Record):
 
     @property
     def neutral(self) -> bool:
-        """Whether the slope is 1 within rounding."""
-        return abs(self.slope - 1) < MARGINAL
+        """Whether the slope differs negligibly from 1."""
+        return abs(self.slope - 1) < NEGLIGIBLE
 
     @property
     def alike(self) -> bool:
-        """Whether inputs of this correlation are the same within rounding."""
-        return self.value > 1 - MARGINAL
+        """Whether inputs of this correlation differ negligibly."""
+        return self.value > 1 - NEGLIGIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +64,18 @@ class FixedPoint(Record):
 
     @property
     def neutral(self) -> bool:
-        """Whether the spectral radius is 1 within rounding."""
-        return abs(self.spectral_radius - 1) < MARGINAL
+        """Whether the spectral radius differs negligibly from 1."""
+        return abs(self.spectral_radius - 1) < NEGLIGIBLE
 
     @property
     def immediate(self) -> bool:
         """Whether perturbations vanish within one layer."""
-        return self.stable and self.spectral_radius < MARGINAL
+        return self.stable and self.spectral_radius < NEGLIGIBLE
 
     @property
     def keeps_gradients(self) -> bool:
-        """Whether the gradient growth is 1 within rounding."""
-        return abs(self.gradient_growth - 1) < MARGINAL
+        """Whether the gradient growth differs negligibly from 1."""
+        return abs(self.gradient_growth - 1) < NEGLIGIBLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,8 +88,8 @@ class Statistic(Record):
 
     @property
     def excess(self) -> FloatArray:
-        """Standard errors by which |estimate − reference| exceeds `neglected`, shape (layers,), 0
-        where it does not and NaN where one of them is unknown."""
+        """Standard errors by which |estimate − reference| exceeds `neglected`, shape (layers,), NaN
+        where one of them is unknown, or where trials agree and `neglected` explains it."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             distance = np.abs(self._beyond(self.estimate, self.reference)) - self.neglected
             excess: FloatArray = np.maximum(distance, 0.0) / self.stderr

@@ -80,7 +80,7 @@ def _shifts(
     covariance = _fresh(products, cosine) / stack.width_of(0)
     for first, count, layer in stack.equal_layers():
         activation, end = resolve(layer.activation), first + count
-        settled = last_motion(moments, first, end) if activation.flat else first
+        motion = last_motion(moments, first, end) if activation.flat else first
         for number in range(first, end):
             found, forward = moments.gram(number), moments.forward(number)
             misalignment = float(moments.misalignment[number])
@@ -109,7 +109,7 @@ def _shifts(
             pinned = float(fluctuations.pinned[number])
             fresh = _fresh(products, cosine) - pinned * _carry(_wishart(share, aligned), responses)
             previous, covariance = covariance, fresh / layer.fan_out + _carry(before, responses)
-            if number > settled and np.allclose(previous, covariance, rtol=1e-13, atol=0.0):
+            if number > motion and np.allclose(previous, covariance, rtol=1e-13, atol=0.0):
                 shift[number:end] = shift[number]
                 break
     return shift

@@ -45,7 +45,7 @@ def dead_of_one(stack: Stack, moments: Moments, fluctuations: Fluctuations) -> C
     # Of intervals far out in the tail, the few networks with a large q decide.
     trusted = np.abs(shift) <= LARGEST_SHIFT * dead
     neglected = np.where(trusted, neglected, np.maximum(most, dead))
-    return Corrected(dead + shift, neglected, trusted & fluctuations.trusted)
+    return Corrected(dead + shift, neglected, trusted)
 
 
 def _flat(name: str, q: FloatArray) -> FloatArray:

@@ -80,7 +80,11 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> Se
         sign = math.copysign(1.0, values[i])
         near = np.abs(values[i - 1 : i + 2])
         same = (values[i - 1 : i + 2] * sign > 0).all()
-        if same and moving[i - 1 : i + 2].all() and near[1] < min(near[0], near[2]):
+        dips = near[1] < min(near[0], near[2])
+        # A parabola that touches 0 is 9 times higher at one of the neighbours, or more. Dips of
+        # rounding are flat.
+        deep = 2.0 * near[1] < max(near[0], near[2])
+        if same and moving[i - 1 : i + 2].all() and dips and deep:
             from scipy.optimize import minimize_scalar
 
             found = minimize_scalar(

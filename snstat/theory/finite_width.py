@@ -79,14 +79,21 @@ def finite_width(
     residual says how far the infinite-width theory may be off.
     """
     found = _to_first_order(stack, batch, inputs, prediction, backward=backward)
-    return found if inputs.drawn else _with_sizes(found, stack, batch, inputs, prediction)
+    if inputs.drawn:
+        return found
+    return _with_sizes(found, stack, batch, inputs, prediction, backward=backward)
 
 
 def _with_sizes(
-    found: FiniteWidth, stack: Stack, batch: int, inputs: InputMoments, prediction: Prediction
+    found: FiniteWidth,
+    stack: Stack,
+    batch: int,
+    inputs: InputMoments,
+    prediction: Prediction,
+    *,
+    backward: bool,
 ) -> FiniteWidth:
     """Return `found` of data, with how far theory may be off where nothing is expected."""
-    backward = bool(np.isfinite(found.log_gradient).any())
     fewer = alike_samples(batch, inputs)
 
     def off(drawn: InputMoments) -> dict[str, FloatArray]:
@@ -182,12 +189,24 @@ def _to_first_order(
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def fluctuation_of(stack: Stack, inputs: InputMoments, prediction: Prediction) -> FloatArray:
-    """Return `FiniteWidth.fluctuation` alone, (depth + 1,), without what pairs of samples need."""
+def of_one_sample(
+    stack: Stack, inputs: InputMoments, prediction: Prediction
+) -> tuple[FloatArray, FloatArray]:
+    """Return `FiniteWidth.fluctuation` and the second moment, each (depth + 1,), without what pairs
+    of samples need.
+
+    The second moment is that of infinite width where first order is not trusted, and for data whose
+    samples differ in norm.
+    """
     moments = Moments(stack, prediction, backward=False)
     fluctuations = follow(stack, 1, inputs, prediction, moments)
     forward = ForwardColumns.of(moments, int(np.isfinite(fluctuations.variance).sum()))
-    return _fluctuation(stack, inputs, fluctuations, forward)
+    second = prediction.statistics["second_moment"]
+    if inputs.norms is None:
+        column = of_single_samples(stack, 1, prediction, fluctuations, forward)["second_moment"]
+        expected, _ = column.beside(second)
+        second = np.where(np.isnan(expected), second, expected)
+    return _fluctuation(stack, inputs, fluctuations, forward), second
 
 
 def _of_pairs(

@@ -16,13 +16,12 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.network.stack import Stack
-from snstat.results import GRADIENT, InputMoments
+from snstat.results import GRADIENT, STATISTICS, InputMoments
 from snstat.theory.predict import predict
 
-# Statistics whose size is relative to their value. That of others is absolute.
+# Statistics whose size is relative to their value. That of the others is absolute.
 RELATIVE = ("mean", "variance", "second_moment", "variance_over_batch", "variance_over_units",
             "kurtosis")  # fmt: skip
-ABSOLUTE = ("cosine", "dead_fraction", GRADIENT)
 # A size stands for what is like it, so twice as much is allowed.
 _ALLOWED = 2.0
 
@@ -37,17 +36,16 @@ def sizes_of_data(
 ) -> dict[str, FloatArray]:
     """Return by how much theory of data may be off, (depth + 1,) by name of the statistic.
 
-    Sizes are relative to theory for `RELATIVE`, absolute for `ABSOLUTE` (for the gradient, of its
+    Sizes are relative to theory for `RELATIVE`, absolute for others (for the gradient, of its
     logarithm), and NaN where not known. `off` returns the same for drawn inputs, due to the width.
     """
-    unknown = np.full(stack.depth + 1, math.nan)
-    total = dict.fromkeys((*RELATIVE, *ABSOLUTE), np.zeros(stack.depth + 1))
+    total = dict.fromkeys((*STATISTICS, GRADIENT), np.zeros(stack.depth + 1))
     if math.isnan(inputs.cosine_spread):
-        return dict.fromkeys(total, unknown)
+        return dict.fromkeys(total, np.full(stack.depth + 1, math.nan))
     for alike in _alike(inputs, batch):
         by_width, by_pairs = off(alike), _by_pairs(stack, batch, alike, inputs.cosine_spread)
         for name, most in total.items():
-            size = by_width.get(name, unknown) + by_pairs.get(name, 0.0)
+            size = by_width[name] + by_pairs.get(name, 0.0)
             total[name] = np.maximum(most, _ALLOWED * size)
     return total
 

@@ -52,7 +52,7 @@ def expected_log_gradient(
     """Return what finite width adds to ln(g_l/g_depth)."""
     depth = stack.depth
     added, residual, spread = np.full((3, depth + 1), math.nan)
-    trusted = np.ones(depth + 1, dtype=bool)
+    forward, within = fluctuations.trusted, np.ones(depth + 1, dtype=bool)
     # The squared read-out is a mean of `fan_out` squares, independent for every sample.
     noise = 2.0 / stack.layer(depth).fan_out
     added[depth], residual[depth], spread[depth] = -0.5 * noise, NEGLECTED * noise**2, noise
@@ -61,8 +61,7 @@ def expected_log_gradient(
         known = _step_back(way, number, stack, fluctuations, moments, pairs=batch > 1)
         if not known or way.spread > ENDLESS:
             break
-        trusted[:number] &= way.square <= LARGEST_SQUARE
-        trusted[:number] &= fluctuations.trusted[number]
+        within[number - 1] = forward[number] and way.square <= LARGEST_SQUARE
         layer, share = stack.layer(number), float(fluctuations.share[number])
         free = (1.0 - layer.kept) / layer.fan_in
         # As in `_step_back`, with φ the identity and φ' = 1.
@@ -75,8 +74,8 @@ def expected_log_gradient(
     added, residual = added - added[depth], np.abs(residual - residual[depth])
     # The gradient of the last layer is 1 by definition.
     added[depth] = residual[depth] = 0.0
-    trusted &= np.logical_and.accumulate((spread <= LARGEST_SPREAD)[::-1])[::-1]
-    return Corrected(added, residual, trusted)
+    within &= spread <= LARGEST_SPREAD
+    return Corrected(added, residual, np.logical_and.accumulate(within[::-1])[::-1])
 
 
 def _alignment(way: _Way, above: Weights) -> float:

@@ -17,9 +17,9 @@ from snstat.layers.spread import (
     LARGEST_TOLD,
     LARGEST_UNIFORM_SHARE,
     LARGEST_VARIANCE,
-    SETTLED,
     Given,
     Spread,
+    settled,
 )
 from snstat.network.stack import Stack
 from snstat.results import BoolArray, InputMoments
@@ -60,14 +60,15 @@ def follow(
     """Return the fluctuations of the pre-activations of every layer.
 
     Where something is not known (see `InputMoments`), its arrays are NaN from that layer on, and so
-    is everything but `share`, `pinned` and `uniform` where r exceeds `ENDLESS`.
+    is everything but `share`, `pinned` and `uniform` after the first layer where r exceeds
+    `ENDLESS`.
     """
     columns = np.full((len(Given._fields), stack.depth + 1), math.nan)
     columns[:3] = _shares(stack, prediction)
     share, after = columns[0], input_spread(stack.width_of(0), inputs)
     for first, count, layer in stack.equal_layers():
         before, end = Given(*[math.nan] * len(Given._fields)), first + count
-        settled = last_motion(moments, first, end)
+        motion = last_motion(moments, first, end)
         for number in range(first, end):
             previous, before = before, layer.spread(float(share[number]), after)
             columns[:, number] = before
@@ -80,7 +81,7 @@ def follow(
                 squares = math.nan if pair is None else pair.square
             apart = float(prediction.misalignment[number])
             after = spread_after(forward, before, squares, apart, layer.fan_out)
-            if number > settled and _same(before, previous):
+            if number > motion and settled(before[3:], previous[3:]):
                 columns[3:, number:end] = np.array(before[3:])[:, None]
                 break
     return Fluctuations(*columns)
@@ -115,13 +116,5 @@ def _shares(stack: Stack, prediction: Prediction) -> FloatArray:
         part = slice(first, first + count)
         columns[0, part] = layer.share(second_moment[first - 1 : part.stop - 1], q[part])
         columns[1, part] = layer.pinned
-        columns[2, part] = 1.0 - columns[0, part] if layer.bias_excess else 0.0
+        columns[2, part] = layer.uniform_share(columns[0, part])
     return columns
-
-
-def _same(first: Given, second: Given) -> bool:
-    """Return whether what is carried along has not moved."""
-    return all(
-        abs(a - b) <= SETTLED * abs(a) or (math.isnan(a) and math.isnan(b))
-        for a, b in zip(first[3:], second[3:], strict=True)
-    )

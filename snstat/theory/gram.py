@@ -22,15 +22,13 @@ import numpy as np
 
 from snstat.gaussian.gram_moments import GramMoments
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.spread import ENDLESS, LARGEST_VARIANCE
+from snstat.layers.spread import ENDLESS, LARGEST_VARIANCE, settled
 from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
 from snstat.results import BoolArray, InputMoments
 from snstat.theory.fluctuations import Fluctuations, last_motion
 from snstat.theory.layer_moments import Moments
 from snstat.theory.prediction import Prediction
-
-_SETTLED = 1e-15
 
 
 class GramState(NamedTuple):
@@ -111,7 +109,7 @@ def follow_gram(
         if not known:
             break
         end, previous = first + count, _UNKNOWN
-        settled = last_motion(moments, first, end)
+        motion = last_motion(moments, first, end)
         for number in range(first, end):
             q, misalignment = float(moments.q[number]), float(moments.misalignment[number])
             share = float(fluctuations.share[number])
@@ -143,7 +141,7 @@ def follow_gram(
             )
             squares = found.squares
             columns[:, number] = after
-            if number > settled and _same(after, previous):
+            if number > motion and settled(after, previous):
                 columns[:, number:end] = np.array(after)[:, None]
                 break
             previous = after
@@ -275,8 +273,7 @@ def _input_squares(inputs: InputMoments) -> tuple[float, float, float]:
 def _shape(layer: Weights, share: float, squares: tuple[float, float, float]) -> _Shape:
     """Return the shape of pre-activations whose inputs have E a², E[a g] and E g² `squares`.
 
-    It corresponds to the shape in `fluctuations` for one sample, which is NaN where it is not
-    small.
+    It corresponds to the shape in `fluctuations` for one sample.
     """
     biases = layer.bias_excess / 3.0 * (1.0 - share) ** 2
     if layer.orthogonal:
@@ -286,7 +283,3 @@ def _shape(layer: Weights, share: float, squares: tuple[float, float, float]) ->
     return _Shape(
         each * share**2 * squares[0] + biases, each * squares[2], 3.0 * each * share * squares[1]
     )
-
-
-def _same(first: GramState, second: GramState) -> bool:
-    return all(abs(a - b) <= _SETTLED * abs(a) for a, b in zip(first, second, strict=True))

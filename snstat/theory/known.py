@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 
 from snstat.network.stack import Stack
 from snstat.results import FloatArray, InputMoments, Outlook
-from snstat.theory.finite_width import FiniteWidth, finite_width, fluctuation_of
+from snstat.theory.finite_width import FiniteWidth, finite_width, of_one_sample
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import predict
 from snstat.theory.prediction import Prediction
@@ -39,9 +39,10 @@ class Known:
         return finite_width(self.stack, self.batch, self.inputs, self.prediction)
 
     @cached_property
-    def fluctuation(self) -> FloatArray:
-        """Standard deviation between networks of the log second moment."""
-        return fluctuation_of(self.stack, self.inputs, self.alone)
+    def of_one_sample(self) -> tuple[FloatArray, FloatArray]:
+        """The standard deviation between networks of the log second moment, and the second moment
+        at the width of the stack, to first order where that is trusted."""
+        return of_one_sample(self.stack, self.inputs, self.alone)
 
     @cached_property
     def silent(self) -> FloatArray:

@@ -27,9 +27,6 @@ class Moments:
         self._backward = backward
         self.q = prediction.pre_second_moment
         self.misalignment = prediction.misalignment
-        self._one: dict[
-            tuple[str, float], tuple[ForwardMoments, BackwardMoments | None] | None
-        ] = {}
         self._pairs: dict[tuple[str, float], PairTable] = {}
         self._grams: dict[tuple[str, float], GramTable] = {}
         self._fourths: dict[tuple[str, float], KurtosisMoments | None] = {}
@@ -97,6 +94,4 @@ class Moments:
         name, q = state
         if not math.isfinite(q):
             return None
-        if state not in self._one:
-            self._one[state] = one_sample(resolve(name), q, backward=self._backward)
-        return self._one[state]
+        return one_sample(resolve(name), q, backward=self._backward)

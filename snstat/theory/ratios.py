@@ -81,10 +81,10 @@ def kurtosis(
     stack: Stack, batch: int, inputs: InputMoments, moments: Moments, fluctuations: Fluctuations
 ) -> Corrected:
     """Return the expected kurtosis of every layer."""
-    expected, residual, shift = np.full((3, stack.depth + 1), math.nan)
+    # Expectation, residual and the size of the corrections.
+    columns = np.full((3, stack.depth + 1), math.nan)
     if inputs.drawn and inputs.kurtosis in _SIXTH:
-        expected[0], residual[0] = _of_input(inputs.kurtosis, batch * stack.width_of(0))
-        shift[0] = 0.0
+        columns[:, 0] = *_of_input(inputs.kurtosis, batch * stack.width_of(0)), 0.0
     state = np.stack(
         [
             moments.q,
@@ -96,7 +96,6 @@ def kurtosis(
     )
     # Equal layers are evaluated once.
     same = (state[:, 1:] == state[:, :-1]) | (np.isnan(state[:, 1:]) & np.isnan(state[:, :-1]))
-    columns = np.stack([expected, residual, shift])
     for layer in np.flatnonzero(fluctuations.variance <= ENDLESS).tolist():
         if layer > 1 and same[:, layer - 1].all():
             columns[:, layer] = columns[:, layer - 1]

@@ -1,4 +1,4 @@
-"""Special functions of scipy, without the rest of scipy.special.
+"""Compiled modules of scipy, without their packages.
 
 Importing a package of scipy takes longer than most runs, so single compiled modules of it are
 loaded alone.
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
+@cache
 def compiled(package: str, name: str) -> ModuleType:
     """Return the compiled module scipy.`package`.`name`, loaded without its package if possible.
 

@@ -61,6 +61,20 @@ def test_every_kind_of_process_has_its_line():
     assert stands({}, [9.0]) == "| first run, kernels compiled | 9.00 s | — | — | — | < 15 s |"
 
 
+def test_missed_targets_are_marked():
+    def stands(extra, data):
+        return table.process_line({"extra_info": extra, "stats": {"data": data}})
+
+    process = {"process": "help", "seconds": {"beside": [0.1, 0.1, 0.1]}}
+    assert stands(process, [0.29, 0.31, 0.31]).endswith("| < 3.0 (not reached) |")
+    assert stands(process, [0.31, 0.29, 0.29]).endswith("| < 3.0 |")
+    assert stands({"arrays": 3.1}, [9.0]).endswith("| ≤ 3.0 (not reached) |")
+    assert stands({"arrays": 3.0}, [9.0]).endswith("| ≤ 3.0 |")
+    assert stands({}, [15.0, 15.0, 9.0]).endswith("| < 15 s (not reached) |")
+    (text,) = table.network_lines(record_of("million", [31.0], floor=[20.0]))
+    assert "| ≤ 1.5 of the floor (not reached) |" in text
+
+
 def test_the_page_has_every_row(tmp_path):
     page = tmp_path / "docs" / "page.md"
     table.write(record([record_of("million", [30.0], floor=[20.0])]), page)

@@ -151,7 +151,9 @@ ALSO_READ = {"second_moment_min", "second_moment_max", "target_variance", "depth
 
 @pytest.mark.parametrize("code", sorted(set(CODES) - {"SN501", "SN701"}))
 def test_a_page_states_the_bounds_that_its_rule_reads(code):
-    assert bounds_in(sections(code)["Options"]) - ALSO_READ == reads(code) - ALSO_READ
+    stated, read = bounds_in(sections(code)["Options"]), reads(code)
+    assert stated - {"target_variance"} <= read
+    assert read - ALSO_READ <= stated
 
 
 @pytest.mark.parametrize(

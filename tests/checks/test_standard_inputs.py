@@ -30,6 +30,17 @@ def test_standardized_data_of_a_saved_run_have_the_cosine_of_their_centred_sampl
     assert (found.mean, found.variance, found.second_moment) == (0.0, 1.0, 1.0)
 
 
+@pytest.mark.parametrize("mean", [0.0, 4.0])
+def test_the_spread_of_cosines_is_known_of_centred_data_alone(mean):
+    rows = np.random.default_rng(3).normal(size=(6, 12))
+    rows = mean + 3.0 * (rows - rows.mean())
+    inputs = DataInputs("rows", rows, 4).moments()
+    found = _standardized(Case(Stack.build("relu", 4, 12), 4, inputs, Bounds()))
+    own = DataInputs("rows", rows - rows.mean(), 4).moments().cosine_spread
+    assert own > 0.1
+    np.testing.assert_allclose(found.cosine_spread, own if mean == 0 else np.nan, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("std", "words", "dead"), [(1e-170, "too small to square", False), (0.0, "0", True)]
 )

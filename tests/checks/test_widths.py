@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
 
 from snstat import check
 from snstat.activation import ACTIVATIONS
@@ -17,6 +18,7 @@ from snstat.errors import InvalidValueError
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from tests.checks.cases import mean_of
+from tests.network.stacks import stacks
 
 # Wide enough that networks differ little from each other.
 FUNNEL = "3000,5000*10,2500*20,3000*{}"
@@ -26,6 +28,14 @@ def case(activation, batch=64, bounds=None, std=1.0, **stack):
     built = Stack.build(activation, **stack)
     inputs = DrawnInputs("normal", built.input_width, batch, 0.0, std)
     return Case(built, batch, inputs.moments(), Bounds(**(bounds or {})))
+
+
+@given(stacks())
+def test_the_width_of_a_case_is_that_of_all_its_layers(stack):
+    widths = {layer.fan_out for layer in stack.layers()}
+    inputs = DrawnInputs("normal", stack.input_width, 4, 0.0, 1.0).moments()
+    found = Case(stack, 4, inputs, Bounds()).width
+    assert found == (None if len(widths) > 1 else widths.pop())
 
 
 @pytest.mark.parametrize(

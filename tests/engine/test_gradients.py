@@ -11,6 +11,7 @@ from numba import config
 from scipy import stats
 
 from snstat.activation import ACTIVATIONS
+from snstat.engine.dense import sampler as dense_sampler
 from snstat.engine.dense.gradient import dense_gradient
 from snstat.engine.draws import draw_biases, draw_weights, weight_scale
 from snstat.engine.kernels import orthogonal
@@ -24,6 +25,7 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.propagate import propagate
 from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
+from snstat.results import MEASURED
 
 # For more trials: SNSTAT_TRIALS=20000 make test-jit
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "12" if config.DISABLE_JIT else "2000"))
@@ -233,6 +235,21 @@ def test_the_backward_pass_does_not_depend_on_how_much_is_kept(init, monkeypatch
     np.testing.assert_array_equal(kept, made_again)
     # Sums in another order: float32 products of 16 rows, through seven layers.
     np.testing.assert_allclose(shared, kept, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
+def test_a_trial_that_is_not_finite_does_not_run_again(sampler, monkeypatch):
+    for module in (dense_sampler, matrix_free_sampler):
+        monkeypatch.setattr(module, "HISTORY_BYTES", 0)
+    stack = Stack.build("relu", 6, 8, weight_std=1e10)
+    inputs = DrawnInputs("normal", 8, 3, 0.0, 1.0)
+    network = STRATEGIES[sampler].sampler(stack, inputs, 1, 0, "float32", 1)
+    network.remember()
+    values = np.empty((1, 7, len(MEASURED)))
+    network.begin(0, values[0, 0])
+    network.advance(range(1), 1, values[:, 1:], np.empty((1, 6), np.bool_))
+    monkeypatch.setattr(network, "begin", lambda *_: pytest.fail("the trial runs again"))
+    assert np.isnan(STRATEGIES[sampler].way_back(network, 0)).all()
 
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])

@@ -21,6 +21,9 @@ from snstat.network.stack import Stack
 from snstat.results import MEASURED, STATISTICS
 from tests.engine import oracle
 
+# The same network as of "relu", by a pair of functions.
+RELU = lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(z.dtype)
+
 
 def drawn(stack, batch=5, mean=0.0, std=1.0):
     return DrawnInputs("normal", stack.input_width, batch, mean, std)
@@ -99,10 +102,12 @@ def test_the_seed_determines_results_and_more_trials_extend_them():
     assert np.isnan(run(stack, trials=1).stderr).all()
 
 
-@pytest.mark.parametrize("sampler", ["dense", "matrix-free"])
-def test_trials_that_share_a_call_of_a_kernel_do_not_meet(sampler, monkeypatch):
+@pytest.mark.parametrize(
+    ("activation", "sampler"), [("relu", "dense"), ("relu", "matrix-free"), (RELU, "dense")]
+)
+def test_trials_that_share_a_call_of_a_kernel_do_not_meet(activation, sampler, monkeypatch):
     # The gain leads some of the trials to overflow, at different layers of both stretches.
-    stack = Stack.build("relu", widths="3*14,4*5", weight_std=3000.0, last="tanh")
+    stack = Stack.build(activation, widths="3*14,4*5", weight_std=3000.0, last="tanh")
     found = {}
     for shares in (1, 24):
         monkeypatch.setattr(module, "SHARES", shares)
@@ -111,6 +116,22 @@ def test_trials_that_share_a_call_of_a_kernel_do_not_meet(sampler, monkeypatch):
     assert {0, 7, 8} <= set(lost)  # the second stretch has five layers
     np.testing.assert_array_equal(found[1].values, found[24].values)
     np.testing.assert_array_equal(found[1].finite, found[24].finite)
+
+
+@pytest.mark.parametrize(
+    ("activation", "sampler"), [("relu", "dense"), ("relu", "matrix-free"), (RELU, "dense")]
+)
+@pytest.mark.parametrize("widths", ["6,9*10", "9*7,8*4"])
+def test_trials_that_share_a_call_keep_their_own_way_back(activation, sampler, widths, monkeypatch):
+    stack = Stack.build(activation, widths=widths, weight_std=3000.0)
+    options = {"trials": 24, "sampler": sampler, "threads": 1, "backward": True}
+    found = {}
+    for shares in (1, 24):
+        monkeypatch.setattr(module, "SHARES", shares)
+        found[shares] = run(stack, **options).log_gradient
+    lost = np.isnan(found[1]).all(axis=1)
+    assert 0 < lost.sum() < 24
+    np.testing.assert_array_equal(found[1], found[24])
 
 
 @pytest.mark.parametrize(("width", "batch"), [(1, 1), (1, 4), (3, 1), (5, 9)])

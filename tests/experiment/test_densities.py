@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba import config
 from scipy.special import ndtr
 
 from snstat.experiment.densities import densities
@@ -33,6 +34,7 @@ def test_the_law_is_that_of_every_sample():
     assert record.law[0] * np.diff(record.edges[0]) == pytest.approx(chance, abs=2.0 / CELLS)
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks need compiled kernels")
 def test_a_network_follows_the_law_of_data_of_several_norms():
     record = found("identity", norms(), trials=2_000, width=64)
     bins = np.diff(record.edges[0])

@@ -29,6 +29,7 @@ def test_data_are_read_back_exactly(saved):
     assert found.norms.count == run.data.norms.count
     assert found.norms.largest == run.data.norms.largest
     np.testing.assert_array_equal(found.norms.cosine, run.data.norms.cosine)
+    assert found.cosine_spread == run.data.cosine_spread
 
 
 def test_drawn_inputs_have_no_description_of_data(tmp_path):
@@ -51,6 +52,10 @@ def test_drawn_inputs_have_no_description_of_data(tmp_path):
         ({"norms": {"second_moment": [0, 5, 4, 6, 7, 8]}}, "does not increase"),
         ({"norms": {"second_moment": [0, 0, 1, 2, 3, 4]}}, "classes of zeros"),
         ({"norms": {"second_moment": [0] * 6, "largest": 0}}, "classes of zeros"),
+        (
+            {"norms": {"second_moment": [0], "count": [6], "cosine": [[0]], "largest": 0}},
+            "classes of zeros",
+        ),
         ({"cosine_spread": -0.5}, "from 0 to 1"),
         ({"cosine_spread": "wide"}, "must be a number"),
         ({"norms": {"second_moment": [-1, 0, 1, 2, 3, 4]}}, "at least 0"),

@@ -93,6 +93,22 @@ def test_contradicting_numbers_are_refused(text, tmp_path, name, key, value, bou
         snstat.load(damaged(text, tmp_path, 2, name, key, value))
 
 
+@pytest.mark.parametrize("key", ["estimate", "theory", "expected"])
+def test_one_sample_has_no_cosine(tmp_path, capsys, key):
+    run = snstat.propagate("tanh", 3, width=9, batch=1, trials=5)
+    path = damaged("".join(runs_to_json([run])), tmp_path, 2, "cosine", key, 0.125)
+    assert cli.run(["check", str(path)]) == 2
+    told = f"cosine.{key} is 0.125 in layer 2, but must be null for a batch of 1"
+    assert told in capsys.readouterr().err
+
+
+def test_older_files_expect_a_cosine_of_the_input_of_one_sample(tmp_path):
+    run = snstat.propagate("tanh", 3, width=9, batch=1, trials=5)
+    path = damaged("".join(runs_to_json([run])), tmp_path, 0, "cosine", "expected", 0.0)
+    assert snstat.load(path).statistics["cosine"].expected[0] == 0.0
+    assert cli.run(["check", str(path)]) == 0
+
+
 def test_the_bound_of_a_standard_error_is_sharp():
     """With trials at both ends of the range the standard error of the mean is largest."""
     for trials in (2, 4, 10):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import mpmath as mp
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, Activation, selu_with
-from snstat.gaussian.pairs import pair_gap, pair_slope
+from snstat.activation import ACTIVATIONS, ALPHA, LAMBDA, selu_with
+from snstat.gaussian.pairs import half_linear_gaps, pair_gap, pair_slope
 from tests.gaussian.pair_oracle import piecewise_gap, smooth_gap
 
 DIGITS = 40
@@ -93,8 +94,7 @@ def test_both_methods_agree(name):
     # A copy under another name has no closed form and uses the conditional quadrature.
     entry = ACTIVATIONS[name]
     if entry.kinks or name in {"erf", "identity"}:
-        fields = {key: getattr(entry, key) for key in entry.__slots__}
-        copy = Activation(**(fields | {"name": "copy", "form": None}))
+        copy = replace(entry, name="copy", form=None)
         for q in (0.05, 1.0, 300.0):
             for misalignment in (1e-8, 0.1, 1.0, 1.8, 2.0):
                 # x = t + e rounds to 1e-16·x, compared with differences of √(1 − c) = 1e-4 of x.
@@ -104,6 +104,15 @@ def test_both_methods_agree(name):
                 assert pair_slope(copy, q, misalignment) == pytest.approx(
                     pair_slope(entry, q, misalignment), rel=1e-10, abs=1e-15
                 )
+
+
+@pytest.mark.parametrize("name", ["relu", "identity", "leaky_relu"])
+def test_gaps_of_many_pairs_at_once_are_those_of_each(name):
+    entry = ACTIVATIONS[name]
+    # Both sides of the angle from which θ − sin θ is computed directly: 1 − cos ½ = 0.12.
+    apart = np.array([0.0, 1e-12, 1e-3, 0.12, 0.13, 1.0, 1.99, 2.0])
+    single = [pair_gap(entry, 1.0, value) for value in apart.tolist()]
+    assert half_linear_gaps(*entry.slopes, apart) == pytest.approx(single, rel=1e-13, abs=1e-300)
 
 
 @pytest.mark.parametrize("name", ["tanh", "softplus", "gelu"])

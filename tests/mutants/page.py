@@ -10,21 +10,22 @@ from pathlib import Path
 # Mutants that no test can notice, and why.
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 # The rooms of snstat that are changed.
-MUTATED = ("theory", "checks", "results", "engine")
+MUTATED = ("layers", "theory", "checks", "results", "engine")
 PAGE = """\
 # Mutants
 
 A mutant is the code with one small change: `<=` for `<`, `-` for `+`, a number larger by 1, a
 condition negated. Tests that still pass have not noticed. `make mutants` draws changes at random
-from all that cosmic-ray proposes for `theory`, `checks`, `results` and `engine` (outside its
-kernels), runs the tests that execute the changed line, and writes this page. `MUTANTS` is the
-number drawn (1,000 by default) and `MUTANTS_SEED` the seed. The program is `tests/mutants/run.py`.
+from all that cosmic-ray proposes for `layers`, `theory`, `checks`, `results` and `engine` (outside
+its kernels), runs the tests that execute the changed line, and writes this page. `MUTANTS` is the
+number drawn (1,000 by default, which takes hours) and `MUTANTS_SEED` the seed. The program is
+`tests/mutants/run.py`.
 
 Tests that take more than a minute and a half together are left out, the slowest first, and so are
 those that start processes. A mutant listed here may therefore be noticed by the whole suite.
 
 This page: {count} mutants, seed {seed}. "Noticed" counts killed and timed out mutants, and leaves
-out those of equal meaning.
+out those of equal meaning. Files and lines are those of the day of the run.
 
 {table}
 

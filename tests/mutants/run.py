@@ -33,8 +33,8 @@ TREE, LOG = WORK / "tree", WORK / "results.jsonl"
 NOT_COPIED = (".git", ".venv*", "build", "dist", "*.pyc", ".*_cache", ".coverage*")
 # Folders and files whose tests are fast enough to be run again and again.
 TESTS = (
-    "theory", "checks", "results", "engine", "experiment", "gaussian", "network", "values",
-    "test_plot.py", "test_simulation_against_theory.py",
+    "layers", "theory", "checks", "results", "engine", "experiment", "gaussian", "network",
+    "values", "test_plot.py", "test_simulation_against_theory.py",
 )  # fmt: skip
 SLOW = ("test_independence.py", "test_saturation.py", "test_config_fuzz.py")
 # The changes that are made, by cosmic-ray's names. The other ones mostly raise an error at once

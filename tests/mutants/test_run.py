@@ -58,6 +58,7 @@ def test_the_page_counts_and_lists(tmp_path, monkeypatch):
     report(results, 3, tmp_path / "page.md")
     page = (tmp_path / "page.md").read_text()
     assert "5 mutants, seed 3" in page
+    assert all(f"`{room}`" in page and f"| {room} |" in page for room in pages.MUTATED)
     assert "| theory | 4 | 1 | 1 | 1 | 1 | 67% |" in page
     assert "| all | 5 | 2 | 1 | 1 | 1 | 75% |" in page
     assert "- `snstat/theory/maps.py:7`: `a + b` → `a - b`\n" in page

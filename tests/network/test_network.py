@@ -124,6 +124,17 @@ def test_depth_costs_neither_time_nor_memory():
         network(chain(chain(DENSE, DENSE), times=10**9))
 
 
+@pytest.mark.parametrize(("nestings", "times"), [(60, 1), (28, 2)])
+def test_nested_blocks_are_looked_at_once(nestings, times):
+    """Twice at each nesting would be 2⁶⁰ times."""
+    nested = chain(DENSE, Dense(5, "relu"))
+    for _ in range(nestings):
+        nested = chain(nested, times=times)
+    found = network(nested).uniform()
+    # More runs of equal layers than a stack may have.
+    assert found == (Stack.build("relu", widths=(3, 4, 5)) if times == 1 else None)
+
+
 def test_errors_name_the_path():
     both = Entry(DENSE, (0, 1), "head")
     inner = Block((Entry(DENSE), both))

@@ -135,6 +135,15 @@ def test_a_continuum_is_neutral() -> None:
     assert words in fixed_points_to_markdown([report])
 
 
+@pytest.mark.parametrize(("off", "neutral"), [(4e-11, True), (-4e-11, True), (2e-9, False)])
+def test_a_gain_of_ten_digits_is_critical(off: float, neutral: bool) -> None:
+    """He's gain typed as 1.4142135624 is off by 4e-11 when squared."""
+    point = replace(POINT, spectral_radius=1.0 + off, gradient_growth=1.0 + off, stable=off < 0)
+    assert stability_words(point).startswith("neutral at first order") == neutral
+    keeps = gradient_words(point, 64) == "squared gradients keep their size going backward"
+    assert keeps == neutral
+
+
 def test_infinite_slopes_are_shown_as_infinite() -> None:
     steep = replace(POINT, jacobian=((0.0, -math.inf), (0.0, 2.0)), spectral_norm=math.inf)
     lines = show(make_report(fixed_points=(steep,))).splitlines()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numba import config
 
 from snstat import propagate
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks need compiled kernels")
 @pytest.mark.parametrize("name", ["hard_tanh", "relu6"])
 def test_the_dead_fraction_of_one_sample_moves_with_the_width(name):
     run = propagate(name, 3, width=24, batch=1, trials=20_000, threads=1)
@@ -21,6 +23,7 @@ def test_the_dead_fraction_of_one_sample_moves_with_the_width(name):
         assert (np.abs(z) > 6.0).all()
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks need compiled kernels")
 def test_rare_intervals_are_known_within_what_the_largest_networks_do():
     """hard_swish is flat beyond ±3, which second moments of networks decide exponentially."""
     run = propagate("hard_swish", 3, width=16, batch=1, trials=20_000, threads=1)

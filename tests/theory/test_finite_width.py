@@ -19,6 +19,7 @@ from snstat.gaussian.sample_moments import one_sample
 from snstat.network.stack import Stack
 from snstat.results import STATISTICS
 from snstat.theory.finite_width import finite_width
+from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.predict import predict
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(24)
@@ -284,6 +285,17 @@ def test_repeated_layers_cost_little():
         )
         # A single layer takes more than 60 function calls; here it takes 2.
         assert calls < 5 * depth, name
+
+
+def test_the_whole_column_of_trust_is_computed_a_few_times(monkeypatch):
+    """Not once for each layer: it takes a time proportional to the depth."""
+    calls, trusted = [], Fluctuations.trusted.fget
+    monkeypatch.setattr(
+        Fluctuations, "trusted", property(lambda self: calls.append(1) or trusted(self))
+    )
+    found = theory(Stack.build("selu", 100, 1024))[1]
+    assert np.isfinite(found.log_gradient).all()
+    assert len(calls) < 20
 
 
 def test_z_compares_with_first_order_theory():

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from numba import config
 
 from snstat import check, propagate
 from snstat.experiment.data import DataInputs
@@ -103,6 +104,7 @@ def test_what_compares_samples_of_different_norms_is_judged_by_theory_of_infinit
         assert (statistic.neglected[1:2] > 0).all(), name
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks need compiled kernels")
 def test_theory_of_data_is_off_by_no_more_than_it_says():
     """Samples in clusters, so that the cosines of pairs lie near 0 and near 0.9: their average is
     not that of their mean. With 4,000 trials the error of theory is seen."""

@@ -41,7 +41,7 @@ def _walk(sampler: DenseSampler, way: Way, gradients: FloatArray | None) -> None
         gradients[:] = 0.0
     for first, history in sampler.history(way.number):
         for stretch in reversed(list(sampler.stack.stretches(first, history.count))):
-            kept = history.of(stretch)
+            kept = history.of(stretch)[0]
             # To look at H of every layer, go layer by layer.
             for part, z in _layers(stretch, kept) if gradients is not None else [(stretch, kept)]:
                 h = way.gradient

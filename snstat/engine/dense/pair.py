@@ -38,6 +38,9 @@ class PairSampler(DenseSampler):
                 self._run_trial(number, stretch, record, kept[i])
             else:
                 give_up(record, 0)
+                # The states of trials that share a call of a kernel have one shape.
+                shape = stretch.later.fan_out, self.inputs.batch
+                self.states[number] = np.empty(shape, self.dtype)
             self.alive[number] = record.finite[-1]
 
     def _run_trial(self, number: int, stretch: Stretch, record: Record, kept: State) -> None:

@@ -45,8 +45,8 @@ class DenseSampler(Shared):
     ) -> None:
         super().__init__(stack, inputs, trials, seed, dtype)
         self.states: list[State] = [np.empty((0, 0), self.dtype)] * trials
-        # The pre-activations of each trial for the backward pass, empty if memory does not suffice.
-        self.histories: list[History] = []
+        # Pre-activations (trials, values) for the backward pass, None if memory does not suffice.
+        self.kept: State | None = None
         self.orthogonal = stack.repeated.orthogonal
         # The number of values from one counter; see random.draw_rows.
         self.values = 16 // self.dtype.itemsize
@@ -67,12 +67,11 @@ class DenseSampler(Shared):
 
     def advance(self, trials: range, first: int, out: FloatArray, finite: BoolArray) -> None:
         """Run some layers of some trials; see Sampler."""
-        step = 1 if self.histories else self.at_once
+        step = self.at_once if self.kept is None or self.shares_histories(out.shape[1]) else 1
         for begin in range(0, len(trials), step):
             part = slice(begin, begin + step)
             some = trials[part]
-            history = self.histories[some.start] if self.histories else None
-            self.run(some, first, out[part], finite[part], history)
+            self.run(some, first, out[part], finite[part], self._history_of(some))
 
     def run(
         self,
@@ -82,22 +81,26 @@ class DenseSampler(Shared):
         finite: BoolArray,
         history: History | None = None,
     ) -> None:
-        """Do what `advance` does; `history` receives the pre-activations of a single trial."""
+        """Do what `advance` does; `history` receives the pre-activations."""
         with self.turns:
             for stretch, records in self.stretches(trials, first, out, finite):
                 kept = nothing(len(trials), self.inputs.batch, self.dtype)
                 if history is not None:
-                    kept = history.of(stretch)[None]
+                    kept = history.of(stretch)
                 self.run_stretch(trials, stretch, records, kept)
 
     def remember(self) -> None:
         """Keep what the backward pass needs; see Sampler."""
         size = units_of(self.stack, 1, self.stack.depth) * self.inputs.batch
         if len(self.states) * size * self.dtype.itemsize <= HISTORY_BYTES:
-            for _ in self.states:
-                memory = np.empty(size, self.dtype)
-                whole = History(self.stack, 1, self.stack.depth, memory, self.inputs.batch)
-                self.histories.append(whole)
+            self.kept = np.empty((len(self.states), size), self.dtype)
+
+    def _history_of(self, trials: range) -> History | None:
+        """Return what some trials keep of all layers, None if they do not."""
+        if self.kept is None:
+            return None
+        memory = self.kept[trials.start : trials.stop]
+        return History(self.stack, 1, self.stack.depth, memory, self.inputs.batch)
 
     def history(self, number: int) -> Iterator[tuple[int, History]]:
         """Yield (first, pre-activations of layers first…) by segments of layers, the last one
@@ -107,13 +110,14 @@ class DenseSampler(Shared):
         layers. Each segment is then computed once more from its state, so memory grows as √depth.
         """
         depth = self.stack.depth
-        if self.histories:
-            if self.alive[number]:
-                yield 1, self.histories[number]
+        if not self.alive[number]:
+            return
+        trial = range(number, number + 1)
+        if whole := self._history_of(trial):
+            yield 1, whole
             return
         step = segment_length(depth)
         scratch, finite = np.empty((1, step, len(MEASURED))), np.empty((1, step), np.bool_)
-        trial = range(number, number + 1)
         self.begin(number, scratch[0, 0])
         marks, most = [], 0
         for first in range(1, depth + 1, step):
@@ -123,7 +127,7 @@ class DenseSampler(Shared):
             self.run(trial, first, scratch[:, :count], finite[:, :count])
         if not self.alive[number]:
             return
-        memory = np.empty(most * self.inputs.batch, self.dtype)
+        memory = np.empty((1, most * self.inputs.batch), self.dtype)
         while marks:
             first, self.states[number] = 1 + (len(marks) - 1) * step, marks.pop()
             count = min(step, depth + 1 - first)

@@ -17,7 +17,7 @@ from snstat.engine.kernels.functions import activate, scale_by_derivative
 from snstat.engine.kernels.jit import inner
 from snstat.engine.kernels.random import NOISE, READOUT, STANDARD, draw_rows
 from snstat.engine.kernels.team import share
-from snstat.engine.kernels.tiles import draw_tile, make_tile
+from snstat.engine.kernels.tiles import draw_tile, make_tile, widen
 
 f64 = np.float64
 
@@ -106,14 +106,6 @@ def split(x, units, centre):
     for a in range(batch):
         for j in range(units):
             x[a, j] -= centre[j]
-
-
-@inner
-def widen(x, units, wide):
-    """Copy the first `units` columns of `x` to `wide`, both (batch, tile), the latter float64."""
-    for a in range(x.shape[0]):
-        for j in range(units):
-            wide[a, j] = f64(x[a, j])
 
 
 @inner

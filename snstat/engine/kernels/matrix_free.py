@@ -96,16 +96,16 @@ def begin(source, gram, control, out):
     """Measure inputs `source` (units, batch) as layer 0: statistics to `out` (11,).
 
     `gram` and `control` are those of a State. Returns False if a value, or the sum of squares on
-    which all layers depend, is not finite.
+    which all layers depend, is not finite. Nothing is known about inputs yet, so their Gram matrix
+    is computed by the general method. That of the next layer is centred first, if in float32.
     """
-    centred = control[CENTRED] != 0
     units, batch = source.shape
     tile = tile_width(units)
     sums = Sums(np.empty(SUMS), np.empty((SAMPLE_SUMS, batch)), np.empty((batch, batch)))
     x, spare = np.empty((batch, tile), source.dtype), np.empty((batch, tile), source.dtype)
     product, wide = np.empty((batch, batch), source.dtype), np.empty((batch, tile))
     out[:] = math.nan
-    control[SCALED] = 0
+    control[CENTRED], control[SCALED] = source.itemsize == 4, 0
     if source.itemsize == 8:
         largest = 0.0
         for j in range(units):
@@ -119,9 +119,9 @@ def begin(source, gram, control, out):
         for j in range(count):
             for a in range(batch):
                 x[a, j] = source[first + j, a]
-        if not absorb(x, count, sums, spare, product, wide, centred):
+        if not absorb(x, count, sums, spare, product, wide, False):
             return False
-    finish_gram(sums, centred, gram)
+    finish_gram(sums, False, gram)
     trace = 0.0
     for a in range(batch):
         trace += gram[a, a]

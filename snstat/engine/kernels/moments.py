@@ -71,7 +71,7 @@ def absorb(x, units, sums, spare, product, wide, centred):
     """Add the first `units` columns of a tile `x` (batch, tile) to the sums of its layer.
 
     The first tile sets the shift. `spare` (batch, tile), `product` (batch, batch) of x's type and
-    `wide` (batch, tile, float64; empty if `centred`) are scratch. Returns False if a value is not
+    `wide` (batch, tile, float64; unused if `centred`) are scratch. Returns False if a value is not
     finite.
     """
     batch = x.shape[0]

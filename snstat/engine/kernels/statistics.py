@@ -13,8 +13,6 @@ import numpy as np
 
 from snstat.engine.kernels.jit import in_order, jit
 
-# Columns of the statistics array, in the order of results.MEASURED.
-STATISTIC_COUNT = 11
 # Sums of the second pass: squares and fourth powers about the mean, squares about the means of the
 # unit and of the sample, and squares of the units' components in the sum of normalised samples.
 SECOND, FOURTH, OVER_BATCH, OVER_UNITS, RESULTANT, POWERS = 0, 1, 2, 3, 4, 5

@@ -30,20 +30,26 @@ class Frame(NamedTuple):
 
 
 @inner
+def widen(x, units, wide):
+    """Copy the first `units` columns of `x` to `wide`, both (batch, tile), the latter float64."""
+    for a in range(x.shape[0]):
+        for j in range(units):
+            wide[a, j] = f64(x[a, j])
+
+
+@inner
 def frame_tiles(team, total, draw, frame):
     """Write Ξ Ξᵀ over this member's share of the `total` columns of an orthogonal layer's frame to
     the lower triangle of its `squares`."""
     xi, wide, squares = frame.xi, frame.wide, frame.squares[team.member]
-    batch, tile = xi.shape
+    tile = xi.shape[1]
     first, end = share(team, (total + tile - 1) // tile)
     squares[:] = 0.0
     for number in range(first, end):
         if team.stop[0]:
             return
         draw_tile(xi, number, draw)
-        for a in range(batch):
-            for j in range(tile):
-                wide[a, j] = f64(xi[a, j])
+        widen(xi, tile, wide)
         add_square(wide, min(tile, total - number * tile), 1.0, squares)
 
 

@@ -48,18 +48,15 @@ class MatrixFreeSampler(Shared):
         """Make layer 0 of a trial; see Sampler."""
         source = self.inputs.sample(number, self.seed, self.dtype.name)
         gram, control = self.states.gram[number], self.states.control[number]
-        # Nothing is known about inputs yet, so their Gram matrix is computed by the general method.
-        control[matrix_free.CENTRED] = False
         with quiet():
             self.alive[number] = matrix_free.begin(source, gram, control, out)
-        control[matrix_free.CENTRED] = self.dtype.itemsize == 4
         return bool(self.alive[number])
 
     def advance(self, trials: range, first: int, out: FloatArray, finite: BoolArray) -> None:
         """Run some layers of some trials; see Sampler."""
-        # A team has one trial at a time: see matrix_free.forward. So has a history, because kernels
-        # are compiled for contiguous ones.
-        step = len(trials) if self.members == 1 and not self.histories.size else 1
+        # A team has one trial at a time: see matrix_free.forward.
+        shared = not self.histories.size or self.shares_histories(out.shape[1])
+        step = len(trials) if self.members == 1 and shared else 1
         for begin in range(0, len(trials), step):
             part = slice(begin, begin + step)
             some = trials[part]
@@ -120,12 +117,15 @@ class MatrixFreeSampler(Shared):
 
     def history(self, number: int) -> Iterator[tuple[int, FloatArray]]:
         """Yield (first, factors of layers first…) by segments of layers, the last one first.
+        Nothing is yielded for a trial that is not finite.
 
         If the forward pass has not kept the factors, the trial runs again and keeps a state every
         √depth layers. Each segment is then computed once more from its state, so memory grows as
         √depth.
         """
         depth = self.stack.depth
+        if not self.alive[number]:
+            return
         if self.histories.size:
             yield 1, self.histories[number]
             return

@@ -55,7 +55,7 @@ class MatrixFree:
         """Return the memory of the Gram matrices."""
         square, size = float(inputs.batch**2), load.size
         running = min(load.threads, load.trials)
-        # Trials in progress share these; see MatrixFreeSampler.advance.
+        # Each member of a team has sums and a product of its own; see MatrixFreeSampler.run.
         members = max(1, load.threads // load.trials)
         needed = load.trials * square * DOUBLE + running * square * (3 * DOUBLE + size)
         needed += running * members * square * (DOUBLE + size)

@@ -1,0 +1,22 @@
+"""Several changes together: the least width that holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from snstat.checks.several import _narrowed
+from tests.checks.cases import case
+
+
+@pytest.mark.parametrize(("narrow", "wide"), [(3, 31), (32, 256)])
+def test_the_least_width_that_holds_is_found(monkeypatch, narrow, wide):
+    """Exactly below 32, else to a sixteenth."""
+    stack = case("tanh", 2, width=narrow)
+    for least in range(narrow + 1, wide + 1):
+        monkeypatch.setattr(
+            "snstat.checks.several.sound",
+            lambda tried, _, least=least: tried.width >= least,
+        )
+        found = _narrowed(stack, narrow, {"bias_std": 0.0, "width": wide}, frozenset())
+        assert found.keys() == {"bias_std", "width"}
+        assert 0 <= found["width"] - least < max(found["width"] // 16, 1)
