@@ -19,6 +19,12 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "activation": "Activation",
         "block": "Block",
         "scale": "Scale",
+        "dropout": "Dropout",
+        "channel_dropout": "ChannelDropout",
+        "alpha_dropout": "AlphaDropout",
+        "layer_norm": "LayerNorm",
+        "rms_norm": "RmsNorm",
+        "group_norm": "GroupNorm",
     }
 )
 

@@ -96,12 +96,15 @@ class Slope:
 
     `same` (P, P) is E[δ_u δ_v] of one sample, and `gap` (P, P) is `same` minus E[δ_u δ'_v] of two
     samples: the same matrix where gradients of different samples are uncorrelated, as those of an
-    independent read-out of every sample are.
+    independent read-out of every sample are. `excess` is not 0 only between batch norm and an
+    activation after it: by how much the variance before batch norm times E[δ²] before it exceeds
+    that of a δ after it which is independent of the signal.
     """
 
     same: FloatArray
     gap: FloatArray
     log: float = 0.0
+    excess: float = 0.0
 
     @classmethod
     def zero(cls, signal: Signal) -> Slope:
@@ -113,12 +116,19 @@ class Slope:
         """Return these moments times `factor`, with the largest of `same` brought to 1."""
         size = float(np.abs(self.same).max())
         if not 0 < size * factor < math.inf:
-            return Slope(self.same * factor, self.gap * factor, self.log)
-        return Slope(self.same / size, self.gap / size, self.log + math.log(size * factor))
+            return Slope(self.same * factor, self.gap * factor, self.log, self.excess * factor)
+        log = self.log + math.log(size * factor)
+        return Slope(self.same / size, self.gap / size, log, self.excess / size)
+
+    def weighted(self, factors: FloatArray) -> Slope:
+        """Return these moments times `factors` (P, P), those of every two positions."""
+        excess = self.excess * float(factors[0, 0])
+        return Slope(self.same * factors, self.gap * factors, self.log, excess)
 
     def repeats(self, other: Slope) -> bool:
         """Return whether these are the moments `other` but for their scale, to rounding."""
-        return _equal(self.same, other.same) and _equal(self.gap, other.gap)
+        extra = np.array([self.excess]), np.array([other.excess])
+        return _equal(self.same, other.same) and _equal(self.gap, other.gap) and _equal(*extra)
 
     def __add__(self, other: Slope) -> Slope:
         """Return the moments of the sum of two independent gradients."""
@@ -129,7 +139,10 @@ class Slope:
         log = max(self.log, other.log)
         mine, theirs = math.exp(self.log - log), math.exp(other.log - log)
         return Slope(
-            mine * self.same + theirs * other.same, mine * self.gap + theirs * other.gap, log
+            mine * self.same + theirs * other.same,
+            mine * self.gap + theirs * other.gap,
+            log,
+            mine * self.excess + theirs * other.excess,
         )
 
 
