@@ -25,6 +25,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "layer_norm": "LayerNorm",
         "rms_norm": "RmsNorm",
         "group_norm": "GroupNorm",
+        "batch_norm": "BatchNorm",
     }
 )
 

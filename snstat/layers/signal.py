@@ -30,6 +30,18 @@ class Law:
 # Gaussian over units, jointly for all samples and positions. Exactly 0 in networks of any width.
 # Anything else: only what needs no more than moments is known of the next layer.
 GAUSSIAN, ZERO, OTHER = Law("gaussian"), Law("zero"), Law("other")
+_SPHERE = "sphere"
+
+
+def sphere(batch: int, ratio: float) -> Law:
+    """Return the law after batch norm of `batch` Gaussian samples with ε/v = `ratio`, up to a
+    factor. The ratio is rounded, so that the law of a signal that has settled stays."""
+    return Law(_SPHERE, (float(batch), float(f"{ratio:.12g}")))
+
+
+def on_sphere(law: Law) -> bool:
+    """Return whether this is a law of `sphere`."""
+    return law.name == _SPHERE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,5 +191,6 @@ def _equal(first: FloatArray, second: FloatArray) -> bool:
     """Return whether two arrays are equal to rounding."""
     if first.shape != second.shape:
         return False
-    still = np.abs(first - second) <= _ROUNDING * np.spacing(np.abs(first))
-    return bool(np.all(still | (np.isnan(first) & np.isnan(second))))
+    with np.errstate(invalid="ignore"):  # infinities
+        still = np.abs(first - second) <= _ROUNDING * np.spacing(np.abs(first))
+    return bool(np.all(still | (first == second) | (np.isnan(first) & np.isnan(second))))

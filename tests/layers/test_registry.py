@@ -11,6 +11,7 @@ import pytest
 from snstat.errors import UnknownNameError
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
+from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block, Entry
 from snstat.layers.channel_dropout import ChannelDropout
 from snstat.layers.dense import Dense
@@ -35,6 +36,7 @@ LAYERS = {
     "layer_norm": LayerNorm(epsilon=0.1),
     "rms_norm": RmsNorm(epsilon=0.1),
     "group_norm": GroupNorm(groups=1, epsilon=0.1),
+    "batch_norm": BatchNorm(epsilon=0.1),
 }
 # The number of layers that a kind starts from, where it is not 1.
 INPUTS: dict[str, int] = {}

@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
+from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block, Entry
 from snstat.layers.channel_dropout import ChannelDropout
 from snstat.layers.dense import Dense
@@ -57,6 +58,13 @@ CASES = {
     "rms_norm": lambda _: relu(RmsNorm(epsilon=0.1)),
     "rms_norm before φ": lambda _: chain(RmsNorm(), Activation("tanh")),
     "group_norm": lambda _: relu(GroupNorm(groups=1, epsilon=0.1)),
+    "batch_norm": lambda _: BatchNorm(epsilon=0.5),
+    "batch_norm without ε": lambda _: BatchNorm(epsilon=0.0),
+    "batch_norm before φ": lambda _: chain(BatchNorm(epsilon=0.5), Activation("tanh")),
+    "batch_norm before relu": lambda _: chain(BatchNorm(epsilon=0.0), Activation("relu")),
+    "batch_norm, then a number": lambda _: chain(
+        BatchNorm(epsilon=0.2), Scale(-2.0), RmsNorm(), Activation("relu6")
+    ),
 }
 # Those whose theory holds for pairs of positions.
 ON_GRIDS = {
