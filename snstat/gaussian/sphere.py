@@ -17,20 +17,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.polynomial import chebyshev
 
 from snstat.activation import Activation
 from snstat.activation.structure import GRADED
 from snstat.gaussian.quadrature import FloatArray, composite, distinct, legendre
 
-_POINTS, _PANELS = 16, 12
+# Of sin θ, of sin ψ, and panels of either.
+_OUTER, _INNER, _PANELS = 24, 16, 12
 _RADIAL_POINTS, _RADIAL_PANELS = 24, 3
 # Densities have fallen below 1e-17 of their largest value beyond these: |y|, and √(B−2) − r and
 # r − √(B−2).
 _FARTHEST, _BELOW, _ABOVE = 9.5, 6.5, 9.0
 # Panels wider than this times the bend of an activation are divided.
-_WIDEST = 2.0
+_WIDEST = 1.5
 # Panels do not resolve faster sines.
 _FASTEST = 40.0
+# Moments are interpolated between so many values of t, in a narrow range of it and in others, and
+# not where coefficients have not fallen to this part of the largest.
+_NARROW, _NODES, _SETTLED = 0.02, (10, 48), 1e-12
 # Radii that weigh less than this are left out.
 _LEAST = 1e-18
 
@@ -119,8 +124,7 @@ def sphere_moments(
         return None
     bounds = sorted({bound / (factor * root) for bound in _bounds(activation.kinks, batch)})
     radii = radial(batch, ratio, tuple(bounds))
-    rows = np.array([_at(activation, batch, factor * t) for t in radii.t])
-    mean, square, gap, slope, both, along, both_along = rows.T
+    mean, square, gap, slope, both, along, both_along = _rows(activation, batch, factor, radii.t)
     rest = batch - 1
     if ratio == 0 and batch <= 3:
         own = other = math.inf
@@ -143,6 +147,30 @@ def _bounds(kinks: tuple[float, ...], batch: int) -> list[float]:
                 square = one * one + two * two - 2.0 * rho * one * two
                 found.append(math.sqrt(square / (1.0 - rho * rho)))
     return found
+
+
+def _rows(activation: Activation, batch: int, factor: float, t: FloatArray) -> FloatArray:
+    """Return what `_at` does at all radii, shape (7, radii)."""
+    if activation.formed("half_linear") is not None:
+        row = np.array(_at(activation, batch, factor))[:, None]
+        powers: FloatArray = t ** np.array([1.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0])[:, None]
+        return row * powers
+    if set(activation.kinks) <= {0.0}:
+        # No panel ends move with t, so that all are analytic in it.
+        low, high = float(t.min()), float(t.max())
+        count = _NODES[high - low > _NARROW * high]
+        if count < t.size:
+            nodes = chebyshev.chebpts1(count)
+            at = 0.5 * (high + low) + 0.5 * (high - low) * nodes
+            rows = np.array([_at(activation, batch, factor * one) for one in at])
+            series = chebyshev.chebfit(nodes, rows, count - 1)
+            # The mean of an odd function is rounding.
+            sizes = np.abs(series)[:, activation.odd :]
+            if np.all(sizes[-3:].max(axis=0) <= _SETTLED * sizes.max(axis=0)):
+                return np.asarray(
+                    chebyshev.chebval((2.0 * t - high - low) / (high - low), series), np.float64
+                )
+    return np.array([_at(activation, batch, factor * one) for one in t]).T
 
 
 def _at(activation: Activation, batch: int, scale: float) -> tuple[float, ...]:
@@ -170,13 +198,13 @@ def _first(
     turn = math.asin(1.0 / (batch - 1))
     edges = [*np.linspace(-end, end, _PANELS + 1)]
     edges += [math.asin(x) for x in _special(activation, scale * root) if abs(x) <= 1]
-    for kink in activation.kinks:
+    for kink in {0.0, *activation.kinks}:  # many functions nearly have one at 0
         x = kink / (scale * root)
         if abs(x) <= 1:
             # From here on the other coordinate reaches the kink.
             edges += [sign * math.acos(x) - turn for sign in (-1.0, 1.0)]
             edges += [sign * math.acos(-x) + turn for sign in (-1.0, 1.0)]
-    theta, weight = _smooth(distinct(np.clip(edges, -end, end)), _POINTS)
+    theta, weight = _smooth(distinct(np.clip(edges, -end, end)), _OUTER)
     cosine = np.cos(theta)
     weight *= cosine ** (batch - 3)
     return root * np.sin(theta), cosine, weight / weight.sum()
@@ -199,7 +227,7 @@ def _second(
         at = np.arcsin(np.clip((points - middle) / width, -1.0, 1.0))
     grid = np.broadcast_to(np.linspace(-end, end, _PANELS + 1), (y.size, _PANELS + 1))
     edges = np.sort(np.concatenate([grid, np.clip(at, -end, end)], axis=1), axis=1)
-    psi, weight = composite(edges, _POINTS)
+    psi, weight = composite(edges, _INNER)
     weight *= np.cos(psi) ** (batch - 4)
     return middle + width * np.sin(psi), weight / weight.sum(axis=1, keepdims=True)
 

@@ -26,11 +26,14 @@ def through(function: Activation, signal: Signal) -> Step | None:
     back = pulled(batch, ratio)
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
-        own, other = float(slope.same[0, 0]), float((slope.same - slope.gap)[0, 0])
+        own = float(slope.same[0, 0])
+        if own > 0 and not math.isfinite(back * own):
+            endless = np.full_like(slope.same, math.inf)
+            return (Slope(endless, endless, slope.log),)
+        other = own - float(slope.gap[0, 0])
         same, product = own * found.slope_square, other * found.slope_product
-        if not math.isfinite(back):
-            excess = math.inf if own else 0.0
-        else:
+        excess = 0.0
+        if own:
             excess = own * found.own - other * found.other - back * (same - product)
         squares = np.array([[same]]), np.array([[same - product]])
         return (Slope(*squares, slope.log, excess).scaled(1.0),)

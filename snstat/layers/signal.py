@@ -126,6 +126,9 @@ class Slope:
 
     def scaled(self, factor: float) -> Slope:
         """Return these moments times `factor`, with the largest of `same` brought to 1."""
+        if factor == 0:
+            nothing = np.zeros_like(self.same)
+            return Slope(nothing, nothing, self.log)
         size = float(np.abs(self.same).max())
         if not 0 < size * factor < math.inf:
             return Slope(self.same * factor, self.gap * factor, self.log, self.excess * factor)

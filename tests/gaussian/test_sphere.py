@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from scipy.special import roots_chebyt, roots_gegenbauer
 
 from snstat.activation import resolve
+from snstat.gaussian import sphere
 from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.sphere import pulled, radial, sphere_moments
 
@@ -177,17 +178,26 @@ def test_a_small_epsilon_is_close_to_none_at_all():
         assert with_it == pytest.approx(without, rel=20.0 * batch * 1e-9)
 
 
-def test_epsilon_with_kinks_agrees_with_finer_panels(monkeypatch):
-    """relu6 and hard_tanh, whose kinks some radii do not reach."""
-    from snstat.gaussian import sphere
-
-    found = [numbers(name, 4, 0.7, 1.3) for name in ("hard_tanh", "relu6")]
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("hard_tanh", 4, 0.7, 1.3),  # some radii do not reach its kinks
+        ("elu", 5, 0.01),
+        ("tanh", 40, 1e-5),
+        ("tanh", 80, 0.0),
+        ("gelu", 6, 0.0, 10.0),
+    ],
+)
+def test_finer_panels_and_no_interpolation_change_nothing(args, monkeypatch):
+    found = numbers(*args)
+    with monkeypatch.context() as finer:
+        finer.setattr(sphere, "_PANELS", 17)
+        finer.setattr(sphere, "_RADIAL_PANELS", 5)
+        finer.setattr(sphere, "_NODES", (10**9, 10**9))
+        sphere.sphere_moments.cache_clear()
+        again = numbers(*args)
     sphere.sphere_moments.cache_clear()
-    monkeypatch.setattr(sphere, "_PANELS", 17)
-    monkeypatch.setattr(sphere, "_RADIAL_PANELS", 5)
-    again = [numbers(name, 4, 0.7, 1.3) for name in ("hard_tanh", "relu6")]
-    sphere.sphere_moments.cache_clear()
-    assert np.array(found) == pytest.approx(np.array(again), rel=1e-10)
+    assert found == pytest.approx(again, rel=1e-10, abs=1e-15)
 
 
 def test_what_is_not_known_is_none():
