@@ -13,6 +13,7 @@ from snstat.activation import ALPHA, LAMBDA
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE, kept
 from snstat.layers.layer import Layer, one
+from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import OTHER, Signal, Slope, Step
 from snstat.values.option import option
@@ -64,6 +65,10 @@ class AlphaDropout(Layer):
             return (Slope(same, gap, slope.log).scaled(1.0),)
 
         return Step((signal,), after, pull)
+
+    def evaluated(self) -> Layer:
+        """See Layer."""
+        return Scale(1.0)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from snstat.gaussian.sphere import pulled, radial
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.layer import one
+from snstat.layers.layer import Layer, one
 from snstat.layers.normalise import Norm, normalised
+from snstat.layers.scale import Scale
 from snstat.layers.signal import GAUSSIAN, Signal, Slope, Step, sphere
 
 
@@ -51,10 +52,13 @@ class BatchNorm(Norm):
 
         return Step((signal,), after, pull)
 
+    def evaluated(self) -> Layer:
+        """See Layer."""
+        return Scale(1.0 / math.sqrt(1.0 + self.epsilon))
+
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
         if draw.train:
             return normalised(values, tuple(range(1, values.ndim)), self.epsilon)
-        factor = 1.0 / math.sqrt(1.0 + self.epsilon)
-        return Pass(factor * values, lambda slope: (factor * slope,))
+        return self.evaluated().sample(inputs, draw)

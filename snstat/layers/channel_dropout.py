@@ -9,6 +9,7 @@ from typing import ClassVar
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE, kept, masked
 from snstat.layers.layer import Layer, one
+from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
 from snstat.values.option import option
@@ -49,6 +50,10 @@ class ChannelDropout(Layer):
             return (Slope(slope.same + grown, slope.gap + grown, slope.log).scaled(1.0),)
 
         return Step((signal,), after, pull)
+
+    def evaluated(self) -> Layer:
+        """See Layer."""
+        return Scale(1.0)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

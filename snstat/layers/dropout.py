@@ -11,6 +11,7 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
+from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
 from snstat.limits import MAX_RATE
@@ -56,6 +57,10 @@ class Dropout(Layer):
             return (Slope(slope.same + grown, slope.gap + grown, slope.log).scaled(1.0),)
 
         return Step((signal,), after, pull)
+
+    def evaluated(self) -> Layer:
+        """See Layer."""
+        return Scale(1.0)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from snstat.errors import InvalidValueError
+from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import BatchNorm
@@ -21,6 +22,8 @@ from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope
+from snstat.network.network import Network
+from snstat.theory.walk import walk
 from tests.layers.plain_draw import PlainDraw
 
 ONE = np.ones((1, 1))
@@ -53,7 +56,7 @@ def test_means_that_differ_between_positions(layer):
     """One draw of many channels whose units have a mean, with the theory of its own moments."""
     channels, random = 2**17, np.random.default_rng(3)
     common, own = random.normal(size=(2, channels, 2, 2))
-    x = np.array([0.7, -0.3]) + own @ [[1.0, 0.5], [0.0, 0.8]] + 0.6 * common[:, :1]
+    x = np.array([1.7, -0.3]) + own @ [[1.0, 0.5], [0.0, 0.8]] + 0.6 * common[:, :1]
     same, cross = products(x)
     before = Signal(Shape(channels, (2,)), x.mean((0, 1)), same, same - cross, OTHER)
     step = layer.moments([before], 2)
@@ -73,6 +76,20 @@ def test_nothing_is_dropped_in_eval_mode(layer):
     found = layer.sample([x], PlainDraw(train=layer.rate == 0))
     assert found.values == pytest.approx(x, abs=1e-15)
     assert found.pull(x)[0] == pytest.approx(x, abs=1e-15)
+
+
+def test_theory_of_eval_mode_is_that_of_scales():
+    """Scales in place of dropout and batch norm, in blocks too."""
+    shape, inputs = Shape(64), DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
+    within = chain(Dropout(0.3), Dense(64, "tanh"), BatchNorm(epsilon=0.21), times=2)
+    layers = (within, ChannelDropout(0.3), Dense(64, "relu"), AlphaDropout(0.3), LayerNorm())
+    one, half = Scale(1.0), Scale(1.0 / 1.1)
+    plain = (chain(one, Dense(64, "tanh"), half, times=2), one, Dense(64, "relu"), one, LayerNorm())
+    found = walk(Network(shape, chain(*layers)), 8, inputs, train=False)
+    again = walk(Network(shape, chain(*plain)), 8, inputs)
+    assert np.array_equal(found.second_moment, again.second_moment)
+    assert np.array_equal(found.log_gradient, again.log_gradient)
+    assert np.isfinite(found.log_gradient).all()
 
 
 def test_batch_norm_divides_by_a_number_in_eval_mode():
@@ -177,7 +194,8 @@ def test_two_read_outs_of_batch_norm_add():
         (found,) = step.pull(scaled.pull(slope)[0])
         return math.exp(found.log) * float(found.same[0, 0])
 
-    assert back(through + straight) == pytest.approx(back(through) + back(straight), rel=1e-14)
+    total = pytest.approx(back(through) + back(straight), rel=1e-14)
+    assert (back(through + straight), back(straight + through)) == (total, total)
 
 
 def test_depth_costs_nothing_after_batch_norm_and_drops():
