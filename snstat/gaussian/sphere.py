@@ -82,8 +82,8 @@ class SphereMoments:
 def radial(batch: int, ratio: float, bounds: tuple[float, ...] = ()) -> Radial:
     """Return radii for B = `batch` ≥ 2 and η = `ratio` ≥ 0. Panels end where t is in `bounds`."""
     if ratio == 0:
-        inverse = 1.0 / (batch - 3) if batch > 3 else math.inf
-        return Radial(np.ones(1), np.ones(1), np.array([inverse]))
+        mean = 1.0 / (batch - 3) if batch > 3 else math.inf
+        return Radial(np.ones(1), np.ones(1), np.array([mean]))
     middle, bent = math.sqrt(batch - 2), math.sqrt(batch * ratio)
     low, high = max(middle - _BELOW, 0.0), middle + _ABOVE
     edges = [*np.linspace(low, high, _RADIAL_PANELS + 1)]
@@ -95,9 +95,11 @@ def radial(batch: int, ratio: float, bounds: tuple[float, ...] = ()) -> Radial:
     power = (batch - 2) * np.log(r / middle) if batch > 2 else 0.0
     weight *= np.exp(power + 0.5 * (middle - r) * (middle + r))
     weight /= weight.sum()
-    r, weight = r[weight > _LEAST], weight[weight > _LEAST]
     total = r * r + batch * ratio
-    return Radial(r / np.sqrt(total), weight, weight / total)
+    inverse = weight / total
+    # Where B ≤ 3, small radii decide the latter.
+    kept = (weight > _LEAST) | (inverse > _LEAST * inverse.sum())
+    return Radial((r / np.sqrt(total))[kept], weight[kept], inverse[kept])
 
 
 def pulled(batch: int, ratio: float) -> float:

@@ -45,6 +45,10 @@ def chain(*layers, times=1):
     return Block(tuple(Entry(layer) for layer in layers), times)
 
 
+def drawn(batch):
+    return DrawnInputs("normal", 64, batch, 0.0, 1.0).moments()
+
+
 def products(x):
     one = np.einsum("cbu,cbv->uv", x, x) / (x.shape[0] * x.shape[1])
     both = np.einsum("cu,cv->uv", x[:, 0], x[:, 1]) / len(x)
@@ -80,7 +84,7 @@ def test_nothing_is_dropped_in_eval_mode(layer):
 
 def test_theory_of_eval_mode_is_that_of_scales():
     """Scales in place of dropout and batch norm, in blocks too."""
-    shape, inputs = Shape(64), DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
+    shape, inputs = Shape(64), drawn(8)
     within = chain(Dropout(0.3), Dense(64, "tanh"), BatchNorm(epsilon=0.21), times=2)
     layers = (within, ChannelDropout(0.3), Dense(64, "relu"), AlphaDropout(0.3), LayerNorm())
     one, half = Scale(1.0), Scale(1.0 / 1.1)
@@ -99,7 +103,7 @@ def test_batch_norm_divides_by_a_number_in_eval_mode():
     assert found.pull(x)[0] == pytest.approx(x / 1.1, rel=1e-15)
 
 
-@pytest.mark.parametrize("layer", KINDS, ids=lambda layer: layer.kind)
+@pytest.mark.parametrize("layer", [*KINDS, BatchNorm()], ids=lambda layer: layer.kind)
 def test_values_keep_their_type(layer):
     x = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
     found = layer.sample([x], PlainDraw())
@@ -162,6 +166,8 @@ def test_gradients_of_tiny_batches_without_epsilon_are_infinite(batch):
     assert step.signal.known
     (back,) = step.pull(Slope(ONE, ONE))
     assert np.isinf(back.same).all()
+    whole = walk(Network(Shape(64), net), batch, drawn(batch))
+    assert np.isinf(whole.log_gradient[:-2]).all()
     # No read-out, no gradient.
     (none,) = BatchNorm(epsilon=0.0).moments([signal()], batch).pull(Slope(0.0 * ONE, 0.0 * ONE))
     assert none.same[0, 0] == 0
