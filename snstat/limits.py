@@ -15,6 +15,8 @@ MAX_THREADS = 4096
 MAX_SEED = 2**64 - 1
 # Squares of gains and standard deviations must stay finite.
 MAX_SCALE = 1e100
+# With a larger rate, too few units are left for any average over trials.
+MAX_RATE = 0.999
 # Numbers in files have 64 bits; seeds use all of them, without a sign.
 MAX_INTEGER = 2**64 - 1
 MAX_TEXT = 4096

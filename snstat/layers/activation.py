@@ -17,10 +17,11 @@ from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
 from snstat.gaussian.sample_moments import ForwardMoments, one_sample
+from snstat.layers.after_batch_norm import through
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, Step, on_sphere
 from snstat.layers.spread import ENDLESS, Given, Spread
 from snstat.values.option import option
 
@@ -32,8 +33,8 @@ class Activation(Layer):
     """φ(x) of every unit.
 
     For x ~ N(0, q) with correlation c between samples: E[φ], E[φ²], E[φφ'], and on the way back
-    E[φ'φ'], by closed forms or quadrature. Nothing is known of other laws, or of pairs of
-    positions.
+    E[φ'φ'], by closed forms or quadrature. After batch norm the same over points of a sphere.
+    Nothing is known of other laws, or of pairs of positions.
     """
 
     kind: ClassVar[str] = "activation"
@@ -52,6 +53,8 @@ class Activation(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal, function = one(inputs), self.function
+        if on_sphere(signal.law):
+            return through(function, signal)
         if signal.law not in (GAUSSIAN, ZERO) or signal.mean.size > 1 or signal.mean[0] != 0:
             return None
         q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])

@@ -185,6 +185,11 @@ class Block(Layer):
                 slopes[source] = slopes[source] + part
         return slopes[0].scaled(1.0)
 
+    def evaluated(self) -> Block:
+        """See Layer."""
+        entries = (replace(entry, layer=entry.layer.evaluated()) for entry in self.entries)
+        return replace(self, entries=tuple(entries))
+
     def turned(self, knob: str, value: Any) -> Self | None:
         """See Layer. A knob of the layers within turns all that have it."""
         if knob == "times":

@@ -49,6 +49,10 @@ class Layer(Settings, ABC):
             return None
         return replace(self, **{knob: value})  # type: ignore[type-var]  # kinds are dataclasses
 
+    def evaluated(self) -> Layer:
+        """Return the layer that this one is in eval mode, whose theory holds there."""
+        return self
+
     @property
     def count(self) -> int:
         """The number of layers that this one is: 1 unless it contains others."""

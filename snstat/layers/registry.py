@@ -19,6 +19,13 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "activation": "Activation",
         "block": "Block",
         "scale": "Scale",
+        "dropout": "Dropout",
+        "channel_dropout": "ChannelDropout",
+        "alpha_dropout": "AlphaDropout",
+        "layer_norm": "LayerNorm",
+        "rms_norm": "RmsNorm",
+        "group_norm": "GroupNorm",
+        "batch_norm": "BatchNorm",
     }
 )
 

@@ -24,11 +24,24 @@ class Law:
     """The distribution of the units of a signal, as far as layers need to know it."""
 
     name: str
+    parameters: tuple[float, ...] = ()
 
 
 # Gaussian over units, jointly for all samples and positions. Exactly 0 in networks of any width.
 # Anything else: only what needs no more than moments is known of the next layer.
 GAUSSIAN, ZERO, OTHER = Law("gaussian"), Law("zero"), Law("other")
+_SPHERE = "sphere"
+
+
+def sphere(batch: int, ratio: float) -> Law:
+    """Return the law after batch norm of `batch` Gaussian samples with ε/v = `ratio`, up to a
+    factor. The ratio is rounded, so that the law of a signal that has settled stays."""
+    return Law(_SPHERE, (float(batch), float(f"{ratio:.12g}")))
+
+
+def on_sphere(law: Law) -> bool:
+    """Return whether this is a law of `sphere`."""
+    return law.name == _SPHERE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +110,15 @@ class Slope:
 
     `same` (P, P) is E[δ_u δ_v] of one sample, and `gap` (P, P) is `same` minus E[δ_u δ'_v] of two
     samples: the same matrix where gradients of different samples are uncorrelated, as those of an
-    independent read-out of every sample are.
+    independent read-out of every sample are. `excess` is not 0 only between batch norm and an
+    activation after it: by how much the variance before batch norm times E[δ²] before it exceeds
+    that of a δ after it which is independent of the signal.
     """
 
     same: FloatArray
     gap: FloatArray
     log: float = 0.0
+    excess: float = 0.0
 
     @classmethod
     def zero(cls, signal: Signal) -> Slope:
@@ -112,14 +128,24 @@ class Slope:
 
     def scaled(self, factor: float) -> Slope:
         """Return these moments times `factor`, with the largest of `same` brought to 1."""
+        if factor == 0:
+            nothing = np.zeros_like(self.same)
+            return Slope(nothing, nothing, self.log)
         size = float(np.abs(self.same).max())
         if not 0 < size * factor < math.inf:
-            return Slope(self.same * factor, self.gap * factor, self.log)
-        return Slope(self.same / size, self.gap / size, self.log + math.log(size * factor))
+            return Slope(self.same * factor, self.gap * factor, self.log, self.excess * factor)
+        log = self.log + math.log(size * factor)
+        return Slope(self.same / size, self.gap / size, log, self.excess / size)
+
+    def weighted(self, factors: FloatArray) -> Slope:
+        """Return these moments times `factors` (P, P), those of every two positions."""
+        excess = self.excess * float(factors[0, 0])
+        return Slope(self.same * factors, self.gap * factors, self.log, excess)
 
     def repeats(self, other: Slope) -> bool:
         """Return whether these are the moments `other` but for their scale, to rounding."""
-        return _equal(self.same, other.same) and _equal(self.gap, other.gap)
+        extra = np.array([self.excess]), np.array([other.excess])
+        return _equal(self.same, other.same) and _equal(self.gap, other.gap) and _equal(*extra)
 
     def __add__(self, other: Slope) -> Slope:
         """Return the moments of the sum of two independent gradients."""
@@ -130,7 +156,10 @@ class Slope:
         log = max(self.log, other.log)
         mine, theirs = math.exp(self.log - log), math.exp(other.log - log)
         return Slope(
-            mine * self.same + theirs * other.same, mine * self.gap + theirs * other.gap, log
+            mine * self.same + theirs * other.same,
+            mine * self.gap + theirs * other.gap,
+            log,
+            mine * self.excess + theirs * other.excess,
         )
 
 
@@ -167,5 +196,6 @@ def _equal(first: FloatArray, second: FloatArray) -> bool:
     """Return whether two arrays are equal to rounding."""
     if first.shape != second.shape:
         return False
-    still = np.abs(first - second) <= ROUNDING * np.spacing(np.abs(first))
-    return bool(np.all(still | (np.isnan(first) & np.isnan(second))))
+    with np.errstate(invalid="ignore"):  # infinities
+        still = np.abs(first - second) <= ROUNDING * np.spacing(np.abs(first))
+    return bool(np.all(still | (first == second) | (np.isnan(first) & np.isnan(second))))

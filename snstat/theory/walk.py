@@ -38,8 +38,9 @@ class Walk:
     residual: FloatArray
 
 
-def walk(network: Network, batch: int, inputs: InputMoments) -> Walk:
-    """Return theory of `batch` samples with the moments `inputs`.
+def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = True) -> Walk:
+    """Return theory of `batch` samples with the moments `inputs`, with dropout and the statistics
+    of batches on if `train`.
 
     Every sample has a random linear read-out of its own. A repeated block is followed until its
     state repeats. There is no theory of samples that differ in norm, nor of inputs on a grid.
@@ -47,14 +48,15 @@ def walk(network: Network, batch: int, inputs: InputMoments) -> Walk:
     law, one_norm = ZERO if inputs.silent else OTHER, inputs.norms is None
     gap = input_gap(batch, inputs) if one_norm and not network.input.grid else math.nan
     start = Signal.of_one(network.input, (inputs.mean, inputs.second_moment + 0.0 * gap, gap), law)
-    step = network.block.moments([start], batch)
+    block = network.block if train else network.block.evaluated()
+    step = block.moments([start], batch)
     columns = np.concatenate([[_numbers(start)], _forward(step)])
     ones = np.ones_like(start.same)
     before, logs = _backward(step, Slope(ones, ones))
     found = np.concatenate([[_log_norm(before, start)], logs])
     mean, second_moment, apart = columns.T
     first = input_spread(network.input.units, inputs)
-    _, later = _spreads(network.block, step, [first])
+    _, later = _spreads(block, step, [first])
     spreads = np.concatenate([[_relative(first)], later]).T
     return Walk(mean, second_moment, apart, found - found[-1], *spreads)
 

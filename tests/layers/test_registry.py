@@ -10,9 +10,16 @@ import pytest
 
 from snstat.errors import UnknownNameError
 from snstat.layers.activation import Activation
+from snstat.layers.alpha_dropout import AlphaDropout
+from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block, Entry
+from snstat.layers.channel_dropout import ChannelDropout
 from snstat.layers.dense import Dense
+from snstat.layers.dropout import Dropout
+from snstat.layers.group_norm import GroupNorm
+from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.registry import KINDS, kind
+from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.values.option import options_of
@@ -23,6 +30,13 @@ LAYERS = {
     "activation": Activation("relu"),
     "block": Block((Entry(Dense(5)),), 3),
     "scale": Scale(2.0),
+    "dropout": Dropout(0.3),
+    "channel_dropout": ChannelDropout(0.3),
+    "alpha_dropout": AlphaDropout(0.3),
+    "layer_norm": LayerNorm(epsilon=0.1),
+    "rms_norm": RmsNorm(epsilon=0.1),
+    "group_norm": GroupNorm(groups=1, epsilon=0.1),
+    "batch_norm": BatchNorm(epsilon=0.1),
 }
 # The number of layers that a kind starts from, where it is not 1.
 INPUTS: dict[str, int] = {}

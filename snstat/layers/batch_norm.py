@@ -1,0 +1,64 @@
+"""Batch norm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from snstat.gaussian.sphere import pulled, radial
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import Layer, one
+from snstat.layers.normalise import Norm, normalised
+from snstat.layers.scale import Scale
+from snstat.layers.signal import GAUSSIAN, Signal, Slope, Step, sphere
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Norm):
+    """(x − m)/s with s² = ν + ε: mean m and variance ν of a channel over the batch and all
+    positions; x/√(1 + ε) in eval mode.
+
+    After Gaussian x, the batch is √B times a point that is uniform on a sphere: E[x] = 0, E[x²] = 1
+    and E[xx'] = −1/(B − 1) for ε = 0, whatever the cosine before. For an independent read-out g
+    becomes g(B − 2)/((B − 3)v) with v = E[x²] − E[xx'] before; for B ≤ 3 and ε = 0 it is infinite.
+    Averages of squared gradients over networks do not settle for B ≤ 5. Theory is that of train
+    mode, null on grids and for other laws of x (arXiv:1502.03167, arXiv:1902.08129).
+    """
+
+    kind: ClassVar[str] = "batch_norm"
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
+        """See Layer."""
+        signal = one(inputs)
+        gap = float(signal.gap[0, 0])
+        if signal.law != GAUSSIAN or signal.mean.size > 1 or batch < 2 or not gap > 0:
+            return None
+        law = sphere(batch, self.epsilon / gap)
+        ratio, rest = law.parameters[1], batch - 1
+        if not math.isfinite(ratio):
+            return None
+        square, back = radial(batch, ratio).square, pulled(batch, ratio)
+        moments = 0.0, square, square + square / rest
+        after = Signal.of_one(signal.shape, moments, law, signal.fresh)
+
+        def pull(slope: Slope) -> tuple[Slope, ...]:
+            if not slope.gap.any() and not slope.excess:
+                return (slope.scaled(0.0),)
+            # Its sum over the batch is 0.
+            same = (back * slope.gap + slope.excess) / gap
+            return (Slope(same, same + same / rest, slope.log).scaled(1.0),)
+
+        return Step((signal,), after, pull)
+
+    def evaluated(self) -> Layer:
+        """See Layer."""
+        return Scale(1.0 / math.sqrt(1.0 + self.epsilon))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        values = one(inputs)
+        if draw.train:
+            return normalised(values, tuple(range(1, values.ndim)), self.epsilon)
+        return self.evaluated().sample(inputs, draw)

@@ -1,0 +1,85 @@
+"""Dropout: every unit is dropped or scaled up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import Layer, one
+from snstat.layers.scale import Scale
+from snstat.layers.shape import Shape
+from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.limits import MAX_RATE
+from snstat.values.kinds import Real
+from snstat.values.option import option
+
+RATE = Real(0.0, MAX_RATE)
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """x/k with probability k = 1 − rate, else 0, for every unit by itself; x in eval mode.
+
+    E[x²] and squared gradients grow by 1/k, exactly and for any law of x; the mean and products of
+    samples, or of positions, stay. Theory is that of train mode (Srivastava et al. 2014; signal
+    propagation: arXiv:1611.01232, arXiv:1811.00293).
+    """
+
+    kind: ClassVar[str] = "dropout"
+
+    rate: float = option(RATE, "Probability that a unit is dropped.", default=MISSING)
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer."""
+        return one(inputs)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal = one(inputs)
+        if not self.rate:
+            return Step((signal,), signal, lambda slope: (slope,))
+        more = 1.0 / (1.0 - self.rate) - 1.0
+        added = more * _diagonal(signal.same)
+        after = replace(
+            signal,
+            same=signal.same + added,
+            gap=signal.gap + added,
+            law=ZERO if signal.law == ZERO else OTHER,
+        )
+
+        def pull(slope: Slope) -> tuple[Slope, ...]:
+            grown = more * _diagonal(slope.same)
+            return (Slope(slope.same + grown, slope.gap + grown, slope.log).scaled(1.0),)
+
+        return Step((signal,), after, pull)
+
+    def evaluated(self) -> Layer:
+        """See Layer."""
+        return Scale(1.0)
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        values = one(inputs)
+        if not draw.train:
+            return Pass(values, lambda slope: (slope,))
+        return masked(values, kept(values.shape, values, self.rate, draw) / (1.0 - self.rate))
+
+
+def kept(shape: tuple[int, ...], values: Values, rate: float, draw: Draw) -> Values:
+    """Return 0 with probability `rate`, else 1: independent numbers of the type of `values`."""
+    found: Values = (draw.uniform(shape) >= rate).astype(values.dtype)
+    return found
+
+
+def masked(values: Values, mask: Values) -> Pass:
+    """Return values times a mask that does not depend on them."""
+    return Pass(values * mask, lambda slope: (slope * mask,))
+
+
+def _diagonal(square: FloatArray) -> FloatArray:
+    return np.diag(np.diagonal(square))

@@ -1,0 +1,75 @@
+"""Group norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.errors import InvalidValueError
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import one
+from snstat.layers.normalise import Norm, divided, normalised, scales
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Step
+from snstat.limits import MAX_WIDTH
+from snstat.values.kinds import Whole
+from snstat.values.option import option
+
+# With fewer channels a group, mean and variance of a group are far from numbers.
+FEWEST_CHANNELS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupNorm(Norm):
+    """(x − m)/s with s² = ν + ε: mean m and variance ν over the channels of a group and all
+    positions of each sample.
+
+    In the limit of many channels a group m and s are numbers, so E[xx'] and E[δδ'] are those of
+    layer norm with m and E[x²] averaged over positions, for any law of x. Theory is null for groups
+    of fewer than 32 channels (arXiv:1803.08494).
+    """
+
+    kind: ClassVar[str] = "group_norm"
+
+    groups: int = option(Whole(1, MAX_WIDTH), "Groups of equally many channels.", default=MISSING)
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer. Raises InvalidValueError unless the groups divide the channels."""
+        shape = one(inputs)
+        if shape.channels % self.groups:
+            bound = f"a divisor of the {shape.channels:,} channels before it"
+            raise InvalidValueError("groups", self.groups, bound)
+        return shape
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal = one(inputs)
+        square, mean = np.diagonal(signal.same).mean(), signal.mean.mean()
+        scale = scales(square, mean, self.epsilon)
+        if scale is None or signal.shape.channels < FEWEST_CHANNELS * self.groups:
+            return None
+        # E(x_u − m)(x_v − m), for any m.
+        left = np.add.outer(signal.mean, signal.mean)
+        centred = signal.same - mean * left + mean * mean
+        after = replace(
+            signal,
+            mean=(signal.mean - mean) / scale,
+            same=centred / scale**2,
+            gap=signal.gap / scale**2,
+        )
+        return divided(signal, after, np.full_like(signal.mean, scale))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+        """See Layer."""
+        values = one(inputs)
+        parts = values.reshape(self.groups, -1, *values.shape[1:])
+        found = normalised(parts, (1, *range(3, parts.ndim)), self.epsilon)
+
+        def pull(slope: Values) -> tuple[Values, ...]:
+            (back,) = found.pull(slope.reshape(parts.shape))
+            return (back.reshape(slope.shape),)
+
+        return Pass(found.values.reshape(values.shape), pull)

@@ -1,0 +1,44 @@
+"""Layer norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import one
+from snstat.layers.normalise import Norm, divided, normalised, scales
+from snstat.layers.signal import Signal, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerNorm(Norm):
+    """(x − m)/s with s² = ν + ε: mean m and variance ν over the channels of each sample and
+    position.
+
+    In the limit of large width m and s are numbers, so E[xx'] becomes (E[xx'] − mm')/(ss') and
+    E[δδ'] becomes E[δδ']/(ss'), for any law of x. At width n and with ε = 0, squared gradients are
+    smaller by (n − 2)/n (arXiv:1607.06450).
+    """
+
+    kind: ClassVar[str] = "layer_norm"
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal = one(inputs)
+        scale = scales(np.diagonal(signal.same), signal.mean, self.epsilon)
+        if scale is None:
+            return None
+        both = np.multiply.outer(scale, scale)
+        centred = signal.same - np.multiply.outer(signal.mean, signal.mean)
+        after = replace(
+            signal, mean=np.zeros_like(signal.mean), same=centred / both, gap=signal.gap / both
+        )
+        return divided(signal, after, scale)
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+        """See Layer."""
+        return normalised(one(inputs), (0,), self.epsilon)

@@ -1,0 +1,82 @@
+"""What the kinds that normalise share: their option, and the normalisation of values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.draw import Pass, Values
+from snstat.layers.layer import Layer, one
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope, Step
+from snstat.limits import MAX_SCALE
+from snstat.values.kinds import Real
+from snstat.values.option import option
+
+# A variance below this part of the second moment is rounding.
+_ROUNDING = 1e-14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Norm(Layer):
+    """A kind that divides by √(variance + ε)."""
+
+    epsilon: float = option(
+        Real(0.0, MAX_SCALE), "ε, added to what the root is taken of.", default=1e-5
+    )
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer."""
+        return one(inputs)
+
+
+def scales(square: FloatArray, mean: FloatArray, epsilon: float) -> FloatArray | None:
+    """Return √(E[x²] − mean² + ε), None where that is 0 or not known.
+
+    `square` is E[x²], an array of the shape of `mean`.
+    """
+    variance = square - mean * mean
+    variance = np.where(variance > _ROUNDING * square, variance, 0.0 * square)
+    total = variance + epsilon
+    return np.sqrt(total) if np.all(total > 0) else None
+
+
+def divided(before: Signal, after: Signal, scale: FloatArray) -> Step:
+    """Return the step to `after`, in which every unit is divided by `scale` (positions,) and what
+    is subtracted does not move with any one unit."""
+    factors = 1.0 / np.multiply.outer(scale, scale)
+    return Step((before,), after, lambda slope: (_weighted(slope, factors),))
+
+
+def _weighted(slope: Slope, factors: FloatArray) -> Slope:
+    return slope.weighted(factors).scaled(1.0)
+
+
+def normalised(
+    values: Values, axes: tuple[int, ...], epsilon: float, *, centred: bool = True
+) -> Pass:
+    """Return (x − mean)/√(variance + ε) over `axes`, or x/√(mean of squares + ε).
+
+    Averages are taken in float64. Without ε, values that are all equal become NaN.
+    """
+
+    def average(of: Values) -> Values:
+        mean: Values = of.mean(axes, dtype=np.float64, keepdims=True).astype(values.dtype)
+        return mean
+
+    moved = values - average(values) if centred else values
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 1.0 / np.sqrt(average(moved * moved) + epsilon)
+        found = moved * scale
+
+    def pull(slope: Values) -> tuple[Values, ...]:
+        back = slope - found * average(slope * found)
+        if centred:
+            # found has mean 0, so the order does not matter.
+            back = back - average(back)
+        return (back * scale,)
+
+    return Pass(found, pull)

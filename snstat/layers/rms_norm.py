@@ -1,0 +1,43 @@
+"""RMS norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import one
+from snstat.layers.normalise import Norm, divided, normalised, scales
+from snstat.layers.signal import Signal, Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class RmsNorm(Norm):
+    """x/s with s² = q + ε: q the mean of x² over the channels of each sample and position.
+
+    In the limit of large width s is a number, so E[xx'] and E[δδ'] are divided by ss' for any law
+    of x; the mean and the cosine of samples survive. At width n and with ε = 0, squared gradients
+    are smaller by (n − 1)/n (arXiv:1910.07467).
+    """
+
+    kind: ClassVar[str] = "rms_norm"
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal = one(inputs)
+        square = np.diagonal(signal.same)
+        scale = scales(square, np.zeros_like(square), self.epsilon)
+        if scale is None:
+            return None
+        both = np.multiply.outer(scale, scale)
+        after = replace(
+            signal, mean=signal.mean / scale, same=signal.same / both, gap=signal.gap / both
+        )
+        return divided(signal, after, scale)
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+        """See Layer."""
+        return normalised(one(inputs), (0,), self.epsilon, centred=False)
