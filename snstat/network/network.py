@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
-from snstat.errors import InvalidValueError
+from snstat.disk.atomic import whole_file
+from snstat.disk.toml_file import TomlFile
+from snstat.errors import (
+    InputFileError,
+    InvalidValueError,
+    LayerError,
+    NetworkFormError,
+    printable,
+)
 from snstat.layers.block import Block, Entry
 from snstat.layers.dense import Dense
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
+from snstat.network.input_law import InputLaw
+from snstat.network.reading import Parts, read_parts
 from snstat.network.stack import Stack
 from snstat.network.widths import MAX_RUNS, joined
+from snstat.network.writing import form_of, text_of
+from snstat.values.kinds import require_printable
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+MOST_OF_A_NAME = 100
 # Repetitions and layers that are looked at to find out whether a network is a stack.
 _MOST_RUNS = 100_000
 
@@ -35,7 +52,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A block of layers and the shape of its input.
+    """A block of layers and the shape of its input, with the law of inputs that are drawn, and a
+    name.
 
     Raises LayerError with the path of a layer that its input does not fit, and InvalidValueError
     for more than 10⁹ layers.
@@ -43,9 +61,13 @@ class Network:
 
     input: Shape
     block: Block
+    law: InputLaw = field(default_factory=InputLaw)
+    name: str = ""
 
     def __post_init__(self) -> None:
-        """Validate the number of layers and their shapes."""
+        """Validate the name, the number of layers and their shapes."""
+        if self.name:
+            require_printable("name", self.name)
         if self.depth > MAX_DEPTH:
             raise InvalidValueError("layers", self.depth, f"at most {MAX_DEPTH:,}")
         self.block.shape([self.input])
@@ -54,6 +76,57 @@ class Network:
     def of(cls, stack: Stack) -> Network:
         """Return the network of a uniform stack."""
         return cls(Shape(stack.input_width), Block(tuple(_entries(stack))))
+
+    @classmethod
+    def read(
+        cls,
+        form: Mapping[str, Any],
+        *,
+        set: Mapping[str, Any] = _NONE,  # noqa: A002  # as the command line calls it
+        name: str = "",
+    ) -> Self:
+        """Return the network that plain data describe, as TOML and JSON hold them.
+
+        `set` changes parameters that `form` declares; `name` is that of a network without one.
+        Raises NetworkFormError with the path in `form` of a kind, key, name or value that no
+        network has, and as the class does.
+        """
+        parts = read_parts(form, set, name)
+        return cls(parts.input, parts.block, parts.law, parts.name)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        set: Mapping[str, Any] = _NONE,  # noqa: A002  # as above
+    ) -> Self:
+        """Return the network of the TOML file at `path`, named as the file is if it has no name.
+
+        See `read`. Raises InputFileError for a file that cannot be read or describes no network.
+        """
+        root = TomlFile.read(path).root
+        try:
+            return cls.read(root, set=set, name=printable(Path(path).stem, MOST_OF_A_NAME))
+        except (NetworkFormError, LayerError, InvalidValueError) as error:
+            raise InputFileError(path, str(error)) from None
+
+    def form(self) -> dict[str, Any]:
+        """Return the plain data that `read` takes. Defaults are left out, and so are parameters:
+        values stand in their places. Raises InvalidValueError for more layers, or deeper ones, than
+        a file may hold."""
+        return form_of(self._parts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as TOML, which `load` reads back equal. The file is written whole or
+        not at all. Raises OutputFileError, and as `form`."""
+        text = text_of(self._parts)
+        with whole_file(path) as file:
+            file.write(text)
+
+    @property
+    def _parts(self) -> Parts:
+        return Parts(self.name, self.input, self.law, self.block)
 
     @property
     def depth(self) -> int:
