@@ -84,6 +84,19 @@ class Block(Layer):
                 break
         return shape
 
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        shape, total = one(inputs), 0
+        for turn in range(self.times):
+            shapes = self.shapes(shape)
+            own = 0
+            for place, entry in enumerate(self.entries):
+                own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
+            if shapes[-1] == shape:  # all later turns are alike
+                return total + own * (self.times - turn)
+            shape, total = shapes[-1], total + own
+        return total
+
     def shapes(self, shape: Shape) -> list[Shape]:
         """Return the shapes of the input and after every entry, the first time over."""
         found = [shape]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
 from snstat.network.input_law import InputLaw
 from snstat.network.reading import Parts, read_parts
+from snstat.network.rows import Row, rows_of
 from snstat.network.stack import Stack
 from snstat.network.widths import MAX_RUNS, joined
 from snstat.network.writing import form_of, text_of
@@ -36,18 +37,6 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 MOST_OF_A_NAME = 100
 # Repetitions and layers that are looked at to find out whether a network is a stack.
 _MOST_RUNS = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One layer: its number from 1, its name (the names of its containers, the repetition of those
-    with `times`, and its own, joined by dots), the layer, and the shapes before and after it."""
-
-    number: int
-    name: str
-    layer: Layer
-    before: tuple[Shape, ...]
-    after: Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +122,17 @@ class Network:
         """The number of layers."""
         return self.block.count
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every layer in order; nothing is unrolled in memory."""
-        rows = enumerate(_rows(self.block, self.input, ()), start=1)
-        for number, (path, layer, before, after) in rows:
-            yield Row(number, ".".join(path), layer, before, after)
+    @property
+    def parameters(self) -> int:
+        """The number of weights and biases of all layers."""
+        return self.block.parameters([self.input])
+
+    def rows(self, numbers: Sequence[int] | None = None) -> Iterator[Row]:
+        """Yield every layer in order, or those of the `numbers` given, which ascend from 1; nothing
+        is unrolled in memory."""
+        return rows_of(
+            self.block, self.input, range(1, self.depth + 1) if numbers is None else numbers
+        )
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """Return this network with an option of its layers set, None if no layer has it."""
@@ -223,19 +218,3 @@ def _runs(layer: Layer) -> Iterator[tuple[Layer, int]]:
     for _ in range(layer.times):
         for entry in layer.entries:
             yield from _runs(entry.layer)
-
-
-def _rows(
-    block: Block, shape: Shape, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Layer, tuple[Shape, ...], Shape]]:
-    """Yield path, layer, shapes before and shape after of the layers in a block."""
-    for turn in range(block.times):
-        shapes = block.shapes(shape)
-        shape = shapes[-1]
-        here = path if block.times == 1 else (*path, str(turn))
-        for place, (label, entry) in enumerate(zip(block.labels, block.entries, strict=True)):
-            before = tuple(shapes[n] for n in entry.inputs or (place,))
-            if isinstance(entry.layer, Block):
-                yield from _rows(entry.layer, before[0], (*here, label))
-            else:
-                yield (*here, label), entry.layer, before, shapes[place + 1]
