@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, fields
+from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from snstat.errors import InvalidValueError
@@ -38,13 +40,14 @@ class Key(NamedTuple):
         return self.default is MISSING
 
 
-def keys_of(kind: type[Layer]) -> dict[str, Key]:
+@cache
+def keys_of(kind: type[Layer]) -> Mapping[str, Key]:
     """Return the keys of a kind, by name: those that must be given first."""
     declared = options_of(kind)
     entries = [entry for entry in fields(kind) if entry.name in declared]  # type: ignore[arg-type]  # kinds are dataclasses
     found = [Key(entry.name, declared[entry.name], _default(entry)) for entry in entries]
     found.sort(key=lambda key: not key.required)
-    return {_SPELLED.get(key.field, key.field): key for key in found}
+    return MappingProxyType({_SPELLED.get(key.field, key.field): key for key in found})
 
 
 def _default(entry: Field[Any]) -> Any:

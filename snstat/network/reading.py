@@ -203,5 +203,7 @@ def _sources(table: Mapping[str, Any], numbers: Mapping[str, int]) -> tuple[int,
 
 def _source(key: str, name: Any, numbers: Mapping[str, int]) -> int:
     if not isinstance(name, str) or name not in numbers:
-        raise UnknownNameError(key, name, numbers)
+        error = UnknownNameError(key, name, numbers)
+        bound = "a layer before it in the same container, by name or number, input or previous"
+        raise error if error.suggestions else InvalidValueError(key, name, bound)
     return numbers[name]

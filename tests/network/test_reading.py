@@ -6,21 +6,26 @@ import json
 import math
 import time
 import tomllib
+from dataclasses import MISSING, dataclass
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from snstat.disk.toml_file import MAX_BYTES
 from snstat.errors import InputFileError, InvalidValueError, LayerError, NetworkFormError
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block, Entries, Entry
 from snstat.layers.dense import Dense
 from snstat.layers.keys import keys_of
+from snstat.layers.layer import Layer
 from snstat.layers.registry import KINDS, kind
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
+from snstat.network import reading
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
+from snstat.values.option import option
 from tests.network.networks import networks
 from tests.network.stacks import stacks
 
@@ -181,7 +186,8 @@ def test_what_must_be_given_is_asked_for(name):
         (DENSE | {"activation": None}, "layers.1.dense", "activation is None"),
         (DENSE | {"weight_gain": 1, "weight_std": 1}, "layers.1.dense", "weight_std is 1.0"),
         (DENSE | {"input": "alhpa"}, "layers.1.dense", "unknown input 'alhpa': did you mean"),
-        (DENSE | {"input": "1"}, "layers.1.dense", "input is '1', but must be one of alpha, "),
+        (DENSE | {"input": "1"}, "layers.1.dense", "input is '1', but must be a layer before it"),
+        (DENSE | {"input": "bravo"}, "layers.1.dense", "by name or number, input or previous"),
         (DENSE | {"input": 0}, "layers.1.dense", "input is 0"),
         (DENSE | {"inputs": "alpha"}, "layers.1.dense", "but must be a list of names"),
         (DENSE | {"inputs": []}, "layers.1.dense", "but must be a list of names"),
@@ -279,6 +285,40 @@ def test_defaults_give_way_to_what_excludes_them():
         Dense(4, weight_gain=2.0),
         Dense(4, weight_std=1.0),
     ]
+
+
+@dataclass(frozen=True)
+class Twofold(Layer):
+    """A container with two lists of layers, as a kind may be."""
+
+    kind: ClassVar[str] = "twofold"
+
+    entries: tuple[Entry, ...] = option(Entries(), "One.", default=MISSING)
+    shortcut: tuple[Entry, ...] | None = option(Entries(), "Two.")
+
+    def shape(self, inputs):
+        return inputs[0]
+
+    def sample(self, inputs, draw):
+        raise NotImplementedError
+
+
+def test_a_container_may_hold_several_lists_of_layers(monkeypatch, tmp_path):
+    kinds = {"twofold": Twofold}
+    monkeypatch.setattr(reading, "kind", lambda name: kinds.get(name) or kind(name))
+    inner = Block((Entry(Twofold((Entry(Dense(4), (), "a"), Entry(Dense(5), (1,))))),), 3)
+    layer = Twofold((Entry(Scale(2.0)),), (Entry(inner), Entry(Scale(3.0), (0,), "b")))
+    network = Network(Shape(3), Block((Entry(layer, (), "c"), Entry(layer, (1,)))))
+    form = network.form()
+    assert list(form["layers"][0]) == ["kind", "name", "layers", "shortcut"]
+    assert Network.read(form) == network
+    network.save(tmp_path / "a.toml")
+    assert Network.load(tmp_path / "a.toml", set={}).block == network.block
+    form["layers"][1]["shortcut"][0]["layers"][0]["layers"][1]["width"] = 0
+    with pytest.raises(NetworkFormError) as caught:
+        Network.read(form)
+    path = "layers.1.twofold.shortcut.0.block.layers.0.twofold.layers.1.dense"
+    assert caught.value.path == path
 
 
 def nested(times):
