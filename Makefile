@@ -99,7 +99,7 @@ test-random: develop ## dieharder on the random generator (Debian package; hours
 # The number of damaged files for each reader, and the number of the first one.
 FUZZ ?= 4000
 FUZZ_FIRST ?= 0
-fuzz: develop ## 16,000 damaged files for the commands that read one; ten minutes
+fuzz: develop ## 20,000 damaged files for the commands that read one; ten minutes
 	SNSTAT_FUZZ=$(FUZZ) SNSTAT_FUZZ_FIRST=$(FUZZ_FIRST) SNSTAT_FUZZ_FOLDER=build/fuzz \
 		$(VENV)/bin/python -m pytest -s tests/robustness/test_fuzz.py
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from snstat.checks.check import check
     from snstat.experiment.propagate import propagate
     from snstat.files.saved import load, load_all, save
+    from snstat.network.network import Network
     from snstat.network.stack import Stack
     from snstat.theory.fixed_points import fixed_points
     from snstat.theory.maps import correlation_map, ensemble_map, gradient_growth, unit_map
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 
 # Public name → (module, name there).
 _PUBLIC = {
+    "Network": ("snstat.network.network", "Network"),
     "Stack": ("snstat.network.stack", "Stack"),
     "activations": ("snstat.activation", "ACTIVATIONS"),
     "check": ("snstat.checks.check", "check"),
@@ -44,6 +46,7 @@ RUN_VIEWS = "snstat.display"
 _MODULES = ("plot", "testing")
 
 __all__ = [
+    "Network",
     "Stack",
     "__version__",
     "activations",

@@ -140,6 +140,15 @@ class LayerError(SnstatError):
         return f"layer {printable('.'.join(self.path), MOST_OF_A_PATH)}: {self.reason.told(spell)}"
 
 
+class NetworkFormError(SnstatError):
+    """Plain data that describe no network. Attributes: the `path` in them, such as
+    "layers.3.residual.layers.0", and the `reason`."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{printable(path, MOST_OF_A_PATH)}: {reason}" if path else reason)
+
+
 class InputFileError(SnstatError):
     """A file that cannot be used. Attributes: `path`, `reason` and `remedy`."""
 

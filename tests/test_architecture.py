@@ -1,7 +1,7 @@
 """The permitted imports between the rooms of snstat, checked in every file.
 
 cli -> report, checks -> experiment -> engine, theory -> network -> layers -> gaussian ->
-activation -> errors. Every room may import `results`, which imports none.
+activation -> errors. Every room may import `results` and `disk`, which import none.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ PACKAGE = Path(__file__).parents[1] / "snstat"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # Rooms that every room may import.
-COMMON = {"errors", "limits", "results", "values"}
+COMMON = {"disk", "errors", "limits", "results", "values"}
 # Room of snstat -> rooms that it may import.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "results": set(),
+    "disk": {"errors"},
     "limits": {"errors"},
     "values": {"errors", "limits"},
     "activation": COMMON,

@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from snstat.checks.config_keys import KEYS, dashed, read_options, shown, unknown_key
+from snstat.disk.toml_file import TomlFile
 from snstat.errors import InputFileError, SnstatError
-from snstat.files.toml_file import TomlFile
 from snstat.results import DEFAULT_NAME, Source
 
 __all__ = ["KEYS", "Declared", "find_config", "load_config", "located"]

@@ -41,6 +41,8 @@ COMMANDS = {
     "fixedpoint": "Find and describe the fixed points of the mean and variance maps.",
     "check": "Judge stacks by rules and baselines: verdict, remedies, exit code.",
     "plot": "Draw trajectories, maps, histograms or correlations to a file.",
+    "show": "Show the layers of a network: names, kinds, shapes, numbers of parameters.",
+    "layers": "List the kinds of layers, or explain one of them.",
     "schema": "Print the JSON Schema of a result.",
 }
 

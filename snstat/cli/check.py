@@ -28,8 +28,8 @@ from snstat.cli.output import (
 )
 from snstat.cli.parameters import FileName
 from snstat.cli.requests import Requests, same_file
+from snstat.disk.atomic import whole_file
 from snstat.errors import InvalidValueError, SnstatError
-from snstat.files.atomic import whole_file
 from snstat.report.check_words import tally
 from snstat.report.words import count
 

@@ -13,9 +13,11 @@ from click.core import ParameterSource
 from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
 from snstat.cli.parameters import FileName, Layers, Several, Type, Value
+from snstat.errors import InvalidValueError
 from snstat.limits import MAX_INTEGER
 from snstat.network.run_settings import RunSettings
 from snstat.network.settings import NetworkSettings
+from snstat.values import real, whole
 from snstat.values.kinds import File, Flag, Kind, Name, Real, Whole
 from snstat.values.option import Option, options_of
 
@@ -185,6 +187,37 @@ def layers_option(function: Function) -> Function:
         help="Rows of table and markdown: log, all, or numbers and ranges such as 0,1,8-16,last.",
     )
     return apply(function, [option], group="Output")
+
+
+class Setting(Type):
+    """A parameter and its value: width=512, rate=1/3, activation=gelu."""
+
+    name = "setting"
+
+    def read(self, name: str, text: str) -> tuple[str, int | float | str]:
+        """Return the name of the parameter, and a number where the value is one, else text."""
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not (key and equals and value):
+            raise InvalidValueError(name, text, "NAME=VALUE, such as width=512")
+        for number in (whole, real):
+            try:
+                return key, number(name, value)
+            except InvalidValueError:
+                continue
+        return key, value
+
+
+def set_option(function: Function) -> Function:
+    """Add the option that sets parameters of a network file."""
+    option = click.option(
+        "--set",
+        "set",
+        type=Setting(),
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Set a parameter of the network file; repeatable.",
+    )
+    return apply(function, [option], group="Network")
 
 
 def columns_option(function: Function) -> Function:

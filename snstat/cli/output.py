@@ -14,8 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from snstat.cli.signals import discard_stdout
+from snstat.disk.atomic import whole_file, writing_error
 from snstat.errors import OutputFileError, printable
-from snstat.files.atomic import whole_file, writing_error
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -32,8 +32,8 @@ from snstat.cli.picture import (
     require_pixels,
 )
 from snstat.cli.subject import Subject
+from snstat.disk.atomic import whole_file
 from snstat.errors import InvalidValueError
-from snstat.files.atomic import whole_file
 from snstat.values.kinds import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])

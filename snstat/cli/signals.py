@@ -8,7 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from snstat.files.atomic import remove_unfinished
+from snstat.disk.atomic import remove_unfinished
 
 # Sent by kill, by job schedulers, and when a terminal is closed.
 ENDING = ("SIGTERM", "SIGHUP")

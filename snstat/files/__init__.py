@@ -1,1 +1,1 @@
-"""Files: saved runs and checks, data, TOML, schemas; validated when read, written whole."""
+"""Files: saved runs and checks, data, schemas; validated when read, written whole."""

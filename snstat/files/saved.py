@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from snstat import __version__
+from snstat.disk.atomic import whole_file
 from snstat.errors import InputFileError, InvalidValueError, quoted
-from snstat.files.atomic import whole_file
 from snstat.files.form import FormError, list_of
 from snstat.files.run_form import parse_run
 from snstat.limits import physical_memory

@@ -21,12 +21,14 @@ SCHEMAS: Mapping[str, str] = MappingProxyType(
         "propagation": "propagation-2.json",
         "fixedpoint": "fixedpoint-1.json",
         "check": "check-1.json",
+        "network": "network-1.json",
     }
 )
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Return the JSON Schema of a result: "propagation", "fixedpoint" or "check"."""
+    """Return the JSON Schema of a result: "propagation", "fixedpoint", "check" or
+    "network"."""
     text = files("snstat.files").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text, object_hook=_with_options)
     return found

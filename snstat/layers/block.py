@@ -11,6 +11,7 @@ import numpy as np
 
 from snstat.errors import InvalidValueError, LayerError, SnstatError
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.keys import require_names
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, unknown
@@ -43,8 +44,8 @@ class Entries(Kind):
     words = "a list of layers"
 
     def check(self, name: str, value: Any) -> tuple[Entry, ...]:
-        """Return layers and entries as entries. Raises InvalidValueError for none, and for an
-        entry that starts from one that comes after it."""
+        """Return layers and entries as entries. Raises InvalidValueError for none, for an entry
+        that starts from one that comes after it, and for names that no layers can have."""
         found = tuple(e if isinstance(e, Entry) else Entry(e) for e in value)
         if not found:
             raise InvalidValueError(name, "none", "one layer or more")
@@ -53,6 +54,7 @@ class Entries(Kind):
                 if not 0 <= source <= place:
                     bound = f"the number of a layer before it, or 0 to {place}"
                     raise InvalidValueError(f"inputs of layer {place}", source, bound)
+        require_names([entry.name for entry in found])
         return found
 
 
@@ -81,6 +83,19 @@ class Block(Layer):
             if shape == before:
                 break
         return shape
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        shape, total = one(inputs), 0
+        for turn in range(self.times):
+            shapes = self.shapes(shape)
+            own = 0
+            for place, entry in enumerate(self.entries):
+                own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
+            if shapes[-1] == shape:  # all later turns are alike
+                return total + own * (self.times - turn)
+            shape, total = shapes[-1], total + own
+        return total
 
     def shapes(self, shape: Shape) -> list[Shape]:
         """Return the shapes of the input and after every entry, the first time over."""

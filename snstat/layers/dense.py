@@ -73,6 +73,10 @@ class Dense(WeightOptions, Layer):
         """See Layer."""
         return Shape(self.width, one(inputs).grid)
 
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        return (one(inputs).channels + 1) * self.width
+
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
         """See Layer."""
         signal = one(inputs)

@@ -53,6 +53,11 @@ class Layer(Settings, ABC):
         """Return the layer that this one is in eval mode, whose theory holds there."""
         return self
 
+    def parameters(self, inputs: Sequence[Shape]) -> int:  # noqa: ARG002
+        """Return the number of weights and biases, of all layers that this one contains. Biases
+        count where they are 0 at first."""
+        return 0
+
     @property
     def count(self) -> int:
         """The number of layers that this one is: 1 unless it contains others."""

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
-from snstat.errors import InvalidValueError
+from snstat.disk.atomic import whole_file
+from snstat.disk.toml_file import TomlFile
+from snstat.errors import (
+    InputFileError,
+    InvalidValueError,
+    LayerError,
+    NetworkFormError,
+    printable,
+)
 from snstat.layers.block import Block, Entry
 from snstat.layers.dense import Dense
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
+from snstat.network.input_law import InputLaw
+from snstat.network.reading import Parts, read_parts
+from snstat.network.rows import Row, rows_of
 from snstat.network.stack import Stack
 from snstat.network.widths import MAX_RUNS, joined
+from snstat.network.writing import form_of, text_of
+from snstat.values.kinds import require_printable
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
+MOST_OF_A_NAME = 100
 # Repetitions and layers that are looked at to find out whether a network is a stack.
 _MOST_RUNS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One layer: its number from 1, its name (the names of its containers, the repetition of those
-    with `times`, and its own, joined by dots), the layer, and the shapes before and after it."""
-
-    number: int
-    name: str
-    layer: Layer
-    before: tuple[Shape, ...]
-    after: Shape
-
-
-@dataclass(frozen=True, slots=True)
 class Network:
-    """A block of layers and the shape of its input.
+    """A block of layers and the shape of its input, with the law of inputs that are drawn, and a
+    name.
 
     Raises LayerError with the path of a layer that its input does not fit, and InvalidValueError
     for more than 10⁹ layers.
@@ -43,9 +50,13 @@ class Network:
 
     input: Shape
     block: Block
+    law: InputLaw = field(default_factory=InputLaw)
+    name: str = ""
 
     def __post_init__(self) -> None:
-        """Validate the number of layers and their shapes."""
+        """Validate the name, the number of layers and their shapes."""
+        if self.name:
+            require_printable("name", self.name)
         if self.depth > MAX_DEPTH:
             raise InvalidValueError("layers", self.depth, f"at most {MAX_DEPTH:,}")
         self.block.shape([self.input])
@@ -55,16 +66,73 @@ class Network:
         """Return the network of a uniform stack."""
         return cls(Shape(stack.input_width), Block(tuple(_entries(stack))))
 
+    @classmethod
+    def read(
+        cls,
+        form: Mapping[str, Any],
+        *,
+        set: Mapping[str, Any] = _NONE,  # noqa: A002  # as the command line calls it
+        name: str = "",
+    ) -> Self:
+        """Return the network that plain data describe, as TOML and JSON hold them.
+
+        `set` changes parameters that `form` declares; `name` is that of a network without one.
+        Raises NetworkFormError with the path in `form` of a kind, key, name or value that no
+        network has, and as the class does.
+        """
+        parts = read_parts(form, set, name)
+        return cls(parts.input, parts.block, parts.law, parts.name)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        set: Mapping[str, Any] = _NONE,  # noqa: A002  # as above
+    ) -> Self:
+        """Return the network of the TOML file at `path`, named as the file is if it has no name.
+
+        See `read`. Raises InputFileError for a file that cannot be read or describes no network.
+        """
+        root = TomlFile.read(path).root
+        try:
+            return cls.read(root, set=set, name=printable(Path(path).stem, MOST_OF_A_NAME))
+        except (NetworkFormError, LayerError, InvalidValueError) as error:
+            raise InputFileError(path, str(error)) from None
+
+    def form(self) -> dict[str, Any]:
+        """Return the plain data that `read` takes. Defaults are left out, and so are parameters:
+        values stand in their places. Raises InvalidValueError for more layers, or deeper ones, than
+        a file may hold."""
+        return form_of(self._parts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network as TOML, which `load` reads back equal. The file is written whole or
+        not at all. Raises OutputFileError, and as `form`."""
+        text = text_of(self._parts)
+        with whole_file(path) as file:
+            file.write(text)
+
+    @property
+    def _parts(self) -> Parts:
+        return Parts(self.name, self.input, self.law, self.block)
+
     @property
     def depth(self) -> int:
         """The number of layers."""
         return self.block.count
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every layer in order; nothing is unrolled in memory."""
-        rows = enumerate(_rows(self.block, self.input, ()), start=1)
-        for number, (path, layer, before, after) in rows:
-            yield Row(number, ".".join(path), layer, before, after)
+    @property
+    def parameters(self) -> int:
+        """The number of weights and biases of all layers."""
+        return self.block.parameters([self.input])
+
+    def rows(self, numbers: Sequence[int] | None = None) -> Iterator[Row]:
+        """Yield every layer in order, or those of the `numbers` given, which ascend from 1; nothing
+        is unrolled in memory."""
+        return rows_of(
+            self.block, self.input, range(1, self.depth + 1) if numbers is None else numbers
+        )
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """Return this network with an option of its layers set, None if no layer has it."""
@@ -156,19 +224,3 @@ def _runs(layer: Layer) -> Iterator[tuple[Layer, int]]:
     for _ in range(turns):
         for entry in layer.entries:
             yield from _runs(entry.layer)
-
-
-def _rows(
-    block: Block, shape: Shape, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], Layer, tuple[Shape, ...], Shape]]:
-    """Yield path, layer, shapes before and shape after of the layers in a block."""
-    for turn in range(block.times):
-        shapes = block.shapes(shape)
-        shape = shapes[-1]
-        here = path if block.times == 1 else (*path, str(turn))
-        for place, (label, entry) in enumerate(zip(block.labels, block.entries, strict=True)):
-            before = tuple(shapes[n] for n in entry.inputs or (place,))
-            if isinstance(entry.layer, Block):
-                yield from _rows(entry.layer, before[0], (*here, label))
-            else:
-                yield (*here, label), entry.layer, before, shapes[place + 1]

@@ -36,6 +36,16 @@ class LayerSelection:
                 "choose a layer within the depth, or a deeper stack",
             )
 
+    def size(self, depth: int) -> int:
+        """Return how many layers `rows` lists, counted twice where ranges of a list overlap."""
+        if self.kind == "log":
+            return len(self.rows(depth))
+        ends = [
+            (depth if first is None else first, depth if last is None else last)
+            for first, last in self.spans or ((0, depth),)
+        ]
+        return sum(last - first + 1 for first, last in ends)
+
     def rows(self, depth: int) -> list[int]:
         """Return the layers of a stack of `depth` layers, ascending.
 

@@ -18,8 +18,8 @@ from snstat.checks.config import (
     located,
 )
 from snstat.checks.config_keys import KEYS
+from snstat.disk.toml_file import MAX_BYTES
 from snstat.errors import InputFileError, InvalidValueError
-from snstat.files.toml_file import MAX_BYTES
 from snstat.limits import MAX_TEXT
 from snstat.network.settings import Widths
 from snstat.results import DEFAULT_NAME, Source

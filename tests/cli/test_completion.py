@@ -49,6 +49,10 @@ def offered(*words):
         (["plot", "a.json", "b"], [FILE]),
         (["plot", "--kind", "h"], ["histogram"]),
         (["fixedpoint", "--map", ""], ["ensemble", "unit"]),
+        (["show", "mod"], [FILE]),
+        (["show", "--layers", "0,l"], ["0,last"]),
+        (["show", "-a", "se"], ["selu"]),
+        (["layers", "den"], ["dense"]),
     ],
 )  # fmt: skip
 def test_valid_values_are_offered(words, values):

@@ -8,10 +8,15 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
+from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from snstat import cli, results
 from snstat.files.schema import SCHEMAS, schema
+from snstat.network.network import Network
+from snstat.network.overview import overview
+from snstat.report.network_table import network_to_json
+from tests.network.networks import networks
 
 NAMES = tuple(SCHEMAS)
 
@@ -201,7 +206,32 @@ CHECK: dict[str, Any] = {
         },
     ],
 }
-EXAMPLES = {"propagation": PROPAGATION, "fixedpoint": FIXEDPOINT, "check": CHECK}
+NETWORK: dict[str, Any] = {
+    "schema": "snstat.network/1",
+    "version": "0.1.0",
+    "network": {
+        "name": "",
+        "input": {"channels": 3, "grid": [5], "kind": "uniform", "std": 2.0},
+        "layers": [
+            {"kind": "dense", "name": "up", "width": 4},
+            {"kind": "block", "times": 2, "layers": [{"kind": "scale", "input": "input"}]},
+        ],
+    },
+    "depth": 3,
+    "parameters": 16,
+    "layers": [
+        {"layer": 0, "name": "input", "kind": "input", "shape": [5, 3], "parameters": 0},
+        {"layer": 1, "name": "up", "kind": "dense", "shape": [5, 4], "parameters": 16},
+        {"layer": 2, "name": "1.0.0", "kind": "scale", "shape": [5, 4], "parameters": 0},
+        {"layer": 3, "name": "1.1.0", "kind": "scale", "shape": [5, 4], "parameters": 0},
+    ],
+}
+EXAMPLES = {
+    "propagation": PROPAGATION,
+    "fixedpoint": FIXEDPOINT,
+    "check": CHECK,
+    "network": NETWORK,
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -339,6 +369,18 @@ FINDING = (*FAILED, "findings", 0)
         ("check", (*FINDING, "value"), "NaN"),
         ("check", (*FINDING, "message"), ""),
         ("check", (*FINDING, "remedy"), None),
+        ("network", ("extra",), 1),
+        ("network", ("depth",), 0),
+        ("network", ("parameters",), 1.5),
+        ("network", ("layers",), []),
+        ("network", ("layers", 1, "shape"), []),
+        ("network", ("layers", 1, "layer"), -1),
+        ("network", ("network", "times"), 1),
+        ("network", ("network", "parameters"), {}),
+        ("network", ("network", "input", "std"), -1.0),
+        ("network", ("network", "layers", 0, "kind"), ""),
+        ("network", ("network", "layers", 0, "inputs"), ["up"]),
+        ("network", ("network", "layers", 1, "layers"), []),
     ],
 )
 def test_a_wrong_value_is_refused(name: str, path: tuple[str | int, ...], value: object) -> None:
@@ -368,6 +410,8 @@ def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, An
         ("fixedpoint", "fixedpoint --map unit --weight-sum 0 --weight-square-sum 1"),
         ("fixedpoint", "fixedpoint --target-mean 0 --target-variance 2"),
         ("fixedpoint", "fixedpoint --from 0.1 1.2 --depth 5"),
+        ("network", "show -d 3 -w 5"),
+        ("network", "show --widths 3,4,5 --last linear --weight-std 0.5"),
     ],
 )
 def test_the_output_of_commands_follows_the_schema(
@@ -381,3 +425,10 @@ def test_the_output_of_theorems_follows_the_schema(capfd: pytest.CaptureFixture[
     document = output_of("fixedpoint --theorems", capfd)
     assert errors(document, "fixedpoint") == []
     assert len(document["theorems"]) == 4
+
+
+@given(networks())
+def test_every_network_follows_the_schema(network: Network) -> None:
+    document = json.loads(network_to_json(overview(network, range(network.depth + 1))))
+    assert errors(document, "network") == []
+    assert Network.read(document["network"]) == network

@@ -28,6 +28,7 @@ SHIPPED = (
     "snstat/files/schemas/propagation-2.json",
     "snstat/files/schemas/fixedpoint-1.json",
     "snstat/files/schemas/check-1.json",
+    "snstat/files/schemas/network-1.json",
 )
 
 

@@ -56,3 +56,15 @@ def test_a_reversed_range_is_refused(text: str) -> None:
 def test_a_range_beyond_the_depth_is_refused_before_it_is_expanded() -> None:
     with pytest.raises(InvalidValueError, match="999999999999999999"):
         parse_layers("0-999999999999999999").rows(64)
+
+
+@pytest.mark.parametrize("text", ["log", "all", "0", "last", "0,3-5,last", "5-last"])
+@pytest.mark.parametrize("depth", [6, 7, 64])
+def test_the_size_of_a_selection_is_the_number_of_its_rows(text, depth):
+    selection = parse_layers(text)
+    assert selection.size(depth) == len(selection.rows(depth))
+
+
+def test_the_size_of_a_selection_is_found_without_listing_it():
+    assert parse_layers("all").size(10**15) == 10**15 + 1
+    assert parse_layers("5-last,9").size(10**15) == 10**15 - 3

@@ -28,6 +28,9 @@ WRITERS = {
     "help": ("--help",),
     "schema": ("schema",),
     "rules": ("check", "--list-rules"),
+    "show table": ("show", "--layers", "all"),
+    "show csv": ("show", "-f", "csv"),
+    "layers": ("layers", "dense"),
     "propagate json": ("propagate", *SMALL, "-f", "json"),
     "fixedpoint table": ("fixedpoint", "-f", "table"),
     "check table": ("check", *SMALL, *CALM),
@@ -38,6 +41,8 @@ WRITERS = {
 FILE_WRITERS = {
     "propagate json": ("propagate", *SMALL, "-f", "json", "-o"),
     "fixedpoint table": ("fixedpoint", "-f", "table", "-o"),
+    "show json": ("show", "-f", "json", "-o"),
+    "layers": ("layers", "-o"),
     "plot png": ("plot", *SMALL, "--format", "png", "-o"),
     "plot svg": ("plot", *SMALL, "--format", "svg", "-o"),
     "check table": ("check", *SMALL, *CALM, "-o"),

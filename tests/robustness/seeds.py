@@ -9,6 +9,13 @@ import numpy as np
 
 import snstat
 from snstat.files.saved import runs_to_json
+from snstat.layers.block import Block, Entry
+from snstat.layers.scale import Scale
+from snstat.layers.shape import Shape
+from snstat.network.input_law import InputLaw
+from snstat.network.reading import Parts
+from snstat.network.writing import text_of
+from tests.layers.test_registry import INPUTS, LAYERS
 
 
 def saved_runs() -> Iterator[bytes]:
@@ -63,3 +70,41 @@ def configurations() -> Iterator[bytes]:
     target = "target-mean = 0.0\ntarget-variance=1\n"
     yield f"[check]\n{small}ignore = ['SN1', 'SN202']\n{target}".encode()
     yield f"[check]\n{small}[check.a]\nnumber_format='float16' # é\nbackward = true\n".encode()
+
+
+def networks() -> Iterator[bytes]:
+    """Yield network files: every registered kind, and every key of a file."""
+    for name, layer in LAYERS.items():
+        inputs = ("input",) * INPUTS.get(name, 1)
+        entries = (Entry(layer, (0,) * len(inputs)), Entry(Scale(0.5), (1,)))
+        yield text_of(Parts(name, Shape(5), InputLaw("uniform", 0.5), Block(entries))).encode()
+    yield NETWORK.encode()
+
+
+NETWORK = """\
+name = "encoder" # é
+input = { channels = "=width", grid = [8], kind = "uniform", mean = 0.5, std = 2 }
+times = 2
+[parameters]
+blocks = 12
+width = 6
+function = "gelu"
+[defaults]
+dense = { init = "lecun_normal", weight_std = "=1/sqrt(width)" }
+[[layers]]
+kind = "block"
+name = "body"
+times = "=blocks"
+layers = [
+  { kind = "dense", name = "up", width = "=4*width", activation = "=function" },
+  { kind = "dense", input = "up", width = "=width", weight_gain = 1.5, bias_std = 0.1 },
+  { kind = "block", layers = [ { kind = "scale", factor = "=2**-0.5" } ] },
+]
+[[layers]]
+kind = "scale"
+input = "previous"
+[[layers]]
+kind = "dense"
+inputs = ["body"]
+width = 3
+"""

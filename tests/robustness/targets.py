@@ -22,6 +22,7 @@ from snstat.checks.config import load_config
 from snstat.errors import SnstatError
 from snstat.files.saved import runs_to_json
 from snstat.files.schema import schema
+from snstat.network.network import Network
 from snstat.report.html import run_to_html
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
@@ -105,6 +106,19 @@ def examine_configuration(path: Path) -> None:
     assert all(entry.name and 1 <= entry.source.line <= lines for entry in declared)
 
 
+def examine_network(path: Path) -> None:
+    """Files accepted as networks are written and read back equal, and their rows can be found."""
+    try:
+        network = Network.load(path)
+    except SnstatError:
+        return
+    assert Network.read(network.form()) == network
+    network.save(path.with_suffix(".again"))
+    assert Network.load(path.with_suffix(".again")) == network
+    assert [row.number for row in network.rows([1, network.depth])][-1] == network.depth
+    assert network.parameters >= 0
+
+
 def in_folder(mutation: Callable[..., bytes], random: Random, data: bytes) -> bytes:
     """Make a file that reveals unpickling in the folder of the run."""
     return mutation(random, data, Path.cwd() / CANARY)
@@ -155,6 +169,17 @@ TARGETS = {
         (several, toml_mutations.exchange, toml_mutations.exchange),
         (Command(1, ("check", "--config", FILE, "--trials", "2", "-f", "github")),),
         examine_configuration,
+    ),
+    "network": Target(
+        "toml",
+        seeds.networks,
+        (several, *[toml_mutations.exchange_in_layers] * 3),
+        (
+            Command(1, ("show", FILE)),
+            Command(3, ("show", FILE, "--set", "width=7", "-f", "markdown")),
+            Command(5, ("show", FILE, "-f", "json")),
+        ),
+        examine_network,
     ),
     "npy": Target(
         "npy",

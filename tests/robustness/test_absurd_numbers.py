@@ -49,7 +49,11 @@ CASES = [
         for option in ("--weight-gain", "--bias-std", "--input-mean", "--input-std")
         for value in REAL
     ],
-    *[("fixedpoint", "--depth", value, "from 1") for value in WHOLE],
+    *[
+        (name, option, value, "from 1")
+        for name, option in (("fixedpoint", "--depth"), ("show", "--depth"), ("show", "--width"))
+        for value in WHOLE
+    ],
     *[
         ("fixedpoint", option, value, "finite number")
         for option in ("--weight-gain", "--bias-std", "--weight-sum", "--weight-square-sum")
@@ -61,7 +65,11 @@ CASES = [
         for value in REAL
     ],
 ]
-COMMANDS |= {"fixedpoint": ("fixedpoint",), "map": ("plot", "-o", "picture.png", "--kind", "map")}
+COMMANDS |= {
+    "fixedpoint": ("fixedpoint",),
+    "show": ("show",),
+    "map": ("plot", "-o", "picture.png", "--kind", "map"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from snstat.errors import InvalidValueError
+from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.values import real, whole
+from snstat.values.arithmetic import computed
 
 
 @pytest.mark.parametrize(
@@ -98,3 +99,54 @@ def test_a_division_by_zero_is_refused() -> None:
 def test_numbers_that_are_not_whole_are_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match="whole number"):
         whole("x", text)
+
+
+PARAMETERS = {"width": 512, "blocks": 12, "rate": 0.1, "act": "gelu", "causal": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("width", 512),
+        ("4*width", 2048),
+        (" width / 2 ", 256),
+        ("width/1024", 0.5),
+        ("sqrt(2*blocks)", math.sqrt(24)),
+        ("-(blocks - 2**4)//3", 1),
+        ("act", "gelu"),
+        ("causal", True),
+        ("2**64 - 1", 2**64 - 1),
+        ("2**500 * 2**500 * 2**500", 2**1500),
+    ],
+)
+def test_arithmetic_on_parameters(text, value):
+    found = computed("x", text, PARAMETERS)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_unknown_parameters_suggest_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"parameter is 'widht'.*did you mean 'width'"):
+        computed("x", "2*widht", PARAMETERS)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("act + 1", "the parameter act is no number"),
+        ("causal*2", "the parameter causal is no number"),
+        ("1/(blocks - 12)", "divides by zero"),
+        ("10**10**10", "too large"),
+        ("width**width**width", "too large"),
+        ("1e999", "too large"),
+        *((text, "write for example") for text in (
+            "", "()", "width.real", "[width]", "__import__('os')", "sqrt(1, 2)", "sqrt(-1)",
+            "lambda: 1", "width if 1 else 2", "1j", "'\\d'", "1or 2", "\0", "\ud800", "1\n+",
+            "(" * 300, "-" * 300 + "1", "width " * 50, "(-1)**0.5", "width[0]", "w:=1",
+        )),
+    ],
+)  # fmt: skip
+def test_other_texts_are_no_arithmetic(text, words):
+    with pytest.raises(InvalidValueError, match=words) as caught:
+        computed("x", text, PARAMETERS)
+    assert caught.value.name == "x"

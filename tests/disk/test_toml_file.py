@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snstat.files.toml_file import (
+from snstat.disk.toml_file import (
     MAX_PARTS,
     MAX_SQUARES,
     TomlFile,

@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
+from snstat.disk.atomic import whole_file
 from snstat.errors import OutputFileError
-from snstat.files.atomic import whole_file
 
 
 def test_a_file_appears_at_the_end_with_ordinary_permissions(tmp_path):

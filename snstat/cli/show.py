@@ -1,0 +1,114 @@
+"""`snstat show`: the layers of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from snstat.cli import version_option
+from snstat.cli.formats import format_for
+from snstat.cli.help import Explained
+from snstat.cli.options import (
+    FORMATS,
+    declared_options,
+    layers_option,
+    output_options,
+    refuse_others,
+    set_option,
+)
+from snstat.cli.output import STDOUT, render, text_output, wrote
+from snstat.cli.parameters import FileName
+from snstat.cli.variants import variants
+from snstat.errors import InvalidValueError
+from snstat.network.settings import NetworkSettings
+from snstat.report.selection import ALL, parse_layers
+from snstat.report.words import count
+
+if TYPE_CHECKING:
+    from snstat.network.network import Network
+    from snstat.results.overview import Overview
+
+# Rows of one result.
+MOST_ROWS = 10**6
+# The options that hold beside a network file.
+BESIDE_FILE = {"file", "set", "layers", "form", "output"}
+EXAMPLES = """\b
+Examples:
+  snstat show model.toml
+  snstat show model.toml --set width=256 --layers all
+  snstat show --widths 784,512*3,10 --activation relu"""
+
+
+@click.command(cls=Explained, epilog=EXAMPLES)
+@click.argument("file", type=FileName(), required=False, metavar="[FILE.toml]")
+@set_option
+@declared_options(NetworkSettings, "Network")
+@output_options
+@layers_option
+@version_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    file: str | None,
+    set: tuple[tuple[str, Any], ...],  # noqa: A002  # the name of the option
+    form: str | None,
+    output: str | None,
+    layers: str,
+    **options: Any,
+) -> None:
+    """Show the layers of a network: number, name, kind, shape and number of parameters.
+
+    The network is that of a file, or the uniform stack that options describe. Nothing is
+    simulated. The shape is that of one sample after the layer: the grid, if there is one, then the
+    channels. Weights and biases are counted.
+    """
+    form = format_for(output, form, FORMATS) or "table"
+    selection = ALL if form in ("json", "csv") else parse_layers(layers)
+    if file is None:
+        network = _uniform(options, dict(set))
+    else:
+        from snstat.network.network import Network
+
+        refuse_others(ctx, BESIDE_FILE, "beside a network file, which says what the network is")
+        network = Network.load(file, set=dict(set))
+    selection.require_within(network.depth)
+    size = selection.size(network.depth)
+    if size > MOST_ROWS:
+        remedy = "choose some of them with --layers, in a table"
+        raise InvalidValueError("number of rows", size, f"at most {MOST_ROWS:,}", remedy)
+    from snstat.network.overview import overview
+
+    with text_output(output) as write:
+        found = overview(network, selection.rows(network.depth))
+        write(_pieces(found, form, file=output not in (None, STDOUT)))
+    wrote(output, count(network.depth, "layer"))
+
+
+def _uniform(options: dict[str, Any], changes: dict[str, Any]) -> Network:
+    """Return the network that options describe."""
+    from snstat.network.network import Network
+    from snstat.network.stack import Stack
+
+    if changes:
+        raise click.UsageError(
+            "--set cannot be used without a network file, whose parameters it sets"
+        )
+    wanted = variants(options)
+    if len(wanted) > 1:
+        raise InvalidValueError("number of networks", len(wanted), "1", "show them one by one")
+    return Network.of(Stack.build(**wanted[0].options))
+
+
+def _pieces(found: Overview, form: str, *, file: bool) -> Iterable[str]:
+    from snstat.report import network_table
+
+    if form == "json":
+        return [network_table.network_to_json(found)]
+    if form == "csv":
+        return network_table.network_to_csv(found)
+    if form == "markdown":
+        return [network_table.network_to_markdown(found)]
+    return [render(lambda console: network_table.print_network(found, console), file=file)]

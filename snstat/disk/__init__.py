@@ -1,0 +1,1 @@
+"""Text on disk: TOML read with suspicion, files written whole or not at all."""

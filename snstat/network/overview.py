@@ -1,0 +1,32 @@
+"""The record of what a network is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from snstat.layers.shape import Shape
+from snstat.network.network import Network
+from snstat.results.overview import LayerRow, Overview
+
+INPUT = "input"
+
+
+def overview(network: Network, numbers: Sequence[int]) -> Overview:
+    """Return the record of a network, with the layers of these `numbers`, which ascend from 0."""
+    rows = [
+        LayerRow(
+            row.number,
+            row.name,
+            row.layer.kind,
+            _sizes(row.after),
+            row.layer.parameters(row.before),
+        )
+        for row in network.rows([number for number in numbers if number])
+    ]
+    if 0 in numbers:
+        rows.insert(0, LayerRow(0, INPUT, INPUT, _sizes(network.input), 0))
+    return Overview(network.form(), network.depth, network.parameters, tuple(rows))
+
+
+def _sizes(shape: Shape) -> tuple[int, ...]:
+    return (*shape.grid, shape.channels)

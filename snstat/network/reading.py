@@ -1,0 +1,209 @@
+"""Plain data, as TOML and JSON hold them, read as the parts of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+from snstat.errors import InvalidValueError, NetworkFormError, UnknownNameError, quoted
+from snstat.layers.block import Block, Entries, Entry
+from snstat.layers.keys import (
+    INPUT,
+    INPUTS,
+    KIND,
+    LAYERS,
+    NAME,
+    OF_EVERY_LAYER,
+    PREVIOUS,
+    Key,
+    keys_of,
+    require_names,
+)
+from snstat.layers.layer import Layer
+from snstat.layers.registry import kind
+from snstat.layers.shape import Shape
+from snstat.limits import MAX_WIDTH
+from snstat.network.input_law import InputLaw
+from snstat.network.parameters import evaluated, parameters_of
+from snstat.network.places import At, require_known, table_of
+from snstat.values.arithmetic import Parameter
+from snstat.values.kinds import Kind, Whole, require_printable
+from snstat.values.option import options_of
+
+# Containers within each other, and layers as they are written, repetitions left out.
+MOST_NESTED, MOST_WRITTEN = 64, 10**5
+PARAMETERS, DEFAULTS, CHANNELS, GRID, TIMES = "parameters", "defaults", "channels", "grid", "times"
+_ROOT = (NAME, INPUT, PARAMETERS, DEFAULTS, LAYERS, TIMES)
+_SIZE = Whole(1, MAX_WIDTH)
+# A layer has one of these: its own replaces the other one of the defaults.
+_EITHER = {"weight_gain": "weight_std", "weight_std": "weight_gain"}
+
+
+class Parts(NamedTuple):
+    """What a network is made of."""
+
+    name: str
+    input: Shape
+    law: InputLaw
+    block: Block
+
+
+def read_parts(form: Mapping[str, Any], changes: Mapping[str, Any], name: str) -> Parts:
+    """Return the parts of the network that `form` describes, with `changes` of its parameters, and
+    called `name` if it says no other name.
+
+    Raises NetworkFormError with the path in `form` of what is wrong.
+    """
+    root = table_of("", form)
+    require_known("", root, _ROOT)
+    declared = table_of(PARAMETERS, root.get(PARAMETERS, {}))
+    with At(PARAMETERS):
+        reader = _Reader(parameters_of(declared, changes))
+    name = root.get(NAME, name)
+    with At(""):
+        name = name if name == "" else _text(name)
+    shape, law = reader.input(root)
+    reader.read_defaults(table_of(DEFAULTS, root.get(DEFAULTS, {})))
+    given = {key: root[key] for key in (LAYERS, TIMES) if key in root}
+    block = cast("Block", reader.layer("", Block, given, 0))
+    return Parts(name, shape, law, block)
+
+
+class _Reader:
+    """A reader of layers, which knows parameters and defaults and counts what is written."""
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        self.parameters = parameters
+        self.defaults: dict[str, Mapping[str, Any]] = {}
+        self.written = 0
+
+    def input(self, root: Mapping[str, Any]) -> tuple[Shape, InputLaw]:
+        """Return shape and law of the network's input."""
+        table, laws = table_of(INPUT, root.get(INPUT, {})), options_of(InputLaw)
+        require_known(INPUT, table, (CHANNELS, GRID, *laws))
+        if CHANNELS not in table:
+            raise NetworkFormError(INPUT, f"no {CHANNELS}; write input = {{ channels = 512 }}")
+        with At(INPUT):
+            channels = self.value(CHANNELS, table[CHANNELS], _SIZE)
+            sizes = evaluated(GRID, table.get(GRID, []), self.parameters)
+            if not isinstance(sizes, list):
+                raise InvalidValueError(GRID, sizes, "a list of sizes: [], [128] or [28, 28]")
+            grid = tuple(_SIZE.plain(GRID, size) for size in sizes)
+            given = {key: own for key, own in laws.items() if key in table}
+            values = {
+                key: self.value(key, table[key], option.kind) for key, option in given.items()
+            }
+            shape = Shape(channels, grid)
+        return shape, InputLaw(**values)
+
+    def read_defaults(self, tables: Mapping[str, Any]) -> None:
+        """Read the keys of all layers of a kind; those that no layer takes are validated too."""
+        for name, form in tables.items():
+            found = _kind(DEFAULTS, name)
+            path = f"{DEFAULTS}.{found.kind}"
+            keys = {key: own for key, own in keys_of(found).items() if not _holds_layers(own)}
+            table = table_of(path, form)
+            require_known(path, table, keys)
+            with At(path):
+                for key, value in table.items():
+                    self.value(key, value, keys[key].option.kind)
+            self.defaults[found.kind] = table
+
+    def layer(self, path: str, found: type[Layer], given: Mapping[str, Any], depth: int) -> Layer:
+        """Return the layer of a kind with the keys that are `given`, and those by default."""
+        keys = keys_of(found)
+        require_known(path, given, keys)
+        replaced = {_EITHER.get(key) for key in given}
+        default = self.defaults.get(found.kind, {}) if path else {}
+        table = {key: value for key, value in default.items() if key not in replaced} | {**given}
+        fields: dict[str, Any] = {}
+        for key, own in keys.items():
+            if key not in table:
+                if own.required:
+                    raise NetworkFormError(path, f"no {key}, which every {found.kind} has")
+            elif _holds_layers(own):
+                inner = f"{path}.{key}" if path else key
+                fields[own.field] = self.entries(inner, table[key], depth + 1)
+            else:
+                with At(path):
+                    fields[own.field] = self.value(key, table[key], own.option.kind)
+        with At(path):
+            return found(**fields)
+
+    def entries(self, path: str, forms: Any, depth: int) -> tuple[Entry, ...]:
+        """Return the entries that a container holds under one key."""
+        if not isinstance(forms, list | tuple) or not forms:
+            raise NetworkFormError(path, f"{quoted(forms)} is no list of layers, one or more")
+        if depth > MOST_NESTED:
+            raise NetworkFormError(path, f"layers are nested deeper than {MOST_NESTED}")
+        self.written += len(forms)
+        if self.written > MOST_WRITTEN:
+            reason = f"more than {MOST_WRITTEN:,} layers are written; repeat them with times"
+            raise NetworkFormError(path, reason)
+        found: list[Entry] = []
+        numbers: dict[str, int] = {INPUT: 0}  # of what a layer may start from, by name
+        for place, form in enumerate(forms):
+            here = f"{path}.{place}"
+            table = table_of(here, form)
+            if KIND not in table:
+                raise NetworkFormError(here, f'no {KIND}; write for example {KIND} = "dense"')
+            layers = _kind(here, table[KIND])
+            here = f"{here}.{layers.kind}"
+            own = {key: value for key, value in table.items() if key not in OF_EVERY_LAYER}
+            layer = self.layer(here, layers, own, depth)
+            numbers[PREVIOUS] = place
+            with At(here):
+                name = _text(table[NAME]) if NAME in table else ""
+                require_names((name, name) if name in numbers else (name,))
+                found.append(Entry(layer, _sources(table, numbers), name))
+            numbers[name or str(place)] = place + 1
+        return tuple(found)
+
+    def value(self, key: str, given: Any, kind: Kind) -> Any:
+        """Return the value of a key, arithmetic evaluated."""
+        plain = evaluated(key, given, self.parameters)
+        try:
+            return kind.plain(key, plain)
+        except InvalidValueError as error:
+            if plain == given or error.remedy:
+                raise
+            remedy = f"it is the result of {quoted(given)}"
+            raise InvalidValueError(error.name, error.value, error.bound, remedy) from None
+
+
+def _kind(path: str, name: Any) -> type[Layer]:
+    with At(path):
+        return kind(name)
+
+
+def _holds_layers(key: Key) -> bool:
+    return isinstance(key.option.kind, Entries)
+
+
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise InvalidValueError(NAME, name, "text")
+    require_printable(NAME, name)
+    return name
+
+
+def _sources(table: Mapping[str, Any], numbers: Mapping[str, int]) -> tuple[int, ...]:
+    """Return the numbers of the layers that one starts from, () where it does not say."""
+    if INPUT in table and INPUTS in table:
+        raise InvalidValueError(INPUTS, table[INPUTS], f"left out if {INPUT} is given")
+    if INPUT in table:
+        return (_source(INPUT, table[INPUT], numbers),)
+    if INPUTS not in table:
+        return ()
+    names = table[INPUTS]
+    if not isinstance(names, list | tuple) or not names:
+        raise InvalidValueError(INPUTS, names, "a list of names of layers")
+    return tuple(_source(INPUTS, name, numbers) for name in names)
+
+
+def _source(key: str, name: Any, numbers: Mapping[str, int]) -> int:
+    if not isinstance(name, str) or name not in numbers:
+        error = UnknownNameError(key, name, numbers)
+        bound = "a layer before it in the same container, by name or number, input or previous"
+        raise error if error.suggestions else InvalidValueError(key, name, bound)
+    return numbers[name]

@@ -1,0 +1,70 @@
+"""The layers of a network one after the other: all of them, or those of some numbers."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from snstat.layers.block import Block
+from snstat.layers.layer import Layer
+from snstat.layers.shape import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer: its number from 1, its name (the names of its containers, the repetition of those
+    with `times`, and its own, joined by dots), the layer, and the shapes before and after it."""
+
+    number: int
+    name: str
+    layer: Layer
+    before: tuple[Shape, ...]
+    after: Shape
+
+
+def rows_of(block: Block, shape: Shape, numbers: Sequence[int]) -> Iterator[Row]:
+    """Yield the layers of a network that have these `numbers`, which ascend.
+
+    Repetitions and containers without any of them are passed over at once.
+    """
+    return _rows(block, shape, (), 1, numbers)
+
+
+def _rows(
+    block: Block, shape: Shape, path: tuple[str, ...], first: int, wanted: Sequence[int]
+) -> Iterator[Row]:
+    """Yield the `wanted` rows of a block whose first layer has the number `first`."""
+    count, now, shapes = block.count // block.times, 0, block.shapes(shape)
+    begun = 0
+    while begun < len(wanted):
+        turn = (wanted[begun] - first) // count
+        while now < turn:
+            before, shape = shape, shapes[-1]
+            if shape == before:
+                now = turn
+            else:
+                shapes, now = block.shapes(shape), now + 1
+        start = first + turn * count
+        done = bisect_left(wanted, start + count)
+        here = path if block.times == 1 else (*path, str(turn))
+        yield from _turn(block, shapes, here, start, wanted[begun:done])
+        begun = done
+
+
+def _turn(
+    block: Block, shapes: Sequence[Shape], path: tuple[str, ...], number: int, wanted: Sequence[int]
+) -> Iterator[Row]:
+    """Yield the `wanted` rows of one repetition, which has these `shapes` after its entries and
+    whose first layer is `number`."""
+    begun = 0
+    for place, (label, entry) in enumerate(zip(block.labels, block.entries, strict=True)):
+        done = bisect_left(wanted, number + entry.layer.count)
+        if done > begun:
+            before = tuple(shapes[n] for n in entry.inputs or (place,))
+            here = (*path, label)
+            if isinstance(entry.layer, Block):
+                yield from _rows(entry.layer, before[0], here, number, wanted[begun:done])
+            else:
+                yield Row(number, ".".join(here), entry.layer, before, shapes[place + 1])
+        number, begun = number + entry.layer.count, done

@@ -1,0 +1,101 @@
+"""The parts of a network as plain data, and as TOML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snstat.disk.toml_file import MAX_BYTES
+from snstat.disk.toml_text import toml_table
+from snstat.errors import InvalidValueError
+from snstat.layers.block import Block, Entry
+from snstat.layers.keys import INPUT, INPUTS, KIND, LAYERS, NAME, PREVIOUS, keys_of
+from snstat.layers.layer import Layer
+from snstat.network.input_law import InputLaw
+from snstat.network.reading import CHANNELS, GRID, MOST_NESTED, MOST_WRITTEN, Parts
+from snstat.values.option import options_of
+
+
+def form_of(parts: Parts) -> dict[str, Any]:
+    """Return the form that `reading.read_parts` reads, without defaults and parameters.
+
+    Raises InvalidValueError for more than `MOST_WRITTEN` layers or deeper than `MOST_NESTED`.
+    """
+    own = InputLaw()
+    law = {key: getattr(parts.law, key) for key in options_of(InputLaw)}
+    changed = {key: value for key, value in law.items() if value != getattr(own, key)}
+    shape = {CHANNELS: parts.input.channels, GRID: list(parts.input.grid)}
+    return {NAME: parts.name, INPUT: shape | changed} | _Writer().keys(parts.block, 0)
+
+
+def text_of(parts: Parts) -> str:
+    """Return the TOML of a network. Raises InvalidValueError as `form_of`, and for a text that is
+    longer than a file may be."""
+    form = form_of(parts)
+    layers = form.pop(LAYERS)
+    tables = (f"\n[[{LAYERS}]]\n{toml_table(layer)}" for layer in layers)
+    text = toml_table(form) + "".join(tables)
+    if len(text.encode()) > MAX_BYTES:
+        bound = f"at most {MAX_BYTES:,} bytes, or it could not be read again"
+        remedy = "repeat layers with times"
+        raise InvalidValueError("file of the network", f"{len(text):,} bytes", bound, remedy)
+    return text
+
+
+class _Writer:
+    """A writer of layers, which counts them."""
+
+    def __init__(self) -> None:
+        self.written = 0
+
+    def keys(self, layer: Layer, depth: int) -> dict[str, Any]:
+        """Return the keys of a layer that are no defaults, the layers that it holds last."""
+        plain: dict[str, Any] = {}
+        held: dict[str, Any] = {}
+        for key, own in keys_of(type(layer)).items():
+            value = getattr(layer, own.field)
+            if value == own.default:
+                continue
+            if _holds_layers(value):
+                held[key] = self.entries(value, depth + 1)
+            else:
+                plain[key] = list(value) if isinstance(value, tuple) else value
+        return plain | held
+
+    def entries(self, value: Block | tuple[Entry, ...], depth: int) -> list[dict[str, Any]]:
+        """Return the layers of a container."""
+        entries = value.entries if isinstance(value, Block) else value
+        self.written += len(entries)
+        for what, count, most in (
+            ("layers written one by one", self.written, MOST_WRITTEN),
+            ("depth to which layers are nested", depth, MOST_NESTED),
+        ):
+            if count > most:
+                raise InvalidValueError(what, count, f"at most {most:,}, or no file can hold them")
+        found = []
+        for place, entry in enumerate(entries):
+            form = {KIND: entry.layer.kind}
+            if entry.name:
+                form[NAME] = entry.name
+            form |= _sources(entries, place)
+            found.append(form | self.keys(entry.layer, depth))
+        return found
+
+
+def _holds_layers(value: Any) -> bool:
+    if isinstance(value, Block):
+        return True
+    return isinstance(value, tuple) and bool(value) and isinstance(value[0], Entry)
+
+
+def _sources(entries: tuple[Entry, ...], place: int) -> dict[str, Any]:
+    """Return what says where a layer starts from, nothing for the layer before."""
+    names = [_source(entries, place, number) for number in entries[place].inputs]
+    if len(names) == 1:
+        return {INPUT: names[0]}
+    return {INPUTS: names} if names else {}
+
+
+def _source(entries: tuple[Entry, ...], place: int, number: int) -> str:
+    if number == 0:
+        return INPUT
+    return PREVIOUS if number == place else entries[number - 1].name or str(number - 1)

@@ -1,0 +1,32 @@
+"""What a network is, layer by layer, before anything is simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NETWORK_SCHEMA = "snstat.network/1"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer: its number, 0 for the input, its name and kind, the shape of one sample after it
+    (grid first, channels last), and its number of weights and biases."""
+
+    layer: int
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A network: its plain data as a file holds them (`form`), its number of layers and of
+    parameters, and some of its layers."""
+
+    form: Mapping[str, Any]
+    depth: int
+    parameters: int
+    layers: tuple[LayerRow, ...]

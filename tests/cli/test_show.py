@@ -1,0 +1,155 @@
+"""`snstat show` and `snstat layers`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+
+import pytest
+
+from snstat.cli import run
+from snstat.layers.keys import keys_of
+from snstat.layers.registry import KINDS, kind
+from snstat.network.network import Network
+from snstat.network.stack import Stack
+
+FILE = """\
+input = { channels = 8, grid = [5] }
+[parameters]
+times = 3
+[[layers]]
+kind = "block"
+times = "=times"
+name = "body"
+layers = [{ kind = "dense", width = 6, activation = "relu" }, { kind = "scale", name = "half" }]
+[[layers]]
+kind = "dense"
+name = "head"
+width = 2
+"""
+# Of that file: weights and biases, by hand.
+ROWS = [
+    [0, "input", "input", [5, 8], 0],
+    [1, "body.0.0", "dense", [5, 6], 54],
+    [2, "body.0.half", "scale", [5, 6], 0],
+    [3, "body.1.0", "dense", [5, 6], 42],
+    [4, "body.1.half", "scale", [5, 6], 0],
+    [5, "body.2.0", "dense", [5, 6], 42],
+    [6, "body.2.half", "scale", [5, 6], 0],
+    [7, "head", "dense", [5, 2], 14],
+]
+
+
+@pytest.fixture
+def show(capsys, tmp_path):
+    path = tmp_path / "model.toml"
+    path.write_text(FILE)
+
+    def call(*arguments, name="show", of=(str(path),)):
+        code = run([name, *of, *arguments])
+        found = capsys.readouterr()
+        return code, found.out, found.err
+
+    return call
+
+
+def refused(answer):
+    code, out, err = answer
+    assert (code, out) == (2, "")
+    (line,) = err.splitlines()
+    return line
+
+
+def test_every_layer_has_a_row_in_json_and_csv(show, tmp_path):
+    code, out, _ = show("-f", "json")
+    document = json.loads(out)
+    assert code == 0
+    assert [list(row.values()) for row in document["layers"]] == ROWS
+    assert list(document["layers"][0]) == ["layer", "name", "kind", "shape", "parameters"]
+    assert (document["schema"], document["depth"]) == ("snstat.network/1", 7)
+    assert document["parameters"] == sum(row[-1] for row in ROWS)
+    assert Network.read(document["network"]) == Network.load(tmp_path / "model.toml")
+    header, *rows = csv.reader(io.StringIO(show("-f", "csv")[1]))
+    assert header == ["layer", "name", "kind", "shape", "parameters"]
+    assert rows == [[*map(str, row[:3]), f"5 {row[3][1]}", str(row[4])] for row in ROWS]
+
+
+def test_the_table_shows_the_layers_chosen(show):
+    code, out, err = show()
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "model · 7 layers · 152 parameters"
+    assert [line.split()[0] for line in out.splitlines()[3:]] == list("01247")
+    assert re.search(r"^ +1  body\.0\.0 +dense  5 × 6 +54$", out, re.MULTILINE)
+    assert "body.1.0" in show("--layers", "3,last")[1]
+    assert show("--layers", "all", "-f", "markdown")[1].count("\n") == 2 + 2 + len(ROWS)
+    assert "8 is" not in out
+    assert "at most the depth" in refused(show("--layers", "8"))
+
+
+def test_parameters_of_the_file_are_set(show):
+    assert "model · 11 layers" in show("--set", "times=5")[1]
+    assert "model · 17 layers" in show("--set", "times = 2**3")[1]
+    assert "unknown parameter 'tims': did you mean 'times'?" in refused(show("--set", "tims=5"))
+    assert "times is 'many'" in refused(show("--set", "times=many"))
+    assert "--set is 'times'" in refused(show("--set", "times"))
+    assert "without a network file" in refused(show("--set", "times=5", of=()))
+
+
+def test_a_uniform_stack_is_shown_as_options_describe_it(show):
+    _, out, _ = show("--widths", "7,5*2,3", "--last", "linear", "-f", "json", of=())
+    network = Network.read(json.loads(out)["network"])
+    assert network.uniform() == Stack.build("selu", widths="7,5*2,3", last="linear")
+    assert json.loads(out)["parameters"] == 8 * 5 + 6 * 5 + 6 * 3
+    assert "--depth cannot be used beside a network file" in refused(show("--depth", "3"))
+    assert "number of networks is 2" in refused(show("-a", "relu,selu", of=()))
+
+
+def test_a_billion_layers_are_not_unrolled(show):
+    began = time.perf_counter()
+    _, out, _ = show("-d", "1e9", "-w", "10", of=())
+    assert time.perf_counter() - began < 2
+    assert out.splitlines()[0] == "1,000,000,000 layers · 110,000,000,000 parameters"
+    assert "0.999999999.0" in out
+    for arguments in (["--layers", "all"], ["--layers", "5-last"], ["-f", "json"], ["-f", "csv"]):
+        assert "must be at most 1,000,000" in refused(show("-d", "1e9", *arguments, of=()))
+
+
+def test_a_file_that_is_no_network_is_refused_in_one_line(show, tmp_path):
+    (tmp_path / "other.toml").write_text("x = 1")
+    assert "other.toml: unknown key 'x'" in refused(show(of=(str(tmp_path / "other.toml"),)))
+    assert "no such file" in refused(show(of=(str(tmp_path / "none.toml"),)))
+
+
+def test_kinds_are_listed_with_a_line_each(show):
+    code, out, _ = show(name="layers", of=())
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(KINDS)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_page_of_a_kind_explains_every_key(show, name):
+    code, out, _ = show(name="layers", of=(name.upper(),))
+    assert code == 0
+    assert out.startswith(f"# {name}\n")
+    assert re.findall(r"^- `(\w+)`", out, re.MULTILINE) == list(keys_of(kind(name)))
+    assert "--" not in out
+
+
+def test_bounds_and_defaults_are_told(show):
+    page = show(name="layers", of=("dense",))[1]
+    assert "- `width`: whole number from 1 to 268,435,456, must be given. Units." in page
+    assert "- `activation`: name, default none. " in page
+    assert "- `weight_gain`: number from 0, default from init. " in page
+    assert "- `factor`: number, default 1. " in show(name="layers", of=("scale",))[1]
+    assert "did you mean 'dense'?" in refused(show(name="layers", of=("dens",)))
+
+
+def test_results_may_be_written_to_files(show, tmp_path):
+    assert show("-o", str(tmp_path / "rows.csv"))[0] == 0
+    assert (tmp_path / "rows.csv").read_text().startswith("layer,name,")
+    _, _, err = show("-o", str(tmp_path / "dense.md"), name="layers", of=("dense",))
+    assert "page of dense" in err
+    assert (tmp_path / "dense.md").read_text().startswith("# dense")

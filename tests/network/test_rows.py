@@ -1,0 +1,63 @@
+"""Rows of chosen layers, and numbers of parameters, against networks that are written out."""
+
+from __future__ import annotations
+
+import time
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snstat.layers.block import Block, Entry
+from snstat.layers.dense import Dense
+from snstat.layers.scale import Scale
+from snstat.layers.shape import Shape
+from snstat.network.network import Network
+from tests.network.networks import networks
+
+
+def written_out(block, shape, path=()):
+    """Yield name, layer and shapes of every layer, in a plain loop."""
+    for turn in range(block.times):
+        here = path if block.times == 1 else (*path, str(turn))
+        shapes = [shape]
+        for place, entry in enumerate(block.entries):
+            before = [shapes[n] for n in entry.inputs or (place,)]
+            inner = (*here, entry.name or str(place))
+            if isinstance(entry.layer, Block):
+                yield from written_out(entry.layer, before[0], inner)
+            else:
+                yield ".".join(inner), entry.layer, tuple(before), entry.layer.shape(before)
+            shapes.append(entry.layer.shape(before))
+        shape = shapes[-1]
+
+
+@given(networks(), st.sets(st.integers(0, 60)))
+def test_rows_of_some_numbers_are_those_of_the_whole(network, some):
+    plain = list(written_out(network.block, network.input))
+    rows = list(network.rows())
+    assert [(row.name, row.layer, row.before, row.after) for row in rows] == plain
+    assert [row.number for row in rows] == list(range(1, len(plain) + 1))
+    numbers = sorted(1 + n % len(plain) for n in some if n < len(plain))
+    assert list(network.rows(numbers)) == [rows[n - 1] for n in numbers]
+
+
+@given(networks())
+def test_parameters_are_those_of_all_rows(network):
+    total = sum(row.layer.parameters(row.before) for row in network.rows())
+    assert network.parameters == total
+
+
+def test_parameters_of_dense_layers_are_weights_and_biases():
+    assert Dense(5).parameters([Shape(3, (7, 7))]) == 3 * 5 + 5
+    assert Scale(2.0).parameters([Shape(3)]) == 0
+
+
+def test_a_billion_layers_cost_nothing():
+    block = Block((Entry(Dense(8)), Entry(Block((Entry(Scale(0.5), (), "half"),), 4))), 2 * 10**8)
+    network = Network(Shape(3), block)
+    began = time.perf_counter()
+    rows = list(network.rows([1, 5, 6, 10**9]))
+    assert network.parameters == 4 * 8 + 9 * 8 * (2 * 10**8 - 1)
+    assert time.perf_counter() - began < 1
+    assert [row.name for row in rows] == ["0.0", "0.1.3.half", "1.0", "199999999.1.3.half"]
+    assert [row.before[0].channels for row in rows] == [3, 8, 8, 8]
