@@ -89,11 +89,13 @@ def simulate(
     threads = threads or available_cores()
     chosen = choose(stack, inputs.batch, sampler, backward=backward)
     network = chosen.sampler(stack, inputs, trials, seed, dtype, threads)
+    other = stack.widest if chosen.name == "dense" else inputs.batch
+    work = float(inputs.batch) * stack.widest * other
     return run_trials(
         network,
         partial(chosen.way_back, network) if backward else None,
         threads=threads,
-        length=_first_length(stack, inputs, trials, chosen.name, threads),
+        length=first_length(work, trials, threads),
         keep_trials=keep_trials,
         progress=progress,
     )
@@ -198,11 +200,10 @@ def _run_block(
     return interrupted
 
 
-def _first_length(stack: Stack, inputs: Inputs, trials: int, sampler: str, threads: int) -> int:
-    """Return the number of layers in the first block, from the multiplications that they cost."""
-    other = stack.widest if sampler == "dense" else inputs.batch
-    work = float(inputs.batch) * stack.widest * other * -(-trials // threads)
-    return max(1, min(int(BLOCK_SECONDS * MULTIPLICATIONS / work), BLOCK_VALUES // (trials * 8)))
+def first_length(work: float, trials: int, threads: int) -> int:
+    """Return the number of layers in the first block, from the multiplications of a layer."""
+    length = int(BLOCK_SECONDS * MULTIPLICATIONS / (work * -(-trials // threads)))
+    return max(1, min(length, BLOCK_VALUES // (trials * 8)))
 
 
 def shares(trials: int) -> list[range]:

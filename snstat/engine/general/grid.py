@@ -13,6 +13,8 @@ from snstat.layers.shape import Shape
 def columns(values: Values) -> Values:
     """Return (channels, batch · positions), contiguous: what a layer does at every position
     alike."""
+    if values.ndim == 2:
+        return np.ascontiguousarray(values)
     flat: Values = np.ascontiguousarray(values).reshape(len(values), -1)
     return flat
 

@@ -42,36 +42,44 @@ def _places(
 ) -> Iterator[Place]:
     """Yield the layers of a block that starts from layer `source`, the first of which has number
     `first`. Its containers need the layers `outside` later."""
-    length, ends = block.count // block.times, _ends(block)
-    used = {index for indices in ends.values() for index in indices}
-    labels = block.labels
+    length, entries = block.count // block.times, list(_entries(block))
+    used = {index for entry in entries for index in entry.ends}
     for turn in range(max(0, (begin - first) // length), block.times):
         number = first + turn * length
+        above = path if block.times == 1 else (*path, str(turn))
         # The numbers of the input and of the last layer of every entry.
         found = [source if turn == 0 else number - 1]
         needed = {0} & used
-        for place, entry in enumerate(block.entries):
-            sources = tuple(found[n] for n in entry.inputs or (place,))
-            needed.difference_update(ends.get(place, ()))
-            kept = outside.union(found[n] for n in needed)
-            here = (*path, labels[place]) if block.times == 1 else (*path, str(turn), labels[place])
-            after = number + entry.layer.count
-            if after > begin and isinstance(entry.layer, Block):
-                yield from _places(entry.layer, sources[0], number, begin, kept, here)
+        for place, (layer, inputs, ends, label) in enumerate(entries, 1):
+            sources = tuple([found[n] for n in inputs])
+            needed.difference_update(ends)
+            kept = outside.union([found[n] for n in needed]) if needed else outside
+            after = number + layer.count
+            if after > begin and isinstance(layer, Block):
+                inside = (*above, label)
+                yield from _places(layer, sources[0], number, begin, kept, inside)
             elif after > begin:
-                yield Place(number, entry.layer, sources, kept, here)
+                yield Place(number, layer, sources, kept, (*above, label))
             number = after
             found.append(number - 1)
-            if place + 1 in used:
-                needed.add(place + 1)
+            if place in used:
+                needed.add(place)
 
 
-def _ends(block: Block) -> dict[int, list[int]]:
-    """Return which inputs are used for the last time by each entry, both by their places."""
-    last: dict[int, int] = {}
-    for place, entry in enumerate(block.entries):
-        last.update(dict.fromkeys(entry.inputs or (place,), place))
-    ends: dict[int, list[int]] = {}
-    for index, place in last.items():
-        ends.setdefault(place, []).append(index)
-    return ends
+class _Entry(NamedTuple):
+    """An entry of a block: its layer and its inputs, which of these no later entry starts from (0
+    is the input of the block), and its name."""
+
+    layer: Layer
+    inputs: tuple[int, ...]
+    ends: tuple[int, ...]
+    label: str
+
+
+def _entries(block: Block) -> Iterator[_Entry]:
+    """Yield the entries of a block."""
+    inputs = [entry.inputs or (place,) for place, entry in enumerate(block.entries)]
+    last = {index: place for place, own in enumerate(inputs) for index in own}
+    for place, (entry, label) in enumerate(zip(block.entries, block.labels, strict=True)):
+        ends = tuple({n for n in inputs[place] if last[n] == place})
+        yield _Entry(entry.layer, inputs[place], ends, label)
