@@ -84,8 +84,9 @@ class LayerDraw:
         z = np.empty((layer.units, x.shape[1]), shop.dtype)
         tiles = None if weights.orthogonal else shop.scratch("tile", 1, layer.rows * layer.fan_in)
         dense.preactivate(shop.team, x, z, layer, draw, tiles)
-        after, before = (layer.units, *values.shape[1:]), values.shape
-        self._last, self._activated = z.reshape(after), None
+        before = values.shape
+        own = z if values.ndim == 2 else z.reshape(layer.units, *before[1:])
+        self._last, self._activated = own, None
 
         def pull(slope: Values) -> tuple[Values, ...]:
             h, out = columns(slope), np.empty((layer.fan_in, z.shape[1]), shop.dtype)
@@ -99,7 +100,7 @@ class LayerDraw:
                 dense_backward.through_weights(shop.team, h, out, layer, draw, tiles, product)
             return (out.reshape(before),)
 
-        return Pass(self._last, pull)
+        return Pass(own, pull)
 
     def activate(self, function: Activation, values: Values) -> Pass:
         """See Draw."""
@@ -109,7 +110,8 @@ class LayerDraw:
             functions.activate(code, z, x)
         else:
             x[:] = checked(function.pair[0], "phi", z)
-        self._last, self._activated = x.reshape(values.shape), (function, z)
+        own = x if values.ndim == 2 else x.reshape(values.shape)
+        self._last, self._activated = own, (function, z)
 
         def pull(slope: Values) -> tuple[Values, ...]:
             h = columns(slope).copy()
@@ -119,7 +121,7 @@ class LayerDraw:
                 h *= checked(function.pair[1], "dphi", z)
             return (h.reshape(slope.shape),)
 
-        return Pass(self._last, pull)
+        return Pass(own, pull)
 
     def uniform(self, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         """See Draw. The numbers do not depend on the dtype of the network."""
