@@ -34,8 +34,7 @@ from tests.engine import oracle
 from tests.layers.plain_draw import PlainDraw
 
 ALARM = 1e-4
-# For laws: kernels as plain Python are slow.
-TRIALS = 40 if config.DISABLE_JIT else 4000
+TRIALS = 4000
 DEAD, SATURATED = MEASURED.index("dead_fraction"), MEASURED.index("saturated_fraction")
 OVER_UNITS = MEASURED.index("variance_over_units")
 
@@ -216,6 +215,7 @@ def plain_statistics(network, inputs, trials):
     return found
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of trials need compiled kernels")
 @pytest.mark.parametrize("init", ["lecun_normal", "lecun_truncated", "orthogonal", "torch_default"])
 def test_a_network_has_the_law_of_plain_numpy(init):
     """Means over trials differ by standard errors, at every layer and for two statistics."""
