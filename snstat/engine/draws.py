@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.kernels import orthogonal, random
+from snstat.engine.kernels.layers import DrawnLayer
 from snstat.engine.kernels.random import Draw, Law
-from snstat.layers.dense import DenseLayer
 from snstat.layers.initialisers import TRUNCATED_STD
+from snstat.layers.weights import Weights
 from snstat.network.stack import Stack
 
 # A tile of this many weights (4 MiB in float32) stays in the level-3 cache while it is multiplied.
@@ -43,7 +44,21 @@ def strip_blocks(fan_in: int, fan_out: int, values: int) -> int:
     return -(-min(tile_rows(fan_out, fan_in), fan_in) // values)
 
 
-def weight_scale(layer: DenseLayer) -> float:
+def drawn_layer(layer: Weights, size: int) -> DrawnLayer:
+    """Return a layer as kernels take it, for values of `size` bytes. An orthogonal layer is one
+    block, and others are cut in blocks."""
+    fan_in, fan_out = layer.fan_in, layer.fan_out
+    return DrawnLayer(
+        fan_in,
+        fan_out,
+        weight_law(layer),
+        bias_law(layer),
+        fan_out if layer.orthogonal else tile_rows(fan_in, fan_out),
+        strip_blocks(fan_in, fan_out, random.BLOCK_BYTES // size),
+    )
+
+
+def weight_scale(layer: Weights) -> float:
     """Return the standard deviation of a weight, as kernels take it.
 
     For truncated normals it is that before truncation. For
@@ -55,12 +70,12 @@ def weight_scale(layer: DenseLayer) -> float:
     return std / TRUNCATED_STD if layer.distribution == "truncated_normal" else std
 
 
-def weight_law(layer: DenseLayer) -> Law:
+def weight_law(layer: Weights) -> Law:
     """Return the law of weights for kernels; orthogonal weights are made of normal numbers."""
     return Law(random.LAWS.get(layer.distribution, random.NORMAL), weight_scale(layer))
 
 
-def bias_law(layer: DenseLayer) -> Law:
+def bias_law(layer: Weights) -> Law:
     """Return the law of biases for kernels."""
     return Law(random.LAWS[layer.bias_distribution], layer.bias_std)
 

@@ -1,4 +1,4 @@
-"""The interface between the loop over depth and a sampler, and what both samplers share."""
+"""The interface between the loop over depth and a sampler, and what samplers share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from snstat.activation import Activation as Function
 from snstat.activation import resolve
 from snstat.activation.saturated import steep_range
 from snstat.engine.inputs import Inputs
@@ -29,9 +30,13 @@ class Sampler(Protocol):
     loop works for any sampler.
     """
 
-    stack: Stack
     done: Any
     stop: Any
+
+    @property
+    def depth(self) -> int:
+        """The number of layers."""
+        ...
 
     def remember(self) -> None:
         """Prepare for gradients, before anything runs."""
@@ -53,16 +58,30 @@ def quiet() -> np.errstate:
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-class Shared:
-    """What both samplers share: the stack, flags to signal running kernels, finished trials."""
+class Trials:
+    """What all samplers share: inputs, flags to signal running kernels, finished layers of each
+    trial and whether it is finite so far."""
 
-    def __init__(self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str) -> None:
-        self.stack, self.inputs, self.dtype = stack, inputs, np.dtype(dtype)
+    def __init__(self, inputs: Inputs, trials: int, seed: int, dtype: str) -> None:
+        self.inputs, self.dtype = inputs, np.dtype(dtype)
         self.seed, self.key = seed, np.uint64(seed)
         self.done = np.zeros(trials, np.int64)
         self.stop = np.zeros(1, np.uint8)
         self.alive = np.ones(trials, np.bool_)
+
+
+class Shared(Trials):
+    """What the samplers of uniform stacks share: the stack, and teams of threads."""
+
+    def __init__(self, stack: Stack, inputs: Inputs, trials: int, seed: int, dtype: str) -> None:
+        super().__init__(inputs, trials, seed, dtype)
+        self.stack = stack
         self.activations = {name: kernel_activation(name) for name in stack.activations}
+
+    @property
+    def depth(self) -> int:
+        """The number of layers."""
+        return self.stack.depth
 
     def assemble(self, members: int, lanes: int) -> None:
         """Let a team of `members` threads run each trial, with at most `lanes` trials at once."""
@@ -109,14 +128,14 @@ def _quietly(kernel: Any, arguments: tuple[Any, ...], team: Team) -> None:
         kernel(team, *arguments)
 
 
-def kernel_activation(name: str) -> Activation:
+def kernel_activation(activation: str | Function) -> Activation:
     """Return an activation as kernels take it; a pair of Python functions has no code."""
-    own = resolve(name)
+    own = resolve(activation)
     code = Code(-1) if own.custom else code_of(own)
-    return Activation(code, live_range(name), Range(*steep_range(own)))
+    return Activation(code, live_range(own), Range(*steep_range(own)))
 
 
-def live_range(activation: str) -> Range:
+def live_range(activation: str | Function) -> Range:
     """Return the bounds strictly between which the derivative is not 0."""
     low, high = -math.inf, math.inf
     for start, end in resolve(activation).flat:

@@ -89,7 +89,34 @@ def simulate(
     threads = threads or available_cores()
     chosen = choose(stack, inputs.batch, sampler, backward=backward)
     network = chosen.sampler(stack, inputs, trials, seed, dtype, threads)
-    if backward:
+    other = stack.widest if chosen.name == "dense" else inputs.batch
+    work = float(inputs.batch) * stack.widest * other
+    return run_trials(
+        network,
+        partial(chosen.way_back, network) if backward else None,
+        threads=threads,
+        length=first_length(work, trials, threads),
+        keep_trials=keep_trials,
+        progress=progress,
+    )
+
+
+def run_trials(
+    network: Sampler,
+    way_back: Callable[[int], FloatArray] | None,
+    *,
+    threads: int,
+    length: int = 1,
+    keep_trials: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Measured:
+    """Advance all trials of a sampler to its last layer, as `simulate` says.
+
+    `way_back` returns ln of the squared gradients of a trial over the last, (depth + 1,); None if
+    they are not wanted. The first block has `length` layers, and later ones grow.
+    """
+    trials, depth = len(network.done), network.depth
+    if way_back is not None:
         network.remember()
     blocks: list[tuple[FloatArray, FloatArray, BoolArray]] = []
     kept: list[FloatArray] = []  # appended first, because an interrupt may come between the two
@@ -103,9 +130,9 @@ def simulate(
             if keep_trials:
                 kept.append(values)
             blocks.append(_reduce(values, finite[:, None]))
-            first, length = 1, _first_length(stack, inputs, trials, chosen.name, threads)
-            while first <= stack.depth and not interrupted:
-                length = min(length, stack.depth + 1 - first)
+            first = 1
+            while first <= depth and not interrupted:
+                length = min(length, depth + 1 - first)
                 began = time.perf_counter()
                 values = np.full((trials, length, len(MEASURED)), math.nan)
                 flags = np.zeros((trials, length), np.bool_)
@@ -119,8 +146,8 @@ def simulate(
                 first += length
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
-            if backward and not interrupted:
-                log_gradient = each_trial(pool, trials, partial(chosen.way_back, network))
+            if way_back is not None and not interrupted:
+                log_gradient = each_trial(pool, trials, way_back)
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True
@@ -173,11 +200,10 @@ def _run_block(
     return interrupted
 
 
-def _first_length(stack: Stack, inputs: Inputs, trials: int, sampler: str, threads: int) -> int:
-    """Return the number of layers in the first block, from the multiplications that they cost."""
-    other = stack.widest if sampler == "dense" else inputs.batch
-    work = float(inputs.batch) * stack.widest * other * -(-trials // threads)
-    return max(1, min(int(BLOCK_SECONDS * MULTIPLICATIONS / work), BLOCK_VALUES // (trials * 8)))
+def first_length(work: float, trials: int, threads: int) -> int:
+    """Return the number of layers in the first block, from the multiplications of a layer."""
+    length = int(BLOCK_SECONDS * MULTIPLICATIONS / (work * -(-trials // threads)))
+    return max(1, min(length, BLOCK_VALUES // (trials * 8)))
 
 
 def shares(trials: int) -> list[range]:

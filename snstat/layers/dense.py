@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from snstat.activation import Pair, resolve
@@ -57,17 +58,7 @@ class Dense(WeightOptions, Layer):
 
     def at(self, fan_in: int) -> DenseLayer:
         """Return the layer for inputs of `fan_in` units."""
-        name = self.activation_name
-        init, gain = defaults(name, self.init, self.weight_gain, self.weight_std)
-        return DenseLayer.of(
-            init,
-            fan_in,
-            self.width,
-            weight_gain=gain,
-            weight_std=self.weight_std,
-            bias_std=self.bias_std,
-            activation=name,
-        )
+        return _at(self, fan_in)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""
@@ -112,6 +103,21 @@ class Dense(WeightOptions, Layer):
     def turned(self, knob: str, value: Any) -> Self | None:
         """See Layer. A gain replaces a standard deviation of the weights, and the reverse."""
         return self.resized(knob, value) or super().turned(knob, value)
+
+
+@lru_cache(maxsize=1024)  # a repeated layer is sampled once for each repetition and trial
+def _at(layer: Dense, fan_in: int) -> DenseLayer:
+    name = layer.activation_name
+    init, gain = defaults(name, layer.init, layer.weight_gain, layer.weight_std)
+    return DenseLayer.of(
+        init,
+        fan_in,
+        layer.width,
+        weight_gain=gain,
+        weight_std=layer.weight_std,
+        bias_std=layer.bias_std,
+        activation=name,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 
 from snstat.engine.costs import dense_work
 from snstat.engine.dense.way import Way
-from snstat.engine.draws import bias_law, strip_blocks, tile_rows, weight_law
+from snstat.engine.draws import drawn_layer
 from snstat.engine.history import (
     HISTORY_BYTES,
     History,
@@ -22,6 +22,7 @@ from snstat.engine.history import (
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
 from snstat.engine.kernels.layers import DrawnLayer, Layers, Records
+from snstat.engine.kernels.random import BLOCK_BYTES
 from snstat.engine.sampler import Shared, quiet
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
@@ -49,7 +50,7 @@ class DenseSampler(Shared):
         self.kept: State | None = None
         self.orthogonal = stack.repeated.orthogonal
         # The number of values from one counter; see random.draw_rows.
-        self.values = 16 // self.dtype.itemsize
+        self.values = BLOCK_BYTES // self.dtype.itemsize
         members = self._members(trials, threads)
         self.assemble(members, lanes := max(1, threads // members))
         # A team has one trial at a time: see dense.forward.
@@ -242,14 +243,7 @@ class DenseSampler(Shared):
 
     def drawn(self, layer: DenseLayer) -> DrawnLayer:
         """Return a layer as kernels take it."""
-        return DrawnLayer(
-            layer.fan_in,
-            layer.fan_out,
-            weight_law(layer),
-            bias_law(layer),
-            self.rows_of(layer),
-            strip_blocks(layer.fan_in, layer.fan_out, self.values),
-        )
+        return drawn_layer(layer, self.dtype.itemsize)
 
     def tiles(self, *layers: DrawnLayer) -> State | None:
         """Return room for the weights of a block, (members, values); None for orthogonal ones."""
@@ -263,11 +257,6 @@ class DenseSampler(Shared):
         tiles = np.empty((self.members, layers[-1].units * columns), self.dtype)
         return tiles, np.empty((self.members, columns, batch), self.dtype)
 
-    def rows_of(self, layer: DenseLayer) -> int:
-        """Return the number of units in a block of a layer. For an orthogonal layer, a block is the
-        whole layer."""
-        return layer.fan_out if self.orthogonal else tile_rows(layer.fan_in, layer.fan_out)
-
     def _members(self, trials: int, threads: int) -> int:
         """Return the number of threads that share a trial: one if trials are enough for all threads
         or layers are too small, and for orthogonal layers, whose reflectors have no blocks."""
@@ -275,7 +264,7 @@ class DenseSampler(Shared):
         if even or self.orthogonal:
             return 1
         kinds = {layer for _, _, layer in self.stack.equal_layers()}
-        blocks = max(-(-layer.fan_out // self.rows_of(layer)) for layer in kinds)
+        blocks = max(-(-layer.fan_out // self.drawn(layer).rows) for layer in kinds)
         work = max(dense_work(layer, self.inputs.batch, backward=False) for layer in kinds)
         wanted = threads // trials if threads % trials == 0 else threads
         return max(1, min(wanted, blocks, int(work) // MIN_WORK))

@@ -18,7 +18,12 @@ from snstat.engine.kernels.jit import inlined, inner, jit
 from snstat.engine.kernels.truncated import cut_normal, cut_normal_double
 
 # The purposes of random numbers, which are a part of the counter.
-WEIGHTS, BIASES, INPUTS, READOUT, NOISE, BIAS_NOISE = 0, 1, 2, 3, 4, 5
+WEIGHTS, BIASES, INPUTS, READOUT, NOISE, BIAS_NOISE, MASKS = 0, 1, 2, 3, 4, 5, 6
+# The bytes of the values from one counter.
+BLOCK_BYTES = 16
+# Trials are numbered below 2^24 (see limits.MAX_TRIALS). The rest of their word says how often a
+# layer has drawn before, at most so many times.
+AGAIN_SHIFT, MOST_DRAWS = 24, 256
 
 # The distributions.
 NORMAL, UNIFORM, TRUNCATED = 0, 1, 2
@@ -278,6 +283,20 @@ def draw_rows_double(out, first_row, law, purpose, draw):
         start = u64(first_row + i) * u64(n)
         fill_double(padded, start, law, stream)
         copy(padded, out[i])
+
+
+@jit
+def draw_uniform(out, draw):
+    """Fill `out` (n,), float64, with independent numbers, uniform on (0, 1), of 32 bits each."""
+    n = (out.size + 3) // 4
+    c1, c2, c3, k0, k1 = stream_of(MASKS, draw)
+    words = np.empty(4 * n, np.uint32)
+    for j in range(n):
+        index = u64(j)
+        a, b, c, d = philox(index & MASK, c1 | (index >> HIGH), c2, c3, k0, k1)
+        words[j], words[n + j], words[2 * n + j], words[3 * n + j] = u32(a), u32(b), u32(c), u32(d)
+    for j in range(out.size):
+        out[j] = (f64(words[j]) + 0.5) * 2.0**-32
 
 
 def draw_strip(out, columns, first_block, law, purpose, draw):

@@ -1,0 +1,1 @@
+"""The sampler of any network: layers give their own values, and weights are drawn."""

@@ -1,0 +1,33 @@
+"""Values of layers, (channels, batch, *grid), as the matrices that kernels take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from snstat.layers.draw import Values
+from snstat.layers.shape import Shape
+
+
+def columns(values: Values) -> Values:
+    """Return (channels, batch · positions), contiguous: what a layer does at every position
+    alike."""
+    if values.ndim == 2:
+        return np.ascontiguousarray(values)
+    flat: Values = np.ascontiguousarray(values).reshape(len(values), -1)
+    return flat
+
+
+def samples(values: Values) -> Values:
+    """Return (units, batch), contiguous, with the channels of a position next to each other."""
+    if values.ndim == 2:
+        return np.ascontiguousarray(values)
+    whole = np.moveaxis(values, (0, 1), (-2, -1))
+    return np.ascontiguousarray(whole).reshape(-1, values.shape[1])
+
+
+def on_grid(x: np.ndarray[Any, Any], shape: Shape) -> Values:
+    """Return `x` (units, batch), units as in `samples`, as (channels, batch, *grid)."""
+    whole = x.reshape(*shape.grid, shape.channels, x.shape[1])
+    return np.ascontiguousarray(np.moveaxis(whole, (-2, -1), (0, 1)))

@@ -1,0 +1,85 @@
+"""The order in which the layers of a block are sampled, and what has to be kept meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from snstat.layers.block import Block
+from snstat.layers.layer import Layer
+
+
+class Place(NamedTuple):
+    """A layer within a network, by its `number` from 1.
+
+    It starts from the layers with the numbers `sources`; 0 is the input. Beside its own values,
+    later layers need those of the layers `kept`. `path` has the names of its containers and its
+    own.
+    """
+
+    number: int
+    layer: Layer
+    sources: tuple[int, ...]
+    kept: frozenset[int]
+    path: tuple[str, ...]
+
+
+def places(block: Block, begin: int = 1) -> Iterator[Place]:
+    """Yield the layers of a network's block from number `begin` on.
+
+    Repetitions are neither unrolled in memory nor gone through before `begin`.
+    """
+    return _places(block, 0, 1, begin, frozenset(), ())
+
+
+def _places(
+    block: Block,
+    source: int,
+    first: int,
+    begin: int,
+    outside: frozenset[int],
+    path: tuple[str, ...],
+) -> Iterator[Place]:
+    """Yield the layers of a block that starts from layer `source`, the first of which has number
+    `first`. Its containers need the layers `outside` later."""
+    length, entries = block.count // block.times, list(_entries(block))
+    used = {index for entry in entries for index in entry.ends}
+    for turn in range(max(0, (begin - first) // length), block.times):
+        number = first + turn * length
+        above = path if block.times == 1 else (*path, str(turn))
+        # The numbers of the input and of the last layer of every entry.
+        found = [source if turn == 0 else number - 1]
+        needed = {0} & used
+        for place, (layer, inputs, ends, label) in enumerate(entries, 1):
+            sources = tuple([found[n] for n in inputs])
+            needed.difference_update(ends)
+            kept = outside.union([found[n] for n in needed]) if needed else outside
+            after = number + layer.count
+            if after > begin and isinstance(layer, Block):
+                inside = (*above, label)
+                yield from _places(layer, sources[0], number, begin, kept, inside)
+            elif after > begin:
+                yield Place(number, layer, sources, kept, (*above, label))
+            number = after
+            found.append(number - 1)
+            if place in used:
+                needed.add(place)
+
+
+class _Entry(NamedTuple):
+    """An entry of a block: its layer and its inputs, which of these no later entry starts from (0
+    is the input of the block), and its name."""
+
+    layer: Layer
+    inputs: tuple[int, ...]
+    ends: tuple[int, ...]
+    label: str
+
+
+def _entries(block: Block) -> Iterator[_Entry]:
+    """Yield the entries of a block."""
+    inputs = [entry.inputs or (place,) for place, entry in enumerate(block.entries)]
+    last = {index: place for place, own in enumerate(inputs) for index in own}
+    for place, (entry, label) in enumerate(zip(block.entries, block.labels, strict=True)):
+        ends = tuple({n for n in inputs[place] if last[n] == place})
+        yield _Entry(entry.layer, inputs[place], ends, label)

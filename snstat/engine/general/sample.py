@@ -1,0 +1,59 @@
+"""Any network, sampled and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+
+from snstat.engine.general.gradient import general_gradient
+from snstat.engine.general.sampler import General
+from snstat.engine.inputs import Inputs
+from snstat.engine.simulate import Measured, available_cores, first_length, run_trials
+from snstat.network.network import Network
+
+# The layers from which it is estimated how long a layer takes.
+_FIRST = 64
+
+
+def sample_network(
+    network: Network,
+    inputs: Inputs,
+    *,
+    trials: int,
+    seed: int,
+    dtype: str,
+    train: bool = True,
+    threads: int | None = None,
+    backward: bool = False,
+    keep_trials: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Measured:
+    """Simulate `trials` independent networks and measure the input and every layer of
+    `network.rows()`.
+
+    `inputs` have as many units as the network's input has channels at all positions, channels of a
+    position next to each other. `train` is whether dropout and the statistics of a batch are on.
+    The rest is as in `simulate`. A uniform stack draws the networks of the dense sampler.
+
+    Raises InvalidValueError for inputs of another width, and LayerError with the path of a layer
+    that cannot be sampled.
+    """
+    threads = threads or available_cores()
+    sampler = General(network, inputs, trials, seed, dtype, train=train)
+    return run_trials(
+        sampler,
+        partial(general_gradient, sampler) if backward else None,
+        threads=threads,
+        length=first_length(_multiplications(network, inputs.batch), trials, threads),
+        keep_trials=keep_trials,
+        progress=progress,
+    )
+
+
+def _multiplications(network: Network, batch: int) -> float:
+    """Return about how many multiplications the largest of the first layers takes."""
+    return max(
+        float(batch) * row.after.units * sum(shape.channels for shape in row.before)
+        for row in islice(network.rows(), _FIRST)
+    )

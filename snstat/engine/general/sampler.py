@@ -1,0 +1,184 @@
+"""The general sampler: any network, layer by layer, as the layers sample themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from snstat.engine.general.draw import LayerDraw, Workshop
+from snstat.engine.general.grid import columns, on_grid, samples
+from snstat.engine.general.order import places
+from snstat.engine.history import HISTORY_BYTES
+from snstat.engine.inputs import Inputs
+from snstat.engine.kernels import statistics
+from snstat.engine.sampler import Trials, quiet
+from snstat.errors import InvalidValueError, LayerError, SnstatError
+from snstat.layers.draw import PullValues, Values
+from snstat.network.network import Network
+from snstat.results import MEASURED, BoolArray, FloatArray
+
+OVER_UNITS = MEASURED.index("variance_over_units")
+# What a layer keeps for the way back: about what it was fed and its own values, and objects.
+KEPT, OBJECTS = 2, 4096
+
+
+class Link(NamedTuple):
+    """What the way back needs of a layer: its number, those of its sources, and its pull-back."""
+
+    number: int
+    sources: tuple[int, ...]
+    pull: PullValues
+
+
+class Walk:
+    """A trial on its way: the `values` that later layers need, by the number of their layer."""
+
+    def __init__(
+        self, sampler: General, trial: int, values: dict[int, Values], begin: int = 1
+    ) -> None:
+        self.sampler, self.trial, self.values = sampler, trial, values
+        self._places = places(sampler.network.block, begin)
+
+    def step(self, out: FloatArray | None = None) -> tuple[Link, bool]:
+        """Sample the next layer, and measure it to `out` (statistics,) where given; return whether
+        it is then finite. Values are incomplete after a stop.
+
+        Raises LayerError for what a layer refuses.
+        """
+        place = next(self._places)
+        draw = LayerDraw(self.sampler.workshop, self.trial, place.number)
+        given = [self.values[source] for source in place.sources]
+        try:
+            found = place.layer.sample(given, draw)
+            fractions = (math.nan, math.nan) if out is None else draw.fractions(found.values)
+        except SnstatError as error:
+            raise LayerError(place.path, error) from None
+        # Layers that compute in numpy may return more precise numbers.
+        values = np.asarray(found.values, self.sampler.dtype)
+        self.values = {number: self.values[number] for number in place.kept}
+        self.values[place.number] = values
+        finite = out is None or measure(values, fractions, out)
+        return Link(place.number, place.sources, found.pull), finite
+
+
+class General(Trials):
+    """Every layer gives its own values, from what a LayerDraw lends it.
+
+    Weights, biases, inputs and read-outs have the counters of the dense sampler, so that a uniform
+    stack is the same network. Values are kept only as long as a later layer needs them. Trials run
+    on one thread each.
+    """
+
+    def __init__(
+        self, network: Network, inputs: Inputs, trials: int, seed: int, dtype: str, *, train: bool
+    ) -> None:
+        if inputs.width != network.input.units:
+            raise InvalidValueError("inputs", inputs.width, f"{network.input.units} units")
+        super().__init__(inputs, trials, seed, dtype)
+        self.network, self.depth = network, network.depth
+        self.workshop = Workshop(self.dtype, self.key, self.stop, train=train)
+        self._walks: list[Walk | None] = [None] * trials
+        # What the way back of each trial needs, None if memory does not suffice for all layers.
+        self._links: list[list[Link]] | None = None
+
+    def begin(self, number: int, out: FloatArray) -> bool:
+        """Make layer 0 of a trial; see Sampler."""
+        x = self.first(number)
+        with quiet():
+            self.alive[number] = measure(x, (math.nan, math.nan), out)
+        self._walks[number] = Walk(self, number, {0: x})
+        return bool(self.alive[number])
+
+    def first(self, number: int) -> Values:
+        """Return the inputs of a trial, (channels, batch, *grid)."""
+        x = self.inputs.sample(number, self.seed, self.dtype.name)
+        return on_grid(x, self.network.input)
+
+    def advance(
+        self,
+        trials: range,
+        first: int,  # noqa: ARG002
+        out: FloatArray,
+        finite: BoolArray,
+    ) -> None:
+        """Run the next layers of some trials; see Sampler."""
+        for i, number in enumerate(trials):
+            with quiet():
+                self._run(number, out[i], finite[i])
+
+    def _run(self, number: int, out: FloatArray, finite: BoolArray) -> None:
+        """Run and measure the next layers of a trial, until one is not finite."""
+        walk = self._walks[number]
+        for i in range(len(out)):
+            if walk is None or not self.alive[number]:
+                out[i:] = math.nan
+                self.done[number] += len(out) - i
+                self._walks[number] = None
+                return
+            if self.stop[0]:
+                return
+            link, whole = walk.step(out[i])
+            if self.stop[0]:
+                return
+            self.alive[number] = finite[i] = whole
+            self.done[number] += 1
+            if self._links is not None:
+                self._links[number].append(link)
+
+    def remember(self) -> None:
+        """Keep what the backward pass needs, if memory suffices; see Sampler."""
+        size, room = KEPT * self.inputs.batch * self.dtype.itemsize, HISTORY_BYTES / len(self.done)
+        for row in self.network.rows():
+            room -= row.after.units * size + OBJECTS
+            if room < 0:
+                return
+        self._links = [[] for _ in self.done]
+
+    def links(self, number: int) -> Iterator[list[Link]]:
+        """Yield what the way back needs of all layers, by segments of layers, the last one first.
+
+        If the forward pass has not kept it, the trial runs again and keeps values every √depth
+        layers. Each segment is then sampled once more from these, so memory grows as √depth.
+        Nothing more is yielded after a stop.
+        """
+        if self._links is not None:
+            yield self._links[number]
+            self._links[number] = []
+            return
+        length = max(1, math.isqrt(self.depth))
+        walk, marks = Walk(self, number, {0: self.first(number)}), list[dict[int, Values]]()
+        for layer in range(self.depth):
+            if layer % length == 0:
+                marks.append(walk.values)
+            if self.stop[0]:
+                return
+            with quiet():
+                walk.step()
+        while marks:
+            begin = 1 + (len(marks) - 1) * length
+            walk = Walk(self, number, marks.pop(), begin)
+            segment = []
+            for _ in range(min(length, self.depth + 1 - begin)):
+                if self.stop[0]:
+                    return
+                with quiet():
+                    segment.append(walk.step()[0])
+            yield segment
+
+
+def measure(values: Values, fractions: tuple[float, float], out: FloatArray) -> bool:
+    """Write the statistics of `values` (channels, batch, *grid) to `out` (statistics,); return
+    whether they are finite.
+
+    Units are all channels at all positions, but for the variance over units: that is over the
+    channels, at every position.
+    """
+    finite = bool(statistics.measure(samples(values), *fractions, out))
+    if finite and values.ndim > 2:
+        alone = np.empty_like(out)
+        statistics.measure(columns(values), *fractions, alone)
+        out[OVER_UNITS] = alone[OVER_UNITS]
+    return finite
