@@ -264,11 +264,20 @@ class Case:
         `judges_seen`), NaN where there is neither."""
         return np.where(self.judges_seen(name), self.seen(name), self.predicted(name))
 
+    def reference(self, name: str, layer: int) -> float:
+        """Return the theory that a table shows beside the estimate: that of the run at its width,
+        where it is known, else that of infinite width."""
+        if self.run is not None and name in self.run.statistics and layer <= self.depth:
+            value = float(self.run.statistics[name].reference[layer])
+            if not math.isnan(value):
+                return value
+        return float(self.predicted(name)[layer])
+
     def beside(self, name: str, layer: int) -> str:
         """Return how a value of `known` came about, in brackets, what is judged first:
         "theory; seen 0.99±0.01" or "seen 0.92±0.05; theory 0.17"."""
         words = []
-        theory, value = float(self.predicted(name)[layer]), float(self.seen(name)[layer])
+        theory, value = self.reference(name, layer), float(self.seen(name)[layer])
         from_seen = bool(self.judges_seen(name)[layer])
         if not math.isnan(theory):
             words.append(f"theory {theory:.4g}" if from_seen else "theory")

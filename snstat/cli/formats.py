@@ -40,11 +40,11 @@ def format_for(output: str | None, form: str | None, forms: Collection[str]) -> 
         )
     if named not in forms:
         endings = [suffix for suffix, other in SUFFIXES.items() if other in forms]
-        advice = (
-            "" if forms == PICTURES else "or choose the format with -f and name the file otherwise"
-        )
+        advice = "or choose the format with -f and name the file otherwise"
+        if forms == PICTURES or len(endings) == 1:
+            advice = ""
         if named in PICTURES:
             advice = "snstat plot draws pictures"
-        bound = f"named {', '.join(endings[:-1])} or {endings[-1]}"
+        bound = f"named {' or '.join(filter(None, [', '.join(endings[:-1]), endings[-1]]))}"
         raise InvalidValueError("output", output, bound, advice)
     return named

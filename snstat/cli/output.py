@@ -224,20 +224,20 @@ def looking_bar(title: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def reading_bar() -> Iterator[Bar]:
-    """Show the progress of reading data within the block. Without a terminal, print one notice if
-    it takes long."""
+    """Show the progress of reading data within the block. Without a terminal, print a notice if it
+    takes long, and another each time that it has taken twice as long."""
     from snstat.experiment.reading import listening
 
     bar = Bar("reading data", 1.0, "{task.percentage:.0f} %")
-    told = False
+    long = LONG_SECONDS
 
     def listen(share: float) -> None:
-        nonlocal told
+        nonlocal long
         if shows_progress():
             bar.update(share)
-        elif not told and time.monotonic() - bar.began > LONG_SECONDS:
-            told = True
-            notice(f"reading data takes long: {share:.0%} of a pass after {LONG_SECONDS:.0f} s")
+        elif time.monotonic() - bar.began > long:
+            notice(f"reading data takes long: {share:.0%} of a pass after {long:.0f} s")
+            long *= 2.0
 
     try:
         with listening(listen):

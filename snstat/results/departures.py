@@ -4,6 +4,7 @@ chance explains, what they contradict, and which signals keep their size."""
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,6 +19,8 @@ from snstat.results.student import tail
 CHANCE = 1e-3
 # Relative differences below this are rounding of float32.
 FLOAT32 = 1e-5
+# Squares of smaller numbers are not normal numbers any more.
+SQUARED = math.sqrt(sys.float_info.min)
 # Estimates that differ from theory by more than this factor contradict sentences about it.
 MUCH = 2.0
 # A signal that changes by at most this factor over the whole stack needs no other gain.
@@ -90,6 +93,8 @@ def without_spread(run: Run, name: str) -> BoolArray:
             if name not in {"kurtosis", "largest"}:
                 size = np.fmax(size, unit)
             far = (statistic.stderr == 0) & (np.abs(estimate - reference) > FLOAT32 * size)
+        # The deviations of smaller values underflow when they are squared.
+        far &= np.fmax(np.abs(estimate), np.abs(reference)) > SQUARED
     found: BoolArray = far & (trials > 1)
     found[:1] &= statistic.logarithmic
     return found

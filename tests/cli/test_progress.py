@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 
 import numpy as np
@@ -45,15 +46,28 @@ def test_progress_of_other_threads_is_ignored_and_a_listener_is_optional():
 
 
 @pytest.mark.parametrize("flags", [[], ["--standardize"]])
-def test_without_a_terminal_one_line_is_printed(capsys, monkeypatch, file, flags):
-    monkeypatch.setattr(output, "LONG_SECONDS", 0.0)
+def test_without_a_terminal_lines_are_printed(capsys, monkeypatch, file, flags):
+    monkeypatch.setattr(output, "LONG_SECONDS", 1e-9)
     arguments = ["propagate", "-d", "1", "-w", "4", "-t", "2", "--inputs", file, *flags]
     assert run(arguments) == 0
     lines = capsys.readouterr().err.splitlines()
     told = [line for line in lines if line.startswith("snstat: reading data takes long")]
-    assert len(told) == 1 + bool(flags)  # one line for each of two passes
+    # At least one line for each of two passes; the test below counts the lines of one.
+    assert len(told) >= 1 + bool(flags)
     assert run([*arguments, "-q"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_reading_that_goes_on_is_told_each_time_it_has_taken_twice_as_long(capsys, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(output.Verbosity, "level", 0)
+    monkeypatch.setattr(output.time, "monotonic", lambda: float(next(clock)))
+    with output.reading_bar() as bar:
+        bar.began = float(next(clock))
+        for _ in range(45):
+            tell(0.5)
+    told = re.findall(r"50% of a pass after (\d+) s", capsys.readouterr().err)
+    assert told == ["5", "10", "20", "40"]
 
 
 def test_a_bar_appears_after_a_delay_and_stops(monkeypatch):

@@ -597,6 +597,8 @@ def test_the_caption_states_common_settings() -> None:
     assert caption.replace("\n", " ") == (
         "64 layers of 1,024 · lecun_normal (gain 1) · 8 trials × batch 64 · float32, dense, seed 0"
     )
+    other = replace(runs[1], simulation=replace(runs[1].simulation, sampler="matrix-free"))
+    assert run_caption([runs[0], other]).endswith(" · float32, seed 0")
     without = draw_trajectory(runs, options=Options(caption=False))
     assert not any("trials" in words for words in words_of(without))
     assert not any(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from snstat.results import Statistic, departures
+from snstat.results.departures import without_spread
 from tests.report.builders import make_run
 
 
@@ -64,3 +65,17 @@ def test_the_bound_of_z_depends_on_trials(trials: int, quantile: float) -> None:
     beyond, certain = departures(run, "variance", range(4))
     assert beyond.tolist() == [True, False, True, False]
     assert not certain.any()
+
+
+def test_values_too_small_to_square_are_not_told_apart_from_theory() -> None:
+    run = make_run(depth=2)
+    mean = replace(run.mean, estimate=np.full(3, 1e-3), stderr=np.zeros(3), theory=np.zeros(3))
+    mean = replace(mean, expected=np.zeros(3))
+    found = replace(run, statistics={**run.statistics, "mean": mean})
+    assert without_spread(found, "mean").tolist() == [False, True, True]
+    tiny = {
+        name: replace(column, estimate=column.estimate * 0.0, theory=column.theory * 0.0)
+        for name, column in run.statistics.items()
+    }
+    tiny["mean"] = replace(mean, estimate=np.full(3, 1e-301))
+    assert not without_spread(replace(run, statistics=tiny), "mean").any()

@@ -30,7 +30,7 @@ def run_caption(runs: Sequence[Run]) -> str:
     ]
     if not lines:
         return ""
-    shared = [part for part in lines[0] if all(part in line for line in lines)]
+    shared = list(_shared(lines))
     groups: dict[str, list[str]] = {}
     for name, own in _own_initialisers(runs):
         members = groups.setdefault(own, [])
@@ -39,6 +39,16 @@ def run_caption(runs: Sequence[Run]) -> str:
     if len(groups) > 1:
         shared += [f"{', '.join(members)}: {own}" for own, members in groups.items()]
     return SEPARATOR.join(shared)
+
+
+def _shared(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the parts that all `lines` have, and of others the words between commas."""
+    words = [{word for part in line for word in part.split(", ")} for line in lines]
+    for part in lines[0]:
+        if all(part in line for line in lines):
+            yield part
+        elif common := [word for word in part.split(", ") if all(word in own for own in words)]:
+            yield ", ".join(common)
 
 
 def _own_initialisers(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:

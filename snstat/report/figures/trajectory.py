@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from snstat.errors import InvalidValueError
 from snstat.report.figures.captions import run_caption, run_labels
 from snstat.report.figures.panel import (
     DOTTED,
@@ -72,9 +73,13 @@ def draw_trajectory(
 
     Markers with ±1 standard error bars and a band are simulation. Lines are the theory that z was
     computed with. A thin vertical line marks where a run stopped being finite or was interrupted.
-    More than seven runs get separate axes. Raises UnknownNameError for an unknown style.
+    More than seven runs get separate axes. Raises UnknownNameError for an unknown style, and
+    InvalidValueError for the residuals of more than seven runs.
     """
     look, options = style_named(style), options or Options()
+    if options.residuals and len(runs) > MOST_OVERLAID:
+        bound = f"at most {MOST_OVERLAID} with --residuals"
+        raise InvalidValueError("number of runs", len(runs), bound, "draw fewer at once")
     drawn = drawables(runs, look, options)
     names = list(options.statistics) or shown_statistics(drawn)
     small = len(drawn) > MOST_OVERLAID
