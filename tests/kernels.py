@@ -10,6 +10,10 @@ from __future__ import annotations
 from itertools import product
 
 import snstat
+from snstat.engine.general.sample import sample_network
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.network import Network
+from snstat.network.stack import Stack
 
 SMALL = {"depth": 2, "width": 4, "batch": 3, "trials": 2, "backward": True}
 
@@ -19,6 +23,9 @@ def main() -> None:
     for dtype, sampler in product(("float32", "float64"), ("dense", "matrix-free")):
         snstat.propagate("tanh", **SMALL, dtype=dtype, sampler=sampler, bias_std=0.1)
     snstat.propagate("tanh", **SMALL, init="orthogonal")
+    network, inputs = Network.of(Stack.build("tanh", 2, 4)), DrawnInputs("normal", 4, 3, 0.0, 1.0)
+    for dtype in ("float32", "float64"):
+        sample_network(network, inputs, trials=2, seed=0, dtype=dtype, backward=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from numba import config
 from scipy import stats
 
 from snstat.engine.general import sampler as general
+from snstat.engine.general.draw import LayerDraw, Workshop
 from snstat.engine.general.gradient import general_gradient
 from snstat.engine.general.sample import sample_network
 from snstat.engine.general.sampler import General
@@ -31,6 +32,7 @@ from snstat.network.network import Network
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 from tests.engine import oracle
+from tests.engine.oracle import philox
 from tests.layers.plain_draw import PlainDraw
 
 ALARM = 1e-4
@@ -107,6 +109,13 @@ class Halved(Scale):
         return Pass(values, lambda slope: (slope / 2.0 + 0.0 * inputs[0],))
 
 
+class Careless(Sum):
+    """A layer whose weights do not fit its input."""
+
+    def sample(self, inputs, draw):
+        return draw.linear(inputs[0], Dense(4).at(len(inputs[0]) + 1))
+
+
 class Greedy(Sum):
     """A layer that draws without end."""
 
@@ -158,6 +167,15 @@ def test_gradients_of_any_size_are_those_of_the_dense_sampler(gain):
     steps = np.array([0, 2, 0, 2, 0, 2, 0]) * math.log(gain)
     # log_gradient of layer l has the gains of all layers after it.
     np.testing.assert_allclose(scaled.log_gradient + steps, unit.log_gradient, atol=1e-4)
+
+
+@pytest.mark.parametrize("sources", [(2, 0), (0, 2)])
+def test_gradients_of_different_size_are_added(sources):
+    """Scaled by 1e14 and back, the gradient of a branch equals that of the shortcut."""
+    network = network_of(Scale(1e-14), Scale(1e14), Entry(Sum(), sources))
+    found = run(network, dtype="float32", backward=True).log_gradient
+    expected = [math.log(4.0), 28.0 * math.log(10.0), 0.0, 0.0]
+    np.testing.assert_allclose(found, [expected] * 3, atol=1e-5)
 
 
 def test_a_pair_of_functions_is_called():
@@ -380,6 +398,19 @@ def test_memory_of_the_way_back_grows_as_the_root_of_the_depth(monkeypatch):
     assert peaks[1] < 12 * peaks[0]
 
 
+@pytest.mark.parametrize("size", [1, 4, 11])
+def test_uniform_numbers_are_words_of_their_counters(size):
+    """Of layer 5 of trial 9, the third time; see docs/random.md."""
+    shop = Workshop(np.dtype("float32"), np.uint64(77), np.zeros(1, np.uint8), train=True)
+    draw = LayerDraw(shop, 9, 5)
+    *_, found = (draw.uniform((size, 1)) for _ in range(3))
+    blocks = -(-size // 4)
+    words = [philox((j, 6 << 24, 5, 9 | 2 << 24), (77, 0)) for j in range(blocks)]
+    expected = [(words[n % blocks][n // blocks] + 0.5) / 2**32 for n in range(size)]
+    assert found.dtype == np.float64
+    assert found[:, 0].tolist() == expected
+
+
 def test_layers_are_found_from_any_number_on():
     everything = list(general.places(BRANCHED.block))
     rows = list(BRANCHED.rows())
@@ -405,3 +436,5 @@ def test_wrong_inputs_and_a_layer_that_refuses_are_named():
     greedy = Block((Entry(Scale()), Entry(Greedy())), 2)
     with pytest.raises(LayerError, match=r"layer 1\.0\.1: draws .*at most 256"):
         run(network_of(Scale(), greedy))
+    with pytest.raises(LayerError, match=r"layer 0: .*7"):
+        run(network_of(Careless()))

@@ -76,8 +76,13 @@ class LayerDraw:
         self._activated: tuple[Activation, Values] | None = None
 
     def linear(self, values: Values, weights: Weights) -> Pass:
-        """See Draw. Values are incomplete after a stop."""
+        """See Draw. Values are incomplete after a stop.
+
+        Raises InvalidValueError for weights that do not fit, because kernels check no bounds.
+        """
         shop = self.workshop
+        if len(values) != weights.fan_in:
+            raise InvalidValueError("channels", len(values), f"the fan-in, {weights.fan_in}")
         layer, draw = shop.layer(weights), self._draw(self._matrices)
         self._matrices += 1
         x = columns(values)
