@@ -8,8 +8,10 @@ from itertools import islice
 from typing import Any, Self
 
 from snstat.errors import InvalidValueError
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
+from snstat.layers.container import Container
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
 from snstat.layers.shape import Shape
@@ -134,35 +136,36 @@ def _drawn(layer: Dense) -> tuple[str, float | None, float | None, float | None]
 
 
 def _runs(layer: Layer) -> Iterator[tuple[Layer, int]]:
-    """Yield the layers that follow each other, with their repetitions. A block in which a layer
-    does not start from the one before is one of them."""
-    if not isinstance(layer, Block):
+    """Yield the layers that follow each other, with their repetitions. A container in which a
+    layer does not start from the one before is one of them."""
+    if not isinstance(layer, Container):
         yield layer, 1
         return
-    if any(entry.inputs not in ((), (place,)) for place, entry in enumerate(layer.entries)):
+    if any(entry.inputs not in ((), (place,)) for place, entry in enumerate(layer.parts)):
         yield layer, layer.times
         return
-    if len(layer.entries) == 1:
-        inner = list(islice(_runs(layer.entries[0].layer), 2))
+    if len(layer.parts) == 1:
+        inner = list(islice(_runs(layer.parts[0].layer), 2))
         if len(inner) == 1:
             yield inner[0][0], inner[0][1] * layer.times
             return
     for _ in range(layer.times):
-        for entry in layer.entries:
+        for entry in layer.parts:
             yield from _runs(entry.layer)
 
 
 def _rows(
-    block: Block, shape: Shape, path: tuple[str, ...]
+    container: Container, shape: Shape, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], Layer, tuple[Shape, ...], Shape]]:
-    """Yield path, layer, shapes before and shape after of the layers in a block."""
-    for turn in range(block.times):
-        shapes = block.shapes(shape)
+    """Yield path, layer, shapes before and shape after of the layers in a container."""
+    for turn in range(container.times):
+        shapes = container.shapes(shape)
         shape = shapes[-1]
-        here = path if block.times == 1 else (*path, str(turn))
-        for place, (label, entry) in enumerate(zip(block.labels, block.entries, strict=True)):
+        here = path if container.times == 1 else (*path, str(turn))
+        for place, (label, entry) in enumerate(zip(container.labels, container.parts, strict=True)):
+            within = (*here, label) if label else here
             before = tuple(shapes[n] for n in entry.inputs or (place,))
-            if isinstance(entry.layer, Block):
-                yield from _rows(entry.layer, before[0], (*here, label))
+            if isinstance(entry.layer, Container):
+                yield from _rows(entry.layer, before[0], within)
             else:
-                yield (*here, label), entry.layer, before, shapes[place + 1]
+                yield within, entry.layer, before, shapes[place + 1]

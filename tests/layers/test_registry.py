@@ -10,8 +10,9 @@ import pytest
 
 from snstat.errors import UnknownNameError
 from snstat.layers.activation import Activation
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.registry import KINDS, kind
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape

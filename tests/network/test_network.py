@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from snstat.errors import InvalidValueError, LayerError
 from snstat.layers.activation import Activation
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
 from snstat.network.description import summary_of
