@@ -12,7 +12,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entry, at
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step, unknown
+from snstat.layers.signal import PLACE, Signal, Slope, Step, unknown
 from snstat.layers.spread import Spread
 
 Pulls = Callable[[Step, Slope], tuple[Slope, ...]]
@@ -63,14 +63,22 @@ class Container(Layer):
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> ContainerStep:
         """See Layer. What comes after a layer without theory is unknown: NaN."""
-        signal, turns = one(inputs), list[tuple[Step, ...]]()
+        start = signal = one(inputs)
+        turns, draws, own = list[tuple[Step, ...]](), start.fresh - {PLACE}, frozenset[object]()
         for _ in range(self.times):
-            steps = tuple(self._steps(signal, batch))
-            turns.append(steps)
-            before, signal = signal, steps[-1].signal.held(signal)
+            before = signal.once
+            turns.append(tuple(self._steps(before, batch)))
+            last = turns[-1][-1].signal
+            signal = last.held(signal)
+            # One draw stands for all those within, and another one for those of the input.
+            if not last.fresh & before.fresh - {PLACE}:
+                draws = own = frozenset()
+            if last.fresh - before.fresh - {PLACE}:
+                own = frozenset((object(),))
             if signal.repeats(before):
                 break
-        return ContainerStep.of(self, one(inputs), signal, tuple(turns))
+        signal = replace(signal, fresh=draws | own | last.fresh & {PLACE})
+        return ContainerStep.of(self, start, signal, tuple(turns))
 
     def _steps(self, signal: Signal, batch: int) -> Iterator[Step]:
         """Yield the steps of all entries, the first time over."""

@@ -19,6 +19,10 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "activation": "Activation",
         "block": "Block",
         "scale": "Scale",
+        "residual": "Residual",
+        "add": "Add",
+        "multiply": "Multiply",
+        "concat": "Concat",
     }
 )
 

@@ -31,6 +31,10 @@ class Law:
 # Anything else: only what needs no more than moments is known of the next layer.
 GAUSSIAN, ZERO, OTHER = Law("gaussian"), Law("zero"), Law("other")
 
+# Counts as a draw of signals whose units differ by their place: of two such signals, the same unit
+# has the same place.
+PLACE = object()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
@@ -69,6 +73,13 @@ class Signal:
     def known(self) -> bool:
         """Whether theory knows the moments: they are NaN otherwise."""
         return not np.isnan(self.same).any()
+
+    @property
+    def once(self) -> Signal:
+        """The same with one new draw in place of all those of weights that it depends on: enough
+        where no other signal is in reach."""
+        places = self.fresh & {PLACE}
+        return replace(self, fresh=places | {object()} if self.fresh - places else places)
 
     def held(self, before: Signal) -> Signal:
         """Return this signal with the moments of `before` where they are equal to rounding, so that
