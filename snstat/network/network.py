@@ -12,6 +12,7 @@ from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.initialisers import PLAIN
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
 from snstat.layers.shape import Shape
@@ -79,6 +80,8 @@ class Network:
         found = list(islice(_runs(self.block), _MOST_RUNS + 1))
         dense = [(layer, times) for layer, times in found if isinstance(layer, Dense)]
         if self.input.grid or len(dense) < len(found) or len(found) > _MOST_RUNS:
+            return None
+        if any(layer.weights != PLAIN for layer, _ in dense):
             return None
         names = [layer.activation_name for layer, _ in dense]
         ends = dense[-1][1] == 1 and len(dense) > 1

@@ -133,8 +133,7 @@ def test_sums_with_shared_draws_are_unknown():
 
 
 def test_concatenations_share_the_places_of_their_units():
-    parts = [started(), started(2.0, 5.0, 1.0)]
-    one, two = (Concat().moments(parts, 4).signal for _ in range(2))
+    one, two = (Concat().moments([started(), started(2.0, 5.0, 1.0)], 4).signal for _ in range(2))
     assert Add().moments([one, two], 4) is None
     within = Block((Entry(Scale(2.0)),)).moments([one], 4).signal
     assert Add().moments([within, two], 4) is None

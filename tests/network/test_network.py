@@ -91,6 +91,8 @@ DENSE = Dense(4, "relu")
         network(DENSE, Dense(4, "relu", weight_gain=1.0)),
         network(DENSE, Dense(4, "relu", bias_std=0.5)),
         network(DENSE, Dense(4, "relu", init="lecun_normal")),
+        network(Dense(4, "relu", weights="normalized")),
+        network(DENSE, Dense(4, "relu", weights="standardized")),
         network(DENSE, Dense(4, "tanh", init="he_normal"), DENSE),
         network(DENSE, chain(Dense(4, "tanh", init="he_normal"), times=2)),
         network(DENSE, Dense(4, "tanh")),  # which has another initialiser by default
