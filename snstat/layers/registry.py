@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "add": "Add",
         "multiply": "Multiply",
         "concat": "Concat",
+        "highway": "Highway",
     }
 )
 

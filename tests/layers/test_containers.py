@@ -15,6 +15,7 @@ from snstat.layers.block import Block
 from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.highway import Highway
 from snstat.layers.multiply import Multiply
 from snstat.layers.residual import Residual
 from snstat.layers.scale import Scale
@@ -103,6 +104,8 @@ RELU = Dense(WIDE, "relu")
         Block((RELU, Entry(Multiply(), (0, 1)))),
         Block((RELU, Entry(Concat(), (0, 1)), Entry(Dense(WIDE)))),
         Block((Entry(Dense(100, "tanh")), Entry(Concat(), (0, 1)))),
+        Highway("relu", bias_std=0.3),
+        Highway("tanh", weight_gain=2.0, transfer_bias=1.0),
         Block((Entry(Scale(2.0)), Entry(Add(), (0, 0)))),
     ],
 )  # fmt: skip

@@ -15,6 +15,7 @@ from snstat.layers.block import Block
 from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.highway import Highway
 from snstat.layers.multiply import Multiply
 from snstat.layers.registry import KINDS, kind
 from snstat.layers.residual import Residual
@@ -32,6 +33,7 @@ LAYERS = {
     "add": Add(),
     "multiply": Multiply(),
     "concat": Concat(),
+    "highway": Highway("tanh", bias_std=0.5),
 }
 # The number of layers that a kind starts from, where it is not 1.
 INPUTS = {"add": 3, "multiply": 3, "concat": 2}
