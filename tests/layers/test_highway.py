@@ -64,3 +64,52 @@ def test_gradients_of_equal_samples_are_equal():
     (back,) = step.pull(Slope(np.ones((1, 1)), np.zeros((1, 1))))
     assert step.signal.gap[0, 0] == 0.0
     assert abs(back.gap[0, 0]) < 1e-12
+
+
+def over_pairs(function, q, cosine):
+    """Return E f(z, z') for z, z' ~ N(0, q) with this cosine, by Gauss–Hermite quadrature."""
+    node, weight = np.polynomial.hermite_e.hermegauss(80)
+    weight = weight / weight.sum()
+    first, second = np.meshgrid(node, node, indexing="ij")
+    other = cosine * first + math.sqrt(1.0 - cosine**2) * second
+    return float(weight @ function(math.sqrt(q) * first, math.sqrt(q) * other) @ weight)
+
+
+def test_pairs_of_samples_and_their_gradients():
+    """By the definitions, with E[x] = 0.5, E[x²] = 2 and E[xx'] = 1.25; h is a sigmoid too.
+
+    Of one sample, x' = x. Gradients have E[δδ'] = 0.5 and E[δ²] = 1. Tolerance: 80 nodes resolve
+    the poles of the sigmoid, π/√q away, to about 1e-10.
+    """
+    state = Signal.of_one(Shape(8), (0.5, 2.0, 0.75), OTHER)
+    layer = Highway("sigmoid", init="lecun_normal", weight_gain=0.9, bias_std=0.3)
+    step = layer.moments([state], 4)
+    (back,) = step.pull(Slope(np.ones((1, 1)), np.full((1, 1), 0.5)))
+    q, gain = 0.81 * 2.0 + 0.09, 0.81
+    found = []
+    for across, delta in ((2.0, 1.0), (1.25, 0.5)):
+        c = (0.81 * across + 0.09) / q
+
+        def mean(function, c=c):
+            return over_pairs(function, q, c)
+
+        def t(z):
+            return expit(z - 1.0)
+
+        def steep(function, z):
+            return function(z) * (1.0 - function(z))
+
+        h = mean(lambda z, _: expit(z))
+        hh = mean(lambda z, w: expit(z) * expit(w))
+        open_, closed = mean(lambda z, w: t(z) * t(w)), mean(lambda z, w: (1 - t(z)) * (1 - t(w)))
+        half = mean(lambda z, w: t(z) * (1 - t(w)))
+        yy = open_ * hh + closed * across + 2.0 * half * h * 0.5
+        through = gain * open_ * mean(lambda z, w: steep(expit, z) * steep(expit, w))
+        gated = mean(lambda z, w: steep(t, z) * steep(t, w)) * (hh + across - 2.0 * h * 0.5)
+        found.append((yy, delta * (closed + through + gain * gated)))
+    (same, slope), (two, slopes) = found
+    scale = math.exp(back.log)
+    assert step.signal.same[0, 0] == pytest.approx(same, rel=1e-9)
+    assert step.signal.gap[0, 0] == pytest.approx(same - two, rel=1e-9)
+    assert scale * back.same[0, 0] == pytest.approx(slope, rel=1e-9)
+    assert scale * back.gap[0, 0] == pytest.approx(slope - slopes, rel=1e-9)
