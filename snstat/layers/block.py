@@ -2,67 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, replace
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from snstat.errors import InvalidValueError, LayerError, SnstatError
-from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.keys import require_names
-from snstat.layers.layer import Layer, one
-from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step, unknown
-from snstat.layers.spread import Spread
+from snstat.layers.container import Container
+from snstat.layers.entry import Entries, Entry, evaluated
 from snstat.limits import MAX_DEPTH
-from snstat.values.kinds import Kind, Whole
+from snstat.values.kinds import Whole
 from snstat.values.option import option
-
-Pulls = Callable[[Step, Slope], tuple[Slope, ...]]
-Spreads = Callable[[Layer, Step, Sequence[Spread] | None], Spread | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A layer of a block.
-
-    `inputs` are the numbers of the entries that it starts from, counted from 1; 0 is the input of
-    the block. () stands for the entry before. `name` defaults to its place among its siblings.
-    """
-
-    layer: Layer
-    inputs: tuple[int, ...] = ()
-    name: str = ""
-
-
-class Entries(Kind):
-    """The entries of a block."""
-
-    name = "layers"
-    words = "a list of layers"
-
-    def check(self, name: str, value: Any) -> tuple[Entry, ...]:
-        """Return layers and entries as entries. Raises InvalidValueError for none, for an entry
-        that starts from one that comes after it, and for names that no layers can have."""
-        found = tuple(e if isinstance(e, Entry) else Entry(e) for e in value)
-        if not found:
-            raise InvalidValueError(name, "none", "one layer or more")
-        for place, entry in enumerate(found):
-            for source in entry.inputs:
-                if not 0 <= source <= place:
-                    bound = f"the number of a layer before it, or 0 to {place}"
-                    raise InvalidValueError(f"inputs of layer {place}", source, bound)
-        require_names([entry.name for entry in found])
-        return found
 
 
 @dataclass(frozen=True)
-class Block(Layer):
+class Block(Container):
     """Layers in order, `times` over, with fresh weights each time.
 
-    Turns are followed until the state repeats.
+    It is never unrolled: theory stops where the state repeats.
     """
 
     kind: ClassVar[str] = "block"
@@ -71,236 +25,23 @@ class Block(Layer):
     times: int = option(Whole(1, MAX_DEPTH), "Repetitions, each with its own weights.", default=1)
 
     @property
-    def count(self) -> int:
-        """The number of layers that the block contains, repetitions included."""
-        return self.times * sum(entry.layer.count for entry in self.entries)
+    def parts(self) -> tuple[Entry, ...]:
+        """See Container."""
+        return self.entries
 
-    def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """See Layer. Raises LayerError with the path of the layer that an input does not fit."""
-        shape = one(inputs)
-        for _ in range(self.times):
-            before, shape = shape, self.shapes(shape)[-1]
-            if shape == before:
-                break
-        return shape
-
-    def parameters(self, inputs: Sequence[Shape]) -> int:
+    def evaluated(self) -> Self:
         """See Layer."""
-        shape, total = one(inputs), 0
-        for turn in range(self.times):
-            shapes = self.shapes(shape)
-            own = 0
-            for place, entry in enumerate(self.entries):
-                own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
-            if shapes[-1] == shape:  # all later turns are alike
-                return total + own * (self.times - turn)
-            shape, total = shapes[-1], total + own
-        return total
-
-    def shapes(self, shape: Shape) -> list[Shape]:
-        """Return the shapes of the input and after every entry, the first time over."""
-        found = [shape]
-        for place, (label, entry) in enumerate(zip(self.labels, self.entries, strict=True)):
-            with _at(label):
-                found.append(entry.layer.shape([found[n] for n in entry.inputs or (place,)]))
-        return found
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The names of the entries."""
-        return tuple(entry.name or str(place) for place, entry in enumerate(self.entries))
-
-    def moments(self, inputs: Sequence[Signal], batch: int) -> BlockStep:
-        """See Layer. What comes after a layer without theory is unknown: NaN."""
-        signal, turns = one(inputs), list[tuple[Step, ...]]()
-        for _ in range(self.times):
-            steps = tuple(self._steps(signal, batch))
-            turns.append(steps)
-            before, signal = signal, steps[-1].signal.held(signal)
-            if signal.repeats(before):
-                break
-        return BlockStep.of(self, one(inputs), signal, tuple(turns))
-
-    def _steps(self, signal: Signal, batch: int) -> Iterator[Step]:
-        """Yield the steps of all entries, the first time over."""
-        signals = [signal]
-        for place, (label, entry) in enumerate(zip(self.labels, self.entries, strict=True)):
-            given = [signals[n] for n in entry.inputs or (place,)]
-            with _at(label):
-                step = entry.layer.moments(given, batch)
-                if step is None:
-                    step = unknown(entry.layer.shape([s.shape for s in given]), given)
-            signals.append(step.signal)
-            yield step
-
-    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
-        """See Layer. All turns are kept until gradients have been pulled back."""
-        values, turns = one(inputs), list[list[Pass]]()
-        for _ in range(self.times):
-            found, passes = [values], list[Pass]()
-            for place, entry in enumerate(self.entries):
-                given = [found[n] for n in entry.inputs or (place,)]
-                passes.append(entry.layer.sample(given, draw))
-                found.append(passes[-1].values)
-            turns.append(passes)
-            values = found[-1]
-
-        def pull(slope: Values) -> tuple[Values, ...]:
-            for passes in reversed(turns):
-                slope = self.pulled(passes, slope)
-            return (slope,)
-
-        return Pass(values, pull)
-
-    def pulled(self, passes: Sequence[Pass], slope: Values) -> Values:
-        """Return the gradient of the input of one turn, from that of its output."""
-        slopes: list[Values | None] = [None] * len(passes) + [slope]
-        for place in range(len(passes), 0, -1):
-            after = slopes[place]
-            if after is None:  # no read-out depends on it
-                continue
-            parts = passes[place - 1].pull(after)
-            sources = self.entries[place - 1].inputs or (place - 1,)
-            for source, part in zip(sources, parts, strict=True):
-                before = slopes[source]
-                slopes[source] = part if before is None else before + part
-        first = slopes[0]
-        return np.zeros_like(slope) if first is None else first
-
-    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
-        """See Layer."""
-        if not isinstance(step, BlockStep):
-            raise TypeError(step)
-        *_, (spreads, _) = step.way_of_spreads(one(inputs), _spread)
-        return spreads
-
-    def spreads(self, steps: Sequence[Step], before: Spread, through: Spreads) -> Spread | None:
-        """Return the spread after one turn from that `before` it; `through` is asked for that after
-        each entry, with None for inputs that are not known."""
-        found: list[Spread | None] = [before]
-        for place, (entry, step) in enumerate(zip(self.entries, steps, strict=True)):
-            given = [found[n] for n in entry.inputs or (place,)]
-            known = [spread for spread in given if spread is not None]
-            whole = step.signal.known and len(known) == len(given)
-            found.append(through(entry.layer, step, known if whole else None))
-        return found[-1]
-
-    def back(self, steps: Sequence[Step], slope: Slope, pull: Pulls) -> Slope:
-        """Return the slope of the input of one turn, from that of its output.
-
-        A signal that several layers start from has the sum of what they `pull` back, independent in
-        the limit of large width.
-        """
-        unused = Slope.zero(steps[0].inputs[0])
-        slopes = [unused, *(Slope.zero(step.signal) for step in steps[:-1]), slope]
-        for place in range(len(steps), 0, -1):
-            parts = pull(steps[place - 1], slopes[place])
-            sources = self.entries[place - 1].inputs or (place - 1,)
-            for source, part in zip(sources, parts, strict=True):
-                slopes[source] = slopes[source] + part
-        return slopes[0].scaled(1.0)
-
-    def evaluated(self) -> Block:
-        """See Layer."""
-        entries = (replace(entry, layer=entry.layer.evaluated()) for entry in self.entries)
-        return replace(self, entries=tuple(entries))
+        return replace(self, entries=evaluated(self.entries))
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """See Layer. A knob of the layers within turns all that have it."""
         if knob == "times":
             return super().turned(knob, value)
-        turned = [entry.layer.turned(knob, value) for entry in self.entries]
+        turned = [entry.layer.turned(knob, value) for entry in self.parts]
         if all(layer is None for layer in turned):
             return None
         entries = tuple(
             entry if layer is None else replace(entry, layer=layer)
-            for entry, layer in zip(self.entries, turned, strict=True)
+            for entry, layer in zip(self.parts, turned, strict=True)
         )
         return replace(self, entries=entries)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BlockStep(Step):
-    """The step of a block: those of its entries, (turns, entries).
-
-    Turns end where the state repeats: all later ones equal the last.
-    """
-
-    block: Block
-    turns: tuple[tuple[Step, ...], ...]
-
-    @classmethod
-    def of(
-        cls, block: Block, before: Signal, signal: Signal, turns: tuple[tuple[Step, ...], ...]
-    ) -> BlockStep:
-        """Return the step of `block` from `before` to `signal`."""
-
-        def pull(slope: Slope) -> tuple[Slope, ...]:
-            *_, (back, _, _) = step.way_back(slope, _pull)
-            return (back,)
-
-        step = cls((before,), signal, pull, block, turns)
-        return step
-
-    @property
-    def equal(self) -> int:
-        """The number of turns beyond those that were followed, all equal to the last of them."""
-        return self.block.times - len(self.turns)
-
-    def way_of_spreads(
-        self, before: Spread, through: Spreads
-    ) -> Iterator[tuple[Spread | None, int]]:
-        """Yield the spread after each turn, by what `through` returns of steps.
-
-        Where it repeats, equal turns are left out: how many comes with it. The way ends after the
-        first turn without one.
-        """
-        for turn in range(self.block.times):
-            steps = self.turns[min(turn, len(self.turns) - 1)]
-            after = self.block.spreads(steps, before, through)
-            rest = self.block.times - turn - 1
-            if after is None:
-                yield None, rest
-                return
-            if turn + 1 > len(self.turns) and after.repeats(before):
-                yield after, rest
-                return
-            yield after, 0
-            before = after
-
-    def way_back(self, slope: Slope, pull: Pulls) -> Iterator[tuple[Slope, int, float]]:
-        """Yield the slope before each turn, from the last one on, by what `pull` returns of steps.
-
-        Where it repeats but for its scale, equal turns are left out: how many, and what each adds
-        to its logarithm, comes with the slope before the first of them.
-        """
-        for rest in range(self.equal, 0, -1):
-            after, slope = slope, self.block.back(self.turns[-1], slope, pull)
-            if slope.repeats(after):
-                rate = slope.log - after.log
-                slope = replace(slope, log=slope.log + (rest - 1) * rate)
-                yield slope, rest - 1, rate
-                break
-            yield slope, 0, 0.0
-        for steps in reversed(self.turns):
-            slope = self.block.back(steps, slope, pull)
-            yield slope, 0, 0.0
-
-
-def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | None) -> Spread | None:
-    return None if inputs is None else layer.spread(step, inputs)
-
-
-def _pull(step: Step, slope: Slope) -> tuple[Slope, ...]:
-    return step.pull(slope)
-
-
-@contextmanager
-def _at(label: str) -> Iterator[None]:
-    """Name the layer in errors."""
-    try:
-        yield
-    except LayerError as error:
-        raise LayerError((label, *error.path), error.reason) from None
-    except SnstatError as error:
-        raise LayerError((label,), error) from None

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
+from snstat.errors import InvalidValueError
 from snstat.gaussian.centred import CentredMoments, centred_moments
 from snstat.layers.activation import (
     Activation,
@@ -21,6 +22,7 @@ from snstat.layers.activation import (
     spread_at,
 )
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
@@ -42,6 +44,9 @@ class Dense(WeightOptions, Layer):
     With weights of variance G²/fan_in and biases of variance b², E[zz'] = G² E[xx'] + b² whatever
     the law of x, and E[δδ'] becomes G² (fan_out/fan_in) E[δδ'] on the way back. Pre-activations are
     Gaussian at any width given x if weights are Gaussian, else in the limit of large fan-in.
+    Normalized weights, each unit's of norm G, do the same (arXiv:1602.07868). Standardized ones,
+    which also sum to 0, do not see the mean over units: E[zz'] = G² (E[xx'] − E[x] E[x']) + b²,
+    with the same E[δδ'] on the way back (arXiv:2101.08692).
     """
 
     kind: ClassVar[str] = "dense"
@@ -62,7 +67,11 @@ class Dense(WeightOptions, Layer):
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""
-        return Shape(self.width, one(inputs).grid)
+        shape = one(inputs)
+        if self.weights == STANDARDIZED and shape.channels == 1:
+            bound = "another form for one input, whose weight less its mean is 0"
+            raise InvalidValueError("weights", self.weights, bound)
+        return Shape(self.width, shape.grid)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """See Layer."""
@@ -91,7 +100,7 @@ class Dense(WeightOptions, Layer):
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""
         signal = step.inputs[0]
-        if signal.mean.size > 1:
+        if signal.mean.size > 1 or self.weights == STANDARDIZED:
             return None
         layer = self.at(signal.shape.channels)
         q = layer.pre_second_moment(signal.same)
@@ -117,6 +126,7 @@ def _at(layer: Dense, fan_in: int) -> DenseLayer:
         weight_std=layer.weight_std,
         bias_std=layer.bias_std,
         activation=name,
+        form=layer.weights,
     )
 
 

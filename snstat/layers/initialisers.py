@@ -9,6 +9,9 @@ from typing import Literal
 
 Distribution = Literal["normal", "uniform", "truncated_normal", "orthogonal"]
 
+# What is done to the weights of every unit after they are drawn: nothing, or a division by their
+# norm (arXiv:1602.07868), or centring and that (arXiv:1903.10520, scaled as in arXiv:2101.08692).
+PLAIN, NORMALIZED, STANDARDIZED = FORMS = ("plain", "normalized", "standardized")
 # Standard deviation of a standard normal cut at ±2: √(1 − 4 ϕ(2)/P(|z| < 2)).
 TRUNCATED_STD = 0.87962566103423975
 # Excess kurtosis of the weights: fourth cumulant over squared variance.

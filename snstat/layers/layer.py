@@ -69,3 +69,22 @@ def one(inputs: Sequence[T]) -> T:
     if len(inputs) != 1:
         raise InvalidValueError("inputs", len(inputs), "one layer")
     return inputs[0]
+
+
+def several(inputs: Sequence[T]) -> Sequence[T]:
+    """Return `inputs`. Raises InvalidValueError for fewer than two."""
+    if len(inputs) < 2:  # a sum or product of one is no such thing
+        raise InvalidValueError("inputs", len(inputs), "two layers or more")
+    return inputs
+
+
+def alike(inputs: Sequence[Shape]) -> Shape:
+    """Return the shape that all `inputs`, two or more, have.
+
+    Raises InvalidValueError for fewer, and for different ones.
+    """
+    first = several(inputs)[0]
+    for other in inputs:
+        if other != first:
+            raise InvalidValueError("inputs", f"{first} and {other}", "layers of one shape")
+    return first

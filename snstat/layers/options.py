@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
-from snstat.layers.initialisers import INITIALISERS
+from snstat.layers.initialisers import FORMS, INITIALISERS, PLAIN
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Name, Real
 from snstat.values.names import INIT_ALIASES
@@ -47,10 +47,21 @@ class WeightOptions(Settings):
         metavar="S",
     )
 
+    weights: str = option(
+        Name(FORMS),
+        "plain: as drawn. normalized: every unit's weights are divided by their norm, so that it is"
+        " G. standardized: they are centred first, so that their sum is 0.",
+        default=PLAIN,
+        metavar="FORM",
+    )
+
     def __post_init__(self) -> None:
         """Validate every value."""
         super().__post_init__()
         require_one_size(self.weight_gain, self.weight_std)
+        if self.weights != PLAIN and self.init == "orthogonal":
+            bound = "plain with init orthogonal"
+            raise InvalidValueError("weights", self.weights, bound, "give another init")
 
     def resized(self, knob: str, value: Any) -> Self | None:
         """Return these options with a gain or a standard deviation of the weights, which replaces

@@ -26,6 +26,11 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "rms_norm": "RmsNorm",
         "group_norm": "GroupNorm",
         "batch_norm": "BatchNorm",
+        "residual": "Residual",
+        "add": "Add",
+        "multiply": "Multiply",
+        "concat": "Concat",
+        "highway": "Highway",
     }
 )
 

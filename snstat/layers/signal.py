@@ -44,6 +44,11 @@ def on_sphere(law: Law) -> bool:
     return law.name == _SPHERE
 
 
+# Counts as a draw of signals whose units differ by their place: of two such signals, the same unit
+# has the same place.
+PLACE = object()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Signal:
     """The moments over the units of a layer, at infinite width.
@@ -83,6 +88,13 @@ class Signal:
     def known(self) -> bool:
         """Whether theory knows the moments: they are NaN otherwise."""
         return not np.isnan(self.same).any()
+
+    @property
+    def once(self) -> Signal:
+        """The same with one new draw in place of all those of weights that it depends on: enough
+        where no other signal is in reach."""
+        places = self.fresh & {PLACE}
+        return replace(self, fresh=places | {object()} if self.fresh - places else places)
 
     def held(self, before: Signal) -> Signal:
         """Return this signal with the moments of `before` where they are equal to rounding, so that

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.initialisers import EXCESS, INITIALISERS, TRUNCATED_STD, Distribution
+from snstat.layers.initialisers import (
+    EXCESS,
+    INITIALISERS,
+    NORMALIZED,
+    PLAIN,
+    STANDARDIZED,
+    TRUNCATED_STD,
+    Distribution,
+)
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, ZERO, Signal, Step
 from snstat.layers.spread import Given, Spread
@@ -25,7 +33,9 @@ class Weights:
     """The distribution of weights (fan_out, fan_in) and biases (fan_out,).
 
     Weights are drawn from `distribution` with variance `square_gain`/fan_in; biases from
-    `bias_distribution` with standard deviation `bias_std`.
+    `bias_distribution` with standard deviation `bias_std`. Of the weights of a unit, whose norm
+    after that is G, the `form` "normalized" keeps the direction, and "standardized" the direction
+    of their deviations from their mean.
     """
 
     fan_in: int
@@ -34,6 +44,7 @@ class Weights:
     square_gain: float
     bias_distribution: Literal["normal", "uniform"]
     bias_std: float
+    form: str = field(default=PLAIN, kw_only=True)
 
     @classmethod
     def of(
@@ -147,6 +158,9 @@ class Weights:
         biases = self.bias_excess / 3.0 * rest * rest
         if self.orthogonal:
             return -2.0 * share * share / self.larger + biases
+        if self.form == NORMALIZED:  # a coordinate of a vector of fixed norm
+            fixed = self.excess / 3.0 * fourth - 2.0 - self.excess
+            return fixed * share * share / self.fan_in + biases
         if not self.excess:
             return biases
         return self.excess / 3.0 * share * share * fourth / self.fan_in + biases
@@ -158,7 +172,9 @@ class Weights:
 
     def through(self, signal: Signal) -> Step | None:
         """Return the step to the pre-activations, None where they are too large to square."""
-        same = self.pre_second_moment(signal.same)
+        # Weights with sum 0 do not see the mean over units.
+        seen = np.outer(signal.mean, signal.mean) if self.form == STANDARDIZED else 0.0
+        same = self.pre_second_moment(signal.same - seen)
         if not np.max(same) <= LARGEST_SECOND_MOMENT:
             return None
         still = self.keeps_silent(silent=signal.law == ZERO)

@@ -19,8 +19,11 @@ from snstat.errors import (
     NetworkFormError,
     printable,
 )
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
+from snstat.layers.container import Container
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
+from snstat.layers.initialisers import PLAIN
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
 from snstat.layers.shape import Shape
@@ -146,6 +149,8 @@ class Network:
         dense = [(layer, times) for layer, times in found if isinstance(layer, Dense)]
         if self.input.grid or len(dense) < len(found) or len(found) > _MOST_RUNS:
             return None
+        if any(layer.weights != PLAIN for layer, _ in dense):
+            return None
         names = [layer.activation_name for layer, _ in dense]
         ends = dense[-1][1] == 1 and len(dense) > 1
         if len({*names[:-1]} if ends else {*names}) > 1 or len({_drawn(d) for d, _ in dense}) > 1:
@@ -202,17 +207,17 @@ def _drawn(layer: Dense) -> tuple[str, float | None, float | None, float | None]
 
 
 def _runs(layer: Layer) -> Iterator[tuple[Layer, int]]:
-    """Yield the layers that follow each other, with their repetitions. A block in which a layer
-    does not start from the one before is one of them."""
-    if not isinstance(layer, Block):
+    """Yield the layers that follow each other, with their repetitions. A container in which a
+    layer does not start from the one before is one of them."""
+    if not isinstance(layer, Container):
         yield layer, 1
         return
-    if any(entry.inputs not in ((), (place,)) for place, entry in enumerate(layer.entries)):
+    if any(entry.inputs not in ((), (place,)) for place, entry in enumerate(layer.parts)):
         yield layer, layer.times
         return
     turns = layer.times
-    if len(layer.entries) == 1:
-        runs = _runs(layer.entries[0].layer)
+    if len(layer.parts) == 1:
+        runs = _runs(layer.parts[0].layer)
         first = list(islice(runs, 2))
         if len(first) == 1:
             ((only, times),) = first
@@ -222,5 +227,5 @@ def _runs(layer: Layer) -> Iterator[tuple[Layer, int]]:
         yield from chain(first, runs)
         turns -= 1
     for _ in range(turns):
-        for entry in layer.entries:
+        for entry in layer.parts:
             yield from _runs(entry.layer)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from snstat.errors import InvalidValueError, NetworkFormError, UnknownNameError, quoted
-from snstat.layers.block import Block, Entries, Entry
+from snstat.layers.block import Block
+from snstat.layers.entry import Entries, Entry
 from snstat.layers.keys import (
     INPUT,
     INPUTS,

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from snstat.layers.block import Block
+from snstat.layers.container import Container
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 
@@ -23,19 +23,19 @@ class Row:
     after: Shape
 
 
-def rows_of(block: Block, shape: Shape, numbers: Sequence[int]) -> Iterator[Row]:
+def rows_of(container: Container, shape: Shape, numbers: Sequence[int]) -> Iterator[Row]:
     """Yield the layers of a network that have these `numbers`, which ascend.
 
     Repetitions and containers without any of them are passed over at once.
     """
-    return _rows(block, shape, (), 1, numbers)
+    return _rows(container, shape, (), 1, numbers)
 
 
 def _rows(
-    block: Block, shape: Shape, path: tuple[str, ...], first: int, wanted: Sequence[int]
+    container: Container, shape: Shape, path: tuple[str, ...], first: int, wanted: Sequence[int]
 ) -> Iterator[Row]:
-    """Yield the `wanted` rows of a block whose first layer has the number `first`."""
-    count, now, shapes = block.count // block.times, 0, block.shapes(shape)
+    """Yield the `wanted` rows of a container whose first layer has the number `first`."""
+    count, now, shapes = container.count // container.times, 0, container.shapes(shape)
     begun = 0
     while begun < len(wanted):
         turn = (wanted[begun] - first) // count
@@ -44,26 +44,30 @@ def _rows(
             if shape == before:
                 now = turn
             else:
-                shapes, now = block.shapes(shape), now + 1
+                shapes, now = container.shapes(shape), now + 1
         start = first + turn * count
         done = bisect_left(wanted, start + count)
-        here = path if block.times == 1 else (*path, str(turn))
-        yield from _turn(block, shapes, here, start, wanted[begun:done])
+        here = path if container.times == 1 else (*path, str(turn))
+        yield from _turn(container, shapes, here, start, wanted[begun:done])
         begun = done
 
 
 def _turn(
-    block: Block, shapes: Sequence[Shape], path: tuple[str, ...], number: int, wanted: Sequence[int]
+    container: Container,
+    shapes: Sequence[Shape],
+    path: tuple[str, ...],
+    number: int,
+    wanted: Sequence[int],
 ) -> Iterator[Row]:
     """Yield the `wanted` rows of one repetition, which has these `shapes` after its entries and
     whose first layer is `number`."""
     begun = 0
-    for place, (label, entry) in enumerate(zip(block.labels, block.entries, strict=True)):
+    for place, (label, entry) in enumerate(zip(container.labels, container.parts, strict=True)):
         done = bisect_left(wanted, number + entry.layer.count)
         if done > begun:
             before = tuple(shapes[n] for n in entry.inputs or (place,))
-            here = (*path, label)
-            if isinstance(entry.layer, Block):
+            here = (*path, label) if label else path
+            if isinstance(entry.layer, Container):
                 yield from _rows(entry.layer, before[0], here, number, wanted[begun:done])
             else:
                 yield Row(number, ".".join(here), entry.layer, before, shapes[place + 1])

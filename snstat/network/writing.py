@@ -7,7 +7,8 @@ from typing import Any
 from snstat.disk.toml_file import MAX_BYTES
 from snstat.disk.toml_text import toml_table
 from snstat.errors import InvalidValueError
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
+from snstat.layers.entry import Entry
 from snstat.layers.keys import INPUT, INPUTS, KIND, LAYERS, NAME, PREVIOUS, keys_of
 from snstat.layers.layer import Layer
 from snstat.network.input_law import InputLaw

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.block import BlockStep
+from snstat.layers.container import ContainerStep
 from snstat.layers.layer import Layer
 from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
 from snstat.layers.spread import Spread
@@ -63,7 +63,7 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
 
 def _forward(step: Step) -> FloatArray:
     """Return mean, E[x²] and gap of every layer, (layers, 3)."""
-    if not isinstance(step, BlockStep):
+    if not isinstance(step, ContainerStep):
         return np.array([_numbers(step.signal)])
     turns = [np.concatenate([_forward(inner) for inner in steps]) for steps in step.turns]
     return np.concatenate([*turns, np.tile(turns[-1], (step.equal, 1))])
@@ -72,13 +72,13 @@ def _forward(step: Step) -> FloatArray:
 def _backward(step: Step, slope: Slope) -> tuple[Slope, FloatArray]:
     """Return the slope before a block, and ln of the squared norms of the gradients of every layer,
     (layers,), given the `slope` after it."""
-    if not isinstance(step, BlockStep):
+    if not isinstance(step, ContainerStep):
         raise TypeError(step)
     found: list[FloatArray] = []
     turn: list[FloatArray] = []
 
     def pull(inner: Step, after: Slope) -> tuple[Slope, ...]:
-        if isinstance(inner, BlockStep):
+        if isinstance(inner, ContainerStep):
             before, logs = _backward(inner, after)
             turn.append(logs)
             return (before,)
@@ -101,7 +101,7 @@ def _spreads(
     consists of, (layers, 3)."""
     if inputs is None:
         return None, np.full((layer.count, 3), math.nan)
-    if not isinstance(step, BlockStep):
+    if not isinstance(step, ContainerStep):
         after = layer.spread(step, inputs)
         return after, np.array([_relative(after)])
     found: list[FloatArray] = []

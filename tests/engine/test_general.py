@@ -21,9 +21,10 @@ from snstat.errors import InvalidValueError, LayerError
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Pass
+from snstat.layers.entry import Entry
 from snstat.layers.initialisers import INITIALISERS
 from snstat.layers.layer import Layer
 from snstat.layers.scale import Scale
@@ -438,3 +439,21 @@ def test_wrong_inputs_and_a_layer_that_refuses_are_named():
         run(network_of(Scale(), greedy))
     with pytest.raises(LayerError, match=r"layer 0: .*7"):
         run(network_of(Careless()))
+
+
+@pytest.mark.parametrize(("form", "mean"), [("normalized", None), ("standardized", 0.0)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_weights_have_the_norm_that_their_form_says(form, mean, dtype):
+    """Fed with the unit vectors, a layer returns its weights."""
+    layer = Dense(40, weight_gain=1.5, weights=form)
+    data = DataInputs("rows", np.eye(16), 16)
+    found = run(network_of(layer, width=16), inputs=data, dtype=dtype, backward=True)
+    tolerance = 8.0 * np.finfo(dtype).eps
+    second = found.estimate[1, MEASURED.index("second_moment")]
+    assert second == pytest.approx(1.5**2 / 16, rel=tolerance)
+    if mean is not None:
+        assert found.estimate[1, 0] == pytest.approx(mean, abs=tolerance * 1.5)
+    # ‖Wᵀr‖² over ‖r‖² is ‖W‖²/40 = G² on average: 16 read-outs of each of three networks. The share
+    # of the first network of its r in r'WWᵀr spreads by √(2 tr (WWᵀ)²)/tr WWᵀ, at most √2.
+    ratios = np.exp(found.log_gradient[:, 0])
+    assert ratios.mean() == pytest.approx(1.5**2, rel=5.0 * math.sqrt(2.0 / 48))

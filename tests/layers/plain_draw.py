@@ -27,6 +27,15 @@ class PlainDraw:
         return Pass(z, lambda slope: (np.tensordot(matrix.T, slope, 1),))
 
     def matrix(self, weights):
+        drawn = self.drawn(weights)
+        if weights.form == "plain":
+            return drawn
+        if weights.form == "standardized":
+            drawn = drawn - drawn.mean(axis=1, keepdims=True)
+        norms = np.linalg.norm(drawn, axis=1, keepdims=True)
+        return math.sqrt(weights.square_gain) * drawn / np.where(norms > 0, norms, 1.0)
+
+    def drawn(self, weights):
         shape = (weights.fan_out, weights.fan_in)
         std = math.sqrt(weights.square_gain / weights.fan_in)
         if weights.distribution == "orthogonal":

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from snstat.errors import LayerError
 from snstat.layers.activation import Activation
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope
 from snstat.theory.chain import Chain

@@ -12,10 +12,11 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import BatchNorm
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.channel_dropout import ChannelDropout
 from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
+from snstat.layers.entry import Entry
 from snstat.layers.group_norm import GroupNorm
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.rms_norm import RmsNorm

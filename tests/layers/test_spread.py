@@ -9,8 +9,9 @@ import pytest
 
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.shape import Shape
 from snstat.layers.signal import OTHER, Signal
 from snstat.layers.spread import Spread

@@ -15,13 +15,16 @@ from scipy.stats import norm
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import BatchNorm
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.channel_dropout import ChannelDropout
 from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
+from snstat.layers.entry import Entry
 from snstat.layers.group_norm import GroupNorm
+from snstat.layers.highway import Highway
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.registry import KINDS
+from snstat.layers.residual import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
@@ -62,6 +65,9 @@ CASES = {
     "batch_norm without ε": lambda _: BatchNorm(epsilon=0.0),
     "batch_norm before φ": lambda _: chain(BatchNorm(epsilon=0.5), Activation("tanh")),
     "batch_norm before relu": lambda _: chain(BatchNorm(epsilon=0.0), Activation("relu")),
+    "residual": lambda width: Residual((Dense(width, "relu"), Dense(width))),
+    "residual with a scale": lambda width: Residual((Dense(width, "tanh"), Dense(width)), 0.5),
+    "highway": lambda _: Highway("tanh", bias_std=0.5),
     "batch_norm, then a number": lambda _: chain(
         BatchNorm(epsilon=0.2), Scale(-2.0), RmsNorm(), Activation("relu6")
     ),
@@ -77,8 +83,8 @@ ON_GRIDS = {
     "rms_norm": lambda _: RmsNorm(epsilon=0.1),
     "group_norm": lambda _: GroupNorm(groups=1, epsilon=0.1),
 }
-# Kinds of which theory knows nothing.
-UNKNOWN: set[str] = set()
+# Kinds of several inputs, which test_containers.py compares.
+UNKNOWN = {"add", "multiply", "concat"}
 # The mean, and one sample and two for values and both kinds of read-out, at each position or pair.
 COMPARISONS = 7 * len(CASES) + 26 * len(ON_GRIDS)
 # One false alarm in a thousand runs of all of them.

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from snstat.activation.kind import ActivationName
 from snstat.errors import SnstatError
-from snstat.layers.block import Block, Entries, Entry
+from snstat.layers.block import Block
+from snstat.layers.entry import Entries, Entry
 from snstat.layers.keys import keys_of
 from snstat.layers.layer import Layer
 from snstat.layers.registry import KINDS

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from snstat.errors import InvalidValueError, LayerError
 from snstat.layers.activation import Activation
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
 from snstat.network.description import summary_of
@@ -90,6 +91,8 @@ DENSE = Dense(4, "relu")
         network(DENSE, Dense(4, "relu", weight_gain=1.0)),
         network(DENSE, Dense(4, "relu", bias_std=0.5)),
         network(DENSE, Dense(4, "relu", init="lecun_normal")),
+        network(Dense(4, "relu", weights="normalized")),
+        network(DENSE, Dense(4, "relu", weights="standardized")),
         network(DENSE, Dense(4, "tanh", init="he_normal"), DENSE),
         network(DENSE, chain(Dense(4, "tanh", init="he_normal"), times=2)),
         network(DENSE, Dense(4, "tanh")),  # which has another initialiser by default

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, given, settings
 
 from snstat.disk.toml_file import MAX_BYTES
 from snstat.errors import InputFileError, InvalidValueError, LayerError, NetworkFormError
-from snstat.layers.block import Block, Entries, Entry
+from snstat.layers.block import Block
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entries, Entry
 from snstat.layers.keys import keys_of
 from snstat.layers.layer import Layer
 from snstat.layers.registry import KINDS, kind

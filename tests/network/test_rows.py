@@ -7,8 +7,10 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
+from snstat.layers.container import Container
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
@@ -20,10 +22,11 @@ def written_out(block, shape, path=()):
     for turn in range(block.times):
         here = path if block.times == 1 else (*path, str(turn))
         shapes = [shape]
-        for place, entry in enumerate(block.entries):
+        for place, entry in enumerate(block.parts):
             before = [shapes[n] for n in entry.inputs or (place,)]
-            inner = (*here, entry.name or str(place))
-            if isinstance(entry.layer, Block):
+            # Layers of a branch have no name between those of the residual and their own.
+            inner = (*here, block.labels[place]) if block.labels[place] else here
+            if isinstance(entry.layer, Container):
                 yield from written_out(entry.layer, before[0], inner)
             else:
                 yield ".".join(inner), entry.layer, tuple(before), entry.layer.shape(before)

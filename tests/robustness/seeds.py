@@ -9,7 +9,8 @@ import numpy as np
 
 import snstat
 from snstat.files.saved import runs_to_json
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
+from snstat.layers.entry import Entry
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.input_law import InputLaw

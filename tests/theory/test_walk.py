@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs, check_data
 from snstat.layers.activation import Activation
-from snstat.layers.block import Block, Entry
+from snstat.layers.block import Block
 from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.stack import Stack

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from snstat.activation import Activation, checked, require_functions
 from snstat.engine.draws import drawn_layer
+from snstat.engine.general.forms import rescaled
 from snstat.engine.general.grid import columns
 from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, random
 from snstat.engine.kernels.counts import count_outside, dead_units
@@ -20,6 +21,7 @@ from snstat.engine.kernels.team import new_team
 from snstat.engine.sampler import kernel_activation
 from snstat.errors import InvalidValueError
 from snstat.layers.draw import Pass, Values
+from snstat.layers.initialisers import PLAIN
 from snstat.layers.weights import Weights
 
 
@@ -85,6 +87,10 @@ class LayerDraw:
             raise InvalidValueError("channels", len(values), f"the fan-in, {weights.fan_in}")
         layer, draw = shop.layer(weights), self._draw(self._matrices)
         self._matrices += 1
+        if weights.form != PLAIN:
+            found = rescaled(values, weights, layer, draw)
+            self._last, self._activated = found.values, None
+            return found
         x = columns(values)
         z = np.empty((layer.units, x.shape[1]), shop.dtype)
         tiles = None if weights.orthogonal else shop.scratch("tile", 1, layer.rows * layer.fan_in)

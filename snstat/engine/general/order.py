@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from snstat.layers.block import Block
+from snstat.layers.container import Container
 from snstat.layers.layer import Layer
 
 
@@ -24,7 +24,7 @@ class Place(NamedTuple):
     path: tuple[str, ...]
 
 
-def places(block: Block, begin: int = 1) -> Iterator[Place]:
+def places(block: Container, begin: int = 1) -> Iterator[Place]:
     """Yield the layers of a network's block from number `begin` on.
 
     Repetitions are neither unrolled in memory nor gone through before `begin`.
@@ -33,7 +33,7 @@ def places(block: Block, begin: int = 1) -> Iterator[Place]:
 
 
 def _places(
-    block: Block,
+    block: Container,
     source: int,
     first: int,
     begin: int,
@@ -55,11 +55,11 @@ def _places(
             needed.difference_update(ends)
             kept = outside.union([found[n] for n in needed]) if needed else outside
             after = number + layer.count
-            if after > begin and isinstance(layer, Block):
-                inside = (*above, label)
-                yield from _places(layer, sources[0], number, begin, kept, inside)
+            within = (*above, label) if label else above
+            if after > begin and isinstance(layer, Container):
+                yield from _places(layer, sources[0], number, begin, kept, within)
             elif after > begin:
-                yield Place(number, layer, sources, kept, (*above, label))
+                yield Place(number, layer, sources, kept, within)
             number = after
             found.append(number - 1)
             if place in used:
@@ -76,10 +76,10 @@ class _Entry(NamedTuple):
     label: str
 
 
-def _entries(block: Block) -> Iterator[_Entry]:
+def _entries(block: Container) -> Iterator[_Entry]:
     """Yield the entries of a block."""
-    inputs = [entry.inputs or (place,) for place, entry in enumerate(block.entries)]
+    inputs = [entry.inputs or (place,) for place, entry in enumerate(block.parts)]
     last = {index: place for place, own in enumerate(inputs) for index in own}
-    for place, (entry, label) in enumerate(zip(block.entries, block.labels, strict=True)):
+    for place, (entry, label) in enumerate(zip(block.parts, block.labels, strict=True)):
         ends = tuple({n for n in inputs[place] if last[n] == place})
         yield _Entry(entry.layer, inputs[place], ends, label)

@@ -1,0 +1,82 @@
+"""A sum of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import Layer, alike
+from snstat.layers.shape import Shape
+from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Law, Signal, Slope, Step
+from snstat.layers.weights import LARGEST_SECOND_MOMENT
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """x + y + … of two layers or more, of one shape.
+
+    E[xx'] of the summands add, and E[x]E[y'] + E[y]E[x'] of each two of them, if no unit of one
+    depends on the weights that the same unit of another does. The sum is Gaussian if all summands
+    are. A layer that is added to itself is multiplied. Of other sums, such as x + φ(x), nothing is
+    known. Each summand has the gradient of the sum.
+    """
+
+    kind: ClassVar[str] = "add"
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer."""
+        return alike(inputs)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        return sum_of(inputs, [1.0] * len(inputs))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+        """See Layer."""
+        first, *others = inputs
+        return Pass(sum(others, start=first), lambda slope: (slope,) * len(inputs))
+
+
+def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | None:
+    """Return the step to the sum of `inputs` times `factors`, None where it is not known."""
+    first = {id(signal): place for place, signal in reversed(list(enumerate(inputs)))}
+    places = [first[id(signal)] for signal in inputs]
+    # The same signal twice is one summand: x + x is 2x, with 4 times the squared gradient.
+    total = [0.0] * len(inputs)
+    for place, factor in zip(places, factors, strict=True):
+        total[place] += factor
+    live = [(x, c) for x, c in zip(inputs, total, strict=True) if c and x.law != ZERO]
+    if any(x.fresh & y.fresh for (x, _), (y, _) in combinations(live, 2)):
+        return None
+    mean = np.zeros_like(inputs[0].mean)
+    same, gap = np.zeros_like(inputs[0].same), np.zeros_like(inputs[0].gap)
+    for x, c in live:
+        cross = np.outer(mean, c * x.mean)
+        same = same + cross + cross.T + c * c * x.same
+        gap = gap + c * c * x.gap
+        mean = mean + c * x.mean
+    if np.max(same) > LARGEST_SECOND_MOMENT:
+        return None
+    fresh = frozenset[object]().union(*(x.fresh for x in inputs))
+    after = replace(
+        inputs[0], mean=mean, same=same, gap=gap, law=_law([x.law for x, _ in live]), fresh=fresh
+    )
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        return tuple(slope.scaled(factor * factor) for factor in total)
+
+    return Step(tuple(inputs), after, pull)
+
+
+def _law(laws: Sequence[Law]) -> Law:
+    """Return the law of the sum of independent summands with `laws`."""
+    if not laws:
+        return ZERO
+    if len(laws) == 1:
+        return laws[0]
+    return GAUSSIAN if all(law == GAUSSIAN for law in laws) else OTHER

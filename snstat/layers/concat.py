@@ -1,0 +1,71 @@
+"""A concatenation of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.errors import InvalidValueError
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import Layer, several
+from snstat.layers.shape import Shape
+from snstat.layers.signal import GAUSSIAN, OTHER, PLACE, ZERO, Signal, Slope, Step
+
+
+@dataclass(frozen=True)
+class Concat(Layer):
+    """The units of two layers or more, one layer after the other, on the same grid.
+
+    E[x] and E[xx'] over all units are averages over the parts, weighted by their numbers of units.
+    The units of all together are Gaussian if those of the parts are, with the same moments. Each
+    part has the gradient of its units.
+    """
+
+    kind: ClassVar[str] = "concat"
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer."""
+        first = several(inputs)[0]
+        for other in inputs:
+            if other.grid != first.grid:
+                raise InvalidValueError("inputs", f"{first} and {other}", "layers on the same grid")
+        return Shape(sum(part.channels for part in inputs), first.grid)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        shape = self.shape([part.shape for part in inputs])
+        shares = np.array([part.shape.channels for part in inputs]) / shape.channels
+        mean = np.tensordot(shares, np.stack([part.mean for part in inputs]), 1)
+        same = np.tensordot(shares, np.stack([part.same for part in inputs]), 1)
+        gap = np.tensordot(shares, np.stack([part.gap for part in inputs]), 1)
+        # Units of two concatenations may be of like parts, so these are not independent.
+        fresh = frozenset((PLACE,)).union(*(part.fresh for part in inputs))
+        law = OTHER
+        if all(part.law == ZERO for part in inputs):
+            law = ZERO
+        elif all(part.law == GAUSSIAN for part in inputs) and _alike(inputs):
+            law = GAUSSIAN
+
+        def pull(slope: Slope) -> tuple[Slope, ...]:
+            return (slope,) * len(inputs)
+
+        return Step(tuple(inputs), Signal(shape, mean, same, gap, law, fresh), pull)
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+        """See Layer."""
+        ends = np.cumsum([len(part) for part in inputs])[:-1]
+        return Pass(np.concatenate(inputs), lambda slope: tuple(np.split(slope, ends)))
+
+
+def _alike(parts: Sequence[Signal]) -> bool:
+    """Return whether parts have the same moments."""
+    first = parts[0]
+    return all(
+        np.array_equal(first.mean, part.mean)
+        and np.array_equal(first.same, part.same)
+        and np.array_equal(first.gap, part.gap)
+        for part in parts
+    )

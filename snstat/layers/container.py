@@ -1,0 +1,253 @@
+"""Layers that consist of others: one walk through these serves theory and sampling."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.entry import Entry, at
+from snstat.layers.layer import Layer, one
+from snstat.layers.shape import Shape
+from snstat.layers.signal import PLACE, Signal, Slope, Step, unknown
+from snstat.layers.spread import Spread
+
+Pulls = Callable[[Step, Slope], tuple[Slope, ...]]
+Spreads = Callable[[Layer, Step, Sequence[Spread] | None], Spread | None]
+
+
+class Container(Layer):
+    """A layer that consists of its `parts`, in order, `times` over with fresh weights each time.
+
+    Its shape, theory and samples are those of its parts. It is never unrolled: theory stops where
+    the state repeats.
+    """
+
+    times: int = 1
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Entry, ...]:
+        """The layers that it consists of, and what each starts from."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the parts. Those within a part without a name are named as if they were
+        parts themselves."""
+        return tuple(entry.name or str(place) for place, entry in enumerate(self.parts))
+
+    @property
+    def count(self) -> int:
+        """The number of layers that the container consists of, repetitions included."""
+        return self.times * sum(entry.layer.count for entry in self.parts)
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer. Raises LayerError with the path of the layer that an input does not fit."""
+        shape = one(inputs)
+        for _ in range(self.times):
+            before, shape = shape, self.shapes(shape)[-1]
+            if shape == before:
+                break
+        return shape
+
+    def shapes(self, shape: Shape) -> list[Shape]:
+        """Return the shapes of the input and after every entry, the first time over."""
+        found = [shape]
+        for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
+            with at(label):
+                found.append(entry.layer.shape([found[n] for n in entry.inputs or (place,)]))
+        return found
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        shape, total = one(inputs), 0
+        for turn in range(self.times):
+            shapes = self.shapes(shape)
+            own = 0
+            for place, entry in enumerate(self.parts):
+                own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
+            if shapes[-1] == shape:  # all later turns are alike
+                return total + own * (self.times - turn)
+            shape, total = shapes[-1], total + own
+        return total
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> ContainerStep:
+        """See Layer. What comes after a layer without theory is unknown: NaN."""
+        start = signal = one(inputs)
+        turns, draws, own = list[tuple[Step, ...]](), start.fresh - {PLACE}, frozenset[object]()
+        for _ in range(self.times):
+            before = signal.once
+            turns.append(tuple(self._steps(before, batch)))
+            last = turns[-1][-1].signal
+            signal = last.held(signal)
+            # One draw stands for all those within, and another one for those of the input.
+            if not last.fresh & before.fresh - {PLACE}:
+                draws = own = frozenset()
+            if last.fresh - before.fresh - {PLACE}:
+                own = frozenset((object(),))
+            if signal.repeats(before):
+                break
+        signal = replace(signal, fresh=draws | own | last.fresh & {PLACE})
+        return ContainerStep.of(self, start, signal, tuple(turns))
+
+    def _steps(self, signal: Signal, batch: int) -> Iterator[Step]:
+        """Yield the steps of all entries, the first time over."""
+        signals = [signal]
+        for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
+            given = [signals[n] for n in entry.inputs or (place,)]
+            with at(label):
+                step = entry.layer.moments(given, batch)
+                if step is None:
+                    step = unknown(entry.layer.shape([s.shape for s in given]), given)
+            signals.append(step.signal)
+            yield step
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer. All turns are kept until gradients have been pulled back."""
+        values, turns = one(inputs), list[list[Pass]]()
+        for _ in range(self.times):
+            found, passes = [values], list[Pass]()
+            for place, entry in enumerate(self.parts):
+                given = [found[n] for n in entry.inputs or (place,)]
+                passes.append(entry.layer.sample(given, draw))
+                found.append(passes[-1].values)
+            turns.append(passes)
+            values = found[-1]
+
+        def pull(slope: Values) -> tuple[Values, ...]:
+            for passes in reversed(turns):
+                slope = self.pulled(passes, slope)
+            return (slope,)
+
+        return Pass(values, pull)
+
+    def pulled(self, passes: Sequence[Pass], slope: Values) -> Values:
+        """Return the gradient of the input of one turn, from that of its output."""
+        slopes: list[Values | None] = [None] * len(passes) + [slope]
+        for place in range(len(passes), 0, -1):
+            after = slopes[place]
+            if after is None:  # no read-out depends on it
+                continue
+            parts = passes[place - 1].pull(after)
+            sources = self.parts[place - 1].inputs or (place - 1,)
+            for source, part in zip(sources, parts, strict=True):
+                before = slopes[source]
+                slopes[source] = part if before is None else before + part
+        first = slopes[0]
+        return np.zeros_like(slope) if first is None else first
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        if not isinstance(step, ContainerStep):
+            raise TypeError(step)
+        *_, (spreads, _) = step.way_of_spreads(one(inputs), _spread)
+        return spreads
+
+    def spreads(self, steps: Sequence[Step], before: Spread, through: Spreads) -> Spread | None:
+        """Return the spread after one turn from that `before` it; `through` is asked for that after
+        each entry, with None for inputs that are not known."""
+        found: list[Spread | None] = [before]
+        for place, (entry, step) in enumerate(zip(self.parts, steps, strict=True)):
+            given = [found[n] for n in entry.inputs or (place,)]
+            known = [spread for spread in given if spread is not None]
+            whole = step.signal.known and len(known) == len(given)
+            found.append(through(entry.layer, step, known if whole else None))
+        return found[-1]
+
+    def back(self, steps: Sequence[Step], slope: Slope, pull: Pulls) -> Slope:
+        """Return the slope of the input of one turn, from that of its output.
+
+        A signal that several layers start from has the sum of what they `pull` back, independent in
+        the limit of large width.
+        """
+        # That of the input, where no layer starts from it, is 0 as well.
+        slopes = [slope.scaled(0.0), *(Slope.zero(step.signal) for step in steps[:-1]), slope]
+        for place in range(len(steps), 0, -1):
+            parts = pull(steps[place - 1], slopes[place])
+            sources = self.parts[place - 1].inputs or (place - 1,)
+            for source, part in zip(sources, parts, strict=True):
+                slopes[source] = slopes[source] + part
+        return slopes[0].scaled(1.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContainerStep(Step):
+    """The step of a container: those of its parts, (turns, parts).
+
+    Turns end where the state repeats: all later ones equal the last.
+    """
+
+    container: Container
+    turns: tuple[tuple[Step, ...], ...]
+
+    @classmethod
+    def of(
+        cls,
+        container: Container,
+        before: Signal,
+        signal: Signal,
+        turns: tuple[tuple[Step, ...], ...],
+    ) -> ContainerStep:
+        """Return the step of `container` from `before` to `signal`."""
+
+        def pull(slope: Slope) -> tuple[Slope, ...]:
+            *_, (back, _, _) = step.way_back(slope, _pull)
+            return (back,)
+
+        step = cls((before,), signal, pull, container, turns)
+        return step
+
+    @property
+    def equal(self) -> int:
+        """The number of turns beyond those that were followed, all equal to the last of them."""
+        return self.container.times - len(self.turns)
+
+    def way_of_spreads(
+        self, before: Spread, through: Spreads
+    ) -> Iterator[tuple[Spread | None, int]]:
+        """Yield the spread after each turn, by what `through` returns of steps.
+
+        Where it repeats, equal turns are left out: how many comes with it. The way ends after the
+        first turn without one.
+        """
+        for turn in range(self.container.times):
+            steps = self.turns[min(turn, len(self.turns) - 1)]
+            after = self.container.spreads(steps, before, through)
+            rest = self.container.times - turn - 1
+            if after is None:
+                yield None, rest
+                return
+            if turn + 1 > len(self.turns) and after.repeats(before):
+                yield after, rest
+                return
+            yield after, 0
+            before = after
+
+    def way_back(self, slope: Slope, pull: Pulls) -> Iterator[tuple[Slope, int, float]]:
+        """Yield the slope before each turn, from the last one on, by what `pull` returns of steps.
+
+        Where it repeats but for its scale, equal turns are left out: how many, and what each adds
+        to its logarithm, comes with the slope before the first of them.
+        """
+        for rest in range(self.equal, 0, -1):
+            after, slope = slope, self.container.back(self.turns[-1], slope, pull)
+            if slope.repeats(after):
+                rate = slope.log - after.log
+                slope = replace(slope, log=slope.log + (rest - 1) * rate)
+                yield slope, rest - 1, rate
+                break
+            yield slope, 0, 0.0
+        for steps in reversed(self.turns):
+            slope = self.container.back(steps, slope, pull)
+            yield slope, 0, 0.0
+
+
+def _spread(layer: Layer, step: Step, inputs: Sequence[Spread] | None) -> Spread | None:
+    return None if inputs is None else layer.spread(step, inputs)
+
+
+def _pull(step: Step, slope: Slope) -> tuple[Slope, ...]:
+    return step.pull(slope)

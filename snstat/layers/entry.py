@@ -1,0 +1,64 @@
+"""The entries of a container: layers, and which of the others they start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from snstat.errors import InvalidValueError, LayerError, SnstatError
+from snstat.layers.keys import require_names
+from snstat.layers.layer import Layer
+from snstat.values.kinds import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A layer of a container.
+
+    `inputs` are the numbers of the entries that it starts from, counted from 1; 0 is the input of
+    the container. () stands for the entry before. `name` defaults to its place among its siblings.
+    """
+
+    layer: Layer
+    inputs: tuple[int, ...] = ()
+    name: str = ""
+
+
+class Entries(Kind):
+    """The entries of a container."""
+
+    name = "layers"
+    words = "a list of layers"
+
+    def check(self, name: str, value: Any) -> tuple[Entry, ...]:
+        """Return layers and entries as entries. Raises InvalidValueError for none, for an entry
+        that starts from one that comes after it, and for names that no layers can have."""
+        found = tuple(e if isinstance(e, Entry) else Entry(e) for e in value)
+        if not found:
+            raise InvalidValueError(name, "none", "one layer or more")
+        for place, entry in enumerate(found):
+            for source in entry.inputs:
+                if not 0 <= source <= place:
+                    bound = f"the number of a layer before it, or 0 to {place}"
+                    raise InvalidValueError(f"inputs of layer {place}", source, bound)
+        require_names([entry.name for entry in found])
+        return found
+
+
+def evaluated(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Return the layers that these are in eval mode (see `Layer.evaluated`)."""
+    return tuple(replace(entry, layer=entry.layer.evaluated()) for entry in entries)
+
+
+@contextmanager
+def at(label: str) -> Iterator[None]:
+    """Name a layer in errors; an empty `label` is no name."""
+    path = (label,) if label else ()
+    try:
+        yield
+    except LayerError as error:
+        raise LayerError((*path, *error.path), error.reason) from None
+    except SnstatError as error:
+        raise LayerError(path, error) from None

@@ -1,0 +1,92 @@
+"""A residual: a shortcut around layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, replace
+from typing import Any, ClassVar, Self
+
+from snstat.layers.add import sum_of
+from snstat.layers.block import Block
+from snstat.layers.container import Container
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.entry import Entries, Entry, evaluated
+from snstat.layers.layer import Layer, alike
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Step
+from snstat.limits import MAX_SCALE
+from snstat.values.kinds import Real
+from snstat.values.option import option
+
+
+@dataclass(frozen=True)
+class Residual(Container):
+    """shortcut(x) + scale·layers(x), where the shortcut is x itself or layers.
+
+    If the branch f(x) ends in weights of mean 0, E[xx'] grows by scale² E[ff'], and squared
+    gradients of x add up: with scale 1 a branch that preserves the signal doubles both, and with
+    scale² = 1/L, L of them multiply them by less than e. If it ends in an activation, the means add
+    as well. Nothing is known of branches whose units depend on the same weights as those of x, nor
+    of an activation after the sum, unless x and f(x) are Gaussian.
+    Sources: arXiv:1512.03385, arXiv:1712.08969.
+    """
+
+    kind: ClassVar[str] = "residual"
+
+    entries: tuple[Entry, ...] = option(Entries(), "The layers of the branch.", default=MISSING)
+    scale: float = option(Real(-MAX_SCALE, MAX_SCALE), "Factor of the branch.", default=1.0)
+    shortcut: tuple[Entry, ...] | None = option(
+        Entries(), "The layers of the shortcut.", shown="none: the input itself"
+    )
+
+    @property
+    def parts(self) -> tuple[Entry, ...]:
+        """The branch, the shortcut and their sum."""
+        branch, total = Entry(Block(self.entries), (0,)), Sum(self.scale)
+        if self.shortcut is None:
+            return branch, Entry(total, (0, 1))
+        return branch, Entry(Block(self.shortcut), (0,), "shortcut"), Entry(total, (2, 1))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """See Container. Layers of the branch are named as if they were parts themselves; the sum
+        has the name of the residual."""
+        return ("", "") if self.shortcut is None else ("", "shortcut", "")
+
+    def evaluated(self) -> Self:
+        """See Layer."""
+        shortcut = None if self.shortcut is None else evaluated(self.shortcut)
+        return replace(self, entries=evaluated(self.entries), shortcut=shortcut)
+
+    def turned(self, knob: str, value: Any) -> Self | None:
+        """See Layer. A knob of the layers within turns all that have it."""
+        changes: dict[str, Any] = {"scale": value} if knob == "scale" else {}
+        for name in ("entries", "shortcut"):
+            own = getattr(self, name)
+            turned = None if own is None or knob == "times" else Block(own).turned(knob, value)
+            if turned is not None:
+                changes[name] = turned.entries
+        return replace(self, **changes) if changes else None
+
+
+@dataclass(frozen=True)
+class Sum(Layer):
+    """x + scale·y: the sum at the end of a residual."""
+
+    kind: ClassVar[str] = "residual"
+
+    scale: float
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer."""
+        return alike(inputs)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        return sum_of(inputs, (1.0, self.scale))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+        """See Layer."""
+        first, second = inputs
+        scale = self.scale
+        return Pass(first + scale * second, lambda slope: (slope, scale * slope))

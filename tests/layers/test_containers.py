@@ -1,0 +1,209 @@
+"""Residuals, sums, products and concatenations: theory against plain samples and closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.errors import InvalidValueError, LayerError
+from snstat.experiment.inputs import DrawnInputs
+from snstat.layers.activation import Activation
+from snstat.layers.add import Add
+from snstat.layers.block import Block
+from snstat.layers.concat import Concat
+from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
+from snstat.layers.highway import Highway
+from snstat.layers.multiply import Multiply
+from snstat.layers.residual import Residual
+from snstat.layers.scale import Scale
+from snstat.layers.shape import Shape
+from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope
+from snstat.network.network import Network
+from snstat.theory.walk import walk
+from tests.layers.plain_draw import PlainDraw
+
+LINEAR = Dense(8, init="lecun_normal")
+HE = (Dense(8, "relu"), LINEAR)
+
+
+def started(mean=0.0, same=1.0, gap=1.0, law=GAUSSIAN, channels=8):
+    return Signal.of_one(Shape(channels), (mean, same, gap), law)
+
+
+def numbers(signal):
+    return float(signal.mean[0]), float(signal.same[0, 0]), float(signal.gap[0, 0])
+
+
+def theory(*layers, times=1, width=8):
+    network = Network(Shape(width), Block(layers, times))
+    return walk(network, 4, DrawnInputs("normal", width, 4, 0.0, 1.0).moments())
+
+
+def simulated(layer, inputs, trials):
+    """Return mean, E[x²], E[x²] − E[xx'] and squared gradient over the first input's units, and
+    their standard errors, over `trials` networks."""
+    rows = []
+    for seed in range(trials):
+        found = layer.sample(inputs, PlainDraw(seed))
+        slope = np.random.default_rng(10**6 + seed).normal(size=found.values.shape)
+        x = found.values
+        back = found.pull(slope)[0]
+        mean, same, across = x[:, 0].mean(), np.mean(x[:, 0] ** 2), np.mean(x[:, 0] * x[:, 1])
+        rows.append((mean, same, same - across, np.mean(back**2)))
+    rows = np.array(rows)
+    return rows.mean(0), rows.std(0, ddof=1) / math.sqrt(trials)
+
+
+def pair(width, correlation, mean=0.0, seed=0):
+    """Return two samples (width, 2) with exactly this mean, E[x²] = 1 + mean² and correlation."""
+    q, _ = np.linalg.qr(
+        np.column_stack([np.ones(width), np.random.default_rng(seed).normal(size=(width, 2))])
+    )
+    one, two = q[:, 1:].T * math.sqrt(width)
+    other = correlation * one + math.sqrt(1.0 - correlation**2) * two
+    return mean + np.column_stack([one, other])
+
+
+def test_he_branches_double_the_signal_and_its_gradient():
+    found = theory(Residual(HE), times=5)
+    assert found.second_moment[3::3] == pytest.approx([2.0**n for n in range(1, 6)], rel=1e-12)
+    sums = np.concatenate([found.log_gradient[:1], found.log_gradient[3::3]])
+    assert np.diff(sums) == pytest.approx([-math.log(2.0)] * 5, rel=1e-12)
+
+
+@pytest.mark.parametrize("length", [1, 10, 1000])
+def test_scaled_branches_are_bounded_by_e(length):
+    found = theory(Residual(HE, 1.0 / math.sqrt(length)), times=length)
+    assert found.second_moment[-1] == pytest.approx((1.0 + 1.0 / length) ** length, rel=1e-10)
+    assert found.log_gradient[0] == pytest.approx(length * math.log1p(1.0 / length), rel=1e-10)
+
+
+def test_long_chains_carry_few_draws():
+    """Sums depend on all weights before them; one draw stands for these between repetitions."""
+    block = Block((Residual(HE, 0.001),), 300)
+    step = block.moments([started()], 4)
+    assert len(step.signal.fresh) == 2
+    assert max(len(inner.signal.fresh) for inner in step.turns[-1]) == 2
+
+
+WIDE = 400
+RELU = Dense(WIDE, "relu")
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Residual((RELU, Dense(WIDE)), 0.7),
+        Residual((RELU,), 0.7),  # whose means add
+        Residual((Dense(WIDE, "tanh"),), 2.0, (Dense(WIDE, bias_std=0.5), Scale(3.0))),
+        Block((RELU, Entry(RELU, (0,)), Entry(Add(), (0, 1, 2)))),
+        Block((RELU, Entry(Dense(WIDE, "sigmoid"), (0,)), Entry(Multiply(), (1, 2)))),
+        Block((RELU, Entry(Multiply(), (0, 1)))),
+        Block((RELU, Entry(Concat(), (0, 1)), Entry(Dense(WIDE)))),
+        Block((Entry(Dense(100, "tanh")), Entry(Concat(), (0, 1)))),
+        Highway("relu", bias_std=0.3),
+        Highway("tanh", weight_gain=2.0, transfer_bias=1.0),
+        Block((Entry(Scale(2.0)), Entry(Add(), (0, 0)))),
+    ],
+)  # fmt: skip
+def test_theory_is_that_of_plain_samples(layer):
+    """Tolerance: 5 standard errors, and 4/n for the terms of order 1/width."""
+    inputs = pair(WIDE, 0.4, 0.5)
+    step = layer.moments([started(0.5, 1.25, 0.6, OTHER, WIDE)], 2)
+    assert step.signal.known
+    one = np.ones((1, 1))
+    back = step.pull(Slope(one, one))[0]
+    expected = (*numbers(step.signal), math.exp(back.log) * float(back.same[0, 0]))
+    found, error = simulated(layer, [inputs], 60)
+    size = np.array([math.sqrt(expected[1]), expected[1], expected[1], expected[3]])
+    assert (np.abs(found - expected) < 5.0 * error + 4.0 / WIDE * size).all()
+
+
+def test_sums_with_shared_draws_are_unknown():
+    signal = started()
+    phi = Activation("relu").moments([signal], 4).signal
+    assert Add().moments([signal, phi], 4) is None
+    assert Multiply().moments([signal, phi], 4) is None
+    assert Multiply().moments([signal, signal], 4) is None
+    assert Concat().moments([signal, phi], 4) is not None
+    assert np.isnan(theory(LINEAR, Residual((Activation("relu"),))).second_moment[-1])
+    # Not even after a container, in which one draw stands for all.
+    inside = Residual((Block((Activation("relu"),)),))
+    assert np.isnan(theory(LINEAR, Residual((LINEAR,)), inside).second_moment[-1])
+
+
+def test_concatenations_share_the_places_of_their_units():
+    one, two = (Concat().moments([started(), started(2.0, 5.0, 1.0)], 4).signal for _ in range(2))
+    assert Add().moments([one, two], 4) is None
+    within = Block((Entry(Scale(2.0)),)).moments([one], 4).signal
+    assert Add().moments([within, two], 4) is None
+    assert Add().moments([one, started(channels=16)], 4) is not None
+
+
+def test_a_signal_added_to_itself_is_multiplied():
+    signal = started(0.5, 2.0, 0.75)
+    step = Add().moments([signal, signal, signal], 4)
+    assert numbers(step.signal) == (1.5, 18.0, 6.75)
+    assert step.signal.law == GAUSSIAN
+    one = np.ones((1, 1))
+    back = [part.same[0, 0] * math.exp(part.log) for part in step.pull(Slope(one, one))]
+    assert sum(back) == pytest.approx(9.0, rel=1e-15)
+
+
+def test_laws_of_sums():
+    def law(*laws):
+        return Add().moments([started(law=own) for own in laws], 4).signal.law
+
+    assert law(GAUSSIAN, GAUSSIAN) == GAUSSIAN
+    assert law(GAUSSIAN, OTHER) == OTHER
+    zero = started(0.0, 0.0, 0.0, ZERO)
+    assert Add().moments([zero, started()], 4).signal.law == GAUSSIAN
+    assert Add().moments([zero, zero], 4).signal.law == ZERO
+    # The sum of Gaussians feeds an activation; with a scale of 0 the branch is nothing.
+    assert np.isfinite(theory(LINEAR, Residual(HE), Activation("tanh")).second_moment).all()
+    off = theory(LINEAR, Residual((Activation("relu"),), 0.0))
+    assert off.second_moment[1] == off.second_moment[3]
+
+
+def test_rows_of_a_residual_end_with_its_sum():
+    inner = Residual((Entry(LINEAR, (), "first"), Entry(LINEAR)), 0.5, (LINEAR,))
+    network = Network(Shape(8), Block((Entry(LINEAR), Entry(inner, (), "res"))))
+    names = [row.name for row in network.rows()]
+    assert names == ["0", "res.first", "res.1", "res.shortcut.0", "res"]
+    assert [row.number for row in network.rows()] == [1, 2, 3, 4, 5]
+    assert network.depth == 5
+    assert [row.layer.kind for row in network.rows()][-1] == "residual"
+    assert network.uniform() is None
+    assert Network(Shape(8), Block((Residual((LINEAR,)),))).uniform() is None
+    assert [row.name for row in Network(Shape(8), Block((inner,), 2)).rows()][3:6] == [
+        "0.0",
+        "1.0.first",
+        "1.0.1",
+    ]
+
+
+def test_a_residual_is_turned():
+    inner = Residual((Entry(LINEAR), Entry(Residual((LINEAR,)))), 0.5, (LINEAR,))
+    assert inner.turned("scale", 0.1) == Residual(
+        (Entry(LINEAR), Entry(Residual((LINEAR,), 0.1))), 0.1, (LINEAR,)
+    )
+    changed = Dense(8, init="lecun_normal", bias_std=0.5)
+    assert inner.turned("bias_std", 0.5) == Residual(
+        (changed, Residual((changed,))), 0.5, (changed,)
+    )
+    assert Residual((Activation("relu"),)).turned("bias_std", 0.5) is None
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(LayerError, match=r"layer 0: inputs .*\(8\) and \(4\).*one shape"):
+        Network(Shape(8), Block((Residual((Dense(4),)),)))
+    with pytest.raises(LayerError, match=r"layer 0\.0: inputs"):
+        Network(Shape(8), Block((Residual((Add(),)),)))
+    with pytest.raises(InvalidValueError, match="same grid"):
+        Concat().shape([Shape(8, (2,)), Shape(8)])
+    assert Concat().shape([Shape(8, (2,)), Shape(4, (2,))]) == Shape(12, (2,))
+    with pytest.raises(InvalidValueError, match="one layer or more"):
+        Residual(())
