@@ -448,12 +448,12 @@ def test_rows_of_weights_have_the_norm_that_their_form_says(form, mean, dtype):
     layer = Dense(40, weight_gain=1.5, weights=form)
     data = DataInputs("rows", np.eye(16), 16)
     found = run(network_of(layer, width=16), inputs=data, dtype=dtype, backward=True)
-    tolerance = 8.0 * np.finfo(dtype).eps
+    tolerance = 8.0 * float(np.finfo(dtype).eps)
     second = found.estimate[1, MEASURED.index("second_moment")]
     assert second == pytest.approx(1.5**2 / 16, rel=tolerance)
     if mean is not None:
         assert found.estimate[1, 0] == pytest.approx(mean, abs=tolerance * 1.5)
-    # ‖Wᵀr‖² over ‖r‖² is ‖W‖²/40 = G² on average: 16 read-outs of each of three networks. The share
-    # of the first network of its r in r'WWᵀr spreads by √(2 tr (WWᵀ)²)/tr WWᵀ, at most √2.
+    # E r'WWᵀr/‖r‖² = ‖W‖²/40 = G². The ratio of one read-out has a relative standard deviation of at
+    # most √2; there are 16 of them for each of three networks.
     ratios = np.exp(found.log_gradient[:, 0])
     assert ratios.mean() == pytest.approx(1.5**2, rel=5.0 * math.sqrt(2.0 / 48))
