@@ -120,7 +120,8 @@ def simulate(
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
             if backward and not interrupted:
-                log_gradient = each_trial(pool, trials, partial(chosen.way_back, network))
+                parts = pool.map(partial(chosen.way_back, network), shares(trials))
+                log_gradient = np.concatenate(list(parts))
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True
