@@ -21,6 +21,9 @@ from snstat.engine.kernels.team import Team, new_team
 from snstat.network.stack import Stack, Stretch
 from snstat.results import BoolArray, FloatArray
 
+# One call of a kernel runs as many trials as have at most this many activations of a layer.
+AT_ONCE = 2**14
+
 
 class Sampler(Protocol):
     """The interface of a sampler to the loop over depth.
@@ -147,7 +150,7 @@ def live_range(activation: str | Function) -> Range:
 
 
 def over_last(logarithms: FloatArray) -> FloatArray:
-    """Return `logarithms` (layers,) minus the last one; NaN where that is −inf."""
+    """Return `logarithms` (…, layers) minus the last one; NaN where that is −inf."""
     with np.errstate(invalid="ignore"):
-        result: FloatArray = logarithms - logarithms[-1]
+        result: FloatArray = logarithms - logarithms[..., -1:]
     return result

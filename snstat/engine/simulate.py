@@ -103,7 +103,7 @@ def simulate(
 
 def run_trials(
     network: Sampler,
-    way_back: Callable[[int], FloatArray] | None,
+    way_back: Callable[[range], FloatArray] | None,
     *,
     threads: int,
     length: int = 1,
@@ -112,8 +112,9 @@ def run_trials(
 ) -> Measured:
     """Advance all trials of a sampler to its last layer, as `simulate` says.
 
-    `way_back` returns ln of the squared gradients of a trial over the last, (depth + 1,); None if
-    they are not wanted. The first block has `length` layers, and later ones grow.
+    `way_back` returns ln of the squared gradients of some trials over the last, (trials,
+    depth + 1); None if they are not wanted. The first block has `length` layers, and later ones
+    grow.
     """
     trials, depth = len(network.done), network.depth
     if way_back is not None:
@@ -147,7 +148,7 @@ def run_trials(
                 if time.perf_counter() - began < BLOCK_SECONDS:
                     length = max(1, min(2 * length, BLOCK_VALUES // values[:, 0].size))
             if way_back is not None and not interrupted:
-                log_gradient = each_trial(pool, trials, way_back)
+                log_gradient = np.concatenate(list(pool.map(way_back, shares(trials))))
         except KeyboardInterrupt:
             network.stop[0] = 1
             interrupted = True

@@ -53,8 +53,8 @@ class Strategy(Protocol):
         """Return a sampler, which runs the forward pass of the trials."""
         ...
 
-    def way_back(self, sampler: Sampler, trial: int) -> FloatArray:
-        """Return ln of the squared gradients of one trial over the last, (depth + 1,).
+    def way_back(self, sampler: Sampler, trials: range) -> FloatArray:
+        """Return ln of the squared gradients of some trials over the last, (trials, depth + 1).
 
         `sampler` belongs to this strategy and has reached the last layer.
         """

@@ -453,7 +453,7 @@ def test_rows_of_weights_have_the_norm_that_their_form_says(form, mean, dtype):
     assert second == pytest.approx(1.5**2 / 16, rel=tolerance)
     if mean is not None:
         assert found.estimate[1, 0] == pytest.approx(mean, abs=tolerance * 1.5)
-    # E r'WWᵀr/‖r‖² = ‖W‖²/40 = G². The ratio of one read-out has a relative standard deviation of at
-    # most √2; there are 16 of them for each of three networks.
+    # E r'WWᵀr/‖r‖² = ‖W‖²/40 = G². The ratio of one read-out has a relative standard deviation of
+    # at most √2; there are 16 of them for each of three networks.
     ratios = np.exp(found.log_gradient[:, 0])
     assert ratios.mean() == pytest.approx(1.5**2, rel=5.0 * math.sqrt(2.0 / 48))

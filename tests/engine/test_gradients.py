@@ -17,7 +17,7 @@ from snstat.engine.draws import draw_biases, draw_weights, weight_scale
 from snstat.engine.kernels import orthogonal
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.matrix_free import sampler as matrix_free_sampler
-from snstat.engine.matrix_free.gradient import matrix_free_gradient
+from snstat.engine.matrix_free.gradient import matrix_free_gradients
 from snstat.engine.simulate import one_blas_thread, simulate
 from snstat.engine.strategies import STRATEGIES
 from snstat.experiment.data import DataInputs
@@ -36,7 +36,7 @@ def gradients(name, stack, inputs, trials, seed, dtype="float32"):
     """Return the log squared gradients relative to the last layer: (trials, layers)."""
     sampler = STRATEGIES[name].sampler(stack, inputs, trials, seed, dtype, 1)
     with one_blas_thread():
-        return np.array([STRATEGIES[name].way_back(sampler, t) for t in range(trials)])
+        return STRATEGIES[name].way_back(sampler, range(trials))
 
 
 def plain_gradient(stack, inputs, trial, seed):
@@ -106,13 +106,15 @@ def gradients_with_cosines(name, stack, inputs, seed):
     2).
     """
     sampler = STRATEGIES[name].sampler(stack, inputs, TRIALS, seed, "float32", 1)
-    function = dense_gradient if name == "dense" else matrix_free_gradient
     batch, layers = inputs.batch, stack.depth + 1
     values, squares = np.empty((TRIALS, layers, 2)), np.empty((layers, batch, batch))
     off = ~np.eye(batch, dtype=bool)
     with one_blas_thread():
         for t in range(TRIALS):
-            values[t, :, 0] = function(sampler, t, squares)
+            if name == "dense":
+                values[t, :, 0] = dense_gradient(sampler, t, squares)
+            else:
+                values[t, :, 0] = matrix_free_gradients(sampler, range(t, t + 1), squares[None])
             lengths = np.sqrt(np.diagonal(squares, axis1=1, axis2=2))
             # A sample without a live unit has zero gradient; its cosine with others counts as 0.
             products = np.maximum(lengths[:, :, None] * lengths[:, None], np.finfo(float).tiny)
@@ -249,7 +251,7 @@ def test_a_trial_that_is_not_finite_does_not_run_again(sampler, monkeypatch):
     network.begin(0, values[0, 0])
     network.advance(range(1), 1, values[:, 1:], np.empty((1, 6), np.bool_))
     monkeypatch.setattr(network, "begin", lambda *_: pytest.fail("the trial runs again"))
-    assert np.isnan(STRATEGIES[sampler].way_back(network, 0)).all()
+    assert np.isnan(STRATEGIES[sampler].way_back(network, range(1))).all()
 
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])

@@ -47,8 +47,8 @@ def gradients(name, stack, batch, trials, seed, dtype="float32", threads=1, memb
             finite = np.empty(stack.depth, np.bool_)
             sampler.begin(t, values[0])
             sampler.advance(range(t, t + 1), 1, values[1:][None], finite[None])
-            found.append(STRATEGIES[name].way_back(sampler, t))
-    return np.array(found)
+            found.append(STRATEGIES[name].way_back(sampler, range(t, t + 1)))
+    return np.concatenate(found)
 
 
 def chain_rule(stack, batch, seed):

@@ -23,7 +23,7 @@ from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
 from snstat.engine.kernels.layers import DrawnLayer, Layers, Records
 from snstat.engine.kernels.random import BLOCK_BYTES
-from snstat.engine.sampler import Shared, quiet
+from snstat.engine.sampler import AT_ONCE, Shared, quiet
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
@@ -32,8 +32,6 @@ from snstat.results import MEASURED, BoolArray, FloatArray
 MIN_WORK = 2**19
 # With this many trials per thread, different end times matter little.
 EVEN_ENOUGH = 8
-# One call of a kernel runs as many trials as have at most this many activations of a layer.
-AT_ONCE = 2**14
 
 
 class DenseSampler(Shared):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from snstat.engine.costs import dense_work
 from snstat.engine.history import HISTORY_BYTES, units_of
 from snstat.engine.inputs import Inputs
@@ -67,8 +69,9 @@ class Dense:
 
         return DenseSampler(stack, inputs, trials, seed, dtype, threads)
 
-    def way_back(self, sampler: Sampler, trial: int) -> FloatArray:
-        """Return ln of the squared gradients of one trial over the last, (depth + 1,)."""
+    def way_back(self, sampler: Sampler, trials: range) -> FloatArray:
+        """Return ln of the squared gradients of some trials over the last, (trials, depth + 1)."""
         from snstat.engine.dense.gradient import dense_gradient
 
-        return dense_gradient(cast("DenseSampler", sampler), trial)
+        network = cast("DenseSampler", sampler)
+        return np.array([dense_gradient(network, number) for number in trials])

@@ -34,6 +34,11 @@ class Slope(NamedTuple):
         return Slope(self.values + factor * other.values, self.log)
 
 
+def general_gradients(sampler: General, trials: range) -> FloatArray:
+    """Return what `general_gradient` does for some trials, (trials, depth + 1)."""
+    return np.array([general_gradient(sampler, number) for number in trials])
+
+
 def general_gradient(sampler: General, number: int) -> FloatArray:
     """Return ln of the squared norm of ∂L/∂(layer output) over that of the last, (depth + 1,).
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 
-from snstat.engine.general.gradient import general_gradient
+from snstat.engine.general.gradient import general_gradients
 from snstat.engine.general.sampler import General
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import Measured, available_cores, first_length, run_trials
@@ -43,7 +43,7 @@ def sample_network(
     sampler = General(network, inputs, trials, seed, dtype, train=train)
     return run_trials(
         sampler,
-        partial(general_gradient, sampler) if backward else None,
+        partial(general_gradients, sampler) if backward else None,
         threads=threads,
         length=first_length(_multiplications(network, inputs.batch), trials, threads),
         keep_trials=keep_trials,

@@ -52,8 +52,8 @@ FACTOR_SHARE = 0.6
 
 
 class Trace(NamedTuple):
-    """What the forward pass leaves of a trial: layer 0, `source` (inputs, batch), and the factors
-    of K of the layers of a stretch, `factors` (count, batch, batch)."""
+    """What the forward pass leaves of some trials: layer 0, `source` (trials, inputs, batch), and
+    the factors of K of the layers of a stretch, `factors` (trials, count, batch, batch)."""
 
     source: Any
     factors: Any
@@ -69,8 +69,9 @@ class Carried(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is found: `logarithms` (RESULTS, depth + 1) of each layer, `gradients` (depth + 1 or 0,
-    batch, batch), H Hᵀ at mean square 1, and `verdict` (1,), nonzero after a stop."""
+    """What is found of some trials: `logarithms` (trials, RESULTS, depth + 1) of each layer,
+    `gradients` (trials, depth + 1 or 0, batch, batch), H Hᵀ at mean square 1, and `verdict`
+    (trials,), nonzero for a trial that is not finite and after a stop."""
 
     logarithms: Any
     gradients: Any
@@ -220,13 +221,12 @@ def delicate(lower, layer, sample):
     return sample.itemsize == 4 and not benign(lower, layer.scale, layer.fan_in)
 
 
-@jit
-def backward(team, layers, above, draw, trace, carried, found, workspace):
+@inner
+def run_trial(team, layers, above, draw, trace, carried, found, workspace):
     """Go backwards from layer draw.layer+count−1 to draw.layer, where count is the length of
     `trace.factors`; from layer 1, to layer 0.
 
-    Every member of the team runs this. `layers` is a Layers of MatrixFreeLayer, `above` the layer
-    above them. One call leaves `carried` to the next, for the layers below.
+    `trace` and `found` are those of one trial, without the axis of trials but in `verdict` (1,).
     """
     leads, orthogonal = team.member == 0, workspace.roots is not None
     source, factors = trace
@@ -288,3 +288,20 @@ def backward(team, layers, above, draw, trace, carried, found, workspace):
             return
     if leads:
         copy(factors[0], carried.upper)
+
+
+@jit
+def backward(team, layers, above, draw, trace, carried, found, workspace):
+    """Go back through a stretch of some trials, draw.trial..., one after the other: see
+    `run_trial`.
+
+    Every member of the team runs this. `layers` is a Layers of MatrixFreeLayer, `above` the layer
+    above them. One call leaves `carried` of its last trial to the next, for the layers below. Small
+    trials therefore share a call, as in matrix_free.forward, only where it goes through all layers.
+    """
+    for i in range(found.verdict.size):
+        if found.verdict[i] == 0:
+            here = Draw(draw.key, draw.trial + i, draw.layer)
+            left = Trace(trace.source[i], trace.factors[i])
+            own = Found(found.logarithms[i], found.gradients[i], found.verdict[i : i + 1])
+            run_trial(team, layers, above, here, left, carried, own, workspace)

@@ -1,4 +1,4 @@
-"""The squared gradients of a matrix-free trial; see kernels/matrix_free_backward.py."""
+"""The squared gradients of matrix-free trials; see kernels/matrix_free_backward.py."""
 
 from __future__ import annotations
 
@@ -18,46 +18,54 @@ if TYPE_CHECKING:
     from snstat.network.stack import Stretch
 
 
-def matrix_free_gradient(
-    sampler: MatrixFreeSampler, number: int, gradients: FloatArray | None = None
+def matrix_free_gradients(
+    sampler: MatrixFreeSampler, trials: range, gradients: FloatArray | None = None
 ) -> FloatArray:
-    """Return ln of the squared norm of ∂L/∂(layer output) over that of the last, (depth + 1,).
+    """Return ln of the squared norm of ∂L/∂(layer output) over that of the last, (trials,
+    depth + 1).
 
     L is a linear read-out of the last layer, with one normal weight for each unit and sample. The
     result is NaN where the run is not finite or was stopped, and −inf where a gradient is 0.
-    `gradients` (depth + 1, batch, batch) receives H Hᵀ of H = ∂L/∂(pre-activation) of every layer,
-    or of ∂L/∂(input) at layer 0, up to a factor.
+    `gradients` (trials, depth + 1, batch, batch) receives H Hᵀ of H = ∂L/∂(pre-activation) of every
+    layer, or of ∂L/∂(input) at layer 0, up to a factor.
     """
+    if gradients is None:
+        gradients = np.empty((len(trials), 0, sampler.batch, sampler.batch))
+    step = sampler.back_at_once()
+    parts = [slice(begin, begin + step) for begin in range(0, len(trials), step)]
+    return np.concatenate([_go_back(sampler, trials[part], gradients[part]) for part in parts])
+
+
+def _go_back(sampler: MatrixFreeSampler, trials: range, gradients: FloatArray) -> FloatArray:
+    """Do the same for trials that share the calls of the kernel."""
     stack, batch, depth = sampler.stack, sampler.batch, sampler.stack.depth
-    source = sampler.inputs.sample(number, sampler.seed, sampler.dtype.name)
+    sources = [sampler.inputs.sample(t, sampler.seed, sampler.dtype.name) for t in trials]
+    source = sources[0][None] if len(sources) == 1 else np.stack(sources)
     carried = kernel.Carried(*(np.zeros((batch, batch)) for _ in range(3)))
     found = kernel.Found(
-        logarithms=np.full((kernel.RESULTS, depth + 1), math.nan),
-        gradients=np.empty((0, batch, batch)) if gradients is None else gradients,
-        verdict=np.zeros(1, np.uint8),
+        logarithms=np.full((len(trials), kernel.RESULTS, depth + 1), math.nan),
+        gradients=gradients,
+        verdict=(~sampler.alive[trials.start : trials.stop]).astype(np.uint8),
     )
     roots = np.zeros((2, batch, batch)) if sampler.orthogonal else None
-    missing = np.full(depth + 1, math.nan)
-    for first, factors in sampler.history(number):
-        if not sampler.alive[number]:
-            return missing
-        for stretch in reversed(list(stack.stretches(first, len(factors)))):
+    for first, factors in sampler.history(trials):
+        for stretch in reversed(list(stack.stretches(first, factors.shape[1]))):
             begin, above = stretch.first - first, stack.layer(stretch.first + stretch.count)
             sampler.together(
                 kernel.backward,
                 sampler.layers(stretch),
                 matrix_free_layer(above),
-                sampler.draw(number, stretch.first),
-                kernel.Trace(source, factors[begin : begin + stretch.count]),
+                sampler.draw(trials.start, stretch.first),
+                kernel.Trace(source, factors[:, begin : begin + stretch.count]),
                 carried,
                 found,
                 _workspace(sampler, stretch, above.fan_out, roots),
             )
-            if found.verdict[0] or sampler.stop[0]:
-                return missing
-    steps, outputs = found.logarithms[kernel.STEP], found.logarithms[kernel.OUTPUT]
+            if sampler.stop[0]:
+                return np.full((len(trials), depth + 1), math.nan)
+    steps, outputs = found.logarithms[:, kernel.STEP], found.logarithms[:, kernel.OUTPUT]
     # Both are relative to H of the layer above.
-    outputs[:-1] += np.cumsum(steps[:0:-1])[::-1]
+    outputs[:, :-1] += np.cumsum(steps[:, :0:-1], axis=1)[:, ::-1]
     return over_last(outputs)
 
 

@@ -11,7 +11,7 @@ from snstat.engine.history import HISTORY_BYTES, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, sums
 from snstat.engine.kernels.layers import Layers, MatrixFreeLayer, Records
-from snstat.engine.sampler import Shared, quiet
+from snstat.engine.sampler import AT_ONCE, Shared, quiet
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
@@ -115,36 +115,45 @@ class MatrixFreeSampler(Shared):
         if trials * size * 8 <= HISTORY_BYTES:
             self.histories = np.empty((trials, self.stack.depth, self.batch, self.batch))
 
-    def history(self, number: int) -> Iterator[tuple[int, FloatArray]]:
-        """Yield (first, factors of layers first…) by segments of layers, the last one first.
-        Nothing is yielded for a trial that is not finite.
+    def back_at_once(self) -> int:
+        """Return how many trials at most share a call of a kernel on the way back."""
+        if self.members > 1 or not self.histories.size:
+            return 1
+        size = self.stack.input_width * self.batch
+        return max(1, AT_ONCE // size) if self.shares_histories(self.stack.depth) else 1
 
-        If the forward pass has not kept the factors, the trial runs again and keeps a state every
-        √depth layers. Each segment is then computed once more from its state, so memory grows as
-        √depth.
+    def history(self, trials: range) -> Iterator[tuple[int, FloatArray]]:
+        """Yield (first, factors of layers first… (trials, layers, batch, batch)) by segments of
+        layers, the last one first. Nothing is yielded if no trial is finite.
+
+        If the forward pass has not kept the factors, the only trial runs again and keeps a state
+        every √depth layers. Each segment is then computed once more from its state, so memory grows
+        as √depth.
         """
-        depth = self.stack.depth
-        if not self.alive[number]:
+        depth, number = self.stack.depth, trials.start
+        if not self.alive[number : trials.stop].any():
             return
         if self.histories.size:
-            yield 1, self.histories[number]
+            yield 1, self.histories[number : trials.stop]
             return
         step = segment_length(depth)
         scratch, finite = np.empty((1, step, len(MEASURED))), np.empty((1, step), np.bool_)
-        trial, (gram, control) = range(number, number + 1), self.states
+        gram, control = self.states
         self.begin(number, scratch[0, 0])
         marks = []
         for first in range(1, depth + 1, step):
             marks.append((gram[number].copy(), control[number].copy()))
             count = min(step, depth + 1 - first)
-            self.advance(trial, first, scratch[:, :count], finite[:, :count])
+            self.advance(trials, first, scratch[:, :count], finite[:, :count])
+        if not self.alive[number]:
+            return
         for segment in range(len(marks) - 1, -1, -1):
             first = 1 + segment * step
             count = min(step, depth + 1 - first)
             gram[number], control[number] = marks[segment]
             factors = np.empty((1, count, self.batch, self.batch))
-            self.run(trial, first, scratch[:, :count], finite[:, :count], factors)
-            yield first, factors[0]
+            self.run(trials, first, scratch[:, :count], finite[:, :count], factors)
+            yield first, factors
 
 
 def matrix_free_layer(layer: DenseLayer) -> MatrixFreeLayer:

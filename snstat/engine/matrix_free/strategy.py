@@ -75,8 +75,8 @@ class MatrixFree:
 
         return MatrixFreeSampler(stack, inputs, trials, seed, dtype, threads)
 
-    def way_back(self, sampler: Sampler, trial: int) -> FloatArray:
-        """Return ln of the squared gradients of one trial over the last, (depth + 1,)."""
-        from snstat.engine.matrix_free.gradient import matrix_free_gradient
+    def way_back(self, sampler: Sampler, trials: range) -> FloatArray:
+        """Return ln of the squared gradients of some trials over the last, (trials, depth + 1)."""
+        from snstat.engine.matrix_free.gradient import matrix_free_gradients
 
-        return matrix_free_gradient(cast("MatrixFreeSampler", sampler), trial)
+        return matrix_free_gradients(cast("MatrixFreeSampler", sampler), trials)
