@@ -108,7 +108,7 @@ def too_few_alive(case: Case) -> Broken | None:
             samples (seen 0.875±0.08; theory 0.1111), more than 0.5; 85.9% of the
             networks give one output for every input from layer 7 on (by dead
             units seen), more than 0.5
-            → width ≥ 42 (now 2)
+            → width ≥ 43 (now 2)
     ```
 
     **How to fix it.** For ReLU, fix the collapse of inputs (SN301) that makes all samples switch
