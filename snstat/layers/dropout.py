@@ -44,7 +44,7 @@ class Dropout(Layer):
         if not self.rate:
             return Step((signal,), signal, lambda slope: (slope,))
         more = 1.0 / (1.0 - self.rate) - 1.0
-        added = more * _diagonal(signal.same)
+        added = more * self.masked_alike(signal.same)
         after = replace(
             signal,
             same=signal.same + added,
@@ -53,7 +53,7 @@ class Dropout(Layer):
         )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
-            grown = more * _diagonal(slope.same)
+            grown = more * self.masked_alike(slope.same)
             return (Slope(slope.same + grown, slope.gap + grown, slope.log).scaled(1.0),)
 
         return Step((signal,), after, pull)
@@ -67,19 +67,19 @@ class Dropout(Layer):
         values = one(inputs)
         if not draw.train:
             return Pass(values, lambda slope: (slope,))
-        return masked(values, kept(values.shape, values, self.rate, draw) / (1.0 - self.rate))
+        mask = kept(self.mask_shape(values), values, self.rate, draw) / (1.0 - self.rate)
+        return Pass(values * mask, lambda slope: (slope * mask,))
+
+    def masked_alike(self, square: FloatArray) -> FloatArray:
+        """Return the products of positions (P, P) that have one mask, 0 for the others."""
+        return np.diag(np.diagonal(square))
+
+    def mask_shape(self, values: Values) -> tuple[int, ...]:
+        """Return the shape of the mask of these values."""
+        return values.shape
 
 
 def kept(shape: tuple[int, ...], values: Values, rate: float, draw: Draw) -> Values:
     """Return 0 with probability `rate`, else 1: independent numbers of the type of `values`."""
     found: Values = (draw.uniform(shape) >= rate).astype(values.dtype)
     return found
-
-
-def masked(values: Values, mask: Values) -> Pass:
-    """Return values times a mask that does not depend on them."""
-    return Pass(values * mask, lambda slope: (slope * mask,))
-
-
-def _diagonal(square: FloatArray) -> FloatArray:
-    return np.diag(np.diagonal(square))
