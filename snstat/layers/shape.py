@@ -42,6 +42,11 @@ class Shape:
         """The number of numbers: channels times positions."""
         return self.channels * self.positions
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The grid, then the channels: (height, width, channels)."""
+        return (*self.grid, self.channels)
+
     def __str__(self) -> str:
         """Return the sizes as (height, width, channels)."""
-        return f"({', '.join(map(str, (*self.grid, self.channels)))})"
+        return f"({', '.join(map(str, self.sizes))})"

@@ -30,7 +30,13 @@ from snstat.results.fixedpoint import (
     FixedPointReport,
     TheoremResult,
 )
-from snstat.results.network import DrawnLayers, Simulation, StackSummary
+from snstat.results.network import (
+    DrawnLayers,
+    LayerSummary,
+    NetworkSummary,
+    Simulation,
+    StackSummary,
+)
 from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
 from snstat.results.pictures import (
     CorrelationCurve,
@@ -45,6 +51,7 @@ from snstat.results.run import (
     Layer,
     LayerMean,
     Layers,
+    NetworkRun,
     Outlook,
     Run,
 )
@@ -89,8 +96,11 @@ __all__ = [
     "InputMoments",
     "Layer",
     "LayerMean",
+    "LayerSummary",
     "Layers",
     "MapField",
+    "NetworkRun",
+    "NetworkSummary",
     "NormClasses",
     "Outlook",
     "Record",

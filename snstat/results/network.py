@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from typing import Any
 
 from snstat.results.base import Record
 
@@ -59,6 +60,30 @@ class StackSummary(Record):
             return self.input_width
         found = bisect_left(self.drawn, layer, key=lambda layers: layers.last)
         return self.drawn[found].units if found < len(self.drawn) else self.width
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary(Record):
+    """One layer of a network of any layers: its name, its kind and the shape after it."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSummary(Record):
+    """A network of any layers: its name, `form` as its file holds it, and what its layers are, from
+    layer 0, the input."""
+
+    name: str
+    form: dict[str, Any]
+    layers: tuple[LayerSummary, ...]
+
+    @property
+    def depth(self) -> int:
+        """The number of layers."""
+        return len(self.layers) - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 
 from snstat.results.base import BoolArray, Record
-from snstat.results.network import Simulation, StackSummary
+from snstat.results.network import LayerSummary, NetworkSummary, Simulation, StackSummary
 from snstat.results.norms import DataSummary, NormClasses
 from snstat.results.statistic import GRADIENT, MEASURED, Estimate, Statistic
 from snstat.results.views import views
@@ -70,8 +70,9 @@ class InputMoments(Record):
 class Layer:
     """One layer of a run: `layer.mean.estimate`, `layer.cosine.theory`, ...
 
-    `name` is "input" or the number of the layer, `kind` is "input" or "dense", `shape` holds its
-    units, and `sampler` names its sampler, None for the input.
+    `name` is "input" or the number of the layer, `kind` is "input" or "dense"; in a network of any
+    layers, they are those of its file. `shape` holds the units after the layer, grid first, and
+    `sampler` names its sampler, None for the input.
     """
 
     layer: int
@@ -103,10 +104,29 @@ class Layer:
         return form
 
 
+class Rows(Protocol):
+    """What has numbers of every layer."""
+
+    @property
+    def simulation(self) -> Simulation:
+        """How the network was sampled."""
+
+    @property
+    def finite(self) -> BoolArray:
+        """Whether every value of a layer is finite, (layers,)."""
+
+    @property
+    def statistics(self) -> Mapping[str, Statistic]:
+        """The columns."""
+
+    def row(self, layer: int) -> LayerSummary:
+        """Return what a layer is. Layer 0 is the input."""
+
+
 class Layers(Sequence[Layer]):
     """The layers of a run, made on access: a run of 100,000 layers holds only arrays."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Rows) -> None:
         self._run = run
 
     def __len__(self) -> int:
@@ -128,13 +148,14 @@ class Layers(Sequence[Layer]):
             return [self[i] for i in range(*index.indices(len(self)))]
         layer = range(len(self))[index]
         values = {name: column.at(layer) for name, column in self._run.statistics.items()}
+        row = self._run.row(layer)
         return Layer(
             layer,
             bool(self._run.finite[layer]),
             MappingProxyType(values),
-            name=str(layer) if layer else "input",
-            kind="dense" if layer else "input",
-            shape=(self._run.stack.units(layer),),
+            name=row.name,
+            kind=row.kind,
+            shape=row.shape,
             sampler=self._run.simulation.sampler if layer else None,
         )
 
@@ -201,6 +222,11 @@ class Run(Record):
         """The run layer by layer: `run.layers[3].mean.estimate`."""
         return Layers(self)
 
+    def row(self, layer: int) -> LayerSummary:
+        """Return what a layer is. Layer 0 is the input."""
+        name, kind = (str(layer), "dense") if layer else ("input", "input")
+        return LayerSummary(name, kind, (self.stack.units(layer),))
+
     @property
     def depth(self) -> int:
         """The layers of the network, more than those of an interrupted run."""
@@ -242,3 +268,32 @@ class Run(Record):
     def _repr_html_(self) -> str:
         """Return the table as HTML, for notebooks."""
         return views().run_html(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkRun(Record):
+    """One network of any layers, simulated and predicted.
+
+    `finite` (layers,), `statistics` and `partial` are as in `Run`. Two are equal if their network,
+    simulation and all their numbers are.
+    """
+
+    network: NetworkSummary
+    simulation: Simulation
+    finite: BoolArray
+    statistics: Mapping[str, Statistic]
+    partial: bool = False
+
+    @property
+    def layers(self) -> Layers:
+        """The run layer by layer: `run.layers[3].mean.estimate`."""
+        return Layers(self)
+
+    @property
+    def depth(self) -> int:
+        """The layers of the network, more than those of an interrupted run."""
+        return self.network.depth
+
+    def row(self, layer: int) -> LayerSummary:
+        """Return what a layer is. Layer 0 is the input."""
+        return self.network.layers[layer]

@@ -1,0 +1,146 @@
+"""Networks of any layers: theory beside simulation, layer by layer."""
+
+from __future__ import annotations
+
+import copy
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from snstat.experiment.network_plan import NetworkPlan, predicted_statistics
+from snstat.network.network import Network
+from snstat.results import GRADIENT, STATISTICS
+
+WIDTH, BATCH, TRIALS = 256, 16, 24
+# Theory is at infinite width: at width 256 it may be off by a few times 1/width, relative to E[x²],
+# and statistics of 24 trials by 5 standard errors (p < 1e-4 for Student's t of 23 degrees).
+ERRORS, BEYOND = 5.0, 8.0 / WIDTH
+TRUE = {
+    "pre-norm": [
+        {"kind": "rms_norm"},
+        {"kind": "dense", "width": WIDTH, "activation": "relu"},
+        {"kind": "dense", "width": WIDTH, "activation": "tanh"},
+    ],
+    "dropout": [
+        {"kind": "dense", "width": WIDTH, "activation": "relu"},
+        {"kind": "dropout", "rate": 0.25},
+        {"kind": "dense", "width": WIDTH},
+    ],
+    "batch norm": [
+        {"kind": "dense", "width": WIDTH},
+        {"kind": "batch_norm"},
+        {"kind": "activation", "activation": "relu"},
+        {"kind": "dense", "width": WIDTH},
+    ],
+}
+
+
+def network_of(name):
+    form = {"name": name, "input": {"channels": WIDTH}, "layers": TRUE[name]}
+    return Network.read(form)
+
+
+def plan_of(name, **options):
+    found = {"batch": BATCH, "trials": TRIALS, "seed": 3, "dtype": "float64", "threads": 1}
+    return NetworkPlan(network_of(name), **(found | options))
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_theory_is_within_chance_of_simulation(name):
+    run = plan_of(name, backward=True).run()
+    known = set()
+    for statistic in (*STATISTICS, GRADIENT):
+        column = run.statistics[statistic]
+        here = np.isfinite(column.theory)
+        known |= {statistic} if here[1:].all() else set()
+        relative = statistic in ("cosine", GRADIENT)
+        scale = 1.0 if relative else run.statistics["second_moment"].estimate[here]
+        estimate, theory = column.estimate[here], column.theory[here]
+        beyond = np.abs(np.log(estimate / theory) if column.logarithmic else estimate - theory)
+        assert (beyond <= ERRORS * column.stderr[here] + BEYOND * scale).all(), statistic
+    assert known >= {"mean", "variance", "second_moment", "variance_over_batch", "cosine", GRADIENT}
+    assert np.isnan(run.statistics["kurtosis"].theory[1:]).all()
+
+
+def test_layers_have_the_names_kinds_and_shapes_of_the_file():
+    run = plan_of("dropout", trials=2).run()
+    assert run.network.form == network_of("dropout").form()
+    kinds = ["input", "dense", "dropout", "dense"]
+    assert [layer.kind for layer in run.layers] == kinds
+    rows = [row.name for row in network_of("dropout").rows()]
+    assert [layer.name for layer in run.layers] == ["input", *rows]
+    assert {layer.shape for layer in run.layers} == {(WIDTH,)}
+    assert [layer.sampler for layer in run.layers] == [None, *["general"] * 3]
+    form = json.loads(json.dumps(run.layers[2].to_json()))
+    assert form["mean"]["estimate"] == run.statistics["mean"].estimate[2]
+    assert run.depth == 3
+
+
+def test_runs_are_equal_if_their_networks_and_numbers_are():
+    run = plan_of("dropout", trials=2).run()
+    assert run == copy.deepcopy(run)
+    assert run == plan_of("dropout", trials=2).run()
+    assert run != plan_of("dropout", trials=2, seed=4).run()
+    assert run != plan_of("batch norm", trials=2).run()
+
+
+def test_dropout_is_off_outside_of_training():
+    run = plan_of("dropout", trials=2, train=False).run()
+    for name in ("mean", "variance", "second_moment", "cosine"):
+        column = run.statistics[name]
+        assert column.estimate[2] == column.estimate[1]
+        assert column.theory[2] == column.theory[1]
+    assert not run.simulation.train
+
+
+def test_inputs_have_the_moments_of_their_law():
+    form = {
+        "input": {"channels": 8, "kind": "uniform", "mean": 0.5, "std": 2.0},
+        "layers": [{"kind": "rms_norm"}],
+    }
+    run = NetworkPlan(Network.read(form), batch=4, trials=2).run()
+    found = {name: column.theory[0] for name, column in run.statistics.items()}
+    # 4 + 1/4, 4·3/4 of a batch of 4, and (1/4)/(17/4).
+    assert found["second_moment"] == pytest.approx(4.25)
+    assert found["variance_over_batch"] == pytest.approx(3.0)
+    assert found["cosine"] == pytest.approx(1 / 17)
+    assert found["kurtosis"] == pytest.approx(1.8)
+
+
+def test_the_variance_of_inputs_of_a_large_mean_does_not_cancel():
+    form = {"input": {"channels": 8, "mean": 1e9}, "layers": [{"kind": "rms_norm"}]}
+    run = NetworkPlan(Network.read(form), batch=4, trials=2, dtype="float64").run()
+    assert run.statistics["variance"].theory[0] == 1.0
+
+
+def test_one_sample_has_no_angle():
+    run = NetworkPlan(network_of("dropout"), batch=1, trials=2).run()
+    assert np.isnan(run.statistics["cosine"].theory).all()
+    assert (run.statistics["variance_over_batch"].theory == 0).all()
+
+
+def test_statistics_of_theory_follow_from_the_moments_of_pairs():
+    """By a plain simulation of correlated numbers: units are independent, samples are not."""
+    random, units, batch, mean, own, common = np.random.default_rng(0), 200_000, 3, 0.5, 0.8, 0.6
+    shared = random.normal(size=(units, 1)) * common
+    x = mean + shared + own * random.normal(size=(units, batch))
+    square = mean**2 + common**2 + own**2
+    walked = SimpleNamespace(
+        mean=np.full(2, mean), second_moment=np.full(2, square), gap=np.full(2, own**2)
+    )
+    inputs = plan_of("dropout").inputs.moments()
+    found = predicted_statistics(walked, batch, inputs)
+    lengths = np.sqrt((x**2).sum(axis=0))
+    # Means of 200,000 independent units: standard errors are below 0.005, five of them 0.025.
+    expected = {
+        "mean": x.mean(),
+        "second_moment": (x**2).mean(),
+        "variance": x.var(),
+        "variance_over_units": x.var(axis=0).mean(),
+        "variance_over_batch": x.var(axis=1).mean(),
+        "cosine": (x[:, 0] @ x[:, 1]) / (lengths[0] * lengths[1]),
+    }
+    for name, value in expected.items():
+        assert found[name][1] == pytest.approx(value, abs=0.025), name
