@@ -42,7 +42,7 @@ class NetworkPlan:
 
     network: Network
     batch: int = DEFAULT_BATCH
-    trials: int = 16
+    trials: int = 8
     seed: int = 0
     dtype: str = "float32"
     threads: int | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.results.overview import LayerRow, Overview
 
@@ -18,15 +17,11 @@ def overview(network: Network, numbers: Sequence[int]) -> Overview:
             row.number,
             row.name,
             row.layer.kind,
-            _sizes(row.after),
+            row.after.sizes,
             row.layer.parameters(row.before),
         )
         for row in network.rows([number for number in numbers if number])
     ]
     if 0 in numbers:
-        rows.insert(0, LayerRow(0, INPUT, INPUT, _sizes(network.input), 0))
+        rows.insert(0, LayerRow(0, INPUT, INPUT, network.input.sizes, 0))
     return Overview(network.form(), network.depth, network.parameters, tuple(rows))
-
-
-def _sizes(shape: Shape) -> tuple[int, ...]:
-    return (*shape.grid, shape.channels)
