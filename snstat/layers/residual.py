@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, replace
 from typing import Any, ClassVar, Self
 
+from snstat.errors import InvalidValueError
 from snstat.layers.add import sum_of
 from snstat.layers.block import Block
 from snstat.layers.container import Container
@@ -17,6 +18,9 @@ from snstat.layers.signal import Signal, Step
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Real
 from snstat.values.option import option
+
+# The name of the shortcut among the names of the layers of the branch.
+SHORTCUT = "shortcut"
 
 
 @dataclass(frozen=True)
@@ -39,19 +43,26 @@ class Residual(Container):
         Entries(), "The layers of the shortcut.", shown="none: the input itself"
     )
 
+    def __post_init__(self) -> None:
+        """Validate every value. A layer of the branch may not be called as the shortcut is."""
+        super().__post_init__()
+        if any(entry.name == SHORTCUT for entry in self.entries):
+            bound = "another name for a layer of the branch"
+            raise InvalidValueError("name", SHORTCUT, bound, "rows of the shortcut have it")
+
     @property
     def parts(self) -> tuple[Entry, ...]:
         """The branch, the shortcut and their sum."""
         branch, total = Entry(Block(self.entries), (0,)), Sum(self.scale)
         if self.shortcut is None:
             return branch, Entry(total, (0, 1))
-        return branch, Entry(Block(self.shortcut), (0,), "shortcut"), Entry(total, (2, 1))
+        return branch, Entry(Block(self.shortcut), (0,), SHORTCUT), Entry(total, (2, 1))
 
     @property
     def labels(self) -> tuple[str, ...]:
         """See Container. Layers of the branch are named as if they were parts themselves; the sum
         has the name of the residual."""
-        return ("", "") if self.shortcut is None else ("", "shortcut", "")
+        return ("", "") if self.shortcut is None else ("", SHORTCUT, "")
 
     def evaluated(self) -> Self:
         """See Layer."""

@@ -207,3 +207,8 @@ def test_what_does_not_fit_is_refused():
     assert Concat().shape([Shape(8, (2,)), Shape(4, (2,))]) == Shape(12, (2,))
     with pytest.raises(InvalidValueError, match="one layer or more"):
         Residual(())
+
+
+def test_a_layer_of_a_branch_is_not_called_as_the_shortcut_is():
+    with pytest.raises(InvalidValueError, match="name is 'shortcut', but must be another name"):
+        Residual((Entry(Dense(5), (), "shortcut"),))
