@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import truncnorm
+from scipy.special import ndtr, ndtri
 
 from snstat.layers.draw import Pass
 from snstat.layers.initialisers import TRUNCATED_STD
@@ -47,7 +47,7 @@ class PlainDraw:
         if weights.distribution == "uniform":
             return self.random.uniform(-math.sqrt(3.0), math.sqrt(3.0), shape) * std
         if weights.distribution == "truncated_normal":
-            cut = truncnorm.rvs(-2, 2, size=shape, random_state=self.random)
+            cut = ndtri(self.random.uniform(ndtr(-2.0), ndtr(2.0), shape))
             return cut * std / TRUNCATED_STD
         return self.random.normal(size=shape) * std
 
