@@ -135,10 +135,9 @@ def _candidates(case: Case) -> list[Changes]:
     for start in starts:
         held = [gain for gain, _ in holding_gains(case.changed(**start))]
         found += [start, *({**start, "weight_gain": gain} for gain in held)]
-    for start in starts:
-        near = near_gains(case.changed(**start))
-        found += [{**start, "weight_gain": gain} for gain in near]
-    return found
+    # What of the other changes is not needed is left out again at the end.
+    near = near_gains(case.changed(**starts[-1]))
+    return [*found, *({**starts[-1], "weight_gain": gain} for gain in near)]
 
 
 def _as_wide(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
