@@ -149,8 +149,7 @@ def _as_wide(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[
 
 def _holds(case: Case, changed: Case, ignored: frozenset[str]) -> bool:
     """Return whether a changed case breaks no rule, with a margin if its gain is another."""
-    steady = changed.layer == case.layer or unsteady(changed) is None
-    return steady and sound(changed, ignored)
+    return sound(changed, ignored) and (changed.layer == case.layer or unsteady(changed) is None)
 
 
 def _wider(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
