@@ -6,8 +6,6 @@ import json
 import math
 import time
 import tomllib
-from dataclasses import MISSING, dataclass
-from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,17 +14,15 @@ from snstat.disk.toml_file import MAX_BYTES
 from snstat.errors import InputFileError, InvalidValueError, LayerError, NetworkFormError
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
-from snstat.layers.entry import Entries, Entry
+from snstat.layers.entry import Entry
 from snstat.layers.keys import keys_of
-from snstat.layers.layer import Layer
 from snstat.layers.registry import KINDS, kind
+from snstat.layers.residual import Residual
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
-from snstat.network import reading
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
-from snstat.values.option import option
 from tests.network.networks import networks
 from tests.network.stacks import stacks
 
@@ -288,27 +284,10 @@ def test_defaults_give_way_to_what_excludes_them():
     ]
 
 
-@dataclass(frozen=True)
-class Twofold(Layer):
-    """A container with two lists of layers, as a kind may be."""
-
-    kind: ClassVar[str] = "twofold"
-
-    entries: tuple[Entry, ...] = option(Entries(), "One.", default=MISSING)
-    shortcut: tuple[Entry, ...] | None = option(Entries(), "Two.")
-
-    def shape(self, inputs):
-        return inputs[0]
-
-    def sample(self, inputs, draw):
-        raise NotImplementedError
-
-
-def test_a_container_may_hold_several_lists_of_layers(monkeypatch, tmp_path):
-    kinds = {"twofold": Twofold}
-    monkeypatch.setattr(reading, "kind", lambda name: kinds.get(name) or kind(name))
-    inner = Block((Entry(Twofold((Entry(Dense(4), (), "a"), Entry(Dense(5), (1,))))),), 3)
-    layer = Twofold((Entry(Scale(2.0)),), (Entry(inner), Entry(Scale(3.0), (0,), "b")))
+def test_a_container_may_hold_several_lists_of_layers(tmp_path):
+    inner = Block((Entry(Residual((Entry(Dense(3), (), "a"), Entry(Dense(3), (1,))))),), 3)
+    shortcut = Entry(inner), Entry(Scale(3.0), (0,), "b")
+    layer = Residual((Entry(Scale(2.0)),), shortcut=shortcut)
     network = Network(Shape(3), Block((Entry(layer, (), "c"), Entry(layer, (1,)))))
     form = network.form()
     assert list(form["layers"][0]) == ["kind", "name", "layers", "shortcut"]
@@ -318,7 +297,7 @@ def test_a_container_may_hold_several_lists_of_layers(monkeypatch, tmp_path):
     form["layers"][1]["shortcut"][0]["layers"][0]["layers"][1]["width"] = 0
     with pytest.raises(NetworkFormError) as caught:
         Network.read(form)
-    path = "layers.1.twofold.shortcut.0.block.layers.0.twofold.layers.1.dense"
+    path = "layers.1.residual.shortcut.0.block.layers.0.residual.layers.1.dense"
     assert caught.value.path == path
 
 
