@@ -61,7 +61,9 @@ def test_one_statistic_on_given_axes(run, plt, kind):
 
 def test_other_pictures(run, plt):
     assert run.plot("histogram").get_ylabel() == "layer"
-    assert len(snstat.plot.trajectory(run, run, residuals=True)) % 2 == 0
+    panels = snstat.plot.trajectory(run, run, residuals=True)
+    # A strip below each of mean, variance and cosine; the gradient was not measured.
+    assert [axes.get_ylabel() == "z" for axes in panels] == [False, True] * 3 + [False]
     assert snstat.plot.correlation("tanh", weight_gain=1.5).get_xlim()[1] > 1
     assert "ensemble map" in snstat.plot.moment_map("tanh", weight_gain=1.5).get_title()
     assert len(plt.get_fignums()) == 4

@@ -570,6 +570,15 @@ def test_residual_strips_show_z() -> None:
         assert high > np.nanmax(marks.get_ydata())
 
 
+def test_a_statistic_that_was_not_measured_has_no_strip_of_z() -> None:
+    gradient = 1.07 ** np.arange(64, -1, -1.0)
+    options = Options(gradients=[gradient], residuals=True)
+    figure = draw_trajectory([make_run()], options=options)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels.count("z") == 3
+    assert labels[-1] == "squared gradient\nover the last"
+
+
 def test_a_picture_shows_the_theory_behind_z() -> None:
     run = make_run()
     old = run.statistics["variance"]

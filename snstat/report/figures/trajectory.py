@@ -125,20 +125,28 @@ def shown_statistics(drawn: Sequence[Drawn]) -> list[str]:
 def _overlaid(
     drawn: Sequence[Drawn], names: Sequence[str], look: Style, options: Options
 ) -> Figure:
-    """Return a panel for each statistic, which all runs share."""
-    heights = [PANEL, STRIP] * len(names) if options.residuals else [PANEL] * len(names)
+    """Return a panel for each statistic, which all runs share, with a strip of z below it if some
+    run has any."""
+    rows = []
+    for name in names:
+        rows.append((PANEL, draw_panel, name))
+        if options.residuals and any(_has_residuals(entry, name) for entry in drawn):
+            rows.append((STRIP, draw_residuals, name))
+    heights = [height for height, _, _ in rows]
     figure = page(WIDTH, sum(heights) + REST, options.size)
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[
         :, 0
     ]
-    each = 2 if options.residuals else 1
-    for row, name in enumerate(names):
-        draw_panel(panels[each * row], drawn, name, look)
-        if options.residuals:
-            draw_residuals(panels[each * row + 1], drawn, name, look)
+    for axes, (_, draw, name) in zip(panels, rows, strict=True):
+        draw(axes, drawn, name, look)
     panels[-1].set_xlabel("layer")
     set_layers(panels[-1], _longest(drawn))
     return figure
+
+
+def _has_residuals(entry: Drawn, name: str) -> bool:
+    statistic = entry.statistic(name)
+    return statistic is not None and bool(np.isfinite(statistic.z).any())
 
 
 def _small_multiples(
