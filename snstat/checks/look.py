@@ -16,7 +16,8 @@ from snstat.results import FloatArray
 # limit: q is monotone over depth, so a shorter stack has the same limit. Rules that need no pairs
 # of samples come first, because they are fast.
 LASTING = ("SN601", "SN101", "SN102", "SN104", "SN502", "SN401", "SN301")
-# Standard deviations of the log second moment that another gain has to leave to the bounds.
+# Standard deviations of the log second moment that other layers have to leave to the bounds, beside
+# those of `_margin` for many layers.
 MARGIN = 1.0
 # A fluctuation of this share of the last layer's has settled.
 SETTLED = 0.9

@@ -63,11 +63,11 @@ def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, 
 
 
 def _several(ignored: frozenset[str], case: Case) -> tuple[Remedy, ...]:
-    candidates = _candidates(case)
-    tried = ((attempt, changes) for attempt in (_as_wide, _wider) for changes in candidates)
+    tried = ((attempt, to) for attempt in (_as_wide, _wider) for to in _candidates(case))
     best = next(chain.from_iterable(attempt(case, to, ignored) for attempt, to in tried), None)
     most = case.limit
     if best is None:
+        candidates = list(_candidates(case))
         most, best = _most(case, candidates, ignored)
         width = case.width
         if most < case.limit // FEW and width is not None and widest(width) > width:
@@ -120,8 +120,9 @@ def _narrowed(case: Case, narrow: int, changes: Changes, ignored: frozenset[str]
     return {**changes, "width": wide}
 
 
-def _candidates(case: Case) -> list[Changes]:
-    """Return what to try: other gains, then the same without biases, with standard inputs, both."""
+def _candidates(case: Case) -> Iterator[Changes]:
+    """Yield what to try: other gains, then the same without biases, with standard inputs, both, and
+    last other gains near the tuned one, which take longest to find."""
     plain: Changes = {}
     if case.layer.bias_std > 0:
         plain["bias_std"] = 0.0
@@ -131,13 +132,13 @@ def _candidates(case: Case) -> list[Changes]:
     starts = [{}, *({name: value} for name, value in plain.items())]
     if len(plain) > 1:
         starts.append(plain)
-    found = []
     for start in starts:
-        held = [gain for gain, _ in holding_gains(case.changed(**start))]
-        found += [start, *({**start, "weight_gain": gain} for gain in held)]
+        yield start
+        for gain, _ in holding_gains(case.changed(**start)):
+            yield {**start, "weight_gain": gain}
     # What of the other changes is not needed is left out again at the end.
-    near = near_gains(case.changed(**starts[-1]))
-    return [*found, *({**starts[-1], "weight_gain": gain} for gain in near)]
+    for gain in near_gains(case.changed(**starts[-1])):
+        yield {**starts[-1], "weight_gain": gain}
 
 
 def _as_wide(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
@@ -148,7 +149,7 @@ def _as_wide(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[
 
 
 def _holds(case: Case, changed: Case, ignored: frozenset[str]) -> bool:
-    """Return whether a changed case breaks no rule, with a margin if its gain is another."""
+    """Return whether a changed case breaks no rule, with a margin if its layers are others."""
     return sound(changed, ignored) and (changed.layer == case.layer or unsteady(changed) is None)
 
 

@@ -106,9 +106,9 @@ def run_trials(
     way_back: Callable[[range], FloatArray] | None,
     *,
     threads: int,
-    length: int = 1,
-    keep_trials: bool = False,
-    progress: Callable[[int], None] | None = None,
+    length: int,
+    keep_trials: bool,
+    progress: Callable[[int], None] | None,
 ) -> Measured:
     """Advance all trials of a sampler to its last layer, as `simulate` says.
 

@@ -96,7 +96,7 @@ class LayerDraw:
         tiles = None if weights.orthogonal else shop.scratch("tile", 1, layer.rows * layer.fan_in)
         dense.preactivate(shop.team, x, z, layer, draw, tiles)
         before = values.shape
-        own = z if values.ndim == 2 else z.reshape(layer.units, *before[1:])
+        own = z.reshape(layer.units, *before[1:])
         self._last, self._activated = own, None
 
         def pull(slope: Values) -> tuple[Values, ...]:
@@ -121,7 +121,7 @@ class LayerDraw:
             functions.activate(code, z, x)
         else:
             x[:] = checked(function.pair[0], "phi", z)
-        own = x if values.ndim == 2 else x.reshape(values.shape)
+        own = x.reshape(values.shape)
         self._last, self._activated = own, (function, z)
 
         def pull(slope: Values) -> tuple[Values, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,25 @@ from snstat.layers.weights import Weights
 def rescaled(values: Values, weights: Weights, layer: DrawnLayer, draw: Draw) -> Pass:
     """Return W x + b with the rows of W centred, if they are standardized, and brought to norm G.
 
-    Rows and biases are drawn as those of a plain matrix are. The whole matrix is kept until
-    gradients are pulled back.
+    Rows and biases are drawn as those of a plain matrix are, and the rows again on the way back.
     """
-    x = columns(values)
-    matrix = np.empty((layer.units, layer.fan_in), x.dtype)
+    x, before = columns(values), values.shape
+    z = _matrix(weights, layer, draw, x.dtype) @ x
+    if layer.biases.std > 0:
+        biases = np.empty((1, layer.units), x.dtype)
+        random.draw_rows(biases, 0, layer.biases, random.BIASES, draw)
+        z += biases.T
+
+    def pull(slope: Values) -> tuple[Values, ...]:
+        matrix = _matrix(weights, layer, draw, x.dtype)
+        return ((matrix.T @ columns(slope)).reshape(before),)
+
+    return Pass(z.reshape(layer.units, *before[1:]), pull)
+
+
+def _matrix(weights: Weights, layer: DrawnLayer, draw: Draw, dtype: np.dtype[Any]) -> Values:
+    """Return W (units, fan_in), brought to its form in float64."""
+    matrix = np.empty((layer.units, layer.fan_in), dtype)
     random.draw_rows(matrix, 0, layer.weights, random.WEIGHTS, draw)
     rows = matrix.astype(np.float64)
     if weights.form == STANDARDIZED:
@@ -30,11 +45,4 @@ def rescaled(values: Values, weights: Weights, layer: DrawnLayer, draw: Draw) ->
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     rows *= math.sqrt(weights.square_gain) / np.where(norms > 0, norms, 1.0)
     matrix[:] = rows
-    z = matrix @ x
-    if layer.biases.std > 0:
-        biases = np.empty((1, layer.units), x.dtype)
-        random.draw_rows(biases, 0, layer.biases, random.BIASES, draw)
-        z += biases.T
-    before = values.shape
-    own = z if values.ndim == 2 else z.reshape(layer.units, *before[1:])
-    return Pass(own, lambda slope: ((matrix.T @ columns(slope)).reshape(before),))
+    return matrix

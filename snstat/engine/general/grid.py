@@ -13,16 +13,12 @@ from snstat.layers.shape import Shape
 def columns(values: Values) -> Values:
     """Return (channels, batch · positions), contiguous: what a layer does at every position
     alike."""
-    if values.ndim == 2:
-        return np.ascontiguousarray(values)
     flat: Values = np.ascontiguousarray(values).reshape(len(values), -1)
     return flat
 
 
 def samples(values: Values) -> Values:
     """Return (units, batch), contiguous, with the channels of a position next to each other."""
-    if values.ndim == 2:
-        return np.ascontiguousarray(values)
     whole = np.moveaxis(values, (0, 1), (-2, -1))
     return np.ascontiguousarray(whole).reshape(-1, values.shape[1])
 

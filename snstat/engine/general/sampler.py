@@ -146,7 +146,6 @@ class General(Trials):
         """
         if self._links is not None:
             yield self._links[number]
-            self._links[number] = []
             return
         length = max(1, math.isqrt(self.depth))
         walk, marks = Walk(self, number, {0: self.first(number)}), list[dict[int, Values]]()
