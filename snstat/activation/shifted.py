@@ -1,22 +1,21 @@
-"""Activations of a shifted argument: φ(x + offset)."""
+"""The sigmoid of a shifted argument: the gate of a highway."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
 
-from snstat.activation.base import Activation, Asymptote, Elementwise, coerced
+from snstat.activation.base import Activation, Elementwise, coerced
+from snstat.activation.lookup import resolve
 
 
 @lru_cache(maxsize=32)
-def shifted(entry: Activation, offset: float) -> Activation:
-    """Return φ(x + offset), where φ is the activation `entry`."""
+def shifted_sigmoid(offset: float) -> Activation:
+    """Return σ(x + offset)."""
+    entry = resolve("sigmoid")
 
     def moved(function: Elementwise) -> Elementwise:
         return coerced(lambda x: function(x + offset))
-
-    def level(asymptote: Asymptote | None) -> Asymptote | None:
-        return asymptote and Asymptote(asymptote.level, moved(asymptote.residual))
 
     return replace(
         entry,
@@ -25,10 +24,7 @@ def shifted(entry: Activation, offset: float) -> Activation:
         function=moved(entry.function),
         derivative=moved(entry.derivative),
         curvature=moved(entry.curvature),
-        kinks=tuple(kink - offset for kink in entry.kinks),
-        flat=tuple((low - offset, high - offset) for low, high in entry.flat),
-        left=level(entry.left),
-        right=level(entry.right),
-        odd=entry.odd and offset == 0,
+        left=None,
+        right=None,
         form=None,
     )

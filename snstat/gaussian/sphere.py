@@ -168,7 +168,10 @@ def _rows(activation: Activation, batch: int, factor: float, t: FloatArray) -> F
             series = chebyshev.chebfit(nodes, rows, count - 1)
             # The mean of an odd function is rounding.
             sizes = np.abs(series)[:, activation.odd :]
-            if np.all(sizes[-3:].max(axis=0) <= _SETTLED * sizes.max(axis=0)):
+            largest = sizes.max(axis=0)
+            # D_a D_b y_a y_b is at most D²y², of which it is a small part for an odd function.
+            largest[-1] = largest[-2:].max()
+            if np.all(sizes[-3:].max(axis=0) <= _SETTLED * largest):
                 return np.asarray(
                     chebyshev.chebval((2.0 * t - high - low) / (high - low), series), np.float64
                 )
@@ -237,8 +240,7 @@ def _second(
 def _special(activation: Activation, radius: float) -> list[float]:
     """Return the kinks of φ(radius·x) and, where it bends within a panel, points around 0."""
     points = set(activation.kinks)
-    reach = min(radius, radius * _FARTHEST)
-    if 2.0 * reach / _PANELS > _WIDEST * activation.bend:
+    if 2.0 * radius / _PANELS > _WIDEST * activation.bend:
         edges = [edge * activation.bend for edge in GRADED]
         while activation.tail and edges[-1] < radius:
             edges.append(2.0 * edges[-1])

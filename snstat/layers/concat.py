@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from snstat.errors import InvalidValueError
+from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, several
 from snstat.layers.shape import Shape
@@ -38,9 +39,16 @@ class Concat(Layer):
         """See Layer."""
         shape = self.shape([part.shape for part in inputs])
         shares = np.array([part.shape.channels for part in inputs]) / shape.channels
-        mean = np.tensordot(shares, np.stack([part.mean for part in inputs]), 1)
-        same = np.tensordot(shares, np.stack([part.same for part in inputs]), 1)
-        gap = np.tensordot(shares, np.stack([part.gap for part in inputs]), 1)
+
+        def average(arrays: Iterable[FloatArray]) -> FloatArray:
+            # One NaN stands for all positions of a part that is not known.
+            total = np.zeros(1)
+            for share, array in zip(shares, arrays, strict=True):
+                total = total + share * array
+            return total
+
+        mean = average(part.mean for part in inputs)
+        same, gap = average(part.same for part in inputs), average(part.gap for part in inputs)
         # Units of two concatenations may be of like parts, so these are not independent.
         fresh = frozenset((PLACE,)).union(*(part.fresh for part in inputs))
         law = OTHER

@@ -1,4 +1,7 @@
-"""Layers that consist of others: one walk through these serves theory and sampling."""
+"""Layers that consist of others: their shapes, theory and samples.
+
+The engine walks through them by itself (`engine/general/order.py`), because it measures each layer.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
@@ -63,7 +63,9 @@ class Dense(WeightOptions, Layer):
 
     def at(self, fan_in: int) -> DenseLayer:
         """Return the layer for inputs of `fan_in` units."""
-        return _at(self, fan_in)
+        # The cache keeps no functions of users alive.
+        find = _at.__wrapped__ if isinstance(self.activation, tuple) else _at
+        return find(self, fan_in)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""
@@ -108,10 +110,6 @@ class Dense(WeightOptions, Layer):
         apart = misalignment(float(q[0, 0]), layer.square_gain * float(signal.gap[0, 0]))
         found = spread_at(resolve(layer.activation), given, float(q[0, 0]), apart, self.width)
         return found if found is None or self.activation else found._replace(given=given)
-
-    def turned(self, knob: str, value: Any) -> Self | None:
-        """See Layer. A gain replaces a standard deviation of the weights, and the reverse."""
-        return self.resized(knob, value) or super().turned(knob, value)
 
 
 @lru_cache(maxsize=1024)  # a repeated layer is sampled once for each repetition and trial

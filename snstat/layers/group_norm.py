@@ -13,7 +13,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
 from snstat.layers.normalise import Norm, divided, normalised, scales
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Step
+from snstat.layers.signal import Signal, Step, floored
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
 from snstat.values.option import option
@@ -53,7 +53,7 @@ class GroupNorm(Norm):
             return None
         # E(x_u − m)(x_v − m), for any m.
         left = np.add.outer(signal.mean, signal.mean)
-        centred = signal.same - mean * left + mean * mean
+        centred = floored(signal.same - mean * left + mean * mean)
         after = replace(
             signal,
             mean=(signal.mean - mean) / scale,

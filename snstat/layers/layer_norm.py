@@ -11,7 +11,7 @@ import numpy as np
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
 from snstat.layers.normalise import Norm, divided, normalised, scales
-from snstat.layers.signal import Signal, Step
+from snstat.layers.signal import Signal, Step, floored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class LayerNorm(Norm):
         if scale is None:
             return None
         both = np.multiply.outer(scale, scale)
-        centred = signal.same - np.multiply.outer(signal.mean, signal.mean)
+        centred = floored(signal.same - np.multiply.outer(signal.mean, signal.mean))
         after = replace(
             signal, mean=np.zeros_like(signal.mean), same=centred / both, gap=signal.gap / both
         )

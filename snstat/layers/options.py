@@ -63,11 +63,11 @@ class WeightOptions(Settings):
             bound = "plain with init orthogonal"
             raise InvalidValueError("weights", self.weights, bound, "give another init")
 
-    def resized(self, knob: str, value: Any) -> Self | None:
-        """Return these options with a gain or a standard deviation of the weights, which replaces
-        the other; None if `knob` is neither."""
+    def turned(self, knob: str, value: Any) -> Self | None:
+        """See Layer. A gain replaces a standard deviation of the weights, and the reverse."""
         if knob not in ("weight_gain", "weight_std"):
-            return None
+            found: Self | None = super().turned(knob, value)  # type: ignore[misc]  # that of Layer
+            return found
         return replace(self, **{"weight_gain": None, "weight_std": None, knob: value})
 
 

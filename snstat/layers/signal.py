@@ -188,6 +188,13 @@ class Step:
     pull: Pull
 
 
+def floored(square: FloatArray) -> FloatArray:
+    """Return E[xx'] with squares below 0, which are rounding of a difference, as 0."""
+    found = square.copy()
+    np.fill_diagonal(found, np.maximum(np.diagonal(found), 0.0))
+    return found
+
+
 def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
     """Return the step of a layer that theory does not know, from `inputs` to `shape`."""
 

@@ -19,7 +19,7 @@ from snstat.layers.initialisers import (
     Distribution,
 )
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, ZERO, Signal, Step
+from snstat.layers.signal import GAUSSIAN, ZERO, Signal, Step, floored
 from snstat.layers.spread import Given, Spread
 
 # Squares of larger second moments overflow during evaluation, so there is no prediction.
@@ -173,8 +173,10 @@ class Weights:
     def through(self, signal: Signal) -> Step | None:
         """Return the step to the pre-activations, None where they are too large to square."""
         # Weights with sum 0 do not see the mean over units.
-        seen = np.outer(signal.mean, signal.mean) if self.form == STANDARDIZED else 0.0
-        same = self.pre_second_moment(signal.same - seen)
+        seen = signal.same
+        if self.form == STANDARDIZED:
+            seen = floored(signal.same - np.outer(signal.mean, signal.mean))
+        same = self.pre_second_moment(seen)
         if not np.max(same) <= LARGEST_SECOND_MOMENT:
             return None
         still = self.keeps_silent(silent=signal.law == ZERO)

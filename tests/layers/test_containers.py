@@ -20,7 +20,7 @@ from snstat.layers.multiply import Multiply
 from snstat.layers.residual import Residual
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope
+from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, unknown
 from snstat.network.network import Network
 from snstat.theory.walk import walk
 from tests.layers.plain_draw import PlainDraw
@@ -43,16 +43,17 @@ def theory(*layers, times=1, width=8):
 
 
 def simulated(layer, inputs, trials):
-    """Return mean, E[x²], E[x²] − E[xx'] and squared gradient over the first input's units, and
-    their standard errors, over `trials` networks."""
+    """Return mean, E[x²], E[x²] − E[xx'], E[δ²] and E[δδ'] of the first input, and their standard
+    errors, over `trials` networks. Read-outs of two samples have the correlation ½."""
     rows = []
     for seed in range(trials):
         found = layer.sample(inputs, PlainDraw(seed))
-        slope = np.random.default_rng(10**6 + seed).normal(size=found.values.shape)
-        x = found.values
+        x, random = found.values, np.random.default_rng(10**6 + seed)
+        slope = (random.normal(size=x.shape) + random.normal(size=(len(x), 1))) / math.sqrt(2.0)
         back = found.pull(slope)[0]
         mean, same, across = x[:, 0].mean(), np.mean(x[:, 0] ** 2), np.mean(x[:, 0] * x[:, 1])
-        rows.append((mean, same, same - across, np.mean(back**2)))
+        products = np.mean(back**2), np.mean(back[:, 0] * back[:, 1])
+        rows.append((mean, same, same - across, *products))
     rows = np.array(rows)
     return rows.mean(0), rows.std(0, ddof=1) / math.sqrt(trials)
 
@@ -115,10 +116,11 @@ def test_theory_is_that_of_plain_samples(layer):
     step = layer.moments([started(0.5, 1.25, 0.6, OTHER, WIDE)], 2)
     assert step.signal.known
     one = np.ones((1, 1))
-    back = step.pull(Slope(one, one))[0]
-    expected = (*numbers(step.signal), math.exp(back.log) * float(back.same[0, 0]))
+    back = step.pull(Slope(one, 0.5 * one))[0]
+    products = back.same[0, 0], back.same[0, 0] - back.gap[0, 0]
+    expected = (*numbers(step.signal), *(math.exp(back.log) * float(part) for part in products))
     found, error = simulated(layer, [inputs], 60)
-    size = np.array([math.sqrt(expected[1]), expected[1], expected[1], expected[3]])
+    size = np.array([math.sqrt(expected[1]), *expected[1:2] * 2, *expected[3:4] * 2])
     assert (np.abs(found - expected) < 5.0 * error + 4.0 / WIDE * size).all()
 
 
@@ -212,3 +214,18 @@ def test_what_does_not_fit_is_refused():
 def test_a_layer_of_a_branch_is_not_called_as_the_shortcut_is():
     with pytest.raises(InvalidValueError, match="name is 'shortcut', but must be another name"):
         Residual((Entry(Dense(5), (), "shortcut"),))
+
+
+def test_a_part_of_which_nothing_is_known_is_one_number():
+    """On a grid, one NaN stands for all positions."""
+    grid = Shape(5, (2,))
+    x = Signal(grid, np.zeros(2), np.eye(2), np.eye(2), GAUSSIAN)
+    found = Concat().moments([x, unknown(grid, [x]).signal], 4).signal
+    assert not found.known
+
+
+@pytest.mark.parametrize("layer", [Dense(5, weight_std=0.1), Highway("tanh", weight_std=0.1)])
+def test_a_gain_replaces_a_standard_deviation(layer):
+    turned = layer.turned("weight_gain", 2.0)
+    assert (turned.weight_gain, turned.weight_std) == (2.0, None)
+    assert layer.turned("no_such", 1.0) is None

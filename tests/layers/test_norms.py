@@ -213,3 +213,22 @@ def test_depth_costs_nothing_after_batch_norm_and_drops():
         step = chain(Dense(64), *layers, times=10**6).moments([signal(law=OTHER)], 64)
         assert len(step.turns) < 1000
         assert np.isfinite(step.pull(Slope(ONE, ONE))[0].log)
+
+
+@pytest.mark.parametrize("norm", [LayerNorm(), GroupNorm(groups=1)])
+def test_a_variance_that_is_rounding_is_not_negative(norm):
+    """Units that are all φ(0): E[x²] − mean² is 0 but for rounding."""
+    mean = np.array([math.log(2.0)])
+    for factor in np.linspace(0.1, 3.0, 59):
+        square = np.array([[float(mean[0] * mean[0])]]) * factor**2
+        x = Signal(Shape(64), factor * mean, square, 0.0 * square, OTHER)
+        assert norm.moments([x], 4).signal.same[0, 0] >= 0
+
+
+@pytest.mark.parametrize("gain", [0.2, 0.5, 1.0])
+def test_standardized_softplus_ends_at_0(gain):
+    """The standard deviation of the units falls until only their mean is left."""
+    layer = Dense(64, "softplus", weights="standardized", weight_gain=gain)
+    network = Network(Shape(64), Block((Entry(layer),), 200))
+    found = walk(network, 4, DrawnInputs("normal", 64, 4, 0.0, 1.0).moments())
+    assert found.second_moment[-1] == pytest.approx(math.log(2.0) ** 2, rel=1e-6)
