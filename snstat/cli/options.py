@@ -189,16 +189,23 @@ def layers_option(function: Function) -> Function:
     return apply(function, [option], group="Output")
 
 
+# The values of a flag, as TOML writes them.
+FLAGS = {"true": True, "false": False}
+
+
 class Setting(Type):
     """A parameter and its value: width=512, rate=1/3, activation=gelu."""
 
     name = "setting"
 
     def read(self, name: str, text: str) -> tuple[str, int | float | str]:
-        """Return the name of the parameter, and a number where the value is one, else text."""
+        """Return the name of the parameter, and true, false or a number where the value is one,
+        else text."""
         key, equals, value = (part.strip() for part in text.partition("="))
         if not (key and equals and value):
             raise InvalidValueError(name, text, "NAME=VALUE, such as width=512")
+        if value in FLAGS:
+            return key, FLAGS[value]
         for number in (whole, real):
             try:
                 return key, number(name, value)

@@ -66,15 +66,19 @@ def command(
     channels. Weights and biases are counted.
     """
     form = format_for(output, form, FORMATS) or "table"
-    selection = ALL if form in ("json", "csv") else parse_layers(layers)
+    selection, changes = parse_layers(layers), dict(set)
+    if len(changes) < len(set):
+        raise click.UsageError("--set is given twice for one parameter; leave one of them out")
     if file is None:
-        network = _uniform(options, dict(set))
+        network = _uniform(options, changes)
     else:
         from snstat.network.network import Network
 
         refuse_others(ctx, BESIDE_FILE, "beside a network file, which says what the network is")
-        network = Network.load(file, set=dict(set))
+        network = Network.load(file, set=changes)
     selection.require_within(network.depth)
+    if form in ("json", "csv"):
+        selection = ALL
     size = selection.size(network.depth)
     if size > MOST_ROWS:
         remedy = "choose some of them with --layers, in a table"

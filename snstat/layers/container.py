@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -36,13 +37,13 @@ class Container(Layer):
     def parts(self) -> tuple[Entry, ...]:
         """The layers that it consists of, and what each starts from."""
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """The names of the parts. Those within a part without a name are named as if they were
         parts themselves."""
         return tuple(entry.name or str(place) for place, entry in enumerate(self.parts))
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The number of layers that the container consists of, repetitions included."""
         return self.times * sum(entry.layer.count for entry in self.parts)

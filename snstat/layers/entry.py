@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from snstat.errors import InvalidValueError, LayerError, SnstatError
-from snstat.layers.keys import require_names
+from snstat.layers.keys import Key, require_names
 from snstat.layers.layer import Layer
 from snstat.values.kinds import Kind
 
@@ -45,6 +45,11 @@ class Entries(Kind):
                     raise InvalidValueError(f"inputs of layer {place}", source, bound)
         require_names([entry.name for entry in found])
         return found
+
+
+def holds_layers(key: Key) -> bool:
+    """Return whether layers are the value of a key, rather than a number or a name."""
+    return isinstance(key.option.kind, Entries)
 
 
 def evaluated(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:

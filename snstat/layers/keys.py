@@ -23,7 +23,7 @@ _SPELLED = {"entries": LAYERS}
 PREVIOUS = "previous"
 # No numbers, which stand for layers without a name; no dots, which join the names in a path.
 _LAYER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}", re.ASCII)
-_WORDS = "a letter, then letters, digits, - or _, at most 100"
+_WORDS = "a letter or _, then letters, digits, - or _, at most 100"
 
 
 class Key(NamedTuple):

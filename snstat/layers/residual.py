@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 from snstat.errors import InvalidValueError
@@ -50,7 +51,7 @@ class Residual(Container):
             bound = "another name for a layer of the branch"
             raise InvalidValueError("name", SHORTCUT, bound, "rows of the shortcut have it")
 
-    @property
+    @cached_property
     def parts(self) -> tuple[Entry, ...]:
         """The branch, the shortcut and their sum."""
         branch, total = Entry(Block(self.entries), (0,)), Sum(self.scale)
@@ -58,7 +59,7 @@ class Residual(Container):
             return branch, Entry(total, (0, 1))
         return branch, Entry(Block(self.shortcut), (0,), SHORTCUT), Entry(total, (2, 1))
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """See Container. Layers of the branch are named as if they were parts themselves; the sum
         has the name of the residual."""

@@ -132,10 +132,13 @@ class Network:
 
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[Row]:
         """Yield every layer in order, or those of the `numbers` given, which ascend from 1; nothing
-        is unrolled in memory."""
-        return rows_of(
-            self.block, self.input, range(1, self.depth + 1) if numbers is None else numbers
-        )
+        is unrolled in memory. Raises InvalidValueError for numbers of no layer."""
+        if numbers is None:
+            numbers = range(1, self.depth + 1)
+        if numbers and not 1 <= numbers[0] <= numbers[-1] <= self.depth:
+            outside = numbers[0] if numbers[0] < 1 else numbers[-1]
+            raise InvalidValueError("number of a layer", outside, f"1 to {self.depth:,}")
+        return rows_of(self.block, self.input, numbers)
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """Return this network with an option of its layers set, None if no layer has it."""

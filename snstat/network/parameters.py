@@ -31,18 +31,23 @@ def parameters_of(declared: Mapping[Any, Any], changes: Mapping[str, Any]) -> di
     found: dict[str, Parameter] = {}
     for name, value in declared.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name) or keyword.iskeyword(name):
-            bound = "a word of letters, digits and _ that begins with a letter"
+            bound = "a word of letters, digits and _ that begins with no digit"
             raise InvalidValueError("name of a parameter", name, bound)
         found[name] = _value(name, value)
     for name, value in changes.items():
         if name not in found:
             raise UnknownNameError("parameter", name, found)
-        changed = _value(name, value)
-        if isinstance(found[name], str) != isinstance(changed, str):
-            bound = "text" if isinstance(found[name], str) else "a number"
+        changed, bound = _value(name, value), _sort(found[name])
+        if _sort(changed) != bound:
             raise InvalidValueError(name, value, f"{bound}, as the file declares it")
         found[name] = changed
     return found
+
+
+def _sort(value: Parameter) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    return "text" if isinstance(value, str) else "a number"
 
 
 def evaluated(name: str, value: Any, parameters: Mapping[str, Parameter], depth: int = 0) -> Any:

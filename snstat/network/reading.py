@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 
 from snstat.errors import InvalidValueError, NetworkFormError, UnknownNameError, quoted
 from snstat.layers.block import Block
-from snstat.layers.entry import Entries, Entry
+from snstat.layers.entry import Entry, holds_layers
 from snstat.layers.keys import (
     INPUT,
     INPUTS,
@@ -16,7 +16,6 @@ from snstat.layers.keys import (
     NAME,
     OF_EVERY_LAYER,
     PREVIOUS,
-    Key,
     keys_of,
     require_names,
 )
@@ -102,13 +101,16 @@ class _Reader:
         for name, form in tables.items():
             found = _kind(DEFAULTS, name)
             path = f"{DEFAULTS}.{found.kind}"
-            keys = {key: own for key, own in keys_of(found).items() if not _holds_layers(own)}
+            if found.kind in self.defaults:
+                raise NetworkFormError(path, f"is given twice, as {quoted(name)} too")
+            keys = {key: own for key, own in keys_of(found).items() if not holds_layers(own)}
             table = table_of(path, form)
             require_known(path, table, keys)
             with At(path):
-                for key, value in table.items():
-                    self.value(key, value, keys[key].option.kind)
-            self.defaults[found.kind] = table
+                self.defaults[found.kind] = {
+                    key: self.value(key, value, keys[key].option.kind)
+                    for key, value in table.items()
+                }
 
     def layer(self, path: str, found: type[Layer], given: Mapping[str, Any], depth: int) -> Layer:
         """Return the layer of a kind with the keys that are `given`, and those by default."""
@@ -122,7 +124,7 @@ class _Reader:
             if key not in table:
                 if own.required:
                     raise NetworkFormError(path, f"no {key}, which every {found.kind} has")
-            elif _holds_layers(own):
+            elif holds_layers(own):
                 inner = f"{path}.{key}" if path else key
                 fields[own.field] = self.entries(inner, table[key], depth + 1)
             else:
@@ -175,10 +177,6 @@ class _Reader:
 def _kind(path: str, name: Any) -> type[Layer]:
     with At(path):
         return kind(name)
-
-
-def _holds_layers(key: Key) -> bool:
-    return isinstance(key.option.kind, Entries)
 
 
 def _text(name: Any) -> str:

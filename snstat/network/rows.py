@@ -23,19 +23,30 @@ class Row:
     after: Shape
 
 
+# Shapes after the parts of a container, by its identity and the shape before: a container within a
+# repeated one is asked once.
+Seen = dict[tuple[int, Shape], list[Shape]]
+MOST_SEEN = 1024
+
+
 def rows_of(container: Container, shape: Shape, numbers: Sequence[int]) -> Iterator[Row]:
     """Yield the layers of a network that have these `numbers`, which ascend.
 
     Repetitions and containers without any of them are passed over at once.
     """
-    return _rows(container, shape, (), 1, numbers)
+    return _rows(container, shape, (), 1, numbers, {})
 
 
 def _rows(
-    container: Container, shape: Shape, path: tuple[str, ...], first: int, wanted: Sequence[int]
+    container: Container,
+    shape: Shape,
+    path: tuple[str, ...],
+    first: int,
+    wanted: Sequence[int],
+    seen: Seen,
 ) -> Iterator[Row]:
     """Yield the `wanted` rows of a container whose first layer has the number `first`."""
-    count, now, shapes = container.count // container.times, 0, container.shapes(shape)
+    count, now, shapes = container.count // container.times, 0, _shapes(container, shape, seen)
     begun = 0
     while begun < len(wanted):
         turn = (wanted[begun] - first) // count
@@ -44,11 +55,11 @@ def _rows(
             if shape == before:
                 now = turn
             else:
-                shapes, now = container.shapes(shape), now + 1
+                shapes, now = _shapes(container, shape, seen), now + 1
         start = first + turn * count
         done = bisect_left(wanted, start + count)
         here = path if container.times == 1 else (*path, str(turn))
-        yield from _turn(container, shapes, here, start, wanted[begun:done])
+        yield from _turn(container, shapes, here, start, wanted[begun:done], seen)
         begun = done
 
 
@@ -58,6 +69,7 @@ def _turn(
     path: tuple[str, ...],
     number: int,
     wanted: Sequence[int],
+    seen: Seen,
 ) -> Iterator[Row]:
     """Yield the `wanted` rows of one repetition, which has these `shapes` after its entries and
     whose first layer is `number`."""
@@ -68,7 +80,16 @@ def _turn(
             before = tuple(shapes[n] for n in entry.inputs or (place,))
             here = (*path, label) if label else path
             if isinstance(entry.layer, Container):
-                yield from _rows(entry.layer, before[0], here, number, wanted[begun:done])
+                yield from _rows(entry.layer, before[0], here, number, wanted[begun:done], seen)
             else:
                 yield Row(number, ".".join(here), entry.layer, before, shapes[place + 1])
         number, begun = number + entry.layer.count, done
+
+
+def _shapes(container: Container, shape: Shape, seen: Seen) -> list[Shape]:
+    key = id(container), shape
+    if key not in seen:
+        if len(seen) >= MOST_SEEN:  # shapes that change with every repetition
+            seen.clear()
+        seen[key] = container.shapes(shape)
+    return seen[key]

@@ -7,8 +7,7 @@ from typing import Any
 from snstat.disk.toml_file import MAX_BYTES
 from snstat.disk.toml_text import toml_table
 from snstat.errors import InvalidValueError
-from snstat.layers.block import Block
-from snstat.layers.entry import Entry
+from snstat.layers.entry import Entry, holds_layers
 from snstat.layers.keys import INPUT, INPUTS, KIND, LAYERS, NAME, PREVIOUS, keys_of
 from snstat.layers.layer import Layer
 from snstat.network.input_law import InputLaw
@@ -56,15 +55,14 @@ class _Writer:
             value = getattr(layer, own.field)
             if value == own.default:
                 continue
-            if _holds_layers(value):
+            if holds_layers(own):
                 held[key] = self.entries(value, depth + 1)
             else:
                 plain[key] = list(value) if isinstance(value, tuple) else value
         return plain | held
 
-    def entries(self, value: Block | tuple[Entry, ...], depth: int) -> list[dict[str, Any]]:
+    def entries(self, entries: tuple[Entry, ...], depth: int) -> list[dict[str, Any]]:
         """Return the layers of a container."""
-        entries = value.entries if isinstance(value, Block) else value
         self.written += len(entries)
         for what, count, most in (
             ("layers written one by one", self.written, MOST_WRITTEN),
@@ -80,12 +78,6 @@ class _Writer:
             form |= _sources(entries, place)
             found.append(form | self.keys(entry.layer, depth))
         return found
-
-
-def _holds_layers(value: Any) -> bool:
-    if isinstance(value, Block):
-        return True
-    return isinstance(value, tuple) and bool(value) and isinstance(value[0], Entry)
 
 
 def _sources(entries: tuple[Entry, ...], place: int) -> dict[str, Any]:

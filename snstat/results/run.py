@@ -124,7 +124,7 @@ class Rows(Protocol):
 
 
 class Layers(Sequence[Layer]):
-    """The layers of a run, made on access: a run of 100,000 layers holds only arrays."""
+    """The layers of a run, made on access: a `Run` of 100,000 layers holds only arrays."""
 
     def __init__(self, run: Rows) -> None:
         self._run = run

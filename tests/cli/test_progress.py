@@ -52,8 +52,8 @@ def test_without_a_terminal_lines_are_printed(capsys, monkeypatch, file, flags):
     assert run(arguments) == 0
     lines = capsys.readouterr().err.splitlines()
     told = [line for line in lines if line.startswith("snstat: reading data takes long")]
-    # At least one line for each of two passes; the test below counts the lines of one.
-    assert len(told) >= 1 + bool(flags)
+    # A line before and one after the only block of each of the passes.
+    assert len(told) == 2 * (1 + bool(flags))
     assert run([*arguments, "-q"]) == 0
     assert capsys.readouterr().err == ""
 

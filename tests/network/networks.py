@@ -36,7 +36,11 @@ def values(kind: Kind) -> st.SearchStrategy[Any] | None:
         return st.sampled_from(kind.table)
     if isinstance(kind, ActivationName):
         return ACTIVATIONS
-    return st.booleans() if isinstance(kind, Flag) else None
+    if isinstance(kind, Flag):
+        return st.booleans()
+    if isinstance(kind, Entries):
+        return None
+    raise TypeError(f"values of {kind.name} are not drawn yet")
 
 
 @st.composite

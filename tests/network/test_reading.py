@@ -361,3 +361,19 @@ def test_errors_of_a_file_name_it_in_one_line(written, text, words):
 def test_shapes_are_checked_when_a_network_is_read():
     with pytest.raises(LayerError, match="layer 1: inputs is 2, but must be one layer"):
         read(DENSE, DENSE | {"inputs": ["0", "input"]})
+
+
+def test_a_kind_has_defaults_once():
+    defaults = {"dense": {"weight_gain": 2}, "Dense": {"bias_std": 0.3}}
+    form = {"input": {"channels": 3}, "layers": [DENSE], "defaults": defaults}
+    with pytest.raises(NetworkFormError, match=r"defaults\.dense: is given twice, as 'Dense' too"):
+        Network.read(form)
+
+
+def test_a_parameter_stays_a_flag_a_number_or_a_text():
+    form = {"input": {"channels": 3}, "layers": [DENSE], "parameters": {"flag": True, "size": 3}}
+    Network.read(form, set={"flag": False})
+    with pytest.raises(NetworkFormError, match="flag is 3, but must be true or false"):
+        Network.read(form, set={"flag": 3})
+    with pytest.raises(NetworkFormError, match="size is True, but must be a number"):
+        Network.read(form, set={"size": True})

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snstat.errors import InvalidValueError
 from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.residual import Residual
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
@@ -40,7 +43,7 @@ def test_rows_of_some_numbers_are_those_of_the_whole(network, some):
     rows = list(network.rows())
     assert [(row.name, row.layer, row.before, row.after) for row in rows] == plain
     assert [row.number for row in rows] == list(range(1, len(plain) + 1))
-    numbers = sorted(1 + n % len(plain) for n in some if n < len(plain))
+    numbers = sorted(1 + n for n in some if n < len(plain))
     assert list(network.rows(numbers)) == [rows[n - 1] for n in numbers]
 
 
@@ -64,3 +67,24 @@ def test_a_billion_layers_cost_nothing():
     assert time.perf_counter() - began < 1
     assert [row.name for row in rows] == ["0.0", "0.1.3.half", "1.0", "199999999.1.3.half"]
     assert [row.before[0].channels for row in rows] == [3, 8, 8, 8]
+
+
+def test_numbers_of_no_layer_are_refused():
+    network = Network(Shape(3), Block((Entry(Scale(2.0)),), 3))
+    for numbers in ([0], [4], [1, 2, 4]):
+        with pytest.raises(InvalidValueError, match=r"number of a layer is \d, but must be 1 to 3"):
+            list(network.rows(numbers))
+    assert list(network.rows([])) == []
+
+
+def test_shapes_of_repeated_containers_are_worked_out_once(monkeypatch):
+    asked = []
+    shapes = Container.shapes
+    monkeypatch.setattr(
+        Container, "shapes", lambda self, shape: asked.append(1) or shapes(self, shape)
+    )
+    inner = Residual((Entry(Block((Entry(Dense(3)),), 5)),))
+    network = Network(Shape(3), Block((Entry(inner), Entry(inner)), 1000))
+    asked.clear()
+    assert sum(1 for _ in network.rows()) == 12_000
+    assert len(asked) < 20

@@ -76,8 +76,7 @@ def configurations() -> Iterator[bytes]:
 def networks() -> Iterator[bytes]:
     """Yield network files: every registered kind, and every key of a file."""
     for name, layer in LAYERS.items():
-        inputs = ("input",) * INPUTS.get(name, 1)
-        entries = (Entry(layer, (0,) * len(inputs)), Entry(Scale(0.5), (1,)))
+        entries = (Entry(layer, (0,) * INPUTS.get(name, 1)), Entry(Scale(0.5), (1,)))
         yield text_of(Parts(name, Shape(5), InputLaw("uniform", 0.5), Block(entries))).encode()
     yield NETWORK.encode()
 
