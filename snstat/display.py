@@ -44,14 +44,15 @@ def run_frame(run: Run) -> Any:
         raise SnstatError(
             "to_frame needs pandas, which is not installed; run pip install pandas"
         ) from None
-    rows = []
+    rows, names = [], [run.row(layer).name for layer in range(len(run.finite))]
     for name, statistic in run.statistics.items():
         for layer, finite in enumerate(run.finite.tolist()):
             entry = statistic.at(layer)
             numbers = {
                 key: math.nan if value is None else value for key, value in dict(entry).items()
             }
-            row = {"layer": layer, "statistic": name, "finite": finite, **numbers}
+            row = {"layer": layer, "name": names[layer], "statistic": name, "finite": finite}
+            row |= numbers
             if statistic.trials is None:
                 rows.append(row)
             else:

@@ -200,7 +200,7 @@ def _spread_told(run: Run, baseline: Run, layer: int, chance: float, comparisons
 def _layers_only_once(run: Run, baseline: Run) -> Broken | None:
     """Return how many layers more or fewer a run has than its baseline, which no layer that both
     have can tell."""
-    now, was = run.stack.depth, baseline.stack.depth
+    now, was = run.depth, baseline.depth
     if now == was:
         return None
     layers = "layer" if now == 1 else "layers"

@@ -46,7 +46,7 @@ def find_baseline(
 
 def inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> dict[str, Any]:
     """Return the options of a stack that is as in the baseline, but for what is `given`."""
-    options = options_of(baseline)
+    options, stack = options_of(baseline), baseline.stack
     if {"weight_gain", "weight_std"} & given.keys():  # which replace each other
         options |= {"weight_gain": None, "weight_std": None}
     if "inputs" in given:
@@ -59,8 +59,8 @@ def inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> di
         )
     if "widths" in given:
         options |= {"depth": None, "width": None}
-    elif {"depth", "width"} & given.keys() and baseline.stack.widths is not None:
-        options |= {"widths": None, "depth": baseline.stack.depth, "width": baseline.stack.width}
+    elif {"depth", "width"} & given.keys() and stack is not None and stack.widths is not None:
+        options |= {"widths": None, "depth": stack.depth, "width": stack.width}
     # Another stack may need the other sampler; the same networks need the same.
     return options if same_seed else options | {"sampler": "auto"}
 

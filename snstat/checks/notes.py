@@ -84,9 +84,9 @@ def _other_content(mine: Simulation, theirs: Simulation) -> bool:
 def unlike(run: Run, baseline: Run) -> list[str]:
     """Return in words how the stack and the sampling differ from the baseline's."""
     notes = []
-    if run.stack != baseline.stack:
-        told = list(_fields(run.stack, baseline.stack))
-        told = told or list(_drawn_otherwise(run.stack, baseline.stack))
+    mine, theirs = run.stack, baseline.stack
+    if mine is not None and theirs is not None and mine != theirs:
+        told = list(_fields(mine, theirs)) or list(_drawn_otherwise(mine, theirs))
         notes.append(f"the stack differs from the baseline: {'; '.join(told)}")
     told = list(_fields(run.simulation, baseline.simulation))
     if _other_content(run.simulation, baseline.simulation):

@@ -27,6 +27,7 @@ from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plan import Plan
+from snstat.experiment.plans import AnyPlan
 from snstat.files.saved import load_named
 from snstat.limits import require_memory
 from snstat.network.description import stack_of
@@ -75,7 +76,7 @@ class Request:
         bounds = Bounds(**{key: given.pop(key) for key in BOUNDS if key in given})
         codes = choose(given.pop("select", ()), given.pop("ignore", ()))
         path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
-        activation = given.get("activation") if saved is None else saved.stack.activation
+        activation = given.get("activation") if saved is None else saved.subject.called
         baseline = None if path is None else find_baseline(path, name, activation, read)
         if same_seed and baseline is None:
             raise InvalidValueError(
@@ -90,7 +91,9 @@ class Request:
             if baseline is not None:
                 given["seed"] = seed_beside(given, baseline, same_seed=same_seed)
             plan = _plan(before | given)
-        stack = plan.stack if plan else stack_of(saved.stack) if saved else None
+        stack = plan.stack if plan else None
+        if saved is not None and saved.stack is not None:
+            stack = stack_of(saved.stack)
         if stack is not None:
             _require_layers(bounds, stack)
         if baseline is not None and not same_seed and drifts.code in codes:  # before any run
@@ -107,6 +110,8 @@ class Request:
                 "run", "partial", "complete to be judged", "run it again to its end"
             )
         if self.plan is None:
+            if run.stack is None:
+                raise InvalidValueError("run", run.subject.called, "that of a uniform stack")
             stack, inputs = stack_of(run.stack), _input_moments(run)
         else:
             stack, inputs = self.plan.stack, self.plan.inputs.moments()
@@ -147,7 +152,7 @@ class Request:
             name=self.name,
             verdict=verdict,
             findings=tuple(findings),
-            stack=run.stack,
+            subject=run.subject,
             simulation=run.simulation,
             notes=tuple(notes),
             baseline=self.baseline_path,
@@ -155,16 +160,17 @@ class Request:
         )
 
 
-def verdict_on(run: Run, plan: Plan | None = None) -> Check | None:
+def verdict_on(run: Run, plan: AnyPlan | None = None) -> Check | None:
     """Return the verdict on `run` by every rule and its default bound, without remedies.
 
     `plan` is what `run` carried out, where it is at hand: a saved run says less of its data. None
     for a partial run, which cannot be judged.
     """
-    if run.partial:
+    if run.partial or run.stack is None:
         return None
     request = Request.build({}, saved=run)
-    return replace(request, plan=plan).judge(run, remedies=False)
+    own = plan if isinstance(plan, Plan) else None
+    return replace(request, plan=own).judge(run, remedies=False)
 
 
 def _plan(options: dict[str, Any]) -> Plan:
@@ -200,7 +206,7 @@ def _input_moments(run: Run) -> InputMoments:
         mean, std = simulation.input_mean or 0.0, simulation.input_std
         return DrawnInputs(
             simulation.inputs,
-            run.stack.input_width,
+            run.row(0).units,
             simulation.batch,
             mean,
             1.0 if std is None else std,

@@ -26,7 +26,7 @@ def parted_in_law(run: Run, baseline: Run, min_effect: float, level: float) -> B
     """Return how the mean log kurtosis of two runs of equally many layers differs, None if chance
     does that with at least the probability `level`."""
     mine, theirs = run.log_kurtosis, baseline.log_kurtosis
-    if mine is None or theirs is None or run.stack.depth != baseline.stack.depth:
+    if mine is None or theirs is None or run.depth != baseline.depth:
         return None
     difference = mine.estimate - theirs.estimate
     trials = run.simulation.trials, baseline.simulation.trials
@@ -40,4 +40,4 @@ def parted_in_law(run: Run, baseline: Run, min_effect: float, level: float) -> B
         f" {was:.4g}, {math.expm1(difference):+.2%} (p = {chance:.1g}); the weights may have"
         " another distribution"
     )
-    return Broken(run.stack.depth, value, was, text)
+    return Broken(run.depth, value, was, text)

@@ -13,11 +13,9 @@ from click.core import ParameterSource
 from snstat.cli.formats import FROM_NAME
 from snstat.cli.output import Verbosity
 from snstat.cli.parameters import FileName, Layers, Several, Type, Value
-from snstat.errors import InvalidValueError
 from snstat.limits import MAX_INTEGER
 from snstat.network.run_settings import RunSettings
 from snstat.network.settings import NetworkSettings
-from snstat.values import real, whole
 from snstat.values.kinds import File, Flag, Kind, Name, Real, Whole
 from snstat.values.option import Option, options_of
 
@@ -68,8 +66,10 @@ def declared_option(name: str, declared: Option, default: Any = None, **own: Any
     settings: dict[str, Any] = {"help": declared.help, **own}
     if isinstance(declared.kind, Flag):
         if declared.off:
-            names = [f"{flag}/--no-{flag[2:]}"]
-            return click.option(*names, **{"default": False, "show_default": True, **settings})
+            names = [f"{flag}/--{declared.off}"]
+            return click.option(
+                *names, **{"default": bool(default), "show_default": True, **settings}
+            )
         return click.option(*names, is_flag=True, **settings)
     settings = {"type": typed(declared.kind), "metavar": declared.metavar or None, **settings}
     settings |= {"show_default": declared.shown or (None if default is None else _written(default))}
@@ -184,47 +184,11 @@ def layers_option(function: Function) -> Function:
         default="log",
         show_default=True,
         metavar="WHICH",
-        help="Rows of table and markdown: log, all, or numbers and ranges such as 0,1,8-16,last.",
+        help="Rows of table and markdown: log, all, or numbers and ranges such as 0,1,8-16,last."
+        " Of a network file also top (nothing within a residual), and names or patterns such as"
+        " encoder.*.attention.",
     )
     return apply(function, [option], group="Output")
-
-
-# The values of a flag, as TOML writes them.
-FLAGS = {"true": True, "false": False}
-
-
-class Setting(Type):
-    """A parameter and its value: width=512, rate=1/3, activation=gelu."""
-
-    name = "setting"
-
-    def read(self, name: str, text: str) -> tuple[str, int | float | str]:
-        """Return the name of the parameter, and true, false or a number where the value is one,
-        else text."""
-        key, equals, value = (part.strip() for part in text.partition("="))
-        if not (key and equals and value):
-            raise InvalidValueError(name, text, "NAME=VALUE, such as width=512")
-        if value in FLAGS:
-            return key, FLAGS[value]
-        for number in (whole, real):
-            try:
-                return key, number(name, value)
-            except InvalidValueError:
-                continue
-        return key, value
-
-
-def set_option(function: Function) -> Function:
-    """Add the option that sets parameters of a network file."""
-    option = click.option(
-        "--set",
-        "set",
-        type=Setting(),
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Set a parameter of the network file; repeatable.",
-    )
-    return apply(function, [option], group="Network")
 
 
 def columns_option(function: Function) -> Function:

@@ -85,7 +85,7 @@ class Layers(Type):
     def completions(self, incomplete: str) -> list[CompletionItem]:
         """Return the words that go on from what is typed."""
         before, comma, last = incomplete.rpartition(",")
-        words = ("last",) if comma else ("log", "all", "last", "0,")
+        words = ("last",) if comma else ("log", "all", "top", "last", "0,")
         return [CompletionItem(before + comma + item.value) for item in begins(words, last)]
 
 

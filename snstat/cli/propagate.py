@@ -11,6 +11,7 @@ import click
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
+from snstat.cli.networks import Setting, file_argument, networks_of, set_option
 from snstat.cli.options import (
     FORMATS,
     columns_option,
@@ -26,7 +27,8 @@ from snstat.report.selection import LayerSelection, parse_layers
 from snstat.report.words import count
 
 if TYPE_CHECKING:
-    from snstat.experiment.plan import Plan
+    from snstat.experiment.plans import AnyPlan
+    from snstat.network.network import Network
     from snstat.results import Check, Run
 
 
@@ -38,10 +40,13 @@ Examples:
   snstat propagate --depth 64
   snstat propagate -a selu -a relu -a tanh --width 512
   snstat propagate --init torch_default --layers 0,1,2,4,8
+  snstat propagate model.toml --set width=512 --backward
   snstat propagate --inputs data.npy --format json -o run.json"""
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
+@file_argument
+@set_option
 @stack_options
 @output_options
 @layers_option
@@ -52,6 +57,8 @@ Examples:
 def command(
     ctx: click.Context,
     /,
+    file: str | None,
+    set: Sequence[Setting],  # noqa: A002  # the name of the option
     form: str | None,
     output: str | None,
     layers: str,
@@ -59,6 +66,8 @@ def command(
     **options: Any,
 ) -> None:
     """Push random inputs through random networks and report the statistics of every layer.
+
+    The network is that of a file, or the uniform stack that options describe.
 
     Each statistic is estimated over independent trials, with its standard error, next to its value
     by theory: to first order in 1/width where that is known, else at infinite width. An option
@@ -70,47 +79,55 @@ def command(
         raise click.UsageError(f"--keep-trials cannot be used in a {form}; {remedy}")
     selection = parse_layers(layers)
     chosen = () if columns is None else parse_columns(columns)
-    planned = plans(variants(options))
+    planned = plans(variants(options), networks_of(ctx, file, set))
     for _, plan in planned:
-        selection.require_within(plan.stack.depth)
+        selection.require_within(plan.depth)
+        if selection.by_name:
+            selection.of(plan.subject)
     with text_output(output) as write:
         checks: list[Check | None] = []
         runs = simulate_all(planned, checks if form in WORDS else None)
-        file = output not in (None, STDOUT)
-        write(pieces(runs, form, selection, chosen, checks, file=file))
+        whole = output not in (None, STDOUT)
+        write(pieces(runs, form, selection, chosen, checks, file=whole))
     wrote(output, contents(runs))
     if any(run.partial for run in runs):
         ctx.exit(130)
 
 
-def plans(wanted: Sequence[Variant]) -> list[tuple[str, Plan]]:
+def plans(
+    wanted: Sequence[Variant], networks: Sequence[Network | None] = (None,)
+) -> list[tuple[str, AnyPlan]]:
     """Return the plan of each run with the name to show beside its progress. All are validated
     before the first one runs."""
-    from snstat.experiment.plan import Plan
+    from snstat.experiment.plans import plan_of
+    from snstat.network.run_settings import RunSettings
 
     with reading_bar():  # data are read to be standardized
         return [
-            (variant.name or variant.options["activation"], Plan.build(**variant.options))
+            (_name(variant, network), plan_of(RunSettings(**variant.options), network))
+            for network in networks
             for variant in wanted
         ]
 
 
+def _name(variant: Variant, network: Network | None) -> str:
+    if network is None:
+        return variant.name or str(variant.options["activation"])
+    return ", ".join(filter(None, (network.name, variant.name)))
+
+
 def simulate_all(
-    planned: Sequence[tuple[str, Plan]], checks: list[Check | None] | None = None
+    planned: Sequence[tuple[str, AnyPlan]], checks: list[Check | None] | None = None
 ) -> list[Run]:
     """Run each plan, with progress, up to the first interrupt.
 
     `checks` receives the verdict on each run.
     """
-    from snstat.experiment.warmup import compile_kernels
-
     runs: list[Run] = []
     for name, plan in planned:
-        compile_kernels(
-            plan.stack.init, plan.dtype, plan.sampler, backward=plan.backward, notice=notice
-        )
+        plan.warm(notice)
         began = time.perf_counter()
-        with progress_bar(name, plan.stack.depth * plan.trials) as progress:
+        with progress_bar(name, plan.depth * plan.trials) as progress:
             runs.append(plan.run(progress))
         took = time.perf_counter() - began
         notice(f"{name}: {plan.sampler} sampler, {took:.2f} s", level=1)
@@ -131,7 +148,7 @@ def contents(runs: Sequence[Run]) -> str:
         return count(len(runs), "run")
     *whole, last = runs
     before = f"{count(len(whole), 'run')} and " if whole else ""
-    return f"{before}layers 0 to {len(last.finite) - 1} of {last.stack.depth}, marked partial"
+    return f"{before}layers 0 to {len(last.finite) - 1} of {last.depth}, marked partial"
 
 
 def warn_of_zeros(run: Run) -> None:

@@ -10,20 +10,18 @@ import click
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
+from snstat.cli.networks import file_argument, networks_of, set_option
 from snstat.cli.options import (
     FORMATS,
     declared_options,
     layers_option,
     output_options,
-    refuse_others,
-    set_option,
 )
 from snstat.cli.output import STDOUT, render, text_output, wrote
-from snstat.cli.parameters import FileName
 from snstat.cli.variants import variants
 from snstat.errors import InvalidValueError
 from snstat.network.settings import NetworkSettings
-from snstat.report.selection import ALL, parse_layers
+from snstat.report.selection import ALL, LayerSelection, parse_layers
 from snstat.report.words import count
 
 if TYPE_CHECKING:
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 
 # Rows of one result.
 MOST_ROWS = 10**6
-# The options that hold beside a network file.
-BESIDE_FILE = {"file", "set", "layers", "form", "output"}
 EXAMPLES = """\b
 Examples:
   snstat show model.toml
@@ -42,7 +38,7 @@ Examples:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("file", type=FileName(), required=False, metavar="[FILE.toml]")
+@file_argument
 @set_option
 @declared_options(NetworkSettings, "Network")
 @output_options
@@ -66,40 +62,39 @@ def command(
     channels. Weights and biases are counted.
     """
     form = format_for(output, form, FORMATS) or "table"
-    selection, changes = parse_layers(layers), dict(set)
-    if len(changes) < len(set):
-        raise click.UsageError("--set is given twice for one parameter; leave one of them out")
-    if file is None:
-        network = _uniform(options, changes)
-    else:
-        from snstat.network.network import Network
-
-        refuse_others(ctx, BESIDE_FILE, "beside a network file, which says what the network is")
-        network = Network.load(file, set=changes)
+    selection = parse_layers(layers)
+    networks = networks_of(ctx, file, set)
+    if len(networks) > 1:
+        raise InvalidValueError("number of networks", len(networks), "1", "show them one by one")
+    network = networks[0] or _uniform(options)
     selection.require_within(network.depth)
-    if form in ("json", "csv"):
-        selection = ALL
-    size = selection.size(network.depth)
-    if size > MOST_ROWS:
-        remedy = "choose some of them with --layers, in a table"
-        raise InvalidValueError("number of rows", size, f"at most {MOST_ROWS:,}", remedy)
+    numbers = _numbers(ALL if form in ("json", "csv") else selection, network)
     from snstat.network.overview import overview
 
     with text_output(output) as write:
-        found = overview(network, selection.rows(network.depth))
+        found = overview(network, numbers)
         write(_pieces(found, form, file=output not in (None, STDOUT)))
     wrote(output, count(network.depth, "layer"))
 
 
-def _uniform(options: dict[str, Any], changes: dict[str, Any]) -> Network:
+def _numbers(selection: LayerSelection, network: Network) -> list[int]:
+    """Return the numbers of the layers to show."""
+    from snstat.network.description import network_summary
+
+    size = selection.size(network.depth)
+    if size > MOST_ROWS:
+        remedy = "choose some of them with --layers, in a table"
+        raise InvalidValueError("number of rows", size, f"at most {MOST_ROWS:,}", remedy)
+    if selection.by_name:
+        return selection.of(network_summary(network))
+    return selection.rows(network.depth)
+
+
+def _uniform(options: dict[str, Any]) -> Network:
     """Return the network that options describe."""
     from snstat.network.network import Network
     from snstat.network.stack import Stack
 
-    if changes:
-        raise click.UsageError(
-            "--set cannot be used without a network file, whose parameters it sets"
-        )
     wanted = variants(options)
     if len(wanted) > 1:
         raise InvalidValueError("number of networks", len(wanted), "1", "show them one by one")

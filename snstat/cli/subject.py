@@ -55,7 +55,11 @@ class Subject:
         from snstat.experiment.plan import Plan
 
         if self.saved:
-            return [run.stack for run in self.loaded()]
+            found = [run.stack for run in self.loaded()]
+            stacks = [stack for stack in found if stack is not None]
+            if len(stacks) < len(found):
+                raise InvalidValueError("run", "a network of any layers", "a uniform stack")
+            return stacks
         return [Plan.build(**variant.options).summary for variant in self.wanted]
 
     def stack(self, kind: str) -> StackSummary:

@@ -41,14 +41,18 @@ def variants(options: Mapping[str, Any]) -> list[Variant]:
         key: value or (None,) if isinstance(value, tuple) else (value,)
         for key, value in options.items()
     }
-    number = prod(map(len, axes.values()))
+    require_few(prod(map(len, axes.values())))
+    several = [key for key, values in axes.items() if len(values) > 1]
+    runs = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    return [Variant(run, {key: run[key] for key in several}) for run in runs]
+
+
+def require_few(number: int) -> None:
+    """Raise InvalidValueError for more than `MOST_VARIANTS` runs."""
     if number > MOST_VARIANTS:
         raise InvalidValueError(
             "number of runs", number, f"at most {MOST_VARIANTS:,}", "give fewer values"
         )
-    several = [key for key, values in axes.items() if len(values) > 1]
-    runs = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
-    return [Variant(run, {key: run[key] for key in several}) for run in runs]
 
 
 def _short(value: Any) -> str:

@@ -39,10 +39,15 @@ def footprint(
     drawn = running * units * inputs.batch * size
     needed = drawn + STRATEGIES[sampler].bytes(stack, inputs, Load(trials, threads, size, backward))
     needed += trials * BYTES_PER_TRIAL + stack.depth * BYTES_PER_LAYER
-    if backward:
-        needed += 2 * trials * stack.depth * DOUBLE
+    needed += per_trial(trials, stack.depth, backward=backward, keep_trials=keep_trials)
+    return needed + inputs.reading_bytes()
+
+
+def per_trial(trials: int, depth: int, *, backward: bool, keep_trials: bool) -> float:
+    """Return the bytes of the statistics of all layers that are kept of each trial."""
+    needed = 2.0 * trials * depth * DOUBLE if backward else 0.0
     if keep_trials:
         # Every statistic, in blocks and joined, and the gradient with its logarithm.
         numbers = 2 * len(MEASURED) + (1 if backward else 0)
-        needed += numbers * float(trials) * (stack.depth + 1) * DOUBLE
-    return needed + inputs.reading_bytes()
+        needed += numbers * float(trials) * (depth + 1) * DOUBLE
+    return needed

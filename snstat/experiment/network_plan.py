@@ -4,93 +4,131 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snstat.errors import InvalidValueError
 from snstat.experiment.background import aside
-from snstat.experiment.inputs import DEFAULT_BATCH, DrawnInputs
-from snstat.experiment.plan import gradient_statistic
-from snstat.network.network import Network
-from snstat.results import (
-    GRADIENT,
-    MEASURED,
-    FloatArray,
-    InputMoments,
-    LayerSummary,
-    NetworkRun,
-    NetworkSummary,
-    Simulation,
-    Statistic,
+from snstat.experiment.record import (
+    data_summary,
+    gradient_statistic,
+    layer_mean,
+    measured_statistics,
+    simulation_of,
 )
+from snstat.experiment.source import source_of
+from snstat.limits import require_memory
+from snstat.network.description import network_summary
+from snstat.network.network import Network
+from snstat.network.run_settings import RunSettings
+from snstat.network.settings import NetworkSettings
+from snstat.results import GRADIENT, FloatArray, InputMoments, NetworkSummary, Run, Simulation
+from snstat.values.option import options_of
 
 if TYPE_CHECKING:
+    from snstat.engine.inputs import Inputs
     from snstat.theory.walk import Walk
 
-# The sampler that draws networks of any layers.
-SAMPLER = "general"
+LESS = "use a smaller --batch, --trials or --threads, or fewer or narrower layers"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NetworkPlan:
-    """A network, and how it is simulated with inputs of the law that it states.
+    """A validated request: a network, its inputs, and how it is simulated.
 
     `train` is whether dropout and the statistics of batches are on.
     """
 
     network: Network
-    batch: int = DEFAULT_BATCH
+    inputs: Inputs
     trials: int = 8
     seed: int = 0
     dtype: str = "float32"
+    sampler: str = "dense"
     threads: int | None = None
     backward: bool = False
+    keep_trials: bool = False
     train: bool = True
 
-    @property
-    def inputs(self) -> DrawnInputs:
-        """The inputs that the network states."""
-        law = self.network.law
-        return DrawnInputs(law.kind, self.network.input.units, self.batch, law.mean, law.std)
+    @classmethod
+    def of_settings(cls, network: Network, settings: RunSettings) -> NetworkPlan:
+        """Return the plan to simulate `network` as `settings` say.
+
+        Raises SnstatError for invalid ones, and for those that describe a stack.
+        """
+        source = network_source(network, settings)
+        plan = cls(
+            network,
+            source,
+            settings.trials,
+            settings.seed,
+            settings.dtype,
+            "dense",
+            settings.threads,
+            settings.backward,
+            bool(settings.keep_trials),
+            settings.train,
+        )
+        plan.require_memory()
+        return plan
+
+    def require_memory(self) -> None:
+        """Raise InvalidValueError if the simulation cannot fit in memory."""
+        from snstat.engine.general.footprint import footprint
+
+        needed, where = footprint(
+            self.network,
+            self.inputs,
+            trials=self.trials,
+            dtype=self.dtype,
+            threads=self.threads,
+            backward=self.backward,
+            keep_trials=self.keep_trials,
+        )
+        require_memory(needed, f"{LESS}; {where}" if where else LESS)
 
     @property
-    def summary(self) -> NetworkSummary:
+    def depth(self) -> int:
+        """The number of layers."""
+        return self.network.depth
+
+    @cached_property
+    def subject(self) -> NetworkSummary:
         """The record of the network."""
-        network = self.network
-        rows = (LayerSummary(row.name, row.layer.kind, row.after.sizes) for row in network.rows())
-        first = LayerSummary("input", "input", network.input.sizes)
-        return NetworkSummary(network.name, network.form(), (first, *rows))
+        return network_summary(self.network)
 
     @property
     def simulation(self) -> Simulation:
         """The record of how the network is simulated."""
-        source = self.inputs
-        return Simulation(
-            self.batch,
-            self.trials,
-            self.seed,
-            self.dtype,
-            SAMPLER,
-            source.label,
-            *source.parameters,
+        return simulation_of(
+            self.inputs,
+            trials=self.trials,
+            seed=self.seed,
+            dtype=self.dtype,
+            sampler=self.sampler,
             train=self.train,
         )
 
-    def run(self, progress: Callable[[int], None] | None = None) -> NetworkRun:
-        """Predict and simulate. Theory is at infinite width, and NaN where there is none.
+    def warm(self, notice: Callable[[str], None] | None = None) -> None:
+        """Prepare the kernels; see `compile_kernels`."""
+        from snstat.experiment.warmup import compile_kernels
 
-        `progress` is called from time to time with the number of (layer, trial) pairs finished. On
-        KeyboardInterrupt, the run holds the layers that every trial completed, with `partial` set.
+        compile_kernels("lecun_normal", self.dtype, "dense", backward=self.backward, notice=notice)
+
+    def run(self, progress: Callable[[int], None] | None = None) -> Run:
+        """Predict and simulate; see `snstat.propagate`. Theory is NaN where there is none.
+
         Raises LayerError with the path of a layer that cannot be sampled.
         """
         from snstat.engine.general.sample import sample_network
-        from snstat.theory.walk import walk
 
-        source, summary = self.inputs, self.summary
-        moments = source.moments()
-        theory = aside(lambda: walk(self.network, self.batch, moments, train=self.train))
+        source = self.inputs
+        moments = source.moments()  # reads all data, and raises if they cannot be used
+        theory, digest = aside(lambda: self.predict(moments)), aside(source.digest)
         measured = sample_network(
             self.network,
             source,
@@ -100,30 +138,54 @@ class NetworkPlan:
             train=self.train,
             threads=self.threads,
             backward=self.backward,
+            keep_trials=self.keep_trials,
             progress=progress,
         )
         walked = theory()
-        unknown = np.full(self.network.depth + 1, math.nan)
-        predicted = predicted_statistics(walked, self.batch, moments)
-        statistics = {
-            name: Statistic(
-                np.ascontiguousarray(measured.estimate[:, column]),
-                np.ascontiguousarray(measured.stderr[:, column]),
-                predicted.get(name, unknown)[: len(measured.finite)],
-            )
-            for column, name in enumerate(MEASURED)
-        }
-        if measured.log_gradient is not None:
-            statistics[GRADIENT] = gradient_statistic(
-                measured.log_gradient, walked.log_gradient, unknown, unknown
-            )
-        return NetworkRun(
-            summary,
-            self.simulation,
-            measured.finite,
-            MappingProxyType(statistics),
-            partial=measured.interrupted,
+        statistics = measured_statistics(
+            measured, predicted_statistics(walked, source.batch, moments)
         )
+        if measured.log_gradient is not None:
+            unknown = np.full(self.depth + 1, math.nan)
+            statistics[GRADIENT] = gradient_statistic(
+                measured.log_gradient,
+                walked.log_gradient,
+                unknown,
+                unknown,
+                keep_trials=self.keep_trials,
+            )
+        return Run(
+            subject=self.subject,
+            simulation=replace(self.simulation, inputs_digest=digest()),
+            finite=measured.finite,
+            statistics=MappingProxyType(statistics),
+            partial=measured.interrupted,
+            data=data_summary(moments),
+            log_kurtosis=layer_mean(measured.log_kurtosis),
+        )
+
+    def predict(self, moments: InputMoments) -> Walk:
+        """Return theory of every layer."""
+        from snstat.theory.walk import walk
+
+        return walk(self.network, self.inputs.batch, moments, train=self.train)
+
+
+def network_source(network: Network, settings: RunSettings) -> Inputs:
+    """Return the validated inputs of a network.
+
+    Raises InvalidValueError for options that describe a stack, and for data of another width.
+    """
+    own = RunSettings()
+    for name in options_of(NetworkSettings):
+        value = getattr(settings, name)
+        if value != getattr(own, name):
+            raise InvalidValueError(name, value, "left out beside a network, which says it")
+    source, units = source_of(settings, network.input.units, network.law), network.input.units
+    if source.width != units:
+        bound = f"{units:,} units, as the input of the network has"
+        raise InvalidValueError("inputs", f"{source.width:,} units", bound)
+    return source
 
 
 def predicted_statistics(

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from snstat.errors import InvalidValueError
 from snstat.experiment.background import aside
+from snstat.experiment.record import (
+    data_summary,
+    gradient_statistic,
+    layer_mean,
+    measured_statistics,
+    simulation_of,
+)
+from snstat.experiment.source import require_data_of, source_of
 from snstat.limits import require_memory
-from snstat.network.description import settings_of, summary_of
-from snstat.network.run_settings import DRAWN, RunSettings
+from snstat.network.description import network_summary, settings_of, summary_of
+from snstat.network.run_settings import RunSettings
 from snstat.network.stack import Stack
 from snstat.results import (
     GRADIENT,
-    MEASURED,
-    DataSummary,
-    FloatArray,
     InputMoments,
-    LayerMean,
     Outlook,
     Run,
     Simulation,
     StackSummary,
-    Statistic,
+    Subject,
 )
 
 if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
+    from snstat.network.network import Network
     from snstat.theory.finite_width import FiniteWidth
     from snstat.theory.prediction import Prediction
 
@@ -52,6 +53,9 @@ class Plan:
     threads: int | None
     backward: bool
     keep_trials: bool = False
+    train: bool = True
+    # The network whose file describes the stack.
+    network: Network | None = None
 
     @classmethod
     def build(cls, *settings: Any, **options: Any) -> Plan:
@@ -61,14 +65,18 @@ class Plan:
     @classmethod
     def of_settings(cls, settings: RunSettings) -> Plan:
         """Return the plan that `settings` describe. Raises SnstatError for invalid ones."""
-        from snstat.engine.strategies import choose
-
         stack = Stack.of(settings)
-        source = _resolve_inputs(settings, stack.width_of(0))
+        source = source_of(settings, stack.width_of(0))
         if settings.widths is not None and source.width != stack.width_of(0):
             bound = f"a list that begins with {source.width}, the width of the inputs"
             raise InvalidValueError("widths", settings.widths, bound)
-        stack = stack.fed(source.width)
+        return cls.of_stack(stack.fed(source.width), source, settings)
+
+    @classmethod
+    def of_stack(cls, stack: Stack, source: Inputs, settings: RunSettings) -> Plan:
+        """Return the plan to simulate `stack`, fed by `source`, as `settings` say."""
+        from snstat.engine.strategies import choose
+
         chosen = choose(stack, source.batch, settings.sampler, backward=settings.backward)
         plan = cls(
             stack,
@@ -80,6 +88,7 @@ class Plan:
             settings.threads,
             settings.backward,
             bool(settings.keep_trials),
+            settings.train,
         )
         plan.require_memory()
         return plan
@@ -91,11 +100,7 @@ class Plan:
         Raises InvalidValueError if its data have changed.
         """
         plan = cls.build(**options_of(run))
-        was = run.simulation.inputs_digest
-        if was is not None and plan.inputs.digest() != was:
-            raise InvalidValueError(
-                "inputs", run.simulation.inputs, "the data of the run", "their content has changed"
-            )
+        require_data_of(run, plan.inputs)
         return plan
 
     def require_memory(self) -> None:
@@ -119,26 +124,42 @@ class Plan:
         )
 
     @property
+    def depth(self) -> int:
+        """The number of layers."""
+        return self.stack.depth
+
+    @property
     def summary(self) -> StackSummary:
         """The record of the stack."""
         return summary_of(self.stack)
 
     @property
+    def subject(self) -> Subject:
+        """The record of what is simulated: the network whose file describes the stack, or the
+        stack."""
+        if self.network is None:
+            return self.summary
+        samplers = (None, *(self.sampler,) * self.depth)
+        return replace(network_summary(self.network, samplers), stack=self.summary)
+
+    def warm(self, notice: Callable[[str], None] | None = None) -> None:
+        """Prepare the kernels; see `compile_kernels`."""
+        from snstat.experiment.warmup import compile_kernels
+
+        compile_kernels(
+            self.stack.init, self.dtype, self.sampler, backward=self.backward, notice=notice
+        )
+
+    @property
     def simulation(self) -> Simulation:
         """The record of how the network is simulated."""
-        source = self.inputs
-        mean, std = source.parameters
-        return Simulation(
-            source.batch,
-            self.trials,
-            self.seed,
-            self.dtype,
-            self.sampler,
-            source.label,
-            mean,
-            std,
-            standardize=source.prepared["standardize"],
-            flatten=source.prepared["flatten"],
+        return simulation_of(
+            self.inputs,
+            trials=self.trials,
+            seed=self.seed,
+            dtype=self.dtype,
+            sampler=self.sampler,
+            train=self.train,
         )
 
     def run(self, progress: Callable[[int], None] | None = None) -> Run:
@@ -161,18 +182,9 @@ class Plan:
             progress=progress,
         )
         prediction, corrected, outlook = theory()
-        unknown = np.full(self.stack.depth + 1, math.nan)
-        statistics = {
-            name: Statistic(
-                np.ascontiguousarray(measured.estimate[:, column]),
-                np.ascontiguousarray(measured.stderr[:, column]),
-                prediction.statistics.get(name, unknown)[: len(measured.finite)],
-                corrected.expected.get(name, unknown)[: len(measured.finite)],
-                corrected.residual.get(name, unknown)[: len(measured.finite)],
-                trials=None if measured.values is None else measured.values[:, :, column],
-            )
-            for column, name in enumerate(MEASURED)
-        }
+        statistics = measured_statistics(
+            measured, prediction.statistics, corrected.expected, corrected.residual
+        )
         if measured.log_gradient is not None:
             statistics[GRADIENT] = gradient_statistic(
                 measured.log_gradient,
@@ -182,15 +194,13 @@ class Plan:
                 keep_trials=self.keep_trials,
             )
         return Run(
-            stack=self.summary,
+            subject=self.subject,
             simulation=replace(self.simulation, inputs_digest=digest()),
             finite=measured.finite,
             statistics=MappingProxyType(statistics),
             outlook=outlook,
             partial=measured.interrupted,
-            data=None
-            if moments.drawn
-            else DataSummary(moments.largest, moments.norms, moments.cosine_spread),
+            data=data_summary(moments),
             log_kurtosis=layer_mean(measured.log_kurtosis),
         )
 
@@ -209,8 +219,15 @@ class Plan:
 
 def options_of(run: Run) -> dict[str, Any]:
     """Return the arguments of `propagate` that reproduce `run`."""
+    if run.stack is None:
+        raise InvalidValueError("run", run.subject.called, "that of a uniform stack")
+    return settings_of(run.stack) | sampling_of(run)
+
+
+def sampling_of(run: Run) -> dict[str, Any]:
+    """Return the arguments of `propagate` that say how `run` was sampled."""
     simulation = run.simulation
-    return settings_of(run.stack) | {
+    return {
         "batch": simulation.batch,
         "trials": simulation.trials,
         "inputs": simulation.inputs,
@@ -221,67 +238,6 @@ def options_of(run: Run) -> dict[str, Any]:
         "seed": simulation.seed,
         "dtype": simulation.dtype,
         "sampler": simulation.sampler,
+        "train": simulation.train,
         "backward": GRADIENT in run.statistics,
     }
-
-
-def layer_mean(values: FloatArray | None) -> LayerMean | None:
-    """Return mean and standard error of one number per trial (trials,), None if not finite."""
-    if values is None or len(values) < 2 or not np.isfinite(values).all():
-        return None
-    return LayerMean(float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values)))
-
-
-def gradient_statistic(
-    log_gradient: FloatArray,
-    log_theory: FloatArray,
-    log_expected: FloatArray,
-    log_neglected: FloatArray,
-    *,
-    keep_trials: bool = False,
-) -> Statistic:
-    """Return the geometric mean over trials of `log_gradient` (trials, layers), with theory at
-    infinite width and at this width, and the size of the terms that the latter neglects."""
-    trials = len(log_gradient)
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = log_gradient.mean(axis=0)
-        stderr = np.full_like(mean, math.nan)
-        if trials > 1:
-            stderr = log_gradient.std(axis=0, ddof=1) / math.sqrt(trials)
-        return Statistic(
-            np.exp(mean),
-            stderr,
-            np.exp(log_theory),
-            np.exp(log_expected),
-            log_neglected,
-            logarithmic=True,
-            trials=np.exp(log_gradient) if keep_trials else None,
-        )
-
-
-def _resolve_inputs(settings: RunSettings, width: int) -> Inputs:
-    """Return the validated source of layer 0."""
-    from snstat.experiment.inputs import DEFAULT_BATCH, DrawnInputs, check_data
-    from snstat.files.arrays import as_array
-    from snstat.files.datafile import open_array
-
-    inputs, batch = settings.inputs, settings.batch
-    mean, std = settings.input_mean, settings.input_std
-    prepared = {"standardize": settings.standardize, "flatten": settings.flatten}
-    if isinstance(inputs, str) and inputs in DRAWN:
-        for name, asked in prepared.items():
-            if asked:
-                raise InvalidValueError(
-                    name, asked, "left out with drawn inputs", "it applies to data of your own only"
-                )
-        batch = DEFAULT_BATCH if batch is None else batch
-        mean, std = 0.0 if mean is None else mean, 1.0 if std is None else std
-        return DrawnInputs(inputs, width, batch, mean, std)
-    for name, value in (("input_mean", mean), ("input_std", std)):
-        if value is not None:
-            raise InvalidValueError(
-                name, value, "left out with data of your own", "it applies to drawn inputs only"
-            )
-    if isinstance(inputs, str | os.PathLike):
-        return check_data(open_array(inputs), os.fspath(inputs), batch, **prepared)
-    return check_data(as_array(inputs), "array", batch, **prepared)

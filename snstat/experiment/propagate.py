@@ -1,9 +1,8 @@
-"""The pipe from a stack to a run, as one function."""
+"""The pipe from a network to a run, as one function."""
 
 from __future__ import annotations
 
-from snstat.experiment.plan import Plan
-from snstat.network.run_settings import Call
+from snstat.experiment.call import Call
 from snstat.results import Run
 from snstat.values.option import taking
 
@@ -14,8 +13,10 @@ def propagate(call: Call) -> Run:
 
     Parameters
     ----------
-    activation : str or pair of functions
-        A name of `snstat.activations`, or (phi, dphi): two functions that map a numpy array of the
+    activation : str, pair of functions, Network or path
+        What to simulate: a network, the path of a network file (.toml), or the uniform stack of an
+        activation. Options that describe a stack are refused beside a network. An activation is a
+        name of `snstat.activations`, or (phi, dphi): two functions that map a numpy array of the
         pre-activations, (units, batch) of `dtype`, elementwise to φ and to φ′. They are called from
         several threads. A unit whose dphi is 0 for every sample counts as dead. Theory is NaN if
         phi is not smooth between a few kinks, or if dphi is not its derivative; the run's table and
@@ -62,6 +63,10 @@ def propagate(call: Call) -> Run:
     sampler : str
         "dense" draws all weights; "matrix-free" simulates the same network without them, exactly
         in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.
+    train : bool
+        Whether dropout and the statistics of batches are on, as in training. Default: True.
+    set : mapping
+        Parameters of the network file to change, by name.
     threads : int, optional
         By default all cores this process may use. Results do not depend on it beyond rounding.
     backward : bool
@@ -82,4 +87,4 @@ def propagate(call: Call) -> Run:
     snstat.errors.SnstatError
         For an argument out of bounds, an unknown name, or data that cannot be used.
     """
-    return Plan.of_settings(call).run(call.progress)
+    return call.plan().run(call.progress)

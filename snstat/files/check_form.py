@@ -8,6 +8,7 @@ from typing import Any
 
 from snstat import __version__
 from snstat.files.saved import plain
+from snstat.files.subject_form import subject_form
 from snstat.results import CHECK_SCHEMA, Check
 
 
@@ -25,4 +26,6 @@ def checks_to_json(checks: Sequence[Check]) -> str:
 def _check(check: Check) -> dict[str, Any]:
     """Return the verdict first, and the fields of the record after it."""
     form: dict[str, Any] = plain(check)
+    del form["subject"]
+    form |= plain(subject_form(check.subject))
     return {"name": form.pop("name"), "verdict": form.pop("verdict"), "passed": check.passed} | form

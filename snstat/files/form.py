@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from snstat.errors import quoted
+from snstat.network.run_settings import RunSettings
 from snstat.values import number
+from snstat.values.option import options_of
+
+# From the name of a key and its value in a file to what it stands for.
+Reader = Callable[[str, Any], Any]
 
 
 class FormError(ValueError):
@@ -42,3 +48,23 @@ def number_of(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise FormError(f"{name} is {quoted(value)}, but must be a number or null")
     return number(name, value)
+
+
+def read(name: str, form: dict[str, Any], readers: dict[str, Reader]) -> dict[str, Any]:
+    """Return the values of the object under `name`, each parsed by its reader."""
+    entries = entries_of(name, entry_of("a run", form, name))
+    return {key: read(key, entry_of(name, entries, key)) for key, read in readers.items()}
+
+
+def or_null(read: Reader) -> Reader:
+    """Return a reader that takes null too."""
+    return lambda name, value: None if value is None else read(name, value)
+
+
+# Readers of the options, as they are declared.
+OPTIONS = {name: declared.kind.plain for name, declared in options_of(RunSettings).items()}
+
+
+def options(*names: str) -> dict[str, Reader]:
+    """Return the readers of some options."""
+    return {name: OPTIONS[name] for name in names}

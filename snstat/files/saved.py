@@ -18,6 +18,7 @@ from snstat.disk.atomic import whole_file
 from snstat.errors import InputFileError, InvalidValueError, quoted
 from snstat.files.form import FormError, list_of
 from snstat.files.run_form import parse_run
+from snstat.files.subject_form import subject_form
 from snstat.limits import physical_memory
 from snstat.results import (
     EARLIER_SCHEMAS,
@@ -65,7 +66,7 @@ def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str
     yield ', "runs": ['
     for number, run in enumerate(runs):
         head = {
-            "stack": run.stack,
+            **subject_form(run.subject),
             "simulation": run.simulation,
             "partial": run.partial,
             "outlook": run.outlook,
@@ -151,7 +152,7 @@ def load(path: str | os.PathLike[str]) -> Run:
     """
     runs = load_all(path)
     if len(runs) != 1:
-        names = ", ".join(run.stack.activation for run in runs)
+        names = ", ".join(run.subject.called for run in runs)
         raise InputFileError(path, f"holds {len(runs)} runs ({names})", "use snstat.load_all")
     return runs[0]
 
@@ -169,17 +170,17 @@ def load_named(path: str | os.PathLike[str]) -> dict[str, Run]:
     """Return the runs of a file by name.
 
     Runs of a baseline have the names of their checks. Runs of `snstat propagate` have the names of
-    their activations, numbered from the second run of an activation on. Raises as `load_all`.
+    their activations or networks, numbered from the second run of a name on. Raises as `load_all`.
     """
     runs, names = _load(path)
     if names:
         return dict(zip(names, runs, strict=True))
     named: dict[str, Run] = {}
     for run in runs:
-        name, seen = run.stack.activation, 1
+        name, seen = run.subject.called, 1
         while name in named:
             seen += 1
-            name = f"{run.stack.activation} {seen}"
+            name = f"{run.subject.called} {seen}"
         named[name] = run
     return named
 

@@ -1,6 +1,7 @@
 """The JSON Schemas of results: files, completed with the schemas of the declared options.
 
-In the files, `{"option": NAME}` stands for the schema of an option. Beside it, "nullable" says that
+In the files, "shared" in "$defs" names another file, whose definitions of networks belong there
+too. `{"option": NAME}` stands for the schema of an option. Beside it, "nullable" says that
 null is allowed, and other keys replace those of the option.
 """
 
@@ -29,7 +30,16 @@ SCHEMAS: Mapping[str, str] = MappingProxyType(
 def schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a result: "propagation", "fixedpoint", "check" or
     "network"."""
-    text = files("snstat.files").joinpath("schemas", SCHEMAS[name]).read_text(encoding="utf-8")
+    found = _read(SCHEMAS[name])
+    shared = found["$defs"].pop("shared", None)
+    if shared is not None:
+        others = _read(shared)["$defs"]
+        found["$defs"] |= {key: form for key, form in others.items() if key.startswith("network")}
+    return found
+
+
+def _read(file: str) -> dict[str, Any]:
+    text = files("snstat.files").joinpath("schemas", file).read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text, object_hook=_with_options)
     return found
 

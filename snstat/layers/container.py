@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class Container(Layer):
     """
 
     times: int = 1
+    # Whether the last part is the sum of those before, which are within it.
+    sums: ClassVar[bool] = False
 
     @property
     @abstractmethod

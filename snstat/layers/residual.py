@@ -37,6 +37,7 @@ class Residual(Container):
     """
 
     kind: ClassVar[str] = "residual"
+    sums: ClassVar[bool] = True
 
     entries: tuple[Entry, ...] = option(Entries(), "The layers of the branch.", default=MISSING)
     scale: float = option(Real(-MAX_SCALE, MAX_SCALE), "Factor of the branch.", default=1.0)

@@ -1,16 +1,19 @@
-"""The record of a stack. Stacks that draw the same networks have equal records."""
+"""The records of stacks and networks. What draws the same networks has equal records."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from itertools import groupby
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import groupby, zip_longest
+from typing import TYPE_CHECKING, Any
 
 from snstat.activation import resolve
 from snstat.layers.dense import DenseLayer
 from snstat.network.stack import Stack
-from snstat.results import DrawnLayers, StackSummary
+from snstat.results import INPUT, DrawnLayers, LayerSummary, NetworkSummary, StackSummary
+
+if TYPE_CHECKING:
+    from snstat.network.network import Network
 
 # Settings that default to the initialiser's values.
 # Relative difference of two gains that are equal but for rounding.
@@ -34,6 +37,17 @@ def summary_of(stack: Stack) -> StackSummary:
         _given(stack),
         tuple(_drawn(stack)),
     )
+
+
+def network_summary(network: Network, samplers: Sequence[str | None] = ()) -> NetworkSummary:
+    """Return the record of `network`. `samplers` name how the weights of each layer were sampled,
+    those of the input first."""
+    first = LayerSummary(INPUT, INPUT, network.input.sizes)
+    rows = (
+        LayerSummary(row.name, row.layer.kind, row.after.sizes, sampler, row.inner)
+        for row, sampler in zip_longest(network.rows(), samplers[1 : network.depth + 1])
+    )
+    return NetworkSummary(network.name, network.form(), (first, *rows))
 
 
 def _given(stack: Stack) -> tuple[str, ...]:

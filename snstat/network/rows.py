@@ -14,13 +14,15 @@ from snstat.layers.shape import Shape
 @dataclass(frozen=True, slots=True)
 class Row:
     """One layer: its number from 1, its name (the names of its containers, the repetition of those
-    with `times`, and its own, joined by dots), the layer, and the shapes before and after it."""
+    with `times`, and its own, joined by dots), the layer, and the shapes before and after it. An
+    `inner` layer is within a residual."""
 
     number: int
     name: str
     layer: Layer
     before: tuple[Shape, ...]
     after: Shape
+    inner: bool = False
 
 
 # Shapes after the parts of a container, by its identity and the shape before: a container within a
@@ -34,7 +36,7 @@ def rows_of(container: Container, shape: Shape, numbers: Sequence[int]) -> Itera
 
     Repetitions and containers without any of them are passed over at once.
     """
-    return _rows(container, shape, (), 1, numbers, {})
+    return _rows(container, shape, (), 1, numbers, {}, inner=False)
 
 
 def _rows(
@@ -44,6 +46,8 @@ def _rows(
     first: int,
     wanted: Sequence[int],
     seen: Seen,
+    *,
+    inner: bool,
 ) -> Iterator[Row]:
     """Yield the `wanted` rows of a container whose first layer has the number `first`."""
     count, now, shapes = container.count // container.times, 0, _shapes(container, shape, seen)
@@ -59,7 +63,7 @@ def _rows(
         start = first + turn * count
         done = bisect_left(wanted, start + count)
         here = path if container.times == 1 else (*path, str(turn))
-        yield from _turn(container, shapes, here, start, wanted[begun:done], seen)
+        yield from _turn(container, shapes, here, start, wanted[begun:done], seen, inner=inner)
         begun = done
 
 
@@ -70,6 +74,8 @@ def _turn(
     number: int,
     wanted: Sequence[int],
     seen: Seen,
+    *,
+    inner: bool,
 ) -> Iterator[Row]:
     """Yield the `wanted` rows of one repetition, which has these `shapes` after its entries and
     whose first layer is `number`."""
@@ -79,10 +85,13 @@ def _turn(
         if done > begun:
             before = tuple(shapes[n] for n in entry.inputs or (place,))
             here = (*path, label) if label else path
+            within = inner or (container.sums and place < len(container.parts) - 1)
             if isinstance(entry.layer, Container):
-                yield from _rows(entry.layer, before[0], here, number, wanted[begun:done], seen)
+                yield from _rows(
+                    entry.layer, before[0], here, number, wanted[begun:done], seen, inner=within
+                )
             else:
-                yield Row(number, ".".join(here), entry.layer, before, shapes[place + 1])
+                yield Row(number, ".".join(here), entry.layer, before, shapes[place + 1], within)
         number, begun = number + entry.layer.count, done
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +67,11 @@ class RunSettings(NetworkSettings):
     seed: int = option(
         Whole(0, MAX_SEED), "Seed of all random numbers.", default=0, short="s", metavar="N"
     )
-    inputs: str | os.PathLike[str] | npt.NDArray[Any] = option(
+    inputs: str | os.PathLike[str] | npt.NDArray[Any] | None = option(
         File(*DRAWN),
         "normal, uniform, or a file of shape (samples, width): FILE.npy, FILE.npz or"
         " FILE.npz:name.",
-        default="normal",
+        shown="normal",
         metavar="KIND",
     )
     input_mean: float | None = option(
@@ -109,7 +108,14 @@ class RunSettings(NetworkSettings):
         "Measure the gradient too, in a second pass.",
         default=False,
         several=False,
-        off=True,
+        off="no-backward",
+    )
+    train: bool = option(
+        Flag(),
+        "Dropout and the statistics of batches on, as in training, or off.",
+        default=True,
+        several=False,
+        off="eval",
     )
     threads: int | None = option(
         Whole(1, MAX_THREADS),
@@ -119,10 +125,3 @@ class RunSettings(NetworkSettings):
         several=False,
     )
     keep_trials: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call(RunSettings):
-    """The arguments of `snstat.propagate`."""
-
-    progress: Callable[[int], None] | None = None

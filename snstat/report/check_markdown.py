@@ -31,7 +31,7 @@ def _columns(checks: Sequence[Check]) -> list[Column]:
         "check": [check.name for check in checks],
         "verdict": [check.verdict for check in checks],
         "result": [outcome(check) for check in checks],
-        "stack": [network_words(check.stack) for check in checks],
+        "stack": [network_words(check.subject) for check in checks],
     }
     return [
         Column(header, tuple(Glyphs().text(cell) for cell in column), header, words=True)

@@ -70,7 +70,7 @@ def complaint(finding: Finding) -> str:
 
 def circumstances(check: Check) -> list[str]:
     """Return one line each for the stack, sampling, baseline and source."""
-    lines = [network_words(check.stack), simulation_words(check.simulation)]
+    lines = [network_words(check.subject), simulation_words(check.simulation)]
     if check.baseline is not None:
         lines.append(f"compared with {check.baseline}")
     if check.source is not None:

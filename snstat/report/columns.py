@@ -23,8 +23,8 @@ DOUBT = "?"
 INFINITE = "*"
 # The parts of a statistic: estimate, theory, z.
 PARTS = "etz"
-# The key of the column of layer numbers.
-LAYER = ("layer", "")
+# The keys of the columns of layer numbers, and of the names in a network of any layers.
+LAYER, NAME = ("layer", ""), ("name", "")
 NOT_FINITE = "not finite"
 # With a squared mean below this fraction of it, the second moment is nearly the variance.
 NEGLIGIBLE = 0.01
@@ -63,11 +63,11 @@ def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
 
 
 def chosen(every: Mapping[tuple[str, str], Column], parts: Mapping[str, str]) -> list[Column]:
-    """Return the layer numbers and the columns `parts` of `every`.
+    """Return the layer numbers, their names if there are any, and the columns `parts` of `every`.
 
     What chance does not explain is marked on the last column of each statistic.
     """
-    columns = [every[LAYER]]
+    columns = [every[key] for key in (LAYER, NAME) if key in every]
     for name, own in parts.items():
         found = [every[name, part] for part in own if (name, part) in every]
         columns += (
@@ -86,6 +86,10 @@ def every_column(
     of estimates.
     """
     columns = {LAYER: Column("layer", tuple(str(layer) for layer in rows), "layer")}
+    if run.network is not None:
+        columns[NAME] = Column(
+            "name", tuple(_name(run, layer) for layer in rows), "name", words=True
+        )
     for name in names:
         if name in run.statistics:
             columns |= {(name, found.part): found for found in _parts(run, name, rows, notation)}
@@ -116,6 +120,13 @@ def _parts(run: Run, name: str, rows: Sequence[int], notation: Notation) -> Iter
         yield foreseen
     if any(map(math.isfinite, z)):
         yield column("z", tuple(map(score, z)), part="z")
+
+
+def _name(run: Run, layer: int) -> str:
+    """Return the name of a layer, with its kind where the name ends in a number."""
+    row = run.row(layer)
+    last = row.name.rpartition(".")[2]
+    return f"{row.name} {row.kind}" if last.isdecimal() else row.name
 
 
 def rows_of(run: Run, requested: Sequence[int]) -> list[int]:

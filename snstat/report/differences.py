@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from snstat.activation import display_name
 from snstat.errors import escaped
-from snstat.report.network_words import network_name
+from snstat.report.network_words import described, network_name
 
 if TYPE_CHECKING:
     from snstat.results import Run
 
 # Fields in the order in which they are shown; others follow in the order of the records.
-ORDER = ("activation", "widths", "depth", "width", "last", "init", "weight_std", "weight_gain",
-         "bias_std", "inputs", "input_mean", "input_std")  # fmt: skip
+ORDER = ("network", "activation", "widths", "depth", "width", "last", "init", "weight_std",
+         "weight_gain", "bias_std", "inputs", "input_mean", "input_std")  # fmt: skip
 # Field → the fields that may determine it. If one of them differs, the field is shown only if runs
 # would look alike without it.
 FOLLOWS: Mapping[str, set[str]] = {
@@ -35,7 +35,7 @@ FOLLOWS: Mapping[str, set[str]] = {
 SPELLED_OUT = "drawn"
 DIGITS_OF_A_DIGEST = 15
 # Fields whose values are shown without the field's name.
-PLAIN = {"activation", "init", "inputs", "dtype", "sampler"}
+PLAIN = {"network", "activation", "init", "inputs", "dtype", "sampler"}
 SHORT = {"weight_gain": "gain", "depth": "layers"}
 NUMBERED = "run"
 
@@ -47,12 +47,13 @@ def differences(runs: Sequence[Run]) -> dict[str, tuple[str, ...]]:
     from others, such as the initialiser from the activation, is shown only if runs look alike
     without it. A field that differs on its own is always shown.
     """
-    described = [{**dict(run.stack), **dict(run.simulation)} for run in runs]
-    names = [*ORDER, *(name for name in described[0] if name not in (*ORDER, SPELLED_OUT))]
+    fields_of = [{**described(run.subject), **dict(run.simulation)} for run in runs]
+    known = dict.fromkeys(name for fields in fields_of for name in fields)
+    names = [*ORDER, *(name for name in known if name not in (*ORDER, SPELLED_OUT))]
     found: dict[str, tuple[str, ...]] = {}
     differ: set[str] = set()
     for name in names:
-        words = tuple(_words(name, fields.get(name)) for fields in described)
+        words = tuple(_words(name, fields.get(name)) for fields in fields_of)
         if len(set(words)) < 2:
             continue
         alike = _groups([*found.values(), words]) == _groups([*found.values()])
@@ -73,7 +74,7 @@ def labels(runs: Sequence[Run]) -> list[str]:
             words[number] if name in plain else f"{name} {words[number]}"
             for name, words in found.items()
         )
-        or network_name(run.stack)
+        or network_name(run.subject)
         for number, run in enumerate(runs)
     ]
 
@@ -84,10 +85,10 @@ def _groups(columns: Sequence[tuple[str, ...]]) -> int:
 
 
 def _words(name: str, value: Any) -> str:
-    if name == "activation" or (name == "last" and value is not None):
-        return display_name(str(value))
     if value is None or value == ():
         return "—"
+    if name in {"activation", "last"}:
+        return display_name(str(value))
     if isinstance(value, tuple):
         return ", ".join(str(entry).replace("_", " ") for entry in value)
     if name == "inputs_digest":

@@ -27,7 +27,7 @@ def run_to_html(run: Run, check: Check | None = None) -> str:
     rows = rows_of(run, LOG.rows(run.depth))
     lines = [
         '<div class="snstat-run">',
-        f"<p><strong>{_safe(network_words(run.stack))}</strong><br>",
+        f"<p><strong>{_safe(network_words(run.subject))}</strong><br>",
         f"{_safe(simulation_words(run.simulation))}</p>",
         "<ul>",
         *(f"<li>{_safe(sentence.text)}</li>" for sentence in opening(run, check)),

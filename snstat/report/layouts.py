@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.report.columns import PARTS, Column, Layout, chosen, columns_of, every_column, has_news
+from snstat.report.columns import (
+    LAYER,
+    NAME,
+    PARTS,
+    Column,
+    Layout,
+    chosen,
+    columns_of,
+    every_column,
+    has_news,
+)
 from snstat.report.comparison import comparison_columns
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import shown, width_of
@@ -80,14 +90,15 @@ def blocks_of(
         columns = shown(columns_of(run, rows, layout), glyphs)
         if width_of(columns) <= width:
             return notation, [columns]
-    number, *rest = columns
+    head = [column for column in columns if column.group in (LAYER[0], NAME[0])]
+    rest = columns[len(head) :]
     blocks: list[list[Column]] = []
     for name in names:
         group = [column for column in rest if column.group == name]
         if blocks and width_of([*blocks[-1], *group]) <= width:
             blocks[-1] += group
         else:
-            blocks.append([number, *group])
+            blocks.append([*head, *group])
     return Notation.CONCISE, blocks
 
 

@@ -4,16 +4,17 @@ comes from here."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from snstat.activation import display_name
 from snstat.errors import escaped
 from snstat.report.numbers import as_given, dotted
 from snstat.report.words import SEPARATOR, count
+from snstat.results import NetworkSummary
 
 if TYPE_CHECKING:
-    from snstat.results import Simulation, StackSummary
+    from snstat.results import Simulation, StackSummary, Subject
 
 # Activations for which no initialiser preserves the signal, and the gain G that preserves a second
 # moment of 1: E[φ(G z)²] = 1. That fixed point is unstable, so depth and width limit its use.
@@ -28,11 +29,17 @@ STEADY_GAINS = {
 DIGEST_SHOWN = 15
 
 
-def network_words(stack: StackSummary) -> str:
+def network_words(subject: Subject) -> str:
     """Return the network on one line: "SELU · 64 layers of 1,024 · lecun_normal (gain 1)".
 
-    If layers differ: "ReLU · 4 layers: 784 → 512 ×3 → 10 · linear read-out · …".
+    If layers differ: "ReLU · 4 layers: 784 → 512 ×3 → 10 · linear read-out · …". A network of any
+    layers: "encoder · 49 layers · 784 → 10".
     """
+    if isinstance(subject, NetworkSummary):
+        shapes = (shape_words(row.shape) for row in (subject.layers[0], subject.layers[-1]))
+        name, depth = network_name(subject), count(subject.depth, "layer")
+        return SEPARATOR.join([name, depth, " → ".join(shapes)])
+    stack = subject
     layers = count(stack.depth, "layer")
     parts = [network_name(stack)]
     if stack.widths is not None:
@@ -50,24 +57,38 @@ def network_words(stack: StackSummary) -> str:
     return SEPARATOR.join([*parts, f"{init} ({draws})"])
 
 
-def network_name(stack: StackSummary) -> str:
-    """Return the shortest name of a network, that of its activation: "SELU"."""
-    return display_name(stack.activation)
+def described(subject: Subject) -> dict[str, Any]:
+    """Return the fields that describe a network, by name."""
+    if isinstance(subject, NetworkSummary):
+        return {"network": subject.called}
+    return dict(subject)
 
 
-def family(stack: StackSummary) -> str:
-    """Return what gives a network its look in all figures: its activation."""
-    return stack.activation
+def shape_words(shape: Sequence[int]) -> str:
+    """Return a shape: "1,024", or "28 × 28 × 3", grid first."""
+    return " × ".join(f"{size:,}" for size in shape)
 
 
-def width_words(stack: StackSummary) -> str:
+def network_name(subject: Subject) -> str:
+    """Return the shortest name of a network: its own, or that of its activation: "SELU"."""
+    if isinstance(subject, NetworkSummary):
+        return escaped(subject.called)
+    return display_name(subject.activation)
+
+
+def width_words(subject: Subject) -> str:
     """Return at which width theory holds: "at width 1,024", or "at these widths"."""
-    return f"at width {stack.width:,}" if stack.widths is None else "at these widths"
+    if isinstance(subject, NetworkSummary) or subject.widths is not None:
+        return "at these widths"
+    return f"at width {subject.width:,}"
 
 
-def initialiser_words(stack: StackSummary) -> tuple[str, str]:
-    """Return the initialiser and what it draws: "lecun_normal", "gain 1, bias std 0.1"."""
-    return stack.init, ", ".join(_draws_words(stack))
+def initialiser_words(subject: Subject) -> tuple[str, str]:
+    """Return the initialiser and what it draws: "lecun_normal", "gain 1, bias std 0.1". Both are
+    empty for a network of any layers, which has no one initialiser."""
+    if isinstance(subject, NetworkSummary):
+        return "", ""
+    return subject.init, ", ".join(_draws_words(subject))
 
 
 def _draws_words(stack: StackSummary) -> Iterator[str]:

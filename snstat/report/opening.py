@@ -74,5 +74,5 @@ def theory_words(run: Run, columns: Sequence[Column]) -> str:
     known = any(np.isfinite(run.statistics[column.group].expected).any() for column in shown)
     if not known:
         return "theory: infinite width"
-    words = f"theory: first order {width_words(run.stack)}"
+    words = f"theory: first order {width_words(run.subject)}"
     return f"{words}; {INFINITE} infinite width" if marks else words

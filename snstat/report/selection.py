@@ -1,15 +1,22 @@
-"""Which layers a table shows: every power of two, all of them, or a list with ranges."""
+"""Which layers a table shows: every power of two, all of them, or a list with ranges and names."""
 
 from __future__ import annotations
 
+import fnmatch
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from snstat.errors import InvalidValueError, nearest
+from snstat.results import NetworkSummary, Subject
 
 # 18 digits exceed any depth, and int() is slow or fails for thousands of digits.
 _ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
+# Names of layers, joined by dots, with the wildcards of file names.
+_NAMES = re.compile(r"[A-Za-z_*?\[][\w.*?\[\]!-]{0,999}|[0-9]+(?:\.[\w.*?\[\]!-]+)+", re.ASCII)
+# So many names are compared with an unknown one.
+MOST_COMPARED = 1000
 # The end of a range: the number of a layer, or None for the last one.
 End = int | None
 
@@ -18,12 +25,15 @@ End = int | None
 class LayerSelection:
     """A choice of layers, made before the depth is known.
 
-    `kind` is "log" (0, 1, 2, 4, 8, ... and the last), "all" or "list"; `spans` are the first and
-    last layers of the ranges of a list; None means the last layer of the stack.
+    `kind` is "log" (0, 1, 2, 4, 8, ... and the last), "all", "top" (layers that are not within a
+    residual) or "list"; `spans` are the first and last layers of the ranges of a list; None means
+    the last layer of the network. `names` are the names and patterns of a list; that of a container
+    stands for the layers that it holds.
     """
 
-    kind: Literal["log", "all", "list"]
+    kind: Literal["log", "all", "top", "list"]
     spans: tuple[tuple[End, End], ...] = ()
+    names: tuple[str, ...] = ()
 
     def require_within(self, depth: int) -> None:
         """Raise InvalidValueError when a listed layer is beyond `depth`."""
@@ -33,11 +43,18 @@ class LayerSelection:
                 "layers",
                 max(beyond),
                 f"at most the depth, {depth}",
-                "choose a layer within the depth, or a deeper stack",
+                "choose a layer within the depth, or a deeper network",
             )
 
+    @property
+    def by_name(self) -> bool:
+        """Whether the choice depends on what the layers are."""
+        return bool(self.names) or self.kind == "top"
+
     def size(self, depth: int) -> int:
-        """Return how many layers `rows` lists, counted twice where ranges of a list overlap."""
+        """Return how many layers there may be at most; where ranges overlap, they count twice."""
+        if self.by_name:
+            return depth + 1
         if self.kind == "log":
             return len(self.rows(depth))
         ends = [
@@ -46,13 +63,35 @@ class LayerSelection:
         ]
         return sum(last - first + 1 for first, last in ends)
 
+    def of(self, subject: Subject) -> list[int]:
+        """Return the layers of a network, ascending.
+
+        Raises InvalidValueError when a listed layer is beyond its depth, and for names that no
+        layer has.
+        """
+        if not isinstance(subject, NetworkSummary):
+            if self.names:
+                raise _unknown(self.names[0], "numbers, as the layers of a stack have no names")
+            return self.rows(subject.depth)
+        found = set(self.rows(subject.depth))
+        for name in self.names:
+            pattern = re.compile(f"{fnmatch.translate(name)}|{fnmatch.translate(f'{name}.*')}")
+            named = [n for n, row in enumerate(subject.layers) if pattern.match(row.name)]
+            if not named:
+                near = nearest(name, [row.name for row in subject.layers[:MOST_COMPARED]])
+                raise _unknown(name, f"the name of a layer of {subject.called}", near)
+            found.update(named)
+        if self.kind == "top":
+            found = {n for n in found if not subject.layers[n].inner}
+        return sorted(found)
+
     def rows(self, depth: int) -> list[int]:
-        """Return the layers of a stack of `depth` layers, ascending.
+        """Return the layers of a network of `depth` layers, ascending, without those of `names`.
 
         Raises InvalidValueError when a listed layer is beyond `depth`.
         """
         self.require_within(depth)
-        if self.kind == "all":
+        if self.kind in ("all", "top"):
             return list(range(depth + 1))
         if self.kind == "list":
             ends = [tuple(depth if end is None else end for end in span) for span in self.spans]
@@ -66,12 +105,18 @@ ALL = LayerSelection("all")
 
 
 def _remedy(item: str) -> str:
-    near = nearest(item, ("log", "all", "last")) if item.isalpha() else []
+    near = nearest(item, ("log", "all", "top", "last")) if item.isalpha() else []
     return f"did you mean {near[0]!r}?" if near else "write for example 0,1,8-16,last"
 
 
+def _unknown(name: str, bound: str, near: Sequence[str] = ()) -> InvalidValueError:
+    remedy = f"did you mean {near[0]!r}?" if near else _remedy(name)
+    return InvalidValueError("layers", name, bound, remedy)
+
+
 def parse_layers(text: str) -> LayerSelection:
-    """Return the selection that `text` names: "log", "all", or a list such as "0,1,8-16,last".
+    """Return the selection that `text` names: "log", "all", "top", or a list of numbers, ranges and
+    names such as "0,1,8-16,last,encoder.*.attention".
 
     Raises InvalidValueError for anything else.
     """
@@ -80,14 +125,19 @@ def parse_layers(text: str) -> LayerSelection:
         return LOG
     if word == "all":
         return ALL
-    spans = []
-    for item in word.split(","):
-        found = _ITEM.fullmatch(item.strip())
+    if word == "top":
+        return LayerSelection("top")
+    spans, names = [], []
+    for item in text.split(","):
+        found = _ITEM.fullmatch(item.strip().lower())
+        if found is None and _NAMES.fullmatch(item.strip()):
+            names.append(item.strip())
+            continue
         if found is None:
             raise InvalidValueError(
                 "layers",
                 text,
-                "log, all, or numbers from 0, ranges and last, separated by commas",
+                "log, all, top, or numbers from 0, ranges, last and names, separated by commas",
                 _remedy(item.strip()),
             )
         first, last = (
@@ -101,4 +151,4 @@ def parse_layers(text: str) -> LayerSelection:
                 f"reverse {item.strip()}",
             )
         spans.append((first, last))
-    return LayerSelection("list", tuple(spans))
+    return LayerSelection("list", tuple(spans), tuple(names))

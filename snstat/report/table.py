@@ -57,7 +57,7 @@ def print_runs(
     was measured.
     """
     glyphs = Glyphs.of(console)
-    chosen = [rows_of(run, layers.rows(run.depth)) for run in runs]
+    chosen = [rows_of(run, layers.of(run.subject)) for run in runs]
     concise = False
     hidden: set[tuple[str, str]] = set()
     verdicts = checks or [None] * len(runs)
@@ -93,7 +93,7 @@ def _print_run(
     console: Console,
 ) -> None:
     """Print one run: its title, the verdict on it, its tables, and the variance as bars."""
-    print_parts(network_words(run.stack), glyphs, console, style="bold")
+    print_parts(network_words(run.subject), glyphs, console, style="bold")
     print_parts(simulation_words(run.simulation), glyphs, console, style="dim")
     for sentence in opening(run, check):
         mark = f"{MARK} " if sentence.alarming else ""

@@ -14,7 +14,7 @@ from snstat.errors import escaped as controls_escaped
 from snstat.report.columns import PARTS, Layout, columns_of, rows_of
 from snstat.report.comparison import comparison_columns
 from snstat.report.layouts import measured
-from snstat.report.network_words import network_words, simulation_words
+from snstat.report.network_words import described, network_words, simulation_words
 from snstat.report.numbers import Notation
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, LayerSelection
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from snstat.results import Check, FloatArray, Run
 
 PAGE = Layout(Notation.SPACED, dict.fromkeys(("mean", "variance", "cosine", GRADIENT), PARTS))
-# The columns after an estimate in CSV.
+# The columns of CSV that say what a layer is, and those after an estimate.
+ROW = ("name", "kind", "shape")
 AFTER = ("stderr", "theory", "expected", "neglected", "z")
 
 
@@ -74,9 +75,10 @@ def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
     """Yield all layers of `runs` as lines of CSV, a header first.
 
     The columns are run (counted from 1), the description of the network and its sampling, layer,
-    finite, and for every statistic its estimate (under the statistic's name), `_stderr`, `_theory`,
-    `_expected`, `_neglected` and `_z`. If a run kept its trials there is a column trial too, empty
-    in these rows, and one row more for every layer and trial with its values alone.
+    its name, kind and shape, finite, and for every statistic its estimate (under the statistic's
+    name), `_stderr`, `_theory`, `_expected`, `_neglected` and `_z`. If a run kept its trials there
+    is a column trial too, empty in these rows, and one row more for every layer and trial with its
+    values alone.
     """
     return csv_lines(_csv_rows(runs))
 
@@ -95,8 +97,8 @@ def runs_to_markdown(
     """
     parts = []
     for run, check in zip(runs, checks or [None] * len(runs), strict=True):
-        rows = rows_of(run, layers.rows(run.depth))
-        part = f"### {escaped(network_words(run.stack))}\n\n"
+        rows = rows_of(run, layers.of(run.subject))
+        part = f"### {escaped(network_words(run.subject))}\n\n"
         part += f"{escaped(simulation_words(run.simulation))}\n\n"
         for sentence in opening(run, check):
             part += f"{'  ' * sentence.indent}- {escaped(sentence.text)}\n"
@@ -122,7 +124,12 @@ def titled(columns: Sequence[Column]) -> list[Column]:
     result = []
     for column in columns:
         name = column.group.replace("_", " ")
-        header = {"": "layer", "e": f"{name} ± stderr", "t": f"{name} theory", "z": f"{name} z"}
+        header = {
+            "": column.header,
+            "e": f"{name} ± stderr",
+            "t": f"{name} theory",
+            "z": f"{name} z",
+        }
         cells = tuple(map(str.strip, column.cells))
         result.append(replace(column, header=header[column.part], cells=cells))
     return result
@@ -134,13 +141,13 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     if any(GRADIENT in run.statistics for run in runs):
         names.append(GRADIENT)
     kept = any(run.statistics[names[0]].trials is not None for run in runs)
-    described = [*_description(runs[0])] if runs else []
-    header = ["run", *described, "layer", *(["trial"] if kept else []), "finite"]
+    fields = [*dict.fromkeys(field for run in runs for field in _description(run))]
+    header = ["run", *fields, "layer", *ROW, *(["trial"] if kept else []), "finite"]
     for name in names:
         header += [name, *(f"{name}_{part}" for part in AFTER)]
     yield header
     for number, run in enumerate(runs, 1):
-        description = [*_description(run).values()]
+        description = [_description(run).get(field) for field in fields]
         columns: list[FloatArray | None] = []
         for name in names:
             found = run.statistics.get(name)
@@ -148,7 +155,8 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
             columns += [None if found is None else getattr(found, part) for part in parts]
         for layer, finite in enumerate(run.finite.tolist()):
             numbers = [None if column is None else float(column[layer]) for column in columns]
-            place = [number, *description, layer]
+            row = run.row(layer)
+            place = [number, *description, layer, *(row[field] for field in ROW)]
             yield [*place, *([None] if kept else []), finite, *numbers]
             for trial, values in enumerate(_trials(run, names, layer)):
                 yield [*place, trial, finite, *values]
@@ -167,9 +175,9 @@ def _trials(run: Run, names: Sequence[str], layer: int) -> Iterator[list[float |
 
 def _description(run: Run) -> dict[str, object]:
     """Return the description of the network and its sampling in a row, without `drawn`."""
-    described = {**dict(run.stack), **dict(run.simulation)}
-    del described["drawn"]
-    return described
+    fields = {**described(run.subject), **dict(run.simulation)}
+    fields.pop("drawn", None)
+    return fields
 
 
 def _field(value: object) -> object:

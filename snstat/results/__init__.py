@@ -31,11 +31,13 @@ from snstat.results.fixedpoint import (
     TheoremResult,
 )
 from snstat.results.network import (
+    INPUT,
     DrawnLayers,
     LayerSummary,
     NetworkSummary,
     Simulation,
     StackSummary,
+    Subject,
 )
 from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
 from snstat.results.pictures import (
@@ -51,7 +53,6 @@ from snstat.results.run import (
     Layer,
     LayerMean,
     Layers,
-    NetworkRun,
     Outlook,
     Run,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "EARLIER_SCHEMAS",
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
+    "INPUT",
     "MEASURED",
     "MOST_CLASSES",
     "NO_THEORY",
@@ -99,7 +101,6 @@ __all__ = [
     "LayerSummary",
     "Layers",
     "MapField",
-    "NetworkRun",
     "NetworkSummary",
     "NormClasses",
     "Outlook",
@@ -109,6 +110,7 @@ __all__ = [
     "Source",
     "StackSummary",
     "Statistic",
+    "Subject",
     "TheoremResult",
     "contradictions",
     "departures",

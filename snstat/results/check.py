@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snstat.results.base import Record
-from snstat.results.network import Simulation, StackSummary
+from snstat.results.network import NetworkSummary, Simulation, StackSummary, Subject
 
 # The name of a check that has no other name.
 DEFAULT_NAME = "default"
@@ -56,20 +56,31 @@ class Source(Record):
 
 @dataclass(frozen=True, slots=True)
 class Check(Record):
-    """The judgement of one stack.
+    """The judgement of one network, the `subject`: by its layers (`network`), as a uniform `stack`,
+    or both.
 
-    `notes` say what could not be judged, and why. `baseline` is the file that the stack was
-    compared with. `source` is None for a check from the command line.
+    `notes` say what could not be judged, and why. `baseline` is the file that the network
+    was compared with. `source` is None for a check from the command line.
     """
 
     name: str
     verdict: str
     findings: tuple[Finding, ...]
-    stack: StackSummary
+    subject: Subject
     simulation: Simulation
     notes: tuple[str, ...] = ()
     baseline: str | None = None
     source: Source | None = None
+
+    @property
+    def stack(self) -> StackSummary | None:
+        """The description of the network as a uniform stack, None if it is not one."""
+        return self.subject.stack if isinstance(self.subject, NetworkSummary) else self.subject
+
+    @property
+    def network(self) -> NetworkSummary | None:
+        """The description of the network by its layers, None of a stack that has no file."""
+        return self.subject if isinstance(self.subject, NetworkSummary) else None
 
     @property
     def passed(self) -> bool:

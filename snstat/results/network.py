@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,29 +62,69 @@ class StackSummary(Record):
         found = bisect_left(self.drawn, layer, key=lambda layers: layers.last)
         return self.drawn[found].units if found < len(self.drawn) else self.width
 
+    @property
+    def called(self) -> str:
+        """The shortest name of the network."""
+        return self.activation
+
+    def row(self, layer: int) -> LayerSummary:
+        """Return what a layer is. Layer 0 is the input."""
+        name, kind = (str(layer), "dense") if layer else (INPUT, INPUT)
+        return LayerSummary(name, kind, (self.units(layer),))
+
+
+# The name and the kind of layer 0.
+INPUT = "input"
+
 
 @dataclass(frozen=True, slots=True)
 class LayerSummary(Record):
-    """One layer of a network of any layers: its name, its kind and the shape after it."""
+    """One layer of a network: its name, its kind and the shape after it, grid first.
+
+    `sampler` names how its weights were sampled, None for a layer without weights, or where one
+    sampler drew all layers. An `inner` layer is within a residual.
+    """
 
     name: str
     kind: str
     shape: tuple[int, ...]
+    sampler: str | None = field(default=None, compare=False)
+    inner: bool = False
+
+    @property
+    def units(self) -> int:
+        """The numbers of one sample after the layer."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSummary(Record):
     """A network of any layers: its name, `form` as its file holds it, and what its layers are, from
-    layer 0, the input."""
+    layer 0, the input. `stack` describes it as a uniform stack, if it is one. Two are equal if and
+    only if their files describe one network."""
 
     name: str
     form: dict[str, Any]
     layers: tuple[LayerSummary, ...]
+    stack: StackSummary | None = None
 
     @property
     def depth(self) -> int:
         """The number of layers."""
         return len(self.layers) - 1
+
+    @property
+    def called(self) -> str:
+        """The shortest name of the network."""
+        return self.name or "network"
+
+    def row(self, layer: int) -> LayerSummary:
+        """Return what a layer is. Layer 0 is the input."""
+        return self.layers[layer]
+
+
+# What a run is of.
+Subject = StackSummary | NetworkSummary
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,18 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import numpy as np
 
 from snstat.results.base import BoolArray, Record
-from snstat.results.network import LayerSummary, NetworkSummary, Simulation, StackSummary
+from snstat.results.network import (
+    LayerSummary,
+    NetworkSummary,
+    Simulation,
+    StackSummary,
+    Subject,
+)
 from snstat.results.norms import DataSummary, NormClasses
 from snstat.results.statistic import GRADIENT, MEASURED, Estimate, Statistic
 from snstat.results.views import views
@@ -104,29 +110,10 @@ class Layer:
         return form
 
 
-class Rows(Protocol):
-    """What has numbers of every layer."""
-
-    @property
-    def simulation(self) -> Simulation:
-        """How the network was sampled."""
-
-    @property
-    def finite(self) -> BoolArray:
-        """Whether every value of a layer is finite, (layers,)."""
-
-    @property
-    def statistics(self) -> Mapping[str, Statistic]:
-        """The columns."""
-
-    def row(self, layer: int) -> LayerSummary:
-        """Return what a layer is. Layer 0 is the input."""
-
-
 class Layers(Sequence[Layer]):
     """The layers of a run, made on access: a `Run` of 100,000 layers holds only arrays."""
 
-    def __init__(self, run: Rows) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
 
     def __len__(self) -> int:
@@ -156,7 +143,7 @@ class Layers(Sequence[Layer]):
             name=row.name,
             kind=row.kind,
             shape=row.shape,
-            sampler=self._run.simulation.sampler if layer else None,
+            sampler=row.sampler,
         )
 
 
@@ -191,18 +178,19 @@ class LayerMean(Record):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run(Record):
-    """One stack, simulated and predicted.
+    """One network, simulated and predicted.
 
-    `finite` has shape (layers,); `statistics` maps a name of `STATISTICS` to its columns, also
-    reachable as attributes: `run.variance.estimate[64]`. `partial` means that the run was
-    interrupted and has only the layers that every trial completed. `data` describes the user's own
-    samples; it is None for drawn inputs and for older saved runs. `log_kurtosis` averages ln of the
-    kurtosis over layers; it is None for one trial, if not finite, and for older saved runs. Runs
-    are equal if their stack, simulation and all their numbers are; a run equals its copy and what
-    `load` reads back.
+    `subject` says what it is, by its layers (`network`), as a uniform `stack`, or both. `finite`
+    has shape (layers,); `statistics` maps a name of `STATISTICS` to its columns, also reachable as
+    attributes: `run.variance.estimate[64]`. `partial` means that the run was interrupted and has
+    only the layers that every trial completed. `data` describes the user's own samples; it is None
+    for drawn inputs and for older saved runs. `log_kurtosis` averages ln of the kurtosis over
+    layers; it is None for one trial, if not finite, and for older saved runs. Runs are equal if
+    their subject, simulation and all their numbers are; a run equals its copy and what `load` reads
+    back.
     """
 
-    stack: StackSummary
+    subject: Subject
     simulation: Simulation
     finite: BoolArray
     statistics: Mapping[str, Statistic]
@@ -222,15 +210,27 @@ class Run(Record):
         """The run layer by layer: `run.layers[3].mean.estimate`."""
         return Layers(self)
 
+    @property
+    def stack(self) -> StackSummary | None:
+        """The description of the network as a uniform stack, None if it is not one."""
+        return self.subject.stack if isinstance(self.subject, NetworkSummary) else self.subject
+
+    @property
+    def network(self) -> NetworkSummary | None:
+        """The description of the network by its layers, None of a stack that has no file."""
+        return self.subject if isinstance(self.subject, NetworkSummary) else None
+
     def row(self, layer: int) -> LayerSummary:
         """Return what a layer is. Layer 0 is the input."""
-        name, kind = (str(layer), "dense") if layer else ("input", "input")
-        return LayerSummary(name, kind, (self.stack.units(layer),))
+        row = self.subject.row(layer)
+        if self.network is None and layer:  # one sampler draws all layers of a stack
+            return replace(row, sampler=self.simulation.sampler)
+        return row
 
     @property
     def depth(self) -> int:
         """The layers of the network, more than those of an interrupted run."""
-        return self.stack.depth
+        return self.subject.depth
 
     @property
     def first_nonfinite(self) -> int | None:
@@ -259,41 +259,12 @@ class Run(Record):
     def to_frame(self) -> Any:
         """Return the run as a pandas DataFrame in long form, a row for each statistic and layer.
 
-        The columns are layer, statistic, finite, estimate, stderr, theory, expected, neglected
-        and z; NaN if missing. A run that kept its trials has a row for each trial, with the
-        further columns trial (0, 1, ...) and value. Raises SnstatError without pandas.
+        The columns are layer, name, statistic, finite, estimate, stderr, theory, expected,
+        neglected and z; NaN if missing. A run that kept its trials has a row for each trial, with
+        the further columns trial (0, 1, ...) and value. Raises SnstatError without pandas.
         """
         return views().run_frame(self)
 
     def _repr_html_(self) -> str:
         """Return the table as HTML, for notebooks."""
         return views().run_html(self)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NetworkRun(Record):
-    """One network of any layers, simulated and predicted.
-
-    `finite` (layers,), `statistics` and `partial` are as in `Run`. Two are equal if their network,
-    simulation and all their numbers are.
-    """
-
-    network: NetworkSummary
-    simulation: Simulation
-    finite: BoolArray
-    statistics: Mapping[str, Statistic]
-    partial: bool = False
-
-    @property
-    def layers(self) -> Layers:
-        """The run layer by layer: `run.layers[3].mean.estimate`."""
-        return Layers(self)
-
-    @property
-    def depth(self) -> int:
-        """The layers of the network, more than those of an interrupted run."""
-        return self.network.depth
-
-    def row(self, layer: int) -> LayerSummary:
-        """Return what a layer is. Layer 0 is the input."""
-        return self.network.layers[layer]

@@ -27,7 +27,7 @@ class Option:
     `kind` is the kind of its value, `help` its explanation, and `shown` its default as help shows
     it. `short` is its flag of one letter, and `metavar` the name of its value in help. An option
     with `several` accepts several values on the command line and makes a run for each; they are
-    separated by commas if `commas`. With `off`, a flag can also be switched off.
+    separated by commas if `commas`. `off` is the name of the flag that switches one off.
     """
 
     kind: Kind
@@ -37,7 +37,7 @@ class Option:
     metavar: str = ""
     several: bool = True
     commas: bool = True
-    off: bool = False
+    off: str = ""
 
 
 def option(kind: Kind, help: str, *, default: Any = None, **others: Any) -> Any:  # noqa: A002

@@ -223,7 +223,7 @@ def test_notes_tell_how_the_baseline_differs(random):
     assert unlike(run, baseline) == []
     other = replace(
         baseline,
-        stack=replace(baseline.stack, activation="tanh", weight_gain=2.0),
+        subject=replace(baseline.stack, activation="tanh", weight_gain=2.0),
         simulation=replace(baseline.simulation, batch=4),
     )
     of_stack, of_sampling = unlike(run, other)

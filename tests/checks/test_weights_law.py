@@ -78,7 +78,7 @@ def test_a_difference_below_a_tenth_of_the_least_effect_is_none():
         other = replace(one, log_kurtosis=LayerMean(1.0 + difference, 1e-9))
         assert (parted_in_law(other, one, 0.01, SHARE * FALSE_ALARM) is not None) == told
     # Other layers have other weights: that is told by their number.
-    deeper = replace(run(), stack=replace(one.stack, depth=4), log_kurtosis=LayerMean(2.0, 1e-9))
+    deeper = replace(run(), subject=replace(one.stack, depth=4), log_kurtosis=LayerMean(2.0, 1e-9))
     assert parted_in_law(deeper, one, 0.01, 1.0) is None
 
 

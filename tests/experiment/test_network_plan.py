@@ -11,6 +11,7 @@ import pytest
 
 from snstat.experiment.network_plan import NetworkPlan, predicted_statistics
 from snstat.network.network import Network
+from snstat.network.run_settings import RunSettings
 from snstat.results import GRADIENT, STATISTICS
 
 WIDTH, BATCH, TRIALS = 256, 16, 24
@@ -44,7 +45,11 @@ def network_of(name):
 
 def plan_of(name, **options):
     found = {"batch": BATCH, "trials": TRIALS, "seed": 3, "dtype": "float64", "threads": 1}
-    return NetworkPlan(network_of(name), **(found | options))
+    return planned(network_of(name), **(found | options))
+
+
+def planned(network, **options):
+    return NetworkPlan.of_settings(network, RunSettings(**options))
 
 
 @pytest.mark.parametrize("name", TRUE)
@@ -72,7 +77,6 @@ def test_layers_have_the_names_kinds_and_shapes_of_the_file():
     rows = [row.name for row in network_of("dropout").rows()]
     assert [layer.name for layer in run.layers] == ["input", *rows]
     assert {layer.shape for layer in run.layers} == {(WIDTH,)}
-    assert [layer.sampler for layer in run.layers] == [None, *["general"] * 3]
     form = json.loads(json.dumps(run.layers[2].to_json()))
     assert form["mean"]["estimate"] == run.statistics["mean"].estimate[2]
     assert run.depth == 3
@@ -100,7 +104,7 @@ def test_inputs_have_the_moments_of_their_law():
         "input": {"channels": 8, "kind": "uniform", "mean": 0.5, "std": 2.0},
         "layers": [{"kind": "rms_norm"}],
     }
-    run = NetworkPlan(Network.read(form), batch=4, trials=2).run()
+    run = planned(Network.read(form), batch=4, trials=2).run()
     found = {name: column.theory[0] for name, column in run.statistics.items()}
     # 4 + 1/4, 4·3/4 of a batch of 4, and (1/4)/(17/4).
     assert found["second_moment"] == pytest.approx(4.25)
@@ -111,12 +115,12 @@ def test_inputs_have_the_moments_of_their_law():
 
 def test_the_variance_of_inputs_of_a_large_mean_does_not_cancel():
     form = {"input": {"channels": 8, "mean": 1e9}, "layers": [{"kind": "rms_norm"}]}
-    run = NetworkPlan(Network.read(form), batch=4, trials=2, dtype="float64").run()
+    run = planned(Network.read(form), batch=4, trials=2, dtype="float64").run()
     assert run.statistics["variance"].theory[0] == 1.0
 
 
 def test_one_sample_has_no_angle():
-    run = NetworkPlan(network_of("dropout"), batch=1, trials=2).run()
+    run = planned(network_of("dropout"), batch=1, trials=2).run()
     assert np.isnan(run.statistics["cosine"].theory).all()
     assert (run.statistics["variance_over_batch"].theory == 0).all()
 

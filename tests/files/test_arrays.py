@@ -58,7 +58,7 @@ def test_masked_values_are_refused_with_a_remedy() -> None:
         (np.zeros((2, 2), dtype="V2"), "raw bytes"),
         (SimpleNamespace(toarray=None), "inputs.toarray()"),
         ({1: 2}, "Python objects"),
-        (None, "Python objects"),
+        ([None], "Python objects"),
     ],
 )
 def test_errors_of_unreadable_data_state_a_remedy(inputs: Any, words: str) -> None:

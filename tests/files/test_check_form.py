@@ -32,12 +32,13 @@ def record_of(form: dict[str, Any]) -> Check:
     """Return the record that a check was written from."""
     form = dict(form)
     assert form.pop("passed") is (form["findings"] == [])
-    source, stack = form["source"], form["stack"]
+    source, stack = form["source"], form.pop("stack")
+    assert form.pop("network")["input"]["channels"] == stack["input_width"]
     return Check(
         **form
         | {
             "findings": tuple(Finding(**finding) for finding in form["findings"]),
-            "stack": StackSummary(**stack | {"given": tuple(stack["given"]), "drawn": ()}),
+            "subject": StackSummary(**stack | {"given": tuple(stack["given"]), "drawn": ()}),
             "simulation": Simulation(**form["simulation"]),
             "notes": tuple(form["notes"]),
             "source": None if source is None else Source(**source),

@@ -171,7 +171,7 @@ def test_a_run_can_be_copied_and_pickled(run):
 
 
 def test_records_read_like_mappings_and_like_objects(run):
-    assert run["stack"]["activation"] == run.stack.activation == "relu"
+    assert run["subject"]["activation"] == run.stack.activation == "relu"
     assert run.mean is run.statistics["mean"]
     layer = run.layers[-1]
     assert layer.layer == 3

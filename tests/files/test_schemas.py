@@ -63,6 +63,11 @@ PROPAGATION: dict[str, Any] = {
                     }
                 ],
             },
+            "network": {
+                "name": "",
+                "input": {"channels": 1024, "grid": []},
+                "layers": [{"kind": "block", "times": 64, "layers": [{"kind": "dense"}]}],
+            },
             "simulation": {
                 "batch": 64,
                 "trials": 8,
@@ -159,7 +164,7 @@ FIXEDPOINT: dict[str, Any] = {
         }
     ],
 }
-JUDGED = {name: PROPAGATION["runs"][0][name] for name in ("stack", "simulation")}
+JUDGED = {name: PROPAGATION["runs"][0][name] for name in ("stack", "network", "simulation")}
 CHECK: dict[str, Any] = {
     "schema": "snstat.check/1",
     "version": "0.1.0",
@@ -277,12 +282,13 @@ def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: t
 
 def test_a_check_has_the_fields_of_its_record_and_passed() -> None:
     part = schema("check")["$defs"]["check"]
-    assert set(part["properties"]) == {*(field.name for field in fields(results.Check)), "passed"}
+    own = {field.name for field in fields(results.Check)} - {"subject"}
+    assert set(part["properties"]) == {*own, "stack", "network", "passed"}
     assert set(part["required"]) == set(part["properties"])
     assert part["properties"]["verdict"]["enum"] == list(results.VERDICTS)
 
 
-@pytest.mark.parametrize("definition", ["stack", "drawn", "simulation"])
+@pytest.mark.parametrize("definition", ["stack", "drawn", "simulation", "network"])
 def test_runs_and_checks_describe_stacks_alike(definition: str) -> None:
     run, check = (schema(name)["$defs"][definition] for name in ("propagation", "check"))
     assert check == run

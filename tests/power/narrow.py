@@ -18,7 +18,8 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import disagrees
 from snstat.engine.simulate import simulate
-from snstat.experiment.plan import Plan, gradient_statistic
+from snstat.experiment.plan import Plan
+from snstat.experiment.record import gradient_statistic
 from snstat.results import GRADIENT, STATISTICS, Run
 
 
@@ -89,7 +90,7 @@ def alarms(options: Mapping[str, Any], repetitions: int, seed: int = 1) -> int:
                 corrected.log_gradient,
                 corrected.log_gradient_residual,
             )
-        run = Run(first.stack, first.simulation, measured.finite, MappingProxyType(statistics))
+        run = Run(first.subject, first.simulation, measured.finite, MappingProxyType(statistics))
         case = Case(plan.stack, plan.inputs.batch, moments, Bounds(), run)
         found += disagrees(case) is not None
     return found

@@ -110,7 +110,7 @@ def make_check(*findings: Finding, **changes: Any) -> Check:
         name="default",
         verdict="gradient-exploding" if findings else "self-normalizing",
         findings=findings,
-        stack=run.stack,
+        subject=run.subject,
         simulation=run.simulation,
     )
     return replace(check, **changes)

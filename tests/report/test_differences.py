@@ -13,7 +13,7 @@ from tests.report.builders import make_run
 def make(activation: str = "selu", seed: int = 0, **stack: Any) -> Run:
     run = make_run(activation, 4)
     described = replace(run.stack, activation=activation, **stack)
-    return replace(run, stack=described, simulation=replace(run.simulation, seed=seed))
+    return replace(run, subject=described, simulation=replace(run.simulation, seed=seed))
 
 
 def test_settings_implied_by_the_activation_are_left_out() -> None:

@@ -268,7 +268,7 @@ def test_the_theory_column_shows_the_theory_behind_z() -> None:
         [run], layers="8,64", columns=("variance",)
     )
     assert "theory:" not in show([run], 20)
-    funnel = replace(run, stack=replace(run.stack, widths="8,4*64"))
+    funnel = replace(run, subject=replace(run.stack, widths="8,4*64"))
     assert "theory: first order at these widths;" in show([funnel], 120)
 
 
@@ -460,7 +460,7 @@ def test_the_title_states_unusual_settings(
     run = make_run(depth=1)
     run = replace(
         run,
-        stack=replace(run.stack, **{"depth": 64, **stack}),
+        subject=replace(run.stack, **{"depth": 64, **stack}),
         simulation=replace(run.simulation, **simulation),
         partial=True,
     )

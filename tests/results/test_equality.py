@@ -78,7 +78,7 @@ def test_another_number_anywhere_is_another_run(run):
         "finite": ~run.finite,
         "outlook": Outlook("unknown"),
         "simulation": replace(run.simulation, seed=run.simulation.seed + 1),
-        "stack": replace(run.stack, activation="selu"),
+        "subject": replace(run.stack, activation="selu"),
     }
     for name, value in others.items():
         assert replace(run, **{name: value}) != run

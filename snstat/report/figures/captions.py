@@ -23,7 +23,7 @@ def run_caption(runs: Sequence[Run]) -> str:
     and gains that differ and that the legend does not state."""
     lines = [
         [
-            *network_words(run.stack).split(SEPARATOR),
+            *network_words(run.subject).split(SEPARATOR),
             *simulation_words(run.simulation).split(SEPARATOR),
         ]
         for run in runs
@@ -53,13 +53,15 @@ def _shared(lines: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def _own_initialisers(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
     """Yield the name of each run and what the legend leaves out of its initialiser and gain."""
-    names = [network_name(run.stack) for run in runs]
-    drawn = [initialiser_words(run.stack) for run in runs]
+    names = [network_name(run.subject) for run in runs]
+    drawn = [initialiser_words(run.subject) for run in runs]
     several = len(set(names)) < len(names)
     shown = run_labels(runs)
     gains = all("gain " in label for label in shown)
     inits = all(init in label for (init, _), label in zip(drawn, shown, strict=True))
     for name, (init, gain) in zip(names, drawn, strict=True):
+        if not init:
+            continue
         if not several or not (gains or inits):
             yield name, f"{init} ({gain})"
         elif not inits:
@@ -75,6 +77,6 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
     if "activation" in differences(runs):
         return names
     return [
-        name if name == network_name(run.stack) else f"{network_name(run.stack)}, {name}"
+        name if name == network_name(run.subject) else f"{network_name(run.subject)}, {name}"
         for run, name in zip(runs, names, strict=True)
     ]

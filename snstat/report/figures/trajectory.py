@@ -31,7 +31,6 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
-from snstat.report.network_words import family
 from snstat.results import GRADIENT
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def draw_trajectory(
 
 def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]:
     """Return the runs with their looks, labels, gradients and targets."""
-    looks = series_of([family(run.stack) for run in runs], look)
+    looks = series_of([run.subject.called for run in runs], look)
     nothing: list[Any] = [None] * len(runs)
     return [
         Drawn(*parts)

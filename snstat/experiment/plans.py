@@ -1,0 +1,41 @@
+"""The plan of any subject: a stack that options describe, or a network of any layers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from snstat.experiment.network_plan import NetworkPlan, network_source
+from snstat.experiment.plan import Plan, sampling_of
+from snstat.experiment.source import require_data_of
+from snstat.network.network import Network
+from snstat.network.run_settings import RunSettings
+from snstat.results import Run
+
+AnyPlan = Plan | NetworkPlan
+
+
+def plan_of(settings: RunSettings, network: Network | None = None) -> AnyPlan:
+    """Return the plan to simulate `network` as `settings` say, or the stack that they describe.
+
+    A network that is a uniform stack is simulated as one: that is faster, and theory says more of
+    it. Raises SnstatError for invalid settings.
+    """
+    if network is None:
+        return Plan.of_settings(settings)
+    stack = network.uniform()
+    if stack is None:
+        return NetworkPlan.of_settings(network, settings)
+    plan = Plan.of_stack(stack, network_source(network, settings), settings)
+    return replace(plan, network=network) if network.name else plan
+
+
+def plan_again(run: Run) -> AnyPlan:
+    """Return the plan of `run`, so that it can be simulated again.
+
+    Raises InvalidValueError if its data have changed.
+    """
+    if run.network is None:
+        return Plan.of(run)
+    plan = plan_of(RunSettings(**sampling_of(run)), Network.read(run.network.form))
+    require_data_of(run, plan.inputs)
+    return plan

@@ -1,0 +1,178 @@
+"""Networks of any layers through the whole pipe: run, table, files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.errors import InvalidValueError, SnstatError
+from snstat.report.selection import parse_layers
+from snstat.report.text import runs_to_csv, runs_to_markdown
+from tests.files.test_schemas import errors
+
+FILE = """
+input = {channels = 6}
+parameters = {blocks = 2, width = 6}
+
+[[layers]]
+kind = "block"
+name = "body"
+times = "=blocks"
+layers = [{kind = "residual", name = "ffn", layers = [
+  {kind = "layer_norm"},
+  {kind = "dense", name = "up", width = "=4*width", activation = "gelu"},
+  {kind = "dense", name = "down", width = "=width"},
+]}]
+
+[[layers]]
+kind = "dense"
+name = "head"
+width = 3
+"""
+NAMES = [
+    "input",
+    *(f"body.{n}.ffn{row}" for n in (0, 1) for row in (".0", ".up", ".down", "")),
+    "head",
+]
+SAMPLING = {"batch": 4, "trials": 2, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("networks") / "small.toml"
+    path.write_text(FILE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(file):
+    return snstat.propagate(file, backward=True, keep_trials=True, **SAMPLING)
+
+
+def test_a_network_and_the_path_of_its_file_are_one_subject(file, run):
+    options = {"backward": True, "keep_trials": True, **SAMPLING}
+    assert snstat.propagate(str(file), **options) == run
+    assert snstat.propagate(snstat.Network.load(file), **options) == run
+    assert [layer.name for layer in run.layers] == NAMES
+    assert run.stack is None
+    deeper = snstat.propagate(file, set={"blocks": 3}, **SAMPLING)
+    assert deeper.depth == run.depth + 4
+    assert deeper.subject != run.subject
+
+
+def test_a_run_is_read_back_equal(run, tmp_path):
+    snstat.save(run, tmp_path / "run.json")
+    loaded = snstat.load(tmp_path / "run.json")
+    assert loaded == run
+    assert [layer.to_json() for layer in loaded.layers] == [x.to_json() for x in run.layers]
+    document = json.loads((tmp_path / "run.json").read_text())
+    assert errors(document, "propagation") == []
+    assert document["runs"][0]["stack"] is None
+    assert snstat.Network.read(document["runs"][0]["network"]).depth == run.depth
+
+
+@pytest.mark.parametrize("damage", [{"layers": []}, {"input": {"channels": 0}}, None, 3])
+def test_a_damaged_network_is_refused_in_one_line(run, tmp_path, damage):
+    snstat.save(run, tmp_path / "run.json")
+    document = json.loads((tmp_path / "run.json").read_text())
+    form = document["runs"][0]["network"]
+    document["runs"][0]["network"] = form | damage if isinstance(damage, dict) else damage
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    with pytest.raises(SnstatError, match="network") as caught:
+        snstat.load(tmp_path / "run.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_is_a_uniform_stack_is_simulated_as_one():
+    stack = {"activation": "relu", "depth": 3, "width": 16}
+    plain = snstat.propagate(**stack, **SAMPLING)
+    network = snstat.Network.of(snstat.Stack.build(**stack))
+    assert snstat.propagate(network, **SAMPLING) == plain
+    named = snstat.Network(network.input, network.block, name="mine")
+    run = snstat.propagate(named, **SAMPLING)
+    assert run.stack == plain.stack
+    assert run.network.name == "mine"
+    np.testing.assert_array_equal(run.variance.expected, plain.variance.expected)
+    assert [layer.sampler for layer in run.layers] == [None, *[run.simulation.sampler] * 3]
+
+
+def test_such_a_run_is_read_back_equal(tmp_path):
+    network = snstat.Network.of(snstat.Stack.build("relu", depth=3, width=16))
+    named = snstat.Network(network.input, network.block, name="mine")
+    run = snstat.propagate(named, **SAMPLING)
+    snstat.save(run, tmp_path / "run.json")
+    assert snstat.load(tmp_path / "run.json") == run
+
+
+def test_options_of_a_stack_are_refused_beside_a_network(file):
+    with pytest.raises(InvalidValueError, match="depth is 3, but must be left out"):
+        snstat.propagate(file, depth=3)
+    with pytest.raises(InvalidValueError, match="it sets the parameters of a file"):
+        snstat.propagate("relu", depth=3, set={"width": 3})
+
+
+def test_data_have_the_units_of_the_input(file):
+    data = np.random.default_rng(0).normal(size=(9, 6))
+    run = snstat.propagate(file, inputs=data, **SAMPLING)
+    assert run.simulation.inputs == "array"
+    assert run.simulation.inputs_digest is not None
+    with pytest.raises(InvalidValueError, match="7 units"):
+        snstat.propagate(file, inputs=np.ones((9, 7)))
+
+
+def test_options_of_drawn_inputs_replace_the_law_of_the_file(file):
+    run = snstat.propagate(file, input_std=3.0, inputs="uniform", **SAMPLING)
+    assert run.second_moment.theory[0] == pytest.approx(9.0)
+    assert (run.simulation.inputs, run.simulation.input_std) == ("uniform", 3.0)
+
+
+def test_csv_and_markdown_name_the_layers(run):
+    rows = list(csv.DictReader(io.StringIO("".join(runs_to_csv([run])))))
+    whole = [row for row in rows if not row["trial"]]
+    assert [row["name"] for row in whole] == NAMES
+    assert {row["network"] for row in rows} == {"small"}
+    assert whole[2]["kind"] == "dense"
+    assert whole[2]["shape"] == "24"
+    assert "| body.0.ffn.up |" in runs_to_markdown([run]).replace("  ", " ")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("top", ["input", "body.0.ffn", "body.1.ffn", "head"]),
+        ("body.*.up", ["body.0.ffn.up", "body.1.ffn.up"]),
+        ("body.1", [name for name in NAMES if name.startswith("body.1.")]),
+        ("0,last,body.1.ffn.down", ["input", "body.1.ffn.down", "head"]),
+        ("*", NAMES),
+    ],
+)
+def test_layers_are_chosen_by_name(run, text, names):
+    assert [NAMES[layer] for layer in parse_layers(text).of(run.subject)] == names
+
+
+def test_names_that_no_layer_has_are_refused(run):
+    with pytest.raises(InvalidValueError, match=r"did you mean 'body\.0\.ffn\.up'"):
+        parse_layers("body.0.ffn.upp").of(run.subject)
+    stack = snstat.propagate("relu", depth=1, width=4, **SAMPLING).subject
+    with pytest.raises(InvalidValueError, match="did you mean 'log'"):
+        parse_layers("lgo").of(stack)
+
+
+def test_the_table_names_layers_and_kinds(run):
+    text = repr(run)
+    assert text.startswith("small · 9 layers · 6 → 3\n")
+    assert "body.0.ffn.up" in text
+    assert "body.0.ffn.0 layer_norm" in text
+
+
+def test_absurd_sizes_are_refused_before_memory_is_taken(file):
+    with pytest.raises(InvalidValueError, match=r"layer body\.0\.ffn\.\S+ alone takes"):
+        snstat.propagate(file, batch=10**8, set={"width": 6})
+    deep = {"layers": [{"kind": "block", "times": 10**8, "layers": [{"kind": "rms_norm"}] * 2}]}
+    with pytest.raises(InvalidValueError, match="memory needed"):
+        snstat.propagate(snstat.Network.read({"input": {"channels": 2}, **deep}))
