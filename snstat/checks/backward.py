@@ -10,6 +10,7 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING, change
 from snstat.checks.rule import Broken, Remedy, rule
+from snstat.checks.stack_case import StackCase
 from snstat.checks.units import dying
 from snstat.results import BoolArray, FloatArray
 
@@ -19,7 +20,7 @@ def _allowed(case: Case) -> float:
     return case.bounds.gradient_decades * math.log(10.0)
 
 
-def _shorter(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Rule's
+def _shorter(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Rule's
     """Yield as many layers as the bound allows."""
     logs, allowed = case.gradients, _allowed(case)
     within = np.flatnonzero(np.abs(logs) <= allowed)

@@ -112,8 +112,13 @@ class Bounds(Settings):
         """Return the second moments allowed to a stack whose input has `start`."""
         return self.second_moment_min * min(1.0, start), self.second_moment_max * max(1.0, start)
 
+    @property
+    def asked(self) -> tuple[float, float] | None:
+        """The (mean, variance) that is asked for, None if none is."""
+        if self.target_mean is None or self.target_variance is None:
+            return None
+        return self.target_mean, self.target_variance
+
     def target(self, activation: str) -> tuple[float, float] | None:
         """Return the (mean, variance) that a stack of `activation` is to reach, None if any."""
-        if self.target_mean is not None and self.target_variance is not None:
-            return self.target_mean, self.target_variance
-        return resolve(activation).target
+        return self.asked or resolve(activation).target

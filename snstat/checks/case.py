@@ -1,41 +1,31 @@
-"""What a rule receives: one stack, its theory, and the measured values if there is a run."""
+"""What a rule receives: one network, its theory, and the measured values if there is a run."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from snstat.activation import Activation, resolve
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import log_strays, share_strays, strays
-from snstat.layers.dense import DenseLayer
-from snstat.network.stack import Stack
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
-from snstat.theory.finite_width import FiniteWidth
-from snstat.theory.known import Known, theories
-from snstat.theory.prediction import Prediction
-
-# So many units are never all 0: with one sample, as half of them are, once in 2⁶⁴ layers.
-WIDE = 64
-# Statistics that need more than one sample.
-PAIRS = frozenset({"variance_over_batch", "cosine", "dead_fraction"})
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Case:
-    """One stack to judge. Cases are equal if theory of them and bounds are.
+class Case(ABC):
+    """One network to judge. Cases are equal if theory of them and bounds are.
 
-    `run` is None for a stack that is only thought of, as a remedy. Theory goes on to the depth
-    limit of the bounds; what was seen ends with the stack.
+    `run` is None for a network that is only thought of, as a remedy. Theory goes on to `limit`,
+    the depth limit of the bounds; what was seen ends with the network.
     """
 
-    stack: Stack
+    subject: Hashable
     batch: int
     inputs: InputMoments
     bounds: Bounds
@@ -47,38 +37,101 @@ class Case:
     standardized: Callable[[], InputMoments | None] = field(default=lambda: None, compare=False)
     # Called before each evaluation of a rule; a search for remedies makes many.
     tick: Callable[[], None] = field(default=lambda: None, compare=False)
-    # Results and theory, shared by all cases made from one.
+    # Results, shared by all cases made from one.
     _results: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
-    _theories: Callable[[Stack, int, InputMoments], Known] = field(
-        default_factory=theories, compare=False, repr=False
-    )
-    _longer: Case | None = field(default=None, compare=False, repr=False)
 
-    def changed(self, **changes: Any) -> Case:
-        """Return the same case with another `weight_gain` or `weight_std`, `bias_std`, `depth` or
-        `width`, other moments of the `inputs` or another `number_format`, not yet run."""
-        # A shorter stack is the beginning of this one, but for a last layer unlike the others.
-        beginning = changes.keys() == {"depth"} and self.stack.read_out is None
-        longer = self._longer or self if beginning else None
-        inputs, bounds = changes.pop("inputs", self.inputs), self.bounds
-        if "depth" in changes:
-            # Fewer layers are offered where more would break a rule: no limit beyond them.
-            bounds = replace(bounds, depth_limit=None)
-        if "number_format" in changes:
-            bounds = replace(bounds, number_format=changes.pop("number_format"))
-        stack = self.stack
-        for knob, value in changes.items():
-            turned = stack.turned(knob, value)
-            if turned is None:
-                raise KeyError(knob)
-            stack = turned
-        if stack.width_of(0) != self.stack.width_of(0):
-            # Lengths of drawn samples vary as 1/width.
-            share = self.stack.width_of(0) / stack.width_of(0)
-            inputs = replace(inputs, length_variance=inputs.length_variance * share)
-        return replace(self, stack=stack, inputs=inputs, bounds=bounds, run=None, _longer=longer)
+    # ------------------------------------------------------------- what theory says of a network
 
-    def once(self, name: Hashable, find: Callable[[Case], Result]) -> Result:
+    @property
+    @abstractmethod
+    def depth(self) -> int:
+        """The number of layers."""
+
+    @property
+    @abstractmethod
+    def limit(self) -> int:
+        """The layer up to which the signal has to survive, at least the last."""
+
+    @abstractmethod
+    def predicted(self, name: str) -> FloatArray:
+        """Return theory of a statistic, (limit + 1,), NaN where there is none."""
+
+    @property
+    @abstractmethod
+    def gradients(self) -> FloatArray:
+        """Ln of the squared gradients over that of the last layer, (depth + 1,), by theory."""
+
+    @property
+    @abstractmethod
+    def units(self) -> FloatArray:
+        """The number of units of every layer, (depth + 1,)."""
+
+    @property
+    @abstractmethod
+    def fluctuation(self) -> FloatArray:
+        """Standard deviation between networks of the log second moment, (limit + 1,)."""
+
+    @property
+    @abstractmethod
+    def trial_fluctuation(self) -> FloatArray:
+        """The standard deviation between trials of the second moment of a batch, relative to it, by
+        theory to first order, (limit + 1,)."""
+
+    @property
+    @abstractmethod
+    def largest(self) -> FloatArray:
+        """About the largest absolute activation by theory, (limit + 1,)."""
+
+    @property
+    @abstractmethod
+    def outlook(self) -> Outlook:
+        """What becomes of the signal if the network went on for ever; of a kind "unknown" too."""
+
+    @property
+    @abstractmethod
+    def doubt(self) -> str:
+        """Why theory does not know the activation, "" if it does."""
+
+    @property
+    @abstractmethod
+    def erased(self) -> BoolArray:
+        """The layers, (limit + 1,), that are exactly 0 in all networks whatever the inputs: their
+        weights are 0, and no number is too small."""
+
+    @property
+    @abstractmethod
+    def silent(self) -> FloatArray:
+        """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
+
+    @property
+    @abstractmethod
+    def resting(self) -> FloatArray:
+        """Share of units at which the level part of their activation reaches to 0, (limit + 1,)."""
+
+    @abstractmethod
+    def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
+        """Return E[z²] of the pre-activations of every layer from E[x²] of those before, both
+        (limit + 1,), NaN where it is not known."""
+
+    @property
+    @abstractmethod
+    def target(self) -> tuple[float, float] | None:
+        """The mean and variance that the signal should have, None where there is no such target."""
+
+    @property
+    @abstractmethod
+    def target_layer(self) -> int:
+        """The layer by which the target is to be reached."""
+
+    @property
+    @abstractmethod
+    def selu_weights(self) -> Iterable[tuple[int | None, float, str]]:
+        """The layers with SELU: their number, None for all of them, the sum of the squared weights
+        of a unit, and their initialiser."""
+
+    # ---------------------------------------------------------------------- what rules make of it
+
+    def once(self, name: Hashable, find: Callable[[Self], Result]) -> Result:
         """Return the result of `find`, called `name`, which is called once for equal cases."""
         key = name, self, self.run
         if key not in self._results:
@@ -87,69 +140,9 @@ class Case:
         return result
 
     @property
-    def thought(self) -> Case:
+    def thought(self) -> Self:
         """The same case by theory alone, as remedies are tried out."""
         return replace(self, run=None)
-
-    @property
-    def theory(self) -> Known:
-        """Theory of the layers 0..limit."""
-        return self._theories(self.whole, self.batch, self.inputs)
-
-    @property
-    def own_theory(self) -> Known:
-        """Theory of the layers 0..depth."""
-        return self._theories(self.stack, self.batch, self.inputs)
-
-    @property
-    def depth(self) -> int:
-        """Layers of the stack."""
-        return self.stack.depth
-
-    @property
-    def limit(self) -> int:
-        """The layer up to which the signal has to survive, at least the last."""
-        return max(self.depth, self.bounds.depth_limit or 0)
-
-    @property
-    def whole(self) -> Stack:
-        """The stack up to the limit."""
-        return self.stack.of_depth(self.limit)
-
-    @property
-    def activation(self) -> Activation:
-        """The activation of all layers, or of all but the last one."""
-        return resolve(self.layer.activation)
-
-    @property
-    def layer(self) -> DenseLayer:
-        """The layer that is repeated."""
-        return self.stack.repeated
-
-    @property
-    def width(self) -> int | None:
-        """The units of every layer, None where layers differ in width."""
-        return None if self.stack.runs else self.stack.width
-
-    @property
-    def target(self) -> tuple[float, float] | None:
-        """The mean and variance that the signal should have, None where there is no such target."""
-        return self.bounds.target(self.layer.activation)
-
-    @property
-    def prediction(self) -> Prediction:
-        """Theory of the layers 0..limit at infinite width."""
-        return self.theory.prediction
-
-    @property
-    def alone(self) -> Prediction:
-        """Theory of the layers 0..limit that one sample is enough for: pairs take far longer."""
-        return self.theory.alone
-
-    @property
-    def gradients(self) -> FloatArray:
-        """Ln of the squared gradients over that of the last layer, (depth + 1,), by theory."""
-        return self.own_theory.alone.log_gradient
 
     @property
     def seen_gradients(self) -> FloatArray:
@@ -162,67 +155,6 @@ class Case:
     def judges_seen_gradients(self) -> BoolArray:
         """The layers, (depth + 1,), of which the gradient measured is judged; see `judges_seen`."""
         return self._judges_seen(GRADIENT, self.gradients, self.seen_gradients, log_strays)
-
-    @property
-    def fluctuation(self) -> FloatArray:
-        """Standard deviation between networks of the log second moment, (limit + 1,)."""
-        return self._of_one_sample[0]
-
-    @property
-    def likely_second_moment(self) -> FloatArray:
-        """The second moment at the width of the stack, (limit + 1,), at infinite width where first
-        order is not trusted."""
-        return self._of_one_sample[1]
-
-    @property
-    def _of_one_sample(self) -> tuple[FloatArray, FloatArray]:
-        longer = self._longer
-        # Only if somebody has asked for it: the whole of a deep stack takes far longer.
-        if longer is not None and self.limit <= longer.limit:
-            theory = longer.theory
-            if "of_one_sample" in vars(theory):
-                fluctuation, second = theory.of_one_sample
-                return fluctuation[: self.limit + 1], second[: self.limit + 1]
-        return self.theory.of_one_sample
-
-    @property
-    def corrected(self) -> FiniteWidth:
-        """Theory of the layers 0..limit at the width of the stack."""
-        return self.theory.corrected
-
-    @property
-    def expected(self) -> Mapping[str, FloatArray]:
-        """Theory of the statistics at the width of the stack, (limit + 1,), NaN where unknown."""
-        return self.corrected.expected
-
-    @property
-    def erased(self) -> BoolArray:
-        """The layers, (limit + 1,), that are exactly 0 in all networks whatever the inputs: their
-        weights are 0, and no number is too small."""
-        zero: BoolArray = self.alone.statistics["zero_samples"] == 1
-        return zero & (not self.inputs.silent)
-
-    @property
-    def silent(self) -> FloatArray:
-        """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
-        if self.erased.any():
-            return self.erased.astype(float)
-        narrowest = min(layer.fan_out for _, _, layer in self.whole.equal_layers())
-        if not self.activation.flat or narrowest >= WIDE:
-            return np.zeros(self.limit + 1)
-        # Nothing is known of signals that are too small to square.
-        squared = (self.alone.pre_second_moment > 0) | self.inputs.silent
-        return np.where(squared, self.theory.silent, 0.0)
-
-    @property
-    def outlook(self) -> Outlook:
-        """What becomes of the signal if the stack went on for ever; of a kind "unknown" too."""
-        return self.theory.outlook
-
-    def predicted(self, name: str) -> FloatArray:
-        """Return theory of a statistic, (limit + 1,), NaN where there is none."""
-        pairs = name in PAIRS and (name != "dead_fraction" or self.activation.flat)
-        return (self.prediction if pairs else self.alone).statistics[name]
 
     def seen(self, name: str) -> FloatArray:
         """Return the estimates of a statistic, (limit + 1,), NaN where nothing was seen."""

@@ -12,6 +12,7 @@ from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
 from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, rule
+from snstat.checks.stack_case import StackCase
 from snstat.checks.unlikely import chance_of
 from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
 
@@ -19,7 +20,7 @@ from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
 FALSE_ALARM = 0.005
 
 
-def _again(case: Case, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # a Rule's signature
+def _again(case: StackCase, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # a Rule's signature
     if case.run is None:
         return []
     sampling = case.run.simulation
@@ -90,7 +91,7 @@ def disagrees(case: Case) -> Broken | None:
     chances, comparisons, bad = _unlikely(case, run, unknown)
     if bad:
         # Standard errors by theory take time to compute: only for a suspected mismatch.
-        least = case.corrected.trial_fluctuation[: case.depth + 1] / math.sqrt(trials)
+        least = case.trial_fluctuation[: case.depth + 1] / math.sqrt(trials)
         chances, comparisons, bad = _unlikely(case, run, np.nan_to_num(least, posinf=0.0))
     if not bad:
         return None
@@ -221,7 +222,7 @@ def too_narrow(case: Case) -> Broken | None:
     return Broken(layer, value, bound, text)
 
 
-def steadier(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
+def steadier(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
     """Yield widths at which networks differ so little that all stay where theory is valid."""
     narrow = too_narrow(case)
     if narrow is not None:
@@ -229,7 +230,7 @@ def steadier(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  #
             yield replace(remedy, tried=True)
 
 
-def before(case: Case, broken: Broken) -> Iterator[Remedy]:
+def before(case: StackCase, broken: Broken) -> Iterator[Remedy]:
     """Yield the stack that ends before the layer whose measured value broke a rule. Its layers were
     measured too."""
     layer = broken.layer

@@ -17,14 +17,21 @@ from typing import Any, NamedTuple
 from snstat.checks.config_keys import KEYS, dashed, read_options, shown, unknown_key
 from snstat.disk.toml_file import TomlFile
 from snstat.errors import InputFileError, SnstatError
+from snstat.network.settings import NetworkSettings
 from snstat.results import DEFAULT_NAME, Source
+from snstat.values.option import options_of
 
 __all__ = ["KEYS", "Declared", "find_config", "load_config", "located"]
 
 PYPROJECT, OWN = "pyproject.toml", "snstat.toml"
 MAX_CHECKS = 1000
 # Keys that exclude each other: a check's own key replaces the other key in the defaults.
-CONTRADICT = (("weight_gain", "weight_std"), ("widths", "depth"), ("widths", "width"))
+CONTRADICT = (
+    ("weight_gain", "weight_std"),
+    ("widths", "depth"),
+    ("widths", "width"),
+    *(("network", name) for name in options_of(NetworkSettings)),
+)
 MAX_NAME = 100
 
 

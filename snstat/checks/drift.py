@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from snstat.checks.baseline import compare, identical
 from snstat.checks.case import Case
+from snstat.checks.matching import matched
 from snstat.checks.rule import Broken, Remedy, rule
+from snstat.checks.stack_case import StackCase
 from snstat.errors import InvalidValueError
 from snstat.results import Run
 
@@ -14,7 +16,7 @@ from snstat.results import Run
 DRAWS = ("seed", "trials", "batch", "dtype", "sampler")
 
 
-def _undo(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
+def _undo(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
     yield Remedy("undo the change, or accept it with --write-baseline", None)
 
 
@@ -24,8 +26,9 @@ def drifts(case: Case) -> Broken | None:
 
     **What it does.** It compares a run with that of `--baseline`, and finds the first layer at
     which they differ by more than chance and by more than `--min-effect`. Another number of layers
-    is a difference too, even if the shared layers agree. With `--same-seed` the same networks are
-    drawn, and all numbers must be equal to the last bit.
+    is a difference too, even if the shared layers agree. Layers of network files are matched by
+    name and kind, so a layer that was inserted leaves the others where they were. With
+    `--same-seed` the same networks are drawn, and all numbers must be equal to the last bit.
 
     **Why it matters.** A change that was not meant to affect the initialisation has affected it:
     another gain, another activation, a truncated normal without its correction.
@@ -83,6 +86,7 @@ def drifts(case: Case) -> Broken | None:
     run, baseline = case.run, case.baseline
     if run is None or baseline is None:
         return None
+    baseline = matched(run, baseline)
     if case.same_seed:
         _require_same_draws(run, baseline)
         return identical(run, baseline)

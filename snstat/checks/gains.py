@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from snstat.checks.case import Case
+from snstat.checks.stack_case import StackCase
 from snstat.theory import holding
 
 # Gains near the tuned one: larger and smaller by these shares of it.
 NEAR = tuple(sign * 2.0 ** (-half / 2.0) for half in range(8, 21) for sign in (-1.0, 1.0))
 
 
-def holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
+def holding_gains(case: StackCase) -> tuple[tuple[float, int], ...]:
     """Return other gains, each with the layers over which the second moment stays in bounds.
 
     Four digits are easy to type; where depth asks for more, all of them.
@@ -19,7 +19,7 @@ def holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
     return case.thought.once("gains", _holding_gains)
 
 
-def _holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
+def _holding_gains(case: StackCase) -> tuple[tuple[float, int], ...]:
     now = f"{case.layer.gain:.4g}"
     found: dict[float, int] = {}
 
@@ -38,7 +38,7 @@ def _holding_gains(case: Case) -> tuple[tuple[float, int], ...]:
     return tuple(found.items())
 
 
-def near_gains(case: Case) -> tuple[float, ...]:
+def near_gains(case: StackCase) -> tuple[float, ...]:
     """Return gains near the one that is tuned to the depth, those in the middle of the range that
     holds the second moment longest first.
 
@@ -48,7 +48,7 @@ def near_gains(case: Case) -> tuple[float, ...]:
     return case.thought.once("near gains", _near_gains)
 
 
-def _near_gains(case: Case) -> tuple[float, ...]:
+def _near_gains(case: StackCase) -> tuple[float, ...]:
     tuned = holding.tuned_gain(case.layer, case.inputs.second_moment, case.limit)
     near = sorted({float(f"{tuned * (1.0 + share):.4g}") for share in NEAR})
     lasting = [gain for gain in near if survival(case.changed(weight_gain=gain)) >= case.limit]
@@ -56,17 +56,17 @@ def _near_gains(case: Case) -> tuple[float, ...]:
     return tuple(sorted(near, key=lambda gain: abs(gain - middle)))
 
 
-def survival(case: Case) -> int:
+def survival(case: StackCase) -> int:
     """Return over how many layers, up to the limit, the second moment stays in its bounds."""
     return case.once("survival", _survival)
 
 
-def _survival(case: Case) -> int:
+def _survival(case: StackCase) -> int:
     low, high = case.bounds.second_moment_range(case.inputs.second_moment)
     return holding.survival(case.whole, case.inputs, low, high)
 
 
-def _gains(case: Case) -> Iterator[float]:
+def _gains(case: StackCase) -> Iterator[float]:
     """Yield gains with a fixed point: that of the target first."""
     target, bias = case.target, case.layer.bias_std
     if target == (0.0, 1.0):

@@ -7,13 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from snstat.errors import InputFileError, InvalidValueError
-from snstat.experiment.plan import options_of
+from snstat.experiment.plan import options_of, sampling_of
 from snstat.files.saved import load_named
+from snstat.network.network import Network
+from snstat.network.settings import NetworkSettings
 from snstat.results import DEFAULT_NAME, Run
+from snstat.values import option
 
 # Added to a seed, modulo 2⁶⁴, for a run that is to be independent of its baseline: seeds are keys,
 # and the streams of any two keys are.
 OTHER_SEED = 1
+# The options that describe a stack.
+STACK = option.options_of(NetworkSettings).keys()
 
 # What reads the runs of a baseline file, by the names of their checks.
 Reader = Callable[[str], dict[str, Run]]
@@ -44,9 +49,19 @@ def find_baseline(
     raise InputFileError(path, f"has no baseline of the check {name!r}, only of {known}", remedy)
 
 
-def inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> dict[str, Any]:
-    """Return the options of a stack that is as in the baseline, but for what is `given`."""
-    options, stack = options_of(baseline), baseline.stack
+def inherited(
+    baseline: Run, given: Mapping[str, Any], network: Network | None, *, same_seed: bool
+) -> tuple[dict[str, Any], Network | None]:
+    """Return the options of a run that is as the baseline, but for what is `given`, and the network
+    that it simulates: `network` if that is given, else that of the baseline, unless options
+    describe a stack."""
+    stack = baseline.stack
+    if network is None and baseline.network is not None and not given.keys() & STACK:
+        network = Network.read(baseline.network.form)
+    if network is not None or stack is None:
+        options = sampling_of(baseline)
+    else:
+        options = options_of(baseline)
     if {"weight_gain", "weight_std"} & given.keys():  # which replace each other
         options |= {"weight_gain": None, "weight_std": None}
     if "inputs" in given:
@@ -62,7 +77,7 @@ def inherited(baseline: Run, given: Mapping[str, Any], *, same_seed: bool) -> di
     elif {"depth", "width"} & given.keys() and stack is not None and stack.widths is not None:
         options |= {"widths": None, "depth": stack.depth, "width": stack.width}
     # Another stack may need the other sampler; the same networks need the same.
-    return options if same_seed else options | {"sampler": "auto"}
+    return options if same_seed else options | {"sampler": "auto"}, network
 
 
 def seed_beside(given: Mapping[str, Any], baseline: Run, *, same_seed: bool) -> int:

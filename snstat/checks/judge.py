@@ -12,6 +12,7 @@ from snstat.checks.look import broken_within, look, looked, unsteady
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
+from snstat.checks.stack_case import StackCase
 from snstat.layers.dense import LINEAR
 from snstat.results import VERDICTS, Finding
 
@@ -65,12 +66,13 @@ def verdict(case: Case, broken: dict[str, Broken]) -> str:
         and abs(outlook.mean) <= NORMALIZED
         and abs(outlook.variance - 1.0) <= NORMALIZED
         and not broken.keys() & {"SN103", "SN104"}
+        and isinstance(case, StackCase)
         and _ends_normal(case)
     )
     return "self-normalizing" if normal else "stable"
 
 
-def _ends_normal(case: Case) -> bool:
+def _ends_normal(case: StackCase) -> bool:
     """Return whether a last layer of another activation leaves mean 0 and variance 1 as they are. A
     linear read-out has a scale of its own, which is no matter of the stack."""
     read_out = case.stack.read_out
@@ -84,12 +86,18 @@ def finding(
     rule: Rule, case: Case, how: Broken, codes: set[str], *, remedies: bool = True
 ) -> Finding:
     """Return the finding of a broken rule; `codes` are all that are broken."""
-    remedy = remedy_for(rule, case, how, codes) if remedies else ""
+    remedy = ""
+    if remedies and isinstance(case, StackCase):
+        remedy = remedy_for(rule, case, how, codes)
+    elif remedies:
+        from snstat.checks.network_remedies import network_remedy
+
+        remedy = network_remedy(rule, case, codes)
     message = f"{how.text}; {remedy}" if remedy else how.text
     return Finding(rule.code, rule.name, how.layer, how.value, how.bound, message, remedy)
 
 
-def remedy_for(rule: Rule, case: Case, how: Broken, codes: set[str]) -> str:
+def remedy_for(rule: Rule, case: StackCase, how: Broken, codes: set[str]) -> str:
     """Return the first remedy after which no rule is broken, else the first after which this one
     holds and no other is newly broken, or nothing.
 

@@ -10,6 +10,7 @@ import numpy as np
 from snstat.checks.case import Case
 from snstat.checks.rule import Broken
 from snstat.checks.rules import RULES
+from snstat.checks.stack_case import StackCase
 from snstat.results import FloatArray
 
 # Rules of single layers, which stay broken in a deeper stack, and rules of the weights or of the
@@ -43,7 +44,7 @@ def look(case: Case) -> dict[str, Broken]:
     return {code: broken for code, broken in found.items() if broken is not None}
 
 
-def broken_within(case: Case, allowed: Collection[str] = ()) -> set[str] | None:
+def broken_within(case: StackCase, allowed: Collection[str] = ()) -> set[str] | None:
     """Return which rules are broken, or None as soon as one is that is not `allowed`.
 
     A rule that the first layers break is broken by the whole stack, so they are tried first.
@@ -63,12 +64,12 @@ def broken_within(case: Case, allowed: Collection[str] = ()) -> set[str] | None:
     return found
 
 
-def sound(case: Case, ignored: Collection[str] = ()) -> bool:
+def sound(case: StackCase, ignored: Collection[str] = ()) -> bool:
     """Return whether no rule is broken except those `ignored`. Stops at the first broken one."""
     return broken_within(case, ignored) is not None
 
 
-def unsteady(case: Case) -> int | None:
+def unsteady(case: StackCase) -> int | None:
     """Return the first layer where single networks leave the bounds of the second moment, although
     theory of infinite width does not: within some standard deviations between networks of what is
     expected at this width. A remedy that leaves no such margin would fail on the networks that are

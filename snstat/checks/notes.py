@@ -9,7 +9,9 @@ import numpy as np
 
 from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
+from snstat.checks.matching import unmatched
 from snstat.checks.pairs import comparable
+from snstat.checks.stack_case import StackCase
 from snstat.errors import escaped
 from snstat.results import NO_THEORY, Record, Run, Simulation, StackSummary
 
@@ -59,7 +61,9 @@ def _drawn_otherwise(mine: StackSummary, theirs: StackSummary) -> Iterator[str]:
 
 
 def unknown(case: Case) -> list[str]:
-    """Return notes on activations that theory does not cover everywhere, with the reason."""
+    """Return notes on what theory does not cover, with the reason."""
+    if not isinstance(case, StackCase):
+        return list(_without_theory(case))
     notes = []
     if case.outlook.kind == "unknown":
         notes.append(_no_theory(case.activation))
@@ -68,6 +72,21 @@ def unknown(case: Case) -> list[str]:
     if last is not None and last.doubt and math.isnan(case.predicted("second_moment")[case.depth]):
         notes.append(_no_theory(last, " of the last layer"))
     return list(dict.fromkeys(notes))
+
+
+def _without_theory(case: Case) -> Iterator[str]:
+    """Yield notes on the layers of a network without theory, and on rules of stacks only."""
+    missing = np.flatnonzero(np.isnan(case.predicted("second_moment")))
+    if missing.size:
+        first = int(missing[0])
+        where = f"layer {first}"
+        if case.run is not None and first:
+            row = case.run.row(first)
+            where += f" ({row.name}, {row.kind})"
+        every = missing.size == case.depth + 1 - first
+        more = " on" if every else f", {missing.size:,} of {case.depth:,} layers in all"
+        yield f"{NO_THEORY} from {where}{more}: measured values are judged"
+    yield "SN104 and SN302 not judged: they are about the limit of a uniform stack"
 
 
 def _no_theory(activation: Activation, place: str = "") -> str:
@@ -82,12 +101,15 @@ def _other_content(mine: Simulation, theirs: Simulation) -> bool:
 
 
 def unlike(run: Run, baseline: Run) -> list[str]:
-    """Return in words how the stack and the sampling differ from the baseline's."""
+    """Return in words how the network and the sampling differ from the baseline's."""
     notes = []
     mine, theirs = run.stack, baseline.stack
     if mine is not None and theirs is not None and mine != theirs:
         told = list(_fields(mine, theirs)) or list(_drawn_otherwise(mine, theirs))
         notes.append(f"the stack differs from the baseline: {'; '.join(told)}")
+    elif run.subject != baseline.subject:
+        notes.append("the network differs from the baseline's")
+    notes += unmatched(run, baseline)
     told = list(_fields(run.simulation, baseline.simulation))
     if _other_content(run.simulation, baseline.simulation):
         told.append(f"the content of {escaped(run.simulation.inputs)} has changed")

@@ -13,8 +13,6 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import gains, standard_inputs, wider_format
 from snstat.checks.rule import Broken, rule
 from snstat.results import BoolArray, FloatArray
-from snstat.theory.by_layer import pre_second_moments, units
-from snstat.theory.extremes import largest_activation
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +108,10 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
     if case.run is None or case.run.first_nonfinite is None:
         return []
     layer, dtype = case.run.first_nonfinite, case.run.simulation.dtype
-    largest = _largest_predicted(case)
+    largest = case.largest
     # Theory that ends is beyond all formats.
     beyond = np.flatnonzero(~(largest[: case.depth + 1] <= np.finfo(dtype).max))
-    doubt = case.activation.doubt
+    doubt = case.doubt
     if doubt and beyond.size and math.isnan(largest[beyond[0]]):
         words = f"no theory: {doubt}"
     elif beyond.size and beyond[0] == layer:
@@ -124,13 +122,6 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
         words = f"not predicted, largest {largest[layer]:.2g}"
     text = f"activations are not finite in {dtype} from layer {layer} on (seen; {words})"
     return [Broken(layer, None, None, text, NON_FINITE)]
-
-
-def _largest_predicted(case: Case) -> FloatArray:
-    """Return about the largest activation by theory, (limit + 1,)."""
-    theory = case.alone
-    q, shares = theory.sample_second_moment, theory.shares
-    return largest_activation(case.whole, case.batch, case.inputs, q, shares)
 
 
 def _largest_seen(case: Case) -> FloatArray:
@@ -151,7 +142,7 @@ def _misses_largest(case: Case) -> bool:
 def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     found = []
     seen = case.seen("second_moment")
-    largest, largest_seen = _largest_predicted(case), _largest_seen(case)
+    largest, largest_seen = case.largest, _largest_seen(case)
     # What was measured is judged, unless the batches may have missed the largest sample.
     judges_seen = np.isfinite(largest_seen)
     judges_seen &= ~(_misses_largest(case) & (largest > largest_seen))
@@ -183,7 +174,7 @@ def _activations(case: Case, name: str, form: NumberFormat) -> list[Broken]:
 def _signals(case: Case, seen: FloatArray, form: NumberFormat) -> FloatArray:
     """Return the second moments seen (layers,), NaN where exact zeros come from the activation of
     pre-activations that the format holds: those networks are dead, and no number is too small."""
-    q = pre_second_moments(case.whole, seen)
+    q = case.pre_second_moments(seen)
     # Samples that are not 0 have a square that is no float.
     unknown = (seen == 0) & (case.seen("zero_samples") < 1)
     seen = np.where(unknown, math.nan, seen)
@@ -235,7 +226,7 @@ def _seen(seen: FloatArray, layer: int, out: BoolArray, end: int) -> str:
 def _gradients(case: Case, name: str, form: NumberFormat) -> list[Broken]:
     """Gradients by their root mean square over that of the last layer, whose scale is 1."""
     # From squared norms to those of a unit.
-    share = units(case.stack)[-1] / units(case.stack)
+    share = case.units[-1] / case.units
     with np.errstate(over="ignore", divide="ignore"):
         # Where weights or slopes are exactly 0, no number is too small.
         logs = np.where(np.isneginf(case.gradients), math.nan, case.gradients)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from snstat.checks.bounds import MAX_FLUCTUATION
-from snstat.checks.case import Case
 from snstat.checks.gains import holding_gains
 from snstat.checks.rule import Broken, Remedy
+from snstat.checks.stack_case import StackCase
 from snstat.results import InputMoments
 
 # Longer lists of widths are not written out: fewer layers are so many of the first ones.
@@ -26,8 +26,8 @@ STANDARD = (0.0, 1.0)
 NEARLY = 1e-3
 
 
-def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
-    """Return the remedy that makes `changes` (see `Case.changed`) to a case.
+def change(case: StackCase, *, at_least: bool = False, **changes: Any) -> Remedy:
+    """Return the remedy that makes `changes` (see `StackCase.changed`) to a case.
 
     Its layers are the most that there may be, or the least (`at_least`).
     """
@@ -65,7 +65,7 @@ def change(case: Case, *, at_least: bool = False, **changes: Any) -> Remedy:
     return Remedy(f"use {words}" if options else words, changed)
 
 
-def _weight_std(case: Case, changed: Case) -> float | None:
+def _weight_std(case: StackCase, changed: StackCase) -> float | None:
     """Return the standard deviation that gives the weights of `changed` their gain, None where the
     user gave a gain, or one deviation cannot give it to layers of several widths.
 
@@ -99,40 +99,40 @@ def _inputs_words(old: InputMoments, new: InputMoments) -> list[str]:
     return words
 
 
-def _layers_words(case: Case, depth: int, bound: str) -> str:
+def _layers_words(case: StackCase, depth: int, bound: str) -> str:
     layers = "1 layer" if depth == 1 else f"{depth:,} layers"
     limit = f", --depth-limit {case.limit}" if case.limit > case.depth else ""
     return f"at {bound} {layers} (now {case.depth:,}{limit})"
 
 
-def gains(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
+def gains(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature
     """Yield gains that hold the signal over the whole stack."""
     for gain, layers in holding_gains(case):
         if layers >= case.limit:
             yield change(case, weight_gain=gain)
 
 
-def without_biases(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+def without_biases(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
     """Yield the stack without its biases."""
     if case.layer.bias_std > 0:
         yield change(case, bias_std=0.0)
 
 
-def with_biases(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+def with_biases(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
     """Yield biases, for a signal that is zero without them."""
     if case.outlook.kind == "silent":
         for std in (0.1, 0.5, 1.0):
             yield change(case, bias_std=std)
 
 
-def standard_inputs(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+def standard_inputs(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
     """Yield the stack with standard inputs, or with data scaled to their second moment."""
     inputs = standard(case)
     if inputs is not None:
         yield change(case, inputs=inputs)
 
 
-def standard(case: Case) -> InputMoments | None:
+def standard(case: StackCase) -> InputMoments | None:
     """Return the moments of inputs of mean 0 and variance 1, or of the target's second moment if
     there is another; data are then only scaled. None where the inputs are such already."""
     old = case.inputs
@@ -162,7 +162,7 @@ def standard(case: Case) -> InputMoments | None:
     return old.scaled(square)
 
 
-def _standardized(case: Case) -> InputMoments | None:
+def _standardized(case: StackCase) -> InputMoments | None:
     """Return the moments of the data standardized: exactly, or of a saved run, whose data are not
     at hand, as if all samples had one norm."""
     old = case.inputs
@@ -186,14 +186,14 @@ def _standardized(case: Case) -> InputMoments | None:
     )
 
 
-def wider_format(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
+def wider_format(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # as above
     """Yield formats of a wider range than the one chosen."""
     for name in ("bfloat16", "float32"):
         if case.bounds.number_format == "float16":
             yield change(case, number_format=name)
 
 
-def wider(case: Case, broken: Broken) -> Iterator[Remedy]:
+def wider(case: StackCase, broken: Broken) -> Iterator[Remedy]:
     """Yield widths at which networks differ less: the variance between them falls as 1/width.
 
     None of stacks whose layers differ in width: which of them to widen is for a person to say.

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.checks.case import Case
+from snstat.checks.stack_case import StackCase
 from snstat.network.stack import Stack
 from snstat.results import GRADIENT, BoolArray, FloatArray, Run, Statistic
 from snstat.theory.finite_width import FiniteWidth, finite_width
@@ -23,7 +23,7 @@ RELATIVE, OF_SCALE = 1e-6, 1e-9
 COLUMNS = ("theory", "expected", "neglected")
 
 
-def renewed(case: Case) -> tuple[Case, list[str]]:
+def renewed(case: StackCase) -> tuple[StackCase, list[str]]:
     """Return the case with theory of its run computed again, and a note if the file's differs.
 
     Theory of a pair of functions stays as it is: the file does not hold them.
@@ -55,7 +55,7 @@ def _unknown(name: str) -> bool:
     return activation.custom and activation.pair is None
 
 
-def _theory(case: Case, run: Run, stack: Stack) -> tuple[Prediction, FiniteWidth]:
+def _theory(case: StackCase, run: Run, stack: Stack) -> tuple[Prediction, FiniteWidth]:
     """Return theory of the layers of the run, at infinite width and at this width."""
     theory = case.own_theory
     if GRADIENT not in run.statistics:

@@ -23,17 +23,28 @@ from snstat.checks.judge import judge
 from snstat.checks.notes import few_trials, not_judged, unknown, unlike
 from snstat.checks.renewed import renewed
 from snstat.checks.rules import choose
+from snstat.checks.stack_case import StackCase
 from snstat.errors import InvalidValueError
+from snstat.experiment.call import is_network, network_of
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
-from snstat.experiment.plan import Plan
-from snstat.experiment.plans import AnyPlan
+from snstat.experiment.plans import AnyPlan, plan_of
 from snstat.files.saved import load_named
 from snstat.limits import require_memory
 from snstat.network.description import stack_of
+from snstat.network.network import Network
 from snstat.network.run_settings import DRAWN, RunSettings
 from snstat.network.stack import Stack
-from snstat.results import DEFAULT_NAME, STATISTICS, Check, InputMoments, Run, Source
+from snstat.results import (
+    DEFAULT_NAME,
+    STATISTICS,
+    Check,
+    InputMoments,
+    NetworkSummary,
+    Run,
+    Source,
+    Subject,
+)
 from snstat.theory.known import BYTES_PER_LAYER
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
@@ -47,7 +58,7 @@ class Request:
     """
 
     name: str
-    plan: Plan | None
+    plan: AnyPlan | None
     bounds: Bounds
     codes: frozenset[str]
     baseline: Run | None = None
@@ -71,13 +82,18 @@ class Request:
         A `saved` run leaves no choice of the stack. Raises what is wrong with them.
         """
         given = {key: value for key, value in options.items() if value is not None}
-        if not isinstance(given.get("activation", ""), str):  # a pair of functions
-            given["activation"] = resolve(given["activation"]).name
+        subject = given.get("activation", "")
+        network = network_of(given.pop("network", None) or subject, given.pop("set", {}))
+        if is_network(subject):
+            del given["activation"]
+        elif not isinstance(subject, str):  # a pair of functions
+            given["activation"] = resolve(subject).name
         bounds = Bounds(**{key: given.pop(key) for key in BOUNDS if key in given})
         codes = choose(given.pop("select", ()), given.pop("ignore", ()))
         path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
-        activation = given.get("activation") if saved is None else saved.subject.called
-        baseline = None if path is None else find_baseline(path, name, activation, read)
+        called = given.get("activation") if network is None else network.name
+        called = called if saved is None else saved.subject.called
+        baseline = None if path is None else find_baseline(path, name, called, read)
         if same_seed and baseline is None:
             raise InvalidValueError(
                 "same_seed", same_seed, "given with a baseline", "it means the baseline's seed"
@@ -85,17 +101,15 @@ class Request:
         plan = None
         if saved is None:
             # A configuration says what it wants; a command line, what it wants changed.
-            before = {}
+            before: dict[str, Any] = {}
             if baseline is not None and source is None:
-                before = inherited(baseline, given, same_seed=same_seed)
+                before, network = inherited(baseline, given, network, same_seed=same_seed)
             if baseline is not None:
                 given["seed"] = seed_beside(given, baseline, same_seed=same_seed)
-            plan = _plan(before | given)
-        stack = plan.stack if plan else None
-        if saved is not None and saved.stack is not None:
-            stack = stack_of(saved.stack)
-        if stack is not None:
-            _require_layers(bounds, stack)
+            plan = _plan(before | given, network)
+        subject = plan.subject if plan else saved.subject if saved else None
+        if subject is not None:
+            _require_layers(bounds, subject.depth, _stack(subject))
         if baseline is not None and not same_seed and drifts.code in codes:  # before any run
             require_trials("trials of the baseline", baseline.simulation.trials)
             if plan is not None:
@@ -109,26 +123,22 @@ class Request:
             raise InvalidValueError(
                 "run", "partial", "complete to be judged", "run it again to its end"
             )
-        if self.plan is None:
-            if run.stack is None:
-                raise InvalidValueError("run", run.subject.called, "that of a uniform stack")
-            stack, inputs = stack_of(run.stack), _input_moments(run)
-        else:
-            stack, inputs = self.plan.stack, self.plan.inputs.moments()
+        inputs = _input_moments(run) if self.plan is None else self.plan.inputs.moments()
         standardized = Case.standardized
         if self.plan is not None and isinstance(self.plan.inputs, DataInputs):
             standardized = cache(self.plan.inputs.standardized_moments)  # reads the file once
-        return Case(
-            stack,
-            run.simulation.batch,
-            inputs,
-            self.bounds,
-            run,
-            # Runs that may not be compared, for example of one trial, are still judged.
-            self.baseline if drifts.code in self.codes else None,
-            same_seed=self.same_seed,
-            standardized=standardized,
-        )
+        # Runs that may not be compared, for example of one trial, are still judged.
+        baseline = self.baseline if drifts.code in self.codes else None
+        stack = _stack(run.subject)
+        options: dict[str, Any] = {"same_seed": self.same_seed, "standardized": standardized}
+        shared = run.simulation.batch, inputs, self.bounds, run, baseline
+        if stack is not None:
+            return StackCase(stack, *shared, **options)
+        from snstat.checks.network_case import NetworkCase
+
+        assert run.network is not None  # noqa: S101  # what is no stack is a network
+        network = Network.read(run.network.form)
+        return NetworkCase(network, *shared, **options, train=run.simulation.train)
 
     # A saved run holds any numbers, and what overflows is judged as infinite.
     @np.errstate(over="ignore", divide="ignore", invalid="ignore")
@@ -139,7 +149,7 @@ class Request:
         `remedies` is false. `tick` is called at each look."""
         case = replace(self.case(run), tick=tick)
         other_theory: list[str] = []
-        if self.plan is None:
+        if self.plan is None and isinstance(case, StackCase):
             case, other_theory = renewed(case)
         verdict, findings = judge(case, self.codes, remedies=remedies)
         notes = other_theory + (left_out(case) if "SN501" in self.codes else [])
@@ -166,33 +176,39 @@ def verdict_on(run: Run, plan: AnyPlan | None = None) -> Check | None:
     `plan` is what `run` carried out, where it is at hand: a saved run says less of its data. None
     for a partial run, which cannot be judged.
     """
-    if run.partial or run.stack is None:
+    if run.partial:
         return None
     request = Request.build({}, saved=run)
-    own = plan if isinstance(plan, Plan) else None
-    return replace(request, plan=own).judge(run, remedies=False)
+    return replace(request, plan=plan).judge(run, remedies=False)
 
 
-def _plan(options: dict[str, Any]) -> Plan:
-    """Return the plan of `options`; TypeError for one that does not exist."""
+def _plan(options: dict[str, Any], network: Network | None) -> AnyPlan:
+    """Return the plan of `options`, and of a network if one is given; TypeError for an option that
+    does not exist."""
     known = [entry.name for entry in fields(RunSettings)]
     for name in options:
         if name not in known:
             near = get_close_matches(name, [*known, *BOUNDS], n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"check has no argument {name!r}{hint}")
-    return Plan.build(**options)
+    return plan_of(RunSettings(**options), network)
 
 
-def _require_layers(bounds: Bounds, stack: Stack) -> None:
-    """Raise InvalidValueError for layers that a stack does not have."""
-    depth = stack.depth
+def _stack(subject: Subject) -> Stack | None:
+    """Return the stack that a run is of, None for a network that is not one."""
+    summary = subject.stack if isinstance(subject, NetworkSummary) else subject
+    return None if summary is None else stack_of(summary)
+
+
+def _require_layers(bounds: Bounds, depth: int, stack: Stack | None) -> None:
+    """Raise InvalidValueError for layers that a network does not have."""
     if bounds.target_layer is not None and bounds.target_layer > depth:
         raise InvalidValueError("target_layer", bounds.target_layer, f"at most {depth}, the depth")
     if bounds.depth_limit is not None and bounds.depth_limit < depth:
         raise InvalidValueError("depth_limit", bounds.depth_limit, f"at least {depth}, the depth")
-    if bounds.depth_limit is not None and bounds.depth_limit > depth and not stack.uniform:
-        why = "widths and last describe these layers only"
+    uniform = stack is not None and stack.uniform
+    if bounds.depth_limit is not None and bounds.depth_limit > depth and not uniform:
+        why = "widths, last and network files describe these layers only"
         raise InvalidValueError("depth_limit", bounds.depth_limit, f"{depth}, the depth", why)
     if bounds.depth_limit is not None:
         require_memory(float(bounds.depth_limit) * BYTES_PER_LAYER, "use a smaller --depth-limit")

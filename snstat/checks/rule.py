@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from snstat.checks.case import Case
+from snstat.checks.stack_case import StackCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,12 @@ class Remedy:
     """
 
     words: str
-    case: Case | None
+    case: StackCase | None
     tried: bool = False
 
 
-# A family of remedies: what to try for a broken rule, best first.
-Family = Callable[[Case, Broken], Iterable[Remedy]]
+# A family of remedies for a stack: what to try for a broken rule, best first.
+Family = Callable[[StackCase, Broken], Iterable[Remedy]]
 Look = Callable[[Case], Broken | None]
 
 
@@ -48,7 +49,7 @@ class Rule:
     `look` returns None where the rule holds or cannot be applied. It has to work for a case that
     was never run, so that remedies can be tried out. Its docstring is the page of the rule.
     `verdict` is the one that a broken rule leads to, if any, and `families` are the remedies to
-    try, the mildest first.
+    try for a stack, the mildest first.
     """
 
     code: str

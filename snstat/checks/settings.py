@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from snstat.checks.bounds import Bounds
 from snstat.network.run_settings import RunSettings
-from snstat.values.kinds import File, Flag, Texts
+from snstat.values.kinds import File, Flag, Parameters, Texts
 from snstat.values.option import Option, Settings, option, options_of
 
 
@@ -14,6 +15,12 @@ from snstat.values.option import Option, Settings, option, options_of
 class CheckSettings(Settings):
     """Which rules are applied, and what a run is compared with."""
 
+    network: str | None = option(
+        File(), "The file of the network that is checked, instead of a stack.", several=False
+    )
+    set: dict[str, Any] | None = option(
+        Parameters(), "Parameters of the network file to change.", several=False
+    )
     select: tuple[str, ...] = option(
         Texts(), "Only these rules, or SN2 for all 2xx.", default=(), metavar="CODE", several=False
     )

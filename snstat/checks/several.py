@@ -9,12 +9,12 @@ from itertools import chain
 from typing import Any
 
 from snstat.activation import display_name
-from snstat.checks.case import Case
 from snstat.checks.drift import drifts
 from snstat.checks.gains import holding_gains, near_gains, survival
 from snstat.checks.look import look, looked, sound, unsteady
 from snstat.checks.remedies import change, standard, wider, widest
 from snstat.checks.rule import Broken, Remedy
+from snstat.checks.stack_case import StackCase
 
 TOO_NARROW = "SN502"
 # A target that no stack of this kind can reach is no reason to leave all else as it is.
@@ -30,7 +30,7 @@ LAYERED = ("SN101", "SN102", "SN502", "SN302", "SN401", "SN301")
 Changes = dict[str, Any]
 
 
-def last_resorts(case: Case, broken: Broken) -> Iterator[Remedy]:
+def last_resorts(case: StackCase, broken: Broken) -> Iterator[Remedy]:
     """Yield fewer layers, alone or with other changes, the longest stack first: those before the
     one that breaks this rule, those before any rule is broken, and what `several` finds."""
     found_in = (how.layer for code, how in look(case).items() if code != drifts.code)
@@ -43,7 +43,7 @@ def last_resorts(case: Case, broken: Broken) -> Iterator[Remedy]:
     yield from (_or_normalise(case, remedy) for remedy in found)
 
 
-def _or_normalise(case: Case, remedy: Remedy) -> Remedy:
+def _or_normalise(case: StackCase, remedy: Remedy) -> Remedy:
     """Return `remedy` with what else there is where it leaves fewer layers."""
     if remedy.case is None or remedy.case.limit >= case.limit:
         return remedy
@@ -53,7 +53,7 @@ def _or_normalise(case: Case, remedy: Remedy) -> Remedy:
     return replace(remedy, words=f"{words}, or normalise between layers")
 
 
-def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, ...]:
+def several(case: StackCase, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, ...]:
     """Return the changes that leave the longest stack of which no rule is broken, if any does.
 
     They are another gain, no biases, standard inputs, a larger width and fewer layers: those of
@@ -62,7 +62,7 @@ def several(case: Case, ignored: frozenset[str] = frozenset()) -> tuple[Remedy, 
     return case.thought.once(("several", ignored), partial(_several, ignored))
 
 
-def _several(ignored: frozenset[str], case: Case) -> tuple[Remedy, ...]:
+def _several(ignored: frozenset[str], case: StackCase) -> tuple[Remedy, ...]:
     tried = ((attempt, to) for attempt in (_as_wide, _wider) for to in _candidates(case))
     best = next(chain.from_iterable(attempt(case, to, ignored) for attempt, to in tried), None)
     most = case.limit
@@ -88,7 +88,7 @@ def _several(ignored: frozenset[str], case: Case) -> tuple[Remedy, ...]:
 
 
 def _most(
-    case: Case, candidates: list[Changes], ignored: frozenset[str]
+    case: StackCase, candidates: list[Changes], ignored: frozenset[str]
 ) -> tuple[int, Changes | None]:
     """Return the most layers that any of the changes leaves of a sound stack, and which it is."""
     most, best = 0, None
@@ -109,7 +109,7 @@ def _most(
     return most, best
 
 
-def _narrowed(case: Case, narrow: int, changes: Changes, ignored: frozenset[str]) -> Changes:
+def _narrowed(case: StackCase, narrow: int, changes: Changes, ignored: frozenset[str]) -> Changes:
     """Return changes that leave a sound stack with about the least width, more than `narrow`, of
     which they do."""
     wide = changes["width"]
@@ -120,7 +120,7 @@ def _narrowed(case: Case, narrow: int, changes: Changes, ignored: frozenset[str]
     return {**changes, "width": wide}
 
 
-def _candidates(case: Case) -> Iterator[Changes]:
+def _candidates(case: StackCase) -> Iterator[Changes]:
     """Yield what to try: other gains, then the same without biases, with standard inputs, both, and
     last other gains near the tuned one, which take longest to find."""
     plain: Changes = {}
@@ -141,19 +141,19 @@ def _candidates(case: Case) -> Iterator[Changes]:
         yield {**starts[-1], "weight_gain": gain}
 
 
-def _as_wide(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
+def _as_wide(case: StackCase, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
     """Yield `changes` if no layer then breaks a rule."""
     changed = case.changed(**changes)
     if survival(changed) == case.limit and _holds(case, changed, ignored):
         yield changes
 
 
-def _holds(case: Case, changed: Case, ignored: frozenset[str]) -> bool:
+def _holds(case: StackCase, changed: StackCase, ignored: frozenset[str]) -> bool:
     """Return whether a changed case breaks no rule, with a margin if its layers are others."""
     return sound(changed, ignored) and (changed.layer == case.layer or unsteady(changed) is None)
 
 
-def _wider(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
+def _wider(case: StackCase, changes: Changes, ignored: frozenset[str]) -> Iterator[Changes]:
     """Yield `changes` with larger widths if then no layer breaks a rule, where all that lacks
     without them is width: they break the rule of widths, or leave no margin."""
     changed, width = case.changed(**changes), case.width
@@ -171,7 +171,7 @@ def _wider(case: Case, changes: Changes, ignored: frozenset[str]) -> Iterator[Ch
                 yield {**changes, "width": found.width}
 
 
-def _broken_layer(case: Case, ignored: frozenset[str], *, steady: bool) -> int | None:
+def _broken_layer(case: StackCase, ignored: frozenset[str], *, steady: bool) -> int | None:
     """Return a layer where the second moment leaves no margin, if it has to be `steady`, or where
     the first of the rules that tell one is broken; None if there is none."""
     margin = unsteady(case) if steady else None
@@ -181,7 +181,7 @@ def _broken_layer(case: Case, ignored: frozenset[str], *, steady: bool) -> int |
     return next((how.layer for how in found if how is not None and how.layer is not None), None)
 
 
-def _shortened(case: Case, changes: Changes, ignored: frozenset[str], more_than: int) -> int:
+def _shortened(case: StackCase, changes: Changes, ignored: frozenset[str], more_than: int) -> int:
     """Return the most layers, more than `more_than`, with which a case so changed breaks no rule, 0
     for none.
 

@@ -19,12 +19,13 @@ from snstat.checks.remedies import (
     without_biases,
 )
 from snstat.checks.rule import Broken, Remedy, rule
+from snstat.checks.stack_case import StackCase
 
 # Deeper stacks are not tried out.
 MOST_LAYERS = 2**20
 
 
-def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
+def wide_enough(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
     """Yield widths at which theory to first order in 1/width is at the target, where that of
     infinite width is and what was seen is not."""
     target = case.target
@@ -33,7 +34,7 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
         return
     if misses_target(case.thought) is not None:
         return
-    layer, goals = _target_layer(case), _goals(case, target)
+    layer, goals = case.target_layer, _goals(case, target)
 
     def at_target(width: int) -> bool:
         expected = case.changed(width=width).expected
@@ -55,7 +56,7 @@ def wide_enough(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
         wide *= 2
 
 
-def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
+def more_layers(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
     """Yield the least more layers with which the target is reached, from standard inputs where
     these are not, else from these: it may only take time."""
     if case.width is None:
@@ -66,7 +67,7 @@ def more_layers(case: Case, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001
     yield from _least_layers(case, {})
 
 
-def _least_layers(case: Case, changes: dict[str, Any]) -> Iterator[Remedy]:
+def _least_layers(case: StackCase, changes: dict[str, Any]) -> Iterator[Remedy]:
     def at_target(depth: int) -> bool:
         return misses_target(case.changed(**changes, depth=depth)) is None
 
@@ -134,7 +135,7 @@ def misses_target(case: Case) -> Broken | None:
     target = case.target
     if target is None:
         return None
-    layer = _target_layer(case)
+    layer = case.target_layer
     goal = f"the target ({target[0]:g}, {target[1]:g})"
     for name, wanted, tolerance in _goals(case, target):
         for value, allowed, source in _looks(case, name, layer, tolerance):
@@ -146,15 +147,6 @@ def misses_target(case: Case) -> Broken | None:
                 )
                 return Broken(layer, None if math.isnan(value) else value, wanted, text)
     return None
-
-
-def _target_layer(case: Case) -> int:
-    """Return the layer by which the target is to be reached: that of the activation's own, the last
-    that has this activation."""
-    bounds, last = case.bounds, case.depth
-    if case.stack.read_out is not None and bounds.target_mean is None:
-        last -= 1
-    return min(bounds.target_layer or last, case.depth)
 
 
 def _goals(case: Case, target: tuple[float, float]) -> tuple[tuple[str, float, float], ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from snstat.checks.case import Case
 from snstat.checks.remedies import gains
 from snstat.checks.rule import Broken, rule
-from snstat.network.description import summary_of
 
 # Square sums of weights in the domain of the SNN paper's theorem 1, arXiv:1706.02515.
 THEOREM_1 = (0.95, 1.1)
@@ -51,17 +50,10 @@ def leaves_theorems(case: Case) -> Broken | None:
 
     **Source.** Klambauer et al., *Self-Normalizing Neural Networks*, arXiv:1706.02515, theorem 1.
     """
-    if case.layer.activation != "selu":
-        return None
     low, high = THEOREM_1
-    layers: list[tuple[int | None, float]] = [(None, case.layer.square_gain)]
-    if case.width is None:  # each has weights of its own
-        hidden = (part for part in case.stack.equal_layers() if part[2].activation == "selu")
-        layers = [(first, layer.square_gain) for first, _, layer in hidden]
-    for number, square in layers:
+    for number, square, init in case.selu_weights:
         if not low <= square <= high:
             of = "" if number is None else f" of layer {number}"
-            init = summary_of(case.stack).init
             text = (
                 f"weights{of} have square sum {square:.4g} ({init}), outside the {low:g} to"
                 f" {high:g} for which the SNN paper's theorem 1 is proven"

@@ -12,7 +12,7 @@ from snstat.checks.case import Case
 from snstat.checks.remedies import HOLDING
 from snstat.checks.rule import Broken, rule
 from snstat.results import FloatArray
-from snstat.theory.saturation import SATURATED, resting_by_layer
+from snstat.theory.saturation import SATURATED
 
 # Of a share by theory; one half exactly is what ReLU leaves of a single sample.
 ROUNDING = 1e-9
@@ -44,8 +44,7 @@ def off(case: Case) -> FloatArray:
     Those are flat because they are off, as those of ReLU are. No size of the signal changes that,
     so they do not count as saturated.
     """
-    theory = case.alone
-    resting = resting_by_layer(case.whole, theory.sample_second_moment, theory.shares)
+    resting = case.resting
     dead = np.where(case.judges_seen("saturated_fraction"), dead_networks(case), 0.0)
     share: FloatArray = np.where(resting > 0, resting + (1.0 - resting) * dead, resting)
     return share

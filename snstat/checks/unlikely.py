@@ -15,7 +15,6 @@ from snstat.checks.case import Case
 from snstat.checks.certainty import divergence
 from snstat.results import FloatArray, Statistic
 from snstat.results.student import tail
-from snstat.theory.by_layer import units
 
 # Statistics proportional to the square of the signal.
 SCALES = frozenset({"variance", "second_moment", "variance_over_batch", "variance_over_units"})
@@ -93,7 +92,7 @@ def _of_counts(case: Case, statistic: Statistic, trials: int) -> FloatArray:
     off = statistic.neglected * np.sign(statistic.estimate - expected)
     nearest = np.clip(expected + off, 0.0, 1.0)
     within = np.abs(statistic.estimate - expected) <= statistic.neglected
-    counts = units(case.stack) * trials * divergence(statistic.estimate, nearest)
+    counts = case.units * trials * divergence(statistic.estimate, nearest)
     bound: FloatArray = np.where(within, 1.0, np.minimum(2.0 * np.exp(-counts), 1.0))
     return np.where(np.isnan(statistic.excess), math.nan, bound)
 

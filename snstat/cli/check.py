@@ -1,4 +1,4 @@
-"""`snstat check`: a verdict on a stack, with an exit code."""
+"""`snstat check`: a verdict on a network, with an exit code."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from snstat.cli.check_formats import FORMATS, TABLE, formatted
 from snstat.cli.check_options import bound_options, check_options, check_output_options
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
+from snstat.cli.networks import Setting, networks_of, parted, set_option
 from snstat.cli.options import refuse_others, stack_options
 from snstat.cli.output import (
     STDOUT,
@@ -41,6 +42,7 @@ EXAMPLES = """\b
 Examples:
   snstat check
   snstat check -a relu --depth 128 --ignore SN301
+  snstat check model.toml --set width=512
   snstat check --write-baseline base.json
   snstat check --baseline base.json --weight-gain 1.02
   snstat check run.json --baseline base.json --format markdown
@@ -48,9 +50,10 @@ Examples:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("saved", nargs=-1, type=FileName(), metavar="[RUN.json ... | -]")
+@click.argument("saved", nargs=-1, type=FileName(), metavar="[FILE.toml | RUN.json ... | -]")
 @check_options
 @bound_options
+@set_option
 @stack_options
 @check_output_options
 @version_option
@@ -60,6 +63,7 @@ def command(
     /,
     *,
     saved: tuple[str, ...],
+    set: Sequence[Setting],  # noqa: A002  # the name of the option
     list_rules: bool,
     explain: str | None,
     write_baseline: str | None,
@@ -69,9 +73,10 @@ def command(
     only: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Judge a stack: show a verdict, every broken rule, and a remedy.
+    """Judge a network: show a verdict, every broken rule, and a remedy.
 
-    Without options that describe a stack (those from --activation to --input-std, and --dtype),
+    The network is that of a file, or the uniform stack that options describe. Without a file and
+    without options that describe a stack (those from --activation to --input-std, and --dtype),
     the checks of snstat.toml or of [tool.snstat.check] in pyproject.toml are run, from this folder
     or the nearest above it, and other options hold for all of them; where there are none, the
     default stack is checked. An option with several values, repeated or with commas, makes a check
@@ -90,7 +95,9 @@ def command(
         write_stdout([_about_rules(explain)])
         return
     _require_places(output, write_baseline)
-    requests = Requests(ctx, saved, config, given, write_baseline, only).all()
+    file, runs_of = parted(saved)
+    networks = networks_of(ctx, file, set)
+    requests = Requests(ctx, runs_of, config, given, write_baseline, only, networks).all()
     with ExitStack() as files:
         files.enter_context(_interrupt_reported())
         write = files.enter_context(text_output(output))
@@ -141,15 +148,11 @@ def _carried_out(
         if run is not None:
             yield request, run
         elif request.plan is not None:
-            from snstat.experiment.warmup import compile_kernels
-
             plan = request.plan
-            compile_kernels(
-                plan.stack.init, plan.dtype, plan.sampler, backward=plan.backward, notice=notice
-            )
+            plan.warm(notice)
             with (
                 _located(request),
-                progress_bar(request.name, plan.stack.depth * plan.trials) as progress,
+                progress_bar(request.name, plan.depth * plan.trials) as progress,
             ):
                 simulated = plan.run(progress)
             yield request, simulated

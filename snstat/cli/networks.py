@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 Setting = tuple[str, tuple[Any, ...]]
 BESIDE_FILE = "beside a network file, which says what the network is"
+# How the name of a network file ends.
+SUFFIX = ".toml"
 # The values of a flag, as TOML writes them.
 FLAGS = {"true": True, "false": False}
 
@@ -69,6 +71,19 @@ def set_option(function: Function) -> Function:
         help="Set a parameter of the network file; repeatable.",
     )
     return apply(function, [option], group="Network")
+
+
+def parted(paths: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the network file among the files of a command line, and the saved runs.
+
+    Raises UsageError for both, and for several network files.
+    """
+    files = [path for path in paths if path.lower().endswith(SUFFIX)]
+    if not files:
+        return None, tuple(paths)
+    if len(paths) > 1:
+        raise click.UsageError(f"{files[0]} is a network file; give it alone")
+    return files[0], ()
 
 
 def networks_of(

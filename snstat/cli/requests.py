@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from snstat.checks.config import Declared
     from snstat.checks.request import Request
+    from snstat.network.network import Network
     from snstat.results import Run
 
 
@@ -33,11 +34,12 @@ class Requests:
         given: dict[str, Any],
         write_baseline: str | None,
         only: Sequence[str],
+        networks: Sequence[Network | None] = (None,),
     ) -> None:
         from snstat.files.saved import load_named
 
         self.ctx, self.saved, self.config, self.given = ctx, saved, config, given
-        self.write_baseline, self.only = write_baseline, only
+        self.write_baseline, self.only, self.networks = write_baseline, only, networks
         self.read = cache(load_named)  # standard input can be read once
 
     def all(self) -> list[tuple[Request, Run | None]]:
@@ -45,6 +47,10 @@ class Requests:
         from snstat.checks.drift import drifts
 
         stack = [name for name in self.given if name in STACK]
+        if self.networks[0] is not None:
+            if self.config is not None:
+                raise InvalidValueError("--config", self.config, "left out beside a network file")
+            return self._of_options()
         if self._replaced(self.given.get("baseline")):
             self.given["ignore"] = (*self.given.get("ignore", ()), drifts.code)
         if self.saved:
@@ -109,18 +115,22 @@ class Requests:
         from snstat.checks.request import Request
         from snstat.results import DEFAULT_NAME
 
-        found = self._variants()
-        named = {variant.name or DEFAULT_NAME: variant for variant in found}
+        named = {
+            _called(network, variant) or DEFAULT_NAME: (network, variant)
+            for network in self.networks
+            for variant in self._variants()
+        }
         names = kept(list(named), self.only)
         baseline = self.given.get("baseline")
         requests: list[tuple[Request, Run | None]] = []
-        for name, variant in named.items():
+        for name, (network, variant) in named.items():
             if name not in names:
                 continue
             # A stack with a name that the baseline lacks is looked up as the default check.
             known = baseline is None or set(variant.differ) <= {"activation"}
             lookup = name if known or name in self.read(baseline) else DEFAULT_NAME
-            request = Request.build(variant.options, name=lookup, read=self.read)
+            options = {**variant.options, "network": network}
+            request = Request.build(options, name=lookup, read=self.read)
             requests.append((replace(request, name=name), None))
         return requests
 
@@ -171,6 +181,10 @@ def kept(names: Sequence[str], only: Sequence[str]) -> set[str]:
 def same_file(path: str | None, other: str) -> bool:
     """Return whether two names mean the same file. It need not exist."""
     return path is not None and os.path.realpath(path) == os.path.realpath(other)
+
+
+def _called(network: Network | None, variant: Variant) -> str:
+    return variant.name if network is None else _joined(network.name, variant)
 
 
 def _joined(name: str, variant: Variant) -> str:

@@ -104,7 +104,7 @@ class NetworkSummary(Record):
     only if their files describe one network."""
 
     name: str
-    form: dict[str, Any]
+    form: dict[str, Any] = field(hash=False)
     layers: tuple[LayerSummary, ...]
     stack: StackSummary | None = None
 

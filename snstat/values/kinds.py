@@ -171,6 +171,23 @@ class File(Kind):
         return self.reserved
 
 
+class Parameters(Kind):
+    """Values by name: true, false, numbers and texts."""
+
+    name = "parameters"
+    words = "a table of numbers, texts, true and false, such as { width = 512 }"
+
+    def schema(self) -> dict[str, Any]:
+        """See Kind."""
+        return {"type": "object", "additionalProperties": {"type": ["boolean", "number", "string"]}}
+
+    def fits(self, value: Any) -> bool:
+        """See Kind."""
+        if not isinstance(value, dict):
+            return False
+        return all(isinstance(entry, bool | int | float | str) for entry in value.values())
+
+
 class Texts(Kind):
     """A list of strings."""
 

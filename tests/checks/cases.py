@@ -9,9 +9,9 @@ import numpy as np
 
 from snstat.activation import ACTIVATIONS
 from snstat.checks.bounds import Bounds
-from snstat.checks.case import Case
 from snstat.checks.judge import judge
 from snstat.checks.rules import CODES
+from snstat.checks.stack_case import StackCase
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 
@@ -24,7 +24,7 @@ def case(activation, depth=64, *, batch=64, mean=0.0, std=1.0, bounds=None, **st
     """Return the case of a stack with random inputs."""
     built = Stack.build(activation, depth, **stack)
     inputs = DrawnInputs("normal", built.width, batch, mean, std)
-    return Case(built, batch, inputs.moments(), Bounds(**(bounds or {})))
+    return StackCase(built, batch, inputs.moments(), Bounds(**(bounds or {})))
 
 
 # activation, depth, options -> verdict, codes

@@ -23,7 +23,7 @@ from snstat.errors import InputFileError, InvalidValueError
 from snstat.limits import MAX_TEXT
 from snstat.network.settings import Widths
 from snstat.results import DEFAULT_NAME, Source
-from snstat.values.kinds import File, Flag, Real, Texts, Whole
+from snstat.values.kinds import File, Flag, Parameters, Real, Texts, Whole
 
 NEVER = [
     "1979-05-27",
@@ -46,6 +46,7 @@ BAD = {
     "true or false": ["0", "1", '"true"', "[]", *NEVER],
     "a list of strings": ['"SN101"', "true", "3", '["SN1", 2]', *NEVER],
     "a file name": ["3", "true", "[]", *NEVER],
+    Parameters.words: ["3", '"a"', "true", "[]", "{a = [1]}", "{a = {b = 1}}"],
     "normal, uniform or a file name": ["3", "true", "[]", *NEVER],
     "a string such as '784,512*3,10' or a list of whole numbers": [
         "3",
@@ -73,6 +74,8 @@ def good(kind):
             return {'"784,512*3,10"': "784,512*3,10", "[784, 10, 10]": "784,10*2"}
         case File():
             return {f'"{word}"': word for word in kind.reserved} | {'"x.npy"': None}
+        case Parameters():
+            return {"{}": {}, "{width = 512, rate = 0.5}": {"width": 512, "rate": 0.5}}
         case ActivationName():
             return {'"selu"': "selu", "'Leaky-ReLU:0.2'": "leaky_relu:0.2"}
     return {f'"{name}"': name for name in kind.names()}

@@ -15,9 +15,9 @@ from scipy import stats
 
 from snstat.checks.baseline import compare
 from snstat.checks.bounds import Bounds
-from snstat.checks.case import Case
 from snstat.checks.chance import disagrees
 from snstat.checks.pairs import collapses
+from snstat.checks.stack_case import StackCase
 from snstat.network.stack import Stack
 from snstat.results import InputMoments, Statistic
 from tests.checks.cases import case
@@ -87,5 +87,5 @@ def test_runs_differ_beyond_their_level(factor):
 @pytest.mark.parametrize(("cosine", "bound"), [(-0.5, 0.98), (0.0, 0.98), (0.5, 0.99)])
 def test_inputs_that_point_apart_have_the_bound_of_uncorrelated_ones(cosine, bound):
     moments = InputMoments(0.0, 1.0, 1.0, 0.5 * (1.0 - cosine), 1.0, cosine, 3.0, 0.0)
-    broken = collapses(Case(Stack.build("relu", 64, 512), 2, moments, Bounds()))
+    broken = collapses(StackCase(Stack.build("relu", 64, 512), 2, moments, Bounds()))
     assert broken.bound == pytest.approx(bound, rel=1e-12)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from snstat import check, propagate
-from snstat.checks.numbers import _largest_predicted, leaves_range
+from snstat.checks.numbers import leaves_range
 from snstat.results import GRADIENT, Run, Simulation, StackSummary, Statistic
 from tests.checks.cases import case
 
@@ -93,7 +93,7 @@ def test_the_largest_activation_of_a_sine_is_its_maximum_in_range(frequency):
     made = case(f"sine:{frequency:g}", 3, width=WIDTH, batch=BATCH, weight_gain=3.0)
     edge = EDGE * 3.0
     expected = 1.0 if frequency * edge > math.pi / 2 else math.sin(frequency * edge)
-    assert _largest_predicted(made)[1] == pytest.approx(expected, rel=1e-3)
+    assert made.largest[1] == pytest.approx(expected, rel=1e-3)
 
 
 def test_the_measured_largest_activation_is_judged():

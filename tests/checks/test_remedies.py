@@ -13,13 +13,13 @@ from numba import config
 import snstat
 from snstat import check
 from snstat.checks.bounds import Bounds
-from snstat.checks.case import Case
 from snstat.checks.judge import judge
 from snstat.checks.look import BEGINNINGS, LASTING, broken_within, look, looked, sound, unsteady
 from snstat.checks.remedies import standard, widest
 from snstat.checks.rule import Broken
 from snstat.checks.rules import CODES, RULES
 from snstat.checks.several import last_resorts
+from snstat.checks.stack_case import StackCase
 from snstat.checks.target import more_layers
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
@@ -163,9 +163,9 @@ def test_the_remedy_adds_no_more_layers_than_the_target_needs():
 def test_zeros_need_biases():
     data = InputMoments(0.0, 0.0, 0.0, 0.0, 0.0, math.nan, math.nan, 0.0, drawn=False)
     stack = Stack.build("tanh", 4)
-    (finding,) = judge(Case(stack, 10, data, Bounds()), frozenset(CODES))[1]
+    (finding,) = judge(StackCase(stack, 10, data, Bounds()), frozenset(CODES))[1]
     assert (finding.code, parsed(finding.remedy)) == ("SN101", {"bias_std": 0.1})
-    assert not look(Case(replace(stack, bias_std=0.1), 10, data, Bounds()))
+    assert not look(StackCase(replace(stack, bias_std=0.1), 10, data, Bounds()))
 
 
 def test_an_unreachable_target_has_no_remedy_but_other_rules_have():
@@ -188,21 +188,21 @@ def test_standardizing_is_recommended_for_data_of_another_scale(factor):
     square = factor**2
     data = InputMoments(0.0, square, square, 0.9 * square, square, 0.1, 3.0, 0.0, drawn=False)
     stack = Stack.build("tanh", 20)
-    findings = judge(Case(stack, 10, data, Bounds()), frozenset(CODES))[1]
+    findings = judge(StackCase(stack, 10, data, Bounds()), frozenset(CODES))[1]
     assert findings[-1].code == "SN401"
     assert {finding.remedy for finding in findings} == {findings[0].remedy}
     assert findings[0].remedy == "use --standardize"
     scaled = InputMoments(0.0, 1.0, 1.0, 0.9, 1.0, 0.0, 3.0, 0.0, drawn=False)
-    assert not look(Case(stack, 10, scaled, Bounds()))
+    assert not look(StackCase(stack, 10, scaled, Bounds()))
     # The moments come from the file itself where it is available.
-    made = Case(stack, 10, data, Bounds(), standardized=lambda: scaled)
+    made = StackCase(stack, 10, data, Bounds(), standardized=lambda: scaled)
     assert standard(made) == scaled
 
 
 def test_scaling_is_recommended_for_data_with_another_target():
     data = InputMoments(0.0, 400.0, 400.0, 360.0, 400.0, 0.1, 3.0, 0.0, drawn=False)
     bounds = Bounds(target_mean=0.0, target_variance=4.0)
-    findings = judge(Case(Stack.build("identity", 4), 10, data, bounds), frozenset(CODES))[1]
+    findings = judge(StackCase(Stack.build("identity", 4), 10, data, bounds), frozenset(CODES))[1]
     assert [finding.remedy for finding in findings] == ["use inputs scaled by 0.1"]
 
 

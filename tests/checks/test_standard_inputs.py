@@ -7,8 +7,8 @@ import pytest
 
 from snstat import check
 from snstat.checks.bounds import Bounds
-from snstat.checks.case import Case
 from snstat.checks.remedies import _standardized
+from snstat.checks.stack_case import StackCase
 from snstat.experiment.data import DataInputs
 from snstat.network.stack import Stack
 
@@ -20,7 +20,7 @@ def test_standardized_data_of_a_saved_run_have_the_cosine_of_their_centred_sampl
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     rows = 0.7 + 3.0 * directions  # of equal norm, before and after
     inputs = DataInputs("rows", rows, 4).moments()
-    found = _standardized(Case(Stack.build("relu", 4, 12), 4, inputs, Bounds()))
+    found = _standardized(StackCase(Stack.build("relu", 4, 12), 4, inputs, Bounds()))
     products = directions @ directions.T
     cosine = products[np.triu_indices(4, 1)].mean()
     assert found.cosine == pytest.approx(cosine, rel=1e-12)
@@ -35,7 +35,7 @@ def test_the_spread_of_cosines_is_known_of_centred_data_alone(mean):
     rows = np.random.default_rng(3).normal(size=(6, 12))
     rows = mean + 3.0 * (rows - rows.mean())
     inputs = DataInputs("rows", rows, 4).moments()
-    found = _standardized(Case(Stack.build("relu", 4, 12), 4, inputs, Bounds()))
+    found = _standardized(StackCase(Stack.build("relu", 4, 12), 4, inputs, Bounds()))
     own = DataInputs("rows", rows - rows.mean(), 4).moments().cosine_spread
     assert own > 0.1
     np.testing.assert_allclose(found.cosine_spread, own if mean == 0 else np.nan, rtol=1e-12)

@@ -10,10 +10,10 @@ from hypothesis import given
 from snstat import check
 from snstat.activation import ACTIVATIONS
 from snstat.checks.bounds import Bounds
-from snstat.checks.case import Case
 from snstat.checks.judge import judge
 from snstat.checks.look import look
 from snstat.checks.rules import CODES
+from snstat.checks.stack_case import StackCase
 from snstat.errors import InvalidValueError
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
@@ -27,14 +27,14 @@ FUNNEL = "3000,5000*10,2500*20,3000*{}"
 def case(activation, batch=64, bounds=None, std=1.0, **stack):
     built = Stack.build(activation, **stack)
     inputs = DrawnInputs("normal", built.input_width, batch, 0.0, std)
-    return Case(built, batch, inputs.moments(), Bounds(**(bounds or {})))
+    return StackCase(built, batch, inputs.moments(), Bounds(**(bounds or {})))
 
 
 @given(stacks())
 def test_the_width_of_a_case_is_that_of_all_its_layers(stack):
     widths = {layer.fan_out for layer in stack.layers()}
     inputs = DrawnInputs("normal", stack.input_width, 4, 0.0, 1.0).moments()
-    found = Case(stack, 4, inputs, Bounds()).width
+    found = StackCase(stack, 4, inputs, Bounds()).width
     assert found == (None if len(widths) > 1 else widths.pop())
 
 

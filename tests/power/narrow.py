@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.checks.bounds import Bounds
-from snstat.checks.case import Case
 from snstat.checks.chance import disagrees
+from snstat.checks.stack_case import StackCase
 from snstat.engine.simulate import simulate
 from snstat.experiment.plan import Plan
 from snstat.experiment.record import gradient_statistic
@@ -91,6 +91,6 @@ def alarms(options: Mapping[str, Any], repetitions: int, seed: int = 1) -> int:
                 corrected.log_gradient_residual,
             )
         run = Run(first.subject, first.simulation, measured.finite, MappingProxyType(statistics))
-        case = Case(plan.stack, plan.inputs.batch, moments, Bounds(), run)
+        case = StackCase(plan.stack, plan.inputs.batch, moments, Bounds(), run)
         found += disagrees(case) is not None
     return found

@@ -1,0 +1,181 @@
+"""The case of a network of any layers: its theory, and the networks that remedies lead to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from snstat.activation import resolve
+from snstat.checks.case import Case
+from snstat.experiment.network_plan import predicted_statistics
+from snstat.layers.activation import Activation
+from snstat.layers.dense import LINEAR, Dense
+from snstat.layers.layer import Layer
+from snstat.layers.options import defaults
+from snstat.network.network import Network
+from snstat.results import BoolArray, FloatArray, InputMoments, Outlook
+from snstat.theory.saturation import resting_fraction
+from snstat.theory.walk import Walk, walk
+
+# Networks of which theory is kept.
+KEPT = 64
+SELU = "selu"
+# Nothing is said of a network that goes on for ever.
+_UNKNOWN = Outlook("unknown")
+
+
+class NetworkKnown:
+    """Theory of `batch` samples with the moments `inputs` in a network, each part computed once.
+    Arrays are (depth + 1,)."""
+
+    def __init__(self, network: Network, batch: int, inputs: InputMoments, *, train: bool) -> None:
+        self.network, self.batch, self.inputs, self.train = network, batch, inputs, train
+
+    @cached_property
+    def walk(self) -> Walk:
+        """Moments, gradients and fluctuations."""
+        return walk(self.network, self.batch, self.inputs, train=self.train)
+
+    @cached_property
+    def statistics(self) -> Mapping[str, FloatArray]:
+        """The statistics of which there is theory, NaN where there is none."""
+        return predicted_statistics(self.walk, self.batch, self.inputs)
+
+    @cached_property
+    def units(self) -> FloatArray:
+        """The units of every layer."""
+        rows = (row.after.units for row in self.network.rows())
+        return np.array([self.network.input.units, *rows], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class NetworkCase(Case):
+    """One network of any layers to judge: see Case. `train` is whether dropout and the statistics
+    of batches are on."""
+
+    subject: Network
+    train: bool = field(default=True, kw_only=True)
+    # Theory, shared by all cases made from one.
+    _theories: Callable[..., NetworkKnown] = field(
+        default_factory=lambda: lru_cache(maxsize=KEPT)(NetworkKnown), compare=False, repr=False
+    )
+
+    def changed(self, network: Network, inputs: InputMoments | None = None) -> NetworkCase:
+        """Return the same case of another network, with other moments of the inputs, not yet
+        run."""
+        return replace(self, subject=network, inputs=inputs or self.inputs, run=None)
+
+    @property
+    def network(self) -> Network:
+        """The network."""
+        return self.subject
+
+    @property
+    def theory(self) -> NetworkKnown:
+        """Theory of all layers."""
+        return self._theories(self.network, self.batch, self.inputs, train=self.train)
+
+    @property
+    def depth(self) -> int:
+        """See Case."""
+        return self.network.depth
+
+    @property
+    def limit(self) -> int:
+        """See Case. A network ends where it ends."""
+        return self.depth
+
+    def predicted(self, name: str) -> FloatArray:
+        """See Case."""
+        found = self.theory.statistics.get(name)
+        return self._unknown if found is None else found
+
+    @property
+    def gradients(self) -> FloatArray:
+        """See Case."""
+        return self.theory.walk.log_gradient
+
+    @property
+    def units(self) -> FloatArray:
+        """See Case."""
+        return self.theory.units
+
+    @property
+    def fluctuation(self) -> FloatArray:
+        """See Case."""
+        with np.errstate(invalid="ignore"):
+            found: FloatArray = np.sqrt(self.theory.walk.variance)
+        return found
+
+    @property
+    def trial_fluctuation(self) -> FloatArray:
+        """See Case. That of one sample, which is at least that of a batch."""
+        return self.fluctuation
+
+    @property
+    def largest(self) -> FloatArray:
+        """See Case."""
+        return self._unknown
+
+    @property
+    def outlook(self) -> Outlook:
+        """See Case."""
+        return _UNKNOWN
+
+    @property
+    def doubt(self) -> str:
+        """See Case."""
+        return ""
+
+    @property
+    def erased(self) -> BoolArray:
+        """See Case."""
+        zero: BoolArray = self.predicted("second_moment") == 0
+        return zero & (not self.inputs.silent)
+
+    @property
+    def silent(self) -> FloatArray:
+        """See Case. Where it is not 1, it is not known, and dead units that were seen tell it."""
+        return self.erased.astype(float)
+
+    @property
+    def resting(self) -> FloatArray:
+        """See Case: of centred Gaussian pre-activations, whatever their size."""
+        return np.array([0.0, *(_resting(row.layer) for row in self.network.rows())])
+
+    def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
+        """See Case."""
+        return np.full_like(second_moment, math.nan)
+
+    @property
+    def target(self) -> tuple[float, float] | None:
+        """See Case. Only one that is asked for."""
+        return self.bounds.asked
+
+    @property
+    def target_layer(self) -> int:
+        """See Case."""
+        return min(self.bounds.target_layer or self.depth, self.depth)
+
+    @property
+    def selu_weights(self) -> Iterator[tuple[int | None, float, str]]:
+        """See Case."""
+        for row in self.network.rows():
+            layer = row.layer
+            if isinstance(layer, Dense) and layer.activation_name == SELU:
+                weights = layer.at(row.before[0].channels)
+                yield row.number, weights.square_gain, defaults(SELU, layer.init, None, None)[0]
+
+    @property
+    def _unknown(self) -> FloatArray:
+        return np.full(self.depth + 1, math.nan)
+
+
+def _resting(layer: Layer) -> float:
+    if not isinstance(layer, Dense | Activation):
+        return 0.0
+    return float(resting_fraction(resolve(layer.activation or LINEAR), np.ones(())))

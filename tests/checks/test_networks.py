@@ -1,0 +1,227 @@
+"""Checks of networks of any layers: verdicts, baselines by name, configurations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.checks.config import load_config
+from snstat.checks.matching import matched, unmatched
+from snstat.checks.request import Request
+from snstat.cli import run as command
+from snstat.errors import SnstatError
+from snstat.testing import assert_propagates
+
+SAMPLING = {"batch": 8, "trials": 4}
+WIDE = 256
+
+
+def residual(*layers, scale=1.0, **keys):
+    return {"kind": "residual", "layers": list(layers), "scale": scale} | keys
+
+
+def dense(width=WIDE, **keys):
+    return {"kind": "dense", "width": width} | keys
+
+
+def network(*layers, name="net", **law):
+    form = {"name": name, "input": {"channels": WIDE} | law, "layers": list(layers)}
+    return snstat.Network.read(form)
+
+
+GROWING = network(
+    {"kind": "block", "times": 12, "layers": [residual(dense(activation="relu"))]}, dense(10)
+)
+SOUND = network(
+    {
+        "kind": "block",
+        "times": 12,
+        "name": "body",
+        "layers": [
+            residual({"kind": "layer_norm"}, dense(activation="relu"), dense(), name="ffn"),
+        ],
+    },
+    dense(10, name="head"),
+)
+
+
+def test_a_sound_network_passes():
+    found = assert_propagates(SOUND, **SAMPLING)
+    assert found.verdict == "stable"
+    assert found.network.name == "net"
+    assert found.stack is None
+
+
+def test_a_network_that_explodes_fails_by_theory_and_by_what_is_seen():
+    found = snstat.check(GROWING, **SAMPLING)
+    (first,) = [entry for entry in found.findings if entry.code == "SN102"]
+    assert found.verdict == "exploding"
+    second = snstat.propagate(GROWING, **SAMPLING).second_moment
+    bad = np.flatnonzero(second.theory > 100.0)
+    assert first.layer == bad[0]
+    assert first.value == pytest.approx(second.theory[first.layer])
+    assert "theory; seen" in first.message
+
+
+def test_measured_values_are_judged_where_there_is_no_theory():
+    """An activation of a sum that is not Gaussian has no theory."""
+    layers = [residual(dense(activation="relu")), {"kind": "activation", "activation": "relu"}]
+    grows = network({"kind": "block", "times": 10, "layers": layers})
+    found = snstat.check(grows, **SAMPLING)
+    assert found.verdict == "exploding"
+    (entry,) = [entry for entry in found.findings if entry.code == "SN102"]
+    assert "seen" in entry.message
+    assert "theory;" not in entry.message
+    assert any("no theory from layer 3" in note for note in found.notes)
+
+
+def test_gradients_of_a_network_are_judged():
+    layers = [dense(weight_gain=0.5)] * 12
+    # A layer that is not plain, so that this is no stack.
+    found = snstat.check(network({"kind": "rms_norm"}, *layers), backward=True, **SAMPLING)
+    assert {"SN101", "SN201"} <= {entry.code for entry in found.findings}
+
+
+def test_standard_inputs_are_offered():
+    far = network({"kind": "scale", "factor": 1.0}, dense(activation="relu"), std=30.0)
+    bounds = {"target_mean": 0.564, "target_variance": 0.682, "select": ["SN103"]}
+    found = snstat.check(far, **bounds, **SAMPLING)
+    (entry,) = found.findings
+    assert entry.remedy == "use --input-std 1 (now 30)"
+    assert snstat.check(far, input_std=1.0, **bounds, **SAMPLING).passed
+
+
+def test_weights_of_selu_are_compared_with_the_theorem():
+    far = network({"kind": "layer_norm"}, dense(activation="selu", weight_gain=1.3), dense())
+    found = snstat.check(far, select=["SN601"], **SAMPLING)
+    (entry,) = found.findings
+    assert (entry.layer, entry.value) == (2, pytest.approx(1.69))
+
+
+def test_a_baseline_is_compared_by_name():
+    inserted = network(
+        {
+            "kind": "block",
+            "times": 12,
+            "name": "body",
+            "layers": [
+                residual(
+                    {"kind": "layer_norm"},
+                    dense(activation="relu"),
+                    dense(),
+                    {"kind": "scale", "factor": 1.0, "name": "extra"},
+                    name="ffn",
+                ),
+            ],
+        },
+        dense(10, name="head"),
+    )
+    baseline = snstat.propagate(SOUND, **SAMPLING)
+    run = snstat.propagate(inserted, **(SAMPLING | {"seed": 1}))
+    beside = matched(run, baseline)
+    names = [row.name for row in run.layers]
+    numbers = {row.name: row.layer for row in baseline.layers}
+    for place, name in enumerate(names):
+        value = beside.variance.estimate[place]
+        if name.endswith("extra"):
+            assert np.isnan(value)
+        else:
+            assert value == baseline.variance.estimate[numbers[name]]
+    (note,) = unmatched(run, baseline)
+    assert "body.0.ffn.extra" in note
+    assert "and 9 more not in the baseline" in note
+
+
+def test_an_inserted_layer_is_one_finding(tmp_path):
+    snstat.save(snstat.propagate(SOUND, **SAMPLING), tmp_path / "base.json")
+    one_more = network(*SOUND.form()["layers"], {"kind": "scale", "factor": 1.0, "name": "extra"})
+    found = snstat.check(one_more, baseline=tmp_path / "base.json", select=["SN701"])
+    (entry,) = found.findings
+    assert "has 50 layers, and 49 in the baseline; the layers of both agree" in entry.message
+    again = snstat.check(SOUND, baseline=tmp_path / "base.json", select=["SN701"])
+    assert again.passed
+    assert again.simulation.batch == SAMPLING["batch"]  # taken from the baseline
+    same = snstat.check(baseline=tmp_path / "base.json", same_seed=True, select=["SN701"])
+    assert same.passed
+    assert same.network.name == "net"
+
+
+def test_a_changed_gain_is_found(tmp_path):
+    snstat.save(snstat.propagate(SOUND, **SAMPLING), tmp_path / "base.json")
+    other = SOUND.turned("weight_gain", 1.3)
+    found = snstat.check(other, baseline=tmp_path / "base.json", select=["SN701"])
+    assert not found.passed
+    assert "the network differs from the baseline's" in found.notes
+
+
+def test_a_saved_run_is_judged_as_when_it_was_made(tmp_path):
+    run = snstat.propagate(GROWING, **SAMPLING)
+    snstat.save(run, tmp_path / "run.json")
+    loaded = snstat.load(tmp_path / "run.json")
+    now = Request.build({}, saved=loaded).judge(loaded)
+    was = snstat.check(GROWING, **SAMPLING)
+    assert [entry.message for entry in now.findings] == [entry.message for entry in was.findings]
+    assert now.verdict == was.verdict
+
+
+def test_a_configuration_names_a_network_file(tmp_path, monkeypatch, capsys):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "model.toml").write_text(
+        'input = {channels = 8}\nparameters = {width = 8}\nlayers = [{kind = "layer_norm"},'
+        ' {kind = "dense", width = "=width"}]\n'
+    )
+    (tmp_path / "snstat.toml").write_text(
+        '[check]\nwidth = 32\ntrials = 2\nbatch = 4\n[check.mine]\nnetwork = "model.toml"\n'
+        "set = {width = 16}\n[check.plain]\ndepth = 2\n"
+    )
+    declared = {entry.name: entry.options for entry in load_config(tmp_path / "snstat.toml")}
+    assert declared["mine"]["set"] == {"width": 16}
+    assert "width" not in declared["mine"]
+    assert declared["plain"]["width"] == 32
+    monkeypatch.chdir(tmp_path)
+    command(["check"])
+    out = capsys.readouterr().out
+    assert "model · 2 layers · 8 → 16" in out
+    assert "SELU · 2 layers of 32" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('network = "none.toml"', "none.toml"),
+        ('network = "model.toml"\nset = {depth = 3}', "unknown parameter 'depth'"),
+        ("set = {width = 3}", "it sets the parameters of a file"),
+        ('network = "model.toml"\ndepth = 3', "left out beside a network"),
+    ],
+)
+def test_errors_of_such_a_configuration_name_it(tmp_path, capsys, text, words):
+    (tmp_path / "model.toml").write_text(
+        'input = {channels = 8}\nparameters = {width = 8}\nlayers = [{kind = "layer_norm"}]\n'
+    )
+    path = tmp_path / "snstat.toml"
+    path.write_text(f"[check]\n{text}\n")
+    assert command(["check", "--config", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert words in err
+    assert "snstat.toml:1" in err
+
+
+def test_the_command_takes_a_network_file(tmp_path, capsys):
+    path = tmp_path / "model.toml"
+    SOUND.save(path)
+    arguments = ["check", str(path), "-b", "4", "-t", "2"]
+    assert command(arguments) == 0
+    assert "passed net: stable" in capsys.readouterr().out
+    assert command([*arguments, "--depth", "3"]) == 2
+    assert "beside a network file" in capsys.readouterr().err
+    assert command([*arguments, "run.json"]) == 2
+    assert "give it alone" in capsys.readouterr().err
+    assert command(["check", "--set", "width=3"]) == 2
+    assert "without a network file" in capsys.readouterr().err
+
+
+def test_a_depth_limit_is_for_stacks():
+    with pytest.raises(SnstatError, match="network files describe these layers only"):
+        snstat.check(SOUND, depth_limit=1000, **SAMPLING)
