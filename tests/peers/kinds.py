@@ -53,7 +53,9 @@ def module_of(part: Part) -> nn.Module:
     """Return the module of a layer. Raises LookupError for a kind without one."""
     kind = part.layer.kind
     if kind not in MODULES:
-        raise LookupError(f"{kind} has no twin in PyTorch: add it to MODULES of {__file__}")
+        raise LookupError(
+            f"{kind} has no twin in PyTorch: add it to MODULES of tests/peers/kinds.py"
+        )
     return MODULES[kind](part)
 
 
@@ -71,15 +73,22 @@ def _highway(part: Part) -> nn.Module:
     return Highway(_activated(hidden, part.layer.activation), gate, part.layer.transfer_bias)
 
 
-def _dropout(masked: type[nn.Module], *own: type[nn.Module]) -> Make:
-    """Return what makes a kind of dropout: `masked` with the mask that was drawn. In eval mode none
-    is, and PyTorch's `own` module, by the number of axes of the grid, is the identity."""
+def _dropout(masked: type[nn.Module], *own: type[nn.Module], alike: bool = False) -> Make:
+    """Return what makes a kind of dropout: `masked` with the mask that was drawn. In eval mode it
+    is PyTorch's `own` module, by the number of axes of the grid, which is the identity then.
+
+    `alike` is whether the positions of a channel have one mask.
+    """
 
     def make(part: Part) -> nn.Module:
-        if not part.drawn.uniforms:
-            return own[part.axes](part.layer.rate)
+        rate = part.layer.rate
+        if not part.drawn.train:
+            return own[part.axes](rate)
         (uniform,) = part.drawn.uniforms
-        return masked(torch.from_numpy(uniform >= part.layer.rate).swapaxes(0, 1), part.layer.rate)
+        mask = torch.from_numpy(uniform >= rate).swapaxes(0, 1)
+        if alike:
+            mask = mask[(..., *[slice(1)] * part.axes)]
+        return masked(mask, rate)
 
     return make
 
@@ -107,7 +116,7 @@ MODULES: Mapping[str, Make] = {
     "activation": lambda part: activation(part.layer.activation),
     "scale": _called(lambda layer, x: layer.factor * x),
     "dropout": _dropout(Masked, *[nn.Dropout] * 3),
-    "channel_dropout": _dropout(Masked, nn.Dropout, nn.Dropout1d, nn.Dropout2d),
+    "channel_dropout": _dropout(Masked, nn.Dropout, nn.Dropout1d, nn.Dropout2d, alike=True),
     "alpha_dropout": _dropout(AlphaMasked, *[nn.AlphaDropout] * 3),
     "layer_norm": _over_channels(nn.LayerNorm),
     "rms_norm": _over_channels(nn.RMSNorm),

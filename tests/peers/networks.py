@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -126,3 +127,15 @@ def tangled(seed: int) -> Network:
 
     grid = ((), (4,), (2, 3))[seed % 3]
     return Network(Shape(5, grid), Block(entries(Shape(5, grid), 0)))
+
+
+def tolerance(network: Network, dtype: str) -> float:
+    """Return how far values of a layer may differ, relative to the largest of them.
+
+    A sum of n products rounds by about √n·eps of its size. As many roundings as there are layers on
+    the way forward and back add up, with random signs, and pass layers that about keep the size of
+    a signal. Both libraries round, so that the largest of some hundred differences is 4 times that.
+    A factor of 2 is for layers that do not keep it.
+    """
+    terms = max(shape.channels for row in network.rows() for shape in (*row.before, row.after))
+    return 8.0 * math.sqrt(2.0 * network.depth * terms) * np.finfo(dtype).eps

@@ -40,13 +40,11 @@ class Recorder:
         self.train = self._draw.train
 
     def linear(self, values, weights):
-        plain, dtype = replace(weights, form=PLAIN), values.dtype
-        units = np.eye(weights.fan_in, dtype=dtype)
+        plain, units = replace(weights, form=PLAIN), np.eye(weights.fan_in, dtype=values.dtype)
         matrix = self._draw.linear(units, replace(plain, bias_std=0.0)).values
-        nothing = np.zeros((weights.fan_in, 1), dtype)
-        biases = self._biased.linear(nothing, plain).values[:, 0]
+        biases = self._biased.linear(np.zeros_like(units), plain).values[:, 0]
         self.matrices.append(Matrix(weights, matrix, biases))
-        return Pass(np.ones((weights.fan_out, *values.shape[1:]), dtype), _unused)
+        return Pass(np.ones((weights.fan_out, *values.shape[1:]), values.dtype), _unused)
 
     def activate(self, function, values):  # noqa: ARG002
         return Pass(values, _unused)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from snstat.engine.general.draw import LayerDraw, Workshop
+from snstat.layers.draw import Values
 from snstat.layers.entry import Entry
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
@@ -114,3 +115,13 @@ CONTAINERS: Mapping[str, Callable[[Maker, Any, Shape], nn.Module]] = {
     "block": _block,
     "residual": _residual,
 }
+
+
+def tensor(values: Values) -> torch.Tensor:
+    """Return the values of a layer, (channels, batch, *grid), as PyTorch has them."""
+    return torch.from_numpy(values.swapaxes(0, 1).copy())
+
+
+def array(values: torch.Tensor) -> Values:
+    """Return a tensor (batch, channels, *grid) as snstat has the values of a layer."""
+    return values.detach().numpy().swapaxes(0, 1)
