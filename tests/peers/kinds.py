@@ -1,0 +1,129 @@
+"""The PyTorch module of every kind of layer, with the weights and masks that a layer drew.
+
+A kind without others in it has one entry in `MODULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+from operator import mul
+from typing import Any
+
+import torch
+from torch import nn
+
+from snstat.layers.shape import Shape
+from tests.peers.modules import (
+    AlphaMasked,
+    Called,
+    Highway,
+    Masked,
+    OverChannels,
+    activation,
+    linear,
+)
+from tests.peers.recorder import Recorder
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer of a network, the shapes of its inputs, and what it drew."""
+
+    layer: Any
+    shapes: Sequence[Shape]
+    drawn: Recorder
+
+    @property
+    def channels(self) -> int:
+        """The channels of its first input."""
+        return self.shapes[0].channels
+
+    @property
+    def axes(self) -> int:
+        """The axes of the grid of its first input."""
+        return len(self.shapes[0].grid)
+
+
+Make = Callable[[Part], nn.Module]
+
+
+def module_of(part: Part) -> nn.Module:
+    """Return the module of a layer. Raises LookupError for a kind without one."""
+    kind = part.layer.kind
+    if kind not in MODULES:
+        raise LookupError(
+            f"{kind} has no twin in PyTorch: add it to MODULES of tests/peers/kinds.py"
+        )
+    return MODULES[kind](part)
+
+
+def _activated(module: nn.Module, name: str | None) -> nn.Module:
+    return module if name is None else nn.Sequential(module, activation(name))
+
+
+def _dense(part: Part) -> nn.Module:
+    (matrix,) = part.drawn.matrices
+    return _activated(linear(matrix), part.layer.activation)
+
+
+def _highway(part: Part) -> nn.Module:
+    hidden, gate = map(linear, part.drawn.matrices)
+    return Highway(_activated(hidden, part.layer.activation), gate, part.layer.transfer_bias)
+
+
+def _dropout(masked: type[nn.Module], *own: type[nn.Module], alike: bool = False) -> Make:
+    """Return what makes a kind of dropout: `masked` with the mask that was drawn. In eval mode it
+    is PyTorch's `own` module, by the number of axes of the grid, which is the identity then.
+
+    `alike` is whether the positions of a channel have one mask.
+    """
+
+    def make(part: Part) -> nn.Module:
+        rate = part.layer.rate
+        if not part.drawn.train:
+            return own[part.axes](rate)
+        (uniform,) = part.drawn.uniforms
+        mask = torch.from_numpy(uniform >= rate).swapaxes(0, 1)
+        if alike:
+            mask = mask[(..., *[slice(1)] * part.axes)]
+        return masked(mask, rate)
+
+    return make
+
+
+def _batch_norm(part: Part) -> nn.Module:
+    norm = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d)[part.axes]
+    return norm(part.channels, part.layer.epsilon)
+
+
+def _group_norm(part: Part) -> nn.Module:
+    return nn.GroupNorm(part.layer.groups, part.channels, part.layer.epsilon)
+
+
+def _over_channels(norm: type[nn.Module]) -> Make:
+    return lambda part: OverChannels(norm(part.channels, part.layer.epsilon))
+
+
+def _called(function: Callable[..., torch.Tensor]) -> Make:
+    """Return what makes a kind that is a function of the layer and its inputs."""
+    return lambda part: Called(partial(function, part.layer))
+
+
+MODULES: Mapping[str, Make] = {
+    "dense": _dense,
+    "activation": lambda part: activation(part.layer.activation),
+    "scale": _called(lambda layer, x: layer.factor * x),
+    "dropout": _dropout(Masked, *[nn.Dropout] * 3),
+    "channel_dropout": _dropout(Masked, nn.Dropout, nn.Dropout1d, nn.Dropout2d, alike=True),
+    "alpha_dropout": _dropout(AlphaMasked, *[nn.AlphaDropout] * 3),
+    "layer_norm": _over_channels(nn.LayerNorm),
+    "rms_norm": _over_channels(nn.RMSNorm),
+    "group_norm": _group_norm,
+    "batch_norm": _batch_norm,
+    "add": _called(lambda _, *inputs: sum(inputs)),
+    "multiply": _called(lambda _, *inputs: reduce(mul, inputs)),
+    "concat": _called(lambda _, *inputs: torch.cat(inputs, 1)),
+    "highway": _highway,
+}

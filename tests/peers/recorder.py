@@ -1,0 +1,58 @@
+"""What a layer draws: its matrices, biases and uniform numbers, for a twin that has the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from snstat.layers.draw import Pass
+from snstat.layers.initialisers import PLAIN
+from snstat.layers.weights import Weights
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix before its rows are brought to the form that `weights` says, (fan_out, fan_in), and
+    its biases, (fan_out,)."""
+
+    weights: Weights
+    values: np.ndarray[Any, Any]
+    biases: np.ndarray[Any, Any]
+
+
+@dataclass
+class Recorder:
+    """A Draw that keeps what the layer draws.
+
+    `new` returns a Draw of this layer that has not drawn yet. One of them is asked for matrices
+    and uniform numbers, another one for biases alone, so that neither has the rounding of a sum.
+    What it returns to the layer has the right shape only.
+    """
+
+    new: Any
+    matrices: list[Matrix] = field(default_factory=list)
+    uniforms: list[np.ndarray[Any, Any]] = field(default_factory=list)
+
+    def __post_init__(self):
+        self._draw, self._biased = self.new(), self.new()
+        self.train = self._draw.train
+
+    def linear(self, values, weights):
+        plain, units = replace(weights, form=PLAIN), np.eye(weights.fan_in, dtype=values.dtype)
+        matrix = self._draw.linear(units, replace(plain, bias_std=0.0)).values
+        biases = self._biased.linear(np.zeros_like(units), plain).values[:, 0]
+        self.matrices.append(Matrix(weights, matrix, biases))
+        return Pass(np.ones((weights.fan_out, *values.shape[1:]), values.dtype), _unused)
+
+    def activate(self, function, values):  # noqa: ARG002
+        return Pass(values, _unused)
+
+    def uniform(self, shape):
+        self.uniforms.append(self._draw.uniform(shape))
+        return self.uniforms[-1]
+
+
+def _unused(slope):
+    raise AssertionError(slope)  # gradients are those of the twin
