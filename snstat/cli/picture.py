@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 KINDS = ("trajectory", "map", "histogram", "correlation")
 MAPS = ("unit", "ensemble")
 # Options of every kind.
-COMMON = {"saved", "kind", "output", "form", "style", "size", "dpi"}
+COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi"}
 # What else a kind reads, beside the options that describe the network and its sampling.
 OWN = {
     "trajectory": {"residuals", "caption"},

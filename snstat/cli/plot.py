@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -12,6 +12,7 @@ from snstat.cli import version_option
 from snstat.cli.formats import PICTURES as FORMATS
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
+from snstat.cli.networks import Setting, networks_of, parted, set_option
 from snstat.cli.options import (
     REAL,
     UNIT_OPTIONS,
@@ -38,11 +39,13 @@ from snstat.values.kinds import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
+TRAJECTORY = "trajectory"
 
 EXAMPLES = """\b
 Examples:
   snstat plot -o trajectory.png
   snstat plot -a selu -a relu -a tanh --kind trajectory -o compare.svg
+  snstat plot model.toml --set width=512 --backward -o model.svg
   snstat plot --kind map -o map.pdf
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
   snstat propagate -f json | snstat plot - -o run.png
@@ -133,9 +136,10 @@ def picture_output_options(function: Function) -> Function:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("saved", nargs=-1, type=FileName(), metavar="[RUN.json ... | -]")
+@click.argument("saved", nargs=-1, type=FileName(), metavar="[FILE.toml | RUN.json ... | -]")
 @picture_options
 @picture_output_options
+@set_option
 @stack_options
 @version_option
 @click.pass_context
@@ -144,6 +148,7 @@ def command(
     /,
     *,
     saved: tuple[str, ...],
+    set: Sequence[Setting],  # noqa: A002  # the name of the option
     kind: str,
     output: str | None,
     form: str | None,
@@ -160,16 +165,22 @@ def command(
 ) -> None:
     """Draw a saved result of `snstat propagate`, or a run with the same options made now.
 
+    The network is that of a file, or the uniform stack that options describe.
+
     trajectory: statistics over depth with theory and target. map: the unit or the ensemble map on
     the (mean, variance) plane. histogram: activation densities layer by layer beside their law.
     correlation: the correlation map with its fixed points.
     """
     form = picture_format(output, form)
-    require_options(ctx, kind, chosen_map, saved=bool(saved))
+    file, runs_of = parted(saved)
+    networks = networks_of(ctx, file, set)
+    if file is not None and kind != TRAJECTORY:
+        raise click.UsageError(f"--kind {kind} is for uniform stacks; leave it out beside {file}")
+    require_options(ctx, kind, chosen_map, saved=bool(runs_of))
     if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:
         raise click.UsageError(f"--dpi cannot be used with {form}, which has no dots; leave it out")
     require_pixels(size, dpi)
-    subject = Subject(saved, options)
+    subject = Subject(runs_of, options, networks)
 
     def figure() -> Any:
         return draw(
@@ -190,8 +201,8 @@ def command(
         drawn = figure()
         write_stdout_binary(lambda file: _save(drawn, file, form, dpi, words))
     elif output is not None:
-        with whole_file(output, binary=True) as file:
-            _save(figure(), file, form, dpi, words)
+        with whole_file(output, binary=True) as picture:
+            _save(figure(), picture, form, dpi, words)
         wrote(output, f"{kind}, {form}{subject.told}")
     if subject.partial:
         ctx.exit(130)

@@ -13,6 +13,7 @@ from snstat.errors import InputFileError, InvalidValueError
 
 if TYPE_CHECKING:
     from snstat.experiment.plan import Plan
+    from snstat.network.network import Network
     from snstat.report.selection import LayerSelection
     from snstat.results import Densities, Run, StackSummary
 
@@ -27,13 +28,17 @@ MOST_VALUES_AGAIN = 2**25
 class Subject:
     """Which networks to draw: those of a saved file, or the ones that options describe."""
 
-    def __init__(self, saved: Sequence[str], options: dict[str, Any]) -> None:
-        self.saved = saved
+    def __init__(
+        self,
+        saved: Sequence[str],
+        options: dict[str, Any],
+        networks: Sequence[Network | None] = (None,),
+    ) -> None:
+        self.saved, self.networks = saved, networks
         self.wanted = [] if saved else variants(options)
-        if len(self.wanted) > MOST_RUNS:
-            raise InvalidValueError(
-                "number of runs", len(self.wanted), f"at most {MOST_RUNS} in a picture"
-            )
+        number = len(self.wanted) * len(networks)
+        if number > MOST_RUNS:
+            raise InvalidValueError("number of runs", number, f"at most {MOST_RUNS} in a picture")
         self.partial = False
         self.told = ""  # what there is to say of what was simulated
         self._loaded: list[Run] = []
@@ -100,7 +105,7 @@ class Subject:
         """Return the runs, simulated now unless they were saved."""
         if self.saved:
             return self.loaded()
-        runs = simulate_all(plans(self.wanted))
+        runs = simulate_all(plans(self.wanted, self.networks))
         self.partial = any(run.partial for run in runs)
         self.told = f", {contents(runs)}" if self.partial else ""
         return runs

@@ -108,7 +108,7 @@ def draw_residuals(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -
         statistic = entry.statistic(name)
         if statistic is None or not len(entry.run.finite):
             continue
-        layers = thinned(len(statistic.theory))
+        layers = curve(entry.run, len(statistic.theory))
         marked = layers[_marked(layers, number)]
         z = statistic.z[marked]
         known = np.abs(z[np.isfinite(z)])
@@ -143,11 +143,29 @@ def ends(run: Run) -> list[tuple[int, Any, str]]:
     return found
 
 
-def thinned(layers: int) -> npt.NDArray[np.intp]:
-    """Return at most about `POINTS` layers, log-spaced in deep stacks like the axis."""
-    if layers <= POINTS:
+def curve(run: Run, layers: int) -> npt.NDArray[np.intp]:
+    """Return which of `layers` layers a curve connects: at most about `POINTS`, log-spaced in deep
+    networks like the axis, and none within a residual."""
+    whole = _connected(run, layers)
+    if len(whole) > POINTS:
+        places = np.geomspace(1, len(whole) - 1, POINTS).astype(np.intp)
+        whole = whole[np.unique(np.append(0, places))]
+    return whole
+
+
+def _connected(run: Run, layers: int) -> npt.NDArray[np.intp]:
+    if run.network is None:
         return np.arange(layers)
-    return np.unique(np.append(0, np.geomspace(1, layers - 1, POINTS).astype(np.intp)))
+    rows = run.network.layers[:layers]
+    return np.array([number for number, row in enumerate(rows) if not row.inner], dtype=np.intp)
+
+
+def inner(run: Run, layers: int) -> npt.NDArray[np.intp]:
+    """Return which of `layers` layers are within a residual, none where there are too many to be
+    seen as points."""
+    rest = np.setdiff1d(np.arange(layers), _connected(run, layers))
+    found: npt.NDArray[np.intp] = rest if len(rest) <= POINTS else rest[:0]
+    return found
 
 
 def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> None:
@@ -155,7 +173,7 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
     statistic, series = entry.statistic(name), entry.series
     if statistic is None or not len(statistic.theory):
         return
-    layers = thinned(len(statistic.theory))
+    layers = curve(entry.run, len(statistic.theory))
     estimate = _drawable(statistic.estimate[layers])
     theory, known = _drawable(statistic.reference[layers]), np.isfinite(statistic.expected)
     limit = FAINT if known.any() else 1.0
@@ -172,6 +190,11 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
             )
     if not np.isfinite(estimate).any():
         return
+    within = inner(entry.run, len(statistic.theory))
+    axes.plot(
+        within, _drawable(statistic.estimate[within]), ".", color=series.color, alpha=FAINT,
+        markersize=3, zorder=2,
+    )  # fmt: skip
     below, above = _errors(statistic, estimate, layers)
     axes.fill_between(
         layers, estimate - below, estimate + above, color=series.color, alpha=0.3, linewidth=0
@@ -260,10 +283,11 @@ def _marked(layers: npt.NDArray[np.intp], number: int) -> npt.NDArray[np.intp]:
 
     Those between are staggered between runs, so that markers of equal curves do not overlap.
     """
-    last, ends = int(layers[-1]), [0, len(layers) - 1]
+    last, end = int(layers[-1]), len(layers) - 1
+    ends = [0, end]
     shift = number % 3 / 3
     if last >= DEEP:
         wanted = np.geomspace(1, last, MARKED) ** (1 - shift / MARKED)
         return np.unique(np.append(ends, np.searchsorted(layers, wanted)))
-    step = max(last // MARKED, 1)
-    return np.unique(np.append(ends, np.arange(int(step * shift), last + 1, step)))
+    step = max(end // MARKED, 1)
+    return np.unique(np.append(ends, np.arange(int(step * shift), end + 1, step)))

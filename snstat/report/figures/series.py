@@ -38,11 +38,12 @@ def series_of(activations: Sequence[str], style: Style) -> list[Series]:
     """Return the looks of the curves of `activations`.
 
     An activation has one colour and one marker in every figure. Several curves of one activation
-    differ in the shade of that colour and in their dashes. Activations that are not in `ORDER`
-    follow it.
+    differ in the shade of that colour and in their dashes. Names that are not in `ORDER`, those of
+    networks, follow it, and begin anew where no activation is drawn.
     """
     bases = [name.partition(":")[0] for name in activations]
-    order = list(dict.fromkeys((*ORDER, *bases)))
+    known = ORDER if any(base in ORDER for base in bases) else ()
+    order = list(dict.fromkeys((*known, *bases)))
     looks, seen = [], dict.fromkeys(bases, 0)
     for base in bases:
         place, number = order.index(base), seen[base]

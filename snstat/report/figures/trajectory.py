@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snstat.errors import InvalidValueError
+from snstat.report.figures.brackets import brackets_of, draw_brackets
 from snstat.report.figures.captions import run_caption, run_labels
 from snstat.report.figures.panel import (
     DOTTED,
@@ -18,6 +19,7 @@ from snstat.report.figures.panel import (
     draw_panel,
     draw_residuals,
     ends,
+    inner,
     set_layers,
 )
 from snstat.report.figures.series import series_of
@@ -140,6 +142,11 @@ def _overlaid(
         draw(axes, drawn, name, look)
     panels[-1].set_xlabel("layer")
     set_layers(panels[-1], _longest(drawn))
+    networks = [entry.run.network for entry in drawn]
+    if networks[0] is not None and all(
+        network is not None and network.layers == networks[0].layers for network in networks
+    ):
+        draw_brackets(panels[-1], brackets_of(networks[0]), look)
     return figure
 
 
@@ -233,6 +240,11 @@ def _legend(
         handles.append(
             Line2D([], [], color=look.ink, alpha=FAINT, label="theory at infinite width")
         )
+    if any(len(inner(entry.run, len(entry.run.finite))) for entry in drawn):
+        handles.append(
+            Line2D([], [], color=look.ink, linestyle="", marker=".", alpha=FAINT, markersize=4,
+                   label="within residuals")
+        )  # fmt: skip
     for target in dict.fromkeys(entry.target for entry in drawn if entry.target is not None):
         words = f"target ({target[0]:g}, {target[1]:g})"
         handles.append(Line2D([], [], color=look.ink, linewidth=0.9, linestyle=DOTTED, label=words))

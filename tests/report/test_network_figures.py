@@ -1,0 +1,103 @@
+"""Pictures of networks of any layers: brackets, and what curves connect."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.cli import run as command
+from snstat.report.figures import draw_trajectory
+from snstat.report.figures.brackets import MOST_BRACKETS, Bracket, brackets_of
+from snstat.report.figures.panel import curve, inner
+from snstat.report.figures.series import series_of
+from snstat.report.figures.style import style_named
+
+SAMPLING = {"batch": 4, "trials": 2}
+DENSE = {"kind": "dense", "width": 6}
+
+
+@pytest.fixture(scope="module")
+def run():
+    residual = {"kind": "residual", "layers": [{"kind": "layer_norm"}, DENSE]}
+    layers = [
+        {"kind": "layer_norm"},
+        {"kind": "block", "name": "body", "times": 3, "layers": [residual]},
+        {"kind": "block", "layers": [DENSE, DENSE]},
+        DENSE | {"name": "head"},
+    ]
+    form = {"name": "net", "input": {"channels": 6}, "layers": layers}
+    return snstat.propagate(snstat.Network.read(form), **SAMPLING)
+
+
+def test_brackets_are_the_parts_of_the_network(run):
+    assert brackets_of(run.network) == [
+        Bracket("layer_norm", 1, 1),
+        Bracket("body ×3", 2, 10),
+        Bracket("block", 11, 12),
+        Bracket("head", 13, 13),
+    ]
+
+
+def test_too_many_brackets_are_none():
+    layers = [{"kind": "scale", "factor": 2.0}] * (MOST_BRACKETS + 1)
+    for number in (0, 1):
+        network = snstat.Network.read({"input": {"channels": 2}, "layers": layers[number:]})
+        found = brackets_of(snstat.propagate(network, **SAMPLING).network)
+        assert len(found) == number * MOST_BRACKETS
+
+
+def test_curves_connect_what_is_not_within_a_residual(run):
+    count = len(run.finite)
+    assert curve(run, count).tolist() == [0, 1, 4, 7, 10, 11, 12, 13]
+    assert sorted([*curve(run, count), *inner(run, count)]) == list(range(count))
+    (panel, *_) = draw_trajectory([run]).axes
+    points = [line for line in panel.lines if line.get_marker() == "."]
+    (within,) = points
+    assert within.get_xdata().tolist() == [2, 3, 5, 6, 8, 9]
+    np.testing.assert_array_equal(within.get_ydata(), run.mean.estimate[within.get_xdata()])
+    (theory, *_) = [line for line in panel.lines if len(line.get_xdata()) == 8]
+    assert theory.get_xdata().tolist() == curve(run, count).tolist()
+
+
+def test_brackets_are_on_the_page(run):
+    figure = draw_trajectory([run])
+    figure.draw_without_rendering()
+    texts = [text for text in figure.axes[-1].texts if text.get_text() in {"body ×3", "head"}]
+    assert len(texts) == 2
+    page = figure.bbox
+    for text in texts:
+        box = text.get_window_extent()
+        assert page.x0 <= box.x0 < box.x1 <= page.x1
+        assert page.y0 <= box.y0 < box.y1 <= page.y1
+
+
+def test_networks_of_other_layers_have_no_brackets(run):
+    other = snstat.propagate("relu", depth=3, width=4, **SAMPLING)
+    figure = draw_trajectory([run, other])
+    assert not any("body" in text.get_text() for text in figure.axes[-1].texts)
+
+
+def test_networks_alone_begin_with_the_first_look():
+    look = style_named("light")
+    first, second = series_of(["mine", "other"], look)
+    assert first.color == look.cycle[0].lower()
+    assert second.color == look.cycle[1].lower()
+    assert series_of(["selu", "mine"], look)[1].color != look.cycle[0].lower()
+
+
+def test_the_command_draws_a_network_file(tmp_path, capsys):
+    path, picture = tmp_path / "net.toml", tmp_path / "net.svg"
+    snstat.Network.read({"input": {"channels": 4}, "layers": [{"kind": "rms_norm"}]}).save(path)
+    sampling = ["-b", "4", "-t", "2"]
+    assert command(["plot", str(path), "-o", str(picture), *sampling]) == 0
+    text = picture.read_text()
+    assert "rms_norm" in text
+    assert "plot" in text  # the command is in the metadata
+    capsys.readouterr()
+    for arguments, words in (
+        (["--kind", "histogram"], "is for uniform stacks"),
+        (["--depth", "3"], "beside a network file"),
+    ):
+        assert command(["plot", str(path), "-o", str(picture), *arguments]) == 2
+        assert words in capsys.readouterr().err
