@@ -12,7 +12,7 @@ from snstat.values.names import known
 if TYPE_CHECKING:
     from snstat.layers.layer import Layer
 
-# Name -> the class, in the module of that name.
+# Name -> the class, in the module of that name, or of `MODULES`.
 KINDS: Mapping[str, str] = MappingProxyType(
     {
         "dense": "Dense",
@@ -33,10 +33,14 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "highway": "Highway",
     }
 )
+# `snstat.layers.residual` is a function.
+MODULES = MappingProxyType({"residual": "residual_block"})
 
 
 def kind(name: str) -> type[Layer]:
     """Return the kind of layers called `name`. Raises UnknownNameError with the nearest name."""
     name = known("kind", name, KINDS)
-    found: type[Layer] = getattr(import_module(f"snstat.layers.{name}"), KINDS[name])
+    found: type[Layer] = getattr(
+        import_module(f"snstat.layers.{MODULES.get(name, name)}"), KINDS[name]
+    )
     return found

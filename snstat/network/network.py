@@ -47,8 +47,9 @@ class Network:
     """A block of layers and the shape of its input, with the law of inputs that are drawn, and a
     name.
 
-    Raises LayerError with the path of a layer that its input does not fit, and InvalidValueError
-    for more than 10⁹ layers.
+    The shape may be given as a number of channels, and the block as any layer. Raises LayerError
+    with the path of a layer that its input does not fit, and InvalidValueError for more than 10⁹
+    layers.
     """
 
     input: Shape
@@ -58,6 +59,12 @@ class Network:
 
     def __post_init__(self) -> None:
         """Validate the name, the number of layers and their shapes."""
+        shape: Any = self.input
+        layer: Any = self.block
+        if not isinstance(shape, Shape):
+            object.__setattr__(self, "input", Shape(shape))
+        if not isinstance(layer, Block):
+            object.__setattr__(self, "block", Block((Entry(layer),)))
         if self.name:
             require_printable("name", self.name)
         if self.depth > MAX_DEPTH:

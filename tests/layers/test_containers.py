@@ -17,7 +17,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.highway import Highway
 from snstat.layers.multiply import Multiply
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, unknown

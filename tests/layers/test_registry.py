@@ -24,7 +24,7 @@ from snstat.layers.highway import Highway
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.multiply import Multiply
 from snstat.layers.registry import KINDS, kind
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape

@@ -17,7 +17,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.keys import keys_of
 from snstat.layers.registry import KINDS, kind
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH

@@ -13,7 +13,7 @@ from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network

@@ -12,7 +12,7 @@ from snstat.errors import SnstatError
 from snstat.layers.block import Block
 from snstat.layers.entry import Entry
 from snstat.layers.registry import KINDS
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from tests.layers.test_registry import INPUTS, LAYERS
