@@ -1,0 +1,154 @@
+"""Speed of networks of any layers beside PyTorch, and what does not grow: `networks.py PAGE`.
+
+All programs measure all statistics of every layer. Times are medians of five rounds, in which the
+programs alternate.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import snstat
+from snstat import layers as L  # noqa: N812  # as the documentation spells it
+from snstat.engine.general.sample import sample_network
+from snstat.engine.simulate import simulate
+from snstat.experiment.inputs import DrawnInputs
+from snstat.theory.walk import walk
+from tests.benchmarks.side_by_side import PAUSE_SECONDS
+from tests.benchmarks.table import MISSED, head, line, number, ratio, seconds
+
+BATCH, ROUNDS = 64, 5
+DEEP = 100_000
+# Layers of the runs whose peak memory is compared, at width 64.
+SHALLOW, MILLION = 10_000, 1_000_000
+MEMORY = """
+import resource, sys
+import snstat
+from snstat import layers as L
+from snstat.engine.general.sample import sample_network
+from snstat.experiment.inputs import DrawnInputs
+block = L.residual(L.Dense(64, "relu"), scale=1e-3)
+network = snstat.Network(64, L.repeat(int(sys.argv[1]) // 2, block))
+inputs = DrawnInputs("normal", 64, 8, 0.0, 1.0)
+sample_network(network, inputs, trials=1, seed=0, dtype="float32")
+unit = 1 if sys.platform == "darwin" else 1024
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+"""
+
+
+def networks(narrow, wide):
+    """Return the networks by name, with the widths of their layers."""
+    ffn = L.residual(L.LayerNorm(), L.Dense(wide, "gelu"), L.Dropout(0.1), L.Dense(narrow))
+    normed = L.Dense(narrow), L.BatchNorm(), L.Activation("relu")
+    return {
+        "mlp": snstat.Network(784, L.chain(L.repeat(8, L.Dense(wide, "relu")), L.Dense(10))),
+        "residual": snstat.Network(narrow, L.repeat(12, ffn)),
+        "batch_norm": snstat.Network(narrow, L.repeat(24, *normed)),
+    }
+
+
+WIDTHS = 1024, 4096
+# Name, words, whether backward, and how many times faster than PyTorch it should be.
+ROWS = (
+    ("mlp", "MLP 784 → 4,096 × 8 → 10, ReLU, forward", False, 40.0),
+    ("residual", "12 × pre-norm residual FFN 1,024 → 4,096, dropout 0.1, forward", False, 20.0),
+    ("residual", "12 × pre-norm residual FFN 1,024 → 4,096, dropout 0.1, both ways", True, 8.0),
+    ("batch_norm", "24 × (dense 1,024, batch norm, ReLU), forward", False, 15.0),
+    ("batch_norm", "24 × (dense 1,024, batch norm, ReLU), both ways", True, 6.0),
+)
+
+
+def alternating(*programs):
+    """Return the seconds of each program in each round, all run once before."""
+    for program in programs:
+        program()
+    found = [[] for _ in programs]
+    for _ in range(ROUNDS):
+        for program, times in zip(programs, found, strict=True):
+            time.sleep(PAUSE_SECONDS)
+            began = time.perf_counter()
+            program()
+            times.append(time.perf_counter() - began)
+    return found
+
+
+def of_snstat(network, *, backward):
+    source = DrawnInputs("normal", network.input.units, BATCH, 0.0, 1.0)
+    options = {"trials": 1, "seed": 0, "dtype": "float32", "backward": backward}
+    stack = network.uniform()
+    if stack is not None:
+        return lambda: simulate(stack, source, sampler="auto", **options)
+    return lambda: sample_network(network, source, **options)
+
+
+def beside_torch():
+    from tests.benchmarks.networks_torch import PROGRAMS
+
+    for name, words, backward, target in ROWS:
+        peer = PROGRAMS[name](BATCH, *WIDTHS, backward=backward)
+        ours, theirs = alternating(of_snstat(networks(*WIDTHS)[name], backward=backward), peer)
+        reached = statistics.median(a / b for a, b in zip(theirs, ours, strict=True)) >= target
+        yield line(
+            words,
+            seconds(statistics.median(ours)),
+            seconds(statistics.median(theirs)),
+            ratio(theirs, ours),
+            f"≥ {target:g}" + MISSED * (not reached),
+        )
+
+
+def beside_dense():
+    stack = snstat.Stack.build("relu", depth=32, width=1024)
+    source = DrawnInputs("normal", 1024, BATCH, 0.0, 1.0)
+    options = {"trials": 1, "seed": 0, "dtype": "float32", "sampler": "dense"}
+    general, dense = alternating(
+        lambda: sample_network(snstat.Network.of(stack), source, **options),
+        lambda: simulate(stack, source, **options),
+    )
+    share = statistics.median(a / b for a, b in zip(general, dense, strict=True))
+    return line(
+        "general sampler beside the dense one, 32 layers of 1,024, weights drawn",
+        seconds(statistics.median(general)),
+        seconds(statistics.median(dense)),
+        ratio(general, dense),
+        "≤ 1.2" + MISSED * (share > 1.2),
+    )
+
+
+def of_theory():
+    network = snstat.Network(1024, L.repeat(DEEP, L.Dense(1024, "selu"), L.RmsNorm()))
+    moments = DrawnInputs("normal", 1024, BATCH, 0.0, 1.0).moments()
+    (times,) = alternating(lambda: walk(network, BATCH, moments))
+    own = statistics.median(times)
+    words = f"theory of a block repeated {DEEP:,} times"
+    return line(words, seconds(own), "—", "—", "≤ 0.1 s" + MISSED * (own > 0.1))
+
+
+def of_memory():
+    command = [sys.executable, "-c", MEMORY]
+    shallow, deep = (
+        int(subprocess.run([*command, str(depth)], capture_output=True, check=True).stdout)
+        for depth in (SHALLOW, MILLION)
+    )
+    grown = (deep - shallow) / (MILLION - SHALLOW)
+    words = f"peak memory, {MILLION:,} residual layers of width 64, forward, statistics kept"
+    return line(words, f"{deep / 2**20:,.0f} MiB", f"{shallow / 2**20:,.0f} MiB ¹",
+                f"{number(grown)} bytes a layer", "that of the record")  # fmt: skip
+
+
+def main(page):
+    columns = ("network", "snstat", "PyTorch or other", "ratio", "target")
+    parts = ["# Benchmarks of networks", "", "Written by `make bench`.", "", *head(columns)]
+    parts += beside_torch() if find_spec("torch") else []
+    parts += [beside_dense(), of_theory(), of_memory(), "", f"¹ {SHALLOW:,} layers.", ""]
+    parts += [__doc__.partition("\n\n")[2].strip(), ""]
+    page.write_text("\n".join(parts), "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
