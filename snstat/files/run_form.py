@@ -24,7 +24,7 @@ from snstat.files.form import (
     read,
 )
 from snstat.files.run_bounds import require_possible
-from snstat.files.subject_form import SAMPLER, parse_subject
+from snstat.files.subject_form import SAMPLER, parse_subject, require_layers
 from snstat.files.trials_form import with_trials
 from snstat.results import (
     ALSO_MEASURED,
@@ -55,7 +55,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     simulation = Simulation(**read("simulation", entries, SIMULATION | later))
     partial = flag("partial", entries.get("partial", False))
     layers = list_of("layers", entries)
-    _require_layers(subject.depth, len(layers), partial=partial)
+    require_layers(subject.depth, len(layers), partial=partial)
     rows = [entries_of(f"layer {number}", layer) for number, layer in enumerate(layers)]
     for expected, row in enumerate(rows):
         seen = entry_of(f"layer {expected}", row, "layer")
@@ -96,14 +96,6 @@ def _layer_mean(name: str, form: Any) -> LayerMean | None:
     if stderr < 0:
         raise FormError(f"{name}.stderr is {stderr:g}, but must be at least 0")
     return LayerMean(estimate, stderr)
-
-
-def _require_layers(depth: int, count: int, *, partial: bool) -> None:
-    """Raise FormError unless a run of `depth` layers can have `count` of them, input included."""
-    if count == 0:
-        raise FormError("a run has no layers")
-    if count > depth + 1 or (count < depth + 1 and not partial):
-        raise FormError(f"depth is {depth}, but there are layers 0 to {count - 1}")
 
 
 def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:

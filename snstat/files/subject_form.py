@@ -17,8 +17,9 @@ from snstat.files.form import (
     or_null,
     read,
 )
-from snstat.limits import MAX_SCALE, MAX_WIDTH
+from snstat.limits import MAX_SCALE, MAX_WIDTH, require_memory
 from snstat.network.description import (
+    BYTES_PER_ROW,
     SETTINGS,
     has_own_gain,
     network_summary,
@@ -73,9 +74,20 @@ def _network(entries: dict[str, Any]) -> NetworkSummary:
     samplers = [_sampler(row.get("sampler")) for row in rows if isinstance(row, dict)]
     try:
         network = Network.read(entry_of("a run", entries, "network"))
+        # Before all layers are listed: a file of few bytes may claim a billion.
+        require_layers(network.depth, len(rows), partial=bool(entries.get("partial")))
+        require_memory(float(network.depth) * BYTES_PER_ROW, "save a smaller network")
         return network_summary(network, samplers)
     except (NetworkFormError, LayerError) as error:
         raise FormError(f"network: {error}") from None
+
+
+def require_layers(depth: int, count: int, *, partial: bool) -> None:
+    """Raise FormError unless a run of `depth` layers can have `count` of them, input included."""
+    if count == 0:
+        raise FormError("a run has no layers")
+    if count > depth + 1 or (count < depth + 1 and not partial):
+        raise FormError(f"depth is {depth}, but there are layers 0 to {count - 1}")
 
 
 def _sampler(value: Any) -> str | None:

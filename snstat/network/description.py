@@ -15,9 +15,11 @@ from snstat.results import INPUT, DrawnLayers, LayerSummary, NetworkSummary, Sta
 if TYPE_CHECKING:
     from snstat.network.network import Network
 
-# Settings that default to the initialiser's values.
 # Relative difference of two gains that are equal but for rounding.
 AGREE = 1e-9
+# What the record keeps of the name and the shape of a layer.
+BYTES_PER_ROW = 400
+# Settings that default to the initialiser's values.
 SETTINGS = ("weight_gain", "weight_std", "bias_std")
 
 

@@ -141,6 +141,17 @@ def test_csv_and_markdown_name_the_layers(run):
     assert "| body.0.ffn.up |" in runs_to_markdown([run]).replace("  ", " ")
 
 
+def test_a_file_that_claims_a_billion_layers_is_refused_at_once(run, tmp_path):
+    snstat.save(run, tmp_path / "run.json")
+    document = json.loads((tmp_path / "run.json").read_text())
+    document["runs"][0]["network"]["layers"][0]["times"] = 10**8
+    for partial in (False, True):
+        document["runs"][0]["partial"] = partial
+        (tmp_path / "run.json").write_text(json.dumps(document))
+        with pytest.raises(SnstatError, match=r"memory needed|layers 0 to 9"):
+            snstat.load(tmp_path / "run.json")
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

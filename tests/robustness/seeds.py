@@ -20,13 +20,17 @@ from tests.layers.test_registry import INPUTS, LAYERS
 
 
 def saved_runs() -> Iterator[bytes]:
-    """Yield JSON documents of `snstat propagate`: plain, with gradients, interrupted, with data."""
+    """Yield JSON documents of `snstat propagate`: plain, with gradients, of any layers, ..."""
     small = {"width": 4, "batch": 3, "trials": 2}
     plain = snstat.propagate("selu", 2, **small)
     backward = snstat.propagate("relu", 2, backward=True, dtype="float64", **small)
     broken = snstat.propagate("identity", 3, weight_gain=1e30, **small)
     biased = snstat.propagate("tanh", 1, init="torch_default", inputs="uniform", **small)
-    for runs in ([plain], [backward], [broken], [biased], [plain, backward]):
+    dense = {"kind": "dense", "width": 4, "activation": "relu"}
+    layers = [{"kind": "residual", "name": "body", "layers": [{"kind": "rms_norm"}, dense]}]
+    form = {"name": "net", "input": {"channels": 4}, "layers": layers}
+    mixed = snstat.propagate(snstat.Network.read(form), batch=3, trials=2, backward=True)
+    for runs in ([plain], [backward], [broken], [biased], [plain, backward], [mixed]):
         yield "".join(runs_to_json(runs)).encode()
 
 

@@ -72,8 +72,8 @@ def examine_saved(path: Path) -> None:
     again = "".join(runs_to_json(runs))
     _validator().validate(json.loads(again, parse_constant=_no_constant))
     for run in runs:
-        assert len(run.finite) <= run.stack.depth + 1 <= 10**9 + 1
-        assert run.partial or len(run.finite) == run.stack.depth + 1
+        assert len(run.finite) <= run.depth + 1 <= 10**9 + 1
+        assert run.partial or len(run.finite) == run.depth + 1
         run_to_html(run)
     runs_to_markdown(runs)
     assert "".join(runs_to_csv(runs))

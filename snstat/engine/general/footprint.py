@@ -10,14 +10,13 @@ from snstat.engine.simulate import available_cores
 from snstat.layers.dense import Dense
 from snstat.layers.initialisers import PLAIN
 from snstat.limits import physical_memory
+from snstat.network.description import BYTES_PER_ROW
 from snstat.network.network import Network
 from snstat.network.rows import Row
 
 # Arrays as large as a layer's input and output that are in use while it is sampled, beside both:
 # what later layers need, and what a layer computes in between.
 BESIDE = 6
-# What the record keeps of the name and the shape of a layer.
-BYTES_PER_ROW = 400
 
 
 def footprint(
