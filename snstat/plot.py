@@ -15,7 +15,7 @@ import numpy as np
 from snstat.checks.request import Request
 from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 from snstat.experiment.densities import densities
-from snstat.experiment.plan import Plan
+from snstat.experiment.plans import plan_again
 from snstat.results import GRADIENT, STATISTICS, Run
 from snstat.values import integer, number
 
@@ -112,7 +112,7 @@ def histogram(run: Run, layers: Iterable[int] | None = None, *, style: str = "li
     _require_runs([run])
     last = len(run.finite) - 1
     chosen = LOG.rows(last) if layers is None else _layers(layers, last)
-    measured = densities(Plan.of(run), chosen)
+    measured = densities(plan_again(run), chosen)
     with _in_pyplot():
         return figures.draw_histogram(measured, style).axes[0]
 

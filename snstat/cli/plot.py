@@ -39,7 +39,8 @@ from snstat.values.kinds import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
-TRAJECTORY = "trajectory"
+# The kinds of pictures of networks of any layers.
+OF_NETWORKS = ("trajectory", "histogram")
 
 EXAMPLES = """\b
 Examples:
@@ -174,7 +175,7 @@ def command(
     form = picture_format(output, form)
     file, runs_of = parted(saved)
     networks = networks_of(ctx, file, set)
-    if file is not None and kind != TRAJECTORY:
+    if file is not None and kind not in OF_NETWORKS:
         raise click.UsageError(f"--kind {kind} is for uniform stacks; leave it out beside {file}")
     require_options(ctx, kind, chosen_map, saved=bool(runs_of))
     if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from snstat.cli.output import notice
@@ -12,10 +13,10 @@ from snstat.cli.variants import variants
 from snstat.errors import InputFileError, InvalidValueError
 
 if TYPE_CHECKING:
-    from snstat.experiment.plan import Plan
+    from snstat.experiment.plans import AnyPlan
     from snstat.network.network import Network
     from snstat.report.selection import LayerSelection
-    from snstat.results import Densities, Run, StackSummary
+    from snstat.results import Densities, NetworkSummary, Run, StackSummary
 
 # Curves in one picture.
 MOST_RUNS = 50
@@ -70,27 +71,29 @@ class Subject:
     def stack(self, kind: str) -> StackSummary:
         """Return what the one network is; raise InvalidValueError when there are several."""
         stacks = self.stacks()
-        if len(stacks) > 1:
-            raise InvalidValueError(
-                "number of runs", len(stacks), f"1 with --kind {kind}", "draw them one by one"
-            )
+        self._require_one(kind, len(stacks))
         return stacks[0]
+
+    def _require_one(self, kind: str, number: int) -> None:
+        if number > 1:
+            bound = f"1 with --kind {kind}"
+            raise InvalidValueError("number of runs", number, bound, "draw them one by one")
 
     def densities(self, selection: LayerSelection) -> Densities:
         """Simulate the one network, as far as it was, and return its densities."""
         from snstat.experiment.densities import densities
-        from snstat.experiment.plan import Plan
-        from snstat.experiment.warmup import compile_kernels
 
-        self.stack("histogram")
         if not self.saved:
-            plan = Plan.build(**self.wanted[0].options)
-            rows = _ridges(selection, plan.stack.depth)
+            planned = plans(self.wanted, self.networks)
+            self._require_one("histogram", len(planned))
+            ((_, plan),) = planned
+            rows = _ridges(selection, plan.subject, plan.depth)
         else:
+            self._require_one("histogram", len(self.loaded()))
             run, *_ = self.runs()
-            rows = _ridges(selection, len(run.finite) - 1)
+            rows = _ridges(selection, run.subject, len(run.finite) - 1)
             plan = _plan_again(self.saved[0], run, rows[-1])
-        compile_kernels(plan.stack.init, plan.dtype, "dense", notice=notice)
+        replace(plan, sampler="dense", backward=False).warm(notice)
         found = densities(plan, rows)
         if not len(found.layers):
             raise InvalidValueError(
@@ -111,11 +114,18 @@ class Subject:
         return runs
 
 
-def _ridges(selection: LayerSelection, depth: int) -> list[int]:
-    """Return the layers of a histogram; raise InvalidValueError for more than a picture shows."""
+def _ridges(
+    selection: LayerSelection, subject: StackSummary | NetworkSummary, last: int
+) -> list[int]:
+    """Return the layers of a histogram up to the `last` that there is.
+
+    Raises InvalidValueError for more than a picture shows.
+    """
     from snstat.report.figures.histogram import MOST_RIDGES
 
-    rows = selection.rows(depth)
+    rows = selection.rows(last)
+    if selection.by_name:
+        rows = [layer for layer in selection.of(subject) if layer <= last]
     if len(rows) > MOST_RIDGES:
         raise InvalidValueError(
             "number of layers in a histogram",
@@ -126,22 +136,21 @@ def _ridges(selection: LayerSelection, depth: int) -> list[int]:
     return rows
 
 
-def _plan_again(saved: str, run: Run, last: int) -> Plan:
+def _plan_again(saved: str, run: Run, last: int) -> AnyPlan:
     """Return the plan to simulate a saved run again up to layer `last`.
 
     Raises InputFileError where that is impossible, or where the word of a file is not enough for
     so long a simulation.
     """
-    from snstat.experiment.plan import Plan
+    from snstat.experiment.plans import plan_again
 
     try:
-        plan = Plan.of(run)
+        plan = plan_again(run)
     except InvalidValueError as error:
         raise InputFileError(saved, f"cannot be simulated again: {error}") from None
-    stack = plan.stack
-    units = max(stack.widest, stack.width_of(0))
+    units = plan.widest
     values = plan.trials * plan.inputs.batch * units
-    work = (values + plan.trials * units * DRAW) * last * stack.widest
+    work = (values + plan.trials * units * DRAW) * last * units
     if work > MOST_WORK_AGAIN or values > MOST_VALUES_AGAIN:
         minutes = math.ceil(work / MOST_WORK_AGAIN * MINUTES)
         reason = (

@@ -61,7 +61,7 @@ def densities(
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
             return [
-                _histogram(layer, network.states, atoms(layer))
+                histogram(layer, network.states, atoms(layer))
                 for layer in _reached(network, pool, layers, trials)
             ]
         except BaseException:
@@ -95,7 +95,7 @@ def _advance(network: DenseSampler, first: int, count: int, trials: range) -> Bo
     return flags[:, -1]
 
 
-def _histogram(
+def histogram(
     layer: int, states: Sequence[npt.NDArray[np.floating]], atoms: Sequence[float]
 ) -> Histogram:
     """Return the histogram of the pooled values; those equal to one of `atoms` are separate."""

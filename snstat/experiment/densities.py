@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.activation import resolve
+from snstat.experiment.network_plan import NetworkPlan
 from snstat.experiment.plan import LESS, Plan
+from snstat.experiment.plans import AnyPlan
 from snstat.gaussian.law import atom_probabilities, atom_values, input_density, law_density
+from snstat.layers.activation import Activation
+from snstat.layers.dense import LINEAR, Dense
+from snstat.layers.layer import Layer
 from snstat.limits import require_memory
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, Densities, FloatArray
@@ -20,15 +25,19 @@ from snstat.theory.predict import predict
 if TYPE_CHECKING:
     from snstat.engine.densities import Histogram
 
+DOUBLE = 8
 
-def densities(plan: Plan, layers: Sequence[int]) -> Densities:
+
+def densities(plan: AnyPlan, layers: Sequence[int]) -> Densities:
     """Simulate the network of `plan` again and return the densities of its activations.
 
-    `layers` are ascending. Each density comes with the density at infinite width. Raises
-    InvalidValueError if the simulation does not fit in memory.
+    `layers` are ascending. Each density comes with the density at infinite width, NaN where that is
+    not known. Raises InvalidValueError if the simulation does not fit in memory.
     """
     from snstat.engine.densities import densities as measure
 
+    if isinstance(plan, NetworkPlan):
+        return _of_network(plan, layers)
     # All activations of a layer at once, in float64, and arrays computed from them.
     pooled = plan.trials * plan.inputs.batch * max(plan.stack.widest, plan.inputs.width)
     statistics = plan.trials * layers[-1] * 9 * len(MEASURED)
@@ -71,8 +80,60 @@ def _beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
             chances[row, own] = weights @ [atom_probabilities(activation, each) for each in q]
             if entry.variance > 0:
                 laws[row] = weights @ [law_density(activation, each, entry.edges) for each in q]
+    return _record(plan, histograms, laws, atoms, shares, chances)
+
+
+def _of_network(plan: NetworkPlan, layers: Sequence[int]) -> Densities:
+    """Return the densities of a network of any layers."""
+    from snstat.engine.general.densities import network_densities
+
+    plan.require_memory(3.0 * DOUBLE * plan.trials * plan.inputs.batch * plan.widest)
+    rows = {row.number: row.layer for row in plan.network.rows([n for n in layers if n])}
+    functions = {number: _activation(layer) for number, layer in rows.items()}
+    named = {number: name for number, name in functions.items() if name is not None}
+    own = {number: atom_values(resolve(name)) for number, name in named.items()}
+    histograms = network_densities(
+        plan.network,
+        plan.inputs,
+        layers,
+        lambda layer: own.get(layer, ()),
+        trials=plan.trials,
+        seed=plan.seed,
+        dtype=plan.dtype,
+        train=plan.train,
+    )
+    atoms = sorted({atom for entry in histograms for atom in own.get(entry.layer, ())})
+    shares, chances = np.full((2, len(histograms), len(atoms)), math.nan)
+    laws = [np.full(len(entry.density), math.nan) for entry in histograms]
+    second_moment = plan.predict(plan.inputs.moments()).second_moment
+    for row, entry in enumerate(histograms):
+        shares[row, [atoms.index(atom) for atom in own.get(entry.layer, ())]] = entry.shares
+        q = float(second_moment[entry.layer])
+        if entry.layer == 0:
+            laws[row] = _input_law(plan, entry.edges)
+        elif named.get(entry.layer) == LINEAR and math.isfinite(q) and entry.variance > 0:
+            # What leaves a matrix is Gaussian; what an activation is fed, the record does not say.
+            laws[row] = input_density("normal", 0.0, math.sqrt(q), entry.edges)
+    return _record(plan, histograms, laws, atoms, shares, chances)
+
+
+def _activation(layer: Layer) -> str | None:
+    """Return the name of the activation that a layer ends with, None for other kinds."""
+    if isinstance(layer, Activation):
+        return resolve(layer.activation).name
+    return layer.activation_name if isinstance(layer, Dense) else None
+
+
+def _record(
+    plan: AnyPlan,
+    histograms: Sequence[Histogram],
+    laws: Sequence[FloatArray],
+    atoms: Sequence[float],
+    shares: FloatArray,
+    chances: FloatArray,
+) -> Densities:
     return Densities(
-        plan.summary,
+        plan.subject,
         replace(plan.simulation, sampler="dense"),
         np.array([entry.layer for entry in histograms], dtype=np.int64),
         np.array([entry.edges for entry in histograms]),
@@ -86,7 +147,7 @@ def _beside_law(plan: Plan, histograms: Sequence[Histogram]) -> Densities:
     )
 
 
-def _input_law(plan: Plan, edges: FloatArray) -> FloatArray:
+def _input_law(plan: AnyPlan, edges: FloatArray) -> FloatArray:
     """Return the density of drawn inputs, NaN for data."""
     mean, std = plan.inputs.parameters
     if mean is None or std is None:

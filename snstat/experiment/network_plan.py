@@ -76,8 +76,9 @@ class NetworkPlan:
         plan.require_memory()
         return plan
 
-    def require_memory(self) -> None:
-        """Raise InvalidValueError if the simulation cannot fit in memory."""
+    def require_memory(self, more: float = 0.0) -> None:
+        """Raise InvalidValueError if the simulation, with as many bytes `more`, cannot fit in
+        memory."""
         from snstat.engine.general.footprint import footprint
 
         needed, where = footprint(
@@ -89,12 +90,17 @@ class NetworkPlan:
             backward=self.backward,
             keep_trials=self.keep_trials,
         )
-        require_memory(needed, f"{LESS}; {where}" if where else LESS)
+        require_memory(needed + more, f"{LESS}; {where}" if where else LESS)
 
     @property
     def depth(self) -> int:
         """The number of layers."""
         return self.network.depth
+
+    @property
+    def widest(self) -> int:
+        """The units of the widest layer, the input included."""
+        return max(row.units for row in self.subject.layers)
 
     @cached_property
     def subject(self) -> NetworkSummary:

@@ -129,6 +129,11 @@ class Plan:
         return self.stack.depth
 
     @property
+    def widest(self) -> int:
+        """The units of the widest layer, the input included."""
+        return max(self.stack.widest, self.stack.width_of(0))
+
+    @property
     def summary(self) -> StackSummary:
         """The record of the stack."""
         return summary_of(self.stack)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snstat.report.network_words import layer_name
 from snstat.report.numbers import Notation, alike, quantity, score
 from snstat.results import GRADIENT, departures
 
@@ -88,7 +89,7 @@ def every_column(
     columns = {LAYER: Column("layer", tuple(str(layer) for layer in rows), "layer")}
     if run.network is not None:
         columns[NAME] = Column(
-            "name", tuple(_name(run, layer) for layer in rows), "name", words=True
+            "name", tuple(layer_name(run.row(layer)) for layer in rows), "name", words=True
         )
     for name in names:
         if name in run.statistics:
@@ -120,13 +121,6 @@ def _parts(run: Run, name: str, rows: Sequence[int], notation: Notation) -> Iter
         yield foreseen
     if any(map(math.isfinite, z)):
         yield column("z", tuple(map(score, z)), part="z")
-
-
-def _name(run: Run, layer: int) -> str:
-    """Return the name of a layer, with its kind where the name ends in a number."""
-    row = run.row(layer)
-    last = row.name.rpartition(".")[2]
-    return f"{row.name} {row.kind}" if last.isdecimal() else row.name
 
 
 def rows_of(run: Run, requested: Sequence[int]) -> list[int]:

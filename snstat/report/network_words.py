@@ -14,7 +14,7 @@ from snstat.report.words import SEPARATOR, count
 from snstat.results import NetworkSummary
 
 if TYPE_CHECKING:
-    from snstat.results import Simulation, StackSummary, Subject
+    from snstat.results import LayerSummary, Simulation, StackSummary, Subject
 
 # Activations for which no initialiser preserves the signal, and the gain G that preserves a second
 # moment of 1: E[φ(G z)²] = 1. That fixed point is unstable, so depth and width limit its use.
@@ -67,6 +67,17 @@ def described(subject: Subject) -> dict[str, Any]:
 def shape_words(shape: Sequence[int]) -> str:
     """Return a shape: "1,024", or "28 × 28 × 3", grid first."""
     return " × ".join(f"{size:,}" for size in shape)
+
+
+def layer_name(row: LayerSummary) -> str:
+    """Return the name of a layer, with its kind where the name ends in a number."""
+    last = row.name.rpartition(".")[2]
+    return f"{row.name} {row.kind}" if last.isdecimal() else row.name
+
+
+def layer_words(subject: Subject, layer: int) -> str:
+    """Return what to call a layer: its number in a stack, else its name."""
+    return layer_name(subject.row(layer)) if isinstance(subject, NetworkSummary) else str(layer)
 
 
 def network_name(subject: Subject) -> str:

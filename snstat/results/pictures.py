@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from snstat.results.base import FloatArray, IntArray, Record
 from snstat.results.fixedpoint import CorrelationFixedPoint, FixedPoint
-from snstat.results.network import Simulation, StackSummary
+from snstat.results.network import Simulation, Subject
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ class Densities(Record):
     such atom.
     """
 
-    stack: StackSummary
+    subject: Subject
     simulation: Simulation
     layers: IntArray
     edges: FloatArray

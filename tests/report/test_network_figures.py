@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 import snstat
 from snstat.cli import run as command
+from snstat.experiment.densities import densities
+from snstat.experiment.plans import plan_again
 from snstat.report.figures import draw_trajectory
 from snstat.report.figures.brackets import MOST_BRACKETS, Bracket, brackets_of
 from snstat.report.figures.panel import curve, inner
@@ -96,8 +100,42 @@ def test_the_command_draws_a_network_file(tmp_path, capsys):
     assert "plot" in text  # the command is in the metadata
     capsys.readouterr()
     for arguments, words in (
-        (["--kind", "histogram"], "is for uniform stacks"),
+        (["--kind", "correlation"], "is for uniform stacks"),
         (["--depth", "3"], "beside a network file"),
     ):
         assert command(["plot", str(path), "-o", str(picture), *arguments]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_histograms_name_layers_and_hold_the_values_of_the_simulation(run):
+    axes = snstat.plot.histogram(run, [0, 4, 13])
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "input",
+        "body.0.0 residual",
+        "head",
+    ]
+
+
+def test_densities_are_those_of_all_values(run):
+    found = densities(plan_again(run), [0, 4, 13])
+    for row, layer in enumerate(found.layers):
+        assert found.mean[row] == pytest.approx(run.mean.estimate[layer], rel=1e-5, abs=1e-7)
+        second = found.variance[row] + found.mean[row] ** 2
+        assert second == pytest.approx(run.second_moment.estimate[layer], rel=1e-5)
+        widths = np.diff(found.edges[row])
+        assert (found.density[row] * widths).sum() == pytest.approx(1.0)
+    # The head is linear: N(0, q) at infinite width, q by theory.
+    q = run.second_moment.theory[13]
+    below = np.array([0.5 * math.erfc(-edge / math.sqrt(2.0 * q)) for edge in found.edges[2]])
+    np.testing.assert_allclose(found.law[2], np.diff(below) / np.diff(found.edges[2]), rtol=1e-9)
+    assert np.isnan(found.law[1]).all()
+
+
+def test_atoms_of_an_activation_are_apart():
+    layers = [{"kind": "rms_norm"}, DENSE | {"activation": "relu"}]
+    network = snstat.Network.read({"input": {"channels": 6}, "layers": layers})
+    found = densities(plan_again(snstat.propagate(network, **SAMPLING)), [2])
+    assert found.atoms.tolist() == [0.0]
+    assert 0.2 < found.atom_shares[0, 0] < 0.8
+    bars = (found.density[0] * np.diff(found.edges[0])).sum()
+    assert bars + found.atom_shares[0, 0] == pytest.approx(1.0)

@@ -19,7 +19,12 @@ from snstat.report.figures.style import (
     settle,
     style_named,
 )
-from snstat.report.network_words import network_name, network_words, simulation_words
+from snstat.report.network_words import (
+    layer_words,
+    network_name,
+    network_words,
+    simulation_words,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,17 +73,18 @@ def draw_histogram(
         dress(axes, look)
         axes.grid(visible=False, axis="y")
         axes.set_yticks(
-            [float(-row) for row in range(count)], [str(layer) for layer in densities.layers]
+            [float(-row) for row in range(count)],
+            [layer_words(densities.subject, layer) for layer in densities.layers.tolist()],
         )
         axes.set_ylim(-count + 0.85, axes.dataLim.y1 + 0.15)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.set_ylabel("layer")
         axes.set_xlabel("(activation − mean) / standard deviation" if scale.own else "activation")
-        axes.set_title(network_name(densities.stack), loc="left")
+        axes.set_title(network_name(densities.subject), loc="left")
         _legend(figure, look, drawn, grow=size is None)
         if caption:
-            words = f"{network_words(densities.stack)} · {simulation_words(densities.simulation)}"
+            words = f"{network_words(densities.subject)} · {simulation_words(densities.simulation)}"
             place_caption(figure, words, look)
         settle(figure)
     return figure

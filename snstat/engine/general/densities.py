@@ -1,0 +1,73 @@
+"""Histograms of the activations of any network, at chosen layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from snstat.engine.densities import Histogram, histogram
+from snstat.engine.general.sampler import General, Walk, measure
+from snstat.engine.inputs import Inputs
+from snstat.engine.sampler import quiet
+from snstat.engine.simulate import available_cores, one_blas_thread
+from snstat.layers.draw import Values
+from snstat.network.network import Network
+from snstat.results import MEASURED
+
+
+def network_densities(
+    network: Network,
+    inputs: Inputs,
+    layers: Sequence[int],
+    atoms: Callable[[int], Sequence[float]],
+    *,
+    trials: int,
+    seed: int,
+    dtype: str,
+    train: bool = True,
+) -> list[Histogram]:
+    """Return the densities of the activations at `layers` (ascending), all trials pooled; see
+    `engine.densities.densities`."""
+    sampler = General(network, inputs, trials, seed, dtype, train=train)
+    threads = min(available_cores(), trials)
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+        try:
+            return [
+                histogram(layer, states, atoms(layer))
+                for layer, states in _reached(sampler, pool, layers, trials)
+            ]
+        except BaseException:
+            sampler.stop[0] = 1  # the pool waits for tasks that still run
+            raise
+
+
+def _reached(
+    sampler: General, pool: ThreadPoolExecutor, layers: Sequence[int], trials: int
+) -> Iterator[tuple[int, list[Values]]]:
+    """Advance all trials to each of `layers` in turn, as long as all are finite."""
+    walks = [
+        Walk(sampler, number, {0: values})
+        for number, values in enumerate(pool.map(sampler.first, range(trials)))
+    ]
+    reached = 0
+    for layer in layers:
+        count = layer - reached
+
+        def advance(walk: Walk, steps: int = count, last: int = layer) -> Values:
+            with quiet():
+                for _ in range(steps):
+                    walk.step()
+            return walk.values[last]
+
+        states, reached = list(pool.map(advance, walks)), layer
+        with quiet():
+            if not all(_finite(state) for state in states):
+                return
+        yield layer, states
+
+
+def _finite(values: Values) -> bool:
+    return measure(values, (math.nan, math.nan), np.empty(len(MEASURED)))
