@@ -37,9 +37,9 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 # Name → its line in `snstat --help`; the command is `command` in snstat.cli.<name>.
 COMMANDS = {
-    "propagate": "Simulate random stacks and report every layer beside its theory.",
+    "propagate": "Simulate random networks and report every layer beside its theory.",
     "fixedpoint": "Find and describe the fixed points of the mean and variance maps.",
-    "check": "Judge stacks by rules and baselines: verdict, remedies, exit code.",
+    "check": "Judge networks by rules and baselines: verdict, remedies, exit code.",
     "plot": "Draw trajectories, maps, histograms or correlations to a file.",
     "show": "Show the layers of a network: names, kinds, shapes, numbers of parameters.",
     "layers": "List the kinds of layers, or explain one of them.",

@@ -10,14 +10,16 @@ import click
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
-from snstat.cli.networks import file_argument, networks_of, set_option
+from snstat.cli.networks import networks_of, parted, set_option
 from snstat.cli.options import (
     FORMATS,
     declared_options,
     layers_option,
     output_options,
+    refuse_others,
 )
 from snstat.cli.output import STDOUT, render, text_output, wrote
+from snstat.cli.parameters import FileName
 from snstat.cli.variants import variants
 from snstat.errors import InvalidValueError
 from snstat.network.settings import NetworkSettings
@@ -38,7 +40,7 @@ Examples:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@file_argument
+@click.argument("file", type=FileName(), required=False, metavar="[FILE.toml | RUN.json | -]")
 @set_option
 @declared_options(NetworkSettings, "Network")
 @output_options
@@ -57,16 +59,22 @@ def command(
 ) -> None:
     """Show the layers of a network: number, name, kind, shape and number of parameters.
 
-    The network is that of a file, or the uniform stack that options describe. Nothing is
-    simulated. The shape is that of one sample after the layer: the grid, if there is one, then the
-    channels. Weights and biases are counted.
+    The network is that of a file or of a saved run, or the uniform stack that options describe.
+    Nothing is simulated. The shape is that of one sample after the layer: the grid, if there is
+    one, then the channels. Weights and biases are counted.
     """
     form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers)
-    networks = networks_of(ctx, file, set)
-    if len(networks) > 1:
-        raise InvalidValueError("number of networks", len(networks), "1", "show them one by one")
-    network = networks[0] or _uniform(options)
+    path, saved = parted([] if file is None else [file])
+    if saved:
+        refuse_others(ctx, {"file", "layers", "form", "output"})
+        network = _saved(saved[0])
+    else:
+        networks = networks_of(ctx, path, set)
+        if len(networks) > 1:
+            bound, remedy = "1", "show them one by one"
+            raise InvalidValueError("number of networks", len(networks), bound, remedy)
+        network = networks[0] or _uniform(options)
     selection.require_within(network.depth)
     numbers = _numbers(ALL if form in ("json", "csv") else selection, network)
     from snstat.network.overview import overview
@@ -88,6 +96,19 @@ def _numbers(selection: LayerSelection, network: Network) -> list[int]:
     if selection.by_name:
         return selection.of(network_summary(network))
     return selection.rows(network.depth)
+
+
+def _saved(path: str) -> Network:
+    """Return the network of the one run that a file holds."""
+    from snstat.files.saved import load
+    from snstat.network.description import stack_of
+    from snstat.network.network import Network
+
+    run = load(path)
+    if run.network is not None:
+        return Network.read(run.network.form)
+    assert run.stack is not None  # noqa: S101  # what is no network is a stack
+    return Network.of(stack_of(run.stack))
 
 
 def _uniform(options: dict[str, Any]) -> Network:

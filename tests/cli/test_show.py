@@ -154,6 +154,19 @@ def test_results_may_be_written_to_files(show, tmp_path):
     assert (tmp_path / "dense.md").read_text().startswith("# dense")
 
 
+def test_the_network_of_a_saved_run_is_shown(show, tmp_path):
+    path = str(tmp_path / "run.json")
+    assert (
+        run(["propagate", str(tmp_path / "model.toml"), "-t", "2", "-b", "2", "-q", "-o", path])
+        == 0
+    )
+    assert show("-f", "csv", of=(path,))[1] == show("-f", "csv")[1]
+    assert "cannot be used beside a saved run" in refused(show("--set", "times=2", of=(path,)))
+    assert run(["propagate", "-d", "3", "-w", "4", "-t", "2", "-q", "-o", path]) == 0
+    assert "3 layers" in show(of=(path,))[1]
+    assert "none.json" in refused(show(of=("none.json",)))
+
+
 def test_what_would_be_passed_over_is_refused(show):
     assert "--set is given twice" in refused(show("--set", "times=5", "--set", "times=6"))
     assert "at most the depth" in refused(show("--layers", "99", "-f", "csv"))
