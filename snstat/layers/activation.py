@@ -18,10 +18,20 @@ from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
 from snstat.gaussian.sample_moments import ForwardMoments, one_sample
 from snstat.layers.after_batch_norm import through
+from snstat.layers.after_dropout import misalignment, through_mask
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, Step, on_sphere
+from snstat.layers.signal import (
+    GAUSSIAN,
+    OTHER,
+    ZERO,
+    Signal,
+    Slope,
+    Step,
+    is_masked,
+    on_sphere,
+)
 from snstat.layers.spread import ENDLESS, Given, Spread
 from snstat.values.option import option
 
@@ -33,8 +43,9 @@ class Activation(Layer):
     """φ(x) of every unit.
 
     For x ~ N(0, q) with correlation c between samples: E[φ], E[φ²], E[φφ'], and on the way back
-    E[φ'φ'], by closed forms or quadrature. After batch norm the same over points of a sphere.
-    Nothing is known of other laws, or of pairs of positions.
+    E[φ'φ'], by closed forms or quadrature. After batch norm the same over points of a sphere, and
+    after dropout of such x over those that are kept and those that are dropped. Nothing is known of
+    other laws, or of pairs of positions; the identity keeps all.
     """
 
     kind: ClassVar[str] = "activation"
@@ -53,8 +64,12 @@ class Activation(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal, function = one(inputs), self.function
+        if function.linear and (signal.law != GAUSSIAN or signal.mean.size > 1):
+            return Step((signal,), signal, lambda slope: (slope,))
         if on_sphere(signal.law):
             return through(function, signal)
+        if is_masked(signal.law):
+            return through_mask(function, signal)
         if signal.law not in (GAUSSIAN, ZERO) or signal.mean.size > 1 or signal.mean[0] != 0:
             return None
         q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
@@ -72,7 +87,7 @@ class Activation(Layer):
             return (Slope(same, same - shared, slope.log).scaled(1.0),)
 
         mean = without_noise(state.mean, math.sqrt(total))
-        law = ZERO if still and total == 0 else OTHER
+        law = ZERO if still and total == 0 else signal.law if function.linear else OTHER
         moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
         return Step((signal,), moved_on, pull)
 
@@ -102,11 +117,6 @@ def after(
         at_rest = float(function.derivative(np.zeros(()))) ** 2
         moments = replace(moments, derivative_square=at_rest)
     return moments
-
-
-def misalignment(q: float, gap: float) -> float:
-    """Return 1 − c of two samples z with E[z²] = q and E[z²] − E[zz'] = `gap`."""
-    return min(gap / q, 2.0) if q > 0 else 0.0
 
 
 def gap_after(function: Function, q: float, apart: float, total: float) -> float:

@@ -18,9 +18,9 @@ from snstat.layers.activation import (
     after,
     cosine,
     gap_after,
-    misalignment,
     spread_at,
 )
+from snstat.layers.after_dropout import misalignment
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.layer import Layer, one

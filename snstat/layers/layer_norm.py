@@ -34,8 +34,13 @@ class LayerNorm(Norm):
             return None
         both = np.multiply.outer(scale, scale)
         centred = floored(signal.same - np.multiply.outer(signal.mean, signal.mean))
+        factor = 1.0 / float(scale[0])
         after = replace(
-            signal, mean=np.zeros_like(signal.mean), same=centred / both, gap=signal.gap / both
+            signal,
+            mean=np.zeros_like(signal.mean),
+            same=centred / both,
+            gap=signal.gap / both,
+            law=signal.law.moved(factor, -factor * float(signal.mean[0])),
         )
         return divided(signal, after, scale)
 

@@ -34,7 +34,11 @@ class RmsNorm(Norm):
             return None
         both = np.multiply.outer(scale, scale)
         after = replace(
-            signal, mean=signal.mean / scale, same=signal.same / both, gap=signal.gap / both
+            signal,
+            mean=signal.mean / scale,
+            same=signal.same / both,
+            gap=signal.gap / both,
+            law=signal.law.moved(1.0 / float(scale[0])),
         )
         return divided(signal, after, scale)
 

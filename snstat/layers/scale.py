@@ -35,7 +35,7 @@ class Scale(Layer):
             mean=self.factor * signal.mean,
             same=square * signal.same,
             gap=square * signal.gap,
-            law=signal.law if self.factor else ZERO,
+            law=signal.law.moved(self.factor) if self.factor else ZERO,
         )
         return Step((signal,), after, lambda slope: (slope.scaled(square),))
 

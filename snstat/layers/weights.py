@@ -188,4 +188,4 @@ class Weights:
             self.square_gain * signal.gap,
             ZERO if still else GAUSSIAN,
         )
-        return Step((signal,), after, lambda slope: (slope.scaled(factor),))
+        return Step((signal,), after, lambda slope: (slope.independent().scaled(factor),))
