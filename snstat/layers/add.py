@@ -13,6 +13,8 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, alike
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Law, Signal, Slope, Step
+from snstat.layers.spread import Spread
+from snstat.layers.sum_spread import after_sum
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
 
 
@@ -35,6 +37,10 @@ class Add(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         return sum_of(inputs, [1.0] * len(inputs))
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        return after_sum(step, inputs, [1.0] * len(inputs))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

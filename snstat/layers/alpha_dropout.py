@@ -13,9 +13,11 @@ from snstat.activation import ALPHA, LAMBDA
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE, kept, masked
 from snstat.layers.layer import Layer, one
+from snstat.layers.mask_spread import after_mask
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.spread import Spread
 from snstat.values.option import option
 
 # What a dropped unit is set to: −λα, the limit of SELU at −∞.
@@ -56,9 +58,7 @@ class AlphaDropout(Layer):
             mean=factor * keep * signal.mean,
             same=both * signal.same + added,
             gap=both * signal.gap + added,
-            law=masked(
-                signal, self.rate, factor, -factor * self.rate * LEVEL, factor * keep * LEVEL
-            ),
+            law=masked(signal, *self._mask),
         )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
@@ -68,6 +68,12 @@ class AlphaDropout(Layer):
             return (Slope(same, gap, slope.log).scaled(1.0),)
 
         return Step((signal,), after, pull)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        if not self.rate:
+            return one(inputs).times(1.0)
+        return after_mask(step, one(inputs), *self._mask)
 
     def evaluated(self) -> Layer:
         """See Layer."""
@@ -82,6 +88,12 @@ class AlphaDropout(Layer):
         # The same as a·x + b or a·α' + b.
         found = factor * (mask * values + LEVEL * ((1.0 - self.rate) - mask))
         return Pass(found, lambda slope: (factor * mask * slope,))
+
+    @property
+    def _mask(self) -> tuple[float, float, float, float]:
+        """k, a, b and what a dropped unit becomes."""
+        keep, factor = 1.0 - self.rate, self._factor
+        return keep, factor, -factor * self.rate * LEVEL, factor * keep * LEVEL
 
     @property
     def _factor(self) -> float:

@@ -11,9 +11,11 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
+from snstat.layers.mask_spread import after_mask
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Law, Masked, Signal, Slope, Step
+from snstat.layers.spread import Spread
 from snstat.limits import MAX_RATE
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -50,7 +52,7 @@ class Dropout(Layer):
             signal,
             same=signal.same + added,
             gap=signal.gap + added,
-            law=masked(signal, self.rate, 1.0 / (1.0 - self.rate)),
+            law=masked(signal, 1.0 - self.rate, 1.0 / (1.0 - self.rate)),
         )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
@@ -59,6 +61,13 @@ class Dropout(Layer):
             return (Slope(slope.same + grown, slope.gap + grown, slope.log).scaled(1.0),)
 
         return Step((signal,), after, pull)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        if not self.rate:
+            return one(inputs).times(1.0)
+        keep = 1.0 - self.rate
+        return after_mask(step, one(inputs), keep, 1.0 / keep)
 
     def evaluated(self) -> Layer:
         """See Layer."""
@@ -82,16 +91,16 @@ class Dropout(Layer):
 
 
 def masked(
-    signal: Signal, rate: float, factor: float, shift: float = 0.0, level: float = 0.0
+    signal: Signal, keep: float, factor: float, shift: float = 0.0, level: float = 0.0
 ) -> Law:
-    """Return the law of `factor`·x + `shift`, or `level` with probability `rate`, for the units x
-    of `signal`."""
+    """Return the law of `factor`·x + `shift`, or `level` with probability 1 − `keep`, for the units
+    x of `signal`."""
     if signal.law == ZERO and shift == level == 0:
         return ZERO
     if signal.law != GAUSSIAN or signal.mean.size > 1:
         return OTHER
     q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
-    return Masked(1.0 - rate, 0.0, 0.0, q, gap).moved(factor, shift)._replace(level=level).law
+    return Masked(keep, 0.0, 0.0, q, gap).moved(factor, shift)._replace(level=level).law
 
 
 def kept(shape: tuple[int, ...], values: Values, rate: float, draw: Draw) -> Values:

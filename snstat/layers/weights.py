@@ -146,6 +146,7 @@ class Weights:
             share * before.bias,
             self._shape(share, before.fourth),
             share * before.residual,
+            self.pinned,
         )
 
     def _shape(self, share: float, fourth: float) -> float:
