@@ -28,6 +28,7 @@ from snstat.layers.signal import OTHER, Signal
 from snstat.layers.spread import Average, Spread
 from snstat.network.network import Network
 from snstat.theory.walk import walk
+from tests.layers.plain_draw import PlainDraw
 
 UNITS = 40
 START = Spread(0.05, 0.02, 0.003, 1e-5, 2.5)
@@ -134,6 +135,32 @@ def test_a_mask_with_levels_follows_the_mean():
     _, spread = spread_after(chain(AlphaDropout(rate)), start, signal(mean, square))
     moved = total(square * (1.0 + START.bias), mean + math.sqrt(square) * MEAN.shift)
     assert spread.bias == pytest.approx(moved / total(square, mean) - 1.0, rel=1e-10)
+
+
+@pytest.mark.parametrize("layer", [Dropout(0.4), AlphaDropout(0.4)])
+@pytest.mark.parametrize("name", ["sigmoid", "selu"])
+def test_an_activation_after_a_mask_has_the_moments_of_plain_samples(layer, name):
+    """Networks that all have the same q fluctuate by moments of units alone. Tolerance: 5 standard
+    errors of 10⁶ units."""
+    start = Spread(0.0, 0.0, 0.0, 0.0, 3.0)
+    block = chain(Dense(UNITS), layer, Activation(name))
+    step, spread = spread_after(block, start, signal(0.0, 1.5, 0.3))
+    random = np.random.default_rng(7)
+    common, own = random.normal(size=(10**6, 1)), random.normal(size=(10**6, 2))
+    z = math.sqrt(1.2) * common + math.sqrt(0.3) * own
+    x = resolve(name).function(layer.sample([z], PlainDraw(8)).values)
+    x /= math.sqrt(float(step.signal.same[0, 0]))
+    mean = float(step.signal.mean[0]) / math.sqrt(float(step.signal.same[0, 0]))
+    for values, found in (
+        ((x**2 - 1.0) ** 2, UNITS * spread.variance),
+        ((x**2 - 1.0).prod(1), UNITS * spread.pair),
+        ((x - mean) ** 2, UNITS * spread.average.variance),
+        ((x - mean).prod(1), UNITS * spread.average.pair),
+        ((x - mean) * (x**2 - 1.0), UNITS * spread.average.covariance),
+        (x**3, spread.average.third),
+        (x**4, spread.fourth),
+    ):
+        assert abs(values.mean() - found) < 5.0 * values.std() / math.sqrt(values.size)
 
 
 def test_a_factor_turns_the_mean():

@@ -54,10 +54,9 @@ CASES = {
     "channel_dropout": lambda n: (Dense(n, "selu"), ChannelDropout(0.3)),
     "dropout before φ": lambda n: (Dense(n), Dropout(0.3), Activation("relu"), Dense(n)),
     "dropout of pairs": lambda n: (
-        Dense(n, bias_std=1.0),
-        Dropout(0.2),
-        Activation("tanh"),
-        Dense(n),
+        Dense(n, init="orthogonal", bias_std=2.0),
+        AlphaDropout(0.4),
+        Activation("sigmoid"),
     ),
     "dropout of orthogonal": lambda n: (Dense(n, **DRAWN), Dropout(0.3), Activation("gelu")),
     "alpha_dropout": lambda n: (Dense(n, "selu"), AlphaDropout(0.2), Dense(n, "tanh")),
