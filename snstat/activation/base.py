@@ -86,6 +86,11 @@ class Activation:
         return self.form[1:] if self.form is not None and self.form[0] == kind else None
 
     @property
+    def linear(self) -> bool:
+        """Whether it is the identity."""
+        return self.formed("half_linear") == (1.0,)
+
+    @property
     def family(self) -> str:
         """The name without the parameters: "leaky_relu" of "leaky_relu:0.2"."""
         return self.name.partition(":")[0]

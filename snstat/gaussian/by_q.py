@@ -21,6 +21,10 @@ class Derivatives:
     curvature: float
     roughness: float
 
+    def times(self, factor: float) -> Derivatives:
+        """Return those of the expectation times `factor` ≥ 0."""
+        return Derivatives(factor * self.slope, factor * self.curvature, factor * self.roughness)
+
 
 def by_q(z: FloatArray, weight: FloatArray) -> FloatArray:
     """Return rows that map values at nodes ẑ to q∂, q²∂², q³∂³, q⁴∂⁴ of their expectation."""

@@ -26,12 +26,15 @@ from snstat.gaussian.centred import rule
 @dataclass(frozen=True, slots=True)
 class ForwardMoments:
     """Moments of one layer's activations: derivatives of E[φ²] (over E[φ²]) and of E[φ]. `rms` is
-    √E[φ²] and `fourth` E[ψ⁴]."""
+    √E[φ²], `fourth` E[ψ⁴], `third` E[ψ³], `tilt` E[ψẑ] and `square_tilt` E[ψ²ẑ]."""
 
     square: Derivatives
     mean: Derivatives
     rms: float
     fourth: float
+    third: float
+    tilt: float
+    square_tilt: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class BackwardMoments:
 
 # With all pre-activations 0, every sample of every network is the same.
 _STILL = Derivatives(0.0, 0.0, 0.0)
-SILENT = ForwardMoments(_STILL, _STILL, 0.0, 1.0)
+SILENT = ForwardMoments(_STILL, _STILL, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 
 def one_sample(
@@ -60,9 +63,7 @@ def one_sample(
 
 
 def _scaled(moments: ForwardMoments, std: float) -> ForwardMoments:
-    old = moments.mean
-    mean = Derivatives(std * old.slope, std * old.curvature, std * old.roughness)
-    return replace(moments, mean=mean, rms=std * moments.rms)
+    return replace(moments, mean=moments.mean.times(std), rms=std * moments.rms)
 
 
 # Layers, and passes over them, share states, and so do the stacks that are tried as remedies. Each
@@ -84,13 +85,17 @@ def _one_sample(
     if not 0 < largest < math.inf:
         return None
     rms = largest * math.sqrt(float(weight @ (value / largest) ** 2))
-    square = (value / rms) ** 2
+    relative = value / rms
+    square = relative**2
     rows = by_q(z, weight)
     forward = ForwardMoments(
         derivatives(rows @ square),
         derivatives(rows @ value),
         rms,
         float(weight @ (square * square)),
+        float(weight @ (square * relative)),
+        float(weight @ (relative * z)),
+        float(weight @ (square * z)),
     )
     if not backward:
         return forward, None
@@ -111,6 +116,6 @@ def _one_sample(
         slope_rms,
         float(weight @ (power * power)),
         float(weight @ (power * z * z)),
-        float(weight @ (value / rms * slope * z)) ** 2,
+        float(weight @ (relative * slope * z)) ** 2,
         float(weight @ (power * square)),
     )

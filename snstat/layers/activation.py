@@ -13,16 +13,25 @@ from snstat.activation import Activation as Function
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.gaussian.centred import CentredMoments, centred_moments
-from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
-from snstat.gaussian.sample_moments import ForwardMoments, one_sample
+from snstat.layers.activation_spread import spread_of
 from snstat.layers.after_batch_norm import through
+from snstat.layers.after_dropout import misalignment, through_mask
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, Step, on_sphere
-from snstat.layers.spread import ENDLESS, Given, Spread
+from snstat.layers.signal import (
+    GAUSSIAN,
+    OTHER,
+    ZERO,
+    Signal,
+    Slope,
+    Step,
+    is_masked,
+    on_sphere,
+)
+from snstat.layers.spread import Spread
 from snstat.values.option import option
 
 MomentsAt = Callable[[Function, float], CentredMoments]
@@ -33,8 +42,9 @@ class Activation(Layer):
     """φ(x) of every unit.
 
     For x ~ N(0, q) with correlation c between samples: E[φ], E[φ²], E[φφ'], and on the way back
-    E[φ'φ'], by closed forms or quadrature. After batch norm the same over points of a sphere.
-    Nothing is known of other laws, or of pairs of positions.
+    E[φ'φ'], by closed forms or quadrature. After batch norm the same over points of a sphere, and
+    after dropout of such x over those that are kept and those that are dropped. Nothing is known of
+    other laws, or of pairs of positions; the identity keeps all.
     """
 
     kind: ClassVar[str] = "activation"
@@ -53,8 +63,12 @@ class Activation(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal, function = one(inputs), self.function
+        if function.linear and (signal.law != GAUSSIAN or signal.mean.size > 1):
+            return Step((signal,), signal, lambda slope: (slope,))
         if on_sphere(signal.law):
             return through(function, signal)
+        if is_masked(signal.law):
+            return through_mask(function, signal)
         if signal.law not in (GAUSSIAN, ZERO) or signal.mean.size > 1 or signal.mean[0] != 0:
             return None
         q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
@@ -72,7 +86,7 @@ class Activation(Layer):
             return (Slope(same, same - shared, slope.log).scaled(1.0),)
 
         mean = without_noise(state.mean, math.sqrt(total))
-        law = ZERO if still and total == 0 else OTHER
+        law = ZERO if still and total == 0 else signal.law if function.linear else OTHER
         moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
         return Step((signal,), moved_on, pull)
 
@@ -82,12 +96,7 @@ class Activation(Layer):
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""
-        before, signal = one(inputs), step.inputs[0]
-        if before.given is None:
-            return None
-        q = float(signal.same[0, 0])
-        apart = misalignment(q, float(signal.gap[0, 0]))
-        return spread_at(self.function, before.given, q, apart, signal.shape.channels)
+        return spread_of(self.function, step, one(inputs))
 
 
 def after(
@@ -104,11 +113,6 @@ def after(
     return moments
 
 
-def misalignment(q: float, gap: float) -> float:
-    """Return 1 − c of two samples z with E[z²] = q and E[z²] − E[zz'] = `gap`."""
-    return min(gap / q, 2.0) if q > 0 else 0.0
-
-
 def gap_after(function: Function, q: float, apart: float, total: float) -> float:
     """Return E[φ²] − E[φφ'] at q and 1 − c = `apart`, for E[φ²] = `total`."""
     # Uncorrelated inputs of an odd activation stay exactly uncorrelated.
@@ -119,42 +123,3 @@ def gap_after(function: Function, q: float, apart: float, total: float) -> float
 def cosine(total: float, gap: float) -> float:
     """Return the cosine of two samples, NaN where they are 0."""
     return without_noise(1.0 - gap / total, 1.0) if total > 0 else math.nan
-
-
-def spread_at(
-    function: Function, given: Given, q: float, apart: float, units: int
-) -> Spread | None:
-    """Return the fluctuations of E[φ²] at q and 1 − c = `apart`, None where nothing is known."""
-    found = one_sample(function, q, backward=False)
-    if found is None:
-        return None
-    moments, squares = found[0], math.nan
-    if moments.rms == 0:
-        squares = 1.0
-    elif given.variance <= ENDLESS:
-        squares = PairTable(function, q, moments.rms, 0.0).at(apart).square
-    return spread_after(moments, given, squares, apart, units)
-
-
-def spread_after(
-    moments: ForwardMoments, given: Given, squares: float, apart: float, units: int
-) -> Spread:
-    """Return the fluctuations of E[φ²] of `units` units from those of their pre-activations.
-
-    `squares` is E[ψ₁²ψ₂²] of two samples, whose pre-activations have 1 − c = `apart`.
-    """
-    square = moments.square
-    spread = given.variance + given.shape
-    size = (given.variance + abs(given.shape)) ** 2
-    # The part that orthogonal weights hold fixed, of one sample and of two, over q.
-    held = 2.0 * given.pinned * square.slope**2
-    aligned = given.share - apart
-    fresh = (moments.fourth - 1.0 - held * given.share**2) / units
-    fresh_pair = (squares - 1.0 - held * aligned**2) / units
-    return Spread(
-        fresh + square.slope**2 * given.variance,
-        fresh_pair + square.slope**2 * given.pair,
-        square.slope * given.bias + 0.5 * square.curvature * spread,
-        abs(square.slope) * given.residual + square.roughness * size,
-        moments.fourth,
-    )

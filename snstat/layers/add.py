@@ -13,6 +13,8 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, alike
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Law, Signal, Slope, Step
+from snstat.layers.spread import Spread
+from snstat.layers.sum_spread import after_sum
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
 
 
@@ -35,6 +37,10 @@ class Add(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         return sum_of(inputs, [1.0] * len(inputs))
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        return after_sum(step, inputs, [1.0] * len(inputs))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""
@@ -64,19 +70,28 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | None:
         return None
     fresh = frozenset[object]().union(*(x.fresh for x in inputs))
     after = replace(
-        inputs[0], mean=mean, same=same, gap=gap, law=_law([x.law for x, _ in live]), fresh=fresh
+        inputs[0],
+        mean=mean,
+        same=same,
+        gap=gap,
+        law=_law([x.law for x, _ in live], [c for _, c in live]),
+        fresh=fresh,
     )
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
-        return tuple(slope.scaled(factor * factor) for factor in total)
+        # What depends on masks or batches is the gradient of the only summand, not of zeros.
+        return tuple(
+            (slope if any(x is y for y, _ in live) else slope.independent()).scaled(c * c)
+            for x, c in zip(inputs, total, strict=True)
+        )
 
     return Step(tuple(inputs), after, pull)
 
 
-def _law(laws: Sequence[Law]) -> Law:
-    """Return the law of the sum of independent summands with `laws`."""
+def _law(laws: Sequence[Law], factors: Sequence[float]) -> Law:
+    """Return the law of the sum of independent summands with `laws` times `factors`."""
     if not laws:
         return ZERO
     if len(laws) == 1:
-        return laws[0]
+        return laws[0].moved(factors[0])
     return GAUSSIAN if all(law == GAUSSIAN for law in laws) else OTHER

@@ -11,11 +11,13 @@ import numpy as np
 
 from snstat.activation import ALPHA, LAMBDA
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.dropout import RATE, kept
+from snstat.layers.dropout import RATE, kept, masked
 from snstat.layers.layer import Layer, one
+from snstat.layers.mask_spread import after_mask
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import OTHER, Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.spread import Spread
 from snstat.values.option import option
 
 # What a dropped unit is set to: −λα, the limit of SELU at −∞.
@@ -29,8 +31,8 @@ class AlphaDropout(Layer):
 
     α' = −λα, a = (k + α'²k(1 − k))^(−1/2) and b = −a(1 − k)α': mean 0 and variance 1 stay. Exactly
     and for any law of x, the mean becomes a·k·m, the variance a²(k·ν + k(1 − k)(m − α')²), products
-    of samples are multiplied by a²k², and squared gradients by a²k < 1. Theory is that of train
-    mode (arXiv:1706.02515).
+    of samples are multiplied by a²k², and squared gradients by a²k < 1. After Gaussian x, theory
+    knows an activation of the result. Theory is that of train mode (arXiv:1706.02515).
     """
 
     kind: ClassVar[str] = "alpha_dropout"
@@ -56,15 +58,22 @@ class AlphaDropout(Layer):
             mean=factor * keep * signal.mean,
             same=both * signal.same + added,
             gap=both * signal.gap + added,
-            law=OTHER,
+            law=masked(signal, *self._mask),
         )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
+            slope = slope.kept()
             grown = np.diag(noise * np.diagonal(slope.same))
             same, gap = both * slope.same + grown, both * slope.gap + grown
             return (Slope(same, gap, slope.log).scaled(1.0),)
 
         return Step((signal,), after, pull)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        if not self.rate:
+            return one(inputs).times(1.0)
+        return after_mask(step, one(inputs), *self._mask)
 
     def evaluated(self) -> Layer:
         """See Layer."""
@@ -79,6 +88,12 @@ class AlphaDropout(Layer):
         # The same as a·x + b or a·α' + b.
         found = factor * (mask * values + LEVEL * ((1.0 - self.rate) - mask))
         return Pass(found, lambda slope: (factor * mask * slope,))
+
+    @property
+    def _mask(self) -> tuple[float, float, float, float]:
+        """k, a, b and what a dropped unit becomes."""
+        keep, factor = 1.0 - self.rate, self._factor
+        return keep, factor, -factor * self.rate * LEVEL, factor * keep * LEVEL
 
     @property
     def _factor(self) -> float:

@@ -14,6 +14,8 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, several
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, PLACE, ZERO, Signal, Slope, Step
+from snstat.layers.spread import Spread
+from snstat.layers.sum_spread import after_concat
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class Concat(Layer):
             return (slope,) * len(inputs)
 
         return Step(tuple(inputs), Signal(shape, mean, same, gap, law, fresh), pull)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        return after_concat(step, inputs)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

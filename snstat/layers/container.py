@@ -5,6 +5,7 @@ The engine walks through them by itself (`engine/general/order.py`), because it 
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -156,13 +157,21 @@ class Container(Layer):
     def spreads(self, steps: Sequence[Step], before: Spread, through: Spreads) -> Spread | None:
         """Return the spread after one turn from that `before` it; `through` is asked for that after
         each entry, with None for inputs that are not known."""
-        found: list[Spread | None] = [before]
+        start = before.alone()
+        found: list[Spread | None] = [start]
         for place, (entry, step) in enumerate(zip(self.parts, steps, strict=True)):
             given = [found[n] for n in entry.inputs or (place,)]
             known = [spread for spread in given if spread is not None]
             whole = step.signal.known and len(known) == len(given)
-            found.append(through(entry.layer, step, known if whole else None))
-        return found[-1]
+            after = through(entry.layer, step, known if whole else None)
+            found.append(None if after is None else after.after(known))
+        last = found[-1]
+        if last is None:
+            return None
+        detailed = any(start.own in source.seen for source in last.sources)
+        return last._replace(
+            responses=(last.sources.get(start.own, 0.0),), detailed=detailed, sources={}
+        )
 
     def back(self, steps: Sequence[Step], slope: Slope, pull: Pulls) -> Slope:
         """Return the slope of the input of one turn, from that of its output.
@@ -220,6 +229,7 @@ class ContainerStep(Step):
         Where it repeats, equal turns are left out: how many comes with it. The way ends after the
         first turn without one.
         """
+        response, detailed = 1.0, False
         for turn in range(self.container.times):
             steps = self.turns[min(turn, len(self.turns) - 1)]
             after = self.container.spreads(steps, before, through)
@@ -227,10 +237,15 @@ class ContainerStep(Step):
             if after is None:
                 yield None, rest
                 return
-            if turn + 1 > len(self.turns) and after.repeats(before):
-                yield after, rest
+            settled = turn + 1 > len(self.turns) and after.repeats(before)
+            # To that before the first turn. What has settled does not grow.
+            (own,) = after.responses
+            response *= (own ** (1 + rest) if abs(own) <= 1 else math.nan) if settled else own
+            detailed = detailed or after.detailed
+            after = after._replace(responses=(response,), detailed=detailed)
+            yield after, rest if settled else 0
+            if settled:
                 return
-            yield after, 0
             before = after
 
     def way_back(self, slope: Slope, pull: Pulls) -> Iterator[tuple[Slope, int, float]]:

@@ -18,9 +18,9 @@ from snstat.layers.activation import (
     after,
     cosine,
     gap_after,
-    misalignment,
-    spread_at,
 )
+from snstat.layers.activation_spread import spread_at
+from snstat.layers.after_dropout import misalignment
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.layer import Layer, one
@@ -108,8 +108,12 @@ class Dense(WeightOptions, Layer):
         q = layer.pre_second_moment(signal.same)
         given = layer.spread(float(layer.share(signal.same, q)[0, 0]), one(inputs))
         apart = misalignment(float(q[0, 0]), layer.square_gain * float(signal.gap[0, 0]))
-        found = spread_at(resolve(layer.activation), given, float(q[0, 0]), apart, self.width)
-        return found if found is None or self.activation else found._replace(given=given)
+        function = resolve(layer.activation)
+        found = spread_at(function, given, float(q[0, 0]), apart, step.signal)
+        if found is None:
+            return None
+        responses = (given.share * found.responses[0],)
+        return found._replace(responses=responses, detailed=False)
 
 
 @lru_cache(maxsize=1024)  # a repeated layer is sampled once for each repetition and trial

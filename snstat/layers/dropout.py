@@ -11,9 +11,11 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
+from snstat.layers.mask_spread import after_mask
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Law, Masked, Signal, Slope, Step
+from snstat.layers.spread import Spread
 from snstat.limits import MAX_RATE
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -26,8 +28,9 @@ class Dropout(Layer):
     """x/k with probability k = 1 − rate, else 0, for every unit by itself; x in eval mode.
 
     E[x²] and squared gradients grow by 1/k, exactly and for any law of x; the mean and products of
-    samples, or of positions, stay. Theory is that of train mode (Srivastava et al. 2014; signal
-    propagation: arXiv:1611.01232, arXiv:1811.00293).
+    samples, or of positions, stay. After Gaussian x, theory knows an activation of the result.
+    Theory is that of train mode (Srivastava et al. 2014; signal propagation: arXiv:1611.01232,
+    arXiv:1811.00293).
     """
 
     kind: ClassVar[str] = "dropout"
@@ -49,14 +52,22 @@ class Dropout(Layer):
             signal,
             same=signal.same + added,
             gap=signal.gap + added,
-            law=ZERO if signal.law == ZERO else OTHER,
+            law=masked(signal, 1.0 - self.rate, 1.0 / (1.0 - self.rate)),
         )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
+            slope = slope.kept()
             grown = more * self.masked_alike(slope.same)
             return (Slope(slope.same + grown, slope.gap + grown, slope.log).scaled(1.0),)
 
         return Step((signal,), after, pull)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        if not self.rate:
+            return one(inputs).times(1.0)
+        keep = 1.0 - self.rate
+        return after_mask(step, one(inputs), keep, 1.0 / keep)
 
     def evaluated(self) -> Layer:
         """See Layer."""
@@ -77,6 +88,19 @@ class Dropout(Layer):
     def mask_shape(self, values: Values) -> tuple[int, ...]:
         """Return the shape of the mask of these values."""
         return values.shape
+
+
+def masked(
+    signal: Signal, keep: float, factor: float, shift: float = 0.0, level: float = 0.0
+) -> Law:
+    """Return the law of `factor`·x + `shift`, or `level` with probability 1 − `keep`, for the units
+    x of `signal`."""
+    if signal.law == ZERO and shift == level == 0:
+        return ZERO
+    if signal.law != GAUSSIAN or signal.mean.size > 1:
+        return OTHER
+    q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
+    return Masked(keep, 0.0, 0.0, q, gap).moved(factor, shift)._replace(level=level).law
 
 
 def kept(shape: tuple[int, ...], values: Values, rate: float, draw: Draw) -> Values:

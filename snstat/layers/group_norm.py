@@ -59,6 +59,7 @@ class GroupNorm(Norm):
             mean=(signal.mean - mean) / scale,
             same=centred / scale**2,
             gap=signal.gap / scale**2,
+            law=signal.law.moved(1.0 / float(scale), -float(mean / scale)),
         )
         return divided(signal, after, np.full_like(signal.mean, scale))
 

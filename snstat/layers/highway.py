@@ -8,10 +8,11 @@ from typing import ClassVar
 
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
-from snstat.activation.shifted import shifted_sigmoid
+from snstat.activation.shifted import shifted
 from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.activation import after, gap_after, misalignment
+from snstat.layers.activation import after, gap_after
+from snstat.layers.after_dropout import misalignment
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
@@ -137,7 +138,7 @@ class _Gate:
     @classmethod
     def of(cls, z: Signal, bias: float) -> _Gate:
         """Return the moments for the Gaussian pre-activations z."""
-        function = shifted_sigmoid(bias)
+        function = shifted(resolve(GATE), bias)
         q = float(z.same[0, 0])
         apart = misalignment(q, float(z.gap[0, 0]))
         state = after(function, q, still=z.law == ZERO)

@@ -10,8 +10,10 @@ import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
+from snstat.layers.norm_spread import after_norm
 from snstat.layers.normalise import Norm, divided, normalised, scales
 from snstat.layers.signal import Signal, Step, floored
+from snstat.layers.spread import Spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +36,19 @@ class LayerNorm(Norm):
             return None
         both = np.multiply.outer(scale, scale)
         centred = floored(signal.same - np.multiply.outer(signal.mean, signal.mean))
+        factor = 1.0 / float(scale[0])
         after = replace(
-            signal, mean=np.zeros_like(signal.mean), same=centred / both, gap=signal.gap / both
+            signal,
+            mean=np.zeros_like(signal.mean),
+            same=centred / both,
+            gap=signal.gap / both,
+            law=signal.law.moved(factor, -factor * float(signal.mean[0])),
         )
         return divided(signal, after, scale)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        return after_norm(step, one(inputs), self.epsilon, centred=True)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

@@ -16,6 +16,8 @@ from snstat.layers.entry import Entries, Entry, evaluated
 from snstat.layers.layer import Layer, alike
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
+from snstat.layers.spread import Spread
+from snstat.layers.sum_spread import after_sum
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -97,6 +99,10 @@ class Sum(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         return sum_of(inputs, (1.0, self.scale))
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        return after_sum(step, inputs, (1.0, self.scale))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

@@ -10,8 +10,10 @@ import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
+from snstat.layers.norm_spread import after_norm
 from snstat.layers.normalise import Norm, divided, normalised, scales
 from snstat.layers.signal import Signal, Step
+from snstat.layers.spread import Spread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +36,17 @@ class RmsNorm(Norm):
             return None
         both = np.multiply.outer(scale, scale)
         after = replace(
-            signal, mean=signal.mean / scale, same=signal.same / both, gap=signal.gap / both
+            signal,
+            mean=signal.mean / scale,
+            same=signal.same / both,
+            gap=signal.gap / both,
+            law=signal.law.moved(1.0 / float(scale[0])),
         )
         return divided(signal, after, scale)
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer."""
+        return after_norm(step, one(inputs), self.epsilon, centred=False)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -10,6 +11,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import ZERO, Signal, Step
+from snstat.layers.spread import Spread
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -35,9 +37,16 @@ class Scale(Layer):
             mean=self.factor * signal.mean,
             same=square * signal.same,
             gap=square * signal.gap,
-            law=signal.law if self.factor else ZERO,
+            law=signal.law.moved(self.factor) if self.factor else ZERO,
         )
         return Step((signal,), after, lambda slope: (slope.scaled(square),))
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:  # noqa: ARG002
+        """See Layer."""
+        before = one(inputs)
+        if not self.factor:
+            return None
+        return before.times(math.copysign(1.0, self.factor))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

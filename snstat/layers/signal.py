@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -26,6 +27,15 @@ class Law:
     name: str
     parameters: tuple[float, ...] = ()
 
+    def moved(self, factor: float, by: float = 0.0) -> Law:
+        """Return the law of `factor`·x + `by`. Of Gaussians and spheres, `by` is 0."""
+        return Masked.of(self).moved(factor, by).law if is_masked(self) else self
+
+    def held(self, before: Law) -> Law:
+        """Return the law `before` where it is this one to rounding."""
+        mine, theirs = np.array(self.parameters), np.array(before.parameters)
+        return before if self.name == before.name and _equal(mine, theirs) else self
+
 
 # Gaussian over units, jointly for all samples and positions. Exactly 0 in networks of any width.
 # Anything else: only what needs no more than moments is known of the next layer.
@@ -42,6 +52,51 @@ def sphere(batch: int, ratio: float) -> Law:
 def on_sphere(law: Law) -> bool:
     """Return whether this is a law of `sphere`."""
     return law.name == _SPHERE
+
+
+_MASKED = "masked"
+
+
+class Masked(NamedTuple):
+    """The law after dropout of Gaussian samples z: z + `shift` with probability `keep`, else
+    `level`, with a mask of its own for every sample. E[z²] is `square`, E[z²] − E[zz'] `gap`."""
+
+    keep: float
+    shift: float
+    level: float
+    square: float
+    gap: float
+
+    @classmethod
+    def of(cls, law: Law) -> Self:
+        """Return what `law` is: one for which `is_masked` holds."""
+        return cls(*law.parameters)
+
+    @property
+    def law(self) -> Law:
+        """The law of the units."""
+        return Law(_MASKED, tuple(self))
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether −x has this law as well."""
+        return self.shift == self.level == 0
+
+    def moved(self, factor: float, by: float) -> Self:
+        """Return the law of `factor`·x + `by`."""
+        square = factor * factor
+        return type(self)(
+            self.keep,
+            factor * self.shift + by,
+            factor * self.level + by,
+            square * self.square,
+            square * self.gap,
+        )
+
+
+def is_masked(law: Law) -> bool:
+    """Return whether this is a law of `Masked`."""
+    return law.name == _MASKED
 
 
 # Counts as a draw of signals whose units differ by their place: of two such signals, the same unit
@@ -104,6 +159,7 @@ class Signal:
             mean=_held(self.mean, before.mean),
             same=_held(self.same, before.same),
             gap=_held(self.gap, before.gap),
+            law=self.law.held(before.law),
         )
 
     def repeats(self, before: Signal) -> bool:
@@ -122,15 +178,20 @@ class Slope:
 
     `same` (P, P) is E[δ_u δ_v] of one sample, and `gap` (P, P) is `same` minus E[δ_u δ'_v] of two
     samples: the same matrix where gradients of different samples are uncorrelated, as those of an
-    independent read-out of every sample are. `excess` is not 0 only between batch norm and an
-    activation after it: by how much the variance before batch norm times E[δ²] before it exceeds
-    that of a δ after it which is independent of the signal.
+    independent read-out of every sample are.
+
+    An activation after batch norm or dropout has slopes that are not independent of what these do.
+    Between the two, `excess` and `excess_of_two` are what a δ that is independent of the signal
+    lacks. For batch norm, `excess` is part of E[δ²] before it times the variance there. For
+    dropout, they are E[δ²] of units that are kept less that of all, and E[δδ'] of units that are
+    kept in both samples less that of all.
     """
 
     same: FloatArray
     gap: FloatArray
     log: float = 0.0
     excess: float = 0.0
+    excess_of_two: float = 0.0
 
     @classmethod
     def zero(cls, signal: Signal) -> Slope:
@@ -145,19 +206,33 @@ class Slope:
             return Slope(nothing, nothing, self.log)
         size = float(np.abs(self.same).max())
         if not 0 < size * factor < math.inf:
-            return Slope(self.same * factor, self.gap * factor, self.log, self.excess * factor)
+            extra = self.excess * factor, self.excess_of_two * factor
+            return Slope(self.same * factor, self.gap * factor, self.log, *extra)
         log = self.log + math.log(size * factor)
-        return Slope(self.same / size, self.gap / size, log, self.excess / size)
+        extra = self.excess / size, self.excess_of_two / size
+        return Slope(self.same / size, self.gap / size, log, *extra)
 
     def weighted(self, factors: FloatArray) -> Slope:
         """Return these moments times `factors` (P, P), those of every two positions."""
-        excess = self.excess * float(factors[0, 0])
-        return Slope(self.same * factors, self.gap * factors, self.log, excess)
+        one = float(factors[0, 0])
+        extra = one * self.excess, one * self.excess_of_two
+        return Slope(self.same * factors, self.gap * factors, self.log, *extra)
+
+    def kept(self) -> Slope:
+        """Return the moments of units that dropout before an activation keeps."""
+        gap = self.gap + (self.excess - self.excess_of_two)
+        return Slope(self.same + self.excess, gap, self.log)
+
+    def independent(self) -> Slope:
+        """Return the moments without excess."""
+        return Slope(self.same, self.gap, self.log)
 
     def repeats(self, other: Slope) -> bool:
         """Return whether these are the moments `other` but for their scale, to rounding."""
-        extra = np.array([self.excess]), np.array([other.excess])
-        return _equal(self.same, other.same) and _equal(self.gap, other.gap) and _equal(*extra)
+        mine, theirs = (np.array([x.excess, x.excess_of_two]) for x in (self, other))
+        return (
+            _equal(self.same, other.same) and _equal(self.gap, other.gap) and _equal(mine, theirs)
+        )
 
     def __add__(self, other: Slope) -> Slope:
         """Return the moments of the sum of two independent gradients."""
@@ -172,6 +247,7 @@ class Slope:
             mine * self.gap + theirs * other.gap,
             log,
             mine * self.excess + theirs * other.excess,
+            mine * self.excess_of_two + theirs * other.excess_of_two,
         )
 
 

@@ -146,6 +146,7 @@ class Weights:
             share * before.bias,
             self._shape(share, before.fourth),
             share * before.residual,
+            self.pinned,
         )
 
     def _shape(self, share: float, fourth: float) -> float:
@@ -188,4 +189,4 @@ class Weights:
             self.square_gain * signal.gap,
             ZERO if still else GAUSSIAN,
         )
-        return Step((signal,), after, lambda slope: (slope.scaled(factor),))
+        return Step((signal,), after, lambda slope: (slope.independent().scaled(factor),))

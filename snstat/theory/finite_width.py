@@ -21,6 +21,7 @@ from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.spread import ENDLESS
 from snstat.network.stack import Stack
 from snstat.results import GRADIENT, STATISTICS, InputMoments, within
+from snstat.theory.at_input import exact_of_input
 from snstat.theory.by_layer import activations_of, units
 from snstat.theory.corrected import Corrected
 from snstat.theory.dead_fluctuations import dead_of_batch
@@ -157,7 +158,7 @@ def _to_first_order(
     dead = found.get("dead_fraction", _UNKNOWN)
     found["dead_fraction"] = _dead(stack, batch, prediction, dead)
     expected, residual = {}, {}
-    for name, exact in _input(stack, batch, inputs).items():
+    for name, exact in exact_of_input(stack.width_of(0), batch, inputs).items():
         column = found.get(name, _UNKNOWN)
         # A value that no network can have shows that first order is not enough.
         low, high = within(name)
@@ -278,18 +279,3 @@ def _fluctuation(
     square[endless[0] if endless.size else square.size :] = math.inf
     # Rounding can make a variance of 0 slightly negative.
     return np.sqrt(np.maximum(square, 0.0))
-
-
-def _input(stack: Stack, batch: int, inputs: InputMoments) -> dict[str, float]:
-    """Return the exact expectations of the statistics of layer 0, NaN where they are not known."""
-    exact = dict(inputs)
-    width = stack.width_of(0)
-    if inputs.drawn:
-        exact["variance"] = inputs.variance * (1.0 - 1.0 / (width * batch))
-        exact["variance_over_units"] = inputs.variance * (1.0 - 1.0 / width)
-        exact["kurtosis"] = math.nan
-        if inputs.mean != 0 and inputs.variance > 0:
-            exact["cosine"] = math.nan
-    if batch == 1:  # there are no pairs
-        exact["cosine"] = math.nan
-    return {name: exact.get(name, math.nan) for name in STATISTICS}

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.activation import spread_after
+from snstat.layers.activation_spread import spread_after
 from snstat.layers.spread import (
     ENDLESS,
     LARGEST_TOLD,
     LARGEST_UNIFORM_SHARE,
     LARGEST_VARIANCE,
+    Average,
     Given,
     Spread,
     settled,
@@ -39,6 +40,8 @@ class Fluctuations:
     bias: FloatArray
     shape: FloatArray
     residual: FloatArray
+    pinned_pair: FloatArray
+    centred: FloatArray
 
     @property
     def told(self) -> BoolArray:
@@ -98,13 +101,28 @@ def input_spread(units: int, inputs: InputMoments) -> Spread:
     """Return the state of layer 0."""
     known = math.isfinite(inputs.length_variance)
     variance = inputs.length_variance if known else 0.0
+    average = None
+    if inputs.drawn:
+        average = _of_input(units, inputs)
     return Spread(
         variance,
         0.0 if inputs.drawn else math.nan,
         0.0 if known else math.nan,
         0.0,
         1.0 + units * variance if inputs.drawn else math.nan,
+        average=average,
     )
+
+
+def _of_input(units: int, inputs: InputMoments) -> Average:
+    """Return the fluctuations of the mean of independent units, drawn from a symmetric law."""
+    square = inputs.second_moment
+    if not square > 0:
+        return Average(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    mean = inputs.mean / math.sqrt(square)
+    third = mean**3 + 3.0 * mean * (1.0 - mean**2)
+    own = 1.0 - mean**2
+    return Average(0.0, 0.0, own / units, 0.0, (third - mean) / units, third, 0.0)
 
 
 def _shares(stack: Stack, prediction: Prediction) -> FloatArray:

@@ -18,15 +18,24 @@ from snstat.results import InputMoments
 from snstat.theory.fluctuations import input_spread
 from snstat.theory.predict import input_gap
 
+# What `Walk` has of each layer to first order.
+_SPREADS = 11
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Walk:
     """Theory of a network, each array (depth + 1,), NaN where there is none.
 
     `mean` is E[x], `second_moment` E[x²] and `gap` E[x²] − E[xx'] of two samples. `log_gradient` is
-    the natural logarithm of the squared norm of ∂L/∂x over the same at the last layer. To first
-    order in 1/width, relative to E[x²]: `variance` is that of one sample's mean of x² between
-    networks, `bias` what the mean over networks differs by, and `residual` bounds what it neglects.
+    the natural logarithm of the squared norm of ∂L/∂x over the same at the last layer.
+
+    To first order in 1/width, relative to E[x²]: `variance` is that of one sample's mean of x²
+    between networks, `pair` its covariance of two samples, `bias` what the mean over networks
+    differs by, and `residual` bounds what that neglects. Relative to √E[x²], `shift`,
+    `shift_residual`, `mean_variance` and `mean_pair` are the same of the mean over units; `size` is
+    the relative variance of what the latter two are proportional to. `q_variance` is the relative
+    variance of the second moment of the Gaussian of which the layer is a function (`variance` where
+    there is more than one), and `uniform` the share of uniform biases in it.
     """
 
     mean: FloatArray
@@ -34,8 +43,16 @@ class Walk:
     gap: FloatArray
     log_gradient: FloatArray
     variance: FloatArray
+    pair: FloatArray
     bias: FloatArray
     residual: FloatArray
+    shift: FloatArray
+    shift_residual: FloatArray
+    mean_variance: FloatArray
+    mean_pair: FloatArray
+    size: FloatArray
+    q_variance: FloatArray
+    uniform: FloatArray
 
 
 def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = True) -> Walk:
@@ -97,10 +114,10 @@ def _backward(step: Step, slope: Slope) -> tuple[Slope, FloatArray]:
 def _spreads(
     layer: Layer, step: Step, inputs: Sequence[Spread] | None
 ) -> tuple[Spread | None, FloatArray]:
-    """Return the spread after a layer, and variance, bias and residual of every layer that it
-    consists of, (layers, 3)."""
+    """Return the spread after a layer, and `_relative` of every layer that it consists of, (layers,
+    columns)."""
     if inputs is None:
-        return None, np.full((layer.count, 3), math.nan)
+        return None, np.full((layer.count, _SPREADS), math.nan)
     if not isinstance(step, ContainerStep):
         after = layer.spread(step, inputs)
         return after, np.array([_relative(after)])
@@ -122,10 +139,16 @@ def _spreads(
     return after, np.concatenate(found)
 
 
-def _relative(spread: Spread | None) -> tuple[float, float, float]:
+def _relative(spread: Spread | None) -> tuple[float, ...]:
+    """Return the columns of `Walk` from `variance` on."""
     if spread is None:
-        return (math.nan,) * 3
-    return spread.variance, spread.bias, spread.residual
+        return (math.nan,) * _SPREADS
+    given, mean = spread.given, (math.nan,) * 5
+    if spread.average is not None:
+        x = spread.average
+        mean = x.shift, x.residual, x.variance, x.pair, x.size
+    last = (spread.variance, 0.0) if given is None else (given.variance, given.uniform)
+    return *spread[:4], *mean, *last
 
 
 def _numbers(signal: Signal) -> tuple[float, float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -60,9 +60,11 @@ def test_an_activation_needs_the_gaussian_that_its_input_is_drawn_from():
     assert linear.spread(step, [START]).given is not None
     then = Activation("relu").moments([step.signal], 8)
     apart = Activation("relu").spread(then, [linear.spread(step, [START])])
-    assert apart == joint.spread(joint.moments([state], 8), [START])
-    assert apart.given is None
-    assert Activation("relu").spread(then, [apart]) is None
+    together = joint.spread(joint.moments([state], 8), [START])
+    assert apart.detailed
+    assert apart._replace(detailed=False) == together
+    # After a function of a Gaussian nothing is known.
+    assert Activation("relu").spread(replace(then, inputs=(then.signal,)), [apart]) is None
 
 
 def test_pairs_of_samples_are_not_known_where_networks_differ_much():

@@ -53,9 +53,16 @@ CASES = {
     "activation": lambda _: Activation("selu"),
     "block": lambda width: chain(Dense(width, "relu"), times=2),
     "scale": lambda _: relu(Scale(-1.5)),
+    "activation that is linear": lambda _: chain(Activation("identity"), Activation("selu")),
     "dropout": lambda _: relu(Dropout(0.3)),
+    "dropout before φ": lambda _: chain(Dropout(0.3), Activation("sigmoid")),
+    "dropout, then a number": lambda _: chain(Dropout(0.3), Scale(-2.0), Activation("selu")),
     "channel_dropout": lambda _: relu(ChannelDropout(0.3)),
     "alpha_dropout": lambda _: relu(AlphaDropout(0.3)),
+    "alpha_dropout before φ": lambda _: chain(AlphaDropout(0.3), Activation("selu")),
+    "alpha_dropout, then a norm": lambda _: chain(
+        AlphaDropout(0.3), LayerNorm(epsilon=0.1), Scale(-1.5), Activation("sigmoid")
+    ),
     "layer_norm": lambda _: relu(LayerNorm(epsilon=0.1)),
     "layer_norm before φ": lambda _: chain(LayerNorm(epsilon=0.1), Activation("tanh")),
     "rms_norm": lambda _: relu(RmsNorm(epsilon=0.1)),

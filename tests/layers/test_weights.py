@@ -21,7 +21,7 @@ def test_orthogonal_weights_hold_the_share_of_their_smaller_side():
 
 def test_weights_pass_on_their_share():
     given = Weights.of("he_normal", 40, 10, bias_std=0.5).spread(0.8, BEFORE)
-    expected = (0.8, 0.0, 0.0, 0.64 * 0.02, 0.64 * 0.01, 0.8 * 0.003, 0.0, 0.8 * 1e-5)
+    expected = (0.8, 0.0, 0.0, 0.64 * 0.02, 0.64 * 0.01, 0.8 * 0.003, 0.0, 0.8 * 1e-5, 0.0, 0.0)
     assert given == pytest.approx(expected, rel=1e-15)
 
 

@@ -1,0 +1,76 @@
+"""Statistics of networks to first order in 1/width, against those of uniform stacks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from snstat.experiment.inputs import DrawnInputs
+from snstat.layers.block import Block
+from snstat.layers.dense import Dense
+from snstat.layers.dropout import Dropout
+from snstat.layers.highway import Highway
+from snstat.layers.layer_norm import LayerNorm
+from snstat.layers.shape import Shape
+from snstat.network.network import Network
+from snstat.network.stack import Stack
+from snstat.theory.expected import expected_statistics
+from snstat.theory.finite_width import finite_width
+from snstat.theory.predict import predict
+from snstat.theory.walk import walk
+
+NAMES = ("mean", "variance", "second_moment", "variance_over_units")
+
+
+def drawn(width, batch=8, mean=0.3, std=1.0):
+    return DrawnInputs("normal", width, batch, mean, std).moments()
+
+
+def of(network, batch, inputs):
+    walked = walk(network, batch, inputs)
+    return expected_statistics(walked, network.input.units, batch, inputs)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.parametrize(
+    "stack",
+    [
+        Stack.build("selu", 100, 64),
+        Stack.build("relu", 20, 50, init="he_uniform", input_width=30),
+        Stack.build("relu", 200, 16),  # beyond first order, and beyond what is told
+        Stack.build("tanh", 30, 40, init="torch_default"),
+        Stack.build("gelu", 12, 128, init="orthogonal", bias_std=0.2),
+        Stack.build("tanh", widths="30,60*20,20*50,5", last="linear"),
+        Stack.build("relu", 10, 8, weight_gain=0.0),
+    ],
+    ids=lambda stack: f"{stack.activation}-{stack.init}-{stack.width}",
+)
+def test_what_is_expected_is_that_of_stacks(stack, batch):
+    """Tolerance: states differ by rounding, which derivatives of expectations multiply. Moments of
+    pairs of samples, which are the network's own for a batch, are interpolated along stacks."""
+    inputs = drawn(stack.width_of(0), batch)
+    theory = predict(stack, batch, inputs)
+    known = finite_width(stack, batch, inputs, theory)
+    found = of(Network.of(stack), batch, inputs)
+    assert found.keys() == set(NAMES)
+    size = np.sqrt(theory.statistics["second_moment"])
+    for name, (expected, residual) in found.items():
+        unit = size if name == "mean" else size**2
+        for mine, theirs in (
+            (expected, known.expected[name]),
+            (residual, known.residual[name]),
+        ):
+            assert np.array_equal(np.isnan(mine), np.isnan(theirs)), name
+            there = np.isfinite(theirs)
+            off = np.abs(mine[there] - theirs[there])
+            close = 1e-6 if name == "variance" and batch > 1 else 1e-9
+            assert (off <= close * unit[there] + 1e-8 * np.abs(theirs[there])).all(), name
+
+
+def test_nothing_is_expected_after_a_kind_without_first_order():
+    layers = Dense(64, "relu"), LayerNorm(), Dropout(0.2), Dense(64), Highway("tanh"), Dense(64)
+    found = of(Network(Shape(64), Block(layers)), 1, drawn(64))
+    known = [True] * 5 + [False] * 2
+    for expected, residual in found.values():
+        assert np.isfinite(expected).tolist() == known
+        assert np.isfinite(residual).tolist() == known
