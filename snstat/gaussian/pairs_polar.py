@@ -147,3 +147,53 @@ def hard_tanh_gap(second_moment: float, misalignment: float) -> float:
         * np.sin(angle - from_end)
     )
     return float(total) * second_moment * 2.0 / math.pi
+
+
+def ramp_gap(bound: float, rise: float) -> Kernel:
+    """Return the gap of rise·min(max(x, −bound), bound) plus any constant."""
+    gap = clip_gap(bound)
+    return lambda q, misalignment: rise * rise * gap(q, misalignment)
+
+
+def ramp_slope(bound: float, rise: float) -> Kernel:
+    """Return E[φ'(z₁)φ'(z₂)] of the same activation."""
+    slope = clip_slope(bound)
+    return lambda q, misalignment: rise * rise * slope(q, misalignment)
+
+
+def clipped_relu_slope(bound: float) -> Kernel:
+    """Return P(0 < z₁, z₂ < bound), as `hard_tanh_slope` with both of one sign."""
+
+    def slope(second_moment: float, misalignment: float) -> float:
+        q = second_moment / (bound * bound)
+        angle, scale = angle_of(misalignment), 8.0 * math.sqrt(q) + 8.0
+        edges = [angle + edge for edge in _mirrored((math.pi - angle) / 2.0, scale)]
+        step, weight = composite(np.array(edges), _ANGLE_POINTS)
+        return float(weight @ _inside(np.sin(step), q)) / math.pi
+
+    return slope
+
+
+def clipped_relu_gap(bound: float) -> Kernel:
+    """Return q·∫ slope dc from c to 1, as `hard_tanh_gap`: for each β on [0, π/2 + θ/2], ∫ over θ'
+    of sin θ' where θ' ≤ β ≤ π/2 + θ'/2 and θ' ≤ θ."""
+
+    def gap(second_moment: float, misalignment: float) -> float:
+        q = second_moment / (bound * bound)
+        angle, scale = angle_of(misalignment), 8.0 * math.sqrt(q) + 8.0
+        right = math.pi / 2.0
+        below, weight = composite(np.array(_graded(min(angle, right), scale)), _ANGLE_POINTS)
+        total = weight @ (_inside(np.sin(below), q) * 2.0 * np.sin(below / 2.0) ** 2)
+        edges = np.array(_mirrored(abs(angle - right), scale)) + min(angle, right)
+        between, weight = composite(edges, _ANGLE_POINTS)
+        turned: float | FloatArray = misalignment
+        if angle > right:
+            turned = -2.0 * np.cos(1.5 * between) * np.cos(between / 2.0)
+        total += weight @ (_inside(np.sin(between), q) * turned)
+        last = np.array(_graded(min(angle, math.pi - angle) / 2.0, scale))
+        from_end, weight = composite(last, _ANGLE_POINTS)
+        turned = 2.0 * np.sin(from_end) * np.sin(angle - from_end)
+        total += weight @ (_inside(np.cos(angle / 2.0 - from_end), q) * turned)
+        return float(total) * second_moment / math.pi
+
+    return gap

@@ -105,7 +105,8 @@ def tuned_gain(layer: DenseLayer, start: float, depth: int) -> float:
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         tried = replace(layer, square_gain=math.exp(2.0 * middle))
-        steps, settled = Chain(tried, start, False).until(depth)  # not silent
+        # Many gains are tried, and tables serve them all.
+        steps, settled = Chain(tried, start, False, direct=0).until(depth)  # not silent
         grows = (len(steps) < depth and not settled) or steps[-1].second_moment > start
         low, high = (low, middle) if grows else (middle, high)
     return math.exp(0.5 * (low + high))
