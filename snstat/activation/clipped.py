@@ -101,6 +101,7 @@ HARD_SWISH = Activation(
     flat=((-math.inf, -3.0),),
     left=Asymptote(0.0, _hard_swish),
     slopes=(0.0, 1.0),
+    form=("hard_swish", 3.0),
     display="hard swish",
 )
 RELU_SQUARED = Activation(

@@ -38,7 +38,7 @@ def unjudged(case: Case, codes: Collection[str]) -> str:
         last = min(ends[name] for name in partly)
         parts.insert(0, (_listed(partly), f"only up to layer {last}"))
     if len(partly) < len(ends):
-        parts.append((_listed([name for name in ends if name not in partly]), "nowhere"))
+        parts.append((_listed([name for name in ends if name not in partly]), "in no layer"))
     if not parts:
         return ""
     (first, where), *others = parts

@@ -34,6 +34,7 @@ from snstat.gaussian.pairs_polar import (
     ramp_gap,
     ramp_slope,
 )
+from snstat.gaussian.pairs_swish import hard_swish_gap, hard_swish_slope
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.sine import sine_gap, sine_slope
 
@@ -185,6 +186,7 @@ _FORMS: Mapping[str, Callable[..., tuple[Kernel, Kernel]]] = MappingProxyType(
         "clip": lambda bound: (clip_gap(bound), clip_slope(bound)),
         "ramp": lambda bound, rise: (ramp_gap(bound, rise), ramp_slope(bound, rise)),
         "clipped_relu": lambda bound: (clipped_relu_gap(bound), clipped_relu_slope(bound)),
+        "hard_swish": lambda bound: (hard_swish_gap(bound), hard_swish_slope(bound)),
         "squared": _of_constant(_squared_gap, _squared_slope),
         "erf": _of_constant(_erf_gap, _erf_slope),
         "sine": lambda frequency: (sine_gap(frequency), sine_slope(frequency)),
