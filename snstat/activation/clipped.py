@@ -74,6 +74,7 @@ RELU6 = Activation(
     left=Asymptote(0.0, _relu6),
     right=Asymptote(6.0, lambda x: np.clip(x - 6.0, -6.0, 0.0)),
     default_init="he_normal",
+    form=("clipped_relu", 6.0),
     display="ReLU6",
 )
 HARD_SIGMOID = Activation(
@@ -86,6 +87,7 @@ HARD_SIGMOID = Activation(
     flat=((-math.inf, -3.0), (3.0, math.inf)),
     left=Asymptote(0.0, _hard_sigmoid),
     right=Asymptote(1.0, lambda x: np.clip(x - 3.0, -6.0, 0.0) / 6.0),
+    form=("ramp", 3.0, 1.0 / 6.0),
     display="hard sigmoid",
 )
 HARD_SWISH = Activation(
@@ -99,6 +101,7 @@ HARD_SWISH = Activation(
     flat=((-math.inf, -3.0),),
     left=Asymptote(0.0, _hard_swish),
     slopes=(0.0, 1.0),
+    form=("hard_swish", 3.0),
     display="hard swish",
 )
 RELU_SQUARED = Activation(
@@ -113,5 +116,6 @@ RELU_SQUARED = Activation(
     left=Asymptote(0.0, _relu_squared),
     slopes=(0.0, math.inf),
     default_init="he_normal",
+    form=("squared",),
     display="squared ReLU",
 )

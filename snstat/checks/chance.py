@@ -14,7 +14,7 @@ from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unlikely import chance_of
-from snstat.results import ALSO_MEASURED, BoolArray, FloatArray, Run, Statistic
+from snstat.results import BoolArray, FloatArray, Run, Statistic
 
 # Probability that a sound stack breaks SN501 by chance.
 FALSE_ALARM = 0.005
@@ -77,9 +77,11 @@ def disagrees(case: Case) -> Broken | None:
 
     **Options.** `--trials` (default 8), `--seed` (default 0).
 
-    **Known problems.** Layers in which networks differ by factors, so that SN502 fails too, are
-    left out with a note; so are data of which a few large samples decide the second moment of a
-    batch. One trial has no standard error, so nothing is compared.
+    **Known problems.** Layers in which networks differ by factors are not compared, and the finding
+    of SN502 says beyond which layer; that of SN301 says it of the differences between samples that
+    have become alike. Where neither is reported, a note does. Nor are data compared of which a few
+    large samples decide the second moment of a batch. One trial has no standard error, so nothing
+    is compared.
 
     **Source.** docs/finite-width.md, which lists what is known to first order.
     """
@@ -130,35 +132,13 @@ def _judged(case: Case) -> list[str]:
     """Return the statistics of the run of which theory says how far it may be off."""
     if case.run is None:
         return []
-    return [name for name, statistic in case.run.statistics.items() if _known(statistic).any()]
+    return [name for name, statistic in case.run.statistics.items() if compared(statistic).any()]
 
 
-def _known(statistic: Statistic) -> BoolArray:
+def compared(statistic: Statistic) -> BoolArray:
     """Return the layers beyond the input for which theory and its neglected terms are known."""
     known: BoolArray = np.isfinite(statistic.reference[1:] + statistic.neglected[1:])
     return known
-
-
-def left_out(case: Case) -> list[str]:
-    """Return notes on what SN501 could not judge; its page says why."""
-    if case.run is None:
-        return []
-    if case.run.simulation.trials < 2:
-        return ["SN501 not judged: chance cannot be told from fewer than 2 trials"]
-    groups: dict[str, list[str]] = {}
-    for name, statistic in case.run.statistics.items():
-        if name in ALSO_MEASURED:
-            continue
-        known = _known(statistic)
-        layers = 1 + np.flatnonzero(known)
-        if (known | np.isnan(statistic.theory[1:])).all():
-            continue
-        where = ""
-        if layers.size:  # gradients are known from the last layer back, others from the first
-            where = f" below layer {layers[0]}" if known[-1] else f" beyond layer {layers[-1]}"
-        groups.setdefault(where, []).append(name.replace("_", " "))
-    listed = "; ".join(", ".join(names) + where for where, names in sorted(groups.items()))
-    return [f"SN501 leaves out {listed}"] if groups else []
 
 
 @rule("SN502", "too-narrow", families=(wider,))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from itertools import chain
 from types import MappingProxyType
 
@@ -13,6 +14,7 @@ from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.several import TOO_NARROW, last_resorts
 from snstat.checks.stack_case import StackCase
+from snstat.checks.unjudged import teller, unjudged
 from snstat.layers.dense import LINEAR
 from snstat.results import VERDICTS, Finding
 
@@ -37,10 +39,18 @@ def judge(
     """
     broken = look(case)
     chosen = broken.keys() & set(codes)
-    findings = [
-        finding(RULES[code], case, how, set(broken), remedies=remedies)
+    told = {
+        code: how
         for code, how in broken.items()
         if code in chosen and _said_better(code, how) not in chosen
+    }
+    telling = teller(told)
+    left_out = unjudged(case, codes) if telling else ""
+    if telling and left_out:
+        told[telling] = replace(told[telling], text=f"{told[telling].text}; {left_out}")
+    findings = [
+        finding(RULES[code], case, how, set(broken), remedies=remedies)
+        for code, how in told.items()
     ]
     return verdict(case, broken), findings
 

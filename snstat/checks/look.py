@@ -16,7 +16,7 @@ from snstat.results import FloatArray
 # Rules of single layers, which stay broken in a deeper stack, and rules of the weights or of the
 # limit: q is monotone over depth, so a shorter stack has the same limit. Rules that need no pairs
 # of samples come first, because they are fast.
-LASTING = ("SN601", "SN101", "SN102", "SN104", "SN502", "SN401", "SN301")
+LASTING = ("SN601", "SN101", "SN102", "SN104", "SN302", "SN502", "SN401", "SN301")
 # Standard deviations of the log second moment that other layers have to leave to the bounds, beside
 # those of `_margin` for many layers.
 MARGIN = 1.0
@@ -45,28 +45,25 @@ def look(case: Case) -> dict[str, Broken]:
 
 
 def broken_within(case: StackCase, allowed: Collection[str] = ()) -> set[str] | None:
-    """Return which rules are broken, or None as soon as one is that is not `allowed`.
+    """Return which rules are broken, or None as soon as one is that is not `allowed`."""
+    if not sound(case, allowed):
+        return None
+    return {code for code in ORDER if code in allowed and looked(case, code) is not None}
+
+
+def sound(case: StackCase, ignored: Collection[str] = ()) -> bool:
+    """Return whether no rule is broken except those `ignored`. Stops at the first broken one.
 
     A rule that the first layers break is broken by the whole stack, so they are tried first.
     """
     for depth in BEGINNINGS:
-        if depth < case.limit:
-            beginning = case.changed(depth=depth)
-            for code in LASTING:
-                if code not in allowed and looked(beginning, code) is not None:
-                    return None
-    found = set()
-    for code in ORDER:
-        if looked(case, code) is not None:
-            if code not in allowed:
-                return None
-            found.add(code)
-    return found
+        if depth < case.limit and _breaks(case.changed(depth=depth), LASTING, ignored):
+            return False
+    return not _breaks(case, ORDER, ignored)
 
 
-def sound(case: StackCase, ignored: Collection[str] = ()) -> bool:
-    """Return whether no rule is broken except those `ignored`. Stops at the first broken one."""
-    return broken_within(case, ignored) is not None
+def _breaks(case: StackCase, codes: Collection[str], ignored: Collection[str]) -> bool:
+    return any(code not in ignored and looked(case, code) is not None for code in codes)
 
 
 def unsteady(case: StackCase) -> int | None:

@@ -12,9 +12,7 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.checks.case import Case
 from snstat.experiment.network_plan import predicted_statistics
-from snstat.layers.activation import Activation
-from snstat.layers.dense import LINEAR, Dense
-from snstat.layers.layer import Layer
+from snstat.layers.dense import Dense
 from snstat.layers.options import defaults
 from snstat.network.network import Network
 from snstat.results import BoolArray, FloatArray, InputMoments, Outlook
@@ -145,7 +143,7 @@ class NetworkCase(Case):
     @property
     def resting(self) -> FloatArray:
         """See Case: of centred Gaussian pre-activations, whatever their size."""
-        return np.array([0.0, *(_resting(row.layer) for row in self.network.rows())])
+        return np.array([0.0, *(_resting(row.activation) for row in self.network.rows())])
 
     def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
         """See Case."""
@@ -166,7 +164,7 @@ class NetworkCase(Case):
         """See Case."""
         for row in self.network.rows():
             layer = row.layer
-            if isinstance(layer, Dense) and layer.activation_name == SELU:
+            if isinstance(layer, Dense) and row.activation == SELU:
                 weights = layer.at(row.before[0].channels)
                 yield row.number, weights.square_gain, defaults(SELU, layer.init, None, None)[0]
 
@@ -175,7 +173,7 @@ class NetworkCase(Case):
         return np.full(self.depth + 1, math.nan)
 
 
-def _resting(layer: Layer) -> float:
-    if not isinstance(layer, Dense | Activation):
+def _resting(activation: str | None) -> float:
+    if activation is None:
         return 0.0
-    return float(resting_fraction(resolve(layer.activation or LINEAR), np.ones(())))
+    return float(resting_fraction(resolve(activation), np.ones(())))

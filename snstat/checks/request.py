@@ -16,7 +16,6 @@ from snstat.activation import resolve
 from snstat.checks.baseline import require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
-from snstat.checks.chance import left_out
 from snstat.checks.drift import drifts
 from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
@@ -24,6 +23,7 @@ from snstat.checks.notes import few_trials, not_judged, unknown, unlike
 from snstat.checks.renewed import renewed
 from snstat.checks.rules import choose
 from snstat.checks.stack_case import StackCase
+from snstat.checks.unjudged import notes_of
 from snstat.errors import InvalidValueError
 from snstat.experiment.call import is_network, network_of
 from snstat.experiment.data import DataInputs
@@ -152,7 +152,8 @@ class Request:
         if self.plan is None and isinstance(case, StackCase):
             case, other_theory = renewed(case)
         verdict, findings = judge(case, self.codes, remedies=remedies)
-        notes = other_theory + (left_out(case) if "SN501" in self.codes else [])
+        told = [finding.code for finding in findings]
+        notes = other_theory + notes_of(case, self.codes, told)
         notes += [*few_trials(run), *not_judged(case), *unknown(case)]
         if self.baseline is not None:
             notes += unlike(run, self.baseline)

@@ -159,12 +159,14 @@ def _wider(case: StackCase, changes: Changes, ignored: frozenset[str]) -> Iterat
     changed, width = case.changed(**changes), case.width
     if width is None or survival(changed) < case.limit:
         return
+    if not sound(changed, ignored | {TOO_NARROW}):
+        return
     narrow = looked(changed, TOO_NARROW)
     if narrow is None:
         wide = {**changes, "width": widest(width)}
-        if sound(changed, ignored) and _holds(case, case.changed(**wide), ignored):
+        if _holds(case, case.changed(**wide), ignored):
             yield _narrowed(case, width, wide, ignored)
-    elif sound(changed, ignored | {TOO_NARROW}):
+    else:
         for remedy in wider(changed, narrow):
             found = remedy.case
             if found is not None and found.width is not None and _holds(case, found, ignored):

@@ -6,16 +6,16 @@ import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from snstat.activation import Pair
 from snstat.activation.kind import ActivationName
 from snstat.errors import InvalidValueError
 from snstat.experiment.plans import AnyPlan, plan_of
 from snstat.network.network import Network
-from snstat.network.run_settings import RunSettings
+from snstat.network.run_settings import DEFAULT_TRIALS, KEEP, RunSettings
 from snstat.values.kinds import Kind
-from snstat.values.option import option
+from snstat.values.option import again, option
 
 # How the name of a network file ends.
 SUFFIX = ".toml"
@@ -61,8 +61,17 @@ class Call(RunSettings):
     activation: str | Pair | Network | os.PathLike[str] = option(  # type: ignore[assignment]  # more than a stack has
         Subject(), "An activation, a network, or the path of its file.", default="selu"
     )
+    # The word becomes a number when the options are validated.
+    trials: int | Literal["keep"] = again(RunSettings, "trials")  # type: ignore[assignment]
     set: Mapping[str, Any] | None = field(default=None, kw_only=True)
     progress: Callable[[int], None] | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Validate every value."""
+        if isinstance(self.trials, str) and self.trials == KEEP:
+            object.__setattr__(self, "trials", DEFAULT_TRIALS)
+            object.__setattr__(self, "keep_trials", True)
+        RunSettings.__post_init__(self)
 
     def plan(self) -> AnyPlan:
         """Return the plan that the arguments describe. Raises SnstatError for invalid ones."""

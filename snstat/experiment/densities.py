@@ -14,9 +14,6 @@ from snstat.experiment.network_plan import NetworkPlan
 from snstat.experiment.plan import LESS, Plan
 from snstat.experiment.plans import AnyPlan
 from snstat.gaussian.law import atom_probabilities, atom_values, input_density, law_density
-from snstat.layers.activation import Activation
-from snstat.layers.dense import LINEAR, Dense
-from snstat.layers.layer import Layer
 from snstat.limits import require_memory
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, Densities, FloatArray
@@ -26,6 +23,7 @@ if TYPE_CHECKING:
     from snstat.engine.densities import Histogram
 
 DOUBLE = 8
+LINEAR = "identity"
 
 
 def densities(plan: AnyPlan, layers: Sequence[int]) -> Densities:
@@ -88,9 +86,8 @@ def _of_network(plan: NetworkPlan, layers: Sequence[int]) -> Densities:
     from snstat.engine.general.densities import network_densities
 
     plan.require_memory(3.0 * DOUBLE * plan.trials * plan.inputs.batch * plan.widest)
-    rows = {row.number: row.layer for row in plan.network.rows([n for n in layers if n])}
-    functions = {number: _activation(layer) for number, layer in rows.items()}
-    named = {number: name for number, name in functions.items() if name is not None}
+    rows = plan.network.rows([number for number in layers if number])
+    named = {row.number: row.activation for row in rows if row.activation is not None}
     own = {number: atom_values(resolve(name)) for number, name in named.items()}
     histograms = network_densities(
         plan.network,
@@ -115,13 +112,6 @@ def _of_network(plan: NetworkPlan, layers: Sequence[int]) -> Densities:
             # What leaves a matrix is Gaussian; what an activation is fed, the record does not say.
             laws[row] = input_density("normal", 0.0, math.sqrt(q), entry.edges)
     return _record(plan, histograms, laws, atoms, shares, chances)
-
-
-def _activation(layer: Layer) -> str | None:
-    """Return the name of the activation that a layer ends with, None for other kinds."""
-    if isinstance(layer, Activation):
-        return resolve(layer.activation).name
-    return layer.activation_name if isinstance(layer, Dense) else None
 
 
 def _record(

@@ -131,6 +131,7 @@ class NetworkPlan:
         Raises LayerError with the path of a layer that cannot be sampled.
         """
         from snstat.engine.general.sample import sample_network
+        from snstat.theory.expected import expected_statistics
 
         source = self.inputs
         moments = source.moments()  # reads all data, and raises if they cannot be used
@@ -148,8 +149,12 @@ class NetworkPlan:
             progress=progress,
         )
         walked = theory()
+        at_width = expected_statistics(walked, source.width, source.batch, moments)
         statistics = measured_statistics(
-            measured, predicted_statistics(walked, source.batch, moments)
+            measured,
+            predicted_statistics(walked, source.batch, moments),
+            {name: expected for name, (expected, _) in at_width.items()},
+            {name: neglected for name, (_, neglected) in at_width.items()},
         )
         if measured.log_gradient is not None:
             unknown = np.full(self.depth + 1, math.nan)

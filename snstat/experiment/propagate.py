@@ -41,8 +41,8 @@ def propagate(call: Call) -> Run:
         Biases are N(0, bias_std²). By default the initialiser's (0 except for torch_default).
     batch : int, optional
         Samples per trial. Default: 64, or all samples if data have fewer.
-    trials : int
-        Independent networks. `keep_trials` keeps the values of each.
+    trials : int or "keep"
+        Independent networks. "keep" is 8 of them, with the values of each kept.
     inputs : str, path or array
         "normal", "uniform", the path of a .npy or .npz file ("FILE.npz:name" chooses one of
         several arrays), or an array or tensor (samples, width) of real numbers without masks.
@@ -58,8 +58,9 @@ def propagate(call: Call) -> Run:
     seed : int
         Seed of all random numbers: the same seed gives the same run.
     dtype : str or type
-        Precision of the simulated network, "float32" or "float64", by name or as a type of numpy or
-        PyTorch. Statistics are always float64.
+        Precision of the simulated network, "float32" or "float64", by name, by numpy's codes of
+        this machine's types ("f4", "=f8") or as a type of numpy or PyTorch. Statistics are always
+        float64.
     sampler : str
         "dense" draws all weights; "matrix-free" simulates the same network without them, exactly
         in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.
@@ -72,7 +73,8 @@ def propagate(call: Call) -> Run:
     backward : bool
         Measure `gradient` too.
     keep_trials : bool
-        Keep the values of every trial in `run.variance.trials` (trials, layers), else None.
+        Keep the values of every trial, however many, in `run.variance.trials` (trials, layers),
+        else None.
     progress : callable, optional
         Called from time to time with the number of (layer, trial) pairs finished.
 

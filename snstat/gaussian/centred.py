@@ -11,7 +11,7 @@ import numpy as np
 from snstat.activation import Activation
 from snstat.gaussian.expectations import one_sided_slopes
 from snstat.gaussian.pairs_numeric import trapezoid
-from snstat.gaussian.quadrature import FloatArray, composite, gaussian_nodes
+from snstat.gaussian.quadrature import FloatArray, centred_nodes, composite, gaussian_nodes
 from snstat.gaussian.sine import sine_centred
 
 
@@ -100,8 +100,7 @@ def rule(activation: Activation, std: float) -> tuple[FloatArray, FloatArray]:
     rule = trapezoid(activation, std)
     if rule is not None:
         return rule
-    nodes = gaussian_nodes(activation, np.zeros(1), np.array([std]))
-    return nodes.x[0], nodes.weight[0]
+    return centred_nodes(activation, std)
 
 
 @lru_cache(maxsize=1)

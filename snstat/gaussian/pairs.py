@@ -7,7 +7,7 @@ their relative precision:
     gap   = E[φ(z₁)²] − E[φ(z₁)φ(z₂)] = ½ E[(φ(z₁) − φ(z₂))²]   (a mean of squares: no cancellation)
     slope = E[φ'(z₁)φ'(z₂)] = −∂gap/∂(qc)                        (Price's theorem)
 
-Closed forms: Cho, Saul 2009 (ReLU), Williams 1997 (erf).
+Closed forms: Cho, Saul 2009 (ReLU and its square), Williams 1997 (erf).
 """
 
 from __future__ import annotations
@@ -27,9 +27,14 @@ from snstat.gaussian.pairs_polar import (
     angle_of,
     clip_gap,
     clip_slope,
+    clipped_relu_gap,
+    clipped_relu_slope,
     elu_gap,
     elu_slope,
+    ramp_gap,
+    ramp_slope,
 )
+from snstat.gaussian.pairs_swish import hard_swish_gap, hard_swish_slope
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.sine import sine_gap, sine_slope
 
@@ -150,6 +155,25 @@ def _erf_slope(second_moment: float, misalignment: float) -> float:
     return 4.0 / math.pi / math.sqrt(1.0 + 4.0 * second_moment + 4.0 * spread)
 
 
+def _squared_gap(second_moment: float, misalignment: float) -> float:
+    # E[φφ] = q²(3 sin θ cos θ + (π − θ)(1 + 2 cos² θ))/(2π) of max(x, 0)².
+    angle = angle_of(misalignment)
+    square_sine = misalignment * (2.0 - misalignment)
+    turned = 2.0 * (math.pi - angle) * square_sine + 1.5 * _angle_minus_sine(2.0 * angle)
+    return second_moment * second_moment * turned / (2.0 * math.pi)
+
+
+def _squared_slope(second_moment: float, misalignment: float) -> float:
+    # 2q(sin θ + (π − θ) cos θ)/π, and sin α − α cos α for α = π − θ cancels near 0.
+    if misalignment <= 1.0:
+        angle = angle_of(misalignment)
+        turned = math.sin(angle) + (math.pi - angle) * (1.0 - misalignment)
+    else:
+        rest = angle_of(2.0 - misalignment)
+        turned = rest * (2.0 - misalignment) - _angle_minus_sine(rest)
+    return 2.0 * second_moment * turned / math.pi
+
+
 def _of_constant(first: Kernel, second: Kernel) -> Callable[[], tuple[Kernel, Kernel]]:
     return lambda: (first, second)
 
@@ -160,6 +184,10 @@ _FORMS: Mapping[str, Callable[..., tuple[Kernel, Kernel]]] = MappingProxyType(
         "half_linear": lambda slope: (_leaky_gap(slope), _leaky_slope(slope)),
         "exponential": lambda alpha, scale: (elu_gap(alpha, scale), elu_slope(alpha, scale)),
         "clip": lambda bound: (clip_gap(bound), clip_slope(bound)),
+        "ramp": lambda bound, rise: (ramp_gap(bound, rise), ramp_slope(bound, rise)),
+        "clipped_relu": lambda bound: (clipped_relu_gap(bound), clipped_relu_slope(bound)),
+        "hard_swish": lambda bound: (hard_swish_gap(bound), hard_swish_slope(bound)),
+        "squared": _of_constant(_squared_gap, _squared_slope),
         "erf": _of_constant(_erf_gap, _erf_slope),
         "sine": lambda frequency: (sine_gap(frequency), sine_slope(frequency)),
     }

@@ -45,6 +45,11 @@ def _mirrored(length: float, scale: float) -> list[float]:
     return [*half, *(length - edge for edge in reversed(half[:-1]))]
 
 
+def mirrored(length: float, scale: float) -> tuple[FloatArray, FloatArray]:
+    """Return nodes and weights on [0, length], on panels graded towards both ends."""
+    return composite(np.array(_mirrored(length, scale)), _ANGLE_POINTS)
+
+
 def _radii(std: float) -> tuple[FloatArray, FloatArray]:
     edges = [*_graded(_RADIUS_EDGES[1], std), *_RADIUS_EDGES[2:]]
     radius, weight = composite(np.array(edges), _RADIUS_POINTS)
@@ -131,19 +136,97 @@ def hard_tanh_slope(second_moment: float, misalignment: float) -> float:
 
 def hard_tanh_gap(second_moment: float, misalignment: float) -> float:
     """Return q·∫ slope dc from c to 1, with the integral over the angle in closed form."""
-    angle, std = angle_of(misalignment), math.sqrt(second_moment)
-    half = angle / 2.0
     # ∫ over θ' of sin θ' where θ'/2 ≤ β ≤ π/2 + θ'/2 and θ' ≤ θ, for each β on [0, π/2 + θ/2].
-    below, weight_below = composite(np.array(_graded(half, 8.0 * std + 8.0)), _ANGLE_POINTS)
-    between_edges = [half + edge for edge in _graded(math.pi / 2.0 - half, 8.0 * std + 8.0)]
+    return second_moment * _of_hard_tanh(
+        second_moment,
+        misalignment,
+        lambda square: 2.0 * square,
+        misalignment,
+        lambda product: 2.0 * product,
+    )
+
+
+def hard_tanh_moment(second_moment: float, misalignment: float) -> float:
+    """Return ∫ (c' − c)·slope dc' from c to 1, in the same way."""
+    return _of_hard_tanh(
+        second_moment,
+        misalignment,
+        lambda square: 2.0 * square * (misalignment - square),
+        0.5 * misalignment * misalignment,
+        lambda product: 2.0 * product * product,
+    )
+
+
+def _of_hard_tanh(
+    second_moment: float,
+    misalignment: float,
+    first: Callable[[FloatArray], FloatArray],
+    middle: float,
+    last: Callable[[FloatArray], FloatArray],
+) -> float:
+    """Return an integral of `hard_tanh_slope` over θ', whose inner integral for each β is `first`
+    of sin² β up to θ/2, `middle` up to π/2, and `last` of sin u sin(θ − u) at the distance u from
+    π/2 + θ/2."""
+    angle, scale = angle_of(misalignment), 8.0 * math.sqrt(second_moment) + 8.0
+    half = angle / 2.0
+    below, weight_below = composite(np.array(_graded(half, scale)), _ANGLE_POINTS)
+    between_edges = [half + edge for edge in _graded(math.pi / 2.0 - half, scale)]
     between, weight_between = composite(np.array(between_edges), _ANGLE_POINTS)
-    from_end, weight_above = composite(np.array(_graded(half, 8.0 * std + 8.0)), _ANGLE_POINTS)
-    total = weight_below @ (_inside(np.sin(below), second_moment) * 2.0 * np.sin(below) ** 2)
-    total += (weight_between @ _inside(np.sin(between), second_moment)) * misalignment
+    from_end, weight_above = composite(np.array(_graded(half, scale)), _ANGLE_POINTS)
+    total = weight_below @ (_inside(np.sin(below), second_moment) * first(np.sin(below) ** 2))
+    total += (weight_between @ _inside(np.sin(between), second_moment)) * middle
     total += weight_above @ (
         _inside(np.cos(half - from_end), second_moment)
-        * 2.0
-        * np.sin(from_end)
-        * np.sin(angle - from_end)
+        * last(np.sin(from_end) * np.sin(angle - from_end))
     )
-    return float(total) * second_moment * 2.0 / math.pi
+    return float(total) * 2.0 / math.pi
+
+
+def ramp_gap(bound: float, rise: float) -> Kernel:
+    """Return the gap of rise·min(max(x, −bound), bound) plus any constant."""
+    gap = clip_gap(bound)
+    return lambda q, misalignment: rise * rise * gap(q, misalignment)
+
+
+def ramp_slope(bound: float, rise: float) -> Kernel:
+    """Return E[φ'(z₁)φ'(z₂)] of the same activation."""
+    slope = clip_slope(bound)
+    return lambda q, misalignment: rise * rise * slope(q, misalignment)
+
+
+def clipped_relu_slope(bound: float) -> Kernel:
+    """Return P(0 < z₁, z₂ < bound), as `hard_tanh_slope` with both of one sign."""
+
+    def slope(second_moment: float, misalignment: float) -> float:
+        q = second_moment / (bound * bound)
+        angle, scale = angle_of(misalignment), 8.0 * math.sqrt(q) + 8.0
+        edges = [angle + edge for edge in _mirrored((math.pi - angle) / 2.0, scale)]
+        step, weight = composite(np.array(edges), _ANGLE_POINTS)
+        return float(weight @ _inside(np.sin(step), q)) / math.pi
+
+    return slope
+
+
+def clipped_relu_gap(bound: float) -> Kernel:
+    """Return q·∫ slope dc from c to 1, as `hard_tanh_gap`: for each β on [0, π/2 + θ/2], ∫ over θ'
+    of sin θ' where θ' ≤ β ≤ π/2 + θ'/2 and θ' ≤ θ."""
+
+    def gap(second_moment: float, misalignment: float) -> float:
+        q = second_moment / (bound * bound)
+        angle, scale = angle_of(misalignment), 8.0 * math.sqrt(q) + 8.0
+        right = math.pi / 2.0
+        below, weight = composite(np.array(_graded(min(angle, right), scale)), _ANGLE_POINTS)
+        total = weight @ (_inside(np.sin(below), q) * 2.0 * np.sin(below / 2.0) ** 2)
+        edges = np.array(_mirrored(abs(angle - right), scale)) + min(angle, right)
+        between, weight = composite(edges, _ANGLE_POINTS)
+        turned: float | FloatArray = misalignment
+        if angle > right:
+            turned = -2.0 * np.cos(1.5 * between) * np.cos(between / 2.0)
+        total += weight @ (_inside(np.sin(between), q) * turned)
+        last = np.array(_graded(min(angle, math.pi - angle) / 2.0, scale))
+        from_end, weight = composite(last, _ANGLE_POINTS)
+        turned = 2.0 * np.sin(from_end) * np.sin(angle - from_end)
+        total += weight @ (_inside(np.cos(angle / 2.0 - from_end), q) * turned)
+        return float(total) * second_moment / math.pi
+
+    return gap

@@ -6,7 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from snstat.activation import resolve
+from snstat.layers.activation import Activation
 from snstat.layers.container import Container
+from snstat.layers.dense import Dense
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 
@@ -23,6 +26,14 @@ class Row:
     before: tuple[Shape, ...]
     after: Shape
     inner: bool = False
+
+    @property
+    def activation(self) -> str | None:
+        """The name of the activation that the layer ends with, "identity" for a dense layer without
+        one, None for other kinds."""
+        if isinstance(self.layer, Activation):
+            return resolve(self.layer.activation).name
+        return self.layer.activation_name if isinstance(self.layer, Dense) else None
 
 
 # Shapes after the parts of a container, by its identity and the shape before: a container within a

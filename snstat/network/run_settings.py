@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from snstat.errors import InvalidValueError
+from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.limits import MAX_BATCH, MAX_SCALE, MAX_SEED, MAX_THREADS, MAX_TRIALS
 from snstat.network.settings import NetworkSettings
 from snstat.values.kinds import File, Flag, Name, Real, Whole
@@ -22,8 +22,15 @@ SAMPLERS = ("auto", "dense", "matrix-free")
 DRAWN = ("normal", "uniform")
 
 
-# numpy's short names.
-DTYPE_ALIASES = {"f4": "float32", "f8": "float64", "single": "float32", "double": "float64"}
+# numpy's names and codes of the same types. Other byte orders are no types to compute with.
+DTYPE_ALIASES = {
+    alias: name
+    for name, short, letter in (("float32", "f4", "f"), ("float64", "f8", "d"))
+    for alias in (short, letter, f"={short}", np.dtype(name).str)
+} | {"single": "float32", "double": "float64"}
+# In Python, this number of trials keeps their values.
+KEEP = "keep"
+DEFAULT_TRIALS = 8
 
 
 class Dtype(Name):
@@ -33,10 +40,14 @@ class Dtype(Name):
         """See Kind."""
         if isinstance(value, type | np.dtype):
             with contextlib.suppress(TypeError):  # a class that is not a type of numbers
-                value = np.dtype(value).name
+                dtype = np.dtype(value)
+                value = dtype.name if dtype.isnative else dtype.str
         elif type(value).__module__ == "torch":
             value = str(value).removeprefix("torch.")
-        return super().check(name, value)
+        try:
+            return super().check(name, value)
+        except UnknownNameError:  # which may suggest a code
+            raise UnknownNameError(name, value, self.table) from None
 
 
 class Trials(Whole):
@@ -44,7 +55,7 @@ class Trials(Whole):
 
     def check(self, name: str, value: Any) -> int:
         """See Kind."""
-        if value == "keep":
+        if isinstance(value, str) and value == KEEP:
             bound = f"a whole number from {self.low} to {self.high:,}"
             raise InvalidValueError(name, value, bound, "keep_trials=True keeps their values")
         return super().check(name, value)
@@ -62,7 +73,11 @@ class RunSettings(NetworkSettings):
         metavar="N",
     )
     trials: int = option(
-        Trials(1, MAX_TRIALS), "Independent networks.", default=8, short="t", metavar="N"
+        Trials(1, MAX_TRIALS),
+        "Independent networks.",
+        default=DEFAULT_TRIALS,
+        short="t",
+        metavar="N",
     )
     seed: int = option(
         Whole(0, MAX_SEED), "Seed of all random numbers.", default=0, short="s", metavar="N"

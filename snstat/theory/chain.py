@@ -22,13 +22,13 @@ _KEPT_PAIRS = 4
 _DEEPEST, _SHALLOW, _LAYERS_KEPT = 17, 14, 20
 # The number of layers whose moments are evaluated directly. If the state still moves after them, it
 # converges slowly and tables save time.
-_DIRECT = 256
+DIRECT = 256
 
 
 class Chain:
     """The steps of equal layers from a given state, safe to use from any thread.
 
-    The chain ends where the state overflows or repeats.
+    The chain ends where the state overflows or repeats. After `direct` layers it uses tables.
     """
 
     def __init__(
@@ -36,8 +36,9 @@ class Chain:
         layer: DenseLayer,
         second_moment: float,
         silent: bool,  # noqa: FBT001  # a key of a cache
+        direct: int = DIRECT,
     ) -> None:
-        self.layer = layer
+        self.layer, self._direct = layer, direct
         self._input = second_moment, silent
         self._steps: list[DenseStep] = []
         self._settled: bool | None = None  # None: not at the end yet
@@ -67,7 +68,7 @@ class Chain:
         second_moment, silent = self._input
         if previous is not None:
             second_moment, silent = previous.second_moment, previous.silent
-        moments_at = centred_moments if len(steps) < _DIRECT else tabulated_moments
+        moments_at = centred_moments if len(steps) < self._direct else tabulated_moments
         step = self.layer.step(second_moment, previous, silent=silent, moments_at=moments_at)
         if step is None:
             self._settled = False

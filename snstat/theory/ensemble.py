@@ -13,7 +13,7 @@ from snstat.activation import Activation, require_functions
 from snstat.errors import InvalidValueError
 from snstat.gaussian.centred import centred_moments, second_moments
 from snstat.gaussian.expectations import jacobian, one_sided_slopes
-from snstat.results import FixedPoint, FloatArray
+from snstat.results import CorrelationFixedPoint, FixedPoint, FloatArray
 from snstat.theory.correlation import correlation_fixed_points, every_correlation_fixed
 from snstat.theory.linear import fixed_point_record, stable_first
 from snstat.theory.search import Search, root
@@ -34,8 +34,16 @@ def ensemble_image(activation: Activation, q: float, square_gain: float, bias: f
 
 
 @lru_cache(maxsize=32)
-def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> Search:
+def find_ensemble(
+    activation: Activation,
+    weight_gain: float,
+    bias: float,
+    *,
+    pairs: bool = True,
+) -> Search:
     """Return every fixed point of q → q' with q = 0 or 1e-12 ≤ q ≤ 1e12, stable ones first.
+
+    Without `pairs` they lack their correlations, which take far longer than all else.
 
     The range is wider where the gain or the bias is extreme. ln(q'/q) is scanned on a logarithmic
     grid, and roots without a sign change are found too. Where every q is a fixed point, the one
@@ -63,7 +71,7 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> Se
         raise _unknown(activation)
     moving = np.abs(values) > _ROUNDING
     if not moving.any() and bias == 0:
-        return Search((_point(activation, 1.0, weight_gain, bias),), True, "keeps")
+        return Search((_point(activation, 1.0, weight_gain, bias, pairs=pairs),), True, "keeps")
 
     roots: list[float] = []
     kept = np.flatnonzero(moving)
@@ -110,7 +118,8 @@ def find_ensemble(activation: Activation, weight_gain: float, bias: float) -> Se
         rises_below = (values[kept[grid[kept] < log_q]] > 0)[-1:]
         falls_above = (values[kept[grid[kept] > log_q]] < 0)[:1]
         approached = bool(rises_below.all() and falls_above.all())
-        found.append(_point(activation, q, weight_gain, bias, approached=approached))
+        point = _point(activation, q, weight_gain, bias, pairs=pairs, approached=approached)
+        found.append(point)
     return Search(stable_first(found), False, "grows" if grows else "returns")
 
 
@@ -149,7 +158,13 @@ def zero_slope(activation: Activation, square_gain: float) -> float:
 
 
 def _point(
-    activation: Activation, q: float, weight_gain: float, bias: float, *, approached: bool = False
+    activation: Activation,
+    q: float,
+    weight_gain: float,
+    bias: float,
+    *,
+    pairs: bool,
+    approached: bool = False,
 ) -> FixedPoint:
     """Return the record of the fixed point with pre-activation second moment `q`.
 
@@ -166,7 +181,9 @@ def _point(
     matrix = np.where(np.isnan(matrix), 0.0, matrix)
     # Rank one: the eigenvalues are ∂q'/∂q and 0.
     slope = float(matrix[0, 0] + matrix[1, 1]) if q > 0 else zero_slope(activation, square_gain)
-    correlations = correlation_fixed_points(activation, q, weight_gain, bias) if q > 0 else ()
+    correlations: tuple[CorrelationFixedPoint, ...] = ()
+    if pairs and q > 0:
+        correlations = correlation_fixed_points(activation, q, weight_gain, bias)
     return fixed_point_record(
         state.mean,
         state.variance,

@@ -28,6 +28,10 @@ OTHER_PLACES = (0.1, 0.3, 3.0, 10.0, 30.0)
 # so many layers.
 LEAST_GAIN, MOST_GAIN, HALVINGS, FOLLOWED = 0.1, 10.0, 32, 500
 LEAST_PLACE, MOST_PLACE = 1e-6, 1e6
+# A signal that has changed by this factor does not return.
+LEFT = 1e6
+# Most signals that leave their bounds leave them in so many layers.
+SHORT = 16
 # After so many layers a signal is close to its limit, and the fixed point gives the rest.
 SETTLED = 256
 
@@ -40,7 +44,7 @@ def survival(stack: Stack, inputs: InputMoments, low: float, high: float) -> int
     second, silent = inputs.second_moment, inputs.silent
     for first, count, layer in stack.equal_layers():
         chain = begin(layer, second, silent=silent, depth=stack.depth)
-        seen, upto = 0, min(count, SETTLED)
+        seen, upto = 0, min(count, SHORT)
         while True:
             steps, settled = chain.until(upto)
             for number, step in enumerate(steps[seen:], first + seen):
@@ -105,7 +109,17 @@ def tuned_gain(layer: DenseLayer, start: float, depth: int) -> float:
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         tried = replace(layer, square_gain=math.exp(2.0 * middle))
-        steps, settled = Chain(tried, start, False).until(depth)  # not silent
-        grows = (len(steps) < depth and not settled) or steps[-1].second_moment > start
+        # Many gains are tried, and tables serve them all.
+        chain = Chain(tried, start, False, direct=0)  # not silent
+        upto = min(SHORT, depth)
+        steps, settled = chain.until(upto)
+        while upto < depth and len(steps) == upto and _near(steps[-1].second_moment, start):
+            upto = min(2 * upto, depth)
+            steps, settled = chain.until(upto)
+        grows = (len(steps) < upto and not settled) or steps[-1].second_moment > start
         low, high = (low, middle) if grows else (middle, high)
     return math.exp(0.5 * (low + high))
+
+
+def _near(second_moment: float, start: float) -> bool:
+    return start / LEFT < second_moment < start * LEFT

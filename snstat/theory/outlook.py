@@ -30,7 +30,7 @@ def outlook(stack: Stack, prediction: Prediction) -> Outlook | None:
     activation, gain, bias = resolve(layer.activation), layer.gain, layer.bias_std
     factor = _exponential(float(prediction.log_gradient[0]))
     try:
-        search = find_ensemble(activation, gain, bias)
+        search = find_ensemble(activation, gain, bias, pairs=False)
     except InvalidValueError:
         return None
     hidden = stack.depth if stack.read_out is None else stack.depth - 1

@@ -143,19 +143,34 @@ class TorchType:
 
 
 def test_dtypes_of_other_libraries_and_short_names() -> None:
-    names = {"float32": ("f4", "single", np.float32), "float64": ("F8", "double", float)}
+    names = {"float32": ("f4", "f", "single", np.float32), "float64": ("F8", "d", "double", float)}
     for name, others in names.items():
-        for dtype in (TorchType(name), np.dtype(name), *others):
+        native = np.dtype(name)
+        swapped = native.newbyteorder()
+        for dtype in (TorchType(name), native, native.str, f"={native.str[1:]}", *others):
             assert RunSettings(dtype=dtype).dtype == name
-    for dtype in (TorchType("float16"), TorchType("int32"), "f2", dict, object, np.dtype("O"), 4):
-        with pytest.raises(UnknownNameError, match="must be one of float32, float64"):
+        for dtype in (swapped, swapped.str):
+            with pytest.raises(UnknownNameError, match=r"must be one of float32, float64$"):
+                RunSettings(dtype=dtype)
+    others = "f2", "g", "half", "=f2", "|f4", "f4,f4", "float128"
+    for dtype in (TorchType("float16"), TorchType("int32"), *others, dict, np.dtype("O"), 4):
+        with pytest.raises(UnknownNameError, match="must be one of float32, float64") as caught:
             RunSettings(dtype=dtype)
+        # Only names are suggested, not codes.
+        assert set(caught.value.suggestions) <= {"float32", "float64"}
 
 
-def test_trials_are_kept_by_another_argument() -> None:
+def test_trials_are_kept_by_a_word_or_by_another_argument() -> None:
+    options = {"depth": 3, "width": 8, "batch": 4, "seed": 5}
+    run = snstat.propagate("tanh", trials="keep", **options)
+    assert run.simulation.trials == 8  # as without
+    values = run.variance.trials
+    assert values is not None
+    assert values.shape == (8, 4)
+    assert run.variance.estimate == pytest.approx(values.mean(axis=0), rel=1e-12)
+    assert run == snstat.propagate("tanh", keep_trials=True, **options)
+    # A check keeps nothing.
     with pytest.raises(InvalidValueError, match=r"trials is 'keep'.*; keep_trials=True keeps"):
-        snstat.propagate(trials="keep")
-    with pytest.raises(InvalidValueError, match="keep_trials=True"):
         snstat.check(trials="keep")
 
 

@@ -1,0 +1,68 @@
+"""What SN501 does not compare, in words: beside the finding that is its reason, else as a note."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from snstat.checks.case import Case
+from snstat.checks.chance import compared, disagrees, too_narrow
+from snstat.checks.pairs import collapses
+from snstat.results import ALSO_MEASURED, GRADIENT
+
+# The findings that say why: networks differ, or samples do not. The first that is reported tells.
+TELLING = (too_narrow.code, collapses.code)
+# More statistics than these are not listed.
+FEW = 3
+
+
+def unjudged(case: Case, codes: Collection[str]) -> str:
+    """Return what SN501 leaves out of a run of several trials, nothing if it leaves out nothing or
+    is not among the rules `codes`."""
+    if case.run is None or case.run.simulation.trials < 2 or disagrees.code not in codes:
+        return ""
+    ends: dict[str, int] = {}
+    parts = []
+    for name, statistic in case.run.statistics.items():
+        known = compared(statistic)
+        missing = 1 + np.flatnonzero(~known & ~np.isnan(statistic.theory[1:]))
+        if name in ALSO_MEASURED or not missing.size:
+            continue
+        if name == GRADIENT:  # theory of gradients begins at the last layer
+            parts.append(("the gradient", f"only from layer {missing[-1] + 1} on"))
+        else:
+            ends[name.replace("_", " ")] = int(missing[0]) - 1
+    partly = [name for name, end in ends.items() if end]
+    if partly:
+        last = min(ends[name] for name in partly)
+        parts.insert(0, (_listed(partly), f"only up to layer {last}"))
+    if len(partly) < len(ends):
+        parts.append((_listed([name for name in ends if name not in partly]), "in no layer"))
+    if not parts:
+        return ""
+    (first, where), *others = parts
+    words = [f"SN501 compares {first} with theory {where}", *(" ".join(part) for part in others)]
+    return ", ".join(words)
+
+
+def notes_of(case: Case, codes: Collection[str], found: Collection[str]) -> list[str]:
+    """Return notes on what SN501 leaves out and no finding of the rules `found` tells."""
+    if case.run is None or disagrees.code not in codes:
+        return []
+    if case.run.simulation.trials < 2:
+        return ["SN501 not judged: chance cannot be told from fewer than 2 trials"]
+    words = "" if teller(found) else unjudged(case, codes)
+    return [words] if words else []
+
+
+def teller(found: Collection[str]) -> str | None:
+    """Return which of the rules `found`, whose findings are reported, tells what SN501 leaves
+    out."""
+    return next((code for code in TELLING if code in found), None)
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) > FEW:
+        return "most statistics"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
