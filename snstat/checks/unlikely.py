@@ -28,11 +28,15 @@ def chance_of(
 
     The standard error of an estimate that is too low is at least that of first-order theory:
     `least` (layers,) is that of the second moment, relative to it.
+
+    A variance is less than at infinite width by the square of a mean, which is as skewed as χ² of
+    one degree: few small means make its estimate too high and its standard error too small.
     """
     if name in SCALES:
         z = _log_excess(statistic)
         with np.errstate(divide="ignore", invalid="ignore"):
-            relative = statistic.stderr / statistic.estimate
+            error = np.fmax(statistic.stderr, _of_squared_mean(case, name, statistic, trials))
+            relative = error / statistic.estimate
             low = statistic.estimate < statistic.reference
             z /= np.where(low, np.maximum(relative, least), relative)
         return _tail(np.where(statistic.stderr > 0, z, statistic.excess), trials)
@@ -49,6 +53,18 @@ def chance_of(
     if name == "dead_fraction":
         return np.fmax(_tail(statistic.excess, trials), _of_counts(case, statistic, trials))
     return _tail(statistic.excess, trials)
+
+
+def _of_squared_mean(case: Case, name: str, statistic: Statistic, trials: int) -> FloatArray:
+    """Return the standard error (layers,) of the squared mean that a variance lacks, NaN where
+    nothing is known of it: √2 times its expectation for one trial, of the mean over a batch or of
+    the means of its samples, if those were independent."""
+    samples = {"variance": 1, "variance_over_units": case.batch}.get(name)
+    if samples is None:
+        return np.full(len(statistic.estimate), math.nan)
+    lacking = np.maximum(statistic.theory - statistic.expected, 0.0)
+    error: FloatArray = np.sqrt(2.0 / (samples * trials)) * lacking
+    return error
 
 
 def _log_excess(statistic: Statistic) -> FloatArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,10 @@ import snstat
 from snstat.checks.config import load_config
 from snstat.checks.matching import matched, unmatched
 from snstat.checks.request import Request
+from snstat.checks.unlikely import chance_of
 from snstat.cli import run as command
 from snstat.errors import SnstatError
+from snstat.results import Statistic
 from snstat.testing import assert_propagates
 
 SAMPLING = {"batch": 8, "trials": 4}
@@ -225,3 +229,22 @@ def test_the_command_takes_a_network_file(tmp_path, capsys):
 def test_a_depth_limit_is_for_stacks():
     with pytest.raises(SnstatError, match="network files describe these layers only"):
         snstat.check(SOUND, depth_limit=1000, **SAMPLING)
+
+
+@pytest.mark.parametrize(("name", "batch"), [("variance", 1), ("variance_over_units", 4)])
+def test_the_variance_after_a_norm_gives_no_false_alarms(name, batch):
+    """What a variance lacks there, the square of a mean, is skewed: of 20,000 runs of 8 trials, one
+    in a hundred at most is unlikelier than 1 %, and chance may add five standard errors to it."""
+    random, runs, trials, level = np.random.default_rng(4), 20_000, 8, 0.01
+    lacking = random.normal(size=(runs, trials, batch)) ** 2 / 32.0
+    values = 1.0 - lacking.mean(axis=2)
+    statistic = Statistic(
+        values.mean(axis=1),
+        values.std(axis=1, ddof=1) / np.sqrt(trials),
+        np.ones(runs),
+        np.full(runs, 1.0 - 1.0 / 32.0),
+        np.zeros(runs),
+    )
+    chance = chance_of(SimpleNamespace(batch=batch), name, statistic, trials, np.zeros(runs))
+    allowed = level + 5.0 * np.sqrt(level / runs)
+    assert (chance < level).mean() <= allowed
