@@ -106,6 +106,18 @@ def test_both_methods_agree(name):
                 )
 
 
+@pytest.mark.parametrize("misalignment", [1e-12, 0.1, 1.0, 2.0])
+def test_large_signals_of_clipped_activations_are_those_of_their_slopes(misalignment):
+    """Hard swish is max(x, 0) for signals far beyond its kinks, up to bound/√q; hard sigmoid is a
+    step at 0, whose gap is a share of the circle: θ/(2π)."""
+    relu = pair_gap(ACTIVATIONS["relu"], 1e20, misalignment)
+    assert pair_gap(ACTIVATIONS["hard_swish"], 1e20, misalignment) == pytest.approx(relu, rel=1e-8)
+    # The kinks are apart by 1e-10 of √q, and the smallest angle is 1e-6 of it.
+    angle = 2.0 * math.asin(math.sqrt(misalignment / 2.0))
+    found = pair_gap(ACTIVATIONS["hard_sigmoid"], 1e20, misalignment)
+    assert found == pytest.approx(angle / (2.0 * math.pi), rel=1e-3)
+
+
 @pytest.mark.parametrize("name", ["relu", "identity", "leaky_relu"])
 def test_gaps_of_many_pairs_at_once_are_those_of_each(name):
     entry = ACTIVATIONS[name]

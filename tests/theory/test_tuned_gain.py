@@ -1,4 +1,4 @@
-"""The gain after which the last second moment is that of the input."""
+"""Gains and layers that hold a signal: found fast, and as a plain search finds them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import math
 
 import pytest
 
+from snstat.activation import resolve
+from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
-from snstat.theory.holding import tuned_gain
+from snstat.theory.ensemble import find_ensemble
+from snstat.theory.holding import survival, tuned_gain
+from snstat.theory.outlook import outlook
+from snstat.theory.predict import predict
 from tests.checks.cases import second_moments
 
 
@@ -22,3 +27,44 @@ def test_the_last_second_moment_is_that_of_the_input(depth):
     found = tuned_gain(Stack.build("tanh", depth).repeated, 0.25, depth)
     seconds, _ = second_moments("tanh", found, depth, start=0.25)
     assert seconds[-1] == pytest.approx(0.25, rel=1e-8)
+
+
+@pytest.mark.parametrize(("name", "start"), [("gelu", 1.0), ("selu", 1e-6), ("softplus", 4.0)])
+def test_gains_of_a_deep_stack_are_those_of_a_plain_search(name, start):
+    """Following every layer of every gain, without tables, finds the same gain."""
+    depth, low, high = 60, math.log(0.1), math.log(10.0)
+    for _ in range(32):
+        middle = 0.5 * (low + high)
+        seconds, _ = second_moments(name, math.exp(middle), depth, start=start)
+        last = seconds[-1] if len(seconds) == depth + 1 else math.inf
+        low, high = (low, middle) if last > start else (middle, high)
+    found = tuned_gain(Stack.build(name, depth).repeated, start, depth)
+    # Halving ends at ln(100)/2³², and tables are exact to 1e-12, which layers of a stack that
+    # repels multiply by up to 1e4.
+    assert found == pytest.approx(math.exp(0.5 * (low + high)), rel=1e-7)
+
+
+@pytest.mark.parametrize(("gain", "depth"), [(1.3, 400), (2.0, 400), (1.468, 700), (1.0, 10)])
+def test_survival_is_the_first_layer_out_of_bounds(gain, depth):
+    """A plain loop over all layers, of stacks longer and shorter than what is looked at first."""
+    stack = Stack.build("gelu", depth, 64, weight_gain=gain)
+    seconds, _ = second_moments("gelu", gain, depth, start=1.0)
+    out = [layer for layer, second in enumerate(seconds) if not 0.005 <= second <= 100.0]
+    expected = out[0] - 1 if out else len(seconds) - 1
+    inputs = DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
+    assert survival(stack, inputs, 0.005, 100.0) == expected
+
+
+def test_the_outlook_of_a_stack_compares_no_samples(monkeypatch):
+    """Correlations at fixed points take far longer than all else, and rules ask for many
+    outlooks."""
+    stack = Stack.build("tanh", 4, 64, weight_gain=1.7)
+    inputs = DrawnInputs("normal", 64, 8, 0.0, 1.0).moments()
+    (point, *_) = find_ensemble(resolve("tanh"), 1.7, 0.0).fixed_points
+    monkeypatch.setattr("snstat.theory.ensemble.correlation_fixed_points", None)
+    find_ensemble.cache_clear()
+    found = outlook(stack, predict(stack, 8, inputs).alone)
+    assert point.correlations
+    assert found is not None
+    assert (found.kind, found.mean, found.variance) == ("converges", point.mean, point.variance)
+    assert found.gradient_growth == point.gradient_growth
