@@ -6,6 +6,7 @@ Derived in docs/finite-width.md.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from snstat.gaussian.sample_moments import ForwardMoments, one_sample
 from snstat.layers.after_dropout import misalignment, of_kept
 from snstat.layers.signal import GAUSSIAN, ZERO, Masked, Signal, Step, is_masked
 from snstat.layers.spread import ENDLESS, Average, Given, Spread
+
+# Moments of pairs are those at q with so many digits: more than corrections of first order need.
+_DIGITS = 7
 
 
 def spread_of(function: Activation, step: Step, before: Spread) -> Spread | None:
@@ -45,8 +49,26 @@ def spread_at(
     if moments.rms == 0:
         squares = 1.0
     elif given.variance <= ENDLESS:
-        squares = PairTable(function, q, moments.rms, 0.0).at(apart).square
+        squares = _of_pairs(function, q, apart)
     return _with_average(moments, given, squares, apart, after)
+
+
+def _of_pairs(function: Activation, q: float, apart: float) -> float:
+    """Return E[ψ₁²ψ₂²] of two samples with 1 − c = `apart`, with an error of about 1e-6."""
+    if function.linear:
+        return 1.0 + 2.0 * (1.0 - apart) ** 2
+    homogeneous = function.formed("half_linear") is not None
+    near = 1.0 if homogeneous else float(f"{q:.{_DIGITS}g}")
+    # No cache keeps functions of users alive.
+    table = _table.__wrapped__ if function.custom else _table
+    return table(function, near).at(apart).square
+
+
+# Layers of a stream, and of a stack that settles, share tables.
+@lru_cache(maxsize=64)
+def _table(function: Activation, q: float) -> PairTable:
+    found = one_sample(function, q, backward=False)
+    return PairTable(function, q, found[0].rms if found else math.nan, 0.0)
 
 
 def _after_mask(function: Activation, given: Given, law: Masked, after: Signal) -> Spread | None:
@@ -72,7 +94,7 @@ def _after_mask(function: Activation, given: Given, law: Masked, after: Signal) 
     apart, squares = misalignment(law.square, law.gap), math.nan
     if given.variance <= ENDLESS:
         both = keep * part**2
-        squares = PairTable(kept, law.square, own.rms, 0.0).at(apart).square
+        squares = _of_pairs(kept, law.square, apart)
         squares = both**2 * squares + 2.0 * both * fixed + fixed**2
     return _with_average(moments, given, squares, apart, after)
 
