@@ -17,9 +17,6 @@ from snstat.layers.after_dropout import misalignment, of_kept
 from snstat.layers.signal import GAUSSIAN, ZERO, Masked, Signal, Step, is_masked
 from snstat.layers.spread import ENDLESS, Average, Given, Spread
 
-# Moments of pairs are those at q with so many digits: more than corrections of first order need.
-_DIGITS = 7
-
 
 def spread_of(function: Activation, step: Step, before: Spread) -> Spread | None:
     """Return the fluctuations after φ, None where nothing is known."""
@@ -54,21 +51,21 @@ def spread_at(
 
 
 def _of_pairs(function: Activation, q: float, apart: float) -> float:
-    """Return E[ψ₁²ψ₂²] of two samples with 1 − c = `apart`, with an error of about 1e-6."""
+    """Return E[ψ₁²ψ₂²] of two samples with 1 − c = `apart`."""
     if function.linear:
         return 1.0 + 2.0 * (1.0 - apart) ** 2
-    homogeneous = function.formed("half_linear") is not None
-    near = 1.0 if homogeneous else float(f"{q:.{_DIGITS}g}")
+    # φ(√q ẑ) = √q φ(ẑ)
+    near = 1.0 if function.formed("half_linear") is not None else q
     # No cache keeps functions of users alive.
-    table = _table.__wrapped__ if function.custom else _table
-    return table(function, near).at(apart).square
+    find = _squares.__wrapped__ if function.custom else _squares
+    return find(function, near, apart)
 
 
-# Layers of a stream, and of a stack that settles, share tables.
-@lru_cache(maxsize=64)
-def _table(function: Activation, q: float) -> PairTable:
+# Layers that settle share states, and so do the networks that are tried as remedies.
+@lru_cache(maxsize=4096)
+def _squares(function: Activation, q: float, apart: float) -> float:
     found = one_sample(function, q, backward=False)
-    return PairTable(function, q, found[0].rms if found else math.nan, 0.0)
+    return PairTable(function, q, found[0].rms, 0.0).at(apart).square if found else math.nan
 
 
 def _after_mask(function: Activation, given: Given, law: Masked, after: Signal) -> Spread | None:
