@@ -6,6 +6,7 @@ Derived in docs/finite-width.md.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,8 +46,26 @@ def spread_at(
     if moments.rms == 0:
         squares = 1.0
     elif given.variance <= ENDLESS:
-        squares = PairTable(function, q, moments.rms, 0.0).at(apart).square
+        squares = _of_pairs(function, q, apart)
     return _with_average(moments, given, squares, apart, after)
+
+
+def _of_pairs(function: Activation, q: float, apart: float) -> float:
+    """Return E[ψ₁²ψ₂²] of two samples with 1 − c = `apart`."""
+    if function.linear:
+        return 1.0 + 2.0 * (1.0 - apart) ** 2
+    # φ(√q ẑ) = √q φ(ẑ)
+    near = 1.0 if function.formed("half_linear") is not None else q
+    # No cache keeps functions of users alive.
+    find = _squares.__wrapped__ if function.custom else _squares
+    return find(function, near, apart)
+
+
+# Layers that settle share states, and so do the networks that are tried as remedies.
+@lru_cache(maxsize=4096)
+def _squares(function: Activation, q: float, apart: float) -> float:
+    found = one_sample(function, q, backward=False)
+    return PairTable(function, q, found[0].rms, 0.0).at(apart).square if found else math.nan
 
 
 def _after_mask(function: Activation, given: Given, law: Masked, after: Signal) -> Spread | None:
@@ -72,7 +91,7 @@ def _after_mask(function: Activation, given: Given, law: Masked, after: Signal) 
     apart, squares = misalignment(law.square, law.gap), math.nan
     if given.variance <= ENDLESS:
         both = keep * part**2
-        squares = PairTable(kept, law.square, own.rms, 0.0).at(apart).square
+        squares = _of_pairs(kept, law.square, apart)
         squares = both**2 * squares + 2.0 * both * fixed + fixed**2
     return _with_average(moments, given, squares, apart, after)
 

@@ -11,9 +11,11 @@ import numpy as np
 from snstat.errors import InvalidValueError
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
+from snstat.layers.norm_spread import after_norm
 from snstat.layers.normalise import Norm, divided, normalised, scales
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step, floored
+from snstat.layers.spread import Spread
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
 from snstat.values.option import option
@@ -62,6 +64,12 @@ class GroupNorm(Norm):
             law=signal.law.moved(1.0 / float(scale), -float(mean / scale)),
         )
         return divided(signal, after, np.full_like(signal.mean, scale))
+
+    def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
+        """See Layer. Of one group it is layer norm."""
+        if self.groups > 1:
+            return None
+        return after_norm(step, one(inputs), self.epsilon, centred=True)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
         """See Layer."""

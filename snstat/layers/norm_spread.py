@@ -42,7 +42,7 @@ def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> 
         weak**2 * whole.variance if weak else 0.0,
         weak**2 * whole.pair if weak else 0.0,
         weak * (whole.bias - strong * whole.variance) if weak else 0.0,
-        weak * (whole.residual + whole.variance**2) if weak else 0.0,
+        weak * (whole.residual + _roughness(strong) * whole.variance**2) if weak else 0.0,
         fourth,
         average=average,
         responses=(weak if not (centred and mean) else 0.0 if not weak else math.nan,),
@@ -104,7 +104,13 @@ def _held(
         weak**2 * given.pair,
         weak * (bias - strong * before.variance),
         given.shape - (1.0 - weak**2) * own,
-        weak * (before.residual + before.variance**2),
+        weak * (before.residual + _roughness(strong) * before.variance**2),
         pinned_pair,
         1.0 if centred else given.centred,
     )
+
+
+def _roughness(strong: float) -> float:
+    """Return `by_q.Derivatives.roughness` of V/(V + ε) over w, from its derivatives −2w(1 − w),
+    6w(1 − w)² and −24w(1 − w)³."""
+    return strong * (0.5 + 1.5 * strong + 1.5 * strong**2)

@@ -18,14 +18,16 @@ def after_sum(step: Step, inputs: Sequence[Spread], factors: Sequence[float]) ->
     """Return the fluctuations of the sum of signals times `factors`.
 
     None if a summand comes twice, or if two have units whose sign does not come from weights or
-    masks of their own: of these, the mean of products is not known.
+    masks of their own, or one that depends on the signs of another: the mean of products is not
+    known.
     """
     signals, total = step.inputs, float(step.signal.same[0, 0])
     if step.signal.mean.size > 1 or not total > 0:
         return None
     if len({id(signal) for signal in signals}) < len(signals):
         return None
-    if sum(not _symmetric(signal) for signal in signals) > 1:
+    odd = [x for x, signal in zip(inputs, signals, strict=True) if not _symmetric(signal)]
+    if len(odd) > 1 or any(_sees(odd[0], y) for y in inputs if odd and y is not odd[0]):
         return None
     units = step.signal.shape.channels
     shares = [c * c * float(x.same[0, 0]) / total for x, c in zip(signals, factors, strict=True)]
@@ -77,6 +79,11 @@ def _symmetric(signal: Signal) -> bool:
     """Return whether each unit has either sign alike, whatever other signals are."""
     masked = is_masked(signal.law) and Masked.of(signal.law).symmetric
     return signal.law in (GAUSSIAN, ZERO) or masked
+
+
+def _sees(x: Spread, y: Spread) -> bool:
+    """Return whether x depends on the units of y beyond their mean square, as on their mean."""
+    return any(y.own in source.seen for source in x.sources)
 
 
 def _cosine(signal: Signal) -> float:
@@ -161,7 +168,7 @@ def _given(
     if len(known) < len(inputs) or any(g.centred for g in known):
         return None
     # One whose q depends on the units of another beyond their mean square: E[φ²] does as well.
-    if any(x.own in source.seen for x, y in permutations(inputs, 2) for source in y.sources):
+    if any(_sees(y, x) for x, y in permutations(inputs, 2)):
         return None
     weights, units = [a * a for a in shares], signal.shape.channels
     # What the summands fluctuate by given their q: each, both, and one that follows the other.

@@ -48,7 +48,10 @@ def test_layers_carry_the_fluctuations_that_theory_follows(stack):
         share = float(layer.share(second, layer.pre_second_moment(second))[0])
         found = layer.spread(share, spread)
         expected = [getattr(known, entry.name)[row.number] for entry in fields(known)]
-        assert found == pytest.approx(tuple(expected), rel=1e-9, abs=1e-16, nan_ok=True)
+        # E[ψ₁²ψ₂²] of linear and of homogeneous activations is not integrated there as it is here.
+        close = [1e-7 if entry.name == "pair" else 1e-9 for entry in fields(known)]
+        for mine, theirs, rel in zip(found, expected, close, strict=True):
+            assert mine == pytest.approx(theirs, rel=rel, abs=1e-16, nan_ok=True)
         step = row.layer.moments([state], batch)
         state, spread = step.signal, row.layer.spread(step, [spread])
 

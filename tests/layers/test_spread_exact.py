@@ -190,6 +190,12 @@ def test_two_functions_of_one_layer_fluctuate_together():
         # The mean of products of two summands that have means.
         (Dense(UNITS, "relu"), Residual((Dense(UNITS, "relu"),))),
         (Dense(UNITS, "relu"), Entry(Add(), (1, 1))),
+        (
+            Dense(UNITS),
+            Entry(Activation("relu")),
+            Dense(UNITS, "sigmoid"),
+            Entry(Add(), (1, 3)),
+        ),
         # The mean over units of two concatenated layers.
         (Entry(Dense(UNITS, "relu")), Entry(Concat(), (0, 1)), AlphaDropout(0.1)),
         (Entry(Dense(UNITS, "relu")), Entry(Concat(), (0, 1)), LayerNorm()),
