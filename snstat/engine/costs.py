@@ -8,6 +8,7 @@ their ratios matter, and they are similar on other machines.
 from __future__ import annotations
 
 from snstat.layers.dense import DenseLayer
+from snstat.layers.weights import Weights
 
 # A normal number that is drawn.
 DRAWN = 35.0
@@ -43,3 +44,25 @@ def matrix_free_work(layer: DenseLayer, batch: int, *, backward: bool) -> float:
         work += values * (4.5 * batch + 2 * DRAWN + FREE_VALUE + GRADIENT_VALUE)
         work += SOLVES * batch**3 + GRAMS * batch**2
     return work * FRAMES if layer.distribution == "orthogonal" else work
+
+
+def drawn_matrix_work(weights: Weights, columns: int, *, backward: bool) -> float:
+    """Return the work of a matrix within any network that is drawn, without what its layer does
+    with the values."""
+    work = float(weights.fan_out) * weights.fan_in * (columns + DRAWN)
+    if weights.orthogonal:
+        work *= REFLECTORS
+    return 2.0 * work if backward else work
+
+
+def free_matrix_work(weights: Weights, columns: int, *, backward: bool) -> float:
+    """Return the same of a matrix that is not drawn."""
+    into, out = float(weights.fan_in) * columns, float(weights.fan_out) * columns
+    # The product with L is that of a whole matrix; XᵀX is half of one.
+    work = out * (columns + DRAWN) + into * (0.5 * columns + FREE_VALUE)
+    work += FACTOR * columns**3 + GRAM * columns**2
+    if backward:
+        # H Ξᵀ and H Hᵀ; E Xᵀ, A X and B E.
+        work += out * (1.5 * columns + DRAWN) + into * (3.0 * columns + DRAWN + FREE_VALUE)
+        work += SOLVES * columns**3 + GRAMS * columns**2
+    return work * FRAMES if weights.orthogonal else work

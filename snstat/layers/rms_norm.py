@@ -10,7 +10,7 @@ import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
-from snstat.layers.normalise import Norm, divided, normalised, scales
+from snstat.layers.normalise import Norm, divided, scales
 from snstat.layers.signal import Signal, Step
 
 
@@ -38,6 +38,6 @@ class RmsNorm(Norm):
         )
         return divided(signal, after, scale)
 
-    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
-        return normalised(one(inputs), (0,), self.epsilon, centred=False)
+        return draw.normalise_samples(one(inputs), self.epsilon, centred=False)
