@@ -7,6 +7,8 @@ their ratios matter, and they are similar on other machines.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from snstat.layers.dense import DenseLayer
 from snstat.layers.weights import Weights
 
@@ -46,23 +48,48 @@ def matrix_free_work(layer: DenseLayer, batch: int, *, backward: bool) -> float:
     return work * FRAMES if layer.distribution == "orthogonal" else work
 
 
+class Costs(NamedTuple):
+    """What one matrix of any network costs in one direction: a `call`, a number of it that is drawn
+    or of an array of values, and the same once more for each sample (`product`)."""
+
+    call: float
+    weight: float = 0.0
+    weight_product: float = 0.0
+    output: float = 0.0
+    output_product: float = 0.0
+    input: float = 0.0
+    input_product: float = 0.0
+    square: float = 0.0
+    cube: float = 0.0
+
+    def of(self, weights: Weights, columns: int) -> float:
+        """Return the work of a matrix with so many samples, at all positions."""
+        fan_in, fan_out = float(weights.fan_in), float(weights.fan_out)
+        return (
+            self.call
+            + fan_in * fan_out * (self.weight + self.weight_product * columns)
+            + fan_out * columns * (self.output + self.output_product * columns)
+            + fan_in * columns * (self.input + self.input_product * columns)
+            + columns**2 * (self.square + self.cube * columns)
+        )
+
+
+# Forward, and on the way back. A call from Python costs as much as a small matrix.
+DRAWN_MATRIX = (Costs(5.0e5, 33.0, 1.3), Costs(5.8e5, 42.0, 1.4))
+FREE_MATRIX = (
+    Costs(1.1e6, 0.0, 0.0, 36.0, 0.83, 41.0, 0.36, 0.0, 1.8),
+    Costs(1.8e6, 0.0, 0.0, 51.0, 1.8, 138.0, 2.0, 317.0, 7.6),
+)
+
+
 def drawn_matrix_work(weights: Weights, columns: int, *, backward: bool) -> float:
     """Return the work of a matrix within any network that is drawn, without what its layer does
     with the values."""
-    work = float(weights.fan_out) * weights.fan_in * (columns + DRAWN)
-    if weights.orthogonal:
-        work *= REFLECTORS
-    return 2.0 * work if backward else work
+    work = sum(costs.of(weights, columns) for costs in DRAWN_MATRIX[: 1 + backward])
+    return work * REFLECTORS if weights.orthogonal else work
 
 
 def free_matrix_work(weights: Weights, columns: int, *, backward: bool) -> float:
     """Return the same of a matrix that is not drawn."""
-    into, out = float(weights.fan_in) * columns, float(weights.fan_out) * columns
-    # The product with L is that of a whole matrix; XᵀX is half of one.
-    work = out * (columns + DRAWN) + into * (0.5 * columns + FREE_VALUE)
-    work += FACTOR * columns**3 + GRAM * columns**2
-    if backward:
-        # H Ξᵀ and H Hᵀ; E Xᵀ, A X and B E.
-        work += out * (1.5 * columns + DRAWN) + into * (3.0 * columns + DRAWN + FREE_VALUE)
-        work += SOLVES * columns**3 + GRAMS * columns**2
+    work = sum(costs.of(weights, columns) for costs in FREE_MATRIX[: 1 + backward])
     return work * FRAMES if weights.orthogonal else work

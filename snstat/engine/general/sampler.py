@@ -25,6 +25,8 @@ from snstat.results import MEASURED, BoolArray, FloatArray
 OVER_UNITS = MEASURED.index("variance_over_units")
 # What a layer keeps for the way back: about what it was fed and its own values, and objects.
 KEPT, OBJECTS = 2, 4096
+# Bytes of a float64.
+FACTOR_BYTES = 8
 
 
 class Link(NamedTuple):
@@ -143,9 +145,14 @@ class General(Trials):
 
     def remember(self) -> None:
         """Keep what the backward pass needs, if memory suffices; see Sampler."""
-        size, room = KEPT * self.inputs.batch * self.dtype.itemsize, HISTORY_BYTES / len(self.done)
+        batch, room = self.inputs.batch, HISTORY_BYTES / len(self.done)
+        size = KEPT * batch * self.dtype.itemsize
+        # A matrix that is not drawn keeps a factor of its covariance over samples.
+        factor = 0 if self.workshop.sampler == DENSE else FACTOR_BYTES * batch**2
         for row in self.network.rows():
             room -= row.after.units * size + OBJECTS
+            if factor and row.layer.matrices(row.before):
+                room -= factor * row.before[0].positions ** 2
             if room < 0:
                 return
         self._links = [[] for _ in self.done]

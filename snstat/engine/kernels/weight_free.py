@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snstat.engine.kernels.by_columns import add_square_of_columns, multiply_transposed
+from snstat.engine.kernels.by_columns import add_square_of_columns, lower_times_transposed
 from snstat.engine.kernels.factor import trusted
 from snstat.engine.kernels.jit import inner, jit
 from snstat.engine.kernels.matrix_free import covariance_factor
@@ -173,6 +173,6 @@ def forward(team, x, z, layer, draw, kept, workspace):
         first = number * tile
         part = z[first : min(first + tile, layer.units)]
         draw_tile(xi, number, draw)
-        multiply_transposed(matrix, xi, 0.0, part)
+        lower_times_transposed(matrix, xi, 0.0, part)
         if orthogonal and layer.bias > 0.0:
             add_biases(part, layer.bias, number, tile, draw)

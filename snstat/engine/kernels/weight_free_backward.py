@@ -13,7 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snstat.engine.kernels.blas import add_product, add_square, multiply
-from snstat.engine.kernels.by_columns import add_square_of_columns, multiply_transposed
+from snstat.engine.kernels.by_columns import (
+    add_square_of_columns,
+    lower_times_transposed,
+    multiply_transposed,
+)
 from snstat.engine.kernels.dense_backward import sum_of_squares
 from snstat.engine.kernels.factor import NARROW_TOLERANCE, RANK_TOLERANCE
 from snstat.engine.kernels.gradient_tiles import Coefficients, Products
@@ -66,7 +70,7 @@ def sums_of_gradient(team, h, scale, draw, exact, carried, workspace):
             for a in range(columns):
                 own[a] = inverse * row[a]
         draw_tile(xi, first // tile, draw)
-        multiply_transposed(xi, part, 0.0, product)
+        multiply_transposed(xi, part, product)
         for a in range(columns):
             for b in range(columns):
                 along[a, b] += f64(product[a, b])
@@ -117,16 +121,17 @@ def add_noise(x, noise, number, total, draw, exact, workspace):
 
 
 @inner
-def combine_tile(x, noise, out, exact, workspace):
-    """Write A X + B E to `out` for the units of a tile, `x` and `out` (count, columns)."""
+def combine_tile(x, noise, turned, out, exact, workspace):
+    """Write A X + B E to `out` for the units of a tile, `x` and `out` (count, columns). `turned` is
+    Aᵀ."""
     scratch = workspace.forward
-    a, b, fine, sums = workspace.coefficients
+    _, b, fine, sums = workspace.coefficients
     count, columns = x.shape
     if exact:
         widen_rows(x, 1.0, scratch.wide_rows)
         result = np.empty((count, columns))
         add_product(scratch.wide_rows[:count], fine, columns, 0.0, result)
-        multiply_transposed(b, noise, 0.0, out)
+        lower_times_transposed(b, noise, 0.0, out)
         for j in range(count):
             row, own = out[j], result[j]
             for r in range(columns):
@@ -134,8 +139,8 @@ def combine_tile(x, noise, out, exact, workspace):
         return
     centres = np.empty(count, x.dtype)
     centre_rows(x, scratch.rows[:count], centres)
-    add_product(scratch.rows[:count], a, columns, 0.0, out)
-    multiply_transposed(b, noise, 1.0, out)
+    multiply(scratch.rows[:count], turned, 0.0, out)
+    lower_times_transposed(b, noise, 1.0, out)
     for j in range(count):
         row, centre = out[j], f64(centres[j])
         for r in range(columns):
@@ -184,9 +189,15 @@ def backward(team, x, h, out, layer, draw, kept, workspace):
     make_coefficients(
         team, kept.roots, tolerance, kept.lower, layer, draw, carried, workspace
     )  # fmt: skip
+    turned, a = scratch.product, workspace.coefficients.a
+    for i in range(columns):
+        for j in range(columns):
+            turned[j, i] = a[i, j]
     for number in range((layer.fan_in + tile - 1) // tile):
         first, end = number * tile, min(number * tile + tile, layer.fan_in)
-        combine_tile(x[first:end], workspace.noise[number], out[first:end], exact, workspace)
+        combine_tile(
+            x[first:end], workspace.noise[number], turned, out[first:end], exact, workspace
+        )
     own = h.dtype.type(scale)
     for j in range(layer.fan_in):
         row = out[j]
