@@ -24,8 +24,13 @@ def main() -> None:
         snstat.propagate("tanh", **SMALL, dtype=dtype, sampler=sampler, bias_std=0.1)
     snstat.propagate("tanh", **SMALL, init="orthogonal")
     network, inputs = Network.of(Stack.build("tanh", 2, 4)), DrawnInputs("normal", 4, 3, 0.0, 1.0)
-    for dtype in ("float32", "float64"):
-        sample_network(network, inputs, trials=2, seed=0, dtype=dtype, backward=True)
+    turned = Network.of(Stack.build("tanh", 2, 8, init="orthogonal", bias_std=0.1))
+    wide = DrawnInputs("normal", 8, 3, 0.0, 1.0)
+    for dtype, sampler in product(("float32", "float64"), ("dense", "matrix-free")):
+        for own, source in ((network, inputs), (turned, wide)):
+            sample_network(
+                own, source, trials=2, seed=0, dtype=dtype, sampler=sampler, backward=True
+            )
 
 
 if __name__ == "__main__":

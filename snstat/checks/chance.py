@@ -51,9 +51,10 @@ def disagrees(case: Case) -> Broken | None:
     least what theory says to first order. What a variance lacks, the square of a mean, is skewed
     likewise, so its error too is at least what theory says. Cosines c of a batch of B are skewed
     too, and compared by ln((1 + (B − 1) c)/(1 − c)). The estimate of what first order neglects,
-    `neglected` in the JSON, is added to what is allowed. Where the first order is too large to be trusted, as in deep layers
-    of narrow networks and between samples of data, theory of infinite width is compared, and the
-    size of the first order is allowed, so that only large faults are found there.
+    `neglected` in the JSON, is added to what is allowed. Where the first order is too large to be
+    trusted, as in deep layers of narrow networks and between samples of data, theory of infinite
+    width is compared, and the size of the first order is allowed, so that only large faults are
+    found there.
 
     **Example.** A saved run whose description was changed, but not its numbers:
 

@@ -7,7 +7,10 @@ their ratios matter, and they are similar on other machines.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from snstat.layers.dense import DenseLayer
+from snstat.layers.weights import Weights
 
 # A normal number that is drawn.
 DRAWN = 35.0
@@ -43,3 +46,50 @@ def matrix_free_work(layer: DenseLayer, batch: int, *, backward: bool) -> float:
         work += values * (4.5 * batch + 2 * DRAWN + FREE_VALUE + GRADIENT_VALUE)
         work += SOLVES * batch**3 + GRAMS * batch**2
     return work * FRAMES if layer.distribution == "orthogonal" else work
+
+
+class Costs(NamedTuple):
+    """What one matrix of any network costs in one direction: a `call`, a number of it that is drawn
+    or of an array of values, and the same once more for each sample (`product`)."""
+
+    call: float
+    weight: float = 0.0
+    weight_product: float = 0.0
+    output: float = 0.0
+    output_product: float = 0.0
+    input: float = 0.0
+    input_product: float = 0.0
+    square: float = 0.0
+    cube: float = 0.0
+
+    def of(self, weights: Weights, columns: int) -> float:
+        """Return the work of a matrix with so many samples, at all positions."""
+        fan_in, fan_out = float(weights.fan_in), float(weights.fan_out)
+        return (
+            self.call
+            + fan_in * fan_out * (self.weight + self.weight_product * columns)
+            + fan_out * columns * (self.output + self.output_product * columns)
+            + fan_in * columns * (self.input + self.input_product * columns)
+            + columns**2 * (self.square + self.cube * columns)
+        )
+
+
+# Forward, and on the way back. A call from Python costs as much as a small matrix.
+DRAWN_MATRIX = (Costs(5.0e5, 33.0, 1.3), Costs(5.8e5, 42.0, 1.4))
+FREE_MATRIX = (
+    Costs(1.1e6, 0.0, 0.0, 36.0, 0.83, 41.0, 0.36, 0.0, 1.8),
+    Costs(1.8e6, 0.0, 0.0, 51.0, 1.8, 138.0, 2.0, 317.0, 7.6),
+)
+
+
+def drawn_matrix_work(weights: Weights, columns: int, *, backward: bool) -> float:
+    """Return the work of a matrix within any network that is drawn, without what its layer does
+    with the values."""
+    work = sum(costs.of(weights, columns) for costs in DRAWN_MATRIX[: 1 + backward])
+    return work * REFLECTORS if weights.orthogonal else work
+
+
+def free_matrix_work(weights: Weights, columns: int, *, backward: bool) -> float:
+    """Return the same of a matrix that is not drawn."""
+    work = sum(costs.of(weights, columns) for costs in FREE_MATRIX[: 1 + backward])
+    return work * FRAMES if weights.orthogonal else work

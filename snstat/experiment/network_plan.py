@@ -24,7 +24,7 @@ from snstat.experiment.source import source_of
 from snstat.limits import require_memory
 from snstat.network.description import network_summary
 from snstat.network.network import Network
-from snstat.network.run_settings import RunSettings
+from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.results import GRADIENT, FloatArray, InputMoments, NetworkSummary, Run, Simulation
 from snstat.values.option import options_of
@@ -48,7 +48,7 @@ class NetworkPlan:
     trials: int = 8
     seed: int = 0
     dtype: str = "float32"
-    sampler: str = "dense"
+    sampler: str = AUTO
     threads: int | None = None
     backward: bool = False
     keep_trials: bool = False
@@ -67,14 +67,14 @@ class NetworkPlan:
             settings.trials,
             settings.seed,
             settings.dtype,
-            "dense",
+            settings.sampler,
             settings.threads,
             settings.backward,
             bool(settings.keep_trials),
             settings.train,
         )
         plan.require_memory()
-        return plan
+        return replace(plan, sampler=plan.name_of_samplers())
 
     def require_memory(self, more: float = 0.0) -> None:
         """Raise InvalidValueError if the simulation, with as many bytes `more`, cannot fit in
@@ -105,7 +105,24 @@ class NetworkPlan:
     @cached_property
     def subject(self) -> NetworkSummary:
         """The record of the network."""
-        return network_summary(self.network)
+        return network_summary(self.network, (None, *self.samplers))
+
+    @cached_property
+    def samplers(self) -> tuple[str | None, ...]:
+        """How the matrices of each layer are sampled, None for a layer without matrices."""
+        from snstat.engine.general.samplers import samplers
+
+        batch = self.inputs.batch
+        return samplers(self.network, batch, self.sampler, backward=self.backward)
+
+    def name_of_samplers(self) -> str:
+        """Return the shortest name of what samples all layers: "dense", "matrix-free" if no matrix
+        is drawn that need not be, or "auto" if some are, because that takes less work."""
+        used = set(self.samplers) - {None}
+        if used <= {DENSE}:
+            return DENSE
+        free = replace(self, sampler=MATRIX_FREE)
+        return MATRIX_FREE if free.samplers == self.samplers else AUTO
 
     @property
     def simulation(self) -> Simulation:
@@ -121,9 +138,9 @@ class NetworkPlan:
 
     def warm(self, notice: Callable[[str], None] | None = None) -> None:
         """Prepare the kernels; see `compile_kernels`."""
-        from snstat.experiment.warmup import compile_kernels
+        from snstat.experiment.warmup import compile_network_kernels
 
-        compile_kernels("lecun_normal", self.dtype, "dense", backward=self.backward, notice=notice)
+        compile_network_kernels(self.dtype, self.sampler, backward=self.backward, notice=notice)
 
     def run(self, progress: Callable[[int], None] | None = None) -> Run:
         """Predict and simulate; see `snstat.propagate`. Theory is NaN where there is none.
@@ -143,6 +160,7 @@ class NetworkPlan:
             seed=self.seed,
             dtype=self.dtype,
             train=self.train,
+            sampler=self.sampler,
             threads=self.threads,
             backward=self.backward,
             keep_trials=self.keep_trials,

@@ -24,7 +24,7 @@ from snstat.files.form import (
     read,
 )
 from snstat.files.run_bounds import require_possible
-from snstat.files.subject_form import SAMPLER, parse_subject, require_layers
+from snstat.files.subject_form import parse_subject, require_layers
 from snstat.files.trials_form import with_trials
 from snstat.results import (
     ALSO_MEASURED,
@@ -128,7 +128,7 @@ LATER_SIMULATION: dict[str, Reader] = {
 }
 SIMULATION: dict[str, Reader] = {
     **options("batch", "trials", "seed", "dtype", "inputs"),
-    "sampler": SAMPLER.plain,
+    **options("sampler"),
     "input_mean": or_null(OPTIONS["input_mean"]),
     "input_std": or_null(OPTIONS["input_std"]),
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from snstat.activation import ALPHA, LAMBDA
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.dropout import RATE, kept, masked
+from snstat.layers.dropout import RATE, masked
 from snstat.layers.layer import Layer, one
 from snstat.layers.mask_spread import after_mask
 from snstat.layers.scale import Scale
@@ -84,7 +84,7 @@ class AlphaDropout(Layer):
         values = one(inputs)
         if not draw.train:
             return Pass(values, lambda slope: (slope,))
-        mask, factor = kept(values.shape, values, self.rate, draw), self._factor
+        mask, factor = draw.kept(values.shape, self.rate), self._factor
         # The same as a·x + b or a·α' + b.
         found = factor * (mask * values + LEVEL * ((1.0 - self.rate) - mask))
         return Pass(found, lambda slope: (factor * mask * slope,))

@@ -10,7 +10,7 @@ from typing import ClassVar
 from snstat.gaussian.sphere import pulled, radial
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
-from snstat.layers.normalise import Norm, normalised
+from snstat.layers.normalise import Norm
 from snstat.layers.scale import Scale
 from snstat.layers.signal import GAUSSIAN, Signal, Slope, Step, sphere
 
@@ -60,5 +60,5 @@ class BatchNorm(Norm):
         """See Layer."""
         values = one(inputs)
         if draw.train:
-            return normalised(values, tuple(range(1, values.ndim)), self.epsilon)
+            return draw.normalise_channels(values, self.epsilon)
         return self.evaluated().sample(inputs, draw)

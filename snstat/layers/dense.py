@@ -79,6 +79,10 @@ class Dense(WeightOptions, Layer):
         """See Layer."""
         return (one(inputs).channels + 1) * self.width
 
+    def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
+        """See Layer."""
+        return (self.at(one(inputs).channels),)
+
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
         """See Layer."""
         signal = one(inputs)

@@ -43,6 +43,20 @@ class Draw(Protocol):
         """Return φ(x) of every unit."""
         ...
 
+    def normalise_channels(self, values: Values, epsilon: float) -> Pass:
+        """Return (x − m)/√(ν + ε), with the mean m and the variance ν of a channel over the batch
+        and all positions. NaN where that is 0/0."""
+        ...
+
+    def normalise_samples(self, values: Values, epsilon: float, *, centred: bool = True) -> Pass:
+        """Return the same, with m and ν those of a sample and position over the channels. Where not
+        `centred`, m is 0 and ν the mean of x²."""
+        ...
+
+    def kept(self, shape: tuple[int, ...], rate: float) -> Values:
+        """Return 0 where one of `uniform`(shape) is below `rate`, else 1, of the type of values."""
+        ...
+
     def uniform(self, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         """Return independent numbers, uniform on [0, 1)."""
         ...

@@ -78,7 +78,8 @@ class Dropout(Layer):
         values = one(inputs)
         if not draw.train:
             return Pass(values, lambda slope: (slope,))
-        mask = kept(self.mask_shape(values), values, self.rate, draw) / (1.0 - self.rate)
+        mask = draw.kept(self.mask_shape(values), self.rate)
+        mask *= 1.0 / (1.0 - self.rate)
         return Pass(values * mask, lambda slope: (slope * mask,))
 
     def masked_alike(self, square: FloatArray) -> FloatArray:
@@ -101,9 +102,3 @@ def masked(
         return OTHER
     q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
     return Masked(keep, 0.0, 0.0, q, gap).moved(factor, shift)._replace(level=level).law
-
-
-def kept(shape: tuple[int, ...], values: Values, rate: float, draw: Draw) -> Values:
-    """Return 0 with probability `rate`, else 1: independent numbers of the type of `values`."""
-    found: Values = (draw.uniform(shape) >= rate).astype(values.dtype)
-    return found

@@ -19,6 +19,7 @@ from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.weights import Weights
 from snstat.values.kinds import Real
 from snstat.values.option import option
 
@@ -52,6 +53,11 @@ class Highway(WeightOptions, Layer):
         """See Layer."""
         units = one(inputs).channels
         return 2 * (units + 1) * units
+
+    def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
+        """See Layer."""
+        units = one(inputs).channels
+        return tuple(self._dense(units, name).at(units) for name in (self.activation, GATE))
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""

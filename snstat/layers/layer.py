@@ -12,6 +12,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
+from snstat.layers.weights import Weights
 from snstat.values.option import Settings, options_of
 
 T = TypeVar("T")
@@ -57,6 +58,10 @@ class Layer(Settings, ABC):
         """Return the number of weights and biases, of all layers that this one contains. Biases
         count where they are 0 at first."""
         return 0
+
+    def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:  # noqa: ARG002
+        """Return what `sample` draws matrices from, in order. All act on the first input."""
+        return ()
 
     @property
     def count(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import one
 from snstat.layers.norm_spread import after_norm
-from snstat.layers.normalise import Norm, divided, normalised, scales
+from snstat.layers.normalise import Norm, divided, scales
 from snstat.layers.signal import Signal, Step, floored
 from snstat.layers.spread import Spread
 
@@ -50,6 +50,6 @@ class LayerNorm(Norm):
         """See Layer."""
         return after_norm(step, one(inputs), self.epsilon, centred=True)
 
-    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
-        return normalised(one(inputs), (0,), self.epsilon)
+        return draw.normalise_samples(one(inputs), self.epsilon)

@@ -50,6 +50,22 @@ def rows_of(container: Container, shape: Shape, numbers: Sequence[int]) -> Itera
     return _rows(container, shape, (), 1, numbers, {}, inner=False)
 
 
+def different_layers(container: Container, shape: Shape) -> Iterator[tuple[Layer, Sequence[Shape]]]:
+    """Yield the layers of a container with the shapes before them, in order. Repetitions that
+    change no shape come once."""
+    for _ in range(container.times):
+        shapes = container.shapes(shape)
+        for place, entry in enumerate(container.parts):
+            before = [shapes[n] for n in entry.inputs or (place,)]
+            if isinstance(entry.layer, Container):
+                yield from different_layers(entry.layer, before[0])
+            else:
+                yield entry.layer, before
+        if shapes[-1] == shape:
+            return
+        shape = shapes[-1]
+
+
 def _rows(
     container: Container,
     shape: Shape,

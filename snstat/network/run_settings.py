@@ -17,7 +17,7 @@ from snstat.values.kinds import File, Flag, Name, Real, Whole
 from snstat.values.option import option
 
 DTYPES = ("float32", "float64")
-SAMPLERS = ("auto", "dense", "matrix-free")
+AUTO, DENSE, MATRIX_FREE = SAMPLERS = ("auto", "dense", "matrix-free")
 # Distributions of drawn inputs.
 DRAWN = ("normal", "uniform")
 

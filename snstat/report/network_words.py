@@ -25,6 +25,8 @@ STEADY_GAINS = {
     "hard_swish": 1.567,
     "mish": 1.451,
 }
+# What to call samplers that have no name of their own.
+SAMPLERS = {"auto": "matrix-free in part"}
 # Characters of a digest that are shown: "sha256:" and eight digits.
 DIGEST_SHOWN = 15
 
@@ -144,7 +146,10 @@ def _own_gains(stack: StackSummary) -> Iterator[str]:
 
 def simulation_words(simulation: Simulation) -> str:
     """Return the sampling on one line: "8 trials × batch 64 · float32, dense, seed 0"."""
-    sampling = f"{simulation.dtype}, {simulation.sampler}, seed {simulation.seed}"
+    sampler = SAMPLERS.get(simulation.sampler, simulation.sampler)
+    sampling = f"{simulation.dtype}, {sampler}, seed {simulation.seed}"
+    if not simulation.train:
+        sampling += ", eval mode"
     parts = [f"{count(simulation.trials, 'trial')} × batch {simulation.batch:,}", sampling]
     mean, std = simulation.input_mean, simulation.input_std
     if simulation.inputs != "normal" or (mean, std) not in ((0.0, 1.0), (None, None)):

@@ -11,10 +11,11 @@ from numba import config
 from scipy import stats
 
 from snstat.engine.general import sampler as general
-from snstat.engine.general.draw import LayerDraw, Workshop
+from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.gradient import general_gradient
 from snstat.engine.general.sample import sample_network
 from snstat.engine.general.sampler import General
+from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.simulate import simulate
 from snstat.errors import InvalidValueError, LayerError
@@ -53,7 +54,7 @@ def network_of(*layers, width=6, grid=()):
 
 
 def run(network, *, trials=3, seed=0, dtype="float64", inputs=None, **options):
-    options |= {"seed": seed, "dtype": dtype}
+    options = {"sampler": "dense", "seed": seed, "dtype": dtype} | options
     return sample_network(network, inputs or inputs_of(network), trials=trials, **options)
 
 
@@ -144,7 +145,8 @@ def test_a_uniform_stack_is_the_network_of_the_dense_sampler(init, dtype):
     stack = Stack.build("selu", widths="13,20*3,9,14", init=init, bias_std=0.2, last="tanh")
     inputs = DrawnInputs("normal", 13, 5, 0.1, 1.0)
     options = {"trials": 3, "seed": 4, "dtype": dtype, "backward": True, "keep_trials": True}
-    dense = simulate(stack, inputs, sampler="dense", **options)
+    options["sampler"] = "dense"
+    dense = simulate(stack, inputs, **options)
     found = sample_network(Network.of(stack), inputs, **options)
     assert found.finite.all()
     # Statistics of equal values are summed in float64, in another order.
@@ -464,3 +466,40 @@ def test_rows_of_weights_have_the_norm_that_their_form_says(form, mean, dtype):
         draw_rows(r, 0, STANDARD, READOUT, Draw(np.uint64(0), trial, 1))
         expected = math.log(((weights.T @ r) ** 2).sum() / (r**2).sum())
         assert found.log_gradient[trial, 0] == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("grid", [(), (2, 3)])
+@pytest.mark.parametrize("how", ["channels", "samples", "not centred"])
+def test_values_are_normalised_as_by_numpy(how, grid, dtype):
+    """Forward and on the way back, by kernels and by layers.normalise in float64."""
+    shop = Workshop(np.dtype(dtype), np.uint64(0), np.zeros(1, np.uint8), train=True)
+    random = np.random.default_rng(4)
+    x, h = (random.normal(size=(7, 5, *grid)) + 0.5 for _ in range(2))
+    passes = [
+        draw.normalise_channels(values, 0.1)
+        if how == "channels"
+        else draw.normalise_samples(values, 0.1, centred=how == "samples")
+        for draw, values in ((LayerDraw(shop, 0, 1), x.astype(dtype)), (PlainDraw(), x))
+    ]
+    # Some roundings of the dtype; averages are in float64 in both.
+    allowed = 16.0 * float(np.finfo(dtype).eps)
+    found, plain = (own.values for own in passes)
+    assert found.dtype == np.dtype(dtype)
+    np.testing.assert_allclose(found, plain, atol=allowed)
+    (found,), (plain,) = passes[0].pull(h.astype(dtype)), passes[1].pull(h)
+    assert found.dtype == np.dtype(dtype)
+    np.testing.assert_allclose(found, plain, atol=allowed)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("size", [1, 4, 11, 4 * 1024 + 3])
+def test_units_are_kept_by_the_uniform_numbers(size, dtype):
+    """The second set of numbers, in more blocks than are drawn at once."""
+    shop = Workshop(np.dtype(dtype), np.uint64(77), np.zeros(1, np.uint8), train=True)
+    numbers, draw = LayerDraw(shop, 9, 5), LayerDraw(shop, 9, 5)
+    numbers.uniform((3,))
+    draw.kept((3,), 0.5)
+    found = draw.kept((size, 1), 0.3)
+    assert found.dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(found, numbers.uniform((size, 1)) >= 0.3)

@@ -9,6 +9,7 @@ from scipy.special import ndtr, ndtri
 
 from snstat.layers.draw import Pass
 from snstat.layers.initialisers import TRUNCATED_STD
+from snstat.layers.normalise import normalised
 
 
 class PlainDraw:
@@ -54,6 +55,15 @@ class PlainDraw:
     def activate(self, function, values):
         slopes = function.derivative(values)
         return Pass(function.function(values), lambda slope: (slope * slopes,))
+
+    def normalise_channels(self, values, epsilon):
+        return normalised(values, tuple(range(1, values.ndim)), epsilon)
+
+    def normalise_samples(self, values, epsilon, *, centred=True):
+        return normalised(values, (0,), epsilon, centred=centred)
+
+    def kept(self, shape, rate):
+        return (self.uniform(shape) >= rate).astype(float)
 
     def uniform(self, shape):
         return self.random.random(shape)

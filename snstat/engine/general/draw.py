@@ -1,72 +1,31 @@
-"""What the engine lends to layers: matrices, activations and uniform numbers of one layer."""
+"""What the engine lends to layers: matrices, activations, norms and uniform numbers."""
 
 from __future__ import annotations
 
 import math
-from threading import local
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from snstat.activation import Activation, checked, require_functions
-from snstat.engine.draws import drawn_layer
+from snstat.activation import Activation, checked
 from snstat.engine.general.forms import rescaled
 from snstat.engine.general.grid import columns
-from snstat.engine.kernels import dense, dense_backward, functions, orthogonal, random
+from snstat.engine.general.normalise import normalised_columns, normalised_rows
+from snstat.engine.general.weight_free import weight_free_pass
+from snstat.engine.general.workshop import Workshop
+from snstat.engine.kernels import dense, dense_backward, functions, masks, orthogonal, random
 from snstat.engine.kernels.counts import count_outside, dead_units
-from snstat.engine.kernels.layers import Activation as KernelActivation
-from snstat.engine.kernels.layers import DrawnLayer
-from snstat.engine.kernels.team import new_team
-from snstat.engine.sampler import kernel_activation
 from snstat.errors import InvalidValueError
 from snstat.layers.draw import Pass, Values
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.weights import Weights
 
 
-class Workshop:
-    """What all layers of a run share: scratch of each thread, and what kernels are told of matrices
-    and activations."""
-
-    def __init__(self, dtype: np.dtype[Any], key: np.uint64, stop: Any, *, train: bool) -> None:
-        self.dtype, self.key, self.stop, self.train = dtype, key, stop, train
-        (self.team,) = new_team(1, stop)
-        self._scratch = local()
-        self._layers: dict[Weights, DrawnLayer] = {}
-        self._activations: dict[str, KernelActivation] = {}
-
-    def layer(self, weights: Weights) -> DrawnLayer:
-        """Return the layer of `weights` as kernels take it."""
-        if weights not in self._layers:
-            self._layers[weights] = drawn_layer(weights, self.dtype.itemsize)
-        return self._layers[weights]
-
-    def activation(self, function: Activation) -> KernelActivation:
-        """Return an activation as kernels take it. Raises InvalidValueError for a pair of functions
-        of which only the name is known."""
-        if function.name not in self._activations:
-            require_functions(function)
-            self._activations[function.name] = kernel_activation(function)
-        return self._activations[function.name]
-
-    def scratch(self, name: str, *shape: int) -> Values:
-        """Return room that this thread uses again and again: new memory costs a page fault for
-        every 4 KiB."""
-        size = math.prod(shape)
-        flat = getattr(self._scratch, name, None)
-        if flat is None or flat.size < size:
-            flat = np.empty(size, self.dtype)
-            setattr(self._scratch, name, flat)
-        room: Values = flat[:size].reshape(shape)
-        return room
-
-
 class LayerDraw:
     """See layers.draw.Draw: what one layer of one trial draws from.
 
-    The first matrix of a layer has the numbers that the dense sampler draws for a layer of this
-    number, later ones have counters of their own.
+    The first matrix of a layer has the numbers that the sampler of uniform stacks, dense or
+    matrix-free, draws for a layer of this number, later ones have counters of their own.
     """
 
     def __init__(self, workshop: Workshop, trial: int, number: int) -> None:
@@ -85,19 +44,25 @@ class LayerDraw:
         shop = self.workshop
         if len(values) != weights.fan_in:
             raise InvalidValueError("channels", len(values), f"the fan-in, {weights.fan_in}")
-        layer, draw = shop.layer(weights), self._draw(self._matrices)
+        draw = self._draw(self._matrices)
         self._matrices += 1
-        if weights.form != PLAIN:
-            found = rescaled(values, weights, layer, draw)
-            self._last, self._activated = found.values, None
-            return found
+        if shop.is_matrix_free(weights, values[0].size):
+            found = weight_free_pass(values, weights, draw, shop)
+        elif weights.form != PLAIN:
+            found = rescaled(values, weights, shop.layer(weights), draw)
+        else:
+            found = self._drawn(values, weights, draw)
+        self._last, self._activated = found.values, None
+        return found
+
+    def _drawn(self, values: Values, weights: Weights, draw: random.Draw) -> Pass:
+        """Return W x + b with W drawn, and again on the way back."""
+        shop, layer = self.workshop, self.workshop.layer(weights)
         x = columns(values)
         z = np.empty((layer.units, x.shape[1]), shop.dtype)
         tiles = None if weights.orthogonal else shop.scratch("tile", 1, layer.rows * layer.fan_in)
         dense.preactivate(shop.team, x, z, layer, draw, tiles)
         before = values.shape
-        own = z.reshape(layer.units, *before[1:])
-        self._last, self._activated = own, None
 
         def pull(slope: Values) -> tuple[Values, ...]:
             h, out = columns(slope), np.empty((layer.fan_in, z.shape[1]), shop.dtype)
@@ -111,7 +76,7 @@ class LayerDraw:
                 dense_backward.through_weights(shop.team, h, out, layer, draw, tiles, product)
             return (out.reshape(before),)
 
-        return Pass(own, pull)
+        return Pass(z.reshape(layer.units, *before[1:]), pull)
 
     def activate(self, function: Activation, values: Values) -> Pass:
         """See Draw."""
@@ -133,6 +98,21 @@ class LayerDraw:
             return (h.reshape(slope.shape),)
 
         return Pass(own, pull)
+
+    def normalise_channels(self, values: Values, epsilon: float) -> Pass:
+        """See Draw."""
+        return normalised_rows(values, epsilon, self.workshop.dtype)
+
+    def normalise_samples(self, values: Values, epsilon: float, *, centred: bool = True) -> Pass:
+        """See Draw."""
+        return normalised_columns(values, epsilon, self.workshop.dtype, centred=centred)
+
+    def kept(self, shape: tuple[int, ...], rate: float) -> Values:
+        """See Draw."""
+        out = np.empty(math.prod(shape), self.workshop.dtype)
+        masks.draw_kept(out, rate, self._draw(self._uniforms))
+        self._uniforms += 1
+        return out.reshape(shape)
 
     def uniform(self, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         """See Draw. The numbers do not depend on the dtype of the network."""

@@ -29,7 +29,7 @@ def places(block: Container, begin: int = 1) -> Iterator[Place]:
 
     Repetitions are neither unrolled in memory nor gone through before `begin`.
     """
-    return _places(block, 0, 1, begin, frozenset(), ())
+    return _places(block, 0, 1, begin, frozenset(), (), {})
 
 
 def _places(
@@ -39,10 +39,14 @@ def _places(
     begin: int,
     outside: frozenset[int],
     path: tuple[str, ...],
+    seen: dict[int, list[_Entry]],
 ) -> Iterator[Place]:
     """Yield the layers of a block that starts from layer `source`, the first of which has number
-    `first`. Its containers need the layers `outside` later."""
-    length, entries = block.count // block.times, list(_entries(block))
+    `first`. Its containers need the layers `outside` later. `seen` are the entries of blocks by the
+    identity of these: a block within a repeated one is looked at once."""
+    if id(block) not in seen:
+        seen[id(block)] = list(_entries(block))
+    length, entries = block.count // block.times, seen[id(block)]
     used = {index for entry in entries for index in entry.ends}
     for turn in range(max(0, (begin - first) // length), block.times):
         number = first + turn * length
@@ -57,7 +61,7 @@ def _places(
             after = number + layer.count
             within = (*above, label) if label else above
             if after > begin and isinstance(layer, Container):
-                yield from _places(layer, sources[0], number, begin, kept, within)
+                yield from _places(layer, sources[0], number, begin, kept, within, seen)
             elif after > begin:
                 yield Place(number, layer, sources, kept, within)
             number = after

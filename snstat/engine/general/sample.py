@@ -8,8 +8,10 @@ from itertools import islice
 
 from snstat.engine.general.gradient import general_gradients
 from snstat.engine.general.sampler import General
+from snstat.engine.general.samplers import require_sampler
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import Measured, available_cores, first_length, run_trials
+from snstat.engine.strategies import AUTO
 from snstat.network.network import Network
 
 # The layers from which it is estimated how long a layer takes.
@@ -24,6 +26,7 @@ def sample_network(
     seed: int,
     dtype: str,
     train: bool = True,
+    sampler: str = AUTO,
     threads: int | None = None,
     backward: bool = False,
     keep_trials: bool = False,
@@ -34,16 +37,23 @@ def sample_network(
 
     `inputs` have as many units as the network's input has channels at all positions, channels of a
     position next to each other. `train` is whether dropout and the statistics of a batch are on.
-    The rest is as in `simulate`. A uniform stack draws the networks of the dense sampler.
+    The rest is as in `simulate`.
 
-    Raises InvalidValueError for inputs of another width, and LayerError with the path of a layer
-    that cannot be sampled.
+    `sampler` is "dense" (all weights are drawn; a uniform stack is then the network of the dense
+    sampler), "matrix-free" (none are that need not be) or "auto" (those are whose product takes
+    less work than sampling it without them). `samplers.samplers` tells which layers are.
+
+    Raises InvalidValueError for inputs of another width, and for "matrix-free" where all weights
+    have to be drawn, and LayerError with the path of a layer that cannot be sampled.
     """
     threads = threads or available_cores()
-    sampler = General(network, inputs, trials, seed, dtype, train=train)
+    require_sampler(network, inputs.batch, sampler, backward=backward)
+    general = General(
+        network, inputs, trials, seed, dtype, train=train, sampler=sampler, backward=backward
+    )
     return run_trials(
-        sampler,
-        partial(general_gradients, sampler) if backward else None,
+        general,
+        partial(general_gradients, general) if backward else None,
         threads=threads,
         length=first_length(_multiplications(network, inputs.batch), trials, threads),
         keep_trials=keep_trials,

@@ -8,21 +8,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snstat.engine.general.draw import LayerDraw, Workshop
+from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.grid import columns, on_grid, samples
 from snstat.engine.general.order import places
+from snstat.engine.general.workshop import Workshop
 from snstat.engine.history import HISTORY_BYTES
 from snstat.engine.inputs import Inputs
-from snstat.engine.kernels import statistics
+from snstat.engine.kernels import norms, statistics
 from snstat.engine.sampler import Trials, quiet
 from snstat.errors import InvalidValueError, LayerError, SnstatError
 from snstat.layers.draw import PullValues, Values
 from snstat.network.network import Network
+from snstat.network.run_settings import DENSE
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 OVER_UNITS = MEASURED.index("variance_over_units")
 # What a layer keeps for the way back: about what it was fed and its own values, and objects.
 KEPT, OBJECTS = 2, 4096
+# Bytes of a float64.
+FACTOR_BYTES = 8
 
 
 class Link(NamedTuple):
@@ -73,13 +77,24 @@ class General(Trials):
     """
 
     def __init__(
-        self, network: Network, inputs: Inputs, trials: int, seed: int, dtype: str, *, train: bool
+        self,
+        network: Network,
+        inputs: Inputs,
+        trials: int,
+        seed: int,
+        dtype: str,
+        *,
+        train: bool,
+        sampler: str = DENSE,
+        backward: bool = False,
     ) -> None:
         if inputs.width != network.input.units:
             raise InvalidValueError("inputs", inputs.width, f"{network.input.units} units")
         super().__init__(inputs, trials, seed, dtype)
         self.network, self.depth = network, network.depth
-        self.workshop = Workshop(self.dtype, self.key, self.stop, train=train)
+        self.workshop = Workshop(
+            self.dtype, self.key, self.stop, train=train, sampler=sampler, backward=backward
+        )
         self._walks: list[Walk | None] = [None] * trials
         # What the way back of each trial needs, None if memory does not suffice for all layers.
         self._links: list[list[Link]] | None = None
@@ -130,9 +145,14 @@ class General(Trials):
 
     def remember(self) -> None:
         """Keep what the backward pass needs, if memory suffices; see Sampler."""
-        size, room = KEPT * self.inputs.batch * self.dtype.itemsize, HISTORY_BYTES / len(self.done)
+        batch, room = self.inputs.batch, HISTORY_BYTES / len(self.done)
+        size = KEPT * batch * self.dtype.itemsize
+        # A matrix that is not drawn keeps a factor of its covariance over samples.
+        factor = 0 if self.workshop.sampler == DENSE else FACTOR_BYTES * batch**2
         for row in self.network.rows():
             room -= row.after.units * size + OBJECTS
+            if factor and row.layer.matrices(row.before):
+                room -= factor * row.before[0].positions ** 2
             if room < 0:
                 return
         self._links = [[] for _ in self.done]
@@ -177,7 +197,5 @@ def measure(values: Values, fractions: tuple[float, float], out: FloatArray) -> 
     """
     finite = bool(statistics.measure(samples(values), *fractions, out))
     if finite and values.ndim > 2:
-        alone = np.empty_like(out)
-        statistics.measure(columns(values), *fractions, alone)
-        out[OVER_UNITS] = alone[OVER_UNITS]
+        out[OVER_UNITS] = norms.variance_over_rows(columns(values))
     return finite

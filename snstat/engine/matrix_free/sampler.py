@@ -13,6 +13,7 @@ from snstat.engine.kernels import matrix_free, sums
 from snstat.engine.kernels.layers import Layers, MatrixFreeLayer, Records
 from snstat.engine.sampler import AT_ONCE, Shared, quiet
 from snstat.layers.dense import DenseLayer
+from snstat.layers.weights import Weights
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 
@@ -156,7 +157,7 @@ class MatrixFreeSampler(Shared):
             yield first, factors
 
 
-def matrix_free_layer(layer: DenseLayer) -> MatrixFreeLayer:
+def matrix_free_layer(layer: Weights) -> MatrixFreeLayer:
     """Return a layer as kernels take it."""
     return MatrixFreeLayer(
         layer.fan_in, layer.fan_out, scale=weight_scale(layer) ** 2, bias=layer.bias_std**2

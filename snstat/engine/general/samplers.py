@@ -1,0 +1,105 @@
+"""Which matrices of a network are drawn, and which are sampled without being drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from snstat.engine.costs import drawn_matrix_work, free_matrix_work
+from snstat.errors import InvalidValueError
+from snstat.layers.initialisers import PLAIN
+from snstat.layers.layer import Layer
+from snstat.layers.shape import Shape
+from snstat.layers.weights import Weights
+from snstat.network.network import Network
+from snstat.network.rows import different_layers
+from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, SAMPLERS
+
+
+def obstacle(weights: Weights, columns: int, *, backward: bool) -> str:
+    """Return why a matrix with `columns` samples, at all positions, has to be drawn, or ""."""
+    if weights.form != PLAIN:
+        return f"weights are {weights.form}"
+    if weights.distribution not in ("normal", "orthogonal"):
+        return "weights are neither Gaussian nor orthogonal"
+    if weights.bias_std > 0 and weights.bias_distribution != "normal":
+        return "biases are not Gaussian"
+    least = min(weights.fan_in, weights.fan_out)
+    if weights.orthogonal and columns > least:
+        return f"weights are orthogonal, and the batch of {columns:,} exceeds {least:,} units"
+    if weights.orthogonal and backward and 2 * columns > weights.larger:
+        return (
+            f"weights are orthogonal, and the batch of {columns:,} exceeds half of"
+            f" {weights.larger:,} units, as gradients need"
+        )
+    return ""
+
+
+def is_matrix_free(weights: Weights, columns: int, asked: str, *, backward: bool) -> bool:
+    """Return whether a matrix with `columns` samples, at all positions, is not drawn.
+
+    `asked` is "dense" (all are drawn), "matrix-free" (none is that need not be) or "auto", where a
+    matrix is drawn if that takes less work.
+    """
+    if asked == DENSE or obstacle(weights, columns, backward=backward):
+        return False
+    return asked == MATRIX_FREE or (
+        free_matrix_work(weights, columns, backward=backward)
+        < drawn_matrix_work(weights, columns, backward=backward)
+    )
+
+
+def samplers(
+    network: Network,
+    batch: int,
+    sampler: str = AUTO,
+    *,
+    backward: bool = False,
+    numbers: Sequence[int] | None = None,
+) -> tuple[str | None, ...]:
+    """Return how every layer of `network.rows(numbers)` is sampled: "matrix-free" if its matrices
+    are not drawn, "dense" if they are, None for a layer without matrices.
+
+    `sampler` is "auto", "dense" or "matrix-free", `backward` whether gradients are needed. Equal
+    layers of a repeated block are asked once. Raises InvalidValueError as `require_sampler`.
+    """
+    require_sampler(network, batch, sampler, backward=backward)
+    seen: dict[tuple[int, tuple[Shape, ...]], str | None] = {}
+    found = list[str | None]()
+    for row in network.rows(numbers):
+        key = id(row.layer), row.before
+        if key not in seen:
+            seen[key] = _sampler_of(row.layer, row.before, batch, sampler, backward=backward)
+        found.append(seen[key])
+    return tuple(found)
+
+
+def require_sampler(network: Network, batch: int, sampler: str, *, backward: bool) -> None:
+    """Raise InvalidValueError for no sampler, and for "matrix-free" if all matrices of the network
+    have to be drawn, with the obstacle of the first."""
+    if sampler not in SAMPLERS:
+        raise InvalidValueError("sampler", sampler, " or ".join(SAMPLERS))
+    if sampler != MATRIX_FREE:
+        return
+    first = ""
+    for layer, before in different_layers(network.block, network.input):
+        for weights in layer.matrices(before):
+            found = obstacle(weights, _columns(before, batch), backward=backward)
+            if not found:
+                return
+            first = first or found
+    reason = first or "no layer has weights"
+    raise InvalidValueError("sampler", sampler, f"dense where {reason}", "use --sampler auto")
+
+
+def _sampler_of(
+    layer: Layer, before: Sequence[Shape], batch: int, sampler: str, *, backward: bool
+) -> str | None:
+    matrices, columns = layer.matrices(before), _columns(before, batch)
+    if not matrices:
+        return None
+    free = [is_matrix_free(w, columns, sampler, backward=backward) for w in matrices]
+    return MATRIX_FREE if all(free) else DENSE
+
+
+def _columns(before: Sequence[Shape], batch: int) -> int:
+    return batch * before[0].positions
