@@ -21,7 +21,7 @@ from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
 from snstat.layers.highway import Highway
 from snstat.layers.layer_norm import LayerNorm
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.results import MEASURED

@@ -336,7 +336,7 @@ FINDING = (*FAILED, "findings", 0)
         ("propagation", (*RUN, "stack", "weight_gain"), None),
         ("propagation", (*RUN, "stack", "given"), ["depth"]),
         ("propagation", (*RUN, "stack", "drawn", 0, "biases"), "none"),
-        ("propagation", (*RUN, "simulation", "sampler"), "auto"),
+        ("propagation", (*RUN, "simulation", "sampler"), "gpu"),
         ("propagation", (*RUN, "simulation", "inputs_digest"), "sha256:0"),
         ("propagation", (*RUN, "layers", 1, "shape"), []),
         ("propagation", (*RUN, "simulation", "input_std"), -1.0),

@@ -20,7 +20,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
 from snstat.layers.layer_norm import LayerNorm
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape

@@ -24,7 +24,7 @@ from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
 from snstat.layers.group_norm import GroupNorm
 from snstat.layers.layer_norm import LayerNorm
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
