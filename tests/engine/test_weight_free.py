@@ -22,11 +22,13 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
+from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.highway import Highway
 from snstat.layers.initialisers import INITIALISERS
 from snstat.layers.registry import KINDS
+from snstat.layers.residual import Residual
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
 from snstat.network.network import Network
@@ -258,6 +260,18 @@ def test_layers_of_a_deep_network_are_asked_once():
     names = samplers(network, 8, numbers=[1, 2, 999_999, 1_000_000])
     assert names == ("matrix-free", None) * 2
     assert samplers(network, 8, "dense", numbers=[7]) == ("dense",)
+    assert samplers(network, 8) == ("matrix-free", None) * 500_000
+
+
+def test_layers_whose_inputs_change_with_every_turn_are_asked_again():
+    """Concatenated with its own input, a layer is soon too wide for its weights to be drawn."""
+    grown = Block((Entry(Dense(64, "relu")), Entry(Concat(), (0, 1))), 12)
+    network = network_of(grown, Residual((Dense(832),)), width=64)
+    numbers = list(range(1, network.depth + 1))
+    names = samplers(network, 4)
+    assert names == samplers(network, 4, numbers=numbers)
+    assert names[0] == "dense"
+    assert names[-2:] == ("matrix-free", None)
 
 
 def network_of(*layers, width=12):
