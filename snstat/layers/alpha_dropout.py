@@ -84,7 +84,7 @@ class AlphaDropout(Layer):
         values = one(inputs)
         if not draw.train:
             return Pass(values, lambda slope: (slope,))
-        mask, factor = draw.kept(values.shape, self.rate), self._factor
+        mask, factor = draw.kept(values.shape, self.rate, values.dtype), self._factor
         # The same as a·x + b or a·α' + b.
         found = factor * (mask * values + LEVEL * ((1.0 - self.rate) - mask))
         return Pass(found, lambda slope: (factor * mask * slope,))

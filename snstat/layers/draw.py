@@ -53,8 +53,8 @@ class Draw(Protocol):
         `centred`, m is 0 and ν the mean of x²."""
         ...
 
-    def kept(self, shape: tuple[int, ...], rate: float) -> Values:
-        """Return 0 where one of `uniform`(shape) is below `rate`, else 1, of the type of values."""
+    def kept(self, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]) -> Values:
+        """Return 0 where one of `uniform`(shape) is below `rate`, else 1, as numbers of `dtype`."""
         ...
 
     def uniform(self, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:

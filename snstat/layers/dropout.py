@@ -78,7 +78,7 @@ class Dropout(Layer):
         values = one(inputs)
         if not draw.train:
             return Pass(values, lambda slope: (slope,))
-        mask = draw.kept(self.mask_shape(values), self.rate)
+        mask = draw.kept(self.mask_shape(values), self.rate, values.dtype)
         mask *= 1.0 / (1.0 - self.rate)
         return Pass(values * mask, lambda slope: (slope * mask,))
 

@@ -22,11 +22,13 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
+from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.highway import Highway
 from snstat.layers.initialisers import INITIALISERS
 from snstat.layers.registry import KINDS
+from snstat.layers.residual import Residual
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
 from snstat.network.network import Network
@@ -95,8 +97,8 @@ def test_positions_are_samples_of_one_matrix():
 
 
 def inputs_of_rank(kind):
-    """Return inputs (7, 4): independent, with two equal samples, with a sample of zeros, or with
-    samples whose mean is 0."""
+    """Return inputs (7, 4): independent, with two equal samples, with a sample of zeros, with
+    samples whose mean is 0, or of two dimensions."""
     x = normals(7, 4)
     if kind == "equal":
         x[:, 2] = x[:, 0]
@@ -104,10 +106,12 @@ def inputs_of_rank(kind):
         x[:, 1] = 0.0
     elif kind == "centred":
         x -= x.mean(axis=1, keepdims=True)
+    elif kind == "two":
+        x[:, 2:] = x[:, :2] @ [[0.5, 2.0], [-1.5, 0.25]]
     return x
 
 
-RANKS = ["full", "equal", "zero", "centred"]
+RANKS = ["full", "equal", "zero", "centred", "two"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -145,6 +149,17 @@ def test_the_way_back_agrees_with_what_the_layer_has_shown_of_its_weights(rank, 
     # Sums of eleven products of numbers below four; float32 pivots lose three digits.
     allowed = 2e-4 if dtype == "float32" else 1e-10
     np.testing.assert_allclose(x.T @ back, own.values.T @ h, atol=allowed)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_more_samples_than_inputs_show_all_weights(dtype):
+    x = normals(3, 8)
+    own = linear(x, Weights.of("lecun_normal", 3, 11), dtype=dtype)
+    weights = own.values @ np.linalg.pinv(x)
+    allowed = 2e-4 if dtype == "float32" else 1e-10  # as above
+    np.testing.assert_allclose(weights @ x, own.values, atol=allowed)
+    h = normals(11, 8, seed=5).astype(dtype)
+    np.testing.assert_allclose(own.pull(h)[0], weights.T @ h, atol=allowed)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -258,6 +273,18 @@ def test_layers_of_a_deep_network_are_asked_once():
     names = samplers(network, 8, numbers=[1, 2, 999_999, 1_000_000])
     assert names == ("matrix-free", None) * 2
     assert samplers(network, 8, "dense", numbers=[7]) == ("dense",)
+    assert samplers(network, 8) == ("matrix-free", None) * 500_000
+
+
+def test_layers_whose_inputs_change_with_every_turn_are_asked_again():
+    """Concatenated with its own input, a layer is soon too wide for its weights to be drawn."""
+    grown = Block((Entry(Dense(64, "relu")), Entry(Concat(), (0, 1))), 12)
+    network = network_of(grown, Residual((Dense(832),)), width=64)
+    numbers = list(range(1, network.depth + 1))
+    names = samplers(network, 4)
+    assert names == samplers(network, 4, numbers=numbers)
+    assert names[0] == "dense"
+    assert names[-2:] == ("matrix-free", None)
 
 
 def network_of(*layers, width=12):

@@ -62,8 +62,8 @@ class PlainDraw:
     def normalise_samples(self, values, epsilon, *, centred=True):
         return normalised(values, (0,), epsilon, centred=centred)
 
-    def kept(self, shape, rate):
-        return (self.uniform(shape) >= rate).astype(float)
+    def kept(self, shape, rate, dtype):
+        return (self.uniform(shape) >= rate).astype(dtype)
 
     def uniform(self, shape):
         return self.random.random(shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -107,9 +108,9 @@ class LayerDraw:
         """See Draw."""
         return normalised_columns(values, epsilon, self.workshop.dtype, centred=centred)
 
-    def kept(self, shape: tuple[int, ...], rate: float) -> Values:
+    def kept(self, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]) -> Values:
         """See Draw."""
-        out = np.empty(math.prod(shape), self.workshop.dtype)
+        out = np.empty(math.prod(shape), dtype)
         masks.draw_kept(out, rate, self._draw(self._uniforms))
         self._uniforms += 1
         return out.reshape(shape)

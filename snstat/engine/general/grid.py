@@ -19,6 +19,8 @@ def columns(values: Values) -> Values:
 
 def samples(values: Values) -> Values:
     """Return (units, batch), contiguous, with the channels of a position next to each other."""
+    if values.ndim == 2:  # moving no axis takes as long as measuring a small layer
+        return columns(values)
     whole = np.moveaxis(values, (0, 1), (-2, -1))
     return np.ascontiguousarray(whole).reshape(-1, values.shape[1])
 

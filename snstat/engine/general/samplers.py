@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from snstat.engine.costs import drawn_matrix_work, free_matrix_work
 from snstat.errors import InvalidValueError
+from snstat.layers.container import Container
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
@@ -13,6 +14,9 @@ from snstat.layers.weights import Weights
 from snstat.network.network import Network
 from snstat.network.rows import different_layers
 from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, SAMPLERS
+
+# From a layer and the shapes before it to how it is sampled.
+Found = Callable[[Layer, tuple[Shape, ...]], str | None]
 
 
 def obstacle(weights: Weights, columns: int, *, backward: bool) -> str:
@@ -59,18 +63,41 @@ def samplers(
     """Return how every layer of `network.rows(numbers)` is sampled: "matrix-free" if its matrices
     are not drawn, "dense" if they are, None for a layer without matrices.
 
-    `sampler` is "auto", "dense" or "matrix-free", `backward` whether gradients are needed. Equal
-    layers of a repeated block are asked once. Raises InvalidValueError as `require_sampler`.
+    `sampler` is "auto", "dense" or "matrix-free", `backward` whether gradients are needed. Layers
+    of a repeated block are asked once, so that a million layers take milliseconds. Raises
+    InvalidValueError as `require_sampler`.
     """
     require_sampler(network, batch, sampler, backward=backward)
     seen: dict[tuple[int, tuple[Shape, ...]], str | None] = {}
-    found = list[str | None]()
-    for row in network.rows(numbers):
-        key = id(row.layer), row.before
+
+    def found(layer: Layer, before: tuple[Shape, ...]) -> str | None:
+        key = id(layer), before
         if key not in seen:
-            seen[key] = _sampler_of(row.layer, row.before, batch, sampler, backward=backward)
-        found.append(seen[key])
-    return tuple(found)
+            seen[key] = _sampler_of(layer, before, batch, sampler, backward=backward)
+        return seen[key]
+
+    if numbers is not None:
+        return tuple(found(row.layer, row.before) for row in network.rows(numbers))
+    return tuple(_every(network.block, network.input, found))
+
+
+def _every(container: Container, shape: Shape, found: Found) -> list[str | None]:
+    """Return what is `found` of every layer of a container. Repetitions that change no shape are
+    gone through once."""
+    everything = list[str | None]()
+    for turn in range(container.times):
+        shapes, own = container.shapes(shape), list[str | None]()
+        for place, entry in enumerate(container.parts):
+            before = tuple(shapes[n] for n in entry.inputs or (place,))
+            if isinstance(entry.layer, Container):
+                own += _every(entry.layer, before[0], found)
+            else:
+                own.append(found(entry.layer, before))
+        if shapes[-1] == shape:
+            return everything + own * (container.times - turn)
+        everything += own
+        shape = shapes[-1]
+    return everything
 
 
 def require_sampler(network: Network, batch: int, sampler: str, *, backward: bool) -> None:
