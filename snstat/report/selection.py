@@ -15,6 +15,8 @@ from snstat.results import NetworkSummary, Subject
 _ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
 # Names of layers, joined by dots, with the wildcards of file names.
 _NAMES = re.compile(r"[A-Za-z_*?\[][\w.*?\[\]!-]{0,999}|[0-9]+(?:\.[\w.*?\[\]!-]+)+", re.ASCII)
+# Each chooses all rows, so a list has no use for it, unless a layer is called so.
+WORDS = ("log", "all", "top")
 # So many names are compared with an unknown one.
 MOST_COMPARED = 1000
 # The end of a range: the number of a layer, or None for the last one.
@@ -102,15 +104,19 @@ class LayerSelection:
 
 LOG = LayerSelection("log")
 ALL = LayerSelection("all")
+TOP = LayerSelection("top")
 
 
 def _remedy(item: str) -> str:
-    near = nearest(item, ("log", "all", "top", "last")) if item.isalpha() else []
+    if item.lower() in WORDS:
+        return f"give {item} alone, not in a list"
+    near = nearest(item, (*WORDS, "last")) if item.isalpha() else []
     return f"did you mean {near[0]!r}?" if near else "write for example 0,1,8-16,last"
 
 
 def _unknown(name: str, bound: str, near: Sequence[str] = ()) -> InvalidValueError:
-    remedy = f"did you mean {near[0]!r}?" if near else _remedy(name)
+    other = bool(near) and name.lower() not in WORDS
+    remedy = f"did you mean {near[0]!r}?" if other else _remedy(name)
     return InvalidValueError("layers", name, bound, remedy)
 
 
@@ -126,7 +132,7 @@ def parse_layers(text: str) -> LayerSelection:
     if word == "all":
         return ALL
     if word == "top":
-        return LayerSelection("top")
+        return TOP
     spans, names = [], []
     for item in text.split(","):
         found = _ITEM.fullmatch(item.strip().lower())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ NAMES = [
     *(f"body.{n}.ffn{row}" for n in (0, 1) for row in (".0", ".up", ".down", "")),
     "head",
 ]
+TOP_ROW = re.compile(r"input|body\.\d\.ffn|head")
 SAMPLING = {"batch": 4, "trials": 2, "seed": 5}
 
 
@@ -158,6 +160,8 @@ def test_layers_are_chosen_by_name(run, text, names):
 def test_names_that_no_layer_has_are_refused(run):
     with pytest.raises(InvalidValueError, match=r"did you mean 'body\.0\.ffn\.up'"):
         parse_layers("body.0.ffn.upp").of(run.subject)
+    with pytest.raises(InvalidValueError, match="give top alone, not in a list"):
+        parse_layers("top,head").of(run.subject)
     stack = snstat.propagate("relu", depth=1, width=4, **SAMPLING).subject
     with pytest.raises(InvalidValueError, match="did you mean 'log'"):
         parse_layers("lgo").of(stack)
@@ -168,6 +172,17 @@ def test_the_table_names_layers_and_kinds(run):
     assert text.startswith("small · 9 layers · 6 → 3\n")
     assert "body.0.ffn.up" in text
     assert "body.0.ffn.0 layer_norm" in text
+
+
+def test_bars_show_the_layers_that_are_not_within_a_residual(run):
+    (line,) = [line for line in repr(run).splitlines() if line.startswith("variance")]
+    top = run.variance.estimate[[NAMES.index(name) for name in NAMES if TOP_ROW.fullmatch(name)]]
+    assert line.startswith("variance outside residuals ")
+    low, high = (float(number) for number in re.search(r"([\d.]+) to ([\d.]+)$", line).groups())
+    # Three digits are shown.
+    assert (low, high) == pytest.approx((top.min(), top.max()), rel=1e-2)
+    plain = snstat.propagate("relu", depth=2, width=4, **SAMPLING)
+    assert "residual" not in repr(plain)
 
 
 def test_absurd_sizes_are_refused_before_memory_is_taken(file):
