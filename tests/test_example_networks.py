@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from scipy.integrate import quad
 
 import snstat
+from snstat.cli import run as run_command
 
 pytestmark = pytest.mark.examples
 
@@ -271,3 +274,34 @@ def test_every_example_has_a_verdict_and_says_what_it_shows():
         comments = [line for line in text.splitlines() if line.startswith("#")]
         assert text.splitlines()[:1] == comments
         assert 40 < len(comments[0]) <= 140
+
+
+ROW = re.compile(r"^\| \[(?P<file>[\w.]+)\]\((?P<path>[\w./]+)\) \|(?P<rest>.*)\|$", re.MULTILINE)
+
+
+def page():
+    """Return the rows about files in the page of the examples: name, path and the rest of each."""
+    return [row.groups() for row in ROW.finditer((FOLDER.parent / "README.md").read_text("utf-8"))]
+
+
+def test_every_example_has_a_row_on_the_page():
+    files = {
+        path.name: str(path.relative_to(FOLDER.parent))
+        for path in (*FOLDER.parent.glob("*.*"), *FOLDER.iterdir())
+        if path.name != "README.md"
+    }
+    assert {name: path for name, path, _ in page()} == files
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [(path, shown) for _, path, rest in page() for shown in re.findall(r"`snstat (.+?)`", rest)],
+)
+def test_the_commands_of_the_page_run(path, command, monkeypatch, capsys):
+    """At a small width; exit code 1 is a verdict."""
+    monkeypatch.chdir(FOLDER.parent)
+    arguments = shlex.split(command)
+    assert path in arguments
+    code = run_command([*arguments, "--set", "width=16", "-t", "2", "-b", "8"])
+    assert code == 0 or (arguments[0], code) == ("check", 1)
+    assert Path(path).stem in capsys.readouterr().out
