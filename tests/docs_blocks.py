@@ -3,7 +3,8 @@
 A page is a file of markdown, or a Python file with markdown in its docstrings.
 
 A `sh` block is run as a script, a `console` block line by line after `$ `, and a `python` block as
-a program. All run in one scratch folder, in the order of the page. `make` targets need only exist.
+a program. All run in one scratch folder, in the order of the page, with the `examples` of the
+checkout in it. `make` targets need only exist.
 A block under `<!-- not run: reason -->` is skipped. `python -m tests.docs_blocks README.md ...`
 runs the pages and rewrites the output in their console blocks.
 """
@@ -32,6 +33,7 @@ VERDICT = re.compile(r"snstat check [^|]*")
 # Any other failure fails the block. make targets must exist, but are not made.
 SHELL = """
 set -eu
+[ -e examples ] || ln -s {checkout}/examples examples
 make() { command make -C {checkout} --dry-run "$@" > /dev/null; }
 """
 # Printed between the outputs of a block's commands.

@@ -13,7 +13,7 @@ import click
 from snstat.cli.options import apply, refuse_others
 from snstat.cli.parameters import FileName, Type
 from snstat.cli.variants import require_few
-from snstat.errors import InvalidValueError
+from snstat.errors import InputFileError, InvalidValueError
 from snstat.network.settings import NetworkSettings
 from snstat.values import real, whole
 from snstat.values.option import options_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Setting = tuple[str, tuple[Any, ...]]
-BESIDE_FILE = "beside a network file, which says what the network is"
+BESIDE_FILE = "beside a network file, whose parameters --set changes"
 # How the name of a network file ends.
 SUFFIX = ".toml"
 # The values of a flag, as TOML writes them.
@@ -93,7 +93,7 @@ def networks_of(
     values, or None for the stack that options describe.
 
     Raises UsageError for options that describe a stack beside a file, and for parameters without a
-    file.
+    file; InputFileError for a file that describes no network.
     """
     changes = dict(settings)
     if len(changes) < len(settings):
@@ -105,6 +105,9 @@ def networks_of(
         return [None]
     from snstat.network.network import Network
 
+    if file.lower().endswith(".json"):
+        remedy = "judge a saved run with: snstat check RUN.json"
+        raise InputFileError(file, "is JSON by its name, and network files are TOML", remedy)
     stack = options_of(NetworkSettings)
     own = {parameter.name or "" for parameter in ctx.command.params} - stack.keys()
     refuse_others(ctx, own, BESIDE_FILE)

@@ -1,4 +1,4 @@
-"""`snstat propagate`: simulate random stacks and report every layer beside its theory."""
+"""`snstat propagate`: simulate random networks and report every layer beside its theory."""
 
 from __future__ import annotations
 

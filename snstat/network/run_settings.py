@@ -86,14 +86,20 @@ class RunSettings(NetworkSettings):
         File(*DRAWN),
         "normal, uniform, or a file of shape (samples, width): FILE.npy, FILE.npz or"
         " FILE.npz:name.",
-        shown="normal",
+        shown="normal, or as the network file says",
         metavar="KIND",
     )
     input_mean: float | None = option(
-        Real(-MAX_SCALE, MAX_SCALE), "Mean of the drawn inputs.", shown="0", metavar="M"
+        Real(-MAX_SCALE, MAX_SCALE),
+        "Mean of the drawn inputs.",
+        shown="0, or the file's",
+        metavar="M",
     )
     input_std: float | None = option(
-        Real(0.0, MAX_SCALE), "Standard deviation of the drawn inputs.", shown="1", metavar="S"
+        Real(0.0, MAX_SCALE),
+        "Standard deviation of the drawn inputs.",
+        shown="1, or the file's",
+        metavar="S",
     )
     standardize: bool = option(
         Flag(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from snstat.report.comparison import comparison_columns
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import shown, width_of
 from snstat.report.numbers import Notation, plain, score
+from snstat.report.short_names import shortened
 from snstat.report.words import listed
 from snstat.results import GRADIENT, MEASURED, departures
 
@@ -49,6 +51,9 @@ EXPECTED = ORDER[:4]
 COMPARED = ("variance", "cosine", "mean")
 # Enough rows to recognise most columns that do not fit.
 SAMPLE_ROWS = 256
+
+# Names of layers take at most this share of the width.
+NAMES_SHARE = 0.4
 
 ALL_COLUMNS = "all"
 
@@ -87,7 +92,7 @@ def blocks_of(
     columns: list[Column] = []
     for notation in Notation:
         layout = Layout(notation, dict.fromkeys(names, PARTS))
-        columns = shown(columns_of(run, rows, layout), glyphs)
+        columns = shown(_short(columns_of(run, rows, layout), width), glyphs)
         if width_of(columns) <= width:
             return notation, [columns]
     head = [column for column in columns if column.group in (LAYER[0], NAME[0])]
@@ -108,11 +113,20 @@ def fitted(
     """Return the layout of as many columns of the layers `rows` as fit `width`, and them."""
     # What is too wide for some rows is too wide for all, and a few are faster.
     layout = _fitted(run, rows[:: len(rows) // SAMPLE_ROWS + 1], glyphs, width)
-    columns = shown(columns_of(run, rows, layout), glyphs)
+    columns = shown(_short(columns_of(run, rows, layout), width), glyphs)
     if width_of(columns) > width and len(rows) > SAMPLE_ROWS:
         layout = _fitted(run, rows, glyphs, width)
-        columns = shown(columns_of(run, rows, layout), glyphs)
+        columns = shown(_short(columns_of(run, rows, layout), width), glyphs)
     return layout, columns
+
+
+def _short(columns: Sequence[Column], width: int) -> list[Column]:
+    """Return the columns with names of layers that leave room for numbers."""
+    limit = int(NAMES_SHARE * width)
+    return [
+        replace(column, cells=shortened(column.cells, limit)) if column.group == NAME[0] else column
+        for column in columns
+    ]
 
 
 def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int) -> Layout:
@@ -139,7 +153,7 @@ def _fits(
     width: int,
     kept: Sequence[tuple[str, str]],
 ) -> bool:
-    return width_of(shown(chosen(every, _parts_of(kept)), glyphs)) <= width
+    return width_of(shown(_short(chosen(every, _parts_of(kept)), width), glyphs)) <= width
 
 
 def _parts_of(kept: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +14,8 @@ from snstat.results import NetworkSummary, Subject
 _ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
 # Names of layers, joined by dots, with the wildcards of file names.
 _NAMES = re.compile(r"[A-Za-z_*?\[][\w.*?\[\]!-]{0,999}|[0-9]+(?:\.[\w.*?\[\]!-]+)+", re.ASCII)
+# Each chooses all rows, so a list has no use for it, unless a layer is called so.
+WORDS = ("log", "all", "top")
 # So many names are compared with an unknown one.
 MOST_COMPARED = 1000
 # The end of a range: the number of a layer, or None for the last one.
@@ -75,11 +76,9 @@ class LayerSelection:
             return self.rows(subject.depth)
         found = set(self.rows(subject.depth))
         for name in self.names:
-            pattern = re.compile(f"{fnmatch.translate(name)}|{fnmatch.translate(f'{name}.*')}")
-            named = [n for n, row in enumerate(subject.layers) if pattern.match(row.name)]
+            named = _named(name, subject)
             if not named:
-                near = nearest(name, [row.name for row in subject.layers[:MOST_COMPARED]])
-                raise _unknown(name, f"the name of a layer of {subject.called}", near)
+                raise _no_layer(name, subject)
             found.update(named)
         if self.kind == "top":
             found = {n for n in found if not subject.layers[n].inner}
@@ -102,16 +101,37 @@ class LayerSelection:
 
 LOG = LayerSelection("log")
 ALL = LayerSelection("all")
+TOP = LayerSelection("top")
 
 
 def _remedy(item: str) -> str:
-    near = nearest(item, ("log", "all", "top", "last")) if item.isalpha() else []
+    if item.lower() in WORDS:
+        return f"give {item} alone, not in a list"
+    near = nearest(item, (*WORDS, "last")) if item.isalpha() else []
     return f"did you mean {near[0]!r}?" if near else "write for example 0,1,8-16,last"
 
 
-def _unknown(name: str, bound: str, near: Sequence[str] = ()) -> InvalidValueError:
-    remedy = f"did you mean {near[0]!r}?" if near else _remedy(name)
-    return InvalidValueError("layers", name, bound, remedy)
+def _unknown(name: str, bound: str, remedy: str = "") -> InvalidValueError:
+    return InvalidValueError("layers", name, bound, remedy or _remedy(name))
+
+
+def _named(name: str, subject: NetworkSummary) -> list[int]:
+    """Return the layers that a name, of a layer or of a container, or a pattern stands for."""
+    pattern = re.compile(f"{fnmatch.translate(name)}|{fnmatch.translate(f'{name}.*')}")
+    return [n for n, row in enumerate(subject.layers) if pattern.match(row.name)]
+
+
+def _no_layer(name: str, subject: NetworkSummary) -> InvalidValueError:
+    """Return the error for a name that no layer has, with what may be meant."""
+    remedy = "snstat show FILE.toml --layers all lists the names"
+    near = nearest(name, [row.name for row in subject.layers[:MOST_COMPARED]])
+    if name.lower() in WORDS:
+        remedy = ""
+    elif near:
+        remedy = f"did you mean {near[0]!r}?"
+    elif _named(f"*.{name}", subject):
+        remedy = f"did you mean '*.{name}'?"
+    return _unknown(name, f"the name of a layer of {subject.called}", remedy)
 
 
 def parse_layers(text: str) -> LayerSelection:
@@ -126,7 +146,7 @@ def parse_layers(text: str) -> LayerSelection:
     if word == "all":
         return ALL
     if word == "top":
-        return LayerSelection("top")
+        return TOP
     spans, names = [], []
     for item in text.split(","):
         found = _ITEM.fullmatch(item.strip().lower())

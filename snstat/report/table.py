@@ -23,7 +23,8 @@ from snstat.report.layouts import (
 from snstat.report.network_words import network_words, simulation_words
 from snstat.report.numbers import Notation, plain
 from snstat.report.opening import opening, theory_words
-from snstat.report.selection import LOG, LayerSelection
+from snstat.report.selection import LOG, TOP, LayerSelection
+from snstat.results import NetworkSummary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,10 +128,18 @@ def _print_notes(hidden: str, glyphs: Glyphs, console: Console, *, concise: bool
 
 
 def _variance_line(run: Run, glyphs: Glyphs, width: int) -> str:
-    """Return the variance over depth as bars, with its range."""
+    """Return the variance over depth as bars, with its range.
+
+    Norms and branches within residuals are left out: between the sums they would hide how these
+    grow.
+    """
     values = run.statistics["variance"].estimate
-    known = values[np.isfinite(values)]
     label, limits = "variance ", ""
+    if isinstance(run.subject, NetworkSummary):
+        top = [row for row in TOP.of(run.subject) if row < values.size]
+        if len(top) < values.size:
+            values, label = values[top], "variance outside residuals "
+    known = values[np.isfinite(values)]
     if known.size:
         limits = f" {plain(float(known.min()), 3)} to {plain(float(known.max()), 3)}"
     cells = width - len(label) - len(limits)

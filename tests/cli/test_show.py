@@ -102,7 +102,8 @@ def test_a_uniform_stack_is_shown_as_options_describe_it(show):
     network = Network.read(json.loads(out)["network"])
     assert network.uniform() == Stack.build("selu", widths="7,5*2,3", last="linear")
     assert json.loads(out)["parameters"] == 8 * 5 + 6 * 5 + 6 * 3
-    assert "--depth cannot be used beside a network file" in refused(show("--depth", "3"))
+    beside = "--depth cannot be used beside a network file, whose parameters --set changes"
+    assert beside in refused(show("--depth", "3"))
     assert "number of networks is 2" in refused(show("-a", "relu,selu", of=()))
 
 
@@ -120,6 +121,7 @@ def test_a_file_that_is_no_network_is_refused_in_one_line(show, tmp_path):
     (tmp_path / "other.toml").write_text("x = 1")
     assert "other.toml: unknown key 'x'" in refused(show(of=(str(tmp_path / "other.toml"),)))
     assert "no such file" in refused(show(of=(str(tmp_path / "none.toml"),)))
+    assert "network files are TOML" in refused(show(of=(str(tmp_path / "run.json"),)))
 
 
 def test_kinds_are_listed_with_a_line_each(show):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import snstat
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.report.selection import parse_layers
+from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
 from tests.files.test_schemas import errors
 
@@ -39,6 +42,7 @@ NAMES = [
     *(f"body.{n}.ffn{row}" for n in (0, 1) for row in (".0", ".up", ".down", "")),
     "head",
 ]
+TOP_ROW = re.compile(r"input|body\.\d\.ffn|head")
 SAMPLING = {"batch": 4, "trials": 2, "seed": 5}
 
 
@@ -169,6 +173,12 @@ def test_layers_are_chosen_by_name(run, text, names):
 def test_names_that_no_layer_has_are_refused(run):
     with pytest.raises(InvalidValueError, match=r"did you mean 'body\.0\.ffn\.up'"):
         parse_layers("body.0.ffn.upp").of(run.subject)
+    with pytest.raises(InvalidValueError, match="give top alone, not in a list"):
+        parse_layers("top,head").of(run.subject)
+    with pytest.raises(InvalidValueError, match=r"did you mean '\*\.ffn'"):
+        parse_layers("ffn").of(run.subject)
+    with pytest.raises(InvalidValueError, match="layers all lists the names"):
+        parse_layers("*.attention").of(run.subject)
     stack = snstat.propagate("relu", depth=1, width=4, **SAMPLING).subject
     with pytest.raises(InvalidValueError, match="did you mean 'log'"):
         parse_layers("lgo").of(stack)
@@ -179,6 +189,32 @@ def test_the_table_names_layers_and_kinds(run):
     assert text.startswith("small · 9 layers · 6 → 3\n")
     assert "body.0.ffn.up" in text
     assert "body.0.ffn.0 layer_norm" in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_long_names_leave_room_for_numbers(width):
+    name = "projection_to_the_dimension_of_the_model"
+    layer = {"kind": "dense", "width": 4, "name": name}
+    block = {"kind": "block", "name": "encoder_of_the_source", "layers": [layer], "times": 3}
+    form = {"name": "long", "input": {"channels": 4}, "layers": [block]}
+    network = snstat.Network.read(form)
+    buffer = io.StringIO()
+    print_runs([snstat.propagate(network, **SAMPLING)], Console(file=buffer, width=width))
+    text = buffer.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert re.search(r"^ +3  enco[^.]*\.2\.proj.*…  ", text, re.MULTILINE)
+    assert re.search("^layer  name +mean.*variance", text, re.MULTILINE)
+
+
+def test_bars_show_the_layers_that_are_not_within_a_residual(run):
+    (line,) = [line for line in repr(run).splitlines() if line.startswith("variance")]
+    top = run.variance.estimate[[NAMES.index(name) for name in NAMES if TOP_ROW.fullmatch(name)]]
+    assert line.startswith("variance outside residuals ")
+    low, high = (float(number) for number in re.search(r"([\d.]+) to ([\d.]+)$", line).groups())
+    # Three digits are shown.
+    assert (low, high) == pytest.approx((top.min(), top.max()), rel=1e-2)
+    plain = snstat.propagate("relu", depth=2, width=4, **SAMPLING)
+    assert "residual" not in repr(plain)
 
 
 def test_absurd_sizes_are_refused_before_memory_is_taken(file):
