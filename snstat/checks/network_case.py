@@ -10,20 +10,28 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.checks.case import Case
+from snstat.checks.case import Branch, Case
 from snstat.experiment.network_plan import predicted_statistics
 from snstat.layers.activation import Activation
+from snstat.layers.alpha_dropout import AlphaDropout
+from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.dense import LINEAR, Dense
+from snstat.layers.dropout import Dropout
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
+from snstat.layers.residual import Sum
 from snstat.network.network import Network
+from snstat.network.sources import sourced
 from snstat.results import BoolArray, FloatArray, InputMoments, Outlook
 from snstat.theory.saturation import resting_fraction
 from snstat.theory.walk import Walk, walk
+from snstat.theory.weight_gradients import weight_gradients
 
 # Networks of which theory is kept.
 KEPT = 64
 SELU = "selu"
+# Kinds that draw masks, those for channels among them.
+DROPPING = (Dropout, AlphaDropout)
 # Nothing is said of a network that goes on for ever.
 _UNKNOWN = Outlook("unknown")
 
@@ -44,6 +52,20 @@ class NetworkKnown:
     def statistics(self) -> Mapping[str, FloatArray]:
         """The statistics of which there is theory, NaN where there is none."""
         return predicted_statistics(self.walk, self.batch, self.inputs)
+
+    @cached_property
+    def masked_cosine(self) -> FloatArray:
+        """The cosine of two passes of one sample, with masks of their own: theory of inputs that
+        are alike. Unknown beyond batch norm, which sees the difference between samples."""
+        layers = [row.layer for row in self.network.rows()]
+        drops = self.train and any(isinstance(layer, DROPPING) for layer in layers)
+        if not drops or any(isinstance(layer, BatchNorm) for layer in layers):
+            return np.full(len(layers) + 1, math.nan)
+        alike = replace(self.inputs, cosine=1.0, variance_over_batch=0.0)
+        found = walk(self.network, self.batch, alike, train=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cosine: FloatArray = 1.0 - found.gap / found.second_moment
+        return cosine
 
     @cached_property
     def units(self) -> FloatArray:
@@ -146,6 +168,24 @@ class NetworkCase(Case):
     def resting(self) -> FloatArray:
         """See Case: of centred Gaussian pre-activations, whatever their size."""
         return np.array([0.0, *(_resting(row.layer) for row in self.network.rows())])
+
+    @property
+    def branches(self) -> Iterator[Branch]:
+        """See Case."""
+        for row in sourced(self.network.block):
+            if isinstance(row.layer, Sum):
+                yield Branch(row.number, row.sources[1], row.layer.scale)
+
+    @property
+    def masked_cosine(self) -> FloatArray:
+        """See Case."""
+        return self.theory.masked_cosine
+
+    def weight_gradients(self, gradients: FloatArray) -> FloatArray:
+        """See Case. Those of dense layers."""
+        return weight_gradients(
+            self.network, gradients, self.known("mean"), self.known("second_moment")
+        )
 
     def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
         """See Case."""
