@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from snstat.checks.case import Case
-from snstat.checks.look import looked
+from snstat.checks.look import ORDER, looked
 from snstat.checks.network_case import NetworkCase
+from snstat.checks.network_changes import fewer, layer_changes, repeated
 from snstat.checks.rule import Rule
-from snstat.checks.rules import RULES
 from snstat.experiment.inputs import DrawnInputs
+
+# Of deeper networks, only other inputs are tried: theory of each change takes time and memory.
+MOST_LAYERS = 20_000
 
 
 class Change(NamedTuple):
@@ -29,21 +32,57 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
     """
     if not isinstance(case, NetworkCase) or looked(case.thought, rule.code) is None:
         return ""
-    partial = ""
+    partial, others = "", codes - {rule.code}
     for change in changes(case):
-        left = {code for code in RULES if looked(change.case, code) is not None}
-        if not left:
-            return f"use {change.words}"
-        if not partial and left <= codes - {rule.code}:
-            partial = f"use {change.words}"
+        if _holds(change.case, ()):
+            return change.words
+        if not partial and _holds(change.case, others):
+            partial = change.words
+    for allowed in ((),) if partial else ((), others):
+        shorter = _shorter(case, allowed)
+        if shorter:
+            return shorter
     return partial
 
 
+def _holds(case: NetworkCase, allowed: Collection[str]) -> bool:
+    """Return whether no rule is broken except those `allowed`. Stops at the first one."""
+    return all(code in allowed or looked(case, code) is None for code in ORDER)
+
+
 def changes(case: NetworkCase) -> Iterator[Change]:
-    """Yield what to try, the mildest first."""
+    """Yield what to try, the mildest first, but for fewer repetitions."""
     standard = standard_inputs(case)
     if standard is not None:
         yield standard
+    if case.depth > MOST_LAYERS:
+        return
+    for words, network in layer_changes(case.network):
+        inputs = None
+        if network.input != case.network.input:
+            if not case.inputs.drawn:
+                continue
+            law = case.network.law
+            drawn = DrawnInputs(law.kind, network.input.units, case.batch, law.mean, law.std)
+            inputs = drawn.moments()
+        yield Change(words, case.changed(network, inputs))
+
+
+def _shorter(case: NetworkCase, allowed: Collection[str]) -> str:
+    """Return the change to the most repetitions of a block with which only the rules `allowed` are
+    broken, "" for none. What holds for many mostly holds for fewer, so they are halved."""
+    for name, times in repeated(case.network) if case.depth <= MOST_LAYERS else ():
+        words, few, many = "", 0, times
+        while many - few > 1:
+            middle = (few + many) // 2
+            found = fewer(case.network, name, middle)
+            if found is not None and _holds(case.changed(found.network), allowed):
+                words, few = found.words, middle
+            else:
+                many = middle
+        if words:
+            return words
+    return ""
 
 
 def standard_inputs(case: NetworkCase) -> Change | None:
@@ -57,4 +96,4 @@ def standard_inputs(case: NetworkCase) -> Change | None:
         words.append(f"--input-mean 0 (now {old.mean:.4g})")
     if old.variance != 1:
         words.append(f"--input-std 1 (now {math.sqrt(old.variance):.4g})")
-    return Change(" and ".join(words), case.changed(case.network, drawn.moments()))
+    return Change(f"use {' and '.join(words)}", case.changed(case.network, drawn.moments()))
