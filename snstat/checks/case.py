@@ -139,6 +139,13 @@ class Case(ABC):
         of a unit, and their initialiser."""
 
     @property
+    def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:
+        """The standard deviation between trials of the log second moment as it was seen, and what
+        it certainly is at least, both (limit + 1,): NaN where `fluctuation` is known, and of
+        stacks."""
+        return (np.full(self.limit + 1, math.nan),) * 2
+
+    @property
     def branches(self) -> Iterable[Branch]:
         """The branches of residuals, in the order of their sums; none in a stack."""
         return ()

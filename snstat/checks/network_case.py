@@ -11,6 +11,7 @@ import numpy as np
 
 from snstat.activation import resolve
 from snstat.checks.case import Branch, Case
+from snstat.checks.certainty import spread_of_logs
 from snstat.experiment.network_plan import predicted_statistics
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
@@ -168,6 +169,16 @@ class NetworkCase(Case):
     def resting(self) -> FloatArray:
         """See Case: of centred Gaussian pre-activations, whatever their size."""
         return np.array([0.0, *(_resting(row.layer) for row in self.network.rows())])
+
+    @property
+    def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:
+        """See Case."""
+        if self.run is None:
+            return super().spread_between_trials
+        measured, trials = self.run.statistics["second_moment"], self.run.simulation.trials
+        found, least = spread_of_logs(measured.estimate, measured.stderr, trials)
+        missing = np.isnan(self.fluctuation)
+        return np.where(missing, found, math.nan), np.where(missing, least, math.nan)
 
     @property
     def branches(self) -> Iterator[Branch]:

@@ -6,8 +6,12 @@ import math
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+import numpy as np
+
 from snstat.checks.case import Case
+from snstat.checks.chance import too_narrow
 from snstat.checks.look import ORDER, looked
+from snstat.checks.masks import dropout_decides
 from snstat.checks.network_case import NetworkCase
 from snstat.checks.network_changes import fewer, layer_changes, repeated
 from snstat.checks.rule import Rule
@@ -28,12 +32,15 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
     """Return the first change after which no rule is broken, else the first after which this one
     holds and no other is newly broken, or nothing.
 
-    Changes are tried out by theory, so that has to find the rule broken without them.
+    Changes are tried out by theory, so that has to find the rule broken without them, and may not
+    know less of the changed network.
     """
     if not isinstance(case, NetworkCase) or looked(case.thought, rule.code) is None:
         return ""
     partial, others = "", codes - {rule.code}
     for change in changes(case):
+        if _unknown(change.case, rule) > _unknown(case, rule):
+            continue
         if _holds(change.case, ()):
             return change.words
         if not partial and _holds(change.case, others):
@@ -43,6 +50,17 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
         if shorter:
             return shorter
     return partial
+
+
+def _unknown(case: NetworkCase, rule: Rule) -> int:
+    """Return how many values that rules look at theory does not know, those that only `rule` looks
+    at among them."""
+    values = [case.predicted("second_moment"), case.predicted("cosine"), case.gradients]
+    if rule is too_narrow:
+        values.append(case.fluctuation)
+    if rule is dropout_decides:
+        values.append(case.masked_cosine)
+    return sum(int(np.isnan(value).sum()) for value in values)
 
 
 def _holds(case: NetworkCase, allowed: Collection[str]) -> bool:

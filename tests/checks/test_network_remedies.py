@@ -152,3 +152,11 @@ def test_what_starts_from_a_layer_still_does_after_an_edit():
     assert [name for name, _ in written(put)] == ["a", "1", "b", "3", "4"]
     moved = begun(network.block.entries, network.block.entries[0].layer)
     assert [entry.inputs for entry in moved] == [(), (), (2,), (2, 3), (1,)]
+
+
+def test_no_change_is_offered_after_which_theory_knows_less():
+    """First order knows nothing beyond a norm, so that the rule cannot be broken there."""
+    network = network_case(repeated(40, dense(16, "relu")), dense(2, "tanh", bias_std=0.1))
+    (broken,) = judge(network, {"SN502"})[1]
+    assert "layer_norm" not in broken.remedy
+    assert 'multiply "width"' in broken.remedy or '"times"' in broken.remedy
