@@ -44,8 +44,8 @@ def branches_fade(case: Case) -> Broken | None:
             the second moment of the sum, below 0.001; so fade all 8 from layer 4
             on
             → use --input-std 1 (now 40)
-      note: SN104 and SN302 not judged: they are about the limit of a uniform
-            stack
+      note: SN104 and SN302 not judged: as far as theory knows, the signal of
+            block 0 has no limit
     ```
 
     **How to fix it.** Begin with a smaller stream: normalise what enters it. Use a larger `scale`,

@@ -139,6 +139,18 @@ class Case(ABC):
         of a unit, and their initialiser."""
 
     @property
+    def goal(self) -> tuple[float, float] | None:
+        """The mean and variance that the limit of the signal should be at, None for no such
+        target."""
+        return self.target
+
+    @property
+    def repeated(self) -> tuple[int, int]:
+        """The number of layers before those that are repeated on and on in `outlook`, and the last
+        one that they have to reach."""
+        return 0, self.limit
+
+    @property
     def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:
         """The standard deviation between trials of the log second moment as it was seen, and what
         it certainly is at least, both (limit + 1,): NaN where `fluctuation` is known, and of

@@ -46,8 +46,8 @@ def dropout_decides(case: Case) -> Broken | None:
             one sample have cosine 0.6276, and two samples 0.6268 (theory); masks
             make 0.998 of the distance, at least 0.98
             → set "rate" of dropout layer 0.1 to 0.025 (now 0.1)
-      note: SN104 and SN302 not judged: they are about the limit of a uniform
-            stack
+      note: SN104 and SN302 not judged: as far as theory knows, the signal of
+            block 0 has no limit
     ```
 
     **How to fix it.** Use a smaller rate, or fewer layers with dropout. Drop within the branches of

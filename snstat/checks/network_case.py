@@ -24,6 +24,7 @@ from snstat.layers.residual import Sum
 from snstat.network.network import Network
 from snstat.network.sources import sourced
 from snstat.results import BoolArray, FloatArray, InputMoments, Outlook
+from snstat.theory.repeated import Limit, layers_within, limit_of, repeated_block
 from snstat.theory.saturation import resting_fraction
 from snstat.theory.walk import Walk, walk
 from snstat.theory.weight_gradients import weight_gradients
@@ -33,7 +34,7 @@ KEPT = 64
 SELU = "selu"
 # Kinds that draw masks, those for channels among them.
 DROPPING = (Dropout, AlphaDropout)
-# Nothing is said of a network that goes on for ever.
+# Of a network without a block that is repeated until its signal settles.
 _UNKNOWN = Outlook("unknown")
 
 
@@ -54,14 +55,27 @@ class NetworkKnown:
         """The statistics of which there is theory, NaN where there is none."""
         return predicted_statistics(self.walk, self.batch, self.inputs)
 
+    @property
+    def _layers(self) -> Iterator[Layer]:
+        """The layers, those of a repeated block once."""
+        return layers_within(self.network.block)
+
+    @cached_property
+    def drops(self) -> bool:
+        """Whether units are dropped at random."""
+        return self.train and any(isinstance(layer, DROPPING) for layer in self._layers)
+
+    @cached_property
+    def limit(self) -> Limit | None:
+        """Where the signal of the repeated block settles."""
+        return limit_of(self.network, self.inputs, self.batch, train=self.train)
+
     @cached_property
     def masked_cosine(self) -> FloatArray:
         """The cosine of two passes of one sample, with masks of their own: theory of inputs that
         are alike. Unknown beyond batch norm, which sees the difference between samples."""
-        layers = [row.layer for row in self.network.rows()]
-        drops = self.train and any(isinstance(layer, DROPPING) for layer in layers)
-        if not drops or any(isinstance(layer, BatchNorm) for layer in layers):
-            return np.full(len(layers) + 1, math.nan)
+        if not self.drops or any(isinstance(layer, BatchNorm) for layer in self._layers):
+            return np.full(self.network.depth + 1, math.nan)
         alike = replace(self.inputs, cosine=1.0, variance_over_batch=0.0)
         found = walk(self.network, self.batch, alike, train=True)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -146,8 +160,28 @@ class NetworkCase(Case):
 
     @property
     def outlook(self) -> Outlook:
+        """See Case. That of the block that is repeated."""
+        found = self.theory.limit
+        if found is None:
+            return _UNKNOWN
+        growth = None if math.isnan(found.growth_per_layer) else found.growth_per_layer
+        kind = "neutral" if found.keeps else "converges"
+        return Outlook(kind, found.mean, found.variance, gradient_growth=growth)
+
+    @property
+    def repeated(self) -> tuple[int, int]:
         """See Case."""
-        return _UNKNOWN
+        found = self.theory.limit
+        return super().repeated if found is None else (found.first, found.last)
+
+    @property
+    def goal(self) -> tuple[float, float] | None:
+        """See Case. A repeated block that has no other activation than SELU has SELU's."""
+        found = repeated_block(self.network)
+        if self.target is not None or found is None:
+            return self.target
+        names = {_activation_of(layer) for layer in layers_within(found[1])} - {None, LINEAR}
+        return resolve(SELU).target if names == {SELU} else None
 
     @property
     def doubt(self) -> str:
@@ -188,6 +222,11 @@ class NetworkCase(Case):
                 yield Branch(row.number, row.sources[1], row.layer.scale)
 
     @property
+    def drops(self) -> bool:
+        """Whether units are dropped at random."""
+        return self.theory.drops
+
+    @property
     def masked_cosine(self) -> FloatArray:
         """See Case."""
         return self.theory.masked_cosine
@@ -224,6 +263,12 @@ class NetworkCase(Case):
     @property
     def _unknown(self) -> FloatArray:
         return np.full(self.depth + 1, math.nan)
+
+
+def _activation_of(layer: Layer) -> str | None:
+    """Return the name of the activation of a layer, None for a kind without one."""
+    given = getattr(layer, "activation", None)
+    return None if given is None else resolve(given).name
 
 
 def _resting(layer: Layer) -> float:

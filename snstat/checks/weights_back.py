@@ -47,8 +47,8 @@ def weights_differ(case: Case) -> Broken | None:
       SN203 weight-gradients-differ, layer 33: squared gradients of weights
             differ: those of layer 33 are ×5.69e+06 those of layer 30, above 10^6
             → set "scale" of residual 0.0 to 1 (now 0.003)
-      note: SN104 and SN302 not judged: they are about the limit of a uniform
-            stack
+      note: SN104 and SN302 not judged: as far as theory knows, the signal of
+            block 0 has no limit
     ```
 
     **How to fix it.** Give all layers gains that preserve the signal, and inputs of one size: where

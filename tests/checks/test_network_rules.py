@@ -11,6 +11,7 @@ from scipy.stats import chi2
 import snstat
 from snstat.checks.certainty import CHANCE, spread_of_logs
 from snstat.checks.judge import judge
+from snstat.checks.notes import unknown
 from snstat.checks.rules import RULES
 from snstat.network.network import Network
 from snstat.network.sources import sourced
@@ -218,3 +219,48 @@ def test_the_spread_between_trials_is_judged_where_there_is_no_theory_of_it(widt
         (entry,) = found.findings
         assert "(seen; certainly" in entry.message
         assert entry.value > 1.0
+
+
+def test_a_repeated_block_is_chaotic_where_its_stack_is():
+    """The stack of 64 layers is chaotic by layer 36; a norm before it is one layer more."""
+    wild = repeated(64, dense(activation="tanh", weight_gain=1.5))
+    found = RULES["SN302"](network_case(NORM, wild, dense(10)))
+    stack = RULES["SN302"](case("tanh", 64, weight_gain=1.5))
+    assert found.layer == stack.layer + 1
+    assert found.value == pytest.approx(stack.value, rel=1e-6)
+    fewer = network_case(NORM, wild | {"times": stack.layer - 1}, dense(activation="tanh"))
+    assert RULES["SN302"](fewer) is None
+
+
+def test_the_limit_of_a_selu_block_is_compared_with_its_target():
+    dropout = {"kind": "dropout", "rate": 0.1}
+    found = RULES["SN104"](network_case(repeated(32, dense(activation="selu"), dropout), dense(10)))
+    assert (found.layer, found.bound) == (64, 1.0)
+    assert found.value == pytest.approx(1.62, abs=0.005)
+    alpha = {"kind": "alpha_dropout", "rate": 0.1}
+    assert RULES["SN104"](network_case(repeated(32, dense(activation="selu"), alpha))) is None
+    mixed = repeated(32, dense(activation="selu"), dropout, dense(activation="tanh"))
+    assert RULES["SN104"](network_case(mixed)) is None
+    asked = {"target_mean": 0.0, "target_variance": 2.0}
+    tanh = repeated(8, dense(activation="tanh", weight_gain=1.5))
+    assert RULES["SN104"](network_case(tanh, bounds=asked)) is not None
+    keeps = repeated(8, dense(activation="relu"))
+    assert RULES["SN104"](network_case(keeps, bounds=asked)) is None
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([dense(activation="relu")] * 2 + [NORM], "SN104 and SN302 not judged: they are about"),
+        ([repeated(9, residual(NORM, dense()), name="body")], "block body has no limit"),
+        ([repeated(9, dense(activation="selu"), DROPOUT)], "SN302 not judged: dropout"),
+        ([repeated(9, dense(activation="tanh", weight_gain=1.5), NORM)], None),
+        ([dense(), DROPOUT, {"kind": "batch_norm"}], "SN303 not judged: "),
+    ],
+)
+def test_rules_that_say_nothing_are_noted(layers, words):
+    notes = unknown(network_case(*layers))
+    if words is None:
+        assert notes == []
+    else:
+        assert any(words in note for note in notes)
