@@ -89,14 +89,19 @@ def _turn(knob: str, value: Any, names: Sequence[str]) -> Edit:
 
 
 def _set(
-    network: Network, knob: str, values: Iterable[float], names: Sequence[str], now: str
+    network: Network,
+    knob: str,
+    values: Iterable[float],
+    names: Sequence[str],
+    now: str,
+    digits: int = DIGITS,
 ) -> Iterator[Edited]:
     """Yield the network with each of the `values` for a knob of the layers of these `names`, which
-    is `now` another, of so many digits as the words show."""
+    is `now` another, of as many `digits` as the words show."""
     which = _which(network, names)
     for value in values:
-        words = f'set "{knob}" of {which} to {value:.{DIGITS}g} (now {now})'
-        rounded = float(f"{value:.{DIGITS}g}")
+        words = f'set "{knob}" of {which} to {value:.{digits}g} (now {now})'
+        rounded = float(f"{value:.{digits}g}")
         yield from _tried(network, words, _turn(knob, rounded, names))
 
 
@@ -122,15 +127,20 @@ def _own_gains(network: Network) -> Iterator[Edited]:
 
 def _gains(network: Network) -> Iterator[Edited]:
     """Yield one gain for all weights, those nearest to 1 first."""
+    steps = sorted(range(-GAIN_STEPS, GAIN_STEPS + 1), key=abs)
+    yield from with_gains(network, (2 ** (step / 4) for step in steps))
+
+
+def with_gains(network: Network, gains: Iterable[float], digits: int = DIGITS) -> Iterator[Edited]:
+    """Yield the network with each of these `gains`, of so many `digits`, for all weights."""
     layers = {name: layer for name, layer in written(network) if isinstance(layer, WeightOptions)}
     given = {layer.weight_gain for layer in layers.values() if layer.weight_gain is not None}
     whole = all(layer.weight_gain is not None for layer in layers.values())
-    now = _range(given) if given and whole else "their own"
+    now = _range(given) if given and whole else "left out of some" if given else "left out"
     if any(layer.weight_std is not None for layer in layers.values()):
         now += '; leave out "weight_std"'
-    steps = sorted(range(-GAIN_STEPS, GAIN_STEPS + 1), key=abs)
     if layers:
-        yield from _set(network, "weight_gain", (2 ** (step / 4) for step in steps), [*layers], now)
+        yield from _set(network, "weight_gain", gains, [*layers], now, digits)
 
 
 def _scales(network: Network) -> Iterator[Edited]:

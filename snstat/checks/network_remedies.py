@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,14 @@ from snstat.checks.chance import too_narrow
 from snstat.checks.look import ORDER, looked
 from snstat.checks.masks import dropout_decides
 from snstat.checks.network_case import NetworkCase
-from snstat.checks.network_changes import fewer, layer_changes, repeated
+from snstat.checks.network_changes import fewer, layer_changes, repeated, with_gains
 from snstat.checks.rule import Rule
 from snstat.experiment.inputs import DrawnInputs
 
 # Of deeper networks, only other inputs are tried: theory of each change takes time and memory.
 MOST_LAYERS = 20_000
+# The gain that keeps the second moment is looked for between these, by halving, to 4 digits.
+LEAST_GAIN, MOST_GAIN, HALVINGS, TUNED_DIGITS = 0.1, 10.0, 16, 4
 
 
 class Change(NamedTuple):
@@ -84,6 +87,26 @@ def changes(case: NetworkCase) -> Iterator[Change]:
             drawn = DrawnInputs(law.kind, network.input.units, case.batch, law.mean, law.std)
             inputs = drawn.moments()
         yield Change(words, case.changed(network, inputs))
+    yield from _tuned(case)
+
+
+def _tuned(case: NetworkCase) -> Iterator[Change]:
+    """Yield the gain of all weights with which the last layer has the second moment of the input,
+    by halving: it grows with the gain."""
+    low, high, found = LEAST_GAIN, MOST_GAIN, None
+    # Samples that are alike have the same second moment, and theory of them takes far less time.
+    alike = replace(case.inputs, cosine=1.0, variance_over_batch=0.0)
+    for _ in range(HALVINGS):
+        gain = math.sqrt(low * high)
+        found = next(with_gains(case.network, [gain], TUNED_DIGITS), found)
+        if found is None:
+            return
+        second = case.changed(found.network, alike).predicted("second_moment")
+        # There is no theory of squares that overflow.
+        larger = not float(second[-1]) <= case.inputs.second_moment
+        low, high = (low, gain) if larger else (gain, high)
+    if found is not None:
+        yield Change(found.words, case.changed(found.network))
 
 
 def _shorter(case: NetworkCase, allowed: Collection[str]) -> str:
