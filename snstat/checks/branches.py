@@ -55,7 +55,8 @@ def branches_fade(case: Case) -> Broken | None:
 
     **Known problems.** Branches that are exactly 0 at first are meant so and are not reported.
     Those with a small factor that is trained, such as 1e-5, are reported, though they are meant so
-    too. Uniform stacks have no residuals.
+    too. Of many more than 300 residuals, each adds little by need, though together they may add
+    much: lower the bound. Uniform stacks have no residuals.
 
     **Source.** De, Smith, *Batch Normalization Biases Residual Blocks Towards the Identity Function
     in Deep Networks*, arXiv:2002.10444.

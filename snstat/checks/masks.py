@@ -8,6 +8,9 @@ from snstat.checks.case import Case
 from snstat.checks.pairs import comparable
 from snstat.checks.rule import Broken, rule
 
+# Of cosines that are shown: what is beyond them is rounding.
+DECIMALS = 12
+
 
 @rule("SN303", "dropout-decides")
 def dropout_decides(case: Case) -> Broken | None:
@@ -44,7 +47,7 @@ def dropout_decides(case: Case) -> Broken | None:
       8 trials × batch 64 · float32, dense, seed 0
       SN303 dropout-decides, layer 32: dropout decides: at layer 32 two passes of
             one sample have cosine 0.6276, and two samples 0.6268 (theory); masks
-            make 0.998 of the distance, at least 0.98
+            make 99.8% of the distance, at least 98.0%
             → set "rate" of dropout layer 0.1 to 0.025 (now 0.1)
       note: SN104 and SN302 not judged: as far as theory knows, the signal of
             block 0 has no limit
@@ -74,9 +77,10 @@ def dropout_decides(case: Case) -> Broken | None:
     share = (1.0 - float(own[layer])) / (1.0 - float(other[layer]))
     if not share >= bound:
         return None
+    mine, theirs = (round(float(cosine[layer]), DECIMALS) + 0.0 for cosine in (own, other))
     text = (
-        f"dropout decides: at layer {layer} two passes of one sample have cosine {own[layer]:.4g},"
-        f" and two samples {other[layer]:.4g} (theory); masks make {share:.3g} of the distance, at"
-        f" least {bound:.3g}"
+        f"dropout decides: at layer {layer} two passes of one sample have cosine {mine:.4g}, and two"
+        f" samples {theirs:.4g} (theory); masks make {share:.1%} of the distance, at least"
+        f" {bound:.1%}"
     )
     return Broken(layer, share, bound, text)
