@@ -45,9 +45,9 @@ def dropout_decides(case: Case) -> Broken | None:
     FAILED drop: stable, but breaks SN303
       drop · 32 layers · 256 → 256
       8 trials × batch 64 · float32, dense, seed 0
-      SN303 dropout-decides, layer 32: dropout decides: at layer 32 two passes of
-            one sample have cosine 0.6276, and two samples 0.6268 (theory); masks
-            make 99.8% of the distance, at least 98.0%
+      SN303 dropout-decides, layer 32: at layer 32 two passes of one sample have
+            cosine 0.6276, and two samples 0.6268 (theory); masks make 99.8% of
+            the distance, at least 98.0%
             → set "rate" of dropout layer 0.1 to 0.025 (now 0.1)
       note: SN104 and SN302 not judged: as far as theory knows, the signal of
             block 0 has no limit
@@ -79,7 +79,7 @@ def dropout_decides(case: Case) -> Broken | None:
         return None
     mine, theirs = (round(float(cosine[layer]), DECIMALS) + 0.0 for cosine in (own, other))
     text = (
-        f"dropout decides: at layer {layer} two passes of one sample have cosine {mine:.4g}, and two"
+        f"at layer {layer} two passes of one sample have cosine {mine:.4g}, and two"
         f" samples {theirs:.4g} (theory); masks make {share:.1%} of the distance, at least"
         f" {bound:.1%}"
     )
