@@ -81,7 +81,7 @@ def gradients_vanish(case: Case) -> Broken | None:
 
     **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
     """
-    logs = _logarithms(case)
+    logs = logarithms(case)
     return _changed(case, logs, logs < -_allowed(case), "shrink", "below", -1)
 
 
@@ -133,11 +133,11 @@ def gradients_explode(case: Case) -> Broken | None:
 
     **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
     """
-    logs = _logarithms(case)
+    logs = logarithms(case)
     return _changed(case, logs, logs > _allowed(case), "grow", "above", 1)
 
 
-def _logarithms(case: Case) -> FloatArray:
+def logarithms(case: Case) -> FloatArray:
     """Return ln of the squared gradients over the last, (depth + 1,): theory, or what was seen."""
     return np.where(_judges_seen(case), case.seen_gradients, case.gradients)
 
@@ -158,9 +158,9 @@ def _changed(
     # Where the input itself is within bounds again, the worst layer is what counts.
     layer = 0 if bad[0] else int(np.nanargmax(sign * logs))
     decades = case.bounds.gradient_decades
-    value, bound = _power(logs[layer]), 10.0 ** (sign * decades)
+    value, bound = power(logs[layer]), 10.0 ** (sign * decades)
     away = case.depth - crossing
-    change = "become 0" if logs[layer] == -math.inf else f"{verb} ×{_scientific(logs[layer])}"
+    change = "become 0" if logs[layer] == -math.inf else f"{verb} ×{scientific(logs[layer])}"
     text = (
         f"squared gradients {change} from layer {case.depth} back to"
         f" layer {layer}{_beside(case, layer)}, {side} 10^{sign * decades:g}, crossed"
@@ -175,15 +175,15 @@ def _beside(case: Case, layer: int) -> str:
     words, theory = [], float(case.gradients[layer])
     seen, from_seen = float(case.seen_gradients[layer]), bool(_judges_seen(case)[layer])
     if not math.isnan(theory) and (case.theory_holds or not from_seen):
-        words.append(f"theory ×{_scientific(theory)}" if from_seen else "theory")
+        words.append(f"theory ×{scientific(theory)}" if from_seen else "theory")
     if not math.isnan(seen):
-        words.append("seen" if from_seen else f"seen ×{_scientific(seen)}")
+        words.append("seen" if from_seen else f"seen ×{scientific(seen)}")
     if from_seen:
         words.reverse()
     return f" ({'; '.join(words)})" if words else ""
 
 
-def _power(logarithm: float) -> float | None:
+def power(logarithm: float) -> float | None:
     """Return e to the `logarithm`, None out of a float's range."""
     try:
         value = math.exp(logarithm)
@@ -192,9 +192,9 @@ def _power(logarithm: float) -> float | None:
     return value if value > 0 else None
 
 
-def _scientific(logarithm: float) -> str:
+def scientific(logarithm: float) -> str:
     """Return e to the `logarithm` as text, however large or small."""
-    value = _power(logarithm)
+    value = power(logarithm)
     if value is not None:
         return f"{value:.3g}"
     if math.isinf(logarithm):

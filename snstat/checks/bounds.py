@@ -73,6 +73,12 @@ class Bounds(Settings):
         default=6.0,
         metavar="X",
     )
+    weight_gradient_decades: float = option(
+        Real(0.0, MAX_DECADES),
+        "Powers of ten between squared gradients of different layers' weights.",
+        default=6.0,
+        metavar="X",
+    )
     cosine_max: float = option(
         _SHARE, "Cosine at which inputs count as alike.", default=0.98, metavar="X"
     )
@@ -80,6 +86,15 @@ class Bounds(Settings):
         Real(1.0, MAX_SCALE),
         "Factor per layer by which inputs may separate.",
         default=1.1,
+        metavar="X",
+    )
+    dropout_share_max: float = option(
+        _SHARE, "Share of dropout in the distance between outputs.", default=0.98, metavar="X"
+    )
+    branch_share_min: float = option(
+        _SHARE,
+        "Least share of a residual's branch in the second moment.",
+        default=0.001,
         metavar="X",
     )
     dead_max: float = option(_SHARE, "Share of units that may be dead.", default=0.5, metavar="X")

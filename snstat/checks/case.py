@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,15 @@ from snstat.checks.certainty import log_strays, share_strays, strays
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 
 Result = TypeVar("Result")
+
+
+class Branch(NamedTuple):
+    """The branch of a residual: the number of the layer that is the sum, that of the branch's last
+    layer, and the factor of the branch in the sum."""
+
+    layer: int
+    last: int
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -128,6 +137,45 @@ class Case(ABC):
     def selu_weights(self) -> Iterable[tuple[int | None, float, str]]:
         """The layers with SELU: their number, None for all of them, the sum of the squared weights
         of a unit, and their initialiser."""
+
+    @property
+    def goal(self) -> tuple[float, float] | None:
+        """The mean and variance that the limit of the signal should be at, None for no such
+        target."""
+        return self.target
+
+    @property
+    def repeated(self) -> tuple[int, int]:
+        """The number of layers before those that are repeated on and on in `outlook`, and the last
+        one that they have to reach."""
+        return 0, self.limit
+
+    @property
+    def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:
+        """The standard deviation between trials of the log second moment as it was seen, and what
+        it certainly is at least, both (limit + 1,): NaN where `fluctuation` is known, and of
+        stacks."""
+        return (np.full(self.limit + 1, math.nan),) * 2
+
+    @property
+    def branches(self) -> Iterable[Branch]:
+        """The branches of residuals, in the order of their sums; none in a stack."""
+        return ()
+
+    @property
+    def masked_cosine(self) -> FloatArray:
+        """The cosine of one sample with itself under two draws of all masks of dropout,
+        (limit + 1,), NaN where it is not known, and without dropout."""
+        return np.full(self.limit + 1, math.nan)
+
+    def weight_gradients(self, gradients: FloatArray) -> FloatArray:
+        """Return ln of the mean squares of the gradients of every layer's weights, (depth + 1,), up
+        to one constant, from ln of the squared `gradients` of activations, (depth + 1,).
+
+        NaN where it is not known, and in layers without weights. Stacks are not looked at: SN101
+        to SN202 say of them what there is to say.
+        """
+        return np.full_like(gradients, math.nan)
 
     # ---------------------------------------------------------------------- what rules make of it
 

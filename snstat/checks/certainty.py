@@ -78,3 +78,21 @@ def divergence(share: FloatArray, expected: FloatArray) -> FloatArray:
     result: FloatArray = xlogy(share, share) - xlogy(share, expected)
     result += xlogy(other, other) - xlogy(other, rest)
     return result
+
+
+def spread_of_logs(
+    estimate: FloatArray, stderr: FloatArray, trials: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the standard deviation between trials of the logarithm of a positive statistic, as
+    estimated, and what it certainly is at least; (layers,), NaN for fewer than 2 trials.
+
+    The variance between trials of the statistic has trials − 1 degrees of freedom of chi-square.
+    For logarithms that are normal with deviation σ, the deviation relative to the mean is
+    √(exp(σ²) − 1).
+    """
+    if trials < 2:
+        return np.full_like(estimate, math.nan), np.full_like(estimate, math.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = trials * (stderr / estimate) ** 2
+        least = variance * (trials - 1) / special("chdtri")(trials - 1, CHANCE)
+        return np.sqrt(np.log1p(variance)), np.sqrt(np.log1p(least))

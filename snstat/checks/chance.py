@@ -183,7 +183,10 @@ def too_narrow(case: Case) -> Broken | None:
 
     **Known problems.** First-order theory is not valid for standard deviations above 2. The bound
     is therefore at most 2, and the message states larger values as "more than 2". No statistic
-    measures the spread of single samples, so the rule uses theory only.
+    measures the spread of single samples, so the rule uses theory only, except in layers of a
+    network file for which there is none. There it judges how much the second moments of batches
+    differ between trials, if chance (1 in 10,000, by chi-square) does not explain it. That takes 16
+    trials or more for deviations of 2 to 3.
 
     **Source.** Hanin, Nica, *Products of Many Large Random Matrices and Gradients in Deep Neural
     Networks*, arXiv:1812.05994; docs/finite-width.md.
@@ -191,7 +194,7 @@ def too_narrow(case: Case) -> Broken | None:
     fluctuation, bound = case.fluctuation, case.bounds.fluctuation_max
     bad = np.flatnonzero(fluctuation > bound)
     if not bad.size:
-        return None
+        return _differ_as_seen(case)
     layer, most = int(bad[0]), int(np.nanargmax(fluctuation))
     value = float(fluctuation[most])
     shown = f"{value:.3g}"
@@ -202,6 +205,21 @@ def too_narrow(case: Case) -> Broken | None:
         f" {shown} at layer {most} (theory), above {bound:.3g} from layer {layer} on"
     )
     return Broken(layer, value, bound, text)
+
+
+def _differ_as_seen(case: Case) -> Broken | None:
+    """Return where trials differ too much in what was measured, beyond chance."""
+    (seen, least), bound = case.spread_between_trials, case.bounds.fluctuation_max
+    bad = np.flatnonzero(least > bound)
+    if not bad.size or case.run is None:
+        return None
+    layer, most = int(bad[0]), int(np.nanargmax(least))
+    text = (
+        f"networks differ: the log second moment of a batch varies with standard deviation"
+        f" {seen[most]:.3g} at layer {most} (seen; certainly {least[most]:.3g} or more), above"
+        f" {bound:.3g} from layer {layer} on"
+    )
+    return Broken(layer, float(seen[most]), bound, text)
 
 
 def steadier(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's

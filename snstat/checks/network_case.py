@@ -10,19 +10,30 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.checks.case import Case
+from snstat.checks.case import Branch, Case
+from snstat.checks.certainty import spread_of_logs
 from snstat.experiment.network_plan import predicted_statistics
+from snstat.layers.alpha_dropout import AlphaDropout
+from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.dense import Dense
+from snstat.layers.dropout import Dropout
+from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
+from snstat.layers.residual_block import Sum
 from snstat.network.network import Network
+from snstat.network.sources import sourced
 from snstat.results import BoolArray, FloatArray, InputMoments, Outlook
+from snstat.theory.repeated import Limit, layers_within, limit_of, repeated_block
 from snstat.theory.saturation import resting_fraction
 from snstat.theory.walk import Walk, walk
+from snstat.theory.weight_gradients import weight_gradients
 
 # Networks of which theory is kept.
 KEPT = 64
 SELU = "selu"
-# Nothing is said of a network that goes on for ever.
+# Kinds that draw masks, those for channels among them.
+DROPPING = (Dropout, AlphaDropout)
+# Of a network without a block that is repeated until its signal settles.
 _UNKNOWN = Outlook("unknown")
 
 
@@ -42,6 +53,33 @@ class NetworkKnown:
     def statistics(self) -> Mapping[str, FloatArray]:
         """The statistics of which there is theory, NaN where there is none."""
         return predicted_statistics(self.walk, self.batch, self.inputs)
+
+    @property
+    def _layers(self) -> Iterator[Layer]:
+        """The layers, those of a repeated block once."""
+        return layers_within(self.network.block)
+
+    @cached_property
+    def drops(self) -> bool:
+        """Whether units are dropped at random."""
+        return self.train and any(isinstance(layer, DROPPING) for layer in self._layers)
+
+    @cached_property
+    def limit(self) -> Limit | None:
+        """Where the signal of the repeated block settles."""
+        return limit_of(self.network, self.inputs, self.batch, train=self.train)
+
+    @cached_property
+    def masked_cosine(self) -> FloatArray:
+        """The cosine of two passes of one sample, with masks of their own: theory of inputs that
+        are alike. Unknown beyond batch norm, which sees the difference between samples."""
+        if not self.drops or any(isinstance(layer, BatchNorm) for layer in self._layers):
+            return np.full(self.network.depth + 1, math.nan)
+        alike = replace(self.inputs, cosine=1.0, variance_over_batch=0.0)
+        found = walk(self.network, self.batch, alike, train=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cosine: FloatArray = 1.0 - found.gap / found.second_moment
+        return cosine
 
     @cached_property
     def units(self) -> FloatArray:
@@ -121,8 +159,28 @@ class NetworkCase(Case):
 
     @property
     def outlook(self) -> Outlook:
+        """See Case. That of the block that is repeated."""
+        found = self.theory.limit
+        if found is None:
+            return _UNKNOWN
+        growth = None if math.isnan(found.growth_per_layer) else found.growth_per_layer
+        kind = "neutral" if found.keeps else "converges"
+        return Outlook(kind, found.mean, found.variance, gradient_growth=growth)
+
+    @property
+    def repeated(self) -> tuple[int, int]:
         """See Case."""
-        return _UNKNOWN
+        found = self.theory.limit
+        return super().repeated if found is None else (found.first, found.last)
+
+    @property
+    def goal(self) -> tuple[float, float] | None:
+        """See Case. A repeated block that has no other activation than SELU has SELU's."""
+        found = repeated_block(self.network)
+        if self.target is not None or found is None:
+            return self.target
+        names = {_activation_of(layer) for layer in layers_within(found[1])} - {None, LINEAR}
+        return resolve(SELU).target if names == {SELU} else None
 
     @property
     def doubt(self) -> str:
@@ -144,6 +202,39 @@ class NetworkCase(Case):
     def resting(self) -> FloatArray:
         """See Case: of centred Gaussian pre-activations, whatever their size."""
         return np.array([0.0, *(_resting(row.activation) for row in self.network.rows())])
+
+    @property
+    def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:
+        """See Case."""
+        if self.run is None:
+            return super().spread_between_trials
+        measured, trials = self.run.statistics["second_moment"], self.run.simulation.trials
+        found, least = spread_of_logs(measured.estimate, measured.stderr, trials)
+        missing = np.isnan(self.fluctuation)
+        return np.where(missing, found, math.nan), np.where(missing, least, math.nan)
+
+    @property
+    def branches(self) -> Iterator[Branch]:
+        """See Case."""
+        for row in sourced(self.network.block):
+            if isinstance(row.layer, Sum):
+                yield Branch(row.number, row.sources[1], row.layer.scale)
+
+    @property
+    def drops(self) -> bool:
+        """Whether units are dropped at random."""
+        return self.theory.drops
+
+    @property
+    def masked_cosine(self) -> FloatArray:
+        """See Case."""
+        return self.theory.masked_cosine
+
+    def weight_gradients(self, gradients: FloatArray) -> FloatArray:
+        """See Case. Those of dense layers."""
+        return weight_gradients(
+            self.network, gradients, self.known("mean"), self.known("second_moment")
+        )
 
     def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
         """See Case."""
@@ -171,6 +262,12 @@ class NetworkCase(Case):
     @property
     def _unknown(self) -> FloatArray:
         return np.full(self.depth + 1, math.nan)
+
+
+def _activation_of(layer: Layer) -> str | None:
+    """Return the name of the activation of a layer, None for a kind without one."""
+    given = getattr(layer, "activation", None)
+    return None if given is None else resolve(given).name
 
 
 def _resting(activation: str | None) -> float:

@@ -10,10 +10,12 @@ import numpy as np
 from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
 from snstat.checks.matching import unmatched
+from snstat.checks.network_case import NetworkCase
 from snstat.checks.pairs import comparable
 from snstat.checks.stack_case import StackCase
 from snstat.errors import escaped
 from snstat.results import NO_THEORY, Record, Run, Simulation, StackSummary
+from snstat.theory.repeated import LEAST_TIMES, repeated_block
 
 # With fewer trials Student's t asks for tens of standard errors.
 ENOUGH = 4
@@ -62,8 +64,10 @@ def _drawn_otherwise(mine: StackSummary, theirs: StackSummary) -> Iterator[str]:
 
 def unknown(case: Case) -> list[str]:
     """Return notes on what theory does not cover, with the reason."""
+    if isinstance(case, NetworkCase):
+        return [*_without_theory(case), *_not_applicable(case)]
     if not isinstance(case, StackCase):
-        return list(_without_theory(case))
+        return []
     notes = []
     if case.outlook.kind == "unknown":
         notes.append(_no_theory(case.activation))
@@ -74,8 +78,8 @@ def unknown(case: Case) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def _without_theory(case: Case) -> Iterator[str]:
-    """Yield notes on the layers of a network without theory, and on rules of stacks only."""
+def _without_theory(case: NetworkCase) -> Iterator[str]:
+    """Yield a note on the layers of a network without theory."""
     missing = np.flatnonzero(np.isnan(case.predicted("second_moment")))
     if missing.size:
         first = int(missing[0])
@@ -86,7 +90,26 @@ def _without_theory(case: Case) -> Iterator[str]:
         every = missing.size == case.depth + 1 - first
         more = " on" if every else f", {missing.size:,} of {case.depth:,} layers in all"
         yield f"{NO_THEORY} from {where}{more}: measured values are judged"
-    yield "SN104 and SN302 not judged: they are about the limit of a uniform stack"
+
+
+def _not_applicable(case: NetworkCase) -> Iterator[str]:
+    """Yield notes on the rules that say nothing of this network, with the reason."""
+    found = repeated_block(case.network)
+    if found is None:
+        yield (
+            "SN104 and SN302 not judged: they are about the limit of a block that is repeated"
+            f" {LEAST_TIMES} times or more"
+        )
+    elif case.outlook.kind == "unknown":
+        name = case.network.block.entries[found[0]].name or found[0]
+        yield (
+            f"SN104 and SN302 not judged: as far as theory knows, the signal of block {name} has no"
+            " limit"
+        )
+    elif case.outlook.gradient_growth is None:
+        yield "SN302 not judged: dropout and batch norm themselves change how much inputs differ"
+    if case.drops and np.isnan(case.masked_cosine).all():
+        yield "SN303 not judged: theory does not know the cosine under two masks of dropout here"
 
 
 def _no_theory(activation: Activation, place: str = "") -> str:

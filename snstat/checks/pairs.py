@@ -120,17 +120,20 @@ def separates(case: Case) -> Broken | None:
 
     **Options.** `--separation-max` (default 1.1), `--depth-limit` (default: the depth).
 
-    **Known problems.** No statistic measures the slope, so the rule uses theory of infinite width
-    only, and at the limit of the second moment: the first layers of a signal that is far from its
-    limit have another slope. A second moment that does not converge is left to SN101 and SN102.
+    **Known problems.** Of a network file, the last block that is repeated four times or more is
+    judged, and χ is that of a repetition of n layers to the power of 1/n; it is not judged with
+    dropout or batch norm. No statistic measures the slope, so the rule uses theory of infinite
+    width only, and at the limit of the second moment: the first layers of a signal that is far from
+    its limit have another slope. A second moment that does not converge is left to SN101 and SN102.
 
     **Source.** Poole et al., arXiv:1606.05340.
     """
     rate, bound = case.outlook.gradient_growth, case.bounds.separation_max
     if case.outlook.kind != "converges" or rate is None or not rate > bound:
         return None
-    layers = math.ceil(math.log(APART) / math.log(rate))
-    if layers > case.limit:
+    first, last = case.repeated
+    layers = first + math.ceil(math.log(APART) / math.log(rate))
+    if layers > last:
         return None
     text = (
         f"chaotic phase: each layer pulls nearby inputs ×{rate:.4g} apart (theory), above"

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from snstat.checks.backward import gradients_explode, gradients_vanish
+from snstat.checks.branches import branches_fade
 from snstat.checks.chance import disagrees, too_narrow
 from snstat.checks.drift import drifts
 from snstat.checks.forward import explodes, vanishes
+from snstat.checks.masks import dropout_decides
 from snstat.checks.numbers import leaves_range
 from snstat.checks.pairs import collapses, separates
 from snstat.checks.rule import Rule
 from snstat.checks.target import converges_elsewhere, misses_target
 from snstat.checks.theorems import leaves_theorems
 from snstat.checks.units import too_few_alive
+from snstat.checks.weights_back import weights_differ
 from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -28,9 +31,12 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             converges_elsewhere,
             gradients_vanish,
             gradients_explode,
+            weights_differ,
             collapses,
             separates,
+            dropout_decides,
             too_few_alive,
+            branches_fade,
             disagrees,
             too_narrow,
             leaves_theorems,

@@ -207,12 +207,14 @@ def converges_elsewhere(case: Case) -> Broken | None:
     **Options.** `--target-mean` (default: 0 for selu), `--target-variance` (default: 1 for selu),
     `--target-tolerance` (default 0.1).
 
-    **Known problems.** No statistic measures a limit, so the rule uses theory of infinite width
-    only. A signal that does not converge has no limit to compare: SN101 and SN102 report it.
+    **Known problems.** Of a network file, the last block that is repeated four times or more is
+    judged, by the target that is asked for, else by SELU's if it has no other activation. No
+    statistic measures a limit, so the rule uses theory of infinite width only. A signal that does
+    not converge has no limit to compare: SN101 and SN102 report it.
 
     **Source.** Klambauer et al., *Self-Normalizing Neural Networks*, arXiv:1706.02515.
     """
-    target = case.target
+    target = case.goal
     if target is None:
         return None
     mean, variance = case.outlook.mean, case.outlook.variance
@@ -225,4 +227,4 @@ def converges_elsewhere(case: Case) -> Broken | None:
         f"converges to mean {mean:.4g}, variance {variance:.4g} (theory), not to the target"
         f" ({target[0]:g}, {target[1]:g})"
     )
-    return Broken(case.depth, variance, target[1], text)
+    return Broken(min(case.depth, case.repeated[1]), variance, target[1], text)

@@ -10,9 +10,11 @@ import numpy as np
 from snstat.activation import ACTIVATIONS
 from snstat.checks.bounds import Bounds
 from snstat.checks.judge import judge
+from snstat.checks.network_case import NetworkCase
 from snstat.checks.rules import CODES
 from snstat.checks.stack_case import StackCase
 from snstat.experiment.inputs import DrawnInputs
+from snstat.network.network import Network
 from snstat.network.stack import Stack
 
 # Midpoints, so that a kink or a jump at 0 causes an error of second order in the step only.
@@ -26,6 +28,40 @@ def case(activation, depth=64, *, batch=64, mean=0.0, std=1.0, bounds=None, **st
     inputs = DrawnInputs("normal", built.width, batch, mean, std)
     return StackCase(built, batch, inputs.moments(), Bounds(**(bounds or {})))
 
+
+def network_of(*layers, channels=256, name="net", **law):
+    """Return the network of these layers, as plain data."""
+    form = {"name": name, "input": {"channels": channels} | law, "layers": list(layers)}
+    return Network.read(form)
+
+
+def network_case(*layers, batch=64, bounds=None, channels=256, **law):
+    """Return the case of a network with random inputs, as plain data: see `network_of`."""
+    network = network_of(*layers, channels=channels, **law)
+    std = network.law.std
+    inputs = DrawnInputs("normal", channels, batch, network.law.mean, std)
+    return NetworkCase(network, batch, inputs.moments(), Bounds(**(bounds or {})))
+
+
+def dense(width=256, activation=None, **keys):
+    """Return a dense layer, as plain data."""
+    form = {"kind": "dense", "width": width} | keys
+    return form if activation is None else form | {"activation": activation}
+
+
+def residual(*layers, **keys):
+    """Return a residual, as plain data."""
+    return {"kind": "residual", "layers": list(layers)} | keys
+
+
+def repeated(times, *layers, **keys):
+    """Return a block of these layers, as plain data."""
+    return {"kind": "block", "times": times, "layers": list(layers)} | keys
+
+
+NORM = {"kind": "layer_norm"}
+DROPPED = repeated(16, dense(activation="relu"), {"kind": "dropout", "rate": 0.1})
+STREAM = repeated(8, residual(NORM, dense(activation="relu"), dense()))
 
 # activation, depth, options -> verdict, codes
 JUDGEMENTS = [

@@ -36,6 +36,8 @@ STACKS = {
     "sound": {"activation": "selu", "depth": 8, "width": 256},
 }
 SAMPLING = {"width": 64, "batch": 8, "trials": 4}
+# What these find, only networks have; see test_network_rules.py.
+OF_NETWORKS = {"SN203", "SN303", "SN402"}
 BOUNDS = ("target_mean", "target_variance")
 
 
@@ -96,7 +98,7 @@ def test_together_the_stacks_break_every_rule(baseline):
     found = set().union(*(broken(name, baseline, select=[code]) for name in STACKS
                           for code in CODES))  # fmt: skip
     # SN501 needs an error of the theory, and none is known.
-    assert found >= set(CODES) - {"SN501"}
+    assert found >= set(CODES) - {"SN501"} - OF_NETWORKS
 
 
 @pytest.mark.parametrize("chosen", [{"select": ["SN103"]}, {"ignore": ["SN104", "SN601"]}])

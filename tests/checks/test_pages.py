@@ -22,7 +22,7 @@ from snstat.checks.theorems import THEOREM_1
 from snstat.cli import group
 from snstat.network.run_settings import RunSettings
 from snstat.results import VERDICTS
-from tests.checks.cases import JUDGEMENTS, case
+from tests.checks.cases import DROPPED, JUDGEMENTS, STREAM, case, network_case
 from tests.docs_blocks import blocks
 from tests.rule_pages import rules_page
 
@@ -134,10 +134,11 @@ class Watched(Bounds):
 
 
 def reads(code):
-    """Return which bounds a rule reads when it looks at many stacks."""
+    """Return which bounds a rule reads when it looks at many stacks and some networks."""
     found = set()
-    for activation, depth, options, *_ in JUDGEMENTS:
-        watched = replace(case(activation, depth, **options), bounds=Watched())
+    stacks = [case(activation, depth, **options) for activation, depth, options, *_ in JUDGEMENTS]
+    for each in (*stacks, network_case(DROPPED), network_case(STREAM)):
+        watched = replace(each, bounds=Watched())
         Watched.read.clear()  # they were validated
         RULES[code](watched)
         found |= Watched.read

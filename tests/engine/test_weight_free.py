@@ -28,7 +28,7 @@ from snstat.layers.entry import Entry
 from snstat.layers.highway import Highway
 from snstat.layers.initialisers import INITIALISERS
 from snstat.layers.registry import KINDS
-from snstat.layers.residual import Residual
+from snstat.layers.residual_block import Residual
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
 from snstat.network.network import Network

@@ -1,0 +1,82 @@
+"""Do the weights of all layers get gradients of one size? SN203."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.checks.backward import logarithms, power, scientific
+from snstat.checks.case import Case
+from snstat.checks.rule import Broken, rule
+
+
+@rule("SN203", "weight-gradients-differ")
+def weights_differ(case: Case) -> Broken | None:
+    """The gradients of different layers' weights differ by more than --weight-gradient-decades.
+
+    **What it does.** In a network file, it finds two dense layers of which the mean squares of the
+    gradients of the weights differ by more than a factor of 10^`--weight-gradient-decades`.
+
+    **Why it matters.** One learning rate of plain gradient descent moves the weights of one layer,
+    and leaves those of the other where they are. Activations and their gradients may both stay
+    within their bounds: the gradient of a weight is the product of the two.
+
+    **What is compared.** With δ = ∂L/∂z of the pre-activations of a layer, and x its inputs:
+
+        E(∂L/∂W)² = E[δ²] E[x²]
+
+    Theory tells E[x²], the gradient of the layer's output, and E[φ'(z)²], by which its activation
+    multiplies that. With `--backward`, the measured gradient takes its place where SN201 and SN202
+    would judge that one.
+
+    **Example.** Branches with a small factor, with which the network begins as the identity:
+
+    ```console
+    $ echo 'input = { channels = 256 }' > small.toml
+    $ echo 'layers = [ { kind = "block", times = 8, layers = [' >> small.toml
+    $ echo '  { kind = "residual", scale = 0.003, layers = [' >> small.toml
+    $ echo '  { kind = "layer_norm" },' >> small.toml
+    $ echo '  { kind = "dense", width = 256, activation = "relu" },' >> small.toml
+    $ echo '  { kind = "dense", width = 256 } ] } ] },' >> small.toml
+    $ echo '  { kind = "dense", width = 10 } ]' >> small.toml
+    $ snstat check small.toml --select SN203
+    FAILED small: stable, but breaks SN203
+      small · 33 layers · 256 → 10
+      8 trials × batch 64 · float32, dense, seed 0
+      SN203 weight-gradients-differ, layer 33: squared gradients of weights
+            differ: those of layer 33 are ×5.69e+06 those of layer 30, above 10^6
+            → set "scale" of residual 0.0 to 1 (now 0.003)
+      note: SN104 and SN302 not judged: as far as theory knows, the signal of
+            block 0 has no limit
+    ```
+
+    **How to fix it.** Give all layers gains that preserve the signal, and inputs of one size: where
+    each layer is followed by a norm, or all are homogeneous, the mean square is in proportion to
+    1/G². A factor that stands outside a layer, as `scale` does, makes its gradients smaller.
+    Optimisers that divide by the size of each gradient, as Adam does, need it less.
+
+    **Options.** `--weight-gradient-decades` (default 6).
+
+    **Known problems.** Only dense layers are compared, and only in network files: of uniform
+    stacks, SN101 to SN202 say what there is to say. Gradients of 0 are left to SN201. Each sample
+    counts by itself, as if gradients of different samples were uncorrelated; behind batch norm they
+    partly cancel. The mean square is that of one weight, so a layer before fewer units has larger
+    ones. Normalized and standardized weights are meant as they act.
+
+    **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
+    """
+    decades = case.bounds.weight_gradient_decades
+    logs = case.weight_gradients(logarithms(case))
+    known = np.flatnonzero(np.isfinite(logs))
+    if not known.size:
+        return None
+    large, small = (int(known[pick(logs[known])]) for pick in (np.argmax, np.argmin))
+    apart = float(logs[large] - logs[small])
+    if not apart > decades * math.log(10.0):
+        return None
+    text = (
+        f"squared gradients of weights differ: those of layer {large} are"
+        f" ×{scientific(apart)} those of layer {small}, above 10^{decades:g}"
+    )
+    return Broken(large, power(apart), 10.0**decades, text)
