@@ -38,7 +38,7 @@ def branches_fade(case: Case) -> Broken | None:
     $ snstat check flow.toml --select SN402
     FAILED flow: stable, but breaks SN402
       flow · 32 layers · 256 → 256
-      8 trials × batch 64 · float32, dense, seed 0 ·
+      8 trials × batch 64 · float32, matrix-free, seed 0 ·
       inputs normal (mean 0, std 40)
       SN402 branches-fade, layer 4: the branch added at layer 32 has 0.00062 of
             the second moment of the sum, below 0.001; so fade all 8 from layer 4

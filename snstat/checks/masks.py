@@ -44,7 +44,7 @@ def dropout_decides(case: Case) -> Broken | None:
     $ snstat check drop.toml --select SN303
     FAILED drop: stable, but breaks SN303
       drop · 32 layers · 256 → 256
-      8 trials × batch 64 · float32, dense, seed 0
+      8 trials × batch 64 · float32, matrix-free, seed 0
       SN303 dropout-decides, layer 32: at layer 32 two passes of one sample have
             cosine 0.6276, and two samples 0.6268 (theory); masks make 99.8% of
             the distance, at least 98.0%

@@ -15,7 +15,7 @@ from snstat.checks.certainty import spread_of_logs
 from snstat.experiment.network_plan import predicted_statistics
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import BatchNorm
-from snstat.layers.dense import Dense
+from snstat.layers.dense import LINEAR, Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults

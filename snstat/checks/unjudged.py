@@ -29,7 +29,7 @@ def unjudged(case: Case, codes: Collection[str]) -> str:
         missing = 1 + np.flatnonzero(~known & ~np.isnan(statistic.theory[1:]))
         if name in ALSO_MEASURED or not missing.size:
             continue
-        if name == GRADIENT:  # theory of gradients begins at the last layer
+        if name == GRADIENT and known[-1]:  # theory of gradients begins at the last layer
             parts.append(("the gradient", f"only from layer {missing[-1] + 1} on"))
         else:
             ends[name.replace("_", " ")] = int(missing[0]) - 1

@@ -43,7 +43,7 @@ def weights_differ(case: Case) -> Broken | None:
     $ snstat check small.toml --select SN203
     FAILED small: stable, but breaks SN203
       small · 33 layers · 256 → 10
-      8 trials × batch 64 · float32, dense, seed 0
+      8 trials × batch 64 · float32, matrix-free in part, seed 0
       SN203 weight-gradients-differ, layer 33: squared gradients of weights
             differ: those of layer 33 are ×5.69e+06 those of layer 30, above 10^6
             → set "scale" of residual 0.0 to 1 (now 0.003)
