@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -177,7 +178,19 @@ def test_what_starts_from_a_layer_still_does_after_an_edit():
 
 def test_no_change_is_offered_after_which_theory_knows_less():
     """First order knows nothing beyond a norm, so that the rule cannot be broken there."""
-    network = network_case(repeated(40, dense(16, "relu")), dense(2, "tanh", bias_std=0.1))
+    # The variance of the log second moment grows by 2/8 a layer, and has to be below 1.
+    network = network_case(repeated(10, dense(8)), channels=8)
     (broken,) = judge(network, {"SN502"})[1]
-    assert "layer_norm" not in broken.remedy
-    assert 'multiply "width"' in broken.remedy or '"times"' in broken.remedy
+    assert broken.remedy == 'multiply "width" of dense layer 0.0 by 4'
+
+
+def test_the_input_is_widened_where_sums_need_it_and_data_are_not():
+    """The log second moment of 2 normal inputs has a variance of 2/2 to first order, of 4 half."""
+    network = network_case(repeated(10, residual(dense(2), scale=0.5)), channels=2)
+    (broken,) = judge(network, {"SN502"})[1]
+    words = 'multiply "width" of dense layer 0.0.0 and "channels" of the input by 2'
+    assert broken.remedy == words
+    assert followed(network.network, words).input.channels == 4
+    data = replace(network, inputs=replace(network.inputs, drawn=False))
+    (broken,) = judge(data, {"SN502"})[1]
+    assert "channels" not in broken.remedy
