@@ -13,6 +13,7 @@ from scipy.integrate import quad
 
 import snstat
 from snstat.cli import run as run_command
+from snstat.results import SOUND
 
 pytestmark = pytest.mark.examples
 
@@ -241,35 +242,41 @@ def test_highway_layers_lose_the_input(bias):
     assert agrees(run.second_moment, few)
 
 
-# Example, parameters, expected verdict.
+# Example, parameters, expected verdict, and the rule of SIGNAL_RULES that is broken.
 VERDICTS = [
-    ("mlp", {}, "stable"),
-    ("snn", {}, "stable"),
-    ("snn_plain_dropout", {}, "stable"),
-    ("prenorm", {}, "stable"),
-    ("prenorm", {"blocks": 120}, "exploding"),
-    ("prenorm", {"blocks": 120, "scale": 0.1}, "stable"),
-    ("postnorm", {}, "stable"),
-    ("batchnorm", {"blocks": 20}, "stable"),
-    ("batchnorm", {}, "gradient-exploding"),
-    ("weight_standardized", {}, "stable"),
-    ("highway", {}, "stable"),
-    ("highway", {"transfer_bias": -1}, "vanishing"),
+    ("mlp", {}, SOUND, None),
+    ("snn", {}, SOUND, None),
+    ("snn_plain_dropout", {}, {"stable"}, None),
+    ("prenorm", {}, {"stable"}, None),
+    ("prenorm", {"blocks": 120}, {"exploding"}, "SN102"),
+    ("prenorm", {"blocks": 120, "scale": 0.1}, {"stable"}, None),
+    ("postnorm", {}, {"stable"}, None),
+    ("batchnorm", {"blocks": 20}, {"stable"}, None),
+    ("batchnorm", {}, {"gradient-exploding"}, "SN202"),
+    ("weight_standardized", {}, SOUND, None),
+    ("highway", {}, {"stable"}, None),
+    ("highway", {"transfer_bias": -2}, {"vanishing"}, "SN101"),
 ]
+# Signal and gradients: too small or too large.
+SIGNAL_RULES = ["SN101", "SN102", "SN201", "SN202"]
 
 
-@pytest.mark.parametrize(("name", "parameters", "verdict"), VERDICTS)
-def test_the_verdict_on_an_example(name, parameters, verdict):
+@pytest.mark.parametrize(("name", "parameters", "verdicts", "broken"), VERDICTS)
+def test_the_verdict_on_an_example(name, parameters, verdicts, broken):
     found = snstat.check(
-        FOLDER / f"{name}.toml", set={"width": WIDTH} | parameters, batch=64, trials=4
+        FOLDER / f"{name}.toml",
+        set={"width": WIDTH} | parameters,
+        batch=64,
+        trials=4,
+        select=SIGNAL_RULES,
     )
-    assert found.verdict == verdict
-    assert found.passed == (verdict == "stable")
+    assert found.verdict in verdicts
+    assert [finding.code for finding in found.findings] == ([broken] if broken else [])
 
 
 def test_every_example_has_a_verdict_and_says_what_it_shows():
     files = {path.stem: path.read_text("utf-8") for path in FOLDER.iterdir()}
-    assert files.keys() == {name for name, _, _ in VERDICTS}
+    assert files.keys() == {name for name, *_ in VERDICTS}
     for text in files.values():
         comments = [line for line in text.splitlines() if line.startswith("#")]
         assert text.splitlines()[:1] == comments
