@@ -72,7 +72,7 @@ kernels: develop ## compile the kernels, which all processes share
 test-jit: test-nojit kernels ## kernels compiled: every test but those that run no kernel
 	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(HALVES) -m "not (peers or bench)"
 
-test-examples: develop ## the scripts of examples/
+test-examples: develop ## the scripts and network files of examples/
 	$(VENV)/bin/python $(PYTEST) -m examples
 
 test-docs: develop ## the commands of the README and the help texts
