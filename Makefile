@@ -31,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
-	kernels outputs test-docs test-wheel test-minimum test-peers test-random fuzz bench mutants power clean
+	kernels outputs pictures test-docs test-wheel test-minimum test-peers test-random fuzz bench mutants power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -82,6 +82,12 @@ outputs: develop ## run README.md, docs/ and the pages of rules and rewrite the 
 	$(VENV)/bin/python -m tests.docs_blocks README.md $(filter-out $(RULES),$(wildcard docs/*.md)) \
 		snstat/checks/*.py
 	$(VENV)/bin/python -m tests.rule_pages $(RULES)
+
+NETWORKS := $(notdir $(basename $(wildcard examples/networks/*.toml)))
+pictures: develop ## draw the networks of the examples again, in docs/networks
+	mkdir -p docs/networks
+	for name in $(NETWORKS); do $(VENV)/bin/snstat plot examples/networks/$$name.toml --backward \
+		-o docs/networks/$$name.svg || exit; done
 
 test-wheel: develop ## build the wheel, install it elsewhere, run it there
 	$(VENV)/bin/python $(PYTEST) -m packaging

@@ -306,3 +306,13 @@ def test_the_commands_of_the_page_run(path, command, monkeypatch, capsys):
     code = run_command([*arguments, "--set", "width=16", "-t", "2", "-b", "8"])
     assert code == 0 or (arguments[0], code) == ("check", 1)
     assert Path(path).stem in capsys.readouterr().out
+
+
+def test_every_example_has_a_picture_of_its_own():
+    text = (FOLDER.parent / "README.md").read_text("utf-8")
+    for path in FOLDER.iterdir():
+        picture = FOLDER.parent.parent / "docs" / "networks" / f"{path.stem}.svg"
+        assert f"](../docs/networks/{picture.name})" in text
+        drawn = picture.read_text("utf-8")
+        assert f"examples/networks/{path.name}" in drawn  # the command is in the metadata
+        assert f"{path.stem} · " in drawn  # and the network in the caption

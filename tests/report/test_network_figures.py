@@ -13,7 +13,7 @@ from snstat.experiment.densities import densities
 from snstat.experiment.plans import plan_again
 from snstat.report.figures import draw_trajectory
 from snstat.report.figures.brackets import MOST_BRACKETS, Bracket, brackets_of
-from snstat.report.figures.panel import curve, inner
+from snstat.report.figures.panel import REPEATED, curve, inner
 from snstat.report.figures.series import series_of
 from snstat.report.figures.style import style_named
 
@@ -139,3 +139,15 @@ def test_atoms_of_an_activation_are_apart():
     assert 0.2 < found.atom_shares[0, 0] < 0.8
     bars = (found.density[0] * np.diff(found.edges[0])).sum()
     assert bars + found.atom_shares[0, 0] == pytest.approx(1.0)
+
+
+def test_of_a_repeated_block_curves_connect_the_ends_of_its_turns():
+    layers = [DENSE, {"kind": "batch_norm"}, {"kind": "activation", "activation": "relu"}]
+    block = {"kind": "block", "layers": layers}
+    for times, expected in (
+        (REPEATED, [0, 3, 6, 9, 12, 13]),
+        (REPEATED - 1, list(range(11))),
+    ):
+        form = {"input": {"channels": 6}, "layers": [block | {"times": times}, DENSE]}
+        run = snstat.propagate(snstat.Network.read(form), **SAMPLING)
+        assert curve(run, len(run.finite)).tolist() == expected

@@ -44,6 +44,8 @@ SLIGHT = 0.02
 # The approximate number of markers on a curve, and the most points of a curve.
 MARKED = 14
 POINTS = 2000
+# From so many repetitions on, a curve connects only the last layers of each.
+REPEATED = 4
 # Room for the marker of the input on a logarithmic axis, in layers.
 INPUT_ROOM = 0.25
 # The same for that of the last layer, as a factor.
@@ -145,7 +147,7 @@ def ends(run: Run) -> list[tuple[int, Any, str]]:
 
 def curve(run: Run, layers: int) -> npt.NDArray[np.intp]:
     """Return which of `layers` layers a curve connects: at most about `POINTS`, log-spaced in deep
-    networks like the axis, and none within a residual."""
+    networks like the axis, and none within a residual or a turn of a block."""
     whole = _connected(run, layers)
     if len(whole) > POINTS:
         places = np.geomspace(1, len(whole) - 1, POINTS).astype(np.intp)
@@ -154,15 +156,22 @@ def curve(run: Run, layers: int) -> npt.NDArray[np.intp]:
 
 
 def _connected(run: Run, layers: int) -> npt.NDArray[np.intp]:
+    """Return the layers outside residuals; of a block that is repeated, the last of each turn."""
     if run.network is None:
         return np.arange(layers)
-    rows = run.network.layers[:layers]
-    return np.array([number for number, row in enumerate(rows) if not row.inner], dtype=np.intp)
+    listed = enumerate(run.network.form["layers"])
+    repeated = {own.get("name", str(n)) for n, own in listed if own.get("times", 1) >= REPEATED}
+    last: dict[tuple[str, ...], int] = {}
+    for number, row in enumerate(run.network.layers[:layers]):
+        if not row.inner:
+            name = tuple(row.name.split("."))
+            last[name[:2] if name[0] in repeated else name] = number
+    return np.array(list(last.values()), dtype=np.intp)
 
 
 def inner(run: Run, layers: int) -> npt.NDArray[np.intp]:
-    """Return which of `layers` layers are within a residual, none where there are too many to be
-    seen as points."""
+    """Return which of `layers` layers no curve connects, none where there are too many to be seen
+    as points."""
     rest = np.setdiff1d(np.arange(layers), _connected(run, layers))
     found: npt.NDArray[np.intp] = rest if len(rest) <= POINTS else rest[:0]
     return found

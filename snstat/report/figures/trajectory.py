@@ -243,7 +243,7 @@ def _legend(
     if any(len(inner(entry.run, len(entry.run.finite))) for entry in drawn):
         handles.append(
             Line2D([], [], color=look.ink, linestyle="", marker=".", alpha=FAINT, markersize=4,
-                   label="within residuals")
+                   label="within blocks")
         )  # fmt: skip
     for target in dict.fromkeys(entry.target for entry in drawn if entry.target is not None):
         words = f"target ({target[0]:g}, {target[1]:g})"
