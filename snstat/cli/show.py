@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -22,14 +22,19 @@ from snstat.cli.output import STDOUT, render, text_output, wrote
 from snstat.cli.parameters import FileName
 from snstat.cli.variants import variants
 from snstat.errors import InvalidValueError
+from snstat.network.run_settings import AUTO, DEFAULT_BATCH, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.report.selection import ALL, LayerSelection, parse_layers
 from snstat.report.words import count
+from snstat.results import GRADIENT
+from snstat.values.option import options_of
 
 if TYPE_CHECKING:
     from snstat.network.network import Network
     from snstat.results.overview import Overview
 
+# Options of a run that do not decide which weights are drawn.
+NOT_SAMPLING = options_of(RunSettings).keys() - {"batch", "sampler", "backward"}
 # Rows of one result.
 MOST_ROWS = 10**6
 EXAMPLES = """\b
@@ -43,6 +48,7 @@ Examples:
 @click.argument("file", type=FileName(), required=False, metavar="[FILE.toml | RUN.json | -]")
 @set_option
 @declared_options(NetworkSettings, "Network")
+@declared_options(RunSettings, "Sampling", leave_out=NOT_SAMPLING)
 @output_options
 @layers_option
 @version_option
@@ -55,32 +61,37 @@ def command(
     form: str | None,
     output: str | None,
     layers: str,
+    batch: Sequence[int],
+    sampler: Sequence[str],
+    backward: bool,
     **options: Any,
 ) -> None:
-    """Show the layers of a network: number, name, kind, shape and number of parameters.
+    """Show the layers of a network: number, name, kind, shape, number of parameters, and sampler.
 
     The network is that of a file or of a saved run, or the uniform stack that options describe.
     Nothing is simulated. The shape is that of one sample after the layer: the grid, if there is
-    one, then the channels. Weights and biases are counted.
+    one, then the channels. Weights and biases are counted. The sampler says whether a run of
+    --batch samples draws the weights of the layer, or samples it without them.
     """
     form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers)
     path, saved = parted([] if file is None else [file])
     if saved:
         refuse_others(ctx, {"file", "layers", "form", "output"})
-        network = _saved(saved[0])
+        network, how = _saved(saved[0])
     else:
         networks = networks_of(ctx, path, set)
         if len(networks) > 1:
             bound, remedy = "1", "show them one by one"
             raise InvalidValueError("number of networks", len(networks), bound, remedy)
         network = networks[0] or _uniform(options)
+        how = Sampled(_only(batch, DEFAULT_BATCH), _only(sampler, AUTO), backward=backward)
     selection.require_within(network.depth)
     numbers = _numbers(ALL if form in ("json", "csv") else selection, network)
     from snstat.network.overview import overview
 
     with text_output(output) as write:
-        found = overview(network, numbers)
+        found = overview(network, numbers, how.layers(network, numbers))
         write(_pieces(found, form, file=output not in (None, STDOUT)))
     wrote(output, count(network.depth, "layer"))
 
@@ -98,17 +109,49 @@ def _numbers(selection: LayerSelection, network: Network) -> list[int]:
     return selection.rows(network.depth)
 
 
-def _saved(path: str) -> Network:
-    """Return the network of the one run that a file holds."""
+class Sampled(NamedTuple):
+    """How a network is sampled: samples of a batch, the sampler asked for, and whether gradients
+    are."""
+
+    batch: int
+    sampler: str
+    backward: bool
+
+    def layers(self, network: Network, numbers: Sequence[int]) -> list[str | None]:
+        """Return how the weights of the layers of these `numbers` are sampled, which ascend from
+        0."""
+        from snstat.engine.general.samplers import samplers
+        from snstat.engine.strategies import choose
+
+        rest, stack = [number for number in numbers if number], network.uniform()
+        before: list[str | None] = [None] * (len(numbers) - len(rest))
+        if stack is not None:
+            name = choose(stack, self.batch, self.sampler, backward=self.backward).name
+            return before + [name] * len(rest)
+        found = samplers(network, self.batch, self.sampler, backward=self.backward, numbers=rest)
+        return [*before, *found]
+
+
+def _only(values: Sequence[Any], default: Any) -> Any:
+    """Return the only value of an option, or its default."""
+    if len(values) > 1:
+        raise InvalidValueError("number of runs", len(values), "1", "show them one by one")
+    return values[0] if values else default
+
+
+def _saved(path: str) -> tuple[Network, Sampled]:
+    """Return the network of the one run that a file holds, and how it was sampled."""
     from snstat.files.saved import load
     from snstat.network.description import stack_of
     from snstat.network.network import Network
 
     run = load(path)
+    simulation = run.simulation
+    how = Sampled(simulation.batch, simulation.sampler, backward=GRADIENT in run.statistics)
     if run.network is not None:
-        return Network.read(run.network.form)
+        return Network.read(run.network.form), how
     assert run.stack is not None  # noqa: S101  # what is no network is a stack
-    return Network.of(stack_of(run.stack))
+    return Network.of(stack_of(run.stack)), how
 
 
 def _uniform(options: dict[str, Any]) -> Network:

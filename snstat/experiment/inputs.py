@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
 from snstat.files.arrays import require_real
+from snstat.network.run_settings import DEFAULT_BATCH
 from snstat.results import InputMoments
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 # Kurtosis of the drawn inputs.
 KURTOSIS = {"normal": 3.0, "uniform": 1.8}
-DEFAULT_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snstat.errors import InvalidValueError
 from snstat.network.input_law import InputLaw
-from snstat.network.run_settings import DRAWN, RunSettings
+from snstat.network.run_settings import DEFAULT_BATCH, DRAWN, RunSettings
 from snstat.results import Run
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def source_of(settings: RunSettings, width: int, law: InputLaw | None = None) ->
 
     `law` is that of drawn inputs where the options say nothing else.
     """
-    from snstat.experiment.inputs import DEFAULT_BATCH, DrawnInputs, check_data
+    from snstat.experiment.inputs import DrawnInputs, check_data
     from snstat.files.arrays import as_array
     from snstat.files.datafile import open_array
 

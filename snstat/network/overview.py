@@ -10,8 +10,10 @@ from snstat.results.overview import LayerRow, Overview
 INPUT = "input"
 
 
-def overview(network: Network, numbers: Sequence[int]) -> Overview:
-    """Return the record of a network, with the layers of these `numbers`, which ascend from 0."""
+def overview(network: Network, numbers: Sequence[int], samplers: Sequence[str | None]) -> Overview:
+    """Return the record of a network, with the layers of these `numbers`, which ascend from 0, and
+    how each of them is sampled."""
+    own = dict(zip(numbers, samplers, strict=True))
     rows = [
         LayerRow(
             row.number,
@@ -19,9 +21,10 @@ def overview(network: Network, numbers: Sequence[int]) -> Overview:
             row.layer.kind,
             row.after.sizes,
             row.layer.parameters(row.before),
+            own[row.number],
         )
         for row in network.rows([number for number in numbers if number])
     ]
     if 0 in numbers:
-        rows.insert(0, LayerRow(0, INPUT, INPUT, network.input.sizes, 0))
+        rows.insert(0, LayerRow(0, INPUT, INPUT, network.input.sizes, 0, None))
     return Overview(network.form(), network.depth, network.parameters, tuple(rows))

@@ -17,6 +17,8 @@ from snstat.values.kinds import File, Flag, Name, Real, Whole
 from snstat.values.option import option
 
 DTYPES = ("float32", "float64")
+# Samples of a batch where nothing is said.
+DEFAULT_BATCH = 64
 AUTO, DENSE, MATRIX_FREE = SAMPLERS = ("auto", "dense", "matrix-free")
 # Distributions of drawn inputs.
 DRAWN = ("normal", "uniform")

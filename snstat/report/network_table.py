@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 HEADERS = tuple(entry.name for entry in fields(LayerRow))
-WORDS = ("name", "kind")
+WORDS = ("name", "kind", "sampler")
 
 
 def print_network(found: Overview, console: Console) -> None:
@@ -68,5 +68,6 @@ def _columns(found: Overview) -> list[Column]:
         "kind": [layer.kind for layer in found.layers],
         "shape": [" × ".join(map(str, layer.shape)) for layer in found.layers],
         "parameters": [f"{layer.parameters:,}" for layer in found.layers],
+        "sampler": [layer.sampler or "" for layer in found.layers],
     }
     return [Column(name, tuple(own), name, words=name in WORDS) for name, own in cells.items()]

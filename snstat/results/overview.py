@@ -12,13 +12,15 @@ NETWORK_SCHEMA = "snstat.network/1"
 @dataclass(frozen=True, slots=True)
 class LayerRow:
     """One layer: its number, 0 for the input, its name and kind, the shape of one sample after it
-    (grid first, channels last), and its number of weights and biases."""
+    (grid first, channels last), its number of weights and biases, and how these are sampled: None
+    for a layer without weights."""
 
     layer: int
     name: str
     kind: str
     shape: tuple[int, ...]
     parameters: int
+    sampler: str | None
 
 
 @dataclass(frozen=True, slots=True)

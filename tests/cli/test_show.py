@@ -30,16 +30,17 @@ kind = "dense"
 name = "head"
 width = 2
 """
-# Of that file: weights and biases, by hand.
+HEADER = ["layer", "name", "kind", "shape", "parameters", "sampler"]
+# Of that file: weights and biases, by hand. With 64 samples at 5 positions, all weights are drawn.
 ROWS = [
-    [0, "input", "input", [5, 8], 0],
-    [1, "body.0.0", "dense", [5, 6], 54],
-    [2, "body.0.half", "scale", [5, 6], 0],
-    [3, "body.1.0", "dense", [5, 6], 42],
-    [4, "body.1.half", "scale", [5, 6], 0],
-    [5, "body.2.0", "dense", [5, 6], 42],
-    [6, "body.2.half", "scale", [5, 6], 0],
-    [7, "head", "dense", [5, 2], 14],
+    [0, "input", "input", [5, 8], 0, None],
+    [1, "body.0.0", "dense", [5, 6], 54, "dense"],
+    [2, "body.0.half", "scale", [5, 6], 0, None],
+    [3, "body.1.0", "dense", [5, 6], 42, "dense"],
+    [4, "body.1.half", "scale", [5, 6], 0, None],
+    [5, "body.2.0", "dense", [5, 6], 42, "dense"],
+    [6, "body.2.half", "scale", [5, 6], 0, None],
+    [7, "head", "dense", [5, 2], 14, "dense"],
 ]
 
 
@@ -68,13 +69,15 @@ def test_every_layer_has_a_row_in_json_and_csv(show, tmp_path):
     document = json.loads(out)
     assert code == 0
     assert [list(row.values()) for row in document["layers"]] == ROWS
-    assert list(document["layers"][0]) == ["layer", "name", "kind", "shape", "parameters"]
+    assert list(document["layers"][0]) == HEADER
     assert (document["schema"], document["depth"]) == ("snstat.network/1", 7)
-    assert document["parameters"] == sum(row[-1] for row in ROWS)
+    assert document["parameters"] == sum(row[4] for row in ROWS)
     assert Network.read(document["network"]) == Network.load(tmp_path / "model.toml")
     header, *rows = csv.reader(io.StringIO(show("-f", "csv")[1]))
-    assert header == ["layer", "name", "kind", "shape", "parameters"]
-    assert rows == [[*map(str, row[:3]), f"5 {row[3][1]}", str(row[4])] for row in ROWS]
+    assert header == HEADER
+    assert rows == [
+        [*map(str, row[:3]), f"5 {row[3][1]}", str(row[4]), row[5] or ""] for row in ROWS
+    ]
 
 
 def test_the_table_shows_the_layers_chosen(show):
@@ -82,7 +85,7 @@ def test_the_table_shows_the_layers_chosen(show):
     assert (code, err) == (0, "")
     assert out.splitlines()[0] == "model · 7 layers · 152 parameters"
     assert [line.split()[0] for line in out.splitlines()[3:]] == list("01247")
-    assert re.search(r"^ +1  body\.0\.0 +dense  5 × 6 +54$", out, re.MULTILINE)
+    assert re.search(r"^ +1  body\.0\.0 +dense  5 × 6 +54  dense$", out, re.MULTILINE)
     assert "body.1.0" in show("--layers", "3,last")[1]
     assert show("--layers", "all", "-f", "markdown")[1].count("\n") == 2 + 2 + len(ROWS)
     assert "at most the depth" in refused(show("--layers", "8"))
@@ -121,7 +124,8 @@ def test_a_file_that_is_no_network_is_refused_in_one_line(show, tmp_path):
     (tmp_path / "other.toml").write_text("x = 1")
     assert "other.toml: unknown key 'x'" in refused(show(of=(str(tmp_path / "other.toml"),)))
     assert "no such file" in refused(show(of=(str(tmp_path / "none.toml"),)))
-    assert "network files are TOML" in refused(show(of=(str(tmp_path / "run.json"),)))
+    (tmp_path / "run.json").write_text("{}")
+    assert "is not a snstat.propagation/2 file" in refused(show(of=(str(tmp_path / "run.json"),)))
 
 
 def test_kinds_are_listed_with_a_line_each(show):
@@ -167,6 +171,30 @@ def test_the_network_of_a_saved_run_is_shown(show, tmp_path):
     assert run(["propagate", "-d", "3", "-w", "4", "-t", "2", "-q", "-o", path]) == 0
     assert "3 layers" in show(of=(path,))[1]
     assert "none.json" in refused(show(of=("none.json",)))
+
+
+def test_samplers_are_those_of_the_run(show, tmp_path):
+    path, network = str(tmp_path / "run.json"), tmp_path / "wide.toml"
+    network.write_text(
+        'input = {channels = 64}\nlayers = [{kind = "dense", width = 64, init = "he_uniform"},'
+        ' {kind = "rms_norm"}, {kind = "dense", width = 64}, {kind = "highway",'
+        ' activation = "tanh"}]\n'
+    )
+    free, drawn = ["dense", "", *["matrix-free"] * 2], ["dense", "", "dense", "dense"]
+    for arguments, expected in (
+        (("-b", "4"), free),
+        (("-b", "4", "--sampler", "dense"), drawn),
+        (("-b", "5000"), drawn),
+    ):
+        rows = [*csv.reader(io.StringIO(show(*arguments, "-f", "csv", of=(str(network),))[1]))]
+        assert [row[-1] for row in rows[2:]] == expected
+        if arguments[:2] == ("-b", "4"):
+            sampling = ["-t", "2", "-q", "-o", path, *arguments]
+            assert run(["propagate", str(network), *sampling]) == 0
+            layers = json.loads((tmp_path / "run.json").read_text())["runs"][0]["layers"]
+            assert [layer["sampler"] or "" for layer in layers[1:]] == expected
+            assert show("-f", "csv", of=(path,))[1].splitlines()[-1].endswith(expected[-1])
+    assert "matrix-free" in show("-f", "csv", "-w", "64", "-d", "2", "-b", "4", of=())[1]
 
 
 def test_what_would_be_passed_over_is_refused(show):

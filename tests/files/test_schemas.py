@@ -225,10 +225,38 @@ NETWORK: dict[str, Any] = {
     "depth": 3,
     "parameters": 16,
     "layers": [
-        {"layer": 0, "name": "input", "kind": "input", "shape": [5, 3], "parameters": 0},
-        {"layer": 1, "name": "up", "kind": "dense", "shape": [5, 4], "parameters": 16},
-        {"layer": 2, "name": "1.0.0", "kind": "scale", "shape": [5, 4], "parameters": 0},
-        {"layer": 3, "name": "1.1.0", "kind": "scale", "shape": [5, 4], "parameters": 0},
+        {
+            "layer": 0,
+            "name": "input",
+            "kind": "input",
+            "shape": [5, 3],
+            "parameters": 0,
+            "sampler": None,
+        },
+        {
+            "layer": 1,
+            "name": "up",
+            "kind": "dense",
+            "shape": [5, 4],
+            "parameters": 16,
+            "sampler": "dense",
+        },
+        {
+            "layer": 2,
+            "name": "1.0.0",
+            "kind": "scale",
+            "shape": [5, 4],
+            "parameters": 0,
+            "sampler": None,
+        },
+        {
+            "layer": 3,
+            "name": "1.1.0",
+            "kind": "scale",
+            "shape": [5, 4],
+            "parameters": 0,
+            "sampler": None,
+        },
     ],
 }
 EXAMPLES = {
@@ -435,6 +463,8 @@ def test_the_output_of_theorems_follows_the_schema(capfd: pytest.CaptureFixture[
 
 @given(networks())
 def test_every_network_follows_the_schema(network: Network) -> None:
-    document = json.loads(network_to_json(overview(network, range(network.depth + 1))))
+    document = json.loads(
+        network_to_json(overview(network, range(network.depth + 1), [None] * (network.depth + 1)))
+    )
     assert errors(document, "network") == []
     assert Network.read(document["network"]) == network
