@@ -13,6 +13,7 @@ from reprlib import Repr
 # Most characters of a value, of a path and of another program's message in our messages.
 MOST_QUOTED = 100
 MOST_OF_A_PATH = 200
+MOST_OF_A_FAILURE = 300
 MOST_OF_A_REASON = 300
 # Letters that tell which name they are a part of.
 LEAST_PART = 3
@@ -134,6 +135,16 @@ class LayerError(SnstatError):
     def __init__(self, path: tuple[str, ...], reason: SnstatError) -> None:
         self.path, self.reason = path, reason
         super().__init__(self.told(python_spelling))
+
+    @classmethod
+    def of(cls, path: tuple[str, ...], error: Exception) -> LayerError:
+        """Return the error of the layer at `path` for whatever it raised."""
+        if isinstance(error, LayerError):
+            return cls((*path, *error.path), error.reason)
+        if isinstance(error, SnstatError):
+            return cls(path, error)
+        words = f"fails with {type(error).__name__}: {error}"
+        return cls(path, SnstatError(printable(words, MOST_OF_A_FAILURE)))
 
     def told(self, spell: Spelling) -> str:
         """Return the message with names of arguments spelled by `spell`."""

@@ -60,10 +60,10 @@ def evaluated(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 @contextmanager
 def at(label: str) -> Iterator[None]:
     """Name a layer in errors; an empty `label` is no name."""
-    path = (label,) if label else ()
     try:
         yield
-    except LayerError as error:
-        raise LayerError((*path, *error.path), error.reason) from None
-    except SnstatError as error:
-        raise LayerError(path, error) from None
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a kind raises is told with its path
+        cause = None if isinstance(error, SnstatError) else error
+        raise LayerError.of((label,) if label else (), error) from cause

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -33,6 +35,7 @@ from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
+from snstat.theory.walk import walk
 from tests.engine import oracle
 from tests.engine.oracle import philox
 from tests.layers.plain_draw import PlainDraw
@@ -116,6 +119,25 @@ class Careless(Sum):
 
     def sample(self, inputs, draw):
         return draw.linear(inputs[0], Dense(4).at(len(inputs[0]) + 1))
+
+
+class Broken(Sum):
+    """A layer with a fault in one of its methods."""
+
+    def __init__(self, fails):
+        self.fails = fails
+
+    def moments(self, inputs, batch):  # noqa: ARG002
+        return self._or_fail("moments", None)
+
+    def sample(self, inputs, draw):  # noqa: ARG002
+        found = Pass(inputs[0], lambda slope: (self._or_fail("pull", slope),))
+        return self._or_fail("sample", found)
+
+    def _or_fail(self, method, found):
+        if method == self.fails:
+            raise ZeroDivisionError("no luck")
+        return found
 
 
 class Greedy(Sum):
@@ -441,6 +463,20 @@ def test_wrong_inputs_and_a_layer_that_refuses_are_named():
         run(network_of(Scale(), greedy))
     with pytest.raises(LayerError, match=r"layer 0: .*7"):
         run(network_of(Careless()))
+
+
+@pytest.mark.parametrize(
+    ("fails", "path"), [("sample", "1.0.bad"), ("pull", "1.2.bad"), ("moments", "1.bad")]
+)
+def test_a_kind_that_raises_is_an_error_with_its_path(fails, path):
+    broken = network_of(Scale(), Block((Entry(Scale()), Entry(Broken(fails), name="bad")), 3))
+    moments = inputs_of(broken).moments()
+    use = partial(run, broken, backward=True)
+    if fails == "moments":
+        use = partial(walk, broken, 2, moments)
+    words = f"layer {path}: fails with ZeroDivisionError: no luck"
+    with pytest.raises(LayerError, match=re.escape(words)):
+        use()
 
 
 @pytest.mark.parametrize(("form", "mean"), [("normalized", None), ("standardized", 0.0)])

@@ -8,11 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from snstat.engine.general.grid import on_grid
+from snstat.engine.general.order import places
 from snstat.engine.general.sampler import General
 from snstat.engine.kernels import dense_backward
 from snstat.engine.kernels.random import Draw
 from snstat.engine.sampler import over_last, quiet
-from snstat.layers.draw import Values
+from snstat.errors import LayerError
+from snstat.layers.draw import PullValues, Values
 from snstat.layers.shape import Shape
 from snstat.results import FloatArray
 
@@ -70,10 +72,21 @@ def _walk(sampler: General, number: int, logs: FloatArray) -> None:
                 continue
             if sampler.stop[0] or not math.isfinite(logs[layer]):
                 return
-            for source, part in zip(sources, pull(slope.values), strict=True):
+            for source, part in zip(sources, _parts(sampler, layer, pull, slope), strict=True):
                 own = Slope(np.asarray(part, sampler.dtype), slope.log)
                 slopes[source] = slopes[source].joined(own) if source in slopes else own
     logs[0], _ = _measured(slopes.get(0))
+
+
+def _parts(sampler: General, layer: int, pull: PullValues, slope: Slope) -> tuple[Values, ...]:
+    """Return the gradients of the inputs of a layer. Raises LayerError for whatever it raises."""
+    try:
+        return pull(slope.values)
+    except MemoryError:
+        raise
+    except Exception as error:
+        path = next(places(sampler.network.block, layer)).path
+        raise LayerError.of(path, error) from error
 
 
 def _measured(slope: Slope | None) -> tuple[float, Slope | None]:

@@ -16,7 +16,7 @@ from snstat.engine.history import HISTORY_BYTES
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import norms, statistics
 from snstat.engine.sampler import Trials, quiet
-from snstat.errors import InvalidValueError, LayerError, SnstatError
+from snstat.errors import InvalidValueError, LayerError
 from snstat.layers.draw import PullValues, Values
 from snstat.network.network import Network
 from snstat.network.run_settings import DENSE
@@ -50,7 +50,7 @@ class Walk:
         """Sample the next layer, and measure it to `out` (statistics,) where given; return whether
         it is then finite. Values are incomplete after a stop.
 
-        Raises LayerError for what a layer refuses.
+        Raises LayerError for whatever a layer raises.
         """
         place = next(self._places)
         draw = LayerDraw(self.sampler.workshop, self.trial, place.number)
@@ -58,8 +58,10 @@ class Walk:
         try:
             found = place.layer.sample(given, draw)
             fractions = (math.nan, math.nan) if out is None else draw.fractions(found.values)
-        except SnstatError as error:
-            raise LayerError(place.path, error) from None
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise LayerError.of(place.path, error) from error
         # Layers that compute in numpy may return more precise numbers.
         values = np.asarray(found.values, self.sampler.dtype)
         self.values = {number: self.values[number] for number in place.kept}
