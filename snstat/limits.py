@@ -64,12 +64,16 @@ def require_room() -> None:
             )
 
 
+# What is refused where memory does not suffice.
+MEMORY = "memory needed"
+
+
 def require_memory(needed: float, remedy: str) -> None:
     """Raise InvalidValueError if `needed` bytes are more than this machine has."""
     available = physical_memory()
     if needed > available:
         raise InvalidValueError(
-            "memory needed",
+            MEMORY,
             f"{needed / 2**30:,.0f} GiB",
             f"at most {available / 2**30:,.0f} GiB, the memory of this machine",
             remedy,

@@ -199,9 +199,9 @@ def _spread_told(run: Run, baseline: Run, layer: int, chance: float, comparisons
 
 def _layers_only_once(run: Run, baseline: Run) -> Broken | None:
     """Return how many layers more or fewer a run has than its baseline, which no layer that both
-    have can tell."""
+    have can tell. A note says which those of network files are."""
     now, was = run.depth, baseline.depth
-    if now == was:
+    if now == was or run.network is not None or baseline.network is not None:
         return None
     layers = "layer" if now == 1 else "layers"
     text = f"has {now:,} {layers}, and {was:,} in the baseline; the layers of both agree"

@@ -27,8 +27,8 @@ def drifts(case: Case) -> Broken | None:
     **What it does.** It compares a run with that of `--baseline`, and finds the first layer at
     which they differ by more than chance and by more than `--min-effect`. Another number of layers
     is a difference too, even if the shared layers agree. Layers of network files are matched by
-    name and kind, so a layer that was inserted leaves the others where they were. With
-    `--same-seed` the same networks are drawn, and all numbers must be equal to the last bit.
+    name and kind, so a layer that was inserted is a note and leaves the others where they were.
+    With `--same-seed` the same networks are drawn, and all numbers must be equal to the last bit.
 
     **Why it matters.** A change that was not meant to affect the initialisation has affected it:
     another gain, another activation, a truncated normal without its correction.

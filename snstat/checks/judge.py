@@ -96,8 +96,8 @@ def finding(
     rule: Rule, case: Case, how: Broken, codes: set[str], *, remedies: bool = True
 ) -> Finding:
     """Return the finding of a broken rule; `codes` are all that are broken."""
-    remedy = ""
-    if remedies and isinstance(case, StackCase):
+    remedy, file = "", case.run is not None and case.run.network is not None
+    if remedies and isinstance(case, StackCase) and not file:
         remedy = remedy_for(rule, case, how, codes)
     elif remedies:
         from snstat.checks.network_remedies import network_remedy

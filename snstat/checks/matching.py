@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -16,19 +17,22 @@ MOST_NAMED = 3
 
 
 def matched(run: Run, baseline: Run) -> Run:
-    """Return the baseline with the layers of `run` in their order: those of one name and kind, with
-    NaN for layers that the baseline lacks. Stacks are matched by number, and stay as they are."""
+    """Return the baseline with the layers of `run` in their order: those of one name and kind.
+
+    Layers that the baseline lacks have the estimates of `run` without an error, so that they are
+    equal and cannot be compared. Stacks are matched by number, and stay as they are.
+    """
     places = _places(run, baseline)
     if places is None:
         return baseline
     there = places >= 0
 
-    def column(values: FloatArray) -> FloatArray:
-        return np.where(there, values[places], np.nan)
+    def column(values: FloatArray, own: FloatArray | float = math.nan) -> FloatArray:
+        return np.where(there, values[places], own)
 
     statistics = {
         name: Statistic(
-            column(found.estimate),
+            column(found.estimate, run.statistics[name].estimate),
             column(found.stderr),
             column(found.theory),
             column(found.expected),
@@ -36,6 +40,7 @@ def matched(run: Run, baseline: Run) -> Run:
             logarithmic=found.logarithmic,
         )
         for name, found in baseline.statistics.items()
+        if name in run.statistics
     }
     finite = np.where(there, baseline.finite[places], run.finite)
     return replace(baseline, statistics=MappingProxyType(statistics), finite=finite)

@@ -65,6 +65,11 @@ class NetworkKnown:
         return self.train and any(isinstance(layer, DROPPING) for layer in self._layers)
 
     @cached_property
+    def norms_batches(self) -> bool:
+        """Whether batch norm divides by the spread of the batch."""
+        return self.train and any(isinstance(layer, BatchNorm) for layer in self._layers)
+
+    @cached_property
     def limit(self) -> Limit | None:
         """Where the signal of the repeated block settles."""
         return limit_of(self.network, self.inputs, self.batch, train=self.train)
@@ -224,6 +229,11 @@ class NetworkCase(Case):
     def drops(self) -> bool:
         """Whether units are dropped at random."""
         return self.theory.drops
+
+    @property
+    def norms_batches(self) -> bool:
+        """Whether batch norm divides by the spread of the batch."""
+        return self.theory.norms_batches
 
     @property
     def masked_cosine(self) -> FloatArray:

@@ -16,7 +16,9 @@ from snstat.checks.masks import dropout_decides
 from snstat.checks.network_case import NetworkCase
 from snstat.checks.network_changes import fewer, layer_changes, repeated, with_gains
 from snstat.checks.rule import Rule
+from snstat.checks.stack_case import StackCase
 from snstat.experiment.inputs import DrawnInputs
+from snstat.network.network import Network
 
 # Of deeper networks, only other inputs are tried: theory of each change takes time and memory.
 MOST_LAYERS = 20_000
@@ -38,6 +40,8 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
     Changes are tried out by theory, so that has to find the rule broken without them, and may not
     know less of the changed network.
     """
+    if isinstance(case, StackCase):
+        case = _of_file(case)
     if not isinstance(case, NetworkCase) or looked(case.thought, rule.code) is None:
         return ""
     partial, others = "", codes - {rule.code}
@@ -53,6 +57,15 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
         if shorter:
             return shorter
     return partial
+
+
+def _of_file(case: StackCase) -> Case:
+    """Return the case of the network file that describes a stack, to be mended in its words."""
+    assert case.run is not None  # noqa: S101  # for the type checker
+    assert case.run.network is not None  # noqa: S101
+    network = Network.read(case.run.network.form)
+    shared = case.batch, case.inputs, case.bounds, case.run
+    return NetworkCase(network, *shared, tick=case.tick, train=case.run.simulation.train)
 
 
 def _unknown(case: NetworkCase, rule: Rule) -> int:

@@ -14,6 +14,7 @@ from snstat.checks.network_case import NetworkCase
 from snstat.checks.pairs import comparable
 from snstat.checks.stack_case import StackCase
 from snstat.errors import escaped
+from snstat.layers.batch_norm import ENDLESS, UNSETTLED
 from snstat.results import NO_THEORY, Record, Run, Simulation, StackSummary
 from snstat.theory.repeated import LEAST_TIMES, repeated_block
 
@@ -65,7 +66,7 @@ def _drawn_otherwise(mine: StackSummary, theirs: StackSummary) -> Iterator[str]:
 def unknown(case: Case) -> list[str]:
     """Return notes on what theory does not cover, with the reason."""
     if isinstance(case, NetworkCase):
-        return [*_without_theory(case), *_not_applicable(case)]
+        return [*_without_theory(case), *_few_samples(case), *_not_applicable(case)]
     if not isinstance(case, StackCase):
         return []
     notes = []
@@ -90,6 +91,17 @@ def _without_theory(case: NetworkCase) -> Iterator[str]:
         every = missing.size == case.depth + 1 - first
         more = " on" if every else f", {missing.size:,} of {case.depth:,} layers in all"
         yield f"{NO_THEORY} from {where}{more}: measured values are judged"
+
+
+def _few_samples(case: NetworkCase) -> Iterator[str]:
+    """Yield a note on gradients through batch norm of few samples."""
+    if not (case.train and case.batch <= UNSETTLED and case.norms_batches):
+        return
+    if case.batch <= ENDLESS:
+        what = "the mean squared gradient is infinite, or set by epsilon"
+    else:
+        what = "averages of squared gradients over networks do not settle"
+    yield f"batch norm of {case.batch} samples: {what}; use --batch {UNSETTLED + 1} or more"
 
 
 def _not_applicable(case: NetworkCase) -> Iterator[str]:

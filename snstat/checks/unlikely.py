@@ -59,9 +59,9 @@ def _of_squared_mean(case: Case, name: str, statistic: Statistic, trials: int) -
     """Return the standard error (layers,) of the squared mean that a variance lacks, NaN where
     nothing is known of it: √2 times its expectation for one trial, of the mean over a batch or of
     the means of its samples, if those were independent."""
-    samples = {"variance": 1, "variance_over_units": case.batch}.get(name)
-    if samples is None:
+    if name not in ("variance", "variance_over_units"):
         return np.full(len(statistic.estimate), math.nan)
+    samples = 1 if name == "variance" else case.batch
     lacking = np.maximum(statistic.theory - statistic.expected, 0.0)
     error: FloatArray = np.sqrt(2.0 / (samples * trials)) * lacking
     return error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from snstat.experiment.network_plan import NetworkPlan, network_source
+from snstat.errors import InvalidValueError
+from snstat.experiment.network_plan import LESS, NetworkPlan, network_source
 from snstat.experiment.plan import Plan, sampling_of
 from snstat.experiment.source import require_data_of
+from snstat.limits import MEMORY
 from snstat.network.network import Network
 from snstat.network.run_settings import RunSettings
 from snstat.results import Run
@@ -25,7 +27,14 @@ def plan_of(settings: RunSettings, network: Network | None = None) -> AnyPlan:
     stack = network.uniform()
     if stack is None:
         return NetworkPlan.of_settings(network, settings)
-    plan = Plan.of_stack(stack, network_source(network, settings), settings)
+    try:
+        plan = Plan.of_stack(stack, network_source(network, settings), settings)
+    except InvalidValueError as error:
+        if error.name != MEMORY:
+            raise
+        largest = max(network.rows(), key=lambda row: row.before[0].units + row.after.units)
+        remedy = f"{LESS}; layer {largest.name} is the largest"
+        raise InvalidValueError(error.name, error.value, error.bound, remedy) from None
     return replace(plan, network=network) if network.name else plan
 
 

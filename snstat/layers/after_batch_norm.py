@@ -29,14 +29,14 @@ def through(function: Activation, signal: Signal) -> Step | None:
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
         own = float(slope.same[0, 0])
-        if own > 0 and not math.isfinite(back * own):
-            endless = np.full_like(slope.same, math.inf)
-            return (Slope(endless, endless, slope.log),)
         other = own - float(slope.gap[0, 0])
         same, product = own * found.slope_square, other * found.slope_product
         excess = 0.0
         if own:
-            excess = own * found.own - other * found.other - back * (same - product)
+            # What batch norm of 3 samples or fewer pulls back is not known.
+            excess = math.nan
+            if math.isfinite(back * own):
+                excess = own * found.own - other * found.other - back * (same - product)
         squares = np.array([[same]]), np.array([[same - product]])
         return (Slope(*squares, slope.log, excess).scaled(1.0),)
 

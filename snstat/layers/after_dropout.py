@@ -26,11 +26,11 @@ def through_mask(function: Activation, signal: Signal) -> Step | None:
     """Return the step of φ from a signal with a law of `Masked`, None if it is not known.
 
     φ' depends on the mask, so what dropout pulls back does not follow from E[δδ'] alone:
-    `Slope.excess` has the rest.
+    `Slope.excess` has the rest. Nothing is known where the dropped units of a norm are at a kink.
     """
     law = Masked.of(signal.law)
     kept = of_kept(function, law.shift)
-    if kept is None:
+    if kept is None or (law.loose and _bends(function, law.level)):
         return None
     keep, drop, q = law.keep, 1.0 - law.keep, law.square
     state, apart = centred_moments(kept, q), misalignment(q, law.gap)
@@ -57,6 +57,15 @@ def through_mask(function: Activation, signal: Signal) -> Step | None:
     mean = without_noise(mean, math.sqrt(square))
     moved_on = Signal.of_one(signal.shape, (mean, square, gap), OTHER, signal.fresh)
     return Step((signal,), moved_on, pull)
+
+
+def _bends(function: Activation, level: float) -> bool:
+    """Return whether φ' jumps at `level`: which side dropped units are on then decides."""
+    if level not in function.kinks:
+        return False
+    step = 1e-6 * max(abs(level), 1.0)
+    below, above = function.derivative(np.array([level - step, level + step]))
+    return not math.isclose(below, above, rel_tol=1e-3, abs_tol=1e-3)
 
 
 def of_kept(function: Activation, shift: float) -> Activation | None:

@@ -14,6 +14,10 @@ from snstat.layers.normalise import Norm
 from snstat.layers.scale import Scale
 from snstat.layers.signal import GAUSSIAN, Signal, Slope, Step, sphere
 
+# With so few samples the mean squared gradient is infinite, or set by ε; with so few it is finite,
+# but averages over networks do not settle.
+ENDLESS, UNSETTLED = 3, 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm(Norm):
@@ -22,7 +26,8 @@ class BatchNorm(Norm):
 
     After Gaussian x, the batch is √B times a point that is uniform on a sphere: E[x] = 0, E[x²] = 1
     and E[xx'] = −1/(B − 1) for ε = 0, whatever the cosine before. For an independent read-out g
-    becomes g(B − 2)/((B − 3)v) with v = E[x²] − E[xx'] before; for B ≤ 3 and ε = 0 it is infinite.
+    becomes g(B − 2)/((B − 3)v) with v = E[x²] − E[xx'] before; for B ≤ 3 it is
+    infinite, or set by ε, and theory is null.
     Averages of squared gradients over networks do not settle for B ≤ 5. Theory is that of train
     mode, null on grids and for other laws of x (arXiv:1502.03167, arXiv:1902.08129).
     """
@@ -46,6 +51,8 @@ class BatchNorm(Norm):
         def pull(slope: Slope) -> tuple[Slope, ...]:
             if not slope.gap.any() and not slope.excess:
                 return (slope.scaled(0.0),)
+            if batch <= ENDLESS:
+                return (Slope(math.nan * slope.same, math.nan * slope.gap),)
             # Its sum over the batch is 0.
             same = (back * slope.gap + slope.excess) / gap
             return (Slope(same, same + same / rest, slope.log).scaled(1.0),)

@@ -14,7 +14,7 @@ from snstat.layers.layer import one
 from snstat.layers.norm_spread import after_norm
 from snstat.layers.normalise import Norm, divided, normalised, scales
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Step, floored
+from snstat.layers.signal import PLACE, Signal, Step, floored
 from snstat.layers.spread import Spread
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
@@ -31,7 +31,8 @@ class GroupNorm(Norm):
 
     In the limit of many channels a group m and s are numbers, so E[xx'] and E[δδ'] are those of
     layer norm with m and E[x²] averaged over positions, for any law of x. Theory is null for groups
-    of fewer than 32 channels (arXiv:1803.08494).
+    of fewer than 32 channels, and for several groups of a concatenation, which are not alike
+    (arXiv:1803.08494).
     """
 
     kind: ClassVar[str] = "group_norm"
@@ -53,6 +54,8 @@ class GroupNorm(Norm):
         scale = scales(square, mean, self.epsilon)
         if scale is None or signal.shape.channels < FEWEST_CHANNELS * self.groups:
             return None
+        if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
+            return None
         # E(x_u − m)(x_v − m), for any m.
         left = np.add.outer(signal.mean, signal.mean)
         centred = floored(signal.same - mean * left + mean * mean)
@@ -61,7 +64,7 @@ class GroupNorm(Norm):
             mean=(signal.mean - mean) / scale,
             same=centred / scale**2,
             gap=signal.gap / scale**2,
-            law=signal.law.moved(1.0 / float(scale), -float(mean / scale)),
+            law=signal.law.centred(1.0 / float(scale), -float(mean / scale)),
         )
         return divided(signal, after, np.full_like(signal.mean, scale))
 

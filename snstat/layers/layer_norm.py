@@ -42,7 +42,7 @@ class LayerNorm(Norm):
             mean=np.zeros_like(signal.mean),
             same=centred / both,
             gap=signal.gap / both,
-            law=signal.law.moved(factor, -factor * float(signal.mean[0])),
+            law=signal.law.centred(factor, -factor * float(signal.mean[0])),
         )
         return divided(signal, after, scale)
 

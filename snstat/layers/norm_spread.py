@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 
 from snstat.layers.signal import GAUSSIAN, Signal, Step
-from snstat.layers.spread import Average, Given, Spread, powers_of
+from snstat.layers.spread import LARGEST_VARIANCE, Average, Given, Spread, powers_of
 
 
 def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> Spread | None:
     """Return the fluctuations after a norm over all units, which subtracts their mean if `centred`;
-    None where that of the mean is needed and not known."""
+    None where that of the mean is needed and not known, or where networks differ much."""
     signal, x = step.inputs[0], before.average
     square = float(signal.same[0, 0])
     if signal.mean.size > 1 or not square > 0:
+        return None
+    # Of a few units all may be 0, and a norm leaves that as it is.
+    if before.variance > LARGEST_VARIANCE:
         return None
     mean = float(signal.mean[0]) / math.sqrt(square)
     third, fourth = math.nan if x is None else x.third, before.fourth

@@ -31,6 +31,12 @@ class Law:
         """Return the law of `factor`·x + `by`. Of Gaussians and spheres, `by` is 0."""
         return Masked.of(self).moved(factor, by).law if is_masked(self) else self
 
+    def centred(self, factor: float, by: float) -> Law:
+        """Return the law of `factor`·x + `by` where `by` stands for the mean over the units."""
+        if not is_masked(self):
+            return self.moved(factor, by)
+        return Masked.of(self).moved(factor, by).loosened.law
+
     def held(self, before: Law) -> Law:
         """Return the law `before` where it is this one to rounding."""
         mine, theirs = np.array(self.parameters), np.array(before.parameters)
@@ -66,6 +72,8 @@ class Masked(NamedTuple):
     level: float
     square: float
     gap: float
+    # 1 after a norm that subtracts the mean: at any width the level is then off by a part of 1/√n.
+    loose: float = 0.0
 
     @classmethod
     def of(cls, law: Law) -> Self:
@@ -91,7 +99,13 @@ class Masked(NamedTuple):
             factor * self.level + by,
             square * self.square,
             square * self.gap,
+            self.loose,
         )
+
+    @property
+    def loosened(self) -> Self:
+        """The law after a norm that has subtracted the mean of its units."""
+        return self._replace(loose=1.0)
 
 
 def is_masked(law: Law) -> bool:

@@ -123,8 +123,8 @@ def test_a_remedy_holds_when_it_is_followed(name):
 
 
 def test_the_gain_that_keeps_the_signal_is_found_where_no_round_one_does():
-    """GELU keeps a second moment of 1 with the gain G of E φ(G z)² = 1, from which 64 layers that
-    begin at 1 − ε of the norm end at 1 with another in the fourth digit."""
+    """GELU keeps a second moment of 1 with the gain G of E φ(G z)² = 1. More layers of this width
+    leave that point, which repels."""
     function = ACTIVATIONS["gelu"].function
     low, high = 1.0, 2.0
     for _ in range(40):
@@ -132,7 +132,8 @@ def test_the_gain_that_keeps_the_signal_is_found_where_no_round_one_does():
         more = mean_of(lambda x: function(x) ** 2, gain**2) > 1
         low, high = (low, gain) if more else (gain, high)
     # Alone, a sample has no cosine to theory, which takes most of the time.
-    found = network_case(NORM, repeated(64, dense(activation="gelu")), batch=1)
+    layers = NORM, repeated(16, dense(1024, "gelu"))
+    found = network_case(*layers, batch=1, channels=1024)
     (broken,) = judge(found, {"SN101"})[1]
     words = re.fullmatch(
         r'set "weight_gain" of dense layer 1\.0 to (1\.\d{3}) \(now left out\)', broken.remedy
@@ -176,21 +177,21 @@ def test_what_starts_from_a_layer_still_does_after_an_edit():
     assert [entry.inputs for entry in moved] == [(), (), (2,), (2, 3), (1,)]
 
 
-def test_no_change_is_offered_after_which_theory_knows_less():
-    """First order knows nothing beyond a norm, so that the rule cannot be broken there."""
-    # The variance of the log second moment grows by 2/8 a layer, and has to be below 1.
+def test_a_norm_holds_the_second_moments_of_networks():
+    # Their variance, of the logarithm, grows by 2/8 a layer, and has to be below 1.
     network = network_case(repeated(10, dense(8)), channels=8)
     (broken,) = judge(network, {"SN502"})[1]
-    assert broken.remedy == 'multiply "width" of dense layer 0.0 by 4'
+    assert broken.remedy == 'begin block 0 with { kind = "layer_norm" }'
 
 
 def test_the_input_is_widened_where_sums_need_it_and_data_are_not():
-    """The log second moment of 2 normal inputs has a variance of 2/2 to first order, of 4 half."""
-    network = network_case(repeated(10, residual(dense(2), scale=0.5)), channels=2)
+    """The log second moment of 2 normal inputs has a variance of 2/2 to first order, and each layer
+    adds to it. A norm is not offered: theory does not know what it does to so few units."""
+    network = network_case(repeated(4, residual(dense(2), scale=0.5)), channels=2)
     (broken,) = judge(network, {"SN502"})[1]
-    words = 'multiply "width" of dense layer 0.0.0 and "channels" of the input by 2'
+    words = 'multiply "width" of dense layer 0.0.0 and "channels" of the input by 4'
     assert broken.remedy == words
-    assert followed(network.network, words).input.channels == 4
+    assert followed(network.network, words).input.channels == 8
     data = replace(network, inputs=replace(network.inputs, drawn=False))
     (broken,) = judge(data, {"SN502"})[1]
     assert "channels" not in broken.remedy

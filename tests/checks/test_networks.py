@@ -129,7 +129,8 @@ def test_a_baseline_is_compared_by_name():
     for place, name in enumerate(names):
         value = beside.variance.estimate[place]
         if name.endswith("extra"):
-            assert np.isnan(value)
+            assert value == run.variance.estimate[place]
+            assert np.isnan(beside.variance.stderr[place])
         else:
             assert value == baseline.variance.estimate[numbers[name]]
     (note,) = unmatched(run, baseline)
@@ -137,12 +138,15 @@ def test_a_baseline_is_compared_by_name():
     assert "and 9 more not in the baseline" in note
 
 
-def test_an_inserted_layer_is_one_finding(tmp_path):
+def test_an_inserted_layer_is_one_note(tmp_path):
     snstat.save(snstat.propagate(SOUND, **SAMPLING), tmp_path / "base.json")
     one_more = network(*SOUND.form()["layers"], {"kind": "scale", "factor": 1.0, "name": "extra"})
     found = snstat.check(one_more, baseline=tmp_path / "base.json", select=["SN701"])
-    (entry,) = found.findings
-    assert "has 50 layers, and 49 in the baseline; the layers of both agree" in entry.message
+    assert found.passed
+    (note,) = [note for note in found.notes if "matched" in note]
+    assert note == "layers are matched by name and kind: extra not in the baseline"
+    same = snstat.check(one_more, baseline=tmp_path / "base.json", same_seed=True, select=["SN701"])
+    assert same.passed
     again = snstat.check(SOUND, baseline=tmp_path / "base.json", select=["SN701"])
     assert again.passed
     assert again.simulation.batch == SAMPLING["batch"]  # taken from the baseline
@@ -248,3 +252,22 @@ def test_the_variance_after_a_norm_gives_no_false_alarms(name, batch):
     chance = chance_of(SimpleNamespace(batch=batch), name, statistic, trials, np.zeros(runs))
     allowed = level + 5.0 * np.sqrt(level / runs)
     assert (chance < level).mean() <= allowed
+
+
+def test_a_network_file_that_is_a_stack_is_mended_in_its_words():
+    stack = network({"kind": "block", "times": 30, "layers": [dense(64, activation="tanh")]})
+    found = snstat.check(stack.turned("weight_gain", 3.0), select=["SN202"], **SAMPLING)
+    (entry,) = found.findings
+    assert found.stack is not None
+    assert entry.remedy == 'leave out "weight_gain" of dense layer 0.0'
+    assert snstat.check(stack, select=["SN202"], **SAMPLING).passed
+
+
+def test_gradients_through_batch_norm_of_few_samples_are_said_not_to_settle():
+    layers = [dense(64), {"kind": "batch_norm"}, {"kind": "activation", "activation": "relu"}]
+    for batch, words in ((2, "set by epsilon"), (3, "set by epsilon"), (5, "do not settle")):
+        found = snstat.check(network(*layers, dense(64)), batch=batch, trials=4, backward=True)
+        assert any(words in note for note in found.notes)
+        assert not {"SN001", "SN202"} & {entry.code for entry in found.findings}
+    found = snstat.check(network(*layers, dense(64)), batch=6, trials=4)
+    assert not any("batch norm of" in note for note in found.notes)

@@ -15,6 +15,7 @@ from snstat.layers.block import Block
 from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.group_norm import GroupNorm
 from snstat.layers.highway import Highway
 from snstat.layers.multiply import Multiply
 from snstat.layers.residual_block import Residual
@@ -229,3 +230,15 @@ def test_a_gain_replaces_a_standard_deviation(layer):
     turned = layer.turned("weight_gain", 2.0)
     assert (turned.weight_gain, turned.weight_std) == (2.0, None)
     assert layer.turned("no_such", 1.0) is None
+
+
+def test_groups_of_a_concatenation_are_not_alike():
+    """Each group has a norm of its own, which the average over all units does not tell."""
+    given = [Signal.of_one(Shape(64), (0.0, 1.0, 0.5), GAUSSIAN)]
+    parts = Entry(Dense(64, "relu"), (0,)), Entry(Dense(64, weight_gain=0.3), (0,))
+    for groups, between, known in ((2, (), False), (1, (), True), (2, (Scale(2.0),), False)):
+        layers = *parts, Entry(Concat(), (1, 2)), *map(Entry, between)
+        net = Block((*layers, Entry(GroupNorm(groups=groups))))
+        assert net.moments(given, 4).signal.known is known
+    fresh = Block((*parts, Entry(Concat(), (1, 2)), Entry(Dense(64)), Entry(GroupNorm(groups=2))))
+    assert fresh.moments(given, 4).signal.known

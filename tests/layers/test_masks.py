@@ -18,8 +18,10 @@ from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
+from snstat.layers.group_norm import GroupNorm
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.residual_block import Residual
+from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, is_masked
@@ -198,3 +200,14 @@ def test_the_identity_keeps_what_it_is_fed(law):
     assert sizes(step.pull(pulled)[0]) == pytest.approx((3.0, 2.0), rel=1e-15)
     linear = Dense(64, "identity").moments([signal(OTHER)], 4)
     assert linear.signal.law == GAUSSIAN
+
+
+def test_a_norm_moves_dropped_units_off_a_kink_to_either_side():
+    """The mean that is subtracted is 0 up to 1/√n. So a ReLU passes the slopes of all dropped units
+    of a network or of none, and no theory of infinite width tells how often."""
+    for norm in (LayerNorm(), GroupNorm(groups=2)):
+        for kind, known in (("relu", False), ("selu", False), ("gelu", True), ("tanh", True)):
+            layers = Dense(128), Dropout(0.3), norm, Activation(kind)
+            assert chain(*layers).moments([signal(law=OTHER)], 4).signal.known is known
+    layers = Dense(128), Dropout(0.3), RmsNorm(), Activation("relu")
+    assert chain(*layers).moments([signal(law=OTHER)], 4).signal.known
