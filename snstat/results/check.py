@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snstat.results.base import Record
-from snstat.results.network import NetworkSummary, Simulation, StackSummary, Subject
+from snstat.results.network import OfNetwork, Simulation, Subject
 
 # The name of a check that has no other name.
 DEFAULT_NAME = "default"
@@ -55,7 +55,7 @@ class Source(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Check(Record):
+class Check(OfNetwork):
     """The judgement of one network, the `subject`: by its layers (`network`), as a uniform `stack`,
     or both.
 
@@ -71,16 +71,6 @@ class Check(Record):
     notes: tuple[str, ...] = ()
     baseline: str | None = None
     source: Source | None = None
-
-    @property
-    def stack(self) -> StackSummary | None:
-        """The description of the network as a uniform stack, None if it is not one."""
-        return self.subject.stack if isinstance(self.subject, NetworkSummary) else self.subject
-
-    @property
-    def network(self) -> NetworkSummary | None:
-        """The description of the network by its layers, None of a stack that has no file."""
-        return self.subject if isinstance(self.subject, NetworkSummary) else None
 
     @property
     def passed(self) -> bool:

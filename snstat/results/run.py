@@ -14,9 +14,8 @@ import numpy as np
 from snstat.results.base import BoolArray, Record
 from snstat.results.network import (
     LayerSummary,
-    NetworkSummary,
+    OfNetwork,
     Simulation,
-    StackSummary,
     Subject,
 )
 from snstat.results.norms import DataSummary, NormClasses
@@ -177,7 +176,7 @@ class LayerMean(Record):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run(Record):
+class Run(OfNetwork):
     """One network, simulated and predicted.
 
     `subject` says what it is, by its layers (`network`), as a uniform `stack`, or both. `finite`
@@ -209,16 +208,6 @@ class Run(Record):
     def layers(self) -> Layers:
         """The run layer by layer: `run.layers[3].mean.estimate`."""
         return Layers(self)
-
-    @property
-    def stack(self) -> StackSummary | None:
-        """The description of the network as a uniform stack, None if it is not one."""
-        return self.subject.stack if isinstance(self.subject, NetworkSummary) else self.subject
-
-    @property
-    def network(self) -> NetworkSummary | None:
-        """The description of the network by its layers, None of a stack that has no file."""
-        return self.subject if isinstance(self.subject, NetworkSummary) else None
 
     def row(self, layer: int) -> LayerSummary:
         """Return what a layer is. Layer 0 is the input."""
