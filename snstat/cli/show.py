@@ -56,6 +56,7 @@ Examples:
 def command(
     ctx: click.Context,
     /,
+    *,
     file: str | None,
     set: tuple[tuple[str, Any], ...],  # noqa: A002  # the name of the option
     form: str | None,
