@@ -84,8 +84,8 @@ def _dropout(masked: type[nn.Module], *own: type[nn.Module], alike: bool = False
         rate = part.layer.rate
         if not part.drawn.train:
             return own[part.axes](rate)
-        (uniform,) = part.drawn.uniforms
-        mask = torch.from_numpy(uniform >= rate).swapaxes(0, 1)
+        (kept,) = part.drawn.masks
+        mask = torch.from_numpy(kept == 1).swapaxes(0, 1)
         if alike:
             mask = mask[(..., *[slice(1)] * part.axes)]
         return masked(mask, rate)

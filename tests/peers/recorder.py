@@ -1,4 +1,4 @@
-"""What a layer draws: its matrices, biases and uniform numbers, for a twin that has the same."""
+"""What a layer draws: its matrices, biases and masks, for a twin that has the same."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Recorder:
     """A Draw that keeps what the layer draws.
 
     `new` returns a Draw of this layer that has not drawn yet. One of them is asked for matrices
-    and uniform numbers, another one for biases alone, so that neither has the rounding of a sum.
+    and masks, another one for biases alone, so that neither has the rounding of a sum.
     What it returns to the layer has the right shape only.
     """
 
     new: Any
     matrices: list[Matrix] = field(default_factory=list)
-    uniforms: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    masks: list[np.ndarray[Any, Any]] = field(default_factory=list)
 
     def __post_init__(self):
         self._draw, self._biased = self.new(), self.new()
@@ -49,9 +49,16 @@ class Recorder:
     def activate(self, function, values):  # noqa: ARG002
         return Pass(values, _unused)
 
-    def uniform(self, shape):
-        self.uniforms.append(self._draw.uniform(shape))
-        return self.uniforms[-1]
+    def normalise_channels(self, values, epsilon):  # noqa: ARG002
+        return Pass(values, _unused)
+
+    def normalise_samples(self, values, epsilon, *, centred=True):  # noqa: ARG002
+        return Pass(values, _unused)
+
+    def kept(self, shape, rate, dtype):
+        kept = self._draw.kept(shape, rate, dtype)
+        self.masks.append(kept.copy())  # layers scale what they get
+        return kept
 
 
 def _unused(slope):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.peers
 def test_a_frame_contains_every_number_of_the_record():
     run = snstat.propagate("relu", depth=3, width=16, batch=4, trials=2, backward=True)
     frame = run.to_frame()
-    assert list(frame.columns[:4]) == ["layer", "statistic", "finite", "estimate"]
+    assert list(frame.columns[:5]) == ["layer", "name", "statistic", "finite", "estimate"]
     assert len(frame) == len(run.statistics) * 4
     for row in frame.to_dict("records"):
         entry = run.layers[row["layer"]].statistics[row["statistic"]]
