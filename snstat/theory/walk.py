@@ -134,8 +134,9 @@ def _spreads(
         rows = np.concatenate(turn)
         turn.clear()
         found.append(rows)
-        beyond = np.full_like(rows, math.nan) if after is None else rows
-        found.append(np.tile(beyond, (more, 1)))
+        if more:
+            beyond = np.full_like(rows, math.nan) if after is None else rows
+            found.append(np.tile(beyond, (more, 1)))
     return after, np.concatenate(found)
 
 
