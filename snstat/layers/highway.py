@@ -15,10 +15,11 @@ from snstat.layers.activation import after, gap_after
 from snstat.layers.after_dropout import misalignment
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
-from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.weights import Weights
 from snstat.values.kinds import Real
 from snstat.values.option import option

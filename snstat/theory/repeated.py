@@ -11,8 +11,9 @@ from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.dropout import Dropout
+from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer
-from snstat.layers.signal import OTHER, ZERO, Signal
+from snstat.layers.signal import Signal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container import ContainerStep
+from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer
-from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
 from snstat.network.network import Network
 from snstat.results import InputMoments

@@ -14,8 +14,9 @@ from snstat.layers.activation import Activation
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope
+from snstat.layers.signal import Signal, Slope
 from snstat.theory.chain import Chain
 from tests.network.stacks import stacks
 

@@ -22,13 +22,14 @@ from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
 from snstat.layers.group_norm import GroupNorm
 from snstat.layers.highway import Highway
+from snstat.layers.law import OTHER
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.registry import KINDS
 from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import OTHER, Signal, Slope
+from snstat.layers.signal import Signal, Slope
 from tests.layers.plain_draw import PlainDraw
 
 BATCH, TRIALS, WIDTHS = 12, 400, (48, 96)
