@@ -12,9 +12,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 import slipcover
+
+if TYPE_CHECKING:
+    import pytest
 
 # Lines and branches that no test needs to execute.
 NOT_COUNTED = ["if TYPE_CHECKING:", "@overload", r"\.\.\.$"]
