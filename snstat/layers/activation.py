@@ -40,6 +40,7 @@ class Activation(Layer):
     """
 
     kind: ClassVar[str] = "activation"
+    arrays: ClassVar[int] = 1
 
     activation: str | Pair = option(ActivationName(), "The function.", default=MISSING)
 

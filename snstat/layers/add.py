@@ -30,6 +30,7 @@ class Add(Layer):
     """
 
     kind: ClassVar[str] = "add"
+    arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""

@@ -29,6 +29,7 @@ class Concat(Layer):
     """
 
     kind: ClassVar[str] = "concat"
+    arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""

@@ -42,6 +42,7 @@ class Highway(WeightOptions, Layer):
     """
 
     kind: ClassVar[str] = "highway"
+    arrays: ClassVar[int] = 6  # of each matrix W x and its activation, the gate with its bias
 
     activation: str | Pair = option(ActivationName(), "Activation of the units.", default=MISSING)
     transfer_bias: float = option(

@@ -26,6 +26,8 @@ class Layer(Settings, ABC):
     """
 
     kind: ClassVar[str]
+    # Arrays as large as its output that a trial keeps for the way back, the output among them.
+    arrays: ClassVar[int] = 2
 
     @abstractmethod
     def shape(self, inputs: Sequence[Shape]) -> Shape:

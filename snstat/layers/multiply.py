@@ -28,6 +28,7 @@ class Multiply(Layer):
     """
 
     kind: ClassVar[str] = "multiply"
+    arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""

@@ -89,6 +89,7 @@ class Sum(Layer):
     """x + scale·y: the sum at the end of a residual."""
 
     kind: ClassVar[str] = "residual"
+    arrays: ClassVar[int] = 1
 
     scale: float
 

@@ -23,6 +23,7 @@ class Scale(Layer):
     """factor·x. It multiplies second moments, and squared gradients on the way back, by factor²."""
 
     kind: ClassVar[str] = "scale"
+    arrays: ClassVar[int] = 1
 
     factor: float = option(Real(-MAX_SCALE, MAX_SCALE), "Factor of every unit.", default=1.0)
 
