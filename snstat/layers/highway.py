@@ -117,15 +117,7 @@ class Highway(WeightOptions, Layer):
 
     def _dense(self, width: int, activation: str | Pair) -> Dense:
         """Return one of the two layers."""
-        return Dense(
-            width,
-            activation,
-            init=self.init,
-            weight_gain=self.weight_gain,
-            weight_std=self.weight_std,
-            bias_std=self.bias_std,
-            weights=self.weights,
-        )
+        return Dense(width, activation, **self.weight_options())
 
 
 @dataclass(frozen=True, slots=True)

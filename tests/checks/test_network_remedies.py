@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import replace
+from dataclasses import MISSING, dataclass, replace
+from typing import ClassVar
 
 import pytest
 
@@ -13,8 +14,15 @@ from snstat.activation import ACTIVATIONS
 from snstat.checks.judge import judge
 from snstat.checks.network_changes import layer_changes
 from snstat.checks.rules import RULES
+from snstat.layers.build import chain
+from snstat.layers.dense import Dense
+from snstat.layers.layer import Layer
+from snstat.layers.options import WeightOptions
+from snstat.layers.shape import Shape
 from snstat.network.editing import begun, edited, written
 from snstat.network.network import Network
+from snstat.values.kinds import Whole
+from snstat.values.option import option
 from tests.checks.cases import (
     DROPPED,
     NORM,
@@ -140,6 +148,35 @@ def test_the_gain_that_keeps_the_signal_is_found_where_no_round_one_does():
     )
     assert float(words[1]) == pytest.approx(gain, rel=2e-3)
     assert RULES["SN101"](found.changed(followed(found.network, broken.remedy))) is None
+
+
+@dataclass(frozen=True)
+class Gate(WeightOptions, Layer):
+    """A kind that no part of the checks knows."""
+
+    kind: ClassVar[str] = "gate"
+
+    width: int = option(Whole(1, 100), "Units.", default=MISSING)
+
+    def shape(self, inputs):
+        """See Layer."""
+        return Shape(self.width, inputs[0].grid)
+
+    def sample(self, inputs, draw):
+        """See Layer."""
+        raise NotImplementedError
+
+
+def test_kinds_with_weights_or_a_width_are_changed_whichever_they_are():
+    """The words name them, so the network has to have what they say."""
+    network = Network(8, chain(Gate(8, weight_gain=3.0), Dense(8, weight_gain=2.0), Dense(10)))
+    changes = {change.words: change.network.block for change in layer_changes(network)}
+    assert changes['leave out "weight_gain" of dense and gate layers 0 and 1'] == chain(
+        Gate(8), Dense(8), Dense(10)
+    )
+    assert changes['multiply "width" of dense and gate layers 0 and 1 by 2'] == chain(
+        Gate(16, weight_gain=3.0), Dense(16, weight_gain=2.0), Dense(10)
+    )
 
 
 def test_every_change_is_what_its_words_say():
