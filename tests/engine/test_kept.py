@@ -11,7 +11,7 @@ import pytest
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.workshop import Workshop
 from snstat.layers.registry import KINDS
-from tests.layers.test_registry import INPUTS, LAYERS
+from tests.layers.kinds import INPUTS, layer_of
 
 CHANNELS, BATCH = 5, 2**13
 # Objects and what belongs to single channels or samples, not to values.
@@ -23,7 +23,7 @@ CONTAINERS = {"block", "residual"}
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in CONTAINERS])
 def test_a_layer_keeps_no_more_arrays_than_it_says(name):
-    layer, random = LAYERS[name], np.random.default_rng(0)
+    layer, random = layer_of(name, CHANNELS), np.random.default_rng(0)
     given = [
         random.normal(size=(CHANNELS, BATCH)).astype(np.float32) for _ in range(INPUTS.get(name, 1))
     ]
