@@ -32,7 +32,8 @@ class Container(Layer):
     the state repeats.
     """
 
-    times: int = 1
+    # As it is written; None is one time, and no layer is named by its repetition.
+    times: int | None = None
     # Whether the last part is the sum of those before, which are within it.
     sums: ClassVar[bool] = False
 
@@ -47,15 +48,20 @@ class Container(Layer):
         parts themselves."""
         return tuple(entry.name or str(place) for place, entry in enumerate(self.parts))
 
+    @property
+    def repetitions(self) -> int:
+        """How often the parts are gone through."""
+        return 1 if self.times is None else self.times
+
     @cached_property
     def count(self) -> int:
         """The number of layers that the container consists of, repetitions included."""
-        return self.times * sum(entry.layer.count for entry in self.parts)
+        return self.repetitions * sum(entry.layer.count for entry in self.parts)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises LayerError with the path of the layer that an input does not fit."""
         shape = one(inputs)
-        for _ in range(self.times):
+        for _ in range(self.repetitions):
             before, shape = shape, self.shapes(shape)[-1]
             if shape == before:
                 break
@@ -72,13 +78,13 @@ class Container(Layer):
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """See Layer."""
         shape, total = one(inputs), 0
-        for turn in range(self.times):
+        for turn in range(self.repetitions):
             shapes = self.shapes(shape)
             own = 0
             for place, entry in enumerate(self.parts):
                 own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
             if shapes[-1] == shape:  # all later turns are alike
-                return total + own * (self.times - turn)
+                return total + own * (self.repetitions - turn)
             shape, total = shapes[-1], total + own
         return total
 
@@ -86,7 +92,7 @@ class Container(Layer):
         """See Layer. What comes after a layer without theory is unknown: NaN."""
         start = signal = one(inputs)
         turns, draws, own = list[tuple[Step, ...]](), start.fresh - {PLACE}, frozenset[object]()
-        for _ in range(self.times):
+        for _ in range(self.repetitions):
             before = signal.once
             turns.append(tuple(self._steps(before, batch)))
             last = turns[-1][-1].signal
@@ -116,7 +122,7 @@ class Container(Layer):
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer. All turns are kept until gradients have been pulled back."""
         values, turns = one(inputs), list[list[Pass]]()
-        for _ in range(self.times):
+        for _ in range(self.repetitions):
             found, passes = [values], list[Pass]()
             for place, entry in enumerate(self.parts):
                 given = [found[n] for n in entry.inputs or (place,)]
@@ -219,7 +225,7 @@ class ContainerStep(Step):
     @property
     def equal(self) -> int:
         """The number of turns beyond those that were followed, all equal to the last of them."""
-        return self.container.times - len(self.turns)
+        return self.container.repetitions - len(self.turns)
 
     def way_of_spreads(
         self, before: Spread, through: Spreads
@@ -230,10 +236,10 @@ class ContainerStep(Step):
         first turn without one.
         """
         response, detailed = 1.0, False
-        for turn in range(self.container.times):
+        for turn in range(self.container.repetitions):
             steps = self.turns[min(turn, len(self.turns) - 1)]
             after = self.container.spreads(steps, before, through)
-            rest = self.container.times - turn - 1
+            rest = self.container.repetitions - turn - 1
             if after is None:
                 yield None, rest
                 return

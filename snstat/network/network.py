@@ -223,9 +223,9 @@ def _runs(layer: Layer) -> Iterator[tuple[Layer, int]]:
         yield layer, 1
         return
     if any(entry.inputs not in ((), (place,)) for place, entry in enumerate(layer.parts)):
-        yield layer, layer.times
+        yield layer, layer.repetitions
         return
-    turns = layer.times
+    turns = layer.repetitions
     if len(layer.parts) == 1:
         runs = _runs(layer.parts[0].layer)
         first = list(islice(runs, 2))
