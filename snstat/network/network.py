@@ -22,7 +22,7 @@ from snstat.errors import (
 from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.dense import Dense
-from snstat.layers.entry import Entry
+from snstat.layers.entry import Entry, require_layer
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
@@ -63,8 +63,11 @@ class Network:
         layer: Any = self.block
         if not isinstance(shape, Shape):
             object.__setattr__(self, "input", Shape(shape))
+        require_layer("block", layer)
         if not isinstance(layer, Block):
             object.__setattr__(self, "block", Block((Entry(layer),)))
+        if not isinstance(self.name, str):
+            raise InvalidValueError("name", self.name, "text")
         if self.name:
             require_printable("name", self.name)
         if self.depth > MAX_DEPTH:

@@ -77,7 +77,11 @@ def _rows(
     inner: bool,
 ) -> Iterator[Row]:
     """Yield the `wanted` rows of a container whose first layer has the number `first`."""
-    count, now, shapes = container.count // container.repetitions, 0, _shapes(container, shape, seen)
+    count, now, shapes = (
+        container.count // container.repetitions,
+        0,
+        _shapes(container, shape, seen),
+    )
     begun = 0
     while begun < len(wanted):
         turn = (wanted[begun] - first) // count
