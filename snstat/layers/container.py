@@ -61,11 +61,16 @@ class Container(Layer):
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises LayerError with the path of the layer that an input does not fit."""
         shape = one(inputs)
-        for _ in range(self.repetitions):
-            before, shape = shape, self.shapes(shape)[-1]
+        for turn in range(self.repetitions):
+            with at(self._called(turn)):
+                before, shape = shape, self.shapes(shape)[-1]
             if shape == before:
                 break
         return shape
+
+    def _called(self, turn: int) -> str:
+        """Return the name of a repetition, "" for the only one of a container without `times`."""
+        return "" if self.times is None else str(turn)
 
     def shapes(self, shape: Shape) -> list[Shape]:
         """Return the shapes of the input and after every entry, the first time over."""
@@ -92,9 +97,10 @@ class Container(Layer):
         """See Layer. What comes after a layer without theory is unknown: NaN."""
         start = signal = one(inputs)
         turns, draws, own = list[tuple[Step, ...]](), start.fresh - {PLACE}, frozenset[object]()
-        for _ in range(self.repetitions):
+        for turn in range(self.repetitions):
             before = signal.once
-            turns.append(tuple(self._steps(before, batch)))
+            with at(self._called(turn)):
+                turns.append(tuple(self._steps(before, batch)))
             last = turns[-1][-1].signal
             signal = last.held(signal)
             # One draw stands for all those within, and another one for those of the input.

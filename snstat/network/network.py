@@ -29,6 +29,7 @@ from snstat.layers.options import defaults
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
 from snstat.network.input_law import InputLaw
+from snstat.network.located import in_form
 from snstat.network.reading import Parts, read_parts
 from snstat.network.rows import Row, rows_of
 from snstat.network.stack import Stack
@@ -91,10 +92,14 @@ class Network:
 
         `set` changes parameters that `form` declares; `name` is that of a network without one.
         Raises NetworkFormError with the path in `form` of a kind, key, name or value that no
-        network has, and as the class does.
+        network has, and of a layer that its input does not fit, and InvalidValueError as the class
+        does.
         """
         parts = read_parts(form, set, name)
-        return cls(parts.input, parts.block, parts.law, parts.name)
+        try:
+            return cls(parts.input, parts.block, parts.law, parts.name)
+        except LayerError as error:
+            raise in_form(parts.block, error) from None
 
     @classmethod
     def load(
@@ -110,7 +115,7 @@ class Network:
         root = TomlFile.read(path).root
         try:
             return cls.read(root, set=set, name=printable(Path(path).stem, MOST_OF_A_NAME))
-        except (NetworkFormError, LayerError, InvalidValueError) as error:
+        except (NetworkFormError, InvalidValueError) as error:
             raise InputFileError(path, str(error)) from None
 
     def form(self) -> dict[str, Any]:

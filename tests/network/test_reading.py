@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from snstat.disk.toml_file import MAX_BYTES
-from snstat.errors import InputFileError, InvalidValueError, LayerError, NetworkFormError
+from snstat.errors import InputFileError, InvalidValueError, NetworkFormError
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
@@ -343,7 +343,10 @@ def test_a_form_that_holds_itself_is_refused_soon():
         (FILE.replace("widt", "wdt", 1), "model.toml: input: unknown parameter 'wdth': did you"),
         (FILE.replace("factor = 2", "facto = 2"), "layers.1.scale: unknown key 'facto'"),
         (FILE.replace('"up"', '"Up"', 1), "layers.0.block.layers.2.dense: unknown input 'up'"),
-        (FILE.replace('input = "previous"', 'inputs = ["0", "input"]'), "layer 1: inputs is 2"),
+        (
+            FILE.replace('input = "previous"', 'inputs = ["0", "input"]'),
+            "layers.1.scale: inputs is 2",
+        ),
         ("x = [", "is not valid TOML"),
         ("a = " + "[" * 9999 + "]" * 9999, "nested too deeply"),
         ("#" * (MAX_BYTES + 1), "more than 1048576 bytes"),
@@ -358,9 +361,81 @@ def test_errors_of_a_file_name_it_in_one_line(written, text, words):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_shapes_are_checked_when_a_network_is_read():
-    with pytest.raises(LayerError, match="layer 1: inputs is 2, but must be one layer"):
-        read(DENSE, DENSE | {"inputs": ["0", "input"]})
+NARROW = {"kind": "residual", "layers": [DENSE], "name": "r"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "path", "words"),
+    [
+        ([DENSE, DENSE | {"inputs": ["0", "input"]}], "layers.1.dense", "inputs is 2, but must"),
+        (
+            [NARROW],
+            "layers.0.residual",
+            "shape of the branch is '(4)', but must be (3), as the shortcut is; end the branch",
+        ),
+        (
+            [{"kind": "block", "name": "b", "times": 2, "layers": [{"kind": "rms_norm"}, NARROW]}],
+            "layers.0.block.layers.1.residual",
+            "shape of the branch is",
+        ),
+        (
+            [
+                {
+                    "kind": "block",
+                    "times": 3,
+                    "layers": [
+                        {"kind": "residual", "layers": [DENSE | {"width": 3}]},
+                        DENSE | {"width": 5},
+                    ],
+                }
+            ],
+            "layers.0.block.layers.0.residual",
+            "in repetition 1, counted from 0, shape of the branch is '(3)', but must be (5)",
+        ),
+        (
+            [NARROW | {"shortcut": [DENSE, {"kind": "group_norm", "groups": 3}]}],
+            "layers.0.residual.shortcut.1.group_norm",
+            "groups is 3, but must be a divisor of the 4 channels before it; try 2",
+        ),
+        (
+            [NARROW | {"layers": [DENSE, {"kind": "add", "input": "input"}]}],
+            "layers.0.residual.layers.1.add",
+            'inputs is 1, but must be two layers or more; name them: inputs = ["input", ',
+        ),
+        (
+            [DENSE, {"kind": "multiply", "inputs": ["input", "previous"]}],
+            "layers.1.multiply",
+            "inputs is '(3) and (4)', but must be layers of one shape; a dense layer gives one",
+        ),
+    ],
+)
+def test_layers_that_do_not_fit_have_their_path_in_the_file(layers, path, words):
+    with pytest.raises(NetworkFormError) as caught:
+        read(*layers)
+    assert caught.value.path == path
+    assert caught.value.reason.startswith(words)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_network_that_does_not_fit_its_repetition_has_the_path_of_the_layer():
+    grows = {"kind": "concat", "inputs": ["input", "input"]}
+    norm = {"kind": "group_norm", "groups": 6}
+    with pytest.raises(NetworkFormError) as caught:
+        read(grows, norm, DENSE | {"width": 5}, times=2)
+    assert caught.value.path == "layers.1.group_norm"
+    words = "in repetition 1, counted from 0, groups is 6, but must be a divisor of the 10 channels"
+    assert caught.value.reason.startswith(words)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\x1b[31mb", "a\nb", "a\0", "a\u202eb", "a" * 10_000])
+def test_a_layer_without_a_proper_name_is_named_in_one_line(name):
+    with pytest.raises(NetworkFormError) as caught:
+        read(DENSE, DENSE | {"name": name})
+    text = str(caught.value)
+    assert text.startswith("layers.1.dense: name is '")
+    assert "but must be a letter or _, then letters, digits, - or _, at most 100" in text
+    assert text.isprintable()
+    assert len(text) < 250
 
 
 def test_a_kind_has_defaults_once():
