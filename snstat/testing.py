@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snstat.checks.check import check
+from snstat.checks.check import Given, check
 from snstat.report.check_words import headline, rule_words
 from snstat.results import Check
 
@@ -12,9 +12,9 @@ __all__ = ["assert_propagates"]
 
 
 def assert_propagates(
-    activation: str | None = None, depth: int | None = None, **options: Any
+    activation: Given | None = None, depth: int | None = None, **options: Any
 ) -> Check:
-    """Raise AssertionError, in the words of `snstat check`, unless a stack passes its check.
+    """Raise AssertionError, in the words of `snstat check`, unless a network passes its check.
 
     The arguments are those of `snstat.check`; an invalid argument raises SnstatError. Returns
     the check that passed.

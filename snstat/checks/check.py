@@ -8,27 +8,35 @@ from typing import Any
 
 from snstat.activation import Pair
 from snstat.checks.request import Request
-from snstat.results import DEFAULT_NAME, Check
+from snstat.files.saved import load
+from snstat.network.network import Network
+from snstat.network.stack import Stack
+from snstat.network.subject import is_saved
+from snstat.results import Check, Run
+
+# What is judged: see `check`.
+Given = str | Pair | Network | Stack | Run | os.PathLike[str]
 
 
 def check(
-    activation: str | Pair | None = None,
+    activation: Given | None = None,
     depth: int | None = None,
     *,
     baseline: str | os.PathLike[str] | None = None,
     same_seed: bool = False,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
-    name: str = DEFAULT_NAME,
+    name: str | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Check:
-    """Simulate a stack and judge it: a verdict, and every rule that it breaks.
+    """Simulate a network and judge it: a verdict, and every rule that it breaks.
 
     Parameters
     ----------
     activation, depth
-        As in `snstat.propagate`; "selu" and 64 by default.
+        As in `snstat.propagate`; "selu" and 64 by default. A run, or the path of a saved one
+        (.json), is judged as it is: options that describe a run are then refused.
     baseline
         A saved run or baseline to compare with; options you leave out are taken from it.
     same_seed
@@ -36,7 +44,8 @@ def check(
     select, ignore
         Codes of rules ("SN202"), or their beginnings ("SN2"): which to apply, which not.
     name
-        What the result calls the check; a baseline of several checks is looked up by it.
+        What the result calls the check, by default the name of the network, "default" for a stack;
+        a baseline of several checks is looked up by it.
     progress
         Called now and then with the number of (layer, trial) pairs finished.
     **options
@@ -56,9 +65,12 @@ def check(
     KeyboardInterrupt
         A part of a run is not judged.
     """
+    saved = activation if isinstance(activation, Run) else None
+    if is_saved(activation):
+        saved = load(activation)
     request = Request.build(
         {
-            "activation": activation,
+            "activation": activation if saved is None else None,
             "depth": depth,
             "baseline": baseline,
             "same_seed": same_seed,
@@ -67,9 +79,10 @@ def check(
             **options,
         },
         name=name,
+        saved=saved,
     )
-    assert request.plan is not None  # noqa: S101  # no saved run was given
-    run = request.plan.run(progress)
+    run = saved if request.plan is None else request.plan.run(progress)
+    assert run is not None  # noqa: S101  # for the type checker
     if run.partial:
         raise KeyboardInterrupt
     return request.judge(run)

@@ -53,8 +53,8 @@ def layer_changes(network: Network) -> Iterator[Edited]:
 def repeated(network: Network) -> Iterator[tuple[str, int]]:
     """Yield the name of each repeated block and how often it is repeated."""
     for name, layer in written(network):
-        if isinstance(layer, Block) and layer.times > 1:
-            yield name, layer.times
+        if isinstance(layer, Block) and layer.repetitions > 1:
+            yield name, layer.repetitions
 
 
 def fewer(network: Network, name: str, times: int) -> Edited | None:

@@ -32,6 +32,7 @@ from snstat.results.fixedpoint import (
 )
 from snstat.results.network import (
     INPUT,
+    UNNAMED,
     DrawnLayers,
     LayerSummary,
     NetworkSummary,
@@ -82,6 +83,7 @@ __all__ = [
     "SHARES",
     "SOUND",
     "STATISTICS",
+    "UNNAMED",
     "VERDICTS",
     "BoolArray",
     "Check",

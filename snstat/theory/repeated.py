@@ -68,7 +68,7 @@ def repeated_block(network: Network) -> tuple[int, Block] | None:
     for place in range(len(network.block.entries) - 1, -1, -1):
         entry = network.block.entries[place]
         layer = entry.layer
-        if isinstance(layer, Block) and layer.times >= LEAST_TIMES:
+        if isinstance(layer, Block) and layer.repetitions >= LEAST_TIMES:
             return (place, layer) if entry.inputs in ((), (place,)) else None
     return None
 
@@ -95,7 +95,7 @@ def limit_of(network: Network, inputs: InputMoments, batch: int, *, train: bool)
     settled = _settled(own, signal, batch)
     if settled is None:
         return None
-    first, count = 0 if before is None else before.count, block.count // block.times
+    first, count = 0 if before is None else before.count, block.count // block.repetitions
     mean, second = float(settled.mean[0]), float(settled.same[0, 0])
     growth = math.nan if _mixes(own) else _growth(own, settled, batch)
     keeps = _keeps(own, settled, batch)

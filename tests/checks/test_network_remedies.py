@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 
 from snstat.activation import ACTIVATIONS
+from snstat.checks import network_remedies
 from snstat.checks.judge import judge
 from snstat.checks.network_changes import layer_changes
 from snstat.checks.rules import RULES
@@ -232,3 +233,47 @@ def test_the_input_is_widened_where_sums_need_it_and_data_are_not():
     data = replace(network, inputs=replace(network.inputs, drawn=False))
     (broken,) = judge(data, {"SN502"})[1]
     assert "channels" not in broken.remedy
+
+
+def selu(**keys):
+    return dense(activation="selu", init="he_normal", **keys)
+
+
+@pytest.mark.parametrize(
+    ("layers", "remedy"),
+    [
+        ([NORM, selu()], 'leave out "init" of dense layer 1'),
+        # An activation by itself.
+        (
+            [NORM, dense(init="he_normal"), {"kind": "activation", "activation": "selu"}],
+            'leave out "init" of dense layer 1',
+        ),
+        # Without their gain these would lose what tells inputs apart, by other rules.
+        (
+            [repeated(16, selu(name="d"), {"kind": "dropout", "rate": 0.1}, name="body")],
+            'for SN601 alone, leave out "init" of dense layer body.d',
+        ),
+        # Too deep for theory of other weights.
+        ([NORM, repeated(40, selu())], 'for SN601 alone, leave out "init" of dense layer 1.0'),
+    ],
+)
+def test_weights_outside_the_theorem_have_a_remedy(layers, remedy, monkeypatch):
+    monkeypatch.setattr(network_remedies, "MOST_LAYERS", 32)
+    found = network_case(*layers, batch=4)
+    (broken,) = judge(found, {"SN601"})[1]
+    assert broken.remedy == remedy
+    words = remedy.removeprefix("for SN601 alone, ")
+    after = found.changed(followed(found.network, words))
+    assert RULES["SN601"](after) is None
+
+
+def test_weights_whose_activation_is_not_next_are_not_of_selu():
+    act = {"kind": "activation", "activation": "selu"}
+    for layers in (
+        [dense(init="he_normal"), NORM, act],
+        [dense(init="he_normal", activation="relu"), act],
+        [dense(init="he_normal"), dense(), act | {"input": "0"}, dense(), act],
+    ):
+        squares = [square for _, square, _ in network_case(*layers).selu_weights]
+        expected = [pytest.approx(1.0)] * (len(layers) == 5)
+        assert squares == expected

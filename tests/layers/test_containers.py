@@ -202,7 +202,7 @@ def test_a_residual_is_turned():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(LayerError, match=r"layer 0: inputs .*\(8\) and \(4\).*one shape"):
+    with pytest.raises(LayerError, match=r"layer 0: shape of the branch is '\(4\)', .*\(8\)"):
         Network(Shape(8), Block((Residual((Dense(4),)),)))
     with pytest.raises(LayerError, match=r"layer 0\.0: inputs"):
         Network(Shape(8), Block((Residual((Add(),)),)))

@@ -37,7 +37,7 @@ def size(found):
     return scale * float(found.same[0, 0]), scale * float(found.gap[0, 0])
 
 
-def chain(*layers, times=1):
+def chain(*layers, times=None):
     return Block(tuple(Entry(layer) for layer in layers), times)
 
 

@@ -91,8 +91,8 @@ def networks(draw: st.DrawFn) -> Network:
         draw(st.sampled_from([0.0, -1.5, 1e-300])),
         draw(st.sampled_from([1.0, 0.0, 2 / 3])),
     )
-    block = Block(draw(entries(shape)), draw(st.sampled_from([1, 1, 3])))
+    block = Block(draw(entries(shape)), draw(st.sampled_from([None, None, 1, 3])))
     try:
         return Network(shape, block, law, draw(st.sampled_from(["", "encoder", "é\"'\\n#"])))
     except SnstatError:  # the second time over, the layers may not fit
-        return Network(shape, replace(block, times=1), law)
+        return Network(shape, replace(block, times=None), law)
