@@ -29,6 +29,7 @@ ROUNDING = 1e-9
 # The spread of second moments between trials, and up to which, relative to them, these are nearly
 # normal.
 SPREAD, NORMAL = "spread", 0.1
+OVER_BATCH = "variance_over_batch"
 # Differences of shares and cosines are absolute: their scale is 1.
 ABSOLUTE = frozenset({"cosine", "dead_fraction", "zero_samples", "saturated_fraction"})
 ZEROS = "zero_samples"
@@ -124,11 +125,14 @@ def differences_of(run: Run, baseline: Run) -> Iterator[Difference]:
                 first, second = np.log(first), np.log(second)
             difference = first - second
             effect = difference / _scale(name, second, baseline, logarithmic=mine.logarithmic)
+            # Of samples that are alike, the variance over the batch is rounding.
+            square = baseline.statistics["second_moment"].estimate[:both]
+            noise = (name == OVER_BATCH) & (np.abs(difference) <= ROUNDING * square)
         trials = run.simulation.trials, baseline.simulation.trials
         chance = welch(difference, mine.stderr[:both], theirs.stderr[:both], *trials)
         # Where nothing varies no chance is involved, and what agrees is no comparison.
         still = (mine.stderr[:both] == 0.0) & (theirs.stderr[:both] == 0.0)
-        certain = np.where(np.abs(effect) > ROUNDING, 0.0, math.nan)
+        certain = np.where((np.abs(effect) > ROUNDING) & ~noise, 0.0, math.nan)
         chance = np.where(still & ~np.isnan(effect), certain, chance)
         yield Difference(name, effect, chance)
 

@@ -35,6 +35,7 @@ class Sampler(Protocol):
 
     done: Any
     stop: Any
+    dtype: np.dtype[Any]
 
     @property
     def depth(self) -> int:

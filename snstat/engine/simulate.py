@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snstat.engine.inputs import Inputs
+from snstat.engine.reduction import reduced
 from snstat.engine.strategies import choose
 from snstat.network.stack import Stack
 from snstat.results import MEASURED, BoolArray, FloatArray
@@ -36,8 +37,6 @@ KURTOSIS = MEASURED.index("kurtosis")
 BLOCK_SECONDS = 0.1
 # Multiplications of a core in a second, a low estimate that is used for the first block only.
 MULTIPLICATIONS = 1e10
-# A standard error below this share of its estimate is the rounding of float64 sums.
-ROUNDING = 1e-14
 # The most numbers of a block's per-trial statistics, which are kept until the block is reduced.
 BLOCK_VALUES = 2**21
 POLL_SECONDS = 0.05
@@ -130,7 +129,7 @@ def run_trials(
             finite = each_trial(pool, trials, lambda t: network.begin(t, values[t, 0]))
             if keep_trials:
                 kept.append(values)
-            blocks.append(_reduce(values, finite[:, None]))
+            blocks.append(reduced(values, finite[:, None], 0, network.dtype))
             first = 1
             while first <= depth and not interrupted:
                 length = min(length, depth + 1 - first)
@@ -141,7 +140,8 @@ def run_trials(
                 complete = int(network.done.min()) - (first - 1)
                 if keep_trials:
                     kept.append(values[:, :complete])
-                blocks.append(_reduce(values[:, :complete], flags[:, :complete]))
+                measured = values[:, :complete], flags[:, :complete]
+                blocks.append(reduced(*measured, first, network.dtype))
                 with np.errstate(divide="ignore", invalid="ignore"):
                     log_kurtosis += np.log(values[:, :complete, KURTOSIS]).sum(axis=1)
                 first += length
@@ -212,21 +212,6 @@ def shares(trials: int) -> list[range]:
     layer, and thousands of pending tasks cost far more."""
     size = -(-trials // SHARES)
     return [range(first, min(first + size, trials)) for first in range(0, trials, size)]
-
-
-def _reduce(values: FloatArray, finite: BoolArray) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Return estimate, stderr (layers, statistics) and finite (layers,) of per-trial `values`
-    (trials, layers, statistics). A statistic that is undefined in any trial is missing, because the
-    mean over the others would be biased."""
-    trials = len(values)
-    with np.errstate(invalid="ignore", over="ignore"):
-        estimate = values.mean(axis=0)
-        stderr = np.full_like(estimate, math.nan)
-        if trials > 1:
-            stderr = values.std(axis=0, ddof=1) / math.sqrt(trials)
-            # Trials that share a value, such as the inputs of a file, differ by rounding at most.
-            stderr[stderr <= ROUNDING * np.abs(estimate)] = 0.0
-    return estimate, stderr, np.asarray(finite.all(axis=0))
 
 
 def available_cores() -> int:

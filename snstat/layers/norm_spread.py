@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from snstat.layers.law import GAUSSIAN
+from snstat.layers.normalise import ROUNDING
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import LARGEST_VARIANCE, Average, Given, Spread, powers_of
 
@@ -31,6 +32,8 @@ def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> 
         if x is None:
             return None
         size = 1.0 - mean**2
+        if size <= ROUNDING:  # units that are all alike, whose norm is 0
+            return None
         whole = _of_variance(before, x, mean)
         powers = powers_of(moments, 1.0 / math.sqrt(size), -mean / math.sqrt(size))
         third, fourth = powers[3:]

@@ -18,7 +18,7 @@ from snstat.values.kinds import Real
 from snstat.values.option import option
 
 # A variance below this part of the second moment is rounding.
-_ROUNDING = 1e-14
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def scales(square: FloatArray, mean: FloatArray, epsilon: float) -> FloatArray |
     `square` is E[x²], an array of the shape of `mean`.
     """
     variance = square - mean * mean
-    variance = np.where(variance > _ROUNDING * square, variance, 0.0 * square)
+    variance = np.where(variance > ROUNDING * square, variance, 0.0 * square)
     total = variance + epsilon
     return np.sqrt(total) if np.all(total > 0) else None
 
