@@ -53,9 +53,9 @@ COMPARED = ("variance", "cosine", "mean")
 SAMPLE_ROWS = 256
 
 # Names of layers take at most this share of the width. Where estimates and theory have no room
-# beside them, smaller shares are tried.
+# beside them, a smaller share is tried.
 NAMES_SHARE = 0.4
-SMALLER_SHARES = (0.3, 0.2)
+SMALLER_SHARES = (0.3,)
 
 ALL_COLUMNS = "all"
 

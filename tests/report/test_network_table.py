@@ -36,7 +36,7 @@ def table(run, width):
     ]
 
 
-@pytest.mark.parametrize(("width", "theories"), [(80, 1), (90, 2)])
+@pytest.mark.parametrize(("width", "theories"), [(80, 1), (100, 2)])
 def test_long_names_are_cut_before_theory_is_left_out(run, width, theories):
     header, names = table(run, width)
     assert header.count("theory") == theories
