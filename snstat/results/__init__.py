@@ -65,6 +65,15 @@ from snstat.results.statistic import (
     Estimate,
     Statistic,
 )
+from snstat.results.weights import (
+    WEIGHTS_SCHEMA,
+    Rows,
+    Scheme,
+    Skipped,
+    Spread,
+    TensorWeights,
+    Weights,
+)
 
 __all__ = [
     "ALSO_MEASURED",
@@ -85,6 +94,7 @@ __all__ = [
     "STATISTICS",
     "UNNAMED",
     "VERDICTS",
+    "WEIGHTS_SCHEMA",
     "BoolArray",
     "Check",
     "CorrelationCurve",
@@ -107,13 +117,19 @@ __all__ = [
     "NormClasses",
     "Outlook",
     "Record",
+    "Rows",
     "Run",
+    "Scheme",
     "Simulation",
+    "Skipped",
     "Source",
+    "Spread",
     "StackSummary",
     "Statistic",
     "Subject",
+    "TensorWeights",
     "TheoremResult",
+    "Weights",
     "contradictions",
     "departures",
     "nearly_neutral",
