@@ -89,7 +89,9 @@ def _pieces(found: Weights, form: str, *, file: bool) -> Iterable[str]:
     from snstat.report import weights_table
 
     if form == "json":
-        return [weights_table.weights_to_json(found)]
+        from snstat.files.weights_form import weights_to_json
+
+        return [weights_to_json(found)]
     if form == "csv":
         return weights_table.weights_to_csv(found)
     if form == "markdown":

@@ -1,12 +1,10 @@
-"""What weights are, as a table at a terminal, as markdown, CSV and JSON."""
+"""What weights are, as a table at a terminal, as markdown and as CSV."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from snstat import __version__
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
@@ -19,7 +17,7 @@ from snstat.report.weights_words import (
     skipped_words,
 )
 from snstat.report.words import listed
-from snstat.results import WEIGHTS_SCHEMA, Record, Spread, TensorWeights, Weights
+from snstat.results import Spread, TensorWeights, Weights
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -94,18 +92,3 @@ def _flat(tensor: TensorWeights | None) -> dict[str, object]:
         else:
             fields[key] = value
     return fields
-
-
-def weights_to_json(found: Weights) -> str:
-    """Return the JSON document `snstat.weights/1`."""
-    form = {"schema": WEIGHTS_SCHEMA, "version": __version__, **_form(found)}
-    return json.dumps(form, allow_nan=False, indent=1) + "\n"
-
-
-def _form(value: Any) -> Any:
-    """Return a record in JSON types."""
-    if isinstance(value, Record):
-        return {key: _form(value[key]) for key in value.keys()}  # noqa: SIM118  # not a dict
-    if isinstance(value, tuple):
-        return [_form(entry) for entry in value]
-    return value

@@ -73,6 +73,7 @@ from snstat.results.weights import (
     Spread,
     TensorWeights,
     Weights,
+    WeightsSummary,
 )
 
 __all__ = [
@@ -130,6 +131,7 @@ __all__ = [
     "TensorWeights",
     "TheoremResult",
     "Weights",
+    "WeightsSummary",
     "contradictions",
     "departures",
     "nearly_neutral",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from snstat.results.base import Record
 
@@ -88,9 +89,26 @@ class Weights(Record):
     tensors: tuple[TensorWeights, ...]
     skipped: tuple[Skipped, ...]
 
+    @property
+    def called(self) -> str:
+        """The name of the file without its folder, or "weights"."""
+        return "weights" if self.file is None else PurePath(self.file).name
+
     def tensor(self, name: str) -> TensorWeights:
         """Return what the tensor of this name is; KeyError if there is none."""
         for tensor in self.tensors:
             if tensor.name == name:
                 return tensor
         raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsSummary(Record):
+    """What a check of weights is of: a `file`, the number of its weight `matrices` and of tensors
+    that are none, and what the weights are declared to be."""
+
+    file: str | None
+    matrices: int
+    others: int
+    activation: str | None
+    init: str | None

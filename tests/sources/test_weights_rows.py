@@ -127,6 +127,9 @@ def test_huge_and_tiny_values_are_finite_rows():
     assert huge.non_finite.count == 0
     assert huge.weight_square_sum.high is None  # the square overflows
     assert huge.spectral_norm == pytest.approx(math.sqrt(2) * 1e300)
+    assert huge.kurtosis is None
+    many = one(np.full((4, 3), 1e154) * np.array([[1.0], [-1.0], [2.0], [1.0]]))
+    assert many.duplicate_rows.first == (1, 3)
     tiny = one(np.full((2, 3), 5e-324))  # denormal: not 0, though its square is
     assert tiny.non_finite.count == 0
     assert tiny.dead_rows.count == 0

@@ -141,7 +141,8 @@ def _orthogonal(looks: Looks) -> str | None:
     and of equal norm: a random vector is then an eigenvector of their Gram matrix."""
     matrix, squares = looks.matrix, looks.moments.squares
     small, large = sorted((matrix.units, matrix.fan_in))
-    norm = math.fsum(squares) / small
+    with np.errstate(over="ignore"):
+        norm = float(np.sum(squares)) / small
     if small == 1 or not 0 < norm < math.inf:  # one row is orthogonal, whatever it is
         return None
     vector = np.random.default_rng(SEED).standard_normal(small)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snstat.results import BoolArray, FloatArray
+from snstat.results import BoolArray, FloatArray, optional
 from snstat.sources.weights.matrix import Matrix
+
+# Larger mean squares have no square.
+LARGE = 1e154
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +34,16 @@ class Moments:
     @property
     def mean_square(self) -> float:
         """The mean of w²."""
-        return math.fsum(self.squares) / self.size
+        with np.errstate(over="ignore"):
+            return float(np.sum(self.squares)) / self.size
 
     @property
     def kurtosis(self) -> float | None:
-        """E[w⁴]/E[w²]², about 0; None where all values are 0."""
+        """E[w⁴]/E[w²]², about 0; None where all values are 0, or squares overflow or vanish."""
         square = self.mean_square
-        return self.fourth / self.size / square**2 if square**2 > 0 else None
+        if not 0.0 < square < LARGE or square * square == 0.0:
+            return None
+        return optional(self.fourth / self.size / (square * square))
 
     @property
     def extreme(self) -> float:

@@ -176,7 +176,7 @@ def _dead(matrix: Matrix, moments: Moments) -> BoolArray:
     """Return which rows (units,) are 0; squares of tiny values may be 0 too."""
     dead: BoolArray = moments.squares == 0
     for number in np.flatnonzero(dead):
-        dead[number] = not any(part.any() for part in matrix.row_parts(number))
+        dead[number] = not any(part.any() for part in matrix.row_parts(int(number)))
     return dead
 
 
