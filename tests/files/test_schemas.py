@@ -204,6 +204,7 @@ CHECK: dict[str, Any] = {
             "name": "other",
             "verdict": "stable",
             "passed": True,
+            "weights": None,
             "findings": [],
             **JUDGED,
             "notes": [],
