@@ -28,7 +28,7 @@ KURTOSIS_LOW, KURTOSIS_HIGH = 5.0, 7.0
 # Probability of a largest value, and of a distance of Kolmogorov–Smirnov, as unlikely by chance.
 RARE = 1e-6
 # Values that the distance is taken of.
-SAMPLED = 2**14
+SAMPLED = 2**13
 # Sides from which rows, columns and the largest singular value are looked at.
 LEAST_ROWS, LEAST_SIDE = 16, 8
 # The largest singular value of independent weights is near σ(√units + √fan_in); of 8 rows and

@@ -101,6 +101,8 @@ def weights(
     return Weights(name, tuple(tensors), tuple(skipped))
 
 
+# Values may be anything: what overflows or is not finite is found by its result.
+@np.errstate(all="ignore")
 def _looked(tensor: Tensor, layout: str) -> TensorWeights | Skipped:
     """Return what a tensor is, or why it is not looked at."""
     if tensor.read is None:
