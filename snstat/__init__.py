@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snstat.files.saved import load, load_all, save
     from snstat.network.network import Network
     from snstat.network.stack import Stack
+    from snstat.sources.weights.read import weights
     from snstat.theory.fixed_points import fixed_points
     from snstat.theory.maps import correlation_map, ensemble_map, gradient_growth, unit_map
     from snstat.theory.solve import solve_selu
@@ -37,6 +38,7 @@ _PUBLIC = {
     "save": ("snstat.files.saved", "save"),
     "solve_selu": ("snstat.theory.solve", "solve_selu"),
     "unit_map": ("snstat.theory.maps", "unit_map"),
+    "weights": ("snstat.sources.weights.read", "weights"),
 }
 
 # The module that shows a run: see snstat.results.views.
@@ -61,6 +63,7 @@ __all__ = [
     "save",
     "solve_selu",
     "unit_map",
+    "weights",
 ]
 
 

@@ -43,24 +43,12 @@ Look = Callable[[Case], Broken | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule, called with a case.
-
-    `look` returns None where the rule holds or cannot be applied. It has to work for a case that
-    was never run, so that remedies can be tried out. Its docstring is the page of the rule.
-    `verdict` is the one that a broken rule leads to, if any, and `families` are the remedies to
-    try for a stack, the mildest first.
-    """
+class Page:
+    """What all rules have: a code, a name, and a page, the docstring of what looks at a case."""
 
     code: str
     name: str
-    look: Look
-    verdict: str | None = None
-    families: tuple[Family, ...] = ()
-
-    def __call__(self, case: Case) -> Broken | None:
-        """Return how a case breaks the rule, None if it does not."""
-        return self.look(case)
+    look: Callable[..., object]
 
     @property
     def text(self) -> str:
@@ -72,6 +60,24 @@ class Rule:
         """The first sentence of the page, as an entry of a list."""
         words = self.text.partition("\n")[0].removesuffix(".")
         return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Page):
+    """One rule of networks, called with a case.
+
+    `look` returns None where the rule holds or cannot be applied. It has to work for a case that
+    was never run, so that remedies can be tried out. `verdict` is the one that a broken rule leads
+    to, if any, and `families` are the remedies to try for a stack, the mildest first.
+    """
+
+    look: Look
+    verdict: str | None = None
+    families: tuple[Family, ...] = ()
+
+    def __call__(self, case: Case) -> Broken | None:
+        """Return how a case breaks the rule, None if it does not."""
+        return self.look(case)
 
 
 def rule(

@@ -1,4 +1,5 @@
-"""All rules, by code, and the choice among them."""
+"""All rules, by code, those of networks and those of files of weights, and the choice among
+them."""
 
 from __future__ import annotations
 
@@ -13,11 +14,18 @@ from snstat.checks.forward import explodes, vanishes
 from snstat.checks.masks import dropout_decides
 from snstat.checks.numbers import leaves_range
 from snstat.checks.pairs import collapses, separates
-from snstat.checks.rule import Rule
+from snstat.checks.rule import Page, Rule
 from snstat.checks.target import converges_elsewhere, misses_target
 from snstat.checks.theorems import leaves_theorems
 from snstat.checks.units import too_few_alive
 from snstat.checks.weights_back import weights_differ
+from snstat.checks.weights_initialisers import (
+    default_under_selu,
+    other_initialiser,
+    uncorrected,
+)
+from snstat.checks.weights_rule import WeightsRule
+from snstat.checks.weights_values import dead_row, not_finite
 from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -44,21 +52,42 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         )
     }
 )
+# Rules of files of weights, which look at no network.
+WEIGHTS_RULES: Mapping[str, WeightsRule] = MappingProxyType(
+    {
+        rule.code: rule
+        for rule in (not_finite, dead_row, other_initialiser, uncorrected, default_under_selu)
+    }
+)
+PAGES: Mapping[str, Page] = MappingProxyType(
+    {code: (RULES.get(code) or WEIGHTS_RULES[code]) for code in sorted({*RULES, *WEIGHTS_RULES})}
+)
+# Of networks.
 CODES = tuple(RULES)
 
 
-def choose(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> frozenset[str]:
-    """Return the codes of the rules to apply: those of `select` (all, if empty) less `ignore`.
+def choose(
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    *,
+    among: Mapping[str, Page] = RULES,
+) -> frozenset[str]:
+    """Return the codes of the rules to apply: those of `select` (all, if empty) less `ignore`, of
+    those `among` which to choose.
 
     Either lists codes, names of rules, or beginnings of codes: "SN1" is every rule from SN101 to
     SN199, "SN1,SN202" one more. Raises UnknownNameError for what is none of these, and
     InvalidValueError where no rule is left.
     """
-    chosen = set().union(*(_matching("select", entry) for entry in select)) or set(CODES)
-    ignored = list(ignore)
+    wanted, ignored = list(select), list(ignore)
+    chosen = set().union(*(_matching("select", entry) for entry in wanted)) or set(PAGES)
+    if not chosen & among.keys():
+        what = f"a rule of {'networks' if among is RULES else 'files of weights'}"
+        raise InvalidValueError("select", ", ".join(wanted), what, "see --list-rules")
+    chosen &= among.keys()
     left = frozenset(chosen.difference(*(_matching("ignore", entry) for entry in ignored)))
     if not left:
-        what = "something that select leaves" if chosen != set(CODES) else "not all rules"
+        what = "something that select leaves" if wanted else "not all rules"
         raise InvalidValueError("ignore", ", ".join(ignored), what, "no rule is left to check")
     return left
 
@@ -67,16 +96,16 @@ def _matching(option: str, entry: str) -> set[str]:
     if "," in entry:
         return set().union(*(_matching(option, part) for part in entry.split(",")))
     text = entry.strip()
-    found = {code for code in CODES if text and code.startswith(text.upper())}
-    found |= {rule.code for rule in RULES.values() if rule.name == text.lower()}
+    found = {code for code in PAGES if text and code.startswith(text.upper())}
+    found |= {rule.code for rule in PAGES.values() if rule.name == text.lower()}
     if not found:
-        raise UnknownNameError(option, entry, [*CODES, *(rule.name for rule in RULES.values())])
+        raise UnknownNameError(option, entry, [*PAGES, *(rule.name for rule in PAGES.values())])
     return found
 
 
 def catalogue() -> list[tuple[str, str, str]]:
     """Return (code, name, summary) of every rule."""
-    return [(rule.code, rule.name, rule.summary) for rule in RULES.values()]
+    return [(rule.code, rule.name, rule.summary) for rule in PAGES.values()]
 
 
 def explanation(code: str) -> str:
@@ -90,7 +119,7 @@ def explanation(code: str) -> str:
         raise InvalidValueError(
             "explain", code, f"one rule, not {', '.join(codes) or 'none'}", "give one code"
         )
-    rule = RULES[codes[0]]
+    rule = PAGES[codes[0]]
     if not rule.text:
         raise SnstatError(
             f"{rule.code} {rule.name} has no page here: Python drops docstrings with -OO or"

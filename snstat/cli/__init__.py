@@ -42,6 +42,7 @@ COMMANDS = {
     "check": "Judge networks by rules and baselines: verdict, remedies, exit code.",
     "plot": "Draw trajectories, maps, histograms or correlations to a file.",
     "show": "Show the layers of a network: names, kinds, shapes, numbers of parameters.",
+    "weights": "Say what the weights of a file are: initialisers, rows, singular values.",
     "layers": "List the kinds of layers, or explain one of them.",
     "schema": "Print the JSON Schema of a result.",
 }

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from snstat.cli import version_option
 from snstat.cli.check_formats import FORMATS, TABLE, formatted
 from snstat.cli.check_options import bound_options, check_options, check_output_options
+from snstat.cli.check_weights import check_weights, is_weights
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
 from snstat.cli.networks import Setting, networks_of, parted, set_option
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from snstat.checks.request import Request
     from snstat.results import Run
 
+FILES = "[FILE.toml | RUN.json ... | WEIGHTS ... | -]"
 EXAMPLES = """\b
 Examples:
   snstat check
@@ -46,11 +48,12 @@ Examples:
   snstat check --write-baseline base.json
   snstat check --baseline base.json --weight-gain 1.02
   snstat check run.json --baseline base.json --format markdown
+  snstat check model.safetensors -a selu --init lecun_normal
   snstat check --explain SN202"""
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("saved", nargs=-1, type=FileName(), metavar="[FILE.toml | RUN.json ... | -]")
+@click.argument("saved", nargs=-1, type=FileName(), metavar=FILES)
 @check_options
 @bound_options
 @set_option
@@ -80,8 +83,9 @@ def command(
     the checks of snstat.toml or of [tool.snstat.check] in pyproject.toml are run, from this folder
     or the nearest above it, and other options hold for all of them; where there are none, the
     default stack is checked. An option with several values, repeated or with commas, makes a check
-    for each: --weight-gain 1,1.5,2. Every run of the saved files is a check. The exit code is 1 if
-    a check fails.
+    for each: --weight-gain 1,1.5,2. Every run of the saved files is a check. A file of weights
+    (.safetensors, .npz, .pt and others that snstat weights reads) is judged as it is: --activation
+    and --init then say what it is meant for. The exit code is 1 if a check fails.
     """
     form = format_for(output, form, FORMATS) or TABLE
     given = {
@@ -95,6 +99,10 @@ def command(
         write_stdout([_about_rules(explain)])
         return
     _require_places(output, write_baseline)
+    if any(map(is_weights, saved)):
+        places = {"output": output, "write_baseline": write_baseline}
+        check_weights(ctx, saved, form, given | places)
+        return
     file, runs_of = parted(saved)
     networks = networks_of(ctx, file, set)
     requests = Requests(ctx, runs_of, config, given, write_baseline, only, networks).all()

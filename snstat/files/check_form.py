@@ -9,7 +9,7 @@ from typing import Any
 from snstat import __version__
 from snstat.files.saved import plain
 from snstat.files.subject_form import subject_form
-from snstat.results import CHECK_SCHEMA, Check
+from snstat.results import CHECK_SCHEMA, Check, WeightsSummary
 
 
 def checks_to_json(checks: Sequence[Check]) -> str:
@@ -27,5 +27,8 @@ def _check(check: Check) -> dict[str, Any]:
     """Return the verdict first, and the fields of the record after it."""
     form: dict[str, Any] = plain(check)
     del form["subject"]
-    form |= plain(subject_form(check.subject))
+    if isinstance(check.subject, WeightsSummary):
+        form |= {"stack": None, "network": None, "weights": plain(check.subject)}
+    else:
+        form |= plain(subject_form(check.subject)) | {"weights": None}
     return {"name": form.pop("name"), "verdict": form.pop("verdict"), "passed": check.passed} | form

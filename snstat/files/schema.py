@@ -23,13 +23,14 @@ SCHEMAS: Mapping[str, str] = MappingProxyType(
         "fixedpoint": "fixedpoint-1.json",
         "check": "check-1.json",
         "network": "network-1.json",
+        "weights": "weights-1.json",
     }
 )
 
 
 def schema(name: str) -> dict[str, Any]:
-    """Return the JSON Schema of a result: "propagation", "fixedpoint", "check" or
-    "network"."""
+    """Return the JSON Schema of a result: "propagation", "fixedpoint", "check",
+    "network" or "weights"."""
     found = _read(SCHEMAS[name])
     shared = found["$defs"].pop("shared", None)
     if shared is not None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from snstat.report.check_words import circumstances, headline, outcome, place, tally
+from snstat.report.check_words import (
+    circumstances,
+    headline,
+    outcome,
+    place,
+    subject_words,
+    tally,
+)
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
-from snstat.report.network_words import network_words
 from snstat.report.text import escaped, markdown_table
 
 if TYPE_CHECKING:
@@ -31,7 +37,7 @@ def _columns(checks: Sequence[Check]) -> list[Column]:
         "check": [check.name for check in checks],
         "verdict": [check.verdict for check in checks],
         "result": [outcome(check) for check in checks],
-        "stack": [network_words(check.subject) for check in checks],
+        "stack": [subject_words(check) for check in checks],
     }
     return [
         Column(header, tuple(Glyphs().text(cell) for cell in column), header, words=True)

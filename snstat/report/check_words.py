@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from snstat.errors import escaped, printable
 from snstat.report.network_words import network_words, simulation_words
-from snstat.report.words import count
-from snstat.results import SOUND
+from snstat.report.words import SEPARATOR, count
+from snstat.results import SOUND, WeightsSummary
 
 if TYPE_CHECKING:
     from snstat.results import Check, Finding
@@ -68,9 +69,21 @@ def complaint(finding: Finding) -> str:
     return finding.message.removesuffix(finding.remedy).rstrip(SEPARATORS)
 
 
+def subject_words(check: Check) -> str:
+    """Return what was judged: a network, or "model.npz · 3 weight matrices"."""
+    if not isinstance(check.subject, WeightsSummary):
+        return network_words(check.subject)
+    subject = check.subject
+    declared = [words for words in (subject.activation, subject.init) if words]
+    matrices = f"{subject.matrices:,} weight {'matrix' if subject.matrices == 1 else 'matrices'}"
+    return SEPARATOR.join([printable(escaped(subject.file or "weights"), 200), matrices, *declared])
+
+
 def circumstances(check: Check) -> list[str]:
     """Return one line each for the stack, sampling, baseline and source."""
-    lines = [network_words(check.subject), simulation_words(check.simulation)]
+    lines = [subject_words(check)]
+    if check.simulation is not None:
+        lines.append(simulation_words(check.simulation))
     if check.baseline is not None:
         lines.append(f"compared with {check.baseline}")
     if check.source is not None:

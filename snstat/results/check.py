@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from snstat.results.base import Record
 from snstat.results.network import OfNetwork, Simulation, Subject
+from snstat.results.weights import WeightsSummary
 
 # The name of a check that has no other name.
 DEFAULT_NAME = "default"
@@ -14,7 +15,7 @@ NO_THEORY = "no theory"
 CHECK_SCHEMA = "snstat.check/1"
 
 # The verdicts that report no problem.
-SOUND = ("stable", "self-normalizing")
+SOUND = ("stable", "self-normalizing", "sound")
 # The verdicts, most severe first.
 VERDICTS = (
     "non-finite",
@@ -57,7 +58,8 @@ class Source(Record):
 @dataclass(frozen=True, slots=True)
 class Check(OfNetwork):
     """The judgement of one network, the `subject`: by its layers (`network`), as a uniform `stack`,
-    or both.
+    or both; or of a file of `weights`, which nothing simulates. Weights without problems are
+    "sound".
 
     `notes` say what could not be judged, and why. `baseline` is the file that the network
     was compared with. `source` is None for a check from the command line.
@@ -66,11 +68,16 @@ class Check(OfNetwork):
     name: str
     verdict: str
     findings: tuple[Finding, ...]
-    subject: Subject
-    simulation: Simulation
+    subject: Subject | WeightsSummary
+    simulation: Simulation | None
     notes: tuple[str, ...] = ()
     baseline: str | None = None
     source: Source | None = None
+
+    @property
+    def weights(self) -> WeightsSummary | None:
+        """What the weights are that were judged, None for a network."""
+        return self.subject if isinstance(self.subject, WeightsSummary) else None
 
     @property
     def passed(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snstat.results.base import Record
+from snstat.results.weights import WeightsSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +134,14 @@ class OfNetwork(Record):
     """A record of something about a network, its `subject`."""
 
     __slots__ = ()
-    subject: Subject
+    subject: Subject | WeightsSummary
 
     @property
     def stack(self) -> StackSummary | None:
         """The description of the network as a uniform stack, None if it is not one."""
-        return self.subject.stack if isinstance(self.subject, NetworkSummary) else self.subject
+        if isinstance(self.subject, NetworkSummary):
+            return self.subject.stack
+        return self.subject if isinstance(self.subject, StackSummary) else None
 
     @property
     def network(self) -> NetworkSummary | None:

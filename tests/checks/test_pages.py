@@ -16,10 +16,11 @@ from snstat.checks.baseline import FALSE_ALARM
 from snstat.checks.bounds import MAX_FLUCTUATION, Bounds
 from snstat.checks.chance import FALSE_ALARM as MISMATCH
 from snstat.checks.numbers import FORMATS
-from snstat.checks.rules import CODES, RULES, catalogue, explanation
+from snstat.checks.rules import CODES, PAGES, RULES, catalogue, explanation
 from snstat.checks.settings import OPTIONS
 from snstat.checks.theorems import THEOREM_1
 from snstat.cli import group
+from snstat.layers.initialisers import TRUNCATED_STD
 from snstat.network.run_settings import RunSettings
 from snstat.results import VERDICTS
 from tests.checks.cases import DROPPED, JUDGEMENTS, STREAM, case, network_case
@@ -42,12 +43,12 @@ FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
 # "`--cosine-max` (default 0.98)" or "`--depth-limit` (default: the depth)"
 DEFAULT = re.compile(r"`--([a-z-]+)` \(default:? ([^)]+)\)")
 
-every_rule = pytest.mark.parametrize("code", CODES)
+every_rule = pytest.mark.parametrize("code", PAGES)
 
 
 def sections(code):
     """Return the text of each section of a page by its heading."""
-    _, *parts = HEADING.split(RULES[code].text)
+    _, *parts = HEADING.split(PAGES[code].text)
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
@@ -68,13 +69,13 @@ def bounds_in(text):
 def test_a_page_has_every_section_in_order(code):
     assert list(sections(code)) == SECTIONS
     assert all(text.strip() for text in sections(code).values())
-    assert explanation(code).startswith(f"# {code} {RULES[code].name}\n\n")
-    assert explanation(RULES[code].name) == explanation(code)
+    assert explanation(code).startswith(f"# {code} {PAGES[code].name}\n\n")
+    assert explanation(PAGES[code].name) == explanation(code)
 
 
 def test_the_first_sentence_of_a_page_is_its_entry_in_the_list():
     for code, _, summary in catalogue():
-        first, blank, _ = RULES[code].text.split("\n", 2)
+        first, blank, _ = PAGES[code].text.split("\n", 2)
         assert first.lower() == f"{summary}.".lower()
         assert blank == ""
         assert summary[0].islower() or summary.startswith("SELU")
@@ -90,7 +91,7 @@ def flags_of(name):
 @every_rule
 def test_options_of_a_page_exist(code):
     checked = flags_of("check")
-    text = RULES[code].text
+    text = PAGES[code].text
     others = re.findall(r"snstat (fixedpoint|propagate|plot)\b([^`\n]*)", text)
     for command, arguments in others:
         used = {f"--{flag}" for flag in FLAG.findall(arguments)}
@@ -106,7 +107,7 @@ def test_defaults_on_a_page_are_those_of_the_options(code):
         for settings in (RunSettings, Bounds)
         for entry in fields(settings)
     }
-    stated = DEFAULT.findall(prose(RULES[code].text))
+    stated = DEFAULT.findall(prose(PAGES[code].text))
     for flag, words in stated:
         name = flag.replace("-", "_")
         default = declared[name]
@@ -168,21 +169,22 @@ def test_a_page_states_the_bounds_that_its_rule_reads(code):
         ("SN501", f"at most one of {1 / MISMATCH:.0f} checks"),
         ("SN502", f"at most {MAX_FLUCTUATION:g}"),
         ("SN601", f"{THEOREM_1[0]:g} to {THEOREM_1[1]:g}"),
+        ("SN605", f"dividing by {TRUNCATED_STD:.8f}"),
         ("SN701", f"at most one of {1 / FALSE_ALARM:.0f} checks"),
     ],
 )  # fmt: skip
 def test_constants_on_a_page_are_those_of_its_rule(code, words):
-    assert words in prose(RULES[code].text)
+    assert words in prose(PAGES[code].text)
 
 
 @every_rule
 def test_the_example_of_a_page_breaks_its_rule(code):
     """`make test-docs` runs the examples in docs/rules.md, which holds every page."""
-    (block,) = blocks(RULES[code].text)
+    (block,) = blocks(PAGES[code].text)
     assert block.text in sections(code)["Example"]
     *_, last = re.findall(r"^\$ (.*)$", block.text, re.MULTILINE)
     assert re.fullmatch(f"snstat check .*--select {code}", last)
-    assert f"\n  {code} {RULES[code].name}" in block.text.partition(last)[2]
+    assert f"\n  {code} {PAGES[code].name}" in block.text.partition(last)[2]
     # A terminal of 80 columns, with the margins of a block, wraps no line.
     assert max(map(len, block.text.splitlines())) <= 78
 
@@ -194,7 +196,7 @@ def test_a_page_has_a_source_that_exists(code):
     assert files or re.search(r"\barXiv:\d{4}\.\d{4,5}\b", source)
     assert len(re.findall("arXiv", source)) == len(re.findall(r"\barXiv:\d{4}\.\d{4,5}\b", source))
     assert all((CHECKOUT / file).is_file() for file in files)
-    assert set(re.findall(r"SN\d+", RULES[code].text)) <= set(CODES)
+    assert set(re.findall(r"SN\d+", PAGES[code].text)) <= set(PAGES)
 
 
 def test_the_docs_hold_every_page():
@@ -204,8 +206,8 @@ def test_the_docs_hold_every_page():
 
 def test_no_sentence_of_a_page_is_kept_twice():
     other = " ".join((CHECKOUT / "docs" / "check.md").read_text("utf-8").split())
-    for code in CODES:
-        sentences = re.split(r"(?<=[.:;]) ", prose(RULES[code].text))
+    for code in PAGES:
+        sentences = re.split(r"(?<=[.:;]) ", prose(PAGES[code].text))
         assert [text for text in sentences if len(text) > 50 and text in other] == []
 
 

@@ -174,6 +174,7 @@ CHECK: dict[str, Any] = {
             "name": "default",
             "verdict": "gradient-exploding",
             "passed": False,
+            "weights": None,
             "findings": [
                 {
                     "code": "SN202",
@@ -203,6 +204,7 @@ CHECK: dict[str, Any] = {
             "name": "other",
             "verdict": "stable",
             "passed": True,
+            "weights": None,
             "findings": [],
             **JUDGED,
             "notes": [],
@@ -259,7 +261,36 @@ NETWORK: dict[str, Any] = {
         },
     ],
 }
+ROWS = {"count": 1, "first": [3]}
+SUMS = {"median": 0.0, "low": -1.0, "high": None}
+WEIGHTS: dict[str, Any] = {
+    "schema": "snstat.weights/1",
+    "version": "0.1.0",
+    "file": "model.npz",
+    "tensors": [
+        {
+            "name": "fc",
+            "shape": [4, 3],
+            "dtype": "bfloat16",
+            "layout": "jax",
+            "fan_in": 4,
+            "fan_out": 3,
+            "gain": 1.0,
+            "schemes": [{"name": "zeros", "z": None}, {"name": "he_normal", "z": -0.5}],
+            "weight_sum": SUMS,
+            "weight_square_sum": SUMS,
+            "in_theorem_1": 0.5,
+            "spectral_norm": 2.0,
+            "kurtosis": None,
+            "dead_rows": ROWS,
+            "duplicate_rows": ROWS,
+            "non_finite": ROWS,
+        }
+    ],
+    "skipped": [{"name": "bias", "reason": "1-D", "non_finite": 0}],
+}
 EXAMPLES = {
+    "weights": WEIGHTS,
     "propagation": PROPAGATION,
     "fixedpoint": FIXEDPOINT,
     "check": CHECK,
@@ -279,6 +310,7 @@ def test_schema_is_valid_and_accepts_its_example(name: str) -> None:
         ("propagation", results.PROPAGATION_SCHEMA),
         ("fixedpoint", results.FIXEDPOINT_SCHEMA),
         ("check", results.CHECK_SCHEMA),
+        ("weights", results.WEIGHTS_SCHEMA),
     ],
 )
 def test_schema_has_the_name_in_results(name: str, constant: str) -> None:
@@ -299,6 +331,12 @@ def test_schema_has_the_name_in_results(name: str, constant: str) -> None:
         ("fixedpoint", "theorem", results.TheoremResult),
         ("check", "finding", results.Finding),
         ("check", "source", results.Source),
+        ("check", "weights", results.WeightsSummary),
+        ("weights", "tensor", results.TensorWeights),
+        ("weights", "scheme", results.Scheme),
+        ("weights", "spread", results.Spread),
+        ("weights", "rows", results.Rows),
+        ("weights", "skipped", results.Skipped),
     ],
 )
 def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: type) -> None:
@@ -311,7 +349,7 @@ def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: t
 def test_a_check_has_the_fields_of_its_record_and_passed() -> None:
     part = schema("check")["$defs"]["check"]
     own = {field.name for field in fields(results.Check)} - {"subject"}
-    assert set(part["properties"]) == {*own, "stack", "network", "passed"}
+    assert set(part["properties"]) == {*own, "stack", "network", "weights", "passed"}
     assert set(part["required"]) == set(part["properties"])
     assert part["properties"]["verdict"]["enum"] == list(results.VERDICTS)
 

@@ -18,6 +18,7 @@ from snstat.network.input_law import InputLaw
 from snstat.network.reading import Parts
 from snstat.network.writing import text_of
 from tests.layers.kinds import INPUTS, layer_of
+from tests.sources.files import npz, safetensors
 
 
 def saved_runs() -> Iterator[bytes]:
@@ -37,6 +38,18 @@ def saved_runs() -> Iterator[bytes]:
 
 def _array() -> np.ndarray:
     return np.random.default_rng(5).normal(size=(6, 5)).astype(np.float32)
+
+
+def weights_files() -> Iterator[bytes]:
+    """Yield files of weights: several types and layouts, safetensors and npz."""
+    array = _array()
+    arrays = {"fc.weight": array, "conv/kernel": array.reshape(3, 1, 2, 5), "bias": array[0]}
+    yield safetensors(arrays)
+    yield safetensors({"a": array.astype(np.float16), "q": array.astype(np.int8)})
+    codes = {"b": "BF16", "f": "F8_E4M3"}
+    raw = np.arange(30, dtype=np.uint16).reshape(5, 6)
+    yield safetensors({"b": raw, "f": raw.astype(np.uint8)}, codes=codes)
+    yield npz(arrays)
 
 
 def npy_files() -> Iterator[bytes]:

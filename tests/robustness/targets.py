@@ -22,10 +22,12 @@ from snstat.checks.config import load_config
 from snstat.errors import SnstatError
 from snstat.files.saved import runs_to_json
 from snstat.files.schema import schema
+from snstat.files.weights_form import weights_to_json
 from snstat.network.network import Network
 from snstat.report.html import run_to_html
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
+from snstat.report.weights_table import print_weights
 from tests.robustness import json_mutations, numpy_mutations, seeds, toml_mutations
 from tests.robustness.mutations import Mutation, several
 
@@ -119,6 +121,17 @@ def examine_network(path: Path) -> None:
     assert network.parameters >= 0
 
 
+def examine_weights(path: Path) -> None:
+    """Files accepted as weights have a valid result, which can be shown."""
+    try:
+        found = snstat.weights(path)
+    except SnstatError:
+        return
+    form = json.loads(weights_to_json(found), parse_constant=_no_constant)
+    Draft202012Validator(schema("weights")).validate(form)
+    print_weights(found, Console(file=io.StringIO(), width=100))
+
+
 def in_folder(mutation: Callable[..., bytes], random: Random, data: bytes) -> bytes:
     """Make a file that reveals unpickling in the folder of the run."""
     return mutation(random, data, Path.cwd() / CANARY)
@@ -180,6 +193,17 @@ TARGETS = {
             Command(5, ("show", FILE, "-f", "json")),
         ),
         examine_network,
+    ),
+    "weights": Target(
+        "safetensors",
+        seeds.weights_files,
+        (*[several] * 4, unpickle),
+        (
+            Command(1, ("weights", FILE)),
+            Command(3, ("weights", FILE, "-f", "csv", "--layout", "jax")),
+            Command(4, ("check", FILE, "--init", "lecun_normal", "-a", "selu", "-f", "json")),
+        ),
+        examine_weights,
     ),
     "npy": Target(
         "npy",

@@ -1,0 +1,99 @@
+"""`snstat weights`: what the weights of a file are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from snstat.cli import version_option
+from snstat.cli.formats import format_for
+from snstat.cli.help import Explained
+from snstat.cli.options import FORMATS, output_options
+from snstat.cli.output import STDOUT, Bar, render, shows_progress, text_output, wrote
+from snstat.cli.parameters import FileName, Value
+from snstat.report.words import count
+from snstat.sources.weights.layouts import AUTO, LAYOUTS
+from snstat.values.kinds import Name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from snstat.results import Weights
+
+EXAMPLES = """\b
+Examples:
+  snstat weights model.safetensors
+  snstat weights model.safetensors.index.json --only '*.attention.*'
+  snstat weights checkpoint.pt --format json
+  snstat weights params.npz --layout jax"""
+
+
+@click.command(cls=Explained, epilog=EXAMPLES)
+@click.argument("file", type=FileName(), metavar="FILE")
+@click.option(
+    "--layout",
+    type=Value(Name(LAYOUTS)),
+    default=AUTO,
+    show_default="jax for what is called kernel, else torch",
+    help="Where shapes have inputs and outputs: torch (out, in, ...), jax or keras (..., in, out).",
+)
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="GLOB",
+    help="Only tensors whose names match, such as 'layers.*.weight'; repeatable.",
+)
+@output_options
+@version_option
+def command(
+    file: str, layout: str, only: tuple[str, ...], form: str | None, output: str | None
+) -> None:
+    """Say what the weights of a file are: which initialiser drew each matrix, and how its rows are.
+
+    FILE is .safetensors or its .index.json, .npz, .npy, a PyTorch state dict, or .onnx. Nothing in
+    it is run. Of each tensor with two or more axes, the table shows the gain G, where weights have
+    mean square G²/fan_in; every named initialiser that fits, with the logarithm of the variance
+    over that of the scheme in standard errors (z); sums and square sums of the rows (ω and τ of the
+    SNN paper: median and range), and the share of rows in the domain of its theorem 1; the largest
+    singular value; and rows that are 0, duplicates, or not finite.
+    """
+    form = format_for(output, form, FORMATS) or "table"
+    from snstat.sources.weights.read import weights
+
+    with text_output(output) as write:
+        with _progress(file) as progress:
+            found = weights(file, layout=layout, only=only, progress=progress)
+        write(_pieces(found, form, file=output not in (None, STDOUT)))
+    wrote(output, count(len(found.tensors) + len(found.skipped), "tensor"))
+
+
+@contextmanager
+def _progress(file: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function to call before each tensor."""
+    bar = Bar(f"reading {file}", 1.0, "{task.percentage:.0f} %")
+
+    def update(number: int, total: int) -> None:
+        if shows_progress():
+            bar.update(number / total)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
+
+
+def _pieces(found: Weights, form: str, *, file: bool) -> Iterable[str]:
+    from snstat.report import weights_table
+
+    if form == "json":
+        from snstat.files.weights_form import weights_to_json
+
+        return [weights_to_json(found)]
+    if form == "csv":
+        return weights_table.weights_to_csv(found)
+    if form == "markdown":
+        return [weights_table.weights_to_markdown(found)]
+    return [render(lambda console: weights_table.print_weights(found, console), file=file)]

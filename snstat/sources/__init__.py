@@ -1,0 +1,1 @@
+"""What users bring: files of weights, and modules of other frameworks."""

@@ -1,0 +1,69 @@
+"""Reads the arrays of an .npz, or of an .npy, as tensors. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePath
+from typing import IO, Any
+from zipfile import ZipFile, ZipInfo
+
+import numpy as np
+
+from snstat.errors import quoted
+from snstat.files.npy import DamagedError, failures, header, require_bytes, require_unpacked
+from snstat.limits import require_memory
+from snstat.sources.weights.dtypes import DTYPES, Array
+from snstat.sources.weights.tensor import Tensor
+
+MOST_ARRAYS = 100_000
+SUFFIX = ".npy"
+
+
+def read_npy(path: str) -> list[Tensor]:
+    """Return the array of an .npy as one tensor, called as the file."""
+    with failures(path), open(path, "rb") as file:  # noqa: PTH123  # a name may be bytes that are not text
+        dtype, shape, order = header(file)
+        start = file.tell()
+        require_bytes(dtype, shape, os.fstat(file.fileno()).st_size - start)
+
+    def read() -> Array:
+        if 0 in shape:  # nothing cannot be mapped
+            return np.empty(shape, dtype)
+        with failures(path):
+            return np.memmap(path, dtype, "r", start, shape, order)
+
+    return [_tensor(PurePath(path).stem, dtype, shape, read)]
+
+
+def read_npz(path: str) -> list[Tensor]:
+    """Return the arrays of an .npz; entries that are none are refused."""
+    with failures(path), open(path, "rb") as file, ZipFile(file) as archive:  # noqa: PTH123  # as above
+        entries = archive.infolist()
+        if len(entries) > MOST_ARRAYS:
+            raise DamagedError(f"holds {len(entries):,} arrays, at most {MOST_ARRAYS:,}")
+        return [_packed(path, archive, entry, file) for entry in entries]
+
+
+def _packed(path: str, archive: ZipFile, entry: ZipInfo, file: IO[bytes]) -> Tensor:
+    """Return the array of one entry, after a look at its header."""
+    if not entry.filename.endswith(SUFFIX):
+        raise DamagedError(f"holds {quoted(entry.filename)}, which is no array")
+    require_unpacked(entry, file)
+    # One array is in memory at a time.
+    require_memory(2.0 * entry.file_size, "save it as .safetensors, which is read in parts")
+    with archive.open(entry) as stream:
+        dtype, shape, _ = header(stream)
+        require_bytes(dtype, shape, entry.file_size - stream.tell())
+
+    def read() -> Array:
+        with failures(path), ZipFile(path) as again, again.open(entry) as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+
+    return _tensor(entry.filename.removesuffix(SUFFIX), dtype, shape, read)
+
+
+def _tensor(name: str, dtype: np.dtype[Any], shape: tuple[int, ...], read: Any) -> Tensor:
+    if dtype.name in DTYPES and dtype.kind == "f":
+        return Tensor(name, shape, dtype.name, read)
+    reason = dtype.name if dtype.kind != "V" else f"raw bytes ({dtype})"
+    return Tensor(name, shape, reason, None, reason)

@@ -1,0 +1,253 @@
+"""`snstat weights`, and `snstat check` of files of weights, as commands."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+import snstat
+from snstat import cli
+from snstat.files.schema import schema
+from tests.sources.files import npz, safetensors
+from tests.sources.initialisers import drawn
+
+RNG = np.random.default_rng(8)
+ARRAYS = {
+    "a.weight": drawn("torch_default", RNG, (60, 90)),
+    "a.bias": np.ones(60),
+    "b.weight": drawn("lecun_normal", RNG, (90, 90)),
+    "cut.weight": drawn("he_truncated_uncorrected", RNG, (50, 90)),
+}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    (tmp_path / ".git").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    save("w.npz", ARRAYS)
+
+
+def save(name, arrays):
+    with open(name, "wb") as file:  # noqa: PTH123
+        file.write((npz if name.endswith("npz") else safetensors)(arrays))
+
+
+def call(capsys, *arguments, expected=0):
+    assert cli.run([*map(str, arguments)]) == expected
+    captured = capsys.readouterr()
+    return captured.out if expected < 2 else captured.err
+
+
+def document(capsys, *arguments, name="weights", expected=0):
+    form = json.loads(call(capsys, *arguments, "-f", "json", expected=expected))
+    Draft202012Validator(schema(name)).validate(form)
+    return form
+
+
+def test_json_is_the_record(capsys):
+    form = document(capsys, "weights", "w.npz")
+    found = snstat.weights("w.npz")
+    assert form["file"] == "w.npz"
+    assert [tensor["name"] for tensor in form["tensors"]] == [t.name for t in found.tensors]
+    for entry, tensor in zip(form["tensors"], found.tensors, strict=True):
+        assert entry["gain"] == tensor.gain
+        assert [scheme["name"] for scheme in entry["schemes"]] == [s.name for s in tensor.schemes]
+        assert entry["weight_sum"] == dict(tensor.weight_sum)
+    assert form["skipped"] == [{"name": "a.bias", "reason": "1-D", "non_finite": 0}]
+
+
+def test_json_of_special_matrices_is_valid(capsys):
+    special = {
+        "nan": np.full((3, 4), np.nan),
+        "zeros": np.zeros((3, 4)),
+        "huge": np.full((2, 2), 1e200),
+        "one": np.ones((1, 1)),
+        "orthogonal": np.eye(5),
+    }
+    save("s.safetensors", special)
+    form = document(capsys, "weights", "s.safetensors")
+    assert [tensor["non_finite"]["count"] for tensor in form["tensors"]] == [3, 0, 0, 0, 0]
+
+
+def test_csv_has_a_line_for_each_matrix(capsys):
+    rows = list(csv.DictReader(io.StringIO(call(capsys, "weights", "w.npz", "-f", "csv"))))
+    assert [row["name"] for row in rows] == ["a.weight", "b.weight", "cut.weight"]
+    assert rows[0]["schemes"] == "torch_default"
+    assert float(rows[0]["gain"]) == snstat.weights("w.npz").tensors[0].gain
+
+
+def test_the_table_names_schemes_and_what_is_wrong(capsys):
+    values = {**ARRAYS, "b.weight": ARRAYS["b.weight"].copy()}
+    values["b.weight"][4], values["b.weight"][6, 1] = 0, np.inf
+    values["b.weight"][8] = values["b.weight"][7]
+    save("bad.safetensors", values)
+    out = call(capsys, "weights", "bad.safetensors")
+    lines = out.splitlines()
+    assert lines[0] == "bad.safetensors · 3 weight matrices · 1 tensor not judged"
+    assert any(line.startswith("a.weight") and "torch_default" in line for line in lines)
+    assert "! b.weight: row 6 is not finite" in lines
+    assert "! b.weight: row 4 is 0" in lines
+    assert "! b.weight: row 8 is equal to an earlier row or its negative" in lines
+    assert "not judged: a.bias (1-D)" in lines
+    markdown = call(capsys, "weights", "bad.safetensors", "-f", "markdown")
+    assert "- b.weight: row 4 is 0" in markdown
+
+
+def test_narrow_terminals_say_what_is_not_shown(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    out = call(capsys, "weights", "w.npz")
+    assert "Not shown: square sum" in " ".join(out.split())
+
+
+def test_only_and_layout(capsys):
+    form = document(capsys, "weights", "w.npz", "--only", "cut.*", "--layout", "keras")
+    (tensor,) = form["tensors"]
+    assert (tensor["fan_in"], tensor["fan_out"], tensor["layout"]) == (50, 90, "jax")
+    err = call(capsys, "weights", "w.npz", "--only", "nothing", expected=2)
+    assert "--only" in err
+
+
+def test_output_goes_to_a_file(capsys, tmp_path):
+    call(capsys, "weights", "w.npz", "-o", "w.csv")
+    assert (tmp_path / "w.csv").read_text("utf-8").startswith("name,shape,")
+
+
+def check(capsys, *arguments, expected=1):
+    form = document(capsys, "check", *arguments, name="check", expected=expected)
+    (one,) = form["checks"]
+    return one
+
+
+def codes(found):
+    return [finding["code"] for finding in found["findings"]]
+
+
+def test_a_sound_file_passes(capsys):
+    save("good.npz", {"b.weight": ARRAYS["b.weight"], "bias": np.ones(3)})
+    found = check(capsys, "good.npz", "-a", "selu", "--init", "lecun_normal", expected=0)
+    assert (found["verdict"], found["name"], found["notes"]) == ("sound", "good.npz", [])
+    assert found["weights"] == {
+        "file": "good.npz",
+        "matrices": 1,
+        "others": 1,
+        "activation": "selu",
+        "init": "lecun_normal",
+    }
+    assert (found["stack"], found["network"], found["simulation"]) == (None, None, None)
+
+
+def test_what_is_not_declared_is_not_judged(capsys):
+    found = check(capsys, "w.npz")
+    assert codes(found) == ["SN605"]
+    assert found["notes"] == ["SN604 and SN606 not judged: give --init and --activation"]
+
+
+def test_other_initialisers_are_found(capsys):
+    found = check(capsys, "w.npz", "--init", "lecun_normal", "--select", "SN604")
+    (finding,) = found["findings"]
+    assert finding["value"] == 2.0
+    assert "a.weight and 1 other" in finding["message"]
+    assert "looks like torch_default" in finding["message"]
+    check(capsys, "w.npz", "--init", "kaiming_normal", "--select", "SN604")  # an alias
+
+
+@pytest.mark.parametrize(
+    ("activation", "broken"), [("selu", True), ("tanh", True), ("relu", False), ("gelu", False)]
+)
+def test_the_default_of_pytorch_under_activations(capsys, activation, broken):
+    found = check(capsys, "w.npz", "-a", activation, "--select", "SN606", expected=int(broken))
+    assert codes(found) == ["SN606"] * broken
+
+
+def test_infinities_in_matrices_and_biases_are_found(capsys):
+    for name in ("a.weight", "a.bias"):
+        values = {**ARRAYS, name: ARRAYS[name].copy()}
+        values[name][5] = np.inf
+        save("bad.npz", values)
+        found = check(capsys, "bad.npz", "--ignore", "SN605")
+        assert (found["verdict"], codes(found)) == ("non-finite", ["SN602"])
+        assert name in found["findings"][0]["message"]
+
+
+def test_dead_rows_are_found_and_whole_matrices_of_0_are_not(capsys):
+    values = ARRAYS["b.weight"].copy()
+    values[[3, 9]] = 0
+    save("dead.npz", {"w": values, "zeros": np.zeros((4, 4))})
+    found = check(capsys, "dead.npz")
+    assert codes(found) == ["SN603"]
+    assert found["findings"][0]["value"] == 2.0
+    assert "row 3 of w is 0, the first of 2 such rows" in found["findings"][0]["message"]
+
+
+def test_baselines_keep_the_names(capsys):
+    call(capsys, "check", "w.npz", "--write-baseline", "base.json", "--ignore", "SN605")
+    Draft202012Validator(schema("weights")).validate(
+        json.loads(Path("base.json").read_text("utf-8"))
+    )
+    again = ("--baseline", "base.json", "--ignore", "SN605")
+    found = check(capsys, "w.npz", *again, expected=0)
+    assert found["baseline"] == "base.json"
+    changed = {**ARRAYS, "b.weight": drawn("he_normal", RNG, (90, 90))}
+    del changed["a.weight"]
+    save("new.npz", changed)
+    found = check(capsys, "new.npz", *again)
+    assert codes(found) == ["SN604"]
+    assert "b.weight: not drawn with" in found["findings"][0]["message"]
+    assert found["notes"][-1] == "1 matrices of the baseline are not here, such as a.weight"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "[" * 10**5,
+        '{"schema": "snstat.check/1"}',
+        '{"schema": "snstat.weights/1"}',
+        '{"schema": "snstat.weights/1", "tensors": [{"name": 1, "schemes": []}]}',
+        '{"schema": "snstat.weights/1", "tensors": [{"name": "a", "schemes": [1]}]}',
+    ],
+)
+def test_damaged_baselines_are_refused(capsys, tmp_path, text):
+    (tmp_path / "base.json").write_text(text, "utf-8")
+    err = call(capsys, "check", "w.npz", "--baseline", "base.json", expected=2)
+    (line,) = err.splitlines()
+    assert "base.json" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("w.npz", "--depth", "3"), "--depth cannot be used beside a file of weights"),
+        (("w.npz", "--trials", "3"), "--trials cannot be used"),
+        (("w.npz", "-a", "selu,relu"), "number of activations"),
+        (("w.npz", "--select", "SN101"), "a rule of files of weights"),
+        (("w.npz", "run.json"), "run.json is no file of weights"),
+        (("w.npz", "w.npz", "--write-baseline", "b.json"), "1 beside --write-baseline"),
+        (("missing.safetensors",), "no such file"),
+        (("--select", "SN602"), "a rule of networks"),
+    ],
+)
+def test_wrong_usage_is_one_line(capsys, arguments, words):
+    err = call(capsys, "check", *arguments, expected=2)
+    (line,) = err.splitlines()
+    assert words in line
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "junit", "github"])
+def test_every_format_has_the_findings(capsys, form):
+    out = call(capsys, "check", "w.npz", "w.npz", "-f", form, expected=1)
+    assert out.count("SN605 truncated-uncorrected") >= 2 or out.count("**SN605**") == 2
+
+
+def test_explain_and_list_know_the_rules(capsys):
+    assert "SN602" in call(capsys, "check", "--list-rules")
+    assert "truncated" in call(capsys, "check", "--explain", "SN605")

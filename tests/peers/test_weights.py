@@ -1,0 +1,250 @@
+"""Weights as PyTorch and ONNX save them are read as they are, and attacks on them are refused."""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.cli import run
+from snstat.sources.weights.opening import open_weights
+
+pytestmark = pytest.mark.peers
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+CANARY = "PWNED"
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+
+
+def values_of(path):
+    return {t.name: t.format.widen(t.read()) for t in open_weights(path) if t.read is not None}
+
+
+def model():
+    return nn.Sequential(nn.Linear(30, 40), nn.SELU(), nn.BatchNorm1d(40), nn.Linear(40, 7))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+def test_state_dicts_hold_what_was_saved(dtype, legacy):
+    state = {
+        key: value.to(getattr(torch, dtype)) if value.is_floating_point() else value
+        for key, value in model().state_dict().items()
+    }
+    torch.save(state, "m.bin", _use_new_zipfile_serialization=not legacy)
+    found = values_of("m.bin")
+    assert list(found) == [key for key, value in state.items() if value.is_floating_point()]
+    for name, values in found.items():
+        assert np.array_equal(values, state[name].double().numpy())
+    told = snstat.weights("m.bin")
+    assert [tensor.dtype for tensor in told.tensors] == [dtype, dtype]
+    assert ("2.num_batches_tracked", "int64") in [(s.name, s.reason) for s in told.skipped]
+
+
+def test_checkpoints_are_searched_for_tensors():
+    net = model()
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.randn(5, 30)).sum().backward()
+    optimizer.step()
+    whole = {"epoch": 3, "model": net.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(whole, "c.ckpt")
+    found = values_of("c.ckpt")
+    assert np.array_equal(found["model.0.weight"], net[0].weight.detach().numpy())
+    assert "optimizer.state.0.exp_avg" in found
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "float8_e5m2", "bfloat16"])
+def test_short_types_have_the_values_of_pytorch(dtype):
+    kind = getattr(torch, dtype)
+    codes = torch.arange(256 if "8" in dtype[:6] else 65536)
+    raw = codes.to(torch.uint8) if dtype.startswith("float8") else codes.to(torch.int16)
+    tensor = raw.view(kind).reshape(2, -1)
+    torch.save({"w": tensor}, "w.pt")
+    assert np.array_equal(values_of("w.pt")["w"], tensor.float().numpy(), equal_nan=True)
+
+
+def test_tied_and_strided_tensors_are_read():
+    base = torch.randn(6, 8)
+    torch.save({"a": base, "b": base.T, "c": base[:, ::2], "p": nn.Parameter(base)}, "w.pt")
+    found = values_of("w.pt")
+    assert np.array_equal(found["b"], base.T.numpy())
+    assert np.array_equal(found["c"], base[:, ::2].numpy())
+
+
+def test_odd_tensors_are_named():
+    odd = {
+        "sparse": torch.eye(3).to_sparse(),
+        "complex": torch.ones(2, 2, dtype=torch.complex64),
+        "meta": torch.empty(3, 3, device="meta"),
+    }
+    torch.save(odd, "w.pt")
+    told = {entry.name: entry.reason for entry in snstat.weights("w.pt").skipped}
+    assert set(told) == set(odd)
+
+
+class Evil:
+    def __reduce__(self):
+        return (open, (CANARY, "w"))
+
+
+def refused(path, capsys, words=""):
+    assert run(["weights", str(path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert words in line
+    assert not os.path.exists(CANARY)  # noqa: PTH110
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_more_than_weights_is_refused(legacy, capsys):
+    for value, words in ((Evil(), "io.open"), (nn.Linear(2, 2), "torch.nn.modules.linear.Linear")):
+        torch.save({"w": value}, "m.pt", _use_new_zipfile_serialization=not legacy)
+        refused("m.pt", capsys, f"holds more than weights ({words})")
+
+
+def test_claims_beyond_what_is_stored_are_refused(capsys):
+    """A stride of 0 makes 10¹² values of one."""
+    torch.save({"w": torch.ones(1).expand(10**6, 10**6)}, "bomb.pt")
+    assert os.path.getsize("bomb.pt") < 10_000  # noqa: PTH202
+    refused("bomb.pt", capsys, "claims 'w' of shape (1000000, 1000000) with 4 stored bytes")
+
+
+def test_damaged_files_are_refused(capsys):
+    torch.save(model().state_dict(), "m.pt")
+    data = Path("m.pt").read_bytes()
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        bytes_ = bytearray(data)
+        if number % 2:
+            bytes_ = bytes_[: rng.integers(1, len(data))]
+        else:
+            for place in rng.integers(0, len(data), 8):
+                bytes_[place] = rng.integers(0, 256)
+        Path("d.pt").write_bytes(bytes_)
+        code = run(["weights", "d.pt"])
+        out, err = capsys.readouterr()
+        assert code in (0, 2)
+        assert code == 0 or (out == "" and len(err.splitlines()) == 1)
+
+
+def test_little_memory_is_taken_for_a_bomb():
+    """A stride of 0 in a process of its own: PyTorch itself takes most of it."""
+    torch.save({"w": torch.ones(1).expand(10**6, 10**6)}, "bomb.pt")
+    program = (
+        "import resource, sys\nfrom snstat.cli import run\nimport torch\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "code = run(['weights', 'bomb.pt'])\n"
+        "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "sys.exit(code if after - before < 300_000 else 99)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
+    assert done.returncode == 2
+
+
+def filled(shape, how, *arguments, **options):
+    tensor = torch.empty(*shape)
+    getattr(nn.init, how)(tensor, *arguments, **options)
+    return tensor
+
+
+INITS = {
+    "torch_default": lambda: nn.Linear(200, 150).weight,
+    "torch_default conv": lambda: nn.Conv2d(20, 30, 3).weight,
+    "lecun_normal": lambda: filled((150, 200), "kaiming_normal_", nonlinearity="linear"),
+    "he_normal": lambda: filled((150, 200), "kaiming_normal_"),
+    "he_uniform": lambda: filled((40, 20, 3, 3), "kaiming_uniform_"),
+    "he_normal(mode=fan_out)": lambda: filled((40, 20, 3, 3), "kaiming_normal_", mode="fan_out"),
+    "he_normal(gain=3/4)": lambda: filled((150, 200), "kaiming_normal_", nonlinearity="selu"),
+    "glorot_normal": lambda: filled((150, 200), "xavier_normal_"),
+    "glorot_uniform": lambda: filled((150, 200), "xavier_uniform_"),
+    "glorot_uniform(gain=5/3)": lambda: filled((150, 200), "xavier_uniform_", 5 / 3),
+    "normal(std=0.02)": lambda: filled((150, 200), "trunc_normal_", std=0.02),
+    "normal(std=1)": lambda: nn.Embedding(300, 50).weight,
+    "lecun_truncated_uncorrected": lambda: filled(
+        (150, 200), "trunc_normal_", std=200**-0.5, a=-2 * 200**-0.5, b=2 * 200**-0.5
+    ),
+    "orthogonal": lambda: filled((150, 200), "orthogonal_"),
+    "orthogonal(gain=1.414)": lambda: filled((200, 150), "orthogonal_", math.sqrt(2)),
+    "zeros": lambda: filled((20, 10), "zeros_"),
+    "ones": lambda: filled((20, 10), "ones_"),
+}
+
+
+@pytest.mark.parametrize("name", INITS)
+def test_initialisers_of_pytorch_are_named(name):
+    (tensor,) = snstat.weights({"w": INITS[name]()}).tensors
+    assert name.partition(" ")[0] in [scheme.name for scheme in tensor.schemes]
+
+
+def test_sparse_initialisation_has_no_name():
+    assert snstat.weights(filled((200, 200), "sparse_", 0.5, 0.05)).tensors[0].schemes == ()
+
+
+def test_a_state_dict_in_memory_is_read_as_its_file():
+    net = model()
+    torch.save(net.state_dict(), "m.pt")
+    assert snstat.weights(net.state_dict()).tensors == snstat.weights("m.pt").tensors
+
+
+def test_onnx_initialisers_are_read(tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    dense, gemm = (rng.standard_normal((30, 40)).astype(np.float32) for _ in range(2))
+    far = numpy_helper.from_array(dense, "far")
+    (tmp_path / "far.bin").write_bytes(dense.tobytes())
+
+    def outside(location, length=dense.nbytes):
+        tensor = TensorProto()
+        tensor.CopyFrom(far)
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", location), ("length", str(length)), ("offset", "0")):
+            tensor.external_data.add(key=key, value=value)
+        return tensor
+
+    def save(tensor):
+        nodes = [
+            helper.make_node("MatMul", ["x", "dense"], ["y"]),
+            helper.make_node("Gemm", ["y", "gemm"], ["z"], transB=1),
+        ]
+        arrays = [numpy_helper.from_array(dense, "dense"), numpy_helper.from_array(gemm, "gemm")]
+        graph = helper.make_graph(nodes, "g", [], [], [*arrays, tensor])
+        onnx.save(helper.make_model(graph), "m.onnx")
+
+    save(outside("far.bin"))
+    found = snstat.weights("m.onnx")
+    assert [(t.name, t.layout, t.fan_in) for t in found.tensors] == [
+        ("dense", "jax", 30),
+        ("gemm", "torch", 40),
+        ("far", "torch", 40),
+    ]
+    assert np.array_equal(values_of("m.onnx")["far"], dense)
+    (tmp_path.parent / "secret.bin").write_bytes(dense.tobytes())
+    (tmp_path / "link.bin").symlink_to(tmp_path.parent / "secret.bin")
+    for tensor, words in (
+        (outside("../secret.bin"), "outside its folder"),
+        (outside("/etc/passwd"), "outside its folder"),
+        (outside("link.bin"), "outside its folder"),
+        (outside(""), "outside its folder"),
+        (outside("missing.bin"), "no such file"),
+        (outside("far.bin", 7), "claims"),
+    ):
+        save(tensor)
+        refused("m.onnx", capsys, words)
+    (tmp_path / "m.onnx").write_bytes(b"\xff" * 99)
+    refused("m.onnx", capsys)
