@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-import torch
+import torch  # noqa: TC002  # at run time too, as in the files beside
 
 from snstat.errors import InvalidValueError
 from snstat.results.module import Axes
