@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 import torch  # noqa: TC002  # at run time too, as in the files beside
 
@@ -24,15 +25,15 @@ Pair = tuple[Sizes | None, Sizes | None]
 
 class Reader:
     """Tells the axes of tensors. `probed` are the sizes of each tensor for both batches, in the
-    order of calls (None if that was not possible), `modules` are those that returned them, `batch`
+    order of calls (None if that was not possible), and `modules` those that returned them. `batch`
     is that of the trace, and `given` are axes by globs of names."""
 
     def __init__(
         self,
         probed: Mapping[Key, Pair] | None,
-        modules: Mapping[str, torch.nn.Module],
         batch: int,
         given: Mapping[str, str],
+        modules: Mapping[str, torch.nn.Module] = MappingProxyType({}),
     ) -> None:
         self._probed, self._batch, self._given = probed, batch, given
         self._units = Units()

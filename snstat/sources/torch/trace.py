@@ -229,7 +229,7 @@ class _Trace:
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
         with restored(model), random_states(), user_code(self.maker.name):
             probed = probe(model, modules, self.inputs, place)
-        self.reader = Reader(probed, modules, self.asked.batch, self.given_axes)
+        self.reader = Reader(probed, self.asked.batch, self.given_axes, modules)
         self.described = {
             "inputs": self.inputs.described(model),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
