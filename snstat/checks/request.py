@@ -19,6 +19,7 @@ from snstat.checks.case import Case
 from snstat.checks.drift import drifts
 from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
+from snstat.checks.module_case import ModuleCase
 from snstat.checks.notes import few_trials, not_judged, unknown, unlike
 from snstat.checks.renewed import renewed
 from snstat.checks.rules import choose
@@ -43,6 +44,7 @@ from snstat.results import (
     NetworkSummary,
     Run,
     Source,
+    StackSummary,
     Subject,
 )
 from snstat.theory.known import BYTES_PER_LAYER
@@ -134,6 +136,8 @@ class Request:
         shared = run.simulation.batch, inputs, self.bounds, run, baseline
         if stack is not None:
             return StackCase(stack, *shared, **options)
+        if run.module is not None:
+            return ModuleCase(run.module, *shared, **options)
         from snstat.checks.network_case import NetworkCase
 
         assert run.network is not None  # noqa: S101  # what is no stack is a network
@@ -198,7 +202,7 @@ def _plan(options: dict[str, Any], network: Network | None) -> AnyPlan:
 def _stack(subject: Subject) -> Stack | None:
     """Return the stack that a run is of, None for a network that is not one."""
     summary = subject.stack if isinstance(subject, NetworkSummary) else subject
-    return None if summary is None else stack_of(summary)
+    return stack_of(summary) if isinstance(summary, StackSummary) else None
 
 
 def _require_layers(bounds: Bounds, depth: int, stack: Stack | None) -> None:

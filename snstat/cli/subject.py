@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from snstat.experiment.plans import AnyPlan
     from snstat.network.network import Network
     from snstat.report.selection import LayerSelection
-    from snstat.results import Densities, NetworkSummary, Run, StackSummary
+    from snstat.results import Densities, Run, StackSummary
+    from snstat.results import Subject as OfRun
 
 # Curves in one picture.
 MOST_RUNS = 50
@@ -114,9 +115,7 @@ class Subject:
         return runs
 
 
-def _ridges(
-    selection: LayerSelection, subject: StackSummary | NetworkSummary, last: int
-) -> list[int]:
+def _ridges(selection: LayerSelection, subject: OfRun, last: int) -> list[int]:
     """Return the layers of a histogram up to the `last` that there is.
 
     Raises InvalidValueError for more than a picture shows.

@@ -1,0 +1,127 @@
+"""A traced module in words: its title, how it was sampled, and what its table leaves out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from snstat.errors import escaped
+from snstat.report.words import SEPARATOR, count, listed
+
+if TYPE_CHECKING:
+    from snstat.results import Call, ModuleSummary, NonFinite, Simulation
+    from snstat.results.module import Left
+
+# Names that a sentence lists.
+MOST_NAMED = 8
+OF_TRIALS = {"model": "a fresh model each", "inputs": "new inputs each"}
+
+
+def module_title(module: ModuleSummary) -> str:
+    """Return "ResNet · 36 modules, 40 calls · train mode · 45,146 parameters"."""
+    mode = f"{module.mode} mode" + (", dropout off" if module.dropout == "off" else "")
+    sizes = f"{count(module.modules, 'module')}, {count(module.calls, 'call')}"
+    return SEPARATOR.join(
+        [escaped(module.title), sizes, mode, count(module.parameters, "parameter")]
+    )
+
+
+def module_sampling(module: ModuleSummary, simulation: Simulation) -> str:
+    """Return "16 trials (a fresh model each) × batch 8 · float32, cpu, seed 0 · x=Bx3x32x32"."""
+    trials = f"{count(simulation.trials, 'trial')} ({OF_TRIALS[module.trials_of]})"
+    parts = [
+        f"{trials} × batch {simulation.batch:,}",
+        f"{simulation.dtype}, {escaped(module.device)}, seed {simulation.seed}",
+    ]
+    if simulation.inputs:
+        parts.append(f"inputs {escaped(simulation.inputs)}")
+    if module.loss is not None:
+        parts.append(f"loss {escaped(module.loss)}")
+    return SEPARATOR.join(parts)
+
+
+def call_words(path: str, call: int, whole: str) -> str:
+    """Return a call by the path of its module: "layer1.relu#2", or the `whole` module."""
+    return f"{path or whole}#{call}" if call > 1 else path or whole
+
+
+def producer_words(module: ModuleSummary) -> str:
+    """Return which call made the first value that is not finite, empty if all are finite."""
+    found = module.nonfinite
+    return "" if found is None else _producer(found, module.title)
+
+
+def _producer(found: NonFinite, title: str) -> str:
+    name = escaped(call_words(found.path, found.call, title))
+    inputs = "from finite inputs" if found.inputs_finite else "from inputs that were not finite"
+    if found.before is not None:
+        name = f"the code of {name} before {escaped(found.before)}"
+        return f"The first value that is not finite came from {name}, in trial {found.trial}."
+    kind = f" ({escaped(found.kind)})" if found.path else ""
+    return (
+        f"The first value that is not finite came out of {name}{kind} {inputs}, in trial"
+        f" {found.trial}."
+    )
+
+
+def closing(module: ModuleSummary) -> Iterator[str]:
+    """Yield the sentences below the table: where theory ends, and what has no row."""
+    ends = [_left(left, module.title) for left in module.theory_ends]
+    if ends:
+        yield f"Theory ends at {_few(ends)}."
+    skipped = [_left(left, module.title) for left in module.skipped]
+    yield f"Not called: {_few(module.not_called) or 'none'}. Skipped: {_few(skipped) or 'none'}."
+    repeated = len(module.rows) + 1 - len(module.distinct)
+    if repeated:
+        verb = "returns a tensor of another row and is" if repeated == 1 else (
+            "return tensors of other rows and are"
+        )  # fmt: skip
+        yield f"{count(repeated, 'row')} {verb} not repeated."
+    missing: dict[str, list[Call]] = {}
+    for row in module.rows:
+        if row.gradient_missing is not None:
+            missing.setdefault(row.gradient_missing, []).append(row)
+    for reason, rows in missing.items():
+        yield f"No gradient ({escaped(reason)}): {_few([row.name for row in rows])}."
+    for note in module.notes:
+        text = escaped(note)
+        yield f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+
+
+def _left(left: Left, title: str) -> str:
+    name = call_words(left.path, left.call, title) + left.output
+    return f"{escaped(name)} ({escaped(left.reason)})"
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are; empty for none."""
+    if not names:
+        return ""
+    more = len(names) - MOST_NAMED
+    shown = [escaped(name) for name in names[:MOST_NAMED]]
+    return listed([*shown, f"{more:,} more"] if more > 0 else shown)
+
+
+def axes_words(row: Call) -> str:
+    """Return the axes as "S · 256 · 16": samples, positions and units. Sizes of one axis that is
+    several of them are not told apart: "S*"; empty where axes are not known."""
+    if row.axes is None:
+        return ""
+    axes = row.axes
+    parts = []
+    for own, others in (
+        (axes.sample, (axes.position, axes.unit)),
+        (axes.position, (axes.sample, axes.unit)),
+        (axes.unit, (axes.sample, axes.position)),
+    ):
+        merged = any(axis in other for axis in own for other in others)
+        size, letter = 1, ""
+        for axis in own:
+            length = row.shape[axis]
+            if isinstance(length, int):
+                size *= length
+            else:
+                letter = length
+        sized = letter if letter and size == 1 else f"{letter}{size:,}"
+        parts.append(f"{sized}*" if merged else sized)
+    return SEPARATOR.join(parts)
