@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from snstat.activation import ACTIVATIONS as activations
     from snstat.checks.check import check
     from snstat.experiment.propagate import propagate
+    from snstat.experiment.trace import trace
     from snstat.files.saved import load, load_all, save
     from snstat.network.network import Network
     from snstat.network.stack import Stack
@@ -36,6 +37,7 @@ _PUBLIC = {
     "propagate": ("snstat.experiment.propagate", "propagate"),
     "save": ("snstat.files.saved", "save"),
     "solve_selu": ("snstat.theory.solve", "solve_selu"),
+    "trace": ("snstat.experiment.trace", "trace"),
     "unit_map": ("snstat.theory.maps", "unit_map"),
 }
 
@@ -60,6 +62,7 @@ __all__ = [
     "propagate",
     "save",
     "solve_selu",
+    "trace",
     "unit_map",
 ]
 
