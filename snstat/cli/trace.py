@@ -75,10 +75,7 @@ def calls_option(function: Any) -> Any:
 @columns_option
 @keep_trials_option
 @version_option
-@click.pass_context
 def command(
-    ctx: click.Context,
-    /,
     *,
     target: str,
     set: Sequence[tuple[str, Any]],  # noqa: A002  # the name of the option

@@ -6,7 +6,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
 from snstat.errors import InvalidValueError, quoted
@@ -18,7 +17,6 @@ from snstat.results import ModuleSummary, Run
 from snstat.values.option import again, option, taking
 
 FILES = (".npz", ".npy")
-_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -29,8 +27,8 @@ class TracePlan:
 
     target: Any
     settings: TraceSettings = field(default_factory=TraceSettings)
-    set: Mapping[str, Any] = _NONE
-    given: Mapping[str, Any] = _NONE
+    set: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def seeded(self, seed: int) -> TracePlan:
         """Return the same plan with another seed."""
@@ -172,7 +170,7 @@ class TraceCall(TraceSettings):
         if self.target is None:
             bound = "a module, a function that builds one, or the Python name of one of these"
             raise InvalidValueError("target", None, bound)
-        return TracePlan(self.target, settings, self.set or _NONE)
+        return TracePlan(self.target, settings, self.set or {})
 
 
 @taking(TraceCall)
