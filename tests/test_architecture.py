@@ -1,6 +1,6 @@
 """The permitted imports between the rooms of snstat, checked in every file.
 
-cli -> report, checks -> experiment -> engine, theory -> network -> layers -> gaussian ->
+cli -> report, checks -> experiment -> sources, theory -> engine -> network -> layers -> gaussian ->
 activation -> errors. Every room may import `results` and `disk`, which import none.
 """
 
@@ -40,7 +40,9 @@ ARROWS: dict[str, set[str]] = {
     "theory": COMMON | {"activation", "gaussian", "layers", "network"},
     "engine": COMMON | {"activation", "layers", "network"},
     "files": COMMON | {"activation", "network"},
-    "experiment": COMMON | {"activation", "engine", "files", "gaussian", "network", "theory"},
+    "sources": COMMON | {"engine", "layers"},
+    "experiment": COMMON
+    | {"activation", "engine", "files", "gaussian", "network", "sources", "theory"},
     "checks": COMMON
     | {"activation", "experiment", "files", "gaussian", "layers", "network", "theory"},
     "report": COMMON | {"activation"},
@@ -57,6 +59,7 @@ OWNERS = {
     "matplotlib": {"plot", "report"},
     "numba": {"engine"},
     "threadpoolctl": {"engine"},
+    "torch": {"sources"},
 }
 
 HEAVY = ("numba", "scipy", "matplotlib")

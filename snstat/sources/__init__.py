@@ -1,0 +1,1 @@
+"""The user's own networks and weights, as other programs hold them."""
