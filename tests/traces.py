@@ -60,7 +60,7 @@ ROWS = (
     call("pool", "AdaptiveAvgPool2d", shape=("S", 16, 1, 1)),
     call("attention", "Attention", output="[1]", shape=("S", 64, 64), axes=None),
     call("fc", "Linear", shape=("S", 10), axes=VECTORS),
-    call("", "ResNet", shape=("S", 10), axes=VECTORS, same_as=9),
+    call("ResNet", "ResNet", shape=("S", 10), axes=VECTORS, same_as=9),
 )
 SUMMARY = ModuleSummary(
     target="models:resnet",

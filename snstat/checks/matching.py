@@ -100,7 +100,7 @@ def _names(run: Run) -> Mapping[tuple[str, ...], int]:
         row, call = run.row(layer), run.call(layer)
         key: tuple[str, ...] = (row.name, row.kind)
         if call is not None:
-            key = (call.path or call.kind, f"#{call.call}", call.output, call.kind)
+            key = (call.path, f"#{call.call}", call.output, call.kind)
         found[key] = layer
     return found
 

@@ -149,7 +149,7 @@ class ModuleCase(Case):
         found = self.subject.nonfinite
         if found is None:
             return ""
-        place = (found.path or self.subject.title) + (f"#{found.call}" if found.call > 1 else "")
+        place = found.path + (f"#{found.call}" if found.call > 1 else "")
         if found.before is not None:
             return f"first made in trial {found.trial} by the code of {place} before {found.before}"
         inputs = "finite" if found.inputs_finite else "not finite"

@@ -129,7 +129,7 @@ def axes_of(settings: TraceSettings) -> dict[str, str]:
     for entry in settings.axes:
         glob, equal, axes = entry.partition("=")
         if not (glob and equal and axes):
-            raise InvalidValueError("axes", entry, "GLOB=S,P,U, such as 'layer*=0,2+3,1'")
+            raise InvalidValueError("axes", entry, "GLOB=AXES, such as layer*=S,U,P,P")
         found[glob] = axes
     return found
 
@@ -210,7 +210,8 @@ def trace(call: TraceCall) -> Run:
     leaves : bool
         Only modules that contain no others.
     axes : mapping or sequence of str
-        Axes of samples, positions and units by globs of paths: {"layer*": "0,2+3,1"}.
+        A letter for each axis, samples S, positions P, units U, by globs of paths:
+        {"layer*": "S,U,P,P"}.
     dtype, device : str, optional
         By default as the module has them.
     keep_trials : bool

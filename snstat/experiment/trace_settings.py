@@ -133,10 +133,10 @@ class TraceSettings(Settings):
     )
     axes: tuple[str, ...] | Mapping[str, str] = option(
         Several(),
-        "The numbers of the axes of samples, positions and units of the modules of these paths:"
-        " 'layer*=0,2+3,1'; repeatable.",
+        "A letter for each axis of the modules of these paths: samples S, positions P, units U, or"
+        " SP, such as 'layer*=S,U,P,P'; repeatable.",
         shown="found by trying other batches",
-        metavar="GLOB=S,P,U",
+        metavar="GLOB=AXES",
         several=False,
         default=(),
     )

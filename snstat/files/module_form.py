@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from snstat.errors import quoted
@@ -27,6 +28,7 @@ DTYPES = ("float32", "float64", "bfloat16", "float16")
 FOUND = ("probed", "kind", "given")
 # The most axes of a tensor.
 MOST_AXES = 64
+_SAMPLES = re.compile(f"(?:[1-9][0-9]{{0,17}})?{SAMPLES}", re.ASCII)
 
 
 def module_form(module: ModuleSummary) -> dict[str, Any]:
@@ -170,10 +172,13 @@ def _shape(name: str, value: Any) -> tuple[int | str, ...]:
         not isinstance(value, list)
         or len(value) > MOST_AXES
         or not all(
-            size == SAMPLES or (type(size) is int and 0 <= size <= MAX_INTEGER) for size in value
+            _SAMPLES.fullmatch(size)
+            if isinstance(size, str)
+            else type(size) is int and 0 <= size <= MAX_INTEGER
+            for size in value
         )
     ):
-        bound = f'a list of at most {MOST_AXES} sizes, numbers or "{SAMPLES}"'
+        bound = f'a list of at most {MOST_AXES} sizes, numbers, "{SAMPLES}" or "4{SAMPLES}"'
         raise FormError(f"{name} is {quoted(value)}, but must be {bound}")
     return tuple(value)
 

@@ -61,19 +61,26 @@ class Layout:
 
     notation: Notation
     parts: Mapping[str, str]
+    # What says which row it is, as far as there is room.
+    heads: tuple[tuple[str, str], ...] = HEAD
 
 
 def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     """Return the columns of `layout` for the layers `rows`, the layer numbers first."""
-    return chosen(every_column(run, rows, layout.notation, layout.parts), layout.parts)
+    every = every_column(run, rows, layout.notation, layout.parts)
+    return chosen(every, layout.parts, layout.heads)
 
 
-def chosen(every: Mapping[tuple[str, str], Column], parts: Mapping[str, str]) -> list[Column]:
-    """Return the layer numbers, their names if there are any, and the columns `parts` of `every`.
+def chosen(
+    every: Mapping[tuple[str, str], Column],
+    parts: Mapping[str, str],
+    heads: tuple[tuple[str, str], ...] = HEAD,
+) -> list[Column]:
+    """Return the layer numbers, what else of `heads` there is, and the columns `parts` of `every`.
 
     What chance does not explain is marked on the last column of each statistic.
     """
-    columns = [every[key] for key in HEAD if key in every]
+    columns = [every[key] for key in heads if key in every]
     for name, own in parts.items():
         found = [every[name, part] for part in own if (name, part) in every]
         columns += (

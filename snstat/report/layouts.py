@@ -44,6 +44,8 @@ PRIORITIES = (
 # So many of them have to fit before a table takes a wider notation.
 ESSENTIAL = 9
 ESSENTIAL_OF_CALLS = 3
+# In a narrow terminal the axes of a call make room first, then its kind.
+HEADS = (HEAD, HEAD[:3], HEAD[:2])
 # The statistics in the order in which they stand side by side.
 ORDER = ("mean", "variance", GRADIENT, "cosine", "second_moment", "dead_fraction")
 # The statistics whose absence is stated.
@@ -149,9 +151,9 @@ def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int) -> Layout
     essential = [
         key for key in wanted[: ESSENTIAL_OF_CALLS if traced else ESSENTIAL] if key in others
     ]
-    for notation in Notation:
+    for heads, notation in product(HEADS if traced else HEADS[:1], Notation):
         every = every_column(run, rows, notation, ORDER_OF_CALLS if traced else ORDER)
-        room = partial(_fits, every, glyphs, width)
+        room = partial(_fits, every, glyphs, width, heads)
         if room([first, *essential]):
             break
     kept = [first]
@@ -160,16 +162,17 @@ def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int) -> Layout
         before = PARTS[: PARTS.index(part)]
         if all((name, other) in kept for other in before) and room([*kept, (name, part)]):
             kept.append((name, part))
-    return Layout(notation, _parts_of(kept))
+    return Layout(notation, _parts_of(kept), heads)
 
 
 def _fits(
     every: Mapping[tuple[str, str], Column],
     glyphs: Glyphs,
     width: int,
+    heads: tuple[tuple[str, str], ...],
     kept: Sequence[tuple[str, str]],
 ) -> bool:
-    return width_of(shown(_short(chosen(every, _parts_of(kept)), width), glyphs)) <= width
+    return width_of(shown(_short(chosen(every, _parts_of(kept), heads), width), glyphs)) <= width
 
 
 def _parts_of(kept: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from snstat.errors import escaped
 from snstat.report.words import SEPARATOR, count, listed
+from snstat.results.module import SAMPLES
 
 if TYPE_CHECKING:
     from snstat.results import Call, ModuleSummary, NonFinite, Simulation
@@ -40,36 +42,35 @@ def module_sampling(module: ModuleSummary, simulation: Simulation) -> str:
     return SEPARATOR.join(parts)
 
 
-def call_words(path: str, call: int, whole: str) -> str:
-    """Return a call by the path of its module: "layer1.relu#2", or the `whole` module."""
-    return f"{path or whole}#{call}" if call > 1 else path or whole
+def call_words(path: str, call: int) -> str:
+    """Return a call by the path of its module: "layer1.relu#2"."""
+    return f"{path}#{call}" if call > 1 else path
 
 
 def producer_words(module: ModuleSummary) -> str:
     """Return which call made the first value that is not finite, empty if all are finite."""
     found = module.nonfinite
-    return "" if found is None else _producer(found, module.title)
+    return "" if found is None else _producer(found)
 
 
-def _producer(found: NonFinite, title: str) -> str:
-    name = escaped(call_words(found.path, found.call, title))
+def _producer(found: NonFinite) -> str:
+    name = escaped(call_words(found.path, found.call))
     inputs = "from finite inputs" if found.inputs_finite else "from inputs that were not finite"
     if found.before is not None:
         name = f"the code of {name} before {escaped(found.before)}"
         return f"The first value that is not finite came from {name}, in trial {found.trial}."
-    kind = f" ({escaped(found.kind)})" if found.path else ""
     return (
-        f"The first value that is not finite came out of {name}{kind} {inputs}, in trial"
-        f" {found.trial}."
+        f"The first value that is not finite came out of {name} ({escaped(found.kind)}) {inputs},"
+        f" in trial {found.trial}."
     )
 
 
 def closing(module: ModuleSummary) -> Iterator[str]:
     """Yield the sentences below the table: where theory ends, and what has no row."""
-    ends = [_left(left, module.title) for left in module.theory_ends]
+    ends = [_left(left) for left in module.theory_ends]
     if ends:
         yield f"Theory ends at {_few(ends)}."
-    skipped = [_left(left, module.title) for left in module.skipped]
+    skipped = [_left(left) for left in module.skipped]
     yield f"Not called: {_few(module.not_called) or 'none'}. Skipped: {_few(skipped) or 'none'}."
     repeated = len(module.rows) + 1 - len(module.distinct)
     if repeated:
@@ -88,8 +89,8 @@ def closing(module: ModuleSummary) -> Iterator[str]:
         yield f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
 
 
-def _left(left: Left, title: str) -> str:
-    name = call_words(left.path, left.call, title) + left.output
+def _left(left: Left) -> str:
+    name = call_words(left.path, left.call) + left.output
     return f"{escaped(name)} ({escaped(left.reason)})"
 
 
@@ -103,25 +104,16 @@ def _few(names: Sequence[str]) -> str:
 
 
 def axes_words(row: Call) -> str:
-    """Return the axes as "S · 256 · 16": samples, positions and units. Sizes of one axis that is
-    several of them are not told apart: "S*"; empty where axes are not known."""
+    """Return the axes as "S · 256 · 16": samples, positions and units, "-" for none of them; empty
+    where axes are not known."""
     if row.axes is None:
         return ""
     axes = row.axes
-    parts = []
-    for own, others in (
-        (axes.sample, (axes.position, axes.unit)),
-        (axes.position, (axes.sample, axes.unit)),
-        (axes.unit, (axes.sample, axes.position)),
-    ):
-        merged = any(axis in other for axis in own for other in others)
-        size, letter = 1, ""
-        for axis in own:
-            length = row.shape[axis]
-            if isinstance(length, int):
-                size *= length
-            else:
-                letter = length
-        sized = letter if letter and size == 1 else f"{letter}{size:,}"
-        parts.append(f"{sized}*" if merged else sized)
-    return SEPARATOR.join(parts)
+    sizes = {
+        axis: size if isinstance(size, int) else int(size.removesuffix(SAMPLES) or 1)
+        for axis, size in enumerate(row.shape)
+    }
+    positions, units = (
+        math.prod(sizes[axis] for axis in own) for own in (axes.position, axes.unit)
+    )
+    return SEPARATOR.join([SAMPLES if axes.sample else "-", f"{positions:,}", f"{units:,}"])

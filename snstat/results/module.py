@@ -9,7 +9,7 @@ from typing import Any
 from snstat.results.base import Record
 from snstat.results.network import INPUT, LayerSummary
 
-# The axis of samples in a shape.
+# The axis of samples in a shape; "4S" is one that merges them with 4 positions.
 SAMPLES = "S"
 # Classes of activations, in small letters, but for those whose name ends in "Activation". Softmax
 # is none: its outputs sum to 1 whatever comes in.
@@ -36,8 +36,9 @@ class Axes(Record):
 class Call(Record):
     """One row: one output of one call of a module, in the order in which calls completed.
 
-    `path` is that of the module, `call` counts its calls from 1, and `output` is the path within
-    what it returned ("" for a single tensor). `shape` is that of the tensor, "S" for the batch.
+    `path` is that of the module, for the whole its class, `call` counts its calls from 1, and `output` is the path within
+    what it returned ("" for a single tensor). `shape` is that of the tensor, "S" for the batch and
+    "4S" for an axis that merges it with 4 positions.
     `axes` is None where they are not known: statistics are then pooled. `trials` had this call.
     `same_as` is the number of the row that has the very same tensor, and `gradient_missing` says
     why a gradient is missing where others have one.
@@ -57,10 +58,16 @@ class Call(Record):
 
     @property
     def name(self) -> str:
-        """The path, with the number of the call where there are several, and the output. The whole
-        module, which has no path, is called by its class."""
+        """The path, with the number of the call where there are several, and the output. That of
+        the whole module is the name of its class."""
         called = f"#{self.call}" if self.repeated else ""
-        return f"{self.path or self.kind}{called}{self.output}"
+        return f"{self.path}{called}{self.output}"
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The shape of what belongs to one sample."""
+        parts = (n if isinstance(n, int) else int(n.removesuffix(SAMPLES) or 1) for n in self.shape)
+        return tuple(n for n, own in zip(parts, self.shape, strict=True) if own != SAMPLES)
 
     @property
     def activates(self) -> bool:
@@ -135,7 +142,14 @@ class ModuleSummary(Record):
     @property
     def title(self) -> str:
         """The class of the whole module, if it is among the rows, else the target."""
-        return next((row.kind for row in reversed(self.rows) if not row.path), self.target)
+        return self._whole or self.target
+
+    @property
+    def _whole(self) -> str:
+        """The path of the whole module, which is its class, empty if it has no row. Its call is the
+        last to end."""
+        last = self.rows[-1] if self.rows else None
+        return last.path if last is not None and last.path == last.kind else ""
 
     @property
     def modules(self) -> int:
@@ -172,7 +186,8 @@ class ModuleSummary(Record):
                 if row.activates or row.path in inside:
                     found.append(number)
             names = row.path.split(".")
-            inside.update(".".join(names[:end]) for end in range(len(names) if row.path else 0))
+            inside.update(".".join(names[:end]) for end in range(1, len(names)))
+            inside.add(self._whole)
         return tuple(found if len(found) > 1 else plain)
 
     def row(self, layer: int) -> LayerSummary:
@@ -180,5 +195,4 @@ class ModuleSummary(Record):
         if layer == 0:
             return LayerSummary(INPUT, INPUT, self.input_shape or (1,))
         row = self.rows[layer - 1]
-        sizes = tuple(n for n in row.shape if isinstance(n, int))
-        return LayerSummary(row.name, row.kind, sizes)
+        return LayerSummary(row.name, row.kind, row.sizes)

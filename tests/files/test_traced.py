@@ -75,6 +75,7 @@ WRONG = [
     ((*ROW, "path"), None, "layer 5: path is None, but must be a string"),
     ((*ROW, "call"), 1.5, "layer 5: call"),
     ((*ROW, "shape"), ["B", 3], "layer 5: shape"),
+    ((*ROW, "shape"), ["0S", 3], "layer 5: shape"),
     ((*ROW, "shape"), [1] * 65, "layer 5: shape"),
     ((*ROW, "axes", "unit"), [4], "unit of axes is [4], but must be a list of numbers from 0 to 3"),
     ((*ROW, "axes", "found"), "guessed", "layer 5: found"),

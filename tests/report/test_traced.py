@@ -57,11 +57,11 @@ def test_rows_have_path_kind_and_axes() -> None:
     assert "S ·" not in row
 
 
-def test_merged_axes_are_marked() -> None:
+def test_merged_axes_count_as_positions() -> None:
     windows = replace(IMAGES, sample=(0,), position=(0, 1), unit=(2,))
-    row = call("window", "Attention", shape=("S4", 49, 96), axes=windows)
-    text = table(summary=replace(SUMMARY, rows=(replace(row, shape=("S", 49, 96)),)))
-    assert "S* · S49* · 96" in text
+    row = call("window", "Attention", shape=("4S", 49, 96), axes=windows)
+    assert row.sizes == (4, 49, 96)
+    assert "S · 196 · 96" in table(summary=replace(SUMMARY, rows=(row,)))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
