@@ -36,9 +36,9 @@ class Axes(Record):
 class Call(Record):
     """One row: one output of one call of a module, in the order in which calls completed.
 
-    `path` is that of the module, for the whole its class, `call` counts its calls from 1, and `output` is the path within
-    what it returned ("" for a single tensor). `shape` is that of the tensor, "S" for the batch and
-    "4S" for an axis that merges it with 4 positions.
+    `path` is that of the module, for the whole the name of its class, `call` counts its calls from
+    1, and `output` is the path within what it returned ("" for a single tensor). `shape` is that of
+    the tensor, "S" for the batch and "4S" for an axis that merges it with 4 positions.
     `axes` is None where they are not known: statistics are then pooled. `trials` had this call.
     `same_as` is the number of the row that has the very same tensor, and `gradient_missing` says
     why a gradient is missing where others have one.

@@ -128,7 +128,7 @@ def test_globs_choose_paths(text: str, rows: list[int]) -> None:
 
 
 def test_an_unknown_path_is_refused_with_the_nearest() -> None:
-    with pytest.raises(InvalidValueError, match="did you mean 'layer1.conv'"):
+    with pytest.raises(InvalidValueError, match=r"did you mean 'layer1\.conv'"):
         parse_layers("layer1.cnov").of(SUMMARY)
 
 
