@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from snstat.checks.check import check
     from snstat.experiment.propagate import propagate
     from snstat.experiment.trace import trace
+    from snstat.experiment.tracing import Tracing as tracing
     from snstat.files.saved import load, load_all, save
     from snstat.network.network import Network
     from snstat.network.stack import Stack
@@ -38,6 +39,7 @@ _PUBLIC = {
     "save": ("snstat.files.saved", "save"),
     "solve_selu": ("snstat.theory.solve", "solve_selu"),
     "trace": ("snstat.experiment.trace", "trace"),
+    "tracing": ("snstat.experiment.tracing", "Tracing"),
     "unit_map": ("snstat.theory.maps", "unit_map"),
 }
 
@@ -63,6 +65,7 @@ __all__ = [
     "save",
     "solve_selu",
     "trace",
+    "tracing",
     "unit_map",
 ]
 

@@ -155,11 +155,17 @@ def _json(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else quoted(value)
 
 
-@dataclass(frozen=True, slots=True)
-class TraceCall(TraceSettings):
-    """The arguments of `snstat.trace`."""
+@dataclass(frozen=True)
+class _Target:
+    """The first argument, which comes before those of the settings."""
 
     target: Any = option(ModuleName(), "What is traced.")
+
+
+@dataclass(frozen=True)
+class TraceCall(TraceSettings, _Target):
+    """The arguments of `snstat.trace`."""
+
     inputs: Any = again(TraceSettings, "inputs")
     set: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
