@@ -19,6 +19,8 @@ sigmoid tanh softplus softsign softshrink hardshrink tanhshrink logsigmoid thres
 """
 ACTIVATIONS = frozenset(_ACTIVATIONS.split())
 _ACTIVATION = "activation"
+# The class of modules that have no class of their own.
+_ANY = "Sequential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,9 @@ class ModuleSummary(Record):
 
     @property
     def title(self) -> str:
-        """The class of the whole module, if it is among the rows, else the target."""
-        return self._whole or self.target
+        """The class of the whole module, if it is among the rows and says anything, else the
+        target."""
+        return self.target if self._whole in ("", _ANY) else self._whole
 
     @property
     def _whole(self) -> str:
