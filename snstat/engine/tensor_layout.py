@@ -72,7 +72,8 @@ def arranged(array: Array, roles: str | None) -> Arranged:
     """
     if roles is None:
         order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
-        flat = np.ascontiguousarray(array.transpose(order)).reshape(-1)
+        flat = np.ascontiguousarray(array.transpose(order)).reshape(-1).view()
+        flat.flags.writeable = False  # as those of `_read`: kernels are compiled once for both
         return Arranged(flat, 1, 1, flat.size, flat.size, flat.size, last=True)
     found = _read(array, _groups(array, roles))
     if found is not None:

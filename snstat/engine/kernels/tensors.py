@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from snstat.engine.kernels.jit import inner, jit
+from snstat.engine.kernels.jit import inner
 
 f64 = np.float64
 # Sums over everything: powers about the anchor, squares about the means of columns and of rows, the
@@ -85,32 +85,22 @@ def widen(row, most):
 
 
 @inner
-def anchor_columns(flat, layout, start, anchors):
-    """Write means of a few rows of the columns from `start` on to `anchors` (columns,)."""
+def anchor_columns(own, layout, anchors):
+    """Write means of a few rows of a sample `own`, evenly spaced, to `anchors` (columns,)."""
     count = max(1, min(ANCHORS // 2, layout.rows // ANCHORS))
-    step = layout.rows // count
+    step = layout.rows // count * layout.row_step
     anchors[:] = 0.0
     share = 1.0 / count
     for i in range(count):
-        row = flat[start + i * step * layout.row_step :][: anchors.size]
+        row = own[i * step :][: anchors.size]
         for j in range(anchors.size):
             anchors[j] += share * f64(row[j])
 
 
 @inner
-def add_columns(row, anchors, totals):
-    """Add `row` about the anchors of its columns to `totals` (columns,); return the squares."""
-    squares = 0.0
-    for j in range(row.size):
-        v = f64(row[j]) - anchors[j]
-        totals[j] += v
-        squares += v * v
-    return squares
-
-
-@inner
 def add_columns_turned(row, anchors, totals, turned, scale):
-    """Do as `add_columns`, and add `scale` times `row` to `turned` (columns,)."""
+    """Add `row` about the anchors of its columns to `totals` (columns,), and `scale` times `row` to
+    `turned` (columns,); return the squares about the anchors."""
     squares = 0.0
     for j in range(row.size):
         value = f64(row[j])
@@ -122,8 +112,28 @@ def add_columns_turned(row, anchors, totals, turned, scale):
 
 
 @inner
+def add_four_turned(first, step, anchors, totals, turned, scales):
+    """Do as `add_columns_turned` with four rows, which begin `step` values after one another in
+    `first`: each sum is then read and written once for four values."""
+    size = anchors.size
+    row_0, row_1 = first[:size], first[step:][:size]
+    row_2, row_3 = first[2 * step :][:size], first[3 * step :][:size]
+    scale_0, scale_1, scale_2, scale_3 = scales[0], scales[1], scales[2], scales[3]
+    squares = 0.0
+    for j in range(size):
+        x_0, x_1, x_2, x_3 = f64(row_0[j]), f64(row_1[j]), f64(row_2[j]), f64(row_3[j])
+        anchor = anchors[j]
+        v_0, v_1, v_2, v_3 = x_0 - anchor, x_1 - anchor, x_2 - anchor, x_3 - anchor
+        totals[j] += (v_0 + v_1) + (v_2 + v_3)
+        squares += (v_0 * v_0 + v_1 * v_1) + (v_2 * v_2 + v_3 * v_3)
+        turned[j] += (scale_0 * x_0 + scale_1 * x_1) + (scale_2 * x_2 + scale_3 * x_3)
+    return squares
+
+
+@inner
 def add_columns_squared(row, anchors, totals, norms):
-    """Do as `add_columns`, and add the squares of `row` to `norms` (columns,)."""
+    """Add `row` about the anchors of its columns to `totals` (columns,), and its squares to `norms`
+    (columns,); return the squares about the anchors."""
     squares = 0.0
     for j in range(row.size):
         value = f64(row[j])
@@ -131,6 +141,23 @@ def add_columns_squared(row, anchors, totals, norms):
         totals[j] += v
         squares += v * v
         norms[j] += value * value
+    return squares
+
+
+@inner
+def add_four_squared(first, step, anchors, totals, norms):
+    """Do as `add_columns_squared` with four rows, as `add_four_turned` does."""
+    size = anchors.size
+    row_0, row_1 = first[:size], first[step:][:size]
+    row_2, row_3 = first[2 * step :][:size], first[3 * step :][:size]
+    squares = 0.0
+    for j in range(size):
+        x_0, x_1, x_2, x_3 = f64(row_0[j]), f64(row_1[j]), f64(row_2[j]), f64(row_3[j])
+        anchor = anchors[j]
+        v_0, v_1, v_2, v_3 = x_0 - anchor, x_1 - anchor, x_2 - anchor, x_3 - anchor
+        totals[j] += (v_0 + v_1) + (v_2 + v_3)
+        squares += (v_0 * v_0 + v_1 * v_1) + (v_2 * v_2 + v_3 * v_3)
+        norms[j] += (x_0 * x_0 + x_1 * x_1) + (x_2 * x_2 + x_3 * x_3)
     return squares
 
 
@@ -166,7 +193,7 @@ def add_pairs(resultant, counted, sums):
         sums[PAIRS] += f64(counted) * (counted - 1)
 
 
-@jit
+@inner
 def units_last(flat, layout, most, norms, sums):
     """Add up samples whose columns are units.
 
@@ -174,163 +201,111 @@ def units_last(flat, layout, most, norms, sums):
     absolute values, `norms` (samples,) the sums of squares of samples, and `sums` (SUMS,)
     everything else.
     """
-    columns, rows = layout.columns, layout.rows
+    columns, rows, step = layout.columns, layout.rows, layout.row_step
     column_sums = np.empty((3, columns if rows > 1 else 0))
     anchors, totals, turned = column_sums[0], column_sums[1], column_sums[2]
+    scales = np.zeros(4)
     for a in range(layout.samples):
-        first_of = a * layout.sample_step
+        own = flat[a * layout.sample_step :]
         if rows > 1:
-            anchor_columns(flat, layout, first_of, anchors)
+            anchor_columns(own, layout, anchors)
             totals[:], turned[:] = 0.0, 0.0
         norm = about = 0.0
         counted = 0
         for r in range(rows):
-            row = flat[first_of + r * layout.row_step :][:columns]
+            row = own[r * step :][:columns]
             _, first, second, squares = add_powers(row, sums)
             widen(row, most)
             sums[ROWS] += second - first * first / columns
             norm += squares
-            if rows > 1:
-                about += add_columns_turned(row, anchors, totals, turned, inverse(squares))
-                counted += squares > 0.0
+            if rows == 1:
+                continue
+            counted += squares > 0.0
+            scales[r % 4] = inverse(squares)
+            if r % 4 == 3:
+                about += add_four_turned(
+                    own[(r - 3) * step :], step, anchors, totals, turned, scales
+                )
         norms[a] = norm
         sums[SQUARES] += norm
         if rows > 1:
+            for r in range(rows // 4 * 4, rows):
+                row = own[r * step :][:columns]
+                about += add_columns_turned(row, anchors, totals, turned, scales[r % 4])
             sums[COLUMNS] += about - square_of(totals) / rows
             add_pairs(square_of(turned), counted, sums)
 
 
-@jit
+@inner
 def units_first(flat, layout, most, norms, sums):
     """Add up samples whose rows are units, block by block of their columns; arguments as in
     `units_last`."""
-    rows, columns = layout.rows, layout.columns
-    own = np.empty((3, rows))  # the anchor of a row, and its sums about that
+    rows, columns, step = layout.rows, layout.columns, layout.row_step
+    own_sums = np.empty((3, rows))  # the anchor of a row, and its sums about that
     turned = np.empty(rows)
-    wide = min(columns, BLOCK)
-    column_sums = np.empty((3, wide))
+    column_sums = np.empty((3, min(columns, BLOCK)))
     for a in range(layout.samples):
         norm = 0.0
         counted = 0
         turned[:] = 0.0
         for low in range(0, columns, BLOCK):
             size = min(BLOCK, columns - low)
-            start = a * layout.sample_step + low
+            own = flat[a * layout.sample_step + low :]
             anchors, totals = column_sums[0, :size], column_sums[1, :size]
-            squares_of = column_sums[2, :size]
-            anchor_columns(flat, layout, start, anchors)
-            totals[:], squares_of[:] = 0.0, 0.0
+            scales = column_sums[2, :size]
+            anchor_columns(own, layout, anchors)
+            totals[:], scales[:] = 0.0, 0.0
             about = 0.0
             for r in range(rows):
-                row = flat[start + r * layout.row_step :][:size]
+                row = own[r * step :][:size]
                 anchor, first, second, _ = add_powers(row, sums)
                 widen(row, most)
                 if low == 0:
-                    own[0, r], own[1, r], own[2, r] = anchor, first, second
+                    own_sums[0, r], own_sums[1, r], own_sums[2, r] = anchor, first, second
                 else:
-                    move = anchor - own[0, r]
-                    own[1, r] += first + size * move
-                    own[2, r] += second + move * (2.0 * first + size * move)
-                about += add_columns_squared(row, anchors, totals, squares_of)
+                    move = anchor - own_sums[0, r]
+                    own_sums[1, r] += first + size * move
+                    own_sums[2, r] += second + move * (2.0 * first + size * move)
+                if r % 4 == 3:
+                    about += add_four_squared(own[(r - 3) * step :], step, anchors, totals, scales)
+            for r in range(rows // 4 * 4, rows):
+                about += add_columns_squared(own[r * step :][:size], anchors, totals, scales)
             sums[COLUMNS] += about - square_of(totals) / rows
             for j in range(size):
-                norm += squares_of[j]
-                counted += squares_of[j] > 0.0
-                squares_of[j] = inverse(squares_of[j])
+                norm += scales[j]
+                counted += scales[j] > 0.0
+                scales[j] = inverse(scales[j])
             for r in range(rows):
-                turned[r] += projected(flat[start + r * layout.row_step :][:size], squares_of)
+                turned[r] += projected(own[r * step :][:size], scales)
         for r in range(rows):
-            sums[ROWS] += own[2, r] - own[1, r] * own[1, r] / columns
+            sums[ROWS] += own_sums[2, r] - own_sums[1, r] * own_sums[1, r] / columns
         norms[a] = norm
         sums[SQUARES] += norm
         add_pairs(square_of(turned), counted, sums)
 
 
-@jit
+@inner
 def over_samples(flat, layout, scales):
     """Return the sum of squares about the means over samples, and the square of the sum of samples
     times `scales` (samples,)."""
-    batch = layout.samples
-    wide = min(layout.columns, BLOCK)
-    sums = np.empty((3, wide))
+    batch, step = layout.samples, layout.sample_step
+    sums = np.empty((3, min(layout.columns, BLOCK)))
     about = resultant = 0.0
     for r in range(layout.rows):
         for low in range(0, layout.columns, BLOCK):
             size = min(BLOCK, layout.columns - low)
-            start = r * layout.row_step + low
+            own = flat[r * layout.row_step + low :]
             anchors, totals, turned = sums[0, :size], sums[1, :size], sums[2, :size]
             totals[:], turned[:] = 0.0, 0.0
-            row = flat[start:][:size]
+            row = own[:size]
             for j in range(size):
                 anchors[j] = f64(row[j])
-            for a in range(batch):
-                row = flat[start + a * layout.sample_step :][:size]
+            whole = batch // 4 * 4
+            for a in range(0, whole, 4):
+                about += add_four_turned(own[a * step :], step, anchors, totals, turned, scales[a:])
+            for a in range(whole, batch):
+                row = own[a * step :][:size]
                 about += add_columns_turned(row, anchors, totals, turned, scales[a])
             about -= square_of(totals) / batch
             resultant += square_of(turned)
     return about, resultant
-
-
-@jit
-def still_units(flat, layout, last, low, high):
-    """Return the number of units that stay still for every sample and position: whose values are
-    all ≤ `low` or ≥ `high`, or all alike where these are NaN. Units are columns if `last`.
-
-    Most units are left out at once, so that this costs little.
-    """
-    count = layout.columns if last else layout.rows
-    constant = math.isnan(low)
-    left = np.arange(count)
-    for a in range(layout.samples):
-        if last:
-            for r in range(layout.rows):
-                start = a * layout.sample_step + r * layout.row_step
-                kept = 0
-                for i in range(count):
-                    unit = left[i]
-                    value = f64(flat[start + unit])
-                    still = value == f64(flat[unit]) if constant else value <= low or value >= high
-                    if still:
-                        left[kept] = unit
-                        kept += 1
-                count = kept
-                if count == 0:
-                    return 0
-        else:
-            kept = 0
-            for i in range(count):
-                unit = left[i]
-                own = unit * layout.row_step
-                row = flat[a * layout.sample_step + own :][: layout.columns]
-                still = True
-                for j in range(row.size):
-                    value = f64(row[j])
-                    still = value == f64(flat[own]) if constant else value <= low or value >= high
-                    if not still:
-                        break
-                if still:
-                    left[kept] = unit
-                    kept += 1
-            count = kept
-            if count == 0:
-                return 0
-    return count
-
-
-@jit
-def beyond(flat, low, high):
-    """Return how many values of `flat` are ≤ `low` or ≥ `high`."""
-    count = 0
-    for i in range(flat.size):
-        count += (flat[i] <= low) | (flat[i] >= high)
-    return count
-
-
-@jit
-def squares(flat):
-    """Return the sum of squares of `flat`."""
-    total = 0.0
-    for i in range(flat.size):
-        value = f64(flat[i])
-        total += value * value
-    return total

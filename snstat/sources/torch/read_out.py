@@ -45,7 +45,7 @@ def send_back(
         if not isinstance(value, torch.Tensor) or value.numel() != 1:
             raise SnstatError("the loss must return a tensor with one value")
         if value.requires_grad:
-            value.backward()  # type: ignore[no-untyped-call]
+            value.backward()
         return
     weights = [torch.randn(y.shape, generator=generator).to(y) for y in tensors]
     if tensors:

@@ -206,7 +206,7 @@ class _Trace:
         modules, self.aliases = own_modules.named(model)
         rows = own_modules.selected(modules, self.asked.only, leaves=self.asked.leaves)
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
-        with restored(model), random_states():
+        with restored(model), random_states(), user_code(self.maker.name):
             probed = probe(model, rows, self.inputs, place)
         self.reader = Reader(probed, self.asked.batch, self.given_axes)
         self.described = {

@@ -56,3 +56,72 @@ class ResNet(nn.Module):
 
     def example_inputs(self) -> list[str]:
         return ["Bx3x16x16"]
+
+
+class Repeated(nn.Module):
+    """One linear layer and one activation, applied four times."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.l, self.act = nn.Linear(width, width), nn.SELU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(4):
+            x = self.act(self.l(x))
+        return x
+
+
+class UNet(nn.Module):
+    """Down by pooling and up again, with a connection across."""
+
+    def __init__(self, channels: int = 4) -> None:
+        super().__init__()
+        self.inward = nn.Conv2d(3, channels, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.middle = nn.Conv2d(channels, channels, 3, padding=1)
+        self.up = nn.Upsample(scale_factor=2)
+        self.outward = nn.Conv2d(2 * channels, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.inward(x)
+        y = self.up(self.middle(self.pool(x)))
+        return self.outward(torch.cat([x, y], 1))
+
+
+class Gan(nn.Module):
+    """A generator, and a discriminator that is called for real and for made samples."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.G = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, width))
+        self.D = nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(), nn.Linear(width, 1))
+
+    def forward(self, real: torch.Tensor, noise: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"real": self.D(real), "made": self.D(self.G(noise))}
+
+
+class Stages(nn.Module):
+    """Linear layers, each with a name, and what is called between two of them."""
+
+    def __init__(self, between: nn.Module, width: int = 8) -> None:
+        super().__init__()
+        self.a, self.between, self.b = nn.Linear(width, width), between, nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(self.between(self.a(x)))
+
+
+class Log(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.log(x)
+
+
+class LogBetween(nn.Module):
+    """The same in the code of the parent."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.b(torch.log(self.a(x)))
