@@ -11,12 +11,11 @@ from snstat.results import Check
 __all__ = ["assert_propagates"]
 
 
-def assert_propagates(
-    activation: str | None = None, depth: int | None = None, **options: Any
-) -> Check:
-    """Raise AssertionError, in the words of `snstat check`, unless a stack passes its check.
+def assert_propagates(activation: Any = None, depth: int | None = None, **options: Any) -> Check:
+    """Raise AssertionError, in the words of `snstat check`, unless a network passes its check.
 
-    The arguments are those of `snstat.check`; an invalid argument raises SnstatError. Returns
+    The arguments are those of `snstat.check`: an activation, a network, or a PyTorch module or the
+    function that builds one; an invalid argument raises SnstatError. Returns
     the check that passed.
     """
     __tracebackhide__ = True

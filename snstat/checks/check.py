@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from snstat.activation import Pair
 from snstat.checks.request import Request
+from snstat.experiment.trace_settings import is_module
 from snstat.results import DEFAULT_NAME, Check
 
 
 def check(
-    activation: str | Pair | None = None,
+    activation: Any = None,
     depth: int | None = None,
     *,
     baseline: str | os.PathLike[str] | None = None,
@@ -28,7 +28,9 @@ def check(
     Parameters
     ----------
     activation, depth
-        As in `snstat.propagate`; "selu" and 64 by default.
+        As in `snstat.propagate`; "selu" and 64 by default. Also a PyTorch module, a function that
+        builds one, or the Python name of one of these, "package.module:name": options are then
+        those of `snstat.trace`.
     baseline
         A saved run or baseline to compare with; options you leave out are taken from it.
     same_seed
@@ -58,7 +60,7 @@ def check(
     """
     request = Request.build(
         {
-            "activation": activation,
+            **_subject(activation),
             "depth": depth,
             "baseline": baseline,
             "same_seed": same_seed,
@@ -73,3 +75,10 @@ def check(
     if run.partial:
         raise KeyboardInterrupt
     return request.judge(run)
+
+
+def _subject(subject: Any) -> dict[str, Any]:
+    """Return the option that says what is checked: a module, or an activation or a network."""
+    # A parameter may follow the name of an activation, but leaky_relu:0.2 is no Python name.
+    named = isinstance(subject, str) and is_module(subject)
+    return {"module" if named or callable(subject) else "activation": subject}

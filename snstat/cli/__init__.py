@@ -38,6 +38,7 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 # Name → its line in `snstat --help`; the command is `command` in snstat.cli.<name>.
 COMMANDS = {
     "propagate": "Simulate random networks and report every layer beside its theory.",
+    "trace": "Run a PyTorch module and report every call of its parts.",
     "fixedpoint": "Find and describe the fixed points of the mean and variance maps.",
     "check": "Judge networks by rules and baselines: verdict, remedies, exit code.",
     "plot": "Draw trajectories, maps, histograms or correlations to a file.",

@@ -27,5 +27,5 @@ def _check(check: Check) -> dict[str, Any]:
     """Return the verdict first, and the fields of the record after it."""
     form: dict[str, Any] = plain(check)
     del form["subject"]
-    form |= plain(subject_form(check.subject))
+    form |= plain(subject_form(check.subject, check.simulation))
     return {"name": form.pop("name"), "verdict": form.pop("verdict"), "passed": check.passed} | form

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from snstat.report.network_words import network_words, simulation_words
+from snstat.errors import escaped
+from snstat.report.network_words import network_words, sampling_words
 from snstat.report.words import count
 from snstat.results import SOUND
 
@@ -51,8 +52,12 @@ def rule_words(finding: Finding) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Return "layer 17", or an empty string if the finding has no layer."""
-    return "" if finding.layer is None else f"layer {finding.layer}"
+    """Return "layer 17", "layer 17 (encoder.norm)" of a traced module, or an empty string if the
+    finding has no layer."""
+    if finding.layer is None:
+        return ""
+    named = "" if finding.path is None else f" ({escaped(finding.path)})"
+    return f"layer {finding.layer}{named}"
 
 
 def finding_words(finding: Finding) -> str:
@@ -70,7 +75,7 @@ def complaint(finding: Finding) -> str:
 
 def circumstances(check: Check) -> list[str]:
     """Return one line each for the stack, sampling, baseline and source."""
-    lines = [network_words(check.subject), simulation_words(check.simulation)]
+    lines = [network_words(check.subject), sampling_words(check)]
     if check.baseline is not None:
         lines.append(f"compared with {check.baseline}")
     if check.source is not None:

@@ -30,6 +30,7 @@ from snstat.results.fixedpoint import (
     FixedPointReport,
     TheoremResult,
 )
+from snstat.results.module import Axes, Call, Left, ModuleSummary, NonFinite
 from snstat.results.network import (
     INPUT,
     DrawnLayers,
@@ -37,7 +38,6 @@ from snstat.results.network import (
     NetworkSummary,
     Simulation,
     StackSummary,
-    Subject,
 )
 from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
 from snstat.results.pictures import (
@@ -58,24 +58,29 @@ from snstat.results.run import (
 )
 from snstat.results.statistic import (
     ALSO_MEASURED,
+    EVERY,
     GRADIENT,
     MEASURED,
+    OF_POSITIONS,
     STATISTICS,
     Estimate,
     Statistic,
 )
+from snstat.results.subject import Subject
 
 __all__ = [
     "ALSO_MEASURED",
     "CHECK_SCHEMA",
     "DEFAULT_NAME",
     "EARLIER_SCHEMAS",
+    "EVERY",
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
     "INPUT",
     "MEASURED",
     "MOST_CLASSES",
     "NO_THEORY",
+    "OF_POSITIONS",
     "PROPAGATION_SCHEMA",
     "RANGES",
     "ROUNDING",
@@ -83,7 +88,9 @@ __all__ = [
     "SOUND",
     "STATISTICS",
     "VERDICTS",
+    "Axes",
     "BoolArray",
+    "Call",
     "Check",
     "CorrelationCurve",
     "CorrelationFixedPoint",
@@ -100,8 +107,11 @@ __all__ = [
     "LayerMean",
     "LayerSummary",
     "Layers",
+    "Left",
     "MapField",
+    "ModuleSummary",
     "NetworkSummary",
+    "NonFinite",
     "NormClasses",
     "Outlook",
     "Record",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snstat.results.base import Record
-from snstat.results.network import OfNetwork, Simulation, Subject
+from snstat.results.network import Simulation
+from snstat.results.subject import OfNetwork, Subject
 
 # The name of a check that has no other name.
 DEFAULT_NAME = "default"
@@ -34,7 +35,8 @@ class Finding(Record):
 
     `layer` is the first layer that breaks the rule, `value` the value there and `bound` the bound;
     they are None if the rule has none. `message` is one line that ends in `remedy`. `remedy` is
-    empty if no working remedy was found.
+    empty if no working remedy was found. `path` is the name of the row of a traced module, None of
+    any other network.
     """
 
     code: str
@@ -44,6 +46,7 @@ class Finding(Record):
     bound: float | None
     message: str
     remedy: str
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Source(Record):
 @dataclass(frozen=True, slots=True)
 class Check(OfNetwork):
     """The judgement of one network, the `subject`: by its layers (`network`), as a uniform `stack`,
-    or both.
+    or both, or of a traced `module`.
 
     `notes` say what could not be judged, and why. `baseline` is the file that the network
     was compared with. `source` is None for a check from the command line.

@@ -123,27 +123,6 @@ class NetworkSummary(Record):
         return self.layers[layer]
 
 
-# What a run is of.
-Subject = StackSummary | NetworkSummary
-
-
-class OfNetwork(Record):
-    """A record of something about a network, its `subject`."""
-
-    __slots__ = ()
-    subject: Subject
-
-    @property
-    def stack(self) -> StackSummary | None:
-        """The description of the network as a uniform stack, None if it is not one."""
-        return self.subject.stack if isinstance(self.subject, NetworkSummary) else self.subject
-
-    @property
-    def network(self) -> NetworkSummary | None:
-        """The description of the network by its layers, None of a stack that has no file."""
-        return self.subject if isinstance(self.subject, NetworkSummary) else None
-
-
 @dataclass(frozen=True, slots=True)
 class Simulation(Record):
     """How the network was sampled.

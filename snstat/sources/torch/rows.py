@@ -59,7 +59,7 @@ class Recorder:
     """Collects the rows of all trials. `backward`: gradients too."""
 
     def __init__(self, read_axes: ReadAxes, batch: int, *, backward: bool) -> None:
-        self._read_axes, self._batch, self._backward = read_axes, batch, backward
+        self._read_axes, self.batch, self._backward = read_axes, batch, backward
         self.trial = 0
         self.order: list[Row] = []
         self.skipped: dict[Key, Left] = {}
@@ -117,7 +117,7 @@ class Recorder:
             return
         if row.same_as is not None:
             row.same_as = None
-        row.values[self.trial] = measure_tensor(tensor, row.axes, self._batch, still_of(module))
+        row.values[self.trial] = measure_tensor(tensor, row.axes, self.batch, still_of(module))
         reference = weakref.ref(tensor)
         self._known[id(tensor)] = Known(reference, tensor._version, row)  # noqa: SLF001
         self._hook(row, tensor)
@@ -168,7 +168,7 @@ class Recorder:
             return
         found = [row for row in self._pending if (row.path, row.output) == (path, leaf.place)]
         if len(found) > 1:
-            _, values = measure_tensor(leaf.tensor, found[-1].axes, self._batch)
+            _, values = measure_tensor(leaf.tensor, found[-1].axes, self.batch)
             found = [
                 row for row in found if np.array_equal(row.values[self.trial][1][:3], values[:3])
             ]
