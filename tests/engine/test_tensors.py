@@ -70,10 +70,21 @@ def test_statistics_are_those_of_their_definitions(shape, roles, dtype):
         (drawn((33, 7, 4), "float32").T, "SPU"),
         (drawn((4, 5, 5, 8), "float32").transpose(0, 3, 1, 2), "SUPP"),
         (drawn((4, 7, 2, 9), "float32").transpose(0, 2, 1, 3), "SPPU"),
+        (drawn((4, 5, 6, 3), "float32")[:, :, :4], "SPPU"),
         (np.broadcast_to(drawn((1, 7, 33), "float32"), (4, 7, 33)), "SPU"),
         (drawn((4, 7, 33), "float32")[::-1], "SPU"),
     ],
-    ids=["step", "rows", "part", "turned", "channels last", "heads", "expanded", "reversed"],
+    ids=[
+        "step",
+        "rows",
+        "part",
+        "turned",
+        "channels last",
+        "heads",
+        "gaps",
+        "expanded",
+        "reversed",
+    ],
 )
 def test_views_are_measured_as_they_are(array, roles):
     assert_alike(array, roles)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ import snstat
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.results.statistic import STATISTICS
 from tests.peers.trace.models import Repeated, ResNet, mlp
-from tests.peers.trace.tracing import trace
+from tests.peers.trace.tracing import assert_measured, trace
 
 pytestmark = pytest.mark.peers
 
@@ -240,6 +242,24 @@ def test_wrappers_for_devices_are_taken_off():
     assert trace(lambda: nn.DataParallel(mlp(8, 1)), ["Bx8"]).names[1] == "0"
 
 
+def test_distributed_modules_are_taken_out(tmp_path):
+    """One process of gloo, whose hooks on gradients must not wait for others."""
+    group = torch.distributed
+    group.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    try:
+        torch.manual_seed(0)
+        model = mlp(8, 2)
+        rows = trace(nn.parallel.DistributedDataParallel(model), ["Bx8"])
+        twin = trace(model, ["Bx8"])
+    finally:
+        group.destroy_process_group()
+    assert rows.names == twin.names
+    np.testing.assert_array_equal(rows.traced.values, twin.traced.values)
+    np.testing.assert_array_equal(rows.traced.log_gradient, twin.traced.log_gradient)
+
+
 def test_sharded_modules_are_refused():
     class FullyShardedDataParallel(nn.Module):
         pass
@@ -253,6 +273,53 @@ def test_scripted_modules_have_one_row():
     rows = trace(lambda: torch.jit.script(mlp(8, 2)), ["Bx8"], trials=1)
     assert rows.names == ["input", "Sequential"]
     assert any("scripted" in note for note in rows.summary.notes)
+
+
+def test_tied_embeddings():
+    """A weight used twice: first as rows, then as a matrix."""
+
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens, self.head = nn.Embedding(11, 8), nn.Linear(8, 11, bias=False)
+            self.head.weight = self.tokens.weight
+
+        def forward(self, x):
+            return self.head(self.tokens(x))
+
+    model = Tied()
+    rows = trace(model, ["tokens:11:Bx5"], trials=1)
+    assert rows.summary.parameters == 88
+    from snstat.sources.torch.trace import INPUTS, seed_of
+
+    generator = torch.Generator().manual_seed(seed_of(0, 0, INPUTS))
+    x = model.tokens.weight[torch.randint(11, (8, 5), generator=generator)]
+    assert_measured(rows["tokens"], x, "SPU")
+    assert_measured(rows["head"], nn.functional.linear(x, model.tokens.weight), "SPU")
+
+
+def test_many_calls_keep_no_tensors():
+    """A thousand calls of one module, each of 64 KiB: nothing of them stays."""
+
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = nn.Hardtanh()
+
+        def forward(self, x):
+            for _ in range(1000):
+                x = self.act(x)
+            return x
+
+    values = np.random.default_rng(0).standard_normal((8, 2048)).astype("float32")
+    tracemalloc.start()
+    rows = trace(Loop, [values], trials=1, backward=False)
+    alive = sum(issubclass(type(entry), torch.Tensor) for entry in gc.get_objects())
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows.names) == 1002
+    assert alive < 100
+    assert size < 1000 * 8192
 
 
 @pytest.mark.slow
