@@ -18,9 +18,9 @@ from snstat.checks.config import (
     located,
 )
 from snstat.checks.config_keys import KEYS
-from snstat.experiment.trace_settings import ModuleName
 from snstat.disk.toml_file import MAX_BYTES
 from snstat.errors import InputFileError, InvalidValueError
+from snstat.experiment.trace_settings import ModuleName
 from snstat.limits import MAX_TEXT
 from snstat.network.settings import Widths
 from snstat.results import DEFAULT_NAME, Source
