@@ -17,7 +17,7 @@ from torch.nn import functional
 
 import snstat
 from snstat import cli
-from snstat.errors import InvalidValueError, SnstatError
+from snstat.errors import InvalidValueError, SnstatError, UserCodeError
 from snstat.files.schema import schema
 from snstat.testing import assert_propagates
 from tests.peers.trace.models import mlp
@@ -143,6 +143,14 @@ def test_failures_are_one_line(arguments, words, capsys):
     assert len(printed.err.splitlines()) == 1
     assert words in printed.err
     assert "\x1b" not in printed.err
+
+
+@pytest.mark.usefixtures("models")
+def test_the_traceback_of_the_users_code_is_shown_if_asked_for(monkeypatch):
+    monkeypatch.setenv("SNSTAT_DEBUG", "1")
+    with pytest.raises(UserCodeError) as caught:
+        cli.run(["trace", "mymodels:failing", "--input", "Bx3"])
+    assert isinstance(caught.value.__cause__, ValueError)
 
 
 @pytest.mark.parametrize("mode", ["train", "eval"])
