@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.values.names import known
@@ -30,6 +31,20 @@ WRAPPERS = {
 # The name of this within a path, and folders that no call ever has.
 COMPILED, PARAMETRIZATIONS = "_orig_mod", "parametrizations"
 FOLDERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+SCRIPTED = (torch.jit.ScriptModule,)
+
+
+class Scripted(nn.Module):
+    """A scripted module within a plain one, because scripted modules take no hooks."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.original_name = inner.original_name
+
+    def forward(self, *args: Any, **named: Any) -> Any:
+        """Call the scripted module."""
+        return self.inner(*args, **named)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -39,6 +54,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
     """
     while (name := WRAPPERS.get(type(model).__name__)) is not None:
         model = getattr(model, name)
+    if isinstance(model, torch.jit.ScriptModule):
+        model = Scripted(model)
     for module in model.modules():
         if "FSDP" in type(module).__name__ or type(module).__name__ == "FullyShardedDataParallel":
             raise SnstatError(
@@ -110,14 +127,15 @@ def named(model: nn.Module) -> tuple[dict[str, nn.Module], dict[str, str]]:
     """Return all modules that can be called by their paths, and further names of the same ones.
 
     The module itself goes by the name of its class. A compiled module stands for what it wraps.
+    Scripted modules are left out.
     """
     found: dict[str, nn.Module] = {}
     aliases: dict[str, str] = {}
     first: dict[int, str] = {}
     for name, module in model.named_modules(remove_duplicate=False):
         path = ".".join(part for part in name.split(".") if part != COMPILED)
-        path = path or type(model).__name__
-        if isinstance(module, FOLDERS) or type(module).__name__ == "OptimizedModule":
+        path = path or kind_of(model)
+        if isinstance(module, FOLDERS + SCRIPTED) or type(module).__name__ == "OptimizedModule":
             continue
         if id(module) in first:
             aliases[path] = first[id(module)]
@@ -141,19 +159,28 @@ def selected(
     for path, module in modules.items():
         if leaves and next(module.children(), None) is not None:
             continue
-        parts = path.split(".")
         if only:
             if any(fnmatchcase(path, glob) for glob in only):
                 chosen[path] = module
-        elif PARAMETRIZATIONS not in parts and not _inner_script(module, path, modules):
+        elif PARAMETRIZATIONS not in path.split("."):
             chosen[path] = module
     return chosen
 
 
-def _inner_script(module: nn.Module, path: str, modules: dict[str, nn.Module]) -> bool:
-    """Return whether a module lies within a scripted one, which calls no hooks of it."""
-    parent = modules.get(path.rpartition(".")[0])
-    return isinstance(module, torch.jit.ScriptModule) and isinstance(parent, torch.jit.ScriptModule)
+def kind_of(module: nn.Module) -> str:
+    """Return the name of the class of a module."""
+    return str(getattr(module, "original_name", type(module).__name__))
+
+
+def lazy(model: nn.Module) -> bool:
+    """Return whether a module has parameters whose shapes its first input decides."""
+    return any(isinstance(value, UninitializedParameter) for value in model.parameters())
+
+
+def scripted(model: nn.Module) -> list[str]:
+    """Return the paths of the outermost scripted modules."""
+    paths = [name for name, module in model.named_modules() if isinstance(module, SCRIPTED)]
+    return [name for name in paths if name.rpartition(".")[0] not in paths]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from torch import nn
 
 from snstat.results.module import NonFinite
 from snstat.sources.torch.leaves import tensors_of
+from snstat.sources.torch.modules import kind_of
 
 
 class Watch:
@@ -51,7 +52,7 @@ class Watch:
     def _tell(self, path: str, call: int, module: nn.Module, before: str | None = None) -> None:
         outside = before == path  # the inputs of the whole module
         self.found = NonFinite(
-            self._trial, path, call, type(module).__name__, not outside, None if outside else before
+            self._trial, path, call, kind_of(module), not outside, None if outside else before
         )
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from snstat.sources.torch.axes import BATCHES, Key, Sizes
+from snstat.sources.torch.axes import BATCHES, Key, Pair
 from snstat.sources.torch.hooks import Hooks
 from snstat.sources.torch.inputs import Inputs
 from snstat.sources.torch.leaves import Leaf, leaves_of
+from snstat.sources.torch.units import Sizes
 
-Probed = dict[Key, tuple[Sizes | None, Sizes | None]]
+Probed = dict[Key, Pair]
 
 
 def probe(

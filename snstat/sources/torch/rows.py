@@ -15,6 +15,7 @@ from snstat.results.module import Axes, Left
 from snstat.sources.torch.axes import Key
 from snstat.sources.torch.leaves import Leaf, leaves_of
 from snstat.sources.torch.measure import measure_tensor, square_of, still_of
+from snstat.sources.torch.modules import kind_of
 
 # Why a gradient is missing.
 NO_PATH, CHANGED = "no path to the read-out", "changed in place"
@@ -129,7 +130,7 @@ class Recorder:
         if row is None:
             axes = self._read_axes(key, module, leaf.tensor, leaf.packed)
             dtype = str(leaf.tensor.dtype).removeprefix("torch.")
-            kind = _kind(module)
+            kind = kind_of(module)
             row = Row(path, call, leaf.place, kind, shape, dtype, axes, same)
             self._rows[key] = row
             self.order.insert(self._place, row)
@@ -175,7 +176,3 @@ class Recorder:
             row = found[-1]
             self._pending = [other for other in self._pending if other is not row]
             self._hook(row, leaf.tensor)
-
-
-def _kind(module: nn.Module) -> str:
-    return str(getattr(module, "original_name", type(module).__name__))

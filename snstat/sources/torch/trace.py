@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -185,12 +185,7 @@ class _Trace:
     def trial(self, trial: int) -> None:
         """Run one trial."""
         made = self.maker.make(seed_of(self.asked.seed, trial, MODEL))
-        model = own_modules.cast(made, self.asked.dtype, self.asked.device, own=self.maker.builds)
-        with ExitStack() as stack:
-            if not self.maker.builds:
-                stack.enter_context(restored(model))
-            stack.enter_context(own_modules.eagerly(model))
-            own_modules.set_mode(model, self.asked.mode, self.asked.dropout)
+        with self._ready(made) as model:
             if self.reader is None:
                 self._look(model)
             self._run(model, trial)
@@ -199,21 +194,51 @@ class _Trace:
         ):
             self.nonfinite = self._replay(trial)
 
+    @contextmanager
+    def _ready(self, made: nn.Module) -> Iterator[nn.Module]:
+        """Cast a module, set its mode, and complete it; one that is not our own is put back."""
+        if self.inputs is None:
+            with user_code(self.maker.name):
+                self.inputs = read_inputs(self.given, made)
+        if own_modules.lazy(made):
+            if not self.maker.builds:
+                raise SnstatError(
+                    f"{self.maker.name} has lazy parameters; name a function that builds it"
+                )
+            place = torch.float32, torch.device("cpu")
+            self._complete(made.eval(), self.inputs, place)
+        model = own_modules.cast(made, self.asked.dtype, self.asked.device, own=self.maker.builds)
+        with ExitStack() as stack:
+            if not self.maker.builds:
+                stack.enter_context(restored(model))
+            stack.enter_context(own_modules.eagerly(model))
+            own_modules.set_mode(model, self.asked.mode, self.asked.dropout)
+            yield model
+
+    def _complete(self, model: nn.Module, inputs: Inputs, place: tuple[Any, Any]) -> None:
+        """Run a module once, so that lazy parameters get their shapes."""
+        positional, by_name = inputs.draw(2, torch.Generator().manual_seed(0), *place)
+        with torch.no_grad(), user_code(self.maker.name):
+            model(*positional, **by_name)
+
     def _look(self, model: nn.Module) -> None:
-        """Read the inputs of the first module, and probe its axes."""
-        with user_code(self.maker.name):
-            self.inputs = read_inputs(self.given, model)
+        """Probe the axes of the first module, and describe it."""
+        if self.inputs is None:
+            raise AssertionError("inputs are read first")
         modules, self.aliases = own_modules.named(model)
-        rows = own_modules.selected(modules, self.asked.only, leaves=self.asked.leaves)
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
         with restored(model), random_states(), user_code(self.maker.name):
-            probed = probe(model, rows, self.inputs, place)
-        self.reader = Reader(probed, self.asked.batch, self.given_axes)
+            probed = probe(model, modules, self.inputs, place)
+        self.reader = Reader(probed, self.asked.batch, self.given_axes, modules)
         self.described = {
             "inputs": self.inputs.described(model),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "device": place[1].type,
         }
+        self.notes += [
+            f"{path} is scripted, and its modules have no rows"
+            for path in own_modules.scripted(model)
+        ]
 
     def _run(self, model: nn.Module, trial: int) -> None:
         """Run a module forward and back."""
@@ -295,12 +320,7 @@ class _Trace:
     def _replay(self, trial: int) -> NonFinite | None:
         """Run a trial again, and find the first call whose inputs or outputs are not finite."""
         made = self.maker.make(seed_of(self.asked.seed, trial, MODEL))
-        model = own_modules.cast(made, self.asked.dtype, self.asked.device, own=self.maker.builds)
-        with ExitStack() as stack:
-            if not self.maker.builds:
-                stack.enter_context(restored(model))
-            stack.enter_context(own_modules.eagerly(model))
-            own_modules.set_mode(model, self.asked.mode, self.asked.dropout)
+        with self._ready(made) as model:
             positional, by_name = self._draw(model, trial)
             modules, _ = own_modules.named(model)
             watch = Watch(modules, trial)

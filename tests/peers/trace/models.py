@@ -125,3 +125,32 @@ class LogBetween(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.b(torch.log(self.a(x)))
+
+
+class Windows(nn.Module):
+    """Windows merged with the batch, as in Swin: (B·windows, T, C)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, width = x.shape
+        return self.inner(x.reshape(batch * 4, length // 4, width)).reshape(x.shape)
+
+
+class Mixed(nn.Module):
+    """A block with channels last within a network with channels first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3, padding=1)
+        self.norm, self.up = nn.LayerNorm(5), nn.Linear(5, 20)
+        self.act, self.down = nn.GELU(), nn.Linear(20, 5)
+        self.last = nn.Conv2d(5, 4, 1)
+        self.relu = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        y = self.down(self.act(self.up(self.norm(x.permute(0, 2, 3, 1)))))
+        return self.relu(self.last(x + y.permute(0, 3, 1, 2)))

@@ -163,10 +163,10 @@ def test_targets_by_name(tmp_path, monkeypatch):
     assert rows.summary.parameters == 42
     assert trace("own_models:instance", ["Bx4"]).summary.trials_of == "inputs"
     for name, words in {
-        "own_models:fails": "own_models:fails raised ValueError: no shape (line 9 of own_models.py)",
+        "own_models:fails": "fails raised ValueError: no shape (line 9 of own_models.py)",
         "own_models:smal": "the module 'own_models' has no 'smal'; did you mean 'small'?",
         "own_model:small": "there is no Python module 'own_model'",
-        "own_broken:f": "raised ModuleNotFoundError: No module named 'missing_here' (line 2 of own_",
+        "own_broken:f": "raised ModuleNotFoundError: No module named 'missing_here' (line 2 of",
         "own_models": "package.module:name",
         "own_models:small()": "package.module:name",
     }.items():
