@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from snstat.engine.tensor_layout import SAMPLE, UNIT, Array, arranged
+from snstat.engine.tensor_layout import Array, arranged
 from snstat.results.statistic import MEASURED
 
 # The statistics of an array, in the order of `measure`.
@@ -44,12 +44,10 @@ def measure(array: Array, roles: str | None, still: Still = NOT_TOLD) -> tuple[b
     """
     from snstat.engine.kernels import tensor_statistics as kernels
 
-    own = arranged(array, roles)
-    layout = np.array((own.samples, own.rows, own.columns, own.sample_step, own.row_step))
-    knows = np.array((own.last, SAMPLE in (roles or ""), UNIT in (roles or "")))
+    flat, plan = arranged(array, roles)
     out = np.empty(len(MEASURED_OF_TENSORS))
     with np.errstate(all="ignore"):  # kernels that are not compiled would warn of infinity
-        finite = kernels.measure(own.flat, layout, knows, still.bounds, out)
+        finite = kernels.measure(flat, plan.layout, plan.knows, still.bounds, out)
     return bool(finite), out
 
 
@@ -57,4 +55,4 @@ def square_norm(array: Array) -> float:
     """Return the sum of squares of an array of float32 or float64."""
     from snstat.engine.kernels import tensor_statistics as kernels
 
-    return float(kernels.squares(arranged(array, None).flat))
+    return float(kernels.squares(arranged(array, None)[0]))

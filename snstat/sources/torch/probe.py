@@ -14,6 +14,9 @@ from snstat.sources.torch.inputs import Inputs
 from snstat.sources.torch.leaves import Leaf, leaves_of
 from snstat.sources.torch.units import Sizes
 
+# Parameters of a module whose forward run takes longer than telling shapes alone.
+LARGE = 2 * 10**8
+
 Probed = dict[Key, Pair]
 
 
@@ -22,10 +25,11 @@ def probe(
 ) -> Probed | None:
     """Return the shape of every tensor for both batches, None if the module refuses them.
 
-    Nothing is computed if torch can tell shapes alone; else the module runs. The caller puts the
-    module back as it was.
+    A module runs, which costs less than a trial. Of a large one torch first tries to tell shapes
+    without computing: that takes seconds for any module. The caller puts the module back as it was.
     """
-    for fake in (True, False):
+    size = sum(parameter.numel() for parameter in model.parameters())
+    for fake in (True, False) if size > LARGE else (False, True):
         try:
             small, large = (
                 _sizes(model, modules, inputs, place, batch, fake=fake) for batch in BATCHES

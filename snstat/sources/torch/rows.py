@@ -14,8 +14,9 @@ from torch import nn
 from snstat.results.module import Axes, Left
 from snstat.sources.torch.axes import Key
 from snstat.sources.torch.leaves import Leaf, leaves_of
-from snstat.sources.torch.measure import measure_tensor, square_of, still_of
+from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.modules import kind_of
+from snstat.sources.torch.still import still_of
 
 # Why a gradient is missing.
 NO_PATH, CHANGED = "no path to the read-out", "changed in place"

@@ -195,3 +195,31 @@ def test_a_shape_by_itself_does_not_decide():
     rows = trace(lambda: nn.LSTM(8, 8), ["8xBx8"], trials=1, batch=8)
     assert set(roles(rows).values()) == {"P,S,U"}
     assert math.isfinite(rows["LSTM[0]"]["cosine"][0])
+
+
+@pytest.mark.parametrize("model", [ResNet, Mixed], ids=["ResNet", "Mixed"])
+def test_shapes_are_told_without_computing_for_large_modules(model, monkeypatch):
+    """Both ways tell the same, and telling shapes alone leaves no fake values behind."""
+    options = {"inputs": ["Bx3x8x8"], "trials": 1, "backward": False}
+    plain = trace(model, **options)
+    monkeypatch.setattr("snstat.sources.torch.probe.LARGE", 0)
+    rows = trace(model, **options)
+    assert [row.axes for row in rows.summary.rows] == [row.axes for row in plain.summary.rows]
+    np.testing.assert_array_equal(rows.traced.values, plain.traced.values)
+
+
+class Refuses(nn.Module):
+    """Takes no other batch than eight."""
+
+    def __init__(self):
+        super().__init__()
+        self.l = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.l(x.reshape(8, -1, 4))
+
+
+def test_a_module_that_refuses_other_batches_has_axes_by_kind():
+    rows = trace(Refuses, ["Bx3x4"], batch=8, trials=1)
+    assert rows.call("l").axes.found == "kind"
+    assert letters(rows.call("l").axes, 3) == "S,P,U"

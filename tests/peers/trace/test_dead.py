@@ -9,7 +9,8 @@ from torch import nn
 
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.results.module import Axes
-from snstat.sources.torch.measure import STILL, measure_tensor, still_of
+from snstat.sources.torch.measure import measure_tensor
+from snstat.sources.torch.still import STILL, still_of
 from tests.peers.trace.tracing import trace
 
 pytestmark = pytest.mark.peers
