@@ -17,20 +17,19 @@ PYTEST := -m pytest --ignore=tests/peers
 RULES := docs/rules.md
 # One worker for each core; a worker without tests takes some of another's.
 WORKERS := --numprocesses=auto --dist=worksteal
-# tests/halves.py: what the first half of the suite need not leave to the second.
-HALVES := -p tests.halves --kernel-free=build/kernel-free.txt
-# One file for each process.
+# tests/executed.py: one file for each process.
 COVERAGE := build/coverage
+EXECUTED := -p tests.executed --coverage=$(COVERAGE)
 
-# Kernels are compiled and types checked while the first half runs.
-SUITES := types test-jit
+# Types are checked while kernels are compiled.
+SUITES := types coverage
 
 # The many processes of the tests start faster with bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo install develop test lint format types test-jit test-nojit test-examples \
+.PHONY: help demo install develop test lint format types test-jit test-nojit coverage test-examples \
 	kernels outputs pictures test-docs test-wheel test-minimum test-peers test-random fuzz bench mutants power clean
 
 help: ## list the targets
@@ -58,19 +57,22 @@ format: develop ## apply ruff's fixes and format
 types: develop ## mypy, strict, on the package
 	$(VENV)/bin/mypy
 
-test-nojit: develop ## the suite, kernels as plain Python, measuring coverage
-	rm -rf $(COVERAGE)
-	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python $(PYTEST) $(WORKERS) $(HALVES) \
-		--coverage=$(COVERAGE) -m "$(SUITE)"
-	$(VENV)/bin/slipcover --merge $(COVERAGE)/*.json --out build/coverage.json \
-		--branch --skip-covered --fail-under 95
-
 kernels: develop ## compile the kernels, which all processes share
 	$(VENV)/bin/python -m tests.kernels
 
+# Every test runs once. Only those of the engine run again, with kernels as plain Python: there an
+# index beyond an array is an error, and what is executed can be seen.
 # The wheel, docs and examples are here, because they would keep one core waiting at the end.
-test-jit: test-nojit kernels ## kernels compiled: every test but those that run no kernel
-	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(HALVES) -m "not (peers or bench)"
+test-jit: kernels ## the suite, the wheel, docs and examples
+	rm -rf $(COVERAGE)
+	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(EXECUTED) -m "not (peers or bench)"
+
+test-nojit: test-jit ## the tests of the engine, kernels as plain Python
+	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python $(PYTEST) $(WORKERS) $(EXECUTED) -m "$(SUITE)" tests/engine
+
+coverage: test-nojit ## what both have executed; at least 95 %
+	$(VENV)/bin/slipcover --merge $(COVERAGE)/*.json --out build/coverage.json \
+		--branch --skip-covered --fail-under 95
 
 test-examples: develop ## the scripts and network files of examples/
 	$(VENV)/bin/python $(PYTEST) -m examples

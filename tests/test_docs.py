@@ -82,12 +82,14 @@ def test_pages_run_and_show_the_real_output(page: Path, tmp_path: Path) -> None:
 
 def test_readme_names_every_command(commands: dict[str, click.Command]) -> None:
     page = README.read_text("utf-8")
-    assert [name for name in commands if f"snstat {name}".strip() not in page] == []
+    missing = [name for name in commands if f"snstat {name}".strip() not in page]
+    assert not missing, f"name {missing} in README.md"
 
 
 def test_the_docs_name_every_activation() -> None:
     page = (CHECKOUT / "docs" / "propagate.md").read_text("utf-8")
-    assert [name for name in ACTIVATIONS if f"`{name}`" not in page] == []
+    missing = [name for name in ACTIVATIONS if f"`{name}`" not in page]
+    assert not missing, f"name {missing} in docs/propagate.md"
 
 
 def test_readme_names_only_options_that_exist(commands: dict[str, click.Command]) -> None:

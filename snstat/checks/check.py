@@ -8,7 +8,9 @@ from typing import Any
 
 from snstat.checks.request import Request
 from snstat.experiment.trace_settings import is_module
-from snstat.results import DEFAULT_NAME, Check
+from snstat.files.saved import load
+from snstat.network.subject import is_saved
+from snstat.results import Check, Run
 
 
 def check(
@@ -19,18 +21,19 @@ def check(
     same_seed: bool = False,
     select: Iterable[str] = (),
     ignore: Iterable[str] = (),
-    name: str = DEFAULT_NAME,
+    name: str | None = None,
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Check:
-    """Simulate a stack and judge it: a verdict, and every rule that it breaks.
+    """Simulate a network and judge it: a verdict, and every rule that it breaks.
 
     Parameters
     ----------
     activation, depth
         As in `snstat.propagate`; "selu" and 64 by default. Also a PyTorch module, a function that
         builds one, or the Python name of one of these, "package.module:name": options are then
-        those of `snstat.trace`.
+        those of `snstat.trace`. A run, or the path of a saved one (.json), is judged as it is:
+        options that describe a run are then refused.
     baseline
         A saved run or baseline to compare with; options you leave out are taken from it.
     same_seed
@@ -38,7 +41,8 @@ def check(
     select, ignore
         Codes of rules ("SN202"), or their beginnings ("SN2"): which to apply, which not.
     name
-        What the result calls the check; a baseline of several checks is looked up by it.
+        What the result calls the check, by default the name of the network, "default" for a stack;
+        a baseline of several checks is looked up by it.
     progress
         Called now and then with the number of (layer, trial) pairs finished.
     **options
@@ -58,9 +62,12 @@ def check(
     KeyboardInterrupt
         A part of a run is not judged.
     """
+    saved = activation if isinstance(activation, Run) else None
+    if is_saved(activation):
+        saved = load(activation)
     request = Request.build(
         {
-            **_subject(activation),
+            **_subject(activation if saved is None else None),
             "depth": depth,
             "baseline": baseline,
             "same_seed": same_seed,
@@ -69,9 +76,10 @@ def check(
             **options,
         },
         name=name,
+        saved=saved,
     )
-    assert request.plan is not None  # noqa: S101  # no saved run was given
-    run = request.plan.run(progress)
+    run = saved if request.plan is None else request.plan.run(progress)
+    assert run is not None  # noqa: S101  # for the type checker
     if run.partial:
         raise KeyboardInterrupt
     return request.judge(run)

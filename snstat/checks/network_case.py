@@ -13,6 +13,7 @@ from snstat.activation import resolve
 from snstat.checks.case import Branch, Case
 from snstat.checks.certainty import spread_of_logs
 from snstat.experiment.network_plan import predicted_statistics
+from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.dense import LINEAR, Dense
@@ -21,6 +22,7 @@ from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
 from snstat.layers.residual_block import Sum
 from snstat.network.network import Network
+from snstat.network.rows import Row
 from snstat.network.sources import sourced
 from snstat.results import BoolArray, FloatArray, InputMoments, Outlook
 from snstat.theory.repeated import Limit, layers_within, limit_of, repeated_block
@@ -262,12 +264,18 @@ class NetworkCase(Case):
 
     @property
     def selu_weights(self) -> Iterator[tuple[int | None, float, str]]:
-        """See Case."""
-        for row in self.network.rows():
-            layer = row.layer
+        """See Case. The activation may be the layer after the weights."""
+        before: Row | None = None
+        for row, place in zip(self.network.rows(), sourced(self.network.block), strict=True):
+            own = row
+            if isinstance(row.layer, Activation) and before and place.sources == (before.number,):
+                own = before if before.activation == LINEAR else row
+            layer = own.layer
             if isinstance(layer, Dense) and row.activation == SELU:
-                weights = layer.at(row.before[0].channels)
-                yield row.number, weights.square_gain, defaults(SELU, layer.init, None, None)[0]
+                weights = layer.at(own.before[0].channels)
+                init, _ = defaults(layer.activation_name, layer.init, None, None)
+                yield own.number, weights.square_gain, init
+            before = row
 
     @property
     def _unknown(self) -> FloatArray:

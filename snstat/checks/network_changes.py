@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from snstat.errors import SnstatError
 from snstat.layers.block import Block
-from snstat.layers.dense import Dense
-from snstat.layers.highway import Highway
 from snstat.layers.layer import Layer
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.normalise import Norm
@@ -19,6 +17,7 @@ from snstat.layers.residual_block import Residual
 from snstat.layers.shape import Shape
 from snstat.network.editing import Edit, begun, edited, written
 from snstat.network.network import Network
+from snstat.values.option import options_of
 
 # Layers are listed by name up to so many.
 MOST_NAMED = 3
@@ -54,8 +53,8 @@ def layer_changes(network: Network) -> Iterator[Edited]:
 def repeated(network: Network) -> Iterator[tuple[str, int]]:
     """Yield the name of each repeated block and how often it is repeated."""
     for name, layer in written(network):
-        if isinstance(layer, Block) and layer.times > 1:
-            yield name, layer.times
+        if isinstance(layer, Block) and layer.repetitions > 1:
+            yield name, layer.repetitions
 
 
 def fewer(network: Network, name: str, times: int) -> Edited | None:
@@ -117,7 +116,7 @@ def _own_gains(network: Network) -> Iterator[Edited]:
     left = [f'"{key}"' for key in keys if any(key in given[name] for name in names)]
 
     def edit(name: str, layer: Layer) -> tuple[Layer, ...]:
-        if name in names and isinstance(layer, Dense | Highway):
+        if name in names and isinstance(layer, WeightOptions):
             return (replace(layer, init=None, weight_gain=None, weight_std=None),)
         return (layer,)
 
@@ -191,21 +190,19 @@ def _norms(network: Network) -> Iterator[Edited]:
 
 
 def _widths(network: Network) -> Iterator[Edited]:
-    """Yield wider dense layers, all but a last one, which is the read-out: by the same factor, so
-    that sums still fit. The input is as much wider where it has to be."""
-    dense = [name for name, layer in written(network) if isinstance(layer, Dense)]
-    last = network.block.entries[-1]
-    if isinstance(last.layer, Dense):
-        dense.pop()
+    """Yield wider layers of every kind that has a width, all but a last one, which is the read-out:
+    by the same factor, so that sums still fit. The input is as much wider where it has to be."""
+    sized = [name for name, layer in written(network) if _width(layer)]
+    if _width(network.block.entries[-1].layer):
+        sized.pop()
 
-    for factor in WIDER if dense else ():
+    for factor in WIDER if sized else ():
 
         def edit(name: str, layer: Layer, factor: int = factor) -> tuple[Layer, ...]:
-            if name in dense and isinstance(layer, Dense):
-                return (replace(layer, width=factor * layer.width),)
-            return (layer,)
+            wider = layer.turned("width", factor * _width(layer)) if name in sized else None
+            return (wider or layer,)
 
-        words = f'multiply "width" of {_which(network, dense)}'
+        words = f'multiply "width" of {_which(network, sized)}'
         found = [*_tried(network, f"{words} by {factor}", edit)]
         shape = network.input
         if not found:
@@ -213,6 +210,11 @@ def _widths(network: Network) -> Iterator[Edited]:
             words = f'{words} and "channels" of the input by {factor}'
             found = [*_tried(network, words, edit, wide)]
         yield from found
+
+
+def _width(layer: Layer) -> int:
+    """Return the units that a layer is given, 0 for one whose input decides that."""
+    return getattr(layer, "width", 0) if "width" in options_of(type(layer)) else 0
 
 
 def _begins_with_norm(layer: Layer) -> bool:

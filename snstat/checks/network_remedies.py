@@ -17,6 +17,7 @@ from snstat.checks.network_case import NetworkCase
 from snstat.checks.network_changes import fewer, layer_changes, repeated, with_gains
 from snstat.checks.rule import Rule
 from snstat.checks.stack_case import StackCase
+from snstat.checks.theorems import leaves_theorems
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.network import Network
 
@@ -38,7 +39,8 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
     holds and no other is newly broken, or nothing.
 
     Changes are tried out by theory, so that has to find the rule broken without them, and may not
-    know less of the changed network.
+    know less of the changed network. Where none is left, weights outside a theorem have a change
+    after which they are within it, whatever that does to other rules.
     """
     if isinstance(case, StackCase):
         case = _of_file(case)
@@ -56,7 +58,18 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
         shorter = _shorter(case, allowed)
         if shorter:
             return shorter
+    if not partial and rule is leaves_theorems:
+        return _within_theorems(case)
     return partial
+
+
+def _within_theorems(case: NetworkCase) -> str:
+    """Return the first change of weights after which the theorem holds for them, which takes no
+    theory of layers; "" for none."""
+    for words, network in layer_changes(case.network):
+        if leaves_theorems(case.changed(network)) is None:
+            return f"for {leaves_theorems.code} alone, {words}"
+    return ""
 
 
 def _of_file(case: StackCase) -> Case:

@@ -27,7 +27,6 @@ from snstat.checks.settings import TRACED
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unjudged import notes_of
 from snstat.errors import InvalidValueError
-from snstat.experiment.call import is_network, network_of
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plans import AnyPlan, plan_of
@@ -39,9 +38,11 @@ from snstat.network.description import stack_of
 from snstat.network.network import Network
 from snstat.network.run_settings import DRAWN, RunSettings
 from snstat.network.stack import Stack
+from snstat.network.subject import is_network, network_of
 from snstat.results import (
     DEFAULT_NAME,
     STATISTICS,
+    UNNAMED,
     Check,
     InputMoments,
     NetworkSummary,
@@ -78,7 +79,7 @@ class Request:
         cls,
         options: Mapping[str, Any],
         *,
-        name: str = DEFAULT_NAME,
+        name: str | None = None,
         source: Source | None = None,
         saved: Run | None = None,
         read: Reader = load_named,
@@ -86,7 +87,8 @@ class Request:
         """Return the request of `options`: those of `check` that were given, by name.
 
         Options you leave out are taken from a baseline; `read` returns the runs of its file.
-        A `saved` run leaves no choice of the stack. Raises what is wrong with them.
+        Without a `name`, the check has that of the network. A `saved` run leaves no choice of the
+        stack. Raises what is wrong with them, and TypeError for an option that does not exist.
         """
         given = {key: value for key, value in options.items() if value is not None}
         subject = given.get("activation", "")
@@ -102,11 +104,15 @@ class Request:
         called = given.get("activation") if network is None else network.name
         called = called if traced is None else str(traced.target)
         called = called if saved is None else saved.subject.called
-        baseline = None if path is None else find_baseline(path, name, called, read)
+        looked_up = DEFAULT_NAME if name is None else name
+        baseline = None if path is None else find_baseline(path, looked_up, called, read)
         if same_seed and baseline is None:
             raise InvalidValueError(
                 "same_seed", same_seed, "given with a baseline", "it means the baseline's seed"
             )
+        _require_known(given)
+        if saved is not None:
+            _require_none(given)
         plan: AnyPlan | TracePlan | None = traced
         if saved is None and traced is None:
             # A configuration says what it wants; a command line, what it wants changed.
@@ -115,7 +121,7 @@ class Request:
                 before, network = inherited(baseline, given, network, same_seed=same_seed)
             if baseline is not None:
                 given["seed"] = seed_beside(given, baseline, same_seed=same_seed)
-            plan = _plan(before | given, network)
+            plan = plan_of(RunSettings(**(before | given)), network)
         if traced is not None:
             if baseline is not None:
                 seed = seed_beside(traced.given, baseline, same_seed=same_seed)
@@ -132,6 +138,9 @@ class Request:
             if plan is not None:
                 require_trials("trials", plan.trials)
         label = None if path is None else os.fspath(path)
+        if name is None:
+            own = saved.network if saved is not None else network
+            name = DEFAULT_NAME if own is None else own.name or UNNAMED
         return cls(name, plan, bounds, codes, baseline, label, same_seed, source)
 
     def case(self, run: Run) -> Case:
@@ -237,16 +246,20 @@ def _require_no_limit(bounds: Bounds) -> None:
         raise InvalidValueError("depth_limit", bounds.depth_limit, bound)
 
 
-def _plan(options: dict[str, Any], network: Network | None) -> AnyPlan:
-    """Return the plan of `options`, and of a network if one is given; TypeError for an option that
-    does not exist."""
+def _require_none(options: Mapping[str, Any]) -> None:
+    """Raise InvalidValueError for options of a run, beside one that was saved."""
+    for name, value in options.items():
+        raise InvalidValueError(name, value, "left out beside a saved run, which has its own")
+
+
+def _require_known(options: Mapping[str, Any]) -> None:
+    """Raise TypeError for an option that does not exist."""
     known = [entry.name for entry in fields(RunSettings)]
     for name in options:
         if name not in known:
             near = get_close_matches(name, [*known, *BOUNDS], n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"check has no argument {name!r}{hint}")
-    return plan_of(RunSettings(**options), network)
 
 
 def _stack(subject: Subject) -> Stack | None:

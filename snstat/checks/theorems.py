@@ -22,8 +22,8 @@ def leaves_theorems(case: Case) -> Broken | None:
     gain a stack may still converge, to another point and at another rate, but this is not proven.
 
     **What is compared.** G² of the initialiser, of `--weight-gain` or of `--weight-std`: the
-    variance of a weight times the number of inputs of a unit. If layers differ in width, G² of
-    every layer with SELU.
+    variance of a weight times the number of inputs of a unit. If layers differ in width, and in
+    network files, G² of every dense layer with SELU, or with a SELU activation next.
 
     **Example.**
 

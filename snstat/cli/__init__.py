@@ -22,7 +22,7 @@ from snstat import __version__
 from snstat.cli.help import Explained
 from snstat.cli.output import Verbosity
 from snstat.cli.signals import discard_stdout, end_cleanly
-from snstat.errors import SnstatError, Spelling, UnknownNameError, printable
+from snstat.errors import SnstatError, Spelling, UnknownNameError, UserCodeError, printable
 from snstat.limits import memory_limits, require_room
 
 # New objects before a search for garbage, and searches before more thorough ones.
@@ -130,6 +130,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(error.format_message())
         return BAD_INPUT
     except SnstatError as error:
+        if isinstance(error, UserCodeError) and os.environ.get("SNSTAT_DEBUG"):
+            raise  # with the traceback of the user's own code
         _complain(error.told(flags(typed)))
         return BAD_INPUT
     except BrokenPipeError:

@@ -133,8 +133,13 @@ class Requests:
         for name, (network, variant) in named.items():
             if name not in names:
                 continue
-            # A stack with a name that the baseline lacks is looked up as the default check.
-            known = baseline is None or set(variant.differ) <= {"activation"}
+            # What has a name that the baseline lacks is looked up as the default check: a stack,
+            # and a network whose file was renamed, beside a baseline of one.
+            known = baseline is None or (
+                set(variant.differ) <= {"activation"}
+                if network is None
+                else len(self.read(baseline)) > 1
+            )
             lookup = name if known or name in self.read(baseline) else DEFAULT_NAME
             options = {**variant.options, **_network(network)}
             request = Request.build(options, name=lookup, read=self.read)

@@ -12,7 +12,7 @@ from snstat.network.stack import Stack, Stretch
 
 # All trials together may keep this much of their forward pass. What needs more is made again by
 # segments of √depth layers.
-HISTORY_BYTES = 2**28
+HISTORY_BYTES = 2**29
 
 State = npt.NDArray[np.floating]
 

@@ -3,62 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
 from snstat.activation import Pair
-from snstat.activation.kind import ActivationName
-from snstat.errors import InvalidValueError
 from snstat.experiment.plans import AnyPlan, plan_of
 from snstat.network.network import Network
 from snstat.network.run_settings import DEFAULT_TRIALS, KEEP, RunSettings
-from snstat.values.kinds import Kind
+from snstat.network.stack import Stack
+from snstat.network.subject import Subject, network_of
 from snstat.values.option import again, option
 
-# How the name of a network file ends.
-SUFFIX = ".toml"
 _NONE: Mapping[str, Any] = MappingProxyType({})
-
-
-class Subject(Kind):
-    """An activation, a network, or the path of a network file."""
-
-    def check(self, name: str, value: Any) -> Any:
-        """See Kind."""
-        return value if is_network(value) else ActivationName().check(name, value)
-
-    def names(self) -> Collection[str]:
-        """See Kind."""
-        return ActivationName().names()
-
-
-def is_network(subject: Any) -> bool:
-    """Return whether a subject is a network or the path of its file, not an activation."""
-    if isinstance(subject, str):
-        return subject.lower().endswith(SUFFIX)
-    return isinstance(subject, Network | os.PathLike)
-
-
-def network_of(subject: Any, changes: Mapping[str, Any]) -> Network | None:
-    """Return the network that a subject is, with its parameters changed, None for an activation.
-
-    Raises InvalidValueError for changes of anything but a file.
-    """
-    if is_network(subject) and not isinstance(subject, Network):
-        return Network.load(subject, set=changes)
-    if changes:
-        bound = "left out beside anything but a network file"
-        raise InvalidValueError("set", dict(changes), bound, "it sets the parameters of a file")
-    return subject if isinstance(subject, Network) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Call(RunSettings):
     """The arguments of `snstat.propagate`."""
 
-    activation: str | Pair | Network | os.PathLike[str] = option(  # type: ignore[assignment]  # more than a stack has
+    activation: str | Pair | Network | Stack | os.PathLike[str] = option(  # type: ignore[assignment]  # more than a stack has
         Subject(), "An activation, a network, or the path of its file.", default="selu"
     )
     # The word becomes a number when the options are validated.

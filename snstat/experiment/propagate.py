@@ -13,14 +13,14 @@ def propagate(call: Call) -> Run:
 
     Parameters
     ----------
-    activation : str, pair of functions, Network or path
-        What to simulate: a network, the path of a network file (.toml), or the uniform stack of an
-        activation. Options that describe a stack are refused beside a network. An activation is a
-        name of `snstat.activations`, or (phi, dphi): two functions that map a numpy array of the
-        pre-activations, (units, batch) of `dtype`, elementwise to φ and to φ′. They are called from
-        several threads. A unit whose dphi is 0 for every sample counts as dead. Theory is NaN if
-        phi is not smooth between a few kinks, or if dphi is not its derivative; the run's table and
-        `snstat.check` say which.
+    activation : str, pair of functions, Network, Stack or path
+        What to simulate: a network or a stack, the path of a network file (.toml), or the uniform
+        stack of an activation. Options that describe a stack are refused beside a network. An
+        activation is a name of `snstat.activations`, or (phi, dphi): two functions that map a numpy
+        array of the pre-activations, (units, batch) of `dtype`, elementwise to φ and to φ′. They
+        are called from several threads. A unit whose dphi is 0 for every sample counts as dead.
+        Theory is NaN if phi is not smooth between a few kinks, or if dphi is not its derivative;
+        the run's table and `snstat.check` say which.
     depth, width : int
         Layers, and units in every layer including the input. Defaults: 64 and 1024.
     widths : str or sequence of int, optional

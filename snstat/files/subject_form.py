@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from snstat.errors import InvalidValueError, LayerError, NetworkFormError, quoted
+from snstat.errors import InvalidValueError, NetworkFormError, quoted
 from snstat.files.form import (
     OPTIONS,
     FormError,
@@ -102,7 +102,7 @@ def _network(entries: dict[str, Any]) -> NetworkSummary:
         require_layers(network.depth, len(rows), partial=bool(entries.get("partial")))
         require_memory(float(network.depth) * BYTES_PER_ROW, "save a smaller network")
         return network_summary(network, samplers)
-    except (NetworkFormError, LayerError) as error:
+    except NetworkFormError as error:
         raise FormError(f"network: {error}") from None
 
 

@@ -145,7 +145,7 @@ def composite(edges: FloatArray, points: int) -> tuple[FloatArray, FloatArray]:
     """Return Gauss–Legendre nodes and weights, each (..., panels·points), on panels between
     `edges` (..., panels + 1)."""
     t, weight = legendre(points)
-    width = np.diff(edges)[..., None]
+    width = (edges[..., 1:] - edges[..., :-1])[..., None]  # np.diff takes five times as long
     shape = (*edges.shape[:-1], -1)
     return (edges[..., :-1, None] + width * t).reshape(shape), (width * weight).reshape(shape)
 

@@ -19,18 +19,10 @@ from snstat.layers.activation_spread import spread_of
 from snstat.layers.after_batch_norm import through
 from snstat.layers.after_dropout import misalignment, through_mask
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO, is_masked, on_sphere
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
-from snstat.layers.signal import (
-    GAUSSIAN,
-    OTHER,
-    ZERO,
-    Signal,
-    Slope,
-    Step,
-    is_masked,
-    on_sphere,
-)
+from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
 from snstat.values.option import option
 
@@ -48,6 +40,7 @@ class Activation(Layer):
     """
 
     kind: ClassVar[str] = "activation"
+    arrays: ClassVar[int] = 1
 
     activation: str | Pair = option(ActivationName(), "The function.", default=MISSING)
 

@@ -14,7 +14,8 @@ from snstat.activation import Activation
 from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.sample_moments import ForwardMoments, one_sample
 from snstat.layers.after_dropout import misalignment, of_kept
-from snstat.layers.signal import GAUSSIAN, ZERO, Masked, Signal, Step, is_masked
+from snstat.layers.law import GAUSSIAN, ZERO, Masked, is_masked
+from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import ENDLESS, Average, Given, Spread
 
 

@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law
 from snstat.layers.layer import Layer, alike
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Law, Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
 from snstat.layers.sum_spread import after_sum
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
@@ -29,6 +30,7 @@ class Add(Layer):
     """
 
     kind: ClassVar[str] = "add"
+    arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""

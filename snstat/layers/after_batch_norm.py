@@ -9,7 +9,8 @@ import numpy as np
 from snstat.activation import Activation
 from snstat.gaussian.rounding import without_noise
 from snstat.gaussian.sphere import pulled, radial, sphere_moments
-from snstat.layers.signal import OTHER, Signal, Slope, Step
+from snstat.layers.law import OTHER
+from snstat.layers.signal import Signal, Slope, Step
 
 
 def through(function: Activation, signal: Signal) -> Step | None:

@@ -19,7 +19,8 @@ from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.expectations import derivative_mean
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
-from snstat.layers.signal import OTHER, Masked, Signal, Slope, Step
+from snstat.layers.law import OTHER, Masked
+from snstat.layers.signal import Signal, Slope, Step
 
 
 def through_mask(function: Activation, signal: Signal) -> Step | None:

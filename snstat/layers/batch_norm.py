@@ -9,10 +9,11 @@ from typing import ClassVar
 
 from snstat.gaussian.sphere import pulled, radial
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import GAUSSIAN, sphere
 from snstat.layers.layer import Layer, one
 from snstat.layers.normalise import Norm
 from snstat.layers.scale import Scale
-from snstat.layers.signal import GAUSSIAN, Signal, Slope, Step, sphere
+from snstat.layers.signal import Signal, Slope, Step
 
 # With so few samples the mean squared gradient is infinite, or set by ε; with so few it is finite,
 # but averages over networks do not settle.

@@ -22,7 +22,12 @@ class Block(Container):
     kind: ClassVar[str] = "block"
 
     entries: tuple[Entry, ...] = option(Entries(), "The layers.", default=MISSING)
-    times: int = option(Whole(1, MAX_DEPTH), "Repetitions, each with its own weights.", default=1)
+    times: int | None = option(
+        Whole(1, MAX_DEPTH),
+        "Repetitions, each with its own weights. Where it is written, the number of the repetition"
+        " is part of the names of layers, even if there is only one.",
+        shown="1",
+    )
 
     @property
     def parts(self) -> tuple[Entry, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.errors import UnknownNameError
 from snstat.layers.block import Block
-from snstat.layers.entry import Entry
+from snstat.layers.entry import Entry, require_layer
 from snstat.layers.keys import INPUT, PREVIOUS
 from snstat.layers.layer import Layer
 from snstat.layers.residual_block import Residual
@@ -46,20 +46,20 @@ def repeat(times: int, *layers: Layer | Named) -> Block:
 def residual(
     *layers: Layer | Named,
     scale: float = 1.0,
-    shortcut: Sequence[Layer | Named] | None = None,
+    shortcut: Sequence[Layer | Named] | Layer | Named | None = None,
 ) -> Residual:
     """Return shortcut(x) + `scale`·layers(x); without a `shortcut`, x itself is added."""
-    around = None if shortcut is None else _entries(shortcut)
+    alone = isinstance(shortcut, Layer | Named)
+    around = None if shortcut is None else _entries([shortcut] if alone else shortcut)
     return Residual(_entries(layers), scale=scale, shortcut=around)
 
 
-def _entries(layers: Sequence[Any]) -> tuple[Entry, ...]:
+def _entries(layers: Any) -> tuple[Entry, ...]:
     found: list[Entry] = []
     numbers = {INPUT: 0}
     for place, given in enumerate(layers):
         layer = given.layer if isinstance(given, Named) else given
-        if not isinstance(layer, Layer):
-            raise InvalidValueError(f"layer {place}", layer, "a layer, such as Dense(512)")
+        require_layer(f"layer {place}", layer)
         own = given if isinstance(given, Named) else Named(layer)
         known = numbers | {PREVIOUS: place}
         for name in own.inputs:

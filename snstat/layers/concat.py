@@ -11,9 +11,10 @@ import numpy as np
 from snstat.errors import InvalidValueError
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer import Layer, several
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, PLACE, ZERO, Signal, Slope, Step
+from snstat.layers.signal import PLACE, Signal, Slope, Step
 from snstat.layers.spread import Spread
 from snstat.layers.sum_spread import after_concat
 
@@ -28,6 +29,7 @@ class Concat(Layer):
     """
 
     kind: ClassVar[str] = "concat"
+    arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""

@@ -32,7 +32,8 @@ class Container(Layer):
     the state repeats.
     """
 
-    times: int = 1
+    # As it is written; None is one time, and no layer is named by its repetition.
+    times: int | None = None
     # Whether the last part is the sum of those before, which are within it.
     sums: ClassVar[bool] = False
 
@@ -47,19 +48,29 @@ class Container(Layer):
         parts themselves."""
         return tuple(entry.name or str(place) for place, entry in enumerate(self.parts))
 
+    @property
+    def repetitions(self) -> int:
+        """How often the parts are gone through."""
+        return 1 if self.times is None else self.times
+
     @cached_property
     def count(self) -> int:
         """The number of layers that the container consists of, repetitions included."""
-        return self.times * sum(entry.layer.count for entry in self.parts)
+        return self.repetitions * sum(entry.layer.count for entry in self.parts)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises LayerError with the path of the layer that an input does not fit."""
         shape = one(inputs)
-        for _ in range(self.times):
-            before, shape = shape, self.shapes(shape)[-1]
+        for turn in range(self.repetitions):
+            with at(self._called(turn)):
+                before, shape = shape, self.shapes(shape)[-1]
             if shape == before:
                 break
         return shape
+
+    def _called(self, turn: int) -> str:
+        """Return the name of a repetition, "" for the only one of a container without `times`."""
+        return "" if self.times is None else str(turn)
 
     def shapes(self, shape: Shape) -> list[Shape]:
         """Return the shapes of the input and after every entry, the first time over."""
@@ -72,13 +83,13 @@ class Container(Layer):
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """See Layer."""
         shape, total = one(inputs), 0
-        for turn in range(self.times):
+        for turn in range(self.repetitions):
             shapes = self.shapes(shape)
             own = 0
             for place, entry in enumerate(self.parts):
                 own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
             if shapes[-1] == shape:  # all later turns are alike
-                return total + own * (self.times - turn)
+                return total + own * (self.repetitions - turn)
             shape, total = shapes[-1], total + own
         return total
 
@@ -86,9 +97,10 @@ class Container(Layer):
         """See Layer. What comes after a layer without theory is unknown: NaN."""
         start = signal = one(inputs)
         turns, draws, own = list[tuple[Step, ...]](), start.fresh - {PLACE}, frozenset[object]()
-        for _ in range(self.times):
+        for turn in range(self.repetitions):
             before = signal.once
-            turns.append(tuple(self._steps(before, batch)))
+            with at(self._called(turn)):
+                turns.append(tuple(self._steps(before, batch)))
             last = turns[-1][-1].signal
             signal = last.held(signal)
             # One draw stands for all those within, and another one for those of the input.
@@ -116,7 +128,7 @@ class Container(Layer):
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer. All turns are kept until gradients have been pulled back."""
         values, turns = one(inputs), list[list[Pass]]()
-        for _ in range(self.times):
+        for _ in range(self.repetitions):
             found, passes = [values], list[Pass]()
             for place, entry in enumerate(self.parts):
                 given = [found[n] for n in entry.inputs or (place,)]
@@ -219,7 +231,7 @@ class ContainerStep(Step):
     @property
     def equal(self) -> int:
         """The number of turns beyond those that were followed, all equal to the last of them."""
-        return self.container.times - len(self.turns)
+        return self.container.repetitions - len(self.turns)
 
     def way_of_spreads(
         self, before: Spread, through: Spreads
@@ -230,10 +242,10 @@ class ContainerStep(Step):
         first turn without one.
         """
         response, detailed = 1.0, False
-        for turn in range(self.container.times):
+        for turn in range(self.container.repetitions):
             steps = self.turns[min(turn, len(self.turns) - 1)]
             after = self.container.spreads(steps, before, through)
-            rest = self.container.times - turn - 1
+            rest = self.container.repetitions - turn - 1
             if after is None:
                 yield None, rest
                 return

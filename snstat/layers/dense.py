@@ -23,10 +23,11 @@ from snstat.layers.activation_spread import spread_at
 from snstat.layers.after_dropout import misalignment
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.law import ROUNDING
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
-from snstat.layers.signal import ROUNDING, Signal, Step
+from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.limits import MAX_WIDTH

@@ -10,11 +10,12 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law, Masked
 from snstat.layers.layer import Layer, one
 from snstat.layers.mask_spread import after_mask
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Law, Masked, Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
 from snstat.limits import MAX_RATE
 from snstat.values.kinds import Real

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -33,18 +33,30 @@ class Entries(Kind):
     words = "a list of layers"
 
     def check(self, name: str, value: Any) -> tuple[Entry, ...]:
-        """Return layers and entries as entries. Raises InvalidValueError for none, for an entry
-        that starts from one that comes after it, and for names that no layers can have."""
+        """Return layers and entries as entries. Raises InvalidValueError for none, for what is no
+        layer, for an entry that starts from one that comes after it, and for names that no layers
+        can have."""
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            raise InvalidValueError(name, value, "a list of layers")
         found = tuple(e if isinstance(e, Entry) else Entry(e) for e in value)
         if not found:
             raise InvalidValueError(name, "none", "one layer or more")
         for place, entry in enumerate(found):
+            require_layer(f"layer {place}", entry.layer)
             for source in entry.inputs:
                 if not 0 <= source <= place:
                     bound = f"the number of a layer before it, or 0 to {place}"
                     raise InvalidValueError(f"inputs of layer {place}", source, bound)
         require_names([entry.name for entry in found])
         return found
+
+
+def require_layer(name: str, value: Any) -> None:
+    """Raise InvalidValueError for what is no layer."""
+    if not isinstance(value, Layer):
+        several = isinstance(value, list | tuple)
+        remedy = "give them one by one: chain(*layers)" if several else ""
+        raise InvalidValueError(name, value, "a layer, such as Dense(512)", remedy)
 
 
 def holds_layers(key: Key) -> bool:

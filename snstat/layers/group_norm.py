@@ -44,7 +44,9 @@ class GroupNorm(Norm):
         shape = one(inputs)
         if shape.channels % self.groups:
             bound = f"a divisor of the {shape.channels:,} channels before it"
-            raise InvalidValueError("groups", self.groups, bound)
+            least = min(self.groups, shape.channels)
+            near = next(n for n in range(least, 0, -1) if shape.channels % n == 0)
+            raise InvalidValueError("groups", self.groups, bound, f"try {near:,}")
         return shape
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002

@@ -15,10 +15,11 @@ from snstat.layers.activation import after, gap_after
 from snstat.layers.after_dropout import misalignment
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
-from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.weights import Weights
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -41,6 +42,7 @@ class Highway(WeightOptions, Layer):
     """
 
     kind: ClassVar[str] = "highway"
+    arrays: ClassVar[int] = 6  # of each matrix W x and its activation, the gate with its bias
 
     activation: str | Pair = option(ActivationName(), "Activation of the units.", default=MISSING)
     transfer_bias: float = option(
@@ -115,15 +117,7 @@ class Highway(WeightOptions, Layer):
 
     def _dense(self, width: int, activation: str | Pair) -> Dense:
         """Return one of the two layers."""
-        return Dense(
-            width,
-            activation,
-            init=self.init,
-            weight_gain=self.weight_gain,
-            weight_std=self.weight_std,
-            bias_std=self.bias_std,
-            weights=self.weights,
-        )
+        return Dense(width, activation, **self.weight_options())
 
 
 @dataclass(frozen=True, slots=True)

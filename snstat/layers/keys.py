@@ -23,7 +23,7 @@ _SPELLED = {"entries": LAYERS}
 PREVIOUS = "previous"
 # No numbers, which stand for layers without a name; no dots, which join the names in a path.
 _LAYER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}", re.ASCII)
-_WORDS = "a letter or _, then letters, digits, - or _, at most 100"
+NAME_WORDS = "a letter or _, then letters, digits, - or _, at most 100"
 
 
 class Key(NamedTuple):
@@ -62,7 +62,7 @@ def require_names(names: Collection[str]) -> None:
     seen = set[str]()
     for name in filter(None, names):
         if not _LAYER_NAME.fullmatch(name):
-            raise InvalidValueError(NAME, name, _WORDS)
+            raise InvalidValueError(NAME, name, NAME_WORDS)
         if name in (INPUT, PREVIOUS):
             bound = "another word: input and previous say where a layer starts from"
             raise InvalidValueError(NAME, name, bound)

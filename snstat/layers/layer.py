@@ -26,6 +26,8 @@ class Layer(Settings, ABC):
     """
 
     kind: ClassVar[str]
+    # Arrays as large as its output that a trial keeps for the way back, the output among them.
+    arrays: ClassVar[int] = 2
 
     @abstractmethod
     def shape(self, inputs: Sequence[Shape]) -> Shape:
@@ -79,7 +81,8 @@ def one(inputs: Sequence[T]) -> T:
 def several(inputs: Sequence[T]) -> Sequence[T]:
     """Return `inputs`. Raises InvalidValueError for fewer than two."""
     if len(inputs) < 2:  # a sum or product of one is no such thing
-        raise InvalidValueError("inputs", len(inputs), "two layers or more")
+        remedy = 'name them: inputs = ["input", "previous"]'
+        raise InvalidValueError("inputs", len(inputs), "two layers or more", remedy)
     return inputs
 
 
@@ -91,5 +94,9 @@ def alike(inputs: Sequence[Shape]) -> Shape:
     first = several(inputs)[0]
     for other in inputs:
         if other != first:
-            raise InvalidValueError("inputs", f"{first} and {other}", "layers of one shape")
+            remedy = ""
+            if other.grid == first.grid:
+                remedy = f"a dense layer gives one of them {first.channels} channels"
+            shapes = f"{first} and {other}"
+            raise InvalidValueError("inputs", shapes, "layers of one shape", remedy)
     return first

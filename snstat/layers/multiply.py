@@ -11,9 +11,10 @@ from typing import ClassVar
 import numpy as np
 
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, alike
 from snstat.layers.shape import Shape
-from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
 
 
@@ -27,6 +28,7 @@ class Multiply(Layer):
     """
 
     kind: ClassVar[str] = "multiply"
+    arrays: ClassVar[int] = 1
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from snstat.layers.signal import GAUSSIAN, Signal, Step
+from snstat.layers.law import GAUSSIAN
+from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import LARGEST_VARIANCE, Average, Given, Spread, powers_of
 
 

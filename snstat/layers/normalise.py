@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ _ROUNDING = 1e-14
 @dataclass(frozen=True, kw_only=True)
 class Norm(Layer):
     """A kind that divides by √(variance + ε)."""
+
+    arrays: ClassVar[int] = 1
 
     epsilon: float = option(
         Real(0.0, MAX_SCALE), "ε, added to what the root is taken of.", default=1e-5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 from snstat.activation import resolve
@@ -62,6 +62,10 @@ class WeightOptions(Settings):
         if self.weights != PLAIN and self.init == "orthogonal":
             bound = "plain with init orthogonal"
             raise InvalidValueError("weights", self.weights, bound, "give another init")
+
+    def weight_options(self) -> dict[str, Any]:
+        """Return these options by name, for other layers whose weights are drawn alike."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(WeightOptions)}
 
     def turned(self, knob: str, value: Any) -> Self | None:
         """See Layer. A gain replaces a standard deviation of the weights, and the reverse."""

@@ -13,7 +13,7 @@ from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entries, Entry, evaluated
-from snstat.layers.layer import Layer, alike
+from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
@@ -89,12 +89,23 @@ class Sum(Layer):
     """x + scale·y: the sum at the end of a residual."""
 
     kind: ClassVar[str] = "residual"
+    arrays: ClassVar[int] = 1
 
     scale: float
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        """See Layer."""
-        return alike(inputs)
+        """See Layer. Raises InvalidValueError for a branch of another shape than the shortcut."""
+        shortcut, branch = inputs
+        if branch != shortcut:
+            bound = f"{shortcut}, as the shortcut is"
+            remedy = ""
+            if branch.grid == shortcut.grid:
+                remedy = (
+                    f"end the branch with {shortcut.channels} channels, or give a shortcut that has"
+                    f" {branch.channels}"
+                )
+            raise InvalidValueError("shape of the branch", str(branch), bound, remedy)
+        return shortcut
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.law import ZERO
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
-from snstat.layers.signal import ZERO, Signal, Step
+from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Real
@@ -22,6 +23,7 @@ class Scale(Layer):
     """factor·x. It multiplies second moments, and squared gradients on the way back, by factor²."""
 
     kind: ClassVar[str] = "scale"
+    arrays: ClassVar[int] = 1
 
     factor: float = option(Real(-MAX_SCALE, MAX_SCALE), "Factor of every unit.", default=1.0)
 

@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 from itertools import combinations, permutations
 
-from snstat.layers.signal import GAUSSIAN, ZERO, Masked, Signal, Step, is_masked
+from snstat.layers.law import GAUSSIAN, ZERO, Masked, is_masked
+from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Average, Given, Spread
 
 

@@ -18,8 +18,9 @@ from snstat.layers.initialisers import (
     TRUNCATED_STD,
     Distribution,
 )
+from snstat.layers.law import GAUSSIAN, ZERO
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, ZERO, Signal, Step, floored
+from snstat.layers.signal import Signal, Step, floored
 from snstat.layers.spread import Given, Spread
 
 # Squares of larger second moments overflow during evaluation, so there is no prediction.

@@ -22,13 +22,14 @@ from snstat.errors import (
 from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.dense import Dense
-from snstat.layers.entry import Entry
+from snstat.layers.entry import Entry, require_layer
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
 from snstat.layers.shape import Shape
 from snstat.limits import MAX_DEPTH
 from snstat.network.input_law import InputLaw
+from snstat.network.located import in_form
 from snstat.network.reading import Parts, read_parts
 from snstat.network.rows import Row, rows_of
 from snstat.network.stack import Stack
@@ -63,8 +64,11 @@ class Network:
         layer: Any = self.block
         if not isinstance(shape, Shape):
             object.__setattr__(self, "input", Shape(shape))
+        require_layer("block", layer)
         if not isinstance(layer, Block):
             object.__setattr__(self, "block", Block((Entry(layer),)))
+        if not isinstance(self.name, str):
+            raise InvalidValueError("name", self.name, "text")
         if self.name:
             require_printable("name", self.name)
         if self.depth > MAX_DEPTH:
@@ -88,10 +92,14 @@ class Network:
 
         `set` changes parameters that `form` declares; `name` is that of a network without one.
         Raises NetworkFormError with the path in `form` of a kind, key, name or value that no
-        network has, and as the class does.
+        network has, and of a layer that its input does not fit, and InvalidValueError as the class
+        does.
         """
         parts = read_parts(form, set, name)
-        return cls(parts.input, parts.block, parts.law, parts.name)
+        try:
+            return cls(parts.input, parts.block, parts.law, parts.name)
+        except LayerError as error:
+            raise in_form(parts.block, error) from None
 
     @classmethod
     def load(
@@ -107,7 +115,7 @@ class Network:
         root = TomlFile.read(path).root
         try:
             return cls.read(root, set=set, name=printable(Path(path).stem, MOST_OF_A_NAME))
-        except (NetworkFormError, LayerError, InvalidValueError) as error:
+        except (NetworkFormError, InvalidValueError) as error:
             raise InputFileError(path, str(error)) from None
 
     def form(self) -> dict[str, Any]:
@@ -223,9 +231,9 @@ def _runs(layer: Layer) -> Iterator[tuple[Layer, int]]:
         yield layer, 1
         return
     if any(entry.inputs not in ((), (place,)) for place, entry in enumerate(layer.parts)):
-        yield layer, layer.times
+        yield layer, layer.repetitions
         return
-    turns = layer.times
+    turns = layer.repetitions
     if len(layer.parts) == 1:
         runs = _runs(layer.parts[0].layer)
         first = list(islice(runs, 2))

@@ -14,6 +14,7 @@ from snstat.layers.keys import (
     KIND,
     LAYERS,
     NAME,
+    NAME_WORDS,
     OF_EVERY_LAYER,
     PREVIOUS,
     keys_of,
@@ -156,8 +157,7 @@ class _Reader:
             layer = self.layer(here, layers, own, depth)
             numbers[PREVIOUS] = place
             with At(here):
-                name = _text(table[NAME]) if NAME in table else ""
-                require_names((name, name) if name in numbers else (name,))
+                name = _name(table[NAME], numbers) if NAME in table else ""
                 found.append(Entry(layer, _sources(table, numbers), name))
             numbers[name or str(place)] = place + 1
         return tuple(found)
@@ -183,6 +183,16 @@ def _text(name: Any) -> str:
     if not isinstance(name, str):
         raise InvalidValueError(NAME, name, "text")
     require_printable(NAME, name)
+    return name
+
+
+def _name(name: Any, numbers: Mapping[str, int]) -> str:
+    """Return the name of a layer; `numbers` has those that are taken."""
+    if not isinstance(name, str):
+        raise InvalidValueError(NAME, name, "text")
+    if not name:
+        raise InvalidValueError(NAME, name, NAME_WORDS, "leave it out for none")
+    require_names((name, name) if name in numbers else (name,))
     return name
 
 

@@ -53,7 +53,7 @@ def rows_of(container: Container, shape: Shape, numbers: Sequence[int]) -> Itera
 def different_layers(container: Container, shape: Shape) -> Iterator[tuple[Layer, Sequence[Shape]]]:
     """Yield the layers of a container with the shapes before them, in order. Repetitions that
     change no shape come once."""
-    for _ in range(container.times):
+    for _ in range(container.repetitions):
         shapes = container.shapes(shape)
         for place, entry in enumerate(container.parts):
             before = [shapes[n] for n in entry.inputs or (place,)]
@@ -77,7 +77,11 @@ def _rows(
     inner: bool,
 ) -> Iterator[Row]:
     """Yield the `wanted` rows of a container whose first layer has the number `first`."""
-    count, now, shapes = container.count // container.times, 0, _shapes(container, shape, seen)
+    count, now, shapes = (
+        container.count // container.repetitions,
+        0,
+        _shapes(container, shape, seen),
+    )
     begun = 0
     while begun < len(wanted):
         turn = (wanted[begun] - first) // count
@@ -89,7 +93,7 @@ def _rows(
                 shapes, now = _shapes(container, shape, seen), now + 1
         start = first + turn * count
         done = bisect_left(wanted, start + count)
-        here = path if container.times == 1 else (*path, str(turn))
+        here = path if container.times is None else (*path, str(turn))
         yield from _turn(container, shapes, here, start, wanted[begun:done], seen, inner=inner)
         begun = done
 

@@ -24,7 +24,7 @@ def sourced(container: Container, first: int = 1, source: int = 0) -> Iterator[S
 
     Its own first layer has the number `first`, and it starts from layer `source`.
     """
-    for _ in range(container.times):
+    for _ in range(container.repetitions):
         ends = [source]
         for place, entry in enumerate(container.parts):
             given = tuple(ends[n] for n in entry.inputs or (place,))

@@ -65,8 +65,10 @@ COMPARED = ("variance", "cosine", "mean")
 # Enough rows to recognise most columns that do not fit.
 SAMPLE_ROWS = 256
 
-# Names of layers take at most this share of the width.
+# Names of layers take at most this share of the width. Where estimates and theory have no room
+# beside them, smaller shares are tried.
 NAMES_SHARE = 0.4
+SMALLER_SHARES = (0.3, 0.2)
 
 ALL_COLUMNS = "all"
 
@@ -125,34 +127,51 @@ def fitted(
 ) -> tuple[Layout, list[Column]]:
     """Return the layout of as many columns of the layers `rows` as fit `width`, and them."""
     # What is too wide for some rows is too wide for all, and a few are faster.
-    layout = _fitted(run, rows[:: len(rows) // SAMPLE_ROWS + 1], glyphs, width)
-    columns = shown(_short(columns_of(run, rows, layout), width), glyphs)
+    few = rows[:: len(rows) // SAMPLE_ROWS + 1]
+    layout, share = _of_shares(run, few, glyphs, width)
+    columns = shown(_short(columns_of(run, rows, layout), width, share), glyphs)
     if width_of(columns) > width and len(rows) > SAMPLE_ROWS:
-        layout = _fitted(run, rows, glyphs, width)
-        columns = shown(_short(columns_of(run, rows, layout), width), glyphs)
+        layout, share = _of_shares(run, rows, glyphs, width)
+        columns = shown(_short(columns_of(run, rows, layout), width, share), glyphs)
     return layout, columns
 
 
-def _short(columns: Sequence[Column], width: int) -> list[Column]:
+def _of_shares(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int) -> tuple[Layout, float]:
+    """Return the layout with the longest names beside which most estimates and theory fit, and
+    their share of the width."""
+    shares = (NAMES_SHARE,) if run.network is None else (NAMES_SHARE, *SMALLER_SHARES)
+    found = [(_fitted(run, rows, glyphs, width, share), share) for share in shares]
+    return max(found, key=lambda own: _worth(own[0]))
+
+
+def _worth(layout: Layout) -> int:
+    """Return how many essential estimates and columns of theory a layout has."""
+    kept = [(name, part) for name, parts in layout.parts.items() for part in parts]
+    return sum(part != "z" and (name, part) in kept for name, part in PRIORITIES[:ESSENTIAL])
+
+
+def _short(columns: Sequence[Column], width: int, share: float = NAMES_SHARE) -> list[Column]:
     """Return the columns with names of layers that leave room for numbers."""
-    limit = int(NAMES_SHARE * width)
+    limit = int(share * width)
     return [
         replace(column, cells=shortened(column.cells, limit)) if column.group == NAME[0] else column
         for column in columns
     ]
 
 
-def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int) -> Layout:
-    """Return the layout of what fits, in the widest notation that has room for the essentials."""
+def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int, share: float) -> Layout:
+    """Return the layout of what fits beside names of that `share` of the width, in the widest
+    notation that has room for the essentials."""
     traced = run.module is not None
     wanted = OF_CALLS if traced else PRIORITIES
     known = [key for key in wanted if has_news(run, key[0])]
     first, *others = known or wanted[:1]  # of tensors of whole numbers there may be nothing
-    essential = [
-        key for key in wanted[: ESSENTIAL_OF_CALLS if traced else ESSENTIAL] if key in others
-    ]
+    few = ESSENTIAL_OF_CALLS if traced else ESSENTIAL
+    essential = [key for key in wanted[:few] if key in others]
     for heads, notation in product(HEADS if traced else HEADS[:1], Notation):
         every = every_column(run, rows, notation, ORDER_OF_CALLS if traced else ORDER)
+        if NAME in every:  # the same names, whatever is kept
+            (every[NAME],) = _short([every[NAME]], width, share)
         room = partial(_fits, every, glyphs, width, heads)
         if room([first, *essential]):
             break
@@ -172,7 +191,7 @@ def _fits(
     heads: tuple[tuple[str, str], ...],
     kept: Sequence[tuple[str, str]],
 ) -> bool:
-    return width_of(shown(_short(chosen(every, _parts_of(kept), heads), width), glyphs)) <= width
+    return width_of(shown(chosen(every, _parts_of(kept), heads), glyphs)) <= width
 
 
 def _parts_of(kept: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -85,8 +85,7 @@ def closing(module: ModuleSummary) -> Iterator[str]:
     for reason, rows in missing.items():
         yield f"No gradient ({escaped(reason)}): {_few([row.name for row in rows])}."
     for note in module.notes:
-        text = escaped(note)
-        yield f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+        yield f"Note: {escaped(note)}."
 
 
 def _left(left: Left) -> str:

@@ -33,6 +33,7 @@ from snstat.results.fixedpoint import (
 from snstat.results.module import Axes, Call, Left, ModuleSummary, NonFinite
 from snstat.results.network import (
     INPUT,
+    UNNAMED,
     DrawnLayers,
     LayerSummary,
     NetworkSummary,
@@ -87,6 +88,7 @@ __all__ = [
     "SHARES",
     "SOUND",
     "STATISTICS",
+    "UNNAMED",
     "VERDICTS",
     "Axes",
     "BoolArray",

@@ -75,6 +75,8 @@ class StackSummary(Record):
 
 # The name and the kind of layer 0.
 INPUT = "input"
+# What to call a network that has no name.
+UNNAMED = "network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class NetworkSummary(Record):
     @property
     def called(self) -> str:
         """The shortest name of the network."""
-        return self.name or "network"
+        return self.name or UNNAMED
 
     def row(self, layer: int) -> LayerSummary:
         """Return what a layer is. Layer 0 is the input."""

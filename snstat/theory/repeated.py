@@ -11,8 +11,9 @@ from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.dropout import Dropout
+from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer
-from snstat.layers.signal import OTHER, ZERO, Signal
+from snstat.layers.signal import Signal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 
@@ -67,7 +68,7 @@ def repeated_block(network: Network) -> tuple[int, Block] | None:
     for place in range(len(network.block.entries) - 1, -1, -1):
         entry = network.block.entries[place]
         layer = entry.layer
-        if isinstance(layer, Block) and layer.times >= LEAST_TIMES:
+        if isinstance(layer, Block) and layer.repetitions >= LEAST_TIMES:
             return (place, layer) if entry.inputs in ((), (place,)) else None
     return None
 
@@ -94,7 +95,7 @@ def limit_of(network: Network, inputs: InputMoments, batch: int, *, train: bool)
     settled = _settled(own, signal, batch)
     if settled is None:
         return None
-    first, count = 0 if before is None else before.count, block.count // block.times
+    first, count = 0 if before is None else before.count, block.count // block.repetitions
     mean, second = float(settled.mean[0]), float(settled.same[0, 0])
     growth = math.nan if _mixes(own) else _growth(own, settled, batch)
     keeps = _keeps(own, settled, batch)

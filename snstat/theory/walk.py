@@ -10,8 +10,9 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container import ContainerStep
+from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer
-from snstat.layers.signal import OTHER, ZERO, Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
 from snstat.network.network import Network
 from snstat.results import InputMoments
@@ -134,8 +135,9 @@ def _spreads(
         rows = np.concatenate(turn)
         turn.clear()
         found.append(rows)
-        beyond = np.full_like(rows, math.nan) if after is None else rows
-        found.append(np.tile(beyond, (more, 1)))
+        if more:
+            beyond = np.full_like(rows, math.nan) if after is None else rows
+            found.append(np.tile(beyond, (more, 1)))
     return after, np.concatenate(found)
 
 

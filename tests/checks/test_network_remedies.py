@@ -5,16 +5,25 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import replace
+from dataclasses import MISSING, dataclass, replace
+from typing import ClassVar
 
 import pytest
 
 from snstat.activation import ACTIVATIONS
+from snstat.checks import network_remedies
 from snstat.checks.judge import judge
 from snstat.checks.network_changes import layer_changes
 from snstat.checks.rules import RULES
+from snstat.layers.build import chain
+from snstat.layers.dense import Dense
+from snstat.layers.layer import Layer
+from snstat.layers.options import WeightOptions
+from snstat.layers.shape import Shape
 from snstat.network.editing import begun, edited, written
 from snstat.network.network import Network
+from snstat.values.kinds import Whole
+from snstat.values.option import option
 from tests.checks.cases import (
     DROPPED,
     NORM,
@@ -142,6 +151,35 @@ def test_the_gain_that_keeps_the_signal_is_found_where_no_round_one_does():
     assert RULES["SN101"](found.changed(followed(found.network, broken.remedy))) is None
 
 
+@dataclass(frozen=True)
+class Gate(WeightOptions, Layer):
+    """A kind that no part of the checks knows."""
+
+    kind: ClassVar[str] = "gate"
+
+    width: int = option(Whole(1, 100), "Units.", default=MISSING)
+
+    def shape(self, inputs):
+        """See Layer."""
+        return Shape(self.width, inputs[0].grid)
+
+    def sample(self, inputs, draw):
+        """See Layer."""
+        raise NotImplementedError
+
+
+def test_kinds_with_weights_or_a_width_are_changed_whichever_they_are():
+    """The words name them, so the network has to have what they say."""
+    network = Network(8, chain(Gate(8, weight_gain=3.0), Dense(8, weight_gain=2.0), Dense(10)))
+    changes = {change.words: change.network.block for change in layer_changes(network)}
+    assert changes['leave out "weight_gain" of dense and gate layers 0 and 1'] == chain(
+        Gate(8), Dense(8), Dense(10)
+    )
+    assert changes['multiply "width" of dense and gate layers 0 and 1 by 2'] == chain(
+        Gate(16, weight_gain=3.0), Dense(16, weight_gain=2.0), Dense(10)
+    )
+
+
 def test_every_change_is_what_its_words_say():
     """The reader of words above knows nothing of how networks are edited."""
     network = network_of(
@@ -195,3 +233,47 @@ def test_the_input_is_widened_where_sums_need_it_and_data_are_not():
     data = replace(network, inputs=replace(network.inputs, drawn=False))
     (broken,) = judge(data, {"SN502"})[1]
     assert "channels" not in broken.remedy
+
+
+def selu(**keys):
+    return dense(activation="selu", init="he_normal", **keys)
+
+
+@pytest.mark.parametrize(
+    ("layers", "remedy"),
+    [
+        ([NORM, selu()], 'leave out "init" of dense layer 1'),
+        # An activation by itself.
+        (
+            [NORM, dense(init="he_normal"), {"kind": "activation", "activation": "selu"}],
+            'leave out "init" of dense layer 1',
+        ),
+        # Without their gain these would lose what tells inputs apart, by other rules.
+        (
+            [repeated(16, selu(name="d"), {"kind": "dropout", "rate": 0.1}, name="body")],
+            'for SN601 alone, leave out "init" of dense layer body.d',
+        ),
+        # Too deep for theory of other weights.
+        ([NORM, repeated(40, selu())], 'for SN601 alone, leave out "init" of dense layer 1.0'),
+    ],
+)
+def test_weights_outside_the_theorem_have_a_remedy(layers, remedy, monkeypatch):
+    monkeypatch.setattr(network_remedies, "MOST_LAYERS", 32)
+    found = network_case(*layers, batch=4)
+    (broken,) = judge(found, {"SN601"})[1]
+    assert broken.remedy == remedy
+    words = remedy.removeprefix("for SN601 alone, ")
+    after = found.changed(followed(found.network, words))
+    assert RULES["SN601"](after) is None
+
+
+def test_weights_whose_activation_is_not_next_are_not_of_selu():
+    act = {"kind": "activation", "activation": "selu"}
+    for layers in (
+        [dense(init="he_normal"), NORM, act],
+        [dense(init="he_normal", activation="relu"), act],
+        [dense(init="he_normal"), dense(), act | {"input": "0"}, dense(), act],
+    ):
+        squares = [square for _, square, _ in network_case(*layers).selu_weights]
+        expected = [pytest.approx(1.0)] * (len(layers) == 5)
+        assert squares == expected

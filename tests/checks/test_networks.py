@@ -271,3 +271,61 @@ def test_gradients_through_batch_norm_of_few_samples_are_said_not_to_settle():
         assert not {"SN001", "SN202"} & {entry.code for entry in found.findings}
     found = snstat.check(network(*layers, dense(64)), batch=6, trials=4)
     assert not any("batch norm of" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "called"),
+    [
+        (SOUND, None, "net"),
+        (SOUND, "mine", "mine"),
+        (network(dense(8), name=""), None, "network"),
+        (network({"kind": "scale"}, dense(8), name=""), None, "network"),
+        ("relu", None, "default"),
+    ],
+)
+def test_a_check_is_called_as_its_network_is(given, name, called):
+    assert snstat.check(given, name=name, depth=None, **SAMPLING).name == called
+
+
+def test_a_run_is_judged_as_it_is(tmp_path):
+    run = snstat.propagate(GROWING, **SAMPLING)
+    path = tmp_path / "run.json"
+    snstat.save(run, path)
+    fresh = snstat.check(GROWING, **SAMPLING)
+    for given in (run, path, str(path)):
+        found = snstat.check(given)
+        assert (found.name, found.verdict, found.findings) == ("net", "exploding", fresh.findings)
+        assert found.simulation == run.simulation
+    assert not snstat.check(run, baseline=path, same_seed=True, select="SN701").findings
+    with pytest.raises(AssertionError, match="net: exploding"):
+        assert_propagates(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"trials": 3}, "trials is 3, but must be left out beside a saved run"),
+        ({"depth": 3}, "depth is 3, but must be left out beside a saved run"),
+        ({"inputs": np.ones((4, 4))}, "must be left out beside a saved run"),
+        ({"set": {"width": 4}}, "set is .* left out beside anything but a network file"),
+    ],
+)
+def test_options_of_a_run_are_refused_beside_one(options, words):
+    with pytest.raises(SnstatError, match=words):
+        snstat.check(snstat.propagate("relu", 2, 8, **SAMPLING), **options)
+
+
+def test_unknown_options_beside_a_run_are_named():
+    with pytest.raises(TypeError, match="check has no argument 'variance_mx'; did you mean"):
+        snstat.check(snstat.propagate("relu", 2, 8, **SAMPLING), variance_mx=3)
+
+
+def test_a_renamed_file_is_compared_with_the_one_run_of_a_baseline(tmp_path, capsys):
+    SOUND.save(tmp_path / "old.toml")
+    renamed = network({"kind": "rms_norm", "name": "new"}, dense(8, name="end"), name="renamed")
+    renamed.save(tmp_path / "new.toml")
+    base, few = tmp_path / "base.json", ["--batch", "8", "--trials", "4"]
+    old, new = str(tmp_path / "old.toml"), str(tmp_path / "new.toml")
+    assert command(["check", old, *few, "--write-baseline", str(base)]) == 0
+    assert command(["check", new, *few, "--baseline", str(base)]) == 0
+    assert "layers are matched by name and kind" in " ".join(capsys.readouterr().out.split())

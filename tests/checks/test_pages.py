@@ -209,24 +209,6 @@ def test_no_sentence_of_a_page_is_kept_twice():
         assert [text for text in sentences if len(text) > 50 and text in other] == []
 
 
-def diffs():
-    """Return (file, lines) of the diffs in CONTRIBUTING.md, in which … stands for lines."""
-    guide = blocks((CHECKOUT / "CONTRIBUTING.md").read_text("utf-8"))
-    texts = [block.text for block in guide if block.language == "diff"]
-    chosen = "".join(texts)
-    parts = [part.splitlines() for part in re.split(r"^--- .*\n", chosen, flags=re.MULTILINE)[1:]]
-    assert parts
-    return [(head.removeprefix("+++ b/"), lines) for head, *lines in parts]
-
-
-def test_a_diff_in_the_guide_shows_the_code_as_it_is():
-    for file, lines in diffs():
-        there = iter((CHECKOUT / file).read_text("utf-8").splitlines())
-        shown = [line[1:] for line in lines if line[:1] in "+ " and "…" not in line]
-        # Consumes the lines of the file, so the order counts.
-        assert [line for line in shown if line not in there] == [], file
-
-
 def test_without_docstrings_a_rule_says_why_it_has_no_page():
     python = [sys.executable, "-OO", "-m", "snstat", "check"]
     told = subprocess.run([*python, "--explain", "SN502"], capture_output=True, text=True)

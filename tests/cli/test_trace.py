@@ -222,6 +222,14 @@ def test_options_of_stacks_and_modules_exclude_each_other(
     assert tracer.calls == []
 
 
+def test_other_commands_say_what_to_use(tracer: Tracer, capsys: pytest.CaptureFixture[str]) -> None:
+    words = refused(["propagate", TARGET], capsys)
+    assert "is the name of a module, and no network file; trace a module with: snstat" in words
+    snstat.save(make_traced_run(), "run.json")
+    assert "holds a traced module" in refused(["show", "run.json"], capsys)
+    assert tracer.calls == []
+
+
 def test_a_file_of_the_name_of_a_module_is_a_file(tracer: Tracer) -> None:
     snstat.save(make_traced_run(), TARGET)
     assert cli.run(["check", TARGET]) == 0

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numba import config
 
+from snstat.engine.general.footprint import footprint
+from snstat.engine.general.sample import sample_network
 from snstat.engine.simulate import simulate
+from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plan import Plan
+from snstat.layers.dense import Dense
+from snstat.layers.highway import Highway
+from snstat.network.network import Network
 
 
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
@@ -35,3 +42,28 @@ def test_the_footprint_counts_the_arrays_of_python_functions(backward):
     assert own - peak > state
     assert counted - plain >= own - peak - 0.1 * state
     assert own <= counted <= 2 * own
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
+@pytest.mark.parametrize("kind", [Dense, Highway])
+def test_the_footprint_counts_matrices_that_are_made_whole(kind):
+    width = 500
+    layer = {Dense: Dense(width, "tanh"), Highway: Highway("tanh")}[kind]
+    inputs = DrawnInputs("normal", width, 2, 0.0, 1.0)
+    options = {"trials": 1, "dtype": "float32", "threads": 1, "backward": True}
+    taken = []
+    for weights in ("plain", "normalized"):
+        network = Network(width, replace(layer, weights=weights))
+        rest = {"seed": 0, "sampler": "dense"}
+        sample_network(network, inputs, **options, **rest)  # compiles
+        tracemalloc.start()
+        sample_network(network, inputs, **options, **rest)
+        taken.append((tracemalloc.get_traced_memory()[1], footprint(network, inputs, **options)[0]))
+        tracemalloc.stop()
+    (peak, plain), (own, counted) = taken
+    matrix = width * width * 4
+    # A normalized matrix takes more than one of float32, and what is counted is enough but for the
+    # tiles of a plain one, which are less than half a matrix.
+    assert own - peak > matrix
+    assert counted - plain >= own - peak - 0.5 * matrix
+    assert counted <= 2 * own

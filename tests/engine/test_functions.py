@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,15 @@ POINTS = 301 if config.DISABLE_JIT else 40_001
 EPS = float(np.finfo(np.float32).eps)
 # Spacing of the subnormal float32 numbers.
 SUBNORMAL = 2.0**-149
+
+
+@pytest.mark.parametrize("file", ["functions_single.py", "functions_double.py"])
+def test_every_activation_has_its_branch(file):
+    """Values and slopes of one without a branch are those of the identity."""
+    source = Path(functions.__file__).with_name(file).read_text("utf-8")
+    others = ACTIVATIONS.keys() - {"identity"}
+    missing = [name for name in others if source.count(f"KIND.{name.upper()}:") < 2]
+    assert not missing, f"give {missing} values and slopes in snstat/engine/kernels/{file}"
 
 
 def values():

@@ -466,7 +466,7 @@ def test_wrong_inputs_and_a_layer_that_refuses_are_named():
 
 
 @pytest.mark.parametrize(
-    ("fails", "path"), [("sample", "1.0.bad"), ("pull", "1.2.bad"), ("moments", "1.bad")]
+    ("fails", "path"), [("sample", "1.0.bad"), ("pull", "1.2.bad"), ("moments", "1.0.bad")]
 )
 def test_a_kind_that_raises_is_an_error_with_its_path(fails, path):
     broken = network_of(Scale(), Block((Entry(Scale()), Entry(Broken(fails), name="bad")), 3))

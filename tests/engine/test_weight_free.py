@@ -23,18 +23,19 @@ from snstat.layers.activation import Activation
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
 from snstat.layers.concat import Concat
+from snstat.layers.container import Container
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.highway import Highway
 from snstat.layers.initialisers import INITIALISERS
-from snstat.layers.registry import KINDS
+from snstat.layers.registry import KINDS, kind
 from snstat.layers.residual_block import Residual
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
 from snstat.network.network import Network
 from snstat.network.stack import Stack
+from tests.layers.kinds import INPUTS, layer_of
 from tests.layers.plain_draw import PlainDraw
-from tests.layers.test_registry import INPUTS, LAYERS
 
 COMPILED = not config.DISABLE_JIT
 DTYPES = ["float32", "float64"]
@@ -221,11 +222,11 @@ class Recorder(PlainDraw):
         return super().linear(values, weights)
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("block", "residual")])
+@pytest.mark.parametrize("name", [n for n in KINDS if not issubclass(kind(n), Container)])
 def test_a_layer_names_the_matrices_that_it_draws(name):
     shapes, draw = [Shape(5)] * INPUTS.get(name, 1), Recorder()
-    LAYERS[name].sample([normals(5, 6) for _ in shapes], draw)
-    assert list(LAYERS[name].matrices(shapes)) == draw.asked
+    layer_of(name).sample([normals(5, 6) for _ in shapes], draw)
+    assert list(layer_of(name).matrices(shapes)) == draw.asked
 
 
 @pytest.mark.parametrize("backward", [False, True])

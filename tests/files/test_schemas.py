@@ -413,7 +413,7 @@ FINDING = (*FAILED, "findings", 0)
         ("network", ("layers",), []),
         ("network", ("layers", 1, "shape"), []),
         ("network", ("layers", 1, "layer"), -1),
-        ("network", ("network", "times"), 1),
+        ("network", ("network", "times"), 0),
         ("network", ("network", "parameters"), {}),
         ("network", ("network", "input", "std"), -1.0),
         ("network", ("network", "layers", 0, "kind"), ""),

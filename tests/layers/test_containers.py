@@ -17,11 +17,12 @@ from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.group_norm import GroupNorm
 from snstat.layers.highway import Highway
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.multiply import Multiply
 from snstat.layers.residual_block import Residual
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, unknown
+from snstat.layers.signal import Signal, Slope, unknown
 from snstat.network.network import Network
 from snstat.theory.walk import walk
 from tests.layers.plain_draw import PlainDraw
@@ -201,7 +202,7 @@ def test_a_residual_is_turned():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(LayerError, match=r"layer 0: inputs .*\(8\) and \(4\).*one shape"):
+    with pytest.raises(LayerError, match=r"layer 0: shape of the branch is '\(4\)', .*\(8\)"):
         Network(Shape(8), Block((Residual((Dense(4),)),)))
     with pytest.raises(LayerError, match=r"layer 0\.0: inputs"):
         Network(Shape(8), Block((Residual((Add(),)),)))

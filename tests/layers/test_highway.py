@@ -11,8 +11,9 @@ from scipy.integrate import quad
 from scipy.special import expit
 
 from snstat.layers.highway import Highway, _Gate
+from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, Signal, Slope
+from snstat.layers.signal import Signal, Slope
 
 
 def gaussian(function, q, bias):

@@ -14,8 +14,9 @@ from snstat.layers.activation import Activation
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope
+from snstat.layers.signal import Signal, Slope
 from snstat.theory.chain import Chain
 from tests.network.stacks import stacks
 
@@ -36,7 +37,7 @@ def size(found):
     return scale * float(found.same[0, 0]), scale * float(found.gap[0, 0])
 
 
-def chain(*layers, times=1):
+def chain(*layers, times=None):
     return Block(tuple(Entry(layer) for layer in layers), times)
 
 

@@ -18,11 +18,12 @@ from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
 from snstat.layers.group_norm import GroupNorm
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO, is_masked
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, ZERO, Signal, Slope, is_masked
+from snstat.layers.signal import Signal, Slope
 from snstat.network.network import Network
 from snstat.theory.walk import walk
 from tests.layers.plain_draw import PlainDraw

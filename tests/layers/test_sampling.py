@@ -7,8 +7,8 @@ import pytest
 
 from snstat.layers.registry import KINDS
 from snstat.layers.shape import Shape
+from tests.layers.kinds import INPUTS, layer_of
 from tests.layers.plain_draw import PlainDraw
-from tests.layers.test_registry import INPUTS, LAYERS
 
 BATCH = 6
 
@@ -23,8 +23,8 @@ def drawn(shape, seed):
 @pytest.mark.parametrize("name", KINDS)
 def test_values_have_the_shape_that_the_layer_says(name, grid):
     shapes = [Shape(5, grid)] * INPUTS.get(name, 1)
-    shape = LAYERS[name].shape(shapes)
-    found = LAYERS[name].sample([drawn(s, n) for n, s in enumerate(shapes)], PlainDraw())
+    shape = layer_of(name).shape(shapes)
+    found = layer_of(name).sample([drawn(s, n) for n, s in enumerate(shapes)], PlainDraw())
     assert found.values.shape == (shape.channels, BATCH, *shape.grid)
 
 
@@ -32,7 +32,7 @@ def test_values_have_the_shape_that_the_layer_says(name, grid):
 @pytest.mark.parametrize("name", KINDS)
 def test_gradients_are_pulled_back_by_the_adjoint(name, grid):
     """⟨δ, J v⟩ = ⟨Jᵀ δ, v⟩, with J v by a central difference, whose error is of second order."""
-    layer, step = LAYERS[name], 1e-4
+    layer, step = layer_of(name), 1e-4
     inputs = [drawn(Shape(5, grid), n) for n in range(INPUTS.get(name, 1))]
     towards = [np.random.default_rng(9 + n).normal(size=x.shape) for n, x in enumerate(inputs)]
     found = layer.sample(inputs, PlainDraw())

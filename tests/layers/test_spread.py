@@ -12,8 +12,9 @@ from snstat.layers.activation import Activation
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.law import OTHER
 from snstat.layers.shape import Shape
-from snstat.layers.signal import OTHER, Signal
+from snstat.layers.signal import Signal
 from snstat.layers.spread import Spread
 from snstat.network.network import Network
 from snstat.network.stack import Stack

@@ -19,12 +19,13 @@ from snstat.layers.concat import Concat
 from snstat.layers.dense import Dense
 from snstat.layers.dropout import Dropout
 from snstat.layers.entry import Entry
+from snstat.layers.law import OTHER
 from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
-from snstat.layers.signal import OTHER, Signal
+from snstat.layers.signal import Signal
 from snstat.layers.spread import Average, Spread
 from snstat.network.network import Network
 from snstat.theory.walk import walk

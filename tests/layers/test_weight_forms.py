@@ -9,8 +9,9 @@ import pytest
 
 from snstat.errors import InvalidValueError
 from snstat.layers.dense import Dense
+from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.shape import Shape
-from snstat.layers.signal import GAUSSIAN, OTHER, Signal, Slope
+from snstat.layers.signal import Signal, Slope
 from snstat.layers.spread import Spread
 from tests.layers.plain_draw import PlainDraw
 

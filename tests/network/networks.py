@@ -18,7 +18,7 @@ from snstat.layers.shape import Shape
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.values.kinds import Flag, Kind, Name, Real, Whole
-from tests.layers.test_registry import INPUTS, LAYERS
+from tests.layers.kinds import INPUTS, layer_of
 
 NAMES = st.from_regex(r"\A[a-z_][a-z0-9_-]{0,5}\Z").filter(lambda n: n not in ("input", "previous"))
 ACTIVATIONS = st.sampled_from(["relu", "gelu", "leaky_relu:0.2", "identity", "sine:30"])
@@ -40,13 +40,13 @@ def values(kind: Kind) -> st.SearchStrategy[Any] | None:
         return st.booleans()
     if isinstance(kind, Entries):
         return None
-    raise TypeError(f"values of {kind.name} are not drawn yet")
+    raise TypeError(f"draw values of {type(kind).__name__} in tests/network/networks.py")
 
 
 @st.composite
 def layers(draw: st.DrawFn, shape: Shape, depth: int = 0) -> Layer:
     """Draw a layer of any kind: that of the table of tests, with other options."""
-    found = LAYERS[draw(st.sampled_from(sorted(KINDS)))]
+    found = layer_of(draw(st.sampled_from(sorted(KINDS))))
     for key in keys_of(type(found)).values():
         held = isinstance(key.option.kind, Entries)
         drawn = values(key.option.kind)
@@ -79,7 +79,7 @@ def entries(draw: st.DrawFn, shape: Shape, depth: int = 0) -> tuple[Entry, ...]:
         names.add(name)
         shapes.append(after)
         found.append(Entry(layer, inputs, name))
-    return tuple(found) or (Entry(LAYERS["scale"]),)
+    return tuple(found) or (Entry(layer_of("scale")),)
 
 
 @st.composite
@@ -91,8 +91,8 @@ def networks(draw: st.DrawFn) -> Network:
         draw(st.sampled_from([0.0, -1.5, 1e-300])),
         draw(st.sampled_from([1.0, 0.0, 2 / 3])),
     )
-    block = Block(draw(entries(shape)), draw(st.sampled_from([1, 1, 3])))
+    block = Block(draw(entries(shape)), draw(st.sampled_from([None, None, 1, 3])))
     try:
         return Network(shape, block, law, draw(st.sampled_from(["", "encoder", "é\"'\\n#"])))
     except SnstatError:  # the second time over, the layers may not fit
-        return Network(shape, replace(block, times=1), law)
+        return Network(shape, replace(block, times=None), law)

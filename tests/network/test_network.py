@@ -22,7 +22,7 @@ from snstat.network.stack import Stack
 from tests.network.stacks import stacks
 
 
-def chain(*layers, times=1):
+def chain(*layers, times=None):
     return Block(tuple(Entry(layer) for layer in layers), times)
 
 

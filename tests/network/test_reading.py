@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from snstat.disk.toml_file import MAX_BYTES
-from snstat.errors import InputFileError, InvalidValueError, LayerError, NetworkFormError
+from snstat.errors import InputFileError, InvalidValueError, NetworkFormError
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
@@ -343,7 +343,10 @@ def test_a_form_that_holds_itself_is_refused_soon():
         (FILE.replace("widt", "wdt", 1), "model.toml: input: unknown parameter 'wdth': did you"),
         (FILE.replace("factor = 2", "facto = 2"), "layers.1.scale: unknown key 'facto'"),
         (FILE.replace('"up"', '"Up"', 1), "layers.0.block.layers.2.dense: unknown input 'up'"),
-        (FILE.replace('input = "previous"', 'inputs = ["0", "input"]'), "layer 1: inputs is 2"),
+        (
+            FILE.replace('input = "previous"', 'inputs = ["0", "input"]'),
+            "layers.1.scale: inputs is 2",
+        ),
         ("x = [", "is not valid TOML"),
         ("a = " + "[" * 9999 + "]" * 9999, "nested too deeply"),
         ("#" * (MAX_BYTES + 1), "more than 1048576 bytes"),
@@ -356,11 +359,6 @@ def test_errors_of_a_file_name_it_in_one_line(written, text, words):
     assert words in str(caught.value)
     assert "model.toml: " in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
-
-
-def test_shapes_are_checked_when_a_network_is_read():
-    with pytest.raises(LayerError, match="layer 1: inputs is 2, but must be one layer"):
-        read(DENSE, DENSE | {"inputs": ["0", "input"]})
 
 
 def test_a_kind_has_defaults_once():

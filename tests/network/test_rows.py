@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snstat.engine.general.order import places
 from snstat.errors import InvalidValueError
 from snstat.layers.block import Block
 from snstat.layers.container import Container
@@ -22,8 +23,8 @@ from tests.network.networks import networks
 
 def written_out(block, shape, path=()):
     """Yield name, layer and shapes of every layer, in a plain loop."""
-    for turn in range(block.times):
-        here = path if block.times == 1 else (*path, str(turn))
+    for turn in range(block.repetitions):
+        here = path if block.times is None else (*path, str(turn))
         shapes = [shape]
         for place, entry in enumerate(block.parts):
             before = [shapes[n] for n in entry.inputs or (place,)]
@@ -45,6 +46,20 @@ def test_rows_of_some_numbers_are_those_of_the_whole(network, some):
     assert [row.number for row in rows] == list(range(1, len(plain) + 1))
     numbers = sorted(1 + n for n in some if n < len(plain))
     assert list(network.rows(numbers)) == [rows[n - 1] for n in numbers]
+
+
+@pytest.mark.parametrize(
+    ("times", "name"),
+    [(None, "body.half"), (1, "body.0.half"), (2, "body.0.half")],
+)
+def test_a_block_that_has_times_names_the_repetition_even_of_one(times, name):
+    block = Block((Entry(Scale(0.5), (), "half"),), times)
+    network = Network(Shape(3), Block((Entry(block, (), "body"),)), name="one")
+    assert next(network.rows()).name == name
+    assert ".".join(next(places(network.block)).path) == name
+    again = Network.read(network.form())
+    assert again == network
+    assert next(again.rows()).name == name
 
 
 @given(networks())

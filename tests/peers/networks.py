@@ -15,7 +15,7 @@ from snstat.layers.registry import KINDS
 from snstat.layers.residual_block import Residual
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
-from tests.layers.test_registry import INPUTS, LAYERS
+from tests.layers.kinds import INPUTS, layer_of
 
 WIDTH = 12
 
@@ -110,7 +110,7 @@ def tangled(seed: int) -> Network:
     def entries(shape: Shape, depth: int) -> tuple[Entry, ...]:
         found, shapes = list[Entry](), [shape]
         while len(found) < 5:
-            layer = LAYERS[random.choice(sorted(KINDS))]
+            layer = layer_of(random.choice(sorted(KINDS)))
             count = INPUTS.get(layer.kind, 1)
             inputs = tuple(map(int, random.integers(0, len(shapes), count)))
             try:

@@ -15,7 +15,7 @@ from snstat.layers.entry import Entry
 from snstat.layers.registry import KINDS
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
-from tests.layers.test_registry import INPUTS, LAYERS
+from tests.layers.kinds import INPUTS, layer_of
 from tests.peers.kinds import MODULES
 from tests.peers.networks import NETWORKS, tangled, tolerance
 from tests.peers.twin import CONTAINERS, array, tensor, twin_of
@@ -67,7 +67,7 @@ def alone(name, grid):
     SnstatError for a grid that does not fit the kind."""
     count = INPUTS.get(name, 1)
     others = [Entry(Dense(5, "tanh"), (0,)) for _ in range(count - 1)]
-    last = Entry(LAYERS[name], tuple(range(count)))
+    last = Entry(layer_of(name), tuple(range(count)))
     return Network(Shape(5, grid), Block((*others, last)))
 
 

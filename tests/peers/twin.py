@@ -100,7 +100,7 @@ class Maker:
 
 
 def _block(maker: Maker, layer: Any, shape: Shape) -> nn.Module:
-    return maker.chain(layer.entries, layer.times, shape)
+    return maker.chain(layer.entries, layer.repetitions, shape)
 
 
 def _residual(maker: Maker, layer: Any, shape: Shape) -> nn.Module:

@@ -15,9 +15,11 @@ NAMES = ["input", "encoder.0.feed_forward.norm", "encoder.11.feed_forward.0 laye
     ("limit", "short"),
     [
         (36, NAMES),
-        (35, ["input", "encoder.0.feed_forwa….norm", "encoder.11.feed_forwa….0 layer_norm"]),
+        (35, ["input", "encoder.0.feed_forward.norm", "encoder.11.feed_forwa….0 layer_norm"]),
         (25, ["input", "encod….0.feed_….norm", "encod….11.feed_….0 layer…"]),
-        (1, ["inp…", "enc….0.fee….norm", "enc….11.fee….0 lay…"]),
+        (20, ["input", "enc….0.fee….norm", "enc….11.fee….0 lay…"]),
+        (14, ["input", "enc….0.….norm", "enc….….0 lay…"]),
+        (1, ["inp…", "enc….….norm", "enc….….0 lay…"]),
     ],
 )
 def test_the_longest_words_are_cut(limit, short):
@@ -31,6 +33,14 @@ def test_names_that_would_be_one_are_left():
     assert shortened(("1.2.3",), 2) == ("1.2.3",)
 
 
+def cut(names, size):
+    """Return names with words of at most `size` letters, in a plain loop."""
+    return [
+        ".".join(word if len(word) <= size else word[: size - 1] + "…" for word in name.split("."))
+        for name in names
+    ]
+
+
 @given(
     st.lists(st.from_regex(r"[a-z_]{1,12}(\.[a-z0-9_]{1,12}){0,3}", fullmatch=True), unique=True),
     st.integers(0, 60),
@@ -41,10 +51,23 @@ def test_they_are_as_long_as_fits(names, limit):
     if short == tuple(names):
         return
     # One more letter of each word would not fit, unless even the least does not.
-    size = max(len(word) for name in short for word in name.split(".") if "…" in word)
-    longer = [
-        ".".join(word if len(word) <= size + 1 else word[:size] + "…" for word in name.split("."))
-        for name in names
-    ]
-    assert max(map(len, longer)) > limit
-    assert size == LEAST or max(map(len, short)) <= limit
+    several = [name for name in names if "." in name and len(name) > limit]
+    sizes = [n for n in range(LEAST, 13) if max(map(len, cut(several, n)), default=0) <= limit]
+    expected = dict(zip(several, cut(several, sizes[-1] if sizes else LEAST), strict=True))
+    for name, found in zip(names, short, strict=True):
+        if len(name) <= limit:
+            assert found == name
+        elif "." not in name:
+            assert [found] == cut([name], max(limit, LEAST))
+        elif sizes or ".…." not in found:
+            assert found == expected[name]
+        else:
+            head, tail = found.split(".….")
+            assert expected[name].startswith(f"{head}.")
+            assert expected[name].endswith(f".{tail}")
+            assert len(found) <= limit or "." not in head
+
+
+def test_names_that_would_be_one_keep_their_words():
+    names = ["body.1.a.b.c.d.e.f", "body.2.a.b.c.d.e.f", "encoder.1.a.b.c.d.e.f"]
+    assert shortened(names, 9) == (*names[:2], "enc….1.a.b.c.d.e.f")

@@ -11,12 +11,13 @@ import snstat
 from snstat.files.saved import runs_to_json
 from snstat.layers.block import Block
 from snstat.layers.entry import Entry
+from snstat.layers.registry import KINDS
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.input_law import InputLaw
 from snstat.network.reading import Parts
 from snstat.network.writing import text_of
-from tests.layers.test_registry import INPUTS, LAYERS
+from tests.layers.kinds import INPUTS, layer_of
 
 
 def saved_runs() -> Iterator[bytes]:
@@ -79,8 +80,8 @@ def configurations() -> Iterator[bytes]:
 
 def networks() -> Iterator[bytes]:
     """Yield network files: every registered kind, and every key of a file."""
-    for name, layer in LAYERS.items():
-        entries = (Entry(layer, (0,) * INPUTS.get(name, 1)), Entry(Scale(0.5), (1,)))
+    for name in KINDS:
+        entries = (Entry(layer_of(name), (0,) * INPUTS.get(name, 1)), Entry(Scale(0.5), (1,)))
         yield text_of(Parts(name, Shape(5), InputLaw("uniform", 0.5), Block(entries))).encode()
     yield NETWORK.encode()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snstat.cli import COMMANDS
 from tests.robustness.processes import (
     FILE_WRITERS,
     SMALL,
@@ -24,6 +25,11 @@ from tests.robustness.processes import (
 
 pytestmark = compiled
 WITH_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+
+
+def test_every_command_is_tested():
+    missing = COMMANDS.keys() - {first for first, *_ in WRITERS.values()}
+    assert not missing, f"add {missing} to WRITERS of tests/robustness/processes.py"
 
 
 @pytest.mark.parametrize("name", WRITERS)

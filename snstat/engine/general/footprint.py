@@ -7,7 +7,6 @@ import numpy as np
 from snstat.engine.footprint import BYTES_PER_LAYER, BYTES_PER_TRIAL, DOUBLE, per_trial
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores
-from snstat.layers.dense import Dense
 from snstat.layers.initialisers import PLAIN
 from snstat.limits import physical_memory
 from snstat.network.description import BYTES_PER_ROW
@@ -49,8 +48,8 @@ def footprint(
 
 
 def _matrix_bytes(row: Row, size: int) -> float:
-    """Return the bytes of a matrix that is made whole, in float64 too. Others come in tiles."""
-    layer = row.layer
-    if not isinstance(layer, Dense) or layer.weights == PLAIN:
-        return 0.0
-    return float(layer.parameters(row.before)) * (size + DOUBLE)
+    """Return the bytes of the largest matrix that is made whole, in float64 too with its squares.
+    Others come in tiles. Of those of one layer, one at a time is there."""
+    drawn = row.layer.matrices(row.before)
+    whole = [own.fan_out * (own.fan_in + 1) for own in drawn if own.form != PLAIN]
+    return float(max(whole, default=0)) * (size + 2 * DOUBLE)

@@ -46,11 +46,11 @@ def _places(
     identity of these: a block within a repeated one is looked at once."""
     if id(block) not in seen:
         seen[id(block)] = list(_entries(block))
-    length, entries = block.count // block.times, seen[id(block)]
+    length, entries = block.count // block.repetitions, seen[id(block)]
     used = {index for entry in entries for index in entry.ends}
-    for turn in range(max(0, (begin - first) // length), block.times):
+    for turn in range(max(0, (begin - first) // length), block.repetitions):
         number = first + turn * length
-        above = path if block.times == 1 else (*path, str(turn))
+        above = path if block.times is None else (*path, str(turn))
         # The numbers of the input and of the last layer of every entry.
         found = [source if turn == 0 else number - 1]
         needed = {0} & used

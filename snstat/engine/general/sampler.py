@@ -23,8 +23,8 @@ from snstat.network.run_settings import DENSE
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 OVER_UNITS = MEASURED.index("variance_over_units")
-# What a layer keeps for the way back: about what it was fed and its own values, and objects.
-KEPT, OBJECTS = 2, 4096
+# Bytes of the objects that a layer keeps for the way back.
+OBJECTS = 4096
 # Bytes of a float64.
 FACTOR_BYTES = 8
 
@@ -148,11 +148,11 @@ class General(Trials):
     def remember(self) -> None:
         """Keep what the backward pass needs, if memory suffices; see Sampler."""
         batch, room = self.inputs.batch, HISTORY_BYTES / len(self.done)
-        size = KEPT * batch * self.dtype.itemsize
+        size = batch * self.dtype.itemsize
         # A matrix that is not drawn keeps a factor of its covariance over samples.
         factor = 0 if self.workshop.sampler == DENSE else FACTOR_BYTES * batch**2
         for row in self.network.rows():
-            room -= row.after.units * size + OBJECTS
+            room -= row.layer.arrays * row.after.units * size + OBJECTS
             if factor and row.layer.matrices(row.before):
                 room -= factor * row.before[0].positions ** 2
             if room < 0:

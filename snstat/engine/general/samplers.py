@@ -85,7 +85,7 @@ def _every(container: Container, shape: Shape, found: Found) -> list[str | None]
     """Return what is `found` of every layer of a container. Repetitions that change no shape are
     gone through once."""
     everything = list[str | None]()
-    for turn in range(container.times):
+    for turn in range(container.repetitions):
         shapes, own = container.shapes(shape), list[str | None]()
         for place, entry in enumerate(container.parts):
             before = tuple(shapes[n] for n in entry.inputs or (place,))
@@ -94,7 +94,7 @@ def _every(container: Container, shape: Shape, found: Found) -> list[str | None]
             else:
                 own.append(found(entry.layer, before))
         if shapes[-1] == shape:
-            return everything + own * (container.times - turn)
+            return everything + own * (container.repetitions - turn)
         everything += own
         shape = shapes[-1]
     return everything

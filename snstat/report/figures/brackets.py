@@ -45,7 +45,7 @@ def _outermost(network: NetworkSummary) -> Iterator[Bracket]:
         numbers = [number for number, _ in group]
         own = listed[label]
         name = own.get("name", own["kind"])
-        times = f" ×{own['times']:,}" if "times" in own else ""
+        times = f" ×{own['times']:,}" if own.get("times", 1) > 1 else ""
         yield Bracket(f"{name}{times}", numbers[0], numbers[-1])
 
 

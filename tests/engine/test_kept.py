@@ -1,0 +1,42 @@
+"""What a layer keeps for the way back is what memory is reckoned with."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from snstat.engine.general.draw import LayerDraw
+from snstat.engine.general.workshop import Workshop
+from snstat.layers.registry import KINDS
+from tests.layers.kinds import INPUTS, layer_of
+
+CHANNELS, BATCH = 5, 2**13
+# Objects and what belongs to single channels or samples, not to values.
+BESIDE = 2**12 + 8 * (CHANNELS + BATCH)
+
+
+CONTAINERS = {"block", "residual"}
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in CONTAINERS])
+def test_a_layer_keeps_no_more_arrays_than_it_says(name):
+    layer, random = layer_of(name, CHANNELS), np.random.default_rng(0)
+    given = [
+        random.normal(size=(CHANNELS, BATCH)).astype(np.float32) for _ in range(INPUTS.get(name, 1))
+    ]
+    shop = Workshop(np.dtype("float32"), np.uint64(0), np.zeros(1, np.uint8), train=True)
+    layer.sample(given, LayerDraw(shop, 0, 1))  # the scratch of all layers, which stays
+    gc.collect()
+    tracemalloc.start()
+    try:
+        kept = layer.sample(given, LayerDraw(shop, 0, 2))
+        gc.collect()
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    most = layer.arrays * kept.values.nbytes
+    assert size <= most + BESIDE
+    assert size >= most - kept.values.nbytes  # not reckoned far too large

@@ -1,0 +1,43 @@
+"""What the tests execute of the package, as a plugin of pytest.
+
+    python -m pytest -p tests.executed --coverage=FOLDER
+
+Each process writes the lines and branches that its tests executed, for `slipcover --merge`.
+Compiled kernels show nothing: `make test-nojit` runs them as plain Python. It works with and
+without pytest-xdist.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import slipcover
+
+if TYPE_CHECKING:
+    import pytest
+
+# Lines and branches that no test needs to execute.
+NOT_COUNTED = ["if TYPE_CHECKING:", "@overload", r"\.\.\.$"]
+
+# Here, because conftest files import the package, and so in every worker of pytest-xdist. The
+# package is measured in the processes of pytest only, not in those that tests start.
+PACKAGE = [str(Path(__file__).parents[1] / "snstat")]
+MEASURED = slipcover.Slipcover(branch=True, source=PACKAGE, exclude_also=NOT_COUNTED)
+slipcover.ImportManager(MEASURED, slipcover.FileMatcher(PACKAGE)).__enter__()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--coverage", type=Path, metavar="FOLDER", help="see tests/executed.py")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    folder = session.config.getoption("coverage")
+    if folder is None:
+        return
+    if hasattr(session.config, "workerinput"):
+        MEASURED.source = None  # one process, the controlling one, reads what none imported
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{os.getpid()}.json").write_text(json.dumps(MEASURED.get_coverage()), "utf-8")
