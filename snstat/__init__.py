@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from snstat.activation import ACTIVATIONS as activations
     from snstat.checks.check import check
     from snstat.experiment.propagate import propagate
+    from snstat.experiment.trace import trace
+    from snstat.experiment.tracing import Tracing as tracing
     from snstat.files.saved import load, load_all, save
     from snstat.network.network import Network
     from snstat.network.stack import Stack
@@ -37,6 +39,8 @@ _PUBLIC = {
     "propagate": ("snstat.experiment.propagate", "propagate"),
     "save": ("snstat.files.saved", "save"),
     "solve_selu": ("snstat.theory.solve", "solve_selu"),
+    "trace": ("snstat.experiment.trace", "trace"),
+    "tracing": ("snstat.experiment.tracing", "Tracing"),
     "unit_map": ("snstat.theory.maps", "unit_map"),
     "weights": ("snstat.sources.weights.read", "weights"),
 }
@@ -62,6 +66,8 @@ __all__ = [
     "propagate",
     "save",
     "solve_selu",
+    "trace",
+    "tracing",
     "unit_map",
     "weights",
 ]

@@ -20,12 +20,13 @@ def run_text(run: Run) -> str:
 
     from rich.console import Console
 
+    from snstat.report.selection import usual
     from snstat.report.table import print_runs
 
     width = shutil.get_terminal_size((DEFAULT_COLUMNS, 24)).columns
     buffer = io.StringIO()
     console = Console(file=buffer, width=width, no_color=True, highlight=False)
-    print_runs([run], console, checks=[_verdict(run)])
+    print_runs([run], console, usual(run.subject), checks=[_verdict(run)])
     return buffer.getvalue().rstrip("\n")
 
 

@@ -184,3 +184,12 @@ class NoSolutionError(SnstatError):
 
 class NotConvergedError(SnstatError):
     """A numerical method did not reach its tolerance."""
+
+
+class UserCodeError(SnstatError):
+    """The user's own code failed. Attributes: the `name` it goes by, `reason` in words, and the
+    `place`, "line 12 of models.py" or empty. The exception itself is the cause."""
+
+    def __init__(self, name: str, reason: str, place: str) -> None:
+        self.name, self.reason, self.place = name, reason, place
+        super().__init__(f"{name} {reason}" + (f" ({place})" if place else ""))

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from snstat.checks.module_case import ModuleCase
 from snstat.checks.request import Request
 from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 from snstat.experiment.densities import densities
 from snstat.experiment.plans import plan_again
-from snstat.results import GRADIENT, STATISTICS, Run
+from snstat.results import GRADIENT, OF_POSITIONS, STATISTICS, Run
 from snstat.values import integer, number
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ TRAJECTORY = "trajectory"
 HISTOGRAM = "histogram"
 # The least and the greatest width and height of a picture in inches.
 SIZES = (1.0, 100.0)
-KINDS = (TRAJECTORY, HISTOGRAM, *STATISTICS, GRADIENT)
+DRAWN = (*STATISTICS, *OF_POSITIONS, GRADIENT)
+KINDS = (TRAJECTORY, HISTOGRAM, *DRAWN)
 
 
 def trajectory(
@@ -70,7 +72,7 @@ def trajectory(
     if isinstance(statistics, str):
         raise InvalidValueError("statistics", statistics, "a list of names", "put it in brackets")
     for name in statistics:
-        _known(name, (*STATISTICS, GRADIENT))
+        _known(name, DRAWN)
     _require_size(size)
     options = trajectory_options(
         runs, statistics=tuple(statistics), residuals=residuals, caption=caption, size=size
@@ -88,7 +90,7 @@ def statistic(name: str, *runs: Run, ax: Axes, style: str = "light") -> Axes:
     from snstat.report.figures.style import style_named
     from snstat.report.figures.trajectory import drawables
 
-    _known(name, (*STATISTICS, GRADIENT))
+    _known(name, DRAWN)
     _require_runs(runs)
     _require_axes(ax)
     look = style_named(style)
@@ -168,7 +170,10 @@ def trajectory_options(runs: Sequence[Run], **others: Any) -> Options:
 
     cases = [_case(run) for run in runs]
     with np.errstate(over="ignore"):
-        gradients = [None if case is None else np.exp(case.gradients) for case in cases]
+        gradients = [
+            None if case is None or isinstance(case, ModuleCase) else np.exp(case.gradients)
+            for case in cases
+        ]
     targets = [None if case is None else case.target for case, run in zip(cases, runs, strict=True)]
     return Options(gradients=gradients, targets=targets, **others)
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from snstat.checks.check import Given, check
+from snstat.checks.check import check
 from snstat.report.check_words import headline, rule_words
 from snstat.results import Check
 
 __all__ = ["assert_propagates"]
 
 
-def assert_propagates(
-    activation: Given | None = None, depth: int | None = None, **options: Any
-) -> Check:
+def assert_propagates(activation: Any = None, depth: int | None = None, **options: Any) -> Check:
     """Raise AssertionError, in the words of `snstat check`, unless a network passes its check.
 
-    The arguments are those of `snstat.check`; an invalid argument raises SnstatError. Returns
+    The arguments are those of `snstat.check`: an activation, a network, or a PyTorch module or the
+    function that builds one; an invalid argument raises SnstatError. Returns
     the check that passed.
     """
     __tracebackhide__ = True

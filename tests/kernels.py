@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
+
 import snstat
 from snstat.engine.general.sample import sample_network
+from snstat.engine.tensor import measure, square_norm
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.network import Network
 from snstat.network.stack import Stack
@@ -23,6 +26,10 @@ def main() -> None:
     for dtype, sampler in product(("float32", "float64"), ("dense", "matrix-free")):
         snstat.propagate("tanh", **SMALL, dtype=dtype, sampler=sampler, bias_std=0.1)
     snstat.propagate("tanh", **SMALL, init="orthogonal")
+    for dtype in ("float32", "float64"):
+        tensor = np.ones((2, 3, 4), dtype)
+        measure(tensor, "SPU")
+        square_norm(tensor)
     network, inputs = Network.of(Stack.build("tanh", 2, 4)), DrawnInputs("normal", 4, 3, 0.0, 1.0)
     turned = Network.of(Stack.build("tanh", 2, 8, init="orthogonal", bias_std=0.1))
     wide = DrawnInputs("normal", 8, 3, 0.0, 1.0)

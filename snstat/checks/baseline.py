@@ -128,7 +128,7 @@ def differences_of(run: Run, baseline: Run) -> Iterator[Difference]:
             # Of samples that are alike, the variance over the batch is rounding.
             square = baseline.statistics["second_moment"].estimate[:both]
             noise = (name == OVER_BATCH) & (np.abs(difference) <= ROUNDING * square)
-        trials = run.simulation.trials, baseline.simulation.trials
+        trials = run.trials_had[:both], baseline.trials_had[:both]
         chance = welch(difference, mine.stderr[:both], theirs.stderr[:both], *trials)
         # Where nothing varies no chance is involved, and what agrees is no comparison.
         still = (mine.stderr[:both] == 0.0) & (theirs.stderr[:both] == 0.0)
@@ -148,10 +148,10 @@ def spread_of(run: Run, baseline: Run) -> Difference:
 
     mine, theirs = run.statistics["second_moment"], baseline.statistics["second_moment"]
     both = min(len(mine.estimate), len(theirs.estimate))
-    trials, others = run.simulation.trials, baseline.simulation.trials
+    trials, others = run.trials_had[:both], baseline.trials_had[:both]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        first = mine.stderr[:both] / mine.estimate[:both] * math.sqrt(trials)
-        second = theirs.stderr[:both] / theirs.estimate[:both] * math.sqrt(others)
+        first = mine.stderr[:both] / mine.estimate[:both] * np.sqrt(trials)
+        second = theirs.stderr[:both] / theirs.estimate[:both] * np.sqrt(others)
         ratio = (first / second) ** 2
         chance = np.minimum(
             fdtr(trials - 1, others - 1, ratio), fdtrc(trials - 1, others - 1, ratio)
@@ -190,7 +190,7 @@ def _spread_told(run: Run, baseline: Run, layer: int, chance: float, comparisons
     value, was = (
         float(some.statistics["second_moment"].stderr[layer])
         / float(some.statistics["second_moment"].estimate[layer])
-        * math.sqrt(some.simulation.trials)
+        * math.sqrt(some.trials_had[layer])
         for some in (run, baseline)
     )
     text = (
@@ -205,7 +205,8 @@ def _layers_only_once(run: Run, baseline: Run) -> Broken | None:
     """Return how many layers more or fewer a run has than its baseline, which no layer that both
     have can tell. A note says which those of network files are."""
     now, was = run.depth, baseline.depth
-    if now == was or run.network is not None or baseline.network is not None:
+    named = any(entry.network or entry.module for entry in (run, baseline))
+    if now == was or named:
         return None
     layers = "layer" if now == 1 else "layers"
     text = f"has {now:,} {layers}, and {was:,} in the baseline; the layers of both agree"

@@ -158,6 +158,16 @@ class Case(ABC):
         return (np.full(self.limit + 1, math.nan),) * 2
 
     @property
+    def angles_from(self) -> int:
+        """The layer whose cosine is that of the inputs: the input itself, where it has any."""
+        return 0
+
+    @property
+    def producer(self) -> str:
+        """Which call of a module made the first value that is not finite, if that is known."""
+        return ""
+
+    @property
     def branches(self) -> Iterable[Branch]:
         """The branches of residuals, in the order of their sums; none in a stack."""
         return ()

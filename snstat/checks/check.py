@@ -6,20 +6,15 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from snstat.activation import Pair
 from snstat.checks.request import Request
+from snstat.experiment.trace_settings import is_module
 from snstat.files.saved import load
-from snstat.network.network import Network
-from snstat.network.stack import Stack
 from snstat.network.subject import is_saved
 from snstat.results import Check, Run
 
-# What is judged: see `check`.
-Given = str | Pair | Network | Stack | Run | os.PathLike[str]
-
 
 def check(
-    activation: Given | None = None,
+    activation: Any = None,
     depth: int | None = None,
     *,
     baseline: str | os.PathLike[str] | None = None,
@@ -35,8 +30,10 @@ def check(
     Parameters
     ----------
     activation, depth
-        As in `snstat.propagate`; "selu" and 64 by default. A run, or the path of a saved one
-        (.json), is judged as it is: options that describe a run are then refused.
+        As in `snstat.propagate`; "selu" and 64 by default. Also a PyTorch module, a function that
+        builds one, or the Python name of one of these, "package.module:name": options are then
+        those of `snstat.trace`. A run, or the path of a saved one (.json), is judged as it is:
+        options that describe a run are then refused.
     baseline
         A saved run or baseline to compare with; options you leave out are taken from it.
     same_seed
@@ -70,7 +67,7 @@ def check(
         saved = load(activation)
     request = Request.build(
         {
-            "activation": activation if saved is None else None,
+            **_subject(activation if saved is None else None),
             "depth": depth,
             "baseline": baseline,
             "same_seed": same_seed,
@@ -86,3 +83,10 @@ def check(
     if run.partial:
         raise KeyboardInterrupt
     return request.judge(run)
+
+
+def _subject(subject: Any) -> dict[str, Any]:
+    """Return the option that says what is checked: a module, or an activation or a network."""
+    # A parameter may follow the name of an activation, but leaky_relu:0.2 is no Python name.
+    named = isinstance(subject, str) and is_module(subject)
+    return {"module" if named or callable(subject) else "activation": subject}

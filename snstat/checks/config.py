@@ -31,6 +31,8 @@ CONTRADICT = (
     ("widths", "depth"),
     ("widths", "width"),
     *(("network", name) for name in options_of(NetworkSettings)),
+    ("module", "network"),
+    *(("module", name) for name in options_of(NetworkSettings)),
 )
 MAX_NAME = 100
 

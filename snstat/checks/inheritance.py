@@ -55,6 +55,10 @@ def inherited(
     """Return the options of a run that is as the baseline, but for what is `given`, and the network
     that it simulates: `network` if that is given, else that of the baseline, unless options
     describe a stack."""
+    if baseline.module is not None:
+        target = baseline.module.target
+        remedy = f"name it: snstat check {target}"
+        raise InvalidValueError("baseline", target, "of a network that is simulated here", remedy)
     stack = baseline.stack
     if network is None and baseline.network is not None and not given.keys() & STACK:
         network = Network.read(baseline.network.form)

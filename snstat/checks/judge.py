@@ -104,7 +104,10 @@ def finding(
 
         remedy = network_remedy(rule, case, codes)
     message = f"{how.text}; {remedy}" if remedy else how.text
-    return Finding(rule.code, rule.name, how.layer, how.value, how.bound, message, remedy)
+    path = None
+    if case.run is not None and case.run.module is not None and how.layer is not None:
+        path = case.run.row(how.layer).name
+    return Finding(rule.code, rule.name, how.layer, how.value, how.bound, message, remedy, path)
 
 
 def remedy_for(rule: Rule, case: StackCase, how: Broken, codes: set[str]) -> str:

@@ -1,4 +1,5 @@
-"""The layers of a baseline beside those of a run: networks of any layers are matched by name."""
+"""The layers of a baseline beside those of a run: networks of any layers are matched by name, and
+rows of traced modules by path, call and output."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from snstat.errors import escaped
 from snstat.results import FloatArray, Run, Statistic
 from snstat.results.base import IntArray
 
@@ -26,6 +28,14 @@ def matched(run: Run, baseline: Run) -> Run:
     if places is None:
         return baseline
     there = places >= 0
+    subject = baseline.subject
+    if run.module is not None and baseline.module is not None:
+        theirs = baseline.module.rows
+        rows = [
+            theirs[place - 1] if place > 0 else own
+            for place, own in zip(places[1:], run.module.rows, strict=True)
+        ]
+        subject = replace(baseline.module, rows=tuple(rows))
 
     def column(values: FloatArray, own: FloatArray | float = math.nan) -> FloatArray:
         return np.where(there, values[places], own)
@@ -43,12 +53,14 @@ def matched(run: Run, baseline: Run) -> Run:
         if name in run.statistics
     }
     finite = np.where(there, baseline.finite[places], run.finite)
-    return replace(baseline, statistics=MappingProxyType(statistics), finite=finite)
+    return replace(
+        baseline, subject=subject, statistics=MappingProxyType(statistics), finite=finite
+    )
 
 
 def unmatched(run: Run, baseline: Run) -> list[str]:
     """Return a note on the layers that one of two networks has and the other has not."""
-    if run.network is None and baseline.network is None:
+    if not (_named(run) or _named(baseline)):
         return []
     mine, theirs = _names(run), _names(baseline)
     parts = []
@@ -56,23 +68,44 @@ def unmatched(run: Run, baseline: Run) -> list[str]:
         (mine, theirs, "not in the baseline"),
         (theirs, mine, "only in the baseline"),
     ):
-        names = [name for name, kind in own if (name, kind) not in other]
+        names = [_shown(key) for key in own if key not in other]
         if names:
             more = len(names) - MOST_NAMED
             listed = ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
             parts.append(f"{listed} {where}")
-    return [f"layers are matched by name and kind: {'; '.join(parts)}"] if parts else []
+    how = "rows are matched by path, call and output" if run.module is not None else (
+        "layers are matched by name and kind"
+    )  # fmt: skip
+    return [f"{how}: {'; '.join(parts)}"] if parts else []
 
 
 def _places(run: Run, baseline: Run) -> IntArray | None:
     """Return for each layer of the run that of the baseline, −1 for none; None to match numbers."""
-    if run.network is None and baseline.network is None:
+    if not (_named(run) or _named(baseline)):
         return None
     theirs = _names(baseline)
     return np.array([theirs.get(key, -1) for key in _names(run)])
 
 
-def _names(run: Run) -> Mapping[tuple[str, str], int]:
-    """Return the number of each layer by its name and kind."""
-    rows = (run.row(layer) for layer in range(len(run.finite)))
-    return {(row.name, row.kind): layer for layer, row in enumerate(rows)}
+def _named(run: Run) -> bool:
+    """Return whether the layers of a run have names."""
+    return run.network is not None or run.module is not None
+
+
+def _names(run: Run) -> Mapping[tuple[str, ...], int]:
+    """Return the number of each layer by its name and kind; that of a module by its path, call,
+    output and kind, as its name depends on how often it is called."""
+    found: dict[tuple[str, ...], int] = {}
+    for layer in range(len(run.finite)):
+        row, call = run.row(layer), run.call(layer)
+        key: tuple[str, ...] = (row.name, row.kind)
+        if call is not None:
+            key = (call.path, f"#{call.call}", call.output, call.kind)
+        found[key] = layer
+    return found
+
+
+def _shown(key: tuple[str, ...]) -> str:
+    """Return what a note calls a layer."""
+    name, *others, _kind = key
+    return escaped(name + "".join(word for word in others if word != "#1"))

@@ -10,18 +10,21 @@ import numpy as np
 from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
 from snstat.checks.matching import unmatched
+from snstat.checks.module_case import ModuleCase
 from snstat.checks.network_case import NetworkCase
 from snstat.checks.pairs import comparable
 from snstat.checks.stack_case import StackCase
 from snstat.errors import escaped
 from snstat.layers.batch_norm import ENDLESS, UNSETTLED
-from snstat.results import NO_THEORY, Record, Run, Simulation, StackSummary
+from snstat.results import GRADIENT, NO_THEORY, Record, Run, Simulation, StackSummary
 from snstat.theory.repeated import LEAST_TIMES, repeated_block
 
 # With fewer trials Student's t asks for tens of standard errors.
 ENOUGH = 4
 # Fields that differ between any two runs, or that other notes describe.
 NOT_TOLD = {"seed", "sampler", "drawn", "given", "inputs_digest"}
+# Those of a module that follow from its calls.
+NOT_TOLD |= {"rows", "theory_ends", "nonfinite", "not_called", "skipped", "notes", "input_shape"}
 
 
 def few_trials(run: Run) -> list[str]:
@@ -35,7 +38,7 @@ def few_trials(run: Run) -> list[str]:
 def not_judged(case: Case) -> list[str]:
     """Return notes on what cannot be judged with these inputs."""
     notes = []
-    cosine = float(case.known("cosine")[0])
+    cosine = float(case.known("cosine")[case.angles_from])
     zeros = float(np.fmax(case.seen("zero_samples"), case.predicted("zero_samples"))[0])
     if zeros > 0 and case.batch > 1:
         notes.append(f"{zeros:.2%} of the samples are all zeros; the cosine leaves them out")
@@ -43,6 +46,8 @@ def not_judged(case: Case) -> list[str]:
         what = "there is one sample" if case.batch == 1 else "all inputs are alike"
         if math.isnan(cosine) and case.batch > 1:
             what = "the samples are too small for their squares"
+            if isinstance(case, ModuleCase):
+                what = "no layer has samples that can be compared"
             if zeros > 0:
                 what = "fewer than two samples of a batch are not zero"
         notes.append(f"SN301 not judged: {what}")
@@ -67,6 +72,8 @@ def unknown(case: Case) -> list[str]:
     """Return notes on what theory does not cover, with the reason."""
     if isinstance(case, NetworkCase):
         return [*_without_theory(case), *_few_samples(case), *_not_applicable(case)]
+    if isinstance(case, ModuleCase):
+        return list(_of_module(case))
     if not isinstance(case, StackCase):
         return []
     notes = []
@@ -77,6 +84,24 @@ def unknown(case: Case) -> list[str]:
     if last is not None and last.doubt and math.isnan(case.predicted("second_moment")[case.depth]):
         notes.append(_no_theory(last, " of the last layer"))
     return list(dict.fromkeys(notes))
+
+
+def _of_module(case: ModuleCase) -> Iterator[str]:
+    """Yield notes on what is not judged of a traced module."""
+    if np.isnan(case.predicted("second_moment")).all():
+        yield f"{NO_THEORY} of this module: measured values are judged"
+    rows = len(case.subject.main) - 1
+    if rows < len(case.subject.distinct) - 1:
+        yield (
+            f"{rows:,} of {len(case.subject.distinct) - 1:,} rows are judged: activations and"
+            " outputs of blocks"
+        )
+    yield (
+        "SN104, SN203, SN302, SN303, SN402, SN501 and SN601 not judged: they need theory or the"
+        " weights of a network file"
+    )
+    if case.run is not None and GRADIENT not in case.run.statistics:
+        yield "SN201 and SN202 not judged: gradients were not measured; use --backward"
 
 
 def _without_theory(case: NetworkCase) -> Iterator[str]:
@@ -142,6 +167,10 @@ def unlike(run: Run, baseline: Run) -> list[str]:
     if mine is not None and theirs is not None and mine != theirs:
         told = list(_fields(mine, theirs)) or list(_drawn_otherwise(mine, theirs))
         notes.append(f"the stack differs from the baseline: {'; '.join(told)}")
+    elif run.module is not None and baseline.module is not None:
+        told = list(_fields(run.module, baseline.module))
+        if told:
+            notes.append(f"the module differs from the baseline's: {escaped('; '.join(told))}")
     elif run.subject != baseline.subject:
         notes.append("the network differs from the baseline's")
     notes += unmatched(run, baseline)

@@ -108,6 +108,10 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
     if case.run is None or case.run.first_nonfinite is None:
         return []
     layer, dtype = case.run.first_nonfinite, case.run.simulation.dtype
+    if case.run.module is not None:
+        made = f"; {case.producer}" if case.producer else ""
+        text = f"values are not finite in {dtype} from layer {layer} on (seen{made})"
+        return [Broken(layer, None, None, text, NON_FINITE)]
     largest = case.largest
     # Theory that ends is beyond all formats.
     beyond = np.flatnonzero(~(largest[: case.depth + 1] <= np.finfo(dtype).max))

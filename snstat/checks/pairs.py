@@ -68,17 +68,19 @@ def collapses(case: Case) -> Broken | None:
     **Source.** Poole et al., arXiv:1606.05340; Schoenholz et al., arXiv:1611.01232.
     """
     cosine = case.known("cosine")
-    if not comparable(float(cosine[0])):
+    first = case.angles_from
+    start = float(cosine[first])
+    if not comparable(start):
         return None
-    bound = 1.0 - (1.0 - case.bounds.cosine_max) * (1.0 - max(float(cosine[0]), 0.0))
-    bad = np.flatnonzero(cosine[1:] >= bound)
+    bound = 1.0 - (1.0 - case.bounds.cosine_max) * (1.0 - max(start, 0.0))
+    bad = np.flatnonzero(cosine[first + 1 :] >= bound)
     if not bad.size:
         return None
-    layer = int(bad[0]) + 1
+    layer = int(bad[0]) + first + 1
     value = float(cosine[layer])
     text = (
         f"inputs become alike: cosine {value:.4g} at layer {layer}{case.beside('cosine', layer)},"
-        f" at least {bound:.4g}; {cosine[0] + 0.0:.2g} at the input"
+        f" at least {bound:.4g}; {start + 0.0:.2g} at {f'layer {first}' if first else 'the input'}"
     )
     return Broken(layer, value, bound, text)
 

@@ -19,15 +19,19 @@ from snstat.checks.case import Case
 from snstat.checks.drift import drifts
 from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
+from snstat.checks.module_case import ModuleCase
 from snstat.checks.notes import few_trials, not_judged, unknown, unlike
 from snstat.checks.renewed import renewed
 from snstat.checks.rules import choose
+from snstat.checks.settings import TRACED
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unjudged import notes_of
 from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plans import AnyPlan, plan_of
+from snstat.experiment.trace import TracePlan
+from snstat.experiment.trace_settings import TraceSettings
 from snstat.files.saved import load_named
 from snstat.limits import require_memory
 from snstat.network.description import stack_of
@@ -44,11 +48,14 @@ from snstat.results import (
     NetworkSummary,
     Run,
     Source,
+    StackSummary,
     Subject,
 )
 from snstat.theory.known import BYTES_PER_LAYER
+from snstat.values.option import options_of
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
+TRACE_OPTIONS, RUN_OPTIONS = options_of(TraceSettings).keys(), options_of(RunSettings).keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Request:
     """
 
     name: str
-    plan: AnyPlan | None
+    plan: AnyPlan | TracePlan | None
     bounds: Bounds
     codes: frozenset[str]
     baseline: Run | None = None
@@ -85,6 +92,7 @@ class Request:
         """
         given = {key: value for key, value in options.items() if value is not None}
         subject = given.get("activation", "")
+        traced = _trace_plan(given, saved)
         network = network_of(given.pop("network", None) or subject, given.pop("set", {}))
         if is_network(subject):
             del given["activation"]
@@ -94,6 +102,7 @@ class Request:
         codes = choose(given.pop("select", ()), given.pop("ignore", ()))
         path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
         called = given.get("activation") if network is None else network.name
+        called = called if traced is None else str(traced.target)
         called = called if saved is None else saved.subject.called
         looked_up = DEFAULT_NAME if name is None else name
         baseline = None if path is None else find_baseline(path, looked_up, called, read)
@@ -104,8 +113,8 @@ class Request:
         _require_known(given)
         if saved is not None:
             _require_none(given)
-        plan = None
-        if saved is None:
+        plan: AnyPlan | TracePlan | None = traced
+        if saved is None and traced is None:
             # A configuration says what it wants; a command line, what it wants changed.
             before: dict[str, Any] = {}
             if baseline is not None and source is None:
@@ -113,9 +122,17 @@ class Request:
             if baseline is not None:
                 given["seed"] = seed_beside(given, baseline, same_seed=same_seed)
             plan = plan_of(RunSettings(**(before | given)), network)
-        subject = plan.subject if plan else saved.subject if saved else None
-        if subject is not None:
-            _require_layers(bounds, subject.depth, _stack(subject))
+        if traced is not None:
+            if baseline is not None:
+                seed = seed_beside(traced.given, baseline, same_seed=same_seed)
+                plan = traced.seeded(seed)
+            _require_no_limit(bounds)
+        elif plan is not None and not isinstance(plan, TracePlan):
+            _require_layers(bounds, plan.depth, _stack(plan.subject))
+        elif saved is not None and saved.module is None:
+            _require_layers(bounds, saved.depth, _stack(saved.subject))
+        elif saved is not None:
+            _require_no_limit(bounds)
         if baseline is not None and not same_seed and drifts.code in codes:  # before any run
             require_trials("trials of the baseline", baseline.simulation.trials)
             if plan is not None:
@@ -132,10 +149,13 @@ class Request:
             raise InvalidValueError(
                 "run", "partial", "complete to be judged", "run it again to its end"
             )
-        inputs = _input_moments(run) if self.plan is None else self.plan.inputs.moments()
+        source = None
+        if self.plan is not None and not isinstance(self.plan, TracePlan):
+            source = self.plan.inputs
+        inputs = _input_moments(run) if source is None else source.moments()
         standardized = Case.standardized
-        if self.plan is not None and isinstance(self.plan.inputs, DataInputs):
-            standardized = cache(self.plan.inputs.standardized_moments)  # reads the file once
+        if isinstance(source, DataInputs):
+            standardized = cache(source.standardized_moments)  # reads the file once
         # Runs that may not be compared, for example of one trial, are still judged.
         baseline = self.baseline if drifts.code in self.codes else None
         stack = _stack(run.subject)
@@ -143,6 +163,8 @@ class Request:
         shared = run.simulation.batch, inputs, self.bounds, run, baseline
         if stack is not None:
             return StackCase(stack, *shared, **options)
+        if run.module is not None:
+            return ModuleCase(run.module, *shared, **options)
         from snstat.checks.network_case import NetworkCase
 
         assert run.network is not None  # noqa: S101  # what is no stack is a network
@@ -180,7 +202,7 @@ class Request:
         )
 
 
-def verdict_on(run: Run, plan: AnyPlan | None = None) -> Check | None:
+def verdict_on(run: Run, plan: AnyPlan | TracePlan | None = None) -> Check | None:
     """Return the verdict on `run` by every rule and its default bound, without remedies.
 
     `plan` is what `run` carried out, where it is at hand: a saved run says less of its data. None
@@ -190,6 +212,38 @@ def verdict_on(run: Run, plan: AnyPlan | None = None) -> Check | None:
         return None
     request = Request.build({}, saved=run)
     return replace(request, plan=plan).judge(run, remedies=False)
+
+
+def _trace_plan(given: dict[str, Any], saved: Run | None) -> TracePlan | None:
+    """Take from the options `given` those of a traced module, and return what they ask for, None
+    without a module. A `saved` run leaves no choice.
+
+    Raises InvalidValueError for options that only modules have where there is none, and TypeError
+    for one that no module has.
+    """
+    target = given.pop("module", None)
+    if target is None:
+        for name in TRACED & given.keys():
+            if given[name] not in ((), False):
+                words = "it is about a traced module: snstat check package.module:name"
+                raise InvalidValueError(name, given[name], "left out without a module", words)
+            del given[name]
+        return None
+    settings, changes = {}, given.pop("set", {})
+    for name in [*given]:
+        if name in TRACE_OPTIONS:
+            settings[name] = given.pop(name)
+        elif name in RUN_OPTIONS or name == "network":
+            raise InvalidValueError(name, given[name], "left out beside a module")
+    assert saved is None  # noqa: S101  # a command line names one of the two
+    return TracePlan(target, TraceSettings(**settings), changes, given=settings)
+
+
+def _require_no_limit(bounds: Bounds) -> None:
+    """Raise InvalidValueError for a depth limit, which a module that ends where it ends has not."""
+    if bounds.depth_limit is not None:
+        bound = "left out for a traced module, which has the calls that it makes"
+        raise InvalidValueError("depth_limit", bounds.depth_limit, bound)
 
 
 def _require_none(options: Mapping[str, Any]) -> None:
@@ -211,7 +265,7 @@ def _require_known(options: Mapping[str, Any]) -> None:
 def _stack(subject: Subject) -> Stack | None:
     """Return the stack that a run is of, None for a network that is not one."""
     summary = subject.stack if isinstance(subject, NetworkSummary) else subject
-    return None if summary is None else stack_of(summary)
+    return stack_of(summary) if isinstance(summary, StackSummary) else None
 
 
 def _require_layers(bounds: Bounds, depth: int, stack: Stack | None) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snstat.checks.bounds import Bounds
+from snstat.experiment.trace_settings import ModuleName, TraceSettings
 from snstat.network.run_settings import RunSettings
 from snstat.values.kinds import File, Flag, Parameters, Texts
 from snstat.values.option import Option, Settings, option, options_of
@@ -18,8 +19,15 @@ class CheckSettings(Settings):
     network: str | None = option(
         File(), "The file of the network that is checked, instead of a stack.", several=False
     )
+    module: str | None = option(
+        ModuleName(),
+        "The PyTorch module that is checked, package.module:name, instead of a stack.",
+        several=False,
+    )
     set: dict[str, Any] | None = option(
-        Parameters(), "Parameters of the network file to change.", several=False
+        Parameters(),
+        "Parameters of the network file to change, or arguments of the module's function.",
+        several=False,
     )
     select: tuple[str, ...] = option(
         Texts(), "Only these rules, or SN2 for all 2xx.", default=(), metavar="CODE", several=False
@@ -35,9 +43,13 @@ class CheckSettings(Settings):
     )
 
 
+# The options that only traced modules have. `only` is another one of the command line.
+TRACED = options_of(TraceSettings).keys() - options_of(RunSettings).keys()
 # All options of a check by name: the keys of its configuration.
 OPTIONS: dict[str, Option] = {
     name: declared
-    for settings in (RunSettings, CheckSettings, Bounds)
+    for settings in (TraceSettings, RunSettings, CheckSettings, Bounds)
     for name, declared in options_of(settings).items()
 }
+# That of a module may be another one. What simulates networks refuses it.
+OPTIONS["dtype"] = options_of(TraceSettings)["dtype"]

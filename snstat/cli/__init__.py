@@ -22,7 +22,7 @@ from snstat import __version__
 from snstat.cli.help import Explained
 from snstat.cli.output import Verbosity
 from snstat.cli.signals import discard_stdout, end_cleanly
-from snstat.errors import SnstatError, Spelling, UnknownNameError, printable
+from snstat.errors import SnstatError, Spelling, UnknownNameError, UserCodeError, printable
 from snstat.limits import memory_limits, require_room
 
 # New objects before a search for garbage, and searches before more thorough ones.
@@ -38,6 +38,7 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 # Name → its line in `snstat --help`; the command is `command` in snstat.cli.<name>.
 COMMANDS = {
     "propagate": "Simulate random networks and report every layer beside its theory.",
+    "trace": "Run a PyTorch module and report every call of its parts.",
     "fixedpoint": "Find and describe the fixed points of the mean and variance maps.",
     "check": "Judge networks by rules and baselines: verdict, remedies, exit code.",
     "plot": "Draw trajectories, maps, histograms or correlations to a file.",
@@ -130,6 +131,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(error.format_message())
         return BAD_INPUT
     except SnstatError as error:
+        if isinstance(error, UserCodeError) and os.environ.get("SNSTAT_DEBUG"):
+            raise  # with the traceback of the user's own code
         _complain(error.told(flags(typed)))
         return BAD_INPUT
     except BrokenPipeError:

@@ -16,7 +16,8 @@ from snstat.cli.check_options import bound_options, check_options, check_output_
 from snstat.cli.check_weights import check_weights, is_weights
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
-from snstat.cli.networks import Setting, networks_of, parted, set_option
+from snstat.cli.modules import module_options, subjects_of
+from snstat.cli.networks import Setting, set_option
 from snstat.cli.options import refuse_others, stack_options
 from snstat.cli.output import (
     STDOUT,
@@ -39,12 +40,13 @@ if TYPE_CHECKING:
     from snstat.checks.request import Request
     from snstat.results import Run
 
-FILES = "[FILE.toml | RUN.json ... | WEIGHTS ... | -]"
+FILES = "[FILE.toml | package.module:name | RUN.json ... | WEIGHTS ... | -]"
 EXAMPLES = """\b
 Examples:
   snstat check
   snstat check -a relu --depth 128 --ignore SN301
   snstat check model.toml --set width=512
+  snstat check models:resnet --input Bx3x32x32
   snstat check --write-baseline base.json
   snstat check --baseline base.json --weight-gain 1.02
   snstat check run.json --baseline base.json --format markdown
@@ -58,6 +60,7 @@ Examples:
 @bound_options
 @set_option
 @stack_options
+@module_options
 @check_output_options
 @version_option
 @click.pass_context
@@ -74,11 +77,13 @@ def command(
     form: str | None,
     output: str | None,
     only: tuple[str, ...],
+    allow_code: bool,
     **options: Any,
 ) -> None:
     """Judge a network: show a verdict, every broken rule, and a remedy.
 
-    The network is that of a file, or the uniform stack that options describe. Without a file and
+    The network is that of a file, a PyTorch module, or the uniform stack that options describe. The
+    name of a module is that of its function; it is imported, which runs its code. Without these and
     without options that describe a stack (those from --activation to --input-std, and --dtype),
     the checks of snstat.toml or of [tool.snstat.check] in pyproject.toml are run, from this folder
     or the nearest above it, and other options hold for all of them; where there are none, the
@@ -103,9 +108,10 @@ def command(
         places = {"output": output, "write_baseline": write_baseline}
         check_weights(ctx, saved, form, given | places)
         return
-    file, runs_of = parted(saved)
-    networks = networks_of(ctx, file, set)
-    requests = Requests(ctx, runs_of, config, given, write_baseline, only, networks).all()
+    networks, runs_of = subjects_of(ctx, saved, set)
+    requests = Requests(
+        ctx, runs_of, config, given, write_baseline, only, networks, allow_code=allow_code
+    ).all()
     with ExitStack() as files:
         files.enter_context(_interrupt_reported())
         write = files.enter_context(text_output(output))
@@ -160,7 +166,7 @@ def _carried_out(
             plan.warm(notice)
             with (
                 _located(request),
-                progress_bar(request.name, plan.depth * plan.trials) as progress,
+                progress_bar(request.name, plan.steps) as progress,
             ):
                 simulated = plan.run(progress)
             yield request, simulated

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 from snstat.checks.bounds import Bounds
 from snstat.checks.settings import CheckSettings
 from snstat.cli.check_formats import FORMATS
+from snstat.cli.modules import MODULE_LISTS
 from snstat.cli.options import (
     VERBOSITY_OPTIONS,
     Decorator,
@@ -75,11 +76,12 @@ OVERALL = {
     "baseline",
     "write_baseline",
     "same_seed",
+    "allow_code",
 }
 
 
 # Options that take lists, which are no several runs.
-LISTS = ("select", "ignore")
+LISTS = ("select", "ignore", *MODULE_LISTS)
 
 _DECLARED = options_of(CheckSettings)
 CHECK_OPTIONS: list[Decorator[Any]] = [
@@ -105,6 +107,11 @@ CHECK_OPTIONS: list[Decorator[Any]] = [
         type=FileName(),
         metavar="FILE",
         help="Run the checks of this pyproject.toml or snstat.toml.",
+    ),
+    click.option(
+        "--allow-code",
+        is_flag=True,
+        help="Run the modules that a configuration names which was not named itself.",
     ),
     click.option("--list-rules", is_flag=True, help="List the rules and exit."),
     click.option("--explain", type=Code(), metavar="CODE", help="Explain a rule and exit."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
@@ -14,6 +15,7 @@ from snstat.cli.options import apply, refuse_others
 from snstat.cli.parameters import FileName, Type
 from snstat.cli.variants import require_few
 from snstat.errors import InputFileError, InvalidValueError
+from snstat.experiment.trace_settings import is_module
 from snstat.network.settings import NetworkSettings
 from snstat.values import real, whole
 from snstat.values.option import options_of
@@ -105,6 +107,9 @@ def networks_of(
         return [None]
     from snstat.network.network import Network
 
+    if is_module(file) and not os.path.lexists(file):
+        remedy = f"trace a module with: snstat trace {file}"
+        raise InputFileError(file, "is the name of a module, and no network file", remedy)
     if file.lower().endswith(".json"):
         remedy = "judge a saved run with: snstat check RUN.json"
         raise InputFileError(file, "is JSON by its name, and network files are TOML", remedy)

@@ -16,7 +16,7 @@ from snstat.cli.parameters import FileName, Layers, Several, Type, Value
 from snstat.limits import MAX_INTEGER
 from snstat.network.run_settings import RunSettings
 from snstat.network.settings import NetworkSettings
-from snstat.values.kinds import File, Flag, Kind, Name, Real, Whole
+from snstat.values.kinds import File, Flag, Kind, Name, Real, Texts, Whole
 from snstat.values.option import Option, options_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -58,8 +58,8 @@ def apply(
 def declared_option(name: str, declared: Option, default: Any = None, **own: Any) -> Decorator[Any]:
     """Return the click option of a declared one; `own` are arguments of click's.
 
-    An option of several values makes a run for each. Its value is a tuple, empty where it is not
-    given and has no default; `default` is that of the dataclass.
+    A list of texts is repeatable. An option of several values makes a run for each. Its value is a
+    tuple, empty where it is not given and has no default; `default` is that of the dataclass.
     """
     flag = f"--{name.replace('_', '-')}"
     names = [f"-{declared.short}"] * bool(declared.short) + [flag]
@@ -73,6 +73,8 @@ def declared_option(name: str, declared: Option, default: Any = None, **own: Any
         return click.option(*names, is_flag=True, **settings)
     settings = {"type": typed(declared.kind), "metavar": declared.metavar or None, **settings}
     settings |= {"show_default": declared.shown or (None if default is None else _written(default))}
+    if isinstance(declared.kind, Texts):
+        settings |= {"multiple": True, "show_default": declared.shown or None}
     if not declared.several:
         return click.option(*names, **settings)
     if default is not None:

@@ -8,11 +8,19 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from snstat.checks.settings import TRACED
 from snstat.cli import version_option
 from snstat.cli.formats import PICTURES as FORMATS
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
-from snstat.cli.networks import Setting, networks_of, parted, set_option
+from snstat.cli.modules import (
+    MODULE_LISTS,
+    ModuleTarget,
+    module_options,
+    refuse_module_options,
+    subjects_of,
+)
+from snstat.cli.networks import Setting, set_option
 from snstat.cli.options import (
     REAL,
     UNIT_OPTIONS,
@@ -41,12 +49,15 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
 # The kinds of pictures of networks of any layers.
 OF_NETWORKS = ("trajectory", "histogram")
+# Those of traced modules.
+OF_MODULES = ("trajectory",)
 
 EXAMPLES = """\b
 Examples:
   snstat plot -o trajectory.png
   snstat plot -a selu -a relu -a tanh --kind trajectory -o compare.svg
   snstat plot model.toml --set width=512 --backward -o model.svg
+  snstat plot models:resnet --input Bx3x32x32 -o resnet.svg
   snstat plot --kind map -o map.pdf
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
   snstat propagate -f json | snstat plot - -o run.png
@@ -137,11 +148,17 @@ def picture_output_options(function: Function) -> Function:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("saved", nargs=-1, type=FileName(), metavar="[FILE.toml | RUN.json ... | -]")
+@click.argument(
+    "saved",
+    nargs=-1,
+    type=FileName(),
+    metavar="[FILE.toml | package.module:name | RUN.json ... | -]",
+)
 @picture_options
 @picture_output_options
 @set_option
 @stack_options
+@module_options
 @version_option
 @click.pass_context
 def command(
@@ -166,22 +183,25 @@ def command(
 ) -> None:
     """Draw a saved result of `snstat propagate`, or a run with the same options made now.
 
-    The network is that of a file, or the uniform stack that options describe.
+    The network is that of a file, a PyTorch module, or the uniform stack that options describe.
 
     trajectory: statistics over depth with theory and target. map: the unit or the ensemble map on
     the (mean, variance) plane. histogram: activation densities layer by layer beside their law.
     correlation: the correlation map with its fixed points.
     """
     form = picture_format(output, form)
-    file, runs_of = parted(saved)
-    networks = networks_of(ctx, file, set)
-    if file is not None and kind not in OF_NETWORKS:
-        raise click.UsageError(f"--kind {kind} is for uniform stacks; leave it out beside {file}")
+    networks, runs_of = subjects_of(ctx, saved, set)
+    traced = isinstance(networks[0], ModuleTarget)
+    if not traced:
+        refuse_module_options(ctx)
+    if networks[0] is not None and kind not in (OF_MODULES if traced else OF_NETWORKS):
+        of = "networks that are simulated" if kind in OF_NETWORKS else "uniform stacks"
+        raise click.UsageError(f"--kind {kind} is for {of}; leave it out beside {saved[0]}")
     require_options(ctx, kind, chosen_map, saved=bool(runs_of))
     if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:
         raise click.UsageError(f"--dpi cannot be used with {form}, which has no dots; leave it out")
     require_pixels(size, dpi)
-    subject = Subject(runs_of, options, networks)
+    subject = Subject(runs_of, _options_of(ctx, options, traced=traced), networks)
 
     def figure() -> Any:
         return draw(
@@ -207,6 +227,18 @@ def command(
         wrote(output, f"{kind}, {form}{subject.told}")
     if subject.partial:
         ctx.exit(130)
+
+
+def _options_of(ctx: click.Context, options: dict[str, Any], *, traced: bool) -> dict[str, Any]:
+    """Return the options of a run: those of a traced module that were given, or those of a network
+    that is simulated."""
+    if not traced:
+        return {name: value for name, value in options.items() if name not in TRACED}
+    return {
+        name: (value,) if name in MODULE_LISTS else value
+        for name, value in options.items()
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
 
 
 def picture_format(output: str | None, form: str | None) -> str:

@@ -28,6 +28,7 @@ from snstat.report.words import count
 
 if TYPE_CHECKING:
     from snstat.experiment.plans import AnyPlan
+    from snstat.experiment.trace import TracePlan
     from snstat.network.network import Network
     from snstat.results import Check, Run
 
@@ -117,7 +118,7 @@ def _name(variant: Variant, network: Network | None) -> str:
 
 
 def simulate_all(
-    planned: Sequence[tuple[str, AnyPlan]], checks: list[Check | None] | None = None
+    planned: Sequence[tuple[str, AnyPlan | TracePlan]], checks: list[Check | None] | None = None
 ) -> list[Run]:
     """Run each plan, with progress, up to the first interrupt.
 
@@ -127,7 +128,7 @@ def simulate_all(
     for name, plan in planned:
         plan.warm(notice)
         began = time.perf_counter()
-        with progress_bar(name, plan.depth * plan.trials) as progress:
+        with progress_bar(name, plan.steps) as progress:
             runs.append(plan.run(progress))
         took = time.perf_counter() - began
         notice(f"{name}: {plan.sampler} sampler, {took:.2f} s", level=1)
@@ -153,6 +154,8 @@ def contents(runs: Sequence[Run]) -> str:
 
 def warn_of_zeros(run: Run) -> None:
     """Print a notice if samples of zeros are left out of the cosine."""
+    if "zero_samples" not in run.statistics:
+        return
     share = float(run.statistics["zero_samples"].estimate[0])
     if run.simulation.batch > 1 and share > 0:
         notice(

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from snstat.cli.check_options import LISTS, OVERALL, STACK
 from snstat.cli.options import refuse_others
 from snstat.cli.variants import Variant, variants
-from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
+from snstat.errors import InputFileError, InvalidValueError, SnstatError, UnknownNameError
 
 if TYPE_CHECKING:
     import click
 
     from snstat.checks.config import Declared
     from snstat.checks.request import Request
+    from snstat.cli.modules import ModuleTarget
     from snstat.network.network import Network
     from snstat.results import Run
 
@@ -34,12 +35,15 @@ class Requests:
         given: dict[str, Any],
         write_baseline: str | None,
         only: Sequence[str],
-        networks: Sequence[Network | None] = (None,),
+        networks: Sequence[Network | ModuleTarget | None] = (None,),
+        *,
+        allow_code: bool = False,
     ) -> None:
         from snstat.files.saved import load_named
 
         self.ctx, self.saved, self.config, self.given = ctx, saved, config, given
         self.write_baseline, self.only, self.networks = write_baseline, only, networks
+        self.allow_code = allow_code
         self.read = cache(load_named)  # standard input can be read once
 
     def all(self) -> list[tuple[Request, Run | None]]:
@@ -49,7 +53,8 @@ class Requests:
         stack = [name for name in self.given if name in STACK]
         if self.networks[0] is not None:
             if self.config is not None:
-                raise InvalidValueError("--config", self.config, "left out beside a network file")
+                bound = "left out beside a network file or a module"
+                raise InvalidValueError("--config", self.config, bound)
             return self._of_options()
         if self._replaced(self.given.get("baseline")):
             self.given["ignore"] = (*self.given.get("ignore", ()), drifts.code)
@@ -71,6 +76,8 @@ class Requests:
             if path is not None:
                 declared = load_config(path)
                 names = kept([entry.name for entry in declared], self.only)
+                if self.config is None and not self.allow_code:
+                    require_no_code([entry for entry in declared if entry.name in names])
                 return [
                     (self._of_declared(entry, variant), None)
                     for entry in declared
@@ -134,7 +141,7 @@ class Requests:
                 else len(self.read(baseline)) > 1
             )
             lookup = name if known or name in self.read(baseline) else DEFAULT_NAME
-            options = {**variant.options, "network": network}
+            options = {**variant.options, **_network(network)}
             request = Request.build(options, name=lookup, read=self.read)
             requests.append((replace(request, name=name), None))
         return requests
@@ -188,7 +195,29 @@ def same_file(path: str | None, other: str) -> bool:
     return path is not None and os.path.realpath(path) == os.path.realpath(other)
 
 
-def _called(network: Network | None, variant: Variant) -> str:
+def require_no_code(declared: Sequence[Declared]) -> None:
+    """Raise InputFileError for a check of a module: a configuration that nobody named may be that
+    of a stranger, and to import a module runs its code."""
+    for entry in declared:
+        if "module" in entry.options:
+            place = f"{entry.source.path}:{entry.source.line}"
+            raise InputFileError(
+                place,
+                f"the check {entry.name!r} names a module, which runs its code",
+                f"if you trust it, use --allow-code or --config {entry.source.path}",
+            )
+
+
+def _network(network: Network | ModuleTarget | None) -> dict[str, Any]:
+    """Return the options of a check that say what the network is."""
+    from snstat.cli.modules import ModuleTarget
+
+    if isinstance(network, ModuleTarget):
+        return {"module": network.target, "set": network.set}
+    return {"network": network}
+
+
+def _called(network: Network | ModuleTarget | None, variant: Variant) -> str:
     return variant.name if network is None else _joined(network.name, variant)
 
 

@@ -21,7 +21,7 @@ from snstat.cli.options import (
 from snstat.cli.output import STDOUT, render, text_output, wrote
 from snstat.cli.parameters import FileName
 from snstat.cli.variants import variants
-from snstat.errors import InvalidValueError
+from snstat.errors import InputFileError, InvalidValueError
 from snstat.network.run_settings import AUTO, DEFAULT_BATCH, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.report.selection import ALL, LayerSelection, parse_layers
@@ -147,6 +147,9 @@ def _saved(path: str) -> tuple[Network, Sampled]:
     from snstat.network.network import Network
 
     run = load(path)
+    if run.module is not None:
+        reason = "holds a traced module, whose layers only a trace knows"
+        raise InputFileError(path, reason, "print them with: snstat trace package.module:name")
     simulation = run.simulation
     how = Sampled(simulation.batch, simulation.sampler, backward=GRADIENT in run.statistics)
     if run.network is not None:

@@ -13,10 +13,13 @@ from snstat.cli.variants import variants
 from snstat.errors import InputFileError, InvalidValueError
 
 if TYPE_CHECKING:
+    from snstat.cli.modules import ModuleTarget
     from snstat.experiment.plans import AnyPlan
+    from snstat.experiment.trace import TracePlan
     from snstat.network.network import Network
     from snstat.report.selection import LayerSelection
-    from snstat.results import Densities, NetworkSummary, Run, StackSummary
+    from snstat.results import Densities, Run, StackSummary
+    from snstat.results import Subject as OfRun
 
 # Curves in one picture.
 MOST_RUNS = 50
@@ -33,7 +36,7 @@ class Subject:
         self,
         saved: Sequence[str],
         options: dict[str, Any],
-        networks: Sequence[Network | None] = (None,),
+        networks: Sequence[Network | ModuleTarget | None] = (None,),
     ) -> None:
         self.saved, self.networks = saved, networks
         self.wanted = [] if saved else variants(options)
@@ -84,7 +87,7 @@ class Subject:
         from snstat.experiment.densities import densities
 
         if not self.saved:
-            planned = plans(self.wanted, self.networks)
+            planned = plans(self.wanted, self._networks())
             self._require_one("histogram", len(planned))
             ((_, plan),) = planned
             rows = _ridges(selection, plan.subject, plan.depth)
@@ -108,15 +111,36 @@ class Subject:
         """Return the runs, simulated now unless they were saved."""
         if self.saved:
             return self.loaded()
-        runs = simulate_all(plans(self.wanted, self.networks))
+        runs = simulate_all(self._plans())
         self.partial = any(run.partial for run in runs)
         self.told = f", {contents(runs)}" if self.partial else ""
         return runs
 
+    def _networks(self) -> list[Network | None]:
+        """Return what is simulated: networks, or None for the stack that options describe."""
+        from snstat.cli.modules import ModuleTarget
 
-def _ridges(
-    selection: LayerSelection, subject: StackSummary | NetworkSummary, last: int
-) -> list[int]:
+        return [entry for entry in self.networks if not isinstance(entry, ModuleTarget)]
+
+    def _plans(self) -> list[tuple[str, AnyPlan | TracePlan]]:
+        """Return the plan of each run with its name."""
+        from snstat.cli.modules import ModuleTarget
+        from snstat.experiment.trace import TracePlan
+        from snstat.experiment.trace_settings import TraceSettings
+
+        traced: list[tuple[str, AnyPlan | TracePlan]] = [
+            (
+                ", ".join(filter(None, (entry.name, variant.name))),
+                TracePlan(entry.target, TraceSettings(**variant.options), entry.set),
+            )
+            for entry in self.networks
+            if isinstance(entry, ModuleTarget)
+            for variant in self.wanted
+        ]
+        return traced or [*plans(self.wanted, self._networks())]
+
+
+def _ridges(selection: LayerSelection, subject: OfRun, last: int) -> list[int]:
     """Return the layers of a histogram up to the `last` that there is.
 
     Raises InvalidValueError for more than a picture shows.

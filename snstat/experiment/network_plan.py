@@ -98,6 +98,11 @@ class NetworkPlan:
         return self.network.depth
 
     @property
+    def steps(self) -> int:
+        """The parts of the work that a progress bar counts: pairs of a layer and a trial."""
+        return self.depth * self.trials
+
+    @property
     def widest(self) -> int:
         """The units of the widest layer, the input included."""
         return max(row.units for row in self.subject.layers)

@@ -129,6 +129,11 @@ class Plan:
         return self.stack.depth
 
     @property
+    def steps(self) -> int:
+        """The parts of the work that a progress bar counts: pairs of a layer and a trial."""
+        return self.depth * self.trials
+
+    @property
     def widest(self) -> int:
         """The units of the widest layer, the input included."""
         return max(self.stack.widest, self.stack.width_of(0))

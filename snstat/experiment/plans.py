@@ -43,6 +43,10 @@ def plan_again(run: Run) -> AnyPlan:
 
     Raises InvalidValueError if its data have changed.
     """
+    if run.module is not None:
+        raise InvalidValueError(
+            "run", run.subject.called, "of a network that snstat simulates itself"
+        )
     if run.network is None:
         return Plan.of(run)
     plan = plan_of(RunSettings(**sampling_of(run)), Network.read(run.network.form))

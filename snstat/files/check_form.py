@@ -29,6 +29,6 @@ def _check(check: Check) -> dict[str, Any]:
     del form["subject"]
     if isinstance(check.subject, WeightsSummary):
         form |= {"stack": None, "network": None, "weights": plain(check.subject)}
-    else:
-        form |= plain(subject_form(check.subject)) | {"weights": None}
+    elif check.simulation is not None:
+        form |= plain(subject_form(check.subject, check.simulation)) | {"weights": None}
     return {"name": form.pop("name"), "verdict": form.pop("verdict"), "passed": check.passed} | form

@@ -64,6 +64,24 @@ def open_array(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         raise DamagedError("is empty" if not magic else NOT_NUMPY)
 
 
+def open_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
+    """Return all arrays of a .npz file by name, or that of a .npy file by an empty name.
+
+    Raises as `open_array`.
+    """
+    name = os.fspath(path)
+    with failures(name):
+        require_regular(name)
+        with open(name, "rb") as file:  # noqa: PTH123  # as above
+            if not file.read(len(ZIP_MAGIC)).startswith(ZIP_MAGIC):
+                return {"": open_array(name)}
+            with ZipFile(file) as archive:
+                names = [entry.removesuffix(".npy") for entry in archive.namelist()]
+            if not names:
+                raise DamagedError("holds nothing", _choose(name, ()))
+            return {entry: _packed(file, entry) for entry in names}
+
+
 def _split(name: Any) -> tuple[Any, str | None]:
     """Return the file and the array name in "FILE.npz:name". The array name is None if none is
     given, or if a file of the whole name exists."""

@@ -9,13 +9,16 @@ import numpy as np
 
 from snstat.files.form import FormError
 from snstat.results import RANGES, ROUNDING, BoolArray, FloatArray, Simulation, Statistic, within
+from snstat.results.base import IntArray
 
 # (part, whole): the part is at most the whole, in every trial and so in the mean over trials.
-# Variance over the batch or over units is at most the variance (law of total variance).
+# Variance over the batch, over units or over positions is at most the variance (law of total
+# variance).
 PARTS = (
     ("variance", "second_moment"),
     ("variance_over_batch", "variance"),
     ("variance_over_units", "variance"),
+    ("variance_over_positions", "variance"),
 )
 # The square of the smallest normal float32: smaller activations have lost digits.
 LEAST = float(np.finfo(np.float32).tiny) ** 2
@@ -23,8 +26,10 @@ LEAST = float(np.finfo(np.float32).tiny) ** 2
 OF_THEORY = 1e-3
 
 
-def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation) -> None:
-    """Raise FormError for the first impossible number.
+def require_possible(
+    statistics: Mapping[str, Statistic], simulation: Simulation, had: IntArray
+) -> None:
+    """Raise FormError for the first impossible number; `had` (layers,) trials had each layer.
 
     Estimates, theory and expected values at the simulated width lie in the range of the statistic.
     A standard error is that of a mean over trials of values in that range. One sample has no
@@ -48,11 +53,12 @@ def require_possible(statistics: Mapping[str, Statistic], simulation: Simulation
         _require_consistent(statistics, key, share)
     if simulation.trials > 1:
         for name, column in statistics.items():
-            _require_error(name, column, statistics["second_moment"].estimate, simulation.trials)
+            _require_error(name, column, statistics["second_moment"].estimate, had)
 
 
-def _require_error(name: str, column: Statistic, second: FloatArray, trials: int) -> None:
-    """Raise FormError for a standard error that `trials` values of the statistic cannot have.
+def _require_error(name: str, column: Statistic, second: FloatArray, trials: IntArray) -> None:
+    """Raise FormError for a standard error that as many `trials` (layers,) of the statistic cannot
+    have.
 
     With n trials, it is largest between two bounds if half of the values lie at each: half of their
     distance over √(n − 1). Above one bound it is largest if all values but one lie there: it is
@@ -60,20 +66,21 @@ def _require_error(name: str, column: Statistic, second: FloatArray, trials: int
     """
     low, high = RANGES.get(name, (-math.inf, math.inf))
     slack = ROUNDING * np.abs(column.estimate) + LEAST
+    freedom = np.maximum(trials, 2) - 1.0  # one trial has no error
     if column.logarithmic:
         span = math.log(np.finfo(np.float64).max) - math.log(
             np.finfo(np.float64).smallest_subnormal
         )
-        most = np.full_like(column.stderr, span / 2.0 / math.sqrt(trials - 1.0))
+        most = span / 2.0 / np.sqrt(freedom)
     elif math.isfinite(high - low):
-        most = np.full_like(column.stderr, (high - low) / 2.0 / math.sqrt(trials - 1.0)) + ROUNDING
+        most = (high - low) / 2.0 / np.sqrt(freedom) + ROUNDING
     elif math.isfinite(low):
         most = column.estimate - low + slack
     else:
-        most = np.sqrt(second / (trials - 1.0)) * (1.0 + ROUNDING) + math.sqrt(LEAST)
+        most = np.sqrt(second / freedom) * (1.0 + ROUNDING) + math.sqrt(LEAST)
     bad = np.flatnonzero(column.stderr > most)
     if bad.size:
-        bound = f"at most {most[bad[0]]:.4g} for {trials:,} trials"
+        bound = f"at most {most[bad[0]]:.4g} for {trials[bad[0]]:,} trials"
         _refuse(f"{name}.stderr", column.stderr, column.stderr > most, bound)
 
 
@@ -84,6 +91,8 @@ def _require_consistent(statistics: Mapping[str, Statistic], key: str, share: fl
     # Small numbers and their squares lose digits to underflow, or become 0.
     slack = share * second + LEAST
     for name, whole in PARTS:
+        if name not in statistics:
+            continue
         part, all_of_it = getattr(statistics[name], key), getattr(statistics[whole], key)
         bound = f"at most the {whole.replace('_', ' ')} of the layer"
         _refuse(f"{name}.{key}", part, part > all_of_it + slack, bound)

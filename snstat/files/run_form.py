@@ -23,20 +23,25 @@ from snstat.files.form import (
     or_null,
     read,
 )
+from snstat.files.module_form import parse_module
 from snstat.files.run_bounds import require_possible
 from snstat.files.subject_form import parse_subject, require_layers
 from snstat.files.trials_form import with_trials
 from snstat.results import (
     ALSO_MEASURED,
     GRADIENT,
+    OF_POSITIONS,
     PROPAGATION_SCHEMA,
     STATISTICS,
     LayerMean,
+    ModuleSummary,
     Outlook,
     Run,
     Simulation,
     Statistic,
+    Subject,
 )
+from snstat.results.base import IntArray
 from snstat.values import number
 from snstat.values.kinds import Flag, Name, Real
 
@@ -50,9 +55,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     Unknown keys are ignored. Raises FormError, and InvalidValueError for a value out of bounds.
     """
     entries = entries_of("a run", form)
-    subject = parse_subject(entries, earlier=schema != PROPAGATION_SCHEMA)
-    later = {} if schema != PROPAGATION_SCHEMA else LATER_SIMULATION
-    simulation = Simulation(**read("simulation", entries, SIMULATION | later))
+    subject, simulation = _parse_subject(entries, earlier=schema != PROPAGATION_SCHEMA)
     partial = flag("partial", entries.get("partial", False))
     layers = list_of("layers", entries)
     require_layers(subject.depth, len(layers), partial=partial)
@@ -62,12 +65,13 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         if seen != expected or isinstance(seen, bool | float):
             raise FormError("layers are not numbered 0, 1, 2, ...")
     # Older runs lack the statistics that were added later.
-    measured = [*STATISTICS, *(name for name in ALSO_MEASURED if name in rows[0])]
+    also = (*ALSO_MEASURED, *OF_POSITIONS)
+    measured = [*STATISTICS, *(name for name in also if name in rows[0])]
     # The gradient of schema 1 is another quantity, that of pre-activations.
     if GRADIENT in rows[0] and schema == PROPAGATION_SCHEMA:
         measured.append(GRADIENT)
     statistics = {name: _statistic(name, rows) for name in measured}
-    require_possible(statistics, simulation)
+    require_possible(statistics, simulation, _trials_had(subject, simulation, len(rows)))
     if entries.get("trials") is not None:
         statistics = with_trials(entries["trials"], statistics, simulation.trials)
     outlook = entries.get("outlook")
@@ -83,6 +87,26 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         data=parse_data(entries.get("data"), simulation.batch),
         log_kurtosis=_layer_mean("log_kurtosis", entries.get("log_kurtosis")),
     )
+
+
+def _parse_subject(entries: dict[str, Any], *, earlier: bool) -> tuple[Subject, Simulation]:
+    """Return what a run is of, and how that was sampled. An `earlier` file is one of schema 1."""
+    if not earlier and entries.get("module") is not None:
+        for key in ("stack", "network"):
+            if entries.get(key) is not None:
+                raise FormError(f"it has both a {key} and a module")
+        return parse_module(entries)
+    later = {} if earlier else LATER_SIMULATION
+    subject = parse_subject(entries, earlier=earlier)
+    return subject, Simulation(**read("simulation", entries, SIMULATION | later))
+
+
+def _trials_had(subject: Subject, simulation: Simulation, layers: int) -> IntArray:
+    """Return how many trials had each layer, (layers,)."""
+    had = np.full(layers, simulation.trials)
+    if isinstance(subject, ModuleSummary):
+        had[1:] = [row.trials for row in subject.rows]
+    return had
 
 
 def _layer_mean(name: str, form: Any) -> LayerMean | None:

@@ -66,8 +66,7 @@ def runs_to_json(runs: Sequence[Run], names: Sequence[str] = ()) -> Iterator[str
     yield ', "runs": ['
     for number, run in enumerate(runs):
         head = {
-            **subject_form(run.subject),
-            "simulation": run.simulation,
+            **subject_form(run.subject, run.simulation),
             "partial": run.partial,
             "outlook": run.outlook,
         }

@@ -1,7 +1,7 @@
 """The JSON Schemas of results: files, completed with the schemas of the declared options.
 
-In the files, "shared" in "$defs" names another file, whose definitions of networks belong there
-too. `{"option": NAME}` stands for the schema of an option. Beside it, "nullable" says that
+In the files, "shared" in "$defs" names other files, whose definitions that begin with a word belong
+there too. `{"option": NAME}` stands for the schema of an option. Beside it, "nullable" says that
 null is allowed, and other keys replace those of the option.
 """
 
@@ -32,10 +32,9 @@ def schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a result: "propagation", "fixedpoint", "check",
     "network" or "weights"."""
     found = _read(SCHEMAS[name])
-    shared = found["$defs"].pop("shared", None)
-    if shared is not None:
-        others = _read(shared)["$defs"]
-        found["$defs"] |= {key: form for key, form in others.items() if key.startswith("network")}
+    for file, prefix in found["$defs"].pop("shared", {}).items():
+        others = _read(file)["$defs"]
+        found["$defs"] |= {key: form for key, form in others.items() if key.startswith(prefix)}
     return found
 
 

@@ -1,8 +1,9 @@
-"""What a run is of, as JSON: a uniform stack, or a network of any layers."""
+"""What a run is of, as JSON: a uniform stack, a network of any layers, or a traced module."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from snstat.files.form import (
     or_null,
     read,
 )
+from snstat.files.module_form import module_form, trace_form
 from snstat.limits import MAX_SCALE, MAX_WIDTH, require_memory
 from snstat.network.description import (
     BYTES_PER_ROW,
@@ -27,7 +29,15 @@ from snstat.network.description import (
     summary_of,
 )
 from snstat.network.stack import Stack
-from snstat.results import EARLIER_SCHEMAS, NetworkSummary, Record, StackSummary, Subject
+from snstat.results import (
+    EARLIER_SCHEMAS,
+    ModuleSummary,
+    NetworkSummary,
+    Record,
+    Simulation,
+    StackSummary,
+    Subject,
+)
 from snstat.values.kinds import Name, Real
 
 # Relative tolerance of numbers that follow from others, for rounding on other machines.
@@ -35,9 +45,23 @@ AGREE = 1e-12
 SAMPLER = Name(("dense", "matrix-free"))
 
 
-def subject_form(subject: Subject) -> dict[str, Record | dict[str, Any] | None]:
-    """Return the values of "stack" and "network": the former is None for a network that is no
-    stack, the latter for a stack that no file can hold."""
+def subject_form(
+    subject: Subject, simulation: Simulation
+) -> Mapping[str, Record | dict[str, Any] | None]:
+    """Return the values of "stack", "network", "simulation" and, for a traced module, "module".
+
+    The stack is None for a network that is no stack, the network for a stack that no file can
+    hold, and both for a module.
+    """
+    if isinstance(subject, ModuleSummary):
+        traced = {"module": module_form(subject), "simulation": trace_form(subject, simulation)}
+        return {"stack": None, "network": None, **traced}
+    return {**_network_form(subject), "simulation": simulation}
+
+
+def _network_form(
+    subject: StackSummary | NetworkSummary,
+) -> dict[str, Record | dict[str, Any] | None]:
     from snstat.network.network import Network
 
     if isinstance(subject, NetworkSummary):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from snstat.errors import escaped, printable
-from snstat.report.network_words import network_words, simulation_words
+from snstat.report.network_words import network_words, sampling_words
 from snstat.report.words import SEPARATOR, count
 from snstat.results import SOUND, WeightsSummary
 
@@ -52,8 +52,12 @@ def rule_words(finding: Finding) -> str:
 
 
 def place(finding: Finding) -> str:
-    """Return "layer 17", or an empty string if the finding has no layer."""
-    return "" if finding.layer is None else f"layer {finding.layer}"
+    """Return "layer 17", "layer 17 (encoder.norm)" of a traced module, or an empty string if the
+    finding has no layer."""
+    if finding.layer is None:
+        return ""
+    named = "" if finding.path is None else f" ({escaped(finding.path)})"
+    return f"layer {finding.layer}{named}"
 
 
 def finding_words(finding: Finding) -> str:
@@ -82,8 +86,8 @@ def subject_words(check: Check) -> str:
 def circumstances(check: Check) -> list[str]:
     """Return one line each for the stack, sampling, baseline and source."""
     lines = [subject_words(check)]
-    if check.simulation is not None:
-        lines.append(simulation_words(check.simulation))
+    if check.simulation is not None and not isinstance(check.subject, WeightsSummary):
+        lines.append(sampling_words(check.subject, check.simulation))
     if check.baseline is not None:
         lines.append(f"compared with {check.baseline}")
     if check.source is not None:

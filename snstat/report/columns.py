@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snstat.errors import escaped
+from snstat.report.module_words import axes_words
 from snstat.report.network_words import layer_name
 from snstat.report.numbers import Notation, alike, quantity, score
 from snstat.results import GRADIENT, departures
@@ -24,8 +26,11 @@ DOUBT = "?"
 INFINITE = "*"
 # The parts of a statistic: estimate, theory, z.
 PARTS = "etz"
-# The keys of the columns of layer numbers, and of the names in a network of any layers.
-LAYER, NAME = ("layer", ""), ("name", "")
+# The keys of the columns of layer numbers, of the names in a network of any layers, and of the
+# kinds and axes of the rows of a traced module.
+LAYER, NAME, KIND, AXES = ("layer", ""), ("name", ""), ("kind", ""), ("axes", "")
+HEAD = (LAYER, NAME, KIND, AXES)
+AXES_HEADER = "S · P · U"
 NOT_FINITE = "not finite"
 # With a squared mean below this fraction of it, the second moment is nearly the variance.
 NEGLIGIBLE = 0.01
@@ -56,19 +61,26 @@ class Layout:
 
     notation: Notation
     parts: Mapping[str, str]
+    # What says which row it is, as far as there is room.
+    heads: tuple[tuple[str, str], ...] = HEAD
 
 
 def columns_of(run: Run, rows: Sequence[int], layout: Layout) -> list[Column]:
     """Return the columns of `layout` for the layers `rows`, the layer numbers first."""
-    return chosen(every_column(run, rows, layout.notation, layout.parts), layout.parts)
+    every = every_column(run, rows, layout.notation, layout.parts)
+    return chosen(every, layout.parts, layout.heads)
 
 
-def chosen(every: Mapping[tuple[str, str], Column], parts: Mapping[str, str]) -> list[Column]:
-    """Return the layer numbers, their names if there are any, and the columns `parts` of `every`.
+def chosen(
+    every: Mapping[tuple[str, str], Column],
+    parts: Mapping[str, str],
+    heads: tuple[tuple[str, str], ...] = HEAD,
+) -> list[Column]:
+    """Return the layer numbers, what else of `heads` there is, and the columns `parts` of `every`.
 
     What chance does not explain is marked on the last column of each statistic.
     """
-    columns = [every[key] for key in (LAYER, NAME) if key in every]
+    columns = [every[key] for key in heads if key in every]
     for name, own in parts.items():
         found = [every[name, part] for part in own if (name, part) in every]
         columns += (
@@ -91,10 +103,25 @@ def every_column(
         columns[NAME] = Column(
             "name", tuple(layer_name(run.row(layer)) for layer in rows), "name", words=True
         )
+    if run.module is not None:
+        columns |= _calls(run, rows)
     for name in names:
         if name in run.statistics:
             columns |= {(name, found.part): found for found in _parts(run, name, rows, notation)}
     return columns
+
+
+def _calls(run: Run, rows: Sequence[int]) -> dict[tuple[str, str], Column]:
+    """Return the columns that say what the rows of a traced module are."""
+    calls = [run.call(layer) for layer in rows]
+    names = tuple(escaped(run.row(layer).name) for layer in rows)
+    kinds = tuple("" if call is None else escaped(call.kind) for call in calls)
+    axes = tuple("" if call is None else axes_words(call) for call in calls)
+    return {
+        NAME: Column("module", names, "name", words=True),
+        KIND: Column("kind", kinds, "kind", words=True),
+        AXES: Column(AXES_HEADER, axes, "axes", words=True),
+    }
 
 
 def _parts(run: Run, name: str, rows: Sequence[int], notation: Notation) -> Iterator[Column]:
@@ -140,6 +167,8 @@ def has_news(run: Run, name: str) -> bool:
     known = np.isfinite(values)
     if name in ("mean", "variance", GRADIENT):
         return True
+    if run.module is not None and name != "dead_fraction":
+        return bool(known.any())
     if name == "cosine":
         return bool(known.any() or np.isfinite(run.statistics[name].reference).any())
     if name == "second_moment":

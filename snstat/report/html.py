@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from snstat.report.columns import columns_of, rows_of
 from snstat.report.glyphs import Glyphs
-from snstat.report.network_words import network_words, simulation_words
+from snstat.report.module_words import closing
+from snstat.report.network_words import network_words, sampling_words
 from snstat.report.opening import opening, theory_words
-from snstat.report.selection import LOG
-from snstat.report.text import PAGE, titled
+from snstat.report.selection import usual
+from snstat.report.text import page_layout, titled
 
 if TYPE_CHECKING:
     from snstat.report.columns import Column
@@ -24,23 +25,26 @@ def run_to_html(run: Run, check: Check | None = None) -> str:
     """Return `run` as an HTML fragment: title, the verdict `check`, table of layers 0, 1, 2, 4,
     ..."""
     glyphs = Glyphs()
-    rows = rows_of(run, LOG.rows(run.depth))
+    rows = rows_of(run, usual(run.subject).of(run.subject))
     lines = [
         '<div class="snstat-run">',
         f"<p><strong>{_safe(network_words(run.subject))}</strong><br>",
-        f"{_safe(simulation_words(run.simulation))}</p>",
+        f"{_safe(sampling_words(run.subject, run.simulation))}</p>",
         "<ul>",
         *(f"<li>{_safe(sentence.text)}</li>" for sentence in opening(run, check)),
         "</ul>",
     ]
     if rows:
-        bars = glyphs.bars(run.statistics["variance"].estimate, BARS)
-        columns = columns_of(run, rows, PAGE)
+        size = "variance" if run.module is None else "second moment"
+        bars = glyphs.bars(run.statistics[size.replace(" ", "_")].estimate, BARS)
+        columns = columns_of(run, rows, page_layout(run))
         lines += [
             f"<p>{_safe(theory_words(run, columns))}</p>",
             *_table(titled(columns)),
-            f"<p>variance over depth <code>{bars}</code></p>",
+            f"<p>{size} over depth <code>{bars}</code></p>",
         ]
+    if run.module is not None:
+        lines += ["<ul>", *(f"<li>{_safe(text)}</li>" for text in closing(run.module)), "</ul>"]
     lines.append("</div>")
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.columns import (
-    LAYER,
+    HEAD,
     NAME,
     PARTS,
     Column,
@@ -29,7 +29,7 @@ from snstat.report.grid import shown, width_of
 from snstat.report.numbers import Notation, plain, score
 from snstat.report.short_names import shortened
 from snstat.report.words import listed
-from snstat.results import GRADIENT, MEASURED, departures
+from snstat.results import EVERY, GRADIENT, departures
 
 if TYPE_CHECKING:
     from snstat.results import Run
@@ -43,10 +43,23 @@ PRIORITIES = (
 )  # fmt: skip
 # So many of them have to fit before a table takes a wider notation.
 ESSENTIAL = 9
+ESSENTIAL_OF_CALLS = 3
+# In a narrow terminal the axes of a call make room first, then its kind.
+HEADS = (HEAD, HEAD[:3], HEAD[:2])
 # The statistics in the order in which they stand side by side.
 ORDER = ("mean", "variance", GRADIENT, "cosine", "second_moment", "dead_fraction")
 # The statistics whose absence is stated.
 EXPECTED = ORDER[:4]
+# The same of a traced module, whose rows have other sizes: what is comparable between them.
+OF_CALLS = (
+    ("second_moment", "e"), (GRADIENT, "e"), ("cosine", "e"), ("second_moment", "t"),
+    ("second_moment", "z"), ("position_cosine", "e"), ("mean", "e"), ("cosine", "t"),
+    ("cosine", "z"), (GRADIENT, "t"), (GRADIENT, "z"), ("dead_fraction", "e"), ("variance", "e"),
+)  # fmt: skip
+ORDER_OF_CALLS = (
+    "second_moment", "cosine", "position_cosine", GRADIENT, "mean", "variance", "dead_fraction",
+)  # fmt: skip
+EXPECTED_OF_CALLS = ("second_moment", "cosine", GRADIENT)
 # The statistics of a comparison, most important first.
 COMPARED = ("variance", "cosine", "mean")
 # Enough rows to recognise most columns that do not fit.
@@ -65,7 +78,7 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
     Raises UnknownNameError for a name that is not a statistic.
     """
-    names = (*MEASURED, GRADIENT)
+    names = EVERY
     words = [word.strip().lower().replace("-", "_") for word in text.split(",")]
     if words == [ALL_COLUMNS]:
         return names
@@ -97,7 +110,7 @@ def blocks_of(
         columns = shown(_short(columns_of(run, rows, layout), width), glyphs)
         if width_of(columns) <= width:
             return notation, [columns]
-    head = [column for column in columns if column.group in (LAYER[0], NAME[0])]
+    head = [column for column in columns if (column.group, "") in HEAD]
     rest = columns[len(head) :]
     blocks: list[list[Column]] = []
     for name in names:
@@ -149,13 +162,17 @@ def _short(columns: Sequence[Column], width: int, share: float = NAMES_SHARE) ->
 def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int, share: float) -> Layout:
     """Return the layout of what fits beside names of that `share` of the width, in the widest
     notation that has room for the essentials."""
-    first, *others = [key for key in PRIORITIES if has_news(run, key[0])]
-    essential = [key for key in PRIORITIES[:ESSENTIAL] if key in others]
-    for notation in Notation:
-        every = every_column(run, rows, notation, ORDER)
+    traced = run.module is not None
+    wanted = OF_CALLS if traced else PRIORITIES
+    known = [key for key in wanted if has_news(run, key[0])]
+    first, *others = known or wanted[:1]  # of tensors of whole numbers there may be nothing
+    few = ESSENTIAL_OF_CALLS if traced else ESSENTIAL
+    essential = [key for key in wanted[:few] if key in others]
+    for heads, notation in product(HEADS if traced else HEADS[:1], Notation):
+        every = every_column(run, rows, notation, ORDER_OF_CALLS if traced else ORDER)
         if NAME in every:  # the same names, whatever is kept
             (every[NAME],) = _short([every[NAME]], width, share)
-        room = partial(_fits, every, glyphs, width)
+        room = partial(_fits, every, glyphs, width, heads)
         if room([first, *essential]):
             break
     kept = [first]
@@ -164,21 +181,23 @@ def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int, share: fl
         before = PARTS[: PARTS.index(part)]
         if all((name, other) in kept for other in before) and room([*kept, (name, part)]):
             kept.append((name, part))
-    return Layout(notation, _parts_of(kept))
+    return Layout(notation, _parts_of(kept), heads)
 
 
 def _fits(
     every: Mapping[tuple[str, str], Column],
     glyphs: Glyphs,
     width: int,
+    heads: tuple[tuple[str, str], ...],
     kept: Sequence[tuple[str, str]],
 ) -> bool:
-    return width_of(shown(chosen(every, _parts_of(kept)), glyphs)) <= width
+    return width_of(shown(chosen(every, _parts_of(kept), heads), glyphs)) <= width
 
 
 def _parts_of(kept: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Return the parts of each statistic, in the order of a table."""
-    parts = {name: "".join(part for part in PARTS if (name, part) in kept) for name in ORDER}
+    order = ORDER if kept[0][0] != OF_CALLS[0][0] else ORDER_OF_CALLS
+    parts = {name: "".join(part for part in PARTS if (name, part) in kept) for name in order}
     return {name: own for name, own in parts.items() if own}
 
 
@@ -197,7 +216,7 @@ def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
     """Return what a narrow `layout` omits of mean, variance, gradient and cosine, as pairs of a
     statistic and a part, "e", "t" or "z"."""
     missing = set()
-    for name in EXPECTED:
+    for name in EXPECTED if run.module is None else EXPECTED_OF_CALLS:
         if name in run.statistics:
             found, there = run.statistics[name], layout.parts.get(name, "")
             arrays = zip(PARTS, (found.estimate, found.reference, found.z), strict=True)
@@ -210,8 +229,9 @@ def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
 def lost_words(missing: set[tuple[str, str]]) -> str:
     """Return "cosine; theory and z of mean", or an empty string if nothing is missing."""
     titles = {"e": "", "tz": "theory and z of ", "t": "theory of ", "z": "z of "}
-    parts = {name: "".join(p for p in PARTS if (name, p) in missing) for name in EXPECTED}
-    groups = {own: [name for name in EXPECTED if parts[name] == own] for own in titles}
+    names = dict.fromkeys((*EXPECTED, *EXPECTED_OF_CALLS))
+    parts = {name: "".join(p for p in PARTS if (name, p) in missing) for name in names}
+    groups = {own: [name for name in names if parts[name] == own] for own in titles}
     return "; ".join(titles[own] + listed(names) for own, names in groups.items() if names)
 
 

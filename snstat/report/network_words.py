@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from snstat.activation import display_name
 from snstat.errors import escaped
+from snstat.report.module_words import module_sampling, module_title
 from snstat.report.numbers import as_given, dotted
 from snstat.report.words import SEPARATOR, count
-from snstat.results import NetworkSummary
+from snstat.results import ModuleSummary, NetworkSummary, StackSummary
 
 if TYPE_CHECKING:
-    from snstat.results import LayerSummary, Simulation, StackSummary, Subject
+    from snstat.results import LayerSummary, Simulation, Subject
 
 # Activations for which no initialiser preserves the signal, and the gain G that preserves a second
 # moment of 1: E[φ(G z)²] = 1. That fixed point is unstable, so depth and width limit its use.
@@ -37,6 +38,8 @@ def network_words(subject: Subject) -> str:
     If layers differ: "ReLU · 4 layers: 784 → 512 ×3 → 10 · linear read-out · …". A network of any
     layers: "encoder · 49 layers · 784 → 10".
     """
+    if isinstance(subject, ModuleSummary):
+        return module_title(subject)
     if isinstance(subject, NetworkSummary):
         shapes = (shape_words(row.shape) for row in (subject.layers[0], subject.layers[-1]))
         name, depth = network_name(subject), count(subject.depth, "layer")
@@ -61,6 +64,9 @@ def network_words(subject: Subject) -> str:
 
 def described(subject: Subject) -> dict[str, Any]:
     """Return the fields that describe a network, by name."""
+    if isinstance(subject, ModuleSummary):
+        own = {key: subject[key] for key in ("dropout", "trials_of", "device", "loss")}
+        return {"network": subject.called, **subject.settings, "mode": subject.mode, **own}
     if isinstance(subject, NetworkSummary):
         return {"network": subject.called}
     return dict(subject)
@@ -79,27 +85,27 @@ def layer_name(row: LayerSummary) -> str:
 
 def layer_words(subject: Subject, layer: int) -> str:
     """Return what to call a layer: its number in a stack, else its name."""
-    return layer_name(subject.row(layer)) if isinstance(subject, NetworkSummary) else str(layer)
+    return str(layer) if isinstance(subject, StackSummary) else layer_name(subject.row(layer))
 
 
 def network_name(subject: Subject) -> str:
     """Return the shortest name of a network: its own, or that of its activation: "SELU"."""
-    if isinstance(subject, NetworkSummary):
+    if not isinstance(subject, StackSummary):
         return escaped(subject.called)
     return display_name(subject.activation)
 
 
 def width_words(subject: Subject) -> str:
     """Return at which width theory holds: "at width 1,024", or "at these widths"."""
-    if isinstance(subject, NetworkSummary) or subject.widths is not None:
+    if not isinstance(subject, StackSummary) or subject.widths is not None:
         return "at these widths"
     return f"at width {subject.width:,}"
 
 
 def initialiser_words(subject: Subject) -> tuple[str, str]:
     """Return the initialiser and what it draws: "lecun_normal", "gain 1, bias std 0.1". Both are
-    empty for a network of any layers, which has no one initialiser."""
-    if isinstance(subject, NetworkSummary):
+    empty for networks that have no one initialiser."""
+    if not isinstance(subject, StackSummary):
         return "", ""
     return subject.init, ", ".join(_draws_words(subject))
 
@@ -142,6 +148,13 @@ def _own_gains(stack: StackSummary) -> Iterator[str]:
         yield f"first layer {dotted(gains[0])}"
     else:
         yield f"gains {dotted(min(gains))} to {dotted(max(gains))}"
+
+
+def sampling_words(subject: Subject, simulation: Simulation) -> str:
+    """Return how a network was sampled, on one line."""
+    if isinstance(subject, ModuleSummary):
+        return module_sampling(subject, simulation)
+    return simulation_words(simulation)
 
 
 def simulation_words(simulation: Simulation) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.report.check_words import complaint, place, rule_words, verdict_words
 from snstat.report.columns import INFINITE, Column
+from snstat.report.module_words import producer_words
 from snstat.report.network_words import width_words
 from snstat.report.numbers import plain
 from snstat.report.words import broken_layers, gradient_sentence, interruption, limit_sentence
@@ -38,6 +39,8 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
     sentences = [
         Sentence(text, alarming=True) for text in (interruption(run), broken_layers(run)) if text
     ]
+    if run.module is not None and run.module.nonfinite is not None:
+        sentences.append(Sentence(producer_words(run.module), indent=bool(sentences)))
     if check is not None:
         failed = not check.passed
         sentences.append(Sentence(f"Verdict: {verdict_words(check)}", alarming=failed))

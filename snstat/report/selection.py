@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from snstat.errors import InvalidValueError, nearest
-from snstat.results import NetworkSummary, Subject
+from snstat.results import ModuleSummary, NetworkSummary, StackSummary, Subject
 
 # 18 digits exceed any depth, and int() is slow or fails for thousands of digits.
 _ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
-# Names of layers, joined by dots, with the wildcards of file names.
-_NAMES = re.compile(r"[A-Za-z_*?\[][\w.*?\[\]!-]{0,999}|[0-9]+(?:\.[\w.*?\[\]!-]+)+", re.ASCII)
+# Names of layers, joined by dots, with the wildcards of file names, and the number of a call.
+_NAMES = re.compile(r"[A-Za-z_*?\[][\w.*?\[\]!#-]{0,999}|[0-9]+(?:\.[\w.*?\[\]!#-]+)+", re.ASCII)
 # Each chooses all rows, so a list has no use for it, unless a layer is called so.
 WORDS = ("log", "all", "top")
 # So many names are compared with an unknown one.
@@ -70,7 +70,7 @@ class LayerSelection:
         Raises InvalidValueError when a listed layer is beyond its depth, and for names that no
         layer has.
         """
-        if not isinstance(subject, NetworkSummary):
+        if isinstance(subject, StackSummary):
             if self.names:
                 raise _unknown(self.names[0], "numbers, as the layers of a stack have no names")
             return self.rows(subject.depth)
@@ -80,7 +80,10 @@ class LayerSelection:
             if not named:
                 raise _no_layer(name, subject)
             found.update(named)
-        if self.kind == "top":
+        if isinstance(subject, ModuleSummary):
+            if self.kind != "list":  # what repeats the tensor of another row is shown if asked for
+                found &= set(subject.distinct)
+        elif self.kind == "top":
             found = {n for n in found if not subject.layers[n].inner}
         return sorted(found)
 
@@ -102,6 +105,15 @@ class LayerSelection:
 LOG = LayerSelection("log")
 ALL = LayerSelection("all")
 TOP = LayerSelection("top")
+# More calls of a module than these are not all shown, unless they are asked for.
+MOST_CALLS = 200
+
+
+def usual(subject: Subject) -> LayerSelection:
+    """Return the layers that are shown where nothing is said: all calls of a module, unless there
+    are very many, and of other networks 0, 1, 2, 4, 8, ... and the last."""
+    few = isinstance(subject, ModuleSummary) and subject.depth <= MOST_CALLS
+    return ALL if few else LOG
 
 
 def _remedy(item: str) -> str:
@@ -115,16 +127,25 @@ def _unknown(name: str, bound: str, remedy: str = "") -> InvalidValueError:
     return InvalidValueError("layers", name, bound, remedy or _remedy(name))
 
 
-def _named(name: str, subject: NetworkSummary) -> list[int]:
-    """Return the layers that a name, of a layer or of a container, or a pattern stands for."""
+def _named(name: str, subject: NetworkSummary | ModuleSummary) -> list[int]:
+    """Return the layers that a name, of a layer or of a container, or a pattern stands for. That of
+    a module stands for all its calls."""
     pattern = re.compile(f"{fnmatch.translate(name)}|{fnmatch.translate(f'{name}.*')}")
-    return [n for n, row in enumerate(subject.layers) if pattern.match(row.name)]
+    return [
+        n
+        for n in range(subject.depth + 1)
+        if pattern.match(subject.row(n).name)
+        or (n and isinstance(subject, ModuleSummary) and pattern.match(subject.rows[n - 1].path))
+    ]
 
 
-def _no_layer(name: str, subject: NetworkSummary) -> InvalidValueError:
+def _no_layer(name: str, subject: NetworkSummary | ModuleSummary) -> InvalidValueError:
     """Return the error for a name that no layer has, with what may be meant."""
     remedy = "snstat show FILE.toml --layers all lists the names"
-    near = nearest(name, [row.name for row in subject.layers[:MOST_COMPARED]])
+    if isinstance(subject, ModuleSummary):
+        remedy = "--layers all lists the names"
+    compared = range(min(subject.depth + 1, MOST_COMPARED))
+    near = nearest(name, [subject.row(n).name for n in compared])
     if name.lower() in WORDS:
         remedy = ""
     elif near:

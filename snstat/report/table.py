@@ -20,7 +20,8 @@ from snstat.report.layouts import (
     lost_words,
     measured,
 )
-from snstat.report.network_words import network_words, simulation_words
+from snstat.report.module_words import closing
+from snstat.report.network_words import network_words, sampling_words
 from snstat.report.numbers import Notation, plain
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, TOP, LayerSelection
@@ -95,7 +96,7 @@ def _print_run(
 ) -> None:
     """Print one run: its title, the verdict on it, its tables, and the variance as bars."""
     print_parts(network_words(run.subject), glyphs, console, style="bold")
-    print_parts(simulation_words(run.simulation), glyphs, console, style="dim")
+    print_parts(sampling_words(run.subject, run.simulation), glyphs, console, style="dim")
     for sentence in opening(run, check):
         mark = f"{MARK} " if sentence.alarming else ""
         style = "bold yellow" if sentence.alarming else ""
@@ -111,11 +112,14 @@ def _print_run(
         console.print()
         print_columns(columns, console)
     console.print()
-    print_wrapped(_variance_line(run, glyphs, console.width), console)
+    print_wrapped(_bars_line(run, glyphs, console.width), console)
     if any(column.suspicious for column in every):
         print_wrapped(SUSPICIOUS_NOTE, console, style="dim")
     if any(column.doubtful for column in every):
         print_wrapped(DOUBTFUL_NOTE, console, style="dim")
+    if run.module is not None:
+        for text in closing(run.module):
+            print_wrapped(glyphs.text(text), console, style="dim")
 
 
 def _print_notes(hidden: str, glyphs: Glyphs, console: Console, *, concise: bool) -> None:
@@ -127,14 +131,18 @@ def _print_notes(hidden: str, glyphs: Glyphs, console: Console, *, concise: bool
         print_wrapped(glyphs.text(text), console, style="dim")
 
 
-def _variance_line(run: Run, glyphs: Glyphs, width: int) -> str:
-    """Return the variance over depth as bars, with its range.
+def _bars_line(run: Run, glyphs: Glyphs, width: int) -> str:
+    """Return the variance over depth as bars, with its range; of a traced module the second moment.
 
     Norms and branches within residuals are left out: between the sums they would hide how these
-    grow.
+    grow. Of a module, activations and outputs of blocks are shown.
     """
     values = run.statistics["variance"].estimate
     label, limits = "variance ", ""
+    if run.module is not None:
+        values, label = run.statistics["second_moment"].estimate, "second moment "
+        if len(run.module.main) < len(run.module.distinct):
+            values, label = values[list(run.module.main)], f"{label}of activations and blocks "
     if isinstance(run.subject, NetworkSummary):
         top = [row for row in TOP.of(run.subject) if row < values.size]
         if len(top) < values.size:

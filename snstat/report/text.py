@@ -14,19 +14,26 @@ from snstat.errors import escaped as controls_escaped
 from snstat.report.columns import PARTS, Layout, columns_of, rows_of
 from snstat.report.comparison import comparison_columns
 from snstat.report.layouts import measured
-from snstat.report.network_words import described, network_words, simulation_words
+from snstat.report.module_words import closing
+from snstat.report.network_words import described, network_words, sampling_words
 from snstat.report.numbers import Notation
 from snstat.report.opening import opening, theory_words
 from snstat.report.selection import LOG, LayerSelection
-from snstat.results import GRADIENT, MEASURED
+from snstat.results import GRADIENT, MEASURED, OF_POSITIONS
 
 if TYPE_CHECKING:
     from snstat.report.columns import Column
     from snstat.results import Check, FloatArray, Run
 
 PAGE = Layout(Notation.SPACED, dict.fromkeys(("mean", "variance", "cosine", GRADIENT), PARTS))
-# The columns of CSV that say what a layer is, and those after an estimate.
+TRACED = Layout(
+    Notation.SPACED,
+    dict.fromkeys(("second_moment", "cosine", "position_cosine", GRADIENT), PARTS),
+)
+# The columns of CSV that say what a layer is, those of a call of a module, and those after an
+# estimate.
 ROW = ("name", "kind", "shape")
+CALL = ("path", "call", "output", "trials", "dtype", "same_as")
 AFTER = ("stderr", "theory", "expected", "neglected", "z")
 
 
@@ -75,10 +82,10 @@ def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
     """Yield all layers of `runs` as lines of CSV, a header first.
 
     The columns are run (counted from 1), the description of the network and its sampling, layer,
-    its name, kind and shape, finite, and for every statistic its estimate (under the statistic's
-    name), `_stderr`, `_theory`, `_expected`, `_neglected` and `_z`. If a run kept its trials there
-    is a column trial too, empty in these rows, and one row more for every layer and trial with its
-    values alone.
+    its name, kind and shape, which call of a module it is (if one was traced), finite, and for
+    every statistic its estimate (under the statistic's name), `_stderr`, `_theory`, `_expected`,
+    `_neglected` and `_z`. If a run kept its trials there is a column trial too, empty in these
+    rows, and one row more for every layer and trial with its values alone.
     """
     return csv_lines(_csv_rows(runs))
 
@@ -99,12 +106,14 @@ def runs_to_markdown(
     for run, check in zip(runs, checks or [None] * len(runs), strict=True):
         rows = rows_of(run, layers.of(run.subject))
         part = f"### {escaped(network_words(run.subject))}\n\n"
-        part += f"{escaped(simulation_words(run.simulation))}\n\n"
+        part += f"{escaped(sampling_words(run.subject, run.simulation))}\n\n"
         for sentence in opening(run, check):
             part += f"{'  ' * sentence.indent}- {escaped(sentence.text)}\n"
         if rows:
             shown = columns_of(run, rows, page_layout(run, columns))
             part += f"\n{escaped(theory_words(run, shown))}\n\n{markdown_table(titled(shown))}"
+        if run.module is not None:
+            part += "".join(f"\n- {escaped(text)}" for text in closing(run.module))
         parts.append(part.rstrip("\n") + "\n")
     if len(runs) > 1:
         table = markdown_table(comparison_columns(runs, PAGE))
@@ -115,7 +124,7 @@ def runs_to_markdown(
 def page_layout(run: Run, columns: Sequence[str] = ()) -> Layout:
     """Return the layout of a page, which has room for all requested columns."""
     if not columns:
-        return PAGE
+        return PAGE if run.module is None else TRACED
     return Layout(PAGE.notation, dict.fromkeys(measured(run, columns), PARTS))
 
 
@@ -138,11 +147,14 @@ def titled(columns: Sequence[Column]) -> list[Column]:
 def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     """Yield the header and then one row for every layer of every run."""
     names = [*MEASURED]
-    if any(GRADIENT in run.statistics for run in runs):
-        names.append(GRADIENT)
+    names += [
+        name for name in (*OF_POSITIONS, GRADIENT) if any(name in run.statistics for run in runs)
+    ]
+    traced = any(run.module is not None for run in runs)
     kept = any(run.statistics[names[0]].trials is not None for run in runs)
     fields = [*dict.fromkeys(field for run in runs for field in _description(run))]
-    header = ["run", *fields, "layer", *ROW, *(["trial"] if kept else []), "finite"]
+    place_of = [*ROW, *(CALL if traced else ())]
+    header = ["run", *fields, "layer", *place_of, *(["trial"] if kept else []), "finite"]
     for name in names:
         header += [name, *(f"{name}_{part}" for part in AFTER)]
     yield header
@@ -157,6 +169,9 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
             numbers = [None if column is None else float(column[layer]) for column in columns]
             row = run.row(layer)
             place = [number, *description, layer, *(row[field] for field in ROW)]
+            if traced:
+                call = run.call(layer)
+                place += [None if call is None else call[field] for field in CALL]
             yield [*place, *([None] if kept else []), finite, *numbers]
             for trial, values in enumerate(_trials(run, names, layer)):
                 yield [*place, trial, finite, *values]

@@ -30,6 +30,7 @@ from snstat.results.fixedpoint import (
     FixedPointReport,
     TheoremResult,
 )
+from snstat.results.module import Axes, Call, Left, ModuleSummary, NonFinite
 from snstat.results.network import (
     INPUT,
     UNNAMED,
@@ -38,7 +39,6 @@ from snstat.results.network import (
     NetworkSummary,
     Simulation,
     StackSummary,
-    Subject,
 )
 from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
 from snstat.results.pictures import (
@@ -59,12 +59,15 @@ from snstat.results.run import (
 )
 from snstat.results.statistic import (
     ALSO_MEASURED,
+    EVERY,
     GRADIENT,
     MEASURED,
+    OF_POSITIONS,
     STATISTICS,
     Estimate,
     Statistic,
 )
+from snstat.results.subject import Subject
 from snstat.results.weights import (
     WEIGHTS_SCHEMA,
     Rows,
@@ -81,12 +84,14 @@ __all__ = [
     "CHECK_SCHEMA",
     "DEFAULT_NAME",
     "EARLIER_SCHEMAS",
+    "EVERY",
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
     "INPUT",
     "MEASURED",
     "MOST_CLASSES",
     "NO_THEORY",
+    "OF_POSITIONS",
     "PROPAGATION_SCHEMA",
     "RANGES",
     "ROUNDING",
@@ -96,7 +101,9 @@ __all__ = [
     "UNNAMED",
     "VERDICTS",
     "WEIGHTS_SCHEMA",
+    "Axes",
     "BoolArray",
+    "Call",
     "Check",
     "CorrelationCurve",
     "CorrelationFixedPoint",
@@ -113,8 +120,11 @@ __all__ = [
     "LayerMean",
     "LayerSummary",
     "Layers",
+    "Left",
     "MapField",
+    "ModuleSummary",
     "NetworkSummary",
+    "NonFinite",
     "NormClasses",
     "Outlook",
     "Record",

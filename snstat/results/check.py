@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from snstat.results.base import Record
-from snstat.results.network import OfNetwork, Simulation, Subject
+from snstat.results.network import Simulation
+from snstat.results.subject import OfNetwork, Subject
 from snstat.results.weights import WeightsSummary
 
 # The name of a check that has no other name.
@@ -35,7 +36,8 @@ class Finding(Record):
 
     `layer` is the first layer that breaks the rule, `value` the value there and `bound` the bound;
     they are None if the rule has none. `message` is one line that ends in `remedy`. `remedy` is
-    empty if no working remedy was found.
+    empty if no working remedy was found. `path` is the name of the row of a traced module, None of
+    any other network.
     """
 
     code: str
@@ -45,6 +47,7 @@ class Finding(Record):
     bound: float | None
     message: str
     remedy: str
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class Source(Record):
 @dataclass(frozen=True, slots=True)
 class Check(OfNetwork):
     """The judgement of one network, the `subject`: by its layers (`network`), as a uniform `stack`,
-    or both; or of a file of `weights`, which nothing simulates. Weights without problems are
-    "sound".
+    or both; of a traced `module`; or of a file of `weights`, which nothing simulates. Weights
+    without problems are "sound".
 
     `notes` say what could not be judged, and why. `baseline` is the file that the network
     was compared with. `source` is None for a check from the command line.

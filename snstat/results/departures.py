@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from snstat.results.base import BoolArray, FloatArray
+from snstat.results.base import BoolArray, FloatArray, IntArray
 from snstat.results.ranges import SHARES
 from snstat.results.run import Run
 from snstat.results.statistic import GRADIENT
@@ -33,8 +33,8 @@ def departures(run: Run, name: str, rows: Sequence[int]) -> tuple[BoolArray, Boo
 
     Layers without a z are judged by `without_spread`.
     """
-    statistic, freedom = run.statistics[name], run.simulation.trials - 1
     chosen = np.array(rows, dtype=np.intp)
+    statistic, freedom = run.statistics[name], run.trials_had[chosen] - 1
     bare = without_spread(run, name)[chosen]
     beyond = bare | _unlikely(statistic.z[chosen], freedom)
     # The logarithm of 0 is beyond any theory.
@@ -76,7 +76,7 @@ def without_spread(run: Run, name: str) -> BoolArray:
 
     Layer 0 is left out: the theory of data is the data themselves, before rounding.
     """
-    statistic, trials = run.statistics[name], run.simulation.trials
+    statistic, trials = run.statistics[name], run.trials_had
     estimate, reference = statistic.estimate, statistic.reference
     second = run.statistics["second_moment"]
     with np.errstate(invalid="ignore", over="ignore"):
@@ -84,12 +84,14 @@ def without_spread(run: Run, name: str) -> BoolArray:
             far = (estimate == 0) & (reference > 0)
         elif name in SHARES:
             # Hoeffding's bound, at `CHANCE`: rare units may be in no trial.
-            allowed = math.sqrt(math.log(2.0 / CHANCE) / (2.0 * trials))
+            allowed = np.sqrt(math.log(2.0 / CHANCE) / (2.0 * trials))
             far = (statistic.stderr == 0) & (np.abs(estimate - reference) > allowed)
         else:
             size = np.maximum(np.abs(estimate), np.abs(reference))
             square = np.fmax(second.estimate, second.reference)
-            unit = {"mean": np.sqrt(square), "cosine": np.ones_like(square)}.get(name, square)
+            one = np.ones_like(square)
+            units = {"mean": np.sqrt(square), "cosine": one, "position_cosine": one}
+            unit = units.get(name, square)
             if name not in {"kurtosis", "largest"}:
                 size = np.fmax(size, unit)
             far = (statistic.stderr == 0) & (np.abs(estimate - reference) > FLOAT32 * size)
@@ -100,7 +102,7 @@ def without_spread(run: Run, name: str) -> BoolArray:
     return found
 
 
-def _unlikely(z: FloatArray, freedom: int) -> BoolArray:
+def _unlikely(z: FloatArray, freedom: IntArray) -> BoolArray:
     """Return where the p-value of z (rows,) is below `CHANCE`; nowhere where z is NaN."""
-    unlikely: BoolArray = tail(z, max(freedom, 1)) < CHANCE
+    unlikely: BoolArray = tail(z, np.maximum(freedom, 1)) < CHANCE
     return unlikely

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snstat.results.base import Record
-from snstat.results.weights import WeightsSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,29 +123,6 @@ class NetworkSummary(Record):
     def row(self, layer: int) -> LayerSummary:
         """Return what a layer is. Layer 0 is the input."""
         return self.layers[layer]
-
-
-# What a run is of.
-Subject = StackSummary | NetworkSummary
-
-
-class OfNetwork(Record):
-    """A record of something about a network, its `subject`."""
-
-    __slots__ = ()
-    subject: Subject | WeightsSummary
-
-    @property
-    def stack(self) -> StackSummary | None:
-        """The description of the network as a uniform stack, None if it is not one."""
-        if isinstance(self.subject, NetworkSummary):
-            return self.subject.stack
-        return self.subject if isinstance(self.subject, StackSummary) else None
-
-    @property
-    def network(self) -> NetworkSummary | None:
-        """The description of the network by its layers, None of a stack that has no file."""
-        return self.subject if isinstance(self.subject, NetworkSummary) else None
 
 
 @dataclass(frozen=True, slots=True)

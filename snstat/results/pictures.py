@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from snstat.results.base import FloatArray, IntArray, Record
 from snstat.results.fixedpoint import CorrelationFixedPoint, FixedPoint
-from snstat.results.network import Simulation, Subject
+from snstat.results.network import Simulation
+from snstat.results.subject import Subject
 
 
 @dataclass(frozen=True, slots=True, eq=False)

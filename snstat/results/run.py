@@ -11,15 +11,12 @@ from typing import Any, overload
 
 import numpy as np
 
-from snstat.results.base import BoolArray, Record
-from snstat.results.network import (
-    LayerSummary,
-    OfNetwork,
-    Simulation,
-    Subject,
-)
+from snstat.results.base import BoolArray, IntArray, Record
+from snstat.results.module import Call
+from snstat.results.network import LayerSummary, Simulation
 from snstat.results.norms import DataSummary, NormClasses
-from snstat.results.statistic import GRADIENT, MEASURED, Estimate, Statistic
+from snstat.results.statistic import EVERY, Estimate, Statistic
+from snstat.results.subject import OfNetwork, Subject
 from snstat.results.views import views
 
 PROPAGATION_SCHEMA = "snstat.propagation/2"
@@ -77,7 +74,8 @@ class Layer:
 
     `name` is "input" or the number of the layer, `kind` is "input" or "dense"; in a network of any
     layers, they are those of its file. `shape` holds the units after the layer, grid first, and
-    `sampler` names its sampler, None for the input.
+    `sampler` names its sampler, None for the input. `call` says what a row of a traced module is,
+    None for its input and for other networks.
     """
 
     layer: int
@@ -87,6 +85,7 @@ class Layer:
     kind: str
     shape: tuple[int, ...]
     sampler: str | None
+    call: Call | None = None
 
     def __getattr__(self, name: str) -> Estimate:
         """Return the statistic called `name`."""
@@ -105,6 +104,8 @@ class Layer:
             "sampler": self.sampler,
             "finite": self.finite,
         }
+        if self.call is not None:
+            form |= self.call.to_json()
         form |= {name: dict(value) for name, value in self.statistics.items()}
         return form
 
@@ -129,9 +130,13 @@ class Layers(Sequence[Layer]):
     def __getitem__(self, index: int) -> Layer: ...
     @overload
     def __getitem__(self, index: slice) -> list[Layer]: ...
-    def __getitem__(self, index: int | slice) -> Layer | list[Layer]:
+    @overload
+    def __getitem__(self, index: str) -> Layer: ...
+    def __getitem__(self, index: int | slice | str) -> Layer | list[Layer]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
+        if isinstance(index, str):
+            index = self._run.numbered(index)
         layer = range(len(self))[index]
         values = {name: column.at(layer) for name, column in self._run.statistics.items()}
         row = self._run.row(layer)
@@ -143,6 +148,7 @@ class Layers(Sequence[Layer]):
             kind=row.kind,
             shape=row.shape,
             sampler=row.sampler,
+            call=self._run.call(layer),
         )
 
 
@@ -179,7 +185,8 @@ class LayerMean(Record):
 class Run(OfNetwork):
     """One network, simulated and predicted.
 
-    `subject` says what it is, by its layers (`network`), as a uniform `stack`, or both. `finite`
+    `subject` says what it is, by its layers (`network`), as a uniform `stack`, or both, or as a
+    traced `module`. `finite`
     has shape (layers,); `statistics` maps a name of `STATISTICS` to its columns, also reachable as
     attributes: `run.variance.estimate[64]`. `partial` means that the run was interrupted and has
     only the layers that every trial completed. `data` describes the user's own samples; it is None
@@ -200,19 +207,44 @@ class Run(OfNetwork):
 
     def __getattr__(self, name: str) -> Statistic:
         """Return the statistic called `name`."""
-        if name in (*MEASURED, GRADIENT) and name in self.statistics:
+        if name in EVERY and name in self.statistics:
             return self.statistics[name]
         raise AttributeError(f"a run has no {name!r}")
 
+    def __getitem__(self, key: str) -> Any:
+        """Return the field called `key`, or the layer of that name; KeyError if there is none."""
+        return Record.__getitem__(self, key) if key in self.keys() else self.layers[key]
+
     @property
     def layers(self) -> Layers:
-        """The run layer by layer: `run.layers[3].mean.estimate`."""
+        """The run layer by layer: `run.layers[3].mean.estimate`, or `run.layers["encoder.norm"]`
+        where layers have names."""
         return Layers(self)
+
+    def numbered(self, name: str) -> int:
+        """Return the number of the layer called `name`; KeyError if there is none."""
+        for layer in range(len(self.finite)):
+            if self.subject.row(layer).name == name:
+                return layer
+        raise KeyError(name)
+
+    def call(self, layer: int) -> Call | None:
+        """Return what a row of a traced module is, None for the input and for other networks."""
+        return self.module.rows[layer - 1] if self.module is not None and layer else None
+
+    @property
+    def trials_had(self) -> IntArray:
+        """How many trials had each layer, (layers,): all of them, unless it is a call of a module
+        that some trials did not make."""
+        had = np.full(len(self.finite), self.simulation.trials)
+        if self.module is not None:
+            had[1:] = [row.trials for row in self.module.rows[: len(had) - 1]]
+        return had
 
     def row(self, layer: int) -> LayerSummary:
         """Return what a layer is. Layer 0 is the input."""
         row = self.subject.row(layer)
-        if self.network is None and layer:  # one sampler draws all layers of a stack
+        if self.network is None and self.module is None and layer:  # one sampler for all layers
             return replace(row, sampler=self.simulation.sampler)
         return row
 

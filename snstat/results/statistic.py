@@ -30,6 +30,11 @@ STATISTICS = (
 ALSO_MEASURED = ("zero_samples", "saturated_fraction", "largest")
 # The statistics that a sampler measures in every layer, in its order.
 MEASURED = (*STATISTICS, *ALSO_MEASURED)
+# Those of layers with positions, where a traced module has any: per sample and unit, the variance
+# over positions; the cosine between positions of one sample.
+OF_POSITIONS = ("variance_over_positions", "position_cosine")
+# All of them, in the order of a file.
+EVERY = (*MEASURED, *OF_POSITIONS, GRADIENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,7 @@ CHECK: dict[str, Any] = {
                     "bound": 1e6,
                     "message": "squared gradients grow: use at most 199 layers",
                     "remedy": "use at most 199 layers",
+                    "path": None,
                 },
                 {
                     "code": "SN001",
@@ -193,6 +194,7 @@ CHECK: dict[str, Any] = {
                     "bound": None,
                     "message": "not finite",
                     "remedy": "",
+                    "path": None,
                 },
             ],
             **JUDGED,
@@ -349,12 +351,13 @@ def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: t
 def test_a_check_has_the_fields_of_its_record_and_passed() -> None:
     part = schema("check")["$defs"]["check"]
     own = {field.name for field in fields(results.Check)} - {"subject"}
-    assert set(part["properties"]) == {*own, "stack", "network", "weights", "passed"}
-    assert set(part["required"]) == set(part["properties"])
+    others = {"stack", "network", "module", "weights", "passed"}
+    assert set(part["properties"]) == own | others
+    assert set(part["required"]) == set(part["properties"]) - {"module"}
     assert part["properties"]["verdict"]["enum"] == list(results.VERDICTS)
 
 
-@pytest.mark.parametrize("definition", ["stack", "drawn", "simulation", "network"])
+@pytest.mark.parametrize("definition", ["stack", "drawn", "simulation", "network", "tracing"])
 def test_runs_and_checks_describe_stacks_alike(definition: str) -> None:
     run, check = (schema(name)["$defs"][definition] for name in ("propagation", "check"))
     assert check == run
@@ -364,8 +367,10 @@ def test_every_statistic_is_required() -> None:
     layer = schema("propagation")["$defs"]["layer"]
     own = {"layer", "name", "kind", "shape", "sampler", "finite"}
     assert set(layer["required"]) == {*own, *results.STATISTICS}
-    also = {*results.ALSO_MEASURED, "gradient"}
-    assert set(layer["properties"]) == {*layer["required"], *also}
+    also = {*results.EVERY} - {*results.STATISTICS}
+    call = {field.name for field in fields(results.Call)} - {"repeated"}
+    assert set(layer["properties"]) == {*layer["required"], *also, *call}
+    assert {*layer["then"]["required"]} == call - {*own, "path"}
 
 
 def spoiled(document: dict[str, Any], path: tuple[str | int, ...], value: object) -> object:

@@ -10,7 +10,7 @@ from snstat.report.network_words import (
     initialiser_words,
     network_name,
     network_words,
-    simulation_words,
+    sampling_words,
 )
 from snstat.report.words import SEPARATOR
 
@@ -24,7 +24,7 @@ def run_caption(runs: Sequence[Run]) -> str:
     lines = [
         [
             *network_words(run.subject).split(SEPARATOR),
-            *simulation_words(run.simulation).split(SEPARATOR),
+            *sampling_words(run.subject, run.simulation).split(SEPARATOR),
         ]
         for run in runs
     ]

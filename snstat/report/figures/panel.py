@@ -23,6 +23,7 @@ LABELS = {
     "mean": "activation\nmean",
     "variance": "activation\nvariance",
     "cosine": "cosine of\ntwo inputs",
+    "position_cosine": "cosine of\ntwo positions",
     GRADIENT: "squared gradient\nover the last",
 }
 # Panels that always include 1, so that noise around it does not fill them.
@@ -156,7 +157,10 @@ def curve(run: Run, layers: int) -> npt.NDArray[np.intp]:
 
 
 def _connected(run: Run, layers: int) -> npt.NDArray[np.intp]:
-    """Return the layers outside residuals; of a block that is repeated, the last of each turn."""
+    """Return the layers outside residuals; of a block that is repeated, the last of each turn. Of a
+    traced module, activations and outputs of blocks."""
+    if run.module is not None:
+        return np.array([number for number in run.module.main if number < layers], dtype=np.intp)
     if run.network is None:
         return np.arange(layers)
     listed = enumerate(run.network.form["layers"])
@@ -172,7 +176,10 @@ def _connected(run: Run, layers: int) -> npt.NDArray[np.intp]:
 def inner(run: Run, layers: int) -> npt.NDArray[np.intp]:
     """Return which of `layers` layers no curve connects, none where there are too many to be seen
     as points."""
-    rest = np.setdiff1d(np.arange(layers), _connected(run, layers))
+    there = np.arange(layers)
+    if run.module is not None:
+        there = np.intersect1d(there, run.module.distinct)
+    rest = np.setdiff1d(there, _connected(run, layers))
     found: npt.NDArray[np.intp] = rest if len(rest) <= POINTS else rest[:0]
     return found
 
@@ -244,7 +251,7 @@ def _set_scale(axes: Axes, drawn: Sequence[Drawn], name: str) -> None:
     if not values.size:
         return
     low, high = float(values.min()), float(values.max())
-    if name == "cosine" or name in SHARES:
+    if name in {"cosine", "position_cosine"} or name in SHARES:
         axes.set_ylim(min(0.0, low) - 0.05, 1.05)
         return
     values = np.abs(values)

@@ -111,9 +111,11 @@ def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]
 
 
 def shown_statistics(drawn: Sequence[Drawn]) -> list[str]:
-    """Return mean, variance, and cosine and gradient if known."""
-    names = ["mean", "variance"]
-    for name in ("cosine", GRADIENT):
+    """Return mean, variance, and cosine and gradient if known; of traced modules the second moment,
+    and what is known of cosines and gradient."""
+    traced = all(entry.run.module is not None for entry in drawn)
+    names = ["second_moment"] if traced else ["mean", "variance"]
+    for name in ("cosine", *(["position_cosine"] if traced else []), GRADIENT):
         found = [entry.statistic(name) for entry in drawn]
         if any(
             statistic is not None and (np.isfinite(statistic.estimate).any() or name == GRADIENT)
@@ -240,11 +242,16 @@ def _legend(
         handles.append(
             Line2D([], [], color=look.ink, alpha=FAINT, label="theory at infinite width")
         )
-    if any(len(inner(entry.run, len(entry.run.finite))) for entry in drawn):
-        handles.append(
-            Line2D([], [], color=look.ink, linestyle="", marker=".", alpha=FAINT, markersize=4,
-                   label="within blocks")
-        )  # fmt: skip
+    within = {
+        "within blocks" if entry.run.module is None else "other calls"
+        for entry in drawn
+        if len(inner(entry.run, len(entry.run.finite)))
+    }
+    handles += [
+        Line2D([], [], color=look.ink, linestyle="", marker=".", alpha=FAINT, markersize=4,
+               label=words)
+        for words in sorted(within)
+    ]  # fmt: skip
     for target in dict.fromkeys(entry.target for entry in drawn if entry.target is not None):
         words = f"target ({target[0]:g}, {target[1]:g})"
         handles.append(Line2D([], [], color=look.ink, linewidth=0.9, linestyle=DOTTED, label=words))

@@ -1,0 +1,174 @@
+"""The case of a traced module: what was seen, of the rows that a rule can compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from snstat.checks.case import Case
+from snstat.checks.certainty import spread_of_logs
+from snstat.results import BoolArray, FloatArray, ModuleSummary, Outlook
+
+_UNKNOWN = Outlook("unknown")
+# Statistics of which every row is judged.
+OF_ALL_ROWS = frozenset({"largest"})
+DEAD, SATURATED = "dead_fraction", "saturated_fraction"
+
+
+@dataclass(frozen=True)
+class ModuleCase(Case):
+    """One traced module to judge: see Case.
+
+    Rules about sizes and angles look at activations and the outputs of blocks
+    (`ModuleSummary.main`): between them are maps of any gain, norms, and weights of attention.
+    Overflow is looked for in all rows, dead units in activations.
+    """
+
+    subject: ModuleSummary
+
+    @property
+    def depth(self) -> int:
+        """See Case."""
+        return self.subject.depth
+
+    @property
+    def limit(self) -> int:
+        """See Case. A module ends where it ends."""
+        return self.depth
+
+    def seen(self, name: str) -> FloatArray:
+        """See Case. NaN in rows that are not compared."""
+        return np.where(self._judged(name), super().seen(name), math.nan)
+
+    def _judged(self, name: str) -> BoolArray:
+        """Return the rows, (depth + 1,), of which a statistic is judged."""
+        found = np.zeros(self.depth + 1, dtype=bool)
+        if name in OF_ALL_ROWS:
+            found[:] = True
+        elif name in {DEAD, SATURATED}:
+            found[[n for n in self.subject.main if n and self.subject.rows[n - 1].activates]] = True
+        else:
+            found[list(self.subject.main)] = True
+        return found
+
+    def predicted(self, name: str) -> FloatArray:
+        """See Case: what the run says, because a module is not looked at again."""
+        if self.run is None or name not in self.run.statistics:
+            return self._unknown
+        return np.where(self._judged(name), self.run.statistics[name].theory, math.nan)
+
+    @property
+    def gradients(self) -> FloatArray:
+        """See Case."""
+        with np.errstate(divide="ignore"):
+            logs: FloatArray = np.log(self.predicted("gradient"))
+        return logs
+
+    @property
+    def units(self) -> FloatArray:
+        """See Case."""
+        sizes = (max(self.subject.row(n).units, 1) for n in range(self.depth + 1))
+        return np.array([*sizes], dtype=np.float64)
+
+    @property
+    def fluctuation(self) -> FloatArray:
+        """See Case."""
+        return self._unknown
+
+    @property
+    def trial_fluctuation(self) -> FloatArray:
+        """See Case."""
+        return self._unknown
+
+    @property
+    def largest(self) -> FloatArray:
+        """See Case."""
+        return self._unknown
+
+    @property
+    def outlook(self) -> Outlook:
+        """See Case."""
+        return _UNKNOWN
+
+    @property
+    def doubt(self) -> str:
+        """See Case."""
+        return ""
+
+    @property
+    def erased(self) -> BoolArray:
+        """See Case."""
+        return np.zeros(self.depth + 1, dtype=bool)
+
+    @property
+    def silent(self) -> FloatArray:
+        """See Case. Where it is not known, dead units that were seen tell it."""
+        return np.zeros(self.depth + 1)
+
+    @property
+    def resting(self) -> FloatArray:
+        """See Case."""
+        return np.zeros(self.depth + 1)
+
+    def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
+        """See Case."""
+        return np.full_like(second_moment, math.nan)
+
+    @property
+    def target(self) -> tuple[float, float] | None:
+        """See Case. Only one that is asked for."""
+        return self.bounds.asked
+
+    @property
+    def target_layer(self) -> int:
+        """See Case. The last row that is compared, unless another is asked for."""
+        return min(self.bounds.target_layer or self.subject.main[-1], self.depth)
+
+    @property
+    def selu_weights(self) -> Iterable[tuple[int | None, float, str]]:
+        """See Case. The weights of a module are not known."""
+        return ()
+
+    @property
+    def theory_holds(self) -> bool:
+        """See Case. Where there is theory, it is of the very inputs."""
+        return True
+
+    @property
+    def angles_from(self) -> int:
+        """See Case. Tokens have no angles: the first row that has any counts in their place."""
+        known = np.flatnonzero(~np.isnan(self.known("cosine")))
+        return int(known[0]) if known.size else 0
+
+    @property
+    def producer(self) -> str:
+        """See Case."""
+        found = self.subject.nonfinite
+        if found is None:
+            return ""
+        place = found.path + (f"#{found.call}" if found.call > 1 else "")
+        if found.before is not None:
+            return f"first made in trial {found.trial} by the code of {place} before {found.before}"
+        inputs = "finite" if found.inputs_finite else "not finite"
+        made = f"first made in trial {found.trial} by {place} ({found.kind})"
+        return f"{made}, whose inputs are {inputs}"
+
+    @property
+    def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:
+        """See Case. Of rows that all trials had, if each trial built a module of its own."""
+        if self.run is None or self.subject.trials_of != "model":
+            return super().spread_between_trials
+        trials = self.run.simulation.trials
+        column = self.run.statistics["second_moment"]
+        whole = self._judged("second_moment") & (self.run.trials_had == trials)
+        return tuple(  # type: ignore[return-value]  # two
+            np.where(whole, values, math.nan)
+            for values in spread_of_logs(column.estimate, column.stderr, trials)
+        )
+
+    @property
+    def _unknown(self) -> FloatArray:
+        return np.full(self.depth + 1, math.nan)

@@ -1,0 +1,153 @@
+"""The options of a trace: what a module is called with, how it runs, and what is measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from snstat.errors import InvalidValueError
+from snstat.files.module_form import DROPOUT, DTYPES, MODES
+from snstat.limits import MAX_BATCH, MAX_SEED, MAX_TRIALS
+from snstat.network.run_settings import DTYPE_ALIASES, Dtype
+from snstat.values.kinds import File, Flag, Kind, Name, Texts, Whole
+from snstat.values.option import Settings, option
+
+SHORT_NAMES = {"half": "float16", "f2": "float16", "bf16": "bfloat16", "fp16": "float16"}
+
+
+class ModuleName(Kind):
+    """What a Python name says: "package.module:name"."""
+
+    name = "target"
+    words = 'a Python name, "package.module:name"'
+
+    def check(self, name: str, value: Any) -> Any:
+        """See Kind. In Python, an object itself."""
+        if isinstance(value, str) and not is_module(value):
+            raise InvalidValueError(name, value, self.words)
+        return value
+
+
+class Device(Kind):
+    """The name of a device: "cpu", "cuda:1"."""
+
+    name = "device"
+
+    def check(self, name: str, value: Any) -> str:  # noqa: ARG002  # torch knows the names
+        """See Kind."""
+        return str(value)
+
+
+class Several(Texts):
+    """One text or a list of them."""
+
+    def read(self, name: str, text: str) -> str:  # noqa: ARG002  # see Kind
+        """Return one of them."""
+        return text
+
+    def check(self, name: str, value: Any) -> Any:  # noqa: ARG002  # see Kind
+        """See Kind. A mapping and anything but a text are as they are."""
+        if isinstance(value, str):
+            return (value,)
+        return tuple(value) if isinstance(value, list) else value
+
+
+def is_module(text: str) -> bool:
+    """Return whether a text is a Python name as a trace takes it: "package.module:name"."""
+    module, colon, name = text.partition(":")
+    return bool(colon) and all(
+        part.isidentifier() for part in [*module.split("."), *name.split(".")]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings(Settings):
+    """The options of a trace."""
+
+    input: tuple[str, ...] = option(
+        Several(),
+        "What an argument of the module is: Bx3x224x224 is normal, with B for the batch;"
+        " tokens:50257:Bx128, ones:, zeros: and uniform: are others. Repeatable; NAME= names it.",
+        shown="what the module's example_inputs() returns",
+        metavar="[NAME=]SPEC",
+        several=False,
+        default=(),
+    )
+    inputs: str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any] | None = option(
+        File(),
+        "Arguments from a file, by the names of its arrays: FILE.npz or FILE.npy.",
+        metavar="FILE",
+        several=False,
+    )
+    batch: int = option(
+        Whole(1, MAX_BATCH), "Samples per trial.", default=8, short="b", metavar="N", several=False
+    )
+    trials: int = option(
+        Whole(1, MAX_TRIALS),
+        "Independent modules, or for a module as it is, independent inputs.",
+        default=4,
+        short="t",
+        metavar="N",
+        several=False,
+    )
+    seed: int = option(
+        Whole(0, MAX_SEED),
+        "Seed of all random numbers.",
+        default=0,
+        short="s",
+        metavar="N",
+        several=False,
+    )
+    mode: str = option(
+        Name(MODES), "Batch norm and dropout as in training, or as after it.", default="train",
+        several=False,
+    )  # fmt: skip
+    dropout: str = option(
+        Name(DROPOUT), "Whether dropout drops in train mode.", default="keep", several=False
+    )
+    backward: bool = option(
+        Flag(), "Measure the gradient too.", default=True, several=False, off="no-backward"
+    )
+    loss: str | Callable[[Any], Any] | None = option(
+        ModuleName(),
+        "A function of the output whose gradients are measured, package.module:name.",
+        shown="a random read-out of all outputs",
+        metavar="NAME",
+        several=False,
+    )
+    read_out: str | None = option(
+        Kind(),
+        "The outputs that the random read-out takes.",
+        shown="all",
+        metavar="GLOB",
+        several=False,
+    )
+    only: tuple[str, ...] = option(
+        Several(), "Only the modules of these paths; repeatable.", default=(), metavar="GLOB",
+        several=False,
+    )  # fmt: skip
+    leaves: bool = option(
+        Flag(), "Only modules that contain no others.", default=False, several=False
+    )
+    axes: tuple[str, ...] | Mapping[str, str] = option(
+        Several(),
+        "A letter for each axis of the modules of these paths: samples S, positions P, units U, or"
+        " SP, such as 'layer*=S,U,P,P'; repeatable.",
+        shown="found by trying other batches",
+        metavar="GLOB=AXES",
+        several=False,
+        default=(),
+    )
+    dtype: str | None = option(
+        Dtype(DTYPES, DTYPE_ALIASES | SHORT_NAMES),
+        "Precision of the module; statistics are always float64.",
+        shown="as the module has it",
+        several=False,
+    )
+    device: str | None = option(
+        Device(), "Where the module runs.", shown="as the module has it", metavar="NAME",
+        several=False,
+    )  # fmt: skip
+    keep_trials: bool = False

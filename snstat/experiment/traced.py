@@ -1,0 +1,98 @@
+"""A traced module as a run: estimates of every row over the trials that had its call."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+
+from snstat.files.module_form import traced_simulation
+from snstat.results import (
+    ALSO_MEASURED,
+    GRADIENT,
+    MEASURED,
+    OF_POSITIONS,
+    BoolArray,
+    FloatArray,
+    ModuleSummary,
+    Run,
+    Statistic,
+)
+
+
+class Traced(Protocol):
+    """What a tracer returns. `values` (trials, rows + 1, statistics) are NaN for what is missing,
+    and throughout for a call that a trial did not make; `names` are those of the statistics.
+    `log_gradient` (trials, rows + 1) is relative to the last row. Row 0 is the input."""
+
+    @property
+    def summary(self) -> ModuleSummary:
+        """What was traced."""
+        ...
+
+    @property
+    def finite(self) -> BoolArray:
+        """Whether every trial is finite in a row, (rows + 1,)."""
+        ...
+
+    @property
+    def values(self) -> FloatArray:
+        """The statistics of every trial."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the statistics."""
+        ...
+
+    @property
+    def log_gradient(self) -> FloatArray | None:
+        """Ln of the squared gradients of every trial, None where they were not measured."""
+        ...
+
+
+def traced_run(
+    traced: Traced, *, batch: int, seed: int, dtype: str, keep_trials: bool = False
+) -> Run:
+    """Return the run that a traced module is. Theory is missing throughout."""
+    summary, values = traced.summary, traced.values
+    trials, layers, _ = values.shape
+    had: BoolArray = np.isfinite(values).any(axis=2)  # type: ignore[assignment]  # an array
+    had[:, 0] = True  # all trials had the input, of tokens too, which have no statistics
+    unknown = np.full(layers, math.nan)
+    places = {name: place for place, name in enumerate(traced.names)}
+    statistics = {}
+    for name in (*MEASURED, *OF_POSITIONS):
+        found = (
+            values[:, :, places[name]] if name in places else np.full((trials, layers), math.nan)
+        )
+        # What is not measured anywhere is left out, unless every run has it.
+        if name in (*ALSO_MEASURED, *OF_POSITIONS) and np.isnan(found).all():
+            continue
+        estimate, stderr = over_trials(np.where(traced.finite, found, math.nan), had)
+        kept = found if keep_trials else None
+        statistics[name] = Statistic(estimate, stderr, unknown, trials=kept)
+    if traced.log_gradient is not None:
+        log, stderr = over_trials(traced.log_gradient, had)
+        with np.errstate(over="ignore"):
+            kept = np.exp(traced.log_gradient) if keep_trials else None
+            statistics[GRADIENT] = Statistic(
+                np.exp(log), stderr, unknown, logarithmic=True, trials=kept
+            )
+    simulation = traced_simulation(summary, batch=batch, trials=trials, seed=seed, dtype=dtype)
+    return Run(summary, simulation, traced.finite, MappingProxyType(statistics))
+
+
+def over_trials(values: FloatArray, had: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean and standard error over the trials that `had` a layer of values, both
+    (trials, layers); each is (layers,), NaN where one of these values is missing. One trial has no
+    standard error."""
+    count = had.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        mean = np.where(had, values, 0.0).sum(axis=0) / count
+        square = np.where(had, values - mean, 0.0) ** 2
+        stderr = np.sqrt(square.sum(axis=0) / (count - 1.0) / count)
+    return mean, np.where(count > 1, stderr, math.nan)

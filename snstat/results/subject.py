@@ -1,0 +1,35 @@
+"""What a run or a check is of: a uniform stack, a network of any layers, or a traced module."""
+
+from __future__ import annotations
+
+from snstat.results.base import Record
+from snstat.results.module import ModuleSummary
+from snstat.results.network import NetworkSummary, StackSummary
+from snstat.results.weights import WeightsSummary
+
+Subject = StackSummary | NetworkSummary | ModuleSummary
+
+
+class OfNetwork(Record):
+    """A record of something about a network, its `subject`."""
+
+    __slots__ = ()
+    subject: Subject | WeightsSummary
+
+    @property
+    def stack(self) -> StackSummary | None:
+        """The description of the network as a uniform stack, None if it is not one."""
+        if isinstance(self.subject, NetworkSummary):
+            return self.subject.stack
+        return self.subject if isinstance(self.subject, StackSummary) else None
+
+    @property
+    def network(self) -> NetworkSummary | None:
+        """The description of the network by its layers, None of a stack that has no file, and of a
+        traced module."""
+        return self.subject if isinstance(self.subject, NetworkSummary) else None
+
+    @property
+    def module(self) -> ModuleSummary | None:
+        """The traced module, None of any other network."""
+        return self.subject if isinstance(self.subject, ModuleSummary) else None

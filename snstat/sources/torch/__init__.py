@@ -1,0 +1,1 @@
+"""Traces of PyTorch modules. Only this folder imports torch: call `require_torch` first."""

@@ -1,0 +1,133 @@
+"""What the axes of a tensor are: samples, positions and units.
+
+Which axes are samples is probed: the module runs with batches of 2 and of 3, and an axis that goes
+from 2k to 3k holds samples, k > 1 if merged with positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+
+import torch  # noqa: TC002  # at run time too, as in the files beside
+
+from snstat.errors import InvalidValueError
+from snstat.results.module import Axes
+from snstat.sources.torch.units import Sizes, Units
+
+PROBED, KIND, GIVEN = "probed", "kind", "given"
+BATCHES = (2, 3)
+
+Key = tuple[str, int, str]
+Pair = tuple[Sizes | None, Sizes | None]
+
+
+class Reader:
+    """Tells the axes of tensors. `probed` are the sizes of each tensor for both batches, in the
+    order of calls (None if that was not possible), and `modules` those that returned them. `batch`
+    is that of the trace, and `given` are axes by globs of names."""
+
+    def __init__(
+        self,
+        probed: Mapping[Key, Pair] | None,
+        batch: int,
+        given: Mapping[str, str],
+        modules: Mapping[str, torch.nn.Module] = MappingProxyType({}),
+    ) -> None:
+        self._probed, self._batch, self._given = probed, batch, given
+        self._units = Units()
+        self._known: dict[Key, int | None] = {}
+        low, high = BATCHES
+        for key, (small, large) in (probed or {}).items():
+            if small is None or large is None:
+                continue
+            found = samples_of((small, low), (large, high), (large, high))
+            if found is not None:
+                taken = (*found[0], *found[1])
+                self._known[key] = self._units.of(modules[key[0]], large, taken)
+
+    def axes(self, key: Key, module: torch.nn.Module, shape: Sizes, *, packed: bool) -> Axes | None:
+        """Return the axes of a tensor, None if unknown."""
+        for glob, letters in self._given.items():
+            if fnmatchcase(key[0], glob):
+                return read_axes(letters, len(shape), key[0])
+        found = None if packed or not shape else self._samples(key, shape)
+        if found is None:
+            return None
+        sample, merged, how = found
+        taken = (*sample, *merged)
+        unit = self._known[key] if key in self._known else self._units.of(module, shape, taken)
+        return _axes(shape, taken, merged, unit, how)
+
+    def input_axes(self, shape: Sizes, sample: int | None) -> Axes:
+        """Return the axes of an input, after all calls were seen."""
+        taken = () if sample is None else (sample,)
+        return _axes(shape, taken, (), self._units.of_input(shape, taken), PROBED)
+
+    def _samples(self, key: Key, shape: Sizes) -> tuple[Sizes, Sizes, str] | None:
+        """Return the axis of samples, the one merged with positions, and how they were found."""
+        if self._probed is None:
+            if self._batch in shape:
+                return (shape.index(self._batch),), (), KIND
+            return None
+        small, large = self._probed.get(key, (None, None))
+        if small is None or large is None:
+            return None
+        low, high = BATCHES
+        found = samples_of((small, low), (large, high), (shape, self._batch))
+        return None if found is None else (*found, PROBED)
+
+
+def samples_of(*sizes: tuple[Sizes, int]) -> tuple[Sizes, Sizes] | None:
+    """Return the axis of samples, and the one where they are merged with positions, of a tensor
+    with `sizes` for several batches; None if neither explains them."""
+    shapes = [shape for shape, _ in sizes]
+    if len({len(shape) for shape in shapes}) > 1:
+        return None
+    sample: list[int] = []
+    merged: list[int] = []
+    for axis, along in enumerate(zip(*shapes, strict=True)):
+        if len(set(along)) == 1:
+            continue
+        share = along[0] // sizes[0][1]
+        if share < 1 or along != tuple(share * batch for _, batch in sizes):
+            return None
+        if not sample and not merged:  # a second one, of products between samples, is none
+            (sample if share == 1 else merged).append(axis)
+    return tuple(sample), tuple(merged)
+
+
+def _axes(shape: Sizes, taken: Sizes, merged: Sizes, unit: int | None, how: str) -> Axes:
+    free = (axis for axis in range(len(shape)) if axis not in taken or axis in merged)
+    positions = tuple(axis for axis in free if axis != unit)
+    return Axes(taken, positions, () if unit is None else (unit,), how)
+
+
+def read_axes(letters: str, ndim: int, path: str) -> Axes:
+    """Read axes as they are typed: a letter or "SP" for each axis, "S,U,P,P"."""
+    words = letters.upper().split(",") if "," in letters else list(letters.upper())
+    if len(words) != ndim or any(word not in ("S", "P", "U", "SP") for word in words):
+        bound = f"S, P, U or SP for each of the {ndim} axes of {path}, such as S,P,U"
+        raise InvalidValueError("axes", letters, bound)
+
+    def having(letter: str) -> Sizes:
+        return tuple(axis for axis, word in enumerate(words) if letter in word)
+
+    if len(having("S")) > 1:
+        raise InvalidValueError("axes", letters, "axes of which one holds samples")
+    return Axes(having("S"), having("P"), having("U"), GIVEN)
+
+
+def shape_of(shape: Sizes, axes: Axes | None, batch: int) -> tuple[int | str, ...]:
+    """Return a shape with S for the batch, "4S" for samples merged with 4 positions."""
+    if axes is None:
+        return shape
+
+    def size(axis: int) -> int | str:
+        if axis not in axes.sample or shape[axis] % batch:
+            return shape[axis]
+        share = shape[axis] // batch
+        return "S" if share == 1 else f"{share}S"
+
+    return tuple(size(axis) for axis in range(len(shape)))

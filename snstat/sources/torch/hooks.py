@@ -1,0 +1,65 @@
+"""Forward hooks: what is called, in the order in which calls complete."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import partial
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import torch
+
+
+class Seen(Protocol):
+    """What is done after each call: call `call` (1, 2, …) of the module at `path`."""
+
+    def __call__(self, path: str, call: int, module: torch.nn.Module, output: Any, /) -> None:
+        """See a call."""
+
+
+class Hooks:
+    """Hooks on `modules`, by their paths, while in the context. Nothing else holds them, so that
+    none is left behind, whatever is raised."""
+
+    def __init__(self, modules: Mapping[str, torch.nn.Module], seen: Seen) -> None:
+        self._modules, self._seen = modules, seen
+        self.calls: Counter[str] = Counter()
+        self._handles: list[Any] = []
+
+    def __enter__(self) -> Self:
+        try:
+            for path, module in self._modules.items():
+                hook = partial(self._after, path)
+                self._handles.append(module.register_forward_hook(hook))
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        place: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        """Take all hooks away."""
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _after(self, path: str, module: torch.nn.Module, _inputs: Any, output: Any) -> None:
+        """See a call. While backward runs, a checkpoint calls its modules again: these calls are
+        not counted, and told by the number 0."""
+        if in_backward():
+            self._seen(path, 0, module, output)
+            return
+        self.calls[path] += 1
+        self._seen(path, self.calls[path], module, output)
+
+
+def in_backward() -> bool:
+    """Return whether autograd is on its way back in this thread."""
+    return bool(torch._C._current_graph_task_id() != -1)  # noqa: SLF001  # no public name

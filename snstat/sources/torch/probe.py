@@ -1,0 +1,71 @@
+"""The sizes of all tensors for two batches, which tell what holds samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from snstat.sources.torch.axes import BATCHES, Key, Pair
+from snstat.sources.torch.hooks import Hooks
+from snstat.sources.torch.inputs import Inputs
+from snstat.sources.torch.leaves import Leaf, leaves_of
+from snstat.sources.torch.units import Sizes
+
+# Parameters of a module whose forward run takes longer than telling shapes alone.
+LARGE = 2 * 10**8
+
+Probed = dict[Key, Pair]
+
+
+def probe(
+    model: nn.Module, modules: Mapping[str, nn.Module], inputs: Inputs, place: tuple[Any, Any]
+) -> Probed | None:
+    """Return the shape of every tensor for both batches, None if the module refuses them.
+
+    A module runs, which costs less than a trial. Of a large one torch first tries to tell shapes
+    without computing: that takes seconds for any module. The caller puts the module back as it was.
+    """
+    size = sum(parameter.numel() for parameter in model.parameters())
+    for fake in (True, False) if size > LARGE else (False, True):
+        try:
+            small, large = (
+                _sizes(model, modules, inputs, place, batch, fake=fake) for batch in BATCHES
+            )
+        except Exception:  # noqa: BLE001, S112  # whatever the user's code raises; the trace will tell
+            continue
+        return {key: (small.get(key), large.get(key)) for key in small | large}
+    return None
+
+
+def _sizes(
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    inputs: Inputs,
+    place: tuple[Any, Any],
+    batch: int,
+    *,
+    fake: bool,
+) -> dict[Key, Sizes]:
+    found: dict[Key, Sizes] = {}
+
+    def seen(path: str, call: int, _module: nn.Module, output: Any) -> None:
+        for leaf in leaves_of(output):
+            if isinstance(leaf, Leaf):
+                found[path, call, leaf.place] = tuple(leaf.tensor.shape)
+
+    positional, by_name = inputs.draw(batch, torch.Generator().manual_seed(0), *place)
+    with Hooks(modules, seen), torch.no_grad():
+        if not fake:
+            model(*positional, **by_name)
+            return found
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        mode = FakeTensorMode(allow_non_fake_inputs=True)
+        positional = [mode.from_tensor(value) for value in positional]
+        by_name = {name: mode.from_tensor(value) for name, value in by_name.items()}
+        with mode:
+            model(*positional, **by_name)
+    return found

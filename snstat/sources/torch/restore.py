@@ -1,0 +1,105 @@
+"""Puts a module and all random states back as they were, bit for bit, whatever was raised."""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def random_states() -> Iterator[None]:
+    """Put back the states of the generators of torch, numpy and Python."""
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        torch.set_rng_state(cpu)
+        if devices is not None:
+            torch.cuda.set_rng_state_all(devices)
+
+
+@contextmanager
+def restored(model: torch.nn.Module) -> Iterator[None]:
+    """Put back the buffers, modes, attributes, gradients and hooks of parameters of a module.
+
+    Buffers are copied meanwhile; parameters are not. Gradients are missing meanwhile, and hooks
+    that run once a gradient is complete, such as those of an optimiser, do not run.
+    """
+    kept = [_Module(module) for module in model.modules()]
+    parameters = [_Parameter(parameter) for parameter in model.parameters()]
+    try:
+        yield
+    finally:
+        for module in kept:
+            module.put_back()
+        for parameter in parameters:
+            parameter.put_back()
+
+
+class _Module:
+    """One module: its attributes, and the values of its buffers."""
+
+    # Of these, the entries are kept as well.
+    TABLES = ("_buffers", "_parameters", "_modules")
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+        self._attributes = dict(module.__dict__)
+        self._tables = {name: dict(module.__dict__[name]) for name in self.TABLES}
+        own = {**module._buffers, **module.__dict__}  # noqa: SLF001  # named_buffers leaves some out
+        self._values = [
+            (value, value.detach().clone())
+            for value in own.values()
+            if isinstance(value, torch.Tensor)
+        ]
+
+    def put_back(self) -> None:
+        own = self._module.__dict__
+        for name in set(own) - set(self._attributes):
+            del own[name]
+        own.update(self._attributes)
+        for name, entries in self._tables.items():
+            if list(own[name].items()) != list(entries.items()):
+                own[name].clear()
+                own[name].update(entries)
+        with torch.no_grad():
+            for tensor, value in self._values:
+                if not _alike(tensor, value):
+                    tensor.copy_(value)
+
+
+class _Parameter:
+    """One parameter: its gradient, its flag and its hooks."""
+
+    HOOKS = "_post_accumulate_grad_hooks"
+
+    def __init__(self, parameter: torch.nn.Parameter) -> None:
+        self._parameter = parameter
+        self._needs = parameter.requires_grad
+        self._gradient = parameter.grad
+        self._hooks: Any = getattr(parameter, self.HOOKS, None)
+        parameter.grad = None
+        if self._hooks:
+            setattr(parameter, self.HOOKS, OrderedDict())
+
+    def put_back(self) -> None:
+        self._parameter.requires_grad_(self._needs)
+        self._parameter.grad = self._gradient
+        if self._hooks:
+            setattr(self._parameter, self.HOOKS, self._hooks)
+
+
+def _alike(tensor: torch.Tensor, value: torch.Tensor) -> bool:
+    """Return whether two tensors have the same bits; NaN is not equal to itself."""
+    if tensor.shape != value.shape:
+        return False
+    return torch.equal(tensor, value)

@@ -1,0 +1,179 @@
+"""The rows of a trace: what each call returned, measured while the module runs."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from snstat.results.module import Axes, Left
+from snstat.sources.torch.axes import Key
+from snstat.sources.torch.leaves import Leaf, leaves_of
+from snstat.sources.torch.measure import measure_tensor, square_of
+from snstat.sources.torch.modules import kind_of
+from snstat.sources.torch.still import still_of
+
+# Why a gradient is missing.
+NO_PATH, CHANGED = "no path to the read-out", "changed in place"
+
+ReadAxes = Callable[[Key, nn.Module, torch.Tensor, bool], Axes | None]
+
+
+@dataclass
+class Row:
+    """One output of one call: what it is, and its values by trial. `same_as` is the row that has
+    the same tensor. `squares` are squared norms of gradients."""
+
+    path: str
+    call: int
+    output: str
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    axes: Axes | None
+    same_as: Row | None = None
+    values: dict[int, tuple[bool, Any]] = field(default_factory=dict)
+    squares: dict[int, float] = field(default_factory=dict)
+    missing: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """What finds the row again in the next trial."""
+        return self.path, self.call, self.output
+
+
+@dataclass(frozen=True)
+class Known:
+    """A tensor that was measured, as long as it lives, and the version of its values."""
+
+    tensor: weakref.ref[torch.Tensor]
+    version: int
+    row: Row
+
+
+class Recorder:
+    """Collects the rows of all trials. `backward`: gradients too."""
+
+    def __init__(self, read_axes: ReadAxes, batch: int, *, backward: bool) -> None:
+        self._read_axes, self.batch, self._backward = read_axes, batch, backward
+        self.trial = 0
+        self.order: list[Row] = []
+        self.skipped: dict[Key, Left] = {}
+        self._rows: dict[Key, Row] = {}
+        self._place = 0
+        self._known: dict[int, Known] = {}
+        # Views whose gradient may be lost, with a twin that shares the version of their values.
+        self._views: list[tuple[Row, torch.Tensor, int]] = []
+        self._leaf_hooks: list[Any] = []
+        # Rows that ran without gradients, within a checkpoint perhaps.
+        self._pending: list[Row] = []
+
+    def begin(self, trial: int) -> None:
+        """Begin a trial."""
+        self.trial, self._place = trial, 0
+        self._known.clear()
+        self._views.clear()
+        self._pending.clear()
+
+    def end(self) -> None:
+        """End a trial: say why gradients are missing, and forget its tensors."""
+        for row, twin, version in self._views:
+            if self.trial not in row.squares and twin._version != version:  # noqa: SLF001
+                row.missing = CHANGED
+        while self._leaf_hooks:
+            self._leaf_hooks.pop().remove()
+        self._known.clear()
+        self._views.clear()
+        self._pending.clear()
+
+    def seen(self, path: str, call: int, module: nn.Module, output: Any) -> None:
+        """Take up what a call returned (see hooks.Seen)."""
+        for leaf in leaves_of(output):
+            if call == 0:
+                if isinstance(leaf, Leaf):
+                    self._again(path, leaf)
+            elif isinstance(leaf, Leaf):
+                self._measure(path, call, module, leaf)
+            else:
+                key = path, call, leaf.place
+                self.skipped.setdefault(key, Left(path, leaf.reason, call, leaf.place))
+
+    def _measure(self, path: str, call: int, module: nn.Module, leaf: Leaf) -> None:
+        tensor = leaf.tensor
+        known = self._known.get(id(tensor))
+        same = None
+        if known is not None and known.tensor() is tensor and known.version == tensor._version:  # noqa: SLF001
+            same = known.row
+        row = self._row(path, call, module, leaf, same)
+        if same is not None:
+            row.values[self.trial] = same.values[self.trial]
+            if row.same_as is not same:  # another one than in an earlier trial
+                row.same_as = None
+                self._hook(row, tensor)
+            return
+        if row.same_as is not None:
+            row.same_as = None
+        row.values[self.trial] = measure_tensor(tensor, row.axes, self.batch, still_of(module))
+        reference = weakref.ref(tensor)
+        self._known[id(tensor)] = Known(reference, tensor._version, row)  # noqa: SLF001
+        self._hook(row, tensor)
+
+    def _row(self, path: str, call: int, module: nn.Module, leaf: Leaf, same: Row | None) -> Row:
+        """Return the row of a tensor, a new one after that of the tensor before it."""
+        key = path, call, leaf.place
+        row = self._rows.get(key)
+        shape = tuple(leaf.tensor.shape)
+        if row is None:
+            axes = self._read_axes(key, module, leaf.tensor, leaf.packed)
+            dtype = str(leaf.tensor.dtype).removeprefix("torch.")
+            kind = kind_of(module)
+            row = Row(path, call, leaf.place, kind, shape, dtype, axes, same)
+            self._rows[key] = row
+            self.order.insert(self._place, row)
+            self._place += 1
+        else:
+            if row.shape != shape:  # another one in this trial
+                row.axes = None
+            if self._place >= len(self.order) or self.order[self._place] is not row:
+                self._place = self.order.index(row)
+            self._place += 1
+        return row
+
+    def _hook(self, row: Row, tensor: torch.Tensor) -> None:
+        """Measure the gradient of a tensor once it comes."""
+        if not self._backward:
+            return
+        if not tensor.requires_grad:
+            self._pending.append(row)
+            return
+        trial = self.trial
+
+        def take(gradient: torch.Tensor) -> None:
+            row.squares[trial] = square_of(gradient)
+
+        handle = tensor.register_hook(take)
+        if tensor.is_leaf:
+            self._leaf_hooks.append(handle)
+        if tensor._is_view():  # noqa: SLF001
+            self._views.append((row, tensor.detach(), tensor._version))  # noqa: SLF001
+
+    def _again(self, path: str, leaf: Leaf) -> None:
+        """Take the gradient of a call that a checkpoint repeats on the way back: of the latest call
+        that ran without gradients and gave the same values."""
+        if not leaf.tensor.requires_grad:
+            return
+        found = [row for row in self._pending if (row.path, row.output) == (path, leaf.place)]
+        if len(found) > 1:
+            _, values = measure_tensor(leaf.tensor, found[-1].axes, self.batch)
+            found = [
+                row for row in found if np.array_equal(row.values[self.trial][1][:3], values[:3])
+            ]
+        if found:
+            row = found[-1]
+            self._pending = [other for other in self._pending if other is not row]
+            self._hook(row, leaf.tensor)

@@ -1,0 +1,368 @@
+"""Traces of a PyTorch module over several trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from snstat.engine.tensor import MEASURED_OF_TENSORS
+from snstat.errors import SnstatError
+from snstat.results.module import Axes, ModuleSummary, NonFinite
+from snstat.results.network import INPUT
+from snstat.sources.torch import modules as own_modules
+from snstat.sources.torch.axes import Key, Reader
+from snstat.sources.torch.hooks import Hooks
+from snstat.sources.torch.inputs import GivenInputs, Inputs, read_inputs
+from snstat.sources.torch.measure import measure_tensor, square_of
+from snstat.sources.torch.nonfinite import Watch
+from snstat.sources.torch.probe import probe
+from snstat.sources.torch.read_out import outputs_of, send_back
+from snstat.sources.torch.restore import random_states, restored
+from snstat.sources.torch.rows import Recorder, Row
+from snstat.sources.torch.target import load_target, user_code, working_directory
+from snstat.sources.torch.traced import Traced, calls_of, gradients_of, values_of
+
+# What random numbers are drawn for: purposes of `seed_of`.
+MODEL, INPUTS, READ_OUT = 0, 1, 2
+
+Target = str | nn.Module | Callable[..., nn.Module]
+
+
+def seed_of(seed: int, trial: int, purpose: int) -> int:
+    """Return the seed of a generator of torch, of which 32 bits count."""
+    return int(np.random.SeedSequence((seed, trial, purpose)).generate_state(1)[0])
+
+
+def trace_module(
+    target: Target,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    inputs: GivenInputs = None,
+    batch: int = 8,
+    trials: int = 4,
+    seed: int = 0,
+    dtype: str | None = None,
+    mode: str = "train",
+    dropout: str = "keep",
+    backward: bool = True,
+    loss: str | Callable[[Any], Any] | None = None,
+    output: str | None = None,
+    only: Sequence[str] = (),
+    leaves: bool = False,
+    axes: Mapping[str, str] | None = None,
+    device: str | None = None,
+) -> Traced:
+    """Run a module `trials` times, and return the statistics of what every call returned.
+
+    `target` is a function that builds the module, called with `settings` in every trial after
+    `torch.manual_seed`; or a module, whose trials differ in their inputs only and which is left as
+    it was; or the name of one of these, "package.module:name". `inputs` are texts such as
+    "Bx3x32x32", in order or by name, or arrays; None for the module's own `example_inputs()`.
+
+    `dtype` and `device` (None: as the module has them), `mode` ("train" or "eval") and `dropout`
+    ("keep" or "off") say how it runs. With `backward`, gradients of a random read-out of all
+    outputs, or of those that match the glob `output`, or of `loss` of the output, are measured too.
+    `only` are globs of the paths that have rows, `leaves` keeps modules without children, and
+    `axes` maps globs to axes, "S,P,U".
+
+    Raises SnstatError for bad arguments, and UserCodeError if the user's own code fails.
+    """
+    asked = Asked(batch, seed, dtype, mode, dropout, backward, output, tuple(only), leaves, device)
+    name = target if isinstance(target, str) else _name(target)
+    with working_directory():
+        found = load_target(target) if isinstance(target, str) else target
+        wanted = load_target(loss) if isinstance(loss, str) else loss
+        own = _Maker(name, found, dict(settings or {}))
+        with random_states():
+            run = _Trace(own, asked, inputs, wanted, axes or {})
+            for trial in range(trials):
+                run.trial(trial)
+            return run.traced(
+                trials, loss if isinstance(loss, str) else _name(loss) if loss else None
+            )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of a trace."""
+
+    batch: int
+    seed: int
+    dtype: str | None
+    mode: str
+    dropout: str
+    backward: bool
+    output: str | None
+    only: tuple[str, ...]
+    leaves: bool
+    device: str | None
+
+
+def _take(squares: dict[int, float], trial: int, gradient: torch.Tensor) -> None:
+    squares[trial] = square_of(gradient)
+
+
+def _name(target: Any) -> str:
+    if isinstance(target, nn.Module):
+        return type(target).__name__
+    return str(getattr(target, "__qualname__", type(target).__name__))
+
+
+@dataclass
+class _Maker:
+    """Makes the module of each trial."""
+
+    name: str
+    target: Any
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target, nn.Module) and not callable(self.target):
+            raise SnstatError(
+                f"{self.name} is a {type(self.target).__name__}, but must be a function that "
+                "returns a torch.nn.Module, or a module"
+            )
+        if isinstance(self.target, nn.Module) and self.settings:
+            raise SnstatError(
+                f"{self.name} is a module, which takes no arguments; name its function"
+            )
+
+    @property
+    def builds(self) -> bool:
+        """Whether every trial has a module of its own."""
+        return not isinstance(self.target, nn.Module)
+
+    def make(self, seed: int) -> nn.Module:
+        """Return the module of a trial, and leave torch's generator where that leaves it."""
+        torch.manual_seed(seed)
+        if not self.builds:
+            model: nn.Module = self.target
+            return own_modules.unwrapped(model)
+        with user_code(self.name):
+            made = self.target(**self.settings)
+        if not isinstance(made, nn.Module):
+            raise SnstatError(
+                f"{self.name} returned a {type(made).__name__}, but must return a torch.nn.Module"
+            )
+        return own_modules.unwrapped(made)
+
+
+@dataclass
+class _Trace:
+    """A trace while it runs."""
+
+    maker: _Maker
+    asked: Asked
+    given: GivenInputs
+    loss: Callable[[Any], Any] | None
+    given_axes: Mapping[str, str]
+    inputs: Inputs | None = None
+    reader: Reader | None = None
+    input_row: Row | None = None
+    references: list[float] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)
+    paths: dict[str, nn.Module] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    described: dict[str, Any] = field(default_factory=dict)
+    nonfinite: NonFinite | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self._axes, self.asked.batch, backward=self.asked.backward)
+
+    def _axes(self, key: Key, module: nn.Module, tensor: torch.Tensor, packed: bool) -> Axes | None:  # noqa: FBT001
+        if self.reader is None:
+            return None
+        return self.reader.axes(key, module, tuple(tensor.shape), packed=packed)
+
+    def trial(self, trial: int) -> None:
+        """Run one trial."""
+        made = self.maker.make(seed_of(self.asked.seed, trial, MODEL))
+        with self._ready(made) as model:
+            if self.reader is None:
+                self._look(model)
+            self._run(model, trial)
+        if self.nonfinite is None and not all(
+            row.values.get(trial, (True,))[0] for row in self.recorder.order
+        ):
+            self.nonfinite = self._replay(trial)
+
+    @contextmanager
+    def _ready(self, made: nn.Module) -> Iterator[nn.Module]:
+        """Cast a module, set its mode, and complete it; one that is not our own is put back."""
+        if self.inputs is None:
+            with user_code(self.maker.name):
+                self.inputs = read_inputs(self.given, made)
+        if own_modules.lazy(made):
+            if not self.maker.builds:
+                raise SnstatError(
+                    f"{self.maker.name} has lazy parameters; name a function that builds it"
+                )
+            place = torch.float32, torch.device("cpu")
+            self._complete(made.eval(), self.inputs, place)
+        model = own_modules.cast(made, self.asked.dtype, self.asked.device, own=self.maker.builds)
+        with ExitStack() as stack:
+            if not self.maker.builds:
+                stack.enter_context(restored(model))
+            stack.enter_context(own_modules.eagerly(model))
+            own_modules.set_mode(model, self.asked.mode, self.asked.dropout)
+            yield model
+
+    def _complete(self, model: nn.Module, inputs: Inputs, place: tuple[Any, Any]) -> None:
+        """Run a module once, so that lazy parameters get their shapes."""
+        positional, by_name = inputs.draw(2, torch.Generator().manual_seed(0), *place)
+        with torch.no_grad(), user_code(self.maker.name):
+            model(*positional, **by_name)
+
+    def _look(self, model: nn.Module) -> None:
+        """Probe the axes of the first module, and describe it."""
+        if self.inputs is None:
+            raise AssertionError("inputs are read first")
+        modules, self.aliases = own_modules.named(model)
+        place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
+        with restored(model), random_states(), user_code(self.maker.name):
+            probed = probe(model, modules, self.inputs, place)
+        self.reader = Reader(probed, self.asked.batch, self.given_axes, modules)
+        self.described = {
+            "inputs": self.inputs.described(model),
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "device": place[1].type,
+        }
+        self.notes += [
+            f"{path} is scripted, and its modules have no rows"
+            for path in own_modules.scripted(model)
+        ]
+
+    def _run(self, model: nn.Module, trial: int) -> None:
+        """Run a module forward and back."""
+        modules, _ = own_modules.named(model)
+        rows = own_modules.selected(modules, self.asked.only, leaves=self.asked.leaves)
+        self.paths |= rows
+        positional, by_name = self._draw(model, trial)
+        hooks = Hooks(rows, self.recorder.seen)
+        self.recorder.begin(trial)
+        with hooks, torch.set_grad_enabled(self.asked.backward):
+            arguments = self._entered(trial, positional, by_name)
+            try:
+                with user_code(self.maker.name):
+                    output = model(*arguments[0], **arguments[1])
+                if self.asked.backward:
+                    self._back(trial, output)
+            finally:
+                self.called |= {path for path, count in hooks.calls.items() if count}
+                self.recorder.end()
+        self._measure_input(trial, self._first(positional, by_name))
+
+    def _draw(self, model: nn.Module, trial: int) -> tuple[list[Any], dict[str, Any]]:
+        if self.inputs is None:
+            raise AssertionError("inputs are read before the first run")
+        place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
+        generator = torch.Generator().manual_seed(seed_of(self.asked.seed, trial, INPUTS))
+        return self.inputs.draw(self.asked.batch, generator, *place)
+
+    def _entered(
+        self, trial: int, positional: list[Any], by_name: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return what the module is called with: copies, because a module may change its inputs in
+        place, and those of leaves cannot be. The first floating one is row 0."""
+        first = self._first(positional, by_name)
+        if first is not None and self.input_row is None:
+            shape, dtype = tuple(first.shape), str(first.dtype).removeprefix("torch.")
+            self.input_row = Row(INPUT, 1, "", INPUT, shape, dtype, None)
+        row = self.input_row
+
+        def entered(tensor: torch.Tensor) -> torch.Tensor:
+            if not tensor.is_floating_point():
+                return tensor
+            if not self.asked.backward:
+                return tensor.clone()
+            own = tensor.detach().requires_grad_().clone()
+            if row is not None and tensor is first:
+                own.register_hook(partial(_take, row.squares, trial))
+            return own
+
+        return [entered(value) for value in positional], {
+            name: entered(value) for name, value in by_name.items()
+        }
+
+    def _first(self, positional: list[Any], by_name: dict[str, Any]) -> torch.Tensor | None:
+        """Return the first floating input."""
+        values = (*positional, *by_name.values())
+        return next((value for value in values if value.is_floating_point()), None)
+
+    def _measure_input(self, trial: int, values: torch.Tensor | None) -> None:
+        """Measure row 0. Its units are known only once the calls were seen."""
+        if values is None or self.inputs is None or self.reader is None or self.input_row is None:
+            return
+        axis = next(source.batch_axis() for source in self.inputs.sources if source.floating)
+        axes = self.reader.input_axes(tuple(values.shape), axis)
+        self.input_row.axes = axes
+        self.input_row.values[trial] = measure_tensor(values, axes, self.asked.batch)
+
+    def _back(self, trial: int, output: Any) -> None:
+        """Run backward, and note the squared norm of the gradient at the outputs."""
+        tensors = outputs_of(output, self.asked.output)
+        squares: list[float] = []
+        for tensor in tensors:
+            tensor.register_hook(lambda gradient: squares.append(square_of(gradient)))
+        generator = torch.Generator().manual_seed(seed_of(self.asked.seed, trial, READ_OUT))
+        with user_code(self.maker.name):
+            send_back(output, tensors, self.loss, generator)
+        self.references.append(sum(squares))
+
+    def _replay(self, trial: int) -> NonFinite | None:
+        """Run a trial again, and find the first call whose inputs or outputs are not finite."""
+        made = self.maker.make(seed_of(self.asked.seed, trial, MODEL))
+        with self._ready(made) as model:
+            positional, by_name = self._draw(model, trial)
+            modules, _ = own_modules.named(model)
+            watch = Watch(modules, trial)
+            with watch, torch.no_grad(), user_code(self.maker.name):
+                model(*positional, **by_name)
+        return watch.found
+
+    def traced(self, trials: int, loss: str | None) -> Traced:
+        """Return what was found."""
+        rows = self.recorder.order
+        everything = [self._first_row(), *rows]
+        finite, values = values_of(everything, trials)
+        log_gradient = None
+        if self.asked.backward:
+            references = self.references + [0.0] * (trials - len(self.references))
+            log_gradient = gradients_of(everything, references)
+            if not any(row.squares for row in everything):
+                self.notes.append(
+                    "no gradients: no output depends on a parameter or input that has one"
+                )
+        self.notes += [f"{path} is the same module as {own}" for path, own in self.aliases.items()]
+        first = self._first_row()
+        sample = () if first.axes is None else first.axes.sample
+        shape = [size for axis, size in enumerate(first.shape) if axis not in sample]
+        summary = ModuleSummary(
+            target=self.maker.name,
+            settings=self.maker.settings,
+            framework="torch",
+            framework_version=str(torch.__version__),
+            mode=self.asked.mode,
+            dropout=self.asked.dropout,
+            trials_of="model" if self.maker.builds else "inputs",
+            input_shape=tuple(shape),
+            rows=calls_of(rows, self.asked.batch, backward=self.asked.backward),
+            loss=loss,
+            nonfinite=self.nonfinite,
+            not_called=tuple(path for path in self.paths if path not in self.called),
+            skipped=tuple(self.recorder.skipped.values()),
+            notes=tuple(self.notes),
+            **self.described,
+        )
+        return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient)
+
+    def _first_row(self) -> Row:
+        return self.input_row or Row(INPUT, 1, "", INPUT, (), "", None)

@@ -1,0 +1,95 @@
+"""What a trace returns: what was called, and the values of every trial."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.engine.tensor import MEASURED_OF_TENSORS
+from snstat.results.module import Call, ModuleSummary
+from snstat.sources.torch.axes import shape_of
+from snstat.sources.torch.rows import NO_PATH, Row
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A traced module. Row 0 is its first floating input, row n the n-th of `summary.rows`.
+
+    `finite` (rows + 1,) says where all trials were finite. `values` (trials, rows + 1, statistics)
+    has the statistics `names`, NaN where a trial lacks a call or a statistic is not defined.
+    `log_gradient` (trials, rows + 1) is ln of the squared norm of the gradient over that of the
+    outputs, NaN where missing, or None without backward.
+    """
+
+    summary: ModuleSummary
+    finite: npt.NDArray[np.bool_]
+    values: FloatArray
+    names: tuple[str, ...]
+    log_gradient: FloatArray | None
+
+
+def values_of(rows: Sequence[Row], trials: int) -> tuple[npt.NDArray[np.bool_], FloatArray]:
+    """Return where rows are finite, and their values by trial."""
+    finite = np.ones(len(rows), bool)
+    values = np.full((trials, len(rows), len(MEASURED_OF_TENSORS)), math.nan)
+    for number, row in enumerate(rows):
+        for trial, (sound, own) in row.values.items():
+            finite[number] &= sound
+            values[trial, number] = own
+    return finite, values
+
+
+def gradients_of(rows: Sequence[Row], references: Sequence[float]) -> FloatArray:
+    """Return ln of squared norms of gradients over `references`, one a trial."""
+    squares = np.full((len(references), len(rows)), math.nan)
+    for number, row in enumerate(rows):
+        for trial, square in origin(row).squares.items():
+            squares[trial, number] = square
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithms: FloatArray = np.log(squares) - np.log(np.array(references))[:, None]
+    return np.where(logarithms == np.inf, np.nan, logarithms)
+
+
+def origin(row: Row) -> Row:
+    """Return the row whose tensor a row has."""
+    while row.same_as is not None:
+        row = row.same_as
+    return row
+
+
+def calls_of(rows: Sequence[Row], batch: int, *, backward: bool) -> tuple[Call, ...]:
+    """Return the records of rows, numbered from 1."""
+    most: dict[str, int] = {}
+    numbers = {id(row): number for number, row in enumerate(rows, 1)}
+    for row in rows:
+        most[row.path] = max(most.get(row.path, 0), row.call)
+    some = any(origin(row).squares for row in rows)
+
+    def record(row: Row) -> Call:
+        own: dict[str, Any] = {}
+        if row.same_as is not None:
+            own["same_as"] = numbers.get(id(origin(row)))
+        if backward and some and not origin(row).squares:
+            own["gradient_missing"] = origin(row).missing or NO_PATH
+        shape = shape_of(row.shape, row.axes, batch)
+        return Call(
+            row.path,
+            row.call,
+            row.output,
+            row.kind,
+            shape,
+            row.axes,
+            row.dtype,
+            len(row.values),
+            repeated=most[row.path] > 1,
+            **own,
+        )
+
+    return tuple(record(row) for row in rows)

@@ -1,0 +1,160 @@
+"""A trace of what a module does anyway, such as one step of a training loop.
+
+Nothing is run, drawn, copied or put back: hooks measure what passes, and are taken away at the end.
+Gradients are those that the user's own `backward` sends back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from snstat.engine.tensor import MEASURED_OF_TENSORS
+from snstat.errors import SnstatError
+from snstat.results.module import Axes, ModuleSummary, NonFinite
+from snstat.results.network import INPUT
+from snstat.sources.torch.axes import Key, Reader
+from snstat.sources.torch.hooks import Hooks
+from snstat.sources.torch.leaves import tensors_of
+from snstat.sources.torch.measure import measure_tensor
+from snstat.sources.torch.modules import named, selected, unwrapped
+from snstat.sources.torch.rows import Recorder, Row
+from snstat.sources.torch.traced import Traced, calls_of, gradients_of, origin, values_of
+
+_TRIAL = 0
+
+
+class Watched:
+    """The hooks on a module, from `start` to `stop`. `batch` is the number of samples, by default
+    the size of the first axis of its first floating input, and `axes` maps globs of paths to axes.
+    Axes follow from the kinds of modules, as nothing is tried out."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        batch: int | None = None,
+        only: Sequence[str] = (),
+        leaves: bool = False,
+        axes: Mapping[str, str] | None = None,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise SnstatError(f"tracing takes a torch.nn.Module, not a {type(model).__name__}")
+        self._model, self._batch, self._axes = unwrapped(model), batch, dict(axes or {})
+        modules, self._aliases = named(self._model)
+        self._modules = selected(modules, only, leaves=leaves)
+        self._recorder = Recorder(self._read, batch or 0, backward=True)
+        self._hooks = Hooks(self._modules, self._recorder.seen)
+        self._reader: Reader | None = None
+        self._input: Row | None = None
+        self._before: Any = None
+
+    def start(self) -> None:
+        """Put the hooks on."""
+        self._recorder.begin(_TRIAL)
+        self._before = self._model.register_forward_pre_hook(self._enter, with_kwargs=True)
+        try:
+            self._hooks.__enter__()
+        except BaseException:
+            self._before.remove()
+            raise
+
+    def stop(self) -> None:
+        """Take the hooks away."""
+        self._before.remove()
+        self._hooks.remove()
+        self._recorder.end()
+
+    def _enter(self, _model: nn.Module, args: Any, named_args: Any) -> None:
+        """See what the module is called with, the first time."""
+        if self._reader is not None:
+            return
+        inputs = tensors_of([args, named_args])
+        first = inputs[0] if inputs else None
+        if self._batch is None:
+            self._batch = _samples([args, named_args])
+        self._recorder.batch = self._batch
+        self._reader = Reader(None, self._batch, self._axes)
+        if first is not None:
+            shape, dtype = tuple(first.shape), str(first.dtype).removeprefix("torch.")
+            sample = shape.index(self._batch) if self._batch in shape else None
+            axes = self._reader.input_axes(shape, sample)
+            self._input = Row(INPUT, 1, "", INPUT, shape, dtype, axes)
+            self._input.values[_TRIAL] = measure_tensor(first, axes, self._batch)
+
+    def _read(self, key: Key, module: nn.Module, tensor: torch.Tensor, packed: bool) -> Axes | None:  # noqa: FBT001
+        if self._reader is None:
+            return None
+        return self._reader.axes(key, module, tuple(tensor.shape), packed=packed)
+
+    @property
+    def batch(self) -> int:
+        """The number of samples."""
+        return self._batch or 1
+
+    def traced(self) -> Traced:
+        """Return what was found."""
+        rows = self._recorder.order
+        if not rows:
+            raise SnstatError("the module was not called while it was traced")
+        everything = [self._input or Row(INPUT, 1, "", INPUT, (), "", None), *rows]
+        finite, values = values_of(everything, 1)
+        last = rows[-1].path
+        # A whole module often returns the tensor of its last part.
+        outputs = {id(own): own for own in (origin(row) for row in rows if row.path == last)}
+        reference = sum(row.squares.get(_TRIAL, 0.0) for row in outputs.values())
+        backward = any(row.squares for row in rows)
+        first = everything[0]
+        sample = () if first.axes is None else first.axes.sample
+        summary = ModuleSummary(
+            target=type(self._model).__name__,
+            settings={},
+            framework="torch",
+            framework_version=str(torch.__version__),
+            parameters=sum(parameter.numel() for parameter in self._model.parameters()),
+            mode="train" if self._model.training else "eval",
+            dropout="keep",
+            trials_of="inputs",
+            inputs={},
+            input_shape=tuple(n for axis, n in enumerate(first.shape) if axis not in sample),
+            rows=calls_of(rows, self.batch, backward=backward),
+            nonfinite=self._nonfinite(rows),
+            not_called=tuple(path for path in self._modules if not self._hooks.calls[path]),
+            skipped=tuple(self._recorder.skipped.values()),
+            notes=tuple(
+                f"{path} is the same module as {own}" for path, own in self._aliases.items()
+            ),
+        )
+        log_gradient = gradients_of(everything, [reference]) if backward else None
+        return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient)
+
+    def _nonfinite(self, rows: Sequence[Row]) -> NonFinite | None:
+        """Return the first call that ended with a value that is not finite."""
+        for number, row in enumerate(rows):
+            if not row.values[_TRIAL][0]:
+                before = [other for other in rows[:number] if not other.values[_TRIAL][0]]
+                entered = self._input is None or self._input.values[_TRIAL][0]
+                return NonFinite(
+                    _TRIAL, row.path, row.call, row.kind, inputs_finite=entered and not before
+                )
+        return None
+
+
+def _samples(arguments: list[Any]) -> int:
+    """Return the size of the first axis of the first tensor, 1 if there is none."""
+    found: list[torch.Tensor] = []
+
+    def collect(value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            found.append(value)
+        elif isinstance(value, Mapping):
+            collect(list(value.values()))
+        elif isinstance(value, list | tuple):
+            for entry in value:
+                collect(entry)
+
+    collect(arguments)
+    return next((int(tensor.shape[0]) for tensor in found if tensor.ndim), 1)

@@ -1,0 +1,201 @@
+"""Verdicts on traced modules: which rows are judged, what findings say, and baselines."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+from snstat.checks.request import Request
+from snstat.files.check_form import checks_to_json
+from snstat.files.schema import schema
+from snstat.results import GRADIENT, Check, Run
+from tests.traces import ROWS, SUMMARY, call, make_traced_run
+
+
+def judged(run: Run, **options: Any) -> Check:
+    return Request.build(options, saved=run).judge(run)
+
+
+def with_values(run: Run, name: str, **values: float) -> Run:
+    """Return the run with other estimates of a statistic: layer_2=0.5."""
+    column = run.statistics[name]
+    estimate = column.estimate.copy()
+    for key, value in values.items():
+        estimate[int(key.removeprefix("layer_"))] = value
+    changed = dict(run.statistics) | {name: replace(column, estimate=estimate)}
+    return replace(run, statistics=MappingProxyType(changed))
+
+
+def codes(check: Check) -> list[str]:
+    return [finding.code for finding in check.findings]
+
+
+def test_a_sound_module_passes() -> None:
+    check = judged(make_traced_run())
+    assert (check.verdict, check.passed) == ("stable", True)
+    assert sum("not judged" in note for note in check.notes) == 1
+    assert sum(note.startswith("no theory") for note in check.notes) == 1
+    assert any("4 of 9 rows are judged" in note for note in check.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "verdict"),
+    [
+        ("second_moment", 0.004, "SN101", "vanishing"),
+        ("second_moment", 101.0, "SN102", "exploding"),
+        (GRADIENT, 1e-7, "SN201", "gradient-vanishing"),
+        (GRADIENT, 1e7, "SN202", "gradient-exploding"),
+        ("cosine", 0.99, "SN301", "collapsed"),
+        ("dead_fraction", 0.6, "SN401", "stable"),
+    ],
+)
+def test_activations_are_judged_by_what_was_seen(
+    name: str, value: float, code: str, verdict: str
+) -> None:
+    check = judged(with_values(make_traced_run(), name, layer_5=value))
+    assert codes(check) == [code]
+    assert check.verdict == verdict
+    (finding,) = check.findings
+    assert (finding.layer, finding.path) == (5, "layer1.relu#2")
+    assert "seen" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("second_moment", 1e-4), ("second_moment", 1e4), (GRADIENT, 1e-9), ("dead_fraction", 1.0)],
+)
+@pytest.mark.parametrize("layer", [1, 3, 7, 8, 9])
+def test_maps_and_attention_are_not_judged(name: str, value: float, layer: int) -> None:
+    """A convolution of any gain, the weights of attention, logits."""
+    assert codes(judged(with_values(make_traced_run(), name, **{f"layer_{layer}": value}))) == []
+
+
+def test_dead_units_are_looked_for_in_activations_only() -> None:
+    assert codes(judged(with_values(make_traced_run(), "dead_fraction", layer_6=1.0))) == []
+
+
+def test_overflow_is_looked_for_everywhere() -> None:
+    run = with_values(make_traced_run(), "largest", layer_3=7e4)
+    assert codes(judged(run)) == []
+    check = judged(run, number_format="float16")
+    assert codes(check) == ["SN001"]
+    assert check.findings[0].path == "layer1.conv"
+
+
+def test_what_is_not_finite_is_told_with_its_producer() -> None:
+    check = judged(make_traced_run(nonfinite=5))
+    assert check.verdict == "non-finite"
+    (finding,) = check.findings
+    assert finding.code == "SN001"
+    assert finding.message == (
+        "values are not finite in float32 from layer 5 on (seen; first made in trial 0 by"
+        " layer1.relu#2 (ReLU), whose inputs are finite)"
+    )
+
+
+def test_bfloat16_runs_are_judged() -> None:
+    """numpy has no such type."""
+    run = make_traced_run(nonfinite=5)
+    run = replace(run, simulation=replace(run.simulation, dtype="bfloat16"))
+    assert "not finite in bfloat16" in judged(run).findings[0].message
+
+
+def test_tokens_have_no_angles_and_their_first_row_counts() -> None:
+    run = with_values(make_traced_run(), "cosine", layer_0=np.nan, layer_2=0.3, layer_4=0.99)
+    (finding,) = judged(run).findings
+    assert finding.code == "SN301"
+    assert finding.message.endswith("0.3 at layer 2")
+
+
+def test_a_module_without_activations_is_judged_throughout() -> None:
+    rows = tuple(row for row in ROWS if row.kind in {"Conv2d", "Linear"})
+    run = make_traced_run(replace(SUMMARY, rows=rows, skipped=()))
+    check = judged(with_values(run, "second_moment", layer_2=1e4))
+    assert codes(check) == ["SN102"]
+    assert check.findings[0].path == "layer1.conv"
+
+
+def test_spread_between_models_is_judged_but_not_between_inputs() -> None:
+    run = make_traced_run(trials=64, summary=_of_trials(64))
+    column = run.statistics["second_moment"]
+    wild = replace(column, stderr=column.estimate * 3.0 / 8.0)
+    statistics = MappingProxyType(dict(run.statistics) | {"second_moment": wild})
+    assert codes(judged(replace(run, statistics=statistics))) == ["SN502"]
+    inputs = replace(_of_trials(64), trials_of="inputs")
+    assert codes(judged(replace(run, statistics=statistics, subject=inputs))) == []
+
+
+def _of_trials(trials: int) -> Any:
+    return replace(SUMMARY, rows=tuple(replace(row, trials=trials) for row in ROWS))
+
+
+def test_the_json_of_a_check_follows_the_schema() -> None:
+    check = judged(with_values(make_traced_run(), "second_moment", layer_5=1e4))
+    document = json.loads(checks_to_json([check]))
+    assert [
+        error.message for error in Draft202012Validator(schema("check")).iter_errors(document)
+    ] == []
+    (form,) = document["checks"]
+    assert form["module"]["target"] == "models:resnet"
+    assert form["findings"][0]["path"] == "layer1.relu#2"
+
+
+# ------------------------------------------------------------------------------------ baselines
+
+
+def compared(run: Run, baseline: Run, tmp_path: Any) -> Check:
+    import snstat
+
+    snstat.save(baseline, tmp_path / "base.json")
+    return judged(run, baseline=str(tmp_path / "base.json"), select=("SN701",))
+
+
+def test_an_equal_module_agrees_with_its_baseline(tmp_path) -> None:
+    assert compared(make_traced_run(), make_traced_run(seed=1), tmp_path).passed
+
+
+def test_a_changed_row_is_found_by_its_path_and_call(tmp_path) -> None:
+    """Although another row before it moves its number."""
+    rows = (call("stem", "Conv2d"), *(replace(row, same_as=None) for row in ROWS))
+    run = make_traced_run(replace(SUMMARY, rows=rows))
+    run = with_values(run, "second_moment", layer_6=2.0)
+    run = with_values(run, "variance", layer_6=1.99)
+    check = compared(run, make_traced_run(seed=1), tmp_path)
+    (finding,) = check.findings
+    assert (finding.code, finding.path) == ("SN701", "layer1.relu#2")
+    assert any(
+        note == "rows are matched by path, call and output: stem not in the baseline"
+        for note in check.notes
+    )
+
+
+def test_a_renamed_module_is_removed_and_added_and_not_compared(tmp_path) -> None:
+    rows = tuple(replace(row, path="stem") if row.path == "conv1" else row for row in ROWS)
+    run = with_values(make_traced_run(replace(SUMMARY, rows=rows)), "second_moment", layer_1=50.0)
+    check = compared(run, make_traced_run(seed=1), tmp_path)
+    assert check.passed
+    words = "stem not in the baseline; conv1 only in the baseline"
+    assert any(words in note for note in check.notes)
+
+
+def test_a_second_call_is_a_row_of_its_own(tmp_path) -> None:
+    """Names then gain the number of the call, which does not hide the row from its baseline."""
+    once = tuple(row for row in ROWS if row.call == 1)
+    once = tuple(replace(row, repeated=False, same_as=None) for row in once)
+    check = compared(make_traced_run(), make_traced_run(replace(SUMMARY, rows=once)), tmp_path)
+    assert check.passed
+    assert any("path, call and output: layer1.relu#2 not in" in note for note in check.notes)
+
+
+def test_what_differs_in_the_module_is_told(tmp_path) -> None:
+    other = replace(SUMMARY, settings={"width": 32}, mode="eval")
+    check = compared(make_traced_run(), make_traced_run(other, seed=1), tmp_path)
+    (note,) = [note for note in check.notes if note.startswith("the module differs")]
+    assert "settings is {'width': 16}, was {'width': 32}" in note
+    assert "mode is train, was eval" in note

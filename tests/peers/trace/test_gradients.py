@@ -1,0 +1,216 @@
+"""Gradients of a trace: a random read-out of all outputs, measured at every call."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+import snstat
+from tests.peers.trace.models import Gan, UNet, mlp
+from tests.peers.trace.tracing import geometric, trace, untouched
+
+pytestmark = pytest.mark.peers
+
+
+def test_the_read_out_is_independent_for_every_sample():
+    """One read-out for all samples would give another size: 2.85 against 3.08 here, and its
+    logarithm scatters far more. 400 trials have a standard error below 3 %."""
+    options = {"depth": 16, "width": 64}
+    rows = trace(mlp, ["Bx64"], settings=options, trials=400, batch=16)
+    logarithms = np.log(rows["input"]["gradient"])
+    run = snstat.propagate("selu", **options, backward=True, trials=800, batch=16)
+    own = run.gradient.at(0)
+    error = math.hypot(logarithms.std(ddof=1) / math.sqrt(400), own.stderr)
+    assert abs(logarithms.mean() - math.log(own.estimate)) < 4 * error
+    assert error < 0.03
+
+
+@pytest.mark.parametrize("act", [nn.ReLU, nn.LeakyReLU])
+def test_in_place_modules_have_the_gradients_of_others(act):
+    """Bit for bit; torch itself rounds the gradient of an in-place SELU in another way."""
+
+    def network(*, inplace):
+        return nn.Sequential(
+            nn.Linear(9, 8), act(inplace=inplace), nn.Linear(8, 7), act(inplace=inplace)
+        )
+
+    rows = trace(network, ["Bx9"], settings={"inplace": True}, trials=2)
+    twin = trace(network, ["Bx9"], settings={"inplace": False}, trials=2)
+    assert rows.names == twin.names
+    np.testing.assert_array_equal(rows.traced.values, twin.traced.values)
+    np.testing.assert_array_equal(rows.traced.log_gradient, twin.traced.log_gradient)
+
+
+def test_gradients_are_those_of_plain_backward():
+    model = mlp(width=8, depth=2).double()
+    with untouched(model):
+        rows = trace(model, ["Bx8"], trials=1, batch=5)
+    kept = {}
+
+    def keep(name):
+        def hook(_module, _args, output):
+            output.retain_grad()
+            kept[name] = output
+
+        return hook
+
+    handles = [m.register_forward_hook(keep(name)) for name, m in model.named_children()]
+    from snstat.sources.torch.trace import INPUTS, READ_OUT, seed_of
+
+    x = torch.randn(5, 8, generator=torch.Generator().manual_seed(seed_of(0, 0, INPUTS))).double()
+    y = model(x)
+    y.backward(
+        torch.randn(y.shape, generator=torch.Generator().manual_seed(seed_of(0, 0, READ_OUT))).to(y)
+    )
+    last = kept["3"].grad.square().sum()
+    for name, output in kept.items():
+        expected = (output.grad.square().sum() / last).item()
+        assert rows[name]["gradient"][0] == pytest.approx(expected, rel=1e-12)
+    assert rows["3"]["gradient"][0] == 1
+    for handle in handles:
+        handle.remove()
+
+
+def test_pooling_only_spreads_the_gradient():
+    """The squared norm of a gradient is the same on both sides of max pooling, and that after
+    upsampling by 2 is a quarter of that before in expectation: sums of four independent ones."""
+    rows = trace(UNet, ["Bx3x8x8"], trials=4)
+    inside = rows["pool"]["gradient"]
+    across = rows["up"]["gradient"]
+    assert 0.05 < geometric(inside / across) < 20
+    assert (rows["inward"]["gradient"] > inside).all()
+
+
+def test_a_gan_has_gradients_in_both_parts():
+    rows = trace(Gan, {"real": "Bx8", "noise": "Bx8"}, trials=2)
+    assert {"D#1", "D#2", "D.0#1", "D.2#2", "G.0"} <= set(rows.names)
+    for name in ("G", "G.0", "D.0#1", "D.0#2"):
+        assert (rows[name]["gradient"] > 0).all()
+    total = rows["D.2#1"]["gradient"] + rows["D.2#2"]["gradient"]
+    np.testing.assert_allclose(total, 1, rtol=1e-12)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, reentrant):
+        super().__init__()
+        self.a, self.act, self.b, self.c = (
+            nn.Linear(8, 8),
+            nn.SELU(),
+            nn.Linear(8, 8),
+            nn.Linear(8, 8),
+        )
+        self.reentrant = reentrant
+
+    def part(self, x):
+        return self.act(self.b(self.act(self.a(x))))
+
+    def forward(self, x):
+        for _ in range(2):
+            if self.reentrant is None:
+                x = self.part(x)
+            else:
+                x = checkpoint(self.part, x, use_reentrant=self.reentrant)
+        return self.c(x)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpoints_have_one_row_for_each_call(reentrant):
+    rows = trace(Checkpointed, ["Bx8"], settings={"reentrant": reentrant}, trials=2)
+    plain = trace(Checkpointed, ["Bx8"], settings={"reentrant": None}, trials=2)
+    assert rows.names == plain.names
+    np.testing.assert_array_equal(rows.traced.values, plain.traced.values)
+    np.testing.assert_array_equal(rows.traced.log_gradient, plain.traced.log_gradient)
+
+
+class ViewChanged(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.view = nn.Flatten(1)
+
+    def forward(self, x):
+        view = self.view(self.a(x).unflatten(1, (2, 4)))
+        view.add_(1)
+        return self.b(view)
+
+
+def test_a_view_that_is_changed_in_place_has_no_gradient():
+    rows = trace(ViewChanged, ["Bx8"])
+    assert rows.call("view").gradient_missing == "changed in place"
+    assert np.isnan(rows["view"]["gradient"]).all()
+    assert rows.call("b").gradient_missing is None
+
+
+class Pooler(nn.Module):
+    """What BERT's pooler is to a read-out of the other output."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.aside = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x):
+        x = self.body(x)
+        self.aside(x)
+        return x
+
+
+def test_branches_without_a_path_say_so():
+    rows = trace(Pooler, ["Bx8"])
+    assert rows.call("aside").gradient_missing == "no path to the read-out"
+    assert rows.call("body").gradient_missing is None
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_modules_and_integers(frozen):
+    def network():
+        model = nn.Sequential(nn.Embedding(11, 8), nn.Linear(8, 8))
+        return model.requires_grad_(not frozen)
+
+    rows = trace(network, ["tokens:11:Bx5"])
+    assert np.isnan(rows["0"]["gradient"]).all() == frozen
+    assert any("no gradients" in note for note in rows.summary.notes) == frozen
+    assert not rows.traced.finite[0] or np.isnan(rows["input"]["mean"]).all()
+
+
+def test_a_frozen_module_has_gradients_of_its_input():
+    rows = trace(lambda: mlp(width=8, depth=2).requires_grad_(False), ["Bx8"])
+    assert (rows["input"]["gradient"] > 0).all()
+
+
+def test_the_outputs_that_enter_the_read_out():
+    rows = trace(Gan, {"real": "Bx8", "noise": "Bx8"}, output="real")
+    assert rows.call("G").gradient_missing == "no path to the read-out"
+    with pytest.raises(snstat.errors.SnstatError, match="no output matches 'fake'"):
+        trace(Gan, {"real": "Bx8", "noise": "Bx8"}, output="fake")
+
+
+def test_a_loss_of_the_users():
+    def loss(output):
+        return (output["real"] - output["made"]).square().mean()
+
+    rows = trace(Gan, {"real": "Bx8", "noise": "Bx8"}, loss=loss)
+    total = rows["D.2#1"]["gradient"] + rows["D.2#2"]["gradient"]
+    np.testing.assert_allclose(total, 1, rtol=1e-12)
+    np.testing.assert_allclose(rows["D.2#1"]["gradient"], 0.5, rtol=1e-6)
+
+
+def test_gradients_of_parameters_and_hooks_of_optimisers_are_left_alone():
+    model = mlp(width=8, depth=2)
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    stepped = []
+    handle = model[0].weight.register_post_accumulate_grad_hook(stepped.append)
+    before = [copy.deepcopy(p.grad) for p in model.parameters()]
+    with untouched(model):
+        trace(model, ["Bx8"])
+    assert not stepped
+    assert all(torch.equal(a, p.grad) for a, p in zip(before, model.parameters(), strict=True))
+    model(torch.randn(3, 8)).sum().backward()
+    assert len(stepped) == 1
+    handle.remove()

@@ -1,0 +1,333 @@
+"""The rows of a trace: every call and output, named; and what is left out, with the reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import snstat
+from snstat.errors import InvalidValueError, SnstatError
+from snstat.results.statistic import STATISTICS
+from tests.peers.trace.models import Repeated, ResNet, mlp
+from tests.peers.trace.tracing import assert_measured, trace
+
+pytestmark = pytest.mark.peers
+
+
+def test_a_selu_network_agrees_with_propagate():
+    """64 networks of each: |z| < 4 of the difference, for 16 layers and nine statistics."""
+    rows = trace(mlp, ["Bx128"], trials=64, batch=32, seed=1)
+    run = snstat.propagate(
+        "selu", depth=16, width=128, batch=32, trials=64, sampler="dense", backward=True
+    )
+    for layer in range(1, 17):
+        found = rows[str(2 * layer - 1)]
+        for name in (*STATISTICS, "gradient"):
+            values = np.log(found[name]) if name == "gradient" else found[name]
+            own = run.statistics[name].at(layer)
+            estimate = np.log(own.estimate) if name == "gradient" else own.estimate
+            if name == "dead_fraction" or (name == "gradient" and layer == 16):
+                assert values.mean() == pytest.approx(estimate, abs=1e-12)
+                continue
+            error = np.hypot(values.std(ddof=1) / 8, own.stderr)
+            assert abs(values.mean() - estimate) < 4 * error, (layer, name)
+
+
+def test_a_module_called_four_times_has_four_rows():
+    rows = trace(Repeated, ["Bx16"])
+    calls = [f"{name}#{n}" for n in range(1, 5) for name in ("l", "act")]
+    assert rows.names == ["input", *calls, "Repeated"]
+    assert rows.call("Repeated").same_as == 8
+    assert len({tuple(rows[name]["mean"]) for name in calls}) == 8
+    for name, value in rows["act#4"].items():
+        np.testing.assert_array_equal(value, rows["Repeated"][name])
+
+
+def test_one_module_under_two_names_has_one_path():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = self.b = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.b(self.a(x))
+
+    rows = trace(Tied, ["Bx8"])
+    assert rows.names == ["input", "a#1", "a#2", "Tied"]
+    assert "b is the same module as a" in rows.summary.notes
+
+
+@dataclasses.dataclass
+class Plain:
+    hidden: torch.Tensor
+    name: str
+
+
+def test_outputs_that_are_no_floating_tensors_are_named():
+    class Many(nn.Module):
+        def forward(self, x):
+            nested = torch.nested.as_nested_tensor([x[0], x[1]], layout=torch.jagged)
+            return {
+                "complex": torch.fft.fft(x),
+                "whole": x.argmax(1),
+                "none": None,
+                "word": "a",
+                "count": 3,
+                "plain": Plain(x + 1, "b"),
+                "nested": nested,
+                "list": [x * 2, (x * 3,)],
+                2: x * 4,
+            }
+
+    class Root(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.many, self.l = Many(), nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.many(self.l(x))["plain"].hidden
+
+    rows = trace(Root, ["Bx8"], trials=1)
+    names = ["many.plain.hidden", "many.list[0]", "many.list[1][0]", "many[2]"]
+    assert rows.names == ["input", "l", *names, "Root"]
+    assert {left.output: left.reason for left in rows.summary.skipped} == {
+        ".complex": "complex64",
+        ".whole": "int64",
+        ".none": "None",
+        ".word": "str",
+        ".count": "int",
+        ".plain.name": "str",
+        ".nested": "nested tensor",
+    }
+
+
+def test_named_and_whole_inputs():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.e, self.l = nn.Embedding(50, 8), nn.Linear(8, 8)
+
+        def forward(self, *, tokens, scale, past_key_values=None):
+            assert past_key_values is None
+            x = self.l(self.e(tokens)) * scale
+            return {"logits": x, "past_key_values": ((x, x * 2),), "loss": None}
+
+    inputs = {"tokens": "tokens:50:Bx5", "scale": "ones:Bx1x8"}
+    rows = trace(Model, inputs, trials=2)
+    assert rows.summary.inputs == inputs
+    assert rows.names[1:4] == ["e", "l", "Model.logits"]
+    assert rows.call("Model.past_key_values[0][0]").same_as == 3
+    assert rows["input"]["mean"].tolist() == [1, 1]
+
+
+def test_stochastic_depth_says_how_many_trials_had_a_call():
+    class Depth(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = (nn.Linear(8, 8) for _ in range(3))
+
+        def forward(self, x):
+            x = self.a(x)
+            return self.c(self.b(x) if torch.rand(()) < 0.5 else x)
+
+    rows = trace(Depth, ["Bx8"], trials=16)
+    assert rows.names == ["input", "a", "b", "c", "Depth"]
+    had = np.isfinite(rows["b"]["mean"])
+    assert rows.call("b").trials == had.sum()
+    assert 0 < had.sum() < 16
+    assert rows.call("c").trials == 16
+    np.testing.assert_array_equal(np.isfinite(rows["b"]["gradient"]), had)
+
+
+def test_a_call_that_comes_only_in_later_trials_stands_in_its_place():
+    class Later(nn.Module):
+        calls = 0
+
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = (nn.Linear(8, 8) for _ in range(3))
+
+        def forward(self, x):
+            x = self.a(x)
+            return self.c(self.b(x) if self.training else x)
+
+    made = []
+
+    def network():
+        made.append(0)
+        model = Later()
+        model.train = lambda _mode=True: setattr(model, "training", len(made) > 2) or model
+        return model
+
+    assert trace(network, ["Bx8"], trials=4).names == ["input", "a", "b", "c", "Later"]
+
+
+def test_the_rows_that_are_asked_for():
+    whole = trace(ResNet, trials=1)
+    some = trace(ResNet, trials=1, only=["layer1.*.relu", "fc"])
+    assert some.names == [
+        "input",
+        *(f"layer1.{block}.relu#{call}" for block in (0, 1) for call in (1, 2)),
+        "fc",
+    ]
+    for name in some.names:
+        assert name == "input" or some.call(name).axes == whole.call(name).axes
+        for statistic, value in some[name].items():
+            np.testing.assert_array_equal(value, whole[name][statistic])
+    leaves = trace(ResNet, trials=1, leaves=True)
+    assert "layer1" in whole.names
+    assert "layer1" not in leaves.names
+    assert len(leaves.names) == 1 + 3 + 2 * 6 + 8 + 1
+    with pytest.raises(InvalidValueError, match="only is 'layer9'"):
+        trace(ResNet, only=["layer9"])
+
+
+def test_modules_that_are_never_called_are_listed():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    rows = trace(lambda: nn.TransformerEncoder(layer, 2), ["Bx5x8"], mode="eval", backward=False)
+    assert {"layers.0.linear1", "layers.1.norm2", "layers.1.self_attn[0]"} <= set(rows.names)
+    assert "layers.0.self_attn.out_proj" in rows.summary.not_called
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.utils.parametrizations.weight_norm, nn.utils.parametrizations.spectral_norm]
+)
+def test_parametrized_weights(wrap):
+    torch.manual_seed(0)
+    layer = wrap(nn.Linear(8, 8))
+    model = nn.Sequential(layer, nn.ReLU())
+    rows = trace(model, ["Bx8"], mode="eval", trials=1)
+    assert rows.names == ["input", "0", "1", "Sequential"]
+    from snstat.sources.torch.trace import INPUTS, seed_of
+
+    x = torch.randn(8, 8, generator=torch.Generator().manual_seed(seed_of(0, 0, INPUTS)))
+    model.eval()
+    y = nn.functional.linear(x, layer.weight, layer.bias).double()
+    assert rows["0"]["second_moment"][0] == pytest.approx(y.square().mean().item(), rel=1e-6)
+
+
+def test_lazy_modules_from_a_function():
+    rows = trace(lambda: nn.Sequential(nn.LazyLinear(8), nn.ReLU()), ["Bx5"])
+    assert rows.call("0").kind == "Linear"
+    assert rows.summary.parameters == 48
+    with pytest.raises(SnstatError, match="name a function that builds it"):
+        trace(nn.LazyLinear(8), ["Bx5"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+def test_compiled_modules_have_the_rows_of_others():
+    def compiled():
+        model = mlp(8, 2)
+        return nn.Sequential(torch.compile(model[:2]), torch.compile(model[2:]))
+
+    def plain():
+        model = mlp(8, 2)
+        return nn.Sequential(model[:2], model[2:])
+
+    rows, twin = trace(compiled, ["Bx8"]), trace(plain, ["Bx8"])
+    assert rows.names == twin.names
+    np.testing.assert_array_equal(rows.traced.values, twin.traced.values)
+    whole = trace(lambda: torch.compile(plain()), ["Bx8"])
+    assert whole.names == twin.names
+
+
+def test_wrappers_for_devices_are_taken_off():
+    assert trace(lambda: nn.DataParallel(mlp(8, 1)), ["Bx8"]).names[1] == "0"
+
+
+def test_distributed_modules_are_taken_out(tmp_path):
+    """One process of gloo, whose hooks on gradients must not wait for others."""
+    group = torch.distributed
+    group.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    try:
+        torch.manual_seed(0)
+        model = mlp(8, 2)
+        rows = trace(nn.parallel.DistributedDataParallel(model), ["Bx8"])
+        twin = trace(model, ["Bx8"])
+    finally:
+        group.destroy_process_group()
+    assert rows.names == twin.names
+    np.testing.assert_array_equal(rows.traced.values, twin.traced.values)
+    np.testing.assert_array_equal(rows.traced.log_gradient, twin.traced.log_gradient)
+
+
+def test_sharded_modules_are_refused():
+    class FullyShardedDataParallel(nn.Module):
+        pass
+
+    with pytest.raises(SnstatError, match="sharded"):
+        trace(lambda: nn.Sequential(FullyShardedDataParallel()), ["Bx8"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
+def test_scripted_modules_have_one_row():
+    rows = trace(lambda: torch.jit.script(mlp(8, 2)), ["Bx8"], trials=1)
+    assert rows.names == ["input", "Sequential"]
+    assert any("scripted" in note for note in rows.summary.notes)
+
+
+def test_tied_embeddings():
+    """A weight used twice: first as rows, then as a matrix."""
+
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens, self.head = nn.Embedding(11, 8), nn.Linear(8, 11, bias=False)
+            self.head.weight = self.tokens.weight
+
+        def forward(self, x):
+            return self.head(self.tokens(x))
+
+    model = Tied()
+    rows = trace(model, ["tokens:11:Bx5"], trials=1)
+    assert rows.summary.parameters == 88
+    from snstat.sources.torch.trace import INPUTS, seed_of
+
+    generator = torch.Generator().manual_seed(seed_of(0, 0, INPUTS))
+    x = model.tokens.weight[torch.randint(11, (8, 5), generator=generator)]
+    assert_measured(rows["tokens"], x, "SPU")
+    assert_measured(rows["head"], nn.functional.linear(x, model.tokens.weight), "SPU")
+
+
+def test_many_calls_keep_no_tensors():
+    """A thousand calls of one module, each of 64 KiB: nothing of them stays."""
+
+    class Loop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = nn.Hardtanh()
+
+        def forward(self, x):
+            for _ in range(1000):
+                x = self.act(x)
+            return x
+
+    values = np.random.default_rng(0).standard_normal((8, 2048)).astype("float32")
+    tracemalloc.start()
+    rows = trace(Loop, [values], trials=1, backward=False)
+    alive = sum(issubclass(type(entry), torch.Tensor) for entry in gc.get_objects())
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(rows.names) == 1002
+    assert alive < 100
+    assert size < 1000 * 8192
+
+
+@pytest.mark.slow
+def test_ten_thousand_modules_cost_little():
+    """Less than 2 s of the tracer's own time: the time beyond that of the plain run."""
+    model = nn.Sequential(*(nn.Identity() if n % 2 else nn.Hardtanh() for n in range(10_000)))
+    trace(model, ["Bx4"], trials=1, only=["0"])
+    start = time.perf_counter()
+    rows = trace(model, ["Bx4"], trials=1)
+    assert time.perf_counter() - start < 20
+    assert len(rows.names) == 10_002

@@ -1,0 +1,178 @@
+"""Traced modules as tables, markdown, CSV, HTML and pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from snstat.errors import InvalidValueError
+from snstat.report.html import run_to_html
+from snstat.report.selection import ALL, LOG, LayerSelection, parse_layers, usual
+from snstat.report.table import print_runs
+from snstat.report.text import runs_to_csv, runs_to_markdown
+from snstat.results import ModuleSummary
+from tests.traces import IMAGES, ROWS, SUMMARY, call, make_traced_run
+
+
+def table(
+    width: int = 110, layers: LayerSelection = ALL, summary: ModuleSummary = SUMMARY, **options
+) -> str:
+    console = Console(file=io.StringIO(), width=width, no_color=True, highlight=False)
+    print_runs([make_traced_run(summary, **options)], console, layers)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def test_the_title_says_what_was_traced_and_how() -> None:
+    first, second, *_ = table().splitlines()
+    assert first == "ResNet · 9 modules, 10 calls · train mode · 45,146 parameters"
+    assert second == (
+        "4 trials (a fresh model each) × batch 8 · float32, cpu, seed 0 · inputs x=Bx3x8x8"
+    )
+
+
+def test_inputs_eval_and_a_loss_are_told() -> None:
+    other = replace(SUMMARY, trials_of="inputs", mode="eval", loss="models:loss", dropout="off")
+    first, second, *_ = table(summary=other).splitlines()
+    assert "eval mode, dropout off" in first
+    assert "4 trials (new inputs each)" in second
+    assert second.endswith("loss models:loss")
+
+
+def test_rows_have_path_kind_and_axes() -> None:
+    lines = table().splitlines()
+    header = next(line for line in lines if line.startswith("layer"))
+    assert header.split()[:8] == ["layer", "module", "kind", "S", "·", "P", "·", "U"]
+    (row,) = [line for line in lines if " layer1.relu#2 " in line]
+    assert "ReLU" in row
+    assert "S · 64 · 16" in row
+    (row,) = [line for line in lines if " fc " in line]
+    assert "S · 1 · 10" in row
+    (row,) = [line for line in lines if " attention[1] " in line]
+    assert "S ·" not in row
+
+
+def test_merged_axes_count_as_positions() -> None:
+    windows = replace(IMAGES, sample=(0,), position=(0, 1), unit=(2,))
+    row = call("window", "Attention", shape=("4S", 49, 96), axes=windows)
+    assert row.sizes == (4, 49, 96)
+    assert "S · 196 · 96" in table(summary=replace(SUMMARY, rows=(row,)))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160])
+def test_the_table_fits_and_shows_the_second_moment(width: int) -> None:
+    lines = table(width).splitlines()
+    assert any("second moment" in line for line in lines)
+    if width >= 80:
+        assert max(map(len, lines)) <= width
+
+
+def test_closing_lines_say_what_has_no_row() -> None:
+    text = " ".join(table().split())
+    assert "Theory ends at pool (AdaptiveAvgPool2d has no theory)." in text
+    assert "Not called: out_proj. Skipped: fft[0] (complex64)." in text
+    assert "1 row returns a tensor of another row and is not repeated." in text
+    nothing = replace(SUMMARY, not_called=(), skipped=(), theory_ends=())
+    assert "Not called: none. Skipped: none." in table(summary=nothing)
+
+
+def test_missing_gradients_have_a_reason() -> None:
+    rows = tuple(
+        replace(row, gradient_missing="no path to the read-out") if row.path == "pool" else row
+        for row in ROWS
+    )
+    text = " ".join(table(summary=replace(SUMMARY, rows=rows)).split())
+    assert "No gradient (no path to the read-out): pool." in text
+
+
+def test_the_producer_is_told_above_the_table() -> None:
+    text = " ".join(table(nonfinite=5).split())
+    assert "Not finite from layer 5 on" in text
+    assert (
+        "The first value that is not finite came out of layer1.relu#2 (ReLU) from finite inputs, in"
+        " trial 0." in text
+    )
+
+
+def test_control_characters_are_escaped() -> None:
+    bad = replace(SUMMARY, target="a\x1b[31m", rows=(call("b\x1b[31m", "C\x07"),), notes=("d\x1b",))
+    assert "\x1b" not in table(summary=bad)
+    assert "\x07" not in table(summary=bad)
+
+
+def test_rows_that_repeat_a_tensor_are_shown_if_asked_for() -> None:
+    assert parse_layers("all").of(SUMMARY) == list(range(10))
+    assert parse_layers("10").of(SUMMARY) == [10]
+    assert parse_layers("ResNet").of(SUMMARY) == [10]
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("layer1", [3, 4, 5, 6]),
+        ("layer1.relu", [4, 5]),
+        ("layer1.relu#2", [5]),
+        ("*.relu", [4, 5]),
+        ("*relu*", [2, 4, 5]),
+        ("attention", [8]),
+        ("0,fc,last", [0, 9, 10]),
+    ],
+)
+def test_globs_choose_paths(text: str, rows: list[int]) -> None:
+    assert parse_layers(text).of(SUMMARY) == rows
+
+
+def test_an_unknown_path_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InvalidValueError, match=r"did you mean 'layer1\.conv'"):
+        parse_layers("layer1.cnov").of(SUMMARY)
+
+
+def test_few_calls_are_all_shown_and_many_are_not() -> None:
+    assert usual(SUMMARY) is ALL
+    assert usual(replace(SUMMARY, rows=ROWS[:1] * 500)) is LOG
+
+
+def test_csv_says_which_call_a_row_is() -> None:
+    rows = list(csv.DictReader(io.StringIO("".join(runs_to_csv([make_traced_run()])))))
+    assert len(rows) == 11
+    row = rows[5]
+    assert (row["path"], row["call"], row["output"], row["trials"]) == ("layer1.relu", "2", "", "3")
+    assert row["position_cosine"] != ""
+    assert rows[9]["position_cosine"] == ""  # vectors have no positions
+    assert rows[0]["path"] == ""
+    assert row["network"] == "models:resnet"
+    assert row["mode"] == "train"
+
+
+def test_markdown_and_html_have_the_closing_lines() -> None:
+    run = make_traced_run()
+    for text in (runs_to_markdown([run], ALL), run_to_html(run)):
+        assert "Theory ends at pool" in text.replace("\\", "")
+        assert "layer1.relu" in text.replace("\\", "")
+        assert "position cosine" in text
+
+
+def test_a_picture_connects_activations_and_blocks() -> None:
+    from snstat import plot
+    from snstat.report.figures.panel import curve, inner
+
+    run = make_traced_run()
+    assert curve(run, 11).tolist() == [0, 2, 4, 5, 6]
+    assert inner(run, 11).tolist() == [1, 3, 7, 8, 9]
+    axes = plot.trajectory(run)
+    assert [entry.get_ylabel().split("\n")[0] for entry in axes] == [
+        "second moment", "cosine of", "cosine of", "squared gradient",
+    ]  # fmt: skip
+    without = plot.trajectory(make_traced_run(backward=False))
+    assert len(without) == 3
+
+
+def test_a_run_shows_itself_with_its_verdict() -> None:
+    run = make_traced_run()
+    assert "Verdict: stable" in repr(run)
+    assert "layer1.relu#2" in repr(run)
