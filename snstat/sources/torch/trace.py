@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -20,6 +19,7 @@ from snstat.sources.torch import modules as own_modules
 from snstat.sources.torch.axes import Key, Reader
 from snstat.sources.torch.hooks import Hooks
 from snstat.sources.torch.inputs import GivenInputs, Inputs, read_inputs
+from snstat.sources.torch.maker import INPUTS, MODEL, READ_OUT, Maker, name_of, seed_of
 from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.nonfinite import Watch
 from snstat.sources.torch.probe import probe
@@ -29,15 +29,7 @@ from snstat.sources.torch.rows import Recorder, Row
 from snstat.sources.torch.target import load_target, user_code, working_directory
 from snstat.sources.torch.traced import Traced, calls_of, gradients_of, values_of
 
-# What random numbers are drawn for: purposes of `seed_of`.
-MODEL, INPUTS, READ_OUT = 0, 1, 2
-
 Target = str | nn.Module | Callable[..., nn.Module]
-
-
-def seed_of(seed: int, trial: int, purpose: int) -> int:
-    """Return the seed of a generator of torch, of which 32 bits count."""
-    return int(np.random.SeedSequence((seed, trial, purpose)).generate_state(1)[0])
 
 
 def trace_module(
@@ -75,17 +67,17 @@ def trace_module(
     Raises SnstatError for bad arguments, and UserCodeError if the user's own code fails.
     """
     asked = Asked(batch, seed, dtype, mode, dropout, backward, output, tuple(only), leaves, device)
-    name = target if isinstance(target, str) else _name(target)
+    name = target if isinstance(target, str) else name_of(target)
     with working_directory():
         found = load_target(target) if isinstance(target, str) else target
         wanted = load_target(loss) if isinstance(loss, str) else loss
-        own = _Maker(name, found, dict(settings or {}))
+        own = Maker(name, found, dict(settings or {}))
         with random_states():
             run = _Trace(own, asked, inputs, wanted, axes or {})
             for trial in range(trials):
                 run.trial(trial)
             return run.traced(
-                trials, loss if isinstance(loss, str) else _name(loss) if loss else None
+                trials, loss if isinstance(loss, str) else name_of(loss) if loss else None
             )
 
 
@@ -109,56 +101,11 @@ def _take(squares: dict[int, float], trial: int, gradient: torch.Tensor) -> None
     squares[trial] = square_of(gradient)
 
 
-def _name(target: Any) -> str:
-    if isinstance(target, nn.Module):
-        return type(target).__name__
-    return str(getattr(target, "__qualname__", type(target).__name__))
-
-
-@dataclass
-class _Maker:
-    """Makes the module of each trial."""
-
-    name: str
-    target: Any
-    settings: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.target, nn.Module) and not callable(self.target):
-            raise SnstatError(
-                f"{self.name} is a {type(self.target).__name__}, but must be a function that "
-                "returns a torch.nn.Module, or a module"
-            )
-        if isinstance(self.target, nn.Module) and self.settings:
-            raise SnstatError(
-                f"{self.name} is a module, which takes no arguments; name its function"
-            )
-
-    @property
-    def builds(self) -> bool:
-        """Whether every trial has a module of its own."""
-        return not isinstance(self.target, nn.Module)
-
-    def make(self, seed: int) -> nn.Module:
-        """Return the module of a trial, and leave torch's generator where that leaves it."""
-        torch.manual_seed(seed)
-        if not self.builds:
-            model: nn.Module = self.target
-            return own_modules.unwrapped(model)
-        with user_code(self.name):
-            made = self.target(**self.settings)
-        if not isinstance(made, nn.Module):
-            raise SnstatError(
-                f"{self.name} returned a {type(made).__name__}, but must return a torch.nn.Module"
-            )
-        return own_modules.unwrapped(made)
-
-
 @dataclass
 class _Trace:
     """A trace while it runs."""
 
-    maker: _Maker
+    maker: Maker
     asked: Asked
     given: GivenInputs
     loss: Callable[[Any], Any] | None

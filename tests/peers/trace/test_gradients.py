@@ -18,6 +18,7 @@ from tests.peers.trace.tracing import geometric, trace, untouched
 pytestmark = pytest.mark.peers
 
 
+@pytest.mark.slow
 def test_the_read_out_is_independent_for_every_sample():
     """One read-out for all samples would give another size: 2.85 against 3.08 here, and its
     logarithm scatters far more. 400 trials have a standard error below 3 %."""
@@ -61,7 +62,7 @@ def test_gradients_are_those_of_plain_backward():
         return hook
 
     handles = [m.register_forward_hook(keep(name)) for name, m in model.named_children()]
-    from snstat.sources.torch.trace import INPUTS, READ_OUT, seed_of
+    from snstat.sources.torch.maker import INPUTS, READ_OUT, seed_of
 
     x = torch.randn(5, 8, generator=torch.Generator().manual_seed(seed_of(0, 0, INPUTS))).double()
     y = model(x)

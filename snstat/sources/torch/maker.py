@@ -1,0 +1,68 @@
+"""The module of each trial: built by the user's function, or the user's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from snstat.errors import SnstatError
+from snstat.sources.torch.modules import unwrapped
+from snstat.sources.torch.target import user_code
+
+# What random numbers are drawn for: purposes of `seed_of`.
+MODEL, INPUTS, READ_OUT = 0, 1, 2
+
+
+def seed_of(seed: int, trial: int, purpose: int) -> int:
+    """Return the seed of a generator of torch, of which 32 bits count."""
+    return int(np.random.SeedSequence((seed, trial, purpose)).generate_state(1)[0])
+
+
+def name_of(target: Any) -> str:
+    """Return the name of a module or a function."""
+    if isinstance(target, nn.Module):
+        return type(target).__name__
+    return str(getattr(target, "__qualname__", type(target).__name__))
+
+
+@dataclass
+class Maker:
+    """Makes the module of each trial."""
+
+    name: str
+    target: Any
+    settings: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.target, nn.Module) and not callable(self.target):
+            raise SnstatError(
+                f"{self.name} is a {type(self.target).__name__}, but must be a function that "
+                "returns a torch.nn.Module, or a module"
+            )
+        if isinstance(self.target, nn.Module) and self.settings:
+            raise SnstatError(
+                f"{self.name} is a module, which takes no arguments; name its function"
+            )
+
+    @property
+    def builds(self) -> bool:
+        """Whether every trial has a module of its own."""
+        return not isinstance(self.target, nn.Module)
+
+    def make(self, seed: int) -> nn.Module:
+        """Return the module of a trial, and leave torch's generator where that leaves it."""
+        torch.manual_seed(seed)
+        if not self.builds:
+            model: nn.Module = self.target
+            return unwrapped(model)
+        with user_code(self.name):
+            made = self.target(**self.settings)
+        if not isinstance(made, nn.Module):
+            raise SnstatError(
+                f"{self.name} returned a {type(made).__name__}, but must return a torch.nn.Module"
+            )
+        return unwrapped(made)
