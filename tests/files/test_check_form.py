@@ -34,6 +34,7 @@ def record_of(form: dict[str, Any]) -> Check:
     assert form.pop("passed") is (form["findings"] == [])
     source, stack = form["source"], form.pop("stack")
     assert form.pop("network")["input"]["channels"] == stack["input_width"]
+    assert form.pop("weights") is None
     return Check(
         **form
         | {
