@@ -107,7 +107,8 @@ class Recorder:
         tensor = leaf.tensor
         known = self._known.get(id(tensor))
         same = None
-        if known is not None and known.tensor() is tensor and known.version == tensor._version:  # noqa: SLF001
+        version = tensor._version  # noqa: SLF001
+        if known is not None and known.version == version and known.tensor() is tensor:
             same = known.row
         row = self._row(path, call, module, leaf, same)
         if same is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -29,7 +29,7 @@ from snstat.sources.torch.rows import Recorder, Row
 from snstat.sources.torch.target import load_target, user_code, working_directory
 from snstat.sources.torch.traced import Traced, calls_of, gradients_of, values_of
 
-Target = str | nn.Module | Callable[..., nn.Module]
+Target: TypeAlias = str | nn.Module | Callable[..., nn.Module]
 
 
 def trace_module(
