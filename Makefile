@@ -21,7 +21,7 @@ WORKERS := --numprocesses=auto --dist=worksteal
 COVERAGE := build/coverage
 EXECUTED := -p tests.executed --coverage=$(COVERAGE)
 
-# Types are checked while kernels are compiled.
+# Types are checked, and kernels compiled, while tests run without the compiler.
 SUITES := types coverage
 
 # The many processes of the tests start faster with bytecode.
@@ -60,17 +60,17 @@ types: develop ## mypy, strict, on the package
 kernels: develop ## compile the kernels, which all processes share
 	$(VENV)/bin/python -m tests.kernels
 
-# Every test runs once. Only those of the engine run again, with kernels as plain Python: there an
-# index beyond an array is an error, and what is executed can be seen.
-# The wheel, docs and examples are here, because they would keep one core waiting at the end.
-test-jit: kernels ## the suite, the wheel, docs and examples
+test-nojit: develop ## the tests of the engine, kernels as plain Python
 	rm -rf $(COVERAGE)
-	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(EXECUTED) -m "not (peers or bench)"
-
-test-nojit: test-jit ## the tests of the engine, kernels as plain Python
 	NUMBA_DISABLE_JIT=1 $(VENV)/bin/python $(PYTEST) $(WORKERS) $(EXECUTED) -m "$(SUITE)" tests/engine
 
-coverage: test-nojit ## what both have executed; at least 95 %
+# Every test runs once. Only those of the engine run without the compiler too: there an index beyond
+# an array is an error, and what is executed can be seen. Kernels are compiled meanwhile.
+# The wheel, docs and examples are here, because they would keep one core waiting at the end.
+test-jit: test-nojit kernels ## the suite, the wheel, docs and examples
+	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(EXECUTED) -m "not (peers or bench)"
+
+coverage: test-jit ## what both have executed; at least 95 %
 	$(VENV)/bin/slipcover --merge $(COVERAGE)/*.json --out build/coverage.json \
 		--branch --skip-covered --fail-under 95
 
