@@ -190,6 +190,7 @@ def test_check_and_plot_read_a_saved_trace(
 ) -> None:
     snstat.save(make_traced_run(), "run.json")
     assert cli.run(["check", "run.json"]) == 0
+    assert capsys.readouterr().out.startswith(f"passed {TARGET}: stable")
     assert cli.run(["plot", "run.json", "-o", "run.svg"]) == 0
     capsys.readouterr()
     words = refused(["plot", "run.json", "--kind", "histogram", "-o", "h.svg"], capsys)
