@@ -72,5 +72,8 @@ def _notes(
     held = {tensor.name for tensor in case.weights.tensors}
     gone = [name for name in case.baseline if name not in held]
     if gone:
-        notes.append(f"{len(gone):,} matrices of the baseline are not here, such as {gone[0]}")
+        if len(gone) == 1:
+            notes.append(f"{gone[0]} of the baseline is not here")
+        else:
+            notes.append(f"{len(gone):,} matrices of the baseline are not here, such as {gone[0]}")
     return notes

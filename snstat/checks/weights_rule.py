@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -56,6 +56,19 @@ def weights_rule(
 ) -> Callable[[Look], WeightsRule]:
     """Make the rule `code` of the function below, which looks at weights, and of its docstring."""
     return lambda look: WeightsRule(code, name, look, verdict)
+
+
+def first_row(tensors: Sequence[TensorWeights], row: int) -> str:
+    """Return "row 7 of fc1.weight" for the first of some tensors."""
+    return f"row {row} of {printable(escaped(tensors[0].name), MOST_OF_A_NAME)}"
+
+
+def such_rows(tensors: Sequence[TensorWeights], rows: int) -> str:
+    """Return ", the first of 9 such rows in 2 matrices", and nothing for a single row."""
+    if rows == 1:
+        return ""
+    matrices = f" in {len(tensors):,} matrices" if len(tensors) > 1 else ""
+    return f", the first of {rows:,} such rows{matrices}"
 
 
 def named(tensors: Iterable[TensorWeights]) -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from snstat.checks.weights_rule import Flaw, WeightsCase, named, weights_rule
+from snstat.checks.weights_rule import (
+    MOST_OF_A_NAME,
+    Flaw,
+    WeightsCase,
+    first_row,
+    such_rows,
+    weights_rule,
+)
 from snstat.errors import escaped, printable
 
 
@@ -49,11 +56,12 @@ def not_finite(case: WeightsCase) -> Flaw | None:
         return None
     if rows:
         total = sum(tensor.non_finite.count for tensor in rows)
-        where = f"row {rows[0].non_finite.first[0]} of {named(rows)}"
+        where = first_row(rows, rows[0].non_finite.first[0])
+        others = such_rows(rows, total)
     else:
         total = sum(entry.non_finite for entry in values)
-        where = printable(escaped(values[0].name), 60)
-    text = f"{where} holds values that are not finite"
+        where, others = printable(escaped(values[0].name), MOST_OF_A_NAME), ""
+    text = f"{where} holds values that are not finite{others}"
     return Flaw(float(total), 0.0, text, "go back to a checkpoint from before")
 
 
@@ -101,7 +109,5 @@ def dead_row(case: WeightsCase) -> Flaw | None:
     if not found:
         return None
     count = sum(tensor.dead_rows.count for tensor in found)
-    text = f"row {found[0].dead_rows.first[0]} of {named(found)} is 0"
-    if count > 1:
-        text += f", the first of {count:,} such rows"
+    text = f"{first_row(found, found[0].dead_rows.first[0])} is 0{such_rows(found, count)}"
     return Flaw(float(count), 0.0, text, "draw these rows again, or remove their units")

@@ -112,7 +112,9 @@ class Requests:
         chosen = kept(names, self.only)
         requests: list[tuple[Request, Run | None]] = []
         for name, (own, run) in zip(names, found, strict=True):
-            shown = own if len(found) == 1 else name
+            # The only run of a file is the default check. A module has a name that says more.
+            own_name = own if run.module is None else run.subject.called
+            shown = own_name if len(found) == 1 else name
             for variant in self._variants() if name in chosen else ():
                 request = Request.build(variant.options, name=own, saved=run, read=self.read)
                 requests.append((replace(request, name=_joined(shown, variant)), run))

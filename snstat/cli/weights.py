@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from snstat.cli.help import Explained
 from snstat.cli.options import FORMATS, output_options
 from snstat.cli.output import STDOUT, Bar, render, shows_progress, text_output, wrote
 from snstat.cli.parameters import FileName, Value
+from snstat.errors import InputFileError
 from snstat.report.words import count
 from snstat.sources.weights.layouts import AUTO, LAYOUTS
 from snstat.values.kinds import Name
@@ -61,8 +63,12 @@ def command(
     singular value; and rows that are 0, duplicates, or not finite.
     """
     form = format_for(output, form, FORMATS) or "table"
+    from snstat.experiment.trace_settings import is_module
     from snstat.sources.weights.read import weights
 
+    if is_module(file) and not os.path.lexists(file):
+        remedy = f"trace a module with: snstat trace {file}"
+        raise InputFileError(file, "is the name of a module, and no file of weights", remedy)
     with text_output(output) as write:
         with _progress(file) as progress:
             found = weights(file, layout=layout, only=only, progress=progress)

@@ -72,6 +72,8 @@ def writing_error(path: object, error: OSError) -> OSError | OutputFileError:
     # Opening and replacing name the file itself, or the temporary one beside it.
     if error.errno is None or error.errno == errno.ENOMEM:
         return error
+    if error.errno == errno.ENOENT:  # of the file itself it would be no error
+        return OutputFileError(path, "its folder does not exist", "make the folder first")
     return OutputFileError(path, error.strerror or str(error))
 
 

@@ -10,4 +10,4 @@ from snstat.errors import SnstatError
 def require_torch() -> None:
     """Raise SnstatError with what to install if torch is missing."""
     if find_spec("torch") is None:
-        raise SnstatError("snstat trace needs torch: pip install 'snstat[torch]'")
+        raise SnstatError("tracing a module needs torch: pip install 'snstat[torch]'")

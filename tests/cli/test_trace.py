@@ -157,7 +157,7 @@ def test_without_torch_one_line_says_what_to_install(
     from snstat.sources import extra
 
     monkeypatch.setattr(extra, "find_spec", lambda _name: None)
-    words = "snstat: error: snstat trace needs torch: pip install 'snstat[torch]'\n"
+    words = "snstat: error: tracing a module needs torch: pip install 'snstat[torch]'\n"
     assert refused(["trace", TARGET, "--input", "Bx3"], capsys) == words
     assert refused(["check", TARGET, "--input", "Bx3"], capsys) == words
     with pytest.raises(snstat.errors.SnstatError, match="needs torch"):
@@ -190,6 +190,7 @@ def test_check_and_plot_read_a_saved_trace(
 ) -> None:
     snstat.save(make_traced_run(), "run.json")
     assert cli.run(["check", "run.json"]) == 0
+    assert capsys.readouterr().out.startswith(f"passed {TARGET}: stable")
     assert cli.run(["plot", "run.json", "-o", "run.svg"]) == 0
     capsys.readouterr()
     words = refused(["plot", "run.json", "--kind", "histogram", "-o", "h.svg"], capsys)

@@ -114,6 +114,13 @@ def test_only_and_layout(capsys):
     assert "--only" in err
 
 
+def test_the_name_of_a_module_is_told_from_a_file(capsys):
+    err = call(capsys, "weights", "models:resnet", expected=2)
+    assert "is the name of a module, and no file of weights; trace a module with" in err
+    save("models:resnet", ARRAYS)
+    assert len(document(capsys, "weights", "models:resnet")["tensors"]) == 3
+
+
 def test_output_goes_to_a_file(capsys, tmp_path):
     call(capsys, "weights", "w.npz", "-o", "w.csv")
     assert (tmp_path / "w.csv").read_text("utf-8").startswith("name,shape,")
@@ -174,6 +181,10 @@ def test_infinities_in_matrices_and_biases_are_found(capsys):
         found = check(capsys, "bad.npz", "--ignore", "SN605")
         assert (found["verdict"], codes(found)) == ("non-finite", ["SN602"])
         assert name in found["findings"][0]["message"]
+    values = {name: np.full((3, 4), np.nan) for name in "ab"}
+    save("bad.npz", values)
+    words = "row 0 of a holds values that are not finite, the first of 6 such rows in 2 matrices"
+    assert words in check(capsys, "bad.npz")["findings"][0]["message"]
 
 
 def test_dead_rows_are_found_and_whole_matrices_of_0_are_not(capsys):
@@ -183,7 +194,10 @@ def test_dead_rows_are_found_and_whole_matrices_of_0_are_not(capsys):
     found = check(capsys, "dead.npz")
     assert codes(found) == ["SN603"]
     assert found["findings"][0]["value"] == 2.0
-    assert "row 3 of w is 0, the first of 2 such rows" in found["findings"][0]["message"]
+    assert "row 3 of w is 0, the first of 2 such rows;" in found["findings"][0]["message"]
+    save("dead.npz", {"w": values, "v": values})
+    words = "row 3 of w is 0, the first of 4 such rows in 2 matrices"
+    assert words in check(capsys, "dead.npz")["findings"][0]["message"]
 
 
 def test_baselines_keep_the_names(capsys):
@@ -200,7 +214,11 @@ def test_baselines_keep_the_names(capsys):
     found = check(capsys, "new.npz", *again)
     assert codes(found) == ["SN604"]
     assert "b.weight: not drawn with" in found["findings"][0]["message"]
-    assert found["notes"][-1] == "1 matrices of the baseline are not here, such as a.weight"
+    assert found["notes"][-1] == "a.weight of the baseline is not here"
+    save("new.npz", {"b.weight": ARRAYS["b.weight"]})
+    found = check(capsys, "new.npz", *again, expected=0)
+    words = "2 matrices of the baseline are not here, such as a.weight"
+    assert found["notes"][-1] == words
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,10 @@ def test_special_files_are_written_directly():
 
 
 def test_unwritable_paths_fail_before_the_block(tmp_path):
-    for path, words in ((tmp_path, "directory"), (tmp_path / "no" / "file", "No such file")):
+    for path, words in (
+        (tmp_path, "directory"),
+        (tmp_path / "no" / "file", "folder does not exist; make"),
+    ):
         with pytest.raises(OutputFileError, match=words), whole_file(path):
             pytest.fail("the block must not run")
 

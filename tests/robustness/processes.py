@@ -36,6 +36,9 @@ WRITERS = {
     "check table": ("check", *SMALL, *CALM),
     "plot png": ("plot", *SMALL, "-o", "-", "--format", "png"),
     "plot svg": ("plot", *SMALL, "-o", "-", "--format", "svg"),
+    # These need PyTorch and a file of weights; they write as the others do.
+    "trace help": ("trace", "--help"),
+    "weights help": ("weights", "--help"),
 }
 # Commands that write a file, whose name is appended.
 FILE_WRITERS = {

@@ -112,7 +112,11 @@ def test_a_folder_without_permission_gives_one_line(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("place", "words"),
-    [(".", "is a directory"), ("no/such/folder/out", "No such file"), ("file/out", "Not a dir")],
+    [
+        (".", "is a directory"),
+        ("no/such/folder/out", "its folder does not exist"),
+        ("file/out", "Not a dir"),
+    ],
 )
 @pytest.mark.parametrize("name", FILE_WRITERS)
 def test_an_impossible_path_gives_one_line(capsysbinary, monkeypatch, tmp_path, name, place, words):

@@ -6,7 +6,7 @@ from 2k to 3k holds samples, k > 1 if merged with positions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
@@ -102,6 +102,14 @@ def _axes(shape: Sizes, taken: Sizes, merged: Sizes, unit: int | None, how: str)
     free = (axis for axis in range(len(shape)) if axis not in taken or axis in merged)
     positions = tuple(axis for axis in free if axis != unit)
     return Axes(taken, positions, () if unit is None else (unit,), how)
+
+
+def require_matches(given: Mapping[str, str], paths: Iterable[str]) -> None:
+    """Raise InvalidValueError for a glob of axes that matches no path of a module."""
+    known = list(paths)
+    for glob in given:
+        if not any(fnmatchcase(path, glob) for path in known):
+            raise InvalidValueError("axes", glob, "a glob that matches the path of a module")
 
 
 def read_axes(letters: str, ndim: int, path: str) -> Axes:

@@ -29,6 +29,10 @@ def name_of(target: Any) -> str:
     return str(getattr(target, "__qualname__", type(target).__name__))
 
 
+def _kind(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
 @dataclass
 class Maker:
     """Makes the module of each trial."""
@@ -40,8 +44,8 @@ class Maker:
     def __post_init__(self) -> None:
         if not isinstance(self.target, nn.Module) and not callable(self.target):
             raise SnstatError(
-                f"{self.name} is a {type(self.target).__name__}, but must be a function that "
-                "returns a torch.nn.Module, or a module"
+                f"{self.name} is {_kind(self.target)}, but must be a function that returns "
+                "a torch.nn.Module, or a module"
             )
         if isinstance(self.target, nn.Module) and self.settings:
             raise SnstatError(
@@ -63,6 +67,6 @@ class Maker:
             made = self.target(**self.settings)
         if not isinstance(made, nn.Module):
             raise SnstatError(
-                f"{self.name} returned a {type(made).__name__}, but must return a torch.nn.Module"
+                f"{self.name} returned {_kind(made)}, but must return a torch.nn.Module"
             )
         return unwrapped(made)

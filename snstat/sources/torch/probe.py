@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -66,6 +68,18 @@ def _sizes(
         mode = FakeTensorMode(allow_non_fake_inputs=True)
         positional = [mode.from_tensor(value) for value in positional]
         by_name = {name: mode.from_tensor(value) for name, value in by_name.items()}
-        with mode:
+        with mode, _quiet(FakeTensorMode.__module__):
             model(*positional, **by_name)
     return found
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Let a logger say nothing for a while: torch logs the traceback of what the caller catches."""
+    found = logging.getLogger(logger)
+    before = found.disabled
+    found.disabled = True
+    try:
+        yield
+    finally:
+        found.disabled = before

@@ -76,6 +76,11 @@ def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise  # the module is there, and imports another one that is not
+        if name.endswith(".py"):
+            raise SnstatError(
+                f"{name!r} is the name of a file, but must be that of a Python module; "
+                "leave out .py"
+            ) from None
         where = printable(os.getcwd(), MOST_OF_A_FAILURE)  # noqa: PTH109
         raise SnstatError(
             f"there is no Python module {error.name!r}, neither in {where} nor installed"
@@ -92,7 +97,9 @@ def _attribute(owner: Any, name: str, module: str) -> Any:
 
 
 def _told(error: BaseException) -> str:
-    text = printable(str(error), MOST_OF_A_FAILURE)
+    # The text of a SyntaxError ends with its place, which is told anyway.
+    words = error.msg if isinstance(error, SyntaxError) and error.filename else str(error)
+    text = printable(words, MOST_OF_A_FAILURE)
     return f"raised {type(error).__name__}" + (f": {text}" if text else "")
 
 

@@ -16,7 +16,7 @@ from snstat.errors import SnstatError
 from snstat.results.module import Axes, ModuleSummary, NonFinite
 from snstat.results.network import INPUT
 from snstat.sources.torch import modules as own_modules
-from snstat.sources.torch.axes import Key, Reader
+from snstat.sources.torch.axes import Key, Reader, require_matches
 from snstat.sources.torch.hooks import Hooks
 from snstat.sources.torch.inputs import GivenInputs, Inputs, read_inputs
 from snstat.sources.torch.maker import INPUTS, MODEL, READ_OUT, Maker, name_of, seed_of
@@ -173,6 +173,7 @@ class _Trace:
         if self.inputs is None:
             raise AssertionError("inputs are read first")
         modules, self.aliases = own_modules.named(model)
+        require_matches(self.given_axes, modules)
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
         with restored(model), random_states(), user_code(self.maker.name):
             probed = probe(model, modules, self.inputs, place)

@@ -19,8 +19,8 @@ SEED = 0
 
 
 def spectral_norm(matrix: Matrix) -> float | None:
-    """Return the largest singular value of a matrix of finite values, to 1 in 500; of random ones,
-    to 1 in 10,000.
+    """Return the largest singular value of a matrix of finite values, to 1 in 500; of most random
+    ones, to 1 in 10,000.
 
     It is the root of the largest eigenvalue of the smaller Gram matrix, by the Lanczos iteration
     with full reorthogonalisation (Golub, Van Loan, Matrix Computations, 10.1): the residual of the

@@ -188,6 +188,8 @@ def test_axes_may_be_given():
     assert rows.call("Linear").axes.found == "given"
     with pytest.raises(InvalidValueError, match="S, P, U or SP for each of the 3 axes of Linear"):
         trace(lambda: nn.Linear(8, 8), ["Bx5x8"], axes={"*": "S,U"})
+    with pytest.raises(InvalidValueError, match=r"axes is 'lin\*', but must be a glob that"):
+        trace(lambda: nn.Linear(8, 8), ["Bx5x8"], axes={"Lin*": "S,U,P", "lin*": "S,U,P"})
 
 
 def test_a_shape_by_itself_does_not_decide():

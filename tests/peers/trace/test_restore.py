@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from snstat.errors import SnstatError, UserCodeError
 from tests.peers.trace.models import ResNet, mlp
@@ -131,8 +133,9 @@ def test_trials_of_a_function_draw_anew_and_seeds_repeat():
 @pytest.mark.parametrize(
     ("target", "inputs", "words"),
     [
-        (lambda: 3, ["Bx8"], "returned a int, but must return a torch.nn.Module"),
-        (3, ["Bx8"], "but must be a function that returns a torch.nn.Module"),
+        (lambda: 3, ["Bx8"], "returned a value of type int, but must return a torch.nn.Module"),
+        (lambda: None, ["Bx8"], "returned None, but must return a torch.nn.Module"),
+        (3, ["Bx8"], "a value of type int, but must be a function that returns a torch.nn.Module"),
         (mlp, None, "has no example_inputs(), so say what it is called with: --input input=SPEC"),
         (mlp, ["8x8"], "a shape that has a B"),
         (mlp, ["Bx0"], "a shape without 0"),
@@ -149,12 +152,21 @@ def test_bad_targets_and_inputs_are_told_in_a_line(target, inputs, words):
     assert "\n" not in str(told.value)
 
 
+def test_torch_logs_nothing_about_what_is_told(caplog, capfd):
+    with pytest.raises(UserCodeError, match="shapes cannot be multiplied"):
+        trace(mlp, ["Bx7"])
+    assert caplog.records == []
+    assert capfd.readouterr().err == ""
+    assert not logging.getLogger(FakeTensorMode.__module__).disabled
+
+
 def test_targets_by_name(tmp_path, monkeypatch):
     (tmp_path / "own_models.py").write_text(
         "import torch\n\n\ndef small(width=4):\n    return torch.nn.Linear(width, width)\n\n\n"
         "def fails():\n    raise ValueError('no\\nshape')\n\n\ninstance = torch.nn.Linear(4, 4)\n",
         encoding="utf-8",
     )
+    (tmp_path / "own_syntax.py").write_text("def f(:\n", encoding="utf-8")
     (tmp_path / "own_broken.py").write_text("import torch\nimport missing_here\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     before = list(sys.path)
@@ -167,6 +179,8 @@ def test_targets_by_name(tmp_path, monkeypatch):
         "own_models:smal": "the module 'own_models' has no 'smal'; did you mean 'small'?",
         "own_model:small": "there is no Python module 'own_model'",
         "own_broken:f": "raised ModuleNotFoundError: No module named 'missing_here' (line 2 of",
+        "own_syntax:f": "f raised SyntaxError: invalid syntax (line 1 of own_syntax.py)",
+        "own_models.py:small": "'own_models.py' is the name of a file, but must be that of a",
         "own_models": "package.module:name",
         "own_models:small()": "package.module:name",
     }.items():
