@@ -13,6 +13,8 @@ from snstat.network.stack import Stack, Stretch
 # All trials together may keep this much of their forward pass. What needs more is made again by
 # segments of √depth layers.
 HISTORY_BYTES = 2**29
+# Bytes of the objects that a layer of any kind keeps.
+OBJECTS = 4096
 
 State = npt.NDArray[np.floating]
 

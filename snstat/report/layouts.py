@@ -107,7 +107,7 @@ def blocks_of(
     columns: list[Column] = []
     for notation in Notation:
         layout = Layout(notation, dict.fromkeys(names, PARTS))
-        columns = shown(_short(columns_of(run, rows, layout), width), glyphs)
+        columns = shown(_short(columns_of(run, rows, layout), int(NAMES_SHARE * width)), glyphs)
         if width_of(columns) <= width:
             return notation, [columns]
     head = [column for column in columns if (column.group, "") in HEAD]
@@ -128,20 +128,26 @@ def fitted(
     """Return the layout of as many columns of the layers `rows` as fit `width`, and them."""
     # What is too wide for some rows is too wide for all, and a few are faster.
     few = rows[:: len(rows) // SAMPLE_ROWS + 1]
-    layout, share = _of_shares(run, few, glyphs, width)
-    columns = shown(_short(columns_of(run, rows, layout), width, share), glyphs)
+    layout, columns = _of_shares(run, few, rows, glyphs, width)
     if width_of(columns) > width and len(rows) > SAMPLE_ROWS:
-        layout, share = _of_shares(run, rows, glyphs, width)
-        columns = shown(_short(columns_of(run, rows, layout), width, share), glyphs)
+        layout, columns = _of_shares(run, rows, rows, glyphs, width)
     return layout, columns
 
 
-def _of_shares(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int) -> tuple[Layout, float]:
-    """Return the layout with the longest names beside which most estimates and theory fit, and
-    their share of the width."""
+def _of_shares(
+    run: Run, few: Sequence[int], rows: Sequence[int], glyphs: Glyphs, width: int
+) -> tuple[Layout, list[Column]]:
+    """Return the layout with the longest names beside which most estimates and theory of the layers
+    `few` fit, and its columns for the layers `rows`."""
     shares = (NAMES_SHARE,) if run.network is None else (NAMES_SHARE, *SMALLER_SHARES)
-    found = [(_fitted(run, rows, glyphs, width, share), share) for share in shares]
-    return max(found, key=lambda own: _worth(own[0]))
+    limits = [int(share * width) for share in shares]
+    found = [(_fitted(run, few, glyphs, width, limit), limit) for limit in limits]
+    layout, limit = max(found, key=lambda own: _worth(own[0]))
+    columns = columns_of(run, rows, layout)
+    short = shown(_short(columns, limit), glyphs)
+    # Names take the room that is left.
+    longer = shown(_short(columns, limit + width - width_of(short)), glyphs)
+    return layout, longer if width_of(longer) <= width else short
 
 
 def _worth(layout: Layout) -> int:
@@ -150,17 +156,16 @@ def _worth(layout: Layout) -> int:
     return sum(part != "z" and (name, part) in kept for name, part in PRIORITIES[:ESSENTIAL])
 
 
-def _short(columns: Sequence[Column], width: int, share: float = NAMES_SHARE) -> list[Column]:
-    """Return the columns with names of layers that leave room for numbers."""
-    limit = int(share * width)
+def _short(columns: Sequence[Column], limit: int) -> list[Column]:
+    """Return the columns with names of layers of at most so many characters."""
     return [
         replace(column, cells=shortened(column.cells, limit)) if column.group == NAME[0] else column
         for column in columns
     ]
 
 
-def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int, share: float) -> Layout:
-    """Return the layout of what fits beside names of that `share` of the width, in the widest
+def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int, limit: int) -> Layout:
+    """Return the layout of what fits beside names of at most `limit` characters, in the widest
     notation that has room for the essentials."""
     traced = run.module is not None
     wanted = OF_CALLS if traced else PRIORITIES
@@ -171,7 +176,7 @@ def _fitted(run: Run, rows: Sequence[int], glyphs: Glyphs, width: int, share: fl
     for heads, notation in product(HEADS if traced else HEADS[:1], Notation):
         every = every_column(run, rows, notation, ORDER_OF_CALLS if traced else ORDER)
         if NAME in every:  # the same names, whatever is kept
-            (every[NAME],) = _short([every[NAME]], width, share)
+            (every[NAME],) = _short([every[NAME]], limit)
         room = partial(_fits, every, glyphs, width, heads)
         if room([first, *essential]):
             break

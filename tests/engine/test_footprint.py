@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from numba import config
 
+from snstat import layers as L  # noqa: N812  # as users write it
+from snstat.engine.general import footprint as footprint_module
+from snstat.engine.general import sampler
 from snstat.engine.general.footprint import footprint
 from snstat.engine.general.sample import sample_network
 from snstat.engine.simulate import simulate
@@ -67,3 +70,35 @@ def test_the_footprint_counts_matrices_that_are_made_whole(kind):
     assert own - peak > matrix
     assert counted - plain >= own - peak - 0.5 * matrix
     assert counted <= 2 * own
+
+
+BACK = {
+    "residual": L.repeat(20, L.residual(L.LayerNorm(), L.Dense(800, "relu"), L.Dense(200))),
+    "batch norm": L.repeat(25, L.Dense(200), L.BatchNorm(), L.Activation("relu")),
+    "highway": L.repeat(40, L.Highway("tanh")),
+    "dropout": L.repeat(40, L.Dense(200, "selu"), L.AlphaDropout(0.1)),
+}
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
+@pytest.mark.parametrize("name", list(BACK))
+@pytest.mark.parametrize("room", [0, 2**40])
+def test_the_footprint_counts_what_the_way_back_keeps(name, room, monkeypatch):
+    """Everything where there is room, else marks and one segment of √depth layers."""
+    for module in (sampler, footprint_module):
+        monkeypatch.setattr(module, "HISTORY_BYTES", room)
+    network, state = Network(200, BACK[name]), 4 * 200 * 500
+    inputs = DrawnInputs("normal", 200, 500, 0.0, 1.0)
+    options = {"trials": 1, "dtype": "float32", "threads": 1}
+    taken, counted = [], []
+    for backward in (False, True):
+        sample_network(network, inputs, seed=0, backward=backward, sampler="dense", **options)
+        tracemalloc.start()
+        sample_network(network, inputs, seed=0, backward=backward, sampler="dense", **options)
+        taken.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        counted.append(footprint(network, inputs, backward=backward, **options)[0])
+    for own, least in zip(taken, counted, strict=True):
+        assert own <= least + 0.1 * state
+    more, said = taken[1] - taken[0], counted[1] - counted[0]
+    assert said / 4 <= more

@@ -6,13 +6,18 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 import snstat
+from snstat import limits
+from snstat.engine.general import footprint as network_footprint
 from snstat.errors import InvalidValueError, SnstatError
+from snstat.experiment.plans import plan_of
+from snstat.network.run_settings import RunSettings
 from snstat.report.selection import parse_layers
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
@@ -185,8 +190,10 @@ def test_names_that_no_layer_has_are_refused(run):
 
 
 def test_the_table_names_layers_and_kinds(run):
-    text = repr(run)
-    assert text.startswith("small · 9 layers · 6 → 3\n")
+    assert repr(run).startswith("small · 9 layers · 6 → 3\n")
+    buffer = io.StringIO()
+    print_runs([run], Console(file=buffer, width=120))
+    text = buffer.getvalue()
     assert "body.0.ffn.up" in text
     assert "body.0.ffn.0 layer_norm" in text
 
@@ -223,3 +230,17 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(file):
     deep = {"layers": [{"kind": "block", "times": 10**8, "layers": [{"kind": "rms_norm"}] * 2}]}
     with pytest.raises(InvalidValueError, match="memory needed"):
         snstat.propagate(snstat.Network.read({"input": {"channels": 2}, **deep}))
+
+
+def test_the_way_back_counts_where_memory_is_short(file, monkeypatch):
+    """It keeps what was fed to about √depth layers, while the way forward keeps a few."""
+    monkeypatch.setattr(limits, "physical_memory", lambda: 2.0**31)
+    monkeypatch.setattr(network_footprint, "physical_memory", lambda: 2.0**31)
+    file.with_name("wide.toml").write_text(FILE.replace("channels = 6", 'channels = "=width"'))
+    changes = {"blocks": 400, "width": 80_000}
+    network = snstat.Network.load(file.with_name("wide.toml"), set=changes)
+    options = RunSettings(batch=32, trials=2, threads=1)
+    assert plan_of(options, network).trials == 2
+    words = r"layer body\.0\.ffn\.\S+ alone takes 0\.\d GiB, and the way back \d+\.\d GiB"
+    with pytest.raises(InvalidValueError, match=words):
+        plan_of(replace(options, backward=True), network)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.engine.footprint import BYTES_PER_LAYER, BYTES_PER_TRIAL, DOUBLE, per_trial
+from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores
 from snstat.layers.initialisers import PLAIN
+from snstat.layers.shape import Shape
 from snstat.limits import physical_memory
 from snstat.network.description import BYTES_PER_ROW
 from snstat.network.network import Network
 from snstat.network.rows import Row
 
 # Arrays as large as a layer's input and output that are in use while it is sampled, beside both:
-# what later layers need, and what a layer computes in between.
-BESIDE = 6
+# what later layers need, and what a layer computes in between. One that keeps more than two arrays
+# has as many again that these are made from.
+BESIDE, USUAL = 6, 2
 
 
 def footprint(
@@ -37,14 +40,56 @@ def footprint(
     if needed > physical_memory():
         return needed, ""
     running = min(threads or available_cores(), trials)
-    largest, where = 0.0, ""
+    largest, where, unit = 0.0, "", float(inputs.batch) * size
+    way_back = _WayBack(segment_length(depth), unit)
+    # Layers of a repeated block are looked at once.
+    seen: dict[tuple[int, tuple[Shape, ...]], tuple[int, int]] = {}
     for row in network.rows():
-        before = sum(shape.units for shape in row.before)
-        values = (BESIDE * max(before, row.after.units) + before) * float(inputs.batch) * size
-        own = values + _matrix_bytes(row, size)
-        if own > largest:
-            largest, where = own, f"layer {row.name} alone takes {own / 2**30:,.1f} GiB"
-    return needed + running * largest, where
+        key = id(row.layer), row.before
+        if key not in seen:
+            before, arrays = sum(shape.units for shape in row.before), row.layer.arrays
+            seen[key] = before, arrays * row.after.units
+            beside = BESIDE + 2 * max(arrays - USUAL, 0)
+            values = (beside * max(before, row.after.units) + before) * unit
+            own = values + _matrix_bytes(row, size)
+            if own > largest:
+                largest, where = own, f"layer {row.name} alone takes {own / 2**30:,.1f} GiB"
+        if backward:
+            way_back.add(row.number, *seen[key])
+    needed += running * largest
+    back = way_back.bytes(trials, running)
+    if where and back:
+        where += f", and the way back {back / 2**30:,.1f} GiB"
+    return needed + back, where
+
+
+class _WayBack:
+    """What the way back of a trial keeps of layers in segments of `length`: see General.links.
+
+    `unit` is the bytes of one unit of all samples.
+    """
+
+    def __init__(self, length: int, unit: float) -> None:
+        self.length, self.unit = length, unit
+        self.whole = self.segment = self.largest = self.marks = 0.0
+
+    def add(self, number: int, before: int, kept: int) -> None:
+        """Count a layer by its number, the units before it and those that it keeps."""
+        if (number - 1) % self.length == 0:
+            self.segment = 0.0
+            # A stream beside the branch that is marked, about as wide.
+            self.marks += 2.0 * before * self.unit
+        own = kept * self.unit + OBJECTS
+        self.whole += own
+        self.segment += own
+        self.largest = max(self.largest, self.segment)
+
+    def bytes(self, trials: int, running: int) -> float:
+        """Return the bytes of all trials: everything if that is little, else the marks and one
+        segment of those that run."""
+        if trials * self.whole <= HISTORY_BYTES:
+            return trials * self.whole
+        return running * (self.marks + self.largest)
 
 
 def _matrix_bytes(row: Row, size: int) -> float:

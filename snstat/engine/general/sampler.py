@@ -12,7 +12,7 @@ from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.grid import columns, on_grid, samples
 from snstat.engine.general.order import places
 from snstat.engine.general.workshop import Workshop
-from snstat.engine.history import HISTORY_BYTES
+from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import norms, statistics
 from snstat.engine.sampler import Trials, quiet
@@ -23,8 +23,6 @@ from snstat.network.run_settings import DENSE
 from snstat.results import MEASURED, BoolArray, FloatArray
 
 OVER_UNITS = MEASURED.index("variance_over_units")
-# Bytes of the objects that a layer keeps for the way back.
-OBJECTS = 4096
 # Bytes of a float64.
 FACTOR_BYTES = 8
 
@@ -169,7 +167,7 @@ class General(Trials):
         if self._links is not None:
             yield self._links[number]
             return
-        length = max(1, math.isqrt(self.depth))
+        length = segment_length(self.depth)
         walk, marks = Walk(self, number, {0: self.first(number)}), list[dict[int, Values]]()
         for layer in range(self.depth):
             if layer % length == 0:
