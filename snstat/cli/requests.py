@@ -13,6 +13,7 @@ from snstat.cli.check_options import LISTS, OVERALL, STACK
 from snstat.cli.options import refuse_others
 from snstat.cli.variants import Variant, variants
 from snstat.errors import InputFileError, InvalidValueError, SnstatError, UnknownNameError
+from snstat.results import DEFAULT_NAME, NetworkSummary
 
 if TYPE_CHECKING:
     import click
@@ -95,7 +96,6 @@ class Requests:
         several files are named by their differences."""
         from snstat.checks.request import BOUNDS, Request
         from snstat.report.differences import labels
-        from snstat.results import DEFAULT_NAME
 
         if self.config is not None:
             raise InvalidValueError("--config", self.config, "left out beside a saved run")
@@ -117,12 +117,12 @@ class Requests:
             shown = own_name if len(found) == 1 else name
             for variant in self._variants() if name in chosen else ():
                 request = Request.build(variant.options, name=own, saved=run, read=self.read)
-                requests.append((replace(request, name=_joined(shown, variant)), run))
+                called = _joined(_of_network(shown, run.network), variant)
+                requests.append((replace(request, name=called), run))
         return requests
 
     def _of_options(self) -> list[tuple[Request, Run | None]]:
         from snstat.checks.request import Request
-        from snstat.results import DEFAULT_NAME
 
         named = {
             _called(network, variant) or DEFAULT_NAME: (network, variant)
@@ -145,7 +145,10 @@ class Requests:
             lookup = name if known or name in self.read(baseline) else DEFAULT_NAME
             options = {**variant.options, **_network(network)}
             request = Request.build(options, name=lookup, read=self.read)
-            requests.append((replace(request, name=name), None))
+            subject = None if request.plan is None else request.plan.subject
+            # The network may be the baseline's.
+            own = subject if isinstance(subject, NetworkSummary) else None
+            requests.append((replace(request, name=_of_network(name, own)), None))
         return requests
 
     def _of_declared(self, declared: Declared, variant: Variant) -> Request:
@@ -217,6 +220,11 @@ def _network(network: Network | ModuleTarget | None) -> dict[str, Any]:
     if isinstance(network, ModuleTarget):
         return {"module": network.target, "set": network.set}
     return {"network": network}
+
+
+def _of_network(name: str, network: NetworkSummary | None) -> str:
+    """Return what to call a check: by its network, where it has no other name."""
+    return network.called if network is not None and name == DEFAULT_NAME else name
 
 
 def _called(network: Network | ModuleTarget | None, variant: Variant) -> str:

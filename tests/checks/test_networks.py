@@ -329,3 +329,7 @@ def test_a_renamed_file_is_compared_with_the_one_run_of_a_baseline(tmp_path, cap
     assert command(["check", old, *few, "--write-baseline", str(base)]) == 0
     assert command(["check", new, *few, "--baseline", str(base)]) == 0
     assert "layers are matched by name and kind" in " ".join(capsys.readouterr().out.split())
+    # A network that is the baseline's, or was saved, names the check too.
+    for arguments in ([str(base)], ["--baseline", str(base), *few]):
+        assert command(["check", *arguments]) == 0
+        assert capsys.readouterr().out.startswith("passed net: stable\n")
