@@ -14,7 +14,7 @@ from snstat.cli.check_formats import formatted
 from snstat.cli.options import refuse_others
 from snstat.cli.output import STDOUT, text_output, wrote
 from snstat.disk.atomic import whole_file
-from snstat.errors import InvalidValueError
+from snstat.errors import InputFileError, InvalidValueError
 from snstat.report.check_words import tally
 from snstat.report.words import count
 
@@ -81,6 +81,10 @@ def check_weights(
         for path in paths:
             began = time.perf_counter()
             found = weights(path)
+            if before and not any(tensor.name in before for tensor in found.tensors):
+                reason = f"none of its matrices ({len(before):,}) is in {path}"
+                remedy = "give the baseline of this model, or write one with --write-baseline"
+                raise InputFileError(baseline, reason, remedy)
             case = WeightsCase(
                 found, None if activation is None else resolve(activation), init, before
             )

@@ -221,6 +221,13 @@ def test_baselines_keep_the_names(capsys):
     assert found["notes"][-1] == words
 
 
+def test_a_baseline_of_another_model_is_refused(capsys):
+    call(capsys, "check", "w.npz", "--write-baseline", "base.json", "--ignore", "SN605")
+    save("other.npz", {"other.weight": ARRAYS["b.weight"]})
+    error = call(capsys, "check", "other.npz", "--baseline", "base.json", expected=2)
+    assert "base.json: none of its matrices (3) is in other.npz; give the baseline" in error
+
+
 @pytest.mark.parametrize(
     "text",
     [
