@@ -3,8 +3,8 @@
     python -m pytest -p tests.executed --coverage=FOLDER
 
 Each process writes the lines and branches that its tests executed, for `slipcover --merge`.
-Compiled kernels show nothing: `make test-nojit` runs them as plain Python. It works with and
-without pytest-xdist.
+Kernels are measured only as plain Python, by `make test-nojit`: the compiler takes no functions
+that count. It works with and without pytest-xdist.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numba
 import slipcover
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ NOT_COUNTED = ["if TYPE_CHECKING:", "@overload", r"\.\.\.$"]
 # package is measured in the processes of pytest only, not in those that tests start.
 PACKAGE = [str(Path(__file__).parents[1] / "snstat")]
 MEASURED = slipcover.Slipcover(branch=True, source=PACKAGE, exclude_also=NOT_COUNTED)
-slipcover.ImportManager(MEASURED, slipcover.FileMatcher(PACKAGE)).__enter__()
+KERNELS = [] if numba.config.DISABLE_JIT else [f"{PACKAGE[0]}/engine/kernels/*"]
+slipcover.ImportManager(MEASURED, slipcover.FileMatcher(PACKAGE, KERNELS)).__enter__()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
