@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from snstat.checks.request import Request
     from snstat.results import Run
 
-FILES = "[FILE.toml | package.module:name | RUN.json ... | WEIGHTS ... | -]"
+FILES = "[FILE | module:name | RUN.json | WEIGHTS | -] ..."
 EXAMPLES = """\b
 Examples:
   snstat check
