@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from snstat.checks.request import Request
     from snstat.results import Run
 
-FILES = "[FILE | module:name | RUN.json | WEIGHTS | -] ..."
+FILES = "[FILE | module:name | WEIGHTS | -] ..."
 EXAMPLES = """\b
 Examples:
   snstat check
