@@ -49,7 +49,12 @@ class Case(ABC):
     # Results, shared by all cases made from one.
     _results: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    # ------------------------------------------------------------- what theory says of a network
+    # ------------------------ what theory says of a network; a kind of case that knows less says so
+
+    @property
+    def unknown(self) -> FloatArray:
+        """What stands for theory that there is none of, (limit + 1,)."""
+        return np.full(self.limit + 1, math.nan)
 
     @property
     @abstractmethod
@@ -57,9 +62,10 @@ class Case(ABC):
         """The number of layers."""
 
     @property
-    @abstractmethod
     def limit(self) -> int:
-        """The layer up to which the signal has to survive, at least the last."""
+        """The layer up to which the signal has to survive, at least the last, which is where all
+        but stacks end."""
+        return self.depth
 
     @abstractmethod
     def predicted(self, name: str) -> FloatArray:
@@ -76,56 +82,57 @@ class Case(ABC):
         """The number of units of every layer, (depth + 1,)."""
 
     @property
-    @abstractmethod
     def fluctuation(self) -> FloatArray:
         """Standard deviation between networks of the log second moment, (limit + 1,)."""
+        return self.unknown
 
     @property
-    @abstractmethod
     def trial_fluctuation(self) -> FloatArray:
         """The standard deviation between trials of the second moment of a batch, relative to it, by
         theory to first order, (limit + 1,)."""
+        return self.unknown
 
     @property
-    @abstractmethod
     def largest(self) -> FloatArray:
         """About the largest absolute activation by theory, (limit + 1,)."""
+        return self.unknown
 
     @property
-    @abstractmethod
     def outlook(self) -> Outlook:
         """What becomes of the signal if the network went on for ever; of a kind "unknown" too."""
+        return Outlook("unknown")
 
     @property
-    @abstractmethod
     def doubt(self) -> str:
         """Why theory does not know the activation, "" if it does."""
+        return ""
 
     @property
-    @abstractmethod
     def erased(self) -> BoolArray:
         """The layers, (limit + 1,), that are exactly 0 in all networks whatever the inputs: their
         weights are 0, and no number is too small."""
+        return np.zeros(self.limit + 1, dtype=bool)
 
     @property
-    @abstractmethod
     def silent(self) -> FloatArray:
         """Share of the networks of which some layer so far is 0 for every sample, (limit + 1,)."""
+        return np.zeros(self.limit + 1)
 
     @property
-    @abstractmethod
     def resting(self) -> FloatArray:
         """Share of units at which the level part of their activation reaches to 0, (limit + 1,)."""
+        return np.zeros(self.limit + 1)
 
-    @abstractmethod
     def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
         """Return E[z²] of the pre-activations of every layer from E[x²] of those before, both
         (limit + 1,), NaN where it is not known."""
+        return np.full_like(second_moment, math.nan)
 
     @property
-    @abstractmethod
     def target(self) -> tuple[float, float] | None:
-        """The mean and variance that the signal should have, None where there is no such target."""
+        """The mean and variance that the signal should have, None where there is no such target:
+        only one that is asked for."""
+        return self.bounds.asked
 
     @property
     @abstractmethod
@@ -133,10 +140,10 @@ class Case(ABC):
         """The layer by which the target is to be reached."""
 
     @property
-    @abstractmethod
     def selu_weights(self) -> Iterable[tuple[int | None, float, str]]:
         """The layers with SELU: their number, None for all of them, the sum of the squared weights
         of a unit, and their initialiser."""
+        return ()
 
     @property
     def goal(self) -> tuple[float, float] | None:
@@ -155,7 +162,7 @@ class Case(ABC):
         """The standard deviation between trials of the log second moment as it was seen, and what
         it certainly is at least, both (limit + 1,): NaN where `fluctuation` is known, and of
         stacks."""
-        return (np.full(self.limit + 1, math.nan),) * 2
+        return self.unknown, self.unknown
 
     @property
     def angles_from(self) -> int:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.certainty import spread_of_logs
-from snstat.results import BoolArray, FloatArray, ModuleSummary, Outlook
+from snstat.results import BoolArray, FloatArray, ModuleSummary
 
-_UNKNOWN = Outlook("unknown")
 # Statistics of which every row is judged.
 OF_ALL_ROWS = frozenset({"largest"})
 DEAD, SATURATED = "dead_fraction", "saturated_fraction"
@@ -34,11 +32,6 @@ class ModuleCase(Case):
         """See Case."""
         return self.subject.depth
 
-    @property
-    def limit(self) -> int:
-        """See Case. A module ends where it ends."""
-        return self.depth
-
     def seen(self, name: str) -> FloatArray:
         """See Case. NaN in rows that are not compared."""
         return np.where(self._judged(name), super().seen(name), math.nan)
@@ -57,7 +50,7 @@ class ModuleCase(Case):
     def predicted(self, name: str) -> FloatArray:
         """See Case: what the run says, because a module is not looked at again."""
         if self.run is None or name not in self.run.statistics:
-            return self._unknown
+            return self.unknown
         return np.where(self._judged(name), self.run.statistics[name].theory, math.nan)
 
     @property
@@ -74,63 +67,9 @@ class ModuleCase(Case):
         return np.array([*sizes], dtype=np.float64)
 
     @property
-    def fluctuation(self) -> FloatArray:
-        """See Case."""
-        return self._unknown
-
-    @property
-    def trial_fluctuation(self) -> FloatArray:
-        """See Case."""
-        return self._unknown
-
-    @property
-    def largest(self) -> FloatArray:
-        """See Case."""
-        return self._unknown
-
-    @property
-    def outlook(self) -> Outlook:
-        """See Case."""
-        return _UNKNOWN
-
-    @property
-    def doubt(self) -> str:
-        """See Case."""
-        return ""
-
-    @property
-    def erased(self) -> BoolArray:
-        """See Case."""
-        return np.zeros(self.depth + 1, dtype=bool)
-
-    @property
-    def silent(self) -> FloatArray:
-        """See Case. Where it is not known, dead units that were seen tell it."""
-        return np.zeros(self.depth + 1)
-
-    @property
-    def resting(self) -> FloatArray:
-        """See Case."""
-        return np.zeros(self.depth + 1)
-
-    def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
-        """See Case."""
-        return np.full_like(second_moment, math.nan)
-
-    @property
-    def target(self) -> tuple[float, float] | None:
-        """See Case. Only one that is asked for."""
-        return self.bounds.asked
-
-    @property
     def target_layer(self) -> int:
         """See Case. The last row that is compared, unless another is asked for."""
         return min(self.bounds.target_layer or self.subject.main[-1], self.depth)
-
-    @property
-    def selu_weights(self) -> Iterable[tuple[int | None, float, str]]:
-        """See Case. The weights of a module are not known."""
-        return ()
 
     @property
     def theory_holds(self) -> bool:
@@ -168,7 +107,3 @@ class ModuleCase(Case):
             np.where(whole, values, math.nan)
             for values in spread_of_logs(column.estimate, column.stderr, trials)
         )
-
-    @property
-    def _unknown(self) -> FloatArray:
-        return np.full(self.depth + 1, math.nan)

@@ -35,8 +35,6 @@ KEPT = 64
 SELU = "selu"
 # Kinds that draw masks, those for channels among them.
 DROPPING = (Dropout, AlphaDropout)
-# Of a network without a block that is repeated until its signal settles.
-_UNKNOWN = Outlook("unknown")
 
 
 class NetworkKnown:
@@ -127,15 +125,10 @@ class NetworkCase(Case):
         """See Case."""
         return self.network.depth
 
-    @property
-    def limit(self) -> int:
-        """See Case. A network ends where it ends."""
-        return self.depth
-
     def predicted(self, name: str) -> FloatArray:
         """See Case."""
         found = self.theory.statistics.get(name)
-        return self._unknown if found is None else found
+        return self.unknown if found is None else found
 
     @property
     def gradients(self) -> FloatArray:
@@ -160,16 +153,11 @@ class NetworkCase(Case):
         return self.fluctuation
 
     @property
-    def largest(self) -> FloatArray:
-        """See Case."""
-        return self._unknown
-
-    @property
     def outlook(self) -> Outlook:
-        """See Case. That of the block that is repeated."""
+        """See Case. That of the block that is repeated, where its signal settles."""
         found = self.theory.limit
         if found is None:
-            return _UNKNOWN
+            return super().outlook
         growth = None if math.isnan(found.growth_per_layer) else found.growth_per_layer
         kind = "neutral" if found.keeps else "converges"
         return Outlook(kind, found.mean, found.variance, gradient_growth=growth)
@@ -188,11 +176,6 @@ class NetworkCase(Case):
             return self.target
         names = {_activation_of(layer) for layer in layers_within(found[1])} - {None, LINEAR}
         return resolve(SELU).target if names == {SELU} else None
-
-    @property
-    def doubt(self) -> str:
-        """See Case."""
-        return ""
 
     @property
     def erased(self) -> BoolArray:
@@ -248,15 +231,6 @@ class NetworkCase(Case):
             self.network, gradients, self.known("mean"), self.known("second_moment")
         )
 
-    def pre_second_moments(self, second_moment: FloatArray) -> FloatArray:
-        """See Case."""
-        return np.full_like(second_moment, math.nan)
-
-    @property
-    def target(self) -> tuple[float, float] | None:
-        """See Case. Only one that is asked for."""
-        return self.bounds.asked
-
     @property
     def target_layer(self) -> int:
         """See Case."""
@@ -276,10 +250,6 @@ class NetworkCase(Case):
                 init, _ = defaults(layer.activation_name, layer.init, None, None)
                 yield own.number, weights.square_gain, init
             before = row
-
-    @property
-    def _unknown(self) -> FloatArray:
-        return np.full(self.depth + 1, math.nan)
 
 
 def _activation_of(layer: Layer) -> str | None:
