@@ -9,37 +9,31 @@ from snstat.checks.bounds import Bounds
 from snstat.experiment.trace_settings import ModuleName, TraceSettings
 from snstat.network.run_settings import RunSettings
 from snstat.values.kinds import File, Flag, Parameters, Texts
-from snstat.values.option import Option, Settings, option, options_of
+from snstat.values.option import Option, Settings, options_of, single
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckSettings(Settings):
     """Which rules are applied, and what a run is compared with."""
 
-    network: str | None = option(
-        File(), "The file of the network that is checked, instead of a stack.", several=False
+    network: str | None = single(
+        File(), "The file of the network that is checked, instead of a stack."
     )
-    module: str | None = option(
+    module: str | None = single(
         ModuleName(),
         "The PyTorch module that is checked, package.module:name, instead of a stack.",
-        several=False,
     )
-    set: dict[str, Any] | None = option(
+    set: dict[str, Any] | None = single(
         Parameters(),
         "Parameters of the network file to change, or arguments of the module's function.",
-        several=False,
     )
-    select: tuple[str, ...] = option(
-        Texts(), "Only these rules, or SN2 for all 2xx.", default=(), metavar="CODE", several=False
+    select: tuple[str, ...] = single(
+        Texts(), "Only these rules, or SN2 for all 2xx.", default=(), metavar="CODE"
     )
-    ignore: tuple[str, ...] = option(
-        Texts(), "Without these rules.", default=(), metavar="CODE", several=False
-    )
-    baseline: str | None = option(
-        File(), "Compare with this run, layer by layer.", metavar="FILE", several=False
-    )
-    same_seed: bool = option(
-        Flag(), "The baseline's own networks, equal to the last bit.", default=False, several=False
+    ignore: tuple[str, ...] = single(Texts(), "Without these rules.", default=(), metavar="CODE")
+    baseline: str | None = single(File(), "Compare with this run, layer by layer.", metavar="FILE")
+    same_seed: bool = single(
+        Flag(), "The baseline's own networks, equal to the last bit.", default=False
     )
 
 

@@ -12,7 +12,7 @@ from snstat.files.module_form import DROPOUT, DTYPES, MODES
 from snstat.limits import MAX_BATCH, MAX_SEED, MAX_TRIALS
 from snstat.network.run_settings import DTYPE_ALIASES, Dtype
 from snstat.values.kinds import File, Flag, Kind, Name, Texts, Whole
-from snstat.values.option import Settings, option
+from snstat.values.option import Settings, single
 
 SHORT_NAMES = {"half": "float16", "f2": "float16", "bf16": "bfloat16", "fp16": "float16"}
 
@@ -66,88 +66,71 @@ def is_module(text: str) -> bool:
 class TraceSettings(Settings):
     """The options of a trace."""
 
-    input: tuple[str, ...] = option(
+    input: tuple[str, ...] = single(
         Several(),
         "What an argument of the module is: Bx3x224x224 is normal, with B for the batch;"
         " tokens:50257:Bx128, ones:, zeros: and uniform: are others. Repeatable; NAME= names it.",
         shown="what the module's example_inputs() returns",
         metavar="[NAME=]SPEC",
-        several=False,
         default=(),
     )
-    inputs: str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any] | None = option(
+    inputs: str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any] | None = single(
         File(),
         "Arguments from a file, by the names of its arrays: FILE.npz or FILE.npy.",
         metavar="FILE",
-        several=False,
     )
-    batch: int = option(
-        Whole(1, MAX_BATCH), "Samples per trial.", default=8, short="b", metavar="N", several=False
+    batch: int = single(
+        Whole(1, MAX_BATCH), "Samples per trial.", default=8, short="b", metavar="N"
     )
-    trials: int = option(
+    trials: int = single(
         Whole(1, MAX_TRIALS),
         "Independent modules, or for a module as it is, independent inputs.",
         default=4,
         short="t",
         metavar="N",
-        several=False,
     )
-    seed: int = option(
+    seed: int = single(
         Whole(0, MAX_SEED),
         "Seed of all random numbers.",
         default=0,
         short="s",
         metavar="N",
-        several=False,
     )
-    mode: str = option(
+    mode: str = single(
         Name(MODES), "Batch norm and dropout as in training, or as after it.", default="train",
-        several=False,
     )  # fmt: skip
-    dropout: str = option(
-        Name(DROPOUT), "Whether dropout drops in train mode.", default="keep", several=False
-    )
-    backward: bool = option(
-        Flag(), "Measure the gradient too.", default=True, several=False, off="no-backward"
-    )
-    loss: str | Callable[[Any], Any] | None = option(
+    dropout: str = single(Name(DROPOUT), "Whether dropout drops in train mode.", default="keep")
+    backward: bool = single(Flag(), "Measure the gradient too.", default=True, off="no-backward")
+    loss: str | Callable[[Any], Any] | None = single(
         ModuleName(),
         "A function of the output whose gradients are measured, package.module:name.",
         shown="a random read-out of all outputs",
         metavar="NAME",
-        several=False,
     )
-    read_out: str | None = option(
+    read_out: str | None = single(
         Kind(),
         "The outputs that the random read-out takes.",
         shown="all",
         metavar="GLOB",
-        several=False,
     )
-    only: tuple[str, ...] = option(
+    only: tuple[str, ...] = single(
         Several(), "Only the modules of these paths; repeatable.", default=(), metavar="GLOB",
-        several=False,
     )  # fmt: skip
-    leaves: bool = option(
-        Flag(), "Only modules that contain no others.", default=False, several=False
-    )
-    axes: tuple[str, ...] | Mapping[str, str] = option(
+    leaves: bool = single(Flag(), "Only modules that contain no others.", default=False)
+    axes: tuple[str, ...] | Mapping[str, str] = single(
         Several(),
         "A letter for each axis of the modules of these paths: samples S, positions P, units U, or"
         " SP, such as 'layer*=S,U,P,P'; repeatable.",
         shown="found by trying other batches",
         metavar="GLOB=AXES",
-        several=False,
         default=(),
     )
-    dtype: str | None = option(
+    dtype: str | None = single(
         Dtype(DTYPES, DTYPE_ALIASES | SHORT_NAMES),
         "Precision of the module; statistics are always float64.",
         shown="as the module has it",
-        several=False,
     )
-    device: str | None = option(
+    device: str | None = single(
         Device(), "Where the module runs.", shown="as the module has it", metavar="NAME",
-        several=False,
     )  # fmt: skip
     keep_trials: bool = False

@@ -14,7 +14,7 @@ from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.limits import MAX_BATCH, MAX_SCALE, MAX_SEED, MAX_THREADS, MAX_TRIALS
 from snstat.network.settings import NetworkSettings
 from snstat.values.kinds import File, Flag, Name, Real, Whole
-from snstat.values.option import option
+from snstat.values.option import option, single
 
 DTYPES = ("float32", "float64")
 # Samples of a batch where nothing is said.
@@ -103,17 +103,15 @@ class RunSettings(NetworkSettings):
         shown="1, or the file's",
         metavar="S",
     )
-    standardize: bool = option(
+    standardize: bool = single(
         Flag(),
         "Subtract the mean of the whole data file and divide by its standard deviation.",
         default=False,
-        several=False,
     )
-    flatten: bool = option(
+    flatten: bool = single(
         Flag(),
         "Flatten samples of more than one axis, such as images, to vectors.",
         default=False,
-        several=False,
     )
     dtype: str = option(
         Dtype(DTYPES, DTYPE_ALIASES),
@@ -126,25 +124,22 @@ class RunSettings(NetworkSettings):
         " exact one.",
         default="auto",
     )
-    backward: bool = option(
+    backward: bool = single(
         Flag(),
         "Measure the gradient too, in a second pass.",
         default=False,
-        several=False,
         off="no-backward",
     )
-    train: bool = option(
+    train: bool = single(
         Flag(),
         "Dropout and the statistics of batches on, as in training, or off.",
         default=True,
-        several=False,
         off="eval",
     )
-    threads: int | None = option(
+    threads: int | None = single(
         Whole(1, MAX_THREADS),
         "Threads; results do not depend on them beyond rounding.",
         shown="the cores this process may use",
         metavar="N",
-        several=False,
     )
     keep_trials: bool = False

@@ -45,6 +45,11 @@ def option(kind: Kind, help: str, *, default: Any = None, **others: Any) -> Any:
     return field(default=default, metadata={_KEY: Option(kind, help, **others)})
 
 
+def single(kind: Kind, help: str, **others: Any) -> Any:  # noqa: A002
+    """Return the field of an option that takes one value; `others` are as those of `option`."""
+    return option(kind, help, several=False, **others)
+
+
 def again(settings: type, name: str) -> Any:
     """Return a field that is the same option as the field `name` of other settings."""
     entry = next(entry for entry in fields(settings) if entry.name == name)

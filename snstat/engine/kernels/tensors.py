@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snstat.engine.kernels.jit import inner
+from snstat.engine.kernels.statistics import projection
 
 f64 = np.float64
 # Sums over everything: powers about the anchor, squares about the means of columns and of rows, the
@@ -171,15 +172,6 @@ def square_of(values):
 
 
 @inner
-def projected(row, scales):
-    """Return the sum of the products of two arrays."""
-    total = 0.0
-    for j in range(row.size):
-        total += f64(row[j]) * scales[j]
-    return total
-
-
-@inner
 def inverse(square):
     """Return 1/√square, 0 of 0."""
     return 1.0 / math.sqrt(square) if square > 0.0 else 0.0
@@ -276,7 +268,7 @@ def units_first(flat, layout, most, norms, sums):
                 counted += scales[j] > 0.0
                 scales[j] = inverse(scales[j])
             for r in range(rows):
-                turned[r] += projected(own[r * step :][:size], scales)
+                turned[r] += projection(own[r * step :][:size], scales)
         for r in range(rows):
             sums[ROWS] += own_sums[2, r] - own_sums[1, r] * own_sums[1, r] / columns
         norms[a] = norm
