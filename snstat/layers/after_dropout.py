@@ -16,7 +16,7 @@ import numpy as np
 from snstat.activation import Activation
 from snstat.activation.shifted import shifted
 from snstat.gaussian.centred import centred_moments
-from snstat.gaussian.expectations import derivative_mean
+from snstat.gaussian.expectations import derivative_mean, one_sided_slopes
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.law import OTHER, Masked
@@ -62,11 +62,9 @@ def through_mask(function: Activation, signal: Signal) -> Step | None:
 
 def _bends(function: Activation, level: float) -> bool:
     """Return whether φ' jumps at `level`: which side dropped units are on then decides."""
-    if level not in function.kinks:
-        return False
-    step = 1e-6 * max(abs(level), 1.0)
-    below, above = function.derivative(np.array([level - step, level + step]))
-    return not math.isclose(below, above, rel_tol=1e-3, abs_tol=1e-3)
+    below, above = one_sided_slopes(function, level)
+    # A slope that is continuous differs by what it changes over the smallest step.
+    return not math.isclose(float(below), float(above), abs_tol=1e-9)
 
 
 def of_kept(function: Activation, shift: float) -> Activation | None:
