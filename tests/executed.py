@@ -26,7 +26,11 @@ NOT_COUNTED = ["if TYPE_CHECKING:", "@overload", r"\.\.\.$"]
 # Here, because conftest files import the package, and so in every worker of pytest-xdist. The
 # package is measured in the processes of pytest only, not in those that tests start.
 PACKAGE = [str(Path(__file__).parents[1] / "snstat")]
-MEASURED = slipcover.Slipcover(branch=True, source=PACKAGE, exclude_also=NOT_COUNTED)
+# Without a threshold probes stay. Their removal searches every object of the process, which takes
+# longer and is seen by tests that count memory.
+MEASURED = slipcover.Slipcover(
+    branch=True, d_miss_threshold=-1, source=PACKAGE, exclude_also=NOT_COUNTED
+)
 KERNELS = [] if numba.config.DISABLE_JIT else [f"{PACKAGE[0]}/engine/kernels/*"]
 slipcover.ImportManager(MEASURED, slipcover.FileMatcher(PACKAGE, KERNELS)).__enter__()
 

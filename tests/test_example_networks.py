@@ -277,7 +277,9 @@ def test_every_example_has_a_verdict_and_says_what_it_shows():
         assert 40 < len(comments[0]) <= 140
 
 
-ROW = re.compile(r"^\| \[(?P<file>[\w.]+)\]\((?P<path>[\w./]+)\) \|(?P<rest>.*)\|$", re.MULTILINE)
+ROW = re.compile(
+    r"^\| \[(?P<file>[\w.]+)\]\((?P<path>[\w./]+)\)(?: ¹)? \|(?P<rest>.*)\|$", re.MULTILINE
+)
 
 
 def page():

@@ -13,6 +13,8 @@ import numpy as np
 
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.columns import (
+    AXES,
+    AXES_HEADER,
     HEAD,
     NAME,
     PARTS,
@@ -219,8 +221,8 @@ def comparison(runs: Sequence[Run], glyphs: Glyphs, width: int) -> tuple[Layout,
 
 def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
     """Return what a narrow `layout` omits of mean, variance, gradient and cosine, as pairs of a
-    statistic and a part, "e", "t" or "z"."""
-    missing = set()
+    statistic and a part, "e", "t" or "z", and of what says which call a row is."""
+    missing = set() if run.module is None else {*HEAD} - {*layout.heads}
     for name in EXPECTED if run.module is None else EXPECTED_OF_CALLS:
         if name in run.statistics:
             found, there = run.statistics[name], layout.parts.get(name, "")
@@ -233,10 +235,12 @@ def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
 
 def lost_words(missing: set[tuple[str, str]]) -> str:
     """Return "cosine; theory and z of mean", or an empty string if nothing is missing."""
+    heads = [AXES_HEADER if key == AXES else key[0] for key in HEAD if key in missing]
     titles = {"e": "", "tz": "theory and z of ", "t": "theory of ", "z": "z of "}
     names = dict.fromkeys((*EXPECTED, *EXPECTED_OF_CALLS))
     parts = {name: "".join(p for p in PARTS if (name, p) in missing) for name in names}
     groups = {own: [name for name in names if parts[name] == own] for own in titles}
+    groups["e"] = heads + groups["e"]
     return "; ".join(titles[own] + listed(names) for own, names in groups.items() if names)
 
 

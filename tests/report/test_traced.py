@@ -10,11 +10,13 @@ import pytest
 from rich.console import Console
 
 from snstat.errors import InvalidValueError
+from snstat.report.figures import draw_trajectory
 from snstat.report.html import run_to_html
 from snstat.report.selection import ALL, LOG, LayerSelection, parse_layers, usual
 from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
 from snstat.results import ModuleSummary
+from tests.report.test_figures import words_of
 from tests.traces import IMAGES, ROWS, SUMMARY, call, make_traced_run
 
 
@@ -55,6 +57,11 @@ def test_rows_have_path_kind_and_axes() -> None:
     assert "S · 1 · 10" in row
     (row,) = [line for line in lines if " attention[1] " in line]
     assert "S ·" not in row
+
+
+def test_what_says_which_call_a_row_is_and_has_no_room_is_named() -> None:
+    assert "S · P · U" in " ".join(table(60).split()).partition("Not shown: ")[2]
+    assert "S · P · U" not in table(110).partition("Not shown: ")[2]
 
 
 def test_merged_axes_count_as_positions() -> None:
@@ -170,6 +177,11 @@ def test_a_picture_connects_activations_and_blocks() -> None:
     ]  # fmt: skip
     without = plot.trajectory(make_traced_run(backward=False))
     assert len(without) == 3
+
+
+def test_the_legend_of_a_picture_has_no_theory_if_none_is_drawn() -> None:
+    assert "simulation ± 1 s.e." in words_of(draw_trajectory([make_traced_run()]))
+    assert "theory" not in words_of(draw_trajectory([make_traced_run()]))
 
 
 def test_a_run_shows_itself_with_its_verdict() -> None:

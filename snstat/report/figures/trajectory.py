@@ -199,6 +199,12 @@ def _longest(drawn: Sequence[Drawn]) -> int:
     return max(len(entry.run.finite) for entry in drawn)
 
 
+def _predicted(entry: Drawn, name: str) -> bool:
+    """Return whether theory is known in some layer."""
+    found = entry.statistic(name)
+    return found is not None and bool(np.isfinite(found.reference).any())
+
+
 def _mixed(entry: Drawn, name: str) -> bool:
     """Return whether theory at the simulated width is known in some layers only."""
     found = entry.statistic(name)
@@ -235,9 +241,10 @@ def _legend(
         ]
     handles += [
         Line2D([], [], color=look.ink, linestyle="", marker="o", markerfacecolor=look.ground,
-               label="simulation ± 1 s.e."),
-        Line2D([], [], color=look.ink, label="theory"),
+               label="simulation ± 1 s.e.")
     ]  # fmt: skip
+    if any(_predicted(entry, name) for entry in drawn for name in names):
+        handles.append(Line2D([], [], color=look.ink, label="theory"))
     if any(_mixed(entry, name) for entry in drawn for name in names):
         handles.append(
             Line2D([], [], color=look.ink, alpha=FAINT, label="theory at infinite width")
