@@ -241,6 +241,8 @@ class Case(ABC):
         Those are the layers where theory is not known, or does not hold, or where the estimate
         leaves it by more than its error allows.
         """
+        if self.run is None:  # at once, because a remedy is looked for among hundreds of such cases
+            return np.zeros(self.limit + 1, dtype=bool)
         leaves = share_strays if name in SHARES else strays
         return self._judges_seen(name, self.predicted(name), self.seen(name), leaves)
 
@@ -259,6 +261,8 @@ class Case(ABC):
     def known(self, name: str) -> FloatArray:
         """Return what is judged of a statistic, (limit + 1,): theory, or what was seen (see
         `judges_seen`), NaN where there is neither."""
+        if self.run is None:
+            return self.predicted(name)
         return np.where(self.judges_seen(name), self.seen(name), self.predicted(name))
 
     def reference(self, name: str, layer: int) -> float:

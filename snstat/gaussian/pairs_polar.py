@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -50,6 +51,7 @@ def mirrored(length: float, scale: float) -> tuple[FloatArray, FloatArray]:
     return composite(np.array(_mirrored(length, scale)), _ANGLE_POINTS)
 
 
+@lru_cache(maxsize=16)  # in a deep network only the angle moves on
 def _radii(std: float) -> tuple[FloatArray, FloatArray]:
     edges = [*_graded(_RADIUS_EDGES[1], std), *_RADIUS_EDGES[2:]]
     radius, weight = composite(np.array(edges), _RADIUS_POINTS)

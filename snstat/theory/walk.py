@@ -68,77 +68,94 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     start = Signal.of_one(network.input, (inputs.mean, inputs.second_moment + 0.0 * gap, gap), law)
     block = network.block if train else network.block.evaluated()
     step = block.moments([start], batch)
-    columns = np.concatenate([[_numbers(start)], _forward(step)])
+    layers = block.count + 1
+    moments, logs, spreads = np.empty((3, layers)), np.empty(layers), np.empty((_SPREADS, layers))
+
+    moments[:, 0] = _numbers(start)
+    _forward(step, moments[:, 1:])
     ones = np.ones_like(start.same)
-    before, logs = _backward(step, Slope(ones, ones))
-    found = np.concatenate([[_log_norm(before, start)], logs])
-    mean, second_moment, apart = columns.T
+    logs[0] = _log_norm(_backward(step, Slope(ones, ones), logs[1:]), start)
+    logs -= logs[-1]
     first = input_spread(network.input.units, inputs)
-    _, later = _spreads(block, step, [first])
-    spreads = np.concatenate([[_relative(first)], later]).T
-    return Walk(mean, second_moment, apart, found - found[-1], *spreads)
+    spreads[:, 0] = _relative(first)
+    _spreads(block, step, [first], spreads[:, 1:])
+    return Walk(*moments, logs, *spreads)
 
 
-def _forward(step: Step) -> FloatArray:
-    """Return mean, E[x²] and gap of every layer, (layers, 3)."""
+# Arrays of many layers are written in place: to allocate and to join them would take as long as the
+# theory of a block that is repeated a hundred thousand times.
+
+
+def _forward(step: Step, out: FloatArray) -> None:
+    """Write mean, E[x²] and gap of every layer to `out`, (3, layers)."""
     if not isinstance(step, ContainerStep):
-        return np.array([_numbers(step.signal)])
-    turns = [np.concatenate([_forward(inner) for inner in steps]) for steps in step.turns]
-    return np.concatenate([*turns, np.tile(turns[-1], (step.equal, 1))])
+        out[:, 0] = _numbers(step.signal)
+        return
+    counts, begin, end = [entry.layer.count for entry in step.container.parts], 0, 0
+    for steps in step.turns:
+        begin = end
+        for inner, count in zip(steps, counts, strict=True):
+            _forward(inner, out[:, end : end + count])
+            end += count
+    _turns(out[:, end:], end - begin)[...] = out[:, None, begin:end]
 
 
-def _backward(step: Step, slope: Slope) -> tuple[Slope, FloatArray]:
-    """Return the slope before a block, and ln of the squared norms of the gradients of every layer,
-    (layers,), given the `slope` after it."""
+def _backward(step: Step, slope: Slope, out: FloatArray) -> Slope:
+    """Return the slope before a block, given the `slope` after it, and write ln of the squared
+    norms of the gradients of every layer to `out`, (layers,)."""
     if not isinstance(step, ContainerStep):
         raise TypeError(step)
-    found: list[FloatArray] = []
-    turn: list[FloatArray] = []
+    begin = end = len(out)
 
     def pull(inner: Step, after: Slope) -> tuple[Slope, ...]:
+        nonlocal begin
         if isinstance(inner, ContainerStep):
-            before, logs = _backward(inner, after)
-            turn.append(logs)
-            return (before,)
-        turn.append(np.array([_log_norm(after, inner.signal)]))
+            begin -= inner.container.count
+            return (_backward(inner, after, out[begin : begin + inner.container.count]),)
+        begin -= 1
+        out[begin] = _log_norm(after, inner.signal)
         return inner.pull(after)
 
     for before, more, rate in step.way_back(slope, pull):
-        logs = np.concatenate(turn[::-1])
-        turn.clear()
-        steps = rate * np.arange(more, -1.0, -1.0)
-        found.append((steps[:, None] + logs).ravel())
+        turn = out[begin:end]
+        end = begin = begin - more * len(turn)
+        earlier = _turns(out[begin : begin + more * len(turn)], len(turn))
+        earlier[...] = turn + rate * np.arange(more, 0.0, -1.0)[:, None]
         slope = before
-    return slope, np.concatenate(found[::-1])
+    return slope
 
 
 def _spreads(
-    layer: Layer, step: Step, inputs: Sequence[Spread] | None
-) -> tuple[Spread | None, FloatArray]:
-    """Return the spread after a layer, and `_relative` of every layer that it consists of, (layers,
-    columns)."""
+    layer: Layer, step: Step, inputs: Sequence[Spread] | None, out: FloatArray
+) -> Spread | None:
+    """Return the spread after a layer, and write `_relative` of every layer that it consists of to
+    `out`, (columns, layers)."""
     if inputs is None:
-        return None, np.full((layer.count, _SPREADS), math.nan)
+        out[...] = math.nan
+        return None
     if not isinstance(step, ContainerStep):
         after = layer.spread(step, inputs)
-        return after, np.array([_relative(after)])
-    found: list[FloatArray] = []
-    turn: list[FloatArray] = []
+        out[:, 0] = _relative(after)
+        return after
+    begin = end = 0
 
     def through(inner: Layer, step: Step, given: Sequence[Spread] | None) -> Spread | None:
-        after, rows = _spreads(inner, step, given)
-        turn.append(rows)
-        return after
+        nonlocal end
+        end += inner.count
+        return _spreads(inner, step, given, out[:, end - inner.count : end])
 
     after = None
     for after, more in step.way_of_spreads(inputs[0], through):
-        rows = np.concatenate(turn)
-        turn.clear()
-        found.append(rows)
-        if more:
-            beyond = np.full_like(rows, math.nan) if after is None else rows
-            found.append(np.tile(beyond, (more, 1)))
-    return after, np.concatenate(found)
+        turn, size = out[:, None, begin:end], end - begin
+        begin, end = end, end + more * size
+        _turns(out[:, begin:end], size)[...] = math.nan if after is None else turn
+        begin = end
+    return after
+
+
+def _turns(layers: FloatArray, size: int) -> FloatArray:
+    """Return a view of the layers of several turns, (…, layers), as (…, turns, size)."""
+    return layers.reshape(*layers.shape[:-1], -1, size)
 
 
 def _relative(spread: Spread | None) -> tuple[float, ...]:
