@@ -176,6 +176,8 @@ class TraceCall(TraceSettings, _Target):
         if self.target is None:
             bound = "a module, a function that builds one, or the Python name of one of these"
             raise InvalidValueError("target", None, bound)
+        if not isinstance(self.set, Mapping | None):
+            raise InvalidValueError("set", self.set, "a mapping of names to values")
         return TracePlan(self.target, settings, self.set or {})
 
 

@@ -47,11 +47,34 @@ class Several(Texts):
         """Return one of them."""
         return text
 
-    def check(self, name: str, value: Any) -> Any:  # noqa: ARG002  # see Kind
-        """See Kind. A mapping and anything but a text are as they are."""
-        if isinstance(value, str):
-            return (value,)
-        return tuple(value) if isinstance(value, list) else value
+    def check(self, name: str, value: Any) -> Any:
+        """See Kind."""
+        texts = (value,) if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple) or not all(isinstance(t, str) for t in texts):
+            raise InvalidValueError(name, value, self.words)
+        return tuple(texts)
+
+
+class GivenAxes(Several):
+    """Axes by globs: texts "GLOB=AXES", and in Python a mapping too."""
+
+    def check(self, name: str, value: Any) -> Any:
+        """See Kind."""
+        if not isinstance(value, Mapping):
+            return super().check(name, value)
+        if not all(isinstance(text, str) for pair in value.items() for text in pair):
+            raise InvalidValueError(name, value, "a mapping of strings to strings")
+        return dict(value)
+
+
+class Glob(Kind):
+    """A pattern of names."""
+
+    def check(self, name: str, value: Any) -> str:
+        """See Kind."""
+        if not isinstance(value, str):
+            raise InvalidValueError(name, value, self.words)
+        return value
 
 
 def is_module(text: str) -> bool:
@@ -108,7 +131,7 @@ class TraceSettings(Settings):
         metavar="NAME",
     )
     read_out: str | None = single(
-        Kind(),
+        Glob(),
         "The outputs that the random read-out takes.",
         shown="all",
         metavar="GLOB",
@@ -118,7 +141,7 @@ class TraceSettings(Settings):
     )  # fmt: skip
     leaves: bool = single(Flag(), "Only modules that contain no others.", default=False)
     axes: tuple[str, ...] | Mapping[str, str] = single(
-        Several(),
+        GivenAxes(),
         "A letter for each axis of the modules of these paths: samples S, positions P, units U, or"
         " SP, such as 'layer*=S,U,P,P'; repeatable.",
         shown="found by trying other batches",

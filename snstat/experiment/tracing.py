@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from snstat.errors import SnstatError
-from snstat.experiment.trace import dtype_of
+from snstat.experiment.trace import axes_of, dtype_of
+from snstat.experiment.trace_settings import TraceSettings
 from snstat.experiment.traced import traced_run
 from snstat.results import Run
 
@@ -25,8 +26,9 @@ class Tracing:
     block, `t.run` is a run of one trial, with the gradients that `backward` sent back, over those
     of the module's output. Hooks are taken away whatever is raised within.
 
-    `batch` is the number of samples, by default the first size of the first argument. `only`,
-    `leaves` and `axes` are as in `snstat.trace`; axes follow from the kinds of modules.
+    `batch` is the number of samples, by default the first size of the first tensor that the module
+    is called with. `only`, `leaves` and `axes` are as in `snstat.trace`; axes follow from the kinds
+    of modules.
 
     Raises SnstatError without PyTorch, for anything but a `torch.nn.Module`, and for `run` where
     the module was not called.
@@ -37,17 +39,26 @@ class Tracing:
         module: Any,
         *,
         batch: int | None = None,
-        only: Sequence[str] = (),
+        only: str | Sequence[str] = (),
         leaves: bool = False,
-        axes: Mapping[str, str] | None = None,
+        axes: Mapping[str, str] | Sequence[str] | None = None,
     ) -> None:
         from snstat.sources.extra import require_torch
 
         require_torch()
         from snstat.sources.torch.tracing import Watched
 
-        names = (only,) if isinstance(only, str) else tuple(only)
-        self._watched = Watched(module, batch=batch, only=names, leaves=leaves, axes=axes)
+        given: dict[str, Any] = {"only": only, "leaves": leaves, "axes": axes or ()}
+        if batch is not None:
+            given["batch"] = batch
+        settings = TraceSettings(**given)
+        self._watched = Watched(
+            module,
+            batch=None if batch is None else settings.batch,
+            only=settings.only,
+            leaves=leaves,
+            axes=axes_of(settings),
+        )
         self._run: Run | None = None
         self._ended = False
 

@@ -18,7 +18,7 @@ from snstat.files.form import (
 )
 from snstat.limits import MAX_INTEGER
 from snstat.results import Axes, Call, Left, ModuleSummary, NonFinite, Simulation
-from snstat.results.module import SAMPLES
+from snstat.results.module import SAMPLES, numbered
 from snstat.values.kinds import Flag, Name, Whole, require_printable
 
 # How a module is sampled, in the place of the name of a sampler.
@@ -107,10 +107,7 @@ def _rows(layers: list[Any], trials: int) -> tuple[Call, ...]:
         except ValueError as error:
             raise FormError(f"{label}: {error}") from None
         found.append(Call(**values))
-    several = {row.path for row in found if row.call > 1}
-    return tuple(
-        Call(**{**dict(row), "repeated": True}) if row.path in several else row for row in found
-    )
+    return numbered(found)
 
 
 def _axes(form: Any, dimensions: int) -> Axes:
@@ -219,12 +216,6 @@ SAMPLING: dict[str, Reader] = {
     "inputs": _inputs,
     "loss": or_null(_word),
 }
-# Key of "module" → field of the record.
-KEYS = {"target": "target", "set": "settings", "framework": "framework",
-        "framework_version": "framework_version", "parameters": "parameters", "mode": "mode",
-        "dropout": "dropout", "trials_of": "trials_of", "theory_ends": "theory_ends",
-        "nonfinite": "nonfinite", "not_called": "not_called", "skipped": "skipped",
-        "notes": "notes"}  # fmt: skip
 MODULE: dict[str, Reader] = {
     "target": _word,
     "set": _settings,
@@ -240,6 +231,8 @@ MODULE: dict[str, Reader] = {
     "skipped": _lefts("call", "output"),
     "notes": _texts,
 }
+# Key of "module" → field of the record.
+KEYS = {key: key for key in MODULE} | {"set": "settings"}
 ROW: dict[str, Reader] = {
     "path": _text,
     "call": CALL,

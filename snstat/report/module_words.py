@@ -108,10 +108,7 @@ def axes_words(row: Call) -> str:
     if row.axes is None:
         return ""
     axes = row.axes
-    sizes = {
-        axis: size if isinstance(size, int) else int(size.removesuffix(SAMPLES) or 1)
-        for axis, size in enumerate(row.shape)
-    }
+    sizes = row.shares
     positions, units = (
         math.prod(sizes[axis] for axis in own) for own in (axes.position, axes.unit)
     )

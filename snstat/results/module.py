@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -66,10 +67,16 @@ class Call(Record):
         return f"{self.path}{called}{self.output}"
 
     @property
+    def shares(self) -> tuple[int, ...]:
+        """The size of each axis for one sample: 1 of that of samples, 4 of "4S"."""
+        return tuple(
+            n if isinstance(n, int) else int(n.removesuffix(SAMPLES) or 1) for n in self.shape
+        )
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """The shape of what belongs to one sample."""
-        parts = (n if isinstance(n, int) else int(n.removesuffix(SAMPLES) or 1) for n in self.shape)
-        return tuple(n for n, own in zip(parts, self.shape, strict=True) if own != SAMPLES)
+        return tuple(n for n, own in zip(self.shares, self.shape, strict=True) if own != SAMPLES)
 
     @property
     def activates(self) -> bool:
@@ -81,6 +88,13 @@ class Call(Record):
         """Return what a file says of the row, beside its name and its statistics."""
         form = {key: self[key] for key in self.keys() if key != "repeated"}
         return form | {"axes": None if self.axes is None else dict(self.axes)}
+
+
+def numbered(rows: Iterable[Call]) -> tuple[Call, ...]:
+    """Return rows of which those of modules that are called several times are `repeated`."""
+    found = tuple(rows)
+    several = {row.path for row in found if row.call > 1}
+    return tuple(replace(row, repeated=True) if row.path in several else row for row in found)
 
 
 @dataclass(frozen=True, slots=True)

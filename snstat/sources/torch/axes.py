@@ -13,10 +13,11 @@ from types import MappingProxyType
 import torch  # noqa: TC002  # at run time too, as in the files beside
 
 from snstat.errors import InvalidValueError
+from snstat.files.module_form import FOUND
 from snstat.results.module import Axes
 from snstat.sources.torch.units import Sizes, Units
 
-PROBED, KIND, GIVEN = "probed", "kind", "given"
+PROBED, KIND, GIVEN = FOUND
 BATCHES = (2, 3)
 
 Key = tuple[str, int, str]
@@ -35,7 +36,8 @@ class Reader:
         given: Mapping[str, str],
         modules: Mapping[str, torch.nn.Module] = MappingProxyType({}),
     ) -> None:
-        self._probed, self._batch, self._given = probed, batch, given
+        self.batch = batch
+        self._probed, self._given = probed, given
         self._units = Units()
         self._known: dict[Key, int | None] = {}
         low, high = BATCHES
@@ -68,14 +70,14 @@ class Reader:
     def _samples(self, key: Key, shape: Sizes) -> tuple[Sizes, Sizes, str] | None:
         """Return the axis of samples, the one merged with positions, and how they were found."""
         if self._probed is None:
-            if self._batch in shape:
-                return (shape.index(self._batch),), (), KIND
+            if self.batch in shape:
+                return (shape.index(self.batch),), (), KIND
             return None
         small, large = self._probed.get(key, (None, None))
         if small is None or large is None:
             return None
         low, high = BATCHES
-        found = samples_of((small, low), (large, high), (shape, self._batch))
+        found = samples_of((small, low), (large, high), (shape, self.batch))
         return None if found is None else (*found, PROBED)
 
 

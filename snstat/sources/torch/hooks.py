@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import torch
@@ -25,30 +25,17 @@ class Hooks:
     def __init__(self, modules: Mapping[str, torch.nn.Module], seen: Seen) -> None:
         self._modules, self._seen = modules, seen
         self.calls: Counter[str] = Counter()
-        self._handles: list[Any] = []
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        try:
+        with ExitStack() as stack:
             for path, module in self._modules.items():
-                hook = partial(self._after, path)
-                self._handles.append(module.register_forward_hook(hook))
-        except BaseException:
-            self.remove()
-            raise
+                stack.enter_context(module.register_forward_hook(partial(self._after, path)))
+            self._open = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        place: TracebackType | None,
-    ) -> None:
-        self.remove()
-
-    def remove(self) -> None:
-        """Take all hooks away."""
-        while self._handles:
-            self._handles.pop().remove()
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
     def _after(self, path: str, module: torch.nn.Module, _inputs: Any, output: Any) -> None:
         """See a call. While backward runs, a checkpoint calls its modules again: these calls are

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from snstat.errors import InvalidValueError, SnstatError
+from snstat.sources.torch.leaves import dtype_name
 
 BATCH = "B"
 KINDS = ("normal", "uniform", "zeros", "ones", "tokens")
@@ -20,7 +21,6 @@ FORM = (
     "sizes joined by x with B for the batch, such as Bx3x224x224, after a kind if it is not "
     "normal: ones:, zeros:, uniform: or tokens:50257:Bx128"
 )
-MOST_ELEMENTS = 2**40
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,9 @@ class Spec:
         """Whether values are floats."""
         return self.kind != "tokens"
 
-    def shape(self, batch: int) -> tuple[int, ...]:
-        """Return the sizes for a batch."""
-        return tuple(size if isinstance(size, int) else batch for size in self.sizes)
-
     def draw(self, batch: int, generator: torch.Generator) -> torch.Tensor:
         """Return an input for a batch, on the CPU."""
-        shape = self.shape(batch)
+        shape = tuple(size if isinstance(size, int) else batch for size in self.sizes)
         if self.kind == "tokens":
             return torch.randint(self.tokens, shape, generator=generator)
         if self.kind == "normal":
@@ -87,10 +83,6 @@ class Given:
     def floating(self) -> bool:
         """Whether values are floats."""
         return self.values.is_floating_point()
-
-    def shape(self, batch: int) -> tuple[int, ...]:
-        """Return the shape for a batch."""
-        return (batch, *self.values.shape[1:])
 
     def draw(self, batch: int, generator: torch.Generator) -> torch.Tensor:  # noqa: ARG002
         """Return the first samples; those of a smaller set again and again."""
@@ -131,8 +123,12 @@ class Inputs:
         """Return positional and named arguments for one call."""
 
         def one(source: Source) -> torch.Tensor:
-            drawn = source.draw(batch, generator)
-            return drawn.to(device, dtype if source.floating else None)
+            try:
+                drawn = source.draw(batch, generator)
+                return drawn.to(device, dtype if source.floating else None)
+            except RuntimeError:  # torch has no kind of its own for too many values
+                bound = f"a shape that fits in memory with a batch of {batch}"
+                raise InvalidValueError("input", source.text, bound) from None
 
         positional = [one(source) for source in self.by_position]
         return positional, {name: one(source) for name, source in self.by_name.items()}
@@ -175,7 +171,7 @@ def _source(value: Any) -> Source:
     if not isinstance(values, torch.Tensor) or values.ndim == 0 or values.shape[0] == 0:
         raise InvalidValueError("inputs", value, "texts or arrays of samples")
     sizes = "x".join(str(size) for size in ("B", *values.shape[1:]))
-    return Given(f"{str(values.dtype).removeprefix('torch.')}:{sizes}", values.detach())
+    return Given(f"{dtype_name(values)}:{sizes}", values.detach())
 
 
 def _examples(model: torch.nn.Module) -> Any:

@@ -49,6 +49,11 @@ def tensors_of(value: Any) -> list[torch.Tensor]:
     return [leaf.tensor for leaf in leaves_of(value) if isinstance(leaf, Leaf)]
 
 
+def dtype_name(tensor: torch.Tensor) -> str:
+    """Return the precision of a tensor in a word."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def _parts(value: Any) -> list[tuple[str, Any]] | None:
     """Return the parts of a container and their places in it, or None of anything else."""
     if isinstance(value, Mapping):
@@ -73,7 +78,7 @@ def _obstacle(tensor: torch.Tensor) -> str | None:
     if tensor.layout != torch.strided:
         return str(tensor.layout).removeprefix("torch.")
     if not tensor.is_floating_point():
-        return str(tensor.dtype).removeprefix("torch.")
+        return dtype_name(tensor)
     if tensor.is_meta:
         return "meta tensor"
     if tensor.numel() == 0:

@@ -13,15 +13,10 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from snstat.errors import InvalidValueError, SnstatError
+from snstat.files import module_form
 from snstat.values.names import known
 
-DTYPES = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
-MODES, DROPOUTS = ("train", "eval"), ("keep", "off")
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in module_form.DTYPES}
 # Wrappers by class and the attribute of what they wrap.
 WRAPPERS = {
     "DataParallel": "module",
@@ -79,7 +74,7 @@ def cast(model: nn.Module, dtype: str | None, device: str | None, *, own: bool) 
     values = [*model.parameters(), *model.buffers()]
     floats = [value for value in values if value.is_floating_point()]
     changes = any(kind not in (None, value.dtype) for value in floats) or any(
-        place is not None and place.type != value.device.type for value in values
+        place not in (None, value.device) for value in values
     )
     if not changes:
         return model
@@ -102,19 +97,17 @@ def place_of(model: nn.Module, dtype: str | None, device: str | None) -> tuple[A
 
 def _device(name: str) -> torch.device:
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        return torch.empty(0, device=name).device  # with its number, which names may leave out
     except (RuntimeError, AssertionError):
         raise InvalidValueError(
             "device", name, "a device that torch has here, such as cpu"
         ) from None
-    return device
 
 
 def set_mode(model: nn.Module, mode: str, dropout: str) -> None:
     """Set training or evaluation, and dropout off if asked for."""
-    model.train(known("mode", mode, MODES) == "train")
-    if known("dropout", dropout, DROPOUTS) == "keep":
+    model.train(known("mode", mode, module_form.MODES) == "train")
+    if known("dropout", dropout, module_form.DROPOUT) == "keep":
         return
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001

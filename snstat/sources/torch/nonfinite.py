@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Self
 
@@ -23,19 +24,20 @@ class Watch:
         self._modules, self._trial = modules, trial
         self._calls: Counter[str] = Counter()
         self._within: list[tuple[str, int, nn.Module]] = []
-        self._handles: list[Any] = []
+        self._open = ExitStack()
         self.found: NonFinite | None = None
 
     def __enter__(self) -> Self:
-        for path, module in self._modules.items():
-            before = module.register_forward_pre_hook(partial(self._before, path), with_kwargs=True)
-            after = module.register_forward_hook(self._after)
-            self._handles += [before, after]
+        with ExitStack() as stack:
+            for path, module in self._modules.items():
+                before = partial(self._before, path)
+                stack.enter_context(module.register_forward_pre_hook(before, with_kwargs=True))
+                stack.enter_context(module.register_forward_hook(self._after))
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        while self._handles:
-            self._handles.pop().remove()
+        self._open.close()
 
     def _before(self, path: str, module: nn.Module, args: Any, named: Any) -> None:
         self._calls[path] += 1

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
+from snstat.engine.tensor import NOT_TOLD, Still
 from snstat.results.module import Axes, Left
-from snstat.sources.torch.axes import Key
-from snstat.sources.torch.leaves import Leaf, leaves_of
-from snstat.sources.torch.measure import measure_tensor, square_of
+from snstat.results.network import INPUT
+from snstat.sources.torch.axes import Key, Reader
+from snstat.sources.torch.leaves import Leaf, dtype_name, leaves_of
+from snstat.sources.torch.measure import Values, measure_tensor, square_of
 from snstat.sources.torch.modules import kind_of
 from snstat.sources.torch.still import still_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from torch.utils.hooks import RemovableHandle
 
 # Why a gradient is missing.
 NO_PATH, CHANGED = "no path to the read-out", "changed in place"
 
-ReadAxes = Callable[[Key, nn.Module, torch.Tensor, bool], Axes | None]
 
-
-@dataclass
+@dataclass(eq=False)
 class Row:
     """One output of one call: what it is, and its values by trial. `same_as` is the row that has
     the same tensor. `squares` are squared norms of gradients."""
@@ -46,6 +50,25 @@ class Row:
         """What finds the row again in the next trial."""
         return self.path, self.call, self.output
 
+    @property
+    def origin(self) -> Row:
+        """The row whose tensor this one has. That is no copy of a third."""
+        return self.same_as or self
+
+    def measure_gradient(self, tensor: torch.Tensor, trial: int) -> RemovableHandle:
+        """Measure the gradient of a tensor once it comes."""
+        return tensor.register_hook(partial(self._take, trial))
+
+    def _take(self, trial: int, gradient: torch.Tensor) -> None:
+        self.squares[trial] = square_of(gradient)
+
+
+def input_row(tensor: torch.Tensor | None) -> Row:
+    """Return the row of the first floating input, or of none."""
+    if tensor is None:
+        return Row(INPUT, 1, "", INPUT, (), "", None)
+    return Row(INPUT, 1, "", INPUT, tuple(tensor.shape), dtype_name(tensor), None)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -57,10 +80,12 @@ class Known:
 
 
 class Recorder:
-    """Collects the rows of all trials. `backward`: gradients too."""
+    """Collects the rows of all trials. `backward`: gradients too. Axes are not known without a
+    `reader`, which comes once inputs are seen."""
 
-    def __init__(self, read_axes: ReadAxes, batch: int, *, backward: bool) -> None:
-        self._read_axes, self.batch, self._backward = read_axes, batch, backward
+    def __init__(self, *, backward: bool) -> None:
+        self._backward = backward
+        self.reader: Reader | None = None
         self.trial = 0
         self.order: list[Row] = []
         self.skipped: dict[Key, Left] = {}
@@ -69,7 +94,7 @@ class Recorder:
         self._known: dict[int, Known] = {}
         # Views whose gradient may be lost, with a twin that shares the version of their values.
         self._views: list[tuple[Row, torch.Tensor, int]] = []
-        self._leaf_hooks: list[Any] = []
+        self._leaf_hooks = ExitStack()
         # Rows that ran without gradients, within a checkpoint perhaps.
         self._pending: list[Row] = []
 
@@ -85,8 +110,7 @@ class Recorder:
         for row, twin, version in self._views:
             if self.trial not in row.squares and twin._version != version:  # noqa: SLF001
                 row.missing = CHANGED
-        while self._leaf_hooks:
-            self._leaf_hooks.pop().remove()
+        self._leaf_hooks.close()
         self._known.clear()
         self._views.clear()
         self._pending.clear()
@@ -113,16 +137,24 @@ class Recorder:
         row = self._row(path, call, module, leaf, same)
         if same is not None:
             row.values[self.trial] = same.values[self.trial]
-            if row.same_as is not same:  # another one than in an earlier trial
-                row.same_as = None
+            if row.same_as is not same:
+                self._part(row)
                 self._hook(row, tensor)
             return
-        if row.same_as is not None:
-            row.same_as = None
-        row.values[self.trial] = measure_tensor(tensor, row.axes, self.batch, still_of(module))
+        self._part(row)
+        row.values[self.trial] = self._statistics(row, tensor, still_of(module))
         reference = weakref.ref(tensor)
         self._known[id(tensor)] = Known(reference, tensor._version, row)  # noqa: SLF001
         self._hook(row, tensor)
+
+    def _part(self, row: Row) -> None:
+        """Let a row that had the tensor of another one in earlier trials have its own."""
+        if row.same_as is not None:
+            row.squares, row.same_as = dict(row.same_as.squares), None
+
+    def _statistics(self, row: Row, tensor: torch.Tensor, still: Still) -> tuple[bool, Values]:
+        batch = 0 if self.reader is None else self.reader.batch
+        return measure_tensor(tensor, row.axes, batch, still)
 
     def _row(self, path: str, call: int, module: nn.Module, leaf: Leaf, same: Row | None) -> Row:
         """Return the row of a tensor, a new one after that of the tensor before it."""
@@ -130,10 +162,10 @@ class Recorder:
         row = self._rows.get(key)
         shape = tuple(leaf.tensor.shape)
         if row is None:
-            axes = self._read_axes(key, module, leaf.tensor, leaf.packed)
-            dtype = str(leaf.tensor.dtype).removeprefix("torch.")
-            kind = kind_of(module)
-            row = Row(path, call, leaf.place, kind, shape, dtype, axes, same)
+            axes = None
+            if self.reader is not None:
+                axes = self.reader.axes(key, module, shape, packed=leaf.packed)
+            row = Row(*key, kind_of(module), shape, dtype_name(leaf.tensor), axes, same)
             self._rows[key] = row
             self.order.insert(self._place, row)
             self._place += 1
@@ -152,14 +184,9 @@ class Recorder:
         if not tensor.requires_grad:
             self._pending.append(row)
             return
-        trial = self.trial
-
-        def take(gradient: torch.Tensor) -> None:
-            row.squares[trial] = square_of(gradient)
-
-        handle = tensor.register_hook(take)
+        handle = row.measure_gradient(tensor, self.trial)
         if tensor.is_leaf:
-            self._leaf_hooks.append(handle)
+            self._leaf_hooks.enter_context(handle)
         if tensor._is_view():  # noqa: SLF001
             self._views.append((row, tensor.detach(), tensor._version))  # noqa: SLF001
 
@@ -170,7 +197,7 @@ class Recorder:
             return
         found = [row for row in self._pending if (row.path, row.output) == (path, leaf.place)]
         if len(found) > 1:
-            _, values = measure_tensor(leaf.tensor, found[-1].axes, self.batch)
+            _, values = self._statistics(found[-1], leaf.tensor, NOT_TOLD)
             found = [
                 row for row in found if np.array_equal(row.values[self.trial][1][:3], values[:3])
             ]

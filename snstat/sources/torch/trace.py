@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -13,10 +12,9 @@ from torch import nn
 
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.errors import SnstatError
-from snstat.results.module import Axes, ModuleSummary, NonFinite
-from snstat.results.network import INPUT
+from snstat.results.module import ModuleSummary, NonFinite
 from snstat.sources.torch import modules as own_modules
-from snstat.sources.torch.axes import Key, Reader, require_matches
+from snstat.sources.torch.axes import Reader, require_matches
 from snstat.sources.torch.hooks import Hooks
 from snstat.sources.torch.inputs import GivenInputs, Inputs, read_inputs
 from snstat.sources.torch.maker import INPUTS, MODEL, READ_OUT, Maker, name_of, seed_of
@@ -25,9 +23,9 @@ from snstat.sources.torch.nonfinite import Watch
 from snstat.sources.torch.probe import probe
 from snstat.sources.torch.read_out import outputs_of, send_back
 from snstat.sources.torch.restore import random_states, restored
-from snstat.sources.torch.rows import Recorder, Row
+from snstat.sources.torch.rows import Recorder, Row, input_row
 from snstat.sources.torch.target import load_target, user_code, working_directory
-from snstat.sources.torch.traced import Traced, calls_of, gradients_of, values_of
+from snstat.sources.torch.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
 
 Target: TypeAlias = str | nn.Module | Callable[..., nn.Module]
 
@@ -97,10 +95,6 @@ class Asked:
     device: str | None
 
 
-def _take(squares: dict[int, float], trial: int, gradient: torch.Tensor) -> None:
-    squares[trial] = square_of(gradient)
-
-
 @dataclass
 class _Trace:
     """A trace while it runs."""
@@ -111,7 +105,6 @@ class _Trace:
     loss: Callable[[Any], Any] | None
     given_axes: Mapping[str, str]
     inputs: Inputs | None = None
-    reader: Reader | None = None
     input_row: Row | None = None
     references: list[float] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
@@ -122,18 +115,13 @@ class _Trace:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(self._axes, self.asked.batch, backward=self.asked.backward)
-
-    def _axes(self, key: Key, module: nn.Module, tensor: torch.Tensor, packed: bool) -> Axes | None:  # noqa: FBT001
-        if self.reader is None:
-            return None
-        return self.reader.axes(key, module, tuple(tensor.shape), packed=packed)
+        self.recorder = Recorder(backward=self.asked.backward)
 
     def trial(self, trial: int) -> None:
         """Run one trial."""
         made = self.maker.make(seed_of(self.asked.seed, trial, MODEL))
         with self._ready(made) as model:
-            if self.reader is None:
+            if self.recorder.reader is None:
                 self._look(model)
             self._run(model, trial)
         if self.nonfinite is None and not all(
@@ -177,7 +165,7 @@ class _Trace:
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
         with restored(model), random_states(), user_code(self.maker.name):
             probed = probe(model, modules, self.inputs, place)
-        self.reader = Reader(probed, self.asked.batch, self.given_axes, modules)
+        self.recorder.reader = Reader(probed, self.asked.batch, self.given_axes, modules)
         self.described = {
             "inputs": self.inputs.described(model),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
@@ -222,8 +210,7 @@ class _Trace:
         place, and those of leaves cannot be. The first floating one is row 0."""
         first = self._first(positional, by_name)
         if first is not None and self.input_row is None:
-            shape, dtype = tuple(first.shape), str(first.dtype).removeprefix("torch.")
-            self.input_row = Row(INPUT, 1, "", INPUT, shape, dtype, None)
+            self.input_row = input_row(first)
         row = self.input_row
 
         def entered(tensor: torch.Tensor) -> torch.Tensor:
@@ -233,7 +220,7 @@ class _Trace:
                 return tensor.clone()
             own = tensor.detach().requires_grad_().clone()
             if row is not None and tensor is first:
-                own.register_hook(partial(_take, row.squares, trial))
+                row.measure_gradient(own, trial)
             return own
 
         return [entered(value) for value in positional], {
@@ -247,10 +234,11 @@ class _Trace:
 
     def _measure_input(self, trial: int, values: torch.Tensor | None) -> None:
         """Measure row 0. Its units are known only once the calls were seen."""
-        if values is None or self.inputs is None or self.reader is None or self.input_row is None:
+        reader = self.recorder.reader
+        if values is None or self.inputs is None or reader is None or self.input_row is None:
             return
         axis = next(source.batch_axis() for source in self.inputs.sources if source.floating)
-        axes = self.reader.input_axes(tuple(values.shape), axis)
+        axes = reader.input_axes(tuple(values.shape), axis)
         self.input_row.axes = axes
         self.input_row.values[trial] = measure_tensor(values, axes, self.asked.batch)
 
@@ -279,20 +267,17 @@ class _Trace:
     def traced(self, trials: int, loss: str | None) -> Traced:
         """Return what was found."""
         rows = self.recorder.order
-        everything = [self._first_row(), *rows]
+        first = self.input_row or input_row(None)
+        everything = [first, *rows]
         finite, values = values_of(everything, trials)
         log_gradient = None
         if self.asked.backward:
-            references = self.references + [0.0] * (trials - len(self.references))
-            log_gradient = gradients_of(everything, references)
+            log_gradient = gradients_of(everything, self.references)
             if not any(row.squares for row in everything):
                 self.notes.append(
                     "no gradients: no output depends on a parameter or input that has one"
                 )
         self.notes += [f"{path} is the same module as {own}" for path, own in self.aliases.items()]
-        first = self._first_row()
-        sample = () if first.axes is None else first.axes.sample
-        shape = [size for axis, size in enumerate(first.shape) if axis not in sample]
         summary = ModuleSummary(
             target=self.maker.name,
             settings=self.maker.settings,
@@ -301,7 +286,7 @@ class _Trace:
             mode=self.asked.mode,
             dropout=self.asked.dropout,
             trials_of="model" if self.maker.builds else "inputs",
-            input_shape=tuple(shape),
+            input_shape=sample_sizes(first),
             rows=calls_of(rows, self.asked.batch, backward=self.asked.backward),
             loss=loss,
             nonfinite=self.nonfinite,
@@ -311,6 +296,3 @@ class _Trace:
             **self.described,
         )
         return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient)
-
-    def _first_row(self) -> Row:
-        return self.input_row or Row(INPUT, 1, "", INPUT, (), "", None)

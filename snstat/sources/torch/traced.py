@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.engine.tensor import MEASURED_OF_TENSORS
-from snstat.results.module import Call, ModuleSummary
+from snstat.results.module import Call, ModuleSummary, numbered
 from snstat.sources.torch.axes import shape_of
 from snstat.sources.torch.rows import NO_PATH, Row
 
@@ -50,34 +50,30 @@ def gradients_of(rows: Sequence[Row], references: Sequence[float]) -> FloatArray
     """Return ln of squared norms of gradients over `references`, one a trial."""
     squares = np.full((len(references), len(rows)), math.nan)
     for number, row in enumerate(rows):
-        for trial, square in origin(row).squares.items():
+        for trial, square in row.origin.squares.items():
             squares[trial, number] = square
     with np.errstate(divide="ignore", invalid="ignore"):
         logarithms: FloatArray = np.log(squares) - np.log(np.array(references))[:, None]
     return np.where(logarithms == np.inf, np.nan, logarithms)
 
 
-def origin(row: Row) -> Row:
-    """Return the row whose tensor a row has."""
-    while row.same_as is not None:
-        row = row.same_as
-    return row
+def sample_sizes(row: Row) -> tuple[int, ...]:
+    """Return the shape of what belongs to one sample of the input."""
+    sample = () if row.axes is None else row.axes.sample
+    return tuple(size for axis, size in enumerate(row.shape) if axis not in sample)
 
 
 def calls_of(rows: Sequence[Row], batch: int, *, backward: bool) -> tuple[Call, ...]:
     """Return the records of rows, numbered from 1."""
-    most: dict[str, int] = {}
     numbers = {id(row): number for number, row in enumerate(rows, 1)}
-    for row in rows:
-        most[row.path] = max(most.get(row.path, 0), row.call)
-    some = any(origin(row).squares for row in rows)
+    some = any(row.squares for row in rows)
 
     def record(row: Row) -> Call:
         own: dict[str, Any] = {}
         if row.same_as is not None:
-            own["same_as"] = numbers.get(id(origin(row)))
-        if backward and some and not origin(row).squares:
-            own["gradient_missing"] = origin(row).missing or NO_PATH
+            own["same_as"] = numbers[id(row.origin)]
+        if backward and some and not row.origin.squares:
+            own["gradient_missing"] = row.origin.missing or NO_PATH
         shape = shape_of(row.shape, row.axes, batch)
         return Call(
             row.path,
@@ -88,8 +84,7 @@ def calls_of(rows: Sequence[Row], batch: int, *, backward: bool) -> tuple[Call, 
             row.axes,
             row.dtype,
             len(row.values),
-            repeated=most[row.path] > 1,
             **own,
         )
 
-    return tuple(record(row) for row in rows)
+    return numbered(record(row) for row in rows)

@@ -7,6 +7,7 @@ Gradients are those that the user's own `backward` sends back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -14,22 +15,21 @@ from torch import nn
 
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.errors import SnstatError
-from snstat.results.module import Axes, ModuleSummary, NonFinite
-from snstat.results.network import INPUT
-from snstat.sources.torch.axes import Key, Reader
+from snstat.results.module import ModuleSummary, NonFinite
+from snstat.sources.torch.axes import Reader, require_matches
 from snstat.sources.torch.hooks import Hooks
 from snstat.sources.torch.leaves import tensors_of
 from snstat.sources.torch.measure import measure_tensor
 from snstat.sources.torch.modules import named, selected, unwrapped
-from snstat.sources.torch.rows import Recorder, Row
-from snstat.sources.torch.traced import Traced, calls_of, gradients_of, origin, values_of
+from snstat.sources.torch.rows import Recorder, Row, input_row
+from snstat.sources.torch.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
 
 _TRIAL = 0
 
 
 class Watched:
     """The hooks on a module, from `start` to `stop`. `batch` is the number of samples, by default
-    the size of the first axis of its first floating input, and `axes` maps globs of paths to axes.
+    the size of the first axis of its first tensor, and `axes` maps globs of paths to axes.
     Axes follow from the kinds of modules, as nothing is tried out."""
 
     def __init__(
@@ -46,49 +46,40 @@ class Watched:
         self._model, self._batch, self._axes = unwrapped(model), batch, dict(axes or {})
         modules, self._aliases = named(self._model)
         self._modules = selected(modules, only, leaves=leaves)
-        self._recorder = Recorder(self._read, batch or 0, backward=True)
+        require_matches(self._axes, modules)
+        self._recorder = Recorder(backward=True)
         self._hooks = Hooks(self._modules, self._recorder.seen)
-        self._reader: Reader | None = None
         self._input: Row | None = None
-        self._before: Any = None
+        self._open = ExitStack()
 
     def start(self) -> None:
         """Put the hooks on."""
         self._recorder.begin(_TRIAL)
-        self._before = self._model.register_forward_pre_hook(self._enter, with_kwargs=True)
-        try:
-            self._hooks.__enter__()
-        except BaseException:
-            self._before.remove()
-            raise
+        with ExitStack() as stack:
+            before = self._model.register_forward_pre_hook(self._enter, with_kwargs=True)
+            stack.enter_context(before)
+            stack.enter_context(self._hooks)
+            self._open = stack.pop_all()
 
     def stop(self) -> None:
         """Take the hooks away."""
-        self._before.remove()
-        self._hooks.remove()
+        self._open.close()
         self._recorder.end()
 
     def _enter(self, _model: nn.Module, args: Any, named_args: Any) -> None:
         """See what the module is called with, the first time."""
-        if self._reader is not None:
+        if self._recorder.reader is not None:
             return
         inputs = tensors_of([args, named_args])
         first = inputs[0] if inputs else None
         if self._batch is None:
             self._batch = _samples([args, named_args])
-        self._recorder.batch = self._batch
-        self._reader = Reader(None, self._batch, self._axes)
+        self._recorder.reader = reader = Reader(None, self._batch, self._axes)
         if first is not None:
-            shape, dtype = tuple(first.shape), str(first.dtype).removeprefix("torch.")
-            sample = shape.index(self._batch) if self._batch in shape else None
-            axes = self._reader.input_axes(shape, sample)
-            self._input = Row(INPUT, 1, "", INPUT, shape, dtype, axes)
-            self._input.values[_TRIAL] = measure_tensor(first, axes, self._batch)
-
-    def _read(self, key: Key, module: nn.Module, tensor: torch.Tensor, packed: bool) -> Axes | None:  # noqa: FBT001
-        if self._reader is None:
-            return None
-        return self._reader.axes(key, module, tuple(tensor.shape), packed=packed)
+            self._input = own = input_row(first)
+            sample = own.shape.index(self._batch) if self._batch in own.shape else None
+            own.axes = reader.input_axes(own.shape, sample)
+            own.values[_TRIAL] = measure_tensor(first, own.axes, self._batch)
 
     @property
     def batch(self) -> int:
@@ -100,15 +91,13 @@ class Watched:
         rows = self._recorder.order
         if not rows:
             raise SnstatError("the module was not called while it was traced")
-        everything = [self._input or Row(INPUT, 1, "", INPUT, (), "", None), *rows]
+        everything = [self._input or input_row(None), *rows]
         finite, values = values_of(everything, 1)
         last = rows[-1].path
         # A whole module often returns the tensor of its last part.
-        outputs = {id(own): own for own in (origin(row) for row in rows if row.path == last)}
-        reference = sum(row.squares.get(_TRIAL, 0.0) for row in outputs.values())
+        outputs = {row.origin for row in rows if row.path == last}
+        reference = sum(row.squares.get(_TRIAL, 0.0) for row in outputs)
         backward = any(row.squares for row in rows)
-        first = everything[0]
-        sample = () if first.axes is None else first.axes.sample
         summary = ModuleSummary(
             target=type(self._model).__name__,
             settings={},
@@ -119,7 +108,7 @@ class Watched:
             dropout="keep",
             trials_of="inputs",
             inputs={},
-            input_shape=tuple(n for axis, n in enumerate(first.shape) if axis not in sample),
+            input_shape=sample_sizes(everything[0]),
             rows=calls_of(rows, self.batch, backward=backward),
             nonfinite=self._nonfinite(rows),
             not_called=tuple(path for path in self._modules if not self._hooks.calls[path]),

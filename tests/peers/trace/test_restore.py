@@ -141,6 +141,7 @@ def test_trials_of_a_function_draw_anew_and_seeds_repeat():
         (mlp, ["Bx0"], "a shape without 0"),
         (mlp, ["BxBx3"], "a shape with one B"),
         (mlp, ["tokens:0:Bx3"], "sizes joined by x"),
+        (mlp, ["Bx999999999999x9"], "a shape that fits in memory with a batch of 8"),
         (mlp, ["sparse:Bx3"], "sizes joined by x"),
         (lambda: mlp(8, 1).to("meta"), ["Bx8"], "0.weight is a meta tensor without values"),
     ],

@@ -147,6 +147,28 @@ def test_stochastic_depth_says_how_many_trials_had_a_call():
     np.testing.assert_array_equal(np.isfinite(rows["b"]["gradient"]), had)
 
 
+def test_a_row_that_has_the_tensor_of_another_in_some_trials_keeps_its_gradients():
+    class Skip(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.l = nn.Linear(8, 8)
+
+        def forward(self, x):
+            return self.l(x) if torch.rand(()) >= 0.5 else 2 * x
+
+    def network():
+        return nn.Sequential(nn.Linear(8, 8), Skip(), nn.Linear(8, 8))
+
+    rows = trace(network, ["Bx8"], trials=16)
+    own, inner = rows["1"]["gradient"], rows["1.l"]["gradient"]
+    had = np.isfinite(rows["1.l"]["mean"])
+    assert had[0]  # it begins as a copy
+    assert not had.all()
+    assert rows.call("1").same_as is None
+    assert np.isfinite(own).all()
+    np.testing.assert_array_equal(own[had], inner[had])
+
+
 def test_a_call_that_comes_only_in_later_trials_stands_in_its_place():
     class Later(nn.Module):
         calls = 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import math
 import random
 from contextlib import contextmanager
 
 import numpy as np
+import pytest
 import torch
 
 from snstat.sources.torch.trace import trace_module
@@ -45,13 +45,8 @@ def assert_measured(found, tensor, roles, trial=0):
     """Assert that a row has the statistics of a tensor: equal values, summed in another order."""
     for name, value in expected(tensor, roles).items():
         if name not in ("saturated_fraction", "dead_fraction"):
-            assert found[name][trial] == pytest_approx(value), name
-
-
-def pytest_approx(value):
-    import pytest
-
-    return pytest.approx(value, rel=1e-11, abs=1e-12, nan_ok=True)
+            close = pytest.approx(value, rel=1e-11, abs=1e-12, nan_ok=True)
+            assert found[name][trial] == close, name
 
 
 def state(model):
@@ -102,7 +97,3 @@ def untouched(model):
     after = state(model)
     for name, value in before.items():
         assert alike(value, after[name]), name
-
-
-def geometric(values):
-    return math.exp(np.log(values).mean())
