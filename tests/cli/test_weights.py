@@ -221,6 +221,30 @@ def test_baselines_keep_the_names(capsys):
     assert found["notes"][-1] == words
 
 
+def test_names_in_a_baseline_are_shown_on_one_short_line(capsys):
+    names, old = ["\x1b[31mred\n" + "x" * 300, "b.weight"], [{"name": "\x1b[1m\n"}]
+    tensors = [{"name": name, "schemes": old} for name in names]
+    form = {"schema": "snstat.weights/1", "tensors": tensors}
+    Path("base.json").write_text(json.dumps(form), "utf-8")
+    for kind in ("table", "markdown", "junit", "github", "json"):
+        out = call(capsys, "check", "w.npz", "--baseline", "base.json", "-f", kind, expected=1)
+        assert "\x1b" not in out
+        assert "x" * 60 not in out
+        assert "red" in out
+    found = check(capsys, "w.npz", "--baseline", "base.json")
+    assert all(note.isprintable() for note in found["notes"])
+    assert all(finding["message"].isprintable() for finding in found["findings"])
+
+
+def test_an_initialiser_that_is_given_stands_before_a_baseline(capsys):
+    save("b.npz", {"b.weight": ARRAYS["b.weight"]})
+    call(capsys, "check", "b.npz", "--write-baseline", "base.json")
+    both = ("--baseline", "base.json", "--select", "SN604", "--init")
+    assert codes(check(capsys, "b.npz", *both, "lecun_normal", expected=0)) == []
+    (finding,) = check(capsys, "b.npz", *both, "he_normal")["findings"]
+    assert "b.weight: not drawn with he_normal" in finding["message"]
+
+
 def test_a_baseline_of_another_model_is_refused(capsys):
     call(capsys, "check", "w.npz", "--write-baseline", "base.json", "--ignore", "SN605")
     save("other.npz", {"other.weight": ARRAYS["b.weight"]})
