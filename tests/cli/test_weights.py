@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 import snstat
 from snstat import cli
+from snstat.files import weights_form
 from snstat.files.schema import schema
 from tests.sources.files import npz, safetensors
 from tests.sources.initialisers import drawn
@@ -253,23 +254,35 @@ def test_a_baseline_of_another_model_is_refused(capsys):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "words"),
     [
-        "",
-        "{}",
-        "[]",
-        "[" * 10**5,
-        '{"schema": "snstat.check/1"}',
-        '{"schema": "snstat.weights/1"}',
-        '{"schema": "snstat.weights/1", "tensors": [{"name": 1, "schemes": []}]}',
-        '{"schema": "snstat.weights/1", "tensors": [{"name": "a", "schemes": [1]}]}',
+        ("", "no JSON"),
+        ("{}", "its schema is None"),
+        ("[]", "no JSON object"),
+        ("[" * 10**5, "nested too deeply"),
+        ('{"schema": "snstat.weights/1", "schema": "snstat.weights/1"}', "given twice"),
+        ('{"schema": "snstat.check/1"}', "its schema is 'snstat.check/1'"),
+        ('{"schema": "snstat.weights/1"}', "no tensors"),
+        ('{"schema": "snstat.weights/1", "tensors": [{"name": 1, "schemes": []}]}', "no tensors"),
+        (
+            '{"schema": "snstat.weights/1", "tensors": [{"name": "a", "schemes": [1]}]}',
+            "no tensors",
+        ),
     ],
 )
-def test_damaged_baselines_are_refused(capsys, tmp_path, text):
+def test_damaged_baselines_are_refused(capsys, tmp_path, text, words):
     (tmp_path / "base.json").write_text(text, "utf-8")
     err = call(capsys, "check", "w.npz", "--baseline", "base.json", expected=2)
     (line,) = err.splitlines()
     assert "base.json" in line
+    assert words in line
+
+
+def test_a_baseline_that_is_too_large_is_refused(capsys, monkeypatch):
+    monkeypatch.setattr(weights_form, "MOST_BYTES", 2**20)
+    Path("base.json").write_text(" " * 2**20 + "{}", "utf-8")
+    err = call(capsys, "check", "w.npz", "--baseline", "base.json", expected=2)
+    assert "base.json: is larger than 1 MiB" in err
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def test_an_index_without_places_is_refused(text, words, tmp_path, capsys):
 def test_a_long_index_is_refused(tmp_path, capsys):
     path = tmp_path / "model.safetensors.index.json"
     path.write_bytes(b'{"weight_map": {' + b" " * 2**23 + b"}}")
-    refused(path, capsys, "index of more than 8 MiB")
+    refused(path, capsys, "is larger than 8 MiB")
 
 
 @pytest.mark.parametrize(
