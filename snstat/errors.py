@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from reprlib import Repr
 
-# Most characters of a value, of a path and of another program's message in our messages.
+# Most characters of a value, of a name in a file, of a path and of another program's message in our
+# messages.
 MOST_QUOTED = 100
+MOST_OF_A_NAME = 60
 MOST_OF_A_PATH = 200
 MOST_OF_A_FAILURE = 300
 MOST_OF_A_REASON = 300
@@ -38,6 +40,11 @@ def printable(text: str, most: int) -> str:
 def escaped(text: str) -> str:
     """Return `text` with escapes for all characters that are not printable."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def name_words(name: str) -> str:
+    """Return a name that a file gives, which may hold anything, on one line."""
+    return printable(escaped(name), MOST_OF_A_NAME) or "(no name)"
 
 
 def quoted(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from snstat.activation.saturated import saturates
 from snstat.checks.weights_rule import Flaw, WeightsCase, named, weights_rule
+from snstat.errors import name_words
 from snstat.layers.initialisers import TRUNCATED_STD
 from snstat.results import TensorWeights
 from snstat.sources.weights.schemes import UNCORRECTED
@@ -16,8 +17,8 @@ def other_initialiser(case: WeightsCase) -> Flaw | None:
     """Weights were not drawn with the initialiser that they are said to be.
 
     **What it does.** It finds weight matrices that the initialiser of `--init` does not fit. With
-    `--baseline` it finds those to which none of the names fits that fitted in the baseline. Without
-    either it is not applied.
+    `--baseline`, but without `--init`, it finds those to which none of the names fits that fitted
+    in the baseline. Without either it is not applied.
 
     **Why it matters.** A call of an initialiser that never reaches a layer, or is undone by a later
     one, leaves no trace but the weights. Theory of a network holds for the weights it has.
@@ -42,7 +43,7 @@ def other_initialiser(case: WeightsCase) -> Flaw | None:
     **How to fix it.** Initialise the layer after it is built, and after all else that touches its
     weights. Leave out `--init` for weights that were trained.
 
-    **Options.** `--init` (default: he_normal for relu and leaky_relu, else lecun_normal).
+    **Options.** None: what is expected, `--init` or `--baseline` says; neither has a default here.
 
     **Known problems.** All matrices are compared, embeddings and read-outs too, which often have
     initialisers of their own.
@@ -59,7 +60,7 @@ def other_initialiser(case: WeightsCase) -> Flaw | None:
             if case.baseline.get(tensor.name)
             and not set(case.baseline[tensor.name]) & set(_names(tensor))
         ]
-        expected = case.baseline[wrong[0].name][0] if wrong else ""
+        expected = name_words(case.baseline[wrong[0].name][0]) if wrong else ""
     if not wrong:
         return None
     like = _names(wrong[0])[:1]
@@ -136,7 +137,8 @@ def default_under_selu(case: WeightsCase) -> Flaw | None:
     and variance 1 with a gain of 1, and tanh keeps a signal with a gain above 1. With the default
     both lose two thirds of the squared signal in each layer near 0, and of the gradient too.
 
-    **What is compared.** The names that `snstat weights` gives with `torch_default`.
+    **What is compared.** The names that `snstat weights` gives with `torch_default`, if no other
+    named scheme fits.
 
     **Example.**
 
@@ -155,7 +157,7 @@ def default_under_selu(case: WeightsCase) -> Flaw | None:
     **How to fix it.** In PyTorch, `kaiming_normal_(w, nonlinearity="linear")` for SELU, and
     `xavier_normal_(w, gain=5/3)` for tanh.
 
-    **Options.** `--activation` (default selu).
+    **Options.** None: without `--activation` the rule is not applied.
 
     **Known problems.** A read-out has no activation, and its default does little harm. The rule
     does not know which matrix it is.

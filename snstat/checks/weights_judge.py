@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from snstat.checks.rules import WEIGHTS_RULES, choose
 from snstat.checks.weights_initialisers import default_under_selu, other_initialiser
 from snstat.checks.weights_rule import Flaw, WeightsCase, WeightsRule
+from snstat.errors import name_words
 from snstat.results import Check, Finding, WeightsSummary
 
 SOUND = "sound"
@@ -72,8 +73,9 @@ def _notes(
     held = {tensor.name for tensor in case.weights.tensors}
     gone = [name for name in case.baseline if name not in held]
     if gone:
+        first = name_words(gone[0])
         if len(gone) == 1:
-            notes.append(f"{gone[0]} of the baseline is not here")
+            notes.append(f"{first} of the baseline is not here")
         else:
-            notes.append(f"{len(gone):,} matrices of the baseline are not here, such as {gone[0]}")
+            notes.append(f"{len(gone):,} matrices of the baseline are not here, such as {first}")
     return notes

@@ -8,10 +8,8 @@ from types import MappingProxyType
 
 from snstat.activation import Activation
 from snstat.checks.rule import Page
-from snstat.errors import escaped, printable
+from snstat.errors import name_words
 from snstat.results import TensorWeights, Weights
-
-MOST_OF_A_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def weights_rule(
 
 def first_row(tensors: Sequence[TensorWeights], row: int) -> str:
     """Return "row 7 of fc1.weight" for the first of some tensors."""
-    return f"row {row} of {printable(escaped(tensors[0].name), MOST_OF_A_NAME)}"
+    return f"row {row} of {name_words(tensors[0].name)}"
 
 
 def such_rows(tensors: Sequence[TensorWeights], rows: int) -> str:
@@ -73,7 +71,7 @@ def such_rows(tensors: Sequence[TensorWeights], rows: int) -> str:
 
 def named(tensors: Iterable[TensorWeights]) -> str:
     """Return "fc1.weight", or "fc1.weight and 3 others"."""
-    first, *others = [printable(escaped(tensor.name), MOST_OF_A_NAME) for tensor in tensors]
+    first, *others = [name_words(tensor.name) for tensor in tensors]
     if not others:
         return first
     return f"{first} and {len(others):,} other{'s' * (len(others) > 1)}"

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from snstat.checks.weights_rule import (
-    MOST_OF_A_NAME,
-    Flaw,
-    WeightsCase,
-    first_row,
-    such_rows,
-    weights_rule,
-)
-from snstat.errors import escaped, printable
+from snstat.checks.weights_rule import Flaw, WeightsCase, first_row, such_rows, weights_rule
+from snstat.errors import name_words
 
 
 @weights_rule("SN602", "non-finite-weight", verdict="non-finite")
@@ -60,7 +53,7 @@ def not_finite(case: WeightsCase) -> Flaw | None:
         others = such_rows(rows, total)
     else:
         total = sum(entry.non_finite for entry in values)
-        where, others = printable(escaped(values[0].name), MOST_OF_A_NAME), ""
+        where, others = name_words(values[0].name), ""
     text = f"{where} holds values that are not finite{others}"
     return Flaw(float(total), 0.0, text, "go back to a checkpoint from before")
 

@@ -68,6 +68,7 @@ def check_weights(
 
     codes = chosen(given.get("select", ()), given.get("ignore", ()))
     activation, init = (_only(given, name) for name in ("activation", "init"))
+    network = None if activation is None else resolve(activation)
     baseline, kept = given.get("baseline"), given.get("write_baseline")
     if kept is not None and len(paths) > 1:
         raise InvalidValueError("number of files", len(paths), "1 beside --write-baseline")
@@ -85,9 +86,7 @@ def check_weights(
                 reason = f"none of its matrices ({len(before):,}) is in {path}"
                 remedy = "give the baseline of this model, or write one with --write-baseline"
                 raise InputFileError(baseline, reason, remedy)
-            case = WeightsCase(
-                found, None if activation is None else resolve(activation), init, before
-            )
+            case = WeightsCase(found, network, init, before)
             checks.append(judge_weights(case, codes, name=found.called, baseline=baseline))
             seconds.append(time.perf_counter() - began)
         if base is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from snstat import __version__
 from snstat.errors import InputFileError, quoted
+from snstat.files.json_text import object_in
 from snstat.files.npy import failures, require_regular
 from snstat.files.saved import plain
 from snstat.results import WEIGHTS_SCHEMA, Weights
@@ -31,16 +32,8 @@ def load_schemes(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
     name = os.fsdecode(path)
     with failures(name, f"{WEIGHTS_SCHEMA} file", REMEDY):
         require_regular(name, REMEDY)
-        with open(name, "rb") as file:  # noqa: PTH123  # a name may be bytes that are not text
-            text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise InputFileError(name, f"is larger than {MOST_BYTES:,} bytes", REMEDY)
-        try:
-            form = json.loads(text)
-        except RecursionError:
-            raise InputFileError(name, "is nested too deeply", REMEDY) from None
-    seen = form.get("schema") if isinstance(form, dict) else type(form).__name__
-    if seen != WEIGHTS_SCHEMA:
+        form = object_in(name, MOST_BYTES, "content", REMEDY)
+    if (seen := form.get("schema")) != WEIGHTS_SCHEMA:
         raise InputFileError(name, f"its schema is {quoted(seen)}, not {WEIGHTS_SCHEMA}", REMEDY)
     tensors = form.get("tensors")
     if not isinstance(tensors, list) or not all(map(_is_tensor, tensors)):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from snstat.errors import escaped, printable
+from snstat.errors import escaped, name_words, printable
 from snstat.report.columns import Column
 from snstat.report.numbers import plain, score
 from snstat.report.words import SEPARATOR, count
 from snstat.results import Rows, Scheme, Spread, TensorWeights, Weights
 
-# Digits of a number in the table, names of initialisers and of tensors, and characters of a name.
-DIGITS, MOST_NAMES, MOST_TENSORS, MOST_OF_A_NAME = 4, 3, 10, 60
+# Digits of a number in the table, names of initialisers, and names of tensors.
+DIGITS, MOST_NAMES, MOST_TENSORS = 4, 3, 10
 NO_SCHEME = "no named scheme"
 # Several that fit differ in their variance.
 EQUAL, OR = " = ", " or "
@@ -84,11 +84,6 @@ def skipped_words(found: Weights) -> str:
     left = len(found.skipped) - len(named)
     more = f" and {left:,} more" if left else ""
     return f"not judged: {', '.join(named)}{more}" if named else ""
-
-
-def name_words(name: str) -> str:
-    """Return the name of a tensor, which may hold anything, on one line."""
-    return printable(escaped(name), MOST_OF_A_NAME) or "(no name)"
 
 
 def _rows(rows: Rows) -> str:

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 
 import snstat
 from snstat import cli
+from snstat.files import weights_form
 from snstat.files.schema import schema
 from tests.sources.files import npz, safetensors
 from tests.sources.initialisers import drawn
@@ -221,6 +222,30 @@ def test_baselines_keep_the_names(capsys):
     assert found["notes"][-1] == words
 
 
+def test_names_in_a_baseline_are_shown_on_one_short_line(capsys):
+    names, old = ["\x1b[31mred\n" + "x" * 300, "b.weight"], [{"name": "\x1b[1m\n"}]
+    tensors = [{"name": name, "schemes": old} for name in names]
+    form = {"schema": "snstat.weights/1", "tensors": tensors}
+    Path("base.json").write_text(json.dumps(form), "utf-8")
+    for kind in ("table", "markdown", "junit", "github", "json"):
+        out = call(capsys, "check", "w.npz", "--baseline", "base.json", "-f", kind, expected=1)
+        assert "\x1b" not in out
+        assert "x" * 60 not in out
+        assert "red" in out
+    found = check(capsys, "w.npz", "--baseline", "base.json")
+    assert all(note.isprintable() for note in found["notes"])
+    assert all(finding["message"].isprintable() for finding in found["findings"])
+
+
+def test_an_initialiser_that_is_given_stands_before_a_baseline(capsys):
+    save("b.npz", {"b.weight": ARRAYS["b.weight"]})
+    call(capsys, "check", "b.npz", "--write-baseline", "base.json")
+    both = ("--baseline", "base.json", "--select", "SN604", "--init")
+    assert codes(check(capsys, "b.npz", *both, "lecun_normal", expected=0)) == []
+    (finding,) = check(capsys, "b.npz", *both, "he_normal")["findings"]
+    assert "b.weight: not drawn with he_normal" in finding["message"]
+
+
 def test_a_baseline_of_another_model_is_refused(capsys):
     call(capsys, "check", "w.npz", "--write-baseline", "base.json", "--ignore", "SN605")
     save("other.npz", {"other.weight": ARRAYS["b.weight"]})
@@ -229,23 +254,35 @@ def test_a_baseline_of_another_model_is_refused(capsys):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "words"),
     [
-        "",
-        "{}",
-        "[]",
-        "[" * 10**5,
-        '{"schema": "snstat.check/1"}',
-        '{"schema": "snstat.weights/1"}',
-        '{"schema": "snstat.weights/1", "tensors": [{"name": 1, "schemes": []}]}',
-        '{"schema": "snstat.weights/1", "tensors": [{"name": "a", "schemes": [1]}]}',
+        ("", "no JSON"),
+        ("{}", "its schema is None"),
+        ("[]", "no JSON object"),
+        ("[" * 10**5, "nested too deeply"),
+        ('{"schema": "snstat.weights/1", "schema": "snstat.weights/1"}', "given twice"),
+        ('{"schema": "snstat.check/1"}', "its schema is 'snstat.check/1'"),
+        ('{"schema": "snstat.weights/1"}', "no tensors"),
+        ('{"schema": "snstat.weights/1", "tensors": [{"name": 1, "schemes": []}]}', "no tensors"),
+        (
+            '{"schema": "snstat.weights/1", "tensors": [{"name": "a", "schemes": [1]}]}',
+            "no tensors",
+        ),
     ],
 )
-def test_damaged_baselines_are_refused(capsys, tmp_path, text):
+def test_damaged_baselines_are_refused(capsys, tmp_path, text, words):
     (tmp_path / "base.json").write_text(text, "utf-8")
     err = call(capsys, "check", "w.npz", "--baseline", "base.json", expected=2)
     (line,) = err.splitlines()
     assert "base.json" in line
+    assert words in line
+
+
+def test_a_baseline_that_is_too_large_is_refused(capsys, monkeypatch):
+    monkeypatch.setattr(weights_form, "MOST_BYTES", 2**20)
+    Path("base.json").write_text(" " * 2**20 + "{}", "utf-8")
+    err = call(capsys, "check", "w.npz", "--baseline", "base.json", expected=2)
+    assert "base.json: is larger than 1 MiB" in err
 
 
 @pytest.mark.parametrize(

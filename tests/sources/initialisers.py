@@ -33,9 +33,6 @@ def orthogonal(rng, shape, gain):
     return gain * (q if units >= inputs else q.T)
 
 
-LECUN, HE = "lecun", "he"
-
-
 def _square(kind, units, inputs):
     return {"lecun": 1 / inputs, "he": 2 / inputs, "glorot": 2 / (units + inputs)}[kind]
 

@@ -17,7 +17,7 @@ FAR = 8.0
 
 
 def right(count, seed=0, most=2048):
-    """Return the names that were missed, and the number of matrices."""
+    """Return how often each name was missed for `count` matrices."""
     rng = np.random.default_rng(seed)
     missed = Counter()
     for number in range(count):

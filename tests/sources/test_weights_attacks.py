@@ -80,7 +80,7 @@ ATTACKS = {
     "deep JSON": (tensors(b'{"a":' * 10**5 + b"1" + b"}" * 10**5), "nested too deeply"),
     "deep lists": (tensors(b'{"a":' + b"[" * 10**6 + b"]" * 10**6 + b"}"), "nested too deeply"),
     "JSON of another kind": (tensors(b'{"a": [1]}'), "no place"),
-    "a list": (tensors(b"{}")[:8] + b"[]", ""),
+    "a list": (tensors(b"{}")[:8] + b"[]", "no JSON object"),
     "duplicate key": (tensors(entry()[:-1] + b"," + entry()[1:]), "given twice"),
     "unknown type": (tensors(entry(dtype="Q77")), "type 'Q77'"),
     "no type": (tensors(entry(dtype=[1])), "type"),
@@ -102,16 +102,16 @@ ATTACKS = {
     "npz of 36 TiB": (npz_of("a.npy", npy((10**7, 10**6))), "truncated"),
     "npz bomb": (npz_of("a.npy", npy((2**21, 8), data=bytes(2**26))), "unpacks to"),
     "npz of a pickle": (npz_of("a.pkl", pickle.dumps(Evil())), "no array"),
-    "npz of text": (npz_of("a.npy", b"hello"), ""),
-    "zip of nothing": (npz_of("x", b"")[:30], ""),
+    "npz of text": (npz_of("a.npy", b"hello"), "is not a readable numpy file"),
+    "zip of nothing": (npz_of("x", b"")[:30], "is not a readable file of weights"),
     "pickle": (pickle.dumps(Evil()), "never loaded"),
     "pickle of protocol 2": (pickle.dumps(Evil(), protocol=2), "never loaded"),
-    "pickle of protocol 0": (pickle.dumps(Evil(), protocol=0), ""),
+    "pickle of protocol 0": (pickle.dumps(Evil(), protocol=0), "no safetensors file"),
     "torch zip": (torch_zip(pickle.dumps(Evil(), protocol=2)), "more than weights (io.open)"),
     "torch zip, new pickle": (torch_zip(pickle.dumps(Evil(), protocol=4)), "more than weights"),
     "torch zip, INST": (torch_zip(b"(S'x'\nios\nsystem\n."), "more than weights"),
     "torch zip, packed": (torch_zip(pickle.dumps({}, protocol=2) * 99, packed=True), "packed"),
-    "torch zip, damaged": (torch_zip(b"\x80\x02garbage"), ""),
+    "torch zip, damaged": (torch_zip(b"\x80\x02garbage"), "is not a readable PyTorch file"),
     "torch before 1.6": (
         MAGIC + pickle.dumps(1001, 2) + pickle.dumps({}, 2) + pickle.dumps(Evil(), 2) * 2,
         "more than weights (io.open)",
@@ -181,22 +181,34 @@ def test_an_index_names_files_beside_it_only(shard, words, tmp_path, capsys):
     refused(index, capsys, words)
 
 
-@pytest.mark.parametrize("text", ["{}", '{"weight_map": {}}', '{"weight_map": 3}', "{", '{"a": 1'])
-def test_an_index_without_places_is_refused(text, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}", "has no weight_map"),
+        ('{"weight_map": {}}', "has no weight_map"),
+        ('{"weight_map": 3}', "has no weight_map"),
+        ("{", "no JSON"),
+        ('{"a": 1', "no JSON"),
+    ],
+)
+def test_an_index_without_places_is_refused(text, words, tmp_path, capsys):
     (tmp_path / "model.safetensors.index.json").write_text(text, "utf-8")
-    refused(tmp_path / "model.safetensors.index.json", capsys)
+    refused(tmp_path / "model.safetensors.index.json", capsys, words)
 
 
 def test_a_long_index_is_refused(tmp_path, capsys):
     path = tmp_path / "model.safetensors.index.json"
     path.write_bytes(b'{"weight_map": {' + b" " * 2**23 + b"}}")
-    refused(path, capsys, "index of more than 8 MiB")
+    refused(path, capsys, "is larger than 8 MiB")
 
 
-@pytest.mark.parametrize("name", ["missing.npz", ".", "pipe"])
-def test_what_is_no_file_is_refused(name, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("missing.npz", "no such file"), (".", "a directory"), ("pipe", "not a regular file")],
+)
+def test_what_is_no_file_is_refused(name, words, tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe")
-    refused(tmp_path / name, capsys)
+    refused(tmp_path / name, capsys, words)
 
 
 def test_names_with_control_characters_are_escaped(tmp_path, capsys):

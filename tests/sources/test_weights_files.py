@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import struct
+import sys
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 
 import snstat
-from snstat.errors import InvalidValueError
+from snstat.errors import InvalidValueError, SnstatError
+from snstat.sources.weights import npz_file
 from snstat.sources.weights.dtypes import DTYPES
 from snstat.sources.weights.layouts import fans_of, layout_of, matrix_of
 from snstat.sources.weights.opening import open_weights
@@ -75,6 +78,32 @@ def test_npz_and_npy_hold_what_was_written(tmp_path):
     assert np.array_equal(values_of(tmp_path / "w.npz")["b"], VALUES.astype(np.float16))
     assert np.array_equal(values_of(tmp_path / "p.npz")["a"], VALUES)
     assert np.array_equal(values_of(tmp_path / "one.npy")["one"], VALUES)
+
+
+def test_the_entries_of_an_npz_are_listed_once(tmp_path, monkeypatch):
+    """However many arrays it has: the time of a list for each would grow with their square."""
+    opened = []
+
+    class Listed(ZipFile):
+        def __init__(self, *arguments):
+            opened.append(arguments)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(npz_file, "ZipFile", Listed)
+    path = tmp_path / "w.npz"
+    path.write_bytes(npz({f"a{number}": number * VALUES for number in range(20)}))
+    found = values_of(path)
+    assert np.array_equal(found["a17"], 17 * VALUES)
+    assert len(found) == 20
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "M.ONNX"])
+def test_onnx_is_told_by_the_end_of_its_name(tmp_path, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    (tmp_path / name).write_bytes(b"\x08\x08")
+    with pytest.raises(SnstatError, match="reading ONNX needs onnx"):
+        open_weights(tmp_path / name)
 
 
 def test_an_index_joins_the_tensors_of_its_files(tmp_path):

@@ -32,7 +32,7 @@ def _tensor(name: str, value: Any) -> Tensor:
     except SnstatError as error:
         return Tensor(name, (), "", None, printable(str(error), 200))
     dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
-    if array.dtype.kind != "f" and dtype in DTYPES and array.dtype.kind == "V":
+    if dtype in DTYPES and array.dtype.kind == "V":
         array = array.astype(np.float32)
     if array.dtype.name not in DTYPES or array.dtype.kind != "f":
         return Tensor(name, array.shape, array.dtype.name, None, array.dtype.name)

@@ -33,8 +33,8 @@ def _alike(squares: FloatArray) -> Iterator[list[int]]:
     order = np.argsort(squares, kind="stable")
     ordered = squares[order]
     order, ordered = order[ordered > 0], ordered[ordered > 0]
-    with np.errstate(invalid="ignore"):  # sums that overflowed are equal
-        near = (np.diff(ordered) <= NEAR * ordered[1:]) | (ordered[1:] == ordered[:-1])
+    # Sums that overflowed are equal, though their difference is NaN.
+    near = (np.diff(ordered) <= NEAR * ordered[1:]) | (ordered[1:] == ordered[:-1])
     starts = np.flatnonzero(np.concatenate([[True], ~near]))
     for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
         if end - start > 1:

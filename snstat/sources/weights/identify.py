@@ -141,18 +141,15 @@ def _orthogonal(looks: Looks) -> str | None:
     and of equal norm: a random vector is then an eigenvector of their Gram matrix."""
     matrix, squares = looks.matrix, looks.moments.squares
     small, large = sorted((matrix.units, matrix.fan_in))
-    with np.errstate(over="ignore"):
-        norm = float(np.sum(squares)) / small
+    norm = float(np.sum(squares)) / small
     if small == 1 or not 0 < norm < math.inf:  # one row is orthogonal, whatever it is
         return None
     vector = np.random.default_rng(SEED).standard_normal(small)
-    if matrix.units <= matrix.fan_in:
-        image = matrix.times(matrix.transposed_times(vector))
-    else:
-        image = matrix.transposed_times(matrix.times(vector))
-    off = np.linalg.norm(image - norm * vector) / (norm * np.linalg.norm(vector))
+    off = np.linalg.norm(matrix.gram_times(vector) - norm * vector) / (
+        norm * np.linalg.norm(vector)
+    )
     # Rounded entries have independent errors. Those of independent weights are √(small/large).
-    rounding = looks.matrix.epsilon * (math.sqrt(small / large) + 1.0 / math.sqrt(large))
+    rounding = matrix.epsilon * (math.sqrt(small / large) + 1.0 / math.sqrt(large))
     if not off <= rounding + SINGLE:
         return None
-    return orthogonal_name(math.sqrt(norm), looks.matrix.epsilon + SINGLE)
+    return orthogonal_name(math.sqrt(norm), matrix.epsilon + SINGLE)

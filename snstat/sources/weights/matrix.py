@@ -75,6 +75,14 @@ class Matrix:
             total[columns] += vector[rows] @ block
         return total
 
+    def gram_times(self, vector: Array) -> Array:
+        """Return W Wᵀ v or Wᵀ W v, whichever Gram matrix is smaller, in float64."""
+        if self.units <= self.fan_in:
+            image = self.times(self.transposed_times(vector))
+        else:
+            image = self.transposed_times(self.times(vector))
+        return image.astype(np.float64)
+
     def _spaced(self, most: int) -> Array:
         """Return about `most` raw values, evenly spaced in memory."""
         flat = self.raw.T if self.raw.flags.f_contiguous else self.raw

@@ -34,8 +34,7 @@ class Moments:
     @property
     def mean_square(self) -> float:
         """The mean of w²."""
-        with np.errstate(over="ignore"):
-            return float(np.sum(self.squares)) / self.size
+        return float(np.sum(self.squares)) / self.size
 
     @property
     def kurtosis(self) -> float | None:
@@ -51,10 +50,9 @@ class Moments:
         return max(abs(self.smallest), abs(self.largest))
 
 
-# Values that are not finite make sums that are not, which is what is looked for.
-@np.errstate(invalid="ignore", over="ignore", under="ignore")
 def moments_of(matrix: Matrix) -> Moments:
-    """Return the sums of a matrix that is not empty."""
+    """Return the sums of a matrix that is not empty. Values that are not finite make sums that are
+    not, which is what is looked for."""
     sums, squares = np.zeros(matrix.units), np.zeros(matrix.units)
     columns = np.zeros(matrix.fan_in)
     fourth, smallest, largest = 0.0, math.inf, -math.inf

@@ -37,7 +37,9 @@ def read_npy(path: str) -> list[Tensor]:
 
 def read_npz(path: str) -> list[Tensor]:
     """Return the arrays of an .npz; entries that are none are refused."""
-    with failures(path), open(path, "rb") as file, ZipFile(file) as archive:  # noqa: PTH123  # as above
+    with failures(path), open(path, "rb") as file:  # noqa: PTH123  # as above
+        # It is closed when the last tensor is forgotten: opening it reads the list of all entries.
+        archive = ZipFile(path)
         entries = archive.infolist()
         if len(entries) > MOST_ARRAYS:
             raise DamagedError(f"holds {len(entries):,} arrays, at most {MOST_ARRAYS:,}")
@@ -56,7 +58,7 @@ def _packed(path: str, archive: ZipFile, entry: ZipInfo, file: IO[bytes]) -> Ten
         require_bytes(dtype, shape, entry.file_size - stream.tell())
 
     def read() -> Array:
-        with failures(path), ZipFile(path) as again, again.open(entry) as stream:
+        with failures(path), archive.open(entry) as stream:
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
 
     return _tensor(entry.filename.removesuffix(SUFFIX), dtype, shape, read)

@@ -52,7 +52,7 @@ def open_weights(path: str | os.PathLike[str]) -> list[Tensor]:
     for beginning, reason in OTHERS.items():
         if start.startswith(beginning):
             raise InputFileError(name, reason, REMEDY)
-    if name.endswith(ONNX):
+    if name.lower().endswith(ONNX):
         from snstat.sources.weights.onnx_file import read_onnx
 
         return read_onnx(name)

@@ -116,13 +116,11 @@ def _looked(tensor: Tensor, layout: str) -> TensorWeights | Skipped:
         layout = tensor.layout
     else:
         layout = layout_of(tensor.name, layout)
-    return _judged(tensor, layout)
+    return _judged(tensor, Matrix(matrix_of(tensor.read(), layout), tensor.format), layout)
 
 
-def _judged(tensor: Tensor, layout: str) -> TensorWeights:
-    assert tensor.read is not None  # noqa: S101  # the caller looked
+def _judged(tensor: Tensor, matrix: Matrix, layout: str) -> TensorWeights:
     fans = fans_of(tensor.shape, layout)
-    matrix = Matrix(matrix_of(tensor.read(), layout), tensor.format)
     moments = moments_of(matrix)
     finite = finite_rows(matrix, moments)
     bad = np.flatnonzero(~finite)

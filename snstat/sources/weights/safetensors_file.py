@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from snstat.errors import quoted
+from snstat.files.json_text import MOST_BYTES, object_of
 from snstat.files.npy import DamagedError, failures
 from snstat.sources.weights.dtypes import DTYPES, Array
-from snstat.sources.weights.json_text import MOST_BYTES, object_of
 from snstat.sources.weights.tensor import Tensor
 
 REMEDY = "write it again with safetensors"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from snstat.errors import quoted
+from snstat.files.json_text import MOST_BYTES, object_in
 from snstat.files.npy import DamagedError, failures, require_regular
-from snstat.sources.weights.json_text import MOST_BYTES, object_of
 from snstat.sources.weights.safetensors_file import read_safetensors
 from snstat.sources.weights.tensor import Tensor
 
@@ -21,11 +21,7 @@ def read_index(path: str) -> list[Tensor]:
     file lacks.
     """
     with failures(path, "index", REMEDY):
-        with open(path, "rb") as file:  # noqa: PTH123  # a name may be bytes that are not text
-            text = file.read(MOST_BYTES + 1)
-        if len(text) > MOST_BYTES:
-            raise DamagedError(f"is an index of more than {MOST_BYTES >> 20} MiB", REMEDY)
-        places = object_of(text, "an index", REMEDY).get("weight_map")
+        places = object_in(path, MOST_BYTES, "an index", REMEDY).get("weight_map")
         if not isinstance(places, dict) or not places:
             raise DamagedError("has no weight_map", REMEDY)
         shards = dict.fromkeys(_name(shard) for shard in places.values())

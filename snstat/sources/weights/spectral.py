@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from snstat.results import FloatArray
 from snstat.sources.weights.matrix import Matrix
 
 # Matrices with a side of at most this many are solved by LAPACK.
@@ -35,7 +34,7 @@ def spectral_norm(matrix: Matrix) -> float | None:
     diagonal: list[float] = []
     beside: list[float] = []
     for step in range(1, min(MOST_STEPS, side) + 1):
-        image = _gram_times(matrix, basis[-1])
+        image = matrix.gram_times(basis[-1])
         diagonal.append(float(basis[-1] @ image))
         for _ in range(2):  # twice, against rounding
             image = image - (basis @ image) @ basis
@@ -46,13 +45,6 @@ def spectral_norm(matrix: Matrix) -> float | None:
                 return math.sqrt(value)
         basis = np.concatenate([basis, image[None, :] / beside[-1]])
     return None
-
-
-def _gram_times(matrix: Matrix, vector: FloatArray) -> FloatArray:
-    """Return W Wᵀ v or Wᵀ W v, whichever Gram matrix is smaller."""
-    if matrix.units <= matrix.fan_in:
-        return matrix.times(matrix.transposed_times(vector)).astype(np.float64)
-    return matrix.transposed_times(matrix.times(vector)).astype(np.float64)
 
 
 def _small(matrix: Matrix) -> float:

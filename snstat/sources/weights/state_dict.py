@@ -103,14 +103,11 @@ def _walk(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
         return
     if depth > MOST_NESTED:
         raise DamagedError(f"is nested deeper than {MOST_NESTED}", REMEDY)
-    inner: Any = ()
-    if isinstance(value, Mapping):
-        inner = value.items()
-    elif isinstance(value, list | tuple):
-        inner = enumerate(value)
-    if len(inner if isinstance(inner, tuple) else value) > MOST_ENTRIES:
+    if not isinstance(value, Mapping | list | tuple):
+        return
+    if len(value) > MOST_ENTRIES:
         raise DamagedError(f"holds more than {MOST_ENTRIES:,} entries", REMEDY)
-    for key, entry in inner:
+    for key, entry in value.items() if isinstance(value, Mapping) else enumerate(value):
         yield from _walk(entry, f"{name}.{key}" if name else str(key), depth + 1)
 
 

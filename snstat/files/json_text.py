@@ -12,6 +12,16 @@ from snstat.files.npy import DamagedError
 MOST_BYTES = 2**23
 
 
+def object_in(path: str, most: int, what: str, remedy: str) -> dict[str, Any]:
+    """Return the JSON object that a file holds. Raises DamagedError as `object_of`, and for more
+    than `most` bytes."""
+    with open(path, "rb") as file:  # noqa: PTH123  # a name may be bytes that are not text
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise DamagedError(f"is larger than {most >> 20} MiB", remedy)
+    return object_of(text, what, remedy)
+
+
 def object_of(text: bytes, what: str, remedy: str) -> dict[str, Any]:
     """Return the JSON object in `text`. Raises DamagedError, which says what of `what` is wrong."""
     try:
