@@ -79,7 +79,8 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     first = input_spread(network.input.units, inputs)
     spreads[:, 0] = _relative(first)
     _spreads(block, step, [first], spreads[:, 1:])
-    return Walk(*moments, logs, *spreads)
+    mean, second_moment, apart = moments
+    return Walk(mean, second_moment, apart, logs, *spreads)
 
 
 # Arrays of many layers are written in place: to allocate and to join them would take as long as the
