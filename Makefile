@@ -20,6 +20,7 @@ WORKERS := --numprocesses=auto --dist=worksteal
 # tests/executed.py: one file for each process.
 COVERAGE := build/coverage
 EXECUTED := -p tests.executed --coverage=$(COVERAGE)
+MERGED := slipcover --branch --skip-covered --fail-under 95 --out build/coverage.json --merge
 
 # Types are checked, and kernels compiled, while tests run without the compiler.
 SUITES := types coverage
@@ -71,8 +72,7 @@ test-jit: test-nojit kernels ## the suite, the wheel, docs and examples
 	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(EXECUTED) -m "not (peers or bench)"
 
 coverage: test-jit ## what both have executed; at least 95 %
-	$(VENV)/bin/slipcover --merge $(COVERAGE)/*.json --out build/coverage.json \
-		--branch --skip-covered --fail-under 95
+	$(VENV)/bin/$(MERGED) $(COVERAGE)/*.json
 
 test-examples: develop ## the scripts and network files of examples/
 	$(VENV)/bin/python $(PYTEST) -m examples
@@ -99,7 +99,9 @@ test-minimum: $(MINIMUM)/.stamp ## the suite at the lower bounds of the dependen
 	$(MINIMUM)/bin/python $(PYTEST) -m "$(SUITE)" -W default
 
 test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
-	$(VENV)/bin/python -m pytest $(WORKERS) -m peers tests/peers
+	rm -rf $(COVERAGE)-peers
+	PEERS=1 $(VENV)/bin/python -m pytest $(WORKERS) $(EXECUTED)-peers -m peers tests/peers
+	$(VENV)/bin/$(MERGED) $(COVERAGE)-peers/*.json
 
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report

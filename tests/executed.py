@@ -23,16 +23,31 @@ if TYPE_CHECKING:
 # Lines and branches that no test needs to execute.
 NOT_COUNTED = ["if TYPE_CHECKING:", "@overload", r"\.\.\.$"]
 
+PACKAGE = Path(__file__).parents[1] / "snstat"
+# What needs packages that only `make test-peers` installs. It sets PEERS, and measures these alone.
+OPTIONAL = [PACKAGE / "sources" / "torch", PACKAGE / "sources" / "weights" / "onnx_file.py"]
+KERNELS = PACKAGE / "engine" / "kernels"
+
+WANTED, OMITTED = [PACKAGE], OPTIONAL
+if os.environ.get("PEERS"):
+    WANTED, OMITTED = OPTIONAL, []
+elif not numba.config.DISABLE_JIT:
+    OMITTED = [*OPTIONAL, KERNELS]
+# Folders and files are omitted by patterns.
+PATTERNS = [str(path / "*" if path.is_dir() else path) for path in OMITTED]
+
 # Here, because conftest files import the package, and so in every worker of pytest-xdist. The
 # package is measured in the processes of pytest only, not in those that tests start.
-PACKAGE = [str(Path(__file__).parents[1] / "snstat")]
 # Without a threshold probes stay. Their removal searches every object of the process, which takes
 # longer and is seen by tests that count memory.
 MEASURED = slipcover.Slipcover(
-    branch=True, d_miss_threshold=-1, source=PACKAGE, exclude_also=NOT_COUNTED
+    branch=True,
+    d_miss_threshold=-1,
+    source=[str(path) for path in WANTED if path.is_dir()],
+    omit=PATTERNS,
+    exclude_also=NOT_COUNTED,
 )
-KERNELS = [] if numba.config.DISABLE_JIT else [f"{PACKAGE[0]}/engine/kernels/*"]
-slipcover.ImportManager(MEASURED, slipcover.FileMatcher(PACKAGE, KERNELS)).__enter__()
+slipcover.ImportManager(MEASURED, slipcover.FileMatcher(WANTED, PATTERNS)).__enter__()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
