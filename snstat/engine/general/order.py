@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from snstat.layers.container import Container
 from snstat.layers.layer import Layer
+
+# Networks of at most so many layers are gone through once for all trials.
+KEPT = 10_000
 
 
 class Place(NamedTuple):
@@ -22,6 +26,20 @@ class Place(NamedTuple):
     sources: tuple[int, ...]
     kept: frozenset[int]
     path: tuple[str, ...]
+
+
+class Order:
+    """The layers of a network's block in order, which several trials go through."""
+
+    def __init__(self, block: Container) -> None:
+        self._block = block
+        self._kept = list(places(block)) if block.count <= KEPT else None
+
+    def since(self, begin: int) -> Iterator[Place]:
+        """Yield the layers from number `begin` on."""
+        if self._kept is None:
+            return places(self._block, begin)
+        return islice(self._kept, begin - 1, None)
 
 
 def places(block: Container, begin: int = 1) -> Iterator[Place]:

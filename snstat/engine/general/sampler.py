@@ -10,7 +10,7 @@ import numpy as np
 
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.grid import columns, on_grid, samples
-from snstat.engine.general.order import places
+from snstat.engine.general.order import Order
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
@@ -42,7 +42,7 @@ class Walk:
         self, sampler: General, trial: int, values: dict[int, Values], begin: int = 1
     ) -> None:
         self.sampler, self.trial, self.values = sampler, trial, values
-        self._places = places(sampler.network.block, begin)
+        self._places = sampler.order.since(begin)
 
     def step(self, out: FloatArray | None = None) -> tuple[Link, bool]:
         """Sample the next layer, and measure it to `out` (statistics,) where given; return whether
@@ -91,7 +91,7 @@ class General(Trials):
         if inputs.width != network.input.units:
             raise InvalidValueError("inputs", inputs.width, f"{network.input.units} units")
         super().__init__(inputs, trials, seed, dtype)
-        self.network, self.depth = network, network.depth
+        self.network, self.depth, self.order = network, network.depth, Order(network.block)
         self.workshop = Workshop(
             self.dtype, self.key, self.stop, train=train, sampler=sampler, backward=backward
         )

@@ -43,16 +43,20 @@ def _scratch(
 ) -> weight_free.Workspace:
     """Return scratch of the forward pass, or what the way `back` needs of it."""
     into, tile = int(tile_width(weights.fan_in)), int(tile_width(weights.fan_out))
-    most = max(into, tile)
-    return weight_free.Workspace(
-        xi=shop.scratch("xi", size, tile),
-        rows=shop.scratch("rows", most, size),
-        wide=shop.scratch_of_doubles("wide", size, into if back else tile),
-        wide_rows=shop.scratch_of_doubles("wide_rows", most, size),
-        product=shop.scratch("square", size, size),
-        matrix=shop.scratch("matrix", size, size),
-        sums=new_sums(1, size),
-    )
+    most, wide = max(into, tile), into if back else tile
+
+    def make() -> weight_free.Workspace:
+        return weight_free.Workspace(
+            xi=shop.scratch("xi", size, tile),
+            rows=shop.scratch("rows", most, size),
+            wide=shop.scratch_of_doubles("wide", size, wide),
+            wide_rows=shop.scratch_of_doubles("wide_rows", most, size),
+            product=shop.scratch("square", size, size),
+            matrix=shop.scratch("matrix", size, size),
+            sums=new_sums(1, size),
+        )
+
+    return shop.once((size, tile, most, wide), make)
 
 
 def _room(shop: Workshop, weights: Weights, size: int) -> weight_free_backward.Workspace:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Hashable
 from threading import local
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from snstat.engine.sampler import kernel_activation
 from snstat.layers.draw import Values
 from snstat.layers.weights import Weights
 from snstat.network.run_settings import DENSE
+
+T = TypeVar("T")
 
 
 class Workshop:
@@ -73,6 +76,14 @@ class Workshop:
     def scratch_of_doubles(self, name: str, *shape: int) -> Values:
         """Return such room of float64; its names are others."""
         return self._room(name, shape, np.dtype(np.float64))
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` makes of scratch, once for each thread and `key`: to put it together
+        takes a tenth of the time of a small layer."""
+        made: dict[Hashable, T] = self._scratch.__dict__.setdefault("made", {})
+        if key not in made:
+            made[key] = make()
+        return made[key]
 
     def _room(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Values:
         size = math.prod(shape)
