@@ -15,6 +15,7 @@ from scipy import stats
 from snstat.engine.general import sampler as general
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.gradient import general_gradient
+from snstat.engine.general.order import Order, places
 from snstat.engine.general.sample import sample_network
 from snstat.engine.general.sampler import General
 from snstat.engine.general.workshop import Workshop
@@ -250,7 +251,7 @@ def plain_statistics(network, inputs, trials):
     for trial in range(trials):
         draw = PlainDraw(trial)
         values = {0: inputs.sample(trial, 99, "float64")}
-        for place in general.places(network.block):
+        for place in places(network.block):
             given = [values[source] for source in place.sources]
             values[place.number] = place.layer.sample(given, draw).values
             moments = values[place.number].mean(), (values[place.number] ** 2).mean()
@@ -437,20 +438,21 @@ def test_uniform_numbers_are_words_of_their_counters(size):
 
 
 def test_layers_are_found_from_any_number_on():
-    everything = list(general.places(BRANCHED.block))
+    everything = list(places(BRANCHED.block))
     rows = list(BRANCHED.rows())
     assert [place.number for place in everything] == [row.number for row in rows]
     assert [".".join(place.path) for place in everything] == [row.name for row in rows]
     assert [place.layer for place in everything] == [row.layer for row in rows]
     for begin in range(1, BRANCHED.depth + 1):
-        assert list(general.places(BRANCHED.block, begin)) == everything[begin - 1 :]
+        assert list(places(BRANCHED.block, begin)) == everything[begin - 1 :]
+        assert list(Order(BRANCHED.block).since(begin)) == everything[begin - 1 :]
     deep = Block((Entry(Block((Entry(Dense(4)), Entry(Scale())), 10**4)),), 10**4)
-    assert next(general.places(deep, 123_456_789)).path == ("6172", "0", "8394", "0")
+    assert next(Order(deep).since(123_456_789)).path == ("6172", "0", "8394", "0")
 
 
 def test_only_what_later_layers_need_is_kept():
-    for place in general.places(BRANCHED.block):
-        later = list(general.places(BRANCHED.block, place.number + 1))
+    for place in places(BRANCHED.block):
+        later = list(places(BRANCHED.block, place.number + 1))
         needed = {n for other in later for n in other.sources if n < place.number}
         assert place.kept == needed
 
