@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import weakref
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from snstat.engine.tensor import NOT_TOLD, Still
-from snstat.results.module import Axes, Left
+from snstat.results.module import Left
 from snstat.results.network import INPUT
-from snstat.sources.torch.axes import Key, Reader
+from snstat.sources.calls.axes import Key, Reader
+from snstat.sources.calls.measure import Values
+from snstat.sources.calls.row import CHANGED, Row
 from snstat.sources.torch.leaves import Leaf, dtype_name, leaves_of
-from snstat.sources.torch.measure import Values, measure_tensor, square_of
+from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.modules import kind_of
 from snstat.sources.torch.still import still_of
 
@@ -24,43 +25,14 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.hooks import RemovableHandle
 
-# Why a gradient is missing.
-NO_PATH, CHANGED = "no path to the read-out", "changed in place"
 
+def measure_gradient(row: Row, tensor: torch.Tensor, trial: int) -> RemovableHandle:
+    """Measure the gradient of a tensor once it comes."""
 
-@dataclass(eq=False)
-class Row:
-    """One output of one call: what it is, and its values by trial. `same_as` is the row that has
-    the same tensor. `squares` are squared norms of gradients."""
+    def take(gradient: torch.Tensor) -> None:
+        row.squares[trial] = square_of(gradient)
 
-    path: str
-    call: int
-    output: str
-    kind: str
-    shape: tuple[int, ...]
-    dtype: str
-    axes: Axes | None
-    same_as: Row | None = None
-    values: dict[int, tuple[bool, Any]] = field(default_factory=dict)
-    squares: dict[int, float] = field(default_factory=dict)
-    missing: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """What finds the row again in the next trial."""
-        return self.path, self.call, self.output
-
-    @property
-    def origin(self) -> Row:
-        """The row whose tensor this one has. That is no copy of a third."""
-        return self.same_as or self
-
-    def measure_gradient(self, tensor: torch.Tensor, trial: int) -> RemovableHandle:
-        """Measure the gradient of a tensor once it comes."""
-        return tensor.register_hook(partial(self._take, trial))
-
-    def _take(self, trial: int, gradient: torch.Tensor) -> None:
-        self.squares[trial] = square_of(gradient)
+    return tensor.register_hook(take)
 
 
 def input_row(tensor: torch.Tensor | None) -> Row:
@@ -184,7 +156,7 @@ class Recorder:
         if not tensor.requires_grad:
             self._pending.append(row)
             return
-        handle = row.measure_gradient(tensor, self.trial)
+        handle = measure_gradient(row, tensor, self.trial)
         if tensor.is_leaf:
             self._leaf_hooks.enter_context(handle)
         if tensor._is_view():  # noqa: SLF001
