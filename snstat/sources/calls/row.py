@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,3 +39,36 @@ class Row:
     def origin(self) -> Row:
         """The row whose tensor this one has. That is no copy of a third."""
         return self.same_as or self
+
+    def part(self) -> None:
+        """Let a row that had the tensor of another one in earlier trials have its own."""
+        if self.same_as is not None:
+            self.squares, self.same_as = dict(self.same_as.squares), None
+
+
+class Rows:
+    """The rows of all trials, in the order in which calls ended."""
+
+    def __init__(self) -> None:
+        self.order: list[Row] = []
+        self._known: dict[Key, Row] = {}
+        self._place = 0
+
+    def begin(self) -> None:
+        """Begin a trial."""
+        self._place = 0
+
+    def at(self, key: Key, shape: tuple[int, ...], new: Callable[[], Row]) -> Row:
+        """Return the row of a tensor, a `new` one after that of the tensor before it."""
+        row = self._known.get(key)
+        if row is None:
+            self._known[key] = row = new()
+            self.order.insert(self._place, row)
+            self._place += 1
+        else:
+            if row.shape != shape:  # another one in this trial
+                row.axes = None
+            if self._place >= len(self.order) or self.order[self._place] is not row:
+                self._place = self.order.index(row)
+            self._place += 1
+        return row

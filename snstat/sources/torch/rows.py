@@ -14,7 +14,7 @@ from snstat.results.module import Left
 from snstat.results.network import INPUT
 from snstat.sources.calls.axes import Key, Reader
 from snstat.sources.calls.measure import Values
-from snstat.sources.calls.row import CHANGED, Row
+from snstat.sources.calls.row import CHANGED, Row, Rows
 from snstat.sources.torch.leaves import Leaf, dtype_name, leaves_of
 from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.modules import kind_of
@@ -59,10 +59,8 @@ class Recorder:
         self._backward = backward
         self.reader: Reader | None = None
         self.trial = 0
-        self.order: list[Row] = []
         self.skipped: dict[Key, Left] = {}
-        self._rows: dict[Key, Row] = {}
-        self._place = 0
+        self._rows = Rows()
         self._known: dict[int, Known] = {}
         # Views whose gradient may be lost, with a twin that shares the version of their values.
         self._views: list[tuple[Row, torch.Tensor, int]] = []
@@ -70,9 +68,15 @@ class Recorder:
         # Rows that ran without gradients, within a checkpoint perhaps.
         self._pending: list[Row] = []
 
+    @property
+    def order(self) -> list[Row]:
+        """The rows in the order in which calls ended."""
+        return self._rows.order
+
     def begin(self, trial: int) -> None:
         """Begin a trial."""
-        self.trial, self._place = trial, 0
+        self.trial = trial
+        self._rows.begin()
         self._known.clear()
         self._views.clear()
         self._pending.clear()
@@ -110,19 +114,14 @@ class Recorder:
         if same is not None:
             row.values[self.trial] = same.values[self.trial]
             if row.same_as is not same:
-                self._part(row)
+                row.part()
                 self._hook(row, tensor)
             return
-        self._part(row)
+        row.part()
         row.values[self.trial] = self._statistics(row, tensor, still_of(module))
         reference = weakref.ref(tensor)
         self._known[id(tensor)] = Known(reference, tensor._version, row)  # noqa: SLF001
         self._hook(row, tensor)
-
-    def _part(self, row: Row) -> None:
-        """Let a row that had the tensor of another one in earlier trials have its own."""
-        if row.same_as is not None:
-            row.squares, row.same_as = dict(row.same_as.squares), None
 
     def _statistics(self, row: Row, tensor: torch.Tensor, still: Still) -> tuple[bool, Values]:
         batch = 0 if self.reader is None else self.reader.batch
@@ -131,23 +130,15 @@ class Recorder:
     def _row(self, path: str, call: int, module: nn.Module, leaf: Leaf, same: Row | None) -> Row:
         """Return the row of a tensor, a new one after that of the tensor before it."""
         key = path, call, leaf.place
-        row = self._rows.get(key)
         shape = tuple(leaf.tensor.shape)
-        if row is None:
+
+        def new() -> Row:
             axes = None
             if self.reader is not None:
                 axes = self.reader.axes(key, module, shape, packed=leaf.packed)
-            row = Row(*key, kind_of(module), shape, dtype_name(leaf.tensor), axes, same)
-            self._rows[key] = row
-            self.order.insert(self._place, row)
-            self._place += 1
-        else:
-            if row.shape != shape:  # another one in this trial
-                row.axes = None
-            if self._place >= len(self.order) or self.order[self._place] is not row:
-                self._place = self.order.index(row)
-            self._place += 1
-        return row
+            return Row(*key, kind_of(module), shape, dtype_name(leaf.tensor), axes, same)
+
+        return self._rows.at(key, shape, new)
 
     def _hook(self, row: Row, tensor: torch.Tensor) -> None:
         """Measure the gradient of a tensor once it comes."""
