@@ -114,7 +114,9 @@ class KerasModel:
             model(*arguments.positional, **arguments.by_name, training=False)
         layers, _ = _named(model)
         parts = dict(zip(layers, self._named_as_before([*layers.values()]), strict=True))
-        hooks = _Hooks(self, gradients) if self._hooks and gradients.read_out else None
+        hooks = None
+        if self._hooks and gradients.read_out is not None:
+            hooks = _Hooks(self, gradients, gradients.read_out)
         positional, by_name = arguments
         if hooks is not None:
             positional = [hooks.entered(value, arguments.first) for value in positional]
@@ -131,8 +133,10 @@ class KerasModel:
 class _Hooks:
     """Gradients on the backend of PyTorch, whose tensors have hooks."""
 
-    def __init__(self, framework: KerasModel, gradients: Gradients) -> None:
-        self._array, self._gradients = framework.array, gradients
+    def __init__(
+        self, framework: KerasModel, gradients: Gradients, generator: np.random.Generator
+    ) -> None:
+        self._array, self._gradients, self._generator = framework.array, gradients, generator
 
     def entered(self, value: Array, first: Array | None) -> Any:
         """Return an input as a tensor; the gradient of the first floating one is measured."""
@@ -157,7 +161,7 @@ class _Hooks:
         for _, tensor, array in leaves_of(output, self._array):
             if isinstance(array, str) or not tensor.requires_grad:
                 continue
-            drawn = self._gradients.read_out.standard_normal(array.shape).astype(array.dtype)
+            drawn = self._generator.standard_normal(array.shape).astype(array.dtype)
             self._gradients.reference += square_norm(plain(drawn))
             read = keras.ops.sum(tensor * keras.ops.convert_to_tensor(drawn))
             loss = read if loss is None else loss + read

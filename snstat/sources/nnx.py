@@ -106,11 +106,15 @@ class NnxModel:
         with _swapped(model, seen, after):
             model(*map(jnp.asarray, arguments.positional), **_arrays(arguments.by_name))
         if gradients.read_out is not None:
-            _send_back(before, arguments, own, gradients)
+            _send_back(before, arguments, own, gradients, gradients.read_out)
 
 
 def _send_back(
-    model: Any, arguments: Arguments, own: Mapping[Any, Any], gradients: Gradients
+    model: Any,
+    arguments: Arguments,
+    own: Mapping[Any, Any],
+    gradients: Gradients,
+    generator: np.random.Generator,
 ) -> None:
     """Measure the gradients of a random read-out of every floating output: those of zeros that are
     added to what calls return, `own` by path and call, in a second run of the same model."""
@@ -141,7 +145,7 @@ def _send_back(
         return [leaf for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
     outputs, back = jax.vjp(perturbed, zeros)
-    drawn = [gradients.read_out.standard_normal(leaf.shape) for leaf in outputs]
+    drawn = [generator.standard_normal(leaf.shape) for leaf in outputs]
     read_out = [jnp.asarray(d, leaf.dtype) for d, leaf in zip(drawn, outputs, strict=True)]
     gradients.reference = sum(_square(values) for values in read_out)
     (found,) = back(read_out)

@@ -39,13 +39,13 @@ def draw(inputs: Inputs, batch: int, seed: int, framework: Framework) -> Argumen
     own = names | {id(source): name for name, source in inputs.by_name.items()}
 
     def one(source: Source) -> Array:
+        dtype = framework.dtype(own[id(source)], floating=source.floating)
         try:
             drawn = _drawn(source, batch, generator)
-            dtype = framework.dtype(own[id(source)], floating=source.floating)
-            return drawn.astype(dtype or drawn.dtype, copy=False)
         except (MemoryError, ValueError):  # numpy has two kinds of too many values
             bound = f"a shape that fits in memory with a batch of {batch}"
             raise InvalidValueError("input", source.text, bound) from None
+        return drawn.astype(dtype or drawn.dtype, copy=False)
 
     return Arguments(*inputs.draw(one))
 

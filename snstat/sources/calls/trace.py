@@ -136,7 +136,7 @@ class _Trace:
         everything = [self.input_row, *rows]
         finite, values = values_of(everything, trials)
         backward = self.backward and any(row.squares for row in everything)
-        log_gradient = gradients_of(everything, self.references) if self.backward else None
+        log_gradient = gradients_of(everything, self.references) if backward else None
         summary = ModuleSummary(
             target=framework.target,
             settings=dict(framework.settings),

@@ -76,11 +76,13 @@ class OnnxFile:
         if name not in places:
             known = ", ".join(entry.name for entry in self._inputs)
             raise InvalidValueError("input", name, f"an input of the file, which has {known}")
-        declared = places[name].type.removeprefix("tensor(").removesuffix(")")
+        declared: str = places[name].type.removeprefix("tensor(").removesuffix(")")
         found = {"float": "float32", "double": "float64"}.get(declared, declared)
-        if floating != (found[:5] == "float"):
-            bound = f"{found}, as the file declares it" + ("" if floating else ": tokens:N:SHAPE")
-            raise InvalidValueError(f"input {name}", "floats" if floating else "tokens", bound)
+        is_float = found.startswith("float")
+        if floating != is_float:
+            words = "normal or other floats" if is_float else "tokens:N:SHAPE"
+            given = "floats" if floating else "tokens"
+            raise InvalidValueError(f"input {name}", given, f"{words}: it is declared as {found}")
         return found
 
     def array(self, value: Any) -> Array | str | None:

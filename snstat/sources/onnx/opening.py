@@ -111,5 +111,5 @@ def living(graph: Any, inputs: Sequence[str]) -> list[tuple[Part, Any]]:
 
 def told(error: Exception) -> str:
     """Return what onnxruntime says, without its codes."""
-    text = str(error).strip().rpartition(" : ")[2].splitlines()
-    return printable(text[0] if text else type(error).__name__, MOST_OF_A_FAILURE)
+    text = " ".join(str(error).rpartition(" : ")[2].split())
+    return printable(text or type(error).__name__, MOST_OF_A_FAILURE)
