@@ -59,9 +59,7 @@ class TracePlan:
         """
         settings = self.settings
         inputs, axes = inputs_of(settings), axes_of(settings)
-        from snstat.sources.tracers import tracer_of
-
-        traced = tracer_of(self.target)(
+        traced = _tracer(self.target)(
             self.target,
             settings=self.set,
             inputs=inputs,
@@ -87,6 +85,13 @@ class TracePlan:
             keep_trials=settings.keep_trials,
         )
         return replace(run, subject=_plain(traced.summary))
+
+
+def _tracer(target: Any) -> Callable[..., Traced]:
+    """Return what traces a target. Raises SnstatError where its framework is not installed."""
+    from snstat.sources.tracers import tracer_of
+
+    return tracer_of(target)
 
 
 def inputs_of(settings: TraceSettings) -> Any:

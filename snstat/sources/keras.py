@@ -241,7 +241,9 @@ def _wrapped(parts: Mapping[int, Part], seen: Seen, hooks: _Hooks | None) -> Ite
 @contextmanager
 def _restored(model: Any) -> Iterator[None]:
     """Put the values of a model back, those of its random numbers and moving means included."""
-    before = [(variable, np.array(variable)) for variable in model.variables]
+    before = [
+        (variable, keras.ops.convert_to_numpy(variable.value).copy()) for variable in model.variables
+    ]
     try:
         yield
     finally:
