@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -75,7 +76,7 @@ class KerasModel:
 
     def parameters(self, model: Any) -> int:
         """See Framework."""
-        return int(model.count_params())
+        return sum(math.prod(weight.shape) for weight in model.weights)
 
     def arguments(self, model: Any) -> Sequence[str]:
         """See Framework."""
@@ -242,7 +243,8 @@ def _wrapped(parts: Mapping[int, Part], seen: Seen, hooks: _Hooks | None) -> Ite
 def _restored(model: Any) -> Iterator[None]:
     """Put the values of a model back, those of its random numbers and moving means included."""
     before = [
-        (variable, keras.ops.convert_to_numpy(variable.value).copy()) for variable in model.variables
+        (variable, keras.ops.convert_to_numpy(variable.value).copy())
+        for variable in model.variables
     ]
     try:
         yield
