@@ -7,11 +7,13 @@ PYTHON_MINIMUM ?= python3.11
 
 VENV := .venv
 MINIMUM := .venv-minimum
+# That of other frameworks is apart, because they bring versions of packages of their own.
+FRAMEWORKS := .venv-frameworks
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install
 # --group (PEP 735) needs this version of pip; a fresh environment may contain an older one.
 NEW_PIP := --upgrade "pip>=25.1"
 # Tests with a target of their own are not part of the suite.
-SUITE := not (peers or packaging or examples or docs or bench)
+SUITE := not (peers or frameworks or packaging or examples or docs or bench)
 PYTEST := -m pytest --ignore=tests/peers
 # Written from the docstrings of the rules.
 RULES := docs/rules.md
@@ -31,7 +33,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit coverage test-examples \
-	kernels outputs pictures test-docs test-wheel test-minimum test-peers test-random fuzz bench mutants power clean
+	kernels outputs pictures test-docs test-wheel test-minimum test-peers test-frameworks test-random fuzz bench mutants power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -44,7 +46,7 @@ install: $(VENV)/.stamp-run ## make .venv with snstat and what it needs to run
 
 develop: $(VENV)/.stamp-dev ## make .venv with the development tools too
 
-test: lint ## every check except test-minimum, test-peers and test-random
+test: lint ## every check except test-minimum, test-peers, test-frameworks and test-random
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SUITES)
 
 lint: develop ## ruff: rules and format
@@ -69,7 +71,7 @@ test-nojit: develop ## the tests of the engine, kernels as plain Python
 # an array is an error, and what is executed can be seen. Kernels are compiled meanwhile.
 # The wheel, docs and examples are here, because they would keep one core waiting at the end.
 test-jit: test-nojit kernels ## the suite, the wheel, docs and examples
-	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(EXECUTED) -m "not (peers or bench)"
+	$(VENV)/bin/python $(PYTEST) $(WORKERS) $(EXECUTED) -m "not (peers or frameworks or bench)"
 
 coverage: test-jit ## what both have executed; at least 95 %
 	$(VENV)/bin/$(MERGED) $(COVERAGE)/*.json
@@ -103,6 +105,9 @@ test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 	PEERS=1 $(VENV)/bin/python -m pytest $(WORKERS) $(EXECUTED)-peers -m peers tests/peers
 	$(VENV)/bin/$(MERGED) $(COVERAGE)-peers/*.json
 
+test-frameworks: $(FRAMEWORKS)/.stamp ## traces of ONNX, Keras and Flax (a larger download)
+	$(FRAMEWORKS)/bin/python -m pytest -m frameworks tests/peers/frameworks
+
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report
 
@@ -135,7 +140,7 @@ power: develop ## measure false alarms and power of snstat check, write docs/che
 	$(VENV)/bin/python -m tests.power.measure
 
 clean: ## remove the environments and everything built
-	rm -rf $(VENV) $(MINIMUM) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MINIMUM) $(FRAMEWORKS) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find snstat tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps prevent repeated installation until pyproject.toml changes.
@@ -173,4 +178,10 @@ $(MINIMUM)/.stamp: pyproject.toml tests/packaging/lower_bounds.py
 	$(MINIMUM)/bin/python tests/packaging/lower_bounds.py > $(MINIMUM)/lower-bounds.txt
 	$(MINIMUM)/bin/python $(PIP_INSTALL) --constraint $(MINIMUM)/lower-bounds.txt \
 		--group test --editable .
+	@touch $@
+
+$(FRAMEWORKS)/.stamp: pyproject.toml
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python $(PIP_INSTALL) $(NEW_PIP)
+	$(FRAMEWORKS)/bin/python $(PIP_INSTALL) --group test --group frameworks --editable .
 	@touch $@

@@ -61,6 +61,20 @@ OWNERS = {
     "threadpoolctl": {"engine"},
     "torch": {"sources"},
     "onnx": {"sources"},
+    "onnxruntime": {"sources"},
+    "keras": {"sources"},
+    "flax": {"sources"},
+    "jax": {"sources"},
+    "equinox": set(),
+}
+# Packages of frameworks -> the only files and folders of sources that may import them.
+HOMES = {
+    "torch": ("torch", "weights"),
+    "onnx": ("onnx", "weights"),
+    "onnxruntime": ("onnx",),
+    "keras": ("keras.py",),
+    "flax": ("nnx.py",),
+    "jax": ("nnx.py",),
 }
 
 HEAVY = ("numba", "scipy", "matplotlib")
@@ -132,6 +146,8 @@ def breaches(path: Path, source: str) -> Iterator[str]:
                 yield f"{entry}: {entry.part} may import only {sorted(ARROWS[entry.part])}"
         elif top in OWNERS and entry.part not in OWNERS[top]:
             yield f"{entry}: only {sorted(OWNERS[top])} may import {top}"
+        elif top in HOMES and path.relative_to(PACKAGE).parts[1] not in HOMES[top]:
+            yield f"{entry}: only {HOMES[top]} of sources may import {top}"
         elif top == "matplotlib" and not entry.lazy:
             yield f"{entry}: import matplotlib inside the function that draws"
 
@@ -173,6 +189,10 @@ def test_the_guide_has_every_room_and_true_arrows() -> None:
         ("gaussian/pairs.py", "if TYPE_CHECKING:\n    from snstat.engine.simulate import simulate"),
         ("errors.py", "from .results import Run"),
         ("stray.py", "from snstat.errors import SnstatError"),
+        ("sources/calls/trace.py", "def run():\n    import torch"),
+        ("sources/nnx.py", "import keras"),
+        ("sources/torch/trace.py", "import jax"),
+        ("report/table.py", "import equinox"),
     ],
 )
 def test_a_forbidden_import_is_found(file: str, source: str) -> None:
@@ -187,6 +207,8 @@ def test_a_forbidden_import_is_found(file: str, source: str) -> None:
         ("report/table.py", "from ..results import Run\nfrom .words import title"),
         ("report/t.py", "if TYPE_CHECKING:\n    from matplotlib.figure import Figure"),
         ("files/saved.py", "from snstat import __version__"),
+        ("sources/keras.py", "import keras\nfrom snstat.sources.torch.restore import x"),
+        ("sources/onnx/model.py", "import onnx, onnxruntime"),
         ("theory/maps.py", "import numpy as np\nfrom snstat.activation import ACTIVATIONS"),
     ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from snstat.checks.request import Request
-from snstat.experiment.trace_settings import is_module
+from snstat.experiment.trace_settings import is_module, is_onnx
 from snstat.files.saved import load
 from snstat.network.subject import is_saved
 from snstat.results import Check, Run
@@ -88,5 +88,5 @@ def check(
 def _subject(subject: Any) -> dict[str, Any]:
     """Return the option that says what is checked: a module, or an activation or a network."""
     # A parameter may follow the name of an activation, but leaky_relu:0.2 is no Python name.
-    named = isinstance(subject, str) and is_module(subject)
+    named = isinstance(subject, str) and (is_module(subject) or is_onnx(subject))
     return {"module" if named or callable(subject) else "activation": subject}

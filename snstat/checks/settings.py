@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snstat.checks.bounds import Bounds
-from snstat.experiment.trace_settings import ModuleName, TraceSettings
+from snstat.experiment.trace_settings import Target, TraceSettings
 from snstat.network.run_settings import RunSettings
 from snstat.values.kinds import File, Flag, Parameters, Texts
 from snstat.values.option import Option, Settings, options_of, single
@@ -20,7 +20,7 @@ class CheckSettings(Settings):
         File(), "The file of the network that is checked, instead of a stack."
     )
     module: str | None = single(
-        ModuleName(),
+        Target(),
         "The PyTorch module that is checked, package.module:name, instead of a stack.",
     )
     set: dict[str, Any] | None = single(

@@ -33,6 +33,7 @@ from snstat.cli.parameters import FileName
 from snstat.cli.requests import Requests, same_file
 from snstat.disk.atomic import whole_file
 from snstat.errors import InvalidValueError, SnstatError
+from snstat.experiment.trace_settings import is_onnx
 from snstat.report.check_words import tally
 from snstat.report.words import count
 
@@ -47,6 +48,7 @@ Examples:
   snstat check -a relu --depth 128 --ignore SN301
   snstat check model.toml --set width=512
   snstat check models:resnet --input Bx3x32x32
+  snstat check model.onnx --input Bx784
   snstat check --write-baseline base.json
   snstat check --baseline base.json --weight-gain 1.02
   snstat check run.json --baseline base.json --format markdown
@@ -90,7 +92,8 @@ def command(
     default stack is checked. An option with several values, repeated or with commas, makes a check
     for each: --weight-gain 1,1.5,2. Every run of the saved files is a check. A file of weights
     (.safetensors, .npz, .pt and others that snstat weights reads) is judged as it is: --activation
-    and --init then say what it is meant for. The exit code is 1 if a check fails.
+    and --init then say what it is meant for. An ONNX file beside --input is run. The exit code is 1
+    if a check fails.
     """
     form = format_for(output, form, FORMATS) or TABLE
     given = {
@@ -104,7 +107,8 @@ def command(
         write_stdout([_about_rules(explain)])
         return
     _require_places(output, write_baseline)
-    if any(map(is_weights, saved)):
+    traced = {"input", "inputs"} & given.keys()  # without these, weights are judged
+    if any(is_weights(path) and not (traced and is_onnx(path)) for path in saved):
         places = {"output": output, "write_baseline": write_baseline}
         check_weights(ctx, saved, form, given | places)
         return

@@ -19,7 +19,7 @@ from snstat.cli.options import Decorator, declared_options, refuse_others
 from snstat.cli.parameters import Type
 from snstat.cli.variants import require_few
 from snstat.errors import InvalidValueError
-from snstat.experiment.trace_settings import TraceSettings, is_module
+from snstat.experiment.trace_settings import TraceSettings, is_module, is_onnx
 from snstat.network.run_settings import RunSettings
 from snstat.values.option import options_of
 
@@ -67,6 +67,11 @@ def module_options(function: Function) -> Function:
     return add(function)
 
 
+def is_target(path: str) -> bool:
+    """Return whether an argument names something to trace, a module or an ONNX file."""
+    return is_onnx(path) or (is_module(path) and not os.path.lexists(path))
+
+
 def subjects_of(
     ctx: click.Context, paths: Sequence[str], settings: Sequence[Setting]
 ) -> tuple[list[Network | ModuleTarget | None], tuple[str, ...]]:
@@ -74,7 +79,7 @@ def subjects_of(
 
     Raises UsageError for options that do not belong to the subject.
     """
-    targets = [path for path in paths if is_module(path) and not os.path.lexists(path)]
+    targets = [path for path in paths if is_target(path)]
     if not targets:
         file, saved = parted(paths)
         return [*networks_of(ctx, file, settings)], saved

@@ -23,7 +23,7 @@ from snstat.cli.options import (
 from snstat.cli.output import STDOUT, notice, text_output, wrote
 from snstat.cli.parameters import Layers, Value
 from snstat.cli.propagate import WORDS, pieces
-from snstat.experiment.trace_settings import ModuleName, TraceSettings
+from snstat.experiment.trace_settings import Target, TraceSettings
 from snstat.report.layouts import parse_columns
 from snstat.report.selection import MOST_CALLS, parse_layers, usual
 from snstat.report.words import count
@@ -66,7 +66,7 @@ def calls_option(function: Any) -> Any:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("target", type=Value(ModuleName()), metavar="package.module:name")
+@click.argument("target", type=Value(Target()), metavar="package.module:name | FILE.onnx")
 @set_arguments
 @declared_options(TraceSettings, "Module", leave_out=SAMPLING)
 @declared_options(TraceSettings, "Sampling", leave_out=options_of(TraceSettings).keys() - SAMPLING)

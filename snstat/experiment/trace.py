@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from snstat.errors import InvalidValueError, quoted
-from snstat.experiment.trace_settings import ModuleName, TraceSettings
-from snstat.experiment.traced import Traced, traced_run
+from snstat.experiment.trace_settings import Target, TraceSettings
+from snstat.experiment.traced import traced_run
 from snstat.files.datafile import open_arrays
 from snstat.files.module_form import DTYPES, TRACE
 from snstat.results import ModuleSummary, Run
@@ -55,11 +55,11 @@ class TracePlan:
     def run(self, progress: Callable[[int], None] | None = None) -> Run:  # noqa: ARG002  # as plans
         """Trace the module. This runs the user's code.
 
-        Raises SnstatError without PyTorch, and for what cannot be traced.
+        Raises SnstatError without its framework, and for what cannot be traced.
         """
         settings = self.settings
         inputs, axes = inputs_of(settings), axes_of(settings)
-        traced = _tracer()(
+        traced = _tracer(self.target)(
             self.target,
             settings=self.set,
             inputs=inputs,
@@ -87,14 +87,11 @@ class TracePlan:
         return replace(run, subject=_plain(traced.summary))
 
 
-def _tracer() -> Callable[..., Traced]:
-    """Return what traces modules of PyTorch. Raises SnstatError where it is not installed."""
-    from snstat.sources.extra import require_torch
+def _tracer(target: Any) -> Callable[..., Traced]:
+    """Return what traces a target. Raises SnstatError where its framework is not installed."""
+    from snstat.sources.tracers import tracer_of
 
-    require_torch()
-    from snstat.sources.torch.trace import trace_module
-
-    return trace_module
+    return tracer_of(target)
 
 
 def inputs_of(settings: TraceSettings) -> Any:
@@ -159,7 +156,7 @@ def _json(value: Any) -> Any:
 class _Target:
     """The first argument, which comes before those of the settings."""
 
-    target: Any = option(ModuleName(), "What is traced.")
+    target: Any = option(Target(), "What is traced.")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from snstat.network.run_settings import DTYPE_ALIASES, Dtype
 from snstat.values.kinds import File, Flag, Kind, Name, Texts, Whole
 from snstat.values.option import Settings, single
 
+# Before the Python names of functions that are not PyTorch's.
+FRAMEWORKS = ("keras", "nnx")
+ONNX = ".onnx"
 SHORT_NAMES = {"half": "float16", "f2": "float16", "bf16": "bfloat16", "fp16": "float16"}
 
 
@@ -28,6 +31,18 @@ class ModuleName(Kind):
         if isinstance(value, str) and not is_module(value):
             raise InvalidValueError(name, value, self.words)
         return value
+
+
+class Target(ModuleName):
+    """What is traced: a Python name, perhaps after that of a framework, or an ONNX file."""
+
+    words = 'a Python name, "package.module:name", or the path of a .onnx file'
+
+    def check(self, name: str, value: Any) -> Any:
+        """See Kind. In Python, an object itself."""
+        if isinstance(value, str) and is_onnx(value):
+            return value
+        return super().check(name, value)
 
 
 class Device(Kind):
@@ -78,11 +93,20 @@ class Glob(Kind):
 
 
 def is_module(text: str) -> bool:
-    """Return whether a text is a Python name as a trace takes it: "package.module:name"."""
+    """Return whether a text is a Python name as a trace takes it: "package.module:name", perhaps
+    after the name of a framework, "keras:package.module:name"."""
+    framework, _, rest = text.partition(":")
+    if framework in FRAMEWORKS and ":" in rest:
+        text = rest
     module, colon, name = text.partition(":")
     return bool(colon) and all(
         part.isidentifier() for part in [*module.split("."), *name.split(".")]
     )
+
+
+def is_onnx(text: str) -> bool:
+    """Return whether a text is the path of an ONNX file, by its name."""
+    return text.lower().endswith(ONNX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,7 @@ class Tracer:
 @pytest.fixture
 def tracer(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Tracer:
     found = Tracer()
-    monkeypatch.setattr(trace, "_tracer", lambda: found)
+    monkeypatch.setattr(trace, "_tracer", lambda _target: found)
     monkeypatch.chdir(tmp_path)
     return found
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-# Deeper outputs refer to themselves.
-DEEPEST = 16
+from snstat.sources.calls.parts import parts_of
 
 
 class Leaf(NamedTuple):
@@ -37,7 +35,7 @@ def leaves_of(value: Any, place: str = "") -> Iterator[Leaf | Skipped]:
     elif isinstance(value, PackedSequence):
         for leaf in leaves_of(value.data, f"{place}.data"):
             yield leaf._replace(packed=True) if isinstance(leaf, Leaf) else leaf
-    elif (inner := _parts(value)) is None or place.count("[") + place.count(".") > DEEPEST:
+    elif (inner := parts_of(value, place)) is None:
         yield Skipped(place, "None" if value is None else type(value).__name__)
     else:
         for name, part in inner:
@@ -52,23 +50,6 @@ def tensors_of(value: Any) -> list[torch.Tensor]:
 def dtype_name(tensor: torch.Tensor) -> str:
     """Return the precision of a tensor in a word."""
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _parts(value: Any) -> list[tuple[str, Any]] | None:
-    """Return the parts of a container and their places in it, or None of anything else."""
-    if isinstance(value, Mapping):
-        return [(_key(name), part) for name, part in value.items()]
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return [(f".{name}", getattr(value, name)) for name in value._fields]
-    if isinstance(value, tuple | list):
-        return [(f"[{number}]", part) for number, part in enumerate(value)]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [(f".{f.name}", getattr(value, f.name)) for f in dataclasses.fields(value)]
-    return None
-
-
-def _key(name: Any) -> str:
-    return f".{name}" if isinstance(name, str) and name.isidentifier() else f"[{name!r}]"
 
 
 def _obstacle(tensor: torch.Tensor) -> str | None:

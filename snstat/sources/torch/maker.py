@@ -5,21 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from snstat.errors import SnstatError
+from snstat.sources.calls.target import user_code
 from snstat.sources.torch.modules import unwrapped
-from snstat.sources.torch.target import user_code
-
-# What random numbers are drawn for: purposes of `seed_of`.
-MODEL, INPUTS, READ_OUT = 0, 1, 2
-
-
-def seed_of(seed: int, trial: int, purpose: int) -> int:
-    """Return the seed of a generator of torch, of which 32 bits count."""
-    return int(np.random.SeedSequence((seed, trial, purpose)).generate_state(1)[0])
 
 
 def name_of(target: Any) -> str:

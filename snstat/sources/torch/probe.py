@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from snstat.sources.torch.axes import BATCHES, Key, Pair
+from snstat.sources.calls.axes import BATCHES, Key, Pair
+from snstat.sources.calls.inputs import Inputs
+from snstat.sources.calls.units import Sizes
 from snstat.sources.torch.hooks import Hooks
-from snstat.sources.torch.inputs import Inputs
+from snstat.sources.torch.inputs import draw
 from snstat.sources.torch.leaves import Leaf, leaves_of
-from snstat.sources.torch.units import Sizes
 
 # Parameters of a module whose forward run takes longer than telling shapes alone.
 LARGE = 2 * 10**8
@@ -58,7 +59,7 @@ def _sizes(
             if isinstance(leaf, Leaf):
                 found[path, call, leaf.place] = tuple(leaf.tensor.shape)
 
-    positional, by_name = inputs.draw(batch, torch.Generator().manual_seed(0), *place)
+    positional, by_name = draw(inputs, batch, torch.Generator().manual_seed(0), *place)
     with Hooks(modules, seen), torch.no_grad():
         if not fake:
             model(*positional, **by_name)

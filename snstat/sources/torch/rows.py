@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import weakref
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from snstat.engine.tensor import NOT_TOLD, Still
-from snstat.results.module import Axes, Left
+from snstat.results.module import Left
 from snstat.results.network import INPUT
-from snstat.sources.torch.axes import Key, Reader
+from snstat.sources.calls.axes import Key, Reader
+from snstat.sources.calls.measure import Values
+from snstat.sources.calls.row import CHANGED, Row, Rows
 from snstat.sources.torch.leaves import Leaf, dtype_name, leaves_of
-from snstat.sources.torch.measure import Values, measure_tensor, square_of
+from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.modules import kind_of
 from snstat.sources.torch.still import still_of
 
@@ -24,43 +25,14 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.hooks import RemovableHandle
 
-# Why a gradient is missing.
-NO_PATH, CHANGED = "no path to the read-out", "changed in place"
 
+def measure_gradient(row: Row, tensor: torch.Tensor, trial: int) -> RemovableHandle:
+    """Measure the gradient of a tensor once it comes."""
 
-@dataclass(eq=False)
-class Row:
-    """One output of one call: what it is, and its values by trial. `same_as` is the row that has
-    the same tensor. `squares` are squared norms of gradients."""
+    def take(gradient: torch.Tensor) -> None:
+        row.squares[trial] = square_of(gradient)
 
-    path: str
-    call: int
-    output: str
-    kind: str
-    shape: tuple[int, ...]
-    dtype: str
-    axes: Axes | None
-    same_as: Row | None = None
-    values: dict[int, tuple[bool, Any]] = field(default_factory=dict)
-    squares: dict[int, float] = field(default_factory=dict)
-    missing: str | None = None
-
-    @property
-    def key(self) -> Key:
-        """What finds the row again in the next trial."""
-        return self.path, self.call, self.output
-
-    @property
-    def origin(self) -> Row:
-        """The row whose tensor this one has. That is no copy of a third."""
-        return self.same_as or self
-
-    def measure_gradient(self, tensor: torch.Tensor, trial: int) -> RemovableHandle:
-        """Measure the gradient of a tensor once it comes."""
-        return tensor.register_hook(partial(self._take, trial))
-
-    def _take(self, trial: int, gradient: torch.Tensor) -> None:
-        self.squares[trial] = square_of(gradient)
+    return tensor.register_hook(take)
 
 
 def input_row(tensor: torch.Tensor | None) -> Row:
@@ -87,10 +59,8 @@ class Recorder:
         self._backward = backward
         self.reader: Reader | None = None
         self.trial = 0
-        self.order: list[Row] = []
         self.skipped: dict[Key, Left] = {}
-        self._rows: dict[Key, Row] = {}
-        self._place = 0
+        self._rows = Rows()
         self._known: dict[int, Known] = {}
         # Views whose gradient may be lost, with a twin that shares the version of their values.
         self._views: list[tuple[Row, torch.Tensor, int]] = []
@@ -98,9 +68,15 @@ class Recorder:
         # Rows that ran without gradients, within a checkpoint perhaps.
         self._pending: list[Row] = []
 
+    @property
+    def order(self) -> list[Row]:
+        """The rows in the order in which calls ended."""
+        return self._rows.order
+
     def begin(self, trial: int) -> None:
         """Begin a trial."""
-        self.trial, self._place = trial, 0
+        self.trial = trial
+        self._rows.begin()
         self._known.clear()
         self._views.clear()
         self._pending.clear()
@@ -138,19 +114,14 @@ class Recorder:
         if same is not None:
             row.values[self.trial] = same.values[self.trial]
             if row.same_as is not same:
-                self._part(row)
+                row.part()
                 self._hook(row, tensor)
             return
-        self._part(row)
+        row.part()
         row.values[self.trial] = self._statistics(row, tensor, still_of(module))
         reference = weakref.ref(tensor)
         self._known[id(tensor)] = Known(reference, tensor._version, row)  # noqa: SLF001
         self._hook(row, tensor)
-
-    def _part(self, row: Row) -> None:
-        """Let a row that had the tensor of another one in earlier trials have its own."""
-        if row.same_as is not None:
-            row.squares, row.same_as = dict(row.same_as.squares), None
 
     def _statistics(self, row: Row, tensor: torch.Tensor, still: Still) -> tuple[bool, Values]:
         batch = 0 if self.reader is None else self.reader.batch
@@ -159,23 +130,15 @@ class Recorder:
     def _row(self, path: str, call: int, module: nn.Module, leaf: Leaf, same: Row | None) -> Row:
         """Return the row of a tensor, a new one after that of the tensor before it."""
         key = path, call, leaf.place
-        row = self._rows.get(key)
         shape = tuple(leaf.tensor.shape)
-        if row is None:
+
+        def new() -> Row:
             axes = None
             if self.reader is not None:
                 axes = self.reader.axes(key, module, shape, packed=leaf.packed)
-            row = Row(*key, kind_of(module), shape, dtype_name(leaf.tensor), axes, same)
-            self._rows[key] = row
-            self.order.insert(self._place, row)
-            self._place += 1
-        else:
-            if row.shape != shape:  # another one in this trial
-                row.axes = None
-            if self._place >= len(self.order) or self.order[self._place] is not row:
-                self._place = self.order.index(row)
-            self._place += 1
-        return row
+            return Row(*key, kind_of(module), shape, dtype_name(leaf.tensor), axes, same)
+
+        return self._rows.at(key, shape, new)
 
     def _hook(self, row: Row, tensor: torch.Tensor) -> None:
         """Measure the gradient of a tensor once it comes."""
@@ -184,7 +147,7 @@ class Recorder:
         if not tensor.requires_grad:
             self._pending.append(row)
             return
-        handle = row.measure_gradient(tensor, self.trial)
+        handle = measure_gradient(row, tensor, self.trial)
         if tensor.is_leaf:
             self._leaf_hooks.enter_context(handle)
         if tensor._is_view():  # noqa: SLF001

@@ -13,19 +13,24 @@ from torch import nn
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.errors import SnstatError
 from snstat.results.module import ModuleSummary, NonFinite
+from snstat.sources.calls.axes import Reader, require_matches
+from snstat.sources.calls.inputs import GivenInputs, Inputs
+from snstat.sources.calls.row import Row
+from snstat.sources.calls.seeds import INPUTS, MODEL, READ_OUT, seed_of
+from snstat.sources.calls.target import load_target, user_code, working_directory
+from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
+from snstat.sources.calls.units import Units
 from snstat.sources.torch import modules as own_modules
-from snstat.sources.torch.axes import Reader, require_matches
 from snstat.sources.torch.hooks import Hooks
-from snstat.sources.torch.inputs import GivenInputs, Inputs, read_inputs
-from snstat.sources.torch.maker import INPUTS, MODEL, READ_OUT, Maker, name_of, seed_of
+from snstat.sources.torch.inputs import arguments, draw, inputs_of
+from snstat.sources.torch.maker import Maker, name_of
 from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.nonfinite import Watch
 from snstat.sources.torch.probe import probe
 from snstat.sources.torch.read_out import outputs_of, send_back
 from snstat.sources.torch.restore import random_states, restored
-from snstat.sources.torch.rows import Recorder, Row, input_row
-from snstat.sources.torch.target import load_target, user_code, working_directory
-from snstat.sources.torch.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
+from snstat.sources.torch.rows import Recorder, input_row, measure_gradient
+from snstat.sources.torch.units import decided
 
 Target: TypeAlias = str | nn.Module | Callable[..., nn.Module]
 
@@ -134,7 +139,7 @@ class _Trace:
         """Cast a module, set its mode, and complete it; one that is not our own is put back."""
         if self.inputs is None:
             with user_code(self.maker.name):
-                self.inputs = read_inputs(self.given, made)
+                self.inputs = inputs_of(self.given, made)
         if own_modules.lazy(made):
             if not self.maker.builds:
                 raise SnstatError(
@@ -152,7 +157,7 @@ class _Trace:
 
     def _complete(self, model: nn.Module, inputs: Inputs, place: tuple[Any, Any]) -> None:
         """Run a module once, so that lazy parameters get their shapes."""
-        positional, by_name = inputs.draw(2, torch.Generator().manual_seed(0), *place)
+        positional, by_name = draw(inputs, 2, torch.Generator().manual_seed(0), *place)
         with torch.no_grad(), user_code(self.maker.name):
             model(*positional, **by_name)
 
@@ -165,9 +170,11 @@ class _Trace:
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
         with restored(model), random_states(), user_code(self.maker.name):
             probed = probe(model, modules, self.inputs, place)
-        self.recorder.reader = Reader(probed, self.asked.batch, self.given_axes, modules)
+        self.recorder.reader = Reader(
+            probed, self.asked.batch, self.given_axes, Units(decided), modules
+        )
         self.described = {
-            "inputs": self.inputs.described(model),
+            "inputs": self.inputs.described(arguments(model)),
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "device": place[1].type,
         }
@@ -201,7 +208,7 @@ class _Trace:
             raise AssertionError("inputs are read before the first run")
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
         generator = torch.Generator().manual_seed(seed_of(self.asked.seed, trial, INPUTS))
-        return self.inputs.draw(self.asked.batch, generator, *place)
+        return draw(self.inputs, self.asked.batch, generator, *place)
 
     def _entered(
         self, trial: int, positional: list[Any], by_name: dict[str, Any]
@@ -220,7 +227,7 @@ class _Trace:
                 return tensor.clone()
             own = tensor.detach().requires_grad_().clone()
             if row is not None and tensor is first:
-                row.measure_gradient(own, trial)
+                measure_gradient(row, own, trial)
             return own
 
         return [entered(value) for value in positional], {

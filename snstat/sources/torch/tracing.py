@@ -16,13 +16,16 @@ from torch import nn
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.errors import SnstatError
 from snstat.results.module import ModuleSummary, NonFinite
-from snstat.sources.torch.axes import Reader, require_matches
+from snstat.sources.calls.axes import Reader, require_matches
+from snstat.sources.calls.row import Row
+from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
+from snstat.sources.calls.units import Units
 from snstat.sources.torch.hooks import Hooks
 from snstat.sources.torch.leaves import tensors_of
 from snstat.sources.torch.measure import measure_tensor
 from snstat.sources.torch.modules import named, selected, unwrapped
-from snstat.sources.torch.rows import Recorder, Row, input_row
-from snstat.sources.torch.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
+from snstat.sources.torch.rows import Recorder, input_row
+from snstat.sources.torch.units import decided
 
 _TRIAL = 0
 
@@ -74,7 +77,7 @@ class Watched:
         first = inputs[0] if inputs else None
         if self._batch is None:
             self._batch = _samples([args, named_args])
-        self._recorder.reader = reader = Reader(None, self._batch, self._axes)
+        self._recorder.reader = reader = Reader(None, self._batch, self._axes, Units(decided))
         if first is not None:
             self._input = own = input_row(first)
             sample = own.shape.index(self._batch) if self._batch in own.shape else None

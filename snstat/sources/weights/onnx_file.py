@@ -91,8 +91,12 @@ def _tensor(path: str, entry: Any, layout: str | None) -> Tensor:
     return Tensor(entry.name, shape, dtype.name, read, layout=layout)
 
 
-def _outside(path: str, entry: Any, size: int) -> Any:
-    """Return what reads the `size` bytes of a tensor that another file of the folder holds."""
+def place_of(path: str, entry: Any, size: int) -> tuple[str, int]:
+    """Return the file that holds the `size` bytes of a tensor, and the first of them. It is within
+    the folder of the model.
+
+    Raises DamagedError for another place, and where there are fewer bytes.
+    """
     said = {pair.key: pair.value for pair in entry.external_data}
     folder = os.path.realpath(Path(path).parent)
     file = os.path.realpath(os.path.join(folder, said.get("location", "")))  # noqa: PTH118
@@ -110,6 +114,12 @@ def _outside(path: str, entry: Any, size: int) -> Any:
             f" holds {held:,}",
             REMEDY,
         )
+    return file, start
+
+
+def _outside(path: str, entry: Any, size: int) -> Any:
+    """Return what reads the `size` bytes of a tensor that another file of the folder holds."""
+    file, start = place_of(path, entry, size)
     shape, raw = tuple(entry.dims), DTYPES[FLOATS[entry.data_type]].raw
 
     def read() -> Array:

@@ -29,7 +29,7 @@ def roles(rows):
 
 def captured(model, rows, name):
     """Return the tensor that a module gave in trial 0, in a plain run of the same inputs."""
-    from snstat.sources.torch.maker import INPUTS, seed_of
+    from snstat.sources.calls.seeds import INPUTS, seed_of
 
     kept = []
     handle = dict(model.named_modules())[name].register_forward_hook(

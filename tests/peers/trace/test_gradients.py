@@ -62,7 +62,7 @@ def test_gradients_are_those_of_plain_backward():
         return hook
 
     handles = [m.register_forward_hook(keep(name)) for name, m in model.named_children()]
-    from snstat.sources.torch.maker import INPUTS, READ_OUT, seed_of
+    from snstat.sources.calls.seeds import INPUTS, READ_OUT, seed_of
 
     x = torch.randn(5, 8, generator=torch.Generator().manual_seed(seed_of(0, 0, INPUTS))).double()
     y = model(x)

@@ -99,7 +99,7 @@ def test_an_interrupt_within_a_hook_leaves_no_hooks():
 
 def test_dropout_draws_what_it_draws_untraced():
     """The tracer draws from generators of its own."""
-    from snstat.sources.torch.maker import INPUTS, MODEL, seed_of
+    from snstat.sources.calls.seeds import INPUTS, MODEL, seed_of
 
     def network():
         return nn.Sequential(

@@ -228,7 +228,7 @@ def test_parametrized_weights(wrap):
     model = nn.Sequential(layer, nn.ReLU())
     rows = trace(model, ["Bx8"], mode="eval", trials=1)
     assert rows.names == ["input", "0", "1", "Sequential"]
-    from snstat.sources.torch.maker import INPUTS, seed_of
+    from snstat.sources.calls.seeds import INPUTS, seed_of
 
     x = torch.randn(8, 8, generator=torch.Generator().manual_seed(seed_of(0, 0, INPUTS)))
     model.eval()
@@ -313,7 +313,7 @@ def test_tied_embeddings():
     model = Tied()
     rows = trace(model, ["tokens:11:Bx5"], trials=1)
     assert rows.summary.parameters == 88
-    from snstat.sources.torch.maker import INPUTS, seed_of
+    from snstat.sources.calls.seeds import INPUTS, seed_of
 
     generator = torch.Generator().manual_seed(seed_of(0, 0, INPUTS))
     x = model.tokens.weight[torch.randint(11, (8, 5), generator=generator)]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.results.module import Call, ModuleSummary, numbered
-from snstat.sources.torch.axes import shape_of
-from snstat.sources.torch.rows import NO_PATH, Row
+from snstat.sources.calls.axes import shape_of
+from snstat.sources.calls.row import NO_PATH, Row
 
 FloatArray = npt.NDArray[np.float64]
 

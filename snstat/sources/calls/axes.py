@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-
-import torch  # noqa: TC002  # at run time too, as in the files beside
+from typing import Any
 
 from snstat.errors import InvalidValueError
 from snstat.files.module_form import FOUND
 from snstat.results.module import Axes
-from snstat.sources.torch.units import Sizes, Units
+from snstat.sources.calls.units import Sizes, Units
 
 PROBED, KIND, GIVEN = FOUND
 BATCHES = (2, 3)
@@ -27,18 +26,19 @@ Pair = tuple[Sizes | None, Sizes | None]
 class Reader:
     """Tells the axes of tensors. `probed` are the sizes of each tensor for both batches, in the
     order of calls (None if that was not possible), and `modules` those that returned them. `batch`
-    is that of the trace, and `given` are axes by globs of names."""
+    is that of the trace, `given` are axes by globs of names, and `units` tells which hold units."""
 
     def __init__(
         self,
         probed: Mapping[Key, Pair] | None,
         batch: int,
         given: Mapping[str, str],
-        modules: Mapping[str, torch.nn.Module] = MappingProxyType({}),
+        units: Units,
+        modules: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.batch = batch
         self._probed, self._given = probed, given
-        self._units = Units()
+        self._units = units
         self._known: dict[Key, int | None] = {}
         low, high = BATCHES
         for key, (small, large) in (probed or {}).items():
@@ -49,7 +49,7 @@ class Reader:
                 taken = (*found[0], *found[1])
                 self._known[key] = self._units.of(modules[key[0]], large, taken)
 
-    def axes(self, key: Key, module: torch.nn.Module, shape: Sizes, *, packed: bool) -> Axes | None:
+    def axes(self, key: Key, module: Any, shape: Sizes, *, packed: bool) -> Axes | None:
         """Return the axes of a tensor, None if unknown."""
         for glob, letters in self._given.items():
             if fnmatchcase(key[0], glob):
