@@ -10,7 +10,7 @@ from typing import Any
 
 from snstat.errors import InvalidValueError, quoted
 from snstat.experiment.trace_settings import Target, TraceSettings
-from snstat.experiment.traced import traced_run
+from snstat.experiment.traced import Traced, traced_run
 from snstat.files.datafile import open_arrays
 from snstat.files.module_form import DTYPES, TRACE
 from snstat.results import ModuleSummary, Run

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 
 from snstat.engine.tensor import square_norm
 from snstat.errors import SnstatError
@@ -134,9 +133,7 @@ class KerasModel:
 class _Hooks:
     """Gradients on the backend of PyTorch, whose tensors have hooks."""
 
-    def __init__(
-        self, framework: KerasModel, gradients: Gradients, generator: np.random.Generator
-    ) -> None:
+    def __init__(self, framework: KerasModel, gradients: Gradients, generator: Any) -> None:
         self._array, self._gradients, self._generator = framework.array, gradients, generator
 
     def entered(self, value: Array, first: Array | None) -> Any:

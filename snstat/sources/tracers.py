@@ -16,6 +16,8 @@ from snstat.sources.extra import require, require_torch
 TORCH, ONNX, KERAS, NNX = "torch", "onnx", "keras", "nnx"
 # The modules whose classes are the frameworks' own.
 HOMES = {"keras": KERAS, "flax.nnx": NNX}
+# The options of all frameworks that are passed on.
+SHARED = {"inputs", "batch", "trials", "seed", "only", "leaves", "axes"}
 
 
 def framework_of(target: Any) -> str:
@@ -60,16 +62,13 @@ def _trace(
     mode: str,
     dropout: str,
     backward: bool,
-    loss: Any,
-    output: str | None,
-    dtype: str | None,
-    device: str | None,
+    output: str | None = None,
     **others: Any,
 ) -> Traced:
-    """Trace what is not PyTorch's."""
-    of_torch = {"loss": loss, "read_out": output, "dtype": dtype, "device": device}
-    for name, value in of_torch.items():
-        if value is not None:
+    """Trace what is not PyTorch's. Raises InvalidValueError for options of PyTorch."""
+    for name in ("read_out", *(others.keys() - SHARED)):
+        value = output if name == "read_out" else others.pop(name)
+        if value not in (None, False, ()):
             raise InvalidValueError(name, value, "left out: it is for modules of PyTorch")
     framework: Any
     kind = framework_of(target)

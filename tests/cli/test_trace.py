@@ -160,6 +160,16 @@ def test_without_torch_one_line_says_what_to_install(
     words = "snstat: error: tracing a module needs torch: pip install 'snstat[torch]'\n"
     assert refused(["trace", TARGET, "--input", "Bx3"], capsys) == words
     assert refused(["check", TARGET, "--input", "Bx3"], capsys) == words
+    others = {
+        "keras:models:mlp": "a Keras model needs keras: pip install 'snstat[keras]'",
+        "nnx:models:mlp": "a module of Flax needs flax: pip install 'snstat[flax]'",
+        "model.onnx": "an ONNX file needs onnx: pip install 'snstat[onnx]'",
+    }
+    for target, told in others.items():
+        for command in ("trace", "check", "plot"):
+            arguments = [command, target, "--input", "Bx3"]
+            arguments += ["-o", "a.svg"] if command == "plot" else []
+            assert refused(arguments, capsys) == f"snstat: error: tracing {told}\n"
     with pytest.raises(snstat.errors.SnstatError, match="needs torch"):
         snstat.tracing(object())
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import PurePath
 from typing import IO, Any
 from zipfile import ZipFile, ZipInfo
@@ -10,7 +13,14 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 
 from snstat.errors import quoted
-from snstat.files.npy import DamagedError, failures, header, require_bytes, require_unpacked
+from snstat.files.npy import (
+    NPY_MAGIC,
+    DamagedError,
+    failures,
+    header,
+    require_bytes,
+    require_unpacked,
+)
 from snstat.limits import require_memory
 from snstat.sources.weights.dtypes import DTYPES, Array
 from snstat.sources.weights.tensor import Tensor
@@ -20,11 +30,28 @@ SUFFIX = ".npy"
 
 
 def read_npy(path: str) -> list[Tensor]:
-    """Return the array of an .npy as one tensor, called as the file."""
+    """Return the array of an .npy as one tensor, called as the file; or those of several in one
+    file, as `equinox.tree_serialise_leaves` writes them, called by their numbers."""
+    found: list[Tensor] = []
     with failures(path), open(path, "rb") as file:  # noqa: PTH123  # a name may be bytes that are not text
-        dtype, shape, order = header(file)
-        start = file.tell()
-        require_bytes(dtype, shape, os.fstat(file.fileno()).st_size - start)
+        size = os.fstat(file.fileno()).st_size
+        while not found or file.read(len(NPY_MAGIC)) == NPY_MAGIC:
+            if len(found) == MOST_ARRAYS:
+                raise DamagedError(f"holds more than {MOST_ARRAYS:,} arrays")
+            file.seek(0 if not found else -len(NPY_MAGIC), os.SEEK_CUR)
+            dtype, shape, order = header(file)
+            start = file.tell()
+            require_bytes(dtype, shape, size - start)
+            read = _mapped(path, dtype, shape, start, order)
+            found.append(_tensor(str(len(found)), dtype, shape, read))
+            file.seek(start + math.prod(shape) * dtype.itemsize)
+    return found if len(found) > 1 else [replace(found[0], name=PurePath(path).stem)]
+
+
+def _mapped(
+    path: str, dtype: np.dtype[Any], shape: tuple[int, ...], start: int, order: Any
+) -> Callable[[], Array]:
+    """Return what reads an array that begins at a byte of a file."""
 
     def read() -> Array:
         if 0 in shape:  # nothing cannot be mapped
@@ -32,7 +59,7 @@ def read_npy(path: str) -> list[Tensor]:
         with failures(path):
             return np.memmap(path, dtype, "r", start, shape, order)
 
-    return [_tensor(PurePath(path).stem, dtype, shape, read)]
+    return read
 
 
 def read_npz(path: str) -> list[Tensor]:

@@ -52,8 +52,9 @@ def weights(
     Parameters
     ----------
     source
-        A file: .safetensors, its .index.json, .npz, .npy, a PyTorch state dict, .onnx. Or arrays by
-        name, such as a state dict, or one array.
+        A file: .safetensors, its .index.json, .npz, .npy, a PyTorch state dict, .onnx, or what
+        `equinox.tree_serialise_leaves` wrote. Or arrays by name, such as a state dict, a module of
+        Equinox or another dataclass of arrays, or one array.
     layout
         "torch" for shapes (out, in, ...), "jax" or "keras" for (..., in, out), or "auto": that of
         JAX where the last part of a name is kernel, else that of PyTorch; ONNX files tell it.
