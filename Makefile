@@ -102,11 +102,14 @@ test-minimum: $(MINIMUM)/.stamp ## the suite at the lower bounds of the dependen
 
 test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 	rm -rf $(COVERAGE)-peers
-	PEERS=1 $(VENV)/bin/python -m pytest $(WORKERS) $(EXECUTED)-peers -m peers tests/peers
+	MEASURED=peers $(VENV)/bin/python -m pytest $(WORKERS) $(EXECUTED)-peers -m peers tests/peers
 	$(VENV)/bin/$(MERGED) $(COVERAGE)-peers/*.json
 
 test-frameworks: $(FRAMEWORKS)/.stamp ## traces of ONNX, Keras and Flax (a larger download)
-	$(FRAMEWORKS)/bin/python -m pytest -m frameworks tests/peers/frameworks
+	rm -rf $(COVERAGE)-frameworks
+	MEASURED=frameworks $(FRAMEWORKS)/bin/python -m pytest $(EXECUTED)-frameworks \
+		-m frameworks tests/peers/frameworks
+	$(FRAMEWORKS)/bin/$(MERGED) $(COVERAGE)-frameworks/*.json
 
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report

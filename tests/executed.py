@@ -24,15 +24,19 @@ if TYPE_CHECKING:
 NOT_COUNTED = ["if TYPE_CHECKING:", "@overload", r"\.\.\.$"]
 
 PACKAGE = Path(__file__).parents[1] / "snstat"
-# What needs packages that only `make test-peers` installs. It sets PEERS, and measures these alone.
-OPTIONAL = [PACKAGE / "sources" / "torch", PACKAGE / "sources" / "weights" / "onnx_file.py"]
+SOURCES = PACKAGE / "sources"
+# What needs packages that only `make test-peers`, or only `make test-frameworks`, installs. Each of
+# them says so by MEASURED, and measures these alone.
+OPTIONAL = {
+    "peers": [SOURCES / "torch", SOURCES / "weights" / "onnx_file.py"],
+    "frameworks": [SOURCES / "onnx", SOURCES / "keras.py", SOURCES / "nnx.py"],
+}
 KERNELS = PACKAGE / "engine" / "kernels"
 
-WANTED, OMITTED = [PACKAGE], OPTIONAL
-if os.environ.get("PEERS"):
-    WANTED, OMITTED = OPTIONAL, []
-elif not numba.config.DISABLE_JIT:
-    OMITTED = [*OPTIONAL, KERNELS]
+WANTED = OPTIONAL.get(os.environ.get("MEASURED", ""), [PACKAGE])
+OMITTED = [] if WANTED != [PACKAGE] else [path for paths in OPTIONAL.values() for path in paths]
+if not numba.config.DISABLE_JIT:
+    OMITTED = [*OMITTED, KERNELS]
 # Folders and files are omitted by patterns.
 PATTERNS = [str(path / "*" if path.is_dir() else path) for path in OMITTED]
 
