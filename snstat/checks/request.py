@@ -182,6 +182,8 @@ class Request:
         other_theory: list[str] = []
         if self.plan is None and isinstance(case, StackCase):
             case, other_theory = renewed(case)
+        if run.network is not None and run.network.weights is not None:
+            remedies = False  # they would draw other weights
         verdict, findings = judge(case, self.codes, remedies=remedies)
         told = [finding.code for finding in findings]
         notes = other_theory + notes_of(case, self.codes, told)
