@@ -224,7 +224,7 @@ class NetworkPlan:
                 Units(str(row.activation), link.sums, link.squares, link.offsets)
                 for row, link in zip(self.network.rows(), self.given.links, strict=True)
             ]
-            of_units = given_statistics(layers, batch, moments)
+            of_units = given_statistics(layers, batch, moments, backward=self.backward)
             for name, found in expected.items():  # the input is the same
                 found[1:], neglected[name][1:] = of_units[name][1:], math.nan
             expected[GRADIENT] = of_units[GRADIENT]

@@ -35,15 +35,15 @@ class Units(NamedTuple):
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def given_statistics(
-    layers: Sequence[Units], batch: int, inputs: InputMoments
+    layers: Sequence[Units], batch: int, inputs: InputMoments, *, backward: bool
 ) -> Mapping[str, FloatArray]:
     """Return what a batch of samples with the moments `inputs` shows in every layer, an array
     (layers + 1,) of each of `OF_UNITS`, NaN in layer 0 and from where squares overflow.
 
     A variance lacks the square of the mean over the batch, or over the units of one sample, which
     varies by the mean variance of a unit over their number. GRADIENT is ln of the squared gradient
-    over that of the last layer: going back through a layer multiplies it by the mean over units of
-    τ E[φ′²].
+    over that of the last layer, if it goes `backward`: a layer multiplies it by the mean over units
+    of τ E[φ′²].
     """
     depth = len(layers)
     found = {name: np.full(depth + 1, math.nan) for name in OF_UNITS}
@@ -55,8 +55,9 @@ def given_statistics(
             break
         function = resolve(layer.activation)
         means, variances = moments(function, at, spread)
-        slopes = derivative_second_moment(function, at, spread)
-        growth[number] = np.mean(layer.squares * slopes)
+        if backward:  # that takes as long again
+            slopes = derivative_second_moment(function, at, spread)
+            growth[number] = np.mean(layer.squares * slopes)
         mean, own = float(np.mean(means)), float(np.mean(variances))
         variance = own + float(np.mean((means - mean) ** 2))
         units = len(layer.sums)

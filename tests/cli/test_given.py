@@ -149,3 +149,17 @@ def test_what_is_wrong_is_one_line(capsys, arguments, words):
     assert err.startswith("snstat: error: ")
     assert err.count("\n") == 1
     assert words in err
+
+
+def test_a_rule_about_other_draws_is_not_judged(capsys, tmp_path, monkeypatch):
+    """Forty narrow layers of ReLU: networks drawn alike differ by factors, this one is one."""
+    monkeypatch.chdir(tmp_path)
+    g = np.random.default_rng(0)
+    np.savez("deep.npz", **{f"w{n}": g.standard_normal((8, 8)) / 2 for n in range(40)})
+    arguments = ("propagate", "--weights", "deep.npz", "-a", "relu", "-o", "run.json", *SMALL)
+    assert call(capsys, *arguments)[0] == 0
+    code, out, _ = call(capsys, "check", "run.json", "--select", "SN502")
+    assert code == 0
+    assert "SN502 not judged: it is about weights that are drawn" in " ".join(out.split())
+    drawn = snstat.check("relu", depth=40, width=8, select="SN502")
+    assert not drawn.passed
