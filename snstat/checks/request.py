@@ -16,6 +16,7 @@ from snstat.activation import resolve
 from snstat.checks.baseline import require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
+from snstat.checks.chance import too_narrow
 from snstat.checks.drift import drifts
 from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
@@ -182,9 +183,14 @@ class Request:
         other_theory: list[str] = []
         if self.plan is None and isinstance(case, StackCase):
             case, other_theory = renewed(case)
-        verdict, findings = judge(case, self.codes, remedies=remedies)
+        codes, given = self.codes, run.network is not None and run.network.weights is not None
+        if given:  # remedies would draw other weights, and other draws may differ as they will
+            remedies, codes = False, codes - {too_narrow.code}
+        verdict, findings = judge(case, codes, remedies=remedies)
         told = [finding.code for finding in findings]
-        notes = other_theory + notes_of(case, self.codes, told)
+        notes = other_theory + notes_of(case, codes, told)
+        if given and too_narrow.code in self.codes:
+            notes.append(f"{too_narrow.code} not judged: it is about weights that are drawn")
         notes += [*few_trials(run), *not_judged(case), *unknown(case)]
         if self.baseline is not None:
             notes += unlike(run, self.baseline)

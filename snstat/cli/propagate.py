@@ -10,6 +10,7 @@ import click
 
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
+from snstat.cli.given import chain_of, weights_options
 from snstat.cli.help import Explained
 from snstat.cli.networks import Setting, file_argument, networks_of, set_option
 from snstat.cli.options import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from snstat.experiment.trace import TracePlan
     from snstat.network.network import Network
     from snstat.results import Check, Run
+    from snstat.sources.weights.chain import Chain
 
 
 # The formats that show the verdict in words.
@@ -42,11 +44,13 @@ Examples:
   snstat propagate -a selu -a relu -a tanh --width 512
   snstat propagate --init torch_default --layers 0,1,2,4,8
   snstat propagate model.toml --set width=512 --backward
+  snstat propagate --weights model.safetensors -a selu --last linear
   snstat propagate --inputs data.npy --format json -o run.json"""
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
 @file_argument
+@weights_options
 @set_option
 @stack_options
 @output_options
@@ -58,8 +62,11 @@ Examples:
 def command(
     ctx: click.Context,
     /,
+    *,
     file: str | None,
     set: Sequence[Setting],  # noqa: A002  # the name of the option
+    weights: str | None,
+    only: Sequence[str],
     form: str | None,
     output: str | None,
     layers: str,
@@ -68,7 +75,8 @@ def command(
 ) -> None:
     """Push random inputs through random networks and report the statistics of every layer.
 
-    The network is that of a file, or the uniform stack that options describe.
+    The network is that of a file, the matrices of a file of weights, or the uniform stack that
+    options describe.
 
     Each statistic is estimated over independent trials, with its standard error, next to its value
     by theory: to first order in 1/width where that is known, else at infinite width. An option
@@ -80,7 +88,11 @@ def command(
         raise click.UsageError(f"--keep-trials cannot be used in a {form}; {remedy}")
     selection = parse_layers(layers)
     chosen = () if columns is None else parse_columns(columns)
-    planned = plans(variants(options), networks_of(ctx, file, set))
+    chain = chain_of(ctx, weights, only)
+    if chain is None:
+        planned = plans(variants(options), networks_of(ctx, file, set))
+    else:
+        planned = plans(variants(options), chain=chain)
     for _, plan in planned:
         selection.require_within(plan.depth)
         if selection.by_name:
@@ -96,16 +108,24 @@ def command(
 
 
 def plans(
-    wanted: Sequence[Variant], networks: Sequence[Network | None] = (None,)
+    wanted: Sequence[Variant],
+    networks: Sequence[Network | None] = (None,),
+    chain: Chain | None = None,
 ) -> list[tuple[str, AnyPlan]]:
     """Return the plan of each run with the name to show beside its progress. All are validated
-    before the first one runs."""
+    before the first one runs. The weights of a `chain` are the only network."""
+    from snstat.experiment.given import given_plan
     from snstat.experiment.plans import plan_of
     from snstat.network.run_settings import RunSettings
 
     with reading_bar():  # data are read to be standardized
         return [
-            (_name(variant, network), plan_of(RunSettings(**variant.options), network))
+            (
+                _name(variant, network),
+                plan_of(RunSettings(**variant.options), network)
+                if chain is None
+                else given_plan(chain, RunSettings(**variant.options)),
+            )
             for network in networks
             for variant in wanted
         ]

@@ -111,12 +111,13 @@ def _numbers(selection: LayerSelection, network: Network) -> list[int]:
 
 
 class Sampled(NamedTuple):
-    """How a network is sampled: samples of a batch, the sampler asked for, and whether gradients
-    are."""
+    """How a network is sampled: samples of a batch, the sampler asked for, whether gradients are,
+    and whether weights are given instead."""
 
     batch: int
     sampler: str
     backward: bool
+    given: bool = False
 
     def layers(self, network: Network, numbers: Sequence[int]) -> list[str | None]:
         """Return how the weights of the layers of these `numbers` are sampled, which ascend from
@@ -124,6 +125,8 @@ class Sampled(NamedTuple):
         from snstat.engine.general.samplers import samplers
         from snstat.engine.strategies import choose
 
+        if self.given:
+            return [None] * len(numbers)
         rest, stack = [number for number in numbers if number], network.uniform()
         before: list[str | None] = [None] * (len(numbers) - len(rest))
         if stack is not None:
@@ -153,7 +156,8 @@ def _saved(path: str) -> tuple[Network, Sampled]:
     simulation = run.simulation
     how = Sampled(simulation.batch, simulation.sampler, backward=GRADIENT in run.statistics)
     if run.network is not None:
-        return Network.read(run.network.form), how
+        given = run.network.weights is not None
+        return Network.read(run.network.form), how._replace(given=given)
     assert run.stack is not None  # noqa: S101  # what is no network is a stack
     return Network.of(stack_of(run.stack)), how
 

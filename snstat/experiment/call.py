@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
 from snstat.activation import Pair
+from snstat.errors import InvalidValueError
 from snstat.experiment.plans import AnyPlan, plan_of
 from snstat.network.network import Network
 from snstat.network.run_settings import DEFAULT_TRIALS, KEEP, RunSettings
@@ -29,6 +30,8 @@ class Call(RunSettings):
     # The word becomes a number when the options are validated.
     trials: int | Literal["keep"] = again(RunSettings, "trials")  # type: ignore[assignment]
     set: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    weights: str | os.PathLike[str] | Mapping[str, Any] | None = field(default=None, kw_only=True)
+    only: str | Collection[str] = field(default=(), kw_only=True)
     progress: Callable[[int], None] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -42,6 +45,21 @@ class Call(RunSettings):
         """Return the plan that the arguments describe. Raises SnstatError for invalid ones."""
         network = network_of(self.activation, self.set or _NONE)
         settings = {entry.name: getattr(self, entry.name) for entry in fields(RunSettings)}
+        if self.weights is not None:
+            return self._of_weights(network, RunSettings(**settings))
+        if self.only:
+            raise InvalidValueError("only", self.only, "left out without weights, which it chooses")
         if network is not None:
             del settings["activation"]
         return plan_of(RunSettings(**settings), network)
+
+    def _of_weights(self, network: Network | None, settings: RunSettings) -> AnyPlan:
+        from snstat.experiment.given import given_plan
+        from snstat.sources.weights.chain import read_chain
+
+        if network is not None:
+            bound = "an activation beside weights, which are the network"
+            raise InvalidValueError("activation", "a network", bound)
+        assert self.weights is not None  # noqa: S101  # for the type checker
+        only = [self.only] if isinstance(self.only, str) else self.only
+        return given_plan(read_chain(self.weights, only), settings)

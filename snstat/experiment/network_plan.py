@@ -30,7 +30,9 @@ from snstat.results import GRADIENT, FloatArray, InputMoments, NetworkSummary, R
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
+    from snstat.engine.general.given import GivenLayer
     from snstat.engine.inputs import Inputs
+    from snstat.sources.weights.chain import Chain
     from snstat.theory.walk import Walk
 
 LESS = "use a smaller --batch, --trials or --threads, or fewer or narrower layers"
@@ -40,7 +42,8 @@ LESS = "use a smaller --batch, --trials or --threads, or fewer or narrower layer
 class NetworkPlan:
     """A validated request: a network, its inputs, and how it is simulated.
 
-    `train` is whether dropout and the statistics of batches are on.
+    `train` is whether dropout and the statistics of batches are on. Where weights are `given`, the
+    network is that of independent weights with their mean squares: see experiment/given.py.
     """
 
     network: Network
@@ -53,6 +56,7 @@ class NetworkPlan:
     backward: bool = False
     keep_trials: bool = False
     train: bool = True
+    given: Chain | None = None
 
     @classmethod
     def of_settings(cls, network: Network, settings: RunSettings) -> NetworkPlan:
@@ -90,6 +94,8 @@ class NetworkPlan:
             backward=self.backward,
             keep_trials=self.keep_trials,
         )
+        if self.given is not None:
+            more += self.given.bytes(self.dtype)
         require_memory(needed + more, f"{LESS}; {where}" if where else LESS)
 
     @property
@@ -110,6 +116,8 @@ class NetworkPlan:
     @cached_property
     def subject(self) -> NetworkSummary:
         """The record of the network."""
+        if self.given is not None:
+            return replace(network_summary(self.network), weights=self.given.record)
         return network_summary(self.network, (None, *self.samplers))
 
     @cached_property
@@ -153,11 +161,10 @@ class NetworkPlan:
         Raises LayerError with the path of a layer that cannot be sampled.
         """
         from snstat.engine.general.sample import sample_network
-        from snstat.theory.expected import expected_statistics
 
         source = self.inputs
         moments = source.moments()  # reads all data, and raises if they cannot be used
-        theory, digest = aside(lambda: self.predict(moments)), aside(source.digest)
+        theory, digest = aside(lambda: self.theory(moments)), aside(source.digest)
         measured = sample_network(
             self.network,
             source,
@@ -166,25 +173,21 @@ class NetworkPlan:
             dtype=self.dtype,
             train=self.train,
             sampler=self.sampler,
+            given=self.given_layers(),
             threads=self.threads,
             backward=self.backward,
             keep_trials=self.keep_trials,
             progress=progress,
         )
-        walked = theory()
-        at_width = expected_statistics(walked, source.width, source.batch, moments)
-        statistics = measured_statistics(
-            measured,
-            predicted_statistics(walked, source.batch, moments),
-            {name: expected for name, (expected, _) in at_width.items()},
-            {name: neglected for name, (_, neglected) in at_width.items()},
-        )
+        walked, expected, neglected = theory()
+        predicted = predicted_statistics(walked, source.batch, moments)
+        statistics = measured_statistics(measured, predicted, expected, neglected)
         if measured.log_gradient is not None:
             unknown = np.full(self.depth + 1, math.nan)
             statistics[GRADIENT] = gradient_statistic(
                 measured.log_gradient,
                 walked.log_gradient,
-                unknown,
+                expected.get(GRADIENT, unknown),
                 unknown,
                 keep_trials=self.keep_trials,
             )
@@ -203,6 +206,33 @@ class NetworkPlan:
         from snstat.theory.walk import walk
 
         return walk(self.network, self.inputs.batch, moments, train=self.train)
+
+    def theory(
+        self, moments: InputMoments
+    ) -> tuple[Walk, Mapping[str, FloatArray], Mapping[str, FloatArray]]:
+        """Return theory of every layer at infinite width, what is expected at this width, or with
+        the given weights, and what the latter neglects, as far as that is known."""
+        from snstat.theory.expected import expected_statistics
+        from snstat.theory.given_units import Units, given_statistics
+
+        walked, batch = self.predict(moments), self.inputs.batch
+        at_width = expected_statistics(walked, self.inputs.width, batch, moments)
+        expected = {name: found for name, (found, _) in at_width.items()}
+        neglected = {name: found for name, (_, found) in at_width.items()}
+        if self.given is not None:
+            layers = [
+                Units(str(row.activation), link.sums, link.squares, link.offsets)
+                for row, link in zip(self.network.rows(), self.given.links, strict=True)
+            ]
+            of_units = given_statistics(layers, batch, moments, backward=self.backward)
+            for name, found in expected.items():  # the input is the same
+                found[1:], neglected[name][1:] = of_units[name][1:], math.nan
+            expected[GRADIENT] = of_units[GRADIENT]
+        return walked, expected, neglected
+
+    def given_layers(self) -> Mapping[int, GivenLayer]:
+        """Return the matrices that are given, by the number of their layer."""
+        return {} if self.given is None else self.given.read(self.dtype)
 
 
 def network_source(network: Network, settings: RunSettings) -> Inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from snstat.errors import InvalidValueError
+from snstat.experiment.given import chain_again, plan_of_chain
 from snstat.experiment.network_plan import LESS, NetworkPlan, network_source
 from snstat.experiment.plan import Plan, sampling_of
 from snstat.experiment.source import require_data_of
@@ -49,6 +50,11 @@ def plan_again(run: Run) -> AnyPlan:
         )
     if run.network is None:
         return Plan.of(run)
-    plan = plan_of(RunSettings(**sampling_of(run)), Network.read(run.network.form))
+    network, settings = Network.read(run.network.form), RunSettings(**sampling_of(run))
+    plan: AnyPlan
+    if run.network.weights is not None:
+        plan = plan_of_chain(network, chain_again(run.network.weights), settings)
+    else:
+        plan = plan_of(settings, network)
     require_data_of(run, plan.inputs)
     return plan

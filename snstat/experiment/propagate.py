@@ -68,6 +68,13 @@ def propagate(call: Call) -> Run:
         Whether dropout and the statistics of batches are on, as in training. Default: True.
     set : mapping
         Parameters of the network file to change, by name.
+    weights : path or mapping, optional
+        The matrices of a file, or arrays by name such as a state dict, are the network, each with
+        the activation after it: see docs/weights.md. Trials differ in their inputs. `theory` is
+        that of independent weights with the mean square of each matrix, `expected` the unit map
+        with every unit's own weight sums.
+    only : str or sequence of str, optional
+        Globs of the names of `weights` that are used, in the order of the globs.
     threads : int, optional
         By default all cores this process may use. Results do not depend on it beyond rounding.
     backward : bool

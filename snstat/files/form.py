@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from snstat.values.option import options_of
 
 # From the name of a key and its value in a file to what it stands for.
 Reader = Callable[[str, Any], Any]
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
 
 
 class FormError(ValueError):
@@ -54,6 +56,13 @@ def read(name: str, form: dict[str, Any], readers: dict[str, Reader]) -> dict[st
     """Return the values of the object under `name`, each parsed by its reader."""
     entries = entries_of(name, entry_of("a run", form, name))
     return {key: read(key, entry_of(name, entries, key)) for key, read in readers.items()}
+
+
+def digest(name: str, value: Any) -> str:
+    """Return an identifier of content."""
+    if not isinstance(value, str) or not DIGEST.fullmatch(value):
+        raise FormError(f"{name} is {quoted(value)}, but must be sha256: and 64 hexadecimal digits")
+    return value
 
 
 def or_null(read: Reader) -> Reader:

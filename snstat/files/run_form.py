@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from snstat.errors import quoted
 from snstat.files.data_form import parse_data
 from snstat.files.form import (
     OPTIONS,
     FormError,
     Reader,
+    digest,
     entries_of,
     entry_of,
     list_of,
@@ -45,7 +44,6 @@ from snstat.results.base import IntArray
 from snstat.values import number
 from snstat.values.kinds import Flag, Name, Real
 
-DIGEST = re.compile("sha256:[0-9a-f]{64}")
 flag: Reader = Flag().plain
 
 
@@ -139,14 +137,8 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
 # ------------------------------------------------------------------------ readers of one value
 
 
-def _digest(name: str, value: Any) -> str:
-    if not isinstance(value, str) or not DIGEST.fullmatch(value):
-        raise FormError(f"{name} is {quoted(value)}, but must be sha256: and 64 hexadecimal digits")
-    return value
-
-
 LATER_SIMULATION: dict[str, Reader] = {
-    "inputs_digest": or_null(_digest),
+    "inputs_digest": or_null(digest),
     **options("standardize", "flatten"),
     "train": flag,
 }

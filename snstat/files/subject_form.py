@@ -12,6 +12,7 @@ from snstat.files.form import (
     OPTIONS,
     FormError,
     Reader,
+    digest,
     entry_of,
     list_of,
     options,
@@ -31,6 +32,7 @@ from snstat.network.description import (
 from snstat.network.stack import Stack
 from snstat.results import (
     EARLIER_SCHEMAS,
+    GivenWeights,
     ModuleSummary,
     NetworkSummary,
     Record,
@@ -42,13 +44,16 @@ from snstat.values.kinds import Name, Real
 
 # Relative tolerance of numbers that follow from others, for rounding on other machines.
 AGREE = 1e-12
+# The kind of the layers of a chain of matrices.
+DENSE = "dense"
 SAMPLER = Name(("dense", "matrix-free"))
 
 
 def subject_form(
     subject: Subject, simulation: Simulation
 ) -> Mapping[str, Record | dict[str, Any] | None]:
-    """Return the values of "stack", "network", "simulation" and, for a traced module, "module".
+    """Return the values of "stack", "network", "simulation" and, for a traced module, "module", for
+    a network whose weights are given, "given_weights".
 
     The stack is None for a network that is no stack, the network for a stack that no file can
     hold, and both for a module.
@@ -65,7 +70,8 @@ def _network_form(
     from snstat.network.network import Network
 
     if isinstance(subject, NetworkSummary):
-        return {"stack": subject.stack, "network": subject.form}
+        given = {} if subject.weights is None else {"given_weights": subject.weights}
+        return {"stack": subject.stack, "network": subject.form, **given}
     try:
         form = Network.of(stack_of(subject)).form()
     except InvalidValueError:  # a pair of functions has no name, and many widths no file
@@ -83,7 +89,11 @@ def parse_subject(entries: dict[str, Any], *, earlier: bool) -> Subject:
     stack = None
     if entry_of("a run", entries, "stack") is not None:
         stack = _stack(read("stack", entries, STACK | LATER_STACK))
-    form = entries.get("network")
+    form, weights = entries.get("network"), entries.get("given_weights")
+    if weights is not None:
+        if stack is not None:
+            raise FormError("it has both a stack and given_weights")
+        return replace(_network(entries), weights=_given(entries))
     # A stack that options describe has no name.
     if stack is not None and not (isinstance(form, dict) and form.get("name")):
         return stack
@@ -104,6 +114,14 @@ def _network(entries: dict[str, Any]) -> NetworkSummary:
         return network_summary(network, samplers)
     except NetworkFormError as error:
         raise FormError(f"network: {error}") from None
+
+
+def _given(entries: dict[str, Any]) -> GivenWeights:
+    """Return the record of given weights, which only a chain of dense layers has."""
+    for layer in entries["network"]["layers"]:
+        if layer.get("kind") != DENSE or layer.get("activation") is None:
+            raise FormError("given_weights belong to dense layers with an activation only")
+    return GivenWeights(**read("given_weights", entries, WEIGHTS))
 
 
 def require_layers(depth: int, count: int, *, partial: bool) -> None:
@@ -161,6 +179,19 @@ def _stack_of_schema_1(values: dict[str, Any]) -> StackSummary:
     return summary_of(Stack.build(**settings, input_width=values["input_width"]))
 
 
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    found = value if isinstance(value, list) else []
+    if not found or not all(isinstance(entry, str) for entry in found):
+        raise FormError(f"{name} is {quoted(value)}, but must be a list of names")
+    return tuple(found)
+
+
+def _file(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise FormError(f"{name} is {quoted(value)}, but must be the name of a file")
+    return value
+
+
 def _names(name: str, value: Any) -> tuple[str, ...]:
     found = value if isinstance(value, list) else [value]
     if not isinstance(value, list) or not all(entry in SETTINGS for entry in found):
@@ -179,3 +210,4 @@ LATER_STACK: dict[str, Reader] = {
     **{name: or_null(OPTIONS[name]) for name in ("weight_std", "widths", "last")},
     "given": _names,
 }
+WEIGHTS: dict[str, Reader] = {"file": _file, "digest": digest, "tensors": _texts}

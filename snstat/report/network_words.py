@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from snstat.activation import display_name
 from snstat.errors import escaped
+from snstat.report.given_words import DIGEST_SHOWN, activations_of, trials_words, weights_parts
 from snstat.report.module_words import module_sampling, module_title
 from snstat.report.numbers import as_given, dotted
 from snstat.report.words import SEPARATOR, count
@@ -28,8 +29,6 @@ STEADY_GAINS = {
 }
 # What to call samplers that have no name of their own.
 SAMPLERS = {"auto": "matrix-free in part"}
-# Characters of a digest that are shown: "sha256:" and eight digits.
-DIGEST_SHOWN = 15
 
 
 def network_words(subject: Subject) -> str:
@@ -43,7 +42,7 @@ def network_words(subject: Subject) -> str:
     if isinstance(subject, NetworkSummary):
         shapes = (shape_words(row.shape) for row in (subject.layers[0], subject.layers[-1]))
         name, depth = network_name(subject), count(subject.depth, "layer")
-        return SEPARATOR.join([name, depth, " → ".join(shapes)])
+        return SEPARATOR.join([name, depth, " → ".join(shapes), *weights_parts(subject)])
     stack = subject
     layers = count(stack.depth, "layer")
     parts = [network_name(stack)]
@@ -68,7 +67,13 @@ def described(subject: Subject) -> dict[str, Any]:
         own = {key: subject[key] for key in ("dropout", "trials_of", "device", "loss")}
         return {"network": subject.called, **subject.settings, "mode": subject.mode, **own}
     if isinstance(subject, NetworkSummary):
-        return {"network": subject.called}
+        if subject.weights is None:
+            return {"network": subject.called}
+        return {
+            "network": subject.called,
+            **activations_of(subject),
+            "weights": subject.weights.digest[:DIGEST_SHOWN],
+        }
     return dict(subject)
 
 
@@ -154,16 +159,19 @@ def sampling_words(subject: Subject, simulation: Simulation) -> str:
     """Return how a network was sampled, on one line."""
     if isinstance(subject, ModuleSummary):
         return module_sampling(subject, simulation)
-    return simulation_words(simulation)
+    return simulation_words(simulation, subject if isinstance(subject, NetworkSummary) else None)
 
 
-def simulation_words(simulation: Simulation) -> str:
-    """Return the sampling on one line: "8 trials × batch 64 · float32, dense, seed 0"."""
-    sampler = SAMPLERS.get(simulation.sampler, simulation.sampler)
-    sampling = f"{simulation.dtype}, {sampler}, seed {simulation.seed}"
+def simulation_words(simulation: Simulation, network: NetworkSummary | None = None) -> str:
+    """Return the sampling on one line: "8 trials × batch 64 · float32, dense, seed 0". Of a
+    `network` whose weights are given it says what trials draw."""
+    sampler = f"{SAMPLERS.get(simulation.sampler, simulation.sampler)}, "
+    if network is not None and network.weights is not None:
+        sampler = ""  # nothing is drawn but inputs
+    sampling = f"{simulation.dtype}, {sampler}seed {simulation.seed}"
     if not simulation.train:
         sampling += ", eval mode"
-    parts = [f"{count(simulation.trials, 'trial')} × batch {simulation.batch:,}", sampling]
+    parts = [f"{trials_words(simulation, network)} × batch {simulation.batch:,}", sampling]
     mean, std = simulation.input_mean, simulation.input_std
     if simulation.inputs != "normal" or (mean, std) not in ((0.0, 1.0), (None, None)):
         # The name of a file may contain control characters.

@@ -83,8 +83,8 @@ UNNAMED = "network"
 class LayerSummary(Record):
     """One layer of a network: its name, its kind and the shape after it, grid first.
 
-    `sampler` names how its weights were sampled, None for a layer without weights, or where one
-    sampler drew all layers. An `inner` layer is within a residual.
+    `sampler` names how its weights were sampled, None for a layer without weights, where they were
+    given, or where one sampler drew all layers. An `inner` layer is within a residual.
     """
 
     name: str
@@ -100,15 +100,30 @@ class LayerSummary(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class GivenWeights(Record):
+    """Weights that were given instead of drawn: the `file`, a `digest` of their values
+    ("sha256:…"), and the names of the `tensors` that were used, in their order."""
+
+    file: str
+    digest: str
+    tensors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkSummary(Record):
     """A network of any layers: its name, `form` as its file holds it, and what its layers are, from
     layer 0, the input. `stack` describes it as a uniform stack, if it is one. Two are equal if and
-    only if their files describe one network."""
+    only if their files describe one network.
+
+    Where `weights` are given, `form` describes the network of independent Gaussian weights with
+    their mean squares, of which `theory` is.
+    """
 
     name: str
     form: dict[str, Any] = field(hash=False)
     layers: tuple[LayerSummary, ...]
     stack: StackSummary | None = None
+    weights: GivenWeights | None = None
 
     @property
     def depth(self) -> int:

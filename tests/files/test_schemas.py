@@ -338,6 +338,7 @@ def test_schema_has_the_name_in_results(name: str, constant: str) -> None:
         ("weights", "scheme", results.Scheme),
         ("weights", "spread", results.Spread),
         ("weights", "rows", results.Rows),
+        ("propagation", "given_weights", results.GivenWeights),
         ("weights", "skipped", results.Skipped),
     ],
 )
@@ -351,13 +352,15 @@ def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: t
 def test_a_check_has_the_fields_of_its_record_and_passed() -> None:
     part = schema("check")["$defs"]["check"]
     own = {field.name for field in fields(results.Check)} - {"subject"}
-    others = {"stack", "network", "module", "weights", "passed"}
+    others = {"stack", "network", "given_weights", "module", "weights", "passed"}
     assert set(part["properties"]) == own | others
-    assert set(part["required"]) == set(part["properties"]) - {"module"}
+    assert set(part["required"]) == set(part["properties"]) - {"given_weights", "module"}
     assert part["properties"]["verdict"]["enum"] == list(results.VERDICTS)
 
 
-@pytest.mark.parametrize("definition", ["stack", "drawn", "simulation", "network", "tracing"])
+@pytest.mark.parametrize(
+    "definition", ["stack", "drawn", "simulation", "network", "tracing", "given_weights"]
+)
 def test_runs_and_checks_describe_stacks_alike(definition: str) -> None:
     run, check = (schema(name)["$defs"][definition] for name in ("propagation", "check"))
     assert check == run

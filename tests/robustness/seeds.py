@@ -32,7 +32,9 @@ def saved_runs() -> Iterator[bytes]:
     layers = [{"kind": "residual", "name": "body", "layers": [{"kind": "rms_norm"}, dense]}]
     form = {"name": "net", "input": {"channels": 4}, "layers": layers}
     mixed = snstat.propagate(snstat.Network.read(form), batch=3, trials=2, backward=True)
-    for runs in ([plain], [backward], [broken], [biased], [plain, backward], [mixed]):
+    chain = {"w1": np.ones((4, 3)), "b1": np.ones(4), "w2": np.eye(4)}
+    given = snstat.propagate("tanh", weights=chain, batch=3, trials=2, backward=True)
+    for runs in ([plain], [backward], [broken], [biased], [plain, backward], [mixed], [given]):
         yield "".join(runs_to_json(runs)).encode()
 
 
@@ -50,6 +52,7 @@ def weights_files() -> Iterator[bytes]:
     raw = np.arange(30, dtype=np.uint16).reshape(5, 6)
     yield safetensors({"b": raw, "f": raw.astype(np.uint8)}, codes=codes)
     yield npz(arrays)
+    yield safetensors({"w1": array, "b1": array[:, 0], "w2": array.T})
 
 
 def npy_files() -> Iterator[bytes]:

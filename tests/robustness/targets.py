@@ -201,6 +201,7 @@ TARGETS = {
         (
             Command(1, ("weights", FILE)),
             Command(3, ("weights", FILE, "-f", "csv", "--layout", "jax")),
+            Command(5, ("propagate", "--weights", FILE, "-t", "1", "-b", "2", "-f", "json")),
             Command(4, ("check", FILE, "--init", "lecun_normal", "-a", "selu", "-f", "json")),
         ),
         examine_weights,

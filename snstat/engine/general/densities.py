@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from snstat.engine.densities import Histogram, histogram
+from snstat.engine.general.given import NOT_GIVEN, GivenLayer
 from snstat.engine.general.sampler import General, Walk, measure
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import quiet
@@ -28,10 +29,11 @@ def network_densities(
     seed: int,
     dtype: str,
     train: bool = True,
+    given: Mapping[int, GivenLayer] = NOT_GIVEN,
 ) -> list[Histogram]:
     """Return the densities of the activations at `layers` (ascending), all trials pooled; see
     `engine.densities.densities`."""
-    sampler = General(network, inputs, trials, seed, dtype, train=train)
+    sampler = General(network, inputs, trials, seed, dtype, train=train, given=given)
     threads = min(available_cores(), trials)
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         try:

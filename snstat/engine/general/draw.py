@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from snstat.activation import Activation, checked
 from snstat.engine.general.forms import rescaled
+from snstat.engine.general.given import given_pass
 from snstat.engine.general.grid import columns
 from snstat.engine.general.normalise import normalised_columns, normalised_rows
 from snstat.engine.general.weight_free import weight_free_pass
@@ -47,7 +48,10 @@ class LayerDraw:
             raise InvalidValueError("channels", len(values), f"the fan-in, {weights.fan_in}")
         draw = self._draw(self._matrices)
         self._matrices += 1
-        if shop.is_matrix_free(weights, values[0].size):
+        given = shop.given.get(self.number)
+        if given is not None:
+            found = given_pass(values, given)
+        elif shop.is_matrix_free(weights, values[0].size):
             found = weight_free_pass(values, weights, draw, shop)
         elif weights.form != PLAIN:
             found = rescaled(values, weights, shop.layer(weights), draw)

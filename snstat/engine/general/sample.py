@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
 
+from snstat.engine.general.given import NOT_GIVEN, GivenLayer
 from snstat.engine.general.gradient import general_gradients
 from snstat.engine.general.sampler import General
 from snstat.engine.general.samplers import require_sampler
@@ -27,6 +28,7 @@ def sample_network(
     dtype: str,
     train: bool = True,
     sampler: str = AUTO,
+    given: Mapping[int, GivenLayer] = NOT_GIVEN,
     threads: int | None = None,
     backward: bool = False,
     keep_trials: bool = False,
@@ -41,7 +43,8 @@ def sample_network(
 
     `sampler` is "dense" (all weights are drawn; a uniform stack is then the network of the dense
     sampler), "matrix-free" (none are that need not be) or "auto" (those are whose product takes
-    less work than sampling it without them). `samplers.samplers` tells which layers are.
+    less work than sampling it without them). `samplers.samplers` tells which layers are. Layers
+    whose matrices are `given`, by their number from 1, draw none.
 
     Raises InvalidValueError for inputs of another width, and for "matrix-free" where all weights
     have to be drawn, and LayerError with the path of a layer that cannot be sampled.
@@ -49,7 +52,15 @@ def sample_network(
     threads = threads or available_cores()
     require_sampler(network, inputs.batch, sampler, backward=backward)
     general = General(
-        network, inputs, trials, seed, dtype, train=train, sampler=sampler, backward=backward
+        network,
+        inputs,
+        trials,
+        seed,
+        dtype,
+        train=train,
+        sampler=sampler,
+        backward=backward,
+        given=given,
     )
     return run_trials(
         general,

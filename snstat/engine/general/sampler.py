@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from snstat.engine.general.draw import LayerDraw
+from snstat.engine.general.given import NOT_GIVEN, GivenLayer
 from snstat.engine.general.grid import columns, on_grid, samples
 from snstat.engine.general.order import Order
 from snstat.engine.general.workshop import Workshop
@@ -87,13 +88,20 @@ class General(Trials):
         train: bool,
         sampler: str = DENSE,
         backward: bool = False,
+        given: Mapping[int, GivenLayer] = NOT_GIVEN,
     ) -> None:
         if inputs.width != network.input.units:
             raise InvalidValueError("inputs", inputs.width, f"{network.input.units} units")
         super().__init__(inputs, trials, seed, dtype)
         self.network, self.depth, self.order = network, network.depth, Order(network.block)
         self.workshop = Workshop(
-            self.dtype, self.key, self.stop, train=train, sampler=sampler, backward=backward
+            self.dtype,
+            self.key,
+            self.stop,
+            train=train,
+            sampler=sampler,
+            backward=backward,
+            given=given,
         )
         self._walks: list[Walk | None] = [None] * trials
         # What the way back of each trial needs, None if memory does not suffice for all layers.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from threading import local
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from snstat.activation import Activation, require_functions
 from snstat.engine.draws import drawn_layer
+from snstat.engine.general.given import NOT_GIVEN, GivenLayer
 from snstat.engine.general.samplers import is_matrix_free
 from snstat.engine.kernels.layers import Activation as KernelActivation
 from snstat.engine.kernels.layers import DrawnLayer
@@ -24,8 +25,8 @@ T = TypeVar("T")
 
 
 class Workshop:
-    """What all layers of a run share: scratch of each thread, and what kernels are told of matrices
-    and activations."""
+    """What all layers of a run share: scratch of each thread, what kernels are told of matrices and
+    activations, and the matrices that are `given`, by the number of their layer."""
 
     def __init__(
         self,
@@ -36,7 +37,9 @@ class Workshop:
         train: bool,
         sampler: str = DENSE,
         backward: bool = False,
+        given: Mapping[int, GivenLayer] = NOT_GIVEN,
     ) -> None:
+        self.given = given
         self.dtype, self.key, self.stop, self.train = dtype, key, stop, train
         self.sampler, self.backward = sampler, backward
         (self.team,) = new_team(1, stop)

@@ -23,7 +23,7 @@ from snstat.report.network_words import (
     layer_words,
     network_name,
     network_words,
-    simulation_words,
+    sampling_words,
 )
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ def draw_histogram(
         axes.set_title(network_name(densities.subject), loc="left")
         _legend(figure, look, drawn, grow=size is None)
         if caption:
-            words = f"{network_words(densities.subject)} · {simulation_words(densities.simulation)}"
+            sampling = sampling_words(densities.subject, densities.simulation)
+            words = f"{network_words(densities.subject)} · {sampling}"
             place_caption(figure, words, look)
         settle(figure)
     return figure

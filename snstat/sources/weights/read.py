@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-from snstat.errors import InvalidValueError
 from snstat.results import (
     BoolArray,
     FloatArray,
@@ -22,6 +20,7 @@ from snstat.results import (
     optional,
 )
 from snstat.sources.weights.arrays import tensors_of
+from snstat.sources.weights.choosing import chosen
 from snstat.sources.weights.duplicates import duplicate_rows
 from snstat.sources.weights.identify import Looks, schemes_of
 from snstat.sources.weights.layouts import AUTO, LAYOUTS, fans_of, layout_of, matrix_of
@@ -85,11 +84,7 @@ def weights(
         name = os.fsdecode(source)
     else:
         found = tensors_of(source)
-    if only:
-        found = [t for t in found if any(fnmatchcase(t.name, glob) for glob in only)]
-        if not found:
-            what = ", ".join(only)
-            raise InvalidValueError("only", what, "a glob that matches the name of a tensor")
+    found = chosen(found, only)
     tensors, skipped = [], []
     for number, tensor in enumerate(found):
         if progress is not None:

@@ -119,7 +119,7 @@ def _tensor(path: str, name: str, entry: dict[str, Any], place: tuple[int, int])
             REMEDY,
         )
     if dtype is None:
-        return Tensor(name, shape, OTHERS[code][0], None, OTHERS[code][0])
+        return Tensor(name, shape, OTHERS[code][0], None, OTHERS[code][0], placed=False)
     raw = dtype.raw
 
     def read() -> Array:
@@ -128,7 +128,7 @@ def _tensor(path: str, name: str, entry: dict[str, Any], place: tuple[int, int])
         with failures(path, "safetensors file", REMEDY):
             return np.memmap(path, np.dtype(raw).newbyteorder("<"), "r", start, shape)
 
-    return Tensor(name, shape, dtype.name, read)
+    return Tensor(name, shape, dtype.name, read, placed=False)
 
 
 def _whole_numbers(value: Any) -> bool:

@@ -17,7 +17,7 @@ class Tensor:
     shape.
 
     `read` is None for a tensor that is not read; `reason` says why. `layout` is given where the
-    file tells it.
+    file tells it. Where not `placed`, the order of the file says nothing: its writer sorts tensors.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Tensor:
     read: Callable[[], Array] | None
     reason: str = ""
     layout: str | None = None
+    placed: bool = True
 
     @property
     def format(self) -> Dtype:

@@ -1,0 +1,58 @@
+"""Given weights on the command line: the file, and which of its tensors are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from snstat.cli.options import apply, refuse_others
+from snstat.cli.parameters import FileName
+from snstat.network.settings import NetworkSettings
+from snstat.values.option import options_of
+
+if TYPE_CHECKING:
+    from snstat.sources.weights.chain import Chain
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+BESIDE_WEIGHTS = "beside --weights, which are the network"
+# The options of a stack that say nothing of weights.
+HELD = {"activation", "last"}
+
+
+def weights_options(function: Function) -> Function:
+    """Add the options that name a file of weights, and tensors of it."""
+    options = [
+        click.option(
+            "--weights",
+            type=FileName(),
+            metavar="FILE",
+            help="The matrices of this file are the network: what snstat weights reads.",
+        ),
+        click.option(
+            "--only",
+            multiple=True,
+            metavar="GLOB",
+            help="Tensors of --weights whose names match, in the order of these; repeatable.",
+        ),
+    ]
+    return apply(function, options, group="Network")
+
+
+def chain_of(ctx: click.Context, weights: str | None, only: Sequence[str]) -> Chain | None:
+    """Return the network that a file of weights is, None without one.
+
+    Raises UsageError for options that describe another network, and InputFileError for a file that
+    is none.
+    """
+    if weights is None:
+        if only:
+            raise click.UsageError("--only cannot be used without --weights, of which it chooses")
+        return None
+    stack = options_of(NetworkSettings).keys() - HELD
+    own = {parameter.name or "" for parameter in ctx.command.params} - stack - {"file", "set"}
+    refuse_others(ctx, own, BESIDE_WEIGHTS)
+    from snstat.sources.weights.chain import read_chain
+
+    return read_chain(weights, only)

@@ -1,0 +1,44 @@
+"""A network whose weights are given, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from snstat.activation import display_name
+from snstat.report.words import count
+
+if TYPE_CHECKING:
+    from snstat.results import NetworkSummary, Simulation
+
+# Characters of a digest that are shown: "sha256:" and eight digits.
+DIGEST_SHOWN = 15
+LINEAR = "identity"
+DRAWN = ("normal", "uniform")
+
+
+def activations_of(network: NetworkSummary) -> dict[str, Any]:
+    """Return the activation of all layers, and that of the last one if it is another."""
+    first, last = (network.form["layers"][place]["activation"] for place in (0, -1))
+    return {"activation": first, "last": None if last == first else last}
+
+
+def weights_parts(network: NetworkSummary) -> Iterator[str]:
+    """Yield what is said of activations and weights: "SELU", "linear read-out", "weights given
+    (sha256:1d36ac41…)"; nothing of a network that is drawn."""
+    if network.weights is None:
+        return
+    own = activations_of(network)
+    yield display_name(own["activation"])
+    if own["last"] is not None:
+        linear = own["last"] == LINEAR
+        yield "linear read-out" if linear else f"last layer {display_name(own['last'])}"
+    yield f"weights given ({network.weights.digest[:DIGEST_SHOWN]}…)"
+
+
+def trials_words(simulation: Simulation, network: NetworkSummary | None = None) -> str:
+    """Return "8 trials", and what is new in each where weights are given."""
+    words = count(simulation.trials, "trial")
+    if network is None or network.weights is None:
+        return words
+    return f"{words} (new {'inputs' if simulation.inputs in DRAWN else 'samples of the data'} each)"
