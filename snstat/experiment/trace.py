@@ -74,6 +74,7 @@ class TracePlan:
             output=settings.read_out,
             only=settings.only,
             leaves=settings.leaves,
+            ops=settings.ops,
             axes=axes,
             device=settings.device,
         )
@@ -214,6 +215,9 @@ def trace(call: TraceCall) -> Run:
         Globs of the paths that have rows.
     leaves : bool
         Only modules that contain no others.
+    ops : bool
+        Also the functions that the code of modules calls: "layer1:add#2" is the second sum in the
+        code of layer1.
     axes : mapping or sequence of str
         A letter for each axis, samples S, positions P, units U, by globs of paths:
         {"layer*": "S,U,P,P"}.

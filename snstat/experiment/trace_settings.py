@@ -164,6 +164,9 @@ class TraceSettings(Settings):
         Several(), "Only the modules of these paths; repeatable.", default=(), metavar="GLOB",
     )  # fmt: skip
     leaves: bool = single(Flag(), "Only modules that contain no others.", default=False)
+    ops: bool = single(
+        Flag(), "Functions that the code of modules calls too, such as layer1:add.", default=False
+    )
     axes: tuple[str, ...] | Mapping[str, str] = single(
         GivenAxes(),
         "A letter for each axis of the modules of these paths: samples S, positions P, units U, or"

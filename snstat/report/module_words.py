@@ -23,6 +23,8 @@ def module_title(module: ModuleSummary) -> str:
     """Return "ResNet · 36 modules, 40 calls · train mode · 45,146 parameters"."""
     mode = f"{module.mode} mode" + (", dropout off" if module.dropout == "off" else "")
     sizes = f"{count(module.modules, 'module')}, {count(module.calls, 'call')}"
+    if module.functions:
+        sizes += f", {count(module.functions, 'call')} of functions"
     return SEPARATOR.join(
         [escaped(module.title), sizes, mode, count(module.parameters, "parameter")]
     )
