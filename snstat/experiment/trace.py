@@ -76,6 +76,7 @@ class TracePlan:
             leaves=settings.leaves,
             ops=settings.ops,
             axes=axes,
+            weights=settings.weights,
             device=settings.device,
         )
         run = traced_run(
@@ -200,6 +201,9 @@ def trace(call: TraceCall) -> Run:
         Arguments of the function.
     batch, trials, seed : int
         Samples per trial, independent trials (8 and 4), and the seed of all random numbers.
+    weights : path, optional
+        A file of weights that the module gets, by the names of its state dict: .safetensors, .pt,
+        .npz. All trials have these weights, and differ in their inputs only.
     mode : str
         "train" or "eval".
     dropout : str

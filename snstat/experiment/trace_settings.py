@@ -143,6 +143,12 @@ class TraceSettings(Settings):
         short="s",
         metavar="N",
     )
+    weights: str | os.PathLike[str] | None = single(
+        File(),
+        "Weights of all trials, which then differ in inputs only: .safetensors, .pt or .npz.",
+        shown="as the function draws them",
+        metavar="FILE",
+    )
     mode: str = single(
         Name(MODES), "Batch norm and dropout as in training, or as after it.", default="train",
     )  # fmt: skip

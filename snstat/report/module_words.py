@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from snstat.errors import escaped
@@ -39,6 +40,8 @@ def module_sampling(module: ModuleSummary, simulation: Simulation) -> str:
     ]
     if simulation.inputs:
         parts.append(f"inputs {escaped(simulation.inputs)}")
+    if module.weights is not None:
+        parts.append(f"weights {escaped(PurePath(module.weights).name)}")
     if module.loss is not None:
         parts.append(f"loss {escaped(module.loss)}")
     return SEPARATOR.join(parts)

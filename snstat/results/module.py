@@ -129,7 +129,9 @@ class Left(Record):
 class ModuleSummary(Record):
     """A traced module. `target` is "package.module:name", or the name of the class of an instance,
     `settings` the arguments of the function, `trials_of` "model" (each trial builds one) or
-    "inputs" (one module, new inputs). `rows` are what was called, without the input, layer 0."""
+    "inputs" (one module, new inputs). `weights` is the file of its weights and `weights_digest` the
+    digest of their values, None if the module was built with its own. `rows` are what was called,
+    without the input, layer 0."""
 
     target: str
     settings: dict[str, Any] = field(hash=False)
@@ -144,6 +146,8 @@ class ModuleSummary(Record):
     rows: tuple[Call, ...]
     device: str = "cpu"
     loss: str | None = None
+    weights: str | None = None
+    weights_digest: str | None = None
     theory_ends: tuple[Left, ...] = ()
     nonfinite: NonFinite | None = None
     not_called: tuple[str, ...] = ()

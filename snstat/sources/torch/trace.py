@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ def trace_module(
     leaves: bool = False,
     ops: bool = False,
     axes: Mapping[str, str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     device: str | None = None,
 ) -> Traced:
     """Run a module `trials` times, and return the statistics of what every call returned.
@@ -68,7 +70,8 @@ def trace_module(
     ("keep" or "off") say how it runs. With `backward`, gradients of a random read-out of all
     outputs, or of those that match the glob `output`, or of `loss` of the output, are measured too.
     `only` are globs of the paths that have rows, `leaves` keeps modules without children, `ops`
-    adds the functions that modules call, and `axes` maps globs to axes, "S,P,U".
+    adds the functions that modules call, and `axes` maps globs to axes, "S,P,U". `weights` is a
+    file of weights that the module gets; trials then differ in their inputs only.
 
     Raises SnstatError for bad arguments, and UserCodeError if the user's own code fails.
     """
@@ -79,7 +82,7 @@ def trace_module(
     with working_directory():
         found = load_target(target) if isinstance(target, str) else target
         wanted = load_target(loss) if isinstance(loss, str) else loss
-        own = Maker(name, found, dict(settings or {}))
+        own = Maker(name, found, dict(settings or {}), weights)
         with random_states():
             run = _Trace(own, asked, inputs, wanted, axes or {})
             for trial in range(trials):
@@ -140,7 +143,7 @@ class _Trace:
                 )
             place = torch.float32, torch.device("cpu")
             self._complete(made.eval(), self.inputs, place)
-        model = own_modules.cast(made, self.asked.dtype, self.asked.device, own=self.maker.builds)
+        model = own_modules.cast(made, self.asked.dtype, self.asked.device, own=self.maker.owns)
         with ExitStack() as stack:
             if not self.maker.builds:
                 stack.enter_context(restored(model))
@@ -284,20 +287,18 @@ class _Trace:
                 )
         self.notes += [f"{path} is the same module as {own}" for path, own in self.aliases.items()]
         summary = ModuleSummary(
-            target=self.maker.name,
-            settings=self.maker.settings,
             framework="torch",
             framework_version=str(torch.__version__),
             mode=self.asked.mode,
             dropout=self.asked.dropout,
-            trials_of="model" if self.maker.builds else "inputs",
             input_shape=sample_sizes(first),
             rows=calls_of(rows, self.asked.batch, backward=self.asked.backward),
             loss=loss,
             nonfinite=self.nonfinite,
             not_called=tuple(path for path in self.paths if path not in self.called),
             skipped=tuple(self.recorder.skipped.values()),
-            notes=tuple(self.notes),
+            notes=(*self.maker.notes, *self.notes),
+            **self.maker.described(),
             **self.described,
         )
         return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient)

@@ -57,15 +57,27 @@ def test_a_function_has_the_dead_units_of_its_module():
     class Both(nn.Module):
         def __init__(self):
             super().__init__()
-            self.l, self.relu = nn.Linear(8, 64), nn.ReLU()
+            self.l, self.tanh = nn.Linear(8, 64), nn.Tanh()
 
         def forward(self, x):
-            x = self.l(x)
-            return self.relu(x) + torch.relu(x)
+            x = 20 * self.l(x) + 20  # nearly flat, and not equal
+            return self.tanh(x) + torch.tanh(x)
 
     rows = trace(Both, ["Bx8"], ops=True)
-    np.testing.assert_array_equal(rows["Both:relu"]["dead_fraction"], rows["relu"]["dead_fraction"])
-    assert rows["relu"]["dead_fraction"].max() > 0
+    np.testing.assert_array_equal(rows["Both:tanh"]["dead_fraction"], rows["tanh"]["dead_fraction"])
+    assert rows["tanh"]["dead_fraction"].min() > 0.1
+
+
+class Convolution(nn.Module):
+    """Functions that decide where units are."""
+
+    def __init__(self, relu=functional.relu):
+        super().__init__()
+        self.weight, self.relu = nn.Parameter(torch.randn(5, 3, 3, 3)), relu
+
+    def forward(self, x):
+        x = self.relu(functional.conv2d(x, self.weight))
+        return functional.max_pool2d(x, 2).mean((2, 3)).softmax(1)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +88,7 @@ def test_a_function_has_the_dead_units_of_its_module():
         (UNet, ["Bx3x8x8"]),
         (Windows, ["Bx16x8"]),
         (lambda: nn.Transformer(8, 2, 1, 1, 16, batch_first=True), ["Bx4x8", "Bx5x8"]),
+        (lambda: Convolution(nn.ReLU()), ["Bx3x8x8"]),
         (lambda: nn.LSTM(8, 5, 2, dropout=0.5), ["4xBx8"]),
     ],
 )
@@ -180,18 +193,6 @@ def test_functions_that_make_no_values_have_no_rows():
     rows = trace(Moving, ["Bx8"], ops=True)
     assert [name for name in rows.names if ":" in name] == ["Moving:matmul"]
     assert rows.summary.skipped == ()
-
-
-class Convolution(nn.Module):
-    """Functions that decide where units are."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(5, 3, 3, 3))
-
-    def forward(self, x):
-        x = functional.relu(functional.conv2d(x, self.weight))
-        return functional.max_pool2d(x, 2).mean((2, 3)).softmax(1)
 
 
 def test_axes_of_functions():
