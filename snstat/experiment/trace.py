@@ -74,7 +74,9 @@ class TracePlan:
             output=settings.read_out,
             only=settings.only,
             leaves=settings.leaves,
+            ops=settings.ops,
             axes=axes,
+            weights=settings.weights,
             device=settings.device,
         )
         run = traced_run(
@@ -199,6 +201,9 @@ def trace(call: TraceCall) -> Run:
         Arguments of the function.
     batch, trials, seed : int
         Samples per trial, independent trials (8 and 4), and the seed of all random numbers.
+    weights : path, optional
+        A file of weights that the module gets, by the names of its state dict: .safetensors, .pt,
+        .npz. All trials have these weights, and differ in their inputs only.
     mode : str
         "train" or "eval".
     dropout : str
@@ -214,6 +219,9 @@ def trace(call: TraceCall) -> Run:
         Globs of the paths that have rows.
     leaves : bool
         Only modules that contain no others.
+    ops : bool
+        Also the functions that the code of modules calls: "layer1:add#2" is the second sum in the
+        code of layer1.
     axes : mapping or sequence of str
         A letter for each axis, samples S, positions P, units U, by globs of paths:
         {"layer*": "S,U,P,P"}.

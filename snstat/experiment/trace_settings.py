@@ -143,6 +143,12 @@ class TraceSettings(Settings):
         short="s",
         metavar="N",
     )
+    weights: str | os.PathLike[str] | None = single(
+        File(),
+        "Weights of all trials, which then differ in inputs only: .safetensors, .pt or .npz.",
+        shown="as the function draws them",
+        metavar="FILE",
+    )
     mode: str = single(
         Name(MODES), "Batch norm and dropout as in training, or as after it.", default="train",
     )  # fmt: skip
@@ -164,6 +170,9 @@ class TraceSettings(Settings):
         Several(), "Only the modules of these paths; repeatable.", default=(), metavar="GLOB",
     )  # fmt: skip
     leaves: bool = single(Flag(), "Only modules that contain no others.", default=False)
+    ops: bool = single(
+        Flag(), "Functions that the code of modules calls too, such as layer1:add.", default=False
+    )
     axes: tuple[str, ...] | Mapping[str, str] = single(
         GivenAxes(),
         "A letter for each axis of the modules of these paths: samples S, positions P, units U, or"

@@ -225,6 +225,8 @@ MODULE: dict[str, Reader] = {
     "mode": Name(MODES).plain,
     "dropout": Name(DROPOUT).plain,
     "trials_of": Name(TRIALS_OF).plain,
+    "weights": or_null(_word),
+    "weights_digest": or_null(_word),
     "theory_ends": _lefts("call"),
     "nonfinite": or_null(_nonfinite),
     "not_called": _texts,

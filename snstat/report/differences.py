@@ -25,6 +25,7 @@ FOLLOWS: Mapping[str, set[str]] = {
     "bias_std": {"init"},
     "given": {"activation", "init", "weight_gain", "weight_std", "bias_std"},
     "inputs_digest": {"inputs", "standardize", "flatten"},
+    "weights_digest": {"weights"},
     "input_width": {"widths", "width", "inputs"},
     "batch": {"inputs"},
     "input_mean": {"inputs"},
@@ -91,7 +92,7 @@ def _words(name: str, value: Any) -> str:
         return display_name(str(value))
     if isinstance(value, tuple):
         return ", ".join(str(entry).replace("_", " ") for entry in value)
-    if name == "inputs_digest":
+    if name in {"inputs_digest", "weights_digest"}:
         return str(value)[:DIGITS_OF_A_DIGEST]
     if type(value) is int and name != "seed":
         return f"{value:,}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from snstat.errors import escaped
@@ -23,6 +24,8 @@ def module_title(module: ModuleSummary) -> str:
     """Return "ResNet · 36 modules, 40 calls · train mode · 45,146 parameters"."""
     mode = f"{module.mode} mode" + (", dropout off" if module.dropout == "off" else "")
     sizes = f"{count(module.modules, 'module')}, {count(module.calls, 'call')}"
+    if module.functions:
+        sizes += f", {count(module.functions, 'call')} of functions"
     return SEPARATOR.join(
         [escaped(module.title), sizes, mode, count(module.parameters, "parameter")]
     )
@@ -37,6 +40,8 @@ def module_sampling(module: ModuleSummary, simulation: Simulation) -> str:
     ]
     if simulation.inputs:
         parts.append(f"inputs {escaped(simulation.inputs)}")
+    if module.weights is not None:
+        parts.append(f"weights {escaped(PurePath(module.weights).name)}")
     if module.loss is not None:
         parts.append(f"loss {escaped(module.loss)}")
     return SEPARATOR.join(parts)

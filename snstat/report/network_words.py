@@ -64,7 +64,8 @@ def network_words(subject: Subject) -> str:
 def described(subject: Subject) -> dict[str, Any]:
     """Return the fields that describe a network, by name."""
     if isinstance(subject, ModuleSummary):
-        own = {key: subject[key] for key in ("dropout", "trials_of", "device", "loss")}
+        keys = ("dropout", "trials_of", "device", "loss", "weights", "weights_digest")
+        own = {key: subject[key] for key in keys}
         return {"network": subject.called, **subject.settings, "mode": subject.mode, **own}
     if isinstance(subject, NetworkSummary):
         if subject.weights is None:

@@ -12,8 +12,9 @@ from snstat.results import ModuleSummary, NetworkSummary, StackSummary, Subject
 
 # 18 digits exceed any depth, and int() is slow or fails for thousands of digits.
 _ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
-# Names of layers, joined by dots, with the wildcards of file names, and the number of a call.
-_NAMES = re.compile(r"[A-Za-z_*?\[][\w.*?\[\]!#-]{0,999}|[0-9]+(?:\.[\w.*?\[\]!#-]+)+", re.ASCII)
+# Names of layers, joined by dots, with the wildcards of file names, and the number of a call; and
+# of functions, after a colon.
+_NAMES = re.compile(r"[A-Za-z_*?\[][\w.:*?\[\]!#-]{0,999}|[0-9]+(?:[.:][\w.*?\[\]!#-]+)+", re.ASCII)
 # Each chooses all rows, so a list has no use for it, unless a layer is called so.
 WORDS = ("log", "all", "top")
 # So many names are compared with an unknown one.
@@ -129,8 +130,8 @@ def _unknown(name: str, bound: str, remedy: str = "") -> InvalidValueError:
 
 def _named(name: str, subject: NetworkSummary | ModuleSummary) -> list[int]:
     """Return the layers that a name, of a layer or of a container, or a pattern stands for. That of
-    a module stands for all its calls."""
-    pattern = re.compile(f"{fnmatch.translate(name)}|{fnmatch.translate(f'{name}.*')}")
+    a module stands for all its calls, and those of the functions that its code calls."""
+    pattern = re.compile(f"{fnmatch.translate(name)}|{fnmatch.translate(f'{name}[.:]*')}")
     return [
         n
         for n in range(subject.depth + 1)

@@ -79,9 +79,14 @@ class Call(Record):
         return tuple(n for n, own in zip(self.shares, self.shape, strict=True) if own != SAMPLES)
 
     @property
+    def is_function(self) -> bool:
+        """Whether this is the call of a function by the code of a module: "layer1:add"."""
+        return self.path.endswith(f":{self.kind}")
+
+    @property
     def activates(self) -> bool:
-        """Whether the module is an activation function."""
-        kind = self.kind.lower()
+        """Whether this is an activation function."""
+        kind = self.kind.lower().removesuffix("_" if self.is_function else "")
         return kind in ACTIVATIONS or kind.endswith(_ACTIVATION)
 
     def to_json(self) -> dict[str, Any]:
@@ -124,7 +129,9 @@ class Left(Record):
 class ModuleSummary(Record):
     """A traced module. `target` is "package.module:name", or the name of the class of an instance,
     `settings` the arguments of the function, `trials_of` "model" (each trial builds one) or
-    "inputs" (one module, new inputs). `rows` are what was called, without the input, layer 0."""
+    "inputs" (one module, new inputs). `weights` is the file of its weights and `weights_digest` the
+    digest of their values, None if the module was built with its own. `rows` are what was called,
+    without the input, layer 0."""
 
     target: str
     settings: dict[str, Any] = field(hash=False)
@@ -139,6 +146,8 @@ class ModuleSummary(Record):
     rows: tuple[Call, ...]
     device: str = "cpu"
     loss: str | None = None
+    weights: str | None = None
+    weights_digest: str | None = None
     theory_ends: tuple[Left, ...] = ()
     nonfinite: NonFinite | None = None
     not_called: tuple[str, ...] = ()
@@ -165,18 +174,23 @@ class ModuleSummary(Record):
     def _whole(self) -> str:
         """The path of the whole module, which is its class, empty if it has no row. Its call is the
         last to end."""
-        last = self.rows[-1] if self.rows else None
+        last = next((row for row in reversed(self.rows) if not row.is_function), None)
         return last.path if last is not None and last.path == last.kind else ""
 
     @property
     def modules(self) -> int:
         """The number of modules that were called, the whole one included."""
-        return len({row.path for row in self.rows})
+        return len({row.path for row in self.rows if not row.is_function})
 
     @property
     def calls(self) -> int:
-        """The number of calls. One with several outputs has several rows."""
-        return len({(row.path, row.call) for row in self.rows})
+        """The number of calls of modules. One with several outputs has several rows."""
+        return len({(row.path, row.call) for row in self.rows if not row.is_function})
+
+    @property
+    def functions(self) -> int:
+        """The number of calls of functions that have rows."""
+        return len({(row.path, row.call) for row in self.rows if row.is_function})
 
     @cached_property
     def distinct(self) -> tuple[int, ...]:

@@ -66,7 +66,8 @@ def test_the_table_of_a_trace(tracer: Tracer, capsys: pytest.CaptureFixture[str]
     assert call == {
         "target": TARGET, "settings": {}, "inputs": ["Bx3x8x8"], "batch": 8, "trials": 4, "seed": 0,
         "dtype": None, "mode": "train", "dropout": "keep", "backward": True, "loss": None,
-        "output": None, "only": (), "leaves": False, "axes": {}, "device": None,
+        "output": None, "only": (), "leaves": False, "ops": False, "axes": {}, "device": None,
+        "weights": None,
     }  # fmt: skip
 
 
@@ -75,8 +76,8 @@ def test_options_reach_the_tracer(tracer: Tracer) -> None:
         "trace", TARGET, "--set", "width=16", "--set", "sizes=[1, 2]", "--set", "name=gelu",
         "--input", "x=Bx3", "--input", "y=tokens:7:Bx2", "-b", "4", "-t", "3", "-s", "9", "--mode",
         "eval", "--dropout", "off", "--no-backward", "--loss", "models:loss", "--read-out", "a*",
-        "--only", "layer1*", "--only", "fc", "--leaves", "--axes", "fc*=S,U", "--dtype", "BF16",
-        "--device", "cpu",
+        "--only", "layer1*", "--only", "fc", "--leaves", "--ops", "--axes", "fc*=S,U", "--dtype",
+        "BF16", "--device", "cpu", "--weights", "w.npz",
     ]  # fmt: skip
     assert cli.run(words) == 0
     assert tracer.calls == [
@@ -85,7 +86,7 @@ def test_options_reach_the_tracer(tracer: Tracer) -> None:
             "inputs": ["x=Bx3", "y=tokens:7:Bx2"], "batch": 4, "trials": 3, "seed": 9,
             "dtype": "bfloat16", "mode": "eval", "dropout": "off", "backward": False,
             "loss": "models:loss", "output": "a*", "only": ("layer1*", "fc"), "leaves": True,
-            "axes": {"fc*": "S,U"}, "device": "cpu",
+            "ops": True, "axes": {"fc*": "S,U"}, "device": "cpu", "weights": "w.npz",
         }
     ]  # fmt: skip
 

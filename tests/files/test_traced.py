@@ -61,6 +61,8 @@ WRONG = [
     ((*MODULE, "parameters"), -1, "parameters"),
     ((*MODULE, "mode"), "test", "mode"),
     ((*MODULE, "trials_of"), 3, "trials_of"),
+    ((*MODULE, "weights"), "", "weights is empty"),
+    ((*MODULE, "weights_digest"), 3, "weights_digest is 3, but must be a string"),
     ((*MODULE, "set"), [], "set is [], but must be an object"),
     ((*MODULE, "not_called"), "fc", "not_called is 'fc', but must be a list"),
     ((*MODULE, "skipped"), [{"path": "fft"}], "has no 'reason'"),

@@ -17,7 +17,7 @@ from snstat.report.table import print_runs
 from snstat.report.text import runs_to_csv, runs_to_markdown
 from snstat.results import ModuleSummary
 from tests.report.test_figures import words_of
-from tests.traces import IMAGES, ROWS, SUMMARY, call, make_traced_run
+from tests.traces import IMAGES, ROWS, SUMMARY, VECTORS, call, make_traced_run
 
 
 def table(
@@ -132,6 +132,22 @@ def test_rows_that_repeat_a_tensor_are_shown_if_asked_for() -> None:
 )
 def test_globs_choose_paths(text: str, rows: list[int]) -> None:
     assert parse_layers(text).of(SUMMARY) == rows
+
+
+def test_functions_are_shown_and_counted_beside_modules() -> None:
+    """The last row is of a function, and the whole module still names the run."""
+    last = call("ResNet:add", "add", shape=("S", 10), axes=VECTORS, same_as=10)
+    rows = (*ROWS[:5], call("layer1:add_", "add_"), *ROWS[5:], last)
+    summary = replace(SUMMARY, rows=rows)
+    text = table(summary=summary)
+    assert text.startswith("ResNet · 9 modules, 10 calls, 2 calls of functions · train mode")
+    for chosen, found in (
+        ("layer1:add_", [6]), ("*:*", [6, 12]), ("layer1", [3, 4, 5, 6, 7]), ("ResNet", [11, 12]),
+    ):  # fmt: skip
+        assert parse_layers(chosen).of(summary) == found
+    assert [row.activates for row in (call("a:relu_", "relu_"), last, call("a", "Relu_"))] == [
+        *(True, False, False),
+    ]
 
 
 def test_an_unknown_path_is_refused_with_the_nearest() -> None:

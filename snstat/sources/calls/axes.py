@@ -106,12 +106,14 @@ def _axes(shape: Sizes, taken: Sizes, merged: Sizes, unit: int | None, how: str)
     return Axes(taken, positions, () if unit is None else (unit,), how)
 
 
-def require_matches(given: Mapping[str, str], paths: Iterable[str]) -> None:
-    """Raise InvalidValueError for a glob of axes that matches no path of a module."""
+def require_matches(
+    globs: Iterable[str], paths: Iterable[str], option: str = "axes", words: str = "a module"
+) -> None:
+    """Raise InvalidValueError for a glob of an option that matches no path of `words`."""
     known = list(paths)
-    for glob in given:
+    for glob in globs:
         if not any(fnmatchcase(path, glob) for path in known):
-            raise InvalidValueError("axes", glob, "a glob that matches the path of a module")
+            raise InvalidValueError(option, glob, f"a glob that matches the path of {words}")
 
 
 def read_axes(letters: str, ndim: int, path: str) -> Axes:

@@ -16,7 +16,8 @@ NO_PATH, CHANGED = "no path to the read-out", "changed in place"
 @dataclass(eq=False)
 class Row:
     """One output of one call: what it is, and its values by trial. `same_as` is the row that has
-    the same tensor. `squares` are squared norms of gradients."""
+    the same tensor: an earlier one, or for a `function` that of a module that returned its result.
+    `squares` are squared norms of gradients."""
 
     path: str
     call: int
@@ -29,6 +30,7 @@ class Row:
     values: dict[int, tuple[bool, Any]] = field(default_factory=dict)
     squares: dict[int, float] = field(default_factory=dict)
     missing: str | None = None
+    function: bool = False
 
     @property
     def key(self) -> Key:

@@ -10,11 +10,13 @@ from typing import Any, Protocol, Self
 
 import torch
 
+from snstat.sources.torch.called import Called
+
 
 class Seen(Protocol):
-    """What is done after each call: call `call` (1, 2, …) of the module at `path`."""
+    """What is done after each call: call `call` (1, 2, …) of what is at `path`."""
 
-    def __call__(self, path: str, call: int, module: torch.nn.Module, output: Any, /) -> None:
+    def __call__(self, path: str, call: int, called: Called, output: Any, /) -> None:
         """See a call."""
 
 

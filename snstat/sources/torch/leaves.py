@@ -47,6 +47,12 @@ def tensors_of(value: Any) -> list[torch.Tensor]:
     return [leaf.tensor for leaf in leaves_of(value) if isinstance(leaf, Leaf)]
 
 
+def is_mask(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor holds −∞ beside finite values, as what masks attention does."""
+    low, high = torch.aminmax(tensor.detach())
+    return bool(low == -torch.inf and high < torch.inf)
+
+
 def dtype_name(tensor: torch.Tensor) -> str:
     """Return the precision of a tensor in a word."""
     return str(tensor.dtype).removeprefix("torch.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ from torch import nn
 
 from snstat.errors import SnstatError
 from snstat.sources.calls.target import user_code
+from snstat.sources.torch.load import load_weights
 from snstat.sources.torch.modules import unwrapped
 
 
@@ -26,11 +29,15 @@ def _kind(value: object) -> str:
 
 @dataclass
 class Maker:
-    """Makes the module of each trial."""
+    """Makes the module of each trial. With `weights`, a file, all trials have the same module, one
+    of our own, of which `loaded` says the digest of the weights."""
 
     name: str
     target: Any
     settings: dict[str, Any]
+    weights: str | os.PathLike[str] | None = None
+    loaded: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.target, nn.Module) and not callable(self.target):
@@ -48,9 +55,32 @@ class Maker:
         """Whether every trial has a module of its own."""
         return not isinstance(self.target, nn.Module)
 
+    @property
+    def owns(self) -> bool:
+        """Whether the module is no other's."""
+        return self.builds or self.loaded is not None
+
+    def described(self) -> dict[str, Any]:
+        """Return what a record says of the module."""
+        return {
+            "target": self.name,
+            "settings": self.settings,
+            "trials_of": "model" if self.builds else "inputs",
+            "weights": None if self.weights is None else os.fsdecode(self.weights),
+            "weights_digest": self.loaded,
+        }
+
     def make(self, seed: int) -> nn.Module:
         """Return the module of a trial, and leave torch's generator where that leaves it."""
         torch.manual_seed(seed)
+        if self.weights is not None and self.loaded is None:
+            model = self._made() if self.builds else copy.deepcopy(self.target)
+            self.loaded, self.notes = load_weights(model, self.weights)
+            self.target = model
+            torch.manual_seed(seed)  # as in all other trials
+        return self._made()
+
+    def _made(self) -> nn.Module:
         if not self.builds:
             model: nn.Module = self.target
             return unwrapped(model)

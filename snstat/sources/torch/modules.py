@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.files import module_form
+from snstat.sources.torch.called import CALLS, Called
 from snstat.values.names import known
 
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in module_form.DTYPES}
@@ -141,27 +142,26 @@ def named(model: nn.Module) -> tuple[dict[str, nn.Module], dict[str, str]]:
 def selected(
     modules: dict[str, nn.Module], only: Sequence[str], *, leaves: bool
 ) -> dict[str, nn.Module]:
-    """Return the modules that have rows. Raises SnstatError for a glob that matches none.
+    """Return the modules that have rows."""
+    return {
+        path: module
+        for path, module in modules.items()
+        if wanted(path, only) and not (leaves and next(module.children(), None) is not None)
+    }
 
-    Those that make weights (`parametrizations`) have rows only if a glob names them.
+
+def wanted(path: str, only: Sequence[str]) -> bool:
+    """Return whether a module or a function is among those that globs name, all if there are none.
+
+    What makes weights (`parametrizations`) is meant only if a glob names it.
     """
-    for glob in only:
-        if not any(fnmatchcase(path, glob) for path in modules):
-            raise InvalidValueError("only", glob, "a glob that matches the path of a module")
-    chosen = {}
-    for path, module in modules.items():
-        if leaves and next(module.children(), None) is not None:
-            continue
-        if only:
-            if any(fnmatchcase(path, glob) for glob in only):
-                chosen[path] = module
-        elif PARAMETRIZATIONS not in path.split("."):
-            chosen[path] = module
-    return chosen
+    if only:
+        return any(fnmatchcase(path, glob) for glob in only)
+    return PARAMETRIZATIONS not in path.partition(CALLS)[0].split(".")
 
 
-def kind_of(module: nn.Module) -> str:
-    """Return the name of the class of a module."""
+def kind_of(module: Called) -> str:
+    """Return the name of the class of a module, or that of a function."""
     return str(getattr(module, "original_name", type(module).__name__))
 
 

@@ -13,7 +13,8 @@ from torch import nn
 from snstat.sources.calls.axes import BATCHES, Key, Pair
 from snstat.sources.calls.inputs import Inputs
 from snstat.sources.calls.units import Sizes
-from snstat.sources.torch.hooks import Hooks
+from snstat.sources.torch.called import Called
+from snstat.sources.torch.functions import Functions, watched
 from snstat.sources.torch.inputs import draw
 from snstat.sources.torch.leaves import Leaf, leaves_of
 
@@ -24,9 +25,15 @@ Probed = dict[Key, Pair]
 
 
 def probe(
-    model: nn.Module, modules: Mapping[str, nn.Module], inputs: Inputs, place: tuple[Any, Any]
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    inputs: Inputs,
+    place: tuple[Any, Any],
+    *,
+    ops: bool = False,
 ) -> Probed | None:
-    """Return the shape of every tensor for both batches, None if the module refuses them.
+    """Return the shape of every tensor for both batches, those that functions returned too with
+    `ops`, None if the module refuses them.
 
     A module runs, which costs less than a trial. Of a large one torch first tries to tell shapes
     without computing: that takes seconds for any module. The caller puts the module back as it was.
@@ -35,7 +42,8 @@ def probe(
     for fake in (True, False) if size > LARGE else (False, True):
         try:
             small, large = (
-                _sizes(model, modules, inputs, place, batch, fake=fake) for batch in BATCHES
+                _sizes(model, modules, inputs, place, batch, fake=fake, ops=ops)
+                for batch in BATCHES
             )
         except Exception:  # noqa: BLE001, S112  # whatever the user's code raises; the trace will tell
             continue
@@ -51,16 +59,18 @@ def _sizes(
     batch: int,
     *,
     fake: bool,
+    ops: bool,
 ) -> dict[Key, Sizes]:
     found: dict[Key, Sizes] = {}
 
-    def seen(path: str, call: int, _module: nn.Module, output: Any) -> None:
+    def seen(path: str, call: int, _called: Called, output: Any) -> None:
         for leaf in leaves_of(output):
             if isinstance(leaf, Leaf):
                 found[path, call, leaf.place] = tuple(leaf.tensor.shape)
 
     positional, by_name = draw(inputs, batch, torch.Generator().manual_seed(0), *place)
-    with Hooks(modules, seen), torch.no_grad():
+    functions = Functions(modules, seen) if ops else None
+    with watched(modules, seen, functions), torch.no_grad():
         if not fake:
             model(*positional, **by_name)
             return found

@@ -10,27 +10,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snstat.engine.tensor import NOT_TOLD, Still
-from snstat.results.module import Left
+from snstat.results.module import Axes, Left
 from snstat.results.network import INPUT
 from snstat.sources.calls.axes import Key, Reader
 from snstat.sources.calls.measure import Values
 from snstat.sources.calls.row import CHANGED, Row, Rows
-from snstat.sources.torch.leaves import Leaf, dtype_name, leaves_of
+from snstat.sources.torch.called import Called, Function
+from snstat.sources.torch.leaves import Leaf, dtype_name, is_mask, leaves_of
 from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.modules import kind_of
 from snstat.sources.torch.still import still_of
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
     from torch.utils.hooks import RemovableHandle
+
+# Why a function has no row: a mask is no failure, but has no moments either.
+MASK = "holds −∞, as masks do"
 
 
 def measure_gradient(row: Row, tensor: torch.Tensor, trial: int) -> RemovableHandle:
     """Measure the gradient of a tensor once it comes."""
 
     def take(gradient: torch.Tensor) -> None:
-        row.squares[trial] = square_of(gradient)
+        row.squares[trial] = row.origin.squares[trial] = square_of(gradient)
 
     return tensor.register_hook(take)
 
@@ -85,31 +88,60 @@ class Recorder:
         """End a trial: say why gradients are missing, and forget its tensors."""
         for row, twin, version in self._views:
             if self.trial not in row.squares and twin._version != version:  # noqa: SLF001
-                row.missing = CHANGED
+                row.missing = row.origin.missing = CHANGED
         self._leaf_hooks.close()
         self._known.clear()
         self._views.clear()
         self._pending.clear()
 
-    def seen(self, path: str, call: int, module: nn.Module, output: Any) -> None:
+    def seen(self, path: str, call: int, module: Called, output: Any) -> None:
         """Take up what a call returned (see hooks.Seen)."""
         for leaf in leaves_of(output):
             if call == 0:
                 if isinstance(leaf, Leaf):
                     self._again(path, leaf)
+            elif isinstance(module, Function):
+                if isinstance(leaf, Leaf):
+                    self._measure_function(path, call, module, leaf)
             elif isinstance(leaf, Leaf):
                 self._measure(path, call, module, leaf)
             else:
-                key = path, call, leaf.place
-                self.skipped.setdefault(key, Left(path, leaf.reason, call, leaf.place))
+                self._skip(path, call, leaf.place, leaf.reason)
 
-    def _measure(self, path: str, call: int, module: nn.Module, leaf: Leaf) -> None:
+    def finished(self) -> list[Row]:
+        """Return the rows in order: what a function returned comes after the row of the module that
+        returned it too."""
+        after: dict[Row, list[Row]] = {}
+        for row in self.order:
+            if row.function and row.same_as is not None:
+                after.setdefault(row.same_as, []).append(row)
+        repeated = {row for rows in after.values() for row in rows}
+        return [
+            entry
+            for row in self.order
+            if row not in repeated
+            for entry in (row, *after.get(row, ()))
+        ]
+
+    def _skip(self, path: str, call: int, output: str, reason: str) -> None:
+        self.skipped.setdefault((path, call, output), Left(path, reason, call, output))
+
+    def _measure_function(self, path: str, call: int, function: Function, leaf: Leaf) -> None:
+        if is_mask(leaf.tensor):
+            self._skip(path, call, leaf.place, MASK)
+        else:
+            self._measure(path, call, function, leaf)
+
+    def _measure(self, path: str, call: int, module: Called, leaf: Leaf) -> None:
         tensor = leaf.tensor
         known = self._known.get(id(tensor))
         same = None
         version = tensor._version  # noqa: SLF001
         if known is not None and known.version == version and known.tensor() is tensor:
             same = known.row
+        returned = None
+        if same is not None and same.function and not isinstance(module, Function):
+            returned, same = same, None  # a module has the row that it has without functions
         row = self._row(path, call, module, leaf, same)
         if same is not None:
             row.values[self.trial] = same.values[self.trial]
@@ -118,16 +150,23 @@ class Recorder:
                 self._hook(row, tensor)
             return
         row.part()
-        row.values[self.trial] = self._statistics(row, tensor, still_of(module))
+        still = still_of(module)
+        if returned is not None and _measured_as(returned) == (row.axes, still):
+            row.values[self.trial] = returned.values[self.trial]
+        else:
+            row.values[self.trial] = self._statistics(row, tensor, still)
         reference = weakref.ref(tensor)
         self._known[id(tensor)] = Known(reference, tensor._version, row)  # noqa: SLF001
-        self._hook(row, tensor)
+        if returned is None:
+            self._hook(row, tensor)
+        else:
+            returned.same_as = row
 
     def _statistics(self, row: Row, tensor: torch.Tensor, still: Still) -> tuple[bool, Values]:
         batch = 0 if self.reader is None else self.reader.batch
         return measure_tensor(tensor, row.axes, batch, still)
 
-    def _row(self, path: str, call: int, module: nn.Module, leaf: Leaf, same: Row | None) -> Row:
+    def _row(self, path: str, call: int, module: Called, leaf: Leaf, same: Row | None) -> Row:
         """Return the row of a tensor, a new one after that of the tensor before it."""
         key = path, call, leaf.place
         shape = tuple(leaf.tensor.shape)
@@ -136,7 +175,9 @@ class Recorder:
             axes = None
             if self.reader is not None:
                 axes = self.reader.axes(key, module, shape, packed=leaf.packed)
-            return Row(*key, kind_of(module), shape, dtype_name(leaf.tensor), axes, same)
+            row = Row(*key, kind_of(module), shape, dtype_name(leaf.tensor), axes, same)
+            row.function = isinstance(module, Function)
+            return row
 
         return self._rows.at(key, shape, new)
 
@@ -168,3 +209,8 @@ class Recorder:
             row = found[-1]
             self._pending = [other for other in self._pending if other is not row]
             self._hook(row, leaf.tensor)
+
+
+def _measured_as(row: Row) -> tuple[Axes | None, Still]:
+    """Return what the statistics of a function depend on, beside its tensor."""
+    return row.axes, still_of(Function(row.kind))

@@ -9,7 +9,8 @@ from typing import Any
 from torch import nn
 
 from snstat.engine.tensor import NOT_TOLD, Still
-from snstat.sources.calls.still import RELU, SELU_LIMIT, SIGMOID, TANH, between, elu
+from snstat.sources.calls.still import NAMED, RELU, SELU_LIMIT, SIGMOID, TANH, between, elu
+from snstat.sources.torch.called import Called, Function
 
 _NEVER = Still(-math.inf, math.inf)
 
@@ -29,8 +30,15 @@ STILL: dict[type[nn.Module], Still | Callable[[Any], Still]] = {
 }
 
 
-def still_of(module: nn.Module) -> Still:
+# Functions whose arguments change nothing of this; those that end in _ change what they are given.
+FUNCTIONS = frozenset({"relu", "relu6", "tanh", "sigmoid", "selu"})
+
+
+def still_of(module: Called) -> Still:
     """Return where the derivative of an activation is 0, told by its values; NOT_TOLD for other
     modules, and for activations whose values do not tell."""
+    if isinstance(module, Function):
+        name = module.original_name.removesuffix("_")
+        return NAMED[name] if name in FUNCTIONS else NOT_TOLD
     found = STILL.get(type(module), NOT_TOLD)
     return found if isinstance(found, Still) else found(module)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -13,15 +15,16 @@ from torch import nn
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.errors import SnstatError
 from snstat.results.module import ModuleSummary, NonFinite
-from snstat.sources.calls.axes import Reader, require_matches
+from snstat.sources.calls.axes import Reader
 from snstat.sources.calls.inputs import GivenInputs, Inputs
 from snstat.sources.calls.row import Row
 from snstat.sources.calls.seeds import INPUTS, MODEL, READ_OUT, seed_of
 from snstat.sources.calls.target import load_target, user_code, working_directory
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
-from snstat.sources.calls.units import Units
 from snstat.sources.torch import modules as own_modules
-from snstat.sources.torch.hooks import Hooks
+from snstat.sources.torch.asked import Asked
+from snstat.sources.torch.called import ByPath
+from snstat.sources.torch.functions import Functions, watched
 from snstat.sources.torch.inputs import arguments, draw, inputs_of
 from snstat.sources.torch.maker import Maker, name_of
 from snstat.sources.torch.measure import measure_tensor, square_of
@@ -30,7 +33,7 @@ from snstat.sources.torch.probe import probe
 from snstat.sources.torch.read_out import outputs_of, send_back
 from snstat.sources.torch.restore import random_states, restored
 from snstat.sources.torch.rows import Recorder, input_row, measure_gradient
-from snstat.sources.torch.units import decided
+from snstat.sources.torch.units import UnitsOfBoth
 
 Target: TypeAlias = str | nn.Module | Callable[..., nn.Module]
 
@@ -51,7 +54,9 @@ def trace_module(
     output: str | None = None,
     only: Sequence[str] = (),
     leaves: bool = False,
+    ops: bool = False,
     axes: Mapping[str, str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
     device: str | None = None,
 ) -> Traced:
     """Run a module `trials` times, and return the statistics of what every call returned.
@@ -64,17 +69,20 @@ def trace_module(
     `dtype` and `device` (None: as the module has them), `mode` ("train" or "eval") and `dropout`
     ("keep" or "off") say how it runs. With `backward`, gradients of a random read-out of all
     outputs, or of those that match the glob `output`, or of `loss` of the output, are measured too.
-    `only` are globs of the paths that have rows, `leaves` keeps modules without children, and
-    `axes` maps globs to axes, "S,P,U".
+    `only` are globs of the paths that have rows, `leaves` keeps modules without children, `ops`
+    adds the functions that modules call, and `axes` maps globs to axes, "S,P,U". `weights` is a
+    file of weights that the module gets; trials then differ in their inputs only.
 
     Raises SnstatError for bad arguments, and UserCodeError if the user's own code fails.
     """
-    asked = Asked(batch, seed, dtype, mode, dropout, backward, output, tuple(only), leaves, device)
+    asked = Asked(
+        batch, seed, dtype, mode, dropout, backward, output, tuple(only), leaves, device, ops
+    )
     name = target if isinstance(target, str) else name_of(target)
     with working_directory():
         found = load_target(target) if isinstance(target, str) else target
         wanted = load_target(loss) if isinstance(loss, str) else loss
-        own = Maker(name, found, dict(settings or {}))
+        own = Maker(name, found, dict(settings or {}), weights)
         with random_states():
             run = _Trace(own, asked, inputs, wanted, axes or {})
             for trial in range(trials):
@@ -82,22 +90,6 @@ def trace_module(
             return run.traced(
                 trials, loss if isinstance(loss, str) else name_of(loss) if loss else None
             )
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The options of a trace."""
-
-    batch: int
-    seed: int
-    dtype: str | None
-    mode: str
-    dropout: str
-    backward: bool
-    output: str | None
-    only: tuple[str, ...]
-    leaves: bool
-    device: str | None
 
 
 @dataclass
@@ -126,9 +118,13 @@ class _Trace:
         """Run one trial."""
         made = self.maker.make(seed_of(self.asked.seed, trial, MODEL))
         with self._ready(made) as model:
-            if self.recorder.reader is None:
+            first = self.recorder.reader is None
+            if first:
                 self._look(model)
             self._run(model, trial)
+            if first and self.asked.ops:
+                known = [*own_modules.named(model)[0], *self.called]
+                self.asked.require_matches(self.given_axes, known)
         if self.nonfinite is None and not all(
             row.values.get(trial, (True,))[0] for row in self.recorder.order
         ):
@@ -147,7 +143,7 @@ class _Trace:
                 )
             place = torch.float32, torch.device("cpu")
             self._complete(made.eval(), self.inputs, place)
-        model = own_modules.cast(made, self.asked.dtype, self.asked.device, own=self.maker.builds)
+        model = own_modules.cast(made, self.asked.dtype, self.asked.device, own=self.maker.owns)
         with ExitStack() as stack:
             if not self.maker.builds:
                 stack.enter_context(restored(model))
@@ -166,12 +162,13 @@ class _Trace:
         if self.inputs is None:
             raise AssertionError("inputs are read first")
         modules, self.aliases = own_modules.named(model)
-        require_matches(self.given_axes, modules)
+        if not self.asked.ops:
+            self.asked.require_matches(self.given_axes, modules)
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
         with restored(model), random_states(), user_code(self.maker.name):
-            probed = probe(model, modules, self.inputs, place)
+            probed = probe(model, modules, self.inputs, place, ops=self.asked.ops)
         self.recorder.reader = Reader(
-            probed, self.asked.batch, self.given_axes, Units(decided), modules
+            probed, self.asked.batch, self.given_axes, UnitsOfBoth(), ByPath(modules)
         )
         self.described = {
             "inputs": self.inputs.described(arguments(model)),
@@ -188,10 +185,14 @@ class _Trace:
         modules, _ = own_modules.named(model)
         rows = own_modules.selected(modules, self.asked.only, leaves=self.asked.leaves)
         self.paths |= rows
+        functions = None
+        if self.asked.ops:
+            own = partial(own_modules.wanted, only=self.asked.only)
+            functions = Functions(modules, self.recorder.seen, own)
         positional, by_name = self._draw(model, trial)
-        hooks = Hooks(rows, self.recorder.seen)
+        watch = watched(rows, self.recorder.seen, functions)
         self.recorder.begin(trial)
-        with hooks, torch.set_grad_enabled(self.asked.backward):
+        with watch as calls, torch.set_grad_enabled(self.asked.backward):
             arguments = self._entered(trial, positional, by_name)
             try:
                 with user_code(self.maker.name):
@@ -199,7 +200,7 @@ class _Trace:
                 if self.asked.backward:
                     self._back(trial, output)
             finally:
-                self.called |= {path for path, count in hooks.calls.items() if count}
+                self.called |= {*calls}
                 self.recorder.end()
         self._measure_input(trial, self._first(positional, by_name))
 
@@ -266,14 +267,14 @@ class _Trace:
         with self._ready(made) as model:
             positional, by_name = self._draw(model, trial)
             modules, _ = own_modules.named(model)
-            watch = Watch(modules, trial)
+            watch = Watch(modules, trial, ops=self.asked.ops)
             with watch, torch.no_grad(), user_code(self.maker.name):
                 model(*positional, **by_name)
         return watch.found
 
     def traced(self, trials: int, loss: str | None) -> Traced:
         """Return what was found."""
-        rows = self.recorder.order
+        rows = self.recorder.finished()
         first = self.input_row or input_row(None)
         everything = [first, *rows]
         finite, values = values_of(everything, trials)
@@ -286,20 +287,18 @@ class _Trace:
                 )
         self.notes += [f"{path} is the same module as {own}" for path, own in self.aliases.items()]
         summary = ModuleSummary(
-            target=self.maker.name,
-            settings=self.maker.settings,
             framework="torch",
             framework_version=str(torch.__version__),
             mode=self.asked.mode,
             dropout=self.asked.dropout,
-            trials_of="model" if self.maker.builds else "inputs",
             input_shape=sample_sizes(first),
             rows=calls_of(rows, self.asked.batch, backward=self.asked.backward),
             loss=loss,
             nonfinite=self.nonfinite,
             not_called=tuple(path for path in self.paths if path not in self.called),
             skipped=tuple(self.recorder.skipped.values()),
-            notes=tuple(self.notes),
+            notes=(*self.maker.notes, *self.notes),
+            **self.maker.described(),
             **self.described,
         )
         return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient)

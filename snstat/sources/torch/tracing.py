@@ -49,6 +49,7 @@ class Watched:
         self._model, self._batch, self._axes = unwrapped(model), batch, dict(axes or {})
         modules, self._aliases = named(self._model)
         self._modules = selected(modules, only, leaves=leaves)
+        require_matches(only, modules, "only")
         require_matches(self._axes, modules)
         self._recorder = Recorder(backward=True)
         self._hooks = Hooks(self._modules, self._recorder.seen)

@@ -1,4 +1,5 @@
-"""Which axis of a tensor holds the units: told by the class of the module that returned it."""
+"""Which axis of a tensor holds the units: told by the class of the module that returned it, or by
+the name of the function."""
 
 from __future__ import annotations
 
@@ -19,6 +20,9 @@ from torch.nn.modules import (
     transformer,
     upsampling,
 )
+
+from snstat.sources.calls.units import Sizes, Units
+from snstat.sources.torch.called import Called, Function
 
 # Where units are axis 1.
 CHANNELS_FIRST = (
@@ -50,12 +54,44 @@ LAST = (
     sparse.EmbeddingBag,
 )
 NORMS = (nn.LayerNorm, normalization.RMSNorm)
+# The functions of these modules.
+FUNCTIONS_FIRST = frozenset(
+    f"{name}{axes}d"
+    for name in (
+        *("conv", "conv_transpose", "max_pool", "avg_pool", "lp_pool"),
+        *("adaptive_avg_pool", "adaptive_max_pool"),
+    )
+    for axes in (1, 2, 3)
+) | {"batch_norm", "instance_norm", "group_norm", "interpolate", "pixel_shuffle"}
+_LAST = """
+linear bilinear embedding layer_norm rms_norm lstm gru scaled_dot_product_attention
+multi_head_attention_forward
+"""
+FUNCTIONS_LAST = frozenset(_LAST.split())
 # Never decide, whatever they derive from.
 KEEP = (dropout._DropoutNd, padding._ConstantPadNd)  # noqa: SLF001
 
 
-def decided(module: nn.Module, ndim: int) -> int | None:
+class UnitsOfBoth(Units):
+    """Tells the units of what modules and functions return. Modules have those that they have
+    without functions."""
+
+    def __init__(self) -> None:
+        super().__init__(decided)
+        self._of_functions = Units(decided)
+
+    def of(self, module: Called, shape: Sizes, taken: Sizes) -> int | None:
+        """See Units."""
+        unit = self._of_functions.of(module, shape, taken)
+        return unit if isinstance(module, Function) else super().of(module, shape, taken)
+
+
+def decided(module: Called, ndim: int) -> int | None:
     """Return the axis of units that the kind of module decides, or None."""
+    if isinstance(module, Function):
+        if module.original_name in FUNCTIONS_FIRST:
+            return 1
+        return ndim - 1 if module.original_name in FUNCTIONS_LAST else None
     if isinstance(module, KEEP):
         return None
     if isinstance(module, CHANNELS_FIRST):
