@@ -32,6 +32,7 @@ SUFFIXES = (
     ".bin",
     ".ckpt",
     ".onnx",
+    ".eqx",
 )
 # Options that weights have; `only` chooses among checks.
 OWN = {

@@ -1,4 +1,4 @@
-"""`snstat trace`: run a PyTorch module and report what every call of its parts returned."""
+"""`snstat trace`: run a module and report what every call of its parts returned."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ Examples:
   snstat trace models:resnet --input Bx3x32x32
   snstat trace models:resnet --set width=32 --input x=Bx3x32x32 --trials 16
   snstat trace models:gpt --input tokens:50257:Bx128 --columns second_moment,position_cosine
-  snstat trace models:resnet --input Bx3x32x32 --layers 'layer1.*' -o run.json"""
+  snstat trace models:resnet --input Bx3x32x32 --layers 'layer1.*' -o run.json
+  snstat trace model.onnx --input Bx784
+  snstat trace keras:models:mlp --input Bx784"""
 
 
 def set_arguments(function: Any) -> Any:
@@ -90,7 +92,8 @@ def command(
 
     The name is that of a function that returns a module, which every trial calls anew, or of a
     module as it is. It is imported from the current folder or from what is installed, so this runs
-    its code.
+    its code. keras:package.module:name is a Keras model, nnx:package.module:name a module of Flax
+    NNX, and FILE.onnx a file, which is data.
 
     Each row is one call of a module: layer1.relu#2 is the second call of layer1.relu. Axes are
     samples (S), positions (P) and units (U). The record is that of snstat propagate: check, plot

@@ -185,14 +185,16 @@ def trace(call: TraceCall) -> Run:
     """Run a PyTorch module on random inputs and report what every call of its parts returned.
 
     The record is that of `snstat.propagate`: `run["layer1.relu#2"].second_moment.estimate`, with
-    the module as `run.module`. It needs PyTorch: pip install 'snstat[torch]'.
+    the module as `run.module`. It needs PyTorch: pip install 'snstat[torch]'. Models of Keras,
+    modules of Flax NNX and ONNX files are traced too, with packages of their own.
 
     Parameters
     ----------
     target : str, function or module
         A function that returns a `torch.nn.Module`, called anew in every trial; or a module, which
         is left as it is, and gets new inputs in every trial; or the Python name of one of them,
-        "package.module:name", which is imported.
+        "package.module:name", which is imported. Also a Keras model, a module of Flax NNX, their
+        names or those of functions after "keras:" or "nnx:", or the path of an .onnx file.
     inputs : str, mapping, sequence, path or array, optional
         What the module is called with, by name or in order: texts such as "Bx3x32x32" (normal, with
         B for the batch) or "tokens:50257:Bx128", or arrays of samples; or the path of a .npz file.
@@ -238,6 +240,6 @@ def trace(call: TraceCall) -> Run:
     Raises
     ------
     snstat.errors.SnstatError
-        Without PyTorch, for an argument out of bounds, and for a module that cannot be traced.
+        Without its framework, for an argument out of bounds, and for a module that cannot be traced.
     """
     return call.plan().run()
