@@ -56,11 +56,11 @@ def command(
     """Say what the weights of a file are: which initialiser drew each matrix, and how its rows are.
 
     FILE is .safetensors or its .index.json, .npz, .npy, a PyTorch state dict, .onnx, or one that
-    Equinox writes. Nothing in it is run. Of each tensor with two or more axes, the table shows the gain G, where weights have
-    mean square G²/fan_in; every named initialiser that fits, with the logarithm of the variance
-    over that of the scheme in standard errors (z); sums and square sums of the rows (ω and τ of the
-    SNN paper: median and range), and the share of rows in the domain of its theorem 1; the largest
-    singular value; and rows that are 0, duplicates, or not finite.
+    Equinox writes. Nothing in it is run. Of each tensor with two or more axes, the table shows the
+    gain G, where weights have mean square G²/fan_in; every named initialiser that fits, with the
+    logarithm of the variance over that of the scheme in standard errors (z); sums and square sums
+    of the rows (ω and τ of the SNN paper: median and range), and the share of rows in the domain of
+    its theorem 1; the largest singular value; and rows that are 0, duplicates, or not finite.
     """
     form = format_for(output, form, FORMATS) or "table"
     from snstat.experiment.trace_settings import is_module

@@ -240,6 +240,6 @@ def trace(call: TraceCall) -> Run:
     Raises
     ------
     snstat.errors.SnstatError
-        Without its framework, for an argument out of bounds, and for a module that cannot be traced.
+        Without its framework, for an argument out of bounds, and for what cannot be traced.
     """
     return call.plan().run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -50,7 +51,7 @@ class OnnxFile:
     def parameters(self, model: Any) -> int:  # noqa: ARG002
         """Return the number of floats among the initialisers."""
         floats = [entry for entry in self._graph.initializer if entry.data_type in (1, 10, 11, 16)]
-        return sum(int(np.prod(entry.dims, dtype=np.int64)) for entry in floats)
+        return sum(math.prod(entry.dims) for entry in floats)
 
     def arguments(self, model: Any) -> Sequence[str]:  # noqa: ARG002
         """See Framework."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -62,7 +63,9 @@ def _external(path: str, model: Any) -> dict[str, Any]:
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(entry.data_type))
         raw = np.dtype(np.uint16) if dtype.name == "bfloat16" else dtype
         shape = tuple(entry.dims)
-        size = int(np.prod(shape, dtype=np.int64)) * raw.itemsize
+        if any(side < 0 for side in shape):
+            raise DamagedError(f"claims {quoted(entry.name)} of shape {quoted(shape)}", REMEDY)
+        size = math.prod(shape) * raw.itemsize
         file, start = place_of(path, entry, size)
         values = np.fromfile(file, raw, size // raw.itemsize, offset=start).reshape(shape)
         make = onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type
