@@ -18,6 +18,7 @@ from keras import layers
 
 import snstat
 from snstat.errors import SnstatError, UserCodeError
+from snstat.sources.keras import _activation
 
 pytestmark = pytest.mark.frameworks
 
@@ -112,6 +113,57 @@ def test_modes_and_dropout(monkeypatch):
     assert train.kurtosis.estimate[2] > 1.5 * kept.kurtosis.estimate[2]
 
 
+def test_a_layer_within_two_models_has_one_path(monkeypatch):
+    def built():
+        shared, x = layers.Dense(8, name="shared"), keras.Input((8,))
+        left = keras.Sequential([shared], name="left")
+        right = keras.Sequential([shared, layers.ReLU(name="relu")], name="right")
+        return keras.Model(x, right(left(x)))
+
+    run = traced(built, monkeypatch, trials=2, batch=2)
+    assert names(run) == [
+        "left.shared#1",
+        "left",
+        "left.shared#2",
+        "right.relu",
+        "right",
+        "Functional",
+    ]
+    assert run.module.notes == ("right.shared is the same module as left.shared",)
+
+
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        (layers.ReLU(), "relu"),
+        (layers.ReLU(max_value=6.0), ""),
+        (layers.Dense(3, activation="tanh"), "tanh"),
+        (layers.Activation("selu"), "selu"),
+        (layers.LSTM(3, activation="tanh"), ""),
+        (layers.Dropout(0.5), ""),
+    ],
+)
+def test_the_activation_that_ends_a_layer(layer, name):
+    assert _activation(layer) == name
+
+
+def test_layers_of_one_name_and_inputs_of_its_own(monkeypatch):
+    class Twins(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = layers.Dense(8, name="dense"), layers.Dense(8, name="dense")
+
+        def call(self, x):
+            return self.two(self.one(x))
+
+        def example_inputs(self):
+            return ["Bx8"]
+
+    run = traced(Twins, monkeypatch, trials=2)
+    assert names(run) == ["dense", "dense_", "Twins"]
+    assert run.module.inputs == {"x": "Bx8"}
+
+
 def test_images_have_units_last():
     model = keras.Sequential(
         [keras.Input((6, 5, 3)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D()]
@@ -140,8 +192,10 @@ def test_a_model_as_it_is_is_left_as_it_was():
 
 def test_an_exception_in_a_layer_leaves_nothing_wrapped(monkeypatch):
     class Failing(layers.Layer):
-        def call(self, _):
-            raise RuntimeError("no")
+        def call(self, x, training=None):
+            if training:  # and not when it is built
+                raise RuntimeError("no")
+            return x
 
     def built():
         return keras.Sequential([layers.Dense(4), Failing()])
