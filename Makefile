@@ -105,7 +105,7 @@ test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 	PEERS=1 $(VENV)/bin/python -m pytest $(WORKERS) $(EXECUTED)-peers -m peers tests/peers
 	$(VENV)/bin/$(MERGED) $(COVERAGE)-peers/*.json
 
-test-frameworks: $(FRAMEWORKS)/.stamp ## traces of ONNX, Keras and Flax (a larger download)
+test-frameworks: $(FRAMEWORKS)/.stamp ## traces of ONNX, Keras, Flax and transformers (a larger download)
 	$(FRAMEWORKS)/bin/python -m pytest -m frameworks tests/peers/frameworks
 
 test-random: develop ## dieharder on the random generator (Debian package; hours)
