@@ -105,7 +105,7 @@ test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 	MEASURED=peers $(VENV)/bin/python -m pytest $(WORKERS) $(EXECUTED)-peers -m peers tests/peers
 	$(VENV)/bin/$(MERGED) $(COVERAGE)-peers/*.json
 
-test-frameworks: $(FRAMEWORKS)/.stamp ## traces of ONNX, Keras and Flax (a larger download)
+test-frameworks: $(FRAMEWORKS)/.stamp ## traces of ONNX, Keras, Flax and transformers (a larger download)
 	rm -rf $(COVERAGE)-frameworks
 	MEASURED=frameworks $(FRAMEWORKS)/bin/python -m pytest $(EXECUTED)-frameworks \
 		-m frameworks tests/peers/frameworks

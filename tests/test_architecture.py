@@ -65,6 +65,8 @@ OWNERS = {
     "keras": {"sources"},
     "flax": {"sources"},
     "jax": {"sources"},
+    "timm": {"sources"},
+    "transformers": {"sources"},
     "equinox": set(),
 }
 # Packages of frameworks -> the only files and folders of sources that may import them.
@@ -75,6 +77,8 @@ HOMES = {
     "keras": ("keras.py",),
     "flax": ("nnx.py",),
     "jax": ("nnx.py",),
+    "timm": ("torch",),
+    "transformers": ("torch",),
 }
 
 HEAVY = ("numba", "scipy", "matplotlib")

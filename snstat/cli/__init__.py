@@ -12,6 +12,7 @@ import io
 import math
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
@@ -131,8 +132,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _complain(error.format_message())
         return BAD_INPUT
     except SnstatError as error:
-        if isinstance(error, UserCodeError) and os.environ.get("SNSTAT_DEBUG"):
-            raise  # with the traceback of the user's own code
+        if isinstance(error, UserCodeError):
+            _show_traceback()
         _complain(error.told(flags(typed)))
         return BAD_INPUT
     except BrokenPipeError:
@@ -146,10 +147,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         _complain(OUT_OF_MEMORY)
         return BAD_INPUT
-    except Exception as error:
-        # A defect prints one line too. SNSTAT_DEBUG=1 shows the traceback.
-        if os.environ.get("SNSTAT_DEBUG"):
-            raise
+    except Exception as error:  # noqa: BLE001  # whatever it is
+        # A defect prints one line too.
+        _show_traceback()
         _complain(f"internal error ({type(error).__name__}: {error}); SNSTAT_DEBUG=1 shows where")
         return BAD_INPUT
     return code if isinstance(code, int) else OK
@@ -206,6 +206,13 @@ def _flags(typed: Sequence[str]) -> dict[str, tuple[str, str]]:
             long = max(parameter.opts, key=len)
             options[long.lstrip("-").replace("-", "_")] = (long, min(parameter.opts, key=len))
     return options
+
+
+def _show_traceback() -> None:
+    """With SNSTAT_DEBUG=1, print the traceback of the error that is handled."""
+    if os.environ.get("SNSTAT_DEBUG"):
+        with contextlib.suppress(OSError):
+            click.echo(traceback.format_exc(), nl=False, err=True)
 
 
 def _complain(message: str) -> None:

@@ -61,7 +61,8 @@ def check_weights(
     refuse_others(ctx, OWN, BESIDE)
     others = [path for path in paths if not is_weights(path)]
     if others:
-        raise click.UsageError(f"{others[0]} is no file of weights; check it alone")
+        remedy = f"check it alone, or see weights with: snstat weights {others[0]}"
+        raise click.UsageError(f"{others[0]} is no file of weights by its name; {remedy}")
     from snstat.checks.weights_judge import chosen, judge_weights
     from snstat.checks.weights_rule import WeightsCase
     from snstat.files.weights_form import load_schemes

@@ -68,7 +68,11 @@ def calls_option(function: Any) -> Any:
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)
-@click.argument("target", type=Value(Target()), metavar="package.module:name | FILE.onnx")
+@click.argument(
+    "target",
+    type=Value(Target()),
+    metavar="package.module:name | FILE.onnx | timm:NAME | hf:CONFIG",
+)
 @set_arguments
 @declared_options(TraceSettings, "Module", leave_out=SAMPLING)
 @declared_options(TraceSettings, "Sampling", leave_out=options_of(TraceSettings).keys() - SAMPLING)
@@ -92,7 +96,8 @@ def command(
 
     The name is that of a function that returns a module, which every trial calls anew, or of a
     module as it is. It is imported from the current folder or from what is installed, so this runs
-    its code. keras:package.module:name is a Keras model, nnx:package.module:name a module of Flax
+    its code. timm:NAME and hf:CONFIG.json are models of timm and transformers, without their
+    weights; keras:package.module:name is a Keras model, nnx:package.module:name a module of Flax
     NNX, and FILE.onnx a file, which is data.
 
     Each row is one call of a module: layer1.relu#2 is the second call of layer1.relu. Axes are

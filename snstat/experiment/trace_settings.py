@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snstat.errors import InvalidValueError
-from snstat.files.module_form import DROPOUT, DTYPES, MODES
+from snstat.files.module_form import DROPOUT, DTYPES, HF, MODES, TIMM
 from snstat.limits import MAX_BATCH, MAX_SEED, MAX_TRIALS
 from snstat.network.run_settings import DTYPE_ALIASES, Dtype
 from snstat.values.kinds import File, Flag, Kind, Name, Texts, Whole
@@ -36,7 +36,7 @@ class ModuleName(Kind):
 class Target(ModuleName):
     """What is traced: a Python name, perhaps after that of a framework, or an ONNX file."""
 
-    words = 'a Python name, "package.module:name", or the path of a .onnx file'
+    words = 'a Python name, "package.module:name", the path of a .onnx file, or timm: or hf:'
 
     def check(self, name: str, value: Any) -> Any:
         """See Kind. In Python, an object itself."""
@@ -94,8 +94,11 @@ class Glob(Kind):
 
 def is_module(text: str) -> bool:
     """Return whether a text is a Python name as a trace takes it: "package.module:name", perhaps
-    after the name of a framework, "keras:package.module:name"."""
+    after the name of a framework, "keras:package.module:name"; or "timm:NAME" or "hf:CONFIG.json".
+    """
     framework, _, rest = text.partition(":")
+    if framework in (TIMM, HF) and rest:
+        return True
     if framework in FRAMEWORKS and ":" in rest:
         text = rest
     module, colon, name = text.partition(":")

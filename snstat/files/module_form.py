@@ -21,6 +21,8 @@ from snstat.results import Axes, Call, Left, ModuleSummary, NonFinite, Simulatio
 from snstat.results.module import SAMPLES, numbered
 from snstat.values.kinds import Flag, Name, Whole, require_printable
 
+# Before the names of models that other packages build.
+TIMM, HF = "timm", "hf"
 # How a module is sampled, in the place of the name of a sampler.
 TRACE = "trace"
 MODES, DROPOUT, TRIALS_OF = ("train", "eval"), ("keep", "off"), ("model", "inputs")

@@ -34,6 +34,7 @@ from snstat.results import (
 MOST_BYTES = 2**30
 PIECE_BYTES = 2**20
 SAVE_ONE = "save one with: snstat propagate -f json -o FILE"
+NO_TEXT = "save one with: snstat propagate -f json -o FILE; see weights with: snstat weights FILE"
 NESTED = "nested too deeply"
 
 
@@ -198,6 +199,8 @@ def _load(path: str | os.PathLike[str]) -> tuple[list[Run], list[str]]:
     try:
         form = json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            raise InputFileError(name, "is not JSON, and no text", NO_TEXT) from None
         reason = str(error).splitlines()[0] if isinstance(error, ValueError) else NESTED
         raise InputFileError(name, f"is not JSON ({reason})", SAVE_ONE) from None
     try:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from snstat.cli import run
@@ -183,3 +184,14 @@ def test_help_everywhere(capsys):
     code, _, err = call(capsys, "propagat")
     assert code == 2
     assert err.count("\n") == 1
+
+
+def test_weights_are_no_saved_run(capsys, tmp_path, monkeypatch):
+    """A picture of them is not drawn, and the command that looks at them is named."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("w.npz", w=np.ones((2, 3)) * 1.7)
+    code, _, errors = call(capsys, "plot", "w.npz", "-o", "w.svg")
+    (line,) = errors.splitlines()
+    assert code == 2
+    assert "w.npz: is not JSON, and no text" in line
+    assert line.endswith("see weights with: snstat weights FILE")

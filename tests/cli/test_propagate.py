@@ -376,5 +376,11 @@ def test_an_internal_error_gives_one_line(capsys, monkeypatch):
     monkeypatch.setattr("snstat.experiment.plan.Plan.run", broken)
     assert "internal error (ZeroDivisionError: oops)" in fails(capsys, *SMALL)
     monkeypatch.setenv("SNSTAT_DEBUG", "1")
-    with pytest.raises(ZeroDivisionError):
-        run([*SMALL])
+    code, _, errors = call(capsys, *SMALL)
+    assert code == 2
+    lines = errors.splitlines()
+    assert (lines[0], lines[-2]) == (
+        "Traceback (most recent call last):",
+        "ZeroDivisionError: oops",
+    )
+    assert lines[-1].startswith("snstat: error: internal error (ZeroDivisionError: oops)")

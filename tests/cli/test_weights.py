@@ -292,7 +292,10 @@ def test_a_baseline_that_is_too_large_is_refused(capsys, monkeypatch):
         (("w.npz", "--trials", "3"), "--trials cannot be used"),
         (("w.npz", "-a", "selu,relu"), "number of activations"),
         (("w.npz", "--select", "SN101"), "a rule of files of weights"),
-        (("w.npz", "run.json"), "run.json is no file of weights"),
+        (
+            ("w.npz", "run.json"),
+            "run.json is no file of weights by its name; check it alone, or see",
+        ),
         (("w.npz", "w.npz", "--write-baseline", "b.json"), "1 beside --write-baseline"),
         (("missing.safetensors",), "no such file"),
         (("--select", "SN602"), "a rule of networks"),

@@ -159,8 +159,16 @@ def examples_of(model: Any, arguments: Sequence[str]) -> Any:
     return found if isinstance(found, Mapping | tuple | list) else [found]
 
 
+def needed_by(function: Any) -> list[str]:
+    """Return the arguments that a function needs: those without a default, or the first one."""
+    names = arguments_of(function)
+    parameters = inspect.signature(function).parameters if names else {}
+    needed = [name for name in names if parameters[name].default is inspect.Parameter.empty]
+    return needed or names[:1]
+
+
 def arguments_of(function: Any) -> list[str]:
-    """Return the names of the arguments that a function needs."""
+    """Return the names of the arguments that a function takes by position."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from snstat.errors import SnstatError
-from snstat.sources.calls.target import load_target, user_code
+from snstat.sources.calls.target import load_target, require_arguments, user_code
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Maker:
 
     def make(self, **others: Any) -> Any:
         """Return a new model."""
+        require_arguments(self.name, self.target, {**self.settings, **others})
         with user_code(self.name):
             made = self.target(**self.settings, **others)
         if not isinstance(made, self.wanted):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -68,6 +69,16 @@ def user_code(name: str) -> Iterator[None]:
         raise UserCodeError(name, f"called sys.exit({error.code!r})", _place(error)) from error
     except BaseException as error:  # whatever the user's code raises
         raise UserCodeError(name, _told(error), _place(error)) from error
+
+
+def require_arguments(name: str, function: Any, settings: Mapping[str, Any]) -> None:
+    """Raise SnstatError for arguments that a function lacks or does not take."""
+    try:
+        inspect.signature(function).bind(**settings)
+    except TypeError as error:
+        raise SnstatError(f"{name}: {error}; --set NAME=VALUE sets an argument") from None
+    except ValueError:  # some built-in functions do not say what they take
+        return
 
 
 def _module(name: str) -> Any:

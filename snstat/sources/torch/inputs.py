@@ -17,6 +17,7 @@ from snstat.sources.calls.inputs import (
     arguments_of,
     examples_of,
     given_text,
+    needed_by,
     read_inputs,
 )
 from snstat.sources.torch.leaves import dtype_name
@@ -24,7 +25,9 @@ from snstat.sources.torch.leaves import dtype_name
 
 def inputs_of(given: GivenInputs, model: torch.nn.Module) -> Inputs:
     """Return the inputs of a module, None for its own `example_inputs()` (see read_inputs)."""
-    return read_inputs(examples_of(model, arguments(model)) if given is None else given, _given)
+    if given is None:
+        given = examples_of(model, needed_by(model.forward))
+    return read_inputs(given, _given)
 
 
 def arguments(model: torch.nn.Module) -> list[str]:

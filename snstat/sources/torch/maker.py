@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from snstat.errors import SnstatError
-from snstat.sources.calls.target import user_code
+from snstat.sources.calls.target import require_arguments, user_code
 from snstat.sources.torch.load import load_weights
 from snstat.sources.torch.modules import unwrapped
 
@@ -49,6 +49,8 @@ class Maker:
             raise SnstatError(
                 f"{self.name} is a module, which takes no arguments; name its function"
             )
+        if self.builds:
+            require_arguments(self.name, self.target, self.settings)
 
     @property
     def builds(self) -> bool:

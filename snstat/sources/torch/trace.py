@@ -25,6 +25,7 @@ from snstat.sources.torch import modules as own_modules
 from snstat.sources.torch.asked import Asked
 from snstat.sources.torch.called import ByPath
 from snstat.sources.torch.functions import Functions, watched
+from snstat.sources.torch.hubs import load
 from snstat.sources.torch.inputs import arguments, draw, inputs_of
 from snstat.sources.torch.maker import Maker, name_of
 from snstat.sources.torch.measure import measure_tensor, square_of
@@ -80,7 +81,7 @@ def trace_module(
     )
     name = target if isinstance(target, str) else name_of(target)
     with working_directory():
-        found = load_target(target) if isinstance(target, str) else target
+        found = load(target) if isinstance(target, str) else target
         wanted = load_target(loss) if isinstance(loss, str) else loss
         own = Maker(name, found, dict(settings or {}), weights)
         with random_states():

@@ -62,7 +62,9 @@ def open_weights(path: str | os.PathLike[str]) -> list[Tensor]:
         from snstat.sources.weights.sharded import read_index
 
         return read_index(name)
-    return _safetensors(name)
+    if start[4:8] == b"\0\0\0\0" or start[8:9] == b"{":  # damaged, perhaps
+        return _safetensors(name)
+    raise InputFileError(name, "has none of the formats that are read", REMEDY)
 
 
 def _safetensors(name: str) -> list[Tensor]:
