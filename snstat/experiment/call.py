@@ -30,7 +30,9 @@ class Call(RunSettings):
     # The word becomes a number when the options are validated.
     trials: int | Literal["keep"] = again(RunSettings, "trials")  # type: ignore[assignment]
     set: Mapping[str, Any] | None = field(default=None, kw_only=True)
-    weights: str | os.PathLike[str] | Mapping[str, Any] | None = field(default=None, kw_only=True)
+    weights: str | os.PathLike[str] | Mapping[str, Any] | Any | None = field(
+        default=None, kw_only=True
+    )
     only: str | Collection[str] = field(default=(), kw_only=True)
     progress: Callable[[int], None] | None = field(default=None, kw_only=True)
 

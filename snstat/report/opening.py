@@ -78,7 +78,7 @@ def theory_words(run: Run, columns: Sequence[Column]) -> str:
     if not known:
         return "theory: infinite width"
     words = f"theory: first order {width_words(run.subject)}"
-    if run.network is not None and run.network.weights is not None:
+    if run.given is not None:
         words = "theory: unit map with the sums of every unit's own weights"
         return f"{words}; {INFINITE} of independent weights, infinite width" if marks else words
     return f"{words}; {INFINITE} infinite width" if marks else words

@@ -161,5 +161,7 @@ def test_a_rule_about_other_draws_is_not_judged(capsys, tmp_path, monkeypatch):
     code, out, _ = call(capsys, "check", "run.json", "--select", "SN502")
     assert code == 0
     assert "SN502 not judged: it is about weights that are drawn" in " ".join(out.split())
+    _, out, _ = call(capsys, "check", "run.json", "-f", "json")
+    assert all(not finding["remedy"] for finding in json.loads(out)["checks"][0]["findings"])
     drawn = snstat.check("relu", depth=40, width=8, select="SN502")
     assert not drawn.passed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,26 @@ def test_globs_choose_tensors_and_their_order():
     assert [(link.units, link.fan_in) for link in found.links] == [(4, 3), (4, 4), (2, 4)]
 
 
+@dataclass
+class Linear:
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass
+class Model:
+    layers: list[Linear]
+
+
+def test_a_tree_of_dataclasses_is_read_in_the_order_of_its_fields():
+    model = Model([Linear(matrix(4, 3), np.ones(4)), Linear(matrix(2, 4), np.zeros(2))])
+    found = read_chain(model)
+    assert found.record.tensors == (
+        "layers[0].weight", "layers[0].bias", "layers[1].weight", "layers[1].bias",
+    )  # fmt: skip
+    assert found.links[0].offsets.tolist() == [1.0] * 4
+
+
 @pytest.mark.parametrize(
     ("weight", "bias"),
     [
@@ -57,6 +79,14 @@ def test_a_bias_is_told_by_its_name(weight, bias):
     (link,) = read_chain(arrays).links
     assert link.offsets.tolist() == [0.0, 1.0, 2.0]
     assert stem_of(weight) == stem_of(bias)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"), [("fc1.weight", "fc1"), ("w1", "w1"), ("weight", "weight"), ("fc", "fc")]
+)
+def test_a_layer_is_called_as_its_tensors(name, layer):
+    (link,) = read_chain({name: matrix(2, 2)}).links
+    assert link.name == layer
 
 
 @pytest.mark.parametrize("names", [("fc1.weight", "fc2.bias"), ("W1", "b2"), ("rob", "rib")])

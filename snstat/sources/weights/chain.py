@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, NoReturn
@@ -52,8 +52,9 @@ class Link:
 
     @property
     def name(self) -> str:
-        """What the names of its tensors share."""
-        return "".join(stem_of(self.matrix.name))
+        """What the names of its tensors share, that of the matrix where they share only a number."""
+        stem, number = stem_of(self.matrix.name)
+        return stem + number if stem else self.matrix.name
 
     @property
     def units(self) -> int:
@@ -98,7 +99,7 @@ class Chain:
 
 
 def read_chain(
-    source: str | os.PathLike[str] | Mapping[str, Any], only: Collection[str] = ()
+    source: str | os.PathLike[str] | Mapping[str, Any] | Any, only: Collection[str] = ()
 ) -> Chain:
     """Return the chain that the tensors of a file are, or arrays by name, those whose names match
     the globs `only` if there are any.
@@ -112,7 +113,7 @@ def read_chain(
     """
     if isinstance(source, str | os.PathLike):
         file, tensors = os.fsdecode(source), open_weights(source)
-    elif isinstance(source, Mapping):
+    elif isinstance(source, Mapping) or is_dataclass(source):  # as a module of Equinox is
         file, tensors = ARRAYS, tensors_of(source)
     else:
         raise InvalidValueError("weights", source, "a file, or arrays by name")
