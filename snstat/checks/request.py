@@ -184,9 +184,7 @@ class Request:
         if self.plan is None and isinstance(case, StackCase):
             case, other_theory = renewed(case)
         codes = self.codes
-        if (
-            run.given is not None
-        ):  # remedies would draw other weights, and other draws may differ as they will
+        if run.given is not None:  # what other draws would be is not asked
             remedies, codes = False, codes - {too_narrow.code}
         verdict, findings = judge(case, codes, remedies=remedies)
         told = [finding.code for finding in findings]

@@ -41,6 +41,9 @@ def test_the_table_says_what_was_given_and_what_trials_draw(capsys, model):
     assert f"weights given ({digest[:15]}…)" in text
     assert "2 trials (new inputs each) × batch 4 · float32, seed 0" in text
     assert "theory: unit map with the sums of every unit's own weights" in text
+    column = snstat.propagate("selu", weights=model, last="linear", trials=2, batch=4).mean
+    assert f"give mean {column.theory[2]:.3g} and variance" in text
+    assert f"own weights give mean {column.expected[2]:.3g} and variance" in text
     assert "fc1" in text
     assert "→ run again" not in text
 

@@ -52,7 +52,7 @@ class Link:
 
     @property
     def name(self) -> str:
-        """What the names of its tensors share, that of the matrix where they share only a number."""
+        """What the names of its tensors share, or that of the matrix if only a number is left."""
         stem, number = stem_of(self.matrix.name)
         return stem + number if stem else self.matrix.name
 
