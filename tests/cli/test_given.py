@@ -103,6 +103,7 @@ def test_a_saved_run_is_shown_drawn_and_judged(capsys, model, tmp_path):
         ("tensors", [1], "must be a list of names"),
         ("file", "", "must be the name of a file"),
         ("file", None, "must be the name of a file"),
+        ("layout", "jex", "layout is 'jex'"),
     ],
 )
 def test_a_damaged_record_is_refused(capsys, model, tmp_path, key, value, words):
@@ -139,6 +140,9 @@ def test_weights_belong_to_dense_layers_alone(capsys, model, tmp_path):
         (["--weights", "model.npz", "--only", "*bias"], "choose tensors, and their order, with"),
         (["--weights", "model.npz", "--only", "x*"], "--only is 'x*'"),
         (["--only", "fc*"], "--only cannot be used without --weights"),
+        (["--layout", "jax"], "--layout cannot be used without --weights"),
+        (["--weights", "model.npz", "--layout", "jex"], "--layout is 'jex'"),
+        (["--weights", "model.npz", "--layout", "jax"], "it has 5 units, and the next one 3"),
         (["--weights", "missing.npz"], "missing.npz: no such file"),
         (["--weights", "."], "is a directory"),
         (["--weights", ""], "no file name"),

@@ -229,6 +229,9 @@ def test_a_saved_run_is_read_back_and_simulated_again(tmp_path):
     np.savez(path, **(arrays | {"f[c]1.bias": np.ones(5)}))
     with pytest.raises(InvalidValueError, match="content has changed"):
         plan_again(read)
+    np.savez(path, w1=np.eye(3, 4), w2=np.ones((4, 2)))
+    run = snstat.propagate("tanh", weights=path, layout="jax", trials=2, batch=4)
+    assert plan_again(run).run() == run
     of_arrays = snstat.propagate("tanh", weights=arrays, trials=1, batch=2)
     with pytest.raises(InvalidValueError, match="weights is 'arrays'"):
         plan_again(of_arrays)
@@ -272,13 +275,15 @@ def test_samples_of_data_are_pushed_through():
         ({"activation": "model.toml"}, "model.toml"),
         ({"weights": 3}, "weights is 3"),
         ({"only": "x"}, "only is 'x'"),
+        ({"layout": "x"}, "layout is 'x'"),
     ],
 )
 def test_options_of_other_networks_are_refused(options, words):
     with pytest.raises(snstat.errors.SnstatError, match=words):
         snstat.propagate(**({"weights": arrays_of([4, 3])} | options))
-    with pytest.raises(InvalidValueError, match="left out without weights"):
-        snstat.propagate(only="x")
+    for name in ("only", "layout"):
+        with pytest.raises(InvalidValueError, match=f"{name} is 'jax'.*left out without weights"):
+            snstat.propagate(**{name: "jax"})
 
 
 def test_the_memory_of_the_matrices_is_told_before_it_is_taken(monkeypatch):
