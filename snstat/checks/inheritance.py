@@ -59,9 +59,9 @@ def inherited(
         target = baseline.module.target
         remedy = f"name it: snstat check {target}"
         raise InvalidValueError("baseline", target, "of a network that is simulated here", remedy)
-    if baseline.network is not None and baseline.network.weights is not None:
+    if baseline.given is not None:
         remedy = "compare a saved run with it: snstat check RUN.json --baseline FILE"
-        file = baseline.network.weights.file
+        file = baseline.given.file
         raise InvalidValueError("baseline", file, "of weights that are drawn", remedy)
     stack = baseline.stack
     if network is None and baseline.network is not None and not given.keys() & STACK:

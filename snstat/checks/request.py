@@ -183,13 +183,13 @@ class Request:
         other_theory: list[str] = []
         if self.plan is None and isinstance(case, StackCase):
             case, other_theory = renewed(case)
-        codes, given = self.codes, run.network is not None and run.network.weights is not None
-        if given:  # remedies would draw other weights, and other draws may differ as they will
+        codes = self.codes
+        if run.given is not None:  # what other draws would be is not asked
             remedies, codes = False, codes - {too_narrow.code}
         verdict, findings = judge(case, codes, remedies=remedies)
         told = [finding.code for finding in findings]
         notes = other_theory + notes_of(case, codes, told)
-        if given and too_narrow.code in self.codes:
+        if run.given is not None and too_narrow.code in self.codes:
             notes.append(f"{too_narrow.code} not judged: it is about weights that are drawn")
         notes += [*few_trials(run), *not_judged(case), *unknown(case)]
         if self.baseline is not None:

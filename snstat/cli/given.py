@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from snstat.cli.options import apply, refuse_others
-from snstat.cli.parameters import FileName
+from snstat.cli.parameters import FileName, Value
 from snstat.network.settings import NetworkSettings
+from snstat.sources.weights.layouts import AUTO, LAYOUTS
+from snstat.values.kinds import Name
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -36,23 +38,32 @@ def weights_options(function: Function) -> Function:
             metavar="GLOB",
             help="Tensors of --weights whose names match, in the order of these; repeatable.",
         ),
+        click.option(
+            "--layout",
+            type=Value(Name(LAYOUTS)),
+            show_default="jax for what is called kernel, else torch",
+            help="Of --weights: torch for shapes (out, in), jax or keras for (in, out).",
+        ),
     ]
     return apply(function, options, group="Network")
 
 
-def chain_of(ctx: click.Context, weights: str | None, only: Sequence[str]) -> Chain | None:
+def chain_of(
+    ctx: click.Context, weights: str | None, only: Sequence[str], layout: str | None
+) -> Chain | None:
     """Return the network that a file of weights is, None without one.
 
     Raises UsageError for options that describe another network, and InputFileError for a file that
     is none.
     """
     if weights is None:
-        if only:
-            raise click.UsageError("--only cannot be used without --weights, of which it chooses")
+        for name, value in (("--only", only), ("--layout", layout)):
+            if value:
+                raise click.UsageError(f"{name} cannot be used without --weights; leave it out")
         return None
     stack = options_of(NetworkSettings).keys() - HELD
     own = {parameter.name or "" for parameter in ctx.command.params} - stack - {"file", "set"}
     refuse_others(ctx, own, BESIDE_WEIGHTS)
     from snstat.sources.weights.chain import read_chain
 
-    return read_chain(weights, only)
+    return read_chain(weights, only, layout or AUTO)

@@ -67,6 +67,7 @@ def command(
     set: Sequence[Setting],  # noqa: A002  # the name of the option
     weights: str | None,
     only: Sequence[str],
+    layout: str | None,
     form: str | None,
     output: str | None,
     layers: str,
@@ -88,7 +89,7 @@ def command(
         raise click.UsageError(f"--keep-trials cannot be used in a {form}; {remedy}")
     selection = parse_layers(layers)
     chosen = () if columns is None else parse_columns(columns)
-    chain = chain_of(ctx, weights, only)
+    chain = chain_of(ctx, weights, only, layout)
     if chain is None:
         planned = plans(variants(options), networks_of(ctx, file, set))
     else:

@@ -156,8 +156,7 @@ def _saved(path: str) -> tuple[Network, Sampled]:
     simulation = run.simulation
     how = Sampled(simulation.batch, simulation.sampler, backward=GRADIENT in run.statistics)
     if run.network is not None:
-        given = run.network.weights is not None
-        return Network.read(run.network.form), how._replace(given=given)
+        return Network.read(run.network.form), how._replace(given=run.given is not None)
     assert run.stack is not None  # noqa: S101  # what is no network is a stack
     return Network.of(stack_of(run.stack)), how
 

@@ -30,8 +30,11 @@ class Call(RunSettings):
     # The word becomes a number when the options are validated.
     trials: int | Literal["keep"] = again(RunSettings, "trials")  # type: ignore[assignment]
     set: Mapping[str, Any] | None = field(default=None, kw_only=True)
-    weights: str | os.PathLike[str] | Mapping[str, Any] | None = field(default=None, kw_only=True)
+    weights: str | os.PathLike[str] | Mapping[str, Any] | Any | None = field(
+        default=None, kw_only=True
+    )
     only: str | Collection[str] = field(default=(), kw_only=True)
+    layout: str | None = field(default=None, kw_only=True)
     progress: Callable[[int], None] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -47,8 +50,9 @@ class Call(RunSettings):
         settings = {entry.name: getattr(self, entry.name) for entry in fields(RunSettings)}
         if self.weights is not None:
             return self._of_weights(network, RunSettings(**settings))
-        if self.only:
-            raise InvalidValueError("only", self.only, "left out without weights, which it chooses")
+        for name, value in (("only", self.only), ("layout", self.layout)):
+            if value:
+                raise InvalidValueError(name, value, "left out without weights, which it is about")
         if network is not None:
             del settings["activation"]
         return plan_of(RunSettings(**settings), network)
@@ -56,10 +60,11 @@ class Call(RunSettings):
     def _of_weights(self, network: Network | None, settings: RunSettings) -> AnyPlan:
         from snstat.experiment.given import given_plan
         from snstat.sources.weights.chain import read_chain
+        from snstat.sources.weights.layouts import AUTO
 
         if network is not None:
             bound = "an activation beside weights, which are the network"
             raise InvalidValueError("activation", "a network", bound)
         assert self.weights is not None  # noqa: S101  # for the type checker
         only = [self.only] if isinstance(self.only, str) else self.only
-        return given_plan(read_chain(self.weights, only), settings)
+        return given_plan(read_chain(self.weights, only, self.layout or AUTO), settings)

@@ -58,7 +58,8 @@ def chain_again(record: GivenWeights) -> Chain:
     """
     if record.file == ARRAYS:
         raise InvalidValueError("weights", ARRAYS, "those of a file, which can be read again")
-    chain = read_chain(record.file, [glob.escape(name) for name in record.tensors])
+    names = [glob.escape(name) for name in record.tensors]
+    chain = read_chain(record.file, names, record.layout)
     if chain.record != record:
         bound = "the weights of the run"
         raise InvalidValueError("weights", record.file, bound, "their content has changed")

@@ -221,7 +221,7 @@ class NetworkPlan:
         neglected = {name: found for name, (_, found) in at_width.items()}
         if self.given is not None:
             layers = [
-                Units(str(row.activation), link.sums, link.squares, link.offsets)
+                Units(row.activation or "", link.sums, link.squares, link.offsets)
                 for row, link in zip(self.network.rows(), self.given.links, strict=True)
             ]
             of_units = given_statistics(layers, batch, moments, backward=self.backward)

@@ -52,8 +52,8 @@ def plan_again(run: Run) -> AnyPlan:
         return Plan.of(run)
     network, settings = Network.read(run.network.form), RunSettings(**sampling_of(run))
     plan: AnyPlan
-    if run.network.weights is not None:
-        plan = plan_of_chain(network, chain_again(run.network.weights), settings)
+    if run.given is not None:
+        plan = plan_of_chain(network, chain_again(run.given), settings)
     else:
         plan = plan_of(settings, network)
     require_data_of(run, plan.inputs)

@@ -75,6 +75,8 @@ def propagate(call: Call) -> Run:
         with every unit's own weight sums.
     only : str or sequence of str, optional
         Globs of the names of `weights` that are used, in the order of the globs.
+    layout : str, optional
+        Where shapes of `weights` have inputs and outputs: see `snstat.weights`.
     threads : int, optional
         By default all cores this process may use. Results do not depend on it beyond rounding.
     backward : bool

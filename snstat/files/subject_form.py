@@ -46,6 +46,7 @@ from snstat.values.kinds import Name, Real
 AGREE = 1e-12
 # The kind of the layers of a chain of matrices.
 DENSE = "dense"
+LAYOUT = Name(("auto", "torch", "jax", "keras"))
 SAMPLER = Name(("dense", "matrix-free"))
 
 
@@ -210,4 +211,9 @@ LATER_STACK: dict[str, Reader] = {
     **{name: or_null(OPTIONS[name]) for name in ("weight_std", "widths", "last")},
     "given": _names,
 }
-WEIGHTS: dict[str, Reader] = {"file": _file, "digest": digest, "tensors": _texts}
+WEIGHTS: dict[str, Reader] = {
+    "file": _file,
+    "digest": digest,
+    "tensors": _texts,
+    "layout": LAYOUT.plain,
+}

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from snstat.activation import display_name
+from snstat.report.numbers import plain
 from snstat.report.words import count
 
 if TYPE_CHECKING:
-    from snstat.results import NetworkSummary, Simulation
+    from snstat.results import NetworkSummary, Run, Simulation
 
 # Characters of a digest that are shown: "sha256:" and eight digits.
 DIGEST_SHOWN = 15
@@ -34,6 +35,27 @@ def weights_parts(network: NetworkSummary) -> Iterator[str]:
         linear = own["last"] == LINEAR
         yield "linear read-out" if linear else f"last layer {display_name(own['last'])}"
     yield f"weights given ({network.weights.digest[:DIGEST_SHOWN]}…)"
+
+
+def ensemble_sentence(run: Run) -> str:
+    """Return what the ensemble map says of the last layer beside the unit map, which the table
+    shows; empty for weights that are drawn, and where one of the two says nothing."""
+    last = len(run.finite) - 1
+    found = [run.statistics[name].at(last) for name in ("mean", "variance")]
+    values = [(column.theory, column.expected) for column in found]
+    if run.given is None or last < 1 or any(value is None for pair in values for value in pair):
+        return ""
+    ensemble, own = (
+        " and ".join(
+            f"{name} {plain(float(pair[place] or 0.0), 3)}"
+            for name, pair in zip(("mean", "variance"), values, strict=True)
+        )
+        for place in (0, 1)
+    )
+    return (
+        f"Independent weights with these mean squares would give {ensemble} at layer {last}"
+        f" (ensemble map); the sums of every unit's own weights give {own} (unit map)."
+    )
 
 
 def trials_words(simulation: Simulation, network: NetworkSummary | None = None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.report.check_words import complaint, place, rule_words, verdict_words
 from snstat.report.columns import INFINITE, Column
+from snstat.report.given_words import ensemble_sentence
 from snstat.report.module_words import producer_words
 from snstat.report.network_words import width_words
 from snstat.report.numbers import plain
@@ -49,7 +50,9 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
             sentences.append(Sentence(f"{where}: {complaint(finding)}", indent=True))
         notes = [note for note in check.notes if note.startswith(NO_THEORY)]
         sentences += [Sentence(f"{note[0].upper()}{note[1:]}.") for note in notes]
-    facts = (limit_sentence(run), gradient_sentence(run), *contradicted(run))
+    facts = (
+        limit_sentence(run), gradient_sentence(run), *contradicted(run), ensemble_sentence(run),
+    )  # fmt: skip
     return sentences + [Sentence(text) for text in facts if text]
 
 
@@ -78,7 +81,7 @@ def theory_words(run: Run, columns: Sequence[Column]) -> str:
     if not known:
         return "theory: infinite width"
     words = f"theory: first order {width_words(run.subject)}"
-    if run.network is not None and run.network.weights is not None:
+    if run.given is not None:
         words = "theory: unit map with the sums of every unit's own weights"
         return f"{words}; {INFINITE} of independent weights, infinite width" if marks else words
     return f"{words}; {INFINITE} infinite width" if marks else words

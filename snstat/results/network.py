@@ -102,11 +102,13 @@ class LayerSummary(Record):
 @dataclass(frozen=True, slots=True)
 class GivenWeights(Record):
     """Weights that were given instead of drawn: the `file`, a `digest` of their values
-    ("sha256:…"), and the names of the `tensors` that were used, in their order."""
+    ("sha256:…"), the names of the `tensors` that were used, in their order, and the `layout` of
+    their shapes that was asked for."""
 
     file: str
     digest: str
     tensors: tuple[str, ...]
+    layout: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from snstat.results.base import Record
 from snstat.results.module import ModuleSummary
-from snstat.results.network import NetworkSummary, StackSummary
+from snstat.results.network import GivenWeights, NetworkSummary, StackSummary
 from snstat.results.weights import WeightsSummary
 
 Subject = StackSummary | NetworkSummary | ModuleSummary
@@ -28,6 +28,11 @@ class OfNetwork(Record):
         """The description of the network by its layers, None of a stack that has no file, and of a
         traced module."""
         return self.subject if isinstance(self.subject, NetworkSummary) else None
+
+    @property
+    def given(self) -> GivenWeights | None:
+        """The weights of the network where they were given, None where they are drawn."""
+        return None if self.network is None else self.network.weights
 
     @property
     def module(self) -> ModuleSummary | None:

@@ -41,6 +41,9 @@ def test_the_table_says_what_was_given_and_what_trials_draw(capsys, model):
     assert f"weights given ({digest[:15]}…)" in text
     assert "2 trials (new inputs each) × batch 4 · float32, seed 0" in text
     assert "theory: unit map with the sums of every unit's own weights" in text
+    column = snstat.propagate("selu", weights=model, last="linear", trials=2, batch=4).mean
+    assert f"give mean {column.theory[2]:.3g} and variance" in text
+    assert f"own weights give mean {column.expected[2]:.3g} and variance" in text
     assert "fc1" in text
     assert "→ run again" not in text
 
@@ -100,6 +103,7 @@ def test_a_saved_run_is_shown_drawn_and_judged(capsys, model, tmp_path):
         ("tensors", [1], "must be a list of names"),
         ("file", "", "must be the name of a file"),
         ("file", None, "must be the name of a file"),
+        ("layout", "jex", "layout is 'jex'"),
     ],
 )
 def test_a_damaged_record_is_refused(capsys, model, tmp_path, key, value, words):
@@ -136,6 +140,9 @@ def test_weights_belong_to_dense_layers_alone(capsys, model, tmp_path):
         (["--weights", "model.npz", "--only", "*bias"], "choose tensors, and their order, with"),
         (["--weights", "model.npz", "--only", "x*"], "--only is 'x*'"),
         (["--only", "fc*"], "--only cannot be used without --weights"),
+        (["--layout", "jax"], "--layout cannot be used without --weights"),
+        (["--weights", "model.npz", "--layout", "jex"], "--layout is 'jex'"),
+        (["--weights", "model.npz", "--layout", "jax"], "it has 5 units, and the next one 3"),
         (["--weights", "missing.npz"], "missing.npz: no such file"),
         (["--weights", "."], "is a directory"),
         (["--weights", ""], "no file name"),
@@ -161,5 +168,7 @@ def test_a_rule_about_other_draws_is_not_judged(capsys, tmp_path, monkeypatch):
     code, out, _ = call(capsys, "check", "run.json", "--select", "SN502")
     assert code == 0
     assert "SN502 not judged: it is about weights that are drawn" in " ".join(out.split())
+    _, out, _ = call(capsys, "check", "run.json", "-f", "json")
+    assert all(not finding["remedy"] for finding in json.loads(out)["checks"][0]["findings"])
     drawn = snstat.check("relu", depth=40, width=8, select="SN502")
     assert not drawn.passed

@@ -11,6 +11,7 @@ from scipy.integrate import quad
 
 import snstat
 from snstat import limits
+from snstat.checks.request import verdict_on
 from snstat.engine.kernels import dense_backward
 from snstat.engine.kernels.random import Draw
 from snstat.errors import InputFileError, InvalidValueError
@@ -228,9 +229,27 @@ def test_a_saved_run_is_read_back_and_simulated_again(tmp_path):
     np.savez(path, **(arrays | {"f[c]1.bias": np.ones(5)}))
     with pytest.raises(InvalidValueError, match="content has changed"):
         plan_again(read)
+    np.savez(path, w1=np.eye(3, 4), w2=np.ones((4, 2)))
+    run = snstat.propagate("tanh", weights=path, layout="jax", trials=2, batch=4)
+    assert plan_again(run).run() == run
     of_arrays = snstat.propagate("tanh", weights=arrays, trials=1, batch=2)
     with pytest.raises(InvalidValueError, match="weights is 'arrays'"):
         plan_again(of_arrays)
+
+
+def test_a_pair_of_functions_is_followed_too():
+    pair = (np.tanh, lambda z: 1.0 / np.cosh(z) ** 2)
+    arrays, small = arrays_of([6, 5, 4], gain=1.5), {"trials": 2, "batch": 4}
+    run, named = (snstat.propagate(a, weights=arrays, **small) for a in (pair, "tanh"))
+    np.testing.assert_allclose(run.mean.expected, named.mean.expected, atol=1e-12)
+    np.testing.assert_allclose(run.mean.estimate, named.mean.estimate, atol=1e-6)
+
+
+def test_units_that_all_leave_the_theorem_are_named_by_their_mean():
+    run = snstat.propagate("selu", weights=arrays_of([64, 64], gain=1.4), trials=2)
+    (found,) = verdict_on(run).findings
+    square = np.mean(run.network.form["layers"][0]["weight_gain"] ** 2)
+    assert f"square sum {square:.4g} (mean of its units)" in found.message
 
 
 def test_samples_of_data_are_pushed_through():
@@ -256,13 +275,15 @@ def test_samples_of_data_are_pushed_through():
         ({"activation": "model.toml"}, "model.toml"),
         ({"weights": 3}, "weights is 3"),
         ({"only": "x"}, "only is 'x'"),
+        ({"layout": "x"}, "layout is 'x'"),
     ],
 )
 def test_options_of_other_networks_are_refused(options, words):
     with pytest.raises(snstat.errors.SnstatError, match=words):
         snstat.propagate(**({"weights": arrays_of([4, 3])} | options))
-    with pytest.raises(InvalidValueError, match="left out without weights"):
-        snstat.propagate(only="x")
+    for name in ("only", "layout"):
+        with pytest.raises(InvalidValueError, match=f"{name} is 'jax'.*left out without weights"):
+            snstat.propagate(**{name: "jax"})
 
 
 def test_the_memory_of_the_matrices_is_told_before_it_is_taken(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, NoReturn
@@ -18,17 +18,19 @@ from snstat.limits import MAX_WIDTH
 from snstat.results import FloatArray, GivenWeights
 from snstat.sources.weights.arrays import tensors_of
 from snstat.sources.weights.choosing import chosen
-from snstat.sources.weights.layouts import AUTO, fans_of, layout_of, matrix_of
+from snstat.sources.weights.layouts import AUTO, LAYOUTS, fans_of, layout_of, matrix_of
 from snstat.sources.weights.matrix import Matrix
 from snstat.sources.weights.moments import finite_rows, moments_of
 from snstat.sources.weights.opening import open_weights
 from snstat.sources.weights.pairing import natural, paired, stem_of
 from snstat.sources.weights.tensor import Tensor
+from snstat.values.kinds import Name
 
 # What the record calls weights that are no file.
 ARRAYS = "arrays"
 # Matrices of one chain; a network of more cannot be written to a file.
 MOST_MATRICES = 100_000
+LAYOUT = Name(LAYOUTS)
 CHOOSE = "choose tensors, and their order, with --only"
 # Values that are hashed at once, 2 MiB in float64.
 HASHED = 2**18
@@ -52,8 +54,9 @@ class Link:
 
     @property
     def name(self) -> str:
-        """What the names of its tensors share."""
-        return "".join(stem_of(self.matrix.name))
+        """What the names of its tensors share, or that of the matrix if only a number is left."""
+        stem, number = stem_of(self.matrix.name)
+        return stem + number if stem else self.matrix.name
 
     @property
     def units(self) -> int:
@@ -98,32 +101,34 @@ class Chain:
 
 
 def read_chain(
-    source: str | os.PathLike[str] | Mapping[str, Any], only: Collection[str] = ()
+    source: str | os.PathLike[str] | Mapping[str, Any] | Any,
+    only: Collection[str] = (),
+    layout: str = AUTO,
 ) -> Chain:
     """Return the chain that the tensors of a file are, or arrays by name, those whose names match
     the globs `only` if there are any.
 
     Tensors are in the order of these globs, else in that of the file; where its format has none,
     names count as people count them. A tensor of one axis whose name differs from that of a matrix
-    in "bias" or "b" alone is its bias.
+    in "bias" or "b" alone is its bias. `layout` is as in `snstat.weights`.
 
     Raises InputFileError for a file that cannot be read, for tensors that are neither, and for
     matrices that do not fit or hold values that are not finite.
     """
     if isinstance(source, str | os.PathLike):
         file, tensors = os.fsdecode(source), open_weights(source)
-    elif isinstance(source, Mapping):
+    elif isinstance(source, Mapping) or is_dataclass(source):  # as a module of Equinox is
         file, tensors = ARRAYS, tensors_of(source)
     else:
         raise InvalidValueError("weights", source, "a file, or arrays by name")
-    return _Reader(file, only).chain(tensors)
+    return _Reader(file, only, LAYOUT.read("layout", layout)).chain(tensors)
 
 
 class _Reader:
     """Reads the chain of one file. What it refuses names the file."""
 
-    def __init__(self, file: str, only: Collection[str]) -> None:
-        self.file, self.only = file, tuple(only)
+    def __init__(self, file: str, only: Collection[str], layout: str) -> None:
+        self.file, self.only, self.layout = file, tuple(only), layout
         self._digest = hashlib.sha256()
 
     def chain(self, tensors: Sequence[Tensor]) -> Chain:
@@ -135,16 +140,17 @@ class _Reader:
         if len(pairs) > MOST_MATRICES:
             self._refuse(f"holds {len(pairs):,} matrices, at most {MOST_MATRICES:,}", CHOOSE)
         for before, after in pairwise(matrix for matrix, _ in pairs):
-            if _fans(before)[0] != _fans(after)[1]:
+            (units, _), (_, inputs) = self._sides(before), self._sides(after)
+            if units != inputs:
                 self._refuse(
-                    f"{_words(before)} does not fit {_words(after)}: it has {_fans(before)[0]:,}"
-                    f" units, and the next one {_fans(after)[1]:,} inputs",
-                    CHOOSE,
+                    f"{_words(before)} does not fit {_words(after)}: it has {units:,} units, and"
+                    f" the next one {inputs:,} inputs",
+                    f"{CHOOSE}, or say --layout",
                 )
         links = tuple(self._link(matrix, bias) for matrix, bias in pairs)
         names = [tensor.name for pair in pairs for tensor in pair if tensor is not None]
         digest = f"sha256:{self._digest.hexdigest()}"
-        return Chain(links, GivenWeights(self.file, digest, tuple(names)))
+        return Chain(links, GivenWeights(self.file, digest, tuple(names), self.layout))
 
     def _ordered(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         if not all(tensor.placed for tensor in tensors):
@@ -167,11 +173,11 @@ class _Reader:
             self._refuse(f"{_words(tensor)} has a side outside 1 to {MAX_WIDTH:,}", CHOOSE)
 
     def _link(self, matrix: Tensor, bias: Tensor | None) -> Link:
-        units, fan_in = _fans(matrix)
+        units, fan_in = self._sides(matrix)
         if bias is not None and (bias.read is None or bias.shape != (units,)):
             self._refuse(f"{_words(bias)} is no bias of {_words(matrix)}", CHOOSE)
         assert matrix.read is not None  # noqa: S101  # for the type checker
-        layout = _layout(matrix)
+        layout = self._layout(matrix)
         whole = Matrix(matrix_of(matrix.read(), layout), matrix.format)
         with np.errstate(all="ignore"):  # what is not finite is looked for
             moments = moments_of(whole)
@@ -188,6 +194,16 @@ class _Reader:
         self._count(f"{int(bias is not None)}\n", [offsets])
         return Link(matrix, bias, layout, fan_in, moments.sums, moments.squares, offsets)
 
+    def _layout(self, tensor: Tensor) -> str:
+        if tensor.layout is not None and self.layout == AUTO:
+            return tensor.layout
+        return layout_of(tensor.name, self.layout)
+
+    def _sides(self, tensor: Tensor) -> tuple[int, int]:
+        """Return units and inputs of a matrix."""
+        fans = fans_of(tensor.shape, self._layout(tensor))
+        return fans.fan_out, fans.fan_in
+
     def _count(self, head: str, blocks: Iterator[FloatArray] | list[FloatArray]) -> None:
         """Add numbers to the digest. Equal ones have equal digests, whatever their dtype."""
         self._digest.update(head.encode())
@@ -201,16 +217,6 @@ class _Reader:
 
     def _refuse(self, reason: str, remedy: str) -> NoReturn:
         raise InputFileError(self.file, reason, remedy)
-
-
-def _layout(tensor: Tensor) -> str:
-    return tensor.layout or layout_of(tensor.name, AUTO)
-
-
-def _fans(tensor: Tensor) -> tuple[int, int]:
-    """Return units and inputs of a matrix."""
-    fans = fans_of(tensor.shape, _layout(tensor))
-    return fans.fan_out, fans.fan_in
 
 
 def _words(tensor: Tensor) -> str:
