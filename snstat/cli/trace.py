@@ -92,7 +92,7 @@ def command(
     keep_trials: bool,
     **options: Any,
 ) -> None:
-    """Run a PyTorch module on random inputs and report what every call of its parts returned.
+    """Run a module on random inputs and report what every call of its parts returned.
 
     The name is that of a function that returns a module, which every trial calls anew, or of a
     module as it is. It is imported from the current folder or from what is installed, so this runs
