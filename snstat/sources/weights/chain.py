@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
-from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, NoReturn
 
@@ -17,7 +16,7 @@ from snstat.errors import InputFileError, InvalidValueError, name_words
 from snstat.limits import MAX_WIDTH
 from snstat.results import FloatArray, GivenWeights
 from snstat.sources.weights.arrays import tensors_of
-from snstat.sources.weights.choosing import chosen
+from snstat.sources.weights.choosing import by_globs, chosen
 from snstat.sources.weights.layouts import AUTO, LAYOUTS, fans_of, layout_of, matrix_of
 from snstat.sources.weights.matrix import Matrix
 from snstat.sources.weights.moments import finite_rows, moments_of
@@ -155,12 +154,7 @@ class _Reader:
     def _ordered(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         if not all(tensor.placed for tensor in tensors):
             tensors = sorted(tensors, key=lambda tensor: natural(tensor.name))
-        return sorted(tensors, key=self._rank)
-
-    def _rank(self, tensor: Tensor) -> int:
-        """Return the place of the first glob that a name matches."""
-        matches = (n for n, glob in enumerate(self.only) if fnmatchcase(tensor.name, glob))
-        return next(matches, 0)
+        return by_globs(tensors, self.only)
 
     def _require_matrix(self, tensor: Tensor) -> None:
         """Raise InputFileError for a tensor that is no matrix of numbers."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Callable, Collection, Sequence
+from fnmatch import translate
 
 from snstat.errors import InvalidValueError
 from snstat.sources.weights.tensor import Tensor
@@ -16,8 +17,25 @@ def chosen(tensors: Sequence[Tensor], only: Collection[str]) -> list[Tensor]:
     """
     if not only:
         return list(tensors)
-    found = [tensor for tensor in tensors if any(fnmatchcase(tensor.name, glob) for glob in only)]
+    rank = _rank(only)
+    found = [tensor for tensor in tensors if rank(tensor) < len(only)]
     if not found:
         what = ", ".join(only)
         raise InvalidValueError("only", what, "a glob that matches the name of a tensor")
     return found
+
+
+def by_globs(tensors: Sequence[Tensor], only: Collection[str]) -> list[Tensor]:
+    """Return tensors in the order of the first of the globs `only` that their names match."""
+    return sorted(tensors, key=_rank(only))
+
+
+def _rank(only: Collection[str]) -> Callable[[Tensor], int]:
+    """Return what gives the place of the first glob that a name matches, their number for none."""
+    # Compiled here, as fnmatch keeps few patterns.
+    patterns = [re.compile(translate(glob)) for glob in only]
+
+    def rank(tensor: Tensor) -> int:
+        return next((n for n, own in enumerate(patterns) if own.match(tensor.name)), len(patterns))
+
+    return rank
