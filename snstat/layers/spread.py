@@ -173,9 +173,9 @@ class Spread(NamedTuple):
             follows = other.sources.get(source, 0.0)
             variance += part * follows * source.variance
             pair += part * follows * source.pair
-        if any(
-            one is not two and one.seen & two.seen for one in self.sources for two in other.sources
-        ):
+        # Few sources see others, and all pairs of a thousand layers would take minutes.
+        mine, theirs = ([s for s in spread.sources if s.seen] for spread in (self, other))
+        if any(one is not two and one.seen & two.seen for one in mine for two in theirs):
             return math.nan, math.nan
         return variance, pair
 
