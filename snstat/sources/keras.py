@@ -77,6 +77,11 @@ class KerasModel:
         """See Framework."""
         return sum(math.prod(weight.shape) for weight in model.weights)
 
+    def device(self, model: Any) -> str:
+        """See Framework. Other backends than PyTorch do not tell it alike."""
+        places = {variable.value.device.type for variable in model.variables} if self._hooks else ()
+        return str(next(iter(places), "cpu"))
+
     def arguments(self, model: Any) -> Sequence[str]:
         """See Framework."""
         if isinstance(model, keras.Model) and getattr(model, "inputs", None):

@@ -68,6 +68,10 @@ class NnxModel:
         """See Framework."""
         return sum(int(value.size) for value in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
+    def device(self, model: Any) -> str:  # noqa: ARG002
+        """See Framework."""
+        return str(jax.default_backend())
+
     def arguments(self, model: Any) -> Sequence[str]:
         """See Framework."""
         return arguments_of(model.__call__)

@@ -39,6 +39,9 @@ class Plain:
     def parameters(self, _model):
         return 17
 
+    def device(self, _model):
+        return "disk"
+
     def arguments(self, _model):
         return ["x", "mask"]
 
@@ -108,7 +111,7 @@ def test_rows_and_their_statistics():
         "plain", "1", "models:plain",
     )  # fmt: skip
     assert (summary.parameters, summary.inputs, summary.input_shape) == (17, {"x": "Bx5"}, (5,))
-    assert (summary.not_called, summary.trials_of) == (("never",), "model")
+    assert (summary.not_called, summary.trials_of, summary.device) == (("never",), "model", "disk")
     assert summary.notes == ("twin is the same module as a", "a note")
     assert summary.settings == {"width": 3}
     for trial in range(2):

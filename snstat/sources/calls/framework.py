@@ -91,6 +91,10 @@ class Framework(Protocol):
         """Return the number of parameters."""
         ...
 
+    def device(self, model: Any) -> str:
+        """Return the kind of device that the model runs on."""
+        ...
+
     def arguments(self, model: Any) -> Sequence[str]:
         """Return the names of the arguments."""
         ...

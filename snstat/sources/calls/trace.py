@@ -77,6 +77,7 @@ class _Trace:
             self.described = {
                 "inputs": self.inputs.described(framework.arguments(model)),
                 "parameters": framework.parameters(model),
+                "device": framework.device(model),
             }
         require_matches(axes, parts)
         self.paths = selected(parts, only, leaves=leaves)

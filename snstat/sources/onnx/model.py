@@ -53,6 +53,10 @@ class OnnxFile:
         floats = [entry for entry in self._graph.initializer if entry.data_type in (1, 10, 11, 16)]
         return sum(math.prod(entry.dims) for entry in floats)
 
+    def device(self, model: Any) -> str:  # noqa: ARG002
+        """See Framework."""
+        return "cpu"
+
     def arguments(self, model: Any) -> Sequence[str]:  # noqa: ARG002
         """See Framework."""
         return [entry.name for entry in self._inputs]

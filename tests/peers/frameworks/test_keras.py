@@ -205,6 +205,35 @@ def test_an_exception_in_a_layer_leaves_nothing_wrapped(monkeypatch):
     assert keras.layers.Layer.__call__ is PLAIN
 
 
+class Refusing(layers.Layer):
+    def call(self, x, training=None):
+        if training:
+            raise ValueError("no")
+        return x
+
+
+class Catching(keras.Model):
+    """Goes on after a part failed, and makes a NaN by its own code."""
+
+    def __init__(self):
+        super().__init__()
+        self.refusing, self.last = Refusing(name="refusing"), layers.Dense(8, name="last")
+
+    def call(self, x, training=None):
+        try:
+            x = self.refusing(x, training=training)
+        except ValueError:
+            x = keras.ops.log(x)
+        return self.last(x)
+
+
+def test_a_part_that_failed_made_nothing(monkeypatch):
+    run = traced(Catching, monkeypatch, inputs="Bx8", trials=1)
+    assert names(run) == ["last", "Catching"]
+    assert (run.module.nonfinite.path, run.module.nonfinite.before) == ("Catching", "last")
+    assert run.module.not_called == ("refusing",)
+
+
 def test_the_layer_that_makes_the_first_nan_is_named(monkeypatch):
     def built():
         return keras.Sequential([layers.Dense(8), Log(name="log"), layers.Dense(8, name="last")])

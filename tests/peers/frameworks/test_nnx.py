@@ -15,6 +15,8 @@ from flax import nnx
 
 import snstat
 from snstat.errors import SnstatError, UserCodeError
+from snstat.sources.calls.seeds import MODEL, READ_OUT, seed_of
+from snstat.sources.nnx import LARGEST_SEED
 
 pytestmark = pytest.mark.frameworks
 
@@ -90,22 +92,26 @@ def test_rows(monkeypatch):
     assert np.isfinite(run.gradient.estimate).all()
 
 
-def test_gradients_with_dropout_are_those_of_the_same_masks(monkeypatch):
-    """The last block is linear in its input but for the norm: a mask that drops unit u in both
-    runs leaves no gradient there."""
+class Dropped(nnx.Module):
+    def __init__(self, *, rngs):
+        self.first, self.drop = nnx.Linear(6, 20, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)
 
-    class Dropped(nnx.Module):
-        def __init__(self, *, rngs):
-            self.first, self.drop = nnx.Linear(6, 200, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)
+    def __call__(self, x):
+        return self.drop(self.first(x))
 
-        def __call__(self, x):
-            return self.drop(self.first(x))
 
-    run = traced(Dropped, monkeypatch, inputs="Bx6", trials=1, batch=16, keep_trials=True)
-    # d/d(first) = 2 · mask · r: the share of r² that is kept, times 4.
-    kept = run["first"].gradient.estimate / 4.0
-    # A half, by 3,200 draws of r² · mask: standard deviation √(5/4)/√3200 = 0.02.
-    assert kept == pytest.approx(0.5, abs=0.08)
+def test_gradients_are_those_of_the_masks_that_were_drawn(monkeypatch):
+    run = traced(Dropped, monkeypatch, inputs="ones:Bx6", trials=1, batch=16)
+    model = Dropped(rngs=nnx.Rngs(seed_of(0, 0, MODEL) & LARGEST_SEED))
+    mask = np.asarray(model(jnp.ones((16, 6)))) != 0.0
+    assert 0.3 < mask.mean() < 0.7
+    assert run["drop"].second_moment.estimate == pytest.approx(
+        float(np.mean((2.0 * mask * model.first(jnp.ones(6))) ** 2)), rel=1e-5
+    )
+    read_out = np.random.default_rng(seed_of(0, 0, READ_OUT)).standard_normal((16, 20))
+    # d/d(first) = 2 · mask · r, in float32.
+    expected = 4.0 * np.sum(mask * read_out**2) / np.sum(read_out**2)
+    assert run["first"].gradient.estimate == pytest.approx(expected, rel=1e-5)
 
 
 def test_modes(monkeypatch):
@@ -164,6 +170,31 @@ def test_the_module_that_makes_the_first_nan_is_named(monkeypatch):
 
     found = traced(between, monkeypatch, inputs="Bx8").module.nonfinite
     assert (found.path, found.before) == ("Sequential", "layers.2")
+
+
+class Refusing(nnx.Module):
+    def __call__(self, _):
+        raise ValueError("no")
+
+
+class Catching(nnx.Module):
+    """Goes on after a part failed, and makes a NaN by its own code."""
+
+    def __init__(self, *, rngs):
+        self.refusing, self.last = Refusing(), nnx.Linear(8, 8, rngs=rngs)
+
+    def __call__(self, x):
+        try:
+            return self.refusing(x)
+        except ValueError:
+            return self.last(jnp.log(x))
+
+
+def test_a_part_that_failed_made_nothing(monkeypatch):
+    run = traced(Catching, monkeypatch, inputs="Bx8", trials=1)
+    assert names(run) == ["last", "Catching"]
+    assert (run.module.nonfinite.path, run.module.nonfinite.before) == ("Catching", "last")
+    assert run.module.not_called == ("refusing",)
 
 
 def test_compiled_parts_have_no_rows(monkeypatch):
