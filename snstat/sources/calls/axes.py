@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -81,6 +82,7 @@ class Reader:
         return None if found is None else (*found, PROBED)
 
 
+@lru_cache(maxsize=1024)  # the tensors of a deep model have few shapes
 def samples_of(*sizes: tuple[Sizes, int]) -> tuple[Sizes, Sizes] | None:
     """Return the axis of samples, and the one where they are merged with positions, of a tensor
     with `sizes` for several batches; None if neither explains them."""

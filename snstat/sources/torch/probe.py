@@ -41,10 +41,7 @@ def probe(
     size = sum(parameter.numel() for parameter in model.parameters())
     for fake in (True, False) if size > LARGE else (False, True):
         try:
-            small, large = (
-                _sizes(model, modules, inputs, place, batch, fake=fake, ops=ops)
-                for batch in BATCHES
-            )
+            small, large = _sizes(model, modules, inputs, place, fake=fake, ops=ops)
         except Exception:  # noqa: BLE001, S112  # whatever the user's code raises; the trace will tell
             continue
         return {key: (small.get(key), large.get(key)) for key in small | large}
@@ -56,32 +53,40 @@ def _sizes(
     modules: Mapping[str, nn.Module],
     inputs: Inputs,
     place: tuple[Any, Any],
-    batch: int,
     *,
     fake: bool,
     ops: bool,
-) -> dict[Key, Sizes]:
-    found: dict[Key, Sizes] = {}
+) -> list[dict[Key, Sizes]]:
+    """Return the shapes of tensors for each batch. Hooks are put on once for all."""
+    found: list[dict[Key, Sizes]] = []
 
     def seen(path: str, call: int, _called: Called, output: Any) -> None:
         for leaf in leaves_of(output):
             if isinstance(leaf, Leaf):
-                found[path, call, leaf.place] = tuple(leaf.tensor.shape)
+                found[-1][path, call, leaf.place] = tuple(leaf.tensor.shape)
 
-    positional, by_name = draw(inputs, batch, torch.Generator().manual_seed(0), *place)
     functions = Functions(modules, seen) if ops else None
-    with watched(modules, seen, functions), torch.no_grad():
-        if not fake:
-            model(*positional, **by_name)
-            return found
-        from torch._subclasses.fake_tensor import FakeTensorMode
-
-        mode = FakeTensorMode(allow_non_fake_inputs=True)
-        positional = [mode.from_tensor(value) for value in positional]
-        by_name = {name: mode.from_tensor(value) for name, value in by_name.items()}
-        with mode, _quiet(FakeTensorMode.__module__):
-            model(*positional, **by_name)
+    with watched(modules, seen, functions) as calls, torch.no_grad():
+        for batch in BATCHES:
+            positional, by_name = draw(inputs, batch, torch.Generator().manual_seed(0), *place)
+            calls.clear()
+            found.append({})
+            if fake:
+                _tell(model, positional, by_name)
+            else:
+                model(*positional, **by_name)
     return found
+
+
+def _tell(model: nn.Module, positional: list[Any], by_name: dict[str, Any]) -> None:
+    """Call a module for the shapes alone, without computing."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    positional = [mode.from_tensor(value) for value in positional]
+    by_name = {name: mode.from_tensor(value) for name, value in by_name.items()}
+    with mode, _quiet(FakeTensorMode.__module__):
+        model(*positional, **by_name)
 
 
 @contextmanager
