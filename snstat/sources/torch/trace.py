@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -24,7 +23,7 @@ from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_s
 from snstat.sources.torch import modules as own_modules
 from snstat.sources.torch.asked import Asked
 from snstat.sources.torch.called import ByPath
-from snstat.sources.torch.functions import Functions, watched
+from snstat.sources.torch.functions import watched
 from snstat.sources.torch.hubs import load
 from snstat.sources.torch.inputs import arguments, draw, inputs_of
 from snstat.sources.torch.maker import Maker, name_of
@@ -88,9 +87,8 @@ def trace_module(
             run = _Trace(own, asked, inputs, wanted, axes or {})
             for trial in range(trials):
                 run.trial(trial)
-            return run.traced(
-                trials, loss if isinstance(loss, str) else name_of(loss) if loss else None
-            )
+            named = loss if isinstance(loss, str) or loss is None else name_of(loss)
+            return run.traced(trials, named)
 
 
 @dataclass
@@ -186,11 +184,8 @@ class _Trace:
         modules, _ = own_modules.named(model)
         rows = own_modules.selected(modules, self.asked.only, leaves=self.asked.leaves)
         self.paths |= rows
-        functions = None
-        if self.asked.ops:
-            own = partial(own_modules.wanted, only=self.asked.only)
-            functions = Functions(modules, self.recorder.seen, own)
         positional, by_name = self._draw(model, trial)
+        functions = self.asked.functions(modules, self.recorder.seen)
         watch = watched(rows, self.recorder.seen, functions)
         self.recorder.begin(trial)
         with watch as calls, torch.set_grad_enabled(self.asked.backward):
