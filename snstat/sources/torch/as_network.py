@@ -7,7 +7,7 @@ writes to in place have its result from then on, and so have all views of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from snstat.errors import SnstatError
@@ -18,6 +18,7 @@ from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.results.module import Left
 from snstat.sources.mapped import Place
+from snstat.sources.torch.called import function_path
 from snstat.sources.torch.draws import Draws, Role
 from snstat.sources.torch.graph import IN_PLACE, Graph, Node, Ref, Scope
 from snstat.sources.torch.operation import Context, Made, NotMappedError, Operation, Value
@@ -32,12 +33,14 @@ LINEAR, PRODUCTS = "linear", {"matmul": "other", "mm": "mat2"}
 
 
 class Found(NamedTuple):
-    """Layers of a module, and the entries whose values calls of modules return, with their shape.
+    """Layers of a module, and the entries whose values calls of modules return, with their shape,
+    and those that functions return, None for what is not known.
     `missing` is what stands against the whole module being these layers, empty if nothing does."""
 
     entries: tuple[Entry, ...]
     places: tuple[Place, ...]
     calls: Mapping[tuple[str, int], tuple[int, tuple[int, ...]]]
+    functions: Mapping[str, Sequence[tuple[int | None, tuple[int, ...]]]]
     ends: tuple[Left, ...]
     missing: str
 
@@ -196,6 +199,7 @@ class _Mapper:
             tuple(self._entries),
             tuple(self._places),
             self._calls(),
+            self._functions(),
             tuple(self._ends),
             self._missing(),
         )
@@ -232,6 +236,16 @@ class _Mapper:
             alone = not others and node.name not in self._shared
             if alone and entry is not None and node.shape is not None:
                 found[scope.path, scope.call] = entry, node.shape
+        return found
+
+    def _functions(self) -> dict[str, list[tuple[int | None, tuple[int, ...]]]]:
+        """Return the entries whose values functions return, by their paths, in their order."""
+        found: dict[str, list[tuple[int | None, tuple[int, ...]]]] = {}
+        for node in self._graph.nodes:
+            if node.shape is not None and node.scopes:
+                path = function_path(node.scopes[-1].path, node.op)
+                known = None if node.name in self._shared else self._made[node.name]
+                found.setdefault(path, []).append((known, node.shape))
         return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -85,11 +86,16 @@ class Beside:
         found = as_layers(
             self._graph, self._first, self._draws, train=self._train, epsilon=self._epsilon
         )
+        seen = Counter(row.path for row in rows)
         entries = {0: 0}
-        for number, row in enumerate(rows):
+        for number, row in enumerate(rows[1:], 1):
             own = row.origin
+            # Functions are told by their order, if all of a name are seen.
+            same = found.functions.get(own.path, ())
             entry, shape = found.calls.get((own.path, own.call), (None, ()))
-            if number and entry is not None and not own.output and own.shape == shape:
+            if len(same) == seen[own.path]:
+                entry, shape = same[own.call - 1]
+            if entry is not None and not own.output and own.shape == shape:
                 entries[number] = entry
         size = rows[0].shape[1:]
         return Mapped(

@@ -235,6 +235,20 @@ def test_functions_are_layers_as_modules_are():
                     assert one == pytest.approx(two, rel=1e-12, nan_ok=True), (own, statistic)
 
 
+def test_functions_that_have_rows_have_theory():
+    run = theory_of(Functions, "Bx64", ops=True)
+    parts = [L.Dense(64), L.Activation("relu"), L.Dense(64), L.Activation("tanh")]
+    own = snstat.propagate(Network(64, L.chain(*parts)), trials=2, batch=8)
+    for name, place in (("Functions:relu", 2), ("Functions:tanh", 4)):
+        for statistic in NAMES[:-1]:
+            found = run.statistics[statistic].theory[run.numbered(name)]
+            wanted = own.statistics[statistic].theory[place]
+            np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+    whole = run["Functions"].second_moment
+    assert run["Functions:add"].second_moment.theory == whole.theory
+    assert run["a:linear"].second_moment.theory == run["a"].second_moment.theory == 1.0
+
+
 def test_what_is_written_to_a_part_of_a_tensor_ends_the_whole():
     class Part(nn.Module):
         def __init__(self):
