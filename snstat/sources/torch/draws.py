@@ -152,7 +152,7 @@ def _take(seen: _Seen, values: torch.Tensor) -> None:
     low, high = float(array.min()), float(array.max())
     seen.alone.append(low if low == high else None)
     seen.some.append(array.reshape(-1)[:64].tobytes())
-    if not first or low == high:
+    if not first or low == high or not math.isfinite(norm):
         return
     if seen.role.layout and array.ndim == 2:
         seen.fans = fans_of(array.shape, seen.role.layout)
@@ -197,7 +197,7 @@ def _fitting(seen: _Seen) -> list[Named]:
 def _fits(seen: _Seen, scheme: Named) -> bool:
     if scheme.law == ORTHOGONAL:
         return all(math.isclose(s, scheme.variance, rel_tol=ROUNDED) for s in seen.squares)
-    if not all(square > 0 for square in seen.squares):
+    if not all(0 < square < math.inf for square in seen.squares):
         return False
     errors = (_of(seen, scheme, square) for square in seen.squares)
     return all(abs(z) < OF_ONE_TRIAL for z in errors) and abs(_z(seen, scheme)) < VARIANCE
