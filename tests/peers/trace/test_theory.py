@@ -266,6 +266,26 @@ def test_what_is_written_to_a_part_of_a_tensor_ends_the_whole():
     assert unknown(run, "b")
 
 
+def test_a_view_beside_its_source_has_a_gradient_of_its_own():
+    class View(nn.Module):
+        def forward(self, x):
+            return x.view(x.shape)
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.view = lecun(16, 16), lecun(16, 16), View()
+
+        def forward(self, x):
+            y = self.a(x)
+            return self.view(y) + self.b(y)
+
+    run = theory_of(Both, "Bx16")
+    assert ends(run) == []
+    assert unknown(run, "view", "gradient")
+    assert run["a"].gradient.theory == pytest.approx(2.0)
+
+
 def test_products_differences_and_parts_that_stand_side_by_side():
     run = theory_of(Gated, "Bx32", trials=64)
     assert ends(run) == []
