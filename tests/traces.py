@@ -21,6 +21,7 @@ from snstat.results import (
     NonFinite,
     Run,
 )
+from snstat.sources.mapped import Mapped
 
 NAMES = (*STATISTICS, "largest", *OF_POSITIONS)
 IMAGES = Axes((0,), (2, 3), (1,), "probed")
@@ -36,6 +37,7 @@ class Traced:
     values: FloatArray
     names: tuple[str, ...]
     log_gradient: FloatArray | None
+    mapped: Mapped | None = None
 
 
 def call(path: str, kind: str, **others: Any) -> Call:

@@ -98,6 +98,12 @@ class Case(ABC):
         return self.unknown
 
     @property
+    def compares(self) -> bool:
+        """Whether SN501 compares what was seen with theory: where that knows how far trials spread,
+        which those of few narrow networks do not tell."""
+        return True
+
+    @property
     def outlook(self) -> Outlook:
         """What becomes of the signal if the network went on for ever; of a kind "unknown" too."""
         return Outlook("unknown")

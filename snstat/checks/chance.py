@@ -132,7 +132,7 @@ def _unlikely(
 
 def _judged(case: Case) -> list[str]:
     """Return the statistics of the run of which theory says how far it may be off."""
-    if case.run is None:
+    if case.run is None or not case.compares:
         return []
     return [name for name, statistic in case.run.statistics.items() if compared(statistic).any()]
 

@@ -48,6 +48,7 @@ def matched(run: Run, baseline: Run) -> Run:
             column(found.expected),
             column(found.neglected),
             logarithmic=found.logarithmic,
+            scored=found.scored,
         )
         for name, found in baseline.statistics.items()
         if name in run.statistics

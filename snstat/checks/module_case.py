@@ -77,6 +77,11 @@ class ModuleCase(Case):
         return True
 
     @property
+    def compares(self) -> bool:
+        """See Case."""
+        return False
+
+    @property
     def angles_from(self) -> int:
         """See Case. Tokens have no angles: the first row that has any counts in their place."""
         known = np.flatnonzero(~np.isnan(self.known("cosine")))

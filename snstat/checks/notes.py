@@ -88,7 +88,7 @@ def unknown(case: Case) -> list[str]:
 
 def _of_module(case: ModuleCase) -> Iterator[str]:
     """Yield notes on what is not judged of a traced module."""
-    if np.isnan(case.predicted("second_moment")).all():
+    if np.isnan(case.predicted("second_moment")[1:]).all():
         yield f"{NO_THEORY} of this module: measured values are judged"
     rows = len(case.subject.main) - 1
     if rows < len(case.subject.distinct) - 1:

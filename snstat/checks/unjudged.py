@@ -22,6 +22,8 @@ def unjudged(case: Case, codes: Collection[str]) -> str:
     is not among the rules `codes`."""
     if case.run is None or case.run.simulation.trials < 2 or disagrees.code not in codes:
         return ""
+    if not case.compares:
+        return ""
     ends: dict[str, int] = {}
     parts = []
     for name, statistic in case.run.statistics.items():

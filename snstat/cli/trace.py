@@ -23,12 +23,15 @@ from snstat.cli.options import (
 from snstat.cli.output import STDOUT, notice, text_output, wrote
 from snstat.cli.parameters import Layers, Value
 from snstat.cli.propagate import WORDS, pieces
+from snstat.errors import InvalidValueError
 from snstat.experiment.trace_settings import Target, TraceSettings
 from snstat.report.layouts import parse_columns
 from snstat.report.selection import MOST_CALLS, parse_layers, usual
 from snstat.report.words import count
 from snstat.values.option import options_of
 
+# How the names of network files end.
+NETWORK_FILES = ".toml"
 # What a trace has in common with a simulation; the others say what is traced.
 SAMPLING = {"batch", "trials", "seed", "inputs", "backward", "dtype", "device"}
 EXAMPLES = """\b
@@ -38,7 +41,8 @@ Examples:
   snstat trace models:gpt --input tokens:50257:Bx128 --columns second_moment,position_cosine
   snstat trace models:resnet --input Bx3x32x32 --layers 'layer1.*' -o run.json
   snstat trace model.onnx --input Bx784
-  snstat trace keras:models:mlp --input Bx784"""
+  snstat trace keras:models:mlp --input Bx784
+  snstat trace models:mlp --input Bx128 --as-network mlp.toml"""
 
 
 def set_arguments(function: Any) -> Any:
@@ -52,6 +56,17 @@ def set_arguments(function: Any) -> Any:
         help="An argument of the function, as JSON or text; repeatable.",
     )
     return apply(function, [option], group="Module")
+
+
+def network_option(function: Any) -> Any:
+    """Add the option that writes the module as a network file."""
+    option = click.option(
+        "--as-network",
+        type=click.Path(),
+        metavar="FILE.toml",
+        help="Write the network that the module is too; an error says what is no layer of one.",
+    )
+    return apply(function, [option], group="Output")
 
 
 def calls_option(function: Any) -> Any:
@@ -77,6 +92,7 @@ def calls_option(function: Any) -> Any:
 @declared_options(TraceSettings, "Module", leave_out=SAMPLING)
 @declared_options(TraceSettings, "Sampling", leave_out=options_of(TraceSettings).keys() - SAMPLING)
 @output_options
+@network_option
 @calls_option
 @columns_option
 @keep_trials_option
@@ -87,6 +103,7 @@ def command(
     set: Sequence[tuple[str, Any]],  # noqa: A002  # the name of the option
     form: str | None,
     output: str | None,
+    as_network: str | None,
     layers: str | None,
     columns: str | None,
     keep_trials: bool,
@@ -103,6 +120,9 @@ def command(
     Each row is one call of a module: layer1.relu#2 is the second call of layer1.relu. Axes are
     samples (S), positions (P) and units (U). The record is that of snstat propagate: check, plot
     and --baseline read it.
+
+    Theory stands beside what was measured, as far as the module consists of layers that snstat
+    knows, with weights drawn by a named initialiser; below the table stands where it ends.
     """
     form = format_for(output, form, FORMATS) or "table"
     if keep_trials and form not in ("json", "csv"):
@@ -112,14 +132,24 @@ def command(
     chosen = () if columns is None else parse_columns(columns)
     from snstat.experiment.trace import TracePlan
 
+    if as_network is not None and not as_network.endswith(NETWORK_FILES):
+        raise InvalidValueError(
+            "as_network", as_network, f"a file whose name ends in {NETWORK_FILES}"
+        )
     if len(dict(set)) < len(set):
         raise click.UsageError("--set is given twice for one argument; leave one of them out")
     given = {name: value for name, value in options.items() if value is not None}
     plan = TracePlan(target, TraceSettings(**given, keep_trials=keep_trials), dict(set))
     with text_output(output) as write:
         began = time.perf_counter()
-        run = plan.run()
+        run, mapped = plan.traced()
         notice(f"{target}: {count(run.depth, 'row')}, {time.perf_counter() - began:.2f} s", level=1)
+        if as_network is not None and run.module is not None:
+            from snstat.experiment.mapped import whole_network
+
+            network = whole_network(mapped, run.module)
+            network.save(as_network)
+            wrote(as_network, count(network.depth, "layer"))
         shown = usual(run.subject) if selection is None else selection
         shown.require_within(run.depth)
         checks: list[Any] = [None]

@@ -212,13 +212,10 @@ class NetworkPlan:
     ) -> tuple[Walk, Mapping[str, FloatArray], Mapping[str, FloatArray]]:
         """Return theory of every layer at infinite width, what is expected at this width, or with
         the given weights, and what the latter neglects, as far as that is known."""
-        from snstat.theory.expected import expected_statistics
         from snstat.theory.given_units import Units, given_statistics
 
         walked, batch = self.predict(moments), self.inputs.batch
-        at_width = expected_statistics(walked, self.inputs.width, batch, moments)
-        expected = {name: found for name, (found, _) in at_width.items()}
-        neglected = {name: found for name, (_, found) in at_width.items()}
+        expected, neglected = at_width(walked, self.inputs, moments)
         if self.given is not None:
             layers = [
                 Units(row.activation or "", link.sums, link.squares, link.offsets)
@@ -250,6 +247,18 @@ def network_source(network: Network, settings: RunSettings) -> Inputs:
         bound = f"{units:,} units, as the input of the network has"
         raise InvalidValueError("inputs", f"{source.width:,} units", bound)
     return source
+
+
+def at_width(
+    walked: Walk, inputs: Inputs, moments: InputMoments
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """Return what is expected of statistics by name at the width of a network, for a batch of
+    `inputs` with these moments, and what that neglects, each array (depth + 1,)."""
+    from snstat.theory.expected import expected_statistics
+
+    found = expected_statistics(walked, inputs.width, inputs.batch, moments)
+    expected = {name: value for name, (value, _) in found.items()}
+    return expected, {name: value for name, (_, value) in found.items()}
 
 
 def predicted_statistics(

@@ -14,6 +14,7 @@ from snstat.experiment.traced import Traced, traced_run
 from snstat.files.datafile import open_arrays
 from snstat.files.module_form import DTYPES, TRACE
 from snstat.results import ModuleSummary, Run
+from snstat.sources.mapped import Mapped
 from snstat.values.option import again, option, taking
 
 FILES = (".npz", ".npy")
@@ -57,6 +58,10 @@ class TracePlan:
 
         Raises SnstatError without its framework, and for what cannot be traced.
         """
+        return self.traced()[0]
+
+    def traced(self) -> tuple[Run, Mapped | None]:
+        """Trace the module, and return the layers that theory knows too; see `run`."""
         settings = self.settings
         inputs, axes = inputs_of(settings), axes_of(settings)
         traced = _tracer(self.target)(
@@ -86,7 +91,7 @@ class TracePlan:
             dtype=settings.dtype or dtype_of(traced.summary),
             keep_trials=settings.keep_trials,
         )
-        return replace(run, subject=_plain(traced.summary))
+        return replace(run, subject=_plain(run.module or traced.summary)), traced.mapped
 
 
 def _tracer(target: Any) -> Callable[..., Traced]:
@@ -187,6 +192,10 @@ def trace(call: TraceCall) -> Run:
     The record is that of `snstat.propagate`: `run["layer1.relu#2"].second_moment.estimate`, with
     the module as `run.module`. It needs PyTorch: pip install 'snstat[torch]'. Models of Keras,
     modules of Flax NNX and ONNX files are traced too, with packages of their own.
+
+    Theory stands beside the estimates as far as the module consists of layers that snstat knows,
+    with weights drawn by a named initialiser; `run.module.theory_ends` says where it ends and why.
+    There is no z for a module as it is, whose trials do not draw weights.
 
     Parameters
     ----------

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 
+from snstat.experiment.mapped import theory_of
 from snstat.files.module_form import traced_simulation
 from snstat.results import (
     ALSO_MEASURED,
@@ -21,6 +23,7 @@ from snstat.results import (
     Run,
     Statistic,
 )
+from snstat.sources.mapped import Mapped
 
 
 class Traced(Protocol):
@@ -53,16 +56,43 @@ class Traced(Protocol):
         """Ln of the squared gradients of every trial, None where they were not measured."""
         ...
 
+    @property
+    def mapped(self) -> Mapped | None:
+        """The layers that theory knows, None for none."""
+        ...
+
 
 def traced_run(
     traced: Traced, *, batch: int, seed: int, dtype: str, keep_trials: bool = False
 ) -> Run:
-    """Return the run that a traced module is. Theory is missing throughout."""
-    summary, values = traced.summary, traced.values
+    """Return the run that a traced module is, with theory of the layers that it is."""
+    values = traced.values
+    beside = theory_of(traced.mapped, traced.summary, batch)
+    summary = traced.summary
+    if traced.mapped is not None:
+        summary = replace(summary, theory_ends=beside.ends)
     trials, layers, _ = values.shape
     had: BoolArray = np.isfinite(values).any(axis=2)  # type: ignore[assignment]  # an array
     had[:, 0] = True  # all trials had the input, of tokens too, which have no statistics
     unknown = np.full(layers, math.nan)
+
+    def column(
+        name: str, estimate: FloatArray, stderr: FloatArray, kept: FloatArray | None
+    ) -> Statistic:
+        """Return a statistic with its theory."""
+        known = (beside.theory, beside.expected, beside.neglected)
+        theory, expected, neglected = (own.get(name, unknown) for own in known)
+        return Statistic(
+            estimate,
+            stderr,
+            theory,
+            expected,
+            neglected,
+            logarithmic=name == GRADIENT,
+            scored=beside.scored,
+            trials=kept,
+        )
+
     places = {name: place for place, name in enumerate(traced.names)}
     statistics = {}
     for name in (*MEASURED, *OF_POSITIONS):
@@ -74,14 +104,12 @@ def traced_run(
             continue
         estimate, stderr = over_trials(np.where(traced.finite, found, math.nan), had)
         kept = found if keep_trials else None
-        statistics[name] = Statistic(estimate, stderr, unknown, trials=kept)
+        statistics[name] = column(name, estimate, stderr, kept)
     if traced.log_gradient is not None:
         log, stderr = over_trials(traced.log_gradient, had)
         with np.errstate(over="ignore"):
             kept = np.exp(traced.log_gradient) if keep_trials else None
-            statistics[GRADIENT] = Statistic(
-                np.exp(log), stderr, unknown, logarithmic=True, trials=kept
-            )
+            statistics[GRADIENT] = column(GRADIENT, np.exp(log), stderr, kept)
     simulation = traced_simulation(summary, batch=batch, trials=trials, seed=seed, dtype=dtype)
     return Run(summary, simulation, traced.finite, MappingProxyType(statistics))
 

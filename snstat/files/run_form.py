@@ -68,7 +68,9 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     # The gradient of schema 1 is another quantity, that of pre-activations.
     if GRADIENT in rows[0] and schema == PROPAGATION_SCHEMA:
         measured.append(GRADIENT)
-    statistics = {name: _statistic(name, rows) for name in measured}
+    # One module has one draw of its weights, and theory averages over all.
+    scored = not isinstance(subject, ModuleSummary) or subject.trials_of != "inputs"
+    statistics = {name: _statistic(name, rows, scored=scored) for name in measured}
     require_possible(statistics, simulation, _trials_had(subject, simulation, len(rows)))
     if entries.get("trials") is not None:
         statistics = with_trials(entries["trials"], statistics, simulation.trials)
@@ -120,7 +122,7 @@ def _layer_mean(name: str, form: Any) -> LayerMean | None:
     return LayerMean(estimate, stderr)
 
 
-def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
+def _statistic(name: str, rows: list[dict[str, Any]], *, scored: bool) -> Statistic:
     forms = [entries_of(name, entry_of(f"layer {i}", row, name)) for i, row in enumerate(rows)]
     estimate, stderr, theory = (
         np.array([number_of(f"{name}.{key}", entry_of(name, form, key)) for form in forms])
@@ -131,7 +133,8 @@ def _statistic(name: str, rows: list[dict[str, Any]]) -> Statistic:
         np.array([number_of(f"{name}.{key}", form.get(key)) for form in forms])
         for key in ("expected", "neglected")
     )
-    return Statistic(estimate, stderr, theory, expected, neglected, logarithmic=name == GRADIENT)
+    known = theory, expected, neglected
+    return Statistic(estimate, stderr, *known, logarithmic=name == GRADIENT, scored=scored)
 
 
 # ------------------------------------------------------------------------ readers of one value

@@ -45,7 +45,7 @@ PRIORITIES = (
 )  # fmt: skip
 # So many of them have to fit before a table takes a wider notation.
 ESSENTIAL = 9
-ESSENTIAL_OF_CALLS = 3
+ESSENTIAL_OF_CALLS = 4
 # In a narrow terminal the axes of a call make room first, then its kind.
 HEADS = (HEAD, HEAD[:3], HEAD[:2])
 # The statistics in the order in which they stand side by side.

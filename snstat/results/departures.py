@@ -97,7 +97,7 @@ def without_spread(run: Run, name: str) -> BoolArray:
             far = (statistic.stderr == 0) & (np.abs(estimate - reference) > FLOAT32 * size)
         # The deviations of smaller values underflow when they are squared.
         far &= np.fmax(np.abs(estimate), np.abs(reference)) > SQUARED
-    found: BoolArray = far & (trials > 1)
+    found: BoolArray = far & (trials > 1) & statistic.scored
     found[:1] &= statistic.logarithmic
     return found
 

@@ -57,6 +57,7 @@ class Statistic(Record):
     width, to first order in 1/width. `neglected` says how far `expected` may be off, or `theory`
     where nothing is expected. Both default to NaN (unknown). If `logarithmic`, `estimate` is the
     geometric mean over trials, and `stderr`, `neglected` and z refer to its natural logarithm.
+    If not `scored`, the standard error lacks what theory averages over, and there is no z.
     `trials` (trials, layers) holds the values of each trial, read-only, or None if they were not
     kept.
     """
@@ -67,6 +68,7 @@ class Statistic(Record):
     expected: FloatArray = field(default_factory=lambda: np.array(math.nan))
     neglected: FloatArray = field(default_factory=lambda: np.array(math.nan))
     logarithmic: bool = False
+    scored: bool = True
     trials: FloatArray | None = None
 
     def __post_init__(self) -> None:
@@ -102,7 +104,9 @@ class Statistic(Record):
 
     def _beyond(self, estimate: Any, reference: Any) -> Any:
         """Return `estimate` − `reference`, or the difference of their logarithms, of one layer or
-        of all."""
+        of all; NaN if it is not `scored`."""
+        if not self.scored:
+            return math.nan * estimate
         if self.logarithmic:
             estimate, reference = np.log(estimate), np.log(reference)
         return estimate - reference

@@ -14,6 +14,7 @@ from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.results.module import Call, ModuleSummary, numbered
 from snstat.sources.calls.axes import shape_of
 from snstat.sources.calls.row import NO_PATH, Row
+from snstat.sources.mapped import Mapped
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,7 +26,7 @@ class Traced:
     `finite` (rows + 1,) says where all trials were finite. `values` (trials, rows + 1, statistics)
     has the statistics `names`, NaN where a trial lacks a call or a statistic is not defined.
     `log_gradient` (trials, rows + 1) is ln of the squared norm of the gradient over that of the
-    outputs, NaN where missing, or None without backward.
+    outputs, NaN where missing, or None without backward. `mapped` are the layers that theory knows.
     """
 
     summary: ModuleSummary
@@ -33,6 +34,7 @@ class Traced:
     values: FloatArray
     names: tuple[str, ...]
     log_gradient: FloatArray | None
+    mapped: Mapped | None = None
 
 
 def values_of(rows: Sequence[Row], trials: int) -> tuple[npt.NDArray[np.bool_], FloatArray]:

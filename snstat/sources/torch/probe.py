@@ -85,12 +85,12 @@ def _tell(model: nn.Module, positional: list[Any], by_name: dict[str, Any]) -> N
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     positional = [mode.from_tensor(value) for value in positional]
     by_name = {name: mode.from_tensor(value) for name, value in by_name.items()}
-    with mode, _quiet(FakeTensorMode.__module__):
+    with mode, quiet(FakeTensorMode.__module__):
         model(*positional, **by_name)
 
 
 @contextmanager
-def _quiet(logger: str) -> Iterator[None]:
+def quiet(logger: str) -> Iterator[None]:
     """Let a logger say nothing for a while: torch logs the traceback of what the caller catches."""
     found = logging.getLogger(logger)
     before = found.disabled

@@ -22,6 +22,7 @@ from snstat.sources.calls.target import load_target, user_code, working_director
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
 from snstat.sources.torch import modules as own_modules
 from snstat.sources.torch.asked import Asked
+from snstat.sources.torch.beside import Beside
 from snstat.sources.torch.called import ByPath
 from snstat.sources.torch.functions import watched
 from snstat.sources.torch.hubs import load
@@ -112,6 +113,9 @@ class _Trace:
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(backward=self.asked.backward)
+        whole = self.loss is None and self.asked.output is None
+        drawn = self.maker.builds and self.maker.weights is None
+        self.beside = Beside(self.asked.mode, drawn=drawn, gradients=whole)
 
     def trial(self, trial: int) -> None:
         """Run one trial."""
@@ -120,6 +124,7 @@ class _Trace:
             first = self.recorder.reader is None
             if first:
                 self._look(model)
+            self.beside.take(model, trial)
             self._run(model, trial)
             if first and self.asked.ops:
                 known = [*own_modules.named(model)[0], *self.called]
@@ -174,10 +179,9 @@ class _Trace:
             "parameters": sum(parameter.numel() for parameter in model.parameters()),
             "device": place[1].type,
         }
-        self.notes += [
-            f"{path} is scripted, and its modules have no rows"
-            for path in own_modules.scripted(model)
-        ]
+        words = "is scripted, and its modules have no rows"
+        self.notes += [f"{path} {words}" for path in own_modules.scripted(model)]
+        self.beside.look(model, self.aliases, self.inputs, self._draw(model, 0))
 
     def _run(self, model: nn.Module, trial: int) -> None:
         """Run a module forward and back."""
@@ -282,6 +286,7 @@ class _Trace:
                     "no gradients: no output depends on a parameter or input that has one"
                 )
         self.notes += [f"{path} is the same module as {own}" for path, own in self.aliases.items()]
+        mapped = self.beside.mapped(everything, trials, self.notes)
         summary = ModuleSummary(
             framework="torch",
             framework_version=str(torch.__version__),
@@ -297,4 +302,4 @@ class _Trace:
             **self.maker.described(),
             **self.described,
         )
-        return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient)
+        return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient, mapped)

@@ -1,0 +1,112 @@
+"""What theory needs of a traced module: its layers, by its graph and its weights in all trials."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from snstat.files.module_form import MODES
+from snstat.results.module import Left
+from snstat.results.network import INPUT
+from snstat.sources.calls.inputs import Inputs, Spec
+from snstat.sources.calls.row import Row
+from snstat.sources.mapped import Mapped
+from snstat.sources.torch.as_network import as_layers, roles_of
+from snstat.sources.torch.draws import Draws
+from snstat.sources.torch.graph import Graph, GraphError, exported
+from snstat.sources.torch.restore import random_states, restored
+
+TRAIN = MODES[0]
+# Laws of inputs that theory knows.
+DRAWN = ("normal", "uniform")
+
+
+class Beside:
+    """Looks at the module of each trial, at its graph in the first. `drawn` is whether each trial
+    draws its weights, and `gradients` whether those are of a read-out of all outputs."""
+
+    def __init__(self, mode: str, *, drawn: bool, gradients: bool) -> None:
+        self._train, self._drawn, self._gradients = mode == TRAIN, drawn, gradients
+        self._graph: Graph | None = None
+        self._draws = Draws({})
+        self._first, self._law = "", ""
+        self._epsilon = 0.0
+        # Why there is no theory at all: where it ends, or a note.
+        self._end: Left | None = None
+        self._note = ""
+
+    def look(
+        self,
+        model: nn.Module,
+        aliases: Mapping[str, str],
+        inputs: Inputs,
+        drawn: tuple[Sequence[torch.Tensor], Mapping[str, torch.Tensor]],
+    ) -> None:
+        """Look at the module of the first trial, which is called with the `drawn` inputs."""
+        positional, by_name = drawn
+        places = [n for n, source in enumerate(inputs.sources) if source.floating]
+        source = inputs.sources[places[0]] if places else None
+        if not isinstance(source, Spec) or source.kind not in DRAWN:
+            text = inputs.sources[0].text if source is None else source.text
+            self._end = Left(INPUT, f"{text} is not drawn with known moments")
+            return
+        if source.batch_axis() != 0:
+            self._end = Left(INPUT, f"the first axis of {source.text} is not that of samples")
+            return
+        try:
+            with restored(model), random_states():
+                graph = exported(model, aliases, positional, by_name)
+        except GraphError as error:
+            self._note = f"no theory: {error}"
+            return
+        place = places[0] - len(positional)
+        self._law = source.kind
+        self._first = graph.inputs[places[0]] if place < 0 else [*by_name][place]
+        self._epsilon = torch.finfo((*positional, *by_name.values())[places[0]].dtype).eps
+        self._graph, self._draws = graph, Draws(roles_of(graph, self._first))
+
+    def take(self, model: nn.Module, trial: int) -> None:
+        """Look at the parameters of the module of a trial."""
+        if self._graph is not None and (self._drawn or trial == 0):
+            self._draws.take(model)
+
+    def mapped(self, rows: Sequence[Row], trials: int, notes: list[str]) -> Mapped | None:
+        """Return the layers, for the rows of a trace from row 0, the input, on. If there is no
+        theory, return None, and add the reason to the `notes`."""
+        if self._end is not None:
+            return Mapped(1, "", self._train, ends=(self._end,), missing=self._end.reason)
+        if any(len(row.values) < trials for row in rows[1:]):
+            self._note = self._note or "no theory: calls differ between trials"
+        if self._graph is None or self._note:
+            notes.append(self._note)
+            return None
+        found = as_layers(
+            self._graph, self._first, self._draws, train=self._train, epsilon=self._epsilon
+        )
+        seen = Counter(row.path for row in rows)
+        entries = {0: 0}
+        for number, row in enumerate(rows[1:], 1):
+            own = row.origin
+            # Functions are told by their order, if all of a name are seen.
+            same = found.functions.get(own.path, ())
+            entry, shape = found.calls.get((own.path, own.call), (None, ()))
+            if len(same) == seen[own.path]:
+                entry, shape = same[own.call - 1]
+            if entry is not None and not own.output and own.shape == shape:
+                entries[number] = entry
+        size = rows[0].shape[1:]
+        return Mapped(
+            torch.Size(size).numel(),
+            self._law,
+            self._train,
+            found.entries,
+            found.places,
+            tuple(entries.items()),
+            found.ends,
+            found.missing,
+            drawn=self._drawn,
+            gradients=self._gradients,
+        )
