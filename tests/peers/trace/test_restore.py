@@ -188,6 +188,6 @@ def test_targets_by_name(tmp_path, monkeypatch):
         with pytest.raises(SnstatError) as told:
             trace(name, ["Bx4"])
         assert words in str(told.value)
-    with pytest.raises(UserCodeError, match="unexpected keyword argument 'depth'"):
+    with pytest.raises(SnstatError, match="unexpected keyword argument 'depth'; --set NAME=VALUE"):
         trace("own_models:small", ["Bx4"], settings={"depth": 6})
     assert sys.path == before
