@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
+from torch.nn.modules import conv, rnn
 
 from snstat.files.module_form import MODES
 from snstat.results.module import Left
@@ -17,11 +18,16 @@ from snstat.sources.mapped import Mapped
 from snstat.sources.torch.as_network import as_layers, roles_of
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Graph, GraphError, exported
+from snstat.sources.torch.modules import kind_of
 from snstat.sources.torch.restore import random_states, restored
 
 TRAIN = MODES[0]
 # Laws of inputs that theory knows.
 DRAWN = ("normal", "uniform")
+
+# Where the first call is one of these, theory ends there, and no graph, for which torch takes
+# seconds, is needed.
+WITHOUT = (conv._ConvNd, rnn.RNNBase, nn.MultiheadAttention)  # noqa: SLF001  # the classes are many
 
 
 class Beside:
@@ -44,8 +50,10 @@ class Beside:
         aliases: Mapping[str, str],
         inputs: Inputs,
         drawn: tuple[Sequence[torch.Tensor], Mapping[str, torch.Tensor]],
+        first: tuple[str, nn.Module] | None = None,
     ) -> None:
-        """Look at the module of the first trial, which is called with the `drawn` inputs."""
+        """Look at the module of the first trial, which is called with the `drawn` inputs. `first`
+        is the module whose call completes first, after its path."""
         positional, by_name = drawn
         places = [n for n, source in enumerate(inputs.sources) if source.floating]
         source = inputs.sources[places[0]] if places else None
@@ -55,6 +63,9 @@ class Beside:
             return
         if source.batch_axis() != 0:
             self._end = Left(INPUT, f"the first axis of {source.text} is not that of samples")
+            return
+        if first is not None and isinstance(first[1], WITHOUT):
+            self._end = Left(first[0], f"{kind_of(first[1])} has no theory")
             return
         try:
             with restored(model), random_states():

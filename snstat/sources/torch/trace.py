@@ -181,7 +181,8 @@ class _Trace:
         }
         words = "is scripted, and its modules have no rows"
         self.notes += [f"{path} {words}" for path in own_modules.scripted(model)]
-        self.beside.look(model, self.aliases, self.inputs, self._draw(model, 0))
+        calls = ((path, modules[path]) for path, _, _ in probed or () if path in modules)
+        self.beside.look(model, self.aliases, self.inputs, self._draw(model, 0), next(calls, None))
 
     def _run(self, model: nn.Module, trial: int) -> None:
         """Run a module forward and back."""
