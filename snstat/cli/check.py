@@ -48,12 +48,10 @@ Examples:
   snstat check -a relu --depth 128 --ignore SN301
   snstat check model.toml --set width=512
   snstat check models:resnet --input Bx3x32x32
-  snstat check model.onnx --input Bx784
   snstat check --write-baseline base.json
   snstat check --baseline base.json --weight-gain 1.02
   snstat check run.json --baseline base.json --format markdown
-  snstat check model.safetensors -a selu --init lecun_normal
-  snstat check --explain SN202"""
+  snstat check model.safetensors -a selu --init lecun_normal"""
 
 
 @click.command(cls=Explained, epilog=EXAMPLES)

@@ -41,9 +41,11 @@ def ensemble_sentence(run: Run) -> str:
     """Return what the ensemble map says of the last layer beside the unit map, which the table
     shows; empty for weights that are drawn, and where one of the two says nothing."""
     last = len(run.finite) - 1
+    if run.given is None or last < 1:
+        return ""
     found = [run.statistics[name].at(last) for name in ("mean", "variance")]
     values = [(column.theory, column.expected) for column in found]
-    if run.given is None or last < 1 or any(value is None for pair in values for value in pair):
+    if any(value is None for pair in values for value in pair):
         return ""
     ensemble, own = (
         " and ".join(

@@ -20,7 +20,7 @@ from snstat.checks.config import (
 from snstat.checks.config_keys import KEYS
 from snstat.disk.toml_file import MAX_BYTES
 from snstat.errors import InputFileError, InvalidValueError
-from snstat.experiment.trace_settings import ModuleName
+from snstat.experiment.trace_settings import ModuleName, Target
 from snstat.limits import MAX_TEXT
 from snstat.network.settings import Widths
 from snstat.results import DEFAULT_NAME, Source
@@ -48,6 +48,7 @@ BAD = {
     "a list of strings": ['"SN101"', "true", "3", '["SN1", 2]', *NEVER],
     "a file name": ["3", "true", "[]", *NEVER],
     ModuleName.words: ['"models"', '"a b:c"', "3", "true", "[]", *NEVER],
+    Target.words: ['"models"', '"a b:c"', "3", "true", "[]", *NEVER],
     Parameters.words: ["3", '"a"', "true", "[]", "{a = [1]}", "{a = {b = 1}}"],
     "normal, uniform or a file name": ["3", "true", "[]", *NEVER],
     "a string such as '784,512*3,10' or a list of whole numbers": [
