@@ -37,6 +37,13 @@ class CentredMoments:
 
 def centred_moments(activation: Activation, second_moment: float) -> CentredMoments:
     """Return the moments of φ(z) for z ~ N(0, `second_moment`), a finite value of at least 0."""
+    # Deep networks come back to the same values. The functions of users are not kept alive.
+    find = _moments.__wrapped__ if activation.custom else _moments
+    return find(activation, second_moment)
+
+
+@lru_cache(maxsize=256)
+def _moments(activation: Activation, second_moment: float) -> CentredMoments:
     half_linear, clip = activation.formed("half_linear"), activation.formed("clip")
     if half_linear is not None:
         return _half_linear(half_linear[0], second_moment)
