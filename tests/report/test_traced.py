@@ -6,9 +6,11 @@ import csv
 import io
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from snstat import plot
 from snstat.errors import InvalidValueError
 from snstat.report.figures import draw_trajectory
 from snstat.report.html import run_to_html
@@ -181,7 +183,6 @@ def test_markdown_and_html_have_the_closing_lines() -> None:
 
 
 def test_a_picture_connects_activations_and_blocks() -> None:
-    from snstat import plot
     from snstat.report.figures.panel import curve, inner
 
     run = make_traced_run()
@@ -193,6 +194,15 @@ def test_a_picture_connects_activations_and_blocks() -> None:
     ]  # fmt: skip
     without = plot.trajectory(make_traced_run(backward=False))
     assert len(without) == 3
+
+
+def test_a_picture_has_no_panel_of_what_only_the_input_has() -> None:
+    run = make_traced_run()
+    own = run.statistics["position_cosine"]
+    estimate = np.where(np.arange(len(own.estimate)), np.nan, 0.5)
+    statistics = {**run.statistics, "position_cosine": replace(own, estimate=estimate)}
+    found = [plot.trajectory(replace(run, statistics=own)) for own in (run.statistics, statistics)]
+    assert [len(axes) for axes in found] == [4, 3]
 
 
 def test_the_legend_of_a_picture_has_no_theory_if_none_is_drawn() -> None:

@@ -112,13 +112,15 @@ def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]
 
 def shown_statistics(drawn: Sequence[Drawn]) -> list[str]:
     """Return mean, variance, and cosine and gradient if known; of traced modules the second moment,
-    and what is known of cosines and gradient."""
+    and what is known of cosines and gradient beyond the input."""
     traced = all(entry.run.module is not None for entry in drawn)
+    first = int(traced)
     names = ["second_moment"] if traced else ["mean", "variance"]
     for name in ("cosine", *(["position_cosine"] if traced else []), GRADIENT):
         found = [entry.statistic(name) for entry in drawn]
         if any(
-            statistic is not None and (np.isfinite(statistic.estimate).any() or name == GRADIENT)
+            statistic is not None
+            and (np.isfinite(statistic.estimate[first:]).any() or name == GRADIENT)
             for statistic in found
         ):
             names.append(name)
