@@ -26,17 +26,25 @@ NOT_COUNTED = ["if TYPE_CHECKING:", "@overload", r"\.\.\.$"]
 PACKAGE = Path(__file__).parents[1] / "snstat"
 SOURCES = PACKAGE / "sources"
 # What needs packages that only `make test-peers`, or only `make test-frameworks`, installs. Each of
-# them says so by MEASURED, and measures these alone.
+# them says so by MEASURED, and measures these alone; files of the latter may lie in a folder of the
+# former.
 OPTIONAL = {
     "peers": [SOURCES / "torch", SOURCES / "weights" / "onnx_file.py"],
-    "frameworks": [SOURCES / "onnx", SOURCES / "keras.py", SOURCES / "nnx.py"],
+    "frameworks": [
+        SOURCES / "onnx",
+        SOURCES / "keras.py",
+        SOURCES / "nnx.py",
+        SOURCES / "torch" / "hubs.py",
+    ],
 }
 KERNELS = PACKAGE / "engine" / "kernels"
 
-WANTED = OPTIONAL.get(os.environ.get("MEASURED", ""), [PACKAGE])
-OMITTED = [] if WANTED != [PACKAGE] else [path for paths in OPTIONAL.values() for path in paths]
+NAMES, GROUP = list(OPTIONAL), os.environ.get("MEASURED", "")
+WANTED = OPTIONAL.get(GROUP, [PACKAGE])
+OTHERS = NAMES[NAMES.index(GROUP) + 1 :] if GROUP else NAMES
+OMITTED = [path for name in OTHERS for path in OPTIONAL[name]]
 if not numba.config.DISABLE_JIT:
-    OMITTED = [*OMITTED, KERNELS]
+    OMITTED.append(KERNELS)
 # Folders and files are omitted by patterns.
 PATTERNS = [str(path / "*" if path.is_dir() else path) for path in OMITTED]
 
