@@ -98,7 +98,7 @@ def _forward(step: Step, out: FloatArray) -> None:
         for inner, count in zip(steps, counts, strict=True):
             _forward(inner, out[:, end : end + count])
             end += count
-    _turns(out[:, end:], end - begin)[...] = out[:, None, begin:end]
+    _repeat(out[:, begin:end], out[:, end:])
 
 
 def _backward(step: Step, slope: Slope, out: FloatArray) -> Slope:
@@ -147,11 +147,24 @@ def _spreads(
 
     after = None
     for after, more in step.way_of_spreads(inputs[0], through):
-        turn, size = out[:, None, begin:end], end - begin
-        begin, end = end, end + more * size
-        _turns(out[:, begin:end], size)[...] = math.nan if after is None else turn
-        begin = end
+        turn, rest = out[:, begin:end], out[:, end : end + more * (end - begin)]
+        if after is None:
+            rest[...] = math.nan
+        else:
+            _repeat(turn, rest)
+        begin = end = end + rest.shape[1]
     return after
+
+
+def _repeat(turn: FloatArray, rest: FloatArray) -> None:
+    """Write the layers of a turn, (columns, size), to those of all later ones, (columns, turns ·
+    size)."""
+    later = _turns(rest, turn.shape[1])
+    if later.shape[1] < turn.shape[1]:
+        later[...] = turn[:, None]
+        return
+    for place in range(turn.shape[1]):  # numpy is slow where the last axis is short
+        later[:, :, place] = turn[:, place, None]
 
 
 def _turns(layers: FloatArray, size: int) -> FloatArray:
