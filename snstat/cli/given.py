@@ -10,8 +10,8 @@ import click
 from snstat.cli.options import apply, refuse_others
 from snstat.cli.parameters import FileName, Value
 from snstat.network.settings import NetworkSettings
-from snstat.sources.weights.layouts import AUTO, LAYOUTS
-from snstat.values.kinds import Name
+from snstat.results.network import AUTO
+from snstat.sources.weights.layouts import LAYOUT
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def weights_options(function: Function) -> Function:
         ),
         click.option(
             "--layout",
-            type=Value(Name(LAYOUTS)),
+            type=Value(LAYOUT),
             show_default="jax for what is called kernel, else torch",
             help="Of --weights: torch for shapes (out, in), jax or keras for (in, out).",
         ),

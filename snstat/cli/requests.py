@@ -13,7 +13,7 @@ from snstat.cli.check_options import LISTS, OVERALL, STACK
 from snstat.cli.options import refuse_others
 from snstat.cli.variants import Variant, variants
 from snstat.errors import InputFileError, InvalidValueError, SnstatError, UnknownNameError
-from snstat.experiment.trace_settings import ONNX, is_onnx
+from snstat.experiment.trace_settings import is_onnx
 from snstat.results import DEFAULT_NAME, NetworkSummary
 
 if TYPE_CHECKING:
@@ -205,7 +205,8 @@ def require_no_code(declared: Sequence[Declared]) -> None:
     """Raise InputFileError for a check of a module: a configuration that nobody named may be that
     of a stranger, and to import a module runs its code."""
     for entry in declared:
-        if not is_onnx(str(entry.options.get("module", ONNX))):  # a file is data
+        module = entry.options.get("module")
+        if module is not None and not is_onnx(module):  # a file is data
             place = f"{entry.source.path}:{entry.source.line}"
             raise InputFileError(
                 place,

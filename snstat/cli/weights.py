@@ -17,8 +17,8 @@ from snstat.cli.output import STDOUT, Bar, render, shows_progress, text_output, 
 from snstat.cli.parameters import FileName, Value
 from snstat.errors import InputFileError
 from snstat.report.words import count
-from snstat.sources.weights.layouts import AUTO, LAYOUTS
-from snstat.values.kinds import Name
+from snstat.results.network import AUTO
+from snstat.sources.weights.layouts import LAYOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ Examples:
 @click.argument("file", type=FileName(), metavar="FILE")
 @click.option(
     "--layout",
-    type=Value(Name(LAYOUTS)),
+    type=Value(LAYOUT),
     default=AUTO,
     show_default="jax for what is called kernel, else torch",
     help="Where shapes have inputs and outputs: torch (out, in, ...), jax or keras (..., in, out).",

@@ -59,8 +59,8 @@ class Call(RunSettings):
 
     def _of_weights(self, network: Network | None, settings: RunSettings) -> AnyPlan:
         from snstat.experiment.given import given_plan
+        from snstat.results.network import AUTO
         from snstat.sources.weights.chain import read_chain
-        from snstat.sources.weights.layouts import AUTO
 
         if network is not None:
             bound = "an activation beside weights, which are the network"

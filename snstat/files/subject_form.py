@@ -40,13 +40,13 @@ from snstat.results import (
     StackSummary,
     Subject,
 )
+from snstat.results.network import LAYOUTS
 from snstat.values.kinds import Name, Real
 
 # Relative tolerance of numbers that follow from others, for rounding on other machines.
 AGREE = 1e-12
 # The kind of the layers of a chain of matrices.
 DENSE = "dense"
-LAYOUT = Name(("auto", "torch", "jax", "keras"))
 SAMPLER = Name(("dense", "matrix-free"))
 
 
@@ -215,5 +215,5 @@ WEIGHTS: dict[str, Reader] = {
     "file": _file,
     "digest": digest,
     "tensors": _texts,
-    "layout": LAYOUT.plain,
+    "layout": Name(LAYOUTS).plain,
 }

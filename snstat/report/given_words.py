@@ -24,6 +24,11 @@ def activations_of(network: NetworkSummary) -> dict[str, Any]:
     return {"activation": first, "last": None if last == first else last}
 
 
+def last_words(activation: str) -> str:
+    """Return what is said of a last layer with another activation than the others."""
+    return "linear read-out" if activation == LINEAR else f"last layer {display_name(activation)}"
+
+
 def weights_parts(network: NetworkSummary) -> Iterator[str]:
     """Yield what is said of activations and weights: "SELU", "linear read-out", "weights given
     (sha256:1d36ac41…)"; nothing of a network that is drawn."""
@@ -32,8 +37,7 @@ def weights_parts(network: NetworkSummary) -> Iterator[str]:
     own = activations_of(network)
     yield display_name(own["activation"])
     if own["last"] is not None:
-        linear = own["last"] == LINEAR
-        yield "linear read-out" if linear else f"last layer {display_name(own['last'])}"
+        yield last_words(own["last"])
     yield f"weights given ({network.weights.digest[:DIGEST_SHOWN]}…)"
 
 

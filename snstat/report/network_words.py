@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from snstat.activation import display_name
 from snstat.errors import escaped
-from snstat.report.given_words import DIGEST_SHOWN, activations_of, trials_words, weights_parts
+from snstat.report.given_words import (
+    DIGEST_SHOWN,
+    activations_of,
+    last_words,
+    trials_words,
+    weights_parts,
+)
 from snstat.report.module_words import module_sampling, module_title
 from snstat.report.numbers import as_given, dotted
 from snstat.report.words import SEPARATOR, count
@@ -55,8 +61,7 @@ def network_words(subject: Subject) -> str:
         if stack.input_width != stack.width:
             parts.append(f"inputs of {stack.input_width:,}")
     if stack.last is not None:
-        linear = stack.last == "identity"
-        parts.append("linear read-out" if linear else f"last layer {display_name(stack.last)}")
+        parts.append(last_words(stack.last))
     init, draws = initialiser_words(stack)
     return SEPARATOR.join([*parts, f"{init} ({draws})"])
 

@@ -99,6 +99,11 @@ class LayerSummary(Record):
         return math.prod(self.shape)
 
 
+# Where shapes of weights have inputs and outputs.
+AUTO = "auto"
+LAYOUTS = (AUTO, "torch", "jax", "keras")
+
+
 @dataclass(frozen=True, slots=True)
 class GivenWeights(Record):
     """Weights that were given instead of drawn: the `file`, a `digest` of their values
@@ -108,7 +113,7 @@ class GivenWeights(Record):
     file: str
     digest: str
     tensors: tuple[str, ...]
-    layout: str = "auto"
+    layout: str = AUTO
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from snstat.sources.weights import npz_file
 from snstat.sources.weights.dtypes import DTYPES
 from snstat.sources.weights.layouts import fans_of, layout_of, matrix_of
 from snstat.sources.weights.opening import open_weights
+from snstat.sources.weights.tensor import Tensor
 from tests.sources.files import npz, safetensors
 
 RNG = np.random.default_rng(5)
@@ -189,8 +190,16 @@ def test_layouts_of_one_layer_agree():
     ],
 )
 def test_names_tell_layouts(name, layout):
-    assert layout_of(name, "auto") == layout
-    assert layout_of(name, "keras") == "jax"
+    tensor = Tensor(name, (2, 3), "float32", None)
+    assert layout_of(tensor, "auto") == layout
+    assert layout_of(tensor, "keras") == "jax"
+
+
+def test_files_tell_layouts_before_names():
+    tensor = Tensor("dense.kernel", (2, 3), "float32", None, layout="torch")
+    assert [layout_of(tensor, wanted) for wanted in ("auto", "torch", "jax")] == [
+        "torch", "torch", "jax",
+    ]  # fmt: skip
 
 
 def test_only_and_layout_say_what_they_want():

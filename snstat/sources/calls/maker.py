@@ -10,6 +10,11 @@ from snstat.errors import SnstatError
 from snstat.sources.calls.target import load_target, require_arguments, user_code
 
 
+def type_words(value: object) -> str:
+    """Return what a message calls a value of another type than is wanted."""
+    return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
 @dataclass
 class Maker:
     """Makes the model of each trial, which is of class `wanted`, and `words` say what that is."""
@@ -51,6 +56,5 @@ class Maker:
         return made
 
     def _refuse(self, verb: str, value: Any) -> None:
-        what = "None" if value is None else f"a value of type {type(value).__name__}"
         must = "be a function that returns" if verb == "is" else "return"
-        raise SnstatError(f"{self.name} {verb} {what}, but must {must} {self.words}")
+        raise SnstatError(f"{self.name} {verb} {type_words(value)}, but must {must} {self.words}")

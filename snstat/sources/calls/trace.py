@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from snstat.engine.tensor import MEASURED_OF_TENSORS
-from snstat.errors import InvalidValueError
 from snstat.results.module import ModuleSummary
 from snstat.results.network import INPUT
 from snstat.sources.calls.axes import BATCHES, Key, Pair, Reader, require_matches
@@ -177,9 +176,7 @@ def _decided(part: Part, ndim: int) -> int | None:
 
 def selected(parts: Mapping[str, Part], only: Sequence[str], *, leaves: bool) -> list[str]:
     """Return the paths that have rows. Raises InvalidValueError for a glob that matches none."""
-    for glob in only:
-        if not any(fnmatchcase(path, glob) for path in parts):
-            raise InvalidValueError("only", glob, "a glob that matches the path of a module")
+    require_matches(only, parts, "only")
     return [
         path
         for path, part in parts.items()

@@ -6,6 +6,7 @@ writes to in place have its result from then on, and so have all views of them.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -34,8 +35,8 @@ LINEAR, PRODUCTS = "linear", {"matmul": "other", "mm": "mat2"}
 
 class Found(NamedTuple):
     """Layers of a module, and the entries whose values calls of modules return, with their shape,
-    and those that functions return, None for what is not known.
-    `missing` is what stands against the whole module being these layers, empty if nothing does."""
+    and those that functions return, None for what is not known. `missing` is what stands against
+    the whole module being these layers, empty if nothing does."""
 
     entries: tuple[Entry, ...]
     places: tuple[Place, ...]
@@ -103,7 +104,7 @@ class _Mapper:
             self._values[key] = Value(number=number)
         self._values[first] = Value(entry=0)
         self._context = Context(self._values, graph.shapes, draws, train, epsilon)
-        self._units = [_size(graph.shapes[first])]
+        self._units = [math.prod(graph.shapes[first][1:])]
         self._entries: list[Entry] = []
         self._places: list[Place] = []
         self._names: set[str] = set()
@@ -252,10 +253,3 @@ class _Mapper:
 def _no_theory(node: Node, scope: Scope) -> str:
     kind = scope.kind if scope.library else node.op.strip(IN_PLACE)
     return f"{kind} has no theory"
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for along in shape[1:]:
-        size *= along
-    return size

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from snstat.errors import SnstatError
+from snstat.sources.calls.maker import type_words
 from snstat.sources.calls.target import require_arguments, user_code
 from snstat.sources.torch.load import load_weights
 from snstat.sources.torch.modules import unwrapped
@@ -21,10 +22,6 @@ def name_of(target: Any) -> str:
     if isinstance(target, nn.Module):
         return type(target).__name__
     return str(getattr(target, "__qualname__", type(target).__name__))
-
-
-def _kind(value: object) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
 @dataclass
@@ -42,7 +39,7 @@ class Maker:
     def __post_init__(self) -> None:
         if not isinstance(self.target, nn.Module) and not callable(self.target):
             raise SnstatError(
-                f"{self.name} is {_kind(self.target)}, but must be a function that returns "
+                f"{self.name} is {type_words(self.target)}, but must be a function that returns "
                 "a torch.nn.Module, or a module"
             )
         if isinstance(self.target, nn.Module) and self.settings:
@@ -90,6 +87,6 @@ class Maker:
             made = self.target(**self.settings)
         if not isinstance(made, nn.Module):
             raise SnstatError(
-                f"{self.name} returned {_kind(made)}, but must return a torch.nn.Module"
+                f"{self.name} returned {type_words(made)}, but must return a torch.nn.Module"
             )
         return unwrapped(made)

@@ -15,21 +15,20 @@ from snstat.engine.general.given import GivenLayer
 from snstat.errors import InputFileError, InvalidValueError, name_words
 from snstat.limits import MAX_WIDTH
 from snstat.results import FloatArray, GivenWeights
+from snstat.results.network import AUTO
 from snstat.sources.weights.arrays import tensors_of
 from snstat.sources.weights.choosing import by_globs, chosen
-from snstat.sources.weights.layouts import AUTO, LAYOUTS, fans_of, layout_of, matrix_of
+from snstat.sources.weights.layouts import LAYOUT, fans_of, layout_of, matrix_of
 from snstat.sources.weights.matrix import Matrix
 from snstat.sources.weights.moments import finite_rows, moments_of
 from snstat.sources.weights.opening import open_weights
 from snstat.sources.weights.pairing import natural, paired, stem_of
 from snstat.sources.weights.tensor import Tensor
-from snstat.values.kinds import Name
 
 # What the record calls weights that are no file.
 ARRAYS = "arrays"
 # Matrices of one chain; a network of more cannot be written to a file.
 MOST_MATRICES = 100_000
-LAYOUT = Name(LAYOUTS)
 CHOOSE = "choose tensors, and their order, with --only"
 # Values that are hashed at once, 2 MiB in float64.
 HASHED = 2**18
@@ -171,7 +170,7 @@ class _Reader:
         if bias is not None and (bias.read is None or bias.shape != (units,)):
             self._refuse(f"{_words(bias)} is no bias of {_words(matrix)}", CHOOSE)
         assert matrix.read is not None  # noqa: S101  # for the type checker
-        layout = self._layout(matrix)
+        layout = layout_of(matrix, self.layout)
         whole = Matrix(matrix_of(matrix.read(), layout), matrix.format)
         with np.errstate(all="ignore"):  # what is not finite is looked for
             moments = moments_of(whole)
@@ -188,14 +187,9 @@ class _Reader:
         self._count(f"{int(bias is not None)}\n", [offsets])
         return Link(matrix, bias, layout, fan_in, moments.sums, moments.squares, offsets)
 
-    def _layout(self, tensor: Tensor) -> str:
-        if tensor.layout is not None and self.layout == AUTO:
-            return tensor.layout
-        return layout_of(tensor.name, self.layout)
-
     def _sides(self, tensor: Tensor) -> tuple[int, int]:
         """Return units and inputs of a matrix."""
-        fans = fans_of(tensor.shape, self._layout(tensor))
+        fans = fans_of(tensor.shape, layout_of(tensor, self.layout))
         return fans.fan_out, fans.fan_in
 
     def _count(self, head: str, blocks: Iterator[FloatArray] | list[FloatArray]) -> None:

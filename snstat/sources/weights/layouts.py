@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from snstat.results.network import AUTO, LAYOUTS
 from snstat.sources.weights.dtypes import Array
-from snstat.sources.weights.tensor import JAX, TORCH
+from snstat.sources.weights.tensor import JAX, TORCH, Tensor
+from snstat.values.kinds import Name
 
 # What --layout takes. Keras has that of JAX.
-AUTO, KERAS = "auto", "keras"
-LAYOUTS = (AUTO, TORCH, JAX, KERAS)
+LAYOUT = Name(LAYOUTS)
+KERAS = "keras"
 # How Flax and Keras call their matrices.
 KERNEL = "kernel"
 
@@ -34,11 +36,13 @@ def fans_of(shape: tuple[int, ...], layout: str) -> Fans:
     return Fans(layout, inputs * kernel, units * kernel)
 
 
-def layout_of(name: str, wanted: str) -> str:
-    """Return the layout that is wanted, or that the name of a tensor suggests: Flax and Keras call
-    a matrix kernel."""
+def layout_of(tensor: Tensor, wanted: str) -> str:
+    """Return the layout that is wanted, or that the file or the name of a tensor tells: Flax and
+    Keras call a matrix kernel."""
+    if wanted == AUTO and tensor.layout is not None:
+        return tensor.layout
     if wanted == AUTO:
-        last = name.rsplit("/", 1)[-1].rsplit(".", 1)[-1].partition(":")[0]
+        last = tensor.name.rsplit("/", 1)[-1].rsplit(".", 1)[-1].partition(":")[0]
         return JAX if last == KERNEL else TORCH
     return JAX if wanted == KERAS else wanted
 

@@ -19,24 +19,23 @@ from snstat.results import (
     Weights,
     optional,
 )
+from snstat.results.network import AUTO
 from snstat.sources.weights.arrays import tensors_of
 from snstat.sources.weights.choosing import chosen
 from snstat.sources.weights.duplicates import duplicate_rows
 from snstat.sources.weights.identify import Looks, schemes_of
-from snstat.sources.weights.layouts import AUTO, LAYOUTS, fans_of, layout_of, matrix_of
+from snstat.sources.weights.layouts import LAYOUT, fans_of, layout_of, matrix_of
 from snstat.sources.weights.matrix import Matrix
 from snstat.sources.weights.moments import Moments, finite_rows, moments_of
 from snstat.sources.weights.opening import open_weights
 from snstat.sources.weights.spectral import spectral_norm
 from snstat.sources.weights.tensor import Tensor
-from snstat.values.kinds import Name
 
 # ω and τ of the SNN paper's theorem 1.
 WEIGHT_SUM = (-0.1, 0.1)
 WEIGHT_SQUARE_SUM = (0.95, 1.1)
 # Rows whose numbers are kept.
 MOST_ROWS = 100
-LAYOUT = Name(LAYOUTS)
 
 
 def weights(
@@ -108,10 +107,7 @@ def _looked(tensor: Tensor, layout: str) -> TensorWeights | Skipped:
     if len(tensor.shape) < 2:
         matrix = Matrix(tensor.read().reshape(1, -1), tensor.format)
         return Skipped(tensor.name, f"{len(tensor.shape)}-D", _not_finite(matrix))
-    if tensor.layout is not None and layout == AUTO:
-        layout = tensor.layout
-    else:
-        layout = layout_of(tensor.name, layout)
+    layout = layout_of(tensor, layout)
     return _judged(tensor, Matrix(matrix_of(tensor.read(), layout), tensor.format), layout)
 
 

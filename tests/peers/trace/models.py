@@ -154,3 +154,15 @@ class Mixed(nn.Module):
         x = self.conv(x)
         y = self.down(self.act(self.up(self.norm(x.permute(0, 2, 3, 1)))))
         return self.relu(self.last(x + y.permute(0, 3, 1, 2)))
+
+
+class TiedTokens(nn.Module):
+    """A weight used twice: first as rows, then as a matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.head = nn.Embedding(11, 8), nn.Linear(8, 11, bias=False)
+        self.head.weight = self.tokens.weight
+
+    def forward(self, x):
+        return self.head(self.tokens(x))

@@ -16,7 +16,7 @@ import snstat
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.results.statistic import STATISTICS
 from snstat.sources.torch import graph
-from tests.peers.trace.models import Repeated, ResNet, mlp
+from tests.peers.trace.models import Repeated, ResNet, TiedTokens, mlp
 from tests.peers.trace.tracing import assert_measured, trace
 
 pytestmark = pytest.mark.peers
@@ -302,16 +302,7 @@ def test_scripted_modules_have_one_row():
 def test_tied_embeddings():
     """A weight used twice: first as rows, then as a matrix."""
 
-    class Tied(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.tokens, self.head = nn.Embedding(11, 8), nn.Linear(8, 11, bias=False)
-            self.head.weight = self.tokens.weight
-
-        def forward(self, x):
-            return self.head(self.tokens(x))
-
-    model = Tied()
+    model = TiedTokens()
     rows = trace(model, ["tokens:11:Bx5"], trials=1)
     assert rows.summary.parameters == 88
     from snstat.sources.calls.seeds import INPUTS, seed_of

@@ -13,7 +13,7 @@ from torch import nn
 import snstat
 from snstat.errors import InputFileError, SnstatError
 from snstat.report.module_words import module_sampling
-from tests.peers.trace.models import Log, ResNet, Stages
+from tests.peers.trace.models import Log, ResNet, Stages, TiedTokens
 from tests.peers.trace.tracing import trace, untouched
 from tests.sources.files import safetensors
 
@@ -115,21 +115,11 @@ def test_trials_differ_in_inputs_only():
     assert rows.summary.nonfinite == twin.summary.nonfinite
 
 
-class Tied(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.tokens, self.head = nn.Embedding(11, 8), nn.Linear(8, 11, bias=False)
-        self.head.weight = self.tokens.weight
-
-    def forward(self, x):
-        return self.head(self.tokens(x))
-
-
 def test_one_name_is_enough_for_a_tied_weight():
     weight = np.random.default_rng(0).standard_normal((11, 8)).astype(np.float32)
     for name in ("tokens.weight", "head.weight"):
         np.savez("w.npz", **{name: weight})
-        rows = trace(Tied, ["tokens:11:Bx5"], trials=1, weights="w.npz")
+        rows = trace(TiedTokens, ["tokens:11:Bx5"], trials=1, weights="w.npz")
         assert rows["tokens"]["second_moment"][0] == pytest.approx(1, abs=0.5)  # σ ≈ 0.2 of 40 rows
 
 
