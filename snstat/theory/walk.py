@@ -98,7 +98,8 @@ def _forward(step: Step, out: FloatArray) -> None:
         for inner, count in zip(steps, counts, strict=True):
             _forward(inner, out[:, end : end + count])
             end += count
-    _repeat(out[:, begin:end], out[:, end:])
+    if step.equal:
+        _repeat(out[:, begin:end], out[:, end:])
 
 
 def _backward(step: Step, slope: Slope, out: FloatArray) -> Slope:
@@ -118,11 +119,11 @@ def _backward(step: Step, slope: Slope, out: FloatArray) -> Slope:
         return inner.pull(after)
 
     for before, more, rate in step.way_back(slope, pull):
-        turn = out[begin:end]
-        end = begin = begin - more * len(turn)
-        earlier = _turns(out[begin : begin + more * len(turn)], len(turn))
-        earlier[...] = turn + rate * np.arange(more, 0.0, -1.0)[:, None]
-        slope = before
+        turn, end, slope = out[begin:end], begin, before
+        if more:
+            end = begin = begin - more * len(turn)
+            earlier = _turns(out[begin : begin + more * len(turn)], len(turn))
+            earlier[...] = turn + rate * np.arange(more, 0.0, -1.0)[:, None]
     return slope
 
 
@@ -147,12 +148,11 @@ def _spreads(
 
     after = None
     for after, more in step.way_of_spreads(inputs[0], through):
-        turn, rest = out[:, begin:end], out[:, end : end + more * (end - begin)]
-        if after is None:
-            rest[...] = math.nan
-        else:
-            _repeat(turn, rest)
-        begin = end = end + rest.shape[1]
+        if more and after is None:
+            out[:, end:] = math.nan
+        elif more:
+            _repeat(out[:, begin:end], out[:, end:])
+        begin = end
     return after
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs, check_data
 from snstat.layers.activation import Activation
+from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
@@ -153,6 +155,30 @@ def test_nested_blocks_are_their_layers_in_a_row():
     assert one.gap == pytest.approx(other.gap, rel=1e-12)
     assert one.second_moment == pytest.approx(other.second_moment, rel=1e-12)
     assert one.log_gradient == pytest.approx(other.log_gradient, rel=1e-12, abs=1e-12)
+
+
+# Samples of SELU are as far apart as rounding tells after a thousand layers. Then more turns are
+# left than a turn has layers, or fewer, or none. Rounding does not add up in a state that attracts.
+@pytest.mark.parametrize(("length", "times"), [(3, 900), (40, 90), (40, 40), (40, 20)])
+def test_turns_that_are_left_out_are_those_in_a_row(length, times):
+    inner = tuple(Entry(Dense(8 + place % 3, "selu")) for place in range(length))
+    block, last = Block(inner, times), Entry(Dense(5, "tanh"))
+    repeated = Network(Shape(8), Block((Entry(block), last)))
+    flat = Network(Shape(8), Block((*inner * times, last)))
+    one, other = (walk(network, 8, drawn(8, std=2.0)) for network in (repeated, flat))
+    for field in fields(one):
+        found, expected = getattr(one, field.name), getattr(other, field.name)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12, err_msg=field.name)
+
+
+def test_all_turns_of_a_kind_without_first_order_are_unknown(monkeypatch):
+    """As many as a block has, whatever lay in memory before."""
+    monkeypatch.setattr(np, "empty", lambda shape: np.full(shape, 7.0))
+    block = Block((Entry(Dense(8, "tanh")), Entry(BatchNorm())), 30)
+    found = walk(Network(Shape(8), Block((Entry(block), Entry(Dense(5))))), 8, drawn(8))
+    assert np.isfinite(found.variance[:2]).all()
+    assert np.isnan(found.variance[2:]).all()
+    assert len(found.variance) == 62
 
 
 def test_samples_that_differ_in_norm_have_no_theory():
