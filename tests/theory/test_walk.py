@@ -172,8 +172,9 @@ def test_turns_that_are_left_out_are_those_in_a_row(length, times):
 
 
 def test_all_turns_of_a_kind_without_first_order_are_unknown(monkeypatch):
-    """As many as a block has, whatever lay in memory before."""
-    monkeypatch.setattr(np, "empty", lambda shape: np.full(shape, 7.0))
+    """As many as a block has, whatever lay in memory before. What comes before it is known."""
+    filled = np.full  # memory that is not 0
+    monkeypatch.setattr(np, "empty", lambda shape, dtype=float: filled(shape, 7, dtype))
     block = Block((Entry(Dense(8, "tanh")), Entry(BatchNorm())), 30)
     found = walk(Network(Shape(8), Block((Entry(block), Entry(Dense(5))))), 8, drawn(8))
     assert np.isfinite(found.variance[:2]).all()
