@@ -14,18 +14,19 @@ from snstat.checks.stack_case import StackCase
 from snstat.results import FloatArray
 
 # Rules of single layers, which stay broken in a deeper stack, and rules of the weights or of the
-# limit: q is monotone over depth, so a shorter stack has the same limit. Rules that need no pairs
-# of samples come first, because they are fast.
+# limit: q is monotone over depth, so a shorter stack has the same limit.
 LASTING = ("SN601", "SN101", "SN102", "SN104", "SN302", "SN502", "SN401", "SN301")
+# These take longest: they need theory of pairs of samples, or of finite width.
+SLOW = frozenset({"SN502", "SN401", "SN301", "SN501"})
 # Standard deviations of the log second moment that other layers have to leave to the bounds, beside
 # those of `_margin` for many layers.
 MARGIN = 1.0
 # A fluctuation of this share of the last layer's has settled.
 SETTLED = 0.9
-# The numbers of first layers to try before the whole stack.
+# `beginnings` of long stacks.
 BEGINNINGS = (16, 128)
-# All rules, those that take longest last.
-ORDER = tuple(sorted(RULES, key=lambda code: (code in {"SN301", "SN401", "SN501"}, code)))
+# All rules, the slow ones last.
+ORDER = tuple(sorted(RULES, key=lambda code: (code in SLOW, code)))
 
 
 def looked(case: Case, code: str) -> Broken | None:
@@ -56,14 +57,22 @@ def sound(case: StackCase, ignored: Collection[str] = ()) -> bool:
 
     A rule that the first layers break is broken by the whole stack, so they are tried first.
     """
-    for depth in BEGINNINGS:
-        if depth < case.limit and _breaks(case.changed(depth=depth), LASTING, ignored):
-            return False
-    return not _breaks(case, ORDER, ignored)
+    return not any(_breaks(case, ignored, slow=slow) for slow in (False, True))
 
 
-def _breaks(case: StackCase, codes: Collection[str], ignored: Collection[str]) -> bool:
-    return any(code not in ignored and looked(case, code) is not None for code in codes)
+def _breaks(case: StackCase, ignored: Collection[str], *, slow: bool) -> bool:
+    """Return whether a rule is broken that is one of the slow ones, or else of the fast ones."""
+    tried = [(case.changed(depth=depth), LASTING) for depth in beginnings(case)]
+    return any(
+        code not in ignored and (code in SLOW) == slow and looked(stack, code) is not None
+        for stack, codes in (*tried, (case, ORDER))
+        for code in codes
+    )
+
+
+def beginnings(case: StackCase) -> list[int]:
+    """Return the numbers of first layers to try before the whole stack."""
+    return [depth for depth in BEGINNINGS if depth < case.limit]
 
 
 def unsteady(case: StackCase) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any
 from snstat.activation import display_name
 from snstat.checks.drift import drifts
 from snstat.checks.gains import holding_gains, near_gains, survival
-from snstat.checks.look import look, looked, sound, unsteady
+from snstat.checks.look import beginnings, look, looked, sound, unsteady
 from snstat.checks.remedies import change, standard, wider, widest
 from snstat.checks.rule import Broken, Remedy
 from snstat.checks.stack_case import StackCase
@@ -192,6 +192,12 @@ def _shortened(case: StackCase, changes: Changes, ignored: frozenset[str], more_
     """
     beyond = min(survival(case.changed(**changes)) + 1, case.limit)
     longest = case.changed(**changes, depth=beyond)
+    for depth in beginnings(longest):
+        # The last rules have to be asked of few layers, if these break one of them.
+        layer = _broken_layer(longest.changed(depth=depth), ignored, steady=False)
+        if layer is not None:
+            beyond = min(layer, beyond)
+            break
     depth = beyond - 1
     while depth > more_than:
         shorter = longest.changed(depth=depth)
