@@ -55,33 +55,7 @@ class Activation(Layer):
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
-        signal, function = one(inputs), self.function
-        if function.linear and (signal.law != GAUSSIAN or signal.mean.size > 1):
-            return Step((signal,), signal, lambda slope: (slope,))
-        if on_sphere(signal.law):
-            return through(function, signal)
-        if is_masked(signal.law):
-            return through_mask(function, signal)
-        if signal.law not in (GAUSSIAN, ZERO) or signal.mean.size > 1 or signal.mean[0] != 0:
-            return None
-        q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
-        still = signal.law == ZERO
-        state = after(function, q, still=still)
-        total = state.second_moment
-        apart = misalignment(q, gap)
-        moved = gap_after(function, q, apart, total)
-
-        def pull(slope: Slope) -> tuple[Slope, ...]:
-            same = slope.same * state.derivative_square
-            if np.array_equal(slope.same, slope.gap):
-                return (Slope(same, same, slope.log).scaled(1.0),)
-            shared = (slope.same - slope.gap) * pair_slope(function, q, apart)
-            return (Slope(same, same - shared, slope.log).scaled(1.0),)
-
-        mean = without_noise(state.mean, math.sqrt(total))
-        law = ZERO if still and total == 0 else signal.law if function.linear else OTHER
-        moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
-        return Step((signal,), moved_on, pull)
+        return activated(self.function, one(inputs))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
@@ -90,6 +64,36 @@ class Activation(Layer):
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""
         return spread_of(self.function, step, one(inputs))
+
+
+def activated(function: Function, signal: Signal) -> Step | None:
+    """Return the step of an activation, None where theory has none."""
+    if function.linear and (signal.law != GAUSSIAN or signal.mean.size > 1):
+        return Step((signal,), signal, lambda slope: (slope,))
+    if on_sphere(signal.law):
+        return through(function, signal)
+    if is_masked(signal.law):
+        return through_mask(function, signal)
+    if signal.law not in (GAUSSIAN, ZERO) or signal.mean.size > 1 or signal.mean[0] != 0:
+        return None
+    q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
+    still = signal.law == ZERO
+    state = after(function, q, still=still)
+    total = state.second_moment
+    apart = misalignment(q, gap)
+    moved = gap_after(function, q, apart, total)
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        same = slope.same * state.derivative_square
+        if np.array_equal(slope.same, slope.gap):
+            return (Slope(same, same, slope.log).scaled(1.0),)
+        shared = (slope.same - slope.gap) * pair_slope(function, q, apart)
+        return (Slope(same, same - shared, slope.log).scaled(1.0),)
+
+    mean = without_noise(state.mean, math.sqrt(total))
+    law = ZERO if still and total == 0 else signal.law if function.linear else OTHER
+    moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
+    return Step((signal,), moved_on, pull)
 
 
 def after(

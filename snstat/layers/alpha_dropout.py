@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -53,12 +53,11 @@ class AlphaDropout(Layer):
         # E(x − α')² of each position.
         apart = np.diagonal(signal.same) - 2.0 * LEVEL * signal.mean + LEVEL**2
         added = np.diag(noise * apart)
-        after = replace(
-            signal,
-            mean=factor * keep * signal.mean,
-            same=both * signal.same + added,
-            gap=both * signal.gap + added,
-            law=masked(signal, *self._mask),
+        after = signal.become(
+            factor * keep * signal.mean,
+            both * signal.same + added,
+            both * signal.gap + added,
+            masked(signal, *self._mask),
         )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:

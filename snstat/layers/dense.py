@@ -13,8 +13,8 @@ from snstat.activation.kind import ActivationName
 from snstat.errors import InvalidValueError
 from snstat.gaussian.centred import CentredMoments, centred_moments
 from snstat.layers.activation import (
-    Activation,
     MomentsAt,
+    activated,
     after,
     cosine,
     gap_after,
@@ -84,13 +84,13 @@ class Dense(WeightOptions, Layer):
         """See Layer."""
         return (self.at(one(inputs).channels),)
 
-    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         own = self.at(signal.shape.channels).through(signal)
         if own is None or self.activation is None:
             return own
-        then = Activation(self.activation).moments([own.signal], batch)
+        then = activated(resolve(self.activation), own.signal)
         if then is None:
             return None
         return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -49,11 +49,11 @@ class Dropout(Layer):
             return Step((signal,), signal, lambda slope: (slope,))
         more = 1.0 / (1.0 - self.rate) - 1.0
         added = more * self.masked_alike(signal.same)
-        after = replace(
-            signal,
-            same=signal.same + added,
-            gap=signal.gap + added,
-            law=masked(signal, 1.0 - self.rate, 1.0 / (1.0 - self.rate)),
+        after = signal.become(
+            signal.mean,
+            signal.same + added,
+            signal.gap + added,
+            masked(signal, 1.0 - self.rate, 1.0 / (1.0 - self.rate)),
         )
 
         def pull(slope: Slope) -> tuple[Slope, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, replace
+from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -61,12 +61,11 @@ class GroupNorm(Norm):
         # E(x_u − m)(x_v − m), for any m.
         left = np.add.outer(signal.mean, signal.mean)
         centred = floored(signal.same - mean * left + mean * mean)
-        after = replace(
-            signal,
-            mean=(signal.mean - mean) / scale,
-            same=centred / scale**2,
-            gap=signal.gap / scale**2,
-            law=signal.law.centred(1.0 / float(scale), -float(mean / scale)),
+        after = signal.become(
+            (signal.mean - mean) / scale,
+            centred / scale**2,
+            signal.gap / scale**2,
+            signal.law.centred(1.0 / float(scale), -float(mean / scale)),
         )
         return divided(signal, after, np.full_like(signal.mean, scale))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -37,12 +37,11 @@ class LayerNorm(Norm):
         both = np.multiply.outer(scale, scale)
         centred = floored(signal.same - np.multiply.outer(signal.mean, signal.mean))
         factor = 1.0 / float(scale[0])
-        after = replace(
-            signal,
-            mean=np.zeros_like(signal.mean),
-            same=centred / both,
-            gap=signal.gap / both,
-            law=signal.law.centred(factor, -factor * float(signal.mean[0])),
+        after = signal.become(
+            np.zeros_like(signal.mean),
+            centred / both,
+            signal.gap / both,
+            signal.law.centred(factor, -factor * float(signal.mean[0])),
         )
         return divided(signal, after, scale)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -35,12 +35,11 @@ class RmsNorm(Norm):
         if scale is None:
             return None
         both = np.multiply.outer(scale, scale)
-        after = replace(
-            signal,
-            mean=signal.mean / scale,
-            same=signal.same / both,
-            gap=signal.gap / both,
-            law=signal.law.moved(1.0 / float(scale[0])),
+        after = signal.become(
+            signal.mean / scale,
+            signal.same / both,
+            signal.gap / both,
+            signal.law.moved(1.0 / float(scale[0])),
         )
         return divided(signal, after, scale)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from snstat.layers.draw import Draw, Pass, Values
@@ -34,12 +34,11 @@ class Scale(Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal, square = one(inputs), self.factor**2
-        after = replace(
-            signal,
-            mean=self.factor * signal.mean,
-            same=square * signal.same,
-            gap=square * signal.gap,
-            law=signal.law.moved(self.factor) if self.factor else ZERO,
+        after = signal.become(
+            self.factor * signal.mean,
+            square * signal.same,
+            square * signal.gap,
+            signal.law.moved(self.factor) if self.factor else ZERO,
         )
         return Step((signal,), after, lambda slope: (slope.scaled(square),))
 

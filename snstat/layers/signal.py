@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -66,17 +66,21 @@ class Signal:
         """The same with one new draw in place of all those of weights that it depends on: enough
         where no other signal is in reach."""
         places = self.fresh & {PLACE}
-        return replace(self, fresh=places | {object()} if self.fresh - places else places)
+        fresh = places | {object()} if self.fresh - places else places
+        return Signal(self.shape, self.mean, self.same, self.gap, self.law, fresh)
+
+    def become(self, mean: FloatArray, same: FloatArray, gap: FloatArray, law: Law) -> Signal:
+        """Return the signal of the same shape and draws with other moments."""
+        return Signal(self.shape, mean, same, gap, law, self.fresh)
 
     def held(self, before: Signal) -> Signal:
         """Return this signal with the moments of `before` where they are equal to rounding, so that
         the noise of those that have settled does not move the others."""
-        return replace(
-            self,
-            mean=_held(self.mean, before.mean),
-            same=_held(self.same, before.same),
-            gap=_held(self.gap, before.gap),
-            law=self.law.held(before.law),
+        return self.become(
+            _held(self.mean, before.mean),
+            _held(self.same, before.same),
+            _held(self.gap, before.gap),
+            self.law.held(before.law),
         )
 
     def repeats(self, before: Signal) -> bool:
