@@ -7,6 +7,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from numba import config
 
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.workshop import Workshop
@@ -21,6 +22,7 @@ BESIDE = 2**12 + 8 * (CHANNELS + BATCH)
 CONTAINERS = {"block", "residual"}
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of samples need compiled kernels")
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in CONTAINERS])
 def test_a_layer_keeps_no_more_arrays_than_it_says(name):
     layer, random = layer_of(name, CHANNELS), np.random.default_rng(0)

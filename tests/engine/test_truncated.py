@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from numba import config
 from scipy import stats
 from scipy.special import erfinv
 
@@ -16,6 +17,7 @@ from snstat.layers.initialisers import EXCESS, TRUNCATED_STD
 from snstat.network.stack import Stack
 
 LAW = stats.truncnorm(-2.0, 2.0)
+WIDTH, FAN_IN = (30, 50) if config.DISABLE_JIT else (300, 500)
 # False-alarm probability of a test; ten tests together reach one in ten thousand.
 ALARM = 1e-5
 WORDS = np.concatenate(
@@ -59,10 +61,11 @@ def test_double_values_are_quantiles():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("init", ["lecun_truncated", "he_truncated", "glorot_truncated"])
 def test_weights_are_truncated_at_two_standard_deviations_and_rescaled(init, dtype):
-    stack = Stack.build(depth=1, width=300, init=init, input_width=500)
+    stack = Stack.build(depth=1, width=WIDTH, init=init, input_width=FAN_IN)
     weights = draw_weights(stack, 1, dtype=dtype).astype(np.float64).ravel()
-    variance = {"lecun": 1 / 500, "he": 2 / 500, "glorot": 2 / 800}[init.partition("_")[0]]
-    assert stack.layer(1).square_gain == pytest.approx(500 * variance, rel=1e-15)
+    variances = {"lecun": 1 / FAN_IN, "he": 2 / FAN_IN, "glorot": 2 / (WIDTH + FAN_IN)}
+    variance = variances[init.partition("_")[0]]
+    assert stack.layer(1).square_gain == pytest.approx(FAN_IN * variance, rel=1e-15)
     parent = math.sqrt(variance) / LAW.std()
     assert np.abs(weights).max() <= 2.0 * parent * (1 + 1e-6)
     assert stats.kstest(weights / parent, LAW.cdf).pvalue > ALARM
@@ -74,25 +77,25 @@ def test_weights_are_truncated_at_two_standard_deviations_and_rescaled(init, dty
 @pytest.mark.parametrize("init", ["lecun_truncated", "he_truncated", "glorot_truncated"])
 def test_weight_std_is_the_value_before_truncation(init):
     """As in Keras' TruncatedNormal(stddev=0.02): truncated at ±0.04 and not rescaled."""
-    stack = Stack.build(depth=1, width=300, init=init, input_width=500, weight_std=0.02)
+    stack = Stack.build(depth=1, width=WIDTH, init=init, input_width=FAN_IN, weight_std=0.02)
     weights = draw_weights(stack, 1).astype(np.float64).ravel()
     assert np.abs(weights).max() <= 0.04 * (1 + 1e-6)
     assert stats.kstest(weights / 0.02, LAW.cdf).pvalue > ALARM
-    assert stack.layer(1).square_gain == pytest.approx(500 * (0.02 * LAW.std()) ** 2, rel=1e-12)
+    assert stack.layer(1).square_gain == pytest.approx(FAN_IN * (0.02 * LAW.std()) ** 2, rel=1e-12)
     # Gains follow the contract: variance G²/fan_in.
-    gained = Stack.build(depth=1, width=300, init=init, input_width=500, weight_gain=1.5)
+    gained = Stack.build(depth=1, width=WIDTH, init=init, input_width=FAN_IN, weight_gain=1.5)
     assert gained.layer(1).square_gain == 2.25
 
 
 @pytest.mark.parametrize("init", ["lecun_normal", "he_uniform", "glorot_truncated", "orthogonal"])
 def test_weights_have_the_given_standard_deviation(init):
-    stack = Stack.build(depth=2, width=300, init=init, input_width=200, weight_std=0.02)
+    stack = Stack.build(depth=2, width=WIDTH, init=init, input_width=FAN_IN, weight_std=0.02)
     for index in (1, 2):
         weights = draw_weights(stack, index, dtype="float64")
         kept = LAW.std() if init.endswith("truncated") else 1.0
-        # The mean square of at least 60,000 values, whose relative standard deviation is at most
-        # √2.
-        assert weights.std() / (0.02 * kept) == pytest.approx(1.0, abs=5 * 0.5 * math.sqrt(2 / 6e4))
+        # Of a mean square of n values, whose relative standard deviation is at most √2.
+        error = 0.5 * math.sqrt(2.0 / weights.size)
+        assert weights.std() / (0.02 * kept) == pytest.approx(1.0, abs=5 * error)
 
 
 def test_truncated_and_normal_weights_share_no_values():

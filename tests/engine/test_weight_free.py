@@ -38,6 +38,8 @@ from tests.layers.kinds import INPUTS, layer_of
 from tests.layers.plain_draw import PlainDraw
 
 COMPILED = not config.DISABLE_JIT
+# Independent units, or inputs, from which moments are estimated.
+MANY = 20_000 if COMPILED else 1_000
 DTYPES = ["float32", "float64"]
 
 
@@ -120,7 +122,7 @@ RANKS = ["full", "equal", "zero", "centred", "two"]
 @pytest.mark.parametrize("rank", RANKS)
 def test_units_have_the_covariance_of_drawn_weights(rank, bias, dtype):
     """Each of many units is an independent N(0, G²/n XᵀX + b²) over the samples."""
-    x, units = inputs_of_rank(rank), 20_000
+    x, units = inputs_of_rank(rank), MANY
     weights = Weights.of("lecun_normal", 7, units, weight_gain=1.3, bias_std=bias)
     z = linear(x, weights, dtype=dtype).values.astype(np.float64)
     k = 1.3**2 / 7 * x.T @ x + bias**2
@@ -168,7 +170,7 @@ def test_more_samples_than_inputs_show_all_weights(dtype):
 def test_what_the_layer_has_not_shown_is_normal_on_the_way_back(rank, dtype):
     """Orthogonal to X, Wᵀ h of many inputs is N(0, G²/n HᵀH) over the samples, at every input."""
     few = inputs_of_rank(rank)
-    fan_in, units = 20_000, 5
+    fan_in, units = MANY, 5
     x = np.zeros((fan_in, 4))
     x[:7] = few * math.sqrt(fan_in / 7)
     own = linear(x, Weights.of("lecun_normal", fan_in, units, weight_gain=1.3), dtype=dtype)

@@ -24,7 +24,7 @@ from snstat.results import MEASURED
 
 WIDTHS = ["19,23*2,7,7,30,4", "3,40*3", "9,1,12", "14*4,20"]
 ALARM = 1e-4
-TRIALS = 20 if config.DISABLE_JIT else 3000
+TRIALS = 3000
 
 
 def build(widths, activation="tanh", **options):
@@ -114,12 +114,11 @@ CASES = [
 ]
 
 
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of trials need compiled kernels")
 @pytest.mark.parametrize(("widths", "activation", "init", "batch"), CASES)
 def test_both_samplers_draw_gradients_from_one_distribution(widths, activation, init, batch):
     """Mean and distribution of the log gradients of every layer agree over independent networks."""
     stack = build(widths, activation, init=init)
-    if config.DISABLE_JIT and max(map(stack.width_of, range(stack.depth + 1))) > 100:
-        pytest.skip("hundreds of units need compiled kernels")
     trials = max(TRIALS // 15, 20) if stack.width > 100 else TRIALS
     dense = gradients("dense", stack, batch, trials, 1)
     free = gradients("matrix-free", stack, batch, trials, 2)

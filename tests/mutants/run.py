@@ -1,9 +1,10 @@
 """How many small changes of the code do the tests notice? `make mutants` writes docs/mutants.md.
 
-cosmic-ray proposes the changes; a random sample of them is made, one at a time, in a copy of the
-project. Each runs the tests that execute the changed line, the fastest first, up to the first
-failure. Which those are is recorded once, before. pytest runs in forks of this process, which has
-imported what takes long. cosmic-ray itself runs one command for all mutants of a project.
+cosmic-ray proposes the changes; a random sample of them is made, one at a time, in copies of the
+project, one for each of several processes. Each runs the tests that execute the changed line, the
+fastest first, up to the first failure. Which those are is recorded once, before. pytest runs in
+forks of these processes, which have imported what takes long. cosmic-ray itself runs one command
+for all mutants of a project.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import itertools
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -23,14 +24,9 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-import pytest
-
+from tests.mutants.copies import WORK, each, run_tests
 from tests.mutants.page import MUTATED, Mutant, report
 
-ROOT = Path(__file__).parents[2]
-WORK = ROOT / "build" / "mutants"
-TREE, LOG = WORK / "tree", WORK / "results.jsonl"
-NOT_COPIED = (".git", ".venv*", "build", "dist", "*.pyc", ".*_cache", ".coverage*")
 # Folders and files whose tests are fast enough to be run again and again.
 TESTS = (
     "layers", "theory", "checks", "results", "engine", "experiment", "gaussian", "network",
@@ -54,75 +50,7 @@ OPERATORS = (
     )),
 )  # fmt: skip
 # Tests are left out that would take more seconds together, slowest first.
-MOST_SECONDS = 90.0
-
-
-class Recorder:
-    """A plugin of pytest that records which test executes which line, and how long it takes."""
-
-    def __init__(self, path):
-        from coverage import Coverage
-
-        self.path, self.seconds = path, {}
-        self.coverage = Coverage(
-            data_file=None, config_file=False, source=[str(TREE / "snstat")], branch=False
-        )
-
-    def pytest_sessionstart(self):
-        self.coverage.start()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item):
-        self.coverage.switch_context(item.nodeid)
-        began = time.perf_counter()
-        result = yield
-        self.seconds[item.nodeid] = time.perf_counter() - began
-        self.coverage.switch_context("")
-        return result
-
-    def pytest_sessionfinish(self):
-        self.coverage.stop()
-        data = self.coverage.get_data()
-        lines = {
-            str(Path(path).relative_to(TREE)): data.contexts_by_lineno(path)
-            for path in data.measured_files()
-        }
-        self.path.write_text(json.dumps({"seconds": self.seconds, "lines": lines}))
-
-
-def copy_project():
-    """Copy the project, with its compiled kernels but without bytecode, which could be stale."""
-    shutil.rmtree(WORK, ignore_errors=True)
-    shutil.copytree(ROOT, TREE, ignore=shutil.ignore_patterns(*NOT_COPIED))
-
-
-def run_tests(arguments, limit, record=None):
-    """Run pytest in a fork, in the copy; return its exit code, None after `limit` seconds. `record`
-    is the file to which a `Recorder` writes."""
-    fork = multiprocessing.get_context("fork")
-    process = fork.Process(target=_child, args=(arguments, record))
-    process.start()
-    process.join(limit)
-    if process.is_alive():
-        process.kill()
-        process.join()
-        return None
-    return process.exitcode
-
-
-def _child(arguments, record):
-    os.chdir(TREE)
-    os.environ["PYTHONPATH"], os.environ["PYTHONDONTWRITEBYTECODE"] = str(TREE), "1"
-    sys.dont_write_bytecode = True
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]
-    sys.path[:] = [str(TREE), *(path for path in sys.path if Path(path).resolve() != ROOT)]
-    output = os.open(WORK / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    plugins = [Recorder(record)] if record else []
-    code = pytest.main(["-q", "-p", "no:cacheprovider", *arguments], plugins=plugins)
-    os._exit(int(code))
+MOST_SECONDS = 45.0
 
 
 def sample(count, seed):
@@ -133,9 +61,9 @@ def sample(count, seed):
 
     operators = {name: get_operator(f"core/{name}")() for name in OPERATORS}
     sources = {
-        path.relative_to(TREE).as_posix(): path.read_text(encoding="utf-8")
+        path.as_posix(): path.read_text(encoding="utf-8")
         for room in MUTATED
-        for path in sorted((TREE / "snstat" / room).rglob("*.py"))
+        for path in sorted(Path("snstat", room).rglob("*.py"))
         if "kernels" not in path.parts
     }
     possible = []
@@ -180,31 +108,36 @@ def meaning(source):
     return ast.dump(tree)
 
 
-def recorded():
-    """Return the seconds of every test, the tests that execute each line of each file, and those
-    that execute any."""
-    record = {
-        "seconds": {},
-        "lines": defaultdict(lambda: defaultdict(list)),
-        "tests": defaultdict(set),
-    }
+def record(number, jobs):
+    """Run this process's share of the tests and write which lines each of them executes."""
     ignored = [f"--ignore-glob=*/{name}" for name in SLOW]
-    for folder in TESTS:
+    for folder in TESTS[number::jobs]:
         path = WORK / f"{folder}.json"
         if not path.exists():
             code = run_tests([f"tests/{folder}", *ignored, "-m", "not slow"], None, path)
             if code != 0:
                 path.unlink(missing_ok=True)
-                sys.exit(f"tests fail without a mutant: see {WORK / 'output.txt'}")
-        found = json.loads(path.read_text(encoding="utf-8"))
-        record["seconds"] |= found["seconds"]
+                sys.exit(f"tests/{folder} fails without a mutant: see {Path.cwd()}.txt")
+
+
+def recorded():
+    """Return the seconds of every test, the tests that execute each line of each file, and those
+    that execute any."""
+    all_of_them = {
+        "seconds": {},
+        "lines": defaultdict(lambda: defaultdict(list)),
+        "tests": defaultdict(set),
+    }
+    for folder in TESTS:
+        found = json.loads((WORK / f"{folder}.json").read_text(encoding="utf-8"))
+        all_of_them["seconds"] |= found["seconds"]
         for file, lines in found["lines"].items():
-            inner = inside_functions((TREE / file).read_text(encoding="utf-8"))
+            inner = inside_functions(Path(file).read_text(encoding="utf-8"))
             for line, tests in lines.items():
                 # The first test that imports a module executes its other lines.
-                record["lines"][file][line] += tests if int(line) in inner else []
-                record["tests"][file].update(tests)
-    return record
+                all_of_them["lines"][file][line] += tests if int(line) in inner else []
+                all_of_them["tests"][file].update(tests)
+    return all_of_them
 
 
 def inside_functions(source):
@@ -220,20 +153,20 @@ def inside_functions(source):
 @cache
 def text_of(file):
     """Return the text of a file of tests."""
-    return (TREE / file).read_text(encoding="utf-8") if (TREE / file).exists() else ""
+    return Path(file).read_text(encoding="utf-8") if Path(file).exists() else ""
 
 
-def choose(mutant, record):
+def choose(mutant, known):
     """Return the tests to run, fastest first, and their seconds.
 
     Those that execute the line; of a line that is executed on import, those of the whole file, and
     those that import it.
     """
-    lines, seconds = record["lines"].get(mutant.file, {}), record["seconds"]
+    lines, seconds = known["lines"].get(mutant.file, {}), known["seconds"]
     found = set(lines.get(str(mutant.line), [])) - {""}
     if not found:
         module = mutant.file.removesuffix(".py").replace("/", ".")
-        found = record["tests"].get(mutant.file, set()) - {""}
+        found = known["tests"].get(mutant.file, set()) - {""}
         found |= {test for test in seconds if module in text_of(test.partition("::")[0])}
     chosen, total = [], 0.0
     for test in sorted(found, key=lambda test: seconds.get(test, 0.0)):
@@ -244,12 +177,12 @@ def choose(mutant, record):
     return chosen, total
 
 
-def judge(mutant, source, changed, record):
+def judge(mutant, source, changed, known):
     """Return "killed", "survived" or "timed out"."""
-    chosen, total = choose(mutant, record)
+    chosen, total = choose(mutant, known)
     if not chosen:
         return "survived"
-    path = TREE / mutant.file
+    path = Path(mutant.file)
     path.write_text(changed, encoding="utf-8")
     try:
         code = run_tests(["-x", *chosen], 30.0 + 3.0 * total)
@@ -258,11 +191,30 @@ def judge(mutant, source, changed, record):
     return {None: "timed out", 0: "survived"}.get(code, "killed")
 
 
+def log_of(number):
+    """Return the file of the verdicts of one process."""
+    return WORK / f"verdicts{number}.jsonl"
+
+
+def judge_all(number, options):
+    """Judge this process's share of the sample, one after the other."""
+    known, began = recorded(), time.monotonic()
+    log_of(number).unlink(missing_ok=True)
+    drawn = itertools.islice(sample(options.count, options.seed), number, None, options.jobs)
+    for mutant, source, changed in drawn:
+        if time.monotonic() - began > 3600.0 * options.hours:
+            break
+        verdict = judge(mutant, source, changed, known)
+        with log_of(number).open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"mutant": asdict(mutant), "verdict": verdict}) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--again", action="store_true", help="keep the copy and what is recorded")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
+    parser.add_argument("--again", action="store_true", help="keep the copies and what is recorded")
     parser.add_argument("--hours", type=float, default=24.0, help="stop after so long")
     parser.add_argument("report", type=Path)
     options = parser.parse_args()
@@ -272,16 +224,11 @@ def main():
     import scipy.stats  # noqa: F401
 
     if not options.again:
-        copy_project()
-    record = recorded()
-    results, began = [], time.monotonic()
-    for mutant, source, changed in sample(options.count, options.seed):
-        if time.monotonic() - began > 3600.0 * options.hours:
-            break
-        verdict = judge(mutant, source, changed, record)
-        results.append({"mutant": asdict(mutant), "verdict": verdict})
-        with LOG.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(results[-1]) + "\n")
+        shutil.rmtree(WORK, ignore_errors=True)
+    each(options.jobs, lambda number: record(number, options.jobs))
+    each(options.jobs, lambda number: judge_all(number, options))
+    logs = [log_of(number) for number in range(options.jobs)]
+    results = [json.loads(line) for log in logs for line in log.read_text("utf-8").splitlines()]
     report(results, options.seed, options.report)
 
 
