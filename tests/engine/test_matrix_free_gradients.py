@@ -36,7 +36,8 @@ def draw(units, purpose, layer, trial):
 
 
 def plain_gradient(stack, inputs, trial):
-    """Return ln of the squared gradients over that of the last layer, (depth + 1,).
+    """Return ln of the squared gradients over that of the last layer, (depth + 1,), and H Hᵀ of
+    every layer, of ∂L/∂(input) at layer 0, (depth + 1, batch, batch).
 
     Forward Z = L Ξ with L Lᵀ = X̃ X̃ᵀ, X̃ = [s X, b]; backward H W̃ = H Ξᵀ Q̃ᵀ + C E (1 − Q̃ Q̃ᵀ) with
     Q̃ᵀ = L⁻¹ X̃ and C Cᵀ = H Hᵀ.
@@ -54,17 +55,19 @@ def plain_gradient(stack, inputs, trial):
         kept.append((scale, np.linalg.solve(lower, tilde), xi, z))
         x = activation(z)
     g = draw(stack.width, READOUT, stack.depth, trial)
-    squares = [(g**2).sum()]
+    squares, products = [(g**2).sum()], []
     for index in range(stack.depth, 0, -1):
         scale, frame, xi, z = kept[index - 1]
         h = g * activation.derivative(z)
+        products.append(h @ h.T)
         noise = draw(frame.shape[1] - 1, NOISE, index - 1, trial)
         of_bias = row_double(0, BATCH, "normal", BIAS_NOISE, index, trial, SEED)[:, None]
         noise = np.concatenate([noise, of_bias], axis=1)
         rest = np.linalg.cholesky(h @ h.T) @ (noise - noise @ frame.T @ frame)
         g = scale * (h @ xi.T @ frame + rest)[:, :-1]
         squares.append((g**2).sum())
-    return np.log(squares[::-1]) - math.log(squares[0])
+    products.append(g @ g.T)
+    return np.log(squares[::-1]) - math.log(squares[0]), np.stack(products[::-1])
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -75,8 +78,14 @@ def test_gradients_equal_the_formulas(bias, members):
     inputs = DrawnInputs("normal", INPUTS, BATCH, 0.2, 1.0)
     sampler = STRATEGIES["matrix-free"].sampler(stack, inputs, 2, SEED, "float64", 1)
     sampler.assemble(members, 1)
+    products = np.empty((2, DEPTH + 1, BATCH, BATCH))
     with one_blas_thread():
-        found = matrix_free_gradients(sampler, range(2))
+        found = matrix_free_gradients(sampler, range(2), products)
     for trial in range(2):
+        squares, wanted = plain_gradient(stack, inputs, trial)
         # Rounding of float64 over three layers and sums of 40 terms.
-        np.testing.assert_allclose(found[trial], plain_gradient(stack, inputs, trial), atol=1e-10)
+        np.testing.assert_allclose(found[trial], squares, atol=1e-10)
+        sizes = [
+            np.trace(those, axis1=1, axis2=2)[:, None, None] for those in (products[trial], wanted)
+        ]
+        np.testing.assert_allclose(products[trial] / sizes[0], wanted / sizes[1], atol=1e-10)
