@@ -19,7 +19,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 class Recorder:
-    """A plugin of pytest that records which test executes which line, and how long it takes."""
+    """A plugin of pytest that records which test executes which line, and its seconds of CPU."""
 
     def __init__(self, path):
         from coverage import Coverage
@@ -33,9 +33,9 @@ class Recorder:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
         self.coverage.switch_context(item.nodeid)
-        began = time.perf_counter()
+        began = time.process_time()
         result = yield
-        self.seconds[item.nodeid] = time.perf_counter() - began
+        self.seconds[item.nodeid] = time.process_time() - began
         self.coverage.switch_context("")
         return result
 
