@@ -10,7 +10,6 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,11 +19,11 @@ from snstat.engine.general.sample import sample_network
 from snstat.engine.simulate import simulate
 from snstat.experiment.inputs import DrawnInputs
 from snstat.theory.walk import walk
-from tests.benchmarks.side_by_side import PAUSE_SECONDS
+from tests.benchmarks.side_by_side import alternating
 from tests.benchmarks.table import MISSED, head, line, number, ratio, seconds
 
 # As many trials as a run has by default. PyTorch runs one of them, and its time is multiplied.
-BATCH, TRIALS, ROUNDS = 64, 8, 5
+BATCH, TRIALS = 64, 8
 DEEP = 100_000
 # Layers of the runs whose peak memory is compared, at width 64.
 SHALLOW, MILLION = 10_000, 1_000_000
@@ -63,20 +62,6 @@ ROWS = (
     ("batch_norm", "24 × (dense 1,024, batch norm, ReLU), forward", False, 15.0),
     ("batch_norm", "24 × (dense 1,024, batch norm, ReLU), both ways", True, 6.0),
 )
-
-
-def alternating(*programs):
-    """Return the seconds of each program in each round, all run once before."""
-    for program in programs:
-        program()
-    found = [[] for _ in programs]
-    for _ in range(ROUNDS):
-        for program, times in zip(programs, found, strict=True):
-            time.sleep(PAUSE_SECONDS)
-            began = time.perf_counter()
-            program()
-            times.append(time.perf_counter() - began)
-    return found
 
 
 def of_snstat(network, *, backward):

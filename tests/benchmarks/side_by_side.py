@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 # Idle threads of OpenBLAS and OpenMP spin for some 25 ms before they sleep, and would take a core
 # from the next program.
 PAUSE_SECONDS = 0.1
+# Rounds of `alternating`.
+ROUNDS = 5
 
 
 def measure(
@@ -39,3 +41,15 @@ def timed(program: Callable[[], object], share: float = 1.0) -> Callable[[], flo
         return (time.perf_counter() - start) / share
 
     return run
+
+
+def alternating(*programs: Callable[[], object]) -> list[list[float]]:
+    """Return the seconds of each program in each round, (programs, rounds); all run once before."""
+    for program in programs:
+        program()
+    found: list[list[float]] = [[] for _ in programs]
+    for _ in range(ROUNDS):
+        for program, times in zip(programs, found, strict=True):
+            time.sleep(PAUSE_SECONDS)
+            times.append(timed(program)())
+    return found
