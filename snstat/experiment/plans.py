@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 
 from snstat.errors import InvalidValueError
 from snstat.experiment.given import chain_again, plan_of_chain
@@ -33,8 +34,12 @@ def plan_of(settings: RunSettings, network: Network | None = None) -> AnyPlan:
     except InvalidValueError as error:
         if error.name != MEMORY:
             raise
-        largest = max(network.rows(), key=lambda row: row.before[0].units + row.after.units)
-        remedy = f"{LESS}; layer {largest.name} is the largest"
+        # Layers of equal width differ at most from the first of them, which has other inputs.
+        starts = [1, *(1 + total for total in accumulate(times for _, times in stack.runs))]
+        numbers = {min(number, stack.depth) for at in starts for number in (at, at + 1)}
+        rows = network.rows(sorted(numbers))
+        largest = max(rows, key=lambda row: row.before[0].units + row.after.units)
+        remedy = f"{LESS}; of {stack.depth:,} layers {largest.name} is the largest"
         raise InvalidValueError(error.name, error.value, error.bound, remedy) from None
     return replace(plan, network=network) if network.name else plan
 

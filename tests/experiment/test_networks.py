@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 import snstat
+from snstat import layers as L  # noqa: N812  # as the documentation spells it
 from snstat import limits
 from snstat.engine.general import footprint as network_footprint
 from snstat.errors import InvalidValueError, SnstatError
@@ -244,3 +245,20 @@ def test_the_way_back_counts_where_memory_is_short(file, monkeypatch):
     words = r"layer body\.0\.ffn\.\S+ alone takes 0\.\d GiB, and the way back \d+\.\d GiB"
     with pytest.raises(InvalidValueError, match=words):
         plan_of(replace(options, backward=True), network)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([L.Dense(4)], "of 1,000,000,000 layers 0.0 is the largest"),
+        ([L.Dense(4), L.LayerNorm()], "the network has 1,000,000,000 layers"),
+    ],
+)
+def test_too_many_layers_are_refused_without_going_through_them(parts, words, monkeypatch):
+    rows, asked = snstat.Network.rows, []
+    monkeypatch.setattr(
+        snstat.Network, "rows", lambda self, *numbers: asked.extend(numbers) or rows(self, *numbers)
+    )
+    with pytest.raises(InvalidValueError, match=words):
+        plan_of(RunSettings(trials=1), snstat.Network(4, L.repeat(10**9 // len(parts), *parts)))
+    assert sum(map(len, asked)) < 5

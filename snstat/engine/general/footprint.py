@@ -31,14 +31,14 @@ def footprint(
     backward: bool,
     keep_trials: bool = False,
 ) -> tuple[float, str]:
-    """Return the bytes that `sample_network` needs with these arguments, and which layer needs most
-    of them, in words, "" where the number of layers does."""
+    """Return the bytes that `sample_network` needs with these arguments, and in words which layer
+    needs most of them, or how many layers there are if their number does."""
     size, depth = np.dtype(dtype).itemsize, network.depth
     needed = trials * BYTES_PER_TRIAL + float(depth) * (BYTES_PER_LAYER + BYTES_PER_ROW)
     needed += per_trial(trials, depth, backward=backward, keep_trials=keep_trials)
     needed += inputs.reading_bytes()
     if needed > physical_memory():
-        return needed, ""
+        return needed, f"the network has {depth:,} layers"
     running = min(threads or available_cores(), trials)
     largest, where, unit = 0.0, "", float(inputs.batch) * size
     way_back = _WayBack(segment_length(depth), unit)
