@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from numba import config
+
+from tests.peak import number_of
 
 pytestmark = [
     pytest.mark.slow,
@@ -17,6 +16,8 @@ PROGRAM = """
 import resource, sys
 from importlib import import_module
 import snstat
+
+from tests.peak import number_of
 depth, batch, backward = (int(word) for word in sys.argv[1:4])
 # Of a forward pass nothing is kept for the way back: see snstat/engine/history.py.
 for name in ("dense.sampler", "dense.strategy", "matrix_free.sampler", "matrix_free.strategy"):
@@ -27,9 +28,6 @@ snstat.propagate(
 unit = 1 if sys.platform == "darwin" else 1024
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 """
-# Linux counts the peak memory of the parent process as the child's own. The shell in between is
-# small, and its second command keeps it from replacing itself by the child.
-BETWEEN = ["sh", "-c", '"$@"; exit $?', "sh"]
 # The record of a layer has eight statistics with estimate, stderr and theory in float64 (192
 # bytes). Statistics per trial of a block, and copies while columns are joined and theory is
 # computed, take some times that. One state of this network has 2 KiB and would take ten times as
@@ -38,10 +36,7 @@ BYTES_PER_LAYER = 2000
 
 
 def peak(depth, sampler, batch=8, *, backward=False):
-    command = [*BETWEEN, sys.executable, "-c", PROGRAM, str(depth), str(batch)]
-    command += [str(int(backward)), sampler]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(result.stdout)
+    return number_of("-c", PROGRAM, str(depth), str(batch), str(int(backward)), sampler)
 
 
 @pytest.mark.parametrize("sampler", ["dense", "matrix-free"])

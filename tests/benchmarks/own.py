@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +23,7 @@ from tests.benchmarks.own_models import BATCH, models
 from tests.benchmarks.side_by_side import alternating
 from tests.benchmarks.table import MISSED, head, line, number, ratio, seconds
 from tests.engine import tensor_oracle
+from tests.peak import number_of
 from tests.sources.files import safetensors
 
 MOST = {"forward": 2.0, "both ways": 1.3}
@@ -134,14 +134,7 @@ def of_error():
 
 def of_memory():
     """Return the line of the peak memory of a forward run of ResNet-18."""
-    traced, plain = (
-        int(
-            subprocess.run(
-                [sys.executable, "-c", PEAK, which], capture_output=True, check=True
-            ).stdout
-        )
-        for which in ("traced", "plain")
-    )
+    traced, plain = (number_of("-c", PEAK, which) for which in ("traced", "plain"))
     largest = 4 * BATCH * 64 * 112 * 112
     return line(
         "peak memory of ResNet-18, forward",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.benchmarks.cases import THREAD_VARIABLES
+from tests.peak import BETWEEN
 
 # Peak memory in bytes of a wide network beyond that of a small one, which has loaded all kernels.
 MEMORY = """
@@ -67,10 +68,7 @@ def compile_kernels() -> None:
 
 def arrays_at_peak(width: int, batch: int) -> float:
     """Return the peak memory of a network in float32 arrays of batch × width."""
-    # Linux counts the peak memory of the parent process as the child's own. The shell in between is
-    # small, and its second command keeps it from replacing itself by the child.
-    between = ["sh", "-c", '"$@"; exit $?', "sh"]
-    grown = output([*between, sys.executable, "-c", MEMORY, str(width), str(batch)])
+    grown = output([*BETWEEN, sys.executable, "-c", MEMORY, str(width), str(batch)])
     return int(grown) / (4 * width * batch)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 import snstat
 from snstat.cli import run
 from snstat.sources.weights.opening import open_weights
+from tests.peak import run_alone
 
 pytestmark = pytest.mark.peers
 torch = pytest.importorskip("torch")
@@ -150,8 +149,7 @@ def test_little_memory_is_taken_for_a_bomb():
         "after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "sys.exit(code if after - before < 300_000 else 99)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120)
-    assert done.returncode == 2
+    assert run_alone("-c", program, timeout=120).returncode == 2
 
 
 def filled(shape, how, *arguments, **options):

@@ -16,6 +16,7 @@ from snstat.engine.footprint import footprint
 from snstat.errors import InvalidValueError
 from snstat.experiment.plan import Plan
 from snstat.theory.fixed_points import trajectory
+from tests.peak import number_of
 from tests.robustness.processes import (
     compiled,
     contents,
@@ -189,9 +190,7 @@ def test_the_estimate_of_memory_is_close_to_the_use_of_a_run(sampler, batch, wid
         f"snstat.propagate(width={width}, batch={batch}, **options)\n"
         "print(peak() - before)\n"
     )
-    # Without the shell, the peak of this process would count: see test_limits.py.
-    command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", program]
-    taken = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    taken = number_of("-c", program)
     plan = Plan.build("selu", 3, width=width, batch=batch, trials=2, sampler=sampler,
                       backward=backward, threads=2)  # fmt: skip
     estimated = footprint(plan.stack, plan.inputs, trials=2, dtype="float32", sampler=sampler,
