@@ -303,15 +303,56 @@ def test_a_crowded_function_is_found() -> None:
     assert not list(crowded("def f(a, b, c, d, e, f, g, h, *, i, j): ..."))
 
 
-def test_judging_a_saved_run_loads_no_numba(tmp_path) -> None:
-    snstat.save(snstat.propagate("relu", depth=2, width=8, batch=4), tmp_path / "run.json")
+# What a saved run of a uniform stack is judged without, if it breaks no rule and has no baseline:
+# files and folders of snstat.
+NOT_FOR_A_SAVED_STACK = tuple(
+    f"snstat.{name}"
+    for name in (
+        # simulates, traces, reads what users bring
+        "engine",
+        "sources",
+        "experiment.data",
+        "experiment.network_plan",
+        "experiment.plan",
+        "experiment.plans",
+        "experiment.trace",
+        "checks.planned",
+        # is about other networks
+        "checks.module_case",
+        "checks.network_case",
+        "layers.container",
+        "layers.registry",
+        "network.network",
+        "theory.walk",
+        # compares with a baseline, looks for remedies, judges weights
+        "checks.baseline",
+        "checks.inheritance",
+        "checks.unlike",
+        "checks.several",
+        "checks.stack_remedies",
+        "checks.weights_rules",
+    )
+)
+
+
+def test_judging_a_saved_run_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    snstat.save(snstat.propagate("selu", depth=2, width=64, batch=4), tmp_path / "run.json")
     program = (
         "import sys\nfrom snstat.cli import run\n"
-        f"run(['check', {str(tmp_path / 'run.json')!r}])\n"
-        "sys.exit('numba' in sys.modules)"
+        f"code = run(['check', '-q', {str(tmp_path / 'run.json')!r}])\n"
+        "print(*sys.modules)\n"
+        "sys.exit(code)"
     )
     command = [sys.executable, "-c", program]
-    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    unneeded = tuple(f"{name}." for name in NOT_FOR_A_SAVED_STACK)
+    loaded = found.stdout.split()
+    assert [name for name in loaded if name in HEAVY or f"{name}.".startswith(unneeded)] == []
+
+
+def test_what_a_saved_run_does_not_need_exists() -> None:
+    """A file that was renamed would be found in no list of modules."""
+    assert set(NOT_FOR_A_SAVED_STACK) <= {module_of(path) for path in SOURCES}
 
 
 def test_a_plan_loads_no_numba() -> None:

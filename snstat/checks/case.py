@@ -181,6 +181,11 @@ class Case(ABC):
         return ""
 
     @property
+    def gaps(self) -> Iterable[str]:
+        """Notes on what theory does not cover, with the reason."""
+        return ()
+
+    @property
     def branches(self) -> Iterable[Branch]:
         """The branches of residuals, in the order of their sums; none in a stack."""
         return ()

@@ -146,8 +146,8 @@ class Requests:
             lookup = name if known or name in self.read(baseline) else DEFAULT_NAME
             options = {**variant.options, **_network(network)}
             request = Request.build(options, name=lookup, read=self.read)
-            # The network may be the baseline's; a module has no layers before it runs.
-            subject = getattr(request.plan, "subject", None)
+            # The network may be the baseline's.
+            subject = None if request.plan is None else request.plan.subject
             own = subject if isinstance(subject, NetworkSummary) else None
             requests.append((replace(request, name=_of_network(name, own)), None))
         return requests

@@ -36,6 +36,14 @@ class TracePlan:
         return replace(self, settings=replace(self.settings, seed=seed))
 
     @property
+    def inputs(self) -> None:
+        """Nothing that theory knows: a module is called with arguments of any kind."""
+
+    @property
+    def subject(self) -> None:
+        """Nothing: which calls a module makes is known when it has run."""
+
+    @property
     def trials(self) -> int:
         """The number of trials."""
         return self.settings.trials
