@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 import snstat
+import snstat.results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -320,6 +321,10 @@ NOT_FOR_A_SAVED_STACK = tuple(
         # is about other networks
         "checks.module_case",
         "checks.network_case",
+        "files.module_form",
+        "report.module_words",
+        "results.module",
+        "results.pictures",
         "layers.container",
         "layers.registry",
         "network.network",
@@ -331,6 +336,7 @@ NOT_FOR_A_SAVED_STACK = tuple(
         "checks.several",
         "checks.stack_remedies",
         "checks.weights_rules",
+        "results.weights",
     )
 )
 
@@ -348,6 +354,13 @@ def test_judging_a_saved_run_loads_no_more_than_it_needs(tmp_path: Path) -> None
     unneeded = tuple(f"{name}." for name in NOT_FOR_A_SAVED_STACK)
     loaded = found.stdout.split()
     assert [name for name in loaded if name in HEAVY or f"{name}.".startswith(unneeded)] == []
+
+
+def test_every_record_is_found() -> None:
+    """Those that are imported on first use too."""
+    assert all(hasattr(snstat.results, name) for name in snstat.results.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Runs'"):
+        snstat.results.Runs  # noqa: B018
 
 
 def test_what_a_saved_run_does_not_need_exists() -> None:

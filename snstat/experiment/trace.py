@@ -12,10 +12,10 @@ from snstat.errors import InvalidValueError, quoted
 from snstat.experiment.trace_settings import Target, TraceSettings
 from snstat.experiment.traced import Traced, traced_run
 from snstat.files.datafile import open_arrays
-from snstat.files.module_form import DTYPES, TRACE
 from snstat.results import ModuleSummary, Run
 from snstat.sources.mapped import Mapped
 from snstat.values.option import again, option, taking
+from snstat.values.tracing import DTYPES, TRACE
 
 FILES = (".npz", ".npy")
 
