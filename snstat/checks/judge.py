@@ -12,7 +12,7 @@ from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unjudged import teller, unjudged
-from snstat.layers.dense import LINEAR
+from snstat.layers.dense_layer import LINEAR
 from snstat.results import VERDICTS, Finding
 
 # A finding, and another that implies it: a stack whose limit is off the target is off it at its

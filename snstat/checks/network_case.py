@@ -16,7 +16,8 @@ from snstat.experiment.network_plan import predicted_statistics
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import ENDLESS, UNSETTLED, BatchNorm
-from snstat.layers.dense import LINEAR, Dense
+from snstat.layers.dense import Dense
+from snstat.layers.dense_layer import LINEAR
 from snstat.layers.dropout import Dropout
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults

@@ -11,7 +11,7 @@ import numpy as np
 
 from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.network.description import summary_of
 from snstat.network.stack import Stack
 from snstat.results import NO_THEORY, BoolArray, FloatArray, InputMoments, Outlook

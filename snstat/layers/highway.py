@@ -11,10 +11,9 @@ from snstat.activation.kind import ActivationName
 from snstat.activation.shifted import shifted
 from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.activation import after, gap_after
-from snstat.layers.after_dropout import misalignment
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.gaussian_inputs import after, gap_after, misalignment
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions

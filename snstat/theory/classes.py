@@ -18,7 +18,7 @@ from snstat.gaussian.centred import CentredMoments, centred_moments
 from snstat.gaussian.cross import apart_after
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.tabulated import tabulated_array
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
 from snstat.network.stack import Stack
 from snstat.results import NormClasses

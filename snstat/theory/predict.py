@@ -13,7 +13,7 @@ from snstat.activation import resolve
 from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.rounding import without_noise
-from snstat.layers.dense import DenseStep
+from snstat.layers.dense_layer import DenseStep
 from snstat.network.stack import Stack
 from snstat.results import InputMoments, NormClasses
 from snstat.theory.by_layer import activations_of, by_layer
