@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from snstat.files.data_form import parse_data
 from snstat.files.form import (
     OPTIONS,
     FormError,
@@ -72,7 +71,12 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     require_possible(statistics, simulation, _trials_had(subject, simulation, len(rows)))
     if entries.get("trials") is not None:
         statistics = with_trials(entries["trials"], statistics, simulation.trials)
-    outlook = entries.get("outlook")
+    outlook, data = entries.get("outlook"), entries.get("data")
+    if data is not None:
+        # Drawn inputs need no record.
+        from snstat.files.data_form import parse_data
+
+        data = parse_data(data, simulation.batch)
     return Run(
         subject=subject,
         simulation=simulation,
@@ -82,7 +86,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         statistics=MappingProxyType(statistics),
         outlook=None if outlook is None else Outlook(**read("outlook", entries, OUTLOOK)),
         partial=partial,
-        data=parse_data(entries.get("data"), simulation.batch),
+        data=data,
         log_kurtosis=_layer_mean("log_kurtosis", entries.get("log_kurtosis")),
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,8 +16,10 @@ from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.sample_moments import ForwardMoments, one_sample
 from snstat.layers.gaussian_inputs import misalignment
 from snstat.layers.law import GAUSSIAN, ZERO, Masked, is_masked
-from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import ENDLESS, Average, Given, Spread
+
+if TYPE_CHECKING:
+    from snstat.layers.signal import Signal, Step
 
 
 def spread_of(function: Activation, step: Step, before: Spread) -> Spread | None:

@@ -21,6 +21,7 @@ from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
+from snstat.layers.through_weights import through
 from snstat.layers.weights import Weights
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
@@ -76,7 +77,7 @@ class Dense(WeightOptions, Layer):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
-        own = self.at(signal.shape.channels).through(signal)
+        own = through(self.at(signal.shape.channels), signal)
         if own is None or self.activation is None:
             return own
         then = activated(resolve(self.activation), own.signal)

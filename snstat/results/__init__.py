@@ -36,7 +36,6 @@ from snstat.results.network import (
     Simulation,
     StackSummary,
 )
-from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
 from snstat.results.ranges import RANGES, ROUNDING, SHARES, within
 from snstat.results.run import (
     EARLIER_SCHEMAS,
@@ -69,6 +68,7 @@ if TYPE_CHECKING:
         TheoremResult,
     )
     from snstat.results.module import Axes, Call, Left, ModuleSummary, NonFinite
+    from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
     from snstat.results.pictures import (
         CorrelationCurve,
         Densities,
@@ -97,6 +97,9 @@ _LATER = {
     "Left": "snstat.results.module",
     "ModuleSummary": "snstat.results.module",
     "NonFinite": "snstat.results.module",
+    "MOST_CLASSES": "snstat.results.norms",
+    "DataSummary": "snstat.results.norms",
+    "NormClasses": "snstat.results.norms",
     "CorrelationCurve": "snstat.results.pictures",
     "Densities": "snstat.results.pictures",
     "MapField": "snstat.results.pictures",

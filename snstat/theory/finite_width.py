@@ -27,7 +27,6 @@ from snstat.theory.corrected import Corrected
 from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.dead_single import dead_of_one
 from snstat.theory.extremes import largest_input
-from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_data import RELATIVE, alike_samples, sizes_of_data
 from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import Fluctuations, follow
@@ -145,6 +144,8 @@ def _to_first_order(
     if inputs.norms is None:
         trial = _fluctuation(stack, inputs, fluctuations, forward, batch)
     else:
+        from snstat.theory.finite_width_classes import of_classes  # only data have classes
+
         by_class, sampling, alike = of_classes(stack, batch, inputs.norms)
         found |= by_class
         trial = np.nan_to_num(_fluctuation(stack, inputs, fluctuations, forward, alike))
