@@ -323,7 +323,9 @@ NOT_FOR_A_SAVED_STACK = tuple(
         "checks.network_case",
         "files.data_form",
         "files.module_form",
+        "files.trials_form",
         "report.module_words",
+        "results.fixedpoint",
         "results.module",
         "results.norms",
         "results.pictures",
@@ -336,6 +338,7 @@ NOT_FOR_A_SAVED_STACK = tuple(
         "network.network",
         "theory.classes",
         "theory.finite_width_classes",
+        "theory.finite_width_gradient",
         "theory.walk",
         # compares with a baseline, looks for remedies, judges weights
         "checks.baseline",
@@ -362,7 +365,7 @@ def test_judging_a_saved_run_loads_no_more_than_it_needs(tmp_path: Path) -> None
     unneeded = tuple(f"{name}." for name in NOT_FOR_A_SAVED_STACK)
     loaded = found.stdout.split()
     # Nothing is shown of what passes, so nothing draws it.
-    heavy = (*HEAVY, "rich")
+    heavy = (*HEAVY, "rich", "snstat.report.words")
     assert [name for name in loaded if name in heavy or f"{name}.".startswith(unneeded)] == []
 
 

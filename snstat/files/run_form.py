@@ -23,7 +23,6 @@ from snstat.files.form import (
 )
 from snstat.files.run_bounds import require_possible
 from snstat.files.subject_form import parse_subject, require_layers
-from snstat.files.trials_form import with_trials
 from snstat.results import (
     ALSO_MEASURED,
     GRADIENT,
@@ -70,6 +69,8 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     statistics = {name: _statistic(name, rows, scored=scored) for name in measured}
     require_possible(statistics, simulation, _trials_had(subject, simulation, len(rows)))
     if entries.get("trials") is not None:
+        from snstat.files.trials_form import with_trials  # few files keep every trial
+
         statistics = with_trials(entries["trials"], statistics, simulation.trials)
     outlook, data = entries.get("outlook"), entries.get("data")
     if data is not None:

@@ -60,13 +60,7 @@ from snstat.results.statistic import (
 from snstat.results.subject import Subject
 
 if TYPE_CHECKING:
-    from snstat.results.fixedpoint import (
-        FIXEDPOINT_SCHEMA,
-        CorrelationFixedPoint,
-        FixedPoint,
-        FixedPointReport,
-        TheoremResult,
-    )
+    from snstat.results.fixedpoint import FIXEDPOINT_SCHEMA, FixedPointReport, TheoremResult
     from snstat.results.module import Axes, Call, Left, ModuleSummary, NonFinite
     from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
     from snstat.results.pictures import (
@@ -74,6 +68,7 @@ if TYPE_CHECKING:
         Densities,
         MapField,
     )
+    from snstat.results.points import CorrelationFixedPoint, FixedPoint
     from snstat.results.weights import (
         WEIGHTS_SCHEMA,
         Rows,
@@ -88,8 +83,8 @@ if TYPE_CHECKING:
 # Records that few commands need → their module, which is imported on first use.
 _LATER = {
     "FIXEDPOINT_SCHEMA": "snstat.results.fixedpoint",
-    "CorrelationFixedPoint": "snstat.results.fixedpoint",
-    "FixedPoint": "snstat.results.fixedpoint",
+    "CorrelationFixedPoint": "snstat.results.points",
+    "FixedPoint": "snstat.results.points",
     "FixedPointReport": "snstat.results.fixedpoint",
     "TheoremResult": "snstat.results.fixedpoint",
     "Axes": "snstat.results.module",
