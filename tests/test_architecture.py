@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 import snstat
+import snstat.results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -303,15 +304,81 @@ def test_a_crowded_function_is_found() -> None:
     assert not list(crowded("def f(a, b, c, d, e, f, g, h, *, i, j): ..."))
 
 
-def test_judging_a_saved_run_loads_no_numba(tmp_path) -> None:
-    snstat.save(snstat.propagate("relu", depth=2, width=8, batch=4), tmp_path / "run.json")
+# What a saved run of a uniform stack is judged without, if it breaks no rule and has no baseline:
+# files and folders of snstat.
+NOT_FOR_A_SAVED_STACK = tuple(
+    f"snstat.{name}"
+    for name in (
+        # simulates, traces, reads what users bring
+        "engine",
+        "sources",
+        "experiment.data",
+        "experiment.network_plan",
+        "experiment.plan",
+        "experiment.plans",
+        "experiment.trace",
+        "checks.planned",
+        # is about other networks, or about data
+        "checks.module_case",
+        "checks.network_case",
+        "files.data_form",
+        "files.module_form",
+        "files.trials_form",
+        "report.module_words",
+        "results.fixedpoint",
+        "results.module",
+        "results.norms",
+        "results.pictures",
+        "layers.activation",
+        "layers.container",
+        "layers.dense",
+        "layers.layer",
+        "layers.signal",
+        "layers.registry",
+        "network.network",
+        "theory.classes",
+        "theory.finite_width_classes",
+        "theory.finite_width_gradient",
+        "theory.walk",
+        # compares with a baseline, looks for remedies, judges weights
+        "checks.baseline",
+        "checks.inheritance",
+        "checks.unlike",
+        "checks.several",
+        "checks.stack_remedies",
+        "checks.weights_rules",
+        "results.weights",
+    )
+)
+
+
+def test_judging_a_saved_run_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    snstat.save(snstat.propagate("selu", depth=2, width=64, batch=4), tmp_path / "run.json")
     program = (
         "import sys\nfrom snstat.cli import run\n"
-        f"run(['check', {str(tmp_path / 'run.json')!r}])\n"
-        "sys.exit('numba' in sys.modules)"
+        f"code = run(['check', '-q', {str(tmp_path / 'run.json')!r}])\n"
+        "print(*sys.modules)\n"
+        "sys.exit(code)"
     )
     command = [sys.executable, "-c", program]
-    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    unneeded = tuple(f"{name}." for name in NOT_FOR_A_SAVED_STACK)
+    loaded = found.stdout.split()
+    # Nothing is shown of what passes, so nothing draws it.
+    heavy = (*HEAVY, "rich", "snstat.report.words")
+    assert [name for name in loaded if name in heavy or f"{name}.".startswith(unneeded)] == []
+
+
+def test_every_record_is_found() -> None:
+    """Those that are imported on first use too."""
+    assert all(hasattr(snstat.results, name) for name in snstat.results.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Runs'"):
+        snstat.results.Runs  # noqa: B018
+
+
+def test_what_a_saved_run_does_not_need_exists() -> None:
+    """A file that was renamed would be found in no list of modules."""
+    assert set(NOT_FOR_A_SAVED_STACK) <= {module_of(path) for path in SOURCES}
 
 
 def test_a_plan_loads_no_numba() -> None:

@@ -7,7 +7,6 @@ the name; an activation read from it has no functions and no theory.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Callable
@@ -93,6 +92,8 @@ def of_pair(pair: Any, argument: str = "activation") -> Activation:
 
 @lru_cache(maxsize=32)
 def _of_functions(phi: Callable[[Any], Any], dphi: Callable[[Any], Any]) -> Activation:
+    import hashlib  # slow to import, and few activations are a user's own
+
     functions = []
     digest = hashlib.sha256()
     for function, word in ((phi, "phi"), (dphi, "dphi")):

@@ -181,6 +181,11 @@ class Case(ABC):
         return ""
 
     @property
+    def gaps(self) -> Iterable[str]:
+        """Notes on what theory does not cover, with the reason."""
+        return ()
+
+    @property
     def branches(self) -> Iterable[Branch]:
         """The branches of residuals, in the order of their sums; none in a stack."""
         return ()
@@ -205,9 +210,10 @@ class Case(ABC):
     def once(self, name: Hashable, find: Callable[[Self], Result]) -> Result:
         """Return the result of `find`, called `name`, which is called once for equal cases."""
         key = name, self, self.run
-        if key not in self._results:
-            self._results[key] = find(self)
-        result: Result = self._results[key]
+        found = self._results.get(key)  # a look-up hashes all that theory depends on
+        if found is None:
+            found = self._results[key] = (find(self),)
+        result: Result = found[0]
         return result
 
     @property

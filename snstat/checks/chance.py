@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
-from snstat.checks.remedies import change, wider
+from snstat.checks.remedies import wider
 from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unlikely import chance_of
@@ -220,19 +218,3 @@ def _differ_as_seen(case: Case) -> Broken | None:
         f" {bound:.3g} from layer {layer} on"
     )
     return Broken(layer, float(seen[most]), bound, text)
-
-
-def steadier(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
-    """Yield widths at which networks differ so little that all stay where theory is valid."""
-    narrow = too_narrow(case)
-    if narrow is not None:
-        for remedy in wider(case, narrow):
-            yield replace(remedy, tried=True)
-
-
-def before(case: StackCase, broken: Broken) -> Iterator[Remedy]:
-    """Yield the stack that ends before the layer whose measured value broke a rule. Its layers were
-    measured too."""
-    layer = broken.layer
-    if layer is not None and 1 < layer <= case.depth:
-        yield replace(change(case, depth=layer - 1), tried=True)

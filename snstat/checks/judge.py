@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from itertools import chain
 from types import MappingProxyType
 
 from snstat.checks.case import Case
-from snstat.checks.chance import before, steadier
-from snstat.checks.look import broken_within, look, looked, unsteady
+from snstat.checks.look import look
 from snstat.checks.rule import Broken, Rule
 from snstat.checks.rules import RULES
-from snstat.checks.several import TOO_NARROW, last_resorts
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unjudged import teller, unjudged
-from snstat.layers.dense import LINEAR
+from snstat.layers.dense_layer import LINEAR
 from snstat.results import VERDICTS, Finding
 
 # A finding, and another that implies it: a stack whose limit is off the target is off it at its
@@ -23,8 +20,6 @@ from snstat.results import VERDICTS, Finding
 SAID_BETTER = MappingProxyType({"SN103": "SN104"})
 # What other rules find in dead networks, this one says better.
 DEAD = "SN401"
-# Rules of single layers. If a measured value breaks one, the layers before are sound.
-PREFIXED = frozenset({"SN101", "SN102", "SN301", "SN401"})
 # What the SNN paper promises: the limit is within this of mean 0 and variance 1.
 NORMALIZED = 0.1
 
@@ -97,8 +92,11 @@ def finding(
 ) -> Finding:
     """Return the finding of a broken rule; `codes` are all that are broken."""
     remedy, file = "", case.run is not None and case.run.network is not None
+    # What looks for remedies is imported when a rule is broken.
     if remedies and isinstance(case, StackCase) and not file:
-        remedy = remedy_for(rule, case, how, codes)
+        from snstat.checks.stack_remedies import stack_remedy
+
+        remedy = stack_remedy(rule, case, how, codes)
     elif remedies:
         from snstat.checks.network_remedies import network_remedy
 
@@ -108,33 +106,3 @@ def finding(
     if case.run is not None and case.run.module is not None and how.layer is not None:
         path = case.run.row(how.layer).name
     return Finding(rule.code, rule.name, how.layer, how.value, how.bound, message, remedy, path)
-
-
-def remedy_for(rule: Rule, case: StackCase, how: Broken, codes: set[str]) -> str:
-    """Return the first remedy after which no rule is broken, else the first after which this one
-    holds and no other is newly broken, or nothing.
-
-    Remedies are tried out by theory, so that has to find the rule broken without them (unless the
-    remedy has been tried in another way), and what is left may not be that networks differ too much
-    for theory to say anything of one of them.
-    """
-    partial = ""
-    foreseen = looked(case.thought, rule.code) is not None
-    families = [*rule.families, steadier]
-    if foreseen:
-        families.append(last_resorts)
-    elif rule.code in PREFIXED:
-        families.append(before)
-    for remedy in chain.from_iterable(family(case, how) for family in families):
-        if remedy.case is None:
-            return remedy.words
-        if not (foreseen or remedy.tried):
-            continue
-        if remedy.case.layer != case.layer and unsteady(remedy.case) is not None:
-            continue
-        left = broken_within(remedy.case, () if partial else codes - {rule.code, TOO_NARROW})
-        if left is not None and not left:
-            return remedy.words
-        if left is not None:
-            partial = remedy.words
-    return partial

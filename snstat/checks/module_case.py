@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.certainty import spread_of_logs
-from snstat.results import BoolArray, FloatArray, ModuleSummary
+from snstat.results import GRADIENT, NO_THEORY, BoolArray, FloatArray, ModuleSummary
 
 # Statistics of which every row is judged.
 OF_ALL_ROWS = frozenset({"largest"})
@@ -99,6 +100,24 @@ class ModuleCase(Case):
         inputs = "finite" if found.inputs_finite else "not finite"
         made = f"first made in trial {found.trial} by {place} ({found.kind})"
         return f"{made}, whose inputs are {inputs}"
+
+    @property
+    def gaps(self) -> Iterator[str]:
+        """See Case."""
+        if np.isnan(self.predicted("second_moment")[1:]).all():
+            yield f"{NO_THEORY} of this module: measured values are judged"
+        rows, distinct = len(self.subject.main) - 1, len(self.subject.distinct) - 1
+        if rows < distinct:
+            yield f"{rows:,} of {distinct:,} rows are judged: activations and outputs of blocks"
+        yield (
+            "SN104, SN203, SN302, SN303, SN402, SN501 and SN601 not judged: they need theory or the"
+            " weights of a network file"
+        )
+        if self.run is not None and GRADIENT not in self.run.statistics:
+            # A framework may have none, as the trace says.
+            none = any(note.startswith("no gradients") for note in self.subject.notes)
+            remedy = "" if none else "; use --backward"
+            yield f"SN201 and SN202 not judged: gradients were not measured{remedy}"
 
     @property
     def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:

@@ -15,8 +15,9 @@ from snstat.checks.certainty import spread_of_logs
 from snstat.experiment.network_plan import predicted_statistics
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
-from snstat.layers.batch_norm import BatchNorm
-from snstat.layers.dense import LINEAR, Dense
+from snstat.layers.batch_norm import ENDLESS, UNSETTLED, BatchNorm
+from snstat.layers.dense import Dense
+from snstat.layers.dense_layer import LINEAR
 from snstat.layers.dropout import Dropout
 from snstat.layers.layer import Layer
 from snstat.layers.options import defaults
@@ -24,8 +25,14 @@ from snstat.layers.residual_block import Sum
 from snstat.network.network import Network
 from snstat.network.rows import Row
 from snstat.network.sources import sourced
-from snstat.results import BoolArray, FloatArray, InputMoments, Outlook
-from snstat.theory.repeated import Limit, layers_within, limit_of, repeated_block
+from snstat.results import NO_THEORY, BoolArray, FloatArray, InputMoments, Outlook
+from snstat.theory.repeated import (
+    LEAST_TIMES,
+    Limit,
+    layers_within,
+    limit_of,
+    repeated_block,
+)
 from snstat.theory.saturation import resting_fraction
 from snstat.theory.walk import Walk, walk
 from snstat.theory.weight_gradients import weight_gradients
@@ -224,6 +231,47 @@ class NetworkCase(Case):
     def masked_cosine(self) -> FloatArray:
         """See Case."""
         return self.theory.masked_cosine
+
+    @property
+    def gaps(self) -> Iterator[str]:
+        """See Case."""
+        yield from self._without_theory()
+        if self.train and self.batch <= UNSETTLED and self.norms_batches:
+            what = "averages of squared gradients over networks do not settle"
+            if self.batch <= ENDLESS:
+                what = "the mean squared gradient is infinite, or set by epsilon"
+            remedy = f"use --batch {UNSETTLED + 1} or more"
+            yield f"batch norm of {self.batch} samples: {what}; {remedy}"
+        yield from self._not_applicable()
+
+    def _without_theory(self) -> Iterator[str]:
+        """Yield a note on the layers without theory."""
+        missing = np.flatnonzero(np.isnan(self.predicted("second_moment")))
+        if missing.size:
+            first = int(missing[0])
+            where = f"layer {first}"
+            if self.run is not None and first:
+                row = self.run.row(first)
+                where += f" ({row.name}, {row.kind})"
+            every = missing.size == self.depth + 1 - first
+            more = " on" if every else f", {missing.size:,} of {self.depth:,} layers in all"
+            yield f"{NO_THEORY} from {where}{more}: measured values are judged"
+
+    def _not_applicable(self) -> Iterator[str]:
+        """Yield notes on the rules that say nothing of this network, with the reason."""
+        found, both = repeated_block(self.network), "SN104 and SN302 not judged"
+        if found is None:
+            limit = f"the limit of a block that is repeated {LEAST_TIMES} times or more"
+            yield f"{both}: they are about {limit}"
+        elif self.outlook.kind == "unknown":
+            name = self.network.block.entries[found[0]].name or found[0]
+            yield f"{both}: as far as theory knows, the signal of block {name} has no limit"
+        elif self.outlook.gradient_growth is None:
+            why = "dropout and batch norm themselves change how much inputs differ"
+            yield f"SN302 not judged: {why}"
+        if self.drops and np.isnan(self.masked_cosine).all():
+            why = "theory does not know the cosine under two masks of dropout here"
+            yield f"SN303 not judged: {why}"
 
     def weight_gradients(self, gradients: FloatArray) -> FloatArray:
         """See Case. Those of dense layers."""

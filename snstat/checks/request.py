@@ -8,38 +8,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snstat.activation import resolve
-from snstat.checks.baseline import require_trials
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import too_narrow
 from snstat.checks.drift import drifts
-from snstat.checks.inheritance import Reader, find_baseline, inherited, seed_beside
 from snstat.checks.judge import judge
-from snstat.checks.module_case import ModuleCase
-from snstat.checks.notes import few_trials, not_judged, unknown, unlike
+from snstat.checks.notes import few_trials, not_judged
 from snstat.checks.renewed import renewed
 from snstat.checks.rules import choose
 from snstat.checks.settings import TRACED
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unjudged import notes_of
 from snstat.errors import InvalidValueError
-from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
-from snstat.experiment.plans import AnyPlan, plan_of
-from snstat.experiment.trace import TracePlan
-from snstat.experiment.trace_settings import TraceSettings
 from snstat.files.saved import load_named
 from snstat.limits import require_memory
 from snstat.network.description import stack_of
-from snstat.network.network import Network
 from snstat.network.run_settings import DRAWN, RunSettings
-from snstat.network.stack import Stack
-from snstat.network.subject import is_network, network_of
 from snstat.results import (
     DEFAULT_NAME,
     STATISTICS,
@@ -50,13 +39,20 @@ from snstat.results import (
     Run,
     Source,
     StackSummary,
-    Subject,
 )
 from snstat.theory.known import BYTES_PER_LAYER
-from snstat.values.option import options_of
+
+if TYPE_CHECKING:
+    from snstat.checks.inheritance import Reader
+    from snstat.experiment.plans import AnyPlan
+    from snstat.experiment.trace import TracePlan
+    from snstat.network.network import Network
+    from snstat.network.stack import Stack
+    from snstat.results import Subject
 
 BOUNDS = tuple(entry.name for entry in fields(Bounds))
-TRACE_OPTIONS, RUN_OPTIONS = options_of(TraceSettings).keys(), options_of(RunSettings).keys()
+# Options that name what is simulated or traced.
+SUBJECTS = ("network", "module", "set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,56 +88,50 @@ class Request:
         stack. Raises what is wrong with them, and TypeError for an option that does not exist.
         """
         given = {key: value for key, value in options.items() if value is not None}
-        subject = given.get("activation", "")
-        traced = _trace_plan(given, saved)
-        network = network_of(given.pop("network", None) or subject, given.pop("set", {}))
-        if is_network(subject):
-            del given["activation"]
-        elif not isinstance(subject, str):  # a pair of functions
-            given["activation"] = resolve(subject).name
+        if "module" not in given:
+            _require_untraced(given)
+        wanted, called = None, None
+        if saved is not None:
+            called = saved.subject.called
+        else:
+            # Imported here, because a saved run is judged without what simulates and traces.
+            from snstat.checks.planned import wanted_of
+
+            wanted = wanted_of(given)
+            called = wanted.called
         bounds = Bounds(**{key: given.pop(key) for key in BOUNDS if key in given})
         codes = choose(given.pop("select", ()), given.pop("ignore", ()))
         path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
-        called = given.get("activation") if network is None else network.name
-        called = called if traced is None else str(traced.target)
-        called = called if saved is None else saved.subject.called
-        looked_up = DEFAULT_NAME if name is None else name
-        baseline = None if path is None else find_baseline(path, looked_up, called, read)
+        baseline = None
+        if path is not None:
+            from snstat.checks.inheritance import find_baseline
+
+            baseline = find_baseline(path, DEFAULT_NAME if name is None else name, called, read)
         if same_seed and baseline is None:
             raise InvalidValueError(
                 "same_seed", same_seed, "given with a baseline", "it means the baseline's seed"
             )
         _require_known(given)
+        plan: AnyPlan | TracePlan | None = None
+        network: Network | NetworkSummary | None = None
         if saved is not None:
             _require_none(given)
-        plan: AnyPlan | TracePlan | None = traced
-        if saved is None and traced is None:
+            network = saved.network
+            _require_layers(bounds, saved.subject)
+        elif wanted is not None:
             # A configuration says what it wants; a command line, what it wants changed.
-            before: dict[str, Any] = {}
-            if baseline is not None and source is None:
-                before, network = inherited(baseline, given, network, same_seed=same_seed)
-            if baseline is not None:
-                given["seed"] = seed_beside(given, baseline, same_seed=same_seed)
-            plan = plan_of(RunSettings(**(before | given)), network)
-        if traced is not None:
-            if baseline is not None:
-                seed = seed_beside(traced.given, baseline, same_seed=same_seed)
-                plan = traced.seeded(seed)
-            _require_no_limit(bounds)
-        elif plan is not None and not isinstance(plan, TracePlan):
-            _require_layers(bounds, plan.depth, _stack(plan.subject))
-        elif saved is not None and saved.module is None:
-            _require_layers(bounds, saved.depth, _stack(saved.subject))
-        elif saved is not None:
-            _require_no_limit(bounds)
+            inherits = source is None
+            plan, network = wanted.plan(given, baseline, inherits=inherits, same_seed=same_seed)
+            _require_layers(bounds, plan.subject)
         if baseline is not None and not same_seed and drifts.code in codes:  # before any run
+            from snstat.checks.baseline import require_trials
+
             require_trials("trials of the baseline", baseline.simulation.trials)
             if plan is not None:
                 require_trials("trials", plan.trials)
         label = None if path is None else os.fspath(path)
         if name is None:
-            own = saved.network if saved is not None else network
-            name = DEFAULT_NAME if own is None else own.name or UNNAMED
+            name = DEFAULT_NAME if network is None else network.name or UNNAMED
         return cls(name, plan, bounds, codes, baseline, label, same_seed, source)
 
     def case(self, run: Run) -> Case:
@@ -150,13 +140,11 @@ class Request:
             raise InvalidValueError(
                 "run", "partial", "complete to be judged", "run it again to its end"
             )
-        source = None
-        if self.plan is not None and not isinstance(self.plan, TracePlan):
-            source = self.plan.inputs
+        source = None if self.plan is None else self.plan.inputs
         inputs = _input_moments(run) if source is None else source.moments()
         standardized = Case.standardized
-        if isinstance(source, DataInputs):
-            standardized = cache(source.standardized_moments)  # reads the file once
+        if source is not None:
+            standardized = cache(source.standardized_moments)  # reads a file once
         # Runs that may not be compared, for example of one trial, are still judged.
         baseline = self.baseline if drifts.code in self.codes else None
         stack = _stack(run.subject)
@@ -164,9 +152,13 @@ class Request:
         shared = run.simulation.batch, inputs, self.bounds, run, baseline
         if stack is not None:
             return StackCase(stack, *shared, **options)
+        # Each of the others is imported when such a run is judged.
         if run.module is not None:
+            from snstat.checks.module_case import ModuleCase
+
             return ModuleCase(run.module, *shared, **options)
         from snstat.checks.network_case import NetworkCase
+        from snstat.network.network import Network
 
         assert run.network is not None  # noqa: S101  # what is no stack is a network
         network = Network.read(run.network.form)
@@ -191,8 +183,10 @@ class Request:
         notes = other_theory + notes_of(case, codes, told)
         if run.given is not None and too_narrow.code in self.codes:
             notes.append(f"{too_narrow.code} not judged: it is about weights that are drawn")
-        notes += [*few_trials(run), *not_judged(case), *unknown(case)]
+        notes += [*few_trials(run), *not_judged(case), *case.gaps]
         if self.baseline is not None:
+            from snstat.checks.unlike import unlike
+
             notes += unlike(run, self.baseline)
             if not self.same_seed and run.simulation.seed == self.baseline.simulation.seed:
                 notes.append("same seed as the baseline: the draws are not independent")
@@ -220,36 +214,14 @@ def verdict_on(run: Run, plan: AnyPlan | TracePlan | None = None) -> Check | Non
     return replace(request, plan=plan).judge(run, remedies=False)
 
 
-def _trace_plan(given: dict[str, Any], saved: Run | None) -> TracePlan | None:
-    """Take from the options `given` those of a traced module, and return what they ask for, None
-    without a module. A `saved` run leaves no choice.
-
-    Raises InvalidValueError for options that only modules have where there is none, and TypeError
-    for one that no module has.
-    """
-    target = given.pop("module", None)
-    if target is None:
-        for name in TRACED & given.keys():
-            if given[name] not in ((), False):
-                words = "it is about a traced module: snstat check package.module:name"
-                raise InvalidValueError(name, given[name], "left out without a module", words)
-            del given[name]
-        return None
-    settings, changes = {}, given.pop("set", {})
-    for name in [*given]:
-        if name in TRACE_OPTIONS:
-            settings[name] = given.pop(name)
-        elif name in RUN_OPTIONS or name == "network":
-            raise InvalidValueError(name, given[name], "left out beside a module")
-    assert saved is None  # noqa: S101  # a command line names one of the two
-    return TracePlan(target, TraceSettings(**settings), changes, given=settings)
-
-
-def _require_no_limit(bounds: Bounds) -> None:
-    """Raise InvalidValueError for a depth limit, which a module that ends where it ends has not."""
-    if bounds.depth_limit is not None:
-        bound = "left out for a traced module, which has the calls that it makes"
-        raise InvalidValueError("depth_limit", bounds.depth_limit, bound)
+def _require_untraced(given: dict[str, Any]) -> None:
+    """Raise InvalidValueError for options that only modules have; take away those that say
+    nothing."""
+    for name in TRACED & given.keys():
+        if given[name] not in ((), False):
+            words = "it is about a traced module: snstat check package.module:name"
+            raise InvalidValueError(name, given[name], "left out without a module", words)
+        del given[name]
 
 
 def _require_none(options: Mapping[str, Any]) -> None:
@@ -260,7 +232,7 @@ def _require_none(options: Mapping[str, Any]) -> None:
 
 def _require_known(options: Mapping[str, Any]) -> None:
     """Raise TypeError for an option that does not exist."""
-    known = [entry.name for entry in fields(RunSettings)]
+    known = [*SUBJECTS, *(entry.name for entry in fields(RunSettings))]
     for name in options:
         if name not in known:
             near = get_close_matches(name, [*known, *BOUNDS], n=1)
@@ -274,8 +246,13 @@ def _stack(subject: Subject) -> Stack | None:
     return stack_of(summary) if isinstance(summary, StackSummary) else None
 
 
-def _require_layers(bounds: Bounds, depth: int, stack: Stack | None) -> None:
-    """Raise InvalidValueError for layers that a network does not have."""
+def _require_layers(bounds: Bounds, subject: Subject | None) -> None:
+    """Raise InvalidValueError for layers that a network does not have; None is a module that did
+    not yet run."""
+    if not isinstance(subject, NetworkSummary | StackSummary):
+        _require_no_limit(bounds)
+        return
+    depth, stack = subject.depth, _stack(subject)
     if bounds.target_layer is not None and bounds.target_layer > depth:
         raise InvalidValueError("target_layer", bounds.target_layer, f"at most {depth}, the depth")
     if bounds.depth_limit is not None and bounds.depth_limit < depth:
@@ -286,6 +263,13 @@ def _require_layers(bounds: Bounds, depth: int, stack: Stack | None) -> None:
         raise InvalidValueError("depth_limit", bounds.depth_limit, f"{depth}, the depth", why)
     if bounds.depth_limit is not None:
         require_memory(float(bounds.depth_limit) * BYTES_PER_LAYER, "use a smaller --depth-limit")
+
+
+def _require_no_limit(bounds: Bounds) -> None:
+    """Raise InvalidValueError for a depth limit, which a module that ends where it ends has not."""
+    if bounds.depth_limit is not None:
+        bound = "left out for a traced module, which has the calls that it makes"
+        raise InvalidValueError("depth_limit", bounds.depth_limit, bound)
 
 
 def _input_moments(run: Run) -> InputMoments:

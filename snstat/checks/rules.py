@@ -1,9 +1,9 @@
-"""All rules, by code, those of networks and those of files of weights, and the choice among
-them."""
+"""All rules of networks, by code, the choice among rules, and the pages of all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 from snstat.checks.backward import gradients_explode, gradients_vanish
@@ -19,13 +19,6 @@ from snstat.checks.target import converges_elsewhere, misses_target
 from snstat.checks.theorems import leaves_theorems
 from snstat.checks.units import too_few_alive
 from snstat.checks.weights_back import weights_differ
-from snstat.checks.weights_initialisers import (
-    default_under_selu,
-    other_initialiser,
-    uncorrected,
-)
-from snstat.checks.weights_rule import WeightsRule
-from snstat.checks.weights_values import dead_row, not_finite
 from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 
 RULES: Mapping[str, Rule] = MappingProxyType(
@@ -52,18 +45,18 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         )
     }
 )
-# Rules of files of weights, which look at no network.
-WEIGHTS_RULES: Mapping[str, WeightsRule] = MappingProxyType(
-    {
-        rule.code: rule
-        for rule in (not_finite, dead_row, other_initialiser, uncorrected, default_under_selu)
-    }
-)
-PAGES: Mapping[str, Page] = MappingProxyType(
-    {code: (RULES.get(code) or WEIGHTS_RULES[code]) for code in sorted({*RULES, *WEIGHTS_RULES})}
-)
 # Of networks.
 CODES = tuple(RULES)
+
+
+@cache
+def pages() -> Mapping[str, Page]:
+    """Return all rules by code, those of networks and those of files of weights."""
+    # A check of a network looks at no file of weights.
+    from snstat.checks.weights_rules import WEIGHTS_RULES
+
+    every: dict[str, Page] = {**RULES, **WEIGHTS_RULES}
+    return MappingProxyType({code: every[code] for code in sorted(every)})
 
 
 def choose(
@@ -80,7 +73,7 @@ def choose(
     InvalidValueError where no rule is left.
     """
     wanted, ignored = list(select), list(ignore)
-    chosen = set().union(*(_matching("select", entry) for entry in wanted)) or set(PAGES)
+    chosen = set().union(*(_matching("select", entry) for entry in wanted)) or set(among)
     if not chosen & among.keys():
         what = f"a rule of {'networks' if among is RULES else 'files of weights'}"
         raise InvalidValueError("select", ", ".join(wanted), what, "see --list-rules")
@@ -96,16 +89,17 @@ def _matching(option: str, entry: str) -> set[str]:
     if "," in entry:
         return set().union(*(_matching(option, part) for part in entry.split(",")))
     text = entry.strip()
-    found = {code for code in PAGES if text and code.startswith(text.upper())}
-    found |= {rule.code for rule in PAGES.values() if rule.name == text.lower()}
+    known = pages()
+    found = {code for code in known if text and code.startswith(text.upper())}
+    found |= {rule.code for rule in known.values() if rule.name == text.lower()}
     if not found:
-        raise UnknownNameError(option, entry, [*PAGES, *(rule.name for rule in PAGES.values())])
+        raise UnknownNameError(option, entry, [*known, *(rule.name for rule in known.values())])
     return found
 
 
 def catalogue() -> list[tuple[str, str, str]]:
     """Return (code, name, summary) of every rule."""
-    return [(rule.code, rule.name, rule.summary) for rule in PAGES.values()]
+    return [(rule.code, rule.name, rule.summary) for rule in pages().values()]
 
 
 def explanation(code: str) -> str:
@@ -119,7 +113,7 @@ def explanation(code: str) -> str:
         raise InvalidValueError(
             "explain", code, f"one rule, not {', '.join(codes) or 'none'}", "give one code"
         )
-    rule = PAGES[codes[0]]
+    rule = pages()[codes[0]]
     if not rule.text:
         raise SnstatError(
             f"{rule.code} {rule.name} has no page here: Python drops docstrings with -OO or"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 
 from snstat.activation import Activation, resolve
 from snstat.checks.case import Case
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.network.description import summary_of
 from snstat.network.stack import Stack
-from snstat.results import BoolArray, FloatArray, InputMoments, Outlook
+from snstat.results import NO_THEORY, BoolArray, FloatArray, InputMoments, Outlook
 from snstat.theory.by_layer import pre_second_moments, units
 from snstat.theory.extremes import largest_activation
 from snstat.theory.finite_width import FiniteWidth
@@ -236,7 +237,24 @@ class StackCase(Case):
         """What becomes of the signal if the stack went on for ever; of a kind "unknown" too."""
         return self.theory.outlook
 
+    @property
+    def gaps(self) -> Iterator[str]:
+        """See Case."""
+        if self.outlook.kind == "unknown":
+            yield _no_theory(self.activation)
+        read_out = self.stack.read_out
+        if read_out is None or not math.isnan(self.predicted("second_moment")[self.depth]):
+            return
+        last = resolve(read_out.activation)
+        if last.doubt:
+            yield _no_theory(last, " of the last layer")
+
     def predicted(self, name: str) -> FloatArray:
         """Return theory of a statistic, (limit + 1,), NaN where there is none."""
         pairs = name in PAIRS and (name != "dead_fraction" or self.activation.flat)
         return (self.prediction if pairs else self.alone).statistics[name]
+
+
+def _no_theory(activation: Activation, place: str = "") -> str:
+    where = f" beyond ±{activation.reach:g}" if activation.reach else ""
+    return f"{NO_THEORY}{place}{where}: {activation.doubt}; measured values are judged"

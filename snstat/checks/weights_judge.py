@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable
 
-from snstat.checks.rules import WEIGHTS_RULES, choose
+from snstat.checks.rules import choose
 from snstat.checks.weights_initialisers import default_under_selu, other_initialiser
 from snstat.checks.weights_rule import Flaw, WeightsCase, WeightsRule
+from snstat.checks.weights_rules import WEIGHTS_RULES
 from snstat.errors import name_words
 from snstat.results import Check, Finding, WeightsSummary
 

@@ -15,8 +15,6 @@ from snstat.cli.options import refuse_others
 from snstat.cli.output import STDOUT, text_output, wrote
 from snstat.disk.atomic import whole_file
 from snstat.errors import InputFileError, InvalidValueError
-from snstat.report.check_words import tally
-from snstat.report.words import count
 
 if TYPE_CHECKING:
     from snstat.results import Check, Weights
@@ -66,6 +64,8 @@ def check_weights(
     from snstat.checks.weights_judge import chosen, judge_weights
     from snstat.checks.weights_rule import WeightsCase
     from snstat.files.weights_form import load_schemes
+    from snstat.report.check_words import tally
+    from snstat.report.words import count
     from snstat.sources.weights.read import weights
 
     codes = chosen(given.get("select", ()), given.get("ignore", ()))

@@ -180,7 +180,7 @@ def report_pieces(
     file: bool,
 ) -> Iterable[str]:
     """Return the fixed points in the requested format, in pieces."""
-    from snstat.files.saved import reports_to_json
+    from snstat.files.fixedpoint_form import reports_to_json
     from snstat.report.fixedpoint import print_fixed_points
     from snstat.report.fixedpoint_text import fixed_points_to_csv, fixed_points_to_markdown
 
@@ -197,7 +197,7 @@ def report_pieces(
 
 def theorem_pieces(results: Sequence[TheoremResult], form: str, *, file: bool) -> Iterable[str]:
     """Return the verified theorems in the requested format, in pieces."""
-    from snstat.files.saved import reports_to_json
+    from snstat.files.fixedpoint_form import reports_to_json
     from snstat.report.fixedpoint import print_theorems
     from snstat.report.fixedpoint_text import theorems_to_csv, theorems_to_markdown
 

@@ -96,7 +96,6 @@ class Requests:
         """Return a check for every run of the files. Runs of one file keep their names. Runs of
         several files are named by their differences."""
         from snstat.checks.request import BOUNDS, Request
-        from snstat.report.differences import labels
 
         if self.config is not None:
             raise InvalidValueError("--config", self.config, "left out beside a saved run")
@@ -107,6 +106,8 @@ class Requests:
             found += [(DEFAULT_NAME if len(runs) == 1 else name, run) for name, run in runs.items()]
         names = [name for name, _ in found]
         if len(paths) > 1:
+            from snstat.report.differences import labels
+
             names = labels([run for _, run in found])
         elif len(found) == 1:
             names = list(runs)
@@ -146,8 +147,8 @@ class Requests:
             lookup = name if known or name in self.read(baseline) else DEFAULT_NAME
             options = {**variant.options, **_network(network)}
             request = Request.build(options, name=lookup, read=self.read)
-            # The network may be the baseline's; a module has no layers before it runs.
-            subject = getattr(request.plan, "subject", None)
+            # The network may be the baseline's.
+            subject = None if request.plan is None else request.plan.subject
             own = subject if isinstance(subject, NetworkSummary) else None
             requests.append((replace(request, name=_of_network(name, own)), None))
         return requests

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -25,6 +24,8 @@ def whole_file(path: str | os.PathLike[str], *, binary: bool = False) -> Iterato
     is written directly. Raises OutputFileError at once if writing cannot succeed. Other errors of
     the block pass.
     """
+    import tempfile  # slow to import, and most commands write to standard output
+
     given = os.fspath(path)
     if not given:
         raise OutputFileError(quoted(given), "the name is empty", "give the name of a file")

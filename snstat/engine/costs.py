@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.weights import Weights
 
 # A normal number that is drawn.

@@ -43,6 +43,11 @@ class Inputs(Protocol):
         """Return the expected values of the statistics of layer 0."""
         ...
 
+    def standardized_moments(self) -> InputMoments | None:
+        """Return the moments of the same data standardized, None of drawn inputs, and of data that
+        cannot be."""
+        ...
+
     def digest(self) -> str | None:
         """Return an identifier of the content of data, None for drawn inputs."""
         ...

@@ -13,6 +13,8 @@ from snstat.errors import InvalidValueError
 from snstat.experiment.digest import digest_of
 from snstat.experiment.norms import classify, norm_classes
 from snstat.experiment.reading import tell
+from snstat.files.arrays import require_real
+from snstat.network.run_settings import DEFAULT_BATCH
 from snstat.results import InputMoments
 
 # Data are read in blocks of rows of about this many values (64 MiB as float64).
@@ -223,3 +225,32 @@ def require_finite(block: npt.NDArray[np.float64], first_row: int) -> None:
             "finite",
             "remove or replace missing values first",
         )
+
+
+def check_data(
+    data: npt.NDArray[Any],
+    label: str,
+    batch: int | None,
+    *,
+    standardize: bool = False,
+    flatten: bool = False,
+) -> DataInputs:
+    """Return `data` as inputs; raise InvalidValueError if its shape or dtype is not usable.
+
+    `batch` defaults to 64 or the number of samples, whichever is less.
+    """
+    data = require_real(data)
+    if data.ndim != 2 and not (flatten and data.ndim > 2):
+        remedy = "reshape to two dimensions"
+        if data.ndim > 2:
+            remedy = "use --flatten to make every sample a vector"
+        raise InvalidValueError("shape of inputs", data.shape, "(samples, width)", remedy)
+    if 0 in data.shape:
+        raise InvalidValueError("shape of inputs", data.shape, "at least one sample and one unit")
+    samples = data.shape[0]
+    if batch is not None and batch > samples:
+        raise InvalidValueError(
+            "batch", batch, f"at most {samples}, the samples in the data", "use a smaller --batch"
+        )
+    found = DataInputs(label, data, min(samples, DEFAULT_BATCH) if batch is None else batch)
+    return found.standardized() if standardize else found

@@ -1,15 +1,11 @@
-"""Layer 0 of a run: drawn inputs, or a user's own data."""
+"""Layer 0 of a run: inputs that are drawn."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from snstat.errors import InvalidValueError
-from snstat.experiment.data import DataInputs
-from snstat.files.arrays import require_real
-from snstat.network.run_settings import DEFAULT_BATCH
 from snstat.results import InputMoments
 
 if TYPE_CHECKING:
@@ -62,6 +58,9 @@ class DrawnInputs:
             drawn=True,
         )
 
+    def standardized_moments(self) -> None:
+        """Return None: other parameters are another distribution."""
+
     def _length_variance(self) -> float:
         """Return Var(x²)/(width·E[x²]²) of values x that are symmetric about their mean."""
         if self.std == 0:
@@ -90,32 +89,3 @@ class DrawnInputs:
             seed=seed,
             dtype=dtype,
         )
-
-
-def check_data(
-    data: npt.NDArray[Any],
-    label: str,
-    batch: int | None,
-    *,
-    standardize: bool = False,
-    flatten: bool = False,
-) -> DataInputs:
-    """Return `data` as inputs; raise InvalidValueError if its shape or dtype is not usable.
-
-    `batch` defaults to 64 or the number of samples, whichever is less.
-    """
-    data = require_real(data)
-    if data.ndim != 2 and not (flatten and data.ndim > 2):
-        remedy = "reshape to two dimensions"
-        if data.ndim > 2:
-            remedy = "use --flatten to make every sample a vector"
-        raise InvalidValueError("shape of inputs", data.shape, "(samples, width)", remedy)
-    if 0 in data.shape:
-        raise InvalidValueError("shape of inputs", data.shape, "at least one sample and one unit")
-    samples = data.shape[0]
-    if batch is not None and batch > samples:
-        raise InvalidValueError(
-            "batch", batch, f"at most {samples}, the samples in the data", "use a smaller --batch"
-        )
-    found = DataInputs(label, data, min(samples, DEFAULT_BATCH) if batch is None else batch)
-    return found.standardized() if standardize else found

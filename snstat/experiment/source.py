@@ -28,7 +28,8 @@ def source_of(settings: RunSettings, width: int, law: InputLaw | None = None) ->
 
     `law` is that of drawn inputs where the options say nothing else.
     """
-    from snstat.experiment.inputs import DrawnInputs, check_data
+    from snstat.experiment.data import check_data
+    from snstat.experiment.inputs import DrawnInputs
     from snstat.files.arrays import as_array
     from snstat.files.datafile import open_array
 

@@ -12,10 +12,10 @@ from snstat.errors import InvalidValueError, quoted
 from snstat.experiment.trace_settings import Target, TraceSettings
 from snstat.experiment.traced import Traced, traced_run
 from snstat.files.datafile import open_arrays
-from snstat.files.module_form import DTYPES, TRACE
 from snstat.results import ModuleSummary, Run
 from snstat.sources.mapped import Mapped
 from snstat.values.option import again, option, taking
+from snstat.values.tracing import DTYPES, TRACE
 
 FILES = (".npz", ".npy")
 
@@ -34,6 +34,14 @@ class TracePlan:
     def seeded(self, seed: int) -> TracePlan:
         """Return the same plan with another seed."""
         return replace(self, settings=replace(self.settings, seed=seed))
+
+    @property
+    def inputs(self) -> None:
+        """Nothing that theory knows: a module is called with arguments of any kind."""
+
+    @property
+    def subject(self) -> None:
+        """Nothing: which calls a module makes is known when it has run."""
 
     @property
     def trials(self) -> int:

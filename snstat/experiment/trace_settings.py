@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from snstat.errors import InvalidValueError
-from snstat.files.module_form import DROPOUT, DTYPES, HF, MODES, TIMM
 from snstat.limits import MAX_BATCH, MAX_SEED, MAX_TRIALS
 from snstat.network.run_settings import DTYPE_ALIASES, Dtype
 from snstat.values.kinds import File, Flag, Kind, Name, Texts, Whole
 from snstat.values.option import Settings, single
+from snstat.values.tracing import DROPOUT, DTYPES, HF, MODES, TIMM
 
 # Before the Python names of functions that are not PyTorch's.
 FRAMEWORKS = ("keras", "nnx")

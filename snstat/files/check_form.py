@@ -9,7 +9,7 @@ from typing import Any
 from snstat import __version__
 from snstat.files.saved import plain
 from snstat.files.subject_form import subject_form
-from snstat.results import CHECK_SCHEMA, Check, WeightsSummary
+from snstat.results import CHECK_SCHEMA, Check
 
 
 def checks_to_json(checks: Sequence[Check]) -> str:
@@ -27,7 +27,7 @@ def _check(check: Check) -> dict[str, Any]:
     """Return the verdict first, and the fields of the record after it."""
     form: dict[str, Any] = plain(check)
     del form["subject"]
-    if isinstance(check.subject, WeightsSummary):
+    if check.subject.what == "weights":
         form |= {"stack": None, "network": None, "weights": plain(check.subject)}
     elif check.simulation is not None:
         form |= plain(subject_form(check.subject, check.simulation)) | {"weights": None}

@@ -17,10 +17,8 @@ MOST_SAMPLES = 2**63
 AGREE = 1e-9
 
 
-def parse_data(form: Any, batch: int) -> DataSummary | None:
-    """Return the data record in `form`, None for null. Each trial takes `batch` samples."""
-    if form is None:
-        return None
+def parse_data(form: Any, batch: int) -> DataSummary:
+    """Return the data record in `form`. Each trial takes `batch` samples."""
     entries = entries_of("data", form)
     largest = number_of("data.largest", entry_of("data", entries, "largest"))
     if largest < 0:

@@ -20,14 +20,8 @@ from snstat.limits import MAX_INTEGER
 from snstat.results import Axes, Call, Left, ModuleSummary, NonFinite, Simulation
 from snstat.results.module import SAMPLES, numbered
 from snstat.values.kinds import Flag, Name, Whole, require_printable
+from snstat.values.tracing import DROPOUT, DTYPES, FOUND, MODES, TRACE, TRIALS_OF
 
-# Before the names of models that other packages build.
-TIMM, HF = "timm", "hf"
-# How a module is sampled, in the place of the name of a sampler.
-TRACE = "trace"
-MODES, DROPOUT, TRIALS_OF = ("train", "eval"), ("keep", "off"), ("model", "inputs")
-DTYPES = ("float32", "float64", "bfloat16", "float16")
-FOUND = ("probed", "kind", "given")
 # The most axes of a tensor.
 MOST_AXES = 64
 _SAMPLES = re.compile(f"(?:[1-9][0-9]{{0,17}})?{SAMPLES}", re.ASCII)

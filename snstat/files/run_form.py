@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from snstat.files.data_form import parse_data
 from snstat.files.form import (
     OPTIONS,
     FormError,
@@ -22,10 +21,8 @@ from snstat.files.form import (
     or_null,
     read,
 )
-from snstat.files.module_form import parse_module
 from snstat.files.run_bounds import require_possible
 from snstat.files.subject_form import parse_subject, require_layers
-from snstat.files.trials_form import with_trials
 from snstat.results import (
     ALSO_MEASURED,
     GRADIENT,
@@ -33,7 +30,6 @@ from snstat.results import (
     PROPAGATION_SCHEMA,
     STATISTICS,
     LayerMean,
-    ModuleSummary,
     Outlook,
     Run,
     Simulation,
@@ -69,12 +65,19 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     if GRADIENT in rows[0] and schema == PROPAGATION_SCHEMA:
         measured.append(GRADIENT)
     # One module has one draw of its weights, and theory averages over all.
-    scored = not isinstance(subject, ModuleSummary) or subject.trials_of != "inputs"
+    scored = subject.what != "module" or subject.trials_of != "inputs"
     statistics = {name: _statistic(name, rows, scored=scored) for name in measured}
     require_possible(statistics, simulation, _trials_had(subject, simulation, len(rows)))
     if entries.get("trials") is not None:
+        from snstat.files.trials_form import with_trials  # few files keep every trial
+
         statistics = with_trials(entries["trials"], statistics, simulation.trials)
-    outlook = entries.get("outlook")
+    outlook, data = entries.get("outlook"), entries.get("data")
+    if data is not None:
+        # Drawn inputs need no record.
+        from snstat.files.data_form import parse_data
+
+        data = parse_data(data, simulation.batch)
     return Run(
         subject=subject,
         simulation=simulation,
@@ -84,7 +87,7 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
         statistics=MappingProxyType(statistics),
         outlook=None if outlook is None else Outlook(**read("outlook", entries, OUTLOOK)),
         partial=partial,
-        data=parse_data(entries.get("data"), simulation.batch),
+        data=data,
         log_kurtosis=_layer_mean("log_kurtosis", entries.get("log_kurtosis")),
     )
 
@@ -95,6 +98,9 @@ def _parse_subject(entries: dict[str, Any], *, earlier: bool) -> tuple[Subject, 
         for key in ("stack", "network"):
             if entries.get(key) is not None:
                 raise FormError(f"it has both a {key} and a module")
+        # A file holds one kind of subject, and few hold modules.
+        from snstat.files.module_form import parse_module
+
         return parse_module(entries)
     later = {} if earlier else LATER_SIMULATION
     subject = parse_subject(entries, earlier=earlier)
@@ -104,7 +110,7 @@ def _parse_subject(entries: dict[str, Any], *, earlier: bool) -> tuple[Subject, 
 def _trials_had(subject: Subject, simulation: Simulation, layers: int) -> IntArray:
     """Return how many trials had each layer, (layers,)."""
     had = np.full(layers, simulation.trials)
-    if isinstance(subject, ModuleSummary):
+    if subject.what == "module":
         had[1:] = [row.trials for row in subject.rows]
     return had
 

@@ -19,7 +19,6 @@ from snstat.files.form import (
     or_null,
     read,
 )
-from snstat.files.module_form import module_form, trace_form
 from snstat.limits import MAX_SCALE, MAX_WIDTH, require_memory
 from snstat.network.description import (
     BYTES_PER_ROW,
@@ -33,7 +32,6 @@ from snstat.network.stack import Stack
 from snstat.results import (
     EARLIER_SCHEMAS,
     GivenWeights,
-    ModuleSummary,
     NetworkSummary,
     Record,
     Simulation,
@@ -59,7 +57,9 @@ def subject_form(
     The stack is None for a network that is no stack, the network for a stack that no file can
     hold, and both for a module.
     """
-    if isinstance(subject, ModuleSummary):
+    if subject.what == "module":
+        from snstat.files.module_form import module_form, trace_form
+
         traced = {"module": module_form(subject), "simulation": trace_form(subject, simulation)}
         return {"stack": None, "network": None, **traced}
     return {**_network_form(subject), "simulation": simulation}

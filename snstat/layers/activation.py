@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -12,21 +12,19 @@ import numpy as np
 from snstat.activation import Activation as Function
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
-from snstat.gaussian.centred import CentredMoments, centred_moments
-from snstat.gaussian.pairs import pair_gap, pair_slope
+from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.activation_spread import spread_of
 from snstat.layers.after_batch_norm import through
-from snstat.layers.after_dropout import misalignment, through_mask
+from snstat.layers.after_dropout import through_mask
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.gaussian_inputs import after, gap_after, misalignment
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, is_masked, on_sphere
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
 from snstat.values.option import option
-
-MomentsAt = Callable[[Function, float], CentredMoments]
 
 
 @dataclass(frozen=True)
@@ -94,29 +92,3 @@ def activated(function: Function, signal: Signal) -> Step | None:
     law = ZERO if still and total == 0 else signal.law if function.linear else OTHER
     moved_on = Signal.of_one(signal.shape, (mean, total, moved), law, signal.fresh)
     return Step((signal,), moved_on, pull)
-
-
-def after(
-    function: Function, q: float, *, still: bool, moments_at: MomentsAt = centred_moments
-) -> CentredMoments:
-    """Return the moments of φ(z) for z ~ N(0, q), which `moments_at` evaluates.
-
-    A q of 0 is taken for small signals that underflow, unless z is `still`: exactly 0.
-    """
-    moments = moments_at(function, q)
-    if still:
-        at_rest = float(function.derivative(np.zeros(()))) ** 2
-        moments = replace(moments, derivative_square=at_rest)
-    return moments
-
-
-def gap_after(function: Function, q: float, apart: float, total: float) -> float:
-    """Return E[φ²] − E[φφ'] at q and 1 − c = `apart`, for E[φ²] = `total`."""
-    # Uncorrelated inputs of an odd activation stay exactly uncorrelated.
-    exact = function.odd and apart == 1.0
-    return total if exact else pair_gap(function, q, apart)
-
-
-def cosine(total: float, gap: float) -> float:
-    """Return the cosine of two samples, NaN where they are 0."""
-    return without_noise(1.0 - gap / total, 1.0) if total > 0 else math.nan

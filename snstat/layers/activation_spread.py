@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from snstat.activation import Activation
 from snstat.gaussian.pair_moments import PairTable
 from snstat.gaussian.sample_moments import ForwardMoments, one_sample
-from snstat.layers.after_dropout import misalignment, of_kept
+from snstat.layers.gaussian_inputs import misalignment
 from snstat.layers.law import GAUSSIAN, ZERO, Masked, is_masked
-from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import ENDLESS, Average, Given, Spread
+
+if TYPE_CHECKING:
+    from snstat.layers.signal import Signal, Step
 
 
 def spread_of(function: Activation, step: Step, before: Spread) -> Spread | None:
@@ -72,6 +75,8 @@ def _squares(function: Activation, q: float, apart: float) -> float:
 def _after_mask(function: Activation, given: Given, law: Masked, after: Signal) -> Spread | None:
     """Return the same of φ after dropout: an average over units that are kept, of which the
     moments are known, and those that are dropped, which do not fluctuate."""
+    from snstat.layers.after_dropout import of_kept  # a stack drops nothing
+
     kept = of_kept(function, law.shift)
     found = None if kept is None else one_sample(kept, law.square, backward=False)
     total = float(after.same[0, 0])

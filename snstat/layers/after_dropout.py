@@ -19,6 +19,7 @@ from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.expectations import derivative_mean, one_sided_slopes
 from snstat.gaussian.pairs import pair_gap, pair_slope
 from snstat.gaussian.rounding import without_noise
+from snstat.layers.gaussian_inputs import misalignment
 from snstat.layers.law import OTHER, Masked
 from snstat.layers.signal import Signal, Slope, Step
 
@@ -74,8 +75,3 @@ def of_kept(function: Activation, shift: float) -> Activation | None:
     if function.custom or function.formed("sine") is not None:
         return None
     return shifted(function, shift)
-
-
-def misalignment(q: float, gap: float) -> float:
-    """Return 1 − c of two samples z with E[z²] = q and E[z²] − E[zz'] = `gap`."""
-    return min(gap / q, 2.0) if q > 0 else 0.0

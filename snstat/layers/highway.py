@@ -11,15 +11,15 @@ from snstat.activation.kind import ActivationName
 from snstat.activation.shifted import shifted
 from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.activation import after, gap_after
-from snstat.layers.after_dropout import misalignment
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.gaussian_inputs import after, gap_after, misalignment
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.through_weights import through
 from snstat.layers.weights import Weights
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -73,7 +73,7 @@ class Highway(WeightOptions, Layer):
             return None
         width = x.shape.channels
         hidden = self._dense(width, self.activation).moments([x], batch)
-        gate = self._dense(width, GATE).at(width).through(x)
+        gate = through(self._dense(width, GATE).at(width), x)
         if hidden is None or gate is None:
             return None
         t = _Gate.of(gate.signal, self.transfer_bias)

@@ -14,13 +14,9 @@ from snstat.layers.initialisers import (
     INITIALISERS,
     NORMALIZED,
     PLAIN,
-    STANDARDIZED,
     TRUNCATED_STD,
     Distribution,
 )
-from snstat.layers.law import GAUSSIAN, ZERO
-from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Step, floored
 from snstat.layers.spread import Given, Spread
 
 # Squares of larger second moments overflow during evaluation, so there is no prediction.
@@ -171,23 +167,3 @@ class Weights:
         """Return whether pre-activations are exactly 0 in all networks, after inputs that are if
         `silent`."""
         return (silent or self.square_gain == 0) and self.bias_std == 0
-
-    def through(self, signal: Signal) -> Step | None:
-        """Return the step to the pre-activations, None where they are too large to square."""
-        # Weights with sum 0 do not see the mean over units.
-        seen = signal.same
-        if self.form == STANDARDIZED:
-            seen = floored(signal.same - np.outer(signal.mean, signal.mean))
-        same = self.pre_second_moment(seen)
-        if not np.max(same) <= LARGEST_SECOND_MOMENT:
-            return None
-        still = self.keeps_silent(silent=signal.law == ZERO)
-        factor = self.square_gain * self.fan_out / self.fan_in
-        after = Signal(
-            Shape(self.fan_out, signal.shape.grid),
-            np.zeros_like(signal.mean),
-            same,
-            self.square_gain * signal.gap,
-            ZERO if still else GAUSSIAN,
-        )
-        return Step((signal,), after, lambda slope: (slope.independent().scaled(factor),))

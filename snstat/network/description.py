@@ -8,7 +8,7 @@ from itertools import groupby, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from snstat.activation import resolve
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.network.stack import Stack
 from snstat.results import INPUT, DrawnLayers, LayerSummary, NetworkSummary, StackSummary
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.options import defaults, require_one_size
 from snstat.limits import MAX_WIDTH
 from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH, NetworkSettings

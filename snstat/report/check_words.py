@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from snstat.errors import escaped, printable
 from snstat.report.network_words import network_words, sampling_words
 from snstat.report.words import SEPARATOR, count
-from snstat.results import SOUND, WeightsSummary
+from snstat.results import SOUND
 
 if TYPE_CHECKING:
     from snstat.results import Check, Finding
@@ -75,7 +75,7 @@ def complaint(finding: Finding) -> str:
 
 def subject_words(check: Check) -> str:
     """Return what was judged: a network, or "model.npz · 3 weight matrices"."""
-    if not isinstance(check.subject, WeightsSummary):
+    if check.subject.what != "weights":
         return network_words(check.subject)
     subject = check.subject
     declared = [words for words in (subject.activation, subject.init) if words]
@@ -86,7 +86,7 @@ def subject_words(check: Check) -> str:
 def circumstances(check: Check) -> list[str]:
     """Return one line each for the stack, sampling, baseline and source."""
     lines = [subject_words(check)]
-    if check.simulation is not None and not isinstance(check.subject, WeightsSummary):
+    if check.simulation is not None and check.subject.what != "weights":
         lines.append(sampling_words(check.subject, check.simulation))
     if check.baseline is not None:
         lines.append(f"compared with {check.baseline}")

@@ -16,10 +16,9 @@ from snstat.report.given_words import (
     trials_words,
     weights_parts,
 )
-from snstat.report.module_words import module_sampling, module_title
 from snstat.report.numbers import as_given, dotted
 from snstat.report.words import SEPARATOR, count
-from snstat.results import ModuleSummary, NetworkSummary, StackSummary
+from snstat.results import NetworkSummary, StackSummary
 
 if TYPE_CHECKING:
     from snstat.results import LayerSummary, Simulation, Subject
@@ -43,7 +42,10 @@ def network_words(subject: Subject) -> str:
     If layers differ: "ReLU · 4 layers: 784 → 512 ×3 → 10 · linear read-out · …". A network of any
     layers: "encoder · 49 layers · 784 → 10".
     """
-    if isinstance(subject, ModuleSummary):
+    if subject.what == "module":
+        # Words for modules are needed where there is one.
+        from snstat.report.module_words import module_title
+
         return module_title(subject)
     if isinstance(subject, NetworkSummary):
         shapes = (shape_words(row.shape) for row in (subject.layers[0], subject.layers[-1]))
@@ -68,7 +70,7 @@ def network_words(subject: Subject) -> str:
 
 def described(subject: Subject) -> dict[str, Any]:
     """Return the fields that describe a network, by name."""
-    if isinstance(subject, ModuleSummary):
+    if subject.what == "module":
         keys = ("dropout", "trials_of", "device", "loss", "weights", "weights_digest")
         own = {key: subject[key] for key in keys}
         return {"network": subject.called, **subject.settings, "mode": subject.mode, **own}
@@ -163,7 +165,9 @@ def _own_gains(stack: StackSummary) -> Iterator[str]:
 
 def sampling_words(subject: Subject, simulation: Simulation) -> str:
     """Return how a network was sampled, on one line."""
-    if isinstance(subject, ModuleSummary):
+    if subject.what == "module":
+        from snstat.report.module_words import module_sampling
+
         return module_sampling(subject, simulation)
     return simulation_words(simulation, subject if isinstance(subject, NetworkSummary) else None)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fnmatch
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from snstat.errors import InvalidValueError, nearest
-from snstat.results import ModuleSummary, NetworkSummary, StackSummary, Subject
+from snstat.results import StackSummary
+
+if TYPE_CHECKING:
+    from snstat.results import ModuleSummary, NetworkSummary, Subject
 
 # 18 digits exceed any depth, and int() is slow or fails for thousands of digits.
 _ITEM = re.compile(r"([0-9]{1,18}|last)(?:\s*-\s*([0-9]{1,18}|last))?", re.ASCII)
@@ -81,7 +84,7 @@ class LayerSelection:
             if not named:
                 raise _no_layer(name, subject)
             found.update(named)
-        if isinstance(subject, ModuleSummary):
+        if subject.what == "module":
             if self.kind != "list":  # what repeats the tensor of another row is shown if asked for
                 found &= set(subject.distinct)
         elif self.kind == "top":
@@ -113,7 +116,7 @@ MOST_CALLS = 200
 def usual(subject: Subject) -> LayerSelection:
     """Return the layers that are shown where nothing is said: all calls of a module, unless there
     are very many, and of other networks 0, 1, 2, 4, 8, ... and the last."""
-    few = isinstance(subject, ModuleSummary) and subject.depth <= MOST_CALLS
+    few = subject.what == "module" and subject.depth <= MOST_CALLS
     return ALL if few else LOG
 
 
@@ -136,14 +139,14 @@ def _named(name: str, subject: NetworkSummary | ModuleSummary) -> list[int]:
         n
         for n in range(subject.depth + 1)
         if pattern.match(subject.row(n).name)
-        or (n and isinstance(subject, ModuleSummary) and pattern.match(subject.rows[n - 1].path))
+        or (n and subject.what == "module" and pattern.match(subject.rows[n - 1].path))
     ]
 
 
 def _no_layer(name: str, subject: NetworkSummary | ModuleSummary) -> InvalidValueError:
     """Return the error for a name that no layer has, with what may be meant."""
     remedy = "snstat show FILE.toml --layers all lists the names"
-    if isinstance(subject, ModuleSummary):
+    if subject.what == "module":
         remedy = "--layers all lists the names"
     compared = range(min(subject.depth + 1, MOST_COMPARED))
     near = nearest(name, [subject.row(n).name for n in compared])

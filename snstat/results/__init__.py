@@ -6,6 +6,9 @@ NaN in an array and None in a scalar mean "missing", and are never written as a 
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from snstat.results.base import (
     BoolArray,
     FloatArray,
@@ -23,14 +26,6 @@ from snstat.results.check import (
     Source,
 )
 from snstat.results.departures import contradictions, departures, nearly_neutral
-from snstat.results.fixedpoint import (
-    FIXEDPOINT_SCHEMA,
-    CorrelationFixedPoint,
-    FixedPoint,
-    FixedPointReport,
-    TheoremResult,
-)
-from snstat.results.module import Axes, Call, Left, ModuleSummary, NonFinite
 from snstat.results.network import (
     INPUT,
     UNNAMED,
@@ -40,12 +35,6 @@ from snstat.results.network import (
     NetworkSummary,
     Simulation,
     StackSummary,
-)
-from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
-from snstat.results.pictures import (
-    CorrelationCurve,
-    Densities,
-    MapField,
 )
 from snstat.results.ranges import RANGES, ROUNDING, SHARES, within
 from snstat.results.run import (
@@ -69,16 +58,55 @@ from snstat.results.statistic import (
     Statistic,
 )
 from snstat.results.subject import Subject
-from snstat.results.weights import (
-    WEIGHTS_SCHEMA,
-    Rows,
-    Scheme,
-    Skipped,
-    Spread,
-    TensorWeights,
-    Weights,
-    WeightsSummary,
-)
+
+if TYPE_CHECKING:
+    from snstat.results.fixedpoint import FIXEDPOINT_SCHEMA, FixedPointReport, TheoremResult
+    from snstat.results.module import Axes, Call, Left, ModuleSummary, NonFinite
+    from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
+    from snstat.results.pictures import (
+        CorrelationCurve,
+        Densities,
+        MapField,
+    )
+    from snstat.results.points import CorrelationFixedPoint, FixedPoint
+    from snstat.results.weights import (
+        WEIGHTS_SCHEMA,
+        Rows,
+        Scheme,
+        Skipped,
+        Spread,
+        TensorWeights,
+        Weights,
+        WeightsSummary,
+    )
+
+# Records that few commands need → their module, which is imported on first use.
+_LATER = {
+    "FIXEDPOINT_SCHEMA": "snstat.results.fixedpoint",
+    "CorrelationFixedPoint": "snstat.results.points",
+    "FixedPoint": "snstat.results.points",
+    "FixedPointReport": "snstat.results.fixedpoint",
+    "TheoremResult": "snstat.results.fixedpoint",
+    "Axes": "snstat.results.module",
+    "Call": "snstat.results.module",
+    "Left": "snstat.results.module",
+    "ModuleSummary": "snstat.results.module",
+    "NonFinite": "snstat.results.module",
+    "MOST_CLASSES": "snstat.results.norms",
+    "DataSummary": "snstat.results.norms",
+    "NormClasses": "snstat.results.norms",
+    "CorrelationCurve": "snstat.results.pictures",
+    "Densities": "snstat.results.pictures",
+    "MapField": "snstat.results.pictures",
+    "WEIGHTS_SCHEMA": "snstat.results.weights",
+    "Rows": "snstat.results.weights",
+    "Scheme": "snstat.results.weights",
+    "Skipped": "snstat.results.weights",
+    "Spread": "snstat.results.weights",
+    "TensorWeights": "snstat.results.weights",
+    "Weights": "snstat.results.weights",
+    "WeightsSummary": "snstat.results.weights",
+}
 
 __all__ = [
     "ALSO_MEASURED",
@@ -150,3 +178,11 @@ __all__ = [
     "optional",
     "within",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a record when it is first used (PEP 562)."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'snstat.results' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value

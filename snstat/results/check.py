@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from snstat.results.base import Record
 from snstat.results.network import Simulation
 from snstat.results.subject import OfNetwork, Subject
-from snstat.results.weights import WeightsSummary
+
+if TYPE_CHECKING:
+    from snstat.results.weights import WeightsSummary
 
 # The name of a check that has no other name.
 DEFAULT_NAME = "default"
@@ -80,7 +83,7 @@ class Check(OfNetwork):
     @property
     def weights(self) -> WeightsSummary | None:
         """What the weights are that were judged, None for a network."""
-        return self.subject if isinstance(self.subject, WeightsSummary) else None
+        return self.subject if self.subject.what == "weights" else None
 
     @property
     def passed(self) -> bool:

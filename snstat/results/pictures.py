@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from snstat.results.base import FloatArray, IntArray, Record
-from snstat.results.fixedpoint import CorrelationFixedPoint, FixedPoint
 from snstat.results.network import Simulation
+from snstat.results.points import CorrelationFixedPoint, FixedPoint
 from snstat.results.subject import Subject
 
 

@@ -7,17 +7,19 @@ import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from snstat.results.base import BoolArray, IntArray, Record
-from snstat.results.module import Call
 from snstat.results.network import LayerSummary, Simulation
-from snstat.results.norms import DataSummary, NormClasses
 from snstat.results.statistic import EVERY, Estimate, Statistic
 from snstat.results.subject import OfNetwork, Subject
 from snstat.results.views import views
+
+if TYPE_CHECKING:
+    from snstat.results.module import Call
+    from snstat.results.norms import DataSummary, NormClasses
 
 PROPAGATION_SCHEMA = "snstat.propagation/2"
 # Files of these schemas are read too.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from snstat.results.base import Record
-from snstat.results.module import ModuleSummary
-from snstat.results.network import GivenWeights, NetworkSummary, StackSummary
-from snstat.results.weights import WeightsSummary
+from typing import TYPE_CHECKING, TypeAlias
 
-Subject = StackSummary | NetworkSummary | ModuleSummary
+from snstat.results.base import Record
+from snstat.results.network import GivenWeights, NetworkSummary, StackSummary
+
+if TYPE_CHECKING:
+    from snstat.results.module import ModuleSummary
+    from snstat.results.weights import WeightsSummary
+
+# `subject.what` says which: a record is imported by those who make it.
+Subject: TypeAlias = "StackSummary | NetworkSummary | ModuleSummary"
 
 
 class OfNetwork(Record):
@@ -37,4 +42,4 @@ class OfNetwork(Record):
     @property
     def module(self) -> ModuleSummary | None:
         """The traced module, None of any other network."""
-        return self.subject if isinstance(self.subject, ModuleSummary) else None
+        return self.subject if self.subject.what == "module" else None

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.network.stack import Stack
 
 

@@ -13,7 +13,7 @@ from threading import Lock
 from snstat.activation import resolve
 from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.tabulated import tabulated_moments
-from snstat.layers.dense import DenseLayer, DenseStep, PairStep
+from snstat.layers.dense_layer import DenseLayer, DenseStep, PairStep
 
 # The number of input gaps for which one chain keeps its pairs.
 _KEPT_PAIRS = 4

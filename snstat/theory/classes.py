@@ -18,10 +18,11 @@ from snstat.gaussian.centred import CentredMoments, centred_moments
 from snstat.gaussian.cross import apart_after
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.tabulated import tabulated_array
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
 from snstat.network.stack import Stack
 from snstat.results import NormClasses
+from snstat.theory.prediction import PairStates
 
 # A relative change of all second moments below this is rounding.
 _SETTLED = 2e-15
@@ -51,19 +52,6 @@ class ClassStates:
     def second_moment(self) -> FloatArray:
         """E[φ²] of each class."""
         return self.mean * self.mean + self.variance
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PairStates:
-    """Averages over pairs of different samples, each (depth + 1,).
-
-    `misalignment` is 1 − c of the pre-activations, `gap` is ½E[(φ₁ − φ₂)²] and `cosine` is that of
-    the activations.
-    """
-
-    misalignment: FloatArray
-    gap: FloatArray
-    cosine: FloatArray
 
 
 def follow_classes(stack: Stack, norms: NormClasses) -> ClassStates:
@@ -191,15 +179,3 @@ def _through_weights(
         uneven = layer.square_gain * bias * np.subtract.outer(root, root) ** 2
         uneven = uneven / (scale + product + bias)
         return np.where(scale > 0, (uneven + product * apart) / scale, 0.0)
-
-
-def average_of_logs(logs: FloatArray, shares: FloatArray) -> FloatArray:
-    """Return ln Σ share·e^log of logs (layers, classes) without overflow."""
-    counted = shares > 0
-    with np.errstate(invalid="ignore"):
-        most = logs[:, counted].max(axis=1)
-        base = np.where(np.isfinite(most), most, 0.0)
-        total = np.exp(logs[:, counted] - base[:, None]) @ shares[counted]
-    with np.errstate(divide="ignore"):
-        result: FloatArray = base + np.log(total)
-    return result

@@ -27,9 +27,7 @@ from snstat.theory.corrected import Corrected
 from snstat.theory.dead_fluctuations import dead_of_batch
 from snstat.theory.dead_single import dead_of_one
 from snstat.theory.extremes import largest_input
-from snstat.theory.finite_width_classes import of_classes
 from snstat.theory.finite_width_data import RELATIVE, alike_samples, sizes_of_data
-from snstat.theory.finite_width_gradient import expected_log_gradient
 from snstat.theory.fluctuations import Fluctuations, follow
 from snstat.theory.gram import follow_gram
 from snstat.theory.layer_moments import Moments
@@ -145,6 +143,8 @@ def _to_first_order(
     if inputs.norms is None:
         trial = _fluctuation(stack, inputs, fluctuations, forward, batch)
     else:
+        from snstat.theory.finite_width_classes import of_classes  # only data have classes
+
         by_class, sampling, alike = of_classes(stack, batch, inputs.norms)
         found |= by_class
         trial = np.nan_to_num(_fluctuation(stack, inputs, fluctuations, forward, alike))
@@ -176,6 +176,8 @@ def _to_first_order(
     residual["largest"][0] = 0.0 * largest
     log_gradient, log_residual = np.full((2, stack.depth + 1), math.nan)
     if backward:
+        from snstat.theory.finite_width_gradient import expected_log_gradient  # few ask for it
+
         added = expected_log_gradient(stack, batch, fluctuations, moments)
         added_log, log_residual = added.beside(np.zeros(stack.depth + 1))
         log_gradient = prediction.log_gradient + added_log

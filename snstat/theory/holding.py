@@ -13,7 +13,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.gaussian.centred import centred_moments
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.chain import Chain, begin

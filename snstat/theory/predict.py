@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +14,17 @@ from snstat.activation import resolve
 from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.rounding import without_noise
-from snstat.layers.dense import DenseStep
+from snstat.layers.dense_layer import DenseStep
 from snstat.network.stack import Stack
-from snstat.results import InputMoments, NormClasses
+from snstat.results import InputMoments
 from snstat.theory.by_layer import activations_of, by_layer
 from snstat.theory.chain import Chain, begin
-from snstat.theory.classes import (
-    ClassStates,
-    PairStates,
-    average_of_logs,
-    follow_classes,
-    follow_pairs,
-    pooled,
-)
-from snstat.theory.prediction import Prediction, Statistics
+from snstat.theory.prediction import PairStates, Prediction, Statistics
 from snstat.theory.saturation import saturated_by_layer
+
+if TYPE_CHECKING:
+    from snstat.results import NormClasses
+    from snstat.theory.classes import ClassStates
 
 # Second moments with a relative difference below this count as equal.
 _ONE_SIZE = 1e-9
@@ -83,6 +80,9 @@ def predict(stack: Stack, batch: int, inputs: InputMoments) -> Prediction:
 
 def _of_classes(stack: Stack, batch: int, inputs: InputMoments, norms: NormClasses) -> Prediction:
     """Return the theory of samples that differ in norm, with each class computed separately."""
+    # Only data have such samples.
+    from snstat.theory.classes import follow_classes, follow_pairs, pooled
+
     states = follow_classes(stack, norms)
     columns = pooled(states, norms.samples, batch)
 
@@ -273,4 +273,16 @@ def _log_gradient(stack: Stack, derivative_square: FloatArray, shares: FloatArra
     with np.errstate(divide="ignore", invalid="ignore"):
         factors = np.log(derivative_square[1:]) + np.log(square_gain[1:, None])
     own[:-1] = np.cumsum(factors[::-1], axis=0)[::-1]
-    return average_of_logs(own, shares)
+    return _average_of_logs(own, shares)
+
+
+def _average_of_logs(logs: FloatArray, shares: FloatArray) -> FloatArray:
+    """Return ln Σ share·e^log of logs (layers, classes) without overflow."""
+    counted = shares > 0
+    with np.errstate(invalid="ignore"):
+        most = logs[:, counted].max(axis=1)
+        base = np.where(np.isfinite(most), most, 0.0)
+        total = np.exp(logs[:, counted] - base[:, None]) @ shares[counted]
+    with np.errstate(divide="ignore"):
+        result: FloatArray = base + np.log(total)
+    return result

@@ -10,7 +10,19 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.results import STATISTICS, InputMoments
-from snstat.theory.classes import PairStates
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairStates:
+    """Averages over pairs of different samples, each (depth + 1,).
+
+    `misalignment` is 1 − c of the pre-activations, `gap` is ½E[(φ₁ − φ₂)²] and `cosine` is that of
+    the activations.
+    """
+
+    misalignment: FloatArray
+    gap: FloatArray
+    cosine: FloatArray
 
 
 class Statistics(Mapping[str, FloatArray]):

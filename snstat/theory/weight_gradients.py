@@ -9,7 +9,8 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.dense import LINEAR, Dense
+from snstat.layers.dense import Dense
+from snstat.layers.dense_layer import LINEAR
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.network.network import Network
 from snstat.network.sources import sourced

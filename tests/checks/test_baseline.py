@@ -19,7 +19,7 @@ from snstat.checks.baseline import (
     spread_of,
     welch,
 )
-from snstat.checks.notes import unlike
+from snstat.checks.unlike import unlike
 from snstat.errors import InvalidValueError
 from snstat.results import STATISTICS, Statistic
 from tests.checks.runs import TYPICAL, sampled

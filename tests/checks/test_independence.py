@@ -58,7 +58,7 @@ def with_theory(name):
 def only_rules(monkeypatch):
     """Skip what takes most of the time and does not affect which rules break: the search for
     remedies, and theory computed again for each selection."""
-    monkeypatch.setattr("snstat.checks.judge.remedy_for", lambda *_: "")
+    monkeypatch.setattr("snstat.checks.stack_remedies.stack_remedy", lambda *_: "")
     monkeypatch.setattr("snstat.checks.request.renewed", lambda case: (case, []))
 
 

@@ -11,7 +11,6 @@ from scipy.stats import chi2
 import snstat
 from snstat.checks.certainty import CHANCE, spread_of_logs
 from snstat.checks.judge import judge
-from snstat.checks.notes import unknown
 from snstat.checks.rules import RULES
 from snstat.network.network import Network
 from snstat.network.sources import sourced
@@ -260,7 +259,7 @@ def test_the_limit_of_a_selu_block_is_compared_with_its_target():
     ],
 )
 def test_rules_that_say_nothing_are_noted(layers, words):
-    notes = unknown(network_case(*layers))
+    notes = [*network_case(*layers).gaps]
     if words is None:
         assert notes == []
     else:

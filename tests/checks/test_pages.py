@@ -16,7 +16,7 @@ from snstat.checks.baseline import FALSE_ALARM
 from snstat.checks.bounds import MAX_FLUCTUATION, Bounds
 from snstat.checks.chance import FALSE_ALARM as MISMATCH
 from snstat.checks.numbers import FORMATS
-from snstat.checks.rules import CODES, PAGES, RULES, catalogue, explanation
+from snstat.checks.rules import CODES, RULES, catalogue, explanation, pages
 from snstat.checks.settings import OPTIONS
 from snstat.checks.theorems import THEOREM_1
 from snstat.cli import group
@@ -43,6 +43,7 @@ FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
 # "`--cosine-max` (default 0.98)" or "`--depth-limit` (default: the depth)"
 DEFAULT = re.compile(r"`--([a-z-]+)` \(default:? ([^)]+)\)")
 
+PAGES = pages()
 every_rule = pytest.mark.parametrize("code", PAGES)
 
 

@@ -318,7 +318,7 @@ def test_rules_on_single_samples_compute_no_pairs(monkeypatch):
 
     made = case("softplus", 20, width=32)
     monkeypatch.setattr(
-        "snstat.layers.activation.pair_gap", lambda _, __, gap: none() if gap else 0.0
+        "snstat.layers.gaussian_inputs.pair_gap", lambda _, __, gap: none() if gap else 0.0
     )
     for code in set(RULES) - {"SN301"}:
         looked(made, code)
@@ -355,16 +355,16 @@ def test_leaving_out_biases_that_move_the_fixed_point_is_recommended():
     ],
 )
 def test_remedies_are_found_with_few_pairs(monkeypatch, options, most):
-    from snstat.layers import activation
+    from snstat.layers import gaussian_inputs
 
     calls = []
-    original = activation.pair_gap
+    original = gaussian_inputs.pair_gap
 
     def counted(*arguments):
         calls.append(arguments)
         return original(*arguments)
 
-    monkeypatch.setattr(activation, "pair_gap", counted)
+    monkeypatch.setattr(gaussian_inputs, "pair_gap", counted)
     snstat.check(**options)
     assert len(calls) <= most
 

@@ -29,7 +29,7 @@ def test_no_default_network_is_saturated(name, depth):
 
 def test_units_that_are_off_are_not_saturated(monkeypatch):
     # A search for remedies integrates this pair numerically, again and again.
-    monkeypatch.setattr("snstat.checks.judge.remedy_for", lambda *_: "")
+    monkeypatch.setattr("snstat.checks.stack_remedies.stack_remedy", lambda *_: "")
     assert check("relu6", 4, width=64, batch=8, trials=4).passed
     # Half of its units are off, and about a third are at 1: erfc(1/√2) = 0.317 of the rest.
     found = check((clipped, clipped_slope), 1, **SMALL, select=["SN401"], saturated_max=0.3)

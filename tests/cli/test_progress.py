@@ -12,7 +12,7 @@ from rich.console import Console
 
 from snstat.cli import output, run
 from snstat.experiment import data
-from snstat.experiment.inputs import check_data
+from snstat.experiment.data import check_data
 from snstat.experiment.reading import listening, tell
 
 ROWS = np.random.default_rng(0).standard_normal((12, 4))

@@ -8,7 +8,7 @@ import pytest
 from snstat import load, propagate
 from snstat.errors import InvalidValueError
 from snstat.experiment import data as data_module
-from snstat.experiment.inputs import check_data
+from snstat.experiment.data import check_data
 from snstat.experiment.plan import Plan
 from snstat.files.saved import runs_to_json
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.network.stack import Stack
 from snstat.network.widths import (
     MAX_DEPTH,

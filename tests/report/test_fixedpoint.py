@@ -12,7 +12,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from snstat.files.saved import reports_to_json
+from snstat.files.fixedpoint_form import reports_to_json
 from snstat.report.fixedpoint import print_fixed_points, print_theorems
 from snstat.report.fixedpoint_text import (
     fixed_points_to_csv,

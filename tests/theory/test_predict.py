@@ -426,7 +426,7 @@ def counted(monkeypatch, target, into):
 def test_one_sample_needs_no_pairs(monkeypatch):
     """Pairs are computed when one of their statistics is requested, and only once."""
     calls = []
-    counted(monkeypatch, "snstat.layers.activation.pair_gap", calls)
+    counted(monkeypatch, "snstat.layers.gaussian_inputs.pair_gap", calls)
     # No other test uses this gain, because chains are cached.
     prediction = predict(Stack.build("tanh", 10, weight_gain=1.2345), 8, drawn(0.3))
     for name in ("mean", "variance", "second_moment", "variance_over_units", "kurtosis"):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snstat.experiment.data import DataInputs
-from snstat.experiment.inputs import DrawnInputs, check_data
+from snstat.experiment.data import DataInputs, check_data
+from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block

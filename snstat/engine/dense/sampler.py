@@ -24,7 +24,7 @@ from snstat.engine.kernels import dense, dense_backward, orthogonal, statistics
 from snstat.engine.kernels.layers import DrawnLayer, Layers, Records
 from snstat.engine.kernels.random import BLOCK_BYTES
 from snstat.engine.sampler import AT_ONCE, Shared, quiet
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray
 

@@ -12,7 +12,7 @@ from snstat.engine.inputs import Inputs
 from snstat.engine.kernels import matrix_free, sums
 from snstat.engine.kernels.layers import Layers, MatrixFreeLayer, Records
 from snstat.engine.sampler import AT_ONCE, Shared, quiet
-from snstat.layers.dense import DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.weights import Weights
 from snstat.network.stack import Stack, Stretch
 from snstat.results import MEASURED, BoolArray, FloatArray

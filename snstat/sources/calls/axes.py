@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from snstat.errors import InvalidValueError
-from snstat.files.module_form import FOUND
 from snstat.results.module import Axes
 from snstat.sources.calls.units import Sizes, Units
+from snstat.values.tracing import FOUND
 
 PROBED, KIND, GIVEN = FOUND
 BATCHES = (2, 3)

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.nn.modules import conv, rnn
 
-from snstat.files.module_form import MODES
 from snstat.results.module import Left
 from snstat.results.network import INPUT
 from snstat.sources.calls.inputs import Inputs, Spec
@@ -20,6 +19,7 @@ from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Graph, GraphError, exported
 from snstat.sources.torch.modules import kind_of
 from snstat.sources.torch.restore import random_states, restored
+from snstat.values.tracing import MODES
 
 TRAIN = MODES[0]
 # Laws of inputs that theory knows.

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from snstat.errors import InputFileError, InvalidValueError, SnstatError
-from snstat.files.module_form import HF, TIMM
 from snstat.sources.calls.target import load_target, user_code
+from snstat.values.tracing import HF, TIMM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from snstat.errors import InvalidValueError, SnstatError
-from snstat.files import module_form
 from snstat.sources.torch.called import CALLS, Called
+from snstat.values import tracing
 from snstat.values.names import known
 
-DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in module_form.DTYPES}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in tracing.DTYPES}
 # Wrappers by class and the attribute of what they wrap.
 WRAPPERS = {
     "DataParallel": "module",
@@ -107,8 +107,8 @@ def _device(name: str) -> torch.device:
 
 def set_mode(model: nn.Module, mode: str, dropout: str) -> None:
     """Set training or evaluation, and dropout off if asked for."""
-    model.train(known("mode", mode, module_form.MODES) == "train")
-    if known("dropout", dropout, module_form.DROPOUT) == "keep":
+    model.train(known("mode", mode, tracing.MODES) == "train")
+    if known("dropout", dropout, tracing.DROPOUT) == "keep":
         return
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):  # noqa: SLF001

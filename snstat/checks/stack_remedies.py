@@ -1,0 +1,63 @@
+"""The remedy of a broken rule of a stack: the first change that helps, tried out by theory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+
+from snstat.checks.chance import too_narrow
+from snstat.checks.look import broken_within, looked, unsteady
+from snstat.checks.remedies import change, wider
+from snstat.checks.rule import Broken, Remedy, Rule
+from snstat.checks.several import TOO_NARROW, last_resorts
+from snstat.checks.stack_case import StackCase
+
+# Rules of single layers. If a measured value breaks one, the layers before are sound.
+PREFIXED = frozenset({"SN101", "SN102", "SN301", "SN401"})
+
+
+def stack_remedy(rule: Rule, case: StackCase, how: Broken, codes: set[str]) -> str:
+    """Return the first remedy after which no rule is broken, else the first after which this one
+    holds and no other is newly broken, or nothing.
+
+    Remedies are tried out by theory, so that has to find the rule broken without them (unless the
+    remedy has been tried in another way), and what is left may not be that networks differ too much
+    for theory to say anything of one of them.
+    """
+    partial = ""
+    foreseen = looked(case.thought, rule.code) is not None
+    families = [*rule.families, _steadier]
+    if foreseen:
+        families.append(last_resorts)
+    elif rule.code in PREFIXED:
+        families.append(_before)
+    for remedy in chain.from_iterable(family(case, how) for family in families):
+        if remedy.case is None:
+            return remedy.words
+        if not (foreseen or remedy.tried):
+            continue
+        if remedy.case.layer != case.layer and unsteady(remedy.case) is not None:
+            continue
+        left = broken_within(remedy.case, () if partial else codes - {rule.code, TOO_NARROW})
+        if left is not None and not left:
+            return remedy.words
+        if left is not None:
+            partial = remedy.words
+    return partial
+
+
+def _steadier(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's
+    """Yield widths at which networks differ so little that all stay where theory is valid."""
+    narrow = too_narrow(case)
+    if narrow is not None:
+        for remedy in wider(case, narrow):
+            yield replace(remedy, tried=True)
+
+
+def _before(case: StackCase, broken: Broken) -> Iterator[Remedy]:
+    """Yield the stack that ends before the layer whose measured value broke a rule. Its layers were
+    measured too."""
+    layer = broken.layer
+    if layer is not None and 1 < layer <= case.depth:
+        yield replace(change(case, depth=layer - 1), tried=True)

@@ -1,0 +1,32 @@
+"""What weights do to a signal of a network of any layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.law import GAUSSIAN, ZERO
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Step, floored
+from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
+
+
+def through(weights: Weights, signal: Signal) -> Step | None:
+    """Return the step to the pre-activations, None where they are too large to square."""
+    # Weights with sum 0 do not see the mean over units.
+    seen = signal.same
+    if weights.form == STANDARDIZED:
+        seen = floored(signal.same - np.outer(signal.mean, signal.mean))
+    same = weights.pre_second_moment(seen)
+    if not np.max(same) <= LARGEST_SECOND_MOMENT:
+        return None
+    still = weights.keeps_silent(silent=signal.law == ZERO)
+    factor = weights.square_gain * weights.fan_out / weights.fan_in
+    after = Signal(
+        Shape(weights.fan_out, signal.shape.grid),
+        np.zeros_like(signal.mean),
+        same,
+        weights.square_gain * signal.gap,
+        ZERO if still else GAUSSIAN,
+    )
+    return Step((signal,), after, lambda slope: (slope.independent().scaled(factor),))
