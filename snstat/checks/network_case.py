@@ -25,7 +25,7 @@ from snstat.layers.residual_block import Sum
 from snstat.network.network import Network
 from snstat.network.rows import Row
 from snstat.network.sources import sourced
-from snstat.results import NO_THEORY, BoolArray, FloatArray, InputMoments, Outlook
+from snstat.results import NO_THEORY, OF_BATCH_NORM, BoolArray, FloatArray, InputMoments, Outlook
 from snstat.theory.repeated import (
     LEAST_TIMES,
     Limit,
@@ -241,7 +241,7 @@ class NetworkCase(Case):
             if self.batch <= ENDLESS:
                 what = "the mean squared gradient is infinite, or set by epsilon"
             remedy = f"use --batch {UNSETTLED + 1} or more"
-            yield f"batch norm of {self.batch} samples: {what}; {remedy}"
+            yield f"{OF_BATCH_NORM} {self.batch} samples: {what}; {remedy}"
         yield from self._not_applicable()
 
     def _without_theory(self) -> Iterator[str]:

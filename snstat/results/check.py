@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 # The name of a check that has no other name.
 DEFAULT_NAME = "default"
-# The first words of the note that says why theory is missing.
+# The first words of the notes that say why theory is missing, or why averages do not settle.
 NO_THEORY = "no theory"
+OF_BATCH_NORM = "batch norm of"
 CHECK_SCHEMA = "snstat.check/1"
 
 # The verdicts that report no problem.

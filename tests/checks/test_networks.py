@@ -14,6 +14,7 @@ from snstat.checks.request import Request
 from snstat.checks.unlikely import chance_of
 from snstat.cli import run as command
 from snstat.errors import SnstatError
+from snstat.report.opening import opening
 from snstat.results import Statistic
 from snstat.testing import assert_propagates
 
@@ -269,6 +270,9 @@ def test_gradients_through_batch_norm_of_few_samples_are_said_not_to_settle():
         found = snstat.check(network(*layers, dense(64)), batch=batch, trials=4, backward=True)
         assert any(words in note for note in found.notes)
         assert not {"SN001", "SN202"} & {entry.code for entry in found.findings}
+        run = snstat.propagate(network(*layers, dense(64)), batch=batch, trials=4, backward=True)
+        told = [sentence.text for sentence in opening(run, found)]
+        assert any(text.startswith(f"Batch norm of {batch} samples: ") for text in told)
     found = snstat.check(network(*layers, dense(64)), batch=6, trials=4)
     assert not any("batch norm of" in note for note in found.notes)
 
