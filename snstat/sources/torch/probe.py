@@ -31,15 +31,16 @@ def probe(
     inputs: Inputs,
     place: tuple[Any, Any],
     *,
+    size: int,
     ops: bool = False,
 ) -> Probed | None:
     """Return the shape of every tensor for both batches, those that functions returned too with
     `ops`, None if the module refuses them. Tensors of which the rows mix samples are left out.
 
-    A module runs, which costs less than a trial. Of a large one torch first tries to tell shapes
-    without computing: that takes seconds for any module. The caller puts the module back as it was.
+    A module runs, which costs less than a trial. Of a large one, with `size` parameters, torch
+    first tries to tell shapes without computing: that takes seconds for any module. The caller puts
+    the module back as it was.
     """
-    size = sum(parameter.numel() for parameter in model.parameters())
     for fake in (True, False) if size > LARGE else (False, True):
         try:
             small, large = _sizes(model, modules, inputs, place, fake=fake, ops=ops)

@@ -169,14 +169,15 @@ class _Trace:
         if not self.asked.ops:
             self.asked.require_matches(self.given_axes, modules)
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
+        size = sum(parameter.numel() for parameter in model.parameters())
         with restored(model), random_states(), user_code(self.maker.name):
-            probed = probe(model, modules, self.inputs, place, ops=self.asked.ops)
+            probed = probe(model, modules, self.inputs, place, size=size, ops=self.asked.ops)
         self.recorder.reader = Reader(
             probed, self.asked.batch, self.given_axes, UnitsOfBoth(), ByPath(modules)
         )
         self.described = {
             "inputs": self.inputs.described(arguments(model)),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "parameters": size,
             "device": place[1].type,
         }
         words = "is scripted, and its modules have no rows"
