@@ -105,11 +105,12 @@ def place_of(model: nn.Module, dtype: str | None, device: str | None) -> tuple[A
 
 def _device(name: str) -> torch.device:
     try:
-        return torch.empty(0, device=name).device  # with its number, which names may leave out
+        found = torch.empty(0, device=name)
     except (RuntimeError, AssertionError):
-        raise InvalidValueError(
-            "device", name, "a device that torch has here, such as cpu"
-        ) from None
+        found = None
+    if found is None or found.is_meta:  # where there are no values
+        raise InvalidValueError("device", name, "a device that torch has here, such as cpu")
+    return found.device  # with its number, which names may leave out
 
 
 def set_mode(model: nn.Module, mode: str, dropout: str) -> None:
