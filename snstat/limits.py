@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 
 from snstat.errors import InvalidValueError
 
@@ -31,6 +32,16 @@ def physical_memory() -> float:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         return math.inf
+
+
+def free_memory() -> float:
+    """Return the bytes that can be taken without swapping, or all of this machine if unknown."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        told = dict(line.split(":", 1) for line in lines)
+        return min(float(told["MemAvailable"].split()[0]) * 1024.0, physical_memory())
+    except (KeyError, ValueError, OSError):
+        return physical_memory()
 
 
 def memory_limits() -> dict[str, float]:

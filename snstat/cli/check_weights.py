@@ -41,6 +41,7 @@ OWN = {
     "ignore",
     "baseline",
     "write_baseline",
+    "max_bytes",
     "form",
     "output",
 }
@@ -83,7 +84,7 @@ def check_weights(
         seconds = []
         for path in paths:
             began = time.perf_counter()
-            found = weights(path)
+            found = weights(path, max_bytes=given.get("max_bytes"))
             if before and not any(tensor.name in before for tensor in found.tensors):
                 reason = f"none of its matrices ({len(before):,}) is in {path}"
                 remedy = "give the baseline of this model, or write one with --write-baseline"

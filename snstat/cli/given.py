@@ -12,6 +12,7 @@ from snstat.cli.parameters import FileName, Value
 from snstat.network.settings import NetworkSettings
 from snstat.results.network import AUTO
 from snstat.sources.weights.layouts import LAYOUT
+from snstat.values.largest import HELP, MAX_BYTES, SHOWN
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 BESIDE_WEIGHTS = "beside --weights, which are the network"
 # The options of a stack that say nothing of weights.
 HELD = {"activation", "last"}
+
+
+max_bytes_option = click.option(
+    "--max-bytes", type=Value(MAX_BYTES), metavar="N", show_default=SHOWN, help=HELP
+)
 
 
 def weights_options(function: Function) -> Function:
@@ -44,12 +50,17 @@ def weights_options(function: Function) -> Function:
             show_default="jax for what is called kernel, else torch",
             help="Of --weights: torch for shapes (out, in), jax or keras for (in, out).",
         ),
+        max_bytes_option,
     ]
     return apply(function, options, group="Network")
 
 
 def chain_of(
-    ctx: click.Context, weights: str | None, only: Sequence[str], layout: str | None
+    ctx: click.Context,
+    weights: str | None,
+    only: Sequence[str],
+    layout: str | None,
+    max_bytes: int | None,
 ) -> Chain | None:
     """Return the network that a file of weights is, None without one.
 
@@ -57,7 +68,8 @@ def chain_of(
     is none.
     """
     if weights is None:
-        for name, value in (("--only", only), ("--layout", layout)):
+        about = ("--only", only), ("--layout", layout), ("--max-bytes", max_bytes)
+        for name, value in about:
             if value:
                 raise click.UsageError(f"{name} cannot be used without --weights; leave it out")
         return None
@@ -66,4 +78,4 @@ def chain_of(
     refuse_others(ctx, own, BESIDE_WEIGHTS)
     from snstat.sources.weights.chain import read_chain
 
-    return read_chain(weights, only, layout or AUTO)
+    return read_chain(weights, only, layout or AUTO, max_bytes)

@@ -68,6 +68,7 @@ def command(
     weights: str | None,
     only: Sequence[str],
     layout: str | None,
+    max_bytes: int | None,
     form: str | None,
     output: str | None,
     layers: str,
@@ -89,7 +90,7 @@ def command(
         raise click.UsageError(f"--keep-trials cannot be used in a {form}; {remedy}")
     selection = parse_layers(layers)
     chosen = () if columns is None else parse_columns(columns)
-    chain = chain_of(ctx, weights, only, layout)
+    chain = chain_of(ctx, weights, only, layout, max_bytes)
     if chain is None:
         planned = plans(variants(options), networks_of(ctx, file, set))
     else:

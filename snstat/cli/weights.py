@@ -11,6 +11,7 @@ import click
 
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
+from snstat.cli.given import max_bytes_option
 from snstat.cli.help import Explained
 from snstat.cli.options import FORMATS, output_options
 from snstat.cli.output import STDOUT, Bar, render, shows_progress, text_output, wrote
@@ -48,10 +49,16 @@ Examples:
     metavar="GLOB",
     help="Only tensors whose names match, such as 'layers.*.weight'; repeatable.",
 )
+@max_bytes_option
 @output_options
 @version_option
 def command(
-    file: str, layout: str, only: tuple[str, ...], form: str | None, output: str | None
+    file: str,
+    layout: str,
+    only: tuple[str, ...],
+    max_bytes: int | None,
+    form: str | None,
+    output: str | None,
 ) -> None:
     """Say what the weights of a file are: which initialiser drew each matrix, and how its rows are.
 
@@ -71,7 +78,7 @@ def command(
         raise InputFileError(file, "is the name of a module, and no file of weights", remedy)
     with text_output(output) as write:
         with _progress(file) as progress:
-            found = weights(file, layout=layout, only=only, progress=progress)
+            found = weights(file, layout=layout, only=only, max_bytes=max_bytes, progress=progress)
         write(_pieces(found, form, file=output not in (None, STDOUT)))
     wrote(output, count(len(found.tensors) + len(found.skipped), "tensor"))
 

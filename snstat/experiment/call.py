@@ -35,6 +35,7 @@ class Call(RunSettings):
     )
     only: str | Collection[str] = field(default=(), kw_only=True)
     layout: str | None = field(default=None, kw_only=True)
+    max_bytes: int | None = field(default=None, kw_only=True)
     progress: Callable[[int], None] | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -50,7 +51,8 @@ class Call(RunSettings):
         settings = {entry.name: getattr(self, entry.name) for entry in fields(RunSettings)}
         if self.weights is not None:
             return self._of_weights(network, RunSettings(**settings))
-        for name, value in (("only", self.only), ("layout", self.layout)):
+        own = ("only", self.only), ("layout", self.layout), ("max_bytes", self.max_bytes)
+        for name, value in own:
             if value:
                 raise InvalidValueError(name, value, "left out without weights, which it is about")
         if network is not None:
@@ -67,4 +69,5 @@ class Call(RunSettings):
             raise InvalidValueError("activation", "a network", bound)
         assert self.weights is not None  # noqa: S101  # for the type checker
         only = [self.only] if isinstance(self.only, str) else self.only
-        return given_plan(read_chain(self.weights, only, self.layout or AUTO), settings)
+        chain = read_chain(self.weights, only, self.layout or AUTO, self.max_bytes)
+        return given_plan(chain, settings)

@@ -71,6 +71,9 @@ class TracePlan:
     def traced(self) -> tuple[Run, Mapped | None]:
         """Trace the module, and return the layers that theory knows too; see `run`."""
         settings = self.settings
+        if settings.weights is None and settings.max_bytes is not None:
+            bound = "left out without weights, which it is about"
+            raise InvalidValueError("max_bytes", settings.max_bytes, bound)
         inputs, axes = inputs_of(settings), axes_of(settings)
         traced = _tracer(self.target)(
             self.target,
@@ -90,6 +93,7 @@ class TracePlan:
             ops=settings.ops,
             axes=axes,
             weights=settings.weights,
+            max_bytes=settings.max_bytes,
             device=settings.device,
         )
         run = traced_run(
@@ -223,6 +227,8 @@ def trace(call: TraceCall) -> Run:
     weights : path, optional
         A file of weights that the module gets, by the names of its state dict: .safetensors, .pt,
         .npz. All trials have these weights, and differ in their inputs only.
+    max_bytes : int, optional
+        The largest tensor of `weights` that is read; half of the free memory by default.
     mode : str
         "train" or "eval".
     dropout : str

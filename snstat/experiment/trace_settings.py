@@ -11,6 +11,7 @@ from snstat.errors import InvalidValueError
 from snstat.limits import MAX_BATCH, MAX_SEED, MAX_TRIALS
 from snstat.network.run_settings import DTYPE_ALIASES, Dtype
 from snstat.values.kinds import File, Flag, Kind, Name, Texts, Whole
+from snstat.values.largest import HELP, MAX_BYTES, SHOWN
 from snstat.values.option import Settings, single
 from snstat.values.tracing import DROPOUT, DTYPES, HF, MODES, TIMM
 
@@ -152,6 +153,7 @@ class TraceSettings(Settings):
         shown="as the function draws them",
         metavar="FILE",
     )
+    max_bytes: int | None = single(MAX_BYTES, HELP, shown=SHOWN, metavar="N")
     mode: str = single(
         Name(MODES), "Batch norm and dropout as in training, or as after it.", default="train",
     )  # fmt: skip

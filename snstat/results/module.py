@@ -226,6 +226,6 @@ class ModuleSummary(Record):
     def row(self, layer: int) -> LayerSummary:
         """Return what a row is. Layer 0 is the input."""
         if layer == 0:
-            return LayerSummary(INPUT, INPUT, self.input_shape or (1,))
+            return LayerSummary(INPUT, INPUT, self.input_shape)
         row = self.rows[layer - 1]
         return LayerSummary(row.name, row.kind, row.sizes)

@@ -67,7 +67,7 @@ def test_the_table_of_a_trace(tracer: Tracer, capsys: pytest.CaptureFixture[str]
         "target": TARGET, "settings": {}, "inputs": ["Bx3x8x8"], "batch": 8, "trials": 4, "seed": 0,
         "dtype": None, "mode": "train", "dropout": "keep", "backward": True, "loss": None,
         "output": None, "only": (), "leaves": False, "ops": False, "axes": {}, "device": None,
-        "weights": None,
+        "weights": None, "max_bytes": None,
     }  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_options_reach_the_tracer(tracer: Tracer) -> None:
         "--input", "x=Bx3", "--input", "y=tokens:7:Bx2", "-b", "4", "-t", "3", "-s", "9", "--mode",
         "eval", "--dropout", "off", "--no-backward", "--loss", "models:loss", "--read-out", "a*",
         "--only", "layer1*", "--only", "fc", "--leaves", "--ops", "--axes", "fc*=S,U", "--dtype",
-        "BF16", "--device", "cpu", "--weights", "w.npz",
+        "BF16", "--device", "cpu", "--weights", "w.npz", "--max-bytes", "1e6",
     ]  # fmt: skip
     assert cli.run(words) == 0
     assert tracer.calls == [
@@ -87,6 +87,7 @@ def test_options_reach_the_tracer(tracer: Tracer) -> None:
             "dtype": "bfloat16", "mode": "eval", "dropout": "off", "backward": False,
             "loss": "models:loss", "output": "a*", "only": ("layer1*", "fc"), "leaves": True,
             "ops": True, "axes": {"fc*": "S,U"}, "device": "cpu", "weights": "w.npz",
+            "max_bytes": 10**6,
         }
     ]  # fmt: skip
 

@@ -102,6 +102,7 @@ def samples_of(*sizes: tuple[Sizes, int]) -> tuple[Sizes, Sizes] | None:
     return tuple(sample), tuple(merged)
 
 
+@lru_cache(maxsize=1024)  # as above
 def _axes(shape: Sizes, taken: Sizes, merged: Sizes, unit: int | None, how: str) -> Axes:
     free = (axis for axis in range(len(shape)) if axis not in taken or axis in merged)
     positions = tuple(axis for axis in free if axis != unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from snstat.engine.tensor import NOT_TOLD, Still, measure
 from snstat.results.module import Axes
 
+Array = TypeVar("Array", bound=Any)
 Values = npt.NDArray[np.floating[Any]]
 
 
@@ -19,12 +20,12 @@ def measure_array(
     """Return whether an array is finite, and its statistics (see engine.tensor.measure)."""
     roles = None
     if axes is not None:
-        array, roles = _split(array, axes, batch)
+        array, roles = split(array, axes, batch)
     return measure(array, roles, still)
 
 
-def _split(array: Values, axes: Axes, batch: int) -> tuple[Values, str | None]:
-    """Return an array whose axes have one meaning each, and their letters."""
+def split(array: Array, axes: Axes, batch: int) -> tuple[Array, str | None]:
+    """Return an array, or a tensor, whose axes have one meaning each, and their letters."""
     letters, shape = [], []
     for axis, size in enumerate(array.shape):
         if axis in axes.sample and axis in axes.position:

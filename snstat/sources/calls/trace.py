@@ -21,7 +21,7 @@ from snstat.sources.calls.row import Row
 from snstat.sources.calls.seeds import INPUTS, MODEL, READ_OUT, seed_of
 from snstat.sources.calls.target import user_code
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
-from snstat.sources.calls.units import Units
+from snstat.sources.calls.units import Sizes, Units
 
 
 def trace_framework(
@@ -169,9 +169,9 @@ class _Shapes:
         return self._recorder.after(part, arguments, output)
 
 
-def _decided(part: Part, ndim: int) -> int | None:
+def _decided(part: Part, shape: Sizes) -> int | None:
     """Return the axis of units that a kind decides."""
-    return None if part.unit is None else part.unit % ndim
+    return None if part.unit is None else part.unit % len(shape)
 
 
 def selected(parts: Mapping[str, Part], only: Sequence[str], *, leaves: bool) -> list[str]:

@@ -60,9 +60,9 @@ def gradients_of(rows: Sequence[Row], references: Sequence[float]) -> FloatArray
 
 
 def sample_sizes(row: Row) -> tuple[int, ...]:
-    """Return the shape of what belongs to one sample of the input."""
+    """Return the shape of what belongs to one sample of the input, (1,) if that has no axes."""
     sample = () if row.axes is None else row.axes.sample
-    return tuple(size for axis, size in enumerate(row.shape) if axis not in sample)
+    return tuple(size for axis, size in enumerate(row.shape) if axis not in sample) or (1,)
 
 
 def calls_of(rows: Sequence[Row], batch: int, *, backward: bool) -> tuple[Call, ...]:

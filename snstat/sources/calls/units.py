@@ -17,9 +17,9 @@ SEQUENCE = 3
 
 class Units:
     """Tells the units of tensors in the order of calls. `decided` returns the axis of units that
-    the kind of module decides for a number of axes, or None."""
+    the kind of module decides for a shape, or None."""
 
-    def __init__(self, decided: Callable[[Any, int], int | None]) -> None:
+    def __init__(self, decided: Callable[[Any, Sizes], int | None]) -> None:
         self._decided = decided
         # Units of the last tensor of each shape, and of each number of axes.
         self._by_shape: dict[Sizes, int] = {}
@@ -32,9 +32,9 @@ class Units:
         free = [axis for axis in range(len(shape)) if axis not in taken]
         if not free:
             return None
+        own = self._decided(module, shape)
         # Alike for every batch.
         shape = tuple(0 if axis in taken else size for axis, size in enumerate(shape))
-        own = self._decided(module, len(shape))
         if own is not None and own in free:
             self._by_shape[shape], self._by_ndim[len(shape)] = own, own
             self._images |= own == 1 and len(shape) > SEQUENCE

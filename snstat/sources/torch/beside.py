@@ -18,7 +18,6 @@ from snstat.sources.torch.as_network import as_layers, roles_of
 from snstat.sources.torch.draws import Draws
 from snstat.sources.torch.graph import Graph, GraphError, exported
 from snstat.sources.torch.modules import kind_of
-from snstat.sources.torch.restore import random_states, restored
 from snstat.values.tracing import MODES
 
 TRAIN = MODES[0]
@@ -68,8 +67,7 @@ class Beside:
             self._end = Left(first[0], f"{kind_of(first[1])} has no theory")
             return
         try:
-            with restored(model), random_states():
-                graph = exported(model, aliases, positional, by_name)
+            graph = exported(model, aliases, positional, by_name)
         except GraphError as error:
             self._note = f"no theory: {error}"
             return

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from io import StringIO
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from snstat.errors import printable
 from snstat.sources.torch.modules import COMPILED, kind_of
 from snstat.sources.torch.probe import quiet
+from snstat.sources.torch.restore import random_states, restored
 
 # More modules, or calls of modules, are not exported: a thousand take seconds.
 MOST_CALLS = 1000
@@ -94,14 +96,14 @@ def exported(
     by_name: Mapping[str, Any],
 ) -> Graph:
     """Return the graph of a module that is called with these tensors; `aliases` are further paths
-    of modules. It runs on fake tensors, and the caller puts it back as it was.
+    of modules. It runs on fake tensors, and is put back as it was.
 
     Raises GraphError where it has none.
     """
-    if sum(1 for _ in model.modules()) > MOST_CALLS:
+    if next(islice(model.modules(), MOST_CALLS, None), None) is not None:
         raise GraphError(f"it has more than {MOST_CALLS:,} modules")
     try:
-        with _quietly(), _few_calls():
+        with restored(model), random_states(), _quietly(), _few_calls():
             program = torch.export.export(model, tuple(positional), dict(by_name), strict=False)
             return _read(program, aliases, kind_of(model))
     except GraphError:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import ExitStack
 from functools import partial
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
 
 from snstat.sources.torch.called import Called
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
 
 
 class Seen(Protocol):
@@ -27,17 +29,21 @@ class Hooks:
     def __init__(self, modules: Mapping[str, torch.nn.Module], seen: Seen) -> None:
         self._modules, self._seen = modules, seen
         self.calls: Counter[str] = Counter()
-        self._open = ExitStack()
+        self._handles: list[RemovableHandle] = []
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
+        try:
             for path, module in self._modules.items():
-                stack.enter_context(module.register_forward_hook(partial(self._after, path)))
-            self._open = stack.pop_all()
+                handle = module.register_forward_hook(partial(self._after, path))
+                self._handles.append(handle)  # an ExitStack takes longer than a hook
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        while self._handles:
+            self._handles.pop().remove()
 
     def _after(self, path: str, module: torch.nn.Module, _inputs: Any, output: Any) -> None:
         """See a call. While backward runs, a checkpoint calls its modules again: these calls are

@@ -21,14 +21,16 @@ MOST_NAMED = 3
 REMEDY = "save model.state_dict() of the same module"
 
 
-def load_weights(model: nn.Module, path: str | os.PathLike[str]) -> tuple[str, tuple[str, ...]]:
+def load_weights(
+    model: nn.Module, path: str | os.PathLike[str], max_bytes: int | None = None
+) -> tuple[str, tuple[str, ...]]:
     """Put the floating tensors of a file into a module, by the names of its state dict. Returns the
     digest of what was put there, which does not depend on the format of the file, and notes.
 
     Parameters that share a tensor need one of their names. Tensors of whole numbers, such as
     counters, stay as they are. Raises InputFileError for names or shapes that differ.
     """
-    tensors = {tensor.name: tensor for tensor in open_weights(path)}
+    tensors = {tensor.name: tensor for tensor in open_weights(path, max_bytes)}
     state = {
         name: value
         for name, value in model.state_dict(keep_vars=True).items()

@@ -26,13 +26,15 @@ def name_of(target: Any) -> str:
 
 @dataclass
 class Maker:
-    """Makes the module of each trial. With `weights`, a file, all trials have the same module, one
-    of our own, of which `loaded` says the digest of the weights."""
+    """Makes the module of each trial. With `weights`, a file with tensors of at most `max_bytes`,
+    all trials have the same module, one of our own, of which `loaded` says the digest of the
+    weights."""
 
     name: str
     target: Any
     settings: dict[str, Any]
     weights: str | os.PathLike[str] | None = None
+    max_bytes: int | None = None
     loaded: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -74,7 +76,7 @@ class Maker:
         torch.manual_seed(seed)
         if self.weights is not None and self.loaded is None:
             model = self._made() if self.builds else copy.deepcopy(self.target)
-            self.loaded, self.notes = load_weights(model, self.weights)
+            self.loaded, self.notes = load_weights(model, self.weights, self.max_bytes)
             self.target = model
             torch.manual_seed(seed)  # as in all other trials
         return self._made()

@@ -52,24 +52,31 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = getattr(model, name)
     if isinstance(model, torch.jit.ScriptModule):
         model = Scripted(model)
-    for module in model.modules():
+    for name, module in model.named_modules():
         if "FSDP" in type(module).__name__ or type(module).__name__ == "FullyShardedDataParallel":
             raise SnstatError(
                 "the parameters of this module are sharded (FSDP); trace it before it is wrapped"
             )
-    for name, parameter in model.named_parameters():
-        if type(parameter).__name__ == "DTensor" or hasattr(parameter, "device_mesh"):
-            raise SnstatError(f"{name} is sharded (DTensor); trace the module before it is sharded")
-        if parameter.is_meta:
-            raise SnstatError(
-                f"{name} is a meta tensor without values; build the module on a device first"
-            )
+        for key, parameter in module.named_parameters(name, recurse=False):
+            _require_values(key, parameter)
     return model
+
+
+def _require_values(name: str, parameter: nn.Parameter) -> None:
+    """Raise SnstatError for a parameter that is sharded or has no values."""
+    if type(parameter).__name__ == "DTensor" or hasattr(parameter, "device_mesh"):
+        raise SnstatError(f"{name} is sharded (DTensor); trace the module before it is sharded")
+    if parameter.is_meta:
+        raise SnstatError(
+            f"{name} is a meta tensor without values; build the module on a device first"
+        )
 
 
 def cast(model: nn.Module, dtype: str | None, device: str | None, *, own: bool) -> nn.Module:
     """Return a module with floating parameters of `dtype` on `device`; None keeps what it has. A
     module that is not our own is copied if it must change."""
+    if dtype is None and device is None:
+        return model
     kind = None if dtype is None else DTYPES[known("dtype", dtype, DTYPES)]
     place = None if device is None else _device(device)
     values = [*model.parameters(), *model.buffers()]
@@ -98,11 +105,12 @@ def place_of(model: nn.Module, dtype: str | None, device: str | None) -> tuple[A
 
 def _device(name: str) -> torch.device:
     try:
-        return torch.empty(0, device=name).device  # with its number, which names may leave out
+        found = torch.empty(0, device=name)
     except (RuntimeError, AssertionError):
-        raise InvalidValueError(
-            "device", name, "a device that torch has here, such as cpu"
-        ) from None
+        found = None
+    if found is None or found.is_meta:  # where there are no values
+        raise InvalidValueError("device", name, "a device that torch has here, such as cpu")
+    return found.device  # with its number, which names may leave out
 
 
 def set_mode(model: nn.Module, mode: str, dropout: str) -> None:
@@ -127,7 +135,9 @@ def named(model: nn.Module) -> tuple[dict[str, nn.Module], dict[str, str]]:
     aliases: dict[str, str] = {}
     first: dict[int, str] = {}
     for name, module in model.named_modules(remove_duplicate=False):
-        path = ".".join(part for part in name.split(".") if part != COMPILED)
+        path = name
+        if COMPILED in name:
+            path = ".".join(part for part in name.split(".") if part != COMPILED)
         path = path or kind_of(model)
         if isinstance(module, FOLDERS + SCRIPTED) or type(module).__name__ == "OptimizedModule":
             continue

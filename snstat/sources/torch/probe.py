@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from snstat.sources.calls.axes import BATCHES, Key, Pair
+from snstat.sources.calls.axes import BATCHES, Key, Pair, samples_of
 from snstat.sources.calls.inputs import Inputs
 from snstat.sources.calls.units import Sizes
 from snstat.sources.torch.called import Called
 from snstat.sources.torch.functions import Functions, watched
 from snstat.sources.torch.inputs import draw
 from snstat.sources.torch.leaves import Leaf, leaves_of
+from snstat.sources.torch.order import mixed
 
 # Parameters of a module whose forward run takes longer than telling shapes alone.
 LARGE = 2 * 10**8
@@ -30,22 +31,49 @@ def probe(
     inputs: Inputs,
     place: tuple[Any, Any],
     *,
+    size: int,
     ops: bool = False,
 ) -> Probed | None:
     """Return the shape of every tensor for both batches, those that functions returned too with
-    `ops`, None if the module refuses them.
+    `ops`, None if the module refuses them. Tensors of which the rows mix samples are left out.
 
-    A module runs, which costs less than a trial. Of a large one torch first tries to tell shapes
-    without computing: that takes seconds for any module. The caller puts the module back as it was.
+    A module runs, which costs less than a trial. Of a large one, with `size` parameters, torch
+    first tries to tell shapes without computing: that takes seconds for any module. The caller puts
+    the module back as it was.
     """
-    size = sum(parameter.numel() for parameter in model.parameters())
     for fake in (True, False) if size > LARGE else (False, True):
         try:
             small, large = _sizes(model, modules, inputs, place, fake=fake, ops=ops)
         except Exception:  # noqa: BLE001, S112  # whatever the user's code raises; the trace will tell
             continue
-        return {key: (small.get(key), large.get(key)) for key in small | large}
+        found = {key: (small.get(key), large.get(key)) for key in small | large}
+        left_out = _mixed(model, modules, inputs, place, found, ops=ops)
+        return {key: pair for key, pair in found.items() if key not in left_out}
     return None
+
+
+def _mixed(
+    model: nn.Module,
+    modules: Mapping[str, nn.Module],
+    inputs: Inputs,
+    place: tuple[Any, Any],
+    found: Probed,
+    *,
+    ops: bool,
+) -> set[Key]:
+    """Return the tensors that merge samples with positions, but not sample by sample."""
+    merged = {}
+    for key, (small, large) in found.items():
+        if small is not None and large is not None:
+            axes = samples_of(*zip((small, large), BATCHES, strict=True))
+            if axes is not None and axes[1]:
+                merged[key] = axes[1][0]
+    if not merged:
+        return set()
+    try:
+        return mixed(model, modules, inputs, place, merged, ops=ops)
+    except Exception:  # noqa: BLE001  # as above
+        return set(merged)
 
 
 def _sizes(

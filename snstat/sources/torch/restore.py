@@ -34,8 +34,10 @@ def restored(model: torch.nn.Module) -> Iterator[None]:
     Buffers are copied meanwhile; parameters are not. Gradients are missing meanwhile, and hooks
     that run once a gradient is complete, such as those of an optimiser, do not run.
     """
-    kept = [_Module(module) for module in model.modules()]
-    parameters = [_Parameter(parameter) for parameter in model.parameters()]
+    modules = [*model.modules()]
+    kept = [_Module(module) for module in modules]
+    own = {id(value): value for module in modules for value in module._parameters.values()}  # noqa: SLF001  # parameters() goes through all modules again
+    parameters = [_Parameter(value) for value in own.values() if value is not None]
     try:
         yield
     finally:
@@ -45,6 +47,10 @@ def restored(model: torch.nn.Module) -> Iterator[None]:
             parameter.put_back()
 
 
+# What every module has, none of which is a tensor.
+_COMMON = frozenset(torch.nn.Module().__dict__)
+
+
 class _Module:
     """One module: its attributes, and the values of its buffers."""
 
@@ -52,28 +58,29 @@ class _Module:
     TABLES = ("_buffers", "_parameters", "_modules")
 
     def __init__(self, module: torch.nn.Module) -> None:
+        own = module.__dict__
         self._module = module
-        self._attributes = dict(module.__dict__)
-        self._tables = {name: dict(module.__dict__[name]) for name in self.TABLES}
-        own = {**module._buffers, **module.__dict__}  # noqa: SLF001  # named_buffers leaves some out
+        self._attributes = dict(own)
+        self._tables = [(own[name], dict(own[name]) if own[name] else {}) for name in self.TABLES]
+        # named_buffers leaves some out.
+        values = [*own["_buffers"].values(), *(own[name] for name in own.keys() - _COMMON)]
         self._values = [
-            (value, value.detach().clone())
-            for value in own.values()
-            if isinstance(value, torch.Tensor)
+            (value, value.detach().clone()) for value in values if isinstance(value, torch.Tensor)
         ]
 
     def put_back(self) -> None:
         own = self._module.__dict__
-        for name in set(own) - set(self._attributes):
-            del own[name]
         own.update(self._attributes)
-        for name, entries in self._tables.items():
-            if list(own[name].items()) != list(entries.items()):
-                own[name].clear()
-                own[name].update(entries)
-        with torch.no_grad():
-            for tensor, value in self._values:
-                if not _alike(tensor, value):
+        if len(own) > len(self._attributes):
+            for name in own.keys() - self._attributes.keys():
+                del own[name]
+        for table, entries in self._tables:
+            if (table or entries) and list(table.items()) != list(entries.items()):
+                table.clear()
+                table.update(entries)
+        for tensor, value in self._values:
+            if not _alike(tensor, value):
+                with torch.no_grad():
                     tensor.copy_(value)
 
 

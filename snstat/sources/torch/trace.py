@@ -58,6 +58,7 @@ def trace_module(
     ops: bool = False,
     axes: Mapping[str, str] | None = None,
     weights: str | os.PathLike[str] | None = None,
+    max_bytes: int | None = None,
     device: str | None = None,
 ) -> Traced:
     """Run a module `trials` times, and return the statistics of what every call returned.
@@ -72,7 +73,8 @@ def trace_module(
     outputs, or of those that match the glob `output`, or of `loss` of the output, are measured too.
     `only` are globs of the paths that have rows, `leaves` keeps modules without children, `ops`
     adds the functions that modules call, and `axes` maps globs to axes, "S,P,U". `weights` is a
-    file of weights that the module gets; trials then differ in their inputs only.
+    file of weights that the module gets, with tensors of at most `max_bytes`; trials then differ in
+    their inputs only.
 
     Raises SnstatError for bad arguments, and UserCodeError if the user's own code fails.
     """
@@ -83,7 +85,7 @@ def trace_module(
     with working_directory():
         found = load(target) if isinstance(target, str) else target
         wanted = load_target(loss) if isinstance(loss, str) else loss
-        own = Maker(name, found, dict(settings or {}), weights)
+        own = Maker(name, found, dict(settings or {}), weights, max_bytes)
         with random_states():
             run = _Trace(own, asked, inputs, wanted, axes or {})
             for trial in range(trials):
@@ -169,14 +171,15 @@ class _Trace:
         if not self.asked.ops:
             self.asked.require_matches(self.given_axes, modules)
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
+        size = sum(parameter.numel() for parameter in model.parameters())
         with restored(model), random_states(), user_code(self.maker.name):
-            probed = probe(model, modules, self.inputs, place, ops=self.asked.ops)
+            probed = probe(model, modules, self.inputs, place, size=size, ops=self.asked.ops)
         self.recorder.reader = Reader(
             probed, self.asked.batch, self.given_axes, UnitsOfBoth(), ByPath(modules)
         )
         self.described = {
             "inputs": self.inputs.described(arguments(model)),
-            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            "parameters": size,
             "device": place[1].type,
         }
         words = "is scripted, and its modules have no rows"

@@ -86,16 +86,33 @@ class UnitsOfBoth(Units):
         return unit if isinstance(module, Function) else super().of(module, shape, taken)
 
 
-def decided(module: Called, ndim: int) -> int | None:
+def decided(module: Called, shape: Sizes) -> int | None:
     """Return the axis of units that the kind of module decides, or None."""
+    last = len(shape) - 1
     if isinstance(module, Function):
         if module.original_name in FUNCTIONS_FIRST:
             return 1
-        return ndim - 1 if module.original_name in FUNCTIONS_LAST else None
+        return last if module.original_name in FUNCTIONS_LAST else None
     if isinstance(module, KEEP):
         return None
     if isinstance(module, CHANNELS_FIRST):
         return 1
-    if isinstance(module, NORMS) and len(module.normalized_shape) > 1:
+    if isinstance(module, NORMS):
+        return _normalized(module, shape)
+    return last if isinstance(module, LAST) else None
+
+
+def _normalized(module: nn.LayerNorm | normalization.RMSNorm, shape: Sizes) -> int | None:
+    """Return the axis of units of a norm over one axis. One of the user's own may turn channels
+    that come first to the end and back, as those of ConvNeXt do: its sizes tell that, or else the
+    name by which such classes call it."""
+    if len(module.normalized_shape) > 1:
         return None
-    return ndim - 1 if isinstance(module, LAST + NORMS) else None
+    last, own = len(shape) - 1, tuple(module.normalized_shape)
+    if type(module).forward in {kind.forward for kind in NORMS}:
+        return last
+    axes = [axis for axis in (1, last) if shape[axis : axis + 1] == own]
+    if len(set(axes)) < 2:
+        return axes[0] if axes else None
+    order = {"channels_first": 1, "channels_last": last}
+    return order.get(getattr(module, "data_format", ""))

@@ -102,19 +102,20 @@ def read_chain(
     source: str | os.PathLike[str] | Mapping[str, Any] | Any,
     only: Collection[str] = (),
     layout: str = AUTO,
+    max_bytes: int | None = None,
 ) -> Chain:
     """Return the chain that the tensors of a file are, or arrays by name, those whose names match
     the globs `only` if there are any.
 
     Tensors are in the order of these globs, else in that of the file; where its format has none,
     names count as people count them. A tensor of one axis whose name differs from that of a matrix
-    in "bias" or "b" alone is its bias. `layout` is as in `snstat.weights`.
+    in "bias" or "b" alone is its bias. `layout` and `max_bytes` are as in `snstat.weights`.
 
     Raises InputFileError for a file that cannot be read, for tensors that are neither, and for
     matrices that do not fit or hold values that are not finite.
     """
     if isinstance(source, str | os.PathLike):
-        file, tensors = os.fsdecode(source), open_weights(source)
+        file, tensors = os.fsdecode(source), open_weights(source, max_bytes)
     elif isinstance(source, Mapping) or is_dataclass(source):  # as a module of Equinox is
         file, tensors = ARRAYS, tensors_of(source)
     else:

@@ -21,7 +21,6 @@ from snstat.files.npy import (
     require_bytes,
     require_unpacked,
 )
-from snstat.limits import require_memory
 from snstat.sources.weights.dtypes import DTYPES, Array
 from snstat.sources.weights.tensor import Tensor
 
@@ -78,8 +77,6 @@ def _packed(path: str, archive: ZipFile, entry: ZipInfo, file: IO[bytes]) -> Ten
     if not entry.filename.endswith(SUFFIX):
         raise DamagedError(f"holds {quoted(entry.filename)}, which is no array")
     require_unpacked(entry, file)
-    # One array is in memory at a time.
-    require_memory(2.0 * entry.file_size, "save it as .safetensors, which is read in parts")
     with archive.open(entry) as stream:
         dtype, shape, _ = header(stream)
         require_bytes(dtype, shape, entry.file_size - stream.tell())

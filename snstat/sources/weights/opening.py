@@ -9,11 +9,14 @@ from zipfile import ZipFile
 
 from snstat.errors import InputFileError
 from snstat.files.npy import NPY_MAGIC, ZIP_MAGIC, DamagedError, failures, require_regular
+from snstat.sources.weights.most import most_of, require_bytes, require_small
 from snstat.sources.weights.tensor import Tensor
 
 REMEDY = "give .safetensors, its .index.json, .npz, .npy, .pt with a state dict, or .onnx"
 KIND = "file of weights"
 LOOKED_AT = 64
+# What is said of formats that are read as a whole.
+WHOLE = "is read as a whole, with"
 # The beginnings of formats that are not read, and why.
 OTHERS: Mapping[bytes, str] = MappingProxyType(
     {
@@ -26,18 +29,26 @@ KERAS = "model.weights.h5"
 ONNX = ".onnx"
 
 
-def open_weights(path: str | os.PathLike[str]) -> list[Tensor]:
+def open_weights(path: str | os.PathLike[str], max_bytes: int | None = None) -> list[Tensor]:
     """Return the tensors of a file, which are read when they are asked for.
 
-    Raises InputFileError for a file that is missing, damaged, or of a format that is not read.
+    Raises InputFileError for a file that is missing, damaged, or of a format that is not read, and
+    for one that declares a tensor of more than `max_bytes`, None for half of the free memory.
     """
-    name = os.fsdecode(path)
+    name, most = os.fsdecode(path), most_of(max_bytes)
+    found = _opened(name, most)
+    require_small(name, found, most)
+    return found
+
+
+def _opened(name: str, most: float) -> list[Tensor]:
     if not name:
         raise InputFileError("weights", "no file name", REMEDY)
     with failures(name, KIND, REMEDY):
         require_regular(name, REMEDY)
         with open(name, "rb") as file:  # noqa: PTH123  # a name may be bytes that are not text
             start = file.read(LOOKED_AT)
+            held = os.fstat(file.fileno()).st_size
     if not start:
         raise InputFileError(name, "is empty", REMEDY)
     # A length of less than 4 GiB, then JSON. The length may begin as any other format does.
@@ -55,8 +66,10 @@ def open_weights(path: str | os.PathLike[str]) -> list[Tensor]:
     if name.lower().endswith(ONNX):
         from snstat.sources.weights.onnx_file import read_onnx
 
+        require_bytes(name, WHOLE, held, most)
         return read_onnx(name)
     if start[:1] == b"\x80":
+        require_bytes(name, WHOLE, held, most)
         return _pickle(name, start)
     if start.lstrip()[:1] == b"{":
         from snstat.sources.weights.sharded import read_index

@@ -43,6 +43,7 @@ def weights(
     *,
     layout: str = AUTO,
     only: Collection[str] = (),
+    max_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Weights:
     """Say what weights are: which initialiser drew each matrix, and how its rows are.
@@ -58,6 +59,8 @@ def weights(
         JAX where the last part of a name is kernel, else that of PyTorch; ONNX files tell it.
     only
         Globs of names; other tensors are left out.
+    max_bytes
+        The largest tensor of a file that is read; half of the free memory by default.
     progress
         Called before each tensor with its number and how many there are.
 
@@ -70,7 +73,8 @@ def weights(
     Raises
     ------
     InputFileError
-        The file is missing, damaged, or holds more than weights; nothing in it is run.
+        The file is missing, damaged, declares a tensor of more than `max_bytes`, or holds more than
+        weights; nothing in it is run.
     InvalidValueError
         `layout` is none of these, or `only` matches no tensor.
     SnstatError
@@ -79,7 +83,7 @@ def weights(
     wanted = LAYOUT.read("layout", layout)
     name = None
     if isinstance(source, str | os.PathLike):
-        found: Sequence[Tensor] = open_weights(source)
+        found: Sequence[Tensor] = open_weights(source, max_bytes)
         name = os.fsdecode(source)
     else:
         found = tensors_of(source)

@@ -225,3 +225,27 @@ def test_a_module_that_refuses_other_batches_has_axes_by_kind():
     rows = trace(Refuses, ["Bx3x4"], batch=8, trials=1)
     assert rows.call("l").axes.found == "kind"
     assert letters(rows.call("l").axes, 3) == "S,P,U"
+
+
+class Turning(nn.LayerNorm):
+    """Normalizes channels that come first, as ConvNeXt does, or last."""
+
+    def __init__(self, width, data_format):
+        super().__init__(width)
+        self.data_format = data_format
+
+    def forward(self, x):
+        if self.data_format == "channels_last":
+            return super().forward(x)
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+@pytest.mark.parametrize("size", [5, 6])
+@pytest.mark.parametrize(
+    ("order", "axes"), [("channels_first", "S,U,P,P"), ("channels_last", "S,P,P,U")]
+)
+def test_norms_of_the_users_own_may_turn_channels(order, axes, size):
+    """Sizes tell, or the name of the order where the sizes are the same."""
+    spec = f"Bx6x7x{size}" if order == "channels_first" else f"Bx{size}x7x6"
+    rows = trace(lambda: Turning(6, order), [spec], trials=1)
+    assert roles(rows) == {"Turning": axes}

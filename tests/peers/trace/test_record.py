@@ -144,6 +144,8 @@ def test_a_loss_and_a_baseline(capsys):
             "mymodels:needing: missing a required argument: 'width'; --set NAME=VALUE sets",
         ),
         ([*RESNET, "--device", "toaster"], "--device is 'toaster'"),
+        ([*RESNET, "--device", "meta"], "--device is 'meta', but must be a device that torch has"),
+        ([*RESNET, "--device", "cuda:99"], "--device is 'cuda:99', but must be a device that"),
     ],
 )
 def test_failures_are_one_line(arguments, words, capsys):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import snstat
-from snstat.errors import InputFileError, SnstatError
+from snstat.errors import InputFileError, InvalidValueError, SnstatError
 from snstat.report.module_words import module_sampling
 from tests.peers.trace.models import Log, ResNet, Stages, TiedTokens
 from tests.peers.trace.tracing import trace, untouched
@@ -172,3 +172,13 @@ def test_the_record_says_the_file_and_its_content(trained):
     text = module_sampling(module, run.simulation)
     assert "(new inputs each)" in text
     assert text.endswith("weights w.npz")
+
+
+def test_the_largest_tensor_is_bounded(trained):
+    np.savez("w.npz", **floats(trained))
+    largest = max(array.nbytes for array in floats(trained).values())
+    snstat.trace(ResNet, weights="w.npz", max_bytes=largest, trials=1)
+    with pytest.raises(InputFileError, match=f"but at most {largest - 1:,} are read"):
+        snstat.trace(ResNet, weights="w.npz", max_bytes=largest - 1, trials=1)
+    with pytest.raises(InvalidValueError, match="max_bytes is 5, but must be left out without"):
+        snstat.trace(ResNet, max_bytes=5, trials=1)
