@@ -44,8 +44,7 @@ class Inputs(Protocol):
         ...
 
     def standardized_moments(self) -> InputMoments | None:
-        """Return the moments of the same data standardized, None of drawn inputs, and of data that
-        cannot be."""
+        """Return the moments of the same data standardized, None for drawn inputs."""
         ...
 
     def digest(self) -> str | None:

@@ -311,7 +311,9 @@ def test_a_run_is_judged_as_it_is(tmp_path):
         ({"trials": 3}, "trials is 3, but must be left out beside a saved run"),
         ({"depth": 3}, "depth is 3, but must be left out beside a saved run"),
         ({"inputs": np.ones((4, 4))}, "must be left out beside a saved run"),
-        ({"set": {"width": 4}}, "set is .* left out beside anything but a network file"),
+        ({"set": {"width": 4}}, "set is .* left out beside a saved run"),
+        ({"network": "net.toml"}, "network is 'net.toml', but must be left out beside a saved run"),
+        ({"module": "models:net"}, "module is .* left out beside a saved run"),
     ],
 )
 def test_options_of_a_run_are_refused_beside_one(options, words):
