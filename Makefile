@@ -33,7 +33,8 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit coverage test-examples \
-	kernels outputs pictures test-docs test-wheel test-minimum test-peers test-frameworks test-random fuzz bench mutants power clean
+	kernels outputs pictures test-docs test-wheel test-minimum test-peers test-frameworks test-laws \
+	test-random fuzz bench mutants power clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile \
@@ -46,7 +47,7 @@ install: $(VENV)/.stamp-run ## make .venv with snstat and what it needs to run
 
 develop: $(VENV)/.stamp-dev ## make .venv with the development tools too
 
-test: lint ## every check except test-minimum, test-peers, test-frameworks and test-random
+test: lint ## every check except test-minimum, test-peers, test-frameworks, test-laws and test-random
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(SUITES)
 
 lint: develop ## ruff: rules and format
@@ -111,13 +112,19 @@ test-frameworks: $(FRAMEWORKS)/.stamp ## traces of ONNX, Keras, Flax and transfo
 		-m frameworks tests/peers/frameworks
 	$(FRAMEWORKS)/bin/$(MERGED) $(COVERAGE)-frameworks/*.json
 
+# Trials of the tests that compare distributions; the suite takes 2,000.
+LAWS := test_weight_free_law test_gradients test_matrix_free test_widths test_widths_gradient
+test-laws: develop ## samplers with and without weights, over 20,000 networks each; minutes
+	SNSTAT_TRIALS=20000 $(VENV)/bin/python $(PYTEST) $(WORKERS) -k "law or distribution" \
+		$(LAWS:%=tests/engine/%.py)
+
 test-random: develop ## dieharder on the random generator (Debian package; hours)
 	$(VENV)/bin/python -m tests.dieharder.report
 
 # The number of damaged files for each reader, and the number of the first one.
-FUZZ ?= 4000
+FUZZ ?= 10000
 FUZZ_FIRST ?= 0
-fuzz: develop ## 20,000 damaged files for the commands that read one; ten minutes
+fuzz: develop ## 10,000 damaged files for each reader; an hour
 	SNSTAT_FUZZ=$(FUZZ) SNSTAT_FUZZ_FIRST=$(FUZZ_FIRST) SNSTAT_FUZZ_FOLDER=build/fuzz \
 		$(VENV)/bin/python -m pytest -s tests/robustness/test_fuzz.py
 

@@ -30,7 +30,7 @@ pytestmark = [
     ),
 ]
 
-# The full number of trials: SNSTAT_TRIALS=10000 make test-jit
+# The full number of trials is 10,000; `make test-laws` takes 20,000.
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
 # With the full number, every activation and every unusual shape is tested too.
 FULL = "SNSTAT_TRIALS" in os.environ

@@ -27,7 +27,7 @@ from snstat.layers.initialisers import INITIALISERS
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 
-# For more trials: SNSTAT_TRIALS=20000 make test-jit
+# `make test-laws` takes 20,000.
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
 ALARM = 1e-4
 

@@ -20,7 +20,7 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
 
-# For more trials: SNSTAT_TRIALS=20000 make test-jit
+# `make test-laws` takes 20,000.
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
 # Probability that an exact sampler fails one test. The draws are seeded.
 ALARM = 1e-4

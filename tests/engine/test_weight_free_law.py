@@ -26,7 +26,7 @@ from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.results import MEASURED
 
-# For more trials: SNSTAT_TRIALS=20000 make test-jit
+# `make test-laws` takes 20,000.
 TRIALS = int(os.environ.get("SNSTAT_TRIALS", "2000"))
 # Probability that an exact sampler fails one test. The draws are seeded.
 ALARM = 1e-4
@@ -41,7 +41,7 @@ def network_of(*layers, width=12):
 BRANCH = (Dense(24, "gelu", bias_std=0.2), Dense(12, init="lecun_normal"))
 NETWORKS = {
     "funnel": network_of(
-        Dense(40, "tanh", bias_std=0.5), Dense(17, "relu"), Dense(12, "selu"), width=24
+        Dense(48, "tanh", bias_std=0.5), Dense(17, "relu"), Dense(12, "selu"), width=24
     ),
     "pre-norm": network_of(Block((Entry(Residual((LayerNorm(), *BRANCH))),), 2)),
     "post-norm": network_of(Block((Entry(Residual(BRANCH)), Entry(LayerNorm())), 2)),

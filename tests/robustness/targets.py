@@ -33,6 +33,8 @@ from tests.robustness.mutations import Mutation, several
 
 # Placeholders for the damaged file and for a picture to draw.
 FILE, PICTURE = "@file@", "@picture@"
+# A run that takes little time.
+SMALL = ("--trials", "1", "--batch", "2")
 # The file that appears in the folder of the run if a damaged file is unpickled.
 CANARY = "canary"
 
@@ -191,6 +193,9 @@ TARGETS = {
             Command(1, ("show", FILE)),
             Command(3, ("show", FILE, "--set", "width=7", "-f", "markdown")),
             Command(5, ("show", FILE, "-f", "json")),
+            Command(3, ("propagate", FILE, *SMALL, "--backward", "-f", "csv")),
+            Command(4, ("check", FILE, *SMALL, "-f", "json")),
+            Command(13, ("plot", FILE, *SMALL, "-o", PICTURE)),
         ),
         examine_network,
     ),

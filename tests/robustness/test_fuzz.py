@@ -1,4 +1,4 @@
-"""Some hundred damaged files; `make fuzz` gives 4,000 to every reader (fuzzing.py)."""
+"""Some hundred damaged files; `make fuzz` gives 10,000 to every reader (fuzzing.py)."""
 
 from __future__ import annotations
 
