@@ -35,6 +35,7 @@ class Activation(Layer):
     E[φ'φ'], by closed forms or quadrature. After batch norm the same over points of a sphere, and
     after dropout of such x over those that are kept and those that are dropped. Nothing is known of
     other laws, or of pairs of positions; the identity keeps all.
+    Source: arXiv:1606.05340.
     """
 
     kind: ClassVar[str] = "activation"

@@ -27,6 +27,7 @@ class Add(Layer):
     depends on the weights that the same unit of another does. The sum is Gaussian if all summands
     are. A layer that is added to itself is multiplied. Of other sums, such as x + φ(x), nothing is
     known. Each summand has the gradient of the sum.
+    Source: arXiv:1512.03385.
     """
 
     kind: ClassVar[str] = "add"

@@ -17,6 +17,7 @@ class Block(Container):
     """Layers in order, `times` over, with fresh weights each time.
 
     It is never unrolled: theory stops where the state repeats.
+    Source: arXiv:1611.01232.
     """
 
     kind: ClassVar[str] = "block"

@@ -26,6 +26,7 @@ class Concat(Layer):
     E[x] and E[xx'] over all units are averages over the parts, weighted by their numbers of units.
     The units of all together are Gaussian if those of the parts are, with the same moments. Each
     part has the gradient of its units.
+    Source: arXiv:1608.06993.
     """
 
     kind: ClassVar[str] = "concat"

@@ -37,7 +37,9 @@ class Dense(WeightOptions, Layer):
     Gaussian at any width given x if weights are Gaussian, else in the limit of large fan-in.
     Normalized weights, each unit's of norm G, do the same (arXiv:1602.07868). Standardized ones,
     which also sum to 0, do not see the mean over units: E[zz'] = G² (E[xx'] − E[x] E[x']) + b²,
-    with the same E[δδ'] on the way back (arXiv:2101.08692).
+    with the same E[δδ'] on the way back (arXiv:2101.08692). A stack of them follows `unit_map`, the
+    map of the paper on self-normalizing networks (arXiv:1706.02515), which is about weights of sum
+    0: of the common initialisers only this one draws such weights. Orthogonal weights are plain.
     """
 
     kind: ClassVar[str] = "dense"

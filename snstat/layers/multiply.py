@@ -25,6 +25,7 @@ class Multiply(Layer):
     E[xx'] of the factors multiply, if no unit of one depends on the weights that the same unit of
     another does; the product is not Gaussian. Squared gradients of a factor are multiplied by
     E[yy'] of all others. Of other products, such as x·φ(x), nothing is known.
+    Source: arXiv:1612.08083.
     """
 
     kind: ClassVar[str] = "multiply"

@@ -20,7 +20,10 @@ from snstat.values.option import option
 
 @dataclass(frozen=True)
 class Scale(Layer):
-    """factor·x. It multiplies second moments, and squared gradients on the way back, by factor²."""
+    """factor·x. It multiplies second moments, and squared gradients on the way back, by factor².
+
+    Source: arXiv:2002.10444.
+    """
 
     kind: ClassVar[str] = "scale"
     arrays: ClassVar[int] = 1
