@@ -103,8 +103,8 @@ def misses_target(case: Case) -> Broken | None:
     **What is compared.** The mean (in standard deviations of the target) and the variance (relative
     to the target) that theory predicts at that layer. The simulation's values are compared too if
     they exceed the tolerance by more than six standard errors (more for fewer than 12 trials, by
-    Student's t). If the stack converges to another point than the target, SN104 reports that in
-    place of this rule, if it is selected.
+    Student's t). Where theory has no value, they alone are compared. If the stack converges to
+    another point than the target, SN104 reports that in place of this rule, if it is selected.
 
     **Example.**
 
@@ -160,17 +160,26 @@ def _goals(case: Case, target: tuple[float, float]) -> tuple[tuple[str, float, f
 def _looks(
     case: Case, name: str, layer: int, tolerance: float
 ) -> Iterator[tuple[float, float, str]]:
-    """Yield theory of a statistic, where it holds, and what was seen: value, the distance from the
-    target that it is allowed, and where it is from."""
-    seen = float(case.seen(name)[layer])
-    if case.theory_holds or math.isnan(seen):
-        yield float(case.predicted(name)[layer]), tolerance, case.beside(name, layer)
+    """Yield theory of a statistic, where it holds and is known, and what was seen: value, the
+    distance from the target that it is allowed, and where it is from. NaN is what no float holds.
+    """
+    theory, seen = float(case.predicted(name)[layer]), float(case.seen(name)[layer])
+    told = not math.isnan(theory) or _overflows(case, layer)
+    if told and (case.theory_holds or math.isnan(seen)):
+        yield theory, tolerance, case.beside(name, layer)
     if case.run is not None and not math.isnan(seen):
         error = float(case.run.statistics[name].stderr[layer])
         # One trial has no error to tell chance by.
         if not math.isnan(error):
-            source = " (seen)" if case.theory_holds else case.beside(name, layer)
+            source = " (seen)" if told and case.theory_holds else case.beside(name, layer)
             yield seen, tolerance + certain(case.run.simulation.trials) * error, source
+
+
+def _overflows(case: Case, layer: int) -> bool:
+    """Return whether theory ends before a layer, or nothing was seen there, because values are
+    beyond any float."""
+    finite = case.run is None or bool(case.run.finite[layer])
+    return case.outlook.kind == "explodes" or not finite
 
 
 @rule("SN104", "wrong-fixed-point", families=HOLDING)

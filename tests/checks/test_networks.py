@@ -81,6 +81,38 @@ def test_measured_values_are_judged_where_there_is_no_theory():
     assert any("no theory from layer 3" in note for note in found.notes)
 
 
+ACT = {"kind": "activation", "activation": "relu"}
+NORM = {"kind": "layer_norm"}
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [((0.0, 1.0), None), ((0.0, 3.0), "variance 1"), ((2.0, 1.0), "mean "), ((0.0, 0.95), None)],
+)
+def test_the_target_is_compared_with_what_is_seen_where_there_is_no_theory(target, said):
+    """Two activations in a row have no theory. A norm brings any signal to mean 0 and variance 1,
+    but for its epsilon."""
+    without = network(dense(64, activation="tanh"), ACT, NORM, ACT, NORM)
+    options = {"target_mean": target[0], "target_variance": target[1], "select": ["SN103"]}
+    found = snstat.check(without, **options, **SAMPLING)
+    assert np.isnan(snstat.propagate(without, **SAMPLING).variance.theory[-1])
+    if said is None:
+        assert found.findings == ()
+        return
+    (entry,) = found.findings
+    assert f"by layer 5: {said}" in entry.message
+    assert entry.message.count("seen") == 1
+    assert "beyond" not in entry.message
+
+
+def test_a_target_is_missed_where_no_float_holds_the_signal():
+    """Squares of 1e200 overflow, in theory and in the simulation."""
+    grows = network(NORM, *[dense(64, weight_gain=1e25, activation="relu")] * 8, dense(8))
+    options = {"target_mean": 0.0, "target_variance": 1.0, "select": ["SN103"]}
+    (entry,) = snstat.check(grows, **options, **SAMPLING).findings
+    assert "mean beyond any float" in entry.message or "variance beyond any float" in entry.message
+
+
 def test_gradients_of_a_network_are_judged():
     layers = [dense(weight_gain=0.5)] * 12
     # A layer that is not plain, so that this is no stack.
