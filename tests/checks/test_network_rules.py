@@ -27,6 +27,8 @@ from tests.checks.cases import (
 )
 
 DROPOUT = {"kind": "dropout", "rate": 0.1}
+BATCH_NORM = {"kind": "batch_norm"}
+RELU = {"kind": "activation", "activation": "relu"}
 MULTIPLY = {"kind": "multiply", "inputs": ["a", "previous"]}
 FFN = residual(NORM, dense(1024, "gelu"), DROPOUT, dense())
 SOUND = {
@@ -248,12 +250,27 @@ def test_the_limit_of_a_selu_block_is_compared_with_its_target():
     assert RULES["SN104"](network_case(keeps, bounds=asked)) is None
 
 
+@pytest.mark.parametrize("norm", [BATCH_NORM, NORM])
+def test_the_limit_behind_a_norm_is_compared_with_the_target(norm):
+    """ReLU of a signal with mean 0 and variance 1 has mean 1/√(2π), or a little more in a batch of
+    64, and variance ½ less its square."""
+    block = repeated(8, dense(), norm, RELU)
+    found = RULES["SN104"](
+        network_case(block, dense(), bounds={"target_mean": 0.0, "target_variance": 1.0})
+    )
+    assert found.layer == 24
+    assert found.value == pytest.approx(0.5 - 0.5 / math.pi, rel=5e-3)
+    asked = {"target_mean": 1.0 / math.sqrt(2.0 * math.pi), "target_variance": 0.34}
+    assert RULES["SN104"](network_case(block, dense(), bounds=asked)) is None
+
+
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
         ([dense(activation="relu")] * 2 + [NORM], "SN104 and SN302 not judged: they are about"),
         ([repeated(9, residual(NORM, dense()), name="body")], "block body has no limit"),
         ([repeated(9, dense(activation="selu"), DROPOUT)], "SN302 not judged: dropout"),
+        ([repeated(9, dense(), BATCH_NORM, RELU)], "SN302 not judged: dropout and batch norm"),
         ([repeated(9, dense(activation="tanh", weight_gain=1.5), NORM)], None),
         ([dense(), DROPOUT, {"kind": "batch_norm"}], "SN303 not judged: "),
     ],

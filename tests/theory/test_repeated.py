@@ -21,6 +21,8 @@ from tests.checks.cases import (
 )
 
 ALPHA = {"kind": "alpha_dropout", "rate": 0.1}
+BATCH_NORM = {"kind": "batch_norm", "epsilon": 0.0}
+RELU = {"kind": "activation", "activation": "relu"}
 
 
 def limit(*layers, train=True, **options):
@@ -76,11 +78,36 @@ def test_dropout_moves_the_limit_of_selu_and_alpha_dropout_does_not():
         [dense(activation="gelu")],  # falls exponentially
         [residual(dense(activation="relu"), dense())],
         [residual(NORM, dense())],  # grows linearly
-        [dense(), {"kind": "batch_norm"}, {"kind": "activation", "activation": "relu"}],
+        [residual(dense(), BATCH_NORM, RELU, dense())],
     ],
 )
 def test_what_does_not_settle_has_no_limit(layers):
     assert limit(repeated(8, *layers)) is None
+
+
+@pytest.mark.parametrize("batch", [2, 4, 64])
+def test_batch_norm_holds_the_signal_that_its_batch_has(batch):
+    """A unit's batch is √(B − 1) u with u uniform on the unit sphere of the B − 1 dimensions whose
+    sum is 0, so E[ReLU] = √(B − 1) E|u₁|/2 with E|u₁| = Γ((B − 1)/2)/(√π Γ(B/2)), E[ReLU²] = ½."""
+    first = math.exp(math.lgamma((batch - 1) / 2) - math.lgamma(batch / 2)) / math.sqrt(math.pi)
+    mean = math.sqrt(batch - 1) * first / 2
+    for before in ([], [NORM, dense(weight_gain=3.0)]):
+        found = limit(*before, repeated(8, dense(), BATCH_NORM, RELU), dense(10), batch=batch)
+        assert (found.mean, found.second_moment) == pytest.approx((mean, 0.5), rel=1e-9)
+        # It depends on how different the samples are, which the slope of one pair does not tell.
+        assert math.isnan(found.growth)
+        assert not found.keeps
+
+
+def test_batch_norm_before_the_block_is_followed_too():
+    tanh = repeated(8, dense(activation="tanh", weight_gain=1.5))
+    found, alone = limit(dense(), BATCH_NORM, RELU, tanh), limit(tanh)
+    assert found.second_moment == pytest.approx(alone.second_moment, rel=1e-7)
+    assert found.growth == pytest.approx(alone.growth, rel=1e-4)
+
+
+def test_samples_that_are_alike_have_no_limit_behind_batch_norm():
+    assert limit(repeated(8, dense(), BATCH_NORM, RELU), batch=1) is None
 
 
 def test_any_size_stays_with_he_gain():
