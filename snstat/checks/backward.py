@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.remedies import HOLDING, change
 from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.stack_case import StackCase
@@ -18,6 +19,11 @@ from snstat.results import BoolArray, FloatArray
 def _allowed(case: Case) -> float:
     """Return the bound of |ln| of the change."""
     return case.bounds.gradient_decades * math.log(10.0)
+
+
+def _unknown(case: Case) -> Obstacle | None:
+    """Return why nothing is known of gradients."""
+    return case.no_gradients
 
 
 def _shorter(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Rule's
@@ -37,6 +43,7 @@ def _shorter(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG0
     "gradient-vanishing",
     verdict="gradient-vanishing",
     families=(*HOLDING, _shorter),
+    obstacle=_unknown,
 )
 def gradients_vanish(case: Case) -> Broken | None:
     """Squared gradients shrink by more than --gradient-decades over the stack.
@@ -90,6 +97,7 @@ def gradients_vanish(case: Case) -> Broken | None:
     "gradient-exploding",
     verdict="gradient-exploding",
     families=(*HOLDING, _shorter),
+    obstacle=_unknown,
 )
 def gradients_explode(case: Case) -> Broken | None:
     """Squared gradients grow by more than --gradient-decades over the stack.

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.rule import Broken, rule
 
 
-@rule("SN402", "branches-fade")
+def _no_branches(case: Case) -> Obstacle | None:
+    """Return why there are no branches to compare."""
+    if case.of_files is not None or next(iter(case.branches), None) is not None:
+        return case.of_files
+    return Obstacle("there is no residual", plain=True)
+
+
+@rule("SN402", "branches-fade", obstacle=_no_branches)
 def branches_fade(case: Case) -> Broken | None:
     """The later branches of a residual stream add next to nothing to it.
 
@@ -44,8 +52,6 @@ def branches_fade(case: Case) -> Broken | None:
             the second moment of the sum, below 0.001; so fade all 8 from layer 4
             on
             → use --input-std 1 (now 40)
-      note: SN104 and SN302 not judged: as far as theory knows, the signal of
-            block 0 has no limit
     ```
 
     **How to fix it.** Begin with a smaller stream: normalise what enters it. Use a larger `scale`,

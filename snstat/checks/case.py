@@ -12,6 +12,7 @@ import numpy as np
 
 from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import log_strays, share_strays, strays
+from snstat.checks.obstacle import Obstacle
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 
 Result = TypeVar("Result")
@@ -109,6 +110,18 @@ class Case(ABC):
         return Outlook("unknown")
 
     @property
+    def no_limit(self) -> Obstacle | None:
+        """Why `outlook` is not known, None if it is."""
+        if self.outlook.kind != "unknown":
+            return None
+        return Obstacle("theory does not know the limit of the signal", plain=True)
+
+    @property
+    def of_files(self) -> Obstacle | None:
+        """Why rules that need theory or the weights say nothing, None if both are at hand."""
+        return None
+
+    @property
     def doubt(self) -> str:
         """Why theory does not know the activation, "" if it does."""
         return ""
@@ -182,13 +195,19 @@ class Case(ABC):
 
     @property
     def gaps(self) -> Iterable[str]:
-        """Notes on what theory does not cover, with the reason."""
+        """Notes on what theory does not cover, with the reason. That rules do not apply is said
+        elsewhere: see `Rule`."""
         return ()
 
     @property
     def branches(self) -> Iterable[Branch]:
         """The branches of residuals, in the order of their sums; none in a stack."""
         return ()
+
+    @property
+    def drops(self) -> bool:
+        """Whether units are dropped at random."""
+        return False
 
     @property
     def masked_cosine(self) -> FloatArray:
@@ -204,6 +223,11 @@ class Case(ABC):
         to SN202 say of them what there is to say.
         """
         return np.full_like(gradients, math.nan)
+
+    @property
+    def no_weights(self) -> Obstacle | None:
+        """Why gradients of weights are not compared, None if they are. See `weight_gradients`."""
+        return Obstacle("that is about network files; SN101 to SN202 judge stacks", plain=True)
 
     # ---------------------------------------------------------------------- what rules make of it
 
@@ -227,6 +251,13 @@ class Case(ABC):
         with np.errstate(divide="ignore"):
             logs: FloatArray = np.log(self.seen(GRADIENT)[: self.depth + 1])
         return logs
+
+    @property
+    def no_gradients(self) -> Obstacle | None:
+        """Why nothing is known of gradients before the last layer, None if something is."""
+        if not (np.isnan(self.gradients) & np.isnan(self.seen_gradients))[:-1].all():
+            return None
+        return Obstacle("theory does not know the gradients; use --backward", plain=True)
 
     @property
     def judges_seen_gradients(self) -> BoolArray:

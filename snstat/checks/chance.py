@@ -8,6 +8,7 @@ import numpy as np
 
 from snstat.checks.bounds import MAX_FLUCTUATION
 from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.remedies import wider
 from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.stack_case import StackCase
@@ -27,7 +28,12 @@ def _again(case: StackCase, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # 
     return [Remedy(words, None)]
 
 
-@rule("SN501", "theory-mismatch", families=(_again,))
+def _no_theory(case: Case) -> Obstacle | None:
+    """Return why there is no theory to compare with."""
+    return case.of_files
+
+
+@rule("SN501", "theory-mismatch", families=(_again,), obstacle=_no_theory)
 def disagrees(case: Case) -> Broken | None:
     """Simulation and theory, to first order in 1/width, disagree beyond chance.
 
@@ -141,7 +147,15 @@ def compared(statistic: Statistic) -> BoolArray:
     return known
 
 
-@rule("SN502", "too-narrow", families=(wider,))
+def _no_spread(case: Case) -> Obstacle | None:
+    """Return why nothing is known of how much networks differ."""
+    _, least = case.spread_between_trials
+    if not (np.isnan(case.fluctuation) & np.isnan(least))[1:].all():
+        return None
+    return Obstacle("neither theory nor trials tell how much networks differ", plain=True)
+
+
+@rule("SN502", "too-narrow", families=(wider,), obstacle=_no_spread)
 def too_narrow(case: Case) -> Broken | None:
     """Networks drawn alike differ too much: the width is too small for the depth.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.rule import Broken, Remedy, rule
 from snstat.checks.stack_case import StackCase
 from snstat.errors import InvalidValueError
@@ -18,7 +19,14 @@ def _undo(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001 
     yield Remedy("undo the change, or accept it with --write-baseline", None)
 
 
-@rule("SN701", "baseline-drift", families=(_undo,))
+def _no_baseline(case: Case) -> Obstacle | None:
+    """Return why there are no two runs to compare."""
+    if case.baseline is not None:
+        return None
+    return Obstacle("there is nothing to compare with: use --baseline", plain=True)
+
+
+@rule("SN701", "baseline-drift", families=(_undo,), obstacle=_no_baseline)
 def drifts(case: Case) -> Broken | None:
     """The stack differs from its baseline beyond chance and --min-effect.
 

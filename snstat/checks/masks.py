@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.pairs import comparable
 from snstat.checks.rule import Broken, rule
 
@@ -12,7 +13,18 @@ from snstat.checks.rule import Broken, rule
 DECIMALS = 12
 
 
-@rule("SN303", "dropout-decides")
+def _no_masks(case: Case) -> Obstacle | None:
+    """Return why there are no two passes to compare."""
+    if case.of_files is not None:
+        return case.of_files
+    if not case.drops:
+        return Obstacle("no layer drops units", plain=True)
+    if np.isnan(case.masked_cosine).all():
+        return Obstacle("theory does not know the cosine under two masks of dropout here")
+    return None
+
+
+@rule("SN303", "dropout-decides", obstacle=_no_masks)
 def dropout_decides(case: Case) -> Broken | None:
     """The masks of dropout, not the data, decide how alike the outputs of two inputs are.
 
@@ -49,8 +61,6 @@ def dropout_decides(case: Case) -> Broken | None:
             cosine 0.6276, and two samples 0.6268 (theory); masks make 99.8% of
             the distance, at least 98.0%
             → set "rate" of dropout layer 0.1 to 0.025 (now 0.1)
-      note: SN104 and SN302 not judged: as far as theory knows, the signal of
-            block 0 has no limit
     ```
 
     **How to fix it.** Use a smaller rate, or fewer layers with dropout. Drop within the branches of

@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.certainty import spread_of_logs
+from snstat.checks.obstacle import OF_FILES, Obstacle
 from snstat.results import GRADIENT, NO_THEORY, BoolArray, FloatArray, ModuleSummary
 
 # Statistics of which every row is judged.
@@ -89,6 +90,16 @@ class ModuleCase(Case):
         return int(known[0]) if known.size else 0
 
     @property
+    def no_limit(self) -> Obstacle:
+        """See Case."""
+        return OF_FILES
+
+    @property
+    def of_files(self) -> Obstacle:
+        """See Case."""
+        return OF_FILES
+
+    @property
     def producer(self) -> str:
         """See Case."""
         found = self.subject.nonfinite
@@ -102,6 +113,16 @@ class ModuleCase(Case):
         return f"{made}, whose inputs are {inputs}"
 
     @property
+    def no_gradients(self) -> Obstacle | None:
+        """See Case."""
+        if self.run is None or GRADIENT in self.run.statistics:
+            return None
+        # A framework may have none, as the trace says.
+        none = any(note.startswith("no gradients") for note in self.subject.notes)
+        remedy = "" if none else "; use --backward"
+        return Obstacle(f"gradients were not measured{remedy}")
+
+    @property
     def gaps(self) -> Iterator[str]:
         """See Case."""
         if np.isnan(self.predicted("second_moment")[1:]).all():
@@ -109,15 +130,6 @@ class ModuleCase(Case):
         rows, distinct = len(self.subject.main) - 1, len(self.subject.distinct) - 1
         if rows < distinct:
             yield f"{rows:,} of {distinct:,} rows are judged: activations and outputs of blocks"
-        yield (
-            "SN104, SN203, SN302, SN303, SN402, SN501 and SN601 not judged: they need theory or the"
-            " weights of a network file"
-        )
-        if self.run is not None and GRADIENT not in self.run.statistics:
-            # A framework may have none, as the trace says.
-            none = any(note.startswith("no gradients") for note in self.subject.notes)
-            remedy = "" if none else "; use --backward"
-            yield f"SN201 and SN202 not judged: gradients were not measured{remedy}"
 
     @property
     def spread_between_trials(self) -> tuple[FloatArray, FloatArray]:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import islice
 
 import numpy as np
 
 from snstat.activation import resolve
 from snstat.checks.case import Branch, Case
 from snstat.checks.certainty import spread_of_logs
+from snstat.checks.obstacle import Obstacle
 from snstat.experiment.network_plan import predicted_statistics
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
@@ -242,7 +244,6 @@ class NetworkCase(Case):
                 what = "the mean squared gradient is infinite, or set by epsilon"
             remedy = f"use --batch {UNSETTLED + 1} or more"
             yield f"{OF_BATCH_NORM} {self.batch} samples: {what}; {remedy}"
-        yield from self._not_applicable()
 
     def _without_theory(self) -> Iterator[str]:
         """Yield a note on the layers without theory."""
@@ -257,21 +258,27 @@ class NetworkCase(Case):
             more = " on" if every else f", {missing.size:,} of {self.depth:,} layers in all"
             yield f"{NO_THEORY} from {where}{more}: measured values are judged"
 
-    def _not_applicable(self) -> Iterator[str]:
-        """Yield notes on the rules that say nothing of this network, with the reason."""
-        found, both = repeated_block(self.network), "SN104 and SN302 not judged"
+    @property
+    def no_limit(self) -> Obstacle | None:
+        """See Case."""
+        found = repeated_block(self.network)
         if found is None:
-            limit = f"the limit of a block that is repeated {LEAST_TIMES} times or more"
-            yield f"{both}: they are about {limit}"
-        elif self.outlook.kind == "unknown":
-            name = self.network.block.entries[found[0]].name or found[0]
-            yield f"{both}: as far as theory knows, the signal of block {name} has no limit"
-        elif self.outlook.gradient_growth is None:
-            why = "dropout and batch norm themselves change how much inputs differ"
-            yield f"SN302 not judged: {why}"
-        if self.drops and np.isnan(self.masked_cosine).all():
-            why = "theory does not know the cosine under two masks of dropout here"
-            yield f"SN303 not judged: {why}"
+            only = f"only a block that is repeated {LEAST_TIMES} times or more"
+            return Obstacle(f"{only} has a limit")
+        if self.outlook.kind != "unknown":
+            return None
+        name = self.network.block.entries[found[0]].name or found[0]
+        return Obstacle(f"as far as theory knows, the signal of block {name} has no limit")
+
+    @property
+    def no_weights(self) -> Obstacle | None:
+        """See Case. Of fewer than two layers with weights there is nothing to say."""
+        rows = self.network.rows()
+        if len([*islice((row for row in rows if isinstance(row.layer, Dense)), 2)]) == 2:
+            return None
+        weighted = (row for row in self.network.rows() if row.layer.matrices(row.before))
+        why = "fewer than two layers are dense, and weights of other kinds are not compared"
+        return Obstacle(why, plain=len([*islice(weighted, 2)]) < 2)
 
     def weight_gradients(self, gradients: FloatArray) -> FloatArray:
         """See Case. Those of dense layers."""

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from snstat.checks.case import Case
+from snstat.checks.obstacle import NO_LIMIT, Obstacle
 from snstat.checks.remedies import HOLDING
 from snstat.checks.rule import Broken, rule
 
@@ -16,12 +17,32 @@ SAME = 1e-12
 APART = 100.0
 
 
+def zero_share(case: Case) -> float:
+    """Return the share of samples that are all zeros."""
+    return float(np.fmax(case.seen("zero_samples"), case.predicted("zero_samples"))[0])
+
+
 def comparable(cosine: float) -> bool:
     """Return whether inputs with this `cosine` have a difference to lose, beyond rounding."""
     return 1.0 - cosine > SAME
 
 
-@rule("SN301", "inputs-collapse", verdict="collapsed", families=HOLDING)
+def _alike(case: Case) -> Obstacle | None:
+    """Return why inputs have no difference to lose."""
+    cosine = float(case.known("cosine")[case.angles_from])
+    if comparable(cosine):
+        return None
+    what = "there is one sample" if case.batch == 1 else "all inputs are alike"
+    if math.isnan(cosine) and case.batch > 1:
+        what = "the samples are too small for their squares"
+        if case.run is not None and case.run.module is not None:
+            what = "no layer has samples that can be compared"
+        if zero_share(case) > 0:
+            what = "fewer than two samples of a batch are not zero"
+    return Obstacle(what)
+
+
+@rule("SN301", "inputs-collapse", verdict="collapsed", families=HOLDING, obstacle=_alike)
 def collapses(case: Case) -> Broken | None:
     """The cosine between different inputs reaches its bound.
 
@@ -85,7 +106,18 @@ def collapses(case: Case) -> Broken | None:
     return Broken(layer, value, bound, text)
 
 
-@rule("SN302", "inputs-separate", verdict="chaotic", families=HOLDING)
+def _no_slope(case: Case) -> Obstacle | None:
+    """Return why the slope at the limit is not known."""
+    if case.no_limit is not None:
+        return case.no_limit
+    if case.outlook.kind not in ("converges", "neutral"):
+        return NO_LIMIT
+    if case.outlook.gradient_growth is not None:
+        return None
+    return Obstacle("dropout and batch norm themselves change how much inputs differ")
+
+
+@rule("SN302", "inputs-separate", verdict="chaotic", families=HOLDING, obstacle=_no_slope)
 def separates(case: Case) -> Broken | None:
     """Nearby inputs separate within the stack, by more than --separation-max per layer.
 

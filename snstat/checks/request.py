@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from snstat.checks.applying import not_applied
 from snstat.checks.bounds import Bounds
 from snstat.checks.case import Case
 from snstat.checks.chance import too_narrow
 from snstat.checks.drift import drifts
 from snstat.checks.judge import judge
-from snstat.checks.notes import few_trials, not_judged
+from snstat.checks.notes import few_trials, of_inputs
 from snstat.checks.renewed import renewed
-from snstat.checks.rules import choose
+from snstat.checks.rules import choose, named
 from snstat.checks.settings import TRACED
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unjudged import notes_of
@@ -59,7 +60,8 @@ SUBJECTS = ("network", "module", "set")
 class Request:
     """One check, validated: what to run, the bounds and rules, and what to compare with.
 
-    `plan` is None where a saved run is judged.
+    `plan` is None where a saved run is judged. `named` are the rules that were asked for one by
+    one.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Request:
     baseline_path: str | None = None
     same_seed: bool = False
     source: Source | None = None
+    named: frozenset[str] = frozenset()
 
     @classmethod
     def build(
@@ -100,7 +103,8 @@ class Request:
             wanted = wanted_of(given)
             called = wanted.called
         bounds = Bounds(**{key: given.pop(key) for key in BOUNDS if key in given})
-        codes = choose(given.pop("select", ()), given.pop("ignore", ()))
+        wished = given.pop("select", ())
+        codes = choose(wished, given.pop("ignore", ()))
         path, same_seed = given.pop("baseline", None), bool(given.pop("same_seed", False))
         baseline = None
         if path is not None:
@@ -132,7 +136,8 @@ class Request:
         label = None if path is None else os.fspath(path)
         if name is None:
             name = DEFAULT_NAME if network is None else network.name or UNNAMED
-        return cls(name, plan, bounds, codes, baseline, label, same_seed, source)
+        named_ones = named(wished)
+        return cls(name, plan, bounds, codes, baseline, label, same_seed, source, named_ones)
 
     def case(self, run: Run) -> Case:
         """Return what the rules look at: theory and bounds beside a complete `run`."""
@@ -183,7 +188,8 @@ class Request:
         notes = other_theory + notes_of(case, codes, told)
         if run.given is not None and too_narrow.code in self.codes:
             notes.append(f"{too_narrow.code} not judged: it is about weights that are drawn")
-        notes += [*few_trials(run), *not_judged(case), *case.gaps]
+        notes += [*few_trials(run), *of_inputs(case), *case.gaps]
+        notes += not_applied(case, codes, self.named)
         if self.baseline is not None:
             from snstat.checks.unlike import unlike
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.stack_case import StackCase
 
 
@@ -40,6 +41,8 @@ class Remedy:
 # A family of remedies for a stack: what to try for a broken rule, best first.
 Family = Callable[[StackCase, Broken], Iterable[Remedy]]
 Look = Callable[[Case], Broken | None]
+# Returns why a rule says nothing of a case, None if it judges it.
+Asked = Callable[[Case], Obstacle | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +65,24 @@ class Page:
         return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
+def _none(case: Case) -> None:
+    """Return that a rule judges every case."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule(Page):
     """One rule of networks, called with a case.
 
-    `look` returns None where the rule holds or cannot be applied. It has to work for a case that
-    was never run, so that remedies can be tried out. `verdict` is the one that a broken rule leads
-    to, if any, and `families` are the remedies to try for a stack, the mildest first.
+    `look` returns None where the rule holds or cannot be applied, and `obstacle` says why it
+    cannot. Both have to work for a case that was never run, so that remedies can be tried out.
+    `verdict` is the one that a broken rule leads to, if any, and `families` are the remedies to try
+    for a stack, the mildest first.
     """
 
     look: Look
     verdict: str | None = None
     families: tuple[Family, ...] = ()
+    obstacle: Asked = _none
 
     def __call__(self, case: Case) -> Broken | None:
         """Return how a case breaks the rule, None if it does not."""
@@ -81,7 +90,12 @@ class Rule(Page):
 
 
 def rule(
-    code: str, name: str, *, verdict: str | None = None, families: tuple[Family, ...] = ()
+    code: str,
+    name: str,
+    *,
+    verdict: str | None = None,
+    families: tuple[Family, ...] = (),
+    obstacle: Asked = _none,
 ) -> Callable[[Look], Rule]:
     """Make the rule `code` of the function below, which looks at a case, and of its docstring."""
-    return lambda look: Rule(code, name, look, verdict, families)
+    return lambda look: Rule(code, name, look, verdict, families, obstacle)

@@ -85,6 +85,13 @@ def choose(
     return left
 
 
+def named(select: Iterable[str]) -> frozenset[str]:
+    """Return the codes that entries of `select` name, each alone: not those of "SN1"."""
+    every = (part for entry in select for part in entry.split(","))
+    found = (_matching("select", part) for part in every)
+    return frozenset().union(*(codes for codes in found if len(codes) == 1))
+
+
 def _matching(option: str, entry: str) -> set[str]:
     if "," in entry:
         return set().union(*(_matching(option, part) for part in entry.split(",")))

@@ -9,6 +9,7 @@ from typing import Any
 
 from snstat.checks.case import Case
 from snstat.checks.certainty import certain
+from snstat.checks.obstacle import NO_LIMIT, NO_TARGET, Obstacle
 from snstat.checks.remedies import (
     HOLDING,
     change,
@@ -69,7 +70,8 @@ def more_layers(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: A
 
 def _least_layers(case: StackCase, changes: dict[str, Any]) -> Iterator[Remedy]:
     def at_target(depth: int) -> bool:
-        return misses_target(case.changed(**changes, depth=depth)) is None
+        changed = case.changed(**changes, depth=depth)
+        return misses_target(changed) is None and misses_target.obstacle(changed) is None
 
     few = case.depth
     for factor in (2, 4, 8, 16):
@@ -83,10 +85,24 @@ def _least_layers(case: StackCase, changes: dict[str, Any]) -> Iterator[Remedy]:
         few = many
 
 
+def _no_comparison(case: Case) -> Obstacle | None:
+    """Return why there is nothing to compare with the target."""
+    if case.target is None:
+        return NO_TARGET
+    layer = case.target_layer
+    goals = _goals(case, case.target)
+    if all([*_looks(case, name, layer, tolerance)] for name, _, tolerance in goals):
+        return None
+    once = case.run is not None and not math.isnan(case.seen("mean")[layer])
+    more = ", and one trial has no error to tell chance by" if once else ""
+    return Obstacle(f"theory does not know layer {layer}{more}")
+
+
 @rule(
     "SN103",
     "target-missed",
     families=(standard_inputs, wide_enough, gains, without_biases, more_layers),
+    obstacle=_no_comparison,
 )
 def misses_target(case: Case) -> Broken | None:
     """Mean or variance is off the target at the last layer (or --target-layer).
@@ -182,7 +198,14 @@ def _overflows(case: Case, layer: int) -> bool:
     return case.outlook.kind == "explodes" or not finite
 
 
-@rule("SN104", "wrong-fixed-point", families=HOLDING)
+def _no_limit(case: Case) -> Obstacle | None:
+    """Return why there is no limit to compare with the target."""
+    if case.no_limit is not None or case.goal is None:
+        return case.no_limit or NO_TARGET
+    return NO_LIMIT if case.outlook.mean is None else None
+
+
+@rule("SN104", "wrong-fixed-point", families=HOLDING, obstacle=_no_limit)
 def converges_elsewhere(case: Case) -> Broken | None:
     """Mean and variance converge, but not to the target.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.remedies import gains
 from snstat.checks.rule import Broken, rule
 
@@ -10,7 +11,14 @@ from snstat.checks.rule import Broken, rule
 THEOREM_1 = (0.95, 1.1)
 
 
-@rule("SN601", "outside-theorems", families=(gains,))
+def _no_selu(case: Case) -> Obstacle | None:
+    """Return why there are no weights of SELU."""
+    if case.of_files is not None or next(iter(case.selu_weights), None) is not None:
+        return case.of_files
+    return Obstacle("no dense layer has SELU, or SELU next", plain=True)
+
+
+@rule("SN601", "outside-theorems", families=(gains,), obstacle=_no_selu)
 def leaves_theorems(case: Case) -> Broken | None:
     """SELU's weights leave the domain of the SNN paper's theorem 1.
 

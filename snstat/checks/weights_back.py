@@ -8,10 +8,16 @@ import numpy as np
 
 from snstat.checks.backward import logarithms, power, scientific
 from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
 from snstat.checks.rule import Broken, rule
 
 
-@rule("SN203", "weight-gradients-differ")
+def _no_weights(case: Case) -> Obstacle | None:
+    """Return why there are no two layers to compare."""
+    return case.of_files or case.no_weights or case.no_gradients
+
+
+@rule("SN203", "weight-gradients-differ", obstacle=_no_weights)
 def weights_differ(case: Case) -> Broken | None:
     """The gradients of different layers' weights differ by more than --weight-gradient-decades.
 
@@ -47,8 +53,6 @@ def weights_differ(case: Case) -> Broken | None:
       SN203 weight-gradients-differ, layer 33: squared gradients of weights
             differ: those of layer 33 are ×5.69e+06 those of layer 30, above 10^6
             → set "scale" of residual 0.0 to 1 (now 0.003)
-      note: SN104 and SN302 not judged: as far as theory knows, the signal of
-            block 0 has no limit
     ```
 
     **How to fix it.** Give all layers gains that preserve the signal, and inputs of one size: where

@@ -9,9 +9,10 @@ import pytest
 from scipy.stats import chi2
 
 import snstat
+from snstat.checks.applying import lost, not_applied, obstacle_of
 from snstat.checks.certainty import CHANCE, spread_of_logs
 from snstat.checks.judge import judge
-from snstat.checks.rules import RULES
+from snstat.checks.rules import CODES, RULES
 from snstat.network.network import Network
 from snstat.network.sources import sourced
 from tests.checks.cases import (
@@ -267,7 +268,7 @@ def test_the_limit_behind_a_norm_is_compared_with_the_target(norm):
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ([dense(activation="relu")] * 2 + [NORM], "SN104 and SN302 not judged: they are about"),
+        ([dense(activation="relu")] * 2 + [NORM], "SN104 and SN302 not judged: only a block"),
         ([repeated(9, residual(NORM, dense()), name="body")], "block body has no limit"),
         ([repeated(9, dense(activation="selu"), DROPOUT)], "SN302 not judged: dropout"),
         ([repeated(9, dense(), BATCH_NORM, RELU)], "SN302 not judged: dropout and batch norm"),
@@ -276,8 +277,88 @@ def test_the_limit_behind_a_norm_is_compared_with_the_target(norm):
     ],
 )
 def test_rules_that_say_nothing_are_noted(layers, words):
-    notes = [*network_case(*layers).gaps]
+    notes = not_applied(network_case(*layers), CODES, ())
     if words is None:
         assert notes == []
     else:
         assert any(words in note for note in notes)
+
+
+HIGHWAY = {"kind": "highway", "activation": "relu"}
+ASKED = {"target_mean": 0.0, "target_variance": 1.0}
+RISING = repeated(9, residual(NORM, dense(), name="sum"), name="body")
+
+
+@pytest.mark.parametrize(
+    ("code", "layers", "why"),
+    [
+        ("SN103", [dense(), dense()], "no target is given"),
+        ("SN104", [repeated(9, dense(activation="tanh", weight_gain=1.5))], "no target is given"),
+        ("SN104", [dense(), dense()], "only a block that is repeated 4 times or more"),
+        ("SN203", [dense()], "fewer than two layers are dense"),
+        ("SN203", [dense(), {"kind": "multiply", "inputs": ["0", "0"]}, dense()], "--backward"),
+        ("SN302", [RISING], "the signal of block body has no limit"),
+        ("SN303", [dense(), dense()], "no layer drops units"),
+        ("SN402", [dense(), dense()], "there is no residual"),
+        ("SN601", [NORM, dense(activation="relu")], "no dense layer has SELU"),
+        ("SN701", [dense()], "use --baseline"),
+    ],
+)
+def test_a_rule_that_is_asked_for_says_why_it_does_not_apply(code, layers, why):
+    found = network_case(*layers)
+    (note,) = not_applied(found, {code}, {code})
+    assert note.startswith(f"{code} not judged: ")
+    assert why in note
+    # It is a note on no other rule.
+    others = set(CODES) - {code}
+    assert all(why not in note or code not in note for note in not_applied(found, others, others))
+
+
+def test_what_anyone_sees_is_told_only_to_those_who_ask():
+    found = network_case(repeated(9, dense(activation="tanh", weight_gain=1.5), NORM))
+    assert not_applied(found, CODES, ()) == []
+    named = not_applied(found, CODES, CODES)
+    assert [note.split(" not judged")[0] for note in named] == [
+        *("SN103 and SN104", "SN303", "SN402", "SN601", "SN701")
+    ]
+
+
+def test_a_rule_that_applies_is_no_note():
+    layers = [repeated(8, residual(dense(activation="selu"), DROPOUT, dense(), scale=0.1), NORM)]
+    found = network_case(*layers, bounds=ASKED)
+    assert not_applied(found, CODES, set(CODES) - {"SN302", "SN701"}) == [
+        "SN302 not judged: dropout and batch norm themselves change how much inputs differ"
+    ]
+
+
+@pytest.mark.parametrize("layers", [[HIGHWAY] * 3, [dense(), HIGHWAY]])
+def test_weights_that_are_not_compared_are_a_note(layers):
+    (note,) = [n for n in not_applied(network_case(*layers), CODES, ()) if "SN203" in n]
+    assert "weights of other kinds are not compared" in note
+
+
+def test_a_stack_says_why_a_rule_does_not_apply():
+    found = case("tanh", 8, weight_gain=1.5)
+    assert not_applied(found, CODES, ()) == []
+    told = {code: not_applied(found, {code}, {code}) for code in CODES}
+    assert {code for code, notes in told.items() if notes} == {
+        *("SN103", "SN104", "SN203", "SN303", "SN402", "SN601", "SN701")
+    }
+    grows = case("relu", 8, weight_gain=2.0)
+    assert obstacle_of(grows, "SN302") == obstacle_of(case("gelu", 8), "SN302")
+    assert "left to SN101 and SN102" in obstacle_of(grows, "SN302").why
+    (note,) = not_applied(case("relu", 8, batch=1), CODES, ())
+    assert note == "SN301 not judged: there is one sample"
+
+
+def test_a_target_needs_theory_or_an_error_to_compare_with():
+    """Two activations in a row have no theory, and a case that was not run has seen nothing."""
+    layers = [dense(activation="relu"), RELU, NORM]
+    known, unknown = (
+        network_case(*some, bounds=ASKED) for some in (layers[:1] + layers[2:], layers)
+    )
+    assert obstacle_of(known, "SN103") is None
+    assert obstacle_of(unknown, "SN103").why == "theory does not know layer 3"
+    assert lost(known, unknown, ["SN103"])
+    assert not lost(unknown, known, ["SN103"])
+    assert RULES["SN103"](unknown) is None

@@ -113,6 +113,30 @@ def test_a_target_is_missed_where_no_float_holds_the_signal():
     assert "mean beyond any float" in entry.message or "variance beyond any float" in entry.message
 
 
+LIMIT = "not judged: only a block that is repeated 4 times or more has a limit"
+
+
+@pytest.mark.parametrize(
+    ("options", "notes"),
+    [
+        ({"select": ["SN402"]}, ["SN402 not judged: there is no residual"]),
+        ({"select": ["sn101,branches-fade"]}, ["SN402 not judged: there is no residual"]),
+        # The beginning of several codes names none of them.
+        ({"select": ["SN4"]}, []),
+        ({"select": ["SN3"]}, [f"SN302 {LIMIT}"]),
+        ({"select": ["SN101"]}, []),
+        ({"select": ["SN302", "SN3"]}, [f"SN302 {LIMIT}"]),
+        ({"ignore": ["SN302", "SN501"]}, [f"SN104 {LIMIT}"]),
+        ({"select": ["SN1", "SN3"]}, [f"SN104 and SN302 {LIMIT}"]),
+    ],
+)
+def test_notes_are_on_rules_that_are_selected(options, notes):
+    found = snstat.check(
+        network(NORM, dense(64, activation="relu"), dense(8)), **options, **SAMPLING
+    )
+    assert [*found.notes] == notes
+
+
 def test_gradients_of_a_network_are_judged():
     layers = [dense(weight_gain=0.5)] * 12
     # A layer that is not plain, so that this is no stack.

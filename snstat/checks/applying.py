@@ -1,0 +1,41 @@
+"""Which rules say nothing of a case, in notes, and as what no remedy may lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from snstat.checks.case import Case
+from snstat.checks.obstacle import Obstacle
+from snstat.checks.rules import RULES
+
+
+def obstacle_of(case: Case, code: str) -> Obstacle | None:
+    """Return why a rule says nothing of a case, None if it judges it. Equal cases are asked
+    once."""
+    return case.once(("obstacle", code), RULES[code].obstacle)
+
+
+def not_applied(case: Case, codes: Collection[str], named: Collection[str]) -> list[str]:
+    """Return a note on each reason why rules among `codes` say nothing of a case, plain ones only
+    of those that are `named`."""
+    silent: dict[str, list[str]] = {}
+    for code in RULES:
+        found = obstacle_of(case, code) if code in codes else None
+        if found is not None and (code in named or not found.plain):
+            silent.setdefault(found.why, []).append(code)
+    return [f"{_listed(those)} not judged: {why}" for why, those in silent.items()]
+
+
+def lost(case: Case, changed: Case, among: Iterable[str] = RULES) -> bool:
+    """Return whether theory judges a case by a rule `among` these that says nothing of a `changed`
+    one: such a change hides what is broken."""
+    thought = case.thought
+    return any(
+        obstacle_of(changed, code) is not None and obstacle_of(thought, code) is None
+        for code in among
+    )
+
+
+def _listed(codes: list[str]) -> str:
+    *most, last = codes
+    return f"{', '.join(most)} and {last}" if most else last
