@@ -191,7 +191,7 @@ def _norms(network: Network) -> Iterator[Edited]:
 
 def _widths(network: Network) -> Iterator[Edited]:
     """Yield wider layers of every kind that has a width, all but a last one, which is the read-out:
-    by the same factor, so that sums still fit. The input is as much wider where it has to be."""
+    by the same factor, so that sums still fit; and these with an input that is as much wider."""
     sized = [name for name, layer in written(network) if _width(layer)]
     if _width(network.block.entries[-1].layer):
         sized.pop()
@@ -203,13 +203,10 @@ def _widths(network: Network) -> Iterator[Edited]:
             return (wider or layer,)
 
         words = f'multiply "width" of {_which(network, sized)}'
-        found = [*_tried(network, f"{words} by {factor}", edit)]
-        shape = network.input
-        if not found:
-            wide = Shape(factor * shape.channels, shape.grid)
-            words = f'{words} and "channels" of the input by {factor}'
-            found = [*_tried(network, words, edit, wide)]
-        yield from found
+        yield from _tried(network, f"{words} by {factor}", edit)
+        wide = Shape(factor * network.input.channels, network.input.grid)
+        words = f'{words} and "channels" of the input by {factor}'
+        yield from _tried(network, words, edit, wide)
 
 
 def _width(layer: Layer) -> int:

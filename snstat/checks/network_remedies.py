@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snstat.checks.applying import lost
 from snstat.checks.case import Case
 from snstat.checks.chance import too_narrow
 from snstat.checks.look import ORDER, looked
@@ -39,7 +40,8 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
     holds and no other is newly broken, or nothing.
 
     Changes are tried out by theory, so that has to find the rule broken without them, and may not
-    know less of the changed network. Where none is left, weights outside a theorem have a change
+    know less of the changed network, nor leave a rule that was judged without anything to judge.
+    Where none is left, weights outside a theorem have a change
     after which they are within it, whatever that does to other rules.
     """
     if isinstance(case, StackCase):
@@ -50,12 +52,12 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
     for change in changes(case):
         if _unknown(change.case, rule) > _unknown(case, rule):
             continue
-        if _holds(change.case, ()):
+        if _holds(change.case, ()) and not lost(case, change.case):
             return change.words
-        if not partial and _holds(change.case, others):
+        if not partial and _holds(change.case, others) and not lost(case, change.case):
             partial = change.words
     for allowed in ((),) if partial else ((), others):
-        shorter = _shorter(case, allowed)
+        shorter = _shorter(case, allowed, codes)
         if shorter:
             return shorter
     if not partial and rule is leaves_theorems:
@@ -135,15 +137,20 @@ def _tuned(case: NetworkCase) -> Iterator[Change]:
         yield Change(found.words, case.changed(found.network))
 
 
-def _shorter(case: NetworkCase, allowed: Collection[str]) -> str:
+def _shorter(case: NetworkCase, allowed: Collection[str], codes: Collection[str]) -> str:
     """Return the change to the most repetitions of a block with which only the rules `allowed` are
-    broken, "" for none. What holds for many mostly holds for fewer, so they are halved."""
+    broken, "" for none. What holds for many mostly holds for fewer, so they are halved.
+
+    A block of few repetitions has no limit to judge. Rules of it that held still do; those among
+    `codes`, which are broken, may not be left without it.
+    """
     for name, times in repeated(case.network) if case.depth <= MOST_LAYERS else ():
         words, few, many = "", 0, times
         while many - few > 1:
             middle = (few + many) // 2
             found = fewer(case.network, name, middle)
-            if found is not None and _holds(case.changed(found.network), allowed):
+            changed = None if found is None else case.changed(found.network)
+            if found and changed and _holds(changed, allowed) and not lost(case, changed, codes):
                 words, few = found.words, middle
             else:
                 many = middle

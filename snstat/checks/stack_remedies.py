@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
+from snstat.checks.applying import lost
 from snstat.checks.chance import too_narrow
 from snstat.checks.look import broken_within, looked, unsteady
 from snstat.checks.remedies import change, wider
 from snstat.checks.rule import Broken, Remedy, Rule
 from snstat.checks.several import TOO_NARROW, last_resorts
 from snstat.checks.stack_case import StackCase
+from snstat.checks.target import misses_target
 
 # Rules of single layers. If a measured value breaks one, the layers before are sound.
 PREFIXED = frozenset({"SN101", "SN102", "SN301", "SN401"})
@@ -40,6 +42,8 @@ def stack_remedy(rule: Rule, case: StackCase, how: Broken, codes: set[str]) -> s
         if remedy.case.layer != case.layer and unsteady(remedy.case) is not None:
             continue
         left = broken_within(remedy.case, () if partial else codes - {rule.code, TOO_NARROW})
+        if left is not None and lost(case, remedy.case, (misses_target.code,)):
+            continue
         if left is not None and not left:
             return remedy.words
         if left is not None:

@@ -12,9 +12,10 @@ import pytest
 
 from snstat.activation import ACTIVATIONS
 from snstat.checks import network_remedies
+from snstat.checks.applying import lost
 from snstat.checks.judge import judge
 from snstat.checks.network_changes import layer_changes
-from snstat.checks.rules import RULES
+from snstat.checks.rules import CODES, RULES
 from snstat.layers.build import chain
 from snstat.layers.dense import Dense
 from snstat.layers.layer import Layer
@@ -277,3 +278,49 @@ def test_weights_whose_activation_is_not_next_are_not_of_selu():
         squares = [square for _, square, _ in network_case(*layers).selu_weights]
         expected = [pytest.approx(1.0)] * (len(layers) == 5)
         assert squares == expected
+
+
+def act(name):
+    return {"kind": "activation", "activation": name}
+
+
+# Blocks whose limit is wrong or chaotic, and the target of their signal.
+LIMITS = {
+    # A norm decides the limit, whatever the layers before it.
+    "norm": ([repeated(12, dense(128), NORM, act("selu"))], (0.0, 2.0)),
+    "batch norm": ([repeated(12, dense(128), {"kind": "batch_norm"}, act("relu"))], (0.0, 1.0)),
+    "chaotic norm": ([repeated(24, dense(128), NORM, act("sine:3"))], None),
+    "short": ([repeated(5, dense(128), NORM, act("sine:30"))], None),
+    "dropout": ([DROPPED | {"layers": [dense(128, "selu"), DROPPED["layers"][1]]}], None),
+    "gain": ([NORM, repeated(12, dense(128, "selu", weight_gain=1.3))], None),
+    "tanh": ([NORM, repeated(12, dense(128, "tanh", weight_gain=2.0))], (0.0, 0.3)),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_no_remedy_leaves_a_rule_without_anything_to_judge(name):
+    """A width unlike that of the input, for example, leaves a block without a limit."""
+    layers, target = LIMITS[name]
+    bounds = (
+        {} if target is None else dict(zip(("target_mean", "target_variance"), target, strict=True))
+    )
+    found = network_case(*layers, bounds=bounds, channels=128)
+    _, findings = judge(found, set(CODES))
+    assert findings
+    for broken in findings:
+        assert broken.remedy or "norm" in name or name == "short"
+        if broken.remedy:
+            after = found.changed(followed(found.network, broken.remedy))
+            assert not lost(found, after)
+            assert RULES[broken.code](after) is None
+
+
+def test_fewer_repetitions_of_a_block_need_no_limit_where_it_held(monkeypatch):
+    """Two layers have no limit, but a block that held goes on to hold. For one whose limit is
+    wrong, "norm" above, fewer repetitions are no remedy."""
+    monkeypatch.setattr(network_remedies, "layer_changes", lambda _: ())
+    block = repeated(9, dense(activation="relu"))
+    found = network_case(NORM, block, bounds={"cosine_max": 0.5})
+    (broken,) = judge(found, set(CODES))[1]
+    assert re.fullmatch(r'set "times" of block 1 to [123] \(now 9\)', broken.remedy)
+    assert lost(found, found.changed(followed(found.network, broken.remedy)))
