@@ -12,6 +12,9 @@ from snstat.activation import ACTIVATIONS
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
+from snstat.theory.finite_width_gradient import _step_back, _Way
+from snstat.theory.fluctuations import follow
+from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
 
 # Midpoints of panels that end at the kinks at 0: only tails beyond 10 are missing.
@@ -99,3 +102,25 @@ def test_gradients_of_equal_samples_differ_by_their_read_outs(name, init):
     several, one = (added(stack, count, 1.0, 0.0)[0] for count in (batch, 1))
     expected = 0.5 * (1.0 - 1.0 / batch) * (np.array(spreads) - spreads[0])
     np.testing.assert_allclose(several - one, expected[::-1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("tilt", [0.3, 1.0, 2.5])
+def test_the_square_of_the_alignment_is_that_of_a_chi_square(tilt):
+    """δ·z is nearly Gaussian, so A is a χ² times its mean. Half of the square of (A − 1) times the
+    share of the gradient that follows x is beyond first order."""
+    width = 300
+    stack = Stack.build("gelu", 2, width, bias_std=0.5)
+    inputs = DrawnInputs("normal", width, 1, 0.0, 1.0).moments()
+    theory = predict(stack, 1, inputs)
+    moments = Moments(stack, theory, backward=True)
+    known, way = follow(stack, 1, inputs, theory, moments), _Way(tilt=tilt, own_tilt=tilt)
+    _step_back(way, 1, stack, known, moments, pairs=False)
+    q = 1.0 + 0.5**2
+    at = math.sqrt(q) * NODES
+    square, slope = (
+        f(at) ** 2 for f in (ACTIVATIONS["gelu"].function, ACTIVATIONS["gelu"].derivative)
+    )
+    joint = WEIGHTS @ (square * slope) / (WEIGHTS @ square) / (WEIGHTS @ slope)
+    share = 1.0 - 0.5**2 / theory.pre_second_moment[2]
+    along_square = WEIGHTS @ (tilt * NODES**2 - 1.0) ** 2 * (share * joint / width) ** 2
+    assert way.square == pytest.approx(0.5 * along_square, rel=1e-5)
