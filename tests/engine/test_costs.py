@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from snstat.engine.costs import dense_work, matrix_free_work
+from snstat.engine.costs import (
+    dense_work,
+    drawn_matrix_work,
+    free_matrix_work,
+    matrix_free_work,
+)
+from snstat.engine.general.sample import _multiplications
 from snstat.engine.general.samplers import is_matrix_free
 from snstat.engine.strategies import choose
+from snstat.layers.add import Add
+from snstat.layers.block import Block
+from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
 from snstat.layers.weights import Weights
+from snstat.network.network import Network
 from snstat.network.stack import Stack
 
 # Processor time of a layer in ms, dense and matrix-free, where one took at least a quarter more.
@@ -68,3 +79,49 @@ def test_large_layers_cost_their_products(backward):
     # each, and E Xᵀ, A X and H Ξᵀ.
     products = (1.0 + (4.5 if backward else 0.0)) * float(batch) ** 2 * layer.fan_out
     assert matrix_free_work(layer, batch, backward=backward) == pytest.approx(products, rel=0.02)
+
+
+# The work by hand of 10 inputs, 20 units and 3 samples: 200 weights, 60 and 30 values. Forward, and
+# what the way back adds.
+BY_HAND = [
+    (dense_work, 200 * (3 + 35.0) + 60 * 50, 200 * (3 + 35.0) + 60 * 45),
+    (
+        matrix_free_work,
+        60 * (3 + 35 + 47.0) + 27 * 0.55 + 9 * 144,
+        60 * (4.5 * 3 + 2 * 35 + 47 + 45) + 27 * 3.4 + 9 * 350,
+    ),
+    (drawn_matrix_work, 5.0e5 + 200 * (33 + 3 * 1.3), 5.8e5 + 200 * (42 + 3 * 1.4)),
+    (
+        free_matrix_work,
+        1.1e6 + 60 * (36 + 3 * 0.83) + 30 * (41 + 3 * 0.36) + 27 * 1.8,
+        1.8e6 + 60 * (51 + 3 * 1.8) + 30 * (138 + 3 * 2.0) + 9 * 317 + 27 * 7.6,
+    ),
+]
+
+
+@pytest.mark.parametrize(("work", "forward", "back"), BY_HAND)
+def test_the_work_of_a_small_layer_by_hand(work, forward, back):
+    layer = Stack.build("tanh", 1, 20, input_width=10).layer(1)
+    assert work(layer, 3, backward=False) == pytest.approx(forward, rel=1e-12)
+    assert work(layer, 3, backward=True) == pytest.approx(forward + back, rel=1e-12)
+
+
+def test_orthogonal_matrices_take_more_products():
+    """Three where they are drawn, and twice all work where not; activations take none."""
+    normal, other = (
+        Stack.build("tanh", 1, 20, input_width=10, init=init).layer(1)
+        for init in ("lecun_normal", "orthogonal")
+    )
+    for backward in (False, True):
+        more = dense_work(other, 3, backward=backward) - dense_work(normal, 3, backward=backward)
+        assert more == pytest.approx((1 + backward) * 2 * 200 * (3 + 35.0), rel=1e-12)
+        for work, times in ((matrix_free_work, 2), (drawn_matrix_work, 3), (free_matrix_work, 2)):
+            plain, orthogonal = (work(x, 3, backward=backward) for x in (normal, other))
+            assert orthogonal == pytest.approx(times * plain, rel=1e-12)
+
+
+def test_the_multiplications_of_the_largest_layer():
+    layers = Block((*map(Entry, (Dense(20), Dense(50), Dense(20))), Entry(Add(), (1, 3))))
+    # 5 samples, from 20 units to 50; the sum has two inputs of 20.
+    assert _multiplications(Network(30, layers), 5) == 5 * 20 * 50
+    assert _multiplications(Network(30, Dense(20)), 5) == 5 * 20 * 30

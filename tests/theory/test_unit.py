@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snstat.activation import resolve
-from snstat.theory.unit import find_unit
+from snstat.theory.unit import _changes, _newton, _starts, _Unit, find_unit
 
 # (weight sum, weight square sum); the frequency of a sine divides both.
 PARAMETERS = ((1.5, 0.3), (-1.0, 1.5), (-0.4, 6.0))
@@ -88,3 +88,34 @@ def test_zero_is_fixed_and_unstable_if_only_one_side_returns(name, weight_sum):
     assert image(resolve(name), 1e-3 * weight_sum, 0.0)[0] > 1e-3
     opposed = find_unit(resolve(name), -weight_sum, 0.3).fixed_points
     assert any(p.second_moment == 0 for p in opposed)
+
+
+def test_cells_of_both_signs_and_their_neighbours_start_the_search():
+    values = np.full((8, 9), 0.5)
+    assert not _changes(values).any()
+    assert not _changes(-values).any()
+    values[3, 5] = -0.5
+    expected = np.zeros((7, 8), dtype=bool)
+    # The four cells around it, and one more on every side.
+    expected[1:5, 3:7] = True
+    np.testing.assert_array_equal(_changes(values), expected)
+    np.testing.assert_array_equal(_changes(-values), expected)
+    values[3, 5] = 0.0
+    np.testing.assert_array_equal(_changes(values), expected)
+
+
+def test_the_search_starts_from_the_middle_of_the_cells_around_a_fixed_point():
+    """Cells are 0.6 wide in the logarithm of the variance, and 0.27 in the mean near 0, a node."""
+    _, variance = settled(lambda mean, variance: image(resolve("tanh"), mean, 1.3 * variance), 0, 1)
+    assert -3.0 < math.log(variance) < -2.0
+    means, logs = _starts(_Unit(resolve("tanh"), 0.0, 1.3))
+    assert ((np.abs(means) < 0.14) & (np.abs(logs - math.log(variance)) < 0.31)).any()
+
+
+@pytest.mark.parametrize("mean", [0.0, 9e4, -9e4])
+@pytest.mark.parametrize("log_variance", [0.5, 31.9])
+def test_steps_return_from_far_away(mean, log_variance):
+    """The first step in the logarithm of the variance is one of 2, and that in the mean is all."""
+    unit = _Unit(resolve("tanh"), 0.0, 4.0)
+    ((_, variance),) = _newton(unit, np.array([mean]), np.array([log_variance]))
+    assert image(resolve("tanh"), 0.0, 4.0 * variance)[1] == pytest.approx(variance, rel=1e-9)

@@ -1,0 +1,82 @@
+"""Covariances of the entries of a Gram matrix, by loops over its samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+
+from snstat.theory.dead_fluctuations import _carry, _cumulants, _fresh, _wishart
+
+# The seven covariances of entries, and the five fourth moments, of samples a to d.
+ENTRIES = ("aa,aa", "aa,bb", "aa,ab", "aa,bc", "ab,ab", "ab,ac", "ab,cd")
+FOURTH = ("aaaa", "aaab", "aabb", "aabc", "abcd")
+
+
+def kind(i, j, k, l):  # noqa: E741  # samples
+    """Return which of the covariances is that of the entries (i, j) and (k, l)."""
+    alike = (i == j) + (k == l)
+    if alike == 2:
+        return "aa,aa" if i == k else "aa,bb"
+    if alike == 1:
+        single, pair = (i, (k, l)) if i == j else (k, (i, j))
+        return "aa,ab" if single in pair else "aa,bc"
+    return ("ab,cd", "ab,ac", "ab,ab")[len({i, j} & {k, l})]
+
+
+def places(text):
+    return tuple("abcd".index(letter) for letter in text.replace(",", ""))
+
+
+def whole(v):
+    """Return the covariances of all entries of four samples, (4, 4, 4, 4)."""
+    found = np.empty((4,) * 4)
+    for place in product(range(4), repeat=4):
+        found[place] = v[ENTRIES.index(kind(*place))]
+    return found
+
+
+def test_averages_follow_the_entries_that_they_depend_on():
+    """φ_a² responds to the entry aa, and φ_aφ_b to aa, bb and, in both places of it, ab."""
+    v, (own, other, cross) = np.array([2.0, 0.5, 0.7, 0.3, 1.1, 0.4, 0.2]), (1.3, -0.4, 0.9)
+    response = np.zeros((4,) * 4)
+    for a, b in product(range(4), repeat=2):
+        if a == b:
+            response[a, a, a, a] = own
+        else:
+            response[a, b, a, a] = response[a, b, b, b] = other
+            response[a, b, a, b] = cross
+    carried = np.einsum("abij,cdkl,ijkl->abcd", response, response, whole(v))
+    expected = [carried[places(text)] for text in ENTRIES]
+    np.testing.assert_allclose(_carry(v, (own, other, cross)), expected, rtol=1e-12)
+
+
+def test_products_of_gaussians():
+    """Cov(x_i x_j, x_k x_l) = K_ik K_jl + K_il K_jk."""
+    k = np.full((4, 4), 0.3) + 0.5 * np.eye(4)
+    exact = np.einsum("ik,jl->ijkl", k, k) + np.einsum("il,jk->ijkl", k, k)
+    expected = [exact[places(text)] for text in ENTRIES]
+    np.testing.assert_allclose(_wishart(0.8, 0.3), expected, rtol=1e-12)
+
+
+def test_fourth_cumulants_are_sums_over_pairings():
+    v = np.array([2.0, 0.5, 0.7, 0.3, 1.1, 0.4, 0.2])
+    full = whole(v)
+    pairings = full + full.transpose(0, 2, 1, 3) + full.transpose(0, 3, 2, 1)
+    expected = [pairings[places(text)] for text in FOURTH]
+    np.testing.assert_allclose(_cumulants(v), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("cosine", [0.0, 0.4, 1.0])
+def test_single_units_have_the_covariances_of_products(cosine):
+    """Those of four samples less the products of those of two, 1 for equal samples."""
+    fourth = {(4,): 3.0, (3, 1): 1.2, (2, 2): 1.7, (2, 1, 1): 0.9, (1, 1, 1, 1): 0.6}
+    expected = []
+    for text in ENTRIES:
+        first, second = text.split(",")
+        counts = tuple(sorted(Counter(first + second).values(), reverse=True))
+        means = [1.0 if one[0] == one[1] else cosine for one in (first, second)]
+        expected.append(fourth[counts] - means[0] * means[1])
+    np.testing.assert_allclose(_fresh(np.array([*fourth.values()]), cosine), expected, rtol=1e-12)
