@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.checks.rule import Broken
+from snstat.checks.unlikely import SCALES
 from snstat.checks.weights_law import SHARE, parted_in_law
 from snstat.checks.welch import welch
 from snstat.errors import InvalidValueError
@@ -90,9 +91,9 @@ def require_trials(name: str, trials: int) -> None:
         )
 
 
-def identical(run: Run, baseline: Run) -> Broken | None:
+def identical(run: Run, baseline: Run, allowed: FloatArray | float = 0.0) -> Broken | None:
     """Return the first layer at which `run` and `baseline`, of the same seed, are not equal to the
-    last bit."""
+    last bit, or differ by more than the share of rounding that is `allowed`, (layers,)."""
     found = _finite_only_once(run, baseline)
     if found is not None:
         return found
@@ -100,17 +101,34 @@ def identical(run: Run, baseline: Run) -> Broken | None:
     for name, mine, theirs in _shared(run, baseline):
         both = min(len(mine.estimate), len(theirs.estimate))
         first, second = mine.estimate[:both], theirs.estimate[:both]
-        bad = np.flatnonzero((first != second) & ~(np.isnan(first) & np.isnan(second)))
+        with np.errstate(invalid="ignore"):
+            near = np.abs(first - second) <= allowed * _rounded(name, baseline, both)
+        near |= (first == second) | (np.isnan(first) & np.isnan(second))
+        bad = np.flatnonzero(~near)
         if bad.size:
             parted.append((int(bad[0]), name, float(first[bad[0]]), float(second[bad[0]])))
     if not parted:
         return _layers_only_once(run, baseline)
     layer, name, value, was = min(parted, key=lambda item: item[0])
+    how = "not the same to the last bit" if np.ndim(allowed) == 0 else "not the same"
     text = (
-        f"not the same to the last bit from layer {layer} on: {name.replace('_', ' ')} {value!r},"
-        f" in the baseline {was!r}"
+        f"{how} from layer {layer} on: {name.replace('_', ' ')} {value!r}, in the baseline {was!r}"
     )
     return Broken(layer, value, was, text)
+
+
+def _rounded(name: str, baseline: Run, layers: int) -> FloatArray:
+    """Return the size, (layers,), that rounding of a statistic is relative to: of squares that
+    cancel, that of their terms."""
+    estimate = {key: column.estimate[:layers] for key, column in baseline.statistics.items()}
+    square = estimate["second_moment"]
+    if name in SCALES:
+        return square
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if name == "kurtosis":
+            size: FloatArray = estimate[name] * square / estimate["variance"]
+            return size
+    return _scale(name, estimate[name], baseline, logarithmic=False)
 
 
 def differences_of(run: Run, baseline: Run) -> Iterator[Difference]:

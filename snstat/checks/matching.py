@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from snstat.errors import escaped
-from snstat.results import FloatArray, Run, Statistic
+from snstat.results import BoolArray, FloatArray, Run, Statistic
 from snstat.results.base import IntArray
 
 # Names that a note lists.
@@ -24,39 +24,51 @@ def matched(run: Run, baseline: Run) -> Run:
     Layers that the baseline lacks have the estimates of `run` without an error, so that they are
     equal and cannot be compared. Stacks are matched by number, and stay as they are.
     """
-    places = _places(run, baseline)
-    if places is None:
+    found = places(run, baseline)
+    if found is None:
         return baseline
-    there = places >= 0
+    there = found >= 0
     subject = baseline.subject
     if run.module is not None and baseline.module is not None:
         theirs = baseline.module.rows
         rows = [
             theirs[place - 1] if place > 0 else own
-            for place, own in zip(places[1:], run.module.rows, strict=True)
+            for place, own in zip(found[1:], run.module.rows, strict=True)
         ]
         subject = replace(baseline.module, rows=tuple(rows))
 
     def column(values: FloatArray, own: FloatArray | float = math.nan) -> FloatArray:
-        return np.where(there, values[places], own)
+        return np.where(there, values[found], own)
 
     statistics = {
         name: Statistic(
-            column(found.estimate, run.statistics[name].estimate),
-            column(found.stderr),
-            column(found.theory),
-            column(found.expected),
-            column(found.neglected),
-            logarithmic=found.logarithmic,
-            scored=found.scored,
+            column(was.estimate, run.statistics[name].estimate),
+            column(was.stderr),
+            column(was.theory),
+            column(was.expected),
+            column(was.neglected),
+            logarithmic=was.logarithmic,
+            scored=was.scored,
         )
-        for name, found in baseline.statistics.items()
+        for name, was in baseline.statistics.items()
         if name in run.statistics
     }
-    finite = np.where(there, baseline.finite[places], run.finite)
+    finite = np.where(there, baseline.finite[found], run.finite)
     return replace(
         baseline, subject=subject, statistics=MappingProxyType(statistics), finite=finite
     )
+
+
+def left_out(run: Run, beside: Run, layers: BoolArray, others: Mapping[str, BoolArray]) -> Run:
+    """Return the matched baseline `beside` with the estimates of `run`, without an error, in these
+    `layers`, (layers,), so that they are not compared; `others` are those of single statistics."""
+    statistics = {}
+    for name, was in beside.statistics.items():
+        out, own = others.get(name, layers), run.statistics[name]
+        estimate, stderr = np.where(out, own.estimate, was.estimate), was.stderr.copy()
+        stderr[out] = math.nan
+        statistics[name] = replace(was, estimate=estimate, stderr=stderr)
+    return replace(beside, statistics=MappingProxyType(statistics))
 
 
 def unmatched(run: Run, baseline: Run) -> list[str]:
@@ -80,7 +92,7 @@ def unmatched(run: Run, baseline: Run) -> list[str]:
     return [f"{how}: {'; '.join(parts)}"] if parts else []
 
 
-def _places(run: Run, baseline: Run) -> IntArray | None:
+def places(run: Run, baseline: Run) -> IntArray | None:
     """Return for each layer of the run that of the baseline, −1 for none; None to match numbers."""
     if not (_named(run) or _named(baseline)):
         return None

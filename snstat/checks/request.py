@@ -194,7 +194,11 @@ class Request:
             from snstat.checks.unlike import unlike
 
             notes += unlike(run, self.baseline)
-            if not self.same_seed and run.simulation.seed == self.baseline.simulation.seed:
+            if self.same_seed:
+                from snstat.checks.same_draws import draws_told
+
+                notes += draws_told(run, self.baseline)
+            elif run.simulation.seed == self.baseline.simulation.seed:
                 notes.append("same seed as the baseline: the draws are not independent")
         return Check(
             name=self.name,
