@@ -63,6 +63,16 @@ def test_a_signal_that_vanishes_beyond_the_stack_is_found_by_the_depth_limit():
     assert "past the 20 layers of the stack" in finding.message
 
 
+@pytest.mark.parametrize("depth", [6, 7, 8])
+def test_only_layers_past_the_stack_are_told_to_be(depth):
+    """The second moment is 2^l with ReLU and a gain of 2: above 100 at layer 7."""
+    options = {"weight_gain": 2.0, "bounds": {"depth_limit": 10}, "codes": {"SN102"}}
+    finding = judged("relu", depth, **options)[1]["SN102"]
+    assert finding.layer == 7
+    assert (f"at layer 7, past the {depth} layers" in finding.message) == (depth == 6)
+    assert ("past the" in finding.message) == (depth == 6)
+
+
 def test_zero_inputs_are_reported_as_vanishing():
     finding = judged("relu", 8, std=0.0)[1]["SN101"]
     assert (finding.layer, finding.value) == (0, 0.0)

@@ -124,3 +124,91 @@ def test_the_square_of_the_alignment_is_that_of_a_chi_square(tilt):
     share = 1.0 - 0.5**2 / theory.pre_second_moment[2]
     along_square = WEIGHTS @ (tilt * NODES**2 - 1.0) ** 2 * (share * joint / width) ** 2
     assert way.square == pytest.approx(0.5 * along_square, rel=1e-5)
+
+
+def by_loop(stack, batch, theory, known, roughness):
+    """Return what is added, its residual and the squares of the alignment, each (depth + 1,), by a
+    plain loop over the formulas of docs/finite-width.md."""
+    z, w, n = NODES[8::16], WEIGHTS[8::16] / WEIGHTS[8::16].sum(), stack.width_of(stack.depth)
+    added, residuals, squares = np.zeros((3, stack.depth + 1))
+    of_read_out = -1.0 / n + (1.0 - 1.0 / batch) / n, 0.3 * (2.0 / n) ** 2 * 2.0
+    mean = residual = square = apart = 0.0  # E ln|δ|², what that neglects, and V − C
+    alignment, own_alignment, pull, share, kept = 1.0, 1.0, 0.0, 0.0, 0.0
+    for number in range(stack.depth, 0, -1):
+        layer, n = stack.layer(number), stack.width_of(number)
+        phi = ACTIVATIONS[layer.activation]
+        r, s, b, k, lost = (
+            float(getattr(known, name)[number])
+            for name in ("variance", "pair", "bias", "shape", "residual")
+        )
+        q, c = theory.pre_second_moment[number], 1.0 - theory.misalignment[number]
+        at = math.sqrt(q) * z
+        other = math.sqrt(q) * (c * z[:, None] + math.sqrt(1.0 - c * c) * z)
+        size, slopes = w @ phi.function(at) ** 2, w @ phi.derivative(at) ** 2
+        psi, slope = phi.function(at) / math.sqrt(size), phi.derivative(at) ** 2 / slopes
+        chi = 0.5 * w @ (psi**2 * (z**2 - 1.0))
+        first = 0.5 * w @ (slope * (z**2 - 1.0))
+        of_d = 0.25 * w @ (slope * (z**4 - 6.0 * z**2 + 3.0))
+        noise = four = 3.0 * w @ slope**2 - 1.0
+        joint = w @ (slope * psi**2)
+        pair_slope = w @ (slope * (phi.derivative(other) ** 2 @ w)) / slopes
+        pair_joint = w @ (slope * (phi.function(other) ** 2 @ w)) / size
+        # What orthogonal weights hold fixed: of squares, and of products of two samples.
+        if layer.orthogonal:
+            held = 2.0 * layer.fan_out / max(layer.fan_in, layer.fan_out)
+            own, two = (held * (known.share[number] + x) ** 2 for x in (0.0, c - 1.0))
+            noise -= 2.0 * kept + own * first**2
+            pair_slope -= two * first**2
+            pair_joint -= (two - own) * first * chi
+        tilt = alignment - 1.0 + 0.5 * layer.excess * (own_alignment - 1.0)
+        along = share * (joint - kept) / n
+        mean += first * b + 0.5 * (of_d - first**2) * r + 0.5 * of_d * k
+        mean += tilt * along - 0.5 * noise / n
+        square += 0.5 * (3.0 * alignment**2 - 2.0 * alignment + 1.0) * along**2
+        residual += 0.3 * (four / n) ** 2 + abs(first) * lost
+        residual += roughness(number) * (r + abs(k)) ** 2
+        apart += (first**2 + 2.0 * pull * share * chi * first) * (r - s)
+        apart += (noise - (pair_slope - 1.0)) / n + 2.0 * pull * share * (joint - pair_joint) / n
+        lean = (w @ (psi * phi.derivative(at) * z)) ** 2 / slopes
+        own_alignment = w @ (slope * z**2)
+        alignment = own_alignment + (alignment - 1.0) * share * lean
+        pull = first + share * chi * pull
+        share, below = known.share[number], stack.width_of(number - 1)
+        tilt = alignment - 1.0 + 0.5 * layer.excess * (own_alignment - 1.0)
+        kept = layer.fan_in / max(layer.fan_in, layer.fan_out) if layer.orthogonal else 0.0
+        free = (1.0 - kept) / below
+        spread = 2.0 * free + (apart if batch > 1 else 0.0)
+        added[number - 1] = mean + (tilt * share - 1.0) * free
+        added[number - 1] += 0.5 * (1.0 - 1.0 / batch) * spread - of_read_out[0]
+        more = 0.3 * (2.0 * free) ** 2 + 0.3 * spread**2 + square
+        residuals[number - 1] = abs(residual + more - of_read_out[1])
+        squares[number - 1] = square
+    return added, residuals, squares
+
+
+LOOPS = [
+    {"activation": "tanh", "widths": "60,90,40,70", "weight_gain": 1.6, "bias_std": 0.5},
+    {"activation": "softplus", "widths": "200,150*2,70", "init": "lecun_uniform", "bias_std": 0.2},
+    {"activation": "gelu", "depth": 4, "width": 90, "init": "glorot_truncated", "weight_gain": 1.4},
+    {"activation": "tanh", "widths": "60,90,90,50", "init": "orthogonal", "bias_std": 0.5},
+]
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("options", LOOPS, ids=["normal", "uniform", "truncated", "orthogonal"])
+def test_each_layer_adds_what_a_plain_loop_adds(options, batch):
+    stack = Stack.build(**options)
+    inputs = DrawnInputs("normal", stack.input_width, batch, 0.3, 1.0).moments()
+    theory = predict(stack, batch, inputs)
+    moments = Moments(stack, theory, backward=True)
+    known = follow(stack, batch, inputs, theory, moments)
+    added, residual, square = by_loop(
+        stack, batch, theory, known, lambda number: moments.backward(number).log_slope.roughness
+    )
+    found = finite_width(stack, batch, inputs, theory, backward=True)
+    expected = np.where(square <= 1e-3, theory.log_gradient + added, math.nan)
+    # Moments of pairs are known to five digits.
+    np.testing.assert_allclose(found.log_gradient, expected, atol=1e-6)
+    off = np.where(square <= 1e-3, residual, residual + np.abs(added))
+    np.testing.assert_allclose(found.log_gradient_residual, off, rtol=1e-3, atol=1e-12)
+    assert np.isfinite(found.log_gradient[:-1]).any()

@@ -124,6 +124,38 @@ def test_bad_values_are_named(call, name, value):
     assert caught.value.value == value or math.isnan(value)
 
 
+# Functions, and the bounds of their arguments.
+BOUNDED = [
+    (
+        snstat.unit_map,
+        {"mean": None, "variance": 0.0, "weight_sum": None, "weight_square_sum": 0.0},
+    ),
+    (snstat.ensemble_map, {"mean": None, "variance": 0.0, "weight_gain": 0.0, "bias_std": 0.0}),
+    (
+        snstat.correlation_map,
+        {"correlation": -1.0, "second_moment": 0.0, "weight_gain": 0.0, "bias_std": 0.0},
+    ),
+    (snstat.gradient_growth, {"second_moment": 0.0, "weight_gain": 0.0}),
+]
+
+
+@pytest.mark.parametrize(("function", "bounds"), BOUNDED)
+def test_arguments_have_their_least_values(function, bounds):
+    valid = dict.fromkeys(bounds, 0.5)
+    for name, least in bounds.items():
+        at, below = (-1e3, math.nan) if least is None else (least, least - 1e-9)
+        function("tanh", **valid | {name: at})
+        with pytest.raises(InvalidValueError) as caught:
+            function("tanh", **valid | {name: below})
+        assert caught.value.name == name
+
+
+def test_correlations_are_at_most_1():
+    assert snstat.correlation_map("tanh", 1.0, 2.0) == pytest.approx(1.0, abs=1e-15)
+    with pytest.raises(InvalidValueError):
+        snstat.correlation_map("tanh", 1.0 + 1e-9, 2.0)
+
+
 def test_unknown_activations_suggest_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'selu'"):
         snstat.unit_map("sellu", 0.0, 1.0)
