@@ -35,6 +35,8 @@ OF_ONE_TRIAL = 6.0
 MOST_OF_A_NORM = 2**18
 # A relative difference of mean squares that are equal but for rounding in short types.
 ROUNDED = 1e-2
+# So many squares have a mean whose logarithm is nearly normal.
+MANY = 64
 # What initialisers of each law are called.
 OF_LAW = {NORMAL: "lecun_normal", UNIFORM: "lecun_uniform", TRUNCATED: "lecun_truncated"}
 
@@ -152,7 +154,9 @@ def _take(seen: _Seen, values: torch.Tensor) -> None:
     low, high = float(array.min()), float(array.max())
     seen.alone.append(low if low == high else None)
     seen.some.append(array.reshape(-1)[:64].tobytes())
-    if not first or low == high or not math.isfinite(norm):
+    if not first or not math.isfinite(norm):
+        return
+    if low == high and array.shape != (1,):  # the one bias of a layer is a draw too
         return
     if seen.role.layout and array.ndim == 2:
         seen.fans = fans_of(array.shape, seen.role.layout)
@@ -213,4 +217,6 @@ def _z(seen: _Seen, scheme: Named) -> float:
 
 def _of(seen: _Seen, scheme: Named, square: float) -> float:
     error = math.sqrt((LAWS[scheme.law].fourth - 1.0) / seen.size)
-    return math.log(square / scheme.variance) / error
+    ratio = square / scheme.variance
+    # The logarithm of a mean of few squares is far from normal: they may all be small.
+    return (math.log(ratio) if seen.size >= MANY else ratio - 1.0) / error

@@ -566,3 +566,26 @@ def test_keyword_arguments_and_second_inputs():
     assert not unknown(run, "a")
     assert unknown(run, "b")
     assert ends(run)[-1][::2] == ("Named", "it depends on other values than those of the input")
+
+
+@pytest.mark.parametrize("units", [1, 2, 3])
+def test_heads_of_few_units_have_theory(units):
+    """A mean of few squares may be far below its expectation."""
+    for seed in range(20):
+        run = theory_of(
+            lambda: nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, units)),
+            "Bx16",
+            trials=16,
+            batch=2,
+            seed=seed,
+        )
+        assert np.isfinite(run.second_moment.theory).all(), run.module.notes
+
+
+def test_one_bias_that_is_no_draw_ends_theory():
+    def wide():
+        layer = nn.Linear(16, 1)
+        nn.init.uniform_(layer.bias, -2.0, 2.0)
+        return layer
+
+    assert "its biases fit no named initialiser" in str(theory_of(wide, "Bx16", trials=8).module)
