@@ -1,6 +1,6 @@
 """Do units die while a model is trained, and do gradients vanish? Needs PyTorch.
 
-`python training_loop.py PICTURE` traces every hundredth step. A unit is dead if it is 0 for the
+`python training_loop.py [PICTURE]` traces every hundredth step. A unit is dead if it is 0 for the
 whole batch; gradients are squared, and relative to those of the outputs.
 """
 
@@ -55,5 +55,6 @@ for axes, statistic in zip(columns, ("dead_fraction", "gradient"), strict=True):
         print(f"{statistic:13} of {name}: {values[0]:.2g} at first, {values[-1]:.2g} at last")
     axes.set(xlabel="step", title=statistic, yscale="log" if axes is columns[1] else "linear")
 axes.legend()
-axes.figure.savefig(sys.argv[1])
-print(f"Drawn: {sys.argv[1]}")
+picture = sys.argv[1] if len(sys.argv) > 1 else "steps.png"
+axes.figure.savefig(picture)
+print(f"Drawn: {picture}")
