@@ -1,11 +1,14 @@
-"""The words that layers are named by."""
+"""The words that layers are named by, and which change is told."""
 
 from __future__ import annotations
 
 import pytest
 
+from snstat.checks import network_remedies
+from snstat.checks.chance import too_narrow
 from snstat.checks.network_changes import _range, _which
-from tests.checks.cases import dense, network_of, residual
+from snstat.checks.network_remedies import Change, network_remedy
+from tests.checks.cases import dense, network_case, network_of, residual
 
 FIVE = network_of(*[dense() for _ in range(5)])
 MIXED = network_of(*[residual(dense()) for _ in range(7)], dense())
@@ -35,3 +38,44 @@ def test_layers_in_words(network, names, words):
 )
 def test_ranges_in_words(values, words):
     assert _range(values) == words
+
+
+# What each change leaves broken ("?": theory knows less, "!": a rule has nothing left to judge),
+# what fewer layers do, and what is told.
+CHOICES = [
+    (["A other", "B", "C"], {}, "B"),
+    (["A", "B"], {}, "A"),
+    (["A other", "B other"], {}, "A"),
+    (["A own", "B other", "C other"], {}, "B"),
+    (["A own other", "B own"], {}, ""),
+    (["A ?", "B other"], {}, "B"),
+    (["A !", "B"], {}, "B"),
+    (["A other !", "B other"], {}, "B"),
+    (["A ?", "B"], {"": "shorter"}, "B"),
+    (["A other"], {"": "shorter"}, "shorter"),
+    (["A other"], {"other": "shorter"}, "A"),
+    (["A own"], {"other": "shorter"}, "shorter"),
+]
+
+
+@pytest.mark.parametrize(("tried", "shorter", "told"), CHOICES)
+def test_the_first_change_that_mends_all_is_told_else_the_first_that_does_no_harm(
+    monkeypatch, tried, shorter, told
+):
+    case, codes = network_case(dense()), {"own": too_narrow.code, "other": "SN101"}
+    found = [Change(words[0], words[1:].split()) for words in tried]
+
+    def holds(broken, allowed):
+        return all(codes[name] in allowed for name in broken if name in codes)
+
+    fakes = {
+        "looked": lambda *_: True,
+        "changes": lambda _: iter(found),
+        "_holds": holds,
+        "lost": lambda _, tried: "!" in tried,
+        "_unknown": lambda tried, _: int(tried is not case and "?" in tried),
+        "_shorter": lambda _, allowed, __: shorter.get("other" if allowed else "", ""),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(network_remedies, name, fake)
+    assert network_remedy(too_narrow, case, {*codes.values()}) == told

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+from snstat.activation import resolve
 from snstat.experiment.inputs import DrawnInputs
+from snstat.gaussian.centred import centred_moments
+from snstat.gaussian.gram_moments import GramTable
+from snstat.gaussian.kurtosis_moments import kurtosis_moments
+from snstat.gaussian.pairs import pair_gap
 from snstat.network.stack import Stack
 from snstat.theory.fluctuations import follow
-from snstat.theory.gram import follow_gram
+from snstat.theory.gram import GramState, _activate, _roughness, _Shape, follow_gram
 from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
 
@@ -20,6 +27,7 @@ from snstat.theory.predict import predict
         {"activation": "selu", "widths": "40,60,30*2,50", "init": "orthogonal", "bias_std": 0.4},
         {"activation": "tanh", "widths": "40,60,30*2,50", "init": "lecun_uniform", "bias_std": 0.4},
         {"activation": "gelu", "widths": "40,60,30*2,50", "init": "orthogonal", "weight_gain": 1.5},
+        {"activation": "tanh", "widths": "40,60,30*2,50", "init": "torch_default"},
     ],
     ids=lambda options: " ".join(map(str, options.values())),
 )
@@ -46,3 +54,56 @@ def test_sums_and_differences_fluctuate_as_their_samples_do(options):
     np.testing.assert_allclose((1 - c * c) * crossed, (own - pair) / 2.0, rtol=2e-5)
     np.testing.assert_allclose(((1 + c) * along + (1 - c) * across) / 2.0, bias, rtol=2e-5)
     assert (np.abs(mixed) > 1e-4).all()
+
+
+@pytest.mark.parametrize("name", ["softplus", "gelu", "relu"])
+@pytest.mark.parametrize("cosine", [0.2, 0.7])
+def test_what_is_neglected_is_carried_by_derivatives(name, cosine):
+    """That of q, of the difference of two samples and of their product, by finite differences of
+    E φ² and E φ² − E φ₁φ₂."""
+    function, q, step = resolve(name), 1.3, 1e-3
+
+    def gap(square, product):
+        return float(pair_gap(function, square, 1.0 - product / square))
+
+    def both(square, product):
+        return float(centred_moments(function, square).second_moment) - gap(square, product)
+
+    def slope(of):
+        return abs(of(1.0 + step) - of(1.0 - step)) / (2.0 * step)
+
+    k, second = cosine * q, float(centred_moments(function, q).second_moment)
+    apart = gap(q, k)
+    # U = q − k: of q with U fixed, then of U with q fixed; of q with k fixed, then of k over q.
+    difference = (
+        slope(lambda by: gap(by * q, by * q - (q - k)) / apart),
+        slope(lambda by: gap(q, q - by * (q - k)) / apart),
+    )
+    product = (
+        slope(lambda by: both(by * q, k) / second),
+        slope(lambda by: both(q, k + (by - 1.0) * q) / second),
+    )
+    central = kurtosis_moments(function, q)
+    found = GramTable(function, q, central.mean, central.std).gram(1.0 - cosine)
+    still = GramState(*[0.0] * len(GramState._fields))
+    for place, residuals in enumerate(([0.3, 0.0, 0.0], [0.0, 0.3, 0.3])):
+        before = still._replace(residual=residuals[1], product_residual=residuals[2])
+        after = _activate(
+            found, before, _Shape(0.0, 0.0, 0.0), cosine, residuals[0], (1.0, 0.0, 50)
+        )
+        assert after.residual == pytest.approx(0.3 * difference[place], rel=2e-4)
+        assert after.product_residual == pytest.approx(0.3 * product[place], rel=2e-4)
+
+
+def test_roughness_in_all_directions():
+    """exp(αδP + βδU + γδX) with γ² = 4αβ has ∂_X² = 4 ∂_P ∂_U. Odd powers of X vanish."""
+    (alpha, beta), (p, u, x) = (0.7, 1.3), (0.3, 0.2, 0.4)
+    of_wave = {(i, j): alpha**i * beta**j for i in range(5) for j in range(5)}
+    along, across = alpha * p + beta * u, 2.0 * math.sqrt(alpha * beta) * x
+    second, third, fourth = (
+        ((along + across) ** k + (along - across) ** k) / 2.0 for k in (2, 3, 4)
+    )
+    size = math.sqrt(p * p + u * u + x * x)
+    expected = 0.25 * (second * size**2 + third * size) + fourth / 16.0
+    for signed in (False, True):
+        assert _roughness(of_wave, (p, u, x), signed=signed) == pytest.approx(expected, rel=1e-12)
