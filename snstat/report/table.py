@@ -141,8 +141,11 @@ def _bars_line(run: Run, glyphs: Glyphs, width: int) -> str:
     label, limits = "variance ", ""
     if run.module is not None:
         values, label = run.statistics["second_moment"].estimate, "second moment "
-        if len(run.module.main) < len(run.module.distinct):
-            values, label = values[list(run.module.main)], f"{label}of activations and blocks "
+        rows = np.array(run.module.main)
+        if len(rows) < len(run.module.distinct):
+            label = f"{label}of activations and blocks "
+        # Tokens have no statistics, which does not mean that they are not finite.
+        values = values[rows[~(np.isnan(values) & run.finite)[rows]]]
     if isinstance(run.subject, NetworkSummary):
         top = [row for row in TOP.of(run.subject) if row < values.size]
         if len(top) < values.size:

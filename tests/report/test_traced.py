@@ -196,6 +196,25 @@ def test_a_picture_connects_activations_and_blocks() -> None:
     assert len(without) == 3
 
 
+@pytest.mark.parametrize("finite", [False, True])
+def test_bars_leave_out_what_was_not_measured_but_not_what_is_not_finite(finite: bool) -> None:
+    """Tokens at the input have no statistics."""
+    run = make_traced_run(SUMMARY)
+    second = run.statistics["second_moment"]
+    missing = replace(second, estimate=np.array([np.nan, *second.estimate[1:]]))
+    run = replace(
+        run,
+        statistics={**run.statistics, "second_moment": missing},
+        finite=np.array([finite, *run.finite[1:]]),
+    )
+    console = Console(file=io.StringIO(), width=110, no_color=True, highlight=False)
+    print_runs([run], console, ALL)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    (bars,) = [line for line in lines if set("▁▂▃▄▅▆▇█") & set(line)]
+    assert ("!" in bars) == (not finite)
+
+
 def test_a_picture_has_no_panel_of_what_only_the_input_has() -> None:
     run = make_traced_run()
     own = run.statistics["position_cosine"]
