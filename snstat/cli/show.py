@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
 from snstat.cli import version_option
 from snstat.cli.formats import format_for
@@ -20,13 +21,14 @@ from snstat.cli.options import (
 )
 from snstat.cli.output import STDOUT, render, text_output, wrote
 from snstat.cli.parameters import FileName
+from snstat.cli.propagate import WORDS, pieces
 from snstat.cli.variants import variants
-from snstat.errors import InputFileError, InvalidValueError
+from snstat.errors import InvalidValueError
 from snstat.network.run_settings import AUTO, DEFAULT_BATCH, RunSettings
 from snstat.network.settings import NetworkSettings
-from snstat.report.selection import ALL, LayerSelection, parse_layers
+from snstat.report.selection import ALL, LayerSelection, parse_layers, usual
 from snstat.report.words import count
-from snstat.results import GRADIENT
+from snstat.results import GRADIENT, Check, Run
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -69,7 +71,8 @@ def command(
 ) -> None:
     """Show the layers of a network: number, name, kind, shape, number of parameters, and sampler.
 
-    The network is that of a file or of a saved run, or the uniform stack that options describe.
+    The network is that of a file or of a saved run, or the uniform stack that options describe. A
+    saved trace is printed again.
     Nothing is simulated. The shape is that of one sample after the layer: the grid, if there is
     one, then the channels. Weights and biases are counted. The sampler says whether a run of
     --batch samples draws the weights of the layer, or samples it without them.
@@ -79,7 +82,15 @@ def command(
     path, saved = parted([] if file is None else [file])
     if saved:
         refuse_others(ctx, {"file", "layers", "form", "output"})
-        network, how = _saved(saved[0])
+        from snstat.files.saved import load
+
+        run = load(saved[0])
+        if run.module is not None:
+            if ctx.get_parameter_source("layers") is ParameterSource.DEFAULT:
+                selection = usual(run.subject)
+            _show_trace(run, form, output, selection)
+            return
+        network, how = _saved(run)
     else:
         networks = networks_of(ctx, path, set)
         if len(networks) > 1:
@@ -143,16 +154,24 @@ def _only(values: Sequence[Any], default: Any) -> Any:
     return values[0] if values else default
 
 
-def _saved(path: str) -> tuple[Network, Sampled]:
-    """Return the network of the one run that a file holds, and how it was sampled."""
-    from snstat.files.saved import load
+def _show_trace(run: Run, form: str, output: str | None, selection: LayerSelection) -> None:
+    """Print a saved trace again: what its calls returned is all that is known of a module."""
+    selection.require_within(run.depth)
+    checks: list[Check | None] = [None]
+    if form in WORDS:
+        from snstat.checks.request import verdict_on
+
+        checks = [verdict_on(run)]
+    with text_output(output) as write:
+        write(pieces([run], form, selection, (), checks, file=output not in (None, STDOUT)))
+    wrote(output, count(1, "run"))
+
+
+def _saved(run: Run) -> tuple[Network, Sampled]:
+    """Return the network of a saved run, and how it was sampled."""
     from snstat.network.description import stack_of
     from snstat.network.network import Network
 
-    run = load(path)
-    if run.module is not None:
-        reason = "holds a traced module, whose layers only a trace knows"
-        raise InputFileError(path, reason, "print them with: snstat trace package.module:name")
     simulation = run.simulation
     how = Sampled(simulation.batch, simulation.sampler, backward=GRADIENT in run.statistics)
     if run.network is not None:

@@ -37,7 +37,10 @@ class ModuleName(Kind):
 class Target(ModuleName):
     """What is traced: a Python name, perhaps after that of a framework, or an ONNX file."""
 
-    words = 'a Python name, "package.module:name", the path of a .onnx file, or timm: or hf:'
+    words = (
+        'a Python name, "package.module:name", perhaps after keras: or nnx:, the path of a .onnx'
+        " file, or timm: or hf:"
+    )
 
     def check(self, name: str, value: Any) -> Any:
         """See Kind. In Python, an object itself."""

@@ -238,8 +238,21 @@ def test_options_of_stacks_and_modules_exclude_each_other(
 def test_other_commands_say_what_to_use(tracer: Tracer, capsys: pytest.CaptureFixture[str]) -> None:
     words = refused(["propagate", TARGET], capsys)
     assert "is the name of a module, and no network file; trace a module with: snstat" in words
+    assert tracer.calls == []
+
+
+def test_a_saved_trace_is_shown_again(tracer: Tracer, capsys: pytest.CaptureFixture[str]) -> None:
     snstat.save(make_traced_run(), "run.json")
-    assert "holds a traced module" in refused(["show", "run.json"], capsys)
+    assert cli.run(["trace", TARGET]) == 0
+    traced = capsys.readouterr().out
+    tracer.calls.clear()
+    assert cli.run(["show", "run.json"]) == 0
+    assert capsys.readouterr().out == traced
+    for form in ("json", "csv", "markdown"):
+        assert cli.run(["show", "run.json", "-f", form, "--layers", "fc"]) == 0
+        assert "fc" in capsys.readouterr().out
+    assert "is 99, but must be" in refused(["show", "run.json", "--layers", "99"], capsys)
+    assert "--batch" in refused(["show", "run.json", "--batch", "3"], capsys)
     assert tracer.calls == []
 
 
