@@ -173,10 +173,11 @@ def _recognise(seen: _Seen, matrix: Matrix) -> None:
     """Find the schemes that the weights of the first trial may be of."""
     if seen.fans is None:
         return
-    moments = moments_of(matrix)
     large = matrix.units * matrix.fan_in > MOST_OF_A_NORM
-    norm = None if large else spectral_norm(matrix)
-    found = [scheme.name for scheme in schemes_of(Looks(matrix, seen.fans, moments, norm))]
+    with np.errstate(over="ignore", invalid="ignore"):  # no scheme has such weights
+        moments = moments_of(matrix)
+        norm = None if large else spectral_norm(matrix)
+        found = [scheme.name for scheme in schemes_of(Looks(matrix, seen.fans, moments, norm))]
     known = {scheme.name: scheme for scheme in named(seen.fans)}
     seen.schemes = tuple(known[name] for name in found if name in known)
     if any(name.startswith(ORTHOGONAL) for name in found):

@@ -307,6 +307,7 @@ def test_products_differences_and_parts_that_stand_side_by_side():
         (lambda m: nn.init.constant_(m.weight, 0.1), "its weights fit no named initialiser"),
         (lambda m: m.weight[::2].mul_(2.0), "its weights fit no named initialiser"),
         (lambda m: m.weight[0].fill_(float("nan")), "its weights fit no named initialiser"),
+        (lambda m: m.weight.mul_(1e30), "its weights fit no named initialiser"),
         (lambda m: m.bias[0].fill_(float("inf")), "its biases fit no named initialiser"),
         (lambda m: nn.init.constant_(m.bias, 0.1), "its biases fit no named initialiser"),
         (lambda m: m.bias.mul_(2.0), "its biases fit no named initialiser"),
