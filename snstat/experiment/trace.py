@@ -98,7 +98,6 @@ class TracePlan:
         )
         run = traced_run(
             traced,
-            batch=settings.batch,
             seed=settings.seed,
             dtype=settings.dtype or dtype_of(traced.summary),
             keep_trials=settings.keep_trials,
@@ -223,7 +222,9 @@ def trace(call: TraceCall) -> Run:
     set : mapping, optional
         Arguments of the function.
     batch, trials, seed : int
-        Samples per trial, independent trials (8 and 4), and the seed of all random numbers.
+        Samples per trial, independent trials (8 and 4), and the seed of all random numbers. Of
+        arrays with more samples every trial takes its own random subset, the same samples of all
+        arrays; by default `batch` is at most their number.
     weights : path, optional
         A file of weights that the module gets, by the names of its state dict: .safetensors, .pt,
         .npz. All trials have these weights, and differ in their inputs only.

@@ -37,6 +37,11 @@ class Traced(Protocol):
         ...
 
     @property
+    def batch(self) -> int:
+        """The samples of a trial."""
+        ...
+
+    @property
     def finite(self) -> BoolArray:
         """Whether every trial is finite in a row, (rows + 1,)."""
         ...
@@ -62,11 +67,9 @@ class Traced(Protocol):
         ...
 
 
-def traced_run(
-    traced: Traced, *, batch: int, seed: int, dtype: str, keep_trials: bool = False
-) -> Run:
+def traced_run(traced: Traced, *, seed: int, dtype: str, keep_trials: bool = False) -> Run:
     """Return the run that a traced module is, with theory of the layers that it is."""
-    values = traced.values
+    values, batch = traced.values, traced.batch
     beside = theory_of(traced.mapped, traced.summary, batch)
     summary = traced.summary
     if traced.mapped is not None:

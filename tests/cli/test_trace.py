@@ -37,7 +37,8 @@ class Tracer:
             mode=options["mode"],
         )  # fmt: skip
         return make_traced(summary, trials=trials, seed=options["seed"],
-                           backward=options["backward"], **self.options)  # fmt: skip
+                           batch=options["batch"] or 8, backward=options["backward"],
+                           **self.options)  # fmt: skip
 
 
 @pytest.fixture
@@ -64,10 +65,10 @@ def test_the_table_of_a_trace(tracer: Tracer, capsys: pytest.CaptureFixture[str]
     assert " layer1.relu#2 " in text
     (call,) = tracer.calls
     assert call == {
-        "target": TARGET, "settings": {}, "inputs": ["Bx3x8x8"], "batch": 8, "trials": 4, "seed": 0,
-        "dtype": None, "mode": "train", "dropout": "keep", "backward": True, "loss": None,
-        "output": None, "only": (), "leaves": False, "ops": False, "axes": {}, "device": None,
-        "weights": None, "max_bytes": None,
+        "target": TARGET, "settings": {}, "inputs": ["Bx3x8x8"], "batch": None, "trials": 4,
+        "seed": 0, "dtype": None, "mode": "train", "dropout": "keep", "backward": True,
+        "loss": None, "output": None, "only": (), "leaves": False, "ops": False, "axes": {},
+        "device": None, "weights": None, "max_bytes": None,
     }  # fmt: skip
 
 
