@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -16,8 +18,8 @@ class Kept:
     def __init__(self):
         self.calls = []
 
-    def __call__(self, _model, _call, *values):
-        self.calls.append([value.copy() for value in values])
+    def __call__(self, _model, _call, *values, **named):
+        self.calls.append([value.copy() for value in (*values, *named.values())])
 
 
 def taken(inputs, trials=6, **options):
@@ -80,3 +82,31 @@ def test_different_numbers_of_samples_are_refused():
     for inputs in ([numbered(50, 3), numbered(40, 2)], {"x": numbered(50), "mask": numbered(40)}):
         with pytest.raises(InvalidValueError, match=words):
             taken(inputs)
+
+
+def digest(values):
+    """Return the digest of an array as the documented bytes: its shape, then its values."""
+    rows = np.ascontiguousarray(values).astype("<f8") + 0.0
+    head = f"{len(rows)} {rows[0].size}\n"
+    return f"sha256:{hashlib.sha256(head.encode() + rows.tobytes()).hexdigest()}"
+
+
+def found_digest(inputs):
+    return taken(inputs, trials=1)[1].summary.inputs_digest
+
+
+def test_the_digest_of_the_content():
+    x, mask = numbered(50, 3), numbered(50, 2, 2)
+    assert found_digest([x]) == digest(x)
+    assert found_digest([x[:8].astype(np.float32), "Bx3"]) == digest(x[:8])
+    assert found_digest([np.negative(x[:8] * 0.0)]) == digest(x[:8] * 0.0)
+    words = "".join(f"{name} {digest(value)}\n" for name, value in (("mask", mask), ("x", x)))
+    both = f"sha256:{hashlib.sha256(words.encode()).hexdigest()}"
+    assert found_digest([x, mask]) == found_digest({"mask": mask, "x": x}) == both
+    assert found_digest([x[:, :2], mask]) != found_digest([x[:, :2] + 1.0, mask])
+    assert found_digest([x + 1.0j]) != found_digest([x + 2.0j])
+    assert found_digest(["Bx5"]) is None
+    assert found_digest(None) is None
+    assert found_digest([np.array(["a", "b"])]) is None
+    empty = f"sha256:{hashlib.sha256(bytes('4 1', 'ascii') + bytes([10])).hexdigest()}"
+    assert found_digest([np.empty((4, 0), int)]) == empty

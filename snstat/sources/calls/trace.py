@@ -12,6 +12,7 @@ from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.results.module import ModuleSummary
 from snstat.results.network import INPUT
 from snstat.sources.calls.axes import BATCHES, Key, Pair, Reader, require_matches
+from snstat.sources.calls.content import content_of
 from snstat.sources.calls.draws import draw, inputs_of
 from snstat.sources.calls.framework import Array, Framework, Gradients, Part
 from snstat.sources.calls.inputs import GivenInputs, Inputs
@@ -78,12 +79,15 @@ class _Trace:
         with framework.model(seed_of(self.seed, 0, MODEL)) as model:
             with user_code(framework.target):
                 self.inputs = inputs_of(given, framework, model)
-            self.batch = batch_of(self.inputs, framework.arguments(model), batch)
+            names = framework.arguments(model)
+            self.batch = batch_of(self.inputs, names, batch)
             probed, seen = self._probe(model)
             own, aliases = framework.parts(model)
             parts = seen | {part.path: part for part in own}
             self.described = {
-                "inputs": self.inputs.described(framework.arguments(model)),
+                "inputs": self.inputs.described(names),
+                # What a model offers itself is its own, and may be drawn anew.
+                "inputs_digest": None if given is None else content_of(self.inputs.named(names)),
                 "parameters": framework.parameters(model),
                 "device": framework.device(model),
             }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from snstat.errors import InvalidValueError
+from snstat.sources.calls.content import content_of
 from snstat.sources.calls.inputs import (
     Given,
     GivenInputs,
@@ -54,6 +56,18 @@ def draw(
             raise InvalidValueError("input", source.text, bound) from None
 
     return inputs.draw(one)
+
+
+def content(inputs: Inputs, names: Sequence[str]) -> str | None:
+    """Return the digest of the given arrays, None for none (see content_of)."""
+
+    def as_numpy(values: Any) -> Any:
+        if not isinstance(values, torch.Tensor):
+            return values
+        dtype = torch.complex128 if values.is_complex() else torch.float64
+        return values.to("cpu", dtype).numpy()
+
+    return content_of(inputs.named(names), as_numpy)
 
 
 def _drawn(source: Source, rows: Rows, generator: torch.Generator) -> torch.Tensor:

@@ -28,7 +28,7 @@ from snstat.sources.torch.beside import Beside
 from snstat.sources.torch.called import ByPath
 from snstat.sources.torch.functions import watched
 from snstat.sources.torch.hubs import load
-from snstat.sources.torch.inputs import arguments, draw, inputs_of
+from snstat.sources.torch.inputs import arguments, content, draw, inputs_of
 from snstat.sources.torch.maker import Maker, name_of
 from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.nonfinite import Watch
@@ -181,8 +181,11 @@ class _Trace:
         self.recorder.reader = Reader(
             probed, self.batch, self.given_axes, UnitsOfBoth(), ByPath(modules)
         )
+        names = arguments(model)
         self.described = {
-            "inputs": self.inputs.described(arguments(model)),
+            "inputs": self.inputs.described(names),
+            # What a module offers itself is its own, and may be drawn anew.
+            "inputs_digest": None if self.given is None else content(self.inputs, names),
             "parameters": size,
             "device": place[1].type,
         }

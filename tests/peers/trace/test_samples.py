@@ -96,3 +96,31 @@ def test_read_only_and_reversed_arrays_are_taken_without_a_warning(tmp_path):
             for inputs in (tmp_path / "x.npy", [fixed], [x[::-1]])
         ]
     assert [run["input"].mean.estimate for run in runs] == [7.5] * 3
+
+
+def test_the_record_says_which_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.random.default_rng(0).standard_normal((16, 32)).astype(np.float32)
+    np.save("x.npy", x)
+    options = {"set": {"width": 32, "depth": 2}, "trials": 2}
+    run = snstat.trace(mlp, "x.npy", **options)
+    assert run.simulation.inputs == "input=float32:Bx32 of x.npy"
+    # The same content as the same file of another command.
+    other = snstat.propagate("selu", inputs="x.npy", width=32, depth=1, trials=1)
+    assert run.simulation.inputs_digest == other.simulation.inputs_digest
+    for same in ([x], [torch.from_numpy(x)], [torch.from_numpy(x).double()]):
+        assert snstat.trace(mlp, same, **options).simulation.inputs_digest == (
+            run.simulation.inputs_digest
+        )
+    assert snstat.trace(Offering()).simulation.inputs_digest is None
+    half = torch.ones(8, 32, dtype=torch.bfloat16)
+    both = [
+        snstat.trace(mlp, [v], **options).simulation.inputs_digest for v in (half, half.float())
+    ]
+    assert both[0] == both[1] is not None
+    snstat.save(run, "base.json")
+    assert snstat.load("base.json").simulation == run.simulation
+    np.save("x.npy", x * np.float32(1.0 + 1e-6))
+    check = snstat.check(mlp, inputs="x.npy", baseline="base.json", **options)
+    told = "the content of input=float32:Bx32 of x.npy has changed"
+    assert [note for note in check.notes if told in note]
