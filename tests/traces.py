@@ -33,6 +33,7 @@ class Traced:
     """What a tracer returns."""
 
     summary: ModuleSummary
+    batch: int
     finite: BoolArray
     values: FloatArray
     names: tuple[str, ...]
@@ -91,6 +92,7 @@ def make_traced(
     nonfinite: int | None = None,
     backward: bool = True,
     seed: int = 0,
+    batch: int = 8,
 ) -> Traced:
     """Return traced rows whose second moment is `moment` at the input, and changes by `growth` a
     row. From row `nonfinite` on, trial 0 has values that are not finite."""
@@ -138,7 +140,7 @@ def make_traced(
         summary = replace(
             summary, nonfinite=NonFinite(0, made.path, made.call, made.kind, inputs_finite=True)
         )
-    return Traced(summary, finite, table, NAMES, log_gradient if backward else None)
+    return Traced(summary, batch, finite, table, NAMES, log_gradient if backward else None)
 
 
 def make_traced_run(summary: ModuleSummary = SUMMARY, **options: Any) -> Run:
@@ -146,4 +148,4 @@ def make_traced_run(summary: ModuleSummary = SUMMARY, **options: Any) -> Run:
     keep = options.pop("keep_trials", False)
     traced = make_traced(summary, **options)
     seed = options.get("seed", 0)
-    return traced_run(traced, batch=8, seed=seed, dtype="float32", keep_trials=keep)
+    return traced_run(traced, seed=seed, dtype="float32", keep_trials=keep)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.errors import InvalidValueError
-from snstat.experiment.digest import digest_of
 from snstat.experiment.norms import classify, norm_classes
 from snstat.experiment.reading import tell
 from snstat.files.arrays import require_real
+from snstat.files.digest import digest_of
 from snstat.network.run_settings import DEFAULT_BATCH
 from snstat.results import InputMoments
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from snstat.errors import InvalidValueError, quoted
+from snstat.errors import InvalidValueError, escaped, quoted
 from snstat.experiment.trace_settings import Target, TraceSettings
 from snstat.experiment.traced import Traced, traced_run
 from snstat.files.datafile import open_arrays
@@ -98,7 +98,7 @@ class TracePlan:
         )
         run = traced_run(
             traced,
-            batch=settings.batch,
+            inputs=described_inputs(traced.summary.inputs, settings),
             seed=settings.seed,
             dtype=settings.dtype or dtype_of(traced.summary),
             keep_trials=settings.keep_trials,
@@ -120,8 +120,9 @@ def inputs_of(settings: TraceSettings) -> Any:
     Raises InvalidValueError for texts without a name beside a file, whose arrays have names.
     """
     typed, given = settings.input, settings.inputs
-    if isinstance(given, os.PathLike) or (isinstance(given, str) and given.lower().endswith(FILES)):
-        arrays = open_arrays(given)
+    file = _file_of(given)
+    if file is not None:
+        arrays = open_arrays(file)
         if "" in arrays and not typed:  # that of a .npy file has no name
             return [arrays[""]]
         named = dict(entry.partition("=")[::2] for entry in typed)
@@ -135,6 +136,24 @@ def inputs_of(settings: TraceSettings) -> Any:
     if given is not None:
         return given
     return list(typed) or None
+
+
+def _file_of(given: Any) -> str | None:
+    """Return the path of a file of arrays, None for inputs of any other kind."""
+    if isinstance(given, os.PathLike) or (isinstance(given, str) and given.lower().endswith(FILES)):
+        return os.fspath(given)
+    return None
+
+
+def described_inputs(inputs: Mapping[str, str], settings: TraceSettings) -> dict[str, str]:
+    """Return what a module is called with, by argument, with the file that arrays are from."""
+    file = _file_of(settings.inputs)
+    if file is None:
+        return dict(inputs)
+    typed = {entry.partition("=")[0] for entry in settings.input}
+    # A record holds printable text.
+    source = f" of {escaped(file)}"
+    return {name: text if name in typed else text + source for name, text in inputs.items()}
 
 
 def axes_of(settings: TraceSettings) -> dict[str, str]:
@@ -223,7 +242,9 @@ def trace(call: TraceCall) -> Run:
     set : mapping, optional
         Arguments of the function.
     batch, trials, seed : int
-        Samples per trial, independent trials (8 and 4), and the seed of all random numbers.
+        Samples per trial, independent trials (8 and 4), and the seed of all random numbers. Of
+        arrays with more samples every trial takes its own random subset, the same samples of all
+        arrays; by default `batch` is at most their number.
     weights : path, optional
         A file of weights that the module gets, by the names of its state dict: .safetensors, .pt,
         .npz. All trials have these weights, and differ in their inputs only.

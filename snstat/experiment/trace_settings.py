@@ -133,8 +133,12 @@ class TraceSettings(Settings):
         "Arguments from a file, by the names of its arrays: FILE.npz or FILE.npy.",
         metavar="FILE",
     )
-    batch: int = single(
-        Whole(1, MAX_BATCH), "Samples per trial.", default=8, short="b", metavar="N"
+    batch: int | None = single(
+        Whole(1, MAX_BATCH),
+        "Samples per trial; of more in a file, each trial takes its own random subset.",
+        shown="8, or all samples of a smaller file",
+        short="b",
+        metavar="N",
     )
     trials: int = single(
         Whole(1, MAX_TRIALS),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol
@@ -37,6 +37,11 @@ class Traced(Protocol):
         ...
 
     @property
+    def batch(self) -> int:
+        """The samples of a trial."""
+        ...
+
+    @property
     def finite(self) -> BoolArray:
         """Whether every trial is finite in a row, (rows + 1,)."""
         ...
@@ -63,12 +68,20 @@ class Traced(Protocol):
 
 
 def traced_run(
-    traced: Traced, *, batch: int, seed: int, dtype: str, keep_trials: bool = False
+    traced: Traced,
+    *,
+    seed: int,
+    dtype: str,
+    inputs: Mapping[str, str] | None = None,
+    keep_trials: bool = False,
 ) -> Run:
-    """Return the run that a traced module is, with theory of the layers that it is."""
-    values = traced.values
+    """Return the run that a traced module is, with theory of the layers that it is. `inputs` say
+    what it was called with, where more is known than the tracer knows."""
+    values, batch = traced.values, traced.batch
     beside = theory_of(traced.mapped, traced.summary, batch)
     summary = traced.summary
+    if inputs is not None:
+        summary = replace(summary, inputs=dict(inputs))
     if traced.mapped is not None:
         summary = replace(summary, theory_ends=beside.ends)
     trials, layers, _ = values.shape

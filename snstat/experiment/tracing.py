@@ -49,12 +49,10 @@ class Tracing:
         from snstat.sources.torch.tracing import Watched
 
         given: dict[str, Any] = {"only": only, "leaves": leaves, "axes": axes or ()}
-        if batch is not None:
-            given["batch"] = batch
-        settings = TraceSettings(**given)
+        settings = TraceSettings(batch=batch, **given)
         self._watched = Watched(
             module,
-            batch=None if batch is None else settings.batch,
+            batch=settings.batch,
             only=settings.only,
             leaves=leaves,
             axes=axes_of(settings),
@@ -85,5 +83,5 @@ class Tracing:
         if self._run is None:
             traced = self._watched.traced()
             dtype = dtype_of(traced.summary)
-            self._run = traced_run(traced, batch=self._watched.batch, seed=0, dtype=dtype)
+            self._run = traced_run(traced, seed=0, dtype=dtype)
         return self._run

@@ -9,6 +9,7 @@ from snstat.errors import quoted
 from snstat.files.form import (
     FormError,
     Reader,
+    digest,
     entries_of,
     entry_of,
     list_of,
@@ -39,7 +40,8 @@ def module_form(module: ModuleSummary) -> dict[str, Any]:
 def trace_form(module: ModuleSummary, simulation: Simulation) -> dict[str, Any]:
     """Return the value of "simulation" of a traced module."""
     form = {key: simulation[key] for key in ("batch", "trials", "seed", "dtype")}
-    return form | {"device": module.device, "inputs": module.inputs, "loss": module.loss}
+    own = ("device", "inputs", "inputs_digest", "loss")
+    return form | {key: module[key] for key in own}
 
 
 def parse_module(entries: dict[str, Any]) -> tuple[ModuleSummary, Simulation]:
@@ -51,7 +53,10 @@ def parse_module(entries: dict[str, Any]) -> tuple[ModuleSummary, Simulation]:
     layers = list_of("layers", entries)
     if not layers:
         raise FormError("a run has no layers")
-    device, inputs, loss = (sampling.pop(key) for key in ("device", "inputs", "loss"))
+    own = {key: sampling.pop(key) for key in ("device", "inputs", "loss")}
+    # Older files have none.
+    found = entries_of("simulation", entries["simulation"]).get("inputs_digest")
+    own["inputs_digest"] = or_null(digest)("inputs_digest", found)
     values = read("module", entries, MODULE)
     rows = _rows(layers[1:], sampling["trials"])
     first = entries_of("layer 0", layers[0])
@@ -61,11 +66,9 @@ def parse_module(entries: dict[str, Any]) -> tuple[ModuleSummary, Simulation]:
         raise FormError(f"trial of nonfinite is {nonfinite.trial}, but must be {bound}")
     module = ModuleSummary(
         **{KEYS[key]: value for key, value in values.items()},
-        inputs=inputs,
+        **own,
         input_shape=_sizes("shape", entry_of("layer 0", first, "shape")),
         rows=rows,
-        device=device,
-        loss=loss,
     )
     return module, traced_simulation(module, **sampling)
 
@@ -76,7 +79,13 @@ def traced_simulation(module: ModuleSummary, **sampling: Any) -> Simulation:
     words = ", ".join(f"{name}={spec}" for name, spec in module.inputs.items())
     train = module.mode == MODES[0]
     return Simulation(
-        **sampling, sampler=TRACE, inputs=words, input_mean=None, input_std=None, train=train
+        **sampling,
+        sampler=TRACE,
+        inputs=words,
+        input_mean=None,
+        input_std=None,
+        inputs_digest=module.inputs_digest,
+        train=train,
     )
 
 

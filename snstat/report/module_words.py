@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from snstat.errors import escaped
+from snstat.report.given_words import DIGEST_SHOWN
 from snstat.report.words import SEPARATOR, count, listed
 from snstat.results.module import SAMPLES
 
@@ -39,7 +40,9 @@ def module_sampling(module: ModuleSummary, simulation: Simulation) -> str:
         f"{simulation.dtype}, {escaped(module.device)}, seed {simulation.seed}",
     ]
     if simulation.inputs:
-        parts.append(f"inputs {escaped(simulation.inputs)}")
+        digest = simulation.inputs_digest
+        shown = "" if digest is None else f" ({digest[:DIGEST_SHOWN]}…)"
+        parts.append(f"inputs {escaped(simulation.inputs)}{shown}")
     if module.weights is not None:
         parts.append(f"weights {escaped(PurePath(module.weights).name)}")
     if module.loss is not None:

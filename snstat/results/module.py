@@ -130,7 +130,8 @@ class ModuleSummary(Record):
     """A traced module. `target` is "package.module:name", or the name of the class of an instance,
     `settings` the arguments of the function, `trials_of` "model" (each trial builds one) or
     "inputs" (one module, new inputs). `weights` is the file of its weights and `weights_digest` the
-    digest of their values, None if the module was built with its own. `rows` are what was called,
+    digest of their values, None if the module was built with its own; `inputs_digest` is that of
+    arrays that were given as inputs, None for none. `rows` are what was called,
     without the input, layer 0."""
 
     # Tells subjects apart without an import of all of them.
@@ -150,6 +151,7 @@ class ModuleSummary(Record):
     loss: str | None = None
     weights: str | None = None
     weights_digest: str | None = None
+    inputs_digest: str | None = None
     theory_ends: tuple[Left, ...] = ()
     nonfinite: NonFinite | None = None
     not_called: tuple[str, ...] = ()

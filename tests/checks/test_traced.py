@@ -193,6 +193,17 @@ def test_a_second_call_is_a_row_of_its_own(tmp_path) -> None:
     assert any("path, call and output: layer1.relu#2 not in" in note for note in check.notes)
 
 
+def test_other_data_are_told(tmp_path) -> None:
+    def run(digit: str, seed: int = 0) -> Run:
+        digest = f"sha256:{64 * digit}"
+        given = replace(SUMMARY, inputs={"x": "float32:Bx3 of x.npy"}, inputs_digest=digest)
+        return make_traced_run(given, seed=seed)
+
+    assert not any("content" in note for note in compared(run("a"), run("a", 1), tmp_path).notes)
+    (note,) = [n for n in compared(run("b"), run("a", 1), tmp_path).notes if "content" in n]
+    assert note.endswith("baseline: the content of x=float32:Bx3 of x.npy has changed")
+
+
 def test_what_differs_in_the_module_is_told(tmp_path) -> None:
     other = replace(SUMMARY, settings={"width": 32}, mode="eval")
     check = compared(make_traced_run(), make_traced_run(other, seed=1), tmp_path)

@@ -26,6 +26,7 @@ class Tracer:
     def __init__(self) -> None:
         self.calls: list[dict[str, Any]] = []
         self.options: dict[str, Any] = {}
+        self.inputs = SUMMARY.inputs
 
     def __call__(self, target: Any, **options: Any) -> Traced:
         self.calls.append({"target": target, **options})
@@ -34,10 +35,11 @@ class Tracer:
         rows = tuple(replace(row, trials=trials) if row.trials > 3 else row for row in rows)
         summary = replace(
             SUMMARY, target=str(target), settings=dict(options["settings"]), rows=rows,
-            mode=options["mode"],
+            mode=options["mode"], inputs=self.inputs,
         )  # fmt: skip
         return make_traced(summary, trials=trials, seed=options["seed"],
-                           backward=options["backward"], **self.options)  # fmt: skip
+                           batch=options["batch"] or 8, backward=options["backward"],
+                           **self.options)  # fmt: skip
 
 
 @pytest.fixture
@@ -64,10 +66,10 @@ def test_the_table_of_a_trace(tracer: Tracer, capsys: pytest.CaptureFixture[str]
     assert " layer1.relu#2 " in text
     (call,) = tracer.calls
     assert call == {
-        "target": TARGET, "settings": {}, "inputs": ["Bx3x8x8"], "batch": 8, "trials": 4, "seed": 0,
-        "dtype": None, "mode": "train", "dropout": "keep", "backward": True, "loss": None,
-        "output": None, "only": (), "leaves": False, "ops": False, "axes": {}, "device": None,
-        "weights": None, "max_bytes": None,
+        "target": TARGET, "settings": {}, "inputs": ["Bx3x8x8"], "batch": None, "trials": 4,
+        "seed": 0, "dtype": None, "mode": "train", "dropout": "keep", "backward": True,
+        "loss": None, "output": None, "only": (), "leaves": False, "ops": False, "axes": {},
+        "device": None, "weights": None, "max_bytes": None,
     }  # fmt: skip
 
 
@@ -100,6 +102,14 @@ def test_arguments_come_from_a_file(tracer: Tracer, capsys: pytest.CaptureFixtur
     assert set(inputs) == {"x", "mask", "y"}
     np.testing.assert_array_equal(inputs["x"], x)
     assert inputs["y"] == "Bx3"
+    inputs = {"x": "float64:Bx3", "mask": "float64:Bx2", "y": "Bx3"}
+    tracer.inputs = inputs
+    run = snstat.trace(TARGET, "in.npz", input=("y=Bx3",))
+    told = {name: f"{inputs[name]} of in.npz" for name in ("x", "mask")} | {"y": "Bx3"}
+    assert run.module is not None
+    assert run.module.inputs == told
+    assert run.simulation.inputs == ", ".join(f"{name}={text}" for name, text in told.items())
+    tracer.calls.pop()
     np.save("in.npy", x)
     assert cli.run(["trace", TARGET, "--inputs", "in.npy"]) == 0
     (only,) = tracer.calls[1]["inputs"]

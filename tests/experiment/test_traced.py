@@ -57,7 +57,7 @@ def test_a_value_that_one_trial_lacks_is_missing() -> None:
     traced.values[1, 2, NAMES.index("cosine")] = math.nan
     from snstat.experiment.traced import traced_run
 
-    run = traced_run(traced, batch=8, seed=0, dtype="float32")
+    run = traced_run(traced, seed=0, dtype="float32")
     assert math.isnan(run.cosine.estimate[2])
     assert math.isfinite(run.variance.estimate[2])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,25 @@ def test_a_traced_run_is_read_back_as_it_was(options: dict[str, Any], tmp_path) 
         np.testing.assert_array_equal(again.statistics[name].stderr, column.stderr)
 
 
+def test_a_file_of_an_earlier_version_has_no_digest_of_inputs(document, tmp_path) -> None:
+    earlier = copy.deepcopy(document)
+    assert earlier["runs"][0]["simulation"].pop("inputs_digest") is None
+    Draft202012Validator(schema("propagation")).validate(earlier)
+    (tmp_path / "run.json").write_text(json.dumps(earlier))
+    run = snstat.load(tmp_path / "run.json")
+    assert run.simulation.inputs_digest is None
+
+
+def test_the_digest_of_inputs_is_read_back(tmp_path) -> None:
+    run = make_traced_run(replace(SUMMARY, inputs_digest=f"sha256:{64 * 'a'}"))
+    assert run.simulation.inputs_digest == f"sha256:{64 * 'a'}"
+    snstat.save(run, tmp_path / "run.json")
+    document = json.loads((tmp_path / "run.json").read_text())
+    Draft202012Validator(schema("propagation")).validate(document)
+    again = snstat.load(tmp_path / "run.json")
+    assert (again, again.module) == (run, run.module)
+
+
 def test_the_file_follows_the_schema(document: dict[str, Any]) -> None:
     validator = Draft202012Validator(schema("propagation"))
     assert [error.message for error in validator.iter_errors(document)] == []
@@ -73,6 +93,7 @@ WRONG = [
     ((*SIMULATION, "trials"), 2, "layer 1: trials is 4, but must be at most 2"),
     ((*SIMULATION, "inputs"), {"x": 3}, "inputs is 3, but must be a string"),
     ((*SIMULATION, "device"), None, "device"),
+    ((*SIMULATION, "inputs_digest"), "sha256:0", "inputs_digest is 'sha256:0', but must be"),
     ((*RUN, "layers", 0, "shape"), ["S"], "must be a list of whole numbers"),
     ((*ROW, "path"), None, "layer 5: path is None, but must be a string"),
     ((*ROW, "call"), 1.5, "layer 5: call"),

@@ -40,6 +40,14 @@ def test_the_title_says_what_was_traced_and_how() -> None:
     )
 
 
+def test_the_digest_of_given_inputs_is_told() -> None:
+    digest = f"sha256:1d36ac41{56 * '0'}"
+    given = replace(SUMMARY, inputs={"x": "float32:Bx3 of x.npy"}, inputs_digest=digest)
+    second = table(summary=given).splitlines()[1:3]
+    told = "inputs x=float32:Bx3 of x.npy (sha256:1d36ac41…)"
+    assert " ".join(" ".join(second).split()).endswith(told)
+
+
 def test_inputs_eval_and_a_loss_are_told() -> None:
     other = replace(SUMMARY, trials_of="inputs", mode="eval", loss="models:loss", dropout="off")
     first, second, *_ = table(summary=other).splitlines()

@@ -17,6 +17,7 @@ from snstat.sources.calls.inputs import (
     given_text,
     read_inputs,
 )
+from snstat.sources.calls.samples import Rows
 
 
 def inputs_of(given: GivenInputs, framework: Framework, model: Any) -> Inputs:
@@ -32,8 +33,9 @@ def inputs_of(given: GivenInputs, framework: Framework, model: Any) -> Inputs:
     return read_inputs(framework.examples(model) if given is None else given, array)
 
 
-def draw(inputs: Inputs, batch: int, seed: int, framework: Framework) -> Arguments:
-    """Return the arguments of one call."""
+def draw(inputs: Inputs, rows: Rows, seed: int, framework: Framework) -> Arguments:
+    """Return the arguments of one call, with the samples `rows` of given arrays, and as many drawn
+    ones."""
     generator = np.random.default_rng(seed)
     names = {id(source): number for number, source in enumerate(inputs.by_position)}
     own = names | {id(source): name for name, source in inputs.by_name.items()}
@@ -41,20 +43,20 @@ def draw(inputs: Inputs, batch: int, seed: int, framework: Framework) -> Argumen
     def one(source: Source) -> Array:
         dtype = framework.dtype(own[id(source)], floating=source.floating)
         try:
-            drawn = _drawn(source, batch, generator)
+            drawn = _drawn(source, rows, generator)
         except (MemoryError, ValueError):  # numpy has two kinds of too many values
-            bound = f"a shape that fits in memory with a batch of {batch}"
+            bound = f"a shape that fits in memory with a batch of {len(rows)}"
             raise InvalidValueError("input", source.text, bound) from None
         return drawn.astype(dtype or drawn.dtype, copy=False)
 
     return Arguments(*inputs.draw(one))
 
 
-def _drawn(source: Source, batch: int, generator: np.random.Generator) -> Array:
+def _drawn(source: Source, rows: Rows, generator: np.random.Generator) -> Array:
     if isinstance(source, Given):
-        values: Array = source.take(np.arange(batch))
+        values: Array = source.take(rows)
         return values
-    shape = source.shape(batch)
+    shape = source.shape(len(rows))
     if source.kind == "tokens":
         return generator.integers(source.tokens, size=shape)
     if source.kind == "normal":

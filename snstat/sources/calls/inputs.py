@@ -67,9 +67,15 @@ class Given:
     values: Any
     floating: bool
 
-    def take(self, indices: Any) -> Any:
-        """Return the samples of `indices`; those of a smaller set again and again."""
-        return self.values[indices % self.values.shape[0]]
+    @property
+    def samples(self) -> int:
+        """The number of samples."""
+        return int(self.values.shape[0])
+
+    def take(self, rows: Any) -> Any:
+        """Return a copy of the samples `rows`; beyond the last, from the first on again, as where
+        axes are probed with more samples than there are."""
+        return self.values[rows % self.samples]
 
     def batch_axis(self) -> int | None:
         """Return the axis of samples."""
@@ -92,11 +98,14 @@ class Inputs:
         """All of them in order."""
         return (*self.by_position, *self.by_name.values())
 
+    def named(self, names: Sequence[str]) -> dict[str, Source]:
+        """Return all of them by the `names` of the arguments."""
+        own = [names[i] if i < len(names) else str(i) for i in range(len(self.by_position))]
+        return dict(zip(own, self.by_position, strict=True)) | self.by_name
+
     def described(self, names: Sequence[str]) -> dict[str, str]:
         """Return what the module is called with, by the `names` of its arguments."""
-        own = [names[i] if i < len(names) else str(i) for i in range(len(self.by_position))]
-        texts = {name: source.text for name, source in zip(own, self.by_position, strict=True)}
-        return texts | {name: source.text for name, source in self.by_name.items()}
+        return {name: source.text for name, source in self.named(names).items()}
 
     def draw(self, one: Callable[[Source], Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return positional and named arguments for one call, each drawn by `one`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 # What random numbers are drawn for: purposes of `seed_of`.
-MODEL, INPUTS, READ_OUT = 0, 1, 2
+MODEL, INPUTS, READ_OUT, SAMPLES = range(4)
 
 
 def seed_of(seed: int, trial: int, purpose: int) -> int:

@@ -12,13 +12,15 @@ from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.results.module import ModuleSummary
 from snstat.results.network import INPUT
 from snstat.sources.calls.axes import BATCHES, Key, Pair, Reader, require_matches
+from snstat.sources.calls.content import content_of
 from snstat.sources.calls.draws import draw, inputs_of
 from snstat.sources.calls.framework import Array, Framework, Gradients, Part
 from snstat.sources.calls.inputs import GivenInputs, Inputs
 from snstat.sources.calls.measure import measure_array
 from snstat.sources.calls.recorder import Recorder, plain
 from snstat.sources.calls.row import Row
-from snstat.sources.calls.seeds import INPUTS, MODEL, READ_OUT, seed_of
+from snstat.sources.calls.samples import DEFAULT_BATCH, batch_of, chosen
+from snstat.sources.calls.seeds import INPUTS, MODEL, READ_OUT, SAMPLES, seed_of
 from snstat.sources.calls.target import user_code
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
 from snstat.sources.calls.units import Sizes, Units
@@ -28,7 +30,7 @@ def trace_framework(
     framework: Framework,
     *,
     inputs: GivenInputs = None,
-    batch: int = 8,
+    batch: int | None = None,
     trials: int = 4,
     seed: int = 0,
     dropout: str = "keep",
@@ -42,8 +44,8 @@ def trace_framework(
 
     Raises SnstatError for bad arguments, and UserCodeError if the user's own code fails.
     """
-    run = _Trace(framework, batch, seed, backward=backward)
-    run.look(inputs, axes or {}, only, leaves=leaves)
+    run = _Trace(framework, seed, backward=backward)
+    run.look(inputs, batch, axes or {}, only, leaves=leaves)
     for trial in range(trials):
         run.trial(trial)
     return run.traced(trials, dropout)
@@ -52,8 +54,9 @@ def trace_framework(
 class _Trace:
     """A trace while it runs."""
 
-    def __init__(self, framework: Framework, batch: int, seed: int, *, backward: bool) -> None:
-        self.framework, self.batch, self.seed, self.backward = framework, batch, seed, backward
+    def __init__(self, framework: Framework, seed: int, *, backward: bool) -> None:
+        self.framework, self.seed, self.backward = framework, seed, backward
+        self.batch = DEFAULT_BATCH
         self.recorder = Recorder(framework.array)
         self.input_row = Row(INPUT, 1, "", INPUT, (), "", None)
         self.references: list[float] = []
@@ -63,18 +66,28 @@ class _Trace:
         self.described: dict[str, Any] = {}
 
     def look(
-        self, given: GivenInputs, axes: Mapping[str, str], only: Sequence[str], *, leaves: bool
+        self,
+        given: GivenInputs,
+        batch: int | None,
+        axes: Mapping[str, str],
+        only: Sequence[str],
+        *,
+        leaves: bool,
     ) -> None:
         """Read the inputs, probe the axes, and describe the model."""
         framework = self.framework
         with framework.model(seed_of(self.seed, 0, MODEL)) as model:
             with user_code(framework.target):
                 self.inputs = inputs_of(given, framework, model)
+            names = framework.arguments(model)
+            self.batch = batch_of(self.inputs, names, batch)
             probed, seen = self._probe(model)
             own, aliases = framework.parts(model)
             parts = seen | {part.path: part for part in own}
             self.described = {
-                "inputs": self.inputs.described(framework.arguments(model)),
+                "inputs": self.inputs.described(names),
+                # What a model offers itself is its own, and may be drawn anew.
+                "inputs_digest": None if given is None else content_of(self.inputs.named(names)),
                 "parameters": framework.parameters(model),
                 "device": framework.device(model),
             }
@@ -92,7 +105,7 @@ class _Trace:
         for batch in BATCHES:
             shapes = Recorder(self.framework.array)
             try:
-                arguments = draw(self.inputs, batch, 0, self.framework)
+                arguments = draw(self.inputs, np.arange(batch), 0, self.framework)
                 with user_code(self.framework.target):
                     self.framework.run(model, arguments, _Shapes(shapes, parts), Gradients(None))
             except Exception:  # noqa: BLE001  # whatever the user's code raises; the trace will tell
@@ -104,7 +117,8 @@ class _Trace:
     def trial(self, trial: int) -> None:
         """Run one trial."""
         framework, recorder = self.framework, self.recorder
-        arguments = draw(self.inputs, self.batch, seed_of(self.seed, trial, INPUTS), framework)
+        rows = chosen(self.inputs, self.batch, seed_of(self.seed, trial, SAMPLES))
+        arguments = draw(self.inputs, rows, seed_of(self.seed, trial, INPUTS), framework)
         first = None if arguments.first is None else arguments.first.copy()
         read_out = np.random.default_rng(seed_of(self.seed, trial, READ_OUT))
         gradients = Gradients(read_out if self.backward else None)
@@ -153,7 +167,7 @@ class _Trace:
             notes=(*self.notes, *framework.notes),
             **self.described,
         )
-        return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient)
+        return Traced(summary, self.batch, finite, values, MEASURED_OF_TENSORS, log_gradient)
 
 
 class _Shapes:

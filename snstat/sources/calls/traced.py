@@ -22,6 +22,7 @@ FloatArray = npt.NDArray[np.float64]
 @dataclass(frozen=True, eq=False)
 class Traced:
     """A traced module. Row 0 is its first floating input, row n the n-th of `summary.rows`.
+    A trial had `batch` samples.
 
     `finite` (rows + 1,) says where all trials were finite. `values` (trials, rows + 1, statistics)
     has the statistics `names`, NaN where a trial lacks a call or a statistic is not defined.
@@ -30,6 +31,7 @@ class Traced:
     """
 
     summary: ModuleSummary
+    batch: int
     finite: npt.NDArray[np.bool_]
     values: FloatArray
     names: tuple[str, ...]

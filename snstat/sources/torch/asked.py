@@ -18,7 +18,6 @@ from snstat.sources.torch.modules import wanted
 class Asked:
     """The options of a trace."""
 
-    batch: int
     seed: int
     dtype: str | None
     mode: str

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from snstat.errors import InvalidValueError
+from snstat.sources.calls.content import content_of
 from snstat.sources.calls.inputs import (
     Given,
     GivenInputs,
@@ -20,6 +22,7 @@ from snstat.sources.calls.inputs import (
     needed_by,
     read_inputs,
 )
+from snstat.sources.calls.samples import Rows
 from snstat.sources.torch.leaves import dtype_name
 
 
@@ -37,29 +40,42 @@ def arguments(model: torch.nn.Module) -> list[str]:
 
 def draw(
     inputs: Inputs,
-    batch: int,
+    rows: Rows,
     generator: torch.Generator,
     dtype: torch.dtype,
     device: torch.device,
 ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
-    """Return positional and named arguments for one call."""
+    """Return positional and named arguments for one call, with the samples `rows` of given arrays,
+    and as many drawn ones."""
 
     def one(source: Source) -> torch.Tensor:
         try:
-            return _drawn(source, batch, generator).to(device, dtype if source.floating else None)
+            return _drawn(source, rows, generator).to(device, dtype if source.floating else None)
         except RuntimeError:  # torch has no kind of its own for too many values
-            bound = f"a shape that fits in memory with a batch of {batch}"
+            bound = f"a shape that fits in memory with a batch of {len(rows)}"
             raise InvalidValueError("input", source.text, bound) from None
 
     return inputs.draw(one)
 
 
-def _drawn(source: Source, batch: int, generator: torch.Generator) -> torch.Tensor:
+def content(inputs: Inputs, names: Sequence[str]) -> str | None:
+    """Return the digest of the given arrays, None for none (see content_of)."""
+
+    def as_numpy(values: Any) -> Any:
+        if not isinstance(values, torch.Tensor):
+            return values
+        dtype = torch.complex128 if values.is_complex() else torch.float64
+        return values.to("cpu", dtype).numpy()
+
+    return content_of(inputs.named(names), as_numpy)
+
+
+def _drawn(source: Source, rows: Rows, generator: torch.Generator) -> torch.Tensor:
     """Return one input, on the CPU."""
     if isinstance(source, Given):
-        values: torch.Tensor = source.take(torch.arange(batch))
-        return values
-    shape = source.shape(batch)
+        values = source.take(rows if isinstance(source.values, np.ndarray) else _tensor(rows))
+        return values if isinstance(values, torch.Tensor) else _tensor(values)
+    shape = source.shape(len(rows))
     if source.kind == "tokens":
         return torch.randint(source.tokens, shape, generator=generator)
     if source.kind == "normal":
@@ -71,8 +87,18 @@ def _drawn(source: Source, batch: int, generator: torch.Generator) -> torch.Tens
 
 
 def _given(value: Any) -> Given | None:
-    values = torch.from_numpy(value) if isinstance(value, np.ndarray) else value
-    if not isinstance(values, torch.Tensor):
+    """Return an array as an input. One of numpy stays one, of which each trial reads its samples
+    only, because a file may be larger than memory."""
+    values = value.detach() if isinstance(value, torch.Tensor) else value
+    if not isinstance(values, torch.Tensor | np.ndarray):
         return None
-    text = given_text(dtype_name(values), values.shape) if values.ndim else ""
-    return Given(text, values.detach(), values.is_floating_point())
+    # A copy, because torch takes no array that is read-only or runs backwards.
+    some = _tensor(values[:1].copy()) if isinstance(values, np.ndarray) and values.ndim else values
+    if not isinstance(some, torch.Tensor):
+        return Given("", values, floating=False)  # a number, which is refused
+    text = given_text(dtype_name(some), values.shape) if values.ndim else ""
+    return Given(text, values, some.is_floating_point())
+
+
+def _tensor(values: np.ndarray[Any, Any]) -> torch.Tensor:
+    return torch.from_numpy(values)

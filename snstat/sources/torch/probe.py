@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -96,7 +97,9 @@ def _sizes(
     functions = Functions(modules, seen) if ops else None
     with watched(modules, seen, functions) as calls, torch.no_grad():
         for batch in BATCHES:
-            positional, by_name = draw(inputs, batch, torch.Generator().manual_seed(0), *place)
+            positional, by_name = draw(
+                inputs, np.arange(batch), torch.Generator().manual_seed(0), *place
+            )
             calls.clear()
             found.append({})
             if fake:

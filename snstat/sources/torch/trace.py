@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,7 +18,8 @@ from snstat.results.module import ModuleSummary, NonFinite
 from snstat.sources.calls.axes import Reader
 from snstat.sources.calls.inputs import GivenInputs, Inputs
 from snstat.sources.calls.row import Row
-from snstat.sources.calls.seeds import INPUTS, MODEL, READ_OUT, seed_of
+from snstat.sources.calls.samples import DEFAULT_BATCH, batch_of, chosen
+from snstat.sources.calls.seeds import INPUTS, MODEL, READ_OUT, SAMPLES, seed_of
 from snstat.sources.calls.target import load_target, user_code, working_directory
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
 from snstat.sources.torch import modules as own_modules
@@ -26,7 +28,7 @@ from snstat.sources.torch.beside import Beside
 from snstat.sources.torch.called import ByPath
 from snstat.sources.torch.functions import watched
 from snstat.sources.torch.hubs import load
-from snstat.sources.torch.inputs import arguments, draw, inputs_of
+from snstat.sources.torch.inputs import arguments, content, draw, inputs_of
 from snstat.sources.torch.maker import Maker, name_of
 from snstat.sources.torch.measure import measure_tensor, square_of
 from snstat.sources.torch.nonfinite import Watch
@@ -44,7 +46,7 @@ def trace_module(
     *,
     settings: Mapping[str, Any] | None = None,
     inputs: GivenInputs = None,
-    batch: int = 8,
+    batch: int | None = None,
     trials: int = 4,
     seed: int = 0,
     dtype: str | None = None,
@@ -67,6 +69,7 @@ def trace_module(
     `torch.manual_seed`; or a module, whose trials differ in their inputs only and which is left as
     it was; or the name of one of these, "package.module:name". `inputs` are texts such as
     "Bx3x32x32", in order or by name, or arrays; None for the module's own `example_inputs()`.
+    `batch` are the samples of a trial, None for 8 or all of smaller arrays.
 
     `dtype` and `device` (None: as the module has them), `mode` ("train" or "eval") and `dropout`
     ("keep" or "off") say how it runs. With `backward`, gradients of a random read-out of all
@@ -78,16 +81,14 @@ def trace_module(
 
     Raises SnstatError for bad arguments, and UserCodeError if the user's own code fails.
     """
-    asked = Asked(
-        batch, seed, dtype, mode, dropout, backward, output, tuple(only), leaves, device, ops
-    )
+    asked = Asked(seed, dtype, mode, dropout, backward, output, tuple(only), leaves, device, ops)
     name = target if isinstance(target, str) else name_of(target)
     with working_directory():
         found = load(target) if isinstance(target, str) else target
         wanted = load_target(loss) if isinstance(loss, str) else loss
         own = Maker(name, found, dict(settings or {}), weights, max_bytes)
         with random_states():
-            run = _Trace(own, asked, inputs, wanted, axes or {})
+            run = _Trace(own, asked, inputs, batch, wanted, axes or {})
             for trial in range(trials):
                 run.trial(trial)
             named = loss if isinstance(loss, str) or loss is None else name_of(loss)
@@ -101,9 +102,11 @@ class _Trace:
     maker: Maker
     asked: Asked
     given: GivenInputs
+    wanted_batch: int | None
     loss: Callable[[Any], Any] | None
     given_axes: Mapping[str, str]
     inputs: Inputs | None = None
+    batch: int = DEFAULT_BATCH
     input_row: Row | None = None
     references: list[float] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
@@ -142,6 +145,7 @@ class _Trace:
         if self.inputs is None:
             with user_code(self.maker.name):
                 self.inputs = inputs_of(self.given, made)
+            self.batch = batch_of(self.inputs, arguments(made), self.wanted_batch)
         if own_modules.lazy(made):
             if not self.maker.builds:
                 raise SnstatError(
@@ -159,7 +163,7 @@ class _Trace:
 
     def _complete(self, model: nn.Module, inputs: Inputs, place: tuple[Any, Any]) -> None:
         """Run a module once, so that lazy parameters get their shapes."""
-        positional, by_name = draw(inputs, 2, torch.Generator().manual_seed(0), *place)
+        positional, by_name = draw(inputs, np.arange(2), torch.Generator().manual_seed(0), *place)
         with torch.no_grad(), user_code(self.maker.name):
             model(*positional, **by_name)
 
@@ -175,10 +179,13 @@ class _Trace:
         with restored(model), random_states(), user_code(self.maker.name):
             probed = probe(model, modules, self.inputs, place, size=size, ops=self.asked.ops)
         self.recorder.reader = Reader(
-            probed, self.asked.batch, self.given_axes, UnitsOfBoth(), ByPath(modules)
+            probed, self.batch, self.given_axes, UnitsOfBoth(), ByPath(modules)
         )
+        names = arguments(model)
         self.described = {
-            "inputs": self.inputs.described(arguments(model)),
+            "inputs": self.inputs.described(names),
+            # What a module offers itself is its own, and may be drawn anew.
+            "inputs_digest": None if self.given is None else content(self.inputs, names),
             "parameters": size,
             "device": place[1].type,
         }
@@ -213,7 +220,9 @@ class _Trace:
             raise AssertionError("inputs are read before the first run")
         place = own_modules.place_of(model, self.asked.dtype, self.asked.device)
         generator = torch.Generator().manual_seed(seed_of(self.asked.seed, trial, INPUTS))
-        return draw(self.inputs, self.asked.batch, generator, *place)
+        seed = seed_of(self.asked.seed, trial, SAMPLES)
+        rows = chosen(self.inputs, self.batch, seed)
+        return draw(self.inputs, rows, generator, *place)
 
     def _entered(
         self, trial: int, positional: list[Any], by_name: dict[str, Any]
@@ -252,7 +261,7 @@ class _Trace:
         axis = next(source.batch_axis() for source in self.inputs.sources if source.floating)
         axes = reader.input_axes(tuple(values.shape), axis)
         self.input_row.axes = axes
-        self.input_row.values[trial] = measure_tensor(values, axes, self.asked.batch)
+        self.input_row.values[trial] = measure_tensor(values, axes, self.batch)
 
     def _back(self, trial: int, output: Any) -> None:
         """Run backward, and note the squared norm of the gradient at the outputs."""
@@ -297,7 +306,7 @@ class _Trace:
             mode=self.asked.mode,
             dropout=self.asked.dropout,
             input_shape=sample_sizes(first),
-            rows=calls_of(rows, self.asked.batch, backward=self.asked.backward),
+            rows=calls_of(rows, self.batch, backward=self.asked.backward),
             loss=loss,
             nonfinite=self.nonfinite,
             not_called=tuple(path for path in self.paths if path not in self.called),
@@ -306,4 +315,5 @@ class _Trace:
             **self.maker.described(),
             **self.described,
         )
-        return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient, mapped)
+        names = MEASURED_OF_TENSORS
+        return Traced(summary, self.batch, finite, values, names, log_gradient, mapped)

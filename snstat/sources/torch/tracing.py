@@ -122,7 +122,7 @@ class Watched:
             ),
         )
         log_gradient = gradients_of(everything, [reference]) if backward else None
-        return Traced(summary, finite, values, MEASURED_OF_TENSORS, log_gradient)
+        return Traced(summary, self.batch, finite, values, MEASURED_OF_TENSORS, log_gradient)
 
     def _nonfinite(self, rows: Sequence[Row]) -> NonFinite | None:
         """Return the first call that ended with a value that is not finite."""
