@@ -23,7 +23,7 @@ from snstat.sources.calls.units import Units
 from snstat.sources.torch.hooks import Hooks
 from snstat.sources.torch.leaves import tensors_of
 from snstat.sources.torch.measure import measure_tensor
-from snstat.sources.torch.modules import named, selected, unwrapped
+from snstat.sources.torch.modules import named, selected, uncompiled, unwrapped
 from snstat.sources.torch.rows import Recorder, input_row
 from snstat.sources.torch.units import decided
 
@@ -60,6 +60,7 @@ class Watched:
         """Put the hooks on."""
         self._recorder.begin(_TRIAL)
         with ExitStack() as stack:
+            stack.enter_context(uncompiled())
             before = self._model.register_forward_pre_hook(self._enter, with_kwargs=True)
             stack.enter_context(before)
             stack.enter_context(self._hooks)
