@@ -108,9 +108,13 @@ class ModuleCase(Case):
         place = found.path + (f"#{found.call}" if found.call > 1 else "")
         if found.before is not None:
             return f"first made in trial {found.trial} by the code of {place} before {found.before}"
-        inputs = "finite" if found.inputs_finite else "not finite"
-        made = f"first made in trial {found.trial} by {place} ({found.kind})"
-        return f"{made}, whose inputs are {inputs}"
+        if not found.inputs_finite:
+            return (
+                f"the input of {place} ({found.kind}) is itself not finite in trial {found.trial}"
+            )
+        return (
+            f"first made in trial {found.trial} by {place} ({found.kind}), whose inputs are finite"
+        )
 
     @property
     def no_gradients(self) -> Obstacle | None:

@@ -25,6 +25,7 @@ from snstat.cli.output import (
     notice,
     progress_bar,
     render,
+    results_only,
     text_output,
     write_stdout,
     wrote,
@@ -171,6 +172,7 @@ def _carried_out(
             with (
                 _located(request),
                 progress_bar(request.name, plan.steps) as progress,
+                results_only(),
             ):
                 simulated = plan.run(progress)
             yield request, simulated

@@ -53,6 +53,14 @@ def text_output(path: str | None) -> Iterator[Sink]:
         yield write
 
 
+@contextmanager
+def results_only() -> Iterator[None]:
+    """Keep standard output for results while code of the user runs: what it prints goes to standard
+    error."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
 def wrote(path: str | None, what: str) -> None:
     """Print a notice that the file of -o is written, and what it holds."""
     if path is not None and path != STDOUT:

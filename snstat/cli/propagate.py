@@ -21,7 +21,16 @@ from snstat.cli.options import (
     output_options,
     stack_options,
 )
-from snstat.cli.output import STDOUT, notice, progress_bar, reading_bar, render, text_output, wrote
+from snstat.cli.output import (
+    STDOUT,
+    notice,
+    progress_bar,
+    reading_bar,
+    render,
+    results_only,
+    text_output,
+    wrote,
+)
 from snstat.cli.variants import Variant, variants
 from snstat.report.layouts import parse_columns
 from snstat.report.selection import LayerSelection, parse_layers
@@ -150,7 +159,7 @@ def simulate_all(
     for name, plan in planned:
         plan.warm(notice)
         began = time.perf_counter()
-        with progress_bar(name, plan.steps) as progress:
+        with progress_bar(name, plan.steps) as progress, results_only():
             runs.append(plan.run(progress))
         took = time.perf_counter() - began
         notice(f"{name}: {plan.sampler} sampler, {took:.2f} s", level=1)

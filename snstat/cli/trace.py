@@ -20,7 +20,7 @@ from snstat.cli.options import (
     keep_trials_option,
     output_options,
 )
-from snstat.cli.output import STDOUT, notice, text_output, wrote
+from snstat.cli.output import STDOUT, notice, results_only, text_output, wrote
 from snstat.cli.parameters import Layers, Value
 from snstat.cli.propagate import WORDS, pieces
 from snstat.errors import InvalidValueError
@@ -142,7 +142,8 @@ def command(
     plan = TracePlan(target, TraceSettings(**given, keep_trials=keep_trials), dict(set))
     with text_output(output) as write:
         began = time.perf_counter()
-        run, mapped = plan.traced()
+        with results_only():
+            run, mapped = plan.traced()
         notice(f"{target}: {count(run.depth, 'row')}, {time.perf_counter() - began:.2f} s", level=1)
         if as_network is not None and run.module is not None:
             from snstat.experiment.mapped import whole_network

@@ -24,7 +24,8 @@ class Tracing:
 
     Nothing of the module is changed: no random number is drawn, and nothing is run again. After the
     block, `t.run` is a run of one trial, with the gradients that `backward` sent back, over those
-    of the module's output. Hooks are taken away whatever is raised within.
+    of the module's output. Hooks are taken away whatever is raised within. What `torch.compile` has
+    compiled before runs eagerly within the block, and compiled again after it.
 
     `batch` is the number of samples, by default the first size of the first tensor that the module
     is called with. `only`, `leaves` and `axes` are as in `snstat.trace`; axes follow from the kinds

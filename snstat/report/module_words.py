@@ -63,13 +63,15 @@ def producer_words(module: ModuleSummary) -> str:
 
 def _producer(found: NonFinite) -> str:
     name = escaped(call_words(found.path, found.call))
-    inputs = "from finite inputs" if found.inputs_finite else "from inputs that were not finite"
     if found.before is not None:
         name = f"the code of {name} before {escaped(found.before)}"
         return f"The first value that is not finite came from {name}, in trial {found.trial}."
+    kind = escaped(found.kind)
+    if not found.inputs_finite:
+        return f"The input of {name} ({kind}) is itself not finite, in trial {found.trial}."
     return (
-        f"The first value that is not finite came out of {name} ({escaped(found.kind)}) {inputs},"
-        f" in trial {found.trial}."
+        f"The first value that is not finite came out of {name} ({kind}) from finite inputs, in"
+        f" trial {found.trial}."
     )
 
 

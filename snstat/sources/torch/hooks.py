@@ -24,7 +24,8 @@ class Seen(Protocol):
 
 class Hooks:
     """Hooks on `modules`, by their paths, while in the context. Nothing else holds them, so that
-    none is left behind, whatever is raised."""
+    none is left behind, whatever is raised. `calls` counts the calls that returned, 0 for a module
+    whose calls only raised."""
 
     def __init__(self, modules: Mapping[str, torch.nn.Module], seen: Seen) -> None:
         self._modules, self._seen = modules, seen
@@ -34,8 +35,10 @@ class Hooks:
     def __enter__(self) -> Self:
         try:
             for path, module in self._modules.items():
-                handle = module.register_forward_hook(partial(self._after, path))
-                self._handles.append(handle)  # an ExitStack takes longer than a hook
+                # An ExitStack takes longer than a hook.
+                before = module.register_forward_pre_hook(partial(self._before, path))
+                self._handles.append(before)
+                self._handles.append(module.register_forward_hook(partial(self._after, path)))
         except BaseException:
             self.__exit__()
             raise
@@ -44,6 +47,9 @@ class Hooks:
     def __exit__(self, *_: object) -> None:
         while self._handles:
             self._handles.pop().remove()
+
+    def _before(self, path: str, _module: torch.nn.Module, _inputs: Any) -> None:
+        self.calls[path] += 0
 
     def _after(self, path: str, module: torch.nn.Module, _inputs: Any, output: Any) -> None:
         """See a call. While backward runs, a checkpoint calls its modules again: these calls are

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -195,6 +196,17 @@ def eagerly(model: nn.Module) -> Iterator[None]:
         for module in model.modules()
     )
     if not compiled:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Run whatever is compiled as it is written, wherever it is: who compiled what calls a module
+    is not known to the module. What is compiled already stays, and is used again afterwards."""
+    if "torch._dynamo" not in sys.modules:  # which takes seconds to import, and compiles
         yield
         return
     with torch.compiler.set_stance("force_eager"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 
@@ -14,22 +15,48 @@ from torch import nn
 from snstat.results.module import NonFinite
 from snstat.sources.torch.called import Called
 from snstat.sources.torch.functions import Functions
+from snstat.sources.torch.hooks import in_backward
 from snstat.sources.torch.leaves import tensors_of
 from snstat.sources.torch.modules import kind_of
 
 Origin = tuple[str, int, str]
 
 
+@dataclass
+class _Entered:
+    """A call that is not over: `bad` is a tensor that it was given and that is not finite. `kept`
+    are the others, with the versions of their values, until they are looked at."""
+
+    path: str
+    module: nn.Module
+    kept: list[tuple[torch.Tensor, int]]
+    bad: torch.Tensor | None = None
+
+    def look(self) -> torch.Tensor | None:
+        """Look at what the call was given, as far as it is unchanged."""
+        if self.bad is None:
+            unchanged = [value for value, version in self.kept if _version(value) == version]
+            self.bad = _bad(unchanged)
+        self.kept = []
+        return self.bad
+
+
 class Watch:
     """Checks the inputs and outputs of all calls of one run, and finds the first that is not
     finite. Code between modules is told by the next module that receives its result, and with `ops`
-    by the function that made it."""
+    by the function that made it.
 
-    def __init__(self, modules: Mapping[str, nn.Module], trial: int, *, ops: bool) -> None:
-        self._modules, self._trial = modules, trial
+    `late`: inputs are looked at only once an output is not finite, or where they would be
+    overwritten, which costs nearly nothing as long as all is well.
+    """
+
+    def __init__(
+        self, modules: Mapping[str, nn.Module], trial: int, *, ops: bool = False, late: bool = False
+    ) -> None:
+        self._modules, self._trial, self._late = modules, trial, late
         self._origins = Origins(modules) if ops else None
         self._calls: Counter[str] = Counter()
-        self._within: list[tuple[str, int, nn.Module]] = []
+        self._within: list[_Entered] = []
         self._open = ExitStack()
         self.found: NonFinite | None = None
 
@@ -39,6 +66,8 @@ class Watch:
                 before = partial(self._before, path)
                 stack.enter_context(module.register_forward_pre_hook(before, with_kwargs=True))
                 stack.enter_context(module.register_forward_hook(self._after))
+                # Also where the module raises, and its caller goes on.
+                stack.enter_context(module.register_forward_hook(self._over, always_call=True))
             if self._origins is not None:
                 stack.enter_context(self._origins)
             self._open = stack.pop_all()
@@ -48,32 +77,57 @@ class Watch:
         self._open.close()
 
     def _before(self, path: str, module: nn.Module, args: Any, named: Any) -> None:
-        self._calls[path] += 1
-        entered = path, self._calls[path], module
-        if self.found is None and (bad := _bad([args, named])) is not None:
-            self._tell(*(self._within[-1] if self._within else entered), bad, before=path)
+        if self.found is not None or in_backward():
+            return
+        given = tensors_of([args, named])
+        entered = _Entered(path, module, [(value, _version(value)) for value in given])
         self._within.append(entered)
+        if not self._late:
+            self._look_back()
+        elif len(self._within) == 1 or getattr(module, "inplace", False):
+            for call in self._within:
+                call.look()
 
-    def _after(self, _module: nn.Module, _args: Any, output: Any) -> None:
-        entered = self._within.pop()
-        if self.found is None and (bad := _bad(output)) is not None:
-            self._tell(*entered, bad)
+    def _after(self, module: nn.Module, _args: Any, output: Any) -> None:
+        if self.found is not None or (number := self._number(module)) is None:
+            return
+        entered = self._within[number]
+        if (bad := _bad(output)) is not None and not self._look_back():
+            self._tell(entered, bad)
+        self._calls[entered.path] += 1
 
-    def _tell(
-        self,
-        path: str,
-        call: int,
-        module: nn.Module,
-        bad: torch.Tensor,
-        before: str | None = None,
-    ) -> None:
+    def _over(self, module: nn.Module, _args: Any, _output: Any) -> None:
+        if (number := self._number(module)) is not None:
+            # Calls within may have ended in an interrupt, of which no hook is told.
+            del self._within[number:]
+
+    def _number(self, module: nn.Module) -> int | None:
+        """Return which of the calls that are not over is the latest of a module. One may have begun
+        before there were hooks, and those that backward repeats are none."""
+        numbers = reversed(range(len(self._within)))
+        return next((number for number in numbers if self._within[number].module is module), None)
+
+    def _look_back(self) -> bool:
+        """Return whether a call that is not over was given a tensor that is not finite: what is
+        around the outermost of them made it."""
+        around = None
+        for entered in self._within:
+            if (bad := entered.look()) is not None:
+                self._tell(around or entered, bad, before=entered.path)
+                return True
+            around = entered
+        return False
+
+    def _tell(self, entered: _Entered, bad: torch.Tensor, before: str | None = None) -> None:
         """Say that the call of a module made a tensor, or its code `before` another module."""
+        path, module = entered.path, entered.module
         origin = None if self._origins is None else self._origins.of(bad)
         # A module without parts is its function.
         if origin is not None and (before or next(module.children(), None) is not None):
             self.found = NonFinite(self._trial, *origin, inputs_finite=True)
             return
         outside = before == path  # the inputs of the whole module
+        call = self._calls[path] + 1
         self.found = NonFinite(
             self._trial, path, call, kind_of(module), not outside, None if outside else before
         )
@@ -109,6 +163,11 @@ class Origins(Functions):
                 if not torch.isfinite(tensor).all():
                     self._known[id(tensor)] = tensor, origin  # which keeps the number its own
         return output
+
+
+def _version(tensor: torch.Tensor) -> int:
+    """Return how often a tensor was changed, 0 where torch does not count it."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001
 
 
 def _bad(value: Any, *, masks: bool = False) -> torch.Tensor | None:

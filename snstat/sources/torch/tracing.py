@@ -15,7 +15,7 @@ from torch import nn
 
 from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.errors import SnstatError
-from snstat.results.module import ModuleSummary, NonFinite
+from snstat.results.module import ModuleSummary
 from snstat.sources.calls.axes import Reader, require_matches
 from snstat.sources.calls.row import Row
 from snstat.sources.calls.traced import Traced, calls_of, gradients_of, sample_sizes, values_of
@@ -23,7 +23,8 @@ from snstat.sources.calls.units import Units
 from snstat.sources.torch.hooks import Hooks
 from snstat.sources.torch.leaves import tensors_of
 from snstat.sources.torch.measure import measure_tensor
-from snstat.sources.torch.modules import named, selected, unwrapped
+from snstat.sources.torch.modules import named, selected, uncompiled, unwrapped
+from snstat.sources.torch.nonfinite import Watch
 from snstat.sources.torch.rows import Recorder, input_row
 from snstat.sources.torch.units import decided
 
@@ -48,6 +49,7 @@ class Watched:
             raise SnstatError(f"tracing takes a torch.nn.Module, not a {type(model).__name__}")
         self._model, self._batch, self._axes = unwrapped(model), batch, dict(axes or {})
         modules, self._aliases = named(self._model)
+        self._watch = Watch(modules, _TRIAL, late=True)
         self._modules = selected(modules, only, leaves=leaves)
         require_matches(only, modules, "only")
         require_matches(self._axes, modules)
@@ -60,9 +62,11 @@ class Watched:
         """Put the hooks on."""
         self._recorder.begin(_TRIAL)
         with ExitStack() as stack:
+            stack.enter_context(uncompiled())
             before = self._model.register_forward_pre_hook(self._enter, with_kwargs=True)
             stack.enter_context(before)
             stack.enter_context(self._hooks)
+            stack.enter_context(self._watch)
             self._open = stack.pop_all()
 
     def stop(self) -> None:
@@ -114,8 +118,8 @@ class Watched:
             inputs={},
             input_shape=sample_sizes(everything[0]),
             rows=calls_of(rows, self.batch, backward=backward),
-            nonfinite=self._nonfinite(rows),
-            not_called=tuple(path for path in self._modules if not self._hooks.calls[path]),
+            nonfinite=self._watch.found,
+            not_called=tuple(path for path in self._modules if path not in self._hooks.calls),
             skipped=tuple(self._recorder.skipped.values()),
             notes=tuple(
                 f"{path} is the same module as {own}" for path, own in self._aliases.items()
@@ -123,17 +127,6 @@ class Watched:
         )
         log_gradient = gradients_of(everything, [reference]) if backward else None
         return Traced(summary, self.batch, finite, values, MEASURED_OF_TENSORS, log_gradient)
-
-    def _nonfinite(self, rows: Sequence[Row]) -> NonFinite | None:
-        """Return the first call that ended with a value that is not finite."""
-        for number, row in enumerate(rows):
-            if not row.values[_TRIAL][0]:
-                before = [other for other in rows[:number] if not other.values[_TRIAL][0]]
-                entered = self._input is None or self._input.values[_TRIAL][0]
-                return NonFinite(
-                    _TRIAL, row.path, row.call, row.kind, inputs_finite=entered and not before
-                )
-        return None
 
 
 def _samples(arguments: list[Any]) -> int:
