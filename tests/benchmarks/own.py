@@ -127,7 +127,7 @@ def of_error():
         wanted = tensor_oracle.statistics(values, roles, None)
         for name, value in zip(MEASURED_OF_TENSORS, found, strict=True):
             if not math.isnan(value) and wanted[name]:
-                worst = max(worst, abs(value / wanted[name] - 1.0))
+                worst = max(worst, abs(float(value / wanted[name]) - 1.0))
     words = "largest relative error of a statistic, mean 3, std 0.1"
     return line(words, f"{worst:.1e}", "—", "—", f"≤ {ERROR:.0e}" + MISSED * (worst > ERROR))
 
