@@ -41,8 +41,8 @@ def network_remedy(rule: Rule, case: Case, codes: set[str]) -> str:
 
     Changes are tried out by theory, so that has to find the rule broken without them, and may not
     know less of the changed network, nor leave a rule that was judged without anything to judge.
-    Where none is left, weights outside a theorem have a change
-    after which they are within it, whatever that does to other rules.
+    Where none is left, weights outside a theorem have a change after which they are within it,
+    whatever that does to other rules.
     """
     if isinstance(case, StackCase):
         case = _of_file(case)

@@ -24,7 +24,8 @@ from snstat.checks.matching import left_out, matched, places
 from snstat.checks.rule import Broken
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, Run
 
-# A relative error of values is at most four times that in the statistic of highest order, kurtosis.
+# A relative error of values is at most four times as large in the statistic of highest order, the
+# kurtosis.
 HIGHEST_ORDER = 4
 
 

@@ -42,6 +42,7 @@ def stack_remedy(rule: Rule, case: StackCase, how: Broken, codes: set[str]) -> s
         if remedy.case.layer != case.layer and unsteady(remedy.case) is not None:
             continue
         left = broken_within(remedy.case, () if partial else codes - {rule.code, TOO_NARROW})
+        # A change may leave SN302 without a limit to judge, but not the target without theory.
         if left is not None and lost(case, remedy.case, (misses_target.code,)):
             continue
         if left is not None and not left:

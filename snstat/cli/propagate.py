@@ -33,7 +33,7 @@ from snstat.cli.output import (
 )
 from snstat.cli.variants import Variant, variants
 from snstat.report.layouts import parse_columns
-from snstat.report.selection import LayerSelection, parse_layers
+from snstat.report.selection import LayerSelection, parse_layers, usual
 from snstat.report.words import count
 
 if TYPE_CHECKING:
@@ -193,6 +193,21 @@ def warn_of_zeros(run: Run) -> None:
             f"{share:.1%} of the samples are all zeros: they have no angle and are left out of"
             " the cosine"
         )
+
+
+def traced_pieces(
+    run: Run, form: str, selection: LayerSelection | None, columns: Sequence[str], *, file: bool
+) -> Iterable[str]:
+    """Return a traced module in the requested format, in pieces, with the verdict on it in formats
+    of words; without a `selection` the rows that are usually shown."""
+    shown = usual(run.subject) if selection is None else selection
+    shown.require_within(run.depth)
+    checks: list[Check | None] = [None]
+    if form in WORDS:
+        from snstat.checks.request import verdict_on
+
+        checks = [verdict_on(run)]
+    return pieces([run], form, shown, columns, checks, file=file)
 
 
 def pieces(

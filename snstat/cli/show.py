@@ -21,14 +21,14 @@ from snstat.cli.options import (
 )
 from snstat.cli.output import STDOUT, render, text_output, wrote
 from snstat.cli.parameters import FileName
-from snstat.cli.propagate import WORDS, pieces
+from snstat.cli.propagate import traced_pieces
 from snstat.cli.variants import variants
 from snstat.errors import InvalidValueError
 from snstat.network.run_settings import AUTO, DEFAULT_BATCH, RunSettings
 from snstat.network.settings import NetworkSettings
-from snstat.report.selection import ALL, LayerSelection, parse_layers, usual
+from snstat.report.selection import ALL, LayerSelection, parse_layers
 from snstat.report.words import count
-from snstat.results import GRADIENT, Check, Run
+from snstat.results import GRADIENT, Run
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ def command(
     """Show the layers of a network: number, name, kind, shape, number of parameters, and sampler.
 
     The network is that of a file or of a saved run, or the uniform stack that options describe. A
-    saved trace is printed again.
-    Nothing is simulated. The shape is that of one sample after the layer: the grid, if there is
-    one, then the channels. Weights and biases are counted. The sampler says whether a run of
-    --batch samples draws the weights of the layer, or samples it without them.
+    saved trace is printed again. Nothing is simulated. The shape is that of one sample after the
+    layer: the grid, if there is one, then the channels. Weights and biases are counted. The sampler
+    says whether a run of --batch samples draws the weights of the layer, or samples it without
+    them.
     """
     form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers)
@@ -86,9 +86,11 @@ def command(
 
         run = load(saved[0])
         if run.module is not None:
-            if ctx.get_parameter_source("layers") is ParameterSource.DEFAULT:
-                selection = usual(run.subject)
-            _show_trace(run, form, output, selection)
+            usual = ctx.get_parameter_source("layers") is ParameterSource.DEFAULT
+            whole = output not in (None, STDOUT)
+            with text_output(output) as write:
+                write(traced_pieces(run, form, None if usual else selection, (), file=whole))
+            wrote(output, count(1, "run"))
             return
         network, how = _saved(run)
     else:
@@ -152,19 +154,6 @@ def _only(values: Sequence[Any], default: Any) -> Any:
     if len(values) > 1:
         raise InvalidValueError("number of runs", len(values), "1", "show them one by one")
     return values[0] if values else default
-
-
-def _show_trace(run: Run, form: str, output: str | None, selection: LayerSelection) -> None:
-    """Print a saved trace again: what its calls returned is all that is known of a module."""
-    selection.require_within(run.depth)
-    checks: list[Check | None] = [None]
-    if form in WORDS:
-        from snstat.checks.request import verdict_on
-
-        checks = [verdict_on(run)]
-    with text_output(output) as write:
-        write(pieces([run], form, selection, (), checks, file=output not in (None, STDOUT)))
-    wrote(output, count(1, "run"))
 
 
 def _saved(run: Run) -> tuple[Network, Sampled]:

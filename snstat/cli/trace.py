@@ -22,11 +22,11 @@ from snstat.cli.options import (
 )
 from snstat.cli.output import STDOUT, notice, results_only, text_output, wrote
 from snstat.cli.parameters import Layers, Value
-from snstat.cli.propagate import WORDS, pieces
+from snstat.cli.propagate import traced_pieces
 from snstat.errors import InvalidValueError
 from snstat.experiment.trace_settings import Target, TraceSettings
 from snstat.report.layouts import parse_columns
-from snstat.report.selection import MOST_CALLS, parse_layers, usual
+from snstat.report.selection import MOST_CALLS, parse_layers
 from snstat.report.words import count
 from snstat.values.option import options_of
 
@@ -151,13 +151,6 @@ def command(
             network = whole_network(mapped, run.module)
             network.save(as_network)
             wrote(as_network, count(network.depth, "layer"))
-        shown = usual(run.subject) if selection is None else selection
-        shown.require_within(run.depth)
-        checks: list[Any] = [None]
-        if form in WORDS:
-            from snstat.checks.request import verdict_on
-
-            checks = [verdict_on(run)]
         whole = output not in (None, STDOUT)
-        write(pieces([run], form, shown, chosen, checks, file=whole))
+        write(traced_pieces(run, form, selection, chosen, file=whole))
     wrote(output, count(1, "run"))

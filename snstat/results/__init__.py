@@ -81,33 +81,22 @@ if TYPE_CHECKING:
         WeightsSummary,
     )
 
-# Records that few commands need → their module, which is imported on first use.
+# Records that few commands need, by their module, which is imported when one is first used.
 _LATER = {
-    "FIXEDPOINT_SCHEMA": "snstat.results.fixedpoint",
-    "CorrelationFixedPoint": "snstat.results.points",
-    "FixedPoint": "snstat.results.points",
-    "FixedPointReport": "snstat.results.fixedpoint",
-    "TheoremResult": "snstat.results.fixedpoint",
-    "Axes": "snstat.results.module",
-    "Call": "snstat.results.module",
-    "Left": "snstat.results.module",
-    "ModuleSummary": "snstat.results.module",
-    "NonFinite": "snstat.results.module",
-    "MOST_CLASSES": "snstat.results.norms",
-    "DataSummary": "snstat.results.norms",
-    "NormClasses": "snstat.results.norms",
-    "CorrelationCurve": "snstat.results.pictures",
-    "Densities": "snstat.results.pictures",
-    "MapField": "snstat.results.pictures",
-    "WEIGHTS_SCHEMA": "snstat.results.weights",
-    "Rows": "snstat.results.weights",
-    "Scheme": "snstat.results.weights",
-    "Skipped": "snstat.results.weights",
-    "Spread": "snstat.results.weights",
-    "TensorWeights": "snstat.results.weights",
-    "Weights": "snstat.results.weights",
-    "WeightsSummary": "snstat.results.weights",
-}
+    name: f"snstat.results.{module}"
+    for module, names in {
+        "fixedpoint": ("FIXEDPOINT_SCHEMA", "FixedPointReport", "TheoremResult"),
+        "module": ("Axes", "Call", "Left", "ModuleSummary", "NonFinite"),
+        "norms": ("MOST_CLASSES", "DataSummary", "NormClasses"),
+        "pictures": ("CorrelationCurve", "Densities", "MapField"),
+        "points": ("CorrelationFixedPoint", "FixedPoint"),
+        "weights": (
+            "WEIGHTS_SCHEMA", "Rows", "Scheme", "Skipped", "Spread", "TensorWeights", "Weights",
+            "WeightsSummary",
+        ),
+    }.items()
+    for name in names
+}  # fmt: skip
 
 __all__ = [
     "ALSO_MEASURED",

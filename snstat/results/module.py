@@ -131,8 +131,8 @@ class ModuleSummary(Record):
     `settings` the arguments of the function, `trials_of` "model" (each trial builds one) or
     "inputs" (one module, new inputs). `weights` is the file of its weights and `weights_digest` the
     digest of their values, None if the module was built with its own; `inputs_digest` is that of
-    arrays that were given as inputs, None for none. `rows` are what was called,
-    without the input, layer 0."""
+    arrays that were given as inputs, None for none. `rows` are what was called, without the input,
+    layer 0."""
 
     # Tells subjects apart without an import of all of them.
     what: ClassVar[Literal["module"]] = "module"

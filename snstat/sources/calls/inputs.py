@@ -126,6 +126,8 @@ def read_inputs(given: GivenInputs, given_array: Callable[[Any], Given | None]) 
         found = given_array(value)
         if found is None or found.values.ndim == 0 or found.values.shape[0] == 0:
             raise InvalidValueError("inputs", value, "texts or arrays of samples")
+        if 0 in found.values.shape:
+            raise InvalidValueError("inputs", found.text, "arrays of a shape without 0")
         return found
 
     if isinstance(given, Mapping):

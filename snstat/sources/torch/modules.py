@@ -188,24 +188,10 @@ def scripted(model: nn.Module) -> list[str]:
 
 
 @contextmanager
-def eagerly(model: nn.Module) -> Iterator[None]:
-    """Run compiled parts as they are written, so that their hooks are called."""
-    compiled = any(
-        type(module).__name__ == "OptimizedModule"
-        or getattr(module, "_compiled_call_impl", None) is not None
-        for module in model.modules()
-    )
-    if not compiled:
-        yield
-        return
-    with torch.compiler.set_stance("force_eager"):
-        yield
-
-
-@contextmanager
 def uncompiled() -> Iterator[None]:
-    """Run whatever is compiled as it is written, wherever it is: who compiled what calls a module
-    is not known to the module. What is compiled already stays, and is used again afterwards."""
+    """Run whatever is compiled as it is written, so that hooks are called, wherever it is: who
+    compiled what calls a module is not known to the module. What is compiled already stays, and is
+    used again afterwards."""
     if "torch._dynamo" not in sys.modules:  # which takes seconds to import, and compiles
         yield
         return

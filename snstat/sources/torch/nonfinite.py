@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -46,14 +46,20 @@ class Watch:
     finite. Code between modules is told by the next module that receives its result, and with `ops`
     by the function that made it.
 
-    `late`: inputs are looked at only once an output is not finite, or where they would be
-    overwritten, which costs nearly nothing as long as all is well.
+    With `finite`, which returns whether a tensor is known to be finite, outputs are looked at only
+    where that is not known, and inputs only once an output is not finite, or where they would be
+    overwritten: that costs nearly nothing as long as all is well.
     """
 
     def __init__(
-        self, modules: Mapping[str, nn.Module], trial: int, *, ops: bool = False, late: bool = False
+        self,
+        modules: Mapping[str, nn.Module],
+        trial: int,
+        *,
+        ops: bool = False,
+        finite: Callable[[torch.Tensor], bool] | None = None,
     ) -> None:
-        self._modules, self._trial, self._late = modules, trial, late
+        self._modules, self._trial, self._finite = modules, trial, finite
         self._origins = Origins(modules) if ops else None
         self._calls: Counter[str] = Counter()
         self._within: list[_Entered] = []
@@ -82,7 +88,7 @@ class Watch:
         given = tensors_of([args, named])
         entered = _Entered(path, module, [(value, _version(value)) for value in given])
         self._within.append(entered)
-        if not self._late:
+        if self._finite is None:
             self._look_back()
         elif len(self._within) == 1 or getattr(module, "inplace", False):
             for call in self._within:
@@ -92,7 +98,10 @@ class Watch:
         if self.found is not None or (number := self._number(module)) is None:
             return
         entered = self._within[number]
-        if (bad := _bad(output)) is not None and not self._look_back():
+        values = tensors_of(output)
+        if self._finite is not None:
+            values = [value for value in values if not self._finite(value)]
+        if (bad := _bad(values)) is not None and not self._look_back():
             self._tell(entered, bad)
         self._calls[entered.path] += 1
 

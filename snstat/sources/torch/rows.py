@@ -108,6 +108,11 @@ class Recorder:
             else:
                 self._skip(path, call, leaf.place, leaf.reason)
 
+    def finite(self, tensor: torch.Tensor) -> bool:
+        """Return whether a tensor was measured, as it is now, and all its values are finite."""
+        row = self._measured(tensor)
+        return row is not None and row.values[self.trial][0]
+
     def finished(self) -> list[Row]:
         """Return the rows in order: what a function returned comes after the row of the module that
         returned it too."""
@@ -134,12 +139,7 @@ class Recorder:
 
     def _measure(self, path: str, call: int, module: Called, leaf: Leaf) -> None:
         tensor = leaf.tensor
-        known = self._known.get(id(tensor))
-        same = None
-        version = tensor._version  # noqa: SLF001
-        if known is not None and known.version == version and known.tensor() is tensor:
-            same = known.row
-        returned = None
+        same, returned = self._measured(tensor), None
         if same is not None and same.function and not isinstance(module, Function):
             returned, same = same, None  # a module has the row that it has without functions
         row = self._row(path, call, module, leaf, same)
@@ -161,6 +161,13 @@ class Recorder:
             self._hook(row, tensor)
         else:
             returned.same_as = row
+
+    def _measured(self, tensor: torch.Tensor) -> Row | None:
+        """Return the row of a tensor that was measured, if its values are still the same."""
+        known, version = self._known.get(id(tensor)), tensor._version  # noqa: SLF001
+        if known is None or known.version != version or known.tensor() is not tensor:
+            return None
+        return known.row
 
     def _statistics(self, row: Row, tensor: torch.Tensor, still: Still) -> tuple[bool, Values]:
         batch = 0 if self.reader is None else self.reader.batch

@@ -157,7 +157,7 @@ class _Trace:
         with ExitStack() as stack:
             if not self.maker.builds:
                 stack.enter_context(restored(model))
-            stack.enter_context(own_modules.eagerly(model))
+            stack.enter_context(own_modules.uncompiled())
             own_modules.set_mode(model, self.asked.mode, self.asked.dropout)
             yield model
 

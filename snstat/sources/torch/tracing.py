@@ -49,12 +49,12 @@ class Watched:
             raise SnstatError(f"tracing takes a torch.nn.Module, not a {type(model).__name__}")
         self._model, self._batch, self._axes = unwrapped(model), batch, dict(axes or {})
         modules, self._aliases = named(self._model)
-        self._watch = Watch(modules, _TRIAL, late=True)
         self._modules = selected(modules, only, leaves=leaves)
         require_matches(only, modules, "only")
         require_matches(self._axes, modules)
         self._recorder = Recorder(backward=True)
         self._hooks = Hooks(self._modules, self._recorder.seen)
+        self._watch = Watch(modules, _TRIAL, finite=self._recorder.finite)
         self._input: Row | None = None
         self._open = ExitStack()
 

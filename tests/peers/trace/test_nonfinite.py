@@ -268,3 +268,13 @@ def test_a_checkpoint_that_runs_again_tells_nothing():
             model[0].weight.fill_(torch.nan)
         out.sum().backward()
     assert t.run.module.nonfinite is None
+
+
+def test_what_was_measured_is_not_looked_at_again(monkeypatch):
+    looked, isfinite = [], torch.isfinite
+    monkeypatch.setattr(torch, "isfinite", lambda value: looked.append(value) or isfinite(value))
+    model, x = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), torch.randn(2, 4)
+    with snstat.tracing(model) as trace:
+        model(x)
+    assert len(trace.run.module.rows) == 4
+    assert [value is x for value in looked] == [True]  # the input, which has no call before it
