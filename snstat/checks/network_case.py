@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from itertools import islice
 
 import numpy as np
 
@@ -18,11 +17,12 @@ from snstat.experiment.network_plan import predicted_statistics
 from snstat.layers.activation import Activation
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import ENDLESS, UNSETTLED, BatchNorm
+from snstat.layers.container import Container
 from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import LINEAR
 from snstat.layers.dropout import Dropout
 from snstat.layers.layer import Layer
-from snstat.layers.options import defaults
+from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.residual_block import Sum
 from snstat.network.network import Network
 from snstat.network.rows import Row
@@ -273,12 +273,10 @@ class NetworkCase(Case):
     @property
     def no_weights(self) -> Obstacle | None:
         """See Case. Of fewer than two layers with weights there is nothing to say."""
-        rows = self.network.rows()
-        if len([*islice((row for row in rows if isinstance(row.layer, Dense)), 2)]) == 2:
+        if _counted(self.network.block, Dense) >= 2:
             return None
-        weighted = (row for row in self.network.rows() if row.layer.matrices(row.before))
         why = "fewer than two layers are dense, and weights of other kinds are not compared"
-        return Obstacle(why, plain=len([*islice(weighted, 2)]) < 2)
+        return Obstacle(why, plain=_counted(self.network.block, WeightOptions) < 2)
 
     def weight_gradients(self, gradients: FloatArray) -> FloatArray:
         """See Case. Those of dense layers."""
@@ -319,3 +317,10 @@ def _resting(activation: str | None) -> float:
     if activation is None:
         return 0.0
     return float(resting_fraction(resolve(activation), np.ones(())))
+
+
+def _counted(layer: Layer, kind: type) -> int:
+    """Return how many layers of a kind a layer holds, repetitions included, without unrolling."""
+    if isinstance(layer, Container):
+        return layer.repetitions * sum(_counted(entry.layer, kind) for entry in layer.parts)
+    return int(isinstance(layer, kind))

@@ -362,3 +362,10 @@ def test_a_target_needs_theory_or_an_error_to_compare_with():
     assert lost(known, unknown, ["SN103"])
     assert not lost(unknown, known, ["SN103"])
     assert RULES["SN103"](unknown) is None
+
+
+def test_layers_of_repeated_blocks_count_for_each_repetition():
+    for times in (1, 2):
+        block = {"kind": "block", "times": times, "layers": [dense(), {"kind": "rms_norm"}]}
+        found = RULES["SN203"].obstacle(network_case(block))
+        assert (found is None) == (times == 2)
