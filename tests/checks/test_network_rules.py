@@ -260,6 +260,7 @@ def test_the_limit_behind_a_norm_is_compared_with_the_target(norm):
         network_case(block, dense(), bounds={"target_mean": 0.0, "target_variance": 1.0})
     )
     assert found.layer == 24
+    # A mean that is larger by 1/(4·64) takes 0.4 % from the variance.
     assert found.value == pytest.approx(0.5 - 0.5 / math.pi, rel=5e-3)
     asked = {"target_mean": 1.0 / math.sqrt(2.0 * math.pi), "target_variance": 0.34}
     assert RULES["SN104"](network_case(block, dense(), bounds=asked)) is None
