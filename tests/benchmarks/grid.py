@@ -1,11 +1,13 @@
 """Compare snstat and PyTorch on a grid of shapes: `grid.py PAGE PICTURE`, part of `make bench`.
 
 Every cell times a whole call of one trial with all statistics in both programs, which take turns. A
-slow peer runs fewer layers, and times per layer are compared.
+slow peer runs fewer layers, and times per layer are compared. Where PyTorch is nearly as fast, the
+matrix products are timed alone: both programs need them, so they bound the ratio.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 import time
@@ -30,6 +32,8 @@ DEPTH, FEW, LARGE = 64, 8, 1e9
 ROUNDS = 5
 # Multiplications of a peer's run. A slower peer runs fewer layers, but at least LEAST_LAYERS.
 PEER_WORK, LEAST_LAYERS = 2e10, 2
+# Below this ratio the products are timed alone.
+CLOSE = 1.25
 
 
 class Cell(NamedTuple):
@@ -41,11 +45,17 @@ class Cell(NamedTuple):
     batch: int
     ratios: tuple[float, ...]
     seconds: float
+    products: float = math.nan  # seconds of the matrix products alone, of a close cell
 
     @property
     def ratio(self) -> float:
         """The median ratio."""
         return statistics.median(self.ratios)
+
+    @property
+    def name(self) -> str:
+        """The shape in words."""
+        return f"{self.activation}, {self.way}, width {self.width}, batch {self.batch}"
 
 
 def measure(activation: str, way: str, width: int, batch: int) -> Cell:
@@ -78,20 +88,38 @@ def measure(activation: str, way: str, width: int, batch: int) -> Cell:
         time.sleep(PAUSE_SECONDS)
         pairs.append((theirs, own()))
     ratios = tuple(theirs / mine for theirs, mine in pairs)
-    return Cell(activation, way, width, batch, ratios, statistics.median(b for _, b in pairs))
+    cell = Cell(activation, way, width, batch, ratios, statistics.median(b for _, b in pairs))
+    if cell.ratio >= CLOSE:
+        return cell
+    return cell._replace(products=products(width, batch, depth * (1 + (way != "forward"))))
+
+
+def products(width: int, batch: int, count: int) -> float:
+    """Return the seconds of `count` products of weights and activations with all cores."""
+    random = np.random.default_rng(0)
+    weights = random.standard_normal((width, width), np.float32)
+    x = random.standard_normal((width, batch), np.float32)
+    out = np.empty_like(x)
+
+    def program() -> None:
+        for _ in range(count):
+            np.matmul(weights, x, out=out)
+
+    alone = timed(program)
+    alone()
+    return statistics.median(alone() for _ in range(ROUNDS))
 
 
 def page(cells: list[Cell], picture: str) -> str:
     """Return the markdown page."""
     slowest = min(cells, key=lambda cell: cell.ratio)
-    where = f"{slowest.activation}, {slowest.way}, width {slowest.width}, batch {slowest.batch}"
     text = f"""\
 # snstat compared with PyTorch, shape by shape
 
 Written by `make bench`. The numbers are the time of PyTorch divided by the time of snstat for one
 trial of {DEPTH} layers ({FEW} if a layer takes more than 10⁹ multiplications). Both measure every
 statistic. Each number is the median of {ROUNDS} rounds, in which the two alternate. The lowest is
-{slowest.ratio:.2f} ({where}).
+{slowest.ratio:.2f} ({slowest.name}).
 
 ![Heat map of the ratios]({picture})
 """
@@ -109,7 +137,27 @@ statistic. Each number is the median of {ROUNDS} rounds, in which the two altern
             ]
             lines.append(f"| {width} | " + " | ".join(row) + " |")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines + floor(cells))
+
+
+def floor(cells: list[Cell]) -> list[str]:
+    """Return the lines about close cells, the closest first."""
+    close = sorted((cell for cell in cells if cell.ratio < CLOSE), key=lambda cell: cell.ratio)
+    text = f"""\
+## Where PyTorch is nearly as fast
+
+Shapes with a ratio below {CLOSE}. With as many samples as units or more, both programs need the
+same matrix products, and these take most of the time. "Products" is the time of the products alone
+over the time of snstat. "At the floor" is the ratio of a program that needs no other time.
+
+| shape | times faster (lowest to highest) | products | at the floor |
+| --- | ---: | ---: | ---: |"""
+    rows = [
+        f"| {cell.name} | {cell.ratio:.2f} ({min(cell.ratios):.2f} to {max(cell.ratios):.2f}) "
+        f"| {cell.products / cell.seconds:.0%} | {cell.ratio * cell.seconds / cell.products:.2f} |"
+        for cell in close
+    ]
+    return [*text.splitlines(), *rows, ""] if close else []
 
 
 def draw(cells: list[Cell], path: Path) -> None:
@@ -154,7 +202,6 @@ if __name__ == "__main__":
     for shape in product(ACTIVATIONS, WAYS, WIDTHS, BATCHES):
         found.append(measure(*shape))
         cell = found[-1]
-        words = f"{cell.activation} {cell.way} {cell.width} x {cell.batch}: {cell.ratio:.3g}"
-        sys.stderr.write(f"{words} ({cell.seconds * 1e3:.3g} ms)\n")
+        sys.stderr.write(f"{cell.name}: {cell.ratio:.3g} ({cell.seconds * 1e3:.3g} ms)\n")
     draw(found, drawing)
     target.write_text(page(found, drawing.name), "utf-8")
