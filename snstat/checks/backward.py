@@ -147,7 +147,7 @@ def gradients_explode(case: Case) -> Broken | None:
 
 def logarithms(case: Case) -> FloatArray:
     """Return ln of the squared gradients over the last, (depth + 1,): theory, or what was seen."""
-    return np.where(_judges_seen(case), case.seen_gradients, case.gradients)
+    return np.where(_judges_seen(case), case.seen_gradients, case.expected_gradients)
 
 
 def _judges_seen(case: Case) -> BoolArray:
@@ -180,7 +180,7 @@ def _changed(
 
 def _beside(case: Case, layer: int) -> str:
     """Return how a gradient came about, in brackets, what is judged first."""
-    words, theory = [], float(case.gradients[layer])
+    words, theory = [], float(case.expected_gradients[layer])
     seen, from_seen = float(case.seen_gradients[layer]), bool(_judges_seen(case)[layer])
     if not math.isnan(theory) and (case.theory_holds or not from_seen):
         words.append(f"theory ×{scientific(theory)}" if from_seen else "theory")

@@ -253,6 +253,19 @@ class Case(ABC):
         return logs
 
     @property
+    def expected_gradients(self) -> FloatArray:
+        """Ln of the gradients that a table shows beside those that were measured, (depth + 1,):
+        those at the width of the run, where they are known, else theory of infinite width."""
+        if self.run is None or GRADIENT not in self.run.statistics:
+            return self.gradients
+        expected = self.run.statistics[GRADIENT].expected
+        with np.errstate(divide="ignore"):
+            logs = np.log(expected[: self.depth + 1])
+        found = self.gradients.copy()
+        found[: len(logs)] = np.where(np.isfinite(logs), logs, found[: len(logs)])
+        return found
+
+    @property
     def no_gradients(self) -> Obstacle | None:
         """Why nothing is known of gradients before the last layer, None if something is."""
         if not (np.isnan(self.gradients) & np.isnan(self.seen_gradients))[:-1].all():

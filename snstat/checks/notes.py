@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from snstat.checks.case import Case
 from snstat.checks.pairs import zero_share
-from snstat.results import Run
+from snstat.results import FEW_TRIALS, Run
 
 # With fewer trials Student's t asks for tens of standard errors.
 ENOUGH = 4
@@ -19,7 +19,7 @@ def few_trials(run: Run) -> list[str]:
     trials = run.simulation.trials
     if not 1 < trials < ENOUGH:
         return []
-    return [f"{trials} trials detect only large differences: use --trials {ENOUGH} or more"]
+    return [f"{trials} {FEW_TRIALS}: use --trials {ENOUGH} or more"]
 
 
 def of_inputs(case: Case) -> list[str]:

@@ -22,12 +22,15 @@ def dead_networks(case: Case) -> FloatArray:
     """Return the share of networks that give one output for every input from a layer on,
     (limit + 1,): by theory, and where more units are dead than theory says, by what was seen.
 
-    In a dead network all units are dead, in others about as many as theory says.
+    In a dead network all units are dead, in others about as many as theory says. Where every
+    network outputs 0 for all samples, all are dead, however few they are: theory of several samples
+    is too low in narrow networks. That of one sample is exact.
     """
     units = case.predicted("dead_fraction")
     with np.errstate(divide="ignore", invalid="ignore"):
         beyond = (case.seen("dead_fraction") - units) / (1.0 - units)
-    seen = np.where(case.judges_seen("dead_fraction"), beyond, math.nan)
+    all_dead = (case.seen("zero_samples") == 1) & (case.silent > 0) & (case.batch > 1)
+    seen = np.where(case.judges_seen("dead_fraction") | all_dead, beyond, math.nan)
     share: FloatArray = np.fmax(case.silent, seen)
     return share
 

@@ -22,7 +22,8 @@ from snstat.cli.options import (
     refuse_others,
 )
 from snstat.cli.output import STDOUT, render, text_output, wrote
-from snstat.cli.parameters import Value
+from snstat.cli.parameters import Several, Value
+from snstat.cli.variants import variants
 from snstat.limits import MAX_DEPTH
 from snstat.network.settings import DEFAULT_DEPTH
 from snstat.report.selection import LayerSelection, parse_layers
@@ -50,6 +51,7 @@ OPTIONS = [
     ),
     click.option(
         "--weight-gain",
+        cls=Several,
         type=REAL,
         metavar="G",
         show_default="1.414 for relu and leaky_relu, else 1",
@@ -57,6 +59,7 @@ OPTIONS = [
     ),
     click.option(
         "--bias-std",
+        cls=Several,
         type=REAL,
         metavar="S",
         show_default="0",
@@ -115,8 +118,8 @@ def command(
     *,
     activation: Sequence[str],
     map_name: str | None,
-    weight_gain: float | None,
-    bias_std: float | None,
+    weight_gain: tuple[float, ...],
+    bias_std: tuple[float, ...],
     weight_sum: float | None,
     weight_square_sum: float | None,
     target_mean: float | None,
@@ -130,6 +133,8 @@ def command(
 ) -> None:
     """Find the fixed points of the mean and variance maps, with stability, gradient growth,
     correlations and depth scales; solve SELU for a target; verify the SNN paper's theorems.
+
+    Several activations, gains and biases, repeated or with commas, make a report for each.
     """
     from snstat.theory.fixed_points import MAX_STEPS, analyse
     from snstat.theory.theorems import verify_theorems
@@ -148,12 +153,11 @@ def command(
             results = verify_theorems()
             write(theorem_pieces(results, form, file=output not in (None, STDOUT)))
         else:
+            several = {"activation": activation, "weight_gain": weight_gain, "bias_std": bias_std}
             reports = [
                 analyse(
-                    name,
+                    **run.options,
                     map=map_name,
-                    weight_gain=weight_gain,
-                    bias_std=bias_std,
                     weight_sum=weight_sum,
                     weight_square_sum=weight_square_sum,
                     target_mean=target_mean,
@@ -161,7 +165,7 @@ def command(
                     start=start,
                     depth=depth,
                 )
-                for name in activation
+                for run in variants(several)
             ]
             write(report_pieces(reports, form, selection, depth, file=output not in (None, STDOUT)))
     wrote(output, f"{'theorems' if theorems else 'fixed points'} as {form}")

@@ -9,6 +9,8 @@ import numpy as np
 
 from snstat.results import MEASURED, BoolArray, FloatArray
 
+# Numbers below this are scaled before they are squared.
+_TINY = 1e-140
 # A standard error below this share of what it is measured by is the rounding of float64 sums.
 ROUNDING = 1e-14
 MEAN, SECOND, COSINE = (MEASURED.index(name) for name in ("mean", "second_moment", "cosine"))
@@ -31,7 +33,10 @@ def reduced(
         estimate = values.mean(axis=0)
         stderr = np.full_like(estimate, math.nan)
         if trials > 1:
-            stderr = values.std(axis=0, ddof=1) / math.sqrt(trials)
+            # Squares of deviations may underflow.
+            size = np.abs(values).max(axis=0)
+            size[~((size > 0) & (size < _TINY))] = 1.0
+            stderr = size * ((values / size).std(axis=0, ddof=1) / math.sqrt(trials))
             stderr[stderr <= _rounding(estimate, first, dtype)] = 0.0
     return estimate, stderr, np.asarray(finite.all(axis=0))
 

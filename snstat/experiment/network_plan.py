@@ -21,6 +21,7 @@ from snstat.experiment.record import (
     simulation_of,
 )
 from snstat.experiment.source import source_of
+from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.limits import require_memory
 from snstat.network.description import network_summary
 from snstat.network.network import Network
@@ -283,6 +284,6 @@ def predicted_statistics(
     # Those of the input are known exactly: the difference above cancels if its mean is large.
     for name, values in found.items():
         values[0] = inputs[name]
-    if batch == 1:  # one sample has no angle with another
-        found["cosine"][:] = math.nan
+    # One sample has no angle with another, nor have samples whose squares lose digits.
+    found["cosine"][(walked.second_moment < LEAST_SQUARE) | (batch == 1)] = math.nan
     return found

@@ -45,8 +45,8 @@ def as_array(value: Any) -> npt.NDArray[Any]:
         raise InvalidValueError(
             "inputs", f"a sparse {type(value).__name__}", "a dense array", "give inputs.toarray()"
         )
-    if isinstance(value, list | tuple) and value and _is_tensor(value[0]):
-        value = [_of_tensor(row) if _is_tensor(row) else row for row in value]
+    if isinstance(value, list | tuple):
+        value = [_of_row(row) for row in value]
     try:
         return np.asarray(value)
     # An object of the caller may raise any error.
@@ -82,6 +82,15 @@ def _unmasked(value: np.ma.MaskedArray[Any, Any]) -> npt.NDArray[Any]:
             " numpy.ma.compress_rows(inputs)",
         )
     return np.asarray(value.data)
+
+
+def _of_row(row: Any) -> Any:
+    """Return an element of a list, which may be an array of another library or a list itself."""
+    if isinstance(row, np.ma.MaskedArray):
+        return _unmasked(row)
+    if _is_tensor(row):
+        return _of_tensor(row)
+    return [_of_row(value) for value in row] if isinstance(row, list | tuple) else row
 
 
 def _is_tensor(value: Any) -> bool:

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from snstat.files.form import FormError
-from snstat.results import RANGES, ROUNDING, BoolArray, FloatArray, Simulation, Statistic, within
+from snstat.results import (
+    GRADIENT,
+    RANGES,
+    ROUNDING,
+    BoolArray,
+    FloatArray,
+    Simulation,
+    Statistic,
+    within,
+)
 from snstat.results.base import IntArray
 
 # (part, whole): the part is at most the whole, in every trial and so in the mean over trials.
@@ -54,6 +63,30 @@ def require_possible(
     if simulation.trials > 1:
         for name, column in statistics.items():
             _require_error(name, column, statistics["second_moment"].estimate, had)
+
+
+def require_definitions(statistics: Mapping[str, Statistic], batch: int) -> None:
+    """Raise FormError for a number that contradicts its definition, for `batch` samples that pass
+    all layers. What modules do with their samples is not known.
+
+    The gradient is relative to that of the last layer. The mean cosine of all pairs of n vectors is
+    at least −1/(n − 1), because the sum of n unit vectors has a square of at least 0.
+    """
+    if GRADIENT in statistics:
+        gradient = statistics[GRADIENT].estimate
+        bad = np.abs(gradient - 1.0) > ROUNDING
+        bad[:-1] = False
+        _refuse(f"{GRADIENT}.estimate", gradient, bad, "1 in the last layer")
+    if "largest" in statistics:
+        mean, largest = (statistics[name].estimate for name in ("mean", "largest"))
+        bound = "at least the absolute value of the mean of the layer"
+        bad = np.abs(mean) > largest * (1.0 + ROUNDING) + LEAST
+        _refuse("largest.estimate", largest, bad, bound)
+    if batch > 1 and "zero_samples" in statistics:
+        cosine, low = statistics["cosine"].estimate, -1.0 / (batch - 1)
+        # Samples that are 0 are left out, in some trials perhaps all but two.
+        bad = (cosine < low - ROUNDING) & (statistics["zero_samples"].estimate == 0)
+        _refuse("cosine.estimate", cosine, bad, f"at least {low:.4g} for {batch:,} samples")
 
 
 def _require_error(name: str, column: Statistic, second: FloatArray, trials: IntArray) -> None:

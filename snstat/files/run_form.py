@@ -21,7 +21,7 @@ from snstat.files.form import (
     or_null,
     read,
 )
-from snstat.files.run_bounds import require_possible
+from snstat.files.run_bounds import require_definitions, require_possible
 from snstat.files.subject_form import parse_subject, require_layers
 from snstat.results import (
     ALSO_MEASURED,
@@ -68,6 +68,8 @@ def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
     scored = subject.what != "module" or subject.trials_of != "inputs"
     statistics = {name: _statistic(name, rows, scored=scored) for name in measured}
     require_possible(statistics, simulation, _trials_had(subject, simulation, len(rows)))
+    if subject.what != "module":
+        require_definitions(statistics, simulation.batch)
     if entries.get("trials") is not None:
         from snstat.files.trials_form import with_trials  # few files keep every trial
 

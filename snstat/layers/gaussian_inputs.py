@@ -13,6 +13,8 @@ from snstat.gaussian.centred import CentredMoments, centred_moments
 from snstat.gaussian.pairs import pair_gap
 from snstat.gaussian.rounding import without_noise
 
+# Floats below this have fewer digits than others once they are a small part of something.
+LEAST_SQUARE = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
 MomentsAt = Callable[[Activation, float], CentredMoments]
 
 
@@ -38,8 +40,9 @@ def gap_after(function: Activation, q: float, apart: float, total: float) -> flo
 
 
 def cosine(total: float, gap: float) -> float:
-    """Return the cosine of two samples, NaN where they are 0."""
-    return without_noise(1.0 - gap / total, 1.0) if total > 0 else math.nan
+    """Return the cosine of two samples, NaN where they are 0, or where their squares are so small
+    that they lose digits."""
+    return without_noise(1.0 - gap / total, 1.0) if total >= LEAST_SQUARE else math.nan
 
 
 def misalignment(q: float, gap: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from snstat.report.columns import NOT_FINITE, Column, Layout
 from snstat.report.differences import differences
 from snstat.report.numbers import Notation, factor, quantity
+from snstat.report.words import gradient_factor
 
 if TYPE_CHECKING:
     from snstat.results import Run
@@ -23,12 +24,7 @@ def comparison_columns(runs: Sequence[Run], layout: Layout) -> list[Column]:
     The statistics are those of `layout`, estimates only. Columns without any entry are left out.
     """
     outlooks = [run.outlook for run in runs]
-    growth = [
-        ""
-        if outlook is None or outlook.gradient_factor is None
-        else factor(outlook.gradient_factor)
-        for outlook in outlooks
-    ]
+    growth = ["" if (by := gradient_factor(run)) is None else factor(by) for run in runs]
     columns = [
         *(Column(name, words, "name", words=True) for name, words in differences(runs).items()),
         *(

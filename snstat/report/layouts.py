@@ -220,10 +220,11 @@ def comparison(runs: Sequence[Run], glyphs: Glyphs, width: int) -> tuple[Layout,
 
 
 def lost(run: Run, layout: Layout) -> set[tuple[str, str]]:
-    """Return what a narrow `layout` omits of mean, variance, gradient and cosine, as pairs of a
-    statistic and a part, "e", "t" or "z", and of what says which call a row is."""
+    """Return what a narrow `layout` omits of mean, variance, gradient and cosine, and of other
+    statistics that it has, as pairs of a statistic and a part, "e", "t" or "z", and of what says
+    which call a row is."""
     missing = set() if run.module is None else {*HEAD} - {*layout.heads}
-    for name in EXPECTED if run.module is None else EXPECTED_OF_CALLS:
+    for name in (*(EXPECTED if run.module is None else EXPECTED_OF_CALLS), *layout.parts):
         if name in run.statistics:
             found, there = run.statistics[name], layout.parts.get(name, "")
             arrays = zip(PARTS, (found.estimate, found.reference, found.z), strict=True)
@@ -237,11 +238,12 @@ def lost_words(missing: set[tuple[str, str]]) -> str:
     """Return "cosine; theory and z of mean", or an empty string if nothing is missing."""
     heads = [AXES_HEADER if key == AXES else key[0] for key in HEAD if key in missing]
     titles = {"e": "", "tz": "theory and z of ", "t": "theory of ", "z": "z of "}
-    names = dict.fromkeys((*EXPECTED, *EXPECTED_OF_CALLS))
+    names = dict.fromkeys((*EXPECTED, *EXPECTED_OF_CALLS, *EVERY))
     parts = {name: "".join(p for p in PARTS if (name, p) in missing) for name in names}
     groups = {own: [name for name in names if parts[name] == own] for own in titles}
     groups["e"] = heads + groups["e"]
-    return "; ".join(titles[own] + listed(names) for own, names in groups.items() if names)
+    found = "; ".join(titles[own] + listed(names) for own, names in groups.items() if names)
+    return found.replace("_", " ")
 
 
 def hidden_flags(run: Run, rows: Sequence[int], layout: Layout) -> list[str]:

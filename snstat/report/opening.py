@@ -15,7 +15,7 @@ from snstat.report.module_words import producer_words
 from snstat.report.network_words import width_words
 from snstat.report.numbers import plain
 from snstat.report.words import broken_layers, gradient_sentence, interruption, limit_sentence
-from snstat.results import GRADIENT, NO_THEORY, OF_BATCH_NORM, contradictions
+from snstat.results import FEW_TRIALS, GRADIENT, NO_THEORY, OF_BATCH_NORM, contradictions
 
 if TYPE_CHECKING:
     from snstat.results import Check, Run
@@ -49,7 +49,7 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
             where = ", ".join(filter(None, (rule_words(finding), place(finding))))
             sentences.append(Sentence(f"{where}: {complaint(finding)}", indent=True))
         told = (NO_THEORY, OF_BATCH_NORM) if GRADIENT in run.statistics else NO_THEORY
-        notes = [note for note in check.notes if note.startswith(told)]
+        notes = [note for note in check.notes if note.startswith(told) or FEW_TRIALS in note]
         sentences += [Sentence(f"{note[0].upper()}{note[1:]}.") for note in notes]
     facts = (
         limit_sentence(run), gradient_sentence(run), *contradicted(run), ensemble_sentence(run),

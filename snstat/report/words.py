@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.report.numbers import beside_one, factor, plain
-from snstat.results import nearly_neutral
+from snstat.results import GRADIENT, nearly_neutral
 
 if TYPE_CHECKING:
     from snstat.results import Run
@@ -72,7 +72,8 @@ def limit_sentence(run: Run) -> str:
             total = f"×{beside_one(rate**run.depth, 4)}"
             over = f"over {count(run.depth, 'layer')}"
             return f"Nearly neutral: {factor(rate)} per layer, {total} {over} (theory)."
-        speed = "" if rate is None else f", {factor(rate)} per layer"
+        # A signal of higher or lower order, such as that of x², has no rate.
+        speed = f", {factor(rate)} per layer" if rate and rate < math.inf else ""
         return f"The signal {outlook.kind} in the limit of depth{speed} (theory)."
     if outlook.kind == "silent":
         return "Silent: the inputs and biases are zero."
@@ -83,7 +84,7 @@ def limit_sentence(run: Run) -> str:
 
 def gradient_sentence(run: Run) -> str:
     """Return how squared gradients change from the last layer back to the input, by theory."""
-    total = None if run.outlook is None else run.outlook.gradient_factor
+    total = gradient_factor(run)
     if total is None:
         return ""
     over = f"over {count(run.depth, 'layer')} (theory)"
@@ -92,6 +93,18 @@ def gradient_sentence(run: Run) -> str:
     if 1 / STEADY < total < STEADY:
         return f"Squared gradients keep their size {over}."
     return f"Squared gradients {'grow' if total > 1 else 'shrink'} {factor(total)} {over}."
+
+
+def gradient_factor(run: Run) -> float | None:
+    """Return by what squared gradients change from the last layer back to the input: what the table
+    shows beside those that were measured, else theory of infinite width; None if not known."""
+    if run.outlook is None:
+        return None
+    if GRADIENT in run.statistics:
+        shown = float(run.statistics[GRADIENT].reference[0])
+        if not math.isnan(shown):
+            return shown
+    return run.outlook.gradient_factor
 
 
 def _rate(rate: float) -> str:

@@ -18,6 +18,7 @@ from snstat.results.base import (
 from snstat.results.check import (
     CHECK_SCHEMA,
     DEFAULT_NAME,
+    FEW_TRIALS,
     NO_THEORY,
     OF_BATCH_NORM,
     SOUND,
@@ -104,6 +105,7 @@ __all__ = [
     "DEFAULT_NAME",
     "EARLIER_SCHEMAS",
     "EVERY",
+    "FEW_TRIALS",
     "FIXEDPOINT_SCHEMA",
     "GRADIENT",
     "INPUT",

@@ -17,6 +17,8 @@ DEFAULT_NAME = "default"
 # The first words of the notes that say why theory is missing, or why averages do not settle.
 NO_THEORY = "no theory"
 OF_BATCH_NORM = "batch norm of"
+# Words of the note that says what few trials cannot tell.
+FEW_TRIALS = "trials detect only large differences"
 CHECK_SCHEMA = "snstat.check/1"
 
 # The verdicts that report no problem.

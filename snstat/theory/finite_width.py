@@ -34,7 +34,7 @@ from snstat.theory.layer_moments import Moments
 from snstat.theory.predict import predict
 from snstat.theory.prediction import Prediction
 from snstat.theory.ratios import cosine, kurtosis, over_batch
-from snstat.theory.silence import always_half, dead_with_silence
+from snstat.theory.silence import always_half, dead_with_silence, zero_samples
 from snstat.theory.single_samples import ForwardColumns, of_single_samples
 
 
@@ -174,6 +174,8 @@ def _to_first_order(
     expected["largest"], residual["largest"] = np.full((2, stack.depth + 1), math.nan)
     expected["largest"][0] = largest = largest_input(inputs, batch * stack.width_of(0))
     residual["largest"][0] = 0.0 * largest
+    zeros = zero_samples(stack, prediction.statistics["zero_samples"])
+    expected["zero_samples"], residual["zero_samples"] = zeros, 0.0 * zeros
     log_gradient, log_residual = np.full((2, stack.depth + 1), math.nan)
     if backward:
         from snstat.theory.finite_width_gradient import expected_log_gradient  # few ask for it

@@ -193,11 +193,14 @@ def _activate(
     if cosine == 1.0:  # identical samples: only their square is left
         near, far = both[1, 0] + both[0, 1], 0.0
     leaning = (1.0 - cosine) / (1.0 + cosine)
-    sizes = (
-        math.sqrt(before.first + abs(shape.first)),
-        math.sqrt(before.second + abs(shape.second)),
-        math.sqrt(before.crossed + 0.5 * abs(shape.mixed)),
+    # Variances of what hardly varies may be rounded below 0.
+    variances = (
+        before.first + abs(shape.first),
+        before.second + abs(shape.second),
+        before.crossed + 0.5 * abs(shape.mixed),
     )
+    p, u, x = (math.sqrt(max(variance, 0.0)) for variance in variances)
+    sizes = p, u, x
     return GramState(
         bias(a),
         bias(g),

@@ -169,8 +169,11 @@ def _finite(
     bound = "finite numbers"
     if low > -math.inf:
         bound += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
-    if np.ma.is_masked(values):
+    parts = values if isinstance(values, list | tuple) else [values]
+    if any(np.ma.is_masked(part) for part in parts):
         raise InvalidValueError(name, "masked in part", bound, "fill or remove the masked values")
+    if hasattr(values, "detach"):  # a tensor that requires a gradient
+        values = values.detach()
     try:
         array = np.asarray(values, dtype=np.float64)
     # Arrays of other libraries raise errors of any kind, such as a tensor that requires a gradient.

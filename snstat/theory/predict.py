@@ -15,6 +15,7 @@ from snstat.gaussian.dead import dead_fraction
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.dense_layer import DenseStep
+from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.network.stack import Stack
 from snstat.results import InputMoments
 from snstat.theory.by_layer import activations_of, by_layer
@@ -249,6 +250,8 @@ def _stays_zero(stack: Stack, inputs: InputMoments) -> bool:
 
 
 def _mean(step: DenseStep) -> float:
+    if step.second_moment < LEAST_SQUARE and not step.silent:  # of a square that underflows
+        return math.nan
     return without_noise(step.moments.mean, math.sqrt(step.second_moment))
 
 

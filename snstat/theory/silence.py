@@ -27,6 +27,8 @@ from snstat.theory.prediction import Prediction
 
 # Probabilities below this count as 0.
 NEGLIGIBLE = 1e-12
+# What has probability ½ under any symmetric law.
+_HALF_LINES = (((-math.inf, 0.0),), ((0.0, math.inf),))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,9 +99,31 @@ def dead_with_silence(
     return expected, error, np.full(dead.shape, fill_value=True)
 
 
+def zero_samples(stack: Stack, theory: FloatArray) -> FloatArray:
+    """Return the expected share of samples that are 0 in every layer, (depth + 1,), NaN where it is
+    not known exactly. At infinite width it is `theory`.
+
+    A unit of ReLU is 0 for one sample with probability ½ in any network without biases, whatever
+    the other samples, and what is 0 stays 0.
+    """
+    half = np.zeros(stack.depth + 1)
+    exact = not np.nansum(by_layer(stack, lambda layer: layer.bias_std)) > 0
+    for name, layers in activations_of(stack):
+        activation = resolve(name)
+        resting = _where_zero(activation)
+        half[layers] = 0.5 if resting else 0.0
+        at_zero = float(activation.function(np.zeros(())))
+        one_sided = resting in ((), *_HALF_LINES)
+        exact = exact and one_sided and at_zero == 0 and not activation.custom
+    if not exact:
+        return np.full(stack.depth + 1, math.nan)
+    gone = _accumulated(half, units(stack))
+    return theory + (1.0 - theory) * gone
+
+
 def always_half(activation: Activation) -> bool:
     """Return whether a unit is dead for one sample with probability 1/2 in any network."""
-    return activation.flat in (((-math.inf, 0.0),), ((0.0, math.inf),))
+    return activation.flat in _HALF_LINES
 
 
 def _where_zero(activation: Activation) -> tuple[tuple[float, float], ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container import ContainerStep
+from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer
 from snstat.layers.signal import Signal, Slope, Step
@@ -185,7 +186,10 @@ def _relative(spread: Spread | None) -> tuple[float, ...]:
 
 
 def _numbers(signal: Signal) -> tuple[float, float, float]:
-    return float(signal.mean[0]), float(signal.same[0, 0]), float(signal.gap[0, 0])
+    mean, square = float(signal.mean[0]), float(signal.same[0, 0])
+    if square < LEAST_SQUARE and signal.law != ZERO:  # of a square that underflows
+        mean = math.nan
+    return mean, square, float(signal.gap[0, 0])
 
 
 def _log_norm(slope: Slope, signal: Signal) -> float:

@@ -26,6 +26,8 @@ def number(name: str, value: object, low: float = -math.inf, high: float = math.
     if low > -math.inf:
         bound += f" of at least {low:g}" if high == math.inf else f" from {low:g} to {high:g}"
     try:
+        if getattr(value, "mask", False):  # numpy warns of a masked number, and makes it NaN
+            raise InvalidValueError(name, "masked", bound)
         result = float(value)  # type: ignore[arg-type]  # float() raises for what is not a number
     except (TypeError, ValueError, OverflowError):
         raise InvalidValueError(name, value, bound) from None

@@ -12,11 +12,15 @@ from numba import config
 from scipy import stats
 
 from snstat import check, propagate
+from snstat.checks.bounds import Bounds
 from snstat.checks.certainty import CHANCE, certain, share_strays, strays
 from snstat.checks.request import Request
 from snstat.checks.rules import RULES
 from snstat.checks.units import dead_networks
+from snstat.report.words import gradient_factor
 
+# Gradients may hardly change.
+NARROW = Bounds(gradient_decades=0.1)
 DEAD = {"activation": "relu", "width": 2, "trials": 8}
 
 
@@ -151,3 +155,27 @@ def test_saturation_that_differs_from_theory_is_judged_as_measured():
         else:
             assert 0 < theory < first
             assert broken is None
+
+
+def test_networks_that_are_all_dead_have_collapsed_however_few():
+    found = check("relu", 10, width=2, batch=16, trials=4)
+    assert found.verdict == "collapsed"
+    (dead,) = [finding for finding in found.findings if finding.code == "SN401"]
+    assert "100.0% of the networks" in dead.message
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="slow without compiled kernels")
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+def test_rule_sentence_and_column_have_one_gradient(name):
+    """Beside an estimate stands theory at the width of the run, to first order."""
+    run = propagate(name, depth=12, width=128, batch=8, trials=4, backward=True)
+    shown = run.statistics["gradient"].reference[0]
+    assert shown != pytest.approx(run.statistics["gradient"].theory[0], rel=1e-3, abs=0.0)
+    assert gradient_factor(run) == shown
+    found = Request.build({}, saved=run).case(run)
+    assert math.exp(found.expected_gradients[0]) == pytest.approx(shown, rel=1e-12)
+    broken = {code: RULES[code](replace(found, bounds=NARROW)) for code in ("SN201", "SN202")}
+    (value,) = [how.value for how in broken.values() if how is not None and how.layer == 0]
+    assert value == pytest.approx(shown, rel=1e-12)
+    without = replace(run, statistics={k: v for k, v in run.statistics.items() if k != "gradient"})
+    assert gradient_factor(without) == run.outlook.gradient_factor

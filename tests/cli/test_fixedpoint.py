@@ -95,6 +95,15 @@ def test_words_tables_and_theorems(capsys):
         assert out
 
 
+def test_several_gains_and_biases_make_a_report_for_each(capsys):
+    gains = ["-a", "tanh,relu", "--weight-gain", "1,2", "--bias-std", "0.1", "--bias-std", "0.2"]
+    _, out, _ = call(capsys, *gains, "-f", "json")
+    found = json.loads(out)["runs"]
+    assert [(f["activation"], f["weight_gain"], f["bias_std"]) for f in found] == [
+        (name, gain, bias) for name in ("tanh", "relu") for gain in (1, 2) for bias in (0.1, 0.2)
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -111,3 +111,9 @@ def test_a_layer_norm_of_constant_inputs_is_known_to_be_0(mean):
     network = Network(16, L.chain(L.residual(L.LayerNorm(), L.Dense(16, "relu")), L.LayerNorm()))
     run = snstat.propagate(network, batch=4, trials=3, input_mean=mean, input_std=0.0)
     assert run.second_moment.estimate[1] == run.second_moment.theory[1] == 0.0
+
+
+def test_the_error_of_numbers_whose_squares_underflow_is_theirs():
+    values = 1e-250 * np.array([1.0, 2.0, 4.0])
+    expected = plain.stdev([1.0, 2.0, 4.0]) / math.sqrt(3.0) * 1e-250
+    assert error(values, "mean", second=0.0) == pytest.approx(expected, rel=1e-14, abs=0.0)

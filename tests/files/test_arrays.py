@@ -43,6 +43,15 @@ def test_masked_values_are_refused_with_a_remedy() -> None:
     assert seen(rows) == pytest.approx(np.delete(ROWS, 2, axis=0).mean(), abs=1e-7)
 
 
+def test_masked_values_within_lists_are_refused() -> None:
+    masked = np.ma.masked_array(ROWS, mask=np.zeros_like(ROWS, dtype=bool))
+    assert seen(list(masked)) == pytest.approx(ROWS.mean(), abs=1e-7)
+    masked[2, 1] = np.ma.masked
+    lists = [list(masked), tuple(masked), [list(row) for row in masked]]
+    for inputs in lists:
+        assert "masked in 1 of" in complaint(inputs)
+
+
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [

@@ -93,6 +93,31 @@ def test_contradicting_numbers_are_refused(text, tmp_path, name, key, value, bou
         snstat.load(damaged(text, tmp_path, 2, name, key, value))
 
 
+@pytest.mark.parametrize(
+    ("layer", "name", "value", "bound"),
+    [
+        (2, "cosine", -0.51, "at least -0.5 for 3 samples"),
+        (3, "gradient", 3.0, "1 in the last layer"),
+        (2, "largest", 0.2, "at least the absolute value of the mean"),
+    ],
+)
+def test_numbers_that_contradict_a_definition_are_refused(
+    text, tmp_path, layer, name, value, bound
+):
+    document = json.loads(text)
+    document["runs"][0]["layers"][2]["mean"]["estimate"] = 0.3
+    with pytest.raises(InputFileError, match=bound):
+        snstat.load(damaged(json.dumps(document), tmp_path, layer, name, "estimate", value))
+
+
+def test_a_cosine_of_fewer_samples_may_be_lower(text, tmp_path):
+    """Two samples that are not 0 may be opposite, whatever the batch."""
+    snstat.load(damaged(text, tmp_path, 2, "cosine", "estimate", -0.49))
+    document = json.loads(text)
+    document["runs"][0]["layers"][2]["zero_samples"]["estimate"] = 0.2
+    snstat.load(damaged(json.dumps(document), tmp_path, 2, "cosine", "estimate", -0.9))
+
+
 @pytest.mark.parametrize("key", ["estimate", "theory", "expected"])
 def test_one_sample_has_no_cosine(tmp_path, capsys, key):
     run = snstat.propagate("tanh", 3, width=9, batch=1, trials=5)

@@ -14,6 +14,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+import snstat
+from snstat.checks.request import Request
 from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.report.columns import PARTS, columns_of, has_news
 from snstat.report.glyphs import Glyphs
@@ -180,6 +182,14 @@ def test_the_first_layer_that_is_not_finite_is_named() -> None:
         (
             CASES["explodes"][0],
             "The signal explodes in the limit of depth, ×1.73 per layer (theory).",
+        ),
+        (
+            make_run(outlook=Outlook("explodes", rate=float("inf"))),
+            "The signal explodes in the limit of depth (theory).",
+        ),
+        (
+            make_run(outlook=Outlook("vanishes", rate=0.0)),
+            "The signal vanishes in the limit of depth (theory).",
         ),
         (make_run(outlook=Outlook("silent")), "Silent: the inputs and biases are zero."),
         (make_run(outlook=Outlook("neutral", gradient_factor=1.0)), "Neutral: "),
@@ -566,3 +576,25 @@ def test_zeros_are_the_lowest_bar_and_nothing_else_is() -> None:
     assert Glyphs(ascii_only=False).bars(values, 4) == "█▁█▂"
     assert Glyphs(ascii_only=False).bars(values[:3], 3)[1] == "▁"
     assert Glyphs(ascii_only=False).bars(values[[0, 2]], 2) != "▁▁"
+
+
+def test_theory_of_any_column_that_is_left_out_is_named() -> None:
+    run, named = snstat.propagate("relu", 16, width=64), 0
+    for width in range(60, 200, 10):
+        text = show([run], width)
+        head, words = table_of(text)[0], " ".join(text.split())
+        for name in ("second moment", "dead fraction"):
+            if name in head:
+                theory = "theory" in head.partition(name)[2]
+                hidden = words.partition("Not shown: ")[2].partition(". Widen")[0]
+                assert theory or name in hidden, width
+                named += not theory
+    assert named
+
+
+@pytest.mark.parametrize("trials", [2, 4])
+def test_a_verdict_on_few_trials_says_what_they_cannot_tell(trials: int) -> None:
+    run = snstat.propagate("selu", 2, width=16, trials=trials)
+    check = Request.build({}, saved=run).judge(run)
+    told = "2 trials detect only large differences: use --trials 4 or more."
+    assert (told in " ".join(show([run], checks=[check]).split())) == (trials == 2)

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from snstat.activation import resolve
+from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.theory.ensemble import find_ensemble
+from snstat.theory.finite_width import finite_width
+from snstat.theory.predict import predict
 from tests.cli.test_fixedpoint import call
 
 GAINS = (0.0, 1e-100, 1e-6, 0.1)
@@ -49,3 +52,20 @@ def test_the_command_shows_the_constant_limit(capsys):
     assert code == 0
     assert "0.25" in out
     assert Stack.build("sigmoid", 4, 16, weight_gain=1e-6).repeated_gain == 1e-6
+
+
+@pytest.mark.parametrize("gain", [1e-5, 1e-8, 1e-9, 1e-12, 1e-140])
+@pytest.mark.parametrize("name", ["softplus", "softplus:0.1", "sigmoid", "hard_sigmoid"])
+def test_theory_at_any_width_is_that_of_a_constant(name, gain):
+    """Weights so small that the rounding of variances exceeds them."""
+    stack, inputs = Stack.build(name, 4, 16, weight_gain=gain), DrawnInputs("normal", 16, 8, 0, 1)
+    moments = inputs.moments()
+    prediction = predict(stack, 8, moments)
+    found = finite_width(stack, 8, moments, prediction)
+    rest = float(resolve(name)(np.zeros(1))[0])
+    # The output moves by at most the slope, 1, times z, which is no larger than the gain by much,
+    # and is rounded.
+    allowed = 2.0 * gain + 4.0 * math.ulp(max(rest, 1.0))
+    assert np.abs(prediction.statistics["mean"][1:] - rest).max() <= allowed
+    for values in found.expected.values():
+        assert not np.isinf(values).any()

@@ -170,6 +170,9 @@ def test_unknown_activations_suggest_the_nearest():
         lambda: snstat.gradient_growth("selu", [1.0, 2.0], weight_gain=[1.0] * 3),
         lambda: snstat.ensemble_map("selu", [[1.0], [1.0, 2.0]], 1.0),
         lambda: snstat.ensemble_map("selu", np.ma.masked_array([1.0, 2.0], [True, False]), 1.0),
+        lambda: snstat.ensemble_map("selu", [np.ma.masked, 2.0], 1.0),
+        lambda: snstat.ensemble_map("selu", np.ma.masked, 1.0),
+        lambda: snstat.fixed_points("selu", weight_gain=np.ma.masked),
     ],
 )
 def test_arrays_that_do_not_broadcast_are_refused_in_one_line(call):

@@ -447,3 +447,16 @@ def test_stacks_equal_at_infinite_width_are_computed_once(monkeypatch):
             found = predict(stack, 8, drawn(0.3)).statistics["variance"]
             assert np.isfinite(found).all()
     assert len(calls) == 10
+
+
+def test_squares_that_underflow_tell_neither_angles_nor_a_mean():
+    """GELU of small signals is x/2, so the cosine stays, while squares shrink to 0 by layer 540."""
+    inputs = DrawnInputs("normal", 16, 4, 0.0, 1.0).moments()
+    found = predict(Stack.build("gelu", 1000, 16), 4, inputs).statistics
+    known = found["second_moment"] >= 1e-290
+    assert 450 < known.sum() < 500
+    assert np.ptp(found["cosine"][400:480]) < 1e-12
+    assert np.isnan(found["cosine"][550:]).all()
+    assert np.isnan(found["mean"][550:]).all()
+    silent = DrawnInputs("normal", 16, 4, 0.0, 0.0).moments()
+    assert not predict(Stack.build("gelu", 3, 16), 4, silent).statistics["mean"].any()

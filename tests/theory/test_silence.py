@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import snstat
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
@@ -128,3 +129,34 @@ def test_a_linear_last_layer_is_never_dead():
     expected, _, _ = dead_with_silence(funnel, 1, prediction, dead, 0.0 * dead)
     assert expected[-1] == 0.0
     assert expected[-2] == pytest.approx(1.0 - 0.5 * alive[-2])
+
+
+@pytest.mark.parametrize("name", ["relu", "relu6", "squared_relu", "leaky_relu", "tanh"])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_the_share_of_samples_that_are_zero_is_exact(name, batch):
+    """A unit with a half-line of zeros is 0 for one sample with probability ½, whatever the other
+    samples."""
+    name = "relu_squared" if name == "squared_relu" else name
+    stack = Stack.build(name, widths="3,2,4,3")
+    inputs, prediction, _ = theory(stack, batch)
+    found = finite_width(stack, batch, inputs, prediction).expected["zero_samples"]
+    half = 0.5 if "relu" in name and name != "leaky_relu" else 0.0
+    exact, alive = [0.0], 1.0
+    for units in (2, 4, 3):
+        alive *= 1.0 - half**units
+        exact.append(1.0 - alive)
+    np.testing.assert_allclose(found, exact, rtol=1e-12, atol=1e-15)
+
+
+def test_samples_do_not_stay_zero_beside_biases():
+    stack = Stack.build("relu", 4, 2, bias_std=0.1)
+    inputs, prediction, _ = theory(stack, 1)
+    assert np.isnan(finite_width(stack, 1, inputs, prediction).expected["zero_samples"]).all()
+
+
+def test_the_share_of_zero_samples_is_that_of_simulated_networks():
+    run = snstat.propagate("relu", 6, width=2, batch=3, trials=4000)
+    found = run.statistics["zero_samples"]
+    # Four standard errors; all layers belong to the same networks.
+    assert np.abs(found.z[1:]).max() < 4.0
+    assert found.expected[-1] == pytest.approx(1.0 - 0.75**6)
