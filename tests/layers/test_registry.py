@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import fields
@@ -42,6 +43,15 @@ def test_a_kind_takes_its_inputs_at_any_position(name):
     for wrong in others:
         with pytest.raises(ValueError, match=words):
             layer_of(name).shape([Shape(5)] * wrong)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_theory_knows_the_gradients_of_all_weights(name):
+    """The layers of a container are asked themselves."""
+    shapes = [Shape(5)] * INPUTS.get(name, 1)
+    slopes = layer_of(name).slopes(shapes[0], 0.25, 1.5)
+    assert len(slopes) == len(layer_of(name).matrices(shapes))
+    assert all(0.0 < slope < math.inf for slope in slopes)
 
 
 def test_the_nearest_kind_is_suggested():
