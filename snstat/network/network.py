@@ -39,6 +39,8 @@ from snstat.values.kinds import require_printable
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 MOST_OF_A_NAME = 100
+# How the names of network files end.
+SUFFIX = ".toml"
 # Repetitions and layers that are looked at to find out whether a network is a stack.
 _MOST_RUNS = 100_000
 
@@ -126,7 +128,12 @@ class Network:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as TOML, which `load` reads back equal. The file is written whole or
-        not at all. Raises OutputFileError, and as `form`."""
+        not at all. Raises InvalidValueError for a file whose name does not end in .toml, by which
+        commands know networks, OutputFileError, and as `form`."""
+        name = os.fsdecode(path)
+        if not name.lower().endswith(SUFFIX):
+            remedy = "JSON of network.form() is for Network.read" if name.endswith(".json") else ""
+            raise InvalidValueError("path", name, f"a file whose name ends in {SUFFIX}", remedy)
         text = text_of(self._parts)
         with whole_file(path) as file:
             file.write(text)
