@@ -154,12 +154,18 @@ class Network:
 
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[Row]:
         """Yield every layer in order, or those of the `numbers` given, which ascend from 1; nothing
-        is unrolled in memory. Raises InvalidValueError for numbers of no layer."""
+        is unrolled in memory. Raises InvalidValueError for numbers of no layer, and for ones that
+        do not ascend."""
         if numbers is None:
-            numbers = range(1, self.depth + 1)
-        if numbers and not 1 <= numbers[0] <= numbers[-1] <= self.depth:
-            outside = numbers[0] if numbers[0] < 1 else numbers[-1]
-            raise InvalidValueError("number of a layer", outside, f"1 to {self.depth:,}")
+            return rows_of(self.block, self.input, range(1, self.depth + 1))
+        before = 1
+        for number in numbers:
+            if not 1 <= number <= self.depth:
+                raise InvalidValueError("number of a layer", number, f"1 to {self.depth:,}")
+            if number < before:
+                bound = f"at least {before:,}, which is given before it"
+                raise InvalidValueError("number of a layer", number, bound, "sort the numbers")
+            before = number
         return rows_of(self.block, self.input, numbers)
 
     def turned(self, knob: str, value: Any) -> Self | None:
