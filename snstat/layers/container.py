@@ -10,10 +10,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from snstat.errors import InvalidValueError
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entry, at
 from snstat.layers.layer import Layer, one
@@ -77,7 +78,10 @@ class Container(Layer):
         found = [shape]
         for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
             with at(label):
-                found.append(entry.layer.shape([found[n] for n in entry.inputs or (place,)]))
+                after: Any = entry.layer.shape([found[n] for n in entry.inputs or (place,)])
+                if not isinstance(after, Shape):
+                    raise InvalidValueError("shape", after, "a Shape")
+                found.append(after)
         return found
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
