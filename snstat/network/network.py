@@ -35,6 +35,7 @@ from snstat.network.rows import Row, rows_of
 from snstat.network.stack import Stack
 from snstat.network.widths import MAX_RUNS, joined
 from snstat.network.writing import form_of, text_of
+from snstat.values import integer
 from snstat.values.kinds import require_printable
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -158,10 +159,9 @@ class Network:
         do not ascend."""
         if numbers is None:
             return rows_of(self.block, self.input, range(1, self.depth + 1))
-        before = 1
-        for number in numbers:
-            if not 1 <= number <= self.depth:
-                raise InvalidValueError("number of a layer", number, f"1 to {self.depth:,}")
+        before, depth = 1, self.depth
+        for given in numbers:
+            number = integer("number of a layer", given, 1, depth)
             if number < before:
                 bound = f"at least {before:,}, which is given before it"
                 raise InvalidValueError("number of a layer", number, bound, "sort the numbers")
