@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 
@@ -16,6 +17,7 @@ from snstat.layers.entry import Entry
 from snstat.layers.layer import Layer
 from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
+from snstat.layers.signal import Step
 from snstat.network.network import Network
 from snstat.theory.walk import walk
 
@@ -34,7 +36,17 @@ class Faulty(Layer):
         return self._done("shape", inputs[0])
 
     def moments(self, inputs, batch):  # noqa: ARG002
-        return self._done("moments", None)
+        pull = partial(self._done, "back")
+        return self._done("moments", Step(inputs, inputs[0], lambda slope: pull((slope,))))
+
+    def spread(self, step, inputs):  # noqa: ARG002
+        return self._done("spread", inputs[0].times(1.0))
+
+    def parameters(self, inputs):  # noqa: ARG002
+        return self._done("parameters", 0)
+
+    def evaluated(self):
+        return self._done("evaluated", self)
 
     def sample(self, inputs, draw):
         if self.name == "draw":
@@ -51,12 +63,15 @@ def no_luck(_):
 
 
 def use(name, does):
-    """Sample a network with a faulty layer, the second one of a block, both ways, after theory."""
+    """Sample a network with a faulty layer, the second one of a block, both ways, after theory in
+    both modes."""
     bad = Entry(Faulty(name, does), name="bad")
     block = Block((Entry(Scale()), bad), 3)
     network = Network(Shape(WIDTH), Block((Entry(Scale()), Entry(block))))
     inputs = DrawnInputs("normal", WIDTH, BATCH, 0.1, 1.0)
-    walk(network, BATCH, inputs.moments())
+    assert network.parameters == 0
+    for train in (True, False):
+        walk(network, BATCH, inputs.moments(), train=train)
     options = {"seed": 0, "dtype": "float64", "sampler": "dense", "backward": True}
     return sample_network(network, inputs, trials=2, **options)
 
@@ -67,7 +82,11 @@ def test_what_does_as_it_says_is_sampled():
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("shape", "1.0.bad"), ("moments", "1.0.bad"), ("sample", "1.0.bad"), ("pull", "1.2.bad")],
+    [
+        *((name, "1.0.bad") for name in ("shape", "parameters", "moments", "spread", "sample")),
+        # The way back begins with the last repetition, and modes have no repetitions.
+        *(("back", "1.2.bad"), ("pull", "1.2.bad"), ("evaluated", "1.bad")),
+    ],
 )
 def test_a_kind_that_raises_is_an_error_with_its_path(name, path):
     words = f"layer {path}: fails with ZeroDivisionError: no luck"
