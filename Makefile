@@ -103,7 +103,8 @@ test-minimum: $(MINIMUM)/.stamp ## the suite at the lower bounds of the dependen
 
 test-peers: $(VENV)/.stamp-peers ## comparisons with PyTorch (a large download)
 	rm -rf $(COVERAGE)-peers
-	MEASURED=peers $(VENV)/bin/python -m pytest $(WORKERS) $(EXECUTED)-peers -m peers tests/peers
+	MEASURED=peers $(VENV)/bin/python -m pytest $(WORKERS) $(EXECUTED)-peers -m peers tests/peers \
+		tests/layers/test_every_kind.py
 	$(VENV)/bin/$(MERGED) $(COVERAGE)-peers/*.json
 
 test-frameworks: $(FRAMEWORKS)/.stamp ## traces of ONNX, Keras, Flax and transformers (a larger download)

@@ -273,13 +273,12 @@ class NetworkCase(Case):
     @property
     def no_weights(self) -> Obstacle | None:
         """See Case. Of fewer than two layers with weights there is nothing to say."""
-        if _counted(self.network.block, Dense) >= 2:
+        if _counted(self.network.block, WeightOptions) >= 2:
             return None
-        why = "fewer than two layers are dense, and weights of other kinds are not compared"
-        return Obstacle(why, plain=_counted(self.network.block, WeightOptions) < 2)
+        return Obstacle("fewer than two layers have weights", plain=True)
 
     def weight_gradients(self, gradients: FloatArray) -> FloatArray:
-        """See Case. Those of dense layers."""
+        """See Case."""
         return weight_gradients(
             self.network, gradients, self.known("mean"), self.known("second_moment")
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from snstat.layers.layer_norm import LayerNorm
 from snstat.layers.normalise import Norm
 from snstat.layers.options import WeightOptions
 from snstat.layers.residual_block import Residual
+from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.editing import Edit, begun, edited, written
 from snstat.network.network import Network
@@ -39,11 +40,12 @@ class Edited(NamedTuple):
 
 
 def layer_changes(network: Network) -> Iterator[Edited]:
-    """Yield what to try, the mildest first: the usual gains, factors of residuals, other gains,
-    rates of dropout, norms, widths. Changes that the layers do not allow, or that change nothing,
-    are left out."""
+    """Yield what to try, the mildest first: the usual gains, factors of residuals and of scale
+    layers, other gains, rates of dropout, norms, widths. Changes that the layers do not allow, or
+    that change nothing, are left out."""
     yield from _own_gains(network)
     yield from _scales(network)
+    yield from _factors(network)
     yield from _gains(network)
     yield from _rates(network)
     yield from _norms(network)
@@ -126,8 +128,13 @@ def _own_gains(network: Network) -> Iterator[Edited]:
 
 def _gains(network: Network) -> Iterator[Edited]:
     """Yield one gain for all weights, those nearest to 1 first."""
-    steps = sorted(range(-GAIN_STEPS, GAIN_STEPS + 1), key=abs)
-    yield from with_gains(network, (2 ** (step / 4) for step in steps))
+    yield from with_gains(network, _around_one())
+
+
+def _around_one() -> Iterator[float]:
+    """Yield factors in steps of `GAIN_STEPS`, those nearest to 1 first."""
+    for step in sorted(range(-GAIN_STEPS, GAIN_STEPS + 1), key=abs):
+        yield 2 ** (step / 4)
 
 
 def with_gains(network: Network, gains: Iterable[float], digits: int = DIGITS) -> Iterator[Edited]:
@@ -150,8 +157,26 @@ def _scales(network: Network) -> Iterator[Edited]:
         return
     count = sum(row.layer.kind == Residual.kind for row in network.rows())
     scales = (1.0, 1.0 / math.sqrt(count), 1.0 / math.sqrt(2 * count))
-    now = _range(layer.scale for layer in found.values())
-    yield from _set(network, "scale", scales, [*found], now)
+    yield from _of_all(network, "scale", scales, {n: own.scale for n, own in found.items()})
+
+
+def _factors(network: Network) -> Iterator[Edited]:
+    """Yield one factor for all scale layers, those nearest to 1 first."""
+    found = {name: own.factor for name, own in written(network) if isinstance(own, Scale)}
+    if found:
+        yield from _of_all(network, "factor", _around_one(), found)
+
+
+def _of_all(
+    network: Network, knob: str, values: Iterable[float], found: Mapping[str, float]
+) -> Iterator[Edited]:
+    """Yield the network with each of the `values` for a knob of the layers `found`, by their names,
+    the values that they have. Those that have it already are not named."""
+    for value in values:
+        rounded = float(f"{value:.{DIGITS}g}")
+        others = {name: own for name, own in found.items() if own != rounded}
+        if others:
+            yield from _set(network, knob, [value], [*others], _range(others.values()))
 
 
 def _rates(network: Network) -> Iterator[Edited]:

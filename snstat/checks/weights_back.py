@@ -21,7 +21,7 @@ def _no_weights(case: Case) -> Obstacle | None:
 def weights_differ(case: Case) -> Broken | None:
     """The gradients of different layers' weights differ by more than --weight-gradient-decades.
 
-    **What it does.** In a network file, it finds two dense layers of which the mean squares of the
+    **What it does.** In a network file, it finds two layers of which the mean squares of the
     gradients of the weights differ by more than a factor of 10^`--weight-gradient-decades`.
 
     **Why it matters.** One learning rate of plain gradient descent moves the weights of one layer,
@@ -32,9 +32,10 @@ def weights_differ(case: Case) -> Broken | None:
 
         E(∂L/∂W)² = E[δ²] E[x²]
 
-    Theory tells E[x²], the gradient of the layer's output, and E[φ'(z)²], by which its activation
-    multiplies that. With `--backward`, the measured gradient takes its place where SN201 and SN202
-    would judge that one.
+    Theory tells E[x²], the gradient of the layer's output, and by what the layer multiplies that:
+    E[φ'(z)²] of a dense layer. A highway has two matrices, with E[t²] E[φ'²] and E[σ'²] E(h − x)²;
+    the mean over the weights of both is compared. With `--backward`, the measured gradient takes
+    its place where SN201 and SN202 would judge that one.
 
     **Example.** Branches with a small factor, with which the network begins as the identity:
 
@@ -62,11 +63,14 @@ def weights_differ(case: Case) -> Broken | None:
 
     **Options.** `--weight-gradient-decades` (default 6).
 
-    **Known problems.** Only dense layers are compared, and only in network files: of uniform
-    stacks, SN101 to SN202 say what there is to say. Gradients of 0 are left to SN201. Each sample
-    counts by itself, as if gradients of different samples were uncorrelated; behind batch norm they
-    partly cancel. The mean square is that of one weight, so a layer before fewer units has larger
-    ones. Normalized and standardized weights are meant as they act.
+    **Known problems.** Only layers of network files are compared: of uniform stacks, SN101 to SN202
+    say what there is to say. Biases are left out, and so are factors and shifts that other
+    libraries train in norms: norms have none here. Where an activation follows a highway or another
+    activation, δ depends on what the layer is fed, so that the product is approximate.
+    Gradients of 0 are left to SN201. Each sample counts by itself, as if gradients of different
+    samples were uncorrelated; behind batch norm they partly cancel. The mean square is that of one
+    weight, so a layer before fewer units has larger ones. Normalized and standardized weights are
+    meant as they act.
 
     **Source.** Schoenholz et al., *Deep Information Propagation*, arXiv:1611.01232.
     """

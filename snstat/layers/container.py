@@ -10,10 +10,11 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from snstat.errors import InvalidValueError
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entry, at
 from snstat.layers.layer import Layer, one
@@ -62,13 +63,13 @@ class Container(Layer):
         """See Layer. Raises LayerError with the path of the layer that an input does not fit."""
         shape = one(inputs)
         for turn in range(self.repetitions):
-            with at(self._called(turn)):
+            with at(self.called(turn)):
                 before, shape = shape, self.shapes(shape)[-1]
             if shape == before:
                 break
         return shape
 
-    def _called(self, turn: int) -> str:
+    def called(self, turn: int) -> str:
         """Return the name of a repetition, "" for the only one of a container without `times`."""
         return "" if self.times is None else str(turn)
 
@@ -77,7 +78,10 @@ class Container(Layer):
         found = [shape]
         for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
             with at(label):
-                found.append(entry.layer.shape([found[n] for n in entry.inputs or (place,)]))
+                after: Any = entry.layer.shape([found[n] for n in entry.inputs or (place,)])
+                if not isinstance(after, Shape):
+                    raise InvalidValueError("shape", after, "a Shape")
+                found.append(after)
         return found
 
     def parameters(self, inputs: Sequence[Shape]) -> int:
@@ -86,8 +90,9 @@ class Container(Layer):
         for turn in range(self.repetitions):
             shapes = self.shapes(shape)
             own = 0
-            for place, entry in enumerate(self.parts):
-                own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
+            for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
+                with at(self.called(turn)), at(label):
+                    own += entry.layer.parameters([shapes[n] for n in entry.inputs or (place,)])
             if shapes[-1] == shape:  # all later turns are alike
                 return total + own * (self.repetitions - turn)
             shape, total = shapes[-1], total + own
@@ -99,7 +104,7 @@ class Container(Layer):
         turns, draws, own = list[tuple[Step, ...]](), start.fresh - {PLACE}, frozenset[object]()
         for turn in range(self.repetitions):
             before = signal.once
-            with at(self._called(turn)):
+            with at(self.called(turn)):
                 turns.append(tuple(self._steps(before, batch)))
             last = turns[-1][-1].signal
             signal = last.held(signal)
@@ -177,7 +182,8 @@ class Container(Layer):
             # Theory of a container may end within it.
             told = step.signal.known or isinstance(step, ContainerStep)
             whole = told and len(known) == len(given)
-            after = through(entry.layer, step, known if whole else None)
+            with at(self.labels[place]):
+                after = through(entry.layer, step, known if whole else None)
             found.append(None if after is None else after.after(known))
         last = found[-1]
         if last is None:
@@ -196,7 +202,8 @@ class Container(Layer):
         # That of the input, where no layer starts from it, is 0 as well.
         slopes = [slope.scaled(0.0), *(Slope.zero(step.signal) for step in steps[:-1]), slope]
         for place in range(len(steps), 0, -1):
-            parts = pull(steps[place - 1], slopes[place])
+            with at(self.labels[place - 1]):
+                parts = pull(steps[place - 1], slopes[place])
             sources = self.parts[place - 1].inputs or (place - 1,)
             for source, part in zip(sources, parts, strict=True):
                 slopes[source] = slopes[source] + part
@@ -246,7 +253,8 @@ class ContainerStep(Step):
         response, detailed = 1.0, False
         for turn in range(self.container.repetitions):
             steps = self.turns[min(turn, len(self.turns) - 1)]
-            after = self.container.spreads(steps, before, through)
+            with at(self.container.called(turn)):
+                after = self.container.spreads(steps, before, through)
             rest = self.container.repetitions - turn - 1
             if after is None:
                 yield None, rest
@@ -269,15 +277,17 @@ class ContainerStep(Step):
         to its logarithm, comes with the slope before the first of them.
         """
         for rest in range(self.equal, 0, -1):
-            after, slope = slope, self.container.back(self.turns[-1], slope, pull)
+            with at(self.container.called(len(self.turns) + rest - 1)):
+                after, slope = slope, self.container.back(self.turns[-1], slope, pull)
             if slope.repeats(after):
                 rate = slope.log - after.log
                 slope = replace(slope, log=slope.log + (rest - 1) * rate)
                 yield slope, rest - 1, rate
                 break
             yield slope, 0, 0.0
-        for steps in reversed(self.turns):
-            slope = self.container.back(steps, slope, pull)
+        for turn in range(len(self.turns) - 1, -1, -1):
+            with at(self.container.called(turn)):
+                slope = self.container.back(self.turns[turn], slope, pull)
             yield slope, 0, 0.0
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.errors import InvalidValueError
+from snstat.gaussian.centred import centred_moments
 from snstat.layers.activation import activated
 from snstat.layers.activation_spread import spread_at
 from snstat.layers.dense_layer import LINEAR, DenseLayer
@@ -21,7 +22,7 @@ from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
-from snstat.layers.through_weights import through
+from snstat.layers.through_weights import pre_second_moment, through
 from snstat.layers.weights import Weights
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
@@ -75,6 +76,11 @@ class Dense(WeightOptions, Layer):
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer."""
         return (self.at(one(inputs).channels),)
+
+    def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
+        """See Layer."""
+        q = pre_second_moment(self.at(shape.channels), mean, second_moment)
+        return (float(centred_moments(resolve(self.activation or LINEAR), q).derivative_square),)
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""

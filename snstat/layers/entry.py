@@ -66,7 +66,11 @@ def holds_layers(key: Key) -> bool:
 
 def evaluated(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     """Return the layers that these are in eval mode (see `Layer.evaluated`)."""
-    return tuple(replace(entry, layer=entry.layer.evaluated()) for entry in entries)
+    found = []
+    for place, entry in enumerate(entries):
+        with at(entry.name or str(place)):
+            found.append(replace(entry, layer=entry.layer.evaluated()))
+    return tuple(found)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import ClassVar
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.activation.shifted import shifted
+from snstat.gaussian.centred import centred_moments
 from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.dense import Dense
@@ -19,7 +20,7 @@ from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
-from snstat.layers.through_weights import through
+from snstat.layers.through_weights import pre_second_moment, through
 from snstat.layers.weights import Weights
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -60,6 +61,14 @@ class Highway(WeightOptions, Layer):
         """See Layer."""
         units = one(inputs).channels
         return tuple(self._dense(units, name).at(units) for name in (self.activation, GATE))
+
+    def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
+        """See Layer: E[t²] E[φ'²] of W, and E[σ'²] E(h − x)² of V."""
+        q, p = (pre_second_moment(own, mean, second_moment) for own in self.matrices([shape]))
+        h = centred_moments(resolve(self.activation), q)
+        t = centred_moments(shifted(resolve(GATE), self.transfer_bias), p)
+        apart = h.second_moment + second_moment - 2.0 * h.mean * mean
+        return t.second_moment * h.derivative_square, t.derivative_square * apart
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -64,6 +65,11 @@ class Layer(Settings, ABC):
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:  # noqa: ARG002
         """Return what `sample` draws matrices from, in order. All act on the first input."""
         return ()
+
+    def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:  # noqa: ARG002
+        """Return E[(∂y/∂z)²] of the output y for the pre-activations z of each of `matrices`, for
+        inputs of this shape, E[x] and E[x²]. NaN where that is not known."""
+        return (math.nan,) * len(self.matrices([shape]))
 
     @property
     def count(self) -> int:

@@ -11,6 +11,13 @@ from snstat.layers.signal import Signal, Step, floored
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 
 
+def pre_second_moment(weights: Weights, mean: float, second_moment: float) -> float:
+    """Return E[z²] of the pre-activations for inputs with E[x] and E[x²]."""
+    # Weights with sum 0 do not see the mean over units.
+    seen = second_moment - mean**2 if weights.form == STANDARDIZED else second_moment
+    return weights.pre_second_moment(max(seen, 0.0))
+
+
 def through(weights: Weights, signal: Signal) -> Step | None:
     """Return the step to the pre-activations, None where they are too large to square."""
     # Weights with sum 0 do not see the mean over units.

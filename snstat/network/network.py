@@ -35,10 +35,13 @@ from snstat.network.rows import Row, rows_of
 from snstat.network.stack import Stack
 from snstat.network.widths import MAX_RUNS, joined
 from snstat.network.writing import form_of, text_of
+from snstat.values import integer
 from snstat.values.kinds import require_printable
 
 _NONE: Mapping[str, Any] = MappingProxyType({})
 MOST_OF_A_NAME = 100
+# How the names of network files end.
+SUFFIX = ".toml"
 # Repetitions and layers that are looked at to find out whether a network is a stack.
 _MOST_RUNS = 100_000
 
@@ -126,7 +129,12 @@ class Network:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the network as TOML, which `load` reads back equal. The file is written whole or
-        not at all. Raises OutputFileError, and as `form`."""
+        not at all. Raises InvalidValueError for a file whose name does not end in .toml, by which
+        commands know networks, OutputFileError, and as `form`."""
+        name = os.fsdecode(path)
+        if not name.lower().endswith(SUFFIX):
+            remedy = "JSON of network.form() is for Network.read" if name.endswith(".json") else ""
+            raise InvalidValueError("path", name, f"a file whose name ends in {SUFFIX}", remedy)
         text = text_of(self._parts)
         with whole_file(path) as file:
             file.write(text)
@@ -147,12 +155,17 @@ class Network:
 
     def rows(self, numbers: Sequence[int] | None = None) -> Iterator[Row]:
         """Yield every layer in order, or those of the `numbers` given, which ascend from 1; nothing
-        is unrolled in memory. Raises InvalidValueError for numbers of no layer."""
+        is unrolled in memory. Raises InvalidValueError for numbers of no layer, and for ones that
+        do not ascend."""
         if numbers is None:
-            numbers = range(1, self.depth + 1)
-        if numbers and not 1 <= numbers[0] <= numbers[-1] <= self.depth:
-            outside = numbers[0] if numbers[0] < 1 else numbers[-1]
-            raise InvalidValueError("number of a layer", outside, f"1 to {self.depth:,}")
+            return rows_of(self.block, self.input, range(1, self.depth + 1))
+        before, depth = 1, self.depth
+        for given in numbers:
+            number = integer("number of a layer", given, 1, depth)
+            if number < before:
+                bound = f"at least {before:,}, which is given before it"
+                raise InvalidValueError("number of a layer", number, bound, "sort the numbers")
+            before = number
         return rows_of(self.block, self.input, numbers)
 
     def turned(self, knob: str, value: Any) -> Self | None:

@@ -11,13 +11,13 @@ from snstat.errors import InvalidValueError
 from snstat.layers.build import Named
 from snstat.layers.entry import Entry
 from snstat.layers.layer import Layer
-from snstat.network.network import Network
+from snstat.network.network import SUFFIX, Network
 from snstat.network.stack import Stack
 from snstat.results import Run
 from snstat.values.kinds import Kind
 
-# How the names of network files and of saved runs end.
-SUFFIX, SAVED = ".toml", ".json"
+# How the names of saved runs end.
+SAVED = ".json"
 _WORDS = "an activation, a network or the path of its file"
 
 

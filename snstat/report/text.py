@@ -33,6 +33,8 @@ TRACED = Layout(
 # The columns of CSV that say what a layer is, those of a call of a module, and those after an
 # estimate.
 ROW = ("name", "kind", "shape")
+# How the weights of one layer were sampled; "sampler" is that of the network.
+LAYER_SAMPLER = "layer_sampler"
 CALL = ("path", "call", "output", "trials", "dtype", "same_as")
 AFTER = ("stderr", "theory", "expected", "neglected", "z")
 
@@ -82,10 +84,11 @@ def runs_to_csv(runs: Sequence[Run]) -> Iterator[str]:
     """Yield all layers of `runs` as lines of CSV, a header first.
 
     The columns are run (counted from 1), the description of the network and its sampling, layer,
-    its name, kind and shape, which call of a module it is (if one was traced), finite, and for
-    every statistic its estimate (under the statistic's name), `_stderr`, `_theory`, `_expected`,
-    `_neglected` and `_z`. If a run kept its trials there is a column trial too, empty in these
-    rows, and one row more for every layer and trial with its values alone.
+    its name, kind and shape, how its own weights were sampled (of a network of layers), which call
+    of a module it is (if one was traced), finite, and for every statistic its estimate (under the
+    statistic's name), `_stderr`, `_theory`, `_expected`, `_neglected` and `_z`. If a run kept its
+    trials there is a column trial too, empty in these rows, and one row more for every layer and
+    trial with its values alone.
     """
     return csv_lines(_csv_rows(runs))
 
@@ -153,7 +156,7 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
     traced = any(run.module is not None for run in runs)
     kept = any(run.statistics[names[0]].trials is not None for run in runs)
     fields = [*dict.fromkeys(field for run in runs for field in _description(run))]
-    place_of = [*ROW, *(CALL if traced else ())]
+    place_of = [*ROW, LAYER_SAMPLER, *(CALL if traced else ())]
     header = ["run", *fields, "layer", *place_of, *(["trial"] if kept else []), "finite"]
     for name in names:
         header += [name, *(f"{name}_{part}" for part in AFTER)]
@@ -168,7 +171,7 @@ def _csv_rows(runs: Sequence[Run]) -> Iterator[Sequence[object]]:
         for layer, finite in enumerate(run.finite.tolist()):
             numbers = [None if column is None else float(column[layer]) for column in columns]
             row = run.row(layer)
-            place = [number, *description, layer, *(row[field] for field in ROW)]
+            place = [number, *description, layer, *(row[field] for field in ROW), row.sampler]
             if traced:
                 call = run.call(layer)
                 place += [None if call is None else call[field] for field in CALL]

@@ -96,6 +96,7 @@ def followed(network, words):
     return Network.read(form)
 
 
+SCALED, GELU = {"kind": "scale"}, {"kind": "activation", "activation": "gelu"}
 HALF = repeated(3, residual(dense(activation="relu"), dense()))
 # The layers, the rule that they break, and a word of the remedy.
 BROKEN = {
@@ -106,6 +107,22 @@ BROKEN = {
         [repeated(9, residual(dense(activation="relu"), dense(), name="a"), HALF, name="body")],
         "SN102",
         '"scale" of residuals body.a and body.1.0 to',
+    ),
+    "one residual": (
+        [residual(dense()), residual(dense(), scale=30.0), residual(dense())],
+        "SN102",
+        'set "scale" of residual 1 to 1 (now 30)',
+    ),
+    "factor": (
+        [repeated(12, dense(activation="relu"), SCALED | {"factor": 0.3})],
+        "SN101",
+        'set "factor" of scale layer 0.1 to 1 (now 0.3)',
+    ),
+    # The gain of GELU that keeps 1 is 1.468: 2^(1/2) is nearest.
+    "factor of another size": (
+        [NORM, repeated(12, dense(1024), GELU, SCALED | {"factor": 1.0, "name": "up"})],
+        "SN101",
+        'set "factor" of scale layer 1.up to 1.',
     ),
     "dropout": ([DROPPED], "SN303", '"rate" of dropout layer 0.1 to'),
     "scale of 1": (
@@ -191,7 +208,8 @@ def test_every_change_is_what_its_words_say():
             residual(dense(), shortcut=[dense(weight_std=0.1)]),
         ),
         {"kind": "add", "inputs": ["in", "previous"]},
-        repeated(3, residual(dense(), dense())),
+        repeated(3, residual(dense(), dense(), scale=0.5), SCALED | {"factor": -2.0}),
+        SCALED | {"factor": 2.0, "name": "up"},
         dense(10),
     )
     found = list(layer_changes(network))

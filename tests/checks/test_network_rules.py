@@ -296,7 +296,7 @@ RISING = repeated(9, residual(NORM, dense(), name="sum"), name="body")
         ("SN103", [dense(), dense()], "no target is given"),
         ("SN104", [repeated(9, dense(activation="tanh", weight_gain=1.5))], "no target is given"),
         ("SN104", [dense(), dense()], "only a block that is repeated 4 times or more"),
-        ("SN203", [dense()], "fewer than two layers are dense"),
+        ("SN203", [dense()], "fewer than two layers have weights"),
         ("SN203", [dense(), {"kind": "multiply", "inputs": ["0", "0"]}, dense()], "--backward"),
         ("SN302", [RISING], "the signal of block body has no limit"),
         ("SN303", [dense(), dense()], "no layer drops units"),
@@ -332,10 +332,13 @@ def test_a_rule_that_applies_is_no_note():
     ]
 
 
-@pytest.mark.parametrize("layers", [[HIGHWAY] * 3, [dense(), HIGHWAY]])
-def test_weights_that_are_not_compared_are_a_note(layers):
-    (note,) = [n for n in not_applied(network_case(*layers), CODES, ()) if "SN203" in n]
-    assert "weights of other kinds are not compared" in note
+def test_weights_of_highways_are_compared():
+    """The weights of a closed gate have no gradients: t and σ' are about e^−10 each."""
+    closed = network_case(HIGHWAY | {"transfer_bias": -10.0}, dense(activation="tanh"))
+    assert obstacle_of(closed, "SN203") is None
+    assert RULES["SN203"](closed).layer == 2
+    assert RULES["SN203"](network_case(HIGHWAY, HIGHWAY)) is None
+    assert obstacle_of(network_case(HIGHWAY), "SN203").plain
 
 
 def test_a_stack_says_why_a_rule_does_not_apply():

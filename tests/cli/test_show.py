@@ -11,8 +11,7 @@ import time
 import pytest
 
 from snstat.cli import run
-from snstat.layers.keys import keys_of
-from snstat.layers.registry import KINDS, kind
+from snstat.layers.registry import KINDS
 from snstat.network.network import Network
 from snstat.network.stack import Stack
 
@@ -132,15 +131,6 @@ def test_kinds_are_listed_with_a_line_each(show):
     code, out, _ = show(name="layers", of=())
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == list(KINDS)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_the_page_of_a_kind_explains_every_key(show, name):
-    code, out, _ = show(name="layers", of=(name.upper(),))
-    assert code == 0
-    assert out.startswith(f"# {name}\n")
-    assert re.findall(r"^- `(\w+)`", out, re.MULTILINE) == list(keys_of(kind(name)))
-    assert "--" not in out
 
 
 def test_bounds_and_defaults_are_told(show):

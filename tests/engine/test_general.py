@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 import tracemalloc
-from functools import partial
 
 import numpy as np
 import pytest
@@ -21,7 +19,7 @@ from snstat.engine.general.sampler import General
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.simulate import simulate
-from snstat.errors import InvalidValueError, LayerError
+from snstat.errors import InvalidValueError
 from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
@@ -36,7 +34,6 @@ from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.stack import Stack
 from snstat.results import MEASURED
-from snstat.theory.walk import walk
 from tests.engine import oracle
 from tests.engine.oracle import philox
 from tests.layers.plain_draw import PlainDraw
@@ -113,40 +110,6 @@ class Halved(Scale):
     def sample(self, inputs, draw):
         values = super().sample(inputs, draw).values / 2.0
         return Pass(values, lambda slope: (slope / 2.0 + 0.0 * inputs[0],))
-
-
-class Careless(Sum):
-    """A layer whose weights do not fit its input."""
-
-    def sample(self, inputs, draw):
-        return draw.linear(inputs[0], Dense(4).at(len(inputs[0]) + 1))
-
-
-class Broken(Sum):
-    """A layer with a fault in one of its methods."""
-
-    def __init__(self, fails):
-        self.fails = fails
-
-    def moments(self, inputs, batch):  # noqa: ARG002
-        return self._or_fail("moments", None)
-
-    def sample(self, inputs, draw):  # noqa: ARG002
-        found = Pass(inputs[0], lambda slope: (self._or_fail("pull", slope),))
-        return self._or_fail("sample", found)
-
-    def _or_fail(self, method, found):
-        if method == self.fails:
-            raise ZeroDivisionError("no luck")
-        return found
-
-
-class Greedy(Sum):
-    """A layer that draws without end."""
-
-    def sample(self, inputs, draw):  # noqa: ARG002
-        while True:
-            draw.uniform((1,))
 
 
 # A network with a branch (two layers start from the same one), a block within a block that repeats,
@@ -457,28 +420,9 @@ def test_only_what_later_layers_need_is_kept():
         assert place.kept == needed
 
 
-def test_wrong_inputs_and_a_layer_that_refuses_are_named():
+def test_inputs_of_another_width_are_refused():
     with pytest.raises(InvalidValueError, match="6 units"):
         run(BRANCHED, inputs=DrawnInputs("normal", 5, 2, 0.0, 1.0))
-    greedy = Block((Entry(Scale()), Entry(Greedy())), 2)
-    with pytest.raises(LayerError, match=r"layer 1\.0\.1: draws .*at most 256"):
-        run(network_of(Scale(), greedy))
-    with pytest.raises(LayerError, match=r"layer 0: .*7"):
-        run(network_of(Careless()))
-
-
-@pytest.mark.parametrize(
-    ("fails", "path"), [("sample", "1.0.bad"), ("pull", "1.2.bad"), ("moments", "1.0.bad")]
-)
-def test_a_kind_that_raises_is_an_error_with_its_path(fails, path):
-    broken = network_of(Scale(), Block((Entry(Scale()), Entry(Broken(fails), name="bad")), 3))
-    moments = inputs_of(broken).moments()
-    use = partial(run, broken, backward=True)
-    if fails == "moments":
-        use = partial(walk, broken, 2, moments)
-    words = f"layer {path}: fails with ZeroDivisionError: no luck"
-    with pytest.raises(LayerError, match=re.escape(words)):
-        use()
 
 
 @pytest.mark.parametrize(("form", "mean"), [("normalized", None), ("standardized", 0.0)])

@@ -23,19 +23,15 @@ from snstat.layers.activation import Activation
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
 from snstat.layers.concat import Concat
-from snstat.layers.container import Container
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
 from snstat.layers.highway import Highway
 from snstat.layers.initialisers import INITIALISERS
-from snstat.layers.registry import KINDS, kind
 from snstat.layers.residual_block import Residual
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
 from snstat.network.network import Network
 from snstat.network.stack import Stack
-from tests.layers.kinds import INPUTS, layer_of
-from tests.layers.plain_draw import PlainDraw
 
 COMPILED = not config.DISABLE_JIT
 # Independent units, or inputs, from which moments are estimated.
@@ -210,25 +206,6 @@ def test_inputs_too_small_to_be_squared():
     np.testing.assert_allclose(small.values * 2.0**600, plain.values, rtol=1e-12)
     h = normals(11, 3, seed=2)
     np.testing.assert_allclose(small.pull(h)[0], plain.pull(h)[0], atol=1e-12)
-
-
-class Recorder(PlainDraw):
-    """Remembers the weights of all matrices."""
-
-    def __init__(self):
-        super().__init__()
-        self.asked = []
-
-    def linear(self, values, weights):
-        self.asked.append(weights)
-        return super().linear(values, weights)
-
-
-@pytest.mark.parametrize("name", [n for n in KINDS if not issubclass(kind(n), Container)])
-def test_a_layer_names_the_matrices_that_it_draws(name):
-    shapes, draw = [Shape(5)] * INPUTS.get(name, 1), Recorder()
-    layer_of(name).sample([normals(5, 6) for _ in shapes], draw)
-    assert list(layer_of(name).matrices(shapes)) == draw.asked
 
 
 @pytest.mark.parametrize("backward", [False, True])

@@ -151,6 +151,16 @@ def test_csv_and_markdown_name_the_layers(run):
     assert "| body.0.ffn.up |" in runs_to_markdown([run]).replace("  ", " ")
 
 
+def test_csv_says_how_each_layer_was_sampled():
+    """A layer of few units is drawn in less time than what takes the place of its weights."""
+    network = L.chain(L.Dense(512), L.LayerNorm(), L.Dense(4), L.Dense(2))
+    mixed = snstat.propagate(snstat.Network(512, network), batch=4, trials=2)
+    rows = list(csv.DictReader(io.StringIO("".join(runs_to_csv([mixed])))))
+    assert {row["sampler"] for row in rows} == {"auto"}
+    assert [row["layer_sampler"] for row in rows] == ["", "matrix-free", "", "dense", "dense"]
+    assert [row.sampler or "" for row in mixed.layers] == [row["layer_sampler"] for row in rows]
+
+
 def test_a_file_that_claims_a_billion_layers_is_refused_at_once(run, tmp_path):
     snstat.save(run, tmp_path / "run.json")
     document = json.loads((tmp_path / "run.json").read_text())

@@ -1,6 +1,7 @@
-"""A layer of every kind, for the tests that ask all kinds the same.
+"""A layer of every kind, for the tests that ask all kinds the same (test_every_kind.py).
 
-A kind joins by one line of `LAYERS`, and one of `INPUTS` if it starts from several layers.
+A kind joins by one line of `LAYERS`, and one of `INPUTS` if it starts from several layers. What
+needs PyTorch, its twin, is one line of tests/peers/kinds.py.
 """
 
 from __future__ import annotations
@@ -54,3 +55,13 @@ def layer_of(name: str, width: int = 5) -> Layer:
     if name not in LAYERS:
         raise LookupError(f"no layer of kind {name!r} to test: add one in tests/layers/kinds.py")
     return LAYERS[name](width)
+
+
+def fed(name: str, width: int = 5) -> Block:
+    """Return the layer of a kind after as many dense layers as it starts from beside the input.
+
+    Raises LookupError for a kind without one.
+    """
+    count = INPUTS.get(name, 1)
+    others = [Entry(Dense(width, "tanh"), (0,)) for _ in range(count - 1)]
+    return Block((*others, Entry(layer_of(name, width), tuple(range(count)))))

@@ -58,6 +58,20 @@ def test_a_gate_without_weights_mixes():
     assert math.exp(back.log) * back.same[0, 0] == pytest.approx(kept**2, rel=1e-12)
 
 
+def test_gradients_of_both_matrices():
+    """E[t²] E[φ'²] and E[σ'²] E(h − x)², with E(h − x)² = E h² − 2 E h E x + E x²."""
+    mean, second, bias = 0.5, 2.0, -1.5
+    found = Highway("softplus", weight_gain=1.25, bias_std=0.5, transfer_bias=bias).slopes(
+        Shape(8), mean, second
+    )
+    q = 1.25**2 * second + 0.5**2
+    height, square = (gaussian(lambda z, n=n: np.logaddexp(0.0, z) ** n, q, 0.0) for n in (1, 2))
+    through = gaussian(lambda z: expit(z) ** 2, q, bias) * gaussian(lambda z: expit(z) ** 2, q, 0.0)
+    gate = gaussian(lambda z: (expit(z) * expit(-z)) ** 2, q, bias)
+    gate *= square - 2.0 * height * mean + second
+    assert found == pytest.approx((through, gate), rel=1e-9)
+
+
 def test_gradients_of_equal_samples_are_equal():
     """Where two samples are alike and have one read-out, nothing may tell them apart."""
     state = Signal.of_one(Shape(8), (0.5, 2.0, 0.0), OTHER)

@@ -120,6 +120,18 @@ def test_defaults_are_left_out_and_parameters_resolved():
     }
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.yaml", "a", "a.toml.txt"])
+def test_networks_are_saved_as_toml_alone(tmp_path, name):
+    """Of a .json file, commands would take it for a saved run."""
+    words = "path is .*, but must be a file whose name ends in .toml"
+    with pytest.raises(InvalidValueError, match=words) as caught:
+        encoder().save(tmp_path / name)
+    assert ("network.form()" in str(caught.value)) == (name == "a.json")
+    assert not any(tmp_path.iterdir())
+    encoder().save(tmp_path / "A.TOML")
+    assert Network.load(tmp_path / "A.TOML") == encoder()
+
+
 def test_saved_files_are_for_people(tmp_path):
     encoder().save(tmp_path / "a.toml")
     assert (tmp_path / "a.toml").read_text("utf-8").splitlines()[:8] == [

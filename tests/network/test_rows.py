@@ -86,10 +86,21 @@ def test_a_billion_layers_cost_nothing():
 
 def test_numbers_of_no_layer_are_refused():
     network = Network(Shape(3), Block((Entry(Scale(2.0)),), 3))
-    for numbers in ([0], [4], [1, 2, 4]):
-        with pytest.raises(InvalidValueError, match=r"number of a layer is \d, but must be 1 to 3"):
-            list(network.rows(numbers))
+    words = "number of a layer is .+, but must be a whole number from 1 to 3"
+    for numbers in ([0], [4], [1, 2, 4], [1.5], ["1"], [True]):
+        with pytest.raises(InvalidValueError, match=words):
+            network.rows(numbers)
     assert list(network.rows([])) == []
+
+
+def test_numbers_that_do_not_ascend_are_refused():
+    """At once, and not where the rows are first asked for."""
+    network = Network(Shape(3), Block((Entry(Scale(2.0)),), 3))
+    words = "number of a layer is 1, but must be at least 3, which is given before it; sort"
+    for numbers in ([3, 1], [2, 3, 1, 3]):
+        with pytest.raises(InvalidValueError, match=words):
+            network.rows(numbers)
+    assert [row.number for row in network.rows([1, 1, 3, 3])] == [1, 3]
 
 
 def test_shapes_of_repeated_containers_are_worked_out_once(monkeypatch):

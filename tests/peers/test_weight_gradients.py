@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -27,22 +29,27 @@ NETWORKS = {
         {"kind": "highway", "activation": "tanh"},
         dense(100, weight_gain=2.0),
     ],
+    "highways": [
+        dense(250, "tanh"),
+        {"kind": "highway", "activation": "relu", "transfer_bias": -3.0, "bias_std": 0.5},
+        {"kind": "highway", "activation": "elu", "transfer_bias": 1.0, "weights": "standardized"},
+        dense(150, "relu"),
+    ],
 }
 
 
 def logs_of(network, trial, units):
-    """Return ln of the mean square of every dense layer's weight gradient in one trial."""
+    """Return ln of the mean square of every layer's weight gradient in one trial."""
     twin = twin_of(network, BATCH, trial=trial, seed=3, dtype="float64")
     draw = torch.Generator().manual_seed(trial)
     y = twin(torch.randn(BATCH, units, generator=draw, dtype=torch.float64))
     y.backward(torch.randn(y.shape, generator=draw, dtype=torch.float64))
-    # Matrices of dense layers: a highway calls its own by name, and those of norms are vectors.
-    found = [
-        weight.grad.square().mean().item()
-        for name, weight in twin.named_parameters()
-        if weight.ndim == 2 and not {"hidden", "gate"} & {*name.split(".")}
-    ]
-    return np.log(found)
+    found = {}
+    for name, weight in twin.named_parameters():
+        if weight.ndim == 2:  # those of norms are vectors
+            layer = re.split(r"\.(hidden|gate)\.", name)[0]
+            found.setdefault(layer, []).append(weight.grad.square().mean().item())
+    return np.log([np.mean(squares) for squares in found.values()])
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -58,7 +58,7 @@ def test_csv_leaves_missing_statistics_empty() -> None:
 def test_csv_is_generated_row_by_row() -> None:
     lines = runs_to_csv([make_run(depth=100_000)])
     header = next(lines)
-    assert ",layer,name,kind,shape,finite,mean,mean_stderr," in header
+    assert ",layer,name,kind,shape,layer_sampler,finite,mean,mean_stderr," in header
     assert next(lines).startswith("1,selu,100000,1024,")
 
 

@@ -117,8 +117,9 @@ def examine_network(path: Path) -> None:
     except SnstatError:
         return
     assert Network.read(network.form()) == network
-    network.save(path.with_suffix(".again"))
-    assert Network.load(path.with_suffix(".again")) == network
+    again = path.with_suffix(".again.toml")
+    network.save(again)
+    assert Network.load(again) == network
     assert [row.number for row in network.rows([1, network.depth])][-1] == network.depth
     assert network.parameters >= 0
 

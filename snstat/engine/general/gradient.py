@@ -9,12 +9,12 @@ import numpy as np
 
 from snstat.engine.general.grid import on_grid
 from snstat.engine.general.order import places
-from snstat.engine.general.sampler import General
+from snstat.engine.general.sampler import General, Link, require_shape
 from snstat.engine.kernels import dense_backward
 from snstat.engine.kernels.random import Draw
 from snstat.engine.sampler import over_last, quiet
-from snstat.errors import LayerError
-from snstat.layers.draw import PullValues, Values
+from snstat.errors import InvalidValueError, LayerError
+from snstat.layers.draw import Values
 from snstat.layers.shape import Shape
 from snstat.results import FloatArray
 
@@ -63,7 +63,8 @@ def _walk(sampler: General, number: int, logs: FloatArray) -> None:
     slopes: dict[int, Slope] = {}
     for links in sampler.links(number):
         while links:
-            layer, sources, pull = links.pop()
+            link = links.pop()
+            layer = link.number
             if layer == sampler.depth:
                 slopes[layer] = Slope(_read_out(sampler, number), 0.0)
             slope = slopes.pop(layer, None)
@@ -72,21 +73,32 @@ def _walk(sampler: General, number: int, logs: FloatArray) -> None:
                 continue
             if sampler.stop[0] or not math.isfinite(logs[layer]):
                 return
-            for source, part in zip(sources, _parts(sampler, layer, pull, slope), strict=True):
-                own = Slope(np.asarray(part, sampler.dtype), slope.log)
+            for source, part in zip(link.sources, _parts(sampler, link, slope), strict=True):
+                own = Slope(part, slope.log)
                 slopes[source] = slopes[source].joined(own) if source in slopes else own
     logs[0], _ = _measured(slopes.get(0))
 
 
-def _parts(sampler: General, layer: int, pull: PullValues, slope: Slope) -> tuple[Values, ...]:
-    """Return the gradients of the inputs of a layer. Raises LayerError for whatever it raises."""
+def _parts(sampler: General, link: Link, slope: Slope) -> list[Values]:
+    """Return the gradients of the inputs of a layer. Raises LayerError for whatever it raises, and
+    for gradients of another shape than the inputs have."""
     try:
-        return pull(slope.values)
+        found = [np.asarray(part, sampler.dtype) for part in link.pull(slope.values)]
+        _require_shapes(found, link.shapes)
     except MemoryError:
         raise
     except Exception as error:
-        path = next(places(sampler.network.block, layer)).path
+        path = next(places(sampler.network.block, link.number)).path
         raise LayerError.of(path, error) from error
+    return found
+
+
+def _require_shapes(gradients: list[Values], shapes: tuple[tuple[int, ...], ...]) -> None:
+    if len(gradients) != len(shapes):
+        bound = f"{len(shapes)}, one for each input"
+        raise InvalidValueError("number of gradients", len(gradients), bound)
+    for gradient, shape in zip(gradients, shapes, strict=True):
+        require_shape("gradient", gradient, shape)
 
 
 def _measured(slope: Slope | None) -> tuple[float, Slope | None]:

@@ -19,6 +19,8 @@ from snstat.engine.kernels import norms, statistics
 from snstat.engine.sampler import Trials, quiet
 from snstat.errors import InvalidValueError, LayerError
 from snstat.layers.draw import PullValues, Values
+from snstat.layers.layer import Layer
+from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.run_settings import DENSE
 from snstat.results import MEASURED, BoolArray, FloatArray
@@ -29,11 +31,20 @@ FACTOR_BYTES = 8
 
 
 class Link(NamedTuple):
-    """What the way back needs of a layer: its number, those of its sources, and its pull-back."""
+    """What the way back needs of a layer: its number, those of its sources, its pull-back, and the
+    shapes of the arrays that it was fed."""
 
     number: int
     sources: tuple[int, ...]
     pull: PullValues
+    shapes: tuple[tuple[int, ...], ...]
+
+
+def require_shape(name: str, values: Values, expected: tuple[int, ...]) -> None:
+    """Raise InvalidValueError unless an array has the shape that is `expected` of it."""
+    if values.shape != expected:
+        bound = f"{expected}, as the layer says: channels, batch and grid"
+        raise InvalidValueError(f"shape of the {name}", values.shape, bound)
 
 
 class Walk:
@@ -49,24 +60,27 @@ class Walk:
         """Sample the next layer, and measure it to `out` (statistics,) where given; return whether
         it is then finite. Values are incomplete after a stop.
 
-        Raises LayerError for whatever a layer raises.
+        Raises LayerError for whatever a layer raises, and for values of another shape than the
+        layer says.
         """
         place = next(self._places)
         draw = LayerDraw(self.sampler.workshop, self.trial, place.number)
         given = [self.values[source] for source in place.sources]
+        shapes = tuple(values.shape for values in given)
         try:
             found = place.layer.sample(given, draw)
+            # Layers that compute in numpy may return more precise numbers.
+            values = np.asarray(found.values, self.sampler.dtype)
+            require_shape("values", values, self.sampler.promised(place.layer, shapes))
             fractions = (math.nan, math.nan) if out is None else draw.fractions(found.values)
         except MemoryError:
             raise
         except Exception as error:
             raise LayerError.of(place.path, error) from error
-        # Layers that compute in numpy may return more precise numbers.
-        values = np.asarray(found.values, self.sampler.dtype)
         self.values = {number: self.values[number] for number in place.kept}
         self.values[place.number] = values
         finite = out is None or measure(values, fractions, out)
-        return Link(place.number, place.sources, found.pull), finite
+        return Link(place.number, place.sources, found.pull, shapes), finite
 
 
 class General(Trials):
@@ -104,6 +118,8 @@ class General(Trials):
             given=given,
         )
         self._walks: list[Walk | None] = [None] * trials
+        # Shapes of the values of layers, by the layer, which the network holds, and its inputs'.
+        self._promised: dict[tuple[int, tuple[tuple[int, ...], ...]], tuple[int, ...]] = {}
         # What the way back of each trial needs, None if memory does not suffice for all layers.
         self._links: list[list[Link]] | None = None
 
@@ -114,6 +130,15 @@ class General(Trials):
             self.alive[number] = measure(x, (math.nan, math.nan), out)
         self._walks[number] = Walk(self, number, {0: x})
         return bool(self.alive[number])
+
+    def promised(self, layer: Layer, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
+        """Return the shape of the values that a layer says it makes of arrays of these `shapes`."""
+        key = id(layer), shapes
+        found = self._promised.get(key)
+        if found is None:
+            after = layer.shape([Shape(own[0], own[2:]) for own in shapes])
+            found = self._promised[key] = (after.channels, shapes[0][1], *after.grid)
+        return found
 
     def first(self, number: int) -> Values:
         """Return the inputs of a trial, (channels, batch, *grid)."""

@@ -1,0 +1,123 @@
+"""Theory of a layer against a plain simulation, at two widths.
+
+The layer follows a dense layer, which is fed samples whose inner products are exact, so that its
+outputs are exactly Gaussian at any width.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import norm
+
+from snstat.layers.dense import Dense
+from snstat.layers.law import OTHER
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope
+from tests.layers.plain_draw import PlainDraw
+
+BATCH, TRIALS, WIDTHS = 12, 400, (48, 96)
+# E[x_u x_v] of one sample and of two, without a grid and for two positions.
+ONE_PLACE = np.array([[1.5]]), np.array([[0.4]])
+PLACES = np.array([[1.5, 0.6], [0.6, 0.8]]), np.array([[0.5, 0.2], [0.2, 0.3]])
+# h of gradients whose g is 1: independent ones, and some that samples share.
+SHARED = (0.0, 0.5)
+# The numbers that are compared of a layer: the mean, and one sample and two for values and both
+# kinds of read-out, at each position or pair.
+OF_ONE_PLACE, OF_PLACES = 7, 26
+
+
+def inputs(same, cross):
+    """Return samples (channels, BATCH, positions) with these inner products over channels."""
+    gram = np.kron(np.eye(BATCH), same - cross) + np.kron(np.ones((BATCH, BATCH)), cross)
+    root = np.linalg.cholesky(gram) * math.sqrt(len(gram))
+    return root.T.reshape(len(gram), BATCH, len(same))
+
+
+def signal(x, same, cross, grid):
+    return Signal(Shape(len(x), grid), np.zeros(len(same)), same, same - cross, OTHER)
+
+
+def products(values):
+    """Return E[x_u x_v] over units of one sample and of two, from (channels, batch, *grid)."""
+    x = values.reshape(*values.shape[:2], -1)
+    one = np.einsum("cbu,cbv->uv", x, x) / (len(x) * BATCH)
+    total = x.sum(1)
+    both = np.einsum("cu,cv->uv", total, total) / (len(x) * BATCH)
+    return one, (both - one) / (BATCH - 1)
+
+
+def statistics(layer, x, trials, seed):
+    """Return per trial mean, products of samples and, per kind of read-out, of gradients."""
+    draw = PlainDraw(seed)
+    rows = []
+    for _ in range(trials):
+        found = layer.sample([x], draw)
+        mean = found.values.reshape(*found.values.shape[:2], -1).mean((0, 1))
+        row = [mean, *products(found.values)]
+        for shared in SHARED:
+            own = draw.random.normal(size=found.values.shape)
+            common = draw.random.normal(size=found.values[:, :1].shape)
+            (slope,) = found.pull(math.sqrt(1.0 - shared) * own + math.sqrt(shared) * common)
+            row += products(slope)
+        rows.append(np.concatenate([np.ravel(part) for part in row]))
+    return np.array(rows)
+
+
+def predicted(layer, before):
+    """Return the same by theory."""
+    step = layer.moments([before], BATCH)
+    assert step is not None, f"{layer.kind}.moments knows nothing of Gaussian units"
+    state = step.signal
+    row = [state.mean, state.same, state.same - state.gap]
+    for shared in SHARED:
+        one = np.eye(len(state.same))
+        (slope,) = step.pull(Slope(one, (1.0 - shared) * one))
+        scale = math.exp(slope.log)
+        row += [scale * slope.same, scale * (slope.same - slope.gap)]
+    return np.concatenate([np.ravel(part) for part in row])
+
+
+class Row:
+    """A dense layer and the one that is tested, whose gradient is that of the dense one's output:
+    the weights of the dense layer would only blur it."""
+
+    def __init__(self, width, build):
+        self.dense, self.layer = Dense(width, weight_gain=1.0), build(width)
+
+    def sample(self, values, draw):
+        return self.layer.sample([self.dense.sample(values, draw).values], draw)
+
+    def theory(self, state):
+        step = self.dense.moments([state], BATCH)
+        assert step is not None
+        return predicted(self.layer, step.signal)
+
+
+def compared(build, gram, grid, comparisons):
+    """Compare theory of `build`(width) with simulations, for samples with the inner products
+    `gram` at the positions of a grid.
+
+    One of `comparisons` in all fails by chance in one of a thousand runs.
+    """
+    z = norm.isf(0.0005 / comparisons)
+    same, cross = gram
+    x = inputs(same, cross).reshape(-1, BATCH, *grid)
+    means, errors, theory = [], [], []
+    for seed, width in enumerate(WIDTHS):
+        row = Row(width, build)
+        found = statistics(row, x, TRIALS, seed)
+        means.append(found.mean(0))
+        errors.append(found.std(0, ddof=1) / math.sqrt(TRIALS))
+        theory.append(row.theory(signal(x, same, cross, grid)))
+    assert np.allclose(theory[0], theory[1], rtol=1e-12, atol=1e-15)  # that of infinite width
+    off = np.array(means) - theory
+    size = np.abs(theory[0]).max()
+    # What is left where the part that falls as 1/width is taken out is of order 1/width², less than
+    # the spread between trials.
+    left, noise = 2.0 * off[1] - off[0], np.hypot(2.0 * errors[1], errors[0])
+    assert np.all(np.abs(left) <= z * noise + 1e-12 * size), (left / noise, theory[0])
+    # The part that falls as 1/width is a few of 1/width.
+    for gone, error, width in zip(off, errors, WIDTHS, strict=True):
+        assert np.all(np.abs(gone) <= z * error + 10.0 / width * size), (gone, theory[0])
