@@ -198,7 +198,7 @@ class Request:
                 from snstat.checks.same_draws import draws_told
 
                 notes += draws_told(run, self.baseline)
-            elif run.simulation.seed == self.baseline.simulation.seed:
+            elif run.simulation.seed == self.baseline.simulation.seed is not None:
                 notes.append("same seed as the baseline: the draws are not independent")
         return Check(
             name=self.name,
