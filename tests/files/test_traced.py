@@ -69,11 +69,11 @@ def test_a_run_without_a_seed_is_read_back(tmp_path) -> None:
     assert again == run
     assert again.simulation.seed is None
     # Two of them are no draws of one seed.
-    (check,) = snstat.check(run, baseline=tmp_path / "run.json")
+    check = snstat.check(run, baseline=tmp_path / "run.json")
     assert "same seed" not in " ".join(check.notes)
     same = make_traced_run(seed=4)
     snstat.save(same, tmp_path / "run.json")
-    (check,) = snstat.check(same, baseline=tmp_path / "run.json")
+    check = snstat.check(same, baseline=tmp_path / "run.json")
     assert "same seed" in " ".join(check.notes)
 
 
