@@ -5,7 +5,8 @@ A page is a file of markdown, or a Python file with markdown in its docstrings.
 A `sh` block is run as a script, a `console` block line by line after `$ `, and a `python` block as
 a program. All run in one scratch folder, in the order of the page, with the `examples` of the
 checkout in it. `make` targets need only exist.
-A block under `<!-- not run: reason -->` is skipped. `python -m tests.docs_blocks README.md ...`
+A block under `<!-- not run: reason -->` is skipped, unless the reason ends in "make test-peers runs
+it" and PyTorch is installed. `python -m tests.docs_blocks README.md ...`
 runs the pages and rewrites the output in their console blocks.
 """
 
@@ -18,15 +19,18 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 CHECKOUT = Path(__file__).parents[1]
 BLOCK = re.compile(
-    r"(?P<skip><!-- not run: \S[^>]* -->\n+)?"
+    r"(?:<!-- not run: (?P<skip>\S[^>]*) -->\n+)?"
     r"^(?P<indent> *)```(?P<language>[a-z]+)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+# Ends the reason of a block that is run where PyTorch is installed.
+OF_PEERS = "make test-peers runs it"
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
 # Exit code 1 of these is a verdict.
 VERDICT = re.compile(r"snstat check [^|]*")
@@ -64,12 +68,18 @@ def blocks(page: str) -> list[Block]:
         Block(
             found["language"],
             re.sub(f"^{found['indent']}", "", found["text"], flags=re.MULTILINE),
-            found["skip"] is not None,
+            _skipped(found["skip"]),
             found.span("text"),
             found["indent"],
         )
         for found in BLOCK.finditer(page)
     ]
+
+
+def _skipped(reason: str | None) -> bool:
+    if reason is None:
+        return False
+    return not (reason.endswith(OF_PEERS) and find_spec("torch") is not None)
 
 
 def script_of(block: Block) -> str | None:

@@ -91,12 +91,12 @@ def make_traced(
     growth: float = 1.0,
     nonfinite: int | None = None,
     backward: bool = True,
-    seed: int = 0,
+    seed: int | None = 0,
     batch: int = 8,
 ) -> Traced:
     """Return traced rows whose second moment is `moment` at the input, and changes by `growth` a
     row. From row `nonfinite` on, trial 0 has values that are not finite."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed or 0)
     rows = summary.depth + 1
     second = (
         moment

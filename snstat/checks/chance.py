@@ -23,6 +23,8 @@ def _again(case: StackCase, broken: Broken) -> list[Remedy]:  # noqa: ARG001  # 
     if case.run is None:
         return []
     sampling = case.run.simulation
+    if sampling.seed is None:  # nothing was drawn
+        return []
     seed, trials = (sampling.seed + 1) % 2**64, 4 * sampling.trials
     words = f"run again with --seed {seed} --trials {trials} to tell chance from a fault"
     return [Remedy(words, None)]

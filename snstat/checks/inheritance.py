@@ -90,7 +90,7 @@ def inherited(
 
 def seed_beside(given: Mapping[str, Any], baseline: Run, *, same_seed: bool) -> int:
     """Return the baseline's seed, or one that is not."""
-    own: int = baseline.simulation.seed
+    own: int = baseline.simulation.seed or 0  # None where nothing was drawn
     wanted: int = given.get("seed", own)
     if same_seed and wanted != own:
         raise InvalidValueError("seed", wanted, f"{own}, as in the baseline", "leave it out")

@@ -198,7 +198,7 @@ class Request:
                 from snstat.checks.same_draws import draws_told
 
                 notes += draws_told(run, self.baseline)
-            elif run.simulation.seed == self.baseline.simulation.seed:
+            elif run.simulation.seed == self.baseline.simulation.seed is not None:
                 notes.append("same seed as the baseline: the draws are not independent")
         return Check(
             name=self.name,
@@ -229,6 +229,9 @@ def _require_untraced(given: dict[str, Any]) -> None:
     nothing."""
     for name in TRACED & given.keys():
         if given[name] not in ((), False):
+            if name == "max_bytes":
+                words = "it is about the file that is judged: snstat check model.safetensors"
+                raise InvalidValueError(name, given[name], "left out without weights", words)
             words = "it is about a traced module: snstat check package.module:name"
             raise InvalidValueError(name, given[name], "left out without a module", words)
         del given[name]

@@ -50,6 +50,12 @@ Examples:
     help="Only tensors whose names match, such as 'layers.*.weight'; repeatable.",
 )
 @max_bytes_option
+@click.option(
+    "--columns",
+    metavar="NAMES",
+    show_default="what fits",
+    help="Columns of table and markdown: all, or a list such as fan_in,schemes,weight_sum.",
+)
 @output_options
 @version_option
 def command(
@@ -57,6 +63,7 @@ def command(
     layout: str,
     only: tuple[str, ...],
     max_bytes: int | None,
+    columns: str | None,
     form: str | None,
     output: str | None,
 ) -> None:
@@ -64,22 +71,25 @@ def command(
 
     FILE is .safetensors or its .index.json, .npz, .npy, a PyTorch state dict, .onnx, or one that
     Equinox writes. Nothing in it is run. Of each tensor with two or more axes, the table shows the
-    gain G, where weights have mean square G²/fan_in; every named initialiser that fits, with the
-    logarithm of the variance over that of the scheme in standard errors (z); sums and square sums
-    of the rows (ω and τ of the SNN paper: median and range), and the share of rows in the domain of
-    its theorem 1; the largest singular value; and rows that are 0, duplicates, or not finite.
+    fan-in; the gain G, where weights have mean square G²/fan_in; every named initialiser that fits,
+    with the logarithm of the variance over that of the scheme in standard errors (z); sums and
+    square sums of the rows (ω and τ of the SNN paper: median and range), and the share of rows in
+    the domain of its theorem 1; the largest singular value; and rows that are 0, duplicates, or not
+    finite.
     """
     form = format_for(output, form, FORMATS) or "table"
     from snstat.experiment.trace_settings import is_module
+    from snstat.report.weights_table import parse_columns
     from snstat.sources.weights.read import weights
 
     if is_module(file) and not os.path.lexists(file):
         remedy = f"trace a module with: snstat trace {file}"
         raise InputFileError(file, "is the name of a module, and no file of weights", remedy)
+    chosen = () if columns is None else parse_columns(columns)
     with text_output(output) as write:
         with _progress(file) as progress:
             found = weights(file, layout=layout, only=only, max_bytes=max_bytes, progress=progress)
-        write(_pieces(found, form, file=output not in (None, STDOUT)))
+        write(_pieces(found, form, chosen, file=output not in (None, STDOUT)))
     wrote(output, count(len(found.tensors) + len(found.skipped), "tensor"))
 
 
@@ -98,7 +108,7 @@ def _progress(file: str) -> Iterator[Callable[[int, int], None]]:
         bar.stop()
 
 
-def _pieces(found: Weights, form: str, *, file: bool) -> Iterable[str]:
+def _pieces(found: Weights, form: str, columns: tuple[str, ...], *, file: bool) -> Iterable[str]:
     from snstat.report import weights_table
 
     if form == "json":
@@ -108,5 +118,5 @@ def _pieces(found: Weights, form: str, *, file: bool) -> Iterable[str]:
     if form == "csv":
         return weights_table.weights_to_csv(found)
     if form == "markdown":
-        return [weights_table.weights_to_markdown(found)]
-    return [render(lambda console: weights_table.print_weights(found, console), file=file)]
+        return [weights_table.weights_to_markdown(found, columns)]
+    return [render(lambda console: weights_table.print_weights(found, console, columns), file=file)]

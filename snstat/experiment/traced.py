@@ -70,13 +70,14 @@ class Traced(Protocol):
 def traced_run(
     traced: Traced,
     *,
-    seed: int,
+    seed: int | None,
     dtype: str,
     inputs: Mapping[str, str] | None = None,
     keep_trials: bool = False,
 ) -> Run:
     """Return the run that a traced module is, with theory of the layers that it is. `inputs` say
-    what it was called with, where more is known than the tracer knows."""
+    what it was called with, where more is known than the tracer knows; `seed` is None where
+    nothing was drawn."""
     values, batch = traced.values, traced.batch
     beside = theory_of(traced.mapped, traced.summary, batch)
     summary = traced.summary

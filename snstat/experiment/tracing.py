@@ -84,5 +84,5 @@ class Tracing:
         if self._run is None:
             traced = self._watched.traced()
             dtype = dtype_of(traced.summary)
-            self._run = traced_run(traced, seed=0, dtype=dtype)
+            self._run = traced_run(traced, seed=None, dtype=dtype)
         return self._run

@@ -215,7 +215,8 @@ def _nonfinite(name: str, value: Any) -> NonFinite:
 
 CALL: Reader = Whole(1, MAX_INTEGER).plain
 SAMPLING: dict[str, Reader] = {
-    **options("batch", "trials", "seed"),
+    **options("batch", "trials"),
+    "seed": or_null(*options("seed").values()),
     "dtype": Name(DTYPES).plain,
     "device": _word,
     "inputs": _inputs,

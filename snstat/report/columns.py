@@ -27,9 +27,10 @@ INFINITE = "*"
 # The parts of a statistic: estimate, theory, z.
 PARTS = "etz"
 # The keys of the columns of layer numbers, of the names in a network of any layers, and of the
-# kinds and axes of the rows of a traced module.
-LAYER, NAME, KIND, AXES = ("layer", ""), ("name", ""), ("kind", ""), ("axes", "")
-HEAD = (LAYER, NAME, KIND, AXES)
+# trials, kinds and axes of the rows of a traced module.
+LAYER, NAME, TRIALS = ("layer", ""), ("name", ""), ("trials", "")
+KIND, AXES = ("kind", ""), ("axes", "")
+HEAD = (LAYER, NAME, TRIALS, KIND, AXES)
 AXES_HEADER = "S · P · U"
 NOT_FINITE = "not finite"
 # With a squared mean below this fraction of it, the second moment is nearly the variance.
@@ -112,13 +113,17 @@ def every_column(
 
 
 def _calls(run: Run, rows: Sequence[int]) -> dict[tuple[str, str], Column]:
-    """Return the columns that say what the rows of a traced module are."""
+    """Return the columns that say what the rows of a traced module are, and of how many trials
+    where some have not all."""
     calls = [run.call(layer) for layer in rows]
     names = tuple(escaped(run.row(layer).name) for layer in rows)
     kinds = tuple("" if call is None else escaped(call.kind) for call in calls)
     axes = tuple("" if call is None else axes_words(call) for call in calls)
+    counts = tuple("" if call is None else f"{call.trials:,}" for call in calls)
+    everywhere = all(call is None or call.trials >= run.simulation.trials for call in calls)
     return {
         NAME: Column("module", names, "name", words=True),
+        **({} if everywhere else {TRIALS: Column("trials", counts, "trials")}),
         KIND: Column("kind", kinds, "kind", words=True),
         AXES: Column(AXES_HEADER, axes, "axes", words=True),
     }

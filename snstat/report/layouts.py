@@ -47,7 +47,7 @@ PRIORITIES = (
 ESSENTIAL = 9
 ESSENTIAL_OF_CALLS = 4
 # In a narrow terminal the axes of a call make room first, then its kind.
-HEADS = (HEAD, HEAD[:3], HEAD[:2])
+HEADS = (HEAD, HEAD[:4], HEAD[:3])
 # The statistics in the order in which they stand side by side.
 ORDER = ("mean", "variance", GRADIENT, "cosine", "second_moment", "dead_fraction")
 # The statistics whose absence is stated.

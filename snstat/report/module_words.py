@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 # Names that a sentence lists.
 MOST_NAMED = 8
 OF_TRIALS = {"model": "a fresh model each", "inputs": "new inputs each"}
+# Of snstat.tracing, which draws nothing.
+OWN_STEP = "a step of your own code"
 
 
 def module_title(module: ModuleSummary) -> str:
@@ -34,10 +36,12 @@ def module_title(module: ModuleSummary) -> str:
 
 def module_sampling(module: ModuleSummary, simulation: Simulation) -> str:
     """Return "16 trials (a fresh model each) × batch 8 · float32, cpu, seed 0 · x=Bx3x32x32"."""
-    trials = f"{count(simulation.trials, 'trial')} ({OF_TRIALS[module.trials_of]})"
+    given, seed = OF_TRIALS[module.trials_of], f"seed {simulation.seed}"
+    if simulation.seed is None:
+        given, seed = OWN_STEP, "no seed"
     parts = [
-        f"{trials} × batch {simulation.batch:,}",
-        f"{simulation.dtype}, {escaped(module.device)}, seed {simulation.seed}",
+        f"{count(simulation.trials, 'trial')} ({given}) × batch {simulation.batch:,}",
+        f"{simulation.dtype}, {escaped(module.device)}, {seed}",
     ]
     if simulation.inputs:
         digest = simulation.inputs_digest

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from snstat.errors import UnknownNameError
 from snstat.report.columns import Column
 from snstat.report.glyphs import Glyphs
 from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
+from snstat.report.layouts import ALL_COLUMNS
 from snstat.report.text import csv_lines, escaped, markdown_table
 from snstat.report.weights_words import (
+    NAME,
+    SCHEMES,
     THEOREM,
+    THEOREM_1,
     columns_of,
     complaints,
     heading,
@@ -23,24 +28,33 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 # Columns that are shown however narrow the terminal is.
-ALWAYS = 4
+ALWAYS = (NAME, "shape", "gain", SCHEMES)
+# Names of initialisers that fit, all of them first, of which fewer are shown in a narrow terminal.
+MOST_NAMES = (None, 3, 2, 1)
+FURTHER = "further initialisers that fit"
 
 
-def print_weights(found: Weights, console: Console) -> None:
-    """Print a heading, a line for each matrix with the columns that fit, and what is wrong."""
+def print_weights(found: Weights, console: Console, names: Sequence[str] = ()) -> None:
+    """Print a heading, a line for each matrix with the columns that fit, or those of `names` in as
+    many tables as they need, and what is wrong."""
     glyphs = Glyphs.of(console)
     print_parts(heading(found), glyphs, console, style="bold")
     if found.tensors:
+        hidden: list[str] = []
+        if names:
+            columns = shown(_chosen(columns_of(found.tensors), names), glyphs)
+            tables = _tables(columns, console.width)
+        else:
+            fitting, hidden = _fitting(found.tensors, glyphs, console.width)
+            tables = [fitting]
+        for table in tables:
+            console.print()
+            print_columns(table, console)
         console.print()
-        columns = shown(columns_of(found.tensors), glyphs)
-        fitting = _fitting(columns, console.width)
-        print_columns(fitting, console)
-        console.print()
-        if any(column.header == "in theorem 1" for column in fitting):
+        if any(column.group == THEOREM_1 for table in tables for column in table):
             print_wrapped(glyphs.text(THEOREM), console, style="dim")
-        hidden = [column.header for column in columns if column not in fitting]
         if hidden:
-            words = f"Not shown: {listed(hidden)}. Widen the terminal, or use -f csv."
+            words = f"Not shown: {listed(hidden)}. Widen the terminal, or use --columns."
             print_wrapped(glyphs.text(words), console, style="dim")
     for complaint in complaints(found):
         print_wrapped(glyphs.text(f"! {complaint}"), console, style="bold red")
@@ -48,20 +62,61 @@ def print_weights(found: Weights, console: Console) -> None:
         print_wrapped(glyphs.text(skipped_words(found)), console, style="dim")
 
 
-def _fitting(columns: list[Column], width: int) -> list[Column]:
-    """Return the first columns, and of the others those that leave the table within `width`."""
-    found = columns[:ALWAYS]
-    for column in columns[ALWAYS:]:
-        if width_of([*found, column]) <= width:
-            found.append(column)
-    return found
+def parse_columns(text: str) -> tuple[str, ...]:
+    """Return the columns that `text` names: "all", or a list such as "fan_in,schemes". Raises
+    UnknownNameError for others."""
+    known = [column.group for column in columns_of([])]
+    words = [word.strip().lower().replace("-", "_") for word in text.split(",")]
+    if words == [ALL_COLUMNS]:
+        return tuple(known)
+    for word in words:
+        if word not in known:
+            raise UnknownNameError("columns", word, [*known, ALL_COLUMNS])
+    return tuple(dict.fromkeys(words))
 
 
-def weights_to_markdown(found: Weights) -> str:
+def _chosen(columns: Sequence[Column], names: Sequence[str]) -> list[Column]:
+    """Return the names of tensors, and the columns that are asked for, in the usual order."""
+    return [column for column in columns if column.group in (NAME, *names)]
+
+
+def _tables(columns: list[Column], width: int) -> list[list[Column]]:
+    """Return the columns as tables within `width`, of which each begins with the first column."""
+    first, *others = columns
+    tables = [[first]]
+    for column in others:
+        if len(tables[-1]) > 1 and width_of([*tables[-1], column]) > width:
+            tables.append([first])
+        tables[-1].append(column)
+    return tables
+
+
+def _fitting(
+    tensors: Sequence[TensorWeights], glyphs: Glyphs, width: int
+) -> tuple[list[Column], list[str]]:
+    """Return the columns that are always shown, and of the others those that leave the table within
+    `width`; and the headers of what is not shown. All initialisers that fit are named if there is
+    room."""
+    for most in MOST_NAMES:
+        columns = shown(columns_of(tensors, most), glyphs)
+        kept = {*ALWAYS}
+        if width_of([column for column in columns if column.group in kept]) <= width:
+            break
+    for column in columns:
+        if width_of([own for own in columns if own.group in {*kept, column.group}]) <= width:
+            kept.add(column.group)
+    further = most is not None and any(len(tensor.schemes) > most for tensor in tensors)
+    hidden = [FURTHER] if further else []
+    hidden += [column.header for column in columns if column.group not in kept]
+    return [column for column in columns if column.group in kept], hidden
+
+
+def weights_to_markdown(found: Weights, names: Sequence[str] = ()) -> str:
     """Return a heading, a table of the matrices, and what is wrong."""
     parts = [f"### {escaped(heading(found))}\n"]
     if found.tensors:
-        parts.append(markdown_table(columns_of(found.tensors)))
+        columns = columns_of(found.tensors)
+        parts.append(markdown_table(_chosen(columns, names) if names else columns))
     complaint = [f"- {escaped(words)}\n" for words in complaints(found)]
     parts += ["".join(complaint)] if complaint else []
     parts += [f"{escaped(skipped_words(found))}\n"] if found.skipped else []
@@ -86,7 +141,8 @@ def _flat(tensor: TensorWeights | None) -> dict[str, object]:
             fields[key] = value and " ".join(map(str, value))
         elif key == "schemes":
             fields[key] = value and " ".join(scheme.name for scheme in value)
-            fields["z"] = value[0].z if value else None
+            scored = [scheme.z for scheme in value or () if scheme.z is not None]
+            fields["z"] = value and " ".join(map(str, scored))
         elif key in ("dead_rows", "duplicate_rows", "non_finite"):
             fields[key] = value and value.count
         else:

@@ -11,9 +11,11 @@ from snstat.report.numbers import plain, score
 from snstat.report.words import SEPARATOR, count
 from snstat.results import Rows, Scheme, Spread, TensorWeights, Weights
 
-# Digits of a number in the table, names of initialisers, and names of tensors.
-DIGITS, MOST_NAMES, MOST_TENSORS = 4, 3, 10
+# Digits of a number in the table, and names of tensors.
+DIGITS, MOST_TENSORS = 4, 10
 NO_SCHEME = "no named scheme"
+# Fields of the record that have a column, by their names.
+NAME, SCHEMES, THEOREM_1 = "name", "schemes", "in_theorem_1"
 # Several that fit differ in their variance.
 EQUAL, OR = " = ", " or "
 THEOREM = (
@@ -32,34 +34,46 @@ def heading(found: Weights) -> str:
     return SEPARATOR.join(parts)
 
 
-def scheme_words(schemes: Sequence[Scheme]) -> str:
-    """Return the names that fit: "lecun_normal = glorot_normal, z +0.3"."""
+def scheme_words(schemes: Sequence[Scheme], most: int | None = None) -> str:
+    """Return the names that fit, each with its z: "lecun_normal = glorot_normal, z +0.3 or
+    he_normal, z -2.9". Of more than `most`, the number of the others is told."""
     if not schemes:
         return NO_SCHEME
-    words, z = schemes[0].name, schemes[0].z
-    for before, scheme in pairwise(schemes[:MOST_NAMES]):
-        words += (EQUAL if scheme.z == before.z else OR) + scheme.name
-    if len(schemes) > MOST_NAMES:
-        words += f" or {len(schemes) - MOST_NAMES} more"
-    return words if z is None else f"{words}, z {score(z)}"
+    shown = schemes[:most]
+    words = shown[0].name
+    for before, scheme in pairwise(shown):
+        same = scheme.z == before.z
+        words += (EQUAL if same else _z(before) + OR) + scheme.name
+    words += _z(shown[-1])
+    more = len(schemes) - len(shown)
+    return f"{words} or {more} more" if more else words
 
 
-def columns_of(tensors: Sequence[TensorWeights]) -> list[Column]:
-    """Return all columns, the most important first."""
-    cells: dict[str, list[str]] = {
-        "tensor": [name_words(tensor.name) for tensor in tensors],
-        "shape": ["×".join(map(str, tensor.shape)) for tensor in tensors],
-        "gain": [_number(tensor.gain) for tensor in tensors],
-        "looks like": [scheme_words(tensor.schemes) for tensor in tensors],
-        "square sum": [_spread(tensor.weight_square_sum) for tensor in tensors],
-        "σ max": [_number(tensor.spectral_norm) for tensor in tensors],
-        "in theorem 1": [_share(tensor.in_theorem_1) for tensor in tensors],
-        "sum": [_spread(tensor.weight_sum) for tensor in tensors],
-        "kurtosis": [_number(tensor.kurtosis) for tensor in tensors],
-        "dtype": [tensor.dtype for tensor in tensors],
+def _z(scheme: Scheme) -> str:
+    return "" if scheme.z is None else f", z {score(scheme.z)}"
+
+
+def columns_of(tensors: Sequence[TensorWeights], most: int | None = None) -> list[Column]:
+    """Return all columns, of which each has the name of a field of the record as its `group`. Of
+    initialisers that fit, at most so many are named."""
+    cells: dict[str, tuple[str, list[str]]] = {
+        NAME: ("tensor", [name_words(tensor.name) for tensor in tensors]),
+        "shape": ("shape", ["×".join(map(str, tensor.shape)) for tensor in tensors]),
+        "fan_in": ("fan in", [str(tensor.fan_in) for tensor in tensors]),
+        "gain": ("gain", [_number(tensor.gain) for tensor in tensors]),
+        SCHEMES: ("looks like", [scheme_words(tensor.schemes, most) for tensor in tensors]),
+        "weight_square_sum": ("square sum", [_spread(t.weight_square_sum) for t in tensors]),
+        "spectral_norm": ("σ max", [_number(tensor.spectral_norm) for tensor in tensors]),
+        THEOREM_1: ("in theorem 1", [_share(tensor.in_theorem_1) for tensor in tensors]),
+        "weight_sum": ("sum", [_spread(tensor.weight_sum) for tensor in tensors]),
+        "kurtosis": ("kurtosis", [_number(tensor.kurtosis) for tensor in tensors]),
+        "dtype": ("dtype", [tensor.dtype for tensor in tensors]),
     }
-    words = ("tensor", "looks like", "dtype")
-    return [Column(name, tuple(own), name, words=name in words) for name, own in cells.items()]
+    words = (NAME, SCHEMES, "dtype")
+    return [
+        Column(header, tuple(own), name, words=name in words)
+        for name, (header, own) in cells.items()
+    ]
 
 
 def complaints(found: Weights) -> Iterator[str]:

@@ -160,12 +160,13 @@ class Simulation(Record):
     that enter the network ("sha256:…"), None for drawn inputs or if unknown. With `standardize`,
     the mean of the whole file was subtracted and its standard deviation divided out. With
     `flatten`, samples of more than one axis were flattened to vectors. `train` says whether layers
-    such as dropout were in training mode.
+    such as dropout were in training mode. `seed` is None where nothing was drawn: `snstat.tracing`
+    sees the user's own steps.
     """
 
     batch: int
     trials: int
-    seed: int
+    seed: int | None
     dtype: str
     sampler: str
     inputs: str

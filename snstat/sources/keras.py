@@ -62,6 +62,15 @@ class KerasModel:
                 stack.enter_context(_kept(model))
             yield model
 
+    @contextmanager
+    def still(self, model: Any) -> Iterator[None]:  # noqa: ARG002
+        """See Framework."""
+        before, self.mode = self.mode, "eval"
+        try:
+            yield
+        finally:
+            self.mode = before
+
     def parts(self, model: Any) -> tuple[Sequence[Part], Mapping[str, str]]:
         """See Framework."""
         layers, aliases = _named(model)

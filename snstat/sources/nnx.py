@@ -60,6 +60,12 @@ class NnxModel:
                     module.deterministic = True
         yield model
 
+    @contextmanager
+    def still(self, model: Any) -> Iterator[None]:
+        """See Framework. The model, one of a trial or a copy, stays in eval mode."""
+        model.eval()
+        yield
+
     def parts(self, model: Any) -> tuple[Sequence[Part], Mapping[str, str]]:
         """See Framework."""
         return [part for _, part in _named(model).values()], {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import snstat
 from snstat import cli
 from snstat.files import weights_form
 from snstat.files.schema import schema
+from snstat.report.weights_table import FURTHER
 from tests.sources.files import npz, safetensors
 from tests.sources.initialisers import drawn
 
@@ -101,10 +103,74 @@ def test_the_table_names_schemes_and_what_is_wrong(capsys):
     assert "- b.weight: row 4 is 0" in markdown
 
 
-def test_narrow_terminals_say_what_is_not_shown(capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "60")
+def header_of(out):
+    return next(line for line in out.splitlines() if line.startswith("tensor"))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_what_a_terminal_has_no_room_for_is_named_once(width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
     out = call(capsys, "weights", "w.npz")
-    assert "Not shown: square sum" in " ".join(out.split())
+    header, words = re.split(r"  +", header_of(out)), " ".join(out.split())
+    _, _, rest = words.partition("Not shown: ")
+    hidden, found, _ = rest.partition(". Widen the terminal, or use --columns.")
+    assert (found != "") == (width < 200)
+    named = hidden.replace(" and ", ", ").split(", ") if found else []
+    every = ("tensor", "shape", "fan in", "gain", "looks like", "square sum", "σ max",
+             "in theorem 1", "sum", "kurtosis", "dtype")  # fmt: skip
+    further = [FURTHER] if FURTHER in named else []
+    assert sorted([*header, *named]) == sorted([*every, *further])
+    assert bool(further) == (width == 60)
+    assert ("fan in" in header) == (width >= 80)
+    assert max(map(len, out.splitlines())) <= max(width, 64)
+
+
+def test_chosen_columns_are_shown_in_several_tables(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    out = call(capsys, "weights", "w.npz", "--columns", "all")
+    heads = [line for line in out.splitlines() if line.startswith("tensor")]
+    assert len(heads) > 1
+    for title in ("fan in", "looks like", "square sum", "kurtosis", "dtype"):
+        assert sum(f" {title}" in line for line in heads) == 1
+    assert "Not shown" not in out
+    out = call(capsys, "weights", "w.npz", "--columns", "fan-in, dtype")
+    assert header_of(out).split() == ["tensor", "fan", "in", "dtype"]
+    row = next(line for line in out.splitlines() if line.startswith("a.weight"))
+    assert row.split() == ["a.weight", str(ARRAYS["a.weight"].shape[1]), "float64"]
+    markdown = call(capsys, "weights", "w.npz", "--columns", "fan_in", "-f", "markdown")
+    assert "| tensor | fan in |" in " ".join(markdown.split())
+    err = call(capsys, "weights", "w.npz", "--columns", "fan_on", expected=2)
+    assert "--columns" in err
+    assert "'fan_in'" in err
+
+
+def test_the_fan_in_of_a_layout_is_shown(capsys):
+    save("k.npz", {"conv/kernel": np.ones((3, 3, 5, 7)) + np.arange(7), "w": np.eye(4)})
+    out = call(capsys, "weights", "k.npz", "--columns", "fan_in")
+    rows = dict(line.split() for line in out.splitlines() if line.startswith(("conv", "w ")))
+    assert rows == {"conv/kernel": "45", "w": "4"}
+
+
+def test_all_names_that_fit_have_their_z(capsys, monkeypatch):
+    """Of so few values, several variances fit."""
+    few = np.random.default_rng(0).standard_normal((4, 5)) / np.sqrt(5)
+    save("few.npz", {"w": few})
+    (tensor,) = snstat.weights("few.npz").tensors
+    assert len(tensor.schemes) > 3
+    monkeypatch.setenv("COLUMNS", "1000")
+    out = call(capsys, "weights", "few.npz")
+    (row,) = (line for line in out.splitlines() if line.startswith("w "))
+    for scheme in tensor.schemes:
+        told = re.search(rf"\b{re.escape(scheme.name)}(?: = [^,]+)?, z ([+-]\d+\.\d)", row)
+        assert told is not None, scheme.name
+        assert float(told[1]) == pytest.approx(scheme.z, abs=0.051)
+    (line,) = csv.DictReader(io.StringIO(call(capsys, "weights", "few.npz", "-f", "csv")))
+    assert line["schemes"].split() == [scheme.name for scheme in tensor.schemes]
+    assert [*map(float, line["z"].split())] == [scheme.z for scheme in tensor.schemes]
+    monkeypatch.setenv("COLUMNS", "80")
+    out = " ".join(call(capsys, "weights", "few.npz").split())
+    assert f" or {len(tensor.schemes) - 1} more" in out or " more " in out
+    assert "Not shown: further initialisers that fit" in out
 
 
 def test_only_and_layout(capsys):

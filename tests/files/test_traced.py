@@ -60,6 +60,23 @@ def test_the_digest_of_inputs_is_read_back(tmp_path) -> None:
     assert (again, again.module) == (run, run.module)
 
 
+def test_a_run_without_a_seed_is_read_back(tmp_path) -> None:
+    run = make_traced_run(seed=None)
+    snstat.save(run, tmp_path / "run.json")
+    document = json.loads((tmp_path / "run.json").read_text())
+    Draft202012Validator(schema("propagation")).validate(document)
+    again = snstat.load(tmp_path / "run.json")
+    assert again == run
+    assert again.simulation.seed is None
+    # Two of them are no draws of one seed.
+    check = snstat.check(run, baseline=tmp_path / "run.json")
+    assert "same seed" not in " ".join(check.notes)
+    same = make_traced_run(seed=4)
+    snstat.save(same, tmp_path / "run.json")
+    check = snstat.check(same, baseline=tmp_path / "run.json")
+    assert "same seed" in " ".join(check.notes)
+
+
 def test_the_file_follows_the_schema(document: dict[str, Any]) -> None:
     validator = Draft202012Validator(schema("propagation"))
     assert [error.message for error in validator.iter_errors(document)] == []

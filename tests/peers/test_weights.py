@@ -13,6 +13,7 @@ import snstat
 from snstat.cli import run
 from snstat.sources.weights.opening import open_weights
 from tests.peak import run_alone
+from tests.sources.attacked import assert_cheap
 
 pytestmark = pytest.mark.peers
 torch = pytest.importorskip("torch")
@@ -150,6 +151,16 @@ def test_little_memory_is_taken_for_a_bomb():
         "sys.exit(code if after - before < 300_000 else 99)"
     )
     assert run_alone("-c", program, timeout=120).returncode == 2
+
+
+def test_attacks_take_little_time_and_memory(tmp_path):
+    """PyTorch itself is imported before."""
+    bomb = {"w": torch.ones(1).expand(10**6, 10**6)}
+    for name, value in (("bomb", bomb), ("evil", {"w": Evil()}), ("module", nn.Linear(2, 2))):
+        torch.save(value, f"{name}.pt")
+        torch.save(value, f"{name}.bin", _use_new_zipfile_serialization=False)
+    files = sorted(entry.name for entry in tmp_path.iterdir())
+    assert_cheap(tmp_path, files, "torch snstat.sources.weights.state_dict")
 
 
 def filled(shape, how, *arguments, **options):

@@ -40,6 +40,16 @@ def test_the_title_says_what_was_traced_and_how() -> None:
     )
 
 
+def test_a_run_of_which_nothing_was_drawn_has_no_seed() -> None:
+    own = make_traced_run(replace(SUMMARY, inputs={}, trials_of="inputs"), trials=1, seed=None)
+    console = Console(file=io.StringIO(), width=110, no_color=True, highlight=False)
+    print_runs([own], console, ALL)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    told = "1 trial (a step of your own code) × batch 8 · float32, cpu, no seed"
+    assert text.splitlines()[1] == told
+    assert "seed 0" not in runs_to_markdown([own], ALL)
+
+
 def test_the_digest_of_given_inputs_is_told() -> None:
     digest = f"sha256:1d36ac41{56 * '0'}"
     given = replace(SUMMARY, inputs={"x": "float32:Bx3 of x.npy"}, inputs_digest=digest)
@@ -59,7 +69,7 @@ def test_inputs_eval_and_a_loss_are_told() -> None:
 def test_rows_have_path_kind_and_axes() -> None:
     lines = table().splitlines()
     header = next(line for line in lines if line.startswith("layer"))
-    assert header.split()[:8] == ["layer", "module", "kind", "S", "·", "P", "·", "U"]
+    assert header.split()[:9] == ["layer", "module", "trials", "kind", *"S·P·U"]
     (row,) = [line for line in lines if " layer1.relu#2 " in line]
     assert "ReLU" in row
     assert "S · 64 · 16" in row
@@ -67,6 +77,27 @@ def test_rows_have_path_kind_and_axes() -> None:
     assert "S · 1 · 10" in row
     (row,) = [line for line in lines if " attention[1] " in line]
     assert "S ·" not in row
+
+
+@pytest.mark.parametrize("width", [40, 80, 110])
+def test_the_trials_of_a_call_are_told_where_some_lack_it(width) -> None:
+    lines = table(width).splitlines()
+    header = next(line for line in lines if line.startswith("layer"))
+    assert header.split()[:3] == ["layer", "module", "trials"]
+    end = header.index("trials") + len("trials")
+    told = {line[:end].split()[0]: line[:end].split()[-1] for line in lines if line[:5].isspace()
+            or line[:5].strip().isdigit()}  # fmt: skip
+    assert (told["4"], told["5"], told["9"]) == ("4", "3", "4")
+    # Of rows that all trials have, no more is told than the line above the table does.
+    assert "module  trials" not in table(width, parse_layers("4,fc"))
+    everywhere = replace(SUMMARY, rows=tuple(replace(row, trials=4) for row in ROWS))
+    assert "module  trials" not in table(width, summary=everywhere)
+
+
+def test_markdown_has_the_trials_of_calls() -> None:
+    text = runs_to_markdown([make_traced_run()], ALL)
+    header = next(line for line in text.splitlines() if line.startswith("| layer"))
+    assert [cell.strip() for cell in header.split("|")[1:4]] == ["layer", "module", "trials"]
 
 
 def test_what_says_which_call_a_row_is_and_has_no_room_is_named() -> None:

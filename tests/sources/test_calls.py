@@ -33,6 +33,14 @@ class Plain:
         self.seeds.append(seed)
         yield np.random.default_rng(seed)
 
+    @contextmanager
+    def still(self, _model):
+        self.mode = "eval"
+        try:
+            yield
+        finally:
+            self.mode = "train"
+
     def parts(self, _model):
         return self._parts, {"twin": "a"}
 

@@ -19,6 +19,7 @@ import pytest
 import snstat
 from snstat.cli import run
 from snstat.errors import SnstatError
+from tests.sources.attacked import assert_cheap
 from tests.sources.files import npz, safetensors, torch_zip
 
 CANARY = "PWNED"
@@ -156,6 +157,14 @@ def test_attacks_are_refused_in_one_line(attack, tmp_path, capsys):
     refused(path, capsys, words)
     with pytest.raises(SnstatError):
         snstat.weights(path)
+
+
+def test_attacks_take_little_time_and_memory(tmp_path):
+    """All of them in one process, which the operating system measures, not Python alone."""
+    files = {f"{number}.{NAMES[0]}": data for number, (data, _) in enumerate(ATTACKS.values())}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    assert_cheap(tmp_path, files)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,10 @@ class Framework(Protocol):
         """Return the model of a trial, ready to run; one that is not our own is put back."""
         ...
 
+    def still(self, model: Any) -> AbstractContextManager[None]:
+        """Let a model run without chance, as in eval mode, for a while."""
+        ...
+
     def parts(self, model: Any) -> tuple[Sequence[Part], Mapping[str, str]]:
         """Return all that can be called, and further paths of what has several."""
         ...

@@ -17,6 +17,7 @@ from snstat.sources.calls.draws import draw, inputs_of
 from snstat.sources.calls.framework import Array, Framework, Gradients, Part
 from snstat.sources.calls.inputs import GivenInputs, Inputs
 from snstat.sources.calls.measure import measure_array
+from snstat.sources.calls.order import merged_in, mixed
 from snstat.sources.calls.recorder import Recorder, plain
 from snstat.sources.calls.row import Row
 from snstat.sources.calls.samples import DEFAULT_BATCH, batch_of, chosen
@@ -99,7 +100,7 @@ class _Trace:
 
     def _probe(self, model: Any) -> tuple[dict[Key, Pair] | None, dict[str, Part]]:
         """Return the shape of every array for both batches, None if the model refuses them, and
-        what was called."""
+        what was called. Arrays of which the rows mix samples are left out."""
         found = []
         parts: dict[str, Part] = {}
         for batch in BATCHES:
@@ -112,7 +113,10 @@ class _Trace:
                 return None, parts
             found.append({row.key: row.shape for row in shapes.rows.order})
         small, large = found
-        return {key: (small.get(key), large.get(key)) for key in small | large}, parts
+        probed = {key: (small.get(key), large.get(key)) for key in small | large}
+        merged = merged_in(probed)
+        left_out = mixed(self.framework, model, self.inputs, merged) if merged else ()
+        return {key: pair for key, pair in probed.items() if key not in left_out}, parts
 
     def trial(self, trial: int) -> None:
         """Run one trial."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,10 @@ class OnnxFile:
     def model(self, seed: int) -> Iterator[Any]:  # noqa: ARG002  # a file has the weights that it has
         """See Framework."""
         yield self._session
+
+    def still(self, model: Any) -> AbstractContextManager[None]:  # noqa: ARG002
+        """See Framework. A file has no other mode."""
+        return nullcontext()
 
     def parts(self, model: Any) -> tuple[Sequence[Part], Mapping[str, str]]:  # noqa: ARG002
         """See Framework."""

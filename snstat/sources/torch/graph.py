@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
+from torch.utils._pytree import tree_leaves
 
 from snstat.errors import printable
+from snstat.sources.calls.parts import parts_of
 from snstat.sources.torch.modules import COMPILED, kind_of
 from snstat.sources.torch.probe import quiet
 from snstat.sources.torch.restore import random_states, restored
@@ -103,7 +105,7 @@ def exported(
     if next(islice(model.modules(), MOST_CALLS, None), None) is not None:
         raise GraphError(f"it has more than {MOST_CALLS:,} modules")
     try:
-        with restored(model), random_states(), _quietly(), _few_calls():
+        with restored(model), random_states(), _quietly(), _few_calls(), _plain_output(model):
             program = torch.export.export(model, tuple(positional), dict(by_name), strict=False)
             return _read(program, aliases, kind_of(model))
     except GraphError:
@@ -150,6 +152,31 @@ def _few_calls() -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+@contextmanager
+def _plain_output(model: nn.Module) -> Iterator[None]:
+    """Let a module return the tensors of its output alone: torch.export takes no dataclass there,
+    nor other things that no trace measures."""
+
+    def plain(_model: nn.Module, _args: Any, output: Any) -> tuple[torch.Tensor, ...]:
+        return tuple(_tensors(output))
+
+    handle = model.register_forward_hook(plain)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _tensors(value: Any, place: str = "") -> Iterator[torch.Tensor]:
+    """Yield the tensors within an output."""
+    for leaf in tree_leaves(value):
+        if isinstance(leaf, torch.Tensor):
+            yield leaf
+        else:
+            for name, part in parts_of(leaf, place) or ():
+                yield from _tensors(part, place + name)
 
 
 def _read(program: Any, aliases: Mapping[str, str], root: str) -> Graph:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from snstat.sources.calls.axes import BATCHES, Key, Pair, samples_of
+from snstat.sources.calls.axes import BATCHES, Key, Pair
 from snstat.sources.calls.inputs import Inputs
+from snstat.sources.calls.order import merged_in
 from snstat.sources.calls.units import Sizes
 from snstat.sources.torch.called import Called
 from snstat.sources.torch.functions import Functions, watched
@@ -63,12 +64,7 @@ def _mixed(
     ops: bool,
 ) -> set[Key]:
     """Return the tensors that merge samples with positions, but not sample by sample."""
-    merged = {}
-    for key, (small, large) in found.items():
-        if small is not None and large is not None:
-            axes = samples_of(*zip((small, large), BATCHES, strict=True))
-            if axes is not None and axes[1]:
-                merged[key] = axes[1][0]
+    merged = merged_in(found)
     if not merged:
         return set()
     try:

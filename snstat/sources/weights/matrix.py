@@ -27,13 +27,8 @@ class Matrix:
 
     def blocks(self, values: int = BLOCK) -> Iterator[tuple[slice, slice, Array]]:
         """Yield rows, columns, and the block of them in float64."""
-        width = max(min(self.fan_in, values), 1)
-        height = max(values // width, 1)
-        for top in range(0, self.units, height):
-            rows = slice(top, min(top + height, self.units))
-            for left in range(0, self.fan_in, width):
-                columns = slice(left, min(left + width, self.fan_in))
-                yield rows, columns, self._double(self.raw[rows, columns])
+        for rows, columns in self._places(values):
+            yield rows, columns, self._double(self.raw[rows, columns])
 
     def row_parts(self, number: int) -> Iterator[Array]:
         """Yield the parts of one row in float64."""
@@ -83,6 +78,15 @@ class Matrix:
             image = self.transposed_times(self.times(vector))
         return image.astype(np.float64)
 
+    def _places(self, values: int) -> Iterator[tuple[slice, slice]]:
+        """Yield rows and columns of blocks of at most this many values."""
+        width = max(min(self.fan_in, values), 1)
+        height = max(values // width, 1)
+        for top in range(0, self.units, height):
+            rows = slice(top, min(top + height, self.units))
+            for left in range(0, self.fan_in, width):
+                yield rows, slice(left, min(left + width, self.fan_in))
+
     def _spaced(self, most: int) -> Array:
         """Return about `most` raw values, evenly spaced in memory."""
         flat = self.raw.T if self.raw.flags.f_contiguous else self.raw
@@ -103,6 +107,11 @@ class Matrix:
     def _whole(self) -> Array:
         """Return all values in float32 or float64; where these are what is held, without a copy."""
         if self._wide is None:
-            wide = self.dtype.widen(self.raw)
-            self._wide = wide.astype(wide.dtype.newbyteorder("="), copy=False)
+            if self.raw.dtype.kind == "f" and self.raw.dtype.itemsize >= 4:
+                self._wide = self.raw.astype(self.raw.dtype.newbyteorder("="), copy=False)
+            else:
+                self._wide = np.empty(self.raw.shape, np.float32)
+                for rows, columns in self._places(BLOCK):  # what widens copies more than once
+                    part = np.ascontiguousarray(self.raw[rows, columns])
+                    self._wide[rows, columns] = self.dtype.widen(part)
         return self._wide

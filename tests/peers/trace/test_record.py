@@ -195,7 +195,8 @@ def test_a_trace_within_a_training_loop_changes_nothing(mode):
     for module in model.modules():
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
-    assert (t.run.simulation.batch, t.run.simulation.trials) == (5, 1)
+    sampling = t.run.simulation
+    assert (sampling.batch, sampling.trials, sampling.seed) == (5, 1, None)
     assert t.run.module.mode == mode
 
 

@@ -1,0 +1,26 @@
+"""The commands of README.md that need PyTorch print what it shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.docs_blocks import OF_PEERS, blocks, run_script, script_of, shown, words
+
+pytestmark = pytest.mark.peers
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_a_trace_shows_the_real_output(tmp_path):
+    _, *parts = README.read_text("utf-8").split(f"{OF_PEERS} -->")
+    found = [blocks(part)[0] for part in parts]
+    assert any("snstat trace" in block.text for block in found)
+    for block in found:
+        script = script_of(block)
+        assert script is not None
+        result = run_script(script, tmp_path)
+        assert result.returncode == 0, result.stderr
+        if block.language == "console":
+            assert words(shown(block, result.stdout)) == words(block.text)
