@@ -86,7 +86,8 @@ def statistic(name: str, *runs: Run, ax: Axes, style: str = "light") -> Axes:
 
     Raises as `trajectory`, and InvalidValueError if `ax` is not one matplotlib Axes.
     """
-    from snstat.report.figures.panel import draw_panel, set_layers
+    from snstat.report.figures.layer_axis import make_room, set_layers
+    from snstat.report.figures.panel import draw_panel
     from snstat.report.figures.style import style_named
     from snstat.report.figures.trajectory import drawables
 
@@ -96,7 +97,9 @@ def statistic(name: str, *runs: Run, ax: Axes, style: str = "light") -> Axes:
     look = style_named(style)
     drawn = drawables(runs, look, trajectory_options(runs))
     draw_panel(ax, drawn, name, look)
-    set_layers(ax, max(len(run.finite) for run in runs))
+    layers = max(len(run.finite) for run in runs)
+    set_layers(ax, layers)
+    make_room([ax], layers)
     ax.set_xlabel("layer")
     return ax
 

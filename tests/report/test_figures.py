@@ -730,6 +730,44 @@ def test_markers_stand_at_both_ends_and_within_the_panel(depth: int) -> None:
         assert (places[0], places[-1]) == (0, depth)
 
 
+def cut_markers(figure: Figure) -> list[tuple[str, float, float]]:
+    """Return the markers of points within their panel that are not drawn whole: label of the
+    panel and place, from the outlines of the markers and what clips them."""
+    figure.draw_without_rendering()
+    cut = []
+    for axes in figure.axes:
+        for line in axes.lines:
+            if not axes.get_visible() or line.get_marker() in {"", "None"}:
+                continue
+            style = line._marker
+            outline = style.get_path().transformed(style.get_transform()).get_extents()
+            point = figure.dpi / 72
+            half = (line.get_markersize() * np.abs(outline.extents).max()) * point
+            half += line.get_markeredgewidth() / 2 * point
+            window = line.get_clip_box()
+            for x, y in axes.transData.transform(line.get_xydata()):
+                # Values that a logarithmic axis cannot show are transformed to far below it.
+                if not axes.bbox.padded(0.01).contains(x, y):
+                    continue
+                whole = window.x0 <= x - half and x + half <= window.x1
+                if not (whole and window.y0 <= y - half and y + half <= window.y1):
+                    cut.append((axes.get_ylabel(), x, y))
+    return cut
+
+
+@pytest.mark.parametrize(
+    ("count", "depth", "size"),
+    [(1, 1, None), (1, 4, None), (1, 64, None), (1, 1000, None), (12, 1000, None)]
+    + [(12, depth, (4.0, 8.0)) for depth in (4, 1000)],
+)
+def test_no_marker_is_cut(count: int, depth: int, size: tuple[float, float] | None) -> None:
+    names = list(snstat.activations)[:count]
+    # The first run begins at the top of a logarithmic axis, the others stay in the middle.
+    runs = [make_run(name, depth=depth, growth=0.3 if name == "selu" else 1.0) for name in names]
+    figure = draw_trajectory(runs, options=Options(residuals=count == 1, size=size))
+    assert cut_markers(figure) == []
+
+
 def test_the_caption_states_the_initialisers_of_different_activations() -> None:
     small = {"depth": 2, "width": 8, "batch": 2, "trials": 2}
     runs = [snstat.propagate(name, **small) for name in ("selu", "relu", "tanh")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from snstat.report.figures.layer_axis import DEEP
 from snstat.report.figures.style import Style, dress
 from snstat.report.figures.ticks import set_power_ticks, set_signed_ticks
 from snstat.results import GRADIENT, SHARES
@@ -35,8 +36,6 @@ CUT = (0, (6, 2, 1, 2))
 ENDS = {BROKEN: "not finite from here", CUT: "interrupted here"}
 # Values that span more than this factor get a logarithmic axis.
 WIDE = 30.0
-# Stacks deeper than this get a logarithmic layer axis.
-DEEP = 300
 # Values above LARGEST are not drawn. Above HUGE an axis ends near its data, because axes compute
 # powers beyond those that they show.
 LARGEST = 1e290
@@ -47,10 +46,6 @@ MARKED = 14
 POINTS = 2000
 # From so many repetitions on, a curve connects only the last layers of each.
 REPEATED = 4
-# Room for the marker of the input on a logarithmic axis, in layers.
-INPUT_ROOM = 0.25
-# The same for that of the last layer, as a factor.
-LAST_ROOM = 1.06
 # Opacity of theory at infinite width beside theory at the simulated width.
 FAINT = 0.4
 # The residual strip reaches at least this many standard errors.
@@ -122,16 +117,6 @@ def draw_residuals(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -
             markerfacecolor=look.ground, markeredgewidth=1.0, markersize=3,
         )  # fmt: skip
     axes.set_ylim(-reach, reach)
-
-
-def set_layers(axes: Axes, layers: int) -> None:
-    """Set the scale of an axis of `layers` layers, including the input."""
-    if layers > DEEP:
-        # Linear from 0 to 1, so that the input has its place on a logarithmic axis.
-        axes.set_xscale("symlog", linthresh=1.0)
-        axes.set_xlim(-INPUT_ROOM, (layers - 1) * LAST_ROOM)
-    else:
-        axes.locator_params(axis="x", integer=True)
 
 
 def ends(run: Run) -> list[tuple[int, Any, str]]:

@@ -11,6 +11,7 @@ import numpy as np
 from snstat.errors import InvalidValueError
 from snstat.report.figures.brackets import brackets_of, draw_brackets
 from snstat.report.figures.captions import run_caption, run_labels
+from snstat.report.figures.layer_axis import make_room, set_layers
 from snstat.report.figures.panel import (
     DOTTED,
     ENDS,
@@ -20,7 +21,6 @@ from snstat.report.figures.panel import (
     draw_residuals,
     ends,
     inner,
-    set_layers,
 )
 from snstat.report.figures.series import series_of
 from snstat.report.figures.style import (
@@ -90,6 +90,7 @@ def draw_trajectory(
         if options.caption:
             place_caption(figure, run_caption(runs), look)
         settle(figure)
+        make_room([axes for axes in figure.axes if axes.get_visible()], _longest(drawn))
     return figure
 
 
