@@ -47,9 +47,11 @@ class Size(Type):
     def read(self, name: str, text: str) -> tuple[float, float]:
         """Return (width, height)."""
         parts = text.lower().replace(",", "x").split("x")
-        if len(parts) != 2:
-            raise InvalidValueError(name, text, "WIDTHxHEIGHT in inches", "write for example 6.8x4")
-        width, height = (real(name, part.strip()) for part in parts)
+        try:
+            width, height = (real(name, part.strip()) for part in parts)
+        except ValueError:  # not two parts, or not numbers
+            bound = "WIDTHxHEIGHT in inches"
+            raise InvalidValueError(name, text, bound, "write for example 6.8x4") from None
         for inches in (width, height):
             if not LEAST_INCHES <= inches <= MOST_INCHES:
                 bound = f"from {LEAST_INCHES:g} to {MOST_INCHES:g} inches each way"

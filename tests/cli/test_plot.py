@@ -114,6 +114,10 @@ def test_a_picture_can_be_written_to_standard_output(saved):
             "--weight-sum",
         ),
         (["-o", "p.png", "--size", "6"], "6.8x4"),
+        *(
+            (["-o", "p.png", "--size", typed], f"--size is '{typed}', but must be WIDTHxHEIGHT")
+            for typed in ("5x", "x", "5xhigh", "5x4x3", "")
+        ),
         (["-o", "p.png", "--size", "0x4"], "1 to 100 inches"),
         (["-o", "p.png", "--dpi", "0"], "20 to 2400"),
         (["-o", "p.png", "--size", "100x100", "--dpi", "2400"], "400,000,000 pixels"),
