@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 KINDS = ("trajectory", "map", "histogram", "correlation")
 MAPS = ("unit", "ensemble")
 # Options of every kind.
-COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi"}
+COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "caption"}
 # What else a kind reads, beside the options that describe the network and its sampling.
 OWN = {
-    "trajectory": {"residuals", "caption"},
-    "histogram": {"layers", "caption"},
+    "trajectory": {"residuals"},
+    "histogram": {"layers"},
     "correlation": set(),
     "map": {"chosen_map", "weight_sum", "weight_square_sum"},
 }
@@ -63,7 +63,7 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     """Raise UsageError for an option that this kind of picture, or a saved run, would ignore."""
     own = COMMON | OWN[kind]
     # What no picture of this kind has may be switched off.
-    own |= {name for name in ("caption", "residuals") if not ctx.params[name]}
+    own |= set() if ctx.params["residuals"] else {"residuals"}
     if saved:
         # A saved run says what the network is; no kind is drawn of another one.
         refuse_others(ctx, own | set().union(*OWN.values()))
@@ -153,11 +153,10 @@ def draw(
         options = trajectory_options(runs, residuals=residuals, caption=caption, size=size)
         return figures.draw_trajectory(runs, style, options)
     if kind == "correlation":
-        return figures.draw_correlation(_curves(subject), style, size)
+        return figures.draw_correlation(_curves(subject), style, caption=caption, size=size)
     if kind == "map":
-        return figures.draw_map(
-            _field(subject, chosen_map, weight_sum, weight_square_sum), style, size
-        )
+        field = _field(subject, chosen_map, weight_sum, weight_square_sum)
+        return figures.draw_map(field, style, caption=caption, size=size)
     densities = subject.densities(parse_layers(layers))
     return figures.draw_histogram(densities, style, caption=caption, size=size)
 

@@ -105,7 +105,8 @@ def picture_options(function: Function) -> Function:
                 "--caption/--no-caption",
                 default=True,
                 show_default=True,
-                help="State network, trials and seed below the picture.",
+                help="State network, trials and seed below the picture, or the parameters of theory"
+                " alone.",
             ),
             click.option(
                 "--style",

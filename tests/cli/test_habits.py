@@ -343,7 +343,7 @@ def test_names_of_inputs_match_in_any_case(capsys):
         (["--kind", "histogram", "-a", "relu,tanh", "-o", "h.png"], "1 with --kind histogram"),
         (["--dpi", "100", "-o", "x.svg"], "--dpi cannot be used with svg"),
         (["-f", "pdf", "-o", "x.svg"], "pdf"),
-        (["--kind", "map", "--caption", "-o", "m.png"], "--caption cannot be used"),
+        (["--kind", "map", "--residuals", "-o", "m.png"], "--residuals cannot be used"),
     ],
 )
 def test_pictures_refuse_what_they_would_ignore(capsys, arguments, told):

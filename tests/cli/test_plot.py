@@ -36,6 +36,15 @@ def test_every_kind_in_every_format(capsys, tmp_path, kind, form):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_caption_of_every_kind_can_be_left_out(capsys, tmp_path, kind):
+    path, bare = tmp_path / "picture.svg", tmp_path / "bare.svg"
+    for words in (["-o", str(path)], ["--no-caption", "-o", str(bare)]):
+        assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], *words)[0] == 0
+    assert "trials" in picture(path)
+    assert "trials" not in picture(bare)
+
+
 def picture(path):
     """Return an SVG without the command in its metadata."""
     return re.sub(r"<dc:description>.*?</dc:description>", "", path.read_text(), flags=re.DOTALL)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 import snstat
 from snstat.activation import display_name
@@ -58,8 +59,6 @@ def bytes_of(figure: Figure, form: str) -> bytes:
 
 
 def words_of(figure: Figure) -> set[str]:
-    from matplotlib.text import Text
-
     return {text.get_text() for text in figure.findobj(Text) if text.get_text()}
 
 
@@ -613,6 +612,37 @@ def test_the_caption_states_common_settings() -> None:
     assert not any(
         "trials" in words for words in words_of(draw_histogram(make_densities(), caption=False))
     )
+
+
+def test_pictures_of_theory_have_a_caption_too() -> None:
+    def caption(figure: Figure) -> list[str]:
+        return [words.replace("\n", " ") for words in words_of(figure) if "theory" in words]
+
+    curves = make_curves()
+    theory = "theory at infinite width, no trials"
+    (words,) = caption(draw_correlation(curves))
+    assert words == f"ReLU, tanh · weight gain 1.414, 1.5 · bias std 0, 0.1 · {theory}"
+    (words,) = caption(draw_correlation(curves[1:]))
+    assert words == f"tanh · weight gain 1.5 · bias std 0.1 · {theory}"
+    field = make_field(domain=None)
+    (words,) = caption(draw_map(field))
+    assert words == "SELU · unit map: weight sum 0, weight square sum 1 · theory, no trials"
+    ensemble = replace(field, map="ensemble", parameters={"weight_gain": 1.5, "bias_std": 0.1})
+    (words,) = caption(draw_map(ensemble))
+    assert words == f"SELU · ensemble map: weight gain 1.5, bias std 0.1 · {theory}"
+    assert not caption(draw_map(field, caption=False))
+    assert not caption(draw_correlation(curves, caption=False))
+    # Of small panels, the caption stands below the label of their axes.
+    figure = draw_correlation([replace(curves[0], activation=name) for name in ORDER[:12]])
+    figure.draw_without_rendering()
+    tops = {
+        text.get_text(): text.get_window_extent().y1
+        for text in figure.findobj(Text)
+        if text.get_text()
+    }
+    (words,) = [words for words in tops if theory in words.replace("\n", " ")]
+    below = "correlation of two inputs' pre-activations"
+    assert 0 < tops[words] < tops[below] < min(axes.bbox.y0 for axes in figure.axes)
 
 
 @pytest.mark.parametrize("count", [1, 3, 12])

@@ -1,10 +1,11 @@
-"""Captions of figures: the network, the trials and the seed."""
+"""Captions of figures: the network, the trials and the seed, or that nothing was simulated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from snstat.activation import display_name
 from snstat.report.differences import differences, labels
 from snstat.report.network_words import (
     initialiser_words,
@@ -15,7 +16,10 @@ from snstat.report.network_words import (
 from snstat.report.words import SEPARATOR
 
 if TYPE_CHECKING:
-    from snstat.results import Run
+    from snstat.results import CorrelationCurve, MapField, Run
+
+# What a picture of theory has instead of trials and a seed.
+OF_WIDE, OF_THEORY = "theory at infinite width, no trials", "theory, no trials"
 
 
 def run_caption(runs: Sequence[Run]) -> str:
@@ -80,3 +84,26 @@ def run_labels(runs: Sequence[Run]) -> list[str]:
         name if name == network_name(run.subject) else f"{network_name(run.subject)}, {name}"
         for run, name in zip(runs, names, strict=True)
     ]
+
+
+def curves_caption(curves: Sequence[CorrelationCurve]) -> str:
+    """Return the activations, gains and biases of correlation maps, each in the order of the
+    curves; one value where all are equal."""
+    names = dict.fromkeys(display_name(curve.activation) for curve in curves)
+    parts = [", ".join(names)]
+    for called, values in (
+        ("weight gain", [curve.weight_gain for curve in curves]),
+        ("bias std", [curve.bias_std for curve in curves]),
+    ):
+        shown = [f"{value:.4g}" for value in (values if len(set(values)) > 1 else values[:1])]
+        parts.append(f"{called} {', '.join(shown)}")
+    return SEPARATOR.join([*parts, OF_WIDE])
+
+
+def field_caption(field: MapField) -> str:
+    """Return the activation, the map and its parameters."""
+    parameters = ", ".join(
+        f"{name.replace('_', ' ')} {value:.4g}" for name, value in field.parameters.items()
+    )
+    basis = OF_WIDE if field.map == "ensemble" else OF_THEORY
+    return SEPARATOR.join([display_name(field.activation), f"{field.map} map: {parameters}", basis])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from snstat.activation import display_name
+from snstat.report.figures.captions import curves_caption
 from snstat.report.figures.series import Series, series_of
 from snstat.report.figures.style import (
     WIDTH,
@@ -13,6 +14,7 @@ from snstat.report.figures.style import (
     drawing,
     dress,
     page,
+    place_caption,
     place_legend,
     settle,
     style_named,
@@ -37,6 +39,8 @@ SAME = 1e-6
 def draw_correlation(
     curves: Sequence[CorrelationCurve],
     style: str = "light",
+    *,
+    caption: bool = True,
     size: tuple[float, float] | None = None,
 ) -> Figure:
     """Return a figure of the correlation of two inputs after one layer against that before it.
@@ -60,6 +64,8 @@ def draw_correlation(
             figure.legend(handles=handles, loc="outside right center")
         else:
             figure = _small_multiples(curves, looks, low, look, size)
+        if caption:
+            place_caption(figure, curves_caption(curves), look)
         settle(figure)
     return figure
 
@@ -74,14 +80,16 @@ def _small_multiples(
     """Return a figure with separate axes for each curve."""
     rows = -(-len(curves) // ACROSS)
     figure = page(WIDTH * 1.2, rows * SMALL + 0.7, size)
-    grid = figure.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False)
+    # The labels of the axes belong to a part of the page, so that the caption stands below them.
+    body = figure.add_subfigure(figure.add_gridspec(1, 1)[0])
+    grid = body.subplots(rows, ACROSS, sharex=True, sharey=True, squeeze=False)
     for axes, curve, series in zip(grid.flat, curves, looks, strict=False):
         _draw(axes, [curve], [series], low, look)
         axes.set_title(_label(curve), color=series.color, fontsize=7.5)
     for axes in grid.flat[len(curves) :]:
         axes.set_visible(False)
-    figure.supxlabel("correlation of two inputs' pre-activations", fontsize=9.5)
-    figure.supylabel("their correlation one layer later", fontsize=9.5)
+    body.supxlabel("correlation of two inputs' pre-activations", fontsize=9.5)
+    body.supylabel("their correlation one layer later", fontsize=9.5)
     place_legend(figure, _meanings(look), grow=size is None)
     return figure
 

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import display_name
+from snstat.report.figures.captions import field_caption
 from snstat.report.figures.style import (
     WIDTH,
     Style,
     drawing,
     dress,
     page,
+    place_caption,
     settle,
     style_named,
 )
@@ -35,7 +37,11 @@ NULLCLINES: tuple[Any, ...] = ("dashed", "dashdot")
 
 
 def draw_map(
-    field: MapField, style: str = "light", size: tuple[float, float] | None = None
+    field: MapField,
+    style: str = "light",
+    *,
+    caption: bool = True,
+    size: tuple[float, float] | None = None,
 ) -> Figure:
     """Return a figure of `field`: arrows, nullclines, trajectories, fixed points and domain.
 
@@ -60,6 +66,8 @@ def draw_map(
         _draw_trajectories(axes, field, look)
         _draw_marks(axes, field, look)
         _legend(figure, field, look)
+        if caption:
+            place_caption(figure, field_caption(field), look)
         settle(figure)
     return figure
 
