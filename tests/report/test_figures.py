@@ -538,6 +538,70 @@ def test_an_activation_has_the_same_style_in_every_figure() -> None:
     assert set(ORDER) == set(snstat.activations)
 
 
+def test_a_colour_has_one_hue_in_both_styles_and_is_seen_on_its_ground() -> None:
+    import colorsys
+
+    from matplotlib.colors import to_rgb
+
+    def light(color: str) -> float:
+        """Return the relative luminance of WCAG 2."""
+        linear = [
+            c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)
+        ]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    for one, other in zip(STYLES["light"].cycle, STYLES["dark"].cycle, strict=True):
+        (hue, _, grey), (dark_hue, _, dark_grey) = (
+            colorsys.rgb_to_hls(*to_rgb(color)) for color in (one, other)
+        )
+        assert (grey == 0) == (dark_grey == 0)
+        # Five of 360 degrees; the nearest hues of different activations are 15 degrees apart.
+        assert abs(hue - dark_hue) < 5 / 360
+        # WCAG 2 asks for a contrast of 3 in graphics.
+        assert (light(other) + 0.05) / (light(STYLES["dark"].ground) + 0.05) > 3
+
+
+@pytest.mark.parametrize("name", ["relu", "silu", "tanh"])
+@pytest.mark.parametrize("style", STYLES)
+def test_histograms_and_maps_have_the_colour_of_the_activation(name: str, style: str) -> None:
+    from matplotlib.colors import to_hex
+    from matplotlib.contour import QuadContourSet
+
+    look = STYLES[style]
+    series, shade = series_of([name, name], look)
+    densities = make_densities()
+    rows = len(densities.layers)
+    known = replace(
+        densities, subject=make_run(name).stack, law=densities.density, atoms=np.array([0.0]),
+        atom_shares=np.full((rows, 1), 0.25), atom_law=np.full((rows, 1), 0.5),
+    )  # fmt: skip
+    figure = draw_histogram(known, style)
+    (axes,) = figure.axes
+    ridges = {
+        to_hex(patch.get_facecolor() if patch.get_fill() else patch.get_edgecolor())
+        for patch in axes.patches
+    }
+    assert ridges == {series.color.lower(), look.ground.lower()}
+    laws = [line for line in axes.lines if len(line.get_xdata()) == densities.density.shape[1]]
+    bars = [line for line in axes.lines if line.get_marker() == "_"]
+    assert len(laws) == len(bars) == rows
+    assert {line.get_color() for line in (*laws, *bars)} == {series.color}
+    # The legend of trajectories shows the same dashes.
+    (legend,) = draw_trajectory([make_run(name)], style).legends
+    dashes = legend.get_lines()[0]._unscaled_dash_pattern
+    assert all(line._unscaled_dash_pattern == dashes for line in laws)
+    (legend,) = figure.legends
+    shown = {line.get_label(): line for line in legend.get_lines()}["theory at infinite width"]
+    assert (shown.get_color(), shown._unscaled_dash_pattern) == (series.color, dashes)
+    assert to_hex(legend.get_patches()[0].get_facecolor()) == series.color.lower()
+    axes = draw_map(make_field(activation=name, trajectories=()), style).axes[0]
+    curves = [item for item in axes.collections if isinstance(item, QuadContourSet)]
+    assert [to_hex(curve.get_edgecolor()[0]) for curve in curves] == [
+        series.color.lower(), shade.color,
+    ]  # fmt: skip
+    assert [line.get_color() for line in axes.lines if line.get_marker() == "*"] == [series.color]
+
+
 def test_a_target_is_drawn_only_if_given() -> None:
     assert not any("target" in words for words in words_of(draw_trajectory([make_run("tanh")])))
     figure = draw_trajectory([make_run()], options=Options(targets=[(0.5, 2.0)]))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snstat.report.figures.ridge import GAUSSIAN_DASHES, LAW_WIDTH, Scale, draw_ridge
+from snstat.report.figures.ridge import FILL, GAUSSIAN_DASHES, LAW_WIDTH, Scale, draw_ridge
+from snstat.report.figures.series import Series, series_of
 from snstat.report.figures.style import (
     WIDTH,
     Style,
@@ -50,14 +51,16 @@ def draw_histogram(
 ) -> Figure:
     """Return a figure with one ridge for every layer of `densities`, the first at the top.
 
-    Filled ridges are measured densities and solid lines are densities at infinite width. Where
-    those are unknown, dashed lines are the Gaussian of the measured mean and variance. A value with
+    Ridges have the colour of the activation. Filled, they are measured densities; lines with the
+    dashes of the activation are densities at infinite width. Where those are unknown, dashed lines
+    in the colour of the text are the Gaussian of the measured mean and variance. A value with
     positive probability, such as ReLU's 0, is a stem with that height: a marker for the measured
     probability, a horizontal bar for that at infinite width. If scales differ widely, every ridge
     is in units of its own standard deviation. `size` is (width, height) in inches. Raises
     UnknownNameError for an unknown style.
     """
     look = style_named(style)
+    (series,) = series_of([densities.subject.called], look)
     count = len(densities.layers)
     scale = Scale(
         own=_scales_differ(densities),
@@ -68,7 +71,9 @@ def draw_histogram(
         figure = page(WIDTH, height, size)
         axes = figure.subplots()
         drawn = {
-            kind for row in range(count) for kind in draw_ridge(axes, densities, row, look, scale)
+            kind
+            for row in range(count)
+            for kind in draw_ridge(axes, densities, row, series, look, scale)
         }
         dress(axes, look)
         axes.grid(visible=False, axis="y")
@@ -82,7 +87,7 @@ def draw_histogram(
         axes.set_ylabel("layer")
         axes.set_xlabel("(activation − mean) / standard deviation" if scale.own else "activation")
         axes.set_title(network_name(densities.subject), loc="left")
-        _legend(figure, look, drawn, grow=size is None)
+        _legend(figure, series, look, drawn, grow=size is None)
         if caption:
             sampling = sampling_words(densities.subject, densities.simulation)
             words = f"{network_words(densities.subject)} · {sampling}"
@@ -106,17 +111,17 @@ def _typical_height(densities: Densities, *, scaled: bool) -> float:
     return float(np.median(1 / np.sqrt(2 * math.pi * known))) if known.size else 1.0
 
 
-def _legend(figure: Figure, look: Style, drawn: set[str], *, grow: bool) -> None:
+def _legend(figure: Figure, series: Series, look: Style, drawn: set[str], *, grow: bool) -> None:
     """Put a legend of the parts that were drawn above the ridges."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     entries = {
-        "simulation": Patch(facecolor=look.cycle[0], alpha=0.6, label="simulation"),
-        "law": Line2D([], [], color=look.accent, linewidth=LAW_WIDTH,
+        "simulation": Patch(facecolor=series.color, alpha=FILL, label="simulation"),
+        "law": Line2D([], [], color=series.color, linestyle=series.line, linewidth=LAW_WIDTH,
                       label="theory at infinite width"),
-        "gaussian": Line2D([], [], color=look.accent, linestyle=GAUSSIAN_DASHES,
-                           linewidth=LAW_WIDTH, label="Gaussian of the same mean and variance"),
+        "gaussian": Line2D([], [], color=look.ink, linestyle=GAUSSIAN_DASHES,
+                           linewidth=1.0, label="Gaussian of the same mean and variance"),
         "atom": Line2D([], [], color=look.ink, marker="o", markerfacecolor=look.ground,
                        linewidth=1.0, label="probability of a single value"),
         "cut": Line2D([], [], color=look.ink, marker="^", linestyle="", markersize=4,

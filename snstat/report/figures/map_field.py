@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from snstat.activation import display_name
 from snstat.report.figures.captions import field_caption
+from snstat.report.figures.series import Series, series_of
 from snstat.report.figures.style import (
     WIDTH,
     Style,
@@ -46,9 +48,12 @@ def draw_map(
     """Return a figure of `field`: arrows, nullclines, trajectories, fixed points and domain.
 
     Arrows show the direction of one layer's step as it appears on the page; their shade shows
-    its length. `size` is (width, height) in inches. Raises UnknownNameError for an unknown style.
+    its length. Nullclines and fixed points have the colour of the activation. `size` is (width,
+    height) in inches. Raises UnknownNameError for an unknown style.
     """
     look = style_named(style)
+    # Two curves of one activation: those of the mean and of the variance.
+    looks = series_of([field.activation] * 2, look)
     with drawing(look):
         figure = page(WIDTH, 5.0, size)
         axes = figure.subplots()
@@ -62,10 +67,10 @@ def draw_map(
         axes.set_title(f"{display_name(field.activation)} {field.map} map, {parameters}")
         dress(axes, look)
         _draw_arrows(figure, axes, field, look)
-        _draw_nullclines(axes, field, look)
+        _draw_nullclines(axes, field, looks)
         _draw_trajectories(axes, field, look)
-        _draw_marks(axes, field, look)
-        _legend(figure, field, look)
+        _draw_marks(axes, field, looks[0].color, look)
+        _legend(figure, field, looks, look)
         if caption:
             place_caption(figure, field_caption(field), look)
         settle(figure)
@@ -115,18 +120,16 @@ def _draw_arrows(figure: Figure, axes: Axes, field: MapField, look: Style) -> No
     bar.outline.set_visible(False)
 
 
-def _draw_nullclines(axes: Axes, field: MapField, look: Style) -> None:
+def _draw_nullclines(axes: Axes, field: MapField, looks: Sequence[Series]) -> None:
     """Draw the curves on which the mean, or the variance, does not change."""
-    for step, color, line in zip(
-        _steps(field), (look.second, look.accent), NULLCLINES, strict=True
-    ):
+    for step, series, line in zip(_steps(field), looks, NULLCLINES, strict=True):
         if _crosses(step):
             axes.contour(
                 field.means,
                 field.variances,
                 step,
                 levels=[0.0],
-                colors=[color],
+                colors=[series.color],
                 linestyles=[line],
                 linewidths=1.6,
                 zorder=2,
@@ -164,7 +167,7 @@ def _draw_trajectories(axes: Axes, field: MapField, look: Style) -> None:
         )
 
 
-def _draw_marks(axes: Axes, field: MapField, look: Style) -> None:
+def _draw_marks(axes: Axes, field: MapField, color: str, look: Style) -> None:
     """Outline theorem 1's domain and mark the fixed points: filled when stable."""
     from matplotlib.patches import Rectangle
 
@@ -182,8 +185,8 @@ def _draw_marks(axes: Axes, field: MapField, look: Style) -> None:
             [point.variance],
             marker="*",
             markersize=13,
-            color=look.cycle[2],
-            markerfacecolor=look.cycle[2] if point.stable else look.ground,
+            color=color,
+            markerfacecolor=color if point.stable else look.ground,
             markeredgecolor=look.ink,
             markeredgewidth=0.8,
             clip_on=False,
@@ -191,7 +194,7 @@ def _draw_marks(axes: Axes, field: MapField, look: Style) -> None:
         )
 
 
-def _legend(figure: Figure, field: MapField, look: Style) -> None:
+def _legend(figure: Figure, field: MapField, looks: Sequence[Series], look: Style) -> None:
     """Put the legend above the plane."""
     from matplotlib.lines import Line2D
 
@@ -202,18 +205,20 @@ def _legend(figure: Figure, field: MapField, look: Style) -> None:
         "markeredgecolor": look.ink,
     }
     handles = []
-    for name, step, color, line in zip(
-        ("mean", "variance"), _steps(field), (look.second, look.accent), NULLCLINES, strict=True
+    for name, step, series, line in zip(
+        ("mean", "variance"), _steps(field), looks, NULLCLINES, strict=True
     ):
         if _crosses(step):
-            handles.append(Line2D([], [], color=color, linestyle=line, label=f"{name}′ = {name}"))
+            handles.append(
+                Line2D([], [], color=series.color, linestyle=line, label=f"{name}′ = {name}")
+            )
         elif not step.any():
             handles.append(Line2D([], [], linestyle="", label=f"{name}′ = {name} everywhere"))
     if any(point.stable for point in _in_frame(field)):
-        handles.append(Line2D([], [], color=look.cycle[2], label="stable fixed point", **star))
+        handles.append(Line2D([], [], color=looks[0].color, label="stable fixed point", **star))
     if any(not point.stable for point in _in_frame(field)):
         handles.append(
-            Line2D([], [], color=look.cycle[2], markerfacecolor=look.ground,
+            Line2D([], [], color=looks[0].color, markerfacecolor=look.ground,
                    label="unstable fixed point", **star)
         )  # fmt: skip
     if len(field.trajectories):

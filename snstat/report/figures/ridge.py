@@ -12,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from snstat.report.figures.series import Series
     from snstat.report.figures.style import Style
     from snstat.results import Densities, FloatArray
 
@@ -21,7 +22,10 @@ TALLEST_SHARE = 0.95
 TALLEST = 1.25
 GAUSSIAN_POINTS = 301
 GAUSSIAN_DASHES = (0, (4, 1.5))
-LAW_WIDTH = 1.2
+LAW_WIDTH = 1.4
+# Opacity of the measured density and of its outline, and the width of the border that sets theory,
+# which has the same colour, off from them.
+FILL, OUTLINE, BORDER = 0.35, 0.7, 1.0
 # The height of a stem whose probability is 1.
 STEM = 0.9
 # Stems of smaller probabilities have no label.
@@ -44,32 +48,37 @@ class Scale:
 
 
 def draw_ridge(
-    axes: Axes, densities: Densities, row: int, look: Style, scale: Scale
+    axes: Axes, densities: Densities, row: int, series: Series, look: Style, scale: Scale
 ) -> Iterator[str]:
-    """Draw one layer of `densities`, and yield what was drawn: "simulation", "law", "gaussian",
-    "atom" and "cut"."""
+    """Draw one layer of `densities` in the look of its activation, and yield what was drawn:
+    "simulation", "law", "gaussian", "atom" and "cut"."""
+    from matplotlib.patheffects import withStroke
+
     mean, std = float(densities.mean[row]), math.sqrt(max(float(densities.variance[row]), 0.0))
     edges, density, law = densities.edges[row], densities.density[row], densities.law[row]
     if not np.isfinite(density).all() or not np.isfinite(edges).all():
-        axes.text(0.0, -row + 0.1, "not finite", color=look.accent, transform=axes.transData)
+        axes.text(0.0, -row + 0.1, "not finite", color=look.ink, transform=axes.transData)
         return
     if not math.isfinite(mean) or not math.isfinite(std):
         # The variance of finite activations beyond 1e154 overflows.
-        axes.text(0.0, -row + 0.1, "variance not finite", color=look.accent)
+        axes.text(0.0, -row + 0.1, "variance not finite", color=look.ink)
         return
     shift, unit = (mean, std) if scale.own and std > 0 else (0.0, 1.0)
     edges, density, law = (edges - shift) / unit, density * unit, law * unit
-    color, order = look.cycle[0], 2 + row * 0.01
+    color, order = series.color, 2 + row * 0.01
     tops = -row + scale.heights(density)
     axes.stairs(tops, edges, baseline=-row, fill=True, color=look.ground, zorder=order)
-    axes.stairs(tops, edges, baseline=-row, fill=True, color=color, alpha=0.45, zorder=order)
-    axes.stairs(tops, edges, baseline=-row, color=color, linewidth=0.9, zorder=order + 0.002)
+    axes.stairs(tops, edges, baseline=-row, fill=True, color=color, alpha=FILL, zorder=order)
+    axes.stairs(tops, edges, baseline=-row, color=color, alpha=OUTLINE, linewidth=0.6,
+                zorder=order + 0.002)  # fmt: skip
     yield "simulation"
     middles = (edges[1:] + edges[:-1]) / 2
     cut = density > TALLEST * scale.typical
     if np.isfinite(law).all():
-        axes.plot(middles, -row + scale.heights(law), color=look.accent, linewidth=LAW_WIDTH,
-                  zorder=order + 0.004)  # fmt: skip
+        axes.plot(middles, -row + scale.heights(law), color=color, linestyle=series.line,
+                  linewidth=LAW_WIDTH, zorder=order + 0.004, path_effects=[
+                      withStroke(linewidth=LAW_WIDTH + BORDER, foreground=look.ground)
+                  ])  # fmt: skip
         cut |= law > TALLEST * scale.typical
         yield "law"
     elif std > 0:
@@ -82,7 +91,7 @@ def draw_ridge(
         yield "cut"
     for number, atom in enumerate(densities.atoms.tolist()):
         if math.isfinite(densities.atom_shares[row, number]):
-            _draw_atom(axes, densities, row, number, (atom - shift) / unit, look)
+            _draw_atom(axes, densities, row, number, (atom - shift) / unit, color=color, look=look)
             yield "atom"
 
 
@@ -93,13 +102,20 @@ def _draw_gaussian(
     x = np.linspace(mean - 4 * std, mean + 4 * std, GAUSSIAN_POINTS)
     gaussian = np.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
     axes.plot(
-        x, -row + scale.heights(gaussian), color=look.accent, linewidth=LAW_WIDTH,
+        x, -row + scale.heights(gaussian), color=look.ink, linewidth=1.0,
         linestyle=GAUSSIAN_DASHES, zorder=2 + row * 0.01 + 0.004,
     )  # fmt: skip
 
 
 def _draw_atom(
-    axes: Axes, densities: Densities, row: int, number: int, place: float, look: Style
+    axes: Axes,
+    densities: Densities,
+    row: int,
+    number: int,
+    place: float,
+    *,
+    color: str,
+    look: Style,
 ) -> None:
     """Draw a stem as high as the probability of one value, and a bar at that of theory."""
     share = float(densities.atom_shares[row, number])
@@ -111,7 +127,7 @@ def _draw_atom(
               markerfacecolor=look.ground, zorder=order + 0.001, clip_on=False)  # fmt: skip
     if math.isfinite(chance):
         axes.plot(
-            [place], [-row + STEM * chance], "_", color=look.accent, markersize=12,
+            [place], [-row + STEM * chance], "_", color=color, markersize=12,
             markeredgewidth=1.6, zorder=order, clip_on=False,
         )  # fmt: skip
     if share < LEAST_SHARE:

@@ -33,24 +33,22 @@ LEGEND_HEIGHT = 0.5  # inches reserved in a figure's height: two rows
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """Colours of one style: `cycle` distinguishes series, the others have fixed meanings."""
+    """Colours of one style: `cycle` distinguishes activations, the others belong to none."""
 
     ground: str
     ink: str
     faint: str
-    accent: str
-    second: str
     cycle: tuple[str, ...]
 
 
-# Okabe and Ito, Color Universal Design (2008). The light palette omits yellow, which is hard to see
-# on white. The dark palette uses light colours.
+# Okabe and Ito, Color Universal Design (2008), without yellow, which is hard to see on white.
 _CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_DARK_CYCLE = ("#56B4E9", "#E69F00", "#2FC79A", "#E39CC5", "#F0E442", "#FF7F3F")
+# The same hues, lighter.
+_DARK_CYCLE = ("#1F93DB", "#F36B00", "#00B383", "#DD93BC", "#FFBC2E", "#9AD7FA")
 
 STYLES = {
-    "light": Style("#ffffff", "#1a1a1a", "#8c8c8c", "#D55E00", "#0072B2", (*_CYCLE, "#000000")),
-    "dark": Style("#14171a", "#e8e8e8", "#8f969c", "#E69F00", "#56B4E9", (*_DARK_CYCLE, "#ffffff")),
+    "light": Style("#ffffff", "#1a1a1a", "#8c8c8c", (*_CYCLE, "#000000")),
+    "dark": Style("#14171a", "#e8e8e8", "#8f969c", (*_DARK_CYCLE, "#ffffff")),
 }
 
 
