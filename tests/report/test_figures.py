@@ -753,6 +753,10 @@ def test_a_histogram_shows_density_and_atoms_and_marks_clipped_peaks() -> None:
     densities = make_densities()
     law = densities.density.copy()
     law[3] *= 50.0
+    density = law.copy()
+    density[3] /= 50.0
+    density[2, [10, 40]] = 9.0
+    densities = replace(densities, density=density)
     rows = len(densities.layers)
     figure = draw_histogram(
         replace(
@@ -763,8 +767,7 @@ def test_a_histogram_shows_density_and_atoms_and_marks_clipped_peaks() -> None:
     axes = figure.axes[0]
     words = words_of(figure)
     assert {
-        "theory at infinite width", "probability of a single value",
-        "peak cut off", "0.25",
+        "theory at infinite width", "probability of a single value", "cut off", "0.25",
     } <= words  # fmt: skip
     assert "Gaussian of the same mean and variance" not in words
     curves = [line for line in axes.lines if len(line.get_xdata()) == law.shape[1]]
@@ -774,9 +777,41 @@ def test_a_histogram_shows_density_and_atoms_and_marks_clipped_peaks() -> None:
     assert [float(line.get_ydata()[0]) for line in stems] == pytest.approx(
         [-row + 0.9 * 0.25 for row in range(rows)]
     )
-    cuts = [float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "^"]
-    assert -3 + 0.95 in cuts
     assert any(isinstance(item, StepPatch) for item in axes.patches)
+    # Every bar as high as the highest that a ridge can be, of simulation or of theory, has a mark.
+    places = marks_of_cuts(figure)
+    for row in range(rows):
+        middles = (densities.edges[row, 1:] + densities.edges[row, :-1]) / 2
+        theory = -row + 0.95 - np.asarray(curves[row].get_ydata()) < 1e-9
+        outlines = [item for item in axes.patches if not item.get_fill()]
+        cut = theory | (-row + 0.95 - outlines[row].get_data().values < 1e-9)
+        assert places.get(row, []) == pytest.approx(middles[cut].tolist())
+    assert len(places[3]) > 30
+    assert len(places[2]) == 2
+
+
+def marks_of_cuts(figure: Figure) -> dict[int, list[float]]:
+    """Return the places of the marks of what is cut off, by the number of the ridge."""
+    found: dict[int, list[float]] = {}
+    for line in figure.axes[0].lines:
+        if line.get_marker() == "^":
+            (row,) = {round(0.95 - float(y)) for y in line.get_ydata()}
+            found.setdefault(row, []).extend(np.asarray(line.get_xdata()).tolist())
+    return found
+
+
+def test_a_gaussian_that_is_cut_off_is_marked() -> None:
+    # With all scales equal, a layer of half the standard deviation is twice as high.
+    densities = make_densities()
+    variance, density = densities.variance.copy(), np.zeros_like(densities.density)
+    variance[5] /= 4
+    figure = draw_histogram(replace(densities, variance=variance, density=density))
+    places = marks_of_cuts(figure)
+    assert list(places) == [5]
+    # exp(-x²/2) > 1.25 / 2 within 0.97 standard deviations.
+    reach, mean = 0.97 * np.sqrt(variance[5]), densities.mean[5]
+    assert min(places[5]) == pytest.approx(mean - reach, abs=0.1)
+    assert max(places[5]) == pytest.approx(mean + reach, abs=0.1)
 
 
 def test_the_label_of_an_atom_stands_over_all_ridges_beside_them() -> None:

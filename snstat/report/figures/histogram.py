@@ -125,6 +125,6 @@ def _legend(figure: Figure, series: Series, look: Style, drawn: set[str], *, gro
         "atom": Line2D([], [], color=look.ink, marker="o", markerfacecolor=look.ground,
                        linewidth=1.0, label="probability of a single value"),
         "cut": Line2D([], [], color=look.ink, marker="^", linestyle="", markersize=4,
-                      label="peak cut off"),
+                      label="cut off"),
     }  # fmt: skip
     place_legend(figure, [entries[kind] for kind in entries if kind in drawn], grow=grow)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +27,8 @@ LAW_WIDTH = 1.4
 # Opacity of the measured density and of its outline, and the width of the border that sets theory,
 # which has the same colour, off from them.
 FILL, OUTLINE, BORDER = 0.35, 0.7, 1.0
+# The size in points of a mark on a bar that is cut off: about the width of a bar.
+CUT_SIZE = 2.5
 # The height of a stem whose probability is 1.
 STEM = 0.9
 # Stems of smaller probabilities have no label.
@@ -45,6 +48,10 @@ class Scale:
     def heights(self, density: FloatArray) -> FloatArray:
         """Return the heights of densities above the baseline, cut off at `TALLEST`."""
         return np.minimum(density / self.typical, TALLEST) * TALLEST_SHARE / TALLEST
+
+    def cut(self, density: FloatArray) -> npt.NDArray[np.bool_]:
+        """Return which of these densities are cut off."""
+        return density > TALLEST * self.typical
 
 
 def draw_ridge(
@@ -73,21 +80,26 @@ def draw_ridge(
                 zorder=order + 0.002)  # fmt: skip
     yield "simulation"
     middles = (edges[1:] + edges[:-1]) / 2
-    cut = density > TALLEST * scale.typical
+    cut = scale.cut(density)
     if np.isfinite(law).all():
         axes.plot(middles, -row + scale.heights(law), color=color, linestyle=series.line,
                   linewidth=LAW_WIDTH, zorder=order + 0.004, path_effects=[
                       withStroke(linewidth=LAW_WIDTH + BORDER, foreground=look.ground)
                   ])  # fmt: skip
-        cut |= law > TALLEST * scale.typical
+        cut |= scale.cut(law)
         yield "law"
     elif std > 0:
-        _draw_gaussian(axes, (mean - shift) / unit, std / unit, row, look, scale)
+        mean, std = (mean - shift) / unit, std / unit
+        x = np.linspace(mean - 4 * std, mean + 4 * std, GAUSSIAN_POINTS)
+        axes.plot(x, -row + scale.heights(_gaussian(x, mean, std)), color=look.ink, linewidth=1.0,
+                  linestyle=GAUSSIAN_DASHES, zorder=order + 0.004)  # fmt: skip
+        cut |= scale.cut(_gaussian(middles, mean, std))
         yield "gaussian"
     if cut.any():
-        top = -row + TALLEST_SHARE
-        place = float(middles[cut][len(middles[cut]) // 2])
-        axes.plot([place], [top], "^", color=look.ink, markersize=4, zorder=order + 0.005)
+        # Every bar, so that none looks whole.
+        tops = np.full(int(cut.sum()), -row + TALLEST_SHARE)
+        axes.plot(middles[cut], tops, "^", color=look.ink, markersize=CUT_SIZE,
+                  markeredgewidth=0.0, zorder=order + 0.005)  # fmt: skip
         yield "cut"
     for number, atom in enumerate(densities.atoms.tolist()):
         if math.isfinite(densities.atom_shares[row, number]):
@@ -95,16 +107,10 @@ def draw_ridge(
             yield "atom"
 
 
-def _draw_gaussian(
-    axes: Axes, mean: float, std: float, row: int, look: Style, scale: Scale
-) -> None:
-    """Draw the Gaussian with this mean and standard deviation."""
-    x = np.linspace(mean - 4 * std, mean + 4 * std, GAUSSIAN_POINTS)
-    gaussian = np.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
-    axes.plot(
-        x, -row + scale.heights(gaussian), color=look.ink, linewidth=1.0,
-        linestyle=GAUSSIAN_DASHES, zorder=2 + row * 0.01 + 0.004,
-    )  # fmt: skip
+def _gaussian(x: FloatArray, mean: float, std: float) -> FloatArray:
+    """Return the density of the Gaussian with this mean and standard deviation at each of `x`."""
+    density: FloatArray = np.exp(-0.5 * ((x - mean) / std) ** 2) / (std * math.sqrt(2 * math.pi))
+    return density
 
 
 def _draw_atom(
