@@ -735,16 +735,51 @@ def test_the_legend_of_correlations_fits_for_any_number_of_curves(count: int) ->
     assert box.y1 <= page.height
     told = "\n".join(words_of(figure))
     assert all(display_name(name) in told for name in names)
-    marks = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 1]
-    assert len(marks) == count
-    assert len({line.get_markersize() for line in marks}) == 1
-    # All fixed points coincide; their marks are drawn side by side, on the page.
-    boxes = [line.get_window_extent() for line in marks]
-    assert len({(round(box.x0), round(box.y0)) for box in boxes}) == count
     inches = figure.get_tightbbox()
     assert min(inches.x0, inches.y0) >= -0.01
     assert inches.x1 <= page.width / figure.dpi + 0.01
     assert inches.y1 <= page.height / figure.dpi + 0.01
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 9])
+def test_equal_fixed_points_are_drawn_where_they_are(count: int) -> None:
+    """Each of several is a sector of its own in one circle, whose size does not depend on how many
+    there are."""
+    (_, curve) = make_curves()
+    names = list(snstat.activations)[:count]
+    figure = draw_correlation([replace(curve, activation=name) for name in names])
+    figure.draw_without_rendering()
+    ground = STYLES["light"].ground
+    marks = [
+        (axes, line) for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 1
+    ]
+    assert len(marks) == 2 * count
+    corners, colors = [], []
+    for axes, line in marks:
+        assert line.get_transform() == axes.transData
+        ((x, y),) = line.get_xydata()
+        assert x == y
+        assert x in {0.25, 1.0}
+        # Stable at 0.25, as made.
+        assert (line.get_markerfacecolor() == ground) == (x == 1.0)
+        style = line._marker
+        scale = line.get_markersize() / 2 / np.abs(style.get_path().vertices).max()
+        if x == 1.0:
+            outline = style.get_path().transformed(style.get_transform()).vertices
+            corners.append(outline * line.get_markersize())
+            colors.append(line.get_color())
+            if 1 < count <= 7:
+                assert scale == pytest.approx(6.5)
+    assert len(set(colors)) == min(count, len(STYLES["light"].cycle))
+    told = words_of(figure)
+    assert ("of several\ncurves" in told) == (1 < count <= 7)
+    if 1 < count <= 7:
+        # Their middles surround the place in equal angles, clockwise from the top.
+        middles = np.array([(each.max(axis=0) + each.min(axis=0)) / 2 for each in corners])
+        angles = np.degrees(np.arctan2(middles[:, 0], middles[:, 1])) % 360
+        assert angles == pytest.approx((np.arange(count) + 0.5) * 360 / count, abs=15)
+        far = np.linalg.norm(np.concatenate(corners), axis=1).max()
+        assert far < 10  # points
 
 
 def test_a_histogram_shows_density_and_atoms_and_marks_clipped_peaks() -> None:

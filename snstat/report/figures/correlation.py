@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from snstat.report.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.path import Path as MarkerPath
 
     from snstat.results import CorrelationCurve
 
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 MOST_OVERLAID = 7
 ACROSS = 4
 SMALL = 2.2
-# In points: the size of a marker, and the distance between markers of one fixed point.
-MARK, APART = 7.0, 8.0
+# In points: the size of a marker, and of the circle of sectors where fixed points are equal.
+MARK, CIRCLE = 7.0, 13.0
+# Half the gap between sectors, as a share of their radius.
+GAP = 0.1
 # Fixed points this close count as equal.
 SAME = 1e-6
 
@@ -45,9 +49,10 @@ def draw_correlation(
 ) -> Figure:
     """Return a figure of the correlation of two inputs after one layer against that before it.
 
-    Stable fixed points are filled, others are open. Equal fixed points of several curves are drawn
-    side by side across the diagonal. More than seven curves get separate axes.
-    `size` is (width, height) in inches. Raises UnknownNameError for an unknown style.
+    Stable fixed points are filled, others are open. Equal fixed points of several curves are the
+    sectors of one circle, clockwise from its top in the order of the curves. More than
+    seven curves get separate axes. `size` is (width, height) in inches. Raises UnknownNameError for
+    an unknown style.
     """
     look = style_named(style)
     looks = series_of([curve.activation for curve in curves], look)
@@ -57,10 +62,10 @@ def draw_correlation(
             figure = page(WIDTH, 4.9, size)
             figure.set_layout_engine("compressed")
             axes = figure.subplots()
-            _draw(axes, curves, looks, low, look)
+            shared = _draw(axes, curves, looks, low, look)
             axes.set_xlabel("correlation of two inputs' pre-activations")
             axes.set_ylabel("their correlation one layer later")
-            handles = [*_names(curves, looks), *_meanings(look)]
+            handles = [*_names(curves, looks), *_meanings(look, shared=shared)]
             figure.legend(handles=handles, loc="outside right center")
         else:
             figure = _small_multiples(curves, looks, low, look, size)
@@ -90,7 +95,7 @@ def _small_multiples(
         axes.set_visible(False)
     body.supxlabel("correlation of two inputs' pre-activations", fontsize=9.5)
     body.supylabel("their correlation one layer later", fontsize=9.5)
-    place_legend(figure, _meanings(look), grow=size is None)
+    place_legend(figure, _meanings(look, shared=False), grow=size is None)
     return figure
 
 
@@ -100,8 +105,8 @@ def _draw(
     looks: Sequence[Series],
     low: float,
     look: Style,
-) -> None:
-    """Draw curves with their fixed points, and the diagonal."""
+) -> bool:
+    """Draw curves with fixed points, and the diagonal. Return whether curves share a point."""
     dress(axes, look)
     axes.plot([low, 1], [low, 1], color=look.faint, linewidth=1.0, zorder=1.5)
     places: list[list[tuple[float, bool, Series]]] = []
@@ -123,28 +128,43 @@ def _draw(
     axes.set_box_aspect(1)
     for place in places:
         _draw_marks(axes, place, look)
+    return any(len(place) > 1 for place in places)
 
 
 def _draw_marks(axes: Axes, place: Sequence[tuple[float, bool, Series]], look: Style) -> None:
-    """Draw equal fixed points in a row across the diagonal."""
-    from matplotlib.transforms import ScaledTranslation
-
-    figure = axes.get_figure(root=True)
-    assert figure is not None  # noqa: S101  # for the type checker
-    for position, (value, stable, series) in enumerate(place):
-        shift = (position - (len(place) - 1) / 2) * APART / 72 / 2**0.5
+    """Draw one fixed point, or equal ones as the sectors of a circle, all where they are."""
+    for number, (value, stable, series) in enumerate(place):
+        marker: Any = series.marker
+        size, edge = MARK, 1.4
+        if len(place) > 1:
+            marker = _sector(number, len(place))
+            # Matplotlib scales the farthest point of a marker to half of its size.
+            size, edge = CIRCLE * float(abs(marker.vertices).max()), 1.0
         axes.plot(
             [value],
             [value],
-            marker=series.marker,
-            markersize=MARK,
+            marker=marker,
+            markersize=size,
             color=series.color,
             markerfacecolor=series.color if stable else look.ground,
-            markeredgewidth=1.4,
+            markeredgewidth=edge,
             clip_on=False,
             zorder=3,
-            transform=axes.transData + ScaledTranslation(shift, -shift, figure.dpi_scale_trans),
         )
+
+
+def _sector(number: int, count: int) -> MarkerPath:
+    """Return one of `count` equal sectors of the unit circle, clockwise from the top, moved outward
+    to leave a gap between them."""
+    from matplotlib.path import Path
+    from matplotlib.transforms import Affine2D
+
+    angle = 360.0 / count
+    middle = math.radians(90.0 - (number + 0.5) * angle)
+    away = GAP / math.sin(math.radians(angle / 2.0))
+    moved = Affine2D().translate(away * math.cos(middle), away * math.sin(middle))
+    whole = Path.wedge(90.0 - (number + 1) * angle, 90.0 - number * angle)
+    return whole.transformed(moved)
 
 
 def _names(curves: Sequence[CorrelationCurve], looks: Sequence[Series]) -> list[Any]:
@@ -160,16 +180,22 @@ def _names(curves: Sequence[CorrelationCurve], looks: Sequence[Series]) -> list[
     ]  # fmt: skip
 
 
-def _meanings(look: Style) -> list[Any]:
-    """Return the legend entries that apply to all curves."""
+def _meanings(look: Style, *, shared: bool) -> list[Any]:
+    """Return the legend entries that apply to all curves. Fixed points may be `shared`."""
     from matplotlib.lines import Line2D
+    from matplotlib.path import Path
 
     dot: dict[str, Any] = {"linestyle": "", "marker": "o", "color": look.ink, "markersize": 6}
-    return [
+    handles = [
         Line2D([], [], color=look.faint, linewidth=1.0, label="unchanged"),
         Line2D([], [], label="stable", **dot),
         Line2D([], [], label="not stable", markerfacecolor=look.ground, **dot),
     ]
+    if shared:
+        dot |= {"marker": Path.make_compound_path(*(_sector(n, 3) for n in range(3)))}
+        dot |= {"markersize": CIRCLE, "markerfacecolor": look.ground}
+        handles.append(Line2D([], [], label="of several\ncurves", **dot))
+    return handles
 
 
 def _label(curve: CorrelationCurve) -> str:
