@@ -102,20 +102,6 @@ def test_a_picture_can_be_written_to_standard_output(saved):
         (["-o", "p.png", "--kind", "correlation", "--depth", "9"], "--depth"),
         (["-o", "p.png", "--kind", "correlation", "--residuals"], "--residuals"),
         (["-o", "p.png", "--kind", "histogram", "--backward"], "--backward"),
-        (
-            [
-                "-o",
-                "p.png",
-                "--weight-gain",
-                "1,2,3,4,5,6,7,8",
-                "-d",
-                "1",
-                "-w",
-                "2",
-                "--residuals",
-            ],
-            "8, but must be at most 7",
-        ),
         (["-o", "p.png", "--layers", "0,1"], "--layers"),
         (["-o", "p.png", "--map", "ensemble"], "--map"),
         (

@@ -633,6 +633,60 @@ def test_residual_strips_show_z() -> None:
         assert high > np.nanmax(marks.get_ydata())
 
 
+def test_small_panels_have_residual_strips_too() -> None:
+    names = list(snstat.activations)[:9]
+    runs = [make_run(name, depth=8, seed=number) for number, name in enumerate(names)]
+    figure = draw_trajectory(runs, options=Options(residuals=True))
+    for number, run in enumerate(runs):
+        band, column = divmod(number, 4)
+        for place, name in enumerate(("mean", "variance", "cosine")):
+            panel, strip = (
+                figure.axes[(6 * band + 2 * place + below) * 4 + column] for below in (0, 1)
+            )
+            (marks,) = [line for line in strip.lines if line.get_marker() not in {"", "None"}]
+            layers = np.asarray(marks.get_xdata())
+            assert np.array_equal(marks.get_ydata(), run.statistics[name].z[layers])
+            # Below its panel, and high enough for two labels.
+            top, box = panel.get_window_extent(), strip.get_window_extent()
+            assert box.y1 < top.y0
+            assert 0.25 * figure.dpi < box.height < 0.6 * top.height
+            spans = labels_along(figure, figure.axes.index(strip), 1)
+            assert len(spans) == 3
+            assert all(before[1] < after[0] for before, after in pairwise(spans))
+    # Nothing is drawn of the tenth to the twelfth, and the panels above them tell their layers.
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == 9 * 6
+    told = [axes for axes in shown if axes.get_xlabel() == "layer"]
+    assert [figure.axes.index(axes) for axes in told] == [45, 46, 47, 68]
+    assert all(any(label.get_visible() for label in axes.get_xticklabels()) for axes in told)
+
+
+@pytest.mark.parametrize(
+    ("size", "labels"),
+    [(0.5, ["−3", "0", "3"]), (9.0, ["−10", "0", "10"]), (1e40, ["$-10^{40}$", "0", "$10^{40}$"])],
+)
+def test_a_strip_is_logarithmic_if_z_is_large(size: float, labels: list[str]) -> None:
+    run = make_run()
+    old = run.statistics["mean"]
+    z = np.where(np.arange(65) == 64, size, 0.0)
+    known = replace(old, estimate=old.theory + z * old.stderr)
+    figure = draw_trajectory(
+        [replace(run, statistics={**run.statistics, "mean": known})],
+        options=Options(residuals=True),
+    )
+    strip = figure.axes[1]
+    assert strip.get_yscale() == ("symlog" if size > 30 else "linear")
+    assert [label.get_text() for label in strip.get_yticklabels()] == labels
+    assert strip.get_ylim()[1] > size
+
+
+def test_a_run_without_z_has_no_strip_among_small_panels() -> None:
+    alone = make_run("relu", depth=8, trials=1)
+    runs = [alone, *(make_run(name, depth=8) for name in list(snstat.activations)[1:8])]
+    figure = draw_trajectory(runs, options=Options(residuals=True))
+    assert [figure.axes[4 + column].get_visible() for column in range(4)] == [False, *[True] * 3]
+
+
 def test_a_statistic_that_was_not_measured_has_no_strip_of_z() -> None:
     gradient = 1.07 ** np.arange(64, -1, -1.0)
     options = Options(gradients=[gradient], residuals=True)

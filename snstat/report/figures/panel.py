@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from snstat.report.figures.layer_axis import DEEP
 from snstat.report.figures.style import Style, dress
-from snstat.report.figures.ticks import set_power_ticks, set_signed_ticks
+from snstat.report.figures.ticks import set_end_ticks, set_power_ticks, set_signed_ticks
 from snstat.results import GRADIENT, SHARES
 
 if TYPE_CHECKING:
@@ -111,12 +111,16 @@ def draw_residuals(axes: Axes, drawn: Sequence[Drawn], name: str, look: Style) -
         z = statistic.z[marked]
         known = np.abs(z[np.isfinite(z)])
         # Room for whole markers at the edges.
-        reach = max(reach, *(1.25 * known).tolist()) if known.size else reach
+        reach = max(reach, 1.25 * min(float(known.max(initial=0.0)), LARGEST))
         axes.plot(
             marked, z, entry.series.marker, color=entry.series.color,
             markerfacecolor=look.ground, markeredgewidth=1.0, markersize=3,
         )  # fmt: skip
+    if reach > WIDE:
+        # Linear between the lines at 2 and -2.
+        axes.set_yscale("symlog", linthresh=2.0)
     axes.set_ylim(-reach, reach)
+    set_end_ticks(axes)
 
 
 def ends(run: Run) -> list[tuple[int, Any, str]]:

@@ -31,6 +31,22 @@ def set_signed_ticks(axes: Axes) -> None:
     axes.set_yticks([], minor=True)
 
 
+def set_end_ticks(axes: Axes) -> None:
+    """Set ticks at 0 and at a round number near both ends of the y axis of `axes`, which is low and
+    symmetric about 0."""
+    end = 0.95 * axes.get_ylim()[1]
+    power = 10.0 ** math.floor(math.log10(end))
+    if axes.get_yscale() == "linear":
+        last = max(digit * power for digit in (1, 2, 3, 5) if digit * power <= end)
+        axes.set_yticks([-last, 0.0, last])
+    else:
+        axes.set_yticks(
+            [-power, 0.0, power], [_signed_label(tick) for tick in (-power, 0.0, power)]
+        )
+        axes.set_yticks([], minor=True)
+    axes.tick_params(axis="y", labelsize=7)
+
+
 def power_ticks(low: float, high: float) -> list[float]:
     """Return powers of ten within [low, high] of a logarithmic axis, multiples of one step."""
     first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from snstat.errors import InvalidValueError
 from snstat.report.figures.brackets import brackets_of, draw_brackets
 from snstat.report.figures.captions import run_caption, run_labels
 from snstat.report.figures.layer_axis import make_room, set_layers
@@ -41,11 +40,13 @@ if TYPE_CHECKING:
 
     from snstat.results import FloatArray, Run
 
+# Draws one statistic of some runs on its axes.
+Drawing: TypeAlias = "Callable[[Axes, Sequence[Drawn], str, Style], None]"
 # More runs than these get separate axes, this many side by side.
 MOST_OVERLAID = 7
 ACROSS = 4
-# Heights in inches: of a panel, its residual strip, a small panel, and the rest of the page.
-PANEL, STRIP, SMALL, REST = 1.75, 0.65, 1.15, 0.8
+# Heights in inches: of a panel and its residual strip, of small ones, and the rest of the page.
+PANEL, STRIP, SMALL, SMALL_STRIP, REST = 1.75, 0.65, 1.15, 0.5, 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,9 @@ def draw_trajectory(
 
     Markers with ±1 standard error bars and a band are simulation. Lines are the theory that z was
     computed with. A thin vertical line marks where a run stopped being finite or was interrupted.
-    More than seven runs get separate axes. Raises UnknownNameError for an unknown style, and
-    InvalidValueError for the residuals of more than seven runs.
+    More than seven runs get separate axes. Raises UnknownNameError for an unknown style.
     """
     look, options = style_named(style), options or Options()
-    if options.residuals and len(runs) > MOST_OVERLAID:
-        bound = f"at most {MOST_OVERLAID} with --residuals"
-        raise InvalidValueError("number of runs", len(runs), bound, "draw fewer at once")
     drawn = drawables(runs, look, options)
     names = list(options.statistics) or shown_statistics(drawn)
     small = len(drawn) > MOST_OVERLAID
@@ -133,11 +130,7 @@ def _overlaid(
 ) -> Figure:
     """Return a panel for each statistic, which all runs share, with a strip of z below it if some
     run has any."""
-    rows = []
-    for name in names:
-        rows.append((PANEL, draw_panel, name))
-        if options.residuals and any(_has_residuals(entry, name) for entry in drawn):
-            rows.append((STRIP, draw_residuals, name))
+    rows = _rows(drawn, names, options, (PANEL, STRIP))
     heights = [height for height, _, _ in rows]
     figure = page(WIDTH, sum(heights) + REST, options.size)
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[
@@ -155,6 +148,19 @@ def _overlaid(
     return figure
 
 
+def _rows(
+    drawn: Sequence[Drawn], names: Sequence[str], options: Options, heights: tuple[float, float]
+) -> list[tuple[float, Drawing, str]]:
+    """Return the height, what draws it, and the statistic of each row of panels: a strip follows
+    where it is asked for and some run has z. `heights` are those of a panel and a strip."""
+    rows: list[tuple[float, Drawing, str]] = []
+    for name in names:
+        rows.append((heights[0], draw_panel, name))
+        if options.residuals and any(_has_residuals(entry, name) for entry in drawn):
+            rows.append((heights[1], draw_residuals, name))
+    return rows
+
+
 def _has_residuals(entry: Drawn, name: str) -> bool:
     statistic = entry.statistic(name)
     return statistic is not None and bool(np.isfinite(statistic.z).any())
@@ -165,26 +171,32 @@ def _small_multiples(
 ) -> Figure:
     """Return a column of panels for each run, with several columns side by side."""
     bands = -(-len(drawn) // ACROSS)
-    each = len(names)
-    figure = page(WIDTH * 1.25, bands * each * SMALL + REST, options.size)
-    grid = figure.subplots(bands * each, ACROSS, sharex=True, squeeze=False)
-    for name_row, name in enumerate(names):
+    rows = _rows(drawn, names, options, (SMALL, SMALL_STRIP))
+    each, heights = len(rows), bands * [height for height, _, _ in rows]
+    figure = page(WIDTH * 1.25, sum(heights) + REST, options.size)
+    grid = figure.subplots(bands * each, ACROSS, sharex=True, squeeze=False, height_ratios=heights)
+    for row, (_, draw, name) in enumerate(rows):
         row_axes: list[Axes] = []
         for number, entry in enumerate(drawn):
             band, column = divmod(number, ACROSS)
-            axes = grid[band * each + name_row, column]
-            draw_panel(axes, [entry], name, look)
-            row_axes.append(axes)
+            axes = grid[band * each + row, column]
+            if draw is draw_panel or _has_residuals(entry, name):
+                draw(axes, [entry], name, look)
+                row_axes.append(axes)
             if column:
                 axes.set_ylabel("")
-            if name_row == 0:
+            if row == 0:
                 axes.set_title(entry.label, color=entry.series.color, fontsize=9)
-        _share(row_axes)
+        if draw is draw_panel:
+            _share(row_axes)
     for axes in grid.flat:
         if not axes.has_data():
             axes.set_visible(False)
-    for axes in grid[-1]:
-        axes.set_xlabel("layer")
+    for column in grid.T:
+        # The last band may not reach every column.
+        lowest = [axes for axes in column if axes.get_visible()][-1]
+        lowest.set_xlabel("layer")
+        lowest.tick_params(labelbottom=True)
     set_layers(grid[-1, 0], _longest(drawn))
     return figure
 
