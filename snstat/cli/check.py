@@ -21,6 +21,7 @@ from snstat.cli.networks import Setting, set_option
 from snstat.cli.options import refuse_others, stack_options
 from snstat.cli.output import (
     STDOUT,
+    file_output,
     looking_bar,
     notice,
     progress_bar,
@@ -32,7 +33,6 @@ from snstat.cli.output import (
 )
 from snstat.cli.parameters import FileName
 from snstat.cli.requests import Requests, same_file
-from snstat.disk.atomic import whole_file
 from snstat.errors import InvalidValueError, SnstatError
 from snstat.experiment.trace_settings import is_onnx
 
@@ -116,7 +116,7 @@ def command(
     with ExitStack() as files:
         files.enter_context(_interrupt_reported())
         write = files.enter_context(text_output(output))
-        kept = files.enter_context(whole_file(write_baseline)) if write_baseline else None
+        kept = files.enter_context(file_output(write_baseline)) if write_baseline else None
         checks, runs, seconds = [], [], []
         began = time.perf_counter()
         for request, run in _carried_out(requests):

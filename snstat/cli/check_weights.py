@@ -12,8 +12,7 @@ import click
 from snstat.activation import resolve
 from snstat.cli.check_formats import formatted
 from snstat.cli.options import refuse_others
-from snstat.cli.output import STDOUT, text_output, wrote
-from snstat.disk.atomic import whole_file
+from snstat.cli.output import STDOUT, file_output, text_output, wrote
 from snstat.errors import InputFileError, InvalidValueError
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ def check_weights(
     output = given.get("output")
     with ExitStack() as files:
         write = files.enter_context(text_output(output))
-        base = files.enter_context(whole_file(kept)) if kept is not None else None
+        base = files.enter_context(file_output(kept)) if kept is not None else None
         checks: list[Check] = []
         seconds = []
         for path in paths:

@@ -45,12 +45,24 @@ def text_output(path: str | None) -> Iterator[Sink]:
     if path is None or path == STDOUT:
         yield write_stdout
         return
-    with whole_file(path) as file:
+    with file_output(path) as file:
 
         def write(pieces: Iterable[str]) -> None:
             file.writelines(pieces)
 
         yield write
+
+
+@contextmanager
+def file_output(path: str, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open a file that appears whole or not at all, as `whole_file` does. If an interrupt leaves
+    nothing to write, a notice says so."""
+    try:
+        with whole_file(path, binary=binary) as file:
+            yield file
+    except KeyboardInterrupt:
+        notice(f"interrupted: nothing was written to {path}")
+        raise
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from snstat.cli.options import (
     output_option,
     stack_options,
 )
-from snstat.cli.output import STDOUT, write_stdout_binary, wrote
+from snstat.cli.output import STDOUT, file_output, write_stdout_binary, wrote
 from snstat.cli.parameters import FileName, Layers, Value
 from snstat.cli.picture import (
     KINDS,
@@ -41,7 +41,6 @@ from snstat.cli.picture import (
     require_pixels,
 )
 from snstat.cli.subject import Subject
-from snstat.disk.atomic import whole_file
 from snstat.errors import InvalidValueError
 from snstat.values.kinds import Name
 
@@ -223,7 +222,7 @@ def command(
         drawn = figure()
         write_stdout_binary(lambda file: _save(drawn, file, form, dpi, words))
     elif output is not None:
-        with whole_file(output, binary=True) as picture:
+        with file_output(output, binary=True) as picture:
             _save(figure(), picture, form, dpi, words)
         wrote(output, f"{kind}, {form}{subject.told}")
     if subject.partial:

@@ -196,6 +196,26 @@ def test_a_partial_run_is_reported_as_partial(capsys, monkeypatch):
     assert err.endswith("wrote run.svg: trajectory, svg, layers 0 to 1 of 2, marked partial\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "more"),
+    [
+        ("propagate", "run.json", ""),
+        ("plot", "run.png", ""),
+        ("check", "run.xml", "snstat: interrupted: a part of a run is not judged\n"),
+    ],
+)
+def test_an_interrupt_before_there_is_a_result_says_so(capsys, monkeypatch, command, name, more):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("snstat.experiment.plan.Plan.run", interrupted)
+    Path(name).write_text("of before")
+    told = f"snstat: interrupted: nothing was written to {name}\n{more}"
+    assert call(capsys, command, *TINY, "-o", name) == (130, "", told)
+    assert Path(name).read_text() == "of before"
+    assert call(capsys, command, *TINY, "-q", "-o", name) == (130, "", "")
+
+
 def test_quiet_prints_nothing_and_verbose_prints_more(capsys):
     assert call(capsys, "propagate", *TINY, "-q", "-o", "run.json") == (0, "", "")
     _, _, err = call(capsys, "propagate", *TINY, "-v", "-o", "run.json")
