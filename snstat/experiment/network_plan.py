@@ -21,7 +21,6 @@ from snstat.experiment.record import (
     simulation_of,
 )
 from snstat.experiment.source import source_of
-from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.limits import require_memory
 from snstat.network.description import network_summary
 from snstat.network.network import Network
@@ -278,12 +277,12 @@ def predicted_statistics(
             "variance": variance,
             "variance_over_units": variance.copy(),
             "variance_over_batch": walked.gap * (1.0 - 1.0 / batch),
-            "cosine": 1.0 - walked.gap / walked.second_moment,
+            "cosine": walked.cosine,
             "kurtosis": np.full_like(variance, math.nan),
         }
     # Those of the input are known exactly: the difference above cancels if its mean is large.
     for name, values in found.items():
         values[0] = inputs[name]
-    # One sample has no angle with another, nor have samples whose squares lose digits.
-    found["cosine"][(walked.second_moment < LEAST_SQUARE) | (batch == 1)] = math.nan
+    if batch == 1:  # one sample has no angle with another
+        found["cosine"][:] = math.nan
     return found

@@ -56,6 +56,14 @@ class Walk:
     q_variance: FloatArray
     uniform: FloatArray
 
+    @property
+    def cosine(self) -> FloatArray:
+        """The cosine of two samples, NaN where their squares are so small that they lose digits."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = 1.0 - self.gap / self.second_moment
+        found[self.second_moment < LEAST_SQUARE] = math.nan
+        return found
+
 
 def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = True) -> Walk:
     """Return theory of `batch` samples with the moments `inputs`, with dropout and the statistics

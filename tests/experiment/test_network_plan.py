@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
-from types import SimpleNamespace
+import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from snstat.experiment.network_plan import NetworkPlan, predicted_statistics
 from snstat.network.network import Network
 from snstat.network.run_settings import RunSettings
 from snstat.results import GRADIENT, STATISTICS
+from snstat.theory.walk import Walk
 
 WIDTH, BATCH, TRIALS = 256, 16, 24
 # Theory is at infinite width: at width 256 it may be off by a few times 1/width, relative to E[x²],
@@ -131,9 +133,8 @@ def test_statistics_of_theory_follow_from_the_moments_of_pairs():
     shared = random.normal(size=(units, 1)) * common
     x = mean + shared + own * random.normal(size=(units, batch))
     square = mean**2 + common**2 + own**2
-    walked = SimpleNamespace(
-        mean=np.full(2, mean), second_moment=np.full(2, square), gap=np.full(2, own**2)
-    )
+    moments = {"mean": mean, "second_moment": square, "gap": own**2}
+    walked = Walk(*(np.full(2, moments.get(entry.name, math.nan)) for entry in fields(Walk)))
     inputs = plan_of("dropout").inputs.moments()
     found = predicted_statistics(walked, batch, inputs)
     lengths = np.sqrt((x**2).sum(axis=0))
