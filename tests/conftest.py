@@ -33,9 +33,10 @@ def _seeded() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _plain_terminal() -> Iterator[None]:
-    """Hide the settings of the developer's terminal, which would change the output."""
+    """Hide the settings of the developer's terminal and streams, which would change the output."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "LINES"):
+        colours = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
+        for name in (*colours, "COLUMNS", "LINES", "PYTHONUNBUFFERED"):
             patch.delenv(name, raising=False)
         patch.setenv("TERM", "xterm-256color")
         yield
