@@ -43,11 +43,18 @@ def footprint(
     return needed + inputs.reading_bytes()
 
 
-def per_trial(trials: int, depth: int, *, backward: bool, keep_trials: bool) -> float:
-    """Return the bytes of the statistics of all layers that are kept of each trial."""
+def per_trial(
+    trials: int,
+    depth: int,
+    *,
+    backward: bool,
+    keep_trials: bool,
+    statistics: int = len(MEASURED),
+) -> float:
+    """Return the bytes of the `statistics` of all layers that are kept of each trial."""
     needed = 2.0 * trials * depth * DOUBLE if backward else 0.0
     if keep_trials:
         # Every statistic, in blocks and joined, and the gradient with its logarithm.
-        numbers = 2 * len(MEASURED) + (1 if backward else 0)
+        numbers = 2 * statistics + (1 if backward else 0)
         needed += numbers * float(trials) * (depth + 1) * DOUBLE
     return needed

@@ -19,7 +19,7 @@ from snstat.engine.kernels.layers import Activation, Range, Records
 from snstat.engine.kernels.random import Draw
 from snstat.engine.kernels.team import Team, new_team
 from snstat.network.stack import Stack, Stretch
-from snstat.results import BoolArray, FloatArray
+from snstat.results import MEASURED, BoolArray, FloatArray
 
 # One call of a kernel runs as many trials as have at most this many activations of a layer.
 AT_ONCE = 2**14
@@ -33,6 +33,8 @@ class Sampler(Protocol):
     loop works for any sampler.
     """
 
+    # The statistics that it writes, in their order.
+    names: tuple[str, ...]
     done: Any
     stop: Any
     dtype: np.dtype[Any]
@@ -65,6 +67,8 @@ def quiet() -> np.errstate:
 class Trials:
     """What all samplers share: inputs, flags to signal running kernels, finished layers of each
     trial and whether it is finite so far."""
+
+    names: tuple[str, ...] = MEASURED
 
     def __init__(self, inputs: Inputs, trials: int, seed: int, dtype: str) -> None:
         self.inputs, self.dtype = inputs, np.dtype(dtype)

@@ -47,7 +47,8 @@ SHARES = 64
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """The measurements of a simulation: `estimate` and `stderr` (layers, statistics) and `finite`
-    (layers,), over layers 0..; fewer than depth + 1 if it was interrupted.
+    (layers,), over layers 0..; fewer than depth + 1 if it was interrupted. The statistics are those
+    of `names`.
 
     `log_gradient` (trials, layers) is ln of the squared gradient over that of the last layer, None
     if it was not requested or the run was interrupted. `values` (trials, layers, statistics) are
@@ -62,6 +63,7 @@ class Measured:
     log_gradient: FloatArray | None = None
     values: FloatArray | None = None
     log_kurtosis: FloatArray | None = None
+    names: tuple[str, ...] = MEASURED
 
 
 def simulate(
@@ -125,7 +127,7 @@ def run_trials(
     log_kurtosis = np.zeros(trials)
     with one_blas_thread(), ThreadPoolExecutor(min(threads, trials)) as pool:
         try:
-            values = np.empty((trials, 1, len(MEASURED)))
+            values = np.empty((trials, 1, len(network.names)))
             finite = each_trial(pool, trials, lambda t: network.begin(t, values[t, 0]))
             if keep_trials:
                 kept.append(values)
@@ -134,7 +136,7 @@ def run_trials(
             while first <= depth and not interrupted:
                 length = min(length, depth + 1 - first)
                 began = time.perf_counter()
-                values = np.full((trials, length, len(MEASURED)), math.nan)
+                values = np.full((trials, length, len(network.names)), math.nan)
                 flags = np.zeros((trials, length), np.bool_)
                 interrupted = _run_block(pool, network, first, values, flags, progress)
                 complete = int(network.done.min()) - (first - 1)
@@ -162,7 +164,16 @@ def run_trials(
     )
     found = np.concatenate(kept[: len(blocks)], axis=1) if keep_trials else None
     log_kurtosis /= max(len(estimate) - 1, 1)
-    return Measured(estimate, stderr, layer_finite, interrupted, log_gradient, found, log_kurtosis)
+    return Measured(
+        estimate,
+        stderr,
+        layer_finite,
+        interrupted,
+        log_gradient,
+        found,
+        log_kurtosis,
+        network.names,
+    )
 
 
 def each_trial(pool: ThreadPoolExecutor, trials: int, task: Callable[[int], Any]) -> Any:

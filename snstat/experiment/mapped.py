@@ -86,7 +86,7 @@ def theory_of(mapped: Mapped | None, module: ModuleSummary, batch: int) -> OfRow
         return np.where(there, values[entries], math.nan)
 
     predicted = predicted_statistics(walked, batch, moments)
-    expected, neglected = at_width(walked, inputs, moments)
+    expected, neglected = at_width(walked, batch, moments)
     theory = {name: of(name, values) for name, values in predicted.items()}
     if mapped.gradients and not mapped.missing:
         with np.errstate(over="ignore"):

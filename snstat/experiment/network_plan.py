@@ -153,7 +153,13 @@ class NetworkPlan:
         """Prepare the kernels; see `compile_kernels`."""
         from snstat.experiment.warmup import compile_network_kernels
 
-        compile_network_kernels(self.dtype, self.sampler, backward=self.backward, notice=notice)
+        compile_network_kernels(
+            self.dtype,
+            self.sampler,
+            backward=self.backward,
+            grid=bool(self.network.input.grid),
+            notice=notice,
+        )
 
     def run(self, progress: Callable[[int], None] | None = None) -> Run:
         """Predict and simulate; see `snstat.propagate`. Theory is NaN where there is none.
@@ -215,7 +221,7 @@ class NetworkPlan:
         from snstat.theory.given_units import Units, given_statistics
 
         walked, batch = self.predict(moments), self.inputs.batch
-        expected, neglected = at_width(walked, self.inputs, moments)
+        expected, neglected = at_width(walked, batch, moments)
         if self.given is not None:
             layers = [
                 Units(row.activation or "", link.sums, link.squares, link.offsets)
@@ -250,13 +256,13 @@ def network_source(network: Network, settings: RunSettings) -> Inputs:
 
 
 def at_width(
-    walked: Walk, inputs: Inputs, moments: InputMoments
+    walked: Walk, batch: int, moments: InputMoments
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Return what is expected of statistics by name at the width of a network, for a batch of
-    `inputs` with these moments, and what that neglects, each array (depth + 1,)."""
+    """Return what is expected of statistics by name at the width of a network, for `batch` samples
+    with these moments, and what that neglects, each array (depth + 1,)."""
     from snstat.theory.expected import expected_statistics
 
-    found = expected_statistics(walked, inputs.width, inputs.batch, moments)
+    found = expected_statistics(walked, batch, moments)
     expected = {name: value for name, (value, _) in found.items()}
     return expected, {name: value for name, (_, value) in found.items()}
 
@@ -275,7 +281,7 @@ def predicted_statistics(
             "mean": walked.mean.copy(),
             "second_moment": walked.second_moment.copy(),
             "variance": variance,
-            "variance_over_units": variance.copy(),
+            "variance_over_units": walked.over_units.copy(),
             "variance_over_batch": walked.gap * (1.0 - 1.0 / batch),
             "cosine": walked.cosine,
             "kurtosis": np.full_like(variance, math.nan),
@@ -283,6 +289,8 @@ def predicted_statistics(
     # Those of the input are known exactly: the difference above cancels if its mean is large.
     for name, values in found.items():
         values[0] = inputs[name]
+    if walked.input.grid and not inputs.drawn:  # over all positions together
+        found["variance_over_units"][0] = math.nan
     if batch == 1:  # one sample has no angle with another
         found["cosine"][:] = math.nan
     return found

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.results import (
-    MEASURED,
     DataSummary,
     FloatArray,
     InputMoments,
@@ -68,7 +67,7 @@ def measured_statistics(
             known(neglected, name),
             trials=None if measured.values is None else measured.values[:, :, column],
         )
-        for column, name in enumerate(MEASURED)
+        for column, name in enumerate(measured.names)
     }
 
 

@@ -56,9 +56,11 @@ def compile_network_kernels(
     sampler: str,
     *,
     backward: bool = False,
+    grid: bool = False,
     notice: Callable[[str], None] | None = None,
 ) -> None:
-    """Prepare the kernels of a run of a network of any layers; see `compile_kernels`."""
+    """Prepare the kernels of a run of a network of any layers, on a `grid` or not; see
+    `compile_kernels`."""
 
     def run() -> Measured:
         from snstat.engine.general.sample import sample_network
@@ -67,9 +69,10 @@ def compile_network_kernels(
 
         kinds = ("dense", "layer_norm", "batch_norm", "dropout", "dense")
         layers = [{"kind": kind, **KEYS.get(kind, {})} for kind in kinds]
+        shape = {"channels": 2, "grid": [2] if grid else []}
         return sample_network(
-            Network.read({"input": {"channels": 2}, "layers": layers}),
-            DrawnInputs("normal", 2, 2, 0.0, 1.0),
+            Network.read({"input": shape, "layers": layers}),
+            DrawnInputs("normal", 4 if grid else 2, 2, 0.0, 1.0),
             trials=1,
             seed=0,
             dtype=dtype,

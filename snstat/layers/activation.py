@@ -14,6 +14,7 @@ from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.gaussian.pairs import pair_slope
 from snstat.gaussian.rounding import without_noise
+from snstat.layers.activation_on_grid import activated_on_grid
 from snstat.layers.activation_spread import spread_of
 from snstat.layers.after_batch_norm import through
 from snstat.layers.after_dropout import through_mask
@@ -34,7 +35,7 @@ class Activation(Layer):
     For x ~ N(0, q) with correlation c between samples: E[φ], E[φ²], E[φφ'], and on the way back
     E[φ'φ'], by closed forms or quadrature. After batch norm the same over points of a sphere, and
     after dropout of such x over those that are kept and those that are dropped. Nothing is known of
-    other laws, or of pairs of positions; the identity keeps all.
+    other laws; the identity keeps all. On a grid every position has its own q and c.
     Source: arXiv:1606.05340.
     """
 
@@ -73,8 +74,10 @@ def activated(function: Function, signal: Signal) -> Step | None:
         return through(function, signal)
     if is_masked(signal.law):
         return through_mask(function, signal)
-    if signal.law not in (GAUSSIAN, ZERO) or signal.mean.size > 1 or signal.mean[0] != 0:
+    if signal.law not in (GAUSSIAN, ZERO) or signal.mean.any():
         return None
+    if signal.mean.size > 1:
+        return activated_on_grid(function, signal)
     q, gap = float(signal.same[0, 0]), float(signal.gap[0, 0])
     still = signal.law == ZERO
     state = after(function, q, still=still)

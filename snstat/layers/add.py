@@ -13,8 +13,9 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law
 from snstat.layers.layer import Layer, alike
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step, aligned
 from snstat.layers.spread import Spread
+from snstat.layers.squares import outer
 from snstat.layers.sum_spread import after_sum
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
 
@@ -53,6 +54,7 @@ class Add(Layer):
 
 def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | None:
     """Return the step to the sum of `inputs` times `factors`, None where it is not known."""
+    inputs = aligned(inputs)
     first = {id(signal): place for place, signal in reversed(list(enumerate(inputs)))}
     places = [first[id(signal)] for signal in inputs]
     # The same signal twice is one summand: x + x is 2x, with 4 times the squared gradient.
@@ -65,7 +67,7 @@ def sum_of(inputs: Sequence[Signal], factors: Sequence[float]) -> Step | None:
     mean = np.zeros_like(inputs[0].mean)
     same, gap = np.zeros_like(inputs[0].same), np.zeros_like(inputs[0].gap)
     for x, c in live:
-        cross = np.outer(mean, c * x.mean)
+        cross = outer(mean, c * x.mean, x.same)
         same = same + cross + cross.T + c * c * x.same
         gap = gap + c * c * x.gap
         mean = mean + c * x.mean

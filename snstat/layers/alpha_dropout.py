@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from snstat.activation import ALPHA, LAMBDA
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE, masked
@@ -18,6 +16,7 @@ from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
+from snstat.layers.squares import alone, diagonal
 from snstat.values.option import option
 
 # What a dropped unit is set to: −λα, the limit of SELU at −∞.
@@ -51,8 +50,8 @@ class AlphaDropout(Layer):
         both = (factor * keep) ** 2
         noise = factor**2 * keep * self.rate
         # E(x − α')² of each position.
-        apart = np.diagonal(signal.same) - 2.0 * LEVEL * signal.mean + LEVEL**2
-        added = np.diag(noise * apart)
+        apart = diagonal(signal.same) - 2.0 * LEVEL * signal.mean + LEVEL**2
+        added = alone(noise * apart, signal.same)
         after = signal.become(
             factor * keep * signal.mean,
             both * signal.same + added,
@@ -62,7 +61,7 @@ class AlphaDropout(Layer):
 
         def pull(slope: Slope) -> tuple[Slope, ...]:
             slope = slope.kept()
-            grown = np.diag(noise * np.diagonal(slope.same))
+            grown = alone(noise * diagonal(slope.same), slope.same)
             same, gap = both * slope.same + grown, both * slope.gap + grown
             return (Slope(same, gap, slope.log).scaled(1.0),)
 

@@ -38,8 +38,10 @@ class BatchNorm(Norm):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
         """See Layer."""
         signal = one(inputs)
+        if signal.law != GAUSSIAN or signal.mean.size > 1 or batch < 2:
+            return None
         gap = float(signal.gap[0, 0])
-        if signal.law != GAUSSIAN or signal.mean.size > 1 or batch < 2 or not gap > 0:
+        if not gap > 0:
             return None
         law = sphere(batch, self.epsilon / gap)
         ratio, rest = law.parameters[1], batch - 1

@@ -14,7 +14,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
 from snstat.layers.layer import Layer, several
 from snstat.layers.shape import Shape
-from snstat.layers.signal import PLACE, Signal, Slope, Step
+from snstat.layers.signal import PLACE, Signal, Slope, Step, aligned
 from snstat.layers.spread import Spread
 from snstat.layers.sum_spread import after_concat
 
@@ -42,15 +42,11 @@ class Concat(Layer):
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
-        shape = self.shape([part.shape for part in inputs])
+        inputs, shape = aligned(inputs), self.shape([part.shape for part in inputs])
         shares = np.array([part.shape.channels for part in inputs]) / shape.channels
 
         def average(arrays: Iterable[FloatArray]) -> FloatArray:
-            # One NaN stands for all positions of a part that is not known.
-            total = np.zeros(1)
-            for share, array in zip(shares, arrays, strict=True):
-                total = total + share * array
-            return total
+            return sum((c * array for c, array in zip(shares, arrays, strict=True)), np.zeros(1))
 
         mean = average(part.mean for part in inputs)
         same, gap = average(part.same for part in inputs), average(part.gap for part in inputs)

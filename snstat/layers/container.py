@@ -203,7 +203,8 @@ class Container(Layer):
         slopes = [slope.scaled(0.0), *(Slope.zero(step.signal) for step in steps[:-1]), slope]
         for place in range(len(steps), 0, -1):
             with at(self.labels[place - 1]):
-                parts = pull(steps[place - 1], slopes[place])
+                step = steps[place - 1]
+                parts = pull(step, slopes[place].of(step.signal))
             sources = self.parts[place - 1].inputs or (place - 1,)
             for source, part in zip(sources, parts, strict=True):
                 slopes[source] = slopes[source] + part

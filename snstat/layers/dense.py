@@ -55,11 +55,12 @@ class Dense(WeightOptions, Layer):
         """The name of the activation; a layer without one is linear."""
         return resolve(self.activation or LINEAR).name
 
-    def at(self, fan_in: int) -> DenseLayer:
-        """Return the layer for inputs of `fan_in` units."""
+    def at(self, fan_in: int, taps: int = 1) -> DenseLayer:
+        """Return the layer for inputs of `fan_in` units, at `taps` positions of a kernel. Every
+        unit is then read at so many positions, which Glorot's initialisers count as its fan-out."""
         # The cache keeps no functions of users alive.
         find = _at.__wrapped__ if isinstance(self.activation, tuple) else _at
-        return find(self, fan_in)
+        return find(self, fan_in, taps)
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""
@@ -120,7 +121,7 @@ class Dense(WeightOptions, Layer):
 
 
 @lru_cache(maxsize=1024)  # a repeated layer is sampled once for each repetition and trial
-def _at(layer: Dense, fan_in: int) -> DenseLayer:
+def _at(layer: Dense, fan_in: int, taps: int) -> DenseLayer:
     name = layer.activation_name
     init, gain = defaults(name, layer.init, layer.weight_gain, layer.weight_std)
     return DenseLayer.of(
@@ -132,4 +133,5 @@ def _at(layer: Dense, fan_in: int) -> DenseLayer:
         bias_std=layer.bias_std,
         activation=name,
         form=layer.weights,
+        taps=taps,
     )

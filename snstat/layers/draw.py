@@ -39,6 +39,10 @@ class Draw(Protocol):
         """Return W x + b over channels, with weights and biases drawn as `weights` says."""
         ...
 
+    def matrix(self, weights: Weights) -> tuple[Values, Values]:
+        """Return W (fan_out, fan_in) and b (fan_out,), drawn as `linear` draws them."""
+        ...
+
     def activate(self, function: Activation, values: Values) -> Pass:
         """Return φ(x) of every unit."""
         ...

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, Law, Masked
@@ -17,6 +15,7 @@ from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
+from snstat.layers.squares import alone, diagonal
 from snstat.limits import MAX_RATE
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -84,8 +83,8 @@ class Dropout(Layer):
         return Pass(values * mask, lambda slope: (slope * mask,))
 
     def masked_alike(self, square: FloatArray) -> FloatArray:
-        """Return the products of positions (P, P) that have one mask, 0 for the others."""
-        return np.diag(np.diagonal(square))
+        """Return the products of positions that have one mask, 0 for the others."""
+        return alone(diagonal(square), square)
 
     def mask_shape(self, values: Values) -> tuple[int, ...]:
         """Return the shape of the mask of these values."""

@@ -16,6 +16,7 @@ from snstat.layers.normalise import Norm, divided, normalised, scales
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Step, floored
 from snstat.layers.spread import Spread
+from snstat.layers.squares import diagonal, outer
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
 from snstat.values.option import option
@@ -52,15 +53,16 @@ class GroupNorm(Norm):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
-        square, mean = np.diagonal(signal.same).mean(), signal.mean.mean()
+        square, mean = diagonal(signal.same).mean(), signal.mean.mean()
         scale = scales(square, mean, self.epsilon)
         if scale is None or signal.shape.channels < FEWEST_CHANNELS * self.groups:
             return None
         if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
             return None
         # E(x_u − m)(x_v − m), for any m.
-        left = np.add.outer(signal.mean, signal.mean)
-        centred = floored(signal.same - mean * left + mean * mean)
+        apart = signal.mean - mean
+        around = outer(signal.mean, signal.mean, signal.same)
+        centred = floored(signal.same - around + outer(apart, apart, signal.same))
         after = signal.become(
             (signal.mean - mean) / scale,
             centred / scale**2,

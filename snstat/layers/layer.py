@@ -29,6 +29,8 @@ class Layer(Settings, ABC):
     kind: ClassVar[str]
     # Arrays as large as its output that a trial keeps for the way back, the output among them.
     arrays: ClassVar[int] = 2
+    # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
+    whole: ClassVar[int] = 0
 
     @abstractmethod
     def shape(self, inputs: Sequence[Shape]) -> Shape:
@@ -65,6 +67,23 @@ class Layer(Settings, ABC):
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:  # noqa: ARG002
         """Return what `sample` draws matrices from, in order. All act on the first input."""
         return ()
+
+    def held(self, inputs: Sequence[Shape]) -> int:
+        """Return how many numbers of matrices that are drawn whole a trial keeps for the way
+        back."""
+        if not self.whole:
+            return 0
+        drawn = self.matrices(inputs)[: self.whole]
+        return sum(own.fan_out * (own.fan_in + 1) for own in drawn)
+
+    def columns(self, inputs: Sequence[Shape]) -> int:
+        """Return on how many columns `matrices` act, for one sample: one for each position."""
+        return inputs[0].positions
+
+    def gathered(self, inputs: Sequence[Shape]) -> int:  # noqa: ARG002
+        """Return how many numbers of a sample are put together for `matrices`, beside the inputs. A
+        trial keeps them for the way back where a matrix is not drawn."""
+        return 0
 
     def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:  # noqa: ARG002
         """Return E[(∂y/∂z)²] of the output y for the pre-activations z of each of `matrices`, for

@@ -14,6 +14,7 @@ from snstat.layers.norm_spread import after_norm
 from snstat.layers.normalise import Norm, divided, scales
 from snstat.layers.signal import Signal, Step, floored
 from snstat.layers.spread import Spread
+from snstat.layers.squares import diagonal, outer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +32,11 @@ class LayerNorm(Norm):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
-        scale = scales(np.diagonal(signal.same), signal.mean, self.epsilon)
+        scale = scales(diagonal(signal.same), signal.mean, self.epsilon)
         if scale is None:
             return None
-        both = np.multiply.outer(scale, scale)
-        centred = floored(signal.same - np.multiply.outer(signal.mean, signal.mean))
+        both = outer(scale, scale, signal.same)
+        centred = floored(signal.same - outer(signal.mean, signal.mean, signal.same))
         factor = 1.0 / float(scale[0])
         after = signal.become(
             np.zeros_like(signal.mean),

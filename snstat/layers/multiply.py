@@ -14,7 +14,7 @@ from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer, alike
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.signal import Signal, Slope, Step, aligned
 from snstat.layers.weights import LARGEST_SECOND_MOMENT
 
 
@@ -37,6 +37,7 @@ class Multiply(Layer):
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
+        inputs = aligned(inputs)
         if any(x.fresh & y.fresh for x, y in combinations(inputs, 2)):
             return None
         after = reduce(_product, inputs)

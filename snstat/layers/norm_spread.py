@@ -18,8 +18,10 @@ def after_norm(step: Step, before: Spread, epsilon: float, *, centred: bool) -> 
     """Return the fluctuations after a norm over all units, which subtracts their mean if `centred`;
     None where that of the mean is needed and not known, or where networks differ much."""
     signal, x = step.inputs[0], before.average
+    if signal.mean.size > 1:
+        return None
     square = float(signal.same[0, 0])
-    if signal.mean.size > 1 or not square > 0:
+    if not square > 0:
         return None
     # Of a few units all may be 0, and a norm leaves that as it is.
     if before.variance > LARGEST_VARIANCE:

@@ -13,6 +13,7 @@ from snstat.layers.draw import Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.squares import outer
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Real
 from snstat.values.option import option
@@ -50,7 +51,7 @@ def scales(square: FloatArray, mean: FloatArray, epsilon: float) -> FloatArray |
 def divided(before: Signal, after: Signal, scale: FloatArray) -> Step:
     """Return the step to `after`, in which every unit is divided by `scale` (positions,) and what
     is subtracted does not move with any one unit."""
-    factors = 1.0 / np.multiply.outer(scale, scale)
+    factors = 1.0 / outer(scale, scale, before.same)
     return Step((before,), after, lambda slope: (_weighted(slope, factors),))
 
 

@@ -14,6 +14,7 @@ from snstat.layers.norm_spread import after_norm
 from snstat.layers.normalise import Norm, divided, scales
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
+from snstat.layers.squares import diagonal, outer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +31,11 @@ class RmsNorm(Norm):
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
-        square = np.diagonal(signal.same)
+        square = diagonal(signal.same)
         scale = scales(square, np.zeros_like(square), self.epsilon)
         if scale is None:
             return None
-        both = np.multiply.outer(scale, scale)
+        both = outer(scale, scale, signal.same)
         after = signal.become(
             signal.mean / scale,
             signal.same / both,

@@ -1,20 +1,21 @@
 """What theory carries from layer to layer: moments of the signal, and of gradients on the way back.
 
-Arrays are float64 and have one row for each of P positions; without a grid P is 1. See
-`Signal` for what is closed under which kind of layer.
+Arrays are float64 and have one entry for each of P positions, or for each pair of them; without a
+grid P is 1. See `Signal` for what is closed under which kind of layer.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.law import OTHER, ROUNDING, Law, nearly
 from snstat.layers.shape import Shape
+from snstat.layers.squares import diagonal, followed
 
 # Counts as a draw of signals whose units differ by their place: of two such signals, the same unit
 # has the same place.
@@ -26,11 +27,12 @@ class Signal:
     """The moments over the units of a layer, at infinite width.
 
     For positions u, v: `mean` (P,) is E[x_u], `same` (P, P) is E[x_u x_v] of one sample, and `gap`
-    (P, P) is `same` minus E[x_u x'_v] of two samples. The gap is carried instead of the latter so
-    that samples that become alike keep their relative precision. `fresh` are the draws of weights
-    that one unit depends on: units of signals without a common draw are independent. A layer that
-    adds signals has to know that, because moments alone do not tell E[xy] of two signals. Where
-    theory knows nothing, one NaN stands for all positions: `mean` is (1,), `same` and `gap` (1, 1).
+    (P, P) is `same` minus E[x_u x'_v] of two samples. Where pairs of positions are not followed,
+    `same` and `gap` are (P,), the diagonals; a single position is a pair with itself, (1, 1). The
+    gap is carried instead of the latter so that samples that become alike keep their relative
+    precision. `fresh` are the draws of weights that one unit depends on: units of signals without a
+    common draw are independent. A layer that adds signals has to know that, because moments alone
+    do not tell E[xy] of two signals. Where theory knows nothing, all are NaN.
     """
 
     shape: Shape
@@ -39,6 +41,12 @@ class Signal:
     gap: FloatArray
     law: Law
     fresh: frozenset[object] = field(default_factory=lambda: frozenset((object(),)))
+
+    def __post_init__(self) -> None:
+        """Follow the only pair of one position."""
+        if self.same.ndim == 1 and self.same.size == 1:
+            object.__setattr__(self, "same", self.same.reshape(1, 1))
+            object.__setattr__(self, "gap", self.gap.reshape(1, 1))
 
     @classmethod
     def of_one(
@@ -59,7 +67,15 @@ class Signal:
     @property
     def known(self) -> bool:
         """Whether theory knows the moments: they are NaN otherwise."""
-        return not math.isnan(self.same[0, 0])
+        return not math.isnan(self.same.flat[0])
+
+    @property
+    def alone(self) -> Signal:
+        """The same without pairs of positions."""
+        if self.same.ndim == 1 or self.same.size == 1:
+            return self
+        square, gap = diagonal(self.same), diagonal(self.gap)
+        return Signal(self.shape, self.mean, square, gap, self.law, self.fresh)
 
     @property
     def once(self) -> Signal:
@@ -98,8 +114,11 @@ class Slope:
     """The moments over units of δ = ∂L/∂x for a random read-out L, divided by e^`log`.
 
     `same` (P, P) is E[δ_u δ_v] of one sample, and `gap` (P, P) is `same` minus E[δ_u δ'_v] of two
-    samples: the same matrix where gradients of different samples are uncorrelated, as those of an
-    independent read-out of every sample are.
+    samples: the same array where gradients of different samples are uncorrelated, as those of an
+    independent read-out of every sample are. Both are (P,) where gradients of different positions
+    are uncorrelated, as those of an independent read-out of every position are: weights that slide
+    over a grid, norms, activations and copies leave them so. A kind after which they are not, such
+    as an average over positions, knows nothing of signals whose pairs are not followed.
 
     An activation after batch norm or dropout has slopes that are not independent of what these do.
     Between the two, `excess` and `excess_of_two` are what a δ that is independent of the signal
@@ -120,6 +139,10 @@ class Slope:
         nothing = np.zeros_like(signal.same)
         return cls(nothing, nothing)
 
+    def of(self, signal: Signal) -> Slope:
+        """Return these moments for the positions, or pairs of them, that `signal` follows."""
+        return self._followed(signal.same)
+
     def scaled(self, factor: float) -> Slope:
         """Return these moments times `factor`, with the largest of `same` brought to 1."""
         if factor == 0:
@@ -135,7 +158,7 @@ class Slope:
 
     def weighted(self, factors: FloatArray) -> Slope:
         """Return these moments times `factors` (P, P), those of every two positions."""
-        one = float(factors[0, 0])
+        one = float(factors.flat[0])
         extra = one * self.excess, one * self.excess_of_two
         return Slope(self.same * factors, self.gap * factors, self.log, *extra)
 
@@ -157,12 +180,21 @@ class Slope:
             and nearly(self.excess_of_two, other.excess_of_two)
         )
 
+    def _followed(self, like: FloatArray) -> Slope:
+        if self.same.ndim == like.ndim:
+            return self
+        return replace(self, same=followed(self.same, like), gap=followed(self.gap, like))
+
     def __add__(self, other: Slope) -> Slope:
         """Return the moments of the sum of two independent gradients."""
         if not other.same.any():
             return self
         if not self.same.any():
             return other
+        if self.same.ndim < other.same.ndim:
+            return other + self
+        if other.same.ndim < self.same.ndim:
+            other = other._followed(self.same)
         log = max(self.log, other.log)
         mine, theirs = math.exp(self.log - log), math.exp(other.log - log)
         return Slope(
@@ -189,9 +221,19 @@ class Step:
 
 def floored(square: FloatArray) -> FloatArray:
     """Return E[xx'] with squares below 0, which are rounding of a difference, as 0."""
+    if square.ndim == 1:
+        return np.maximum(square, 0.0)
     found = square.copy()
     np.fill_diagonal(found, np.maximum(np.diagonal(found), 0.0))
     return found
+
+
+def aligned(signals: Sequence[Signal]) -> list[Signal]:
+    """Return `signals` without pairs of positions if one of them has none; equal ones stay one."""
+    if all(signal.same.ndim > 1 for signal in signals):
+        return list(signals)
+    found = {id(signal): signal.alone for signal in signals}
+    return [found[id(signal)] for signal in signals]
 
 
 def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
@@ -201,9 +243,11 @@ def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
         del slope
         return tuple(Slope(math.nan * before.same, math.nan * before.gap) for before in inputs)
 
-    none = np.array([[math.nan]])
+    count, pairs = shape.positions, all(before.same.ndim > 1 for before in inputs)
+    none = np.full((count, count) if pairs or count == 1 else count, math.nan)
     fresh = frozenset[object]().union(*(before.fresh for before in inputs))
-    return Step(tuple(inputs), Signal(shape, none[0], none, none, OTHER, fresh), pull)
+    signal = Signal(shape, np.full(count, math.nan), none, none, OTHER, fresh)
+    return Step(tuple(inputs), signal, pull)
 
 
 def _held(now: FloatArray, before: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ def after_sum(step: Step, inputs: Sequence[Spread], factors: Sequence[float]) ->
     masks of their own, or one that depends on the signs of another: the mean of products is not
     known.
     """
-    signals, total = step.inputs, float(step.signal.same[0, 0])
+    signals, total = step.inputs, float(step.signal.same.flat[0])
     if step.signal.mean.size > 1 or not total > 0:
         return None
     if len({id(signal) for signal in signals}) < len(signals):
@@ -58,7 +58,7 @@ def after_sum(step: Step, inputs: Sequence[Spread], factors: Sequence[float]) ->
 
 def after_concat(step: Step, inputs: Sequence[Spread]) -> Spread | None:
     """Return the fluctuations of the units of all parts together."""
-    total = float(step.signal.same[0, 0])
+    total = float(step.signal.same.flat[0])
     if step.signal.mean.size > 1 or not total > 0:
         return None
     units = step.signal.shape.channels

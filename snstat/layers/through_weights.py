@@ -8,6 +8,7 @@ from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.law import GAUSSIAN, ZERO
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step, floored
+from snstat.layers.squares import outer
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 
 
@@ -23,7 +24,7 @@ def through(weights: Weights, signal: Signal) -> Step | None:
     # Weights with sum 0 do not see the mean over units.
     seen = signal.same
     if weights.form == STANDARDIZED:
-        seen = floored(signal.same - np.outer(signal.mean, signal.mean))
+        seen = floored(signal.same - outer(signal.mean, signal.mean, signal.same))
     same = weights.pre_second_moment(seen)
     if not np.max(same) <= LARGEST_SECOND_MOMENT:
         return None

@@ -53,11 +53,13 @@ class Weights:
         weight_gain: float | None = None,
         weight_std: float | None = None,
         bias_std: float | None = None,
+        taps: int = 1,
         **others: Any,
     ) -> Self:
         """Return the weights of an initialiser, whose own gain and biases None stands for.
 
-        `others` are the fields that a subclass adds.
+        Of a convolution, the initialiser counts the fan-out at all `taps` of the kernel. `others`
+        are the fields that a subclass adds.
         """
         scheme = INITIALISERS[init]
         if weight_std is not None:
@@ -69,7 +71,9 @@ class Weights:
             if scheme.distribution == "orthogonal":  # the gain multiplies the matrix
                 square_gain *= scheme.square_gain(fan_in, fan_out)
         else:
-            square_gain = scheme.square_gain(fan_in, fan_out)
+            # An orthogonal matrix is that of all inputs and outputs.
+            times = 1 if scheme.distribution == "orthogonal" else taps
+            square_gain = scheme.square_gain(fan_in, times * fan_out)
         own_bias = bias_std is None and scheme.bias_square_gain > 0
         if own_bias:
             bias_std = math.sqrt(scheme.bias_square_gain / fan_in)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 
+from snstat.layers.shape import Shape
 from snstat.results import STATISTICS, InputMoments
 
 
-def exact_of_input(width: int, batch: int, inputs: InputMoments) -> dict[str, float]:
-    """Return the exact expectations of the statistics of `width` units of input, NaN where they are
+def exact_of_input(shape: Shape, batch: int, inputs: InputMoments) -> dict[str, float]:
+    """Return the exact expectations of the statistics of an input of this shape, NaN where they are
     not known."""
     exact = dict(inputs)
+    if shape.grid:  # those of data are moments of all positions together
+        exact["variance_over_units"] = math.nan
     if inputs.drawn:
-        exact["variance"] = inputs.variance * (1.0 - 1.0 / (width * batch))
-        exact["variance_over_units"] = inputs.variance * (1.0 - 1.0 / width)
+        exact["variance"] = inputs.variance * (1.0 - 1.0 / (shape.units * batch))
+        exact["variance_over_units"] = inputs.variance * (1.0 - 1.0 / shape.channels)
         exact["kurtosis"] = math.nan
         if inputs.mean != 0 and inputs.variance > 0:
             exact["cosine"] = math.nan

@@ -19,11 +19,11 @@ from snstat.theory.walk import Walk
 
 @np.errstate(over="ignore", invalid="ignore")
 def expected_statistics(
-    walked: Walk, units: int, batch: int, inputs: InputMoments
+    walked: Walk, batch: int, inputs: InputMoments
 ) -> Mapping[str, tuple[FloatArray, FloatArray]]:
-    """Return what `batch` samples of `units` units with the moments `inputs` are expected to show,
-    and how far that may be off, or theory where nothing is expected: two arrays (depth + 1,) of
-    each of `mean`, `variance`, `second_moment` and `variance_over_units`.
+    """Return what `batch` samples with the moments `inputs` are expected to show, and how far that
+    may be off, or theory where nothing is expected: two arrays (depth + 1,) of each of `mean`,
+    `variance`, `second_moment` and `variance_over_units`.
 
     NaN stands for what is not known, among it the size of what is neglected where networks differ
     by so much that a few decide their mean.
@@ -46,10 +46,14 @@ def expected_statistics(
         "mean": (mean, mean + shift, error),
         "variance": (variance, variance + centred_shift - pooled, centred_error + again),
         "second_moment": (square, square + square_shift, square_error),
-        "variance_over_units": (variance, variance + centred_shift - own, centred_error + again),
+        "variance_over_units": (
+            walked.over_units,
+            walked.over_units + centred_shift - own,
+            centred_error + again,
+        ),
     }
     trusted, told = _trusted(walked)
-    exact = exact_of_input(units, batch, inputs)
+    exact = exact_of_input(walked.input, batch, inputs)
     result = {}
     for name, (theory, value, neglected) in found.items():
         low, high = within(name)

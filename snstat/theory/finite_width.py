@@ -18,6 +18,7 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.gaussian.dead import is_told
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.shape import Shape
 from snstat.layers.spread import ENDLESS
 from snstat.network.stack import Stack
 from snstat.results import GRADIENT, STATISTICS, InputMoments, within
@@ -158,7 +159,7 @@ def _to_first_order(
     dead = found.get("dead_fraction", _UNKNOWN)
     found["dead_fraction"] = _dead(stack, batch, prediction, dead)
     expected, residual = {}, {}
-    for name, exact in exact_of_input(stack.width_of(0), batch, inputs).items():
+    for name, exact in exact_of_input(Shape(stack.width_of(0)), batch, inputs).items():
         column = found.get(name, _UNKNOWN)
         # A value that no network can have shows that first order is not enough.
         low, high = within(name)

@@ -13,8 +13,10 @@ from snstat.layers.container import ContainerStep
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer
+from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
+from snstat.layers.squares import alone, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.theory.fluctuations import input_spread
@@ -26,9 +28,11 @@ _SPREADS = 11
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Walk:
-    """Theory of a network, each array (depth + 1,), NaN where there is none.
+    """Theory of a network with inputs of the shape `input`: arrays (depth + 1,), NaN where there is
+    none.
 
-    `mean` is E[x], `second_moment` E[x²] and `gap` E[x²] − E[xx'] of two samples. `log_gradient` is
+    `mean` is E[x], `second_moment` E[x²] and `gap` E[x²] − E[xx'] of two samples, averages over all
+    positions; `over_units` is the average of the variance at each position. `log_gradient` is
     the natural logarithm of the squared norm of ∂L/∂x over the same at the last layer.
 
     To first order in 1/width, relative to E[x²]: `variance` is that of one sample's mean of x²
@@ -40,9 +44,11 @@ class Walk:
     there is more than one), and `uniform` the share of uniform biases in it.
     """
 
+    input: Shape
     mean: FloatArray
     second_moment: FloatArray
     gap: FloatArray
+    over_units: FloatArray
     log_gradient: FloatArray
     variance: FloatArray
     pair: FloatArray
@@ -70,26 +76,38 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     of batches on if `train`.
 
     Every sample has a random linear read-out of its own. A repeated block is followed until its
-    state repeats. There is no theory of samples that differ in norm, nor of inputs on a grid.
+    state repeats. There is no theory of samples that differ in norm, nor of data on a grid.
     """
-    law, one_norm = ZERO if inputs.silent else OTHER, inputs.norms is None
-    gap = input_gap(batch, inputs) if one_norm and not network.input.grid else math.nan
-    start = Signal.of_one(network.input, (inputs.mean, inputs.second_moment + 0.0 * gap, gap), law)
+    start = _start(network.input, batch, inputs)
     block = network.block if train else network.block.evaluated()
     step = block.moments([start], batch)
     layers = block.count + 1
-    moments, logs, spreads = np.empty((3, layers)), np.empty(layers), np.empty((_SPREADS, layers))
+    moments, logs, spreads = np.empty((4, layers)), np.empty(layers), np.empty((_SPREADS, layers))
 
     moments[:, 0] = _numbers(start)
     _forward(step, moments[:, 1:])
-    ones = np.ones_like(start.same)
-    logs[0] = _log_norm(_backward(step, Slope(ones, ones), logs[1:]), start)
+    # A read-out is independent for every position too.
+    own = alone(np.ones(step.signal.mean.size), step.signal.same)
+    logs[0] = _log_norm(_backward(step, Slope(own, own), logs[1:]), start)
     logs -= logs[-1]
     first = input_spread(network.input.units, inputs)
     spreads[:, 0] = _relative(first)
     _spreads(block, step, [first], spreads[:, 1:])
-    mean, second_moment, apart = moments
-    return Walk(mean, second_moment, apart, logs, *spreads)
+    mean, second_moment, apart, over_units = moments
+    return Walk(network.input, mean, second_moment, apart, over_units, logs, *spreads)
+
+
+def _start(shape: Shape, batch: int, inputs: InputMoments) -> Signal:
+    """Return the signal of the input."""
+    law = ZERO if inputs.silent else OTHER
+    gap = input_gap(batch, inputs) if inputs.norms is None else math.nan
+    if shape.grid and not inputs.drawn:  # moments of data are averages over positions
+        gap = math.nan
+    square = inputs.second_moment + 0.0 * gap
+    if shape.positions == 1:
+        return Signal.of_one(shape, (inputs.mean, square, gap), law)
+    mean, same, apart = np.multiply.outer((inputs.mean, square, gap), np.ones(shape.positions))
+    return Signal(shape, mean, same, apart, law)
 
 
 # Arrays of many layers are written in place: to allocate and to join them would take as long as the
@@ -97,7 +115,7 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
 
 
 def _forward(step: Step, out: FloatArray) -> None:
-    """Write mean, E[x²] and gap of every layer to `out`, (3, layers)."""
+    """Write mean, E[x²], gap and variance over units of every layer to `out`, (4, layers)."""
     if not isinstance(step, ContainerStep):
         out[:, 0] = _numbers(step.signal)
         return
@@ -193,14 +211,19 @@ def _relative(spread: Spread | None) -> tuple[float, ...]:
     return *spread[:4], *mean, *last
 
 
-def _numbers(signal: Signal) -> tuple[float, float, float]:
-    mean, square = float(signal.mean[0]), float(signal.same[0, 0])
+def _numbers(signal: Signal) -> tuple[float, float, float, float]:
+    if signal.mean.size == 1:  # nearly always: an average takes twenty times as long
+        mean, square, gap = signal.mean.item(), signal.same.item(), signal.gap.item()
+        centre = mean * mean
+    else:
+        mean, square = float(signal.mean.mean()), float(diagonal(signal.same).mean())
+        gap, centre = float(diagonal(signal.gap).mean()), float((signal.mean**2).mean())
     if square < LEAST_SQUARE and signal.law != ZERO:  # of a square that underflows
         mean = math.nan
-    return mean, square, float(signal.gap[0, 0])
+    return mean, square, gap, max(square - centre, 0.0)
 
 
 def _log_norm(slope: Slope, signal: Signal) -> float:
     """Return ln of the squared norm of a gradient, −inf where it is 0."""
-    square = float(slope.same[0, 0])
+    square = slope.same.item() if slope.same.size == 1 else float(diagonal(slope.same).mean())
     return slope.log + (math.log(square * signal.shape.units) if square > 0 else square - math.inf)

@@ -46,8 +46,8 @@ def weight_gradients(
             known[key] = _slope(row.layer, row.before, *key[2:])
         slope = known[key]
         if slope > 0:
-            # Gradients are squared norms, and weights are counted one by one.
-            found[row.number] = gradient + math.log(slope * square / row.after.units)
+            # Gradients are squared norms, over all positions, and weights are counted one by one.
+            found[row.number] = gradient + math.log(slope * square / row.after.channels)
     return found
 
 

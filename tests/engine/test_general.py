@@ -15,7 +15,7 @@ from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.gradient import general_gradient
 from snstat.engine.general.order import Order, places
 from snstat.engine.general.sample import sample_network
-from snstat.engine.general.sampler import General
+from snstat.engine.general.sampler import General, Walk
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels.random import READOUT, STANDARD, Draw, draw_rows
 from snstat.engine.simulate import simulate
@@ -24,6 +24,7 @@ from snstat.experiment.data import DataInputs
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
 from snstat.layers.block import Block
+from snstat.layers.conv import Conv
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Pass
 from snstat.layers.entry import Entry
@@ -33,7 +34,7 @@ from snstat.layers.scale import Scale
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.stack import Stack
-from snstat.results import MEASURED
+from snstat.results import MEASURED, STATISTICS
 from tests.engine import oracle
 from tests.engine.oracle import philox
 from tests.layers.plain_draw import PlainDraw
@@ -485,3 +486,25 @@ def test_units_are_kept_by_the_uniform_numbers(size, dtype):
     found = draw.kept((size, 1), 0.3, np.dtype(dtype))
     assert found.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(found, numbers.uniform((size, 1)) >= 0.3)
+
+
+def test_positions_of_a_sample_are_compared():
+    """By plain numpy on the values of one network: per sample and channel the variance over
+    positions, and the cosines of different positions of a sample. After them come vectors."""
+    grid = (2, 3)
+    network = network_of(Conv(channels=4, kernel=3, activation="tanh"), width=3, grid=grid)
+    inputs = DrawnInputs("normal", 18, 5, 0.3, 1.0)
+    sampler = General(network, inputs, 1, 0, "float64", train=True)
+    walk = Walk(sampler, 0, {0: sampler.first(0)})
+    walk.step()
+    found = sample_network(network, inputs, trials=1, seed=0, dtype="float64")
+    over, cosine = (found.names.index(n) for n in ("variance_over_positions", "position_cosine"))
+    for layer, values in enumerate((sampler.first(0), walk.values[1])):
+        x = values.reshape(*values.shape[:2], 6)
+        assert found.estimate[layer, over] == pytest.approx(x.var(axis=2).mean(), rel=1e-12)
+        unit = x / np.linalg.norm(x, axis=0)
+        products = np.einsum("cau,cav->auv", unit, unit)
+        pairs = ~np.eye(6, dtype=bool)
+        assert found.estimate[layer, cosine] == pytest.approx(products[:, pairs].mean(), rel=1e-12)
+        assert found.estimate[layer, 4] == pytest.approx(x.var(axis=0).mean(), rel=1e-12)
+    assert STATISTICS[4] == "variance_over_units"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import tracemalloc
 
 import numpy as np
@@ -12,7 +13,7 @@ from numba import config
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.workshop import Workshop
 from snstat.layers.registry import KINDS
-from tests.layers.kinds import INPUTS, layer_of
+from tests.layers.kinds import INPUTS, grids_of, layer_of
 
 CHANNELS, BATCH = 5, 2**13
 # Objects and what belongs to single channels or samples, not to values.
@@ -25,9 +26,10 @@ CONTAINERS = {"block", "residual"}
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of samples need compiled kernels")
 @pytest.mark.parametrize("name", [name for name in KINDS if name not in CONTAINERS])
 def test_a_layer_keeps_no_more_arrays_than_it_says(name):
-    layer, random = layer_of(name, CHANNELS), np.random.default_rng(0)
+    layer, random, grid = layer_of(name, CHANNELS), np.random.default_rng(0), grids_of(name)[0]
     given = [
-        random.normal(size=(CHANNELS, BATCH)).astype(np.float32) for _ in range(INPUTS.get(name, 1))
+        random.normal(size=(CHANNELS, BATCH // math.prod(grid), *grid)).astype(np.float32)
+        for _ in range(INPUTS.get(name, 1))
     ]
     shop = Workshop(np.dtype("float32"), np.uint64(0), np.zeros(1, np.uint8), train=True)
     layer.sample(given, LayerDraw(shop, 0, 1))  # the scratch of all layers, which stays

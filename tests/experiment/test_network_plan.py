@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from snstat.experiment.network_plan import NetworkPlan, predicted_statistics
+from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.run_settings import RunSettings
 from snstat.results import GRADIENT, STATISTICS
@@ -133,8 +134,10 @@ def test_statistics_of_theory_follow_from_the_moments_of_pairs():
     shared = random.normal(size=(units, 1)) * common
     x = mean + shared + own * random.normal(size=(units, batch))
     square = mean**2 + common**2 + own**2
-    moments = {"mean": mean, "second_moment": square, "gap": own**2}
-    walked = Walk(*(np.full(2, moments.get(entry.name, math.nan)) for entry in fields(Walk)))
+    moments = {"mean": mean, "second_moment": square, "gap": own**2, "over_units": square - mean**2}
+    unknown = {entry.name: np.full(2, math.nan) for entry in fields(Walk)}
+    known = {name: np.full(2, value) for name, value in moments.items()}
+    walked = Walk(**unknown | known | {"input": Shape(units)})
     inputs = plan_of("dropout").inputs.moments()
     found = predicted_statistics(walked, batch, inputs)
     lengths = np.sqrt((x**2).sum(axis=0))

@@ -32,7 +32,7 @@ class ManyDraw(PlainDraw):
     def matrices(self, weights):
         if weights.distribution != "orthogonal":
             # Rows are independent, of one network and of several.
-            rows = self.matrix(replace(weights, fan_out=self.networks * weights.fan_out))
+            rows = self.rows(replace(weights, fan_out=self.networks * weights.fan_out))
             return rows.reshape(self.networks, weights.fan_out, weights.fan_in)
         high, low = weights.larger, min(weights.fan_in, weights.fan_out)
         q, r = np.linalg.qr(self.random.normal(size=(self.networks, high, low)))

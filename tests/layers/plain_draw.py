@@ -19,15 +19,19 @@ class PlainDraw:
         self.random, self.train = np.random.default_rng(seed), train
 
     def linear(self, values, weights):
-        matrix = self.matrix(weights)
-        biases = self.random.normal(size=weights.fan_out)
-        if weights.bias_distribution == "uniform":
-            biases = self.random.uniform(-math.sqrt(3.0), math.sqrt(3.0), weights.fan_out)
+        matrix, biases = self.matrix(weights)
         z = np.tensordot(matrix, values, 1)
-        z += weights.bias_std * biases.reshape(-1, *[1] * (z.ndim - 1))
+        z += biases.reshape(-1, *[1] * (z.ndim - 1))
         return Pass(z, lambda slope: (np.tensordot(matrix.T, slope, 1),))
 
     def matrix(self, weights):
+        matrix = self.rows(weights)
+        biases = self.random.normal(size=weights.fan_out)
+        if weights.bias_distribution == "uniform":
+            biases = self.random.uniform(-math.sqrt(3.0), math.sqrt(3.0), weights.fan_out)
+        return matrix, weights.bias_std * biases
+
+    def rows(self, weights):
         drawn = self.drawn(weights)
         if weights.form == "plain":
             return drawn

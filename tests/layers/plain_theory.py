@@ -23,9 +23,16 @@ ONE_PLACE = np.array([[1.5]]), np.array([[0.4]])
 PLACES = np.array([[1.5, 0.6], [0.6, 0.8]]), np.array([[0.5, 0.2], [0.2, 0.3]])
 # h of gradients whose g is 1: independent ones, and some that samples share.
 SHARED = (0.0, 0.5)
-# The numbers that are compared of a layer: the mean, and one sample and two for values and both
-# kinds of read-out, at each position or pair.
-OF_ONE_PLACE, OF_PLACES = 7, 26
+
+
+def numbers(before, after):
+    """Return how many numbers are compared of a layer with so many positions before and after it:
+    the mean, and one sample and two for values and both kinds of read-out, at each position or
+    pair."""
+    return after + 2 * after**2 + 4 * before**2
+
+
+OF_ONE_PLACE, OF_PLACES = numbers(1, 1), numbers(2, 2)
 
 
 def inputs(same, cross):
@@ -39,40 +46,42 @@ def signal(x, same, cross, grid):
     return Signal(Shape(len(x), grid), np.zeros(len(same)), same, same - cross, OTHER)
 
 
-def products(values):
-    """Return E[x_u x_v] over units of one sample and of two, from (channels, batch, *grid)."""
+def products(values, *, alone=False):
+    """Return E[x_u x_v] over units of one sample and of two, from (channels, batch, *grid), or
+    where `alone` those of u = v."""
     x = values.reshape(*values.shape[:2], -1)
     one = np.einsum("cbu,cbv->uv", x, x) / (len(x) * BATCH)
     total = x.sum(1)
     both = np.einsum("cu,cv->uv", total, total) / (len(x) * BATCH)
-    return one, (both - one) / (BATCH - 1)
+    found = one, (both - one) / (BATCH - 1)
+    return tuple(map(np.diagonal, found)) if alone else found
 
 
-def statistics(layer, x, trials, seed):
+def statistics(layer, x, trials, seed, *, alone):
     """Return per trial mean, products of samples and, per kind of read-out, of gradients."""
     draw = PlainDraw(seed)
     rows = []
     for _ in range(trials):
         found = layer.sample([x], draw)
         mean = found.values.reshape(*found.values.shape[:2], -1).mean((0, 1))
-        row = [mean, *products(found.values)]
+        row = [mean, *products(found.values, alone=alone)]
         for shared in SHARED:
             own = draw.random.normal(size=found.values.shape)
             common = draw.random.normal(size=found.values[:, :1].shape)
             (slope,) = found.pull(math.sqrt(1.0 - shared) * own + math.sqrt(shared) * common)
-            row += products(slope)
+            row += products(slope, alone=alone)
         rows.append(np.concatenate([np.ravel(part) for part in row]))
     return np.array(rows)
 
 
 def predicted(layer, before):
-    """Return the same by theory."""
+    """Return the same by theory, of pairs of positions or of positions by themselves."""
     step = layer.moments([before], BATCH)
     assert step is not None, f"{layer.kind}.moments knows nothing of Gaussian units"
     state = step.signal
     row = [state.mean, state.same, state.same - state.gap]
     for shared in SHARED:
-        one = np.eye(len(state.same))
+        one = np.ones_like(state.same) if state.same.ndim == 1 else np.eye(len(state.same))
         (slope,) = step.pull(Slope(one, (1.0 - shared) * one))
         scale = math.exp(slope.log)
         row += [scale * slope.same, scale * (slope.same - slope.gap)]
@@ -107,10 +116,11 @@ def compared(build, gram, grid, comparisons):
     means, errors, theory = [], [], []
     for seed, width in enumerate(WIDTHS):
         row = Row(width, build)
-        found = statistics(row, x, TRIALS, seed)
+        theory.append(row.theory(signal(x, same, cross, grid)))
+        alone = len(theory[0]) == len(same) * (1 + 2 + 2 * len(SHARED))
+        found = statistics(row, x, TRIALS, seed, alone=alone)
         means.append(found.mean(0))
         errors.append(found.std(0, ddof=1) / math.sqrt(TRIALS))
-        theory.append(row.theory(signal(x, same, cross, grid)))
     assert np.allclose(theory[0], theory[1], rtol=1e-12, atol=1e-15)  # that of infinite width
     off = np.array(means) - theory
     size = np.abs(theory[0]).max()

@@ -7,6 +7,7 @@ The twins need PyTorch, for `make test-peers`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -19,29 +20,53 @@ import numpy as np
 import pytest
 
 from snstat.cli import run
-from snstat.errors import SnstatError, UnknownNameError
+from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
+from snstat.experiment.inputs import DrawnInputs
+from snstat.layers.activation import Activation
+from snstat.layers.block import Block
 from snstat.layers.container import Container
+from snstat.layers.entry import Entry
 from snstat.layers.keys import keys_of
+from snstat.layers.law import GAUSSIAN
 from snstat.layers.layer import Layer
 from snstat.layers.registry import KINDS, kind
 from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope
+from snstat.layers.squares import alone, diagonal
 from snstat.network.network import Network
+from snstat.theory.walk import walk
 from snstat.values.option import options_of
-from tests.layers.kinds import INPUTS, LAYERS, fed, layer_of
+from tests.layers.kinds import (
+    AFTER,
+    ALL_GRIDS,
+    GRIDS,
+    INPUTS,
+    LAYERS,
+    SHARED,
+    fed,
+    grids_of,
+    layer_of,
+)
 from tests.layers.plain_draw import PlainDraw
-from tests.layers.plain_theory import OF_ONE_PLACE, ONE_PLACE, compared
+from tests.layers.plain_theory import OF_ONE_PLACE, ONE_PLACE, PLACES, compared, numbers
 
 BATCH = 6
 EVERY = pytest.mark.parametrize("name", KINDS)
-GRIDS = [(), (7,), (3, 2)]
+ON = pytest.mark.parametrize(("name", "grid"), [(n, grid) for n in KINDS for grid in grids_of(n)])
+# Kinds whose theory needs pairs of positions.
+OF_PAIRS = {"mean_pool", "global_mean_pool"}
 # Kinds of which theory knows something; Gaussian units are the least.
 KNOWN = [name for name in KINDS if kind(name).moments is not Layer.moments]
-COMPARISONS = OF_ONE_PLACE * len(KNOWN)
+AFTER_PLACES = {name: AFTER[name](Shape(1, (2,))).positions for name in AFTER if name in KNOWN}
+COMPARISONS = sum(
+    OF_ONE_PLACE if () in grids_of(name) else numbers(2, AFTER_PLACES.get(name, 2))
+    for name in KNOWN
+)
 
 
 def test_every_layer_that_is_tested_is_of_a_registered_kind():
     """Kinds without one fail the tests of all kinds."""
-    assert LAYERS.keys() | INPUTS.keys() <= KINDS.keys()
+    assert LAYERS.keys() | INPUTS.keys() | GRIDS.keys() | AFTER.keys() <= KINDS.keys()
 
 
 @EVERY
@@ -59,9 +84,14 @@ def test_all_fields_of_a_kind_are_options(name):
 
 @EVERY
 def test_a_kind_takes_its_inputs_at_any_position(name):
-    count, channels = INPUTS.get(name, 1), 10 if name == "concat" else 5
-    for grid in GRIDS:
-        assert layer_of(name).shape([Shape(5, grid)] * count) == Shape(channels, grid)
+    count, after = INPUTS.get(name, 1), AFTER.get(name, lambda shape: shape)
+    for grid in ALL_GRIDS:
+        shapes = [Shape(5, grid)] * count
+        if grid in grids_of(name):
+            assert layer_of(name).shape(shapes) == after(shapes[0])
+        else:
+            with pytest.raises(InvalidValueError, match="grid"):
+                layer_of(name).shape(shapes)
     others, words = ([0, 1], "two layers") if count > 1 else ([0, 2], "one layer")
     for wrong in others:
         with pytest.raises(ValueError, match=words):
@@ -71,10 +101,13 @@ def test_a_kind_takes_its_inputs_at_any_position(name):
 @EVERY
 def test_theory_knows_the_gradients_of_all_weights(name):
     """The layers of a container are asked themselves."""
-    shapes = [Shape(5)] * INPUTS.get(name, 1)
+    shapes = [Shape(5, grids_of(name)[0])] * INPUTS.get(name, 1)
     slopes = layer_of(name).slopes(shapes[0], 0.25, 1.5)
     assert len(slopes) == len(layer_of(name).matrices(shapes))
-    assert all(0.0 < slope < math.inf for slope in slopes)
+    if name in SHARED:
+        assert all(map(math.isnan, slopes))
+    else:
+        assert all(0.0 < slope < math.inf for slope in slopes)
 
 
 def test_the_nearest_kind_is_suggested():
@@ -100,14 +133,14 @@ class Recorder(PlainDraw):
         super().__init__()
         self.asked = []
 
-    def linear(self, values, weights):
+    def matrix(self, weights):
         self.asked.append(weights)
-        return super().linear(values, weights)
+        return super().matrix(weights)
 
 
 @pytest.mark.parametrize("name", [n for n in KINDS if not issubclass(kind(n), Container)])
 def test_a_layer_names_the_matrices_that_it_draws(name):
-    shapes, draw = [Shape(5)] * INPUTS.get(name, 1), Recorder()
+    shapes, draw = [Shape(5, grids_of(name)[0])] * INPUTS.get(name, 1), Recorder()
     layer_of(name).sample([drawn(shape, n) for n, shape in enumerate(shapes)], draw)
     assert list(layer_of(name).matrices(shapes)) == draw.asked
 
@@ -118,8 +151,7 @@ def drawn(shape, seed):
     return found + 0.1 * np.sign(found)
 
 
-@pytest.mark.parametrize("grid", [(), (3, 2)])
-@EVERY
+@ON
 def test_values_have_the_shape_that_the_layer_says(name, grid):
     shapes = [Shape(5, grid)] * INPUTS.get(name, 1)
     shape = layer_of(name).shape(shapes)
@@ -127,8 +159,7 @@ def test_values_have_the_shape_that_the_layer_says(name, grid):
     assert found.values.shape == (shape.channels, BATCH, *shape.grid)
 
 
-@pytest.mark.parametrize("grid", [(), (3, 2)])
-@EVERY
+@ON
 def test_gradients_are_pulled_back_by_the_adjoint(name, grid):
     """⟨δ, J v⟩ = ⟨Jᵀ δ, v⟩, with J v by a central difference, whose error is of second order."""
     layer, step = layer_of(name), 1e-4
@@ -153,7 +184,58 @@ def test_gradients_are_pulled_back_by_the_adjoint(name, grid):
 @pytest.mark.parametrize("name", KNOWN)
 def test_theory_is_what_plain_simulations_tend_to(name):
     """Within their error at two widths, and the difference falls as 1/width."""
-    compared(partial(fed if name in INPUTS else layer_of, name), ONE_PLACE, (), COMPARISONS)
+    places = (ONE_PLACE, ()) if () in grids_of(name) else (PLACES, (2,))
+    compared(partial(fed if name in INPUTS else layer_of, name), *places, COMPARISONS)
+
+
+@ON
+def test_theory_is_walked_on_every_grid(name, grid):
+    """In front of an activation, which asks for the law; of one position too."""
+    first = Entry(layer_of(name), (0,) * INPUTS.get(name, 1))
+    starts = (first,), fed(name).entries
+    for own, start in itertools.product({grid, (1,) * len(grid)}, starts):
+        try:
+            network = Network(Shape(5, own), Block((*start, Entry(Activation("relu")))))
+        except SnstatError:  # a window of two positions
+            assert own != grid
+            continue
+        walked = walk(network, BATCH, DrawnInputs("normal", 5, BATCH, 0.0, 1.0).moments())
+        assert not np.any(walked.second_moment < 0.0)
+        known = np.isfinite(walked.second_moment)
+        assert known[0]
+        assert np.array_equal(known, np.isfinite(walked.mean))
+
+
+@pytest.mark.parametrize(
+    ("name", "grid"), [(n, g) for n in KNOWN for g in grids_of(n) if g and n not in INPUTS]
+)
+def test_theory_of_positions_by_themselves_is_that_of_pairs(name, grid):
+    """Where pairs are not followed, what is known is the same."""
+    shape, random = Shape(64, grid), np.random.default_rng(3)
+    root = random.normal(size=(2, shape.positions, shape.positions))
+    gap, shared = (own @ own.T for own in root)
+    pairs = Signal(shape, np.zeros(shape.positions), gap + shared, gap, GAUSSIAN)
+    layer = layer_of(name, 64)
+    steps = [layer.moments([signal], BATCH) for signal in (pairs, pairs.alone)]
+    if steps[1] is None:
+        assert steps[0] is None or name in OF_PAIRS
+        return
+    assert name not in OF_PAIRS
+    found = []
+    for step in steps:
+        own = diagonal_matrix(random=np.random.default_rng(4), signal=step.signal)
+        (slope,) = step.pull(Slope(own, 0.5 * own))
+        assert slope.same.ndim <= step.inputs[0].same.ndim
+        scale = math.exp(slope.log)
+        parts = step.signal.same, step.signal.gap, scale * slope.same, scale * slope.gap
+        found.append([step.signal.mean, *map(diagonal, parts)])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
+
+
+def diagonal_matrix(random, signal):
+    """Return random slopes that are uncorrelated at different positions."""
+    return alone(random.uniform(0.5, 2.0, signal.mean.size), signal.same)
 
 
 @EVERY
@@ -198,14 +280,14 @@ def test_every_kind_has_a_twin():
     missing = sorted(KINDS.keys() - MODULES.keys() - CONTAINERS.keys())
     assert not missing, f"add {missing} to MODULES of tests/peers/kinds.py"
     assert (MODULES.keys() | CONTAINERS.keys()) <= KINDS.keys()
-    assert {name for name in KINDS for grid in GRIDS if fits(name, grid)} == {*KINDS}
+    assert {name for name in KINDS for grid in ALL_GRIDS if fits(name, grid)} == {*KINDS}
 
 
 @pytest.mark.peers
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("name", "grid"), [(name, grid) for name in KINDS for grid in GRIDS if fits(name, grid)]
+    ("name", "grid"), [(name, grid) for name in KINDS for grid in ALL_GRIDS if fits(name, grid)]
 )
 def test_a_kind_equals_its_twin(name, grid, dtype, train):
     from tests.peers.comparison import compare

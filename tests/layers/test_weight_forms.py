@@ -26,7 +26,7 @@ def inputs(width, seed=1):
 def test_rows_have_their_norm_and_their_sum(init):
     layer = Dense(7, init=init, weight_gain=1.5)
     for form in ("normalized", "standardized"):
-        matrix = PlainDraw().matrix(layer.turned("weights", form).at(20))
+        matrix = PlainDraw().rows(layer.turned("weights", form).at(20))
         assert np.linalg.norm(matrix, axis=1) == pytest.approx([1.5] * 7, rel=1e-14)
     assert matrix.sum(axis=1) == pytest.approx([0.0] * 7, abs=1e-14)
 
@@ -75,7 +75,7 @@ def test_the_shape_of_units_of_fixed_norm(init):
     fan_in, rows = 30, 400_000
     x = np.random.default_rng(5).normal(size=fan_in)
     weights = Dense(rows, init=init, weight_gain=1.0, weights="normalized").at(fan_in)
-    z = PlainDraw(6).matrix(weights) @ x
+    z = PlainDraw(6).rows(weights) @ x
     q = np.mean(x**2)
     start = Spread(0.0, 0.0, 0.0, 0.0, float(np.mean(x**4) / q**2))
     expected = weights.spread(1.0, start).shape

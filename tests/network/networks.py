@@ -18,6 +18,7 @@ from snstat.layers.shape import Shape
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.values.kinds import Flag, Kind, Name, Real, Whole
+from snstat.values.sizes import GridSizes
 from tests.layers.kinds import INPUTS, layer_of
 
 NAMES = st.from_regex(r"\A[a-z_][a-z0-9_-]{0,5}\Z").filter(lambda n: n not in ("input", "previous"))
@@ -38,6 +39,9 @@ def values(kind: Kind) -> st.SearchStrategy[Any] | None:
         return ACTIVATIONS
     if isinstance(kind, Flag):
         return st.booleans()
+    if isinstance(kind, GridSizes):
+        sizes = st.integers(kind.low, kind.low + 3)
+        return sizes | st.lists(sizes, min_size=1, max_size=2)
     if isinstance(kind, Entries):
         return None
     raise TypeError(f"draw values of {type(kind).__name__} in tests/network/networks.py")

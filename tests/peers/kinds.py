@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from snstat.layers.biases import biases_from
 from snstat.layers.shape import Shape
 from tests.peers.modules import (
     AlphaMasked,
@@ -21,8 +22,11 @@ from tests.peers.modules import (
     Highway,
     Masked,
     OverChannels,
+    Recurrent,
     activation,
+    convolution,
     linear,
+    transposed,
 )
 from tests.peers.recorder import Recorder
 
@@ -68,6 +72,70 @@ def _dense(part: Part) -> nn.Module:
     return _activated(linear(matrix), part.layer.activation)
 
 
+def _conv(part: Part) -> nn.Module:
+    return _activated(
+        convolution(
+            part.layer,
+            part.shapes[0],
+            part.drawn.matrices,
+            channels=part.layer.channels,
+            groups=part.layer.groups,
+        ),
+        part.layer.activation,
+    )
+
+
+def _depthwise(part: Part) -> nn.Module:
+    return _activated(_by_channel(part, part.layer.multiplier), part.layer.activation)
+
+
+def _separable(part: Part) -> nn.Module:
+    pointwise = linear(part.drawn.matrices[1])
+    return _activated(nn.Sequential(_by_channel(part, 1), pointwise), part.layer.activation)
+
+
+def _by_channel(part: Part, many: int) -> nn.Module:
+    """Return the convolution of each channel by itself, to `many` channels."""
+    count, matrices = part.channels, part.drawn.matrices[:1]
+    return convolution(part.layer, part.shapes[0], matrices, channels=many * count, groups=count)
+
+
+def _recurrent(make: Callable[..., nn.RNNBase]) -> Make:
+    """Return what makes a recurrent kind: PyTorch's module with the weights that were drawn."""
+
+    def made(part: Part) -> nn.Module:
+        module = make(part.layer, part.channels, part.layer.width)
+        return Recurrent(module, part.drawn.matrices, last=part.layer.output == "last")
+
+    return made
+
+
+def _elman(layer: Any, channels: int, width: int) -> nn.RNNBase:
+    return nn.RNN(channels, width, nonlinearity=layer.activation, batch_first=True)
+
+
+def _conv_transpose(part: Part) -> nn.Module:
+    shape, (matrix,) = part.shapes[0], part.drawn.matrices
+    biases = [biases_from(own, part.layer.at(shape)) for own in part.drawn.uniforms]
+    module = transposed(part.layer, shape, matrix, *(biases or [None]))
+    return _activated(module, part.layer.activation)
+
+
+def _max_pool(part: Part) -> nn.Module:
+    pool = (nn.MaxPool1d, nn.MaxPool2d)[part.axes - 1]
+    return pool(part.layer.size, part.layer.stride)
+
+
+def _mean_pool(part: Part) -> nn.Module:
+    pool = (nn.AvgPool1d, nn.AvgPool2d)[part.axes - 1]
+    return pool(part.layer.size, part.layer.stride)
+
+
+def _global_mean_pool(part: Part) -> nn.Module:
+    pool = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)[part.axes - 1]
+    return nn.Sequential(pool(1), nn.Flatten())
+
+
 def _highway(part: Part) -> nn.Module:
     hidden, gate = map(linear, part.drawn.matrices)
     return Highway(_activated(hidden, part.layer.activation), gate, part.layer.transfer_bias)
@@ -98,6 +166,11 @@ def _batch_norm(part: Part) -> nn.Module:
     return norm(part.channels, part.layer.epsilon)
 
 
+def _instance_norm(part: Part) -> nn.Module:
+    norm = (nn.InstanceNorm1d, nn.InstanceNorm2d)[part.axes - 1]
+    return norm(part.channels, part.layer.epsilon)
+
+
 def _group_norm(part: Part) -> nn.Module:
     return nn.GroupNorm(part.layer.groups, part.channels, part.layer.epsilon)
 
@@ -113,6 +186,18 @@ def _called(function: Callable[..., torch.Tensor]) -> Make:
 
 MODULES: Mapping[str, Make] = {
     "dense": _dense,
+    "conv": _conv,
+    "depthwise_conv": _depthwise,
+    "separable_conv": _separable,
+    "elman": _recurrent(_elman),
+    "lstm": _recurrent(lambda _, *sizes: nn.LSTM(*sizes, batch_first=True)),
+    "gru": _recurrent(lambda _, *sizes: nn.GRU(*sizes, batch_first=True)),
+    "conv_transpose": _conv_transpose,
+    "max_pool": _max_pool,
+    "mean_pool": _mean_pool,
+    "global_mean_pool": _global_mean_pool,
+    "upsample": lambda part: nn.Upsample(scale_factor=part.layer.factor),
+    "flatten": lambda _: nn.Flatten(),
     "activation": lambda part: activation(part.layer.activation),
     "scale": _called(lambda layer, x: layer.factor * x),
     "dropout": _dropout(Masked, *[nn.Dropout] * 3),
@@ -122,6 +207,7 @@ MODULES: Mapping[str, Make] = {
     "rms_norm": _over_channels(nn.RMSNorm),
     "group_norm": _group_norm,
     "batch_norm": _batch_norm,
+    "instance_norm": _instance_norm,
     "add": _called(lambda _, *inputs: sum(inputs)),
     "multiply": _called(lambda _, *inputs: reduce(mul, inputs)),
     "concat": _called(lambda _, *inputs: torch.cat(inputs, 1)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
@@ -111,6 +112,25 @@ class Highway(nn.Module):
         return t * self.hidden(x) + (1.0 - t) * x
 
 
+class Recurrent(nn.Module):
+    """A recurrent module of PyTorch with recorded matrices: those on inputs of all gates, then
+    those on units."""
+
+    def __init__(self, module, matrices, *, last):
+        super().__init__()
+        self.module, self.last = module, last
+        gates = len(matrices) // 2
+        for end, own in (("ih_l0", matrices[:gates]), ("hh_l0", matrices[gates:])):
+            weights = np.concatenate([matrix.values for matrix in own])
+            biases = np.concatenate([matrix.biases for matrix in own])
+            setattr(module, f"weight_{end}", nn.Parameter(torch.from_numpy(weights)))
+            setattr(module, f"bias_{end}", nn.Parameter(torch.from_numpy(biases)))
+
+    def forward(self, x):
+        found, _ = self.module(x.transpose(1, 2))
+        return found[:, -1] if self.last else found.transpose(1, 2)
+
+
 class Chain(nn.Module):
     """Modules in order, each fed with some of the outputs before it; 0 is the input."""
 
@@ -135,3 +155,56 @@ class Residual(nn.Module):
     def forward(self, x):
         branch = self.branch(x)  # its layers come first in the order of rows
         return self.total(self.shortcut(x), branch)
+
+
+class Padded(nn.Module):
+    """A convolution after padding of its own."""
+
+    def __init__(self, module, pads, mode):
+        super().__init__()
+        self.module, self.pads, self.mode = module, pads, mode
+
+    def forward(self, x):
+        return self.module(nn.functional.pad(x, self.pads, self.mode))
+
+
+def transposed(layer, shape, matrix, biases):
+    """Return the ConvTranspose1d or ConvTranspose2d that has a recorded matrix, from the channels
+    before to all taps, and biases of the channels after, None for none."""
+    axes = len(shape.grid)
+    kernel, stride = (
+        (value,) * axes if isinstance(value, int) else value
+        for value in (layer.kernel, layer.stride)
+    )
+    make = (nn.ConvTranspose1d, nn.ConvTranspose2d)[axes - 1]
+    module = make(shape.channels, layer.channels, kernel, stride, bias=biases is not None)
+    weights = matrix.values.reshape(*kernel, layer.channels, shape.channels)
+    weights = np.moveaxis(weights, (-1, -2), (0, 1))
+    module.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(weights)))
+    if biases is not None:
+        module.bias = nn.Parameter(torch.from_numpy(biases.astype(weights.dtype)))
+    return module
+
+
+def convolution(layer, shape, matrices, *, channels, groups):
+    """Return the Conv1d or Conv2d with so many `channels` after it that has recorded matrices, one
+    for each of the `groups` or one of all."""
+    axes = len(shape.grid)
+    kernel, stride, dilation = (
+        (value,) * axes if isinstance(value, int) else value
+        for value in (layer.kernel, layer.stride, layer.dilation)
+    )
+    make = (nn.Conv1d, nn.Conv2d)[axes - 1]
+    module = make(shape.channels, channels, kernel, stride, dilation=dilation, groups=groups)
+    weights = np.concatenate([matrix.values for matrix in matrices])
+    weights = np.moveaxis(weights.reshape(len(weights), *kernel, -1), -1, 1)
+    module.weight = nn.Parameter(torch.from_numpy(np.ascontiguousarray(weights)))
+    module.bias = nn.Parameter(torch.from_numpy(np.concatenate([m.biases for m in matrices])))
+    pads = []
+    for size, k, s, d in zip(shape.grid, kernel, stride, dilation, strict=True):
+        reach = d * (k - 1)
+        before = {"valid": 0, "causal": reach}.get(layer.padding, reach // 2)
+        last = (-(-size // s) - 1) * s + reach
+        after = 0 if layer.padding == "valid" else max(last - before - size + 1, 0)
+        pads = [before, after, *pads]
+    return Padded(module, pads, "circular" if layer.padding == "circular" else "constant")

@@ -1,4 +1,4 @@
-"""What a layer draws: its matrices, biases and masks, for a twin that has the same."""
+"""What a layer draws: its matrices, biases, masks and other numbers, for a twin that has them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class Recorder:
     new: Any
     matrices: list[Matrix] = field(default_factory=list)
     masks: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    uniforms: list[np.ndarray[Any, Any]] = field(default_factory=list)
 
     def __post_init__(self):
         self._draw, self._biased = self.new(), self.new()
@@ -46,8 +47,14 @@ class Recorder:
         self.matrices.append(Matrix(weights, matrix, biases))
         return Pass(np.ones((weights.fan_out, *values.shape[1:]), values.dtype), _unused)
 
+    def matrix(self, weights):
+        matrix, biases = self._draw.matrix(weights)
+        self._biased.matrix(weights)  # both have drawn as often
+        self.matrices.append(Matrix(replace(weights, form=PLAIN), matrix, biases))
+        return matrix, biases
+
     def activate(self, function, values):  # noqa: ARG002
-        return Pass(values, _unused)
+        return Pass(np.zeros_like(values), _unused)  # over time, larger values might overflow
 
     def normalise_channels(self, values, epsilon):  # noqa: ARG002
         return Pass(values, _unused)
@@ -59,6 +66,10 @@ class Recorder:
         kept = self._draw.kept(shape, rate, dtype)
         self.masks.append(kept.copy())  # layers scale what they get
         return kept
+
+    def uniform(self, shape):
+        self.uniforms.append(self._draw.uniform(shape))
+        return self.uniforms[-1]
 
 
 def _unused(slope):

@@ -28,7 +28,7 @@ def drawn(width, batch=8, mean=0.3, std=1.0):
 
 def of(network, batch, inputs):
     walked = walk(network, batch, inputs)
-    return expected_statistics(walked, network.input.units, batch, inputs)
+    return expected_statistics(walked, batch, inputs)
 
 
 @pytest.mark.parametrize("batch", [1, 8])

@@ -15,9 +15,12 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.activation import Activation
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
+from snstat.layers.conv import Conv
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.law import OTHER
 from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal
 from snstat.network.network import Network
 from snstat.network.stack import Stack
 from snstat.theory.finite_width import finite_width
@@ -166,7 +169,7 @@ def test_turns_that_are_left_out_are_those_in_a_row(length, times):
     repeated = Network(Shape(8), Block((Entry(block), last)))
     flat = Network(Shape(8), Block((*inner * times, last)))
     one, other = (walk(network, 8, drawn(8, std=2.0)) for network in (repeated, flat))
-    for field in fields(one):
+    for field in fields(one)[1:]:  # the first is the shape of the input
         found, expected = getattr(one, field.name), getattr(other, field.name)
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12, err_msg=field.name)
 
@@ -190,8 +193,29 @@ def test_samples_that_differ_in_norm_have_no_theory():
 
 
 @pytest.mark.parametrize("grid", [(5,), (256, 256)])
-def test_inputs_do_not_tell_of_pairs_of_positions(grid):
+def test_a_layer_at_every_position_has_the_theory_of_vectors(grid):
     """There are 2^32 pairs on the larger grid, whose moments would not fit into memory."""
-    found = walk(Network(Shape(3, grid), Block((Entry(Dense(3)),), 2)), 8, drawn(3))
+    layers = Block((Entry(Dense(3, "tanh", weight_gain=1.3)), Entry(Dense(3))), 2)
+    alone, found = (walk(Network(Shape(3, own), layers), 8, drawn(3)) for own in ((), grid))
+    for name in ("mean", "second_moment", "gap", "over_units", "log_gradient"):
+        assert getattr(found, name) == pytest.approx(getattr(alone, name), rel=1e-12, abs=1e-15)
+
+
+def test_positions_of_data_are_not_known():
+    data = check_data(np.random.default_rng(0).normal(size=(8, 15)), "array", 8)
+    layers = Block((Entry(Dense(3)),))
+    found = walk(Network(Shape(3, (5,)), layers), 8, data.moments())
     assert np.isnan(found.second_moment).all()
-    assert np.isnan(found.log_gradient[:-1]).all()
+
+
+def test_the_average_over_positions_is_that_of_each():
+    """Zero padding leaves the border less, and means differ between positions."""
+    layers = Block(tuple(Entry(Conv(channels=4, kernel=3, activation="relu")) for _ in range(3)))
+    found = walk(Network(Shape(4, (6,)), layers), 8, drawn(4))
+    signal = Signal(Shape(4, (6,)), *np.multiply.outer((0.0, 1.0, 1.0), np.ones(6)), OTHER)
+    for number, entry in enumerate(layers.entries, 1):
+        signal = entry.layer.moments([signal], 8).signal
+        assert found.second_moment[number] == pytest.approx(signal.same.mean(), rel=1e-14)
+        apart = (signal.same - signal.mean**2).mean()
+        assert found.over_units[number] == pytest.approx(apart, rel=1e-14)
+        assert apart < found.second_moment[number] - found.mean[number] ** 2

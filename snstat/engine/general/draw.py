@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import Activation, checked
-from snstat.engine.general.forms import rescaled
+from snstat.engine.general.forms import rescaled, whole
 from snstat.engine.general.given import given_pass
 from snstat.engine.general.grid import columns
 from snstat.engine.general.normalise import normalised_columns, normalised_rows
@@ -60,6 +60,13 @@ class LayerDraw:
         self._last, self._activated = found.values, None
         return found
 
+    def matrix(self, weights: Weights) -> tuple[Values, Values]:
+        """See Draw."""
+        shop = self.workshop
+        draw = self._draw(self._matrices)
+        self._matrices += 1
+        return whole(weights, shop.layer(weights), draw, shop.dtype, shop.stop)
+
     def _drawn(self, values: Values, weights: Weights, draw: random.Draw) -> Pass:
         """Return W x + b with W drawn, and again on the way back."""
         shop, layer = self.workshop, self.workshop.layer(weights)
@@ -67,17 +74,17 @@ class LayerDraw:
         z = np.empty((layer.units, x.shape[1]), shop.dtype)
         tiles = None if weights.orthogonal else shop.scratch("tile", 1, layer.rows * layer.fan_in)
         dense.preactivate(shop.team, x, z, layer, draw, tiles)
-        before = values.shape
+        before, count = values.shape, x.shape[1]
 
-        def pull(slope: Values) -> tuple[Values, ...]:
-            h, out = columns(slope), np.empty((layer.fan_in, z.shape[1]), shop.dtype)
+        def pull(slope: Values) -> tuple[Values, ...]:  # keeps neither x nor z
+            h, out = columns(slope), np.empty((layer.fan_in, count), shop.dtype)
             if weights.orthogonal:
                 stop = shop.stop
                 orthogonal.orthogonal_transposed(h, out, layer.weights.std, draw, stop)
             else:
                 width = layer.strip * random.BLOCK_BYTES // shop.dtype.itemsize
                 tiles = shop.scratch("tile", 1, layer.units * width)
-                product = shop.scratch("product", 1, width, z.shape[1])
+                product = shop.scratch("product", 1, width, count)
                 dense_backward.through_weights(shop.team, h, out, layer, draw, tiles, product)
             return (out.reshape(before),)
 

@@ -8,12 +8,14 @@ from snstat.engine.footprint import BYTES_PER_LAYER, BYTES_PER_TRIAL, DOUBLE, pe
 from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores
+from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.shape import Shape
 from snstat.limits import physical_memory
 from snstat.network.description import BYTES_PER_ROW
 from snstat.network.network import Network
 from snstat.network.rows import Row
+from snstat.results import MEASURED
 
 # Arrays as large as a layer's input and output that are in use while it is sampled, beside both:
 # what later layers need, and what a layer computes in between. One that keeps more than two arrays
@@ -35,7 +37,13 @@ def footprint(
     needs most of them, or how many layers there are if their number does."""
     size, depth = np.dtype(dtype).itemsize, network.depth
     needed = trials * BYTES_PER_TRIAL + float(depth) * (BYTES_PER_LAYER + BYTES_PER_ROW)
-    needed += per_trial(trials, depth, backward=backward, keep_trials=keep_trials)
+    needed += per_trial(
+        trials,
+        depth,
+        backward=backward,
+        keep_trials=keep_trials,
+        statistics=len(MEASURED_OF_TENSORS if network.input.grid else MEASURED),
+    )
     needed += inputs.reading_bytes()
     if needed > physical_memory():
         return needed, f"the network has {depth:,} layers"
@@ -43,14 +51,17 @@ def footprint(
     largest, where, unit = 0.0, "", float(inputs.batch) * size
     way_back = _WayBack(segment_length(depth), unit)
     # Layers of a repeated block are looked at once.
-    seen: dict[tuple[int, tuple[Shape, ...]], tuple[int, int]] = {}
+    seen: dict[tuple[int, tuple[Shape, ...]], tuple[int, int, int]] = {}
     for row in network.rows():
         key = id(row.layer), row.before
         if key not in seen:
             before, arrays = sum(shape.units for shape in row.before), row.layer.arrays
-            seen[key] = before, arrays * row.after.units
+            gathered = row.layer.gathered(row.before)
+            held = row.layer.held(row.before) * size
+            seen[key] = before, arrays * row.after.units + gathered, held
             beside = BESIDE + 2 * max(arrays - USUAL, 0)
-            values = (beside * max(before, row.after.units) + before) * unit
+            # On the way back there are as many slopes as numbers that are gathered.
+            values = (beside * max(before, row.after.units) + before + 2 * gathered) * unit
             own = values + _matrix_bytes(row, size)
             if own > largest:
                 largest, where = own, f"layer {row.name} alone takes {own / 2**30:,.1f} GiB"
@@ -73,13 +84,14 @@ class _WayBack:
         self.length, self.unit = length, unit
         self.whole = self.segment = self.largest = self.marks = 0.0
 
-    def add(self, number: int, before: int, kept: int) -> None:
-        """Count a layer by its number, the units before it and those that it keeps."""
+    def add(self, number: int, before: int, kept: int, held: int) -> None:
+        """Count a layer by its number, the units before it, those that it keeps, and the bytes of
+        the matrices that it holds."""
         if (number - 1) % self.length == 0:
             self.segment = 0.0
             # A stream beside the branch that is marked, about as wide.
             self.marks += 2.0 * before * self.unit
-        own = kept * self.unit + OBJECTS
+        own = kept * self.unit + held + OBJECTS
         self.whole += own
         self.segment += own
         self.largest = max(self.largest, self.segment)
@@ -94,7 +106,9 @@ class _WayBack:
 
 def _matrix_bytes(row: Row, size: int) -> float:
     """Return the bytes of the largest matrix that is made whole, in float64 too with its squares.
-    Others come in tiles. Of those of one layer, one at a time is there."""
+    Others come in tiles. Of those of one layer, one at a time is there, beside all that it holds.
+    """
     drawn = row.layer.matrices(row.before)
     whole = [own.fan_out * (own.fan_in + 1) for own in drawn if own.form != PLAIN]
-    return float(max(whole, default=0)) * (size + 2 * DOUBLE)
+    made = float(max(whole, default=0)) * (size + 2 * DOUBLE)
+    return made + row.layer.held(row.before) * size

@@ -1,4 +1,4 @@
-"""Matrices whose rows are brought to one norm after they are drawn."""
+"""Matrices that are drawn whole, and those whose rows are brought to one norm after that."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from snstat.engine.general.grid import columns
-from snstat.engine.kernels import random
+from snstat.engine.kernels import orthogonal, random
 from snstat.engine.kernels.layers import DrawnLayer
 from snstat.engine.kernels.random import Draw
 from snstat.layers.draw import Pass, Values
-from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.initialisers import PLAIN, STANDARDIZED
 from snstat.layers.weights import Weights
 
 
@@ -24,9 +24,7 @@ def rescaled(values: Values, weights: Weights, layer: DrawnLayer, draw: Draw) ->
     x, before = columns(values), values.shape
     z = _matrix(weights, layer, draw, x.dtype) @ x
     if layer.biases.std > 0:
-        biases = np.empty((1, layer.units), x.dtype)
-        random.draw_rows(biases, 0, layer.biases, random.BIASES, draw)
-        z += biases.T
+        z += _biases(layer, draw, x.dtype)[:, None]
 
     def pull(slope: Values) -> tuple[Values, ...]:
         matrix = _matrix(weights, layer, draw, x.dtype)
@@ -35,10 +33,37 @@ def rescaled(values: Values, weights: Weights, layer: DrawnLayer, draw: Draw) ->
     return Pass(z.reshape(layer.units, *before[1:]), pull)
 
 
+def whole(
+    weights: Weights, layer: DrawnLayer, draw: Draw, dtype: np.dtype[Any], stop: Any
+) -> tuple[Values, Values]:
+    """Return W (units, fan_in) and b (units,) of any form, with the numbers of a product with W.
+
+    Orthogonal weights are incomplete after a stop.
+    """
+    if weights.orthogonal:
+        matrix = np.empty((layer.units, layer.fan_in), dtype)
+        basis = np.eye(layer.fan_in, dtype=dtype)
+        orthogonal.orthogonal(basis, matrix, layer.weights.std, draw, stop)
+    else:
+        matrix = _matrix(weights, layer, draw, dtype)
+    return matrix, _biases(layer, draw, dtype)
+
+
+def _biases(layer: DrawnLayer, draw: Draw, dtype: np.dtype[Any]) -> Values:
+    """Return b (units,), 0 where there is none."""
+    biases = np.zeros((1, layer.units), dtype)
+    if layer.biases.std > 0:
+        random.draw_rows(biases, 0, layer.biases, random.BIASES, draw)
+    own: Values = biases[0]
+    return own
+
+
 def _matrix(weights: Weights, layer: DrawnLayer, draw: Draw, dtype: np.dtype[Any]) -> Values:
     """Return W (units, fan_in), brought to its form in float64."""
     matrix = np.empty((layer.units, layer.fan_in), dtype)
     random.draw_rows(matrix, 0, layer.weights, random.WEIGHTS, draw)
+    if weights.form == PLAIN:
+        return matrix
     rows = matrix.astype(np.float64)
     if weights.form == STANDARDIZED:
         rows -= rows.mean(axis=1, keepdims=True)

@@ -17,15 +17,8 @@ def columns(values: Values) -> Values:
     return flat
 
 
-def samples(values: Values) -> Values:
-    """Return (units, batch), contiguous, with the channels of a position next to each other."""
-    if values.ndim == 2:  # moving no axis takes as long as measuring a small layer
-        return columns(values)
-    whole = np.moveaxis(values, (0, 1), (-2, -1))
-    return np.ascontiguousarray(whole).reshape(-1, values.shape[1])
-
-
 def on_grid(x: np.ndarray[Any, Any], shape: Shape) -> Values:
-    """Return `x` (units, batch), units as in `samples`, as (channels, batch, *grid)."""
+    """Return `x` (units, batch), with the channels of a position next to each other, as
+    (channels, batch, *grid)."""
     whole = x.reshape(*shape.grid, shape.channels, x.shape[1])
     return np.ascontiguousarray(np.moveaxis(whole, (-2, -1), (0, 1)))

@@ -8,15 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snstat.engine import tensor
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.given import NOT_GIVEN, GivenLayer
-from snstat.engine.general.grid import columns, on_grid, samples
+from snstat.engine.general.grid import columns, on_grid
 from snstat.engine.general.order import Order
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
-from snstat.engine.kernels import norms, statistics
+from snstat.engine.kernels import statistics
 from snstat.engine.sampler import Trials, quiet
+from snstat.engine.tensor import MEASURED_OF_TENSORS
 from snstat.errors import InvalidValueError, LayerError
 from snstat.layers.draw import PullValues, Values
 from snstat.layers.layer import Layer
@@ -25,7 +27,7 @@ from snstat.network.network import Network
 from snstat.network.run_settings import DENSE
 from snstat.results import MEASURED, BoolArray, FloatArray
 
-OVER_UNITS = MEASURED.index("variance_over_units")
+FRACTIONS = [MEASURED.index(name) for name in ("dead_fraction", "saturated_fraction")]
 # Bytes of a float64.
 FACTOR_BYTES = 8
 
@@ -108,6 +110,8 @@ class General(Trials):
             raise InvalidValueError("inputs", inputs.width, f"{network.input.units} units")
         super().__init__(inputs, trials, seed, dtype)
         self.network, self.depth, self.order = network, network.depth, Order(network.block)
+        if network.input.grid:
+            self.names = MEASURED_OF_TENSORS
         self.workshop = Workshop(
             self.dtype,
             self.key,
@@ -184,8 +188,13 @@ class General(Trials):
         factor = 0 if self.workshop.sampler == DENSE else FACTOR_BYTES * batch**2
         for row in self.network.rows():
             room -= row.layer.arrays * row.after.units * size + OBJECTS
-            if factor and row.layer.matrices(row.before):
-                room -= factor * row.before[0].positions ** 2
+            room -= row.layer.held(row.before) * self.dtype.itemsize
+            whole = row.layer.whole
+            free = factor and row.layer.matrices(row.before)[whole:]
+            if free:
+                room -= factor * row.layer.columns(row.before) ** 2
+            if free or whole:
+                room -= row.layer.gathered(row.before) * size
             if room < 0:
                 return
         self._links = [[] for _ in self.done]
@@ -223,12 +232,16 @@ class General(Trials):
 
 def measure(values: Values, fractions: tuple[float, float], out: FloatArray) -> bool:
     """Write the statistics of `values` (channels, batch, *grid) to `out` (statistics,); return
-    whether they are finite.
+    whether all values are finite.
 
-    Units are all channels at all positions, but for the variance over units: that is over the
-    channels, at every position.
+    They are those of MEASURED, and where `out` has room those of MEASURED_OF_TENSORS; what compares
+    positions is NaN without a grid. `fractions` are the shares of dead and of saturated units.
     """
-    finite = bool(statistics.measure(samples(values), *fractions, out))
-    if finite and values.ndim > 2:
-        out[OVER_UNITS] = norms.variance_over_rows(columns(values))
+    if values.ndim == 2:
+        out[len(MEASURED) :] = math.nan
+        return bool(statistics.measure(columns(values), *fractions, out[: len(MEASURED)]))
+    finite, found = tensor.measure(np.ascontiguousarray(values), "US" + "P" * (values.ndim - 2))
+    out[:] = found[: len(out)]
+    if finite:
+        out[FRACTIONS] = fractions
     return finite

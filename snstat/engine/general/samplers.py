@@ -109,8 +109,10 @@ def require_sampler(network: Network, batch: int, sampler: str, *, backward: boo
         return
     first = ""
     for layer, before in different_layers(network.block, network.input):
-        for weights in layer.matrices(before):
-            found = obstacle(weights, _columns(before, batch), backward=backward)
+        for number, weights in enumerate(layer.matrices(before)):
+            found = "a layer needs its weights whole"
+            if number >= layer.whole:
+                found = obstacle(weights, batch * layer.columns(before), backward=backward)
             if not found:
                 return
             first = first or found
@@ -121,12 +123,11 @@ def require_sampler(network: Network, batch: int, sampler: str, *, backward: boo
 def _sampler_of(
     layer: Layer, before: Sequence[Shape], batch: int, sampler: str, *, backward: bool
 ) -> str | None:
-    matrices, columns = layer.matrices(before), _columns(before, batch)
+    matrices = layer.matrices(before)
     if not matrices:
         return None
+    if layer.whole:
+        return DENSE
+    columns = batch * layer.columns(before)
     free = [is_matrix_free(w, columns, sampler, backward=backward) for w in matrices]
     return MATRIX_FREE if all(free) else DENSE
-
-
-def _columns(before: Sequence[Shape], batch: int) -> int:
-    return batch * before[0].positions

@@ -101,17 +101,3 @@ def columns_back(slope, normal, scales, centred, out):
         row, found, own = slope[i], normal[i], out[i]
         for j in range(columns):
             own[j] = (f64(row[j]) - means[j] - along[j] * f64(found[j])) * scales[j]
-
-
-@jit
-def variance_over_rows(x):
-    """Return the variance of each column of `x` over its rows, averaged over the columns."""
-    rows, columns = x.shape
-    means, squares = np.zeros(columns), np.zeros(columns)
-    column_means(x, means)
-    for i in range(rows):
-        row = x[i]
-        for j in range(columns):
-            d = f64(row[j]) - means[j]
-            squares[j] += d * d
-    return squares.sum() / (f64(rows) * f64(columns))

@@ -1,0 +1,89 @@
+"""An activation of Gaussian units on a grid, at every position by itself."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from snstat.activation import Activation as Function
+from snstat.gaussian.centred import CentredMoments
+from snstat.gaussian.pairs import pair_slope
+from snstat.gaussian.quadrature import FloatArray
+from snstat.gaussian.rounding import without_noise
+from snstat.layers.gaussian_inputs import after, gap_after, misalignment
+from snstat.layers.law import OTHER, ZERO
+from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.squares import diagonal
+
+# Positions whose moments agree to so many digits are evaluated once: a border has symmetries.
+_DIGITS = 14
+
+
+class _Place(NamedTuple):
+    """The moments of one kind of positions: q, 1 − c of two samples, and those after it."""
+
+    q: float
+    apart: float
+    state: CentredMoments
+
+    @property
+    def mean(self) -> float:
+        return without_noise(self.state.mean, math.sqrt(self.state.second_moment))
+
+
+class _Places:
+    """The kinds of positions of a signal, and which one each position is of."""
+
+    def __init__(self, function: Function, signal: Signal) -> None:
+        self.function = function
+        q, gap = diagonal(signal.same), diagonal(signal.gap)
+        keys = np.stack([_rounded(q), _rounded(gap)], axis=1)
+        _, first, self.which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        still, self.places = signal.law == ZERO, list[_Place]()
+        for place in first:
+            size, apart = float(q[place]), misalignment(float(q[place]), float(gap[place]))
+            self.places.append(_Place(size, apart, after(function, size, still=still)))
+
+    def of(self, values: list[float]) -> FloatArray:
+        """Return at every position what its kind has."""
+        return np.array(values)[self.which.ravel()]
+
+    @cached_property
+    def slopes(self) -> FloatArray:
+        """E[φ'φ'] of two samples at every position."""
+        return self.of([pair_slope(self.function, own.q, own.apart) for own in self.places])
+
+
+def activated_on_grid(function: Function, signal: Signal) -> Step:
+    """Return the step of φ after Gaussian units, every position by itself."""
+    signal = signal.alone
+    places = _Places(function, signal)
+    total = places.of([own.state.second_moment for own in places.places])
+    back = places.of([own.state.derivative_square for own in places.places])
+    gap = places.of(
+        [gap_after(function, own.q, own.apart, own.state.second_moment) for own in places.places]
+    )
+    mean = places.of([own.mean for own in places.places])
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        one, two = diagonal(slope.same), diagonal(slope.gap)
+        same = one * back
+        shared = 0.0 if np.array_equal(one, two) else (one - two) * places.slopes
+        return (Slope(same, same - shared, slope.log).scaled(1.0),)
+
+    law = OTHER
+    if signal.law == ZERO and not total.any():
+        law = ZERO
+    elif function.linear:
+        law = signal.law
+    after_it = signal.become(mean, total, gap, law)
+    return Step((signal,), after_it, pull)
+
+
+def _rounded(values: FloatArray) -> FloatArray:
+    """Return values to `_DIGITS` digits."""
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(mantissa, _DIGITS), exponent)

@@ -1,0 +1,148 @@
+"""A convolution: φ(W ∗ x + b)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.activation import Pair, resolve
+from snstat.activation.kind import ActivationName
+from snstat.errors import InvalidValueError
+from snstat.gaussian.centred import centred_moments
+from snstat.layers.activation import activated
+from snstat.layers.convolved import convolved
+from snstat.layers.dense import Dense
+from snstat.layers.dense_layer import LINEAR, DenseLayer
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.layer import Layer, one
+from snstat.layers.options import WeightOptions
+from snstat.layers.shape import Shape
+from snstat.layers.signal import PLACE, Signal, Step
+from snstat.layers.through_weights import pre_second_moment
+from snstat.layers.weights import Weights
+from snstat.layers.window import Window
+from snstat.layers.window_options import WindowOptions
+from snstat.limits import MAX_WIDTH
+from snstat.values.kinds import Whole
+from snstat.values.option import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(WindowOptions, WeightOptions, Layer):
+    """φ(W ∗ x + b) on a grid of one or two axes.
+
+    Every unit has one weight for each channel of its group at each of the k positions of the
+    kernel, so the fan-in is k · channels / groups. E[z_u z_v] = G²/k Σ_Δ E[x_(su+rΔ) x_(sv+rΔ)] +
+    b², the same Δ for both positions, with stride s, dilation r and 0 beyond the border, whatever
+    the law of x; E[δδ'] goes back by the adjoint of the sum, times G²/k (channels after / before).
+    So zero padding lowers E[z²] at the border, and the deficit moves inwards layer by layer; causal
+    padding does so at the start. Pre-activations are Gaussian given x if weights are, else in the
+    limit of large fan-in: not for the first layer on one or three channels. Padding same and causal
+    give every stride-th position; same pads (r(k − 1))/2 zeros on the left, rounded down.
+    Standardized weights are centred over their fan-in (arXiv:1810.05148, arXiv:1806.05393).
+    """
+
+    kind: ClassVar[str] = "conv"
+
+    channels: int = option(Whole(1, MAX_WIDTH), "Channels of the output.", default=MISSING)
+    groups: int = option(
+        Whole(1, MAX_WIDTH),
+        "Groups of equally many channels, each with weights of its own to as many of the output.",
+        default=1,
+    )
+    activation: str | Pair | None = option(
+        ActivationName(), "Activation of the units.", shown="none"
+    )
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer. Raises InvalidValueError for a vector, for a window that does not fit, and
+        unless the groups divide the channels before and after."""
+        shape = one(inputs)
+        for channels in (shape.channels, self.channels):
+            if channels % self.groups:
+                bound = (
+                    f"a divisor of {shape.channels:,} channels before and {self.channels:,} after"
+                )
+                raise InvalidValueError("groups", self.groups, bound)
+        grid = self.window(shape).grid
+        if self.weights == STANDARDIZED and self.at(shape).fan_in == 1:
+            bound = "another form for one input, whose weight less its mean is 0"
+            raise InvalidValueError("weights", self.weights, bound)
+        return Shape(self.channels, grid)
+
+    def at(self, shape: Shape) -> DenseLayer:
+        """Return the weights of one group, which act on a patch of its channels."""
+        taps = self.window(shape).taps
+        own = Dense(self.channels // self.groups, self.activation, **self.weight_options())
+        # PyTorch counts the channels of all groups.
+        return own.at(taps * shape.channels // self.groups, taps * self.groups)
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        return (self.at(one(inputs)).fan_in + 1) * self.channels
+
+    def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
+        """See Layer."""
+        return (self.at(one(inputs)),) * self.groups
+
+    def columns(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        return self.window(one(inputs)).positions
+
+    def gathered(self, inputs: Sequence[Shape]) -> int:
+        """See Layer: the patches."""
+        return self.at(one(inputs)).fan_in * self.groups * self.columns(inputs)
+
+    def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
+        """See Layer. With zeros at the border q is that of an average over positions."""
+        q = pre_second_moment(self.at(shape), mean, second_moment)
+        own = float(centred_moments(resolve(self.activation or LINEAR), q).derivative_square)
+        return (own,) * self.groups
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal = one(inputs)
+        if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
+            return None
+        own = convolved(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
+        if own is None or self.activation is None:
+            return own
+        then = activated(resolve(self.activation), own.signal)
+        if then is None:
+            return None
+        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        values = one(inputs)
+        shape = Shape(len(values), values.shape[2:])
+        own = _linear(values, self.window(shape), self.at(shape), self.groups, draw)
+        if self.activation is None:
+            return own
+        then = draw.activate(resolve(self.activation), own.values)
+        return Pass(then.values, lambda slope: own.pull(*then.pull(slope)))
+
+
+def _linear(values: Values, window: Window, weights: Weights, groups: int, draw: Draw) -> Pass:
+    """Return W ∗ x + b, as a matrix on patches: one matrix for each of `groups`."""
+    patches = window.patches(values)
+    if groups == 1:
+        found = draw.linear(patches, weights)
+        return Pass(found.values, lambda slope: (window.put_back(*found.pull(slope)),))
+    # (taps, groups, channels of a group, …): each group has the channels next to each other.
+    shape = (window.taps, groups, len(values) // groups, *patches.shape[1:])
+    parts = np.moveaxis(patches.reshape(shape), 1, 0)
+    found_of = [draw.linear(part.reshape(weights.fan_in, *shape[3:]), weights) for part in parts]
+
+    def pull(slope: Values) -> tuple[Values, ...]:
+        back = [
+            own.pull(part)[0].reshape(parts.shape[1:])
+            for own, part in zip(found_of, np.split(slope, groups), strict=True)
+        ]
+        return (window.put_back(np.stack(back, axis=1).reshape(patches.shape)),)
+
+    return Pass(np.concatenate([own.values for own in found_of]), pull)

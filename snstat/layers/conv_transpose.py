@@ -1,0 +1,169 @@
+"""A transposed convolution: φ(z + b) on a larger grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.activation import Pair, resolve
+from snstat.activation.kind import ActivationName
+from snstat.errors import InvalidValueError
+from snstat.gaussian.centred import centred_moments
+from snstat.layers.activation import activated
+from snstat.layers.biases import biases
+from snstat.layers.dense_layer import LINEAR
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.initialisers import INITIALISERS, STANDARDIZED
+from snstat.layers.layer import Layer, one
+from snstat.layers.options import WeightOptions, defaults
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Step
+from snstat.layers.through_weights import pre_second_moment
+from snstat.layers.transposed import transposed
+from snstat.layers.weights import Weights
+from snstat.layers.window import VALID, Window, window
+from snstat.layers.window_options import SIZES, grid_of
+from snstat.limits import MAX_WIDTH
+from snstat.values.kinds import Whole
+from snstat.values.option import option
+from snstat.values.sizes import Sizes, of_axes
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvTranspose(WeightOptions, Layer):
+    """φ(z + b) on a larger grid: the sum z of W_Δ x_u at position su + Δ.
+
+    Every position u before it puts down k taps Δ, and the next one the same s further on, so that N
+    positions along an axis become s(N − 1) + k; nothing is padded. E[z_U z_V] = n Var w Σ E[x_u
+    x_v] + b² with n channels before, over all u, v and Δ such that U = su + Δ and V = sv + Δ,
+    whatever the law of x. So E[z_U²] counts the taps that meet at U: inside, ⌊k/s⌋ or ⌈k/s⌉ along
+    each axis, a checkerboard unless s divides k, and fewer at the border. E[δδ'] goes back by the
+    adjoint of the sum, times (channels after) Var w. Pre-activations are Gaussian given x if
+    weights are, else in the limit of many channels before; without biases, positions that no tap
+    meets (s > k) are 0, and theory of an activation is null.
+
+    The fan-in of weight_gain and init is what meets at a position on average, n k/s for each axis;
+    that of torch_default is PyTorch's, channels after · k, and orthogonal is the matrix from n
+    channels to all taps. Normalized and standardized weights are those of one channel at one tap
+    (arXiv:1603.07285; checkerboards: Odena, Dumoulin, Olah 2016).
+    """
+
+    kind: ClassVar[str] = "conv_transpose"
+
+    channels: int = option(Whole(1, MAX_WIDTH), "Channels of the output.", default=MISSING)
+    kernel: Sizes = option(SIZES, "Taps of the kernel, along each axis.", default=MISSING)
+    stride: Sizes = option(
+        SIZES, "Distance after it of two positions that are next to each other.", default=MISSING
+    )
+    activation: str | Pair | None = option(
+        ActivationName(), "Activation of the units.", shown="none"
+    )
+
+    def window(self, shape: Shape) -> Window:
+        """Return the window over the grid after the layer that moves to each position before it.
+        Raises InvalidValueError for a vector, and for sizes that do not fit."""
+        axes = len(grid_of(shape))
+        kernel, stride = (of_axes(name, getattr(self, name), axes) for name in ("kernel", "stride"))
+        sizes = zip(shape.grid, kernel, stride, strict=True)
+        grid = tuple((size - 1) * step + taps for size, taps, step in sizes)
+        return window(grid, kernel, stride, (1,) * axes, VALID)
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer. Raises InvalidValueError for a vector, and for sizes that do not fit."""
+        shape = one(inputs)
+        grid = tuple(axis.size for axis in self.window(shape).axes)
+        if self.weights == STANDARDIZED and shape.channels == 1:
+            bound = "another form for one input, whose weight less its mean is 0"
+            raise InvalidValueError("weights", self.weights, bound)
+        return Shape(self.channels, grid)
+
+    def at(self, shape: Shape) -> Weights:
+        """Return the weights from the channels before to all taps of those after: G² is n Var w.
+        Biases are those of the sum."""
+        over, before = self.window(shape), shape.channels
+        rows, strides = over.taps * self.channels, over.strides
+        init, gain = defaults(
+            resolve(self.activation or LINEAR).name, self.init, self.weight_gain, self.weight_std
+        )
+        scheme = INITIALISERS[init]
+        # The fan-in is the first of these over the second, and what fans out likewise.
+        fan_in, parts = over.taps * before, strides
+        if scheme.bias_square_gain > 0:  # PyTorch's own
+            fan_in, parts = rows, 1
+        elif scheme.distribution == "orthogonal":
+            fan_in, parts = before, 1
+        found = Weights.of(
+            init,
+            fan_in,
+            parts * rows,
+            weight_gain=gain,
+            weight_std=self.weight_std,
+            bias_std=self.bias_std,
+            form=self.weights,
+        )
+        if self.weight_std is not None:
+            parts = 1
+        square = found.square_gain * parts * before / fan_in
+        return replace(found, fan_in=before, fan_out=rows, square_gain=square)
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        shape = one(inputs)
+        return (self.window(shape).taps * shape.channels + 1) * self.channels
+
+    def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
+        """See Layer."""
+        return (_matrix(self.at(one(inputs))),)
+
+    def gathered(self, inputs: Sequence[Shape]) -> int:
+        """See Layer: what all positions put down."""
+        shape = one(inputs)
+        return self.window(shape).taps * self.channels * shape.positions
+
+    def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
+        """See Layer. A weight is used once for each position before, which are fewer than those
+        after: the average over these of E[φ'²] times the share of all taps that meet there."""
+        weights, over = self.at(shape), self.window(shape)
+        met = over.spread(np.ones(over.positions), over.size)
+        counts, times = np.unique(met, return_counts=True)
+        function, total = resolve(self.activation or LINEAR), 0.0
+        put = pre_second_moment(_matrix(weights), mean, second_moment)
+        for count, often in zip(counts, times, strict=True):
+            q = float(count) * put + weights.bias_std**2
+            total += count * often * float(centred_moments(function, q).derivative_square)
+        return (total / (over.taps * over.size),)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal = one(inputs)
+        own = transposed(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
+        if own is None or self.activation is None:
+            return own
+        then = activated(resolve(self.activation), own.signal)
+        if then is None:
+            return None
+        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        values = one(inputs)
+        shape = Shape(len(values), values.shape[2:])
+        over, weights = self.window(shape), self.at(shape)
+        put = draw.linear(values, _matrix(weights))
+        back, z = put.pull, over.put_back(put.values)
+        del put  # it may be larger than all else
+        if weights.bias_std:
+            own = biases(draw, self.channels, weights, z.dtype)
+            z += own.reshape(-1, *[1] * (z.ndim - 1))
+        if self.activation is None:
+            return Pass(z, lambda slope: back(over.patches(slope)))
+        then = draw.activate(resolve(self.activation), z)
+        return Pass(then.values, lambda slope: back(over.patches(*then.pull(slope))))
+
+
+def _matrix(weights: Weights) -> Weights:
+    """Return the weights without biases, which are added to sums over taps."""
+    return replace(weights, bias_std=0.0, bias_distribution="normal")

@@ -1,0 +1,49 @@
+"""What weights that slide over a grid do to a signal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.law import GAUSSIAN, ZERO, Law
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope, Step, floored
+from snstat.layers.squares import followed, outer, whole
+from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
+from snstat.layers.window import Window
+
+
+def convolved(
+    weights: Weights, channels: int, window: Window, signal: Signal, law: Law = GAUSSIAN
+) -> Step | None:
+    """Return the step to the pre-activations, None where they are too large to square.
+
+    `weights` are those of one group, and `channels` those of all groups together. Pre-activations
+    have this `law` where they are not 0.
+    """
+    same, gap = (whole(window.summed(part)) / window.taps for part in (signal.same, signal.gap))
+    if weights.form == STANDARDIZED:  # they do not see the mean over their inputs
+        mean = window.summed(signal.mean) / window.taps
+        same = floored(same - outer(mean, mean, same))
+    same = weights.pre_second_moment(same)
+    if not np.max(same) <= LARGEST_SECOND_MOMENT:
+        return None
+    still = weights.keeps_silent(silent=signal.law == ZERO)
+    after = Signal(
+        Shape(channels, window.grid),
+        np.zeros(same.shape[:1]),
+        same,
+        weights.square_gain * gap,
+        ZERO if still else law,
+    )
+    factor = weights.square_gain * channels / (signal.shape.channels * window.taps)
+    positions = signal.shape.positions
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        own = slope.independent()
+        same, apart = (
+            window.spread(followed(part, signal.same), positions) for part in (own.same, own.gap)
+        )
+        return (Slope(same, apart, own.log).scaled(factor),)
+
+    return Step((signal,), after, pull)

@@ -1,0 +1,136 @@
+"""A depthwise convolution: each channel by itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.activation import Pair, resolve
+from snstat.activation.kind import ActivationName
+from snstat.errors import InvalidValueError
+from snstat.layers.activation import activated
+from snstat.layers.convolved import convolved
+from snstat.layers.dense import Dense
+from snstat.layers.dense_layer import LINEAR, DenseLayer
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.law import OTHER
+from snstat.layers.layer import Layer, one
+from snstat.layers.options import WeightOptions
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Step
+from snstat.layers.weights import Weights
+from snstat.layers.window import Window
+from snstat.layers.window_options import WindowOptions
+from snstat.limits import MAX_WIDTH
+from snstat.values.kinds import Whole
+from snstat.values.option import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthwiseConv(WindowOptions, WeightOptions, Layer):
+    """φ(w ∗ x + b) of each channel by itself, on a grid of one or two axes.
+
+    A unit has one weight for each of the k positions of the kernel, in the one channel that it
+    reads: the fan-in is k, and the biases of init torch_default do not vanish with width. E[zz'] is
+    that of a convolution, G²/k Σ_Δ E[x_(su+rΔ) x'_(sv+rΔ)] + b², and gradients go back by the
+    adjoint times `multiplier`; both are averages over many channels. But z is a sum of only k
+    products, so it is not Gaussian: after Gaussian x at independent positions its kurtosis is
+    3(1 + 2/k). So theory of an activation is null, in this layer or after it, but for the identity.
+    It goes on through a layer that mixes channels (dense, conv), whose pre-activations are Gaussian
+    again. It is null for standardized weights, whose sum of 0 needs pairs of positions.
+    Source: arXiv:1610.02357.
+    """
+
+    kind: ClassVar[str] = "depthwise_conv"
+    whole: ClassVar[int] = 1
+
+    multiplier: int = option(
+        Whole(1, MAX_WIDTH), "Channels of the output for each of the input.", default=1
+    )
+    activation: str | Pair | None = option(
+        ActivationName(), "Activation of the units.", shown="none"
+    )
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer. Raises InvalidValueError for a vector, and for a window that does not fit."""
+        shape = one(inputs)
+        window = self.window(shape)
+        if self.weights == STANDARDIZED and window.taps == 1:
+            bound = "another form for one input, whose weight less its mean is 0"
+            raise InvalidValueError("weights", self.weights, bound)
+        return Shape(self.multiplier * shape.channels, window.grid)
+
+    def at(self, shape: Shape) -> DenseLayer:
+        """Return the weights of all channels, which act on the window of one."""
+        own = Dense(self.multiplier * shape.channels, self.activation, **self.weight_options())
+        taps = self.window(shape).taps
+        return own.at(taps, taps)
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        return self.held(inputs)
+
+    def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
+        """See Layer."""
+        return (self.at(one(inputs)),)
+
+    def columns(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        return self.window(one(inputs)).positions
+
+    def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:  # noqa: ARG002
+        """See Layer."""
+        return (1.0 if resolve(self.activation or LINEAR).linear else math.nan,)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        signal = one(inputs)
+        if self.weights == STANDARDIZED:
+            return None
+        weights = self.at(signal.shape)
+        own = convolved(weights, weights.fan_out, self.window(signal.shape), signal, OTHER)
+        if own is None:
+            return None
+        # A unit depends on what its channel depends on, beside its weights.
+        after = replace(own.signal, fresh=own.signal.fresh | signal.fresh)
+        then = activated(resolve(self.activation or LINEAR), after)
+        if then is None:
+            return None
+        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        values = one(inputs)
+        shape = Shape(len(values), values.shape[2:])
+        own = _by_channel(values, self.window(shape), *draw.matrix(self.at(shape)))
+        if self.activation is None:
+            return own
+        then = draw.activate(resolve(self.activation), own.values)
+        return Pass(then.values, lambda slope: own.pull(*then.pull(slope)))
+
+
+def _by_channel(values: Values, window: Window, weights: Values, biases: Values) -> Pass:
+    """Return w ∗ x + b, with `weights` (channels after, taps), those of a channel before next to
+    each other, and `biases` (channels after,)."""
+    channels, batch = values.shape[:2]
+    many = len(weights) // channels
+    # (taps, channels, many, 1, …), to multiply values (channels, 1, batch, *grid).
+    ones = [1] * (values.ndim - 1)
+    of_taps = weights.T.reshape(window.taps, channels, many, *ones)
+    shape = (channels, many, batch, *window.grid)
+    z = np.empty(shape, values.dtype)
+    z[:] = biases.reshape(channels, many, *ones)
+    for own, taken in zip(of_taps, window.parts(values), strict=True):
+        z += own * taken[:, None]
+
+    def pull(slope: Values) -> tuple[Values, ...]:
+        whole = slope.reshape(shape)
+        parts = ((own * whole).sum(axis=1) for own in of_taps)
+        return (window.together(parts),)
+
+    return Pass(z.reshape(len(weights), *shape[2:]), pull)

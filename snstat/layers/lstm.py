@@ -1,0 +1,77 @@
+"""A long short-term memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.activation import resolve
+from snstat.layers.draw import Draw, Values
+from snstat.layers.recurrent import Hidden, Recurrence, Recurrent
+
+SIGMOID, TANH = "sigmoid", "tanh"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lstm(Recurrent):
+    """h_t = o tanh(c_t) with the memory c_t = f c_(t−1) + i g over time, a grid of one axis.
+
+    It is PyTorch's nn.LSTM, with h_0 = c_0 = 0 and the same weights at every time. The gates i, f
+    and o are σ and g is tanh of U x_t + b + W h_(t−1) + b', each with matrices of its own. Each
+    matrix has its own fan-in, but for init torch_default, which is PyTorch's own: all weights and
+    biases uniform on ±1/√width, so that the forget gate is near 1/2.
+    Theory is null: with weights that are shared over time, a unit of the memory is correlated with
+    its own gates, so that E[c_t²] is no function of moments at the time before.
+    Sources: arXiv:1503.04069, arXiv:1901.08987.
+    """
+
+    kind: ClassVar[str] = "lstm"
+    arrays: ClassVar[int] = 7  # four gates, the memory and its tanh
+    whole: ClassVar[int] = 8
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """See Recurrent: i, f, g, o."""
+        return SIGMOID, SIGMOID, TANH, SIGMOID
+
+    def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
+        """See Recurrent."""
+        gates, weights, biases = given
+        gates += biases
+        times, width, batch = len(gates), self.width, gates.shape[2]
+        candidate = slice(2 * width, 3 * width)
+        h, c, bent = (np.empty((times, width, batch), gates.dtype) for _ in range(3))
+        start = np.zeros((width, batch), gates.dtype)
+        for now in range(times):
+            own = gates[now]
+            if now:
+                own += weights @ h[now - 1]
+            for part, name in ((slice(0, 2 * width), SIGMOID), (candidate, TANH)):
+                own[part] = draw.activate(resolve(name), own[part]).values
+            own[3 * width :] = draw.activate(resolve(SIGMOID), own[3 * width :]).values
+            i, f, g, o = own.reshape(4, width, batch)
+            c[now] = f * (c[now - 1] if now else start) + i * g
+            bent[now] = draw.activate(resolve(TANH), c[now]).values
+            h[now] = o * bent[now]
+
+        def back(slope: Values) -> Values:
+            found = np.empty_like(gates)
+            kept: Values = start
+            for now in reversed(range(times)):
+                i, f, g, o = gates[now].reshape(4, width, batch)
+                whole = slope[now]
+                if now + 1 < times:
+                    whole = whole + weights.T @ found[now + 1]
+                of_memory = kept + whole * o * (1.0 - bent[now] ** 2)
+                before = c[now - 1] if now else start
+                parts = found[now].reshape(4, width, batch)
+                parts[0] = of_memory * g * i * (1.0 - i)
+                parts[1] = of_memory * before * f * (1.0 - f)
+                parts[2] = of_memory * i * (1.0 - g * g)
+                parts[3] = whole * bent[now] * o * (1.0 - o)
+                kept = of_memory * f
+            return found
+
+        return Hidden(h, back)

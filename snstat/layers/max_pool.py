@@ -1,0 +1,49 @@
+"""A max pool: the largest value of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import Layer, one
+from snstat.layers.pool_options import PoolOptions
+from snstat.layers.shape import Shape
+
+
+@dataclass(frozen=True)
+class MaxPool(PoolOptions, Layer):
+    """The largest value of the positions in a window that slides over a grid, channel by channel.
+
+    Its gradient is that of the position which has the largest value: of several the first, row by
+    row, as in PyTorch. Theory is null: the law of a maximum is not one of a few moments
+    (Riesenhuber, Poggio 1999; arXiv:1409.1556).
+    """
+
+    kind: ClassVar[str] = "max_pool"
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer. Raises InvalidValueError for a vector, and for a window that does not fit."""
+        shape = one(inputs)
+        return Shape(shape.channels, self.window(shape).grid)
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:  # noqa: ARG002
+        """See Layer. NaN counts as the largest value."""
+        values = one(inputs)
+        window = self.window(Shape(len(values), values.shape[2:]))
+        parts = window.parts(values)
+        found = next(parts).copy()
+        which = np.zeros(found.shape, np.min_scalar_type(window.taps))
+        for tap, part in enumerate(parts, 1):
+            larger = (part > found) | np.isnan(part)
+            np.copyto(found, part, where=larger)
+            which[larger] = tap
+
+        def pull(slope: Values) -> tuple[Values, ...]:
+            taps = range(window.taps)
+            return (window.together(np.where(which == tap, slope, 0) for tap in taps),)
+
+        return Pass(found, pull)

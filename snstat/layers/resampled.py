@@ -1,0 +1,85 @@
+"""What averages over positions do to a signal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope, Step, floored
+from snstat.layers.squares import MOST_PAIRED, diagonal
+from snstat.layers.window import Index
+
+
+def resampled(signal: Signal, shape: Shape, sources: Index) -> Step | None:
+    """Return the step to averages of positions: `sources` (taps, positions after) are those that
+    each is an average of, or the one that it copies.
+
+    With the matrix R of the averages, E[x_u x_v] becomes R E[xx] Rᵀ for any law of x, and E[δδ]
+    goes back by Rᵀ E[δδ] R. None for averages of signals whose pairs of positions are not followed.
+    """
+    if signal.mean.size == shape.positions == 1:
+        return Step((signal,), replace(signal, shape=shape), lambda slope: (slope,))
+    taps, size = sources.shape
+    pairs = signal.same.ndim > 1 and size <= MOST_PAIRED
+    if taps > 1 and not pairs:
+        return None
+    ahead = _Pairs(sources, signal.mean.size) if pairs else _Copies(sources[0], signal.mean.size)
+    same, gap = signal.same, signal.gap
+    if not pairs:
+        same, gap = diagonal(same), diagonal(gap)
+    after = Signal(
+        shape,
+        signal.mean[sources].mean(axis=0),
+        floored(ahead.moved(same)),
+        ahead.moved(gap),
+        signal.law if signal.law in (GAUSSIAN, ZERO) else OTHER,
+        signal.fresh,
+    )
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        own = slope.of(after).independent()
+        return (Slope(ahead.back(own.same), ahead.back(own.gap), own.log).of(signal).scaled(1.0),)
+
+    return Step((signal,), after, pull)
+
+
+class _Pairs:
+    """Averages, for all pairs of positions."""
+
+    def __init__(self, sources: Index, before: int) -> None:
+        taps, after = sources.shape
+        self.matrix = np.zeros((after, before))
+        for tap in sources:
+            self.matrix[np.arange(after), tap] += 1.0 / taps
+
+    def moved(self, products: FloatArray) -> FloatArray:
+        """Return the products (before, before) after the averages."""
+        found: FloatArray = self.matrix @ products @ self.matrix.T
+        return found
+
+    def back(self, products: FloatArray) -> FloatArray:
+        """Return the adjoint of `moved`."""
+        found: FloatArray = self.matrix.T @ products @ self.matrix
+        return found
+
+
+class _Copies:
+    """Copies, for positions by themselves. Gradients of two copies are uncorrelated if those of
+    different positions are, so that their squares add up."""
+
+    def __init__(self, source: Index, before: int) -> None:
+        self.source, self.before = source, before
+
+    def moved(self, products: FloatArray) -> FloatArray:
+        """Return the products (before,) after the copies."""
+        return products[self.source]
+
+    def back(self, products: FloatArray) -> FloatArray:
+        """Return the adjoint of `moved`."""
+        found = np.zeros(self.before)
+        np.add.at(found, self.source, products)
+        return found

@@ -1,0 +1,106 @@
+"""A separable convolution: depthwise, then pointwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import ClassVar
+
+from snstat.activation import Pair, resolve
+from snstat.activation.kind import ActivationName
+from snstat.gaussian.centred import centred_moments
+from snstat.layers.dense import Dense
+from snstat.layers.dense_layer import LINEAR
+from snstat.layers.depthwise_conv import DepthwiseConv
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.layer import Layer, one
+from snstat.layers.options import WeightOptions
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Step
+from snstat.layers.through_weights import pre_second_moment
+from snstat.layers.weights import Weights
+from snstat.layers.window_options import WindowOptions
+from snstat.limits import MAX_WIDTH
+from snstat.values.kinds import Whole
+from snstat.values.option import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeparableConv(WindowOptions, WeightOptions, Layer):
+    """φ(W (w ∗ x + b) + c): a depthwise convolution, then a dense layer at every position.
+
+    There is no activation between. With k positions in the kernel and N channels before and after,
+    it has kN + N² weights where a convolution has kN². E[zz'] is G² (E[yy'] of the depthwise y) +
+    c², so with the same gains and no biases it is that of a convolution with the product of both,
+    for any law of x, and gradients likewise. Pre-activations are Gaussian in the limit of many
+    channels, though y is not. Options of weights hold for both, each with the default initialiser
+    of its own activation; both have biases. Theory is null for standardized weights, as in a
+    depthwise convolution.
+    Sources: arXiv:1610.02357, arXiv:1706.03059.
+    """
+
+    kind: ClassVar[str] = "separable_conv"
+    whole: ClassVar[int] = 1
+
+    channels: int = option(Whole(1, MAX_WIDTH), "Channels of the output.", default=MISSING)
+    activation: str | Pair | None = option(
+        ActivationName(), "Activation of the units.", shown="none"
+    )
+
+    @property
+    def depthwise(self) -> DepthwiseConv:
+        """The first of the two layers."""
+        own = {entry.name: getattr(self, entry.name) for entry in fields(WindowOptions)}
+        return DepthwiseConv(**own, **self.weight_options())
+
+    @property
+    def pointwise(self) -> Dense:
+        """The second one."""
+        return Dense(self.channels, self.activation, **self.weight_options())
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer. Raises InvalidValueError as the two layers do."""
+        return self.pointwise.shape([self.depthwise.shape(inputs)])
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        between = self.depthwise.shape(inputs)
+        return self.depthwise.parameters(inputs) + self.pointwise.parameters([between])
+
+    def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
+        """See Layer. The second one acts on what the first one gives."""
+        between = self.depthwise.shape(inputs)
+        return self.depthwise.matrices(inputs) + self.pointwise.matrices([between])
+
+    def columns(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        return self.depthwise.columns(inputs)
+
+    def gathered(self, inputs: Sequence[Shape]) -> int:
+        """See Layer: what is between the two layers."""
+        return self.depthwise.shape(inputs).units
+
+    def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
+        """See Layer. Of the second one, times E[y²]/E[x²] of what it acts on."""
+        first, second = self.matrices([shape])
+        between = pre_second_moment(first, mean, second_moment)
+        q = pre_second_moment(second, 0.0, between)
+        own = float(centred_moments(resolve(self.activation or LINEAR), q).derivative_square)
+        back = second.square_gain * second.fan_out / second.fan_in
+        return own * back, own * between / second_moment
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
+        """See Layer."""
+        first = self.depthwise.moments(inputs, batch)
+        if first is None:
+            return None
+        second = self.pointwise.moments([first.signal], batch)
+        if second is None:
+            return None
+        return Step((one(inputs),), second.signal, lambda slope: first.pull(*second.pull(slope)))
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        first = self.depthwise.sample(inputs, draw)
+        second = self.pointwise.sample([first.values], draw)
+        return Pass(second.values, lambda slope: first.pull(*second.pull(slope)))

@@ -1,0 +1,40 @@
+"""Products of positions: (P, P) for all pairs, or (P,) where only positions by themselves are
+followed. Of a single position they are (1, 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
+
+# Beyond so many positions pairs are not followed: their arrays would fill the memory.
+MOST_PAIRED = 4096
+
+
+def diagonal(products: FloatArray) -> FloatArray:
+    """Return the products of each position with itself, (P,)."""
+    return products if products.ndim == 1 else np.diagonal(products)
+
+
+def whole(products: FloatArray) -> FloatArray:
+    """Return `products`, as (1, 1) if they are those of a single position."""
+    return products.reshape(1, 1) if products.size == 1 else products
+
+
+def followed(products: FloatArray, like: FloatArray) -> FloatArray:
+    """Return `products` for the positions of `like`: where only theirs by themselves are there, and
+    pairs are asked for, those of different positions are 0."""
+    if products.ndim == like.ndim:
+        return products
+    return diagonal(products) if like.ndim == 1 else np.diag(products)
+
+
+def outer(first: FloatArray, second: FloatArray, like: FloatArray) -> FloatArray:
+    """Return `first`_u `second`_v of two arrays (P,), for the positions of `like`."""
+    return first * second if like.ndim == 1 else np.outer(first, second)
+
+
+def alone(values: FloatArray, like: FloatArray) -> FloatArray:
+    """Return products that are `values` (P,) of each position with itself and 0 of others, for the
+    positions of `like`."""
+    return values if like.ndim == 1 else np.diag(values)

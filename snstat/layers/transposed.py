@@ -1,0 +1,49 @@
+"""What weights that put down a window for every position do to a signal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snstat.layers.initialisers import STANDARDIZED
+from snstat.layers.law import GAUSSIAN, OTHER, ZERO
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope, Step, floored
+from snstat.layers.squares import MOST_PAIRED, diagonal, outer
+from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
+from snstat.layers.window import Window
+
+
+def transposed(weights: Weights, channels: int, window: Window, signal: Signal) -> Step | None:
+    """Return the step to the pre-activations, None where they are too large to square.
+
+    `weights` go from the channels before to all taps of the `channels` after; their biases are
+    those of the sum over taps. `window` is over the grid after.
+    """
+    seen, gap = signal.same, signal.gap
+    if weights.form == STANDARDIZED:  # they do not see the mean over their inputs
+        seen = floored(seen - outer(signal.mean, signal.mean, seen))
+    if window.size > MOST_PAIRED:
+        seen, gap = diagonal(seen), diagonal(gap)
+    same = weights.pre_second_moment(window.spread(seen, window.size))
+    if not np.max(same) <= LARGEST_SECOND_MOMENT:
+        return None
+    law = GAUSSIAN
+    if weights.keeps_silent(silent=signal.law == ZERO):
+        law = ZERO
+    elif not weights.bias_std and not window.covers:  # positions that are 0
+        law = OTHER
+    after = Signal(
+        Shape(channels, tuple(axis.size for axis in window.axes)),
+        np.zeros(window.size),
+        same,
+        weights.square_gain * window.spread(gap, window.size),
+        law,
+    )
+    factor = weights.square_gain * channels / signal.shape.channels
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        own = slope.of(after).independent()
+        same, apart = window.summed(own.same), window.summed(own.gap)
+        return (Slope(same, apart, own.log).of(signal).scaled(factor),)
+
+    return Step((signal,), after, pull)

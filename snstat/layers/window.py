@@ -1,0 +1,228 @@
+"""A window that slides over a grid: which positions each output position is computed from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import chain, product
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.errors import InvalidValueError
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.draw import Values
+
+SAME, VALID, CIRCULAR, CAUSAL = "same", "valid", "circular", "causal"
+PADDINGS = (SAME, VALID, CIRCULAR, CAUSAL)
+# Where a window has no position: beyond the border, where values are 0.
+NOWHERE = -1
+
+Index = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a window: `size` positions, of which it takes `kernel`, `dilation` apart, from
+    `before` positions to the left of the first one, and moves by `stride`. It goes `around` the
+    ends, or finds 0 beyond them. `moves` is how often it is put down."""
+
+    size: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    moves: int
+    around: bool
+
+    @classmethod
+    def of(cls, size: int, kernel: int, stride: int, dilation: int, padding: str) -> Axis:
+        """Return the axis for a name of `PADDINGS`. Raises InvalidValueError for a window that is
+        larger than the grid where nothing is padded."""
+        span = dilation * (kernel - 1) + 1
+        if padding == VALID:
+            if span > size:
+                remedy = f"take padding {SAME}, or a smaller kernel"
+                bound = f"a window of at most {size:,} positions with padding {VALID}"
+                raise InvalidValueError("kernel", kernel, bound, remedy)
+            before, moves = 0, (size - span) // stride + 1
+        else:
+            before = span - 1 if padding == CAUSAL else (span - 1) // 2
+            moves = -(-size // stride)
+        return cls(size, kernel, stride, dilation, before, moves, padding == CIRCULAR)
+
+    @property
+    def sources(self) -> Index:
+        """The position that each tap takes, (kernel, moves); `NOWHERE` beyond the ends."""
+        taps = np.arange(self.kernel)[:, None] * self.dilation - self.before
+        found = taps + np.arange(self.moves) * self.stride
+        if self.around:
+            return found % self.size
+        return np.where((found >= 0) & (found < self.size), found, NOWHERE)
+
+    @property
+    def padded(self) -> Index:
+        """The position of each point of the axis with padding on both sides."""
+        last = (self.moves - 1) * self.stride + (self.kernel - 1) * self.dilation
+        found = np.arange(max(last + 1, self.size + self.before)) - self.before
+        return found % self.size if self.around else found
+
+    def taken(self, tap: int) -> slice:
+        """Return the points of the padded axis that a tap takes."""
+        first = tap * self.dilation
+        return slice(first, first + (self.moves - 1) * self.stride + 1, self.stride)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window over all axes of a grid."""
+
+    axes: tuple[Axis, ...]
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The grid of what is computed."""
+        return tuple(axis.moves for axis in self.axes)
+
+    @property
+    def positions(self) -> int:
+        """The number of positions of what is computed."""
+        return math.prod(self.grid)
+
+    @property
+    def size(self) -> int:
+        """The number of positions that it slides over."""
+        return math.prod(axis.size for axis in self.axes)
+
+    @property
+    def strides(self) -> int:
+        """The product of the strides."""
+        return math.prod(axis.stride for axis in self.axes)
+
+    @property
+    def covers(self) -> bool:
+        """Whether it takes every position between the first and the last that it takes."""
+        return all(axis.kernel >= axis.stride or axis.moves == 1 for axis in self.axes)
+
+    @cached_property
+    def taps(self) -> int:
+        """The number of positions in the window."""
+        return math.prod(axis.kernel for axis in self.axes)
+
+    @cached_property
+    def sources(self) -> Index:
+        """The position that each tap takes for each output position, (taps, positions after), by
+        its number in the grid before; `NOWHERE` beyond the border."""
+        found = np.zeros((1, 1), np.int64)
+        for axis in self.axes:
+            own = axis.sources
+            whole = found[:, None, :, None] * axis.size + own[None, :, None, :]
+            beyond = (found == NOWHERE)[:, None, :, None] | (own == NOWHERE)[None, :, None, :]
+            found = np.where(beyond, NOWHERE, whole).reshape(len(found) * len(own), -1)
+        return found
+
+    def summed(self, products: FloatArray) -> FloatArray:
+        """Return the sum over all taps of moments before the window, (P, P) of pairs of positions
+        or (P,) of positions by themselves; both of a pair have the same tap."""
+        whole = np.pad(products, [(0, 1)] * products.ndim)  # 0 at NOWHERE
+        if products.ndim == 1:
+            once: FloatArray = whole[self.sources].sum(axis=0)
+            return once
+        total = np.zeros((self.sources.shape[1],) * 2)
+        for tap in self.sources:
+            total += whole[np.ix_(tap, tap)]
+        return total
+
+    def spread(self, products: FloatArray, before: int) -> FloatArray:
+        """Return the adjoint of `summed`, for `before` positions before the window."""
+        whole = np.zeros((before + 1,) * products.ndim)
+        for tap in self.sources:
+            # A tap takes no position twice, but for NOWHERE, which is dropped.
+            place = tap if products.ndim == 1 else np.ix_(tap, tap)
+            whole[place] += products
+        return whole[(slice(-1),) * products.ndim]
+
+    def parts(self, values: Values) -> Iterator[Values]:
+        """Yield what each tap takes of `values` (channels, batch, *grid): (channels, batch, *grid
+        after), views of them."""
+        padded = self._padded(values)
+        for place in self._taken():
+            yield padded[place]
+
+    def patches(self, values: Values) -> Values:
+        """Return what the window takes of `values` (channels, batch, *grid): (taps · channels,
+        batch, *grid after), the channels of a tap next to each other."""
+        channels, batch = values.shape[:2]
+        out = np.empty((self.taps, channels, batch, *self.grid), values.dtype)
+        for tap, part in enumerate(self.parts(values)):
+            out[tap] = part
+        return out.reshape(self.taps * channels, batch, *self.grid)
+
+    def put_back(self, patches: Values) -> Values:
+        """Return the adjoint of `patches`: (channels, batch, *grid before)."""
+        channels, batch = len(patches) // self.taps, patches.shape[1]
+        return self.together(patches.reshape(self.taps, channels, batch, *self.grid))
+
+    def together(self, parts: Iterable[Values]) -> Values:
+        """Return the adjoint of `parts`: (channels, batch, *grid before)."""
+        own = iter(parts)
+        first = next(own)
+        sizes = [len(axis.padded) for axis in self.axes]
+        total = np.zeros((*first.shape[:2], *sizes), first.dtype)
+        for part, place in zip(chain((first,), own), self._taken(), strict=True):
+            total[place] += part
+        for number, axis in enumerate(self.axes, 2):
+            total = _folded(total, number, axis)
+        return total
+
+    def _padded(self, values: Values) -> Values:
+        for number, axis in enumerate(self.axes, 2):
+            place = axis.padded
+            if axis.around:
+                values = np.take(values, place, number)
+                continue
+            inside = slice(axis.before, axis.before + axis.size)
+            shape = list(values.shape)
+            shape[number] = len(place)
+            whole = np.zeros(shape, values.dtype)
+            whole[_along(number, inside)] = values
+            values = whole
+        return values
+
+    def _taken(self) -> Iterator[tuple[slice, ...]]:
+        """Yield the place of each tap in padded values."""
+        every = slice(None)
+        for taps in product(*(range(axis.kernel) for axis in self.axes)):
+            own = (axis.taken(tap) for axis, tap in zip(self.axes, taps, strict=True))
+            yield (every, every, *own)
+
+
+def _folded(total: Values, number: int, axis: Axis) -> Values:
+    """Return the values at the positions of an axis from those of its padded points."""
+    inside = slice(axis.before, axis.before + axis.size)
+    found = total[_along(number, inside)]
+    if axis.around:
+        found = found.copy()
+        for point, position in enumerate(axis.padded):
+            if not inside.start <= point < inside.stop:
+                found[_along(number, position)] += total[_along(number, point)]
+    return found
+
+
+def _along(number: int, place: slice | int | np.int64) -> tuple[slice | int | np.int64, ...]:
+    return (*[slice(None)] * number, place)
+
+
+@lru_cache(maxsize=256)
+def window(
+    grid: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: str,
+) -> Window:
+    """Return the window over a grid. Raises InvalidValueError where it does not fit."""
+    sizes = zip(grid, kernel, stride, dilation, strict=True)
+    return Window(tuple(Axis.of(*own, padding) for own in sizes))
