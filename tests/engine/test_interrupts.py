@@ -14,6 +14,7 @@ DEPTH, TRIALS = 5, 3
 class Counting:
     """A sampler whose statistics are the number of the layer, and that fails where it is told."""
 
+    names = MEASURED
     depth = DEPTH
     dtype = np.dtype("float32")
 
