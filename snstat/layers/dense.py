@@ -55,6 +55,11 @@ class Dense(WeightOptions, Layer):
         """The name of the activation; a layer without one is linear."""
         return resolve(self.activation or LINEAR).name
 
+    @property
+    def kept(self) -> int:
+        """See Layer: without an activation, what it gives alone."""
+        return self.arrays if self.activation is not None else 1
+
     def at(self, fan_in: int, taps: int = 1) -> DenseLayer:
         """Return the layer for inputs of `fan_in` units, at `taps` positions of a kernel. Every
         unit is then read at so many positions, which Glorot's initialisers count as its fan-out."""

@@ -91,6 +91,11 @@ class Layer(Settings, ABC):
         return (math.nan,) * len(self.matrices([shape]))
 
     @property
+    def kept(self) -> int:
+        """The number of arrays that a trial keeps of this layer: `arrays`, or fewer."""
+        return self.arrays
+
+    @property
     def count(self) -> int:
         """The number of layers that this one is: 1 unless it contains others."""
         return 1

@@ -55,7 +55,7 @@ def footprint(
     for row in network.rows():
         key = id(row.layer), row.before
         if key not in seen:
-            before, arrays = sum(shape.units for shape in row.before), row.layer.arrays
+            before, arrays = sum(shape.units for shape in row.before), row.layer.kept
             gathered = row.layer.gathered(row.before)
             held = row.layer.held(row.before) * size
             seen[key] = before, arrays * row.after.units + gathered, held

@@ -187,7 +187,7 @@ class General(Trials):
         # A matrix that is not drawn keeps a factor of its covariance over samples.
         factor = 0 if self.workshop.sampler == DENSE else FACTOR_BYTES * batch**2
         for row in self.network.rows():
-            room -= row.layer.arrays * row.after.units * size + OBJECTS
+            room -= row.layer.kept * row.after.units * size + OBJECTS
             room -= row.layer.held(row.before) * self.dtype.itemsize
             whole = row.layer.whole
             free = factor and row.layer.matrices(row.before)[whole:]
