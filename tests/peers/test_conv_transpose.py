@@ -27,7 +27,7 @@ def layer():
 def test_weights_and_biases_have_the_range_and_variance_of_pytorch():
     torch.manual_seed(0)
     weights, draw = layer().at(Shape(BEFORE, (4, 4))), PlainDraw(0)
-    drawn = draw.matrix(weights), biases(draw, 4000, weights, np.dtype("float64"))
+    drawn = draw.rows(weights), biases(draw, 4000, weights, np.dtype("float64"))
     module = torch.nn.ConvTranspose2d(BEFORE, AFTER, KERNEL, STRIDE)
     many = torch.nn.ConvTranspose2d(1, 4000, 1).bias * math.sqrt(4000 / (AFTER * 6))
     bound = 1.0 / math.sqrt(AFTER * 6)
