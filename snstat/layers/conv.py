@@ -8,20 +8,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from snstat.activation import Pair, resolve
+from snstat.activation import Pair
 from snstat.activation.kind import ActivationName
 from snstat.errors import InvalidValueError
-from snstat.gaussian.centred import centred_moments
-from snstat.layers.activation import activated
 from snstat.layers.convolved import convolved
 from snstat.layers.dense import Dense
-from snstat.layers.dense_layer import LINEAR, DenseLayer
+from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Step
+from snstat.layers.then import square_slope, then_known, then_sampled
 from snstat.layers.through_weights import pre_second_moment
 from snstat.layers.weights import Weights
 from snstat.layers.window import Window
@@ -100,8 +99,7 @@ class Conv(WindowOptions, WeightOptions, Layer):
     def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
         """See Layer. With zeros at the border q is that of an average over positions."""
         q = pre_second_moment(self.at(shape), mean, second_moment)
-        own = float(centred_moments(resolve(self.activation or LINEAR), q).derivative_square)
-        return (own,) * self.groups
+        return (square_slope(self.activation, q),) * self.groups
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
@@ -109,22 +107,14 @@ class Conv(WindowOptions, WeightOptions, Layer):
         if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
             return None
         own = convolved(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
-        if own is None or self.activation is None:
-            return own
-        then = activated(resolve(self.activation), own.signal)
-        if then is None:
-            return None
-        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+        return then_known(own, self.activation)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
         shape = Shape(len(values), values.shape[2:])
         own = _linear(values, self.window(shape), self.at(shape), self.groups, draw)
-        if self.activation is None:
-            return own
-        then = draw.activate(resolve(self.activation), own.values)
-        return Pass(then.values, lambda slope: own.pull(*then.pull(slope)))
+        return then_sampled(own, self.activation, draw)
 
 
 def _linear(values: Values, window: Window, weights: Weights, groups: int, draw: Draw) -> Pass:

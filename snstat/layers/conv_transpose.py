@@ -11,8 +11,6 @@ import numpy as np
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.errors import InvalidValueError
-from snstat.gaussian.centred import centred_moments
-from snstat.layers.activation import activated
 from snstat.layers.biases import biases
 from snstat.layers.dense_layer import LINEAR
 from snstat.layers.draw import Draw, Pass, Values
@@ -21,6 +19,7 @@ from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
+from snstat.layers.then import square_slope, then_known, then_sampled
 from snstat.layers.through_weights import pre_second_moment
 from snstat.layers.transposed import transposed
 from snstat.layers.weights import Weights
@@ -129,23 +128,18 @@ class ConvTranspose(WeightOptions, Layer):
         weights, over = self.at(shape), self.window(shape)
         met = over.spread(np.ones(over.positions), over.size)
         counts, times = np.unique(met, return_counts=True)
-        function, total = resolve(self.activation or LINEAR), 0.0
+        total = 0.0
         put = pre_second_moment(_matrix(weights), mean, second_moment)
         for count, often in zip(counts, times, strict=True):
             q = float(count) * put + weights.bias_std**2
-            total += count * often * float(centred_moments(function, q).derivative_square)
+            total += count * often * square_slope(self.activation, q)
         return (total / (over.taps * over.size),)
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         own = transposed(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
-        if own is None or self.activation is None:
-            return own
-        then = activated(resolve(self.activation), own.signal)
-        if then is None:
-            return None
-        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+        return then_known(own, self.activation)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
@@ -156,12 +150,10 @@ class ConvTranspose(WeightOptions, Layer):
         back, z = put.pull, over.put_back(put.values)
         del put  # it may be larger than all else
         if weights.bias_std:
-            own = biases(draw, self.channels, weights, z.dtype)
-            z += own.reshape(-1, *[1] * (z.ndim - 1))
-        if self.activation is None:
-            return Pass(z, lambda slope: back(over.patches(slope)))
-        then = draw.activate(resolve(self.activation), z)
-        return Pass(then.values, lambda slope: back(over.patches(*then.pull(slope))))
+            added = biases(draw, self.channels, weights, z.dtype)
+            z += added.reshape(-1, *[1] * (z.ndim - 1))
+        own = Pass(z, lambda slope: back(over.patches(slope)))
+        return then_sampled(own, self.activation, draw)
 
 
 def _matrix(weights: Weights) -> Weights:

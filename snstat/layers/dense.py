@@ -10,8 +10,6 @@ from typing import ClassVar
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.errors import InvalidValueError
-from snstat.gaussian.centred import centred_moments
-from snstat.layers.activation import activated
 from snstat.layers.activation_spread import spread_at
 from snstat.layers.dense_layer import LINEAR, DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
@@ -22,6 +20,7 @@ from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
+from snstat.layers.then import square_slope, then_known, then_sampled
 from snstat.layers.through_weights import pre_second_moment, through
 from snstat.layers.weights import Weights
 from snstat.limits import MAX_WIDTH
@@ -86,27 +85,19 @@ class Dense(WeightOptions, Layer):
     def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
         """See Layer."""
         q = pre_second_moment(self.at(shape.channels), mean, second_moment)
-        return (float(centred_moments(resolve(self.activation or LINEAR), q).derivative_square),)
+        return (square_slope(self.activation, q),)
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         own = through(self.at(signal.shape.channels), signal)
-        if own is None or self.activation is None:
-            return own
-        then = activated(resolve(self.activation), own.signal)
-        if then is None:
-            return None
-        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+        return then_known(own, self.activation)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
         own = draw.linear(values, self.at(len(values)))
-        if self.activation is None:
-            return own
-        then = draw.activate(resolve(self.activation), own.values)
-        return Pass(then.values, lambda slope: own.pull(*then.pull(slope)))
+        return then_sampled(own, self.activation, draw)
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""

@@ -12,7 +12,6 @@ import numpy as np
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
 from snstat.errors import InvalidValueError
-from snstat.layers.activation import activated
 from snstat.layers.convolved import convolved
 from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import LINEAR, DenseLayer
@@ -23,6 +22,7 @@ from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
+from snstat.layers.then import then_known, then_sampled
 from snstat.layers.weights import Weights
 from snstat.layers.window import Window
 from snstat.layers.window_options import WindowOptions
@@ -98,20 +98,14 @@ class DepthwiseConv(WindowOptions, WeightOptions, Layer):
             return None
         # A unit depends on what its channel depends on, beside its weights.
         after = replace(own.signal, fresh=own.signal.fresh | signal.fresh)
-        then = activated(resolve(self.activation or LINEAR), after)
-        if then is None:
-            return None
-        return Step((signal,), then.signal, lambda slope: own.pull(*then.pull(slope)))
+        return then_known(replace(own, signal=after), self.activation)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
         shape = Shape(len(values), values.shape[2:])
         own = _by_channel(values, self.window(shape), *draw.matrix(self.at(shape)))
-        if self.activation is None:
-            return own
-        then = draw.activate(resolve(self.activation), own.values)
-        return Pass(then.values, lambda slope: own.pull(*then.pull(slope)))
+        return then_sampled(own, self.activation, draw)
 
 
 def _by_channel(values: Values, window: Window, weights: Values, biases: Values) -> Pass:

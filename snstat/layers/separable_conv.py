@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar
 
-from snstat.activation import Pair, resolve
+from snstat.activation import Pair
 from snstat.activation.kind import ActivationName
-from snstat.gaussian.centred import centred_moments
 from snstat.layers.dense import Dense
-from snstat.layers.dense_layer import LINEAR
 from snstat.layers.depthwise_conv import DepthwiseConv
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
+from snstat.layers.then import square_slope
 from snstat.layers.through_weights import pre_second_moment
 from snstat.layers.weights import Weights
 from snstat.layers.window_options import WindowOptions
@@ -85,7 +84,7 @@ class SeparableConv(WindowOptions, WeightOptions, Layer):
         first, second = self.matrices([shape])
         between = pre_second_moment(first, mean, second_moment)
         q = pre_second_moment(second, 0.0, between)
-        own = float(centred_moments(resolve(self.activation or LINEAR), q).derivative_square)
+        own = square_slope(self.activation, q)
         back = second.square_gain * second.fan_out / second.fan_in
         return own * back, own * between / second_moment
 
