@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from snstat.engine.tensor_layout import Array, arranged
-from snstat.results.statistic import MEASURED
+from snstat.results.statistic import MEASURED, OF_POSITIONS
 
 # The statistics of an array, in the order of `measure`.
-MEASURED_OF_TENSORS = (*MEASURED, "variance_over_positions", "position_cosine")
+MEASURED_OF_TENSORS = (*MEASURED, *OF_POSITIONS)
 
 
 @dataclass(frozen=True)

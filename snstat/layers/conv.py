@@ -16,12 +16,12 @@ from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import STANDARDIZED
-from snstat.layers.layer import Layer, one
+from snstat.layers.layer import one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Step
-from snstat.layers.then import square_slope, then_known, then_sampled
 from snstat.layers.through_weights import pre_second_moment
+from snstat.layers.weighted import Weighted
 from snstat.layers.weights import Weights
 from snstat.layers.window import Window
 from snstat.layers.window_options import WindowOptions
@@ -31,7 +31,7 @@ from snstat.values.option import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conv(WindowOptions, WeightOptions, Layer):
+class Conv(WindowOptions, WeightOptions, Weighted):
     """φ(W ∗ x + b) on a grid of one or two axes.
 
     Every unit has one weight for each channel of its group at each of the k positions of the
@@ -99,7 +99,7 @@ class Conv(WindowOptions, WeightOptions, Layer):
     def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
         """See Layer. With zeros at the border q is that of an average over positions."""
         q = pre_second_moment(self.at(shape), mean, second_moment)
-        return (square_slope(self.activation, q),) * self.groups
+        return (self.square_slope(q),) * self.groups
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
@@ -107,14 +107,14 @@ class Conv(WindowOptions, WeightOptions, Layer):
         if self.groups > 1 and PLACE in signal.fresh:  # groups of a concatenation are not alike
             return None
         own = convolved(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
-        return then_known(own, self.activation)
+        return self.activated(own)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
         shape = Shape(len(values), values.shape[2:])
         own = _linear(values, self.window(shape), self.at(shape), self.groups, draw)
-        return then_sampled(own, self.activation, draw)
+        return self.activate(own, draw)
 
 
 def _linear(values: Values, window: Window, weights: Weights, groups: int, draw: Draw) -> Pass:

@@ -15,13 +15,13 @@ from snstat.layers.biases import biases
 from snstat.layers.dense_layer import LINEAR
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import INITIALISERS, STANDARDIZED
-from snstat.layers.layer import Layer, one
+from snstat.layers.layer import one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
-from snstat.layers.then import square_slope, then_known, then_sampled
 from snstat.layers.through_weights import pre_second_moment
 from snstat.layers.transposed import transposed
+from snstat.layers.weighted import Weighted
 from snstat.layers.weights import Weights
 from snstat.layers.window import VALID, Window, window
 from snstat.layers.window_options import SIZES, grid_of
@@ -32,7 +32,7 @@ from snstat.values.sizes import Sizes, of_axes
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvTranspose(WeightOptions, Layer):
+class ConvTranspose(WeightOptions, Weighted):
     """φ(z + b) on a larger grid: the sum z of W_Δ x_u at position su + Δ.
 
     Every position u before it puts down k taps Δ, and the next one the same s further on, so that N
@@ -132,14 +132,14 @@ class ConvTranspose(WeightOptions, Layer):
         put = pre_second_moment(_matrix(weights), mean, second_moment)
         for count, often in zip(counts, times, strict=True):
             q = float(count) * put + weights.bias_std**2
-            total += count * often * square_slope(self.activation, q)
+            total += count * often * self.square_slope(q)
         return (total / (over.taps * over.size),)
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         own = transposed(self.at(signal.shape), self.channels, self.window(signal.shape), signal)
-        return then_known(own, self.activation)
+        return self.activated(own)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
@@ -153,7 +153,7 @@ class ConvTranspose(WeightOptions, Layer):
             added = biases(draw, self.channels, weights, z.dtype)
             z += added.reshape(-1, *[1] * (z.ndim - 1))
         own = Pass(z, lambda slope: back(over.patches(slope)))
-        return then_sampled(own, self.activation, draw)
+        return self.activate(own, draw)
 
 
 def _matrix(weights: Weights) -> Weights:

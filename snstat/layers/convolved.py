@@ -8,7 +8,7 @@ from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.law import GAUSSIAN, ZERO, Law
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step, floored
-from snstat.layers.squares import followed, outer, whole
+from snstat.layers.squares import followed, outer
 from snstat.layers.weights import LARGEST_SECOND_MOMENT, Weights
 from snstat.layers.window import Window
 
@@ -21,7 +21,7 @@ def convolved(
     `weights` are those of one group, and `channels` those of all groups together. Pre-activations
     have this `law` where they are not 0.
     """
-    same, gap = (whole(window.summed(part)) / window.taps for part in (signal.same, signal.gap))
+    same, gap = (window.summed(part) / window.taps for part in (signal.same, signal.gap))
     if weights.form == STANDARDIZED:  # they do not see the mean over their inputs
         mean = window.summed(signal.mean) / window.taps
         same = floored(same - outer(mean, mean, same))

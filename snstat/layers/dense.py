@@ -15,13 +15,13 @@ from snstat.layers.dense_layer import LINEAR, DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.gaussian_inputs import misalignment
 from snstat.layers.initialisers import STANDARDIZED
-from snstat.layers.layer import Layer, one
+from snstat.layers.layer import one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
 from snstat.layers.spread import Spread
-from snstat.layers.then import square_slope, then_known, then_sampled
 from snstat.layers.through_weights import pre_second_moment, through
+from snstat.layers.weighted import Weighted
 from snstat.layers.weights import Weights
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
@@ -29,7 +29,7 @@ from snstat.values.option import option
 
 
 @dataclass(frozen=True)
-class Dense(WeightOptions, Layer):
+class Dense(WeightOptions, Weighted):
     """φ(W x + b) over channels, at every position alike.
 
     With weights of variance G²/fan_in and biases of variance b², E[zz'] = G² E[xx'] + b² whatever
@@ -53,11 +53,6 @@ class Dense(WeightOptions, Layer):
     def activation_name(self) -> str:
         """The name of the activation; a layer without one is linear."""
         return resolve(self.activation or LINEAR).name
-
-    @property
-    def kept(self) -> int:
-        """See Layer: without an activation, what it gives alone."""
-        return self.arrays if self.activation is not None else 1
 
     def at(self, fan_in: int, taps: int = 1) -> DenseLayer:
         """Return the layer for inputs of `fan_in` units, at `taps` positions of a kernel. Every
@@ -85,19 +80,19 @@ class Dense(WeightOptions, Layer):
     def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:
         """See Layer."""
         q = pre_second_moment(self.at(shape.channels), mean, second_moment)
-        return (square_slope(self.activation, q),)
+        return (self.square_slope(q),)
 
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
         """See Layer."""
         signal = one(inputs)
         own = through(self.at(signal.shape.channels), signal)
-        return then_known(own, self.activation)
+        return self.activated(own)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
         own = draw.linear(values, self.at(len(values)))
-        return then_sampled(own, self.activation, draw)
+        return self.activate(own, draw)
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""

@@ -18,11 +18,11 @@ from snstat.layers.dense_layer import LINEAR, DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.law import OTHER
-from snstat.layers.layer import Layer, one
+from snstat.layers.layer import one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
-from snstat.layers.then import then_known, then_sampled
+from snstat.layers.weighted import Weighted
 from snstat.layers.weights import Weights
 from snstat.layers.window import Window
 from snstat.layers.window_options import WindowOptions
@@ -32,7 +32,7 @@ from snstat.values.option import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class DepthwiseConv(WindowOptions, WeightOptions, Layer):
+class DepthwiseConv(WindowOptions, WeightOptions, Weighted):
     """φ(w ∗ x + b) of each channel by itself, on a grid of one or two axes.
 
     A unit has one weight for each of the k positions of the kernel, in the one channel that it
@@ -98,14 +98,14 @@ class DepthwiseConv(WindowOptions, WeightOptions, Layer):
             return None
         # A unit depends on what its channel depends on, beside its weights.
         after = replace(own.signal, fresh=own.signal.fresh | signal.fresh)
-        return then_known(replace(own, signal=after), self.activation)
+        return self.activated(replace(own, signal=after))
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
         shape = Shape(len(values), values.shape[2:])
         own = _by_channel(values, self.window(shape), *draw.matrix(self.at(shape)))
-        return then_sampled(own, self.activation, draw)
+        return self.activate(own, draw)
 
 
 def _by_channel(values: Values, window: Window, weights: Values, biases: Values) -> Pass:

@@ -11,12 +11,12 @@ from snstat.activation.kind import ActivationName
 from snstat.layers.dense import Dense
 from snstat.layers.depthwise_conv import DepthwiseConv
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.layer import Layer, one
+from snstat.layers.layer import one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Step
-from snstat.layers.then import square_slope
 from snstat.layers.through_weights import pre_second_moment
+from snstat.layers.weighted import Weighted
 from snstat.layers.weights import Weights
 from snstat.layers.window_options import WindowOptions
 from snstat.limits import MAX_WIDTH
@@ -25,7 +25,7 @@ from snstat.values.option import option
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeparableConv(WindowOptions, WeightOptions, Layer):
+class SeparableConv(WindowOptions, WeightOptions, Weighted):
     """φ(W (w ∗ x + b) + c): a depthwise convolution, then a dense layer at every position.
 
     There is no activation between. With k positions in the kernel and N channels before and after,
@@ -84,7 +84,7 @@ class SeparableConv(WindowOptions, WeightOptions, Layer):
         first, second = self.matrices([shape])
         between = pre_second_moment(first, mean, second_moment)
         q = pre_second_moment(second, 0.0, between)
-        own = square_slope(self.activation, q)
+        own = self.square_slope(q)
         back = second.square_gain * second.fan_out / second.fan_in
         return own * back, own * between / second_moment
 

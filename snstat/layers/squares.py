@@ -16,11 +16,6 @@ def diagonal(products: FloatArray) -> FloatArray:
     return products if products.ndim == 1 else np.diagonal(products)
 
 
-def whole(products: FloatArray) -> FloatArray:
-    """Return `products`, as (1, 1) if they are those of a single position."""
-    return products.reshape(1, 1) if products.size == 1 else products
-
-
 def followed(products: FloatArray, like: FloatArray) -> FloatArray:
     """Return `products` for the positions of `like`: where only theirs by themselves are there, and
     pairs are asked for, those of different positions are 0."""

@@ -12,7 +12,7 @@ from snstat.layers.activation import activated
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO, nearly
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
-from snstat.layers.squares import diagonal, whole
+from snstat.layers.squares import diagonal
 from snstat.layers.through_weights import through
 from snstat.layers.weights import Weights
 
@@ -39,13 +39,13 @@ def through_time(
     after = Signal(
         Shape(width, grid),
         np.array([state.mean[0] for state in states]),
-        whole(np.array([state.same[0, 0] for state in states])),
-        whole(np.array([state.gap[0, 0] for state in states])),
+        np.array([state.same[0, 0] for state in states]),
+        np.array([state.gap[0, 0] for state in states]),
         law,
     )
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
-        return (_pulled(slope, times, every=every),)
+        return (_pulled(slope, times, every=every).of(signal),)
 
     return Step((signal,), after, pull)
 
@@ -106,6 +106,6 @@ def _pulled(slope: Slope, times: Sequence[_Time], *, every: bool) -> Slope:
     found.reverse()
     log = max(own.log for own in found)
     factors = np.array([math.exp(own.log - log) for own in found])
-    ahead = whole(factors * np.array([own.same[0, 0] for own in found]))
-    apart = whole(factors * np.array([own.gap[0, 0] for own in found]))
+    ahead = factors * np.array([own.same[0, 0] for own in found])
+    apart = factors * np.array([own.gap[0, 0] for own in found])
     return Slope(ahead, apart, log).scaled(1.0)

@@ -193,14 +193,11 @@ def _activate(
     if cosine == 1.0:  # identical samples: only their square is left
         near, far = both[1, 0] + both[0, 1], 0.0
     leaning = (1.0 - cosine) / (1.0 + cosine)
-    # Variances of what hardly varies may be rounded below 0.
-    variances = (
-        before.first + abs(shape.first),
-        before.second + abs(shape.second),
-        before.crossed + 0.5 * abs(shape.mixed),
+    sizes = (
+        _root(before.first + abs(shape.first)),
+        _root(before.second + abs(shape.second)),
+        _root(before.crossed + 0.5 * abs(shape.mixed)),
     )
-    p, u, x = (math.sqrt(max(variance, 0.0)) for variance in variances)
-    sizes = p, u, x
     return GramState(
         bias(a),
         bias(g),
@@ -216,6 +213,11 @@ def _activate(
         + _roughness(both, sizes, signed=True),
         max(before.largest, before.first, before.second, before.crossed),
     )
+
+
+def _root(variance: float) -> float:
+    """Return the root of a variance, which may be rounded below 0 where hardly anything varies."""
+    return math.sqrt(max(variance, 0.0))
 
 
 def _roughness(
