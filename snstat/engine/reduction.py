@@ -33,10 +33,12 @@ def reduced(
         estimate = values.mean(axis=0)
         stderr = np.full_like(estimate, math.nan)
         if trials > 1:
-            # Squares of deviations may underflow.
-            size = np.abs(values).max(axis=0)
-            size[~((size > 0) & (size < _TINY))] = 1.0
-            stderr = size * ((values / size).std(axis=0, ddof=1) / math.sqrt(trials))
+            stderr = values.std(axis=0, ddof=1) / math.sqrt(trials)
+            tiny = (np.abs(estimate) < _TINY) & (estimate != 0)
+            if tiny.any():  # squares of deviations may underflow
+                size = np.abs(values[:, tiny]).max(axis=0)
+                stderr[tiny] = size * (values[:, tiny] / size).std(axis=0, ddof=1)
+                stderr[tiny] /= math.sqrt(trials)
             stderr[stderr <= _rounding(estimate, first, dtype)] = 0.0
     return estimate, stderr, np.asarray(finite.all(axis=0))
 

@@ -8,12 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.law import OTHER, ROUNDING
+from snstat.layers.law import OTHER
 from snstat.layers.layer import Layer, one
 from snstat.layers.shape import Shape
-from snstat.layers.signal import PLACE, Signal, Slope, Step
+from snstat.layers.signal import PLACE, Signal, Slope, Step, equal
 from snstat.layers.squares import alone, diagonal
 from snstat.layers.window_options import grid_of
 
@@ -47,7 +46,7 @@ class Flatten(Layer):
             return Step((signal,), replace(signal, shape=shape), lambda slope: (slope,))
         parts = signal.mean, diagonal(signal.same), diagonal(signal.gap)
         law, fresh = signal.law, signal.fresh
-        if not all(map(_level, parts)):
+        if not all(equal(part, np.full_like(part, part[0])) for part in parts):
             law, fresh = OTHER, fresh | {PLACE}
         mean, same, gap = (float(part.mean()) for part in parts)
 
@@ -70,9 +69,3 @@ class Flatten(Layer):
 
         found = values.reshape(channels, batch, -1).swapaxes(1, 2).reshape(-1, batch)
         return Pass(found, pull)
-
-
-def _level(values: FloatArray) -> bool:
-    """Return whether values (P,) are equal to rounding."""
-    first = values[0]
-    return bool(np.all(np.abs(values - first) <= ROUNDING * np.spacing(np.abs(first))))

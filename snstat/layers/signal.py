@@ -103,9 +103,9 @@ class Signal:
         """Return whether this is `before` again, to rounding: the same shape, moments and law."""
         return (
             (self.shape, self.law) == (before.shape, before.law)
-            and _equal(self.mean, before.mean)
-            and _equal(self.same, before.same)
-            and _equal(self.gap, before.gap)
+            and equal(self.mean, before.mean)
+            and equal(self.same, before.same)
+            and equal(self.gap, before.gap)
         )
 
 
@@ -174,8 +174,8 @@ class Slope:
     def repeats(self, other: Slope) -> bool:
         """Return whether these are the moments `other` but for their scale, to rounding."""
         return (
-            _equal(self.same, other.same)
-            and _equal(self.gap, other.gap)
+            equal(self.same, other.same)
+            and equal(self.gap, other.gap)
             and nearly(self.excess, other.excess)
             and nearly(self.excess_of_two, other.excess_of_two)
         )
@@ -251,10 +251,10 @@ def unknown(shape: Shape, inputs: Sequence[Signal]) -> Step:
 
 
 def _held(now: FloatArray, before: FloatArray) -> FloatArray:
-    return before if _equal(now, before) else now
+    return before if equal(now, before) else now
 
 
-def _equal(first: FloatArray, second: FloatArray) -> bool:
+def equal(first: FloatArray, second: FloatArray) -> bool:
     """Return whether two arrays are equal to rounding."""
     if first.shape != second.shape:
         return False

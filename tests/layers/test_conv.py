@@ -19,7 +19,7 @@ from snstat.layers.law import OTHER
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
 from snstat.layers.window import CAUSAL, CIRCULAR, PADDINGS, VALID
-from tests.layers.plain_draw import PlainDraw
+from tests.layers.plain_theory import compared_alone
 
 GRIDS = [(7,), (6, 5)]
 SIZES = [
@@ -176,50 +176,16 @@ def test_one_position_that_is_left_of_a_grid_is_no_grid():
     np.testing.assert_array_equal(found[0], np.diag(found[1]))
 
 
-def drawn(grid, batch, channels, seed):
-    return np.random.default_rng(seed).normal(size=(channels, batch, *grid))
-
-
 @pytest.mark.parametrize("form", ["plain", "standardized"])
 @pytest.mark.parametrize("padding", ["same", "circular"])
 def test_theory_of_two_layers_is_what_plain_simulations_tend_to(padding, form):
-    """Every position by itself, values and gradients, over networks with inputs of their own."""
-    grid, batch, channels, trials = (4, 3), 3, 48, 300
-    one = Conv(
-        channels=channels,
-        kernel=3,
-        padding=padding,
-        activation="relu",
-        weights=form,
-        weight_gain=1.2,
-    )
-    layers = Block((Entry(one), Entry(one)))
-    positions = 12
-    start = Signal(
-        Shape(channels, grid), np.zeros(positions), np.ones(positions), np.ones(positions), OTHER
-    )
-    step = layers.moments([start], batch)
-    ones = np.ones(positions)
-    (slope,) = step.pull(Slope(ones, ones))
-    values, products, slopes = [], [], []
-    for trial in range(trials):
-        draw = PlainDraw(trial)
-        found = layers.sample([drawn(grid, batch, channels, 1000 + trial)], draw)
-        x = found.values.reshape(channels, batch, positions)
-        values.append((x**2).mean((0, 1)))
-        products.append(np.einsum("cap,cbp->p", x, x) - (x**2).sum((0, 1)))
-        (h,) = found.pull(draw.random.normal(size=found.values.shape))
-        slopes.append((h**2).reshape(channels, batch, positions).mean((0, 1)))
-    pairs = channels * batch * (batch - 1)
-    for seen, expected in (
-        (np.array(values), step.signal.same),
-        (np.array(products) / pairs, step.signal.same - step.signal.gap),
-        (np.array(slopes), math.exp(slope.log) * slope.same),
-    ):
-        error = seen.std(0, ddof=1) / math.sqrt(trials)
-        # 72 comparisons; first order in 1/width is a few percent of 1/48.
-        off = np.abs(seen.mean(0) - expected)
-        assert np.all(off <= 4.5 * error + 4.0 / channels * np.abs(expected)), off / error
+    keys = {"kernel": 3, "padding": padding, "weights": form, "weight_gain": 1.2}
+
+    def build(width):
+        one = Entry(Conv(channels=width, activation="relu", **keys))
+        return Block((one, one))
+
+    compared_alone(build, (4, 3), 4 * 4 * 12)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
 from snstat.layers.window import CAUSAL, PADDINGS
 from tests.layers.plain_draw import PlainDraw
+from tests.layers.plain_theory import compared_alone
 from tests.layers.test_conv import GRIDS, SIZES, plain
 
 
@@ -150,28 +151,14 @@ def test_units_are_not_independent_of_their_channel():
 @pytest.mark.parametrize("form", ["plain", "normalized"])
 @pytest.mark.parametrize("init", ["he_normal", "torch_default"])
 def test_theory_of_two_separable_layers_is_what_plain_simulations_tend_to(init, form):
-    """Every position by itself, values and gradients, over networks with inputs of their own."""
-    grid, batch, channels, trials, positions = (4, 3), 3, 48, 300, 12
-    one = SeparableConv(channels=channels, kernel=3, activation="relu", weights=form, init=init)
-    layers = Block((Entry(one), Entry(one)))
-    ones = np.ones(positions)
-    step = layers.moments([Signal(Shape(channels, grid), 0.0 * ones, ones, ones, OTHER)], batch)
-    (slope,) = step.pull(Slope(ones, ones))
-    seen = []
-    for trial in range(trials):
-        draw = PlainDraw(trial)
-        found = layers.sample([draw.random.normal(size=(channels, batch, *grid))], draw)
-        x = found.values.reshape(channels, batch, positions)
-        cross = np.einsum("cap,cbp->p", x, x) - (x**2).sum((0, 1))
-        (h,) = found.pull(draw.random.normal(size=found.values.shape))
-        back = (h**2).reshape(x.shape).mean((0, 1))
-        seen.append([(x**2).mean((0, 1)), cross / (channels * batch * (batch - 1)), back])
-    signal = step.signal
-    expected = [signal.same, signal.same - signal.gap, math.exp(slope.log) * slope.same]
-    error = np.std(seen, axis=0, ddof=1) / math.sqrt(trials)
-    # 36 comparisons of each case; first order in 1/width is a few of 1/48.
-    off = np.abs(np.mean(seen, axis=0) - expected)
-    assert np.all(off <= 4.5 * error + 4.0 / channels * np.abs(expected)), off / error
+
+    def build(width):
+        # Biases of torch_default depend on the width, these do not.
+        keys = {"kernel": 3, "activation": "relu", "weights": form, "init": init, "bias_std": 0.3}
+        one = Entry(SeparableConv(channels=width, **keys))
+        return Block((one, one))
+
+    compared_alone(build, (4, 3), 4 * 4 * 12)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from snstat.layers.lstm import Lstm
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
 from tests.layers.plain_draw import PlainDraw
+from tests.layers.plain_theory import compared_alone
 
 KINDS = pytest.mark.parametrize("kind", [Elman, Lstm, Gru])
 CHANNELS, WIDTH, BATCH, TIMES = 3, 4, 2, 5
@@ -254,30 +255,8 @@ def test_theory_goes_on_through_layers_on_grids(pairs):
 @pytest.mark.parametrize("output", ["sequence", "last"])
 @pytest.mark.parametrize("keys", [{"init": "torch_default"}, {"activation": "relu"}], ids=str)
 def test_theory_is_what_plain_simulations_tend_to(keys, output):
-    """Every time by itself, values and gradients, over networks with inputs of their own."""
-    width, batch, trials = 64, 3, 300
-    layer = Elman(width=width, output=output, **keys)
-    state = start(channels=width)
-    step = layer.moments([state], batch)
-    ones = np.ones_like(step.signal.same)
-    (slope,) = step.pull(Slope(ones, ones))
-    seen = []
-    for trial in range(trials):
-        draw = PlainDraw(trial)
-        common, own = draw.random.normal(size=(2, width, batch, TIMES))
-        x = np.sqrt(0.5 * state.same) * (own + common[:, :1])
-        found = layer.sample([x], draw)
-        h = found.values.reshape(width, batch, -1)
-        cross = np.einsum("cap,cbp->p", h, h) - (h**2).sum((0, 1))
-        (back,) = found.pull(draw.random.normal(size=found.values.shape))
-        parts = (h.mean((0, 1)), (h**2).mean((0, 1)), cross / (width * batch * (batch - 1)))
-        seen.append(np.concatenate([*parts, (back**2).mean((0, 1))]))
-    signal = step.signal
-    two = np.ravel(signal.same - signal.gap)
-    back = math.exp(slope.log) * slope.same
-    expected = np.concatenate([signal.mean, np.ravel(signal.same), two, back])
-    error = np.std(seen, axis=0, ddof=1) / math.sqrt(trials)
-    # At most 20 comparisons of each case; first order in 1/width is a few of 1/64, as theory of
-    # the gradient is a product over times.
-    off = np.abs(np.mean(seen, axis=0) - expected)
-    assert np.all(off <= 4.5 * error + 4.0 / width * np.abs(expected)), off / error
+    def build(width):
+        # Biases of torch_default depend on the width, these do not.
+        return Elman(width=width, output=output, bias_std=0.3, **keys)
+
+    compared_alone(build, (TIMES,), 4 * 4 * TIMES, squares=start().same, shared=0.5)

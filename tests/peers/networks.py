@@ -135,10 +135,7 @@ def tolerance(network: Network, dtype: str) -> float:
     A sum of n products rounds by about √n·eps of its size. As many roundings as there are layers on
     the way forward and back add up, with random signs, and pass layers that about keep the size of
     a signal. Both libraries round, so that the largest of some hundred differences is 4 times that.
-    A factor of 2 is for layers that do not keep it, and 4 more for products: 1 − y² of PyTorch's
-    tanh is wrong by eps where it is saturated, as it is after products of values of about 5, and
-    these multiply that error by more than the gradient, which such a tanh has all but stopped.
+    A factor of 2 is for layers that do not keep it.
     """
-    products = 4.0 if any(row.layer.kind == "multiply" for row in network.rows()) else 1.0
     terms = max(shape.channels for row in network.rows() for shape in (*row.before, row.after))
-    return products * 8.0 * math.sqrt(2.0 * network.depth * terms) * np.finfo(dtype).eps
+    return 8.0 * math.sqrt(2.0 * network.depth * terms) * np.finfo(dtype).eps
