@@ -32,7 +32,8 @@ class DataInputs:
     """A user's own data, (samples, …), of any real dtype, possibly memory-mapped.
 
     Samples with more than one axis are flattened row by row. Every value x enters the network as
-    (x − `centre`)/`scale`; see `standardized`. Every trial takes all samples if `batch` is their
+    (x − `centre`)/`scale`; see `standardized`. The units of a grid are at so many `positions`,
+    those of a position next to each other. Every trial takes all samples if `batch` is their
     number, otherwise its own random subset.
     """
 
@@ -41,6 +42,7 @@ class DataInputs:
     batch: int
     centre: float = 0.0
     scale: float | None = None
+    positions: int = 1
 
     @property
     def width(self) -> int:
@@ -158,7 +160,8 @@ class DataInputs:
             counted += int(np.count_nonzero(norms))
             resultant += (rows / np.where(norms > 0, norms, 1.0)[:, None]).sum(axis=0)
             square += float((block * block).sum())
-            over_units += float(((block - means[:, None]) ** 2).sum())
+            units = block.reshape(len(block), self.positions, -1)
+            over_units += float(((units - units.mean(axis=2, keepdims=True)) ** 2).sum())
         mean = float(row_means.mean())
         equal = bool(np.ptp(row_norms) <= EQUAL * row_norms.max())
         seconds = row_norms * row_norms / width

@@ -248,7 +248,8 @@ def network_source(network: Network, settings: RunSettings) -> Inputs:
         value = getattr(settings, name)
         if value != getattr(own, name):
             raise InvalidValueError(name, value, "left out beside a network, which says it")
-    source, units = source_of(settings, network.input.units, network.law), network.input.units
+    units = network.input.units
+    source = source_of(settings, units, network.law, network.input.positions)
     if source.width != units:
         bound = f"{units:,} units, as the input of the network has"
         raise InvalidValueError("inputs", f"{source.width:,} units", bound)
@@ -289,8 +290,6 @@ def predicted_statistics(
     # Those of the input are known exactly: the difference above cancels if its mean is large.
     for name, values in found.items():
         values[0] = inputs[name]
-    if walked.input.grid and not inputs.drawn:  # over all positions together
-        found["variance_over_units"][0] = math.nan
     if batch == 1:  # one sample has no angle with another
         found["cosine"][:] = math.nan
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snstat.errors import InvalidValueError
@@ -23,8 +24,10 @@ def require_data_of(run: Run, source: Inputs) -> None:
         )
 
 
-def source_of(settings: RunSettings, width: int, law: InputLaw | None = None) -> Inputs:
-    """Return the validated source of layer 0, with `width` units if it is drawn.
+def source_of(
+    settings: RunSettings, width: int, law: InputLaw | None = None, positions: int = 1
+) -> Inputs:
+    """Return the validated source of layer 0, with `width` units at all `positions` if it is drawn.
 
     `law` is that of drawn inputs where the options say nothing else.
     """
@@ -53,5 +56,8 @@ def source_of(settings: RunSettings, width: int, law: InputLaw | None = None) ->
                 name, value, "left out with data of your own", "it applies to drawn inputs only"
             )
     if isinstance(inputs, str | os.PathLike):
-        return check_data(open_array(inputs), os.fspath(inputs), batch, **prepared)
-    return check_data(as_array(inputs), "array", batch, **prepared)
+        data, label = open_array(inputs), os.fspath(inputs)
+    else:
+        data, label = as_array(inputs), "array"
+    found = check_data(data, label, batch, **prepared)
+    return replace(found, positions=positions)

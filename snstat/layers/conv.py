@@ -15,7 +15,6 @@ from snstat.layers.convolved import convolved
 from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.initialisers import STANDARDIZED
 from snstat.layers.layer import one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
@@ -68,9 +67,7 @@ class Conv(WindowOptions, WeightOptions, Weighted):
                 )
                 raise InvalidValueError("groups", self.groups, bound)
         grid = self.window(shape).grid
-        if self.weights == STANDARDIZED and self.at(shape).fan_in == 1:
-            bound = "another form for one input, whose weight less its mean is 0"
-            raise InvalidValueError("weights", self.weights, bound)
+        self.require_centred(self.at(shape).fan_in)
         return Shape(self.channels, grid)
 
     def at(self, shape: Shape) -> DenseLayer:

@@ -10,11 +10,10 @@ import numpy as np
 
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
-from snstat.errors import InvalidValueError
 from snstat.layers.biases import biases
 from snstat.layers.dense_layer import LINEAR
 from snstat.layers.draw import Draw, Pass, Values
-from snstat.layers.initialisers import INITIALISERS, STANDARDIZED
+from snstat.layers.initialisers import INITIALISERS
 from snstat.layers.layer import one
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.shape import Shape
@@ -74,9 +73,7 @@ class ConvTranspose(WeightOptions, Weighted):
         """See Layer. Raises InvalidValueError for a vector, and for sizes that do not fit."""
         shape = one(inputs)
         grid = tuple(axis.size for axis in self.window(shape).axes)
-        if self.weights == STANDARDIZED and shape.channels == 1:
-            bound = "another form for one input, whose weight less its mean is 0"
-            raise InvalidValueError("weights", self.weights, bound)
+        self.require_centred(shape.channels)
         return Shape(self.channels, grid)
 
     def at(self, shape: Shape) -> Weights:

@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
-from snstat.errors import InvalidValueError
 from snstat.layers.activation_spread import spread_at
 from snstat.layers.dense_layer import LINEAR, DenseLayer
 from snstat.layers.draw import Draw, Pass, Values
@@ -64,9 +63,7 @@ class Dense(WeightOptions, Weighted):
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer."""
         shape = one(inputs)
-        if self.weights == STANDARDIZED and shape.channels == 1:
-            bound = "another form for one input, whose weight less its mean is 0"
-            raise InvalidValueError("weights", self.weights, bound)
+        self.require_centred(shape.channels)
         return Shape(self.width, shape.grid)
 
     def parameters(self, inputs: Sequence[Shape]) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 
 from snstat.activation import Pair, resolve
 from snstat.activation.kind import ActivationName
-from snstat.errors import InvalidValueError
 from snstat.layers.convolved import convolved
 from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import LINEAR, DenseLayer
@@ -60,9 +59,7 @@ class DepthwiseConv(WindowOptions, WeightOptions, Weighted):
         """See Layer. Raises InvalidValueError for a vector, and for a window that does not fit."""
         shape = one(inputs)
         window = self.window(shape)
-        if self.weights == STANDARDIZED and window.taps == 1:
-            bound = "another form for one input, whose weight less its mean is 0"
-            raise InvalidValueError("weights", self.weights, bound)
+        self.require_centred(window.taps)
         return Shape(self.multiplier * shape.channels, window.grid)
 
     def at(self, shape: Shape) -> DenseLayer:

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from snstat.activation import resolve
 from snstat.errors import InvalidValueError
-from snstat.layers.initialisers import FORMS, INITIALISERS, PLAIN
+from snstat.layers.initialisers import FORMS, INITIALISERS, PLAIN, STANDARDIZED
 from snstat.limits import MAX_SCALE
 from snstat.values.kinds import Name, Real
 from snstat.values.names import INIT_ALIASES
@@ -62,6 +62,12 @@ class WeightOptions(Settings):
         if self.weights != PLAIN and self.init == "orthogonal":
             bound = "plain with init orthogonal"
             raise InvalidValueError("weights", self.weights, bound, "give another init")
+
+    def require_centred(self, fan_in: int) -> None:
+        """Raise InvalidValueError if the weights of `fan_in` inputs are 0 once they are centred."""
+        if self.weights == STANDARDIZED and fan_in == 1:
+            bound = "another form for one input, whose weight less its mean is 0"
+            raise InvalidValueError("weights", self.weights, bound)
 
     def weight_options(self) -> dict[str, Any]:
         """Return these options by name, for other layers whose weights are drawn alike."""

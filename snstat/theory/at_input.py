@@ -12,8 +12,6 @@ def exact_of_input(shape: Shape, batch: int, inputs: InputMoments) -> dict[str, 
     """Return the exact expectations of the statistics of an input of this shape, NaN where they are
     not known."""
     exact = dict(inputs)
-    if shape.grid:  # those of data are moments of all positions together
-        exact["variance_over_units"] = math.nan
     if inputs.drawn:
         exact["variance"] = inputs.variance * (1.0 - 1.0 / (shape.units * batch))
         exact["variance_over_units"] = inputs.variance * (1.0 - 1.0 / shape.channels)

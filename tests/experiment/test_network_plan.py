@@ -116,6 +116,17 @@ def test_inputs_have_the_moments_of_their_law():
     assert found["kurtosis"] == pytest.approx(1.8)
 
 
+def test_the_variance_over_units_of_data_on_a_grid_is_that_at_each_position():
+    form = {"input": {"channels": 3, "grid": [2, 2]}, "layers": [{"kind": "rms_norm"}]}
+    rows = np.random.default_rng(2).normal(size=(6, 12)) * np.repeat([1.0, 2.0, 0.5, 3.0], 3)
+    run = planned(Network.read(form), inputs=rows, trials=1, dtype="float64").run()
+    positions = [row[first : first + 3] for row in rows for first in range(0, 12, 3)]
+    expected = sum(position.var() for position in positions) / len(positions)
+    column = run.statistics["variance_over_units"]
+    for found in (column.estimate[0], column.theory[0], column.expected[0]):
+        assert found == pytest.approx(expected, rel=1e-12)
+
+
 def test_the_variance_of_inputs_of_a_large_mean_does_not_cancel():
     form = {"input": {"channels": 8, "mean": 1e9}, "layers": [{"kind": "rms_norm"}]}
     run = planned(Network.read(form), batch=4, trials=2, dtype="float64").run()

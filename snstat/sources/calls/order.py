@@ -7,12 +7,12 @@ halves.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from snstat.sources.calls.axes import BATCHES, Key, Pair, samples_of
 from snstat.sources.calls.draws import draw
@@ -21,8 +21,8 @@ from snstat.sources.calls.inputs import Inputs
 from snstat.sources.calls.recorder import leaves_of, plain
 from snstat.sources.calls.row import Row
 from snstat.sources.calls.seeds import INPUTS, seed_of
+from snstat.sources.calls.turned import SAMPLES, not_turned, turned_inputs
 
-SAMPLES = BATCHES[0]
 # The distance from 1 to the next number, in the shorter of both types of two bytes.
 SHORT = 2.0**-7
 
@@ -51,17 +51,15 @@ def mixed(framework: Framework, model: Any, inputs: Inputs, merged: Mapping[Key,
             for turned in (False, True):
                 arguments = draw(inputs, np.arange(SAMPLES), seed_of(0, 0, INPUTS), framework)
                 kept = _Kept(framework, merged)
-                given = _turned_inputs(arguments, inputs) if turned else arguments
-                framework.run(model, given, kept, Gradients(None))
+                if turned:
+                    own = arguments.positional, arguments.by_name
+                    arguments = Arguments(*turned_inputs(*own, inputs, _flipped))
+                framework.run(model, arguments, kept, Gradients(None))
                 found.append(kept.arrays)
     except Exception:  # noqa: BLE001  # whatever the user's code raises; the trace will tell
         return set(merged)
     one, other = found
-    return {
-        key
-        for key, axis in merged.items()
-        if key not in one or key not in other or not _turned(one[key], other[key], axis)
-    }
+    return not_turned(one, other, merged, _double)
 
 
 class _Kept:
@@ -88,28 +86,10 @@ class _Kept:
         return []
 
 
-def _turned_inputs(arguments: Arguments, inputs: Inputs) -> Arguments:
-    """Return the same samples in the other order."""
-
-    def turn(value: Array, axis: int | None) -> Array:
-        return value if axis is None else np.ascontiguousarray(np.flip(value, axis))
-
-    axes = [source.batch_axis() for source in inputs.sources]
-    count = len(arguments.positional)
-    by_name = zip(arguments.by_name.items(), axes[count:], strict=True)
-    return Arguments(
-        [turn(*own) for own in zip(arguments.positional, axes[:count], strict=True)],
-        {name: turn(value, axis) for (name, value), axis in by_name},
-    )
+def _flipped(array: Array, axis: int) -> Array:
+    return np.ascontiguousarray(np.flip(array, axis))
 
 
-def _turned(one: Array, other: Array, axis: int) -> bool:
-    """Return whether `other` has the halves of `one` along an axis in the other order, but for
-    rounding, to half of the digits."""
-    if one.shape != other.shape:
-        return False
-    rounding = SHORT if one.dtype.itemsize < 4 else float(np.finfo(one.dtype).eps)
-    one, other = (plain(array).astype(np.float64) for array in (one, other))
-    expected = np.concatenate(np.split(one, SAMPLES, axis)[::-1], axis)
-    away = np.linalg.norm(other - expected)
-    return bool(away <= math.sqrt(rounding) * np.linalg.norm(one))
+def _double(array: Array) -> tuple[npt.NDArray[np.float64], float]:
+    rounding = SHORT if array.dtype.itemsize < 4 else float(np.finfo(array.dtype).eps)
+    return plain(array).astype(np.float64), rounding

@@ -7,22 +7,21 @@ halves.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from snstat.sources.calls.axes import BATCHES, Key
+from snstat.sources.calls.axes import Key
 from snstat.sources.calls.inputs import Inputs
+from snstat.sources.calls.turned import SAMPLES, not_turned, turned_inputs
 from snstat.sources.torch.called import Called
 from snstat.sources.torch.functions import Functions, watched
 from snstat.sources.torch.inputs import draw
 from snstat.sources.torch.leaves import Leaf, leaves_of
-
-SAMPLES = BATCHES[0]
 
 
 def mixed(
@@ -51,42 +50,17 @@ def mixed(
     functions = Functions(modules, seen) if ops else None
     with watched(modules, seen, functions) as calls, torch.no_grad():
         for turned in (False, True):
-            positional, by_name = _inputs(inputs, place, turned=turned)
+            generator = torch.Generator().manual_seed(0)
+            positional, by_name = draw(inputs, np.arange(SAMPLES), generator, *place)
+            if turned:
+                positional, by_name = turned_inputs(positional, by_name, inputs, torch.Tensor.flip)
             calls.clear()
             found.append({})
             torch.manual_seed(0)
             model(*positional, **by_name)
-    plain, other = found
-    return {
-        key
-        for key, axis in merged.items()
-        if key not in plain or key not in other or not _turned(plain[key], other[key], axis)
-    }
+    one, other = found
+    return not_turned(one, other, merged, _double)
 
 
-def _inputs(
-    inputs: Inputs, place: tuple[Any, Any], *, turned: bool
-) -> tuple[list[Any], dict[str, Any]]:
-    """Return two samples, or the same in the other order."""
-    positional, by_name = draw(inputs, np.arange(SAMPLES), torch.Generator().manual_seed(0), *place)
-    if not turned:
-        return positional, by_name
-
-    def turn(value: torch.Tensor, axis: int | None) -> torch.Tensor:
-        return value if axis is None else value.flip(axis)
-
-    axes = [source.batch_axis() for source in inputs.sources]
-    first = [turn(value, axis) for value, axis in zip(positional, axes, strict=False)]
-    names = zip(by_name.items(), axes[len(positional) :], strict=True)
-    return first, {name: turn(value, axis) for (name, value), axis in names}
-
-
-def _turned(plain: torch.Tensor, other: torch.Tensor, axis: int) -> bool:
-    """Return whether `other` has the halves of `plain` along an axis in the other order, but for
-    rounding, to half of the digits."""
-    if plain.shape != other.shape:
-        return False
-    rounding = math.sqrt(torch.finfo(plain.dtype).eps)
-    plain, other = plain.double().cpu(), other.double().cpu()
-    expected = torch.cat([*plain.chunk(SAMPLES, axis)][::-1], axis)
-    return bool((other - expected).norm() <= rounding * plain.norm())
+def _double(tensor: torch.Tensor) -> tuple[npt.NDArray[np.float64], float]:
+    return tensor.double().cpu().numpy(), torch.finfo(tensor.dtype).eps
