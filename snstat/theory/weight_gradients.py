@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.entry import at
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
@@ -43,7 +44,8 @@ def weight_gradients(
             continue
         key = row.layer, row.before[0], float(mean[source]), square
         if key not in known:
-            known[key] = _slope(row.layer, row.before, *key[2:])
+            with at(row.name):
+                known[key] = _slope(row.layer, row.before, *key[2:])
         slope = known[key]
         if slope > 0:
             # Gradients are squared norms, over all positions, and weights are counted one by one.

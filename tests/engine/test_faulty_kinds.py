@@ -7,7 +7,9 @@ from functools import partial
 
 import pytest
 
+from snstat.engine.general.footprint import footprint
 from snstat.engine.general.sample import sample_network
+from snstat.engine.general.samplers import samplers
 from snstat.errors import LayerError
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.block import Block
@@ -48,6 +50,12 @@ class Faulty(Layer):
     def evaluated(self):
         return self._done("evaluated", self)
 
+    def matrices(self, inputs):  # noqa: ARG002
+        return self._done("matrices", ())
+
+    def gathered(self, inputs):  # noqa: ARG002
+        return self._done("gathered", 0)
+
     def sample(self, inputs, draw):
         if self.name == "draw":
             return self.does(inputs[0], draw)
@@ -62,13 +70,15 @@ def no_luck(_):
     raise ZeroDivisionError("no luck")
 
 
+def network_of(name, does):
+    bad = Entry(Faulty(name, does), name="bad")
+    return Network(Shape(WIDTH), Block((Entry(Scale()), Entry(Block((Entry(Scale()), bad), 3)))))
+
+
 def use(name, does):
     """Sample a network with a faulty layer, the second one of a block, both ways, after theory in
     both modes."""
-    bad = Entry(Faulty(name, does), name="bad")
-    block = Block((Entry(Scale()), bad), 3)
-    network = Network(Shape(WIDTH), Block((Entry(Scale()), Entry(block))))
-    inputs = DrawnInputs("normal", WIDTH, BATCH, 0.1, 1.0)
+    network, inputs = network_of(name, does), DrawnInputs("normal", WIDTH, BATCH, 0.1, 1.0)
     assert network.parameters == 0
     for train in (True, False):
         walk(network, BATCH, inputs.moments(), train=train)
@@ -92,6 +102,26 @@ def test_a_kind_that_raises_is_an_error_with_its_path(name, path):
     words = f"layer {path}: fails with ZeroDivisionError: no luck"
     with pytest.raises(LayerError, match=re.escape(words)):
         use(name, no_luck)
+
+
+def memory(network):
+    inputs = DrawnInputs("normal", WIDTH, BATCH, 0.1, 1.0)
+    footprint(network, inputs, trials=2, dtype="float64", threads=1, backward=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("matrices", memory),
+        ("gathered", memory),
+        ("matrices", lambda network: samplers(network, BATCH)),
+        ("matrices", lambda network: samplers(network, BATCH, numbers=[3])),
+    ],
+)
+def test_what_is_asked_before_sampling_is_an_error_with_its_path_too(name, ask):
+    ask(network_of("", None))
+    with pytest.raises(LayerError, match=r"layer 1\.0\.bad: fails with ZeroDivisionError: no luck"):
+        ask(network_of(name, no_luck))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores
 from snstat.engine.tensor import MEASURED_OF_TENSORS
+from snstat.layers.entry import at
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.shape import Shape
 from snstat.limits import physical_memory
@@ -56,13 +57,14 @@ def footprint(
         key = id(row.layer), row.before
         if key not in seen:
             before, arrays = sum(shape.units for shape in row.before), row.layer.kept
-            gathered = row.layer.gathered(row.before)
-            held = row.layer.held(row.before) * size
+            with at(row.name):
+                gathered, held = row.layer.gathered(row.before), row.layer.held(row.before) * size
+                matrix = _matrix_bytes(row, size)
             seen[key] = before, arrays * row.after.units + gathered, held
             beside = BESIDE + 2 * max(arrays - USUAL, 0)
             # On the way back there are as many slopes as numbers that are gathered.
             values = (beside * max(before, row.after.units) + before + 2 * gathered) * unit
-            own = values + _matrix_bytes(row, size)
+            own = values + matrix
             if own > largest:
                 largest, where = own, f"layer {row.name} alone takes {own / 2**30:,.1f} GiB"
         if backward:

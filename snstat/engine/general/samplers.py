@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from snstat.engine.costs import drawn_matrix_work, free_matrix_work
 from snstat.errors import InvalidValueError
 from snstat.layers.container import Container
+from snstat.layers.entry import at
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
 from snstat.network.network import Network
-from snstat.network.rows import different_layers
+from snstat.network.rows import Row, different_layers
 from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, SAMPLERS
 
 # From a layer and the shapes before it to how it is sampled.
@@ -77,7 +78,7 @@ def samplers(
         return seen[key]
 
     if numbers is not None:
-        return tuple(found(row.layer, row.before) for row in network.rows(numbers))
+        return tuple(_named(row, found) for row in network.rows(numbers))
     return tuple(_every(network.block, network.input, found))
 
 
@@ -87,17 +88,23 @@ def _every(container: Container, shape: Shape, found: Found) -> list[str | None]
     everything = list[str | None]()
     for turn in range(container.repetitions):
         shapes, own = container.shapes(shape), list[str | None]()
-        for place, entry in enumerate(container.parts):
+        for place, (label, entry) in enumerate(zip(container.labels, container.parts, strict=True)):
             before = tuple(shapes[n] for n in entry.inputs or (place,))
-            if isinstance(entry.layer, Container):
-                own += _every(entry.layer, before[0], found)
-            else:
-                own.append(found(entry.layer, before))
+            with at(container.called(turn)), at(label):
+                if isinstance(entry.layer, Container):
+                    own += _every(entry.layer, before[0], found)
+                else:
+                    own.append(found(entry.layer, before))
         if shapes[-1] == shape:
             return everything + own * (container.repetitions - turn)
         everything += own
         shape = shapes[-1]
     return everything
+
+
+def _named(row: Row, found: Found) -> str | None:
+    with at(row.name):
+        return found(row.layer, row.before)
 
 
 def require_sampler(network: Network, batch: int, sampler: str, *, backward: bool) -> None:
