@@ -27,6 +27,7 @@ from snstat.network.network import Network
 from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.results import GRADIENT, FloatArray, InputMoments, NetworkSummary, Run, Simulation
+from snstat.results.statistic import OF_POSITIONS
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -292,4 +293,7 @@ def predicted_statistics(
         values[0] = inputs[name]
     if batch == 1:  # one sample has no angle with another
         found["cosine"][:] = math.nan
+    if walked.input.grid:
+        pairs = walked.over_positions, walked.position_cosine
+        found |= dict(zip(OF_POSITIONS, pairs, strict=True))
     return found

@@ -14,8 +14,9 @@ from functools import lru_cache
 import numpy as np
 
 from snstat.activation import Activation
+from snstat.gaussian.hermite import basis
 from snstat.gaussian.pairs import half_linear_gaps
-from snstat.gaussian.quadrature import FloatArray, composite
+from snstat.gaussian.quadrature import FloatArray
 
 _TERMS = 96
 # For small signals this many terms suffice if their remainder is within rounding.
@@ -83,26 +84,13 @@ def _series(activation: Activation, q: FloatArray) -> tuple[FloatArray, FloatArr
 # Once the second moments have settled, only angles change from layer to layer.
 @lru_cache(maxsize=4)
 def _of_distinct(activation: Activation, q: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
-    z, weight, basis = _basis()
+    z, weight, polynomials = basis(_EDGES, _POINTS, _TERMS)
     values = activation.function(np.sqrt(q)[:, None] * z)
     weighted = values * weight
     # No BLAS: for products this small its threads cost more than they save.
     whole = np.einsum("cz,dz->cd", weighted, values)
-    first = np.einsum("cz,kz->ck", weighted, basis[:_FIRST])
+    first = np.einsum("cz,kz->ck", weighted, polynomials[:_FIRST])
     left = np.diagonal(whole) - (first * first).sum(axis=1)
     if (left <= _NOTHING * np.diagonal(whole)).all():
         return first, whole
-    return np.einsum("cz,kz->ck", weighted, basis), whole
-
-
-@lru_cache(maxsize=1)
-def _basis() -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return nodes ẑ, weights of the normal distribution and heₖ/√k!, (terms, nodes)."""
-    half, own = composite(np.array(_EDGES), _POINTS)
-    z = np.concatenate([-half[::-1], half])
-    weight = np.concatenate([own[::-1], own]) * np.exp(-0.5 * z * z)
-    weight /= weight.sum()
-    rows = [np.ones_like(z), z]
-    for k in range(1, _TERMS - 1):
-        rows.append((z * rows[k] - math.sqrt(k) * rows[k - 1]) / math.sqrt(k + 1.0))
-    return z, weight, np.stack(rows)
+    return np.einsum("cz,kz->ck", weighted, polynomials), whole

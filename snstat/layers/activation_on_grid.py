@@ -1,4 +1,4 @@
-"""An activation of Gaussian units on a grid, at every position by itself."""
+"""An activation of Gaussian units on a grid, at every position, and at pairs of positions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from snstat.activation import Activation as Function
 from snstat.gaussian.centred import CentredMoments
 from snstat.gaussian.pairs import pair_slope
+from snstat.gaussian.position_pairs import products, slope_products
 from snstat.gaussian.quadrature import FloatArray
 from snstat.gaussian.rounding import without_noise
 from snstat.layers.gaussian_inputs import after, gap_after, misalignment
@@ -58,8 +59,8 @@ class _Places:
 
 
 def activated_on_grid(function: Function, signal: Signal) -> Step:
-    """Return the step of φ after Gaussian units, every position by itself."""
-    signal = signal.alone
+    """Return the step of φ after Gaussian units, for all pairs of positions where `signal` follows
+    them."""
     places = _Places(function, signal)
     total = places.of([own.state.second_moment for own in places.places])
     back = places.of([own.state.derivative_square for own in places.places])
@@ -67,12 +68,18 @@ def activated_on_grid(function: Function, signal: Signal) -> Step:
         [gap_after(function, own.q, own.apart, own.state.second_moment) for own in places.places]
     )
     mean = places.of([own.mean for own in places.places])
+    pairs = _Pairs(function, signal) if signal.same.ndim > 1 else None
+    if pairs is not None:
+        total, gap = pairs.after(total, gap)
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
+        if pairs is not None and _correlated(slope):
+            same, gap = pairs.back(slope, back, places)
+            return (Slope(same, gap, slope.log).scaled(1.0),)
         one, two = diagonal(slope.same), diagonal(slope.gap)
         same = one * back
         shared = 0.0 if np.array_equal(one, two) else (one - two) * places.slopes
-        return (Slope(same, same - shared, slope.log).scaled(1.0),)
+        return (Slope(same, same - shared, slope.log).of(signal).scaled(1.0),)
 
     law = OTHER
     if signal.law == ZERO and not total.any():
@@ -81,6 +88,44 @@ def activated_on_grid(function: Function, signal: Signal) -> Step:
         law = signal.law
     after_it = signal.become(mean, total, gap, law)
     return Step((signal,), after_it, pull)
+
+
+class _Pairs:
+    """All pairs of positions of a signal, of one sample and of two."""
+
+    def __init__(self, function: Function, signal: Signal) -> None:
+        self.function, self.q = function, np.diagonal(signal.same)
+        self.same, self.crossed = signal.same, signal.same - signal.gap
+
+    def after(self, total: FloatArray, gap: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return E[φ_u φ_v] and what it is more than that of two samples, both (P, P), from those
+        of each position with itself (P,)."""
+        same = products(self.function, self.q, self.same, total)
+        apart = same - products(self.function, self.q, self.crossed, total)
+        np.fill_diagonal(same, total)
+        np.fill_diagonal(apart, gap)
+        return same, apart
+
+    def back(
+        self, slope: Slope, square: FloatArray, places: _Places
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return `same` and `gap` of the slope before, both (P, P), for E[φ'²] of each position."""
+        own = slope_products(self.function, self.q, self.same, square)
+        np.fill_diagonal(own, square)
+        same = slope.same * own
+        if np.array_equal(slope.same, slope.gap):
+            return same, same
+        two = slope_products(self.function, self.q, self.crossed, square)
+        np.fill_diagonal(two, places.slopes)
+        return same, same - (slope.same - slope.gap) * two
+
+
+def _correlated(slope: Slope) -> bool:
+    """Return whether gradients of different positions are correlated."""
+    if slope.same.ndim == 1:
+        return False
+    parts = slope.same, slope.gap
+    return any(np.count_nonzero(part) > np.count_nonzero(np.diagonal(part)) for part in parts)
 
 
 def _rounded(values: FloatArray) -> FloatArray:

@@ -59,6 +59,11 @@ class Container(Layer):
         """The number of layers that the container consists of, repetitions included."""
         return self.repetitions * sum(entry.layer.count for entry in self.parts)
 
+    @cached_property
+    def pairs(self) -> bool:
+        """See Layer."""
+        return any(entry.layer.pairs for entry in self.parts)
+
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises LayerError with the path of the layer that an input does not fit."""
         shape = one(inputs)

@@ -21,13 +21,18 @@ class GlobalMeanPool(Layer):
     """The mean over all positions: a vector of the channels.
 
     E[xx'] becomes the mean over all pairs of positions for any law of x, and all P positions have
-    the gradient δ/P, exactly. So theory is null where pairs of positions are not followed, as
-    after an activation on a grid, unless there is one position. What positions share is kept:
-    means stay, and cosines of samples rise (Lin, Chen, Yan 2014, arXiv:1312.4400).
+    the gradient δ/P, exactly. Theory is null where pairs of positions are not followed: of large
+    grids, of data, and after recurrent layers. What positions share is kept: means stay, and
+    cosines of samples rise (Lin, Chen, Yan 2014, arXiv:1312.4400).
     """
 
     kind: ClassVar[str] = "global_mean_pool"
     arrays: ClassVar[int] = 1
+
+    @property
+    def pairs(self) -> bool:
+        """See Layer."""
+        return True
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError for a vector."""

@@ -96,6 +96,12 @@ class Layer(Settings, ABC):
         return self.arrays
 
     @property
+    def pairs(self) -> bool:
+        """Whether its theory needs moments of pairs of positions, which layers before it then
+        follow."""
+        return False
+
+    @property
     def count(self) -> int:
         """The number of layers that this one is: 1 unless it contains others."""
         return 1

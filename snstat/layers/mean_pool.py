@@ -22,13 +22,18 @@ class MeanPool(PoolOptions, Layer):
 
     With the matrix R of these averages, E[x_u x_v] becomes R E[xx] Rᵀ for any law of x, and E[δδ]
     goes back by Rᵀ E[δδ] R, exactly: a window of P positions that are all alike has
-    (E[x_u²] + (P − 1) E[x_u x_v])/P. So theory is null where pairs of positions are not followed,
-    as after an activation on a grid, unless windows have one position. What positions share is
-    kept: means stay, and cosines of samples rise (Lin, Chen, Yan 2014, arXiv:1312.4400).
+    (E[x_u²] + (P − 1) E[x_u x_v])/P. Theory is null where pairs of positions are not followed: of
+    large grids, of data, and after recurrent layers. What positions share is kept: means stay, and
+    cosines of samples rise (Lin, Chen, Yan 2014, arXiv:1312.4400).
     """
 
     kind: ClassVar[str] = "mean_pool"
     arrays: ClassVar[int] = 1
+
+    @property
+    def pairs(self) -> bool:
+        """See Layer."""
+        return True
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError for a vector, and for a window that does not fit."""

@@ -16,14 +16,19 @@ from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
-from snstat.layers.squares import alone, diagonal
+from snstat.layers.squares import MOST_PAIRED, alone, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.theory.fluctuations import input_spread
 from snstat.theory.predict import input_gap
 
-# What `Walk` has of each layer to first order.
-_SPREADS = 11
+# What `Walk` has of the moments of each layer, and to first order.
+_MOMENTS, _SPREADS = 6, 11
+# Pairs of positions that are followed in all layers together, at about 50 bytes each: always, and
+# where a layer needs them.
+FEW_PAIRS, MOST_PAIRS = 2**18, 2**25
+# Of more layers than these, all are taken to have the grid of the input.
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +37,9 @@ class Walk:
     none.
 
     `mean` is E[x], `second_moment` E[x²] and `gap` E[x²] − E[xx'] of two samples, averages over all
-    positions; `over_units` is the average of the variance at each position. `log_gradient` is
+    positions; `over_units` is the average of the variance at each position. `over_positions` is the
+    variance of one unit over the positions of a sample, and `position_cosine` the average cosine of
+    two positions of a sample, both NaN where pairs of positions are not followed. `log_gradient` is
     the natural logarithm of the squared norm of ∂L/∂x over the same at the last layer.
 
     To first order in 1/width, relative to E[x²]: `variance` is that of one sample's mean of x²
@@ -49,6 +56,8 @@ class Walk:
     second_moment: FloatArray
     gap: FloatArray
     over_units: FloatArray
+    over_positions: FloatArray
+    position_cosine: FloatArray
     log_gradient: FloatArray
     variance: FloatArray
     pair: FloatArray
@@ -78,11 +87,12 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     Every sample has a random linear read-out of its own. A repeated block is followed until its
     state repeats. There is no theory of samples that differ in norm, nor of data on a grid.
     """
-    start = _start(network.input, batch, inputs)
     block = network.block if train else network.block.evaluated()
+    start = _start(network.input, batch, inputs, pairs=_follows_pairs(network))
     step = block.moments([start], batch)
     layers = block.count + 1
-    moments, logs, spreads = np.empty((4, layers)), np.empty(layers), np.empty((_SPREADS, layers))
+    moments, spreads = np.empty((_MOMENTS, layers)), np.empty((_SPREADS, layers))
+    logs = np.empty(layers)
 
     moments[:, 0] = _numbers(start)
     _forward(step, moments[:, 1:])
@@ -93,12 +103,24 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     first = input_spread(network.input.units, inputs)
     spreads[:, 0] = _relative(first)
     _spreads(block, step, [first], spreads[:, 1:])
-    mean, second_moment, apart, over_units = moments
-    return Walk(network.input, mean, second_moment, apart, over_units, logs, *spreads)
+    mean, second_moment, apart, over_units, over_positions, cosine = moments
+    pairs = over_positions, cosine
+    return Walk(network.input, mean, second_moment, apart, over_units, *pairs, logs, *spreads)
 
 
-def _start(shape: Shape, batch: int, inputs: InputMoments) -> Signal:
-    """Return the signal of the input."""
+def _follows_pairs(network: Network) -> bool:
+    """Return whether pairs of positions are followed: more of them where a layer needs them."""
+    pairs = network.input.positions**2
+    most = MOST_PAIRS if network.block.pairs else FEW_PAIRS
+    if pairs > MOST_PAIRED**2:
+        return False
+    if network.depth * pairs > most and network.depth <= MOST_COUNTED:
+        return sum(row.after.positions**2 for row in network.rows()) <= most
+    return network.depth * pairs <= most
+
+
+def _start(shape: Shape, batch: int, inputs: InputMoments, *, pairs: bool) -> Signal:
+    """Return the signal of the input, with `pairs` of positions or without."""
     law = ZERO if inputs.silent else OTHER
     gap = input_gap(batch, inputs) if inputs.norms is None else math.nan
     if shape.grid and not inputs.drawn:  # moments of data are averages over positions
@@ -107,6 +129,9 @@ def _start(shape: Shape, batch: int, inputs: InputMoments) -> Signal:
     if shape.positions == 1:
         return Signal.of_one(shape, (inputs.mean, square, gap), law)
     mean, same, apart = np.multiply.outer((inputs.mean, square, gap), np.ones(shape.positions))
+    if pairs:  # of drawn inputs, those of different positions are independent
+        same = np.diag(same - mean * mean) + np.outer(mean, mean)
+        apart = np.diag(apart)
     return Signal(shape, mean, same, apart, law)
 
 
@@ -115,7 +140,7 @@ def _start(shape: Shape, batch: int, inputs: InputMoments) -> Signal:
 
 
 def _forward(step: Step, out: FloatArray) -> None:
-    """Write mean, E[x²], gap and variance over units of every layer to `out`, (4, layers)."""
+    """Write `_numbers` of every layer to `out`, (columns, layers)."""
     if not isinstance(step, ContainerStep):
         out[:, 0] = _numbers(step.signal)
         return
@@ -211,16 +236,33 @@ def _relative(spread: Spread | None) -> tuple[float, ...]:
     return *spread[:4], *mean, *last
 
 
-def _numbers(signal: Signal) -> tuple[float, float, float, float]:
+def _numbers(signal: Signal) -> tuple[float, ...]:
+    """Return the columns of `Walk` up to `position_cosine`."""
+    of_pairs = math.nan, math.nan
     if signal.mean.size == 1:  # nearly always: an average takes twenty times as long
         mean, square, gap = signal.mean.item(), signal.same.item(), signal.gap.item()
         centre = mean * mean
     else:
         mean, square = float(signal.mean.mean()), float(diagonal(signal.same).mean())
         gap, centre = float(diagonal(signal.gap).mean()), float((signal.mean**2).mean())
+        if signal.same.ndim > 1:
+            of_pairs = _of_pairs(signal.same)
     if square < LEAST_SQUARE and signal.law != ZERO:  # of a square that underflows
         mean = math.nan
-    return mean, square, gap, max(square - centre, 0.0)
+    return mean, square, gap, max(square - centre, 0.0), *of_pairs
+
+
+def _of_pairs(same: FloatArray) -> tuple[float, float]:
+    """Return the variance over positions and their mean cosine, from E[x_u x_v], (P, P). Positions
+    that are 0 have no angle."""
+    square = np.diagonal(same)
+    apart = max(float(square.mean() - same.mean()), 0.0)
+    there = square >= LEAST_SQUARE
+    count = np.count_nonzero(there)
+    if count < 2:
+        return apart, math.nan
+    scale = np.where(there, 1.0 / np.sqrt(np.where(there, square, 1.0)), 0.0)
+    return apart, float(scale @ same @ scale - count) / (count * (count - 1))
 
 
 def _log_norm(slope: Slope, signal: Signal) -> float:

@@ -88,10 +88,9 @@ def test_positions_pass_the_weights_each_with_each():
     assert np.array_equal(step.signal.same, 4.0 * same + 1.0)
     assert np.array_equal(step.signal.gap, 2.0 * same)
     assert step.signal.shape == Shape(60, (2,))
-    # An activation of positions of unequal size knows each by itself.
     after = Activation("relu").moments([step.signal], 4)
     assert after is not None
-    assert after.signal.same == pytest.approx(np.diagonal(step.signal.same) / 2.0)
+    assert np.diagonal(after.signal.same) == pytest.approx(np.diagonal(step.signal.same) / 2.0)
 
 
 @pytest.mark.parametrize("correlation", [-0.9, 0.0, 0.4, 1.0])
@@ -107,6 +106,42 @@ def test_the_slopes_of_two_samples_are_those_of_arc_cosine_kernels(correlation):
     same, gap = size(step.pull(slope(3.0, 1.0))[0])
     assert same == pytest.approx(1.5, rel=1e-15)
     assert same - gap == pytest.approx(2.0 * (math.pi - angle) / (2.0 * math.pi), rel=1e-14)
+
+
+def arc_cosine(first, second, covariance):
+    """Return E[φφ] and E[φ'φ'] of ReLU (Cho & Saul 2009) for two variances and the covariance."""
+    size = math.sqrt(first * second)
+    angle = math.acos(min(covariance / size, 1.0))
+    product = size * (math.sin(angle) + (math.pi - angle) * math.cos(angle)) / (2.0 * math.pi)
+    return product, (math.pi - angle) / (2.0 * math.pi)
+
+
+@pytest.mark.parametrize("activation", ["relu", "erf"])
+def test_pairs_of_positions_of_one_sample_and_of_two_have_their_own_angles(activation):
+    same = np.array([[2.0, 0.6, -0.3], [0.6, 1.0, 0.2], [-0.3, 0.2, 0.5]])
+    gap = np.array([[1.5, 0.4, 0.0], [0.4, 0.3, 0.1], [0.0, 0.1, 0.2]])
+    kernel = {"relu": arc_cosine, "erf": arc_sine}[activation]
+    before = Signal(Shape(4, (3,)), np.zeros(3), same, gap, GAUSSIAN, frozenset())
+    step = Activation(activation).moments([before], 4)
+    after, two = step.signal, same - gap
+    g = np.array([[1.0, 0.5, 0.1], [0.5, 2.0, 0.3], [0.1, 0.3, 1.0]])
+    h = g * [[0.7, 0.2, 0.9], [0.2, 0.1, 0.4], [0.9, 0.4, 0.6]]
+    (back,) = step.pull(Slope(g, g - h))
+    scale = math.exp(back.log)
+    for u, v in np.ndindex(3, 3):
+        one, other = (kernel(same[u, u], same[v, v], own[u, v]) for own in (same, two))
+        assert after.same[u, v] == pytest.approx(one[0], rel=1e-9, abs=1e-9)
+        assert after.same[u, v] - after.gap[u, v] == pytest.approx(other[0], rel=1e-9, abs=1e-9)
+        assert scale * back.same[u, v] == pytest.approx(g[u, v] * one[1], rel=1e-9, abs=1e-9)
+        product = scale * (back.same - back.gap)[u, v]
+        assert product == pytest.approx(h[u, v] * other[1], rel=1e-9, abs=1e-9)
+
+
+def arc_sine(first, second, covariance):
+    """Return E[φφ] and E[φ'φ'] of erf (Williams 1997)."""
+    spread = (1.0 + 2.0 * first) * (1.0 + 2.0 * second)
+    product = 2.0 / math.pi * math.asin(2.0 * covariance / math.sqrt(spread))
+    return product, 4.0 / math.pi / math.sqrt(spread - 4.0 * covariance**2)
 
 
 def test_what_is_not_known_is_none():

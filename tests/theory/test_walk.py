@@ -18,11 +18,13 @@ from snstat.layers.block import Block
 from snstat.layers.conv import Conv
 from snstat.layers.dense import Dense
 from snstat.layers.entry import Entry
+from snstat.layers.global_mean_pool import GlobalMeanPool
 from snstat.layers.law import OTHER
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
 from snstat.network.network import Network
 from snstat.network.stack import Stack
+from snstat.theory import walk as walk_module
 from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 from snstat.theory.walk import walk
@@ -206,6 +208,67 @@ def test_positions_of_data_are_not_known():
     layers = Block((Entry(Dense(3)),))
     found = walk(Network(Shape(3, (5,)), layers), 8, data.moments())
     assert np.isnan(found.second_moment).all()
+
+
+def test_statistics_of_positions_are_averages_over_their_pairs():
+    """By loops, of layers whose border has less; of inputs with a mean, in closed form."""
+    layers = Block(tuple(Entry(Conv(channels=4, kernel=3, activation="relu")) for _ in range(2)))
+    found = walk(Network(Shape(4, (5,)), layers), 8, drawn(4, mean=0.5, std=2.0))
+    assert found.over_positions[0] == pytest.approx(4.0 * (1.0 - 1.0 / 5.0), rel=1e-14)
+    assert found.position_cosine[0] == pytest.approx(0.25 / 4.25, rel=1e-14)
+    same = np.diag(np.full(5, 4.0)) + 0.25
+    signal = Signal(Shape(4, (5,)), np.full(5, 0.5), same, np.diag(np.full(5, 4.0)), OTHER)
+    for number, entry in enumerate(layers.entries, 1):
+        signal = entry.layer.moments([signal], 8).signal
+        products = {(u, v): signal.same[u, v] for u in range(5) for v in range(5)}
+        spread = sum(products[u, u] for u in range(5)) / 5 - sum(products.values()) / 25
+        cosines = [
+            product / math.sqrt(products[u, u] * products[v, v])
+            for (u, v), product in products.items()
+            if u != v
+        ]
+        assert found.over_positions[number] == pytest.approx(spread, rel=1e-12)
+        assert found.position_cosine[number] == pytest.approx(np.mean(cosines), rel=1e-12)
+
+
+def test_positions_that_are_zero_have_no_angle():
+    still = Block((Entry(Conv(channels=4, kernel=1, weight_gain=0.0)),))
+    found = walk(Network(Shape(4, (5,)), still), 8, drawn(4))
+    assert found.over_positions[1] == 0
+    assert np.isnan(found.position_cosine[1])
+
+
+@pytest.mark.parametrize("grid", [(4,), (2, 3), (7,)])
+def test_pairs_of_positions_are_followed_where_a_layer_needs_them(grid, monkeypatch):
+    """Of independent positions, averages of ReLU have the mean and a share of the variance."""
+    monkeypatch.setattr(walk_module, "MOST_PAIRED", 6)
+    count = math.prod(grid)
+    layers = Block((Entry(Dense(4, "relu", weight_gain=2.0)), Entry(GlobalMeanPool())))
+    found = walk(Network(Shape(3, grid), layers), 8, drawn(3))
+    if count > 6:
+        assert np.isnan(found.second_moment[2])
+        return
+    # q is 4: E[φ] = √(q/2π) and E[φ²] = q/2; two samples have the mean alone in common.
+    mean, square = math.sqrt(2.0 / math.pi), 2.0
+    assert found.mean[2] == pytest.approx(mean, rel=1e-14)
+    expected = square / count + (1.0 - 1.0 / count) * mean**2
+    assert found.second_moment[2] == pytest.approx(expected, rel=1e-12)
+    assert found.gap[2] == pytest.approx((square - mean**2) / count, rel=1e-12)
+    # Every position has 1/count of the gradient, half of the units have a slope, of 2²·4/3.
+    growth = np.exp(found.log_gradient[:2] - found.log_gradient[2])
+    assert growth == pytest.approx([0.5 * 4.0 * 4.0 / 3.0 * 3.0 / 4.0 / count, 1.0 / count])
+
+
+@pytest.mark.parametrize(("counted", "most"), [(100, 16 * 3 + 1), (3, 16 * 4)])
+def test_pairs_of_positions_of_many_layers_are_not_followed(counted, most, monkeypatch):
+    """Their moments would fill the memory. Those after a pool are fewer, if layers are counted."""
+    monkeypatch.setattr(walk_module, "MOST_COUNTED", counted)
+    layers = Block((Entry(Block((Entry(Dense(2)),), 3)), Entry(GlobalMeanPool())))
+    for allowed in (most, most - 1):
+        monkeypatch.setattr(walk_module, "MOST_PAIRS", allowed)
+        found = walk(Network(Shape(2, (4,)), layers), 8, drawn(2))
+        assert np.isfinite(found.second_moment[3])
+        assert np.isfinite(found.second_moment[4]) == (allowed == most)
 
 
 def test_the_average_over_positions_is_that_of_each():
