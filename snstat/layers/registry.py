@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "global_mean_pool": "GlobalMeanPool",
         "upsample": "Upsample",
         "flatten": "Flatten",
+        "positions": "Positions",
         "activation": "Activation",
         "block": "Block",
         "scale": "Scale",

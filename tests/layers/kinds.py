@@ -35,6 +35,7 @@ from snstat.layers.lstm import Lstm
 from snstat.layers.max_pool import MaxPool
 from snstat.layers.mean_pool import MeanPool
 from snstat.layers.multiply import Multiply
+from snstat.layers.positions import Positions
 from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
@@ -57,6 +58,8 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
     "global_mean_pool": lambda _: GlobalMeanPool(),
     "upsample": lambda _: Upsample(2),
     "flatten": lambda _: Flatten(),
+    # Theory of sinusoids depends on the width: see test_positions.py.
+    "positions": lambda _: Positions("normal"),
     "activation": lambda _: Activation("relu"),
     "block": lambda width: Block((Entry(Dense(width)),), 3),
     "scale": lambda _: Scale(2.0),
@@ -97,7 +100,7 @@ SHARED = frozenset({"elman", "lstm", "gru"})
 # The grids of kinds that do not take all of them.
 GRIDS: Mapping[str, tuple[tuple[int, ...], ...]] = dict.fromkeys(
     ON_GRIDS, ALL_GRIDS[1:]
-) | dict.fromkeys(SHARED, TIME)
+) | dict.fromkeys((*SHARED, "positions"), TIME)
 # The shape after a layer of a kind, where it is not that of its first input.
 AFTER: Mapping[str, Callable[[Shape], Shape]] = {
     "conv_transpose": lambda x: Shape(x.channels, tuple(2 * n + 1 for n in x.grid)),

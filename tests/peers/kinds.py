@@ -20,9 +20,11 @@ from tests.peers.modules import (
     AlphaMasked,
     Called,
     Highway,
+    LearnedPositions,
     Masked,
     OverChannels,
     Recurrent,
+    SinusoidalPositions,
     activation,
     convolution,
     linear,
@@ -179,6 +181,13 @@ def _over_channels(norm: type[nn.Module]) -> Make:
     return lambda part: OverChannels(norm(part.channels, part.layer.epsilon))
 
 
+def _positions(part: Part) -> nn.Module:
+    if part.layer.encoding == "normal":
+        (table,) = part.drawn.tables
+        return LearnedPositions(table)
+    return SinusoidalPositions(part.channels, *part.shapes[0].grid)
+
+
 def _called(function: Callable[..., torch.Tensor]) -> Make:
     """Return what makes a kind that is a function of the layer and its inputs."""
     return lambda part: Called(partial(function, part.layer))
@@ -198,6 +207,7 @@ MODULES: Mapping[str, Make] = {
     "global_mean_pool": _global_mean_pool,
     "upsample": lambda part: nn.Upsample(scale_factor=part.layer.factor),
     "flatten": lambda _: nn.Flatten(),
+    "positions": _positions,
     "activation": lambda part: activation(part.layer.activation),
     "scale": _called(lambda layer, x: layer.factor * x),
     "dropout": _dropout(Masked, *[nn.Dropout] * 3),
