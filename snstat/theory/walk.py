@@ -11,7 +11,7 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container import ContainerStep
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
-from snstat.layers.law import OTHER, ZERO
+from snstat.layers.law import ZERO
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
@@ -20,7 +20,7 @@ from snstat.layers.squares import alone, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.theory.fluctuations import input_spread
-from snstat.theory.predict import input_gap
+from snstat.theory.start import signal_of
 
 # What `Walk` has of each layer to first order.
 _SPREADS = 11
@@ -78,13 +78,13 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     Every sample has a random linear read-out of its own. A repeated block is followed until its
     state repeats. There is no theory of samples that differ in norm, nor of data on a grid.
     """
-    start = _start(network.input, batch, inputs)
+    start = signal_of(network.input, batch, inputs)
     block = network.block if train else network.block.evaluated()
     step = block.moments([start], batch)
     layers = block.count + 1
     moments, logs, spreads = np.empty((4, layers)), np.empty(layers), np.empty((_SPREADS, layers))
 
-    moments[:, 0] = _numbers(start)
+    moments[:, 0] = math.nan if network.input.tokens else _numbers(start)
     _forward(step, moments[:, 1:])
     # A read-out is independent for every position too.
     own = alone(np.ones(step.signal.mean.size), step.signal.same)
@@ -95,19 +95,6 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     _spreads(block, step, [first], spreads[:, 1:])
     mean, second_moment, apart, over_units = moments
     return Walk(network.input, mean, second_moment, apart, over_units, logs, *spreads)
-
-
-def _start(shape: Shape, batch: int, inputs: InputMoments) -> Signal:
-    """Return the signal of the input."""
-    law = ZERO if inputs.silent else OTHER
-    gap = input_gap(batch, inputs) if inputs.norms is None else math.nan
-    if shape.grid and not inputs.drawn:  # moments of data are averages over positions
-        gap = math.nan
-    square = inputs.second_moment + 0.0 * gap
-    if shape.positions == 1:
-        return Signal.of_one(shape, (inputs.mean, square, gap), law)
-    mean, same, apart = np.multiply.outer((inputs.mean, square, gap), np.ones(shape.positions))
-    return Signal(shape, mean, same, apart, law)
 
 
 # Arrays of many layers are written in place: to allocate and to join them would take as long as the

@@ -11,6 +11,7 @@ from functools import partial, reduce
 from operator import mul
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -25,6 +26,7 @@ from tests.peers.modules import (
     OverChannels,
     Recurrent,
     SinusoidalPositions,
+    TokenEmbedding,
     activation,
     convolution,
     linear,
@@ -181,6 +183,12 @@ def _over_channels(norm: type[nn.Module]) -> Make:
     return lambda part: OverChannels(norm(part.channels, part.layer.epsilon))
 
 
+def _embedding(part: Part) -> nn.Module:
+    numbers = np.arange(part.shapes[0].tokens)
+    table = part.drawn.new().vectors(numbers, part.layer.width, part.layer.std)
+    return TokenEmbedding(table)
+
+
 def _positions(part: Part) -> nn.Module:
     if part.layer.encoding == "normal":
         (table,) = part.drawn.tables
@@ -207,6 +215,7 @@ MODULES: Mapping[str, Make] = {
     "global_mean_pool": _global_mean_pool,
     "upsample": lambda part: nn.Upsample(scale_factor=part.layer.factor),
     "flatten": lambda _: nn.Flatten(),
+    "embedding": _embedding,
     "positions": _positions,
     "activation": lambda part: activation(part.layer.activation),
     "scale": _called(lambda layer, x: layer.factor * x),

@@ -131,6 +131,17 @@ class Recurrent(nn.Module):
         return found[:, -1] if self.last else found.transpose(1, 2)
 
 
+class TokenEmbedding(nn.Module):
+    """The embedding of numbers of tokens (batch, 1, *grid), with a given table (tokens, width)."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.embedding = nn.Embedding.from_pretrained(torch.from_numpy(table), freeze=False)
+
+    def forward(self, x):
+        return self.embedding(x[:, 0].long()).movedim(-1, 1)
+
+
 class LearnedPositions(nn.Module):
     """x + the embedding of each time, with a given table (times, channels)."""
 
