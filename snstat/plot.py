@@ -15,7 +15,7 @@ import numpy as np
 from snstat.checks.module_case import ModuleCase
 from snstat.checks.request import Request
 from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
-from snstat.experiment.densities import densities
+from snstat.experiment.densities import densities, with_densities
 from snstat.experiment.plans import plan_again
 from snstat.results import GRADIENT, OF_POSITIONS, STATISTICS, Run
 from snstat.values import integer, number
@@ -117,7 +117,7 @@ def histogram(run: Run, layers: Iterable[int] | None = None, *, style: str = "li
     _require_runs([run])
     last = len(run.finite) - 1
     chosen = LOG.rows(last) if layers is None else _layers(layers, last)
-    measured = densities(plan_again(run), chosen)
+    measured = densities(plan_again(run), with_densities(run.subject, chosen))
     with _in_pyplot():
         return figures.draw_histogram(measured, style).axes[0]
 

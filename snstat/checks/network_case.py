@@ -220,6 +220,14 @@ class NetworkCase(Case):
                 yield Branch(row.number, row.sources[1], row.layer.scale)
 
     @property
+    def angles_from(self) -> int:
+        """See Case. Tokens have no angles: the first layer that has any counts in their place."""
+        if not self.network.input.tokens:
+            return 0
+        known = np.flatnonzero(~np.isnan(self.known("cosine")))
+        return int(known[0]) if known.size else 0
+
+    @property
     def drops(self) -> bool:
         """Whether units are dropped at random."""
         return self.theory.drops
@@ -248,6 +256,8 @@ class NetworkCase(Case):
     def _without_theory(self) -> Iterator[str]:
         """Yield a note on the layers without theory."""
         missing = np.flatnonzero(np.isnan(self.predicted("second_moment")))
+        if self.network.input.tokens:  # of which nothing is measured either
+            missing = missing[missing > 0]
         if missing.size:
             first = int(missing[0])
             where = f"layer {first}"

@@ -229,6 +229,8 @@ def _widths(network: Network) -> Iterator[Edited]:
 
         words = f'multiply "width" of {_which(network, sized)}'
         yield from _tried(network, f"{words} by {factor}", edit)
+        if network.input.tokens:
+            continue
         wide = Shape(factor * network.input.channels, network.input.grid)
         words = f'{words} and "channels" of the input by {factor}'
         yield from _tried(network, words, edit, wide)

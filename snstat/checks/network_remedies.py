@@ -162,7 +162,7 @@ def _shorter(case: NetworkCase, allowed: Collection[str], codes: Collection[str]
 def standard_inputs(case: NetworkCase) -> Change | None:
     """Return the network with drawn inputs of mean 0 and variance 1, None where they are that."""
     old, law = case.inputs, case.network.law
-    if not old.drawn or (old.mean, old.variance) == (0.0, 1.0):
+    if not old.drawn or case.network.input.tokens or (old.mean, old.variance) == (0.0, 1.0):
         return None
     drawn = DrawnInputs(law.kind, case.network.input.units, case.batch, 0.0, 1.0)
     words = []

@@ -25,7 +25,7 @@ from snstat.checks.settings import TRACED
 from snstat.checks.stack_case import StackCase
 from snstat.checks.unjudged import notes_of
 from snstat.errors import InvalidValueError
-from snstat.experiment.inputs import DrawnInputs
+from snstat.experiment.inputs import DrawnInputs, token_moments
 from snstat.files.saved import load_named
 from snstat.limits import require_memory
 from snstat.network.description import stack_of
@@ -289,6 +289,8 @@ def _input_moments(run: Run) -> InputMoments:
     """Return what layer 0 of a saved run averages to: of data, its theory, and where that is
     missing what was seen."""
     simulation = run.simulation
+    if run.tokens:
+        return token_moments(drawn=simulation.inputs in DRAWN)
     if simulation.inputs in DRAWN:
         mean, std = simulation.input_mean or 0.0, simulation.input_std
         return DrawnInputs(

@@ -145,6 +145,7 @@ def _ridges(selection: LayerSelection, subject: OfRun, last: int) -> list[int]:
 
     Raises InvalidValueError for more than a picture shows.
     """
+    from snstat.experiment.densities import with_densities
     from snstat.report.figures.histogram import MOST_RIDGES
 
     rows = selection.rows(last)
@@ -157,7 +158,7 @@ def _ridges(selection: LayerSelection, subject: OfRun, last: int) -> list[int]:
             f"at most {MOST_RIDGES}",
             "choose with --layers log, or a list such as 0,1,8,64",
         )
-    return rows
+    return with_densities(subject, rows)
 
 
 def _plan_again(saved: str, run: Run, last: int) -> AnyPlan:

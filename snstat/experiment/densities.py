@@ -10,20 +10,32 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snstat.activation import resolve
+from snstat.errors import InvalidValueError
 from snstat.experiment.network_plan import NetworkPlan
 from snstat.experiment.plan import LESS, Plan
 from snstat.experiment.plans import AnyPlan
 from snstat.gaussian.law import atom_probabilities, atom_values, input_density, law_density
 from snstat.limits import require_memory
 from snstat.network.stack import Stack
-from snstat.results import MEASURED, Densities, FloatArray
+from snstat.results import MEASURED, Densities, FloatArray, NetworkSummary
 from snstat.theory.predict import predict
 
 if TYPE_CHECKING:
     from snstat.engine.densities import Histogram
+    from snstat.results import Subject
 
 DOUBLE = 8
 LINEAR = "identity"
+
+
+def with_densities(subject: Subject, layers: Sequence[int]) -> list[int]:
+    """Return those of `layers` that have a density of activations: not layer 0 where it holds
+    numbers of tokens. Raises InvalidValueError where none of them has."""
+    tokens = isinstance(subject, NetworkSummary) and subject.tokens
+    found = [layer for layer in layers if layer or not tokens]
+    if layers and not found:
+        raise InvalidValueError("layers", 0, "layers after the tokens, which have no density")
+    return found
 
 
 def densities(plan: AnyPlan, layers: Sequence[int]) -> Densities:

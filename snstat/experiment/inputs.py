@@ -1,4 +1,4 @@
-"""Layer 0 of a run: inputs that are drawn."""
+"""Layer 0 of a run: inputs that are drawn, numbers or tokens."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # Kurtosis of the drawn inputs.
 KURTOSIS = {"normal": 3.0, "uniform": 1.8}
+# The only distribution of tokens that are drawn.
+UNIFORM = "uniform"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +91,57 @@ class DrawnInputs:
             seed=seed,
             dtype=dtype,
         )
+
+
+def token_moments(*, drawn: bool) -> InputMoments:
+    """Return the statistics of numbers of tokens: they have none, and samples of them do not differ
+    in norm."""
+    nan = math.nan
+    return InputMoments(nan, nan, nan, nan, nan, nan, nan, length_variance=0.0, drawn=drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnTokens:
+    """Independent numbers, uniform from 0 to `tokens` − 1, at `width` positions. They are the same
+    whatever the dtype of the network."""
+
+    width: int
+    batch: int
+    tokens: int
+    label: str = UNIFORM
+
+    @property
+    def parameters(self) -> tuple[None, None]:
+        """None: tokens have neither mean nor standard deviation."""
+        return None, None
+
+    @property
+    def prepared(self) -> dict[str, bool]:
+        """Nothing: drawn inputs are not prepared."""
+        return {"standardize": False, "flatten": False}
+
+    def digest(self) -> None:
+        """Return None: the parameters describe the inputs completely."""
+
+    def moments(self) -> InputMoments:
+        """Return the statistics of tokens, which have none."""
+        return token_moments(drawn=True)
+
+    def standardized_moments(self) -> None:
+        """Return None: tokens are not standardized."""
+
+    def reading_bytes(self) -> float:
+        """Return 0: nothing is read."""
+        return 0.0
+
+    def sample(self, trial: int, seed: int, dtype: str) -> npt.NDArray[np.floating]:
+        """Return the batch of one trial, (positions, batch)."""
+        import numpy as np
+
+        from snstat.engine.draws import draw_inputs
+
+        shape, std = (self.width, self.batch), math.sqrt(1.0 / 12.0)  # uniform on (−½, ½)
+        share = draw_inputs(self.label, *shape, 0.5, std, trial=trial, seed=seed, dtype="float64")
+        found = np.clip(np.floor(share * self.tokens), 0, self.tokens - 1)
+        numbers: npt.NDArray[np.floating] = found.astype(dtype)
+        return numbers

@@ -20,7 +20,7 @@ from snstat.experiment.record import (
     measured_statistics,
     simulation_of,
 )
-from snstat.experiment.source import source_of
+from snstat.experiment.source import source_of, tokens_of
 from snstat.limits import require_memory
 from snstat.network.description import network_summary
 from snstat.network.network import Network
@@ -249,8 +249,11 @@ def network_source(network: Network, settings: RunSettings) -> Inputs:
         value = getattr(settings, name)
         if value != getattr(own, name):
             raise InvalidValueError(name, value, "left out beside a network, which says it")
-    units = network.input.units
-    source = source_of(settings, units, network.law, network.input.positions)
+    shape, units = network.input, network.input.units
+    if shape.tokens:
+        source = tokens_of(settings, shape.tokens, shape.positions)
+    else:
+        source = source_of(settings, units, network.law, shape.positions)
     if source.width != units:
         bound = f"{units:,} units, as the input of the network has"
         raise InvalidValueError("inputs", f"{source.width:,} units", bound)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snstat.errors import InvalidValueError
 from snstat.network.input_law import InputLaw
@@ -12,6 +12,8 @@ from snstat.network.run_settings import DEFAULT_BATCH, DRAWN, RunSettings
 from snstat.results import Run
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from snstat.engine.inputs import Inputs
 
 
@@ -24,6 +26,31 @@ def require_data_of(run: Run, source: Inputs) -> None:
         )
 
 
+def tokens_of(settings: RunSettings, tokens: int, positions: int) -> Inputs:
+    """Return the validated source of so many `tokens` at all `positions`, drawn if the options name
+    no data.
+
+    Raises InvalidValueError for options of numbers that are no tokens, and for other numbers.
+    """
+    from snstat.experiment.inputs import UNIFORM, DrawnTokens
+    from snstat.experiment.tokens import check_tokens
+
+    for name in ("input_mean", "input_std", "standardize"):
+        value = getattr(settings, name)
+        if value is not None and value is not False:
+            raise InvalidValueError(name, value, "left out with tokens, which are no measurements")
+    inputs, batch = settings.inputs, settings.batch
+    if inputs is None or (isinstance(inputs, str) and inputs == UNIFORM):
+        if settings.flatten:
+            raise InvalidValueError("flatten", True, "left out with drawn inputs")
+        return DrawnTokens(positions, batch or DEFAULT_BATCH, tokens)
+    if isinstance(inputs, str) and inputs in DRAWN:
+        bound = f"{UNIFORM} for tokens, or a file of whole numbers"
+        raise InvalidValueError("inputs", inputs, bound)
+    data, label = _opened(inputs)
+    return check_tokens(data, label, batch, tokens, flatten=settings.flatten)
+
+
 def source_of(
     settings: RunSettings, width: int, law: InputLaw | None = None, positions: int = 1
 ) -> Inputs:
@@ -33,8 +60,6 @@ def source_of(
     """
     from snstat.experiment.data import check_data
     from snstat.experiment.inputs import DrawnInputs
-    from snstat.files.arrays import as_array
-    from snstat.files.datafile import open_array
 
     law = law or InputLaw()
     inputs, batch = settings.inputs, settings.batch
@@ -55,9 +80,16 @@ def source_of(
             raise InvalidValueError(
                 name, value, "left out with data of your own", "it applies to drawn inputs only"
             )
-    if isinstance(inputs, str | os.PathLike):
-        data, label = open_array(inputs), os.fspath(inputs)
-    else:
-        data, label = as_array(inputs), "array"
+    data, label = _opened(inputs)
     found = check_data(data, label, batch, **prepared)
     return replace(found, positions=positions)
+
+
+def _opened(inputs: Any) -> tuple[npt.NDArray[Any], str]:
+    """Return data of a file or in memory, and what the record calls them."""
+    from snstat.files.arrays import as_array
+    from snstat.files.datafile import open_array
+
+    if isinstance(inputs, str | os.PathLike):
+        return open_array(inputs), os.fspath(inputs)
+    return as_array(inputs), "array"

@@ -10,14 +10,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from snstat.errors import InvalidValueError
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.entry import Entry, at
-from snstat.layers.layer import Layer, one
+from snstat.layers.layer import Layer, one, shape_after
 from snstat.layers.shape import Shape
 from snstat.layers.signal import PLACE, Signal, Slope, Step, unknown
 from snstat.layers.spread import Spread
@@ -37,6 +36,7 @@ class Container(Layer):
     times: int | None = None
     # Whether the last part is the sum of those before, which are within it.
     sums: ClassVar[bool] = False
+    takes_tokens: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -83,10 +83,7 @@ class Container(Layer):
         found = [shape]
         for place, (label, entry) in enumerate(zip(self.labels, self.parts, strict=True)):
             with at(label):
-                after: Any = entry.layer.shape([found[n] for n in entry.inputs or (place,)])
-                if not isinstance(after, Shape):
-                    raise InvalidValueError("shape", after, "a Shape")
-                found.append(after)
+                found.append(shape_after(entry.layer, [found[n] for n in entry.inputs or (place,)]))
         return found
 
     def parameters(self, inputs: Sequence[Shape]) -> int:

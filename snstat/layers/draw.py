@@ -43,6 +43,11 @@ class Draw(Protocol):
         """Return W (fan_out, fan_in) and b (fan_out,), drawn as `linear` draws them."""
         ...
 
+    def vectors(self, numbers: npt.NDArray[np.intp], width: int, std: float) -> Values:
+        """Return the rows of these `numbers` of a matrix of independent N(0, `std`²), (numbers,
+        width). A number has the same row whichever others are asked for."""
+        ...
+
     def activate(self, function: Activation, values: Values) -> Pass:
         """Return φ(x) of every unit."""
         ...

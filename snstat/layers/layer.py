@@ -29,6 +29,8 @@ class Layer(Settings, ABC):
     kind: ClassVar[str]
     # Arrays as large as its output that a trial keeps for the way back, the output among them.
     arrays: ClassVar[int] = 2
+    # Whether it takes numbers of tokens, with which most kinds cannot calculate.
+    takes_tokens: ClassVar[bool] = False
     # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
     whole: ClassVar[int] = 0
 
@@ -105,6 +107,19 @@ class Layer(Settings, ABC):
     def count(self) -> int:
         """The number of layers that this one is: 1 unless it contains others."""
         return 1
+
+
+def shape_after(layer: Layer, inputs: Sequence[Shape]) -> Shape:
+    """Return the shape after a layer. Raises InvalidValueError for inputs that do not fit, and for
+    numbers of tokens where it would calculate with them."""
+    tokens = max((shape.tokens for shape in inputs), default=0)
+    if tokens and not layer.takes_tokens:
+        remedy = 'begin with { kind = "embedding", width = 512 }'
+        raise InvalidValueError("input", f"{tokens:,} tokens", "numbers, not tokens", remedy)
+    found: Any = layer.shape(inputs)
+    if not isinstance(found, Shape):
+        raise InvalidValueError("shape", found, "a Shape")
+    return found
 
 
 def one(inputs: Sequence[T]) -> T:

@@ -11,14 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from snstat.activation import Pair
-from snstat.errors import InvalidValueError
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
-from snstat.layers.window_options import grid_of
+from snstat.layers.window_options import time_of
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Name, Whole
 from snstat.values.option import option
@@ -76,9 +75,7 @@ class Recurrent(WeightOptions, Layer):
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError unless the grid has one axis."""
         shape = one(inputs)
-        if len(grid_of(shape)) > 1:
-            bound = "a shape whose grid has one axis, which is time"
-            raise InvalidValueError("input", str(shape), bound)
+        time_of(shape)
         for channels in (shape.channels, self.width):
             self._dense(self.functions[0]).shape([Shape(channels)])
         return Shape(self.width, shape.grid if self.output == SEQUENCE else ())

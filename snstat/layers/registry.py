@@ -28,6 +28,8 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "global_mean_pool": "GlobalMeanPool",
         "upsample": "Upsample",
         "flatten": "Flatten",
+        "embedding": "Embedding",
+        "positions": "Positions",
         "activation": "Activation",
         "block": "Block",
         "scale": "Scale",

@@ -10,21 +10,35 @@ from snstat.limits import MAX_WIDTH
 from snstat.values import integer
 
 MOST_AXES = 2
+# Larger numbers are not all whole numbers of float32.
+MOST_TOKENS = 2**24
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """`channels` at every point of `grid`: () for vectors, (time,) or (height, width).
 
-    Raises InvalidValueError for sizes out of bounds, or for more than 2**28 numbers.
+    Where `tokens` is not 0, the only channel holds numbers of tokens: whole numbers from 0 that are
+    smaller than it. Raises InvalidValueError for sizes out of bounds, or for more than 2**28
+    numbers.
     """
 
     channels: int
     grid: tuple[int, ...] = ()
+    tokens: int = 0
+
+    @classmethod
+    def of_tokens(cls, tokens: int, grid: tuple[int, ...] = ()) -> Shape:
+        """Return the shape of a grid of numbers of tokens, 0 to `tokens` − 1."""
+        integer("tokens", tokens, 1, MOST_TOKENS)
+        return cls(1, grid, tokens)
 
     def __post_init__(self) -> None:
         """Validate every size."""
         integer("channels", self.channels, 1, MAX_WIDTH)
+        integer("tokens", self.tokens, 0, MOST_TOKENS)
+        if self.tokens and self.channels != 1:
+            raise InvalidValueError("channels", self.channels, "1 for tokens")
         if len(self.grid) > MOST_AXES:
             raise InvalidValueError("grid", self.grid, f"at most {MOST_AXES} axes")
         for size in self.grid:

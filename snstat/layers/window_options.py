@@ -43,6 +43,15 @@ class WindowOptions(Settings):
         return window(shape.grid, kernel, stride, dilation, self.padding)
 
 
+def time_of(shape: Shape) -> int:
+    """Return the number of times in the grid of `shape`. Raises InvalidValueError unless it has one
+    axis, which is time."""
+    if len(grid_of(shape)) > 1:
+        bound = "a shape whose grid has one axis, which is time"
+        raise InvalidValueError("input", str(shape), bound)
+    return shape.positions
+
+
 def grid_of(shape: Shape) -> tuple[int, ...]:
     """Return the grid of `shape`. Raises InvalidValueError for a vector."""
     if not shape.grid:

@@ -51,7 +51,8 @@ class Network:
     """A block of layers and the shape of its input, with the law of inputs that are drawn, and a
     name.
 
-    The shape may be given as a number of channels, and the block as any layer. Raises LayerError
+    The shape may be given as a number of channels, and the block as any layer. Tokens
+    (`Shape.of_tokens`) are drawn uniformly and have no other law. Raises LayerError
     with the path of a layer that its input does not fit, and InvalidValueError for more than 10⁹
     layers.
     """
@@ -74,6 +75,8 @@ class Network:
             raise InvalidValueError("name", self.name, "text")
         if self.name:
             require_printable("name", self.name)
+        if self.input.tokens and self.law != InputLaw():
+            raise InvalidValueError("law", self.law, "left out beside tokens, which are uniform")
         if self.depth > MAX_DEPTH:
             raise InvalidValueError("layers", self.depth, f"at most {MAX_DEPTH:,}")
         self.block.shape([self.input])

@@ -33,7 +33,8 @@ from snstat.values.option import options_of
 
 # Containers within each other, and layers as they are written, repetitions left out.
 MOST_NESTED, MOST_WRITTEN = 64, 10**5
-PARAMETERS, DEFAULTS, CHANNELS, GRID, TIMES = "parameters", "defaults", "channels", "grid", "times"
+PARAMETERS, DEFAULTS, TIMES = "parameters", "defaults", "times"
+CHANNELS, TOKENS, GRID = "channels", "tokens", "grid"
 _ROOT = (NAME, INPUT, PARAMETERS, DEFAULTS, LAYERS, TIMES)
 _SIZE = Whole(1, MAX_WIDTH)
 # A layer has one of these: its own replaces the other one of the defaults.
@@ -81,11 +82,15 @@ class _Reader:
     def input(self, root: Mapping[str, Any]) -> tuple[Shape, InputLaw]:
         """Return shape and law of the network's input."""
         table, laws = table_of(INPUT, root.get(INPUT, {})), options_of(InputLaw)
-        require_known(INPUT, table, (CHANNELS, GRID, *laws))
-        if CHANNELS not in table:
+        require_known(INPUT, table, (CHANNELS, TOKENS, GRID, *laws))
+        if CHANNELS not in table and TOKENS not in table:
             raise NetworkFormError(INPUT, f"no {CHANNELS}; write input = {{ channels = 512 }}")
         with At(INPUT):
-            channels = self.value(CHANNELS, table[CHANNELS], _SIZE)
+            what = TOKENS if TOKENS in table else CHANNELS
+            for key in (CHANNELS, *laws):
+                if what == TOKENS and key in table:
+                    raise InvalidValueError(key, table[key], f"left out beside {TOKENS}")
+            size = self.value(what, table[what], _SIZE)
             sizes = evaluated(GRID, table.get(GRID, []), self.parameters)
             if not isinstance(sizes, list):
                 raise InvalidValueError(GRID, sizes, "a list of sizes: [], [128] or [28, 28]")
@@ -94,7 +99,7 @@ class _Reader:
             values = {
                 key: self.value(key, table[key], option.kind) for key, option in given.items()
             }
-            shape = Shape(channels, grid)
+            shape = Shape.of_tokens(size, grid) if what == TOKENS else Shape(size, grid)
         return shape, InputLaw(**values)
 
     def read_defaults(self, tables: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from snstat.layers.entry import Entry, holds_layers
 from snstat.layers.keys import INPUT, INPUTS, KIND, LAYERS, NAME, PREVIOUS, keys_of
 from snstat.layers.layer import Layer
 from snstat.network.input_law import InputLaw
-from snstat.network.reading import CHANNELS, GRID, MOST_NESTED, MOST_WRITTEN, Parts
+from snstat.network.reading import CHANNELS, GRID, MOST_NESTED, MOST_WRITTEN, TOKENS, Parts
 from snstat.values.option import options_of
 
 
@@ -23,7 +23,8 @@ def form_of(parts: Parts) -> dict[str, Any]:
     own = InputLaw()
     law = {key: getattr(parts.law, key) for key in options_of(InputLaw)}
     changed = {key: value for key, value in law.items() if value != getattr(own, key)}
-    shape = {CHANNELS: parts.input.channels, GRID: list(parts.input.grid)}
+    count = {TOKENS: parts.input.tokens} if parts.input.tokens else {CHANNELS: parts.input.channels}
+    shape = count | {GRID: list(parts.input.grid)}
     return {NAME: parts.name, INPUT: shape | changed} | _Writer().keys(parts.block, 0)
 
 

@@ -36,7 +36,8 @@ def run_to_html(run: Run, check: Check | None = None) -> str:
     ]
     if rows:
         size = "variance" if run.module is None else "second moment"
-        bars = glyphs.bars(run.statistics[size.replace(" ", "_")].estimate, BARS)
+        values = run.statistics[size.replace(" ", "_")].estimate[int(run.tokens > 0) :]
+        bars = glyphs.bars(values, BARS)
         columns = columns_of(run, rows, page_layout(run))
         lines += [
             f"<p>{_safe(theory_words(run, columns))}</p>",

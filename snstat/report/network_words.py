@@ -48,9 +48,9 @@ def network_words(subject: Subject) -> str:
 
         return module_title(subject)
     if isinstance(subject, NetworkSummary):
-        shapes = (shape_words(row.shape) for row in (subject.layers[0], subject.layers[-1]))
+        shapes = " → ".join((_input_words(subject), shape_words(subject.layers[-1].shape)))
         name, depth = network_name(subject), count(subject.depth, "layer")
-        return SEPARATOR.join([name, depth, " → ".join(shapes), *weights_parts(subject)])
+        return SEPARATOR.join([name, depth, shapes, *weights_parts(subject)])
     stack = subject
     layers = count(stack.depth, "layer")
     parts = [network_name(stack)]
@@ -88,6 +88,14 @@ def described(subject: Subject) -> dict[str, Any]:
 def shape_words(shape: Sequence[int]) -> str:
     """Return a shape: "1,024", or "28 × 28 × 3", grid first."""
     return " × ".join(f"{size:,}" for size in shape)
+
+
+def _input_words(network: NetworkSummary) -> str:
+    """Return the shape of the input: "784", or "128 of 32,000 tokens"."""
+    *grid, channels = network.layers[0].shape
+    if not network.tokens:
+        return shape_words((*grid, channels))
+    return f"{shape_words(grid or (1,))} of {count(network.tokens, 'token')}"
 
 
 def layer_name(row: LayerSummary) -> str:

@@ -150,6 +150,7 @@ def _bars_line(run: Run, glyphs: Glyphs, width: int) -> str:
         top = [row for row in TOP.of(run.subject) if row < values.size]
         if len(top) < values.size:
             values, label = values[top], "variance outside residuals "
+        values = values[int(run.tokens > 0) :]
     known = values[np.isfinite(values)]
     if known.size:
         limits = f" {plain(float(known.min()), 3)} to {plain(float(known.max()), 3)}"

@@ -142,6 +142,13 @@ class NetworkSummary(Record):
         return len(self.layers) - 1
 
     @property
+    def tokens(self) -> int:
+        """How many tokens there are, of which layer 0 holds numbers without statistics; 0 where it
+        holds anything else."""
+        found: int = self.form[INPUT].get("tokens", 0)
+        return found
+
+    @property
     def called(self) -> str:
         """The shortest name of the network."""
         return self.name or UNNAMED

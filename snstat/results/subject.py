@@ -35,6 +35,11 @@ class OfNetwork(Record):
         return self.subject if isinstance(self.subject, NetworkSummary) else None
 
     @property
+    def tokens(self) -> int:
+        """How many tokens there are, of which layer 0 of a network holds numbers, 0 for others."""
+        return 0 if self.network is None else self.network.tokens
+
+    @property
     def given(self) -> GivenWeights | None:
         """The weights of the network where they were given, None where they are drawn."""
         return None if self.network is None else self.network.weights

@@ -11,12 +11,11 @@ from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
 from snstat.layers.container import Container
 from snstat.layers.dropout import Dropout
-from snstat.layers.law import OTHER, ZERO
 from snstat.layers.layer import Layer
 from snstat.layers.signal import Signal
 from snstat.network.network import Network
 from snstat.results import InputMoments
-from snstat.theory.predict import input_gap
+from snstat.theory.start import signal_of
 
 # A block that is repeated so often has a limit worth speaking of.
 LEAST_TIMES = 4
@@ -85,12 +84,12 @@ def limit_of(network: Network, inputs: InputMoments, batch: int, *, train: bool)
     if found is None or inputs.norms is not None or network.input.grid:
         return None
     place, block = found
-    law = ZERO if inputs.silent else OTHER
     # Theory of samples that are alike takes far less time, but batch norm makes them 0.
     parts = network.block.entries[: place + 1]
     alike = not (train and any(_norms_batches(entry.layer) for entry in parts))
-    gap = 0.0 if alike else input_gap(batch, inputs)
-    signal = Signal.of_one(network.input, (inputs.mean, inputs.second_moment, gap), law)
+    signal = signal_of(network.input, batch, inputs, pairs=False)
+    if alike:
+        signal = replace(signal, gap=0.0 * signal.same)
     before = Block(network.block.entries[:place]) if place else None
     if before is not None:
         signal = (before if train else before.evaluated()).moments([signal], batch).signal

@@ -11,24 +11,19 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.container import ContainerStep
 from snstat.layers.gaussian_inputs import LEAST_SQUARE
-from snstat.layers.law import OTHER, ZERO
+from snstat.layers.law import ZERO
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.spread import Spread
-from snstat.layers.squares import MOST_PAIRED, alone, diagonal
+from snstat.layers.squares import alone, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.theory.fluctuations import input_spread
-from snstat.theory.predict import input_gap
+from snstat.theory.start import follows_pairs, signal_of
 
 # What `Walk` has of the moments of each layer, and to first order.
 _MOMENTS, _SPREADS = 6, 11
-# Pairs of positions that are followed in all layers together, at about 50 bytes each: always, and
-# where a layer needs them.
-FEW_PAIRS, MOST_PAIRS = 2**18, 2**25
-# Of more layers than these, all are taken to have the grid of the input.
-MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,13 +83,13 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     state repeats. There is no theory of samples that differ in norm, nor of data on a grid.
     """
     block = network.block if train else network.block.evaluated()
-    start = _start(network.input, batch, inputs, pairs=_follows_pairs(network))
+    start = signal_of(network.input, batch, inputs, pairs=follows_pairs(network))
     step = block.moments([start], batch)
     layers = block.count + 1
     moments, spreads = np.empty((_MOMENTS, layers)), np.empty((_SPREADS, layers))
     logs = np.empty(layers)
 
-    moments[:, 0] = _numbers(start)
+    moments[:, 0] = math.nan if network.input.tokens else _numbers(start)
     _forward(step, moments[:, 1:])
     # A read-out is independent for every position too.
     own = alone(np.ones(step.signal.mean.size), step.signal.same)
@@ -106,33 +101,6 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     mean, second_moment, apart, over_units, over_positions, cosine = moments
     pairs = over_positions, cosine
     return Walk(network.input, mean, second_moment, apart, over_units, *pairs, logs, *spreads)
-
-
-def _follows_pairs(network: Network) -> bool:
-    """Return whether pairs of positions are followed: more of them where a layer needs them."""
-    pairs = network.input.positions**2
-    most = MOST_PAIRS if network.block.pairs else FEW_PAIRS
-    if pairs > MOST_PAIRED**2:
-        return False
-    if network.depth * pairs > most and network.depth <= MOST_COUNTED:
-        return sum(row.after.positions**2 for row in network.rows()) <= most
-    return network.depth * pairs <= most
-
-
-def _start(shape: Shape, batch: int, inputs: InputMoments, *, pairs: bool) -> Signal:
-    """Return the signal of the input, with `pairs` of positions or without."""
-    law = ZERO if inputs.silent else OTHER
-    gap = input_gap(batch, inputs) if inputs.norms is None else math.nan
-    if shape.grid and not inputs.drawn:  # moments of data are averages over positions
-        gap = math.nan
-    square = inputs.second_moment + 0.0 * gap
-    if shape.positions == 1:
-        return Signal.of_one(shape, (inputs.mean, square, gap), law)
-    mean, same, apart = np.multiply.outer((inputs.mean, square, gap), np.ones(shape.positions))
-    if pairs:  # of drawn inputs, those of different positions are independent
-        same = np.diag(same - mean * mean) + np.outer(mean, mean)
-        apart = np.diag(apart)
-    return Signal(shape, mean, same, apart, law)
 
 
 # Arrays of many layers are written in place: to allocate and to join them would take as long as the

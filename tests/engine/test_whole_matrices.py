@@ -52,6 +52,21 @@ def test_a_whole_matrix_is_that_of_a_product(init, form, shape, dtype):
         np.testing.assert_allclose(matrix + biases[:, None], expected, rtol=0.0, atol=size)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_of_numbers_are_those_of_the_whole_matrix(dtype):
+    """In any order, again and again, and those that follow each other; a second time, of another
+    matrix."""
+    whole, some = draws(dtype), draws(dtype)
+    numbers = np.array([9, 2, 3, 4, 2, 0, 39])
+    for std in (1.5, 0.5):
+        weights = Dense(40, init="lecun_normal", weight_std=std).at(7)
+        matrix, _ = whole.matrix(weights)
+        found = some.vectors(numbers, 7, std)
+        assert found.dtype == np.dtype(dtype)
+        # The standard deviation itself is rounded.
+        np.testing.assert_allclose(found, matrix[numbers], rtol=2.0 * np.finfo(dtype).eps)
+
+
 def test_matrices_of_other_layers_are_others():
     weights = Dense(4).at(3)
     one, other = (draws("float64", number).matrix(weights)[0] for number in (1, 2))

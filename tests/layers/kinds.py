@@ -1,7 +1,8 @@
 """A layer of every kind, for the tests that ask all kinds the same (test_every_kind.py).
 
 A kind joins by one line of `LAYERS`, one of `INPUTS` if it starts from several layers, one of
-`ON_GRIDS` if it takes no vectors, and one of `AFTER` if it changes the shape. What needs PyTorch,
+`ON_GRIDS` if it takes no vectors, one of `TOKENS` if it takes only tokens, and one of `AFTER` if it
+changes the shape. What needs PyTorch,
 its twin, is one line of tests/peers/kinds.py.
 """
 
@@ -22,6 +23,7 @@ from snstat.layers.dense import Dense
 from snstat.layers.depthwise_conv import DepthwiseConv
 from snstat.layers.dropout import Dropout
 from snstat.layers.elman import Elman
+from snstat.layers.embedding import Embedding
 from snstat.layers.entry import Entry
 from snstat.layers.flatten import Flatten
 from snstat.layers.global_mean_pool import GlobalMeanPool
@@ -35,6 +37,7 @@ from snstat.layers.lstm import Lstm
 from snstat.layers.max_pool import MaxPool
 from snstat.layers.mean_pool import MeanPool
 from snstat.layers.multiply import Multiply
+from snstat.layers.positions import Positions
 from snstat.layers.residual_block import Residual
 from snstat.layers.rms_norm import RmsNorm
 from snstat.layers.scale import Scale
@@ -57,6 +60,9 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
     "global_mean_pool": lambda _: GlobalMeanPool(),
     "upsample": lambda _: Upsample(2),
     "flatten": lambda _: Flatten(),
+    "embedding": lambda width: Embedding(width, 1.5),
+    # Theory of sinusoids depends on the width: see test_positions.py.
+    "positions": lambda _: Positions("normal"),
     "activation": lambda _: Activation("relu"),
     "block": lambda width: Block((Entry(Dense(width)),), 3),
     "scale": lambda _: Scale(2.0),
@@ -97,7 +103,9 @@ SHARED = frozenset({"elman", "lstm", "gru"})
 # The grids of kinds that do not take all of them.
 GRIDS: Mapping[str, tuple[tuple[int, ...], ...]] = dict.fromkeys(
     ON_GRIDS, ALL_GRIDS[1:]
-) | dict.fromkeys(SHARED, TIME)
+) | dict.fromkeys((*SHARED, "positions"), TIME)
+# Kinds that take numbers of tokens alone, and how many of these there are.
+TOKENS = {"embedding": 7}
 # The shape after a layer of a kind, where it is not that of its first input.
 AFTER: Mapping[str, Callable[[Shape], Shape]] = {
     "conv_transpose": lambda x: Shape(x.channels, tuple(2 * n + 1 for n in x.grid)),
@@ -106,6 +114,7 @@ AFTER: Mapping[str, Callable[[Shape], Shape]] = {
     "global_mean_pool": lambda x: Shape(x.channels),
     "upsample": lambda x: Shape(x.channels, tuple(2 * n for n in x.grid)),
     "flatten": lambda x: Shape(x.channels * x.positions),
+    "embedding": lambda x: Shape(5, x.grid),
     "concat": lambda x: Shape(2 * x.channels, x.grid),
 }
 
@@ -120,6 +129,11 @@ def layer_of(name: str, width: int = 5) -> Layer:
 def grids_of(name: str) -> tuple[tuple[int, ...], ...]:
     """Return the grids that a kind is tried on."""
     return GRIDS.get(name, ALL_GRIDS)
+
+
+def shape_of(name: str, grid: tuple[int, ...]) -> Shape:
+    """Return the shape of an input that a kind is tried on."""
+    return Shape.of_tokens(TOKENS[name], grid) if name in TOKENS else Shape(5, grid)
 
 
 def fed(name: str, width: int = 5) -> Block:

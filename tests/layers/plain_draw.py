@@ -31,6 +31,9 @@ class PlainDraw:
             biases = self.random.uniform(-math.sqrt(3.0), math.sqrt(3.0), weights.fan_out)
         return matrix, weights.bias_std * biases
 
+    def vectors(self, numbers, width, std):
+        return self.random.normal(0.0, std, (int(numbers.max()) + 1, width))[numbers]
+
     def rows(self, weights):
         drawn = self.drawn(weights)
         if weights.form == "plain":

@@ -28,7 +28,7 @@ from snstat.layers.container import Container
 from snstat.layers.entry import Entry
 from snstat.layers.keys import keys_of
 from snstat.layers.law import GAUSSIAN
-from snstat.layers.layer import Layer
+from snstat.layers.layer import Layer, shape_after
 from snstat.layers.registry import KINDS, kind
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
@@ -43,9 +43,11 @@ from tests.layers.kinds import (
     INPUTS,
     LAYERS,
     SHARED,
+    TOKENS,
     fed,
     grids_of,
     layer_of,
+    shape_of,
 )
 from tests.layers.plain_draw import PlainDraw
 from tests.layers.plain_theory import OF_ONE_PLACE, ONE_PLACE, PLACES, compared, numbers
@@ -53,10 +55,14 @@ from tests.layers.plain_theory import OF_ONE_PLACE, ONE_PLACE, PLACES, compared,
 BATCH = 6
 EVERY = pytest.mark.parametrize("name", KINDS)
 ON = pytest.mark.parametrize(("name", "grid"), [(n, grid) for n in KINDS for grid in grids_of(n)])
+# Tokens do not vary by a little, and have no statistics: see test_embedding.py.
+ON_NUMBERS = pytest.mark.parametrize(
+    ("name", "grid"), [(n, grid) for n in KINDS if n not in TOKENS for grid in grids_of(n)]
+)
 # Kinds whose theory needs pairs of positions.
 OF_PAIRS = {"mean_pool", "global_mean_pool"}
 # Kinds of which theory knows something; Gaussian units are the least.
-KNOWN = [name for name in KINDS if kind(name).moments is not Layer.moments]
+KNOWN = [n for n in KINDS if kind(n).moments is not Layer.moments and n not in TOKENS]
 AFTER_PLACES = {name: AFTER[name](Shape(1, (2,))).positions for name in AFTER if name in KNOWN}
 COMPARISONS = sum(
     OF_ONE_PLACE if () in grids_of(name) else numbers(2, AFTER_PLACES.get(name, 2))
@@ -86,12 +92,15 @@ def test_all_fields_of_a_kind_are_options(name):
 def test_a_kind_takes_its_inputs_at_any_position(name):
     count, after = INPUTS.get(name, 1), AFTER.get(name, lambda shape: shape)
     for grid in ALL_GRIDS:
-        shapes = [Shape(5, grid)] * count
+        shapes = [shape_of(name, grid)] * count
         if grid in grids_of(name):
-            assert layer_of(name).shape(shapes) == after(shapes[0])
+            assert shape_after(layer_of(name), shapes) == after(shapes[0])
         else:
             with pytest.raises(InvalidValueError, match="grid"):
                 layer_of(name).shape(shapes)
+    other = Shape(5, grids_of(name)[0]) if name in TOKENS else Shape.of_tokens(7, (3,))
+    with pytest.raises(SnstatError, match="tokens"):
+        fed(name).shape([other])
     others, words = ([0, 1], "two layers") if count > 1 else ([0, 2], "one layer")
     for wrong in others:
         with pytest.raises(ValueError, match=words):
@@ -101,7 +110,7 @@ def test_a_kind_takes_its_inputs_at_any_position(name):
 @EVERY
 def test_theory_knows_the_gradients_of_all_weights(name):
     """The layers of a container are asked themselves."""
-    shapes = [Shape(5, grids_of(name)[0])] * INPUTS.get(name, 1)
+    shapes = [shape_of(name, grids_of(name)[0])] * INPUTS.get(name, 1)
     slopes = layer_of(name).slopes(shapes[0], 0.25, 1.5)
     assert len(slopes) == len(layer_of(name).matrices(shapes))
     if name in SHARED:
@@ -147,19 +156,23 @@ def test_a_layer_names_the_matrices_that_it_draws(name):
 
 def drawn(shape, seed):
     """Return values of a batch: not so small that an activation of it has a kink nearby."""
+    if shape.tokens:
+        return (
+            np.random.default_rng(seed).integers(shape.tokens, size=(1, BATCH, *shape.grid)) / 1.0
+        )
     found = np.random.default_rng(seed).normal(size=(shape.channels, BATCH, *shape.grid))
     return found + 0.1 * np.sign(found)
 
 
 @ON
 def test_values_have_the_shape_that_the_layer_says(name, grid):
-    shapes = [Shape(5, grid)] * INPUTS.get(name, 1)
+    shapes = [shape_of(name, grid)] * INPUTS.get(name, 1)
     shape = layer_of(name).shape(shapes)
     found = layer_of(name).sample([drawn(s, n) for n, s in enumerate(shapes)], PlainDraw())
     assert found.values.shape == (shape.channels, BATCH, *shape.grid)
 
 
-@ON
+@ON_NUMBERS
 def test_gradients_are_pulled_back_by_the_adjoint(name, grid):
     """⟨δ, J v⟩ = ⟨Jᵀ δ, v⟩, with J v by a central difference, whose error is of second order."""
     layer, step = layer_of(name), 1e-4
@@ -188,7 +201,7 @@ def test_theory_is_what_plain_simulations_tend_to(name):
     compared(partial(fed if name in INPUTS else layer_of, name), *places, COMPARISONS)
 
 
-@ON
+@ON_NUMBERS
 def test_theory_is_walked_on_every_grid(name, grid):
     """In front of an activation, which asks for the law; of one position too."""
     first = Entry(layer_of(name), (0,) * INPUTS.get(name, 1))
@@ -240,7 +253,7 @@ def diagonal_matrix(random, signal):
 
 @EVERY
 def test_a_kind_is_written_and_read_back(name, tmp_path):
-    network = Network(Shape(5, (3,)), fed(name), name="alone")
+    network = Network(shape_of(name, (3,)), fed(name), name="alone")
     layers = network.form()["layers"]
     assert [layer["kind"] for layer in layers] == [e.layer.kind for e in network.block.entries]
     assert Network.read(json.loads(json.dumps(network.form()))) == network
@@ -267,7 +280,7 @@ def test_the_page_of_a_kind_explains_it(name, capsys):
 def fits(name, grid):
     """Return whether a kind takes a grid. One without a layer in kinds.py fails its tests."""
     try:
-        return name not in LAYERS or bool(Network(Shape(5, grid), fed(name)))
+        return name not in LAYERS or bool(Network(shape_of(name, grid), fed(name)))
     except SnstatError:
         return False
 
@@ -292,4 +305,4 @@ def test_every_kind_has_a_twin():
 def test_a_kind_equals_its_twin(name, grid, dtype, train):
     from tests.peers.comparison import compare
 
-    compare(Network(Shape(5, grid), fed(name)), dtype, train=train)
+    compare(Network(shape_of(name, grid), fed(name)), dtype, train=train)

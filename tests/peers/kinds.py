@@ -11,6 +11,7 @@ from functools import partial, reduce
 from operator import mul
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,9 +21,12 @@ from tests.peers.modules import (
     AlphaMasked,
     Called,
     Highway,
+    LearnedPositions,
     Masked,
     OverChannels,
     Recurrent,
+    SinusoidalPositions,
+    TokenEmbedding,
     activation,
     convolution,
     linear,
@@ -179,6 +183,19 @@ def _over_channels(norm: type[nn.Module]) -> Make:
     return lambda part: OverChannels(norm(part.channels, part.layer.epsilon))
 
 
+def _embedding(part: Part) -> nn.Module:
+    numbers = np.arange(part.shapes[0].tokens)
+    table = part.drawn.new().vectors(numbers, part.layer.width, part.layer.std)
+    return TokenEmbedding(table)
+
+
+def _positions(part: Part) -> nn.Module:
+    if part.layer.encoding == "normal":
+        (table,) = part.drawn.tables
+        return LearnedPositions(table)
+    return SinusoidalPositions(part.channels, *part.shapes[0].grid)
+
+
 def _called(function: Callable[..., torch.Tensor]) -> Make:
     """Return what makes a kind that is a function of the layer and its inputs."""
     return lambda part: Called(partial(function, part.layer))
@@ -198,6 +215,8 @@ MODULES: Mapping[str, Make] = {
     "global_mean_pool": _global_mean_pool,
     "upsample": lambda part: nn.Upsample(scale_factor=part.layer.factor),
     "flatten": lambda _: nn.Flatten(),
+    "embedding": _embedding,
+    "positions": _positions,
     "activation": lambda part: activation(part.layer.activation),
     "scale": _called(lambda layer, x: layer.factor * x),
     "dropout": _dropout(Masked, *[nn.Dropout] * 3),

@@ -131,6 +131,45 @@ class Recurrent(nn.Module):
         return found[:, -1] if self.last else found.transpose(1, 2)
 
 
+class TokenEmbedding(nn.Module):
+    """The embedding of numbers of tokens (batch, 1, *grid), with a given table (tokens, width)."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.embedding = nn.Embedding.from_pretrained(torch.from_numpy(table), freeze=False)
+
+    def forward(self, x):
+        return self.embedding(x[:, 0].long()).movedim(-1, 1)
+
+
+class LearnedPositions(nn.Module):
+    """x + the embedding of each time, with a given table (times, channels)."""
+
+    def __init__(self, table):
+        super().__init__()
+        self.embedding = nn.Embedding.from_pretrained(torch.from_numpy(table), freeze=False)
+
+    def forward(self, x):
+        return x + self.embedding(torch.arange(x.shape[2])).T
+
+
+class SinusoidalPositions(nn.Module):
+    """x + sinusoids, as PyTorch's tutorial on transformers makes them."""
+
+    def __init__(self, channels, times):
+        super().__init__()
+        position = torch.arange(times, dtype=torch.float64).unsqueeze(1)
+        steps = torch.arange(0, channels, 2, dtype=torch.float64)
+        div_term = torch.exp(steps * (-math.log(10000.0) / channels))
+        encoding = torch.zeros(times, channels, dtype=torch.float64)
+        encoding[:, 0::2] = torch.sin(position * div_term)
+        encoding[:, 1::2] = torch.cos(position * div_term)[:, : channels // 2]
+        self.register_buffer("encoding", encoding)
+
+    def forward(self, x):
+        return x + self.encoding.T
+
+
 class Chain(nn.Module):
     """Modules in order, each fed with some of the outputs before it; 0 is the input."""
 

@@ -35,6 +35,7 @@ class Recorder:
     matrices: list[Matrix] = field(default_factory=list)
     masks: list[np.ndarray[Any, Any]] = field(default_factory=list)
     uniforms: list[np.ndarray[Any, Any]] = field(default_factory=list)
+    tables: list[np.ndarray[Any, Any]] = field(default_factory=list)
 
     def __post_init__(self):
         self._draw, self._biased = self.new(), self.new()
@@ -52,6 +53,10 @@ class Recorder:
         self._biased.matrix(weights)  # both have drawn as often
         self.matrices.append(Matrix(replace(weights, form=PLAIN), matrix, biases))
         return matrix, biases
+
+    def vectors(self, numbers, width, std):
+        self.tables.append(self._draw.vectors(numbers, width, std))
+        return self.tables[-1]
 
     def activate(self, function, values):  # noqa: ARG002
         return Pass(np.zeros_like(values), _unused)  # over time, larger values might overflow

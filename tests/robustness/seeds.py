@@ -13,11 +13,10 @@ from snstat.layers.block import Block
 from snstat.layers.entry import Entry
 from snstat.layers.registry import KINDS
 from snstat.layers.scale import Scale
-from snstat.layers.shape import Shape
 from snstat.network.input_law import InputLaw
 from snstat.network.reading import Parts
 from snstat.network.writing import text_of
-from tests.layers.kinds import INPUTS, grids_of, layer_of
+from tests.layers.kinds import INPUTS, grids_of, layer_of, shape_of
 from tests.sources.files import npz, safetensors
 
 
@@ -98,8 +97,9 @@ def networks() -> Iterator[bytes]:
     """Yield network files: every registered kind, and every key of a file."""
     for name in KINDS:
         entries = (Entry(layer_of(name), (0,) * INPUTS.get(name, 1)), Entry(Scale(0.5), (1,)))
-        shape = Shape(5, grids_of(name)[0])
-        yield text_of(Parts(name, shape, InputLaw("uniform", 0.5), Block(entries))).encode()
+        shape = shape_of(name, grids_of(name)[0])
+        law = InputLaw() if shape.tokens else InputLaw("uniform", 0.5)
+        yield text_of(Parts(name, shape, law, Block(entries))).encode()
     yield NETWORK.encode()
 
 

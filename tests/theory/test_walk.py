@@ -24,7 +24,7 @@ from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
 from snstat.network.network import Network
 from snstat.network.stack import Stack
-from snstat.theory import walk as walk_module
+from snstat.theory import start
 from snstat.theory.finite_width import finite_width
 from snstat.theory.predict import predict
 from snstat.theory.walk import walk
@@ -241,7 +241,7 @@ def test_positions_that_are_zero_have_no_angle():
 @pytest.mark.parametrize("grid", [(4,), (2, 3), (7,)])
 def test_pairs_of_positions_are_followed_where_a_layer_needs_them(grid, monkeypatch):
     """Of independent positions, averages of ReLU have the mean and a share of the variance."""
-    monkeypatch.setattr(walk_module, "MOST_PAIRED", 6)
+    monkeypatch.setattr(start, "MOST_PAIRED", 6)
     count = math.prod(grid)
     layers = Block((Entry(Dense(4, "relu", weight_gain=2.0)), Entry(GlobalMeanPool())))
     found = walk(Network(Shape(3, grid), layers), 8, drawn(3))
@@ -262,10 +262,10 @@ def test_pairs_of_positions_are_followed_where_a_layer_needs_them(grid, monkeypa
 @pytest.mark.parametrize(("counted", "most"), [(100, 16 * 3 + 1), (3, 16 * 4)])
 def test_pairs_of_positions_of_many_layers_are_not_followed(counted, most, monkeypatch):
     """Their moments would fill the memory. Those after a pool are fewer, if layers are counted."""
-    monkeypatch.setattr(walk_module, "MOST_COUNTED", counted)
+    monkeypatch.setattr(start, "MOST_COUNTED", counted)
     layers = Block((Entry(Block((Entry(Dense(2)),), 3)), Entry(GlobalMeanPool())))
     for allowed in (most, most - 1):
-        monkeypatch.setattr(walk_module, "MOST_PAIRS", allowed)
+        monkeypatch.setattr(start, "MOST_PAIRS", allowed)
         found = walk(Network(Shape(2, (4,)), layers), 8, drawn(2))
         assert np.isfinite(found.second_moment[3])
         assert np.isfinite(found.second_moment[4]) == (allowed == most)

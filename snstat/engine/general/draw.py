@@ -67,6 +67,18 @@ class LayerDraw:
         self._matrices += 1
         return whole(weights, shop.layer(weights), draw, shop.dtype, shop.stop)
 
+    def vectors(self, numbers: npt.NDArray[np.intp], width: int, std: float) -> Values:
+        """See Draw. They are rows of the matrix of weights that has so many columns."""
+        draw, law = self._draw(self._matrices), random.Law(random.NORMAL, std)
+        self._matrices += 1
+        own, places = np.unique(numbers, return_inverse=True)
+        out = np.empty((len(own), width), self.workshop.dtype)
+        ends = np.flatnonzero(np.diff(own) > 1) + 1
+        for rows in np.split(np.arange(len(own)), ends):  # of numbers that follow each other
+            random.draw_rows(out[rows[0] : rows[-1] + 1], own[rows[0]], law, random.WEIGHTS, draw)
+        found: Values = out[places.reshape(-1)]
+        return found
+
     def _drawn(self, values: Values, weights: Weights, draw: random.Draw) -> Pass:
         """Return W x + b with W drawn, and again on the way back."""
         shop, layer = self.workshop, self.workshop.layer(weights)

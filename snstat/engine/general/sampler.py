@@ -130,8 +130,11 @@ class General(Trials):
     def begin(self, number: int, out: FloatArray) -> bool:
         """Make layer 0 of a trial; see Sampler."""
         x = self.first(number)
-        with quiet():
-            self.alive[number] = measure(x, (math.nan, math.nan), out)
+        if self.network.input.tokens:  # numbers of tokens have no statistics
+            out[:], self.alive[number] = math.nan, True
+        else:
+            with quiet():
+                self.alive[number] = measure(x, (math.nan, math.nan), out)
         self._walks[number] = Walk(self, number, {0: x})
         return bool(self.alive[number])
 
@@ -140,7 +143,8 @@ class General(Trials):
         key = id(layer), shapes
         found = self._promised.get(key)
         if found is None:
-            after = layer.shape([Shape(own[0], own[2:]) for own in shapes])
+            tokens = self.network.input.tokens if layer.takes_tokens else 0
+            after = layer.shape([Shape(own[0], own[2:], tokens) for own in shapes])
             found = self._promised[key] = (after.channels, shapes[0][1], *after.grid)
         return found
 

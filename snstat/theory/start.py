@@ -1,0 +1,65 @@
+"""What theory of a network starts from: the signal of its input."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from snstat.layers.law import OTHER, ZERO
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal
+from snstat.layers.squares import MOST_PAIRED
+from snstat.network.network import Network
+from snstat.results import InputMoments
+from snstat.theory.predict import input_gap
+
+# Pairs of positions that are followed in all layers together, at about 50 bytes each: always, and
+# where a layer needs them.
+FEW_PAIRS, MOST_PAIRS = 2**18, 2**25
+# Of more layers than these, all are taken to have the grid of the input.
+MOST_COUNTED = 10_000
+
+
+def follows_pairs(network: Network) -> bool:
+    """Return whether pairs of positions are followed: more of them where a layer needs them."""
+    pairs = network.input.positions**2
+    most = MOST_PAIRS if network.block.pairs else FEW_PAIRS
+    if pairs > MOST_PAIRED**2:
+        return False
+    if network.depth * pairs > most and network.depth <= MOST_COUNTED:
+        return sum(row.after.positions**2 for row in network.rows()) <= most
+    return network.depth * pairs <= most
+
+
+def signal_of(shape: Shape, batch: int, inputs: InputMoments, *, pairs: bool) -> Signal:
+    """Return the signal of `batch` samples of this shape with the moments `inputs`, with `pairs` of
+    positions or without."""
+    if shape.tokens:
+        return _tokens(shape, inputs, pairs=pairs)
+    law = ZERO if inputs.silent else OTHER
+    gap = input_gap(batch, inputs) if inputs.norms is None else math.nan
+    if shape.grid and not inputs.drawn:  # moments of data are averages over positions
+        gap = math.nan
+    square = inputs.second_moment + 0.0 * gap
+    if shape.positions == 1:
+        return Signal.of_one(shape, (inputs.mean, square, gap), law)
+    mean, same, apart = np.multiply.outer((inputs.mean, square, gap), np.ones(shape.positions))
+    if pairs:  # of drawn inputs, those of different positions are independent
+        same = np.diag(same - mean * mean) + np.outer(mean, mean)
+        apart = np.diag(apart)
+    return Signal(shape, mean, same, apart, law)
+
+
+def _tokens(shape: Shape, inputs: InputMoments, *, pairs: bool) -> Signal:
+    """Return the signal of tokens: E[xx'] is the probability that two of them are equal, as if only
+    the unit of the token were not 0. Of data it is not known."""
+    count, equal = shape.positions, 1.0 / shape.tokens
+    between = equal if inputs.drawn else math.nan
+    if inputs.cosine == 1.0:  # two passes of one sample
+        between = 1.0
+    mean, one = np.full(count, math.nan), np.ones(count)
+    if not pairs or not inputs.drawn:
+        return Signal(shape, mean, one, (1.0 - between) * one, OTHER)
+    same = np.where(np.eye(count, dtype=np.bool_), 1.0, equal)
+    return Signal(shape, mean, same, same - np.where(same == 1.0, between, equal), OTHER)
