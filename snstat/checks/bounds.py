@@ -82,6 +82,9 @@ class Bounds(Settings):
     cosine_max: float = option(
         _SHARE, "Cosine at which inputs count as alike.", default=0.98, metavar="X"
     )
+    position_cosine_max: float = option(
+        _SHARE, "Cosine at which positions count as alike.", default=0.98, metavar="X"
+    )
     separation_max: float = option(
         Real(1.0, MAX_SCALE),
         "Factor per layer by which inputs may separate.",
@@ -95,6 +98,12 @@ class Bounds(Settings):
         _SHARE,
         "Least share of a residual's branch in the second moment.",
         default=0.001,
+        metavar="X",
+    )
+    position_share_min: float = option(
+        _SHARE,
+        "Least share of the average that the second moment at a position may be.",
+        default=0.01,
         metavar="X",
     )
     dead_max: float = option(_SHARE, "Share of units that may be dead.", default=0.5, metavar="X")

@@ -205,6 +205,16 @@ class Case(ABC):
         return ()
 
     @property
+    def least_position(self) -> FloatArray:
+        """E[x²] at the position where theory has it least, over the average, (limit + 1,), NaN
+        without positions; see `weakest_position`."""
+        return self.unknown
+
+    def weakest_position(self, layer: int) -> tuple[int, ...]:
+        """Return that position of a layer with a `least_position`."""
+        raise NotImplementedError
+
+    @property
     def drops(self) -> bool:
         """Whether units are dropped at random."""
         return False

@@ -28,6 +28,7 @@ from snstat.network.network import Network
 from snstat.network.rows import Row
 from snstat.network.sources import sourced
 from snstat.results import NO_THEORY, OF_BATCH_NORM, BoolArray, FloatArray, InputMoments, Outlook
+from snstat.theory.profiles import profiles
 from snstat.theory.repeated import (
     LEAST_TIMES,
     Limit,
@@ -226,6 +227,17 @@ class NetworkCase(Case):
             return 0
         known = np.flatnonzero(~np.isnan(self.known("cosine")))
         return int(known[0]) if known.size else 0
+
+    @property
+    def least_position(self) -> FloatArray:
+        """See Case."""
+        return self.theory.walk.least_position
+
+    def weakest_position(self, layer: int) -> tuple[int, ...]:
+        """See Case."""
+        known = self.theory
+        found = profiles(known.network, known.batch, known.inputs, [layer], train=known.train)
+        return found[layer].weakest
 
     @property
     def drops(self) -> bool:

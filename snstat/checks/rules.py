@@ -14,6 +14,7 @@ from snstat.checks.forward import explodes, vanishes
 from snstat.checks.masks import dropout_decides
 from snstat.checks.numbers import leaves_range
 from snstat.checks.pairs import collapses, separates
+from snstat.checks.positions import position_fades, positions_collapse
 from snstat.checks.rule import Page, Rule
 from snstat.checks.target import converges_elsewhere, misses_target
 from snstat.checks.theorems import leaves_theorems
@@ -36,8 +37,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             collapses,
             separates,
             dropout_decides,
+            positions_collapse,
             too_few_alive,
             branches_fade,
+            position_fades,
             disagrees,
             too_narrow,
             leaves_theorems,

@@ -252,7 +252,8 @@ class StackCase(Case):
     def predicted(self, name: str) -> FloatArray:
         """Return theory of a statistic, (limit + 1,), NaN where there is none."""
         pairs = name in PAIRS and (name != "dead_fraction" or self.activation.flat)
-        return (self.prediction if pairs else self.alone).statistics[name]
+        found = (self.prediction if pairs else self.alone).statistics.get(name)
+        return self.unknown if found is None else found
 
 
 def _no_theory(activation: Activation, place: str = "") -> str:

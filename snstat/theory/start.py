@@ -1,4 +1,4 @@
-"""What theory of a network starts from: the signal of its input."""
+"""What theory of a network starts from: the signal of its input, and what it becomes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from snstat.layers.container import ContainerStep
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal
@@ -30,6 +31,15 @@ def follows_pairs(network: Network) -> bool:
     if network.depth * pairs > most and network.depth <= MOST_COUNTED:
         return sum(row.after.positions**2 for row in network.rows()) <= most
     return network.depth * pairs <= most
+
+
+def steps_of(
+    network: Network, batch: int, inputs: InputMoments, *, train: bool
+) -> tuple[Signal, ContainerStep]:
+    """Return the signal of the input, and the steps of all layers: see `walk`."""
+    block = network.block if train else network.block.evaluated()
+    start = signal_of(network.input, batch, inputs, pairs=follows_pairs(network))
+    return start, block.moments([start], batch)
 
 
 def signal_of(shape: Shape, batch: int, inputs: InputMoments, *, pairs: bool) -> Signal:

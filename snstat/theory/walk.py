@@ -20,10 +20,10 @@ from snstat.layers.squares import alone, diagonal
 from snstat.network.network import Network
 from snstat.results import InputMoments
 from snstat.theory.fluctuations import input_spread
-from snstat.theory.start import follows_pairs, signal_of
+from snstat.theory.start import steps_of
 
 # What `Walk` has of the moments of each layer, and to first order.
-_MOMENTS, _SPREADS = 6, 11
+_MOMENTS, _SPREADS = 7, 11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +34,10 @@ class Walk:
     `mean` is E[x], `second_moment` E[x²] and `gap` E[x²] − E[xx'] of two samples, averages over all
     positions; `over_units` is the average of the variance at each position. `over_positions` is the
     variance of one unit over the positions of a sample, and `position_cosine` the average cosine of
-    two positions of a sample, both NaN where pairs of positions are not followed. `log_gradient` is
-    the natural logarithm of the squared norm of ∂L/∂x over the same at the last layer.
+    two positions of a sample, both NaN where pairs of positions are not followed. `least_position`
+    is E[x²] at the position where it is least, over the average, NaN without positions.
+    `log_gradient` is the natural logarithm of the squared norm of ∂L/∂x over the same at the last
+    layer.
 
     To first order in 1/width, relative to E[x²]: `variance` is that of one sample's mean of x²
     between networks, `pair` its covariance of two samples, `bias` what the mean over networks
@@ -53,6 +55,7 @@ class Walk:
     over_units: FloatArray
     over_positions: FloatArray
     position_cosine: FloatArray
+    least_position: FloatArray
     log_gradient: FloatArray
     variance: FloatArray
     pair: FloatArray
@@ -82,10 +85,8 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     Every sample has a random linear read-out of its own. A repeated block is followed until its
     state repeats. There is no theory of samples that differ in norm, nor of data on a grid.
     """
-    block = network.block if train else network.block.evaluated()
-    start = signal_of(network.input, batch, inputs, pairs=follows_pairs(network))
-    step = block.moments([start], batch)
-    layers = block.count + 1
+    start, step = steps_of(network, batch, inputs, train=train)
+    layers = network.depth + 1
     moments, spreads = np.empty((_MOMENTS, layers)), np.empty((_SPREADS, layers))
     logs = np.empty(layers)
 
@@ -97,10 +98,10 @@ def walk(network: Network, batch: int, inputs: InputMoments, *, train: bool = Tr
     logs -= logs[-1]
     first = input_spread(network.input.units, inputs)
     spreads[:, 0] = _relative(first)
-    _spreads(block, step, [first], spreads[:, 1:])
-    mean, second_moment, apart, over_units, over_positions, cosine = moments
-    pairs = over_positions, cosine
-    return Walk(network.input, mean, second_moment, apart, over_units, *pairs, logs, *spreads)
+    _spreads(step.container, step, [first], spreads[:, 1:])
+    mean, square, gap, over_units, over_positions, cosine, least = moments
+    of_positions = over_positions, cosine, least
+    return Walk(network.input, mean, square, gap, over_units, *of_positions, logs, *spreads)
 
 
 # Arrays of many layers are written in place: to allocate and to join them would take as long as the
@@ -205,19 +206,21 @@ def _relative(spread: Spread | None) -> tuple[float, ...]:
 
 
 def _numbers(signal: Signal) -> tuple[float, ...]:
-    """Return the columns of `Walk` up to `position_cosine`."""
-    of_pairs = math.nan, math.nan
+    """Return the columns of `Walk` up to `least_position`."""
+    of_pairs, least = (math.nan, math.nan), math.nan
     if signal.mean.size == 1:  # nearly always: an average takes twenty times as long
         mean, square, gap = signal.mean.item(), signal.same.item(), signal.gap.item()
         centre = mean * mean
     else:
-        mean, square = float(signal.mean.mean()), float(diagonal(signal.same).mean())
+        mean, every = float(signal.mean.mean()), diagonal(signal.same)
+        square = float(every.mean())
+        least = float(every.min()) / square if square > 0 else math.nan
         gap, centre = float(diagonal(signal.gap).mean()), float((signal.mean**2).mean())
         if signal.same.ndim > 1:
             of_pairs = _of_pairs(signal.same)
     if square < LEAST_SQUARE and signal.law != ZERO:  # of a square that underflows
         mean = math.nan
-    return mean, square, gap, max(square - centre, 0.0), *of_pairs
+    return mean, square, gap, max(square - centre, 0.0), *of_pairs, least
 
 
 def _of_pairs(same: FloatArray) -> tuple[float, float]:

@@ -39,7 +39,7 @@ def network_case(*layers, batch=64, bounds=None, channels=256, **law):
     """Return the case of a network with random inputs, as plain data: see `network_of`."""
     network = network_of(*layers, channels=channels, **law)
     std = network.law.std
-    inputs = DrawnInputs("normal", channels, batch, network.law.mean, std)
+    inputs = DrawnInputs("normal", network.input.units, batch, network.law.mean, std)
     return NetworkCase(network, batch, inputs.moments(), Bounds(**(bounds or {})))
 
 
@@ -62,6 +62,7 @@ def repeated(times, *layers, **keys):
 NORM = {"kind": "layer_norm"}
 DROPPED = repeated(16, dense(activation="relu"), {"kind": "dropout", "rate": 0.1})
 STREAM = repeated(8, residual(NORM, dense(activation="relu"), dense()))
+RING = {"kind": "conv", "channels": 4, "kernel": 3, "padding": "circular"}
 
 # activation, depth, options -> verdict, codes
 JUDGEMENTS = [

@@ -23,7 +23,7 @@ from snstat.cli import group
 from snstat.layers.initialisers import TRUNCATED_STD
 from snstat.network.run_settings import RunSettings
 from snstat.results import VERDICTS
-from tests.checks.cases import DROPPED, JUDGEMENTS, STREAM, case, network_case
+from tests.checks.cases import DROPPED, JUDGEMENTS, RING, STREAM, case, network_case
 from tests.docs_blocks import blocks
 from tests.rule_pages import rules_page
 
@@ -139,7 +139,8 @@ def reads(code):
     """Return which bounds a rule reads when it looks at many stacks and some networks."""
     found = set()
     stacks = [case(activation, depth, **options) for activation, depth, options, *_ in JUDGEMENTS]
-    for each in (*stacks, network_case(DROPPED), network_case(STREAM)):
+    ring = network_case(RING, channels=4, grid=[4])
+    for each in (*stacks, network_case(DROPPED), network_case(STREAM), ring):
         watched = replace(each, bounds=Watched())
         Watched.read.clear()  # they were validated
         RULES[code](watched)
