@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from snstat.checks.case import Case
     from snstat.report.figures import Options
 
-__all__ = ["correlation", "histogram", "moment_map", "statistic", "trajectory"]
+__all__ = ["correlation", "histogram", "moment_map", "positions", "statistic", "trajectory"]
 
 TRAJECTORY = "trajectory"
 HISTOGRAM = "histogram"
@@ -120,6 +120,25 @@ def histogram(run: Run, layers: Iterable[int] | None = None, *, style: str = "li
     measured = densities(plan_again(run), with_densities(run.subject, chosen))
     with _in_pyplot():
         return figures.draw_histogram(measured, style).axes[0]
+
+
+def positions(run: Run, layers: Iterable[int] | None = None, *, style: str = "light") -> Axes:
+    """Draw the second moment at every position of a grid, by theory of the network of `run`, and
+    return the first axes.
+
+    `layers` are numbers of layers; by default 0, 1, 2, 4, 8, ... and the last. Raises SnstatError
+    for a layer that the run lacks, and where theory knows no layer on a grid.
+    """
+    from snstat.experiment.positions import position_shares
+    from snstat.report import figures
+    from snstat.report.selection import LOG
+
+    _require_runs([run])
+    last = len(run.finite) - 1
+    chosen = LOG.rows(last) if layers is None else _layers(layers, last)
+    found = position_shares(plan_again(run), chosen)
+    with _in_pyplot():
+        return figures.draw_positions(found, style).axes[0]
 
 
 def correlation(

@@ -116,7 +116,7 @@ def test_other_arguments_are_validated(run, draw, message):
 
 def test_completion_offers_the_public_names_only():
     assert dir(snstat.plot) == [
-        "correlation", "histogram", "moment_map", "statistic", "trajectory",
+        "correlation", "histogram", "moment_map", "positions", "statistic", "trajectory",
     ]  # fmt: skip
     assert dir(snstat.testing) == ["assert_propagates"]
     for module in (snstat, snstat.plot, snstat.testing):

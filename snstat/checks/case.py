@@ -6,25 +6,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from snstat.checks.bounds import Bounds
+from snstat.checks.branch import Branch
 from snstat.checks.certainty import log_strays, share_strays, strays
 from snstat.checks.obstacle import Obstacle
 from snstat.results import GRADIENT, SHARES, BoolArray, FloatArray, InputMoments, Outlook, Run
 
 Result = TypeVar("Result")
-
-
-class Branch(NamedTuple):
-    """The branch of a residual: the number of the layer that is the sum, that of the branch's last
-    layer, and the factor of the branch in the sum."""
-
-    layer: int
-    last: int
-    scale: float
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from snstat.activation import resolve
-from snstat.checks.case import Branch, Case
+from snstat.checks.branch import Branch
+from snstat.checks.case import Case
 from snstat.checks.certainty import spread_of_logs
 from snstat.checks.obstacle import Obstacle
 from snstat.experiment.network_plan import predicted_statistics

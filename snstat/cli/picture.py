@@ -18,7 +18,7 @@ from snstat.values import real
 if TYPE_CHECKING:
     from snstat.cli.subject import Subject
 
-KINDS = ("trajectory", "map", "histogram", "correlation")
+KINDS = ("trajectory", "map", "histogram", "correlation", "positions")
 MAPS = ("unit", "ensemble")
 # Options of every kind.
 COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "caption"}
@@ -28,11 +28,13 @@ OWN = {
     "histogram": {"layers"},
     "correlation": set(),
     "map": {"chosen_map", "weight_sum", "weight_square_sum"},
+    "positions": {"layers"},
 }
 # The options of a network that a kind does not look at.
 MAP_NETWORK = {"activation", "weight_gain", "bias_std"}
 CORRELATION_NETWORK = MAP_NETWORK | {"init", "weight_std", "width"}
 DRAWN_ANYWAY = {"sampler", "backward", "threads"}
+NOT_IN_THEORY = {*DRAWN_ANYWAY, "trials", "seed", "dtype"}
 LEAST_INCHES, MOST_INCHES = 1.0, 100.0
 LEAST_DPI, MOST_DPI = 20.0, 2400.0
 # A picture of more pixels is refused.
@@ -84,6 +86,9 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     elif kind == "correlation":
         network &= CORRELATION_NETWORK
         where = "with --kind correlation, which simulates nothing"
+    elif kind == "positions":
+        network -= NOT_IN_THEORY
+        where = "with --kind positions, which is theory and simulates nothing"
     elif kind == "histogram":
         network -= DRAWN_ANYWAY
         where = "with --kind histogram, which draws all weights and goes forward only"
@@ -157,6 +162,9 @@ def draw(
     if kind == "map":
         field = _field(subject, chosen_map, weight_sum, weight_square_sum)
         return figures.draw_map(field, style, caption=caption, size=size)
+    if kind == "positions":
+        shares = subject.positions(parse_layers(layers))
+        return figures.draw_positions(shares, style, caption=caption, size=size)
     densities = subject.densities(parse_layers(layers))
     return figures.draw_histogram(densities, style, caption=caption, size=size)
 

@@ -47,7 +47,7 @@ from snstat.values.kinds import Name
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
 # The kinds of pictures of networks of any layers.
-OF_NETWORKS = ("trajectory", "histogram")
+OF_NETWORKS = ("trajectory", "histogram", "positions")
 # Those of traced modules.
 OF_MODULES = ("trajectory",)
 
@@ -58,6 +58,7 @@ Examples:
   snstat plot model.toml --set width=512 --backward -o model.svg
   snstat plot models:resnet --input Bx3x32x32 -o resnet.svg
   snstat plot --kind map -o map.pdf
+  snstat plot conv.toml --kind positions --layers all -o border.png
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
   snstat propagate -f json | snstat plot - -o run.png
   snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
@@ -90,8 +91,8 @@ def picture_options(function: Function) -> Function:
                 default="log",
                 show_default=True,
                 metavar="WHICH",
-                help="Ridges of a histogram: log, all, or numbers and ranges such as"
-                " 0,1,8-16,last.",
+                help="Ridges of a histogram, or layers whose positions are drawn: log, all, or"
+                " numbers and ranges such as 0,1,8-16,last.",
             ),
             click.option(
                 "--residuals/--no-residuals",
@@ -187,7 +188,8 @@ def command(
 
     trajectory: statistics over depth with theory and target. map: the unit or the ensemble map on
     the (mean, variance) plane. histogram: activation densities layer by layer beside their law.
-    correlation: the correlation map with its fixed points.
+    correlation: the correlation map with its fixed points. positions: the second moment at every
+    position of a grid.
     """
     form = picture_format(output, form)
     networks, runs_of = subjects_of(ctx, saved, set)

@@ -33,6 +33,7 @@ from snstat.values.option import options_of
 
 if TYPE_CHECKING:
     from snstat.network.network import Network
+    from snstat.results import FloatArray
     from snstat.results.overview import Overview
 
 # Options of a run that do not decide which weights are drawn.
@@ -43,6 +44,7 @@ EXAMPLES = """\b
 Examples:
   snstat show model.toml
   snstat show model.toml --set width=256 --layers all
+  snstat show conv.toml --positions
   snstat show --widths 784,512*3,10 --activation relu"""
 
 
@@ -53,6 +55,12 @@ Examples:
 @declared_options(RunSettings, "Sampling", leave_out=NOT_SAMPLING)
 @output_options
 @layers_option
+@click.option(
+    "--positions/--no-positions",
+    default=False,
+    show_default=True,
+    help="The signal at every position of a grid, by theory, over its average.",
+)
 @version_option
 @click.pass_context
 def command(
@@ -67,6 +75,7 @@ def command(
     batch: Sequence[int],
     sampler: Sequence[str],
     backward: bool,
+    positions: bool,
     **options: Any,
 ) -> None:
     """Show the layers of a network: number, name, kind, shape, number of parameters, and sampler.
@@ -75,7 +84,7 @@ def command(
     saved trace is printed again. Nothing is simulated. The shape is that of one sample after the
     layer: the grid, if there is one, then the channels. Weights and biases are counted. The sampler
     says whether a run of --batch samples draws the weights of the layer, or samples it without
-    them.
+    them. --positions shows where on a grid the signal is, such as the border that padding eats.
     """
     form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers)
@@ -105,9 +114,16 @@ def command(
     from snstat.network.overview import overview
 
     with text_output(output) as write:
-        found = overview(network, numbers, how.layers(network, numbers))
+        shares = _shares(network, how.batch, numbers) if positions else None
+        found = overview(network, numbers, how.layers(network, numbers), shares)
         write(_pieces(found, form, file=output not in (None, STDOUT)))
     wrote(output, count(network.depth, "layer"))
+
+
+def _shares(network: Network, batch: int, numbers: Sequence[int]) -> dict[int, FloatArray]:
+    from snstat.experiment.positions import shares_of
+
+    return shares_of(network, batch, numbers)
 
 
 def _numbers(selection: LayerSelection, network: Network) -> list[int]:

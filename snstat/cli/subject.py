@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from snstat.report.selection import LayerSelection
     from snstat.results import Densities, Run, StackSummary
     from snstat.results import Subject as OfRun
+    from snstat.results.overview import PositionShares
 
 # Curves in one picture.
 MOST_RUNS = 50
@@ -106,6 +107,20 @@ class Subject:
             gone = rows[len(found.layers)]
             notice(f"layer {gone} is not finite: it and all after it are left out")
         return found
+
+    def positions(self, selection: LayerSelection) -> PositionShares:
+        """Return theory of the one network at every position."""
+        from snstat.experiment.plans import plan_again
+        from snstat.experiment.positions import position_shares
+
+        if self.saved:
+            self._require_one("positions", len(self.loaded()))
+            plan = plan_again(self.loaded()[0])
+        else:
+            planned = plans(self.wanted, self._networks())
+            self._require_one("positions", len(planned))
+            ((_, plan),) = planned
+        return position_shares(plan, _ridges(selection, plan.subject, plan.depth))
 
     def runs(self) -> list[Run]:
         """Return the runs, simulated now unless they were saved."""

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from snstat.network.network import Network
+from snstat.results import FloatArray
 from snstat.results.overview import LayerRow, Overview
 
 INPUT = "input"
 
 
-def overview(network: Network, numbers: Sequence[int], samplers: Sequence[str | None]) -> Overview:
-    """Return the record of a network, with the layers of these `numbers`, which ascend from 0, and
-    how each of them is sampled."""
+def overview(
+    network: Network,
+    numbers: Sequence[int],
+    samplers: Sequence[str | None],
+    positions: Mapping[int, FloatArray] | None = None,
+) -> Overview:
+    """Return the record of a network, with the layers of these `numbers`, which ascend from 0, how
+    each of them is sampled, and their signal at every position where that was asked for."""
     own = dict(zip(numbers, samplers, strict=True))
     rows = [
         LayerRow(
@@ -27,4 +33,4 @@ def overview(network: Network, numbers: Sequence[int], samplers: Sequence[str | 
     ]
     if 0 in numbers:
         rows.insert(0, LayerRow(0, INPUT, INPUT, network.input.sizes, 0, None))
-    return Overview(network.form(), network.depth, network.parameters, tuple(rows))
+    return Overview(network.form(), network.depth, network.parameters, tuple(rows), positions)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import astuple, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from snstat import __version__
 from snstat.report.columns import Column
@@ -18,8 +20,17 @@ from snstat.results.overview import NETWORK_SCHEMA, LayerRow, Overview
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from snstat.results import FloatArray
+
 HEADERS = tuple(entry.name for entry in fields(LayerRow))
-WORDS = ("name", "kind", "sampler")
+WORDS = ("name", "kind", "sampler", "profile")
+# Of the signal at every position.
+ENDS = ("least", "most")
+MOST_BARS = 24
+NOTE = (
+    "least, most: second moment at a position over the average of its layer (theory); profile:"
+    " along the last axis"
+)
 
 
 def print_network(found: Overview, console: Console) -> None:
@@ -27,18 +38,27 @@ def print_network(found: Overview, console: Console) -> None:
     glyphs = Glyphs.of(console)
     print_parts(heading(found), glyphs, console, style="bold")
     console.print()
-    print_columns(shown(_columns(found), glyphs), console)
+    print_columns(shown(_columns(found, glyphs), glyphs), console)
+    if found.positions is not None:
+        console.print()
+        print_parts(NOTE, glyphs, console)
 
 
 def network_to_markdown(found: Overview) -> str:
     """Return a heading and a table of the layers."""
-    return f"### {escaped(heading(found))}\n\n{markdown_table(_columns(found))}"
+    table = markdown_table(_columns(found, Glyphs()))
+    note = "" if found.positions is None else f"\n{escaped(NOTE)}\n"
+    return f"### {escaped(heading(found))}\n\n{table}{note}"
 
 
 def network_to_csv(found: Overview) -> Iterator[str]:
     """Yield the layers as lines of CSV, a header first; sizes of a shape stand between spaces."""
-    yield from csv_lines([HEADERS])
-    yield from csv_lines(astuple(layer) for layer in found.layers)
+    extreme = () if found.positions is None else ENDS
+    yield from csv_lines([(*HEADERS, *extreme)])
+    for layer in found.layers:
+        share = _share(found, layer.layer)
+        ends = () if not extreme else ("", "") if share is None else (share.min(), share.max())
+        yield from csv_lines([(*astuple(layer), *ends)])
 
 
 def network_to_json(found: Overview) -> str:
@@ -49,7 +69,7 @@ def network_to_json(found: Overview) -> str:
         "network": found.form,
         "depth": found.depth,
         "parameters": found.parameters,
-        "layers": [dict(zip(HEADERS, astuple(layer), strict=True)) for layer in found.layers],
+        "layers": [_row(found, layer) for layer in found.layers],
     }
     return json.dumps(form, allow_nan=False, indent=1) + "\n"
 
@@ -61,7 +81,26 @@ def heading(found: Overview) -> str:
     return SEPARATOR.join([*name, *sizes])
 
 
-def _columns(found: Overview) -> list[Column]:
+def _row(found: Overview, layer: LayerRow) -> dict[str, Any]:
+    row = dict(zip(HEADERS, astuple(layer), strict=True))
+    if found.positions is not None:
+        share = _share(found, layer.layer)
+        row["positions"] = None if share is None else share.tolist()
+    return row
+
+
+def _share(found: Overview, layer: int) -> FloatArray | None:
+    return None if found.positions is None else found.positions.get(layer)
+
+
+def _profile(share: FloatArray | None, glyphs: Glyphs) -> str:
+    """Return the signal along the last axis of a grid as bars, averages over the other."""
+    if share is None:
+        return ""
+    return glyphs.bars(share.reshape(-1, share.shape[-1]).mean(axis=0), MOST_BARS)
+
+
+def _columns(found: Overview, glyphs: Glyphs) -> list[Column]:
     cells = {
         "layer": [str(layer.layer) for layer in found.layers],
         "name": [layer.name for layer in found.layers],
@@ -70,4 +109,9 @@ def _columns(found: Overview) -> list[Column]:
         "parameters": [f"{layer.parameters:,}" for layer in found.layers],
         "sampler": [layer.sampler or "" for layer in found.layers],
     }
+    if found.positions is not None:
+        shares = [_share(found, layer.layer) for layer in found.layers]
+        for name, end in zip(ENDS, (np.min, np.max), strict=True):
+            cells[name] = ["" if share is None else f"{end(share):.3g}" for share in shares]
+        cells["profile"] = [_profile(share, glyphs) for share in shares]
     return [Column(name, tuple(own), name, words=name in WORDS) for name, own in cells.items()]

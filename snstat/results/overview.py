@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snstat.results.base import FloatArray
+from snstat.results.subject import Subject
+
 NETWORK_SCHEMA = "snstat.network/1"
 
 
@@ -26,9 +29,20 @@ class LayerRow:
 @dataclass(frozen=True, slots=True)
 class Overview:
     """A network: its plain data as a file holds them (`form`), its number of layers and of
-    parameters, and some of its layers."""
+    parameters, and some of its layers. `positions`, where asked for, are shares of their signal by
+    number, of those that have several positions and theory; see `PositionShares`."""
 
     form: Mapping[str, Any]
     depth: int
     parameters: int
     layers: tuple[LayerRow, ...]
+    positions: Mapping[int, FloatArray] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PositionShares:
+    """Theory of a network at every position: E[x²] over the average of the layer, an array of the
+    shape of its grid for each layer by number. `subject` is the network."""
+
+    subject: Subject
+    shares: Mapping[int, FloatArray]

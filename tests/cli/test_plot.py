@@ -17,6 +17,8 @@ from snstat.cli.plot import KINDS
 SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
 # Maps involve no network, and correlations no sampling.
 SMALL_OF = {kind: [] if kind in {"map", "correlation"} else SMALL for kind in KINDS}
+# Stacks have no positions.
+OF_STACKS = [kind for kind in KINDS if kind != "positions"]
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
 
@@ -26,7 +28,7 @@ def call(capsys, *arguments):
     return code, captured.out, captured.err
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_STACKS)
 @pytest.mark.parametrize("form", MAGIC)
 def test_every_kind_in_every_format(capsys, tmp_path, kind, form):
     path = tmp_path / f"picture.{form}"
@@ -36,7 +38,7 @@ def test_every_kind_in_every_format(capsys, tmp_path, kind, form):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_STACKS)
 def test_the_caption_of_every_kind_can_be_left_out(capsys, tmp_path, kind):
     path, bare = tmp_path / "picture.svg", tmp_path / "bare.svg"
     for words in (["-o", str(path)], ["--no-caption", "-o", str(bare)]):
@@ -57,12 +59,29 @@ def saved(capsys, tmp_path):
     return path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_STACKS)
 def test_a_saved_run_gives_the_same_picture_as_a_fresh_one(capsys, tmp_path, saved, kind):
     fresh, again = tmp_path / "fresh.svg", tmp_path / "again.svg"
     assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(fresh))[0] == 0
     assert call(capsys, "plot", str(saved), "--kind", kind, "-o", str(again))[0] == 0
     assert picture(fresh) == picture(again)
+
+
+def test_positions_are_drawn_of_a_network_file_and_of_its_run(capsys, tmp_path):
+    path, run_file = tmp_path / "net.toml", tmp_path / "run.json"
+    layers = '[{ kind = "conv", channels = 4, kernel = 3 }]'
+    path.write_text(f"input = {{ channels = 4, grid = [5] }}\nlayers = {layers}\n")
+    assert call(capsys, "propagate", str(path), "-b", "4", "-t", "2", "-o", str(run_file))[0] == 0
+    for form, magic in MAGIC.items():
+        pictures = [tmp_path / f"{name}.{form}" for name in ("fresh", "again")]
+        for source, out in zip((path, run_file), pictures, strict=True):
+            batch = ["-b", "4"] if source is path else []
+            words = ["--kind", "positions", *batch, "-o", str(out)]
+            told = call(capsys, "plot", str(source), *words)
+            assert told == (0, "", f"snstat: wrote {out}: positions, {form}\n")
+            assert out.read_bytes().startswith(magic)
+    assert picture(tmp_path / "fresh.svg") == picture(tmp_path / "again.svg")
+    assert "no trials" in picture(tmp_path / "fresh.svg")
 
 
 def test_a_run_is_read_from_standard_input(capsys, tmp_path, saved, monkeypatch):
@@ -102,6 +121,12 @@ def test_a_picture_can_be_written_to_standard_output(saved):
         (["-o", "p.png", "--kind", "correlation", "--depth", "9"], "--depth"),
         (["-o", "p.png", "--kind", "correlation", "--residuals"], "--residuals"),
         (["-o", "p.png", "--kind", "histogram", "--backward"], "--backward"),
+        (
+            ["-o", "p.png", "--kind", "positions", "--seed", "1"],
+            "--seed cannot be used with --kind",
+        ),
+        (["-o", "p.png", "--kind", "positions", "-a", "relu", "-a", "tanh"], "number of runs is 2"),
+        (["-o", "p.png", "--kind", "positions"], "with layers on a grid of which theory knows"),
         (["-o", "p.png", "--layers", "0,1"], "--layers"),
         (["-o", "p.png", "--map", "ensemble"], "--map"),
         (

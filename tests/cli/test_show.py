@@ -9,8 +9,10 @@ import re
 import time
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from snstat.cli import run
+from snstat.files.schema import schema
 from snstat.layers.registry import KINDS
 from snstat.network.network import Network
 from snstat.network.stack import Stack
@@ -61,6 +63,38 @@ def refused(answer):
     assert (code, out) == (2, "")
     (line,) = err.splitlines()
     return line
+
+
+PADDED = """\
+input = { channels = 6, grid = [3, 4] }
+layers = [{ kind = "conv", channels = 6, kernel = 3 }, { kind = "max_pool", size = 3 }]
+"""
+# A linear convolution keeps the share of its window that the grid has.
+SHARES = [[2 * 2, 2 * 3, 2 * 3, 2 * 2], [3 * 2, 3 * 3, 3 * 3, 3 * 2], [2 * 2, 2 * 3, 2 * 3, 2 * 2]]
+
+
+def test_positions_are_shown_where_theory_knows_several(show, tmp_path):
+    path = tmp_path / "padded.toml"
+    path.write_text(PADDED)
+    mean = sum(map(sum, SHARES)) / 12
+    _, out, _ = show("--positions", "-f", "json", of=(str(path),))
+    document = json.loads(out)
+    assert not list(Draft202012Validator(schema("network")).iter_errors(document))
+    rows = [row["positions"] for row in document["layers"]]
+    assert rows[0] == [[1.0] * 4] * 3
+    assert rows[1] == [pytest.approx([own / mean for own in row]) for row in SHARES]
+    assert rows[2] is None
+    _, out, _ = show("--positions", "-f", "csv", of=(str(path),))
+    header, first, second, third = csv.reader(io.StringIO(out))
+    assert header == [*HEADER, "least", "most"]
+    assert [float(cell) for cell in second[-2:]] == pytest.approx([4 / mean, 9 / mean])
+    assert (first[-2:], third[-2:]) == (["1.0", "1.0"], ["", ""])
+    _, out, _ = show("--positions", of=(str(path),))
+    line = next(line for line in out.splitlines() if line.startswith("    1"))
+    assert line.split()[-3:] == [f"{4 / mean:.3g}", f"{9 / mean:.3g}", "▂▇▇▂"]
+    assert "profile: along the last axis" in " ".join(out.split())
+    _, out, _ = show("--positions", "-f", "markdown", of=(str(path),))
+    assert "least, most" in out
 
 
 def test_every_layer_has_a_row_in_json_and_csv(show, tmp_path):
