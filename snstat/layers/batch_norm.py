@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from snstat.gaussian.sphere import pulled, radial
+from snstat.layers.batch_on_grid import normed_on_grid
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.law import GAUSSIAN, sphere
 from snstat.layers.layer import Layer, one
@@ -29,17 +30,27 @@ class BatchNorm(Norm):
     and E[xx'] = −1/(B − 1) for ε = 0, whatever the cosine before. For an independent read-out g
     becomes g(B − 2)/((B − 3)v) with v = E[x²] − E[xx'] before; for B ≤ 3 it is
     infinite, or set by ε, and theory is null.
-    Averages of squared gradients over networks do not settle for B ≤ 5. Theory is that of train
-    mode, null on grids and for other laws of x (arXiv:1502.03167, arXiv:1902.08129).
+    Averages of squared gradients over networks do not settle for B ≤ 5. On a grid of P positions
+    theory is that of many entries: m and s are numbers, so E[xx'] are centred over the B P entries
+    and divided by E ν + ε, and Gaussian units stay Gaussian. It is off by about the relative
+    variance of ν, and null where that is more than 1/16, or pairs of positions are not followed.
+    Theory is that of train mode, null for other laws of x (arXiv:1502.03167, arXiv:1902.08129).
     """
 
     kind: ClassVar[str] = "batch_norm"
 
+    @property
+    def pairs(self) -> bool:
+        """See Layer."""
+        return True
+
     def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:
         """See Layer."""
         signal = one(inputs)
-        if signal.law != GAUSSIAN or signal.mean.size > 1 or batch < 2:
+        if signal.law != GAUSSIAN or batch < 2:
             return None
+        if signal.mean.size > 1:
+            return normed_on_grid(signal, batch, self.epsilon)
         gap = float(signal.gap[0, 0])
         if not gap > 0:
             return None
