@@ -8,12 +8,17 @@ from typing import ClassVar, Self, TypeVar
 
 from snstat.errors import InvalidValueError
 from snstat.layers.attend import Heads, attended
+from snstat.layers.attention_causal import attended_causally
+from snstat.layers.attention_moments import Read, attended_alike
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE
 from snstat.layers.layer import Layer
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.through_weights import through
+from snstat.layers.tokens import Tokens
 from snstat.layers.weights import Weights
 from snstat.layers.window_options import grid_of
 from snstat.limits import MAX_WIDTH
@@ -37,8 +42,18 @@ class Attention(WeightOptions, Layer):
     nn.MultiheadAttention, with biases in all four maps. Matrices are drawn alike, each with its own
     fan-in, but for init torch_default, which is PyTorch's own: W_q, W_k and W_v of one input are
     Glorot's as one matrix, so that G² is 1/2, those of a memory of other channels Glorot's one by
-    one; W_o has G² 1/3, and biases are 0. Theory is null.
-    Sources: arXiv:1706.03762, arXiv:2006.10540.
+    one; W_o has G² 1/3, and biases are 0.
+
+    Theory is that of many channels, an average over networks if heads are few, for tokens that are
+    alike: all have E[x²] = q and any two E[xx'] = p, so that nothing depends on their places. For
+    softmax weights A of scores with variance G_q² G_k² q (q − p), E[yy'] = G_v² G_o² (p + (q − p)
+    E ΣAA'), of a token with itself and of two; E Σ A² is 1/(tokens read) for small scores and 1 for
+    large ones, so that what tokens have in common stays and the rest is averaged away. Averages
+    over queries are taken for the units that a head has, with an error of up to 1e-3 of E ΣAA' if
+    there are few. Gradients of q, k and v follow from E[δδ'] of all pairs of tokens. After a causal
+    layer each token is followed by itself. Theory is null for other tokens, such as those behind a
+    border of zeros, and where the variance of scores exceeds 16.
+    Sources: arXiv:1706.03762, arXiv:2006.10540, arXiv:2103.03404.
     """
 
     kind: ClassVar[str] = "attention"
@@ -113,6 +128,35 @@ class Attention(WeightOptions, Layer):
     def evaluated(self) -> Self:
         """See Layer: without dropout."""
         return replace(self, dropout=0.0)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        x, y = _both(inputs)
+        *of_inputs, of_output = self.matrices([signal.shape for signal in inputs])
+        into = [through(*own) for own in zip(of_inputs, (x, y, y), strict=True)]
+        steps = [step for step in into if step is not None]
+        tokens = [own for step in steps if (own := Tokens.of(step.signal)) is not None]
+        if len(tokens) < len(into):
+            return None
+        q, k, v = tokens
+        read = Read(q, k, v, x.shape.channels // self.heads, 1.0 - self.dropout)
+        heads = attended_causally if self.causal else attended_alike
+        between = heads(read, [step.signal for step in steps], x.shape)
+        if between is None:
+            return None
+        out = through(of_output, between.signal)
+        if out is None:
+            return None
+        pulls, inner, last = [step.pull for step in steps], between.pull, out.pull
+        alone = len(inputs) == 1
+
+        def pull(slope: Slope) -> tuple[Slope, ...]:
+            parts = zip(pulls, inner(*last(slope)), strict=True)
+            by_query, by_key, by_value = (back(part)[0] for back, part in parts)
+            of_memory = by_key + by_value
+            return (by_query + of_memory,) if alone else (by_query, of_memory)
+
+        return Step(tuple(inputs), out.signal, pull)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""

@@ -55,7 +55,7 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
     "elman": lambda width: Elman(width=width, bias_std=0.3),
     "lstm": lambda width: Lstm(width=width, bias_std=0.3),
     "gru": lambda width: Gru(width=width, bias_std=0.3),
-    "attention": lambda _: Attention(heads=1, dropout=0.2, bias_std=0.3),
+    "attention": lambda width: Attention(heads=max(width // 8, 1), dropout=0.2, bias_std=0.3),
     "conv_transpose": lambda width: ConvTranspose(channels=width, kernel=3, stride=2, bias_std=0.3),
     "max_pool": lambda _: MaxPool(2, 1),
     "mean_pool": lambda _: MeanPool(2),

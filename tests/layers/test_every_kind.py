@@ -51,7 +51,14 @@ from tests.layers.kinds import (
     shape_of,
 )
 from tests.layers.plain_draw import PlainDraw
-from tests.layers.plain_theory import OF_ONE_PLACE, ONE_PLACE, PLACES, compared, numbers
+from tests.layers.plain_theory import (
+    OF_ONE_PLACE,
+    ONE_PLACE,
+    PLACES,
+    TOKENS,
+    compared,
+    numbers,
+)
 
 BATCH = 6
 EVERY = pytest.mark.parametrize("name", KINDS)
@@ -62,6 +69,8 @@ ON_NUMBERS = pytest.mark.parametrize(
 )
 # Kinds whose theory needs pairs of positions.
 OF_PAIRS = {"mean_pool", "global_mean_pool"}
+# Kinds whose theory needs positions that are alike.
+OF_TOKENS = {"attention"}
 # Kinds of which theory knows something; Gaussian units are the least.
 KNOWN = [n for n in KINDS if kind(n).moments is not Layer.moments and n not in TOKENS]
 AFTER_PLACES = {name: AFTER[name](Shape(1, (2,))).positions for name in AFTER if name in KNOWN}
@@ -201,6 +210,8 @@ def test_gradients_are_pulled_back_by_the_adjoint(name, grid):
 def test_theory_is_what_plain_simulations_tend_to(name):
     """Within their error at two widths, and the difference falls as 1/width."""
     places = (ONE_PLACE, ()) if () in grids_of(name) else (PLACES, (2,))
+    if name in OF_TOKENS:
+        places = (TOKENS, (2,))
     compared(partial(fed if name in INPUTS else layer_of, name), *places, COMPARISONS)
 
 
