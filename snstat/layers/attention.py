@@ -13,12 +13,12 @@ from snstat.layers.attention_moments import Read, attended_alike
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Draw, Pass, Values
 from snstat.layers.dropout import RATE
+from snstat.layers.exchangeable import Exchangeable
 from snstat.layers.layer import Layer
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.through_weights import through
-from snstat.layers.tokens import Tokens
 from snstat.layers.weights import Weights
 from snstat.layers.window_options import grid_of
 from snstat.limits import MAX_WIDTH
@@ -68,6 +68,11 @@ class Attention(WeightOptions, Layer):
     dropout: float = option(
         RATE, "Probability that a head drops what one token reads of another.", default=0.0
     )
+
+    @property
+    def pairs(self) -> bool:
+        """See Layer."""
+        return True
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         """See Layer. Raises InvalidValueError unless grids have one axis and the heads divide the
@@ -135,7 +140,7 @@ class Attention(WeightOptions, Layer):
         *of_inputs, of_output = self.matrices([signal.shape for signal in inputs])
         into = [through(*own) for own in zip(of_inputs, (x, y, y), strict=True)]
         steps = [step for step in into if step is not None]
-        tokens = [own for step in steps if (own := Tokens.of(step.signal)) is not None]
+        tokens = [own for step in steps if (own := Exchangeable.of(step.signal)) is not None]
         if len(tokens) < len(into):
             return None
         q, k, v = tokens

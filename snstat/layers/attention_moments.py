@@ -19,12 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.exchangeable import Exchangeable, of_pairs
 from snstat.layers.law import OTHER, ZERO
 from snstat.layers.queries import Likeness, PairAverages, Reading, of_pair, of_row, parting
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.squares import diagonal
-from snstat.layers.tokens import Tokens, alike
 
 # From where on what samples are apart by is a difference of what they have.
 APART = 0.05
@@ -37,9 +37,9 @@ class Read:
     """Tokens that are alike, read by tokens that are alike: `queries`, `keys` and `values` of
     heads with so many `units`, which keep what they read with the probability `keep`."""
 
-    queries: Tokens
-    keys: Tokens
-    values: Tokens
+    queries: Exchangeable
+    keys: Exchangeable
+    values: Exchangeable
     units: int
     keep: float
 
@@ -104,7 +104,7 @@ def attended_alike(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step |
         other_gap = float(parted(read, read.reading, read.within, far)[0])
     law = ZERO if inputs[2].law == ZERO else OTHER
     none = np.zeros(count)
-    after = Signal(shape, none, alike(count, own, other), alike(count, gap, other_gap), law)
+    after = Signal(shape, none, of_pairs(count, own, other), of_pairs(count, gap, other_gap), law)
 
     def pull(slope: Slope) -> tuple[Slope, ...]:
         slope = slope.of(after)
@@ -190,13 +190,13 @@ def _between(read: Read, cross: FloatArray) -> tuple[FloatArray, ...]:
 
 def _centred(count: int, total: float) -> FloatArray:
     """Return the products of tokens whose squares add up to `total` and whose sum is 0."""
-    return alike(count, total / count, -total / (count * max(count - 1, 1)))
+    return of_pairs(count, total / count, -total / (count * max(count - 1, 1)))
 
 
 def _spread(count: int, total: float, beside: float) -> FloatArray:
     """Return the products of tokens whose squares add up to `total`, and those of different ones to
     `beside`."""
-    return alike(count, total / count, beside / (count * max(count - 1, 1)))
+    return of_pairs(count, total / count, beside / (count * max(count - 1, 1)))
 
 
 def _ratio(part: float, whole: float) -> float:

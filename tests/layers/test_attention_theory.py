@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import roots_genlaguerre
 
-from snstat.gaussian.softmax import row_moments
+from snstat.gaussian.softmax import pair_moments, row_moments
 from snstat.layers.attention import Attention
 from snstat.layers.attention_moments import LARGEST_VARIANCE
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
@@ -100,7 +100,7 @@ CASES = {
     "own read-out": ({"weight_gain": 1.3}, False, (1.0, 0.0, 0.0, 0.0)),
     "gradients that tokens share": ({"weight_gain": 1.3}, False, GRADIENT),
     "biases": ({"weight_gain": 1.2, "bias_std": 0.5}, False, GRADIENT),
-    "dropout": ({"weight_gain": 1.2, "dropout": 0.4}, False, GRADIENT),
+    "dropout": ({"weight_gain": 1.2, "dropout": 0.4, "bias_std": 0.6}, False, GRADIENT),
     "memory": ({"weight_gain": 1.4, "bias_std": 0.3}, True, GRADIENT),
     "causal": ({"weight_gain": 1.3, "causal": True}, False, (1.0, 0.0, 0.5, 0.0)),
     "causal dropout": (
@@ -282,3 +282,73 @@ def test_a_memory_that_is_the_own_input_has_both_gradients():
     np.testing.assert_allclose(
         math.exp(own.log) * own.same, math.exp(total.log) * total.same, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("keys", [{}, {"causal": True}, {"bias_std": 0.5}], ids=str)
+def test_samples_that_are_equal_have_equal_gradients(keys):
+    """What is known of two samples is then what is known of one, by other formulas; to the
+    precision of averages over two queries."""
+    x = signal(64, 5, (1.2, 0.2, 1.2, 0.2))
+    layer = Attention(heads=2, weight_gain=1.1, **keys)
+    step = layer.moments([x], 2)
+    assert np.abs(step.signal.gap).max() < 1e-9
+    one = np.ones(5) if keys.get("causal") else pairs(5, 1.0, 0.2)
+    (back,) = step.pull(Slope(one, 0.0 * one))
+    np.testing.assert_allclose(back.gap, np.zeros((5, 5)), atol=1e-5 * np.abs(back.same).max())
+
+
+def test_gradients_of_many_units_are_sums_over_rows():
+    """Of a memory, in loops over pairs of rows and of tokens, for one sample and for two.
+    Tolerance: 2^18 units are not infinitely many."""
+    width, read = 2**18, 3
+    inputs = signal(width, TOKENS, SELF), signal(width, read, MEMORY)
+    step = Attention(heads=1, weight_gain=1.0).moments(inputs, 2)
+    same, cross = pairs(TOKENS, *GRADIENT[:2]), pairs(TOKENS, *GRADIENT[2:])
+    back = step.pull(Slope(same, same - cross))
+    q, p, x, y = SELF
+    v, w = MEMORY[0] - MEMORY[1], MEMORY[2] - MEMORY[3]
+    tokens, variance = np.array([float(read)]), q * v
+
+    def row(cosine):
+        own = pair_moments(tokens, (variance, variance), cosine * variance, slopes=True)
+        return own.product[0], own.slope[0]
+
+    def expected(gradient, queries, shared, rows):
+        """Return E[δδ'] of x, and of the memory, from those of what is read, E[qq'] of the queries
+        and what values and keys of two tokens share."""
+        of_x, of_memory = np.zeros((TOKENS, TOKENS)), np.zeros((read, read))
+        for i, j in np.ndindex(of_x.shape):
+            product, slope = rows[i != j]
+            of_x[i, j] = gradient[i, j] * shared * shared * slope
+            for k, m in np.ndindex(of_memory.shape):
+                there = read if k == m else read * (read - 1)
+                weight = product if k == m else 1.0 - product
+                turn = slope if k == m else -slope
+                value = gradient[i, j] * weight / there
+                key = gradient[i, j] * shared * queries[i, j] * turn / there
+                of_memory[k, m] += value + key
+        return of_x, of_memory
+
+    one = expected(same, pairs(TOKENS, q, p), v, (row(1.0), row(p / q)))
+    near, far = (row(own / q * w / v) for own in (x, y))
+    two = expected(cross, pairs(TOKENS, x, y), w, (near, far))
+    for own, first, second in zip(back, one, two, strict=True):
+        scale = math.exp(own.log)
+        np.testing.assert_allclose(scale * own.same, first, rtol=1e-3)
+        np.testing.assert_allclose(scale * (own.same - own.gap), second, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_last_token_reads_all_of_them(dropout):
+    """What it alone pulls back is the same where tokens are read causally."""
+    x, keys = signal(64, 5, SELF), {"dropout": dropout, "bias_std": 0.4}
+    last = np.diag([0.0, 0.0, 0.0, 0.0, 1.0])
+    every, causal = (
+        Attention(heads=4, causal=own, **keys).moments([x], 2) for own in (False, True)
+    )
+    assert causal.signal.same[-1] == pytest.approx(every.signal.same[0, 0], rel=1e-9)
+    assert causal.signal.gap[-1] == pytest.approx(every.signal.gap[0, 0], rel=1e-6)
+    (one,), (other,) = every.pull(Slope(last, 0.4 * last)), causal.pull(Slope(last, 0.4 * last))
+    for name in ("same", "gap"):
+        own, theirs = (math.exp(s.log) * getattr(s, name) for s in (one, other))
+        np.testing.assert_allclose(own, theirs, rtol=1e-6, atol=1e-9)

@@ -52,10 +52,10 @@ from tests.layers.kinds import (
 )
 from tests.layers.plain_draw import PlainDraw
 from tests.layers.plain_theory import (
+    ALIKE,
     OF_ONE_PLACE,
     ONE_PLACE,
     PLACES,
-    TOKENS,
     compared,
     numbers,
 )
@@ -211,7 +211,7 @@ def test_theory_is_what_plain_simulations_tend_to(name):
     """Within their error at two widths, and the difference falls as 1/width."""
     places = (ONE_PLACE, ()) if () in grids_of(name) else (PLACES, (2,))
     if name in OF_TOKENS:
-        places = (TOKENS, (2,))
+        places = (ALIKE, (2,))
     compared(partial(fed if name in INPUTS else layer_of, name), *places, COMPARISONS)
 
 

@@ -1,4 +1,4 @@
-"""Tokens that are alike: second moments of positions that may change places."""
+"""Positions that are alike: second moments of those that may change places, such as tokens."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from snstat.layers.signal import Signal
 _ALIKE = 1e-12
 
 
-class Tokens(NamedTuple):
-    """Second moments of `number` tokens that are alike.
+class Exchangeable(NamedTuple):
+    """Second moments of `number` positions that are alike.
 
-    `square` is E[x²] and `other` E[x_u x_v] of two tokens of a sample, and `gap` and `other_gap`
-    are the same less those of two samples. One token has all in common with itself.
+    `square` is E[x²] and `other` E[x_u x_v] of two of a sample, and `gap` and `other_gap`
+    are the same less those of two samples. One has all in common with itself.
     """
 
     number: int
@@ -28,7 +28,7 @@ class Tokens(NamedTuple):
 
     @classmethod
     def of(cls, signal: Signal) -> Self | None:
-        """Return the tokens of a signal, None where they are not alike, or pairs of them are not
+        """Return the positions of a signal, None where they are not alike, or pairs of them are not
         followed."""
         if signal.same.ndim == 1:
             return None
@@ -38,7 +38,7 @@ class Tokens(NamedTuple):
 
     @property
     def apart(self) -> float:
-        """E[x²] − E[x_u x_v]: what tokens do not have in common."""
+        """E[x²] − E[x_u x_v]: what two do not have in common."""
         return max(self.square - self.other, 0.0)
 
     @property
@@ -47,9 +47,9 @@ class Tokens(NamedTuple):
         return self.gap - self.other_gap
 
 
-def alike(count: int, own: FloatArray | float, other: float) -> FloatArray:
-    """Return the products (count, count) that are `own` of each token with itself, and `other` of
-    two."""
+def of_pairs(count: int, own: FloatArray | float, other: float) -> FloatArray:
+    """Return the products (count, count) that are `own` of each position with itself, and `other`
+    of two."""
     found = np.full((count, count), other)
     np.fill_diagonal(found, own)
     return found
@@ -59,5 +59,5 @@ def _alike(products: FloatArray, room: float) -> tuple[float, float] | None:
     """Return the diagonal and what is beside it, None unless each is one number within `room`."""
     own = float(products[0, 0])
     other = float(products[0, -1])
-    off = np.abs(products - alike(len(products), own, other)).max()
+    off = np.abs(products - of_pairs(len(products), own, other)).max()
     return (own, other) if off <= room else None
