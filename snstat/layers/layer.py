@@ -87,6 +87,11 @@ class Layer(Settings, ABC):
         trial keeps them for the way back where a matrix is not drawn."""
         return 0
 
+    def beside(self, inputs: Sequence[Shape]) -> int:  # noqa: ARG002
+        """Return how many numbers of a sample a trial keeps for the way back, beside `arrays` and
+        matrices."""
+        return 0
+
     def slopes(self, shape: Shape, mean: float, second_moment: float) -> tuple[float, ...]:  # noqa: ARG002
         """Return E[(∂y/∂z)²] of the output y for the pre-activations z of each of `matrices`, for
         inputs of this shape, E[x] and E[x²]. NaN where that is not known."""

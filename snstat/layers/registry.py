@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "elman": "Elman",
         "lstm": "Lstm",
         "gru": "Gru",
+        "attention": "Attention",
         "conv_transpose": "ConvTranspose",
         "max_pool": "MaxPool",
         "mean_pool": "MeanPool",

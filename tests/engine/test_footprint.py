@@ -19,6 +19,7 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plan import Plan
 from snstat.layers.dense import Dense
 from snstat.layers.highway import Highway
+from snstat.layers.shape import Shape
 from snstat.network.network import Network
 
 
@@ -102,3 +103,29 @@ def test_the_footprint_counts_what_the_way_back_keeps(name, room, monkeypatch):
         assert own <= least + 0.1 * state
     more, said = taken[1] - taken[0], counted[1] - counted[0]
     assert said / 4 <= more
+
+
+@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
+@pytest.mark.parametrize("room", [0, 2**40])
+def test_the_footprint_counts_what_every_token_reads_of_every_other(room, monkeypatch):
+    """On the way back too, where every layer keeps it, or those of one segment."""
+    for module in (sampler, footprint_module):
+        monkeypatch.setattr(module, "HISTORY_BYTES", room)
+    tokens, batch, heads = 120, 8, 6
+    network = Network(Shape(24, (tokens,)), L.repeat(9, L.Attention(heads=heads, dropout=0.1)))
+    inputs = DrawnInputs("normal", 24 * tokens, batch, 0.0, 1.0)
+    options = {"trials": 1, "dtype": "float32", "threads": 1}
+    weights = 4 * batch * heads * tokens**2
+    taken, counted = [], []
+    for backward in (False, True):
+        sample_network(network, inputs, seed=0, backward=backward, sampler="dense", **options)
+        tracemalloc.start()
+        sample_network(network, inputs, seed=0, backward=backward, sampler="dense", **options)
+        taken.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        counted.append(footprint(network, inputs, backward=backward, **options)[0])
+    for own, least in zip(taken, counted, strict=True):
+        assert own <= least + 0.1 * weights
+        assert least <= 2 * own
+    # Twice nine, or those of three layers, less what the forward pass has too.
+    assert taken[1] - taken[0] > (16 if room else 4) * weights

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from snstat.layers.activation import Activation
 from snstat.layers.add import Add
 from snstat.layers.alpha_dropout import AlphaDropout
+from snstat.layers.attention import Attention
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.block import Block
 from snstat.layers.channel_dropout import ChannelDropout
@@ -54,6 +55,7 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
     "elman": lambda width: Elman(width=width, bias_std=0.3),
     "lstm": lambda width: Lstm(width=width, bias_std=0.3),
     "gru": lambda width: Gru(width=width, bias_std=0.3),
+    "attention": lambda width: Attention(heads=max(width // 8, 1), dropout=0.2, bias_std=0.3),
     "conv_transpose": lambda width: ConvTranspose(channels=width, kernel=3, stride=2, bias_std=0.3),
     "max_pool": lambda _: MaxPool(2, 1),
     "mean_pool": lambda _: MeanPool(2),
@@ -82,6 +84,8 @@ LAYERS: Mapping[str, Callable[[int], Layer]] = {
 }
 # The number of layers that a kind starts from, where it is not 1.
 INPUTS = {"add": 3, "multiply": 3, "concat": 2}
+# The most layers that a kind starts from, where it may be more than that.
+MOST_INPUTS = {"attention": 2}
 # The grids that kinds are tried on: none, of one axis, of two.
 ALL_GRIDS = ((), (7,), (3, 2))
 TIME = ALL_GRIDS[1:2]
@@ -99,7 +103,7 @@ ON_GRIDS = (
     "flatten",
 )
 # Kinds whose weights act at several times, so that gradients of them are no product of two moments.
-SHARED = frozenset({"elman", "lstm", "gru"})
+SHARED = frozenset({"elman", "lstm", "gru", "attention"})
 # The grids of kinds that do not take all of them.
 GRIDS: Mapping[str, tuple[tuple[int, ...], ...]] = dict.fromkeys(
     ON_GRIDS, ALL_GRIDS[1:]

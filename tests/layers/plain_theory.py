@@ -21,6 +21,8 @@ BATCH, TRIALS, WIDTHS = 12, 400, (48, 96)
 # E[x_u x_v] of one sample and of two, without a grid and for two positions.
 ONE_PLACE = np.array([[1.5]]), np.array([[0.4]])
 PLACES = np.array([[1.5, 0.6], [0.6, 0.8]]), np.array([[0.5, 0.2], [0.2, 0.3]])
+# The same of positions that are alike.
+ALIKE = np.array([[1.2, 0.3], [0.3, 1.2]]), np.array([[0.5, 0.1], [0.1, 0.5]])
 # h of gradients whose g is 1: independent ones, and some that samples share.
 SHARED = (0.0, 0.5)
 

@@ -42,6 +42,7 @@ from tests.layers.kinds import (
     GRIDS,
     INPUTS,
     LAYERS,
+    MOST_INPUTS,
     SHARED,
     TOKENS,
     fed,
@@ -50,7 +51,14 @@ from tests.layers.kinds import (
     shape_of,
 )
 from tests.layers.plain_draw import PlainDraw
-from tests.layers.plain_theory import OF_ONE_PLACE, ONE_PLACE, PLACES, compared, numbers
+from tests.layers.plain_theory import (
+    ALIKE,
+    OF_ONE_PLACE,
+    ONE_PLACE,
+    PLACES,
+    compared,
+    numbers,
+)
 
 BATCH = 6
 EVERY = pytest.mark.parametrize("name", KINDS)
@@ -61,6 +69,8 @@ ON_NUMBERS = pytest.mark.parametrize(
 )
 # Kinds whose theory needs pairs of positions.
 OF_PAIRS = {"mean_pool", "global_mean_pool"}
+# Kinds whose theory needs positions that are alike.
+OF_TOKENS = {"attention"}
 # Kinds of which theory knows something; Gaussian units are the least.
 KNOWN = [n for n in KINDS if kind(n).moments is not Layer.moments and n not in TOKENS]
 AFTER_PLACES = {name: AFTER[name](Shape(1, (2,))).positions for name in AFTER if name in KNOWN}
@@ -72,7 +82,8 @@ COMPARISONS = sum(
 
 def test_every_layer_that_is_tested_is_of_a_registered_kind():
     """Kinds without one fail the tests of all kinds."""
-    assert LAYERS.keys() | INPUTS.keys() | GRIDS.keys() | AFTER.keys() <= KINDS.keys()
+    tested = LAYERS, INPUTS, MOST_INPUTS, GRIDS, AFTER
+    assert {name for names in tested for name in names} <= KINDS.keys()
 
 
 @EVERY
@@ -101,7 +112,8 @@ def test_a_kind_takes_its_inputs_at_any_position(name):
     other = Shape(5, grids_of(name)[0]) if name in TOKENS else Shape.of_tokens(7, (3,))
     with pytest.raises(SnstatError, match="tokens"):
         fed(name).shape([other])
-    others, words = ([0, 1], "two layers") if count > 1 else ([0, 2], "one layer")
+    more = MOST_INPUTS.get(name, 1) + 1
+    others, words = ([0, 1], "two layers") if count > 1 else ([0, more], "one layer")
     for wrong in others:
         with pytest.raises(ValueError, match=words):
             layer_of(name).shape([Shape(5)] * wrong)
@@ -198,6 +210,8 @@ def test_gradients_are_pulled_back_by_the_adjoint(name, grid):
 def test_theory_is_what_plain_simulations_tend_to(name):
     """Within their error at two widths, and the difference falls as 1/width."""
     places = (ONE_PLACE, ()) if () in grids_of(name) else (PLACES, (2,))
+    if name in OF_TOKENS:
+        places = (ALIKE, (2,))
     compared(partial(fed if name in INPUTS else layer_of, name), *places, COMPARISONS)
 
 

@@ -19,6 +19,7 @@ from snstat.layers.biases import biases_from
 from snstat.layers.shape import Shape
 from tests.peers.modules import (
     AlphaMasked,
+    Attention,
     Called,
     Highway,
     LearnedPositions,
@@ -118,6 +119,12 @@ def _elman(layer: Any, channels: int, width: int) -> nn.RNNBase:
     return nn.RNN(channels, width, nonlinearity=layer.activation, batch_first=True)
 
 
+def _attention(part: Part) -> nn.Module:
+    layer, (mask,) = part.layer, part.drawn.masks or [None]
+    keys = {"causal": layer.causal, "rate": layer.dropout}
+    return Attention(part.drawn.matrices, layer.heads, mask=mask, **keys)
+
+
 def _conv_transpose(part: Part) -> nn.Module:
     shape, (matrix,) = part.shapes[0], part.drawn.matrices
     biases = [biases_from(own, part.layer.at(shape)) for own in part.drawn.uniforms]
@@ -209,6 +216,7 @@ MODULES: Mapping[str, Make] = {
     "elman": _recurrent(_elman),
     "lstm": _recurrent(lambda _, *sizes: nn.LSTM(*sizes, batch_first=True)),
     "gru": _recurrent(lambda _, *sizes: nn.GRU(*sizes, batch_first=True)),
+    "attention": _attention,
     "conv_transpose": _conv_transpose,
     "max_pool": _max_pool,
     "mean_pool": _mean_pool,

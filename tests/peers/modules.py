@@ -170,6 +170,49 @@ class SinusoidalPositions(nn.Module):
         return x + self.encoding.T
 
 
+class Attention(nn.Module):
+    """nn.MultiheadAttention with recorded matrices: those of q, k, v and of the output.
+
+    Where a `mask` of what is kept is given, (batch, heads, tokens, tokens), it is the formula of
+    the module's documentation instead, because the module draws its own.
+    """
+
+    def __init__(self, matrices, heads, *, causal, mask=None, rate=0.0):
+        super().__init__()
+        units, read = (matrix.weights.fan_in for matrix in matrices[:2])
+        self.causal, self.heads, self.rate = causal, heads, rate
+        self.maps = nn.ModuleList(linear(matrix).module for matrix in matrices)
+        self.register_buffer("mask", None if mask is None else torch.from_numpy(mask == 1))
+        self.module = nn.MultiheadAttention(units, heads, kdim=read, vdim=read, batch_first=True)
+        with torch.no_grad():
+            q, k, v, o = (own.weight for own in self.maps)
+            if read == units:
+                self.module.in_proj_weight = nn.Parameter(torch.cat([q, k, v]))
+            else:
+                names = "q_proj_weight", "k_proj_weight", "v_proj_weight"
+                for name, own in zip(names, (q, k, v), strict=True):
+                    setattr(self.module, name, nn.Parameter(own.clone()))
+            biases = [own.bias for own in self.maps]
+            self.module.in_proj_bias = nn.Parameter(torch.cat(biases[:3]))
+            self.module.out_proj.weight = nn.Parameter(o.clone())
+            self.module.out_proj.bias = nn.Parameter(biases[3].clone())
+
+    def forward(self, x, memory=None):
+        x = x.transpose(1, 2)
+        y = x if memory is None else memory.transpose(1, 2)
+        later = torch.ones(x.shape[1], y.shape[1], dtype=torch.bool).triu(1)
+        if self.mask is None:
+            own = {"attn_mask": later} if self.causal else {}
+            return self.module(x, y, y, need_weights=False, **own)[0].transpose(1, 2)
+        q, k, v = (own(z) for own, z in zip(self.maps[:3], (x, y, y), strict=True))
+        q, k, v = (z.unflatten(2, (self.heads, -1)).transpose(1, 2) for z in (q, k, v))
+        scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[3])
+        if self.causal:
+            scores = scores.masked_fill(later, -math.inf)
+        weights = scores.softmax(3) * self.mask / (1.0 - self.rate)
+        return self.maps[3]((weights @ v).transpose(1, 2).flatten(2)).transpose(1, 2)
+
+
 class Chain(nn.Module):
     """Modules in order, each fed with some of the outputs before it; 0 is the input."""
 

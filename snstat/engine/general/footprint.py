@@ -59,11 +59,12 @@ def footprint(
             before, arrays = sum(shape.units for shape in row.before), row.layer.kept
             with at(row.name):
                 gathered, held = row.layer.gathered(row.before), row.layer.held(row.before) * size
-                matrix = _matrix_bytes(row, size)
-            seen[key] = before, arrays * row.after.units + gathered, held
+                aside, matrix = row.layer.beside(row.before), _matrix_bytes(row, size)
+            seen[key] = before, arrays * row.after.units + gathered + aside, held
             beside = BESIDE + 2 * max(arrays - USUAL, 0)
-            # On the way back there are as many slopes as numbers that are gathered.
-            values = (beside * max(before, row.after.units) + before + 2 * gathered) * unit
+            # On the way back there are as many slopes as numbers that are gathered, or kept aside.
+            more = before + 2 * (gathered + aside)
+            values = (beside * max(before, row.after.units) + more) * unit
             own = values + matrix
             if own > largest:
                 largest, where = own, f"layer {row.name} alone takes {own / 2**30:,.1f} GiB"

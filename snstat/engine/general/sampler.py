@@ -192,6 +192,7 @@ class General(Trials):
         factor = 0 if self.workshop.sampler == DENSE else FACTOR_BYTES * batch**2
         for row in self.network.rows():
             room -= row.layer.kept * row.after.units * size + OBJECTS
+            room -= row.layer.beside(row.before) * size
             room -= row.layer.held(row.before) * self.dtype.itemsize
             whole = row.layer.whole
             free = factor and row.layer.matrices(row.before)[whole:]

@@ -1,0 +1,201 @@
+"""Attention: every token reads all tokens, by how well its query fits their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, replace
+from typing import ClassVar, Self, TypeVar
+
+from snstat.errors import InvalidValueError
+from snstat.layers.attend import Heads, attended
+from snstat.layers.attention_causal import attended_causally
+from snstat.layers.attention_moments import Read, attended_alike
+from snstat.layers.dense import Dense
+from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.dropout import RATE
+from snstat.layers.exchangeable import Exchangeable
+from snstat.layers.layer import Layer
+from snstat.layers.options import WeightOptions
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.through_weights import through
+from snstat.layers.weights import Weights
+from snstat.layers.window_options import grid_of
+from snstat.limits import MAX_WIDTH
+from snstat.values.kinds import Flag, Whole
+from snstat.values.option import option
+
+T = TypeVar("T")
+
+# PyTorch's own initialiser of its module.
+TORCH = "torch_default"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention(WeightOptions, Layer):
+    """W_o softmax(q·k/√d) v with q = W_q x, k = W_k y, v = W_v y, on a grid of one axis, whose
+    positions are tokens.
+
+    Each head has d = channels/heads units of q, k and v, and a softmax of its own over all tokens y
+    that a token x reads. These are its own input, or with `inputs = ["previous", "NAME"]` the
+    second one, the memory, whose channels and length may differ. It is PyTorch's
+    nn.MultiheadAttention, with biases in all four maps. Matrices are drawn alike, each with its own
+    fan-in, but for init torch_default, which is PyTorch's own: W_q, W_k and W_v of one input are
+    Glorot's as one matrix, so that G² is 1/2, those of a memory of other channels Glorot's one by
+    one; W_o has G² 1/3, and biases are 0.
+
+    Theory is that of many channels, an average over networks if heads are few, for tokens that are
+    alike: all have E[x²] = q and any two E[xx'] = p, so that nothing depends on their places. For
+    softmax weights A of scores with variance G_q² G_k² q (q − p), E[yy'] = G_v² G_o² (p + (q − p)
+    E ΣAA'), of a token with itself and of two; E Σ A² is 1/(tokens read) for small scores and 1 for
+    large ones, so that what tokens have in common stays and the rest is averaged away. Averages
+    over queries are taken for the units that a head has, with an error of up to 1e-3 of E ΣAA' if
+    there are few. Gradients of q, k and v follow from E[δδ'] of all pairs of tokens. After a causal
+    layer each token is followed by itself. Theory is null for other tokens, such as those behind a
+    border of zeros, and where the variance of scores exceeds 16.
+    Sources: arXiv:1706.03762, arXiv:2006.10540, arXiv:2103.03404.
+    """
+
+    kind: ClassVar[str] = "attention"
+    arrays: ClassVar[int] = 2  # the output and q; the rest is in `beside`
+
+    heads: int = option(
+        Whole(1, MAX_WIDTH), "Heads of equally many channels each.", default=MISSING
+    )
+    causal: bool = option(
+        Flag(), "Whether a token reads only itself and those before it.", default=False
+    )
+    dropout: float = option(
+        RATE, "Probability that a head drops what one token reads of another.", default=0.0
+    )
+
+    @property
+    def pairs(self) -> bool:
+        """See Layer."""
+        return True
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        """See Layer. Raises InvalidValueError unless grids have one axis and the heads divide the
+        channels, and for a memory that is read causally."""
+        queries, _ = _both(inputs)
+        for shape in inputs:
+            if len(grid_of(shape)) > 1:
+                bound = "a shape whose grid has one axis, the tokens"
+                raise InvalidValueError("input", str(shape), bound)
+            self.require_centred(shape.channels)
+        if self.causal and len(inputs) > 1:
+            bound = "false with a memory, whose tokens have no order among those that read them"
+            raise InvalidValueError("causal", self.causal, bound)
+        if queries.channels % self.heads:
+            bound = f"a divisor of the {queries.channels:,} channels before it"
+            least = min(self.heads, queries.channels)
+            near = next(n for n in range(least, 0, -1) if queries.channels % n == 0)
+            raise InvalidValueError("heads", self.heads, bound, f"try {near:,}")
+        return queries
+
+    def parameters(self, inputs: Sequence[Shape]) -> int:
+        """See Layer."""
+        return sum((own.fan_in + 1) * own.fan_out for own in self.matrices(inputs))
+
+    def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
+        """See Layer: W_q, W_k, W_v and W_o. With a memory, the second and third act on that."""
+        queries, memory = _both(inputs)
+        units, read = queries.channels, memory.channels
+        own = self._matrix(units, units)
+        into = self._matrix(read, units)
+        found: tuple[Weights, ...] = own, into, into, own
+        if self.init != TORCH:
+            return found
+        if self.weight_gain is None and self.weight_std is None:
+            # Glorot's variance 2/(fan-in + fan-out), where one matrix has all three as its fan-out.
+            outputs = 3 * units if read == units else units
+            gains = (2.0 * fan_in / (fan_in + outputs) for fan_in in (units, read, read))
+            found = (*map(_with_gain, found, gains), own)
+        if self.bias_std is None:
+            found = tuple(replace(w, bias_std=0.0, bias_distribution="normal") for w in found)
+        return found
+
+    def columns(self, inputs: Sequence[Shape]) -> int:
+        """See Layer: the tokens that read, or those of the memory, whichever are more."""
+        return max(shape.positions for shape in inputs)
+
+    def gathered(self, inputs: Sequence[Shape]) -> int:
+        """See Layer: what heads read, which W_o acts on."""
+        return inputs[0].units
+
+    def beside(self, inputs: Sequence[Shape]) -> int:
+        """See Layer: k and v of all tokens, and for each head how much of them each token reads,
+        with dropout twice."""
+        queries, memory = _both(inputs)
+        weights = self.heads * queries.positions * memory.positions
+        return 2 * queries.channels * memory.positions + (2 if self.dropout else 1) * weights
+
+    def evaluated(self) -> Self:
+        """See Layer: without dropout."""
+        return replace(self, dropout=0.0)
+
+    def moments(self, inputs: Sequence[Signal], batch: int) -> Step | None:  # noqa: ARG002
+        """See Layer."""
+        x, y = _both(inputs)
+        *of_inputs, of_output = self.matrices([signal.shape for signal in inputs])
+        into = [through(*own) for own in zip(of_inputs, (x, y, y), strict=True)]
+        steps = [step for step in into if step is not None]
+        tokens = [own for step in steps if (own := Exchangeable.of(step.signal)) is not None]
+        if len(tokens) < len(into):
+            return None
+        q, k, v = tokens
+        read = Read(q, k, v, x.shape.channels // self.heads, 1.0 - self.dropout)
+        heads = attended_causally if self.causal else attended_alike
+        between = heads(read, [step.signal for step in steps], x.shape)
+        if between is None:
+            return None
+        out = through(of_output, between.signal)
+        if out is None:
+            return None
+        pulls, inner, last = [step.pull for step in steps], between.pull, out.pull
+        alone = len(inputs) == 1
+
+        def pull(slope: Slope) -> tuple[Slope, ...]:
+            parts = zip(pulls, inner(*last(slope)), strict=True)
+            by_query, by_key, by_value = (back(part)[0] for back, part in parts)
+            of_memory = by_key + by_value
+            return (by_query + of_memory,) if alone else (by_query, of_memory)
+
+        return Step(tuple(inputs), out.signal, pull)
+
+    def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
+        """See Layer."""
+        x, y = _both(inputs)
+        of_q, of_k, of_v, of_o = self.matrices([Shape(len(v), v.shape[2:]) for v in inputs])
+        into = [draw.linear(*own) for own in ((x, of_q), (y, of_k), (y, of_v))]
+        rate = self.dropout if draw.train else 0.0
+        heads = Heads(self.heads, causal=self.causal, rate=rate)
+        read = attended(heads, [own.values for own in into], draw)
+        out = draw.linear(read.values, of_o)
+        # Their values are not needed: heads have copies.
+        pulls, between, last = [own.pull for own in into], read.pull, out.pull
+        alone = len(inputs) == 1
+
+        def pull(slope: Values) -> tuple[Values, ...]:
+            parts = zip(pulls, between(*last(slope)), strict=True)
+            by_query, by_key, by_value = (back(part)[0] for back, part in parts)
+            of_memory = by_key + by_value
+            return (by_query + of_memory,) if alone else (by_query, of_memory)
+
+        return Pass(out.values, pull)
+
+    def _matrix(self, fan_in: int, fan_out: int) -> Weights:
+        return Dense(fan_out, **self.weight_options()).at(fan_in)
+
+
+def _both(inputs: Sequence[T]) -> tuple[T, T]:
+    """Return what reads and what is read. Raises InvalidValueError for other inputs than one or
+    two."""
+    if len(inputs) not in (1, 2):
+        bound = "one layer, or two: the one that reads, and the memory"
+        raise InvalidValueError("inputs", len(inputs), bound)
+    return inputs[0], inputs[-1]
+
+
+def _with_gain(weights: Weights, square_gain: float) -> Weights:
+    return replace(weights, square_gain=square_gain)

@@ -1,0 +1,91 @@
+"""What heads of causal attention do to second moments of tokens that are alike.
+
+Token i reads i + 1 tokens, so that tokens are no longer alike after it: theory follows each by
+itself. Gradients of different tokens are uncorrelated after it, as those of a read-out of their own
+are. The formulas are those of `attention_moments`, with a number of tokens for every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from snstat.gaussian.quadrature import FloatArray
+from snstat.layers.attention_moments import LARGEST_VARIANCE, Read, parted
+from snstat.layers.law import OTHER, ZERO
+from snstat.layers.queries import Likeness, Reading, of_pair, of_row
+from snstat.layers.shape import Shape
+from snstat.layers.signal import Signal, Slope, Step
+from snstat.layers.squares import diagonal
+
+
+def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | None:
+    """Return the step from queries, keys and values to what heads read, None where scores are too
+    large."""
+    if not read.variance <= LARGEST_VARIANCE:
+        return None
+    count, values = read.queries.number, read.values
+    reading = Reading(tuple(range(1, count + 1)), read.units, read.variance)
+    row = of_row(reading).square
+    gap = parted(read, reading, Likeness(1.0, 1.0), read.apart[0])
+    own = values.apart * row + values.other
+    masks = read.masked * row
+    law = ZERO if inputs[2].law == ZERO else OTHER
+    after = Signal(shape, np.zeros(count), own + masks, gap + masks, law)
+
+    def pull(slope: Slope) -> tuple[Slope, ...]:
+        slope = slope.of(after)
+        same = diagonal(slope.same)
+        one = _pulled(read, reading, same)
+        cross = same - diagonal(slope.gap)
+        two = one
+        if cross.any():
+            parts = _between(read, reading, cross)
+            two = tuple(a - b for a, b in zip(one, parts, strict=True))
+        return tuple(
+            Slope(same, gap, slope.log).scaled(1.0) for same, gap in zip(one, two, strict=True)
+        )
+
+    return Step(tuple(inputs), after, pull)
+
+
+def _pulled(read: Read, reading: Reading, same: FloatArray) -> tuple[FloatArray, ...]:
+    """Return E[δδ'] of queries, keys and values of a sample from E[δ²] of what each token reads."""
+    row, values = of_row(reading), read.values.apart + read.masked
+    by_value = same * row.square
+    masks = (1.0 / read.keep - 1.0) * by_value
+    by_key = read.queries.square * values * same * row.of_keys
+    return (
+        np.diag(values * read.keys.apart * same * row.of_queries),
+        _read_from(by_key, -by_key),
+        _read_from(by_value + masks, same - by_value),
+    )
+
+
+def _between(read: Read, reading: Reading, cross: FloatArray) -> tuple[FloatArray, ...]:
+    """Return E[δδ'] of queries, keys and values of two samples from that of what a token reads."""
+    pair = of_pair(reading, read.between[0], slopes=True)
+    values = read.values.apart - read.values.apart_gap
+    by_value = cross * pair.product
+    by_key = read.queries.square * values * cross * pair.of_keys
+    return (
+        np.diag(values * read.keys.apart * cross * pair.of_queries),
+        _read_from(by_key, -by_key),
+        _read_from(by_value, cross - by_value),
+    )
+
+
+def _read_from(squares: FloatArray, others: FloatArray) -> FloatArray:
+    """Return the products of tokens that are read: each row reads its own number of them, the first
+    ones, and has these sums over their `squares`, and over the products of different ones."""
+    tokens = np.arange(1.0, len(squares) + 1.0)
+    pairs = tokens * np.maximum(tokens - 1.0, 1.0)
+
+    def after(parts: FloatArray) -> FloatArray:
+        return np.cumsum(parts[::-1])[::-1]
+
+    place = np.arange(len(squares))
+    found: FloatArray = after(others / pairs)[np.maximum.outer(place, place)]
+    np.fill_diagonal(found, after(squares / tokens))
+    return found
