@@ -28,7 +28,15 @@ from snstat.layers.residual_block import Sum
 from snstat.network.network import Network
 from snstat.network.rows import Row
 from snstat.network.sources import sourced
-from snstat.results import NO_THEORY, OF_BATCH_NORM, BoolArray, FloatArray, InputMoments, Outlook
+from snstat.results import (
+    NO_THEORY,
+    OF_BATCH_NORM,
+    OF_POSITIONS,
+    BoolArray,
+    FloatArray,
+    InputMoments,
+    Outlook,
+)
 from snstat.theory.profiles import profiles
 from snstat.theory.repeated import (
     LEAST_TIMES,
@@ -98,6 +106,11 @@ class NetworkKnown:
         return cosine
 
     @cached_property
+    def inner(self) -> BoolArray:
+        """The layers within residuals."""
+        return np.array([False, *(row.inner for row in self.network.rows())])
+
+    @cached_property
     def units(self) -> FloatArray:
         """The units of every layer."""
         rows = (row.after.units for row in self.network.rows())
@@ -139,7 +152,18 @@ class NetworkCase(Case):
     def predicted(self, name: str) -> FloatArray:
         """See Case."""
         found = self.theory.statistics.get(name)
-        return self.unknown if found is None else found
+        return self.unknown if found is None else self._judged(name, found)
+
+    def seen(self, name: str) -> FloatArray:
+        """See Case."""
+        return self._judged(name, super().seen(name))
+
+    def _judged(self, name: str, values: FloatArray) -> FloatArray:
+        """Return the values of a statistic, NaN in layers where it is not judged: positions may
+        become alike within a residual, whose sum keeps what they differ by."""
+        if name not in OF_POSITIONS:
+            return values
+        return np.where(self.theory.inner, math.nan, values)
 
     @property
     def gradients(self) -> FloatArray:

@@ -22,8 +22,8 @@ from snstat.gaussian.quadrature import FloatArray
 # Steps of the trapezoidal rule: in w, in standard deviations and in scores. The strips in which
 # integrands are analytic are about π/2 wide in w and in scores.
 _STEP, _STEP_OF_Z, _STEP_OF_SCORES = 0.18, 0.5, 0.3
-# For two rows, to about 1e-10 instead of 1e-13.
-_COARSE = 1.3
+# For two rows, to about 1e-9 instead of 1e-13: there are three such integrals in each other.
+_COARSE = 1.9
 # Beyond so many standard deviations there is nothing, and beyond this logarithm either.
 _REACH, _NOTHING = 8.5, 36.0
 # For more places than that a table is made, with polynomials of fifth degree between its places.

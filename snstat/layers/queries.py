@@ -20,8 +20,10 @@ from snstat.gaussian.softmax import PairMoments, RowMoments, pair_moments, row_m
 
 # Nodes for the squared norm of one query, and for those of two queries where heads have few units
 # or many: integrands bend less over the narrower distribution. Two queries are exact to about 1e-5
-# of the product of rows then.
-_NODES, _FEW, _MANY, _MANY_UNITS = 24, (5, 5, 4), (4, 4, 3), 8
+# of the product of rows then, and to 1e-6 with the fewest nodes, for scores of a variance so far
+# below the number of units.
+_NODES, _FEW, _MANY, _FEWEST = 24, (5, 5, 4), (4, 4, 3), (3, 3, 2)
+_MANY_UNITS, _UNITS_OF_VARIANCE = 8, 64.0
 # Nodes of a smaller weight change no digit, but scores as large as theirs may overflow.
 _LEAST_WEIGHT = 1e-17
 # Two rows that differ less from being equal are taken on the line to equal ones.
@@ -96,7 +98,7 @@ def of_pair(reading: Reading, like: Likeness, *, slopes: bool) -> PairAverages:
     if like.keys == 0 and not slopes:
         found.product[:] = 1.0 / tokens
         return found
-    for own in _wishart(reading.units, cosine):
+    for own in _wishart(reading.units, cosine, _nodes(reading)):
         variances = variance * own.one, variance * own.other
         moments = _pair(tokens, variances, like.keys * variance * own.both, slopes=slopes)
         found.product[:] += own.weight * moments.product
@@ -147,10 +149,16 @@ class _Queries(NamedTuple):
     both_by_cosine: float
 
 
-def _wishart(units: int, cosine: float) -> Iterator[_Queries]:
+def _nodes(reading: Reading) -> tuple[int, int, int]:
+    """Return how many nodes are enough for each number that two queries consist of."""
+    if reading.units >= _UNITS_OF_VARIANCE * reading.variance and reading.units >= _MANY_UNITS:
+        return _FEWEST
+    return _MANY if reading.units >= _MANY_UNITS else _FEW
+
+
+def _wishart(units: int, cosine: float, counts: tuple[int, int, int]) -> Iterator[_Queries]:
     """Yield two Gaussian vectors with E|q|² = 1 and this cosine, by the factor of Bartlett (1933).
     Derivatives are NaN for cosines of ±1."""
-    counts = _MANY if units >= _MANY_UNITS else _FEW
     rest = math.sqrt(max(1.0 - cosine * cosine, 0.0))
     squares = list(zip(*_chi_square(units, counts[0]), strict=True))
     if rest == 0:

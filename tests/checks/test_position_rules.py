@@ -98,6 +98,18 @@ def test_what_is_left_of_the_difference_counts_where_positions_begin_alike():
         assert (broken.layer if broken else None) == (bad[0] if bad.size else None)
 
 
+def test_what_is_within_a_residual_may_be_alike():
+    """Attention averages tokens away, and the sum keeps them."""
+    read = {"kind": "attention", "heads": 2}
+    alone = on_grid(read, read)
+    assert RULES["SN304"](alone).layer == 2
+    streams = on_grid(*[{"kind": "residual", "layers": [read]}] * 2)
+    theory = streams.theory.statistics["position_cosine"]
+    assert theory[1] > 0.5 * RULES["SN304"](alone).bound
+    assert RULES["SN304"](streams) is None
+    assert np.isnan(streams.predicted("position_cosine")[[1, 3]]).all()
+
+
 def test_why_positions_are_not_judged():
     one = on_grid({"kind": "global_mean_pool"}, dense(8))
     assert obstacle_of(one, "SN304") is None  # the input has positions
