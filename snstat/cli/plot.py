@@ -42,12 +42,13 @@ from snstat.cli.picture import (
 )
 from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
+from snstat.experiment.spectrum_settings import SpectrumSettings
 from snstat.values.kinds import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
 # The kinds of pictures of networks of any layers.
-OF_NETWORKS = ("trajectory", "histogram")
+OF_NETWORKS = ("trajectory", "histogram", "spectrum")
 # Those of traced modules.
 OF_MODULES = ("trajectory",)
 
@@ -59,6 +60,7 @@ Examples:
   snstat plot models:resnet --input Bx3x32x32 -o resnet.svg
   snstat plot --kind map -o map.pdf
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
+  snstat plot --kind spectrum -a tanh --width 256 -o spectrum.svg
   snstat propagate -f json | snstat plot - -o run.png
   snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
 
@@ -90,8 +92,8 @@ def picture_options(function: Function) -> Function:
                 default="log",
                 show_default=True,
                 metavar="WHICH",
-                help="Ridges of a histogram: log, all, or numbers and ranges such as"
-                " 0,1,8-16,last.",
+                help="Ridges of a histogram, or layers of a spectrum: log, all, or numbers and"
+                " ranges such as 0,1,8-16,last. Of a spectrum, log is 1, 8, 64, ... and the last.",
             ),
             click.option(
                 "--residuals/--no-residuals",
@@ -187,7 +189,8 @@ def command(
 
     trajectory: statistics over depth with theory and target. map: the unit or the ensemble map on
     the (mean, variance) plane. histogram: activation densities layer by layer beside their law.
-    correlation: the correlation map with its fixed points.
+    correlation: the correlation map with its fixed points. spectrum: the density of the singular
+    values of the Jacobian of layers by the input, by default in float64.
     """
     form = picture_format(output, form)
     networks, runs_of = subjects_of(ctx, saved, set)
@@ -201,6 +204,8 @@ def command(
     if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:
         raise click.UsageError(f"--dpi cannot be used with {form}, which has no dots; leave it out")
     require_pixels(size, dpi)
+    if kind == "spectrum" and ctx.get_parameter_source("dtype") is ParameterSource.DEFAULT:
+        options["dtype"] = (SpectrumSettings().dtype,)
     subject = Subject(runs_of, _options_of(ctx, options, traced=traced), networks)
 
     def figure() -> Any:

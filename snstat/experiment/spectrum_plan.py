@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Jacobians with more rows and more columns are refused: singular values of 4,096 take a minute.
 MOST_UNITS = 4096
-LESS = "use fewer --threads, or a narrower network or input, or other --layers"
+LESS = "use a smaller --threads or --width, or fewer --layers"
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ class Slopes:
             return self
         # Finer near 0: logarithms of singular values are shown.
         part = self.squares / self.squares[-1]
-        bins = np.minimum(0.5 * (part + part**0.25) * most, most - 1).astype(np.intp)
+        bins = np.minimum(0.5 * (part + part**0.1) * most, most - 1).astype(np.intp)
         weights = np.bincount(bins, self.weights, most).astype(np.float64)
         sums = np.bincount(bins, self.weights * self.squares, most)
         kept = weights > 0

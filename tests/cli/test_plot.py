@@ -17,6 +17,9 @@ from snstat.cli.plot import KINDS
 SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
 # Maps involve no network, and correlations no sampling.
 SMALL_OF = {kind: [] if kind in {"map", "correlation"} else SMALL for kind in KINDS}
+# A spectrum is of one sample, and of no saved run.
+SMALL_OF["spectrum"] = ["-d", "9", "-w", "16", "-t", "2"]
+SAVED = [kind for kind in KINDS if kind != "spectrum"]
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
 
@@ -57,12 +60,26 @@ def saved(capsys, tmp_path):
     return path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SAVED)
 def test_a_saved_run_gives_the_same_picture_as_a_fresh_one(capsys, tmp_path, saved, kind):
     fresh, again = tmp_path / "fresh.svg", tmp_path / "again.svg"
     assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(fresh))[0] == 0
     assert call(capsys, "plot", str(saved), "--kind", kind, "-o", str(again))[0] == 0
     assert picture(fresh) == picture(again)
+
+
+def test_a_spectrum_is_that_of_its_command(capsys, tmp_path, saved):
+    """By default in float64, at layers 1, 8 and the last."""
+    path, alike = tmp_path / "one.svg", tmp_path / "other.svg"
+    words = ["plot", "--kind", "spectrum", *SMALL_OF["spectrum"]]
+    assert call(capsys, *words, "-o", str(path))[0] == 0
+    same = ["--dtype", "float64", "--layers", "1,8,9"]
+    assert call(capsys, *words, *same, "-o", str(alike))[0] == 0
+    assert picture(path) == picture(alike)
+    assert "float64" in picture(path)
+    code, _, err = call(capsys, "plot", str(saved), "--kind", "spectrum", "-o", str(path))
+    assert code == 2
+    assert "sampled now" in err
 
 
 def test_a_run_is_read_from_standard_input(capsys, tmp_path, saved, monkeypatch):
@@ -102,6 +119,10 @@ def test_a_picture_can_be_written_to_standard_output(saved):
         (["-o", "p.png", "--kind", "correlation", "--depth", "9"], "--depth"),
         (["-o", "p.png", "--kind", "correlation", "--residuals"], "--residuals"),
         (["-o", "p.png", "--kind", "histogram", "--backward"], "--backward"),
+        (["-o", "p.png", "--kind", "spectrum", "--batch", "4"], "--batch"),
+        (["-o", "p.png", "--kind", "spectrum", "-d", "3", "--layers", "4"], "the depth, 3"),
+        (["-o", "p.png", "--kind", "spectrum", "-d", "9", "-w", "4", "--layers", "all"], "7"),
+        (["-o", "p.png", "--kind", "spectrum", "-a", "relu,tanh", "-d", "1"], "runs is 2"),
         (["-o", "p.png", "--layers", "0,1"], "--layers"),
         (["-o", "p.png", "--map", "ensemble"], "--map"),
         (

@@ -138,7 +138,7 @@ BEYOND_MEMORY = [
     ("plot", "-o", "x.png", "--kind", "histogram", "-b", "100000000", "-w", "1000000"),
     ("plot", "-o", "x.png", "--kind", "histogram", "-d", "1000000000"),
     ("check", "-d", "4", "-w", "8", "--depth-limit", "1000000000"),
-    ("spectrum", "--widths", "100000,4000", "-t", "8"),
+    ("spectrum", "--widths", "100000000,4000", "-t", "1"),
 ]
 
 

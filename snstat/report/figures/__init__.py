@@ -11,6 +11,7 @@ from snstat.report.figures.histogram import draw_histogram
 from snstat.report.figures.loading import load_matplotlib
 from snstat.report.figures.map_field import draw_map
 from snstat.report.figures.saving import FORMATS, save_figure
+from snstat.report.figures.spectrum import draw_spectrum
 from snstat.report.figures.style import STYLES
 from snstat.report.figures.trajectory import Options, draw_trajectory
 
@@ -21,6 +22,7 @@ __all__ = [
     "draw_correlation",
     "draw_histogram",
     "draw_map",
+    "draw_spectrum",
     "draw_trajectory",
     "load_matplotlib",
     "save_figure",
