@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from snstat.activation import ACTIVATIONS as activations
     from snstat.checks.check import check
     from snstat.experiment.propagate import propagate
+    from snstat.experiment.spectrum import spectrum
     from snstat.experiment.trace import trace
     from snstat.experiment.tracing import Tracing as tracing
     from snstat.files.saved import load, load_all, save
@@ -39,6 +40,7 @@ _PUBLIC = {
     "propagate": ("snstat.experiment.propagate", "propagate"),
     "save": ("snstat.files.saved", "save"),
     "solve_selu": ("snstat.theory.solve", "solve_selu"),
+    "spectrum": ("snstat.experiment.spectrum", "spectrum"),
     "trace": ("snstat.experiment.trace", "trace"),
     "tracing": ("snstat.experiment.tracing", "Tracing"),
     "unit_map": ("snstat.theory.maps", "unit_map"),
@@ -66,6 +68,7 @@ __all__ = [
     "propagate",
     "save",
     "solve_selu",
+    "spectrum",
     "trace",
     "tracing",
     "unit_map",

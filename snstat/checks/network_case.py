@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -13,15 +13,13 @@ from snstat.activation import resolve
 from snstat.checks.branch import Branch
 from snstat.checks.case import Case
 from snstat.checks.certainty import spread_of_logs
+from snstat.checks.network_known import NetworkKnown
 from snstat.checks.obstacle import Obstacle
-from snstat.experiment.network_plan import predicted_statistics
 from snstat.layers.activation import Activation
-from snstat.layers.alpha_dropout import AlphaDropout
-from snstat.layers.batch_norm import ENDLESS, UNSETTLED, BatchNorm
+from snstat.layers.batch_norm import ENDLESS, UNSETTLED
 from snstat.layers.container import Container
 from snstat.layers.dense import Dense
 from snstat.layers.dense_layer import LINEAR
-from snstat.layers.dropout import Dropout
 from snstat.layers.layer import Layer
 from snstat.layers.options import WeightOptions, defaults
 from snstat.layers.residual_block import Sum
@@ -40,81 +38,15 @@ from snstat.results import (
 from snstat.theory.profiles import profiles
 from snstat.theory.repeated import (
     LEAST_TIMES,
-    Limit,
     layers_within,
-    limit_of,
     repeated_block,
 )
 from snstat.theory.saturation import resting_fraction
-from snstat.theory.walk import Walk, walk
 from snstat.theory.weight_gradients import weight_gradients
 
 # Networks of which theory is kept.
 KEPT = 64
 SELU = "selu"
-# Kinds that draw masks, those for channels among them.
-DROPPING = (Dropout, AlphaDropout)
-
-
-class NetworkKnown:
-    """Theory of `batch` samples with the moments `inputs` in a network, each part computed once.
-    Arrays are (depth + 1,)."""
-
-    def __init__(self, network: Network, batch: int, inputs: InputMoments, *, train: bool) -> None:
-        self.network, self.batch, self.inputs, self.train = network, batch, inputs, train
-
-    @cached_property
-    def walk(self) -> Walk:
-        """Moments, gradients and fluctuations."""
-        return walk(self.network, self.batch, self.inputs, train=self.train)
-
-    @cached_property
-    def statistics(self) -> Mapping[str, FloatArray]:
-        """The statistics of which there is theory, NaN where there is none."""
-        return predicted_statistics(self.walk, self.batch, self.inputs)
-
-    @property
-    def _layers(self) -> Iterator[Layer]:
-        """The layers, those of a repeated block once."""
-        return layers_within(self.network.block)
-
-    @cached_property
-    def drops(self) -> bool:
-        """Whether units are dropped at random."""
-        return self.train and any(isinstance(layer, DROPPING) for layer in self._layers)
-
-    @cached_property
-    def norms_batches(self) -> bool:
-        """Whether batch norm divides by the spread of the batch."""
-        return self.train and any(isinstance(layer, BatchNorm) for layer in self._layers)
-
-    @cached_property
-    def limit(self) -> Limit | None:
-        """Where the signal of the repeated block settles."""
-        return limit_of(self.network, self.inputs, self.batch, train=self.train)
-
-    @cached_property
-    def masked_cosine(self) -> FloatArray:
-        """The cosine of two passes of one sample, with masks of their own: theory of inputs that
-        are alike. Unknown beyond batch norm, which sees the difference between samples."""
-        if not self.drops or any(isinstance(layer, BatchNorm) for layer in self._layers):
-            return np.full(self.network.depth + 1, math.nan)
-        alike = replace(self.inputs, cosine=1.0, variance_over_batch=0.0)
-        found = walk(self.network, self.batch, alike, train=True)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            cosine: FloatArray = 1.0 - found.gap / found.second_moment
-        return cosine
-
-    @cached_property
-    def inner(self) -> BoolArray:
-        """The layers within residuals."""
-        return np.array([False, *(row.inner for row in self.network.rows())])
-
-    @cached_property
-    def units(self) -> FloatArray:
-        """The units of every layer."""
-        rows = (row.after.units for row in self.network.rows())
-        return np.array([self.network.input.units, *rows], dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from snstat.values import real
 if TYPE_CHECKING:
     from snstat.cli.subject import Subject
 
-KINDS = ("trajectory", "map", "histogram", "correlation", "positions")
+KINDS = ("trajectory", "map", "histogram", "correlation", "positions", "spectrum")
 MAPS = ("unit", "ensemble")
 # Options of every kind.
 COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "caption"}
@@ -26,6 +26,7 @@ COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "cap
 OWN = {
     "trajectory": {"residuals"},
     "histogram": {"layers"},
+    "spectrum": {"layers"},
     "correlation": set(),
     "map": {"chosen_map", "weight_sum", "weight_square_sum"},
     "positions": {"layers"},
@@ -35,6 +36,8 @@ MAP_NETWORK = {"activation", "weight_gain", "bias_std"}
 CORRELATION_NETWORK = MAP_NETWORK | {"init", "weight_std", "width"}
 DRAWN_ANYWAY = {"sampler", "backward", "threads"}
 NOT_IN_THEORY = {*DRAWN_ANYWAY, "trials", "seed", "dtype"}
+# A spectrum is of one sample, and all weights are drawn.
+ONE_SAMPLE = {"batch", "sampler", "backward"}
 LEAST_INCHES, MOST_INCHES = 1.0, 100.0
 LEAST_DPI, MOST_DPI = 20.0, 2400.0
 # A picture of more pixels is refused.
@@ -66,6 +69,8 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     own = COMMON | OWN[kind]
     # What no picture of this kind has may be switched off.
     own |= set() if ctx.params["residuals"] else {"residuals"}
+    if saved and kind == "spectrum":
+        raise click.UsageError("--kind spectrum is of networks that are sampled now; give no run")
     if saved:
         # A saved run says what the network is; no kind is drawn of another one.
         refuse_others(ctx, own | set().union(*OWN.values()))
@@ -92,6 +97,9 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     elif kind == "histogram":
         network -= DRAWN_ANYWAY
         where = "with --kind histogram, which draws all weights and goes forward only"
+    elif kind == "spectrum":
+        network -= ONE_SAMPLE
+        where = "with --kind spectrum, which is of one sample and draws all weights"
     refuse_others(ctx, own | network, where)
 
 
@@ -165,6 +173,9 @@ def draw(
     if kind == "positions":
         shares = subject.positions(parse_layers(layers))
         return figures.draw_positions(shares, style, caption=caption, size=size)
+    if kind == "spectrum":
+        spectrum = subject.spectrum(parse_layers(layers))
+        return figures.draw_spectrum(spectrum, style, caption=caption, size=size)
     densities = subject.densities(parse_layers(layers))
     return figures.draw_histogram(densities, style, caption=caption, size=size)
 

@@ -42,12 +42,13 @@ from snstat.cli.picture import (
 )
 from snstat.cli.subject import Subject
 from snstat.errors import InvalidValueError
+from snstat.experiment.spectrum_settings import SpectrumSettings
 from snstat.values.kinds import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
 # The kinds of pictures of networks of any layers.
-OF_NETWORKS = ("trajectory", "histogram", "positions")
+OF_NETWORKS = ("trajectory", "histogram", "positions", "spectrum")
 # Those of traced modules.
 OF_MODULES = ("trajectory",)
 
@@ -60,6 +61,7 @@ Examples:
   snstat plot --kind map -o map.pdf
   snstat plot conv.toml --kind positions --layers all -o border.png
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
+  snstat plot --kind spectrum -a tanh --width 256 -o spectrum.svg
   snstat propagate -f json | snstat plot - -o run.png
   snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
 
@@ -91,8 +93,9 @@ def picture_options(function: Function) -> Function:
                 default="log",
                 show_default=True,
                 metavar="WHICH",
-                help="Ridges of a histogram, or layers whose positions are drawn: log, all, or"
-                " numbers and ranges such as 0,1,8-16,last.",
+                help="Ridges of a histogram, or layers whose positions or spectra are drawn: log,"
+                " all, or numbers and ranges such as 0,1,8-16,last. Of a spectrum, log is 1, 8, 64,"
+                " ... and the last.",
             ),
             click.option(
                 "--residuals/--no-residuals",
@@ -189,7 +192,8 @@ def command(
     trajectory: statistics over depth with theory and target. map: the unit or the ensemble map on
     the (mean, variance) plane. histogram: activation densities layer by layer beside their law.
     correlation: the correlation map with its fixed points. positions: the second moment at every
-    position of a grid.
+    position of a grid. spectrum: the density of the singular values of the Jacobian of layers by
+    the input, by default in float64.
     """
     form = picture_format(output, form)
     networks, runs_of = subjects_of(ctx, saved, set)
@@ -203,6 +207,8 @@ def command(
     if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:
         raise click.UsageError(f"--dpi cannot be used with {form}, which has no dots; leave it out")
     require_pixels(size, dpi)
+    if kind == "spectrum" and ctx.get_parameter_source("dtype") is ParameterSource.DEFAULT:
+        options["dtype"] = (SpectrumSettings().dtype,)
     subject = Subject(runs_of, _options_of(ctx, options, traced=traced), networks)
 
     def figure() -> Any:

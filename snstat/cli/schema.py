@@ -22,7 +22,7 @@ from snstat.values.kinds import Name
 @version_option
 def command(name: str, output: str | None) -> None:
     """Print the JSON Schema (2020-12) of a result: propagation (default), fixedpoint, check,
-    network or weights."""
+    network, weights or spectrum."""
     format_for(output, None, ("json",))
     with text_output(output) as write:
         write([json.dumps(schema(name), indent=2, ensure_ascii=False), "\n"])

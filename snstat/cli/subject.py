@@ -11,6 +11,7 @@ from snstat.cli.output import notice
 from snstat.cli.propagate import contents, plans, simulate_all
 from snstat.cli.variants import variants
 from snstat.errors import InputFileError, InvalidValueError
+from snstat.values.option import options_of
 
 if TYPE_CHECKING:
     from snstat.cli.modules import ModuleTarget
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from snstat.experiment.trace import TracePlan
     from snstat.network.network import Network
     from snstat.report.selection import LayerSelection
-    from snstat.results import Densities, Run, StackSummary
+    from snstat.results import Densities, Run, Spectrum, StackSummary
     from snstat.results import Subject as OfRun
     from snstat.results.overview import PositionShares
 
@@ -121,6 +122,23 @@ class Subject:
             self._require_one("positions", len(planned))
             ((_, plan),) = planned
         return position_shares(plan, _ridges(selection, plan.subject, plan.depth))
+
+    def spectrum(self, selection: LayerSelection) -> Spectrum:
+        """Sample the one network, and return the singular values of its Jacobian."""
+        from snstat.cli.spectrum import plans as planned_spectra
+        from snstat.cli.spectrum import sample_all
+        from snstat.experiment.spectrum_settings import SpectrumSettings
+
+        names = options_of(SpectrumSettings)
+        wanted = [
+            replace(own, options={k: v for k, v in own.options.items() if k in names})
+            for own in self.wanted
+        ]
+        chosen = None if selection.kind == "log" else selection
+        planned = planned_spectra(wanted, self._networks(), chosen)
+        self._require_one("spectrum", len(planned))
+        (found,) = sample_all(planned)
+        return found
 
     def runs(self) -> list[Run]:
         """Return the runs, simulated now unless they were saved."""

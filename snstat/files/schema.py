@@ -24,13 +24,14 @@ SCHEMAS: Mapping[str, str] = MappingProxyType(
         "check": "check-1.json",
         "network": "network-1.json",
         "weights": "weights-1.json",
+        "spectrum": "spectrum-1.json",
     }
 )
 
 
 def schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of a result: "propagation", "fixedpoint", "check",
-    "network" or "weights"."""
+    "network", "weights" or "spectrum"."""
     found = _read(SCHEMAS[name])
     for file, prefix in found["$defs"].pop("shared", {}).items():
         others = _read(file)["$defs"]

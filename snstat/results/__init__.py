@@ -71,6 +71,13 @@ if TYPE_CHECKING:
         MapField,
     )
     from snstat.results.points import CorrelationFixedPoint, FixedPoint
+    from snstat.results.spectrum import (
+        SPECTRUM_SCHEMA,
+        LayerSpectrum,
+        Measure,
+        Spectrum,
+        SpectrumTheory,
+    )
     from snstat.results.weights import (
         WEIGHTS_SCHEMA,
         Rows,
@@ -91,6 +98,9 @@ _LATER = {
         "norms": ("MOST_CLASSES", "DataSummary", "NormClasses"),
         "pictures": ("CorrelationCurve", "Densities", "MapField"),
         "points": ("CorrelationFixedPoint", "FixedPoint"),
+        "spectrum": (
+            "SPECTRUM_SCHEMA", "LayerSpectrum", "Measure", "Spectrum", "SpectrumTheory",
+        ),
         "weights": (
             "WEIGHTS_SCHEMA", "Rows", "Scheme", "Skipped", "Spread", "TensorWeights", "Weights",
             "WeightsSummary",
@@ -119,6 +129,7 @@ __all__ = [
     "ROUNDING",
     "SHARES",
     "SOUND",
+    "SPECTRUM_SCHEMA",
     "STATISTICS",
     "UNNAMED",
     "VERDICTS",
@@ -141,10 +152,12 @@ __all__ = [
     "InputMoments",
     "Layer",
     "LayerMean",
+    "LayerSpectrum",
     "LayerSummary",
     "Layers",
     "Left",
     "MapField",
+    "Measure",
     "ModuleSummary",
     "NetworkSummary",
     "NonFinite",
@@ -157,6 +170,8 @@ __all__ = [
     "Simulation",
     "Skipped",
     "Source",
+    "Spectrum",
+    "SpectrumTheory",
     "Spread",
     "StackSummary",
     "Statistic",

@@ -17,8 +17,11 @@ from snstat.cli.plot import KINDS
 SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
 # Maps involve no network, and correlations no sampling.
 SMALL_OF = {kind: [] if kind in {"map", "correlation"} else SMALL for kind in KINDS}
-# Stacks have no positions.
+# A spectrum is of one sample.
+SMALL_OF["spectrum"] = ["-d", "9", "-w", "16", "-t", "2"]
+# Stacks have no positions, and a spectrum is of no saved run.
 OF_STACKS = [kind for kind in KINDS if kind != "positions"]
+SAVED = [kind for kind in OF_STACKS if kind != "spectrum"]
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
 
@@ -59,7 +62,7 @@ def saved(capsys, tmp_path):
     return path
 
 
-@pytest.mark.parametrize("kind", OF_STACKS)
+@pytest.mark.parametrize("kind", SAVED)
 def test_a_saved_run_gives_the_same_picture_as_a_fresh_one(capsys, tmp_path, saved, kind):
     fresh, again = tmp_path / "fresh.svg", tmp_path / "again.svg"
     assert call(capsys, "plot", "--kind", kind, *SMALL_OF[kind], "-o", str(fresh))[0] == 0
@@ -82,6 +85,20 @@ def test_positions_are_drawn_of_a_network_file_and_of_its_run(capsys, tmp_path):
             assert out.read_bytes().startswith(magic)
     assert picture(tmp_path / "fresh.svg") == picture(tmp_path / "again.svg")
     assert "no trials" in picture(tmp_path / "fresh.svg")
+
+
+def test_a_spectrum_is_that_of_its_command(capsys, tmp_path, saved):
+    """By default in float64, at layers 1, 8 and the last."""
+    path, alike = tmp_path / "one.svg", tmp_path / "other.svg"
+    words = ["plot", "--kind", "spectrum", *SMALL_OF["spectrum"]]
+    assert call(capsys, *words, "-o", str(path))[0] == 0
+    same = ["--dtype", "float64", "--layers", "1,8,9"]
+    assert call(capsys, *words, *same, "-o", str(alike))[0] == 0
+    assert picture(path) == picture(alike)
+    assert "float64" in picture(path)
+    code, _, err = call(capsys, "plot", str(saved), "--kind", "spectrum", "-o", str(path))
+    assert code == 2
+    assert "sampled now" in err
 
 
 def test_a_run_is_read_from_standard_input(capsys, tmp_path, saved, monkeypatch):
@@ -127,6 +144,10 @@ def test_a_picture_can_be_written_to_standard_output(saved):
         ),
         (["-o", "p.png", "--kind", "positions", "-a", "relu", "-a", "tanh"], "number of runs is 2"),
         (["-o", "p.png", "--kind", "positions"], "with layers on a grid of which theory knows"),
+        (["-o", "p.png", "--kind", "spectrum", "--batch", "4"], "--batch"),
+        (["-o", "p.png", "--kind", "spectrum", "-d", "3", "--layers", "4"], "the depth, 3"),
+        (["-o", "p.png", "--kind", "spectrum", "-d", "9", "-w", "4", "--layers", "all"], "7"),
+        (["-o", "p.png", "--kind", "spectrum", "-a", "relu,tanh", "-d", "1"], "runs is 2"),
         (["-o", "p.png", "--layers", "0,1"], "--layers"),
         (["-o", "p.png", "--map", "ensemble"], "--map"),
         (

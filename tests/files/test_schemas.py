@@ -291,7 +291,36 @@ WEIGHTS: dict[str, Any] = {
     ],
     "skipped": [{"name": "bias", "reason": "1-D", "non_finite": 0}],
 }
+SPECTRUM: dict[str, Any] = {
+    "schema": "snstat.spectrum/1",
+    "version": "0.1.0",
+    "runs": [
+        {
+            "stack": PROPAGATION["runs"][0]["stack"],
+            "network": None,
+            "simulation": PROPAGATION["runs"][0]["simulation"],
+            "near_zero": 0.001,
+            "depths": [1],
+            "names": ["1"],
+            "measures": {
+                name: [{"estimate": 0.5, "stderr": None, "theory": None}]
+                for name in ("mean_square", "relative_variance", "largest", "near_zero")
+            },
+            "theory": {
+                "mean_square": [1.0],
+                "relative_variance": [None],
+                "largest": [2.0],
+                "near_zero": [0.5],
+                "zero": [0.0],
+                "log_values": [[-1.0, 0.5]],
+                "density": [None],
+            },
+            "singular_values": [[[2.0, None]]],
+        }
+    ],
+}
 EXAMPLES = {
+    "spectrum": SPECTRUM,
     "weights": WEIGHTS,
     "propagation": PROPAGATION,
     "fixedpoint": FIXEDPOINT,
@@ -313,6 +342,7 @@ def test_schema_is_valid_and_accepts_its_example(name: str) -> None:
         ("fixedpoint", results.FIXEDPOINT_SCHEMA),
         ("check", results.CHECK_SCHEMA),
         ("weights", results.WEIGHTS_SCHEMA),
+        ("spectrum", results.SPECTRUM_SCHEMA),
     ],
 )
 def test_schema_has_the_name_in_results(name: str, constant: str) -> None:
@@ -340,6 +370,9 @@ def test_schema_has_the_name_in_results(name: str, constant: str) -> None:
         ("weights", "rows", results.Rows),
         ("propagation", "given_weights", results.GivenWeights),
         ("weights", "skipped", results.Skipped),
+        ("spectrum", "measure", results.Measure),
+        ("spectrum", "drawn", results.DrawnLayers),
+        ("spectrum", "simulation", results.Simulation),
     ],
 )
 def test_keys_are_the_fields_of_the_record(name: str, definition: str, record: type) -> None:
@@ -364,6 +397,18 @@ def test_a_check_has_the_fields_of_its_record_and_passed() -> None:
 def test_runs_and_checks_describe_stacks_alike(definition: str) -> None:
     run, check = (schema(name)["$defs"][definition] for name in ("propagation", "check"))
     assert check == run
+
+
+@pytest.mark.parametrize("definition", ["stack", "drawn", "simulation", "network"])
+def test_runs_and_spectra_describe_networks_alike(definition: str) -> None:
+    run, found = (schema(name)["$defs"][definition] for name in ("propagation", "spectrum"))
+    assert found == run
+
+
+def test_theory_of_spectra_has_the_fields_of_its_record() -> None:
+    part = schema("spectrum")["$defs"]["run"]["properties"]["theory"]
+    expected = {field.name for field in fields(results.SpectrumTheory)}
+    assert set(part["properties"]) == set(part["required"]) == expected
 
 
 def test_every_statistic_is_required() -> None:
@@ -449,6 +494,15 @@ FINDING = (*FAILED, "findings", 0)
         ("check", (*FINDING, "value"), "NaN"),
         ("check", (*FINDING, "message"), ""),
         ("check", (*FINDING, "remedy"), None),
+        ("spectrum", ("runs",), []),
+        ("spectrum", (*RUN, "extra"), 1),
+        ("spectrum", (*RUN, "depths"), [0]),
+        ("spectrum", (*RUN, "near_zero"), 0),
+        ("spectrum", (*RUN, "measures", "largest", 0, "estimate"), -1.0),
+        ("spectrum", (*RUN, "measures", "largest"), []),
+        ("spectrum", (*RUN, "theory", "zero"), [1.5]),
+        ("spectrum", (*RUN, "theory", "density"), [[0.5]]),
+        ("spectrum", (*RUN, "singular_values"), [[2.0]]),
         ("network", ("extra",), 1),
         ("network", ("depth",), 0),
         ("network", ("parameters",), 1.5),
@@ -490,6 +544,8 @@ def output_of(arguments: str, capfd: pytest.CaptureFixture[str]) -> dict[str, An
         ("fixedpoint", "fixedpoint --map unit --weight-sum 0 --weight-square-sum 1"),
         ("fixedpoint", "fixedpoint --target-mean 0 --target-variance 2"),
         ("fixedpoint", "fixedpoint --from 0.1 1.2 --depth 5"),
+        ("spectrum", "spectrum -a selu -a relu -d 3 -w 8 -t 2"),
+        ("spectrum", "spectrum -d 2 -w 8 -t 1 --weight-gain 1e99 --layers 1-2"),
         ("network", "show -d 3 -w 5"),
         ("network", "show --widths 3,4,5 --last linear --weight-std 0.5"),
     ],

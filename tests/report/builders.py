@@ -17,11 +17,14 @@ from snstat.results import (
     FixedPoint,
     FixedPointReport,
     FloatArray,
+    LayerSpectrum,
     MapField,
     Outlook,
     Run,
     Simulation,
     Source,
+    Spectrum,
+    SpectrumTheory,
     StackSummary,
     Statistic,
     TheoremResult,
@@ -274,3 +277,21 @@ def make_curves() -> list[CorrelationCurve]:
             ),
         ),
     ]
+
+
+def make_spectrum(layers: int = 2, depth: int = 9) -> Spectrum:
+    """Return singular values over some decades, with a curve of theory for the last layer."""
+    random = np.random.default_rng(0)
+    logs = np.linspace(-6.0, 1.0, 50)
+    theory = SpectrumTheory(1.0, 2.0, 3.0, 0.5, 0.0, logs, np.full(50, 1.0 / 7.0))
+    found = tuple(
+        LayerSpectrum(
+            place + 1,
+            str(place + 1),
+            -np.sort(-np.exp(random.uniform(-6.0, 1.0, (2, 30))), axis=1),
+            theory if place + 1 == layers else SpectrumTheory(),
+        )
+        for place in range(layers)
+    )
+    run = make_run(depth=depth)
+    return Spectrum(run.subject, run.simulation, 0.001, found)

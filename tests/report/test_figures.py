@@ -25,6 +25,7 @@ from snstat.report.figures import (
     draw_correlation,
     draw_histogram,
     draw_map,
+    draw_spectrum,
     draw_trajectory,
     save_figure,
 )
@@ -32,7 +33,14 @@ from snstat.report.figures.captions import run_caption
 from snstat.report.figures.histogram import MOST_RIDGES
 from snstat.report.figures.series import ORDER, series_of
 from snstat.report.figures.ticks import power_ticks, shade_ticks, signed_ticks
-from tests.report.builders import make_curves, make_densities, make_field, make_report, make_run
+from tests.report.builders import (
+    make_curves,
+    make_densities,
+    make_field,
+    make_report,
+    make_run,
+    make_spectrum,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +57,7 @@ DRAWINGS: dict[str, Callable[[str], Figure]] = {
     "map": lambda style: draw_map(make_field(), style),
     "histogram": lambda style: draw_histogram(make_densities(), style),
     "correlation": lambda style: draw_correlation(make_curves(), style),
+    "spectrum": lambda style: draw_spectrum(make_spectrum(), style),
 }
 
 

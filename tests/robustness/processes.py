@@ -33,6 +33,7 @@ WRITERS = {
     "layers": ("layers", "dense"),
     "propagate json": ("propagate", *SMALL, "-f", "json"),
     "fixedpoint table": ("fixedpoint", "-f", "table"),
+    "spectrum csv": ("spectrum", "-d", "2", "-w", "6", "-t", "2", "-f", "csv"),
     "check table": ("check", *SMALL, *CALM),
     "plot png": ("plot", *SMALL, "-o", "-", "--format", "png"),
     "plot svg": ("plot", *SMALL, "-o", "-", "--format", "svg"),
@@ -44,6 +45,7 @@ WRITERS = {
 FILE_WRITERS = {
     "propagate json": ("propagate", *SMALL, "-f", "json", "-o"),
     "fixedpoint table": ("fixedpoint", "-f", "table", "-o"),
+    "spectrum json": ("spectrum", "-d", "2", "-w", "6", "-t", "2", "-f", "json", "-o"),
     "show json": ("show", "-f", "json", "-o"),
     "layers": ("layers", "-o"),
     "plot png": ("plot", *SMALL, "--format", "png", "-o"),

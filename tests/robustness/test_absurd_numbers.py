@@ -56,6 +56,12 @@ CASES = [
         for value in WHOLE
     ],
     *[
+        ("spectrum", option, value, "from 1")
+        for option in ("--depth", "--width", "--trials", "--threads")
+        for value in WHOLE
+    ],
+    *[("spectrum", "--near-zero", value, "finite number") for value in REAL],
+    *[
         ("fixedpoint", option, value, "finite number")
         for option in ("--weight-gain", "--bias-std", "--weight-sum", "--weight-square-sum")
         for value in REAL
@@ -68,6 +74,7 @@ CASES = [
 ]
 COMMANDS |= {
     "fixedpoint": ("fixedpoint",),
+    "spectrum": ("spectrum",),
     "show": ("show",),
     "map": ("plot", "-o", "picture.png", "--kind", "map"),
 }
@@ -131,6 +138,7 @@ BEYOND_MEMORY = [
     ("plot", "-o", "x.png", "--kind", "histogram", "-b", "100000000", "-w", "1000000"),
     ("plot", "-o", "x.png", "--kind", "histogram", "-d", "1000000000"),
     ("check", "-d", "4", "-w", "8", "--depth-limit", "1000000000"),
+    ("spectrum", "--widths", "100000000,4000", "-t", "1"),
 ]
 
 

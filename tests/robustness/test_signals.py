@@ -15,6 +15,7 @@ LONG = {
     "dense": ("propagate", "-d", "1000000", "-w", "1024", "--sampler", "dense", "-t", "2"),
     "matrix-free": ("propagate", "-d", "1000000", "-w", "4096", "-t", "2"),
     "backward": ("propagate", "-d", "20000", "-w", "256", "-b", "128", "-t", "2", "--backward"),
+    "spectrum": ("spectrum", "-d", "100000", "-w", "512", "-t", "2", "--layers", "last"),
     "histogram": ("plot", "--kind", "histogram", "-d", "1000000", "-w", "1024", "-t", "2"),
     "check": ("check", "-d", "1000000", "-w", "1024", "--sampler", "dense", "-t", "2"),
     "trajectory": ("fixedpoint", "-a", "tanh", "-a", "gelu", "--from", "1", "3", "-d", "1000000"),

@@ -68,18 +68,18 @@ def _walk(sampler: General, number: int, logs: FloatArray) -> None:
             if layer == sampler.depth:
                 slopes[layer] = Slope(_read_out(sampler, number), 0.0)
             slope = slopes.pop(layer, None)
-            logs[layer], slope = _measured(slope)
+            logs[layer], slope = measured(slope)
             if slope is None:
                 continue
             if sampler.stop[0] or not math.isfinite(logs[layer]):
                 return
-            for source, part in zip(link.sources, _parts(sampler, link, slope), strict=True):
+            for source, part in zip(link.sources, parts(sampler, link, slope), strict=True):
                 own = Slope(part, slope.log)
                 slopes[source] = slopes[source].joined(own) if source in slopes else own
-    logs[0], _ = _measured(slopes.get(0))
+    logs[0], _ = measured(slopes.get(0))
 
 
-def _parts(sampler: General, link: Link, slope: Slope) -> list[Values]:
+def parts(sampler: General, link: Link, slope: Slope) -> list[Values]:
     """Return the gradients of the inputs of a layer. Raises LayerError for whatever it raises, and
     for gradients of another shape than the inputs have."""
     try:
@@ -101,7 +101,7 @@ def _require_shapes(gradients: list[Values], shapes: tuple[tuple[int, ...], ...]
         require_shape("gradient", gradient, shape)
 
 
-def _measured(slope: Slope | None) -> tuple[float, Slope | None]:
+def measured(slope: Slope | None) -> tuple[float, Slope | None]:
     """Return ln of the squared norm of a gradient, −inf for none, and the gradient scaled to where
     float32 is safe, None where it is 0."""
     if slope is None:

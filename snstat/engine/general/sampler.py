@@ -66,7 +66,7 @@ class Walk:
         layer says.
         """
         place = next(self._places)
-        draw = LayerDraw(self.sampler.workshop, self.trial, place.number)
+        draw = self.sampler.draw(self.trial, place.number)
         given = [self.values[source] for source in place.sources]
         shapes = tuple(values.shape for values in given)
         try:
@@ -137,6 +137,10 @@ class General(Trials):
                 self.alive[number] = measure(x, (math.nan, math.nan), out)
         self._walks[number] = Walk(self, number, {0: x})
         return bool(self.alive[number])
+
+    def draw(self, trial: int, number: int) -> LayerDraw:
+        """Return what a layer of a trial draws from."""
+        return LayerDraw(self.workshop, trial, number)
 
     def promised(self, layer: Layer, shapes: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
         """Return the shape of the values that a layer says it makes of arrays of these `shapes`."""

@@ -12,6 +12,7 @@ from snstat.report.figures.loading import load_matplotlib
 from snstat.report.figures.map_field import draw_map
 from snstat.report.figures.positions import draw_positions
 from snstat.report.figures.saving import FORMATS, save_figure
+from snstat.report.figures.spectrum import draw_spectrum
 from snstat.report.figures.style import STYLES
 from snstat.report.figures.trajectory import Options, draw_trajectory
 
@@ -23,6 +24,7 @@ __all__ = [
     "draw_histogram",
     "draw_map",
     "draw_positions",
+    "draw_spectrum",
     "draw_trajectory",
     "load_matplotlib",
     "save_figure",

@@ -1,0 +1,84 @@
+"""Theory of a network of any layers, as its case looks at it: each part is computed once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+
+from snstat.experiment.network_plan import predicted_statistics
+from snstat.layers.alpha_dropout import AlphaDropout
+from snstat.layers.batch_norm import BatchNorm
+from snstat.layers.dropout import Dropout
+from snstat.layers.layer import Layer
+from snstat.network.network import Network
+from snstat.results import BoolArray, FloatArray, InputMoments
+from snstat.theory.repeated import Limit, layers_within, limit_of
+from snstat.theory.walk import Walk, walk
+
+# Kinds that draw masks, those for channels among them.
+DROPPING = (Dropout, AlphaDropout)
+
+
+class NetworkKnown:
+    """Theory of `batch` samples with the moments `inputs` in a network, each part computed once.
+    Arrays are (depth + 1,)."""
+
+    def __init__(self, network: Network, batch: int, inputs: InputMoments, *, train: bool) -> None:
+        self.network, self.batch, self.inputs, self.train = network, batch, inputs, train
+
+    @cached_property
+    def walk(self) -> Walk:
+        """Moments, gradients and fluctuations."""
+        return walk(self.network, self.batch, self.inputs, train=self.train)
+
+    @cached_property
+    def statistics(self) -> Mapping[str, FloatArray]:
+        """The statistics of which there is theory, NaN where there is none."""
+        return predicted_statistics(self.walk, self.batch, self.inputs)
+
+    @property
+    def _layers(self) -> Iterator[Layer]:
+        """The layers, those of a repeated block once."""
+        return layers_within(self.network.block)
+
+    @cached_property
+    def drops(self) -> bool:
+        """Whether units are dropped at random."""
+        return self.train and any(isinstance(layer, DROPPING) for layer in self._layers)
+
+    @cached_property
+    def norms_batches(self) -> bool:
+        """Whether batch norm divides by the spread of the batch."""
+        return self.train and any(isinstance(layer, BatchNorm) for layer in self._layers)
+
+    @cached_property
+    def limit(self) -> Limit | None:
+        """Where the signal of the repeated block settles."""
+        return limit_of(self.network, self.inputs, self.batch, train=self.train)
+
+    @cached_property
+    def masked_cosine(self) -> FloatArray:
+        """The cosine of two passes of one sample, with masks of their own: theory of inputs that
+        are alike. Unknown beyond batch norm, which sees the difference between samples."""
+        if not self.drops or any(isinstance(layer, BatchNorm) for layer in self._layers):
+            return np.full(self.network.depth + 1, math.nan)
+        alike = replace(self.inputs, cosine=1.0, variance_over_batch=0.0)
+        found = walk(self.network, self.batch, alike, train=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            cosine: FloatArray = 1.0 - found.gap / found.second_moment
+        return cosine
+
+    @cached_property
+    def inner(self) -> BoolArray:
+        """The layers within residuals."""
+        return np.array([False, *(row.inner for row in self.network.rows())])
+
+    @cached_property
+    def units(self) -> FloatArray:
+        """The units of every layer."""
+        rows = (row.after.units for row in self.network.rows())
+        return np.array([self.network.input.units, *rows], dtype=np.float64)

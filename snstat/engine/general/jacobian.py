@@ -1,0 +1,123 @@
+"""The Jacobian of layers by the input, exact: unit read-outs, pulled back through all layers.
+
+A pass forward of one sample that stands in many columns, and the way back of as many read-outs,
+give as many rows of the Jacobian. No kind has to know of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from snstat.engine.general.gradient import Slope, measured, parts
+from snstat.engine.general.repeated import Repeated
+from snstat.engine.general.sampler import Link
+from snstat.engine.sampler import quiet
+from snstat.layers.draw import Values
+from snstat.layers.shape import Shape
+from snstat.results import FloatArray
+
+
+class Jacobian(NamedTuple):
+    """A Jacobian: `values` (units of the layer, units of the input) times exp(`log`/2), so that it
+    is finite at any depth. NaN where the network is not finite."""
+
+    values: FloatArray
+    log: float
+
+
+def jacobians(
+    sampler: Repeated, number: int, layers: Sequence[int], shapes: Sequence[Shape]
+) -> list[Jacobian] | None:
+    """Return ∂(layer)/∂(input) of a trial for `layers`, ascending from 1, which have these
+    `shapes`; None after a stop.
+
+    Rows and columns are units: channels first, then positions, as in C.
+    """
+    blocks: list[list[Slope]] = [[] for _ in layers]
+    most = max(shape.units for shape in shapes)
+    for begin in range(0, most, sampler.columns):
+        starts = {
+            layer: _units(shape, begin, sampler)
+            for layer, shape in zip(layers, shapes, strict=True)
+            if begin < shape.units
+        }
+        found = _pulled_back(sampler, number, starts)
+        if found is None:
+            return None
+        for place, layer in enumerate(layers):
+            if layer in found:
+                count = min(sampler.columns, shapes[place].units - begin)
+                blocks[place].append(_rows(found[layer], count))
+    return [_joined(own) for own in blocks]
+
+
+def _units(shape: Shape, begin: int, sampler: Repeated) -> Values:
+    """Return one unit of a layer after the other from number `begin` on, each in its column."""
+    count = min(sampler.columns, shape.units - begin)
+    h = np.zeros((shape.units, sampler.columns), sampler.dtype)
+    h[begin + np.arange(count), np.arange(count)] = 1.0
+    whole = h.reshape(shape.channels, *shape.grid, sampler.columns)
+    return np.ascontiguousarray(np.moveaxis(whole, -1, 1))
+
+
+def _pulled_back(
+    sampler: Repeated, number: int, starts: dict[int, Values]
+) -> dict[int, Slope] | None:
+    """Return the gradients of the input for the read-outs of each layer in `starts`, None after a
+    stop."""
+    ways = {layer: {layer: Slope(values, 0.0)} for layer, values in starts.items()}
+    shape = sampler.network.input
+    zero = np.zeros((shape.channels, sampler.columns, *shape.grid), sampler.dtype)
+    with quiet():
+        for links in sampler.links(number):
+            while links:
+                link = links.pop()
+                for slopes in ways.values():
+                    if sampler.stop[0]:
+                        return None
+                    _step(sampler, link, slopes)
+    if sampler.stop[0]:
+        return None
+    return {layer: slopes.get(0, Slope(zero, 0.0)) for layer, slopes in ways.items()}
+
+
+def _step(sampler: Repeated, link: Link, slopes: dict[int, Slope]) -> None:
+    """Take the gradient of one layer to those of its inputs."""
+    own = slopes.pop(link.number, None)
+    # Scaled to where float32 is safe; None where it is 0.
+    slope = measured(own)[1]
+    if slope is None:
+        return
+    for source, values in zip(link.sources, parts(sampler, link, slope), strict=True):
+        part = Slope(values, slope.log)
+        slopes[source] = slopes[source].joined(part) if source in slopes else part
+
+
+def _rows(slope: Slope, count: int) -> Slope:
+    """Return the first `count` columns as rows, (count, units), in float64."""
+    rows = np.moveaxis(slope.values[:, :count], 1, 0).reshape(count, -1)
+    return Slope(np.asarray(rows, np.float64), slope.log)
+
+
+def _joined(blocks: Sequence[Slope]) -> Jacobian:
+    """Return the rows of all blocks, of one scale."""
+    log = max(block.log for block in blocks)
+    factors = [math.exp(0.5 * (block.log - log)) for block in blocks]
+    rows = [factor * block.values for factor, block in zip(factors, blocks, strict=True)]
+    return Jacobian(np.concatenate(rows), log)
+
+
+def singular_values(jacobian: Jacobian) -> FloatArray:
+    """Return the singular values, descending, (the fewer of rows and columns,): NaN where the
+    network is not finite, and where they are beyond a float64."""
+    values, log = jacobian
+    if not np.isfinite(values).all():
+        return np.full(min(values.shape), math.nan)
+    found = np.linalg.svd(values, compute_uv=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled: FloatArray = found * np.exp(0.5 * log)
+    return np.where(np.isfinite(scaled), scaled, math.nan)

@@ -1,0 +1,82 @@
+"""The singular values of the Jacobian of a network, as one function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any
+
+from snstat.activation import Pair
+from snstat.experiment.spectrum_plan import SpectrumPlan
+from snstat.experiment.spectrum_settings import Depths, SpectrumSettings
+from snstat.network.network import Network
+from snstat.network.stack import Stack
+from snstat.network.subject import Subject, network_of
+from snstat.results import Spectrum
+from snstat.values.option import option, taking
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class SpectrumCall(SpectrumSettings):
+    """The arguments of `snstat.spectrum`."""
+
+    activation: str | Pair | Network | Stack | os.PathLike[str] = option(  # type: ignore[assignment]  # more than a stack has
+        Subject(), "An activation, a network, or the path of its file.", default="selu"
+    )
+    layers: int | Sequence[int] | None = option(
+        Depths(), "Layers at which the Jacobian is taken.", shown="1, 8, 64, ... and the last"
+    )
+    set: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    progress: Callable[[int], None] | None = field(default=None, kw_only=True)
+
+    def plan(self) -> SpectrumPlan:
+        """Return the plan that the arguments describe. Raises SnstatError for invalid ones."""
+        network = network_of(self.activation, self.set or _NONE)
+        settings = {entry.name: getattr(self, entry.name) for entry in fields(SpectrumSettings)}
+        if network is not None:
+            del settings["activation"]
+        layers: Any = self.layers  # validated: a tuple, or None
+        return SpectrumPlan.of_settings(SpectrumSettings(**settings), network, layers)
+
+
+@taking(SpectrumCall)
+def spectrum(call: SpectrumCall) -> Spectrum:
+    """Return the singular values of the Jacobian of layers by the input, theory beside them.
+
+    The Jacobian of a random network at one random input is exact: unit read-outs are pulled back
+    through all layers. Theory is that of infinite width, by free probability: see docs/spectrum.md.
+    Batch norm in train mode, and whatever else makes samples depend on each other, is refused.
+
+    Parameters
+    ----------
+    activation : str, pair of functions, Network, Stack or path
+        What to sample: see `snstat.propagate`, as for all options that are not listed here.
+    layers : int or sequence of int, optional
+        Numbers of the layers at which the Jacobian is taken, from 1. Default: 1, 8, 64, ... and the
+        last.
+    trials : int
+        Independent networks, each with an input of its own. Default: 8.
+    near_zero : float
+        Singular values of at most this share of the largest count as near zero. Default: 1e-3.
+    dtype : str or type
+        Precision of the network and its gradients. Default: "float64".
+    progress : callable, optional
+        Called with the number of trials finished.
+
+    Returns
+    -------
+    Spectrum
+        `layers` holds a LayerSpectrum for each, with `singular_values` (trials, values) and
+        `theory`.
+
+    Raises
+    ------
+    snstat.errors.SnstatError
+        For an argument out of bounds, a network whose samples depend on each other, and a Jacobian
+        of more than 4,096 rows and columns.
+    """
+    return call.plan().run(call.progress)

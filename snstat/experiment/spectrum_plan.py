@@ -1,0 +1,203 @@
+"""The singular values of a network's Jacobian: sample it, predict it, put both into one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snstat.errors import InvalidValueError
+from snstat.experiment.plan import Plan
+from snstat.experiment.plans import AnyPlan, plan_of
+from snstat.experiment.spectrum_settings import SpectrumSettings, usual_depths
+from snstat.limits import require_memory
+from snstat.network.network import Network
+from snstat.network.run_settings import DENSE, RunSettings
+from snstat.results import FloatArray, LayerSpectrum, Simulation, Spectrum, SpectrumTheory, Subject
+
+if TYPE_CHECKING:
+    from snstat.engine.inputs import Inputs
+    from snstat.network.rows import Row
+
+# Jacobians with more rows and more columns are refused: singular values of 4,096 take a minute.
+MOST_UNITS = 4096
+LESS = "use a smaller --threads or --width, or fewer --layers"
+
+
+@dataclass(frozen=True)
+class SpectrumPlan:
+    """A validated request: the `run` of a network with one sample, the numbers of the layers at
+    which its Jacobian is taken, ascending, and the bound of what is near zero."""
+
+    run_plan: AnyPlan
+    layers: tuple[int, ...]
+    near_zero: float
+
+    @classmethod
+    def of_settings(
+        cls,
+        settings: SpectrumSettings,
+        network: Network | None = None,
+        layers: Sequence[int] | None = None,
+    ) -> SpectrumPlan:
+        """Return the plan of `settings` for a network, or for the stack that they describe. By
+        default the layers are 1, 8, 64, ... and the last.
+
+        Raises SnstatError for invalid settings, for layers beyond the depth, and for a Jacobian
+        that is too large.
+        """
+        names = {entry.name for entry in fields(RunSettings)}
+        given = {
+            entry.name: getattr(settings, entry.name)
+            for entry in fields(SpectrumSettings)
+            if entry.name in names
+        }
+        if network is not None:
+            del given["activation"]
+        plan = plan_of(RunSettings(**given, batch=1, sampler=DENSE), network)
+        found = usual_depths(plan.depth) if layers is None else tuple(layers)
+        if found[-1] > plan.depth:
+            remedy = "choose a layer within the depth, or a deeper network"
+            bound = f"at most the depth, {plan.depth}"
+            raise InvalidValueError("layers", found[-1], bound, remedy)
+        made = cls(plan, found, settings.near_zero)
+        made.require_size()
+        return made
+
+    @property
+    def network(self) -> Network:
+        """The network, of any layers."""
+        plan = self.run_plan
+        if isinstance(plan, Plan):
+            return plan.network or Network.of(plan.stack)
+        return plan.network
+
+    @property
+    def inputs(self) -> Inputs:
+        """The source of the input, one sample of a trial."""
+        return self.run_plan.inputs
+
+    @property
+    def subject(self) -> Subject:
+        """The record of the network."""
+        return self.run_plan.subject
+
+    @property
+    def simulation(self) -> Simulation:
+        """The record of how the network is sampled."""
+        return self.run_plan.simulation
+
+    @property
+    def depth(self) -> int:
+        """The number of layers."""
+        return self.run_plan.depth
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The layers at which the Jacobian is taken."""
+        return list(self.network.rows(self.layers))
+
+    @property
+    def steps(self) -> int:
+        """The parts of the work that a progress bar counts: trials."""
+        return self.run_plan.trials
+
+    @property
+    def _running(self) -> int:
+        from snstat.engine.simulate import available_cores
+
+        return min(self.run_plan.threads or available_cores(), self.run_plan.trials)
+
+    def _columns(self) -> tuple[int, bool, float]:
+        from snstat.engine.general.repeated import columns_for
+
+        units = max(row.after.units for row in self.rows)
+        return columns_for(self.network, self.layers[-1], units, self.run_plan.dtype, self._running)
+
+    def require_size(self) -> None:
+        """Raise InvalidValueError for a Jacobian whose singular values would take too long, or too
+        much memory."""
+        before = self.network.input.units
+        for row in self.rows:
+            if min(before, row.after.units) > MOST_UNITS:
+                bound = f"at most {MOST_UNITS:,} units in the layer or in the input"
+                size = f"{row.after.units:,} × {before:,}, of layer {row.number},"
+                raise InvalidValueError("Jacobian", size, bound, "use a smaller --width")
+        # All of a trial, and what a decomposition takes beside the largest.
+        sizes = [8.0 * before * row.after.units for row in self.rows]
+        needed = self._running * (sum(sizes) + 2.0 * max(sizes)) + self._columns()[2]
+        require_memory(needed, LESS)
+
+    def warm(self, notice: Callable[[str], None] | None = None) -> None:
+        """Prepare the kernels; see `compile_kernels`."""
+        from snstat.experiment.warmup import compile_network_kernels
+
+        grid = bool(self.network.input.grid)
+        dtype = self.run_plan.dtype
+        compile_network_kernels(dtype, DENSE, backward=True, grid=grid, notice=notice)
+
+    def run(self, progress: Callable[[int], None] | None = None) -> Spectrum:
+        """Sample and predict; see `snstat.spectrum`. `progress` is called with the trials done.
+
+        Raises LayerError with the path of a layer that cannot be sampled, or whose samples depend
+        on each other.
+        """
+        values = self._sampled(progress)
+        theory = self.theory()
+        layers = tuple(
+            LayerSpectrum(number, self.subject.row(number).name, np.array(found), own)
+            for number, found, own in zip(
+                self.layers, zip(*values, strict=True), theory, strict=True
+            )
+        )
+        simulation = replace(self.simulation, inputs_digest=self.inputs.digest())
+        return Spectrum(self.subject, simulation, self.near_zero, layers)
+
+    def _sampled(self, progress: Callable[[int], None] | None) -> list[list[FloatArray]]:
+        """Return the singular values of every trial and layer."""
+        from snstat.engine.general.jacobian import jacobians, singular_values
+        from snstat.engine.general.repeated import Repeated
+        from snstat.engine.general.single import require_single
+        from snstat.engine.simulate import one_blas_thread
+
+        plan, depth = self.run_plan, self.layers[-1]
+        columns, whole, _ = self._columns()
+        sampler = Repeated(
+            self.network, plan.inputs, plan.trials, plan.seed, plan.dtype,
+            train=plan.train, depth=depth, columns=columns, whole=whole,
+        )  # fmt: skip
+        found: list[list[FloatArray]] = []
+
+        def trial(number: int) -> list[FloatArray]:
+            shapes = [row.after for row in self.rows]
+            every = jacobians(sampler, number, self.layers, shapes)
+            return [] if every is None else [singular_values(own) for own in every]
+
+        with one_blas_thread(), ThreadPoolExecutor(self._running) as pool:
+            try:
+                require_single(
+                    self.network, plan.inputs, plan.seed, plan.dtype,
+                    train=plan.train, depth=depth,
+                )  # fmt: skip
+                for own in pool.map(trial, range(plan.trials)):
+                    found.append(own)
+                    if progress is not None:
+                        progress(len(found))
+            except BaseException:
+                sampler.stop[0] = 1  # the pool waits for trials that still run
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return found
+
+    def theory(self) -> list[SpectrumTheory]:
+        """Return theory of each layer at which the Jacobian is taken."""
+        from snstat.theory.spectrum import network_theory, stack_theory
+
+        plan, moments = self.run_plan, self.inputs.moments()
+        if isinstance(plan, Plan):
+            return stack_theory(plan.stack, moments, self.layers, self.near_zero)
+        return network_theory(self.network, moments, self.layers, train=plan.train)

@@ -1,0 +1,71 @@
+"""The options of `snstat spectrum`: the network, its input, and how it is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from snstat.errors import InvalidValueError
+from snstat.limits import MAX_DEPTH
+from snstat.network.run_settings import DTYPES, Dtype, RunSettings
+from snstat.network.settings import NetworkSettings
+from snstat.values import integer
+from snstat.values.kinds import Kind, Real
+from snstat.values.option import again, option
+
+# Of float32, smaller singular values are rounding.
+LEAST_NEAR_ZERO = 1e-12
+# Layers at which a Jacobian is taken, and the factor between those that are taken by default.
+MOST_LAYERS, FACTOR = 64, 8
+
+
+class Depths(Kind):
+    """Numbers of layers, from 1: 8, or [1, 8, 64]."""
+
+    name = "layers"
+    words = "a number of a layer, or a list of them"
+
+    def check(self, name: str, value: Any) -> tuple[int, ...]:
+        """Return the numbers, ascending, each once. See Kind."""
+        several = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        found = {integer(name, entry, 1, MAX_DEPTH) for entry in several}
+        if not 0 < len(found) <= MOST_LAYERS:
+            raise InvalidValueError(name, value, f"1 to {MOST_LAYERS} numbers of layers")
+        return tuple(sorted(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpectrumSettings(NetworkSettings):
+    """The options of `snstat spectrum`, each as that of a run, but for what comes last."""
+
+    trials: int = again(RunSettings, "trials")
+    seed: int = again(RunSettings, "seed")
+    inputs: Any = again(RunSettings, "inputs")
+    input_mean: float | None = again(RunSettings, "input_mean")
+    input_std: float | None = again(RunSettings, "input_std")
+    standardize: bool = again(RunSettings, "standardize")
+    flatten: bool = again(RunSettings, "flatten")
+    train: bool = again(RunSettings, "train")
+    threads: int | None = again(RunSettings, "threads")
+    dtype: str = option(
+        Dtype(DTYPES),
+        "Precision of the network and its gradients. In float32, singular values below 1e-6 of the"
+        " largest are rounding.",
+        default="float64",
+    )
+    near_zero: float = option(
+        Real(LEAST_NEAR_ZERO, 1.0),
+        "Singular values of at most this share of the largest are near zero.",
+        default=1e-3,
+        metavar="SHARE",
+    )
+
+
+def usual_depths(depth: int) -> tuple[int, ...]:
+    """Return layers 1, 8, 64, ... and the last."""
+    found, layer = {depth}, 1
+    while layer < depth:
+        found.add(layer)
+        layer *= FACTOR
+    return tuple(sorted(found))

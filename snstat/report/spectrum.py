@@ -1,0 +1,133 @@
+"""Singular values of Jacobians as a table at a terminal, as markdown and as CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from snstat.errors import escaped as controls_escaped
+from snstat.report.columns import Column
+from snstat.report.glyphs import Glyphs
+from snstat.report.grid import print_columns, print_parts, print_wrapped, shown, width_of
+from snstat.report.network_words import layer_name, network_words, sampling_words
+from snstat.report.numbers import Notation, alike, as_given, quantity
+from snstat.report.text import csv_lines, escaped, markdown_table
+from snstat.results import NetworkSummary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from snstat.results import Measure, Spectrum
+
+# Measures in the order in which they leave a narrow terminal last.
+HEADERS = {
+    "mean_square": "mean σ²",
+    "largest": "largest σ",
+    "near_zero": "near 0",
+    "relative_variance": "var σ²/mean²",
+}
+CSV_COLUMNS = ("run", "network", "layer", "name", "trial", "number", "singular_value")
+
+
+def print_spectra(spectra: Sequence[Spectrum], console: Console) -> None:
+    """Print for each network a heading and a line for each layer, with the columns that fit."""
+    glyphs = Glyphs.of(console)
+    for position, found in enumerate(spectra):
+        if position:
+            console.print()
+        print_parts(network_words(found.subject), glyphs, console, style="bold")
+        print_parts(sampling_words(found.subject, found.simulation), glyphs, console)
+        console.print()
+        columns, hidden = _fitting(found, glyphs, console.width)
+        print_columns(columns, console)
+        console.print()
+        for sentence in sentences(found):
+            print_wrapped(glyphs.text(sentence), console, style="dim")
+        if hidden:
+            words = f"Not shown: {', '.join(hidden)}. Widen the terminal."
+            print_wrapped(glyphs.text(words), console, style="dim")
+
+
+def spectra_to_markdown(spectra: Sequence[Spectrum]) -> str:
+    """Return a heading, a table and what its columns mean, for each network."""
+    parts = []
+    for found in spectra:
+        heading = f"### {escaped(network_words(found.subject))}\n"
+        sampling = f"{escaped(sampling_words(found.subject, found.simulation))}\n"
+        columns = columns_of(found, Notation.SPACED)
+        words = f"{escaped(' '.join(sentences(found)))}\n"
+        parts += [heading, sampling, markdown_table(columns), words]
+    return "\n".join(parts)
+
+
+def spectra_to_csv(spectra: Sequence[Spectrum]) -> Iterator[str]:
+    """Yield every singular value as a line of CSV, a header first; numbers count from 0, the
+    largest of a trial."""
+    yield from csv_lines([CSV_COLUMNS])
+    for run, found in enumerate(spectra, 1):
+        for layer in found.layers:
+            yield from csv_lines(
+                [run, found.subject.called, layer.layer, layer.name, trial, number, float(value)]
+                for trial, values in enumerate(layer.singular_values)
+                for number, value in enumerate(values)
+            )
+
+
+def sentences(found: Spectrum) -> list[str]:
+    """Return what the columns mean."""
+    bound = as_given(found.near_zero)
+    words = [f"near 0: the share of singular values of at most {bound} of the largest."]
+    known = any(layer.theory.mean_square is not None for layer in found.layers)
+    return [*words, *(["theory: infinite width."] if known else [])]
+
+
+def columns_of(found: Spectrum, notation: Notation) -> list[Column]:
+    """Return all columns: which layer, how many singular values, and each measure with theory."""
+    layers = found.layers
+    columns = [Column("layer", tuple(str(own.layer) for own in layers), "layer")]
+    if isinstance(found.subject, NetworkSummary):
+        names = tuple(controls_escaped(layer_name(found.subject.row(own.layer))) for own in layers)
+        columns.append(Column("name", names, "name", words=True))
+    counts = tuple(f"{own.singular_values.shape[1]:,}" for own in layers)
+    columns.append(Column("values", counts, "values"))
+    measures = [own.measures(found.near_zero) for own in layers]
+    for name, header in HEADERS.items():
+        own = [entry[name] for entry in measures]
+        cells = tuple(_quantity(entry, notation) for entry in own)
+        columns.append(Column(header, cells, name, part="e"))
+        theory = tuple(_theory(entry) for entry in own)
+        if any(theory):
+            columns.append(Column("theory", theory, name, part="t", style="dim"))
+    return columns
+
+
+def _fitting(found: Spectrum, glyphs: Glyphs, width: int) -> tuple[list[Column], list[str]]:
+    """Return the columns that fit, measures from the first on, and the names of the others."""
+    for notation in Notation:
+        every = shown(columns_of(found, notation), glyphs)
+        if width_of(every) <= width:
+            return every, []
+    kept = [column for column in every if column.group not in HEADERS]
+    hidden: list[str] = []
+    for name, header in HEADERS.items():
+        own = [column for column in every if column.group == name]
+        if not hidden and width_of([*kept, *own]) <= width:
+            kept += own
+        else:
+            hidden.append(header)
+    return kept, hidden
+
+
+def _quantity(entry: Measure, notation: Notation) -> str:
+    if entry.estimate is None:
+        return "not finite"
+    return quantity(entry.estimate, _number(entry.stderr), notation)
+
+
+def _theory(entry: Measure) -> str:
+    return alike(_number(entry.theory), _number(entry.estimate), _number(entry.stderr))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,255 @@
+"""`snstat spectrum` as a command and in Python: values, formats, layers and errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator
+
+import snstat
+from snstat.cli import run
+from snstat.errors import InvalidValueError, LayerError
+from snstat.experiment.spectrum_plan import SpectrumPlan
+from snstat.experiment.spectrum_settings import usual_depths
+from snstat.files.schema import schema
+from snstat.results import LayerSpectrum, SpectrumTheory
+
+SMALL = ("-a", "relu", "-d", "9", "-w", "12", "-t", "3")
+FILE = """
+input = { channels = 12 }
+
+[[layers]]
+kind = "dense"
+name = "in"
+width = 16
+activation = "relu"
+
+[[layers]]
+kind = "batch_norm"
+
+[[layers]]
+kind = "residual"
+name = "body"
+layers = [{ kind = "dense", width = 16 }]
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "net.toml"
+    path.write_text(FILE, encoding="utf-8")
+    return str(path)
+
+
+def call(capsys, *arguments):
+    code = run(["spectrum", *arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def document(capsys, *arguments):
+    code, out, err = call(capsys, *arguments, "-f", "json")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    Draft202012Validator(schema("spectrum")).validate(found)
+    return found
+
+
+def test_the_json_has_what_python_returns(capsys):
+    (entry,) = document(capsys, *SMALL)["runs"]
+    found = snstat.spectrum("relu", 9, 12, trials=3)
+    assert entry["depths"] == [1, 8, 9] == [layer.layer for layer in found.layers]
+    assert entry["names"] == ["1", "8", "9"]
+    assert entry["stack"]["activation"] == "relu"
+    assert (entry["simulation"]["batch"], entry["simulation"]["dtype"]) == (1, "float64")
+    for place, layer in enumerate(found.layers):
+        np.testing.assert_array_equal(entry["singular_values"][place], layer.singular_values)
+        assert layer.singular_values.shape == (3, 12)
+        assert (np.diff(layer.singular_values) <= 0).all()
+        for name, measure in layer.measures(found.near_zero).items():
+            assert entry["measures"][name][place] == dict(measure)
+            assert entry["theory"][name][place] == layer.theory[name] == measure.theory
+    assert entry["theory"]["mean_square"] == pytest.approx([1.0] * 3, rel=1e-12)
+
+
+def test_results_depend_on_the_seed_and_on_no_threads():
+    one, other = (snstat.spectrum("tanh", 3, 8, trials=4, threads=n) for n in (1, 3))
+    for first, second in zip(one.layers, other.layers, strict=True):
+        np.testing.assert_allclose(first.singular_values, second.singular_values, rtol=1e-12)
+    moved = snstat.spectrum("tanh", 3, 8, trials=4, seed=1)
+    assert not np.allclose(moved.layers[0].singular_values, one.layers[0].singular_values)
+
+
+def test_the_network_is_that_of_a_run_of_one_sample():
+    """A linear network has the product of its matrices, which a run sees: |J x|² of its input."""
+    options = {"width": 10, "depth": 1, "trials": 1, "dtype": "float64"}
+    found = snstat.spectrum("identity", **options)
+    ran = snstat.propagate("identity", batch=1, sampler="dense", **options)
+    values = found.layers[0].singular_values[0]
+    before, after = ran.second_moment.estimate
+    assert values[-1] ** 2 <= after / before <= values[0] ** 2
+    # One unit of input: the whole Jacobian is the ratio.
+    options["width"] = None
+    single = snstat.spectrum("identity", widths="1,5", **options | {"depth": None})
+    ran = snstat.propagate("identity", widths="1,5", batch=1, sampler="dense",
+                           **options | {"depth": None})  # fmt: skip
+    before, after = ran.second_moment.estimate
+    assert single.layers[0].singular_values[0, 0] ** 2 == pytest.approx(5 * after / before)
+
+
+def test_measures_are_means_over_trials():
+    values = np.array([[2.0, 1.0, 1e-4], [4.0, 0.1, 0.0]])
+    found = LayerSpectrum(1, "1", values).measures(0.025)
+    squares = [[4.0, 1.0, 1e-8], [16.0, 0.01, 0.0]]
+    means = [sum(row) / 3 for row in squares]
+    assert found["mean_square"].estimate == pytest.approx(sum(means) / 2)
+    assert found["mean_square"].stderr == pytest.approx(abs(means[0] - means[1]) / 2)
+    assert (found["largest"].estimate, found["largest"].stderr) == (3.0, 1.0)
+    # 0.1 is exactly 0.025 of 4, and counts.
+    assert found["near_zero"].estimate == pytest.approx((1 / 3 + 2 / 3) / 2)
+    spreads = [np.var(row) / m**2 for row, m in zip(squares, means, strict=True)]
+    assert found["relative_variance"].estimate == pytest.approx(sum(spreads) / 2)
+
+
+def test_zeros_are_near_zero_and_what_is_not_finite_is_missing():
+    dead = LayerSpectrum(1, "1", np.zeros((2, 3))).measures(0.1)
+    assert (dead["near_zero"].estimate, dead["mean_square"].estimate) == (1.0, 0.0)
+    assert dead["relative_variance"].estimate is None
+    broken = LayerSpectrum(1, "1", np.full((2, 3), np.nan), SpectrumTheory(1.0)).measures(0.1)
+    assert [own.estimate for own in broken.values()] == [None] * 4
+    assert broken["mean_square"].theory == 1.0
+    assert LayerSpectrum(1, "1", np.ones((1, 3))).measures(0.1)["largest"].stderr is None
+
+
+def test_tables_have_estimates_beside_theory(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
+    code, out, err = call(capsys, *SMALL)
+    assert (code, err) == (0, "")
+    title, sampling, _, header, *rows = out.splitlines()
+    assert title.startswith("ReLU · 9 layers of 12")
+    assert sampling == "3 trials × batch 1 · float64, dense, seed 0"
+    names = "layer values mean σ² theory largest σ theory near 0 theory var σ²/mean² theory"
+    assert " ".join(header.split()) == names
+    assert [row.split()[0] for row in rows[:3]] == ["1", "8", "9"]
+    assert "near 0: the share of singular values of at most 0.001 of the largest." in out
+    monkeypatch.setenv("COLUMNS", "60")
+    narrow = call(capsys, *SMALL)[1]
+    assert "Not shown: near 0, var σ²/mean²." in " ".join(narrow.split())
+    assert max(map(len, narrow.splitlines())) <= 60
+    _, out, _ = call(capsys, *SMALL, "-f", "markdown", "--near-zero", "0.01")
+    assert "| layer | values | mean σ² | theory |" in out
+    assert "at most 0.01 of the largest" in out
+
+
+def test_csv_has_every_value(capsys):
+    _, out, _ = call(capsys, *SMALL, "-a", "tanh", "--layers", "2", "-f", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert len(rows) == 2 * 3 * 12
+    assert [rows[0][key] for key in ("run", "network", "layer", "trial", "number")] == [
+        "1", "relu", "2", "0", "0",
+    ]  # fmt: skip
+    found = snstat.spectrum("tanh", 9, 12, layers=2, trials=3).layers[0].singular_values
+    assert float(rows[-1]["singular_value"]) == found[2, 11]
+
+
+def test_layers_of_a_file_are_chosen_by_name(capsys, file):
+    (entry,) = document(capsys, file, "--eval", "--layers", "in,last", "-t", "2")["runs"]
+    assert entry["names"] == ["in", "body"]
+    # The residual is two layers; the network is that of its file.
+    assert entry["depths"] == [1, 4]
+    assert entry["network"]["name"] == "net"
+    # Batch norm of eval mode is x/√(1 + ε).
+    by = 2.0 / (1.0 + 1e-5)
+    assert entry["theory"]["mean_square"] == [None, pytest.approx(by * 16 / 12, rel=1e-9)]
+    _, out, _ = call(capsys, file, "--eval", "-t", "2")
+    assert "body" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--layers", "0"], "--layers is 0, but must be layers from 1"),
+        (["--layers", "10", *SMALL], "--layers is 10, but must be at most the depth, 9"),
+        (["--layers", "x", *SMALL], "numbers"),
+        (["--layers", "1-65", "-d", "99", "-w", "4"], "1 to 64 numbers of layers"),
+        (["--near-zero", "0"], "from 1e-12 to 1"),
+        (["--trials", "0"], "from 1"),
+        (["--batch", "4"], "--batch"),
+        (["-w", "5000", "-d", "1"], "at most 4,096 units"),
+        (["--set", "width=3"], "--set"),
+        (["net.json"], "JSON"),
+        (["-o", "x.png", *SMALL], "snstat plot"),
+    ],
+)
+def test_bad_usage_gives_one_line_and_exit_code_2(capsys, arguments, words):
+    code, out, err = call(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("snstat: error: ")
+    assert err.count("\n") == 1
+    assert words in err
+
+
+def test_samples_that_depend_on_each_other_are_refused(capsys, file):
+    code, out, err = call(capsys, file)
+    assert (code, out) == (2, "")
+    assert "layer 1: layer is 'batch_norm'" in err
+    assert "eval mode" in err
+    with pytest.raises(LayerError, match="batch_norm"):
+        snstat.spectrum(file)
+    # Layers before it have a Jacobian of one sample.
+    assert snstat.spectrum(file, layers=1, trials=1).layers[0].name == "in"
+
+
+def test_arguments_of_python_are_validated():
+    with pytest.raises(InvalidValueError, match="layers is 0"):
+        snstat.spectrum("relu", 3, 4, layers=[0, 1])
+    with pytest.raises(InvalidValueError, match="at most the depth, 3"):
+        snstat.spectrum("relu", 3, 4, layers=4)
+    with pytest.raises(InvalidValueError, match="numbers of layers"):
+        snstat.spectrum("relu", 3, 4, layers=[])
+    with pytest.raises(InvalidValueError, match="near_zero"):
+        snstat.spectrum("relu", 3, 4, near_zero=2.0)
+
+
+def test_the_usual_layers_are_powers_of_eight_and_the_last():
+    assert usual_depths(1) == (1,)
+    assert usual_depths(8) == (1, 8)
+    assert usual_depths(100) == (1, 8, 64, 100)
+
+
+def test_an_interrupt_ends_all_trials(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("snstat.engine.general.jacobian.singular_values", interrupted)
+    assert run(["spectrum", *SMALL]) == 130
+    assert capsys.readouterr().out == ""
+
+
+def test_what_does_not_fit_in_memory_is_refused(monkeypatch):
+    monkeypatch.setattr("snstat.limits.physical_memory", lambda: 2.0**24)
+    with pytest.raises(InvalidValueError, match="memory needed"):
+        snstat.spectrum("relu", 2, 1000, trials=2)
+
+
+def test_data_of_the_user_are_inputs_one_a_trial(capsys, tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(5, 12)))
+    (entry,) = document(capsys, *SMALL, "--inputs", str(path))["runs"]
+    assert entry["simulation"]["inputs"] == str(path)
+    assert entry["simulation"]["inputs_digest"].startswith("sha256:")
+
+
+def test_a_plan_says_what_it_will_do():
+    from snstat.experiment.spectrum import SpectrumCall
+
+    plan = SpectrumCall("relu", 5, 8, trials=3, layers=[5, 2]).plan()
+    assert isinstance(plan, SpectrumPlan)
+    assert (plan.layers, plan.steps, plan.depth) == ((2, 5), 3, 5)
+    done = []
+    plan.run(done.append)
+    assert done == [1, 2, 3]

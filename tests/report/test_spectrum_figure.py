@@ -1,0 +1,62 @@
+"""The picture of singular values: bars are shares of all values, lines are theory."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from snstat.errors import InvalidValueError
+from snstat.report.figures.spectrum import BINS, DECADES, draw_spectrum
+from snstat.results import LayerSpectrum
+from tests.report.builders import make_spectrum
+
+
+def only(values):
+    """Return a spectrum of one layer with these singular values."""
+    whole = make_spectrum()
+    return replace(whole, layers=(LayerSpectrum(1, "1", np.array(values)),))
+
+
+def bars(figure):
+    """Return edges and heights of the steps of each layer."""
+    return [patch.get_data() for patch in figure.axes[0].patches]
+
+
+def labels(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_bars_are_densities_of_all_values():
+    figure = draw_spectrum(make_spectrum())
+    for data, layer in zip(bars(figure), make_spectrum().layers, strict=True):
+        logs = np.log10(layer.singular_values.ravel())
+        counts, _ = np.histogram(logs, data.edges)
+        np.testing.assert_allclose(data.values * np.diff(data.edges), counts / logs.size)
+        assert len(data.values) == BINS
+    assert labels(figure) == ["layer 1", "layer 2", "theory at infinite width"]
+
+
+def test_lines_are_theory_in_decades():
+    (line,) = draw_spectrum(make_spectrum()).axes[0].lines
+    theory = make_spectrum().layers[-1].theory
+    np.testing.assert_allclose(line.get_xdata() * math.log(10.0), theory.log_values)
+    np.testing.assert_allclose(line.get_ydata(), math.log(10.0) / 7.0)
+
+
+def test_zeros_and_what_is_far_below_are_told_in_the_legend():
+    figure = draw_spectrum(only([[1.0, 0.1, 1e-20, 0.0], [1.0, np.nan, np.nan, np.nan]]))
+    # Two of five finite values.
+    assert labels(figure) == ["layer 1, 40% below"]
+    low, high = figure.axes[0].get_xlim()
+    assert high - low == pytest.approx(DECADES)
+
+
+def test_what_cannot_be_drawn_is_refused():
+    for values in ([[0.0, 0.0]], [[np.nan, np.nan]]):
+        with pytest.raises(InvalidValueError, match="singular values"):
+            draw_spectrum(only(values))
+    with pytest.raises(InvalidValueError, match="at most 7 in a picture"):
+        draw_spectrum(make_spectrum(8))
