@@ -31,6 +31,8 @@ class Layer(Settings, ABC):
     arrays: ClassVar[int] = 2
     # Whether it takes numbers of tokens, with which most kinds cannot calculate.
     takes_tokens: ClassVar[bool] = False
+    # The key of files that names the second layer that it may start from, "" for none.
+    second: ClassVar[str] = ""
     # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
     whole: ClassVar[int] = 0
 

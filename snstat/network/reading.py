@@ -158,12 +158,13 @@ class _Reader:
                 raise NetworkFormError(here, f'no {KIND}; write for example {KIND} = "dense"')
             layers = _kind(here, table[KIND])
             here = f"{here}.{layers.kind}"
-            own = {key: value for key, value in table.items() if key not in OF_EVERY_LAYER}
+            sources = {*OF_EVERY_LAYER, layers.second}
+            own = {key: value for key, value in table.items() if key not in sources}
             layer = self.layer(here, layers, own, depth)
             numbers[PREVIOUS] = place
             with At(here):
                 name = _name(table[NAME], numbers) if NAME in table else ""
-                found.append(Entry(layer, _sources(table, numbers), name))
+                found.append(Entry(layer, _sources(table, numbers, layers.second), name))
             numbers[name or str(place)] = place + 1
         return tuple(found)
 
@@ -201,10 +202,15 @@ def _name(name: Any, numbers: Mapping[str, int]) -> str:
     return name
 
 
-def _sources(table: Mapping[str, Any], numbers: Mapping[str, int]) -> tuple[int, ...]:
-    """Return the numbers of the layers that one starts from, () where it does not say."""
-    if INPUT in table and INPUTS in table:
-        raise InvalidValueError(INPUTS, table[INPUTS], f"left out if {INPUT} is given")
+def _sources(table: Mapping[str, Any], numbers: Mapping[str, int], second: str) -> tuple[int, ...]:
+    """Return the numbers of the layers that one starts from, () where it does not say. The key
+    `second`, of kinds that have it, names the second one."""
+    for key in (INPUT, second):
+        if key in table and INPUTS in table:
+            raise InvalidValueError(INPUTS, table[INPUTS], f"left out if {key} is given")
+    if second in table:
+        first = _source(INPUT, table.get(INPUT, PREVIOUS), numbers)
+        return first, _source(second, table[second], numbers)
     if INPUT in table:
         return (_source(INPUT, table[INPUT], numbers),)
     if INPUTS not in table:

@@ -86,6 +86,10 @@ def _sources(entries: tuple[Entry, ...], place: int) -> dict[str, Any]:
     names = [_source(entries, place, number) for number in entries[place].inputs]
     if len(names) == 1:
         return {INPUT: names[0]}
+    second = entries[place].layer.second
+    if second and names:
+        first = {} if entries[place].inputs[0] == place else {INPUT: names[0]}
+        return first | {second: names[1]}
     return {INPUTS: names} if names else {}
 
 

@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from snstat.errors import InvalidValueError
+from snstat.errors import InvalidValueError, NetworkFormError
 from snstat.layers.attention import Attention
 from snstat.layers.dense import Dense
 from snstat.layers.initialisers import INITIALISERS
 from snstat.layers.shape import Shape
+from snstat.network.network import Network
 from tests.layers.plain_draw import PlainDraw
 
 CHANNELS, BATCH, TOKENS, HEADS = 6, 2, 5, 3
@@ -217,3 +218,42 @@ def test_what_a_trial_keeps_is_counted(dropout):
     weights = 3 * 5 * 7 * (2 if dropout else 1)
     assert layer.kept * x.units + layer.beside([x, y]) == 2 * 6 * 5 + 2 * 6 * 7 + weights
     assert layer.columns([x, y]) == 7
+
+
+MEMORY = {"kind": "dense", "name": "encoded", "width": 6}
+BETWEEN = {"kind": "dense", "name": "asked", "width": 8}
+
+
+def reading(**keys):
+    """Return a network whose third layer is attention with these keys."""
+    layers = [MEMORY, BETWEEN | {"input": "input"}, {"kind": "attention", "heads": 2} | keys]
+    return Network.read({"input": {"channels": 8, "grid": [5]}, "layers": layers})
+
+
+@pytest.mark.parametrize(
+    ("keys", "same"),
+    [
+        ({"memory": "encoded"}, {"inputs": ["previous", "encoded"]}),
+        ({"input": "input", "memory": "encoded"}, {"inputs": ["input", "encoded"]}),
+        ({"input": "asked", "memory": "encoded"}, {"inputs": ["asked", "encoded"]}),
+    ],
+)
+def test_the_memory_is_the_second_input(keys, same, tmp_path):
+    found = reading(**keys)
+    assert found == reading(**same)
+    written = found.form()["layers"][2]
+    assert written["memory"] == "encoded"
+    assert written.get("input") == ("input" if keys.get("input") == "input" else None)
+    assert Network.read(found.form()) == found
+    found.save(tmp_path / "memory.toml")
+    assert Network.load(tmp_path / "memory.toml").form()["layers"] == found.form()["layers"]
+
+
+def test_a_memory_that_is_no_layer_is_refused():
+    with pytest.raises(NetworkFormError, match=r"layers\.2\.attention: unknown memory 'encode'"):
+        reading(memory="encode")
+    with pytest.raises(NetworkFormError, match="left out if memory is given"):
+        reading(memory="encoded", inputs=["asked", "encoded"])
+    other = BETWEEN | {"name": "other", "memory": "asked"}
+    with pytest.raises(NetworkFormError, match="unknown key 'memory'"):
+        Network.read({"input": {"channels": 8}, "layers": [BETWEEN, other]})
