@@ -93,9 +93,9 @@ class NetworkCase(Case):
     def _judged(self, name: str, values: FloatArray) -> FloatArray:
         """Return the values of a statistic, NaN in layers where it is not judged: positions may
         become alike within a residual, whose sum keeps what they differ by."""
-        if name not in OF_POSITIONS:
+        if name not in OF_POSITIONS or np.isnan(values).all():
             return values
-        return np.where(self.theory.inner, math.nan, values)
+        return np.where(self.theory.bypassed, math.nan, values)
 
     @property
     def gradients(self) -> FloatArray:

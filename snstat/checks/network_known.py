@@ -15,6 +15,7 @@ from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.dropout import Dropout
 from snstat.layers.layer import Layer
 from snstat.network.network import Network
+from snstat.network.sources import sourced
 from snstat.results import BoolArray, FloatArray, InputMoments
 from snstat.theory.repeated import Limit, layers_within, limit_of
 from snstat.theory.walk import Walk, walk
@@ -73,9 +74,16 @@ class NetworkKnown:
         return cosine
 
     @cached_property
-    def inner(self) -> BoolArray:
-        """The layers within residuals."""
-        return np.array([False, *(row.inner for row in self.network.rows())])
+    def bypassed(self) -> BoolArray:
+        """The layers that a connection from before them to after them passes by, such as those
+        within residuals."""
+        changes = np.zeros(self.network.depth + 2, dtype=np.int64)
+        for row in sourced(self.network.block):
+            for source in row.sources:
+                changes[source + 1] += 1
+                changes[row.number] -= 1
+        found: BoolArray = np.cumsum(changes[:-1]) > 0
+        return found
 
     @cached_property
     def units(self) -> FloatArray:

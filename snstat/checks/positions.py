@@ -47,7 +47,8 @@ def positions_collapse(case: Case) -> Broken | None:
 
     by theory where pairs of positions are followed. The rule judges the estimate of
     `position_cosine` elsewhere, and where the estimate leaves theory by more than its error allows.
-    Layers within a residual are left out: the sum keeps what positions differ by.
+    Layers that a connection passes by, such as those within a residual, are left out: the sum keeps
+    what positions differ by.
     If the first layer with several positions has a cosine c₀ above 0, the bound is on
     (1 − cosine)/(1 − c₀), the share of their difference that is left.
 

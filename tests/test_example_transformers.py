@@ -1,0 +1,99 @@
+"""The transformers of the examples show what they claim: by theory, and simulated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.network.network import Network
+
+pytestmark = pytest.mark.examples
+
+FOLDER = Path(__file__).parents[1] / "examples" / "networks"
+WIDTH, BLOCKS, TRIALS = 128, 6, 24
+# Student's t of 23 degrees of freedom is beyond 4.5 once in 6,000 comparisons; the seed is fixed.
+# Each of two branches a block may be off by a part of 1/width, relative to the signal.
+BEYOND, BIAS = 4.5, 2.0 * BLOCKS / WIDTH
+
+
+def simulated(name, **options):
+    return snstat.propagate(FOLDER / f"{name}.toml", trials=TRIALS, batch=4, **options)
+
+
+def ends(run, ending):
+    """Return the numbers of the layers that end a block."""
+    return np.array([row.layer for row in run.layers if row.name.endswith(f".{ending}")])
+
+
+@pytest.fixture(scope="module")
+def prenorm():
+    return simulated("encoder_prenorm", backward=True)
+
+
+@pytest.fixture(scope="module")
+def postnorm():
+    return simulated("encoder_postnorm", backward=True)
+
+
+def agrees(statistic, layers, scale):
+    off = np.abs(statistic.estimate[layers] - statistic.theory[layers])
+    return bool(np.all(off <= BEYOND * statistic.error[layers] + BIAS * scale))
+
+
+@pytest.mark.parametrize("name", ["prenorm", "postnorm"])
+def test_theory_of_encoders_is_what_is_simulated(name, request):
+    run = request.getfixturevalue(name)
+    layers = ends(run, "ffn" if name == "prenorm" else "norm")
+    assert len(layers) == BLOCKS
+    theory = run.second_moment.theory[layers]
+    assert agrees(run.second_moment, layers, theory)
+    assert agrees(run.statistics["position_cosine"], layers, 1.0)
+    assert agrees(run.cosine, layers, 1.0)
+    assert agrees(run.gradient, layers, run.gradient.theory[layers])
+
+
+def test_a_stream_before_norms_grows_and_keeps_tokens_apart(prenorm, postnorm):
+    """Each feed-forward branch adds 1, and attention what tokens have in common, 0 to 1."""
+    stream, normed = ends(prenorm, "ffn"), ends(postnorm, "norm")
+    square = prenorm.second_moment.theory[stream]
+    assert np.all(np.diff(square) > 1.0)
+    assert np.all(np.diff(square) < 2.0)
+    np.testing.assert_allclose(postnorm.second_moment.theory[normed], 1.0, rtol=1e-4)
+    apart, alike = (
+        run.statistics["position_cosine"].theory[layers]
+        for run, layers in ((prenorm, stream), (postnorm, normed))
+    )
+    assert apart[-1] < 0.6
+    assert alike[-1] > 0.9
+    # Gradients grow on the way back before norms, and shrink behind them.
+    assert prenorm.gradient.theory[stream[0]] > 3.0
+    assert postnorm.gradient.theory[normed[0]] < 0.3
+
+
+def test_without_residuals_tokens_are_alike():
+    layers = [{"kind": "layer_norm"}, {"kind": "attention", "heads": 4}]
+    form = {"input": {"channels": WIDTH, "grid": [32]}}
+    block = {"kind": "block", "times": BLOCKS, "layers": layers}
+    found = snstat.check(Network.read(form | {"layers": [block]}), batch=8)
+    (finding,) = [own for own in found.findings if own.code == "SN304"]
+    assert finding.layer <= 6
+    assert snstat.check(FOLDER / "encoder_prenorm.toml", batch=8).passed
+    assert snstat.check(FOLDER / "encoder_postnorm.toml", batch=8).passed
+
+
+def test_theory_of_the_transformer_ends_where_tokens_differ():
+    run = simulated("transformer")
+    known = np.isfinite(run.second_moment.theory)
+    names = [row.name for row in run.layers]
+    assert [name for name, own in zip(names, known, strict=True) if own] == [
+        *("embed", "placed", "encoder.0.attend.0", "normed")
+    ]
+    assert run.second_moment.theory[names.index("placed")] == pytest.approx(1.5, rel=1e-12)
+    # Causal attention reads few tokens at first, and the encoder's are read by all.
+    cosine = run.statistics["position_cosine"].estimate
+    assert cosine[names.index("cross")] > 0.98
+    assert cosine[names.index("causal")] < 0.7
+    assert snstat.check(FOLDER / "transformer.toml", batch=8).passed
