@@ -256,6 +256,9 @@ VERDICTS = [
     ("weight_standardized", {}, "stable", set()),
     ("highway", {}, "stable", set()),
     ("highway", {"transfer_bias": -1}, "vanishing", {"SN101", "SN201"}),
+    ("encoder_prenorm", {}, "stable", set()),
+    ("encoder_postnorm", {}, "stable", set()),
+    ("transformer", {}, "stable", set()),
 ]
 
 

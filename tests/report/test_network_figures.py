@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -74,6 +75,20 @@ def test_brackets_are_on_the_page(run):
         box = text.get_window_extent()
         assert page.x0 <= box.x0 < box.x1 <= page.x1
         assert page.y0 <= box.y0 < box.y1 <= page.y1
+
+
+def test_labels_of_brackets_do_not_overlap():
+    """Those of the most layers are shown."""
+    body = {"kind": "block", "name": "body", "times": 40, "layers": [DENSE]}
+    heads = [DENSE | {"name": f"a_long_name_{n}"} for n in range(5)]
+    form = {"name": "net", "input": {"channels": 6}, "layers": [body, *heads]}
+    figure = draw_trajectory([snstat.propagate(snstat.Network.read(form), **SAMPLING)])
+    figure.draw_without_rendering()
+    texts = [text for text in figure.axes[-1].texts if text.get_text() and text.get_visible()]
+    assert "body ×40" in {text.get_text() for text in texts}
+    boxes = sorted((text.get_window_extent() for text in texts), key=lambda box: box.x0)
+    assert len(boxes) >= 2
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
 
 
 def test_networks_of_other_layers_have_no_brackets(run):

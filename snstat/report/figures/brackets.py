@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BELOW, LABEL, AXIS = 20.0, 3.0, 22.0
 # More brackets than these have no room.
 MOST_BRACKETS = 12
+# What marks the labels of brackets, and the pixels that two of them are apart at least.
+LABELS, APART = "bracket", 2.0
 # Layers that a bracket extends to either side, and the points of its ends.
 HALF, END = 0.4, 3.0
 
@@ -73,7 +75,22 @@ def draw_brackets(axes: Axes, brackets: Sequence[Bracket], look: Style) -> None:
         axes.annotate(
             label, ((low + high) / 2.0, 0.0), xycoords=under, xytext=(0.0, -LABEL),
             textcoords="offset points", ha="center", va="top", fontsize=8, color=look.ink,
-            annotation_clip=False,
+            annotation_clip=False, gid=f"{LABELS} {last - first}",
         )  # fmt: skip
     if brackets:
         axes.xaxis.labelpad = AXIS
+
+
+def thin_labels(axes: Axes) -> None:
+    """Hide labels of brackets that would overlap, once the figure is laid out. Those of more layers
+    stay."""
+    labels = [text for text in axes.texts if str(text.get_gid()).startswith(LABELS)]
+    labels.sort(key=lambda text: -int(str(text.get_gid()).split()[-1]))
+    taken: list[tuple[float, float]] = []
+    for text in labels:
+        box = text.get_window_extent()
+        low, high = box.x0 - APART, box.x1 + APART
+        if any(low < end and start < high for start, end in taken):
+            text.set_visible(False)
+        else:
+            taken.append((low, high))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from snstat.report.figures.brackets import brackets_of, draw_brackets
+from snstat.report.figures.brackets import brackets_of, draw_brackets, thin_labels
 from snstat.report.figures.captions import run_caption, run_labels
 from snstat.report.figures.layer_axis import make_room, set_layers
 from snstat.report.figures.panel import (
@@ -88,6 +88,8 @@ def draw_trajectory(
             place_caption(figure, run_caption(runs), look)
         settle(figure)
         make_room([axes for axes in figure.axes if axes.get_visible()], _longest(drawn))
+        for axes in figure.axes:
+            thin_labels(axes)
     return figure
 
 
