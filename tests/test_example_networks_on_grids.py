@@ -1,0 +1,178 @@
+"""The example networks on grids show what they claim: by theory, and simulated."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.experiment.positions import shares_of
+from snstat.network.network import Network
+from tests.example_networks import (
+    BEYOND,
+    FOLDER,
+    WIDTH,
+    gaussian,
+    propagate,
+    sigmoid,
+    simulated,
+)
+
+pytestmark = pytest.mark.examples
+
+
+def named(run, name):
+    """Return the number of the layer that has this name."""
+    (row,) = (row.layer for row in run.layers if row.name == name)
+    return row
+
+
+def shares(name, layer, **parameters):
+    """Return E[x²] at every position of a layer over the average, by theory."""
+    network = Network.load(FOLDER / f"{name}.toml", set=parameters)
+    (number,) = (row.number for row in network.rows() if row.name == layer)
+    return shares_of(network, 4, [number])[number]
+
+
+def wavenet(times, *, carry=1.0):
+    """Return E[x²] at every time of the gated units of five layers and of their sum. `carry` 0
+    leaves out the sums from layer to layer."""
+    x, found = np.ones(times), []
+    for dilation in (1, 2, 4, 8, 16):
+        before = np.concatenate([np.zeros(dilation), x[:-dilation]])
+        z = (x + before) / 2
+        gated = [
+            gaussian(lambda u: math.tanh(u) ** 2, 0.0, v)
+            * gaussian(lambda u: sigmoid(u) ** 2, 0.0, v)
+            for v in z
+        ]
+        found.append(np.array(gated))
+        x = carry * x + found[-1]
+    return found, sum(found)
+
+
+def test_wavenet_skips_keep_what_gates_shrink():
+    run = simulated("wavenet")
+    gated = [named(run, f"body.gated{n}") for n in range(1, 6)]
+    last = named(run, "body.sum")
+    each, together = wavenet(48)
+    expected = [part.mean() for part in each]
+    np.testing.assert_allclose(run.second_moment.theory[gated], expected, rtol=1e-9)
+    assert run.second_moment.theory[last] == pytest.approx(together.mean(), rel=1e-9)
+    assert 0.11 < min(expected) < max(expected) < 0.14
+    assert together.mean() == pytest.approx(0.62, abs=0.005)
+    # E tanh² and E σ² are concave in E z², which varies between samples by √(2/width) at most: a
+    # bias of less than 1/width.
+    for number in (*gated, last):
+        off = abs(run.second_moment.estimate[number] - run.second_moment.theory[number])
+        allowed = run.second_moment.theory[number] / WIDTH
+        assert off < BEYOND * run.second_moment.stderr[number] + allowed
+    # Gates alone: the fifth has next to nothing, and the sum has what the first one gave.
+    alone, kept = wavenet(48, carry=0.0)
+    assert alone[-1].mean() < 1e-3
+    assert kept.mean() > 0.1
+
+
+def test_wavenet_fades_in_over_its_receptive_field():
+    found = shares("wavenet", "body.sum", width=4)
+    _, together = wavenet(48)
+    np.testing.assert_allclose(found, together / together.mean(), rtol=1e-9)
+    # Two taps at distances 1, 2, 4, 8 and 16 reach 32 samples.
+    assert (np.diff(found[:32])[[0, 1, 3, 7, 15]] > 0.01).all()
+    np.testing.assert_allclose(found[31:], found[31], rtol=1e-12)
+    assert found[30] < found[31]
+
+
+def uniform_weights(random, *shape):
+    """Return PyTorch's weights or biases of a recurrent module of WIDTH units."""
+    return random.uniform(-1, 1, shape) / math.sqrt(WIDTH)
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm(random):
+    """Return a step of an LSTM: (x, state) to a new state, the units of which come first."""
+    u, w = (uniform_weights(random, 4, WIDTH, WIDTH) for _ in range(2))
+    b = uniform_weights(random, 4, WIDTH, 1) + uniform_weights(random, 4, WIDTH, 1)
+
+    def step(x, state):
+        h, c = state
+        i, f, g, o = (u[n] @ x + w[n] @ h + b[n] for n in range(4))
+        c = logistic(f) * c + logistic(i) * np.tanh(g)
+        return logistic(o) * np.tanh(c), c
+
+    return step
+
+
+def gru(random):
+    """Return the same of a GRU."""
+    u, w = (uniform_weights(random, 3, WIDTH, WIDTH) for _ in range(2))
+    b, d = (uniform_weights(random, 3, WIDTH, 1) for _ in range(2))
+
+    def step(x, state):
+        h, _ = state
+        r, z = (logistic(u[n] @ x + b[n] + w[n] @ h + d[n]) for n in range(2))
+        n = np.tanh(u[2] @ x + b[2] + r * (w[2] @ h + d[2]))
+        return (1 - z) * n + z * h, h
+
+    return step
+
+
+def passed_back(step, random, times):
+    """Return ln of ‖∂h_T/∂x_1‖²/WIDTH of one network and sample, by central differences, where
+    inputs after x_1 are 0."""
+    size = 1e-5
+    spread = random.normal(size=(WIDTH, WIDTH)) / math.sqrt(WIDTH)
+    moved = size * np.hstack([np.eye(WIDTH), -np.eye(WIDTH)])
+    x = spread @ (random.normal(size=(WIDTH, 1)) + moved)
+    state = np.zeros_like(x), np.zeros_like(x)
+    for now in range(times):
+        state = step(x if now == 0 else np.zeros_like(x), state)
+    ahead, behind = np.hsplit(state[0], 2)
+    return math.log(np.sum(((ahead - behind) / (2 * size)) ** 2) / WIDTH)
+
+
+@pytest.mark.parametrize(("name", "make", "part"), [("lstm", lstm, 9e-8), ("gru", gru, 3.6e-7)])
+def test_gates_of_pytorch_forget(name, make, part):
+    run = simulated(name, backward=True, batch=8)
+    random = np.random.default_rng(0)
+    logs = np.array([passed_back(make(random), random, 13) for _ in range(32)])
+    error = math.hypot(logs.std(ddof=1) / math.sqrt(len(logs)), run.gradient.stderr[0])
+    # Averages over samples come before logarithms there. Samples of one network differ by little.
+    assert abs(math.log(run.gradient.estimate[0]) - logs.mean()) < BEYOND * error
+    assert run.gradient.estimate[0] == pytest.approx(part, rel=0.1)
+    assert run.cosine.estimate[-1] > 0.999
+    # One step after the impulse, it is there: the difference is the lag.
+    assert propagate(name, times=2, backward=True, batch=8).gradient.estimate[0] > 3e-3
+
+
+def elman(times, gain, bias):
+    """Return E[h²] at the end and the squared gradient at the impulse, of gain² and the variance of
+    biases."""
+    second, gradient, z = 0.0, 1.0, gain + bias
+    for _ in range(times):
+        gradient *= gain * gaussian(lambda u: (1 - math.tanh(u) ** 2) ** 2, 0.0, z)
+        second = gaussian(lambda u: math.tanh(u) ** 2, 0.0, z)
+        z = gain * second + bias
+    return second, gradient
+
+
+@pytest.mark.parametrize(
+    ("init", "gain", "bias"),
+    [("torch_default", 1 / 3, 2 / (3 * WIDTH)), ("lecun_normal", 1.0, 0.0)],
+)
+def test_elman_forgets_or_remembers(init, gain, bias):
+    run = simulated("elman", init=init, backward=True)
+    second, gradient = elman(13, gain, bias)
+    assert run.second_moment.theory[-1] == pytest.approx(second, rel=1e-9)
+    assert run.gradient.theory[0] == pytest.approx(gradient, rel=1e-9)
+    assert (gradient < 1e-6) == (init == "torch_default")
+    assert (gradient > 0.05) == (init == "lecun_normal")
+    # 13 layers with the same weights, whose biases in the logarithm are 2/width each.
+    off = math.log(run.gradient.estimate[0] / gradient)
+    assert abs(off) < BEYOND * run.gradient.stderr[0] + 13 * 2 / WIDTH
+    alike = run.cosine.estimate[-1]
+    assert alike > 0.999 if init == "torch_default" else abs(alike) < 0.1
