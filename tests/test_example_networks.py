@@ -222,6 +222,8 @@ VERDICTS = [
     ("gru", {}, "collapsed", {"SN301", "SN403"}),
     ("elman", {}, "collapsed", {"SN201", "SN301", "SN403"}),
     ("elman", {"init": "lecun_normal"}, "stable", {"SN403"}),
+    ("snn_conv", {"width": 16}, "stable", set()),
+    ("unet", {"width": 16}, "stable", set()),
 ]
 
 

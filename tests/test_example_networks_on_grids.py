@@ -14,8 +14,11 @@ from tests.example_networks import (
     FOLDER,
     TRIALS,
     WIDTH,
+    agrees,
     gaussian,
     propagate,
+    rows,
+    selu,
     sigmoid,
     simulated,
 )
@@ -180,3 +183,79 @@ def test_elman_forgets_or_remembers(init, gain, bias):
     assert abs(off) < BEYOND * run.gradient.stderr[0] + 13 * 2 / WIDTH
     alike = run.cosine.estimate[-1]
     assert alike > 0.999 if init == "torch_default" else abs(alike) < 0.1
+
+
+def bordered(square, size, times):
+    """Return E[x²] at the positions of a size × size grid after each of `times` convolutions with a
+    kernel of 3 × 3 and zero padding, where `square` is E[x²] after units of a given E[z²]."""
+    x, found = np.ones((size, size)), []
+    for _ in range(times):
+        padded = np.pad(x, 1)
+        z = sum(padded[i : i + size, j : j + size] for i in range(3) for j in range(3)) / 9
+        x = np.array([[square(value) for value in line] for line in z])
+        found.append(x)
+    return found
+
+
+def test_snn_conv_leaves_its_fixed_point_at_the_border():
+    run = simulated("snn_conv")
+    convs = rows(run, "conv")
+    expected = bordered(lambda v: gaussian(lambda x: selu(x) ** 2, 0.0, v), 8, 12)
+    # The constants of selu, and integrals.
+    means = [x.mean() for x in expected]
+    np.testing.assert_allclose(run.second_moment.theory[convs], means, rtol=1e-8)
+    assert run.variance.theory[-1] == pytest.approx(0.631, abs=5e-4)
+    found = shares("snn_conv", "body.11.conv", width=4)
+    np.testing.assert_allclose(found, expected[-1] / expected[-1].mean(), rtol=1e-8)
+    # A share of 1/width in a layer adds up over the layers, as all have fresh weights.
+    off = np.abs(run.variance.estimate - run.variance.theory)[convs[[0, 3, 11]]]
+    assert (off < BEYOND * run.variance.stderr[convs[[0, 3, 11]]] + [1 / 64, 4 / 64, 12 / 64]).all()
+
+
+def test_snn_conv_keeps_its_fixed_point_in_a_circle():
+    run = simulated("snn_conv", padding="circular")
+    np.testing.assert_allclose(run.mean.theory, 0.0, atol=1e-12)
+    np.testing.assert_allclose(run.variance.theory, 1.0, rtol=1e-12)
+    assert agrees(run.variance, [1, 2, 4])
+
+
+@pytest.mark.parametrize(("size", "leak"), [(8, 0.079), (4, 0.238)])
+def test_zero_padding_leaks(size, leak):
+    """He weights and ReLU keep E[z²] at a position, so that the loss is that of zero padding."""
+    run = propagate("snn_conv", activation="relu", size=size, blocks=40, width=4, batch=2)
+    expected = [x.mean() for x in bordered(lambda v: v, size, 40)]
+    np.testing.assert_allclose(run.second_moment.theory[1:], expected, rtol=1e-12)
+    # The largest eigenvalue of the average of three neighbours, along both axes.
+    factor = ((1 + 2 * math.cos(math.pi / (size + 1))) / 3) ** 2
+    last = run.second_moment.theory[-1] / run.second_moment.theory[-2]
+    assert last == pytest.approx(factor, rel=1e-4)
+    assert 1 - factor == pytest.approx(leak, abs=5e-4)
+
+
+def test_unet_has_a_checkerboard():
+    # How many taps meet along an axis: 3 taps, 2 apart, from 4 positions.
+    meet = np.array([1, 1, 2, 1, 2, 1, 2, 1, 1])
+    up = np.outer(meet, meet) / meet.mean() ** 2
+    np.testing.assert_allclose(shares("unet", "net.up2", width=8), up, rtol=1e-12)
+    assert (up.min(), up.max()) == pytest.approx((0.5625, 2.25))
+    even = shares("unet", "net.up2", width=8, kernel=2)
+    np.testing.assert_allclose(even, np.ones((8, 8)), rtol=1e-12)
+    # The other half is as even as a circle, so half of the unevenness is left at equal moments.
+    run = propagate("unet", width=8)
+    moments = run.second_moment.theory[[named(run, f"net.{name}") for name in ("middle", "up2")]]
+    both = (moments[0] + moments[1] * up) / moments.sum()
+    np.testing.assert_allclose(shares("unet", "net.both2", width=8), both, rtol=1e-12)
+
+
+def test_unet_halves_what_is_pooled():
+    run = simulated("unet", width=32, batch=4)
+    high, down = (named(run, f"net.{name}") for name in ("high", "down1"))
+    assert run.second_moment.theory[high] == pytest.approx(1.0, rel=1e-12)
+
+    # Taps have weights of their own, so that units at different positions of white inputs are not
+    # correlated: four of a window have one variance of 1 each, and 12 pairs with 2 (E relu)² = 1/π.
+    pooled = (1 + 3 / math.pi) / 4
+    assert run.second_moment.theory[down] == pytest.approx(pooled, rel=1e-9)
+    # He weights keep E z² at any width. Units of 32 channels are Gaussian but for a part of 1/32.
+    off = np.abs(run.second_moment.estimate - run.second_moment.theory)[[high, down]]
+    assert (off < BEYOND * run.second_moment.stderr[[high, down]] + [0, pooled / 32]).all()
