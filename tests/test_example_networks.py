@@ -224,6 +224,13 @@ VERDICTS = [
     ("elman", {"init": "lecun_normal"}, "stable", {"SN403"}),
     ("snn_conv", {"width": 16}, "stable", set()),
     ("unet", {"width": 16}, "stable", set()),
+    ("resnet", {"width": 8}, "collapsed", {"SN301"}),
+    ("fast_rcnn_backbone", {"width": 8}, "stable", set()),
+    ("slicenet", {}, "stable", set()),
+    ("acgan", {"width": 16}, "stable", set()),
+    ("acgan", {"width": 16, "small": 1}, "stable", set()),
+    ("acgan_critic", {"width": 16}, "stable", set()),
+    ("acgan_critic", {"width": 16, "small": 1}, "vanishing", {"SN101"}),
 ]
 
 
