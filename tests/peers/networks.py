@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,6 +103,19 @@ NETWORKS = {
         _dense(None, 5, weights="standardized", init="lecun_truncated", weight_gain=0.7),
     ),
 }
+
+_FILES = Path(__file__).parents[2] / "examples" / "networks"
+EXAMPLES = {path.stem: path for path in sorted(_FILES.glob("*.toml"))}
+
+
+def example(name: str) -> Network:
+    """Return an example network, small enough that rounding is not amplified: 8 units wide, and 4
+    blocks deep where their number is a parameter."""
+    declared = tomllib.loads(EXAMPLES[name].read_text("utf-8"))["parameters"]
+    small = {"width": 8, "blocks": 4, "depth": 4}
+    return Network.load(
+        EXAMPLES[name], set={key: size for key, size in small.items() if key in declared}
+    )
 
 
 def tangled(seed: int) -> Network:

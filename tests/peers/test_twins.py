@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.peers.comparison import compare
-from tests.peers.networks import NETWORKS, tangled
+from tests.peers.networks import EXAMPLES, NETWORKS, example, tangled
 
 pytestmark = pytest.mark.peers
 
@@ -20,6 +20,12 @@ MODES = pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_equals_its_twin(name, dtype, train):
     compare(NETWORKS[name], dtype, train=train)
+
+
+@MODES
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_equals_its_twin(name, train):
+    compare(example(name), "float64", train=train)
 
 
 @MODES
