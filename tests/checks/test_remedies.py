@@ -423,3 +423,11 @@ def test_where_a_stack_leaves_its_baseline_says_nothing_about_how_many_layers_ho
     assert any("at most 59 layers" in words for words in plain)
     assert offered(SN701=Broken(63, 1.0, 1.0, "")) == plain
     assert offered(SN502=Broken(63, 1.0, 1.0, "")) != plain
+
+
+def test_the_width_that_is_advised_is_in_proportion_to_the_bound_squared():
+    """The variance between networks falls as 1/width."""
+    options = {"depth": 20, "width": 16, "batch": 8, "trials": 4, "select": ["SN502"]}
+    (finding,) = snstat.check("identity", fluctuation_max=0.5, **options).findings
+    wanted = math.ceil(16 * (finding.value / 0.5) ** 2)
+    assert finding.remedy.startswith(f"width ≥ {wanted} ")

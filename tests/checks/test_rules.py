@@ -231,8 +231,8 @@ def test_rules_are_selected_by_code_name_or_prefix():
     for entry in ("SN9", "", "vanishing", "202", "SN1,"):
         with pytest.raises(UnknownNameError):
             choose([entry])
-    for code in ("SN2", ""):
-        with pytest.raises(InvalidValueError, match="one rule"):
+    for code, found in (("SN2", "SN201, SN202, SN203"), ("", "none")):
+        with pytest.raises(InvalidValueError, match=f"one rule, not {found}"):
             explanation(code)
 
 

@@ -53,3 +53,6 @@ def test_a_sample_of_zeros_is_an_atom_of_relu():
     assert record.atom_law[0, 0] == pytest.approx(0.75 * 0.5 + 0.25, abs=1e-15)
     # Weights are symmetric: the deviation of a share of 32 × 4 units is at most ½/√128.
     assert record.atom_shares[0, 0] == pytest.approx(0.625, abs=5 * 0.75 * 0.5 / np.sqrt(128))
+    # The atom is in no bar: bars have the rest, but for what is beyond the last of them.
+    inside = record.density[0] @ np.diff(record.edges[0])
+    assert 0.9 <= inside / (1.0 - record.atom_shares[0, 0]) <= 1.0 + 1e-12
