@@ -238,6 +238,11 @@ def test_other_initialisers_are_found(capsys):
 def test_the_default_of_pytorch_under_activations(capsys, activation, broken):
     found = check(capsys, "w.npz", "-a", activation, "--select", "SN606", expected=int(broken))
     assert codes(found) == ["SN606"] * broken
+    for finding in found["findings"]:
+        # The gain of the first of them, 1/√3 but for chance.
+        assert finding["value"] == pytest.approx(3**-0.5, rel=0.1)
+        shown = f"a.weight: drawn with torch_default (gain {finding['value']:.4g})"
+        assert finding["message"].startswith(shown)
 
 
 def test_infinities_in_matrices_and_biases_are_found(capsys):
