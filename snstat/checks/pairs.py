@@ -88,19 +88,25 @@ def collapses(case: Case) -> Broken | None:
 
     **Source.** Poole et al., arXiv:1606.05340; Schoenholz et al., arXiv:1611.01232.
     """
-    cosine = case.known("cosine")
     first = case.angles_from
-    start = float(cosine[first])
-    if not comparable(start):
+    if not comparable(float(case.known("cosine")[first])):
         return None
-    bound = 1.0 - (1.0 - case.bounds.cosine_max) * (1.0 - max(start, 0.0))
+    return become_alike(case, "cosine", "inputs", case.bounds.cosine_max, first)
+
+
+def become_alike(case: Case, name: str, what: str, most: float, first: int) -> Broken | None:
+    """Return where a cosine, called `name`, of `what` leaves less than 1 − `most` of the difference
+    at layer `first`."""
+    cosine = case.known(name)
+    start = float(cosine[first])
+    bound = 1.0 - (1.0 - most) * (1.0 - max(start, 0.0))
     bad = np.flatnonzero(cosine[first + 1 :] >= bound)
     if not bad.size:
         return None
     layer = int(bad[0]) + first + 1
     value = float(cosine[layer])
     text = (
-        f"inputs become alike: cosine {value:.4g} at layer {layer}{case.beside('cosine', layer)},"
+        f"{what} become alike: cosine {value:.4g} at layer {layer}{case.beside(name, layer)},"
         f" at least {bound:.4g}; {start + 0.0:.2g} at {f'layer {first}' if first else 'the input'}"
     )
     return Broken(layer, value, bound, text)

@@ -6,7 +6,7 @@ import numpy as np
 
 from snstat.checks.case import Case
 from snstat.checks.obstacle import Obstacle
-from snstat.checks.pairs import comparable
+from snstat.checks.pairs import become_alike, comparable
 from snstat.checks.rule import Broken, rule
 
 COSINE = "position_cosine"
@@ -90,19 +90,7 @@ def positions_collapse(case: Case) -> Broken | None:
     first = _first_of_several(case)
     if first is None:
         return None
-    cosine = case.known(COSINE)
-    start = float(cosine[first])
-    bound = 1.0 - (1.0 - case.bounds.position_cosine_max) * (1.0 - max(start, 0.0))
-    bad = np.flatnonzero(cosine[first + 1 :] >= bound)
-    if not bad.size:
-        return None
-    layer = int(bad[0]) + first + 1
-    value = float(cosine[layer])
-    text = (
-        f"positions become alike: cosine {value:.4g} at layer {layer}{case.beside(COSINE, layer)},"
-        f" at least {bound:.4g}; {start + 0.0:.2g} at {f'layer {first}' if first else 'the input'}"
-    )
-    return Broken(layer, value, bound, text)
+    return become_alike(case, COSINE, "positions", case.bounds.position_cosine_max, first)
 
 
 def _no_profile(case: Case) -> Obstacle | None:
