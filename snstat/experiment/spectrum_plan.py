@@ -59,6 +59,10 @@ class SpectrumPlan:
         if network is not None:
             del given["activation"]
         plan = plan_of(RunSettings(**given, batch=1, sampler=DENSE), network)
+        if network is not None and network.input.tokens:
+            remedy = "take the network without its embedding, with input = { channels = 512 }"
+            what = f"{network.input.tokens:,} tokens"
+            raise InvalidValueError("input", what, "numbers, which have small changes", remedy)
         found = usual_depths(plan.depth) if layers is None else tuple(layers)
         if found[-1] > plan.depth:
             remedy = "choose a layer within the depth, or a deeper network"

@@ -193,6 +193,16 @@ def test_bad_usage_gives_one_line_and_exit_code_2(capsys, arguments, words):
     assert words in err
 
 
+def test_tokens_are_refused(capsys, tmp_path):
+    path = tmp_path / "tokens.toml"
+    path.write_text(
+        'input = { tokens = 7, grid = [3] }\nlayers = [{ kind = "embedding", width = 4 }]\n'
+    )
+    code, out, err = call(capsys, str(path))
+    assert (code, out) == (2, "")
+    assert "input is '7 tokens', but must be numbers, which have small changes" in err
+
+
 def test_samples_that_depend_on_each_other_are_refused(capsys, file):
     code, out, err = call(capsys, file)
     assert (code, out) == (2, "")

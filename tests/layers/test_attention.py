@@ -78,7 +78,7 @@ def test_values_are_those_of_a_loop_over_tokens(form, dropout):
                 for other in range(last):
                     share = weights[other] / sum(weights)
                     if dropout:
-                        share *= draw.masks[0][sample, head, token, other] / (1.0 - dropout)
+                        share *= draw.masks[0][head, sample, token, other] / (1.0 - dropout)
                     read += share * (w_v @ y[:, sample, other] + b_v)[own]
                 together.append(read)
             expected[:, sample, token] = w_o @ np.concatenate(together) + b_o

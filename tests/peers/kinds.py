@@ -122,6 +122,7 @@ def _elman(layer: Any, channels: int, width: int) -> nn.RNNBase:
 def _attention(part: Part) -> nn.Module:
     layer, (mask,) = part.layer, part.drawn.masks or [None]
     keys = {"causal": layer.causal, "rate": layer.dropout}
+    mask = None if mask is None else mask.swapaxes(0, 1).copy()
     return Attention(part.drawn.matrices, layer.heads, mask=mask, **keys)
 
 
