@@ -73,6 +73,18 @@ class Bounds(Settings):
         default=6.0,
         metavar="X",
     )
+    singular_max: float | None = option(
+        _POSITIVE,
+        "Largest singular value of the Jacobian of the last layer.",
+        shown="none",
+        metavar="X",
+    )
+    near_zero_max: float | None = option(
+        _SHARE,
+        "Share of its singular values that may be at most 0.001 of the largest.",
+        shown="none",
+        metavar="X",
+    )
     weight_gradient_decades: float = option(
         Real(0.0, MAX_DECADES),
         "Powers of ten between squared gradients of different layers' weights.",

@@ -16,6 +16,7 @@ from snstat.checks.numbers import leaves_range
 from snstat.checks.pairs import collapses, separates
 from snstat.checks.positions import position_fades, positions_collapse
 from snstat.checks.rule import Page, Rule
+from snstat.checks.spectrum import stretches_unevenly
 from snstat.checks.target import converges_elsewhere, misses_target
 from snstat.checks.theorems import leaves_theorems
 from snstat.checks.units import too_few_alive
@@ -34,6 +35,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             gradients_vanish,
             gradients_explode,
             weights_differ,
+            stretches_unevenly,
             collapses,
             separates,
             dropout_decides,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import numpy as np
+
 from snstat.errors import InvalidValueError
 from snstat.experiment.network_plan import NetworkPlan, network_source
 from snstat.experiment.plans import AnyPlan
@@ -11,6 +13,9 @@ from snstat.network.network import Network
 from snstat.network.run_settings import RunSettings
 from snstat.results import FloatArray, InputMoments
 from snstat.results.overview import PositionShares
+
+# Positions that differ by rounding are shown as equal.
+DIGITS = 12
 
 
 def shares_of(network: Network, batch: int, numbers: Collection[int]) -> dict[int, FloatArray]:
@@ -28,8 +33,8 @@ def position_shares(plan: AnyPlan, numbers: Collection[int]) -> PositionShares:
         inputs = plan.inputs
         found = _shares(plan.network, inputs.batch, inputs.moments(), numbers, train=plan.train)
     if not found:
-        bound = "with layers on a grid of which theory knows the signal"
-        raise InvalidValueError("network", "without positions", bound)
+        bound = "on a grid of which theory knows the signal"
+        raise InvalidValueError("layers", "without such a layer", bound)
     return PositionShares(plan.subject, found)
 
 
@@ -40,7 +45,9 @@ def _shares(
 
     found = profiles(network, batch, inputs, numbers, train=train)
     return {
-        number: profile.share
+        number: np.round(profile.share, DIGITS)
         for number, profile in found.items()
         if profile.known and profile.second_moment.size > 1
+        # Numbers of tokens have no second moment.
+        if number or not network.input.tokens
     }

@@ -12,12 +12,20 @@ import numpy as np
 
 from snstat.errors import InvalidValueError
 from snstat.experiment.plan import Plan
-from snstat.experiment.plans import AnyPlan, plan_of
+from snstat.experiment.plans import AnyPlan, plan_again, plan_of
 from snstat.experiment.spectrum_settings import SpectrumSettings, usual_depths
 from snstat.limits import require_memory
 from snstat.network.network import Network
 from snstat.network.run_settings import DENSE, RunSettings
-from snstat.results import FloatArray, LayerSpectrum, Simulation, Spectrum, SpectrumTheory, Subject
+from snstat.results import (
+    FloatArray,
+    LayerSpectrum,
+    Run,
+    Simulation,
+    Spectrum,
+    SpectrumTheory,
+    Subject,
+)
 
 if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
@@ -25,6 +33,7 @@ if TYPE_CHECKING:
 
 # Jacobians with more rows and more columns are refused: singular values of 4,096 take a minute.
 MOST_UNITS = 4096
+WITH_CHANGES = "numbers, which have small changes"
 LESS = "use a smaller --threads or --width, or fewer --layers"
 
 
@@ -62,13 +71,27 @@ class SpectrumPlan:
         if network is not None and network.input.tokens:
             remedy = "take the network without its embedding, with input = { channels = 512 }"
             what = f"{network.input.tokens:,} tokens"
-            raise InvalidValueError("input", what, "numbers, which have small changes", remedy)
+            raise InvalidValueError("input", what, WITH_CHANGES, remedy)
         found = usual_depths(plan.depth) if layers is None else tuple(layers)
         if found[-1] > plan.depth:
             remedy = "choose a layer within the depth, or a deeper network"
             bound = f"at most the depth, {plan.depth}"
             raise InvalidValueError("layers", found[-1], bound, remedy)
         made = cls(plan, found, settings.near_zero)
+        made.require_size()
+        return made
+
+    @classmethod
+    def of_run(cls, run: Run, near_zero: float) -> SpectrumPlan:
+        """Return the plan to take the Jacobian of the last layer of the network of `run`, as often
+        as that has trials. Raises SnstatError where it cannot be sampled again, as `of_settings`
+        does too."""
+        plan = plan_again(run)
+        inputs = replace(plan.inputs, batch=1)  # type: ignore[type-var]  # sources are dataclasses
+        plan = replace(plan, inputs=inputs, sampler=DENSE, backward=False, keep_trials=False)
+        made = cls(plan, (plan.depth,), near_zero)
+        if made.network.input.tokens:
+            raise InvalidValueError("input", "tokens", WITH_CHANGES)
         made.require_size()
         return made
 

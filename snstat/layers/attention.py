@@ -50,9 +50,11 @@ class Attention(WeightOptions, Layer):
     E ΣAA'), of a token with itself and of two; E Σ A² is 1/(tokens read) for small scores and 1 for
     large ones, so that what tokens have in common stays and the rest is averaged away. Averages
     over queries are taken for the units that a head has, with an error of up to 1e-3 of E ΣAA' if
-    there are few. Gradients of q, k and v follow from E[δδ'] of all pairs of tokens. After a causal
-    layer each token is followed by itself. Theory is null for other tokens, such as those behind a
-    border of zeros, and where the variance of scores exceeds 16.
+    there are few. With dropout and few heads, or one token that has nearly all weight, the norms of
+    tokens are random at any width: second moments of this layer hold then, but those after norms
+    and activations are off. Gradients of q, k and v follow from E[δδ'] of all pairs of tokens.
+    After a causal layer each token is followed by itself. Theory is null for other tokens, such as
+    those behind a border of zeros, and where the variance of scores exceeds 16.
     Sources: arXiv:1706.03762, arXiv:2006.10540, arXiv:2103.03404.
     """
 

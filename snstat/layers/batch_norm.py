@@ -33,7 +33,8 @@ class BatchNorm(Norm):
     Averages of squared gradients over networks do not settle for B ≤ 5. On a grid of P positions
     theory is that of many entries: m and s are numbers, so E[xx'] are centred over the B P entries
     and divided by E ν + ε, and Gaussian units stay Gaussian. It is off by about the relative
-    variance of ν, and null where that is more than 1/16, or pairs of positions are not followed.
+    variance of ν times E[x²], and null where that variance is more than 1/16, or pairs of positions
+    are not followed.
     Theory is that of train mode, null for other laws of x (arXiv:1502.03167, arXiv:1902.08129).
     """
 

@@ -1,0 +1,53 @@
+"""SN204: singular values of networks of which they are known."""
+
+from __future__ import annotations
+
+import pytest
+
+import snstat
+from snstat.checks.applying import obstacle_of
+from snstat.checks.rules import RULES
+from snstat.network.network import Network
+from tests.checks.cases import case
+
+LINEAR = {"depth": 4, "width": 8, "batch": 4, "trials": 2, "select": ["SN204"]}
+
+
+def findings(*arguments, **options):
+    return snstat.check(*arguments, **(LINEAR | options)).findings
+
+
+def test_the_largest_is_the_product_of_orthogonal_matrices():
+    """All singular values are the gain to the power of the depth, but for float32."""
+    keys = {"init": "orthogonal", "weight_gain": 1.5}
+    (finding,) = findings("identity", singular_max=5.0, **keys)
+    assert finding.value == pytest.approx(1.5**4, rel=1e-5)
+    assert (finding.code, finding.layer, finding.bound) == ("SN204", 4, 5.0)
+    assert finding.message.startswith("the largest singular value of the Jacobian is 5.06")
+    assert findings("identity", singular_max=5.1, **keys) == ()
+    assert findings("identity", near_zero_max=0.0, **keys) == ()
+
+
+def test_a_bottleneck_leaves_as_many_as_it_has_units():
+    keys = {"widths": "8,2,8", "batch": 4, "trials": 2, "select": ["SN204"]}
+    (finding,) = snstat.check("identity", near_zero_max=0.5, **keys).findings
+    assert finding.value == 0.75
+    assert snstat.check("identity", near_zero_max=0.8, **keys).passed
+
+
+def test_the_networks_are_those_of_the_run():
+    """The largest of each trial is that of numpy's decomposition of its matrices' product."""
+    options = {"depth": 4, "width": 8, "trials": 2, "seed": 5}
+    found = snstat.spectrum("tanh", layers=4, dtype="float32", **options).layers[0]
+    (finding,) = findings("tanh", singular_max=1e-3, seed=5)
+    assert finding.value == pytest.approx(found.singular_values[:, 0].mean(), rel=1e-6)
+
+
+def test_why_it_is_not_judged():
+    assert obstacle_of(case("relu", 4), "SN204").why.startswith("no bound is given")
+    assert RULES["SN204"](case("relu", 4, bounds={"singular_max": 1.0})) is None  # only thought of
+    form = {"input": {"channels": 6}, "layers": [{"kind": "batch_norm"}]}
+    found = snstat.check(Network.read(form), batch=4, trials=2, singular_max=0.1)
+    assert found.passed
+    (note,) = [note for note in found.notes if "SN204" in note]
+    assert "samples do not depend on each other" in note
