@@ -36,7 +36,7 @@ def attended(heads: Heads, inputs: Sequence[Values], draw: Draw) -> Pass:
         # Samples come second in what is drawn, as everywhere.
         samples, *rest = weights.shape
         kept = draw.kept((heads.number, samples, *rest[1:]), heads.rate, weights.dtype)
-        read = np.ascontiguousarray(kept.swapaxes(0, 1))
+        read = kept.swapaxes(0, 1)
         read *= weights.dtype.type(1.0 / (1.0 - heads.rate))
         read *= weights
     found = _joined(values @ read.swapaxes(2, 3))

@@ -67,6 +67,10 @@ def test_a_closed_or_full_standard_error_keeps_the_exit_code():
     os.close(writer)
 
 
+# Python itself would leave the beginning of a file of bytecode, which others then read.
+NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+
+
 @pytest.mark.parametrize("name", FILE_WRITERS)
 @pytest.mark.parametrize("before", [None, b"of before"], ids=["new", "there"])
 def test_a_full_disk_leaves_no_partial_file(tmp_path, name, before):
@@ -74,7 +78,8 @@ def test_a_full_disk_leaves_no_partial_file(tmp_path, name, before):
     path = tmp_path / "out"
     if before is not None:
         path.write_bytes(before)
-    code, out, err = finish(*FILE_WRITERS[name], str(path), prepare=limit_files(100))
+    arguments = *FILE_WRITERS[name], str(path)
+    code, out, err = finish(*arguments, prepare=limit_files(100), env=os.environ | NO_BYTECODE)
     assert (code, out) == (2, b"")
     assert f"{path}: File too large" in one_complaint(err)
     assert contents(tmp_path) == ({} if before is None else {"out": before})
@@ -82,7 +87,7 @@ def test_a_full_disk_leaves_no_partial_file(tmp_path, name, before):
 
 def test_a_full_disk_loses_the_cache_but_not_the_result(tmp_path):
     """Kernels are compiled and run, although they cannot be cached."""
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = os.environ | NO_BYTECODE | {"NUMBA_CACHE_DIR": str(tmp_path)}
     arguments = ("propagate", "-d", "1", "-w", "2", "-b", "2", "-t", "1", "-f", "csv")
     code, out, err = finish(*arguments, prepare=limit_files(100), env=environment)
     assert (code, err) == (0, "")
