@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from snstat.experiment.positions import shares_of
+from snstat.experiment.positions import declared, position_shares
 from snstat.network.network import Network
 from tests.example_networks import (
     BEYOND,
@@ -36,7 +36,7 @@ def shares(name, layer, **parameters):
     """Return E[x²] at every position of a layer over the average, by theory."""
     network = Network.load(FOLDER / f"{name}.toml", set=parameters)
     (number,) = (row.number for row in network.rows() if row.name == layer)
-    return shares_of(network, 4, [number])[number]
+    return position_shares(declared(network, 4), [number]).shares[number]
 
 
 def wavenet(times, *, carry=1.0):

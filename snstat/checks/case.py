@@ -202,9 +202,9 @@ class Case(ABC):
         without positions; see `weakest_position`."""
         return self.unknown
 
-    def weakest_position(self, layer: int) -> tuple[int, ...]:
-        """Return that position of a layer with a `least_position`."""
-        raise NotImplementedError
+    def weakest_position(self, layer: int) -> tuple[int, ...]:  # noqa: ARG002  # nothing is known
+        """Return that position of a layer, () where it is not known."""
+        return ()
 
     @property
     def drops(self) -> bool:

@@ -116,7 +116,9 @@ def _seen_nonfinite(case: Case) -> list[Broken]:
     # Theory that ends is beyond all formats.
     beyond = np.flatnonzero(~(largest[: case.depth + 1] <= np.finfo(dtype).max))
     doubt = case.doubt
-    if doubt and beyond.size and math.isnan(largest[beyond[0]]):
+    if np.isnan(largest).all():
+        words = "no theory of the largest"
+    elif doubt and beyond.size and math.isnan(largest[beyond[0]]):
         words = f"no theory: {doubt}"
     elif beyond.size and beyond[0] == layer:
         words = "as predicted"

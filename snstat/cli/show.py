@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -89,11 +89,12 @@ def command(
     form = format_for(output, form, FORMATS) or "table"
     selection = parse_layers(layers)
     path, saved = parted([] if file is None else [file])
+    run: Run | None = None
     if saved:
-        refuse_others(ctx, {"file", "layers", "form", "output"})
         from snstat.files.saved import load
 
-        run = load(saved[0])
+        run, own = load(saved[0]), {"file", "layers", "form", "output"}
+        refuse_others(ctx, own if run.module is not None else own | {"positions"})
         if run.module is not None:
             usual = ctx.get_parameter_source("layers") is ParameterSource.DEFAULT
             whole = output not in (None, STDOUT)
@@ -114,16 +115,21 @@ def command(
     from snstat.network.overview import overview
 
     with text_output(output) as write:
-        shares = _shares(network, how.batch, numbers) if positions else None
+        shares = _shares(run, network, how.batch, numbers) if positions else None
         found = overview(network, numbers, how.layers(network, numbers), shares)
         write(_pieces(found, form, file=output not in (None, STDOUT)))
     wrote(output, count(network.depth, "layer"))
 
 
-def _shares(network: Network, batch: int, numbers: Sequence[int]) -> dict[int, FloatArray]:
-    from snstat.experiment.positions import shares_of
+def _shares(
+    run: Run | None, network: Network, batch: int, numbers: Sequence[int]
+) -> Mapping[int, FloatArray]:
+    """Return the signal at every position, with the inputs of a saved run, or those declared."""
+    from snstat.experiment.plans import plan_again
+    from snstat.experiment.positions import declared, position_shares
 
-    return shares_of(network, batch, numbers)
+    plan = declared(network, batch) if run is None else plan_again(run)
+    return position_shares(plan, numbers).shares
 
 
 def _numbers(selection: LayerSelection, network: Network) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,6 +37,7 @@ from snstat.values.option import options_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from snstat.experiment.plans import AnyPlan
     from snstat.experiment.spectrum_plan import SpectrumPlan
     from snstat.network.network import Network
     from snstat.results import Spectrum
@@ -112,14 +114,13 @@ def plans(
     before the first one runs."""
     from snstat.experiment.spectrum_plan import SpectrumPlan
 
+    chosen = None if selection is None else partial(_layers, selection)
     with reading_bar():  # data are read to be standardized
         found: Planned = []
         for network in networks:
             for variant in wanted:
                 settings = SpectrumSettings(**variant.options)
-                plan = SpectrumPlan.of_settings(settings, network)
-                if selection is not None:
-                    plan = SpectrumPlan.of_settings(settings, network, _layers(selection, plan))
+                plan = SpectrumPlan.of_settings(settings, network, chosen)
                 name = variant.name or plan.subject.called
                 if network is not None:
                     name = ", ".join(filter(None, (network.name, variant.name)))
@@ -127,9 +128,9 @@ def plans(
     return found
 
 
-def _layers(selection: LayerSelection, plan: SpectrumPlan) -> list[int]:
-    """Return the layers that are chosen. Raises InvalidValueError for the input, whose Jacobian
-    by itself is the identity, unless words choose it with others."""
+def _layers(selection: LayerSelection, plan: AnyPlan) -> list[int]:
+    """Return the layers of a plan that are chosen. Raises InvalidValueError for the input, whose
+    Jacobian by itself is the identity, unless words choose it with others."""
     from snstat.experiment.spectrum_settings import Depths
 
     selection.require_within(plan.depth)

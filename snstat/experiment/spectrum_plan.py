@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
 # Jacobians with more rows and more columns are refused: singular values of 4,096 take a minute.
 MOST_UNITS = 4096
-WITH_CHANGES = "numbers, which have small changes"
-LESS = "use a smaller --threads or --width, or fewer --layers"
+LESS = "use fewer --threads or --layers, or a narrower network"
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,13 @@ class SpectrumPlan:
         cls,
         settings: SpectrumSettings,
         network: Network | None = None,
-        layers: Sequence[int] | None = None,
+        layers: Sequence[int] | Callable[[AnyPlan], Sequence[int]] | None = None,
     ) -> SpectrumPlan:
-        """Return the plan of `settings` for a network, or for the stack that they describe. By
-        default the layers are 1, 8, 64, ... and the last.
+        """Return the plan of `settings` for a network, or for the stack that they describe.
 
-        Raises SnstatError for invalid settings, for layers beyond the depth, and for a Jacobian
-        that is too large.
+        `layers` ascend, or choose those of a plan; by default they are 1, 8, 64, ... and the last.
+        Raises SnstatError for invalid settings, for layers beyond the depth, for inputs without
+        small changes, and for a Jacobian that is too large.
         """
         names = {entry.name for entry in fields(RunSettings)}
         given = {
@@ -68,17 +67,15 @@ class SpectrumPlan:
         if network is not None:
             del given["activation"]
         plan = plan_of(RunSettings(**given, batch=1, sampler=DENSE), network)
-        if network is not None and network.input.tokens:
-            remedy = "take the network without its embedding, with input = { channels = 512 }"
-            what = f"{network.input.tokens:,} tokens"
-            raise InvalidValueError("input", what, WITH_CHANGES, remedy)
-        found = usual_depths(plan.depth) if layers is None else tuple(layers)
+        if layers is None:
+            layers = usual_depths(plan.depth)
+        found = tuple(layers(plan) if callable(layers) else layers)
         if found[-1] > plan.depth:
             remedy = "choose a layer within the depth, or a deeper network"
             bound = f"at most the depth, {plan.depth}"
             raise InvalidValueError("layers", found[-1], bound, remedy)
         made = cls(plan, found, settings.near_zero)
-        made.require_size()
+        made.require_jacobian()
         return made
 
     @classmethod
@@ -90,9 +87,7 @@ class SpectrumPlan:
         inputs = replace(plan.inputs, batch=1)  # type: ignore[type-var]  # sources are dataclasses
         plan = replace(plan, inputs=inputs, sampler=DENSE, backward=False, keep_trials=False)
         made = cls(plan, (plan.depth,), near_zero)
-        if made.network.input.tokens:
-            raise InvalidValueError("input", "tokens", WITH_CHANGES)
-        made.require_size()
+        made.require_jacobian()
         return made
 
     @property
@@ -145,15 +140,26 @@ class SpectrumPlan:
         units = max(row.after.units for row in self.rows)
         return columns_for(self.network, self.layers[-1], units, self.run_plan.dtype, self._running)
 
-    def require_size(self) -> None:
-        """Raise InvalidValueError for a Jacobian whose singular values would take too long, or too
-        much memory."""
+    def require_jacobian(self) -> None:
+        """Raise InvalidValueError for inputs that have no small changes, and for a Jacobian whose
+        singular values would take too long, or too much memory."""
+        if self.network.input.tokens:
+            (embedded,) = (row.after for row in self.network.rows([1]))
+            grid = f", grid = {list(embedded.grid)}" if embedded.grid else ""
+            shape = f"input = {{ channels = {embedded.channels}{grid} }}"
+            raise InvalidValueError(
+                "input",
+                f"{self.network.input.tokens:,} tokens",
+                "numbers, which have small changes",
+                f"take the network without its embedding, with {shape}",
+            )
         before = self.network.input.units
         for row in self.rows:
             if min(before, row.after.units) > MOST_UNITS:
                 bound = f"at most {MOST_UNITS:,} units in the layer or in the input"
                 size = f"{row.after.units:,} × {before:,}, of layer {row.number},"
-                raise InvalidValueError("Jacobian", size, bound, "use a smaller --width")
+                remedy = "choose other --layers, or a narrower network"
+                raise InvalidValueError("Jacobian", size, bound, remedy)
         # All of a trial, and what a decomposition takes beside the largest.
         sizes = [8.0 * before * row.after.units for row in self.rows]
         needed = self._running * (sum(sizes) + 2.0 * max(sizes)) + self._columns()[2]

@@ -33,12 +33,14 @@ _LEFT = 3.5
 
 
 class RowMoments(NamedTuple):
-    """Of one row: `square` E ΣA², `slope` E tr M², and `along` E[ξᵀM²ξ] with s = √τ ξ, each for
-    every number of tokens."""
+    """Of one row: `square` E ΣA², `slope` E tr M², `along` E[ξᵀM²ξ] with s = √τ ξ, `both` E(ΣA²)²
+    and `fourth` E ΣA⁴, each for every number of tokens."""
 
     square: FloatArray
     slope: FloatArray
     along: FloatArray
+    both: FloatArray
+    fourth: FloatArray
 
 
 class PairMoments(NamedTuple):
@@ -54,8 +56,8 @@ class PairMoments(NamedTuple):
 def row_moments(tokens: FloatArray, variance: float) -> RowMoments:
     """Return the moments of a row for scores of this variance τ and numbers of `tokens` (n,)."""
     several = tokens[tokens > 1]
-    found = np.zeros((3, len(tokens)))
-    found[0] = 1.0  # one token has all the weight
+    found = np.zeros((5, len(tokens)))
+    found[[0, 3, 4]] = 1.0  # one token has all the weight
     if several.size:
         found[:, tokens > 1] = _several(several, math.sqrt(variance))
     return RowMoments(*found)
@@ -80,8 +82,10 @@ def _several(tokens: FloatArray, deviation: float) -> FloatArray:
     total += second * (2.0 * n[3, 1] * n[1, 1] + n[2, 0] * n[2, 2]) + first * n[4, 2]
     along = first * n[2, 2] - first * n[3, 2] - second * n[2, 1] * n[1, 1] + total / 6.0
     square = first * n[2, 0]
-    slope = square - first * n[3, 0] + (first * n[4, 0] + second * n[2, 0] ** 2) / 6.0
-    return np.stack([square @ width, slope @ width, along @ width])
+    fourth = first * n[4, 0] / 6.0
+    both = fourth + second * n[2, 0] ** 2 / 6.0
+    slope = square - first * n[3, 0] + both
+    return np.stack([own @ width for own in (square, slope, along, both, fourth)])
 
 
 def pair_moments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, replace
 from typing import ClassVar, Self, TypeVar
 
@@ -20,13 +20,16 @@ from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
 from snstat.layers.through_weights import through
 from snstat.layers.weights import Weights
-from snstat.layers.window_options import grid_of
+from snstat.layers.window_options import time_of
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Flag, Whole
 from snstat.values.option import option
 
 T = TypeVar("T")
+G = TypeVar("G", Values, Slope)
 
+# Gradients after a layer to those of each of its inputs.
+Back = Callable[[G], tuple[G, ...]]
 # PyTorch's own initialiser of its module.
 TORCH = "torch_default"
 
@@ -50,11 +53,11 @@ class Attention(WeightOptions, Layer):
     E ΣAA'), of a token with itself and of two; E Σ A² is 1/(tokens read) for small scores and 1 for
     large ones, so that what tokens have in common stays and the rest is averaged away. Averages
     over queries are taken for the units that a head has, with an error of up to 1e-3 of E ΣAA' if
-    there are few. With dropout and few heads, or one token that has nearly all weight, the norms of
-    tokens are random at any width: second moments of this layer hold then, but those after norms
-    and activations are off. Gradients of q, k and v follow from E[δδ'] of all pairs of tokens.
-    After a causal layer each token is followed by itself. Theory is null for other tokens, such as
-    those behind a border of zeros, and where the variance of scores exceeds 16.
+    there are few. Gradients of q, k and v follow from E[δδ'] of all pairs of tokens. After a causal
+    layer each token is followed by itself. Theory is null for other tokens, such as those behind a
+    border of zeros, and where the variance of scores exceeds 16. It is null too where norms of
+    tokens are random at any width, with a relative variance of squares above 1/16: heads are few
+    then, and read few tokens, or drop many.
     Sources: arXiv:1706.03762, arXiv:2006.10540, arXiv:2103.03404.
     """
 
@@ -82,9 +85,7 @@ class Attention(WeightOptions, Layer):
         channels, and for a memory that is read causally."""
         queries, _ = _both(inputs)
         for shape in inputs:
-            if len(grid_of(shape)) > 1:
-                bound = "a shape whose grid has one axis, the tokens"
-                raise InvalidValueError("input", str(shape), bound)
+            time_of(shape)
             self.require_centred(shape.channels)
         if self.causal and len(inputs) > 1:
             bound = "false with a memory, whose tokens have no order among those that read them"
@@ -147,7 +148,7 @@ class Attention(WeightOptions, Layer):
         if len(tokens) < len(into):
             return None
         q, k, v = tokens
-        read = Read(q, k, v, x.shape.channels // self.heads, 1.0 - self.dropout)
+        read = Read(q, k, v, self.heads, x.shape.channels // self.heads, 1.0 - self.dropout)
         heads = attended_causally if self.causal else attended_alike
         between = heads(read, [step.signal for step in steps], x.shape)
         if between is None:
@@ -155,16 +156,8 @@ class Attention(WeightOptions, Layer):
         out = through(of_output, between.signal)
         if out is None:
             return None
-        pulls, inner, last = [step.pull for step in steps], between.pull, out.pull
-        alone = len(inputs) == 1
-
-        def pull(slope: Slope) -> tuple[Slope, ...]:
-            parts = zip(pulls, inner(*last(slope)), strict=True)
-            by_query, by_key, by_value = (back(part)[0] for back, part in parts)
-            of_memory = by_key + by_value
-            return (by_query + of_memory,) if alone else (by_query, of_memory)
-
-        return Step(tuple(inputs), out.signal, pull)
+        back = _back(len(inputs), [step.pull for step in steps], between.pull, out.pull)
+        return Step(tuple(inputs), out.signal, back)
 
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
@@ -176,16 +169,8 @@ class Attention(WeightOptions, Layer):
         read = attended(heads, [own.values for own in into], draw)
         out = draw.linear(read.values, of_o)
         # Their values are not needed: heads have copies.
-        pulls, between, last = [own.pull for own in into], read.pull, out.pull
-        alone = len(inputs) == 1
-
-        def pull(slope: Values) -> tuple[Values, ...]:
-            parts = zip(pulls, between(*last(slope)), strict=True)
-            by_query, by_key, by_value = (back(part)[0] for back, part in parts)
-            of_memory = by_key + by_value
-            return (by_query + of_memory,) if alone else (by_query, of_memory)
-
-        return Pass(out.values, pull)
+        back = _back(len(inputs), [own.pull for own in into], read.pull, out.pull)
+        return Pass(out.values, back)
 
     def _matrix(self, fan_in: int, fan_out: int) -> Weights:
         return Dense(fan_out, **self.weight_options()).at(fan_in)
@@ -198,6 +183,19 @@ def _both(inputs: Sequence[T]) -> tuple[T, T]:
         bound = "one layer, or two: the one that reads, and the memory"
         raise InvalidValueError("inputs", len(inputs), bound)
     return inputs[0], inputs[-1]
+
+
+def _back(inputs: int, into: Sequence[Back[G]], between: Back[G], last: Back[G]) -> Back[G]:
+    """Return the way back through W_o, `last`, the heads, `between`, and `into` q, k and v, to the
+    inputs: one that reads itself, or two."""
+
+    def pull(slope: G) -> tuple[G, ...]:
+        parts = zip(into, between(*last(slope)), strict=True)
+        by_query, by_key, by_value = (back(part)[0] for back, part in parts)
+        of_memory = by_key + by_value
+        return (by_query, of_memory) if inputs > 1 else (by_query + of_memory,)
+
+    return pull
 
 
 def _with_gain(weights: Weights, square_gain: float) -> Weights:

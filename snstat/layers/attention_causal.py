@@ -17,20 +17,23 @@ from snstat.layers.law import OTHER, ZERO
 from snstat.layers.queries import Likeness, Reading, of_pair, of_row
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope, Step
-from snstat.layers.squares import diagonal
+from snstat.layers.squares import MOST_SPREAD, diagonal
 
 
 def attended_causally(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | None:
     """Return the step from queries, keys and values to what heads read, None where scores are too
-    large."""
+    large, and where heads are too few for how unevenly they read."""
     if not read.variance <= LARGEST_VARIANCE:
         return None
     count, values = read.queries.number, read.values
     reading = Reading(tuple(range(1, count + 1)), read.units, read.variance)
-    row = of_row(reading).square
+    averages = of_row(reading)
+    row = averages.square
     gap = parted(read, reading, Likeness(1.0, 1.0), read.apart[0])
     own = values.apart * row + values.other
     masks = read.masked * row
+    if not read.spread(averages, own + masks) <= MOST_SPREAD:
+        return None
     law = ZERO if inputs[2].law == ZERO else OTHER
     after = Signal(shape, np.zeros(count), own + masks, gap + masks, law)
 

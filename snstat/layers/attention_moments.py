@@ -9,6 +9,10 @@ is read has E[oo'] = p + v E ΣAA', and on the way back, with E[δδ'] = Γ over
 
 with q·q' and k·k' per unit; for many units of a head these are E[qq'] and E[kk'], and the last line
 v κ E tr MM' Γ_ii' for κ of the keys as v of the values (arXiv:2006.10540).
+
+Of one network, a head and a token, the units that are read have the mean square p (Σ A)² + v Σ A²,
+with the masks of dropout in A, which varies with what is read. Over all heads it has to be a number
+nearly, as norms and activations that follow take it as one.
 """
 
 from __future__ import annotations
@@ -21,10 +25,18 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.exchangeable import Exchangeable, of_pairs
 from snstat.layers.law import OTHER, ZERO
-from snstat.layers.queries import Likeness, PairAverages, Reading, of_pair, of_row, parting
+from snstat.layers.queries import (
+    Likeness,
+    PairAverages,
+    Reading,
+    RowAverages,
+    of_pair,
+    of_row,
+    parting,
+)
 from snstat.layers.shape import Shape
-from snstat.layers.signal import Signal, Slope, Step
-from snstat.layers.squares import diagonal
+from snstat.layers.signal import Signal, Slope, Step, floored
+from snstat.layers.squares import MOST_SPREAD, diagonal
 
 # From where on what samples are apart by is a difference of what they have.
 APART = 0.05
@@ -35,11 +47,12 @@ LARGEST_VARIANCE = 16.0
 @dataclass(frozen=True)
 class Read:
     """Tokens that are alike, read by tokens that are alike: `queries`, `keys` and `values` of
-    heads with so many `units`, which keep what they read with the probability `keep`."""
+    `heads` with so many `units`, which keep what they read with the probability `keep`."""
 
     queries: Exchangeable
     keys: Exchangeable
     values: Exchangeable
+    heads: int
     units: int
     keep: float
 
@@ -82,6 +95,17 @@ class Read:
             Likeness(start - other.queries, 1.0 - other.keys),
         )
 
+    def spread(self, row: RowAverages, square: FloatArray) -> float:
+        """Return the largest relative variance of the mean square, `square` on average, that a
+        token has read, of all numbers of tokens."""
+        kept = self.keep
+        both = row.both / kept**2 + row.fourth * (1.0 / kept - 1.0) / kept**2
+        apart = self.values.apart * np.sqrt(floored(both - (row.square / kept) ** 2))
+        # To first order in the sum of masks, whose variance is (1/k − 1) ΣA².
+        shared = 2.0 * abs(self.values.other) * np.sqrt((1.0 / kept - 1.0) * row.square)
+        deviation = np.where(square > 0, (apart + shared) / np.where(square > 0, square, 1.0), 0.0)
+        return float(np.max(deviation**2)) / self.heads
+
     def pair(self, like: Likeness, *, slopes: bool = False) -> PairAverages:
         """Return the averages of two rows."""
         return of_pair(self.reading, like, slopes=slopes)
@@ -89,12 +113,15 @@ class Read:
 
 def attended_alike(read: Read, inputs: Sequence[Signal], shape: Shape) -> Step | None:
     """Return the step from queries, keys and values to what heads read, None where scores are too
-    large."""
+    large, and where heads are too few for how unevenly they read."""
     if not read.variance <= LARGEST_VARIANCE:
         return None
     count, values = read.queries.number, read.values
-    row = float(of_row(read.reading).square[0])
+    averages = of_row(read.reading)
+    row = float(averages.square[0])
     own = (values.apart + read.masked) * row + values.other
+    if not read.spread(averages, np.array([own])) <= MOST_SPREAD:
+        return None
     other = 0.0
     near, far = read.apart
     gap = float(parted(read, read.reading, Likeness(1.0, 1.0), near)[0]) + read.masked * row

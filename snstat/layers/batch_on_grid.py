@@ -7,10 +7,7 @@ import numpy as np
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.law import GAUSSIAN
 from snstat.layers.signal import Signal, Slope, Step
-
-# The largest relative variance of the variance over the batch and all positions for which it is
-# taken as a number.
-MOST_SPREAD = 1.0 / 16.0
+from snstat.layers.squares import MOST_SPREAD
 
 
 def normed_on_grid(signal: Signal, batch: int, epsilon: float) -> Step | None:

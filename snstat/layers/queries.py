@@ -44,12 +44,14 @@ class Reading(NamedTuple):
 
 class RowAverages(NamedTuple):
     """Of one row A, for every number of tokens: `square` E ΣA²; with M = diag(A) − AAᵀ, `of_keys`
-    E r tr M² for the squared norm r of the query, E r = 1; and `of_queries`, what multiplies the
-    squared gradient of queries, E tr M² for many units."""
+    E r tr M² for the squared norm r of the query, E r = 1; `of_queries`, what multiplies the
+    squared gradient of queries, E tr M² for many units; `both` E(ΣA²)² and `fourth` E ΣA⁴."""
 
     square: FloatArray
     of_keys: FloatArray
     of_queries: FloatArray
+    both: FloatArray
+    fourth: FloatArray
 
 
 class PairAverages(NamedTuple):
@@ -75,7 +77,7 @@ class Likeness(NamedTuple):
 def of_row(reading: Reading) -> RowAverages:
     """Return the averages of one row."""
     tokens, units = np.array(reading.tokens, float), reading.units
-    found = RowAverages(*np.zeros((3, len(tokens))))
+    found = RowAverages(*np.zeros((5, len(tokens))))
     for r, weight in zip(*_chi_square(units, _NODES), strict=True):
         if weight < _LEAST_WEIGHT:
             continue
@@ -84,6 +86,8 @@ def of_row(reading: Reading) -> RowAverages:
         found.of_keys[:] += weight * r * own.slope
         # Keys along the query are known where scores are; they are one unit of d.
         found.of_queries[:] += weight * (own.slope + (own.along - own.slope) / units)
+        found.both[:] += weight * own.both
+        found.fourth[:] += weight * own.fourth
     return found
 
 

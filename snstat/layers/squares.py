@@ -9,6 +9,8 @@ from snstat.gaussian.quadrature import FloatArray
 
 # Beyond so many positions pairs are not followed: their arrays would fill the memory.
 MOST_PAIRED = 4096
+# The largest relative variance of a mean square for which layers take it as a number.
+MOST_SPREAD = 1.0 / 16.0
 
 
 def diagonal(products: FloatArray) -> FloatArray:

@@ -44,17 +44,17 @@ class WindowOptions(Settings):
 
 
 def time_of(shape: Shape) -> int:
-    """Return the number of times in the grid of `shape`. Raises InvalidValueError unless it has one
-    axis, which is time."""
-    if len(grid_of(shape)) > 1:
-        bound = "a shape whose grid has one axis, which is time"
+    """Return the number of times, or of tokens, in the grid of `shape`. Raises InvalidValueError
+    unless it has one axis."""
+    if len(grid_of(shape, "[128]")) > 1:
+        bound = "a shape whose grid has one axis: of times, or of tokens"
         raise InvalidValueError("input", str(shape), bound)
     return shape.positions
 
 
-def grid_of(shape: Shape) -> tuple[int, ...]:
-    """Return the grid of `shape`. Raises InvalidValueError for a vector."""
+def grid_of(shape: Shape, example: str = "[32, 32]") -> tuple[int, ...]:
+    """Return the grid of `shape`. Raises InvalidValueError for a vector, with an `example`."""
     if not shape.grid:
-        remedy = "give the input a grid: input = { channels = 3, grid = [32, 32] }"
+        remedy = f"give the input a grid: input = {{ channels = 3, grid = {example} }}"
         raise InvalidValueError("input", str(shape), "a shape with a grid", remedy)
     return shape.grid

@@ -20,6 +20,9 @@ def words_of(name: str) -> KindWords:
         KeyWords(key, _values(own.option.kind), _default(own), _spelled(own.option.help))
         for key, own in keys_of(found).items()
     )
+    if found.second:
+        meaning = "The layer that it reads beside the one before it."
+        keys += (KeyWords(found.second, "name of a layer", "none", meaning),)
     return KindWords(found.kind, inspect.getdoc(found) or "", keys)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from snstat.errors import escaped as controls_escaped
@@ -94,7 +94,10 @@ def columns_of(found: Spectrum, notation: Notation) -> list[Column]:
     measures = [own.measures(found.near_zero) for own in layers]
     for name, header in HEADERS.items():
         own = [entry[name] for entry in measures]
-        cells = tuple(_quantity(entry, notation) for entry in own)
+        cells = tuple(
+            _missing(entry) if entry[name].estimate is None else _quantity(entry[name], notation)
+            for entry in measures
+        )
         columns.append(Column(header, cells, name, part="e"))
         theory = tuple(_theory(entry) for entry in own)
         if any(theory):
@@ -119,10 +122,13 @@ def _fitting(found: Spectrum, glyphs: Glyphs, width: int) -> tuple[list[Column],
     return kept, hidden
 
 
+def _missing(entry: Mapping[str, Measure]) -> str:
+    """Return why one of the measures of a layer has no value."""
+    return "not finite" if entry["mean_square"].estimate is None else "undefined"
+
+
 def _quantity(entry: Measure, notation: Notation) -> str:
-    if entry.estimate is None:
-        return "not finite"
-    return quantity(entry.estimate, _number(entry.stderr), notation)
+    return quantity(_number(entry.estimate), _number(entry.stderr), notation)
 
 
 def _theory(entry: Measure) -> str:

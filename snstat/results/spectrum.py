@@ -105,5 +105,6 @@ def _relative_variance(values: FloatArray, largest: FloatArray) -> FloatArray:
 def _estimate(values: FloatArray) -> tuple[float | None, float | None]:
     """Return mean and standard error of one number per trial (trials,)."""
     count = len(values)
-    error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
-    return optional(float(values.mean())), optional(error)
+    scale = float(np.abs(values).max()) or 1.0  # squares of small numbers would be 0
+    deviation = float((values / scale).std(ddof=1)) if count > 1 else math.nan
+    return optional(float(values.mean())), optional(scale * deviation / math.sqrt(count))

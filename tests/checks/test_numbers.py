@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from snstat import check, propagate
+from snstat import Network, check, propagate
 from snstat.checks.numbers import leaves_range
 from snstat.results import GRADIENT, Run, Simulation, StackSummary, Statistic
 from tests.checks.cases import case
@@ -240,3 +240,12 @@ def test_zero_samples_of_weights_of_zero():
         np.testing.assert_array_equal(run.zero_samples.estimate, run.zero_samples.theory)
         biased = propagate(name, 3, width=8, batch=4, trials=2, weight_gain=0.0, bias_std=1.0)
         np.testing.assert_array_equal(biased.zero_samples.theory, np.zeros(4))
+
+
+def test_networks_without_theory_of_the_largest_activation_are_said_to_have_none():
+    layers = [{"kind": "dense", "width": 8, "weight_gain": 1000}] * 20 + [{"kind": "layer_norm"}]
+    network = Network.read({"input": {"channels": 8}, "layers": layers})
+    found = check(network, trials=2, batch=4, select=["SN001"])
+    [text] = [finding.message for finding in found.findings]
+    # 1000^13 is the first number beyond float32.
+    assert "from layer 13 on (seen; no theory of the largest)" in text

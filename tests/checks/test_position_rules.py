@@ -100,7 +100,7 @@ def test_what_is_left_of_the_difference_counts_where_positions_begin_alike():
 
 def test_what_is_within_a_residual_may_be_alike():
     """Attention averages tokens away, and the sum keeps them."""
-    read = {"kind": "attention", "heads": 2}
+    read = {"kind": "attention", "heads": 4}
     alone = on_grid(read, read)
     assert RULES["SN304"](alone).layer == 2
     streams = on_grid(*[{"kind": "residual", "layers": [read]}] * 2)

@@ -143,7 +143,7 @@ def test_a_picture_can_be_written_to_standard_output(saved):
             "--seed cannot be used with --kind",
         ),
         (["-o", "p.png", "--kind", "positions", "-a", "relu", "-a", "tanh"], "number of runs is 2"),
-        (["-o", "p.png", "--kind", "positions"], "on a grid of which theory knows"),
+        (["-o", "p.png", "--kind", "positions"], "layers on a grid whose signal theory knows"),
         (["-o", "p.png", "--kind", "spectrum", "--batch", "4"], "--batch"),
         (["-o", "p.png", "--kind", "spectrum", "-d", "3", "--layers", "4"], "the depth, 3"),
         (["-o", "p.png", "--kind", "spectrum", "-d", "9", "-w", "4", "--layers", "all"], "7"),

@@ -97,6 +97,23 @@ def test_positions_are_shown_where_theory_knows_several(show, tmp_path):
     assert "least, most" in out
 
 
+def test_positions_of_a_saved_run_are_those_of_its_inputs(show, tmp_path):
+    path, saved = tmp_path / "biased.toml", tmp_path / "run.json"
+    path.write_text(PADDED.replace("kernel = 3 }, {", "kernel = 3, bias_std = 1 }, {"))
+    assert run(["propagate", str(path), "--input-std", "3", "-t", "1", "-o", str(saved)]) == 0
+    _, out, _ = show("--positions", "-f", "json", of=(str(saved),))
+    # A window has 9 positions, each of E[x²] = 9, and a bias of variance 1.
+    here = [[1 + own for own in row] for row in SHARES]
+    mean = sum(map(sum, here)) / 12
+    found = json.loads(out)["layers"][1]["positions"]
+    assert found == [pytest.approx([own / mean for own in row]) for row in here]
+
+
+def test_positions_are_refused_where_no_layer_has_them(show):
+    line = refused(show("--positions", of=("--depth", "4")))
+    assert "--layers is 'without positions'" in line
+
+
 def test_every_layer_has_a_row_in_json_and_csv(show, tmp_path):
     code, out, _ = show("-f", "json")
     document = json.loads(out)

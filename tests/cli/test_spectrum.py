@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from snstat.errors import InvalidValueError, LayerError
 from snstat.experiment.spectrum_plan import SpectrumPlan
 from snstat.experiment.spectrum_settings import usual_depths
 from snstat.files.schema import schema
+from snstat.report.numbers import Notation
+from snstat.report.spectrum import columns_of
 from snstat.results import LayerSpectrum, SpectrumTheory
 
 SMALL = ("-a", "relu", "-d", "9", "-w", "12", "-t", "3")
@@ -35,6 +38,11 @@ kind = "batch_norm"
 kind = "residual"
 name = "body"
 layers = [{ kind = "dense", width = 16 }]
+"""
+
+WIDENING = """
+input = { channels = 5000 }
+layers = [{ kind = "dense", width = 2 }, { kind = "dense", width = 5000 }, { kind = "layer_norm" }]
 """
 
 
@@ -125,6 +133,29 @@ def test_zeros_are_near_zero_and_what_is_not_finite_is_missing():
     assert LayerSpectrum(1, "1", np.ones((1, 3))).measures(0.1)["largest"].stderr is None
 
 
+def test_standard_errors_of_small_values_do_not_underflow():
+    values = np.array([[3.0, 2.0], [5.0, 1.0]])
+    usual, small = (LayerSpectrum(1, "1", by * values).measures(0.1) for by in (1.0, 2.0**-500))
+    assert small["mean_square"].stderr == usual["mean_square"].stderr * 2.0**-1000 > 0
+
+
+def test_cells_say_why_they_have_no_number():
+    subject = snstat.spectrum("relu", 1, 4, trials=1)
+    for values, words in ((np.zeros((2, 3)), "undefined"), (np.full((2, 3), np.nan), "not finite")):
+        found = replace(subject, layers=(LayerSpectrum(1, "1", values),))
+        *_, column = columns_of(found, Notation.SPACED)
+        assert column.cells == (words,)
+
+
+def test_layers_that_are_chosen_are_the_only_ones_whose_size_counts(capsys, tmp_path):
+    path = tmp_path / "wide.toml"
+    path.write_text(WIDENING, encoding="utf-8")
+    code, _, err = call(capsys, str(path))
+    assert (code, "choose other --layers, or a narrower network" in err) == (2, True)
+    (entry,) = document(capsys, str(path), "--layers", "1", "-t", "1")["runs"]
+    assert entry["depths"] == [1]
+
+
 def test_tables_have_estimates_beside_theory(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "140")
     code, out, err = call(capsys, *SMALL)
@@ -201,6 +232,7 @@ def test_tokens_are_refused(capsys, tmp_path):
     code, out, err = call(capsys, str(path))
     assert (code, out) == (2, "")
     assert "input is '7 tokens', but must be numbers, which have small changes" in err
+    assert err.endswith("with input = { channels = 4, grid = [3] }\n")
 
 
 def test_samples_that_depend_on_each_other_are_refused(capsys, file):

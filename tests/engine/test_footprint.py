@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,6 +24,29 @@ from snstat.layers.shape import Shape
 from snstat.network.network import Network
 
 
+def peak(call):
+    """Return the bytes that a call takes at most, the second time: the first compiles."""
+    call()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def taken_and_counted(network, inputs):
+    """Return the bytes that a forward run takes, and one that goes back too; and those counted."""
+    options = {"trials": 1, "dtype": "float32", "threads": 1}
+    taken, counted = [], []
+    for backward in (False, True):
+        more = options | {"backward": backward}
+        most = peak(partial(sample_network, network, inputs, seed=0, sampler="dense", **more))
+        taken.append(most)
+        counted.append(footprint(network, inputs, **more)[0])
+    return taken, counted
+
+
 @pytest.mark.skipif(bool(config.DISABLE_JIT), reason="needs arrays larger than all else")
 @pytest.mark.parametrize("backward", [False, True])
 def test_the_footprint_counts_the_arrays_of_python_functions(backward):
@@ -35,16 +59,13 @@ def test_the_footprint_counts_the_arrays_of_python_functions(backward):
     for activation in ("tanh", (np.tanh, slope)):
         plan = Plan.build(activation, 2, width=50, batch=2000, backward=backward, **options)
         rest = {"seed": 0, "backward": backward}
-        simulate(plan.stack, plan.inputs, **options, **rest)  # compiles
-        tracemalloc.start()
-        simulate(plan.stack, plan.inputs, **options, **rest)
-        taken.append((tracemalloc.get_traced_memory()[1], plan.footprint("dense")))
-        tracemalloc.stop()
-    (peak, plain), (own, counted) = taken
+        most = peak(partial(simulate, plan.stack, plan.inputs, **options, **rest))
+        taken.append((most, plan.footprint("dense")))
+    (least, plain), (own, counted) = taken
     state = 50 * 2000 * 4
     # Functions take more than one state more, and what is counted is enough but for small things.
-    assert own - peak > state
-    assert counted - plain >= own - peak - 0.1 * state
+    assert own - least > state
+    assert counted - plain >= own - least - 0.1 * state
     assert own <= counted <= 2 * own
 
 
@@ -59,17 +80,14 @@ def test_the_footprint_counts_matrices_that_are_made_whole(kind):
     for weights in ("plain", "normalized"):
         network = Network(width, replace(layer, weights=weights))
         rest = {"seed": 0, "sampler": "dense"}
-        sample_network(network, inputs, **options, **rest)  # compiles
-        tracemalloc.start()
-        sample_network(network, inputs, **options, **rest)
-        taken.append((tracemalloc.get_traced_memory()[1], footprint(network, inputs, **options)[0]))
-        tracemalloc.stop()
-    (peak, plain), (own, counted) = taken
+        most = peak(partial(sample_network, network, inputs, **options, **rest))
+        taken.append((most, footprint(network, inputs, **options)[0]))
+    (least, plain), (own, counted) = taken
     matrix = width * width * 4
     # A normalized matrix takes more than one of float32, and what is counted is enough but for the
     # tiles of a plain one, which are less than half a matrix.
-    assert own - peak > matrix
-    assert counted - plain >= own - peak - 0.5 * matrix
+    assert own - least > matrix
+    assert counted - plain >= own - least - 0.5 * matrix
     assert counted <= 2 * own
 
 
@@ -90,15 +108,7 @@ def test_the_footprint_counts_what_the_way_back_keeps(name, room, monkeypatch):
         monkeypatch.setattr(module, "HISTORY_BYTES", room)
     network, state = Network(200, BACK[name]), 4 * 200 * 500
     inputs = DrawnInputs("normal", 200, 500, 0.0, 1.0)
-    options = {"trials": 1, "dtype": "float32", "threads": 1}
-    taken, counted = [], []
-    for backward in (False, True):
-        sample_network(network, inputs, seed=0, backward=backward, sampler="dense", **options)
-        tracemalloc.start()
-        sample_network(network, inputs, seed=0, backward=backward, sampler="dense", **options)
-        taken.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-        counted.append(footprint(network, inputs, backward=backward, **options)[0])
+    taken, counted = taken_and_counted(network, inputs)
     for own, least in zip(taken, counted, strict=True):
         assert own <= least + 0.1 * state
     more, said = taken[1] - taken[0], counted[1] - counted[0]
@@ -114,16 +124,8 @@ def test_the_footprint_counts_what_every_token_reads_of_every_other(room, monkey
     tokens, batch, heads = 120, 8, 6
     network = Network(Shape(24, (tokens,)), L.repeat(9, L.Attention(heads=heads, dropout=0.1)))
     inputs = DrawnInputs("normal", 24 * tokens, batch, 0.0, 1.0)
-    options = {"trials": 1, "dtype": "float32", "threads": 1}
     weights = 4 * batch * heads * tokens**2
-    taken, counted = [], []
-    for backward in (False, True):
-        sample_network(network, inputs, seed=0, backward=backward, sampler="dense", **options)
-        tracemalloc.start()
-        sample_network(network, inputs, seed=0, backward=backward, sampler="dense", **options)
-        taken.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-        counted.append(footprint(network, inputs, backward=backward, **options)[0])
+    taken, counted = taken_and_counted(network, inputs)
     for own, least in zip(taken, counted, strict=True):
         assert own <= least + 0.1 * weights
         assert least <= 2 * own

@@ -16,6 +16,7 @@ from snstat.engine.general.sampler import General, Walk
 from snstat.engine.general.single import require_single
 from snstat.errors import LayerError
 from snstat.experiment.inputs import DrawnInputs
+from snstat.layers.attention import Attention
 from snstat.layers.block import Block
 from snstat.layers.dense import Dense
 from snstat.layers.draw import Pass
@@ -223,6 +224,10 @@ def test_columns_are_as_many_as_fit():
     kept = sum(row.layer.kept * 64 for row in network.rows())
     assert needed == 64 * 8 * (kept + 10 * 64)
     assert columns_for(network, 4, 10**6, "float64", 1)[0] == MOST_COLUMNS
+    # Attention keeps how much every token reads of every other, which is more than its output.
+    tokens = Shape(8, (32,))
+    reads = columns_for(Network(tokens, Attention(heads=4)), 1, 8 * 32, "float64", 1)[2]
+    assert reads > 8 * 8 * 32 * (4 * 32 * 32)
     deep = Network(Shape(64), Block((Entry(Dense(64, "relu")),), 100_000))
     columns, whole, needed = columns_for(deep, 100_000, 64, "float64", 2)
     assert (columns, whole) == (64, False)

@@ -38,6 +38,8 @@ def test_a_row_of_two_tokens_is_a_sigmoid(variance):
     along = weights @ (2.0 * (a * b * x) ** 2) / variance
     # A difference of terms of order 1.
     assert found.along[0] == pytest.approx(along, rel=1e-9, abs=1e-11)
+    assert found.both[0] == pytest.approx(weights @ (a * a + b * b) ** 2, rel=1e-11)
+    assert found.fourth[0] == pytest.approx(weights @ (a**4 + b**4), rel=1e-11)
 
 
 @pytest.mark.parametrize("cosine", [-0.9, -0.3, 0.0, 0.5, 0.99])
@@ -89,6 +91,8 @@ def simulated(tokens, variances, cosine):
         "square": square,
         "slope": square - 2.0 * (a**3).sum(1) + square**2,
         "along": (turned**2).sum(1),
+        "both": square**2,
+        "fourth": (a**4).sum(1),
         "product": product,
         "slope of two": product - (a * a * b).sum(1) - (a * b * b).sum(1) + product**2,
         "bend": product * other - (a * b * b).sum(1),
@@ -100,7 +104,7 @@ def simulated(tokens, variances, cosine):
 @pytest.mark.parametrize("variances", [(0.5, 0.5), (2.0, 4.0)])
 @pytest.mark.parametrize("cosine", [0.4, 0.9])
 def test_moments_are_what_simulations_tend_to(tokens, variances, cosine):
-    """72 numbers within 4.5 standard errors of the mean."""
+    """96 numbers within 4.5 standard errors of the mean."""
     row = row_moments(one(tokens), variances[0])
     covariance = cosine * math.sqrt(variances[0] * variances[1])
     pair = pair_moments(one(tokens), variances, covariance, slopes=True)

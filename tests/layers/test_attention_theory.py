@@ -9,6 +9,7 @@ import pytest
 from scipy.special import roots_genlaguerre
 
 from snstat.gaussian.softmax import pair_moments, row_moments
+from snstat.layers import attention_causal, attention_moments
 from snstat.layers.attention import Attention
 from snstat.layers.attention_moments import LARGEST_VARIANCE
 from snstat.layers.law import GAUSSIAN, OTHER, ZERO
@@ -22,6 +23,14 @@ BATCH, TOKENS, UNITS = 4, 4, 8
 # E[x²] and E[x_u x_v] of one sample, and the same of two.
 SELF, MEMORY = (1.2, 0.1, 0.4, 0.05), (1.1, 0.3, 0.5, 0.2)
 GRADIENT = (1.0, 0.2, 0.5, 0.1)
+
+
+@pytest.fixture(autouse=True)
+def heads_that_are_few(monkeypatch):
+    """Moments of the layer itself are exact however unevenly heads read. What follows then is not:
+    see test_attention_spread.py."""
+    for module in (attention_moments, attention_causal):
+        monkeypatch.setattr(module, "MOST_SPREAD", math.inf)
 
 
 def pairs(tokens, own, other):
@@ -176,7 +185,7 @@ def test_two_rows_do_not_depend_on_their_order():
         reading = Reading((5,), units, 1.0)
         equal = of_pair(reading, Likeness(1.0 - 1e-12, 1.0), slopes=True)
         row = of_row(reading)
-        for own, other in zip(equal, row, strict=True):
+        for own, other in zip(equal, row[:3], strict=True):
             assert own == pytest.approx(other, rel=accuracy)
 
 

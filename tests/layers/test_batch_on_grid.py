@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import norm
 
 from snstat.layers.batch_norm import BatchNorm
-from snstat.layers.batch_on_grid import MOST_SPREAD
 from snstat.layers.law import GAUSSIAN, OTHER
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
+from snstat.layers.squares import MOST_SPREAD
 
 CHANNELS, BATCHES, EPSILON = 30_000, (32, 64), 0.1
 # E[z_u z_v] on a ring of four positions, and behind a border; of two samples, all pairs are alike.

@@ -69,7 +69,7 @@ def test_colours_are_logarithmic_where_the_signal_fades():
 
 
 def test_what_has_no_positions_is_refused():
-    with pytest.raises(InvalidValueError, match="on a grid of which theory knows the signal"):
+    with pytest.raises(InvalidValueError, match="layers on a grid whose signal theory knows"):
         snstat.plot.positions(snstat.propagate("relu", depth=2, width=4, batch=3, trials=1))
     pooled = run_of({"kind": "max_pool", "size": 2}, grid=[4])
     with pytest.raises(InvalidValueError, match="on a grid"):

@@ -83,7 +83,8 @@ def columns_for(
     kept for the way back, and the bytes that this needs, of `running` trials together."""
     size, kept, widest = np.dtype(dtype).itemsize, 0, network.input.units
     for row in islice(network.rows(), depth):
-        kept += row.layer.kept * row.after.units + row.layer.gathered(row.before)
+        kept += row.layer.kept * row.after.units
+        kept += row.layer.gathered(row.before) + row.layer.beside(row.before)
         widest = max(widest, row.after.units, *(shape.units for shape in row.before))
     fitting = int(HISTORY_BYTES / (running * kept * size))
     columns = min(units, MOST_COLUMNS)
