@@ -18,14 +18,14 @@ from snstat.experiment.inputs import DrawnInputs
 from snstat.network.network import Network
 from snstat.network.stack import Stack
 
-SMALL = {"depth": 2, "width": 4, "batch": 3, "trials": 2, "backward": True}
+SMALL = {"depth": 2, "width": 8, "batch": 3, "trials": 2, "backward": True, "bias_std": 0.1}
+INITS = ("lecun_normal", "orthogonal")
 
 
 def main() -> None:
     """Run small networks of every kind."""
-    for dtype, sampler in product(("float32", "float64"), ("dense", "matrix-free")):
-        snstat.propagate("tanh", **SMALL, dtype=dtype, sampler=sampler, bias_std=0.1)
-    snstat.propagate("tanh", **SMALL, init="orthogonal")
+    for dtype, sampler, init in product(("float32", "float64"), ("dense", "matrix-free"), INITS):
+        snstat.propagate("tanh", **SMALL, dtype=dtype, sampler=sampler, init=init)
     for dtype in ("float32", "float64"):
         tensor = np.ones((2, 3, 4), dtype)
         measure(tensor, "SPU")
