@@ -22,7 +22,8 @@ def matched(run: Run, baseline: Run) -> Run:
     """Return the baseline with the layers of `run` in their order: those of one name and kind.
 
     Layers that the baseline lacks have the estimates of `run` without an error, so that they are
-    equal and cannot be compared. Stacks are matched by number, and stay as they are.
+    equal and cannot be compared. Stacks are matched by number, and stay as they are. The layers of
+    a network beside a stack, which has no names, are matched by number and kind.
     """
     found = places(run, baseline)
     if found is None:
@@ -75,7 +76,8 @@ def unmatched(run: Run, baseline: Run) -> list[str]:
     """Return a note on the layers that one of two networks has and the other has not."""
     if not (_named(run) or _named(baseline)):
         return []
-    mine, theirs = _names(run), _names(baseline)
+    numbered = _numbered(run, baseline)
+    mine, theirs = (_keys(entry, numbered=numbered) for entry in (run, baseline))
     parts = []
     for own, other, where in (
         (mine, theirs, "not in the baseline"),
@@ -86,9 +88,9 @@ def unmatched(run: Run, baseline: Run) -> list[str]:
             more = len(names) - MOST_NAMED
             listed = ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
             parts.append(f"{listed} {where}")
-    how = "rows are matched by path, call and output" if run.module is not None else (
-        "layers are matched by name and kind"
-    )  # fmt: skip
+    how = f"layers are matched by {'number' if numbered else 'name'} and kind"
+    if run.module is not None:
+        how = "rows are matched by path, call and output"
     return [f"{how}: {'; '.join(parts)}"] if parts else []
 
 
@@ -96,8 +98,9 @@ def places(run: Run, baseline: Run) -> IntArray | None:
     """Return for each layer of the run that of the baseline, −1 for none; None to match numbers."""
     if not (_named(run) or _named(baseline)):
         return None
-    theirs = _names(baseline)
-    return np.array([theirs.get(key, -1) for key in _names(run)])
+    numbered = _numbered(run, baseline)
+    theirs = _keys(baseline, numbered=numbered)
+    return np.array([theirs.get(key, -1) for key in _keys(run, numbered=numbered)])
 
 
 def _named(run: Run) -> bool:
@@ -105,13 +108,19 @@ def _named(run: Run) -> bool:
     return run.network is not None or run.module is not None
 
 
-def _names(run: Run) -> Mapping[tuple[str, ...], int]:
-    """Return the number of each layer by its name and kind; that of a module by its path, call,
-    output and kind, as its name depends on how often it is called."""
+def _numbered(run: Run, baseline: Run) -> bool:
+    """Return whether one of the runs is a stack. What its rows are called is their number from 1
+    on, and layers of a network that have no name are called by their place from 0 on."""
+    return not (_named(run) and _named(baseline))
+
+
+def _keys(run: Run, *, numbered: bool) -> Mapping[tuple[str, ...], int]:
+    """Return the number of each layer by its name, or its number, and kind; that of a module by its
+    path, call, output and kind, as its name depends on how often it is called."""
     found: dict[tuple[str, ...], int] = {}
     for layer in range(len(run.finite)):
         row, call = run.row(layer), run.call(layer)
-        key: tuple[str, ...] = (row.name, row.kind)
+        key: tuple[str, ...] = (str(layer) if numbered else row.name, row.kind)
         if call is not None:
             key = (call.path, f"#{call.call}", call.output, call.kind)
         found[key] = layer

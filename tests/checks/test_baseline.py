@@ -188,6 +188,28 @@ def test_runs_of_the_same_seed_are_compared_exactly(random):
     assert identical(both_moved, run).layer == 2
 
 
+@pytest.mark.parametrize(("name", "size"), [
+    ("mean", 2.0), ("variance", 4.0), ("second_moment", 4.0), ("variance_over_batch", 4.0),
+    ("variance_over_units", 4.0), ("cosine", 1.0), ("kurtosis", 3.0 * 4.0 / 0.01),
+])  # fmt: skip
+def test_rounding_is_relative_to_what_cancels(random, name, size):
+    """Where the second moment is 4, most of it the square of the mean: the fourth central moment
+    over the squared variance loses what the variance loses."""
+    values = {"second_moment": 4.0, "variance": 0.01, "kurtosis": 3.0}
+    baseline = sampled(random)
+    for other, value in values.items():
+        baseline = with_statistic(baseline, other, estimate=np.full(20, value))
+    allowed = np.full(20, 1e-3)
+    for share, equal in ((0.99, True), (1.01, False)):
+        estimate = baseline.statistics[name].estimate.copy()
+        estimate[6] += share * 1e-3 * size
+        run = with_statistic(baseline, name, estimate=estimate)
+        broken = identical(run, baseline, allowed)
+        assert (broken is None) == equal
+    assert broken.layer == 6
+    assert broken.text.startswith(f"not the same from layer 6 on: {name.replace('_', ' ')} ")
+
+
 def test_a_change_of_the_variance_between_networks_is_found(random):
     run, baseline = sampled(random, trials=16, spread=0.002), sampled(random, trials=16)
     broken = compare(run, baseline, MIN_EFFECT)

@@ -9,7 +9,7 @@ import pytest
 
 import snstat
 from snstat.checks.config import load_config
-from snstat.checks.matching import matched, unmatched
+from snstat.checks.matching import matched, places, unmatched
 from snstat.checks.request import Request
 from snstat.checks.unlikely import chance_of
 from snstat.cli import run as command
@@ -193,6 +193,21 @@ def test_a_baseline_is_compared_by_name():
     (note,) = unmatched(run, baseline)
     assert "body.0.ffn.extra" in note
     assert "and 9 more not in the baseline" in note
+
+
+def test_a_network_beside_a_stack_is_compared_by_number():
+    """Rows of a stack are called 1, 2, … and layers of a network that have no name 0, 1, …"""
+    layers = [dense(activation="relu")] * 3
+    one = snstat.propagate(network(*layers, {"kind": "layer_norm"}), **SAMPLING)
+    other = snstat.propagate("relu", 3, width=WIDE, **SAMPLING)
+    assert places(one, other).tolist() == [0, 1, 2, 3, -1]
+    assert places(other, one).tolist() == [0, 1, 2, 3]
+    how = "layers are matched by number and kind: 4"
+    assert unmatched(one, other) == [f"{how} not in the baseline"]
+    assert unmatched(other, one) == [f"{how} only in the baseline"]
+    same = snstat.propagate(network(*layers), **SAMPLING)
+    assert unmatched(same, other) == []
+    np.testing.assert_array_equal(matched(same, other).mean.estimate, other.mean.estimate)
 
 
 def test_an_inserted_layer_is_one_note(tmp_path):

@@ -12,6 +12,7 @@ from numba import config
 
 import snstat
 from snstat import check
+from snstat.checks.backward import _shorter
 from snstat.checks.bounds import Bounds
 from snstat.checks.judge import judge
 from snstat.checks.look import BEGINNINGS, LASTING, broken_within, look, looked, sound, unsteady
@@ -328,6 +329,12 @@ def test_the_remedy_of_a_depth_limit_is_below_the_depth():
     finding = judged("selu", 512, bounds={"depth_limit": 1000})[1]["SN202"]
     # χ^199 < 10⁶ < χ^200 with χ = 1.0716 at SELU's fixed point.
     assert finding.remedy == "at most 199 layers (now 512, --depth-limit 1000)"
+
+
+def test_fewer_layers_are_tried_one_by_one_and_then_a_tenth_fewer():
+    """χ^199 < 10⁶ < χ^200 with χ = 1.0716, and a layer whose input costs next to nothing."""
+    tried = [remedy.case.depth for remedy in _shorter(case("selu", 512), Broken(0, None, None, ""))]
+    assert tried == [200, 199, 198, 180]
 
 
 def test_leaving_out_biases_that_move_the_fixed_point_is_recommended():

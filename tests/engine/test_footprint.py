@@ -16,12 +16,15 @@ from snstat.engine.general import sampler
 from snstat.engine.general.footprint import footprint
 from snstat.engine.general.sample import sample_network
 from snstat.engine.simulate import simulate
+from snstat.engine.strategies import STRATEGIES
+from snstat.engine.strategy import Load
 from snstat.experiment.inputs import DrawnInputs
 from snstat.experiment.plan import Plan
 from snstat.layers.dense import Dense
 from snstat.layers.highway import Highway
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
+from snstat.network.stack import Stack
 
 
 def peak(call):
@@ -89,6 +92,51 @@ def test_the_footprint_counts_matrices_that_are_made_whole(kind):
     assert own - least > matrix
     assert counted - plain >= own - least - 0.5 * matrix
     assert counted <= 2 * own
+
+
+HALF_A_GIBIBYTE = 2**29
+
+
+def of_the_way_back(name, depth, threads):
+    """Return the bytes that a strategy counts for gradients of 8 trials of 1,024 units with a batch
+    of 256."""
+    stack, inputs = Stack.build("tanh", depth), DrawnInputs("normal", 1024, 256, 0.0, 1.0)
+    both = [
+        STRATEGIES[name].bytes(stack, inputs, Load(8, threads, 4, backward))
+        for backward in (False, True)
+    ]
+    return both[1] - both[0]
+
+
+@pytest.mark.parametrize("threads", [2, 32])
+def test_all_layers_are_kept_up_to_half_a_gibibyte(threads):
+    """8 MiB of pre-activations a layer, or 2 of the factors of a Gram matrix: what is more is made
+    again by segments, one state a segment and as many layers as that has."""
+    running, members = min(threads, 8), max(1, threads // 8)
+    state, square = 1024 * 256 * 4, 256 * 256
+    gradients = running * 2 * state
+    assert of_the_way_back("dense", 64, threads) == HALF_A_GIBIBYTE + gradients
+    # √65 and √129 layers make segments of 8 and 11 layers, and 9 and 12 begin one.
+    assert of_the_way_back("dense", 65, threads) == running * (2 * 8 + 2) * state + gradients
+    # In double precision: what is carried from layer to layer, and a product of each member. In
+    # single precision: matrices of a layer, and a product of each member.
+    workspace = running * square * (9 * 8 + 3 * 4 + members * (4 * 8 + 4))
+    # Normal numbers, pre-activations, activations and noise of all units.
+    workspace += running * 4 * 1024 * 256 * 4
+    assert of_the_way_back("matrix-free", 128, threads) == HALF_A_GIBIBYTE + workspace
+    segments = running * (2 * 11 + 1) * square * 8
+    assert of_the_way_back("matrix-free", 129, threads) == segments + workspace
+
+
+@pytest.mark.parametrize(("name", "depth"), [("dense", 64), ("matrix-free", 128)])
+def test_samplers_keep_what_is_counted(name, depth):
+    inputs = DrawnInputs("normal", 1024, 256, 0.0, 1.0)
+    for layers, kept in ((depth, HALF_A_GIBIBYTE), (depth + 1, 0)):
+        stack = Stack.build("tanh", layers)
+        network = STRATEGIES[name].sampler(stack, inputs, 8, 0, "float32", 1)
+        network.remember()  # allocates, but touches no page
+        found = network.kept if name == "dense" else network.histories
+        assert (0 if found is None else found.nbytes) == kept
 
 
 BACK = {

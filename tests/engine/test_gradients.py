@@ -40,7 +40,8 @@ def gradients(name, stack, inputs, trials, seed, dtype="float32"):
 
 
 def plain_gradient(stack, inputs, trial, seed):
-    """Return the same of one trial by numpy in float64, with all matrices in memory."""
+    """Return the same of one trial by numpy in float64, with all matrices in memory, and H Hᵀ of
+    ∂L/∂(pre-activation) of every layer, of ∂L/∂(input) at layer 0."""
     x = inputs.sample(trial, seed, "float64")
     options = {"trial": trial, "seed": seed, "dtype": "float64"}
     activation = ACTIVATIONS[stack.activation]
@@ -52,11 +53,14 @@ def plain_gradient(stack, inputs, trial, seed):
         slopes.append(slope)
     g = np.empty_like(x)
     draw_rows(g, 0, STANDARD, READOUT, Draw(np.uint64(seed), trial, stack.depth))
-    squares = [(g**2).sum(axis=0).mean()]
+    squares, products = [(g**2).sum(axis=0).mean()], []
     for index in range(stack.depth - 1, -1, -1):
-        g = weights[index].T @ (slopes[index] * g)
+        h = slopes[index] * g
+        products.append(h.T @ h)
+        g = weights[index].T @ h
         squares.append((g**2).sum(axis=0).mean())
-    return np.log(squares[::-1]) - math.log(squares[0])
+    products.append(g.T @ g)
+    return np.log(squares[::-1]) - math.log(squares[0]), np.stack(products[::-1])
 
 
 @pytest.mark.parametrize(
@@ -69,7 +73,23 @@ def test_the_dense_pass_equals_the_chain_rule(activation, init):
     found = gradients("dense", stack, inputs, 2, 4, "float64")
     for trial, got in enumerate(found):
         # Rounding of float64 over seven layers.
-        np.testing.assert_allclose(got, plain_gradient(stack, inputs, trial, 4), atol=1e-11)
+        np.testing.assert_allclose(got, plain_gradient(stack, inputs, trial, 4)[0], atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "layers", [{"depth": 7, "width": 12, "input_width": 9}, {"widths": "9,12*3,20,8*3"}]
+)
+def test_the_dense_pass_gives_products_of_gradients_layer_by_layer(layers):
+    stack = Stack.build("tanh", bias_std=0.2, **layers)
+    inputs = DrawnInputs("normal", 9, 5, 0.1, 1.0)
+    sampler = STRATEGIES["dense"].sampler(stack, inputs, 1, 4, "float64", 1)
+    products = np.empty((stack.depth + 1, 5, 5))
+    with one_blas_thread():
+        dense_gradient(sampler, 0, products)
+    wanted = plain_gradient(stack, inputs, 0, 4)[1]
+    sizes = [np.trace(some, axis1=1, axis2=2)[:, None, None] for some in (products, wanted)]
+    # Rounding of float64 over seven layers.
+    np.testing.assert_allclose(products / sizes[0], wanted / sizes[1], atol=1e-11)
 
 
 def test_orthogonal_matrices_and_their_transposes():

@@ -89,3 +89,21 @@ def test_gradients_equal_the_formulas(bias, members):
             np.trace(those, axis1=1, axis2=2)[:, None, None] for those in (products[trial], wanted)
         ]
         np.testing.assert_allclose(products[trial] / sizes[0], wanted / sizes[1], atol=1e-10)
+
+
+@pytest.mark.parametrize(("layers", "batch", "members", "remembers", "trials"), [
+    ({"width": 64}, 32, 1, True, 8),  # 2¹⁴ inputs of 2¹¹ each
+    ({"width": 64, "input_width": 256}, 32, 1, True, 2),
+    ({"width": 64, "input_width": 2048}, 32, 1, True, 1),  # one trial has more
+    ({"width": 64}, 32, 1, False, 1),  # histories are made trial by trial
+    ({"width": 64}, 32, 2, True, 1),  # a team has one trial at a time
+    ({"widths": "64*4,96"}, 32, 1, True, 1),  # two stretches
+])  # fmt: skip
+def test_as_many_trials_share_a_call_as_have_few_inputs(layers, batch, members, remembers, trials):
+    stack = Stack.build("tanh", **({"depth": 4} if "width" in layers else {}), **layers)
+    inputs = DrawnInputs("normal", stack.input_width, batch, 0.0, 1.0)
+    sampler = STRATEGIES["matrix-free"].sampler(stack, inputs, 16, SEED, "float32", 1)
+    sampler.assemble(members, 1)
+    if remembers:
+        sampler.remember()
+    assert sampler.back_at_once() == trials
