@@ -16,6 +16,7 @@ from snstat.checks.baseline import (
     compare,
     differences_of,
     identical,
+    require_trials,
     spread_of,
     welch,
 )
@@ -126,6 +127,49 @@ def test_values_without_variance_are_compared_exactly(random):
     assert "beyond chance" in broken.text
 
 
+@pytest.mark.parametrize(("name", "change", "found"), [
+    # A variance over samples that are alike is what rounding leaves of their squares.
+    ("variance_over_batch", 9.0, False),
+    ("variance_over_batch", 11.0, True),
+    # Of no other statistic.
+    ("dead_fraction", 0.3, True),
+    ("kurtosis", 9.0, True),
+    # Relative to itself, or absolute: rounding.
+    ("kurtosis", 2e-9, False),
+    ("dead_fraction", 0.9e-9, False),
+])  # fmt: skip
+def test_what_does_not_vary_differs_by_more_than_rounding(random, name, change, found):
+    """Second moments are 1e10, and the rounding of sums of them 10."""
+    still = sampled(random, spread=0.0, scale={"second_moment": 1e10 / 1.01 * np.ones(20)})
+    value = 1e-3 if name == "variance_over_batch" else TYPICAL[name]
+    other = value + change * (np.arange(20) == 6)
+    still = with_statistic(still, name, estimate=np.full(20, value), stderr=np.zeros(20))
+    for run in (still, with_statistic(still, name, estimate=other)):
+        (chance,) = [entry.chance for entry in differences_of(run, still) if entry.name == name]
+        compared = [6] if found and run is not still else []
+        assert np.flatnonzero(~np.isnan(chance)).tolist() == compared
+        assert (chance[compared] == 0.0).all()
+
+
+def test_spreads_are_compared_that_are_small_but_no_rounding(random):
+    """By Fisher's F of the ratio of variances, whichever run varies more."""
+    # Between single trials, relative to the second moment of 1.
+    spreads = np.array([0.099, 0.101, 1.1e-9, 0.9e-9, 0.05, 0.05, 0.05, 0.04, 0.05, 0.04])
+    others = np.array([0.05, 0.05, 1e-3, 1e-3, 0.099, 0.101, 0.9e-9, 0.05, 0.04, 0.04])
+    run, baseline = (
+        with_statistic(sampled(random, layers=10, trials=trials), "second_moment",
+                       estimate=np.ones(10), stderr=values / math.sqrt(trials))
+        for trials, values in ((8, spreads), (5, others))
+    )  # fmt: skip
+    found = spread_of(run, baseline)
+    compared = [0, 2, 4, 7, 8, 9]
+    assert np.flatnonzero(~np.isnan(found.chance)).tolist() == compared
+    np.testing.assert_allclose(found.effect, np.log(spreads / others), rtol=1e-12, atol=1e-12)
+    ratio = (spreads / others)[compared] ** 2
+    tails = np.minimum(f_ratio.cdf(ratio, 7, 4), f_ratio.sf(ratio, 7, 4))
+    np.testing.assert_allclose(found.chance[compared], 2.0 * tails, rtol=1e-9)
+
+
 def test_a_layer_that_is_finite_in_one_run_only_is_a_difference(random):
     finite = np.arange(20) < 12
     broken = compare(sampled(random, finite=finite), sampled(random), MIN_EFFECT)
@@ -144,7 +188,15 @@ def test_stacks_of_different_depth_are_compared_in_their_common_layers(random):
     assert [entry.name for entry in differences] == list(STATISTICS)
 
 
+def test_all_statistics_are_compared_but_the_largest(random):
+    run = sampled(random)
+    others = {"largest": run.statistics["variance"], "gradient": run.statistics["variance"]}
+    run = replace(run, statistics=MappingProxyType(dict(run.statistics) | others))
+    assert [entry.name for entry in differences_of(run, run)] == [*STATISTICS, "gradient"]
+
+
 def test_one_trial_is_refused(random):
+    require_trials("trials", 2)
     with np.errstate(invalid="ignore"):
         one = replace(sampled(random), simulation=replace(sampled(random).simulation, trials=1))
     with pytest.raises(InvalidValueError, match="at least 2"):
