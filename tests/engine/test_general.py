@@ -372,6 +372,18 @@ def test_the_way_back_goes_by_segments_of_the_root_of_the_depth(times, monkeypat
     assert (general_gradient(sampler, 0) == 0.0).all()
 
 
+@pytest.mark.parametrize("asked", ["auto", "dense", "matrix-free"])
+def test_the_way_back_keeps_factors_of_matrices_that_are_not_drawn_alone(asked, monkeypatch):
+    """A matrix of 4 × 36 numbers is drawn for 128 columns, whose factor would take 128 KiB."""
+    monkeypatch.setattr(general, "HISTORY_BYTES", 2**16)
+    network = Network(Shape(4, (8, 8)), Block((Entry(Conv(channels=4, kernel=3)),)))
+    inputs = DrawnInputs("normal", network.input.units, 2, 0.0, 1.0)
+    options = {"train": True, "sampler": asked, "backward": True}
+    sampler = General(network, inputs, 1, 0, "float32", **options)
+    sampler.remember()
+    assert (sampler._links is None) == (asked == "matrix-free")
+
+
 def test_memory_of_the_way_back_grows_as_the_root_of_the_depth(monkeypatch):
     """A hundred times the depth takes about ten times the memory, that of the objects included."""
     monkeypatch.setattr(general, "HISTORY_BYTES", 0)

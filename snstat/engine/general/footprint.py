@@ -52,7 +52,7 @@ def footprint(
     largest, where, unit = 0.0, "", float(inputs.batch) * size
     way_back = _WayBack(segment_length(depth), unit)
     # Layers of a repeated block are looked at once.
-    seen: dict[tuple[int, tuple[Shape, ...]], tuple[int, int, int]] = {}
+    seen: dict[tuple[int, tuple[Shape, ...]], tuple[int, int, int, int]] = {}
     for row in network.rows():
         key = id(row.layer), row.before
         if key not in seen:
@@ -60,7 +60,7 @@ def footprint(
             with at(row.name):
                 gathered, held = row.layer.gathered(row.before), row.layer.held(row.before) * size
                 aside, matrix = row.layer.beside(row.before), _matrix_bytes(row, size)
-            seen[key] = before, arrays * row.after.units + gathered + aside, held
+            seen[key] = before, arrays * row.after.units + aside, gathered, held
             beside = BESIDE + 2 * max(arrays - USUAL, 0)
             # On the way back there are as many slopes as numbers that are gathered, or kept aside.
             more = before + 2 * (gathered + aside)
@@ -85,26 +85,29 @@ class _WayBack:
 
     def __init__(self, length: int, unit: float) -> None:
         self.length, self.unit = length, unit
-        self.whole = self.segment = self.largest = self.marks = 0.0
+        self.whole = self.drawn = self.segment = self.largest = self.marks = 0.0
 
-    def add(self, number: int, before: int, kept: int, held: int) -> None:
-        """Count a layer by its number, the units before it, those that it keeps, and the bytes of
-        the matrices that it holds."""
+    def add(self, number: int, before: int, kept: int, gathered: int, held: int) -> None:
+        """Count a layer by its number, the units before it, those that it keeps, those that it
+        keeps if its matrices are not drawn, and the bytes of the matrices that it holds."""
         if (number - 1) % self.length == 0:
             self.segment = 0.0
             # A stream beside the branch that is marked, about as wide.
             self.marks += 2.0 * before * self.unit
         own = kept * self.unit + held + OBJECTS
+        self.drawn += own
+        own += gathered * self.unit
         self.whole += own
         self.segment += own
         self.largest = max(self.largest, self.segment)
 
     def bytes(self, trials: int, running: int) -> float:
         """Return the bytes of all trials: everything if that is little, else the marks and one
-        segment of those that run."""
+        segment of those that run, or everything if that is little where all matrices are drawn."""
         if trials * self.whole <= HISTORY_BYTES:
             return trials * self.whole
-        return running * (self.marks + self.largest)
+        drawn = trials * self.drawn if trials * self.drawn <= HISTORY_BYTES else 0.0
+        return max(running * (self.marks + self.largest), drawn)
 
 
 def _matrix_bytes(row: Row, size: int) -> float:

@@ -192,16 +192,15 @@ class General(Trials):
         """Keep what the backward pass needs, if memory suffices; see Sampler."""
         batch, room = self.inputs.batch, HISTORY_BYTES / len(self.done)
         size = batch * self.dtype.itemsize
-        # A matrix that is not drawn keeps a factor of its covariance over samples.
-        factor = 0 if self.workshop.sampler == DENSE else FACTOR_BYTES * batch**2
         for row in self.network.rows():
             room -= row.layer.kept * row.after.units * size + OBJECTS
             room -= row.layer.beside(row.before) * size
             room -= row.layer.held(row.before) * self.dtype.itemsize
-            whole = row.layer.whole
-            free = factor and row.layer.matrices(row.before)[whole:]
-            if free:
-                room -= factor * row.layer.columns(row.before) ** 2
+            columns, whole = batch * row.layer.columns(row.before), row.layer.whole
+            drawn = row.layer.matrices(row.before)[whole:]
+            free = sum(self.workshop.is_matrix_free(own, columns) for own in drawn)
+            # A matrix that is not drawn keeps a factor of its covariance over samples.
+            room -= free * FACTOR_BYTES * columns**2
             if free or whole:
                 room -= row.layer.gathered(row.before) * size
             if room < 0:
