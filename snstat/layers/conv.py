@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import MISSING, dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from snstat.activation import Pair
 from snstat.activation.kind import ActivationName
 from snstat.errors import InvalidValueError
@@ -22,7 +20,6 @@ from snstat.layers.signal import PLACE, Signal, Step
 from snstat.layers.through_weights import pre_second_moment
 from snstat.layers.weighted import Weighted
 from snstat.layers.weights import Weights
-from snstat.layers.window import Window
 from snstat.layers.window_options import WindowOptions
 from snstat.limits import MAX_WIDTH
 from snstat.values.kinds import Whole
@@ -110,26 +107,5 @@ class Conv(WindowOptions, WeightOptions, Weighted):
         """See Layer."""
         values = one(inputs)
         shape = Shape(len(values), values.shape[2:])
-        own = _linear(values, self.window(shape), self.at(shape), self.groups, draw)
+        own = draw.convolve(values, self.window(shape), self.at(shape), self.groups)
         return self.activate(own, draw)
-
-
-def _linear(values: Values, window: Window, weights: Weights, groups: int, draw: Draw) -> Pass:
-    """Return W ∗ x + b, as a matrix on patches: one matrix for each of `groups`."""
-    patches = window.patches(values)
-    if groups == 1:
-        found = draw.linear(patches, weights)
-        return Pass(found.values, lambda slope: (window.put_back(*found.pull(slope)),))
-    # (taps, groups, channels of a group, …): each group has the channels next to each other.
-    shape = (window.taps, groups, len(values) // groups, *patches.shape[1:])
-    parts = np.moveaxis(patches.reshape(shape), 1, 0)
-    found_of = [draw.linear(part.reshape(weights.fan_in, *shape[3:]), weights) for part in parts]
-
-    def pull(slope: Values) -> tuple[Values, ...]:
-        back = [
-            own.pull(part)[0].reshape(parts.shape[1:])
-            for own, part in zip(found_of, np.split(slope, groups), strict=True)
-        ]
-        return (window.put_back(np.stack(back, axis=1).reshape(patches.shape)),)
-
-    return Pass(np.concatenate([own.values for own in found_of]), pull)

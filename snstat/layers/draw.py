@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol
 
 from snstat.activation import Activation
+from snstat.layers.arrays import Values as Values  # noqa: PLC0414  # most files take it from here
 from snstat.layers.weights import Weights
+from snstat.layers.window import Window
 
-# The values of a layer in one trial, (channels, batch, *grid), float32 or float64.
-Values = npt.NDArray[np.floating[Any]]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
 # From ∂L/∂(values of a layer) to the same of its inputs, in their order.
 PullValues = Callable[[Values], tuple[Values, ...]]
 
@@ -37,6 +38,11 @@ class Draw(Protocol):
 
     def linear(self, values: Values, weights: Weights) -> Pass:
         """Return W x + b over channels, with weights and biases drawn as `weights` says."""
+        ...
+
+    def convolve(self, values: Values, window: Window, weights: Weights, groups: int) -> Pass:
+        """Return W ∗ x + b: what `linear` gives for the patches that the window takes of `values`,
+        with a matrix for each of `groups` of channels, one after the other."""
         ...
 
     def matrix(self, weights: Weights) -> tuple[Values, Values]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from snstat.errors import InvalidValueError
 from snstat.gaussian.quadrature import FloatArray
-from snstat.layers.draw import Values
+from snstat.layers.arrays import Values
 
 SAME, VALID, CIRCULAR, CAUSAL = "same", "valid", "circular", "causal"
 PADDINGS = (SAME, VALID, CIRCULAR, CAUSAL)

@@ -10,6 +10,7 @@ from scipy.special import ndtr, ndtri
 from snstat.layers.draw import Pass
 from snstat.layers.initialisers import TRUNCATED_STD
 from snstat.layers.normalise import normalised
+from snstat.layers.patches import by_patches
 
 
 class PlainDraw:
@@ -23,6 +24,9 @@ class PlainDraw:
         z = np.tensordot(matrix, values, 1)
         z += biases.reshape(-1, *[1] * (z.ndim - 1))
         return Pass(z, lambda slope: (np.tensordot(matrix.T, slope, 1),))
+
+    def convolve(self, values, window, weights, groups):
+        return by_patches(self, values, window, weights, groups)
 
     def matrix(self, weights):
         matrix = self.rows(weights)

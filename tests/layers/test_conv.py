@@ -16,6 +16,7 @@ from snstat.layers.depthwise_conv import DepthwiseConv
 from snstat.layers.draw import Pass
 from snstat.layers.entry import Entry
 from snstat.layers.law import OTHER
+from snstat.layers.patches import by_patches
 from snstat.layers.shape import Shape
 from snstat.layers.signal import Signal, Slope
 from snstat.layers.window import CAUSAL, CIRCULAR, PADDINGS, VALID
@@ -74,6 +75,9 @@ class Given:
         return Pass(
             np.tensordot(matrix, values, 1), lambda slope: (np.tensordot(matrix.T, slope, 1),)
         )
+
+    def convolve(self, values, window, weights, groups):
+        return by_patches(self, values, window, weights, groups)
 
 
 def conv(channels=4, padding="same", **sizes):

@@ -9,6 +9,7 @@ import numpy as np
 
 from snstat.layers.draw import Pass
 from snstat.layers.initialisers import PLAIN
+from snstat.layers.patches import by_patches
 from snstat.layers.weights import Weights
 
 
@@ -47,6 +48,9 @@ class Recorder:
         biases = self._biased.linear(np.zeros_like(units), plain).values[:, 0]
         self.matrices.append(Matrix(weights, matrix, biases))
         return Pass(np.ones((weights.fan_out, *values.shape[1:]), values.dtype), _unused)
+
+    def convolve(self, values, window, weights, groups):
+        return by_patches(self, values, window, weights, groups)
 
     def matrix(self, weights):
         matrix, biases = self._draw.matrix(weights)

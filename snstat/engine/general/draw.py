@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.activation import Activation, checked
+from snstat.engine.general.convolution import convolution, fits
 from snstat.engine.general.forms import rescaled, whole
 from snstat.engine.general.given import given_pass
 from snstat.engine.general.grid import columns
@@ -20,7 +21,9 @@ from snstat.engine.kernels.counts import count_outside, dead_units
 from snstat.errors import InvalidValueError
 from snstat.layers.draw import Pass, Values
 from snstat.layers.initialisers import PLAIN
+from snstat.layers.patches import by_patches
 from snstat.layers.weights import Weights
+from snstat.layers.window import Window
 
 
 class LayerDraw:
@@ -58,6 +61,19 @@ class LayerDraw:
         else:
             found = self._drawn(values, weights, draw)
         self._last, self._activated = found.values, None
+        return found
+
+    def convolve(self, values: Values, window: Window, weights: Weights, groups: int) -> Pass:
+        """See Draw."""
+        shop, size = self.workshop, values.shape[1] * window.positions
+        drawn = self.number not in shop.given and not shop.is_matrix_free(weights, size)
+        if not (drawn and fits(weights)):
+            return by_patches(self, values, window, weights, groups)
+        draw = self._draw(self._matrices)
+        self._matrices += groups
+        self._draw(self._matrices - 1)  # refuses too many
+        found = convolution(values, window, weights, groups, draw, shop)
+        self._last, self._activated = found.values if groups == 1 else None, None
         return found
 
     def matrix(self, weights: Weights) -> tuple[Values, Values]:

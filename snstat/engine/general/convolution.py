@@ -1,0 +1,81 @@
+"""Convolutions whose matrices are drawn."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from snstat.engine.general.grid import columns
+from snstat.engine.general.workshop import Workshop
+from snstat.engine.kernels import patches
+from snstat.engine.kernels.patches import Scratch, Taps
+from snstat.engine.kernels.random import Draw
+from snstat.layers.draw import Pass, Values
+from snstat.layers.initialisers import PLAIN
+from snstat.layers.weights import Weights
+from snstat.layers.window import NOWHERE, Window
+
+# A matrix of more weights does not stay in the cache while it is multiplied with some patches.
+MOST_WEIGHTS = 2**20
+# Values of the patches that are made at once, at least those of one sample: 512 KiB in float32.
+PATCH_VALUES = 2**17
+
+
+def fits(weights: Weights) -> bool:
+    """Return whether `convolution` takes a matrix of one group that is drawn."""
+    small = weights.fan_in * weights.fan_out <= MOST_WEIGHTS
+    return weights.form == PLAIN and not weights.orthogonal and small
+
+
+def convolution(
+    values: Values, window: Window, weights: Weights, groups: int, draw: Draw, shop: Workshop
+) -> Pass:
+    """Return W ∗ x + b of every group, with W drawn, and again on the way back.
+
+    `draw` is what the first group draws from, and later ones draw once more each. Values are
+    incomplete after a stop.
+    """
+    layer, taps = shop.layer(weights), taps_of(window)
+    before, (channels, batch) = values.shape, values.shape[:2]
+    z = np.empty((groups * weights.fan_out, batch * window.positions), shop.dtype)
+    patches.convolve(
+        columns(values), z, layer, draw, taps, shop.stop, _scratch(shop, weights, window, batch)
+    )
+
+    def pull(slope: Values) -> tuple[Values, ...]:  # keeps neither x nor z
+        out = np.empty((channels, batch * window.size), shop.dtype)
+        room = _scratch(shop, weights, window, batch)
+        patches.convolve_back(columns(slope), out, layer, draw, taps, shop.stop, room)
+        return (out.reshape(before),)
+
+    return Pass(z.reshape(len(z), batch, *window.grid), pull)
+
+
+def _scratch(shop: Workshop, weights: Weights, window: Window, batch: int) -> Scratch:
+    """Return room for one group."""
+    one = weights.fan_in * window.positions
+    samples = min(max(PATCH_VALUES // one, 1), batch)
+    return Scratch(
+        shop.scratch("tile", weights.fan_in * weights.fan_out),
+        shop.scratch("patches", samples * one),
+        shop.scratch("product", samples * weights.fan_out * window.positions),
+    )
+
+
+@lru_cache(maxsize=256)
+def taps_of(window: Window) -> Taps:
+    """Return what the taps of a window take, as kernels read it."""
+    sources, places = window.sources, np.arange(window.positions)
+    shifted = window.positions == window.size
+    shifts, edges, ends = np.zeros(len(sources), np.int64), list[np.ndarray](), [0]
+    for tap, own in enumerate(sources):
+        apart = own[own != NOWHERE] - places[own != NOWHERE]
+        if shifted and apart.size:
+            found, counts = np.unique(apart, return_counts=True)
+            shifts[tap] = found[counts.argmax()]
+        moved = places + shifts[tap]
+        inside = shifted & (own == moved) & (own != NOWHERE)
+        edges.append(places[~inside])
+        ends.append(ends[-1] + len(edges[-1]))
+    return Taps(window.size, sources, shifted, shifts, np.concatenate(edges), np.array(ends))

@@ -1,0 +1,158 @@
+"""Convolutions whose matrices are drawn: patches are gathered, multiplied and put back while they
+are in the cache.
+
+Values are (channels, batch · positions), contiguous, and weights (units, taps · channels), the
+channels of a tap next to each other.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from snstat.engine.kernels.dense import draw_biases
+from snstat.engine.kernels.jit import inner, jit
+from snstat.engine.kernels.random import AGAIN_SHIFT, WEIGHTS, Draw, copy, draw_rows
+
+
+class Taps(NamedTuple):
+    """What each tap of a window takes, of `before` positions.
+
+    `sources` (taps, positions after) are the positions, negative where there is none. If `shifted`,
+    a tap takes for position j the one at j + `shifts`[tap], but for its exceptions. Those are
+    `edges`[`ends`[tap] : `ends`[tap + 1]]; if not `shifted`, they are all positions.
+    """
+
+    before: int
+    sources: Any
+    shifted: bool
+    shifts: Any
+    edges: Any
+    ends: Any
+
+
+class Scratch(NamedTuple):
+    """Room for the `weights` of a group (units · taps · channels,), for the `patches` of some
+    samples (values,), and for their `product` (values,)."""
+
+    weights: Any
+    patches: Any
+    product: Any
+
+
+@inner
+def gather(x, taps, patches):
+    """Write to `patches` (taps · channels, samples · after) what the taps take of `x` (channels,
+    samples · before)."""
+    channels, after = x.shape[0], taps.sources.shape[1]
+    size = patches.shape[1]
+    for c in range(channels):
+        own = x[c]
+        for tap in range(taps.sources.shape[0]):
+            row = patches[tap * channels + c]
+            if taps.shifted:
+                shift = taps.shifts[tap]
+                low, high = max(0, -shift), min(size, size - shift)
+                copy(own[low + shift :], row[low:high])
+            for sample in range(size // after):
+                there, here = own[sample * taps.before :], row[sample * after :]
+                for n in range(taps.ends[tap], taps.ends[tap + 1]):
+                    j = taps.edges[n]
+                    source = taps.sources[tap, j]
+                    here[j] = there[source] if source >= 0 else 0.0
+
+
+@inner
+def put_back(patches, taps, out):
+    """Add to `out` (channels, samples · before) the adjoint of `gather`. It uses `patches` up."""
+    channels, after = out.shape[0], taps.sources.shape[1]
+    size = patches.shape[1]
+    for c in range(channels):
+        own = out[c]
+        for tap in range(taps.sources.shape[0]):
+            row = patches[tap * channels + c]
+            for sample in range(size // after):
+                there, here = own[sample * taps.before :], row[sample * after :]
+                for n in range(taps.ends[tap], taps.ends[tap + 1]):
+                    j = taps.edges[n]
+                    source = taps.sources[tap, j]
+                    if source >= 0:
+                        there[source] += here[j]
+                    here[j] = 0.0
+            if taps.shifted:
+                shift = taps.shifts[tap]
+                low, high = max(0, -shift), min(size, size - shift)
+                add(row[low:high], own[low + shift :])
+
+
+@inner
+def add(source, target):
+    """Add as many values as `source` has."""
+    for j in range(source.size):
+        target[j] += source[j]
+
+
+@inner
+def of_group(draw, group):
+    """Return the random numbers of a group: each draws once more than the one before."""
+    return Draw(draw.key, draw.trial + (group << AGAIN_SHIFT), draw.layer)
+
+
+@jit
+def convolve(x, z, layer, draw, taps, stop, scratch):
+    """Write W ∗ x + b of every group to `z` (groups · units, batch · after), with W and b drawn.
+
+    `layer` is the DrawnLayer of a group, whose channels of `x` are next to each other. Values are
+    incomplete after a stop.
+    """
+    units, fan_in, after = layer.units, layer.fan_in, taps.sources.shape[1]
+    channels = fan_in // taps.sources.shape[0]
+    weights = scratch.weights[: units * fan_in].reshape(units, fan_in)
+    batch = x.shape[1] // taps.before
+    most = scratch.patches.size // (fan_in * after)
+    for group in range(z.shape[0] // units):
+        if stop[0]:
+            return
+        here = of_group(draw, group)
+        draw_rows(weights, 0, layer.weights, WEIGHTS, here)
+        biases = draw_biases(layer, here, z)
+        own = x[group * channels : (group + 1) * channels]
+        for first in range(0, batch, most):
+            end = min(first + most, batch)
+            size = (end - first) * after
+            patches = scratch.patches[: fan_in * size].reshape(fan_in, size)
+            product = scratch.product[: units * size].reshape(units, size)
+            gather(own[:, first * taps.before : end * taps.before], taps, patches)
+            np.dot(weights, patches, product)
+            for i in range(units):
+                target, row = z[group * units + i, first * after : end * after], product[i]
+                bias = biases[0, i] if biases.size > 0 else z.dtype.type(0.0)
+                for j in range(size):
+                    target[j] = row[j] + bias
+
+
+@jit
+def convolve_back(h, out, layer, draw, taps, stop, scratch):
+    """Write the adjoint of `convolve` without biases, of `h` (groups · units, batch · after), to
+    `out` (channels, batch · before), with W drawn again."""
+    units, fan_in, after = layer.units, layer.fan_in, taps.sources.shape[1]
+    channels = fan_in // taps.sources.shape[0]
+    weights = scratch.weights[: units * fan_in].reshape(units, fan_in)
+    batch = out.shape[1] // taps.before
+    most = scratch.patches.size // (fan_in * after)
+    out[:] = 0.0
+    for group in range(h.shape[0] // units):
+        if stop[0]:
+            return
+        draw_rows(weights, 0, layer.weights, WEIGHTS, of_group(draw, group))
+        own = out[group * channels : (group + 1) * channels]
+        for first in range(0, batch, most):
+            end = min(first + most, batch)
+            size = (end - first) * after
+            patches = scratch.patches[: fan_in * size].reshape(fan_in, size)
+            product = scratch.product[: units * size].reshape(units, size)
+            for i in range(units):
+                copy(h[group * units + i, first * after :], product[i])
+            np.dot(weights.T, product, patches)
+            put_back(patches, taps, own[:, first * taps.before : end * taps.before])
