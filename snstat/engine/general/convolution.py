@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from snstat.engine.general.grid import columns
+from snstat.engine.general.taps import taps_of
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels import patches
-from snstat.engine.kernels.patches import Scratch, Taps
+from snstat.engine.kernels.patches import Scratch
 from snstat.engine.kernels.random import Draw
 from snstat.layers.draw import Pass, Values
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.weights import Weights
-from snstat.layers.window import NOWHERE, Window
+from snstat.layers.window import Window
 
 # A matrix of more weights does not stay in the cache while it is multiplied with some patches.
 MOST_WEIGHTS = 2**20
@@ -61,21 +60,3 @@ def _scratch(shop: Workshop, weights: Weights, window: Window, batch: int) -> Sc
         shop.scratch("patches", samples * one),
         shop.scratch("product", samples * weights.fan_out * window.positions),
     )
-
-
-@lru_cache(maxsize=256)
-def taps_of(window: Window) -> Taps:
-    """Return what the taps of a window take, as kernels read it."""
-    sources, places = window.sources, np.arange(window.positions)
-    shifted = window.positions == window.size
-    shifts, edges, ends = np.zeros(len(sources), np.int64), list[np.ndarray](), [0]
-    for tap, own in enumerate(sources):
-        apart = own[own != NOWHERE] - places[own != NOWHERE]
-        if shifted and apart.size:
-            found, counts = np.unique(apart, return_counts=True)
-            shifts[tap] = found[counts.argmax()]
-        moved = places + shifts[tap]
-        inside = shifted & (own == moved) & (own != NOWHERE)
-        edges.append(places[~inside])
-        ends.append(ends[-1] + len(edges[-1]))
-    return Taps(window.size, sources, shifted, shifts, np.concatenate(edges), np.array(ends))

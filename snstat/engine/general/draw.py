@@ -14,7 +14,11 @@ from snstat.engine.general.forms import rescaled, whole
 from snstat.engine.general.given import given_pass
 from snstat.engine.general.grid import columns
 from snstat.engine.general.normalise import normalised_columns, normalised_rows
-from snstat.engine.general.weight_free import weight_free_pass
+from snstat.engine.general.weight_free import (
+    is_by_channels,
+    weight_free_convolution,
+    weight_free_pass,
+)
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels import dense, dense_backward, functions, masks, orthogonal, random
 from snstat.engine.kernels.counts import count_outside, dead_units
@@ -66,13 +70,17 @@ class LayerDraw:
     def convolve(self, values: Values, window: Window, weights: Weights, groups: int) -> Pass:
         """See Draw."""
         shop, size = self.workshop, values.shape[1] * window.positions
-        drawn = self.number not in shop.given and not shop.is_matrix_free(weights, size)
-        if not (drawn and fits(weights)):
+        free = shop.is_matrix_free(weights, size)
+        alone = groups == 1 and is_by_channels(window)
+        if self.number in shop.given or not (alone if free else fits(weights)):
             return by_patches(self, values, window, weights, groups)
         draw = self._draw(self._matrices)
         self._matrices += groups
         self._draw(self._matrices - 1)  # refuses too many
-        found = convolution(values, window, weights, groups, draw, shop)
+        if free:
+            found = weight_free_convolution(values, window, weights, draw, shop)
+        else:
+            found = convolution(values, window, weights, groups, draw, shop)
         self._last, self._activated = found.values if groups == 1 else None, None
         return found
 

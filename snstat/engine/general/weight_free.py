@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.engine.general.grid import columns
+from snstat.engine.general.taps import taps_of
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels import weight_free, weight_free_backward
 from snstat.engine.kernels.gradient_tiles import Coefficients, Products
@@ -14,6 +15,7 @@ from snstat.engine.kernels.sums import new_sums
 from snstat.engine.matrix_free.sampler import matrix_free_layer
 from snstat.layers.draw import Pass, Values
 from snstat.layers.weights import Weights
+from snstat.layers.window import Window
 
 
 def weight_free_pass(values: Values, weights: Weights, draw: Draw, shop: Workshop) -> Pass:
@@ -25,8 +27,7 @@ def weight_free_pass(values: Values, weights: Weights, draw: Draw, shop: Worksho
     x, before, layer = columns(values), values.shape, matrix_free_layer(weights)
     size = x.shape[1]
     z = np.empty((layer.units, size), shop.dtype)
-    roots = np.empty((2, size, size)) if weights.orthogonal else None
-    kept = weight_free.Kept(np.empty((size, size)), roots)
+    kept = _kept(weights, size)
     weight_free.forward(shop.team, x, z, layer, draw, kept, _scratch(shop, weights, size))
 
     def pull(slope: Values) -> tuple[Values, ...]:
@@ -36,6 +37,39 @@ def weight_free_pass(values: Values, weights: Weights, draw: Draw, shop: Worksho
         return (out.reshape(before),)
 
     return Pass(z.reshape(layer.units, *before[1:]), pull)
+
+
+def is_by_channels(window: Window) -> bool:
+    """Return whether the Gram matrix of patches takes less work by that of the channels."""
+    return window.taps * window.positions**2 > window.size**2
+
+
+def weight_free_convolution(
+    values: Values, window: Window, weights: Weights, draw: Draw, shop: Workshop
+) -> Pass:
+    """Return W ∗ x + b as `weight_free_pass` returns W x + b of the patches, which are put together
+    on the way back alone."""
+    x, batch, layer = columns(values), values.shape[1], matrix_free_layer(weights)
+    size = batch * window.positions
+    z, kept = np.empty((layer.units, size), shop.dtype), _kept(weights, size)
+    wide = shop.scratch_of_doubles("wide_before", int(tile_width(len(x))), x.shape[1])
+    weight_free.forward_of_patches(
+        shop.team, x, taps_of(window), wide, z, layer, draw, kept, _scratch(shop, weights, size)
+    )
+
+    def pull(slope: Values) -> tuple[Values, ...]:
+        patches, h = window.patches(values), columns(slope)
+        out, room = np.empty((layer.fan_in, size), shop.dtype), _room(shop, weights, size)
+        own = columns(patches)
+        weight_free_backward.backward(shop.team, own, h, out, layer, draw, kept, room)
+        return (window.put_back(out.reshape(patches.shape)),)
+
+    return Pass(z.reshape(layer.units, batch, *window.grid), pull)
+
+
+def _kept(weights: Weights, size: int) -> weight_free.Kept:
+    roots = np.empty((2, size, size)) if weights.orthogonal else None
+    return weight_free.Kept(np.empty((size, size)), roots)
 
 
 def _scratch(

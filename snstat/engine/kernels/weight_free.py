@@ -100,12 +100,15 @@ def centred_sums(x, sums, workspace):
 
 
 @inner
-def exact_sums(x, exponent, square, workspace):
-    """Write XᵀX/4ᵉ with the `exponent` e to the lower triangle of `square`, by float64."""
-    tile = workspace.rows.shape[0]
+def exact_sums(x, exponent, square, wide_rows):
+    """Write XᵀX/4ᵉ with the `exponent` e to the lower triangle of `square`, by float64.
+
+    `wide_rows` (tile, columns) is scratch.
+    """
+    tile = wide_rows.shape[0]
     for first in range(0, x.shape[0], tile):
         count = min(tile, x.shape[0] - first)
-        wide = workspace.wide_rows[:count]
+        wide = wide_rows[:count]
         widen_rows(x[first : first + count], 2.0**-exponent, wide)
         add_square_of_columns(wide, 1.0, square)
 
@@ -138,8 +141,38 @@ def factor_of(x, layer, orthogonal, lower, workspace):
     exponent = 0
     if x.itemsize == 8:  # squares of float32 numbers do not underflow in float64
         exponent = exponent_of(largest_of(x), 0)
-    exact_sums(x, exponent, sums.squares, workspace)
+    exact_sums(x, exponent, sums.squares, workspace.wide_rows)
     finish_gram(sums, False, gram)
+    covariance_factor(gram, exponent, layer, orthogonal, lower)
+
+
+@inner
+def factor_of_patches(x, taps, layer, orthogonal, lower, wide_rows):
+    """Do as `factor_of` with the patches that `taps` take of `x` (channels, columns), by float64.
+
+    Their Gram matrix is a sum over taps of entries of that of `x`, so it takes as much less work as
+    there are taps. `wide_rows` (tile, columns) is scratch.
+    """
+    count, after = x.shape[1], taps.sources.shape[1]
+    own, gram = np.zeros((count, count)), np.zeros(lower.shape)
+    exponent = 0
+    if x.itemsize == 8:
+        exponent = exponent_of(largest_of(x), 0)
+    exact_sums(x, exponent, own, wide_rows)
+    for a in range(count):
+        for b in range(a):
+            own[b, a] = own[a, b]
+    for sources in taps.sources:
+        for u in range(gram.shape[0]):
+            source = sources[u % after]
+            if source < 0:
+                continue
+            row, target = own[u // after * taps.before + source], gram[u]
+            for sample in range(gram.shape[0] // after):
+                there, here = row[sample * taps.before :], target[sample * after :]
+                for j in range(after):
+                    if sources[j] >= 0:
+                        here[j] += there[sources[j]]
     covariance_factor(gram, exponent, layer, orthogonal, lower)
 
 
@@ -161,9 +194,22 @@ def forward(team, x, z, layer, draw, kept, workspace):
 
     The team has one member.
     """
+    factor_of(x, layer, kept.roots is not None, kept.lower, workspace)
+    draw_units(team, z, layer, draw, kept, workspace)
+
+
+@jit
+def forward_of_patches(team, x, taps, wide_rows, z, layer, draw, kept, workspace):
+    """Do the same with the patches that `taps` take of `x` (channels, columns before)."""
+    factor_of_patches(x, taps, layer, kept.roots is not None, kept.lower, wide_rows)
+    draw_units(team, z, layer, draw, kept, workspace)
+
+
+@inner
+def draw_units(team, z, layer, draw, kept, workspace):
+    """Write the pre-activations of all units to `z`, from the factor that is `kept`."""
     xi, matrix = workspace.xi, workspace.matrix
     tile, orthogonal = xi.shape[1], kept.roots is not None
-    factor_of(x, layer, orthogonal, kept.lower, workspace)
     frame = Frame(xi, workspace.wide, workspace.sums.squares)
     larger = max(layer.fan_in, layer.units)
     make_matrix(team, kept.roots, larger, kept.lower, draw, frame, matrix)
