@@ -12,7 +12,7 @@ from snstat.errors import InvalidValueError
 from snstat.results import Run
 
 # What the networks that are drawn depend on, beside the stack.
-DRAWS = ("seed", "trials", "batch", "dtype", "sampler")
+DRAWS = ("seed", "trials", "batch", "dtype", "sampler", "infinite_width")
 
 
 def _undo(case: StackCase, broken: Broken) -> Iterator[Remedy]:  # noqa: ARG001  # a Family's signature

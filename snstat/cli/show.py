@@ -147,12 +147,12 @@ def _numbers(selection: LayerSelection, network: Network) -> list[int]:
 
 class Sampled(NamedTuple):
     """How a network is sampled: samples of a batch, the sampler asked for, whether gradients are,
-    and whether weights are given instead."""
+    and whether layers have no sampler: weights are given, or a population stands for them."""
 
     batch: int
     sampler: str
     backward: bool
-    given: bool = False
+    none: bool = False
 
     def layers(self, network: Network, numbers: Sequence[int]) -> list[str | None]:
         """Return how the weights of the layers of these `numbers` are sampled, which ascend from
@@ -160,7 +160,7 @@ class Sampled(NamedTuple):
         from snstat.engine.general.samplers import samplers
         from snstat.engine.strategies import choose
 
-        if self.given:
+        if self.none:
             return [None] * len(numbers)
         rest, stack = [number for number in numbers if number], network.uniform()
         before: list[str | None] = [None] * (len(numbers) - len(rest))
@@ -186,7 +186,8 @@ def _saved(run: Run) -> tuple[Network, Sampled]:
     simulation = run.simulation
     how = Sampled(simulation.batch, simulation.sampler, backward=GRADIENT in run.statistics)
     if run.network is not None:
-        return Network.read(run.network.form), how._replace(given=run.given is not None)
+        none = run.given is not None or simulation.infinite_width is not None
+        return Network.read(run.network.form), how._replace(none=none)
     assert run.stack is not None  # noqa: S101  # what is no network is a stack
     return Network.of(stack_of(run.stack)), how
 

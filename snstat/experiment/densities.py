@@ -111,6 +111,7 @@ def _of_network(plan: NetworkPlan, layers: Sequence[int]) -> Densities:
         dtype=plan.dtype,
         train=plan.train,
         given=plan.given_layers(),
+        population=plan.population,
     )
     atoms = sorted({atom for entry in histograms for atom in own.get(entry.layer, ())})
     shares, chances = np.full((2, len(histograms), len(atoms)), math.nan)

@@ -45,6 +45,9 @@ def plan_of_chain(network: Network, chain: Chain, settings: RunSettings) -> Netw
     """Return the plan to simulate the weights of `chain`, which `network` has."""
     if settings.sampler == MATRIX_FREE:
         raise InvalidValueError("sampler", MATRIX_FREE, "auto or dense: the weights are given")
+    if settings.infinite_width is not None:
+        bound = "left out beside given weights, which are as many as they are"
+        raise InvalidValueError("infinite_width", settings.infinite_width, bound)
     plan = NetworkPlan.of_settings(network, replace(settings, sampler=DENSE))
     plan = replace(plan, given=chain)
     plan.require_memory()

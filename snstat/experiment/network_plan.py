@@ -24,6 +24,7 @@ from snstat.experiment.source import source_of, tokens_of
 from snstat.limits import require_memory
 from snstat.network.description import network_summary
 from snstat.network.network import Network
+from snstat.network.population import Population
 from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.results import GRADIENT, FloatArray, InputMoments, NetworkSummary, Run, Simulation
@@ -44,7 +45,8 @@ class NetworkPlan:
     """A validated request: a network, its inputs, and how it is simulated.
 
     `train` is whether dropout and the statistics of batches are on. Where weights are `given`, the
-    network is that of independent weights with their mean squares: see experiment/given.py.
+    network is that of independent weights with their mean squares: see experiment/given.py. A
+    `population` of the network is sampled in its place, and is what `expected` is of.
     """
 
     network: Network
@@ -58,6 +60,7 @@ class NetworkPlan:
     keep_trials: bool = False
     train: bool = True
     given: Chain | None = None
+    population: Population | None = None
 
     @classmethod
     def of_settings(cls, network: Network, settings: RunSettings) -> NetworkPlan:
@@ -65,7 +68,7 @@ class NetworkPlan:
 
         Raises SnstatError for invalid ones, and for those that describe a stack.
         """
-        source = network_source(network, settings)
+        source, units = network_source(network, settings), settings.infinite_width
         plan = cls(
             network,
             source,
@@ -77,9 +80,15 @@ class NetworkPlan:
             settings.backward,
             bool(settings.keep_trials),
             settings.train,
+            population=None if units is None else Population.of(network, units),
         )
         plan.require_memory()
         return replace(plan, sampler=plan.name_of_samplers())
+
+    @property
+    def simulated(self) -> Network:
+        """The network that is sampled: the population's if there is one."""
+        return self.network if self.population is None else self.population.wide
 
     def require_memory(self, more: float = 0.0) -> None:
         """Raise InvalidValueError if the simulation, with as many bytes `more`, cannot fit in
@@ -87,13 +96,14 @@ class NetworkPlan:
         from snstat.engine.general.footprint import footprint
 
         needed, where = footprint(
-            self.network,
+            self.simulated,
             self.inputs,
             trials=self.trials,
             dtype=self.dtype,
             threads=self.threads,
             backward=self.backward,
             keep_trials=self.keep_trials,
+            population=self.population is not None,
         )
         if self.given is not None:
             more += self.given.bytes(self.dtype)
@@ -119,6 +129,8 @@ class NetworkPlan:
         """The record of the network."""
         if self.given is not None:
             return replace(network_summary(self.network), weights=self.given.record)
+        if self.population is not None:  # all ways to sample it have one law
+            return network_summary(self.network)
         return network_summary(self.network, (None, *self.samplers))
 
     @cached_property
@@ -131,7 +143,10 @@ class NetworkPlan:
 
     def name_of_samplers(self) -> str:
         """Return the shortest name of what samples all layers: "dense", "matrix-free" if no matrix
-        is drawn that need not be, or "auto" if some are, because that takes less work."""
+        is drawn that need not be, or "auto" if some are, because that takes less work. Of a
+        population it is what was asked for."""
+        if self.population is not None:
+            return self.sampler
         used = set(self.samplers) - {None}
         if used <= {DENSE}:
             return DENSE
@@ -141,7 +156,7 @@ class NetworkPlan:
     @property
     def simulation(self) -> Simulation:
         """The record of how the network is simulated."""
-        return simulation_of(
+        found = simulation_of(
             self.inputs,
             trials=self.trials,
             seed=self.seed,
@@ -149,6 +164,9 @@ class NetworkPlan:
             sampler=self.sampler,
             train=self.train,
         )
+        if self.population is None:
+            return found
+        return replace(found, infinite_width=self.population.units)
 
     def warm(self, notice: Callable[[str], None] | None = None) -> None:
         """Prepare the kernels; see `compile_kernels`."""
@@ -181,6 +199,7 @@ class NetworkPlan:
             train=self.train,
             sampler=self.sampler,
             given=self.given_layers(),
+            population=self.population,
             threads=self.threads,
             backward=self.backward,
             keep_trials=self.keep_trials,
@@ -217,11 +236,14 @@ class NetworkPlan:
     def theory(
         self, moments: InputMoments
     ) -> tuple[Walk, Mapping[str, FloatArray], Mapping[str, FloatArray]]:
-        """Return theory of every layer at infinite width, what is expected at this width, or with
-        the given weights, and what the latter neglects, as far as that is known."""
+        """Return theory of every layer at infinite width, what is expected at this width, in the
+        population or with the given weights, and what the latter neglects, as far as that is
+        known."""
         from snstat.theory.given_units import Units, given_statistics
 
         walked, batch = self.predict(moments), self.inputs.batch
+        if self.population is not None:
+            return walked, *self._in_population(moments)
         expected, neglected = at_width(walked, batch, moments)
         if self.given is not None:
             layers = [
@@ -233,6 +255,17 @@ class NetworkPlan:
                 found[1:], neglected[name][1:] = of_units[name][1:], math.nan
             expected[GRADIENT] = of_units[GRADIENT]
         return walked, expected, neglected
+
+    def _in_population(
+        self, moments: InputMoments
+    ) -> tuple[Mapping[str, FloatArray], Mapping[str, FloatArray]]:
+        """Return what is expected in the population, and what that neglects."""
+        if self.population is None or not self.population.alike:
+            return {}, {}
+        from snstat.theory.walk import walk
+
+        batch = self.inputs.batch
+        return at_width(walk(self.simulated, batch, moments, train=self.train), batch, moments)
 
     def given_layers(self) -> Mapping[int, GivenLayer]:
         """Return the matrices that are given, by the number of their layer."""

@@ -249,5 +249,6 @@ def sampling_of(run: Run) -> dict[str, Any]:
         "dtype": simulation.dtype,
         "sampler": simulation.sampler,
         "train": simulation.train,
+        "infinite_width": simulation.infinite_width,
         "backward": GRADIENT in run.statistics,
     }

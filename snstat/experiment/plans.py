@@ -13,7 +13,9 @@ from snstat.experiment.source import require_data_of
 from snstat.limits import MEMORY
 from snstat.network.network import Network
 from snstat.network.run_settings import RunSettings
+from snstat.network.settings import NetworkSettings
 from snstat.results import Run
+from snstat.values.option import options_of
 
 AnyPlan = Plan | NetworkPlan
 
@@ -22,8 +24,12 @@ def plan_of(settings: RunSettings, network: Network | None = None) -> AnyPlan:
     """Return the plan to simulate `network` as `settings` say, or the stack that they describe.
 
     A network that is a uniform stack is simulated as one: that is faster, and theory says more of
-    it. Raises SnstatError for invalid settings.
+    it. In the limit of infinite width it is sampled as any other one. Raises SnstatError for
+    invalid settings.
     """
+    if settings.infinite_width is not None:
+        network, settings = _in_file(network, settings)
+        return NetworkPlan.of_settings(network, settings)
     if network is None:
         return Plan.of_settings(settings)
     stack = network.uniform()
@@ -42,6 +48,19 @@ def plan_of(settings: RunSettings, network: Network | None = None) -> AnyPlan:
         remedy = f"{LESS}; of {stack.depth:,} layers {largest.name} is the largest"
         raise InvalidValueError(error.name, error.value, error.bound, remedy) from None
     return replace(plan, network=network) if network.name else plan
+
+
+def _in_file(network: Network | None, settings: RunSettings) -> tuple[Network, RunSettings]:
+    """Return a network and settings that describe none: where it is None, the stack that they
+    describe."""
+    if network is not None:
+        return network, settings
+    # Its inputs may be data, which say how many units they have.
+    stack = Plan.of_settings(replace(settings, infinite_width=None)).stack
+    own = NetworkSettings()
+    left_out = {name: getattr(own, name) for name in options_of(NetworkSettings)}
+    network = replace(Network.of(stack), name=stack.activation)
+    return network, replace(settings, **left_out)
 
 
 def plan_again(run: Run) -> AnyPlan:

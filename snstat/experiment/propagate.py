@@ -64,6 +64,10 @@ def propagate(call: Call) -> Run:
     sampler : str
         "dense" draws all weights; "matrix-free" simulates the same network without them, exactly
         in distribution, for Gaussian and orthogonal weights; "auto" takes the cheaper exact one.
+    infinite_width : int, optional
+        Sample the limit of infinite width, as a population of so many units in every layer: see
+        docs/infinite-width.md. Estimates are then of the population, not of the network at its own
+        widths. By default, or for 0, the network itself.
     train : bool
         Whether dropout and the statistics of batches are on, as in training. Default: True.
     set : mapping

@@ -41,6 +41,8 @@ from snstat.values import number
 from snstat.values.kinds import Flag, Name, Real
 
 flag: Reader = Flag().plain
+# What a population is asked for by.
+NAME = "infinite_width"
 
 
 def parse_run(form: Any, schema: str = PROPAGATION_SCHEMA) -> Run:
@@ -106,7 +108,9 @@ def _parse_subject(entries: dict[str, Any], *, earlier: bool) -> tuple[Subject, 
         return parse_module(entries)
     later = {} if earlier else LATER_SIMULATION
     subject = parse_subject(entries, earlier=earlier)
-    return subject, Simulation(**read("simulation", entries, SIMULATION | later))
+    found = read("simulation", entries, SIMULATION | later)
+    units = entries["simulation"].get(NAME)  # files of before lack it
+    return subject, Simulation(**found, infinite_width=or_null(OPTIONS[NAME])(NAME, units))
 
 
 def _trials_had(subject: Subject, simulation: Simulation, layers: int) -> IntArray:

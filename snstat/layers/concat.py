@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import ClassVar
 
 import numpy as np
@@ -62,6 +63,14 @@ class Concat(Layer):
             return (slope,) * len(inputs)
 
         return Step(tuple(inputs), Signal(shape, mean, same, gap, law, fresh), pull)
+
+    def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:
+        """See Layer: the shares of the parts must stay."""
+        first = Fraction(wide[0].channels, own[0].channels)
+        if all(Fraction(w.channels, o.channels) == first for o, w in zip(own, wide, strict=True)):
+            return ""
+        parts = " and ".join(f"{part.channels:,}" for part in own)
+        return f"parts of {parts} channels have other shares of a population"
 
     def spread(self, step: Step, inputs: Sequence[Spread]) -> Spread | None:
         """See Layer."""

@@ -78,6 +78,11 @@ class Conv(WindowOptions, WeightOptions, Weighted):
         """See Layer."""
         return (self.at(one(inputs)).fan_in + 1) * self.channels
 
+    def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:  # noqa: ARG002
+        """See Layer. As many groups have many channels each, which is no limit of one channel."""
+        alone = self.groups > 1 and one(own).channels == self.groups
+        return "groups of one channel are a depthwise_conv; write one" if alone else ""
+
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer."""
         return (self.at(one(inputs)),) * self.groups

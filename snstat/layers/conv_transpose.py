@@ -110,6 +110,16 @@ class ConvTranspose(WeightOptions, Weighted):
         shape = one(inputs)
         return (self.window(shape).taps * shape.channels + 1) * self.channels
 
+    def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:  # noqa: ARG002
+        """See Layer. Biases are added to sums over taps, by the layer itself."""
+        weights = self.at(one(own))
+        if self.bias_std is not None or weights.bias_std == 0:
+            return ""
+        return (
+            f"biases of init {self.init} depend on the width; give the layer bias_std ="
+            f" {weights.bias_std:.6g}"
+        )
+
     def matrices(self, inputs: Sequence[Shape]) -> tuple[Weights, ...]:
         """See Layer."""
         return (_matrix(self.at(one(inputs))),)

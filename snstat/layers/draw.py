@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,6 +27,21 @@ class Pass:
     pull: PullValues
 
 
+class Tied(Protocol):
+    """Matrices on the same values, one below the other: W (outputs, fan_in) and their `biases`
+    (outputs, 1)."""
+
+    biases: Values
+
+    def times(self, values: Values) -> Values:
+        """Return W x, (…, outputs, columns), of x (…, fan_in, columns)."""
+        ...
+
+    def back(self, slope: Values) -> Values:
+        """Return Wᵀ δ, (…, fan_in, columns), of δ (…, outputs, columns)."""
+        ...
+
+
 class Draw(Protocol):
     """What the engine lends to a layer, so that kinds import no kernels.
 
@@ -35,6 +50,11 @@ class Draw(Protocol):
     """
 
     train: bool
+
+    def channels(self, count: int) -> int:
+        """Return how many channels the layer has in the network, where `count` stand for it in the
+        limit of infinite width; else `count` itself."""
+        ...
 
     def linear(self, values: Values, weights: Weights) -> Pass:
         """Return W x + b over channels, with weights and biases drawn as `weights` says."""
@@ -47,6 +67,11 @@ class Draw(Protocol):
 
     def matrix(self, weights: Weights) -> tuple[Values, Values]:
         """Return W (fan_out, fan_in) and b (fan_out,), drawn as `linear` draws them."""
+        ...
+
+    def tied(self, weights: Sequence[Weights], columns: int) -> Tied:
+        """Return matrices on the same values, one below the other, that act at several times, on so
+        many `columns` in all. Each is drawn as `weights` say, in their order."""
         ...
 
     def vectors(self, numbers: npt.NDArray[np.intp], width: int, std: float) -> Values:

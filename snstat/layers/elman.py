@@ -52,12 +52,12 @@ class Elman(Recurrent):
 
     def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
         """See Recurrent."""
-        function, (z, weights, biases) = resolve(self.activation), given
-        z += biases
+        function, (z, units) = resolve(self.activation), given
+        z += units.biases
         h, pulls = np.empty_like(z), list[PullValues]()
         for now in range(len(z)):
             if now:
-                z[now] += weights @ h[now - 1]
+                z[now] += units.times(h[now - 1])
             own = draw.activate(function, z[now])
             h[now] = own.values
             pulls.append(own.pull)
@@ -67,7 +67,7 @@ class Elman(Recurrent):
             for now in reversed(range(len(slope))):
                 whole = slope[now]
                 if now + 1 < len(slope):
-                    whole = whole + weights.T @ found[now + 1]
+                    whole = whole + units.back(found[now + 1])
                 (found[now],) = pulls[now](whole)
             return found
 

@@ -38,14 +38,14 @@ class Gru(Recurrent):
 
     def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
         """See Recurrent."""
-        gates, weights, biases = given
+        gates, units = given
         times, width, batch = len(gates), self.width, gates.shape[2]
         both, third = slice(0, 2 * width), slice(2 * width, None)
         h, recurrent = np.empty((2, times, width, batch), gates.dtype)
         start = np.zeros((width, batch), gates.dtype)
         for now, own in enumerate(gates):
             before = h[now - 1] if now else start
-            added = weights @ before + biases
+            added = units.times(before) + units.biases
             own[both] += added[both]
             own[both] = draw.activate(resolve(SIGMOID), own[both]).values
             r, z, n = own.reshape(3, width, batch)
@@ -66,7 +66,7 @@ class Gru(Recurrent):
                 parts[2] = whole * (1.0 - z) * (1.0 - n * n)
                 parts[0] = parts[2] * recurrent[now] * r * (1.0 - r)
                 through = np.concatenate([found[now][both], parts[2] * r])
-                carried = whole * z + weights.T @ through
+                carried = whole * z + units.back(through)
             return found
 
         return Hidden(h, back)

@@ -99,6 +99,11 @@ class Layer(Settings, ABC):
         inputs of this shape, E[x] and E[x²]. NaN where that is not known."""
         return (math.nan,) * len(self.matrices([shape]))
 
+    def unlimited(self, own: Sequence[Shape], wide: Sequence[Shape]) -> str:  # noqa: ARG002
+        """Return why a population of many units does not stand for this layer with its `own`
+        inputs, which are `wide` there; "" where it does."""
+        return ""
+
     @property
     def kept(self) -> int:
         """The number of arrays that a trial keeps of this layer: `arrays`, or fewer."""

@@ -38,8 +38,8 @@ class Lstm(Recurrent):
 
     def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
         """See Recurrent."""
-        gates, weights, biases = given
-        gates += biases
+        gates, units = given
+        gates += units.biases
         times, width, batch = len(gates), self.width, gates.shape[2]
         candidate = slice(2 * width, 3 * width)
         h, c, bent = (np.empty((times, width, batch), gates.dtype) for _ in range(3))
@@ -47,7 +47,7 @@ class Lstm(Recurrent):
         for now in range(times):
             own = gates[now]
             if now:
-                own += weights @ h[now - 1]
+                own += units.times(h[now - 1])
             for part, name in ((slice(0, 2 * width), SIGMOID), (candidate, TANH)):
                 own[part] = draw.activate(resolve(name), own[part]).values
             own[3 * width :] = draw.activate(resolve(SIGMOID), own[3 * width :]).values
@@ -63,7 +63,7 @@ class Lstm(Recurrent):
                 i, f, g, o = gates[now].reshape(4, width, batch)
                 whole = slope[now]
                 if now + 1 < times:
-                    whole = whole + weights.T @ found[now + 1]
+                    whole = whole + units.back(found[now + 1])
                 of_memory = kept + whole * o * (1.0 - bent[now] ** 2)
                 before = c[now - 1] if now else start
                 parts = found[now].reshape(4, width, batch)

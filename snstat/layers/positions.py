@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from snstat.gaussian.quadrature import FloatArray
 from snstat.layers.draw import Draw, Pass, Values
@@ -19,6 +20,7 @@ from snstat.layers.window_options import time_of
 from snstat.values.kinds import Name
 from snstat.values.option import option
 
+IntArray = npt.NDArray[np.intp]
 SINUSOIDAL, NORMAL = ENCODINGS = "sinusoidal", "normal"
 # The longest wavelength of the sinusoids is 2π times this.
 LONGEST = 10_000.0
@@ -71,7 +73,8 @@ class Positions(Layer):
         if self.encoding == NORMAL:
             added = draw.vectors(np.arange(times), channels, 1.0).T
         else:
-            added = sinusoids(channels, times).astype(values.dtype)
+            own = draw.channels(channels)
+            added = sinusoids(own, times)[places(own, channels)].astype(values.dtype)
         return Pass(values + added[:, None], lambda slope: (slope,))
 
 
@@ -81,6 +84,17 @@ def sinusoids(channels: int, times: int) -> FloatArray:
     angles = np.outer(frequencies, np.arange(times))
     found = np.empty((channels, times))
     found[::2], found[1::2] = np.sin(angles), np.cos(angles[: channels // 2])
+    return found
+
+
+def places(own: int, channels: int) -> IntArray:
+    """Return which of its `own` channels each of `channels` that stand for them is, (channels,):
+    all equally often, with sines and cosines in turn."""
+    every = np.arange(channels)
+    if own == channels or own < 2:
+        return every if own == channels else np.zeros_like(every)
+    pairs = every // 2 * (own // 2) // -(-channels // 2)
+    found: IntArray = 2 * pairs + every % 2
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from snstat.activation import Pair
 from snstat.layers.dense import Dense
-from snstat.layers.draw import Draw, Pass, Values
+from snstat.layers.draw import Draw, Pass, Tied, Values
 from snstat.layers.layer import Layer, one
 from snstat.layers.options import WeightOptions
 from snstat.layers.shape import Shape
@@ -40,12 +40,11 @@ class Hidden(NamedTuple):
 
 class Recurrence(NamedTuple):
     """What a cell starts from: U x + b of all gates and times, `driven` (time, gates · width,
-    batch), which it may overwrite; and `weights` W (gates · width, width) and `biases` c (gates ·
-    width, 1) of W h + c."""
+    batch), which it may overwrite; and `units`, the matrices W of all gates on the units before,
+    with their biases."""
 
     driven: Values
-    weights: Values
-    biases: Values
+    units: Tied
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,16 +98,12 @@ class Recurrent(WeightOptions, Layer):
         """See Layer."""
         values = one(inputs)
         x = _times_first(values)
-        drawn = [draw.matrix(own) for own in self.matrices([Shape(len(values), values.shape[2:])])]
-        gates = len(drawn) // 2
-        of_inputs, of_units = (
-            (np.concatenate([w for w, _ in part]), np.concatenate([b for _, b in part])[:, None])
-            for part in (drawn[:gates], drawn[gates:])
-        )
-        weights = of_inputs[0]
-        driven = weights @ x
-        driven += of_inputs[1]
-        states, back = self.hidden(Recurrence(driven, *of_units), draw)
+        drawn = self.matrices([Shape(len(values), values.shape[2:])])
+        gates, columns = len(drawn) // 2, len(x) * x.shape[2]
+        of_inputs, of_units = (draw.tied(own, columns) for own in (drawn[:gates], drawn[gates:]))
+        driven = of_inputs.times(x)
+        driven += of_inputs.biases
+        states, back = self.hidden(Recurrence(driven, of_units), draw)
         sequence, shape = self.output == SEQUENCE, states.shape
         out = _times_last(states) if sequence else states[-1].copy()
 
@@ -118,7 +113,7 @@ class Recurrent(WeightOptions, Layer):
             else:
                 own = np.zeros(shape, slope.dtype)
                 own[-1] = slope
-            return (_times_last(weights.T @ back(own)),)
+            return (_times_last(of_inputs.back(back(own))),)
 
         return Pass(out, pull)
 

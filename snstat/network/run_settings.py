@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.limits import MAX_BATCH, MAX_SCALE, MAX_SEED, MAX_THREADS, MAX_TRIALS
+from snstat.limits import MAX_BATCH, MAX_SCALE, MAX_SEED, MAX_THREADS, MAX_TRIALS, MAX_WIDTH
 from snstat.network.settings import NetworkSettings
 from snstat.values.kinds import File, Flag, Name, Real, Whole
 from snstat.values.option import option, single
@@ -61,6 +61,14 @@ class Trials(Whole):
             bound = f"a whole number from {self.low} to {self.high:,}"
             raise InvalidValueError(name, value, bound, "keep_trials=True keeps their values")
         return super().check(name, value)
+
+
+class Units(Whole):
+    """A number of units, 0 for None."""
+
+    def check(self, name: str, value: Any) -> int | None:  # type: ignore[override]  # as it says
+        """See Kind."""
+        return super().check(name, value) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +131,14 @@ class RunSettings(NetworkSettings):
         "Draw all weights, or simulate the same network without them; auto takes the cheaper"
         " exact one.",
         default="auto",
+    )
+    infinite_width: int | None = option(
+        Units(0, MAX_WIDTH),
+        "Sample the limit of infinite width, as a population of N units in every layer, in the"
+        " place of the network at its own widths; 0 is the network itself, and 0,4096 makes a run"
+        " of each.",
+        shown="0",
+        metavar="N",
     )
     backward: bool = single(
         Flag(),

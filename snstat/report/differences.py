@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Fields in the order in which they are shown; others follow in the order of the records.
 ORDER = ("network", "activation", "widths", "depth", "width", "last", "init", "weight_std",
-         "weight_gain", "bias_std", "inputs", "input_mean", "input_std")  # fmt: skip
+         "weight_gain", "bias_std", "infinite_width", "inputs", "input_mean", "input_std")  # fmt: skip
 # Field → the fields that may determine it. If one of them differs, the field is shown only if runs
 # would look alike without it.
 FOLLOWS: Mapping[str, set[str]] = {
@@ -30,13 +30,22 @@ FOLLOWS: Mapping[str, set[str]] = {
     "batch": {"inputs"},
     "input_mean": {"inputs"},
     "input_std": {"inputs"},
-    "sampler": {"activation", "widths", "width", "init", "batch", "dtype", "inputs"},
+    "sampler": {
+        "activation",
+        "widths",
+        "width",
+        "init",
+        "batch",
+        "dtype",
+        "inputs",
+        "infinite_width",
+    },
 }
 # The field that follows from the others, layer by layer.
 SPELLED_OUT = "drawn"
 DIGITS_OF_A_DIGEST = 15
 # Fields whose values are shown without the field's name.
-PLAIN = {"network", "activation", "init", "inputs", "dtype", "sampler"}
+PLAIN = {"network", "activation", "init", "infinite_width", "inputs", "dtype", "sampler"}
 SHORT = {"weight_gain": "gain", "depth": "layers"}
 NUMBERED = "run"
 
@@ -86,6 +95,8 @@ def _groups(columns: Sequence[tuple[str, ...]]) -> int:
 
 
 def _words(name: str, value: Any) -> str:
+    if name == "infinite_width":
+        return "own widths" if value is None else f"population of {value:,}"
     if value is None or value == ():
         return "—"
     if name in {"activation", "last"}:

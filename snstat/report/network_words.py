@@ -186,6 +186,9 @@ def simulation_words(simulation: Simulation, network: NetworkSummary | None = No
     sampler = f"{SAMPLERS.get(simulation.sampler, simulation.sampler)}, "
     if network is not None and network.weights is not None:
         sampler = ""  # nothing is drawn but inputs
+    if simulation.infinite_width is not None:
+        units = count(simulation.infinite_width, "unit")
+        sampler = f"population of {units} at infinite width, "
     sampling = f"{simulation.dtype}, {sampler}seed {simulation.seed}"
     if not simulation.train:
         sampling += ", eval mode"

@@ -52,9 +52,20 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
         notes = [note for note in check.notes if note.startswith(told) or FEW_TRIALS in note]
         sentences += [Sentence(f"{note[0].upper()}{note[1:]}.") for note in notes]
     facts = (
-        limit_sentence(run), gradient_sentence(run), *contradicted(run), ensemble_sentence(run),
+        population_sentence(run), limit_sentence(run), gradient_sentence(run), *contradicted(run), ensemble_sentence(run),
     )  # fmt: skip
     return sentences + [Sentence(text) for text in facts if text]
+
+
+def population_sentence(run: Run) -> str:
+    """Return what stands for the network in the limit of infinite width, "" for the network."""
+    units = run.simulation.infinite_width
+    if units is None:
+        return ""
+    return (
+        f"Estimates are of {units:,} units that stand for the limit of infinite width, not of the"
+        " network at its own widths."
+    )
 
 
 def contradicted(run: Run) -> Iterator[str]:
@@ -81,7 +92,9 @@ def theory_words(run: Run, columns: Sequence[Column]) -> str:
     known = any(np.isfinite(run.statistics[column.group].expected).any() for column in shown)
     if not known:
         return "theory: infinite width"
-    words = f"theory: first order {width_words(run.subject)}"
+    units = run.simulation.infinite_width
+    where = width_words(run.subject) if units is None else f"in a population of {units:,}"
+    words = f"theory: first order {where}"
     if run.given is not None:
         words = "theory: unit map with the sums of every unit's own weights"
         return f"{words}; {INFINITE} of independent weights, infinite width" if marks else words

@@ -167,8 +167,9 @@ class Simulation(Record):
     that enter the network ("sha256:…"), None for drawn inputs or if unknown. With `standardize`,
     the mean of the whole file was subtracted and its standard deviation divided out. With
     `flatten`, samples of more than one axis were flattened to vectors. `train` says whether layers
-    such as dropout were in training mode. `seed` is None where nothing was drawn: `snstat.tracing`
-    sees the user's own steps.
+    such as dropout were in training mode. `infinite_width` is the number of units of the population
+    that was sampled for the limit of infinite width, None for the network itself. `seed` is None
+    where nothing was drawn: `snstat.tracing` sees the user's own steps.
     """
 
     batch: int
@@ -183,3 +184,4 @@ class Simulation(Record):
     standardize: bool = field(default=False, compare=False)
     flatten: bool = field(default=False, compare=False)
     train: bool = True
+    infinite_width: int | None = None

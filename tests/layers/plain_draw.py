@@ -11,6 +11,7 @@ from snstat.layers.draw import Pass
 from snstat.layers.initialisers import TRUNCATED_STD
 from snstat.layers.normalise import normalised
 from snstat.layers.patches import by_patches
+from snstat.layers.tied import WholeMatrices
 
 
 class PlainDraw:
@@ -18,6 +19,9 @@ class PlainDraw:
 
     def __init__(self, seed=0, *, train=True):
         self.random, self.train = np.random.default_rng(seed), train
+
+    def channels(self, count):
+        return count
 
     def linear(self, values, weights):
         matrix, biases = self.matrix(weights)
@@ -34,6 +38,9 @@ class PlainDraw:
         if weights.bias_distribution == "uniform":
             biases = self.random.uniform(-math.sqrt(3.0), math.sqrt(3.0), weights.fan_out)
         return matrix, weights.bias_std * biases
+
+    def tied(self, weights, columns):  # noqa: ARG002
+        return WholeMatrices.drawn(self, weights)
 
     def vectors(self, numbers, width, std):
         return self.random.normal(0.0, std, (int(numbers.max()) + 1, width))[numbers]

@@ -10,6 +10,7 @@ import numpy as np
 from snstat.layers.draw import Pass
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.patches import by_patches
+from snstat.layers.tied import WholeMatrices
 from snstat.layers.weights import Weights
 
 
@@ -42,6 +43,9 @@ class Recorder:
         self._draw, self._biased = self.new(), self.new()
         self.train = self._draw.train
 
+    def channels(self, count):
+        return count
+
     def linear(self, values, weights):
         plain, units = replace(weights, form=PLAIN), np.eye(weights.fan_in, dtype=values.dtype)
         matrix = self._draw.linear(units, replace(plain, bias_std=0.0)).values
@@ -57,6 +61,9 @@ class Recorder:
         self._biased.matrix(weights)  # both have drawn as often
         self.matrices.append(Matrix(replace(weights, form=PLAIN), matrix, biases))
         return matrix, biases
+
+    def tied(self, weights, columns):  # noqa: ARG002
+        return WholeMatrices.drawn(self, weights)
 
     def vectors(self, numbers, width, std):
         self.tables.append(self._draw.vectors(numbers, width, std))

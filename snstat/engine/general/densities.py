@@ -10,12 +10,14 @@ import numpy as np
 
 from snstat.engine.densities import Histogram, histogram
 from snstat.engine.general.given import NOT_GIVEN, GivenLayer
+from snstat.engine.general.population import PopulationSampler
 from snstat.engine.general.sampler import General, Walk, measure
 from snstat.engine.inputs import Inputs
 from snstat.engine.sampler import quiet
 from snstat.engine.simulate import available_cores, one_blas_thread
 from snstat.layers.draw import Values
 from snstat.network.network import Network
+from snstat.network.population import Population
 from snstat.results import MEASURED
 
 
@@ -30,10 +32,14 @@ def network_densities(
     dtype: str,
     train: bool = True,
     given: Mapping[int, GivenLayer] = NOT_GIVEN,
+    population: Population | None = None,
 ) -> list[Histogram]:
     """Return the densities of the activations at `layers` (ascending), all trials pooled; see
     `engine.densities.densities`."""
-    sampler = General(network, inputs, trials, seed, dtype, train=train, given=given)
+    shared = inputs, trials, seed, dtype
+    sampler = General(network, *shared, train=train, given=given)
+    if population is not None:
+        sampler = PopulationSampler(population, *shared, train=train)
     threads = min(available_cores(), trials)
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,10 @@ from snstat.engine.general.workshop import Workshop
 from snstat.engine.kernels import dense, dense_backward, functions, masks, orthogonal, random
 from snstat.engine.kernels.counts import count_outside, dead_units
 from snstat.errors import InvalidValueError
-from snstat.layers.draw import Pass, Values
+from snstat.layers.draw import Pass, Tied, Values
 from snstat.layers.initialisers import PLAIN
 from snstat.layers.patches import by_patches
+from snstat.layers.tied import WholeMatrices
 from snstat.layers.weights import Weights
 from snstat.layers.window import Window
 
@@ -44,6 +46,10 @@ class LayerDraw:
         # The values of the last matrix or activation, and what was activated.
         self._last: Values | None = None
         self._activated: tuple[Activation, Values] | None = None
+
+    def channels(self, count: int) -> int:
+        """See Draw."""
+        return count
 
     def linear(self, values: Values, weights: Weights) -> Pass:
         """See Draw. Values are incomplete after a stop.
@@ -90,6 +96,10 @@ class LayerDraw:
         draw = self._draw(self._matrices)
         self._matrices += 1
         return whole(weights, shop.layer(weights), draw, shop.dtype, shop.stop)
+
+    def tied(self, weights: Sequence[Weights], columns: int) -> Tied:  # noqa: ARG002
+        """See Draw."""
+        return WholeMatrices.drawn(self, weights)
 
     def vectors(self, numbers: npt.NDArray[np.intp], width: int, std: float) -> Values:
         """See Draw. They are rows of the matrix of weights that has so many columns."""

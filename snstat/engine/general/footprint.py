@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.engine.footprint import BYTES_PER_LAYER, BYTES_PER_TRIAL, DOUBLE, per_trial
+from snstat.engine.general.growing import held as held_in_population
 from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores
@@ -33,9 +34,11 @@ def footprint(
     threads: int | None,
     backward: bool,
     keep_trials: bool = False,
+    population: bool = False,
 ) -> tuple[float, str]:
     """Return the bytes that `sample_network` needs with these arguments, and in words which layer
-    needs most of them, or how many layers there are if their number does."""
+    needs most of them, or how many layers there are if their number does. Where the network is that
+    of a `population`, matrices that act at several times need not be drawn."""
     size, depth = np.dtype(dtype).itemsize, network.depth
     needed = trials * BYTES_PER_TRIAL + float(depth) * (BYTES_PER_LAYER + BYTES_PER_ROW)
     needed += per_trial(
@@ -58,8 +61,14 @@ def footprint(
         if key not in seen:
             before, arrays = sum(shape.units for shape in row.before), row.layer.kept
             with at(row.name):
-                gathered, held = row.layer.gathered(row.before), row.layer.held(row.before) * size
-                aside, matrix = row.layer.beside(row.before), _matrix_bytes(row, size)
+                gathered, aside = row.layer.gathered(row.before), row.layer.beside(row.before)
+                # Bases of directions are in float64.
+                held = (
+                    held_in_population(row, inputs.batch) * DOUBLE
+                    if population
+                    else (row.layer.held(row.before) * size)
+                )
+                matrix = _matrix_bytes(row, size) + held
             seen[key] = before, arrays * row.after.units + aside, gathered, held
             beside = BESIDE + 2 * max(arrays - USUAL, 0)
             # On the way back there are as many slopes as numbers that are gathered, or kept aside.
@@ -112,9 +121,8 @@ class _WayBack:
 
 def _matrix_bytes(row: Row, size: int) -> float:
     """Return the bytes of the largest matrix that is made whole, in float64 too with its squares.
-    Others come in tiles. Of those of one layer, one at a time is there, beside all that it holds.
+    Others come in tiles. Of those of one layer, one at a time is there.
     """
     drawn = row.layer.matrices(row.before)
     whole = [own.fan_out * (own.fan_in + 1) for own in drawn if own.form != PLAIN]
-    made = float(max(whole, default=0)) * (size + 2 * DOUBLE)
-    return made + row.layer.held(row.before) * size
+    return float(max(whole, default=0)) * (size + 2 * DOUBLE)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice
+from typing import Any
 
 from snstat.engine.general.given import NOT_GIVEN, GivenLayer
 from snstat.engine.general.gradient import general_gradients
+from snstat.engine.general.population import PopulationSampler
 from snstat.engine.general.sampler import General
 from snstat.engine.general.samplers import require_sampler
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import Measured, available_cores, first_length, run_trials
 from snstat.engine.strategies import AUTO
 from snstat.network.network import Network
+from snstat.network.population import Population
 
 # The layers from which it is estimated how long a layer takes.
 _FIRST = 64
@@ -29,6 +32,7 @@ def sample_network(
     train: bool = True,
     sampler: str = AUTO,
     given: Mapping[int, GivenLayer] = NOT_GIVEN,
+    population: Population | None = None,
     threads: int | None = None,
     backward: bool = False,
     keep_trials: bool = False,
@@ -44,29 +48,26 @@ def sample_network(
     `sampler` is "dense" (all weights are drawn; a uniform stack is then the network of the dense
     sampler), "matrix-free" (none are that need not be) or "auto" (those are whose product takes
     less work than sampling it without them). `samplers.samplers` tells which layers are. Layers
-    whose matrices are `given`, by their number from 1, draw none.
+    whose matrices are `given`, by their number from 1, draw none. With a `population` of the
+    network, that is sampled instead.
 
     Raises InvalidValueError for inputs of another width, and for "matrix-free" where all weights
     have to be drawn, and LayerError with the path of a layer that cannot be sampled.
     """
     threads = threads or available_cores()
-    require_sampler(network, inputs.batch, sampler, backward=backward)
-    general = General(
-        network,
-        inputs,
-        trials,
-        seed,
-        dtype,
-        train=train,
-        sampler=sampler,
-        backward=backward,
-        given=given,
-    )
+    simulated = network if population is None else population.wide
+    if population is None:  # whose matrices need not be drawn
+        require_sampler(network, inputs.batch, sampler, backward=backward)
+    options: dict[str, Any] = {"train": train, "sampler": sampler, "backward": backward}
+    shared = inputs, trials, seed, dtype
+    general = General(network, *shared, given=given, **options)
+    if population is not None:
+        general = PopulationSampler(population, *shared, **options)
     return run_trials(
         general,
         partial(general_gradients, general) if backward else None,
         threads=threads,
-        length=first_length(_multiplications(network, inputs.batch), trials, threads),
+        length=first_length(_multiplications(simulated, inputs.batch), trials, threads),
         keep_trials=keep_trials,
         progress=progress,
     )

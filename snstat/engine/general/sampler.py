@@ -24,6 +24,7 @@ from snstat.layers.draw import PullValues, Values
 from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
+from snstat.network.rows import Row
 from snstat.network.run_settings import DENSE
 from snstat.results import MEASURED, BoolArray, FloatArray
 
@@ -195,7 +196,7 @@ class General(Trials):
         for row in self.network.rows():
             room -= row.layer.kept * row.after.units * size + OBJECTS
             room -= row.layer.beside(row.before) * size
-            room -= row.layer.held(row.before) * self.dtype.itemsize
+            room -= self.held(row) * self.dtype.itemsize
             columns, whole = batch * row.layer.columns(row.before), row.layer.whole
             drawn = row.layer.matrices(row.before)[whole:]
             free = sum(self.workshop.is_matrix_free(own, columns) for own in drawn)
@@ -206,6 +207,10 @@ class General(Trials):
             if room < 0:
                 return
         self._links = [[] for _ in self.done]
+
+    def held(self, row: Row) -> int:
+        """Return how many numbers of matrices a trial keeps of a layer for the way back."""
+        return row.layer.held(row.before)
 
     def links(self, number: int) -> Iterator[list[Link]]:
         """Yield what the way back needs of all layers, by segments of layers, the last one first.

@@ -1,0 +1,151 @@
+"""The limit of infinite width of a network, as a population of units.
+
+In the limit, units are independent, and the pre-activations of one unit at all samples, positions
+and times that share its weights are Gaussian with covariance G² E[xx'] + b². A population of N
+units has its own mean over units in the place of the expectation. Given that mean, N fresh units
+are independent draws of N(0, K), so that the means over them are off by O(N^(-1/2)), and by O(1/N)
+on average. That is, in law, a network with N units in every layer and Gaussian weights, whose gains
+and biases are those of the network at its own widths. Sources: arXiv:1910.12478, arXiv:2009.10685.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import lcm
+from typing import NamedTuple
+
+from snstat.errors import InvalidValueError, LayerError
+from snstat.layers.block import Block
+from snstat.layers.shape import Shape
+from snstat.layers.weights import Weights
+from snstat.network.network import Network
+from snstat.network.rows import Row
+
+# The option that asks for it.
+NAME = "infinite_width"
+# Options of layers that say how many units there are after them.
+WIDTHS = ("width", "channels")
+# Options of layers that divide their units into equal parts, of which there stay as many.
+PARTS = ("heads", "groups")
+
+
+class OwnLayer(NamedTuple):
+    """A layer at its own width: what its `matrices` are drawn from, and its `channels`."""
+
+    matrices: tuple[Weights, ...]
+    channels: int
+
+
+@dataclass(frozen=True)
+class Population:
+    """A network at its `own` widths, and with `units` units after every layer with weights:
+    `wide`, of which each unit of the input stands in `copies`."""
+
+    units: int
+    own: Network
+    wide: Network
+    copies: int = 1
+
+    @classmethod
+    def of(cls, network: Network, units: int) -> Population:
+        """Return the population of `network`.
+
+        Raises LayerError with the path of a layer that has no such limit, or whose parts do not
+        divide the units.
+        """
+        block: Block = network.block
+        for name in WIDTHS:
+            turned = block.turned(name, units)
+            block = block if turned is None else turned
+        _require_parts(network, units)
+        try:
+            found = cls(units, network, replace(network, block=block))
+            found.require_wide()
+        except LayerError as error:
+            copies, rest = divmod(units, network.input.channels)
+            if network.input.tokens or network.input.channels == units:
+                raise
+            shape = replace(network.input, channels=units)
+            found = cls(units, network, Network(shape, block, network.law, network.name), copies)
+            found.require_wide()
+            if rest or not copies:
+                raise LayerError(error.path, _of_input(network, units)) from None
+        found.require_limits()
+        return found
+
+    def rows(self) -> Iterator[tuple[Row, Row]]:
+        """Yield different layers, at their own widths and in the population."""
+        seen = set[tuple[int, tuple[Shape, ...], tuple[Shape, ...]]]()
+        for own, wide in zip(self.own.rows(), self.wide.rows(), strict=True):
+            key = id(own.layer), own.before, wide.before
+            if key not in seen:
+                seen.add(key)
+                yield own, wide
+
+    def require_wide(self) -> None:
+        """Raise LayerError for a layer with weights that has as many units as the input."""
+        for own, wide in self.rows():
+            if own.layer.matrices(own.before) and wide.after.channels % self.units:
+                bound = "left out for a layer that has as many units as its input"
+                raise _error(own, self.units, bound)
+
+    def require_limits(self) -> None:
+        """Raise LayerError for a layer that says that it has no such limit."""
+        for own, wide in self.rows():
+            _require_limit(own, wide.before, self.units)
+
+    @cached_property
+    def layers(self) -> tuple[OwnLayer, ...]:
+        """What all layers are at their own widths, layer 1 first."""
+        seen: dict[tuple[int, tuple[Shape, ...]], OwnLayer] = {}
+        found = list[OwnLayer]()
+        for row in self.own.rows():
+            key = id(row.layer), row.before
+            if key not in seen:
+                seen[key] = OwnLayer(row.layer.matrices(row.before), row.after.channels)
+            found.append(seen[key])
+        return tuple(found)
+
+    @property
+    def alike(self) -> bool:
+        """Whether theory of the network `wide` is that of the population: gains and biases do not
+        depend on widths, and no unit of the input stands in several copies."""
+        return self.copies == 1 and all(
+            (one.square_gain, one.bias_std) == (other.square_gain, other.bias_std)
+            for own, wide in self.rows()
+            for one, other in zip(
+                own.layer.matrices(own.before), wide.layer.matrices(wide.before), strict=True
+            )
+        )
+
+
+def _require_parts(network: Network, units: int) -> None:
+    """Raise LayerError for heads or groups that do not divide the units."""
+    every = 1
+    for row in network.rows():
+        _require_limit(row, row.before, units)
+        for name in PARTS:
+            parts: int = getattr(row.layer, name, 1)
+            every = lcm(every, parts)
+            if units % parts:
+                bound = f"a multiple of its {parts:,} {name}"
+                raise _error(row, units, bound, f"try {-(-units // every) * every:,}")
+
+
+def _require_limit(row: Row, wide: Sequence[Shape], units: int) -> None:
+    reason = row.layer.unlimited(row.before, wide)
+    if reason:
+        raise _error(row, units, f"left out: {reason}")
+
+
+def _of_input(network: Network, units: int) -> InvalidValueError:
+    """Return the error of a network with a layer whose units are those of the input."""
+    channels = network.input.channels
+    bound = f"a multiple of the {channels:,} channels of the input, whose units this layer keeps"
+    return InvalidValueError(NAME, units, bound, f"try {-(-units // channels) * channels:,}")
+
+
+def _error(row: Row, units: int, bound: str, remedy: str = "") -> LayerError:
+    return LayerError(tuple(row.name.split(".")), InvalidValueError(NAME, units, bound, remedy))
