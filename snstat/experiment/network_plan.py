@@ -103,7 +103,7 @@ class NetworkPlan:
             threads=self.threads,
             backward=self.backward,
             keep_trials=self.keep_trials,
-            population=self.population is not None,
+            population=self.population,
         )
         if self.given is not None:
             more += self.given.bytes(self.dtype)

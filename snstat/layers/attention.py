@@ -165,7 +165,9 @@ class Attention(WeightOptions, Layer):
         of_q, of_k, of_v, of_o = self.matrices([Shape(len(v), v.shape[2:]) for v in inputs])
         into = [draw.linear(*own) for own in ((x, of_q), (y, of_k), (y, of_v))]
         rate = self.dropout if draw.train else 0.0
-        heads = Heads(self.heads, causal=self.causal, rate=rate)
+        # Where more channels stand for the layer, they are more heads of as many units.
+        number = self.heads * len(x) // draw.channels(len(x))
+        heads = Heads(number, causal=self.causal, rate=rate)
         read = attended(heads, [own.values for own in into], draw)
         out = draw.linear(read.values, of_o)
         # Their values are not needed: heads have copies.

@@ -27,8 +27,9 @@ from snstat.network.rows import Row
 NAME = "infinite_width"
 # Options of layers that say how many units there are after them.
 WIDTHS = ("width", "channels")
-# Options of layers that divide their units into equal parts, of which there stay as many.
-PARTS = ("heads", "groups")
+# Options of layers that divide their units into equal parts. There stay as many groups, and heads
+# keep their units.
+HEADS, GROUPS = "heads", "groups"
 
 
 class OwnLayer(NamedTuple):
@@ -108,6 +109,10 @@ class Population:
             found.append(seen[key])
         return tuple(found)
 
+    def growth(self, row: Row) -> int:
+        """Return how many channels stand for each of a layer's own, rounded up."""
+        return -(-row.after.channels // self.layers[row.number - 1].channels)
+
     @property
     def alike(self) -> bool:
         """Whether theory of the network `wide` is that of the population: gains and biases do not
@@ -126,11 +131,15 @@ def _require_parts(network: Network, units: int) -> None:
     every = 1
     for row in network.rows():
         _require_limit(row, row.before, units)
-        for name in PARTS:
+        for name in (HEADS, GROUPS):
             parts: int = getattr(row.layer, name, 1)
-            every = lcm(every, parts)
-            if units % parts:
+            own = row.before[0].channels // parts
+            least = lcm(parts, own) if hasattr(row.layer, HEADS) else parts
+            every = lcm(every, least)
+            if units % least:
                 bound = f"a multiple of its {parts:,} {name}"
+                if least > parts:
+                    bound += f" and of their {own:,} units"
                 raise _error(row, units, bound, f"try {-(-units // every) * every:,}")
 
 

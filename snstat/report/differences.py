@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # Fields in the order in which they are shown; others follow in the order of the records.
 ORDER = ("network", "activation", "widths", "depth", "width", "last", "init", "weight_std",
-         "weight_gain", "bias_std", "infinite_width", "inputs", "input_mean", "input_std")  # fmt: skip
+         "weight_gain", "bias_std", "infinite_width", "inputs", "input_mean",
+         "input_std")  # fmt: skip
 # Field → the fields that may determine it. If one of them differs, the field is shown only if runs
 # would look alike without it.
 FOLLOWS: Mapping[str, set[str]] = {

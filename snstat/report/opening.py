@@ -52,7 +52,8 @@ def opening(run: Run, check: Check | None = None) -> list[Sentence]:
         notes = [note for note in check.notes if note.startswith(told) or FEW_TRIALS in note]
         sentences += [Sentence(f"{note[0].upper()}{note[1:]}.") for note in notes]
     facts = (
-        population_sentence(run), limit_sentence(run), gradient_sentence(run), *contradicted(run), ensemble_sentence(run),
+        population_sentence(run), limit_sentence(run), gradient_sentence(run), *contradicted(run),
+        ensemble_sentence(run),
     )  # fmt: skip
     return sentences + [Sentence(text) for text in facts if text]
 

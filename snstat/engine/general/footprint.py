@@ -16,6 +16,7 @@ from snstat.layers.shape import Shape
 from snstat.limits import physical_memory
 from snstat.network.description import BYTES_PER_ROW
 from snstat.network.network import Network
+from snstat.network.population import Population
 from snstat.network.rows import Row
 from snstat.results import MEASURED
 
@@ -34,11 +35,11 @@ def footprint(
     threads: int | None,
     backward: bool,
     keep_trials: bool = False,
-    population: bool = False,
+    population: Population | None = None,
 ) -> tuple[float, str]:
     """Return the bytes that `sample_network` needs with these arguments, and in words which layer
     needs most of them, or how many layers there are if their number does. Where the network is that
-    of a `population`, matrices that act at several times need not be drawn."""
+    of a `population`, matrices that act at several times need not be drawn, and heads are more."""
     size, depth = np.dtype(dtype).itemsize, network.depth
     needed = trials * BYTES_PER_TRIAL + float(depth) * (BYTES_PER_LAYER + BYTES_PER_ROW)
     needed += per_trial(
@@ -55,19 +56,17 @@ def footprint(
     largest, where, unit = 0.0, "", float(inputs.batch) * size
     way_back = _WayBack(segment_length(depth), unit)
     # Layers of a repeated block are looked at once.
-    seen: dict[tuple[int, tuple[Shape, ...]], tuple[int, int, int, int]] = {}
+    seen: dict[tuple[int, tuple[Shape, ...]], tuple[int, int, int, float]] = {}
     for row in network.rows():
         key = id(row.layer), row.before
         if key not in seen:
             before, arrays = sum(shape.units for shape in row.before), row.layer.kept
             with at(row.name):
                 gathered, aside = row.layer.gathered(row.before), row.layer.beside(row.before)
-                # Bases of directions are in float64.
-                held = (
-                    held_in_population(row, inputs.batch) * DOUBLE
-                    if population
-                    else (row.layer.held(row.before) * size)
-                )
+                held = float(row.layer.held(row.before) * size)
+                if population is not None:
+                    aside *= population.growth(row)
+                    held = float(held_in_population(row, inputs.batch) * DOUBLE)  # bases too
                 matrix = _matrix_bytes(row, size) + held
             seen[key] = before, arrays * row.after.units + aside, gathered, held
             beside = BESIDE + 2 * max(arrays - USUAL, 0)
@@ -96,7 +95,7 @@ class _WayBack:
         self.length, self.unit = length, unit
         self.whole = self.drawn = self.segment = self.largest = self.marks = 0.0
 
-    def add(self, number: int, before: int, kept: int, gathered: int, held: int) -> None:
+    def add(self, number: int, before: int, kept: int, gathered: int, held: float) -> None:
         """Count a layer by its number, the units before it, those that it keeps, those that it
         keeps if its matrices are not drawn, and the bytes of the matrices that it holds."""
         if (number - 1) % self.length == 0:

@@ -65,6 +65,10 @@ class PopulationSampler(General):
         own = self.population.layers[number - 1]
         return PopulationDraw(self.workshop, trial, number, own)
 
+    def beside(self, row: Row) -> int:
+        """See General. There are more heads."""
+        return super().beside(row) * self.population.growth(row)
+
     def held(self, row: Row) -> int:
         """See General."""
         return held(row, self.inputs.batch)

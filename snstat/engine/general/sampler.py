@@ -195,7 +195,7 @@ class General(Trials):
         size = batch * self.dtype.itemsize
         for row in self.network.rows():
             room -= row.layer.kept * row.after.units * size + OBJECTS
-            room -= row.layer.beside(row.before) * size
+            room -= self.beside(row) * size
             room -= self.held(row) * self.dtype.itemsize
             columns, whole = batch * row.layer.columns(row.before), row.layer.whole
             drawn = row.layer.matrices(row.before)[whole:]
@@ -207,6 +207,10 @@ class General(Trials):
             if room < 0:
                 return
         self._links = [[] for _ in self.done]
+
+    def beside(self, row: Row) -> int:
+        """Return how many numbers of a sample a trial keeps beside the arrays of a layer."""
+        return row.layer.beside(row.before)
 
     def held(self, row: Row) -> int:
         """Return how many numbers of matrices a trial keeps of a layer for the way back."""
