@@ -14,14 +14,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import lcm
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from snstat.errors import InvalidValueError, LayerError
 from snstat.layers.block import Block
+from snstat.layers.concat import Concat
+from snstat.layers.entry import Entry
+from snstat.layers.layer import Layer
 from snstat.layers.shape import Shape
 from snstat.layers.weights import Weights
 from snstat.network.network import Network
 from snstat.network.rows import Row
+from snstat.values.option import options_of
+
+T = TypeVar("T", bound=Layer)
 
 # The option that asks for it.
 NAME = "infinite_width"
@@ -30,6 +36,20 @@ WIDTHS = ("width", "channels")
 # Options of layers that divide their units into equal parts. There stay as many groups, and heads
 # keep their units.
 HEADS, GROUPS = "heads", "groups"
+
+
+class Widths(NamedTuple):
+    """How many units stand for those of a layer: `units`, or with a `narrowest` width, which has as
+    many, a number in proportion for wider ones."""
+
+    units: int
+    narrowest: int
+
+    def of(self, width: int) -> int:
+        """Return how many units stand for `width`."""
+        if width <= self.narrowest or not self.narrowest:
+            return self.units
+        return self.units * width // self.narrowest
 
 
 class OwnLayer(NamedTuple):
@@ -41,7 +61,7 @@ class OwnLayer(NamedTuple):
 
 @dataclass(frozen=True)
 class Population:
-    """A network at its `own` widths, and with `units` units after every layer with weights:
+    """A network at its `own` widths, and with `units` units or more after every layer with weights:
     `wide`, of which each unit of the input stands in `copies`."""
 
     units: int
@@ -53,27 +73,27 @@ class Population:
     def of(cls, network: Network, units: int) -> Population:
         """Return the population of `network`.
 
-        Raises LayerError with the path of a layer that has no such limit, or whose parts do not
-        divide the units.
+        Where parts of different widths are concatenated, widths keep their proportions, and the
+        narrowest part has `units`. Raises LayerError with the path of a layer that has no such
+        limit, or whose parts do not divide the units.
         """
-        block: Block = network.block
-        for name in WIDTHS:
-            turned = block.turned(name, units)
-            block = block if turned is None else turned
-        _require_parts(network, units)
+        widths = Widths(units, _narrowest(network, units))
+        _require_parts(network, widths)
+        block: Block = _wide(network.block, widths)
         try:
             found = cls(units, network, replace(network, block=block))
-            found.require_wide()
+            found.require_limits()
         except LayerError as error:
-            copies, rest = divmod(units, network.input.channels)
-            if network.input.tokens or network.input.channels == units:
+            channels = network.input.channels
+            wide = widths.of(channels)
+            copies, rest = divmod(wide, channels)
+            if network.input.tokens or copies == 1:
                 raise
-            shape = replace(network.input, channels=units)
+            shape = replace(network.input, channels=wide)
             found = cls(units, network, Network(shape, block, network.law, network.name), copies)
-            found.require_wide()
+            found.require_limits()
             if rest or not copies:
                 raise LayerError(error.path, _of_input(network, units)) from None
-        found.require_limits()
         return found
 
     def rows(self) -> Iterator[tuple[Row, Row]]:
@@ -85,16 +105,13 @@ class Population:
                 seen.add(key)
                 yield own, wide
 
-    def require_wide(self) -> None:
-        """Raise LayerError for a layer with weights that has as many units as the input."""
+    def require_limits(self) -> None:
+        """Raise LayerError for a layer with weights that has as many units as the input, and for
+        one that says that it has no such limit."""
         for own, wide in self.rows():
-            if own.layer.matrices(own.before) and wide.after.channels % self.units:
+            if own.layer.matrices(own.before) and wide.after.channels < self.units:
                 bound = "left out for a layer that has as many units as its input"
                 raise _error(own, self.units, bound)
-
-    def require_limits(self) -> None:
-        """Raise LayerError for a layer that says that it has no such limit."""
-        for own, wide in self.rows():
             _require_limit(own, wide.before, self.units)
 
     @cached_property
@@ -126,21 +143,48 @@ class Population:
         )
 
 
-def _require_parts(network: Network, units: int) -> None:
+def _narrowest(network: Network, units: int) -> int:
+    """Return the channels of the narrowest part of concatenations of parts that differ, 0 if there
+    are none. Raises LayerError where these do not divide the units."""
+    found = 0
+    for row in network.rows():
+        parts = {shape.channels for shape in row.before}
+        if isinstance(row.layer, Concat) and len(parts) > 1:
+            found, last = min(*parts, found or max(parts)), row
+    if found and units % found:
+        bound = f"a multiple of the {found:,} channels of the narrowest part of a concatenation"
+        raise _error(last, units, bound, f"try {-(-units // found) * found:,}")
+    return found
+
+
+def _wide(layer: T, widths: Widths) -> T:
+    """Return a layer, and all that it contains, with wide outputs."""
+    changes: dict[str, Any] = {}
+    for name in options_of(type(layer)):
+        value = getattr(layer, name)
+        if name in WIDTHS:
+            changes[name] = widths.of(value)
+        elif isinstance(value, tuple) and all(isinstance(part, Entry) for part in value):
+            changes[name] = tuple(replace(part, layer=_wide(part.layer, widths)) for part in value)
+    return replace(layer, **changes) if changes else layer  # type: ignore[type-var]  # kinds are dataclasses
+
+
+def _require_parts(network: Network, widths: Widths) -> None:
     """Raise LayerError for heads or groups that do not divide the units."""
     every = 1
     for row in network.rows():
-        _require_limit(row, row.before, units)
+        _require_limit(row, row.before, widths.units)
         for name in (HEADS, GROUPS):
             parts: int = getattr(row.layer, name, 1)
             own = row.before[0].channels // parts
             least = lcm(parts, own) if hasattr(row.layer, HEADS) else parts
             every = lcm(every, least)
-            if units % least:
+            if widths.of(row.before[0].channels) % least:
                 bound = f"a multiple of its {parts:,} {name}"
                 if least > parts:
                     bound += f" and of their {own:,} units"
-                raise _error(row, units, bound, f"try {-(-units // every) * every:,}")
+                remedy = f"try {-(-widths.units // every) * every:,}"
+                raise _error(row, widths.units, bound, remedy)
 
 
 def _require_limit(row: Row, wide: Sequence[Shape], units: int) -> None:

@@ -46,6 +46,12 @@ def kinds(w):
             dense(w), {"kind": "batch_norm"}, {"kind": "activation", "activation": "relu"}, dense(w)
         ),
         "highway": network(dense(w), {"kind": "highway", "activation": "tanh"}),
+        "concat": network(
+            dense(w, "relu", name="a", input="input"),
+            dense(2 * w, "tanh", name="b", input="input"),
+            {"kind": "concat", "inputs": ["a", "b"]},
+            dense(w),
+        ),
         "conv": network(conv(w), {"kind": "flatten"}, dense(w), channels=64, grid=(6,)),
         "group norm": network(conv(2 * w), {"kind": "group_norm", "groups": 2}, conv(w),
                               channels=64, grid=(6,)),
@@ -77,7 +83,9 @@ def test_theory_is_within_chance_of_the_population(name):
     assert compared > run.depth
 
 
-@pytest.mark.parametrize("name", ["dense", "residual", "batch norm", "conv", "elman", "attention"])
+@pytest.mark.parametrize(
+    "name", ["dense", "residual", "batch norm", "conv", "elman", "attention", "concat"]
+)
 def test_it_does_not_depend_on_the_widths_of_the_file(name):
     narrow, wide = (
         snstat.propagate(kinds(w)[name], infinite_width=48, batch=4, trials=2, backward=True)

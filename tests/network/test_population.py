@@ -87,13 +87,31 @@ def test_parts_of_equal_width_are_put_together():
     assert shapes(Population.of(network_of(*concat(7, 7)), 32))[-1] == (64,)
 
 
+def test_parts_of_other_widths_keep_their_proportions():
+    layers = [*concat(4, 6), dense(10), dense(2)]
+    assert shapes(Population.of(network_of(*layers), 32)) == [(32,), (48,), (80,), (80,), (32,)]
+
+
+def test_dense_blocks_keep_their_proportions():
+    grown = [
+        dense(4, name="new", input="input"),
+        {"kind": "concat", "name": "all", "inputs": ["input", "new"]},
+    ]
+    layers = [dense(8), {"kind": "block", "times": 3, "layers": grown}]
+    found = Population.of(network_of(*layers), 40)
+    assert shapes(found)[2::2] == [(120,), (160,), (200,)]
+    # With the input as a part, it has its share too.
+    found = Population.of(network_of(*grown), 20)
+    assert (shapes(found), found.copies) == ([(20,), (50,)], 5)
+
+
 TRANSPOSED = {"kind": "conv_transpose", "channels": 4, "kernel": 2, "stride": 2}
 
 
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        (concat(7, 8), "layer all: infinite_width is 32.*parts of 7 and 8 channels"),
+        (concat(7, 8), "layer all: infinite_width is 32.*a multiple of the 7 channels .* try 35"),
         ([conv(6, groups=6)], "layer 0: infinite_width is 32.*depthwise_conv"),
         ([{**TRANSPOSED, "init": "torch_default"}], "bias_std = 0.204124"),
         (
