@@ -18,6 +18,7 @@ from snstat.checks.bounds import Bounds
 from snstat.checks.chance import disagrees
 from snstat.checks.pairs import collapses
 from snstat.checks.stack_case import StackCase
+from snstat.checks.unlikely import chance_of
 from snstat.network.stack import Stack
 from snstat.results import InputMoments, Statistic
 from tests.checks.cases import case
@@ -66,6 +67,66 @@ def test_theory_and_simulation_disagree_beyond_their_level(odd, others):
         if broken is not None:
             assert (broken.layer, broken.bound) == (1, 0.3)
             assert f"over {1 + others} comparisons" in broken.text
+
+
+def chance(name, estimate, *, stderr=0.001, least=0.0, theory=0.3, neglected=0.02):
+    """Return the probability of one statistic of a layer that is expected to be 0.3."""
+    column = Statistic(*(np.array([value]) for value in (estimate, stderr, theory, 0.3, neglected)))
+    made = replace(case("relu", 1, width=64, batch=BATCH))
+    return float(chance_of(made, name, column, TRIALS, np.array([least]))[0])
+
+
+def two_sided(t):
+    """Return the probability that |t| of two degrees of freedom is exceeded."""
+    return 1.0 - t / math.sqrt(2.0 + t * t)
+
+
+@pytest.mark.parametrize(("name", "stderr", "least", "share"), [
+    # Of the mean, the least error is half of that of the second moment.
+    ("mean", 0.001, 0.0, 0.001 / 0.3), ("mean", 0.001, 0.1, 0.05), ("mean", 0.03, 0.1, 0.1),
+    ("second_moment", 0.001, 0.0, None), ("second_moment", 0.001, 0.1, 0.1),
+])  # fmt: skip
+def test_an_estimate_that_is_too_low_has_at_least_the_error_of_theory(name, stderr, least, share):
+    """One that is too high has its own. Both are counted from what `neglected` leaves open."""
+    for estimate in (0.35, 0.25):
+        away, error = abs(estimate - 0.3) - 0.02, stderr
+        if name == "second_moment":  # logarithms are compared
+            away = abs(math.log(estimate / (0.32 if estimate > 0.3 else 0.28)))
+            error = stderr / estimate
+        if estimate < 0.3 and share is not None:
+            error = share if name == "second_moment" else share * 0.3
+        found = chance(name, estimate, stderr=stderr, least=least)
+        assert found == pytest.approx(two_sided(away / error), rel=1e-9)
+    for estimate in (0.281, 0.3, 0.319):
+        assert chance(name, estimate, stderr=stderr, least=least) == 1.0
+
+
+def test_a_variance_has_at_least_the_error_of_the_squared_mean_that_it_lacks():
+    """Theory says 0.5 and expects 0.3: a squared mean of 0.2, with a deviation of √2 times that
+    between single trials, and √B less of a mean over as many samples."""
+    away = math.log(0.4 / 0.32)
+    for name, samples in (("variance", 1), ("variance_over_units", BATCH)):
+        error = 0.2 * math.sqrt(2.0 / (samples * TRIALS)) / 0.4
+        found = chance(name, 0.4, theory=0.5)
+        assert found == pytest.approx(two_sided(away / error), rel=1e-9)
+    own = two_sided(away / (0.001 / 0.4))
+    for name, theory in (("second_moment", 0.5), ("variance_over_batch", 0.5), ("variance", 0.2)):
+        assert chance(name, 0.4, theory=theory) == pytest.approx(own, rel=1e-9)
+
+
+@pytest.mark.parametrize(("estimate", "nearest"), [(0.45, 0.32), (0.15, 0.28)])
+def test_counts_of_dead_units_are_as_likely_as_that_many_independent_ones_are(estimate, nearest):
+    """At most 2 exp(−n KL) of 64 units in each of 3 trials, where errors are too small to count."""
+    rest = (1.0 - estimate) * math.log((1.0 - estimate) / (1.0 - nearest))
+    bound = 2.0 * math.exp(-64 * TRIALS * (estimate * math.log(estimate / nearest) + rest))
+    assert bound < 1e-2
+    assert chance("dead_fraction", estimate, stderr=1e-9) == pytest.approx(bound, rel=1e-9)
+    # The larger of the two counts.
+    wide = two_sided((abs(estimate - 0.3) - 0.02) / 0.1)
+    assert chance("dead_fraction", estimate, stderr=0.1) == pytest.approx(wide, rel=1e-9)
+    assert chance("dead_fraction", 0.319, stderr=1e-9) == 1.0
+    # `neglected` leaves any share open.
+    assert chance("dead_fraction", estimate, stderr=1e-9, neglected=0.9) == 1.0
 
 
 @pytest.mark.parametrize("factor", [0.98, 1.02])

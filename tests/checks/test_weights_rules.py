@@ -45,8 +45,8 @@ TORCH, HE, NOTHING = tensor("a", "torch_default"), tensor("b", "he_normal"), ten
                 " draw it with he_normal"), 1.0)),
     ((HE, NOTHING), (("c: not drawn with he_normal; the first looks like no named scheme;"
                      " draw it with he_normal"), 1.0)),
-    ((NOTHING, HE, TORCH), (("c and 1 other: not drawn with he_normal; the first looks like no named"
-                            " scheme; draw it with he_normal"), 2.0)),
+    ((NOTHING, HE, TORCH), (("c and 1 other: not drawn with he_normal; the first looks like no"
+                            " named scheme; draw it with he_normal"), 2.0)),
     ((TORCH, TORCH, TORCH), (("a and 2 others: not drawn with he_normal; the first looks like"
                              " torch_default (gain 0.5765); draw it with he_normal"), 3.0)),
 ])  # fmt: skip

@@ -89,6 +89,21 @@ def test_a_block_carries_them_over_its_turns():
     assert found[:5] == pytest.approx(expected[:5], rel=1e-12)
 
 
+@pytest.mark.parametrize("times", [2, 300])
+def test_the_response_of_a_block_is_the_product_over_its_turns(times):
+    """Of 300, the last half repeats one that has settled."""
+    layer, state = Dense(64, "selu"), Signal.of_one(Shape(64), (0.0, 1.0, 1.0), OTHER)
+    block = Block((Entry(layer),), times)
+    found = block.spread(block.moments([state], 8), [START])
+    spread, product = START, 1.0
+    for _ in range(times):
+        step = layer.moments([state], 8)
+        state, spread = step.signal, layer.spread(step, [spread])
+        product *= spread.responses[0]
+    # What has settled differs from where it settles by rounding, in each of the turns.
+    assert found.responses == pytest.approx((product,), rel=1e-9, abs=0.0)
+
+
 def test_a_long_block_ends_where_they_have_settled():
     layer, state = Dense(64, "selu"), Signal.of_one(Shape(64), (0.0, 1.0, 1.0), OTHER)
     deep, deeper = (Block((Entry(layer),), times) for times in (3000, 10**9))

@@ -313,6 +313,13 @@ def test_z_compares_with_first_order_theory():
     assert run.gradient.expected[0] != run.gradient.theory[0]
 
 
+def test_of_one_sample_half_of_the_units_of_relu_are_dead_and_others_of_a_read_out():
+    """Hard tanh is flat where |z| > 1. With a gain of 1, q is halved in each layer: 1/8 at last."""
+    stack = Stack.build("relu", 4, 64, last="hard_tanh", weight_gain=1.0)
+    dead = theory(stack, 1, backward=False)[1].expected["dead_fraction"]
+    np.testing.assert_allclose(dead[1:], [0.5, 0.5, 0.5, math.erfc(2.0)], rtol=1e-12)
+
+
 def test_one_sample_has_no_cosine_at_any_layer():
     run = snstat.propagate("tanh", depth=2, width=16, batch=1, trials=2)
     for values in (run.cosine.estimate, run.cosine.theory, run.cosine.expected):

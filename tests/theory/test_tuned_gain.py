@@ -10,10 +10,10 @@ from snstat.activation import resolve
 from snstat.experiment.inputs import DrawnInputs
 from snstat.network.stack import Stack
 from snstat.theory.ensemble import find_ensemble
-from snstat.theory.holding import survival, tuned_gain
+from snstat.theory.holding import fixing_gains, survival, tuned_gain
 from snstat.theory.outlook import outlook
 from snstat.theory.predict import predict
-from tests.checks.cases import second_moments
+from tests.checks.cases import mean_of, second_moments
 
 
 @pytest.mark.parametrize("start", [0.25, 4.0])
@@ -27,6 +27,20 @@ def test_the_last_second_moment_is_that_of_the_input(depth):
     found = tuned_gain(Stack.build("tanh", depth).repeated, 0.25, depth)
     seconds, _ = second_moments("tanh", found, depth, start=0.25)
     assert seconds[-1] == pytest.approx(0.25, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus"])
+def test_fixing_gains_are_those_at_places_where_gradients_keep_their_size(name):
+    """At 1, and best at any of 81 places from 0.01 to 100: a plain loop over all of them."""
+    first, best, *_ = fixing_gains(resolve(name), 0.3)
+    found, function = {}, resolve(name)
+    for q in (1.0, 0.1, 0.3, 3.0, 10.0, 30.0, *(10.0 ** (-2.0 + k / 20.0) for k in range(81))):
+        square = (q - 0.09) / mean_of(lambda x: function(x) ** 2, q)
+        if square > 0:
+            change = math.log(square * mean_of(lambda x: function.derivative(x) ** 2, q))
+            found[q] = abs(change), math.sqrt(square)
+    assert first == pytest.approx(found[1.0][1], rel=1e-9)
+    assert best == pytest.approx(min(found.values())[1], rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "start"), [("gelu", 1.0), ("selu", 1e-6), ("softplus", 4.0)])
