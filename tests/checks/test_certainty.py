@@ -44,6 +44,17 @@ def test_false_alarms_on_a_share_of_dead_networks_stay_below_the_level(trials, s
         assert far[[0, -1]].any()
 
 
+@pytest.mark.parametrize(("share", "theory"), [(0.9, 0.5), (0.1, 0.5), (0.0, 0.02), (1.0, 0.6)])
+def test_shares_that_agree_stray_where_hoeffding_says_that_chance_does_not(share, theory):
+    """Trials that agree have no error: only n KL(s‖p) > ln(2/10⁻⁴) counts."""
+    terms = [(share, theory), (1.0 - share, 1.0 - theory)]
+    apart = sum(s * math.log(s / p) for s, p in terms if s > 0)
+    few = math.floor(math.log(2e4) / apart)
+    columns = [np.array([value]) for value in (share, 0.0, theory)]
+    for trials in (few, few + 1):
+        assert share_strays(*columns, trials).tolist() == [trials > few]
+
+
 def test_values_without_variance_stray_where_they_differ():
     zero = np.zeros(3)
     estimate, theory = np.array([1.0, 1.0, math.nan]), np.array([1.0 + 1e-9, 1.01, 1.0])

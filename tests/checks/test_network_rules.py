@@ -203,10 +203,10 @@ def test_the_spread_of_logarithms_is_that_of_drawn_ones():
     (found,), (least,) = spread_of_logs(np.array([mean]), np.array([stderr]), trials)
     assert found == pytest.approx(0.8, rel=0.05)
     assert 0.97 * found < least < found
-    few = 8
-    (_,), (least,) = spread_of_logs(np.array([2.0]), np.array([1.0]), few)
-    relative = few * (1.0 / 2.0) ** 2 * (few - 1) / chi2.isf(CHANCE, few - 1)
-    assert least == pytest.approx(math.sqrt(math.log1p(relative)))
+    for few in (2, 8):
+        (_,), (least,) = spread_of_logs(np.array([2.0]), np.array([1.0]), few)
+        relative = few * (1.0 / 2.0) ** 2 * (few - 1) / chi2.isf(CHANCE, few - 1)
+        assert least == pytest.approx(math.sqrt(math.log1p(relative)))
     assert np.isnan(spread_of_logs(np.ones(2), np.ones(2), 1)).all()
 
 

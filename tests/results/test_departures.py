@@ -91,8 +91,10 @@ def test_what_all_trials_agree_on_differs_by_more_than_rounding(name: str, size:
     spread = replace(column, stderr=np.full(4, 1e-9))
     found = replace(run, statistics={**run.statistics, name: spread})
     assert not without_spread(found, name).any()
-    one = replace(found, simulation=replace(run.simulation, trials=1))
-    assert not without_spread(one, name).any()
+    found = replace(run, statistics={**run.statistics, name: column})
+    for trials in (1, 2):
+        few = replace(found, simulation=replace(run.simulation, trials=trials))
+        assert without_spread(few, name).any() == (trials > 1)
     unscored = {**run.statistics, name: replace(column, scored=False)}
     assert not without_spread(replace(run, statistics=unscored), name).any()
 

@@ -87,6 +87,23 @@ def test_a_check_of_weights_is_of_no_network() -> None:
     assert (check.stack, check.network, check.module, check.tokens) == (None, None, None, 0)
 
 
+def test_a_run_is_read_by_field_and_by_layer() -> None:
+    run = make_run(depth=9)
+    assert run["simulation"] is run.simulation
+    assert run["7"].layer == run.layers[7].layer == 7
+    assert [layer.layer for layer in run.layers[2:8:3]] == [2, 5]
+    with pytest.raises(KeyError, match="'10'"):
+        run["10"]
+
+
+def test_layers_of_a_module_have_the_trials_that_made_the_call() -> None:
+    run = make_traced_run()
+    assert run.trials_had.tolist() == [4, 4, 4, 4, 4, 3, 4, 4, 4, 4, 4]
+    # An interrupted run has fewer layers than its network.
+    assert replace(run, finite=run.finite[:7]).trials_had.tolist() == [4, 4, 4, 4, 4, 3, 4]
+    assert make_run(depth=2, trials=5).trials_had.tolist() == [5, 5, 5]
+
+
 def test_the_first_layer_that_is_not_finite() -> None:
     assert make_run(depth=9).first_nonfinite is None
     assert make_run(depth=9, nonfinite_from=4).first_nonfinite == 4

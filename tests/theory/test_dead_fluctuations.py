@@ -8,7 +8,12 @@ from itertools import product
 import numpy as np
 import pytest
 
+from snstat.experiment.inputs import DrawnInputs
+from snstat.network.stack import Stack
+from snstat.theory import dead_fluctuations
 from snstat.theory.dead_fluctuations import _carry, _cumulants, _fresh, _wishart
+from snstat.theory.finite_width import finite_width
+from snstat.theory.predict import predict
 
 # The seven covariances of entries, and the five fourth moments, of samples a to d.
 ENTRIES = ("aa,aa", "aa,bb", "aa,ab", "aa,bc", "ab,ab", "ab,ac", "ab,cd")
@@ -80,3 +85,21 @@ def test_single_units_have_the_covariances_of_products(cosine):
         means = [1.0 if one[0] == one[1] else cosine for one in (first, second)]
         expected.append(fourth[counts] - means[0] * means[1])
     np.testing.assert_allclose(_fresh(np.array([*fourth.values()]), cosine), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("bias", "depth"), [(0.0, 12), (0.5, 40)])
+def test_layers_are_equal_only_where_covariances_have_settled(bias, depth, monkeypatch):
+    """Without biases they grow with depth. With biases they settle, and a walk through all layers
+    finds the same."""
+    stack = Stack.build("relu", depth, 64, bias_std=bias)
+    moments = DrawnInputs("normal", 64, 4, 0.0, 1.0).moments()
+    prediction = predict(stack, 4, moments)
+    found = []
+    for _ in range(2):
+        dead = finite_width(stack, 4, moments, prediction, backward=False).expected["dead_fraction"]
+        found.append(dead)
+        # The last layer in which anything moves.
+        monkeypatch.setattr(dead_fluctuations, "last_motion", lambda _moments, _first, end: end)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
+    if not bias:
+        assert (np.diff(found[0][2:]) != 0).all()

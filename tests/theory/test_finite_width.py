@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from snstat.gaussian.sample_moments import one_sample
 from snstat.network.stack import Stack
 from snstat.results import STATISTICS
 from snstat.theory.finite_width import finite_width
+from snstat.theory.finite_width_data import _drawn
 from snstat.theory.fluctuations import Fluctuations
 from snstat.theory.predict import predict
 
@@ -248,6 +250,22 @@ def test_theory_of_data_needs_equal_norms():
     )
     assert np.isnan(found.expected["variance"][1:]).all()
     assert np.isnan(found.log_gradient[:-1]).all()
+
+
+@pytest.mark.parametrize(("batch", "cosine"), [(1, math.nan), (8, 0.25), (8, -0.25)])
+def test_data_are_compared_with_normal_samples_of_their_norm_and_cosine(batch, cosine):
+    """Samples share a mean where their cosine is above 0, and have none where it is below."""
+    data = DrawnInputs("uniform", 64, batch, 0.3, 2.0).moments()
+    found = _drawn(replace(data, drawn=False, largest=7.0), batch, 4.0, cosine)
+    shared = 4.0 * max(cosine, 0.0) if batch > 1 else 0.0
+    wanted = DrawnInputs("normal", 64, batch, math.sqrt(shared), math.sqrt(4.0 - shared)).moments()
+    for name in ("mean", "variance", "second_moment", "variance_over_batch",
+                 "variance_over_units", "kurtosis", "drawn"):  # fmt: skip
+        assert found[name] == pytest.approx(wanted[name], rel=1e-12), name
+    # One sample has no cosine.
+    angle = wanted.cosine if batch > 1 else math.nan
+    assert found.cosine == pytest.approx(angle, rel=1e-12, nan_ok=True)
+    assert found.length_variance == 0.0
 
 
 @pytest.mark.parametrize("q", [1e-200, 1e200])
