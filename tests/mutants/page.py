@@ -21,8 +21,9 @@ its kernels), runs the tests that execute the changed line, and writes this page
 number drawn (1,000 by default, which takes hours) and `MUTANTS_SEED` the seed. The program is
 `tests/mutants/run.py`.
 
-Tests that take more than three quarters of a minute together are left out, the slowest first, and
-so are those that start processes. A mutant listed here may therefore be noticed by the whole suite.
+Tests that take more than three quarters of a minute together are left out, the slowest first. So
+are those that start processes, those marked `slow`, and those of `cli`, `files`, `report` and
+`sources`. A mutant listed here may therefore be noticed by the whole suite.
 
 This page: {count} mutants, seed {seed}. "Noticed" counts killed and timed out mutants, and leaves
 out those of equal meaning. Files and lines are those of the day of the run.
