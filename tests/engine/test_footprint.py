@@ -11,6 +11,9 @@ import pytest
 from numba import config
 
 from snstat import layers as L  # noqa: N812  # as users write it
+from snstat.engine.draws import MIN_ROWS
+from snstat.engine.footprint import footprint as stack_footprint
+from snstat.engine.footprint import per_trial
 from snstat.engine.general import footprint as footprint_module
 from snstat.engine.general import sampler
 from snstat.engine.general.footprint import footprint
@@ -25,6 +28,7 @@ from snstat.layers.highway import Highway
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.stack import Stack
+from snstat.results import MEASURED
 
 
 def peak(call):
@@ -92,6 +96,61 @@ def test_the_footprint_counts_matrices_that_are_made_whole(kind):
     assert own - least > matrix
     assert counted - plain >= own - least - 0.5 * matrix
     assert counted <= 2 * own
+
+
+@pytest.mark.parametrize(("backward", "keep_trials", "values"), [
+    (False, False, 0),
+    # The logarithms of gradients, and what they are made of.
+    (True, False, 2 * 5 * 30),
+    # Every statistic of every layer and the input, in blocks and joined, and the gradient.
+    (False, True, 2 * 3 * 5 * 31),
+    (True, True, 2 * 5 * 30 + (2 * 3 + 1) * 5 * 31),
+])  # fmt: skip
+def test_what_is_kept_of_each_trial_is_counted_in_double_precision(backward, keep_trials, values):
+    found = per_trial(5, 30, backward=backward, keep_trials=keep_trials, statistics=3)
+    assert found == 8 * values
+
+
+class Read:
+    """Inputs whose file takes memory while it is read."""
+
+    width, batch = 96, 16
+
+    def reading_bytes(self):
+        return 12_345.0
+
+
+@pytest.mark.parametrize("activation", ["tanh", (np.tanh, np.cosh)])
+@pytest.mark.parametrize("threads", [2, 8])
+def test_the_footprint_of_a_stack_is_the_sum_of_its_arrays(activation, threads):
+    """Of 5 trials: two run at once where there are two threads, and all of them where there are 8.
+    Layers have 64 units, their input 96."""
+    stack = Stack.build(activation, 30, 64, input_width=96)
+    running, state, column = min(threads, 5), 96 * 16 * 4, 16 * 4
+    # Of each trial and for each that runs; a tile of weights, here all of them, and a block of
+    # units for each thread; and layer 0 as it is read.
+    needed = (5 + running) * state
+    needed += threads * (64 * 96 * 4 + min(state, MIN_ROWS * column))
+    if activation != "tanh":
+        needed += running * 3 * state  # what Python functions take, return and need
+    needed += running * state
+    needed += 5 * 2500 + 30 * 1000 + 12_345
+    options = {"trials": 5, "dtype": "float32", "sampler": "dense", "threads": threads}
+    assert stack_footprint(stack, Read(), backward=False, **options) == needed
+    kept = stack_footprint(stack, Read(), backward=False, keep_trials=True, **options)
+    assert kept - needed == 2 * len(MEASURED) * 5 * 31 * 8
+
+
+@pytest.mark.parametrize(("threads", "running", "members"), [(2, 2, 1), (8, 5, 1), (20, 5, 4)])
+def test_matrix_free_trials_take_squares_of_the_batch(threads, running, members):
+    """A Gram matrix of each trial, a lower one and two roots of those that run, in double precision
+    and once in single; and of each member of a team its sums and its product."""
+    found = STRATEGIES["matrix-free"].bytes(Stack.build("tanh", 30, 64), Read(), Load(
+        5, threads, 4, backward=False
+    ))  # fmt: skip
+    square = 16 * 16
+    own = 5 * square * 8 + running * square * (3 * 8 + 4)
+    assert found == own + running * members * square * (8 + 4)
 
 
 HALF_A_GIBIBYTE = 2**29
