@@ -195,6 +195,15 @@ def test_all_statistics_are_compared_but_the_largest(random):
     assert [entry.name for entry in differences_of(run, run)] == [*STATISTICS, "gradient"]
 
 
+def test_runs_without_anything_to_compare_differ_in_their_depth_at_most(random):
+    none = np.full(20, math.nan)
+    missing = dict.fromkeys(STATISTICS, Statistic(none, none, none))
+    run = replace(sampled(random), statistics=MappingProxyType(missing))
+    assert compare(run, run, MIN_EFFECT) is None
+    deeper = replace(run, subject=replace(run.stack, depth=30))
+    assert "has 30 layers, and 19 in the baseline" in compare(deeper, run, MIN_EFFECT).text
+
+
 def test_one_trial_is_refused(random):
     require_trials("trials", 2)
     with np.errstate(invalid="ignore"):
