@@ -107,7 +107,10 @@ class NetworkPlan:
         )
         if self.given is not None:
             more += self.given.bytes(self.dtype)
-        require_memory(needed + more, f"{LESS}; {where}" if where else LESS)
+        less = LESS
+        if self.population is not None:
+            less = LESS.replace("--batch", "--infinite-width, --batch")
+        require_memory(needed + more, f"{less}; {where}" if where else less)
 
     @property
     def depth(self) -> int:

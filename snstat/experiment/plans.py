@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import accumulate
 
+from snstat.activation import resolve
 from snstat.errors import InvalidValueError
 from snstat.experiment.given import chain_again, plan_of_chain
 from snstat.experiment.network_plan import LESS, NetworkPlan, network_source
@@ -59,7 +60,8 @@ def _in_file(network: Network | None, settings: RunSettings) -> tuple[Network, R
     stack = Plan.of_settings(replace(settings, infinite_width=None)).stack
     own = NetworkSettings()
     left_out = {name: getattr(own, name) for name in options_of(NetworkSettings)}
-    network = replace(Network.of(stack), name=stack.activation)
+    custom = resolve(stack.activation).custom  # no name that says anything
+    network = replace(Network.of(stack), name="" if custom else stack.activation)
     return network, replace(settings, **left_out)
 
 

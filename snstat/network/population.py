@@ -11,6 +11,7 @@ and biases are those of the network at its own widths. Sources: arXiv:1910.12478
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import lcm
@@ -80,6 +81,13 @@ class Population:
         widths = Widths(units, _narrowest(network, units))
         _require_parts(network, widths)
         block: Block = _wide(network.block, widths)
+        with _small_enough(units):
+            return cls._of(network, widths, block)
+
+    @classmethod
+    def _of(cls, network: Network, widths: Widths, block: Block) -> Population:
+        """Return the population whose layers are those of `block`."""
+        units = widths.units
         try:
             found = cls(units, network, replace(network, block=block))
             found.require_limits()
@@ -141,6 +149,16 @@ class Population:
                 own.layer.matrices(own.before), wide.layer.matrices(wide.before), strict=True
             )
         )
+
+
+@contextmanager
+def _small_enough(units: int) -> Iterator[None]:
+    """Turn the error of a layer with too many units into one of the number that was asked for."""
+    try:
+        yield
+    except InvalidValueError as error:
+        bound = f"small enough for all layers: {error.bound}"
+        raise InvalidValueError(NAME, units, bound) from None
 
 
 def _narrowest(network: Network, units: int) -> int:

@@ -14,7 +14,13 @@ from snstat.report.given_words import ensemble_sentence
 from snstat.report.module_words import producer_words
 from snstat.report.network_words import width_words
 from snstat.report.numbers import plain
-from snstat.report.words import broken_layers, gradient_sentence, interruption, limit_sentence
+from snstat.report.words import (
+    broken_layers,
+    count,
+    gradient_sentence,
+    interruption,
+    limit_sentence,
+)
 from snstat.results import FEW_TRIALS, GRADIENT, NO_THEORY, OF_BATCH_NORM, contradictions
 
 if TYPE_CHECKING:
@@ -64,8 +70,8 @@ def population_sentence(run: Run) -> str:
     if units is None:
         return ""
     return (
-        f"Estimates are of {units:,} units that stand for the limit of infinite width, not of the"
-        " network at its own widths."
+        f"Estimates are of a population of {count(units, 'unit')} that stands for infinite width,"
+        " not of the network at its own widths."
     )
 
 

@@ -83,9 +83,7 @@ def test_theory_is_within_chance_of_the_population(name):
     assert compared > run.depth
 
 
-@pytest.mark.parametrize(
-    "name", ["dense", "residual", "batch norm", "conv", "elman", "attention", "concat"]
-)
+@pytest.mark.parametrize("name", kinds(8))
 def test_it_does_not_depend_on_the_widths_of_the_file(name):
     narrow, wide = (
         snstat.propagate(kinds(w)[name], infinite_width=48, batch=4, trials=2, backward=True)

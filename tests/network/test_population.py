@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from snstat.errors import LayerError
+from snstat.errors import InvalidValueError, LayerError
 from snstat.network.network import Network
 from snstat.network.population import Population
 
@@ -129,3 +129,8 @@ def test_layers_without_such_a_limit_are_named(layers, words):
 def test_given_biases_of_transposed_convolutions_are_kept():
     layer = {**TRANSPOSED, "init": "torch_default", "bias_std": 0.1}
     assert shapes(Population.of(network_of(layer, grid=(4,)), 32)) == [(8, 32)]
+
+
+def test_more_units_than_there_may_be_are_refused():
+    with pytest.raises(InvalidValueError, match="infinite_width is 200000000.*at most 268,435,456"):
+        Population.of(network_of(conv(4), grid=(8,)), 200_000_000)

@@ -45,6 +45,12 @@ CASES = [
         if not (option == "--seed" and value in {"0", "1000000000000"})
     ],
     *[
+        (name, "--infinite-width", value, "from 0")
+        for name in ("propagate", "check", "plot")
+        for value in WHOLE
+        if value != "0"
+    ],
+    *[
         (name, option, value, "finite number")
         for name in COMMANDS
         for option in ("--weight-gain", "--bias-std", "--input-mean", "--input-std")
