@@ -63,6 +63,7 @@ class Attention(WeightOptions, Layer):
 
     kind: ClassVar[str] = "attention"
     second: ClassVar[str] = "memory"
+    sized: ClassVar[bool] = True  # the units of a head
     arrays: ClassVar[int] = 2  # the output and q; the rest is in `beside`
 
     heads: int = option(

@@ -33,6 +33,8 @@ class Layer(Settings, ABC):
     takes_tokens: ClassVar[bool] = False
     # The key of files that names the second layer that it may start from, "" for none.
     second: ClassVar[str] = ""
+    # Whether a part of it keeps its size where many units stand for the layer.
+    sized: ClassVar[bool] = False
     # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
     whole: ClassVar[int] = 0
 

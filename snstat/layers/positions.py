@@ -43,6 +43,7 @@ class Positions(Layer):
 
     kind: ClassVar[str] = "positions"
     arrays: ClassVar[int] = 1
+    sized: ClassVar[bool] = True  # the number of sinusoids
 
     encoding: str = option(
         Name(ENCODINGS),

@@ -140,15 +140,17 @@ class Population:
 
     @property
     def alike(self) -> bool:
-        """Whether theory of the network `wide` is that of the population: gains and biases do not
-        depend on widths, and no unit of the input stands in several copies."""
+        """Whether theory of the network `wide` is that of the population: no layer has a part that
+        keeps its size, gains and biases do not depend on widths, and no unit of the input stands in
+        several copies."""
         return self.copies == 1 and all(
-            (one.square_gain, one.bias_std) == (other.square_gain, other.bias_std)
-            for own, wide in self.rows()
-            for one, other in zip(
-                own.layer.matrices(own.before), wide.layer.matrices(wide.before), strict=True
-            )
+            not own.layer.sized and _gains(own) == _gains(wide) for own, wide in self.rows()
         )
+
+
+def _gains(row: Row) -> list[tuple[float, float]]:
+    """Return G² and the standard deviation of the biases of all matrices of a layer."""
+    return [(own.square_gain, own.bias_std) for own in row.layer.matrices(row.before)]
 
 
 @contextmanager

@@ -70,6 +70,8 @@ def test_gains_are_those_of_the_own_widths(options, gains):
     assert not found.alike
     assert Population.of(network_of(dense(8), dense(12)), 64).alike
     assert not Population.of(network_of(RESIDUAL), 12).alike
+    attention = dense(8), {"kind": "attention", "heads": 2}
+    assert not Population.of(network_of(*attention, grid=(4,)), 64).alike
 
 
 def test_biases_are_those_of_the_own_widths():
@@ -132,5 +134,6 @@ def test_given_biases_of_transposed_convolutions_are_kept():
 
 
 def test_more_units_than_there_may_be_are_refused():
-    with pytest.raises(InvalidValueError, match="infinite_width is 200000000.*at most 268,435,456"):
+    words = r"infinite_width is 200000000.*at most 268,435,456"
+    with pytest.raises(InvalidValueError, match=words):
         Population.of(network_of(conv(4), grid=(8,)), 200_000_000)

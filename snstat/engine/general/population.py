@@ -19,7 +19,6 @@ from snstat.engine.kernels import random
 from snstat.layers.draw import Pass, Tied, Values
 from snstat.layers.initialisers import PLAIN, STANDARDIZED
 from snstat.layers.patches import by_patches
-from snstat.layers.tied import WholeMatrices
 from snstat.layers.weights import Weights
 from snstat.layers.window import Window
 from snstat.network.population import OwnLayer, Population
@@ -118,9 +117,7 @@ class PopulationDraw(LayerDraw):
     def _tied(self, weights: Sequence[Weights], own: Sequence[Weights], columns: int) -> Tied:
         plain = [gaussian(*each) for each in zip(weights, own, strict=True)]
         if columns >= plain[0].fan_in:
-            drawn = [super(PopulationDraw, self).matrix(each) for each in plain]
-            whole = np.concatenate([matrix for matrix, _ in drawn])
-            return WholeMatrices(whole, np.concatenate([biases for _, biases in drawn])[:, None])
+            return super().tied(plain, columns)
         draw = self._draw(self._matrices)
         self._matrices += len(weights)
         return PopulationMatrices(plain, columns, self.workshop.dtype, draw)
