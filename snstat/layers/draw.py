@@ -69,9 +69,10 @@ class Draw(Protocol):
         """Return W (fan_out, fan_in) and b (fan_out,), drawn as `linear` draws them."""
         ...
 
-    def tied(self, weights: Sequence[Weights], columns: int) -> Tied:
-        """Return matrices on the same values, one below the other, that act at several times, on so
-        many `columns` in all. Each is drawn as `weights` say, in their order."""
+    def tied(self, weights: Sequence[Sequence[Weights]], columns: int) -> Sequence[Tied]:
+        """Return for each group of `weights` matrices on the same values, one below the other, that
+        act at several times, on so many `columns` in all. Each has the law that its `weights` say.
+        """
         ...
 
     def vectors(self, numbers: npt.NDArray[np.intp], width: int, std: float) -> Values:

@@ -34,7 +34,6 @@ class Elman(Recurrent):
 
     kind: ClassVar[str] = "elman"
     arrays: ClassVar[int] = 2
-    whole: ClassVar[int] = 2
 
     activation: str | Pair = option(ActivationName(), "Activation of the units.", default="tanh")
 
@@ -52,12 +51,12 @@ class Elman(Recurrent):
 
     def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
         """See Recurrent."""
-        function, (z, units) = resolve(self.activation), given
+        function, (z, units, end) = resolve(self.activation), given
         z += units.biases
         h, pulls = np.empty_like(z), list[PullValues]()
         for now in range(len(z)):
-            if now:
-                z[now] += units.times(h[now - 1])
+            if now or end:
+                z[now] += units.times(h[now - 1] if now else end[0])
             own = draw.activate(function, z[now])
             h[now] = own.values
             pulls.append(own.pull)
@@ -71,4 +70,4 @@ class Elman(Recurrent):
                 (found[now],) = pulls[now](whole)
             return found
 
-        return Hidden(h, back)
+        return Hidden(h, back, (h[-1],))

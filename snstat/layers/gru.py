@@ -29,7 +29,6 @@ class Gru(Recurrent):
 
     kind: ClassVar[str] = "gru"
     arrays: ClassVar[int] = 6  # three gates, W h + c of n, and the units once more, by time
-    whole: ClassVar[int] = 6
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -38,13 +37,14 @@ class Gru(Recurrent):
 
     def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
         """See Recurrent."""
-        gates, units = given
+        gates, units, end = given
         times, width, batch = len(gates), self.width, gates.shape[2]
         both, third = slice(0, 2 * width), slice(2 * width, None)
         h, recurrent = np.empty((2, times, width, batch), gates.dtype)
         start = np.zeros((width, batch), gates.dtype)
+        first = end[0] if end else start
         for now, own in enumerate(gates):
-            before = h[now - 1] if now else start
+            before = h[now - 1] if now else first
             added = units.times(before) + units.biases
             own[both] += added[both]
             own[both] = draw.activate(resolve(SIGMOID), own[both]).values
@@ -69,4 +69,4 @@ class Gru(Recurrent):
                 carried = whole * z + units.back(through)
             return found
 
-        return Hidden(h, back)
+        return Hidden(h, back, (h[-1],))

@@ -35,8 +35,8 @@ class Layer(Settings, ABC):
     second: ClassVar[str] = ""
     # Whether a part of it keeps its size where many units stand for the layer.
     sized: ClassVar[bool] = False
-    # How many of `matrices`, the first ones, are drawn whole, whatever the sampler.
-    whole: ClassVar[int] = 0
+    # Whether `matrices` act at several times: those that are drawn are then kept.
+    tied: ClassVar[bool] = False
 
     @abstractmethod
     def shape(self, inputs: Sequence[Shape]) -> Shape:
@@ -77,9 +77,11 @@ class Layer(Settings, ABC):
     def held(self, inputs: Sequence[Shape]) -> int:
         """Return how many numbers of matrices that are drawn whole a trial keeps for the way
         back."""
-        if not self.whole:
+        if not (self.whole or self.tied):
             return 0
-        drawn = self.matrices(inputs)[: self.whole]
+        drawn = self.matrices(inputs)
+        if not self.tied:
+            drawn = drawn[: self.whole]
         return sum(own.fan_out * (own.fan_in + 1) for own in drawn)
 
     def columns(self, inputs: Sequence[Shape]) -> int:
@@ -105,6 +107,11 @@ class Layer(Settings, ABC):
         """Return why a population of many units does not stand for this layer with its `own`
         inputs, which are `wide` there; "" where it does."""
         return ""
+
+    @property
+    def whole(self) -> int:
+        """How many of `matrices`, the first ones, are drawn whole, whatever the sampler."""
+        return 0
 
     @property
     def kept(self) -> int:

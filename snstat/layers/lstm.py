@@ -29,7 +29,6 @@ class Lstm(Recurrent):
 
     kind: ClassVar[str] = "lstm"
     arrays: ClassVar[int] = 7  # four gates, the memory and its tanh
-    whole: ClassVar[int] = 8
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -38,21 +37,22 @@ class Lstm(Recurrent):
 
     def hidden(self, given: Recurrence, draw: Draw) -> Hidden:
         """See Recurrent."""
-        gates, units = given
+        gates, units, end = given
         gates += units.biases
         times, width, batch = len(gates), self.width, gates.shape[2]
         candidate = slice(2 * width, 3 * width)
         h, c, bent = (np.empty((times, width, batch), gates.dtype) for _ in range(3))
         start = np.zeros((width, batch), gates.dtype)
+        memory = end[1] if end else start
         for now in range(times):
             own = gates[now]
-            if now:
-                own += units.times(h[now - 1])
+            if now or end:
+                own += units.times(h[now - 1] if now else end[0])
             for part, name in ((slice(0, 2 * width), SIGMOID), (candidate, TANH)):
                 own[part] = draw.activate(resolve(name), own[part]).values
             own[3 * width :] = draw.activate(resolve(SIGMOID), own[3 * width :]).values
             i, f, g, o = own.reshape(4, width, batch)
-            c[now] = f * (c[now - 1] if now else start) + i * g
+            c[now] = f * (c[now - 1] if now else memory) + i * g
             bent[now] = draw.activate(resolve(TANH), c[now]).values
             h[now] = o * bent[now]
 
@@ -74,4 +74,4 @@ class Lstm(Recurrent):
                 kept = of_memory * f
             return found
 
-        return Hidden(h, back)
+        return Hidden(h, back, (h[-1], c[-1]))

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from snstat.values.kinds import Name, Whole
 from snstat.values.option import option
 
 SEQUENCE, LAST = OUTPUTS = "sequence", "last"
+# So many times are sampled at once where more would take memory that grows with their number.
+SEGMENT = 1024
 # PyTorch's own initialiser of its recurrent modules.
 TORCH = "torch_default"
 
@@ -32,19 +34,36 @@ Back = Callable[[Values], Values]
 
 
 class Hidden(NamedTuple):
-    """What a cell gives: `states` h (time, width, batch), and the way `back`."""
+    """What a cell gives: `states` h (time, width, batch), the way `back`, and the `end` that later
+    times start from: the last h, and what else the cell remembers, (width, batch) each."""
 
     states: Values
     back: Back
+    end: tuple[Values, ...]
 
 
 class Recurrence(NamedTuple):
     """What a cell starts from: U x + b of all gates and times, `driven` (time, gates · width,
     batch), which it may overwrite; and `units`, the matrices W of all gates on the units before,
-    with their biases."""
+    with their biases. It starts from the `end` of earlier times, or from 0; the way back is that of
+    a cell that starts from 0."""
 
     driven: Values
     units: Tied
+    end: tuple[Values, ...] = ()
+
+
+class _Cell(NamedTuple):
+    """The matrices of all gates, on the inputs and on the units before."""
+
+    of_inputs: Tied
+    of_units: Tied
+
+    def given(self, values: Values, end: tuple[Values, ...] = ()) -> Recurrence:
+        """Return what the cell starts from, fed with `values` (channels, batch, time)."""
+        driven = self.of_inputs.times(_times_first(values))
+        driven += self.of_inputs.biases
+        return Recurrence(driven, self.of_units, end)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +73,8 @@ class Recurrent(WeightOptions, Layer):
     Each gate has a matrix U on the inputs and a matrix W on the units before, with biases both, as
     in PyTorch.
     """
+
+    tied: ClassVar[bool] = True
 
     width: int = option(Whole(1, MAX_WIDTH), "Units.", default=MISSING)
     output: str = option(
@@ -79,6 +100,12 @@ class Recurrent(WeightOptions, Layer):
             self._dense(self.functions[0]).shape([Shape(channels)])
         return Shape(self.width, shape.grid if self.output == SEQUENCE else ())
 
+    @property
+    def whole(self) -> int:
+        """See Layer: orthogonal matrices, which act at several times."""
+        own = self._matrix(self.width, self.functions[0])
+        return 2 * len(self.functions) if own.orthogonal else 0
+
     def parameters(self, inputs: Sequence[Shape]) -> int:
         """See Layer."""
         return self.held(inputs)
@@ -97,13 +124,18 @@ class Recurrent(WeightOptions, Layer):
     def sample(self, inputs: Sequence[Values], draw: Draw) -> Pass:
         """See Layer."""
         values = one(inputs)
-        x = _times_first(values)
         drawn = self.matrices([Shape(len(values), values.shape[2:])])
-        gates, columns = len(drawn) // 2, len(x) * x.shape[2]
-        of_inputs, of_units = (draw.tied(own, columns) for own in (drawn[:gates], drawn[gates:]))
-        driven = of_inputs.times(x)
-        driven += of_inputs.biases
-        states, back = self.hidden(Recurrence(driven, of_units), draw)
+        gates = len(drawn) // 2
+        cell = _Cell(*draw.tied((drawn[:gates], drawn[gates:]), values[0].size))
+        if values.shape[2] <= SEGMENT:
+            return self._run(cell, values, draw)
+        # What the way back needs of so many times is made again for it.
+        found = self._by_segments(cell, values, draw)
+        return Pass(found, lambda slope: self._run(cell, values, draw).pull(slope))
+
+    def _run(self, cell: _Cell, values: Values, draw: Draw) -> Pass:
+        """Return the units at all times, or the last ones."""
+        states, back, _ = self.hidden(cell.given(values), draw)
         sequence, shape = self.output == SEQUENCE, states.shape
         out = _times_last(states) if sequence else states[-1].copy()
 
@@ -113,9 +145,23 @@ class Recurrent(WeightOptions, Layer):
             else:
                 own = np.zeros(shape, slope.dtype)
                 own[-1] = slope
-            return (_times_last(of_inputs.back(back(own))),)
+            return (_times_last(cell.of_inputs.back(back(own))),)
 
         return Pass(out, pull)
+
+    def _by_segments(self, cell: _Cell, values: Values, draw: Draw) -> Values:
+        """Return the units at all times, or the last ones, and keep no more than a segment."""
+        times, sequence = values.shape[2], self.output == SEQUENCE
+        shape = self.width, values.shape[1], times if sequence else 1
+        out, end = np.empty(shape, values.dtype), tuple[Values, ...]()
+        for first in range(0, times, SEGMENT):
+            part = slice(first, first + SEGMENT)
+            states, _, end = self.hidden(cell.given(values[:, :, part], end), draw)
+            if sequence:
+                out[:, :, part] = _times_last(states)
+            else:
+                out[:, :, 0] = states[-1]
+        return out if sequence else out[:, :, 0]
 
     def _matrix(self, fan_in: int, function: str | Pair) -> Weights:
         """Return what a matrix on `fan_in` inputs or units is drawn from."""

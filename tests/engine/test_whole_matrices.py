@@ -75,11 +75,12 @@ def test_matrices_of_other_layers_are_others():
 
 def test_layers_that_need_whole_weights_draw_them():
     """Whatever the sampler; a separable convolution draws its first matrix only."""
-    kinds = Gru(width=4), DepthwiseConv(kernel=3), SeparableConv(channels=4, kernel=3), Dense(4)
+    turned = Gru(width=4, init="orthogonal")
+    kinds = turned, DepthwiseConv(kernel=3), SeparableConv(channels=4, kernel=3), Dense(4)
     network = Network(Shape(4, (6,)), Block(tuple(map(Entry, kinds))))
     found = samplers(network, 2, "matrix-free")
     assert found == ("dense", "dense", "dense", "matrix-free")
-    alone = Network(Shape(4, (6,)), Block((Entry(Gru(width=4)), Entry(DepthwiseConv(kernel=3)))))
+    alone = Network(Shape(4, (6,)), Block((Entry(turned), Entry(DepthwiseConv(kernel=3)))))
     with pytest.raises(InvalidValueError, match="needs its weights whole"):
         samplers(alone, 2, "matrix-free")
     pair = Network(Shape(4, (6,)), Block((Entry(SeparableConv(channels=4, kernel=3)),)))

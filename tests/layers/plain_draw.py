@@ -40,7 +40,7 @@ class PlainDraw:
         return matrix, weights.bias_std * biases
 
     def tied(self, weights, columns):  # noqa: ARG002
-        return WholeMatrices.drawn(self, weights)
+        return [WholeMatrices.drawn(self, group) for group in weights]
 
     def vectors(self, numbers, width, std):
         return self.random.normal(0.0, std, (int(numbers.max()) + 1, width))[numbers]

@@ -9,6 +9,7 @@ import pytest
 from scipy.special import expit
 
 from snstat.errors import InvalidValueError
+from snstat.layers import recurrent
 from snstat.layers.block import Block
 from snstat.layers.conv import Conv
 from snstat.layers.dense import Dense
@@ -86,6 +87,21 @@ def test_values_are_those_of_a_loop_over_time(kind, output):
     np.testing.assert_allclose(found.values, expected, rtol=1e-13, atol=1e-15)
     shape = layer.shape([Shape(CHANNELS, (TIMES,))])
     assert found.values.shape == (shape.channels, BATCH, *shape.grid)
+
+
+@pytest.mark.parametrize("output", ["sequence", "last"])
+@KINDS
+def test_long_sequences_are_the_same_segment_by_segment(kind, output, monkeypatch):
+    """Values and gradients, of five times in segments of two and of one."""
+    x = np.random.default_rng(0).normal(size=(CHANNELS, BATCH, TIMES))
+    layer = kind(width=WIDTH, output=output, bias_std=0.5)
+    whole = layer.sample([x], PlainDraw(1))
+    h = np.random.default_rng(1).normal(size=whole.values.shape)
+    for segment in (2, 1):
+        monkeypatch.setattr(recurrent, "SEGMENT", segment)
+        found = layer.sample([x], PlainDraw(1))
+        np.testing.assert_allclose(found.values, whole.values, rtol=1e-14, atol=1e-15)
+        np.testing.assert_allclose(found.pull(h)[0], whole.pull(h)[0], rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize("output", ["sequence", "last"])

@@ -63,7 +63,7 @@ class Recorder:
         return matrix, biases
 
     def tied(self, weights, columns):  # noqa: ARG002
-        return WholeMatrices.drawn(self, weights)
+        return [WholeMatrices.drawn(self, group) for group in weights]
 
     def vectors(self, numbers, width, std):
         self.tables.append(self._draw.vectors(numbers, width, std))

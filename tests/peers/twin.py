@@ -67,13 +67,14 @@ class Maker:
     batch: int
     shop: Workshop
     trial: int
+    recorder: type[Recorder] = Recorder
     rows: list[nn.Module] = field(default_factory=list)
 
     def module(self, layer: Layer, shapes: Sequence[Shape]) -> nn.Module:
         """Return the module of a layer, or of a container."""
         if layer.kind in CONTAINERS:
             return CONTAINERS[layer.kind](self, layer, *shapes)
-        drawn = Recorder(partial(LayerDraw, self.shop, self.trial, len(self.rows) + 1))
+        drawn = self.recorder(partial(LayerDraw, self.shop, self.trial, len(self.rows) + 1))
         ones = [np.ones((s.channels, self.batch, *s.grid), self.shop.dtype) for s in shapes]
         layer.sample(ones, drawn)
         return self.row(module_of(Part(layer, shapes, drawn)))

@@ -15,6 +15,7 @@ from snstat.engine.general.forms import rescaled, whole
 from snstat.engine.general.given import given_pass
 from snstat.engine.general.grid import columns
 from snstat.engine.general.normalise import normalised_columns, normalised_rows
+from snstat.engine.general.unseen import UnseenMatrices, is_unseen
 from snstat.engine.general.weight_free import (
     is_by_channels,
     weight_free_convolution,
@@ -97,9 +98,17 @@ class LayerDraw:
         self._matrices += 1
         return whole(weights, shop.layer(weights), draw, shop.dtype, shop.stop)
 
-    def tied(self, weights: Sequence[Weights], columns: int) -> Tied:  # noqa: ARG002
+    def tied(self, weights: Sequence[Sequence[Weights]], columns: int) -> Sequence[Tied]:
         """See Draw."""
-        return WholeMatrices.drawn(self, weights)
+        every = (own for group in weights for own in group)
+        if not all(is_unseen(own, columns, self.workshop) for own in every):
+            return [WholeMatrices.drawn(self, group) for group in weights]
+        return [self._unseen(group, columns) for group in weights]
+
+    def _unseen(self, weights: Sequence[Weights], columns: int) -> UnseenMatrices:
+        draw = self._draw(self._matrices)
+        self._matrices += len(weights)
+        return UnseenMatrices(weights, columns, self.workshop.dtype, draw)
 
     def vectors(self, numbers: npt.NDArray[np.intp], width: int, std: float) -> Values:
         """See Draw. They are rows of the matrix of weights that has so many columns."""

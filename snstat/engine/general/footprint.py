@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snstat.engine.footprint import BYTES_PER_LAYER, BYTES_PER_TRIAL, DOUBLE, per_trial
-from snstat.engine.general.growing import held as held_in_population
+from snstat.engine.general.unseen import held as held_in_population
 from snstat.engine.history import HISTORY_BYTES, OBJECTS, segment_length
 from snstat.engine.inputs import Inputs
 from snstat.engine.simulate import available_cores

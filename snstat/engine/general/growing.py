@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from snstat.layers.draw import Values
-from snstat.network.rows import Row
 
 # A direction is new where a column leaves the ones before by more than this, relative to its norm.
 LEAST = 1e-6
@@ -86,18 +85,4 @@ def directions(rest: np.ndarray[Any, Any], norms: np.ndarray[Any, Any]) -> Value
         return np.empty((len(rest), 0))
     # The largest first. What small ones have lost to rounding is brought back.
     found, _ = np.linalg.qr((scaled @ vectors[:, new] / np.sqrt(squares[new]))[:, ::-1])
-    return found
-
-
-def held(row: Row, batch: int) -> int:
-    """Return how many numbers a trial of `batch` samples keeps of matrices that are not drawn, or
-    of those that are because they act on more columns than they have."""
-    layer, before = row.layer, row.before
-    columns = batch * layer.columns(before)
-    found = 0
-    for own in layer.matrices(before)[: layer.whole]:
-        sides = own.fan_in + own.fan_out
-        whole = own.fan_out * (own.fan_in + 1)
-        # On the way back there is another basis.
-        found += min(whole, 2 * columns * sides) if columns < own.fan_in else whole
     return found

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.grid import on_grid
-from snstat.engine.general.growing import Growing, Numbers, held
 from snstat.engine.general.order import Order
 from snstat.engine.general.sampler import General
+from snstat.engine.general.unseen import held
 from snstat.engine.general.workshop import Workshop
 from snstat.engine.inputs import Inputs
-from snstat.engine.kernels import random
 from snstat.layers.draw import Pass, Tied, Values
 from snstat.layers.initialisers import PLAIN, STANDARDIZED
 from snstat.layers.patches import by_patches
@@ -107,54 +105,13 @@ class PopulationDraw(LayerDraw):
         own = self._own[self._matrices]
         return super().matrix(replace(weights, square_gain=own.square_gain, bias_std=own.bias_std))
 
-    def tied(self, weights: Sequence[Weights], columns: int) -> Tied:
-        """See Draw."""
-        own = self._own[self._matrices : self._matrices + len(weights)]
-        if own[0].form == STANDARDIZED:
-            return _Centred(self._tied(weights, own, columns))
-        return self._tied(weights, own, columns)
-
-    def _tied(self, weights: Sequence[Weights], own: Sequence[Weights], columns: int) -> Tied:
-        plain = [gaussian(*each) for each in zip(weights, own, strict=True)]
-        if columns >= plain[0].fan_in:
-            return super().tied(plain, columns)
-        draw = self._draw(self._matrices)
-        self._matrices += len(weights)
-        return PopulationMatrices(plain, columns, self.workshop.dtype, draw)
-
-
-class PopulationMatrices:
-    """See Tied: matrices that are not drawn. All act on the same values, so they are one matrix of
-    N(0, 1) whose rows are multiplied by the standard deviations of their weights."""
-
-    def __init__(
-        self,
-        weights: Sequence[Weights],
-        columns: int,
-        dtype: np.dtype[Any],
-        draw: random.Draw,
-    ) -> None:
-        fan_in, outputs = weights[0].fan_in, sum(own.fan_out for own in weights)
-        stds = [np.full(own.fan_out, own.gain / np.sqrt(fan_in)) for own in weights]
-        bias_stds = [np.full(own.fan_out, own.bias_std) for own in weights]
-        self._stds = np.concatenate(stds)[:, None]
-        biases = _numbers(outputs, random.BIASES, draw, dtype)(0, 1)[0]
-        self.biases = (np.concatenate(bias_stds) * biases).astype(dtype)[:, None]
-        self._dtype = dtype
-        ahead = _numbers(outputs, random.WEIGHTS, draw, dtype)
-        behind = _numbers(fan_in, random.NOISE, draw, dtype)
-        self._ahead = Growing(fan_in, outputs, columns, ahead, dtype)
-        self._behind = Growing(outputs, fan_in, columns, behind, dtype)
-
-    def times(self, values: Values) -> Values:
-        """See Tied."""
-        found = self._stds * self._ahead.times(_together(values))
-        return _apart(found, values).astype(self._dtype)
-
-    def back(self, slope: Values) -> Values:
-        """See Tied. What was not used ahead is independent of all that was."""
-        found = self._ahead.back(self._stds * _together(slope), self._behind)
-        return _apart(found, slope).astype(self._dtype)
+    def tied(self, weights: Sequence[Sequence[Weights]], columns: int) -> Sequence[Tied]:
+        """See Draw. Matrices on the same values have one form."""
+        own = iter(self._own[self._matrices :])
+        pairs = [list(zip(group, own, strict=False)) for group in weights]
+        found = super().tied([[gaussian(*pair) for pair in group] for group in pairs], columns)
+        centred = [group[0][1].form == STANDARDIZED for group in pairs]
+        return [_Centred(tied) if c else tied for tied, c in zip(found, centred, strict=True)]
 
 
 class _Centred:
@@ -179,32 +136,6 @@ def gaussian(weights: Weights, own: Weights) -> Weights:
         weights.fan_in, weights.fan_out, "normal", own.square_gain, "normal", own.bias_std,
         form=PLAIN,
     )  # fmt: skip
-
-
-def _numbers(columns: int, purpose: int, draw: random.Draw, dtype: np.dtype[Any]) -> Numbers:
-    """Return what draws rows of so many independent N(0, 1)."""
-
-    def numbers(first: int, count: int) -> Values:
-        rows = np.empty((count, columns), dtype)
-        random.draw_rows(rows, first, random.STANDARD, purpose, draw)
-        return rows
-
-    return numbers
-
-
-def _together(values: Values) -> Values:
-    """Return (rows, columns) of (…, rows, columns), the columns of all times next to each other."""
-    if values.ndim == 2:
-        return values
-    return np.moveaxis(values, 0, 1).reshape(values.shape[1], -1)
-
-
-def _apart(found: Values, like: Values) -> Values:
-    """Return (rows, columns) with times first, as in the array that the columns came from."""
-    if like.ndim == 2:
-        return found
-    times, _, columns = like.shape
-    return np.moveaxis(found.reshape(len(found), times, columns), 1, 0)
 
 
 def _centred(values: Values, axis: int = 0) -> Values:
