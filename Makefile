@@ -9,6 +9,8 @@ VENV := .venv
 MINIMUM := .venv-minimum
 # That of other frameworks is apart, because they bring versions of packages of their own.
 FRAMEWORKS := .venv-frameworks
+# That of the site is apart, because no test needs it.
+SITE := .venv-site
 PIP_INSTALL := -m pip --disable-pip-version-check --quiet install
 # --group (PEP 735) needs this version of pip; a fresh environment may contain an older one.
 NEW_PIP := --upgrade "pip>=25.1"
@@ -25,7 +27,7 @@ EXECUTED := -p tests.executed --coverage=$(COVERAGE)
 MERGED := slipcover --branch --skip-covered --fail-under 95 --out build/coverage.json --merge
 
 # Types are checked, and kernels compiled, while tests run without the compiler.
-SUITES := types coverage
+SUITES := types docs coverage
 
 # The many processes of the tests start faster with bytecode.
 unexport PYTHONDONTWRITEBYTECODE
@@ -33,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit coverage test-examples \
-	kernels outputs pictures test-docs test-wheel test-minimum test-peers test-frameworks test-laws \
+	kernels outputs pictures docs test-docs test-wheel test-minimum test-peers test-frameworks test-laws \
 	test-random fuzz bench mutants power clean
 
 help: ## list the targets
@@ -94,6 +96,11 @@ pictures: develop ## draw the networks of the examples again, in docs/networks
 	for name in $(NETWORKS); do $(VENV)/bin/snstat plot examples/networks/$$name.toml --backward \
 		-o docs/networks/$$name.svg || exit; done
 
+# Where MkDocs finds an error in a page or a link, it stops. The variable silences an advertisement.
+docs: kernels $(SITE)/.stamp ## build the site of docs/ in build/site/html: strict, all links checked
+	$(VENV)/bin/python -m tests.site.assemble build/site
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet --config-file build/site/mkdocs.yml
+
 test-wheel: develop ## build the wheel, install it elsewhere, run it there
 	$(VENV)/bin/python $(PYTEST) -m packaging
 
@@ -152,7 +159,7 @@ power: develop ## measure false alarms and power of snstat check, write docs/che
 	$(VENV)/bin/python -m tests.power.measure
 
 clean: ## remove the environments and everything built
-	rm -rf $(VENV) $(MINIMUM) $(FRAMEWORKS) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(MINIMUM) $(FRAMEWORKS) $(SITE) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find snstat tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Stamps prevent repeated installation until pyproject.toml changes.
@@ -196,4 +203,10 @@ $(FRAMEWORKS)/.stamp: pyproject.toml
 	$(PYTHON) -m venv $(FRAMEWORKS)
 	$(FRAMEWORKS)/bin/python $(PIP_INSTALL) $(NEW_PIP)
 	$(FRAMEWORKS)/bin/python $(PIP_INSTALL) --group test --group frameworks --editable .
+	@touch $@
+
+$(SITE)/.stamp: pyproject.toml
+	$(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/python $(PIP_INSTALL) $(NEW_PIP)
+	$(SITE)/bin/python $(PIP_INSTALL) --group site
 	@touch $@

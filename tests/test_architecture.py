@@ -50,6 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "plot": COMMON | {"checks", "experiment", "report", "theory"},
     "display": COMMON | {"checks", "plot", "report"},
     "testing": COMMON | {"checks", "report"},
+    "pytest_plugin": COMMON | {"checks", "files", "testing"},
 }
 TOP = {"__init__", "__main__", "cli"}
 
@@ -69,6 +70,7 @@ OWNERS = {
     "timm": {"sources"},
     "transformers": {"sources"},
     "equinox": set(),
+    "pytest": {"pytest_plugin"},
 }
 # Packages of frameworks -> the only files and folders of sources that may import them.
 HOMES = {

@@ -62,6 +62,30 @@ def check(
     KeyboardInterrupt
         A part of a run is not judged.
     """
+    return judged(
+        activation,
+        depth,
+        baseline=baseline,
+        same_seed=same_seed,
+        select=select,
+        ignore=ignore,
+        name=name,
+        progress=progress,
+        **options,
+    )[1]
+
+
+def judged(
+    activation: Any = None,
+    depth: int | None = None,
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    name: str | None = None,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> tuple[Run, Check]:
+    """Return a run and its judgement; arguments and errors are those of `check`."""
     saved = activation if isinstance(activation, Run) else None
     if is_saved(activation):
         saved = load(activation)
@@ -69,8 +93,6 @@ def check(
         {
             **_subject(activation if saved is None else None),
             "depth": depth,
-            "baseline": baseline,
-            "same_seed": same_seed,
             "select": (select,) if isinstance(select, str) else tuple(select),
             "ignore": (ignore,) if isinstance(ignore, str) else tuple(ignore),
             **options,
@@ -82,7 +104,7 @@ def check(
     assert run is not None  # noqa: S101  # for the type checker
     if run.partial:
         raise KeyboardInterrupt
-    return request.judge(run)
+    return run, request.judge(run)
 
 
 def _subject(subject: Any) -> dict[str, Any]:

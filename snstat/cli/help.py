@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from textwrap import wrap
 from typing import Any
 
@@ -70,7 +71,7 @@ class Explained(click.Command):
 
     def format_names(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names of the options, group by group."""
-        for group, options in self._groups(ctx):
+        for group, options in self.groups(ctx):
             names = ", ".join("/".join(option.opts[:2]) for option in options)
             with formatter.section(group):
                 indent = " " * formatter.current_indent
@@ -80,16 +81,20 @@ class Explained(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write what the options mean, group by group."""
-        for group, options in self._groups(ctx):
-            records = filter(None, (option.get_help_record(ctx) for option in options))
-            words = [(name, _WORDS.sub(r"[default: \1]", text)) for name, text in records]
+        for group, options in self.groups(ctx):
             with formatter.section(group):
-                formatter.write_dl(words)
+                formatter.write_dl(meanings(ctx, options))
 
-    def _groups(self, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
-        """Return the groups and their options."""
+    def groups(self, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
+        """Return the groups and their options, in the order in which they are listed."""
         groups: dict[str, list[click.Option]] = {}
         for parameter in self.get_params(ctx):
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 groups.setdefault(getattr(parameter, "group", OTHER), []).append(parameter)
         return sorted(groups.items(), key=lambda entry: ORDER.index(entry[0]))
+
+
+def meanings(ctx: click.Context, options: Iterable[click.Option]) -> list[tuple[str, str]]:
+    """Return the flags of options, and what they mean, with their defaults."""
+    records = filter(None, (option.get_help_record(ctx) for option in options))
+    return [(flags, _WORDS.sub(r"[default: \1]", text)) for flags, text in records]
