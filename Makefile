@@ -35,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo install develop test lint format types test-jit test-nojit coverage test-examples \
-	kernels outputs pictures docs test-docs test-wheel test-minimum test-peers test-frameworks test-laws \
+	kernels outputs pictures docs dist test-docs test-wheel test-minimum test-peers test-frameworks test-laws \
 	test-random fuzz bench mutants power clean
 
 help: ## list the targets
@@ -100,6 +100,12 @@ pictures: develop ## draw the networks of the examples again, in docs/networks
 docs: kernels $(SITE)/.stamp ## build the site of docs/ in build/site/html: strict, all links checked
 	$(VENV)/bin/python -m tests.site.assemble build/site
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet --config-file build/site/mkdocs.yml
+
+dist: develop ## build the sdist and the wheel in dist/, and check them
+	rm -rf dist
+	$(VENV)/bin/python -m build
+	$(VENV)/bin/twine check --strict dist/*
+	$(VENV)/bin/check-wheel-contents dist/*.whl
 
 test-wheel: develop ## build the wheel, install it elsewhere, run it there
 	$(VENV)/bin/python $(PYTEST) -m packaging

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from snstat.theory.maps import correlation_map, ensemble_map, gradient_growth, unit_map
     from snstat.theory.solve import solve_selu
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name → (module, name there).
 _PUBLIC = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from snstat import __version__
@@ -77,6 +78,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return programs
 
 
+def test_distributions_are_fit_to_be_published(distributions: Path, wheel: Path) -> None:
+    files = sorted(distributions.iterdir())
+    run(sys.executable, "-m", "twine", "check", "--strict", *files, cwd=distributions)
+    run(sys.executable, "-m", "check_wheel_contents", wheel, cwd=distributions)
+
+
 def test_wheel_contains_only_the_package(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -113,6 +120,7 @@ def test_sdist_contains_what_the_tests_need(distributions: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.removeprefix(f"{root}/") for name in archive.getnames()}
     wanted = {"LICENSE", "Makefile", "README.md", "pyproject.toml", "tests/conftest.py"}
+    wanted |= {".pre-commit-hooks.yaml", "CITATION.cff", ".github/workflows/test.yml"}
     assert names >= {*SHIPPED, *wanted}
     assert not [name for name in names if name.startswith((".venv", ".git/"))]
 
@@ -139,3 +147,29 @@ def test_the_three_commands_run_outside_the_checkout(installed: Path, tmp_path: 
 
     run(snstat, "plot", "run.json", "--kind", "trajectory", "-o", "run.png", cwd=tmp_path)
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_pytest_finds_the_plugin(installed: Path, tmp_path: Path) -> None:
+    python = installed / "python"
+    run(python, "-m", "pip", "install", "--quiet", "--no-compile", "pytest", cwd=tmp_path)
+    (tmp_path / "test_signal.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.snstat(width=32, batch=8, trials=4)\n"
+        "def test_signal(snstat):\n"
+        "    assert snstat('selu', 4).stack.width == 32\n"
+        "    snstat.unchanged('relu', 2)\n",
+        "utf-8",
+    )
+    session = (python, "-m", "pytest", "-W", "error", "--strict-markers", "-q")
+    assert "1 passed" in run(*session, "--snstat-update", cwd=tmp_path)
+    assert "1 passed" in run(*session, cwd=tmp_path)
+
+
+def test_the_hook_runs_the_checks_of_a_project(installed: Path, tmp_path: Path) -> None:
+    (hook,) = yaml.safe_load((CHECKOUT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert hook["language"] == "python"
+    (tmp_path / "snstat.toml").write_text(
+        "[check.small]\nactivation = 'selu'\ndepth = 4\nwidth = 32\n", "utf-8"
+    )
+    program, *arguments = hook["entry"].split()
+    assert "passed small" in run(installed / program, *arguments, cwd=tmp_path)
