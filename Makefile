@@ -85,10 +85,11 @@ test-examples: develop ## the scripts and network files of examples/
 test-docs: develop ## the commands of the README and the help texts
 	$(VENV)/bin/python $(PYTEST) -m docs
 
-outputs: develop ## run README.md, docs/ and the pages of rules and rewrite the outputs that they show
+outputs: develop ## run README.md, docs/, pages of rules and notebooks and rewrite their outputs
 	$(VENV)/bin/python -m tests.docs_blocks README.md $(filter-out $(RULES),$(wildcard docs/*.md)) \
 		snstat/checks/*.py
 	$(VENV)/bin/python -m tests.rule_pages $(RULES)
+	$(VENV)/bin/python -m tests.notebooks
 
 NETWORKS := $(notdir $(basename $(wildcard examples/networks/*.toml)))
 pictures: develop ## draw the networks of the examples again, in docs/networks

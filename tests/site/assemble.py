@@ -19,8 +19,9 @@ from typing import Any
 
 import yaml
 
+from tests.notebooks import NOTEBOOKS
 from tests.site.gallery import draw, gallery_page
-from tests.site.notebooks import NOTEBOOKS, notebook_page
+from tests.site.notebooks import notebook_page
 from tests.site.words import words_pages
 
 CHECKOUT = Path(__file__).parents[2]

@@ -7,9 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-CHECKOUT = Path(__file__).parents[2]
-NOTEBOOKS = sorted((CHECKOUT / "examples" / "notebooks").glob("*.ipynb"))
-
 
 def notebook_page(path: Path) -> tuple[str, dict[str, bytes]]:
     """Return a notebook as markdown, and its pictures by the name of their files."""
