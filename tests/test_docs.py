@@ -86,6 +86,10 @@ def test_readme_names_every_command(commands: dict[str, click.Command]) -> None:
     assert not missing, f"name {missing} in README.md"
 
 
+def test_the_readme_fits_on_two_screens() -> None:
+    assert len(README.read_text("utf-8").splitlines()) <= 150, "put the details into docs/"
+
+
 def test_the_docs_name_every_activation() -> None:
     page = (CHECKOUT / "docs" / "propagate.md").read_text("utf-8")
     missing = [name for name in ACTIVATIONS if f"`{name}`" not in page]

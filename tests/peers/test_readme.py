@@ -1,4 +1,4 @@
-"""The commands of README.md that need PyTorch print what it shows."""
+"""The commands of pages that need PyTorch print what the pages show."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from tests.docs_blocks import OF_PEERS, blocks, run_script, script_of, shown, wo
 
 pytestmark = pytest.mark.peers
 
-README = Path(__file__).parents[2] / "README.md"
+CHECKOUT = Path(__file__).parents[2]
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "docs" / "questions.md"]
 
 
-def test_a_trace_shows_the_real_output(tmp_path):
-    _, *parts = README.read_text("utf-8").split(f"{OF_PEERS} -->")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_trace_shows_the_real_output(page, tmp_path):
+    _, *parts = page.read_text("utf-8").split(f"{OF_PEERS} -->")
     found = [blocks(part)[0] for part in parts]
     assert any("snstat trace" in block.text for block in found)
     for block in found:
