@@ -84,7 +84,8 @@ def write_pages(folder: Path) -> None:
 def configuration(folder: Path) -> dict[str, Any]:
     """Return the configuration of MkDocs for the pages in `folder`, which is named in it."""
     found: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text("utf-8"))
-    pages = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.md"))
+    pages = [path.relative_to(folder).as_posix() for path in folder.rglob("*.md")]
+    pages.sort(key=lambda page: (not page.endswith("/index.md"), page))
     found["nav"] = expanded(found["nav"], pages)
     found["docs_dir"], found["site_dir"] = folder.name, "html"
     found["hooks"] = [str(Path(__file__).with_name("hooks.py"))]
@@ -128,7 +129,8 @@ def _titled(page: str) -> Any:
     folder = _folder(page)
     if folder == "docs/rules":
         return {name.upper(): page}
-    return {name: page} if folder in {"docs/commands", "docs/layers"} else page
+    short = folder in {"docs/commands", "docs/layers"} and name != "index"
+    return {name: page} if short else page
 
 
 def named(entries: list[Any]) -> list[str]:

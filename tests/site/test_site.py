@@ -32,7 +32,10 @@ def test_each_command_kind_and_rule_has_a_page(pages):
     wanted = {f"docs/commands/{name}.md" for name in COMMANDS}
     wanted |= {f"docs/layers/{name}.md" for name in KINDS}
     wanted |= {f"docs/rules/{code.lower()}.md" for code, _, _ in catalogue()}
-    assert set(pages) == wanted | {"docs/rules.md"}
+    lists = {"docs/rules.md", "docs/commands/index.md", "docs/layers/index.md"}
+    assert set(pages) == wanted | lists
+    for name in KINDS:
+        assert f"[{name}]({name}.md)" in pages["docs/layers/index.md"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

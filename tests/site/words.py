@@ -16,7 +16,7 @@ from snstat.layers.words import words_of
 from snstat.report.kinds import kind_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 CHECKOUT = Path(__file__).parents[2]
 # Guides that are not called like their command.
@@ -35,9 +35,13 @@ FORMULA = re.compile(r"_\(")
 
 def words_pages() -> Iterator[tuple[str, str]]:
     """Yield (path in the repository, markdown) of all pages."""
-    for name in COMMANDS:
+    commands = dict(COMMANDS)
+    kinds = {name: words_of(name).summary for name in sorted(KINDS)}
+    yield "docs/commands/index.md", _list("Commands", commands, "What --help prints of each.")
+    yield "docs/layers/index.md", _list("Kinds of layers", kinds, "What `snstat layers` prints.")
+    for name in commands:
         yield f"docs/commands/{name}.md", command_page(name)
-    for name in sorted(KINDS):
+    for name in kinds:
         yield f"docs/layers/{name}.md", FORMULA.sub(r"\\_(", kind_page(words_of(name)))
     yield "docs/rules.md", rules_list()
     for code, _, _ in catalogue():
@@ -66,6 +70,12 @@ def command_page(name: str) -> str:
         parts.append(f"## {title}")
         parts += [f"`{flags}`\n:   {escaped(text)}" for flags, text in meanings(ctx, options)]
     return "\n\n".join(parts) + "\n"
+
+
+def _list(title: str, entries: Mapping[str, str], text: str) -> str:
+    """Return the page of a section: a table of its pages."""
+    rows = [f"| [{name}]({name}.md) | {escaped(about)} |\n" for name, about in entries.items()]
+    return f"# {title}\n\n{text}\n\n| name | what it is |\n|---|---|\n{''.join(rows)}"
 
 
 def rules_list() -> str:
