@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from snstat.network.network import Network
     from snstat.network.stack import Stack
     from snstat.sources.weights.read import weights
+    from snstat.sweeps.reading import load_sweep
+    from snstat.sweeps.running import run_cell
+    from snstat.sweeps.sweep import sweep, sweep_cells
     from snstat.theory.fixed_points import fixed_points
     from snstat.theory.maps import correlation_map, ensemble_map, gradient_growth, unit_map
     from snstat.theory.solve import solve_selu
@@ -37,10 +40,14 @@ _PUBLIC = {
     "gradient_growth": ("snstat.theory.maps", "gradient_growth"),
     "load": ("snstat.files.saved", "load"),
     "load_all": ("snstat.files.saved", "load_all"),
+    "load_sweep": ("snstat.sweeps.reading", "load_sweep"),
     "propagate": ("snstat.experiment.propagate", "propagate"),
+    "run_cell": ("snstat.sweeps.running", "run_cell"),
     "save": ("snstat.files.saved", "save"),
     "solve_selu": ("snstat.theory.solve", "solve_selu"),
     "spectrum": ("snstat.experiment.spectrum", "spectrum"),
+    "sweep": ("snstat.sweeps.sweep", "sweep"),
+    "sweep_cells": ("snstat.sweeps.sweep", "sweep_cells"),
     "trace": ("snstat.experiment.trace", "trace"),
     "tracing": ("snstat.experiment.tracing", "Tracing"),
     "unit_map": ("snstat.theory.maps", "unit_map"),
@@ -65,10 +72,14 @@ __all__ = [
     "gradient_growth",
     "load",
     "load_all",
+    "load_sweep",
     "propagate",
+    "run_cell",
     "save",
     "solve_selu",
     "spectrum",
+    "sweep",
+    "sweep_cells",
     "trace",
     "tracing",
     "unit_map",

@@ -8,6 +8,7 @@ from typing import Any
 from snstat.checks.request import verdict_on
 from snstat.errors import SnstatError
 from snstat.results import Check, Run
+from snstat.results.sweep import Sweep
 
 # The width of a table without a terminal, as in a notebook's log.
 DEFAULT_COLUMNS = 80
@@ -39,12 +40,7 @@ def run_html(run: Run) -> str:
 
 def run_frame(run: Run) -> Any:
     """Return `run` as a pandas DataFrame in long form; see `snstat.results.Run.to_frame`."""
-    try:
-        import pandas as pd
-    except ImportError:
-        raise SnstatError(
-            "to_frame needs pandas, which is not installed; run pip install pandas"
-        ) from None
+    pd = _pandas()
     rows, names = [], [run.row(layer).name for layer in range(len(run.finite))]
     for name, statistic in run.statistics.items():
         for layer, finite in enumerate(run.finite.tolist()):
@@ -60,6 +56,22 @@ def run_frame(run: Run) -> Any:
                 kept = statistic.trials[:, layer].tolist()
                 rows += [row | {"trial": t, "value": value} for t, value in enumerate(kept)]
     return pd.DataFrame(rows)
+
+
+def sweep_frame(sweep: Sweep) -> Any:
+    """Return `sweep` as a pandas DataFrame."""
+    return _pandas().DataFrame(dict(sweep.columns))
+
+
+def _pandas() -> Any:
+    """Return pandas. Raises SnstatError without it."""
+    try:
+        import pandas as pd
+    except ImportError:
+        raise SnstatError(
+            "to_frame needs pandas, which is not installed; run pip install pandas"
+        ) from None
+    return pd
 
 
 def run_plot(run: Run, kind: str, ax: Any) -> Any:

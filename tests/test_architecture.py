@@ -1,7 +1,7 @@
 """The permitted imports between the rooms of snstat, checked in every file.
 
-cli -> report, checks -> experiment -> sources -> engine, theory -> network -> layers -> gaussian ->
-activation -> errors. Every room may import `results` and `disk`, which import none.
+cli -> report, sweeps -> checks -> experiment -> sources -> engine, theory -> network -> layers ->
+gaussian -> activation -> errors. Every room may import `results` and `disk`, which import none.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ ARROWS: dict[str, set[str]] = {
     | {"activation", "engine", "files", "gaussian", "network", "sources", "theory"},
     "checks": COMMON
     | {"activation", "experiment", "files", "gaussian", "layers", "network", "sources", "theory"},
+    "sweeps": COMMON | {"checks", "engine", "experiment", "network", "theory"},
     "report": COMMON | {"activation"},
     "plot": COMMON | {"checks", "experiment", "report", "theory"},
     "display": COMMON | {"checks", "plot", "report"},

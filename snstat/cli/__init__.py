@@ -44,6 +44,7 @@ COMMANDS = {
     "check": "Judge networks by rules and baselines: verdict, remedies, exit code.",
     "plot": "Draw trajectories, maps, histograms or correlations to a file.",
     "spectrum": "Say which singular values the Jacobian of a network has, beside theory.",
+    "sweep": "Run a network over a grid of options: a table, a verdict for each cell.",
     "show": "Show the layers of a network: names, kinds, shapes, numbers of parameters.",
     "weights": "Say what the weights of a file are: initialisers, rows, singular values.",
     "layers": "List the kinds of layers, or explain one of them.",

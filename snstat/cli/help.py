@@ -13,7 +13,18 @@ import click
 WIDEST = 110
 OTHER = "Other"
 # The groups of all commands, in the order in which they are listed.
-ORDER = ("Picture", "Map", "Checks", "Network", "Module", "Sampling", "Bounds", "Output", OTHER)
+ORDER = (
+    "Sweep",
+    "Picture",
+    "Map",
+    "Checks",
+    "Network",
+    "Module",
+    "Sampling",
+    "Bounds",
+    "Output",
+    OTHER,
+)
 # What click makes of a default in words: brackets in brackets.
 _WORDS = re.compile(r"\[default: \((.*?)\)\]$")
 

@@ -175,13 +175,14 @@ class Bar:
         self.began, self.stopped = time.monotonic(), False
         self._progress: Progress | None = None
 
-    def update(self, done: float) -> None:
-        """Show how much is done, once the work has taken long enough."""
+    def update(self, done: float, **more: Any) -> None:
+        """Show how much is done, once the work has taken long enough; `more` are the other fields
+        of the text."""
         if self.stopped or time.monotonic() - self.began < PATIENCE_SECONDS:
             return
         if self._progress is None:
-            self._progress = self._started()
-        self._progress.update(self._progress.task_ids[0], completed=done)
+            self._progress = self._started(more)
+        self._progress.update(self._progress.task_ids[0], completed=done, **more)
 
     def stop(self) -> None:
         """Remove the bar."""
@@ -190,7 +191,7 @@ class Bar:
             self._progress.stop()
             self._progress = None
 
-    def _started(self) -> Progress:
+    def _started(self, more: dict[str, Any]) -> Progress:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -202,7 +203,7 @@ class Bar:
             console=Console(stderr=True),
             transient=True,
         )
-        progress.add_task(self.title, total=self.total)
+        progress.add_task(self.title, total=self.total, **more)
         progress.start()
         return progress
 

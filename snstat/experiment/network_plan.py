@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from snstat.sources.weights.chain import Chain
     from snstat.theory.walk import Walk
 
+    Predicted = tuple[Walk, Mapping[str, FloatArray], Mapping[str, FloatArray]]
+
 LESS = "use a smaller --batch, --trials or --threads, or fewer or narrower layers"
 
 
@@ -93,6 +95,15 @@ class NetworkPlan:
     def require_memory(self, more: float = 0.0) -> None:
         """Raise InvalidValueError if the simulation, with as many bytes `more`, cannot fit in
         memory."""
+        needed, where = self.needed()
+        less = LESS
+        if self.population is not None:
+            less = LESS.replace("--batch", "--infinite-width, --batch")
+        require_memory(needed + more, f"{less}; {where}" if where else less)
+
+    def needed(self) -> tuple[float, str]:
+        """Return the bytes that the simulation needs, and in words which layer needs most of
+        them."""
         from snstat.engine.general.footprint import footprint
 
         needed, where = footprint(
@@ -106,11 +117,8 @@ class NetworkPlan:
             population=self.population,
         )
         if self.given is not None:
-            more += self.given.bytes(self.dtype)
-        less = LESS
-        if self.population is not None:
-            less = LESS.replace("--batch", "--infinite-width, --batch")
-        require_memory(needed + more, f"{less}; {where}" if where else less)
+            needed += self.given.bytes(self.dtype)
+        return needed, where
 
     @property
     def depth(self) -> int:
@@ -183,8 +191,13 @@ class NetworkPlan:
             notice=notice,
         )
 
-    def run(self, progress: Callable[[int], None] | None = None) -> Run:
+    def run(
+        self,
+        progress: Callable[[int], None] | None = None,
+        predict: Callable[[InputMoments], Predicted] | None = None,
+    ) -> Run:
         """Predict and simulate; see `snstat.propagate`. Theory is NaN where there is none.
+        `predict` stands for the method `theory`, where several runs share what it returns.
 
         Raises LayerError with the path of a layer that cannot be sampled.
         """
@@ -192,7 +205,8 @@ class NetworkPlan:
 
         source = self.inputs
         moments = source.moments()  # reads all data, and raises if they cannot be used
-        theory, digest = aside(lambda: self.theory(moments)), aside(source.digest)
+        theory = aside(lambda: (predict or self.theory)(moments))
+        digest = aside(source.digest)
         measured = sample_network(
             self.network,
             source,
@@ -236,9 +250,7 @@ class NetworkPlan:
 
         return walk(self.network, self.inputs.batch, moments, train=self.train)
 
-    def theory(
-        self, moments: InputMoments
-    ) -> tuple[Walk, Mapping[str, FloatArray], Mapping[str, FloatArray]]:
+    def theory(self, moments: InputMoments) -> Predicted:
         """Return theory of every layer at infinite width, what is expected at this width, in the
         population or with the given weights, and what the latter neglects, as far as that is
         known."""

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from snstat.theory.finite_width import FiniteWidth
     from snstat.theory.prediction import Prediction
 
+    Predicted = tuple[Prediction, FiniteWidth, Outlook | None]
+
 LESS = "use a smaller --width, --batch, --trials, --threads or --depth"
 
 
@@ -172,13 +174,19 @@ class Plan:
             train=self.train,
         )
 
-    def run(self, progress: Callable[[int], None] | None = None) -> Run:
-        """Predict and simulate; see `propagate`."""
+    def run(
+        self,
+        progress: Callable[[int], None] | None = None,
+        predict: Callable[[InputMoments], Predicted] | None = None,
+    ) -> Run:
+        """Predict and simulate; see `propagate`. `predict` stands for the method of this name,
+        where several runs share what it returns."""
         from snstat.engine.simulate import simulate
 
         source = self.inputs
         moments = source.moments()  # reads all data, and raises if they cannot be used
-        theory, digest = aside(lambda: self.predict(moments)), aside(source.digest)
+        theory = aside(lambda: (predict or self.predict)(moments))
+        digest = aside(source.digest)
         measured = simulate(
             self.stack,
             source,
@@ -214,7 +222,7 @@ class Plan:
             log_kurtosis=layer_mean(measured.log_kurtosis),
         )
 
-    def predict(self, moments: InputMoments) -> tuple[Prediction, FiniteWidth, Outlook | None]:
+    def predict(self, moments: InputMoments) -> Predicted:
         """Return what theory predicts for every layer, at infinite width and at this width, and
         for the stack as a whole."""
         from snstat.theory.finite_width import finite_width

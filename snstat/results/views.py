@@ -26,6 +26,10 @@ class Views(Protocol):
         """Return the run as a pandas DataFrame."""
         ...
 
+    def sweep_frame(self, sweep: Any) -> Any:
+        """Return a `Sweep` as a pandas DataFrame."""
+        ...
+
     def run_plot(self, run: Any, kind: str, ax: Any) -> Any:
         """Draw the run and return matplotlib axes."""
         ...

@@ -18,10 +18,14 @@ BYTES_PER_LAYER, KEPT = 1000, 64
 
 
 class Known:
-    """Theory of `batch` samples with the moments `inputs` in a stack. Arrays are (depth + 1,)."""
+    """Theory of `batch` samples with the moments `inputs` in a stack, with gradients at its width
+    if `backward`. Arrays are (depth + 1,)."""
 
-    def __init__(self, stack: Stack, batch: int, inputs: InputMoments) -> None:
+    def __init__(
+        self, stack: Stack, batch: int, inputs: InputMoments, *, backward: bool = False
+    ) -> None:
         self.stack, self.batch, self.inputs = stack, batch, inputs
+        self.backward = backward
 
     @cached_property
     def prediction(self) -> Prediction:
@@ -36,7 +40,9 @@ class Known:
     @cached_property
     def corrected(self) -> FiniteWidth:
         """Theory at the width of the stack."""
-        return finite_width(self.stack, self.batch, self.inputs, self.prediction)
+        return finite_width(
+            self.stack, self.batch, self.inputs, self.prediction, backward=self.backward
+        )
 
     @cached_property
     def of_one_sample(self) -> tuple[FloatArray, FloatArray]:

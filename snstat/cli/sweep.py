@@ -1,0 +1,239 @@
+"""`snstat sweep`: a network over a grid of options, one table, a verdict for each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from snstat.cli import version_option
+from snstat.cli.help import Explained
+from snstat.cli.modules import module_options, refuse_module_options
+from snstat.cli.output import STDOUT, notice, render, results_only, write_stdout, wrote
+from snstat.cli.parameters import FileName
+from snstat.cli.sweep_options import LAYERS, result_options, run_options, set_option, sweep_options
+from snstat.cli.sweep_progress import duration, listening
+from snstat.errors import InvalidValueError
+from snstat.report.words import count
+
+if TYPE_CHECKING:
+    from snstat.sweeps.cell import Outcome
+    from snstat.sweeps.store import Store
+    from snstat.sweeps.sweeping import Progress, Sweeping
+
+EXAMPLES = """\b
+Examples:
+  snstat sweep -a relu --over weight-gain=1.2:1.6:9 --over width=64,256,1024 --seeds 5
+  snstat sweep model.toml --over width=128,512 --over scale=0.1:1:4:log -o model.csv
+  snstat sweep --theory -a tanh --over weight-gain=0.8:2:25 --over bias-std=0,0.1,0.3
+  snstat sweep widths.toml --dry-run
+  snstat sweep models:mlp --input Bx128 --over width=64,256 -o traced.csv"""
+
+
+@click.command(cls=Explained, epilog=EXAMPLES)
+@click.argument(
+    "subject",
+    type=FileName(),
+    required=False,
+    metavar="[SWEEP.toml | FILE.toml | package.module:name]",
+)
+@sweep_options
+@set_option
+@run_options
+@module_options
+@result_options
+@version_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    subject: str | None,
+    form: str | None,
+    output: str | None,
+    dry_run: bool,
+    **given: Any,
+) -> None:
+    """Run a network for every combination of some options, and judge each.
+
+    The network is the uniform stack that options describe, that of a network file, or a PyTorch
+    module, whose cells are traces. A file with the tables [sweep], [run] and [grid] says all of it.
+
+    The table has a line for each combination, with its verdict and the last layer. -o FILE.csv has
+    a row for each cell and layer. It is written while the sweep runs: after an interruption of any
+    kind, the same command goes on where it stopped, and a changed grid runs what is new. A cell
+    that fails is named, does not end the others, and is tried again by the same command.
+
+    Exit codes: 0 all cells are done, 1 some failed, 2 wrong usage, 130 interrupted.
+    """
+    asked, own_output = _asked(ctx, subject, given)
+    output = own_output if output is None else output
+    if output == STDOUT:
+        form, output = form or "csv", None
+    if form == "csv" and output is not None:
+        raise InvalidValueError("format", form, "table or markdown beside -o, whose file is CSV")
+    if output is not None:
+        from snstat.sweeps.stores import require_format
+
+        require_format(output)
+    with results_only():
+        asked.require_possible()
+    if dry_run:
+        _told(asked, output)
+        return
+    with asked.opened(output) as store:
+        progress, failed = _run(ctx, asked, store, output)
+        write_stdout(_pieces(asked, store, form or "table"))
+        wrote(output, f"{count(store.rows, 'row')}, {count(len(asked.grid), 'cell')}")
+    _name_failed(asked, failed, progress.failed)
+    if progress.failed:
+        ctx.exit(1)
+
+
+def _run(
+    ctx: click.Context, asked: Sweeping, store: Store, output: str | None
+) -> tuple[Progress, list[Outcome]]:
+    """Run the sweep with its progress; an interrupt says what is kept."""
+    if store.done and output is not None:
+        notice(f"{output} has {count(len(store.done), 'cell')}; the sweep goes on")
+    _warm(asked)
+    try:
+        with listening(len(asked.grid)) as listen, results_only():
+            return asked.run(store, listen)
+    except KeyboardInterrupt:
+        if output is not None:
+            words = "what is done is kept, and the same command goes on"
+            notice(f"interrupted: {words} ({output})")
+        ctx.exit(130)
+
+
+def _warm(asked: Sweeping) -> None:
+    """Prepare the kernels of the first cell, with a notice if they are compiled."""
+    if not asked.theory:
+        next(asked.cells()).plan().warm(notice)
+
+
+def _asked(
+    ctx: click.Context, subject: str | None, given: dict[str, Any]
+) -> tuple[Sweeping, str | None]:
+    """Return the sweep that a command line describes, and the output that its file names."""
+    from snstat.disk.toml_file import TomlFile
+    from snstat.network.network import SUFFIX
+    from snstat.sweeps.subject import MODULE, SweepSubject
+    from snstat.sweeps.sweep_file import SweepFile, is_sweep, read_sweep_file
+
+    typed = {
+        name: value
+        for name, value in given.items()
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    file = SweepFile(SweepSubject(), {}, {}, {})
+    if subject is not None and subject.lower().endswith(SUFFIX):
+        found = TomlFile.read(subject).root
+        if is_sweep(found):
+            file = read_sweep_file(subject)
+        else:
+            file = SweepFile(SweepSubject.of_form(found, subject), {}, {}, {})
+    elif subject is not None:
+        file = SweepFile(SweepSubject.of(subject), {}, {}, {})
+    if file.subject.kind != MODULE:
+        refuse_module_options(ctx)
+    return _sweeping(file, typed), file.settings.get("output")
+
+
+def _sweeping(file: Any, typed: dict[str, Any]) -> Sweeping:
+    """Return the sweep of a file, with what was typed beside it."""
+    from snstat.sweeps.grid import Grid
+    from snstat.sweeps.sweep import ROWS, SEEDS, THREADS
+    from snstat.sweeps.sweeping import Sweeping, axes_of
+    from snstat.sweeps.values import typed_values
+
+    subject, settings = file.subject, {**file.settings}
+    over, zipped = typed.pop("over", ()), typed.pop("zipped", ())
+    settings |= {
+        name: typed.pop(name) for name in ("seeds", "theory", "layers", "threads") if name in typed
+    }
+    changes = {**file.set, **dict(typed.pop("set", ()))}
+    own: dict[str, Any] = {}
+    axes: dict[str, Any] = {}
+    for name, value in typed.items():
+        if name not in subject.options:
+            what = "a network file" if subject.kind == "network" else "this subject"
+            raise click.UsageError(f"--{name.replace('_', '-')} cannot be used beside {what}")
+        several = isinstance(value, tuple) and subject.options[name].several
+        if several and len(value) > 1:
+            axes[name] = list(value)
+        else:
+            own[name] = value[0] if several else value
+    for name, text in over:
+        key, kind = subject.named(name)
+        if key in axes:
+            raise InvalidValueError("over", name, "given once")
+        axes[key] = typed_values(key, text, kind)
+    options = {name: value for name, value in file.options.items() if name not in axes} | own
+    axes = {**{name: values for name, values in file.grid.items() if name not in axes}, **axes}
+    seeds = settings.get("seeds")
+    seeds = None if seeds is None else SEEDS.check("seeds", seeds)
+    first = options.pop("seed", 0) if seeds is not None else 0
+    pairs = [
+        *settings.get("zip", ()),
+        *([word.strip() for word in text.split(",")] for text in zipped),
+    ]
+    names = [[subject.named(name)[0] for name in group] for group in pairs]
+    threads = settings.get("threads")
+    return Sweeping(
+        subject,
+        Grid.of(axes_of(subject, axes, seeds, first), names),
+        options,
+        changes,
+        theory=bool(settings.get("theory")),
+        layers=ROWS.check("layers", settings.get("layers", LAYERS[0])),
+        threads=None if threads is None else THREADS.check("threads", threads),
+    )
+
+
+def _pieces(asked: Sweeping, store: Store, form: str) -> Iterable[str]:
+    """Return the result in the requested format, in pieces."""
+    from snstat.report.sweep import print_sweep, sweep_to_markdown
+    from snstat.sweeps.store import MemoryStore
+    from snstat.sweeps.text import csv_row
+
+    if form == "csv" and isinstance(store, MemoryStore):
+        return (csv_row(row) for row in (store.columns, *store.all_rows()))
+    rows = store.ends(cell.key for cell in asked.cells(in_order=True))
+    names = asked.grid.names
+    if form == "markdown":
+        return [sweep_to_markdown(rows, names)]
+    return [render(lambda console: print_sweep(rows, names, console), file=False)]
+
+
+def _name_failed(asked: Sweeping, failed: Sequence[Outcome], number: int) -> None:
+    """Print a notice of each failed cell, as far as they are named."""
+    from snstat.sweeps.sweeping import differing
+
+    for outcome in failed:
+        notice(f"failed: {differing(asked.grid, outcome.values)}: {outcome.error}", level=-1)
+    if number > len(failed):
+        notice(f"{number - len(failed):,} more failed: see the column error", level=-1)
+
+
+def _told(asked: Sweeping, output: str | None) -> None:
+    """Print how many cells a sweep has, how long they take, and how much memory."""
+    from snstat.sweeps.estimate import estimate
+
+    # A file that is not there yet is not made.
+    there = output if output is not None and Path(output).exists() else None
+    with asked.opened(there) as store:
+        found = estimate(asked, store.done)
+    done = f", {found.done:,} of them done" if found.done else ""
+    shape = " × ".join(
+        f"{len(axis.values):,} {' and '.join(axis.names)}" for axis in asked.grid.axes
+    )
+    lines = [f"{count(len(asked.grid), 'cell')}{done}" + (f": {shape}" if shape else "")]
+    if found.left:
+        lines.append(f"about {duration(found.seconds)} on {count(asked.workers, 'thread')}")
+        lines.append(f"about {found.bytes / 2**20:,.0f} MiB of memory at once")
+    write_stdout([f"{line}\n" for line in lines])

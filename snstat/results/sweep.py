@@ -1,0 +1,116 @@
+"""The table of a sweep: one row for each cell and layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from snstat.results.base import Record
+from snstat.results.statistic import GRADIENT
+from snstat.results.views import views
+
+SWEEP_SCHEMA = "snstat.sweep/1"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep(Record):
+    """The rows of a sweep as `columns` by name, each (rows,): cell, the options, layer, name, the
+    parts of each statistic, verdict and error.
+
+    `over` names the options that cells differ in. Numbers that are missing are NaN, texts empty. A
+    cell that failed has one row, whose layer is NaN. `partial` means that the sweep was
+    interrupted.
+    """
+
+    columns: Mapping[str, npt.NDArray[Any]]
+    over: tuple[str, ...] = ()
+    partial: bool = False
+
+    def __len__(self) -> int:
+        return len(self.columns["cell"])
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a column by its name."""
+        return self.columns[name]
+
+    def keys(self) -> list[str]:
+        """Return the names of the columns."""
+        return [*self.columns]
+
+    @property
+    def last(self) -> npt.NDArray[np.bool_]:
+        """Which rows are the last of their cell, (rows,)."""
+        cells = self.columns["cell"]
+        found: npt.NDArray[np.bool_] = np.append(cells[1:] != cells[:-1], [True])[: len(cells)]
+        return found
+
+    @property
+    def failed(self) -> npt.NDArray[np.bool_]:
+        """Which rows are of cells that failed, (rows,)."""
+        found: npt.NDArray[np.bool_] = self.columns["error"] != ""
+        return found
+
+    @property
+    def cells(self) -> Sweep:
+        """The last row of every cell: its options, its verdict, and its last layer. The gradient is
+        that of its first row: relative to the last layer, that of the input says how it grows."""
+        last = self.last
+        first = np.append([True], last[:-1])[: len(last)]
+        columns = {
+            name: values[first if name.startswith(f"{GRADIENT}_") else last]
+            for name, values in self.columns.items()
+        }
+        return Sweep(columns, self.over, self.partial)
+
+    def to_frame(self) -> Any:
+        """Return the table as a pandas DataFrame. Raises SnstatError without pandas."""
+        return views().sweep_frame(self)
+
+    def __repr__(self) -> str:
+        """Return how much it holds."""
+        cells, failed = int(self.last.sum()), int((self.failed & self.last).sum())
+        over = ", ".join(self.over) or "nothing"
+        bad = f", {failed} failed" if failed else ""
+        return f"<Sweep over {over}: {cells:,} cells{bad}, {len(self):,} rows>"
+
+
+def sweep_of(
+    names: tuple[str, ...], rows: list[Any], over: tuple[str, ...], *, partial: bool = False
+) -> Sweep:
+    """Return the table of `rows`, lists of values in the order of the columns `names`, which may be
+    text as CSV holds it."""
+    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
+    arrays = {name: column_of(values) for name, values in zip(names, columns, strict=True)}
+    for name in ("cell", "name", "verdict", "error"):  # which may look like numbers
+        values = [row[names.index(name)] for row in rows]
+        arrays[name] = np.array(["" if value is None else str(value) for value in values], object)
+    return Sweep(arrays, over, partial=partial)
+
+
+def column_of(values: tuple[Any, ...]) -> npt.NDArray[Any]:
+    """Return values as numbers, NaN where they are missing, if all that are there are numbers; else
+    as text, empty where missing."""
+    there = [value for value in values if value is not None and value != ""]
+    if any(isinstance(value, bool) for value in there):
+        return np.array([_text(value) for value in values], dtype=object)
+    try:
+        numbers = [
+            float("nan") if value is None or value == "" else float(value) for value in values
+        ]
+    except (TypeError, ValueError):
+        return np.array([_text(value) for value in values], dtype=object)
+    return np.array(numbers)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value))
+    return str(value)

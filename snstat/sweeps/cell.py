@@ -1,0 +1,118 @@
+"""One cell of a sweep: what is run, the key it is known by, and what became of it.
+
+Cells and outcomes are plain data that can be pickled, for engines of other packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from snstat import __version__
+from snstat.network.run_settings import DEFAULT_BATCH, RunSettings
+from snstat.network.settings import DEFAULT_DEPTH, DEFAULT_WIDTH
+from snstat.sweeps.subject import MODULE, NETWORK, STACK, SweepSubject, data_identity
+
+if TYPE_CHECKING:
+    from snstat.experiment.plans import AnyPlan
+    from snstat.experiment.trace import TracePlan
+
+SCHEMA = "snstat.sweep/1"
+# Results of another minor version may differ, so it is a part of every key.
+VERSION = ".".join(__version__.split(".")[:2])
+_DIGITS = 16
+# What an option is where nothing is said, beside what its declaration says.
+_DEFAULTS = {"depth": DEFAULT_DEPTH, "width": DEFAULT_WIDTH}
+_OF_DRAWN = {"batch": DEFAULT_BATCH, "inputs": "normal", "input_mean": 0.0, "input_std": 1.0}
+ALL, LOG, LAST = LAYERS = ("all", "log", "last")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep: `options` of the run and parameters or arguments (`set`) of the subject.
+
+    With `theory` nothing is simulated. `layers` says which rows are kept: "all", "log" (1, 2, 4,
+    ...) or "last".
+    """
+
+    subject: SweepSubject
+    options: Mapping[str, Any] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
+    theory: bool = False
+    layers: str = ALL
+
+    @property
+    def key(self) -> str:
+        """What the cell is known by: the version, and a digest of all that changes a number."""
+        form = {
+            "schema": SCHEMA,
+            "subject": self.subject.identity,
+            "options": self._essential(),
+            "set": dict(self.set),
+            "theory": self.theory,
+            "data": data_identity(self.options.get("inputs")),
+        }
+        text = json.dumps(form, sort_keys=True, default=str, separators=(",", ":"))
+        return f"{VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
+
+    def _essential(self) -> dict[str, Any]:
+        """Return the options that are not what they are by default."""
+        usual = defaults_of(self.subject, self.options)
+        return {
+            name: value
+            for name, value in self.options.items()
+            if value is not None and value != usual.get(name)
+        }
+
+    def plan(self) -> AnyPlan | TracePlan:
+        """Return the plan of the run, on one thread, so that results do not depend on where it
+        runs. Raises SnstatError for options that contradict each other."""
+        if self.subject.kind == MODULE:
+            from snstat.experiment.trace import TracePlan
+            from snstat.experiment.trace_settings import TraceSettings
+
+            given = {name: value for name, value in self.options.items() if value is not None}
+            return TracePlan(self.subject.target, TraceSettings(**given), dict(self.set))
+        from snstat.experiment.plans import plan_of
+
+        network = self.subject.network(self.set) if self.subject.kind == NETWORK else None
+        return plan_of(RunSettings(**self.options, threads=1), network)
+
+    def values(self) -> dict[str, Any]:
+        """Return the columns of options: what was given, else the default where it is one value."""
+        usual = defaults_of(self.subject, self.options)
+        found = {name: usual.get(name) for name in self.subject.options}
+        found |= {name: value for name, value in self.options.items() if value is not None}
+        changes = {**self.subject.parameters, **self.set}
+        found |= {self.subject.column(name): value for name, value in changes.items()}
+        return found | {"layers": None}
+
+
+def defaults_of(subject: SweepSubject, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of options that are not given."""
+    settings: Any = RunSettings
+    if subject.kind == MODULE:
+        from snstat.experiment.trace_settings import TraceSettings as settings  # noqa: N813
+    fields = settings.__dataclass_fields__
+    found = {name: fields[name].default for name in subject.options}
+    if subject.kind == STACK and options.get("widths") is None:
+        found |= _DEFAULTS
+    if subject.kind != MODULE and options.get("inputs") in (None, "normal"):
+        found |= {k: v for k, v in _OF_DRAWN.items() if subject.kind == STACK or k == "batch"}
+    return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell: its `rows`, each (layer, name, numbers of every statistic), and its
+    `verdict`; or an `error` in one line. `seconds` is the time it took."""
+
+    key: str
+    values: Mapping[str, Any]
+    rows: tuple[tuple[Any, ...], ...] = ()
+    verdict: str = ""
+    error: str = ""
+    seconds: float = 0.0

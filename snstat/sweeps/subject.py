@@ -1,0 +1,161 @@
+"""What a sweep runs: a uniform stack, a network file or a module, and the options that it has."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from snstat.disk.toml_file import TomlFile
+from snstat.errors import (
+    InputFileError,
+    InvalidValueError,
+    SnstatError,
+    UnknownNameError,
+    printable,
+)
+from snstat.experiment.trace_settings import TraceSettings, is_module, is_onnx
+from snstat.network.network import MOST_OF_A_NAME, SUFFIX, Network
+from snstat.network.run_settings import DRAWN, RunSettings
+from snstat.network.settings import NetworkSettings
+from snstat.results import EVERY, OF_POSITIONS
+from snstat.values.kinds import Kind
+from snstat.values.option import Option, options_of
+
+STACK, NETWORK, MODULE = KINDS = ("stack", "network", "module")
+# Options that change no number.
+IDLE = {"threads", "keep_trials"}
+# Columns that every table has, beside those of options.
+FIXED = ("cell", "layers", "layer", "name", "verdict", "error")
+# Options on which theory does not depend: cells that differ in these only share it.
+SAMPLING = ("seed", "trials", "dtype", "sampler")
+# The statistics of a row.
+OF_STACKS = tuple(name for name in EVERY if name not in (*OF_POSITIONS, "zero_samples", "largest"))
+OF_OTHERS = tuple(name for name in EVERY if name not in ("zero_samples", "largest"))
+_NONE: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class SweepSubject:
+    """What all cells run. `form` is the content of a network file, and `name` is what it is called;
+    `target` names a module."""
+
+    kind: str = STACK
+    name: str = ""
+    form: Mapping[str, Any] = field(default_factory=dict)
+    target: str = ""
+
+    @classmethod
+    def of(cls, given: Any) -> SweepSubject:
+        """Return the subject that a command line or a caller names: None for a stack, the path of a
+        network file, a network, or the Python name of a module.
+
+        Raises SnstatError for anything else.
+        """
+        if given is None:
+            return cls()
+        if isinstance(given, Network):
+            return cls(NETWORK, given.name, given.form())
+        if not isinstance(given, str | os.PathLike):
+            bound = "a network, the path of its file, or the name of a module"
+            raise InvalidValueError("subject", given, bound)
+        path = os.fspath(given)
+        if path.lower().endswith(SUFFIX):
+            return cls.of_form(TomlFile.read(path).root, path)
+        if is_onnx(path) or is_module(path):
+            return cls(MODULE, path, target=path)
+        bound = "a network file (.toml), or the name of a module (package.module:name)"
+        raise InvalidValueError("subject", path, bound)
+
+    @classmethod
+    def of_form(cls, form: Mapping[str, Any], path: str) -> SweepSubject:
+        """Return the network of a file with this content."""
+        name = printable(Path(path).stem, MOST_OF_A_NAME)
+        found = cls(NETWORK, name, form)
+        try:
+            found.network({})
+        except SnstatError as error:
+            raise InputFileError(path, str(error)) from None
+        return found
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The options of a run that may be given and swept, by name."""
+        if self.kind == MODULE:
+            return {k: v for k, v in options_of(TraceSettings).items() if k not in IDLE}
+        network = options_of(NetworkSettings) if self.kind == NETWORK else {}
+        return {
+            name: declared
+            for name, declared in options_of(RunSettings).items()
+            if name not in IDLE and name not in network
+        }
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters of a network file with their values there."""
+        found: Mapping[str, Any] = self.form.get("parameters", _NONE)
+        return found
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """The statistics that a row has."""
+        return OF_STACKS if self.kind == STACK else OF_OTHERS
+
+    def named(self, name: str) -> tuple[str, Kind | None]:
+        """Return the option, parameter or argument that `name` means, and the kind of its values,
+        None for a parameter or an argument.
+
+        Raises UnknownNameError for a name that the subject does not have.
+        """
+        options, word = self.options, name.strip().replace("-", "_")
+        if word in options:
+            return word, options[word].kind
+        if name in self.parameters:
+            return name, None
+        if self.kind == MODULE and name.isidentifier():
+            return name, None
+        raise UnknownNameError("over", name, [*options, *self.parameters])
+
+    def column(self, name: str) -> str:
+        """Return the column of a parameter or an argument."""
+        return f"set.{name}" if name in self.options or name in FIXED else name
+
+    def network(self, changes: Mapping[str, Any]) -> Network:
+        """Return the network with these parameters."""
+        return Network.read(self.form, set=changes, name=self.name)
+
+    @property
+    def identity(self) -> str:
+        """What tells subjects apart in the keys of cells."""
+        if self.kind == STACK:
+            return STACK
+        if self.kind == MODULE:
+            return f"{MODULE} {self.target}"
+        text = json.dumps([self.name, self.form], sort_keys=True, default=str)
+        return f"{NETWORK} {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@lru_cache(maxsize=64)
+def content_of(path: str, _changed: float) -> str:
+    """Return the digest of the content of a file of data."""
+    with open(path, "rb") as file:  # noqa: PTH123  # as others open data
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def data_identity(inputs: Any) -> str:
+    """Return what tells the content of inputs apart: a digest of a file, nothing of drawn ones and
+    of a file that cannot be read, which the run says."""
+    if inputs is None or inputs in DRAWN:
+        return ""
+    path = Path(inputs)
+    if not path.exists():  # FILE.npz:name
+        path = Path(os.fspath(inputs).rpartition(":")[0])
+    try:
+        return content_of(os.fspath(path), path.stat().st_mtime)
+    except OSError:
+        return ""

@@ -1,0 +1,208 @@
+"""A sweep: its cells, its store and its engine, put together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+from snstat.engine.simulate import available_cores
+from snstat.errors import InvalidValueError, SnstatError
+from snstat.sweeps.cell import ALL, Cell, Outcome
+from snstat.sweeps.grid import Grid
+from snstat.sweeps.lock import locked
+from snstat.sweeps.room import Room
+from snstat.sweeps.running import columns_of, run_cell
+from snstat.sweeps.store import Store
+from snstat.sweeps.stores import opened, require_format
+from snstat.sweeps.subject import MODULE, SAMPLING, SweepSubject
+from snstat.sweeps.theories import Shared
+from snstat.sweeps.threads import run_threads
+
+# Outcomes are written after so many, or so many seconds.
+FLUSH_CELLS, FLUSH_SECONDS = 64, 1.0
+# Plans that are tried before the first cell runs: where none of them is possible, nothing runs.
+TRIED = 20
+# Failed cells that are named.
+MOST_NAMED = 10
+
+Engine = Callable[[Iterator[Cell]], Iterator[Outcome | None]]
+
+
+@dataclass
+class Progress:
+    """How far a sweep is: numbers of cells, those of before, and seconds since it began."""
+
+    cells: int
+    before: int = 0
+    done: int = 0
+    failed: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> int:
+        """Cells still to run."""
+        return self.cells - self.before - self.done
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that the others will take, None before the first has ended."""
+        if not self.done:
+            return None
+        return (time.monotonic() - self.began) / self.done * self.left
+
+
+@dataclass
+class Sweeping:
+    """What to run: a subject over a `grid`, with `options` and parameters (`set`) that all cells
+    have, on so many `threads`; with `theory` nothing is simulated."""
+
+    subject: SweepSubject
+    grid: Grid
+    options: Mapping[str, Any] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
+    theory: bool = False
+    layers: str = ALL
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the subject does not have."""
+        for name in self.set:
+            _, kind = self.subject.named(name)
+            if kind is not None:
+                raise InvalidValueError("set", name, "a parameter of the subject, not an option")
+        twice = [name for name in self.grid.names if name in {**self.options, **self.set}]
+        if twice:
+            both = {**self.options, **self.set}
+            raise InvalidValueError(twice[0], both[twice[0]], "left out where the sweep is over it")
+        if self.theory and self.subject.kind == MODULE:
+            bound = "left out with a module, whose theory stands beside its trace"
+            raise InvalidValueError("theory", True, bound)
+
+    def cells(self, *, in_order: bool = False) -> Iterator[Cell]:
+        """Yield the cells: those of equal theory together, or in the order of the grid."""
+        own = self.subject.options
+        for point in self.grid.points(() if in_order else SAMPLING):
+            options = {name: value for name, value in point.items() if name in own}
+            changes = {name: value for name, value in point.items() if name not in own}
+            yield Cell(
+                self.subject,
+                {**self.options, **options},
+                {**self.set, **changes},
+                self.theory,
+                self.layers,
+            )
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a row."""
+        return tuple(columns_of(next(self.cells())))
+
+    def require_possible(self) -> None:
+        """Raise the error of the first cell if none of the first ones can be planned."""
+        first: SnstatError | None = None
+        for _, cell in zip(range(TRIED), self.cells(), strict=False):
+            try:
+                cell.plan()
+            except SnstatError as error:
+                first = first or error
+            else:
+                return
+        if first is not None:
+            raise first
+
+    @property
+    def workers(self) -> int:
+        """How many cells run at once: one of a module, whose framework has threads of its own."""
+        if self.subject.kind == MODULE:
+            return 1
+        return min(self.threads or available_cores(), len(self.grid))
+
+    @contextlib.contextmanager
+    def opened(self, output: str | os.PathLike[str] | None) -> Iterator[Store]:
+        """Hold the store of the file `output`, None for memory, within the block."""
+        with contextlib.ExitStack() as stack:
+            if output is not None:
+                require_format(output)
+                stack.enter_context(locked(os.fspath(output)))
+            store = opened(output, self.columns)
+            stack.callback(store.close)
+            yield store
+
+    def run(
+        self,
+        store: Store,
+        listen: Callable[[Progress], None] = lambda _: None,
+        engine: Engine | None = None,
+    ) -> tuple[Progress, list[Outcome]]:
+        """Run the cells that the store does not have; return how many ran, and the first of those
+        that failed.
+
+        On KeyboardInterrupt, what has ended is written before it passes on.
+        """
+        progress = Progress(len(self.grid))
+        failed: list[Outcome] = []
+        known = store.done
+
+        if known:  # how many are left is known at once
+            progress.before = sum(cell.key in known for cell in self.cells())
+        missing = (cell for cell in self.cells() if not known or cell.key not in known)
+        run = engine or self._embedded
+        pending: list[Outcome] = []
+        flushed = time.monotonic()
+
+        def flush() -> None:
+            nonlocal flushed
+            if pending:
+                store.write(pending)
+                pending.clear()
+            flushed = time.monotonic()
+
+        try:
+            for outcome in run(missing):
+                if outcome is not None:
+                    pending.append(outcome)
+                    progress.done += 1
+                    if outcome.error:
+                        progress.failed += 1
+                        if len(failed) < MOST_NAMED:
+                            failed.append(Outcome(outcome.key, outcome.values, error=outcome.error))
+                if len(pending) >= FLUSH_CELLS or time.monotonic() - flushed >= FLUSH_SECONDS:
+                    flush()
+                listen(progress)
+        finally:
+            flush()
+        store.finish(cell.key for cell in self.cells(in_order=True))
+        return progress, failed
+
+    def _embedded(self, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
+        return run_threads(cells, partial(run_cell, shared=Shared(), room=Room()), self.workers)
+
+
+def differing(grid: Grid, values: Mapping[str, Any]) -> str:
+    """Return what tells a cell from the others: "width 1024, seed 3"."""
+    return ", ".join(f"{name} {values.get(name)}" for name in grid.names) or "the only cell"
+
+
+def axes_of(
+    subject: SweepSubject, given: Mapping[str, Any], seeds: int | None, first_seed: int
+) -> dict[str, Sequence[Any]]:
+    """Return the values of the axes `given` by name as lists or ranges, and `seeds` seeds from the
+    first one on."""
+    from snstat.sweeps.values import listed_values
+
+    found: dict[str, Sequence[Any]] = {}
+    for name, values in given.items():
+        own, kind = subject.named(name)
+        if own in found:
+            raise InvalidValueError("over", name, "given once")
+        found[own] = listed_values(own, values, kind)
+    if seeds is not None:
+        if "seed" in found:
+            raise InvalidValueError("seeds", seeds, "left out where the sweep is over seeds")
+        found["seed"] = range(first_seed, first_seed + seeds)
+    return found

@@ -1,0 +1,199 @@
+"""The command line of sweeps: grids, files, formats, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+
+import pytest
+
+from tests.robustness.processes import call, one_complaint
+
+SMALL = ("-d", "3", "-b", "4", "-t", "2")
+AXES = ("--over", "width=8,16", "--over", "weight-gain=1:2:3", "--seeds", "2")
+
+
+@pytest.fixture
+def sweep(capsysbinary):
+    def run(*arguments):
+        code, out, err = call(capsysbinary, "sweep", *arguments)
+        return code, out.decode(), err
+
+    return run
+
+
+def table(text):
+    return [*csv.DictReader(io.StringIO(text))]
+
+
+def test_a_table_has_a_line_for_each_combination(sweep):
+    code, out, err = sweep("-a", "relu", *SMALL, *AXES, "--backward")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].split()[:4] == ["width", "weight", "gain", "verdict"]
+    found = [tuple(line.split()[:2]) for line in lines[1:7]]
+    assert found == [*itertools.product(["8", "16"], ["1", "1.5", "2"])]
+    words = " ".join(out.split())
+    assert "12 cells: " in words
+    assert "gradient is that of the first row" in words
+
+
+def test_csv_goes_to_standard_output(sweep):
+    code, out, _ = sweep("-a", "relu", *SMALL, *AXES, "-f", "csv", "--layers", "last")
+    rows = table(out)
+    assert code == 0
+    assert [(row["width"], row["weight_gain"], row["seed"]) for row in rows] == [
+        *itertools.product(["8", "16"], ["1.0", "1.5", "2.0"], ["0", "1"])
+    ]
+    assert {row["layer"] for row in rows} == {"3"}
+    assert sweep("-a", "relu", *SMALL, *AXES, "-o", "-", "--layers", "last")[1] == out
+
+
+def test_several_values_of_an_option_are_an_axis(sweep):
+    typed = sweep("-a", "relu,tanh", "-w", "8", "-w", "16", *SMALL, "-f", "csv")[1]
+    over = sweep("--over", "activation=relu,tanh", "--over", "width=8,16", *SMALL, "-f", "csv")[1]
+    assert typed == over
+    assert len({row["cell"] for row in table(typed)}) == 4
+
+
+def test_zipped_options(sweep):
+    out = sweep("--over", "width=8,16", "--over", "batch=2,4", "--zip", "width,batch", "-d", "2",
+                "-t", "2", "-f", "csv", "--layers", "last")[1]  # fmt: skip
+    assert [(row["width"], row["batch"]) for row in table(out)] == [("8", "2"), ("16", "4")]
+
+
+def test_a_sweep_file_is_the_same_as_its_command_line(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "widths.toml").write_text("""
+[sweep]
+output = "file.csv"
+zip = [["width", "batch"]]
+seeds = 2
+[run]
+activation = "relu"
+depth = 3
+trials = 2
+backward = true
+[grid]
+width = [8, 16]
+batch = [2, 4]
+weight_gain = { from = 1.0, to = 2.0, steps = 3 }
+""")
+    code, _, err = sweep("widths.toml")
+    assert (code, err) == (0, "snstat: wrote file.csv: 48 rows, 12 cells\n")
+    typed = ("-a", "relu", "-d", "3", "-t", "2", "--backward", "--over", "width=8,16")
+    typed += ("--over", "batch=2,4", "--zip", "width,batch", "--over", "weight-gain=1:2:3")
+    assert sweep(*typed, "--seeds", "2", "-o", "typed.csv", "-q")[0] == 0
+    assert (tmp_path / "typed.csv").read_bytes() == (tmp_path / "file.csv").read_bytes()
+    # What is typed beside a file comes before what it says.
+    code, out, _ = sweep("widths.toml", "--seeds", "1", "-o", "-")
+    assert (code, len({row["cell"] for row in table(out)})) == (0, 6)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[grid]\nwidht = [1]", "did you mean 'width'?"),
+        ("[sweep]\noutptu = 'a.csv'", "did you mean 'output'?"),
+        ("[run]\nwidth = 'x'", "width is 'x', but must be"),
+        ("[grid]\nwidth = 3", "a list of values"),
+        ("[grid]\nwidth = [8]\n[more]\na = 1", "table is 'more'"),
+        ("grid = 3", "must be a table"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_line(sweep, tmp_path, text, complaint):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    code, out, err = sweep(str(path))
+    assert (code, out) == (2, "")
+    assert complaint in one_complaint(err)
+
+
+def test_parameters_of_a_network_file(sweep, tmp_path):
+    path = tmp_path / "net.toml"
+    path.write_text("""
+input = { channels = "=width" }
+parameters = { width = 8, scale = 1 }
+[[layers]]
+kind = "residual"
+scale = "=scale"
+layers = [{ kind = "dense", width = "=width", activation = "relu" }]
+""")
+    code, out, _ = sweep(str(path), "--over", "width=8,16", "--set", "scale=0.5", "-t", "2", "-b",
+                         "4", "-f", "csv", "--layers", "last")  # fmt: skip
+    assert code == 0
+    assert [(row["width"], row["scale"]) for row in table(out)] == [("8", "0.5"), ("16", "0.5")]
+    _, _, err = sweep(str(path), "--over", "widht=8")
+    assert "did you mean 'width'?" in one_complaint(err)
+    _, _, err = sweep(str(path), "--depth", "3")
+    assert "--depth cannot be used beside a network file" in one_complaint(err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--over", "width"), "NAME=VALUES"),
+        (("--over", "width=0"), "from 1 to"),
+        (("--over", "width=8", "--over", "width=9"), "given once"),
+        (("--over", "width=8", "-w", "9"), "left out where the sweep is over it"),
+        (("--over", "seed=1,2", "--seeds", "2"), "left out where the sweep is over seeds"),
+        (("--seeds", "0"), "from 1 to"),
+        (("--over", "depth=2,3", "--widths", "4,4"), "left out with --widths"),
+        (("--over", "width=8", "-o", "a.json"), "named .csv"),
+        (("--over", "width=8", "-o", "a.csv", "-f", "csv"), "table or markdown"),
+        (("--input", "Bx3"), "--input is about a traced module"),
+        (("none.toml",), "no such file"),
+        (("some text",), "a network file"),
+    ],
+)
+def test_wrong_usage_is_one_line(sweep, tmp_path, monkeypatch, arguments, complaint):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = sweep(*arguments)
+    assert (code, out) == (2, "")
+    assert complaint in one_complaint(err)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_failed_cells_are_named_and_the_exit_code_is_1(sweep, tmp_path):
+    path = str(tmp_path / "out.csv")
+    command = ("-a", "relu", *SMALL, "--over", f"width=8,{2**28}", "--sampler", "dense", "-o", path)
+    code, out, err = sweep(*command)
+    assert code == 1
+    assert "1 failed" in out
+    assert f"failed: width {2**28}: memory needed is" in err
+    assert "snstat: wrote" in err
+    rows = table((tmp_path / "out.csv").read_text())
+    assert [row["error"] != "" for row in rows] == [False] * 4 + [True]
+    code, _, err = sweep(*command)
+    assert code == 1
+    assert "has 1 cell; the sweep goes on" in err
+
+
+def test_a_dry_run_runs_nothing(sweep, tmp_path):
+    path = str(tmp_path / "out.csv")
+    code, out, _ = sweep("-a", "relu", *SMALL, *AXES, "-o", path, "--dry-run")
+    assert code == 0
+    assert out.splitlines()[0] == "12 cells: 2 width × 3 weight_gain × 2 seed"
+    assert "thread" in out
+    assert "MiB of memory" in out
+    assert [*tmp_path.iterdir()] == []
+    assert sweep("-a", "relu", *SMALL, *AXES, "-o", path, "-q")[0] == 0
+    before = (tmp_path / "out.csv").read_bytes()
+    out = sweep("-a", "relu", *SMALL, *AXES, "-o", path, "--dry-run")[1]
+    assert out == "12 cells, 12 of them done: 2 width × 3 weight_gain × 2 seed\n"
+    assert (tmp_path / "out.csv").read_bytes() == before
+
+
+def test_markdown(sweep):
+    code, out, _ = sweep("-a", "relu", *SMALL, *AXES, "-f", "markdown")
+    assert code == 0
+    assert out.splitlines()[0].startswith("| width | weight gain | verdict |")
+
+
+def test_theory_alone_finds_the_edge_of_chaos(sweep):
+    """tanh without biases is ordered up to a gain of 1 and chaotic beyond."""
+    _, out, _ = sweep("--theory", "-a", "tanh", "-d", "100", "--over", "weight-gain=0.5,2", "-f",
+                      "csv", "--layers", "last")  # fmt: skip
+    assert [row["verdict"] for row in table(out)] == ["vanishing", "chaotic"]
+    assert {row["mean_estimate"] for row in table(out)} == {""}
