@@ -41,6 +41,7 @@ from snstat.cli.picture import (
     require_pixels,
 )
 from snstat.cli.subject import Subject
+from snstat.cli.sweep_picture import PARTS, is_table, refuse_parts, sweep_figure, sweep_parts
 from snstat.errors import InvalidValueError
 from snstat.experiment.spectrum_settings import SpectrumSettings
 from snstat.values.kinds import Name
@@ -62,6 +63,7 @@ Examples:
   snstat plot conv.toml --kind positions --layers all -o border.png
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
   snstat plot --kind spectrum -a tanh --width 256 -o spectrum.svg
+  snstat plot widths.csv --x width --y gradient --hue weight-gain -o widths.png
   snstat propagate -f json | snstat plot - -o run.png
   snstat plot run.json --kind histogram --style dark -o - --format png > run.png"""
 
@@ -159,6 +161,7 @@ def picture_output_options(function: Function) -> Function:
     metavar="[FILE.toml | package.module:name | RUN.json ... | -]",
 )
 @picture_options
+@sweep_parts
 @picture_output_options
 @set_option
 @stack_options
@@ -196,6 +199,13 @@ def command(
     the input, by default in float64.
     """
     form = picture_format(output, form)
+    if is_table(saved):
+        _require_dots(ctx, form)
+        require_pixels(size, dpi)
+        _written(ctx, lambda: sweep_figure(ctx, saved), output, form, dpi, "sweep")
+        return
+    refuse_parts(ctx)
+    options = {name: value for name, value in options.items() if name not in PARTS}
     networks, runs_of = subjects_of(ctx, saved, set)
     traced = isinstance(networks[0], ModuleTarget)
     if not traced:
@@ -204,8 +214,7 @@ def command(
         of = "networks that are simulated" if kind in OF_NETWORKS else "uniform stacks"
         raise click.UsageError(f"--kind {kind} is for {of}; leave it out beside {saved[0]}")
     require_options(ctx, kind, chosen_map, saved=bool(runs_of))
-    if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:
-        raise click.UsageError(f"--dpi cannot be used with {form}, which has no dots; leave it out")
+    _require_dots(ctx, form)
     require_pixels(size, dpi)
     if kind == "spectrum" and ctx.get_parameter_source("dtype") is ParameterSource.DEFAULT:
         options["dtype"] = (SpectrumSettings().dtype,)
@@ -225,6 +234,27 @@ def command(
             size=size,
         )
 
+    _written(ctx, figure, output, form, dpi, kind, lambda: subject.told)
+    if subject.partial:
+        ctx.exit(130)
+
+
+def _require_dots(ctx: click.Context, form: str) -> None:
+    """Raise UsageError for dots per inch of a picture that has none."""
+    if form != "png" and ctx.get_parameter_source("dpi") is not ParameterSource.DEFAULT:
+        raise click.UsageError(f"--dpi cannot be used with {form}, which has no dots; leave it out")
+
+
+def _written(
+    ctx: click.Context,
+    figure: Callable[[], Any],
+    output: str | None,
+    form: str,
+    dpi: float,
+    kind: str,
+    told: Callable[[], str] = str,
+) -> None:
+    """Draw the figure and write it where -o says."""
     words = command_words(ctx)
     if output == STDOUT:
         drawn = figure()
@@ -232,9 +262,7 @@ def command(
     elif output is not None:
         with file_output(output, binary=True) as picture:
             _save(figure(), picture, form, dpi, words)
-        wrote(output, f"{kind}, {form}{subject.told}")
-    if subject.partial:
-        ctx.exit(130)
+        wrote(output, f"{kind}, {form}{told()}")
 
 
 def _options_of(ctx: click.Context, options: dict[str, Any], *, traced: bool) -> dict[str, Any]:

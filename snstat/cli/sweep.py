@@ -147,9 +147,9 @@ def _asked(
 def _sweeping(file: Any, typed: dict[str, Any]) -> Sweeping:
     """Return the sweep of a file, with what was typed beside it."""
     from snstat.sweeps.grid import Grid
-    from snstat.sweeps.sweep import ROWS, SEEDS, THREADS
+    from snstat.sweeps.sweep import ROWS, THREADS
     from snstat.sweeps.sweeping import Sweeping, axes_of
-    from snstat.sweeps.values import typed_values
+    from snstat.sweeps.values import SEEDS, typed_values
 
     subject, settings = file.subject, {**file.settings}
     over, zipped = typed.pop("over", ()), typed.pop("zipped", ())

@@ -18,6 +18,7 @@ from snstat.cli.parameters import Type, Value
 from snstat.errors import InvalidValueError
 from snstat.network.run_settings import RunSettings
 from snstat.network.settings import NetworkSettings
+from snstat.sweeps.values import SEEDS
 from snstat.values.kinds import Name
 from snstat.values.option import options_of
 
@@ -61,7 +62,7 @@ def sweep_options(function: Any) -> Any:
         ),
         click.option(
             "--seeds",
-            type=click.INT,
+            type=Value(SEEDS),
             metavar="N",
             help="So many seeds of every combination, from --seed on.",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from snstat.errors import InputFileError
@@ -25,11 +25,10 @@ def load_sweep(
     path: str | os.PathLike[str],
     *,
     over: Sequence[str] = (),
-    columns: Collection[str] | None = None,
-    last: bool = False,
+    statistics: Collection[str] | None = None,
 ) -> Sweep:
-    """Return the table in the file at `path`: all of it, or some `columns`, or only the `last` row
-    of every cell. Without `over`, the options that differ are those the cells are over.
+    """Return the table in the file at `path`, with all statistics or only some. Without `over`, the
+    options that differ are those the cells are over.
 
     Raises InputFileError for a file that is not the table of a sweep.
     """
@@ -39,43 +38,28 @@ def load_sweep(
             names = next(lines, [])
             if names[:1] != ["cell"] or not set(_FIXED) <= set(names):
                 raise InputFileError(path, "is not the table of a sweep", "see snstat sweep --help")
+            first = names.index("name")
             chosen = [
                 place
                 for place, name in enumerate(names)
-                if columns is None or name in columns or name in _FIXED
+                if statistics is None
+                or place <= first
+                or name in _FIXED
+                or name.rpartition("_")[0] in statistics
             ]
-            rows = _last(lines, names) if last else _whole(lines, names)
-            found = sweep_of(
-                tuple(names[place] for place in chosen),
-                [[row[place] for place in chosen] for row in rows],
-                tuple(over),
-            )
+            # The last line may not be whole, of a sweep that goes on.
+            rows = [[row[place] for place in chosen] for row in lines if len(row) == len(names)]
+            found = sweep_of(tuple(names[place] for place in chosen), rows, tuple(over))
     except FileNotFoundError:
         raise InputFileError(path, "no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputFileError(path, f"cannot be read ({error})") from None
     if over:
         return found
-    options = names[1 : names.index("layer")]
+    options = [name for name in names[1 : names.index("layer")] if name != "layers"]
     differ = [name for name in options if name in found.columns and _differs(found[name])]
     return Sweep(found.columns, tuple(differ), partial=found.partial)
 
 
 def _differs(values: Any) -> bool:
     return len({str(value) for value in values}) > 1
-
-
-def _whole(lines: Iterable[list[str]], names: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the lines that are whole: the last one may not be, of a sweep that goes on."""
-    return (line for line in lines if len(line) == len(names))
-
-
-def _last(lines: Iterable[list[str]], names: Sequence[str]) -> Iterator[list[str]]:
-    """Yield the last line of each cell."""
-    before: list[str] | None = None
-    for line in _whole(lines, names):
-        if before is not None and before[0] != line[0]:
-            yield before
-        before = line
-    if before is not None:
-        yield before

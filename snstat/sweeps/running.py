@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,6 +77,8 @@ class Running:
 
     def __init__(self, cell: Cell, plan: Any, shared: Shared | None = None) -> None:
         self.cell, self.plan, self.shared = cell, plan, shared or Shared()
+        # What was asked for, by the identity of the records, whose hashes take long.
+        self._asked: dict[tuple[int, ...], tuple[Any, Any]] = {}
 
     def outcome(self) -> tuple[Rows, str, int]:
         """Return the rows of the cell, its verdict and its number of layers."""
@@ -145,11 +148,17 @@ class Running:
 
     def _known(self, *of: Any, **more: Any) -> Any:
         """Return the theory of a stack or a network, of which each part is computed once."""
-        if isinstance(self.plan, Plan):
-            backward = self.plan.backward or self.cell.theory
-            key = (*of, backward)
-            return self.shared.once(key, lambda: Known(*of, backward=backward))
-        return self.shared.once((*of, *more.values()), lambda: NetworkKnown(*of, **more))
+        asked = tuple(map(id, of))
+        if asked not in self._asked:
+            if isinstance(self.plan, Plan):
+                backward = self.plan.backward or self.cell.theory
+                make: Callable[[], Any] = partial(Known, *of, backward=backward)
+                more = {"backward": backward}
+            else:
+                make = partial(NetworkKnown, *of, **more)
+            found = self.shared.once((*of, *more.values()), make)
+            self._asked[asked] = found, of  # which keeps the records, and so their identity
+        return self._asked[asked][0]
 
     def _sharing(self, case: Case) -> Case:
         """Return the case with the theory that is shared."""

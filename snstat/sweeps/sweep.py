@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from snstat.errors import InvalidValueError, UnknownNameError
-from snstat.limits import MAX_SEED, MAX_THREADS
+from snstat.limits import MAX_THREADS
 from snstat.network.run_settings import RunSettings
 from snstat.network.subject import is_network
 from snstat.results.sweep import Sweep
@@ -17,11 +17,12 @@ from snstat.sweeps.reading import read_table
 from snstat.sweeps.store import MemoryStore
 from snstat.sweeps.subject import SweepSubject
 from snstat.sweeps.sweeping import Progress, Sweeping, axes_of
+from snstat.sweeps.values import SEEDS
 from snstat.values.kinds import Name, Whole
 
 _NONE: Mapping[str, Any] = {}
 # Values of sweeps themselves.
-SEEDS, THREADS, ROWS = Whole(1, MAX_SEED), Whole(1, MAX_THREADS), Name(LAYERS)
+THREADS, ROWS = Whole(1, MAX_THREADS), Name(LAYERS)
 
 
 def sweep(

@@ -12,6 +12,7 @@ from snstat.values.kinds import Kind, Real, Whole
 
 # More values of one axis are probably a typing mistake.
 MOST_VALUES = 10**6
+SEEDS = Whole(1, MOST_VALUES)
 LINEAR, LOG = SCALES = ("linear", "log")
 RANGE = "FROM:TO:STEPS, such as 0.8:1.2:9, or FROM:TO:STEPS:log"
 _KEYS = ("from", "to", "steps", "scale")

@@ -35,6 +35,8 @@ WRITERS = {
     "fixedpoint table": ("fixedpoint", "-f", "table"),
     "spectrum csv": ("spectrum", "-d", "2", "-w", "6", "-t", "2", "-f", "csv"),
     "check table": ("check", *SMALL, *CALM),
+    "sweep table": ("sweep", *SMALL),
+    "sweep csv": ("sweep", *SMALL, "-f", "csv"),
     "plot png": ("plot", *SMALL, "-o", "-", "--format", "png"),
     "plot svg": ("plot", *SMALL, "-o", "-", "--format", "svg"),
     # These need PyTorch and a file of weights; they write as the others do.

@@ -66,6 +66,11 @@ CASES = [
         for option in ("--depth", "--width", "--trials", "--threads")
         for value in WHOLE
     ],
+    *[
+        ("sweep", option, value, "from 1")
+        for option in ("--depth", "--seeds", "--threads")
+        for value in WHOLE
+    ],
     *[("spectrum", "--near-zero", value, "finite number") for value in REAL],
     *[
         ("fixedpoint", option, value, "finite number")
@@ -81,6 +86,7 @@ CASES = [
 COMMANDS |= {
     "fixedpoint": ("fixedpoint",),
     "spectrum": ("spectrum",),
+    "sweep": ("sweep",),
     "show": ("show",),
     "map": ("plot", "-o", "picture.png", "--kind", "map"),
 }

@@ -14,17 +14,20 @@ from snstat.report.figures.positions import draw_positions
 from snstat.report.figures.saving import FORMATS, save_figure
 from snstat.report.figures.spectrum import draw_spectrum
 from snstat.report.figures.style import STYLES
+from snstat.report.figures.sweep import Choice, draw_sweep
 from snstat.report.figures.trajectory import Options, draw_trajectory
 
 __all__ = [
     "FORMATS",
     "STYLES",
+    "Choice",
     "Options",
     "draw_correlation",
     "draw_histogram",
     "draw_map",
     "draw_positions",
     "draw_spectrum",
+    "draw_sweep",
     "draw_trajectory",
     "load_matplotlib",
     "save_figure",

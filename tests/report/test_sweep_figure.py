@@ -1,0 +1,112 @@
+"""Pictures of sweeps: which points they show, and what they refuse."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.errors import InvalidValueError, UnknownNameError
+from snstat.report.figures import draw_sweep, save_figure
+from snstat.report.figures.sweep import Choice, points
+from tests.robustness.processes import call, one_complaint
+
+AXES = {"activation": ["relu", "tanh"], "width": [8, 32, 128], "weight_gain": [1.0, 1.5]}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    found = tmp_path_factory.mktemp("sweep") / "out.csv"
+    snstat.sweep(None, AXES, seeds=3, depth=3, batch=4, trials=2, backward=True, output=found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def table(path):
+    return snstat.load_sweep(path)
+
+
+@pytest.mark.parametrize("y", ["second_moment", "gradient"])
+def test_points_are_means_over_seeds(table, y):
+    """Beside a plain loop over the rows."""
+    cells = table.cells
+    chosen = (cells["activation"] == "tanh") & (cells["weight_gain"] == 1.5)
+    xs, mean, error, theory = points(cells, Choice("width", y), chosen)
+    assert xs == [8.0, 32.0, 128.0]
+    for place, width in enumerate(xs):
+        values, predicted = [], []
+        for row in range(len(table)):
+            own = [table[name][row] for name in ("activation", "weight_gain", "width")]
+            layer = 0 if y == "gradient" else 3
+            if own == ["tanh", 1.5, width] and table["layer"][row] == layer:
+                values.append(float(table[f"{y}_estimate"][row]))
+                known = float(table[f"{y}_expected"][row])
+                other = float(table[f"{y}_theory"][row])
+                predicted.append(other if math.isnan(known) else known)
+        if y == "gradient":
+            values = [math.log(value) for value in values]
+        middle = sum(values) / 3
+        spread = math.sqrt(sum((value - middle) ** 2 for value in values) / 2 / 3)
+        if y == "gradient":
+            middle, spread = math.exp(middle), math.exp(middle) * spread
+        assert mean[place] == pytest.approx(middle, rel=1e-12)
+        assert error[place] == pytest.approx(spread, rel=1e-9)
+        assert theory[place] == pytest.approx(sum(predicted) / 3, rel=1e-12)
+
+
+def test_what_is_left_open_is_chosen(table):
+    assert Choice().of(table) == Choice("activation", "second_moment", "width", "weight_gain")
+    assert Choice(col="activation").of(table) == Choice(
+        "width", "second_moment", "weight_gain", "activation"
+    )
+    with pytest.raises(InvalidValueError, match="weight gain has no place in it"):
+        Choice("layer", hue="activation", col="width").of(table)
+    with pytest.raises(UnknownNameError):
+        Choice("widht").of(table)
+    with pytest.raises(UnknownNameError):
+        Choice(y="gradeint").of(table)
+
+
+@pytest.mark.parametrize("style", ["light", "dark"])
+def test_panels_and_curves(table, style):
+    figure = draw_sweep(table, Choice("width", "gradient", "weight_gain", "activation"), style)
+    first, second = figure.axes
+    assert [axes.get_title() for axes in (first, second)] == ["activation relu", "activation tanh"]
+    assert first.get_xscale() == first.get_yscale() == "log"
+    _, labels = first.get_legend_handles_labels()
+    assert labels == ["weight gain 1", "weight gain 1.5"]
+    buffers = [io.BytesIO(), io.BytesIO()]
+    for buffer in buffers:
+        save_figure(figure, buffer, "svg")
+    assert buffers[0].getvalue() == buffers[1].getvalue()
+
+
+def test_depth_along_the_axis(table):
+    chosen = snstat.sweep(
+        "relu", {"weight_gain": [1.0, 1.5]}, depth=4, width=8, batch=4, trials=2, layers="all"
+    )
+    axes = draw_sweep(chosen, Choice("layer")).axes[0]
+    assert [len(line.get_xdata()) for line in axes.lines if line.get_linestyle() == "-"] == [5, 5]
+    xs, _, _, _ = points(chosen, Choice("layer"), np.ones(len(chosen), bool))
+    assert xs == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+def test_the_command_draws_a_table(path, tmp_path, capsysbinary):
+    target = tmp_path / "out.png"
+    arguments = ("plot", str(path), "--x", "width", "--y", "gradient", "--hue", "weight-gain")
+    code, _, err = call(capsysbinary, *arguments, "-o", str(target))
+    assert (code, err) == (0, f"snstat: wrote {target}: sweep, png\n")
+    assert target.read_bytes().startswith(b"\x89PNG")
+    for more, complaint in (
+        (("--width", "8"), "--width cannot be used beside the table of a sweep"),
+        (("--y", "gradeint"), "did you mean 'gradient'?"),
+        ((str(path),), "give it alone"),
+    ):
+        code, _, err = call(capsysbinary, "plot", str(path), *more, "-o", str(target))
+        assert code == 2
+        assert complaint in one_complaint(err)
+    code, _, err = call(capsysbinary, "plot", "--x", "width", "-o", str(target))
+    assert "--x is for the table of a sweep" in one_complaint(err)
