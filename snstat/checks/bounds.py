@@ -132,6 +132,13 @@ class Bounds(Settings):
         _POSITIVE, "Smallest relative difference from a baseline.", default=0.01, metavar="X"
     )
 
+    widths_slope_max: float = option(
+        _POSITIVE,
+        "Largest slope of ln RMS against ln width, either way, with --widths-flat.",
+        default=0.1,
+        metavar="X",
+    )
+
     def __post_init__(self) -> None:
         """Validate the values, and those that belong together."""
         Settings.__post_init__(self)

@@ -59,8 +59,9 @@ def pages() -> Mapping[str, Page]:
     """Return all rules by code, those of networks and those of files of weights."""
     # A check of a network looks at no file of weights.
     from snstat.checks.weights_rules import WEIGHTS_RULES
+    from snstat.checks.widths_flat import WIDTHS_RULE
 
-    every: dict[str, Page] = {**RULES, **WEIGHTS_RULES}
+    every: dict[str, Page] = {**RULES, **WEIGHTS_RULES, WIDTHS_RULE.code: WIDTHS_RULE}
     return MappingProxyType({code: every[code] for code in sorted(every)})
 
 

@@ -14,6 +14,7 @@ from snstat.cli import version_option
 from snstat.cli.check_formats import FORMATS, TABLE, formatted
 from snstat.cli.check_options import bound_options, check_options, check_output_options
 from snstat.cli.check_weights import check_weights, is_weights
+from snstat.cli.check_widths import check_widths, require_only_widths
 from snstat.cli.formats import format_for
 from snstat.cli.help import Explained
 from snstat.cli.modules import module_options, subjects_of
@@ -38,7 +39,7 @@ from snstat.experiment.trace_settings import is_onnx
 
 if TYPE_CHECKING:
     from snstat.checks.request import Request
-    from snstat.results import Run
+    from snstat.results import Check, Run
 
 FILES = "[FILE | module:name | WEIGHTS | -] ..."
 EXAMPLES = """\b
@@ -48,6 +49,7 @@ Examples:
   snstat check models:resnet --input Bx3x32x32
   snstat check --write-baseline base.json
   snstat check --baseline base.json --weight-gain 1.02
+  snstat check model.toml --set width=64,256,1024 --widths-flat
   snstat check model.safetensors -a selu --init lecun_normal"""
 
 
@@ -75,6 +77,7 @@ def command(
     output: str | None,
     only: tuple[str, ...],
     allow_code: bool,
+    widths_flat: bool,
     **options: Any,
 ) -> None:
     """Judge a network: show a verdict, every broken rule, and a remedy.
@@ -107,6 +110,8 @@ def command(
         places = {"output": output, "write_baseline": write_baseline}
         check_weights(ctx, saved, form, given | places)
         return
+    if widths_flat:
+        require_only_widths(given)
     networks, runs_of = subjects_of(ctx, saved, set)
     requests = Requests(
         ctx, runs_of, config, given, write_baseline, only, networks, allow_code=allow_code
@@ -121,6 +126,8 @@ def command(
             if run.partial and request.plan is not None:
                 raise KeyboardInterrupt
             runs.append(run)
+            if widths_flat:
+                continue
             with _located(request), looking_bar(f"remedies for {request.name}") as tick:
                 checks.append(request.judge(run, tick=tick))
             seconds.append(time.perf_counter() - began)
@@ -129,22 +136,32 @@ def command(
         if kept is not None:
             from snstat.files.saved import runs_to_json
 
-            kept.writelines(runs_to_json(runs, [check.name for check in checks]))
+            kept.writelines(runs_to_json(runs, [request.name for request, _ in requests]))
             kept.flush()  # reports a full disk before the verdict
+        whole = output not in (None, STDOUT)
+        more = ""
+        if widths_flat:
+            judged, more = check_widths(requests, runs, form, file=whole)
+            checks, seconds = [judged], [time.perf_counter() - began]
         try:
-            write([formatted(checks, form, seconds, file=output not in (None, STDOUT))])
+            write([formatted(checks, form, seconds, file=whole), more])
         except click.exceptions.Exit as seen_enough:
             # A closed pipe changes neither the verdict nor the baseline.
             if seen_enough.exit_code != 0:
                 raise
     if write_baseline is not None or output is not None:
-        from snstat.report.check_words import tally
-        from snstat.report.words import count
-
-        wrote(write_baseline, f"baseline of {count(len(runs), 'check')}")
-        wrote(output, tally(checks))
+        _told(write_baseline, len(runs), output, checks)
     if not all(check.passed for check in checks):
         ctx.exit(1)
+
+
+def _told(write_baseline: str | None, runs: int, output: str | None, checks: list[Check]) -> None:
+    """Print what was written where."""
+    from snstat.report.check_words import tally
+    from snstat.report.words import count
+
+    wrote(write_baseline, f"baseline of {count(runs, 'check')}")
+    wrote(output, tally(checks))
 
 
 def _require_places(output: str | None, write_baseline: str | None) -> None:

@@ -77,6 +77,7 @@ OVERALL = {
     "write_baseline",
     "same_seed",
     "allow_code",
+    "widths_flat",
 }
 
 
@@ -112,6 +113,11 @@ CHECK_OPTIONS: list[Decorator[Any]] = [
         "--allow-code",
         is_flag=True,
         help="Run the modules that a configuration names which was not named itself.",
+    ),
+    click.option(
+        "--widths-flat",
+        is_flag=True,
+        help="Judge networks of several widths together: is the RMS of every layer the same?",
     ),
     click.option("--list-rules", is_flag=True, help="List the rules and exit."),
     click.option("--explain", type=Code(), metavar="CODE", help="Explain a rule and exit."),

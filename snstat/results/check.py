@@ -21,8 +21,8 @@ OF_BATCH_NORM = "batch norm of"
 FEW_TRIALS = "trials detect only large differences"
 CHECK_SCHEMA = "snstat.check/1"
 
-# The verdicts that report no problem.
-SOUND = ("stable", "self-normalizing", "sound")
+# The verdicts that report no problem; the last is of several widths.
+SOUND = ("stable", "self-normalizing", "sound", "flat")
 # The verdicts, most severe first.
 VERDICTS = (
     "non-finite",
@@ -32,6 +32,8 @@ VERDICTS = (
     "chaotic",
     "gradient-exploding",
     "gradient-vanishing",
+    "growing",
+    "shrinking",
     *SOUND,
 )
 

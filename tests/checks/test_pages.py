@@ -120,7 +120,7 @@ def test_defaults_on_a_page_are_those_of_the_options(code):
 
 
 def test_every_bound_is_on_the_page_of_a_rule():
-    found = set().union(*(bounds_in(sections(code)["Options"]) for code in CODES))
+    found = set().union(*(bounds_in(sections(code)["Options"]) for code in PAGES))
     assert found == {entry.name for entry in fields(Bounds)}
 
 

@@ -84,7 +84,7 @@ def test_panels_and_curves(table, style):
     assert buffers[0].getvalue() == buffers[1].getvalue()
 
 
-def test_depth_along_the_axis(table):
+def test_depth_along_the_axis():
     chosen = snstat.sweep(
         "relu", {"weight_gain": [1.0, 1.5]}, depth=4, width=8, batch=4, trials=2, layers="all"
     )

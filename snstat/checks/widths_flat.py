@@ -1,0 +1,186 @@
+"""Is the signal the same at every width? SN503, of several networks that differ in their width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from snstat.checks.bounds import Bounds
+from snstat.checks.rule import Page
+from snstat.errors import InvalidValueError
+from snstat.results import Check, Finding, FloatArray, Run
+from snstat.results.student import quantile
+from snstat.results.widths import FLAT, GROWING, SHRINKING, WidthSlope
+
+# The chance that a check of flat networks fails; its layers share it.
+FALSE_ALARM = 0.001
+# Relative errors of a second moment below this are rounding, as after a norm.
+ROUNDING = 1e-5
+# Relative differences of widths below this are none.
+EQUAL = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class WidthsRule(Page):
+    """The rule of runs that differ in their width; see `judge_widths`."""
+
+
+def depends_on_width(slopes: Sequence[WidthSlope]) -> WidthSlope | None:
+    """Activations grow or shrink with the width of the network.
+
+    **What it does.** With --widths-flat, the networks that differ in their width are one check. In
+    every layer, a line is fitted to ln RMS (half of ln of the second moment) against ln width. The
+    slope is flat, growing or shrinking.
+
+    **Why it matters.** Where the signal grows or shrinks with the width, so do logits and updates:
+    a learning rate that was tuned on a small network is wrong for a large one. This is the
+    coordinate check of μP at initialisation.
+
+    **What is compared.** The slope of every layer with --widths-slope-max either way, beyond what
+    its standard error explains: a check of flat networks fails once in a thousand times. The error
+    is that of trials, and larger where the points are not on a line. Width is counted in units of
+    the layers that differ.
+
+    **Example.**
+
+    ```console
+    $ snstat check -d 4 --weight-std 0.2 -w 64,256 --widths-flat --select SN503
+    FAILED widths: growing
+      SELU · 4 layers of 64 · lecun_normal (weight std 0.2)
+      8 trials × batch 64 · float32, dense, seed 0
+      SN503 width-dependent, layer 1: RMS grows as width^0.418±0.006, as 3 other
+            layers do
+            → let the standard deviation of weights fall as 1/sqrt(fan_in):
+              --weight-gain, or --init
+
+    layer  ln RMS / ln width  trend
+        0     -0.0002±0.0042  flat
+        1      0.4183±0.0056  growing
+        2      0.8425±0.0095  growing
+        3        1.290±0.014  growing
+        4        1.736±0.018  growing
+    ```
+
+    **How to fix it.** Let the standard deviation of weights fall as 1/√fan_in: an initialiser such
+    as he_normal, or --weight-gain instead of --weight-std. A read-out of μP shrinks as 1/√width on
+    purpose: choose the layers before it.
+
+    **Options.** `--widths-slope-max` (default 0.1).
+
+    **Known problems.** Only activations at initialisation are judged: neither gradients nor
+    updates. Narrow networks differ from wide ones to order depth/width, which may look like a
+    slope. Give three widths or more.
+
+    **Source.** Yang et al., *Tensor Programs V*, arXiv:2203.03466, appendix D.1; the coordinate
+    check of github.com/microsoft/mup.
+    """
+    return next((slope for slope in slopes if slope.trend not in (FLAT, None)), None)
+
+
+WIDTHS_RULE = WidthsRule("SN503", "width-dependent", depends_on_width)
+
+
+def judge_widths(runs: Sequence[Run], bounds: Bounds, name: str) -> tuple[Check, list[WidthSlope]]:
+    """Return the verdict on runs that differ in their width, and the slope of every layer.
+
+    Raises InvalidValueError for runs with other layers, of one width, or of one trial.
+    """
+    widths = widths_of(runs)
+    slopes = width_slopes(runs, widths, bounds.widths_slope_max)
+    broken = depends_on_width(slopes)
+    findings: tuple[Finding, ...] = ()
+    if broken is not None:
+        bad = sum(slope.trend not in (FLAT, None) for slope in slopes)
+        others = f", as {bad - 1} other layer{'s do' if bad > 2 else ' does'}" if bad > 1 else ""
+        assert broken.slope is not None  # noqa: S101  # for the type checker
+        text = (
+            f"RMS {'grows' if broken.trend == GROWING else 'shrinks'} as"
+            f" width^{broken.slope:.3g}±{broken.stderr:.1g}{others}"
+        )
+        remedy = (
+            "let the standard deviation of weights fall as 1/sqrt(fan_in): --weight-gain, or --init"
+        )
+        bound = math.copysign(bounds.widths_slope_max, broken.slope)
+        findings = (
+            Finding(
+                WIDTHS_RULE.code,
+                WIDTHS_RULE.name,
+                broken.layer,
+                broken.slope,
+                bound,
+                f"{text}; {remedy}",
+                remedy,
+                broken.name if runs[0].module is not None else None,
+            ),
+        )
+    verdict = FLAT if broken is None else str(broken.trend)
+    return Check(name, verdict, findings, runs[0].subject, runs[0].simulation), slopes
+
+
+def widths_of(runs: Sequence[Run]) -> FloatArray:
+    """Return the width of each run over that of the first, (runs,): the median over the layers in
+    which they differ."""
+    if len(runs) < 2:
+        bound = "at least 2 with --widths-flat: several widths, such as -w 64,256,1024"
+        raise InvalidValueError("number of runs", len(runs), bound)
+    first = [runs[0].row(layer) for layer in range(len(runs[0].finite))]
+    ratios = np.ones(len(runs))
+    for place, run in enumerate(runs):
+        rows = [run.row(layer) for layer in range(len(run.finite))]
+        if [row.name for row in rows] != [row.name for row in first]:
+            raise InvalidValueError("run", f"number {place + 1}", "of the same layers as the first")
+        if run.simulation.trials < 2:
+            raise InvalidValueError("trials", run.simulation.trials, "at least 2, for errors")
+        own = [
+            row.units / other.units
+            for row, other in zip(rows, first, strict=True)
+            if row.units != other.units and other.units
+        ]
+        ratios[place] = float(np.median(own)) if own else 1.0
+    if np.ptp(np.log(ratios)) < EQUAL:
+        remedy = "give several, such as -w 64,256,1024, or --set width=64,256,1024"
+        raise InvalidValueError("number of widths", 1, "at least 2 with --widths-flat", remedy)
+    return ratios
+
+
+def width_slopes(runs: Sequence[Run], widths: FloatArray, bound: float) -> list[WidthSlope]:
+    """Return the slope of ln RMS against ln width of every layer, and whether it is within the
+    `bound` but for chance."""
+    moments = [run.statistics["second_moment"] for run in runs]
+    second = np.array([moment.estimate for moment in moments])
+    errors = np.array([moment.stderr for moment in moments])
+    with np.errstate(all="ignore"):
+        y = 0.5 * np.log(second)
+        error = 0.5 * np.maximum(errors / second, ROUNDING)
+    freedom = sum(run.simulation.trials - 1 for run in runs)
+    layers = second.shape[1]
+    allowed = quantile(FALSE_ALARM / layers, freedom)
+    found = []
+    for layer in range(layers):
+        name = runs[0].row(layer).name
+        if not (np.isfinite(y[:, layer]).all() and np.isfinite(error[:, layer]).all()):
+            found.append(WidthSlope(layer, name, None, None, None))
+            continue
+        slope, stderr = fitted(np.log(widths), y[:, layer], error[:, layer])
+        trend = FLAT
+        if abs(slope) - allowed * stderr > bound:
+            trend = GROWING if slope > 0 else SHRINKING
+        found.append(WidthSlope(layer, name, slope, stderr, trend))
+    return found
+
+
+def fitted(x: FloatArray, y: FloatArray, error: FloatArray) -> tuple[float, float]:
+    """Return the slope of the line through points (x, y) with these errors of y, by least squares,
+    and its standard error, which grows with the misfit where that exceeds the errors."""
+    weight = 1.0 / np.square(error)
+    middle = np.average(x, weights=weight)
+    spread = float(np.sum(weight * np.square(x - middle)))
+    slope = float(np.sum(weight * (x - middle) * y)) / spread
+    level = np.average(y, weights=weight)
+    misfit = float(np.sum(weight * np.square(y - level - slope * (x - middle))))
+    freedom = len(x) - 2
+    factor = math.sqrt(max(misfit / freedom, 1.0)) if freedom > 0 else 1.0
+    return slope, factor / math.sqrt(spread)

@@ -1,0 +1,138 @@
+"""Slopes of ln RMS against ln width: their fit, the verdict, and the command."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.checks.bounds import Bounds
+from snstat.checks.widths_flat import fitted, judge_widths, width_slopes, widths_of
+from snstat.errors import InvalidValueError
+from tests.robustness.processes import call, one_complaint
+
+SMALL = {"depth": 4, "batch": 16, "trials": 4}
+WIDTHS = (32, 64, 128)
+
+
+def runs_of(**options):
+    return [snstat.propagate(**{**SMALL, "width": width, **options}) for width in WIDTHS]
+
+
+def test_the_fit_is_that_of_numpy():
+    random = np.random.default_rng(0)
+    x = np.log([64.0, 128.0, 300.0, 1024.0])
+    for scale in (1.0, 5.0):  # points within their errors, and beyond
+        error = random.uniform(0.01, 0.1, 4)
+        y = 0.3 * x + scale * error * random.standard_normal(4)
+        slope, stderr = fitted(x, y, error)
+        weights = 1.0 / error
+        coefficients, covariance = np.polyfit(x, y, 1, w=weights, cov="unscaled")
+        misfit = float(np.sum((weights * (y - np.polyval(coefficients, x))) ** 2))
+        assert slope == pytest.approx(coefficients[0], rel=1e-9)
+        factor = max(misfit / 2, 1.0)
+        assert stderr == pytest.approx(math.sqrt(covariance[0, 0] * factor), rel=1e-9)
+
+
+def test_weights_of_one_size_at_every_width_grow():
+    """With Var(w) = s² and ReLU, q_l = (n s²/2)^l q_0: the slope of ln RMS is l/2."""
+    runs = runs_of(activation="relu", weight_std=0.1)
+    check, slopes = judge_widths(runs, Bounds(), "widths")
+    assert (check.verdict, check.passed) == ("growing", False)
+    (finding,) = check.findings
+    assert (finding.code, finding.layer) == ("SN503", 1)
+    for slope in slopes:
+        # Five standard errors, and what narrow networks differ by: depth/width at most.
+        assert abs(slope.slope - slope.layer / 2) < 5 * slope.stderr + 4 / 32
+    assert [slope.trend for slope in slopes] == ["flat", *["growing"] * 4]
+
+
+def test_weights_that_fall_too_fast_shrink():
+    runs = [
+        snstat.propagate("relu", **SMALL, width=width, weight_gain=8.0 / math.sqrt(width))
+        for width in WIDTHS
+    ]
+    check, slopes = judge_widths(runs, Bounds(), "widths")
+    assert check.verdict == "shrinking"
+    assert check.findings[0].value < 0
+    assert slopes[4].trend == "shrinking"
+    assert judge_widths(runs, Bounds(widths_slope_max=3.0), "widths")[0].passed
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "selu"])
+def test_networks_of_constant_gain_are_flat(activation):
+    check, slopes = judge_widths(runs_of(activation=activation), Bounds(), "widths")
+    assert (check.verdict, check.passed) == ("flat", True)
+    assert {slope.trend for slope in slopes} == {"flat"}
+
+
+def test_what_is_no_comparison_of_widths_is_refused():
+    runs = runs_of(activation="relu")
+    assert widths_of(runs).tolist() == [1.0, 2.0, 4.0]
+    other = snstat.propagate("relu", **{**SMALL, "depth": 5}, width=32)
+    once = snstat.propagate("relu", **{**SMALL, "trials": 1}, width=32)
+    for wrong, complaint in (
+        (runs[:1], "at least 2 with widths_flat"),
+        ([runs[0], runs[0]], "number of widths is 1"),
+        ([runs[0], other], "of the same layers"),
+        ([runs[0], once], "trials is 1"),
+    ):
+        with pytest.raises(InvalidValueError, match=complaint):
+            widths_of(wrong)
+
+
+def test_layers_that_are_not_finite_have_no_slope():
+    runs = runs_of(activation="relu", weight_std=1e30)
+    slopes = width_slopes(runs, widths_of(runs), 0.1)
+    assert slopes[4].slope is slopes[4].trend is None
+
+
+def test_the_command(capsysbinary):
+    base = ("check", "-a", "relu", "-d", "3", "-b", "16", "-w", "32,64,128", "--widths-flat")
+    code, out, _ = call(capsysbinary, *base)
+    assert code == 0
+    assert b"passed widths: flat" in out
+    assert b"ln RMS / ln width" in out
+    code, out, _ = call(capsysbinary, *base, "--weight-std", "0.1")
+    assert code == 1
+    assert b"SN503 width-dependent, layer 1: RMS grows as width^0." in out
+    code, out, _ = call(capsysbinary, *base, "--weight-std", "0.1", "-f", "json")
+    (check,) = json.loads(out)["checks"]
+    assert (check["verdict"], check["findings"][0]["code"]) == ("growing", "SN503")
+    for more, complaint in (
+        (("--select", "SN101"), "--widths-flat is the rule SN503 alone"),
+        (("--ignore", "SN101"), "--ignore cannot be used beside --widths-flat"),
+    ):
+        code, _, err = call(capsysbinary, *base, *more)
+        assert code == 2
+        assert complaint in one_complaint(err)
+    code, _, err = call(capsysbinary, "check", "-d", "3", "-w", "32", "--widths-flat")
+    assert code == 2
+    assert "number of runs is 1" in one_complaint(err)
+
+
+def test_a_network_file(capsysbinary, tmp_path):
+    path = tmp_path / "net.toml"
+    path.write_text("""
+input = { channels = 24 }
+parameters = { width = 32 }
+[[layers]]
+kind = "dense"
+width = "=width"
+activation = "relu"
+[[layers]]
+kind = "layer_norm"
+[[layers]]
+kind = "dense"
+width = 10
+weight_std = 0.1
+""")
+    words = ("check", str(path), "--set", "width=32,64,128", "--widths-flat", "-b", "16")
+    code, out, _ = call(capsysbinary, *words, "-f", "json")
+    (check,) = json.loads(out)["checks"]
+    # The read-out sums over the width with weights of one size: RMS grows as its root.
+    assert (code, check["findings"][0]["layer"]) == (1, 3)
+    assert abs(check["findings"][0]["value"] - 0.5) < 0.1
