@@ -70,6 +70,8 @@ OWNERS = {
     "jax": {"sources"},
     "timm": {"sources"},
     "transformers": {"sources"},
+    "pyarrow": {"sweeps"},
+    "distributed": {"sweeps"},
     "equinox": set(),
     "pytest": {"pytest_plugin"},
 }

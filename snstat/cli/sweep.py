@@ -62,10 +62,11 @@ def command(
     The network is the uniform stack that options describe, that of a network file, or a PyTorch
     module, whose cells are traces. A file with the tables [sweep], [run] and [grid] says all of it.
 
-    The table has a line for each combination, with its verdict and the last layer. -o FILE.csv has
-    a row for each cell and layer. It is written while the sweep runs: after an interruption of any
-    kind, the same command goes on where it stopped, and a changed grid runs what is new. A cell
-    that fails is named, does not end the others, and is tried again by the same command.
+    The table has a line for each combination, with its verdict and the last layer. -o FILE.csv or
+    FILE.parquet has a row for each cell and layer. It is written while the sweep runs: after an
+    interruption of any kind, the same command goes on where it stopped, and a changed grid runs
+    what is new. A cell that fails is named, does not end the others, and is tried again by the same
+    command.
 
     Exit codes: 0 all cells are done, 1 some failed, 2 wrong usage, 130 interrupted.
     """
@@ -74,7 +75,7 @@ def command(
     if output == STDOUT:
         form, output = form or "csv", None
     if form == "csv" and output is not None:
-        raise InvalidValueError("format", form, "table or markdown beside -o, whose file is CSV")
+        raise InvalidValueError("format", form, "table or markdown beside -o FILE")
     if output is not None:
         from snstat.sweeps.stores import require_format
 

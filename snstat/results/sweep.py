@@ -13,7 +13,8 @@ from snstat.results.base import Record
 from snstat.results.statistic import GRADIENT
 from snstat.results.views import views
 
-SWEEP_SCHEMA = "snstat.sweep/1"
+# Columns of texts.
+WORDS = ("cell", "name", "verdict", "error")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,11 +84,21 @@ def sweep_of(
 ) -> Sweep:
     """Return the table of `rows`, lists of values in the order of the columns `names`, which may be
     text as CSV holds it."""
-    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
-    arrays = {name: column_of(values) for name, values in zip(names, columns, strict=True)}
-    for name in ("cell", "name", "verdict", "error"):  # which may look like numbers
-        values = [row[names.index(name)] for row in rows]
-        arrays[name] = np.array(["" if value is None else str(value) for value in values], object)
+    columns = [*zip(*rows, strict=True)] if rows else [()] * len(names)
+    return sweep_of_columns(names, columns, over, partial=partial)
+
+
+def sweep_of_columns(
+    names: tuple[str, ...], columns: list[Any], over: tuple[str, ...], *, partial: bool = False
+) -> Sweep:
+    """Return the table of `columns`, lists of values, as `sweep_of` does."""
+    arrays = {}
+    for name, values in zip(names, columns, strict=True):
+        if name in WORDS:  # which may look like numbers
+            texts = ["" if value is None else str(value) for value in values]
+            arrays[name] = np.array(texts, dtype=object)
+        else:
+            arrays[name] = column_of(values)
     return Sweep(arrays, over, partial=partial)
 
 

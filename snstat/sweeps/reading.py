@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from snstat.errors import InputFileError
-from snstat.results.sweep import Sweep, sweep_of
+from snstat.results.sweep import Sweep, sweep_of, sweep_of_columns
 
+PARQUET = ".parquet"
 # Columns that every table has; the options stand between the first two.
 _FIXED = ("cell", "layer", "name", "verdict", "error")
 
@@ -32,33 +34,51 @@ def load_sweep(
 
     Raises InputFileError for a file that is not the table of a sweep.
     """
+    if PurePath(os.fspath(path)).suffix.lower() == PARQUET:
+        from snstat.sweeps.parquet_store import read_parquet
+
+        names, columns = read_parquet(path, lambda names: _chosen(names, statistics))
+        found = sweep_of_columns(names, columns, tuple(over))
+    else:
+        found = _read_csv(path, over, statistics)
+    if over:
+        return found
+    first = [*found.columns].index("layer")
+    options = [name for name in [*found.columns][1:first] if name != "layers"]
+    differ = [name for name in options if _differs(found[name])]
+    return Sweep(found.columns, tuple(differ), partial=found.partial)
+
+
+def _chosen(names: Sequence[str], statistics: Collection[str] | None) -> list[int]:
+    """Return the places of the columns to read: all that are no statistics, and `statistics`."""
+    first = names.index("name")
+    return [
+        place
+        for place, name in enumerate(names)
+        if statistics is None
+        or place <= first
+        or name in _FIXED
+        or name.rpartition("_")[0] in statistics
+    ]
+
+
+def _read_csv(
+    path: str | os.PathLike[str], over: Sequence[str], statistics: Collection[str] | None
+) -> Sweep:
     try:
         with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123
             lines = csv.reader(file)
             names = next(lines, [])
             if names[:1] != ["cell"] or not set(_FIXED) <= set(names):
                 raise InputFileError(path, "is not the table of a sweep", "see snstat sweep --help")
-            first = names.index("name")
-            chosen = [
-                place
-                for place, name in enumerate(names)
-                if statistics is None
-                or place <= first
-                or name in _FIXED
-                or name.rpartition("_")[0] in statistics
-            ]
+            chosen = _chosen(names, statistics)
             # The last line may not be whole, of a sweep that goes on.
             rows = [[row[place] for place in chosen] for row in lines if len(row) == len(names)]
-            found = sweep_of(tuple(names[place] for place in chosen), rows, tuple(over))
+            return sweep_of(tuple(names[place] for place in chosen), rows, tuple(over))
     except FileNotFoundError:
         raise InputFileError(path, "no such file") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputFileError(path, f"cannot be read ({error})") from None
-    if over:
-        return found
-    options = [name for name in names[1 : names.index("layer")] if name != "layers"]
-    differ = [name for name in options if name in found.columns and _differs(found[name])]
-    return Sweep(found.columns, tuple(differ), partial=found.partial)
 
 
 def _differs(values: Any) -> bool:

@@ -9,8 +9,7 @@ from pathlib import PurePath
 from snstat.errors import InvalidValueError
 from snstat.sweeps.store import MemoryStore, Store
 
-CSV = ".csv"
-SUFFIXES = (CSV,)
+CSV, PARQUET = SUFFIXES = (".csv", ".parquet")
 
 
 def opened(path: str | os.PathLike[str] | None, columns: Sequence[str]) -> Store:
@@ -20,14 +19,26 @@ def opened(path: str | os.PathLike[str] | None, columns: Sequence[str]) -> Store
     """
     if path is None:
         return MemoryStore(columns)
-    require_format(path)
+    if require_format(path) == PARQUET:
+        from snstat.sweeps.parquet_store import ParquetStore
+
+        return ParquetStore(os.fspath(path), columns)
     from snstat.sweeps.csv_store import CsvStore
 
     return CsvStore(os.fspath(path), columns)
 
 
-def require_format(path: str | os.PathLike[str]) -> None:
-    """Raise InvalidValueError unless the file's name is that of a format that sweeps write."""
+def require_format(path: str | os.PathLike[str]) -> str:
+    """Return the suffix of a file, which names its format.
+
+    Raises InvalidValueError for a format that sweeps do not write, and SnstatError where its
+    package is missing.
+    """
     suffix = PurePath(os.fspath(path)).suffix.lower()
     if suffix not in SUFFIXES:
         raise InvalidValueError("output", os.fspath(path), f"named {' or '.join(SUFFIXES)}")
+    if suffix == PARQUET:
+        from snstat.sweeps.parquet_store import load_pyarrow
+
+        load_pyarrow()
+    return suffix

@@ -55,7 +55,7 @@ def sweep(
     seeds : int, optional
         So many seeds, from `seed` on.
     output : path, optional
-        The file of the table, .csv. A sweep that was interrupted goes on where it stopped; cells
+        The file of the table, .csv or .parquet (with pyarrow). A sweep that was interrupted goes on where it stopped; cells
         that failed are tried again.
     theory : bool
         Predict only, and simulate nothing.

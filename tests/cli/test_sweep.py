@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import sys
 
 import pytest
 
@@ -152,6 +153,14 @@ def test_wrong_usage_is_one_line(sweep, tmp_path, monkeypatch, arguments, compla
     code, out, err = sweep(*arguments)
     assert (code, out) == (2, "")
     assert complaint in one_complaint(err)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_without_pyarrow_parquet_is_refused(sweep, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    code, out, err = sweep("--over", "width=8", "-o", str(tmp_path / "out.parquet"))
+    assert (code, out) == (2, "")
+    assert "pip install 'snstat[parquet]'" in one_complaint(err)
     assert [*tmp_path.iterdir()] == []
 
 
