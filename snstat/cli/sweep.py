@@ -98,12 +98,17 @@ def _run(
     ctx: click.Context, asked: Sweeping, store: Store, output: str | None
 ) -> tuple[Progress, list[Outcome]]:
     """Run the sweep with its progress; an interrupt says what is kept."""
+    from snstat.sweeps.dask_engine import LostSchedulerError
+
     if store.done and output is not None:
         notice(f"{output} has {count(len(store.done), 'cell')}; the sweep goes on")
     _warm(asked)
     try:
         with listening(len(asked.grid)) as listen, results_only():
             return asked.run(store, listen)
+    except LostSchedulerError as error:
+        notice(str(error), level=-1)
+        ctx.exit(1)
     except KeyboardInterrupt:
         if output is not None:
             words = "what is done is kept, and the same command goes on"
@@ -155,7 +160,9 @@ def _sweeping(file: Any, typed: dict[str, Any]) -> Sweeping:
     subject, settings = file.subject, {**file.settings}
     over, zipped = typed.pop("over", ()), typed.pop("zipped", ())
     settings |= {
-        name: typed.pop(name) for name in ("seeds", "theory", "layers", "threads") if name in typed
+        name: typed.pop(name)
+        for name in ("seeds", "theory", "layers", "threads", "dask")
+        if name in typed
     }
     changes = {**file.set, **dict(typed.pop("set", ()))}
     own: dict[str, Any] = {}
@@ -193,6 +200,7 @@ def _sweeping(file: Any, typed: dict[str, Any]) -> Sweeping:
         theory=bool(settings.get("theory")),
         layers=ROWS.check("layers", settings.get("layers", LAYERS[0])),
         threads=None if threads is None else THREADS.check("threads", threads),
+        dask=settings.get("dask"),
     )
 
 

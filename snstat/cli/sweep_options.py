@@ -76,6 +76,11 @@ def sweep_options(function: Any) -> Any:
             help="Rows that are kept of each cell; log is 0, 1, 2, 4, ... and the last.",
         ),
         click.option(
+            "--dask",
+            metavar="ADDRESS",
+            help="Run the cells on the workers of this Dask scheduler, such as tcp://host:8786.",
+        ),
+        click.option(
             "--dry-run",
             is_flag=True,
             help="Say how many cells there are, how long they take, how much memory; run none.",

@@ -35,6 +35,7 @@ def sweep(
     theory: bool = False,
     layers: str = ALL,
     threads: int | None = None,
+    dask: str | None = None,
     set: Mapping[str, Any] = _NONE,  # noqa: A002  # as in snstat.propagate
     progress: Callable[[Progress], None] | None = None,
     **options: Any,
@@ -55,8 +56,8 @@ def sweep(
     seeds : int, optional
         So many seeds, from `seed` on.
     output : path, optional
-        The file of the table, .csv or .parquet (with pyarrow). A sweep that was interrupted goes on where it stopped; cells
-        that failed are tried again.
+        The file of the table, .csv or .parquet (with pyarrow). A sweep that was interrupted goes on
+        where it stopped; cells that failed are tried again.
     theory : bool
         Predict only, and simulate nothing.
     layers : str
@@ -64,6 +65,8 @@ def sweep(
     threads : int, optional
         Cells that run at once; by default as many as there are cores. Each runs on one thread, so
         results do not depend on it.
+    dask : str, optional
+        The address of a running Dask scheduler whose workers run the cells.
     set : mapping
         Parameters of the file, or arguments of the function, that all cells have.
     progress : callable, optional
@@ -91,6 +94,7 @@ def sweep(
         theory=theory,
         layers=layers,
         threads=threads,
+        dask=dask,
         set=set,
         **options,
     )
@@ -114,6 +118,7 @@ def asked_for(
     theory: bool = False,
     layers: str = ALL,
     threads: int | None = None,
+    dask: str | None = None,
     set: Mapping[str, Any] = _NONE,  # noqa: A002  # as in `sweep`
     **options: Any,
 ) -> Sweeping:
@@ -139,6 +144,7 @@ def asked_for(
         theory=bool(theory),
         layers=ROWS.check("layers", layers),
         threads=None if threads is None else THREADS.check("threads", threads),
+        dask=dask,
     )
 
 

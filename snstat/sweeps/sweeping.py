@@ -68,6 +68,7 @@ class Sweeping:
     theory: bool = False
     layers: str = ALL
     threads: int | None = None
+    dask: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the subject does not have."""
@@ -151,7 +152,7 @@ class Sweeping:
         if known:  # how many are left is known at once
             progress.before = sum(cell.key in known for cell in self.cells())
         missing = (cell for cell in self.cells() if not known or cell.key not in known)
-        run = engine or self._embedded
+        run = engine or (self._embedded if self.dask is None else self._on_dask)
         pending: list[Outcome] = []
         flushed = time.monotonic()
 
@@ -181,6 +182,12 @@ class Sweeping:
 
     def _embedded(self, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
         return run_threads(cells, partial(run_cell, shared=Shared(), room=Room()), self.workers)
+
+    def _on_dask(self, cells: Iterator[Cell]) -> Iterator[Outcome | None]:
+        from snstat.sweeps.dask_engine import run_dask
+
+        assert self.dask is not None  # noqa: S101  # for the type checker
+        return run_dask(self.dask, cells)
 
 
 def differing(grid: Grid, values: Mapping[str, Any]) -> str:
