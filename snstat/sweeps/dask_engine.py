@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
@@ -160,10 +161,7 @@ def run_cells(cells: Sequence[Cell]) -> list[Outcome]:
 
 def versions() -> dict[str, str]:
     """Return the versions of what results depend on, here."""
-    import numba
-    import numpy as np
-
-    return {"snstat": __version__, "numpy": np.__version__, "numba": numba.__version__}
+    return {"snstat": __version__, "numpy": version("numpy"), "numba": version("numba")}
 
 
 def _require_versions(client: Any) -> None:
@@ -178,11 +176,11 @@ def _require_versions(client: Any) -> None:
     for worker, theirs in found.items():
         if not isinstance(theirs, dict):
             raise SnstatError(f"the Dask worker {worker} cannot run snstat ({theirs})")
-        for name, version in own.items():
-            if theirs.get(name) != version:
+        for name, mine in own.items():
+            if theirs.get(name) != mine:
                 raise SnstatError(
                     f"the Dask worker {worker} has {name} {theirs.get(name)}, and this is"
-                    f" {version}; install the same there"
+                    f" {mine}; install the same there"
                 )
 
 
