@@ -96,7 +96,10 @@ class CsvStore:
     def _is_whole(self, line: bytes) -> bool:
         """Return whether a line is the last one of its cell: that of its last layer, or of an
         error."""
-        (cells,) = csv.reader([line.decode("utf-8", "replace")])
+        try:
+            (cells,) = csv.reader([line.decode("utf-8", "replace")])
+        except (csv.Error, ValueError):
+            return False
         if len(cells) != len(self.columns):
             return False
         row = dict(zip(self.columns, cells, strict=True))

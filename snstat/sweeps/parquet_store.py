@@ -213,7 +213,7 @@ def read_parquet(
     try:
         file = pq.ParquetFile(path)
         if _META not in (file.schema_arrow.metadata or {}):
-            raise InputFileError(path, "is not the table of a sweep", "see snstat sweep --help")
+            raise InputFileError(path, "is not the table of a sweep", "snstat sweep writes one")
         names = file.schema_arrow.names
         chosen = [names[place] for place in choose(names)]
         table = file.read(columns=chosen)

@@ -70,7 +70,7 @@ def _read_csv(
             lines = csv.reader(file)
             names = next(lines, [])
             if names[:1] != ["cell"] or not set(_FIXED) <= set(names):
-                raise InputFileError(path, "is not the table of a sweep", "see snstat sweep --help")
+                raise InputFileError(path, "is not the table of a sweep", "snstat sweep writes one")
             chosen = _chosen(names, statistics)
             # The last line may not be whole, of a sweep that goes on.
             rows = [[row[place] for place in chosen] for row in lines if len(row) == len(names)]

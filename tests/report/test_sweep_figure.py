@@ -110,3 +110,24 @@ def test_the_command_draws_a_table(path, tmp_path, capsysbinary):
         assert complaint in one_complaint(err)
     code, _, err = call(capsysbinary, "plot", "--x", "width", "-o", str(target))
     assert "--x is for the table of a sweep" in one_complaint(err)
+
+
+def test_damaged_tables_are_one_line(path, tmp_path, capsysbinary):
+    text, target = path.read_text(), tmp_path / "damaged.csv"
+    lines = text.splitlines(keepends=True)
+    key = lines[1].partition(",")[0]
+    for damaged, code in (
+        ("", 2),
+        (lines[0], 2),
+        (lines[0] + key + "," * (lines[0].count(",")) + "a failure\n", 2),
+        (text.replace(",layer,", ",layr,"), 2),
+        (lines[0] + '"' + "x" * 300_000 + "\n", 2),
+        (text.replace(",0.", ",1e999."), 2),
+        (text[: len(text) // 2], 0),
+        (text + "\0\0\0", 0),
+    ):
+        target.write_text(damaged)
+        found, _, err = call(capsysbinary, "plot", str(target), "-o", str(tmp_path / "out.png"))
+        assert found == code, err
+        if code:
+            one_complaint(err)

@@ -101,6 +101,10 @@ def draw_sweep(
     look, choice = style_named(style), choice.of(sweep)
     table = sweep if choice.x == LAYER else sweep.cells
     there = ~table.failed
+    values = [_column(table, f"{choice.y}_{part}")[there] for part in ("estimate", "theory")]
+    if not np.isfinite(values).any():
+        bound = "known in some cell that did not fail"
+        raise InvalidValueError(choice.y, "missing everywhere", bound)
     hues, columns = (_values(table, name, there) for name in (choice.hue, choice.col))
     for what, values, most in (("curves", hues, MOST_CURVES), ("panels", columns, MOST_PANELS)):
         if len(values) > most:
@@ -130,9 +134,12 @@ def draw_sweep(
             axes.xaxis.set_tick_params(labelbottom=True)
         for axes in panels[::across]:
             axes.set_ylabel(_words(choice.y))
-        handles, _ = panels[0].get_legend_handles_labels()
+        handles: dict[str, Any] = {}
+        for axes in panels[: len(columns)]:
+            own, labels = axes.get_legend_handles_labels()
+            handles = dict(zip(labels, own, strict=True)) | handles
         if choice.hue is not None:
-            place_legend(figure, handles)
+            place_legend(figure, [*handles.values()])
         place_caption(figure, _caption(sweep, choice) if caption else "", look)
         settle(figure)
     return figure
@@ -218,7 +225,7 @@ def _column(table: Sweep, name: str) -> FloatArray:
     values = table.columns.get(name)
     if values is None or values.dtype == object:
         return np.full(len(table), math.nan)
-    return values
+    return np.where(np.isfinite(values), values, math.nan)
 
 
 def _values(table: Sweep, name: str | None, chosen: Any) -> list[Any]:
