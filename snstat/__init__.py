@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from snstat.sweeps.sweep import sweep, sweep_cells
     from snstat.theory.fixed_points import fixed_points
     from snstat.theory.maps import correlation_map, ensemble_map, gradient_growth, unit_map
+    from snstat.theory.phase import phase
     from snstat.theory.solve import solve_selu
 
 __version__ = "0.2.0"
@@ -41,6 +42,7 @@ _PUBLIC = {
     "load": ("snstat.files.saved", "load"),
     "load_all": ("snstat.files.saved", "load_all"),
     "load_sweep": ("snstat.sweeps.reading", "load_sweep"),
+    "phase": ("snstat.theory.phase", "phase"),
     "propagate": ("snstat.experiment.propagate", "propagate"),
     "run_cell": ("snstat.sweeps.running", "run_cell"),
     "save": ("snstat.files.saved", "save"),
@@ -73,6 +75,7 @@ __all__ = [
     "load",
     "load_all",
     "load_sweep",
+    "phase",
     "propagate",
     "run_cell",
     "save",

@@ -2,8 +2,9 @@
 
 Smooth activations with arguments of moderate size use the trapezoidal rule in two dimensions, which
 converges exponentially for functions analytic in a strip (Trefethen, Weideman, SIAM Review 56,
-2014). All others use one-dimensional expectations (`expectations`) conditional on the part that the
-two inputs share.
+2014). At larger arguments, and with a kink at 0, polar coordinates serve (`pairs_graded`). All
+others use one-dimensional expectations (`expectations`) conditional on the part that the two inputs
+share.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from snstat.activation import Activation
 from snstat.gaussian.expectations import derivative_mean, moments
+from snstat.gaussian.pairs_graded import bends_at_zero, graded_gap, graded_slope
 from snstat.gaussian.quadrature import FloatArray, composite, distinct, legendre
 
 # Aliasing of the trapezoidal rule and truncation at the last node are both below exp(−38).
@@ -90,8 +92,10 @@ def _tensor(
 def numeric_gap(activation: Activation, second_moment: float, misalignment: float) -> float:
     """Return ½E[(φ(z₁) − φ(z₂))²] at q = `second_moment`, 1 − c = `misalignment`."""
     tensor = _tensor(activation, second_moment, misalignment)
+    if tensor is None and bends_at_zero(activation):
+        return graded_gap(activation, second_moment, misalignment)
     if tensor is None:
-        return _conditional_gap(activation, second_moment, misalignment)
+        return conditional_gap(activation, second_moment, misalignment)
     shared, half, weight_shared, weight_half = tensor
     points = next((count for bound, count in _DIFFERENCES if half[-1] < bound), None)
     if points is not None:
@@ -109,11 +113,10 @@ def numeric_gap(activation: Activation, second_moment: float, misalignment: floa
 def numeric_slope(activation: Activation, second_moment: float, misalignment: float) -> float:
     """Return E[φ'(z₁)φ'(z₂)] at q = `second_moment`, 1 − c = `misalignment`."""
     tensor = _tensor(activation, second_moment, misalignment)
+    if tensor is None and bends_at_zero(activation):
+        return graded_slope(activation, second_moment, misalignment)
     if tensor is None:
-        t, weight, variance = _shared(activation, second_moment, misalignment)
-        slope = derivative_mean(activation, t, variance)
-        other = slope if misalignment <= 1 else derivative_mean(activation, -t, variance)
-        return float(weight @ (slope * other))
+        return conditional_slope(activation, second_moment, misalignment)
     shared, half, weight_shared, weight_half = tensor
     product = activation.derivative(shared[:, None] + half)
     product *= activation.derivative(shared[:, None] - half)
@@ -148,7 +151,16 @@ def _shared(
     return node * std, weight / weight.sum(), second_moment * own
 
 
-def _conditional_gap(activation: Activation, second_moment: float, misalignment: float) -> float:
+def conditional_slope(activation: Activation, second_moment: float, misalignment: float) -> float:
+    """Return the result of `numeric_slope` for any activation."""
+    t, weight, variance = _shared(activation, second_moment, misalignment)
+    slope = derivative_mean(activation, t, variance)
+    other = slope if misalignment <= 1 else derivative_mean(activation, -t, variance)
+    return float(weight @ (slope * other))
+
+
+def conditional_gap(activation: Activation, second_moment: float, misalignment: float) -> float:
+    """Return the result of `numeric_gap` for any activation."""
     shared, weight, variance = _shared(activation, second_moment, misalignment)
     mean, spread = moments(activation, shared, np.full(shared.size, variance))
     inner = float(weight @ spread)

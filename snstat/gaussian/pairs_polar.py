@@ -32,7 +32,7 @@ def angle_of(misalignment: float) -> float:
     return 2.0 * math.asin(math.sqrt(min(misalignment / 2.0, 1.0)))
 
 
-def _graded(length: float, scale: float) -> list[float]:
+def towards_zero(length: float, scale: float) -> list[float]:
     """Return edges on [0, length], halving towards 0 until a panel is shorter than 1/scale."""
     edges = [length]
     while edges[-1] * scale > 2.0:
@@ -42,7 +42,7 @@ def _graded(length: float, scale: float) -> list[float]:
 
 def _mirrored(length: float, scale: float) -> list[float]:
     """Return edges on [0, length] graded towards both ends."""
-    half = _graded(length / 2.0, scale)
+    half = towards_zero(length / 2.0, scale)
     return [*half, *(length - edge for edge in reversed(half[:-1]))]
 
 
@@ -53,14 +53,14 @@ def mirrored(length: float, scale: float) -> tuple[FloatArray, FloatArray]:
 
 @lru_cache(maxsize=16)  # in a deep network only the angle moves on
 def _radii(std: float) -> tuple[FloatArray, FloatArray]:
-    edges = [*_graded(_RADIUS_EDGES[1], std), *_RADIUS_EDGES[2:]]
+    edges = [*towards_zero(_RADIUS_EDGES[1], std), *_RADIUS_EDGES[2:]]
     radius, weight = composite(np.array(edges), _RADIUS_POINTS)
     return radius[None, :], weight * radius * np.exp(-0.5 * radius * radius)
 
 
 def _mixed_arc(angle: float, std: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return (sine₁, −sine₂, weight): z₁ = s·r·sine₁ ≥ 0 and z₂ = s·r·sine₂ ≤ 0 on the arc."""
-    edges = _graded(angle, std) if angle < math.pi / 2 else _mirrored(angle, std)
+    edges = towards_zero(angle, std) if angle < math.pi / 2 else _mirrored(angle, std)
     step, weight = composite(np.array(edges), _ANGLE_POINTS)
     return np.sin(angle - step)[:, None], np.sin(step)[:, None], weight
 
@@ -69,7 +69,7 @@ def _negative_arc(
     angle: float, std: float
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Return (sine₁, sine₂, sine₂ − sine₁, weight): z₁, z₂ = −s·r·sine₁, −s·r·sine₂ ≤ 0."""
-    edges = _graded((math.pi - angle) / 2.0, std)
+    edges = towards_zero((math.pi - angle) / 2.0, std)
     step, weight = composite(np.array(edges), _ANGLE_POINTS)
     first = np.sin(step)[:, None]
     difference = (2.0 * math.sin(angle / 2.0) * np.cos(step + angle / 2.0))[:, None]
@@ -171,10 +171,10 @@ def _of_hard_tanh(
     π/2 + θ/2."""
     angle, scale = angle_of(misalignment), 8.0 * math.sqrt(second_moment) + 8.0
     half = angle / 2.0
-    below, weight_below = composite(np.array(_graded(half, scale)), _ANGLE_POINTS)
-    between_edges = [half + edge for edge in _graded(math.pi / 2.0 - half, scale)]
+    below, weight_below = composite(np.array(towards_zero(half, scale)), _ANGLE_POINTS)
+    between_edges = [half + edge for edge in towards_zero(math.pi / 2.0 - half, scale)]
     between, weight_between = composite(np.array(between_edges), _ANGLE_POINTS)
-    from_end, weight_above = composite(np.array(_graded(half, scale)), _ANGLE_POINTS)
+    from_end, weight_above = composite(np.array(towards_zero(half, scale)), _ANGLE_POINTS)
     total = weight_below @ (_inside(np.sin(below), second_moment) * first(np.sin(below) ** 2))
     total += (weight_between @ _inside(np.sin(between), second_moment)) * middle
     total += weight_above @ (
@@ -217,7 +217,7 @@ def clipped_relu_gap(bound: float) -> Kernel:
         q = second_moment / (bound * bound)
         angle, scale = angle_of(misalignment), 8.0 * math.sqrt(q) + 8.0
         right = math.pi / 2.0
-        below, weight = composite(np.array(_graded(min(angle, right), scale)), _ANGLE_POINTS)
+        below, weight = composite(np.array(towards_zero(min(angle, right), scale)), _ANGLE_POINTS)
         total = weight @ (_inside(np.sin(below), q) * 2.0 * np.sin(below / 2.0) ** 2)
         edges = np.array(_mirrored(abs(angle - right), scale)) + min(angle, right)
         between, weight = composite(edges, _ANGLE_POINTS)
@@ -225,7 +225,7 @@ def clipped_relu_gap(bound: float) -> Kernel:
         if angle > right:
             turned = -2.0 * np.cos(1.5 * between) * np.cos(between / 2.0)
         total += weight @ (_inside(np.sin(between), q) * turned)
-        last = np.array(_graded(min(angle, math.pi - angle) / 2.0, scale))
+        last = np.array(towards_zero(min(angle, math.pi - angle) / 2.0, scale))
         from_end, weight = composite(last, _ANGLE_POINTS)
         turned = 2.0 * np.sin(from_end) * np.sin(angle - from_end)
         total += weight @ (_inside(np.cos(angle / 2.0 - from_end), q) * turned)

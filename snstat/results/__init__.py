@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from snstat.results.fixedpoint import FIXEDPOINT_SCHEMA, FixedPointReport, TheoremResult
     from snstat.results.module import Axes, Call, Left, ModuleSummary, NonFinite
     from snstat.results.norms import MOST_CLASSES, DataSummary, NormClasses
+    from snstat.results.phase import Phase
     from snstat.results.pictures import (
         CorrelationCurve,
         Densities,
@@ -96,6 +97,7 @@ _LATER = {
         "fixedpoint": ("FIXEDPOINT_SCHEMA", "FixedPointReport", "TheoremResult"),
         "module": ("Axes", "Call", "Left", "ModuleSummary", "NonFinite"),
         "norms": ("MOST_CLASSES", "DataSummary", "NormClasses"),
+        "phase": ("Phase",),
         "pictures": ("CorrelationCurve", "Densities", "MapField"),
         "points": ("CorrelationFixedPoint", "FixedPoint"),
         "spectrum": (
@@ -163,6 +165,7 @@ __all__ = [
     "NonFinite",
     "NormClasses",
     "Outlook",
+    "Phase",
     "Record",
     "Rows",
     "Run",

@@ -18,12 +18,13 @@ from snstat.theory.correlation import correlation_fixed_points, every_correlatio
 from snstat.theory.linear import fixed_point_record, stable_first
 from snstat.theory.search import Search, root
 
-_LOWEST, _HIGHEST = 1e-12, 1e12
+# The second moments that are searched.
+LOWEST, HIGHEST = 1e-12, 1e12
 _POINTS = 193
 # The largest |x| at which activations are evaluated, reached at the largest q.
 _REACH = 1.375e7
 # An image of zero signal below this counts as 0, because its squares underflow.
-_NOTHING = 1e-290
+NOTHING = 1e-290
 # |ln(q'/q)| below this is rounding and has no usable sign.
 _ROUNDING = 2e-14
 
@@ -61,14 +62,14 @@ def find_ensemble(
     # The image of zero signal. No image, and so no root, is much smaller.
     rest = float(activation.function(np.zeros(1))[0])
     floor = square_gain * rest * rest + bias * bias
-    low = min(_LOWEST, 0.25 * floor) if floor > _NOTHING else _LOWEST
-    high = max(_HIGHEST, 1e3 * (square_gain + bias * bias))
+    low = min(LOWEST, 0.25 * floor) if floor > NOTHING else LOWEST
+    high = max(HIGHEST, 1e3 * (square_gain + bias * bias))
     grid, seconds = _scanned(activation, low, high)
     with np.errstate(divide="ignore", over="ignore"):
         images = square_gain * seconds + bias * bias
         values = np.log(images / np.exp(grid))
     if activation.reach < math.inf and np.isnan(values).any():
-        raise _unknown(activation)
+        raise unknown(activation)
     moving = np.abs(values) > _ROUNDING
     if not moving.any() and bias == 0:
         return Search((_point(activation, 1.0, weight_gain, bias, pairs=pairs),), True, "keeps")
@@ -108,7 +109,7 @@ def find_ensemble(
                 ]
             elif found.fun < _ROUNDING:
                 roots.append(float(found.x))
-    points = [0.0] if floor <= _NOTHING else []
+    points = [0.0] if floor <= NOTHING else []
     points += [_rounded(math.exp(place), excess) for place in sorted(roots)]
     grows = bool(values[kept[-1]] > 0) if kept.size else bias > 0
     found = []
@@ -126,16 +127,17 @@ def find_ensemble(
 @lru_cache(maxsize=8)
 def _scanned(activation: Activation, low: float, high: float) -> tuple[FloatArray, FloatArray]:
     """Return ln q from `low` to `high` and E[φ²] there, which are the same for all gains."""
-    grid = np.linspace(math.log(_LOWEST), math.log(high), _POINTS)
-    if low < _LOWEST:
+    grid = np.linspace(math.log(LOWEST), math.log(high), _POINTS)
+    if low < LOWEST:
         # Below the grid, q' is its value at 0 plus a linear term: one point a decade suffices.
-        count = math.ceil(math.log10(_LOWEST / low))
+        count = math.ceil(math.log10(LOWEST / low))
         grid = np.concatenate([np.linspace(math.log(low), grid[0], count, endpoint=False), grid])
     with np.errstate(over="ignore"):
         return grid, second_moments(activation, np.exp(grid))
 
 
-def _unknown(activation: Activation) -> InvalidValueError:
+def unknown(activation: Activation) -> InvalidValueError:
+    """Return the error for an activation that is not known at all second moments."""
     return InvalidValueError(
         "activation",
         f"{activation.name}, known to the theory up to ±{activation.reach:g}",

@@ -51,9 +51,9 @@ def unit_moments(
     weight_square_sum: npt.ArrayLike,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the result of `unit_map` for any activation, listed or not."""
-    weight_sum = _finite("weight_sum", weight_sum)
-    weight_square_sum = _finite("weight_square_sum", weight_square_sum, 0.0)
-    mean, variance = _finite("mean", mean), _finite("variance", variance, 0.0)
+    weight_sum = finite("weight_sum", weight_sum)
+    weight_square_sum = finite("weight_square_sum", weight_square_sum, 0.0)
+    mean, variance = finite("mean", mean), finite("variance", variance, 0.0)
     _require_together(
         mean=mean, variance=variance, weight_sum=weight_sum, weight_square_sum=weight_square_sum
     )
@@ -92,9 +92,9 @@ def ensemble_moments(
     bias_std: npt.ArrayLike,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the result of `ensemble_map` for any activation, listed or not."""
-    weight_gain = _finite("weight_gain", weight_gain, 0.0)
-    bias_std = _finite("bias_std", bias_std, 0.0)
-    mean, variance = _finite("mean", mean), _finite("variance", variance, 0.0)
+    weight_gain = finite("weight_gain", weight_gain, 0.0)
+    bias_std = finite("bias_std", bias_std, 0.0)
+    mean, variance = finite("mean", mean), finite("variance", variance, 0.0)
     _require_together(mean=mean, variance=variance, weight_gain=weight_gain, bias_std=bias_std)
     with np.errstate(over="ignore"):
         q = np.square(weight_gain) * (variance + np.square(mean)) + np.square(bias_std)
@@ -119,10 +119,10 @@ def correlation_map(
     """
     entry = resolve(activation)
     given = {
-        "correlation": _finite("correlation", correlation, -1.0, 1.0),
-        "second_moment": _finite("second_moment", second_moment, 0.0),
-        "weight_gain": _finite("weight_gain", weight_gain, 0.0),
-        "bias_std": _finite("bias_std", bias_std, 0.0),
+        "correlation": finite("correlation", correlation, -1.0, 1.0),
+        "second_moment": finite("second_moment", second_moment, 0.0),
+        "weight_gain": finite("weight_gain", weight_gain, 0.0),
+        "bias_std": finite("bias_std", bias_std, 0.0),
     }
     _require_together(**given)
     correlations, seconds, gains, biases = np.broadcast_arrays(*given.values())
@@ -153,8 +153,8 @@ def gradient_growth(
     Source: Schoenholz et al., arXiv:1611.01232.
     """
     entry = resolve(activation)
-    gain = _finite("weight_gain", weight_gain, 0.0)
-    q = _finite("second_moment", second_moment, 0.0)
+    gain = finite("weight_gain", weight_gain, 0.0)
+    q = finite("second_moment", second_moment, 0.0)
     _require_together(weight_gain=gain, second_moment=q)
     square_gain = np.square(gain)
     require_bounded(np.zeros(()), q)
@@ -162,7 +162,7 @@ def gradient_growth(
     return growth
 
 
-def _finite(
+def finite(
     name: str, values: npt.ArrayLike, low: float = -math.inf, high: float = math.inf
 ) -> FloatArray:
     """Return `values` as a float64 array within bounds; raise InvalidValueError otherwise."""
