@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from snstat.checks.case import Case
     from snstat.report.figures import Options
 
-__all__ = ["correlation", "histogram", "moment_map", "positions", "statistic", "trajectory"]
+__all__ = [
+    "correlation",
+    "histogram",
+    "moment_map",
+    "phase",
+    "positions",
+    "statistic",
+    "trajectory",
+]
 
 TRAJECTORY = "trajectory"
 HISTOGRAM = "histogram"
@@ -154,6 +162,34 @@ def correlation(
     curve = correlation_curve(activation, weight_gain=weight_gain, bias_std=bias_std)
     with _in_pyplot():
         return figures.draw_correlation([curve], style).axes[0]
+
+
+def phase(
+    *activations: str,
+    weight_gain: tuple[float, float] = (0.5, 3.0),
+    bias_std: tuple[float, float] = (0.0, 1.0),
+    contour: str = "xi_c",
+    variance: bool = False,
+    style: str = "light",
+) -> list[Axes]:
+    """Draw the ordered and the chaotic phase of each activation and return the axes.
+
+    `weight_gain` and `bias_std` are (low, high). `contour` is the depth scale whose contours are
+    drawn: "xi_c", "xi_q", "both" or "none". With `variance` the axes are G² and b². Raises as
+    `snstat.phase`, and InvalidValueError for an empty or a reversed range, or no activation.
+    """
+    from snstat.report import figures
+    from snstat.results.phase import CONTOURS
+    from snstat.theory.pictures import phase_plane
+
+    if not activations:
+        raise InvalidValueError("number of activations", 0, "at least 1")
+    if contour not in CONTOURS:
+        raise UnknownNameError("contour", contour, CONTOURS)
+    planes = [phase_plane(name, weight_gain, bias_std, variance=variance) for name in activations]
+    with _in_pyplot():
+        drawn = figures.draw_phase(planes, style, contour=contour, variance=variance)
+    return [axes for axes in drawn.axes if axes.get_visible()]
 
 
 def moment_map(activation: str = "selu", *, style: str = "light", **parameters: Any) -> Axes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -100,11 +100,11 @@ def subjects_of(
     return found, ()
 
 
-def refuse_module_options(ctx: click.Context) -> None:
-    """Raise UsageError for an option that only a traced module has."""
+def refuse_module_options(ctx: click.Context, besides: Container[str] = ()) -> None:
+    """Raise UsageError for an option that only a traced module has, and none of `besides`."""
     for parameter in ctx.command.params:
         given = ctx.get_parameter_source(parameter.name or "") is not ParameterSource.DEFAULT
-        if given and parameter.name in TRACED - {ONLY}:
+        if given and parameter.name in TRACED - {ONLY} and parameter.name not in besides:
             option = max(parameter.opts, key=len)
             words = "is about a traced module; name one, package.module:name, or leave it out"
             raise click.UsageError(f"{option} {words}")

@@ -18,7 +18,7 @@ from snstat.values import real
 if TYPE_CHECKING:
     from snstat.cli.subject import Subject
 
-KINDS = ("trajectory", "map", "histogram", "correlation", "positions", "spectrum")
+KINDS = ("trajectory", "map", "histogram", "correlation", "phase", "positions", "spectrum")
 MAPS = ("unit", "ensemble")
 # Options of every kind.
 COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "caption"}
@@ -28,6 +28,7 @@ OWN = {
     "histogram": {"layers"},
     "spectrum": {"layers"},
     "correlation": set(),
+    "phase": {"contour", "axes", "dots"},
     "map": {"chosen_map", "weight_sum", "weight_square_sum"},
     "positions": {"layers"},
 }
@@ -69,6 +70,8 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     own = COMMON | OWN[kind]
     # What no picture of this kind has may be switched off.
     own |= set() if ctx.params["residuals"] else {"residuals"}
+    if saved and kind == "phase":
+        raise click.UsageError("--kind phase has saved runs as dots; write --runs before the file")
     if saved and kind == "spectrum":
         raise click.UsageError("--kind spectrum is of networks that are sampled now; give no run")
     if saved:
@@ -91,6 +94,9 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     elif kind == "correlation":
         network &= CORRELATION_NETWORK
         where = "with --kind correlation, which simulates nothing"
+    elif kind == "phase":
+        network &= MAP_NETWORK
+        where = "with --kind phase, which takes --weight-gain and --bias-std"
     elif kind == "positions":
         network -= NOT_IN_THEORY
         where = "with --kind positions, which is theory and simulates nothing"

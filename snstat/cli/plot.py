@@ -31,6 +31,7 @@ from snstat.cli.options import (
 )
 from snstat.cli.output import STDOUT, file_output, write_stdout_binary, wrote
 from snstat.cli.parameters import FileName, Layers, Value
+from snstat.cli.phase import draw_phases, over_ranges, phase_options, refuse_phase_values
 from snstat.cli.picture import (
     KINDS,
     MAPS,
@@ -60,6 +61,7 @@ Examples:
   snstat plot model.toml --set width=512 --backward -o model.svg
   snstat plot models:resnet --input Bx3x32x32 -o resnet.svg
   snstat plot --kind map -o map.pdf
+  snstat plot --kind phase -a tanh --weight-gain 0.5:3 --bias-std 0:1 -o phase.pdf
   snstat plot conv.toml --kind positions --layers all -o border.png
   snstat plot --kind map --map ensemble -a tanh --weight-gain 1.5 -o tanh.svg
   snstat plot --kind spectrum -a tanh --width 256 -o spectrum.svg
@@ -162,8 +164,10 @@ def picture_output_options(function: Function) -> Function:
 )
 @picture_options
 @sweep_parts
+@phase_options
 @picture_output_options
 @set_option
+@over_ranges
 @stack_options
 @module_options
 @version_option
@@ -186,6 +190,8 @@ def command(
     residuals: bool,
     caption: bool,
     size: tuple[float, float] | None,
+    contour: str,
+    dots: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Draw a saved result of `snstat propagate`, or a run with the same options made now.
@@ -194,9 +200,10 @@ def command(
 
     trajectory: statistics over depth with theory and target. map: the unit or the ensemble map on
     the (mean, variance) plane. histogram: activation densities layer by layer beside their law.
-    correlation: the correlation map with its fixed points. positions: the second moment at every
-    position of a grid. spectrum: the density of the singular values of the Jacobian of layers by
-    the input, by default in float64.
+    correlation: the correlation map with its fixed points. phase: the ordered and the chaotic phase
+    on the plane of gain and bias, each a range such as 0.5:3, for one or more activations.
+    positions: the second moment at every position of a grid. spectrum: the density of the singular
+    values of the Jacobian of layers by the input, by default in float64.
     """
     form = picture_format(output, form)
     if is_table(saved):
@@ -209,7 +216,7 @@ def command(
     networks, runs_of = subjects_of(ctx, saved, set)
     traced = isinstance(networks[0], ModuleTarget)
     if not traced:
-        refuse_module_options(ctx)
+        refuse_module_options(ctx, {"axes"} if kind == "phase" else ())
     if networks[0] is not None and kind not in (OF_MODULES if traced else OF_NETWORKS):
         of = "networks that are simulated" if kind in OF_NETWORKS else "uniform stacks"
         raise click.UsageError(f"--kind {kind} is for {of}; leave it out beside {saved[0]}")
@@ -218,9 +225,21 @@ def command(
     require_pixels(size, dpi)
     if kind == "spectrum" and ctx.get_parameter_source("dtype") is ParameterSource.DEFAULT:
         options["dtype"] = (SpectrumSettings().dtype,)
-    subject = Subject(runs_of, _options_of(ctx, options, traced=traced), networks)
+    if kind != "phase":
+        refuse_phase_values(options, kind)
+    wanted = _options_of(ctx, options, traced=traced) if kind != "phase" else {}
+    subject = Subject(runs_of, wanted, networks)
 
     def figure() -> Any:
+        if kind == "phase":
+            return draw_phases(
+                options,
+                contour=contour,
+                dots=dots,
+                style=style,
+                caption=caption,
+                size=size,
+            )
         return draw(
             subject,
             kind,

@@ -8,6 +8,9 @@ import numpy as np
 
 from snstat.results.base import BoolArray, FloatArray, Record
 
+# The depth scales of which a picture has contours: of correlations, of second moments.
+CONTOURS = ("xi_c", "xi_q", "both", "none")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phase(Record):

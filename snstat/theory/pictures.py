@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from snstat.activation import resolve
+from snstat.activation import Pair, resolve
 from snstat.errors import InvalidValueError
 from snstat.gaussian.quadrature import FloatArray
-from snstat.results import CorrelationCurve, CorrelationFixedPoint, FixedPoint, MapField
+from snstat.limits import MAX_SCALE
+from snstat.results import CorrelationCurve, CorrelationFixedPoint, FixedPoint, MapField, Phase
 from snstat.theory.correlation import correlation_fixed_points
 from snstat.theory.ensemble import ensemble_image
 from snstat.theory.fixed_points import fixed_points, resolve_map, trajectory
 from snstat.theory.maps import correlation_map, ensemble_map, unit_map
+from snstat.theory.phase import phase
 from snstat.theory.theorems import theorem_domain
+from snstat.values import number
 
 Interval = tuple[float, float]
 
@@ -24,6 +27,8 @@ _DOMAIN = (-0.1, 0.1, 0.8, 1.5)
 _STEPS = 40
 # Margin beyond a fixed point that widened a window, as a share of the window's width.
 _MARGIN = 0.08
+# Gains and bias deviations of a picture of phases.
+PLANE = (361, 241)
 
 
 def map_field(
@@ -122,6 +127,32 @@ def _starts(means: FloatArray, variances: FloatArray) -> list[tuple[float, float
     places = [(left, low), (middle, low), (right, low), (left, centre), (right, centre)]
     places += [(left, high), (middle, high), (right, high)]
     return [(float(mean), float(variance)) for mean, variance in places]
+
+
+def phase_plane(
+    activation: str | Pair,
+    weight_gain: Interval,
+    bias_std: Interval,
+    *,
+    variance: bool = False,
+    columns: int = PLANE[0],
+    rows: int = PLANE[1],
+) -> Phase:
+    """Return the phases of an activation on a grid of `columns` gains and `rows` bias deviations,
+    evenly spaced, or with evenly spaced squares if `variance`. Raises the errors of `phase`, and
+    InvalidValueError for an empty or a reversed range."""
+    axes = []
+    for name, interval, count in (
+        ("weight_gain", weight_gain, columns),
+        ("bias_std", bias_std, rows),
+    ):
+        low, high = (number(name, end, 0.0, MAX_SCALE) for end in interval)
+        if not low < high:
+            bound = "LOW:HIGH with LOW below HIGH"
+            raise InvalidValueError(name, f"{low:g}:{high:g}", bound)
+        squares = np.linspace(low * low, high * high, count)
+        axes.append(np.sqrt(squares) if variance else np.linspace(low, high, count))
+    return phase(activation, weight_gain=axes[0], bias_std=axes[1])
 
 
 def correlation_curve(

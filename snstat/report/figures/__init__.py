@@ -10,6 +10,7 @@ from snstat.report.figures.correlation import draw_correlation
 from snstat.report.figures.histogram import draw_histogram
 from snstat.report.figures.loading import load_matplotlib
 from snstat.report.figures.map_field import draw_map
+from snstat.report.figures.phase import draw_phase
 from snstat.report.figures.positions import draw_positions
 from snstat.report.figures.saving import FORMATS, save_figure
 from snstat.report.figures.spectrum import draw_spectrum
@@ -25,6 +26,7 @@ __all__ = [
     "draw_correlation",
     "draw_histogram",
     "draw_map",
+    "draw_phase",
     "draw_positions",
     "draw_spectrum",
     "draw_sweep",

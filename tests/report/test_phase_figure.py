@@ -1,0 +1,95 @@
+"""The picture of phases: the line χ = 1, names, contours, and where there is nothing."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+import snstat
+from snstat.report.figures import draw_phase, save_figure
+from snstat.results import Phase
+
+
+@lru_cache(maxsize=8)
+def plane(name: str, low: float = 0.5, high: float = 2.0) -> Phase:
+    gains, biases = np.linspace(low, high, 61), np.linspace(0.0, 1.0, 41)
+    return snstat.phase(name, weight_gain=gains, bias_std=biases)
+
+
+def words_of(figure: object) -> set[str]:
+    return {text.get_text() for axes in figure.axes for text in axes.texts}
+
+
+def legend_of(figure: object) -> str:
+    return " ".join(text.get_text() for legend in figure.legends for text in legend.get_texts())
+
+
+def test_the_line_is_where_chi_is_one() -> None:
+    figure = draw_phase([plane("tanh")], contour="none")
+    (axes,) = figure.axes
+    thick = [entry for entry in axes.collections if np.max(entry.get_linewidth()) == 2.0]
+    (line,) = thick
+    (path,) = [path for path in line.get_paths() if len(path.vertices)]
+    for gain, bias in path.vertices[::7]:
+        if bias == 0:
+            continue
+        at = snstat.phase("tanh", weight_gain=gain, bias_std=bias).gradient_growth[0, 0]
+        # Linear within a cell of 1/40.
+        assert at == pytest.approx(1.0, abs=5e-3)
+
+
+def test_phases_are_named_where_they_are() -> None:
+    phase = plane("tanh")
+    figure = draw_phase([phase])
+    assert {"ordered", "chaotic"} <= words_of(figure)
+    for text in figure.axes[0].texts:
+        gain, bias = text.get_position()
+        if text.get_text() in {"ordered", "chaotic"}:
+            at = snstat.phase("tanh", weight_gain=gain, bias_std=bias).gradient_growth[0, 0]
+            assert (at < 1) == (text.get_text() == "ordered")
+
+
+def test_what_is_blank_is_explained() -> None:
+    told = legend_of(draw_phase([plane("relu")]))
+    assert "grows without bound" in told
+    assert "vanishes" in told
+    assert "χ = 1" not in told
+    told = legend_of(draw_phase([plane("sigmoid")]))
+    assert "without bound" not in told
+    assert "vanishes" not in told
+    everywhere = snstat.phase("relu", weight_gain=[2.0, 3.0, 4.0], bias_std=[0.1, 0.2, 0.3])
+    assert "grows without bound" in legend_of(draw_phase([everywhere]))
+
+
+def test_labels_of_contours_are_depth_scales() -> None:
+    figure = draw_phase([plane("tanh")], contour="xi_c")
+    assert {"1", "3", "10"} <= words_of(figure)
+    assert words_of(draw_phase([plane("tanh")], contour="none")) == {"ordered", "chaotic"}
+
+
+def test_dots_are_at_their_gain_and_bias() -> None:
+    for variance, wanted in ((False, (1.5, 0.3)), (True, (2.25, 0.09))):
+        figure = draw_phase([plane("tanh")], variance=variance, dots=[[(1.5, 0.3)]])
+        dots = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+        (x,), (y,) = dots[0].get_data()
+        assert (x, y) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5, 7])
+@pytest.mark.parametrize("style", ["light", "dark"])
+def test_small_multiples_fit_their_page(count: int, style: str) -> None:
+    names = ["tanh", "relu", "selu", "sigmoid", "erf", "gelu", "sine"][:count]
+    figure = draw_phase([plane(name) for name in names], style, contour="both")
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == count
+    boxes = [axes.get_tightbbox() for axes in shown]
+    assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
+    (legend,) = figure.legends
+    assert legend.get_window_extent().y0 >= max(box.y1 for box in boxes) - 1
+    first, second = io.BytesIO(), io.BytesIO()
+    save_figure(figure, first, "svg")
+    save_figure(figure, second, "svg")
+    assert first.getvalue() == second.getvalue()
