@@ -18,13 +18,20 @@ from snstat.values import real
 if TYPE_CHECKING:
     from snstat.cli.subject import Subject
 
-KINDS = ("trajectory", "map", "histogram", "correlation", "phase", "positions", "spectrum")
+KINDS = (
+    *("trajectory", "gradient", "residual", "map", "histogram", "correlation", "phase"),
+    *("positions", "spectrum"),
+)
+# Those that are pictures of runs as they are.
+OF_RUNS = ("trajectory", "gradient", "residual")
 MAPS = ("unit", "ensemble")
 # Options of every kind.
 COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "caption"}
 # What else a kind reads, beside the options that describe the network and its sampling.
 OWN = {
     "trajectory": {"residuals"},
+    "gradient": set(),
+    "residual": set(),
     "histogram": {"layers"},
     "spectrum": {"layers"},
     "correlation": set(),
@@ -165,12 +172,13 @@ def draw(
 
     figures.load_matplotlib()
 
-    if kind == "trajectory":
+    if kind in OF_RUNS:
         from snstat.plot import trajectory_options
 
         runs = subject.runs()
         options = trajectory_options(runs, residuals=residuals, caption=caption, size=size)
-        return figures.draw_trajectory(runs, style, options)
+        drawers = (figures.draw_trajectory, figures.draw_gradient, figures.draw_residual)
+        return drawers[OF_RUNS.index(kind)](runs, style, options)
     if kind == "correlation":
         return figures.draw_correlation(_curves(subject), style, caption=caption, size=size)
     if kind == "map":

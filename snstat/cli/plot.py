@@ -35,6 +35,7 @@ from snstat.cli.phase import draw_phases, over_ranges, phase_options, refuse_pha
 from snstat.cli.picture import (
     KINDS,
     MAPS,
+    OF_RUNS,
     Size,
     command_words,
     draw,
@@ -50,7 +51,7 @@ from snstat.values.kinds import Name
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
 # The kinds of pictures of networks of any layers.
-OF_NETWORKS = ("trajectory", "histogram", "positions", "spectrum")
+OF_NETWORKS = (*OF_RUNS, "histogram", "positions", "spectrum")
 # Those of traced modules.
 OF_MODULES = ("trajectory",)
 
@@ -58,6 +59,7 @@ EXAMPLES = """\b
 Examples:
   snstat plot -o trajectory.png
   snstat plot -a selu -a relu -a tanh --kind trajectory -o compare.svg
+  snstat plot -a selu,relu,tanh --kind gradient -o gradient.pdf
   snstat plot model.toml --set width=512 --backward -o model.svg
   snstat plot models:resnet --input Bx3x32x32 -o resnet.svg
   snstat plot --kind map -o map.pdf
@@ -198,8 +200,10 @@ def command(
 
     The network is that of a file, a PyTorch module, or the uniform stack that options describe.
 
-    trajectory: statistics over depth with theory and target. map: the unit or the ensemble map on
-    the (mean, variance) plane. histogram: activation densities layer by layer beside their law.
+    trajectory: statistics over depth with theory and target. gradient: the squared gradient,
+    measured, with its factor per layer. residual: z by layer, and its quantiles beside a normal
+    law. map: the unit or the ensemble map on the (mean, variance) plane. histogram: activation
+    densities layer by layer beside their law.
     correlation: the correlation map with its fixed points. phase: the ordered and the chaotic phase
     on the plane of gain and bias, each a range such as 0.5:3, for one or more activations.
     positions: the second moment at every position of a grid. spectrum: the density of the singular
@@ -228,6 +232,8 @@ def command(
     if kind != "phase":
         refuse_phase_values(options, kind)
     wanted = _options_of(ctx, options, traced=traced) if kind != "phase" else {}
+    if kind == "gradient" and ctx.get_parameter_source("backward") is ParameterSource.DEFAULT:
+        wanted["backward"] = True
     subject = Subject(runs_of, wanted, networks)
 
     def figure() -> Any:

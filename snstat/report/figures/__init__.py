@@ -7,11 +7,13 @@ equal figures give equal bytes.
 from __future__ import annotations
 
 from snstat.report.figures.correlation import draw_correlation
+from snstat.report.figures.gradient import draw_gradient
 from snstat.report.figures.histogram import draw_histogram
 from snstat.report.figures.loading import load_matplotlib
 from snstat.report.figures.map_field import draw_map
 from snstat.report.figures.phase import draw_phase
 from snstat.report.figures.positions import draw_positions
+from snstat.report.figures.residual import draw_residual
 from snstat.report.figures.saving import FORMATS, save_figure
 from snstat.report.figures.spectrum import draw_spectrum
 from snstat.report.figures.style import STYLES
@@ -24,10 +26,12 @@ __all__ = [
     "Choice",
     "Options",
     "draw_correlation",
+    "draw_gradient",
     "draw_histogram",
     "draw_map",
     "draw_phase",
     "draw_positions",
+    "draw_residual",
     "draw_spectrum",
     "draw_sweep",
     "draw_trajectory",

@@ -57,7 +57,8 @@ class Options:
     `targets` holds the target (mean, variance) of each run, or None. `residuals` adds a strip of z
     below each panel. `caption` describes the network below the panels. `size` is (width, height) in
     inches. `statistics` names the panels, by default mean, variance, and cosine and gradient if
-    known.
+    known. `labels` names the runs, by default by what distinguishes them. `panel` is the height of
+    a panel that all runs share, in inches.
     """
 
     gradients: Sequence[FloatArray | None] = ()
@@ -66,6 +67,8 @@ class Options:
     caption: bool = True
     size: tuple[float, float] | None = None
     statistics: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    panel: float = PANEL
 
 
 def draw_trajectory(
@@ -102,7 +105,7 @@ def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]
         for parts in zip(
             runs,
             looks,
-            run_labels(runs),
+            options.labels or run_labels(runs),
             options.gradients or nothing,
             options.targets or nothing,
             strict=True,
@@ -132,7 +135,7 @@ def _overlaid(
 ) -> Figure:
     """Return a panel for each statistic, which all runs share, with a strip of z below it if some
     run has any."""
-    rows = _rows(drawn, names, options, (PANEL, STRIP))
+    rows = _rows(drawn, names, options, (options.panel, STRIP))
     heights = [height for height, _, _ in rows]
     figure = page(WIDTH, sum(heights) + REST, options.size)
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[
