@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from snstat.activation import resolve
-from snstat.cli.options import REAL, apply
+from snstat.cli.options import apply
 from snstat.cli.parameters import FileName, Several, Type, Value, begins
 from snstat.errors import InputFileError, InvalidValueError
 from snstat.limits import MAX_SCALE
@@ -42,14 +42,17 @@ class Range:
 
 
 class NumberOrRange(Type):
-    """A number, or the range LOW:HIGH."""
+    """A number as the option has it in other pictures, or the range LOW:HIGH."""
 
     name = "number"
+
+    def __init__(self, of_numbers: Type) -> None:
+        self.of_numbers = of_numbers
 
     def read(self, name: str, text: str) -> float | Range:
         """Return the number or the range."""
         if ":" not in text:
-            found: float = REAL.read(name, text)
+            found: float = self.of_numbers.read(name, text)
             return found
         try:
             low, high = (real(name, part) for part in text.split(":"))
@@ -81,7 +84,7 @@ def over_ranges(function: Function) -> Function:
     """Let options of `function` that other pictures have too read what --kind phase takes."""
     for parameter in function.__click_params__:  # type: ignore[attr-defined]
         if parameter.name in DEFAULTS:
-            parameter.type = NumberOrRange()
+            parameter.type = NumberOrRange(parameter.type)
             parameter.help += " With --kind phase a range LOW:HIGH."
         elif parameter.name == "axes":
             parameter.type = PlaneAxes(parameter.type)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snstat.cli import run
+from snstat.cli.options import REAL
 from snstat.cli.phase import NumberOrRange, Range
 
 PHASE = ("plot", "--kind", "phase", "-a", "tanh")
@@ -83,7 +84,7 @@ def test_a_saved_run_is_a_dot_and_of_what_is_drawn(capsys, tmp_path):
 
 
 def test_numbers_and_ranges_are_read():
-    kind = NumberOrRange()
+    kind = NumberOrRange(REAL)
     assert kind.read("weight_gain", "sqrt(4)") == 2.0
     assert kind.read("weight_gain", "1/2 : 2") == Range(0.5, 2.0)
     assert str(Range(0.5, 2.0)) == "0.5:2"

@@ -19,8 +19,8 @@ SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
 SMALL_OF = {kind: [] if kind in {"map", "correlation", "phase"} else SMALL for kind in KINDS}
 # A spectrum is of one sample.
 SMALL_OF["spectrum"] = ["-d", "9", "-w", "16", "-t", "2"]
-# Stacks have no positions, a spectrum is of no saved run, phases have them as dots, and gradients are
-# measured where a saved run may lack them.
+# Stacks have no positions, a spectrum is of no saved run, phases have them as dots, and gradients
+# are measured where a saved run may lack them.
 OF_STACKS = [kind for kind in KINDS if kind != "positions"]
 SAVED = [kind for kind in OF_STACKS if kind not in {"spectrum", "phase", "gradient"}]
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}

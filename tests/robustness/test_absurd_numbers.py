@@ -78,6 +78,11 @@ CASES = [
         for value in REAL
     ],
     *[
+        ("phase", option, value, "finite number")
+        for option in ("--weight-gain", "--bias-std")
+        for value in REAL
+    ],
+    *[
         ("map", option, value, "finite number")
         for option in ("--weight-sum", "--weight-square-sum")
         for value in REAL
@@ -89,6 +94,7 @@ COMMANDS |= {
     "sweep": ("sweep",),
     "show": ("show",),
     "map": ("plot", "-o", "picture.png", "--kind", "map"),
+    "phase": ("plot", "-o", "picture.png", "--kind", "phase"),
 }
 
 
