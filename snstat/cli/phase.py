@@ -158,6 +158,23 @@ def draw_phases(
     )
 
 
+def draw_depth_scales(
+    options: Mapping[str, Any], *, style: str, caption: bool, size: tuple[float, float] | None
+) -> Any:
+    """Return the figure of depth scales over the gain of all activations and bias deviations."""
+    from snstat.report import figures
+    from snstat.theory.pictures import depth_scale_curve
+
+    names = [resolve(name).name for name in options["activation"]]
+    gains, biases = _one_range("weight_gain", options["weight_gain"]), options["bias_std"]
+    for value in biases:
+        if isinstance(value, Range):
+            raise InvalidValueError("bias_std", str(value), "a number with --kind depth-scale")
+    figures.load_matplotlib()
+    curves = [depth_scale_curve(name, gains, bias) for name in names for bias in biases or (0.0,)]
+    return figures.draw_depth_scales(curves, style, caption=caption, size=size)
+
+
 def _axes(values: Sequence[str]) -> str:
     """Return what the axes are, which is said once at most."""
     if not values:

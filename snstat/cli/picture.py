@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KINDS = (
     *("trajectory", "gradient", "residual", "map", "histogram", "correlation", "phase"),
-    *("positions", "spectrum"),
+    *("depth-scale", "positions", "spectrum"),
 )
 # Those that are pictures of runs as they are.
 OF_RUNS = ("trajectory", "gradient", "residual")
@@ -36,6 +36,7 @@ OWN = {
     "spectrum": {"layers"},
     "correlation": set(),
     "phase": {"contour", "axes", "dots"},
+    "depth-scale": set(),
     "map": {"chosen_map", "weight_sum", "weight_square_sum"},
     "positions": {"layers"},
 }
@@ -79,6 +80,8 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     own |= set() if ctx.params["residuals"] else {"residuals"}
     if saved and kind == "phase":
         raise click.UsageError("--kind phase has saved runs as dots; write --runs before the file")
+    if saved and kind == "depth-scale":
+        raise click.UsageError("--kind depth-scale is of theory over a range of gains; give no run")
     if saved and kind == "spectrum":
         raise click.UsageError("--kind spectrum is of networks that are sampled now; give no run")
     if saved:
@@ -101,9 +104,9 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     elif kind == "correlation":
         network &= CORRELATION_NETWORK
         where = "with --kind correlation, which simulates nothing"
-    elif kind == "phase":
+    elif kind in ("phase", "depth-scale"):
         network &= MAP_NETWORK
-        where = "with --kind phase, which takes --weight-gain and --bias-std"
+        where = f"with --kind {kind}, which takes --weight-gain and --bias-std"
     elif kind == "positions":
         network -= NOT_IN_THEORY
         where = "with --kind positions, which is theory and simulates nothing"

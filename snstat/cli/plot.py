@@ -31,7 +31,13 @@ from snstat.cli.options import (
 )
 from snstat.cli.output import STDOUT, file_output, write_stdout_binary, wrote
 from snstat.cli.parameters import FileName, Layers, Value
-from snstat.cli.phase import draw_phases, over_ranges, phase_options, refuse_phase_values
+from snstat.cli.phase import (
+    draw_depth_scales,
+    draw_phases,
+    over_ranges,
+    phase_options,
+    refuse_phase_values,
+)
 from snstat.cli.picture import (
     KINDS,
     MAPS,
@@ -206,6 +212,7 @@ def command(
     densities layer by layer beside their law.
     correlation: the correlation map with its fixed points. phase: the ordered and the chaotic phase
     on the plane of gain and bias, each a range such as 0.5:3, for one or more activations.
+    depth-scale: how many layers the difference of two inputs lasts, over a range of gains.
     positions: the second moment at every position of a grid. spectrum: the density of the singular
     values of the Jacobian of layers by the input, by default in float64.
     """
@@ -229,14 +236,17 @@ def command(
     require_pixels(size, dpi)
     if kind == "spectrum" and ctx.get_parameter_source("dtype") is ParameterSource.DEFAULT:
         options["dtype"] = (SpectrumSettings().dtype,)
-    if kind != "phase":
+    of_ranges = kind in ("phase", "depth-scale")
+    if not of_ranges:
         refuse_phase_values(options, kind)
-    wanted = _options_of(ctx, options, traced=traced) if kind != "phase" else {}
+    wanted = {} if of_ranges else _options_of(ctx, options, traced=traced)
     if kind == "gradient" and ctx.get_parameter_source("backward") is ParameterSource.DEFAULT:
         wanted["backward"] = True
     subject = Subject(runs_of, wanted, networks)
 
     def figure() -> Any:
+        if kind == "depth-scale":
+            return draw_depth_scales(options, style=style, caption=caption, size=size)
         if kind == "phase":
             return draw_phases(
                 options,

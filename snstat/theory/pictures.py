@@ -29,6 +29,8 @@ _STEPS = 40
 _MARGIN = 0.08
 # Gains and bias deviations of a picture of phases.
 PLANE = (361, 241)
+# Gains of a curve of depth scales.
+CURVE = 1601
 
 
 def map_field(
@@ -141,18 +143,30 @@ def phase_plane(
     """Return the phases of an activation on a grid of `columns` gains and `rows` bias deviations,
     evenly spaced, or with evenly spaced squares if `variance`. Raises the errors of `phase`, and
     InvalidValueError for an empty or a reversed range."""
-    axes = []
-    for name, interval, count in (
-        ("weight_gain", weight_gain, columns),
-        ("bias_std", bias_std, rows),
-    ):
-        low, high = (number(name, end, 0.0, MAX_SCALE) for end in interval)
-        if not low < high:
-            bound = "LOW:HIGH with LOW below HIGH"
-            raise InvalidValueError(name, f"{low:g}:{high:g}", bound)
-        squares = np.linspace(low * low, high * high, count)
-        axes.append(np.sqrt(squares) if variance else np.linspace(low, high, count))
-    return phase(activation, weight_gain=axes[0], bias_std=axes[1])
+    return phase(
+        activation,
+        weight_gain=_evenly("weight_gain", weight_gain, columns, squares=variance),
+        bias_std=_evenly("bias_std", bias_std, rows, squares=variance),
+    )
+
+
+def depth_scale_curve(
+    activation: str | Pair, weight_gain: Interval, bias_std: float, *, points: int = CURVE
+) -> Phase:
+    """Return the phases of an activation at `points` evenly spaced gains and one bias deviation.
+    Raises the errors of `phase_plane`."""
+    gains = _evenly("weight_gain", weight_gain, points)
+    return phase(activation, weight_gain=gains, bias_std=bias_std)
+
+
+def _evenly(name: str, interval: Interval, count: int, *, squares: bool = False) -> FloatArray:
+    """Return `count` values from low to high, evenly spaced, or with evenly spaced squares."""
+    low, high = (number(name, end, 0.0, MAX_SCALE) for end in interval)
+    if not low < high:
+        raise InvalidValueError(name, f"{low:g}:{high:g}", "LOW:HIGH with LOW below HIGH")
+    if squares:
+        return np.sqrt(np.linspace(low * low, high * high, count))
+    return np.linspace(low, high, count)
 
 
 def correlation_curve(

@@ -83,6 +83,23 @@ def test_a_saved_run_is_a_dot_and_of_what_is_drawn(capsys, tmp_path):
     assert "add -a selu" in err
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--weight-gain", "1.5"), "must be LOW:HIGH"),
+        (("--bias-std", "0:1"), "must be a number with --kind depth-scale"),
+        (("--bias-std", "0,0.1,0.2,0.3,0.4,0.5,0.6,0.7"), "at most 7"),
+        (("--contour", "both"), "--contour cannot be used with --kind depth-scale"),
+    ],
+)
+def test_bad_options_of_depth_scales(capsys, tmp_path, words, message):
+    path = tmp_path / "scales.png"
+    code, out, err = call(capsys, "plot", "--kind", "depth-scale", *words, "-o", str(path))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+    assert not path.exists()
+
+
 def test_numbers_and_ranges_are_read():
     kind = NumberOrRange(REAL)
     assert kind.read("weight_gain", "sqrt(4)") == 2.0

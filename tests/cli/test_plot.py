@@ -16,13 +16,15 @@ from snstat.cli.plot import KINDS
 
 SMALL = ["-d", "4", "-w", "16", "-b", "4", "-t", "2"]
 # Maps involve no network, and correlations no sampling.
-SMALL_OF = {kind: [] if kind in {"map", "correlation", "phase"} else SMALL for kind in KINDS}
+SMALL_OF = {
+    kind: [] if kind in {"map", "correlation", "phase", "depth-scale"} else SMALL for kind in KINDS
+}
 # A spectrum is of one sample.
 SMALL_OF["spectrum"] = ["-d", "9", "-w", "16", "-t", "2"]
-# Stacks have no positions, a spectrum is of no saved run, phases have them as dots, and gradients
-# are measured where a saved run may lack them.
+# Stacks have no positions, a spectrum is of no saved run, phases have them as dots, depth
+# scales are of none, and gradients are measured where a saved run may lack them.
 OF_STACKS = [kind for kind in KINDS if kind != "positions"]
-SAVED = [kind for kind in OF_STACKS if kind not in {"spectrum", "phase", "gradient"}]
+SAVED = [kind for kind in OF_STACKS if kind not in {"spectrum", "phase", "depth-scale", "gradient"}]
 MAGIC = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
 
 

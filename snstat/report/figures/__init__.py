@@ -7,6 +7,7 @@ equal figures give equal bytes.
 from __future__ import annotations
 
 from snstat.report.figures.correlation import draw_correlation
+from snstat.report.figures.depth_scale import draw_depth_scales
 from snstat.report.figures.gradient import draw_gradient
 from snstat.report.figures.histogram import draw_histogram
 from snstat.report.figures.loading import load_matplotlib
@@ -26,6 +27,7 @@ __all__ = [
     "Choice",
     "Options",
     "draw_correlation",
+    "draw_depth_scales",
     "draw_gradient",
     "draw_histogram",
     "draw_map",

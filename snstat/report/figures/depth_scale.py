@@ -1,0 +1,115 @@
+"""How deep a signal reaches: depth scales over the weight gain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snstat.activation import display_name
+from snstat.errors import InvalidValueError
+from snstat.report.figures.captions import OF_WIDE
+from snstat.report.figures.series import series_of
+from snstat.report.figures.style import (
+    WIDTH,
+    drawing,
+    dress,
+    page,
+    place_caption,
+    place_legend,
+    settle,
+    style_named,
+)
+from snstat.report.words import SEPARATOR
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    from snstat.report.figures.series import Series
+    from snstat.report.figures.style import Style
+    from snstat.results import Phase
+
+# Networks of up to about so many ξ_c are trained (Schoenholz et al., arXiv:1611.01232).
+TRAINABLE = 6.0
+MOST_CURVES = 7
+# The ends of the axis of layers, beyond which scales are cut off.
+LOWEST, HIGHEST = 0.5, 3e3
+STRENGTH = 0.13
+
+
+def draw_depth_scales(
+    phases: Sequence[Phase],
+    style: str = "light",
+    *,
+    caption: bool = True,
+    size: tuple[float, float] | None = None,
+) -> Figure:
+    """Return a figure of ξ_c and of the trainable depth 6 ξ_c over the weight gain.
+
+    Each of `phases` has one bias deviation. The thick curve is ξ_c, the thin one 6 ξ_c: deeper
+    networks lose the difference between inputs. Curves are cut off at 3,000 layers, and end where
+    signals vanish or grow without bound. `size` is (width, height) in inches. Raises
+    UnknownNameError for an unknown style, and InvalidValueError for more curves than colours.
+    """
+    from matplotlib.lines import Line2D
+
+    look = style_named(style)
+    if len(phases) > MOST_CURVES:
+        bound = f"at most {MOST_CURVES} in a picture"
+        raise InvalidValueError("number of curves", len(phases), bound, "draw fewer")
+    looks = series_of([phase.activation for phase in phases], look)
+    biases = {float(phase.bias_std[0]) for phase in phases}
+    with drawing(look):
+        figure = page(WIDTH, 4.0, size)
+        axes = figure.subplots()
+        dress(axes, look)
+        axes.set_yscale("log")
+        axes.set_xlim(
+            min(float(phase.weight_gain[0]) for phase in phases),
+            max(float(phase.weight_gain[-1]) for phase in phases),
+        )
+        axes.set_ylim(LOWEST, HIGHEST)
+        axes.set_xlabel("weight gain G")
+        axes.set_ylabel("layers")
+        handles = []
+        for phase, series in zip(phases, looks, strict=True):
+            _draw(axes, phase, series, alone=len(phases) == 1)
+            words = display_name(phase.activation)
+            if len(biases) > 1:
+                words += f", bias std {phase.bias_std[0]:.4g}"
+            handles.append(Line2D([], [], color=series.color, linestyle=series.line, label=words))
+        handles += _meanings(look)
+        place_legend(figure, handles, grow=size is None)
+        if caption:
+            parts = [OF_WIDE]
+            if len(biases) == 1:
+                parts.insert(0, f"bias std {biases.pop():.4g}")
+            place_caption(figure, SEPARATOR.join(parts), look)
+        settle(figure)
+    return figure
+
+
+def _draw(axes: Axes, phase: Phase, series: Series, *, alone: bool) -> None:
+    gain, scale = phase.weight_gain, phase.correlation_depth_scale[:, 0]
+    # Beyond the axis, so that a curve leaves it where ξ_c is infinite.
+    shown = np.minimum(scale, 10.0 * HIGHEST)
+    axes.plot(gain, shown, color=series.color, linestyle=series.line, linewidth=2.2, zorder=3)
+    trainable = TRAINABLE * shown
+    axes.plot(gain, trainable, color=series.color, linestyle=series.line, linewidth=0.9, zorder=3)
+    if alone:
+        axes.fill_between(
+            gain, LOWEST, np.where(np.isfinite(trainable), trainable, LOWEST),
+            color=series.color, alpha=STRENGTH, linewidth=0, zorder=1,
+        )  # fmt: skip
+
+
+def _meanings(look: Style) -> list[Line2D]:
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D([], [], color=look.ink, linewidth=2.2, label="ξ$_c$"),
+        Line2D([], [], color=look.ink, linewidth=0.9, label="6 ξ$_c$, about the trainable depth"),
+    ]
