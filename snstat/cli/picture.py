@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from snstat.cli.subject import Subject
 
 KINDS = (
-    *("trajectory", "gradient", "residual", "map", "histogram", "correlation", "phase"),
+    *("trajectory", "gradient", "residual", "map", "histogram", "heatmap"),
+    *("correlation", "phase"),
     *("depth-scale", "positions", "spectrum"),
 )
 # Those that are pictures of runs as they are.
@@ -33,6 +34,7 @@ OWN = {
     "gradient": set(),
     "residual": set(),
     "histogram": {"layers"},
+    "heatmap": {"layers"},
     "spectrum": {"layers"},
     "correlation": set(),
     "phase": {"contour", "axes", "dots"},
@@ -110,9 +112,9 @@ def require_options(ctx: click.Context, kind: str, chosen_map: str | None, *, sa
     elif kind == "positions":
         network -= NOT_IN_THEORY
         where = "with --kind positions, which is theory and simulates nothing"
-    elif kind == "histogram":
+    elif kind in ("histogram", "heatmap"):
         network -= DRAWN_ANYWAY
-        where = "with --kind histogram, which draws all weights and goes forward only"
+        where = f"with --kind {kind}, which draws all weights and goes forward only"
     elif kind == "spectrum":
         network -= ONE_SAMPLE
         where = "with --kind spectrum, which is of one sample and draws all weights"
@@ -194,7 +196,8 @@ def draw(
         spectrum = subject.spectrum(parse_layers(layers))
         return figures.draw_spectrum(spectrum, style, caption=caption, size=size)
     densities = subject.densities(parse_layers(layers))
-    return figures.draw_histogram(densities, style, caption=caption, size=size)
+    draw_densities = figures.draw_heatmap if kind == "heatmap" else figures.draw_histogram
+    return draw_densities(densities, style, caption=caption, size=size)
 
 
 def _curves(subject: Subject) -> Sequence[Any]:

@@ -57,7 +57,7 @@ from snstat.values.kinds import Name
 Function = TypeVar("Function", bound=Callable[..., Any])
 STYLES = ("light", "dark")
 # The kinds of pictures of networks of any layers.
-OF_NETWORKS = (*OF_RUNS, "histogram", "positions", "spectrum")
+OF_NETWORKS = (*OF_RUNS, "histogram", "heatmap", "positions", "spectrum")
 # Those of traced modules.
 OF_MODULES = ("trajectory",)
 
@@ -209,7 +209,7 @@ def command(
     trajectory: statistics over depth with theory and target. gradient: the squared gradient,
     measured, with its factor per layer. residual: z by layer, and its quantiles beside a normal
     law. map: the unit or the ensemble map on the (mean, variance) plane. histogram: activation
-    densities layer by layer beside their law.
+    densities layer by layer beside their law. heatmap: the same of every layer as shades.
     correlation: the correlation map with its fixed points. phase: the ordered and the chaotic phase
     on the plane of gain and bias, each a range such as 0.5:3, for one or more activations.
     depth-scale: how many layers the difference of two inputs lasts, over a range of gains.
@@ -240,6 +240,8 @@ def command(
     if not of_ranges:
         refuse_phase_values(options, kind)
     wanted = {} if of_ranges else _options_of(ctx, options, traced=traced)
+    if kind == "heatmap" and ctx.get_parameter_source("layers") is ParameterSource.DEFAULT:
+        layers = "all"
     if kind == "gradient" and ctx.get_parameter_source("backward") is ParameterSource.DEFAULT:
         wanted["backward"] = True
     subject = Subject(runs_of, wanted, networks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from snstat.report.figures.correlation import draw_correlation
 from snstat.report.figures.depth_scale import draw_depth_scales
 from snstat.report.figures.gradient import draw_gradient
+from snstat.report.figures.heatmap import draw_heatmap
 from snstat.report.figures.histogram import draw_histogram
 from snstat.report.figures.loading import load_matplotlib
 from snstat.report.figures.map_field import draw_map
@@ -29,6 +30,7 @@ __all__ = [
     "draw_correlation",
     "draw_depth_scales",
     "draw_gradient",
+    "draw_heatmap",
     "draw_histogram",
     "draw_map",
     "draw_phase",

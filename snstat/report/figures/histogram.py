@@ -63,8 +63,8 @@ def draw_histogram(
     (series,) = series_of([densities.subject.called], look)
     count = len(densities.layers)
     scale = Scale(
-        own=_scales_differ(densities),
-        typical=_typical_height(densities, scaled=_scales_differ(densities)),
+        own=scales_differ(densities),
+        typical=_typical_height(densities, scaled=scales_differ(densities)),
     )
     with drawing(look):
         height = max(min(1.6 + ROOMY * count, PAGE), 1.6 + TIGHT * count)
@@ -96,7 +96,7 @@ def draw_histogram(
     return figure
 
 
-def _scales_differ(densities: Densities) -> bool:
+def scales_differ(densities: Densities) -> bool:
     """Return whether a common axis would hide some layers."""
     known = densities.variance[np.isfinite(densities.variance) & (densities.variance > 0)]
     return bool(known.size and known.max() / APART > known.min())

@@ -75,7 +75,7 @@ def _norm(shares: Sequence[FloatArray]) -> Normalize:
     return LogNorm(least, most) if most > WIDE * least else Normalize(0.0, most)
 
 
-def _colors(look: Style) -> Any:
+def shades_of(look: Style) -> Any:
     """Return colours from the ground, for no signal, ever further away from it."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgb
 
@@ -94,7 +94,7 @@ def _columns(
         # Shorter grids are stretched: a position is where it would be in the longest.
         edges = np.linspace(0.0, most, share.size + 1) - 0.5
         axes.pcolormesh(
-            [place - 0.5, place + 0.5], edges, share[:, None], cmap=_colors(look), norm=norm,
+            [place - 0.5, place + 0.5], edges, share[:, None], cmap=shades_of(look), norm=norm,
             rasterized=True,
         )  # fmt: skip
     numbers = list(shares)
@@ -113,7 +113,7 @@ def _pictures(
     every = figure.subplots(math.ceil(len(shares) / columns), columns, squeeze=False).ravel()
     for axes, (number, share) in zip(every, shares.items(), strict=False):
         axes.imshow(
-            share.reshape(-1, share.shape[-1]), cmap=_colors(look), norm=norm,
+            share.reshape(-1, share.shape[-1]), cmap=shades_of(look), norm=norm,
             interpolation="nearest",
         )  # fmt: skip
         axes.set_title(f"layer {number:,}" if number else "input", fontsize=8.5)
@@ -131,7 +131,7 @@ def _pictures(
 def _bar(figure: Figure, axes: Sequence[Axes], norm: Normalize, look: Style) -> None:
     from matplotlib.cm import ScalarMappable
 
-    shown = ScalarMappable(norm, _colors(look))
+    shown = ScalarMappable(norm, shades_of(look))
     bar = figure.colorbar(shown, ax=list(axes), pad=0.02, aspect=30, shrink=0.9)
     bar.set_label(LABEL)
     bar.ax.tick_params(which="both", colors=look.ink)
