@@ -90,7 +90,8 @@ def command(
 
     The network is that of a file, or the uniform stack that options describe. Each trial draws a
     network and an input. The Jacobian of a layer by the input is exact: unit read-outs are pulled
-    back through all layers.
+    back through all layers. Beyond 4,096 units the Lanczos method finds the largest singular value,
+    and estimates averages.
 
     The table shows the mean of the squared singular values, the largest, the share near zero, and
     the variance of the squares over their squared mean; for stacks beside free probability at

@@ -62,6 +62,10 @@ def spectrum(call: SpectrumCall) -> Spectrum:
         Independent networks, each with an input of its own. Default: 8.
     near_zero : float
         Singular values of at most this share of the largest count as near zero. Default: 1e-3.
+    method : str
+        "exact", "lanczos", or "auto", the default: exact up to 4,096 units in the layer or input.
+    steps : int
+        Steps of the Lanczos method, from 2 to 256. Default: 24.
     dtype : str or type
         Precision of the network and its gradients. Default: "float64".
     progress : callable, optional
@@ -71,12 +75,11 @@ def spectrum(call: SpectrumCall) -> Spectrum:
     -------
     Spectrum
         `layers` holds a LayerSpectrum for each, with `singular_values` (trials, values) and
-        `theory`.
+        `theory`, and with `lanczos` where that method found them.
 
     Raises
     ------
     snstat.errors.SnstatError
-        For an argument out of bounds, a network whose samples depend on each other, and a Jacobian
-        of more than 4,096 rows and columns.
+        For an argument out of bounds, and a network whose samples depend on each other.
     """
     return call.plan().run(call.progress)

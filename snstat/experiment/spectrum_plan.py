@@ -6,19 +6,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from snstat.errors import InvalidValueError
 from snstat.experiment.plan import Plan
 from snstat.experiment.plans import AnyPlan, plan_again, plan_of
-from snstat.experiment.spectrum_settings import SpectrumSettings, usual_depths
-from snstat.limits import require_memory
+from snstat.experiment.spectrum_methods import ByLanczos, Exact, Found, Method
+from snstat.experiment.spectrum_settings import AUTO, LANCZOS, SpectrumSettings, usual_depths
 from snstat.network.network import Network
+from snstat.network.rows import Row
 from snstat.network.run_settings import DENSE, RunSettings
 from snstat.results import (
-    FloatArray,
     LayerSpectrum,
     Run,
     Simulation,
@@ -29,11 +27,9 @@ from snstat.results import (
 
 if TYPE_CHECKING:
     from snstat.engine.inputs import Inputs
-    from snstat.network.rows import Row
 
-# Jacobians with more rows and more columns are refused: singular values of 4,096 take a minute.
+# Of more rows and more columns, not all singular values are found: those of 4,096 take a minute.
 MOST_UNITS = 4096
-LESS = "use fewer --threads or --layers, or a narrower network"
 
 
 @dataclass(frozen=True)
@@ -44,6 +40,8 @@ class SpectrumPlan:
     run_plan: AnyPlan
     layers: tuple[int, ...]
     near_zero: float
+    method: str = AUTO
+    lanczos_steps: int = SpectrumSettings().steps
 
     @classmethod
     def of_settings(
@@ -56,7 +54,7 @@ class SpectrumPlan:
 
         `layers` ascend, or choose those of a plan; by default they are 1, 8, 64, ... and the last.
         Raises SnstatError for invalid settings, for layers beyond the depth, for inputs without
-        small changes, and for a Jacobian that is too large.
+        small changes, and for a Jacobian that is too large for the method.
         """
         names = {entry.name for entry in fields(RunSettings)}
         given = {
@@ -74,7 +72,7 @@ class SpectrumPlan:
             remedy = "choose a layer within the depth, or a deeper network"
             bound = f"at most the depth, {plan.depth}"
             raise InvalidValueError("layers", found[-1], bound, remedy)
-        made = cls(plan, found, settings.near_zero)
+        made = cls(plan, found, settings.near_zero, settings.method, settings.steps)
         made.require_jacobian()
         return made
 
@@ -87,6 +85,8 @@ class SpectrumPlan:
         inputs = replace(plan.inputs, batch=1)  # type: ignore[type-var]  # sources are dataclasses
         plan = replace(plan, inputs=inputs, sampler=DENSE, backward=False, keep_trials=False)
         made = cls(plan, (plan.depth,), near_zero)
+        if any(isinstance(method, ByLanczos) for method in made.methods):
+            made = replace(made, run_plan=replace(plan, dtype="float64"))
         made.require_jacobian()
         return made
 
@@ -128,21 +128,27 @@ class SpectrumPlan:
         """The parts of the work that a progress bar counts: trials."""
         return self.run_plan.trials
 
-    @property
-    def _running(self) -> int:
-        from snstat.engine.simulate import available_cores
-
-        return min(self.run_plan.threads or available_cores(), self.run_plan.trials)
-
-    def _columns(self) -> tuple[int, bool, float]:
-        from snstat.engine.general.repeated import columns_for
-
-        units = max(row.after.units for row in self.rows)
-        return columns_for(self.network, self.layers[-1], units, self.run_plan.dtype, self._running)
+    @cached_property
+    def methods(self) -> list[Method]:
+        """How the singular values of the layers are found. Raises InvalidValueError for a Jacobian
+        that is too large for the method that is asked for."""
+        before, exact, found = self.network.input.units, list[Row](), list[Method]()
+        for row in self.rows:
+            units = min(before, row.after.units)
+            if self.method == LANCZOS or (self.method == AUTO and units > MOST_UNITS):
+                found.append(ByLanczos(self.run_plan, self.network, [row], self.lanczos_steps))
+                continue
+            if units > MOST_UNITS:
+                bound = f"at most {MOST_UNITS:,} units in the layer or in the input"
+                size = f"{row.after.units:,} × {before:,}, of layer {row.number},"
+                remedy = "choose other --layers, or --method lanczos"
+                raise InvalidValueError("Jacobian", size, bound, remedy)
+            exact.append(row)
+        return [*([Exact(self.run_plan, self.network, exact)] if exact else []), *found]
 
     def require_jacobian(self) -> None:
         """Raise InvalidValueError for inputs that have no small changes, and for a Jacobian whose
-        singular values would take too long, or too much memory."""
+        singular values would take too long, too much memory, or more precision."""
         if self.network.input.tokens:
             (embedded,) = (row.after for row in self.network.rows([1]))
             grid = f", grid = {list(embedded.grid)}" if embedded.grid else ""
@@ -153,17 +159,13 @@ class SpectrumPlan:
                 "numbers, which have small changes",
                 f"take the network without its embedding, with {shape}",
             )
-        before = self.network.input.units
-        for row in self.rows:
-            if min(before, row.after.units) > MOST_UNITS:
-                bound = f"at most {MOST_UNITS:,} units in the layer or in the input"
-                size = f"{row.after.units:,} × {before:,}, of layer {row.number},"
-                remedy = "choose other --layers, or a narrower network"
-                raise InvalidValueError("Jacobian", size, bound, remedy)
-        # All of a trial, and what a decomposition takes beside the largest.
-        sizes = [8.0 * before * row.after.units for row in self.rows]
-        needed = self._running * (sum(sizes) + 2.0 * max(sizes)) + self._columns()[2]
-        require_memory(needed, LESS)
+        single = self.run_plan.dtype != "float64"
+        for method in self.methods:
+            if single and isinstance(method, ByLanczos):
+                bound = "float64 with the Lanczos method, whose products are differences"
+                remedy = "leave --dtype out" if self.method == LANCZOS else "choose other --layers"
+                raise InvalidValueError("dtype", self.run_plan.dtype, bound, remedy)
+            method.require_memory()
 
     def warm(self, notice: Callable[[str], None] | None = None) -> None:
         """Prepare the kernels; see `compile_kernels`."""
@@ -179,52 +181,44 @@ class SpectrumPlan:
         Raises LayerError with the path of a layer that cannot be sampled, or whose samples depend
         on each other.
         """
-        values = self._sampled(progress)
-        theory = self.theory()
+        sampled = {found.number: found for found in self._sampled(progress)}
         layers = tuple(
-            LayerSpectrum(number, self.subject.row(number).name, np.array(found), own)
-            for number, found, own in zip(
-                self.layers, zip(*values, strict=True), theory, strict=True
+            LayerSpectrum(
+                number, self.subject.row(number).name, found.values, own, lanczos=found.lanczos
             )
+            for (number, found), own in zip(sorted(sampled.items()), self.theory(), strict=True)
         )
         simulation = replace(self.simulation, inputs_digest=self.inputs.digest())
         return Spectrum(self.subject, simulation, self.near_zero, layers)
 
-    def _sampled(self, progress: Callable[[int], None] | None) -> list[list[FloatArray]]:
-        """Return the singular values of every trial and layer."""
-        from snstat.engine.general.jacobian import jacobians, singular_values
-        from snstat.engine.general.repeated import Repeated
+    def _sampled(self, progress: Callable[[int], None] | None) -> list[Found]:
+        """Return what is found of every layer."""
         from snstat.engine.general.single import require_single
         from snstat.engine.simulate import one_blas_thread
 
-        plan, depth = self.run_plan, self.layers[-1]
-        columns, whole, _ = self._columns()
-        sampler = Repeated(
-            self.network, plan.inputs, plan.trials, plan.seed, plan.dtype,
-            train=plan.train, depth=depth, columns=columns, whole=whole,
-        )  # fmt: skip
-        found: list[list[FloatArray]] = []
+        plan, methods = self.run_plan, self.methods
+        trials: list[list[list[Any]]] = []
 
-        def trial(number: int) -> list[FloatArray]:
-            shapes = [row.after for row in self.rows]
-            every = jacobians(sampler, number, self.layers, shapes)
-            return [] if every is None else [singular_values(own) for own in every]
+        def trial(number: int) -> list[list[Any]]:
+            return [method.trial(number) for method in methods]
 
-        with one_blas_thread(), ThreadPoolExecutor(self._running) as pool:
+        with one_blas_thread(), ThreadPoolExecutor(methods[0].running) as pool:
             try:
                 require_single(
                     self.network, plan.inputs, plan.seed, plan.dtype,
-                    train=plan.train, depth=depth,
+                    train=plan.train, depth=self.layers[-1],
                 )  # fmt: skip
                 for own in pool.map(trial, range(plan.trials)):
-                    found.append(own)
+                    trials.append(own)
                     if progress is not None:
-                        progress(len(found))
+                        progress(len(trials))
             except BaseException:
-                sampler.stop[0] = 1  # the pool waits for trials that still run
+                for method in methods:
+                    method.stop()  # the pool waits for trials that still run
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        return found
+        every = zip(methods, zip(*trials, strict=True), strict=True)
+        return [found for method, own in every for found in method.found(own)]
 
     def theory(self) -> list[SpectrumTheory]:
         """Return theory of each layer at which the Jacobian is taken."""

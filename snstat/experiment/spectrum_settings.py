@@ -11,13 +11,16 @@ from snstat.limits import MAX_DEPTH
 from snstat.network.run_settings import DTYPES, Dtype, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.values import integer
-from snstat.values.kinds import Kind, Real
+from snstat.values.kinds import Kind, Name, Real, Whole
 from snstat.values.option import again, option
 
 # Of float32, smaller singular values are rounding.
 LEAST_NEAR_ZERO = 1e-12
 # Layers at which a Jacobian is taken, and the factor between those that are taken by default.
 MOST_LAYERS, FACTOR = 64, 8
+AUTO, EXACT, LANCZOS = METHODS = ("auto", "exact", "lanczos")
+# Steps whose small matrices are decomposed in seconds.
+MOST_STEPS = 256
 
 
 class Depths(Kind):
@@ -59,6 +62,18 @@ class SpectrumSettings(NetworkSettings):
         "Singular values of at most this share of the largest are near zero.",
         default=1e-3,
         metavar="SHARE",
+    )
+    method: str = option(
+        Name(METHODS),
+        "exact: all singular values, of up to 4,096 units. lanczos: the largest, and estimates of"
+        " averages over all. auto: exact where that is possible.",
+        default=AUTO,
+    )
+    steps: int = option(
+        Whole(2, MOST_STEPS),
+        "Steps of the Lanczos method, each with products from both sides.",
+        default=24,
+        metavar="N",
     )
 
 

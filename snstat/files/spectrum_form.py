@@ -9,7 +9,7 @@ from typing import Any
 from snstat import __version__
 from snstat.files.saved import plain
 from snstat.files.subject_form import subject_form
-from snstat.results import SPECTRUM_SCHEMA, Spectrum, SpectrumTheory
+from snstat.results import SPECTRUM_SCHEMA, LayerSpectrum, Spectrum, SpectrumTheory
 
 
 def spectra_to_json(spectra: Sequence[Spectrum]) -> Iterator[str]:
@@ -37,6 +37,22 @@ def _head(found: Spectrum) -> dict[str, Any]:
             name: [layer.theory[name] for layer in found.layers]
             for name in SpectrumTheory.__dataclass_fields__
         },
+        "lanczos": [_of_lanczos(layer, found.near_zero) for layer in found.layers],
+    }
+
+
+def _of_lanczos(layer: LayerSpectrum, near_zero: float) -> dict[str, Any] | None:
+    own = layer.lanczos
+    if own is None:
+        return None
+    _, starts, steps = own.nodes.shape
+    return {
+        "count": own.count,
+        "starts": starts,
+        "steps": steps,
+        "near_zero_range": layer.near_zero_range(near_zero),
+        "weights": own.weights,
+        "errors": own.errors,
     }
 
 

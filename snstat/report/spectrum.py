@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from snstat.errors import escaped as controls_escaped
 from snstat.report.columns import Column
@@ -18,7 +20,7 @@ from snstat.results import NetworkSummary
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from snstat.results import Measure, Spectrum
+    from snstat.results import LayerSpectrum, Measure, Spectrum
 
 # Measures in the order in which they leave a narrow terminal last.
 HEADERS = {
@@ -27,7 +29,9 @@ HEADERS = {
     "near_zero": "near 0",
     "relative_variance": "var σ²/mean²",
 }
-CSV_COLUMNS = ("run", "network", "layer", "name", "trial", "number", "singular_value")
+CSV_COLUMNS = (
+    "run", "network", "layer", "name", "trial", "number", "singular_value", "weight", "error",
+)  # fmt: skip
 
 
 def print_spectra(spectra: Sequence[Spectrum], console: Console) -> None:
@@ -63,14 +67,18 @@ def spectra_to_markdown(spectra: Sequence[Spectrum]) -> str:
 
 def spectra_to_csv(spectra: Sequence[Spectrum]) -> Iterator[str]:
     """Yield every singular value as a line of CSV, a header first; numbers count from 0, the
-    largest of a trial."""
+    largest of a trial. Each has the share of all for which it stands, and what it is off by at
+    most, empty for exact ones."""
     yield from csv_lines([CSV_COLUMNS])
     for run, found in enumerate(spectra, 1):
         for layer in found.layers:
+            values, known = layer.singular_values, layer.lanczos
+            weights = np.full(values.shape, 1.0 / layer.count) if known is None else known.weights
+            errors = np.full(values.shape, math.nan) if known is None else known.errors
+            own = [run, found.subject.called, layer.layer, layer.name]
             yield from csv_lines(
-                [run, found.subject.called, layer.layer, layer.name, trial, number, float(value)]
-                for trial, values in enumerate(layer.singular_values)
-                for number, value in enumerate(values)
+                [*own, *place, float(value), float(weights[place]), float(errors[place])]
+                for place, value in np.ndenumerate(values)
             )
 
 
@@ -78,8 +86,25 @@ def sentences(found: Spectrum) -> list[str]:
     """Return what the columns mean."""
     bound = as_given(found.near_zero)
     words = [f"near 0: the share of singular values of at most {bound} of the largest."]
-    known = any(layer.theory.mean_square is not None for layer in found.layers)
-    return [*words, *(["theory: infinite width."] if known else [])]
+    if any(layer.theory.mean_square is not None for layer in found.layers):
+        words.append("theory: infinite width.")
+    by_lanczos = [layer for layer in found.layers if layer.lanczos is not None]
+    if by_lanczos:
+        words.append(_words_of_lanczos(by_lanczos, len(found.layers), found.near_zero))
+    return words
+
+
+def _words_of_lanczos(layers: Sequence[LayerSpectrum], every: int, near_zero: float) -> str:
+    """Return what is exact of layers whose singular values the Lanczos method has found."""
+    _, starts, steps = layers[0].lanczos.nodes.shape  # type: ignore[union-attr]  # of these
+    error = max(layer.largest_error for layer in layers)
+    where = "" if len(layers) == every else f", layer {', '.join(str(own.layer) for own in layers)}"
+    words = [f"Lanczos method{where}: {starts} random starts a trial, {steps} steps."]
+    if not math.isnan(error):
+        words.append(f"largest σ is exact to {error:.1g} of it; the others are estimates.")
+    if any(layer.measures(near_zero)["near_zero"].estimate is None for layer in layers):
+        words.append("A range is what is known of near 0: more --steps, or a larger --near-zero.")
+    return " ".join(words)
 
 
 def columns_of(found: Spectrum, notation: Notation) -> list[Column]:
@@ -89,14 +114,16 @@ def columns_of(found: Spectrum, notation: Notation) -> list[Column]:
     if isinstance(found.subject, NetworkSummary):
         names = tuple(controls_escaped(layer_name(found.subject.row(own.layer))) for own in layers)
         columns.append(Column("name", names, "name", words=True))
-    counts = tuple(f"{own.singular_values.shape[1]:,}" for own in layers)
+    counts = tuple(f"{own.count:,}" for own in layers)
     columns.append(Column("values", counts, "values"))
     measures = [own.measures(found.near_zero) for own in layers]
     for name, header in HEADERS.items():
         own = [entry[name] for entry in measures]
         cells = tuple(
-            _missing(entry) if entry[name].estimate is None else _quantity(entry[name], notation)
-            for entry in measures
+            _missing(layer, name, found.near_zero)
+            if entry[name].estimate is None
+            else _quantity(entry[name], notation)
+            for layer, entry in zip(layers, measures, strict=True)
         )
         columns.append(Column(header, cells, name, part="e"))
         theory = tuple(_theory(entry) for entry in own)
@@ -122,9 +149,14 @@ def _fitting(found: Spectrum, glyphs: Glyphs, width: int) -> tuple[list[Column],
     return kept, hidden
 
 
-def _missing(entry: Mapping[str, Measure]) -> str:
-    """Return why one of the measures of a layer has no value."""
-    return "not finite" if entry["mean_square"].estimate is None else "undefined"
+def _missing(layer: LayerSpectrum, name: str, near_zero: float) -> str:
+    """Return why a measure of a layer has no value, or between which numbers it lies."""
+    if np.isnan(layer.singular_values).any():
+        return "not finite"
+    known = layer.near_zero_range(near_zero)
+    if name != "near_zero" or known is None:
+        return "undefined"
+    return "–".join(f"{end:.2g}" for end in known)
 
 
 def _quantity(entry: Measure, notation: Notation) -> str:

@@ -73,7 +73,9 @@ if TYPE_CHECKING:
     )
     from snstat.results.points import CorrelationFixedPoint, FixedPoint
     from snstat.results.spectrum import (
+        OFF,
         SPECTRUM_SCHEMA,
+        Lanczos,
         LayerSpectrum,
         Measure,
         Spectrum,
@@ -101,7 +103,8 @@ _LATER = {
         "pictures": ("CorrelationCurve", "Densities", "MapField"),
         "points": ("CorrelationFixedPoint", "FixedPoint"),
         "spectrum": (
-            "SPECTRUM_SCHEMA", "LayerSpectrum", "Measure", "Spectrum", "SpectrumTheory",
+            "OFF", "SPECTRUM_SCHEMA", "Lanczos", "LayerSpectrum", "Measure", "Spectrum",
+            "SpectrumTheory",
         ),
         "weights": (
             "WEIGHTS_SCHEMA", "Rows", "Scheme", "Skipped", "Spread", "TensorWeights", "Weights",
@@ -124,6 +127,7 @@ __all__ = [
     "MEASURED",
     "MOST_CLASSES",
     "NO_THEORY",
+    "OFF",
     "OF_BATCH_NORM",
     "OF_POSITIONS",
     "PROPAGATION_SCHEMA",
@@ -152,6 +156,7 @@ __all__ = [
     "FloatArray",
     "GivenWeights",
     "InputMoments",
+    "Lanczos",
     "Layer",
     "LayerMean",
     "LayerSpectrum",

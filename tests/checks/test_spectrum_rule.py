@@ -51,3 +51,24 @@ def test_why_it_is_not_judged():
     assert found.passed
     (note,) = [note for note in found.notes if "SN204" in note]
     assert "samples do not depend on each other" in note
+
+
+def test_beyond_4096_units_a_share_is_judged_by_its_bounds(monkeypatch):
+    """A bottleneck of two units leaves two values beside 0, which five steps find; of full
+    matrices they find no small ones."""
+    exact = snstat.spectrum("identity", 2, 60, trials=2, layers=2).layers[0]
+    largest = exact.measures(0.1)["largest"].estimate
+    monkeypatch.setattr("snstat.experiment.spectrum_plan.MOST_UNITS", 16)
+    keys = {"widths": "80,2,80", "batch": 4, "trials": 2, "select": ["SN204"]}
+    (finding,) = snstat.check("identity", near_zero_max=0.2, **keys).findings
+    assert finding.message.startswith("the share of the Jacobian's singular values near 0 is at le")
+    # The exact share is 0.975; sixteen random starts of 80 know it to a hundredth or two.
+    assert finding.value == pytest.approx(0.975, abs=0.02)
+    assert snstat.check("identity", near_zero_max=0.999, **keys).passed
+    dense = {"depth": 2, "width": 60, "batch": 4, "trials": 2, "select": ["SN204"]}
+    (finding,) = snstat.check("identity", singular_max=1.0, **dense).findings
+    assert finding.value == pytest.approx(largest, rel=0.01)
+    found = snstat.check("identity", near_zero_max=0.05, **dense)
+    assert found.passed
+    (note,) = [note for note in found.notes if "SN204" in note]
+    assert "is only known to lie between 0 and" in note

@@ -17,6 +17,7 @@ from snstat.errors import InvalidValueError, LayerError
 from snstat.experiment.spectrum_plan import SpectrumPlan
 from snstat.experiment.spectrum_settings import usual_depths
 from snstat.files.schema import schema
+from snstat.network.network import Network
 from snstat.report.numbers import Notation
 from snstat.report.spectrum import columns_of
 from snstat.results import LayerSpectrum, SpectrumTheory
@@ -150,9 +151,9 @@ def test_cells_say_why_they_have_no_number():
 def test_layers_that_are_chosen_are_the_only_ones_whose_size_counts(capsys, tmp_path):
     path = tmp_path / "wide.toml"
     path.write_text(WIDENING, encoding="utf-8")
-    code, _, err = call(capsys, str(path))
-    assert (code, "choose other --layers, or a narrower network" in err) == (2, True)
-    (entry,) = document(capsys, str(path), "--layers", "1", "-t", "1")["runs"]
+    code, _, err = call(capsys, str(path), "--method", "exact")
+    assert (code, "choose other --layers, or --method lanczos" in err) == (2, True)
+    (entry,) = document(capsys, str(path), "--layers", "1", "-t", "1", "--method", "exact")["runs"]
     assert entry["depths"] == [1]
 
 
@@ -183,6 +184,7 @@ def test_csv_has_every_value(capsys):
     assert [rows[0][key] for key in ("run", "network", "layer", "trial", "number")] == [
         "1", "relu", "2", "0", "0",
     ]  # fmt: skip
+    assert (rows[0]["weight"], rows[0]["error"]) == (str(1 / 12), "")
     found = snstat.spectrum("tanh", 9, 12, layers=2, trials=3).layers[0].singular_values
     assert float(rows[-1]["singular_value"]) == found[2, 11]
 
@@ -210,7 +212,11 @@ def test_layers_of_a_file_are_chosen_by_name(capsys, file):
         (["--near-zero", "0"], "from 1e-12 to 1"),
         (["--trials", "0"], "from 1"),
         (["--batch", "4"], "--batch"),
-        (["-w", "5000", "-d", "1"], "at most 4,096 units"),
+        (["-w", "5000", "-d", "1", "--method", "exact"], "at most 4,096 units"),
+        (["-w", "5000", "-d", "1", "--dtype", "float32"], "choose other --layers"),
+        ([*SMALL, "--method", "lanczos", "--dtype", "float32"], "leave --dtype out"),
+        (["--method", "arnoldi"], "lanczos"),
+        (["--steps", "1"], "from 2 to 256"),
         (["--set", "width=3"], "--set"),
         (["net.json"], "JSON"),
         (["-o", "x.png", *SMALL], "snstat plot"),
@@ -276,6 +282,10 @@ def test_what_does_not_fit_in_memory_is_refused(monkeypatch):
     monkeypatch.setattr("snstat.limits.physical_memory", lambda: 2.0**24)
     with pytest.raises(InvalidValueError, match="memory needed"):
         snstat.spectrum("relu", 2, 1000, trials=2)
+    monkeypatch.setattr("snstat.limits.physical_memory", lambda: 2.0**27)
+    wide = Network.read({"input": {"channels": 5000}, "layers": [{"kind": "scale"}]})
+    with pytest.raises(InvalidValueError, match="fewer threads or steps"):
+        snstat.spectrum(wide, trials=2, steps=256)
 
 
 def test_data_of_the_user_are_inputs_one_a_trial(capsys, tmp_path):
@@ -295,3 +305,87 @@ def test_a_plan_says_what_it_will_do():
     done = []
     plan.run(done.append)
     assert done == [1, 2, 3]
+
+
+def both_methods(**options):
+    """Return the last layer by both methods, of one network."""
+    options = {"depth": 2, "width": 70, "trials": 2, "layers": 2, "near_zero": 0.3} | options
+    found = [snstat.spectrum("tanh", method=name, **options) for name in ("exact", "lanczos")]
+    return [own.layers[-1] for own in found]
+
+
+@pytest.mark.parametrize("widths", [None, "60,80,70", "70,80,60"])
+def test_the_lanczos_method_finds_the_largest_and_averages(widths):
+    """Of each trial's mean square the random starts know 1 ± √(2(1 + v)/(16 n)), with v = 2 the
+    relative variance of two layers: ±8 % for 60 values, and ±6 % for two trials."""
+    options = {} if widths is None else {"widths": widths, "width": None, "depth": None}
+    exact, found = both_methods(**options, steps=3)
+    values = exact.singular_values
+    assert found.count == exact.count == values.shape[1]
+    assert found.singular_values.shape == (2, 48)
+    errors = np.abs(found.singular_values - values[:, :48])[:, :3]
+    assert (errors <= found.lanczos.errors[:, :3]).all()
+    np.testing.assert_allclose(found.singular_values[:, :2], values[:, :2], rtol=1e-2)
+    assert 0 < found.largest_error < 0.2
+    own, true = found.measures(0.3), exact.measures(0.3)
+    assert own["mean_square"].estimate == pytest.approx(true["mean_square"].estimate, rel=0.18)
+    assert own["largest"].estimate == pytest.approx(true["largest"].estimate, rel=1e-2)
+    # The starts stand for all 60: of a share of ½ they know ±√(¼·2/(16·60))/√2, 0.016.
+    low, high = found.near_zero_range(0.3)
+    assert low - 0.05 < true["near_zero"].estimate < high + 0.05
+    assert exact.near_zero_range(0.3) is None
+
+
+def test_shares_are_estimates_only_where_they_are_known(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "140")
+    by_lanczos = ("-d", "1", "-w", "36", "-t", "2", "--method", "lanczos", "--steps", "2")
+    (entry,) = document(capsys, *by_lanczos)["runs"]
+    (own,) = entry["lanczos"]
+    assert (own["count"], own["starts"], own["steps"]) == (36, 16, 2)
+    low, high = own["near_zero_range"]
+    assert low == 0.0 < high
+    assert entry["measures"]["near_zero"][0]["estimate"] is None
+    for row in own["weights"]:
+        assert sum(row) == pytest.approx(1.0)
+    _, out, _ = call(capsys, *by_lanczos)
+    assert f"0–{high:.2g}" in out
+    assert "Lanczos method: 16 random starts a trial, 2 steps. largest σ is exact to" in out
+    assert "A range is what is known of near 0" in " ".join(out.split())
+    _, out, _ = call(capsys, *by_lanczos, "-f", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert len(rows) == 2 * 32
+    assert sum(float(row["weight"]) for row in rows) == pytest.approx(2.0)
+    assert all(float(row["error"]) > 0 for row in rows)
+
+
+def test_beyond_4096_units_the_lanczos_method_is_used(tmp_path, capsys):
+    """Half of 2 and of 0.5, of 5,000 units; layers that are small enough are exact."""
+    path = tmp_path / "wide.toml"
+    path.write_text(
+        """
+input = { channels = 1250, grid = [4] }
+layers = [
+  { kind = "scale", factor = 2 },
+  { kind = "dropout", rate = 0.5 },
+  { kind = "global_mean_pool" },
+]
+""",
+        encoding="utf-8",
+    )
+    (entry,) = document(capsys, str(path), "-t", "2", "--layers", "all", "--steps", "2")["runs"]
+    assert [None if own is None else own["count"] for own in entry["lanczos"]] == [5000, 5000, None]
+    for place, value in ((0, 2.0), (1, 4.0)):
+        assert entry["measures"]["largest"][place]["estimate"] == pytest.approx(value, rel=1e-7)
+    # Half of the units are dropped; √(1/4/5000) is the deviation of their share, and that of 32
+    # random starts is as small.
+    assert entry["measures"]["mean_square"][1]["estimate"] == pytest.approx(8.0, rel=0.05)
+    assert len(entry["singular_values"][2][0]) == 1250
+
+
+def test_a_network_that_is_not_finite_has_no_estimates(capsys):
+    options = ("--method", "lanczos", "--steps", "2", "--weight-gain", "1e99")
+    (entry,) = document(capsys, "-a", "relu", "-d", "9", "-w", "40", "-t", "1", *options)["runs"]
+    assert entry["lanczos"][-1]["near_zero_range"] is None
+    assert entry["measures"]["largest"][-1]["estimate"] is None
+    _, out, _ = call(capsys, "-a", "relu", "-d", "9", "-w", "40", "-t", "1", *options)
+    assert "not finite" in out

@@ -315,6 +315,16 @@ SPECTRUM: dict[str, Any] = {
                 "log_values": [[-1.0, 0.5]],
                 "density": [None],
             },
+            "lanczos": [
+                {
+                    "count": 5000,
+                    "starts": 1,
+                    "steps": 2,
+                    "near_zero_range": [0.0, 0.5],
+                    "weights": [[0.4, 0.6]],
+                    "errors": [[1e-7, None]],
+                }
+            ],
             "singular_values": [[[2.0, None]]],
         }
     ],
@@ -503,6 +513,9 @@ FINDING = (*FAILED, "findings", 0)
         ("spectrum", (*RUN, "theory", "zero"), [1.5]),
         ("spectrum", (*RUN, "theory", "density"), [[0.5]]),
         ("spectrum", (*RUN, "singular_values"), [[2.0]]),
+        ("spectrum", (*RUN, "lanczos", 0, "weights"), [[1.5]]),
+        ("spectrum", (*RUN, "lanczos", 0, "near_zero_range"), [0.5]),
+        ("spectrum", (*RUN, "lanczos"), []),
         ("network", ("extra",), 1),
         ("network", ("depth",), 0),
         ("network", ("parameters",), 1.5),

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from snstat.errors import InvalidValueError
-from snstat.report.figures.spectrum import BINS, DECADES, draw_spectrum
-from snstat.results import LayerSpectrum
+from snstat.report.figures.spectrum import BINS, DECADES, FEW_BINS, draw_spectrum
+from snstat.results import Lanczos, LayerSpectrum
 from tests.report.builders import make_spectrum
 
 
@@ -60,3 +60,20 @@ def test_what_cannot_be_drawn_is_refused():
             draw_spectrum(only(values))
     with pytest.raises(InvalidValueError, match="at most 7 in a picture"):
         draw_spectrum(make_spectrum(8))
+
+
+def test_estimates_are_drawn_where_shares_are_known():
+    """Ten values of equal weight, and bounds that know little below 0.1."""
+    values = np.geomspace(1.0, 1e-4, 10)[None]
+    nodes = np.array([[[1e-3, 0.05, 0.1, 0.2, 0.5, 1.0]]])
+    masses = np.array([[[0.46, 0.38, 0.04, 0.04, 0.04, 0.04]]])
+    told = Lanczos(5000, np.full((1, 10), 0.1), np.zeros((1, 10)), nodes, masses)
+    layer = LayerSpectrum(1, "1", values, lanczos=told)
+    figure = draw_spectrum(replace(make_spectrum(), layers=(layer,)))
+    (data,) = bars(figure)
+    assert len(data.values) == FEW_BINS
+    # From the node at 0.1 on two neighbours together have less than a tenth.
+    assert data.edges[0] == pytest.approx(math.log10(0.1), abs=0.02)
+    shown = float(np.sum(data.values * np.diff(data.edges)))
+    assert shown == pytest.approx(0.3)  # 1, 0.36 and 0.13
+    assert labels(figure) == ["layer 1, 70% below, by the Lanczos method"]

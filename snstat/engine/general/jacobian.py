@@ -7,7 +7,7 @@ give as many rows of the Jacobian. No kind has to know of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -45,13 +45,13 @@ def jacobians(
             for layer, shape in zip(layers, shapes, strict=True)
             if begin < shape.units
         }
-        found = _pulled_back(sampler, number, starts)
+        found = pulled_back(sampler, sampler.links(number), starts)
         if found is None:
             return None
         for place, layer in enumerate(layers):
             if layer in found:
                 count = min(sampler.columns, shapes[place].units - begin)
-                blocks[place].append(_rows(found[layer], count))
+                blocks[place].append(as_rows(found[layer], count))
     return [_joined(own) for own in blocks]
 
 
@@ -60,20 +60,25 @@ def _units(shape: Shape, begin: int, sampler: Repeated) -> Values:
     count = min(sampler.columns, shape.units - begin)
     h = np.zeros((shape.units, sampler.columns), sampler.dtype)
     h[begin + np.arange(count), np.arange(count)] = 1.0
-    whole = h.reshape(shape.channels, *shape.grid, sampler.columns)
-    return np.ascontiguousarray(np.moveaxis(whole, -1, 1))
+    return in_columns(h.T, shape)
 
 
-def _pulled_back(
-    sampler: Repeated, number: int, starts: dict[int, Values]
+def in_columns(rows: Values, shape: Shape) -> Values:
+    """Return rows of units (count, units) as columns (channels, count, *grid)."""
+    whole = rows.reshape(len(rows), shape.channels, *shape.grid)
+    return np.ascontiguousarray(np.moveaxis(whole, 0, 1))
+
+
+def pulled_back(
+    sampler: Repeated, segments: Iterable[list[Link]], starts: dict[int, Values]
 ) -> dict[int, Slope] | None:
     """Return the gradients of the input for the read-outs of each layer in `starts`, None after a
-    stop."""
+    stop. What the way back needs comes by `segments` of layers, which this empties."""
     ways = {layer: {layer: Slope(values, 0.0)} for layer, values in starts.items()}
     shape = sampler.network.input
     zero = np.zeros((shape.channels, sampler.columns, *shape.grid), sampler.dtype)
     with quiet():
-        for links in sampler.links(number):
+        for links in segments:
             while links:
                 link = links.pop()
                 for slopes in ways.values():
@@ -97,7 +102,7 @@ def _step(sampler: Repeated, link: Link, slopes: dict[int, Slope]) -> None:
         slopes[source] = slopes[source].joined(part) if source in slopes else part
 
 
-def _rows(slope: Slope, count: int) -> Slope:
+def as_rows(slope: Slope, count: int) -> Slope:
     """Return the first `count` columns as rows, (count, units), in float64."""
     rows = np.moveaxis(slope.values[:, :count], 1, 0).reshape(count, -1)
     return Slope(np.asarray(rows, np.float64), slope.log)

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from snstat.results import FloatArray, LayerSpectrum, Spectrum
+    from snstat.results import FloatArray, Lanczos, LayerSpectrum, Spectrum
 
 # Layers of one picture, each of one colour.
 MOST_LAYERS = 7
 # Decades below the largest value of all that are shown.
 DECADES = 8.0
 BINS = 80
+# Of estimates: how far apart bounds of a share may be, and the bins where they are close.
+WIDEST_RANGE, FEW_BINS = 0.1, 12
 FILL, LINE = 0.25, 1.6
 
 
@@ -44,7 +46,9 @@ def draw_spectrum(
     """Return a figure of the density of log₁₀ σ of each layer, of all trials together.
 
     Filled steps are measured, lines are theory at infinite width. At most eight decades are shown;
-    the legend tells the share of singular values below them, zeros included. `size` is (width,
+    the legend tells the share of singular values below them, zeros included. What the Lanczos
+    method has found is shown where shares are known to ±0.05 in wider steps, and the legend says
+    so. `size` is (width,
     height) in inches. Raises UnknownNameError for an unknown style, and InvalidValueError for more
     layers than there are colours, and where no singular value is finite and above 0.
     """
@@ -76,14 +80,28 @@ def draw_spectrum(
 
 def _range(layers: tuple[LayerSpectrum, ...]) -> tuple[float, float]:
     """Return the ends of the axis, in log₁₀ σ."""
-    found = [_logs(layer.singular_values) for layer in layers]
-    logs = np.concatenate(found)
+    logs = np.concatenate([_logs(layer.singular_values) for layer in layers])
     if not logs.size:
         bound = "above 0 and finite in at least one trial"
         raise InvalidValueError("singular values", "0 or not finite", bound, "change the gain")
     high = float(logs.max()) + 0.2
-    low = max(float(logs.min()) - 0.2, high - DECADES)
+    lows = [
+        _known_from(layer, layer.lanczos, high)
+        if layer.lanczos is not None
+        else float(_logs(layer.singular_values).min(initial=high))
+        for layer in layers
+    ]
+    low = max(min(lows) - 0.2, high - DECADES)
     return low, high
+
+
+def _known_from(layer: LayerSpectrum, lanczos: Lanczos, high: float) -> float:
+    """Return from which log₁₀ σ on shares are known, of all trials together."""
+    places = np.linspace(high - DECADES, high, int(DECADES * BINS) + 1)
+    bounds = np.broadcast_to(10.0**places, (len(layer.singular_values), places.size)).copy()
+    low, high_shares = (np.nanmean(own, axis=0) for own in lanczos.shares(bounds))
+    wide = np.flatnonzero(high_shares - low > WIDEST_RANGE)
+    return float(places[min(wide[-1] + 1, places.size - 1)]) if wide.size else float(places[0])
 
 
 def _logs(values: FloatArray) -> FloatArray:
@@ -95,11 +113,21 @@ def _draw(
     axes: Axes, layer: LayerSpectrum, name: str, color: str, ends: tuple[float, float]
 ) -> None:
     """Draw the density of a layer over all of its singular values, and theory as a line."""
-    total = int(np.isfinite(layer.singular_values).sum())
-    counts, edges = np.histogram(_logs(layer.singular_values), BINS, ends)
+    values = layer.singular_values
+    found = np.isfinite(values)
+    if layer.lanczos is None:
+        weights, bins = np.ones(values.shape), BINS
+    else:
+        # Values that stand for many are no density in bins with few of them.
+        weights, bins = layer.lanczos.weights, FEW_BINS
+        ends = _known_from(layer, layer.lanczos, ends[1]), ends[1]
+    total = float(weights[found].sum())
+    shown = found & (values > 0)
+    counts, edges = np.histogram(np.log10(values[shown]), bins, ends, weights=weights[shown])
     if total:
-        below = 1.0 - counts.sum() / total
-        label = f"{name}, {below:.0%} below" if below > 0 else name
+        below = max(1.0 - float(counts.sum()) / total, 0.0)
+        where = "below" if layer.lanczos is None else "below, by the Lanczos method"
+        label = f"{name}, {below:.0%} {where}" if below > 1e-12 else name
         density = counts / (total * (edges[1] - edges[0]))
         axes.stairs(density, edges, fill=True, color=color, alpha=FILL, label=label)
     if layer.theory.density is not None and layer.theory.log_values is not None:

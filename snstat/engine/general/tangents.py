@@ -1,0 +1,112 @@
+"""Changes of the input, pushed forward through all layers: products with the Jacobian.
+
+Kinds know how gradients are pulled back, and not how changes go forward. Each layer is therefore
+fed with one sample, and with that sample moved a little along each change and against it. Half of
+the difference is what becomes of the change. Of whatever is linear this is exact but for rounding,
+and activations are made linear with their own derivative, as the way back takes them: no change is
+too large for a kink. What remains are norms, products and maxima within kinds, where the error is
+that of rounding too as long as the step is small.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from snstat.activation import Activation
+from snstat.engine.general.gradient import Slope, measured
+from snstat.engine.general.repeated import Repeated, RepeatedDraw
+from snstat.engine.general.sampler import Walk
+from snstat.engine.sampler import quiet
+from snstat.layers.draw import Pass, Values
+
+# The change of a layer's input, relative to that input. Rounding of float64 is then 1e-8 of what
+# comes out, and second-order terms of a central difference are of that size squared.
+STEP = 2.0**-25
+
+
+class Moving(NamedTuple):
+    """A layer's output (channels, 1, *grid), and its changes, one a column."""
+
+    point: Values
+    change: Slope
+
+
+class TangentDraw(RepeatedDraw):
+    """What a layer draws from whose columns are a sample, and that sample moved forth and back."""
+
+    def activate(self, function: Activation, values: Values) -> Pass:
+        """See Draw: linear in the changes, with the derivative at the sample."""
+        found = super().activate(function, values[:, :1])
+        (slope,) = found.pull(np.ones_like(found.values))
+        return Pass(_moved(found.values, slope * _change(values)), found.pull)
+
+
+class Tangents(Repeated):
+    """The same trials as those of `Repeated`, whose samples are moved."""
+
+    def draw(self, trial: int, number: int) -> TangentDraw:
+        """See General."""
+        return TangentDraw(self.workshop, trial, number)
+
+
+def pushed_forward(sampler: Tangents, number: int, change: Values) -> Slope | None:
+    """Return what the changes (channels, columns, *grid) of a trial's input become at the last of
+    the sampler's layers; None after a stop. In float64."""
+    moving = {0: Moving(sampler.first(number)[:, :1], Slope(change, 0.0))}
+    walk = Walk(sampler, number, {0: moving[0].point})
+    with quiet():
+        for place in islice(sampler.order.since(1), sampler.depth):
+            if sampler.stop[0]:
+                return None
+            given, factors, log = _together([moving[source] for source in place.sources])
+            walk.values |= dict(zip(place.sources, given, strict=True))
+            walk.step()
+            own = walk.values[place.number]
+            change = _change(own)
+            slope = Slope(change / _of_columns(factors, change), log)
+            moving = {kept: moving[kept] for kept in walk.values if kept in moving}
+            moving[place.number] = Moving(own[:, :1].copy(), measured(slope)[1] or slope)
+    return None if sampler.stop[0] else moving[sampler.depth].change
+
+
+def _together(inputs: Sequence[Moving]) -> tuple[list[Values], Values, float]:
+    """Return the inputs of a layer, moved; the factor by which each column was moved; and the
+    logarithm of the scale of the changes."""
+    log = max(own.change.log for own in inputs)
+    changes = [math.exp(0.5 * (own.change.log - log)) * own.change.values for own in inputs]
+    sizes = np.zeros(changes[0].shape[1])
+    for own, change in zip(inputs, changes, strict=True):
+        size = _norms(own.point)[0] or 1.0
+        sizes = np.maximum(sizes, _norms(change) / size)
+    factors = STEP / np.where(sizes > 0, sizes, STEP)
+    moved = []
+    for own, change in zip(inputs, changes, strict=True):
+        moved.append(_moved(own.point, _of_columns(factors, change) * change))
+    return moved, factors, log
+
+
+def _norms(values: Values) -> Values:
+    axes = (0, *range(2, values.ndim))
+    found: Values = np.sqrt(np.mean(np.square(values), axis=axes))
+    return found
+
+
+def _of_columns(factors: Values, values: Values) -> Values:
+    return factors.reshape(1, -1, *(1,) * (values.ndim - 2))
+
+
+def _moved(point: Values, change: Values) -> Values:
+    """Return a sample, and that sample moved forth and back by each change, as columns."""
+    return np.concatenate([point, point + change, point - change], axis=1)
+
+
+def _change(values: Values) -> Values:
+    """Return the changes of what `_moved` has put together, or of what became of it."""
+    count = values.shape[1] // 2
+    found: Values = 0.5 * (values[:, 1 : 1 + count] - values[:, 1 + count :])
+    return found

@@ -1,0 +1,193 @@
+"""The two methods by which singular values are found, trial by trial: exact, and by Lanczos."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from snstat.experiment.plans import AnyPlan
+from snstat.limits import require_memory
+from snstat.network.network import Network
+from snstat.results import FloatArray, Lanczos
+
+if TYPE_CHECKING:
+    from snstat.engine.general.lanczos import Ritz
+    from snstat.engine.general.repeated import Repeated
+    from snstat.engine.general.tangents import Tangents
+    from snstat.network.rows import Row
+
+LESS = "use fewer --threads or --layers, or a narrower network"
+FEWER = "use fewer --threads or --steps, or a narrower network"
+DOUBLE = 8.0
+# Matrices of the size of the small problem, and rows of a step, that are there at once.
+SMALL, ROWS = 6.0, 6.0
+
+
+class Found(NamedTuple):
+    """The singular values of the layer `number` (trials, values), and what the Lanczos method tells
+    of them."""
+
+    number: int
+    values: FloatArray
+    lanczos: Lanczos | None
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """How the Jacobians of `rows` of the `network` of a `plan` are decomposed."""
+
+    plan: AnyPlan
+    network: Network
+    rows: Sequence[Row]
+
+    @property
+    def running(self) -> int:
+        """The number of trials at once."""
+        from snstat.engine.simulate import available_cores
+
+        return min(self.plan.threads or available_cores(), self.plan.trials)
+
+    @property
+    def depth(self) -> int:
+        """The number of the last of the rows."""
+        return self.rows[-1].number
+
+    @abstractmethod
+    def require_memory(self) -> None:
+        """Raise InvalidValueError if memory does not suffice."""
+
+    @abstractmethod
+    def trial(self, number: int) -> list[Any]:
+        """Return what a trial finds of each row, of no rows after a stop."""
+
+    @abstractmethod
+    def found(self, trials: Sequence[list[Any]]) -> Iterator[Found]:
+        """Yield for each row what all trials have found together."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End all trials that run."""
+
+    def _columns(self, most: int) -> tuple[int, bool, float]:
+        """Return how many columns of up to `most` to pull back at once, whether what the way back
+        needs is kept, and the bytes of that."""
+        from snstat.engine.general.repeated import columns_for
+
+        return columns_for(self.network, self.depth, most, self.plan.dtype, self.running)
+
+    def _sampler(self, kind: type[Repeated], columns: int, *, whole: bool) -> Any:
+        plan = self.plan
+        return kind(
+            self.network, plan.inputs, plan.trials, plan.seed, plan.dtype,
+            train=plan.train, depth=self.depth, columns=columns, whole=whole,
+        )  # fmt: skip
+
+
+class Exact(Method):
+    """Whole Jacobians, row by row."""
+
+    def require_memory(self) -> None:
+        """See Method: of all of a trial, and what a decomposition takes beside the largest."""
+        before = self.network.input.units
+        sizes = [DOUBLE * before * row.after.units for row in self.rows]
+        needed = self.running * (sum(sizes) + 2.0 * max(sizes)) + self._own[2]
+        require_memory(needed, LESS)
+
+    def trial(self, number: int) -> list[FloatArray]:
+        """See Method."""
+        from snstat.engine.general.jacobian import jacobians, singular_values
+
+        numbers, shapes = zip(*((row.number, row.after) for row in self.rows), strict=True)
+        every = jacobians(self._samples, number, numbers, shapes)
+        return [] if every is None else [singular_values(own) for own in every]
+
+    def found(self, trials: Sequence[list[FloatArray]]) -> Iterator[Found]:
+        """See Method."""
+        for row, own in zip(self.rows, zip(*trials, strict=True), strict=True):
+            yield Found(row.number, np.array(own), None)
+
+    def stop(self) -> None:
+        """See Method."""
+        self._samples.stop[0] = 1
+
+    @cached_property
+    def _own(self) -> tuple[int, bool, float]:
+        return self._columns(max(row.after.units for row in self.rows))
+
+    @cached_property
+    def _samples(self) -> Repeated:
+        from snstat.engine.general.repeated import Repeated
+
+        columns, whole, _ = self._own
+        found: Repeated = self._sampler(Repeated, columns, whole=whole)
+        return found
+
+
+@dataclass(frozen=True)
+class ByLanczos(Method):
+    """Products with the Jacobian of the one row, in so many `steps`."""
+
+    steps: int
+
+    def require_memory(self) -> None:
+        """See Method."""
+        from snstat.engine.general.lanczos import sizes
+        from snstat.engine.general.repeated import BESIDE
+
+        (row,), before = self.rows, self.network.input.units
+        starts, steps = sizes(row.after.units, before, self.steps)
+        basis, small = starts * steps, (starts * steps) ** 2
+        most = max(before, row.after.units)
+        numbers = basis * min(before, row.after.units) + SMALL * small + ROWS * starts * most
+        # On the way forward one layer at a time is there, with twice as many columns.
+        largest = max(
+            row.layer.kept * row.after.units
+            + row.layer.gathered(row.before)
+            + row.layer.beside(row.before)
+            + BESIDE * max(row.after.units, *(shape.units for shape in row.before))
+            for row in islice(self.network.rows(), self.depth)
+        )
+        numbers += (2 * starts + 1) * largest
+        require_memory(self.running * DOUBLE * numbers + self._columns(starts)[2], FEWER)
+
+    def trial(self, number: int) -> list[Ritz]:
+        """See Method. Starts depend on the seed, the trial and the layer."""
+        from snstat.engine.general.lanczos import ritz_values
+        from snstat.engine.general.products import Products
+
+        (row,) = self.rows
+        products = Products(*self._samples, number, row.after)
+        shape = row.after.units, self.network.input.units
+        random = np.random.default_rng([self.plan.seed, number, row.number])
+        found = ritz_values(products, shape, self.steps, random)
+        return [] if found is None else [found.scaled(0.5 * (products.log or 0.0))]
+
+    def found(self, trials: Sequence[list[Ritz]]) -> Iterator[Found]:
+        """See Method."""
+        (row,) = self.rows
+        values, *others = (np.array(part) for part in zip(*(own for (own,) in trials), strict=True))
+        count = min(self.network.input.units, row.after.units)
+        yield Found(row.number, values, Lanczos(count, *others))
+
+    def stop(self) -> None:
+        """See Method."""
+        for sampler in self._samples:
+            sampler.stop[0] = 1
+
+    @cached_property
+    def _samples(self) -> tuple[Repeated, Tangents]:
+        from snstat.engine.general.lanczos import sizes
+        from snstat.engine.general.repeated import Repeated
+        from snstat.engine.general.tangents import Tangents
+
+        (row,) = self.rows
+        starts, _ = sizes(row.after.units, self.network.input.units, self.steps)
+        columns, whole, _ = self._columns(starts)
+        made = [self._sampler(kind, columns, whole=whole) for kind in (Repeated, Tangents)]
+        return made[0], made[1]

@@ -1,0 +1,202 @@
+"""The Lanczos method against numpy's decompositions: products of every kind with the Jacobian, the
+largest values with their errors, averages, and bounds of shares."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from snstat.engine.general.lanczos import STARTS, Ritz, ritz_values, sizes
+from snstat.engine.general.products import Products
+from snstat.engine.general.repeated import Repeated
+from snstat.engine.general.tangents import Tangents
+from snstat.layers.activation import Activation
+from snstat.layers.block import Block
+from snstat.layers.dense import Dense
+from snstat.layers.entry import Entry
+from snstat.layers.scale import Scale
+from snstat.layers.shape import Shape
+from snstat.network.network import Network
+from snstat.results import Lanczos
+from tests.engine.test_jacobian import MIXING, OF_KINDS, SEED, at_the_end, inputs_of, shape_of
+from tests.layers.kinds import fed
+
+
+class Matrix:
+    """Products with a matrix that is there."""
+
+    stopped = False
+
+    def __init__(self, values):
+        self.values = values
+
+    def pulled(self, rows):
+        with np.errstate(invalid="ignore"):
+            return rows @ self.values
+
+    def pushed(self, rows):
+        with np.errstate(invalid="ignore"):
+            return rows @ self.values.T
+
+
+def drawn(rows, columns, layers=3):
+    """A product of random matrices, whose singular values are spread over decades."""
+    random = np.random.default_rng(7)
+    found = np.eye(columns)
+    for fan_out in [columns] * (layers - 1) + [rows]:
+        found = random.normal(size=(fan_out, len(found))) @ found / math.sqrt(len(found))
+    return found
+
+
+def ritz(matrix, steps=5):
+    return ritz_values(Matrix(matrix), matrix.shape, steps, np.random.default_rng(1))
+
+
+def starts_of(matrix):
+    """How much the starts that `ritz` draws have of each singular vector of the smaller side."""
+    small = matrix if len(matrix) <= matrix.shape[1] else matrix.T
+    random = np.random.default_rng(1)
+    count = sizes(*matrix.shape, 5)[0]
+    block = np.linalg.qr(random.standard_normal((len(small), count)))[0]
+    left, values, _ = np.linalg.svd(small)
+    return values, (left.T @ block) ** 2  # (values, starts)
+
+
+def products_of(network, *, whole=True, columns=4, trial=1):
+    options = {"train": True, "depth": network.depth, "columns": columns, "whole": whole}
+    made = [
+        kind(network, inputs_of(network), 2, SEED, "float64", **options)
+        for kind in (Repeated, Tangents)
+    ]
+    return Products(*made, trial, shape_of(network))
+
+
+@pytest.mark.parametrize(("name", "grid"), OF_KINDS)
+def test_products_from_both_sides_are_those_of_the_jacobian(name, grid):
+    """Differences of float64 are off by 2^25 rounding errors, 7e-9, for each of a few operations;
+    the sum over up to 175 units adds another factor of ten."""
+    network = Network(Shape(5, grid), fed(name))
+    if name in MIXING:
+        network = Network(Shape(5, grid), network.block.evaluated())
+    jacobian, random = at_the_end(network), np.random.default_rng(0)
+    for whole in (True, False):
+        products = products_of(network, whole=whole)
+        left, right = (random.normal(size=(4, units)) for units in jacobian.shape)
+        size = np.abs(jacobian).max() or 1.0
+        found = products.pulled(left)  # which sets the scale
+        scale = math.exp(0.5 * products.log)
+        np.testing.assert_allclose(scale * found, left @ jacobian, atol=1e-13 * size)
+        found = scale * products.pushed(right)
+        np.testing.assert_allclose(found, right @ jacobian.T, atol=3e-7 * size)
+
+
+def test_a_kink_beside_the_sample_has_the_slope_that_the_way_back_takes():
+    """Functions of users need not be the derivative of each other, nor continuous."""
+
+    def sign(x):
+        return np.sign(x)
+
+    def through(x):
+        return np.where(np.abs(x) < 1.0, 1.0, 0.5)
+
+    entries = (Entry(Dense(6)), Entry(Activation((sign, through))))
+    network = Network(Shape(6), Block(entries))
+    jacobian = at_the_end(network)
+    products = products_of(network, columns=6)
+    scale = math.exp(0.5 * products.log) if products.pulled(np.eye(6)) is not None else 1.0
+    np.testing.assert_allclose(scale * products.pushed(np.eye(6)), jacobian.T, atol=1e-7)
+
+
+def test_scales_beyond_a_float_are_carried_as_logarithms():
+    network = Network(Shape(3), Block(tuple(Entry(Scale(1e-3)) for _ in range(120))))
+    products = products_of(network, columns=3)
+    found = ritz_values(products, (3, 3), 1, np.random.default_rng(0))
+    assert 0.5 * products.log / math.log(10.0) < -300
+    logs = np.log10(found.values) + 0.5 * products.log / math.log(10.0)
+    np.testing.assert_allclose(logs, -360.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(90, 120), (120, 90), (100, 100)])
+def test_the_largest_values_are_those_of_numpy_within_their_errors(shape):
+    matrix = drawn(*shape)
+    found, exact = ritz(matrix), np.linalg.svd(matrix, compute_uv=False)
+    assert found.values.shape == (5 * STARTS,)
+    assert (np.diff(found.values) <= 0).all()
+    apart = np.abs(found.values[:, None] - exact).min(axis=1)
+    assert (apart <= found.errors).all()
+    assert found.errors[0] < 1e-4 * exact[0]
+    np.testing.assert_allclose(found.values[:3], exact[:3], rtol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(90, 120), (120, 90)])
+def test_moments_are_those_of_the_starts(shape):
+    """A quadrature of five steps is exact for σ² to the power of 9, of each start too."""
+    matrix = drawn(*shape)
+    found = ritz(matrix)
+    exact, parts = starts_of(matrix)
+    for power in (0, 1, 2, 5, 9):
+        scale = exact[0] ** (2 * power)
+        expected = parts.T @ (exact ** (2 * power) / scale)
+        own = (found.masses * (found.nodes ** (2 * power) / scale)).sum(axis=1)
+        np.testing.assert_allclose(own, expected, rtol=1e-9)
+        both = found.weights @ (found.values ** (2 * power) / scale)
+        assert both == pytest.approx(expected.mean(), rel=1e-9)
+
+
+def test_shares_lie_between_their_bounds():
+    """Of the starts, at every bound; one may be far from a node."""
+    matrix = drawn(150, 150)
+    found, (exact, parts) = ritz(matrix), starts_of(matrix)
+    told = Lanczos(150, *(np.array([part]) for part in found[1:]))
+    bounds = np.geomspace(1e-3, 1.1, 200) * exact[0]
+    low, high = told.shares(bounds[None])
+    true = (parts.mean(axis=1)[:, None] * (exact[:, None] <= bounds)).sum(axis=0)
+    assert (low[0] <= true + 1e-9).all()
+    assert (true <= high[0] + 1e-9).all()
+    # They say something: at the median too.
+    assert np.min(high - low) < 0.1
+    own = (found.weights[:, None] * (found.values[:, None] <= bounds)).sum(axis=0)
+    assert (low[0] <= own + 1e-9).all()
+    assert (own <= high[0] + 1e-9).all()
+
+
+def test_as_many_products_as_units_find_all_values():
+    matrix = drawn(48, 60)
+    exact = np.linalg.svd(matrix, compute_uv=False)
+    found = ritz(matrix, steps=9)
+    np.testing.assert_allclose(found.values, exact, atol=1e-7 * exact[0])
+
+
+@pytest.mark.parametrize("rank", [0, 1, 20])
+def test_few_dimensions_are_exhausted(rank):
+    """After the second step nothing new comes; the rest of the space has singular value 0."""
+    random = np.random.default_rng(2)
+    matrix = random.normal(size=(90, rank)) @ random.normal(size=(rank, 100))
+    exact = np.linalg.svd(matrix, compute_uv=False)
+    found = ritz(matrix)
+    np.testing.assert_allclose(found.values[:20], exact[:20], atol=1e-6 * (exact[0] or 1.0))
+    assert (found.values[rank:] <= 1e-6 * exact[0]).all()
+    assert found.weights.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(found.masses.sum(axis=1), 1.0)
+    parts = starts_of(matrix)[1]
+    zero = found.weights[found.values <= 1e-6 * exact[0]].sum()
+    assert zero == pytest.approx(parts[rank:].mean(axis=1).sum(), abs=1e-9)
+
+
+def test_what_is_not_finite_has_no_values():
+    found = ritz(np.full((90, 90), math.inf))
+    assert np.isnan(found.values).all()
+    whole = Ritz(*(np.ones(3),) * 3, np.ones((3, 1)), np.ones((3, 1)))
+    assert np.isnan(whole.scaled(800.0).values).all()
+    np.testing.assert_allclose(whole.scaled(2.0).nodes, math.exp(2.0))
+
+
+def test_a_stop_ends_all_products():
+    network = Network(Shape(4), Block((Entry(Dense(5)),)))
+    for whole in (True, False):
+        products = products_of(network, whole=whole)
+        products.tangents.stop[0] = products.sampler.stop[0] = 1
+        assert not products.pushed(np.ones((4, 4))).any()
+        assert ritz_values(products, (5, 4), 1, np.random.default_rng(0)) is None
