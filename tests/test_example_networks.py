@@ -219,6 +219,7 @@ VERDICTS = [
     ("wavenet", {}, "stable", set()),
     # An impulse is 0 at all other times, which SN403 says.
     ("lstm", {}, "vanishing", {"SN101", "SN301", "SN403"}),
+    ("lstm", {"forget_bias": 1}, "collapsed", {"SN301", "SN403"}),
     ("gru", {}, "collapsed", {"SN301", "SN403"}),
     ("elman", {}, "collapsed", {"SN201", "SN301", "SN403"}),
     ("elman", {"init": "lecun_normal"}, "stable", {"SN403"}),

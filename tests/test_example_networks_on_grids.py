@@ -97,7 +97,7 @@ def logistic(x):
     return 1 / (1 + np.exp(-x))
 
 
-def lstm(random):
+def lstm(random, forget_bias=0.0):
     """Return a step of an LSTM: (x, state) to a new state, the units of which come first."""
     u, w = (uniform_weights(random, 4, WIDTH, WIDTH) for _ in range(2))
     b = uniform_weights(random, 4, WIDTH, 1) + uniform_weights(random, 4, WIDTH, 1)
@@ -105,7 +105,7 @@ def lstm(random):
     def step(x, state):
         h, c = state
         i, f, g, o = (u[n] @ x + w[n] @ h + b[n] for n in range(4))
-        c = logistic(f) * c + logistic(i) * np.tanh(g)
+        c = logistic(f + forget_bias) * c + logistic(i) * np.tanh(g)
         return logistic(o) * np.tanh(c), c
 
     return step
@@ -154,6 +154,14 @@ def test_gates_of_pytorch_forget(name, make, part):
     assert run.cosine.estimate[-1] > 0.999
     # One step after the impulse, it is there: the difference is the lag.
     assert propagate(name, times=2, backward=True, batch=8).gradient.estimate[0] > 3e-3
+
+
+def test_a_forget_bias_of_one_keeps_a_thousand_times_as_much():
+    run, random = simulated("lstm", backward=True, batch=8, forget_bias=1), np.random.default_rng(0)
+    found = np.array([passed_back(lstm(random, 1.0), random, 13)[0] for _ in range(TRIALS)])
+    error = math.hypot(run.gradient.stderr[0], found.std(ddof=1) / math.sqrt(TRIALS))
+    assert abs(math.log(run.gradient.estimate[0]) - found.mean()) < BEYOND * error
+    assert run.gradient.estimate[0] == pytest.approx(1.3e-4, rel=0.1)
 
 
 def elman(times, gain, bias):

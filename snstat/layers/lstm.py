@@ -10,7 +10,11 @@ import numpy as np
 from snstat.activation import resolve
 from snstat.layers.draw import Draw, Values
 from snstat.layers.recurrent import Hidden, Recurrence, Recurrent
+from snstat.values.kinds import Real
+from snstat.values.option import option
 
+# Beyond it, a gate is closed or open to five digits.
+LARGEST_BIAS = 10.0
 SIGMOID, TANH = "sigmoid", "tanh"
 
 
@@ -21,14 +25,23 @@ class Lstm(Recurrent):
     It is PyTorch's nn.LSTM, with h_0 = c_0 = 0 and the same weights at every time. The gates i, f
     and o are σ and g is tanh of U x_t + b + W h_(t−1) + b', each with matrices of its own. Each
     matrix has its own fan-in, but for init torch_default, which is PyTorch's own: all weights and
-    biases uniform on ±1/√width, so that the forget gate is near 1/2.
+    biases uniform on ±1/√width, so that the forget gate is near 1/2, and half of the memory is lost
+    at each time. With forget_bias = 1, which is added to what f is σ of whatever init draws, f is
+    near 0.73.
     Theory is null: with weights that are shared over time, a unit of the memory is correlated with
     its own gates, so that E[c_t²] is no function of moments at the time before.
-    Sources: arXiv:1503.04069, arXiv:1901.08987.
+    Sources: arXiv:1503.04069, arXiv:1901.08987, and of the bias Jozefowicz, Zaremba and Sutskever,
+    An empirical exploration of recurrent network architectures, ICML 2015.
     """
 
     kind: ClassVar[str] = "lstm"
     arrays: ClassVar[int] = 7  # four gates, the memory and its tanh
+
+    forget_bias: float = option(
+        Real(-LARGEST_BIAS, LARGEST_BIAS),
+        "What is added to the bias of the forget gate; above 0, more of the memory is kept.",
+        default=0.0,
+    )
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -39,6 +52,7 @@ class Lstm(Recurrent):
         """See Recurrent."""
         gates, units, end = given
         gates += units.biases
+        gates[:, self.width : 2 * self.width] += self.forget_bias
         times, width, batch = len(gates), self.width, gates.shape[2]
         candidate = slice(2 * width, 3 * width)
         h, c, bent = (np.empty((times, width, batch), gates.dtype) for _ in range(3))

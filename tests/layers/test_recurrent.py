@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -52,17 +53,29 @@ def lstm(x, h, c, gates):
     return expit(o) * np.tanh(c), c
 
 
+def biased(x, h, c, gates):
+    """The step of an LSTM with a forget bias of 1.25."""
+
+    def moved(x, h):
+        i, (f, own), *others = gates(x, h)
+        return [i, (f + 1.25, own), *others]
+
+    return lstm(x, h, c, moved)
+
+
 def gru(x, h, _, gates):
     r, z, n = gates(x, h)
     reset, kept = expit(sum(r)), expit(sum(z))
     return (1.0 - kept) * np.tanh(n[0] + reset * n[1]) + kept * h, None
 
 
-CELLS = {Elman: elman, Lstm: lstm, Gru: gru}
+Remembering = partial(Lstm, forget_bias=1.25)
+CELLS = {Elman: elman, Lstm: lstm, Gru: gru, Remembering: biased}
+ALL_CELLS = pytest.mark.parametrize("kind", CELLS)
 
 
 @pytest.mark.parametrize("output", ["sequence", "last"])
-@KINDS
+@ALL_CELLS
 def test_values_are_those_of_a_loop_over_time(kind, output):
     """By the formulas of PyTorch's documentation, one sample and one time after the other."""
     x = np.random.default_rng(0).normal(size=(CHANNELS, BATCH, TIMES))
@@ -105,7 +118,7 @@ def test_long_sequences_are_the_same_segment_by_segment(kind, output, monkeypatc
 
 
 @pytest.mark.parametrize("output", ["sequence", "last"])
-@KINDS
+@ALL_CELLS
 def test_gradients_are_those_of_central_differences(kind, output):
     """Every input by itself. Tolerance: the error of a difference is of second order."""
     random, step = np.random.default_rng(0), 1e-5
@@ -156,6 +169,28 @@ def test_weights_are_those_of_pytorch(kind, gates):
                 expected = fans[own.fan_in == 12]
                 assert own.square_gain == expected.square_gain
     assert layer.parameters([shape]) == gates * 12 * (48 + 1 + 12 + 1)
+
+
+@pytest.mark.parametrize("init", INITIALISERS)
+def test_the_forget_bias_is_added_whatever_init_draws(init):
+    """Without inputs and with an open forget gate, c stays what it is: a huge bias keeps i g of
+    the first time, and −10 leaves less than e^−10 of it."""
+    x = np.zeros((CHANNELS, BATCH, 2))
+    x[..., 0] = 1.0
+    found = {}
+    for bias in (-10.0, 0.0, 10.0):
+        layer = Lstm(width=WIDTH, init=init, bias_std=0.0, forget_bias=bias)
+        draw = Recorded(3)
+        found[bias] = layer.sample([x], draw).values
+        (u, _), _, (g, _), _, *_ = draw.found
+        kept = expit(u @ x[:, 0, 0]) * np.tanh(g @ x[:, 0, 0])
+        now = np.array([own @ found[bias][:, 0, 0] for own, _ in draw.found[4:]])
+        after = expit(now[1] + bias) * kept + expit(now[0]) * np.tanh(now[2])
+        expected = expit(now[3]) * np.tanh(after)
+        np.testing.assert_allclose(found[bias][:, 0, 1], expected, rtol=1e-12)
+    np.testing.assert_array_equal(found[0.0][..., 0], found[10.0][..., 0])
+    with pytest.raises(InvalidValueError, match="forget_bias is 11"):
+        Lstm(width=4, forget_bias=11.0)
 
 
 @KINDS

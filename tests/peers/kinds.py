@@ -115,6 +115,16 @@ def _recurrent(make: Callable[..., nn.RNNBase]) -> Make:
     return made
 
 
+def _lstm(part: Part) -> nn.Module:
+    """Return PyTorch's LSTM. Its gates are i, f, g and o."""
+    width, drawn = part.layer.width, part.drawn.matrices
+    module = nn.LSTM(part.channels, width, batch_first=True)
+    found = Recurrent(module, drawn, last=part.layer.output == "last")
+    with torch.no_grad():
+        module.bias_ih_l0[width : 2 * width] += part.layer.forget_bias
+    return found
+
+
 def _elman(layer: Any, channels: int, width: int) -> nn.RNNBase:
     return nn.RNN(channels, width, nonlinearity=layer.activation, batch_first=True)
 
@@ -215,7 +225,7 @@ MODULES: Mapping[str, Make] = {
     "depthwise_conv": _depthwise,
     "separable_conv": _separable,
     "elman": _recurrent(_elman),
-    "lstm": _recurrent(lambda _, *sizes: nn.LSTM(*sizes, batch_first=True)),
+    "lstm": _lstm,
     "gru": _recurrent(lambda _, *sizes: nn.GRU(*sizes, batch_first=True)),
     "attention": _attention,
     "conv_transpose": _conv_transpose,

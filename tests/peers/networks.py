@@ -72,6 +72,11 @@ NETWORKS = {
     "nested": _network(
         _block(_dense("tanh"), _block(_dense(), _block(_DROPOUT, _dense("selu"), times=2)), times=2)
     ),
+    "forget bias": _network(
+        {"kind": "lstm", "width": 5, "forget_bias": 1.0, "bias_std": 0.3},
+        {"kind": "lstm", "width": 4, "forget_bias": -2.5, "init": "torch_default"},
+        grid=(4,),
+    ),
     "concat": _network(
         _dense("tanh", 8, name="left"),
         _dense("gelu", 5, name="right", input="input"),
