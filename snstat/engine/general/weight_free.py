@@ -53,9 +53,9 @@ def weight_free_convolution(
     size = batch * window.positions
     z, kept = np.empty((layer.units, size), shop.dtype), _kept(weights, size)
     wide = shop.scratch_of_doubles("wide_before", int(tile_width(len(x))), x.shape[1])
-    weight_free.forward_of_patches(
-        shop.team, x, taps_of(window), wide, z, layer, draw, kept, _scratch(shop, weights, size)
-    )
+    patched = weight_free.Patched(x, taps_of(window), wide)
+    scratch = _scratch(shop, weights, size)
+    weight_free.forward_of_patches(shop.team, patched, z, layer, draw, kept, scratch)
 
     def pull(slope: Values) -> tuple[Values, ...]:
         patches, h = window.patches(values), columns(slope)

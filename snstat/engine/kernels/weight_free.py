@@ -41,6 +41,17 @@ class Workspace(NamedTuple):
     sums: Sums
 
 
+class Patched(NamedTuple):
+    """The patches that `taps` take of `x` (channels, columns).
+
+    `wide_rows` (tile, columns), float64, is scratch.
+    """
+
+    x: Any
+    taps: Any
+    wide_rows: Any
+
+
 class Kept(NamedTuple):
     """What the way back needs of a layer: the factor `lower` of K (columns, columns), float64, and
     `roots` (2, columns, columns) as in tiles.make_matrix, None for Gaussian weights."""
@@ -147,12 +158,13 @@ def factor_of(x, layer, orthogonal, lower, workspace):
 
 
 @inner
-def factor_of_patches(x, taps, layer, orthogonal, lower, wide_rows):
-    """Do as `factor_of` with the patches that `taps` take of `x` (channels, columns), by float64.
+def factor_of_patches(patched, layer, orthogonal, lower):
+    """Do as `factor_of` with patches, by float64.
 
-    Their Gram matrix is a sum over taps of entries of that of `x`, so it takes as much less work as
-    there are taps. `wide_rows` (tile, columns) is scratch.
+    Their Gram matrix is a sum over taps of entries of that of the channels, so it takes as much
+    less work as there are taps.
     """
+    x, taps, wide_rows = patched
     count, after = x.shape[1], taps.sources.shape[1]
     own, gram = np.zeros((count, count)), np.zeros(lower.shape)
     exponent = 0
@@ -199,9 +211,9 @@ def forward(team, x, z, layer, draw, kept, workspace):
 
 
 @jit
-def forward_of_patches(team, x, taps, wide_rows, z, layer, draw, kept, workspace):
-    """Do the same with the patches that `taps` take of `x` (channels, columns before)."""
-    factor_of_patches(x, taps, layer, kept.roots is not None, kept.lower, wide_rows)
+def forward_of_patches(team, patched, z, layer, draw, kept, workspace):
+    """Do the same with patches."""
+    factor_of_patches(patched, layer, kept.roots is not None, kept.lower)
     draw_units(team, z, layer, draw, kept, workspace)
 
 
