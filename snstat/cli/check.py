@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 FILES = "[FILE | module:name | WEIGHTS | -] ..."
 EXAMPLES = """\b
 Examples:
-  snstat check
   snstat check model.toml --set width=512
   snstat check models:resnet --input Bx3x32x32
   snstat check --write-baseline base.json

@@ -63,6 +63,7 @@ def test_json_follows_the_contract(capsys):
         "flatten": False,
         "inputs_digest": None,
         "train": True,
+        "infinite_width": None,
     }
     assert [layer["layer"] for layer in first["layers"]] == [0, 1, 2, 3]
     for layer in first["layers"]:

@@ -11,6 +11,9 @@ from scipy.stats import ks_2samp
 
 import snstat
 from snstat.engine.general.growing import Growing
+from snstat.engine.general.population import PopulationMatrices
+from snstat.engine.kernels.random import Draw
+from snstat.layers.weights import Weights
 from tests.engine import population_oracle as oracle
 
 # All seeds are fixed. Of some 50 comparisons, one has a p-value below this once in 200 suites.
@@ -65,6 +68,16 @@ def test_products_have_the_covariance_of_the_columns():
 
 def test_values_that_are_not_finite_give_none():
     assert np.isnan(growing(4, 3, 2).times(np.full((4, 2), np.inf))).all()
+
+
+def test_ways_ahead_and_back_have_numbers_of_their_own():
+    # As many inputs as outputs, so that equal counters would be equal numbers.
+    size, draw = 6, Draw(np.uint64(3), 0, 1)
+    weights = Weights(size, size, "normal", 1.0, "normal", 0.0)
+    matrices = PopulationMatrices([weights], 2, np.dtype(float), draw)
+    first = np.eye(size)[:, :1]
+    ahead, back = matrices.times(first), matrices.back(first)
+    assert not np.isclose(ahead[1:], back[1:]).any()
 
 
 def layers(kind, width, **options):

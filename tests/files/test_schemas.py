@@ -81,6 +81,7 @@ PROPAGATION: dict[str, Any] = {
                 "flatten": False,
                 "inputs_digest": None,
                 "train": True,
+                "infinite_width": None,
             },
             "partial": False,
             "outlook": {

@@ -273,7 +273,7 @@ def as_schema_1(run: Run) -> dict[str, Any]:
     head = form["runs"][0]
     for key in ("weight_std", "widths", "last", "given", "drawn"):
         del head["stack"][key]
-    for key in ("inputs_digest", "standardize", "flatten", "train"):
+    for key in ("inputs_digest", "standardize", "flatten", "train", "infinite_width"):
         del head["simulation"][key]
     for layer in head["layers"]:
         for key in ("name", "kind", "shape", "sampler"):
