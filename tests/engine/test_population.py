@@ -80,6 +80,16 @@ def test_ways_ahead_and_back_have_numbers_of_their_own():
     assert not np.isclose(ahead[1:], back[1:]).any()
 
 
+def test_each_gate_has_its_own_gain_and_biases():
+    size, outputs, draw = 6, 4000, Draw(np.uint64(4), 0, 1)
+    laws = [Weights(size, outputs, "normal", g, "normal", b) for g, b in ((1.0, 0.5), (9.0, 2.0))]
+    matrices = PopulationMatrices(laws, 2, np.dtype(float), draw)
+    # Of a column of norm 1: variances of n draws are off by √(2/n), relatively.
+    found = matrices.times(np.eye(size)[:, :1]).reshape(2, -1), matrices.biases.reshape(2, -1)
+    for values, expected in zip(found, ((1.0 / size, 9.0 / size), (0.25, 4.0)), strict=True):
+        assert np.mean(values**2, axis=1) == pytest.approx(expected, rel=5.0 * (2 / outputs) ** 0.5)
+
+
 def layers(kind, width, **options):
     own = {"kind": kind, "width": width, "weight_gain": 1.5, "bias_std": 0.3, **options}
     return [own, {**own, "weight_gain": 1.2}]
