@@ -20,6 +20,7 @@ from tests.engine import population_oracle as oracle
 LEAST = 1e-4
 # Two means of hundreds of trials differ by more than so many standard errors as rarely.
 ERRORS = 4.0
+COMPILED = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of networks")
 
 
 def growing(inputs, outputs, columns, seed=0):
@@ -101,7 +102,7 @@ def run_of(form_layers, *, channels, grid, trials, **options):
     return snstat.propagate(snstat.Network.read(form), trials=trials, **options)
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks")
+@COMPILED
 @pytest.mark.parametrize("kind", ["elman", "lstm", "gru"])
 def test_as_many_units_as_the_network_has_are_its_own_law(kind):
     # 8 columns of 12 units: no matrix on units is drawn, in either direction.
@@ -136,6 +137,7 @@ def cosines(values):
     return found
 
 
+@COMPILED
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_cells_are_those_of_a_plain_population(kind):
     trials, shape = 300, {"channels": 6, "batch": 2, "units": 40}
@@ -150,6 +152,7 @@ def test_cells_are_those_of_a_plain_population(kind):
     agree(run.cosine.trials[:, 1], cosines(plain))
 
 
+@COMPILED
 def test_sums_before_activations_are_those_of_a_plain_population():
     trials, random = 300, np.random.default_rng(6)
     plain = [
@@ -168,6 +171,7 @@ def test_sums_before_activations_are_those_of_a_plain_population():
     agree(run.cosine.trials[:, -1], cosines(plain))
 
 
+@COMPILED
 def test_maxima_are_those_of_a_plain_population():
     trials, random = 300, np.random.default_rng(8)
     plain = [
@@ -181,7 +185,7 @@ def test_maxima_are_those_of_a_plain_population():
     agree(run.cosine.trials[:, -1], cosines(plain))
 
 
-@pytest.mark.skipif(bool(config.DISABLE_JIT), reason="thousands of networks")
+@COMPILED
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_wide_networks_come_near_it_as_one_over_width(kind):
     same = {"channels": 8, "grid": [5], "backward": False}

@@ -36,10 +36,12 @@ def footprint(
     backward: bool,
     keep_trials: bool = False,
     population: Population | None = None,
+    drawn: bool = False,
 ) -> tuple[float, str]:
     """Return the bytes that `sample_network` needs with these arguments, and in words which layer
     needs most of them, or how many layers there are if their number does. Where the network is that
-    of a `population`, matrices that act at several times need not be drawn, and heads are more."""
+    of a `population`, there are more heads, and matrices that act at several times need not be
+    drawn, unless all are `drawn`."""
     size, depth = np.dtype(dtype).itemsize, network.depth
     needed = trials * BYTES_PER_TRIAL + float(depth) * (BYTES_PER_LAYER + BYTES_PER_ROW)
     needed += per_trial(
@@ -66,7 +68,8 @@ def footprint(
                 held = float(row.layer.held(row.before) * size)
                 if population is not None:
                     aside *= population.growth(row)
-                    held = float(held_in_population(row, inputs.batch) * DOUBLE)  # bases too
+                    numbers = held_in_population(row, inputs.batch, drawn=drawn)
+                    held = float(numbers * DOUBLE)  # bases too
                 matrix = _matrix_bytes(row, size) + held
             seen[key] = before, arrays * row.after.units + aside, gathered, held
             beside = BESIDE + 2 * max(arrays - USUAL, 0)

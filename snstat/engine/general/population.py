@@ -21,7 +21,7 @@ from snstat.layers.weights import Weights
 from snstat.layers.window import Window
 from snstat.network.population import OwnLayer, Population
 from snstat.network.rows import Row
-from snstat.network.run_settings import AUTO
+from snstat.network.run_settings import AUTO, DENSE
 
 
 class PopulationSampler(General):
@@ -68,7 +68,7 @@ class PopulationSampler(General):
 
     def held(self, row: Row) -> int:
         """See General."""
-        return held(row, self.inputs.batch)
+        return held(row, self.inputs.batch, drawn=self.workshop.sampler == DENSE)
 
 
 class PopulationDraw(LayerDraw):

@@ -80,9 +80,9 @@ def _apart(found: Values, like: Values) -> Values:
     return np.moveaxis(found.reshape(len(found), times, columns), 1, 0)
 
 
-def held(row: Row, batch: int) -> int:
-    """Return how many numbers a trial of `batch` samples keeps of matrices that are not drawn, or
-    of those that are because they act on more columns than they have."""
+def held(row: Row, batch: int, *, drawn: bool) -> int:
+    """Return how many numbers a trial of `batch` samples keeps of matrices that act at several
+    times: all are `drawn`, or those that act on no fewer columns than they have."""
     layer, before = row.layer, row.before
     columns = batch * layer.columns(before)
     found = 0
@@ -90,5 +90,6 @@ def held(row: Row, batch: int) -> int:
         sides = own.fan_in + own.fan_out
         whole = own.fan_out * (own.fan_in + 1)
         # On the way back there is another basis.
-        found += min(whole, 2 * columns * sides) if columns < own.fan_in else whole
+        free = columns < own.fan_in and not drawn
+        found += min(whole, 2 * columns * sides) if free else whole
     return found
