@@ -10,10 +10,6 @@ from numba.core import config
 from scipy.stats import ks_2samp
 
 import snstat
-from snstat.engine.general.growing import Growing
-from snstat.engine.general.population import PopulationMatrices
-from snstat.engine.kernels.random import Draw
-from snstat.layers.weights import Weights
 from tests.engine import population_oracle as oracle
 
 # All seeds are fixed. Of some 50 comparisons, one has a p-value below this once in 200 suites.
@@ -21,74 +17,6 @@ LEAST = 1e-4
 # Two means of hundreds of trials differ by more than so many standard errors as rarely.
 ERRORS = 4.0
 COMPILED = pytest.mark.skipif(bool(config.DISABLE_JIT), reason="hundreds of networks")
-
-
-def growing(inputs, outputs, columns, seed=0):
-    random = np.random.default_rng(seed)
-    return Growing(
-        inputs,
-        outputs,
-        columns,
-        lambda _, count: random.normal(size=(count, outputs)),
-        np.dtype(float),
-    )
-
-
-def test_products_are_those_of_one_matrix():
-    # What a matrix has done is never taken back, and both directions are of one matrix.
-    random = np.random.default_rng(1)
-    matrix, beyond = growing(20, 30, 9), growing(30, 20, 9, seed=2)
-    x = [random.normal(size=(20, 3)) for _ in range(2)]
-    x.append(x[0] - 2.0 * x[1])
-    ahead = [matrix.times(part) for part in x]
-    np.testing.assert_allclose(ahead[2], ahead[0] - 2.0 * ahead[1], atol=1e-12)
-    assert matrix.basis.shape == (20, 6)
-    slopes = [random.normal(size=(30, 3)) for _ in range(2)]
-    slopes.append(slopes[0] + slopes[1])
-    back = [matrix.back(slope, beyond) for slope in slopes]
-    np.testing.assert_allclose(back[2], back[0] + back[1], atol=1e-12)
-    for part, image in zip(x, ahead, strict=True):
-        for slope, own in zip(slopes, back, strict=True):
-            np.testing.assert_allclose(own.T @ part, slope.T @ image, atol=1e-11)
-
-
-def test_products_have_the_covariance_of_the_columns():
-    random = np.random.default_rng(3)
-    x, outputs = random.normal(size=(8, 5)), 40_000
-    x[:, 1] = x[:, 0] + 1e-3 * x[:, 1]  # nearly alike
-    x[:, 2] = 0.0
-    matrix = growing(8, outputs, 5)
-    z = np.concatenate([matrix.times(x[:, :3]), matrix.times(x[:, 3:])], axis=1)
-    # A covariance of n draws is off by √(ab + c²)/√n with variances a, b and covariance c.
-    expected = x.T @ x
-    sizes = np.sqrt(np.outer(np.diag(expected), np.diag(expected)) + expected**2)
-    assert np.all(np.abs(z.T @ z / outputs - expected) <= 5.0 * sizes / math.sqrt(outputs))
-    apart, own = z[:, 1] - z[:, 0], x[:, 1] - x[:, 0]
-    assert np.mean(apart**2) == pytest.approx(own @ own, rel=5.0 * math.sqrt(2.0 / outputs))
-
-
-def test_values_that_are_not_finite_give_none():
-    assert np.isnan(growing(4, 3, 2).times(np.full((4, 2), np.inf))).all()
-
-
-def test_ways_ahead_and_back_have_numbers_of_their_own():
-    # As many inputs as outputs, so that equal counters would be equal numbers.
-    size, draw = 6, Draw(np.uint64(3), 0, 1)
-    weights = Weights(size, size, "normal", 1.0, "normal", 0.0)
-    matrices = PopulationMatrices([weights], 2, np.dtype(float), draw)
-    first = np.eye(size)[:, :1]
-    ahead, back = matrices.times(first), matrices.back(first)
-    assert not np.isclose(ahead[1:], back[1:]).any()
-
-
-def test_each_gate_has_its_own_gain_and_biases():
-    size, outputs, draw = 6, 4000, Draw(np.uint64(4), 0, 1)
-    laws = [Weights(size, outputs, "normal", g, "normal", b) for g, b in ((1.0, 0.5), (9.0, 2.0))]
-    matrices = PopulationMatrices(laws, 2, np.dtype(float), draw)
-    # Of a column of norm 1: variances of n draws are off by √(2/n), relatively.
-    found = matrices.times(np.eye(size)[:, :1]).reshape(2, -1), matrices.biases.reshape(2, -1)
-    for values, expected in zip(found, ((1.0 / size, 9.0 / size), (0.25, 4.0)), strict=True):
-        assert np.mean(values**2, axis=1) == pytest.approx(expected, rel=5.0 * (2 / outputs) ** 0.5)
 
 
 def layers(kind, width, **options):
@@ -109,7 +37,13 @@ def test_as_many_units_as_the_network_has_are_its_own_law(kind):
     width, trials = 12, 600
     same = {"channels": 5, "grid": [4], "trials": trials}
     drawn = run_of(layers(kind, width, init="lecun_normal"), **same, seed=1, sampler="dense")
-    found = run_of(layers(kind, 30, init="lecun_uniform"), **same, seed=2, infinite_width=width)
+    found = run_of(
+        layers(kind, 30, init="lecun_uniform"),
+        **same,
+        seed=2,
+        infinite_width=width,
+        sampler="matrix-free",
+    )
     for name in ("second_moment", "cosine", "position_cosine", "kurtosis", "gradient"):
         for layer in (1, 2) if name != "gradient" else (0, 1):
             one, other = (run.statistics[name].trials[:, layer] for run in (drawn, found))

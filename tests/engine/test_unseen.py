@@ -11,12 +11,15 @@ from snstat.engine.general.draw import LayerDraw
 from snstat.engine.general.growing import Growing
 from snstat.engine.general.sample import sample_network
 from snstat.engine.general.samplers import samplers
+from snstat.engine.general.unseen import UnseenMatrices
 from snstat.engine.general.workshop import Workshop
+from snstat.engine.kernels.random import Draw
 from snstat.experiment.inputs import DrawnInputs
 from snstat.layers.elman import Elman
 from snstat.layers.gru import Gru
 from snstat.layers.lstm import Lstm
 from snstat.layers.tied import WholeMatrices
+from snstat.layers.weights import Weights
 from snstat.network.network import Network
 
 FAN_IN, UNITS = 9, 6
@@ -43,22 +46,72 @@ class Matrix:
         return self.ahead.back(STD[:, None] * slopes, self.behind)
 
 
-@pytest.mark.parametrize("columns", [1, 3, 7])
-def test_it_is_one_matrix_for_all_vectors_and_on_the_way_back(columns):
-    """Linear in vectors of which some repeat or depend on others, until nothing is left open; and
-    the way back is the adjoint."""
-    random, own = np.random.default_rng(2), Matrix()
-    vectors = random.normal(size=(FAN_IN, 12, columns))
-    vectors[:, 3] = vectors[:, 1] - 2.0 * vectors[:, 0]
-    vectors[:, 4] = 0.0
-    images = np.stack([own.times(vectors[:, n]) for n in range(12)], axis=1)
-    np.testing.assert_allclose(images[:, 3], images[:, 1] - 2.0 * images[:, 0], atol=1e-12)
-    assert not images[:, 4].any()
-    slopes = random.normal(size=(UNITS, 5, columns))
-    back = np.stack([own.back(slopes[:, n]) for n in range(5)], axis=1)
-    flat = vectors.reshape(FAN_IN, -1), images.reshape(UNITS, -1)
-    h, other = slopes.reshape(UNITS, -1), back.reshape(FAN_IN, -1)
-    np.testing.assert_allclose(other.T @ flat[0], h.T @ flat[1], atol=1e-11)
+def growing(inputs, outputs, columns, seed=0):
+    random = np.random.default_rng(seed)
+    return Growing(
+        inputs,
+        outputs,
+        columns,
+        lambda _, count: random.normal(size=(count, outputs)),
+        np.dtype(float),
+    )
+
+
+def test_products_are_those_of_one_matrix():
+    # What a matrix has done is never taken back, and both directions are of one matrix.
+    random = np.random.default_rng(1)
+    matrix, beyond = growing(20, 30, 9), growing(30, 20, 9, seed=2)
+    x = [random.normal(size=(20, 3)) for _ in range(2)]
+    x.append(x[0] - 2.0 * x[1])
+    ahead = [matrix.times(part) for part in x]
+    np.testing.assert_allclose(ahead[2], ahead[0] - 2.0 * ahead[1], atol=1e-12)
+    assert matrix.basis.shape == (20, 6)
+    slopes = [random.normal(size=(30, 3)) for _ in range(2)]
+    slopes.append(slopes[0] + slopes[1])
+    back = [matrix.back(slope, beyond) for slope in slopes]
+    np.testing.assert_allclose(back[2], back[0] + back[1], atol=1e-12)
+    for part, image in zip(x, ahead, strict=True):
+        for slope, own in zip(slopes, back, strict=True):
+            np.testing.assert_allclose(own.T @ part, slope.T @ image, atol=1e-11)
+
+
+def test_products_have_the_covariance_of_the_columns():
+    random = np.random.default_rng(3)
+    x, outputs = random.normal(size=(8, 5)), 40_000
+    x[:, 1] = x[:, 0] + 1e-3 * x[:, 1]  # nearly alike
+    x[:, 2] = 0.0
+    matrix = growing(8, outputs, 5)
+    z = np.concatenate([matrix.times(x[:, :3]), matrix.times(x[:, 3:])], axis=1)
+    # A covariance of n draws is off by √(ab + c²)/√n with variances a, b and covariance c.
+    expected = x.T @ x
+    sizes = np.sqrt(np.outer(np.diag(expected), np.diag(expected)) + expected**2)
+    assert np.all(np.abs(z.T @ z / outputs - expected) <= 5.0 * sizes / math.sqrt(outputs))
+    apart, own = z[:, 1] - z[:, 0], x[:, 1] - x[:, 0]
+    assert np.mean(apart**2) == pytest.approx(own @ own, rel=5.0 * math.sqrt(2.0 / outputs))
+
+
+def test_values_that_are_not_finite_give_none():
+    assert np.isnan(growing(4, 3, 2).times(np.full((4, 2), np.inf))).all()
+
+
+def test_ways_ahead_and_back_have_numbers_of_their_own():
+    # As many inputs as outputs, so that equal counters would be equal numbers.
+    size, draw = 6, Draw(np.uint64(3), 0, 1)
+    weights = Weights(size, size, "normal", 1.0, "normal", 0.0)
+    matrices = UnseenMatrices([weights], 2, np.dtype(float), draw)
+    first = np.eye(size)[:, :1]
+    ahead, back = matrices.times(first), matrices.back(first)
+    assert not np.isclose(ahead[1:], back[1:]).any()
+
+
+def test_each_gate_has_its_own_gain_and_biases():
+    size, outputs, draw = 6, 4000, Draw(np.uint64(4), 0, 1)
+    laws = [Weights(size, outputs, "normal", g, "normal", b) for g, b in ((1.0, 0.5), (9.0, 2.0))]
+    matrices = UnseenMatrices(laws, 2, np.dtype(float), draw)
+    # Of a column of norm 1: variances of n draws are off by √(2/n), relatively.
+    found = matrices.times(np.eye(size)[:, :1]).reshape(2, -1), matrices.biases.reshape(2, -1)
+    for values, expected in zip(found, ((1.0 / size, 9.0 / size), (0.25, 4.0)), strict=True):
+        assert np.mean(values**2, axis=1) == pytest.approx(expected, rel=5.0 * (2 / outputs) ** 0.5)
 
 
 def test_its_entries_are_independent_normals():
