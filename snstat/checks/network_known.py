@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from snstat.experiment.network_plan import predicted_statistics
+from snstat.experiment.network_theory import predicted_statistics
 from snstat.layers.alpha_dropout import AlphaDropout
 from snstat.layers.batch_norm import BatchNorm
 from snstat.layers.dropout import Dropout

@@ -10,7 +10,7 @@ import numpy as np
 
 from snstat.errors import SnstatError
 from snstat.experiment.inputs import DrawnInputs
-from snstat.experiment.network_plan import at_width, predicted_statistics
+from snstat.experiment.network_theory import at_width, predicted_statistics
 from snstat.network.input_law import InputLaw
 from snstat.network.network import Network
 from snstat.results import GRADIENT, NO_THEORY, BoolArray, Call, FloatArray, ModuleSummary

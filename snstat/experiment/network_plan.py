@@ -13,6 +13,7 @@ import numpy as np
 
 from snstat.errors import InvalidValueError
 from snstat.experiment.background import aside
+from snstat.experiment.network_theory import at_width, predicted_statistics
 from snstat.experiment.record import (
     data_summary,
     gradient_statistic,
@@ -28,7 +29,6 @@ from snstat.network.population import Population
 from snstat.network.run_settings import AUTO, DENSE, MATRIX_FREE, RunSettings
 from snstat.network.settings import NetworkSettings
 from snstat.results import GRADIENT, FloatArray, InputMoments, NetworkSummary, Run, Simulation
-from snstat.results.statistic import OF_POSITIONS
 from snstat.values.option import options_of
 
 if TYPE_CHECKING:
@@ -307,45 +307,3 @@ def network_source(network: Network, settings: RunSettings) -> Inputs:
         bound = f"{units:,} units, as the input of the network has"
         raise InvalidValueError("inputs", f"{source.width:,} units", bound)
     return source
-
-
-def at_width(
-    walked: Walk, batch: int, moments: InputMoments
-) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Return what is expected of statistics by name at the width of a network, for `batch` samples
-    with these moments, and what that neglects, each array (depth + 1,)."""
-    from snstat.theory.expected import expected_statistics
-
-    found = expected_statistics(walked, batch, moments)
-    expected = {name: value for name, (value, _) in found.items()}
-    return expected, {name: value for name, (_, value) in found.items()}
-
-
-def predicted_statistics(
-    walked: Walk, batch: int, inputs: InputMoments
-) -> Mapping[str, FloatArray]:
-    """Return what theory predicts of `batch` samples, each array (depth + 1,).
-
-    At infinite width the mean over the units of a sample is E[x], so the variance over units is
-    that of all values. The mean over a batch is not E[x | unit]: its variance takes 1/batch away.
-    """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        variance = np.maximum(walked.second_moment - walked.mean**2, 0.0)
-        found = {
-            "mean": walked.mean.copy(),
-            "second_moment": walked.second_moment.copy(),
-            "variance": variance,
-            "variance_over_units": walked.over_units.copy(),
-            "variance_over_batch": walked.gap * (1.0 - 1.0 / batch),
-            "cosine": walked.cosine,
-            "kurtosis": np.full_like(variance, math.nan),
-        }
-    # Those of the input are known exactly: the difference above cancels if its mean is large.
-    for name, values in found.items():
-        values[0] = inputs[name]
-    if batch == 1:  # one sample has no angle with another
-        found["cosine"][:] = math.nan
-    if walked.input.grid:
-        pairs = walked.over_positions, walked.position_cosine
-        found |= dict(zip(OF_POSITIONS, pairs, strict=True))
-    return found

@@ -18,7 +18,8 @@ from snstat.checks.network_known import NetworkKnown
 from snstat.checks.request import Request, verdict_on
 from snstat.checks.stack_case import StackCase
 from snstat.errors import SnstatError, printable
-from snstat.experiment.network_plan import NetworkPlan, predicted_statistics
+from snstat.experiment.network_plan import NetworkPlan
+from snstat.experiment.network_theory import predicted_statistics
 from snstat.experiment.plan import Plan
 from snstat.experiment.trace import TracePlan
 from snstat.results import GRADIENT, FloatArray, InputMoments, Run

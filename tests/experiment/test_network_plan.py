@@ -10,7 +10,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from snstat.experiment.network_plan import NetworkPlan, predicted_statistics
+from snstat.experiment.network_plan import NetworkPlan
+from snstat.experiment.network_theory import predicted_statistics
 from snstat.layers.shape import Shape
 from snstat.network.network import Network
 from snstat.network.run_settings import RunSettings
