@@ -35,6 +35,8 @@ def test_a_table_has_a_line_for_each_combination(sweep):
     assert lines[0].split()[:4] == ["width", "weight", "gain", "verdict"]
     found = [tuple(line.split()[:2]) for line in lines[1:7]]
     assert found == [*itertools.product(["8", "16"], ["1", "1.5", "2"])]
+    # That of the last layer is 1.
+    assert not any(line.split()[-1].startswith("1.000") for line in lines[1:7])
     words = " ".join(out.split())
     assert "12 cells: " in words
     assert "gradient is that of the first row" in words
