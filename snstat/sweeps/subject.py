@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,16 +84,9 @@ class SweepSubject:
         return found
 
     @property
-    def options(self) -> dict[str, Option]:
+    def options(self) -> Mapping[str, Option]:
         """The options of a run that may be given and swept, by name."""
-        if self.kind == MODULE:
-            return {k: v for k, v in options_of(TraceSettings).items() if k not in IDLE}
-        network = options_of(NetworkSettings) if self.kind == NETWORK else {}
-        return {
-            name: declared
-            for name, declared in options_of(RunSettings).items()
-            if name not in IDLE and name not in network
-        }
+        return _options(self.kind)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -129,7 +122,7 @@ class SweepSubject:
         """Return the network with these parameters."""
         return Network.read(self.form, set=changes, name=self.name)
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """What tells subjects apart in the keys of cells."""
         if self.kind == STACK:
@@ -138,6 +131,18 @@ class SweepSubject:
             return f"{MODULE} {self.target}"
         text = json.dumps([self.name, self.form], sort_keys=True, default=str)
         return f"{NETWORK} {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@cache
+def _options(kind: str) -> Mapping[str, Option]:
+    """Return the options that subjects of a kind have."""
+    settings = options_of(TraceSettings if kind == MODULE else RunSettings)
+    network = options_of(NetworkSettings) if kind == NETWORK else {}
+    return {
+        name: declared
+        for name, declared in settings.items()
+        if name not in IDLE and name not in network
+    }
 
 
 @lru_cache(maxsize=64)
