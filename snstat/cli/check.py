@@ -48,7 +48,6 @@ Examples:
   snstat check models:resnet --input Bx3x32x32
   snstat check --write-baseline base.json
   snstat check --baseline base.json --weight-gain 1.02
-  snstat check model.toml --set width=64,256,1024 --widths-flat
   snstat check model.safetensors -a selu --init lecun_normal"""
 
 
