@@ -23,13 +23,11 @@ class Sweep(Record):
     parts of each statistic, verdict and error.
 
     `over` names the options that cells differ in. Numbers that are missing are NaN, texts empty. A
-    cell that failed has one row, whose layer is NaN. `partial` means that the sweep was
-    interrupted.
+    cell that failed has one row, whose layer is NaN.
     """
 
     columns: Mapping[str, npt.NDArray[Any]]
     over: tuple[str, ...] = ()
-    partial: bool = False
 
     def __len__(self) -> int:
         return len(self.columns["cell"])
@@ -65,7 +63,7 @@ class Sweep(Record):
             name: values[first if name.startswith(f"{GRADIENT}_") else last]
             for name, values in self.columns.items()
         }
-        return Sweep(columns, self.over, self.partial)
+        return Sweep(columns, self.over)
 
     def to_frame(self) -> Any:
         """Return the table as a pandas DataFrame. Raises SnstatError without pandas."""
@@ -79,18 +77,14 @@ class Sweep(Record):
         return f"<Sweep over {over}: {cells:,} cells{bad}, {len(self):,} rows>"
 
 
-def sweep_of(
-    names: tuple[str, ...], rows: list[Any], over: tuple[str, ...], *, partial: bool = False
-) -> Sweep:
+def sweep_of(names: tuple[str, ...], rows: list[Any], over: tuple[str, ...]) -> Sweep:
     """Return the table of `rows`, lists of values in the order of the columns `names`, which may be
     text as CSV holds it."""
     columns = [*zip(*rows, strict=True)] if rows else [()] * len(names)
-    return sweep_of_columns(names, columns, over, partial=partial)
+    return sweep_of_columns(names, columns, over)
 
 
-def sweep_of_columns(
-    names: tuple[str, ...], columns: list[Any], over: tuple[str, ...], *, partial: bool = False
-) -> Sweep:
+def sweep_of_columns(names: tuple[str, ...], columns: list[Any], over: tuple[str, ...]) -> Sweep:
     """Return the table of `columns`, lists of values, as `sweep_of` does."""
     arrays = {}
     for name, values in zip(names, columns, strict=True):
@@ -99,7 +93,7 @@ def sweep_of_columns(
             arrays[name] = np.array(texts, dtype=object)
         else:
             arrays[name] = column_of(values)
-    return Sweep(arrays, over, partial=partial)
+    return Sweep(arrays, over)
 
 
 def column_of(values: tuple[Any, ...]) -> npt.NDArray[Any]:

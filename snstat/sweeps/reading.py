@@ -46,7 +46,7 @@ def load_sweep(
     first = [*found.columns].index("layer")
     options = [name for name in [*found.columns][1:first] if name != "layers"]
     differ = [name for name in options if _differs(found[name])]
-    return Sweep(found.columns, tuple(differ), partial=found.partial)
+    return Sweep(found.columns, tuple(differ))
 
 
 def _chosen(names: Sequence[str], statistics: Collection[str] | None) -> list[int]:

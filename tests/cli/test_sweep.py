@@ -196,6 +196,17 @@ def test_a_dry_run_runs_nothing(sweep, tmp_path):
     assert (tmp_path / "out.csv").read_bytes() == before
 
 
+def test_progress_without_a_terminal(sweep, monkeypatch, tmp_path):
+    monkeypatch.setattr("snstat.cli.sweep_progress.LONG_SECONDS", 0.0)
+    path = str(tmp_path / "out.csv")
+    code, _, err = sweep("-a", "relu", *SMALL, *AXES, "-o", path)
+    assert code == 0
+    *told, last = err.splitlines()
+    assert told[0].startswith("snstat: 1 of 12 cells, 0 failed, 11 left, about ")
+    assert last == f"snstat: wrote {path}: 48 rows, 12 cells"
+    assert sweep("-a", "relu", *SMALL, *AXES, "-o", path, "-q")[2] == ""
+
+
 def test_markdown(sweep):
     code, out, _ = sweep("-a", "relu", *SMALL, *AXES, "-f", "markdown")
     assert code == 0
