@@ -100,7 +100,7 @@ pictures: develop ## draw the networks of the examples again, in docs/networks
 # Where MkDocs finds an error in a page or a link, it stops. The variable silences an advertisement.
 docs: kernels $(SITE)/.stamp ## build the site of docs/ in build/site/html: strict, all links checked
 	$(VENV)/bin/python -m tests.site.assemble build/site
-	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --quiet --config-file build/site/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --strict --config-file build/site/mkdocs.yml
 
 dist: develop ## build the sdist and the wheel in dist/, and check them
 	rm -rf dist
