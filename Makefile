@@ -26,8 +26,9 @@ COVERAGE := build/coverage
 EXECUTED := -p tests.executed --coverage=$(COVERAGE)
 MERGED := slipcover --branch --skip-covered --fail-under 95 --out build/coverage.json --merge
 
-# Types are checked, and kernels compiled, while tests run without the compiler.
-SUITES := types docs coverage
+# Types are checked, and kernels compiled, while tests run without the compiler; the site is built
+# beside the others.
+SUITES := types coverage docs
 
 # The many processes of the tests start faster with bytecode.
 unexport PYTHONDONTWRITEBYTECODE

@@ -52,6 +52,7 @@ def test_an_unsuitable_python_gives_one_line(program: str, tmp_path: Path) -> No
 def test_make_test_includes_all_but_large_downloads_and_long_runs() -> None:
     checks = set(re.findall(r"^(lint|types|test-[a-z]+):", MAKEFILE, re.MULTILINE))
     commands = make("--dry-run", "test").stdout
+    assert "mkdocs build --strict" in commands
     (left_out,) = re.findall(
         r'-p tests\.executed.* -m "not \((peers or frameworks or bench)\)"', commands
     )
