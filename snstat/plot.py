@@ -18,6 +18,7 @@ from snstat.errors import InvalidValueError, SnstatError, UnknownNameError
 from snstat.experiment.densities import densities, with_densities
 from snstat.experiment.plans import plan_again
 from snstat.results import GRADIENT, OF_POSITIONS, STATISTICS, Run
+from snstat.results.statistic import BANDS
 from snstat.values import integer, number
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def trajectory(
     statistics: Sequence[str] = (),
     residuals: bool = False,
     caption: bool = True,
+    band: str = "stderr",
     style: str = "light",
     size: tuple[float, float] | None = None,
 ) -> list[Axes]:
@@ -64,6 +66,9 @@ def trajectory(
         Add axes with z, (estimate − theory)/standard error, below each.
     caption
         Write network, trials and seed below the axes.
+    band
+        "stderr" (one standard error to either side) or "quantile" (5 to 95 % of the trials, of runs
+        with `keep_trials=True`).
     style
         "light" or "dark".
     size
@@ -72,7 +77,8 @@ def trajectory(
     Raises
     ------
     snstat.errors.SnstatError
-        For an unknown statistic or style, or no run at all.
+        For an unknown statistic, band or style, runs without the values of trials, or no run at
+        all.
     """
     from snstat.report import figures
 
@@ -83,7 +89,12 @@ def trajectory(
         _known(name, DRAWN)
     _require_size(size)
     options = trajectory_options(
-        runs, statistics=tuple(statistics), residuals=residuals, caption=caption, size=size
+        runs,
+        band=band,
+        statistics=tuple(statistics),
+        residuals=residuals,
+        caption=caption,
+        size=size,
     )
     with _in_pyplot():
         return list(figures.draw_trajectory(runs, style, options).axes)
@@ -221,11 +232,20 @@ def run_plot(run: Run, kind: str = TRAJECTORY, ax: Axes | None = None) -> Any:
     return trajectory(run, statistics=(kind,))[0]
 
 
-def trajectory_options(runs: Sequence[Run], **others: Any) -> Options:
+def trajectory_options(runs: Sequence[Run], *, band: str = BANDS[0], **others: Any) -> Options:
     """Return the options for drawing `runs`, with what their records lack: the theoretical
-    gradient and the target of each run. `others` are further fields of `Options`."""
+    gradient and the target of each run. `others` are further fields of `Options`. Raises
+    UnknownNameError for an unknown band, and InvalidValueError for bands of quantiles of a run that
+    kept no trials."""
     from snstat.report.figures import Options
 
+    if band not in BANDS:
+        raise UnknownNameError("band", band, BANDS)
+    kept = all(any(own.trials is not None for own in run.statistics.values()) for run in runs)
+    if band == "quantile" and not kept:
+        cure = "simulate them again with keep_trials"
+        raise InvalidValueError("band", band, f"{BANDS[0]} for runs without their trials", cure)
+    others["quantiles"] = band == "quantile"
     cases = [_case(run) for run in runs]
     with np.errstate(over="ignore"):
         gradients = [

@@ -116,9 +116,20 @@ def test_other_arguments_are_validated(run, draw, message):
 
 def test_completion_offers_the_public_names_only():
     assert dir(snstat.plot) == [
-        "correlation", "histogram", "moment_map", "positions", "statistic", "trajectory",
+        "correlation", "histogram", "moment_map", "phase", "positions", "statistic", "trajectory",
     ]  # fmt: skip
     assert dir(snstat.testing) == ["assert_propagates"]
     for module in (snstat, snstat.plot, snstat.testing):
         assert set(module.__all__) <= set(dir(module))
         assert all(hasattr(module, name) for name in dir(module))
+
+
+def test_phases_are_axes_of_their_own() -> None:
+    ranges = {"weight_gain": (0.5, 2.0), "bias_std": (0.0, 0.5)}
+    assert len(snstat.plot.phase("tanh", "relu", **ranges, contour="none")) == 2
+    with pytest.raises(UnknownNameError, match="xi_c"):
+        snstat.plot.phase("tanh", contour="xi")
+    with pytest.raises(InvalidValueError, match="at least 1"):
+        snstat.plot.phase()
+    with pytest.raises(InvalidValueError, match="LOW below HIGH"):
+        snstat.plot.phase("tanh", weight_gain=(2.0, 0.5))

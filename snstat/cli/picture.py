@@ -30,8 +30,8 @@ MAPS = ("unit", "ensemble")
 COMMON = {"saved", "set", "kind", "output", "form", "style", "size", "dpi", "caption"}
 # What else a kind reads, beside the options that describe the network and its sampling.
 OWN = {
-    "trajectory": {"residuals"},
-    "gradient": set(),
+    "trajectory": {"residuals", "band"},
+    "gradient": {"band"},
     "residual": set(),
     "histogram": {"layers"},
     "heatmap": {"layers"},
@@ -169,6 +169,7 @@ def draw(
     weight_sum: float | None,
     weight_square_sum: float | None,
     residuals: bool,
+    band: str,
     caption: bool,
     size: tuple[float, float] | None,
 ) -> Any:
@@ -181,7 +182,9 @@ def draw(
         from snstat.plot import trajectory_options
 
         runs = subject.runs()
-        options = trajectory_options(runs, residuals=residuals, caption=caption, size=size)
+        options = trajectory_options(
+            runs, band=band, residuals=residuals, caption=caption, size=size
+        )
         drawers = (figures.draw_trajectory, figures.draw_gradient, figures.draw_residual)
         return drawers[OF_RUNS.index(kind)](runs, style, options)
     if kind == "correlation":

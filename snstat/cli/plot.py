@@ -52,6 +52,7 @@ from snstat.cli.subject import Subject
 from snstat.cli.sweep_picture import PARTS, is_table, refuse_parts, sweep_figure, sweep_parts
 from snstat.errors import InvalidValueError
 from snstat.experiment.spectrum_settings import SpectrumSettings
+from snstat.results.statistic import BANDS
 from snstat.values.kinds import Name
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -115,6 +116,14 @@ def picture_options(function: Function) -> Function:
                 show_default=True,
                 help="A strip of z, (estimate - theory)/standard error, below each panel of a"
                 " trajectory.",
+            ),
+            click.option(
+                "--band",
+                type=Value(Name(BANDS)),
+                default=BANDS[0],
+                show_default=True,
+                help="Bands of a trajectory: one standard error to either side, or 5 to 95 % of the"
+                " trials; a saved run must have been made with --keep-trials.",
             ),
             click.option(
                 "--caption/--no-caption",
@@ -196,6 +205,7 @@ def command(
     weight_square_sum: float | None,
     layers: str,
     residuals: bool,
+    band: str,
     caption: bool,
     size: tuple[float, float] | None,
     contour: str,
@@ -244,6 +254,8 @@ def command(
         layers = "all"
     if kind == "gradient" and ctx.get_parameter_source("backward") is ParameterSource.DEFAULT:
         wanted["backward"] = True
+    if band == "quantile" and not of_ranges:
+        wanted["keep_trials"] = True
     subject = Subject(runs_of, wanted, networks)
 
     def figure() -> Any:
@@ -267,6 +279,7 @@ def command(
             weight_sum=weight_sum,
             weight_square_sum=weight_square_sum,
             residuals=residuals,
+            band=band,
             caption=caption,
             size=size,
         )

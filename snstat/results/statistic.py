@@ -33,6 +33,8 @@ MEASURED = (*STATISTICS, *ALSO_MEASURED)
 # Those of layers with positions, where a traced module has any: per sample and unit, the variance
 # over positions; the cosine between positions of one sample.
 OF_POSITIONS = ("variance_over_positions", "position_cosine")
+# What bands of a picture are: one standard error to either side, or 5 to 95 % of the trials.
+BANDS = ("stderr", "quantile")
 # All of them, in the order of a file.
 EVERY = (*MEASURED, *OF_POSITIONS, GRADIENT)
 

@@ -9,9 +9,10 @@ import pytest
 from scipy.stats import norm, t
 
 import snstat
-from snstat.errors import InvalidValueError
+from snstat.errors import InvalidValueError, UnknownNameError
 from snstat.plot import trajectory_options
-from snstat.report.figures import draw_gradient, draw_residual
+from snstat.report.figures import draw_gradient, draw_residual, draw_trajectory
+from snstat.report.figures.panel import quantile_band
 from snstat.results import Run
 
 
@@ -101,3 +102,29 @@ def test_too_many_runs_and_runs_without_z_are_refused(runs: list[Run]) -> None:
     single = snstat.propagate("selu", depth=2, width=8, batch=4, trials=1)
     with pytest.raises(InvalidValueError, match="two or more trials"):
         draw_residual([single])
+
+
+def test_bands_of_quantiles_are_of_trials() -> None:
+    run = snstat.propagate("tanh", depth=3, width=12, batch=4, trials=9, keep_trials=True)
+    figure = draw_trajectory([run], options=trajectory_options([run], band="quantile"))
+    (band, *_) = figure.axes[1].collections
+    corners = band.get_paths()[0].vertices
+    for layer in range(4):
+        at = corners[corners[:, 0] == layer, 1]
+        wanted = np.quantile(run.variance.trials[:, layer], [0.05, 0.95])
+        assert (at.min(), at.max()) == pytest.approx(tuple(wanted))
+    assert "5 to 95 % of trials" in legend_of(figure)
+
+
+def test_bands_need_trials_and_a_name(runs: list[Run]) -> None:
+    with pytest.raises(InvalidValueError, match="keep_trials"):
+        trajectory_options(runs, band="quantile")
+    with pytest.raises(UnknownNameError, match="quantile"):
+        trajectory_options(runs, band="quantiles")
+
+
+def test_a_band_ends_where_a_trial_is_not_finite() -> None:
+    trials = np.array([[1.0, 2.0, np.nan], [3.0, np.inf, 5.0]])
+    low, high = quantile_band(trials)
+    assert (low[0], high[0]) == pytest.approx((1.1, 2.9))
+    assert np.isnan([*low[1:], *high[1:]]).all()

@@ -48,20 +48,23 @@ POINTS = 2000
 REPEATED = 4
 # Opacity of theory at infinite width beside theory at the simulated width.
 FAINT = 0.4
+# The share of trials below a band of quantiles, and below its upper end.
+BAND = (0.05, 0.95)
 # The residual strip reaches at least this many standard errors.
 LEAST_RESIDUAL = 3.5
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A run to draw: its look, its theoretical `gradient` (layers,), used if none was measured, and
-    its target (mean, variance) or None."""
+    """A run to draw: its look, its theoretical `gradient` (layers,), used if none was measured, its
+    target (mean, variance) or None, and whether bands are `quantiles` of trials."""
 
     run: Run
     series: Series
     label: str
     gradient: FloatArray | None = None
     target: tuple[float, float] | None = None
+    quantiles: bool = False
 
     def statistic(self, name: str) -> Statistic | None:
         """Return a statistic of the run. A gradient that was not measured has theory only."""
@@ -201,9 +204,10 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
         markersize=3, zorder=2,
     )  # fmt: skip
     below, above = _errors(statistic, estimate, layers)
-    axes.fill_between(
-        layers, estimate - below, estimate + above, color=series.color, alpha=0.3, linewidth=0
-    )
+    low, high = estimate - below, estimate + above
+    if entry.quantiles and statistic.trials is not None:
+        low, high = quantile_band(statistic.trials[:, layers])
+    axes.fill_between(layers, low, high, color=series.color, alpha=0.3, linewidth=0)
     marked = _marked(layers, number)
     axes.errorbar(
         layers[marked],
@@ -217,6 +221,14 @@ def _draw_run(axes: Axes, entry: Drawn, name: str, number: int, look: Style) -> 
         capsize=0,
         zorder=3,
     )
+
+
+def quantile_band(trials: FloatArray) -> FloatArray:
+    """Return what 5 and 95 % of the `trials` (trials, layers) are below, (2, layers); NaN where a
+    trial is not finite."""
+    known = np.abs(trials) <= LARGEST
+    found: FloatArray = np.quantile(np.where(known, trials, 0.0), BAND, axis=0)
+    return np.where(known.all(axis=0), found, np.nan)
 
 
 def _errors(

@@ -58,7 +58,8 @@ class Options:
     below each panel. `caption` describes the network below the panels. `size` is (width, height) in
     inches. `statistics` names the panels, by default mean, variance, and cosine and gradient if
     known. `labels` names the runs, by default by what distinguishes them. `panel` is the height of
-    a panel that all runs share, in inches.
+    a panel that all runs share, in inches. With `quantiles`, bands are 5 to 95 % of the trials of
+    runs that kept them, instead of one standard error.
     """
 
     gradients: Sequence[FloatArray | None] = ()
@@ -69,6 +70,7 @@ class Options:
     statistics: Sequence[str] = ()
     labels: Sequence[str] = ()
     panel: float = PANEL
+    quantiles: bool = False
 
 
 def draw_trajectory(
@@ -108,6 +110,7 @@ def drawables(runs: Sequence[Run], look: Style, options: Options) -> list[Drawn]
             options.labels or run_labels(runs),
             options.gradients or nothing,
             options.targets or nothing,
+            [options.quantiles] * len(runs),
             strict=True,
         )
     ]
@@ -244,8 +247,9 @@ def _legend(
 ) -> None:
     """Put the legend above the panels, clear of the data."""
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
-    handles = []
+    handles: list[Any] = []
     if named:
         handles = [
             Line2D(
@@ -263,6 +267,8 @@ def _legend(
         Line2D([], [], color=look.ink, linestyle="", marker="o", markerfacecolor=look.ground,
                label="simulation ± 1 s.e.")
     ]  # fmt: skip
+    if options.quantiles:
+        handles.append(Patch(color=look.ink, alpha=0.3, linewidth=0, label="5 to 95 % of trials"))
     if any(_predicted(entry, name) for entry in drawn for name in names):
         handles.append(Line2D([], [], color=look.ink, label="theory"))
     if any(_mixed(entry, name) for entry in drawn for name in names):
